@@ -1,0 +1,49 @@
+"""Bad input, reported for the person who typed it."""
+
+from __future__ import annotations
+
+import math
+
+
+class InputError(ValueError):
+    """A value that the project cannot accept.
+
+    Args:
+        name: the field, written as in the dataclass that holds it.
+        value: what was given.
+        accepted: what would have been accepted, in words.
+    """
+
+    def __init__(self, name: str, value: object, accepted: str) -> None:
+        super().__init__(name, value, accepted)
+        self.name = name
+        self.value = value
+        self.accepted = accepted
+
+    @property
+    def flag(self) -> str:
+        """The command-line flag that sets the field."""
+        return "--" + self.name.replace("_", "-")
+
+    def __str__(self) -> str:
+        return f"{self.flag} {self.value}: expected {self.accepted}"
+
+
+def require(condition: bool, name: str, value: object, accepted: str) -> None:
+    """Raises `InputError` unless the condition holds."""
+    if not condition:
+        raise InputError(name, value, accepted)
+
+
+def require_finite(name: str, value: float, *, above_zero: bool = False) -> None:
+    """Requires a finite number that is not negative, or is above zero."""
+    if above_zero:
+        require(math.isfinite(value) and value > 0, name, value, "a finite number above 0")
+    else:
+        require(math.isfinite(value) and value >= 0, name, value, "a finite number, 0 or above")
+
+
+def require_integer(name: str, value: int, least: int) -> None:
+    """Requires an integer that is at least `least`."""
+    is_integer = isinstance(value, int) and not isinstance(value, bool)
+    require(is_integer and value >= least, name, value, f"an integer, {least} or above")

@@ -1,0 +1,47 @@
+"""Random numbers: one stream a replica and purpose, the same on every machine.
+
+A stream is NumPy's counter-based Philox generator, whose integers are fixed by its
+specification; the conversions to trials and to uniform numbers are exact integer
+arithmetic. A stream depends on the replica's seed and on the stream's name alone, so two
+replicas with one seed meet the same trials and the same action noise whatever their
+critic weights, their company or the order in which they are trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+StreamName = Literal["initialisation", "trials", "actions"]
+
+
+class Streams:
+    """One stream of random integers for each seed.
+
+    Args:
+        seeds: R seeds, non-negative integers.
+        name: what the numbers are for.
+    """
+
+    def __init__(self, seeds: Sequence[int], name: StreamName) -> None:
+        key = tuple(name.encode())
+        self._generators = [
+            np.random.Philox(np.random.SeedSequence(seed, spawn_key=key)) for seed in seeds
+        ]
+
+    def draw(self, count: int) -> NDArray[np.uint64]:
+        """The next `count` integers of each stream, uniform on [0, 2**64): [R, count]."""
+        return np.stack([generator.random_raw(count) for generator in self._generators])
+
+
+def to_uniform(integers: NDArray[np.uint64]) -> NDArray[np.float32]:
+    """Uniform numbers on [0, 1), multiples of 2**-24, from the integers' top 24 bits."""
+    return (integers >> np.uint64(40)).astype(np.float32) * np.float32(2**-24)
+
+
+def to_index(integers: NDArray[np.uint64], size: int) -> NDArray[np.int64]:
+    """Uniform indices in [0, size): exactly so for powers of two, else to size / 2**32."""
+    return (((integers >> np.uint64(32)) * np.uint64(size)) >> np.uint64(32)).astype(np.int64)

@@ -1,0 +1,234 @@
+"""The update loop. `python -m pwm.train` trains the notes' setting; `--help` lists the rest.
+
+A population is a sequence of runs that differ in seed, critic weight and learning rate
+alone. A single run is a population of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pwm.agent import Agent, AgentConfig
+from pwm.errors import InputError, require_finite, require_integer
+from pwm.losses import LossConfig, discounted_returns, episode_losses
+from pwm.optim import RMSprop
+from pwm.rollout import Draws, DrawSource, Rollout
+from pwm.task import TaskConfig
+
+METRICS = ("reward", "value_loss", "policy_loss", "entropy", "critic_bias")
+DRAWN_AT_ONCE = 64  # episodes; how many does not change what is drawn
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One run, complete: everything that decides its history."""
+
+    task: TaskConfig = field(default_factory=TaskConfig)
+    agent: AgentConfig = field(default_factory=AgentConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    critic_weight: float = 5.0
+    """Weight of the value loss (mean over steps) beside the policy loss (sum over steps)."""
+    learning_rate: float = 0.005
+    """Learning rate of RMSprop."""
+    num_episodes: int = 10_000
+    """Episodes, each followed by one update."""
+    log_every: int = 10
+    """Episodes a window; the history holds the average over each."""
+    seed: int = 0
+    """Decides initial parameters, trials and action noise."""
+
+    def __post_init__(self) -> None:
+        require_finite("critic_weight", self.critic_weight)
+        require_finite("learning_rate", self.learning_rate, above_zero=True)
+        require_integer("num_episodes", self.num_episodes, 1)
+        require_integer("log_every", self.log_every, 1)
+        require_integer("seed", self.seed, 0)
+
+    @property
+    def shape(self) -> TrainConfig:
+        """The run with what may differ within a population set to one value."""
+        return replace(self, critic_weight=0.0, learning_rate=1.0, seed=0)
+
+
+@dataclass(frozen=True)
+class History:
+    """What training logged, averaged over windows of episodes; R replicas, K windows."""
+
+    episode: NDArray[np.int64]
+    """Last episode of each window, counted from 1: [K]."""
+    reward: NDArray[np.float32]
+    """Fraction of trials rewarded at their last step: [R, K], like all that follow."""
+    value_loss: NDArray[np.float32]
+    """Mean squared advantage."""
+    policy_loss: NDArray[np.float32]
+    """As optimised: with the run's reduction."""
+    entropy: NDArray[np.float32]
+    """Entropy of the policy, mean over steps, nats."""
+    critic_bias: NDArray[np.float32]
+    """Value less return, mean over steps."""
+
+    def select(self, replicas: Sequence[int]) -> History:
+        """The history of some replicas, in the order given."""
+        return History(self.episode, *(getattr(self, name)[list(replicas)] for name in METRICS))
+
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """All arrays by name."""
+        return {item.name: getattr(self, item.name) for item in fields(self)}
+
+
+class Trace(NamedTuple):
+    """What one update leaves for the log; with a leading axis more, what many leave."""
+
+    rewards: torch.Tensor  # (R, N)
+    value_loss: torch.Tensor  # (R,)
+    policy_loss: torch.Tensor  # (R,)
+    entropies: torch.Tensor  # (R, T)
+    advantages: torch.Tensor  # (R, T)
+
+
+class Trainer:
+    """Trains a population, as far as it is told to.
+
+    Args:
+        runs: R runs that differ in seed, critic weight and learning rate alone.
+        device: where to train.
+    Raises:
+        ValueError: there is no run, or the runs cannot share a population.
+        InputError: the device is not there.
+    """
+
+    def __init__(self, runs: Sequence[TrainConfig], device: str = "cpu") -> None:
+        if len({run.shape for run in runs}) != 1:
+            raise ValueError("a population needs runs that differ in seed, critic weight and "
+                             "learning rate alone")  # fmt: skip
+        self.runs = tuple(runs)
+        self.episodes_done = 0
+        self._device = checked_device(device)
+        shared = runs[0]
+        seeds = tuple(run.seed for run in runs)
+        agent = Agent(shared.agent, shared.task.num_stimuli, self._device)
+        self._rollout = Rollout(shared.task, agent, self._device)
+        self._draws = DrawSource(shared.task, seeds)
+        self.parameters = agent.initial_parameters(seeds).to(self._device).requires_grad_()
+        self._critic_weights = torch.tensor([run.critic_weight for run in runs]).to(self._device)
+        learning_rates = torch.tensor([run.learning_rate for run in runs])
+        self._optimiser = RMSprop(self.parameters, learning_rates.to(self._device))
+        self._ones = torch.ones(len(runs), device=self._device)
+        self._window_sum = np.zeros((len(METRICS), len(runs)))  # of the unfinished window
+        self._windows: list[NDArray[np.float64]] = []  # means of past windows, (metrics, R) each
+
+    @property
+    def num_episodes(self) -> int:
+        """Episodes that the runs ask for."""
+        return self.runs[0].num_episodes
+
+    def advance(self, num_episodes: int) -> None:
+        """Trains for that many more episodes, or for as many as are left."""
+        last = min(self.episodes_done + num_episodes, self.num_episodes)
+        with one_thread():
+            while self.episodes_done < last:
+                count = min(DRAWN_AT_ONCE, last - self.episodes_done)
+                draws = self._draws.next(count, self._device)
+                self._log(
+                    [
+                        self._update(Draws(trials, noise))
+                        for trials, noise in zip(draws.trials, draws.noise, strict=True)
+                    ]
+                )
+
+    def history(self) -> History:
+        """What was logged so far; an unfinished window is averaged over what it has."""
+        log_every = self.runs[0].log_every
+        episode = [log_every * (row + 1) for row in range(len(self._windows))]
+        windows = list(self._windows)
+        if unlogged := self.episodes_done % log_every:
+            episode.append(self.episodes_done)
+            windows.append(self._window_sum / unlogged)
+        empty = np.zeros((0, len(METRICS), len(self.runs)))
+        metrics = np.moveaxis(np.stack(windows) if windows else empty, 0, -1)
+        return History(np.array(episode, np.int64), *np.ascontiguousarray(metrics, np.float32))
+
+    def _update(self, draws: Draws) -> Trace:
+        config = self.runs[0].loss
+        episode = self._rollout.play(self.parameters, draws)
+        returns = discounted_returns(episode.rewards.flatten(1), config.discount)
+        advantages = returns - episode.values.flatten(1)  # (R, T)
+        entropies = episode.entropies.flatten(1)
+        losses = episode_losses(
+            episode.log_probs.flatten(1), entropies, advantages, self._critic_weights, config
+        )
+        # Replicas are independent: the gradient of their sum is the gradient of each.
+        (gradient,) = torch.autograd.grad(losses.total, self.parameters, self._ones)
+        self._optimiser.step(gradient)
+        return Trace(episode.decision_rewards, losses.value, losses.policy, entropies, advantages)
+
+    @torch.no_grad()
+    def _log(self, traces: list[Trace]) -> None:
+        """Averages the episodes' traces into windows."""
+        trace = Trace(*(torch.stack(pieces) for pieces in zip(*traces, strict=True)))
+        metrics = torch.stack(
+            [
+                trace.rewards.mean(dim=-1),
+                trace.value_loss,
+                trace.policy_loss,
+                trace.entropies.mean(dim=-1),
+                -trace.advantages.mean(dim=-1),
+            ],
+            dim=1,
+        )  # (E, metrics, R)
+        for row in metrics.cpu().numpy().astype(np.float64):
+            self._window_sum += row
+            self.episodes_done += 1
+            if self.episodes_done % self.runs[0].log_every == 0:
+                self._windows.append(self._window_sum / self.runs[0].log_every)
+                self._window_sum = np.zeros_like(self._window_sum)
+
+
+def train(runs: Sequence[TrainConfig], device: str = "cpu") -> History:
+    """Trains a population to its end; see `Trainer`."""
+    trainer = Trainer(runs, device)
+    trainer.advance(trainer.num_episodes)
+    return trainer.history()
+
+
+def checked_device(name: str) -> torch.device:
+    """The device of that name.
+
+    Raises:
+        InputError: there is no such device here.
+    """
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        accepted = "cpu" + (", cuda" if torch.cuda.is_available() else "; no other is here")
+        raise InputError("device", name, accepted) from error
+    return device
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Runs PyTorch on one thread.
+
+    At these sizes that is as fast, and how work is split over threads would decide how it is
+    rounded. Cores are used by training populations side by side.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+if __name__ == "__main__":
+    from pwm.command import train_command
+
+    train_command()
