@@ -116,7 +116,7 @@ class Rollout:
             noise = draws.noise[:, start : start + at_once]
             if task.timeout:
                 trials = torch.where(violated, blank, trials)
-            observations = self._observations[trials]
+            observations = self._observations[trials].to(parameters.dtype)
             outputs, state = self._agent.unroll(weights, observations, state if carry else None)
             part = self._act(trials, observations, outputs.logits, outputs.values, noise)
             if task.timeout:
