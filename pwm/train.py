@@ -23,6 +23,7 @@ from pwm.rollout import Draws, DrawSource, Rollout
 from pwm.task import TaskConfig
 
 METRICS = ("reward", "value_loss", "policy_loss", "entropy", "critic_bias")
+SEMANTICS = 1  # raised by a change to the core that changes histories
 DRAWN_AT_ONCE = 64  # episodes; how many does not change what is drawn
 
 

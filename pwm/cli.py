@@ -1,0 +1,68 @@
+"""Command lines: dataclasses as flags, and errors of one line."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+from collections.abc import Iterator, Sequence
+from typing import NoReturn, TypeVar
+
+import tyro
+
+from pwm.errors import InputError
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+Arguments = TypeVar("Arguments")
+
+
+def parse(
+    arguments: type[Arguments], prog: str, description: str, argv: Sequence[str] | None = None
+) -> Arguments:
+    """Reads flags into a dataclass whose nested dataclasses lend their fields as flat flags.
+
+    Bad input ends the program with one line on standard error and status 2.
+    """
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return tyro.cli(
+                arguments,
+                prog=prog,
+                description=description,
+                args=argv,
+                config=(tyro.conf.OmitArgPrefixes,),
+            )
+    except SystemExit as stop:
+        if stop.code == BAD_INPUT:
+            fail(_one_line(complaint.getvalue()))
+        raise
+    except InputError as error:
+        fail(str(error))
+
+
+def fail(message: str) -> NoReturn:
+    """Ends the program for bad input."""
+    print(f"error: {message}", file=sys.stderr)
+    raise SystemExit(BAD_INPUT)
+
+
+@contextlib.contextmanager
+def errors_in_one_line() -> Iterator[None]:
+    """Turns bad input, met anywhere below, into one line and status 2."""
+    try:
+        yield
+    except InputError as error:
+        fail(str(error))
+
+
+def _one_line(box: str) -> str:
+    """The text of one of tyro's boxes, without its frame, title and footer."""
+    lines = [line.strip("│ ").strip() for line in box.splitlines()]
+    kept = [
+        line
+        for line in lines
+        if line and not line.startswith(("╭", "╰", "─", "For full helptext", "Argument helptext"))
+    ]
+    return " ".join(kept) + "; --help lists what is accepted"
