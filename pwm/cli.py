@@ -58,11 +58,15 @@ def errors_in_one_line() -> Iterator[None]:
 
 
 def _one_line(box: str) -> str:
-    """The text of one of tyro's boxes, without its frame, title and footer."""
-    lines = [line.strip("│ ").strip() for line in box.splitlines()]
-    kept = [
-        line
-        for line in lines
-        if line and not line.startswith(("╭", "╰", "─", "For full helptext", "Argument helptext"))
-    ]
-    return " ".join(kept) + "; --help lists what is accepted"
+    """The message of one of tyro's boxes, and the form of the flag that it is about."""
+    frame = ("╭", "╰", "─", "For full helptext")
+    lines = [line.strip("│ ") for line in box.splitlines()]
+    lines = [line for line in lines if line and not line.startswith(frame)]
+    text = " ".join(lines)
+    if ": expected " in text:  # this project's own, from a dataclass that tyro was building
+        return text[text.index("--") :]
+    if "Argument helptext:" in lines:
+        split = lines.index("Argument helptext:")
+        message = " ".join(lines[:split]).removeprefix("Error parsing ")
+        return f"{message} (expected {lines[split + 1]})"
+    return f"{text.partition(' Perhaps you meant:')[0]}; --help lists what is accepted"

@@ -50,9 +50,14 @@ class Arguments:
     """Episodes a window of the history."""
     device: str = "cpu"
     """Where to train: cpu, or cuda where there is one."""
-    out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """Folder for the results, one that holds no run yet. By default one under runs/, named
-    after the setting."""
+    out: Annotated[
+        Path | None,
+        tyro.conf.arg(
+            metavar="FOLDER",
+            help_behavior_hint="(default: one under runs/, named after the setting)",
+        ),
+    ] = None
+    """Folder for the results, one that holds no run yet."""
 
     def runs(self) -> tuple[TrainConfig, ...]:
         """One run for each seed."""

@@ -15,18 +15,10 @@ class InputError(ValueError):
     """
 
     def __init__(self, name: str, value: object, accepted: str) -> None:
-        super().__init__(name, value, accepted)
+        super().__init__(f"--{name.replace('_', '-')} {value}: expected {accepted}")
         self.name = name
         self.value = value
         self.accepted = accepted
-
-    @property
-    def flag(self) -> str:
-        """The command-line flag that sets the field."""
-        return "--" + self.name.replace("_", "-")
-
-    def __str__(self) -> str:
-        return f"{self.flag} {self.value}: expected {self.accepted}"
 
 
 def require(condition: bool, name: str, value: object, accepted: str) -> None:

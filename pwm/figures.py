@@ -20,6 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter, NullFormatter
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -93,6 +94,8 @@ def seeds_figure(rows: Sequence[Row], title: str) -> Figure:
             )
             panel.plot(thousands, median, color="black", linewidth=0.8)
         panels[0].set_yscale("log")
+        panels[0].yaxis.set_major_formatter(LogFormatter(labelOnlyBase=False))
+        panels[0].yaxis.set_minor_formatter(NullFormatter())
         _print_success(panels[2], success(row))
     return figure
 
@@ -281,15 +284,14 @@ def draw(experiment: Experiment, store: Store, folder: Path) -> None:
         f"{task.stimulus_set}, {task.episode_length} steps an episode, "
         f"learning rate {experiment.base.learning_rate:g}"
     )
-    of_notes = f"{experiment.name}-{_seeds(experiment.notes_seeds, '')}"
-    of_all = f"{experiment.name}-{_seeds(experiment.seeds, '')}"
+    of_notes, of_all = f"{experiment.name}-notes", f"{experiment.name}-seeds"
     source = f"{{}} of experiment {experiment.name}, seeds 0 to {{}}"
     notes_source = source.format("pwm.figures.notes_figure", experiment.notes_seeds - 1)
     seeds_source = source.format("pwm.figures.seeds_figure", experiment.seeds - 1)
     with mpl.rc_context(fname=STYLE):
-        seeds = _seeds(experiment.notes_seeds, " ")
-        mean = "mean of " if experiment.notes_seeds > 1 else ""
-        figure = notes_figure(few, f"{title}: {mean}{seeds}, as in the notes")
+        count = experiment.notes_seeds
+        seeds = f"mean of {count} seeds" if count > 1 else "one seed"
+        figure = notes_figure(few, f"{title}: {seeds}, as in the notes")
         _write(figure, folder / of_notes, notes_source)
         figure = seeds_figure(rows, f"{title}: median and quartiles of {experiment.seeds} seeds")
         _write(figure, folder / of_all, seeds_source)
@@ -297,10 +299,6 @@ def draw(experiment: Experiment, store: Store, folder: Path) -> None:
     write_atomically(folder / f"{of_all}.csv", _quartiles_csv(rows, seeds_source))
     write_atomically(folder / f"{of_all}-each.csv", _seeds_csv(rows, seeds_source))
     write_atomically(folder / f"{of_all}-learned.csv", _learned_csv(rows, seeds_source))
-
-
-def _seeds(count: int, between: str) -> str:
-    return f"{count}{between}seed" + ("s" if count > 1 else "")
 
 
 def _write(figure: Figure, stem: Path, source: str) -> None:

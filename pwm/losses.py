@@ -38,8 +38,7 @@ class LossConfig:
     """What is minimised, but for the critic weight, which is each replica's own."""
 
     baseline: Baseline = "attached"
-    """Whether the policy loss's gradient also flows into the critic (attached, as in the
-    notes) or is stopped (detached)."""
+    """Whether the policy loss's gradient flows into the critic (attached, as in the notes)."""
     policy_reduction: Reduction = "sum"
     """How the policy loss and the entropy bonus are reduced over the steps of an episode."""
     discount: float = 1.0

@@ -47,16 +47,13 @@ class TaskConfig:
     """What is played."""
 
     stimulus_set: str = "pwm5"
-    """Pairs of stimuli that a trial is drawn from: pwm0 (the second stimulus gives the
-    answer away) or pwm5 (it does so in two pairs of eight)."""
+    """Pairs that a trial is drawn from: pwm5, or pwm0, where the second stimulus is enough."""
     trial_length: int = 3
-    """Steps a trial: the first stimulus, a delay of two fewer than this, the second stimulus."""
+    """Steps a trial: first stimulus, delay of two steps fewer than this, second stimulus."""
     episode_length: int = 60
-    """Steps an episode, the trials between two updates; a remainder too short for a trial is
-    not played."""
+    """Steps an episode; it has as many whole trials as fit, and one update follows it."""
     timeout: bool = False
-    """A violation (any action but hold before a trial's last step) turns the next trial into
-    a blank, unrewarded one."""
+    """Whether any action but hold before a trial's last step blanks the next trial."""
     hold_reward: float = 0.0
     """Reward for each held step before a trial's last."""
 
