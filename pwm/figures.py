@@ -6,6 +6,7 @@ them, and how many learned.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import sys
 import warnings
@@ -24,6 +25,7 @@ from matplotlib.ticker import LogFormatter, NullFormatter
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from pwm import stats, theory
 from pwm.cli import errors_in_one_line, parse
 from pwm.experiments import Experiment, Size, chosen
 from pwm.files import write_atomically
@@ -255,17 +257,23 @@ def _learned_csv(rows: Sequence[Row], source: str) -> bytes:
     return _csv(source, "critic_weight,learned,seeds,rate,wilson_low,wilson_high", lines)
 
 
-def draw(experiment: Experiment, store: Store, folder: Path) -> None:
-    """Draws an experiment's two figures and writes their tables.
+def draw(experiment: Experiment, store: Store, folder: Path) -> bool:
+    """Draws an experiment's two figures and writes their tables, unless they are there.
 
     Args:
         experiment: in the size that is stored.
         store: holds all its runs.
         folder: gets the files.
+    Returns:
+        Whether anything was drawn.
     Raises:
         InputError: a run is missing.
     """
     history = store.gather(plan(experiment))
+    digest = _digest(history)
+    marker = folder / f"{experiment.name}-learned.csv"  # written last
+    if marker.exists() and f" {digest}\n".encode() in marker.read_bytes():
+        return False
     task = experiment.base.task
     by_weight = [
         (weight, range(start, start + experiment.seeds))
@@ -284,21 +292,33 @@ def draw(experiment: Experiment, store: Store, folder: Path) -> None:
         f"{task.stimulus_set}, {task.episode_length} steps an episode, "
         f"learning rate {experiment.base.learning_rate:g}"
     )
-    of_notes, of_all = f"{experiment.name}-notes", f"{experiment.name}-seeds"
-    source = f"{{}} of experiment {experiment.name}, seeds 0 to {{}}"
-    notes_source = source.format("pwm.figures.notes_figure", experiment.notes_seeds - 1)
-    seeds_source = source.format("pwm.figures.seeds_figure", experiment.seeds - 1)
+    count = experiment.notes_seeds
+    of_notes = f"mean of {count} seeds" if count > 1 else "one seed"
+    source = f"{{}} of experiment {experiment.name}, data {digest}"
     with mpl.rc_context(fname=STYLE):
-        count = experiment.notes_seeds
-        seeds = f"mean of {count} seeds" if count > 1 else "one seed"
-        figure = notes_figure(few, f"{title}: {seeds}, as in the notes")
-        _write(figure, folder / of_notes, notes_source)
-        figure = seeds_figure(rows, f"{title}: median and quartiles of {experiment.seeds} seeds")
-        _write(figure, folder / of_all, seeds_source)
-    write_atomically(folder / f"{of_notes}.csv", _curves_csv(few, notes_source))
-    write_atomically(folder / f"{of_all}.csv", _quartiles_csv(rows, seeds_source))
-    write_atomically(folder / f"{of_all}-each.csv", _seeds_csv(rows, seeds_source))
-    write_atomically(folder / f"{of_all}-learned.csv", _learned_csv(rows, seeds_source))
+        made_by = source.format("pwm.figures.notes_figure")
+        stem = folder / f"{experiment.name}-notes"
+        _write(notes_figure(few, f"{title}: {of_notes}, as in the notes"), stem, made_by)
+        write_atomically(stem.with_name(f"{stem.name}.csv"), _curves_csv(few, made_by))
+
+        made_by = source.format("pwm.figures.seeds_figure")
+        stem = folder / f"{experiment.name}-seeds"
+        of_all = f"median and quartiles of {experiment.seeds} seeds"
+        _write(seeds_figure(rows, f"{title}: {of_all}"), stem, made_by)
+        write_atomically(stem.with_name(f"{stem.name}.csv"), _quartiles_csv(rows, made_by))
+        write_atomically(stem.with_name(f"{stem.name}-each.csv"), _seeds_csv(rows, made_by))
+    write_atomically(marker, _learned_csv(rows, made_by))
+    return True
+
+
+def _digest(history: History) -> str:
+    """Identifies what the figures are made of: the histories and the code that draws them."""
+    digest = hashlib.sha256()
+    for array in history.arrays().values():
+        digest.update(np.ascontiguousarray(array).tobytes())
+    for file in (__file__, stats.__file__, theory.__file__, STYLE):
+        digest.update(Path(file).read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def _write(figure: Figure, stem: Path, source: str) -> None:
@@ -330,8 +350,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     with errors_in_one_line():
         experiments = chosen(arguments.names, arguments.size)
-        for experiment in tqdm(experiments, unit=" experiments", file=sys.stderr):
+        drawn = sum(
             draw(experiment, Store(arguments.results), arguments.out)
+            for experiment in tqdm(experiments, unit=" experiments", file=sys.stderr)
+        )
+    print(f"{drawn} of {len(experiments)} experiments drawn anew into {arguments.out}.")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# Sets itself up, then reproduces everything. Safe to interrupt and to run again: what is done
+# is not done twice.
+set -euo pipefail
+
+usage='usage: ./reproduce.sh [smoke|tests]
+
+  (nothing)  trains every run of every experiment and draws every figure, into results/ and
+             figures/: about 15 minutes on 2 cores
+  smoke      the same path on tiny budgets, into build/smoke/: about a minute
+  tests      the test suite and the static checks: about 4 minutes
+
+The first call of any of them installs the pinned packages into .venv: a minute or two.
+PYTHON=/path/to/python chooses the interpreter (3.11 or later).'
+
+cd "$(dirname "${BASH_SOURCE[0]}")"
+python=.venv/bin/python
+mode=${1:-all}
+
+say() { printf '\n[%d:%02d] %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$*" >&2; }
+
+fail() {
+  echo "error: $*" >&2
+  exit 2
+}
+
+find_python() {
+  local candidate
+  for candidate in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do
+    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      echo "$candidate"
+      return
+    fi
+  done
+  fail "PYTHON ${PYTHON:-}: expected Python 3.11 or later, and none was found"
+}
+
+set_up() {
+  cmp -s requirements.lock .venv/installed.lock && return
+  local interpreter
+  interpreter=$(find_python)
+  say "Setting up .venv with $("$interpreter" --version): a minute or two"
+  "$interpreter" -m venv --clear .venv || fail "python -m venv failed; Debian has it in python3-venv"
+  "$python" -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+  "$python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+    --editable .
+  cp requirements.lock .venv/installed.lock
+}
+
+reproduce() {
+  say "1 of 2: training every run that is not stored yet (about 15 minutes on 2 cores in all)"
+  "$python" -m pwm.sweep
+  say "2 of 2: drawing the figures (about a minute)"
+  "$python" -m pwm.figures
+  say "Done: the figures are in figures/"
+}
+
+smoke() {
+  local place=build/smoke
+  rm -rf "$place"
+  say "1 of 4: training every experiment on a tiny budget"
+  "$python" -m pwm.sweep --size smoke --results "$place/results"
+  say "2 of 4: drawing its figures"
+  "$python" -m pwm.figures --size smoke --results "$place/results" --out "$place/figures"
+  say "3 of 4: a short run of pwm.train"
+  "$python" -m pwm.train --critic-weight 3 --num-episodes 500 --out "$place/train"
+  say "4 of 4: one round of the benchmark"
+  "$python" -m pwm.bench --rounds 1
+  say "Done: everything ran; the results are in $place/"
+}
+
+tests() {
+  say "1 of 3: ruff"
+  "$python" -m ruff check
+  "$python" -m ruff format --check
+  say "2 of 3: mypy"
+  "$python" -m mypy
+  say "3 of 3: pytest"
+  "$python" -m pytest --numprocesses "${TEST_PROCESSES:-2}"
+  say "Done: all checks passed"
+}
+
+case $mode in
+  all)
+    set_up
+    reproduce
+    ;;
+  smoke)
+    set_up
+    smoke
+    ;;
+  tests)
+    set_up
+    tests
+    ;;
+  -h | --help) echo "$usage" ;;
+  *) fail "$mode: expected nothing, smoke or tests" ;;
+esac
