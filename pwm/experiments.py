@@ -68,6 +68,13 @@ _ALL = (
         notes_seeds=3,
     ),
     Experiment(
+        name="eplen15-edge",
+        notes_figure="lower weights than the notes tried at 15 steps, where success sets in",
+        base=_notes(15, 10_000),
+        critic_weights=(0.25, 0.5, 1.0, 1.5),
+        notes_seeds=3,
+    ),
+    Experiment(
         name="lrate0.001",
         notes_figure="pwm5-vweight_loss-REINFORCE-lrate_0.0010-1seed",
         base=_notes(60, 10_000, 0.001),

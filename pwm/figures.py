@@ -9,9 +9,8 @@ from __future__ import annotations
 import hashlib
 import io
 import sys
-import warnings
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import matplotlib as mpl
@@ -21,35 +20,43 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter, NullFormatter
+from matplotlib.ticker import LogFormatter, NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pwm import stats, theory
+from pwm import stats, tables, theory
 from pwm.cli import errors_in_one_line, parse
-from pwm.experiments import Experiment, Size, chosen
+from pwm.experiments import EXPERIMENTS, Experiment, Size, chosen
 from pwm.files import write_atomically
-from pwm.stats import SuccessRate, learned, success_rate
+from pwm.stats import SuccessRate
 from pwm.store import Store
 from pwm.sweep import plan
-from pwm.task import TaskConfig, reward_levels
+from pwm.tables import (
+    COLUMNS,
+    SEED_WINDOWS,
+    Row,
+    coarsened,
+    curves_table,
+    learned_table,
+    quartiles,
+    quartiles_table,
+    seeds_table,
+    success,
+    success_table,
+)
+from pwm.task import reward_levels
 from pwm.theory import value_floor
-from pwm.train import METRICS, History, TrainConfig
+from pwm.train import History, TrainConfig
 
-COLUMNS = {"value_loss": "value loss", "policy_loss": "policy loss", "reward": "reward"}
 COLOURS = {"value_loss": "#D55E00", "policy_loss": "#0072B2", "reward": "#007A5A"}
 WIDTH = 7.0  # inches, the text width of a page
-SEED_WINDOWS = 10  # windows averaged for the faint curve of a single seed
+SUCCESS_SERIES = {
+    "15 steps, 10,000 episodes": ("eplen15-edge", "eplen15"),
+    "60 steps, 10,000 episodes": ("lrate0.005",),
+    "60 steps, 30,000 episodes": ("eplen60",),
+}
+"""Experiments of the figure of success against the critic weight, by curve."""
 STYLE = Path(__file__).with_suffix(".mplstyle")
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row of panels: the replicas that share a critic weight."""
-
-    critic_weight: float
-    history: History
-    task: TaskConfig
 
 
 def notes_figure(rows: Sequence[Row], title: str) -> Figure:
@@ -94,11 +101,39 @@ def seeds_figure(rows: Sequence[Row], title: str) -> Figure:
             panel.fill_between(
                 thousands, low, high, color=colour, alpha=0.25, linewidth=0, rasterized=True
             )
-            panel.plot(thousands, median, color="black", linewidth=0.8)
+            panel.plot(thousands, median, color="black", linewidth=0.6)
         panels[0].set_yscale("log")
-        panels[0].yaxis.set_major_formatter(LogFormatter(labelOnlyBase=False))
-        panels[0].yaxis.set_minor_formatter(NullFormatter())
+        panels[0].yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        panels[0].yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.5)))
         _print_success(panels[2], success(row))
+    return figure
+
+
+def success_figure(series: Mapping[str, Sequence[Row]]) -> Figure:
+    """Fraction of seeds that learned against the critic weight, with Wilson intervals.
+
+    Args:
+        series: rows by what they have in common; each is a curve, drawn 3% beside the last.
+    """
+    figure = Figure(figsize=(4.6, 2.6), layout="constrained")
+    axes = figure.subplots()
+    styles = zip(series.items(), ("#0072B2", "#E69F00", "#CC3311"), ("o", "s", "^"), strict=True)
+    for shift, ((name, rows), colour, marker) in enumerate(styles):
+        rates = [success(row) for row in rows]
+        weights = np.array([row.critic_weight for row in rows]) * 1.03 ** (shift - 1)
+        fraction = np.array([rate.rate for rate in rates])
+        spread = [fraction - [rate.low for rate in rates], [rate.high for rate in rates] - fraction]
+        axes.errorbar(
+            weights, fraction, np.clip(spread, 0, 1), label=name, color=colour, marker=marker,
+            markersize=4, linewidth=1, elinewidth=0.8, capsize=2,
+        )  # fmt: skip
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_ylim(-0.03, 1.03)
+    axes.set_xlabel("critic weight")
+    axes.set_ylabel("fraction of seeds that learned")
+    axes.legend(frameon=False, fontsize=7, loc="center left")
     return figure
 
 
@@ -112,31 +147,6 @@ def training_curves(runs: Sequence[TrainConfig], history: History, path: Path) -
         write_atomically(path, _rendered(figure, "png", "pwm.figures.training_curves"))
 
 
-def success(row: Row) -> SuccessRate:
-    """Fraction of a row's replicas that learned."""
-    outcome = learned(row.history, row.task)
-    return success_rate(int(outcome.sum()), len(outcome))
-
-
-def quartiles(curves: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Quartiles over replicas of each window, ignoring what diverged: [R, K] to [3, K]."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
-        return np.nanquantile(curves.astype(np.float64), [0.25, 0.5, 0.75], axis=0)
-
-
-def coarsened(history: History, windows: int) -> History:
-    """The history averaged over groups of that many windows; a rest too short is left out."""
-    groups = max(len(history.episode) // windows, 1)
-    windows = min(windows, len(history.episode))
-    kept = groups * windows
-    curves = (getattr(history, name)[:, :kept] for name in METRICS)
-    return History(
-        history.episode[windows - 1 : kept : windows],
-        *(np.mean(curve.reshape(len(curve), groups, windows), axis=2) for curve in curves),
-    )
-
-
 def _panels(rows: Sequence[Row], title: str) -> tuple[Figure, NDArray[np.object_]]:
     """Empty panels with everything but the curves."""
     figure = Figure(figsize=(WIDTH, 0.75 + 1.12 * len(rows)), layout="constrained")
@@ -148,7 +158,7 @@ def _panels(rows: Sequence[Row], title: str) -> tuple[Figure, NDArray[np.object_
     for row, (value_axes, policy_axes, reward_axes) in zip(rows, axes, strict=True):
         value_axes.set_ylabel(f"critic weight {row.critic_weight:g}", fontweight="bold")
         floor = value_floor(1.0, row.task.num_trials)
-        _reference(value_axes, floor, f"floor\nif solved\n{floor:.3g}")
+        _reference(value_axes, floor, f"floor\nif solved\n{floor:.4g}")
         policy_axes.axhline(0, color="0.6", linewidth=0.5, zorder=0)
         reward_axes.set_ylim(0.2, 1.04)
         reward_axes.set_yticks([0.2, 0.4, 0.6, 0.8, 1.0])
@@ -203,60 +213,6 @@ def _rendered(figure: Figure, kind: str, source: str) -> bytes:
     return buffer.getvalue()
 
 
-def _csv(source: str, header: str, lines: Iterable[Sequence[float]]) -> bytes:
-    rows = [",".join(f"{value:.5g}" for value in line) for line in lines]
-    return "\n".join([f"# {source}", header, *rows, ""]).encode()
-
-
-def _curves_csv(rows: Sequence[Row], source: str) -> bytes:
-    """Mean over replicas of every window."""
-    header = ",".join(["critic_weight", "episode", *COLUMNS])
-    lines = (
-        (row.critic_weight, episode, *means)
-        for row in rows
-        for episode, *means in zip(
-            row.history.episode,
-            *(getattr(row.history, name).mean(axis=0) for name in COLUMNS),
-            strict=True,
-        )
-    )
-    return _csv(source, header, lines)
-
-
-def _quartiles_csv(rows: Sequence[Row], source: str) -> bytes:
-    """Quartiles over replicas of every window."""
-    names = [f"{name}_{part}" for name in COLUMNS for part in ("q25", "median", "q75")]
-    lines = (
-        (row.critic_weight, *values)
-        for row in rows
-        for values in zip(
-            row.history.episode,
-            *(part for name in COLUMNS for part in quartiles(getattr(row.history, name))),
-            strict=True,
-        )
-    )
-    return _csv(source, ",".join(["critic_weight", "episode", *names]), lines)
-
-
-def _seeds_csv(rows: Sequence[Row], source: str) -> bytes:
-    """Every seed, as coarse as it is drawn."""
-    lines = (
-        (row.critic_weight, seed, *values)
-        for row in rows
-        for coarse in [coarsened(row.history, SEED_WINDOWS)]
-        for seed in range(len(coarse.reward))
-        for values in zip(
-            coarse.episode, *(getattr(coarse, name)[seed] for name in COLUMNS), strict=True
-        )
-    )
-    return _csv(source, ",".join(["critic_weight", "seed", "episode", *COLUMNS]), lines)
-
-
-def _learned_csv(rows: Sequence[Row], source: str) -> bytes:
-    lines = ((row.critic_weight, *success(row)) for row in rows)
-    return _csv(source, "critic_weight,learned,seeds,rate,wilson_low,wilson_high", lines)
-
-
 def draw(experiment: Experiment, store: Store, folder: Path) -> bool:
     """Draws an experiment's two figures and writes their tables, unless they are there.
 
@@ -269,56 +225,79 @@ def draw(experiment: Experiment, store: Store, folder: Path) -> bool:
     Raises:
         InputError: a run is missing.
     """
-    history = store.gather(plan(experiment))
-    digest = _digest(history)
+    rows = rows_of(experiment, store)
+    digest = _digest(rows)
     marker = folder / f"{experiment.name}-learned.csv"  # written last
-    if marker.exists() and f" {digest}\n".encode() in marker.read_bytes():
+    if _is_of(marker, digest):
         return False
-    task = experiment.base.task
-    by_weight = [
-        (weight, range(start, start + experiment.seeds))
+    task, count = experiment.base.task, experiment.notes_seeds
+    few = [replace(row, history=row.history.select(range(count))) for row in rows]
+    title = (
+        f"{task.stimulus_set}, {task.episode_length} steps an episode, "
+        f"learning rate {experiment.base.learning_rate:g}"
+    )
+    of_few = f"mean of {count} seeds" if count > 1 else "one seed"
+    of_all = f"{experiment.seeds} seeds (faint), their median (black) and quartiles (band)"
+    source = f"{{}} of experiment {experiment.name}, data {digest}"
+    with mpl.rc_context(fname=STYLE):
+        made_by = source.format("pwm.figures.notes_figure")
+        stem = folder / f"{experiment.name}-notes"
+        _write(notes_figure(few, f"{title}: {of_few}, as in the notes"), stem, made_by)
+        write_atomically(stem.with_name(f"{stem.name}.csv"), curves_table(few, made_by))
+
+        made_by = source.format("pwm.figures.seeds_figure")
+        stem = folder / f"{experiment.name}-seeds"
+        _write(seeds_figure(rows, f"{title}: {of_all}"), stem, made_by)
+        write_atomically(stem.with_name(f"{stem.name}.csv"), quartiles_table(rows, made_by))
+        write_atomically(stem.with_name(f"{stem.name}-each.csv"), seeds_table(rows, made_by))
+    write_atomically(marker, learned_table(rows, made_by))
+    return True
+
+
+def draw_success(size: Size, store: Store, folder: Path) -> bool:
+    """Draws success against the critic weight over experiments; as `draw`."""
+    series = {
+        name: [row for experiment in chosen(parts, size) for row in rows_of(experiment, store)]
+        for name, parts in SUCCESS_SERIES.items()
+    }
+    digest = _digest([row for rows in series.values() for row in rows])
+    table = folder / "success.csv"
+    if _is_of(table, digest):
+        return False
+    made_by = f"pwm.figures.success_figure of experiments {SUCCESS_SERIES}, data {digest}"
+    with mpl.rc_context(fname=STYLE):
+        _write(success_figure(series), folder / "success", made_by)
+    write_atomically(table, success_table(series, made_by))
+    return True
+
+
+def rows_of(experiment: Experiment, store: Store) -> list[Row]:
+    """An experiment's stored replicas by critic weight."""
+    history = store.gather(plan(experiment))
+    return [
+        Row(weight, history.select(range(start, start + experiment.seeds)), experiment.base.task)
         for weight, start in zip(
             experiment.critic_weights,
             range(0, len(history.reward), experiment.seeds),
             strict=True,
         )
     ]
-    rows = [Row(weight, history.select(replicas), task) for weight, replicas in by_weight]
-    few = [
-        Row(weight, history.select(replicas[: experiment.notes_seeds]), task)
-        for weight, replicas in by_weight
-    ]
-    title = (
-        f"{task.stimulus_set}, {task.episode_length} steps an episode, "
-        f"learning rate {experiment.base.learning_rate:g}"
-    )
-    count = experiment.notes_seeds
-    of_notes = f"mean of {count} seeds" if count > 1 else "one seed"
-    source = f"{{}} of experiment {experiment.name}, data {digest}"
-    with mpl.rc_context(fname=STYLE):
-        made_by = source.format("pwm.figures.notes_figure")
-        stem = folder / f"{experiment.name}-notes"
-        _write(notes_figure(few, f"{title}: {of_notes}, as in the notes"), stem, made_by)
-        write_atomically(stem.with_name(f"{stem.name}.csv"), _curves_csv(few, made_by))
-
-        made_by = source.format("pwm.figures.seeds_figure")
-        stem = folder / f"{experiment.name}-seeds"
-        of_all = f"median and quartiles of {experiment.seeds} seeds"
-        _write(seeds_figure(rows, f"{title}: {of_all}"), stem, made_by)
-        write_atomically(stem.with_name(f"{stem.name}.csv"), _quartiles_csv(rows, made_by))
-        write_atomically(stem.with_name(f"{stem.name}-each.csv"), _seeds_csv(rows, made_by))
-    write_atomically(marker, _learned_csv(rows, made_by))
-    return True
 
 
-def _digest(history: History) -> str:
-    """Identifies what the figures are made of: the histories and the code that draws them."""
+def _digest(rows: Sequence[Row]) -> str:
+    """Identifies what a figure is made of: the histories and the code that draws them."""
     digest = hashlib.sha256()
-    for array in history.arrays().values():
-        digest.update(np.ascontiguousarray(array).tobytes())
-    for file in (__file__, stats.__file__, theory.__file__, STYLE):
+    for row in rows:
+        for array in row.history.arrays().values():
+            digest.update(np.ascontiguousarray(array).tobytes())
+    for file in (__file__, tables.__file__, stats.__file__, theory.__file__, STYLE):
         digest.update(Path(file).read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _is_of(table: Path, digest: str) -> bool:
+    """Whether a table is there and was made of that data."""
+    return table.exists() and f" {digest}\n".encode() in table.read_bytes()
 
 
 def _write(figure: Figure, stem: Path, source: str) -> None:
@@ -331,7 +310,7 @@ class Arguments:
     """Flags of `python -m pwm.figures`."""
 
     names: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Experiments; all of them if none is named."""
+    """Experiments, or success; all figures if none is named."""
     size: Size = "paper"
     """The size that was trained."""
     results: Path = Path("results")
@@ -349,12 +328,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         argv,
     )
     with errors_in_one_line():
-        experiments = chosen(arguments.names, arguments.size)
-        drawn = sum(
-            draw(experiment, Store(arguments.results), arguments.out)
-            for experiment in tqdm(experiments, unit=" experiments", file=sys.stderr)
-        )
-    print(f"{drawn} of {len(experiments)} experiments drawn anew into {arguments.out}.")
+        store = Store(arguments.results)
+        names = arguments.names or (*EXPERIMENTS, "success")
+        drawn = 0
+        for name in tqdm(names, unit=" experiments", file=sys.stderr):
+            if name == "success":
+                drawn += draw_success(arguments.size, store, arguments.out)
+            else:
+                (experiment,) = chosen((name,), arguments.size)
+                drawn += draw(experiment, store, arguments.out)
+    print(f"{drawn} of {len(names)} drawn anew into {arguments.out}; the rest was there.")
 
 
 if __name__ == "__main__":

@@ -40,8 +40,12 @@ def success_rate(successes: int, total: int, confidence: float = 0.95) -> Succes
 
 def final_reward(history: History) -> NDArray[np.float64]:
     """Fraction of trials rewarded in each replica's last 500 episodes, or in all: [R]."""
-    in_final, episodes = _final_windows(history)
-    return np.average(history.reward[:, in_final].astype(np.float64), axis=1, weights=episodes)
+    return _final_mean(history, history.reward)
+
+
+def final_value_loss(history: History) -> NDArray[np.float64]:
+    """Value loss of each replica's last 500 episodes, or of all: [R]."""
+    return _final_mean(history, history.value_loss)
 
 
 def reward_to_learn(task: TaskConfig, num_episodes: int) -> float:
@@ -61,6 +65,11 @@ def learned(history: History, task: TaskConfig) -> NDArray[np.bool_]:
     """Whether each replica learned: [R]."""
     _, episodes = _final_windows(history)
     return final_reward(history) > reward_to_learn(task, int(episodes.sum()))
+
+
+def _final_mean(history: History, curves: NDArray[np.float32]) -> NDArray[np.float64]:
+    in_final, episodes = _final_windows(history)
+    return np.average(curves[:, in_final].astype(np.float64), axis=1, weights=episodes)
 
 
 def _final_windows(history: History) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:

@@ -1,0 +1,134 @@
+"""The numbers behind the figures, and their tables as CSV."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pwm.stats import SuccessRate, final_reward, final_value_loss, learned, success_rate
+from pwm.task import TaskConfig
+from pwm.train import METRICS, History
+
+COLUMNS = {"value_loss": "value loss", "policy_loss": "policy loss", "reward": "reward"}
+"""The panels of a row, and what they are called."""
+SOLVED = 0.95  # final reward
+SEED_WINDOWS = 10  # windows averaged for the faint curve of a single seed
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of panels: the replicas that share a critic weight."""
+
+    critic_weight: float
+    history: History
+    task: TaskConfig
+
+
+def success(row: Row) -> SuccessRate:
+    """Fraction of a row's replicas that learned."""
+    outcome = learned(row.history, row.task)
+    return success_rate(int(outcome.sum()), len(outcome))
+
+
+def quartiles(curves: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Quartiles over replicas of each window, ignoring what diverged: [R, K] to [3, K]."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
+        return np.nanquantile(curves.astype(np.float64), [0.25, 0.5, 0.75], axis=0)
+
+
+def coarsened(history: History, windows: int) -> History:
+    """The history averaged over groups of that many windows; a rest too short is left out."""
+    groups = max(len(history.episode) // windows, 1)
+    windows = min(windows, len(history.episode))
+    kept = groups * windows
+    curves = (getattr(history, name)[:, :kept] for name in METRICS)
+    return History(
+        history.episode[windows - 1 : kept : windows],
+        *(np.mean(curve.reshape(len(curve), groups, windows), axis=2) for curve in curves),
+    )
+
+
+def _csv(source: str, header: str, lines: Iterable[Sequence[float]]) -> bytes:
+    rows = [",".join(f"{value:.5g}" for value in line) for line in lines]
+    return "\n".join([f"# {source}", header, *rows, ""]).encode()
+
+
+def curves_table(rows: Sequence[Row], source: str) -> bytes:
+    """Mean over replicas of every window, as CSV that names its source."""
+    header = ",".join(["critic_weight", "episode", *COLUMNS])
+    lines = (
+        (row.critic_weight, episode, *means)
+        for row in rows
+        for episode, *means in zip(
+            row.history.episode,
+            *(getattr(row.history, name).mean(axis=0) for name in COLUMNS),
+            strict=True,
+        )
+    )
+    return _csv(source, header, lines)
+
+
+def quartiles_table(rows: Sequence[Row], source: str) -> bytes:
+    """Quartiles over replicas of every window."""
+    names = [f"{name}_{part}" for name in COLUMNS for part in ("q25", "median", "q75")]
+    lines = (
+        (row.critic_weight, *values)
+        for row in rows
+        for values in zip(
+            row.history.episode,
+            *(part for name in COLUMNS for part in quartiles(getattr(row.history, name))),
+            strict=True,
+        )
+    )
+    return _csv(source, ",".join(["critic_weight", "episode", *names]), lines)
+
+
+def seeds_table(rows: Sequence[Row], source: str) -> bytes:
+    """Every seed, as coarse as it is drawn."""
+    lines = (
+        (row.critic_weight, seed, *values)
+        for row in rows
+        for coarse in [coarsened(row.history, SEED_WINDOWS)]
+        for seed in range(len(coarse.reward))
+        for values in zip(
+            coarse.episode, *(getattr(coarse, name)[seed] for name in COLUMNS), strict=True
+        )
+    )
+    return _csv(source, ",".join(["critic_weight", "seed", "episode", *COLUMNS]), lines)
+
+
+def learned_table(rows: Sequence[Row], source: str) -> bytes:
+    """How many replicas of each row learned, and what became of the value loss.
+
+    After the success rate with its Wilson interval: the highest window of the value loss, median
+    over replicas; how many replicas end above a reward of 0.95, and their final value loss,
+    median over them (nan if there are none).
+    """
+    lines = []
+    for row in rows:
+        peaks = quartiles(row.history.value_loss.max(axis=1, keepdims=True))
+        solved = final_reward(row.history) > SOLVED
+        final = final_value_loss(row.history)[solved]
+        settled = float(np.median(final)) if len(final) else np.nan
+        lines.append((row.critic_weight, *success(row), peaks[1, 0], solved.sum(), settled))
+    header = (
+        "critic_weight,learned,seeds,rate,wilson_low,wilson_high,"
+        "peak_value_loss,solved,solved_value_loss"
+    )
+    return _csv(source, header, lines)
+
+
+def success_table(series: Mapping[str, Sequence[Row]], source: str) -> bytes:
+    """How many replicas learned, by series and critic weight."""
+    lines = [
+        f'"{name}",' + ",".join(f"{value:.5g}" for value in (row.critic_weight, *success(row)))
+        for name, rows in series.items()
+        for row in rows
+    ]
+    header = "series,critic_weight,learned,seeds,rate,wilson_low,wilson_high"
+    return "\n".join([f"# {source}", header, *lines, ""]).encode()

@@ -1,0 +1,63 @@
+"""The README's numbers are the figures' numbers."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+README = " ".join((ROOT / "README.md").read_text().split())
+
+
+def table(name: str) -> list[dict[str, str]]:
+    lines = (ROOT / "figures" / f"{name}-learned.csv").read_text().splitlines()
+    return list(csv.DictReader(lines[1:]))
+
+
+def column(names: list[str], key: str) -> list[str]:
+    return [row[key] for name in names for row in table(name)]
+
+
+def listed(values: list[str]) -> str:
+    return ", ".join(values)
+
+
+def test_success_counts_are_those_of_the_tables() -> None:
+    at_15 = column(["eplen15-edge", "eplen15"], "learned")
+    assert f"{listed(at_15)} of 24 seeds at weights" in README
+    weights = listed(column(["eplen15-edge", "eplen15"], "critic_weight"))
+    assert f"of 24 seeds at weights {weights}" in README
+    assert f"{listed(column(['eplen60'], 'learned'))} of 24 learn at weights 2, 3, 4, 5" in README
+    assert f"{listed(column(['pwm0'], 'learned'))} of 24 seeds learn at" in README
+    at_high, at_middle = column(["lrate0.01"], "learned"), column(["lrate0.005"], "learned")
+    assert (
+        f"{listed(at_high)} of 24 at weights 0.05, 3, 10, 20, against {listed(at_middle)}" in README
+    )
+    assert sum(map(int, column(["lrate0.001"], "learned"))) == 0
+    assert "0 of 96 seeds" in README
+
+
+def test_intervals_and_value_losses_are_those_of_the_tables() -> None:
+    by_weight = {row["critic_weight"]: row for row in table("eplen60")}
+    intervals = [
+        f"[{float(row['wilson_low']):.2f}, {float(row['wilson_high']):.2f}]"
+        for row in (by_weight["5"], by_weight["3"])
+    ]
+    assert " and ".join(intervals) in README
+    rates = ["lrate0.001", "lrate0.005", "lrate0.01"]
+    peaks = [f"{float(table(name)[0]['peak_value_loss']):.0f}" for name in rates]
+    assert listed(peaks) + " in the median seed" in README
+    settled = [f"{float(value):.1f}" for value in column(["eplen15"], "solved_value_loss")]
+    assert f"{listed(settled)} at weights 2, 3, 4, 5 at 15 steps" in README
+    at_60 = [row for row in table("eplen60") if int(row["solved"])]
+    assert [row["critic_weight"] for row in at_60] == ["3", "4", "5"]
+    assert listed([f"{float(row['solved_value_loss']):.1f}" for row in at_60]) in README
+    assert f"only {listed([row['solved'] for row in at_60])} seeds" in README
+
+
+def test_every_file_and_picture_that_is_named_is_there() -> None:
+    raw = (ROOT / "README.md").read_text()
+    targets = [part.split(")")[0] for part in raw.split("](")[1:]]
+    assert len(targets) > 10
+    missing = [target for target in targets if not (ROOT / target).exists()]
+    assert missing == []
