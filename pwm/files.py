@@ -6,14 +6,22 @@ import io
 import json
 import os
 import zipfile
+import zlib
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pwm.errors import InputError
 from pwm.train import History
+
+DAMAGE = (ValueError, KeyError, EOFError, AttributeError, NotImplementedError, zipfile.BadZipFile,
+          zlib.error)  # fmt: skip
+"""What reading a damaged archive raises, found by damaging some."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -36,23 +44,37 @@ def write_json(path: Path, content: object) -> None:
     write_atomically(path, (json.dumps(content, indent=2) + "\n").encode())
 
 
-def write_history(path: Path, history: History) -> None:
-    """Writes a history as compressed NumPy arrays; equal histories give equal bytes."""
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    """Writes arrays by name, compressed; equal arrays give equal bytes."""
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **history.arrays())
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
     write_atomically(path, buffer.getvalue())
 
 
-def read_history(path: Path) -> History:
-    """Reads what `write_history` wrote.
+def read_arrays(path: Path, names: Collection[str]) -> dict[str, NDArray[Any]]:
+    """Reads what `write_arrays` wrote.
 
     Raises:
-        InputError: the file is not there, is damaged, or is something else.
+        InputError: the file is not there, is damaged, or holds other names.
     """
-    names = [item.name for item in fields(History)]
     try:
         with np.load(path, allow_pickle=False) as stored:
-            return History(**{name: stored[name] for name in names})
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, AttributeError) as error:
-        accepted = "an undamaged history; delete the file to have it computed again"
-        raise InputError("history", path, accepted) from error
+            arrays = {name: stored[name] for name in stored.files}
+    except (*DAMAGE, OSError) as error:
+        raise InputError(
+            "history", path, "an undamaged file; delete it to have it computed again"
+        ) from error
+    if arrays.keys() != set(names):
+        raise InputError("history", path, "a file of " + ", ".join(names))
+    return arrays
+
+
+def write_history(path: Path, history: History) -> None:
+    """Writes a history."""
+    write_arrays(path, history.arrays())
+
+
+def read_history(path: Path) -> History:
+    """Reads what `write_history` wrote; raises as `read_arrays`."""
+    arrays: dict[str, Any] = read_arrays(path, [item.name for item in fields(History)])
+    return History(**arrays)

@@ -62,13 +62,20 @@ class DrawSource:
     def next(self, num_episodes: int, device: torch.device | str = "cpu") -> Draws:
         """The draws of the next episodes E: trials [E, R, N] and noise [E, R, N, L]."""
         task = self._task
-        trials = to_index(self._trials.draw(num_episodes * task.num_trials), task.num_pairs)
-        noise = to_uniform(self._actions.draw(num_episodes * task.num_trials * task.trial_length))
+        num_trials = num_episodes * task.num_trials
+        trials = to_index(self._trials.draw(num_trials), task.num_pairs)
+        noise = to_uniform(self._actions.draw(num_trials * task.trial_length))
         shape = (len(trials), num_episodes, task.num_trials)
         return Draws(
             _episodes_first(trials.reshape(shape), device),
             _episodes_first(noise.reshape(*shape, task.trial_length), device),
         )
+
+    def skip(self, num_episodes: int) -> None:
+        """Passes over the draws of the first episodes; only before anything is drawn."""
+        num_trials = num_episodes * self._task.num_trials
+        self._trials.skip(num_trials)
+        self._actions.skip(num_trials * self._task.trial_length)
 
 
 def _episodes_first(

@@ -5,15 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pwm.errors import InputError
-from pwm.files import read_history, write_history
-from pwm.train import METRICS, SEMANTICS, History, TrainConfig
+from pwm.files import read_arrays, write_arrays
+from pwm.train import METRICS, SEMANTICS, STATE, History, TrainConfig
+
+HISTORY = ("episode", *METRICS)
 
 
 @dataclass(frozen=True)
@@ -46,18 +50,21 @@ class Store:
 
     def get(self, shard: Shard) -> History | None:
         """The shard's history; None if there is none, or (said in one line) it is damaged."""
-        if not self.path(shard).exists():
-            return None
-        try:
-            history = read_history(self.path(shard))
-        except InputError as error:
-            print(f"damaged, to be computed again: {error.value}", file=sys.stderr)
-            return None
-        return history
+        arrays: dict[str, Any] | None = self._read(self.path(shard), HISTORY)
+        return History(**arrays) if arrays else None
 
     def put(self, shard: Shard, history: History) -> None:
-        """Stores the shard's history."""
-        write_history(self.path(shard), history)
+        """Stores the shard's history, and drops what was kept while it was trained."""
+        write_arrays(self.path(shard), history.arrays())
+        self._checkpoint_path(shard).unlink(missing_ok=True)
+
+    def checkpoint(self, shard: Shard, state: Mapping[str, NDArray[Any]]) -> None:
+        """Keeps the state of a shard in training, in place of an earlier one."""
+        write_arrays(self._checkpoint_path(shard), state)
+
+    def resume(self, shard: Shard) -> dict[str, NDArray[Any]] | None:
+        """The state that was kept; None if there is none, or it is damaged."""
+        return self._read(self._checkpoint_path(shard), STATE)
 
     def gather(self, shards: Sequence[Shard]) -> History:
         """The history of all runs of some shards, in order.
@@ -76,3 +83,15 @@ class Store:
             histories[0].episode,
             *(np.concatenate([getattr(item, name) for item in histories]) for name in METRICS),
         )
+
+    def _checkpoint_path(self, shard: Shard) -> Path:
+        return self.folder / f"{shard.key}.unfinished.npz"
+
+    def _read(self, path: Path, names: Collection[str]) -> dict[str, NDArray[Any]] | None:
+        if not path.exists():
+            return None
+        try:
+            return read_arrays(path, names)
+        except InputError:
+            print(f"damaged, to be computed again: {path}", file=sys.stderr)
+            return None

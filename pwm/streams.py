@@ -36,6 +36,12 @@ class Streams:
         """The next `count` integers of each stream, uniform on [0, 2**64): [R, count]."""
         return np.stack([generator.random_raw(count) for generator in self._generators])
 
+    def skip(self, count: int) -> None:
+        """Passes over the next `count` integers of each stream; only before the first draw."""
+        for generator in self._generators:
+            generator.advance(count // 4)  # counts blocks of four integers
+            generator.random_raw(count % 4)
+
 
 def to_uniform(integers: NDArray[np.uint64]) -> NDArray[np.float32]:
     """Uniform numbers on [0, 1), multiples of 2**-24, from the integers' top 24 bits."""

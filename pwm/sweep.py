@@ -7,9 +7,10 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Queue
@@ -26,6 +27,7 @@ from pwm.train import Trainer
 
 SHARD_SIZE = 48  # replicas; larger populations are no faster, smaller ones share out better
 EPISODES_A_TICK = 50
+KEEP_EVERY = 15.0  # seconds between two checkpoints
 
 
 def plan(experiment: Experiment) -> tuple[Shard, ...]:
@@ -53,34 +55,51 @@ def run(experiments: Sequence[Experiment], store: Store, workers: int) -> bool:
     if not missing:
         return True
     context = multiprocessing.get_context("spawn")
-    with context.Manager() as manager:
-        ticks = manager.Queue()
-        stop = manager.Event()
-        with (
-            _progress(ticks, sum(shard.num_episodes for shard in missing)),
-            ProcessPoolExecutor(min(workers, len(missing)), context, _leave_to_parent) as executor,
-        ):
-            futures = [
-                executor.submit(_train_shard, shard, store, ticks, stop) for shard in missing
-            ]
-            try:
-                for future in as_completed(futures):
-                    future.result()
-            except KeyboardInterrupt:
-                stop.set()
-                executor.shutdown(cancel_futures=True)
-                return False
+    with ExitStack() as stack:
+        try:
+            with _interrupts_held_back():
+                manager = stack.enter_context(context.Manager())
+                ticks, stop = manager.Queue(), manager.Event()
+                executor = ProcessPoolExecutor(min(workers, len(missing)), context)
+                stack.enter_context(executor)
+                futures = [
+                    executor.submit(_train_shard, shard, store, ticks, stop) for shard in missing
+                ]
+            stack.enter_context(_progress(ticks, sum(shard.num_episodes for shard in missing)))
+            for future in as_completed(futures):
+                future.result()
+        except KeyboardInterrupt:
+            stop.set()
+            executor.shutdown(cancel_futures=True)
+            return False
     return True
 
 
-def _leave_to_parent() -> None:
-    """Ctrl-C reaches every process of the terminal; only the parent acts on it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Blocks Ctrl-C, for good in the processes that are started here.
+
+    Ctrl-C reaches every process of a terminal, and only the parent is to act on it.
+    """
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
 
 
 def _train_shard(shard: Shard, store: Store, ticks: Queue[int | None], stop: Event) -> None:
+    """Trains a shard from where it was left, and leaves it well if it is to stop."""
     trainer = Trainer(shard.runs)
+    state = store.resume(shard)
+    if state is not None:
+        trainer.restore(state)
+        ticks.put(trainer.episodes_done * len(shard.runs))
+    kept = time.monotonic()
     while trainer.episodes_done < trainer.num_episodes:
+        if stop.is_set() or time.monotonic() - kept > KEEP_EVERY:
+            store.checkpoint(shard, trainer.state())
+            kept = time.monotonic()
         if stop.is_set():
             return
         before = trainer.episodes_done

@@ -6,10 +6,10 @@ alone. A single run is a population of one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from pwm.optim import RMSprop
 from pwm.rollout import Draws, DrawSource, Rollout
 from pwm.task import TaskConfig
 
+STATE = ("episodes_done", "parameters", "square_average", "windows", "window_sum")
 METRICS = ("reward", "value_loss", "policy_loss", "entropy", "critic_bias")
 SEMANTICS = 1  # raised by a change to the core that changes histories
 DRAWN_AT_ONCE = 64  # episodes; how many does not change what is drawn
@@ -155,6 +156,30 @@ class Trainer:
         empty = np.zeros((0, len(METRICS), len(self.runs)))
         metrics = np.moveaxis(np.stack(windows) if windows else empty, 0, -1)
         return History(np.array(episode, np.int64), *np.ascontiguousarray(metrics, np.float32))
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Everything that is needed to go on from here, by name."""
+        return {
+            "episodes_done": np.array(self.episodes_done),
+            "parameters": self.parameters.detach().cpu().numpy().copy(),
+            "square_average": self._optimiser.square_average.cpu().numpy().copy(),
+            "windows": np.array(self._windows).reshape(-1, *self._window_sum.shape),
+            "window_sum": self._window_sum.copy(),
+        }
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Goes to where `state` was taken; what follows is bit for bit what it was.
+
+        Args:
+            state: of a trainer of the same runs. This one must not have trained yet.
+        """
+        with torch.no_grad():
+            self.parameters.copy_(torch.from_numpy(state["parameters"]))
+        self._optimiser.square_average.copy_(torch.from_numpy(state["square_average"]))
+        self._windows = list(state["windows"])
+        self._window_sum = state["window_sum"].copy()
+        self.episodes_done = int(state["episodes_done"])
+        self._draws.skip(self.episodes_done)
 
     def _update(self, draws: Draws) -> Trace:
         config = self.runs[0].loss
