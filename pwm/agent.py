@@ -1,12 +1,14 @@
 """The LSTM actor-critic, as a population of R independent replicas.
 
-The parameters of a replica are one row of a tensor [R, P]; `unpack` gives that row its
+The parameters of a replica are one row of a tensor [R, P], which `Agent.weights` gives its
 shapes, and every function here carries the leading axis R. All of them start uniform on
 ±1/sqrt(hidden size), which is what PyTorch gives `nn.LSTM` and an `nn.Linear` that reads it.
 
-A replica is bit-identical alone and in company. That takes care in two places: products are
+A replica is bit-identical alone and in company. That takes care in three places. Products are
 written `inputs @ weights` with weights stored [inputs, outputs], the orientation in which a
-batched product equals the single one at every shape tried; and see `_sigmoid`.
+batched product equals the single one at every shape tried. Hidden units are filled up to a
+multiple of 8 and rows of parameters to one of 32, so that every replica's weights start at an
+aligned address; what is filled in is zero and stays zero. And see `_sigmoid`.
 """
 
 from __future__ import annotations

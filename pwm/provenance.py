@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shlex
 import subprocess
 import sys
 from importlib.metadata import version
@@ -16,7 +17,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 def provenance(wall_seconds: float) -> dict[str, object]:
     """What made a result: code, versions, machine, command and time."""
     return {
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": shlex.join([Path(sys.orig_argv[0]).name, *sys.orig_argv[1:]]),
         "commit": _git("rev-parse", "HEAD"),
         "clean": _git("status", "--porcelain", "--untracked-files=no") == "",
         "versions": {

@@ -108,8 +108,7 @@ class Trainer:
 
     def __init__(self, runs: Sequence[TrainConfig], device: str = "cpu") -> None:
         if len({run.shape for run in runs}) != 1:
-            raise ValueError("a population needs runs that differ in seed, critic weight and "
-                             "learning rate alone")  # fmt: skip
+            raise ValueError("runs of a population differ in seed, weight and learning rate alone")
         self.runs = tuple(runs)
         self.episodes_done = 0
         self._device = checked_device(device)
@@ -232,7 +231,7 @@ def checked_device(name: str) -> torch.device:
     """
     try:
         device = torch.device(name)
-        torch.zeros(1, device=device)
+        torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
         accepted = "cpu" + (", cuda" if torch.cuda.is_available() else "; no other is here")
         raise InputError("device", name, accepted) from error
