@@ -20,6 +20,10 @@ class InputError(ValueError):
         self.value = value
         self.accepted = accepted
 
+    def __reduce__(self) -> tuple[type[InputError], tuple[str, object, str]]:
+        """Lets the error come back from another process."""
+        return type(self), (self.name, self.value, self.accepted)
+
 
 def require(condition: bool, name: str, value: object, accepted: str) -> None:
     """Raises `InputError` unless the condition holds."""

@@ -137,10 +137,12 @@ class Rollout:
     ) -> Episode:
         log_policy = torch.log_softmax(logits, dim=-1)
         policy = log_policy.exp()
-        # Inverse transform sampling: the action is the number of cumulative
-        # probabilities that the noise has passed, all but the last of which can be.
-        cumulative = policy.detach().cumsum(dim=-1)[..., :-1]
-        chosen = (noise.unsqueeze(-1) >= cumulative).sum(dim=-1, keepdim=True)
+        # Inverse transform sampling: the action is the number of cumulative probabilities that
+        # the noise has passed. It is scaled to the last of them, which rounding leaves beside
+        # 1, so that it never passes that one, nor an action of probability 0 at the end.
+        cumulative = policy.detach().cumsum(dim=-1)
+        threshold = noise.unsqueeze(-1) * cumulative[..., -1:]
+        chosen = (threshold >= cumulative[..., :-1]).sum(dim=-1, keepdim=True)
         return Episode(
             trials=trials,
             observations=observations,

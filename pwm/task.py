@@ -146,7 +146,7 @@ def reward_levels(stimulus_set: str) -> RewardLevels:
         InputError: the stimulus set is unknown.
     """
     config = TaskConfig(stimulus_set)
-    decision = reward_table(config)[:-1, -1]  # (pairs, actions)
+    decision = reward_table(config)[:-1, -1].astype(np.float64)  # (pairs, actions)
     second = config.pairs[:, 1]
     rewarded_without_memory = sum(
         decision[second == stimulus].sum(axis=0).max() for stimulus in np.unique(second)

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from pwm.agent import Agent, AgentConfig
-from pwm.errors import InputError, require_finite, require_integer
+from pwm.errors import InputError, require, require_finite, require_integer
 from pwm.losses import LossConfig, discounted_returns, episode_losses
 from pwm.optim import RMSprop
 from pwm.rollout import Draws, DrawSource, Rollout
@@ -25,6 +25,7 @@ from pwm.task import TaskConfig
 STATE = ("episodes_done", "parameters", "square_average", "windows", "window_sum")
 METRICS = ("reward", "value_loss", "policy_loss", "entropy", "critic_bias")
 SEMANTICS = 1  # raised by a change to the core that changes histories
+DEVICES = ("cpu", "cuda", "mps")
 DRAWN_AT_ONCE = 64  # episodes; how many does not change what is drawn
 
 
@@ -229,11 +230,12 @@ def checked_device(name: str) -> torch.device:
     Raises:
         InputError: there is no such device here.
     """
+    accepted = "cpu" + (", cuda" if torch.cuda.is_available() else "; no other is here")
     try:
         device = torch.device(name)
-        torch.zeros(1, device=device).item()
+        require(device.type in DEVICES, "device", name, accepted)
+        torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        accepted = "cpu" + (", cuda" if torch.cuda.is_available() else "; no other is here")
         raise InputError("device", name, accepted) from error
     return device
 
