@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NoReturn, TypeVar
+from unittest import mock
 
 import tyro
 
@@ -24,22 +26,23 @@ def parse(
 
     Bad input ends the program with one line on standard error and status 2.
     """
-    complaint = io.StringIO()
+
+    def read() -> Arguments:
+        return tyro.cli(
+            arguments,
+            prog=prog,
+            description=description,
+            args=argv,
+            config=(tyro.conf.OmitArgPrefixes,),
+        )
+
     try:
-        with contextlib.redirect_stderr(complaint):
-            return tyro.cli(
-                arguments,
-                prog=prog,
-                description=description,
-                args=argv,
-                config=(tyro.conf.OmitArgPrefixes,),
-            )
+        with contextlib.redirect_stderr(io.StringIO()):
+            return read()
     except SystemExit as stop:
         if stop.code == BAD_INPUT:
-            fail(_one_line(complaint.getvalue()))
+            fail(_one_line(_complaint(read)))
         raise
-    except InputError as error:
-        fail(str(error))
 
 
 def fail(message: str) -> NoReturn:
@@ -55,6 +58,20 @@ def errors_in_one_line() -> Iterator[None]:
         yield
     except InputError as error:
         fail(str(error))
+
+
+def _complaint(read: Callable[[], object]) -> str:
+    """What tyro prints about bad input, on a terminal that is wide and speaks UTF-8."""
+    complaint = io.StringIO()
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    with (
+        mock.patch.dict(os.environ, COLUMNS="1000"),
+        contextlib.redirect_stdout(terminal),
+        contextlib.redirect_stderr(complaint),
+        contextlib.suppress(SystemExit),
+    ):
+        read()
+    return complaint.getvalue()
 
 
 def _one_line(box: str) -> str:

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from pwm.agent import AgentConfig
 from pwm.cli import INTERRUPTED, errors_in_one_line, parse
 from pwm.errors import InputError, require
-from pwm.files import write_history, write_json
+from pwm.files import make_folder, write_history, write_json
 from pwm.losses import LossConfig
 from pwm.provenance import provenance
 from pwm.stats import final_reward, learned
@@ -105,6 +105,10 @@ def _train(arguments: Arguments) -> int:
         _claim(out)
         write_json(out / "config.json", [asdict(run) for run in runs])
         interrupted = _advance(trainer, out)
+        if not trainer.episodes_done:
+            (out / "config.json").unlink()
+            print("Interrupted before anything was trained.", file=sys.stderr)
+            return INTERRUPTED
         history = trainer.history()
         write_history(out / "history.npz", history)
         write_json(out / "provenance.json", provenance(time.monotonic() - started))
@@ -133,8 +137,7 @@ def _claim(out: Path) -> None:
     held = [name for name in FILES if (out / name).exists()]
     accepted = "a folder that holds no run yet"
     require(not held, "out", out, accepted + (f" (there is {held[0]})" if held else ""))
-    require(out.is_dir() or not out.exists(), "out", out, accepted + " (it is a file)")
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder("out", out)
 
 
 def _advance(trainer: Trainer, out: Path) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+LARGEST = 1e38
 
 
 class InputError(ValueError):
@@ -32,11 +32,11 @@ def require(condition: bool, name: str, value: object, accepted: str) -> None:
 
 
 def require_finite(name: str, value: float, *, above_zero: bool = False) -> None:
-    """Requires a finite number that is not negative, or is above zero."""
+    """Requires a number that is not negative, or is above zero, and is finite as a float32."""
     if above_zero:
-        require(math.isfinite(value) and value > 0, name, value, "a finite number above 0")
+        require(0 < value <= LARGEST, name, value, f"a finite number above 0, to {LARGEST:g}")
     else:
-        require(math.isfinite(value) and value >= 0, name, value, "a finite number, 0 or above")
+        require(0 <= value <= LARGEST, name, value, f"a finite number from 0 to {LARGEST:g}")
 
 
 def require_integer(name: str, value: int, least: int) -> None:

@@ -106,13 +106,21 @@ _ALL = (
 EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType({item.name: item for item in _ALL})
 
 
-def chosen(names: tuple[str, ...], size: Size) -> tuple[Experiment, ...]:
+def chosen(
+    names: tuple[str, ...], size: Size, also: tuple[str, ...] = ()
+) -> tuple[Experiment, ...]:
     """The experiments of those names, or all of them if there is none, in a size.
 
+    Args:
+        names: of experiments.
+        size: of each.
+        also: names that are right too, but name no experiment.
     Raises:
         InputError: there is no experiment of that name.
     """
     for name in names:
-        if name not in EXPERIMENTS:
-            raise InputError("names", name, "some of " + ", ".join(EXPERIMENTS))
-    return tuple(EXPERIMENTS[name].sized(size) for name in names or EXPERIMENTS)
+        if name not in EXPERIMENTS and name not in also:
+            raise InputError("names", name, "some of " + ", ".join([*EXPERIMENTS, *also]))
+    return tuple(
+        EXPERIMENTS[name].sized(size) for name in names or EXPERIMENTS if name in EXPERIMENTS
+    )

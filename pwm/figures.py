@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from tqdm import tqdm
 from pwm import stats, tables, theory
 from pwm.cli import errors_in_one_line, parse
 from pwm.experiments import EXPERIMENTS, Experiment, Size, chosen
-from pwm.files import write_atomically
+from pwm.files import make_folder, write_atomically
 from pwm.stats import SuccessRate
 from pwm.store import Store
 from pwm.sweep import plan
@@ -50,12 +50,14 @@ from pwm.train import History, TrainConfig
 
 COLOURS = {"value_loss": "#D55E00", "policy_loss": "#0072B2", "reward": "#007A5A"}
 WIDTH = 7.0  # inches, the text width of a page
+SUCCESS = "success"
 SUCCESS_SERIES = {
     "15 steps, 10,000 episodes": ("eplen15-edge", "eplen15"),
     "60 steps, 10,000 episodes": ("lrate0.005",),
     "60 steps, 30,000 episodes": ("eplen60",),
 }
 """Experiments of the figure of success against the critic weight, by curve."""
+Drawing = Callable[[], None]
 STYLE = Path(__file__).with_suffix(".mplstyle")
 
 
@@ -213,23 +215,25 @@ def _rendered(figure: Figure, kind: str, source: str) -> bytes:
     return buffer.getvalue()
 
 
-def draw(experiment: Experiment, store: Store, folder: Path) -> bool:
-    """Draws an experiment's two figures and writes their tables, unless they are there.
+def drawing(experiment: Experiment, store: Store, folder: Path) -> Drawing | None:
+    """What is left to do for an experiment's two figures and their tables.
 
     Args:
         experiment: in the size that is stored.
         store: holds all its runs.
         folder: gets the files.
     Returns:
-        Whether anything was drawn.
+        A function that draws and writes them all; None if they are there.
     Raises:
         InputError: a run is missing.
     """
     rows = rows_of(experiment, store)
-    digest = _digest(rows)
-    marker = folder / f"{experiment.name}-learned.csv"  # written last
-    if _is_of(marker, digest):
-        return False
+    digest = _digest(rows, experiment)
+    notes, seeds = folder / f"{experiment.name}-notes", folder / f"{experiment.name}-seeds"
+    learned = folder / f"{experiment.name}-learned.csv"  # written last
+    files = [*_files(notes), *_files(seeds), _beside(seeds, "-each.csv")]
+    if _is_of(learned, digest) and all(file.exists() for file in files):
+        return None
     task, count = experiment.base.task, experiment.notes_seeds
     few = [replace(row, history=row.history.select(range(count))) for row in rows]
     title = (
@@ -239,36 +243,40 @@ def draw(experiment: Experiment, store: Store, folder: Path) -> bool:
     of_few = f"mean of {count} seeds" if count > 1 else "one seed"
     of_all = f"{experiment.seeds} seeds (faint), their median (black) and quartiles (band)"
     source = f"{{}} of experiment {experiment.name}, data {digest}"
-    with mpl.rc_context(fname=STYLE):
+
+    def draw() -> None:
         made_by = source.format("pwm.figures.notes_figure")
-        stem = folder / f"{experiment.name}-notes"
-        _write(notes_figure(few, f"{title}: {of_few}, as in the notes"), stem, made_by)
-        write_atomically(stem.with_name(f"{stem.name}.csv"), curves_table(few, made_by))
-
+        with mpl.rc_context(fname=STYLE):
+            _write(notes_figure(few, f"{title}: {of_few}, as in the notes"), notes, made_by)
+        write_atomically(_beside(notes, ".csv"), curves_table(few, made_by))
         made_by = source.format("pwm.figures.seeds_figure")
-        stem = folder / f"{experiment.name}-seeds"
-        _write(seeds_figure(rows, f"{title}: {of_all}"), stem, made_by)
-        write_atomically(stem.with_name(f"{stem.name}.csv"), quartiles_table(rows, made_by))
-        write_atomically(stem.with_name(f"{stem.name}-each.csv"), seeds_table(rows, made_by))
-    write_atomically(marker, learned_table(rows, made_by))
-    return True
+        with mpl.rc_context(fname=STYLE):
+            _write(seeds_figure(rows, f"{title}: {of_all}"), seeds, made_by)
+        write_atomically(_beside(seeds, ".csv"), quartiles_table(rows, made_by))
+        write_atomically(_beside(seeds, "-each.csv"), seeds_table(rows, made_by))
+        write_atomically(learned, learned_table(rows, made_by))
+
+    return draw
 
 
-def draw_success(size: Size, store: Store, folder: Path) -> bool:
-    """Draws success against the critic weight over experiments; as `draw`."""
+def success_drawing(size: Size, store: Store, folder: Path) -> Drawing | None:
+    """What is left to do for success against the critic weight; as `drawing`."""
     series = {
         name: [row for experiment in chosen(parts, size) for row in rows_of(experiment, store)]
         for name, parts in SUCCESS_SERIES.items()
     }
-    digest = _digest([row for rows in series.values() for row in rows])
-    table = folder / "success.csv"
-    if _is_of(table, digest):
-        return False
+    digest = _digest([row for rows in series.values() for row in rows], SUCCESS_SERIES)
+    stem = folder / "success"
+    if _is_of(_beside(stem, ".csv"), digest) and all(file.exists() for file in _files(stem)):
+        return None
     made_by = f"pwm.figures.success_figure of experiments {SUCCESS_SERIES}, data {digest}"
-    with mpl.rc_context(fname=STYLE):
-        _write(success_figure(series), folder / "success", made_by)
-    write_atomically(table, success_table(series, made_by))
-    return True
+
+    def draw() -> None:
+        with mpl.rc_context(fname=STYLE):
+            _write(success_figure(series), stem, made_by)
+        write_atomically(_beside(stem, ".csv"), success_table(series, made_by))
+
+    return draw
 
 
 def rows_of(experiment: Experiment, store: Store) -> list[Row]:
@@ -284,9 +292,9 @@ def rows_of(experiment: Experiment, store: Store) -> list[Row]:
     ]
 
 
-def _digest(rows: Sequence[Row]) -> str:
-    """Identifies what a figure is made of: the histories and the code that draws them."""
-    digest = hashlib.sha256()
+def _digest(rows: Sequence[Row], plan: object) -> str:
+    """Identifies what a figure is made of: histories, plan, and the code that draws them."""
+    digest = hashlib.sha256(repr(plan).encode())
     for row in rows:
         for array in row.history.arrays().values():
             digest.update(np.ascontiguousarray(array).tobytes())
@@ -300,9 +308,17 @@ def _is_of(table: Path, digest: str) -> bool:
     return table.exists() and f" {digest}\n".encode() in table.read_bytes()
 
 
+def _beside(stem: Path, ending: str) -> Path:
+    return stem.with_name(stem.name + ending)
+
+
+def _files(stem: Path) -> list[Path]:
+    return [_beside(stem, ending) for ending in (".svg", ".png", ".csv")]
+
+
 def _write(figure: Figure, stem: Path, source: str) -> None:
     for kind in ("svg", "png"):
-        write_atomically(stem.parent / f"{stem.name}.{kind}", _rendered(figure, kind, source))
+        write_atomically(_beside(stem, f".{kind}"), _rendered(figure, kind, source))
 
 
 @dataclass(frozen=True)
@@ -328,16 +344,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         argv,
     )
     with errors_in_one_line():
-        store = Store(arguments.results)
-        names = arguments.names or (*EXPERIMENTS, "success")
-        drawn = 0
-        for name in tqdm(names, unit=" experiments", file=sys.stderr):
-            if name == "success":
-                drawn += draw_success(arguments.size, store, arguments.out)
-            else:
-                (experiment,) = chosen((name,), arguments.size)
-                drawn += draw(experiment, store, arguments.out)
-    print(f"{drawn} of {len(names)} drawn anew into {arguments.out}; the rest was there.")
+        store, out, size = Store(arguments.results), arguments.out, arguments.size
+        names = arguments.names or (*EXPERIMENTS, SUCCESS)
+        experiments = chosen(names, size, also=(SUCCESS,))
+        drawings = [drawing(experiment, store, out) for experiment in experiments]
+        if SUCCESS in names:
+            drawings.append(success_drawing(size, store, out))
+        left = [draw for draw in drawings if draw is not None]
+        make_folder("out", out)
+        for draw in tqdm(left, unit=" drawings", file=sys.stderr, disable=not left):
+            draw()
+    print(f"{len(left)} of {len(drawings)} drawn anew into {out}; the rest was there.")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import fields
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import NamedTemporaryFile, TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,27 @@ from numpy.typing import NDArray
 from pwm.errors import InputError
 from pwm.train import History
 
-DAMAGE = (ValueError, KeyError, EOFError, AttributeError, NotImplementedError, zipfile.BadZipFile,
-          zlib.error)  # fmt: skip
+DAMAGE = (ValueError, KeyError, EOFError, TypeError, AttributeError, RuntimeError, OSError,
+          zipfile.BadZipFile, zlib.error)  # fmt: skip
 """What reading a damaged archive raises, found by damaging some."""
+
+
+def make_folder(name: str, folder: Path) -> None:
+    """Makes a folder, if it is not there, in which files can be written.
+
+    Args:
+        name: of the field that says which folder.
+        folder: to be made.
+    Raises:
+        InputError: it cannot be made, or nothing can be written there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        accepted = f"a folder that can be written ({error.strerror})"
+        raise InputError(name, folder, accepted) from error
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -58,9 +76,9 @@ def read_arrays(path: Path, names: Collection[str]) -> dict[str, NDArray[Any]]:
         InputError: the file is not there, is damaged, or holds other names.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
-    except (*DAMAGE, OSError) as error:
+    except DAMAGE as error:
         raise InputError(
             "history", path, "an undamaged file; delete it to have it computed again"
         ) from error
@@ -77,4 +95,7 @@ def write_history(path: Path, history: History) -> None:
 def read_history(path: Path) -> History:
     """Reads what `write_history` wrote; raises as `read_arrays`."""
     arrays: dict[str, Any] = read_arrays(path, [item.name for item in fields(History)])
-    return History(**arrays)
+    try:
+        return History(**arrays)
+    except ValueError as error:
+        raise InputError("history", path, str(error)) from error

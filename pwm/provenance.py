@@ -43,6 +43,8 @@ def cpu_model() -> str:
 
 def _git(*arguments: str) -> str | None:
     """What git prints about this repository; None where there is none."""
+    if not (REPOSITORY / ".git").exists():  # installed elsewhere, perhaps inside another one
+        return None
     try:
         done = subprocess.run(
             ["git", *arguments], cwd=REPOSITORY, capture_output=True, text=True, check=True

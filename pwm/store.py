@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwm.errors import InputError
-from pwm.files import read_arrays, write_arrays
+from pwm.files import read_arrays, read_history, write_arrays, write_history
 from pwm.train import METRICS, SEMANTICS, STATE, History, TrainConfig
-
-HISTORY = ("episode", *METRICS)
 
 
 @dataclass(frozen=True)
@@ -50,12 +48,21 @@ class Store:
 
     def get(self, shard: Shard) -> History | None:
         """The shard's history; None if there is none, or (said in one line) it is damaged."""
-        arrays: dict[str, Any] | None = self._read(self.path(shard), HISTORY)
-        return History(**arrays) if arrays else None
+        path = self.path(shard)
+        if not path.exists():
+            return None
+        try:
+            history = read_history(path)
+        except InputError:
+            history = None
+        if history is None or len(history.reward) != len(shard.runs):
+            _damaged(path)
+            return None
+        return history
 
     def put(self, shard: Shard, history: History) -> None:
         """Stores the shard's history, and drops what was kept while it was trained."""
-        write_arrays(self.path(shard), history.arrays())
+        write_history(self.path(shard), history)
         self._checkpoint_path(shard).unlink(missing_ok=True)
 
     def checkpoint(self, shard: Shard, state: Mapping[str, NDArray[Any]]) -> None:
@@ -64,7 +71,14 @@ class Store:
 
     def resume(self, shard: Shard) -> dict[str, NDArray[Any]] | None:
         """The state that was kept; None if there is none, or it is damaged."""
-        return self._read(self._checkpoint_path(shard), STATE)
+        path = self._checkpoint_path(shard)
+        if not path.exists():
+            return None
+        try:
+            return read_arrays(path, STATE)
+        except InputError:
+            _damaged(path)
+            return None
 
     def gather(self, shards: Sequence[Shard]) -> History:
         """The history of all runs of some shards, in order.
@@ -87,11 +101,6 @@ class Store:
     def _checkpoint_path(self, shard: Shard) -> Path:
         return self.folder / f"{shard.key}.unfinished.npz"
 
-    def _read(self, path: Path, names: Collection[str]) -> dict[str, NDArray[Any]] | None:
-        if not path.exists():
-            return None
-        try:
-            return read_arrays(path, names)
-        except InputError:
-            print(f"damaged, to be computed again: {path}", file=sys.stderr)
-            return None
+
+def _damaged(path: Path) -> None:
+    print(f"damaged, to be computed again: {path}", file=sys.stderr)

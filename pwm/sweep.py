@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from pathlib import Path
 from queue import Queue
 from threading import Event
@@ -22,6 +23,7 @@ from tqdm import tqdm
 from pwm.cli import INTERRUPTED, errors_in_one_line, parse
 from pwm.errors import InputError, require_integer
 from pwm.experiments import Experiment, Size, chosen
+from pwm.files import make_folder
 from pwm.store import Shard, Store
 from pwm.train import Trainer
 
@@ -54,6 +56,7 @@ def run(experiments: Sequence[Experiment], store: Store, workers: int) -> bool:
     print(f"{len(shards)} shards, {len(missing)} of them to train.", file=sys.stderr)
     if not missing:
         return True
+    make_folder("results", store.folder)
     context = multiprocessing.get_context("spawn")
     with ExitStack() as stack:
         try:
@@ -81,6 +84,7 @@ def _interrupts_held_back() -> Iterator[None]:
 
     Ctrl-C reaches every process of a terminal, and only the parent is to act on it.
     """
+    resource_tracker.ensure_running()  # its start, at the first process, would unblock them
     previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -36,9 +36,10 @@ def success(row: Row) -> SuccessRate:
 
 def quartiles(curves: NDArray[np.float32]) -> NDArray[np.float64]:
     """Quartiles over replicas of each window, ignoring what diverged: [R, K] to [3, K]."""
+    finite = np.where(np.isfinite(curves), curves.astype(np.float64), np.nan)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
-        return np.nanquantile(curves.astype(np.float64), [0.25, 0.5, 0.75], axis=0)
+        return np.nanquantile(finite, [0.25, 0.5, 0.75], axis=0)
 
 
 def coarsened(history: History, windows: int) -> History:
@@ -53,8 +54,12 @@ def coarsened(history: History, windows: int) -> History:
     )
 
 
+def _number(value: float) -> str:
+    return f"{value:.0f}" if float(value).is_integer() else f"{value:.5g}"
+
+
 def _csv(source: str, header: str, lines: Iterable[Sequence[float]]) -> bytes:
-    rows = [",".join(f"{value:.5g}" for value in line) for line in lines]
+    rows = [",".join(map(_number, line)) for line in lines]
     return "\n".join([f"# {source}", header, *rows, ""]).encode()
 
 
@@ -126,7 +131,7 @@ def learned_table(rows: Sequence[Row], source: str) -> bytes:
 def success_table(series: Mapping[str, Sequence[Row]], source: str) -> bytes:
     """How many replicas learned, by series and critic weight."""
     lines = [
-        f'"{name}",' + ",".join(f"{value:.5g}" for value in (row.critic_weight, *success(row)))
+        ",".join([f'"{name}"', *map(_number, (row.critic_weight, *success(row)))])
         for name, rows in series.items()
         for row in rows
     ]

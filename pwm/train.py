@@ -77,6 +77,15 @@ class History:
     critic_bias: NDArray[np.float32]
     """Value less return, mean over steps."""
 
+    def __post_init__(self) -> None:
+        shape = (*self.reward.shape[:1], *self.episode.shape)
+        fits = self.episode.ndim == 1 and self.episode.dtype == np.int64
+        for name in METRICS:
+            metric = getattr(self, name)
+            fits = fits and metric.shape == shape and metric.dtype == np.float32
+        if not fits:
+            raise ValueError("a history has episode [K], int64, and metrics [R, K], float32")
+
     def select(self, replicas: Sequence[int]) -> History:
         """The history of some replicas, in the order given."""
         return History(self.episode, *(getattr(self, name)[list(replicas)] for name in METRICS))

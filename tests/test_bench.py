@@ -1,0 +1,223 @@
+"""The benchmark: the plain loop does the same work, and the table says what was timed."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
+from types import MethodType
+
+import pytest
+import torch
+from torch import Tensor
+from torch.distributions import Categorical
+
+from pwm import bench
+from pwm.agent import Agent
+from pwm.bench import Contestant, PlainLoop, contestants
+from pwm.rollout import Draws, Episode, Rollout
+from pwm.task import TaskConfig
+from pwm.train import TrainConfig, Trainer
+from tests.plain_agent import Trunk
+
+RUN = TrainConfig(TaskConfig(episode_length=15), num_episodes=5, log_every=1, seed=3)
+
+
+def loop_with_parameters_of(trainer: Trainer) -> PlainLoop:
+    """A plain loop that starts where a population of one starts."""
+    loop = PlainLoop(trainer.runs[0])
+    names = Agent(RUN.agent, RUN.task.num_stimuli).named(trainer.parameters.detach())
+    for name, tensors in layers_of(loop).by_name().items():
+        parts = names[name][0, 0].T.split_with_sizes([len(tensor) for tensor in tensors])
+        for tensor, part in zip(tensors, parts, strict=True):
+            tensor.data.copy_(part.reshape(tensor.shape))
+    return loop
+
+
+def layers_of(loop: PlainLoop) -> Trunk:
+    """The loop's own layers, under the names that the tests' oracle gives them."""
+    trunk = Trunk(RUN.task.num_stimuli, RUN.agent.hidden_size, torch.float32)
+    trunk.lstm = loop._lstm
+    trunk.policy_head, trunk.value_head = loop._policy_head, loop._value_head
+    return trunk
+
+
+@pytest.mark.parametrize("critic_weight", [0.05, 5.0])
+def test_the_plain_loop_learns_the_same_from_the_same_trials_and_actions(
+    critic_weight: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = Trainer([replace(RUN, critic_weight=critic_weight)])
+    loop = loop_with_parameters_of(trainer)
+    agent = Agent(RUN.agent, RUN.task.num_stimuli)
+    played: list[Episode] = []
+    play = Rollout.play
+
+    def watched(self: Rollout, parameters: Tensor, draws: Draws) -> Episode:
+        played.append(play(self, parameters, draws))
+        return played[-1]
+
+    monkeypatch.setattr(Rollout, "play", watched)
+    for number in range(RUN.num_episodes):
+        trainer.advance(1)
+        episode = played[-1]
+        trials, actions = deque(episode.trials[0]), deque(episode.actions[0])
+        with monkeypatch.context() as patch:
+            patch.setattr(torch, "randint", lambda *_arguments, trials=trials: trials.popleft())
+            patch.setattr(Categorical, "sample", lambda _, actions=actions: actions.popleft())
+            total_reward, value_loss, policy_loss, entropy = loop._episode()
+        assert not trials
+        assert not actions
+
+        history = trainer.history()
+        assert total_reward == episode.rewards.sum()
+        assert total_reward == round(history.reward[0, number] * RUN.task.num_trials)
+        assert value_loss == pytest.approx(history.value_loss[0, number], rel=1e-4)
+        assert policy_loss == pytest.approx(history.policy_loss[0, number], rel=1e-4)
+        assert entropy == pytest.approx(history.entropy[0, number], rel=1e-4)
+
+        # The same update, so that the next episode is met with the same parameters.
+        names = agent.named(trainer.parameters.detach())
+        for name, tensors in layers_of(loop).by_name().items():
+            flat = torch.cat([tensor.detach().view(len(tensor), -1) for tensor in tensors]).T
+            torch.testing.assert_close(flat, names[name][0, 0], rtol=1e-3, atol=1e-4)
+
+
+def test_the_plain_loop_draws_its_own_trials_and_actions() -> None:
+    torch.manual_seed(0)
+    loop = PlainLoop(RUN)
+    returns = [loop._episode()[0] for _ in range(40)]
+    assert len(set(returns)) > 2
+    assert all(0 <= value <= RUN.task.num_trials for value in returns)
+
+
+def test_advancing_the_plain_loop_is_one_update_an_episode() -> None:
+    loop = PlainLoop(RUN)
+    loop.advance(3)
+    states = loop._optimiser.state.values()
+    assert {int(state["step"]) for state in states} == {3}
+    assert len(states) == 8  # every parameter: four of the LSTM, two of each head
+
+
+# Contestants
+
+
+def test_the_contestants_train_what_they_are_called() -> None:
+    plain, one, population = contestants(episode_length=6, replicas=4)
+    assert [item.name for item in (plain, one, population)] == [
+        "plain loop",
+        "one replica",
+        "population",
+    ]
+    assert [item.replicas for item in (plain, one, population)] == [1, 1, 4]
+    assert isinstance(plain.advance, MethodType)
+    assert isinstance(plain.advance.__self__, PlainLoop)
+    for contestant in (one, population):
+        assert isinstance(contestant.advance, MethodType)
+        trainer = contestant.advance.__self__
+        assert isinstance(trainer, Trainer)
+        assert len(trainer.runs) == contestant.replicas
+        assert len({run.seed for run in trainer.runs}) == contestant.replicas
+        for run in trainer.runs:
+            assert replace(run, seed=0, num_episodes=1) == TrainConfig(
+                task=TaskConfig(episode_length=6), num_episodes=1
+            )
+        contestant.advance(3)
+        assert trainer.episodes_done == 3
+
+
+def test_a_rate_counts_replica_episodes_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    asked = []
+
+    def advance(num_episodes: int) -> None:
+        asked.append(num_episodes)
+        clock[0] += 2.0
+
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+    assert Contestant("some", replicas=6, advance=advance, episodes=50).rate() == 150
+    assert asked == [50]
+
+
+# The table
+
+
+class Scripted(Contestant):
+    """A contestant whose rates are known beforehand."""
+
+    def __init__(self, name: str, replicas: int, rates: list[float]) -> None:
+        super().__init__(name, replicas, _nothing, 1)
+        self._rates: Iterator[float] = iter(rates)
+
+    def rate(self) -> float:
+        return next(self._rates)
+
+
+def _nothing(_num_episodes: int) -> None:
+    pass
+
+
+def test_the_table_has_medians_and_ratios_within_rounds(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def scripted(_episode_length: int, replicas: int) -> list[Contestant]:
+        return [
+            # The first round warms up and does not count.
+            Scripted("plain loop", 1, [1, 10, 20, 40]),
+            Scripted("population", replicas, [9e9, 1000, 4000, 6000]),
+        ]
+
+    monkeypatch.setattr(bench, "contestants", scripted)
+    bench.main(["--rounds", "3", "--replicas", "7", "--episode-lengths", "15"])
+    _, _, header, plain, population = capsys.readouterr().out.splitlines()
+    assert header.split() == ["steps", "replicas", "replica-episodes/s", "times", "plain", "loop"]
+    assert plain.split() == ["15", "plain", "loop", "1", "20", "1.0", "[1.0,", "1.0]"]
+    assert population.split() == ["15", "population", "7", "4,000", "150.0", "[100.0,", "200.0]"]
+
+
+def test_a_real_round_prints_every_contestant_at_every_length(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def short(episode_length: int, replicas: int) -> list[Contestant]:
+        return [replace(item, episodes=1) for item in contestants(episode_length, replicas)]
+
+    monkeypatch.setattr(bench, "contestants", short)
+    threads = torch.get_num_threads()
+    bench.main(["--rounds", "1", "--replicas", "2", "--episode-lengths", "6", "9"])
+    assert torch.get_num_threads() == threads
+    out = capsys.readouterr().out
+    rows = [line.split() for line in out.splitlines()[3:]]
+    assert [(row[0], " ".join(row[1:3])) for row in rows if row[1] != "population"] == [
+        ("6", "plain loop"),
+        ("6", "one replica"),
+        ("9", "plain loop"),
+        ("9", "one replica"),
+    ]
+    assert [row[:3] for row in rows if row[1] == "population"] == [
+        ["6", "population", "2"],
+        ["9", "population", "2"],
+    ]
+    assert "one core" in out
+    assert "medians of 1 rounds" in out
+
+
+@pytest.mark.parametrize(
+    ("flags", "flag"),
+    [
+        (["--rounds", "0"], "--rounds 0"),
+        (["--replicas", "0"], "--replicas 0"),
+        (["--replicas", "x"], "--replicas"),
+        (["--episode-lengths"], "--episode-lengths"),
+    ],
+)
+def test_bad_flags_are_one_line(
+    flags: list[str], flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        bench.main(flags)
+    captured = capsys.readouterr()
+    assert stop.value.code == 2
+    assert captured.out == ""
+    assert captured.err.startswith("error: ")
+    assert captured.err.count("\n") == 1
+    assert flag in captured.err
