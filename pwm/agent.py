@@ -216,7 +216,7 @@ def _lstm_step(recurrent_weight: Tensor, step_input: Tensor, state: State | None
         step_input = torch.baddbmm(step_input, state.hidden, recurrent_weight)
     gates = _sigmoid(step_input)  # (R', B, G)
     input_gate, forget_gate, candidate, output_gate = gates.chunk(NUM_GATES, dim=-1)
-    cell = input_gate * (2 * candidate - 1)
+    cell = input_gate * (candidate + candidate - 1)
     if state is not None:
         cell = cell + forget_gate * state.cell
     return State(output_gate * torch.tanh(cell), cell)

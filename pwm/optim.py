@@ -20,11 +20,10 @@ class RMSprop:
     """
 
     def __init__(self, parameters: Tensor, learning_rates: Tensor) -> None:
-        self.parameters = parameters
-        self.square_average = torch.zeros_like(parameters)
+        self.parameters = parameters.detach()  # the same memory
+        self.square_average = torch.zeros_like(self.parameters)
         self._learning_rates = learning_rates.unsqueeze(1)
 
-    @torch.no_grad()
     def step(self, gradient: Tensor) -> None:
         """One update along a gradient [R, P], which it overwrites."""
         self.square_average.mul_(SMOOTHING).addcmul_(gradient, gradient, value=1 - SMOOTHING)

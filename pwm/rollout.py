@@ -114,21 +114,20 @@ class Rollout:
         weights = self._agent.weights(parameters)
         task, carry = self._task, self._agent.config.carry_state
         at_once = 1 if carry or task.timeout else task.num_trials
-        blank = torch.full_like(draws.trials[:, :1], task.num_pairs)
-        violated = torch.zeros_like(blank, dtype=torch.bool)  # (R, 1)
+        violated: Tensor | None = None  # (R, 1): whether the last trial costs a timeout
         state: State | None = None
         played = []
         for start in range(0, task.num_trials, at_once):
             trials = draws.trials[:, start : start + at_once]
             noise = draws.noise[:, start : start + at_once]
-            if task.timeout:
-                trials = torch.where(violated, blank, trials)
+            if violated is not None:
+                trials = trials.masked_fill(violated, task.num_pairs)
             observations = self._observations[trials].to(parameters.dtype)
             outputs, state = self._agent.unroll(weights, observations, state if carry else None)
             part = self._act(trials, observations, outputs.logits, outputs.values, noise)
             if task.timeout:
                 violation = (part.actions[..., :-1] != Action.HOLD).any(dim=-1)
-                violated = violation & (trials != blank)
+                violated = violation & (trials != task.num_pairs)
             played.append(part)
         return played[0] if len(played) == 1 else _join(played)
 

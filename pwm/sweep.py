@@ -53,10 +53,11 @@ def run(experiments: Sequence[Experiment], store: Store, workers: int) -> bool:
     shards = {shard.key: shard for experiment in experiments for shard in plan(experiment)}
     missing = [shard for shard in shards.values() if store.get(shard) is None]
     missing.sort(key=lambda shard: -shard.num_episodes)
+    if missing:
+        make_folder("results", store.folder)
     print(f"{len(shards)} shards, {len(missing)} of them to train.", file=sys.stderr)
     if not missing:
         return True
-    make_folder("results", store.folder)
     context = multiprocessing.get_context("spawn")
     with ExitStack() as stack:
         try:

@@ -528,7 +528,8 @@ def test_ctrl_c_before_the_first_episode_says_so(
     monkeypatch.setattr(command, "tqdm", slow_to_set_up)
     outcome = ran(tiny("--out", "mine"), capsys)
     assert outcome.status == 130
-    assert "Interrupted. Kept the 0 episodes so far." in outcome.err
+    assert "Interrupted before anything was trained." in outcome.err
+    assert not any(Path("mine").iterdir())  # nothing is in the way of a second try
 
 
 @pytest.mark.usefixtures("no_picture")
