@@ -6,9 +6,9 @@ set -euo pipefail
 usage='usage: ./reproduce.sh [smoke|tests]
 
   (nothing)  trains every run of every experiment and draws every figure, into results/ and
-             figures/: about 15 minutes on 2 cores
-  smoke      the same path on tiny budgets, into build/smoke/: about a minute
-  tests      the test suite and the static checks: about 4 minutes
+             figures/: about 20 minutes on 2 cores
+  smoke      the same path on tiny budgets, into build/smoke/: 1 to 2 minutes
+  tests      the test suite and the static checks: 2 to 3 minutes
 
 The first call of any of them installs the pinned packages into .venv: a minute or two.
 PYTHON=/path/to/python chooses the interpreter (3.11 or later).'
@@ -48,7 +48,7 @@ set_up() {
 }
 
 reproduce() {
-  say "1 of 2: training every run that is not stored yet (about 15 minutes on 2 cores in all)"
+  say "1 of 2: training every run that is not stored yet (about 17 minutes on 2 cores in all)"
   "$python" -m pwm.sweep
   say "2 of 2: drawing the figures (about a minute)"
   "$python" -m pwm.figures
