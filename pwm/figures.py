@@ -141,7 +141,13 @@ def success_figure(series: Mapping[str, Sequence[Row]]) -> Figure:
 
 def training_curves(runs: Sequence[TrainConfig], history: History, path: Path) -> None:
     """Draws one population's curves, a seed a line and their median, as PNG."""
-    row = Row(runs[0].critic_weight, history, runs[0].task)
+    run = runs[0]
+    has_floor = (
+        not run.agent.carry_state
+        and run.loss.discount == 1
+        and not (run.task.timeout or run.task.hold_reward)
+    )
+    row = Row(run.critic_weight, history, run.task, has_floor)
     rates = f"learning rate {runs[0].learning_rate:g}, {runs[0].task.stimulus_set}, seeds: "
     title = rates + " ".join(str(run.seed) for run in runs)
     with mpl.rc_context(fname=STYLE):
@@ -159,8 +165,9 @@ def _panels(rows: Sequence[Row], title: str) -> tuple[Figure, NDArray[np.object_
         axes[-1, column].set_xlabel("episode (thousands)")
     for row, (value_axes, policy_axes, reward_axes) in zip(rows, axes, strict=True):
         value_axes.set_ylabel(f"critic weight {row.critic_weight:g}", fontweight="bold")
-        floor = value_floor(1.0, row.task.num_trials)
-        _reference(value_axes, floor, f"floor\nif solved\n{floor:.4g}")
+        if row.has_floor:
+            floor = value_floor(1.0, row.task.num_trials)
+            _reference(value_axes, floor, f"floor\nif solved\n{floor:.4g}")
         policy_axes.axhline(0, color="0.6", linewidth=0.5, zorder=0)
         reward_axes.set_ylim(0.2, 1.04)
         reward_axes.set_yticks([0.2, 0.4, 0.6, 0.8, 1.0])

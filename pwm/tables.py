@@ -26,6 +26,8 @@ class Row:
     critic_weight: float
     history: History
     task: TaskConfig
+    has_floor: bool = True
+    """Whether `value_floor` holds: state reset, returns undiscounted, decisions alone paid."""
 
 
 def success(row: Row) -> SuccessRate:

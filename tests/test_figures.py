@@ -581,6 +581,33 @@ def test_the_curves_of_a_training_are_drawn(
     assert len(curves(panels[2])) == (1 if len(seeds) == 1 else len(seeds) + 1)
 
 
+@pytest.mark.parametrize(
+    ("run", "has_floor"),
+    [
+        (TrainConfig(), True),
+        (TrainConfig(loss=LossConfig(baseline="detached")), True),
+        (TrainConfig(agent=AgentConfig(carry_state=True)), False),
+        (TrainConfig(loss=LossConfig(discount=0.9)), False),
+        (TrainConfig(task=TaskConfig(timeout=True)), False),
+        (TrainConfig(task=TaskConfig(hold_reward=0.1)), False),
+    ],
+)
+def test_the_floor_is_drawn_only_where_it_holds(
+    run: TrainConfig, has_floor: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+
+    def watched(figure: Figure, _kind: str, _source: str) -> bytes:
+        made.append(figure)
+        return b""
+
+    monkeypatch.setattr(figures, "_rendered", watched)
+    training_curves([run], made_up(1, 30), tmp_path / "curves.png")
+    ((panels,),) = [panels_of(figure) for figure in made]
+    labels = [text.get_text() for text in panels[0].texts]
+    assert any(label.startswith("floor") for label in labels) == has_floor
+
+
 @pytest.mark.parametrize("windows", [1, 11])
 def test_a_training_of_a_few_windows_is_drawn(windows: int, tmp_path: Path) -> None:
     runs = [TrainConfig(seed=seed) for seed in (0, 1)]
