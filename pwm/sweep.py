@@ -27,7 +27,7 @@ from pwm.files import make_folder
 from pwm.store import Shard, Store
 from pwm.train import Trainer
 
-SHARD_SIZE = 48  # replicas; larger populations are no faster, smaller ones share out better
+SHARD_SIZE = 48  # replicas; half of a grid of four weights by 24 seeds, so that two cores share it
 EPISODES_A_TICK = 50
 KEEP_EVERY = 15.0  # seconds between two checkpoints
 
