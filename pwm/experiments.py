@@ -2,44 +2,104 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from math import prod
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from pwm.errors import InputError
 from pwm.task import TaskConfig
 from pwm.train import TrainConfig
 
 Size = Literal["paper", "smoke"]
+MEMBER_AXES = ("critic_weight", "learning_rate", "seed")  # what may differ within a population
+SMOKE_EPISODES = 200
+SMOKE_SEEDS = 3
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """A grid of critic weights by seeds around one setting."""
+    """A grid around one setting: every combination of what its axes hold."""
 
     name: str
-    notes_figure: str
+    about: str
     """Name of the notes' figure that it regenerates, or why it stands beside those."""
     base: TrainConfig
-    critic_weights: tuple[float, ...]
+    """The setting, and the budget of a run."""
+    axes: Mapping[str, tuple[Any, ...]]
+    """Values by field of `TrainConfig` ("critic_weight", "task.episode_length"), the slowest
+    first; those that may differ within a population come last."""
     notes_seeds: int
     """Seeds of the notes' figure, which are the first ones of the experiment."""
-    seeds: int = 24
+
+    def __post_init__(self) -> None:
+        kinds = [name in MEMBER_AXES for name in self.axes]
+        if kinds != sorted(kinds):
+            raise ValueError("axes that may differ within a population come last")
+        for name, values in self.axes.items():  # one by one: a grid may have millions of runs
+            if len(set(values)) != len(values) or not values:
+                raise ValueError(f"{name}: an axis has one value or more, all different")
+            for value in values:
+                _with(self.base, {name: value})
+
+    @property
+    def num_runs(self) -> int:
+        """Runs of the whole grid."""
+        return prod(len(values) for values in self.axes.values())
+
+    @property
+    def population_size(self) -> int:
+        """Runs of each population."""
+        return prod(len(values) for name, values in self.axes.items() if name in MEMBER_AXES)
+
+    def combinations(self, *, of_members: bool) -> Iterator[dict[str, Any]]:
+        """Every combination of the axes that may differ within a population, or of the rest."""
+        names = [name for name in self.axes if (name in MEMBER_AXES) == of_members]
+        for values in itertools.product(*(self.axes[name] for name in names)):
+            yield dict(zip(names, values, strict=True))
+
+    def settings(self) -> Iterator[TrainConfig]:
+        """The setting of each population, in order."""
+        for combination in self.combinations(of_members=False):
+            yield _with(self.base, combination)
 
     def runs(self) -> tuple[TrainConfig, ...]:
-        """All runs, seed by seed within weight by weight."""
+        """All runs in order, the last axis running fastest."""
         return tuple(
-            replace(self.base, critic_weight=weight, seed=seed)
-            for weight in self.critic_weights
-            for seed in range(self.seeds)
+            _with(setting, combination)
+            for setting in self.settings()
+            for combination in self.combinations(of_members=True)
         )
 
     def sized(self, size: Size) -> Experiment:
         """The experiment in a size: as published, or tiny but otherwise the same."""
         if size == "paper":
             return self
-        return replace(self, base=replace(self.base, num_episodes=200), seeds=3)
+        return replace(
+            self,
+            base=replace(self.base, num_episodes=SMOKE_EPISODES),
+            axes=MappingProxyType({**self.axes, "seed": self.axes["seed"][:SMOKE_SEEDS]}),
+        )
+
+
+def _with(config: Any, values: Mapping[str, Any]) -> Any:
+    """A configuration with some fields, named by dotted paths, set to other values."""
+    own = {name: value for name, value in values.items() if "." not in name}
+    for part in {name.partition(".")[0] for name in values if "." in name}:
+        inner = {
+            name.partition(".")[2]: value
+            for name, value in values.items()
+            if name.startswith(f"{part}.")
+        }
+        own[part] = _with(getattr(config, part), inner)
+    return replace(config, **own)
+
+
+def _grid(*critic_weights: float) -> Mapping[str, tuple[Any, ...]]:
+    """Critic weights by 24 seeds."""
+    return MappingProxyType({"critic_weight": critic_weights, "seed": tuple(range(24))})
 
 
 def _notes(episode_length: int, num_episodes: int, learning_rate: float = 0.005) -> TrainConfig:
@@ -51,55 +111,55 @@ def _notes(episode_length: int, num_episodes: int, learning_rate: float = 0.005)
     )
 
 
-_AUXILIARY_WEIGHTS = (0.05, 3.0, 10.0, 20.0)
+_AUXILIARY = _grid(0.05, 3.0, 10.0, 20.0)
 _ALL = (
     Experiment(
         name="eplen60",
-        notes_figure="pwm5-eplen60-vweight_loss-REINFORCE-lrate_0.0050-1seed",
+        about="pwm5-eplen60-vweight_loss-REINFORCE-lrate_0.0050-1seed",
         base=_notes(60, 30_000),
-        critic_weights=(2.0, 3.0, 4.0, 5.0),
+        axes=_grid(2.0, 3.0, 4.0, 5.0),
         notes_seeds=1,
     ),
     Experiment(
         name="eplen15",
-        notes_figure="pwm5-eplen15-vweight_loss-REINFORCE-lrate_0.0050-3seed",
+        about="pwm5-eplen15-vweight_loss-REINFORCE-lrate_0.0050-3seed",
         base=_notes(15, 10_000),
-        critic_weights=(2.0, 3.0, 4.0, 5.0),
+        axes=_grid(2.0, 3.0, 4.0, 5.0),
         notes_seeds=3,
     ),
     Experiment(
         name="eplen15-edge",
-        notes_figure="lower weights than the notes tried at 15 steps, where success sets in",
+        about="lower weights than the notes tried at 15 steps, where success sets in",
         base=_notes(15, 10_000),
-        critic_weights=(0.25, 0.5, 1.0, 1.5),
+        axes=_grid(0.25, 0.5, 1.0, 1.5),
         notes_seeds=3,
     ),
     Experiment(
         name="lrate0.001",
-        notes_figure="pwm5-vweight_loss-REINFORCE-lrate_0.0010-1seed",
+        about="pwm5-vweight_loss-REINFORCE-lrate_0.0010-1seed",
         base=_notes(60, 10_000, 0.001),
-        critic_weights=_AUXILIARY_WEIGHTS,
+        axes=_AUXILIARY,
         notes_seeds=1,
     ),
     Experiment(
         name="lrate0.005",
-        notes_figure="the learning rate between the two of the notes' auxiliary grid",
+        about="the learning rate between the two of the notes' auxiliary grid",
         base=_notes(60, 10_000),
-        critic_weights=_AUXILIARY_WEIGHTS,
+        axes=_AUXILIARY,
         notes_seeds=1,
     ),
     Experiment(
         name="lrate0.01",
-        notes_figure="pwm5-vweight_loss-REINFORCE-lrate_0.0100-1seed",
+        about="pwm5-vweight_loss-REINFORCE-lrate_0.0100-1seed",
         base=_notes(60, 10_000, 0.01),
-        critic_weights=_AUXILIARY_WEIGHTS,
+        axes=_AUXILIARY,
         notes_seeds=1,
     ),
     Experiment(
         name="pwm0",
-        notes_figure="the same for the trivial task, which needs no memory",
+        about="the same for the trivial task, which needs no memory",
         base=replace(_notes(60, 10_000), task=TaskConfig("pwm0", 3, 60)),
-        critic_weights=(0.05, 3.0, 10.0, 15.0, 20.0),
+        axes=_grid(0.05, 3.0, 10.0, 15.0, 20.0),
         notes_seeds=1,
     ),
 )

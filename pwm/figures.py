@@ -28,9 +28,9 @@ from pwm import stats, tables, theory
 from pwm.cli import errors_in_one_line, parse
 from pwm.experiments import EXPERIMENTS, Experiment, Size, chosen
 from pwm.files import make_folder, write_atomically
+from pwm.plan import plan
 from pwm.stats import SuccessRate
 from pwm.store import Store
-from pwm.sweep import plan
 from pwm.tables import (
     COLUMNS,
     SEED_WINDOWS,
@@ -248,7 +248,9 @@ def drawing(experiment: Experiment, store: Store, folder: Path) -> Drawing | Non
         f"learning rate {experiment.base.learning_rate:g}"
     )
     of_few = f"mean of {count} seeds" if count > 1 else "one seed"
-    of_all = f"{experiment.seeds} seeds (faint), their median (black) and quartiles (band)"
+    of_all = (
+        f"{len(experiment.axes['seed'])} seeds (faint), their median (black) and quartiles (band)"
+    )
     source = f"{{}} of experiment {experiment.name}, data {digest}"
 
     def draw() -> None:
@@ -289,13 +291,10 @@ def success_drawing(size: Size, store: Store, folder: Path) -> Drawing | None:
 def rows_of(experiment: Experiment, store: Store) -> list[Row]:
     """An experiment's stored replicas by critic weight."""
     history = store.gather(plan(experiment))
+    runs = np.arange(experiment.num_runs).reshape(-1, len(experiment.axes["seed"]))
     return [
-        Row(weight, history.select(range(start, start + experiment.seeds)), experiment.base.task)
-        for weight, start in zip(
-            experiment.critic_weights,
-            range(0, len(history.reward), experiment.seeds),
-            strict=True,
-        )
+        Row(weight, history.select(replicas.tolist()), experiment.base.task)
+        for weight, replicas in zip(experiment.axes["critic_weight"], runs, strict=True)
     ]
 
 

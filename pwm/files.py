@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -22,6 +23,9 @@ from pwm.train import History
 DAMAGE = (ValueError, KeyError, EOFError, TypeError, AttributeError, RuntimeError, OSError,
           zipfile.BadZipFile, zlib.error)  # fmt: skip
 """What reading a damaged archive raises, found by damaging some."""
+HISTORY = tuple(item.name for item in fields(History))
+CHECKSUM = b"sha256:"
+COMMENT_SIZE = len(CHECKSUM) + 64
 
 
 def make_folder(name: str, folder: Path) -> None:
@@ -62,11 +66,42 @@ def write_json(path: Path, content: object) -> None:
     write_atomically(path, (json.dumps(content, indent=2) + "\n").encode())
 
 
-def write_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-    """Writes arrays by name, compressed; equal arrays give equal bytes."""
+def write_signed(path: Path, content: Mapping[str, object]) -> None:
+    """Writes JSON that holds a checksum of the rest of it, atomically."""
+    write_json(path, {**content, "sha256": _signature(content)})
+
+
+def read_signed(path: Path) -> dict[str, Any]:
+    """Reads what `write_signed` wrote.
+
+    Raises:
+        InputError: the file is not there, or is damaged.
+    """
+    try:
+        content: dict[str, Any] = json.loads(path.read_bytes())
+        if content.pop("sha256") != _signature(content):
+            raise ValueError("the checksum differs")
+    except DAMAGE as error:
+        raise InputError("provenance", path, "an undamaged file") from error
+    return content
+
+
+def _signature(content: Mapping[str, object]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def write_arrays(
+    path: Path, arrays: Mapping[str, NDArray[np.generic]], *, compressed: bool = True
+) -> None:
+    """Writes arrays by name as an `.npz`; equal arrays give equal bytes.
+
+    The archive's comment is a checksum of every byte before it.
+    """
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    write_atomically(path, buffer.getvalue())
+    save = np.savez_compressed if compressed else np.savez
+    save(buffer, allow_pickle=False, **arrays)
+    archive = buffer.getvalue()[:-2] + COMMENT_SIZE.to_bytes(2, "little")
+    write_atomically(path, archive + _checksum(archive))
 
 
 def read_arrays(path: Path, names: Collection[str]) -> dict[str, NDArray[Any]]:
@@ -76,7 +111,10 @@ def read_arrays(path: Path, names: Collection[str]) -> dict[str, NDArray[Any]]:
         InputError: the file is not there, is damaged, or holds other names.
     """
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
+        content = path.read_bytes()
+        if _checksum(content[:-COMMENT_SIZE]) != content[-COMMENT_SIZE:]:
+            raise ValueError("the checksum differs")
+        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
     except DAMAGE as error:
         raise InputError(
@@ -94,8 +132,20 @@ def write_history(path: Path, history: History) -> None:
 
 def read_history(path: Path) -> History:
     """Reads what `write_history` wrote; raises as `read_arrays`."""
-    arrays: dict[str, Any] = read_arrays(path, [item.name for item in fields(History)])
+    return as_history(path, read_arrays(path, HISTORY))
+
+
+def as_history(path: Path, arrays: dict[str, Any]) -> History:
+    """A history from the arrays that a file held.
+
+    Raises:
+        InputError: they do not fit each other.
+    """
     try:
-        return History(**arrays)
+        return History(**{name: arrays[name] for name in HISTORY})
     except ValueError as error:
         raise InputError("history", path, str(error)) from error
+
+
+def _checksum(content: bytes) -> bytes:
+    return CHECKSUM + hashlib.sha256(content).hexdigest().encode()

@@ -6,6 +6,7 @@ import platform
 import shlex
 import subprocess
 import sys
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,20 +15,39 @@ import torch
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
-def provenance(wall_seconds: float) -> dict[str, object]:
-    """What made a result: code, versions, machine, command and time."""
+def provenance(wall_seconds: float, command: str | None = None) -> dict[str, object]:
+    """What made a result: code, versions, machine, command and time.
+
+    Args:
+        wall_seconds: that it took.
+        command: that was typed; this process's own if not given.
+    """
     return {
-        "command": shlex.join([Path(sys.orig_argv[0]).name, *sys.orig_argv[1:]]),
+        "command": command or typed_command(),
+        **_surroundings(),
+        "wall_seconds": round(wall_seconds, 1),
+    }
+
+
+def typed_command() -> str:
+    """The command that started this process."""
+    return shlex.join([Path(sys.orig_argv[0]).name, *sys.orig_argv[1:]])
+
+
+@lru_cache(maxsize=1)
+def _surroundings() -> dict[str, object]:
+    """What stays the same while a process lives; git is asked once."""
+    return {
         "commit": _git("rev-parse", "HEAD"),
         "clean": _git("status", "--porcelain", "--untracked-files=no") == "",
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in ("torch", "numpy")},
         },
+        "host": platform.node(),
         "cpu": cpu_model(),
         "instruction_set": torch.backends.cpu.get_cpu_capability(),
         "threads": 1,
-        "wall_seconds": round(wall_seconds, 1),
     }
 
 

@@ -1,39 +1,64 @@
-"""Results on disk: one file a shard, named by everything that decides its content."""
+"""Results on disk: one history a shard, named by everything that decides its content.
+
+A shard that is done is two files: `KEY.npz`, its history and what it is the history of, and
+`KEY.json`, its provenance. While it is trained there are also `KEY.unfinished.npz`, where
+training was a few seconds ago, and `KEY.lock`, which the one who trains it holds locked and
+writes its progress to. The system drops the lock of a process that dies, however it dies.
+
+`python -m pwm.store` lists and verifies what is stored, and says why a shard is not found.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import json
+import os
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from pwm.errors import InputError
-from pwm.files import read_arrays, read_history, write_arrays, write_history
-from pwm.train import METRICS, SEMANTICS, STATE, History, TrainConfig
+from pwm.errors import InputError, require
+from pwm.files import (
+    HISTORY,
+    as_history,
+    read_arrays,
+    read_signed,
+    write_arrays,
+    write_signed,
+)
+from pwm.plan import Shard
+from pwm.train import METRICS, STATE, History
+
+CONTENT = "content"
+SESSIONS = "sessions"
+UNFINISHED = ".unfinished.npz"
+LOCK = ".lock"
+Session = Mapping[str, object]
+"""Provenance of some consecutive episodes of a shard."""
+
+
+class Kept(NamedTuple):
+    """Where training was."""
+
+    state: dict[str, NDArray[Any]]
+    sessions: list[Session]
 
 
 @dataclass(frozen=True)
-class Shard:
-    """Runs that are trained together as one population, and stored together."""
+class Claim:
+    """The right to train a shard, which one process at a time has."""
 
-    runs: tuple[TrainConfig, ...]
+    path: Path
 
-    @property
-    def key(self) -> str:
-        """Hash of the runs and of the version of what they mean."""
-        content = {"semantics": SEMANTICS, "runs": [asdict(run) for run in self.runs]}
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
-
-    @property
-    def num_episodes(self) -> int:
-        """Replica-episodes, the work of the shard."""
-        return sum(run.num_episodes for run in self.runs)
+    def report(self, episodes_done: int) -> None:
+        """Tells who asks how far training is; see `Store.reported`."""
+        self.path.write_text(f"{episodes_done}\n")
 
 
 @dataclass(frozen=True)
@@ -44,43 +69,100 @@ class Store:
 
     def path(self, shard: Shard) -> Path:
         """Where the shard's history is, or would be."""
-        return self.folder / f"{shard.key}.npz"
+        return self._file(shard, ".npz")
 
     def get(self, shard: Shard) -> History | None:
         """The shard's history; None if there is none, or (said in one line) it is damaged."""
-        path = self.path(shard)
-        if not path.exists():
+        if not self.path(shard).exists():
             return None
         try:
-            history = read_history(path)
-        except InputError:
-            history = None
-        if history is None or len(history.reward) != len(shard.runs):
-            _damaged(path)
+            return self._read(shard)
+        except InputError as error:
+            _say_damaged(error)
             return None
-        return history
 
-    def put(self, shard: Shard, history: History) -> None:
+    def provenance(self, shard: Shard) -> list[Session]:
+        """Where the shard's history came from, session by session.
+
+        Raises:
+            InputError: it is not there, or damaged.
+        """
+        path = self._file(shard, ".json")
+        content = read_signed(path)
+        require(content.get("key") == shard.key, "provenance", path, f"that of {shard.key}")
+        sessions: list[Session] = content[SESSIONS]
+        return sessions
+
+    def put(self, shard: Shard, history: History, sessions: Sequence[Session]) -> None:
         """Stores the shard's history, and drops what was kept while it was trained."""
-        write_history(self.path(shard), history)
-        self._checkpoint_path(shard).unlink(missing_ok=True)
+        # The history comes last: once it is there, all is.
+        write_signed(self._file(shard, ".json"), {"key": shard.key, SESSIONS: list(sessions)})
+        write_arrays(self.path(shard), {**history.arrays(), CONTENT: np.array(shard.content)})
+        self._file(shard, UNFINISHED).unlink(missing_ok=True)
 
-    def checkpoint(self, shard: Shard, state: Mapping[str, NDArray[Any]]) -> None:
+    def checkpoint(
+        self, shard: Shard, state: Mapping[str, NDArray[Any]], sessions: Sequence[Session]
+    ) -> None:
         """Keeps the state of a shard in training, in place of an earlier one."""
-        write_arrays(self._checkpoint_path(shard), state)
+        texts = {CONTENT: np.array(shard.content), SESSIONS: np.array(json.dumps(sessions))}
+        write_arrays(self._file(shard, UNFINISHED), {**state, **texts}, compressed=False)
 
-    def resume(self, shard: Shard) -> dict[str, NDArray[Any]] | None:
-        """The state that was kept; None if there is none, or it is damaged."""
-        path = self._checkpoint_path(shard)
+    def resume(self, shard: Shard) -> Kept | None:
+        """What was kept; None if there is nothing, or (said in one line) it is damaged."""
+        path = self._file(shard, UNFINISHED)
         if not path.exists():
             return None
         try:
-            return read_arrays(path, STATE)
-        except InputError:
-            _damaged(path)
+            arrays = read_arrays(path, [*STATE, CONTENT, SESSIONS])
+            _require_of(shard, arrays, path)
+        except InputError as error:
+            _say_damaged(error)
             return None
+        return Kept({name: arrays[name] for name in STATE}, json.loads(arrays[SESSIONS].item()))
 
-    def gather(self, shards: Sequence[Shard]) -> History:
+    @contextmanager
+    def claim(self, shard: Shard) -> Iterator[Claim | None]:
+        """The right to train a shard while the block lasts; None if someone alive has it."""
+        path = self._file(shard, LOCK)
+        lock = FileLock(path, blocking=False)
+        try:
+            lock.acquire()
+        except Timeout:
+            yield None
+            return
+        try:
+            self._tidy(shard)
+            yield Claim(path)
+        finally:
+            if self.path(shard).exists():  # else the next to claim it needs the same file
+                path.unlink(missing_ok=True)
+            lock.release()
+
+    def claimed(self, shard: Shard) -> bool:
+        """Whether someone alive has the right to train a shard."""
+        path = self._file(shard, LOCK)
+        if not path.exists():
+            return False
+        try:
+            with FileLock(path, blocking=False):
+                return False
+        except Timeout:
+            return True
+
+    def names(self) -> set[str]:
+        """Names of all files that are there now."""
+        try:
+            return set(os.listdir(self.folder))  # noqa: PTH208, twenty times as fast
+        except FileNotFoundError:
+            return set()
+
+    def reported(self, shard: Shard) -> int:
+        """Episodes done when the one who trains a shard last said so; 0 if nobody did."""
+        with suppress(OSError, ValueError):
+            return int(self._file(shard, LOCK).read_text())
+        return 0
+
+    def gather(self, shards: Iterable[Shard]) -> History:
         """The history of all runs of some shards, in order.
 
         Raises:
@@ -90,17 +172,48 @@ class Store:
         for shard in shards:
             history = self.get(shard)
             if history is None:
-                accepted = "a folder that holds all runs; `python -m pwm.sweep` makes them"
-                raise InputError("results", self.folder, accepted)
+                raise InputError(
+                    "results",
+                    self.folder,
+                    "a folder that holds all runs; `python -m pwm.sweep` makes them, "
+                    f"`python -m pwm.store why {shard.key[:8]}` says what is missing",
+                )
             histories.append(history)
         return History(
             histories[0].episode,
             *(np.concatenate([getattr(item, name) for item in histories]) for name in METRICS),
         )
 
-    def _checkpoint_path(self, shard: Shard) -> Path:
-        return self.folder / f"{shard.key}.unfinished.npz"
+    def _read(self, shard: Shard) -> History:
+        path = self.path(shard)
+        arrays = read_arrays(path, [*HISTORY, CONTENT])
+        _require_of(shard, arrays, path)
+        self.provenance(shard)
+        return as_history(path, arrays)
+
+    def _tidy(self, shard: Shard) -> None:
+        """Drops what one who died while writing left behind, and a history that is damaged."""
+        for aside in self.folder.glob(f".{shard.key}.*"):
+            aside.unlink()
+        try:
+            self._read(shard)
+        except InputError:
+            self.path(shard).unlink(missing_ok=True)
+
+    def _file(self, shard: Shard, ending: str) -> Path:
+        return self.folder / (shard.key + ending)
 
 
-def _damaged(path: Path) -> None:
-    print(f"damaged, to be computed again: {path}", file=sys.stderr)
+def _require_of(shard: Shard, arrays: Mapping[str, NDArray[Any]], path: Path) -> None:
+    """Refuses the file of another shard."""
+    require(arrays[CONTENT].item() == shard.content, "history", path, f"that of {shard.key}")
+
+
+def _say_damaged(error: InputError) -> None:
+    print(f"damaged, to be computed again: {error.value}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    from pwm.inventory import store_command
+
+    store_command()

@@ -2,133 +2,191 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
+import re
 import sys
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future, wait
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
+from datetime import timedelta
 from pathlib import Path
-from queue import Queue
-from threading import Event
+from typing import Annotated, Literal
 
 import tyro
 from tqdm import tqdm
 
-from pwm.cli import INTERRUPTED, errors_in_one_line, parse
-from pwm.errors import InputError, require_integer
-from pwm.experiments import Experiment, Size, chosen
+from pwm.cli import INTERRUPTED, errors_in_one_line, fail, parse
+from pwm.errors import InputError, require, require_integer
+from pwm.executors import processes
+from pwm.experiments import Size, chosen
 from pwm.files import make_folder
-from pwm.store import Shard, Store
-from pwm.train import Trainer
+from pwm.plan import Shard, planned
+from pwm.provenance import typed_command
+from pwm.slurm import JobError, most_tasks, slurm
+from pwm.store import LOCK, Store
+from pwm.worker import Job, train_shards
 
-SHARD_SIZE = 48  # replicas; half of a grid of four weights by 24 seeds, so that two cores share it
-EPISODES_A_TICK = 50
-KEEP_EVERY = 15.0  # seconds between two checkpoints
+LOOK_EVERY = 0.5  # seconds between two looks at the progress
+WAIT_FOR_OTHERS = 5.0  # seconds, where all that is left is being trained by someone else
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+JOBS = 256
+DEATHS = 3  # of workers in a row without any progress, before giving up
+Pool = Callable[[int], AbstractContextManager[Executor]]
+"""Makes an executor for so many tasks."""
 
 
-def plan(experiment: Experiment) -> tuple[Shard, ...]:
-    """The experiment's runs in order, cut into shards."""
-    runs = experiment.runs()
-    return tuple(
-        Shard(runs[start : start + SHARD_SIZE]) for start in range(0, len(runs), SHARD_SIZE)
-    )
-
-
-def run(experiments: Sequence[Experiment], store: Store, workers: int) -> bool:
+def run(shards: Sequence[Shard], job: Job, pool: Pool, most_tasks: int | None = None) -> None:
     """Trains what the store does not hold yet, showing progress.
 
+    What others train at the same time is left to them, and taken over if they die. Workers that
+    die are replaced.
+
     Args:
-        experiments: whose runs to train.
-        store: where histories are kept.
-        workers: processes, each with one thread.
-    Returns:
-        Whether everything is there now; not so after Ctrl-C.
+        shards: what to train.
+        job: how, and where histories are kept.
+        pool: makes the executor that trains.
+        most_tasks: how many tasks the executor takes; each of its tasks is some shards. No limit
+            if not given.
+    Raises:
+        InputError: the store cannot be written.
+        BrokenExecutor: workers die again and again without getting anywhere.
+        KeyboardInterrupt: what is stored stays, and training stopped at checkpoints.
     """
-    shards = {shard.key: shard for experiment in experiments for shard in plan(experiment)}
-    missing = [shard for shard in shards.values() if store.get(shard) is None]
-    missing.sort(key=lambda shard: -shard.num_episodes)
-    if missing:
-        make_folder("results", store.folder)
+    store = job.store
+    missing = _missing(shards, store)
     print(f"{len(shards)} shards, {len(missing)} of them to train.", file=sys.stderr)
     if not missing:
-        return True
-    context = multiprocessing.get_context("spawn")
-    with ExitStack() as stack:
+        return
+    make_folder("results", store.folder)
+    deaths = 0
+    with _Progress(missing, store) as progress:
+        while missing:
+            free = [shard for shard in missing if not store.claimed(shard)]
+            if not free:
+                progress.look()
+                time.sleep(WAIT_FOR_OTHERS)
+            else:
+                before = progress.look()
+                died = _round(_chunks(free, most_tasks), job, pool, progress)
+                deaths = deaths + 1 if died and progress.look() <= before else 0
+                if deaths == DEATHS:
+                    raise BrokenExecutor("workers die without getting anywhere")
+                if died:
+                    tqdm.write("A worker died; its shard goes on from where it was.", sys.stderr)
+            missing = _missing(missing, store)
+
+
+def _missing(shards: Sequence[Shard], store: Store) -> list[Shard]:
+    return [shard for shard in shards if store.get(shard) is None]
+
+
+def _chunks(shards: Sequence[Shard], most_tasks: int | None) -> list[list[Shard]]:
+    """Shards dealt to so many tasks, the costliest first."""
+    ordered = sorted(shards, key=lambda shard: -shard.seconds)
+    count = min(len(shards), most_tasks or len(shards))
+    return [ordered[first::count] for first in range(count)]
+
+
+def _round(chunks: Sequence[Sequence[Shard]], job: Job, pool: Pool, progress: _Progress) -> bool:
+    """Trains each chunk, or leaves it to others; whether a worker died."""
+    died = False
+    with pool(len(chunks)) as executor:
+        pending: set[Future[None]] = set()
         try:
-            with _interrupts_held_back():
-                manager = stack.enter_context(context.Manager())
-                ticks, stop = manager.Queue(), manager.Event()
-                executor = ProcessPoolExecutor(min(workers, len(missing)), context)
-                stack.enter_context(executor)
-                futures = [
-                    executor.submit(_train_shard, shard, store, ticks, stop) for shard in missing
-                ]
-            stack.enter_context(_progress(ticks, sum(shard.num_episodes for shard in missing)))
-            for future in as_completed(futures):
-                future.result()
-        except KeyboardInterrupt:
-            stop.set()
-            executor.shutdown(cancel_futures=True)
-            return False
-    return True
+            pending |= {executor.submit(train_shards, chunk, job) for chunk in chunks}
+        except BrokenExecutor:
+            return True
+        while pending:
+            done, pending = wait(pending, LOOK_EVERY)
+            progress.look()
+            for future in done:
+                try:
+                    future.result()
+                except BrokenExecutor:
+                    died = True
+    return died
 
 
-@contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """Blocks Ctrl-C, for good in the processes that are started here.
+class _Progress:
+    """What is done of some shards, by whomever, on a bar with the time left.
 
-    Ctrl-C reaches every process of a terminal, and only the parent is to act on it.
+    Shards are weighed by what they cost.
     """
-    resource_tracker.ensure_running()  # its start, at the first process, would unblock them
-    previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+
+    def __init__(self, shards: Sequence[Shard], store: Store) -> None:
+        self._left = list(shards)
+        self._store = store
+        self._runs = sum(len(shard.members) for shard in shards)
+        # what is damaged does not count, until it is gone
+        self._damaged = store.names() & {store.path(shard).name for shard in shards}
+        self._finished = (0.0, 0, 0)  # seconds, runs, replica-episodes of shards that are done
+        self._begun = time.monotonic()
+        seconds, _, self._episodes_before = self._count()
+        self._bar = tqdm(
+            total=sum(shard.seconds for shard in shards),
+            initial=seconds,
+            bar_format="{percentage:3.0f}%|{bar}| {desc} [{elapsed}, {remaining} left]",
+            smoothing=0.05,
+            dynamic_ncols=True,
+        )
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.look()
+        self._bar.close()
+
+    def look(self) -> float:
+        """Shows what is done; returns it in seconds of one core, estimated."""
+        seconds, runs, episodes = self._count()
+        rate = (episodes - self._episodes_before) / (time.monotonic() - self._begun)
+        said = f"{runs} of {self._runs} runs, {rate:,.0f} replica-episodes/s"
+        self._bar.set_description_str(said, refresh=False)
+        self._bar.update(seconds - self._bar.n)
+        return seconds
+
+    def _count(self) -> tuple[float, int, int]:
+        names, left = self._store.names(), []
+        self._damaged &= names
+        seconds, runs, episodes = self._finished
+        for shard in self._left:
+            name = self._store.path(shard).name
+            if name in names and name not in self._damaged:
+                seconds += shard.seconds
+                runs += len(shard.members)
+                episodes += shard.num_episodes
+            else:
+                left.append(shard)
+        self._left, self._finished = left, (seconds, runs, episodes)
+        for shard in left:
+            if shard.key + LOCK in names:
+                part = min(self._store.reported(shard) / shard.setting.num_episodes, 1.0)
+                seconds += part * shard.seconds
+                episodes += int(part * shard.num_episodes)
+        return seconds, runs, episodes
 
 
-def _train_shard(shard: Shard, store: Store, ticks: Queue[int | None], stop: Event) -> None:
-    """Trains a shard from where it was left, and leaves it well if it is to stop."""
-    trainer = Trainer(shard.runs)
-    state = store.resume(shard)
-    if state is not None:
-        trainer.restore(state)
-        ticks.put(trainer.episodes_done * len(shard.runs))
-    kept = time.monotonic()
-    while trainer.episodes_done < trainer.num_episodes:
-        if stop.is_set() or time.monotonic() - kept > KEEP_EVERY:
-            store.checkpoint(shard, trainer.state())
-            kept = time.monotonic()
-        if stop.is_set():
-            return
-        before = trainer.episodes_done
-        trainer.advance(EPISODES_A_TICK)
-        ticks.put((trainer.episodes_done - before) * len(shard.runs))
-    store.put(shard, trainer.history())
-
-
-@contextmanager
-def _progress(ticks: Queue[int | None], total: int) -> Iterator[None]:
-    """Shows the replica-episodes that the workers report, until the block ends."""
-
-    def show() -> None:
-        with tqdm(total=total, unit=" replica-episodes", unit_scale=True, smoothing=0.05) as bar:
-            while (done := ticks.get()) is not None:
-                bar.update(done)
-
-    thread = threading.Thread(target=show, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ticks.put(None)
-        thread.join()
+def describe(shards: Sequence[Shard], store: Store, workers: int) -> None:
+    """Prints what there is to train, and about what it takes."""
+    names = store.names()
+    seconds = size = runs = stored = 0.0
+    for shard in shards:
+        there = store.path(shard).name in names
+        stored += there
+        seconds += 0 if there else shard.seconds
+        size += 0 if there else shard.bytes
+        runs += len(shard.members)
+        print(
+            f"{shard.key}  {len(shard.members):>4} runs  {shard.seconds:>7.0f} s  "
+            f"{shard.bytes / 1e6:>7.2f} MB  {'stored' if there else 'to train'}"
+        )
+    print(
+        f"{len(shards)} shards, {runs:.0f} runs; {len(shards) - stored:.0f} shards to train: about "
+        f"{timedelta(seconds=round(seconds / workers))} on {workers} cores, {size / 1e6:.1f} MB."
+    )
 
 
 @dataclass(frozen=True)
@@ -141,8 +199,38 @@ class Arguments:
     """The published budget, or a tiny one."""
     results: Path = Path("results")
     """Folder that histories are kept in."""
-    workers: int = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    """Processes, each with one thread."""
+    executor: Literal["process", "slurm"] = "process"
+    """Where to train: in processes of this machine, or in jobs of a SLURM cluster."""
+    workers: Annotated[
+        int | None,
+        tyro.conf.arg(help_behavior_hint="(default: as many as cores, or 256 jobs)"),
+    ] = None
+    """Processes or jobs at a time, each with one thread."""
+    slurm: tuple[str, ...] = ()
+    """Options of sbatch, as in `--slurm partition=short account=abc time=60` (minutes)."""
+    shard: str = "1/1"
+    """Part i/n of the shards alone, i from 1 to n, to share them out by hand."""
+    dry_run: tyro.conf.FlagConversionOff[bool] = False
+    """Print the shards, and about how long they take."""
+
+    def part(self, shards: list[Shard]) -> list[Shard]:
+        """The shards that were asked for."""
+        parts = re.fullmatch(r"(\d+)/(\d+)", self.shard)
+        accepted = "i/n with i from 1 to n, such as 2/3"
+        if parts is None or not int(parts[1]) <= int(parts[2]) > 0:
+            raise InputError("shard", self.shard, accepted)
+        return shards[(int(parts[1]) - 1) % int(parts[2]) :: int(parts[2])]
+
+    def pool(self) -> tuple[Pool, int | None]:
+        """What trains, and how many tasks it takes."""
+        if self.executor == "process":
+            require(not self.slurm, "slurm", " ".join(self.slurm), "--executor slurm with it")
+            workers = self.workers or CORES
+            return lambda tasks: processes(min(workers, tasks)), None
+        options = dict(item.partition("=")[::2] for item in self.slurm)
+        require(all(options.values()), "slurm", " ".join(self.slurm), "KEY=VALUE ...")
+        folder = self.results.resolve() / "slurm"
+        return lambda _: slurm(folder, self.workers or JOBS, options), most_tasks()
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -154,16 +242,21 @@ def main(argv: Sequence[str] | None = None) -> None:
         argv,
     )
     with errors_in_one_line():
-        require_integer("workers", arguments.workers, 1)
-        experiments = chosen(arguments.names, arguments.size)
+        if arguments.workers is not None:
+            require_integer("workers", arguments.workers, 1)
+        store = Store(arguments.results.resolve())
+        shards = arguments.part(planned(chosen(arguments.names, arguments.size)))
+        if arguments.dry_run:
+            describe(shards, store, arguments.workers or CORES)
+            return
+        pool, most = arguments.pool()
         try:
-            complete = run(experiments, Store(arguments.results), arguments.workers)
-        except OSError as error:
-            accepted = f"a folder that can be written ({error.strerror or error})"
-            raise InputError("results", arguments.results, accepted) from error
-    if not complete:
-        print("Interrupted; what is stored stays. Run it again to go on.", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+            run(shards, Job(store, typed_command()), pool, most)
+        except KeyboardInterrupt:
+            print("Interrupted; what is stored stays. Run it again to go on.", file=sys.stderr)
+            sys.exit(INTERRUPTED)
+        except (BrokenExecutor, JobError) as error:
+            fail(str(error))
 
 
 if __name__ == "__main__":

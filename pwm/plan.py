@@ -1,0 +1,129 @@
+"""Cuts experiments into shards: runs that are trained together, and stored together.
+
+A plan depends on the experiment alone, not on who carries it out. How it is cut decides the
+names of the shards, so that a change to it has everything trained again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from pwm.experiments import MEMBER_AXES, Experiment
+from pwm.train import METRICS, SEMANTICS, TrainConfig
+
+SHARD_SECONDS = 15  # what a shard is to cost, as far as the bounds on its size allow
+SMALLEST, LARGEST = 24, 96  # replicas; where one core trains a population efficiently
+BYTES_A_NUMBER = 3  # of a stored curve, compressed
+
+
+class Member(NamedTuple):
+    """What tells a run from the others of its population."""
+
+    critic_weight: float
+    learning_rate: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Some runs of one population."""
+
+    setting: TrainConfig
+    """What they share."""
+    members: tuple[Member, ...]
+    """What each has of its own."""
+
+    @property
+    def runs(self) -> tuple[TrainConfig, ...]:
+        """The runs in full."""
+        return tuple(replace(self.setting, **member._asdict()) for member in self.members)
+
+    @cached_property
+    def content(self) -> str:
+        """Everything that decides the shard's history, as JSON."""
+        setting = {
+            name: value
+            for name, value in asdict(self.setting).items()
+            if name not in Member._fields
+        }
+        members = dict(zip(Member._fields, zip(*self.members, strict=True), strict=False))
+        content = {"semantics": SEMANTICS, "setting": setting, "members": members}
+        return json.dumps(content, sort_keys=True)
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of the content: the shard's name."""
+        return hashlib.sha256(self.content.encode()).hexdigest()[:32]
+
+    @property
+    def num_episodes(self) -> int:
+        """Replica-episodes, the work of the shard."""
+        return len(self.members) * self.setting.num_episodes
+
+    @property
+    def seconds(self) -> float:
+        """About how long one core takes."""
+        overhead, each = _seconds_an_episode(self.setting)
+        return self.setting.num_episodes * (overhead + len(self.members) * each)
+
+    @property
+    def bytes(self) -> int:
+        """About how much disk its history takes."""
+        windows = -(-self.setting.num_episodes // self.setting.log_every)
+        return len(self.members) * windows * len(METRICS) * BYTES_A_NUMBER
+
+
+def plan(experiment: Experiment) -> Iterator[Shard]:
+    """The experiment's runs in order, cut into shards of similar cost.
+
+    It is lazy, and takes no more memory for a million runs than for one shard.
+    """
+    for setting in experiment.settings():
+        own = {name: getattr(setting, name) for name in MEMBER_AXES}
+        combinations = experiment.combinations(of_members=True)
+        members = (Member(**(own | combination)) for combination in combinations)
+        for size in _sizes(setting, experiment.population_size):
+            yield Shard(setting.shape, tuple(itertools.islice(members, size)))
+
+
+def planned(experiments: Iterable[Experiment]) -> list[Shard]:
+    """The shards of some experiments, each once."""
+    every = itertools.chain.from_iterable(map(plan, experiments))
+    return list({shard.key: shard for shard in every}.values())
+
+
+def _sizes(setting: TrainConfig, num_runs: int) -> Iterator[int]:
+    """Runs of each shard of a population: as equal as can be."""
+    _, each = _seconds_an_episode(setting)
+    target = int(SHARD_SECONDS / (setting.num_episodes * each))
+    count = -(-num_runs // min(max(target, SMALLEST), LARGEST))
+    return (num_runs // count + (place < num_runs % count) for place in range(count))
+
+
+def _seconds_an_episode(setting: TrainConfig) -> tuple[float, float]:
+    """About how long an episode takes: for the population, and for each replica of it.
+
+    Fitted to a few settings on one core of a server of 2024; good to a factor of two.
+    """
+    task, agent = setting.task, setting.agent
+    one_by_one = agent.carry_state or task.timeout
+    calls = task.episode_length if one_by_one else task.trial_length
+    size = agent.num_trunks * (agent.hidden_size / 24) * (agent.hidden_size / 24) ** 0.5
+    return (0.3 + 0.15 * calls) * 1e-3, (11 + 0.65 * task.episode_length) * size * 1e-6
+
+
+def flattened(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested names joined by dots."""
+    flat: dict[str, Any] = {}
+    for name, value in content.items():
+        if isinstance(value, dict):
+            flat |= flattened(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat

@@ -1,0 +1,189 @@
+"""A SLURM cluster as an executor, through submitit (an optional extra)."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import BrokenExecutor, Executor, Future
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pwm.errors import InputError, require
+
+POLL_EVERY = 2.0  # seconds between two looks at the jobs
+GONE_AFTER = 3  # looks in a row that find a job neither queued nor finished
+MINUTES = 240  # time limit of a job unless another is asked for; it goes on after that
+MOST_TASKS = 1000  # of an array, where the cluster allows as many
+
+
+class JobError(RuntimeError):
+    """A job ended with an error of its own, in one line."""
+
+
+class SlurmExecutor(Executor):
+    """Jobs of a SLURM cluster as futures.
+
+    What was submitted since the last look goes out as one job array. A job that ended without a
+    result (killed, out of time, its node lost) is a `BrokenExecutor`, as in a pool of processes.
+
+    Args:
+        folder: shared with the nodes, for the jobs' scripts and logs.
+        workers: jobs that run at a time, at most.
+        options: of `sbatch`, by name.
+    Raises:
+        InputError: submitit or SLURM is not there, or does not accept an option.
+    """
+
+    def __init__(self, folder: Path, workers: int, options: Mapping[str, str]) -> None:
+        try:
+            import submitit  # noqa: PLC0415, an optional extra
+        except ImportError as error:
+            accepted = "process, or slurm once submitit is there (pip install '.[slurm]')"
+            raise InputError("executor", "slurm", accepted) from error
+        accepted = "process, or slurm on a machine with SLURM's sbatch, srun and squeue"
+        found = all(map(shutil.which, ("sbatch", "srun", "squeue", "scontrol")))
+        require(found, "executor", "slurm", accepted)
+        self._executor = submitit.SlurmExecutor(folder)
+        minutes = options.get("time", str(MINUTES))
+        require(minutes.isdecimal(), "slurm", f"time={minutes}", "time in minutes")
+        self._executor.update_parameters(
+            job_name="pwm",
+            time=int(minutes),
+            cpus_per_task=1,
+            array_parallelism=workers,
+            additional_parameters={key: val for key, val in options.items() if key != "time"},
+        )
+        self._submitted: list[tuple[Future[Any], tuple[Any, ...]]] = []
+        self._jobs: dict[Future[Any], Any] = {}
+        self._lock = threading.Lock()
+        self._closing = False
+        self._thread = threading.Thread(target=self._attend, daemon=True)
+        self._thread.start()
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """As any executor's."""
+        future: Future[Any] = Future()
+        with self._lock:
+            self._submitted.append((future, (function, args, kwargs)))
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """As any executor's; cancelling ends jobs, also those that run."""
+        self._closing = True
+        if cancel_futures:
+            self.cancel()
+        if wait:
+            self._thread.join()
+
+    def cancel(self) -> None:
+        """Ends all jobs."""
+        if jobs := self.job_numbers():
+            subprocess.run(["scancel", *jobs], check=False, capture_output=True)
+
+    def job_numbers(self) -> list[str]:
+        """SLURM's numbers of the jobs and job arrays that have not ended."""
+        with self._lock:
+            return sorted({job.job_id.partition("_")[0] for job in self._jobs.values()})
+
+    def _attend(self) -> None:
+        """Sends out what was submitted, and looks at what became of it."""
+        looks: dict[Future[Any], int] = {}
+        while not self._closing or self._jobs or self._submitted:
+            try:
+                self._send_out()
+                queued = _queued()
+            except Exception as error:  # whatever it is, those who wait must know
+                self._fail_all(error)
+                return
+            for future, job in list(self._jobs.items()):
+                if job.paths.result_pickle.exists():
+                    self._end(future, _outcome(job))
+                elif queued is not None and job.job_id not in queued:
+                    looks[future] = looks.get(future, 0) + 1
+                    if looks[future] >= GONE_AFTER:
+                        self._end(future, BrokenExecutor(f"job {job.job_id} died"))
+            time.sleep(POLL_EVERY)
+
+    def _send_out(self) -> None:
+        with self._lock:
+            submitted, self._submitted = self._submitted, []
+        if not submitted:
+            return
+        with self._executor.batch():
+            jobs = [
+                self._executor.submit(function, *args, **kwargs)
+                for _, (function, args, kwargs) in submitted
+            ]
+        with self._lock:
+            self._jobs |= zip((future for future, _ in submitted), jobs, strict=True)
+
+    def _end(self, future: Future[Any], error: BaseException | None) -> None:
+        with self._lock:
+            del self._jobs[future]
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)
+
+    def _fail_all(self, error: BaseException) -> None:
+        with self._lock:
+            futures = [*self._jobs, *(future for future, _ in self._submitted)]
+            self._jobs, self._submitted = {}, []
+        for future in futures:
+            future.set_exception(error)
+
+
+def _queued() -> set[str] | None:
+    """Numbers of this user's jobs that wait or run; None if the cluster does not say."""
+    asked = ["squeue", "--me", "--noheader", "--array", "--format=%i"]
+    done = subprocess.run(asked, check=False, capture_output=True, text=True)
+    return None if done.returncode else set(done.stdout.split())
+
+
+def _outcome(job: Any) -> BaseException | None:
+    """What a job that left a result ended with; None if all went well."""
+    error = job.exception()
+    if error is None:
+        return None
+    # submitit gives the traceback as text, between two rules
+    last = str(error).split("-" * 22)[1].strip().splitlines()[-1]
+    if "UncompletedJobError" in last:  # out of time, or preempted
+        return BrokenExecutor(f"job {job.job_id} was ended")
+    return JobError(f"job {job.job_id}: {last} (its log is {job.paths.stderr})")
+
+
+def most_tasks() -> int:
+    """Tasks that a job array of this cluster can have."""
+    asked = ["scontrol", "show", "config"]
+    done = subprocess.run(asked, check=False, capture_output=True, text=True)
+    limit = re.search(r"^MaxArraySize\s*=\s*(\d+)", done.stdout, re.MULTILINE)
+    return min(int(limit[1]), MOST_TASKS) if limit else MOST_TASKS
+
+
+@contextmanager
+def slurm(folder: Path, workers: int, options: Mapping[str, str]) -> Iterator[SlurmExecutor]:
+    """A SLURM cluster, on which jobs go on after Ctrl-C, and are ended by an error.
+
+    Args:
+        folder: as for `SlurmExecutor`, like the rest.
+        workers: jobs at a time.
+        options: of `sbatch`.
+    """
+    executor = SlurmExecutor(folder, workers, options)
+    try:
+        yield executor
+    except KeyboardInterrupt:
+        numbers = " ".join(executor.job_numbers())
+        print(f"The jobs go on without this; scancel {numbers} ends them.", file=sys.stderr)
+        executor.shutdown(wait=False)
+        raise
+    except BaseException:
+        executor.shutdown(wait=False, cancel_futures=True)
+        raise
+    executor.shutdown()
