@@ -11,10 +11,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from pwm.errors import InputError, require
+from pwm.errors import require
 
 POLL_EVERY = 2.0  # seconds between two looks at the jobs
 GONE_AFTER = 3  # looks in a row that find a job neither queued nor finished
@@ -26,6 +28,27 @@ class JobError(RuntimeError):
     """A job ended with an error of its own, in one line."""
 
 
+@dataclass(frozen=True)
+class Cluster:
+    """What is asked of a SLURM cluster."""
+
+    folder: Path
+    """Shared with the nodes, for the jobs' scripts and logs."""
+    workers: int
+    """Jobs that run at a time, at most."""
+    options: Mapping[str, str]
+    """Of `sbatch`, by name; `time` is in minutes."""
+
+    def __post_init__(self) -> None:
+        time_limit = self.options.get("time", "1")
+        require(time_limit.isdecimal(), "slurm", f"time={time_limit}", "time in minutes")
+        found = all(map(shutil.which, ("sbatch", "srun", "squeue", "scontrol", "scancel")))
+        accepted = "process, or slurm where SLURM's commands are (sbatch, squeue, ...)"
+        require(found, "executor", "slurm", accepted)
+        accepted = "process, or slurm once submitit is there (pip install '.[slurm]')"
+        require(find_spec("submitit") is not None, "executor", "slurm", accepted)
+
+
 class SlurmExecutor(Executor):
     """Jobs of a SLURM cluster as futures.
 
@@ -33,31 +56,20 @@ class SlurmExecutor(Executor):
     result (killed, out of time, its node lost) is a `BrokenExecutor`, as in a pool of processes.
 
     Args:
-        folder: shared with the nodes, for the jobs' scripts and logs.
-        workers: jobs that run at a time, at most.
-        options: of `sbatch`, by name.
-    Raises:
-        InputError: submitit or SLURM is not there, or does not accept an option.
+        cluster: where, and how.
     """
 
-    def __init__(self, folder: Path, workers: int, options: Mapping[str, str]) -> None:
-        try:
-            import submitit  # noqa: PLC0415, an optional extra
-        except ImportError as error:
-            accepted = "process, or slurm once submitit is there (pip install '.[slurm]')"
-            raise InputError("executor", "slurm", accepted) from error
-        accepted = "process, or slurm on a machine with SLURM's sbatch, srun and squeue"
-        found = all(map(shutil.which, ("sbatch", "srun", "squeue", "scontrol")))
-        require(found, "executor", "slurm", accepted)
-        self._executor = submitit.SlurmExecutor(folder)
-        minutes = options.get("time", str(MINUTES))
-        require(minutes.isdecimal(), "slurm", f"time={minutes}", "time in minutes")
+    def __init__(self, cluster: Cluster) -> None:
+        import submitit  # noqa: PLC0415, an optional extra
+
+        self._executor = submitit.SlurmExecutor(cluster.folder)
+        options = dict(cluster.options)
         self._executor.update_parameters(
             job_name="pwm",
-            time=int(minutes),
+            time=int(options.pop("time", MINUTES)),
             cpus_per_task=1,
-            array_parallelism=workers,
-            additional_parameters={key: val for key, val in options.items() if key != "time"},
+            array_parallelism=cluster.workers,
+            additional_parameters=options,
         )
         self._submitted: list[tuple[Future[Any], tuple[Any, ...]]] = []
         self._jobs: dict[Future[Any], Any] = {}
@@ -93,20 +105,17 @@ class SlurmExecutor(Executor):
 
     def _attend(self) -> None:
         """Sends out what was submitted, and looks at what became of it."""
-        looks: dict[Future[Any], int] = {}
+        gone: dict[Future[Any], int] = {}
         while not self._closing or self._jobs or self._submitted:
-            try:
-                self._send_out()
-                queued = _queued()
-            except Exception as error:  # whatever it is, those who wait must know
-                self._fail_all(error)
-                return
+            self._send_out()
+            queued = _queued()
             for future, job in list(self._jobs.items()):
                 if job.paths.result_pickle.exists():
                     self._end(future, _outcome(job))
+                    _tidy(job)
                 elif queued is not None and job.job_id not in queued:
-                    looks[future] = looks.get(future, 0) + 1
-                    if looks[future] >= GONE_AFTER:
+                    gone[future] = gone.get(future, 0) + 1
+                    if gone[future] >= GONE_AFTER:
                         self._end(future, BrokenExecutor(f"job {job.job_id} died"))
             time.sleep(POLL_EVERY)
 
@@ -115,11 +124,16 @@ class SlurmExecutor(Executor):
             submitted, self._submitted = self._submitted, []
         if not submitted:
             return
-        with self._executor.batch():
-            jobs = [
-                self._executor.submit(function, *args, **kwargs)
-                for _, (function, args, kwargs) in submitted
-            ]
+        try:
+            with self._executor.batch():
+                jobs = [
+                    self._executor.submit(function, *args, **kwargs)
+                    for _, (function, args, kwargs) in submitted
+                ]
+        except Exception as error:  # submitit's are of many kinds
+            for future, _ in submitted:
+                future.set_exception(JobError(f"sbatch refused the jobs: {_last_line(error)}"))
+            return
         with self._lock:
             self._jobs |= zip((future for future, _ in submitted), jobs, strict=True)
 
@@ -131,12 +145,9 @@ class SlurmExecutor(Executor):
         else:
             future.set_exception(error)
 
-    def _fail_all(self, error: BaseException) -> None:
-        with self._lock:
-            futures = [*self._jobs, *(future for future, _ in self._submitted)]
-            self._jobs, self._submitted = {}, []
-        for future in futures:
-            future.set_exception(error)
+
+def _last_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[-1]
 
 
 def _queued() -> set[str] | None:
@@ -158,6 +169,14 @@ def _outcome(job: Any) -> BaseException | None:
     return JobError(f"job {job.job_id}: {last} (its log is {job.paths.stderr})")
 
 
+def _tidy(job: Any) -> None:
+    """Drops the files of a job that went well; what failed keeps its logs."""
+    if job.exception() is None:
+        paths = job.paths
+        for path in (paths.submitted_pickle, paths.result_pickle, paths.stdout, paths.stderr):
+            path.unlink(missing_ok=True)
+
+
 def most_tasks() -> int:
     """Tasks that a job array of this cluster can have."""
     asked = ["scontrol", "show", "config"]
@@ -167,15 +186,13 @@ def most_tasks() -> int:
 
 
 @contextmanager
-def slurm(folder: Path, workers: int, options: Mapping[str, str]) -> Iterator[SlurmExecutor]:
+def slurm(cluster: Cluster) -> Iterator[SlurmExecutor]:
     """A SLURM cluster, on which jobs go on after Ctrl-C, and are ended by an error.
 
     Args:
-        folder: as for `SlurmExecutor`, like the rest.
-        workers: jobs at a time.
-        options: of `sbatch`.
+        cluster: where, and how.
     """
-    executor = SlurmExecutor(folder, workers, options)
+    executor = SlurmExecutor(cluster)
     try:
         yield executor
     except KeyboardInterrupt:

@@ -149,6 +149,14 @@ class Store:
         except Timeout:
             return True
 
+    def tidy(self, shards: Iterable[Shard]) -> None:
+        """Drops what is left of the training of shards that are stored."""
+        names = self.names()
+        for shard in shards:
+            if names & {shard.key + LOCK, shard.key + UNFINISHED}:
+                with self.claim(shard):  # drops it
+                    pass
+
     def names(self) -> set[str]:
         """Names of all files that are there now."""
         try:
@@ -192,13 +200,15 @@ class Store:
         return as_history(path, arrays)
 
     def _tidy(self, shard: Shard) -> None:
-        """Drops what one who died while writing left behind, and a history that is damaged."""
+        """Drops what one who died left behind, and a history that is damaged."""
         for aside in self.folder.glob(f".{shard.key}.*"):
             aside.unlink()
         try:
             self._read(shard)
         except InputError:
             self.path(shard).unlink(missing_ok=True)
+        else:
+            self._file(shard, UNFINISHED).unlink(missing_ok=True)
 
     def _file(self, shard: Shard, ending: str) -> Path:
         return self.folder / (shard.key + ending)

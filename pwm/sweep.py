@@ -24,7 +24,7 @@ from pwm.experiments import Size, chosen
 from pwm.files import make_folder
 from pwm.plan import Shard, planned
 from pwm.provenance import typed_command
-from pwm.slurm import JobError, most_tasks, slurm
+from pwm.slurm import Cluster, JobError, most_tasks, slurm
 from pwm.store import LOCK, Store
 from pwm.worker import Job, train_shards
 
@@ -54,28 +54,33 @@ def run(shards: Sequence[Shard], job: Job, pool: Pool, most_tasks: int | None = 
         BrokenExecutor: workers die again and again without getting anywhere.
         KeyboardInterrupt: what is stored stays, and training stopped at checkpoints.
     """
-    store = job.store
-    missing = _missing(shards, store)
+    missing = _missing(shards, job.store)
     print(f"{len(shards)} shards, {len(missing)} of them to train.", file=sys.stderr)
-    if not missing:
-        return
-    make_folder("results", store.folder)
+    if missing:
+        make_folder("results", job.store.folder)
+        with _Progress(missing, job.store) as progress:
+            _train(missing, job, pool, most_tasks, progress)
+    job.store.tidy(shards)
+
+
+def _train(
+    missing: list[Shard], job: Job, pool: Pool, most_tasks: int | None, progress: _Progress
+) -> None:
+    """Trains shards, round after round, until all are stored."""
     deaths = 0
-    with _Progress(missing, store) as progress:
-        while missing:
-            free = [shard for shard in missing if not store.claimed(shard)]
-            if not free:
-                progress.look()
-                time.sleep(WAIT_FOR_OTHERS)
-            else:
-                before = progress.look()
-                died = _round(_chunks(free, most_tasks), job, pool, progress)
-                deaths = deaths + 1 if died and progress.look() <= before else 0
-                if deaths == DEATHS:
-                    raise BrokenExecutor("workers die without getting anywhere")
-                if died:
-                    tqdm.write("A worker died; its shard goes on from where it was.", sys.stderr)
-            missing = _missing(missing, store)
+    while missing:
+        free = [shard for shard in missing if not job.store.claimed(shard)]
+        before, died = progress.look(), False
+        if free:
+            died = _round(_chunks(free, most_tasks), job, pool, progress)
+        else:
+            time.sleep(WAIT_FOR_OTHERS)
+        deaths = deaths + 1 if died and progress.look() <= before else 0
+        if deaths == DEATHS:
+            raise BrokenExecutor("workers die without getting anywhere")
+        if died:
+            tqdm.write("A worker died; its shard goes on from where it was.", sys.stderr)
+        missing = _missing(missing, job.store)
 
 
 def _missing(shards: Sequence[Shard], store: Store) -> list[Shard]:
@@ -210,7 +215,7 @@ class Arguments:
     """Options of sbatch, as in `--slurm partition=short account=abc time=60` (minutes)."""
     shard: str = "1/1"
     """Part i/n of the shards alone, i from 1 to n, to share them out by hand."""
-    dry_run: tyro.conf.FlagConversionOff[bool] = False
+    dry_run: bool = False
     """Print the shards, and about how long they take."""
 
     def part(self, shards: list[Shard]) -> list[Shard]:
@@ -229,8 +234,8 @@ class Arguments:
             return lambda tasks: processes(min(workers, tasks)), None
         options = dict(item.partition("=")[::2] for item in self.slurm)
         require(all(options.values()), "slurm", " ".join(self.slurm), "KEY=VALUE ...")
-        folder = self.results.resolve() / "slurm"
-        return lambda _: slurm(folder, self.workers or JOBS, options), most_tasks()
+        cluster = Cluster(self.results.resolve() / "slurm", self.workers or JOBS, options)
+        return lambda _: slurm(cluster), most_tasks()
 
 
 def main(argv: Sequence[str] | None = None) -> None:
