@@ -9,7 +9,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.stats import SuccessRate, final_reward, final_value_loss, learned, success_rate
+from pwm.stats import (
+    SuccessRate,
+    final_reward,
+    final_value_loss,
+    interquartile_mean,
+    learned,
+    median_time_to_learn,
+    rate_difference,
+    success_rate,
+    times_to_learn,
+)
 from pwm.task import TaskConfig
 from pwm.train import METRICS, History
 
@@ -110,21 +120,30 @@ def seeds_table(rows: Sequence[Row], source: str) -> bytes:
 
 
 def learned_table(rows: Sequence[Row], source: str) -> bytes:
-    """How many replicas of each row learned, and what became of the value loss.
+    """How many replicas of each row learned, when, and what became of the value loss.
 
-    After the success rate with its Wilson interval: the highest window of the value loss, median
-    over replicas; how many replicas end above a reward of 0.95, and their final value loss,
-    median over them (nan if there are none).
+    After the success rate with its Wilson interval: how much higher it is than the row's before,
+    with the interval of that; the interquartile mean of the final reward and the median episode
+    by which a replica had learned, with their intervals; the highest window of the value loss,
+    median over replicas; how many replicas end above a reward of 0.95, and their final value
+    loss, median over them (nan if there are none).
     """
-    lines = []
+    lines, before = [], None
     for row in rows:
+        rate, random = success(row), np.random.default_rng(0)
+        change = (np.nan,) * 3 if before is None else rate_difference(rate, before)
+        reward = interquartile_mean(final_reward(row.history), random)
+        time = median_time_to_learn(times_to_learn(row.history, row.task))
         peaks = quartiles(row.history.value_loss.max(axis=1, keepdims=True))
         solved = final_reward(row.history) > SOLVED
         final = final_value_loss(row.history)[solved]
         settled = float(np.median(final)) if len(final) else np.nan
-        lines.append((row.critic_weight, *success(row), peaks[1, 0], solved.sum(), settled))
+        of_loss = (peaks[1, 0], solved.sum(), settled)
+        lines.append((row.critic_weight, *rate, *change, *reward, *time, *of_loss))
+        before = rate
+    intervals = (f"{name},{name}_low,{name}_high" for name in ("change", "reward", "episodes"))
     header = (
-        "critic_weight,learned,seeds,rate,wilson_low,wilson_high,"
+        f"critic_weight,learned,seeds,rate,wilson_low,wilson_high,{','.join(intervals)},"
         "peak_value_loss,solved,solved_value_loss"
     )
     return _csv(source, header, lines)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import nextafter, sqrt
+from math import comb, inf, nextafter, sqrt
 
 import numpy as np
 import pytest
@@ -11,11 +11,16 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from pwm.stats import (
+    TimesToLearn,
     final_reward,
     final_value_loss,
+    interquartile_mean,
     learned,
+    median_time_to_learn,
+    rate_difference,
     reward_to_learn,
     success_rate,
+    times_to_learn,
 )
 from pwm.task import TaskConfig, reward_levels
 from tests.histories import made_up, of_rewards
@@ -169,3 +174,155 @@ def test_replicas_are_judged_one_by_one() -> None:
     together = final_reward(history)
     for replica in range(6):
         assert final_reward(history.select([replica])) == together[replica]
+
+
+# Differences of rates
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "low", "high"),
+    [
+        # the examples of Newcombe (1998), table II, method 10
+        ((56, 70), (48, 80), 0.0524, 0.3339),
+        ((9, 10), (3, 10), 0.1705, 0.8090),
+        ((10, 10), (0, 20), 0.6791, 1.0000),
+        ((5, 56), (0, 29), -0.0381, 0.1926),
+    ],
+)
+def test_the_difference_of_two_rates_has_newcombes_interval(
+    one: tuple[int, int], other: tuple[int, int], low: float, high: float
+) -> None:
+    difference = rate_difference(success_rate(*one), success_rate(*other))
+    assert difference.value == pytest.approx(one[0] / one[1] - other[0] / other[1])
+    assert (difference.low, difference.high) == pytest.approx((low, high), abs=6e-5)
+
+
+@given(*[st.integers(1, 50).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))] * 2)
+def test_a_difference_turned_round_is_its_negative(
+    one: tuple[int, int], other: tuple[int, int]
+) -> None:
+    there = rate_difference(success_rate(*one), success_rate(*other))
+    back = rate_difference(success_rate(*other), success_rate(*one))
+    assert (back.value, back.low, back.high) == pytest.approx(
+        (-there.value, -there.high, -there.low)
+    )
+    assert there.low <= there.value <= there.high
+
+
+def test_the_interval_of_a_difference_holds_the_truth_as_often_as_it_says() -> None:
+    random = np.random.default_rng(0)
+    held = 0
+    for one, other in zip(
+        random.binomial(24, 0.7, 2000), random.binomial(24, 0.4, 2000), strict=True
+    ):
+        interval = rate_difference(success_rate(int(one), 24), success_rate(int(other), 24))
+        held += interval.low <= 0.3 <= interval.high
+    assert 0.93 < held / 2000 < 0.98  # 0.95, and four standard errors of 0.005 either way
+
+
+# Interquartile means
+
+
+def test_the_interquartile_mean_is_that_of_the_middle_half() -> None:
+    random = np.random.default_rng(0)
+    values = np.array([1000.0, 1.0, 2.0, 3.0, 4.0, -500.0, 5.0, 900.0])
+    # a quarter of the eight on either side is left out: 2, 3, 4, 5 remain
+    assert interquartile_mean(values, random).value == 3.5
+    constant = interquartile_mean(np.full(24, 0.5), random)
+    assert (constant.value, constant.low, constant.high) == (0.5, 0.5, 0.5)
+    alone = interquartile_mean(np.array([0.5]), random)
+    assert (alone.value, alone.low, alone.high) == (0.5, -inf, inf)
+
+
+def test_the_bootstrap_is_the_generators_alone() -> None:
+    values = np.random.default_rng(1).random(24)
+    once, again, other = (
+        interquartile_mean(values, np.random.default_rng(seed)) for seed in (0, 0, 1)
+    )
+    assert once == again != other
+
+
+def test_the_bootstrap_interval_is_that_of_resampling_by_hand() -> None:
+    values = np.sort(np.random.default_rng(1).random(24))
+    interval = interquartile_mean(values, np.random.default_rng(0))
+    random = np.random.default_rng(2)
+    means = [np.sort(random.choice(values, 24))[6:18].mean() for _ in range(20_000)]
+    # percentiles of some 10,000 resamples are good to a few hundredths of the interval
+    width = interval.high - interval.low
+    assert interval.low == pytest.approx(np.quantile(means, 0.025), abs=0.04 * width)
+    assert interval.high == pytest.approx(np.quantile(means, 0.975), abs=0.04 * width)
+    narrow = interquartile_mean(values, np.random.default_rng(0), confidence=0.5)
+    assert interval.low < narrow.low < narrow.value < narrow.high < interval.high
+
+
+# Times to learn
+
+
+def test_a_replica_has_learned_when_500_episodes_first_meet_the_criterion() -> None:
+    task = TaskConfig("pwm5", episode_length=60)  # learned above 0.6444 over 500 episodes
+    rewards = np.full((4, 30), 0.6)
+    rewards[0, 10:] = 0.7  # windows of 100: 0.6444 is passed by three of five, after the 13th
+    rewards[1, 10:15] = 0.7  # and forgets it again
+    rewards[2, 29] = 0.8  # too late, and too little
+    history = of_rewards(list(range(100, 3001, 100)), rewards.tolist())
+    times = times_to_learn(history, task)
+    assert times.learned.tolist() == [True, True, False, False]
+    assert times.episode.tolist() == [1300, 1300, 3000, 3000]
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_times_to_learn_are_those_of_looking_at_every_moment(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    task = TaskConfig("pwm0", episode_length=6)
+    walk = 0.5 + 0.02 * random.normal(size=(3, 80)).cumsum(axis=1)
+    history = of_rewards(list(range(50, 4001, 50)), np.clip(walk, 0, 1).tolist())
+    times = times_to_learn(history, task)
+    for replica, rewards in enumerate(history.reward.astype(np.float64)):
+        moments = [
+            50 * end
+            for end in range(10, 81)
+            if rewards[end - 10 : end].mean() > reward_to_learn(task, 500)
+        ]
+        assert times.learned[replica] == bool(moments)
+        assert times.episode[replica] == (moments[0] if moments else 4000)
+
+
+def test_a_short_history_is_one_window() -> None:
+    history = of_rewards([100, 200], [[0.9, 0.9], [0.5, 0.5]])
+    times = times_to_learn(history, TaskConfig("pwm5", episode_length=60))
+    assert times.learned.tolist() == [True, False]
+    assert times.episode.tolist() == [200, 200]
+
+
+def test_the_last_moment_of_the_times_is_the_criterion_itself() -> None:
+    history, task = made_up(40, 100), TaskConfig("pwm0", episode_length=6)
+    times = times_to_learn(history, task)
+    assert times.learned[learned(history, task)].all()
+
+
+def test_the_median_time_counts_those_that_never_learned_as_later_than_all() -> None:
+    def median_of(*episodes: float) -> float:
+        times = np.array(episodes)
+        seen = np.isfinite(times)
+        return median_time_to_learn(
+            TimesToLearn(np.where(seen, times, 9999).astype(np.int64), seen)
+        ).value
+
+    assert median_of(300, 100, 200) == 200
+    assert median_of(300, 100, inf) == 300
+    assert median_of(300, 100, inf, inf) == 300  # half have learned by then
+    assert median_of(300, inf, inf) == inf
+    assert median_of(inf) == inf
+
+
+def test_the_interval_of_the_median_is_of_order_statistics() -> None:
+    # With 24 seeds the true median is between the 7th and the 18th time in all but
+    # 2 P(at most 6 of 24 heads) = 2.3% of cases; 8th and 17th would leave 6.4%.
+    assert 2 * sum(comb(24, heads) for heads in range(7)) / 2**24 < 0.05
+    assert 2 * sum(comb(24, heads) for heads in range(8)) / 2**24 > 0.05
+    times = TimesToLearn(np.arange(100, 2500, 100), np.ones(24, bool))
+    assert median_time_to_learn(times) == (1200, 700, 1800)
+    half = TimesToLearn(np.arange(100, 2500, 100), np.arange(24) < 15)
+    assert median_time_to_learn(half) == (1200, 700, inf)
+    few = TimesToLearn(np.array([5, 10]), np.ones(2, bool))
+    assert median_time_to_learn(few) == (5, -inf, inf)
