@@ -1,4 +1,4 @@
-"""Histories made up for tests of what stores, counts and draws them."""
+"""Shards and histories made up for tests of what trains, stores, counts and draws them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,29 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pwm.train import METRICS, History
+from pwm.plan import Member, Shard
+from pwm.store import Session
+from pwm.train import METRICS, History, TrainConfig
+
+
+def shard_of(runs: Sequence[TrainConfig]) -> Shard:
+    """The shard of some runs, which must be able to share a population."""
+    (setting,) = {run.shape for run in runs}
+    members = (Member(run.critic_weight, run.learning_rate, run.seed) for run in runs)
+    return Shard(setting, tuple(members))
+
+
+def session(first: int, last: int) -> Session:
+    """Provenance of some episodes, as much of it as anything looks at."""
+    return {
+        "first_episode": first,
+        "last_episode": last,
+        "training_seconds": 0.25,
+        "command": "python -m pwm.sweep",
+        "commit": "0123456789" * 4,
+        "clean": True,
+        "wall_seconds": 1.5,
+    }
 
 
 def made_up(replicas: int, windows: int, *, log_every: int = 10, seed: int = 0) -> History:

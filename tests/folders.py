@@ -1,0 +1,25 @@
+"""What is in a folder, for tests of what writes there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """The bytes of every file by name."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def histories(folder: Path) -> dict[str, bytes]:
+    """The bytes of every stored history by name."""
+    return {name: content for name, content in contents(folder).items() if is_history(name)}
+
+
+def is_history(name: str) -> bool:
+    """Whether a file of a store is a history: not a checkpoint, nor half written."""
+    return name.endswith(".npz") and "." not in name.removesuffix(".npz")
+
+
+def times(folder: Path) -> dict[str, int]:
+    """When every file was last written, by name."""
+    return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
