@@ -77,11 +77,11 @@ class Experiment:
         """The experiment in a size: as published, or tiny but otherwise the same."""
         if size == "paper":
             return self
-        return replace(
-            self,
-            base=replace(self.base, num_episodes=SMOKE_EPISODES),
-            axes=MappingProxyType({**self.axes, "seed": self.axes["seed"][:SMOKE_SEEDS]}),
-        )
+        axes = dict(self.axes)
+        if "seed" in axes:
+            axes["seed"] = axes["seed"][:SMOKE_SEEDS]
+        base = replace(self.base, num_episodes=SMOKE_EPISODES)
+        return replace(self, base=base, axes=MappingProxyType(axes))
 
 
 def _with(config: Any, values: Mapping[str, Any]) -> Any:

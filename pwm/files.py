@@ -8,7 +8,8 @@ import json
 import os
 import zipfile
 import zlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryFile
@@ -28,6 +29,26 @@ CHECKSUM = b"sha256:"
 COMMENT_SIZE = len(CHECKSUM) + 64
 
 
+@contextmanager
+def folder_errors(name: str, folder: Path, use: str = "written") -> Iterator[None]:
+    """Turns what the system has against a folder into bad input.
+
+    Args:
+        name: of the field that says which folder.
+        folder: that the block uses.
+        use: what is to be possible there.
+    Raises:
+        InputError: the block met an error of the system.
+    """
+    try:
+        yield
+    except BrokenPipeError:  # of what is printed, not of a folder
+        raise
+    except OSError as error:
+        accepted = f"a folder that can be {use} ({error.strerror or error})"
+        raise InputError(name, folder, accepted) from error
+
+
 def make_folder(name: str, folder: Path) -> None:
     """Makes a folder, if it is not there, in which files can be written.
 
@@ -37,13 +58,10 @@ def make_folder(name: str, folder: Path) -> None:
     Raises:
         InputError: it cannot be made, or nothing can be written there.
     """
-    try:
+    with folder_errors(name, folder):
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=folder):
             pass
-    except OSError as error:
-        accepted = f"a folder that can be written ({error.strerror})"
-        raise InputError(name, folder, accepted) from error
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -63,12 +81,16 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 def write_json(path: Path, content: object) -> None:
     """Writes JSON for people, atomically."""
-    write_atomically(path, (json.dumps(content, indent=2) + "\n").encode())
+    write_atomically(path, _json(content))
+
+
+def _json(content: object) -> bytes:
+    return (json.dumps(content, indent=2) + "\n").encode()
 
 
 def write_signed(path: Path, content: Mapping[str, object]) -> None:
     """Writes JSON that holds a checksum of the rest of it, atomically."""
-    write_json(path, {**content, "sha256": _signature(content)})
+    write_atomically(path, _signed(content))
 
 
 def read_signed(path: Path) -> dict[str, Any]:
@@ -78,16 +100,19 @@ def read_signed(path: Path) -> dict[str, Any]:
         InputError: the file is not there, or is damaged.
     """
     try:
-        content: dict[str, Any] = json.loads(path.read_bytes())
-        if content.pop("sha256") != _signature(content):
+        written = path.read_bytes()
+        content: dict[str, Any] = json.loads(written)
+        del content["sha256"]
+        if written != _signed(content):  # every byte, also of what JSON has no meaning for
             raise ValueError("the checksum differs")
     except DAMAGE as error:
         raise InputError("provenance", path, "an undamaged file") from error
     return content
 
 
-def _signature(content: Mapping[str, object]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+def _signed(content: Mapping[str, object]) -> bytes:
+    signature = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return _json({**content, "sha256": signature})
 
 
 def write_arrays(

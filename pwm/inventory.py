@@ -15,7 +15,7 @@ import tyro
 from pwm.cli import errors_in_one_line, parse
 from pwm.errors import InputError, require
 from pwm.experiments import EXPERIMENTS, Size
-from pwm.files import HISTORY, as_history, read_arrays, read_signed
+from pwm.files import HISTORY, as_history, folder_errors, read_arrays, read_signed
 from pwm.plan import Shard, flattened, plan
 from pwm.store import CONTENT, SESSIONS, UNFINISHED, Store
 from pwm.train import STATE
@@ -45,8 +45,8 @@ def store_command(argv: Sequence[str] | None = None) -> None:
         "Lists and verifies the results that are stored.",
         argv,
     )
-    with errors_in_one_line():
-        folder = arguments.results
+    folder = arguments.results
+    with errors_in_one_line(), folder_errors("results", folder, "read"):
         require(folder.is_dir(), "results", folder, "a folder that histories are kept in")
         needs_key = arguments.action == "why"
         accepted = "the key of a shard" if needs_key else f"none with {arguments.action}"

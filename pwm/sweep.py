@@ -21,7 +21,7 @@ from pwm.cli import INTERRUPTED, errors_in_one_line, fail, parse
 from pwm.errors import InputError, require, require_integer
 from pwm.executors import processes
 from pwm.experiments import Size, chosen
-from pwm.files import make_folder
+from pwm.files import folder_errors, make_folder
 from pwm.plan import Shard, planned
 from pwm.provenance import typed_command
 from pwm.slurm import Cluster, JobError, most_tasks, slurm
@@ -117,7 +117,7 @@ def _round(chunks: Sequence[Sequence[Shard]], job: Job, pool: Pool, progress: _P
 class _Progress:
     """What is done of some shards, by whomever, on a bar with the time left.
 
-    Shards are weighed by what they cost.
+    Shards are weighed by what they cost, in milliseconds of one core.
     """
 
     def __init__(self, shards: Sequence[Shard], store: Store) -> None:
@@ -126,12 +126,12 @@ class _Progress:
         self._runs = sum(len(shard.members) for shard in shards)
         # what is damaged does not count, until it is gone
         self._damaged = store.names() & {store.path(shard).name for shard in shards}
-        self._finished = (0.0, 0, 0)  # seconds, runs, replica-episodes of shards that are done
+        self._finished = (0, 0, 0)  # cost, runs and replica-episodes of shards that are done
         self._begun = time.monotonic()
-        seconds, _, self._episodes_before = self._count()
+        cost, _, self._episodes_before = self._count()
         self._bar = tqdm(
-            total=sum(shard.seconds for shard in shards),
-            initial=seconds,
+            total=sum(map(_cost, shards)),
+            initial=cost,
             bar_format="{percentage:3.0f}%|{bar}| {desc} [{elapsed}, {remaining} left]",
             smoothing=0.05,
             dynamic_ncols=True,
@@ -144,34 +144,38 @@ class _Progress:
         self.look()
         self._bar.close()
 
-    def look(self) -> float:
-        """Shows what is done; returns it in seconds of one core, estimated."""
-        seconds, runs, episodes = self._count()
+    def look(self) -> int:
+        """Shows what is done; returns its cost."""
+        cost, runs, episodes = self._count()
         rate = (episodes - self._episodes_before) / (time.monotonic() - self._begun)
         said = f"{runs} of {self._runs} runs, {rate:,.0f} replica-episodes/s"
         self._bar.set_description_str(said, refresh=False)
-        self._bar.update(seconds - self._bar.n)
-        return seconds
+        self._bar.update(cost - self._bar.n)
+        return cost
 
-    def _count(self) -> tuple[float, int, int]:
+    def _count(self) -> tuple[int, int, int]:
         names, left = self._store.names(), []
         self._damaged &= names
-        seconds, runs, episodes = self._finished
+        cost, runs, episodes = self._finished
         for shard in self._left:
             name = self._store.path(shard).name
             if name in names and name not in self._damaged:
-                seconds += shard.seconds
+                cost += _cost(shard)
                 runs += len(shard.members)
                 episodes += shard.num_episodes
             else:
                 left.append(shard)
-        self._left, self._finished = left, (seconds, runs, episodes)
+        self._left, self._finished = left, (cost, runs, episodes)
         for shard in left:
             if shard.key + LOCK in names:
                 part = min(self._store.reported(shard) / shard.setting.num_episodes, 1.0)
-                seconds += part * shard.seconds
+                cost += int(part * _cost(shard))
                 episodes += int(part * shard.num_episodes)
-        return seconds, runs, episodes
+        return cost, runs, episodes
+
+
+def _cost(shard: Shard) -> int:
+    return round(1000 * shard.seconds) + 1
 
 
 def describe(shards: Sequence[Shard], store: Store, workers: int) -> None:
@@ -222,9 +226,9 @@ class Arguments:
         """The shards that were asked for."""
         parts = re.fullmatch(r"(\d+)/(\d+)", self.shard)
         accepted = "i/n with i from 1 to n, such as 2/3"
-        if parts is None or not int(parts[1]) <= int(parts[2]) > 0:
+        if parts is None or not 1 <= int(parts[1]) <= int(parts[2]):
             raise InputError("shard", self.shard, accepted)
-        return shards[(int(parts[1]) - 1) % int(parts[2]) :: int(parts[2])]
+        return shards[int(parts[1]) - 1 :: int(parts[2])]
 
     def pool(self) -> tuple[Pool, int | None]:
         """What trains, and how many tasks it takes."""
@@ -252,11 +256,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         store = Store(arguments.results.resolve())
         shards = arguments.part(planned(chosen(arguments.names, arguments.size)))
         if arguments.dry_run:
-            describe(shards, store, arguments.workers or CORES)
+            with folder_errors("results", arguments.results, "read"):
+                describe(shards, store, arguments.workers or CORES)
             return
         pool, most = arguments.pool()
         try:
-            run(shards, Job(store, typed_command()), pool, most)
+            with folder_errors("results", arguments.results):
+                run(shards, Job(store, typed_command()), pool, most)
         except KeyboardInterrupt:
             print("Interrupted; what is stored stays. Run it again to go on.", file=sys.stderr)
             sys.exit(INTERRUPTED)

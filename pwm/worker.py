@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
-from pwm.errors import InputError
+from pwm.files import folder_errors
 from pwm.plan import Shard
 from pwm.provenance import provenance
 from pwm.store import Claim, Session, Store
@@ -43,13 +43,9 @@ def train_shards(shards: Sequence[Shard], job: Job) -> None:
     """
     with _busy:
         for shard in shards:
-            try:
-                with job.store.claim(shard) as claim:
-                    if claim is not None and job.store.get(shard) is None:
-                        _train(shard, job, claim)
-            except OSError as error:
-                accepted = f"a folder that can be written ({error.strerror or error})"
-                raise InputError("results", job.store.folder, accepted) from error
+            with folder_errors("results", job.store.folder), job.store.claim(shard) as claim:
+                if claim is not None and job.store.get(shard) is None:
+                    _train(shard, job, claim)
             if _stop.is_set():
                 return
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -23,3 +26,14 @@ def is_history(name: str) -> bool:
 def times(folder: Path) -> dict[str, int]:
     """When every file was last written, by name."""
     return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+
+@contextmanager
+def largest_file(num_bytes: int) -> Iterator[None]:
+    """Has every longer write of this process fail in the middle, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

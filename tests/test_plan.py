@@ -118,6 +118,7 @@ def test_the_smoke_size_has_the_first_seeds_and_few_episodes() -> None:
     assert smoke.base == replace(BASE, num_episodes=200)
     assert mine.sized("paper") is mine
     assert replace(smoke, axes=mine.axes, base=mine.base) == mine
+    assert experiment({"critic_weight": (1.0, 2.0)}).sized("smoke").num_runs == 2
 
 
 def test_experiments_are_chosen_by_name_in_a_size() -> None:
