@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -55,12 +56,10 @@ def checkpoint(store: Store, shard: Shard) -> None:
 def said(store: Store, capsys: pytest.CaptureFixture[str], *argv: str, status: int = 0) -> str:
     """What the command prints; asserts its status, and that it changes nothing in the store."""
     before = contents(store.folder)
-    try:
+    ends = pytest.raises(SystemExit) if argv[0] == "verify" else nullcontext()
+    with ends as stop:
         store_command([*argv, "--results", str(store.folder)])
-    except SystemExit as stop:
-        assert stop.code == status
-    else:
-        assert status == 0
+    assert stop is None or stop.value.code == status
     captured = capsys.readouterr()
     assert captured.err == ""
     assert contents(store.folder) == before
@@ -116,19 +115,8 @@ def test_verify_counts_what_is_whole(store: Store, capsys: pytest.CaptureFixture
     checkpoint(store, TWO)
     (store.folder / f".{TWO.key}.npz.abc").write_bytes(b"half")
     (store.folder / f"{TWO.key}.lock").write_text("20\n")
-    (store.folder / "slurm").mkdir()
-    (store.folder / "slurm" / "1_submitted.pkl").touch()
-    out = said_with_folder(store, capsys)
-    assert out == "2 stored, 1 unfinished, 0 damaged.\n"
-
-
-def said_with_folder(store: Store, capsys: pytest.CaptureFixture[str]) -> str:
-    with pytest.raises(SystemExit) as stop:
-        store_command(["verify", "--results", str(store.folder)])
-    assert stop.value.code == 0
-    captured = capsys.readouterr()
-    assert captured.err == ""
-    return captured.out
+    (store.folder / "slurm").touch()
+    assert said(store, capsys, "verify") == "2 stored, 1 unfinished, 0 damaged.\n"
 
 
 @pytest.mark.parametrize("ending", [".npz", ".json", ".unfinished.npz"])
