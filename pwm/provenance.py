@@ -25,7 +25,7 @@ def provenance(wall_seconds: float, command: str | None = None) -> dict[str, obj
     return {
         "command": command or typed_command(),
         **_surroundings(),
-        "wall_seconds": round(wall_seconds, 1),
+        "wall_seconds": round(wall_seconds, 2),
     }
 
 
