@@ -16,7 +16,8 @@ CORE = ["errors", "streams", "task", "agent", "rollout", "losses", "optim", "tra
 ORDER = [
     *CORE,
     *("theory", "stats", "tables", "provenance", "files", "cli"),
-    *("experiments", "store", "sweep", "figures", "command", "bench"),
+    *("experiments", "plan", "store", "inventory", "worker", "executors", "slurm", "sweep"),
+    *("figures", "command", "bench"),
 ]
 
 

@@ -30,13 +30,14 @@ from pwm.figures import (
     training_curves,
 )
 from pwm.losses import LossConfig
+from pwm.plan import plan
 from pwm.stats import learned, success_rate
 from pwm.store import Store
-from pwm.sweep import plan
 from pwm.tables import COLUMNS, Row, coarsened, quartiles
 from pwm.task import TaskConfig
 from pwm.train import METRICS, History, TrainConfig
-from tests.histories import made_up, same
+from tests.folders import contents, times
+from tests.histories import made_up, same, session
 
 # The experiments
 
@@ -72,7 +73,7 @@ def test_the_experiments_are_the_grids_of_the_notes() -> None:
             experiment.base.task.episode_length,
             experiment.base.learning_rate,
             experiment.base.num_episodes,
-            experiment.critic_weights,
+            experiment.axes["critic_weight"],
             experiment.notes_seeds,
         )
         for name, experiment in EXPERIMENTS.items()
@@ -101,8 +102,9 @@ def test_the_smoke_size_differs_in_budget_alone(name: str) -> None:
     paper, smoke = EXPERIMENTS[name].sized("paper"), EXPERIMENTS[name].sized("smoke")
     assert paper == EXPERIMENTS[name]
     same_budget = replace(smoke.base, num_episodes=paper.base.num_episodes)
-    assert replace(smoke, base=same_budget, seeds=paper.seeds) == paper
-    assert smoke.seeds >= smoke.notes_seeds
+    assert replace(smoke, base=same_budget, axes=paper.axes) == paper
+    assert smoke.axes == {**paper.axes, "seed": (0, 1, 2)}
+    assert len(smoke.axes["seed"]) >= smoke.notes_seeds
     assert sum(run.num_episodes for run in smoke.runs()) <= 5000
 
 
@@ -110,11 +112,10 @@ def test_the_smoke_size_differs_in_budget_alone(name: str) -> None:
 
 EXPERIMENT = Experiment(
     name="made-up",
-    notes_figure="none",
+    about="none",
     base=TrainConfig(num_episodes=1000),
-    critic_weights=(2.0, 10.0),
+    axes={"critic_weight": (2.0, 10.0), "seed": (0, 1, 2, 3)},
     notes_seeds=2,
-    seeds=4,
 )
 WINDOWS = 100
 LEARNED = {2.0: 1, 10.0: 3}
@@ -150,7 +151,7 @@ def stored(folder: Path, *, seed: int = 0) -> Store:
     (shard,) = plan(EXPERIMENT)
     parts = histories(seed).values()
     curves = (np.concatenate([getattr(part, name) for part in parts]) for name in METRICS)
-    store.put(shard, History(next(iter(parts)).episode, *curves))
+    store.put(shard, History(next(iter(parts)).episode, *curves), [session(0, 1000)])
     return store
 
 
@@ -170,14 +171,6 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
         return source.encode()
 
     monkeypatch.setattr(figures, "_rendered", blank)
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-def times(folder: Path) -> dict[str, int]:
-    return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
 
 
 PICTURES = {f"made-up-{kind}.{end}" for kind in ("notes", "seeds") for end in ("svg", "png")}
@@ -244,7 +237,7 @@ def test_a_figures_folder_that_cannot_be_written_is_one_line(
     store = Store(results)
     experiment = EXPERIMENTS["pwm0"].sized("smoke")
     (shard,) = plan(experiment)
-    store.put(shard, made_up(len(shard.runs), 20))
+    store.put(shard, made_up(len(shard.runs), 20), [session(0, 200)])
     place.write_bytes(b"a file")
     flags = ["pwm0", "--size", "smoke", "--results", str(results), "--out", str(place)]
     with pytest.raises(SystemExit) as stop:
@@ -263,7 +256,7 @@ def test_the_command_draws_what_it_is_asked_for(
     store = Store(tmp_path / "results")
     experiment = EXPERIMENTS["pwm0"].sized("smoke")
     (shard,) = plan(experiment)
-    store.put(shard, made_up(len(shard.runs), 20))
+    store.put(shard, made_up(len(shard.runs), 20), [session(0, 200)])
     flags = ["pwm0", "--size", "smoke", "--results", str(store.folder)]
     flags += ["--out", str(tmp_path / "figures")]
     figures.main(flags)
@@ -474,7 +467,8 @@ def test_the_seeds_figure_says_how_many_learned() -> None:
 
 def test_nothing_is_drawn_beyond_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
     # The experiment with the longest title; two of its rows are enough.
-    experiment = replace(EXPERIMENTS["eplen15-edge"], critic_weights=(0.25, 0.5))
+    edge = EXPERIMENTS["eplen15-edge"]
+    experiment = replace(edge, axes={**edge.axes, "critic_weight": (0.25, 0.5)})
     made: list[Figure] = []
 
     def kept(figure: Figure, _stem: Path, _source: str) -> None:
@@ -482,7 +476,7 @@ def test_nothing_is_drawn_beyond_the_page(monkeypatch: pytest.MonkeyPatch) -> No
 
     def gathered(_experiment: Experiment, _store: Store) -> list[Row]:
         task = experiment.base.task
-        return [Row(weight, made_up(3, 50), task) for weight in experiment.critic_weights]
+        return [Row(weight, made_up(3, 50), task) for weight in experiment.axes["critic_weight"]]
 
     def written(_path: Path, _content: bytes) -> None:
         pass
@@ -536,7 +530,7 @@ def test_the_success_figure_is_of_what_is_stored(tmp_path: Path) -> None:
         # As many of a weight's three seeds learned as its place in the grid.
         places = [index // 3 > index % 3 for index in range(len(shard.runs))]
         reward = np.repeat(np.where(places, 0.95, 0.5)[:, None], 20, axis=1).astype(np.float32)
-        store.put(shard, replace(history, reward=reward))
+        store.put(shard, replace(history, reward=reward), [session(0, 200)])
     folder = tmp_path / "figures"
     assert done(success_drawing("smoke", store, folder))
     assert set(contents(folder)) == {"success.csv", "success.svg", "success.png"}
@@ -547,7 +541,7 @@ def test_the_success_figure_is_of_what_is_stored(tmp_path: Path) -> None:
         f'"{title}",{weight:g},{place},3,'
         for title, names in figures.SUCCESS_SERIES.items()
         for name in names
-        for place, weight in enumerate(EXPERIMENTS[name].critic_weights)
+        for place, weight in enumerate(EXPERIMENTS[name].axes["critic_weight"])
     ]
     assert len(lines) == len(expected)
     for line, start in zip(lines, expected, strict=True):
