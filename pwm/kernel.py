@@ -1,0 +1,623 @@
+"""The fused engine's compiled code: it plays, backpropagates and updates one replica.
+
+Its bits are the same on every machine. It is made of IEEE additions, multiplications, divisions,
+square roots and bit operations in a written order: no libm, no BLAS, no fused multiply-add, no
+reassociation. It is fast all the same because the innermost loops run along lanes that do not
+depend on each other, which the compiler may take as many at a time as it likes.
+
+A step of the network is a row: a state that it comes from (`parent`) and a stimulus (`shown`).
+Row 0 is the zero state. Where the state is carried, the rows of an episode are a chain, a row a
+step. Where it is reset, what the network does in a trial depends on the trial's pair alone, so
+the rows are the distinct beginnings of the pairs, a forest: however many trials an episode has,
+a row is played once, and its gradient is the sum over the steps that met it. Rows of one depth
+are a level, and a level is computed together.
+
+All of it is in this file because Numba's cache of compiled code looks at the age of one file. A
+constant of another module reaches it as an argument, for the same reason.
+
+Shapes: K trunks, M rows, H units (padded), G = 4H gates, S stimuli, N trials, L steps a trial,
+T = N L.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar, cast
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+Function = TypeVar("Function", bound=Callable[..., object])
+Floats = NDArray[np.float32]
+Integers = NDArray[np.int64]
+
+
+class Task(NamedTuple):
+    """What is played, as tables."""
+
+    shown: Integers  # (pairs + 1, L): the stimulus; S for none
+    node: Integers  # (pairs + 1, L): which beginning of a trial this is
+    node_parent: Integers  # (nodes,): the beginning one step shorter, -1 at a trial's first step
+    node_shown: Integers  # (nodes,)
+    rewards: Floats  # (pairs + 1, L, actions)
+    carry_state: bool
+    timeout: bool
+    hold: int
+
+
+class Update(NamedTuple):
+    """What is minimised, and how."""
+
+    attached: bool
+    policy_share: np.float32  # weight of a step in the policy loss: 1 or 1 / T
+    discount: np.float32
+    entropy_weight: np.float32
+    smoothing: np.float32
+    epsilon: np.float32
+
+
+class Weights(NamedTuple):
+    """Parameters of a replica, or their gradient, laid out as `Agent` does."""
+
+    input: Floats  # (K, S, G)
+    recurrent: Floats  # (K, H, G)
+    input_bias: Floats  # (K, G)
+    recurrent_bias: Floats  # (K, G)
+    head: Floats  # (K, H, 4)
+    head_bias: Floats  # (K, 4)
+
+
+class Work(NamedTuple):
+    """Working memory; nothing in it outlives an episode."""
+
+    projected: Floats  # (K, S + 1, G): what each stimulus adds to the gates; last, none
+    recurrent_transposed: Floats  # (K, G, H)
+    head_transposed: Floats  # (K, 4, H)
+    parent: Integers  # (M,)
+    shown: Integers  # (M,)
+    row_of_node: Integers  # (nodes,)
+    level_start: Integers  # (levels + 1,)
+    previous: Floats  # (K, M, H): hidden state of the parent
+    gates: Floats  # (K, M, G): after their nonlinearity; then the gradient before it
+    cell: Floats  # (K, M, H)
+    cell_tanh: Floats  # (K, M, H)
+    hidden: Floats  # (K, M, H)
+    heads: Floats  # (K, M, 4)
+    log_policy: Floats  # (M, actions)
+    policy: Floats  # (M, actions)
+    entropy: Floats  # (M,)
+    by_cell: Floats  # (K, M, H): gradients, from here on
+    by_hidden: Floats  # (K, M, H)
+    by_previous: Floats  # (K, M, H)
+    by_heads: Floats  # (K, M, 4)
+    by_log_policy: Floats  # (M, actions)
+    by_value: Floats  # (M,)
+    by_projected: Floats  # (S + 1, G)
+    by_head_transposed: Floats  # (4, H)
+    gradient: Floats  # (P,)
+    visits: Floats  # (M,): steps of the episode that met the row
+    row: Integers  # (T,): of each step
+    action: Integers  # (T,)
+    reward: Floats  # (T,)
+
+
+def compiled(function: Function) -> Function:
+    """Compiles a function on its first call, with IEEE semantics and nothing relaxed."""
+    return cast(Function, numba.njit(error_model="numpy")(function))
+
+
+# Elementary functions: a power of two, exact, times a polynomial. Every result is within 4 units
+# in the last place. Numbers must be np.float32: with a Python number, Numba would go to doubles.
+
+ZERO, HALF, ONE, TWO = (np.float32(number) for number in (0, 0.5, 1, 2))
+LOG2_E = np.float32(1.4426950408889634)
+LN2_HIGH = np.float32(0.693359375)  # few bits: an integer times it is exact
+LN2_LOW = np.float32(-2.12194440e-4)
+ROUNDER = np.float32(1.5 * 2**23)  # added to a number, leaves its nearest integer in the low bits
+ROUNDER_BITS = np.int32(0x4B400000)
+EXPONENT_BIAS = np.int32(127)
+MANTISSA_BITS = np.int32(23)
+SIGN_BIT = np.int32(-(2**31))
+# Between these, exp is neither 0 nor infinite.
+EXP_LEAST, EXP_MOST = np.float32(-105), np.float32(90)
+TANH_MOST = np.float32(20)  # of twice the argument: tanh is 1 from there
+# Coefficients from Cephes (Moshier, 1989).
+E2, E3, E4, E5, E6, E7 = (
+    np.float32(number)
+    for number in (
+        *(5.0000001201e-1, 1.6666665459e-1, 4.1665795894e-2),
+        *(8.3334519073e-3, 1.3981999507e-3, 1.9875691500e-4),
+    )
+)
+L3, L4, L5, L6, L7, L8, L9, L10, L11 = (
+    np.float32(number)
+    for number in (
+        *(3.3333331174e-1, -2.4999993993e-1, 2.0000714765e-1, -1.6668057665e-1),
+        *(1.4249322787e-1, -1.2420140846e-1, 1.1676998740e-1, -1.1514610310e-1),
+        7.0376836292e-2,
+    )
+)
+SQRT_HALF_BITS = np.int32(0x3F3504F3)
+LEAST_NORMAL = np.float32(2**-126)
+INTO_NORMAL, INTO_NORMAL_BITS = np.float32(2**25), np.float32(25)
+
+
+@compiled
+def _power_of_two(exponent: np.int32) -> np.float32:
+    return np.int32((exponent + EXPONENT_BIAS) << MANTISSA_BITS).view(np.float32)
+
+
+@compiled
+def _exp_parts(x: np.float32) -> tuple[np.int32, np.float32]:
+    """Integer n and number p with exp(x) = 2^n (1 + p), |p| < 0.42."""
+    rounded = np.float32(x * LOG2_E + ROUNDER)
+    integer = rounded - ROUNDER
+    rest = (x - integer * LN2_HIGH) - integer * LN2_LOW
+    series = ((((E7 * rest + E6) * rest + E5) * rest + E4) * rest + E3) * rest + E2
+    return rounded.view(np.int32) - ROUNDER_BITS, rest + rest * rest * series
+
+
+@compiled
+def exp(x: np.float32) -> np.float32:
+    """e to the x."""
+    x = EXP_LEAST if x < EXP_LEAST else x
+    x = EXP_MOST if x > EXP_MOST else x
+    exponent, part = _exp_parts(x)
+    half = exponent >> np.int32(1)  # the power itself may be subnormal or too large
+    return (ONE + part) * _power_of_two(half) * _power_of_two(exponent - half)
+
+
+@compiled
+def sigmoid(x: np.float32) -> np.float32:
+    """1 / (1 + exp(-x))."""
+    power = exp(-abs(x))
+    return (ONE if x >= ZERO else power) / (ONE + power)
+
+
+@compiled
+def tanh(x: np.float32) -> np.float32:
+    """Hyperbolic tangent, from exp(2 |x|) - 1."""
+    twice = TWO * abs(x)
+    exponent, part = _exp_parts(TANH_MOST if twice > TANH_MOST else twice)
+    power = _power_of_two(exponent)
+    less_one = part * power + (power - ONE)
+    size = np.float32(less_one / (less_one + TWO)).view(np.int32)
+    return np.int32(size | (np.float32(x).view(np.int32) & SIGN_BIT)).view(np.float32)
+
+
+@compiled
+def log(x: np.float32) -> np.float32:
+    """Natural logarithm."""
+    if not x > ZERO:
+        return -np.float32(np.inf) if x == ZERO else np.float32(np.nan)
+    if x == np.float32(np.inf):
+        return x
+    small = x < LEAST_NORMAL
+    bits = np.float32(x * INTO_NORMAL if small else x).view(np.int32)
+    exponent = np.int32((bits - SQRT_HALF_BITS) >> MANTISSA_BITS)
+    rest = np.int32(bits - (exponent << MANTISSA_BITS)).view(np.float32) - ONE
+    power = np.float32(exponent) - (INTO_NORMAL_BITS if small else ZERO)
+    series = ((L11 * rest + L10) * rest + L9) * rest + L8
+    series = ((((series * rest + L7) * rest + L6) * rest + L5) * rest + L4) * rest + L3
+    square = rest * rest
+    return (square * rest * series + power * LN2_LOW - HALF * square + rest) + power * LN2_HIGH
+
+
+@compiled
+def _add_product(out: Floats, left: Floats, right: Floats) -> None:
+    """Adds left @ right to out; each element is one sum, in the order of the inner index."""
+    rows, inner = left.shape
+    for row in range(0, rows - 3, 4):
+        _add_four_rows(out[row : row + 4], left[row : row + 4], right)
+    for row in range(rows - rows % 4, rows):
+        sums = out[row]
+        for k in range(0, inner - 3, 4):
+            right0, right1, right2, right3 = right[k], right[k + 1], right[k + 2], right[k + 3]
+            a, b, c, d = left[row, k], left[row, k + 1], left[row, k + 2], left[row, k + 3]
+            for lane in range(len(sums)):
+                sums[lane] = (
+                    ((sums[lane] + a * right0[lane]) + b * right1[lane]) + c * right2[lane]
+                ) + d * right3[lane]
+        for k in range(inner - inner % 4, inner):
+            right0, a = right[k], left[row, k]
+            for lane in range(len(sums)):
+                sums[lane] += a * right0[lane]
+
+
+@compiled
+def _add_four_rows(out: Floats, left: Floats, right: Floats) -> None:
+    inner = left.shape[1]
+    out0, out1, out2, out3 = out[0], out[1], out[2], out[3]
+    for k in range(0, inner - 3, 4):
+        right0, right1, right2, right3 = right[k], right[k + 1], right[k + 2], right[k + 3]
+        a0, a1, a2, a3 = left[0, k], left[1, k], left[2, k], left[3, k]
+        b0, b1, b2, b3 = left[0, k + 1], left[1, k + 1], left[2, k + 1], left[3, k + 1]
+        c0, c1, c2, c3 = left[0, k + 2], left[1, k + 2], left[2, k + 2], left[3, k + 2]
+        d0, d1, d2, d3 = left[0, k + 3], left[1, k + 3], left[2, k + 3], left[3, k + 3]
+        for lane in range(len(out0)):
+            a, b, c, d = right0[lane], right1[lane], right2[lane], right3[lane]
+            out0[lane] = (((out0[lane] + a0 * a) + b0 * b) + c0 * c) + d0 * d
+            out1[lane] = (((out1[lane] + a1 * a) + b1 * b) + c1 * c) + d1 * d
+            out2[lane] = (((out2[lane] + a2 * a) + b2 * b) + c2 * c) + d2 * d
+            out3[lane] = (((out3[lane] + a3 * a) + b3 * b) + c3 * c) + d3 * d
+    for k in range(inner - inner % 4, inner):
+        right0 = right[k]
+        a0, a1, a2, a3 = left[0, k], left[1, k], left[2, k], left[3, k]
+        for lane in range(len(out0)):
+            out0[lane] += a0 * right0[lane]
+            out1[lane] += a1 * right0[lane]
+            out2[lane] += a2 * right0[lane]
+            out3[lane] += a3 * right0[lane]
+
+
+@compiled
+def _weights(flat: Floats, trunks: int, stimuli: int, gates: int) -> Weights:
+    """Views of a replica's parameters (P,)."""
+    units = gates // 4
+    recurrent = trunks * stimuli * gates
+    input_bias = recurrent + trunks * units * gates
+    recurrent_bias = input_bias + trunks * gates
+    head = recurrent_bias + trunks * gates
+    head_bias = head + trunks * units * 4
+    return Weights(
+        flat[:recurrent].reshape((trunks, stimuli, gates)),
+        flat[recurrent:input_bias].reshape((trunks, units, gates)),
+        flat[input_bias:recurrent_bias].reshape((trunks, gates)),
+        flat[recurrent_bias:head].reshape((trunks, gates)),
+        flat[head:head_bias].reshape((trunks, units, 4)),
+        flat[head_bias : head_bias + trunks * 4].reshape((trunks, 4)),
+    )
+
+
+@compiled
+def _prepare(weights: Weights, work: Work) -> None:
+    """What is computed once an episode: tables of stimuli, and transposed weights."""
+    trunks, stimuli, gates = weights.input.shape
+    for trunk in range(trunks):
+        for gate in range(gates):
+            bias = weights.input_bias[trunk, gate] + weights.recurrent_bias[trunk, gate]
+            for stimulus in range(stimuli):
+                work.projected[trunk, stimulus, gate] = (
+                    bias + weights.input[trunk, stimulus, gate]
+                )
+            work.projected[trunk, stimuli, gate] = bias
+        work.recurrent_transposed[trunk] = weights.recurrent[trunk].T
+        work.head_transposed[trunk] = weights.head[trunk].T
+
+
+@compiled
+def _play_level(weights: Weights, work: Work, start: int, end: int) -> None:
+    """Plays rows whose parents have been played; those from row 1 on start from zero."""
+    trunks, units, gates = weights.recurrent.shape
+    for trunk in range(trunks):
+        level, hidden = work.gates[trunk, start:end], work.hidden[trunk]
+        for row in range(start, end):
+            work.gates[trunk, row] = work.projected[trunk, work.shown[row]]
+        if start > 1:
+            for row in range(start, end):
+                work.previous[trunk, row] = hidden[work.parent[row]]
+            _add_product(level, work.previous[trunk, start:end], weights.recurrent[trunk])
+        for row in range(end - start):
+            values = level[row]
+            # tanh(x) = 2 sigmoid(2 x) - 1: one function for all gates
+            for gate in range(2 * units, 3 * units):
+                values[gate] *= TWO
+            for gate in range(gates):
+                values[gate] = sigmoid(values[gate])
+            for gate in range(2 * units, 3 * units):
+                values[gate] = TWO * values[gate] - ONE
+        for row in range(start, end):
+            values = work.gates[trunk, row]
+            cell, before = work.cell[trunk, row], work.cell[trunk, work.parent[row]]
+            for unit in range(units):
+                enter, forget = values[unit], values[units + unit]
+                cell[unit] = enter * values[2 * units + unit] + forget * before[unit]
+        cells = work.cell[trunk, start:end].reshape(-1)
+        tanhs = work.cell_tanh[trunk, start:end].reshape(-1)
+        for element in range(len(cells)):
+            tanhs[element] = tanh(cells[element])
+        for row in range(start, end):
+            leave, cell_tanh = work.gates[trunk, row, 3 * units :], work.cell_tanh[trunk, row]
+            out = hidden[row]
+            for unit in range(units):
+                out[unit] = leave[unit] * cell_tanh[unit]
+            work.heads[trunk, row] = weights.head_bias[trunk]
+        _add_product(work.heads[trunk, start:end], hidden[start:end], weights.head[trunk])
+    for row in range(start, end):
+        _decide(work.heads[0, row], work.log_policy[row], work.policy[row])
+        work.entropy[row] = ZERO
+        for action in range(work.policy.shape[1]):
+            work.entropy[row] -= work.policy[row, action] * work.log_policy[row, action]
+
+
+@compiled
+def _decide(logits: Floats, log_policy: Floats, policy: Floats) -> None:
+    """Log-softmax of the first logits, and its exponential."""
+    largest = logits[0]
+    for action in range(1, len(policy)):
+        largest = logits[action] if logits[action] > largest else largest
+    total = ZERO
+    for action in range(len(policy)):
+        total += exp(logits[action] - largest)
+    log_total = log(total)
+    for action in range(len(policy)):
+        log_policy[action] = logits[action] - largest - log_total
+        policy[action] = exp(log_policy[action])
+
+
+@compiled
+def _plan(task: Task, trials: Integers, work: Work) -> int:
+    """Makes rows of the beginnings that the episode's trials have, and returns the levels."""
+    nodes = work.row_of_node
+    nodes[:] = 0
+    for trial in range(len(trials)):
+        for node in task.node[trials[trial]]:
+            nodes[node] = 1
+    if task.timeout:
+        for node in task.node[-1]:
+            nodes[node] = 1
+    rows, level = 1, 0
+    work.level_start[0] = rows
+    depth_end = 0
+    for level in range(task.node.shape[1]):
+        depth_start = depth_end
+        depth_end = max(depth_end, task.node[:, level].max() + 1)
+        for node in range(depth_start, depth_end):
+            if nodes[node]:
+                nodes[node] = rows
+                work.shown[rows] = task.node_shown[node]
+                work.parent[rows] = nodes[task.node_parent[node]] if level else 0
+                rows += 1
+        work.level_start[level + 1] = rows
+    return task.node.shape[1]
+
+
+@compiled
+def _play(task: Task, weights: Weights, trials: Integers, noise: Floats, work: Work) -> int:
+    """Plays an episode and returns the number of its levels."""
+    blank, (num_trials, length) = len(task.node) - 1, noise.shape
+    if task.carry_state:
+        levels = num_trials * length
+        for row in range(1, levels + 1):
+            work.parent[row] = row - 1
+            work.level_start[row - 1] = row
+        work.level_start[levels] = levels + 1
+    else:
+        levels = _plan(task, trials, work)
+        for level in range(levels):
+            start, end = work.level_start[level], work.level_start[level + 1]
+            _play_level(weights, work, start, end)
+    violated = False
+    for trial in range(num_trials):
+        pair = blank if violated else trials[trial]
+        violated = False
+        for step in range(length):
+            time = trial * length + step
+            if task.carry_state:
+                row = time + 1
+                work.shown[row] = task.shown[pair, step]
+                _play_level(weights, work, row, row + 1)
+            else:
+                row = work.row_of_node[task.node[pair, step]]
+            policy = work.policy[row]
+            # As `Rollout` samples: noise scaled to the last cumulative probability.
+            upto0 = policy[0]
+            upto1 = upto0 + policy[1]
+            threshold = noise[trial, step] * (upto1 + policy[2])
+            action = int(threshold >= upto0) + int(threshold >= upto1)
+            if task.timeout and pair != blank and step < length - 1 and action != task.hold:
+                violated = True
+            work.row[time] = row
+            work.action[time] = action
+            work.reward[time] = task.rewards[pair, step, action]
+    return levels
+
+
+@compiled
+def _differentiate_losses(
+    update: Update, critic_weight: np.float32, length: int, work: Work, metrics: NDArray[np.float64]
+) -> None:
+    """Gradients of the total loss by each row's log-policy and value, and the episode's metrics.
+
+    See `pwm.losses` for the definition.
+    """
+    steps, value_heads = len(work.row), work.heads[-1, :, 3]
+    work.by_log_policy[:] = ZERO
+    work.by_value[:] = ZERO
+    work.visits[:] = ZERO
+    by_advantage = TWO * critic_weight / np.float32(steps)
+    reward = squares = gain = entropy = bias = 0.0
+    value = ZERO
+    for time in range(steps - 1, -1, -1):
+        row, action = work.row[time], work.action[time]
+        value = work.reward[time] + update.discount * value
+        advantage = value - value_heads[row]
+        log_prob = work.log_policy[row, action]
+        work.by_log_policy[row, action] -= update.policy_share * advantage
+        work.by_value[row] -= by_advantage * advantage
+        if update.attached:
+            work.by_value[row] += update.policy_share * log_prob
+        work.visits[row] += ONE
+        if time % length == length - 1:
+            reward += work.reward[time]
+        squares += np.float64(advantage) * advantage
+        gain += np.float64(advantage) * log_prob
+        entropy += work.entropy[row]
+        bias -= advantage
+    metrics[0] = reward / (steps // length)
+    metrics[1] = squares / steps
+    metrics[2] = -gain * update.policy_share
+    metrics[3] = entropy / steps
+    metrics[4] = bias / steps
+
+
+@compiled
+def _differentiate_heads(update: Update, rows: int, work: Work) -> None:
+    """Gradients by each row's logits and value."""
+    work.by_heads[:] = ZERO
+    actions = work.policy.shape[1]
+    bonus = update.entropy_weight * update.policy_share
+    for row in range(1, rows):
+        total = ZERO
+        for action in range(actions):
+            total += work.by_log_policy[row, action]
+        for action in range(actions):
+            probability = work.policy[row, action]
+            by_logit = work.by_log_policy[row, action] - probability * total
+            if bonus > ZERO:
+                surprise = work.log_policy[row, action] + work.entropy[row]
+                by_logit += bonus * work.visits[row] * probability * surprise
+            work.by_heads[0, row, action] = by_logit
+        work.by_heads[-1, row, actions] = work.by_value[row]
+
+
+@compiled
+def _backpropagate(work: Work, gradient: Weights, levels: int) -> None:
+    """The gradient by all parameters, from that by the heads."""
+    trunks, units, gates = gradient.recurrent.shape
+    stimuli = gradient.input.shape[1]
+    first, rows = work.level_start[1], work.level_start[levels]
+    for trunk in range(trunks):
+        work.by_cell[trunk, :rows] = ZERO
+        work.by_hidden[trunk, :rows] = ZERO
+        _add_product(
+            work.by_hidden[trunk, 1:rows], work.by_heads[trunk, 1:rows], work.head_transposed[trunk]
+        )
+        for level in range(levels - 1, -1, -1):
+            start, end = work.level_start[level], work.level_start[level + 1]
+            for row in range(start, end):
+                _backpropagate_row(work, trunk, row)
+            if level:
+                by_previous = work.by_previous[trunk, start:end]
+                by_previous[:] = ZERO
+                _add_product(
+                    by_previous, work.gates[trunk, start:end], work.recurrent_transposed[trunk]
+                )
+                for row in range(start, end):
+                    by_parent = work.by_hidden[trunk, work.parent[row]]
+                    for unit in range(units):
+                        by_parent[unit] += by_previous[row - start, unit]
+
+        gradient.recurrent[trunk] = ZERO
+        _add_product(
+            gradient.recurrent[trunk],
+            work.previous[trunk, first:rows].T,
+            work.gates[trunk, first:rows],
+        )
+        work.by_projected[:] = ZERO
+        for row in range(1, rows):
+            by_stimulus, by_gates = work.by_projected[work.shown[row]], work.gates[trunk, row]
+            for gate in range(gates):
+                by_stimulus[gate] += by_gates[gate]
+        bias = gradient.input_bias[trunk]
+        bias[:] = ZERO
+        for stimulus in range(stimuli + 1):
+            by_stimulus = work.by_projected[stimulus]
+            for gate in range(gates):
+                bias[gate] += by_stimulus[gate]
+        gradient.recurrent_bias[trunk] = bias
+        gradient.input[trunk] = work.by_projected[:stimuli]
+
+        by_head = work.by_head_transposed
+        by_head[:] = ZERO
+        _add_product(by_head, work.by_heads[trunk, 1:rows].T, work.hidden[trunk, 1:rows])
+        gradient.head[trunk] = by_head.T
+        gradient.head_bias[trunk] = ZERO
+        for row in range(1, rows):
+            for column in range(4):
+                gradient.head_bias[trunk, column] += work.by_heads[trunk, row, column]
+
+
+@compiled
+def _backpropagate_row(work: Work, trunk: int, row: int) -> None:
+    """From a row's hidden and cell state to its gates, in their place, and its parent's cell."""
+    units = work.cell.shape[2]
+    gates, by_hidden, by_cell = (
+        work.gates[trunk, row],
+        work.by_hidden[trunk, row],
+        work.by_cell[trunk, row],
+    )
+    cell_tanh = work.cell_tanh[trunk, row]
+    before = work.cell[trunk, work.parent[row]]
+    by_before = work.by_cell[trunk, work.parent[row]]
+    for unit in range(units):
+        leave = gates[3 * units + unit]
+        size = cell_tanh[unit]
+        by_cell[unit] += by_hidden[unit] * leave * (ONE - size * size)
+        gates[3 * units + unit] = by_hidden[unit] * size * leave * (ONE - leave)
+    for unit in range(units):
+        enter, forget, candidate = gates[unit], gates[units + unit], gates[2 * units + unit]
+        by_before[unit] += by_cell[unit] * forget
+        gates[unit] = by_cell[unit] * candidate * enter * (ONE - enter)
+        gates[units + unit] = by_cell[unit] * before[unit] * forget * (ONE - forget)
+        gates[2 * units + unit] = by_cell[unit] * enter * (ONE - candidate * candidate)
+
+
+@compiled
+def _rmsprop(
+    parameters: Floats,
+    square_average: Floats,
+    gradient: Floats,
+    learning_rate: np.float32,
+    update: Update,
+) -> None:
+    """The update of `pwm.optim.RMSprop`."""
+    fresh = ONE - update.smoothing
+    for index in range(len(parameters)):
+        slope = gradient[index]
+        square = square_average[index] * update.smoothing + fresh * slope * slope
+        square_average[index] = square
+        parameters[index] -= slope * learning_rate / (np.sqrt(square) + update.epsilon)
+
+
+@compiled
+def train(
+    task: Task,
+    update: Update,
+    work: Work,
+    trials: Integers,
+    noise: Floats,
+    critic_weights: Floats,
+    learning_rates: Floats,
+    parameters: Floats,
+    square_average: Floats,
+    metrics: NDArray[np.float64],
+) -> None:
+    """Trains replicas, one after the other, for E episodes each.
+
+    Args:
+        task: what is played.
+        update: what is minimised, and how.
+        work: memory to work in.
+        trials: [E, R, N].
+        noise: [E, R, N, L].
+        critic_weights: [R].
+        learning_rates: [R].
+        parameters: [R, P], updated in place.
+        square_average: [R, P], updated in place.
+        metrics: [E, metrics, R], written.
+    """
+    trunks, stimuli, gates = work.projected.shape
+    gradient = _weights(work.gradient, trunks, stimuli - 1, gates)
+    for replica in range(len(parameters)):
+        weights = _weights(parameters[replica], trunks, stimuli - 1, gates)
+        for episode in range(len(trials)):
+            _prepare(weights, work)
+            levels = _play(task, weights, trials[episode, replica], noise[episode, replica], work)
+            _differentiate_losses(
+                update,
+                critic_weights[replica],
+                noise.shape[3],
+                work,
+                metrics[episode, :, replica],
+            )
+            _differentiate_heads(update, work.level_start[levels], work)
+            _backpropagate(work, gradient, levels)
+            _rmsprop(
+                parameters[replica],
+                square_average[replica],
+                work.gradient,
+                learning_rates[replica],
+                update,
+            )
