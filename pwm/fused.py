@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwm import kernel, optim
-from pwm.agent import NUM_GATES, NUM_OUTPUTS, Agent
+from pwm.agent import CELL_GATE, NUM_GATES, NUM_OUTPUTS, Agent
 from pwm.errors import require
 from pwm.rollout import Draws
 from pwm.task import Action, TaskConfig, observation_table, reward_table
@@ -78,6 +78,7 @@ def _task(config: TrainConfig) -> kernel.Task:
     return kernel.Task(
         shown=shown,
         node=node,
+        level_end=node.max(axis=0) + 1,
         node_parent=node_parent,
         node_shown=node_shown,
         rewards=reward_table(config.task),
@@ -113,7 +114,10 @@ def _work(task: kernel.Task, agent: Agent, config: TaskConfig, num_parameters: i
     def floats(*shape: int) -> kernel.Floats:
         return np.zeros(shape, np.float32)
 
+    scale = np.ones((NUM_GATES, units), np.float32)
+    scale[CELL_GATE] = 2
     return kernel.Work(
+        scale=scale.ravel(),
         projected=floats(trunks, stimuli + 1, gates),
         recurrent_transposed=floats(trunks, gates, units),
         head_transposed=floats(trunks, NUM_OUTPUTS, units),

@@ -38,7 +38,8 @@ class Task(NamedTuple):
 
     shown: Integers  # (pairs + 1, L): the stimulus; S for none
     node: Integers  # (pairs + 1, L): which beginning of a trial this is
-    node_parent: Integers  # (nodes,): the beginning one step shorter, -1 at a trial's first step
+    level_end: Integers  # (L,): nodes up to each step; they are numbered step by step
+    node_parent: Integers  # (nodes,): the beginning one step shorter; -1 at the first
     node_shown: Integers  # (nodes,)
     rewards: Floats  # (pairs + 1, L, actions)
     carry_state: bool
@@ -71,6 +72,7 @@ class Weights(NamedTuple):
 class Work(NamedTuple):
     """Working memory; nothing in it outlives an episode."""
 
+    scale: Floats  # (G,): 1; of the cell's gates 2, as tanh(x) = 2 sigmoid(2 x) - 1
     projected: Floats  # (K, S + 1, G): what each stimulus adds to the gates; last, none
     recurrent_transposed: Floats  # (K, G, H)
     head_transposed: Floats  # (K, 4, H)
@@ -103,8 +105,11 @@ class Work(NamedTuple):
 
 
 def compiled(function: Function) -> Function:
-    """Compiles a function on its first call, with IEEE semantics and nothing relaxed."""
-    return cast(Function, numba.njit(error_model="numpy")(function))
+    """Compiles a function on its first call, with IEEE semantics and nothing relaxed.
+
+    Without Numba's runtime it can allocate nothing, and counts no references.
+    """
+    return cast(Function, numba.njit(error_model="numpy", _nrt=False)(function))
 
 
 # Elementary functions: a power of two, exact, times a polynomial. Every result is within 4 units
@@ -205,6 +210,25 @@ def log(x: np.float32) -> np.float32:
 
 
 @compiled
+def _copy(out: Floats, values: Floats) -> None:
+    for index in range(len(out)):
+        out[index] = values[index]
+
+
+@compiled
+def _add(out: Floats, values: Floats) -> None:
+    for index in range(len(out)):
+        out[index] += values[index]
+
+
+@compiled
+def _transpose(out: Floats, matrix: Floats) -> None:
+    for row in range(len(out)):
+        for column in range(len(matrix)):
+            out[row, column] = matrix[column, row]
+
+
+@compiled
 def _add_product(out: Floats, left: Floats, right: Floats) -> None:
     """Adds left @ right to out; each element is one sum, in the order of the inner index."""
     rows, inner = left.shape
@@ -282,8 +306,8 @@ def _prepare(weights: Weights, work: Work) -> None:
                     bias + weights.input[trunk, stimulus, gate]
                 )
             work.projected[trunk, stimuli, gate] = bias
-        work.recurrent_transposed[trunk] = weights.recurrent[trunk].T
-        work.head_transposed[trunk] = weights.head[trunk].T
+        _transpose(work.recurrent_transposed[trunk], weights.recurrent[trunk])
+        _transpose(work.head_transposed[trunk], weights.head[trunk])
 
 
 @compiled
@@ -293,36 +317,25 @@ def _play_level(weights: Weights, work: Work, start: int, end: int) -> None:
     for trunk in range(trunks):
         level, hidden = work.gates[trunk, start:end], work.hidden[trunk]
         for row in range(start, end):
-            work.gates[trunk, row] = work.projected[trunk, work.shown[row]]
+            _copy(work.gates[trunk, row], work.projected[trunk, work.shown[row]])
         if start > 1:
             for row in range(start, end):
-                work.previous[trunk, row] = hidden[work.parent[row]]
+                _copy(work.previous[trunk, row], hidden[work.parent[row]])
             _add_product(level, work.previous[trunk, start:end], weights.recurrent[trunk])
-        for row in range(end - start):
-            values = level[row]
-            # tanh(x) = 2 sigmoid(2 x) - 1: one function for all gates
-            for gate in range(2 * units, 3 * units):
-                values[gate] *= TWO
-            for gate in range(gates):
-                values[gate] = sigmoid(values[gate])
-            for gate in range(2 * units, 3 * units):
-                values[gate] = TWO * values[gate] - ONE
         for row in range(start, end):
             values = work.gates[trunk, row]
+            for gate in range(gates):
+                scale = work.scale[gate]
+                values[gate] = scale * sigmoid(scale * values[gate]) - (scale - ONE)
             cell, before = work.cell[trunk, row], work.cell[trunk, work.parent[row]]
             for unit in range(units):
                 enter, forget = values[unit], values[units + unit]
                 cell[unit] = enter * values[2 * units + unit] + forget * before[unit]
-        cells = work.cell[trunk, start:end].reshape(-1)
-        tanhs = work.cell_tanh[trunk, start:end].reshape(-1)
-        for element in range(len(cells)):
-            tanhs[element] = tanh(cells[element])
-        for row in range(start, end):
-            leave, cell_tanh = work.gates[trunk, row, 3 * units :], work.cell_tanh[trunk, row]
-            out = hidden[row]
+            cell_tanh, leave = work.cell_tanh[trunk, row], values[3 * units :]
             for unit in range(units):
-                out[unit] = leave[unit] * cell_tanh[unit]
-            work.heads[trunk, row] = weights.head_bias[trunk]
+                cell_tanh[unit] = tanh(cell[unit])
+                hidden[row, unit] = leave[unit] * cell_tanh[unit]
+            _copy(work.heads[trunk, row], weights.head_bias[trunk])
         _add_product(work.heads[trunk, start:end], hidden[start:end], weights.head[trunk])
     for row in range(start, end):
         _decide(work.heads[0, row], work.log_policy[row], work.policy[row])
@@ -357,20 +370,19 @@ def _plan(task: Task, trials: Integers, work: Work) -> int:
     if task.timeout:
         for node in task.node[-1]:
             nodes[node] = 1
-    rows, level = 1, 0
-    work.level_start[0] = rows
-    depth_end = 0
-    for level in range(task.node.shape[1]):
-        depth_start = depth_end
-        depth_end = max(depth_end, task.node[:, level].max() + 1)
-        for node in range(depth_start, depth_end):
+    levels = len(task.level_end)
+    row, node = 1, 0
+    for level in range(levels):
+        work.level_start[level] = row
+        while node < task.level_end[level]:
             if nodes[node]:
-                nodes[node] = rows
-                work.shown[rows] = task.node_shown[node]
-                work.parent[rows] = nodes[task.node_parent[node]] if level else 0
-                rows += 1
-        work.level_start[level + 1] = rows
-    return task.node.shape[1]
+                nodes[node] = row
+                work.shown[row] = task.node_shown[node]
+                work.parent[row] = nodes[task.node_parent[node]] if level else 0
+                row += 1
+            node += 1
+    work.level_start[levels] = row
+    return levels
 
 
 @compiled
@@ -475,8 +487,7 @@ def _differentiate_heads(update: Update, rows: int, work: Work) -> None:
 @compiled
 def _backpropagate(work: Work, gradient: Weights, levels: int) -> None:
     """The gradient by all parameters, from that by the heads."""
-    trunks, units, gates = gradient.recurrent.shape
-    stimuli = gradient.input.shape[1]
+    trunks, stimuli, _ = gradient.input.shape
     first, rows = work.level_start[1], work.level_start[levels]
     for trunk in range(trunks):
         work.by_cell[trunk, :rows] = ZERO
@@ -495,9 +506,7 @@ def _backpropagate(work: Work, gradient: Weights, levels: int) -> None:
                     by_previous, work.gates[trunk, start:end], work.recurrent_transposed[trunk]
                 )
                 for row in range(start, end):
-                    by_parent = work.by_hidden[trunk, work.parent[row]]
-                    for unit in range(units):
-                        by_parent[unit] += by_previous[row - start, unit]
+                    _add(work.by_hidden[trunk, work.parent[row]], by_previous[row - start])
 
         gradient.recurrent[trunk] = ZERO
         _add_product(
@@ -507,26 +516,21 @@ def _backpropagate(work: Work, gradient: Weights, levels: int) -> None:
         )
         work.by_projected[:] = ZERO
         for row in range(1, rows):
-            by_stimulus, by_gates = work.by_projected[work.shown[row]], work.gates[trunk, row]
-            for gate in range(gates):
-                by_stimulus[gate] += by_gates[gate]
-        bias = gradient.input_bias[trunk]
-        bias[:] = ZERO
+            _add(work.by_projected[work.shown[row]], work.gates[trunk, row])
+        gradient.input_bias[trunk] = ZERO
         for stimulus in range(stimuli + 1):
-            by_stimulus = work.by_projected[stimulus]
-            for gate in range(gates):
-                bias[gate] += by_stimulus[gate]
-        gradient.recurrent_bias[trunk] = bias
-        gradient.input[trunk] = work.by_projected[:stimuli]
+            _add(gradient.input_bias[trunk], work.by_projected[stimulus])
+        _copy(gradient.recurrent_bias[trunk], gradient.input_bias[trunk])
+        for stimulus in range(stimuli):
+            _copy(gradient.input[trunk, stimulus], work.by_projected[stimulus])
 
         by_head = work.by_head_transposed
         by_head[:] = ZERO
         _add_product(by_head, work.by_heads[trunk, 1:rows].T, work.hidden[trunk, 1:rows])
-        gradient.head[trunk] = by_head.T
+        _transpose(gradient.head[trunk], by_head)
         gradient.head_bias[trunk] = ZERO
         for row in range(1, rows):
-            for column in range(4):
-                gradient.head_bias[trunk, column] += work.by_heads[trunk, row, column]
+            _add(gradient.head_bias[trunk], work.by_heads[trunk, row])
 
 
 @compiled
