@@ -119,7 +119,6 @@ def _work(task: kernel.Task, agent: Agent, config: TaskConfig, num_parameters: i
     return kernel.Work(
         scale=scale.ravel(),
         projected=floats(trunks, stimuli + 1, gates),
-        recurrent_transposed=floats(trunks, gates, units),
         head_transposed=floats(trunks, NUM_OUTPUTS, units),
         parent=integers(rows),
         shown=integers(rows),

@@ -21,15 +21,15 @@ T = N L.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple, TypeVar, cast
+from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-Function = TypeVar("Function", bound=Callable[..., object])
-Floats = NDArray[np.float32]
+from pwm.compilation import compiled
+from pwm.elementary import ONE, TWO, ZERO, exp, log, sigmoid, tanh
+from pwm.lanes import Floats, add_product, add_product_transposed
+
 Integers = NDArray[np.int64]
 
 
@@ -74,7 +74,6 @@ class Work(NamedTuple):
 
     scale: Floats  # (G,): 1; of the cell's gates 2, as tanh(x) = 2 sigmoid(2 x) - 1
     projected: Floats  # (K, S + 1, G): what each stimulus adds to the gates; last, none
-    recurrent_transposed: Floats  # (K, G, H)
     head_transposed: Floats  # (K, 4, H)
     parent: Integers  # (M,)
     shown: Integers  # (M,)
@@ -104,111 +103,6 @@ class Work(NamedTuple):
     reward: Floats  # (T,)
 
 
-def compiled(function: Function) -> Function:
-    """Compiles a function on its first call, with IEEE semantics and nothing relaxed.
-
-    Without Numba's runtime it can allocate nothing, and counts no references.
-    """
-    return cast(Function, numba.njit(error_model="numpy", _nrt=False)(function))
-
-
-# Elementary functions: a power of two, exact, times a polynomial. Every result is within 4 units
-# in the last place. Numbers must be np.float32: with a Python number, Numba would go to doubles.
-
-ZERO, HALF, ONE, TWO = (np.float32(number) for number in (0, 0.5, 1, 2))
-LOG2_E = np.float32(1.4426950408889634)
-LN2_HIGH = np.float32(0.693359375)  # few bits: an integer times it is exact
-LN2_LOW = np.float32(-2.12194440e-4)
-ROUNDER = np.float32(1.5 * 2**23)  # added to a number, leaves its nearest integer in the low bits
-ROUNDER_BITS = np.int32(0x4B400000)
-EXPONENT_BIAS = np.int32(127)
-MANTISSA_BITS = np.int32(23)
-SIGN_BIT = np.int32(-(2**31))
-# Between these, exp is neither 0 nor infinite.
-EXP_LEAST, EXP_MOST = np.float32(-105), np.float32(90)
-TANH_MOST = np.float32(20)  # of twice the argument: tanh is 1 from there
-# Coefficients from Cephes (Moshier, 1989).
-E2, E3, E4, E5, E6, E7 = (
-    np.float32(number)
-    for number in (
-        *(5.0000001201e-1, 1.6666665459e-1, 4.1665795894e-2),
-        *(8.3334519073e-3, 1.3981999507e-3, 1.9875691500e-4),
-    )
-)
-L3, L4, L5, L6, L7, L8, L9, L10, L11 = (
-    np.float32(number)
-    for number in (
-        *(3.3333331174e-1, -2.4999993993e-1, 2.0000714765e-1, -1.6668057665e-1),
-        *(1.4249322787e-1, -1.2420140846e-1, 1.1676998740e-1, -1.1514610310e-1),
-        7.0376836292e-2,
-    )
-)
-SQRT_HALF_BITS = np.int32(0x3F3504F3)
-LEAST_NORMAL = np.float32(2**-126)
-INTO_NORMAL, INTO_NORMAL_BITS = np.float32(2**25), np.float32(25)
-
-
-@compiled
-def _power_of_two(exponent: np.int32) -> np.float32:
-    return np.int32((exponent + EXPONENT_BIAS) << MANTISSA_BITS).view(np.float32)
-
-
-@compiled
-def _exp_parts(x: np.float32) -> tuple[np.int32, np.float32]:
-    """Integer n and number p with exp(x) = 2^n (1 + p), |p| < 0.42."""
-    rounded = np.float32(x * LOG2_E + ROUNDER)
-    integer = rounded - ROUNDER
-    rest = (x - integer * LN2_HIGH) - integer * LN2_LOW
-    series = ((((E7 * rest + E6) * rest + E5) * rest + E4) * rest + E3) * rest + E2
-    return rounded.view(np.int32) - ROUNDER_BITS, rest + rest * rest * series
-
-
-@compiled
-def exp(x: np.float32) -> np.float32:
-    """e to the x."""
-    x = EXP_LEAST if x < EXP_LEAST else x
-    x = EXP_MOST if x > EXP_MOST else x
-    exponent, part = _exp_parts(x)
-    half = exponent >> np.int32(1)  # the power itself may be subnormal or too large
-    return (ONE + part) * _power_of_two(half) * _power_of_two(exponent - half)
-
-
-@compiled
-def sigmoid(x: np.float32) -> np.float32:
-    """1 / (1 + exp(-x))."""
-    power = exp(-abs(x))
-    return (ONE if x >= ZERO else power) / (ONE + power)
-
-
-@compiled
-def tanh(x: np.float32) -> np.float32:
-    """Hyperbolic tangent, from exp(2 |x|) - 1."""
-    twice = TWO * abs(x)
-    exponent, part = _exp_parts(TANH_MOST if twice > TANH_MOST else twice)
-    power = _power_of_two(exponent)
-    less_one = part * power + (power - ONE)
-    size = np.float32(less_one / (less_one + TWO)).view(np.int32)
-    return np.int32(size | (np.float32(x).view(np.int32) & SIGN_BIT)).view(np.float32)
-
-
-@compiled
-def log(x: np.float32) -> np.float32:
-    """Natural logarithm."""
-    if not x > ZERO:
-        return -np.float32(np.inf) if x == ZERO else np.float32(np.nan)
-    if x == np.float32(np.inf):
-        return x
-    small = x < LEAST_NORMAL
-    bits = np.float32(x * INTO_NORMAL if small else x).view(np.int32)
-    exponent = np.int32((bits - SQRT_HALF_BITS) >> MANTISSA_BITS)
-    rest = np.int32(bits - (exponent << MANTISSA_BITS)).view(np.float32) - ONE
-    power = np.float32(exponent) - (INTO_NORMAL_BITS if small else ZERO)
-    series = ((L11 * rest + L10) * rest + L9) * rest + L8
-    series = ((((series * rest + L7) * rest + L6) * rest + L5) * rest + L4) * rest + L3
-    square = rest * rest
-    return (square * rest * series + power * LN2_LOW - HALF * square + rest) + power * LN2_HIGH
-
-
 @compiled
 def _copy(out: Floats, values: Floats) -> None:
     for index in range(len(out)):
@@ -226,53 +120,6 @@ def _transpose(out: Floats, matrix: Floats) -> None:
     for row in range(len(out)):
         for column in range(len(matrix)):
             out[row, column] = matrix[column, row]
-
-
-@compiled
-def _add_product(out: Floats, left: Floats, right: Floats) -> None:
-    """Adds left @ right to out; each element is one sum, in the order of the inner index."""
-    rows, inner = left.shape
-    for row in range(0, rows - 3, 4):
-        _add_four_rows(out[row : row + 4], left[row : row + 4], right)
-    for row in range(rows - rows % 4, rows):
-        sums = out[row]
-        for k in range(0, inner - 3, 4):
-            right0, right1, right2, right3 = right[k], right[k + 1], right[k + 2], right[k + 3]
-            a, b, c, d = left[row, k], left[row, k + 1], left[row, k + 2], left[row, k + 3]
-            for lane in range(len(sums)):
-                sums[lane] = (
-                    ((sums[lane] + a * right0[lane]) + b * right1[lane]) + c * right2[lane]
-                ) + d * right3[lane]
-        for k in range(inner - inner % 4, inner):
-            right0, a = right[k], left[row, k]
-            for lane in range(len(sums)):
-                sums[lane] += a * right0[lane]
-
-
-@compiled
-def _add_four_rows(out: Floats, left: Floats, right: Floats) -> None:
-    inner = left.shape[1]
-    out0, out1, out2, out3 = out[0], out[1], out[2], out[3]
-    for k in range(0, inner - 3, 4):
-        right0, right1, right2, right3 = right[k], right[k + 1], right[k + 2], right[k + 3]
-        a0, a1, a2, a3 = left[0, k], left[1, k], left[2, k], left[3, k]
-        b0, b1, b2, b3 = left[0, k + 1], left[1, k + 1], left[2, k + 1], left[3, k + 1]
-        c0, c1, c2, c3 = left[0, k + 2], left[1, k + 2], left[2, k + 2], left[3, k + 2]
-        d0, d1, d2, d3 = left[0, k + 3], left[1, k + 3], left[2, k + 3], left[3, k + 3]
-        for lane in range(len(out0)):
-            a, b, c, d = right0[lane], right1[lane], right2[lane], right3[lane]
-            out0[lane] = (((out0[lane] + a0 * a) + b0 * b) + c0 * c) + d0 * d
-            out1[lane] = (((out1[lane] + a1 * a) + b1 * b) + c1 * c) + d1 * d
-            out2[lane] = (((out2[lane] + a2 * a) + b2 * b) + c2 * c) + d2 * d
-            out3[lane] = (((out3[lane] + a3 * a) + b3 * b) + c3 * c) + d3 * d
-    for k in range(inner - inner % 4, inner):
-        right0 = right[k]
-        a0, a1, a2, a3 = left[0, k], left[1, k], left[2, k], left[3, k]
-        for lane in range(len(out0)):
-            out0[lane] += a0 * right0[lane]
-            out1[lane] += a1 * right0[lane]
-            out2[lane] += a2 * right0[lane]
-            out3[lane] += a3 * right0[lane]
 
 
 @compiled
@@ -306,7 +153,6 @@ def _prepare(weights: Weights, work: Work) -> None:
                     bias + weights.input[trunk, stimulus, gate]
                 )
             work.projected[trunk, stimuli, gate] = bias
-        _transpose(work.recurrent_transposed[trunk], weights.recurrent[trunk])
         _transpose(work.head_transposed[trunk], weights.head[trunk])
 
 
@@ -321,7 +167,7 @@ def _play_level(weights: Weights, work: Work, start: int, end: int) -> None:
         if start > 1:
             for row in range(start, end):
                 _copy(work.previous[trunk, row], hidden[work.parent[row]])
-            _add_product(level, work.previous[trunk, start:end], weights.recurrent[trunk])
+            add_product(level, work.previous[trunk, start:end], weights.recurrent[trunk])
         for row in range(start, end):
             values = work.gates[trunk, row]
             for gate in range(gates):
@@ -336,7 +182,9 @@ def _play_level(weights: Weights, work: Work, start: int, end: int) -> None:
                 cell_tanh[unit] = tanh(cell[unit])
                 hidden[row, unit] = leave[unit] * cell_tanh[unit]
             _copy(work.heads[trunk, row], weights.head_bias[trunk])
-        _add_product(work.heads[trunk, start:end], hidden[start:end], weights.head[trunk])
+        add_product_transposed(
+            work.heads[trunk, start:end], hidden[start:end], work.head_transposed[trunk]
+        )
     for row in range(start, end):
         _decide(work.heads[0, row], work.log_policy[row], work.policy[row])
         work.entropy[row] = ZERO
@@ -485,14 +333,14 @@ def _differentiate_heads(update: Update, rows: int, work: Work) -> None:
 
 
 @compiled
-def _backpropagate(work: Work, gradient: Weights, levels: int) -> None:
+def _backpropagate(weights: Weights, work: Work, gradient: Weights, levels: int) -> None:
     """The gradient by all parameters, from that by the heads."""
     trunks, stimuli, _ = gradient.input.shape
     first, rows = work.level_start[1], work.level_start[levels]
     for trunk in range(trunks):
         work.by_cell[trunk, :rows] = ZERO
         work.by_hidden[trunk, :rows] = ZERO
-        _add_product(
+        add_product(
             work.by_hidden[trunk, 1:rows], work.by_heads[trunk, 1:rows], work.head_transposed[trunk]
         )
         for level in range(levels - 1, -1, -1):
@@ -502,14 +350,14 @@ def _backpropagate(work: Work, gradient: Weights, levels: int) -> None:
             if level:
                 by_previous = work.by_previous[trunk, start:end]
                 by_previous[:] = ZERO
-                _add_product(
-                    by_previous, work.gates[trunk, start:end], work.recurrent_transposed[trunk]
+                add_product_transposed(
+                    by_previous, work.gates[trunk, start:end], weights.recurrent[trunk]
                 )
                 for row in range(start, end):
                     _add(work.by_hidden[trunk, work.parent[row]], by_previous[row - start])
 
         gradient.recurrent[trunk] = ZERO
-        _add_product(
+        add_product(
             gradient.recurrent[trunk],
             work.previous[trunk, first:rows].T,
             work.gates[trunk, first:rows],
@@ -526,7 +374,7 @@ def _backpropagate(work: Work, gradient: Weights, levels: int) -> None:
 
         by_head = work.by_head_transposed
         by_head[:] = ZERO
-        _add_product(by_head, work.by_heads[trunk, 1:rows].T, work.hidden[trunk, 1:rows])
+        add_product(by_head, work.by_heads[trunk, 1:rows].T, work.hidden[trunk, 1:rows])
         _transpose(gradient.head[trunk], by_head)
         gradient.head_bias[trunk] = ZERO
         for row in range(1, rows):
@@ -617,7 +465,7 @@ def train(
                 metrics[episode, :, replica],
             )
             _differentiate_heads(update, work.level_start[levels], work)
-            _backpropagate(work, gradient, levels)
+            _backpropagate(weights, work, gradient, levels)
             _rmsprop(
                 parameters[replica],
                 square_average[replica],
