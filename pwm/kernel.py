@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from pwm.compilation import compiled
 from pwm.elementary import ONE, TWO, ZERO, exp, log, sigmoid, tanh
-from pwm.lanes import Floats, add_product, add_product_transposed
+from pwm.lanes import LANES, Floats, add_product, add_product_transposed, load, spread, store
 
 Integers = NDArray[np.int64]
 
@@ -173,14 +173,16 @@ def _play_level(weights: Weights, work: Work, start: int, end: int) -> None:
             for gate in range(gates):
                 scale = work.scale[gate]
                 values[gate] = scale * sigmoid(scale * values[gate]) - (scale - ONE)
-            cell, before = work.cell[trunk, row], work.cell[trunk, work.parent[row]]
-            for unit in range(units):
-                enter, forget = values[unit], values[units + unit]
-                cell[unit] = enter * values[2 * units + unit] + forget * before[unit]
-            cell_tanh, leave = work.cell_tanh[trunk, row], values[3 * units :]
+            before, cell = work.cell[trunk, work.parent[row]], work.cell[trunk, row]
+            for unit in range(0, units, LANES):
+                enter, forget = load(values, unit), load(values, units + unit)
+                candidate = load(values, 2 * units + unit)
+                store(cell, unit, enter * candidate + forget * load(before, unit))
+            cell_tanh = work.cell_tanh[trunk, row]
             for unit in range(units):
                 cell_tanh[unit] = tanh(cell[unit])
-                hidden[row, unit] = leave[unit] * cell_tanh[unit]
+            for unit in range(0, units, LANES):
+                store(hidden[row], unit, load(values, 3 * units + unit) * load(cell_tanh, unit))
             _copy(work.heads[trunk, row], weights.head_bias[trunk])
         add_product_transposed(
             work.heads[trunk, start:end], hidden[start:end], work.head_transposed[trunk]
@@ -384,26 +386,24 @@ def _backpropagate(weights: Weights, work: Work, gradient: Weights, levels: int)
 @compiled
 def _backpropagate_row(work: Work, trunk: int, row: int) -> None:
     """From a row's hidden and cell state to its gates, in their place, and its parent's cell."""
-    units = work.cell.shape[2]
-    gates, by_hidden, by_cell = (
+    one, units, parent = spread(ONE), work.cell.shape[2], work.parent[row]
+    gates, cell_tanh, before = (
         work.gates[trunk, row],
-        work.by_hidden[trunk, row],
-        work.by_cell[trunk, row],
+        work.cell_tanh[trunk, row],
+        work.cell[trunk, parent],
     )
-    cell_tanh = work.cell_tanh[trunk, row]
-    before = work.cell[trunk, work.parent[row]]
-    by_before = work.by_cell[trunk, work.parent[row]]
-    for unit in range(units):
-        leave = gates[3 * units + unit]
-        size = cell_tanh[unit]
-        by_cell[unit] += by_hidden[unit] * leave * (ONE - size * size)
-        gates[3 * units + unit] = by_hidden[unit] * size * leave * (ONE - leave)
-    for unit in range(units):
-        enter, forget, candidate = gates[unit], gates[units + unit], gates[2 * units + unit]
-        by_before[unit] += by_cell[unit] * forget
-        gates[unit] = by_cell[unit] * candidate * enter * (ONE - enter)
-        gates[units + unit] = by_cell[unit] * before[unit] * forget * (ONE - forget)
-        gates[2 * units + unit] = by_cell[unit] * enter * (ONE - candidate * candidate)
+    for unit in range(0, units, LANES):
+        enter, forget = load(gates, unit), load(gates, units + unit)
+        candidate, leave = load(gates, 2 * units + unit), load(gates, 3 * units + unit)
+        size, by_hidden = load(cell_tanh, unit), load(work.by_hidden[trunk, row], unit)
+        by_cell = load(work.by_cell[trunk, row], unit) + by_hidden * leave * (one - size * size)
+        by_forget = by_cell * load(before, unit)
+        store(gates, unit, by_cell * candidate * enter * (one - enter))
+        store(gates, units + unit, by_forget * forget * (one - forget))
+        store(gates, 2 * units + unit, by_cell * enter * (one - candidate * candidate))
+        store(gates, 3 * units + unit, by_hidden * size * leave * (one - leave))
+        by_before = work.by_cell[trunk, parent]
+        store(by_before, unit, load(by_before, unit) + by_cell * forget)
 
 
 @compiled

@@ -10,15 +10,18 @@ taken as lanes.
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
 from numba.core import types
-from numba.extending import intrinsic, models, register_model
+from numba.extending import intrinsic, models, overload, register_model
 from numpy.typing import NDArray
 
 from pwm.compilation import compiled
+from pwm.elementary import ZERO
 
 Floats = NDArray[np.float32]
 LANES = 8
@@ -41,41 +44,46 @@ class _LanesModel(models.PrimitiveModel):
 lanes_type = LanesType()
 
 
-def _address(context: Any, builder: Any, kind: Any, array: Any, column: Any) -> Any:
-    data = context.make_array(kind)(context, builder, array).data
-    return builder.bitcast(builder.gep(data, [column]), VECTOR.as_pointer())
-
-
 @intrinsic
 def load(_context: Any, row: Any, column: Any) -> Any:
     """The eight numbers of a row (columns,) from a column on."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        address = _address(context, builder, signature.args[0], *arguments)
-        return builder.load(address, align=4)
+        return builder.load(_address(context, builder, signature, arguments), align=4)
 
     return lanes_type(row, column), build
 
 
 @intrinsic
-def zeros(_context: Any) -> Any:
-    """Eight zeros."""
+def store(_context: Any, row: Any, column: Any, lanes: Any) -> Any:
+    """Writes eight numbers into a row (columns,) from a column on."""
 
-    def build(_context: Any, _builder: Any, _signature: Any, _arguments: Any) -> Any:
-        return ir.Constant(VECTOR, [0.0] * LANES)
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.store(arguments[2], _address(context, builder, signature, arguments), align=4)
+        return context.get_dummy_value()
 
-    return lanes_type(), build
+    return types.void(row, column, lanes), build
+
+
+def _address(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    row = context.make_array(signature.args[0])(context, builder, arguments[0])
+    return builder.bitcast(builder.gep(row.data, [arguments[1]]), VECTOR.as_pointer())
 
 
 @intrinsic
-def add_multiple(_context: Any, total: Any, one: Any, other: Any) -> Any:
-    """total + one * other, rounded twice."""
+def spread(_context: Any, number: Any) -> Any:
+    """One number, eight times."""
 
     def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        total, one, other = arguments
-        return builder.fadd(total, builder.fmul(one, other))
+        place = ir.Constant(ir.IntType(32), 0)
+        first = builder.insert_element(ir.Constant(VECTOR, ir.Undefined), arguments[0], place)
+        return builder.shuffle_vector(first, first, _places(*[0] * LANES))
 
-    return lanes_type(total, one, other), build
+    return lanes_type(types.float32), build
+
+
+def _places(*places: int) -> Any:
+    return ir.Constant(ir.VectorType(ir.IntType(32), len(places)), list(places))
 
 
 @intrinsic
@@ -87,20 +95,34 @@ def fold(_context: Any, lanes: Any) -> Any:
         width = LANES
         while width > 1:
             width //= 2
-            halves = [
-                builder.shuffle_vector(
-                    vector,
-                    vector,
-                    ir.Constant(
-                        ir.VectorType(ir.IntType(32), width), list(range(start, start + width))
-                    ),
-                )
-                for start in (0, width)
-            ]
+            low, high = range(width), range(width, 2 * width)
+            halves = [builder.shuffle_vector(vector, vector, _places(*half)) for half in (low, high)]
             vector = builder.fadd(*halves)
         return builder.extract_element(vector, ir.Constant(ir.IntType(32), 0))
 
     return types.float32(lanes), build
+
+
+def _make_operator(operation: Callable[..., Any], instruction: str) -> None:
+    @intrinsic
+    def of_lanes(_context: Any, one: Any, other: Any) -> Any:
+        def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            return getattr(builder, instruction)(*arguments)
+
+        return lanes_type(one, other), build
+
+    @overload(operation)
+    def choose(one: Any, other: Any) -> Any:
+        def operate(one: Any, other: Any) -> Any:
+            return of_lanes(one, other)
+
+        return operate if one is other is lanes_type else None
+
+
+_make_operator(operator.add, "fadd")
+_make_operator(operator.iadd, "fadd")
+_make_operator(operator.sub, "fsub")
+_make_operator(operator.mul, "fmul")
 
 
 @compiled
@@ -156,13 +178,13 @@ def add_product_transposed(out: Floats, left: Floats, right: Floats) -> None:
     rows, inner = left.shape
     for row in range(rows):
         for column in range(0, len(right), 4):
-            a = b = c = d = zeros()
+            a = b = c = d = spread(ZERO)
             for k in range(0, inner, LANES):
                 lanes = load(left[row], k)
-                a = add_multiple(a, lanes, load(right[column], k))
-                b = add_multiple(b, lanes, load(right[column + 1], k))
-                c = add_multiple(c, lanes, load(right[column + 2], k))
-                d = add_multiple(d, lanes, load(right[column + 3], k))
+                a += lanes * load(right[column], k)
+                b += lanes * load(right[column + 1], k)
+                c += lanes * load(right[column + 2], k)
+                d += lanes * load(right[column + 3], k)
             out[row, column] += fold(a)
             out[row, column + 1] += fold(b)
             out[row, column + 2] += fold(c)
