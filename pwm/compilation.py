@@ -4,18 +4,35 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numba
 
-SOURCES = ("compilation", "elementary", "lanes", "kernel")  # modules of compiled functions
 Function = TypeVar("Function", bound=Callable[..., object])
+SOURCES = ("compilation", "elementary", "lanes", "kernel")  # modules that are compiled together
+OPTIONS: dict[str, Any] = {
+    "error_model": "numpy",  # a division by zero is infinite
+    "_nrt": False,  # without Numba's runtime: nothing is allocated, no references are counted
+}
 
 
 def compiled(function: Function) -> Function:
-    """Compiles a function on its first call, with IEEE semantics and nothing relaxed.
+    """Compiles a function on its first call, with IEEE semantics and nothing relaxed."""
+    return cast(Function, numba.njit(**OPTIONS)(function))
 
-    Without Numba's runtime it can allocate nothing, and counts no references.
+
+def cached(function: Function) -> Function:
+    """As `compiled`, and keeps the code on disk, for other processes.
+
+    Numba asks whether the function's own file has changed. Here the function's name says what
+    all files were that its code is made of.
     """
-    return cast(Function, numba.njit(error_model="numpy", _nrt=False)(function))
+    folder = Path(__file__).parent
+    sources = b"".join((folder / f"{module}.py").read_bytes() for module in SOURCES)
+    function.__qualname__ += "_" + hashlib.sha256(sources).hexdigest()[:16]
+    dispatcher = numba.njit(**OPTIONS)(function)
+    with suppress(RuntimeError):  # there is no folder to write to: each process compiles
+        dispatcher.enable_caching()
+    return cast(Function, dispatcher)

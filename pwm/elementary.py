@@ -62,7 +62,7 @@ def _exp_parts(x: np.float32) -> tuple[np.int32, np.float32]:
 
 @compiled
 def exp(x: np.float32) -> np.float32:
-    """e to the x."""
+    """The exponential function."""
     x = EXP_LEAST if x < EXP_LEAST else x
     x = EXP_MOST if x > EXP_MOST else x
     exponent, part = _exp_parts(x)

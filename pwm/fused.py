@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pwm import kernel, optim
 from pwm.agent import CELL_GATE, NUM_GATES, NUM_OUTPUTS, Agent
 from pwm.errors import require
+from pwm.kernel import Floats, Integers
 from pwm.rollout import Draws
 from pwm.task import Action, TaskConfig, observation_table, reward_table
 from pwm.train import METRICS, TrainConfig, Trainer
@@ -41,24 +42,20 @@ class FusedTrainer(Trainer):
         self._task = _task(config)
         self._setting = _update(config)
         self._work = _work(self._task, agent, config.task, self.parameters.shape[1])
-        self._learning_rates = np.array([run.learning_rate for run in runs], np.float32)
+        self._population = kernel.Population(
+            self._critic_weights.numpy(),
+            np.array([run.learning_rate for run in runs], np.float32),
+            self.parameters.detach().numpy(),  # the same memory
+            self._optimiser.square_average.numpy(),
+        )
         self._train(self._draws.next(0))
 
     def _train(self, draws: Draws) -> NDArray[np.float64]:
-        metrics = np.zeros((len(draws.trials), len(METRICS), len(self.runs)))
-        kernel.train(
-            self._task,
-            self._setting,
-            self._work,
-            draws.trials.numpy(),
-            draws.noise.numpy(),
-            self._critic_weights.numpy(),
-            self._learning_rates,
-            self.parameters.detach().numpy(),
-            self._optimiser.square_average.numpy(),
-            metrics,
-        )
-        return metrics
+        trials, noise = draws.trials.numpy(), draws.noise.numpy()
+        metrics = np.zeros((*trials.shape[:2], len(METRICS)))
+        episodes = kernel.Episodes(trials, noise, metrics)
+        kernel.train(self._task, self._setting, self._population, episodes, self._work)
+        return metrics.swapaxes(1, 2)
 
 
 def _task(config: TrainConfig) -> kernel.Task:
@@ -108,10 +105,10 @@ def _work(task: kernel.Task, agent: Agent, config: TaskConfig, num_parameters: i
     trunks, units, stimuli = agent.config.num_trunks, agent.padded_size, config.num_stimuli
     gates, actions = NUM_GATES * units, len(Action)
 
-    def integers(*shape: int) -> kernel.Integers:
+    def integers(*shape: int) -> Integers:
         return np.zeros(shape, np.int64)
 
-    def floats(*shape: int) -> kernel.Floats:
+    def floats(*shape: int) -> Floats:
         return np.zeros(shape, np.float32)
 
     scale = np.ones((NUM_GATES, units), np.float32)

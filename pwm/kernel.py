@@ -12,8 +12,8 @@ the rows are the distinct beginnings of the pairs, a forest: however many trials
 a row is played once, and its gradient is the sum over the steps that met it. Rows of one depth
 are a level, and a level is computed together.
 
-All of it is in this file because Numba's cache of compiled code looks at the age of one file. A
-constant of another module reaches it as an argument, for the same reason.
+What other modules know, constants too, reaches it as arguments: compiled code outlives a change
+of theirs.
 
 Shapes: K trunks, M rows, H units (padded), G = 4H gates, S stimuli, N trials, L steps a trial,
 T = N L.
@@ -26,10 +26,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.compilation import compiled
+from pwm.compilation import cached, compiled
 from pwm.elementary import ONE, TWO, ZERO, exp, log, sigmoid, tanh
-from pwm.lanes import LANES, Floats, add_product, add_product_transposed, load, spread, store
+from pwm.lanes import LANES, add_product, add_product_transposed, load, spread, store
 
+Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
 
@@ -56,6 +57,23 @@ class Update(NamedTuple):
     entropy_weight: np.float32
     smoothing: np.float32
     epsilon: np.float32
+
+
+class Population(NamedTuple):
+    """Who is trained: R replicas."""
+
+    critic_weights: Floats  # (R,)
+    learning_rates: Floats  # (R,)
+    parameters: Floats  # (R, P), updated in place
+    square_average: Floats  # (R, P), updated in place
+
+
+class Episodes(NamedTuple):
+    """The chance of E episodes, and what they left for the log."""
+
+    trials: Integers  # (E, R, N): pairs
+    noise: Floats  # (E, R, N, L): uniform on [0, 1)
+    metrics: NDArray[np.float64]  # (E, R, metrics), written
 
 
 class Weights(NamedTuple):
@@ -105,14 +123,21 @@ class Work(NamedTuple):
 
 @compiled
 def _copy(out: Floats, values: Floats) -> None:
-    for index in range(len(out)):
-        out[index] = values[index]
+    for column in range(0, len(out), LANES):
+        store(out, column, load(values, column))
 
 
 @compiled
 def _add(out: Floats, values: Floats) -> None:
-    for index in range(len(out)):
-        out[index] += values[index]
+    for column in range(0, len(out), LANES):
+        store(out, column, load(out, column) + load(values, column))
+
+
+@compiled
+def _clear(matrix: Floats) -> None:
+    for row in range(len(matrix)):
+        for column in range(0, matrix.shape[1], LANES):
+            store(matrix[row], column, spread(ZERO))
 
 
 @compiled
@@ -149,9 +174,7 @@ def _prepare(weights: Weights, work: Work) -> None:
         for gate in range(gates):
             bias = weights.input_bias[trunk, gate] + weights.recurrent_bias[trunk, gate]
             for stimulus in range(stimuli):
-                work.projected[trunk, stimulus, gate] = (
-                    bias + weights.input[trunk, stimulus, gate]
-                )
+                work.projected[trunk, stimulus, gate] = bias + weights.input[trunk, stimulus, gate]
             work.projected[trunk, stimuli, gate] = bias
         _transpose(work.head_transposed[trunk], weights.head[trunk])
 
@@ -183,30 +206,41 @@ def _play_level(weights: Weights, work: Work, start: int, end: int) -> None:
                 cell_tanh[unit] = tanh(cell[unit])
             for unit in range(0, units, LANES):
                 store(hidden[row], unit, load(values, 3 * units + unit) * load(cell_tanh, unit))
-            _copy(work.heads[trunk, row], weights.head_bias[trunk])
+            for column in range(weights.head_bias.shape[1]):
+                work.heads[trunk, row, column] = weights.head_bias[trunk, column]
         add_product_transposed(
             work.heads[trunk, start:end], hidden[start:end], work.head_transposed[trunk]
         )
-    for row in range(start, end):
-        _decide(work.heads[0, row], work.log_policy[row], work.policy[row])
-        work.entropy[row] = ZERO
-        for action in range(work.policy.shape[1]):
-            work.entropy[row] -= work.policy[row, action] * work.log_policy[row, action]
+    _decide(work, start, end)
 
 
 @compiled
-def _decide(logits: Floats, log_policy: Floats, policy: Floats) -> None:
-    """Log-softmax of the first logits, and its exponential."""
-    largest = logits[0]
-    for action in range(1, len(policy)):
-        largest = logits[action] if logits[action] > largest else largest
-    total = ZERO
-    for action in range(len(policy)):
-        total += exp(logits[action] - largest)
-    log_total = log(total)
-    for action in range(len(policy)):
-        log_policy[action] = logits[action] - largest - log_total
-        policy[action] = exp(log_policy[action])
+def _decide(work: Work, start: int, end: int) -> None:
+    """The policies of some rows, as PyTorch has them: log-softmax, and its exponential."""
+    logits, actions = work.heads[0], work.policy.shape[1]
+    for row in range(start, end):
+        largest = logits[row, 0]
+        for action in range(1, actions):
+            largest = logits[row, action] if logits[row, action] > largest else largest
+        for action in range(actions):
+            work.log_policy[row, action] = logits[row, action] - largest
+    log_policy, policy = work.log_policy[start:end].reshape(-1), work.policy[start:end].reshape(-1)
+    for index in range(len(policy)):
+        policy[index] = exp(log_policy[index])
+    for row in range(start, end):
+        total = ZERO
+        for action in range(actions):
+            total += work.policy[row, action]
+        log_total = log(total)
+        for action in range(actions):
+            work.log_policy[row, action] -= log_total
+    for index in range(len(policy)):
+        policy[index] = exp(log_policy[index])
+    for row in range(start, end):
+        entropy = ZERO
+        for action in range(actions):
+            entropy -= work.policy[row, action] * work.log_policy[row, action]
+        work.entropy[row] = entropy
 
 
 @compiled
@@ -340,8 +374,8 @@ def _backpropagate(weights: Weights, work: Work, gradient: Weights, levels: int)
     trunks, stimuli, _ = gradient.input.shape
     first, rows = work.level_start[1], work.level_start[levels]
     for trunk in range(trunks):
-        work.by_cell[trunk, :rows] = ZERO
-        work.by_hidden[trunk, :rows] = ZERO
+        _clear(work.by_cell[trunk, :rows])
+        _clear(work.by_hidden[trunk, :rows])
         add_product(
             work.by_hidden[trunk, 1:rows], work.by_heads[trunk, 1:rows], work.head_transposed[trunk]
         )
@@ -351,23 +385,23 @@ def _backpropagate(weights: Weights, work: Work, gradient: Weights, levels: int)
                 _backpropagate_row(work, trunk, row)
             if level:
                 by_previous = work.by_previous[trunk, start:end]
-                by_previous[:] = ZERO
+                _clear(by_previous)
                 add_product_transposed(
                     by_previous, work.gates[trunk, start:end], weights.recurrent[trunk]
                 )
                 for row in range(start, end):
                     _add(work.by_hidden[trunk, work.parent[row]], by_previous[row - start])
 
-        gradient.recurrent[trunk] = ZERO
+        _clear(gradient.recurrent[trunk])
         add_product(
             gradient.recurrent[trunk],
             work.previous[trunk, first:rows].T,
             work.gates[trunk, first:rows],
         )
-        work.by_projected[:] = ZERO
+        _clear(work.by_projected)
         for row in range(1, rows):
             _add(work.by_projected[work.shown[row]], work.gates[trunk, row])
-        gradient.input_bias[trunk] = ZERO
+        _clear(gradient.input_bias[trunk : trunk + 1])
         for stimulus in range(stimuli + 1):
             _add(gradient.input_bias[trunk], work.by_projected[stimulus])
         _copy(gradient.recurrent_bias[trunk], gradient.input_bias[trunk])
@@ -375,12 +409,14 @@ def _backpropagate(weights: Weights, work: Work, gradient: Weights, levels: int)
             _copy(gradient.input[trunk, stimulus], work.by_projected[stimulus])
 
         by_head = work.by_head_transposed
-        by_head[:] = ZERO
+        _clear(by_head)
         add_product(by_head, work.by_heads[trunk, 1:rows].T, work.hidden[trunk, 1:rows])
         _transpose(gradient.head[trunk], by_head)
-        gradient.head_bias[trunk] = ZERO
-        for row in range(1, rows):
-            _add(gradient.head_bias[trunk], work.by_heads[trunk, row])
+        for column in range(gradient.head_bias.shape[1]):
+            total = ZERO
+            for row in range(1, rows):
+                total += work.by_heads[trunk, row, column]
+            gradient.head_bias[trunk, column] = total
 
 
 @compiled
@@ -423,53 +459,29 @@ def _rmsprop(
         parameters[index] -= slope * learning_rate / (np.sqrt(square) + update.epsilon)
 
 
-@compiled
+@cached
 def train(
-    task: Task,
-    update: Update,
-    work: Work,
-    trials: Integers,
-    noise: Floats,
-    critic_weights: Floats,
-    learning_rates: Floats,
-    parameters: Floats,
-    square_average: Floats,
-    metrics: NDArray[np.float64],
+    task: Task, update: Update, population: Population, episodes: Episodes, work: Work
 ) -> None:
-    """Trains replicas, one after the other, for E episodes each.
-
-    Args:
-        task: what is played.
-        update: what is minimised, and how.
-        work: memory to work in.
-        trials: [E, R, N].
-        noise: [E, R, N, L].
-        critic_weights: [R].
-        learning_rates: [R].
-        parameters: [R, P], updated in place.
-        square_average: [R, P], updated in place.
-        metrics: [E, metrics, R], written.
-    """
+    """Trains replicas, one after the other, for some episodes each."""
     trunks, stimuli, gates = work.projected.shape
     gradient = _weights(work.gradient, trunks, stimuli - 1, gates)
-    for replica in range(len(parameters)):
-        weights = _weights(parameters[replica], trunks, stimuli - 1, gates)
-        for episode in range(len(trials)):
+    for replica in range(len(population.parameters)):
+        weights = _weights(population.parameters[replica], trunks, stimuli - 1, gates)
+        for episode in range(len(episodes.trials)):
+            noise = episodes.noise[episode, replica]
+            metrics = episodes.metrics[episode, replica]
             _prepare(weights, work)
-            levels = _play(task, weights, trials[episode, replica], noise[episode, replica], work)
+            levels = _play(task, weights, episodes.trials[episode, replica], noise, work)
             _differentiate_losses(
-                update,
-                critic_weights[replica],
-                noise.shape[3],
-                work,
-                metrics[episode, :, replica],
+                update, population.critic_weights[replica], noise.shape[1], work, metrics
             )
             _differentiate_heads(update, work.level_start[levels], work)
             _backpropagate(weights, work, gradient, levels)
             _rmsprop(
-                parameters[replica],
-                square_average[replica],
+                population.parameters[replica],
+                population.square_average[replica],
                 work.gradient,
-                learning_rates[replica],
+                population.learning_rates[replica],
                 update,
             )

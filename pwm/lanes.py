@@ -25,14 +25,12 @@ from pwm.elementary import ZERO
 
 Floats = NDArray[np.float32]
 LANES = 8
+inlined: Callable[..., Callable[..., Any]] = intrinsic
 VECTOR = ir.VectorType(ir.FloatType(), LANES)
 
 
 class LanesType(types.Type):
     """Eight numbers side by side."""
-
-    def __init__(self) -> None:
-        super().__init__(name="Lanes")
 
 
 @register_model(LanesType)
@@ -41,10 +39,10 @@ class _LanesModel(models.PrimitiveModel):
         super().__init__(manager, lanes, VECTOR)
 
 
-lanes_type = LanesType()
+lanes_type = LanesType("Lanes")
 
 
-@intrinsic
+@inlined
 def load(_context: Any, row: Any, column: Any) -> Any:
     """The eight numbers of a row (columns,) from a column on."""
 
@@ -54,7 +52,7 @@ def load(_context: Any, row: Any, column: Any) -> Any:
     return lanes_type(row, column), build
 
 
-@intrinsic
+@inlined
 def store(_context: Any, row: Any, column: Any, lanes: Any) -> Any:
     """Writes eight numbers into a row (columns,) from a column on."""
 
@@ -70,7 +68,7 @@ def _address(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     return builder.bitcast(builder.gep(row.data, [arguments[1]]), VECTOR.as_pointer())
 
 
-@intrinsic
+@inlined
 def spread(_context: Any, number: Any) -> Any:
     """One number, eight times."""
 
@@ -79,14 +77,14 @@ def spread(_context: Any, number: Any) -> Any:
         first = builder.insert_element(ir.Constant(VECTOR, ir.Undefined), arguments[0], place)
         return builder.shuffle_vector(first, first, _places(*[0] * LANES))
 
-    return lanes_type(types.float32), build
+    return lanes_type(number), build
 
 
 def _places(*places: int) -> Any:
     return ir.Constant(ir.VectorType(ir.IntType(32), len(places)), list(places))
 
 
-@intrinsic
+@inlined
 def fold(_context: Any, lanes: Any) -> Any:
     """The sum of eight lanes: halves are added, then quarters, then the two that are left."""
 
@@ -96,7 +94,9 @@ def fold(_context: Any, lanes: Any) -> Any:
         while width > 1:
             width //= 2
             low, high = range(width), range(width, 2 * width)
-            halves = [builder.shuffle_vector(vector, vector, _places(*half)) for half in (low, high)]
+            halves = [
+                builder.shuffle_vector(vector, vector, _places(*half)) for half in (low, high)
+            ]
             vector = builder.fadd(*halves)
         return builder.extract_element(vector, ir.Constant(ir.IntType(32), 0))
 
@@ -104,7 +104,7 @@ def fold(_context: Any, lanes: Any) -> Any:
 
 
 def _make_operator(operation: Callable[..., Any], instruction: str) -> None:
-    @intrinsic
+    @inlined
     def of_lanes(_context: Any, one: Any, other: Any) -> Any:
         def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
             return getattr(builder, instruction)(*arguments)

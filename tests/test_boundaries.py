@@ -11,11 +11,12 @@ import pytest
 import pwm
 
 FOLDER = Path(pwm.__file__).parent
-CORE = ["errors", "streams", "task", "agent", "rollout", "losses", "optim", "train"]
+TORCH_CORE = ["errors", "streams", "task", "agent", "rollout", "losses", "optim", "train"]
+CORE = [*TORCH_CORE, "compilation", "elementary", "lanes", "kernel", "fused"]
 # From left to right; a new module takes its place here.
 ORDER = [
     *CORE,
-    *("theory", "stats", "tables", "provenance", "files", "cli"),
+    *("engines", "theory", "stats", "tables", "provenance", "files", "cli"),
     *("experiments", "store", "sweep", "figures", "command", "bench"),
 ]
 
