@@ -272,7 +272,7 @@ def _plan(task: Task, trials: Integers, work: Work) -> int:
 @compiled
 def _play(task: Task, weights: Weights, trials: Integers, noise: Floats, work: Work) -> int:
     """Plays an episode and returns the number of its levels."""
-    blank, (num_trials, length) = len(task.node) - 1, noise.shape
+    blank, num_trials, length = len(task.node) - 1, len(trials), len(task.level_end)
     if task.carry_state:
         levels = num_trials * length
         for row in range(1, levels + 1):

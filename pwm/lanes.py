@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,14 +33,12 @@ VECTOR = ir.VectorType(ir.FloatType(), LANES)
 class LanesType(types.Type):
     """Eight numbers side by side."""
 
-
-@register_model(LanesType)
-class _LanesModel(models.PrimitiveModel):
-    def __init__(self, manager: Any, lanes: LanesType) -> None:
-        super().__init__(manager, lanes, VECTOR)
+    def __init__(self) -> None:
+        super().__init__("Lanes")
 
 
-lanes_type = LanesType("Lanes")
+register_model(LanesType)(partial(models.PrimitiveModel, be_type=VECTOR))
+lanes_type = LanesType()
 
 
 @inlined
