@@ -48,14 +48,14 @@ class FusedTrainer(Trainer):
             self.parameters.detach().numpy(),  # the same memory
             self._optimiser.square_average.numpy(),
         )
-        self._train(self._draws.next(0))
+        self._train(self._draws.next(0, self._device))
 
     def _train(self, draws: Draws) -> NDArray[np.float64]:
         trials, noise = draws.trials.numpy(), draws.noise.numpy()
-        metrics = np.zeros((*trials.shape[:2], len(METRICS)))
+        metrics = np.zeros((*trials.shape[:2], len(METRICS)), np.float32)
         episodes = kernel.Episodes(trials, noise, metrics)
         kernel.train(self._task, self._setting, self._population, episodes, self._work)
-        return metrics.swapaxes(1, 2)
+        return metrics.swapaxes(1, 2).astype(np.float64)
 
 
 def _task(config: TrainConfig) -> kernel.Task:

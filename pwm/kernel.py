@@ -73,7 +73,7 @@ class Episodes(NamedTuple):
 
     trials: Integers  # (E, R, N): pairs
     noise: Floats  # (E, R, N, L): uniform on [0, 1)
-    metrics: NDArray[np.float64]  # (E, R, metrics), written
+    metrics: Floats  # (E, R, metrics), written
 
 
 class Weights(NamedTuple):
@@ -312,7 +312,7 @@ def _play(task: Task, weights: Weights, trials: Integers, noise: Floats, work: W
 
 @compiled
 def _differentiate_losses(
-    update: Update, critic_weight: np.float32, length: int, work: Work, metrics: NDArray[np.float64]
+    update: Update, critic_weight: np.float32, length: int, work: Work, metrics: Floats
 ) -> None:
     """Gradients of the total loss by each row's log-policy and value, and the episode's metrics.
 

@@ -79,7 +79,7 @@ def reference(run: TrainConfig, parameters: Tensor, draws: Draws) -> Reference:
         entropies.mean(),
         -advantages.mean(),
     )
-    return Reference(episode, gradient[0], [float(metric) for metric in metrics])
+    return Reference(episode, gradient[0], [metric.item() for metric in metrics])
 
 
 def first_draws(run: TrainConfig) -> Draws:
@@ -115,7 +115,7 @@ def test_an_episode_and_its_gradient_are_those_of_the_torch_core(
         assert ours == pytest.approx(metric, rel=1e-5, abs=1e-5), name
     # An element of the gradient is a sum of products over steps, each rounded a few times.
     error = np.abs(work.gradient - expected.gradient.numpy())
-    assert error.max() <= 2e-5 * max(expected.gradient.abs().max(), 1e-3)
+    assert error.max() <= 2e-5 * max(float(expected.gradient.abs().max()), 1e-3)
 
 
 UPDATES = {
@@ -210,11 +210,11 @@ def test_a_run_that_diverges_goes_on_and_harms_nobody(carry_state: bool) -> None
         assert np.array_equal(getattr(history, name)[1], getattr(alone.history(), name)[0])
 
 
-def test_a_small_critic_weight_makes_large_values_and_no_trouble() -> None:
-    # Attached, a weight below the working range lets the values run away.
-    run = TrainConfig(critic_weight=0.05, learning_rate=0.01, num_episodes=400, log_every=100)
+def test_values_that_run_away_are_no_trouble() -> None:
+    # Attached and without a value loss, nothing holds the values back.
+    run = TrainConfig(critic_weight=0.0, learning_rate=0.01, num_episodes=4000, log_every=100)
     trainer = FusedTrainer([run])
-    trainer.advance(400)
+    trainer.advance(run.num_episodes)
     history = trainer.history()
     assert history.value_loss[0, -1] > 1000
     assert np.isfinite(history.entropy).all()
