@@ -20,7 +20,9 @@ OPTIONS: dict[str, Any] = {
 
 def compiled(function: Function) -> Function:
     """Compiles a function on its first call, with IEEE semantics and nothing relaxed."""
-    return cast(Function, numba.njit(**OPTIONS)(function))
+    return cast(
+        Function, numba.njit(**OPTIONS, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    )
 
 
 def cached(function: Function) -> Function:
