@@ -16,17 +16,16 @@ OPTIONS: dict[str, Any] = {
     "error_model": "numpy",  # a division by zero is infinite
     "_nrt": False,  # without Numba's runtime: nothing is allocated, no references are counted
 }
+WITHOUT_ENTRY: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 def compiled(function: Function) -> Function:
-    """Compiles a function on its first call, with IEEE semantics and nothing relaxed."""
-    return cast(
-        Function, numba.njit(**OPTIONS, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
-    )
+    """Compiles a function for other compiled code to call, with nothing relaxed of IEEE."""
+    return cast(Function, numba.njit(**OPTIONS, **WITHOUT_ENTRY)(function))
 
 
 def cached(function: Function) -> Function:
-    """As `compiled`, and keeps the code on disk, for other processes.
+    """Compiles a function for Python to call, and keeps its code on disk for other processes.
 
     Numba asks whether the function's own file has changed. Here the function's name says what
     all files were that its code is made of.
