@@ -99,8 +99,9 @@ class Agent:
         self.config = config
         self.shapes = _shapes(num_stimuli, config.hidden_size)
         """Rows, blocks and columns of a trunk's parameters, in the order of their draws."""
-        padded_size = _round_up(config.hidden_size, 8)
-        self._padded_shapes = _shapes(num_stimuli, padded_size)
+        self.padded_size = _round_up(config.hidden_size, 8)
+        """Units of a trunk, with padding."""
+        self._padded_shapes = _shapes(num_stimuli, self.padded_size)
         self._sizes = [config.num_trunks * prod(shape) for shape in self._padded_shapes.values()]
         self._rest = _round_up(sum(self._sizes), BLOCK) - sum(self._sizes)
         # tanh(x) = 2 sigmoid(2 x) - 1, with x doubled by doubling the parameters: one function

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from pwm.agent import AgentConfig
 from pwm.cli import INTERRUPTED, errors_in_one_line, parse
+from pwm.engines import Engine, make_trainer
 from pwm.errors import InputError, require
 from pwm.files import make_folder, write_history, write_json
 from pwm.losses import LossConfig
@@ -27,6 +28,7 @@ from pwm.task import TaskConfig, reward_levels
 from pwm.train import TrainConfig, Trainer
 
 FILES = ("config.json", "history.npz", "curves.png", "provenance.json")
+EPISODES_A_TICK = 50
 SAVE_EVERY = 10.0  # seconds
 SHOW_EVERY = 0.2  # seconds
 
@@ -48,8 +50,10 @@ class Arguments:
     loss: LossConfig = field(default_factory=LossConfig)
     log_every: int = TrainConfig.log_every
     """Episodes a window of the history."""
+    engine: Engine = "fused"
+    """What trains: fused, compiled, with the same results on every machine; or torch."""
     device: str = "cpu"
-    """Where to train: cpu, or cuda where there is one."""
+    """Where to train: cpu, or, with the torch engine, cuda where there is one."""
     out: Annotated[
         Path | None,
         tyro.conf.arg(
@@ -98,8 +102,8 @@ def train_command(argv: Sequence[str] | None = None) -> None:
 
 def _train(arguments: Arguments) -> int:
     runs = arguments.runs()
-    trainer = Trainer(runs, arguments.device)
-    out = arguments.out or Path("runs") / _name(runs)
+    trainer = make_trainer(runs, arguments.engine, arguments.device)
+    out = arguments.out or Path("runs") / _name(runs, arguments.engine)
     started = time.monotonic()
     try:
         _claim(out)
@@ -111,7 +115,8 @@ def _train(arguments: Arguments) -> int:
             return INTERRUPTED
         history = trainer.history()
         write_history(out / "history.npz", history)
-        write_json(out / "provenance.json", provenance(time.monotonic() - started))
+        origin = provenance(time.monotonic() - started)
+        write_json(out / "provenance.json", {"engine": arguments.engine, **origin})
         _draw(trainer, out)
     except OSError as error:
         accepted = f"a folder that can be written ({error.strerror or error})"
@@ -122,10 +127,10 @@ def _train(arguments: Arguments) -> int:
     return INTERRUPTED if interrupted else 0
 
 
-def _name(runs: tuple[TrainConfig, ...]) -> str:
+def _name(runs: tuple[TrainConfig, ...], engine: Engine) -> str:
     """A folder name that tells settings apart."""
     run = runs[0]
-    settings = json.dumps([asdict(run) for run in runs], sort_keys=True)
+    settings = json.dumps([engine, *map(asdict, runs)], sort_keys=True)
     digest = hashlib.sha256(settings.encode()).hexdigest()[:8]
     return (
         f"{run.task.stimulus_set}-eplen{run.task.episode_length}-w{run.critic_weight:g}"
@@ -154,7 +159,7 @@ def _advance(trainer: Trainer, out: Path) -> bool:
     try:
         with tqdm(total=trainer.num_episodes, unit=" episodes", dynamic_ncols=True) as bar:
             while trainer.episodes_done < trainer.num_episodes and not interrupted:
-                trainer.advance(10)
+                trainer.advance(EPISODES_A_TICK)
                 now = time.monotonic()
                 if now - shown < SHOW_EVERY and trainer.episodes_done < trainer.num_episodes:
                     continue

@@ -9,6 +9,7 @@ from math import prod
 from types import MappingProxyType
 from typing import Any, Literal
 
+from pwm.engines import Engine
 from pwm.errors import InputError
 from pwm.task import TaskConfig
 from pwm.train import TrainConfig
@@ -33,6 +34,8 @@ class Experiment:
     first; those that may differ within a population come last."""
     notes_seeds: int
     """Seeds of the notes' figure, which are the first ones of the experiment."""
+    engine: Engine = "fused"
+    """What trains it."""
 
     def __post_init__(self) -> None:
         kinds = [name in MEMBER_AXES for name in self.axes]
@@ -167,13 +170,14 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType({item.name: item for it
 
 
 def chosen(
-    names: tuple[str, ...], size: Size, also: tuple[str, ...] = ()
+    names: tuple[str, ...], size: Size, engine: Engine = "fused", also: tuple[str, ...] = ()
 ) -> tuple[Experiment, ...]:
     """The experiments of those names, or all of them if there is none, in a size.
 
     Args:
         names: of experiments.
         size: of each.
+        engine: what trains them.
         also: names that are right too, but name no experiment.
     Raises:
         InputError: there is no experiment of that name.
@@ -182,5 +186,7 @@ def chosen(
         if name not in EXPERIMENTS and name not in also:
             raise InputError("names", name, "some of " + ", ".join([*EXPERIMENTS, *also]))
     return tuple(
-        EXPERIMENTS[name].sized(size) for name in names or EXPERIMENTS if name in EXPERIMENTS
+        replace(EXPERIMENTS[name].sized(size), engine=engine)
+        for name in names or EXPERIMENTS
+        if name in EXPERIMENTS
     )

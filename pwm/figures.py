@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 from pwm import stats, tables, theory
 from pwm.cli import errors_in_one_line, parse
+from pwm.engines import Engine
 from pwm.experiments import EXPERIMENTS, Experiment, Size, chosen
 from pwm.files import make_folder, write_atomically
 from pwm.plan import plan
@@ -268,10 +269,12 @@ def drawing(experiment: Experiment, store: Store, folder: Path) -> Drawing | Non
     return draw
 
 
-def success_drawing(size: Size, store: Store, folder: Path) -> Drawing | None:
+def success_drawing(
+    size: Size, store: Store, folder: Path, engine: Engine = "fused"
+) -> Drawing | None:
     """What is left to do for success against the critic weight; as `drawing`."""
     series = {
-        name: [row for experiment in chosen(parts, size) for row in rows_of(experiment, store)]
+        name: [row for experiment in chosen(parts, size, engine) for row in rows_of(experiment, store)]
         for name, parts in SUCCESS_SERIES.items()
     }
     digest = _digest([row for rows in series.values() for row in rows], SUCCESS_SERIES)
@@ -337,6 +340,8 @@ class Arguments:
     """The size that was trained."""
     results: Path = Path("results")
     """Folder that histories are kept in."""
+    engine: Engine = "fused"
+    """What trained them."""
     out: Path = Path("figures")
     """Folder for the figures."""
 
@@ -352,10 +357,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     with errors_in_one_line():
         store, out, size = Store(arguments.results), arguments.out, arguments.size
         names = arguments.names or (*EXPERIMENTS, SUCCESS)
-        experiments = chosen(names, size, also=(SUCCESS,))
+        experiments = chosen(names, size, arguments.engine, also=(SUCCESS,))
         drawings = [drawing(experiment, store, out) for experiment in experiments]
         if SUCCESS in names:
-            drawings.append(success_drawing(size, store, out))
+            drawings.append(success_drawing(size, store, out, arguments.engine))
         left = [draw for draw in drawings if draw is not None]
         make_folder("out", out)
         for draw in tqdm(left, unit=" drawings", file=sys.stderr, disable=not left):

@@ -13,8 +13,9 @@ from typing import Any, Literal, get_args
 import tyro
 
 from pwm.cli import errors_in_one_line, parse
+from pwm.engines import ENGINES
 from pwm.errors import InputError, require
-from pwm.experiments import EXPERIMENTS, Size
+from pwm.experiments import Size, chosen
 from pwm.files import HISTORY, as_history, folder_errors, read_arrays, read_signed
 from pwm.plan import Shard, flattened, plan
 from pwm.store import CONTENT, SESSIONS, UNFINISHED, Store
@@ -82,12 +83,13 @@ def _require_named(path: Path, key: str, arrays: dict[str, Any]) -> None:
 
 
 def _planned() -> dict[str, tuple[str, Size, Shard]]:
-    """Every shard of every experiment in either size, by key."""
+    """Every shard of every experiment in either size and by either engine, by key."""
     return {
         shard.key: (experiment.name, size, shard)
+        for engine in ENGINES
         for size in SIZES
-        for experiment in EXPERIMENTS.values()
-        for shard in plan(experiment.sized(size))
+        for experiment in chosen((), size, engine)
+        for shard in plan(experiment)
     }
 
 

@@ -9,16 +9,21 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from math import sqrt
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from pwm.engines import Engine
 from pwm.experiments import MEMBER_AXES, Experiment
 from pwm.train import METRICS, SEMANTICS, TrainConfig
 
-SHARD_SECONDS = 15  # what a shard is to cost, as far as the bounds on its size allow
-SMALLEST, LARGEST = 24, 96  # replicas; where one core trains a population efficiently
+SHARD_SECONDS = 5  # what a shard is to cost, as far as the bounds on its size allow
+SMALLEST: Mapping[Engine, int] = MappingProxyType({"fused": 1, "torch": 24})
+"""Replicas; PyTorch trains a small population hardly faster than a larger one."""
+LARGEST = 96
 BYTES_A_NUMBER = 3  # of a stored curve, compressed
 
 
@@ -38,6 +43,8 @@ class Shard:
     """What they share."""
     members: tuple[Member, ...]
     """What each has of its own."""
+    engine: Engine = "fused"
+    """What trains them."""
 
     @property
     def runs(self) -> tuple[TrainConfig, ...]:
@@ -53,7 +60,12 @@ class Shard:
             if name not in Member._fields
         }
         members = dict(zip(Member._fields, zip(*self.members, strict=True), strict=False))
-        content = {"semantics": SEMANTICS, "setting": setting, "members": members}
+        content = {
+            "semantics": SEMANTICS,
+            "engine": self.engine,
+            "setting": setting,
+            "members": members,
+        }
         return json.dumps(content, sort_keys=True)
 
     @cached_property
@@ -69,7 +81,7 @@ class Shard:
     @property
     def seconds(self) -> float:
         """About how long one core takes."""
-        overhead, each = _seconds_an_episode(self.setting)
+        overhead, each = _seconds_an_episode(self.setting, self.engine)
         return self.setting.num_episodes * (overhead + len(self.members) * each)
 
     @property
@@ -88,8 +100,9 @@ def plan(experiment: Experiment) -> Iterator[Shard]:
         own = {name: getattr(setting, name) for name in MEMBER_AXES}
         combinations = experiment.combinations(of_members=True)
         members = (Member(**(own | combination)) for combination in combinations)
-        for size in _sizes(setting, experiment.population_size):
-            yield Shard(setting.shape, tuple(itertools.islice(members, size)))
+        for size in _sizes(setting, experiment.engine, experiment.population_size):
+            part = tuple(itertools.islice(members, size))
+            yield Shard(setting.shape, part, experiment.engine)
 
 
 def planned(experiments: Iterable[Experiment]) -> list[Shard]:
@@ -98,24 +111,29 @@ def planned(experiments: Iterable[Experiment]) -> list[Shard]:
     return list({shard.key: shard for shard in every}.values())
 
 
-def _sizes(setting: TrainConfig, num_runs: int) -> Iterator[int]:
+def _sizes(setting: TrainConfig, engine: Engine, num_runs: int) -> Iterator[int]:
     """Runs of each shard of a population: as equal as can be."""
-    _, each = _seconds_an_episode(setting)
+    _, each = _seconds_an_episode(setting, engine)
     target = int(SHARD_SECONDS / (setting.num_episodes * each))
-    count = -(-num_runs // min(max(target, SMALLEST), LARGEST))
+    count = -(-num_runs // min(max(target, SMALLEST[engine]), LARGEST))
     return (num_runs // count + (place < num_runs % count) for place in range(count))
 
 
-def _seconds_an_episode(setting: TrainConfig) -> tuple[float, float]:
+def _seconds_an_episode(setting: TrainConfig, engine: Engine) -> tuple[float, float]:
     """About how long an episode takes: for the population, and for each replica of it.
 
     Fitted to a few settings on one core of a server of 2024; good to a factor of two.
     """
     task, agent = setting.task, setting.agent
-    one_by_one = agent.carry_state or task.timeout
-    calls = task.episode_length if one_by_one else task.trial_length
-    size = agent.num_trunks * (agent.hidden_size / 24) * (agent.hidden_size / 24) ** 0.5
-    return (0.3 + 0.15 * calls) * 1e-3, (11 + 0.65 * task.episode_length) * size * 1e-6
+    steps, size = task.num_trials * task.trial_length, agent.hidden_size / 24
+    if engine == "fused":
+        # what is played: each different beginning of a trial, or every step
+        rows = min(task.num_stimuli * (task.trial_length - 1) + task.num_pairs, steps)
+        played = 1.2 * steps if agent.carry_state else 0.45 * rows
+        return 0.0, (8 + 0.05 * steps + agent.num_trunks * played * size * sqrt(sqrt(size))) * 1e-6
+    calls = steps if agent.carry_state or task.timeout else task.trial_length
+    each = (11 + 0.65 * steps) * agent.num_trunks * size * sqrt(size)
+    return (0.3 + 0.15 * calls) * 1e-3, each * 1e-6
 
 
 def flattened(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:

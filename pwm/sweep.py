@@ -18,6 +18,7 @@ import tyro
 from tqdm import tqdm
 
 from pwm.cli import INTERRUPTED, errors_in_one_line, fail, parse
+from pwm.engines import Engine, make_trainer
 from pwm.errors import InputError, require, require_integer
 from pwm.executors import processes
 from pwm.experiments import Size, chosen
@@ -58,6 +59,7 @@ def run(shards: Sequence[Shard], job: Job, pool: Pool, most_tasks: int | None = 
     print(f"{len(shards)} shards, {len(missing)} of them to train.", file=sys.stderr)
     if missing:
         make_folder("results", job.store.folder)
+        make_trainer(missing[0].runs[:1], missing[0].engine)  # compiles once, if it must
         with _Progress(missing, job.store) as progress:
             _train(missing, job, pool, most_tasks, progress)
     job.store.tidy(shards)
@@ -208,6 +210,8 @@ class Arguments:
     """The published budget, or a tiny one."""
     results: Path = Path("results")
     """Folder that histories are kept in."""
+    engine: Engine = "fused"
+    """What trains; torch is the slow definition, whose last bits depend on the machine."""
     executor: Literal["process", "slurm"] = "process"
     """Where to train: in processes of this machine, or in jobs of a SLURM cluster."""
     workers: Annotated[
@@ -254,7 +258,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if arguments.workers is not None:
             require_integer("workers", arguments.workers, 1)
         store = Store(arguments.results.resolve())
-        shards = arguments.part(planned(chosen(arguments.names, arguments.size)))
+        shards = arguments.part(planned(chosen(arguments.names, arguments.size, arguments.engine)))
         if arguments.dry_run:
             with folder_errors("results", arguments.results, "read"):
                 describe(shards, store, arguments.workers or CORES)

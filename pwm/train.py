@@ -146,13 +146,7 @@ class Trainer:
         with one_thread():
             while self.episodes_done < last:
                 count = min(DRAWN_AT_ONCE, last - self.episodes_done)
-                draws = self._draws.next(count, self._device)
-                self._log(
-                    [
-                        self._update(Draws(trials, noise))
-                        for trials, noise in zip(draws.trials, draws.noise, strict=True)
-                    ]
-                )
+                self._log(self._train(self._draws.next(count, self._device)))
 
     def history(self) -> History:
         """What was logged so far; an unfinished window is averaged over what it has."""
@@ -190,6 +184,15 @@ class Trainer:
         self.episodes_done = int(state["episodes_done"])
         self._draws.skip(self.episodes_done)
 
+    def _train(self, draws: Draws) -> NDArray[np.float64]:
+        """Trains for the episodes E of the draws; the metrics of each, [E, metrics, R]."""
+        return _metrics(
+            [
+                self._update(Draws(trials, noise))
+                for trials, noise in zip(draws.trials, draws.noise, strict=True)
+            ]
+        )
+
     def _update(self, draws: Draws) -> Trace:
         config = self.runs[0].loss
         episode = self._rollout.play(self.parameters, draws)
@@ -204,26 +207,31 @@ class Trainer:
         self._optimiser.step(gradient)
         return Trace(episode.decision_rewards, losses.value, losses.policy, entropies, advantages)
 
-    @torch.no_grad()
-    def _log(self, traces: list[Trace]) -> None:
-        """Averages the episodes' traces into windows."""
-        trace = Trace(*(torch.stack(pieces) for pieces in zip(*traces, strict=True)))
-        metrics = torch.stack(
-            [
-                trace.rewards.mean(dim=-1),
-                trace.value_loss,
-                trace.policy_loss,
-                trace.entropies.mean(dim=-1),
-                -trace.advantages.mean(dim=-1),
-            ],
-            dim=1,
-        )  # (E, metrics, R)
-        for row in metrics.cpu().numpy().astype(np.float64):
+    def _log(self, metrics: NDArray[np.float64]) -> None:
+        """Averages the episodes' metrics [E, metrics, R] into windows."""
+        for row in metrics:
             self._window_sum += row
             self.episodes_done += 1
             if self.episodes_done % self.runs[0].log_every == 0:
                 self._windows.append(self._window_sum / self.runs[0].log_every)
                 self._window_sum = np.zeros_like(self._window_sum)
+
+
+@torch.no_grad()
+def _metrics(traces: list[Trace]) -> NDArray[np.float64]:
+    """The metrics of some episodes E, in the order of `METRICS`: [E, metrics, R]."""
+    trace = Trace(*(torch.stack(pieces) for pieces in zip(*traces, strict=True)))
+    metrics = torch.stack(
+        [
+            trace.rewards.mean(dim=-1),
+            trace.value_loss,
+            trace.policy_loss,
+            trace.entropies.mean(dim=-1),
+            -trace.advantages.mean(dim=-1),
+        ],
+        dim=1,
+    )
+    return metrics.cpu().numpy().astype(np.float64)
 
 
 def train(runs: Sequence[TrainConfig], device: str = "cpu") -> History:

@@ -15,7 +15,6 @@ from pwm.files import folder_errors
 from pwm.plan import Shard
 from pwm.provenance import provenance
 from pwm.store import Claim, Session, Store
-from pwm.train import Trainer
 
 KEEP_EVERY = 15.0  # seconds between two checkpoints
 REPORT_EVERY = 0.5  # seconds between two reports of progress
@@ -53,7 +52,7 @@ def train_shards(shards: Sequence[Shard], job: Job) -> None:
 def _train(shard: Shard, job: Job, claim: Claim) -> None:
     """Trains a shard from where it was left, and leaves it well if it is to stop."""
     started = kept = time.monotonic()
-    trainer = Trainer(shard.runs)
+    trainer = make_trainer(shard.runs, shard.engine)
     sessions: list[Session] = []
     if (earlier := job.store.resume(shard)) is not None:
         trainer.restore(earlier.state)

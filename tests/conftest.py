@@ -5,12 +5,20 @@ import torch
 from hypothesis import settings
 
 from pwm.agent import Agent
+from pwm.engines import ENGINES, Engine
 
 # The same examples every time: a failure here is a failure everywhere.
 settings.register_profile("pwm", derandomize=True, deadline=None, max_examples=25)
 settings.load_profile("pwm")
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """Each engine in turn: what is asked of training is asked of both."""
+    chosen: Engine = request.param
+    return chosen
 
 
 @pytest.fixture

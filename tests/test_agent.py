@@ -12,6 +12,7 @@ from scipy import stats
 from torch import Tensor, nn
 
 from pwm.agent import Agent, AgentConfig
+from pwm.engines import Engine, make_trainer
 from pwm.errors import InputError
 from pwm.optim import RMSprop
 from pwm.rollout import DrawSource
@@ -108,10 +109,10 @@ def test_each_parameter_has_one_place_and_padding_is_the_rest(
 
 
 @pytest.mark.parametrize("carry_state", [False, True])
-def test_padding_stays_zero_in_training(carry_state: bool) -> None:
+def test_padding_stays_zero_in_training(carry_state: bool, engine: Engine) -> None:
     agent_config = AgentConfig(5, carry_state, separate_trunks=True)
     config = TrainConfig(TaskConfig(episode_length=12), agent_config, num_episodes=30)
-    trainer = Trainer([config])
+    trainer = make_trainer([config], engine)
     before = trainer.parameters.detach().clone()
     trainer.advance(30)
     is_padding = padding(Agent(agent_config, num_stimuli=5), before.shape[1])

@@ -24,13 +24,14 @@ import pwm.figures
 from pwm import command
 from pwm.agent import AgentConfig
 from pwm.cli import parse
-from pwm.command import FILES, Arguments, train_command
+from pwm.command import EPISODES_A_TICK, FILES, Arguments, train_command
 from pwm.files import read_history
 from pwm.losses import LossConfig
 from pwm.stats import final_reward, learned
 from pwm.task import TaskConfig
-from pwm.train import METRICS, History, TrainConfig, Trainer, train
+from pwm.train import METRICS, History, TrainConfig, Trainer
 from tests.histories import same
+from tests.training import history_of
 
 ROOT = Path(command.__file__).resolve().parent.parent
 TINY = {"--num-episodes": "3", "--episode-length": "6", "--hidden-size": "4", "--log-every": "2"}
@@ -206,7 +207,7 @@ def test_a_flag_sets_its_field_alone_and_decides_the_history(
     inner[last] = value
     (stored,) = json.loads(Path("mine/config.json").read_text())
     assert stored == expected
-    assert same(read_history(Path("mine/history.npz")), train([run_of(stored)]))
+    assert same(read_history(Path("mine/history.npz")), history_of([run_of(stored)]))
 
 
 def test_every_field_of_a_run_has_a_flag_that_is_tested() -> None:
@@ -244,8 +245,8 @@ def test_a_run_leaves_four_files_and_says_what_was_learned(
         assert stored["episode"].tolist() == [2, 3]
         assert {stored[name].shape for name in METRICS} == {(2, 2)}
     history = read_history(Path("runs/mine/history.npz"))
-    assert same(history, train(runs))
-    assert same(history.select([1]), train(runs[1:]))
+    assert same(history, history_of(runs))
+    assert same(history.select([1]), history_of(runs[1:]))
 
     picture = Path("runs/mine/curves.png").read_bytes()
     assert picture.startswith(b"\x89PNG")
@@ -390,6 +391,9 @@ BAD: list[tuple[str, str, str]] = [
     ("--device toaster", "--device", "toaster"),
     ("--device cuda:99", "--device", "cuda:99"),
     ("--device meta", "--device", "meta"),
+    ("--device cuda", "--device", "cuda"),
+    ("--engine torch --device cuda:99", "--device", "cuda:99"),
+    ("--engine jax", "--engine", "jax"),
     ("--out", "--out", "Missing value"),
     ("--weight 3", "--weight", "3"),
     ("--loss.critic-weight 3", "--loss.critic-weight", "3"),
@@ -505,15 +509,15 @@ def test_ctrl_c_averages_the_unfinished_window_over_what_it_has(
     before = signal.getsignal(signal.SIGINT)
     with monkeypatch.context() as patch:
         interrupt_after(3, patch)
-        outcome = ran(tiny("--out", "mine", num_episodes="100", log_every="8"), capsys)
+        outcome = ran(tiny("--out", "mine", num_episodes="400", log_every="8"), capsys)
     assert signal.getsignal(signal.SIGINT) is before
     assert outcome.status == 130
-    assert "Interrupted. Kept the 30 episodes so far.\n" in outcome.err
+    assert "Interrupted. Kept the 150 episodes so far.\n" in outcome.err
     assert outcome.out.startswith("Learned: ")
     assert {path.name for path in Path("mine").iterdir()} == set(FILES)
     history = read_history(Path("mine/history.npz"))
-    assert history.episode.tolist() == [8, 16, 24, 30]
-    assert same(history, train([replace(TINY_RUN, num_episodes=30, log_every=8)]))
+    assert history.episode.tolist() == [*range(8, 150, 8), 150]
+    assert same(history, history_of([replace(TINY_RUN, num_episodes=150, log_every=8)]))
 
 
 @pytest.mark.usefixtures("no_picture")
@@ -547,13 +551,13 @@ def test_whatever_moment_it_is_killed_at_the_history_is_a_prefix_or_not_there(
     monkeypatch.setattr(command, "SAVE_EVERY", 0.0)
     monkeypatch.setattr(command, "SHOW_EVERY", 0.0)
     monkeypatch.setattr(Trainer, "advance", watched)
-    ran(tiny("--out", "mine", num_episodes="60", log_every="5"), capsys)
+    ran(tiny("--out", "mine", num_episodes="300", log_every="5"), capsys)
 
     whole = read_history(Path("mine/history.npz"))
     assert snapshots[0] is None
     for number, snapshot in enumerate(snapshots[1:], start=1):
         assert snapshot is not None
-        assert snapshot.episode.tolist() == list(range(5, 10 * number + 1, 5))
+        assert snapshot.episode.tolist() == list(range(5, EPISODES_A_TICK * number + 1, 5))
         assert same(snapshot, first_windows(whole, len(snapshot.episode)))
 
 
@@ -589,5 +593,5 @@ def test_ctrl_c_as_typed_keeps_a_bit_exact_prefix() -> None:
     history, episodes = read_history(Path("mine/history.npz")), int(kept[1])
     assert history.episode.tolist() == list(range(5, episodes + 1, 5))
     longer = replace(TINY_RUN, num_episodes=episodes + 10, log_every=5)
-    uninterrupted = train([longer, replace(longer, seed=1)])
+    uninterrupted = history_of([longer, replace(longer, seed=1)])
     assert same(history, first_windows(uninterrupted, len(history.episode)))

@@ -13,11 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pwm.agent import Agent, AgentConfig
+from pwm.engines import Engine, make_trainer
 from pwm.errors import InputError
 from pwm.losses import LossConfig
 from pwm.rollout import Draws, DrawSource, Episode, Rollout
 from pwm.task import TaskConfig
-from pwm.train import METRICS, History, TrainConfig, Trainer, train
+from pwm.train import METRICS, History, TrainConfig, Trainer
+from tests.training import history_of, trained
 
 QUICK = TrainConfig(TaskConfig(episode_length=9), AgentConfig(5), num_episodes=10, log_every=4)
 
@@ -66,12 +68,6 @@ def populations(draw: st.DrawFn) -> list[TrainConfig]:
     return draw(st.lists(runs, min_size=2, max_size=5))
 
 
-def trained(runs: Sequence[TrainConfig]) -> Trainer:
-    trainer = Trainer(runs)
-    trainer.advance(trainer.num_episodes)
-    return trainer
-
-
 def assert_same_replica(one: Trainer, replica: int, other: Trainer, other_replica: int) -> None:
     """Two replicas have the same history and the same parameters, to the bit."""
     assert equal(one.history().select([replica]), other.history().select([other_replica]))
@@ -80,74 +76,82 @@ def assert_same_replica(one: Trainer, replica: int, other: Trainer, other_replic
 
 @settings(max_examples=40)
 @given(populations())
-def test_a_replica_is_the_same_alone_and_among_others(runs: list[TrainConfig]) -> None:
-    together = trained(runs)
+def test_a_replica_is_the_same_alone_and_among_others(
+    engine: Engine, runs: list[TrainConfig]
+) -> None:
+    together = trained(runs, engine)
     for replica, run in enumerate(runs):
-        assert_same_replica(together, replica, trained([run]), 0)
+        assert_same_replica(together, replica, trained([run], engine), 0)
 
 
 @given(populations(), st.randoms(use_true_random=False))
-def test_a_replica_is_the_same_in_any_order(runs: list[TrainConfig], random: Any) -> None:
+def test_a_replica_is_the_same_in_any_order(
+    engine: Engine, runs: list[TrainConfig], random: Any
+) -> None:
     order = list(range(len(runs)))
     random.shuffle(order)
-    one, other = trained(runs), trained([runs[replica] for replica in order])
+    one, other = trained(runs, engine), trained([runs[replica] for replica in order], engine)
     for place, replica in enumerate(order):
         assert_same_replica(one, replica, other, place)
 
 
 @given(populations(), st.lists(st.integers(0, 4), max_size=4))
 def test_a_replica_is_the_same_in_pieces_and_at_once(
-    runs: list[TrainConfig], pieces: list[int]
+    engine: Engine, runs: list[TrainConfig], pieces: list[int]
 ) -> None:
-    in_pieces = Trainer(runs)
+    in_pieces = make_trainer(runs, engine)
     for piece in pieces:
         in_pieces.advance(piece)
         in_pieces.history()
     in_pieces.advance(in_pieces.num_episodes)
-    at_once = trained(runs)
+    at_once = trained(runs, engine)
     for replica in range(len(runs)):
         assert_same_replica(in_pieces, replica, at_once, replica)
 
 
 @given(populations(), st.integers(0, 6))
-def test_a_replica_is_the_same_resumed_and_in_one_go(runs: list[TrainConfig], done: int) -> None:
-    interrupted, resumed = Trainer(runs), Trainer(runs)
+def test_a_replica_is_the_same_resumed_and_in_one_go(
+    engine: Engine, runs: list[TrainConfig], done: int
+) -> None:
+    interrupted, resumed = make_trainer(runs, engine), make_trainer(runs, engine)
     interrupted.advance(done)
     state = interrupted.state()
     interrupted.advance(1)  # what follows does not reach into the state
     resumed.restore(state)
     assert resumed.episodes_done == done
     resumed.advance(resumed.num_episodes)
-    at_once = trained(runs)
+    at_once = trained(runs, engine)
     for replica in range(len(runs)):
         assert_same_replica(resumed, replica, at_once, replica)
 
 
 @given(populations())
-def test_a_replica_is_the_same_on_any_number_of_threads(runs: list[TrainConfig]) -> None:
+def test_a_replica_is_the_same_on_any_number_of_threads(
+    engine: Engine, runs: list[TrainConfig]
+) -> None:
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
-        one = trained(runs)
+        one = trained(runs, engine)
         torch.set_num_threads(2)
-        two = trained(runs)
+        two = trained(runs, engine)
     finally:
         torch.set_num_threads(before)
     for replica in range(len(runs)):
         assert_same_replica(one, replica, two, replica)
 
 
-def test_a_large_population_on_two_threads_is_its_replicas_alone() -> None:
+def test_a_large_population_on_two_threads_is_its_replicas_alone(engine: Engine) -> None:
     # Large enough for PyTorch to split an operation, were it let.
     runs = [replace(QUICK, agent=AgentConfig(24), num_episodes=4, seed=seed) for seed in range(40)]
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
-        together = trained(runs)
+        together = trained(runs, engine)
     finally:
         torch.set_num_threads(before)
     for replica in (0, 17, 39):
-        assert_same_replica(together, replica, trained([runs[replica]]), 0)
+        assert_same_replica(together, replica, trained([runs[replica]], engine), 0)
 
 
 def test_training_runs_on_one_thread_and_restores_the_callers(
@@ -176,48 +180,49 @@ def test_training_runs_on_one_thread_and_restores_the_callers(
     assert seen == [1, 1, 1]
 
 
-def recorded(runs: Sequence[TrainConfig]) -> tuple[Trainer, list[Draws]]:
+def recorded(runs: Sequence[TrainConfig], engine: Engine) -> tuple[Trainer, list[Draws]]:
     """A population trained to its end, and the chance it met."""
-    met = []
-    play = Rollout.play
+    met: list[Draws] = []
+    draw = DrawSource.next
 
-    def recording(self: Rollout, parameters: torch.Tensor, draws: Draws) -> Episode:
-        met.append(draws)
-        return play(self, parameters, draws)
+    def recording(self: DrawSource, num_episodes: int, device: torch.device) -> Draws:
+        draws = draw(self, num_episodes, device)
+        met.extend(map(Draws, *draws))
+        return draws
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Rollout, "play", recording)
-        return trained(runs), met
+        patch.setattr(DrawSource, "next", recording)
+        return trained(runs, engine), met
 
 
-def test_two_seeds_differ_in_all_they_draw() -> None:
-    trainer, met = recorded([replace(QUICK, seed=0), replace(QUICK, seed=1)])
+def test_two_seeds_differ_in_all_they_draw(engine: Engine) -> None:
+    trainer, met = recorded([replace(QUICK, seed=0), replace(QUICK, seed=1)], engine)
     for name in METRICS:
         one, other = getattr(trainer.history(), name)
         assert not np.array_equal(one, other), name
-    initial = Trainer(trainer.runs).parameters
+    initial = make_trainer(trainer.runs, engine).parameters
     assert not (initial[0] == initial[1])[initial[0] != 0].any()
     trials, noise = (torch.stack(pieces) for pieces in zip(*met, strict=True))
     assert not torch.equal(trials[:, 0], trials[:, 1])
     assert not (noise[:, 0] == noise[:, 1]).any()
 
 
-def test_two_weights_and_learning_rates_under_one_seed_meet_the_same_chance() -> None:
+def test_two_weights_and_learning_rates_under_one_seed_meet_the_same_chance(engine: Engine) -> None:
     runs = [QUICK, replace(QUICK, critic_weight=0.05), replace(QUICK, learning_rate=0.001)]
-    trainer, met = recorded(runs)
+    trainer, met = recorded(runs, engine)
     assert len(met) == QUICK.num_episodes
     for draws in met:
         for part in draws:
             assert torch.equal(part[0], part[1])
             assert torch.equal(part[0], part[2])
-    initial = Trainer(runs).parameters
+    initial = make_trainer(runs, engine).parameters
     for replica in (1, 2):
         assert torch.equal(initial[0], initial[replica])
         assert not torch.equal(trainer.parameters[0], trainer.parameters[replica])
 
 
-def test_every_episode_meets_new_chance() -> None:
-    _, met = recorded([replace(QUICK, num_episodes=70)])
+def test_every_episode_meets_new_chance(engine: Engine) -> None:
+    _, met = recorded([replace(QUICK, num_episodes=70)], engine)
     noise = torch.stack([draws.noise for draws in met]).flatten(1)
     assert len(noise.unique(dim=0)) == 70
 
@@ -232,9 +237,9 @@ LOGGED = {
 
 
 @pytest.mark.parametrize("config", LOGGED.values(), ids=LOGGED.keys())
-def test_the_log_is_what_its_metrics_are_defined_as(config: TrainConfig) -> None:
+def test_the_log_is_what_its_metrics_are_defined_as(config: TrainConfig, engine: Engine) -> None:
     runs = [replace(config, seed=seed, log_every=1) for seed in (0, 1)]
-    trainer = Trainer(runs)
+    trainer = make_trainer(runs, engine)
     agent = Agent(config.agent, config.task.num_stimuli)
     rollout, source = Rollout(config.task, agent), DrawSource(config.task, seeds=(0, 1))
     expected = []
@@ -272,10 +277,10 @@ def test_the_log_is_what_its_metrics_are_defined_as(config: TrainConfig) -> None
 
 
 @pytest.mark.parametrize("log_every", [1, 3, 4, 10, 64])
-def test_windows_average_their_episodes(log_every: int) -> None:
+def test_windows_average_their_episodes(log_every: int, engine: Engine) -> None:
     runs = [replace(QUICK, seed=seed) for seed in (0, 1)]
-    each = train([replace(run, log_every=1) for run in runs])
-    windows = train([replace(run, log_every=log_every) for run in runs])
+    each = history_of([replace(run, log_every=1) for run in runs], engine)
+    windows = history_of([replace(run, log_every=log_every) for run in runs], engine)
     last_episodes = [*range(log_every, 11, log_every)]
     if 10 % log_every:
         last_episodes.append(10)
@@ -287,8 +292,8 @@ def test_windows_average_their_episodes(log_every: int) -> None:
         np.testing.assert_allclose(getattr(windows, name), means, rtol=1e-6)
 
 
-def test_a_history_has_the_shapes_and_types_it_promises() -> None:
-    trainer = Trainer([QUICK, replace(QUICK, seed=1), replace(QUICK, seed=2)])
+def test_a_history_has_the_shapes_and_types_it_promises(engine: Engine) -> None:
+    trainer = make_trainer([QUICK, replace(QUICK, seed=1), replace(QUICK, seed=2)], engine)
     assert trainer.history().arrays().keys() == {"episode", *METRICS}
     for episodes, windows in ((0, 0), (3, 1), (4, 2), (100, 3)):
         trainer.advance(episodes)
@@ -315,14 +320,14 @@ def test_a_history_has_the_shapes_and_types_it_promises() -> None:
         replace(QUICK, log_every=5),
     ],
 )
-def test_a_population_of_different_settings_is_refused(other: TrainConfig) -> None:
+def test_a_population_of_different_settings_is_refused(other: TrainConfig, engine: Engine) -> None:
     with pytest.raises(ValueError, match="alone"):
-        Trainer([QUICK, other])
+        make_trainer([QUICK, other], engine)
 
 
-def test_a_population_of_nobody_is_refused() -> None:
+def test_a_population_of_nobody_is_refused(engine: Engine) -> None:
     with pytest.raises(ValueError, match="population"):
-        Trainer([])
+        make_trainer([], engine)
 
 
 @pytest.mark.parametrize("device", ["tpu9", "", "cuda:99", "hpu", "meta"])
@@ -368,13 +373,15 @@ def test_the_notes_setting_is_the_default() -> None:
 @pytest.mark.parametrize(
     ("stimulus_set", "num_episodes", "learned"), [("pwm0", 600, 0.9), ("pwm5", 2400, 0.75)]
 )
-def test_half_the_seeds_or_more_learn(stimulus_set: str, num_episodes: int, learned: float) -> None:
+def test_half_the_seeds_or_more_learn(
+    stimulus_set: str, num_episodes: int, learned: float, engine: Engine
+) -> None:
     config = TrainConfig(
         TaskConfig(stimulus_set, episode_length=15),
         loss=LossConfig("detached"),
         num_episodes=num_episodes,
         log_every=num_episodes // 8,
     )
-    reward = train([replace(config, seed=seed) for seed in range(6)]).reward
+    reward = history_of([replace(config, seed=seed) for seed in range(6)], engine).reward
     assert reward[:, 0].max() < learned
     assert (reward[:, -1] > learned).sum() >= 3

@@ -1,0 +1,146 @@
+"""The fused engine: `pwm.train.Trainer` with its updates compiled, the same bits everywhere.
+
+The torch core is the definition; this agrees with it to rounding, on the CPU and in single
+precision. Parameters, chance, logs and states are those of the torch core; `pwm.kernel` holds
+what is done with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pwm import kernel, optim
+from pwm.agent import CELL_GATE, NUM_GATES, NUM_OUTPUTS, Agent
+from pwm.errors import require
+from pwm.kernel import Floats, Integers
+from pwm.rollout import Draws
+from pwm.task import Action, TaskConfig, observation_table, reward_table
+from pwm.train import METRICS, TrainConfig, Trainer
+
+
+class FusedTrainer(Trainer):
+    """Trains a population, one replica after the other; see `Trainer`.
+
+    Making one compiles, or loads what an earlier process compiled.
+
+    Args:
+        runs: R runs that differ in seed, critic weight and learning rate alone.
+        device: the CPU.
+    Raises:
+        ValueError: there is no run, or the runs cannot share a population.
+        InputError: the device is another one.
+    """
+
+    def __init__(self, runs: Sequence[TrainConfig], device: str = "cpu") -> None:
+        require(device == "cpu", "device", device, "cpu, where the fused engine runs")
+        super().__init__(runs, device)
+        config = self.runs[0]
+        agent = Agent(config.agent, config.task.num_stimuli)
+        self._task = _task(config)
+        self._setting = _update(config)
+        self._work = _work(self._task, agent, config.task, self.parameters.shape[1])
+        self._population = kernel.Population(
+            self._critic_weights.numpy(),
+            np.array([run.learning_rate for run in runs], np.float32),
+            self.parameters.detach().numpy(),  # the same memory
+            self._optimiser.square_average.numpy(),
+        )
+        self._train(self._draws.next(0, self._device))
+
+    def _train(self, draws: Draws) -> NDArray[np.float64]:
+        trials, noise = draws.trials.numpy(), draws.noise.numpy()
+        metrics = np.zeros((*trials.shape[:2], len(METRICS)), np.float32)
+        episodes = kernel.Episodes(trials, noise, metrics)
+        kernel.train(self._task, self._setting, self._population, episodes, self._work)
+        return metrics.swapaxes(1, 2).astype(np.float64)
+
+
+def _task(config: TrainConfig) -> kernel.Task:
+    """The task as tables, with the distinct beginnings of its trials numbered by depth."""
+    observations = observation_table(config.task)  # (pairs + 1, L, S)
+    seen = observations.any(axis=-1)
+    shown = np.where(seen, observations.argmax(axis=-1), observations.shape[-1])
+    node = np.zeros_like(shown)
+    numbers: dict[tuple[int, int], int] = {}  # of a beginning's parent and last stimulus
+    parents = np.full(len(shown), -1)
+    for step, stimuli in enumerate(shown.T):
+        for trial, stimulus in enumerate(stimuli):
+            key = (int(parents[trial]), int(stimulus))
+            node[trial, step] = numbers.setdefault(key, len(numbers))
+        parents = node[:, step]
+    node_parent, node_shown = np.array(list(numbers)).T.copy()
+    return kernel.Task(
+        shown=shown,
+        node=node,
+        level_end=node.max(axis=0) + 1,
+        node_parent=node_parent,
+        node_shown=node_shown,
+        rewards=reward_table(config.task),
+        carry_state=config.agent.carry_state,
+        timeout=config.task.timeout,
+        hold=int(Action.HOLD),
+    )
+
+
+def _update(config: TrainConfig) -> kernel.Update:
+    steps = config.task.num_trials * config.task.trial_length
+    return kernel.Update(
+        attached=config.loss.baseline == "attached",
+        policy_share=np.float32(1 if config.loss.policy_reduction == "sum" else 1 / steps),
+        discount=np.float32(config.loss.discount),
+        entropy_weight=np.float32(config.loss.entropy_weight),
+        smoothing=np.float32(optim.SMOOTHING),
+        epsilon=np.float32(optim.EPSILON),
+    )
+
+
+def _work(task: kernel.Task, agent: Agent, config: TaskConfig, num_parameters: int) -> kernel.Work:
+    """Memory for the longest episode, all zero."""
+    steps = config.num_trials * config.trial_length
+    nodes = len(task.node_parent)
+    rows = 1 + (steps if task.carry_state else nodes)
+    trunks, units, stimuli = agent.config.num_trunks, agent.padded_size, config.num_stimuli
+    gates, actions = NUM_GATES * units, len(Action)
+
+    def integers(*shape: int) -> Integers:
+        return np.zeros(shape, np.int64)
+
+    def floats(*shape: int) -> Floats:
+        return np.zeros(shape, np.float32)
+
+    scale = np.ones((NUM_GATES, units), np.float32)
+    scale[CELL_GATE] = 2
+    return kernel.Work(
+        scale=scale.ravel(),
+        projected=floats(trunks, stimuli + 1, gates),
+        head_transposed=floats(trunks, NUM_OUTPUTS, units),
+        parent=integers(rows),
+        shown=integers(rows),
+        row_of_node=integers(nodes),
+        level_start=integers(rows + 1),
+        previous=floats(trunks, rows, units),
+        gates=floats(trunks, rows, gates),
+        cell=floats(trunks, rows, units),
+        cell_tanh=floats(trunks, rows, units),
+        hidden=floats(trunks, rows, units),
+        heads=floats(trunks, rows, NUM_OUTPUTS),
+        log_policy=floats(rows, actions),
+        policy=floats(rows, actions),
+        entropy=floats(rows),
+        by_cell=floats(trunks, rows, units),
+        by_hidden=floats(trunks, rows, units),
+        by_previous=floats(trunks, rows, units),
+        by_heads=floats(trunks, rows, NUM_OUTPUTS),
+        by_log_policy=floats(rows, actions),
+        by_value=floats(rows),
+        by_projected=floats(stimuli + 1, gates),
+        by_head_transposed=floats(NUM_OUTPUTS, units),
+        gradient=floats(num_parameters),
+        visits=floats(rows),
+        row=integers(steps),
+        action=integers(steps),
+        reward=floats(steps),
+    )

@@ -1,0 +1,68 @@
+"""Digests of what the fused engine computes in some settings; all machines have the same.
+
+`python -m tests.digests` prints them. To pin them anew after a change to what is computed, write
+that over `tests/digests.json`, raise `SEMANTICS`, and say in the commit why.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+
+import numpy as np
+
+from pwm.agent import AgentConfig
+from pwm.losses import LossConfig
+from pwm.task import TaskConfig
+from pwm.train import TrainConfig, Trainer
+from tests.training import trained
+
+BASE = TrainConfig(TaskConfig(episode_length=15), AgentConfig(10), num_episodes=100, log_every=7)
+SETTINGS = {
+    "notes": replace(BASE, task=TaskConfig(), agent=AgentConfig()),
+    "large": replace(BASE, task=TaskConfig(episode_length=240), agent=AgentConfig(64)),
+    "attached_mean": replace(BASE, loss=LossConfig("attached", "mean")),
+    "detached_sum": replace(BASE, loss=LossConfig("detached")),
+    "discount_entropy": replace(BASE, loss=LossConfig("detached", "mean", 0.8, 0.2)),
+    "carried": replace(BASE, agent=AgentConfig(10, carry_state=True)),
+    "separate_trunks": replace(BASE, agent=AgentConfig(10, separate_trunks=True)),
+    "carried_timeout_separate": replace(
+        BASE,
+        task=TaskConfig(episode_length=20, timeout=True, hold_reward=0.1),
+        agent=AgentConfig(33, carry_state=True, separate_trunks=True),
+    ),
+    "timeout": replace(BASE, task=TaskConfig(episode_length=60, timeout=True)),
+    "pwm0_long_trials": replace(BASE, task=TaskConfig("pwm0", 7, 30)),
+    "one_unit_two_steps": replace(BASE, task=TaskConfig("pwm0", 2, 2), agent=AgentConfig(1)),
+    "diverged": replace(BASE, learning_rate=1e30),
+}
+
+
+def digest(trainer: Trainer) -> str:
+    """SHA-256 of a population's history and parameters."""
+    content = hashlib.sha256()
+    for array in (*trainer.history().arrays().values(), trainer.parameters.detach().numpy()):
+        # How a NaN is written down depends on the machine.
+        one_nan = np.where(np.isnan(array), np.nan, array).astype(array.dtype)
+        content.update(one_nan.astype(array.dtype.newbyteorder("<")).tobytes())
+    return content.hexdigest()
+
+
+def digests() -> dict[str, str]:
+    """A digest of each setting, of three seeds under two critic weights."""
+    return {
+        name: digest(
+            trained(
+                [
+                    replace(run, seed=seed, critic_weight=weight)
+                    for seed, weight in ((0, 3.0), (1, 0.25), (2, 3.0))
+                ]
+            )
+        )
+        for name, run in SETTINGS.items()
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(digests(), indent=2))
