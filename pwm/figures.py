@@ -274,7 +274,9 @@ def success_drawing(
 ) -> Drawing | None:
     """What is left to do for success against the critic weight; as `drawing`."""
     series = {
-        name: [row for experiment in chosen(parts, size, engine) for row in rows_of(experiment, store)]
+        name: [
+            row for experiment in chosen(parts, size, engine) for row in rows_of(experiment, store)
+        ]
         for name, parts in SUCCESS_SERIES.items()
     }
     digest = _digest([row for rows in series.values() for row in rows], SUCCESS_SERIES)
