@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
+from pwm.engines import make_trainer
 from pwm.files import folder_errors
 from pwm.plan import Shard
 from pwm.provenance import provenance
