@@ -48,10 +48,12 @@ set_up() {
 }
 
 reproduce() {
-  say "1 of 2: training every run that is not stored yet (about 17 minutes on 2 cores in all)"
+  say "1 of 3: training every run that is not stored yet (about 4 minutes on 2 cores in all)"
   "$python" -m pwm.sweep
-  say "2 of 2: drawing the figures (about a minute)"
+  say "2 of 3: drawing the figures (about a minute)"
   "$python" -m pwm.figures
+  say "3 of 3: comparing every run with the published one, bit for bit"
+  "$python" -m pwm.digests
   say "Done: the figures are in figures/"
 }
 

@@ -101,8 +101,8 @@ def _with(config: Any, values: Mapping[str, Any]) -> Any:
 
 
 def _grid(*critic_weights: float) -> Mapping[str, tuple[Any, ...]]:
-    """Critic weights by 24 seeds."""
-    return MappingProxyType({"critic_weight": critic_weights, "seed": tuple(range(24))})
+    """Critic weights by 96 seeds, which tell a rate of 0.1 from one of 0.3."""
+    return MappingProxyType({"critic_weight": critic_weights, "seed": tuple(range(96))})
 
 
 def _notes(episode_length: int, num_episodes: int, learning_rate: float = 0.005) -> TrainConfig:

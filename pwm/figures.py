@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -34,10 +35,10 @@ from pwm.stats import SuccessRate
 from pwm.store import Store
 from pwm.tables import (
     COLUMNS,
-    SEED_WINDOWS,
+    FAINT_SEEDS,
     Row,
-    coarsened,
     curves_table,
+    faint_curves,
     learned_table,
     quartiles,
     quartiles_table,
@@ -80,7 +81,7 @@ def notes_figure(rows: Sequence[Row], title: str) -> Figure:
 
 
 def seeds_figure(rows: Sequence[Row], title: str) -> Figure:
-    """The notes' layout over seeds: median, interquartile range, each seed faint.
+    """The notes' layout over seeds: median, interquartile range, the first seeds faint.
 
     Args:
         rows: from top to bottom.
@@ -89,7 +90,7 @@ def seeds_figure(rows: Sequence[Row], title: str) -> Figure:
     figure, axes = _panels(rows, title)
     for row, panels in zip(rows, axes, strict=True):
         thousands = row.history.episode / 1000
-        coarse = coarsened(row.history, SEED_WINDOWS)
+        coarse = faint_curves(row.history)
         for panel, name in zip(panels, COLUMNS, strict=True):
             low, median, high = quartiles(getattr(row.history, name))
             colour = COLOURS[name]
@@ -249,10 +250,11 @@ def drawing(experiment: Experiment, store: Store, folder: Path) -> Drawing | Non
         f"learning rate {experiment.base.learning_rate:g}"
     )
     of_few = f"mean of {count} seeds" if count > 1 else "one seed"
-    of_all = (
-        f"{len(experiment.axes['seed'])} seeds (faint), their median (black) and quartiles (band)"
-    )
-    source = f"{{}} of experiment {experiment.name}, data {digest}"
+    num_seeds = len(experiment.axes["seed"])
+    faint = f"{FAINT_SEEDS} of them" if num_seeds > FAINT_SEEDS else "each"
+    of_all = f"{num_seeds} seeds: median (black), quartiles (band), {faint} (faint)"
+    trained = store.trained_with(plan(experiment))
+    source = f"{{}} of experiment {experiment.name}, {trained}, data {digest}"
 
     def draw() -> None:
         made_by = source.format("pwm.figures.notes_figure")
@@ -273,17 +275,19 @@ def success_drawing(
     size: Size, store: Store, folder: Path, engine: Engine = "fused"
 ) -> Drawing | None:
     """What is left to do for success against the critic weight; as `drawing`."""
+    experiments = {name: chosen(parts, size, engine) for name, parts in SUCCESS_SERIES.items()}
     series = {
-        name: [
-            row for experiment in chosen(parts, size, engine) for row in rows_of(experiment, store)
-        ]
-        for name, parts in SUCCESS_SERIES.items()
+        name: [row for part in parts for row in rows_of(part, store)]
+        for name, parts in experiments.items()
     }
     digest = _digest([row for rows in series.values() for row in rows], SUCCESS_SERIES)
     stem = folder / "success"
     if _is_of(_beside(stem, ".csv"), digest) and all(file.exists() for file in _files(stem)):
         return None
-    made_by = f"pwm.figures.success_figure of experiments {SUCCESS_SERIES}, data {digest}"
+    every = itertools.chain.from_iterable(experiments.values())
+    trained = store.trained_with(shard for part in every for shard in plan(part))
+    names = ", ".join(name for names in SUCCESS_SERIES.values() for name in names)
+    made_by = f"pwm.figures.success_figure of experiments {names}, {trained}, data {digest}"
 
     def draw() -> None:
         with mpl.rc_context(fname=STYLE):

@@ -33,13 +33,13 @@ from pwm.files import (
     write_signed,
 )
 from pwm.plan import Shard
-from pwm.train import METRICS, STATE, History
+from pwm.train import METRICS, SEMANTICS, STATE, History
 
 CONTENT = "content"
 SESSIONS = "sessions"
 UNFINISHED = ".unfinished.npz"
 LOCK = ".lock"
-Session = Mapping[str, object]
+Session = Mapping[str, Any]
 """Provenance of some consecutive episodes of a shard."""
 
 
@@ -198,6 +198,23 @@ class Store:
         _require_of(shard, arrays, path)
         self.provenance(shard)
         return as_history(path, arrays)
+
+    def trained_with(self, shards: Iterable[Shard]) -> str:
+        """The part of the provenance that decides histories, as one line.
+
+        The fused engine's histories are the same wherever they are made; those of PyTorch
+        depend on its version and on the processor.
+        """
+        made_by = set()
+        for shard in shards:
+            said = f"engine {shard.engine}, semantics {SEMANTICS}"
+            for session in self.provenance(shard):
+                if shard.engine == "torch":
+                    said += (
+                        f", torch {session['versions']['torch']} on {session['instruction_set']}"
+                    )
+                made_by.add(said)
+        return " and ".join(sorted(made_by))
 
     def _tidy(self, shard: Shard) -> None:
         """Drops what one who died left behind, and a history that is damaged."""

@@ -18,7 +18,7 @@ ORDER = [
     *CORE,
     *("engines", "theory", "stats", "tables", "provenance", "files", "cli"),
     *("experiments", "plan", "store", "inventory", "worker", "executors", "slurm", "sweep"),
-    *("figures", "command", "bench"),
+    *("digests", "figures", "command", "bench"),
 ]
 
 
