@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from pwm import kernel
+from pwm.layout import Episodes, Population, Task, Update, Work
 
 
 def write(path: Path) -> None:
@@ -41,11 +42,9 @@ def check(path: Path) -> bool:
     for before, metrics, parameters in kept.values():
         task, update, population, (trials, noise), work = pickle.loads(before)
         ours = np.zeros((*trials.shape[:2], metrics.shape[1]), np.float32)
-        everyone = kernel.Population(*population)
-        episodes = kernel.Episodes(trials, noise, ours)
-        kernel.train(
-            kernel.Task(*task), kernel.Update(*update), everyone, episodes, kernel.Work(*work)
-        )
+        everyone = Population(*population)
+        episodes = Episodes(trials, noise, ours)
+        kernel.train(Task(*task), Update(*update), everyone, episodes, Work(*work))
         same.append(
             np.array_equal(ours.swapaxes(1, 2), metrics, equal_nan=True)
             and np.array_equal(everyone.parameters, parameters, equal_nan=True)
