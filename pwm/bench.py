@@ -35,6 +35,7 @@ from pwm.train import TrainConfig, Trainer, one_thread
 
 ENDLESS = 10**9  # episodes
 PRODUCT_SIZE = 256  # rows of the square matrices that a core's speed is measured with
+PRODUCTS = 300  # a round
 
 
 class PlainLoop:
@@ -164,12 +165,10 @@ def contestants(run: TrainConfig, replicas: int, pool: Executor, cores: int) -> 
 def product_rate() -> float:
     """Floating-point operations a second of a matrix product in single precision."""
     left = torch.rand(PRODUCT_SIZE, PRODUCT_SIZE)
-    times = []
-    for _ in range(100):
-        started = time.perf_counter()
+    started = time.perf_counter()
+    for _ in range(PRODUCTS):
         torch.mm(left, left)
-        times.append(time.perf_counter() - started)
-    return 2 * PRODUCT_SIZE**3 / min(times)
+    return PRODUCTS * 2 * PRODUCT_SIZE**3 / (time.perf_counter() - started)
 
 
 def operations(run: TrainConfig, episodes: int = 200) -> float:
