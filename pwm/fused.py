@@ -35,7 +35,7 @@ class FusedTrainer(Trainer):
     """
 
     def __init__(self, runs: Sequence[TrainConfig], device: str = "cpu") -> None:
-        require(device == "cpu", "device", device, "cpu, where the fused engine runs")
+        require(device == "cpu", "device", device, "cpu, or --engine torch with it")
         super().__init__(runs, device)
         config = self.runs[0]
         agent = Agent(config.agent, config.task.num_stimuli)

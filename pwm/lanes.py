@@ -1,8 +1,9 @@
 """Rows and matrix products of the fused engine, in explicit vectors of eight lanes.
 
 A vector is LLVM's own, which stands for one register or for several, as the machine has them:
-what a lane computes is the same on all. Left to itself the compiler finds these vectors too, but
-keeps no sums in registers.
+what a lane computes is the same on all. In long loops the compiler finds these vectors by itself,
+and `add_product` leaves them to it; before short ones it would spend longer on making sure that
+arrays do not overlap than on the loop, and where lanes are summed up it may not.
 
 Shapes: every matrix is contiguous in its columns, whose number is a multiple of 8 where they are
 taken as lanes.
