@@ -1,29 +1,41 @@
-"""`python -m pwm.bench`: how fast one core trains, beside the loop that everyone writes.
+"""`python -m pwm.bench`: how fast training is, beside the loop that everyone writes.
 
-All contestants take turns in one process on one thread, round after round, and the ratios are
-taken within a round: the speed of a shared machine drifts, its ratios much less.
+The contestants take turns, round after round, and the ratios are taken within a round: the speed
+of a shared machine drifts, its ratios much less. All run on one core but the last, the fused
+engine in as many processes as there are cores.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from statistics import median
+from functools import lru_cache
+from statistics import mean, median
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import nn
 from torch.distributions import Categorical
 from tqdm import tqdm
 
+from pwm.agent import NUM_GATES, NUM_OUTPUTS, AgentConfig
 from pwm.cli import errors_in_one_line, parse
+from pwm.engines import make_trainer
 from pwm.errors import require, require_integer
 from pwm.provenance import cpu_model
+from pwm.rollout import DrawSource
 from pwm.task import TaskConfig, correct_actions
 from pwm.train import TrainConfig, Trainer, one_thread
 
 ENDLESS = 10**9  # episodes
+PRODUCT_SIZE = 256  # rows of the square matrices that a core's speed is measured with
+PRODUCTS = 300  # a round
 
 
 class PlainLoop:
@@ -79,6 +91,30 @@ class PlainLoop:
         return returns[0].item(), value_loss.item(), policy_loss.item(), entropy.item()
 
 
+class Fleet:
+    """The fused engine in several processes, each with a population of its own."""
+
+    def __init__(self, runs: Sequence[TrainConfig], pool: Executor, cores: int) -> None:
+        self._runs = tuple(runs)
+        self._pool = pool
+        self._cores = cores
+
+    def advance(self, num_episodes: int) -> None:
+        """Trains every population for that many episodes."""
+        tasks = [(self._runs, num_episodes)] * self._cores
+        for _ in self._pool.map(_advance, *zip(*tasks, strict=True)):
+            pass
+
+
+@lru_cache(maxsize=1)
+def _fused(runs: tuple[TrainConfig, ...]) -> Trainer:
+    return make_trainer(runs, "fused")
+
+
+def _advance(runs: tuple[TrainConfig, ...], num_episodes: int) -> None:
+    _fused(runs).advance(num_episodes)
+
+
 @dataclass
 class Contestant:
     """Something to be timed."""
@@ -100,24 +136,63 @@ class Contestant:
 class Arguments:
     """Flags of `python -m pwm.bench`."""
 
-    episode_lengths: tuple[int, ...] = (15, 60)
+    episode_lengths: tuple[int, ...] = (15, 60, 240)
     """Steps an episode."""
-    replicas: int = 96
-    """Size of the population."""
+    hidden_sizes: tuple[int, ...] = (24, 64)
+    """Units of the LSTM."""
+    replicas: int = 48
+    """Size of a population."""
     rounds: int = 9
-    """Rounds of about three seconds for each episode length."""
+    """Rounds of two to three seconds for each episode length and hidden size."""
+    cores: int = multiprocessing.cpu_count()
+    """Processes of the last contestant."""
 
 
-def contestants(episode_length: int, replicas: int) -> list[Contestant]:
-    """The plain loop, one replica and a population, in rounds of about a second each."""
-    run = TrainConfig(task=TaskConfig(episode_length=episode_length), num_episodes=ENDLESS)
+def contestants(run: TrainConfig, replicas: int, pool: Executor, cores: int) -> list[Contestant]:
+    """The plain loop, and populations: in torch, fused, and fused on all cores."""
     population = [replace(run, seed=seed) for seed in range(replicas)]
-    plain = 1800 // episode_length
+    plain = max(900 // run.task.episode_length, 1)
+    fused = 20_000 // replicas + 1
+    fleet = Fleet(population, pool, cores)
     return [
         Contestant("plain loop", 1, PlainLoop(run).advance, plain),
-        Contestant("one replica", 1, Trainer([run]).advance, 10 * plain),
-        Contestant("population", replicas, Trainer(population).advance, 2 * plain),
+        Contestant("torch", replicas, Trainer(population).advance, plain),
+        Contestant("fused", replicas, make_trainer(population, "fused").advance, fused),
+        Contestant(f"fused, {cores} cores", cores * replicas, fleet.advance, fused),
     ]
+
+
+def product_rate() -> float:
+    """Floating-point operations a second of a matrix product in single precision."""
+    left = torch.rand(PRODUCT_SIZE, PRODUCT_SIZE)
+    started = time.perf_counter()
+    for _ in range(PRODUCTS):
+        torch.mm(left, left)
+    return PRODUCTS * 2 * PRODUCT_SIZE**3 / (time.perf_counter() - started)
+
+
+def operations(run: TrainConfig, episodes: int = 200) -> float:
+    """Floating-point operations of the fused engine's products in an episode, on average.
+
+    Where the state is reset, a step that several trials have in common is computed once. Each
+    product is needed forward, and backward for either factor.
+    """
+    task, hidden = run.task, run.agent.hidden_size
+    (trials,) = DrawSource(task, (run.seed,)).next(episodes).trials.numpy().swapaxes(0, 1)
+    firsts = mean(len(np.unique(task.pairs[episode, 0])) for episode in trials)
+    pairs = mean(len(np.unique(episode)) for episode in trials)
+    remembering = firsts * (task.trial_length - 2) + pairs
+    weights = remembering * NUM_GATES * hidden + (firsts + remembering) * NUM_OUTPUTS
+    return 3 * 2 * weights * hidden
+
+
+class Round(NamedTuple):
+    """What one round measured."""
+
+    rates: list[float]
+    """Replica-episodes a second of each contestant."""
+    product: float
+    """Floating-point operations a second of a matrix product."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -125,37 +200,62 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parse(
         Arguments,
         "python -m pwm.bench",
-        "Times training on one core: a plain loop, one replica, a population.",
+        "Times training: a plain loop, and populations in torch and fused, on one core and on all.",
         argv,
     )
     with errors_in_one_line():
-        require_integer("replicas", arguments.replicas, 1)
-        require_integer("rounds", arguments.rounds, 1)
-        lengths = arguments.episode_lengths
-        require(len(lengths) > 0, "episode_lengths", "", "at least one number of steps")
+        for name in ("replicas", "rounds", "cores"):
+            require_integer(name, getattr(arguments, name), 1)
+        for name in ("episode_lengths", "hidden_sizes"):
+            require(len(getattr(arguments, name)) > 0, name, "", "at least one number")
+        runs = [
+            TrainConfig(
+                TaskConfig(episode_length=length), AgentConfig(hidden), num_episodes=ENDLESS
+            )
+            for hidden in arguments.hidden_sizes
+            for length in arguments.episode_lengths
+        ]
         rounds = arguments.rounds
-        print(f"{cpu_model()}, {torch.backends.cpu.get_cpu_capability()}, one core")
+        print(f"{cpu_model()}, {torch.backends.cpu.get_cpu_capability()}")
         print(f"medians of {rounds} rounds; in brackets the smallest and the largest")
-        print(f"{'steps':>5}  {'':12} {'replicas':>8} {'replica-episodes/s':>20} times plain loop")
-        bar = tqdm(total=len(lengths) * (rounds + 1), unit=" rounds", file=sys.stderr, leave=False)
-        with one_thread(), bar:
-            for length in lengths:
-                racing = contestants(length, arguments.replicas)
-                rates = []
-                for _ in range(rounds + 1):
-                    rates.append([contestant.rate() for contestant in racing])
-                    bar.update()
-                _report(length, racing, rates[1:])  # the first round warms up
-
-
-def _report(length: int, racing: list[Contestant], rates: list[list[float]]) -> None:
-    for place, contestant in enumerate(racing):
-        rate = median(row[place] for row in rates)
-        ratios = sorted(row[place] / row[0] for row in rates)
-        tqdm.write(
-            f"{length:>5}  {contestant.name:12} {contestant.replicas:>8} {rate:>20,.0f} "
-            f"{median(ratios):>6.1f} [{ratios[0]:.1f}, {ratios[-1]:.1f}]"
+        print(f"products: of a {PRODUCT_SIZE} x {PRODUCT_SIZE} matrix product's speed on one core")
+        print(
+            f"{'units':>5} {'steps':>5}  {'':14} {'replicas':>8} {'replica-episodes/s':>18} "
+            f"{'times plain loop':>24}  products"
         )
+        bar = tqdm(total=len(runs) * (rounds + 1), unit=" rounds", file=sys.stderr, leave=False)
+        with one_thread(), bar, _pool(arguments.cores) as pool:
+            for run in runs:
+                racing = contestants(run, arguments.replicas, pool, arguments.cores)
+                measured = []
+                for _ in range(rounds + 1):
+                    rates = [contestant.rate() for contestant in racing]
+                    measured.append(Round(rates, product_rate()))
+                    bar.update()
+                _report(run, racing, measured[1:])  # the first round warms up
+
+
+@contextmanager
+def _pool(cores: int) -> Iterator[ProcessPoolExecutor]:
+    make_trainer([TrainConfig()], "fused")  # compiles, if it must, once for all processes
+    with ProcessPoolExecutor(cores, multiprocessing.get_context("spawn")) as pool:
+        yield pool
+
+
+def _report(run: TrainConfig, racing: list[Contestant], measured: list[Round]) -> None:
+    work = operations(run)
+    for place, contestant in enumerate(racing):
+        rate = median(row.rates[place] for row in measured)
+        ratios = sorted(row.rates[place] / row.rates[0] for row in measured)
+        spread = f"[{ratios[0]:,.0f}, {ratios[-1]:,.0f}]"
+        line = (
+            f"{run.agent.hidden_size:>5} {run.task.episode_length:>5}  {contestant.name:14} "
+            f"{contestant.replicas:>8} {rate:>18,.0f} {median(ratios):>9,.0f} {spread:<14}"
+        )
+        if contestant.name == "fused":
+            share = median(row.rates[place] * work / row.product for row in measured)
+            line += f" {share:>8.0%} of {median(row.product for row in measured) / 1e9:.0f} Gflop/s"
+        tqdm.write(line.rstrip())
 
 
 if __name__ == "__main__":

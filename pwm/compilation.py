@@ -11,7 +11,8 @@ from typing import Any, TypeVar, cast
 import numba
 
 Function = TypeVar("Function", bound=Callable[..., object])
-SOURCES = ("compilation", "elementary", "lanes", "kernel")  # modules that are compiled together
+# Modules that are compiled together.
+SOURCES = ("compilation", "elementary", "layout", "lanes", "forward", "backward", "kernel")
 OPTIONS: dict[str, Any] = {
     "error_model": "numpy",  # a division by zero is infinite
     "_nrt": False,  # without Numba's runtime: nothing is allocated, no references are counted

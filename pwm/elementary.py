@@ -3,7 +3,8 @@
 Each is an exact power of two and a polynomial, from IEEE operations and bit operations in a
 written order, and within 4 units in the last place everywhere. They have no branches where they
 run in inner loops, so that the compiler may take many numbers at a time. Every number in them is
-an np.float32: with a Python number, Numba would go over to doubles.
+an np.float32 or np.int32, cast again after each operation on integers: Numba goes over to 64 bits
+where it may.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def _exp_parts(x: np.float32) -> tuple[np.int32, np.float32]:
     integer = rounded - ROUNDER
     rest = (x - integer * LN2_HIGH) - integer * LN2_LOW
     series = ((((E7 * rest + E6) * rest + E5) * rest + E4) * rest + E3) * rest + E2
-    return rounded.view(np.int32) - ROUNDER_BITS, rest + rest * rest * series
+    return np.int32(rounded.view(np.int32) - ROUNDER_BITS), rest + rest * rest * series
 
 
 @compiled
@@ -66,8 +67,8 @@ def exp(x: np.float32) -> np.float32:
     x = EXP_LEAST if x < EXP_LEAST else x
     x = EXP_MOST if x > EXP_MOST else x
     exponent, part = _exp_parts(x)
-    half = exponent >> np.int32(1)  # the power itself may be subnormal or too large
-    return (ONE + part) * _power_of_two(half) * _power_of_two(exponent - half)
+    half = np.int32(exponent >> np.int32(1))  # the power itself may be subnormal or too large
+    return (ONE + part) * _power_of_two(half) * _power_of_two(np.int32(exponent - half))
 
 
 @compiled

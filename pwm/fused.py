@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pwm import kernel, optim
 from pwm.agent import CELL_GATE, NUM_GATES, NUM_OUTPUTS, Agent
 from pwm.errors import require
-from pwm.kernel import Floats, Integers
+from pwm.layout import Episodes, Floats, Integers, Population, Task, Update, Work
 from pwm.rollout import Draws
 from pwm.task import Action, TaskConfig, observation_table, reward_table
 from pwm.train import METRICS, TrainConfig, Trainer
@@ -35,14 +35,14 @@ class FusedTrainer(Trainer):
     """
 
     def __init__(self, runs: Sequence[TrainConfig], device: str = "cpu") -> None:
-        require(device == "cpu", "device", device, "cpu, where the fused engine runs")
+        require(device == "cpu", "device", device, "cpu, or --engine torch with it")
         super().__init__(runs, device)
         config = self.runs[0]
         agent = Agent(config.agent, config.task.num_stimuli)
         self._task = _task(config)
         self._setting = _update(config)
         self._work = _work(self._task, agent, config.task, self.parameters.shape[1])
-        self._population = kernel.Population(
+        self._population = Population(
             self._critic_weights.numpy(),
             np.array([run.learning_rate for run in runs], np.float32),
             self.parameters.detach().numpy(),  # the same memory
@@ -53,12 +53,12 @@ class FusedTrainer(Trainer):
     def _train(self, draws: Draws) -> NDArray[np.float64]:
         trials, noise = draws.trials.numpy(), draws.noise.numpy()
         metrics = np.zeros((*trials.shape[:2], len(METRICS)), np.float32)
-        episodes = kernel.Episodes(trials, noise, metrics)
+        episodes = Episodes(trials, noise, metrics)
         kernel.train(self._task, self._setting, self._population, episodes, self._work)
         return metrics.swapaxes(1, 2).astype(np.float64)
 
 
-def _task(config: TrainConfig) -> kernel.Task:
+def _task(config: TrainConfig) -> Task:
     """The task as tables, with the distinct beginnings of its trials numbered by depth."""
     observations = observation_table(config.task)  # (pairs + 1, L, S)
     seen = observations.any(axis=-1)
@@ -72,7 +72,7 @@ def _task(config: TrainConfig) -> kernel.Task:
             node[trial, step] = numbers.setdefault(key, len(numbers))
         parents = node[:, step]
     node_parent, node_shown = np.array(list(numbers)).T.copy()
-    return kernel.Task(
+    return Task(
         shown=shown,
         node=node,
         level_end=node.max(axis=0) + 1,
@@ -85,9 +85,9 @@ def _task(config: TrainConfig) -> kernel.Task:
     )
 
 
-def _update(config: TrainConfig) -> kernel.Update:
+def _update(config: TrainConfig) -> Update:
     steps = config.task.num_trials * config.task.trial_length
-    return kernel.Update(
+    return Update(
         attached=config.loss.baseline == "attached",
         policy_share=np.float32(1 if config.loss.policy_reduction == "sum" else 1 / steps),
         discount=np.float32(config.loss.discount),
@@ -97,7 +97,7 @@ def _update(config: TrainConfig) -> kernel.Update:
     )
 
 
-def _work(task: kernel.Task, agent: Agent, config: TaskConfig, num_parameters: int) -> kernel.Work:
+def _work(task: Task, agent: Agent, config: TaskConfig, num_parameters: int) -> Work:
     """Memory for the longest episode, all zero."""
     steps = config.num_trials * config.trial_length
     nodes = len(task.node_parent)
@@ -113,7 +113,7 @@ def _work(task: kernel.Task, agent: Agent, config: TaskConfig, num_parameters: i
 
     scale = np.ones((NUM_GATES, units), np.float32)
     scale[CELL_GATE] = 2
-    return kernel.Work(
+    return Work(
         scale=scale.ravel(),
         projected=floats(trunks, stimuli + 1, gates),
         head_transposed=floats(trunks, NUM_OUTPUTS, units),

@@ -1,8 +1,9 @@
-"""Matrix products of the fused engine, in explicit vectors of eight lanes.
+"""Rows and matrix products of the fused engine, in explicit vectors of eight lanes.
 
 A vector is LLVM's own, which stands for one register or for several, as the machine has them:
-what a lane computes is the same on all. Left to itself the compiler finds these vectors too, but
-keeps no sums in registers.
+what a lane computes is the same on all. In long loops the compiler finds these vectors by itself,
+and `add_product` leaves them to it; before short ones it would spend longer on making sure that
+arrays do not overlap than on the loop, and where lanes are summed up it may not.
 
 Shapes: every matrix is contiguous in its columns, whose number is a multiple of 8 where they are
 taken as lanes.
@@ -15,16 +16,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic, models, overload, register_model
-from numpy.typing import NDArray
 
 from pwm.compilation import compiled
 from pwm.elementary import ZERO
+from pwm.layout import Floats
 
-Floats = NDArray[np.float32]
 LANES = 8
 inlined: Callable[..., Callable[..., Any]] = intrinsic
 VECTOR = ir.VectorType(ir.FloatType(), LANES)
@@ -122,6 +121,36 @@ _make_operator(operator.add, "fadd")
 _make_operator(operator.iadd, "fadd")
 _make_operator(operator.sub, "fsub")
 _make_operator(operator.mul, "fmul")
+
+
+@compiled
+def copy(out: Floats, values: Floats) -> None:
+    """Writes a row over another of its length."""
+    for column in range(0, len(out), LANES):
+        store(out, column, load(values, column))
+
+
+@compiled
+def add(out: Floats, values: Floats) -> None:
+    """Adds a row to another of its length."""
+    for column in range(0, len(out), LANES):
+        store(out, column, load(out, column) + load(values, column))
+
+
+@compiled
+def clear(matrix: Floats) -> None:
+    """Makes a matrix zero."""
+    for row in range(len(matrix)):
+        for column in range(0, matrix.shape[1], LANES):
+            store(matrix[row], column, spread(ZERO))
+
+
+@compiled
+def transpose(out: Floats, matrix: Floats) -> None:
+    """Writes the transpose of a matrix: (N, M), (M, N)."""
+    for row in range(len(out)):
+        for column in range(len(matrix)):
+            out[row, column] = matrix[column, row]
 
 
 @compiled

@@ -42,7 +42,7 @@ def _surroundings() -> dict[str, object]:
         "clean": _git("status", "--porcelain", "--untracked-files=no") == "",
         "versions": {
             "python": platform.python_version(),
-            **{name: version(name) for name in ("torch", "numpy")},
+            **{name: version(name) for name in ("torch", "numpy", "numba")},
         },
         "host": platform.node(),
         "cpu": cpu_model(),

@@ -49,19 +49,17 @@ def digest(trainer: Trainer) -> str:
     return content.hexdigest()
 
 
+def population(run: TrainConfig) -> list[TrainConfig]:
+    """Three seeds of a setting, under two critic weights."""
+    return [
+        replace(run, seed=seed, critic_weight=weight)
+        for seed, weight in ((0, 3.0), (1, 0.25), (2, 3.0))
+    ]
+
+
 def digests() -> dict[str, str]:
-    """A digest of each setting, of three seeds under two critic weights."""
-    return {
-        name: digest(
-            trained(
-                [
-                    replace(run, seed=seed, critic_weight=weight)
-                    for seed, weight in ((0, 3.0), (1, 0.25), (2, 3.0))
-                ]
-            )
-        )
-        for name, run in SETTINGS.items()
-    }
+    """A digest of each setting."""
+    return {name: digest(trained(population(run))) for name, run in SETTINGS.items()}
 
 
 if __name__ == "__main__":

@@ -5,22 +5,26 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from types import MethodType
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.distributions import Categorical
 
 from pwm import bench
-from pwm.agent import Agent
-from pwm.bench import Contestant, PlainLoop, contestants
+from pwm.agent import Agent, AgentConfig
+from pwm.bench import Contestant, Fleet, PlainLoop, contestants, operations, product_rate
+from pwm.fused import FusedTrainer
 from pwm.rollout import Draws, Episode, Rollout
 from pwm.task import TaskConfig
 from pwm.train import TrainConfig, Trainer
 from tests.plain_agent import Trunk
 
+ONE_SIZE = ("--hidden-sizes", "24")
 RUN = TrainConfig(TaskConfig(episode_length=15), num_episodes=5, log_every=1, seed=3)
 
 
@@ -103,27 +107,48 @@ def test_advancing_the_plain_loop_is_one_update_an_episode() -> None:
 
 
 def test_the_contestants_train_what_they_are_called() -> None:
-    plain, one, population = contestants(episode_length=6, replicas=4)
-    assert [item.name for item in (plain, one, population)] == [
-        "plain loop",
-        "one replica",
-        "population",
-    ]
-    assert [item.replicas for item in (plain, one, population)] == [1, 1, 4]
-    assert isinstance(plain.advance, MethodType)
-    assert isinstance(plain.advance.__self__, PlainLoop)
-    for contestant in (one, population):
-        assert isinstance(contestant.advance, MethodType)
-        trainer = contestant.advance.__self__
-        assert isinstance(trainer, Trainer)
-        assert len(trainer.runs) == contestant.replicas
-        assert len({run.seed for run in trainer.runs}) == contestant.replicas
-        for run in trainer.runs:
-            assert replace(run, seed=0, num_episodes=1) == TrainConfig(
-                task=TaskConfig(episode_length=6), num_episodes=1
-            )
-        contestant.advance(3)
-        assert trainer.episodes_done == 3
+    run = TrainConfig(TaskConfig(episode_length=6), AgentConfig(5), num_episodes=100)
+    population = tuple(replace(run, seed=seed) for seed in range(4))
+    with ThreadPoolExecutor(1) as pool:
+        plain, in_torch, fused, fleet = contestants(run, 4, pool, cores=2)
+        names = [item.name for item in (plain, in_torch, fused, fleet)]
+        assert names == ["plain loop", "torch", "fused", "fused, 2 cores"]
+        assert [item.replicas for item in (plain, in_torch, fused, fleet)] == [1, 4, 4, 8]
+        assert isinstance(trained_by(plain), PlainLoop)
+        for contestant, kind in ((in_torch, Trainer), (fused, FusedTrainer)):
+            trainer = trained_by(contestant)
+            assert isinstance(trainer, Trainer)
+            assert type(trainer) is kind
+            assert trainer.runs == population
+            contestant.advance(3)
+            assert trainer.episodes_done == 3
+        assert isinstance(trained_by(fleet), Fleet)
+        fleet.advance(3)
+        assert bench._fused(population).episodes_done == 6  # twice, in the one worker
+
+
+def trained_by(contestant: Contestant) -> object:
+    """Whose method a contestant's is."""
+    assert isinstance(contestant.advance, MethodType)
+    return contestant.advance.__self__
+
+
+def test_a_product_is_timed() -> None:
+    assert 1e8 < product_rate() < 1e13
+
+
+@pytest.mark.parametrize("episode_length", [3, 15, 240])
+def test_operations_are_those_of_the_rows_that_are_played(episode_length: int) -> None:
+    run = TrainConfig(TaskConfig(episode_length=episode_length), num_episodes=50)
+    trainer = FusedTrainer([run])
+    rows = []
+    for _ in range(run.num_episodes):
+        trainer.advance(1)
+        starts = trainer._work.level_start
+        rows.append((starts[3] - starts[1], starts[3] - 1))  # with a past, and all
+    with_past, every = np.mean(rows, axis=0)
+    expected = 3 * 2 * (with_past * 24 * 96 + every * 24 * 4)
+    assert operations(run, episodes=50) == pytest.approx(expected)
 
 
 def test_a_rate_counts_replica_episodes_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,44 +185,57 @@ def _nothing(_num_episodes: int) -> None:
 def test_the_table_has_medians_and_ratios_within_rounds(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def scripted(_episode_length: int, replicas: int) -> list[Contestant]:
+    def scripted(_run: TrainConfig, replicas: int, _pool: object, _cores: int) -> list[Contestant]:
         return [
             # The first round warms up and does not count.
             Scripted("plain loop", 1, [1, 10, 20, 40]),
-            Scripted("population", replicas, [9e9, 1000, 4000, 6000]),
+            Scripted("fused", replicas, [9e9, 1000, 4000, 6000]),
         ]
 
+    products: Iterator[float] = iter([9e9, 1e9, 2e9, 6e9])
     monkeypatch.setattr(bench, "contestants", scripted)
-    bench.main(["--rounds", "3", "--replicas", "7", "--episode-lengths", "15"])
-    _, _, header, plain, population = capsys.readouterr().out.splitlines()
-    assert header.split() == ["steps", "replicas", "replica-episodes/s", "times", "plain", "loop"]
-    assert plain.split() == ["15", "plain", "loop", "1", "20", "1.0", "[1.0,", "1.0]"]
-    assert population.split() == ["15", "population", "7", "4,000", "150.0", "[100.0,", "200.0]"]
+    monkeypatch.setattr(bench, "product_rate", lambda: next(products))
+    monkeypatch.setattr(bench, "operations", lambda _run: 250_000.0)
+    bench.main(["--rounds", "3", "--replicas", "7", "--episode-lengths", "15", *ONE_SIZE])
+    *_, header, plain, fused = capsys.readouterr().out.splitlines()
+    assert header.split()[:4] == ["units", "steps", "replicas", "replica-episodes/s"]
+    assert plain.split() == ["24", "15", "plain", "loop", "1", "20", "1", "[1,", "1]"]
+    assert fused.split() == [
+        *("24", "15", "fused", "7", "4,000", "150", "[100,", "200]"),
+        *("25%", "of", "2", "Gflop/s"),
+    ]
 
 
 def test_a_real_round_prints_every_contestant_at_every_length(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def short(episode_length: int, replicas: int) -> list[Contestant]:
-        return [replace(item, episodes=1) for item in contestants(episode_length, replicas)]
+    def short(run: TrainConfig, replicas: int, pool: Executor, cores: int) -> list[Contestant]:
+        return [replace(item, episodes=1) for item in contestants(run, replicas, pool, cores)]
 
     monkeypatch.setattr(bench, "contestants", short)
     threads = torch.get_num_threads()
-    bench.main(["--rounds", "1", "--replicas", "2", "--episode-lengths", "6", "9"])
+    bench.main(
+        [
+            "--rounds",
+            "1",
+            "--replicas",
+            "2",
+            "--cores",
+            "1",
+            "--episode-lengths",
+            "6",
+            "9",
+            *ONE_SIZE,
+        ]
+    )
     assert torch.get_num_threads() == threads
     out = capsys.readouterr().out
-    rows = [line.split() for line in out.splitlines()[3:]]
-    assert [(row[0], " ".join(row[1:3])) for row in rows if row[1] != "population"] == [
-        ("6", "plain loop"),
-        ("6", "one replica"),
-        ("9", "plain loop"),
-        ("9", "one replica"),
+    rows = [line.split() for line in out.splitlines()[4:]]
+    assert [row[:3] for row in rows] == [
+        ["24", steps, name]
+        for steps in ("6", "9")
+        for name in ("plain", "torch", "fused", "fused,")
     ]
-    assert [row[:3] for row in rows if row[1] == "population"] == [
-        ["6", "population", "2"],
-        ["9", "population", "2"],
-    ]
-    assert "one core" in out
     assert "medians of 1 rounds" in out
 
 
@@ -206,6 +244,8 @@ def test_a_real_round_prints_every_contestant_at_every_length(
     [
         (["--rounds", "0"], "--rounds 0"),
         (["--replicas", "0"], "--replicas 0"),
+        (["--cores", "0"], "--cores 0"),
+        (["--hidden-sizes"], "--hidden-sizes"),
         (["--replicas", "x"], "--replicas"),
         (["--episode-lengths"], "--episode-lengths"),
     ],

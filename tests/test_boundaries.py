@@ -12,7 +12,8 @@ import pwm
 
 FOLDER = Path(pwm.__file__).parent
 TORCH_CORE = ["errors", "streams", "task", "agent", "rollout", "losses", "optim", "train"]
-CORE = [*TORCH_CORE, "compilation", "elementary", "lanes", "kernel", "fused"]
+COMPILED = ["compilation", "elementary", "layout", "lanes", "forward", "backward", "kernel"]
+CORE = [*TORCH_CORE, *COMPILED, "fused"]
 # From left to right; a new module takes its place here.
 ORDER = [
     *CORE,
