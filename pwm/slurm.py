@@ -75,6 +75,7 @@ class SlurmExecutor(Executor):
         self._jobs: dict[Future[Any], Any] = {}
         self._lock = threading.Lock()
         self._closing = False
+        self._lost: JobError | None = None
         self._thread = threading.Thread(target=self._attend, daemon=True)
         self._thread.start()
 
@@ -82,7 +83,10 @@ class SlurmExecutor(Executor):
         """As any executor's."""
         future: Future[Any] = Future()
         with self._lock:
-            self._submitted.append((future, (function, args, kwargs)))
+            if self._lost is None:
+                self._submitted.append((future, (function, args, kwargs)))
+            else:
+                future.set_exception(self._lost)
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -104,6 +108,17 @@ class SlurmExecutor(Executor):
             return sorted({job.job_id.partition("_")[0] for job in self._jobs.values()})
 
     def _attend(self) -> None:
+        """Looks after the jobs; should that fail, whoever waits for one of them is told."""
+        try:
+            self._look_after()
+        except Exception as error:  # of the system, or of submitit
+            with self._lock:
+                self._lost = JobError(f"the jobs are lost sight of: {_last_line(error)}")
+                waiting = [*self._jobs, *(future for future, _ in self._submitted)]
+            for future in waiting:
+                future.set_exception(self._lost)
+
+    def _look_after(self) -> None:
         """Sends out what was submitted, and looks at what became of it."""
         gone: dict[Future[Any], int] = {}
         while not self._closing or self._jobs or self._submitted:
@@ -147,7 +162,7 @@ class SlurmExecutor(Executor):
 
 
 def _last_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[-1]
+    return (str(error).strip() or type(error).__name__).splitlines()[-1]
 
 
 def _queued() -> set[str] | None:
@@ -196,8 +211,8 @@ def slurm(cluster: Cluster) -> Iterator[SlurmExecutor]:
     try:
         yield executor
     except KeyboardInterrupt:
-        numbers = " ".join(executor.job_numbers())
-        print(f"The jobs go on without this; scancel {numbers} ends them.", file=sys.stderr)
+        if numbers := " ".join(executor.job_numbers()):
+            print(f"The jobs go on without this; scancel {numbers} ends them.", file=sys.stderr)
         executor.shutdown(wait=False)
         raise
     except BaseException:

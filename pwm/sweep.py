@@ -241,7 +241,8 @@ class Arguments:
             workers = self.workers or CORES
             return lambda tasks: processes(min(workers, tasks)), None
         options = dict(item.partition("=")[::2] for item in self.slurm)
-        require(all(options.values()), "slurm", " ".join(self.slurm), "KEY=VALUE ...")
+        complete = all(name and value for name, value in options.items())
+        require(complete, "slurm", " ".join(self.slurm), "KEY=VALUE ...")
         cluster = Cluster(self.results.resolve() / "slurm", self.workers or JOBS, options)
         return lambda _: slurm(cluster), most_tasks()
 

@@ -335,17 +335,43 @@ def test_the_table_of_each_seed_is_its_mean_over_100_episodes(drawn: Path) -> No
 
 
 def test_the_table_of_who_learned_has_counts_and_intervals(drawn: Path) -> None:
-    names = ["critic_weight", "learned", "seeds", "rate", "wilson_low", "wilson_high"]
-    names += ["peak_value_loss", "solved", "solved_value_loss"]
-    # Wilson's interval of 1 of 4 and 3 of 4, worked out by hand.
-    expected = [[2.0, 1, 4, 0.25, 0.045587, 0.69936], [10.0, 3, 4, 0.75, 0.30064, 0.95441]]
-    for line, (weight, history) in zip(expected, histories().items(), strict=True):
-        peaks = [max(values) for values in history.value_loss.tolist()]
-        line += [quantile(peaks, 0.5), SOLVED[weight]]
+    header, values = read_table(drawn / "made-up-learned.csv")
+    table = dict(zip(header, values.T, strict=True))
+    nan, inf = np.nan, np.inf
+    expected: dict[str, list[float]] = {
+        "critic_weight": [2, 10],
+        "learned": [1, 3],
+        "seeds": [4, 4],
+        "rate": [0.25, 0.75],
+        # Wilson's intervals and that of the difference, worked out by hand.
+        "wilson_low": [0.045587, 0.30064],
+        "wilson_high": [0.69936, 0.95441],
+        "change": [nan, 0.5],
+        "change_low": [nan, -0.13549],
+        "change_high": [nan, 0.78908],
+        "reward": [],
+        # At weight 2, fewer than half learn; at weight 10, as soon as 500 episodes were played.
+        "episodes": [inf, 500],
+        "episodes_low": [-inf, -inf],  # four seeds do not settle it
+        "episodes_high": [inf, inf],
+        "peak_value_loss": [],
+        "solved": [SOLVED[2.0], SOLVED[10.0]],
+        "solved_value_loss": [],
+    }
+    for weight, history in histories().items():
+        final = sorted(np.mean(curve[50:]) for curve in history.reward.astype(np.float64))
+        expected["reward"].append(float(np.mean(final[1:3])))  # the middle half
+        peaks = [max(curve) for curve in history.value_loss.tolist()]
+        expected["peak_value_loss"].append(quantile(peaks, 0.5))
         # Of the seeds that solved it, over the last 500 of the 1000 episodes; none at weight 2.
-        settled = [np.mean(values[50:]) for values in history.value_loss[2:]]
-        line.append(float(np.mean(settled)) if SOLVED[weight] else np.nan)
-    assert_table(drawn / "made-up-learned.csv", names, expected)
+        settled = [np.mean(curve[50:]) for curve in history.value_loss[2:]]
+        expected["solved_value_loss"].append(float(np.mean(settled)) if SOLVED[weight] else nan)
+        place = len(expected["reward"]) - 1
+        assert final[0] - 1e-5 <= table["reward_low"][place] < table["reward"][place]
+        assert table["reward"][place] < table["reward_high"][place] <= final[-1] + 1e-5
+    assert set(header) == {*expected, "reward_low", "reward_high"}
+    for name, column in expected.items():
+        np.testing.assert_allclose(table[name], column, rtol=6e-5, err_msg=name)
     for row in rows():
         assert learned(row.history, row.task).sum() == LEARNED[row.critic_weight]
 

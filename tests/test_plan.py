@@ -40,7 +40,7 @@ def runs_of(shards: list[Shard]) -> list[TrainConfig]:
 # Experiments
 
 
-GRID = {
+GRID: dict[str, tuple[Any, ...]] = {
     "task.episode_length": (6, 9),
     "loss.baseline": ("attached", "detached"),
     "critic_weight": (2.0, 3.0),

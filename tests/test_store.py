@@ -29,6 +29,7 @@ from pwm.agent import AgentConfig
 from pwm.errors import InputError
 from pwm.files import (
     COMMENT_SIZE,
+    folder_errors,
     make_folder,
     read_arrays,
     read_history,
@@ -296,6 +297,14 @@ def test_a_folder_that_cannot_be_made_is_bad_input(place: str, tmp_path: Path) -
         make_folder("results", tmp_path / place)
 
 
+def test_what_is_wrong_with_a_pipe_is_not_wrong_with_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(BrokenPipeError), folder_errors("results", tmp_path):
+        raise BrokenPipeError
+    said = pytest.raises(InputError, match=r"can be read \(No such process\)")
+    with said, folder_errors("results", tmp_path, "read"):
+        raise OSError(errno.ESRCH, "No such process")
+
+
 # The store
 
 RUN = TrainConfig(TaskConfig(episode_length=6), AgentConfig(3), num_episodes=4, log_every=2)
@@ -502,23 +511,28 @@ def crashing(place: object, name: str, at_call: int, error: BaseException) -> It
 
 @pytest.mark.parametrize("error", CRASHES, ids=["full disk", "interrupt"])
 @pytest.mark.parametrize("at_call", [1, 2])
-@pytest.mark.parametrize(("place", "name"), STEPS, ids=[name for _, name in STEPS])
+@pytest.mark.parametrize("step", STEPS, ids=[name for _, name in STEPS])
 def test_a_crash_while_a_history_is_stored_leaves_the_checkpoint_or_the_history(
-    place: object, name: str, at_call: int, error: BaseException, tmp_path: Path
+    step: tuple[object, str],
+    at_call: int,
+    error: BaseException,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     store = Store(tmp_path)
     put(store, OTHER, seed=5)
     store.checkpoint(TWO, state(), SESSIONS[:1])
-    with crashing(place, name, at_call, error), suppress(type(error)):
+    with crashing(*step, at_call, error), suppress(type(error)):
         put(store)
     kept, history, other = store.resume(TWO), store.get(TWO), store.get(OTHER)
+    assert capsys.readouterr().err == ""  # nothing is damaged
     assert other is not None
     assert same(other, made_up(2, 2, log_every=2, seed=5))
     if history is None:
         assert kept is not None
         assert kept.sessions == SESSIONS[:1]
         assert kept.state["episodes_done"] == 3
-        assert name != "unlink"
+        assert step != (Path, "unlink")
     else:
         assert same(history, HISTORY)
     put(store)  # and once more, with nothing in the way
