@@ -6,7 +6,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -15,7 +15,7 @@ import tyro
 from pwm.cli import errors_in_one_line, parse
 from pwm.engines import ENGINES
 from pwm.errors import InputError, require
-from pwm.experiments import Size, chosen
+from pwm.experiments import EXPERIMENTS, Size
 from pwm.files import HISTORY, as_history, folder_errors, read_arrays, read_signed
 from pwm.plan import Shard, flattened, plan
 from pwm.store import CONTENT, SESSIONS, UNFINISHED, Store
@@ -88,8 +88,8 @@ def _planned() -> dict[str, tuple[str, Size, Shard]]:
         shard.key: (experiment.name, size, shard)
         for engine in ENGINES
         for size in SIZES
-        for experiment in chosen((), size, engine)
-        for shard in plan(experiment)
+        for experiment in EXPERIMENTS.values()
+        for shard in plan(replace(experiment.sized(size), engine=engine))
     }
 
 

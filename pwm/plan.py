@@ -9,11 +9,10 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from math import sqrt
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from pwm.engines import Engine
@@ -21,9 +20,7 @@ from pwm.experiments import MEMBER_AXES, Experiment
 from pwm.train import METRICS, SEMANTICS, TrainConfig
 
 SHARD_SECONDS = 5  # what a shard is to cost, as far as the bounds on its size allow
-SMALLEST: Mapping[Engine, int] = MappingProxyType({"fused": 1, "torch": 24})
-"""Replicas; PyTorch trains a small population hardly faster than a larger one."""
-LARGEST = 96
+SMALLEST, LARGEST = 8, 96  # replicas
 BYTES_A_NUMBER = 3  # of a stored curve, compressed
 
 
@@ -115,7 +112,7 @@ def _sizes(setting: TrainConfig, engine: Engine, num_runs: int) -> Iterator[int]
     """Runs of each shard of a population: as equal as can be."""
     _, each = _seconds_an_episode(setting, engine)
     target = int(SHARD_SECONDS / (setting.num_episodes * each))
-    count = -(-num_runs // min(max(target, SMALLEST[engine]), LARGEST))
+    count = -(-num_runs // min(max(target, SMALLEST), LARGEST))
     return (num_runs // count + (place < num_runs % count) for place in range(count))
 
 
@@ -129,8 +126,9 @@ def _seconds_an_episode(setting: TrainConfig, engine: Engine) -> tuple[float, fl
     if engine == "fused":
         # what is played: each different beginning of a trial, or every step
         rows = min(task.num_stimuli * (task.trial_length - 1) + task.num_pairs, steps)
-        played = 1.2 * steps if agent.carry_state else 0.45 * rows
-        return 0.0, (8 + 0.05 * steps + agent.num_trunks * played * size * sqrt(sqrt(size))) * 1e-6
+        played = 0.8 * steps if agent.carry_state else 0.33 * rows
+        products = agent.num_trunks * played * size * sqrt(size) * sqrt(sqrt(size))
+        return 0.0, (4 + 0.02 * steps + products) * 1e-6
     calls = steps if agent.carry_state or task.timeout else task.trial_length
     each = (11 + 0.65 * steps) * agent.num_trunks * size * sqrt(size)
     return (0.3 + 0.15 * calls) * 1e-3, each * 1e-6

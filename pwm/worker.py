@@ -64,7 +64,7 @@ def _train(shard: Shard, job: Job, claim: Claim) -> None:
         session = {
             "first_episode": first,
             "last_episode": trainer.episodes_done,
-            "training_seconds": round(training, 2),
+            "training_seconds": round(training, 4),
             **provenance(time.monotonic() - started, job.command),
         }
         return [*sessions, session]

@@ -37,11 +37,11 @@ from pwm.worker import Job
 
 ROOT = Path(__file__).resolve().parent.parent
 KEEP_EVERY = 0.3  # seconds between checkpoints: a sweep in miniature
-CALM = (0.5, 6.0)  # seconds between two kills, from and to; starting up takes about three
+CALM = (0.5, 5.0)  # seconds between two kills, from and to; starting up takes about three
 
 
 def experiment(num_episodes: int) -> Experiment:
-    """Four shards, of a few seconds each at 1,000 episodes."""
+    """Four shards, of about a second each at 25,000 episodes."""
     return Experiment(
         name="kills",
         about="a grid to be killed",
@@ -60,7 +60,7 @@ class Arguments:
 
     kills: int = 25
     """Kills, every other one of a worker."""
-    episodes: int = 20_000
+    episodes: int = 300_000
     """Episodes of each run."""
     seed: int = 0
     """Of the moments, and of which worker is killed."""

@@ -35,7 +35,7 @@ from pwm.stats import learned, success_rate
 from pwm.store import Store
 from pwm.tables import COLUMNS, Row, coarsened, quartiles
 from pwm.task import TaskConfig
-from pwm.train import METRICS, History, TrainConfig
+from pwm.train import METRICS, SEMANTICS, History, TrainConfig
 from tests.folders import contents, times
 from tests.histories import made_up, same, session
 
@@ -94,7 +94,7 @@ def test_what_the_notes_leave_unsaid_is_the_same_in_every_experiment(name: str) 
         assert run.log_every == 10
     drawn = [(run.critic_weight, run.seed) for run in runs]
     weights = GRIDS[name][4]
-    assert drawn == [(weight, seed) for weight in weights for seed in range(24)]
+    assert drawn == [(weight, seed) for weight in weights for seed in range(96)]
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -184,7 +184,10 @@ def test_an_experiment_is_two_figures_and_their_tables(drawn: Path) -> None:
     assert set(contents(drawn)) == PICTURES | TABLES
     for name, content in contents(drawn).items():
         kind = "notes" if "notes" in name else "seeds"
-        made_by = f"pwm.figures.{kind}_figure of experiment made-up, data ".encode()
+        made_by = (
+            f"pwm.figures.{kind}_figure of experiment made-up, engine fused, "
+            f"semantics {SEMANTICS}, data "
+        ).encode()
         assert made_by in content, name
 
 
@@ -509,6 +512,7 @@ def test_nothing_is_drawn_beyond_the_page(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(figures, "_write", kept)
     monkeypatch.setattr(figures, "rows_of", gathered)
+    monkeypatch.setattr(Store, "trained_with", lambda _store, _shards: "the engine")
     monkeypatch.setattr(figures, "write_atomically", written)
     assert draw(experiment, Store(Path("none")), Path("none"))
     assert len(made) == 2

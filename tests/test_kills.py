@@ -16,7 +16,7 @@ EPISODES = 20
 
 
 def test_a_sweep_survives_kills_of_a_worker_and_of_the_parent(tmp_path: Path) -> None:
-    toll = kills.survive(tmp_path, kills=2, num_episodes=1200, seed=1)
+    toll = kills.survive(tmp_path, kills=2, num_episodes=40_000, seed=1)
     assert (toll.workers, toll.parents) == (1, 1)
     assert toll.sessions > 4  # there are four shards; some took more than one
 

@@ -26,7 +26,7 @@ from pwm.worker import Job
 from tests.kills import KEEP_EVERY, ROOT, experiment
 
 pytestmark = pytest.mark.machine
-LONG = 2500  # episodes
+LONG = 60_000  # episodes
 NAMES = ("eplen15", "eplen15-edge", "lrate0.001", "lrate0.005", "lrate0.01", "pwm0")
 
 

@@ -187,7 +187,7 @@ def test_any_grid_is_cut_into_shards_as_equal_as_can_be(axes: dict[str, list[Any
 @pytest.mark.parametrize(
     ("episode_length", "num_episodes", "expected"),
     [
-        (60, 30_000, {SMALLEST}),  # long runs are trained in small shards,
+        (240, 100_000, {SMALLEST}),  # long runs are trained in small shards,
         (15, 200, {LARGEST}),  # short ones in large ones,
         (15, 15_000, set(range(SMALLEST + 1, LARGEST))),  # and between them by what they cost
     ],
@@ -247,7 +247,7 @@ TWO = shard_of((RUN, replace(RUN, seed=1)))
 def test_a_shards_key_is_the_same_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     # Everything stored would be trained again if it changed.
     monkeypatch.setattr(planning, "SEMANTICS", 1)
-    assert shard_of(TWO.runs).key == "7e374a7d72b68986afd38f297162e907"
+    assert shard_of(TWO.runs).key == "7f140b1f0269129bcd237a7f3bd34494"
 
 
 MEMBERS = {
@@ -296,7 +296,7 @@ def test_the_runs_of_a_shard_are_the_runs_that_it_was_made_of() -> None:
 
 def test_the_content_of_a_shard_names_every_field() -> None:
     content = flattened(json.loads(TWO.content))
-    names = {*SETTINGS, *(f"members.{name}" for name in MEMBERS), "semantics"}
+    names = {*SETTINGS, *(f"members.{name}" for name in MEMBERS), "semantics", "engine"}
     assert {name.removeprefix("setting.") for name in content} == names
     assert content["members.seed"] == [0, 1]
     assert content["setting.task.episode_length"] == 6
@@ -306,6 +306,15 @@ def test_a_change_of_what_runs_mean_changes_every_key(monkeypatch: pytest.Monkey
     before = TWO.key
     monkeypatch.setattr(planning, "SEMANTICS", -1)
     assert shard_of(TWO.runs).key != before
+
+
+def test_a_shard_of_another_engine_has_another_key() -> None:
+    # Their histories agree to rounding, not in every bit.
+    by_torch = replace(TWO, engine="torch")
+    assert by_torch.key != TWO.key
+    mine = replace(experiment({"seed": (0, 1)}), engine="torch")
+    assert {shard.engine for shard in plan(mine)} == {"torch"}
+    assert {shard.engine for shard in plan(experiment({"seed": (0, 1)}))} == {"fused"}
 
 
 def test_a_shards_work_is_counted_in_replica_episodes() -> None:

@@ -25,16 +25,18 @@ import pwm.figures
 from pwm import plan as planning
 from pwm import sweep
 from pwm.agent import AgentConfig
+from pwm.engines import Engine
 from pwm.executors import processes
 from pwm.experiments import EXPERIMENTS, Experiment, Size
 from pwm.plan import Shard, plan, planned
 from pwm.store import Store
 from pwm.sweep import Arguments, Pool, run
 from pwm.task import TaskConfig
-from pwm.train import TrainConfig, train
+from pwm.train import TrainConfig
 from pwm.worker import Job, train_shards
 from tests.folders import contents, histories, largest_file, times
 from tests.histories import made_up, same, session, shard_of
+from tests.training import history_of
 
 TINY = Experiment(
     name="tiny",
@@ -141,7 +143,7 @@ def test_a_sweep_stores_what_training_makes_and_nothing_else(
     store = Store(swept)
     assert len(shards) == 3
     assert store.names() == {f"{shard.key}{end}" for shard in shards for end in (".npz", ".json")}
-    assert same(store.gather(shards), train(TINY.runs()))
+    assert same(store.gather(shards), history_of(TINY.runs()))
     for shard in shards:
         (only,) = store.provenance(shard)
         assert only["command"] == "python -m pwm.sweep tiny"
@@ -367,7 +369,7 @@ SWEEP_ENDLESSLY = (
     # A job that runs in the background inherits that it ignores Ctrl-C.
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
     "from pwm import sweep; from tests.test_sweep import ENDLESS;"
-    "sweep.chosen = lambda names, size: (ENDLESS,);"
+    "sweep.chosen = lambda names, size, engine: (ENDLESS,);"
     "sweep.main(['--results', 'results', '--workers', '1'])"
 )
 
@@ -439,7 +441,7 @@ def test_an_interrupted_command_says_so(
 def sweeping(monkeypatch: pytest.MonkeyPatch, pool: Pool) -> None:
     """Has the command sweep the tiny experiment, in a pool of the test's own."""
 
-    def chosen(_names: tuple[str, ...], _size: Size) -> tuple[Experiment, ...]:
+    def chosen(_names: tuple[str, ...], _size: Size, _engine: Engine) -> tuple[Experiment, ...]:
         return (TINY,)
 
     monkeypatch.setattr(sweep, "chosen", chosen)
@@ -525,7 +527,7 @@ def test_a_dry_run_estimates_time_and_disk(
     seconds = sum(shard.seconds for shard in shards) / 4
     megabytes = sum(shard.bytes for shard in shards) / 1e6
     assert total == (
-        f"{len(shards)} shards, 96 runs; {len(shards)} shards to train: about "
+        f"{len(shards)} shards, 384 runs; {len(shards)} shards to train: about "
         f"{timedelta(seconds=round(seconds))} on 4 cores, {megabytes:.1f} MB."
     )
 

@@ -21,10 +21,11 @@ from pwm.errors import InputError
 from pwm.plan import Shard
 from pwm.store import Claim, Session, Store
 from pwm.task import TaskConfig
-from pwm.train import TrainConfig, Trainer, train
+from pwm.train import TrainConfig, Trainer
 from pwm.worker import Job, serve, train_shards
 from tests.folders import contents, histories, largest_file, times
 from tests.histories import made_up, session, shard_of
+from tests.training import history_of
 
 RUN = TrainConfig(TaskConfig(episode_length=6), AgentConfig(3), num_episodes=170, log_every=20)
 SHARD = shard_of([replace(RUN, seed=seed) for seed in (0, 1)])
@@ -50,7 +51,7 @@ def at_once(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The histories of both shards, each trained in one go."""
     store = Store(tmp_path_factory.mktemp("at_once"))
     for shard in (SHARD, NEXT):
-        store.put(shard, train(shard.runs), [session(0, 170)])
+        store.put(shard, history_of(shard.runs), [session(0, 170)])
     return histories(store.folder)
 
 
@@ -269,7 +270,7 @@ def no_trainer(*_arguments: object) -> NoReturn:
 def test_what_is_stored_is_not_trained_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     store.put(SHARD, made_up(2, 9), [session(0, 170)])
     before = times(store.folder)
-    monkeypatch.setattr(worker, "Trainer", no_trainer)
+    monkeypatch.setattr(worker, "make_trainer", no_trainer)
     train_shards([SHARD], job(store))
     assert times(store.folder) == before
 
@@ -285,7 +286,7 @@ def test_what_someone_else_claims_is_left_to_them(
         assert list(histories(store.folder)) == [f"{NEXT.key}.npz"]
     train_shards([SHARD, NEXT], job(store))
     assert histories(store.folder) == at_once
-    monkeypatch.setattr(worker, "Trainer", no_trainer)
+    monkeypatch.setattr(worker, "make_trainer", no_trainer)
     train_shards([SHARD, NEXT], job(store))
 
 
