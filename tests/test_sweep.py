@@ -108,6 +108,7 @@ class Pools:
 
     def __call__(self, tasks: int) -> Watched:
         self.asked.append(tasks)
+        assert len(self.asked) < 20, "the sweep gets nowhere"
         return self._executors[min(len(self.asked), len(self._executors)) - 1]
 
 
