@@ -16,6 +16,7 @@ from pwm.errors import InputError
 
 BAD_INPUT = 2
 INTERRUPTED = 130
+CLOSED_PIPE = 141
 Arguments = TypeVar("Arguments")
 
 
@@ -56,8 +57,12 @@ def errors_in_one_line() -> Iterator[None]:
     """Turns bad input, met anywhere below, into one line and status 2."""
     try:
         yield
+        sys.stdout.flush()
     except InputError as error:
         fail(str(error))
+    except BrokenPipeError:  # who reads this has had enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(CLOSED_PIPE) from None
 
 
 def _complaint(read: Callable[[], object]) -> str:

@@ -41,11 +41,13 @@ class Experiment:
         kinds = [name in MEMBER_AXES for name in self.axes]
         if kinds != sorted(kinds):
             raise ValueError("axes that may differ within a population come last")
-        for name, values in self.axes.items():  # one by one: a grid may have millions of runs
+        for name, values in self.axes.items():
             if len(set(values)) != len(values) or not values:
                 raise ValueError(f"{name}: an axis has one value or more, all different")
-            for value in values:
-                _with(self.base, {name: value})
+        first, *_ = self.settings()  # each can be made
+        for name in MEMBER_AXES:  # one by one: a grid may have millions of runs
+            for value in self.axes.get(name, ()):
+                _with(first, {name: value})
 
     @property
     def num_runs(self) -> int:

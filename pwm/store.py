@@ -222,8 +222,9 @@ class Store:
             aside.unlink()
         try:
             self._read(shard)
-        except InputError:
-            self.path(shard).unlink(missing_ok=True)
+        except InputError as error:
+            if not isinstance(error.__cause__, OSError):  # it could be read, and is no good
+                self.path(shard).unlink(missing_ok=True)
         else:
             self._file(shard, UNFINISHED).unlink(missing_ok=True)
 

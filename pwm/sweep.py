@@ -222,7 +222,7 @@ class Arguments:
     slurm: tuple[str, ...] = ()
     """Options of sbatch, as in `--slurm partition=short account=abc time=60` (minutes)."""
     shard: str = "1/1"
-    """Part i/n of the shards alone, i from 1 to n, to share them out by hand."""
+    """Part i/n of the shards alone, to share them out by hand; i from 1 to n, or from 0."""
     dry_run: bool = False
     """Print the shards, and about how long they take."""
 
@@ -230,9 +230,10 @@ class Arguments:
         """The shards that were asked for."""
         parts = re.fullmatch(r"(\d+)/(\d+)", self.shard)
         accepted = "i/n with i from 1 to n, such as 2/3"
-        if parts is None or not 1 <= int(parts[1]) <= int(parts[2]):
+        if parts is None or not int(parts[1]) <= int(parts[2]) > 0:
             raise InputError("shard", self.shard, accepted)
-        return shards[int(parts[1]) - 1 :: int(parts[2])]
+        # Those who count from 0 mean 0 to n - 1: part 0 is part n.
+        return shards[(int(parts[1]) - 1) % int(parts[2]) :: int(parts[2])]
 
     def pool(self) -> tuple[Pool, int | None]:
         """What trains, and how many tasks it takes."""

@@ -319,3 +319,10 @@ def test_a_shard_of_another_engine_has_another_key() -> None:
 
 def test_a_shards_work_is_counted_in_replica_episodes() -> None:
     assert TWO.num_episodes == 8
+
+
+def test_axes_are_judged_together() -> None:
+    lengths = {"task.trial_length": (3, 20), "task.episode_length": (60, 20)}
+    assert experiment(lengths).num_runs == 4  # the base has episodes of 15 steps
+    with pytest.raises(InputError):
+        experiment({**lengths, "task.episode_length": (60, 19)})

@@ -483,6 +483,24 @@ def test_parts_in_separate_invocations_make_the_files_of_one(
     sweep.main(["--results", str(store.folder)])
 
 
+def test_parts_may_be_counted_from_0() -> None:
+    every = planned(EXPERIMENTS.values())
+
+    def part(text: str) -> list[Shard]:
+        return sweep.Arguments(shard=text).part(every)
+
+    assert part("0/3") == part("3/3")
+    assert [*part("0/2"), *part("1/2")] == [*part("2/2"), *part("1/2")]
+
+
+def test_a_reader_that_has_had_enough_is_no_error(tmp_path: Path) -> None:
+    flags = f"--dry-run --results {tmp_path / 'none'}"
+    command = f"{sys.executable} -m pwm.sweep {flags} | head -n 1"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
+    assert done.stdout.count("\n") == 1
+    assert done.stderr == ""
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 40])
 def test_parts_have_every_shard_once_and_are_as_large_as_each_other(count: int) -> None:
     every = planned(EXPERIMENTS.values())
@@ -609,7 +627,7 @@ def test_a_number_of_workers_that_is_none_is_one_line(
 
 
 @pytest.mark.parametrize(
-    "part", ["x", "", "1", "0/0", "0/3", "3/2", "-1/3", "1/-3", "1/2/3", "1.0/2", " 1/2", "1/0"]
+    "part", ["x", "", "1", "0/0", "3/2", "-1/3", "1/-3", "1/2/3", "1.0/2", " 1/2", "1/0"]
 )
 @pytest.mark.parametrize("dry_run", [[], ["--dry-run"]])
 def test_a_part_that_is_none_is_one_line(
