@@ -18,7 +18,7 @@ import tyro
 from tqdm import tqdm
 
 from pwm.cli import INTERRUPTED, errors_in_one_line, fail, parse
-from pwm.engines import Engine, make_trainer
+from pwm.engines import Engine
 from pwm.errors import InputError, require, require_integer
 from pwm.executors import processes
 from pwm.experiments import Size, chosen
@@ -59,7 +59,6 @@ def run(shards: Sequence[Shard], job: Job, pool: Pool, most_tasks: int | None = 
     print(f"{len(shards)} shards, {len(missing)} of them to train.", file=sys.stderr)
     if missing:
         make_folder("results", job.store.folder)
-        make_trainer(missing[0].runs[:1], missing[0].engine)  # compiles once, if it must
         with _Progress(missing, job.store) as progress:
             _train(missing, job, pool, most_tasks, progress)
     job.store.tidy(shards)
