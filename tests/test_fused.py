@@ -170,41 +170,6 @@ def test_either_engine_goes_on_where_the_other_stopped(carry_state: bool) -> Non
             np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-3)
 
 
-LARGEST_NOISE = 1 - 2**-24
-
-
-def actions_under(logits: Tensor, noise: float) -> tuple[list[int], list[int]]:
-    """What the fused engine and the torch core do in a trial of two steps with such logits (3,)."""
-    run = replace(QUICK, task=TaskConfig("pwm0", 2, 2))
-    trainer = FusedTrainer([run])
-    agent = Agent(run.agent, run.task.num_stimuli)
-    with torch.no_grad():
-        trainer.parameters.zero_()
-        agent.named(trainer.parameters)["head_bias"][0, 0, 0, :3] = logits
-    draws = Draws(torch.zeros((1, 1), dtype=torch.int64), torch.full((1, 1, 2), noise))
-    played = Rollout(run.task, agent).play(trainer.parameters, draws)
-    trainer._train(Draws(draws.trials.unsqueeze(0), draws.noise.unsqueeze(0)))
-    return trainer._work.action.tolist(), played.actions.flatten().tolist()
-
-
-@pytest.mark.parametrize("noise", [0.0, 0.2499, 0.2501, 0.7499, 0.7501, LARGEST_NOISE])
-@pytest.mark.parametrize("policy", [(0.25, 0.5, 0.25), (0.75, 0.25, 0), (0, 0, 1)])
-def test_noise_picks_the_same_action_as_in_the_torch_core(
-    policy: tuple[float, ...], noise: float
-) -> None:
-    ours, theirs = actions_under(torch.tensor(policy).log().clamp(min=-200), noise)
-    assert ours == theirs
-
-
-@pytest.mark.parametrize("noise", [0.0, LARGEST_NOISE])
-@pytest.mark.parametrize("impossible", [0, 1, 2])
-def test_an_action_of_probability_zero_is_never_taken(impossible: int, noise: float) -> None:
-    logits = torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
-    logits[:, impossible] = -200  # its probability underflows
-    for row in logits:
-        assert impossible not in actions_under(row, noise)[0]
-
-
 @pytest.mark.parametrize("carry_state", [False, True])
 def test_a_run_that_diverges_goes_on_and_harms_nobody(carry_state: bool) -> None:
     agent = AgentConfig(5, carry_state)

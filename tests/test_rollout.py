@@ -18,11 +18,13 @@ from scipy import stats
 from torch import Tensor
 
 from pwm.agent import Agent, AgentConfig, Outputs, State, Weights
+from pwm.engines import Engine
 from pwm.losses import LossConfig, discounted_returns, episode_losses, policy_loss
 from pwm.rollout import Draws, DrawSource, Episode, Rollout
 from pwm.task import STIMULUS_SETS, TaskConfig
 from tests.plain_agent import PlainAgent, play_plainly
 from tests.plain_task import PlainTask
+from tests.playing import play_by
 
 FIELDS = ("log_probs", "entropies", "values")
 FORGET_GATE = 1
@@ -299,11 +301,11 @@ def test_an_episodes_loss_has_the_gradient_of_finite_differences(
     torch.testing.assert_close(by_total, by_function)
 
 
-def test_actions_follow_the_policy() -> None:
+def test_actions_follow_the_policy(engine: Engine) -> None:
     task = TaskConfig("pwm0", trial_length=3, episode_length=3 * 8000)
     agent = Agent(AgentConfig(), task.num_stimuli)
     parameters = 4 * agent.initial_parameters([0])  # far from uniform
-    episode = Rollout(task, agent).play(parameters, first_draws(task, (0,)))
+    episode = play_by(engine, task, agent.config, parameters, first_draws(task, (0,)))
     for pair in range(task.num_pairs):
         trials = episode.trials[0] == pair
         for step in range(task.trial_length):
@@ -314,7 +316,7 @@ def test_actions_follow_the_policy() -> None:
             assert stats.chisquare(taken, expected).pvalue > 1e-3
 
 
-def play_with_logits(logits: Tensor, noise: float) -> Episode:
+def play_with_logits(engine: Engine, logits: Tensor, noise: float) -> Episode:
     """One trial of two steps for each row of logits [R, 3], under the same noise."""
     task = TaskConfig("pwm0", trial_length=2, episode_length=2)
     agent = Agent(AgentConfig(hidden_size=1), task.num_stimuli)
@@ -322,18 +324,18 @@ def play_with_logits(logits: Tensor, noise: float) -> Episode:
     agent.named(parameters)["head_bias"][:, 0, 0, :3] = logits
     trials = torch.zeros((len(logits), 1), dtype=torch.int64)
     draws = Draws(trials, torch.full((len(logits), 1, 2), noise))
-    return Rollout(task, agent).play(parameters, draws)
+    return play_by(engine, task, agent.config, parameters, draws)
 
 
 LARGEST_NOISE = 1 - 2**-24
 
 
-def test_noise_picks_the_action_whose_share_it_falls_into() -> None:
+def test_noise_picks_the_action_whose_share_it_falls_into(engine: Engine) -> None:
     policy = torch.tensor([[0.25, 0.5, 0.25]])
     shares = {0: (0.0, 0.2499), 1: (0.2501, 0.7499), 2: (0.7501, LARGEST_NOISE)}
     for action, noises in shares.items():
         for noise in noises:
-            episode = play_with_logits(policy.log(), noise)
+            episode = play_with_logits(engine, policy.log(), noise)
             assert episode.actions.tolist() == [[[action, action]]]
             log_prob = policy[0, action].log().expand(1, 1, 2)
             torch.testing.assert_close(episode.log_probs, log_prob)
@@ -341,21 +343,24 @@ def test_noise_picks_the_action_whose_share_it_falls_into() -> None:
 
 @pytest.mark.parametrize("noise", [0.0, LARGEST_NOISE])
 @pytest.mark.parametrize("impossible", [0, 1, 2])
-def test_an_action_of_probability_zero_is_never_taken(impossible: int, noise: float) -> None:
+def test_an_action_of_probability_zero_is_never_taken(
+    impossible: int, noise: float, engine: Engine
+) -> None:
     logits = torch.randn(1000, 3, generator=torch.Generator().manual_seed(0))
     logits[:, impossible] = -200  # its probability underflows
-    assert impossible not in play_with_logits(logits, noise).actions.unique().tolist()
+    assert impossible not in play_with_logits(engine, logits, noise).actions.unique().tolist()
 
 
 @pytest.mark.parametrize("timeout", [False, True])
-def test_trials_are_independent_when_the_state_is_reset(timeout: bool) -> None:
+def test_trials_are_independent_when_the_state_is_reset(timeout: bool, engine: Engine) -> None:
     setting = Setting(TaskConfig("pwm5", 3, 18, timeout), AgentConfig(5))
-    _, rollout, parameters, draws, _ = play(setting)
+    _, _, parameters, draws, _ = play(setting)
     # No violations, so that no trial is blank: noise of zero holds.
     draws = draws._replace(noise=draws.noise * torch.tensor([0, 0, 1]))
     order = torch.tensor([3, 0, 5, 1, 4, 2])
-    episode = rollout.play(parameters, draws)
-    permuted = rollout.play(parameters, Draws(*(part[:, order] for part in draws)))
+    episode = play_by(engine, *setting, parameters, draws)
+    in_order = Draws(*(part[:, order] for part in draws))
+    permuted = play_by(engine, *setting, parameters, in_order)
     assert torch.equal(permuted.actions, episode.actions[:, order])
     for field in ("observations", "rewards", "logits", *FIELDS):
         torch.testing.assert_close(getattr(permuted, field), getattr(episode, field)[:, order])
@@ -363,14 +368,15 @@ def test_trials_are_independent_when_the_state_is_reset(timeout: bool) -> None:
 
 @pytest.mark.parametrize("separate_trunks", [False, True])
 def test_a_carried_state_tells_trials_apart_and_a_reset_one_does_not(
-    separate_trunks: bool,
+    separate_trunks: bool, engine: Engine
 ) -> None:
     ab_three_times = torch.zeros((1, 3), dtype=torch.int64)
     values = {}
     for carry_state in (False, True):
         setting = Setting(SHORT, AgentConfig(5, carry_state, separate_trunks))
-        _, rollout, parameters, draws, _ = play(setting, seeds=(0,))
-        values[carry_state] = rollout.play(parameters, Draws(ab_three_times, draws.noise)).values
+        _, _, parameters, draws, _ = play(setting, seeds=(0,))
+        ab_three = Draws(ab_three_times, draws.noise)
+        values[carry_state] = play_by(engine, *setting, parameters, ab_three).values.double()
     reset, carried = values[False][0], values[True][0]
     torch.testing.assert_close(reset, reset[:1].expand_as(reset))
     torch.testing.assert_close(carried[0], reset[0])

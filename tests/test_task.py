@@ -18,8 +18,9 @@ from scipy import stats
 
 import pwm.task
 from pwm.agent import Agent, AgentConfig
+from pwm.engines import Engine
 from pwm.errors import InputError
-from pwm.rollout import Draws, DrawSource, Episode, Rollout
+from pwm.rollout import Draws, DrawSource, Episode
 from pwm.task import (
     STIMULUS_SETS,
     Action,
@@ -29,6 +30,7 @@ from pwm.task import (
     reward_levels,
 )
 from tests.plain_task import HOLD, LEFT, RIGHT, PlainTask, decision_reward, num_stimuli
+from tests.playing import play_by
 
 PAIRS_OF_THE_NOTES = {
     "pwm0": ["AB", "BA"],
@@ -45,15 +47,18 @@ def stimulus_set(pairs: Sequence[str]) -> Iterator[str]:
         yield "another"
 
 
-def play_actions(task: TaskConfig, trials: torch.Tensor, actions: torch.Tensor) -> Episode:
+def play_actions(
+    engine: Engine, task: TaskConfig, trials: torch.Tensor, actions: torch.Tensor
+) -> Episode:
     """Plays given pairs [R, N] and actions [R, N, L].
 
     Parameters of zero make the policy uniform whatever is seen, and the noise points at the
     middle of an action's third.
     """
-    agent = Agent(AgentConfig(hidden_size=1), task.num_stimuli)
-    parameters = torch.zeros_like(agent.initial_parameters(range(len(trials))))
-    return Rollout(task, agent).play(parameters, Draws(trials, (actions + 0.5) / 3))
+    config = AgentConfig(hidden_size=1)
+    parameters = Agent(config, task.num_stimuli).initial_parameters(range(len(trials)))
+    draws = Draws(trials, (actions + 0.5) / 3)
+    return play_by(engine, task, config, torch.zeros_like(parameters), draws)
 
 
 class Game(NamedTuple):
@@ -84,13 +89,15 @@ def games(draw: st.DrawFn) -> Game:
 
 
 @settings(max_examples=100)
-@given(games())
-def test_any_play_sees_and_earns_what_the_plain_model_says(game: Game) -> None:
+@given(game=games())
+def test_any_play_sees_and_earns_what_the_plain_model_says(game: Game, engine: Engine) -> None:
     with stimulus_set(game.pairs) as name:
         task = TaskConfig(
             name, game.trial_length, game.episode_length, game.timeout, game.hold_reward
         )
-        episode = play_actions(task, torch.from_numpy(game.trials), torch.from_numpy(game.actions))
+        episode = play_actions(
+            engine, task, torch.from_numpy(game.trials), torch.from_numpy(game.actions)
+        )
         assert task.num_stimuli == num_stimuli(game.pairs)
     assert np.array_equal(episode.actions, game.actions)
     for replica, (trials, actions) in enumerate(zip(game.trials, game.actions, strict=True)):
@@ -112,21 +119,21 @@ def test_any_play_sees_and_earns_what_the_plain_model_says(game: Game) -> None:
 
 
 @pytest.mark.parametrize("violation", [LEFT, RIGHT])
-def test_a_timeout_lasts_one_trial_whatever_is_done_in_it(violation: int) -> None:
+def test_a_timeout_lasts_one_trial_whatever_is_done_in_it(violation: int, engine: Engine) -> None:
     task = TaskConfig("pwm0", trial_length=2, episode_length=8, timeout=True, hold_reward=0.5)
     ab_ab_ab_ab = torch.zeros((1, 4), dtype=torch.int64)
     actions = [[violation, RIGHT], [violation, RIGHT], [HOLD, RIGHT], [HOLD, LEFT]]
-    episode = play_actions(task, ab_ab_ab_ab, torch.tensor([actions]))
+    episode = play_actions(engine, task, ab_ab_ab_ab, torch.tensor([actions]))
     blank = task.num_pairs
     assert episode.trials.tolist() == [[0, blank, 0, 0]]
     assert episode.rewards.tolist() == [[[0, 1], [0, 0], [0.5, 1], [0.5, 0]]]
     assert not episode.observations[0, 1].any()
 
 
-def test_without_timeout_violations_cost_nothing() -> None:
+def test_without_timeout_violations_cost_nothing(engine: Engine) -> None:
     task = TaskConfig("pwm0", trial_length=3, episode_length=9)
     actions = torch.tensor([[[LEFT, RIGHT, RIGHT]] * 3])
-    episode = play_actions(task, torch.zeros((1, 3), dtype=torch.int64), actions)
+    episode = play_actions(engine, task, torch.zeros((1, 3), dtype=torch.int64), actions)
     assert episode.rewards.tolist() == [[[0, 0, 1]] * 3]
 
 
