@@ -6,9 +6,9 @@ set -euo pipefail
 usage='usage: ./reproduce.sh [smoke|tests]
 
   (nothing)  trains every run of every experiment and draws every figure, into results/ and
-             figures/: about 20 minutes on 2 cores
+             figures/, and compares every run with the published one: 5 minutes on 2 cores
   smoke      the same path on tiny budgets, into build/smoke/: 1 to 2 minutes
-  tests      the test suite and the static checks: 2 to 3 minutes
+  tests      the test suite and the static checks: 3 to 4 minutes
 
 The first call of any of them installs the pinned packages into .venv: a minute or two.
 PYTHON=/path/to/python chooses the interpreter (3.11 or later).'

@@ -152,7 +152,7 @@ def contestants(run: TrainConfig, replicas: int, pool: Executor, cores: int) -> 
     """The plain loop, and populations: in torch, fused, and fused on all cores."""
     population = [replace(run, seed=seed) for seed in range(replicas)]
     plain = max(900 // run.task.episode_length, 1)
-    fused = 20_000 // replicas + 1
+    fused = 80_000 // replicas + 1
     fleet = Fleet(population, pool, cores)
     return [
         Contestant("plain loop", 1, PlainLoop(run).advance, plain),
@@ -255,6 +255,9 @@ def _report(run: TrainConfig, racing: list[Contestant], measured: list[Round]) -
         if contestant.name == "fused":
             share = median(row.rates[place] * work / row.product for row in measured)
             line += f" {share:>8.0%} of {median(row.product for row in measured) / 1e9:.0f} Gflop/s"
+        elif place == len(racing) - 1:
+            gain = median(row.rates[place] / row.rates[place - 1] for row in measured)
+            line += f"     {gain:.2f} times one core"
         tqdm.write(line.rstrip())
 
 
