@@ -19,38 +19,19 @@ from pwm.losses import LossConfig, discounted_returns, episode_losses
 from pwm.rollout import Draws, DrawSource, Episode, Rollout
 from pwm.task import TaskConfig
 from pwm.train import METRICS, TrainConfig, Trainer
+from tests.training import settings_of_runs
 
 QUICK = TrainConfig(TaskConfig(episode_length=9), AgentConfig(5), num_episodes=10, log_every=1)
 
 
-@st.composite
-def runs_(draw: st.DrawFn) -> TrainConfig:
-    """A run of any setting and odd sizes."""
-    trial_length = draw(st.integers(2, 5))
-    return TrainConfig(
-        TaskConfig(
-            draw(st.sampled_from(["pwm0", "pwm5"])),
-            trial_length,
-            episode_length=draw(st.integers(trial_length, 12 * trial_length)),
-            timeout=draw(st.booleans()),
-            hold_reward=draw(st.sampled_from([0.0, 0.1])),
-        ),
-        AgentConfig(
-            draw(st.integers(1, 33)),
-            carry_state=draw(st.booleans()),
-            separate_trunks=draw(st.booleans()),
-        ),
-        LossConfig(
-            draw(st.sampled_from(["attached", "detached"])),
-            draw(st.sampled_from(["sum", "mean"])),
-            discount=draw(st.sampled_from([1.0, 0.9, 0.0])),
-            entropy_weight=draw(st.sampled_from([0.0, 0.3])),
-        ),
-        critic_weight=draw(st.sampled_from([0.0, 0.05, 3.0, 20.0])),
-        num_episodes=1,
-        log_every=1,
-        seed=draw(st.integers(0, 1000)),
-    )
+RUNS = st.builds(
+    replace,
+    settings_of_runs(most_trials=12, most_units=33),
+    critic_weight=st.sampled_from([0.0, 0.05, 3.0, 20.0]),
+    num_episodes=st.just(1),
+    log_every=st.just(1),
+    seed=st.integers(0, 1000),
+)
 
 
 class Reference(NamedTuple):
@@ -89,7 +70,7 @@ def first_draws(run: TrainConfig) -> Draws:
 
 
 @settings(max_examples=150)
-@given(run=runs_(), scale=st.sampled_from([1.0, 4.0]))
+@given(run=RUNS, scale=st.sampled_from([1.0, 4.0]))
 def test_an_episode_and_its_gradient_are_those_of_the_torch_core(
     run: TrainConfig, scale: float
 ) -> None:

@@ -19,7 +19,7 @@ from pwm.losses import LossConfig
 from pwm.rollout import Draws, DrawSource, Episode, Rollout
 from pwm.task import TaskConfig
 from pwm.train import METRICS, History, TrainConfig, Trainer
-from tests.training import history_of, trained
+from tests.training import history_of, settings_of_runs, trained
 
 QUICK = TrainConfig(TaskConfig(episode_length=9), AgentConfig(5), num_episodes=10, log_every=4)
 
@@ -35,26 +35,8 @@ def equal(one: History, other: History) -> bool:
 @st.composite
 def populations(draw: st.DrawFn) -> list[TrainConfig]:
     """Two to five runs of a few episodes, of any setting and odd sizes."""
-    trial_length = draw(st.integers(2, 5))
-    shared = TrainConfig(
-        TaskConfig(
-            draw(st.sampled_from(["pwm0", "pwm5"])),
-            trial_length,
-            episode_length=draw(st.integers(trial_length, 6 * trial_length)),
-            timeout=draw(st.booleans()),
-            hold_reward=draw(st.sampled_from([0.0, 0.1])),
-        ),
-        AgentConfig(
-            draw(st.integers(1, 25)),
-            carry_state=draw(st.booleans()),
-            separate_trunks=draw(st.booleans()),
-        ),
-        LossConfig(
-            draw(st.sampled_from(["attached", "detached"])),
-            draw(st.sampled_from(["sum", "mean"])),
-            discount=draw(st.sampled_from([1.0, 0.9, 0.0])),
-            entropy_weight=draw(st.sampled_from([0.0, 0.05])),
-        ),
+    shared = replace(
+        draw(settings_of_runs(most_trials=6, most_units=25)),
         num_episodes=6,
         log_every=draw(st.integers(1, 4)),
     )
