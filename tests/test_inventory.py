@@ -20,6 +20,7 @@ from pwm.task import TaskConfig
 from pwm.train import TrainConfig, Trainer
 from tests.folders import contents
 from tests.histories import made_up, session, shard_of
+from tests.refusals import assert_refused
 
 TINY = Experiment(
     name="tiny",
@@ -220,7 +221,13 @@ def test_two_shards_are_told_apart_by_a_longer_beginning(
     many = replace(TINY, axes={"log_every": tuple(range(1, 60))})
     monkeypatch.setattr(inventory, "EXPERIMENTS", MappingProxyType({"many": many}))
     key = next(plan(many)).key
-    assert_refused(["why", key[:1]], store.folder, capsys, f"--key {key[:1]}: ", "several begin")
+    assert_refused(
+        store_command,
+        ["why", key[:1], "--results", str(store.folder)],
+        capsys,
+        f"--key {key[:1]}: ",
+        "several begin",
+    )
     assert key in said(store, capsys, "why", key)
 
 
@@ -241,14 +248,20 @@ def test_two_shards_are_told_apart_by_a_longer_beginning(
 def test_a_command_that_makes_no_sense_is_one_line(
     argv: list[str], mentioned: list[str], store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert_refused(argv, store.folder, capsys, *mentioned)
+    assert_refused(store_command, [*argv, "--results", str(store.folder)], capsys, *mentioned)
 
 
 def test_the_why_of_a_damaged_shard_is_one_line(
     store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store.path(ONE).write_bytes(b"")
-    assert_refused(["why", ONE.key], store.folder, capsys, str(store.path(ONE)), "undamaged")
+    assert_refused(
+        store_command,
+        ["why", ONE.key, "--results", str(store.folder)],
+        capsys,
+        str(store.path(ONE)),
+        "undamaged",
+    )
 
 
 @pytest.mark.parametrize("place", ["none", "file", "file/below", "a" * 300])
@@ -259,20 +272,7 @@ def test_a_folder_that_is_none_is_one_line(
     (tmp_path / "file").touch()
     key = [ONE.key] if action == "why" else []
     mentioned = f"--results {tmp_path / place}: expected a folder"
-    assert_refused([action, *key], tmp_path / place, capsys, mentioned)
+    assert_refused(
+        store_command, [action, *key, "--results", str(tmp_path / place)], capsys, mentioned
+    )
     assert contents(tmp_path) == {"file": b""}
-
-
-def assert_refused(
-    argv: list[str], folder: Path, capsys: pytest.CaptureFixture[str], *mentioned: str
-) -> None:
-    """Status 2, nothing on standard output, and one line that names what was wrong."""
-    with pytest.raises(SystemExit) as stop:
-        store_command([*argv, "--results", str(folder)])
-    captured = capsys.readouterr()
-    assert stop.value.code == 2
-    assert captured.out == ""
-    assert captured.err.startswith("error: ")
-    assert captured.err.count("\n") == 1
-    for text in mentioned:
-        assert text in captured.err

@@ -23,6 +23,7 @@ from pwm.experiments import EXPERIMENTS
 from pwm.plan import planned
 from pwm.slurm import Cluster, JobError, SlurmExecutor, most_tasks
 from pwm.store import Store
+from tests.refusals import assert_refused
 
 WAIT = 20.0  # seconds, at most
 COMMANDS = {
@@ -346,7 +347,9 @@ def test_jobs_that_fail_end_the_command_in_one_line(
 def test_bad_options_are_one_line(
     flags: str, mentioned: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert_refused([*flags.split(), "--results", str(tmp_path / "none")], capsys, *mentioned)
+    assert_refused(
+        sweep.main, [*flags.split(), "--results", str(tmp_path / "none")], capsys, *mentioned
+    )
     assert not (tmp_path / "none").exists()
 
 
@@ -361,7 +364,9 @@ def test_a_machine_without_slurm_is_one_line(
     (fake.folder / "bin" / missing).unlink()
     monkeypatch.setenv("PATH", str(fake.folder / "bin"))
     flags = ["--executor", "slurm", "--results", str(tmp_path / "none")]
-    assert_refused(flags, capsys, "--executor slurm: expected process, or slurm where SLURM's")
+    assert_refused(
+        sweep.main, flags, capsys, "--executor slurm: expected process, or slurm where SLURM's"
+    )
     assert not (tmp_path / "none").exists()
 
 
@@ -373,18 +378,7 @@ def test_an_installation_without_submitit_is_one_line(
 
     monkeypatch.setattr(slurm, "find_spec", find_spec)
     flags = ["--executor", "slurm", "--results", str(tmp_path / "none")]
-    assert_refused(flags, capsys, "--executor slurm: expected ", "pip install '.[slurm]'")
+    assert_refused(
+        sweep.main, flags, capsys, "--executor slurm: expected ", "pip install '.[slurm]'"
+    )
     assert not fake.read("sbatch")
-
-
-def assert_refused(flags: list[str], capsys: pytest.CaptureFixture[str], *mentioned: str) -> None:
-    """Status 2, nothing on standard output, and one line that names what was wrong."""
-    with pytest.raises(SystemExit) as stop:
-        sweep.main(flags)
-    captured = capsys.readouterr()
-    assert stop.value.code == 2
-    assert captured.out == ""
-    assert captured.err.startswith("error: ")
-    assert captured.err.count("\n") == 1
-    for text in mentioned:
-        assert text in captured.err

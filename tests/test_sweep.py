@@ -36,6 +36,7 @@ from pwm.train import TrainConfig
 from pwm.worker import Job, train_shards
 from tests.folders import contents, histories, largest_file, times
 from tests.histories import made_up, same, session, shard_of
+from tests.refusals import assert_refused
 from tests.training import history_of
 
 TINY = Experiment(
@@ -700,19 +701,3 @@ def test_figures_of_runs_that_are_not_there_are_refused_in_one_line(
     mentioned = f"--results {tmp_path / 'none'}: expected"
     assert_refused(pwm.figures.main, flags, capsys, mentioned, "pwm.sweep", "pwm.store why ")
     assert not any(tmp_path.iterdir())
-
-
-def assert_refused(
-    main: Any, flags: list[str], capsys: pytest.CaptureFixture[str], *mentioned: str
-) -> None:
-    """Status 2, nothing on standard output, and one line that names what was wrong."""
-    with pytest.raises(SystemExit) as stop:
-        main(flags)
-    captured = capsys.readouterr()
-    assert stop.value.code == 2
-    assert captured.out == ""
-    assert captured.err.startswith("error: ")
-    assert captured.err.count("\n") == 1
-    assert "\r" not in captured.err
-    for text in mentioned:
-        assert text in captured.err

@@ -1,0 +1,23 @@
+"""Commands that refuse what they are given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+def assert_refused(
+    main: Any, flags: list[str], capsys: pytest.CaptureFixture[str], *mentioned: str
+) -> None:
+    """Status 2, nothing on standard output, and one line that names what was wrong."""
+    with pytest.raises(SystemExit) as stop:
+        main(flags)
+    captured = capsys.readouterr()
+    assert stop.value.code == 2
+    assert captured.out == ""
+    assert captured.err.startswith("error: ")
+    assert captured.err.count("\n") == 1
+    assert "\r" not in captured.err
+    for text in mentioned:
+        assert text in captured.err
