@@ -78,7 +78,7 @@ def _train(shard: Shard, job: Job, claim: Claim) -> None:
             return
         before = time.monotonic()
         trainer.advance(step)
-        took = time.monotonic() - before
+        took = max(time.monotonic() - before, 1e-6)  # where clocks are coarse, it may be 0
         training += took
         step = max(1, min(2 * step, int(step * REPORT_EVERY / took)))
     job.store.put(shard, trainer.history(), now())
