@@ -82,6 +82,7 @@ class Outputs(NamedTuple):
 
     logits: Tensor  # (R, B, L, actions)
     values: Tensor  # (R, B, L)
+    head_values: Tensor  # (R, B, L): the same, with gradients to the head alone
 
 
 class Agent:
@@ -187,14 +188,14 @@ class Agent:
             state = _lstm_step(weights.recurrent_weight, step_input, state)
             hidden.append(state.hidden)
         features = torch.stack(hidden, dim=2).flatten(1, 2)  # (R', B L, H)
-        heads = torch.baddbmm(weights.head_bias, features, weights.head_weight)
-        by_trunk = [
-            head.split_with_sizes((len(Action), 1), dim=-1)
-            for head in heads.view(replicas, trunks, trials, steps, NUM_OUTPUTS).unbind(1)
-        ]
-        logits, values = by_trunk[0][0], by_trunk[-1][1]
+        shape = (replicas, trunks, trials, steps, NUM_OUTPUTS)
+        by_trunk, of_head = (
+            torch.baddbmm(weights.head_bias, inputs, weights.head_weight).view(shape).unbind(1)
+            for inputs in (features, features.detach())
+        )
         assert state is not None  # a trial has steps
-        return Outputs(logits, values.squeeze(-1)), state
+        logits = by_trunk[0][..., : len(Action)]
+        return Outputs(logits, by_trunk[-1][..., -1], of_head[-1][..., -1]), state
 
 
 def _shapes(num_stimuli: int, hidden_size: int) -> dict[str, tuple[int, int, int]]:

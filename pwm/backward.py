@@ -35,6 +35,7 @@ def differentiate_losses(
     steps, value_heads = len(work.row), work.heads[-1, :, 3]
     work.by_log_policy[:] = ZERO
     work.by_value[:] = ZERO
+    work.by_head_value[:] = ZERO
     work.visits[:] = ZERO
     by_advantage = TWO * critic_weight / np.float32(steps)
     reward = squares = gain = entropy = bias = 0.0
@@ -44,15 +45,21 @@ def differentiate_losses(
         value = work.reward[time] + update.discount * value
         advantage = value - value_heads[row]
         log_prob = work.log_policy[row, action]
-        work.by_log_policy[row, action] -= update.policy_share * advantage
-        work.by_value[row] -= by_advantage * advantage
-        if update.attached:
-            work.by_value[row] += update.policy_share * log_prob
+        policy_advantage = advantage - update.optimism * work.entropy[row]
+        if update.log_probs_kept:
+            work.by_log_policy[row, action] -= update.policy_share * policy_advantage
+        if update.values_kept:
+            work.by_value[row] -= by_advantage * advantage
+            work.by_head_value[row] -= by_advantage * advantage
+            if update.leak_into_trunk:
+                work.by_value[row] += update.policy_share * log_prob
+            if update.leak_into_head:
+                work.by_head_value[row] += update.policy_share * log_prob
         work.visits[row] += ONE
         if time % length == length - 1:
             reward += work.reward[time]
         squares += np.float64(advantage) * advantage
-        gain += np.float64(advantage) * log_prob
+        gain += np.float64(policy_advantage) * log_prob
         entropy += work.entropy[row]
         bias -= advantage
     metrics[0] = reward / (steps // length)
@@ -122,6 +129,9 @@ def backpropagate(weights: Weights, work: Work, gradient: Weights, levels: int) 
         for stimulus in range(stimuli):
             copy(gradient.input[trunk, stimulus], work.by_projected[stimulus])
 
+        if trunk == trunks - 1:  # the trunk has had its part of the value's gradient
+            for row in range(1, rows):
+                work.by_heads[trunk, row, -1] = work.by_head_value[row]
         by_head = work.by_head_transposed
         clear(by_head)
         add_product(by_head, work.by_heads[trunk, 1:rows].T, work.hidden[trunk, 1:rows])

@@ -18,8 +18,9 @@ from tqdm import tqdm
 
 from pwm.cli import errors_in_one_line, parse
 from pwm.errors import InputError
-from pwm.experiments import Experiment, chosen
+from pwm.experiments import chosen
 from pwm.files import write_json
+from pwm.grid import Experiment
 from pwm.plan import plan
 from pwm.store import Store
 from pwm.train import METRICS, History

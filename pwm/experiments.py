@@ -1,105 +1,19 @@
-"""Every experiment as data: its grid and its budget, in two sizes."""
+"""Every experiment of the paper: first the notes' grids, then those that answer them."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from math import prod
+from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
+from pwm.agent import AgentConfig
 from pwm.engines import Engine
 from pwm.errors import InputError
+from pwm.grid import Experiment, Size
+from pwm.losses import LossConfig
 from pwm.task import TaskConfig
 from pwm.train import TrainConfig
-
-Size = Literal["paper", "smoke"]
-MEMBER_AXES = ("critic_weight", "learning_rate", "seed")  # what may differ within a population
-SMOKE_EPISODES = 200
-SMOKE_SEEDS = 3
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """A grid around one setting: every combination of what its axes hold."""
-
-    name: str
-    about: str
-    """Name of the notes' figure that it regenerates, or why it stands beside those."""
-    base: TrainConfig
-    """The setting, and the budget of a run."""
-    axes: Mapping[str, tuple[Any, ...]]
-    """Values by field of `TrainConfig` ("critic_weight", "task.episode_length"), the slowest
-    first; those that may differ within a population come last."""
-    notes_seeds: int
-    """Seeds of the notes' figure, which are the first ones of the experiment."""
-    engine: Engine = "fused"
-    """What trains it."""
-
-    def __post_init__(self) -> None:
-        kinds = [name in MEMBER_AXES for name in self.axes]
-        if kinds != sorted(kinds):
-            raise ValueError("axes that may differ within a population come last")
-        for name, values in self.axes.items():
-            if len(set(values)) != len(values) or not values:
-                raise ValueError(f"{name}: an axis has one value or more, all different")
-        first, *_ = self.settings()  # each can be made
-        for name in MEMBER_AXES:  # one by one: a grid may have millions of runs
-            for value in self.axes.get(name, ()):
-                _with(first, {name: value})
-
-    @property
-    def num_runs(self) -> int:
-        """Runs of the whole grid."""
-        return prod(len(values) for values in self.axes.values())
-
-    @property
-    def population_size(self) -> int:
-        """Runs of each population."""
-        return prod(len(values) for name, values in self.axes.items() if name in MEMBER_AXES)
-
-    def combinations(self, *, of_members: bool) -> Iterator[dict[str, Any]]:
-        """Every combination of the axes that may differ within a population, or of the rest."""
-        names = [name for name in self.axes if (name in MEMBER_AXES) == of_members]
-        for values in itertools.product(*(self.axes[name] for name in names)):
-            yield dict(zip(names, values, strict=True))
-
-    def settings(self) -> Iterator[TrainConfig]:
-        """The setting of each population, in order."""
-        for combination in self.combinations(of_members=False):
-            yield _with(self.base, combination)
-
-    def runs(self) -> tuple[TrainConfig, ...]:
-        """All runs in order, the last axis running fastest."""
-        return tuple(
-            _with(setting, combination)
-            for setting in self.settings()
-            for combination in self.combinations(of_members=True)
-        )
-
-    def sized(self, size: Size) -> Experiment:
-        """The experiment in a size: as published, or tiny but otherwise the same."""
-        if size == "paper":
-            return self
-        axes = dict(self.axes)
-        if "seed" in axes:
-            axes["seed"] = axes["seed"][:SMOKE_SEEDS]
-        base = replace(self.base, num_episodes=SMOKE_EPISODES)
-        return replace(self, base=base, axes=MappingProxyType(axes))
-
-
-def _with(config: Any, values: Mapping[str, Any]) -> Any:
-    """A configuration with some fields, named by dotted paths, set to other values."""
-    own = {name: value for name, value in values.items() if "." not in name}
-    for part in {name.partition(".")[0] for name in values if "." in name}:
-        inner = {
-            name.partition(".")[2]: value
-            for name, value in values.items()
-            if name.startswith(f"{part}.")
-        }
-        own[part] = _with(getattr(config, part), inner)
-    return replace(config, **own)
 
 
 def _grid(*critic_weights: float) -> Mapping[str, tuple[Any, ...]]:
@@ -117,7 +31,7 @@ def _notes(episode_length: int, num_episodes: int, learning_rate: float = 0.005)
 
 
 _AUXILIARY = _grid(0.05, 3.0, 10.0, 20.0)
-_ALL = (
+_NOTES = (
     Experiment(
         name="eplen60",
         about="pwm5-eplen60-vweight_loss-REINFORCE-lrate_0.0050-1seed",
@@ -168,6 +82,167 @@ _ALL = (
         notes_seeds=1,
     ),
 )
+WEIGHTS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)
+FEW_WEIGHTS = (0.2, 1.0, 2.0, 5.0, 20.0, 100.0)
+BOTH = ("attached", "detached")
+
+
+def _answer(
+    name: str,
+    about: str,
+    *,
+    steps: int = 15,
+    trial_length: int = 3,
+    learning_rate: float = 0.001,
+    num_episodes: int = 20_000,
+    log_every: int = 100,
+    diagnostics: bool = False,
+    weights: tuple[float, ...] = WEIGHTS,
+    rates: tuple[float, ...] = (),
+    agent: AgentConfig = AgentConfig(),  # noqa: B008, it is frozen
+    loss: LossConfig = LossConfig(),  # noqa: B008
+    **axes: tuple[Any, ...],
+) -> Experiment:
+    """Critic weights by 24 seeds around one setting, after the axes given (`__` is a dot)."""
+    every = {field.replace("__", "."): values for field, values in axes.items()}
+    every |= {"critic_weight": weights} | ({"learning_rate": rates} if rates else {})
+    return Experiment(
+        name=name,
+        about=about,
+        base=TrainConfig(
+            TaskConfig("pwm5", trial_length, steps),
+            agent,
+            loss,
+            learning_rate=learning_rate,
+            num_episodes=num_episodes,
+            log_every=log_every,
+            diagnostics=diagnostics,
+        ),
+        axes=MappingProxyType(every | {"seed": tuple(range(24))}),
+    )
+
+
+def _answers() -> Iterator[Experiment]:
+    """24 seeds a cell, which tell 0.3 from 0.7."""
+    for rate, episodes in ((0.005, 10_000), (0.001, 20_000)):
+        yield _answer(
+            f"weight-{rate:g}",
+            "success against the weight, by episode length and baseline",
+            learning_rate=rate,
+            num_episodes=episodes,
+            task__episode_length=(6, 15, 30, 60, 120),
+            loss__baseline=BOTH,
+        )
+    for trial_length in (2, 4, 6):
+        yield _answer(
+            f"trial-length-{trial_length}",
+            "longer and shorter trials, five an episode: the return's variance stays the same",
+            steps=5 * trial_length,
+            trial_length=trial_length,
+            loss__baseline=BOTH,
+        )
+    yield _answer(
+        "mean",
+        "the policy loss a mean over steps: the leak is smaller by the number of steps",
+        weights=tuple(weight / 20 for weight in WEIGHTS),
+        loss=LossConfig(policy_reduction="mean"),
+        task__episode_length=(15, 60),
+        loss__baseline=BOTH,
+    )
+    yield _answer(
+        "budget-lower",
+        "below the lower edge, five times as long",
+        num_episodes=100_000,
+        weights=(0.5, 1.0),
+    )
+    yield _answer(
+        "budget-upper",
+        "above the upper edge, five times as long",
+        steps=60,
+        num_episodes=100_000,
+        weights=(20.0, 50.0),
+        loss=LossConfig("detached"),
+    )
+    yield _answer(
+        "learning-rate",
+        "learning rate by weight: where policies collapse to one action",
+        num_episodes=10_000,
+        weights=(0.2, 1.0, 5.0, 20.0, 100.0),
+        task__episode_length=(15, 60),
+        loss__baseline=BOTH,
+        rates=(0.0003, 0.001, 0.003, 0.01, 0.03),
+    )
+    yield _answer(
+        "separate",
+        "an LSTM each for actor and critic: no trunk to compete for",
+        weights=FEW_WEIGHTS,
+        agent=AgentConfig(separate_trunks=True),
+        task__episode_length=(15, 60),
+        loss__baseline=BOTH,
+    )
+    yield _answer(
+        "leak-parts",
+        "the leak let into the value head alone, or into the trunk alone",
+        loss__baseline=("attached_head", "attached_trunk"),
+    )
+    yield _answer(
+        "by-hand",
+        "a detached baseline raised by what the leak would raise it, T / 2w times the entropy",
+        weights=(5.0,),
+        loss=LossConfig("detached"),
+        loss__optimism=tuple(15 / (2 * weight) for weight in WEIGHTS),
+    )
+    yield _answer(
+        "entropy",
+        "an entropy bonus instead, at the learning rate where policies collapse",
+        learning_rate=0.005,
+        num_episodes=10_000,
+        weights=(0.2, 5.0),
+        task__episode_length=(15, 60),
+        loss__baseline=BOTH,
+        loss__entropy_weight=(0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
+    )
+    yield _answer(
+        "carried",
+        "the state carried across the trials of an episode",
+        weights=FEW_WEIGHTS,
+        agent=AgentConfig(carry_state=True),
+        loss__baseline=BOTH,
+    )
+    yield _answer(
+        "variants",
+        "the task's other forms: timeouts; fewer stimuli, and more",
+        weights=FEW_WEIGHTS,
+        task__stimulus_set=("pwm0", "pwm5", "pwm7"),
+        task__timeout=(False, True),
+        loss__baseline=BOTH,
+    )
+    yield _answer(
+        "hidden-size",
+        "smaller and larger networks",
+        num_episodes=10_000,
+        weights=FEW_WEIGHTS,
+        agent__hidden_size=(12, 24, 48, 96),
+        loss__baseline=BOTH,
+    )
+    yield _answer(
+        "gradients",
+        "whose gradient the trunk gets",
+        log_every=200,
+        weights=FEW_WEIGHTS,
+        diagnostics=True,
+        task__episode_length=(15, 60),
+        loss__baseline=BOTH,
+    )
+    yield _answer(
+        "lost",
+        "gradients lost while an episode is collected, a bug of the notes",
+        weights=FEW_WEIGHTS,
+        loss__lost_gradients=("none", "values", "log_probs"),
+    )
+
+
+_ALL = (*_NOTES, *_answers())
 EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType({item.name: item for item in _ALL})
 
 

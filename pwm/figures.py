@@ -28,8 +28,9 @@ from tqdm import tqdm
 from pwm import stats, tables, theory
 from pwm.cli import errors_in_one_line, parse
 from pwm.engines import Engine
-from pwm.experiments import EXPERIMENTS, Experiment, Size, chosen
+from pwm.experiments import EXPERIMENTS, chosen
 from pwm.files import make_folder, write_atomically
+from pwm.grid import Experiment, Size
 from pwm.plan import plan
 from pwm.stats import SuccessRate
 from pwm.store import Store

@@ -88,7 +88,11 @@ def _task(config: TrainConfig) -> Task:
 def _update(config: TrainConfig) -> Update:
     steps = config.task.num_trials * config.task.trial_length
     return Update(
-        attached=config.loss.baseline == "attached",
+        leak_into_trunk=config.loss.baseline in ("attached", "attached_trunk"),
+        leak_into_head=config.loss.baseline in ("attached", "attached_head"),
+        values_kept=config.loss.lost_gradients != "values",
+        log_probs_kept=config.loss.lost_gradients != "log_probs",
+        optimism=np.float32(config.loss.optimism),
         policy_share=np.float32(1 if config.loss.policy_reduction == "sum" else 1 / steps),
         discount=np.float32(config.loss.discount),
         entropy_weight=np.float32(config.loss.entropy_weight),
@@ -136,6 +140,7 @@ def _work(task: Task, agent: Agent, config: TaskConfig, num_parameters: int) -> 
         by_heads=floats(trunks, rows, NUM_OUTPUTS),
         by_log_policy=floats(rows, actions),
         by_value=floats(rows),
+        by_head_value=floats(rows),
         by_projected=floats(stimuli + 1, gates),
         by_head_transposed=floats(NUM_OUTPUTS, units),
         gradient=floats(num_parameters),

@@ -15,8 +15,9 @@ import tyro
 from pwm.cli import errors_in_one_line, parse
 from pwm.engines import ENGINES
 from pwm.errors import InputError, require
-from pwm.experiments import EXPERIMENTS, Size
+from pwm.experiments import EXPERIMENTS
 from pwm.files import HISTORY, as_history, folder_errors, read_arrays, read_signed
+from pwm.grid import Size
 from pwm.plan import Shard, flattened, plan
 from pwm.store import CONTENT, SESSIONS, UNFINISHED, Store
 from pwm.train import STATE

@@ -39,7 +39,11 @@ class Task(NamedTuple):
 class Update(NamedTuple):
     """What is minimised, and how."""
 
-    attached: bool
+    leak_into_trunk: bool
+    leak_into_head: bool
+    values_kept: bool  # their gradients were not lost
+    log_probs_kept: bool
+    optimism: np.float32
     policy_share: np.float32  # weight of a step in the policy loss: 1 or 1 / T
     discount: np.float32
     entropy_weight: np.float32
@@ -99,7 +103,8 @@ class Work(NamedTuple):
     by_previous: Floats  # (K, M, H)
     by_heads: Floats  # (K, M, 4)
     by_log_policy: Floats  # (M, actions)
-    by_value: Floats  # (M,)
+    by_value: Floats  # (M,): what the trunk gets of it
+    by_head_value: Floats  # (M,): what the value head gets of it
     by_projected: Floats  # (S + 1, G)
     by_head_transposed: Floats  # (4, H)
     gradient: Floats  # (P,)

@@ -16,7 +16,7 @@ from math import sqrt
 from typing import Any, NamedTuple
 
 from pwm.engines import Engine
-from pwm.experiments import MEMBER_AXES, Experiment
+from pwm.grid import MEMBER_AXES, Experiment
 from pwm.train import METRICS, SEMANTICS, TrainConfig
 
 SHARD_SECONDS = 5  # what a shard is to cost, as far as the bounds on its size allow

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pwm.agent import Agent, State
+from pwm.agent import Agent, Outputs, State
 from pwm.streams import Streams, to_index, to_uniform
 from pwm.task import Action, TaskConfig, observation_table, reward_table
 
@@ -32,6 +32,7 @@ class Episode(NamedTuple):
     log_probs: Tensor  # (R, N, L): of the actions taken
     entropies: Tensor  # (R, N, L): of the policy at each step, nats
     values: Tensor  # (R, N, L)
+    head_values: Tensor  # (R, N, L): the same, with gradients to the value head alone
 
     @property
     def decision_rewards(self) -> Tensor:
@@ -124,7 +125,7 @@ class Rollout:
                 trials = trials.masked_fill(violated, task.num_pairs)
             observations = self._observations[trials].to(parameters.dtype)
             outputs, state = self._agent.unroll(weights, observations, state if carry else None)
-            part = self._act(trials, observations, outputs.logits, outputs.values, noise)
+            part = self._act(trials, observations, outputs, noise)
             if task.timeout:
                 violation = (part.actions[..., :-1] != Action.HOLD).any(dim=-1)
                 violated = violation & (trials != task.num_pairs)
@@ -132,9 +133,9 @@ class Rollout:
         return played[0] if len(played) == 1 else _join(played)
 
     def _act(
-        self, trials: Tensor, observations: Tensor, logits: Tensor, values: Tensor, noise: Tensor
+        self, trials: Tensor, observations: Tensor, outputs: Outputs, noise: Tensor
     ) -> Episode:
-        log_policy = torch.log_softmax(logits, dim=-1)
+        log_policy = torch.log_softmax(outputs.logits, dim=-1)
         policy = log_policy.exp()
         # Inverse transform sampling: the action is the number of cumulative probabilities that
         # the noise has passed. It is scaled to the last of them, which rounding leaves beside
@@ -147,10 +148,11 @@ class Rollout:
             observations=observations,
             actions=chosen.squeeze(-1),
             rewards=self._rewards[trials].gather(-1, chosen).squeeze(-1),
-            logits=logits,
+            logits=outputs.logits,
             log_probs=log_policy.gather(-1, chosen).squeeze(-1),
             entropies=-(policy * log_policy).sum(dim=-1),
-            values=values,
+            values=outputs.values,
+            head_values=outputs.head_values,
         )
 
 

@@ -21,8 +21,9 @@ from pwm.cli import INTERRUPTED, errors_in_one_line, fail, parse
 from pwm.engines import Engine
 from pwm.errors import InputError, require, require_integer
 from pwm.executors import processes
-from pwm.experiments import Size, chosen
+from pwm.experiments import chosen
 from pwm.files import folder_errors, make_folder
+from pwm.grid import Size
 from pwm.plan import Shard, planned
 from pwm.provenance import typed_command
 from pwm.slurm import Cluster, JobError, most_tasks, slurm

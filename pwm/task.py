@@ -38,6 +38,7 @@ STIMULUS_SETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "pwm0": ("AB", "BA"),
         "pwm5": ("AB", "BA", "BC", "CB", "CD", "DC", "DE", "ED"),
+        "pwm7": ("AB", "BA", "BC", "CB", "CD", "DC", "DE", "ED", "EF", "FE", "FG", "GF"),
     }
 )
 
@@ -47,7 +48,8 @@ class TaskConfig:
     """What is played."""
 
     stimulus_set: str = "pwm5"
-    """Pairs that a trial is drawn from: pwm5, or pwm0, where the second stimulus is enough."""
+    """Pairs that a trial is drawn from: those of five neighbouring stimuli (pwm5) or of seven
+    (pwm7), or of two (pwm0), where the second stimulus is enough."""
     trial_length: int = 3
     """Steps a trial: first stimulus, delay of two steps fewer than this, second stimulus."""
     episode_length: int = 60

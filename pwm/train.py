@@ -46,6 +46,8 @@ class TrainConfig:
     """Episodes a window; the history holds the average over each."""
     seed: int = 0
     """Decides initial parameters, trials and action noise."""
+    diagnostics: bool = False
+    """Log gradients and more at the end of each window, on episodes played for it alone."""
 
     def __post_init__(self) -> None:
         require_finite("critic_weight", self.critic_weight)
@@ -200,7 +202,12 @@ class Trainer:
         advantages = returns - episode.values.flatten(1)  # (R, T)
         entropies = episode.entropies.flatten(1)
         losses = episode_losses(
-            episode.log_probs.flatten(1), entropies, advantages, self._critic_weights, config
+            episode.log_probs.flatten(1),
+            entropies,
+            advantages,
+            self._critic_weights,
+            config,
+            head_advantages=returns - episode.head_values.flatten(1),
         )
         # Replicas are independent: the gradient of their sum is the gradient of each.
         (gradient,) = torch.autograd.grad(losses.total, self.parameters, self._ones)

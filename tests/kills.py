@@ -27,7 +27,7 @@ import tyro
 
 from pwm.agent import AgentConfig
 from pwm.executors import processes
-from pwm.experiments import Experiment
+from pwm.grid import Experiment
 from pwm.plan import planned
 from pwm.store import Store
 from pwm.sweep import run

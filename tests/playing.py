@@ -59,4 +59,5 @@ def _play_fused(task: TaskConfig, agent: AgentConfig, parameters: Tensor, draws:
         log_probs=by_step(work.log_policy[work.row, work.action]),
         entropies=by_step(work.entropy[work.row]),
         values=by_step(work.heads[-1, work.row, 3]),
+        head_values=by_step(work.heads[-1, work.row, 3]),
     )

@@ -21,7 +21,8 @@ from tempfile import TemporaryDirectory
 import tyro
 
 from pwm.executors import processes
-from pwm.experiments import EXPERIMENTS, Experiment
+from pwm.experiments import EXPERIMENTS
+from pwm.grid import Experiment
 from pwm.plan import planned
 from pwm.store import Store
 from pwm.sweep import run

@@ -18,7 +18,7 @@ CORE = [*TORCH_CORE, *COMPILED, "fused"]
 ORDER = [
     *CORE,
     *("engines", "theory", "stats", "tables", "provenance", "files", "cli"),
-    *("experiments", "plan", "store", "inventory", "worker", "executors", "slurm", "sweep"),
+    *("grid", "experiments", "plan", "store", "inventory", "worker", "executors", "slurm", "sweep"),
     *("digests", "figures", "command", "bench"),
 ]
 

@@ -44,6 +44,7 @@ NOTES = {
     "num_episodes": 10_000,
     "log_every": 10,
     "seed": 0,
+    "diagnostics": False,
     "task": {
         "stimulus_set": "pwm5",
         "trial_length": 3,
@@ -57,6 +58,8 @@ NOTES = {
         "policy_reduction": "sum",
         "discount": 1.0,
         "entropy_weight": 0.0,
+        "optimism": 0.0,
+        "lost_gradients": "none",
     },
 }
 

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pwm import figures
 from pwm.agent import AgentConfig
-from pwm.experiments import EXPERIMENTS, Experiment
+from pwm.experiments import EXPERIMENTS
 from pwm.figures import (
     drawing,
     notes_figure,
@@ -29,6 +29,7 @@ from pwm.figures import (
     success_figure,
     training_curves,
 )
+from pwm.grid import Experiment
 from pwm.losses import LossConfig
 from pwm.plan import plan
 from pwm.stats import learned, success_rate

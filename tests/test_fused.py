@@ -51,7 +51,15 @@ def reference(run: TrainConfig, parameters: Tensor, draws: Draws) -> Reference:
     advantages = returns - episode.values.flatten(1)
     entropies = episode.entropies.flatten(1)
     log_probs = episode.log_probs.flatten(1)
-    losses = episode_losses(log_probs, entropies, advantages, run.critic_weight, run.loss)
+    head_advantages = returns - episode.head_values.flatten(1)
+    losses = episode_losses(
+        log_probs,
+        entropies,
+        advantages,
+        run.critic_weight,
+        run.loss,
+        head_advantages=head_advantages,
+    )
     (gradient,) = torch.autograd.grad(losses.total, doubles)
     metrics = (
         episode.decision_rewards.mean(),

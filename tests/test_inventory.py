@@ -12,7 +12,7 @@ from filelock import FileLock
 
 from pwm import inventory
 from pwm.agent import AgentConfig
-from pwm.experiments import Experiment
+from pwm.grid import Experiment
 from pwm.inventory import store_command
 from pwm.plan import Shard, plan
 from pwm.store import Store

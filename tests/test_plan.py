@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from pwm import plan as planning
 from pwm.agent import AgentConfig
 from pwm.errors import InputError
-from pwm.experiments import EXPERIMENTS, MEMBER_AXES, Experiment, Size, chosen
+from pwm.experiments import EXPERIMENTS, chosen
 from pwm.files import write_history
+from pwm.grid import MEMBER_AXES, Experiment, Size
 from pwm.losses import LossConfig
 from pwm.plan import LARGEST, SHARD_SECONDS, SMALLEST, Member, Shard, flattened, plan, planned
 from pwm.task import TaskConfig

@@ -27,7 +27,8 @@ from pwm import sweep
 from pwm.agent import AgentConfig
 from pwm.engines import Engine
 from pwm.executors import processes
-from pwm.experiments import EXPERIMENTS, Experiment, Size
+from pwm.experiments import EXPERIMENTS
+from pwm.grid import Experiment, Size
 from pwm.plan import Shard, plan, planned
 from pwm.store import Store
 from pwm.sweep import Arguments, Pool, run

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_args
 
 from hypothesis import strategies as st
 
 from pwm.agent import AgentConfig
 from pwm.engines import Engine, make_trainer
-from pwm.losses import LossConfig
+from pwm.losses import Baseline, LossConfig
 from pwm.task import TaskConfig
 from pwm.train import History, TrainConfig, Trainer
 
@@ -31,10 +32,12 @@ def settings_of_runs(draw: st.DrawFn, most_trials: int, most_units: int) -> Trai
             separate_trunks=draw(st.booleans()),
         ),
         LossConfig(
-            draw(st.sampled_from(["attached", "detached"])),
+            draw(st.sampled_from(get_args(Baseline))),
             draw(st.sampled_from(["sum", "mean"])),
             discount=draw(st.sampled_from([1.0, 0.9, 0.0])),
             entropy_weight=draw(st.sampled_from([0.0, 0.05, 0.3])),
+            optimism=draw(st.sampled_from([0.0, 1.5])),
+            lost_gradients=draw(st.sampled_from(["none", "none", "values", "log_probs"])),
         ),
     )
 
