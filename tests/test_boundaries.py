@@ -90,7 +90,7 @@ def test_the_core_knows_of_no_file_plot_or_command_line(module: str) -> None:
 
 def test_statistics_draw_nothing_and_closed_forms_need_no_library() -> None:
     assert not libraries("stats") & {"matplotlib", "torch"}
-    assert libraries("theory") <= {"__future__", "math"}
+    assert libraries("theory") <= {"__future__", "collections", "dataclasses", "math", "typing"}
 
 
 def test_only_figures_know_how_to_draw() -> None:
