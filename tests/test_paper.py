@@ -63,6 +63,11 @@ def test_every_number_in_the_source_is_printed() -> None:
     assert included == {path.stem for path in SOURCES[1:]}
 
 
+def test_no_semicolon_is_lost_after_a_number() -> None:
+    # Typst takes it for the end of the code.
+    assert re.findall(r"#\w+\([^()\n]*\);", TEXT) == []
+
+
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
 def test_no_numeral_is_typed_by_hand(source: Path) -> None:
     assert stray_numerals(source.read_text()) == []
