@@ -244,6 +244,8 @@ def _answers() -> Iterator[Experiment]:
 
 _ALL = (*_NOTES, *_answers())
 EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType({item.name: item for item in _ALL})
+NOTES = tuple(item.name for item in _NOTES)
+"""Experiments that regenerate the notes' figures, or stand beside them."""
 
 
 def chosen(

@@ -28,7 +28,8 @@ from tqdm import tqdm
 from pwm import stats, tables, theory
 from pwm.cli import errors_in_one_line, parse
 from pwm.engines import Engine
-from pwm.experiments import EXPERIMENTS, chosen
+from pwm.errors import require
+from pwm.experiments import NOTES, chosen
 from pwm.files import make_folder, write_atomically
 from pwm.grid import Experiment, Size
 from pwm.plan import plan
@@ -363,7 +364,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     with errors_in_one_line():
         store, out, size = Store(arguments.results), arguments.out, arguments.size
-        names = arguments.names or (*EXPERIMENTS, SUCCESS)
+        names = arguments.names or (*NOTES, SUCCESS)
+        for name in names:
+            require(
+                name in (*NOTES, SUCCESS), "names", name, "some of " + ", ".join((*NOTES, SUCCESS))
+            )
         experiments = chosen(names, size, arguments.engine, also=(SUCCESS,))
         drawings = [drawing(experiment, store, out) for experiment in experiments]
         if SUCCESS in names:

@@ -19,7 +19,7 @@ ORDER = [
     *CORE,
     *("engines", "theory", "stats", "tables", "provenance", "files", "cli"),
     *("grid", "experiments", "plan", "store", "inventory", "worker", "executors", "slurm", "sweep"),
-    *("digests", "figures", "command", "bench"),
+    *("digests", "figures", "command", "bench", "paper"),
 ]
 
 
