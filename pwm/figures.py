@@ -25,7 +25,9 @@ from matplotlib.ticker import LogFormatter, NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pwm import stats, tables, theory
+from pwm import answers, stats, tables, theory
+from pwm.answers import ANSWERS
+from pwm.claims import Evidence
 from pwm.cli import errors_in_one_line, parse
 from pwm.engines import Engine
 from pwm.errors import require
@@ -299,6 +301,28 @@ def success_drawing(
     return draw
 
 
+def answer_drawing(name: str, evidence: Evidence, folder: Path) -> Drawing | None:
+    """What is left to do for a figure of the answer; as `drawing`."""
+    _, table = ANSWERS[name](evidence)
+    digest = hashlib.sha256(repr(table).encode())
+    for file in (__file__, answers.__file__, STYLE):
+        digest.update(Path(file).read_bytes())
+    stem = folder / name
+    key = digest.hexdigest()[:16]
+    if _is_of(_beside(stem, ".csv"), key) and all(file.exists() for file in _files(stem)):
+        return None
+    made_by = f"pwm.answers.{ANSWERS[name].__name__}, data {key}"
+    lines = [",".join(str(value) for value in row) for row in table]
+
+    def draw() -> None:
+        with mpl.rc_context(fname=STYLE):
+            _write(ANSWERS[name](evidence)[0], stem, made_by)
+        content = "\n".join([f"# {made_by}", *lines, ""])
+        write_atomically(_beside(stem, ".csv"), content.encode())
+
+    return draw
+
+
 def rows_of(experiment: Experiment, store: Store) -> list[Row]:
     """An experiment's stored replicas by critic weight."""
     history = store.gather(plan(experiment))
@@ -343,7 +367,7 @@ class Arguments:
     """Flags of `python -m pwm.figures`."""
 
     names: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Experiments, or success; all figures if none is named."""
+    """Figures: the notes' experiments, success, or one of the answer's; all if none is named."""
     size: Size = "paper"
     """The size that was trained."""
     results: Path = Path("results")
@@ -364,15 +388,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     with errors_in_one_line():
         store, out, size = Store(arguments.results), arguments.out, arguments.size
-        names = arguments.names or (*NOTES, SUCCESS)
-        for name in names:
-            require(
-                name in (*NOTES, SUCCESS), "names", name, "some of " + ", ".join((*NOTES, SUCCESS))
-            )
-        experiments = chosen(names, size, arguments.engine, also=(SUCCESS,))
+        every = (*NOTES, SUCCESS, *ANSWERS)
+        for name in arguments.names:
+            require(name in every, "names", name, "some of " + ", ".join(every))
+        names = arguments.names or every
+        notes = [name for name in names if name in NOTES]
+        experiments = chosen(tuple(notes), size, arguments.engine) if notes else ()
         drawings = [drawing(experiment, store, out) for experiment in experiments]
         if SUCCESS in names:
             drawings.append(success_drawing(size, store, out, arguments.engine))
+        evidence = Evidence(store, size, arguments.engine)
+        for name in names:
+            if name in ANSWERS:
+                drawings.append(answer_drawing(name, evidence, out))
         left = [draw for draw in drawings if draw is not None]
         make_folder("out", out)
         for draw in tqdm(left, unit=" drawings", file=sys.stderr, disable=not left):

@@ -19,7 +19,18 @@ ORDER = [
     *CORE,
     *("engines", "theory", "stats", "tables", "provenance", "files", "cli"),
     *("grid", "experiments", "plan", "store", "inventory", "worker", "executors", "slurm", "sweep"),
-    *("digests", "figures", "command", "bench", "paper"),
+    *(
+        "digests",
+        "edges",
+        "outcomes",
+        "quoted",
+        "claims",
+        "answers",
+        "figures",
+        "command",
+        "bench",
+        "paper",
+    ),
 ]
 
 
@@ -94,7 +105,10 @@ def test_statistics_draw_nothing_and_closed_forms_need_no_library() -> None:
 
 
 def test_only_figures_know_how_to_draw() -> None:
-    assert [module for module in ORDER if "matplotlib" in libraries(module)] == ["figures"]
+    assert [module for module in ORDER if "matplotlib" in libraries(module)] == [
+        "answers",
+        "figures",
+    ]
 
 
 # Parts of dotted names by which NumPy, PyTorch and Python draw random numbers.

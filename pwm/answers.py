@@ -1,0 +1,255 @@
+"""Figures of what answers the notes: success against the weight, its edges, and what sets them.
+
+Each function takes the evidence and returns a figure made for the paper's text width, and the
+rows of numbers that it shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, StrMethodFormatter
+from numpy.typing import NDArray
+
+from pwm.claims import Evidence, lower_edges
+from pwm.experiments import WEIGHTS
+from pwm.outcomes import Outcomes
+from pwm.quoted import predictions
+from pwm.stats import success_rate
+from pwm.theory import critic_bias, return_sd
+
+WIDTH = 5.5  # inches, the paper's text width
+COLOURS = {"attached": "#D55E00", "detached": "#0072B2"}
+MARKERS = {"attached": "o", "detached": "s"}
+Table = list[Sequence[Any]]
+"""Rows of a table, its heading first."""
+
+
+def weight_figure(evidence: Evidence) -> tuple[Figure, Table]:
+    """Success against the critic weight, by episode length, learning rate and baseline."""
+    table: Table = [("learning_rate", "steps", *_HEADING)]
+    figure = Figure(figsize=(WIDTH, 2.9), layout="constrained")
+    panels = figure.subplots(2, 5, sharex=True, sharey=True)
+    for row, rate in zip(panels, (0.005, 0.001), strict=True):
+        grid = evidence.of(f"weight-{rate:g}")
+        for axes, steps in zip(row, grid.axes["task.episode_length"], strict=True):
+            for baseline, colour in COLOURS.items():
+                part = grid.at(task__episode_length=steps, loss__baseline=baseline)
+                lines = _success(axes, part.weights, part.learned, baseline, colour)
+                table += [(rate, steps, baseline, *line) for line in lines]
+            if row is panels[0]:
+                axes.set_title(f"{steps} steps", fontsize=8)
+            else:
+                axes.set_xticks([0.1, 1, 10, 100])
+                axes.tick_params(axis="x", labelsize=6)
+        row[0].set_ylabel(f"fraction that learned\nlearning rate {rate:g}", fontsize=7)
+    panels[0, 0].legend(frameon=False, fontsize=6.5, loc="upper left", title="baseline",
+                        title_fontsize=6.5, borderaxespad=0.1)  # fmt: skip
+    figure.supxlabel("critic weight w (policy loss summed, value loss averaged)", fontsize=8)
+    return figure, table
+
+
+_HEADING = ("series", "critic_weight", "learned", "seeds", "rate", "wilson_low", "wilson_high")
+
+
+def _success(
+    axes: Axes, weights: Sequence[float], learned: NDArray[np.bool_], label: str, colour: str
+) -> Table:
+    """A curve of success with its Wilson band, and the numbers of it."""
+    rates = [success_rate(int(row.sum()), len(row)) for row in learned]
+    low, high = ([getattr(rate, part) for rate in rates] for part in ("low", "high"))
+    axes.fill_between(weights, low, high, color=colour, alpha=0.2, linewidth=0)
+    marker = MARKERS.get(label, "^")
+    axes.plot(weights, [rate.rate for rate in rates], color=colour, marker=marker, markersize=2.5,
+              linewidth=1, label=label)  # fmt: skip
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_ylim(-0.04, 1.04)
+    return [(weight, *rate) for weight, rate in zip(weights, rates, strict=True)]
+
+
+def edges_figure(evidence: Evidence) -> tuple[Figure, Table]:
+    """The lower edge in every condition beside what was predicted, and its rivals."""
+    found, law = lower_edges(evidence), predictions()
+    table: Table = [("condition", "edge", "low", "high", "fixed_bias", "bias_to_noise", "fixed_w")]
+    figure = Figure(figsize=(WIDTH, 2.5), layout="constrained")
+    by_steps, by_trial = figure.subplots(1, 2, sharey=True)
+    per_step = law["lower_edge_per_step"]
+    anchor = per_step * 15
+    for axes, label, sizes, trial in (
+        (by_steps, "steps", (6, 15, 30, 60, 120), None),
+        (by_trial, "trial length", (2, 4, 6), 5),
+    ):
+        steps = np.array([size * (trial or 1) for size in sizes])
+        sd = np.array([return_sd(0.5, trial or step // 3) for step in steps])
+        noise = anchor * (steps / 15) / (sd / return_sd(0.5, 5))
+        lines = ((per_step * steps, "fixed bias: w ∝ T", "-"),
+                 (noise, "fixed bias / sd of return", "--"),
+                 (np.full(len(sizes), anchor), "fixed w", ":"))  # fmt: skip
+        for values, name, style in lines:
+            axes.plot(sizes, values, style, color="0.35", linewidth=1, label=name)
+        for place, size in enumerate(sizes):
+            edges = found[f"{label} {size}"]
+            low, high = np.quantile(edges[1:], [0.025, 0.975])
+            error = [[max(edges[0] - low, 0)], [max(high - edges[0], 0)]]
+            axes.errorbar(size, edges[0], error, color=COLOURS["attached"], marker="o",
+                          markersize=4, capsize=2, linewidth=1)  # fmt: skip
+            predicted = [values[place] for values, _, _ in lines]
+            table.append((f"{label} {size}", edges[0], low, high, *predicted))
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xticks(sizes, [str(size) for size in sizes])
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    by_steps.set_xlabel("steps an episode (trials of 3)")
+    by_trial.set_xlabel("steps a trial (5 trials an episode)")
+    by_steps.set_ylabel("lower edge: critic weight\nat half of the plateau", fontsize=8)
+    by_steps.legend(frameon=False, fontsize=6.5)
+    return figure, table
+
+
+def bias_figure(evidence: Evidence) -> tuple[Figure, Table]:
+    """Measured bias of the critic against the prediction that has no free parameter."""
+    table: Table = [("experiment", "steps", "critic_weight", "predicted", "measured")]
+    figure = Figure(figsize=(3.2, 2.8), layout="constrained")
+    axes = figure.subplots()
+    shades = {6: "#56B4E9", 15: "#009E73", 30: "#E69F00", 60: "#D55E00", 120: "#CC79A7"}
+    for name, marker in (("weight-0.005", "o"), ("weight-0.001", "^")):
+        grid = evidence.of(name).at(loss__baseline="attached")
+        for steps, colour in shades.items():
+            part = grid.at(task__episode_length=steps)
+            points = []
+            for place, weight in enumerate(part.weights):
+                entropy = float(part.entropy[place].mean())
+                predicted = critic_bias(steps, entropy, weight)
+                points.append((predicted, float(part.critic_bias[place].mean())))
+                table.append((name, steps, weight, *points[-1]))
+            x, y = np.array(points).T
+            kept = (x > 1e-3) & (y > 1e-3)
+            axes.plot(x[kept], y[kept], marker, color=colour, markersize=3.5, alpha=0.85,
+                      label=f"{steps} steps" if marker == "o" else None)  # fmt: skip
+    axes.plot([1e-3, 3e3], [1e-3, 3e3], color="0.3", linewidth=0.8, zorder=0)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel("predicted bias, T H / 2w")
+    axes.set_ylabel("measured bias, mean of v − G")
+    axes.legend(frameon=False, fontsize=6.5)
+    return figure, table
+
+
+def places_figure(evidence: Evidence) -> tuple[Figure, Table]:
+    """Where the leak acts, at 15 steps: parts of it, a bias by hand, separate LSTMs."""
+    table: Table = [("panel", *_HEADING)]
+    figure = Figure(figsize=(WIDTH, 2.1), layout="constrained")
+    panels = figure.subplots(1, 3, sharey=True)
+    whole = evidence.of("weight-0.001").at(task__episode_length=15)
+    parts, separate = evidence.of("leak-parts"), evidence.of("separate")
+    attached, detached = (whole.at(loss__baseline=name) for name in COLOURS)
+    head, trunk = (parts.at(loss__baseline=f"attached_{name}") for name in ("head", "trunk"))
+    by_hand = evidence.of("by-hand").at(critic_weight=5.0)
+    apart = separate.at(task__episode_length=15)
+    contents: Mapping[str, Sequence[tuple[str, Sequence[float], Outcomes, str]]] = {
+        "leak into a part": (
+            ("attached", WEIGHTS, attached, COLOURS["attached"]),
+            ("head alone", WEIGHTS, head, "#CC79A7"),
+            ("trunk alone", WEIGHTS, trunk, "#009E73"),
+        ),
+        "bias by hand": (
+            ("attached", WEIGHTS, attached, COLOURS["attached"]),
+            ("detached", WEIGHTS, detached, COLOURS["detached"]),
+            ("detached + T H / 2w", WEIGHTS, by_hand, "#CC79A7"),
+        ),
+        "separate LSTMs": (
+            ("attached", apart.weights, apart.at(loss__baseline="attached"), COLOURS["attached"]),
+            ("detached", apart.weights, apart.at(loss__baseline="detached"), COLOURS["detached"]),
+        ),
+    }
+    for axes, (title, curves) in zip(panels, contents.items(), strict=True):
+        for label, weights, part, colour in curves:
+            lines = _success(axes, weights, part.learned, label, colour)
+            table += [(title, label, *line) for line in lines]
+        axes.set_title(title, fontsize=8)
+        axes.legend(frameon=False, fontsize=6, loc="lower right", borderaxespad=0.2)
+        axes.set_xlabel("critic weight w")
+    panels[0].set_ylabel("fraction that learned")
+    return figure, table
+
+
+def rates_figure(evidence: Evidence) -> tuple[Figure, Table]:
+    """Success and collapse by learning rate and weight."""
+    table: Table = [("steps", "baseline", "learning_rate", "critic_weight", "learned", "collapsed")]
+    grid = evidence.of("learning-rate")
+    figure = Figure(figsize=(WIDTH, 3.0), layout="constrained")
+    panels = figure.subplots(2, 4, sharex=True, sharey=True)
+    image = None
+    for row, steps in zip(panels, (15, 60), strict=True):
+        for place, baseline in enumerate(COLOURS):
+            part = grid.at(task__episode_length=steps, loss__baseline=baseline)
+            learned, collapsed = part.learned.mean(axis=-1), part.collapsed.mean(axis=-1)
+            for shift, (name, values) in enumerate(
+                (("learned", learned), ("collapsed", collapsed))
+            ):
+                axes = row[place + 2 * shift]
+                image = axes.imshow(values, vmin=0, vmax=1, origin="lower", cmap="viridis",
+                                    aspect="auto")  # fmt: skip
+                if steps == 15:
+                    axes.set_title(f"{name},\n{baseline}", fontsize=8)
+            for i, weight in enumerate(part.weights):
+                for j, rate in enumerate(part.axes["learning_rate"]):
+                    table.append((steps, baseline, rate, weight, learned[i, j], collapsed[i, j]))
+        row[0].set_ylabel(f"{steps} steps\ncritic weight w", fontsize=7)
+    weights, rates = grid.weights, grid.axes["learning_rate"]
+    panels[0, 0].set_yticks(range(len(weights)), [f"{weight:g}" for weight in weights])
+    panels[0, 0].set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates])
+    for axes in panels[1]:
+        axes.tick_params(axis="x", labelrotation=60, labelsize=6)
+        axes.set_xlabel("learning rate", fontsize=7)
+    assert image is not None
+    figure.colorbar(image, ax=panels, label="fraction of seeds", fraction=0.03)
+    return figure, table
+
+
+def variants_figure(evidence: Evidence) -> tuple[Figure, Table]:
+    """Success against the weight in other settings, at 15 steps and learning rate 0.001."""
+    table: Table = [("panel", *_HEADING)]
+    variants, sizes = evidence.of("variants"), evidence.of("hidden-size")
+    contents = {"state carried": evidence.of("carried")}
+    contents |= {
+        f"{name}{', timeout' if timeout else ''}": variants.at(
+            task__stimulus_set=name, task__timeout=timeout
+        )
+        for name, timeout in (("pwm5", True), ("pwm0", False), ("pwm7", False))
+    }
+    contents |= {f"{size} units": sizes.at(agent__hidden_size=size) for size in (12, 24, 48, 96)}
+    figure = Figure(figsize=(WIDTH, 2.8), layout="constrained")
+    panels = figure.subplots(2, 4, sharex=True, sharey=True)
+    for axes, (title, runs) in zip(panels.flat, contents.items(), strict=True):
+        for baseline, colour in COLOURS.items():
+            part = runs.at(loss__baseline=baseline)
+            lines = _success(axes, part.weights, part.learned, baseline, colour)
+            table += [(title, baseline, *line) for line in lines]
+        axes.set_title(title, fontsize=8)
+    for row in panels:
+        row[0].set_ylabel("fraction that learned", fontsize=7)
+    panels[0, 0].legend(frameon=False, fontsize=6.5, loc="lower right")
+    figure.supxlabel("critic weight w", fontsize=8)
+    return figure, table
+
+
+ANSWERS: Mapping[str, Callable[[Evidence], tuple[Figure, Table]]] = MappingProxyType(
+    {
+        "weight": weight_figure,
+        "edges": edges_figure,
+        "bias": bias_figure,
+        "places": places_figure,
+        "rates": rates_figure,
+        "variants": variants_figure,
+    }
+)
+"""Figures of the answer by name."""

@@ -1,0 +1,95 @@
+"""Numbers that the paper quotes and that no run decides: settings, closed forms, predictions."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pwm.agent import AgentConfig
+from pwm.experiments import EXPERIMENTS, NOTES
+from pwm.optim import SMOOTHING
+from pwm.stats import FINAL_EPISODES, reward_to_learn
+from pwm.task import TaskConfig, reward_levels
+from pwm.theory import CONVENTIONS, convert_weight, critic_bias, value_floor, weight_of_library
+
+PREDICTIONS = Path(__file__).resolve().parent.parent / "paper" / "predictions.json"
+Number = Mapping[str, Any]
+"""How a number is printed (`text`), and what it is (`value`, `low`, `high`)."""
+
+
+def predictions() -> dict[str, Any]:
+    """What was predicted before the runs; see the file."""
+    content: dict[str, Any] = json.loads(PREDICTIONS.read_text())
+    return content
+
+
+def quoted() -> dict[str, Number]:
+    """All of them by name."""
+    long, short = TaskConfig(episode_length=60), TaskConfig(episode_length=15)
+    levels = reward_levels("pwm5")
+    notes = [EXPERIMENTS[name] for name in NOTES]
+    base = EXPERIMENTS["eplen60"].base
+
+    def number(value: float, digits: int | str = 0) -> Number:
+        text = digits if isinstance(digits, str) else f"{value:,.{digits}f}"
+        return {"text": text, "value": value}
+
+    numbers = {
+        "compute.cores": number(2),
+        "compute.runs": number(sum(item.num_runs for item in EXPERIMENTS.values())),
+        "compute.notes-runs": number(sum(item.num_runs for item in notes)),
+        "library.default-weight": number(CONVENTIONS["stable-baselines3-a2c"].default_weight, 1),
+        "notes.exploded-value-loss": number(20_000),
+        "notes.seeds-short": number(3, "three"),
+        "notes.weights": {"text": "2, 3, 4 and 5"},
+        "notes.weight-long": number(5),
+        "notes.weight-lowest": number(0.05, 2),
+        "notes.weight-short-least": number(2),
+        "notes.weight-short-most": number(5),
+        "setting.confidence": number(0.95, "95%"),
+        "setting.seeds": number(len(EXPERIMENTS["eplen15"].axes["seed"])),
+        "setting.seeds-answer": number(len(EXPERIMENTS["mean"].axes["seed"])),
+        "setting.weight-least": number(min(EXPERIMENTS["weight-0.001"].axes["critic_weight"]), 2),
+        "setting.weight-most": number(max(EXPERIMENTS["weight-0.001"].axes["critic_weight"])),
+        "setting.episode-long": number(long.episode_length),
+        "setting.episode-short": number(short.episode_length),
+        "setting.episode-least": number(6),
+        "setting.episode-most": number(120),
+        "setting.trials-long": number(long.num_trials),
+        "setting.trials-short": number(short.num_trials),
+        "setting.episodes-long": number(base.num_episodes),
+        "setting.episodes-short": number(EXPERIMENTS["eplen15"].base.num_episodes),
+        "setting.episodes-slow": number(EXPERIMENTS["weight-0.001"].base.num_episodes),
+        "setting.episodes-more": number(EXPERIMENTS["budget-lower"].base.num_episodes),
+        "setting.final-episodes": number(FINAL_EPISODES),
+        "setting.epsilon": number(1e-8, "10⁻⁸"),
+        "setting.smoothing": number(SMOOTHING, 2),
+        "setting.learning-rate": number(base.learning_rate, 3),
+        "setting.learning-rate-slow": number(0.001, 3),
+        "setting.hidden-size": number(AgentConfig().hidden_size),
+        "setting.pairs": number(long.num_pairs),
+        "setting.trial-length": number(long.trial_length),
+        "setting.standard-errors": number(4, "four"),
+        "criterion.long": number(reward_to_learn(long, FINAL_EPISODES), 3),
+        "criterion.short": number(reward_to_learn(short, FINAL_EPISODES), 3),
+        "task.uniform": number(levels.uniform, "1/3"),
+        "task.one-sided": number(levels.one_sided, 1),
+        "task.memoryless": number(levels.memoryless, 3),
+        "task.solved": number(levels.solved),
+        "theory.bias-long-lowest": number(critic_bias(60, math.log(3), 0.05)),
+        "prediction.per-step": number(predictions()["lower_edge_per_step"], 3),
+    }
+    for name, steps in (("long", 60), ("short", 15)):
+        half, solved = (value_floor(success, steps // 3) for success in (0.5, 1.0))
+        numbers[f"theory.floor-{name}-half"] = number(half, 2)
+        numbers[f"theory.floor-{name}-solved"] = number(solved, 2)
+        default = weight_of_library(0.5, steps, library="stable-baselines3-a2c")
+        numbers[f"convert.library-{name}-sum"] = number(default, "7.5" if steps == 15 else 0)
+    for name, weight, steps in (("long", 5, 60), ("short", 2, 15), ("short-most", 5, 15)):
+        for factor, library in (("mse", "stable-baselines3-a2c"), ("half", "cleanrl-ppo")):
+            converted = convert_weight(weight, steps, to=library)
+            numbers[f"convert.notes-{name}-{factor}"] = number(converted, 2)
+    return numbers
