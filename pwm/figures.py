@@ -398,9 +398,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if SUCCESS in names:
             drawings.append(success_drawing(size, store, out, arguments.engine))
         evidence = Evidence(store, size, arguments.engine)
-        for name in names:
-            if name in ANSWERS:
-                drawings.append(answer_drawing(name, evidence, out))
+        drawings += [answer_drawing(name, evidence, out) for name in names if name in ANSWERS]
         left = [draw for draw in drawings if draw is not None]
         make_folder("out", out)
         for draw in tqdm(left, unit=" drawings", file=sys.stderr, disable=not left):
