@@ -96,7 +96,6 @@ def _answer(
     learning_rate: float = 0.001,
     num_episodes: int = 20_000,
     log_every: int = 100,
-    diagnostics: bool = False,
     weights: tuple[float, ...] = WEIGHTS,
     rates: tuple[float, ...] = (),
     agent: AgentConfig = AgentConfig(),  # noqa: B008, it is frozen
@@ -116,7 +115,6 @@ def _answer(
             learning_rate=learning_rate,
             num_episodes=num_episodes,
             log_every=log_every,
-            diagnostics=diagnostics,
         ),
         axes=MappingProxyType(every | {"seed": tuple(range(24))}),
     )
@@ -223,15 +221,6 @@ def _answers() -> Iterator[Experiment]:
         num_episodes=10_000,
         weights=FEW_WEIGHTS,
         agent__hidden_size=(12, 24, 48, 96),
-        loss__baseline=BOTH,
-    )
-    yield _answer(
-        "gradients",
-        "whose gradient the trunk gets",
-        log_every=200,
-        weights=FEW_WEIGHTS,
-        diagnostics=True,
-        task__episode_length=(15, 60),
         loss__baseline=BOTH,
     )
     yield _answer(

@@ -46,8 +46,6 @@ class TrainConfig:
     """Episodes a window; the history holds the average over each."""
     seed: int = 0
     """Decides initial parameters, trials and action noise."""
-    diagnostics: bool = False
-    """Log gradients and more at the end of each window, on episodes played for it alone."""
 
     def __post_init__(self) -> None:
         require_finite("critic_weight", self.critic_weight)

@@ -44,7 +44,6 @@ NOTES = {
     "num_episodes": 10_000,
     "log_every": 10,
     "seed": 0,
-    "diagnostics": False,
     "task": {
         "stimulus_set": "pwm5",
         "trial_length": 3,
