@@ -5,10 +5,10 @@ set -euo pipefail
 
 usage='usage: ./reproduce.sh [smoke|tests]
 
-  (nothing)  trains every run of every experiment and draws every figure, into results/ and
-             figures/, and compares every run with the published one: 5 minutes on 2 cores
-  smoke      the same path on tiny budgets, into build/smoke/: 1 to 2 minutes
-  tests      the test suite and the static checks: 3 to 4 minutes
+  (nothing)  trains every run of every experiment, compares every run with the published one,
+             draws every figure, computes every claim and compiles the paper: 40 minutes on 2 cores
+  smoke      the same path on tiny budgets, into build/smoke/: 2 to 3 minutes
+  tests      the test suite and the static checks: 3 to 5 minutes
 
 The first call of any of them installs the pinned packages into .venv: a minute or two.
 PYTHON=/path/to/python chooses the interpreter (3.11 or later).'
@@ -48,26 +48,33 @@ set_up() {
 }
 
 reproduce() {
-  say "1 of 3: training every run that is not stored yet (about 4 minutes on 2 cores in all)"
+  say "1 of 5: training every run that is not stored yet (about 35 minutes on 2 cores in all)"
   "$python" -m pwm.sweep
-  say "2 of 3: drawing the figures (about a minute)"
-  "$python" -m pwm.figures
-  say "3 of 3: comparing every run with the published one, bit for bit"
+  say "2 of 5: comparing every run with the published one, bit for bit"
   "$python" -m pwm.digests
-  say "Done: the figures are in figures/"
+  say "3 of 5: drawing the figures (about two minutes)"
+  "$python" -m pwm.figures
+  say "4 of 5: computing every number that the paper claims"
+  "$python" -m pwm.claims
+  "$python" -m pwm.claims --check >/dev/null
+  say "5 of 5: compiling the paper"
+  "$python" -m pwm.paper
+  say "Done: the figures are in figures/, the paper is paper/paper.pdf"
 }
 
 smoke() {
   local place=build/smoke
   rm -rf "$place"
-  say "1 of 4: training every experiment on a tiny budget"
+  say "1 of 5: training every experiment on a tiny budget"
   "$python" -m pwm.sweep --size smoke --results "$place/results"
-  say "2 of 4: drawing its figures"
+  say "2 of 5: drawing its figures"
   "$python" -m pwm.figures --size smoke --results "$place/results" --out "$place/figures"
-  say "3 of 4: a short run of pwm.train"
+  say "3 of 5: a short run of pwm.train"
   "$python" -m pwm.train --critic-weight 3 --num-episodes 500 --out "$place/train"
-  say "4 of 4: one round of the benchmark"
+  say "4 of 5: one round of the benchmark"
   "$python" -m pwm.bench --rounds 1
+  say "5 of 5: compiling the paper"
+  "$python" -m pwm.paper --out "$place/paper.pdf"
   say "Done: everything ran; the results are in $place/"
 }
 
