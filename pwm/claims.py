@@ -106,29 +106,34 @@ def _of_seeds(
     return Estimate(float(gain.mean()), float(low), float(high))
 
 
+def _median(values: NDArray[np.float64], tail: float) -> Estimate:
+    """Median, with quantiles that leave out a tail at either end."""
+    if not len(values):
+        return Estimate(math.nan, math.nan, math.nan)
+    low, middle, high = np.quantile(values, [tail, 0.5, 1 - tail])
+    return Estimate(float(middle), float(low), float(high))
+
+
 def theory_claims(evidence: Evidence) -> Iterator[Claim]:
     """The critic's bias and floor against their closed forms."""
     for name, steps in (("eplen15", 15), ("eplen60", 60)):
         runs = evidence.of(name)
         solved = runs.reward > 0.99
         ratio = runs.value_loss[solved] / value_floor(1.0, steps // 3)
-        low, middle, high = np.quantile(ratio, [0.25, 0.5, 0.75])
         yield Claim(
             f"claim.floor-{steps}",
             "solved seeds settle at the floor under the value loss (median, quartiles)",
-            Estimate(float(middle), float(low), float(high)),
+            _median(ratio, 0.25),
             0.9,
             1.2,
             (name,),
         )
     for name in ("weight-0.005", "weight-0.001"):
         attached = evidence.of(name).at(loss__baseline="attached")
-        ratios = _bias_ratios(attached)
-        low, middle, high = np.quantile(ratios, [0.05, 0.5, 0.95])
         yield Claim(
             f"claim.bias-{name.removeprefix('weight-')}",
             "measured bias over cTH/2w, median over cells with weights from 1 on (5% to 95%)",
-            Estimate(float(middle), float(low), float(high)),
+            _median(_bias_ratios(attached), 0.05),
             0.9,
             1.1,
             (name,),

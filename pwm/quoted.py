@@ -39,6 +39,7 @@ def quoted() -> dict[str, Number]:
 
     numbers = {
         "compute.cores": number(2),
+        "compute.time": {"text": "about 40 minutes"},
         "compute.runs": number(sum(item.num_runs for item in EXPERIMENTS.values())),
         "compute.notes-runs": number(sum(item.num_runs for item in notes)),
         "library.default-weight": number(CONVENTIONS["stable-baselines3-a2c"].default_weight, 1),

@@ -188,6 +188,8 @@ FLAGS: list[tuple[str, str, Any]] = [
     ("--policy-reduction mean", "loss.policy_reduction", "mean"),
     ("--discount 0.9", "loss.discount", 0.9),
     ("--entropy-weight 0.1", "loss.entropy_weight", 0.1),
+    ("--optimism 1.5", "loss.optimism", 1.5),
+    ("--lost-gradients values", "loss.lost_gradients", "values"),
 ]
 
 
@@ -357,7 +359,7 @@ BAD: list[tuple[str, str, str]] = [
     ("--learning-rate nan", "--learning-rate", "nan"),
     ("--learning-rate 1e400", "--learning-rate", "inf"),
     ("--learning-rate fast", "--learning-rate", "fast"),
-    ("--stimulus-set pwm7", "--stimulus-set", "pwm7"),
+    ("--stimulus-set pwm9", "--stimulus-set", "pwm9"),
     ("--stimulus-set PWM5", "--stimulus-set", "PWM5"),
     ("--trial-length 1", "--trial-length", "1"),
     ("--trial-length 2.5", "--trial-length", "2.5"),

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pwm import figures
 from pwm.agent import AgentConfig
-from pwm.experiments import EXPERIMENTS
+from pwm.experiments import EXPERIMENTS, NOTES
 from pwm.figures import (
     drawing,
     notes_figure,
@@ -78,11 +78,13 @@ def test_the_experiments_are_the_grids_of_the_notes() -> None:
             experiment.notes_seeds,
         )
         for name, experiment in EXPERIMENTS.items()
+        if experiment.notes_seeds
     }
     assert grids == GRIDS
+    assert tuple(GRIDS) == NOTES
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("name", NOTES)
 def test_what_the_notes_leave_unsaid_is_the_same_in_every_experiment(name: str) -> None:
     experiment = EXPERIMENTS[name]
     runs = experiment.runs()
@@ -106,7 +108,8 @@ def test_the_smoke_size_differs_in_budget_alone(name: str) -> None:
     assert replace(smoke, base=same_budget, axes=paper.axes) == paper
     assert smoke.axes == {**paper.axes, "seed": (0, 1, 2)}
     assert len(smoke.axes["seed"]) >= smoke.notes_seeds
-    assert sum(run.num_episodes for run in smoke.runs()) <= 5000
+    # a few seconds at what one core does
+    assert sum(run.num_episodes for run in smoke.runs()) <= (5000 if name in NOTES else 80_000)
 
 
 # What was stored for the figures of these tests

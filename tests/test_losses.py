@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import pytest
@@ -17,6 +17,7 @@ from pwm.losses import (
     Baseline,
     LossConfig,
     Losses,
+    Lost,
     Reduction,
     discounted_returns,
     episode_losses,
@@ -24,7 +25,7 @@ from pwm.losses import (
     value_loss,
 )
 
-BASELINES: list[Baseline] = ["attached", "detached"]
+BASELINES: list[Baseline] = ["attached", "detached", "attached_head", "attached_trunk"]
 REDUCTIONS: list[Reduction] = ["sum", "mean"]
 
 
@@ -33,6 +34,7 @@ class Case(NamedTuple):
     critic_weights: Tensor  # (R,)
     rewards: Tensor  # (R, T), like values and actions
     values: Tensor
+    head_values: Tensor  # the same numbers
     actions: Tensor
     logits: Tensor  # (R, T, 3)
 
@@ -45,16 +47,20 @@ def cases(draw: st.DrawFn) -> Case:
     def normal(*shape: int) -> Tensor:
         return 2 * torch.randn(replicas, steps, *shape, generator=generator, dtype=torch.float64)
 
+    values = normal()
     return Case(
         LossConfig(
             draw(st.sampled_from(BASELINES)),
             draw(st.sampled_from(REDUCTIONS)),
             draw(st.sampled_from([1.0, 0.9, 0.0])),
             draw(st.sampled_from([0.0, 0.3])),
+            optimism=draw(st.sampled_from([0.0, 1.5])),
+            lost_gradients=draw(st.sampled_from(get_args(Lost))),
         ),
         critic_weights=normal()[:, 0].abs(),
         rewards=normal().round(),
-        values=normal().requires_grad_(),
+        values=values.clone().requires_grad_(),
+        head_values=values.clone().requires_grad_(),
         actions=torch.randint(3, (replicas, steps), generator=generator),
         logits=normal(3).requires_grad_(),
     )
@@ -66,7 +72,14 @@ def losses_of(case: Case) -> tuple[Losses, Tensor]:
     log_probs = log_policy.gather(-1, case.actions.unsqueeze(-1)).squeeze(-1)
     entropies = -(log_policy.exp() * log_policy).sum(dim=-1)
     advantages = discounted_returns(case.rewards, case.config.discount) - case.values
-    losses = episode_losses(log_probs, entropies, advantages, case.critic_weights, case.config)
+    losses = episode_losses(
+        log_probs,
+        entropies,
+        advantages,
+        case.critic_weights,
+        case.config,
+        head_advantages=advantages.detach() + case.values.detach() - case.head_values,
+    )
     return losses, advantages
 
 
@@ -82,7 +95,11 @@ def returns_by_double_loop(rewards: Tensor, discount: float) -> Tensor:
 @given(cases())
 def test_gradients_are_the_closed_forms(case: Case) -> None:
     losses, _ = losses_of(case)
-    by_value, by_logits = torch.autograd.grad(losses.total.sum(), (case.values, case.logits))
+    # A head's value moves with the head alone, a value with the trunk and the head.
+    leaves = (case.values, case.head_values, case.logits)
+    by_whole, by_head, by_logits = torch.autograd.grad(
+        losses.total.sum(), leaves, allow_unused=True, materialize_grads=True
+    )
 
     config, steps = case.config, case.rewards.shape[1]
     weights = case.critic_weights.unsqueeze(1)
@@ -93,11 +110,18 @@ def test_gradients_are_the_closed_forms(case: Case) -> None:
     log_prob = (taken * policy.log()).sum(dim=-1)
     share = 1.0 if config.policy_reduction == "sum" else 1 / steps
 
-    leak = share * log_prob if config.baseline == "attached" else 0
-    torch.testing.assert_close(by_value, -2 * weights / steps * advantages + leak)
-
     entropy = -(policy * policy.log()).sum(dim=-1, keepdim=True)
-    reinforce = -advantages.unsqueeze(-1) * (taken - policy)
+    kept = config.lost_gradients != "values"
+    for gradient, leaky in (
+        (by_whole, {"attached", "attached_trunk"}),
+        (by_whole + by_head, {"attached", "attached_head"}),
+    ):
+        leak = share * log_prob if config.baseline in leaky else torch.zeros_like(log_prob)
+        expected = -2 * weights / steps * advantages + leak
+        torch.testing.assert_close(gradient, expected if kept else torch.zeros_like(expected))
+
+    factor = advantages.unsqueeze(-1) - config.optimism * entropy
+    reinforce = -factor * (taken - policy) * (config.lost_gradients != "log_probs")
     bonus = config.entropy_weight * policy * (policy.log() + entropy)
     torch.testing.assert_close(by_logits, share * (reinforce + bonus))
 
@@ -109,7 +133,13 @@ def test_losses_are_their_definitions(case: Case) -> None:
     for replica, advantages in enumerate(attached.tolist()):
         steps = range(len(advantages))
         log_policy, actions = log_policies[replica], case.actions[replica].tolist()
-        gain = sum(advantages[step] * log_policy[step][actions[step]] for step in steps)
+        raised = [
+            case.config.optimism * sum(-math.exp(log_p) * log_p for log_p in log_policy[step])
+            for step in steps
+        ]
+        gain = sum(
+            (advantages[step] - raised[step]) * log_policy[step][actions[step]] for step in steps
+        )
         entropy = sum(-math.exp(log_p) * log_p for step in steps for log_p in log_policy[step])
         share = 1.0 if case.config.policy_reduction == "sum" else 1 / len(steps)
         policy, value = -share * gain, sum(advantage**2 for advantage in advantages) / len(steps)
@@ -151,7 +181,7 @@ def test_constants_worked_out_by_hand() -> None:
     advantages = torch.tensor([[3.0, -1.0]])
     for reduction, share in zip(REDUCTIONS, (1, 0.5), strict=True):
         policy, entropy = share * 1.0, share * 1.5
-        for baseline in BASELINES:
+        for baseline in BASELINES[:2]:
             config = LossConfig(baseline, reduction, entropy_weight=0.5)
             losses = episode_losses(log_probs, entropies, advantages, 0.5, config)
             assert losses.policy.tolist() == [policy]
@@ -193,6 +223,8 @@ BAD_VALUES: list[tuple[str, Any]] = [
     ("discount", -0.1),
     ("discount", 1.1),
     ("discount", float("nan")),
+    ("optimism", -1.0),
+    ("lost_gradients", "all"),
     ("entropy_weight", -1.0),
     ("entropy_weight", float("nan")),
     ("entropy_weight", float("inf")),

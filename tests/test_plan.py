@@ -248,7 +248,7 @@ TWO = shard_of((RUN, replace(RUN, seed=1)))
 def test_a_shards_key_is_the_same_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     # Everything stored would be trained again if it changed.
     monkeypatch.setattr(planning, "SEMANTICS", 1)
-    assert shard_of(TWO.runs).key == "7f140b1f0269129bcd237a7f3bd34494"
+    assert shard_of(TWO.runs).key == "6ccc1af5dc4434d21df3cc046a13e162"
 
 
 MEMBERS = {
@@ -271,6 +271,8 @@ SETTINGS = {
     "loss.policy_reduction": replace(RUN, loss=LossConfig(policy_reduction="mean")),
     "loss.discount": replace(RUN, loss=LossConfig(discount=0.9)),
     "loss.entropy_weight": replace(RUN, loss=LossConfig(entropy_weight=0.1)),
+    "loss.optimism": replace(RUN, loss=LossConfig(optimism=0.1)),
+    "loss.lost_gradients": replace(RUN, loss=LossConfig(lost_gradients="values")),
 }
 
 

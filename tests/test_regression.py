@@ -66,16 +66,22 @@ def test_history_is_as_pinned(name: str, ndarrays_regression: NDArraysRegression
     ndarrays_regression.check(history(SETTINGS[name]), basename=name, default_tolerance=tolerance)
 
 
-def wrong_sign(log_probs: Tensor, advantages: Tensor, config: LossConfig) -> Tensor:
+def wrong_sign(
+    log_probs: Tensor, advantages: Tensor, config: LossConfig, _of_head: Tensor
+) -> Tensor:
     return -policy_loss(log_probs, advantages, config)
 
 
-def other_baseline(log_probs: Tensor, advantages: Tensor, config: LossConfig) -> Tensor:
+def other_baseline(
+    log_probs: Tensor, advantages: Tensor, config: LossConfig, _of_head: Tensor
+) -> Tensor:
     baseline: Baseline = "attached" if config.baseline == "detached" else "detached"
     return policy_loss(log_probs, advantages, replace(config, baseline=baseline))
 
 
-def other_reduction(log_probs: Tensor, advantages: Tensor, config: LossConfig) -> Tensor:
+def other_reduction(
+    log_probs: Tensor, advantages: Tensor, config: LossConfig, _of_head: Tensor
+) -> Tensor:
     reduction: Reduction = "sum" if config.policy_reduction == "mean" else "mean"
     return policy_loss(log_probs, advantages, replace(config, policy_reduction=reduction))
 
@@ -84,7 +90,7 @@ def other_reduction(log_probs: Tensor, advantages: Tensor, config: LossConfig) -
 @pytest.mark.parametrize("name", SETTINGS)
 def test_no_mistake_in_the_loss_fits_the_tolerance(
     name: str,
-    mistake: Callable[[Tensor, Tensor, LossConfig], Tensor],
+    mistake: Callable[[Tensor, Tensor, LossConfig, Tensor], Tensor],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     right = history(SETTINGS[name])

@@ -209,12 +209,12 @@ def test_reward_levels_are_those_of_the_best_of_all_policies(pairs: list[str]) -
 
 
 def test_reward_levels_name_an_unknown_set() -> None:
-    with pytest.raises(InputError, match="pwm7"):
-        reward_levels("pwm7")
+    with pytest.raises(InputError, match="pwm9"):
+        reward_levels("pwm9")
 
 
 BAD_VALUES: list[tuple[str, Any]] = [
-    ("stimulus_set", "pwm7"),
+    ("stimulus_set", "pwm9"),
     ("stimulus_set", ""),
     ("trial_length", 1),
     ("trial_length", -3),
