@@ -168,7 +168,7 @@ def _answers() -> Iterator[Experiment]:
         weights=(0.2, 1.0, 5.0, 20.0, 100.0),
         task__episode_length=(15, 60),
         loss__baseline=BOTH,
-        rates=(0.0003, 0.001, 0.003, 0.01, 0.03),
+        rates=(0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03),
     )
     yield _answer(
         "separate",

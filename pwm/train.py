@@ -44,6 +44,9 @@ class TrainConfig:
     """Episodes, each followed by one update."""
     log_every: int = 10
     """Episodes a window; the history holds the average over each."""
+    probe_episodes: int = 0
+    """Episodes played at the end of each window to diagnose the gradients; none of them trains.
+    None by default."""
     seed: int = 0
     """Decides initial parameters, trials and action noise."""
 
@@ -52,6 +55,7 @@ class TrainConfig:
         require_finite("learning_rate", self.learning_rate, above_zero=True)
         require_integer("num_episodes", self.num_episodes, 1)
         require_integer("log_every", self.log_every, 1)
+        require_integer("probe_episodes", self.probe_episodes, 0)
         require_integer("seed", self.seed, 0)
 
     @property

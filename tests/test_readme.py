@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import json
+import re
 from pathlib import Path
 
 from pwm.stats import rate_difference, success_rate
 
 ROOT = Path(__file__).resolve().parent.parent
-README = " ".join((ROOT / "README.md").read_text().split())
+RAW = (ROOT / "README.md").read_text()
+README = " ".join(RAW.split())
 
 
 def table(name: str) -> list[dict[str, str]]:
@@ -56,9 +59,16 @@ def test_intervals_and_value_losses_are_those_of_the_tables() -> None:
     assert f"only {listed([row['solved'] for row in at_60])} seeds" in README
 
 
+def test_every_claim_in_the_table_is_as_the_paper_has_it() -> None:
+    numbers = json.loads((ROOT / "paper" / "numbers.json").read_text())
+    rows = re.findall(r"^\| .* \| (.*) \| `(claim\..*)` \|", RAW, re.MULTILINE)
+    assert len(rows) >= 10
+    for text, names in rows:
+        assert text == "; ".join(numbers[name]["text"] for name in names.split("`, `"))
+
+
 def test_every_file_and_picture_that_is_named_is_there() -> None:
-    raw = (ROOT / "README.md").read_text()
-    targets = [part.split(")")[0] for part in raw.split("](")[1:]]
+    targets = [part.split(")")[0] for part in RAW.split("](")[1:]]
     assert len(targets) > 10
     missing = [target for target in targets if not (ROOT / target).exists()]
     assert missing == []
