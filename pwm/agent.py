@@ -118,6 +118,11 @@ class Agent:
         """Parameters of one replica that are not padding."""
         return self.config.num_trunks * sum(prod(shape) for shape in self.shapes.values())
 
+    @property
+    def trunk_size(self) -> int:
+        """Of a replica's parameters, how many come before its heads', with padding."""
+        return sum(self._sizes[:-2])
+
     def initial_parameters(self, seeds: Sequence[int]) -> Tensor:
         """Parameters of one replica for each seed, on the CPU: [R, P]."""
         integers = Streams(seeds, "initialisation").draw(self.num_parameters)

@@ -50,6 +50,9 @@ class Arguments:
     loss: LossConfig = field(default_factory=LossConfig)
     log_every: int = TrainConfig.log_every
     """Episodes a window of the history."""
+    probe_episodes: int = TrainConfig.probe_episodes
+    """Episodes played at the end of each window to diagnose the gradients, none of which trains:
+    0 for no diagnosis, or 2 and more."""
     engine: Engine = "fused"
     """What trains: fused, compiled, with the same results on every machine; or torch."""
     device: str = "cpu"
@@ -81,6 +84,7 @@ class Arguments:
                 learning_rate=self.learning_rate,
                 num_episodes=self.num_episodes,
                 log_every=self.log_every,
+                probe_episodes=self.probe_episodes,
                 seed=seed,
             )
             for seed in self.seeds

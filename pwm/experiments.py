@@ -96,6 +96,7 @@ def _answer(
     learning_rate: float = 0.001,
     num_episodes: int = 20_000,
     log_every: int = 100,
+    probe_episodes: int = 0,
     weights: tuple[float, ...] = WEIGHTS,
     rates: tuple[float, ...] = (),
     agent: AgentConfig = AgentConfig(),  # noqa: B008, it is frozen
@@ -115,6 +116,7 @@ def _answer(
             learning_rate=learning_rate,
             num_episodes=num_episodes,
             log_every=log_every,
+            probe_episodes=probe_episodes,
         ),
         axes=MappingProxyType(every | {"seed": tuple(range(24))}),
     )
@@ -221,6 +223,15 @@ def _answers() -> Iterator[Experiment]:
         num_episodes=10_000,
         weights=FEW_WEIGHTS,
         agent__hidden_size=(12, 24, 48, 96),
+        loss__baseline=BOTH,
+    )
+    yield _answer(
+        "gradients",
+        "who owns the trunk, below, inside and above the working range",
+        log_every=1000,
+        probe_episodes=64,
+        weights=(0.1, 1.0, 5.0, 20.0, 100.0),
+        task__episode_length=(6, 15, 30, 60, 120),
         loss__baseline=BOTH,
     )
     yield _answer(

@@ -10,7 +10,6 @@ import zipfile
 import zlib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryFile
 from typing import Any
@@ -19,12 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwm.errors import InputError
-from pwm.train import History
+from pwm.probe import DIAGNOSTICS
+from pwm.train import METRICS, History
 
 DAMAGE = (ValueError, KeyError, EOFError, TypeError, AttributeError, RuntimeError, OSError,
           zipfile.BadZipFile, zlib.error)  # fmt: skip
 """What reading a damaged archive raises, found by damaging some."""
-HISTORY = tuple(item.name for item in fields(History))
+HISTORY = ("episode", *METRICS)
 CHECKSUM = b"sha256:"
 COMMENT_SIZE = len(CHECKSUM) + 64
 
@@ -129,9 +129,15 @@ def write_arrays(
     write_atomically(path, archive + _checksum(archive))
 
 
-def read_arrays(path: Path, names: Collection[str]) -> dict[str, NDArray[Any]]:
+def read_arrays(
+    path: Path, names: Collection[str], also: Collection[str] = ()
+) -> dict[str, NDArray[Any]]:
     """Reads what `write_arrays` wrote.
 
+    Args:
+        path: of the file.
+        names: of the arrays it must hold.
+        also: names of more, which it may hold, all or none.
     Raises:
         InputError: the file is not there, is damaged, or holds other names.
     """
@@ -145,7 +151,7 @@ def read_arrays(path: Path, names: Collection[str]) -> dict[str, NDArray[Any]]:
         raise InputError(
             "history", path, "an undamaged file; delete it to have it computed again"
         ) from error
-    if arrays.keys() != set(names):
+    if arrays.keys() not in (set(names), {*names, *also}):
         raise InputError("history", path, "a file of " + ", ".join(names))
     return arrays
 
@@ -157,7 +163,7 @@ def write_history(path: Path, history: History) -> None:
 
 def read_history(path: Path) -> History:
     """Reads what `write_history` wrote; raises as `read_arrays`."""
-    return as_history(path, read_arrays(path, HISTORY))
+    return as_history(path, read_arrays(path, HISTORY, DIAGNOSTICS))
 
 
 def as_history(path: Path, arrays: dict[str, Any]) -> History:
@@ -167,7 +173,7 @@ def as_history(path: Path, arrays: dict[str, Any]) -> History:
         InputError: they do not fit each other.
     """
     try:
-        return History(**{name: arrays[name] for name in HISTORY})
+        return History.of_curves(arrays["episode"], arrays)
     except ValueError as error:
         raise InputError("history", path, str(error)) from error
 

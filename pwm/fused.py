@@ -10,14 +10,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from pwm import kernel, optim
 from pwm.agent import CELL_GATE, NUM_GATES, NUM_OUTPUTS, Agent
 from pwm.errors import require
-from pwm.layout import Episodes, Floats, Integers, Population, Task, Update, Work
+from pwm.layout import (
+    Differentiated,
+    Episodes,
+    Floats,
+    Integers,
+    Population,
+    Task,
+    Update,
+    Work,
+)
+from pwm.losses import LossConfig
+from pwm.probe import Steps
 from pwm.rollout import Draws
-from pwm.task import Action, TaskConfig, observation_table, reward_table
+from pwm.task import Action, TaskConfig, observation_table, reward_table, trial_states
 from pwm.train import METRICS, TrainConfig, Trainer
 
 
@@ -40,7 +53,7 @@ class FusedTrainer(Trainer):
         config = self.runs[0]
         agent = Agent(config.agent, config.task.num_stimuli)
         self._task = _task(config)
-        self._setting = _update(config)
+        self._setting = _update(config, config.loss)
         self._work = _work(self._task, agent, config.task, self.parameters.shape[1])
         self._population = Population(
             self._critic_weights.numpy(),
@@ -48,7 +61,12 @@ class FusedTrainer(Trainer):
             self.parameters.detach().numpy(),  # the same memory
             self._optimiser.square_average.numpy(),
         )
+        # Compiles, before anything is timed.
         self._train(self._draws.next(0, self._device))
+        if config.probe_episodes:
+            trials = torch.zeros((len(runs), config.task.num_trials), dtype=torch.int64)
+            noise = torch.zeros((*trials.shape, config.task.trial_length))
+            self._differentiate(Draws(trials, noise), config.loss, self._critic_weights)
 
     def _train(self, draws: Draws) -> NDArray[np.float64]:
         trials, noise = draws.trials.numpy(), draws.noise.numpy()
@@ -57,21 +75,32 @@ class FusedTrainer(Trainer):
         kernel.train(self._task, self._setting, self._population, episodes, self._work)
         return metrics.swapaxes(1, 2).astype(np.float64)
 
+    def _differentiate(
+        self, draws: Draws, config: LossConfig, critic_weights: Tensor
+    ) -> tuple[NDArray[np.float32], Steps]:
+        replicas, steps = len(self.runs), len(self._work.row)
+        metrics = np.zeros((replicas, len(METRICS)), np.float32)
+        gradients = np.zeros_like(self._population.parameters)
+        found = Steps(*(np.zeros((replicas, steps), np.float32) for _ in Steps._fields))
+        kernel.differentiate(
+            self._task,
+            _update(self.runs[0], config),
+            self._population._replace(critic_weights=critic_weights.numpy()),
+            Differentiated(draws.trials.numpy(), draws.noise.numpy(), metrics, gradients, *found),
+            self._work,
+        )
+        return gradients, found
+
 
 def _task(config: TrainConfig) -> Task:
-    """The task as tables, with the distinct beginnings of its trials numbered by depth."""
+    """The task as tables."""
     observations = observation_table(config.task)  # (pairs + 1, L, S)
     seen = observations.any(axis=-1)
     shown = np.where(seen, observations.argmax(axis=-1), observations.shape[-1])
-    node = np.zeros_like(shown)
-    numbers: dict[tuple[int, int], int] = {}  # of a beginning's parent and last stimulus
-    parents = np.full(len(shown), -1)
-    for step, stimuli in enumerate(shown.T):
-        for trial, stimulus in enumerate(stimuli):
-            key = (int(parents[trial]), int(stimulus))
-            node[trial, step] = numbers.setdefault(key, len(numbers))
-        parents = node[:, step]
-    node_parent, node_shown = np.array(list(numbers)).T.copy()
+    node = trial_states(config.task)
+    node_parent, node_shown = np.full((2, node.max() + 1), -1)
+    node_parent[node[:, 1:]] = node[:, :-1]
+    node_shown[node] = shown
     return Task(
         shown=shown,
         node=node,
@@ -85,17 +114,17 @@ def _task(config: TrainConfig) -> Task:
     )
 
 
-def _update(config: TrainConfig) -> Update:
+def _update(config: TrainConfig, loss: LossConfig) -> Update:
     steps = config.task.num_trials * config.task.trial_length
     return Update(
-        leak_into_trunk=config.loss.baseline in ("attached", "attached_trunk"),
-        leak_into_head=config.loss.baseline in ("attached", "attached_head"),
-        values_kept=config.loss.lost_gradients != "values",
-        log_probs_kept=config.loss.lost_gradients != "log_probs",
-        optimism=np.float32(config.loss.optimism),
-        policy_share=np.float32(1 if config.loss.policy_reduction == "sum" else 1 / steps),
-        discount=np.float32(config.loss.discount),
-        entropy_weight=np.float32(config.loss.entropy_weight),
+        leak_into_trunk=loss.baseline in ("attached", "attached_trunk"),
+        leak_into_head=loss.baseline in ("attached", "attached_head"),
+        values_kept=loss.lost_gradients != "values",
+        log_probs_kept=loss.lost_gradients != "log_probs",
+        optimism=np.float32(loss.optimism),
+        policy_share=np.float32(1 if loss.policy_reduction == "sum" else 1 / steps),
+        discount=np.float32(loss.discount),
+        entropy_weight=np.float32(loss.entropy_weight),
         smoothing=np.float32(optim.SMOOTHING),
         epsilon=np.float32(optim.EPSILON),
     )

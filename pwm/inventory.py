@@ -19,6 +19,7 @@ from pwm.experiments import EXPERIMENTS
 from pwm.files import HISTORY, as_history, folder_errors, read_arrays, read_signed
 from pwm.grid import Size
 from pwm.plan import Shard, flattened, plan
+from pwm.probe import DIAGNOSTICS
 from pwm.store import CONTENT, SESSIONS, UNFINISHED, Store
 from pwm.train import STATE
 
@@ -69,7 +70,7 @@ def content_of(folder: Path, key: str) -> dict[str, Any]:
         InputError: a file is damaged, not there, or of another shard.
     """
     path = folder / f"{key}.npz"
-    arrays = read_arrays(path, [*HISTORY, CONTENT])
+    arrays = read_arrays(path, [*HISTORY, CONTENT], DIAGNOSTICS)
     as_history(path, arrays)
     _require_named(path, key, arrays)
     provenance = folder / f"{key}.json"

@@ -11,10 +11,24 @@ disk outlives a change of theirs.
 
 from __future__ import annotations
 
+import numpy as np
+
 from pwm.backward import backpropagate, differentiate_heads, differentiate_losses, rmsprop
 from pwm.compilation import cached, compiled
+from pwm.elementary import ZERO
 from pwm.forward import play, prepare
-from pwm.layout import Episodes, Floats, Population, Task, Update, Weights, Work
+from pwm.lanes import copy
+from pwm.layout import (
+    Differentiated,
+    Episodes,
+    Floats,
+    Integers,
+    Population,
+    Task,
+    Update,
+    Weights,
+    Work,
+)
 
 
 @cached
@@ -27,15 +41,17 @@ def train(
     for replica in range(len(population.parameters)):
         weights = weights_of(population.parameters[replica], trunks, stimuli - 1, gates)
         for episode in range(len(episodes.trials)):
-            noise = episodes.noise[episode, replica]
-            metrics = episodes.metrics[episode, replica]
-            prepare(weights, work)
-            levels = play(task, weights, episodes.trials[episode, replica], noise, work)
-            differentiate_losses(
-                update, population.critic_weights[replica], noise.shape[1], work, metrics
+            play_and_differentiate(
+                task,
+                update,
+                weights,
+                population.critic_weights[replica],
+                episodes.trials[episode, replica],
+                episodes.noise[episode, replica],
+                episodes.metrics[episode, replica],
+                gradient,
+                work,
             )
-            differentiate_heads(update, work.level_start[levels], work)
-            backpropagate(weights, work, gradient, levels)
             rmsprop(
                 population.parameters[replica],
                 population.square_average[replica],
@@ -43,6 +59,56 @@ def train(
                 population.learning_rates[replica],
                 update,
             )
+
+
+@cached
+def differentiate(
+    task: Task, update: Update, population: Population, out: Differentiated, work: Work
+) -> None:
+    """The gradient of one episode of each replica, none of which is updated."""
+    trunks, stimuli, gates = work.projected.shape
+    gradient = weights_of(work.gradient, trunks, stimuli - 1, gates)
+    steps = len(work.row)
+    for replica in range(len(population.parameters)):
+        play_and_differentiate(
+            task,
+            update,
+            weights_of(population.parameters[replica], trunks, stimuli - 1, gates),
+            population.critic_weights[replica],
+            out.trials[replica],
+            out.noise[replica],
+            out.metrics[replica],
+            gradient,
+            work,
+        )
+        copy(out.gradients[replica], work.gradient)
+        value = ZERO
+        for time in range(steps - 1, -1, -1):
+            row = work.row[time]
+            value = work.reward[time] + update.discount * value
+            out.returns[replica, time] = value
+            out.values[replica, time] = work.heads[-1, row, 3]
+            out.log_probs[replica, time] = work.log_policy[row, work.action[time]]
+
+
+@compiled
+def play_and_differentiate(
+    task: Task,
+    update: Update,
+    weights: Weights,
+    critic_weight: np.float32,
+    trials: Integers,
+    noise: Floats,
+    metrics: Floats,
+    gradient: Weights,
+    work: Work,
+) -> None:
+    """Plays an episode of one replica, and writes its metrics and the gradient of its loss."""
+    prepare(weights, work)
+    levels = play(task, weights, trials, noise, work)
+    differentiate_losses(update, critic_weight, noise.shape[1], work, metrics)
+    differentiate_heads(update, work.level_start[levels], work)
+    backpropagate(weights, work, gradient, levels)
 
 
 @compiled

@@ -68,6 +68,18 @@ class Episodes(NamedTuple):
     metrics: Floats  # (E, R, metrics), written
 
 
+class Differentiated(NamedTuple):
+    """The chance of one episode, its gradient, and what was met at each step."""
+
+    trials: Integers  # (R, N): pairs
+    noise: Floats  # (R, N, L): uniform on [0, 1)
+    metrics: Floats  # (R, metrics), written, as are the rest
+    gradients: Floats  # (R, P)
+    log_probs: Floats  # (R, T): of the actions taken
+    values: Floats  # (R, T)
+    returns: Floats  # (R, T)
+
+
 class Weights(NamedTuple):
     """Parameters of a replica, or their gradient, laid out as `Agent` does."""
 

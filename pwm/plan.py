@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from pwm.engines import Engine
 from pwm.grid import MEMBER_AXES, Experiment
+from pwm.probe import DIAGNOSTICS
 from pwm.train import METRICS, SEMANTICS, TrainConfig
 
 SHARD_SECONDS = 5  # what a shard is to cost, as far as the bounds on its size allow
@@ -79,13 +80,17 @@ class Shard:
     def seconds(self) -> float:
         """About how long one core takes."""
         overhead, each = _seconds_an_episode(self.setting, self.engine)
-        return self.setting.num_episodes * (overhead + len(self.members) * each)
+        episodes = self.setting.num_episodes
+        if probed := self.setting.probe_episodes:  # three parts of a gradient, and their sums
+            episodes += 20 * probed * (episodes // self.setting.log_every)
+        return episodes * (overhead + len(self.members) * each)
 
     @property
     def bytes(self) -> int:
         """About how much disk its history takes."""
         windows = -(-self.setting.num_episodes // self.setting.log_every)
-        return len(self.members) * windows * len(METRICS) * BYTES_A_NUMBER
+        logged = len(METRICS) + (len(DIAGNOSTICS) if self.setting.probe_episodes else 0)
+        return len(self.members) * windows * logged * BYTES_A_NUMBER
 
 
 def plan(experiment: Experiment) -> Iterator[Shard]:

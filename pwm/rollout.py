@@ -53,12 +53,15 @@ class DrawSource:
     Args:
         task: what is played.
         seeds: one a replica.
+        of_probes: whether these are episodes that do not train, which have chance of their own.
     """
 
-    def __init__(self, task: TaskConfig, seeds: tuple[int, ...]) -> None:
+    def __init__(
+        self, task: TaskConfig, seeds: tuple[int, ...], *, of_probes: bool = False
+    ) -> None:
         self._task = task
-        self._trials = Streams(seeds, "trials")
-        self._actions = Streams(seeds, "actions")
+        self._trials = Streams(seeds, "probe trials" if of_probes else "trials")
+        self._actions = Streams(seeds, "probe actions" if of_probes else "actions")
 
     def next(self, num_episodes: int, device: torch.device | str = "cpu") -> Draws:
         """The draws of the next episodes E: trials [E, R, N] and noise [E, R, N, L]."""

@@ -33,7 +33,8 @@ from pwm.files import (
     write_signed,
 )
 from pwm.plan import Shard
-from pwm.train import METRICS, SEMANTICS, STATE, History
+from pwm.probe import DIAGNOSTICS
+from pwm.train import SEMANTICS, STATE, History
 
 CONTENT = "content"
 SESSIONS = "sessions"
@@ -187,14 +188,15 @@ class Store:
                     f"`python -m pwm.store why {shard.key[:8]}` says what is missing",
                 )
             histories.append(history)
-        return History(
+        curves = [history.curves for history in histories]
+        return History.of_curves(
             histories[0].episode,
-            *(np.concatenate([getattr(item, name) for item in histories]) for name in METRICS),
+            {name: np.concatenate([each[name] for each in curves]) for name in curves[0]},
         )
 
     def _read(self, shard: Shard) -> History:
         path = self.path(shard)
-        arrays = read_arrays(path, [*HISTORY, CONTENT])
+        arrays = read_arrays(path, [*HISTORY, CONTENT], DIAGNOSTICS)
         _require_of(shard, arrays, path)
         self.provenance(shard)
         return as_history(path, arrays)

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-StreamName = Literal["initialisation", "trials", "actions"]
+StreamName = Literal["initialisation", "trials", "actions", "probe trials", "probe actions"]
 
 
 class Streams:

@@ -123,6 +123,23 @@ def reward_table(config: TaskConfig) -> NDArray[np.float32]:
     return table
 
 
+def trial_states(config: TaskConfig) -> NDArray[np.int64]:
+    """What each pair's trial, last the blank one, has shown at each step: [pairs + 1, L].
+
+    Distinct beginnings of trials are numbered from 0, step by step.
+    """
+    observations = observation_table(config)
+    states = np.zeros(observations.shape[:2], np.int64)
+    numbers: dict[tuple[int, bytes], int] = {}  # of a beginning's parent and what follows it
+    parents = np.full(len(states), -1)
+    for step in range(config.trial_length):
+        for trial, shown in enumerate(observations[:, step]):
+            key = (int(parents[trial]), shown.tobytes())
+            states[trial, step] = numbers.setdefault(key, len(numbers))
+        parents = states[:, step]
+    return states
+
+
 class RewardLevels(NamedTuple):
     """Fractions of trials that reference policies have rewarded, in increasing order."""
 

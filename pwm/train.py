@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from pwm.agent import Agent, AgentConfig
 from pwm.errors import InputError, require, require_finite, require_integer
-from pwm.losses import LossConfig, discounted_returns, episode_losses
+from pwm.losses import LossConfig, Losses, discounted_returns, episode_losses
 from pwm.optim import RMSprop
-from pwm.rollout import Draws, DrawSource, Rollout
-from pwm.task import TaskConfig
+from pwm.probe import DIAGNOSTICS, Probe, Steps
+from pwm.rollout import Draws, DrawSource, Episode, Rollout
+from pwm.task import TaskConfig, trial_states
 
 STATE = ("episodes_done", "parameters", "square_average", "windows", "window_sum")
 METRICS = ("reward", "value_loss", "policy_loss", "entropy", "critic_bias")
@@ -45,8 +47,8 @@ class TrainConfig:
     log_every: int = 10
     """Episodes a window; the history holds the average over each."""
     probe_episodes: int = 0
-    """Episodes played at the end of each window to diagnose the gradients; none of them trains.
-    None by default."""
+    """Episodes played at the end of each window to diagnose the gradients, none of which trains:
+    0 for no diagnosis, or 2 and more."""
     seed: int = 0
     """Decides initial parameters, trials and action noise."""
 
@@ -56,6 +58,9 @@ class TrainConfig:
         require_integer("num_episodes", self.num_episodes, 1)
         require_integer("log_every", self.log_every, 1)
         require_integer("probe_episodes", self.probe_episodes, 0)
+        can_be = self.probe_episodes > 1 and self.loss.lost_gradients == "none"
+        accepted = "0, or 2 and more where no gradients are lost"
+        require(can_be or not self.probe_episodes, "probe_episodes", self.probe_episodes, accepted)
         require_integer("seed", self.seed, 0)
 
     @property
@@ -80,33 +85,51 @@ class History:
     """Entropy of the policy, mean over steps, nats."""
     critic_bias: NDArray[np.float32]
     """Value less return, mean over steps."""
+    diagnostics: Mapping[str, NDArray[np.float32]] = field(default_factory=dict, kw_only=True)
+    """What was asked for with `probe_episodes`, at the end of each window, by the names of
+    `pwm.probe.DIAGNOSTICS`; nan in a window that is not finished. Nothing otherwise."""
 
     def __post_init__(self) -> None:
         shape = (*self.reward.shape[:1], *self.episode.shape)
         fits = self.episode.ndim == 1 and self.episode.dtype == np.int64
-        for name in METRICS:
-            metric = getattr(self, name)
-            fits = fits and metric.shape == shape and metric.dtype == np.float32
+        fits = fits and tuple(self.diagnostics) in ((), DIAGNOSTICS)
+        for curve in self.curves.values():
+            fits = fits and curve.shape == shape and curve.dtype == np.float32
         if not fits:
             raise ValueError("a history has episode [K], int64, and metrics [R, K], float32")
 
+    @classmethod
+    def of_curves(
+        cls, episode: NDArray[np.int64], curves: Mapping[str, NDArray[np.float32]]
+    ) -> History:
+        """A history of metrics and, if they are there too, diagnostics, by name."""
+        metrics = (curves[name] for name in METRICS)
+        rest = {name: curves[name] for name in DIAGNOSTICS if name in curves}
+        return cls(episode, *metrics, diagnostics=rest)
+
+    @property
+    def curves(self) -> dict[str, NDArray[np.float32]]:
+        """All that was logged, by name, each [R, K]."""
+        return {name: getattr(self, name) for name in METRICS} | dict(self.diagnostics)
+
     def select(self, replicas: Sequence[int]) -> History:
         """The history of some replicas, in the order given."""
-        return History(self.episode, *(getattr(self, name)[list(replicas)] for name in METRICS))
+        chosen = {name: curve[list(replicas)] for name, curve in self.curves.items()}
+        return self.of_curves(self.episode, chosen)
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """All arrays by name."""
-        return {item.name: getattr(self, item.name) for item in fields(self)}
+        return {"episode": self.episode, **self.curves}
 
 
 class Trace(NamedTuple):
     """What one update leaves for the log; with a leading axis more, what many leave."""
 
-    rewards: torch.Tensor  # (R, N)
-    value_loss: torch.Tensor  # (R,)
-    policy_loss: torch.Tensor  # (R,)
-    entropies: torch.Tensor  # (R, T)
-    advantages: torch.Tensor  # (R, T)
+    rewards: Tensor  # (R, N)
+    value_loss: Tensor  # (R,)
+    policy_loss: Tensor  # (R,)
+    entropies: Tensor  # (R, T)
+    advantages: Tensor  # (R, T)
 
 
 class Trainer:
@@ -131,13 +154,15 @@ class Trainer:
         agent = Agent(shared.agent, shared.task.num_stimuli, self._device)
         self._rollout = Rollout(shared.task, agent, self._device)
         self._draws = DrawSource(shared.task, seeds)
+        self._probe_draws = DrawSource(shared.task, seeds, of_probes=True)
+        self._trunk = slice(agent.trunk_size)
         self.parameters = agent.initial_parameters(seeds).to(self._device).requires_grad_()
         self._critic_weights = torch.tensor([run.critic_weight for run in runs]).to(self._device)
         learning_rates = torch.tensor([run.learning_rate for run in runs])
         self._optimiser = RMSprop(self.parameters, learning_rates.to(self._device))
         self._ones = torch.ones(len(runs), device=self._device)
         self._window_sum = np.zeros((len(METRICS), len(runs)))  # of the unfinished window
-        self._windows: list[NDArray[np.float64]] = []  # means of past windows, (metrics, R) each
+        self._windows: list[NDArray[np.float64]] = []  # past ones, (metrics + diagnostics, R) each
 
     @property
     def num_episodes(self) -> int:
@@ -150,6 +175,9 @@ class Trainer:
         with one_thread():
             while self.episodes_done < last:
                 count = min(DRAWN_AT_ONCE, last - self.episodes_done)
+                if self.runs[0].probe_episodes:  # at the end of a window, not later
+                    log_every = self.runs[0].log_every
+                    count = min(count, log_every - self.episodes_done % log_every)
                 self._log(self._train(self._draws.next(count, self._device)))
 
     def history(self) -> History:
@@ -159,10 +187,21 @@ class Trainer:
         windows = list(self._windows)
         if unlogged := self.episodes_done % log_every:
             episode.append(self.episodes_done)
-            windows.append(self._window_sum / unlogged)
-        empty = np.zeros((0, len(METRICS), len(self.runs)))
-        metrics = np.moveaxis(np.stack(windows) if windows else empty, 0, -1)
-        return History(np.array(episode, np.int64), *np.ascontiguousarray(metrics, np.float32))
+            unknown = np.full((len(self._names) - len(METRICS), len(self.runs)), np.nan)
+            windows.append(np.concatenate([self._window_sum / unlogged, unknown]))
+        curves = np.moveaxis(self._stacked(windows), 0, -1)
+        return History.of_curves(
+            np.array(episode, np.int64),
+            dict(zip(self._names, np.ascontiguousarray(curves, np.float32), strict=True)),
+        )
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        """Of what is logged."""
+        return METRICS + (DIAGNOSTICS if self.runs[0].probe_episodes else ())
+
+    def _stacked(self, windows: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+        return np.array(windows).reshape(len(windows), len(self._names), len(self.runs))
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Everything that is needed to go on from here, by name."""
@@ -170,7 +209,7 @@ class Trainer:
             "episodes_done": np.array(self.episodes_done),
             "parameters": self.parameters.detach().cpu().numpy().copy(),
             "square_average": self._optimiser.square_average.cpu().numpy().copy(),
-            "windows": np.array(self._windows).reshape(-1, *self._window_sum.shape),
+            "windows": self._stacked(self._windows),
             "window_sum": self._window_sum.copy(),
         }
 
@@ -187,6 +226,7 @@ class Trainer:
         self._window_sum = state["window_sum"].copy()
         self.episodes_done = int(state["episodes_done"])
         self._draws.skip(self.episodes_done)
+        self._probe_draws.skip(len(self._windows) * self.runs[0].probe_episodes)
 
     def _train(self, draws: Draws) -> NDArray[np.float64]:
         """Trains for the episodes E of the draws; the metrics of each, [E, metrics, R]."""
@@ -198,23 +238,42 @@ class Trainer:
         )
 
     def _update(self, draws: Draws) -> Trace:
-        config = self.runs[0].loss
+        episode, returns, losses = self._play(draws, self.runs[0].loss, self._critic_weights)
+        self._optimiser.step(self._gradient(losses))
+        advantages = returns - episode.values.flatten(1)
+        entropies = episode.entropies.flatten(1)
+        return Trace(episode.decision_rewards, losses.value, losses.policy, entropies, advantages)
+
+    def _play(
+        self, draws: Draws, config: LossConfig, critic_weights: Tensor
+    ) -> tuple[Episode, Tensor, Losses]:
+        """Plays an episode; with its returns [R, T] and losses."""
         episode = self._rollout.play(self.parameters, draws)
         returns = discounted_returns(episode.rewards.flatten(1), config.discount)
-        advantages = returns - episode.values.flatten(1)  # (R, T)
-        entropies = episode.entropies.flatten(1)
         losses = episode_losses(
             episode.log_probs.flatten(1),
-            entropies,
-            advantages,
-            self._critic_weights,
+            episode.entropies.flatten(1),
+            returns - episode.values.flatten(1),
+            critic_weights,
             config,
             head_advantages=returns - episode.head_values.flatten(1),
         )
+        return episode, returns, losses
+
+    def _gradient(self, losses: Losses) -> Tensor:
+        """The gradient of the total loss by the parameters, [R, P]."""
         # Replicas are independent: the gradient of their sum is the gradient of each.
         (gradient,) = torch.autograd.grad(losses.total, self.parameters, self._ones)
-        self._optimiser.step(gradient)
-        return Trace(episode.decision_rewards, losses.value, losses.policy, entropies, advantages)
+        return gradient
+
+    def _differentiate(
+        self, draws: Draws, config: LossConfig, critic_weights: Tensor
+    ) -> tuple[NDArray[np.float32], Steps]:
+        """The gradient of one episode by the parameters [R, P], and its steps; trains nothing."""
+        episode, returns, losses = self._play(draws, config, critic_weights)
+        gradient = self._gradient(losses).cpu().numpy()
+        steps = (episode.log_probs.flatten(1), episode.values.flatten(1), returns)
+        return gradient, Steps(*(part.detach().cpu().numpy() for part in steps))
 
     def _log(self, metrics: NDArray[np.float64]) -> None:
         """Averages the episodes' metrics [E, metrics, R] into windows."""
@@ -222,8 +281,35 @@ class Trainer:
             self._window_sum += row
             self.episodes_done += 1
             if self.episodes_done % self.runs[0].log_every == 0:
-                self._windows.append(self._window_sum / self.runs[0].log_every)
+                mean = self._window_sum / self.runs[0].log_every
+                diagnostics = self._diagnose() if self.runs[0].probe_episodes else mean[:0]
+                self._windows.append(np.concatenate([mean, diagnostics]))
                 self._window_sum = np.zeros_like(self._window_sum)
+
+    def _diagnose(self) -> NDArray[np.float64]:
+        """Plays episodes that do not train, and says what `DIAGNOSTICS` names: [diagnostics, R]."""
+        run = self.runs[0]
+        remembers = run.agent.carry_state or run.task.timeout
+        probe = Probe(None if remembers else trial_states(run.task))
+        draws = self._probe_draws.next(run.probe_episodes, self._device)
+        for trials, noise in zip(draws.trials, draws.noise, strict=True):
+            gradients = []
+            for config, critic_weights in self._parts():
+                gradient, steps = self._differentiate(Draws(trials, noise), config, critic_weights)
+                gradients.append(gradient[:, self._trunk])
+            probe.add(gradients, trials.cpu().numpy(), steps)
+        return probe.diagnostics()
+
+    def _parts(self) -> Iterator[tuple[LossConfig, Tensor]]:
+        """Losses and weights whose gradients are the policy's, the critic's and the leak's part.
+
+        What loses its gradient leaves the others' alone.
+        """
+        loss, weights = self.runs[0].loss, self._critic_weights
+        yield replace(loss, lost_gradients="values"), weights
+        others = replace(loss, lost_gradients="log_probs", entropy_weight=0.0)
+        yield replace(others, baseline="detached"), weights
+        yield others, torch.zeros_like(weights)
 
 
 @torch.no_grad()

@@ -35,6 +35,7 @@ SETTINGS = {
     "timeout": replace(BASE, task=TaskConfig(episode_length=60, timeout=True)),
     "pwm0_long_trials": replace(BASE, task=TaskConfig("pwm0", 7, 30)),
     "one_unit_two_steps": replace(BASE, task=TaskConfig("pwm0", 2, 2), agent=AgentConfig(1)),
+    "probed": replace(BASE, log_every=50, probe_episodes=5),
     "diverged": replace(BASE, learning_rate=1e30),
 }
 

@@ -11,7 +11,9 @@ import pytest
 import pwm
 
 FOLDER = Path(pwm.__file__).parent
-TORCH_CORE = ["errors", "streams", "task", "agent", "rollout", "losses", "optim", "train"]
+TORCH_CORE = [
+    *("errors", "streams", "task", "agent", "rollout", "losses", "probe", "optim", "train"),
+]
 COMPILED = ["compilation", "elementary", "layout", "lanes", "forward", "backward", "kernel"]
 CORE = [*TORCH_CORE, *COMPILED, "fused"]
 # From left to right; a new module takes its place here.

@@ -35,10 +35,13 @@ def equal(one: History, other: History) -> bool:
 @st.composite
 def populations(draw: st.DrawFn) -> list[TrainConfig]:
     """Two to five runs of a few episodes, of any setting and odd sizes."""
+    setting = draw(settings_of_runs(most_trials=6, most_units=25))
+    can_be_probed = setting.loss.lost_gradients == "none"
     shared = replace(
-        draw(settings_of_runs(most_trials=6, most_units=25)),
+        setting,
         num_episodes=6,
         log_every=draw(st.integers(1, 4)),
+        probe_episodes=draw(st.sampled_from([0, 2] if can_be_probed else [0])),
     )
     runs = st.builds(
         replace,
@@ -331,6 +334,8 @@ BAD_VALUES: list[tuple[str, Any]] = [
     ("num_episodes", 1e4),
     ("log_every", 0),
     ("log_every", 2.5),
+    ("probe_episodes", -1),
+    ("probe_episodes", 1),
     ("seed", -1),
     ("seed", 0.5),
 ]
