@@ -43,6 +43,7 @@ NOTES = {
     "learning_rate": 0.005,
     "num_episodes": 10_000,
     "log_every": 10,
+    "probe_episodes": 0,
     "seed": 0,
     "task": {
         "stimulus_set": "pwm5",
@@ -172,6 +173,7 @@ FLAGS: list[tuple[str, str, Any]] = [
     ("--learning-rate 0.01", "learning_rate", 0.01),
     ("--num-episodes 4", "num_episodes", 4),
     ("--log-every 3", "log_every", 3),
+    ("--probe-episodes 2", "probe_episodes", 2),
     ("--seeds 7", "seed", 7),
     ("--stimulus-set pwm0", "task.stimulus_set", "pwm0"),
     ("--trial-length 2", "task.trial_length", 2),

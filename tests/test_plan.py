@@ -248,7 +248,7 @@ TWO = shard_of((RUN, replace(RUN, seed=1)))
 def test_a_shards_key_is_the_same_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     # Everything stored would be trained again if it changed.
     monkeypatch.setattr(planning, "SEMANTICS", 1)
-    assert shard_of(TWO.runs).key == "6ccc1af5dc4434d21df3cc046a13e162"
+    assert shard_of(TWO.runs).key == "9b8bab3973617c501a57405d6e8af933"
 
 
 MEMBERS = {
@@ -259,6 +259,7 @@ MEMBERS = {
 SETTINGS = {
     "num_episodes": replace(RUN, num_episodes=5),
     "log_every": replace(RUN, log_every=3),
+    "probe_episodes": replace(RUN, probe_episodes=2),
     "task.stimulus_set": replace(RUN, task=replace(RUN.task, stimulus_set="pwm0")),
     "task.trial_length": replace(RUN, task=replace(RUN.task, trial_length=2)),
     "task.episode_length": replace(RUN, task=replace(RUN.task, episode_length=7)),
