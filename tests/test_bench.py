@@ -12,12 +12,21 @@ from types import MethodType
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributions import Categorical
+from torch.utils.flop_counter import FlopCounterMode
 
 from pwm import bench
 from pwm.agent import Agent, AgentConfig
-from pwm.bench import Contestant, Fleet, PlainLoop, contestants, operations, product_rate
+from pwm.bench import (
+    Contestant,
+    Fleet,
+    PlainLoop,
+    contestants,
+    operations,
+    plain_operations,
+    product_rate,
+)
 from pwm.fused import FusedTrainer
 from pwm.rollout import Draws, Episode, Rollout
 from pwm.task import TaskConfig
@@ -151,6 +160,17 @@ def test_operations_are_those_of_the_rows_that_are_played(episode_length: int) -
     assert operations(run, episodes=50) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("hidden", [1, 24, 64])
+def test_operations_of_the_plain_loop_are_those_that_torch_counts(hidden: int) -> None:
+    run = TrainConfig(TaskConfig(episode_length=7), AgentConfig(hidden))  # two trials
+    by_input, by_state = nn.Linear(5, 4 * hidden), nn.Linear(hidden, 4 * hidden)
+    heads = nn.Linear(hidden, 4)
+    with FlopCounterMode(display=False) as counter:
+        gates = by_input(torch.zeros(1, 5)) + by_state(torch.zeros(1, hidden, requires_grad=True))
+        heads(gates.unflatten(1, (4, hidden)).sum(dim=1)).sum().backward()
+    assert plain_operations(run) == 6 * counter.get_total_flops()
+
+
 def test_a_rate_counts_replica_episodes_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [100.0]
     asked = []
@@ -196,13 +216,14 @@ def test_the_table_has_medians_and_ratios_within_rounds(
     monkeypatch.setattr(bench, "contestants", scripted)
     monkeypatch.setattr(bench, "product_rate", lambda: next(products))
     monkeypatch.setattr(bench, "operations", lambda _run: 250_000.0)
+    monkeypatch.setattr(bench, "plain_operations", lambda _run: 750_000.0)
     bench.main(["--rounds", "3", "--replicas", "7", "--episode-lengths", "15", *ONE_SIZE])
     *_, header, plain, fused = capsys.readouterr().out.splitlines()
     assert header.split()[:4] == ["units", "steps", "replicas", "replica-episodes/s"]
     assert plain.split() == ["24", "15", "plain", "loop", "1", "20", "1", "[1,", "1]"]
     assert fused.split() == [
         *("24", "15", "fused", "7", "4,000", "150", "[100,", "200]"),
-        *("25%", "of", "2", "Gflop/s"),
+        *("75%,", "25%", "of", "2", "Gflop/s"),
     ]
 
 
@@ -230,7 +251,7 @@ def test_a_real_round_prints_every_contestant_at_every_length(
     )
     assert torch.get_num_threads() == threads
     out = capsys.readouterr().out
-    rows = [line.split() for line in out.splitlines()[4:]]
+    rows = [line.split() for line in out.splitlines()[5:]]
     assert [row[:3] for row in rows] == [
         ["24", steps, name]
         for steps in ("6", "9")
