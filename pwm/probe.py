@@ -20,6 +20,7 @@ DIAGNOSTICS = (
     "policy_norm",
     "critic_norm",
     "leak_norm",
+    "total_norm",
     "cosine",
     "signal_to_noise",
     "explained_variance",
@@ -28,8 +29,9 @@ DIAGNOSTICS = (
 )
 """What is diagnosed of each replica.
 
-policy_norm, critic_norm, leak_norm: root mean square, over episodes, of the Euclidean norm of each
-    part of the gradient by the trunk's parameters. The critic's is that of its weighted loss.
+policy_norm, critic_norm, leak_norm, total_norm: root mean square, over episodes, of the Euclidean
+    norm of each part of the gradient by the trunk's parameters, and of their sum. The critic's is
+    that of its weighted loss.
 cosine: mean inner product of the policy's part and the critic's, over the product of their norms.
 signal_to_noise: squared norm of the policy part's mean over the trace of its covariance, from
     unbiased estimates of both; it may fall below zero where it is small.
@@ -79,7 +81,8 @@ class Probe:
             steps: what was met at each step.
         """
         policy, critic, leak = (part.astype(np.float64) for part in gradients)
-        fresh = [policy, policy**2, critic**2, leak**2, policy * critic]
+        total = policy + critic + leak
+        fresh = [policy, policy**2, critic**2, leak**2, total**2, policy * critic]
         sums = self._sums or [np.zeros_like(policy) for _ in fresh]
         self._sums = [old + new for old, new in zip(sums, fresh, strict=True)]
         self._episodes += 1
@@ -91,7 +94,7 @@ class Probe:
         """What `DIAGNOSTICS` names, of two or more episodes: [diagnostics, R]."""
         count = self._episodes
         sums, *squares = self._sums
-        policy, critic, leak, product = (_total(part) / count for part in squares)
+        policy, critic, leak, total, product = (_total(part) / count for part in squares)
         squared_mean = _total((sums / count) ** 2)
         noise = (policy - squared_mean) * count / (count - 1)
         log_probs, values, returns = (
@@ -104,6 +107,7 @@ class Probe:
                     np.sqrt(policy),
                     np.sqrt(critic),
                     np.sqrt(leak),
+                    np.sqrt(total),
                     product / np.sqrt(policy * critic),
                     (squared_mean - noise / count) / noise,
                     1 - _variance(returns - values) / _variance(returns),

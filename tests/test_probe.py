@@ -76,6 +76,8 @@ def test_norms_angle_and_noise_are_those_of_the_parts_one_by_one(engine: Engine)
     assert found["policy_norm"] == pytest.approx(np.sqrt(squares[0]), rel=1e-5)
     assert found["critic_norm"] == pytest.approx(np.sqrt(squares[1]), rel=1e-5)
     assert found["leak_norm"] == pytest.approx(np.sqrt(squares[2]), rel=1e-5)
+    whole = np.mean([part @ part for part in policy + critic + leak])
+    assert found["total_norm"] == pytest.approx(np.sqrt(whole), rel=1e-5)
     cosine = inner / np.sqrt(squares[0] * squares[1])
     assert found["cosine"] == pytest.approx(cosine, rel=1e-4)
     ratio = (mean @ mean - noise / len(policy)) / noise
