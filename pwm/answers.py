@@ -16,7 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 
-from pwm.claims import Evidence, lower_edges
+from pwm.edge_claims import lower_edges
+from pwm.evidence import Evidence
 from pwm.experiments import WEIGHTS
 from pwm.outcomes import Outcomes
 from pwm.quoted import predictions

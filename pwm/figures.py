@@ -27,10 +27,10 @@ from tqdm import tqdm
 
 from pwm import answers, stats, tables, theory
 from pwm.answers import ANSWERS
-from pwm.claims import Evidence
 from pwm.cli import errors_in_one_line, parse
 from pwm.engines import Engine
 from pwm.errors import require
+from pwm.evidence import Evidence
 from pwm.experiments import NOTES, chosen
 from pwm.files import make_folder, write_atomically
 from pwm.grid import Experiment, Size

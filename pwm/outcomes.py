@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pwm.grid import Experiment
 from pwm.plan import plan
-from pwm.stats import final_reward, final_value_loss, learned
+from pwm.stats import final_reward, final_value_loss, learned, times_to_learn
 from pwm.store import Store
 from pwm.task import TaskConfig
 from pwm.train import History, TrainConfig
@@ -34,6 +34,10 @@ class Outcomes:
     collapsed: NDArray[np.bool_]
     """Whether the policy ends deterministic and the task is not learned."""
     peak_value_loss: NDArray[np.float64]
+    time: NDArray[np.float64]
+    """Episodes until the last 500 first met the criterion; inf if they never did."""
+    courses: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    """Of runs with diagnostics, all that was logged, by name, with a last axis of windows."""
 
     def at(self, **values: Any) -> Outcomes:
         """The runs with some axes at a value; `__` stands for a dot."""
@@ -45,7 +49,8 @@ class Outcomes:
         assert set(wanted) <= set(self.axes)
         axes = {name: axis for name, axis in self.axes.items() if name not in wanted}
         arrays = {name: getattr(self, name)[places] for name in ARRAYS}
-        return Outcomes(axes, self.base, **arrays)
+        courses = {name: course[places] for name, course in self.courses.items()}
+        return Outcomes(axes, self.base, **arrays, courses=courses)
 
     @property
     def weights(self) -> tuple[float, ...]:
@@ -59,7 +64,7 @@ class Outcomes:
 
 ARRAYS = (
     *("learned", "reward", "value_loss", "entropy"),
-    *("critic_bias", "collapsed", "peak_value_loss"),
+    *("critic_bias", "collapsed", "peak_value_loss", "time"),
 )
 
 
@@ -69,17 +74,29 @@ def outcomes(experiment: Experiment, store: Store) -> Outcomes:
     Raises:
         InputError: a run is missing.
     """
-    parts = [_of_history(store.gather([shard]), shard.setting.task) for shard in plan(experiment)]
+    parts, courses = [], []
+    for shard in plan(experiment):
+        history = store.gather([shard])
+        parts.append(_of_history(history, shard.setting.task))
+        if history.diagnostics:
+            courses.append(history.curves)
     shape = tuple(len(values) for values in experiment.axes.values())
-    arrays = {
-        name: np.concatenate([part[name] for part in parts]).reshape(shape) for name in ARRAYS
-    }
-    return Outcomes(experiment.axes, experiment.base, **arrays)
+
+    def joined(pieces: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+        whole = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+        return {name: array.reshape(*shape, *array.shape[1:]) for name, array in whole.items()}
+
+    return Outcomes(
+        experiment.axes,
+        experiment.base,
+        **joined(parts),
+        courses=joined(courses) if courses else {},
+    )
 
 
 def _of_history(history: History, task: TaskConfig) -> dict[str, NDArray[Any]]:
     final = history.episode > history.episode[-1] - 500
-    success = learned(history, task)
+    success, times = learned(history, task), times_to_learn(history, task)
     entropy = history.entropy[:, final].mean(axis=1).astype(np.float64)
     with np.errstate(over="ignore"):
         return {
@@ -89,6 +106,7 @@ def _of_history(history: History, task: TaskConfig) -> dict[str, NDArray[Any]]:
             "entropy": entropy,
             "critic_bias": history.critic_bias[:, final].mean(axis=1).astype(np.float64),
             "collapsed": (entropy < COLLAPSED) & ~success,
+            "time": np.where(times.learned, times.episode, np.inf),
             "peak_value_loss": history.value_loss.max(axis=1).astype(np.float64),
         }
 

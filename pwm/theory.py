@@ -193,6 +193,64 @@ def edge_weight(
     )
 
 
+def noise_weight(steps: int, trial_length: int, reduction: Reduction = "sum") -> float:
+    """Critic weight at which the leak's bias is the return's standard deviation, before learning.
+
+    Before a rule is learned the policy is taken to be uniform, over three actions before a
+    trial's last step and over the two that may pay at it, and the critic to be blind to its
+    position. There is no free number in it.
+
+    Args:
+        steps: T, steps an episode, whole trials.
+        trial_length: steps a trial, at least 1.
+        reduction: of the policy loss.
+    Returns:
+        A critic weight.
+    """
+    entropy = ((trial_length - 1) * log(3) + log(2)) / trial_length
+    return edge_weight(
+        1.0,
+        steps,
+        entropy,
+        success=0.5,
+        num_trials=steps // trial_length,
+        reduction=reduction,
+    )
+
+
+def noise_slowdown(critic_weight: float, noise_weight: float) -> float:
+    """How many times as many episodes learning takes with a biased baseline.
+
+    RMSprop's steps are of one size, so progress is the mean of the gradient over its root mean
+    square. A bias leaves the mean, and multiplies the mean square by 1 + (b / σ)², where b / σ
+    is `noise_weight` over the weight.
+
+    Args:
+        critic_weight: w, above 0.
+        noise_weight: weight at which the bias equals the standard deviation of the return.
+    Returns:
+        sqrt(1 + (noise_weight / w)²).
+    """
+    return sqrt(1 + (noise_weight / critic_weight) ** 2)
+
+
+def sharing_slowdown(critic_weight: float, share_weight: float) -> float:
+    """How many times as many episodes learning takes where the critic takes the trunk's steps.
+
+    The policy's share slows the trunk by S = sqrt(1 + (w / share_weight)²), but not the head.
+    What is learned is a product of the two, and where either grows in proportion to the other,
+    x' = y / S and y' = x, it grows at the rate 1 / sqrt(S).
+
+    Args:
+        critic_weight: w.
+        share_weight: weight at which the critic's gradient of the trunk has the root mean
+            square of the policy's; infinite if they share none.
+    Returns:
+        (1 + (w / share_weight)²)^¼.
+    """
+    return (1 + (critic_weight / share_weight) ** 2) ** 0.25
+
+
 @dataclass(frozen=True)
 class Convention:
     """How a library adds the losses of policy and critic, both reduced in the same way.

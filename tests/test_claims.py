@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pwm.claims import NUMBERS, Claim, Evidence, claims, numbers
+from pwm.claims import NUMBERS, claims, numbers
+from pwm.evidence import Claim, Evidence
 from pwm.experiments import EXPERIMENTS
 from pwm.grid import Experiment, with_fields
 from pwm.outcomes import Outcomes
@@ -78,10 +79,11 @@ class MadeUp(Evidence):
                     "critic_bias": np.full(seeds, self._bias * bias),
                     "collapsed": ~learned & (run.learning_rate > 0.003),
                     "peak_value_loss": np.full(seeds, floor),
+                    "time": np.where(learned, 0.5 * run.num_episodes, np.inf),
                 }
             )
         shape = (*(len(values) for values in axes.values()), seeds)
-        arrays = {
+        arrays: dict[str, Any] = {
             name: np.stack([cell[name] for cell in cells]).reshape(shape) for name in cells[0]
         }
         return Outcomes(experiment.axes, experiment.base, **arrays)

@@ -23,7 +23,10 @@ from pwm.theory import (
     critic_bias,
     edge_weight,
     log_prob_covariance,
+    noise_slowdown,
+    noise_weight,
     return_sd,
+    sharing_slowdown,
     value_floor,
     weight_of_library,
 )
@@ -361,3 +364,64 @@ def test_a_converted_weight_gives_a_gradient_in_the_same_direction(
     ours = torch.cat(torch.autograd.grad(here, [log_probs, values], torch.ones(1)))
     theirs = torch.cat(torch.autograd.grad(there, [log_probs, values]))
     torch.testing.assert_close(theirs, ours * (theirs.norm() / ours.norm()))
+
+
+# How long learning takes
+
+
+@pytest.mark.parametrize(
+    ("steps", "trial_length", "by_hand"),
+    [
+        # T H / 2σ, with H = (2 ln 3 + ln 2) / 3 = 0.96345, σ² = (N² - 1) / 48 + (N + 1) / 8
+        (15, 3, 15 * 0.963453 / (2 * 1.118034)),
+        (60, 3, 60 * 0.963453 / (2 * 3.307189)),
+        # H = (ln 3 + ln 2) / 2 = 0.89588
+        (10, 2, 10 * 0.895880 / (2 * 1.118034)),
+    ],
+)
+def test_the_weight_of_noise_by_hand(steps: int, trial_length: int, by_hand: float) -> None:
+    assert noise_weight(steps, trial_length) == pytest.approx(by_hand, rel=1e-5)
+    assert noise_weight(steps, trial_length, "mean") == pytest.approx(by_hand / steps, rel=1e-5)
+
+
+@pytest.mark.parametrize("bias", [0.0, 0.5, 2.0, 8.0])
+def test_a_bias_slows_progress_as_its_noise_grows(bias: float) -> None:
+    # A policy of two actions, one paid, where the rest of the return is noise: the mean of the
+    # gradient by a logit, over its root mean square, is the progress of a normalised step.
+    random = np.random.default_rng(0)
+    sd, draws = 3.0, 2_000_000
+    action = random.integers(2, size=draws)
+    score = action - 0.5
+    advantage = 0.2 * score + random.normal(0, sd, draws)
+
+    def progress(baseline: float) -> float:
+        gradient = (advantage - baseline) * score
+        return float(gradient.mean() / np.sqrt(np.mean(gradient**2)))
+
+    expected = noise_slowdown(critic_weight=1.0, noise_weight=bias)
+    assert progress(0.0) / progress(bias * sd) == pytest.approx(expected, rel=0.15)
+
+
+@pytest.mark.parametrize(("weight", "slowdown"), [(0.0, 1.0), (3.0, 2**0.25), (30.0, 101**0.25)])
+def test_a_product_grows_slowly_if_one_factor_does(weight: float, slowdown: float) -> None:
+    share = 3.0
+    assert sharing_slowdown(weight, share) == pytest.approx(slowdown)
+
+    def time(slow: float) -> float:
+        trunk = head = 1e-6
+        elapsed, step = 0.0, 1e-3
+        while trunk * head < 1:
+            trunk, head = trunk + step * head / slow, head + step * trunk
+            elapsed += step
+        return elapsed
+
+    trunk_slowdown = np.sqrt(1 + (weight / share) ** 2)
+    assert time(trunk_slowdown) / time(1.0) == pytest.approx(slowdown, rel=0.08)
+
+
+@given(weights, weights, st.floats(1.1, 10))
+def test_slowdowns_are_edges_from_below_and_above(weight: float, scale: float, by: float) -> None:
+    assert noise_slowdown(by * weight, scale) <= noise_slowdown(weight, scale)
+    assert sharing_slowdown(by * weight, scale) >= sharing_slowdown(weight, scale)
+    assert noise_slowdown(1e9 * scale, scale) == pytest.approx(1)
+    assert sharing_slowdown(weight, float("inf")) == 1
