@@ -133,6 +133,13 @@ def _answers() -> Iterator[Experiment]:
             task__episode_length=(6, 15, 30, 60, 120),
             loss__baseline=BOTH,
         )
+    yield _answer(
+        "held-out",
+        "lengths and a learning rate that no fit has seen; predicted before they were run",
+        learning_rate=0.002,
+        task__episode_length=(9, 24, 45, 90),
+        loss__baseline=BOTH,
+    )
     for trial_length in (2, 4, 6):
         yield _answer(
             f"trial-length-{trial_length}",

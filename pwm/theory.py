@@ -248,7 +248,7 @@ def sharing_slowdown(critic_weight: float, share_weight: float) -> float:
     Returns:
         (1 + (w / share_weight)²)^¼.
     """
-    return (1 + (critic_weight / share_weight) ** 2) ** 0.25
+    return sqrt(sqrt(1 + (critic_weight / share_weight) ** 2))
 
 
 @dataclass(frozen=True)
