@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -22,13 +21,18 @@ from pwm.experiments import WEIGHTS
 from pwm.outcomes import Outcomes
 from pwm.quoted import predictions
 from pwm.stats import success_rate
-from pwm.theory import critic_bias, return_sd
+from pwm.theory import return_sd
+from pwm.theory_figures import (
+    COLOURS,
+    WIDTH,
+    Table,
+    bias_figure,
+    gradients_figure,
+    plain_numbers,
+    speed_figure,
+)
 
-WIDTH = 5.5  # inches, the paper's text width
-COLOURS = {"attached": "#D55E00", "detached": "#0072B2"}
 MARKERS = {"attached": "o", "detached": "s"}
-Table = list[Sequence[Any]]
-"""Rows of a table, its heading first."""
 
 
 def weight_figure(evidence: Evidence) -> tuple[Figure, Table]:
@@ -69,8 +73,7 @@ def _success(
     axes.plot(weights, [rate.rate for rate in rates], color=colour, marker=marker, markersize=2.5,
               linewidth=1, label=label)  # fmt: skip
     axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    plain_numbers(axes.xaxis)
     axes.set_ylim(-0.04, 1.04)
     return [(weight, *rate) for weight, rate in zip(weights, rates, strict=True)]
 
@@ -112,35 +115,6 @@ def edges_figure(evidence: Evidence) -> tuple[Figure, Table]:
     by_trial.set_xlabel("steps a trial (5 trials an episode)")
     by_steps.set_ylabel("lower edge: critic weight\nat half of the plateau", fontsize=8)
     by_steps.legend(frameon=False, fontsize=6.5)
-    return figure, table
-
-
-def bias_figure(evidence: Evidence) -> tuple[Figure, Table]:
-    """Measured bias of the critic against the prediction that has no free parameter."""
-    table: Table = [("experiment", "steps", "critic_weight", "predicted", "measured")]
-    figure = Figure(figsize=(3.2, 2.8), layout="constrained")
-    axes = figure.subplots()
-    shades = {6: "#56B4E9", 15: "#009E73", 30: "#E69F00", 60: "#D55E00", 120: "#CC79A7"}
-    for name, marker in (("weight-0.005", "o"), ("weight-0.001", "^")):
-        grid = evidence.of(name).at(loss__baseline="attached")
-        for steps, colour in shades.items():
-            part = grid.at(task__episode_length=steps)
-            points = []
-            for place, weight in enumerate(part.weights):
-                entropy = float(part.entropy[place].mean())
-                predicted = critic_bias(steps, entropy, weight)
-                points.append((predicted, float(part.critic_bias[place].mean())))
-                table.append((name, steps, weight, *points[-1]))
-            x, y = np.array(points).T
-            kept = (x > 1e-3) & (y > 1e-3)
-            axes.plot(x[kept], y[kept], marker, color=colour, markersize=3.5, alpha=0.85,
-                      label=f"{steps} steps" if marker == "o" else None)  # fmt: skip
-    axes.plot([1e-3, 3e3], [1e-3, 3e3], color="0.3", linewidth=0.8, zorder=0)
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.set_xlabel("predicted bias, T H / 2w")
-    axes.set_ylabel("measured bias, mean of v − G")
-    axes.legend(frameon=False, fontsize=6.5)
     return figure, table
 
 
@@ -248,6 +222,8 @@ ANSWERS: Mapping[str, Callable[[Evidence], tuple[Figure, Table]]] = MappingProxy
         "weight": weight_figure,
         "edges": edges_figure,
         "bias": bias_figure,
+        "speed": speed_figure,
+        "gradients": gradients_figure,
         "places": places_figure,
         "rates": rates_figure,
         "variants": variants_figure,

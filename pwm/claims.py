@@ -15,7 +15,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from pwm import edge_claims, leak_claims, other_claims
+from pwm import edge_claims, leak_claims, mechanism_claims, other_claims
 from pwm.cli import errors_in_one_line, parse
 from pwm.evidence import Claim, Evidence
 from pwm.files import write_json
@@ -34,6 +34,7 @@ def claims(evidence: Evidence) -> Iterator[Claim]:
         leak_claims.place_claims,
         edge_claims.lower_claims,
         edge_claims.upper_claims,
+        mechanism_claims.mechanism_claims,
         other_claims.other_claims,
     ):
         yield from group(evidence)

@@ -33,6 +33,8 @@ class Outcomes:
     critic_bias: NDArray[np.float64]
     collapsed: NDArray[np.bool_]
     """Whether the policy ends deterministic and the task is not learned."""
+    collapse: NDArray[np.float64]
+    """Episode by which the policy was first deterministic, whatever came later; inf if never."""
     peak_value_loss: NDArray[np.float64]
     time: NDArray[np.float64]
     """Episodes until the last 500 first met the criterion; inf if they never did."""
@@ -64,7 +66,7 @@ class Outcomes:
 
 ARRAYS = (
     *("learned", "reward", "value_loss", "entropy"),
-    *("critic_bias", "collapsed", "peak_value_loss", "time"),
+    *("critic_bias", "collapsed", "collapse", "peak_value_loss", "time"),
 )
 
 
@@ -98,8 +100,13 @@ def _of_history(history: History, task: TaskConfig) -> dict[str, NDArray[Any]]:
     final = history.episode > history.episode[-1] - 500
     success, times = learned(history, task), times_to_learn(history, task)
     entropy = history.entropy[:, final].mean(axis=1).astype(np.float64)
+    deterministic = history.entropy < COLLAPSED
+    collapse = np.where(
+        deterministic.any(axis=1), history.episode[deterministic.argmax(axis=1)], np.inf
+    )
     with np.errstate(over="ignore"):
         return {
+            "collapse": collapse,
             "learned": success,
             "reward": final_reward(history),
             "value_loss": final_value_loss(history),

@@ -13,7 +13,14 @@ from pwm.experiments import EXPERIMENTS, NOTES
 from pwm.optim import SMOOTHING
 from pwm.stats import FINAL_EPISODES, reward_to_learn
 from pwm.task import TaskConfig, reward_levels
-from pwm.theory import CONVENTIONS, convert_weight, critic_bias, value_floor, weight_of_library
+from pwm.theory import (
+    CONVENTIONS,
+    convert_weight,
+    critic_bias,
+    noise_weight,
+    value_floor,
+    weight_of_library,
+)
 
 PREDICTIONS = Path(__file__).resolve().parent.parent / "paper" / "predictions.json"
 Number = Mapping[str, Any]
@@ -32,6 +39,7 @@ def quoted() -> dict[str, Number]:
     levels = reward_levels("pwm5")
     notes = [EXPERIMENTS[name] for name in NOTES]
     base = EXPERIMENTS["eplen60"].base
+    law = predictions()["third"]
 
     def number(value: float, digits: int | str = 0) -> Number:
         text = digits if isinstance(digits, str) else f"{value:,.{digits}f}"
@@ -81,6 +89,8 @@ def quoted() -> dict[str, Number]:
         "task.memoryless": number(levels.memoryless, 3),
         "task.solved": number(levels.solved),
         "theory.bias-long-lowest": number(critic_bias(60, math.log(3), 0.05)),
+        "prediction.noise-constant": number(law["noise_constant"], 1),
+        "prediction.share-weight": number(law["share_weight"]),
         "prediction.per-step": number(predictions()["lower_edge_per_step"], 3),
     }
     for name, steps in (("long", 60), ("short", 15)):
@@ -89,6 +99,8 @@ def quoted() -> dict[str, Number]:
         numbers[f"theory.floor-{name}-solved"] = number(solved, 2)
         default = weight_of_library(0.5, steps, library="stable-baselines3-a2c")
         numbers[f"convert.library-{name}-sum"] = number(default, "7.5" if steps == 15 else 0)
+    for steps in (6, 15, 60, 120):
+        numbers[f"theory.noise-{steps}"] = number(noise_weight(steps, 3), 1)
     for name, weight, steps in (("long", 5, 60), ("short", 2, 15), ("short-most", 5, 15)):
         for factor, library in (("mse", "stable-baselines3-a2c"), ("half", "cleanrl-ppo")):
             converted = convert_weight(weight, steps, to=library)

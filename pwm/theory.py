@@ -218,37 +218,24 @@ def noise_weight(steps: int, trial_length: int, reduction: Reduction = "sum") ->
     )
 
 
-def noise_slowdown(critic_weight: float, noise_weight: float) -> float:
-    """How many times as many episodes learning takes with a biased baseline.
+def slowdown(bias: float = 0.0, critic: float = 0.0) -> float:
+    """How many times as many episodes learning takes, with a biased baseline and a shared trunk.
 
     RMSprop's steps are of one size, so progress is the mean of the gradient over its root mean
-    square. A bias leaves the mean, and multiplies the mean square by 1 + (b / σ)², where b / σ
-    is `noise_weight` over the weight.
+    square. A bias b multiplies the policy's mean square by 1 + (b / σ)², in the head and in the
+    trunk; in the trunk the critic's mean square is added. What is learned is a product of the
+    two, and of two factors that each grow in proportion to the other, x' = y / S₁ and
+    y' = x / S₂, both grow at the rate 1 / sqrt(S₁ S₂).
 
     Args:
-        critic_weight: w, above 0.
-        noise_weight: weight at which the bias equals the standard deviation of the return.
+        bias: of the baseline, over the standard deviation of the return.
+        critic: root mean square of the critic's gradient of the trunk, over that of the policy's
+            with an unbiased baseline; 0 if they share no trunk.
     Returns:
-        sqrt(1 + (noise_weight / w)²).
+        ((1 + bias²) (1 + bias² + critic²))^¼.
     """
-    return sqrt(1 + (noise_weight / critic_weight) ** 2)
-
-
-def sharing_slowdown(critic_weight: float, share_weight: float) -> float:
-    """How many times as many episodes learning takes where the critic takes the trunk's steps.
-
-    The policy's share slows the trunk by S = sqrt(1 + (w / share_weight)²), but not the head.
-    What is learned is a product of the two, and where either grows in proportion to the other,
-    x' = y / S and y' = x, it grows at the rate 1 / sqrt(S).
-
-    Args:
-        critic_weight: w.
-        share_weight: weight at which the critic's gradient of the trunk has the root mean
-            square of the policy's; infinite if they share none.
-    Returns:
-        (1 + (w / share_weight)²)^¼.
-    """
-    return sqrt(sqrt(1 + (critic_weight / share_weight) ** 2))
+    head, trunk = 1 + bias**2, 1 + bias**2 + critic**2
+    return sqrt(sqrt(head) * sqrt(trunk))
 
 
 @dataclass(frozen=True)

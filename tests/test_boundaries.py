@@ -25,12 +25,16 @@ ORDER = [
         "digests",
         "edges",
         "outcomes",
+        "speed",
+        "mechanism",
         "quoted",
         "evidence",
         "leak_claims",
         "edge_claims",
+        "mechanism_claims",
         "other_claims",
         "claims",
+        "theory_figures",
         "answers",
         "figures",
         "command",
@@ -112,6 +116,7 @@ def test_statistics_draw_nothing_and_closed_forms_need_no_library() -> None:
 
 def test_only_figures_know_how_to_draw() -> None:
     assert [module for module in ORDER if "matplotlib" in libraries(module)] == [
+        "theory_figures",
         "answers",
         "figures",
     ]

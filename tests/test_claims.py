@@ -79,6 +79,7 @@ class MadeUp(Evidence):
                     "critic_bias": np.full(seeds, self._bias * bias),
                     "collapsed": ~learned & (run.learning_rate > 0.003),
                     "peak_value_loss": np.full(seeds, floor),
+                    "collapse": np.where(learned, np.inf, 0.2 * run.num_episodes),
                     "time": np.where(learned, 0.5 * run.num_episodes, np.inf),
                 }
             )

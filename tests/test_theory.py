@@ -23,10 +23,9 @@ from pwm.theory import (
     critic_bias,
     edge_weight,
     log_prob_covariance,
-    noise_slowdown,
     noise_weight,
     return_sd,
-    sharing_slowdown,
+    slowdown,
     value_floor,
     weight_of_library,
 )
@@ -390,38 +389,40 @@ def test_a_bias_slows_progress_as_its_noise_grows(bias: float) -> None:
     # gradient by a logit, over its root mean square, is the progress of a normalised step.
     random = np.random.default_rng(0)
     sd, draws = 3.0, 2_000_000
-    action = random.integers(2, size=draws)
-    score = action - 0.5
+    score = random.integers(2, size=draws) - 0.5
     advantage = 0.2 * score + random.normal(0, sd, draws)
 
     def progress(baseline: float) -> float:
         gradient = (advantage - baseline) * score
         return float(gradient.mean() / np.sqrt(np.mean(gradient**2)))
 
-    expected = noise_slowdown(critic_weight=1.0, noise_weight=bias)
-    assert progress(0.0) / progress(bias * sd) == pytest.approx(expected, rel=0.15)
+    assert progress(0.0) / progress(bias * sd) == pytest.approx(slowdown(bias), rel=0.15)
 
 
-@pytest.mark.parametrize(("weight", "slowdown"), [(0.0, 1.0), (3.0, 2**0.25), (30.0, 101**0.25)])
-def test_a_product_grows_slowly_if_one_factor_does(weight: float, slowdown: float) -> None:
-    share = 3.0
-    assert sharing_slowdown(weight, share) == pytest.approx(slowdown)
+@pytest.mark.parametrize(("bias", "critic"), [(0.0, 0.0), (0.0, 10.0), (3.0, 0.0), (2.0, 5.0)])
+def test_a_product_grows_as_slowly_as_its_factors_together(bias: float, critic: float) -> None:
+    head, trunk = np.sqrt(1 + bias**2), np.sqrt(1 + bias**2 + critic**2)
 
-    def time(slow: float) -> float:
-        trunk = head = 1e-6
+    def time(of_head: float, of_trunk: float) -> float:
+        x = y = 1e-6
         elapsed, step = 0.0, 1e-3
-        while trunk * head < 1:
-            trunk, head = trunk + step * head / slow, head + step * trunk
+        while x * y < 1:
+            x, y = x + step * y / of_trunk, y + step * x / of_head
             elapsed += step
         return elapsed
 
-    trunk_slowdown = np.sqrt(1 + (weight / share) ** 2)
-    assert time(trunk_slowdown) / time(1.0) == pytest.approx(slowdown, rel=0.08)
+    ratio = time(head, trunk) / time(1.0, 1.0)
+    assert ratio == pytest.approx(slowdown(bias, critic), rel=0.08)
 
 
-@given(weights, weights, st.floats(1.1, 10))
-def test_slowdowns_are_edges_from_below_and_above(weight: float, scale: float, by: float) -> None:
-    assert noise_slowdown(by * weight, scale) <= noise_slowdown(weight, scale)
-    assert sharing_slowdown(by * weight, scale) >= sharing_slowdown(weight, scale)
-    assert noise_slowdown(1e9 * scale, scale) == pytest.approx(1)
-    assert sharing_slowdown(weight, float("inf")) == 1
+def test_the_slowdown_by_hand() -> None:
+    assert slowdown() == 1
+    assert slowdown(bias=3.0) == pytest.approx(10**0.5)  # separate networks
+    assert slowdown(critic=3.0) == pytest.approx(10**0.25)  # an unbiased baseline
+    assert slowdown(2.0, 2.0) == pytest.approx(45**0.25)
+
+
+@given(st.floats(0, 100), st.floats(0, 100), st.floats(1.1, 3))
+def test_more_bias_and_more_critic_take_longer(bias: float, critic: float, by: float) -> None:
+    assert slowdown(by * bias, critic) >= slowdown(bias, critic)
+    assert slowdown(bias, by * critic) >= slowdown(bias, critic)

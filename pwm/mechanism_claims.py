@@ -1,0 +1,253 @@
+"""Claims about why: how much longer learning takes, and what the gradients are made of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from math import sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pwm.evidence import Claim, Evidence
+from pwm.mechanism import (
+    identity_sides,
+    policy_share,
+    reference_times,
+    share_weight,
+)
+from pwm.outcomes import Outcomes
+from pwm.quoted import predictions
+from pwm.speed import attached_rates, median_time, noise_constant, slowed_rate
+from pwm.stats import Estimate
+from pwm.theory import noise_weight, slowdown
+
+RESAMPLES = 400
+HEAVY = 5.0  # critic weight from which on the trunk is the critic's
+
+
+def of_resampled_seeds(
+    statistic: Callable[[NDArray[np.intp]], float], seeds: int, random: np.random.Generator
+) -> Estimate:
+    """A statistic of some seeds, with the interval that resampling them gives.
+
+    Args:
+        statistic: of the numbers of the seeds that are taken.
+        seeds: how many there are.
+        random: draws the resamples.
+    """
+    chosen = random.integers(seeds, size=(RESAMPLES, seeds))
+    found = [statistic(part) for part in chosen]
+    low, high = np.nanquantile(found, [0.025, 0.975])
+    return Estimate(statistic(np.arange(seeds)), float(low), float(high))
+
+
+def _pairs(evidence: Evidence) -> Iterator[tuple[str, str, int, int, Outcomes, int]]:
+    """Settings run with either baseline.
+
+    A label, the experiment, steps an episode and a trial, the runs and their budget.
+    """
+    for name in ("weight-0.001", "held-out"):
+        runs = evidence.of(name)
+        for steps in runs.axes["task.episode_length"]:
+            part = runs.at(task__episode_length=steps)
+            yield f"{steps}", name, steps, 3, part, runs.base.num_episodes
+    for length in (2, 4, 6):
+        name = f"trial-length-{length}"
+        runs = evidence.of(name)
+        yield f"trial-{length}", name, 5 * length, length, runs, runs.base.num_episodes
+
+
+def noise_claims(evidence: Evidence) -> Iterator[Claim]:
+    """The leak as noise: attached runs are detached ones, slowed."""
+    law = predictions()["third"]
+    errors: dict[str, list[float]] = {}
+    for label, name, steps, length, part, budget in _pairs(evidence):
+        attached, detached = (part.at(loss__baseline=kind) for kind in ("attached", "detached"))
+        foretold = attached_rates(
+            part.weights, detached.time, budget, steps, length, law["noise_constant"]
+        )
+        measured = np.isfinite(attached.time).mean(axis=-1)
+        if label != "15":  # where the constant was fitted
+            group = "trial" if label.startswith("trial") else name
+            errors.setdefault(group, []).append(float(np.mean(np.abs(foretold - measured))))
+        if label in {"6", "15", "trial-2", "trial-4", "trial-6"}:
+
+            def constant(
+                seeds: NDArray[np.intp],
+                weights: Sequence[float] = part.weights,
+                times: tuple[NDArray[np.float64], ...] = (attached.time, detached.time),
+                noise: float = noise_weight(steps, length),
+            ) -> float:
+                return noise_constant(weights, times[0][:, seeds], times[1][:, seeds], noise)
+
+            yield Claim(
+                f"claim.noise-constant-{label}",
+                "the leak slows as noise does, times this factor on its weight",
+                of_resampled_seeds(constant, attached.time.shape[-1], np.random.default_rng(0)),
+                1.1,
+                2.2,
+                (name,),
+                1,
+            )
+    for group, values in errors.items():
+        yield Claim(
+            f"claim.foretold-{group}",
+            "mean absolute error of attached success foretold from detached runs",
+            Estimate(float(np.mean(values)), math.nan, math.nan),
+            0,
+            0.1,
+            ("weight-0.001",) if group == "trial" else (group,),
+        )
+
+
+def sharing_claims(evidence: Evidence) -> Iterator[Claim]:
+    """The heavy critic as a thief of steps: how learning slows with the weight."""
+    law = predictions()["third"]
+    runs = evidence.of("weight-0.001")
+    for steps in (6, 15, 60):
+        part = runs.at(task__episode_length=steps, loss__baseline="detached")
+        heavy = [weight for weight in part.weights if weight >= HEAVY]
+        times = np.stack([part.at(critic_weight=weight).time for weight in heavy])
+
+        def exponent(
+            seeds: NDArray[np.intp],
+            heavy: Sequence[float] = heavy,
+            times: NDArray[np.float64] = times,
+        ) -> float:
+            medians = median_time(times[:, seeds])
+            known = np.isfinite(medians)
+            return float(np.polyfit(np.log(heavy)[known], np.log(medians[known]), 1)[0])
+
+        yield Claim(
+            f"claim.exponent-sharing-{steps}",
+            "detached, learning takes this power of the weight as long, from weight 5 on",
+            of_resampled_seeds(exponent, times.shape[-1], np.random.default_rng(0)),
+            0.3,
+            0.7,
+            ("weight-0.001",),
+        )
+    for steps in (15, 60, 120):
+        part = runs.at(task__episode_length=steps)
+        middle = part.at(loss__baseline="detached", critic_weight=3.0).time
+        reference = part.at(loss__baseline="detached")
+        small = np.stack([reference.at(critic_weight=weight).time for weight in (0.05, 0.1, 0.2)])
+
+        def rest(
+            seeds: NDArray[np.intp],
+            middle: NDArray[np.float64] = middle,
+            small: NDArray[np.float64] = small,
+        ) -> float:
+            ratio = median_time(middle[seeds]) / median_time(small[:, seeds].ravel())
+            return float(ratio / slowdown(critic=3.0 / law["share_weight"]))
+
+        yield Claim(
+            f"claim.beyond-sharing-{steps}",
+            "at weight 3 learning takes this many times what sharing explains",
+            of_resampled_seeds(rest, len(middle), np.random.default_rng(0)),
+            *((0.7, 1.3) if steps == 15 else (1.3, 4.0)),
+            ("weight-0.001",),
+        )
+
+
+def second_law_claims(evidence: Evidence) -> Iterator[Claim]:
+    """The law without a fitted number, as it was first written down."""
+    runs = evidence.of("weight-0.001")
+    probed = evidence.of("gradients").at(loss__baseline="detached")
+    errors = []
+    for steps in runs.axes["task.episode_length"]:
+        part = runs.at(task__episode_length=steps)
+        times = reference_times(part)
+        share = float(np.median(share_weight(probed, steps, 0.1)))
+        for baseline in ("attached", "detached"):
+            leak = noise_weight(steps, 3) if baseline == "attached" else 0.0
+            measured = part.at(loss__baseline=baseline)
+            for weight in part.weights:
+                factor = slowdown(leak / weight) * slowdown(critic=weight / share) ** 2
+                foretold = slowed_rate(times, factor, runs.base.num_episodes)
+                found = float(measured.at(critic_weight=weight).learned.mean())
+                errors.append(abs(foretold - found))
+    yield Claim(
+        "claim.second-law-error",
+        "mean absolute error of success foretold without any fit, over the whole grid",
+        Estimate(float(np.mean(errors)), math.nan, math.nan),
+        0,
+        0.15,
+        ("weight-0.001", "gradients"),
+    )
+
+
+def gradient_claims(evidence: Evidence) -> Iterator[Claim]:
+    """Who owns the trunk, how noisy the policy's gradient is, and the identity."""
+    runs = evidence.of("gradients")
+    detached, attached = (runs.at(loss__baseline=kind) for kind in ("detached", "attached"))
+    for steps in (15, 60):
+        for weight, low, high in ((0.1, 0.9, 1.0), (5.0, 0.0, 0.7), (100.0, 0.0, 0.5)):
+            shares = policy_share(detached, steps, weight)
+            early = shares[:, : shares.shape[1] // 4].mean(axis=1)
+            yield Claim(
+                f"claim.share-{steps}-{weight:g}",
+                "detached, the policy's share of the trunk's squared gradient, first quarter",
+                _mean_of_seeds(early),
+                low,
+                high,
+                ("gradients",),
+                3,
+            )
+    for steps in (15, 60):
+        found = share_weight(detached, steps, 1.0)
+        yield Claim(
+            f"claim.share-weight-{steps}",
+            "weight at which the critic's gradient of the trunk equals the policy's, first quarter",
+            _mean_of_seeds(found[:, : found.shape[1] // 4].mean(axis=1)),
+            1.0,
+            4.0,
+            ("gradients",),
+            1,
+        )
+    for baseline, part in (("attached", attached), ("detached", detached)):
+        for weight in (1.0, 5.0):
+            noise = _early_noise(part, 15, weight)
+            yield Claim(
+                f"claim.snr-{baseline}-{weight:g}",
+                "signal-to-noise ratio of the policy's gradient at 15 steps, first quarter, in ‰",
+                _mean_of_seeds(1000 * noise),
+                -5,
+                50,
+                ("gradients",),
+                1,
+            )
+    for steps in (15, 60):
+        for weight in (5.0, 20.0):
+            ours, theirs = identity_sides(attached, steps, weight)
+            apart = np.abs(ours - theirs) / np.maximum(np.abs(ours), np.abs(theirs))
+            low, middle, high = np.nanquantile(apart, [0.25, 0.5, 0.75])
+            yield Claim(
+                f"claim.identity-{steps}-{weight:g}",
+                "the identity's sides differ by this part of the larger (median, quartiles)",
+                Estimate(float(middle), float(low), float(high)),
+                0,
+                1,
+                ("gradients",),
+            )
+
+
+def _early_noise(part: Outcomes, steps: int, weight: float) -> NDArray[np.float64]:
+    """Signal-to-noise ratio of each seed, mean over the first quarter of its windows: [S]."""
+    course = part.at(task__episode_length=steps, critic_weight=weight).courses["signal_to_noise"]
+    return np.asarray(course[:, : course.shape[1] // 4].astype(np.float64).mean(axis=1))
+
+
+def _mean_of_seeds(values: NDArray[np.float64]) -> Estimate:
+    """Mean over seeds, with two standard errors."""
+    error = 1.96 * float(np.std(values, ddof=1)) / sqrt(len(values))
+    mean = float(np.mean(values))
+    return Estimate(mean, mean - error, mean + error)
+
+
+def mechanism_claims(evidence: Evidence) -> Iterator[Claim]:
+    """All of them."""
+    yield from noise_claims(evidence)
+    yield from sharing_claims(evidence)
+    yield from second_law_claims(evidence)
+    yield from gradient_claims(evidence)

@@ -1,0 +1,88 @@
+"""How long learning takes, and the success that makes: an edge is where the time is up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pwm.theory import noise_weight, slowdown
+
+SLOWED = 1.2  # times as long, from which on a slowdown is told from chance
+
+
+def median_time(times: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Median over seeds of the episodes until they learned; inf if fewer than half did.
+
+    Args:
+        times: inf where a seed did not learn, [..., S].
+    """
+    return np.asarray(np.quantile(times, 0.5, axis=-1, method="inverted_cdf"))
+
+
+def slowed_rate(times: NDArray[np.float64], factor: float, budget: int) -> float:
+    """Fraction of seeds that would have learned within a budget had all been slower.
+
+    Args:
+        times: episodes until each seed learned, inf if it did not: [S].
+        factor: how many times as long it takes.
+        budget: episodes.
+    """
+    return float(np.mean(times * factor <= budget))
+
+
+def noise_constant(
+    weights: Sequence[float],
+    attached: NDArray[np.float64],
+    detached: NDArray[np.float64],
+    weight_of_noise: float,
+) -> float:
+    """Factor on `noise_weight` with which the slowdown by a bias fits times to learn.
+
+    At each weight at which the median attached run takes clearly longer than the median detached
+    one, the ratio r of the two gives sqrt(r² - 1) w / weight_of_noise; the median of those.
+
+    Args:
+        weights: critic weights, [W].
+        attached: times to learn, [W, S].
+        detached: times to learn at the same weights, [W, S].
+        weight_of_noise: as the theory has it.
+    Returns:
+        The factor; nan if no weight tells it.
+    """
+    found = []
+    for weight, slow, fast in zip(
+        weights, median_time(attached), median_time(detached), strict=True
+    ):
+        if SLOWED * fast < slow < np.inf:
+            found.append(sqrt((slow / fast) ** 2 - 1) * weight / weight_of_noise)
+    return float(np.median(found)) if found else np.nan
+
+
+def attached_rates(
+    weights: Sequence[float],
+    detached: NDArray[np.float64],
+    budget: int,
+    steps: int,
+    trial_length: int,
+    constant: float,
+) -> NDArray[np.float64]:
+    """Success with an attached baseline, foretold from detached runs of the same setting: [W].
+
+    Args:
+        weights: critic weights, [W].
+        detached: times to learn at those weights, [W, S].
+        budget: episodes.
+        steps: an episode.
+        trial_length: steps a trial.
+        constant: factor on `noise_weight`.
+    """
+    noise = constant * noise_weight(steps, trial_length)
+    return np.array(
+        [
+            slowed_rate(times, slowdown(noise / weight), budget)
+            for weight, times in zip(weights, detached, strict=True)
+        ]
+    )
