@@ -12,16 +12,13 @@ from types import MappingProxyType
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 
-from pwm.edge_claims import lower_edges
+from pwm.edge_claims import lower_edges, rival_edges
 from pwm.evidence import Evidence
 from pwm.experiments import WEIGHTS
 from pwm.outcomes import Outcomes
-from pwm.quoted import predictions
 from pwm.stats import success_rate
-from pwm.theory import return_sd
 from pwm.theory_figures import (
     COLOURS,
     WIDTH,
@@ -78,43 +75,53 @@ def _success(
     return [(weight, *rate) for weight, rate in zip(weights, rates, strict=True)]
 
 
+GROUPS = {
+    ", 0.001": ("learning rate 0.001", "#0072B2", "o"),
+    ", 0.005": ("learning rate 0.005", "#D55E00", "s"),
+    "trial": ("longer, shorter trials", "#009E73", "^"),
+    "mean": ("policy loss a mean", "#E69F00", "v"),
+    "held out": ("held out", "#CC79A7", "D"),
+}
+"""Conditions by a part of their name: how they are called, and how they look."""
+TITLES = {
+    "law": "law: detached runs, slowed",
+    "steps": "proportional to c T",
+    "noise": "proportional to c T H / σ",
+}
+
+
 def edges_figure(evidence: Evidence) -> tuple[Figure, Table]:
-    """The lower edge in every condition beside what was predicted, and its rivals."""
-    found, law = lower_edges(evidence), predictions()
-    table: Table = [("condition", "edge", "low", "high", "fixed_bias", "bias_to_noise", "fixed_w")]
-    figure = Figure(figsize=(WIDTH, 2.5), layout="constrained")
-    by_steps, by_trial = figure.subplots(1, 2, sharey=True)
-    per_step = law["lower_edge_per_step"]
-    anchor = per_step * 15
-    for axes, label, sizes, trial in (
-        (by_steps, "steps", (6, 15, 30, 60, 120), None),
-        (by_trial, "trial length", (2, 4, 6), 5),
-    ):
-        steps = np.array([size * (trial or 1) for size in sizes])
-        sd = np.array([return_sd(0.5, trial or step // 3) for step in steps])
-        noise = anchor * (steps / 15) / (sd / return_sd(0.5, 5))
-        lines = ((per_step * steps, "fixed bias: w ∝ T", "-"),
-                 (noise, "fixed bias / sd of return", "--"),
-                 (np.full(len(sizes), anchor), "fixed w", ":"))  # fmt: skip
-        for values, name, style in lines:
-            axes.plot(sizes, values, style, color="0.35", linewidth=1, label=name)
-        for place, size in enumerate(sizes):
-            edges = found[f"{label} {size}"]
-            low, high = np.quantile(edges[1:], [0.025, 0.975])
-            error = [[max(edges[0] - low, 0)], [max(high - edges[0], 0)]]
-            axes.errorbar(size, edges[0], error, color=COLOURS["attached"], marker="o",
-                          markersize=4, capsize=2, linewidth=1)  # fmt: skip
-            predicted = [values[place] for values, _, _ in lines]
-            table.append((f"{label} {size}", edges[0], low, high, *predicted))
+    """The lower edge in every condition against what the law and its rivals say."""
+    edges = {name: edge for name, edge in lower_edges(evidence).items() if edge is not None}
+    table: Table = [("condition", "steps", "edge", "low", "high", *TITLES)]
+    rivals = {rival: rival_edges(list(edges.values()), rival) for rival in TITLES}
+    for place, (name, edge) in enumerate(edges.items()):
+        said = [values[place] for values in rivals.values()]
+        table.append((f'"{name}"', edge.steps, *edge.estimate, *said))
+    figure = Figure(figsize=(WIDTH, 2.3), layout="constrained")
+    panels = figure.subplots(1, 3, sharex=True, sharey=True)
+    for axes, (rival, values) in zip(panels, rivals.items(), strict=True):
+        seen: set[str] = set()
+        for (name, edge), x in zip(edges.items(), values, strict=True):
+            label, colour, marker = next(look for part, look in GROUPS.items() if part in name)
+            value, low, high = edge.estimate
+            error = [[max(value - low, 0)], [max(high - value, 0)]]
+            axes.errorbar(x, value, error, color=colour, marker=marker, markersize=3.5, capsize=1.5,
+                          linewidth=0.8, label=None if label in seen else label)  # fmt: skip
+            seen.add(label)
+        axes.plot([0.03, 30], [0.03, 30], color="0.3", linewidth=0.8, zorder=0)
         axes.set_xscale("log")
         axes.set_yscale("log")
-        axes.set_xticks(sizes, [str(size) for size in sizes])
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    by_steps.set_xlabel("steps an episode (trials of 3)")
-    by_trial.set_xlabel("steps a trial (5 trials an episode)")
-    by_steps.set_ylabel("lower edge: critic weight\nat half of the plateau", fontsize=8)
-    by_steps.legend(frameon=False, fontsize=6.5)
+        axes.set_xlim(0.03, 30)
+        axes.set_ylim(0.03, 30)
+        plain_numbers(axes.xaxis)
+        plain_numbers(axes.yaxis)
+        apart = np.log([edge.measured[0] for edge in edges.values()]) - np.log(values)
+        spread = np.exp(np.sqrt(np.mean(apart**2)))
+        axes.set_title(f"{TITLES[rival]}\nwithin a factor of {spread:.2f}", fontsize=7.5)
+        axes.set_xlabel("foretold" if rival == "law" else "best fit", fontsize=8)
+    panels[0].set_ylabel("lower edge, measured", fontsize=8)
+    panels[0].legend(frameon=False, fontsize=5.5, loc="upper left", borderaxespad=0.1)
     return figure, table
 
 

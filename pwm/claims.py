@@ -36,6 +36,7 @@ def claims(evidence: Evidence) -> Iterator[Claim]:
         edge_claims.upper_claims,
         mechanism_claims.mechanism_claims,
         other_claims.other_claims,
+        other_claims.practice_claims,
     ):
         yield from group(evidence)
 

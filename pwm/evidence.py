@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from pwm.store import Store
 
 LOW_WEIGHTS = (0.02, 0.05, 0.1)
 MIDDLE_WEIGHTS = (2.0, 3.0, 5.0)
+RESAMPLES = 400
 
 
 @dataclass(frozen=True)
@@ -98,3 +99,19 @@ def median(values: NDArray[np.float64], tail: float) -> Estimate:
         return Estimate(math.nan, math.nan, math.nan)
     low, middle, high = np.quantile(values, [tail, 0.5, 1 - tail])
     return Estimate(float(middle), float(low), float(high))
+
+
+def of_resampled_seeds(
+    statistic: Callable[[NDArray[np.intp]], float], seeds: int, random: np.random.Generator
+) -> Estimate:
+    """A statistic of some seeds, with the interval that resampling them gives.
+
+    Args:
+        statistic: of the numbers of the seeds that are taken.
+        seeds: how many there are.
+        random: draws the resamples.
+    """
+    chosen = random.integers(seeds, size=(RESAMPLES, seeds))
+    found = [statistic(part) for part in chosen]
+    low, high = np.nanquantile(found, [0.025, 0.975])
+    return Estimate(statistic(np.arange(seeds)), float(low), float(high))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.edges import lower_edge
+from pwm.edges import resampled_edges
 from pwm.evidence import (
     LOW_WEIGHTS,
     MIDDLE_WEIGHTS,
@@ -18,12 +18,17 @@ from pwm.evidence import (
     at_weights,
     difference_of_seeds,
     median,
+    of_resampled_seeds,
     rate_of,
 )
 from pwm.experiments import WEIGHTS
 from pwm.outcomes import Outcomes
+from pwm.quoted import predictions
+from pwm.speed import median_time
 from pwm.stats import Estimate
-from pwm.theory import critic_bias, value_floor
+from pwm.theory import critic_bias, noise_weight, slowdown, value_floor
+
+HEAD_WEIGHTS = (0.5, 1.0, 2.0, 3.0)
 
 
 def theory_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -117,53 +122,124 @@ def detaching_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def place_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Where the leak acts."""
-    parts = evidence.of("leak-parts")
-    for baseline in ("attached_head", "attached_trunk"):
-        part = parts.at(loss__baseline=baseline)
-        name = baseline.removeprefix("attached_")
-        yield Claim(
-            f"claim.low-{name}",
-            f"the leak let into the {name} alone: this fraction learns at weights up to 0.1",
-            as_estimate(rate_of(at_weights(part, LOW_WEIGHTS))),
-            0,
-            1,
-            ("leak-parts",),
+    """Where the leak acts, at 15 steps and learning rate 0.001."""
+    whole = evidence.of("weight-0.001").at(task__episode_length=15)
+    attached, detached = (whole.at(loss__baseline=kind) for kind in ("attached", "detached"))
+    head, trunk = (
+        evidence.of("leak-parts").at(loss__baseline=f"attached_{part}")
+        for part in ("head", "trunk")
+    )
+    by_hand = evidence.of("by-hand").at(critic_weight=5.0)
+    yield Claim(
+        "claim.low-trunk",
+        "the leak let into the trunk alone: this fraction learns at weights up to 0.1",
+        as_estimate(rate_of(at_weights(trunk, LOW_WEIGHTS))),
+        0.5,
+        1,
+        ("leak-parts",),
+    )
+    yield Claim(
+        "claim.slow-trunk",
+        "where learning takes so many times as long as detached",
+        _times_as_long(trunk, detached, LOW_WEIGHTS),
+        1.5,
+        4,
+        ("leak-parts", "weight-0.001"),
+        1,
+    )
+    yield Claim(
+        "claim.slow-head",
+        "the leak let into the head alone: learning takes so many times as long, weights 0.5 to 3",
+        _times_as_long(head, detached, HEAD_WEIGHTS),
+        0.8,
+        1.25,
+        ("leak-parts", "weight-0.001"),
+    )
+    ever = np.stack([np.isfinite(head.at(critic_weight=weight).time) for weight in (0.2, 0.5, 1)])
+    yield Claim(
+        "claim.ever-head",
+        "the leak let into the head alone: this fraction learns at weights 0.2 to 1",
+        as_estimate(rate_of(ever)),
+        0.9,
+        1,
+        ("leak-parts",),
+    )
+    yield Claim(
+        "claim.kept-head",
+        "but this fraction still does what it learned when training ends",
+        as_estimate(rate_of(at_weights(head, (0.2, 0.5, 1)))),
+        0,
+        0.1,
+        ("leak-parts",),
+    )
+    few = [weight for weight in WEIGHTS if weight <= 20]  # below the upper edge
+    edges = {
+        name: resampled_edges(few, learned[: len(few)], np.random.default_rng(0))
+        for name, learned in (
+            ("attached", attached.learned),
+            ("by-hand", by_hand.learned),
         )
-        few = [weight for weight in part.weights if weight <= 20]
+    }
+    for name, low, high in (("attached", 1.0, 2.5), ("by-hand", 0.4, 1.2)):
+        least, most = np.quantile(edges[name][1:], [0.025, 0.975])
         yield Claim(
             f"claim.edge-{name}",
-            f"the lower edge with the leak let into the {name} alone",
-            lower_edge(few, at_weights(part, few), np.random.default_rng(0)),
-            0,
-            math.inf,
-            ("leak-parts",),
-        )
-    for name, runs, weights in (
-        ("attached", evidence.of("weight-0.001").at(
-            task__episode_length=15, loss__baseline="attached"), WEIGHTS),
-        ("by-hand", evidence.of("by-hand").at(critic_weight=5.0), WEIGHTS),
-    ):  # fmt: skip
-        few = [weight for weight in weights if weight <= 20]
-        learned = runs.learned[: len(few)]
-        yield Claim(
-            f"claim.edge-{name}",
-            f"the lower edge, {name}, at 15 steps and learning rate 0.001",
-            lower_edge(few, learned, np.random.default_rng(0)),
-            0,
-            math.inf,
+            f"the lower edge, {name}",
+            Estimate(float(edges[name][0]), float(least), float(most)),
+            low,
+            high,
             ("weight-0.001", "by-hand"),
         )
+    yield _by_hand_law(by_hand, detached)
     for steps in (15, 60):
         separate = evidence.of("separate").at(task__episode_length=steps)
         for baseline in ("attached", "detached"):
             part = separate.at(loss__baseline=baseline)
             for weight in (0.2, 100.0):
+                low, high = (0.0, 0.2) if baseline == "attached" and weight < 1 else (0.8, 1.0)
                 yield Claim(
                     f"claim.separate-{baseline}-{steps}-{weight:g}",
                     f"separate LSTMs, {baseline}: fraction that learns at weight {weight:g}",
                     as_estimate(rate_of(part.at(critic_weight=weight).learned)),
-                    0,
-                    1 if baseline == "detached" or weight > 1 else 0.2,
+                    low,
+                    high,
                     ("separate",),
                 )
+
+
+def _times_as_long(one: Outcomes, other: Outcomes, weights: Sequence[float]) -> Estimate:
+    """How many times the episodes of the other it takes, median seed by median seed, mean."""
+
+    def ratio(seeds: NDArray[np.intp]) -> float:
+        medians = [
+            [median_time(part.at(critic_weight=weight).time[seeds]) for part in (one, other)]
+            for weight in weights
+        ]
+        return float(np.mean([slow / fast for slow, fast in medians]))
+
+    return of_resampled_seeds(ratio, one.learned.shape[-1], np.random.default_rng(0))
+
+
+def _by_hand_law(by_hand: Outcomes, detached: Outcomes) -> Claim:
+    """Times with a bias added by hand, over those that the law without a fitted number says."""
+    share = predictions()["third"]["share_weight"]
+    critic, base = 5.0 / share, detached.at(critic_weight=5.0).time
+    rows = [(place, weight) for place, weight in enumerate(WEIGHTS) if 1 <= weight <= 10]
+
+    def ratio(seeds: NDArray[np.intp]) -> float:
+        found = []
+        for place, weight in rows:
+            bias = noise_weight(15, 3) / weight
+            expected = slowdown(bias, critic) / slowdown(critic=critic)
+            slow, fast = (median_time(times[seeds]) for times in (by_hand.time[place], base))
+            found.append(float(np.log(slow / fast / expected)))
+        return float(np.exp(np.mean(found)))
+
+    return Claim(
+        "claim.law-by-hand",
+        "a bias added by hand slows as the law says, times this factor, weights 1 to 10",
+        of_resampled_seeds(ratio, len(base), np.random.default_rng(0)),
+        0.8,
+        1.25,
+        ("by-hand", "weight-0.001"),
+    )

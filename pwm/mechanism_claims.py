@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.evidence import Claim, Evidence
+from pwm.evidence import Claim, Evidence, of_resampled_seeds
 from pwm.mechanism import (
     identity_sides,
     policy_share,
@@ -18,31 +18,15 @@ from pwm.mechanism import (
 )
 from pwm.outcomes import Outcomes
 from pwm.quoted import predictions
-from pwm.speed import attached_rates, median_time, noise_constant, slowed_rate
+from pwm.speed import median_time, noise_constant, slowed, slowed_rate
 from pwm.stats import Estimate
 from pwm.theory import noise_weight, slowdown
 
-RESAMPLES = 400
+BEST_FACTOR = 2.5  # the weights of the grid are so far apart, and the optimum is flat
 HEAVY = 5.0  # critic weight from which on the trunk is the critic's
 
 
-def of_resampled_seeds(
-    statistic: Callable[[NDArray[np.intp]], float], seeds: int, random: np.random.Generator
-) -> Estimate:
-    """A statistic of some seeds, with the interval that resampling them gives.
-
-    Args:
-        statistic: of the numbers of the seeds that are taken.
-        seeds: how many there are.
-        random: draws the resamples.
-    """
-    chosen = random.integers(seeds, size=(RESAMPLES, seeds))
-    found = [statistic(part) for part in chosen]
-    low, high = np.nanquantile(found, [0.025, 0.975])
-    return Estimate(statistic(np.arange(seeds)), float(low), float(high))
-
-
-def _pairs(evidence: Evidence) -> Iterator[tuple[str, str, int, int, Outcomes, int]]:
+def _settings(evidence: Evidence) -> Iterator[tuple[str, str, int, int, Outcomes, int]]:
     """Settings run with either baseline.
 
     A label, the experiment, steps an episode and a trial, the runs and their budget.
@@ -62,34 +46,33 @@ def noise_claims(evidence: Evidence) -> Iterator[Claim]:
     """The leak as noise: attached runs are detached ones, slowed."""
     law = predictions()["third"]
     errors: dict[str, list[float]] = {}
-    for label, name, steps, length, part, budget in _pairs(evidence):
+    for label, name, steps, length, part, budget in _settings(evidence):
         attached, detached = (part.at(loss__baseline=kind) for kind in ("attached", "detached"))
-        foretold = attached_rates(
-            part.weights, detached.time, budget, steps, length, law["noise_constant"]
-        )
+        noise = law["noise_constant"] * noise_weight(steps, length)
+        foretold = slowed(part.weights, detached.time, budget, noise).mean(axis=-1)
         measured = np.isfinite(attached.time).mean(axis=-1)
         if label != "15":  # where the constant was fitted
             group = "trial" if label.startswith("trial") else name
             errors.setdefault(group, []).append(float(np.mean(np.abs(foretold - measured))))
         if label in {"6", "15", "trial-2", "trial-4", "trial-6"}:
-
-            def constant(
-                seeds: NDArray[np.intp],
-                weights: Sequence[float] = part.weights,
-                times: tuple[NDArray[np.float64], ...] = (attached.time, detached.time),
-                noise: float = noise_weight(steps, length),
-            ) -> float:
-                return noise_constant(weights, times[0][:, seeds], times[1][:, seeds], noise)
-
             yield Claim(
                 f"claim.noise-constant-{label}",
-                "the leak slows as noise does, times this factor on its weight",
-                of_resampled_seeds(constant, attached.time.shape[-1], np.random.default_rng(0)),
-                1.1,
-                2.2,
+                "in a shared network the leak slows as noise does, times this factor",
+                _noise_constant(part, steps, length),
+                1.25,
+                2.0,
                 (name,),
-                1,
             )
+    for steps in (15, 60):
+        part = evidence.of("separate").at(task__episode_length=steps)
+        yield Claim(
+            f"claim.noise-constant-separate-{steps}",
+            "with separate networks the leak slows as noise does, times this factor",
+            _noise_constant(part, steps, 3),
+            0.75,
+            1.25,
+            ("separate",),
+        )
     for group, values in errors.items():
         yield Claim(
             f"claim.foretold-{group}",
@@ -98,6 +81,45 @@ def noise_claims(evidence: Evidence) -> Iterator[Claim]:
             0,
             0.1,
             ("weight-0.001",) if group == "trial" else (group,),
+        )
+
+
+def _noise_constant(part: Outcomes, steps: int, trial_length: int) -> Estimate:
+    """What `noise_constant` finds, with the interval from resampled seeds."""
+    attached, detached = (part.at(loss__baseline=kind).time for kind in ("attached", "detached"))
+    noise = noise_weight(steps, trial_length)
+
+    def constant(seeds: NDArray[np.intp]) -> float:
+        return noise_constant(part.weights, attached[:, seeds], detached[:, seeds], noise)
+
+    return of_resampled_seeds(constant, attached.shape[-1], np.random.default_rng(0))
+
+
+def best_weight_claims(evidence: Evidence) -> Iterator[Claim]:
+    """The best weight of an attached critic, where noise and sharing balance."""
+    constant = predictions()["third"]["noise_constant"]
+    for label, name, steps, length, part, _ in _settings(evidence):
+        if label not in {"6", "15", "30", "trial-2", "trial-4", "trial-6"}:
+            continue
+        times = part.at(loss__baseline="attached").time
+        weights = part.weights
+
+        def best(
+            seeds: NDArray[np.intp],
+            times: NDArray[np.float64] = times,
+            weights: Sequence[float] = weights,
+        ) -> float:
+            return weights[int(np.argmin(median_time(times[:, seeds])))]
+
+        predicted = constant * noise_weight(steps, length)
+        yield Claim(
+            f"claim.best-weight-{label}",
+            f"weight at which attached runs learn soonest, predicted {predicted:.1f}",
+            of_resampled_seeds(best, times.shape[-1], np.random.default_rng(0)),
+            predicted / BEST_FACTOR,
+            predicted * BEST_FACTOR,
+            (name,),
+            0,
         )
 
 
@@ -145,7 +167,8 @@ def sharing_claims(evidence: Evidence) -> Iterator[Claim]:
             f"claim.beyond-sharing-{steps}",
             "at weight 3 learning takes this many times what sharing explains",
             of_resampled_seeds(rest, len(middle), np.random.default_rng(0)),
-            *((0.7, 1.3) if steps == 15 else (1.3, 4.0)),
+            0.7 if steps == 15 else 1.3,
+            1.3 if steps == 15 else 4.0,
             ("weight-0.001",),
         )
 
@@ -248,6 +271,7 @@ def _mean_of_seeds(values: NDArray[np.float64]) -> Estimate:
 def mechanism_claims(evidence: Evidence) -> Iterator[Claim]:
     """All of them."""
     yield from noise_claims(evidence)
+    yield from best_weight_claims(evidence)
     yield from sharing_claims(evidence)
     yield from second_law_claims(evidence)
     yield from gradient_claims(evidence)

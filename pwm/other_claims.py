@@ -6,8 +6,10 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pwm.evidence import Claim, Evidence, as_estimate, rate_of
+from pwm.evidence import Claim, Evidence, as_estimate, median, of_resampled_seeds, rate_of
+from pwm.speed import median_time
 from pwm.stats import Estimate, rate_difference
 
 
@@ -21,10 +23,21 @@ def other_claims(evidence: Evidence) -> Iterator[Claim]:
                 f"claim.collapsed-{steps}-{rate:g}",
                 f"detached, {steps} steps, learning rate {rate:g}: fraction that collapses",
                 as_estimate(rate_of(part.collapsed)),
-                0,
-                0.1 if rate < 0.01 else 1,
+                0.4 if (steps, rate) == (60, 0.01) else 0,
+                1 if (steps, rate) == (60, 0.01) else 0.15,
                 ("learning-rate",),
             )
+    part = grid.at(task__episode_length=60, learning_rate=0.01)
+    collapsed = part.collapse[part.collapsed]
+    yield Claim(
+        "claim.collapse-time",
+        "when those runs were first deterministic, in episodes (median, quartiles)",
+        median(collapsed, 0.25),
+        100,
+        5000,
+        ("learning-rate",),
+        0,
+    )
     bonus = evidence.of("entropy").at(
         task__episode_length=60, loss__baseline="detached", critic_weight=5.0
     )
@@ -52,8 +65,8 @@ def other_claims(evidence: Evidence) -> Iterator[Claim]:
             f"claim.lost-{value.replace('_', '-')}",
             f"the {value} lose their gradient: fraction of seeds that learn at any weight",
             as_estimate(rate_of(lost.learned)),
-            0,
-            1,
+            0.8 if value == "values" else 0,
+            1 if value == "values" else 0.1,
             ("lost",),
         )
     runs = evidence.of("eplen60")
@@ -67,3 +80,72 @@ def other_claims(evidence: Evidence) -> Iterator[Claim]:
         0.5,
         ("eplen60",),
     )
+    chance = float(evidence.of("eplen15").at(critic_weight=2.0).learned.mean())
+    yield Claim(
+        "claim.three-seeds",
+        "chance that three seeds agree on whether weight 2 learns; one state makes it certain",
+        Estimate(chance**3 + (1 - chance) ** 3, math.nan, math.nan),
+        0.2,
+        0.5,
+        ("eplen15",),
+    )
+
+
+def practice_claims(evidence: Evidence) -> Iterator[Claim]:
+    """What a detached critic's weight should be, over five lengths and two learning rates."""
+    grids = [evidence.of(f"weight-{rate}") for rate in ("0.001", "0.005")]
+    parts = [
+        grid.at(task__episode_length=steps, loss__baseline="detached")
+        for grid in grids
+        for steps in grid.axes["task.episode_length"]
+    ]
+    for weight, low, high in ((0.1, 0.3, 0.7), (1.0, 0.0, 0.35), (20.0, 0.7, 1.0)):
+
+        def regret(seeds: NDArray[np.intp], weight: float = weight) -> float:
+            found = []
+            for part in parts:
+                rates = part.learned[:, seeds].mean(axis=-1)
+                found.append(float(rates.max() - rates[part.weights.index(weight)]))
+            return max(found)
+
+        yield Claim(
+            f"claim.regret-{weight:g}",
+            f"detached, most that weight {weight:g} loses to the best weight of any condition",
+            of_resampled_seeds(regret, parts[0].learned.shape[-1], np.random.default_rng(0)),
+            low,
+            high,
+            ("weight-0.001", "weight-0.005"),
+        )
+    slow = grids[0].at(task__episode_length=60, loss__baseline="detached")
+    for weight, low, high in ((1.0, 0.8, 1.0), (20.0, 0.0, 0.5), (50.0, 0.0, 0.2)):
+        yield Claim(
+            f"claim.around-default-{weight:g}",
+            "detached at 60 steps, where 30 is a library's default: fraction that learns",
+            as_estimate(rate_of(slow.at(critic_weight=weight).learned)),
+            low,
+            high,
+            ("weight-0.001",),
+        )
+    for steps in (6, 15):
+        part = grids[0].at(task__episode_length=steps)
+        attached, detached = (
+            part.at(loss__baseline=kind).time for kind in ("attached", "detached")
+        )
+
+        def cost(
+            seeds: NDArray[np.intp],
+            attached: NDArray[np.float64] = attached,
+            detached: NDArray[np.float64] = detached,
+        ) -> float:
+            best = [median_time(times[:, seeds]).min() for times in (attached, detached)]
+            return float(best[0] / best[1])
+
+        yield Claim(
+            f"claim.cost-{steps}",
+            "attached at its best weight learns so many times as slowly as detached at its best",
+            of_resampled_seeds(cost, attached.shape[-1], np.random.default_rng(0)),
+            1.5,
+            5.0,
+            ("weight-0.001",),
+            1,
+        )

@@ -8,7 +8,7 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.theory import noise_weight, slowdown
+from pwm.theory import slowdown
 
 SLOWED = 1.2  # times as long, from which on a slowdown is told from chance
 
@@ -61,28 +61,19 @@ def noise_constant(
     return float(np.median(found)) if found else np.nan
 
 
-def attached_rates(
+def slowed(
     weights: Sequence[float],
     detached: NDArray[np.float64],
     budget: int,
-    steps: int,
-    trial_length: int,
-    constant: float,
-) -> NDArray[np.float64]:
-    """Success with an attached baseline, foretold from detached runs of the same setting: [W].
+    weight_of_noise: float,
+) -> NDArray[np.bool_]:
+    """Which seeds would learn with an attached baseline, foretold from the same detached: [W, S].
 
     Args:
         weights: critic weights, [W].
         detached: times to learn at those weights, [W, S].
         budget: episodes.
-        steps: an episode.
-        trial_length: steps a trial.
-        constant: factor on `noise_weight`.
+        weight_of_noise: weight at which the leak slows by a factor of sqrt(2).
     """
-    noise = constant * noise_weight(steps, trial_length)
-    return np.array(
-        [
-            slowed_rate(times, slowdown(noise / weight), budget)
-            for weight, times in zip(weights, detached, strict=True)
-        ]
-    )
+    factors = np.array([slowdown(weight_of_noise / weight) for weight in weights])
+    return np.asarray(detached * factors[:, None] <= budget)
