@@ -112,6 +112,11 @@ def of_resampled_seeds(
         random: draws the resamples.
     """
     chosen = random.integers(seeds, size=(RESAMPLES, seeds))
-    found = [statistic(part) for part in chosen]
-    low, high = np.nanquantile(found, [0.025, 0.975])
-    return Estimate(statistic(np.arange(seeds)), float(low), float(high))
+    with np.errstate(divide="ignore", invalid="ignore"):  # of times that are infinite
+        value = statistic(np.arange(seeds))
+        found = np.array([statistic(part) for part in chosen])
+    known = found[~np.isnan(found)]
+    if not len(known):
+        return Estimate(value, math.nan, math.nan)
+    low, high = np.quantile(known, [0.025, 0.975], method="inverted_cdf")
+    return Estimate(value, float(low), float(high))

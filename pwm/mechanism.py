@@ -12,6 +12,7 @@ from pwm.outcomes import Outcomes
 from pwm.speed import median_time
 from pwm.theory import advantage_log_prob
 
+UNLEARNED = 0.6  # reward; below the memoryless ceiling of pwm5
 SMALL_WEIGHT = 0.2  # up to which a detached critic takes nothing of the trunk worth the name
 
 
@@ -27,19 +28,33 @@ def reference_time(runs: Outcomes) -> float:
     return float(median_time(reference_times(runs)))
 
 
-def policy_share(runs: Outcomes, steps: int, weight: float) -> NDArray[np.float64]:
-    """The policy's part of the mean squared gradient of the trunk, at each window: [S, K]."""
-    courses = runs.at(task__episode_length=steps, critic_weight=weight).courses
-    return np.asarray(courses["policy_norm"] ** 2 / courses["total_norm"] ** 2)
+def before_learning(runs: Outcomes, curve: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean of what was diagnosed over each seed's windows before its reward first rose: [S].
+
+    Args:
+        runs: of one setting, with diagnostics.
+        curve: of those runs, [S, K].
+    Returns:
+        nan for a seed that learned within its first window.
+    """
+    before = np.cumprod(runs.courses["reward"] < UNLEARNED, axis=1).astype(bool)
+    counts = before.sum(axis=1)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(before, curve, 0.0).sum(axis=1) / counts)
 
 
-def share_weight(runs: Outcomes, steps: int, weight: float) -> NDArray[np.float64]:
+def policy_share(runs: Outcomes) -> NDArray[np.float64]:
+    """The policy's part of the mean squared gradient of the trunk, of one setting: [S, K]."""
+    return np.asarray(runs.courses["policy_norm"] ** 2 / runs.courses["total_norm"] ** 2)
+
+
+def share_weight(runs: Outcomes, weight: float) -> NDArray[np.float64]:
     """Weight at which the critic's gradient of the trunk would be as large as the policy's: [S, K].
 
-    The norms are those at a weight at which runs were made.
+    The norms are those of runs of one setting, at a weight.
     """
-    courses = runs.at(task__episode_length=steps, critic_weight=weight).courses
-    return np.asarray(weight * courses["policy_norm"] / courses["critic_norm"])
+    with np.errstate(divide="ignore"):
+        return np.asarray(weight * runs.courses["policy_norm"] / runs.courses["critic_norm"])
 
 
 def identity_sides(
@@ -49,19 +64,18 @@ def identity_sides(
 
     The policy loss and the value loss are means over a window, the return's variance and the
     covariance those at its end.
+
+    Args:
+        runs: of one setting, with diagnostics.
+        steps: an episode.
+        weight: the critic's.
     """
-    courses = {
-        name: course[:, course.shape[1] // 2 :].astype(np.float64)
-        for name, course in runs.at(
-            task__episode_length=steps, critic_weight=weight
-        ).courses.items()
-    }
-    measured = -courses["policy_loss"]
+    half = {name: course[:, course.shape[1] // 2 :] for name, course in runs.courses.items()}
     predicted = np.vectorize(advantage_log_prob)(
-        courses["value_loss"],
-        courses["return_variance"],
-        courses["covariance"],
+        half["value_loss"].astype(np.float64),
+        half["return_variance"].astype(np.float64),
+        half["covariance"].astype(np.float64),
         critic_weight=weight,
         steps=steps,
     )
-    return measured, predicted
+    return -half["policy_loss"].astype(np.float64), predicted

@@ -85,8 +85,8 @@ def other_claims(evidence: Evidence) -> Iterator[Claim]:
         "claim.three-seeds",
         "chance that three seeds agree on whether weight 2 learns; one state makes it certain",
         Estimate(chance**3 + (1 - chance) ** 3, math.nan, math.nan),
-        0.2,
-        0.5,
+        0.25,
+        0.9,
         ("eplen15",),
     )
 

@@ -13,10 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, StrMethodFormatter
-from numpy.typing import NDArray
 
 from pwm.evidence import Evidence
-from pwm.mechanism import identity_sides, policy_share, reference_time
+from pwm.mechanism import before_learning, identity_sides, policy_share, reference_time
 from pwm.outcomes import Outcomes
 from pwm.quoted import predictions
 from pwm.speed import median_time
@@ -65,16 +64,14 @@ def bias_figure(evidence: Evidence) -> tuple[Figure, Table]:
             of_floor.plot(x, y, marker, **look)
     runs = evidence.of("gradients").at(loss__baseline="attached")
     for steps, colour in LENGTHS.items():
-        for weight in (5.0, 20.0):
-            ours, theirs = identity_sides(runs, steps, weight)
-            median = [float(np.median(side)) for side in (theirs, ours)]
-            table.append(("identity", "gradients", "attached", steps, weight, *median))
-            marker = "o" if weight == 5 else "s"
-            of_identity.plot(*median, marker, color=colour, markersize=4)
+        for weight, marker in ((1.0, "o"), (5.0, "s")):
+            part = runs.at(task__episode_length=steps, critic_weight=weight)
+            ours, theirs = (float(side.mean()) for side in identity_sides(part, steps, weight))
+            table.append(("identity", "gradients", "attached", steps, weight, theirs, ours))
+            of_identity.plot(theirs, ours, marker, color=colour, markersize=3.5)
     _as_predicted(of_bias, 1e-3, 3e3)
     _as_predicted(of_floor, 0.2, 200)
-    low, high = of_identity.get_xlim()
-    of_identity.plot([low, high], [low, high], color="0.3", linewidth=0.8, zorder=0)
+    _as_predicted(of_identity, 0.3, 3000)
     of_bias.set_xlabel("T H / 2w")
     of_bias.set_ylabel("measured")
     of_bias.set_title("bias of an attached critic", fontsize=7.5)
@@ -156,20 +153,23 @@ def gradients_figure(evidence: Evidence) -> tuple[Figure, Table]:
     figure = Figure(figsize=(WIDTH, 2.0), layout="constrained")
     by_weight, over_time, with_leak = figure.subplots(1, 3, sharey=True)
     for axes, baseline in ((by_weight, "detached"), (with_leak, "attached")):
-        part = runs.at(loss__baseline=baseline)
+        grid = runs.at(loss__baseline=baseline)
         for steps, colour in LENGTHS.items():
-            shares = [_early(policy_share(part, steps, weight)) for weight in part.weights]
-            axes.plot(part.weights, shares, "o-", color=colour, markersize=3, linewidth=1,
+            shares = []
+            for weight in grid.weights:
+                part = grid.at(task__episode_length=steps, critic_weight=weight)
+                shares.append(float(np.nanmean(before_learning(part, policy_share(part)))))
+            axes.plot(grid.weights, shares, "o-", color=colour, markersize=3, linewidth=1,
                       label=f"{steps} steps")  # fmt: skip
-            rows = zip(part.weights, shares, strict=True)
+            rows = zip(grid.weights, shares, strict=True)
             table += [(baseline, steps, weight, 0, share) for weight, share in rows]
         axes.set_xscale("log")
         plain_numbers(axes.xaxis)
         axes.set_xlabel("critic weight w")
-        axes.set_title(f"{baseline}, first quarter", fontsize=7.5)
-    detached = runs.at(loss__baseline="detached")
+        axes.set_title(f"{baseline}, before learning", fontsize=7.5)
     for weight, colour in WEIGHTS.items():
-        course = np.median(policy_share(detached, 60, weight), axis=0)
+        part = runs.at(loss__baseline="detached", task__episode_length=60, critic_weight=weight)
+        course = np.median(policy_share(part), axis=0)
         episode = runs.base.log_every * np.arange(1, len(course) + 1)
         over_time.plot(episode / 1000, course, color=colour, linewidth=1, label=f"w = {weight:g}")
         rows = zip(episode, course, strict=True)
@@ -180,8 +180,3 @@ def gradients_figure(evidence: Evidence) -> tuple[Figure, Table]:
     by_weight.legend(frameon=False, fontsize=5.5, borderaxespad=0.2)
     over_time.legend(frameon=False, fontsize=5.5, loc="center right", borderaxespad=0.2)
     return figure, table
-
-
-def _early(shares: NDArray[np.float64]) -> float:
-    """Median over seeds and the first quarter of the windows: [S, K]."""
-    return float(np.median(shares[:, : shares.shape[1] // 4]))
