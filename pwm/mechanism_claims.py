@@ -285,7 +285,9 @@ def _ratio_of_sides(part: Outcomes, steps: int, weight: float) -> Estimate:
 
 def _mean_of_seeds(values: NDArray[np.float64]) -> Estimate:
     """Mean over the seeds that have a value, with two standard errors."""
-    values = values[~np.isnan(values)]
+    values = values[np.isfinite(values)]
+    if len(values) < 2:
+        return Estimate(math.nan, math.nan, math.nan)
     error = 1.96 * float(np.std(values, ddof=1)) / sqrt(len(values))
     mean = float(np.mean(values))
     return Estimate(mean, mean - error, mean + error)

@@ -72,9 +72,10 @@ class World:
         base *= by_hand or slowdown(bias) * slowdown(critic=critic)
         if run.loss.baseline == "attached_trunk":
             base *= 2.1
-        if steps >= 45 and weight >= 2 and not run.agent.separate_trunks:
+        if steps >= 60 and weight >= 2 and not run.agent.separate_trunks:
             base *= 1.7
-        spread = 1.25 if rate < 0.005 else 2.6
+        base *= 1.0 if rate < 0.005 else 1.3
+        spread = 1.25 if rate < 0.005 else 1.6
         times = base * np.geomspace(1 / spread, spread, 24)
         if rate >= 0.003 and steps >= 60 and not run.loss.entropy_weight:
             times[np.arange(24) % 2 == 0] = np.inf  # these collapse
