@@ -18,7 +18,10 @@ from pwm.edge_claims import lower_edges, rival_edges
 from pwm.evidence import Evidence
 from pwm.experiments import WEIGHTS
 from pwm.outcomes import Outcomes
+from pwm.quoted import predictions
+from pwm.speed import slowed
 from pwm.stats import success_rate
+from pwm.theory import noise_weight, slowdown
 from pwm.theory_figures import (
     COLOURS,
     WIDTH,
@@ -33,27 +36,45 @@ MARKERS = {"attached": "o", "detached": "s"}
 
 
 def weight_figure(evidence: Evidence) -> tuple[Figure, Table]:
-    """Success against the critic weight, by episode length, learning rate and baseline."""
+    """Success against the critic weight, by episode length, learning rate and baseline.
+
+    Dashed is what the law foretells of attached runs from the detached ones beside them.
+    """
     table: Table = [("learning_rate", "steps", *_HEADING)]
+    constant = predictions()["third"]["noise_constant"]
     figure = Figure(figsize=(WIDTH, 2.9), layout="constrained")
     panels = figure.subplots(2, 5, sharex=True, sharey=True)
     for row, rate in zip(panels, (0.005, 0.001), strict=True):
         grid = evidence.of(f"weight-{rate:g}")
         for axes, steps in zip(row, grid.axes["task.episode_length"], strict=True):
+            cell = grid.at(task__episode_length=steps)
             for baseline, colour in COLOURS.items():
-                part = grid.at(task__episode_length=steps, loss__baseline=baseline)
+                part = cell.at(loss__baseline=baseline)
                 lines = _success(axes, part.weights, part.learned, baseline, colour)
                 table += [(rate, steps, baseline, *line) for line in lines]
-            if row is panels[0]:
+            times = cell.at(loss__baseline="detached").time
+            noise = constant * noise_weight(steps, 3)
+            law = slowed(cell.weights, times, grid.base.num_episodes, noise)
+            lines = _law(axes, cell.weights, law, "attached, by the law")
+            table += [(rate, steps, "law", *line) for line in lines]
+            if rate == 0.005:
                 axes.set_title(f"{steps} steps", fontsize=8)
             else:
                 axes.set_xticks([0.1, 1, 10, 100])
                 axes.tick_params(axis="x", labelsize=6)
         row[0].set_ylabel(f"fraction that learned\nlearning rate {rate:g}", fontsize=7)
-    panels[0, 0].legend(frameon=False, fontsize=6.5, loc="upper left", title="baseline",
-                        title_fontsize=6.5, borderaxespad=0.1)  # fmt: skip
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), frameon=False, fontsize=7, ncols=3,
+                  loc="outside upper center")  # fmt: skip
     figure.supxlabel("critic weight w (policy loss summed, value loss averaged)", fontsize=8)
     return figure, table
+
+
+def _law(axes: Axes, weights: Sequence[float], learned: NDArray[np.bool_], label: str) -> Table:
+    """A dashed curve of success that was not measured, and its numbers."""
+    rates = learned.mean(axis=-1)
+    axes.plot(weights, rates, "--", color="0.15", linewidth=0.9, label=label)
+    return [(w, int(row.sum()), len(row), row.mean(), np.nan, np.nan)
+            for w, row in zip(weights, learned, strict=True)]  # fmt: skip
 
 
 _HEADING = ("series", "critic_weight", "learned", "seeds", "rate", "wilson_low", "wilson_high")
@@ -126,40 +147,59 @@ def edges_figure(evidence: Evidence) -> tuple[Figure, Table]:
 
 
 def places_figure(evidence: Evidence) -> tuple[Figure, Table]:
-    """Where the leak acts, at 15 steps: parts of it, a bias by hand, separate LSTMs."""
+    """Where the leak acts, at 15 steps: separate LSTMs, a bias by hand, parts of the leak.
+
+    Dashed is what the law says without a fitted number; dotted, who learned at any time.
+    """
     table: Table = [("panel", *_HEADING)]
     figure = Figure(figsize=(WIDTH, 2.1), layout="constrained")
-    panels = figure.subplots(1, 3, sharey=True)
+    apart_axes, hand_axes, part_axes = panels = figure.subplots(1, 3, sharex=True, sharey=True)
     whole = evidence.of("weight-0.001").at(task__episode_length=15)
-    parts, separate = evidence.of("leak-parts"), evidence.of("separate")
-    attached, detached = (whole.at(loss__baseline=name) for name in COLOURS)
-    head, trunk = (parts.at(loss__baseline=f"attached_{name}") for name in ("head", "trunk"))
-    by_hand = evidence.of("by-hand").at(critic_weight=5.0)
-    apart = separate.at(task__episode_length=15)
-    contents: Mapping[str, Sequence[tuple[str, Sequence[float], Outcomes, str]]] = {
-        "leak into a part": (
-            ("attached", WEIGHTS, attached, COLOURS["attached"]),
-            ("head alone", WEIGHTS, head, "#CC79A7"),
-            ("trunk alone", WEIGHTS, trunk, "#009E73"),
-        ),
-        "bias by hand": (
-            ("attached", WEIGHTS, attached, COLOURS["attached"]),
-            ("detached", WEIGHTS, detached, COLOURS["detached"]),
-            ("detached + T H / 2w", WEIGHTS, by_hand, "#CC79A7"),
-        ),
-        "separate LSTMs": (
-            ("attached", apart.weights, apart.at(loss__baseline="attached"), COLOURS["attached"]),
-            ("detached", apart.weights, apart.at(loss__baseline="detached"), COLOURS["detached"]),
-        ),
-    }
-    for axes, (title, curves) in zip(panels, contents.items(), strict=True):
-        for label, weights, part, colour in curves:
-            lines = _success(axes, weights, part.learned, label, colour)
-            table += [(title, label, *line) for line in lines]
+    detached = whole.at(loss__baseline="detached")
+    budget, noise = whole.base.num_episodes, noise_weight(15, 3)
+
+    def drawn(axes: Axes, label: str, part: Outcomes, colour: str) -> None:
+        weights = part.axes.get("critic_weight", WEIGHTS)
+        lines = _success(axes, weights, part.learned, label, colour)
+        table.extend((axes.get_title(), label, *line) for line in lines)
+
+    def law(axes: Axes, weights: Sequence[float], learned: NDArray[np.bool_]) -> None:
+        lines = _law(axes, weights, learned, "by the law")
+        table.extend((axes.get_title(), "law", *line) for line in lines)
+
+    for axes, title in zip(
+        panels, ("separate LSTMs", "bias by hand", "leak into a part"), strict=True
+    ):
         axes.set_title(title, fontsize=8)
-        axes.legend(frameon=False, fontsize=6, loc="lower right", borderaxespad=0.2)
         axes.set_xlabel("critic weight w")
+    separate = evidence.of("separate").at(task__episode_length=15)
+    for name, colour in COLOURS.items():
+        drawn(apart_axes, name, separate.at(loss__baseline=name), colour)
+    times = separate.at(loss__baseline="detached").time
+    law(apart_axes, separate.weights, slowed(separate.weights, times, budget, noise))
+
+    drawn(hand_axes, "attached", whole.at(loss__baseline="attached"), COLOURS["attached"])
+    drawn(hand_axes, "by hand", evidence.of("by-hand").at(critic_weight=5.0), "#CC79A7")
+    critic = 5.0 / predictions()["third"]["share_weight"]
+    base = detached.at(critic_weight=5.0).time
+    factors = [slowdown(noise / w, critic) / slowdown(critic=critic) for w in WEIGHTS]
+    law(hand_axes, WEIGHTS, np.stack([base * factor <= budget for factor in factors]))
+
+    parts = evidence.of("leak-parts")
+    head, trunk = (parts.at(loss__baseline=f"attached_{name}") for name in ("head", "trunk"))
+    drawn(part_axes, "trunk alone", trunk, "#009E73")
+    drawn(part_axes, "head alone", head, "#CC79A7")
+    ever = np.isfinite(head.time)
+    part_axes.plot(head.weights, ever.mean(axis=-1), ":", color="#CC79A7", linewidth=1.2,
+                   label="head, at any time")  # fmt: skip
+    table.extend(
+        ("leak into a part", "head, at any time", w, int(row.sum()), len(row), row.mean(), "", "")
+        for w, row in zip(head.weights, ever, strict=True)
+    )
     panels[0].set_ylabel("fraction that learned")
+    apart_axes.set_xticks([0.1, 1, 10, 100])
+    for axes, place in zip(panels, ("lower right", "lower right", "center right"), strict=True):
+        axes.legend(frameon=False, fontsize=6, loc=place, borderaxespad=0.6)
     return figure, table
 
 
@@ -219,7 +259,7 @@ def variants_figure(evidence: Evidence) -> tuple[Figure, Table]:
         axes.set_title(title, fontsize=8)
     for row in panels:
         row[0].set_ylabel("fraction that learned", fontsize=7)
-    panels[0, 0].legend(frameon=False, fontsize=6.5, loc="lower right")
+    panels[0, 1].legend(frameon=False, fontsize=6.5, loc="center")
     figure.supxlabel("critic weight w", fontsize=8)
     return figure, table
 

@@ -77,7 +77,7 @@ def bias_figure(evidence: Evidence) -> tuple[Figure, Table]:
     of_bias.set_title("bias of an attached critic", fontsize=7.5)
     of_floor.set_xlabel("floor under it")
     of_floor.set_title("value loss, detached", fontsize=7.5)
-    of_identity.set_xlabel("2w (value loss − V) + covariance")
+    of_identity.set_xlabel("2w (value loss − V) + Cov")
     of_identity.set_title("Σ δ log π, attached", fontsize=7.5)
     of_bias.legend(frameon=False, fontsize=5.5, handletextpad=0.1, borderaxespad=0.1)
     return figure, table
@@ -141,7 +141,7 @@ def speed_figure(evidence: Evidence) -> tuple[Figure, Table]:
         axes.tick_params(labelsize=6)
         axes.set_title(f"{steps} steps", fontsize=8)
     panels[0].set_ylabel("episodes until\nhalf had learned", fontsize=7)
-    panels[0].legend(frameon=False, fontsize=6, loc="upper left", borderaxespad=0.1)
+    panels[4].legend(frameon=False, fontsize=6, loc="upper left", borderaxespad=0.1)
     figure.supxlabel("critic weight w", fontsize=8)
     return figure, table
 
@@ -177,6 +177,7 @@ def gradients_figure(evidence: Evidence) -> tuple[Figure, Table]:
     over_time.set_xlabel("thousand episodes")
     over_time.set_title("detached, 60 steps", fontsize=7.5)
     by_weight.set_ylabel("policy's share of the trunk's\nsquared gradient", fontsize=7)
-    by_weight.legend(frameon=False, fontsize=5.5, borderaxespad=0.2)
+    with_leak.legend(*by_weight.get_legend_handles_labels(), frameon=False, fontsize=5.5,
+                     borderaxespad=0.2)  # fmt: skip
     over_time.legend(frameon=False, fontsize=5.5, loc="center right", borderaxespad=0.2)
     return figure, table

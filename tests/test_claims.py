@@ -66,17 +66,15 @@ class World:
         critic = 0.0 if run.agent.separate_trunks else self.sharing * weight / SHARE
         bias = self.bias_to_noise(run)
         by_hand = slowdown(bias, critic) if run.loss.optimism else None
-        base = (
-            2300 * (steps / 15) ** 0.4 * (run.task.trial_length / 3) ** 0.4 * (0.001 / rate) ** 0.6
-        )
+        base = 2500 * (steps / 15) ** 0.4 * (run.task.trial_length / 3) ** 0.2
+        base *= (0.001 / rate) ** 0.6
         base *= by_hand or slowdown(bias) * slowdown(critic=critic)
         if run.loss.baseline == "attached_trunk":
             base *= 2.1
         if steps >= 60 and weight >= 2 and not run.agent.separate_trunks:
             base *= 1.7
         base *= 1.0 if rate < 0.005 else 1.3
-        spread = 1.25 if rate < 0.005 else 1.6
-        times = base * np.geomspace(1 / spread, spread, 24)
+        times = base * np.geomspace(1 / 1.3, 1.3, 24)
         if rate >= 0.003 and steps >= 60 and not run.loss.entropy_weight:
             times[np.arange(24) % 2 == 0] = np.inf  # these collapse
         elif (rate >= 0.002 and steps >= 24 and weight < 1) or (steps > 100 and weight >= 2):
