@@ -39,7 +39,8 @@ def quoted() -> dict[str, Number]:
     levels = reward_levels("pwm5")
     notes = [EXPERIMENTS[name] for name in NOTES]
     base = EXPERIMENTS["eplen60"].base
-    law = predictions()["third"]
+    probed = EXPERIMENTS["gradients"].base
+    first, law = predictions()["lower_edge"], predictions()["third"]
 
     def number(value: float, digits: int | str = 0) -> Number:
         text = digits if isinstance(digits, str) else f"{value:,.{digits}f}"
@@ -91,6 +92,14 @@ def quoted() -> dict[str, Number]:
         "theory.bias-long-lowest": number(critic_bias(60, math.log(3), 0.05)),
         "prediction.noise-constant": number(law["noise_constant"], 1),
         "prediction.share-weight": number(law["share_weight"]),
+        "prediction.trend": number(0.3, 1),
+        "prediction.second-error": number(0.15, 2),
+        "prediction.window": number(0.2, 1),
+        "prediction.third-upper-45": number(law["upper_edge"]["steps 45"]),
+        "prediction.third-upper-90": number(law["upper_edge"]["steps 90"]),
+        "setting.episode-middle": number(30),
+        "setting.probe-episodes": number(probed.probe_episodes),
+        "setting.probe-every": number(probed.log_every),
         "prediction.per-step": number(predictions()["lower_edge_per_step"], 3),
     }
     for name, steps in (("long", 60), ("short", 15)):
@@ -99,8 +108,26 @@ def quoted() -> dict[str, Number]:
         numbers[f"theory.floor-{name}-solved"] = number(solved, 2)
         default = weight_of_library(0.5, steps, library="stable-baselines3-a2c")
         numbers[f"convert.library-{name}-sum"] = number(default, "7.5" if steps == 15 else 0)
-    for steps in (6, 15, 60, 120):
-        numbers[f"theory.noise-{steps}"] = number(noise_weight(steps, 3), 1)
+    for steps in (6, 15, 30, 60, 120):
+        numbers[f"setting.steps-{steps}"] = number(steps)
+        if steps != 30:
+            numbers[f"theory.noise-{steps}"] = number(noise_weight(steps, 3), 1)
+        if steps <= 30:
+            best = law["noise_constant"] * noise_weight(steps, 3)
+            numbers[f"theory.best-{steps}"] = number(best, 1)
+    for length in (2, 4, 6):
+        best = law["noise_constant"] * noise_weight(5 * length, length)
+        numbers[f"theory.best-trial-{length}"] = number(best, 1)
+        edge = first[f"trial length {length}"]
+        numbers[f"prediction.first-trial-{length}"] = number(edge, 2)
+    for steps in (6, 30, 120):
+        numbers[f"prediction.first-{steps}"] = number(first[f"steps {steps}"], 2)
+    numbers["prediction.first-mean"] = number(first["mean, 15 steps"], 2)
+    for steps in EXPERIMENTS["held-out"].axes["task.episode_length"]:
+        numbers[f"setting.held-out-{steps}"] = number(steps)
+    for steps in (9, 24, 45):
+        edge = law["lower_edge"][f"steps {steps}"]
+        numbers[f"prediction.third-{steps}"] = number(edge, 2)
     for name, weight, steps in (("long", 5, 60), ("short", 2, 15), ("short-most", 5, 15)):
         for factor, library in (("mse", "stable-baselines3-a2c"), ("half", "cleanrl-ppo")):
             converted = convert_weight(weight, steps, to=library)

@@ -21,7 +21,7 @@ from pwm.quoted import predictions
 from pwm.speed import median_time
 from pwm.theory import critic_bias, noise_weight, slowdown, value_floor
 
-WIDTH = 5.5  # inches, the paper's text width
+WIDTH = 6.5  # inches, the paper's text width
 COLOURS = {"attached": "#D55E00", "detached": "#0072B2"}
 LENGTHS = {6: "#56B4E9", 15: "#009E73", 30: "#E69F00", 60: "#D55E00", 120: "#CC79A7"}
 WEIGHTS = {0.1: "#440154", 1.0: "#3B528B", 5.0: "#21918C", 20.0: "#5EC962", 100.0: "#D0B000"}
