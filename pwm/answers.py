@@ -207,7 +207,7 @@ def rates_figure(evidence: Evidence) -> tuple[Figure, Table]:
     """Success and collapse by learning rate and weight."""
     table: Table = [("steps", "baseline", "learning_rate", "critic_weight", "learned", "collapsed")]
     grid = evidence.of("learning-rate")
-    figure = Figure(figsize=(WIDTH, 3.0), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 2.7), layout="constrained")
     panels = figure.subplots(2, 4, sharex=True, sharey=True)
     image = None
     for row, steps in zip(panels, (15, 60), strict=True):

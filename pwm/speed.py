@@ -22,17 +22,6 @@ def median_time(times: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.quantile(times, 0.5, axis=-1, method="inverted_cdf"))
 
 
-def slowed_rate(times: NDArray[np.float64], factor: float, budget: int) -> float:
-    """Fraction of seeds that would have learned within a budget had all been slower.
-
-    Args:
-        times: episodes until each seed learned, inf if it did not: [S].
-        factor: how many times as long it takes.
-        budget: episodes.
-    """
-    return float(np.mean(times * factor <= budget))
-
-
 def noise_constant(
     weights: Sequence[float],
     attached: NDArray[np.float64],
