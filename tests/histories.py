@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pwm.plan import Member, Shard
+from pwm.probe import DIAGNOSTICS
 from pwm.store import Session
 from pwm.train import METRICS, History, TrainConfig
 
@@ -31,11 +32,14 @@ def session(first: int, last: int) -> Session:
     }
 
 
-def made_up(replicas: int, windows: int, *, log_every: int = 10, seed: int = 0) -> History:
+def made_up(
+    replicas: int, windows: int, *, log_every: int = 10, seed: int = 0, diagnosed: bool = False
+) -> History:
     """A history of random numbers, no two alike."""
     random = np.random.default_rng(seed)
-    curves = (random.random((replicas, windows)).astype(np.float32) for _ in METRICS)
-    return History(log_every * np.arange(1, windows + 1, dtype=np.int64), *curves)
+    names = METRICS + (DIAGNOSTICS if diagnosed else ())
+    curves = {name: random.random((replicas, windows)).astype(np.float32) for name in names}
+    return History.of_curves(log_every * np.arange(1, windows + 1, dtype=np.int64), curves)
 
 
 def of_rewards(episode: Sequence[int], reward: Sequence[Sequence[float]]) -> History:

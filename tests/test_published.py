@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pwm import digests as module
 from pwm.digests import compare, digests, main
 from pwm.experiments import EXPERIMENTS, chosen
+from pwm.probe import DIAGNOSTICS
 from pwm.train import METRICS, History
 from tests.histories import made_up
 
@@ -27,12 +28,17 @@ def test_a_digest_is_of_one_replica_alone() -> None:
         assert digests(history.select([replica])) == [whole[replica]]
 
 
-@given(st.sampled_from(METRICS), st.integers(0, 2), st.integers(0, 7), st.integers(0, 31))
+@given(
+    st.sampled_from(METRICS + DIAGNOSTICS),
+    st.integers(0, 2),
+    st.integers(0, 7),
+    st.integers(0, 31),
+)
 def test_every_bit_of_every_metric_counts(name: str, replica: int, window: int, bit: int) -> None:
-    history = made_up(3, 8)
-    curves = getattr(history, name).copy()
-    curves.view(np.uint32)[replica, window] ^= np.uint32(1 << bit)
-    changed = digests(replace(history, **{name: curves}))
+    history = made_up(3, 8, diagnosed=True)
+    curve = history.curves[name].copy()
+    curve.view(np.uint32)[replica, window] ^= np.uint32(1 << bit)
+    changed = digests(History.of_curves(history.episode, history.curves | {name: curve}))
     assert [one == other for one, other in zip(changed, digests(history), strict=True)] == [
         place != replica for place in range(3)
     ]

@@ -135,9 +135,12 @@ def test_a_history_comes_back_bit_for_bit(
     assert same(read_history(path), history)
 
 
+@pytest.mark.parametrize("diagnosed", [False, True])
 @pytest.mark.parametrize(("replicas", "windows"), [(0, 0), (1, 0), (1, 1), (48, 100)])
-def test_a_history_of_any_size_comes_back(replicas: int, windows: int, tmp_path: Path) -> None:
-    history = made_up(replicas, windows)
+def test_a_history_of_any_size_comes_back(
+    replicas: int, windows: int, diagnosed: bool, tmp_path: Path
+) -> None:
+    history = made_up(replicas, windows, diagnosed=diagnosed)
     write_history(tmp_path / "history.npz", history)
     assert same(read_history(tmp_path / "history.npz"), history)
 

@@ -1,0 +1,42 @@
+"""The figures of the answer: everything in them is in their table, and nothing is cut off."""
+
+from __future__ import annotations
+
+import pytest
+from matplotlib.text import Text
+
+from pwm.answers import ANSWERS
+from pwm.theory_figures import WIDTH
+from tests.worlds import MadeUp
+
+
+@pytest.fixture(scope="module")
+def evidence() -> MadeUp:
+    return MadeUp()
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_a_figure_fits_its_frame_and_its_table(name: str, evidence: MadeUp) -> None:
+    figure, table = ANSWERS[name](evidence)
+    assert "\n" not in "".join(map(str, table[0]))
+    heading, *rows = table
+    assert rows
+    assert {len(row) for row in rows} == {len(heading)}
+    assert figure.get_figwidth() == WIDTH
+    figure.draw_without_rendering()
+    frame = figure.bbox.padded(1)
+    for text in _words(figure):
+        if text.get_text().strip():
+            box = text.get_window_extent()
+            inside = frame.contains(box.x0, box.y0) and frame.contains(box.x1, box.y1)
+            assert inside, text.get_text()
+
+
+def _words(figure: Figure) -> Iterator[Text]:
+    """Titles, labels of axes and legends."""
+    for axes in figure.axes:
+        yield from (axes.title, axes.xaxis.label, axes.yaxis.label)
+        if legend := axes.get_legend():
+            yield from legend.get_texts()
+    for legend in figure.legends:
+        yield from legend.get_texts()
