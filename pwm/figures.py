@@ -25,7 +25,7 @@ from matplotlib.ticker import LogFormatter, NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pwm import answers, stats, tables, theory
+from pwm import answers, stats, tables, theory, theory_figures
 from pwm.answers import ANSWERS
 from pwm.cli import errors_in_one_line, parse
 from pwm.engines import Engine
@@ -305,7 +305,7 @@ def answer_drawing(name: str, evidence: Evidence, folder: Path) -> Drawing | Non
     """What is left to do for a figure of the answer; as `drawing`."""
     _, table = ANSWERS[name](evidence)
     digest = hashlib.sha256(repr(table).encode())
-    for file in (__file__, answers.__file__, STYLE):
+    for file in (__file__, answers.__file__, theory_figures.__file__, STYLE):
         digest.update(Path(file).read_bytes())
     stem = folder / name
     key = digest.hexdigest()[:16]

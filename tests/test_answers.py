@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import matplotlib as mpl
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from pwm.answers import ANSWERS
+from pwm.figures import STYLE
 from pwm.theory_figures import WIDTH
 from tests.worlds import MadeUp
 
@@ -17,13 +22,14 @@ def evidence() -> MadeUp:
 
 @pytest.mark.parametrize("name", ANSWERS)
 def test_a_figure_fits_its_frame_and_its_table(name: str, evidence: MadeUp) -> None:
-    figure, table = ANSWERS[name](evidence)
+    with mpl.rc_context(fname=STYLE):
+        figure, table = ANSWERS[name](evidence)
+        figure.draw_without_rendering()
     assert "\n" not in "".join(map(str, table[0]))
     heading, *rows = table
     assert rows
     assert {len(row) for row in rows} == {len(heading)}
     assert figure.get_figwidth() == WIDTH
-    figure.draw_without_rendering()
     frame = figure.bbox.padded(1)
     for text in _words(figure):
         if text.get_text().strip():
