@@ -116,6 +116,7 @@ def edges_figure(evidence: Evidence) -> tuple[Figure, Table]:
     edges = {name: edge for name, edge in lower_edges(evidence).items() if edge is not None}
     table: Table = [("condition", "steps", "edge", "low", "high", *TITLES)]
     rivals = {rival: rival_edges(list(edges.values()), rival) for rival in TITLES}
+    measured = np.array([edge.measured[0] for edge in edges.values()])
     for place, (name, edge) in enumerate(edges.items()):
         said = [values[place] for values in rivals.values()]
         table.append((f'"{name}"', edge.steps, *edge.estimate, *said))
@@ -137,12 +138,12 @@ def edges_figure(evidence: Evidence) -> tuple[Figure, Table]:
         axes.set_ylim(0.03, 30)
         plain_numbers(axes.xaxis)
         plain_numbers(axes.yaxis)
-        apart = np.log([edge.measured[0] for edge in edges.values()]) - np.log(values)
-        spread = np.exp(np.sqrt(np.mean(apart**2)))
+        spread = np.exp(np.sqrt(np.mean(np.log(measured / values) ** 2))) if edges else np.nan
         axes.set_title(f"{TITLES[rival]}\nwithin a factor of {spread:.2f}", fontsize=7.5)
         axes.set_xlabel("foretold" if rival == "law" else "best fit", fontsize=8)
     panels[0].set_ylabel("lower edge, measured", fontsize=8)
-    panels[0].legend(frameon=False, fontsize=5.5, loc="upper left", borderaxespad=0.1)
+    if edges:
+        panels[0].legend(frameon=False, fontsize=5.5, loc="upper left", borderaxespad=0.1)
     return figure, table
 
 

@@ -7,9 +7,11 @@ to `paper/numbers.json`, which is all that the paper's text can quote.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,9 @@ from tqdm import tqdm
 from pwm import edge_claims, leak_claims, mechanism_claims, other_claims
 from pwm.cli import errors_in_one_line, parse
 from pwm.evidence import Claim, Evidence
+from pwm.experiments import EXPERIMENTS
 from pwm.files import write_json
+from pwm.plan import plan
 from pwm.quoted import quoted
 from pwm.store import Store
 
@@ -42,15 +46,25 @@ def claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def numbers(found: Sequence[Claim]) -> dict[str, Mapping[str, Any]]:
-    """What the paper may quote, by name."""
+    """What the paper may quote, by name; of claims, also what they say and where they come from."""
     ours = {
         claim.name: {
             "text": claim.text,
             "value": f"{claim.estimate.value:,.{claim.digits}f}",
+            "says": claim.says,
+            "band": [None if math.isinf(edge) else edge for edge in (claim.low, claim.high)],
+            "command": "python -m pwm.sweep " + " ".join(claim.experiments),
+            "minutes": round(sum(_minutes(name) for name in claim.experiments), 1),
         }
         for claim in found
     }
     return dict(sorted({**quoted(), **ours}.items()))
+
+
+@lru_cache
+def _minutes(name: str) -> float:
+    """About how long one core takes for an experiment."""
+    return sum(shard.seconds for shard in plan(EXPERIMENTS[name])) / 60
 
 
 @dataclass(frozen=True)
@@ -81,7 +95,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     for claim in found:
         band = f"in [{claim.low:g}, {claim.high:g}]"
         verdict = band if claim.holds else "NOT " + band
-        print(f"{claim.name:36} {claim.text:24} {verdict:24} {claim.says}")
+        source = ", ".join(claim.experiments)
+        print(f"{claim.name:36} {claim.text:24} {verdict:24} {claim.says} ({source})")
     left = sum(not claim.holds for claim in found)
     print(f"{len(found) - left} of {len(found)} claims are in their bands.")
     sys.exit(LEFT if arguments.check and left else 0)

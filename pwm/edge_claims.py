@@ -101,6 +101,8 @@ def rival_edges(edges: Sequence[Edge], rival: str) -> NDArray[np.float64]:
     }[rival]
     values = np.array([shape(edge) for edge in edges])
     measured = np.array([edge.measured[0] for edge in edges])
+    if not edges:
+        return values
     return np.asarray(values * np.exp(np.mean(np.log(measured / values))))
 
 

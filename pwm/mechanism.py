@@ -43,9 +43,16 @@ def before_learning(runs: Outcomes, curve: NDArray[np.float64]) -> NDArray[np.fl
         return np.asarray(np.where(before, curve, 0.0).sum(axis=1) / counts)
 
 
+def middle(values: NDArray[np.float64]) -> float:
+    """Median of the values that are known; nan if none is."""
+    known = values[~np.isnan(values)]
+    return float(np.median(known)) if len(known) else float("nan")
+
+
 def policy_share(runs: Outcomes) -> NDArray[np.float64]:
     """The policy's part of the mean squared gradient of the trunk, of one setting: [S, K]."""
-    return np.asarray(runs.courses["policy_norm"] ** 2 / runs.courses["total_norm"] ** 2)
+    with np.errstate(invalid="ignore"):  # of a policy so deterministic that nothing is left
+        return np.asarray(runs.courses["policy_norm"] ** 2 / runs.courses["total_norm"] ** 2)
 
 
 def share_weight(runs: Outcomes, weight: float) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ from pwm.evidence import Claim, Evidence, median, of_resampled_seeds
 from pwm.mechanism import (
     before_learning,
     identity_sides,
+    middle,
     policy_share,
     reference_times,
     share_weight,
@@ -198,7 +199,7 @@ def second_law_claims(evidence: Evidence) -> Iterator[Claim]:
     for steps in runs.axes["task.episode_length"]:
         part = runs.at(task__episode_length=steps)
         light = probed.at(task__episode_length=steps, critic_weight=0.1)
-        share = float(np.nanmedian(before_learning(light, share_weight(light, 0.1))))
+        share = middle(before_learning(light, share_weight(light, 0.1)))
         for baseline in ("attached", "detached"):
             leak = noise_weight(steps, 3) if baseline == "attached" else 0.0
             measured = part.at(loss__baseline=baseline).learned

@@ -15,7 +15,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 from pwm.evidence import Evidence
-from pwm.mechanism import before_learning, identity_sides, policy_share, reference_time
+from pwm.mechanism import (
+    before_learning,
+    identity_sides,
+    middle,
+    policy_share,
+    reference_time,
+)
 from pwm.outcomes import Outcomes
 from pwm.quoted import predictions
 from pwm.speed import median_time
@@ -133,6 +139,7 @@ def speed_figure(evidence: Evidence) -> tuple[Figure, Table]:
         axes.axhline(grid.base.num_episodes, color="0.6", linewidth=0.8, linestyle=":")
         axes.set_xscale("log")
         axes.set_yscale("log")
+        axes.set_xlim(0.013, 150)
         axes.set_ylim(1500, 60_000)
         plain_numbers(axes.xaxis)
         plain_numbers(axes.yaxis)
@@ -158,7 +165,8 @@ def gradients_figure(evidence: Evidence) -> tuple[Figure, Table]:
             shares = []
             for weight in grid.weights:
                 part = grid.at(task__episode_length=steps, critic_weight=weight)
-                shares.append(float(np.nanmean(before_learning(part, policy_share(part)))))
+                early = before_learning(part, policy_share(part))
+                shares.append(middle(early))
             axes.plot(grid.weights, shares, "o-", color=colour, markersize=3, linewidth=1,
                       label=f"{steps} steps")  # fmt: skip
             rows = zip(grid.weights, shares, strict=True)
