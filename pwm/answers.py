@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from pwm.edge_claims import lower_edges, rival_edges
+from pwm.conditions import conditions
 from pwm.evidence import Evidence
 from pwm.experiments import WEIGHTS
 from pwm.outcomes import Outcomes
@@ -97,36 +97,34 @@ def _success(
 
 
 GROUPS = {
-    ", 0.001": ("learning rate 0.001", "#0072B2", "o"),
-    ", 0.005": ("learning rate 0.005", "#D55E00", "s"),
+    "lengths": ("learning rate 0.001", "#0072B2", "o"),
+    "fast": ("learning rate 0.005", "#D55E00", "s"),
     "trial": ("longer, shorter trials", "#009E73", "^"),
     "mean": ("policy loss a mean", "#E69F00", "v"),
-    "held out": ("held out", "#CC79A7", "D"),
+    "held-out": ("held out", "#CC79A7", "D"),
 }
-"""Conditions by a part of their name: how they are called, and how they look."""
-TITLES = {
-    "law": "law: detached runs, slowed",
-    "steps": "proportional to c T",
-    "noise": "proportional to c T H / σ",
-}
+"""Groups of conditions: how they are called, and how they look."""
+TITLES = {"ratio": "bias / sd of return", "steps": "bias alone, w ∝ c T", "fixed": "weight alone"}
 
 
 def edges_figure(evidence: Evidence) -> tuple[Figure, Table]:
-    """The lower edge in every condition against what the law and its rivals say."""
-    edges = {name: edge for name, edge in lower_edges(evidence).items() if edge is not None}
+    """The lower edge in every condition against what three rivals make of its detached runs."""
+    edged = {
+        name: condition
+        for name, condition in conditions(evidence).items()
+        if condition.edges is not None
+    }
     table: Table = [("condition", "steps", "edge", "low", "high", *TITLES)]
-    rivals = {rival: rival_edges(list(edges.values()), rival) for rival in TITLES}
-    measured = np.array([edge.measured[0] for edge in edges.values()])
-    for place, (name, edge) in enumerate(edges.items()):
-        said = [values[place] for values in rivals.values()]
-        table.append((f'"{name}"', edge.steps, *edge.estimate, *said))
     figure = Figure(figsize=(WIDTH, 2.3), layout="constrained")
     panels = figure.subplots(1, 3, sharex=True, sharey=True)
-    for axes, (rival, values) in zip(panels, rivals.items(), strict=True):
+    foretold = {rival: [c.edge_by(rival) for c in edged.values()] for rival in TITLES}
+    for (name, condition), *said in zip(edged.items(), *foretold.values(), strict=True):
+        table.append((name, condition.steps, *condition.edge, *said))
+    for axes, (rival, values) in zip(panels, foretold.items(), strict=True):
         seen: set[str] = set()
-        for (name, edge), x in zip(edges.items(), values, strict=True):
-            label, colour, marker = next(look for part, look in GROUPS.items() if part in name)
-            value, low, high = edge.estimate
+        for condition, x in zip(edged.values(), values, strict=True):
+            label, colour, marker = GROUPS[condition.group]
+            value, low, high = condition.edge
             error = [[max(value - low, 0)], [max(high - value, 0)]]
             axes.errorbar(x, value, error, color=colour, marker=marker, markersize=3.5, capsize=1.5,
                           linewidth=0.8, label=None if label in seen else label)  # fmt: skip
@@ -138,11 +136,10 @@ def edges_figure(evidence: Evidence) -> tuple[Figure, Table]:
         axes.set_ylim(0.03, 30)
         plain_numbers(axes.xaxis)
         plain_numbers(axes.yaxis)
-        spread = np.exp(np.sqrt(np.mean(np.log(measured / values) ** 2))) if edges else np.nan
-        axes.set_title(f"{TITLES[rival]}\nwithin a factor of {spread:.2f}", fontsize=7.5)
-        axes.set_xlabel("foretold" if rival == "law" else "best fit", fontsize=8)
+        axes.set_title(TITLES[rival], fontsize=8)
+        axes.set_xlabel("foretold from detached runs", fontsize=7.5)
     panels[0].set_ylabel("lower edge, measured", fontsize=8)
-    if edges:
+    if edged:
         panels[0].legend(frameon=False, fontsize=5.5, loc="upper left", borderaxespad=0.1)
     return figure, table
 

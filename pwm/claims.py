@@ -17,7 +17,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from pwm import edge_claims, leak_claims, mechanism_claims, other_claims
+from pwm import edge_claims, gradient_claims, leak_claims, other_claims, speed_claims
 from pwm.cli import errors_in_one_line, parse
 from pwm.evidence import Claim, Evidence
 from pwm.experiments import EXPERIMENTS
@@ -38,7 +38,11 @@ def claims(evidence: Evidence) -> Iterator[Claim]:
         leak_claims.place_claims,
         edge_claims.lower_claims,
         edge_claims.upper_claims,
-        mechanism_claims.mechanism_claims,
+        speed_claims.noise_claims,
+        speed_claims.best_weight_claims,
+        speed_claims.sharing_claims,
+        speed_claims.second_law_claims,
+        gradient_claims.gradient_claims,
         other_claims.other_claims,
         other_claims.practice_claims,
     ):

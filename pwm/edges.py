@@ -45,8 +45,22 @@ def upper_edge(
     weights: Sequence[float], learned: NDArray[np.bool_], random: np.random.Generator
 ) -> Estimate:
     """The weight above which runs no longer learn; see `lower_edge`."""
-    inverse = lower_edge([1 / weight for weight in reversed(weights)], learned[::-1], random)
+    inverse = lower_edge(*_turned(weights, learned), random)
     return Estimate(1 / inverse.value, 1 / inverse.high, 1 / inverse.low)
+
+
+def resampled_upper_edges(
+    weights: Sequence[float], learned: NDArray[np.bool_], random: np.random.Generator
+) -> NDArray[np.float64]:
+    """The upper edge; see `resampled_edges`."""
+    return 1 / resampled_edges(*_turned(weights, learned), random)
+
+
+def _turned(
+    weights: Sequence[float], learned: NDArray[np.bool_]
+) -> tuple[list[float], NDArray[np.bool_]]:
+    """What makes an upper edge a lower one."""
+    return [1 / weight for weight in reversed(weights)], learned[::-1]
 
 
 def resampled_edges(

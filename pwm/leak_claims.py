@@ -28,12 +28,9 @@ from pwm.speed import median_time
 from pwm.stats import Estimate
 from pwm.theory import critic_bias, noise_weight, slowdown, value_floor
 
-TRENDS: dict[str, dict[int, tuple[float, float]]] = {
-    "0.001": {6: (-0.1, 0.1), 15: (-0.1, 0.1), 30: (-0.1, 0.1), 60: (-0.2, 0.1), 120: (-0.6, -0.2)},
-    "0.005": {6: (0.0, 0.3), 15: (0.0, 0.5), 30: (0.2, 0.6), 60: (-0.3, 0.3), 120: (-0.5, 0.0)},
-}
-"""What detached runs of middle weights gain over light ones: at the smaller learning rate nothing,
-until in the longest episodes they lose; at the larger some, in short episodes."""
+TREND = 0.3  # predicted: no more than this between light weights and middling ones
+"""Where the prediction fails: middling weights gain in one place and lose in another."""
+FAILING = {(30, "0.005"): (TREND, 1.0), (120, "0.001"): (-1.0, -TREND)}
 HEAD_WEIGHTS = (0.5, 1.0, 2.0, 3.0)
 
 
@@ -103,7 +100,7 @@ def detaching_claims(evidence: Evidence) -> Iterator[Claim]:
                 f"claim.trend-{steps}-{rate}",
                 "detached, weights from 2 to 5 gain this much over weights up to 0.1",
                 difference_of_seeds(middle["detached"], low["detached"], random),
-                *TRENDS[rate][steps],
+                *FAILING.get((steps, rate), (-TREND, TREND)),
                 (name,),
             )
             attached = as_estimate(rate_of(low["attached"]))
@@ -112,7 +109,7 @@ def detaching_claims(evidence: Evidence) -> Iterator[Claim]:
                 "attached, this fraction learns at weights up to 0.1",
                 attached,
                 0,
-                0.05,
+                0,
                 (name,),
             )
             detached = as_estimate(rate_of(low["detached"]))
@@ -120,7 +117,7 @@ def detaching_claims(evidence: Evidence) -> Iterator[Claim]:
                 f"claim.low-detached-{steps}-{rate}",
                 "detached, this fraction learns at weights up to 0.1",
                 detached,
-                0.1,
+                0.85 if rate == "0.001" else 0.2,
                 1,
                 (name,),
             )
@@ -152,13 +149,28 @@ def place_claims(evidence: Evidence) -> Iterator[Claim]:
         ("leak-parts", "weight-0.001"),
         1,
     )
+    for name, weights, low, high in (
+        ("heavy", HEAD_WEIGHTS, 0.8, 1.25),
+        ("light", (0.02,), 2.0, 10.0),
+    ):
+        yield Claim(
+            f"claim.slow-head-{name}",
+            "the leak let into the head alone: learning takes so many times as long, weights "
+            + ", ".join(f"{weight:g}" for weight in weights),
+            _times_as_long(head, detached, weights),
+            low,
+            high,
+            ("leak-parts", "weight-0.001"),
+            1,
+        )
+    lightest = at_weights(head, (0.02, 0.05))
     yield Claim(
-        "claim.slow-head",
-        "the leak let into the head alone: learning takes so many times as long, weights 0.5 to 3",
-        _times_as_long(head, detached, HEAD_WEIGHTS),
-        0.8,
-        1.25,
-        ("leak-parts", "weight-0.001"),
+        "claim.kept-head-light",
+        "at the two lightest weights this fraction still does what it learned",
+        as_estimate(rate_of(lightest)),
+        0.5,
+        1,
+        ("leak-parts",),
     )
     ever = np.stack([np.isfinite(head.at(critic_weight=weight).time) for weight in (0.2, 0.5, 1)])
     yield Claim(
@@ -185,14 +197,18 @@ def place_claims(evidence: Evidence) -> Iterator[Claim]:
             ("by-hand", by_hand.learned),
         )
     }
-    for name, low, high in (("attached", 1.0, 2.5), ("by-hand", 0.4, 1.2)):
-        least, most = np.quantile(edges[name][1:], [0.025, 0.975])
+    for name, values in (
+        *edges.items(),
+        ("ratio", edges["attached"] / edges["by-hand"]),
+    ):
+        least, most = np.quantile(values[1:], [0.025, 0.975])
         yield Claim(
             f"claim.edge-{name}",
-            f"the lower edge, {name}",
-            Estimate(float(edges[name][0]), float(least), float(most)),
-            low,
-            high,
+            f"the lower edge, {name}"
+            + (" of attached over by hand, predicted to be below 2" if name == "ratio" else ""),
+            Estimate(float(values[0]), float(least), float(most)),
+            2.0 if name == "ratio" else 0.1,
+            5.0 if name == "ratio" else 20.0,
             ("weight-0.001", "by-hand"),
         )
     yield _by_hand_law(by_hand, detached)

@@ -39,7 +39,7 @@ def test_every_claim_has_a_name_of_its_own_and_experiments(as_said: list[Claim])
 def test_a_lost_detach_is_noticed() -> None:
     found = broken(MadeUp(World(leaks=lambda _run: True)))
     assert {"claim.low-detached-15-0.001", "claim.no-bias-0.001"} <= found
-    assert {"claim.separate-detached-15-0.2", "claim.noise-constant-15"} <= found
+    assert {"claim.separate-detached-15-0.2", "claim.noise-constant-lengths-15"} <= found
 
 
 def test_a_detach_too_many_is_noticed() -> None:
@@ -47,26 +47,30 @@ def test_a_detach_too_many_is_noticed() -> None:
     assert {
         "claim.low-attached-15-0.001",
         "claim.edge-attached",
-        "claim.noise-constant-15",
+        "claim.noise-constant-lengths-15",
     } <= found
 
 
 def test_a_leak_three_times_as_strong_is_noticed() -> None:
     strong = World(noise=lambda run: 3 * World.noise(run))
     found = broken(MadeUp(strong))
-    assert {"claim.noise-constant-15", "claim.noise-constant-separate-15"} <= found
-    assert {"claim.first-steps-6", "claim.edges-law", "claim.edge-attached"} <= found
+    assert {"claim.noise-constant-lengths-15", "claim.noise-constant-separate-15"} <= found
+    assert {"claim.first-steps-6", "claim.edges-ratio", "claim.edge-ratio"} <= found
 
 
 def test_an_edge_at_a_fixed_weight_is_noticed() -> None:
     found = broken(MadeUp(World(noise=lambda _run: 6.5)))
-    assert {"claim.exponent-trial", "claim.edges-law", "claim.noise-constant-trial-6"} <= found
+    assert {"claim.exponent-trial", "claim.edges-ratio", "claim.noise-constant-trial-6"} <= found
 
 
 def test_a_mean_in_place_of_a_sum_is_noticed() -> None:
     mean = World(noise=lambda run: World.noise(run) / run.task.episode_length)
     found = broken(MadeUp(mean))
-    assert {"claim.first-steps-6", "claim.edge-attached", "claim.noise-constant-15"} <= found
+    assert {
+        "claim.first-steps-6",
+        "claim.edge-attached",
+        "claim.noise-constant-lengths-15",
+    } <= found
 
 
 def test_a_critic_that_takes_nothing_is_noticed() -> None:
