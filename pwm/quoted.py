@@ -6,10 +6,11 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import linear_regression
 from typing import Any
 
 from pwm.agent import AgentConfig
-from pwm.experiments import EXPERIMENTS, NOTES
+from pwm.experiments import EXPERIMENTS, NOTES, WEIGHTS
 from pwm.optim import SMOOTHING
 from pwm.stats import FINAL_EPISODES, reward_to_learn
 from pwm.task import TaskConfig, reward_levels
@@ -18,6 +19,7 @@ from pwm.theory import (
     convert_weight,
     critic_bias,
     noise_weight,
+    slowdown,
     value_floor,
     weight_of_library,
 )
@@ -92,9 +94,12 @@ def quoted() -> dict[str, Number]:
         "theory.bias-long-lowest": number(critic_bias(60, math.log(3), 0.05)),
         "prediction.noise-constant": number(law["noise_constant"], 1),
         "prediction.share-weight": number(law["share_weight"]),
+        "prediction.third-error": number(0.1, 1),
+        "setting.five": number(5),
+        "setting.learning-rate-between": number(EXPERIMENTS["held-out"].base.learning_rate, 3),
+        "theory.exponent-sharing": number(_sharing_exponent(law["share_weight"]), 2),
         "prediction.trend": number(0.3, 1),
         "prediction.second-error": number(0.15, 2),
-        "prediction.window": number(0.2, 1),
         "prediction.third-upper-45": number(law["upper_edge"]["steps 45"]),
         "prediction.third-upper-90": number(law["upper_edge"]["steps 90"]),
         "setting.episode-middle": number(30),
@@ -133,3 +138,12 @@ def quoted() -> dict[str, Number]:
             converted = convert_weight(weight, steps, to=library)
             numbers[f"convert.notes-{name}-{factor}"] = number(converted, 2)
     return numbers
+
+
+def _sharing_exponent(share: float) -> float:
+    """Slope of the logarithm of the slowdown by a heavy critic against that of its weight."""
+    weights = [weight for weight in WEIGHTS if weight >= 5]
+    return linear_regression(
+        [math.log(weight) for weight in weights],
+        [math.log(slowdown(critic=weight / share)) for weight in weights],
+    ).slope
