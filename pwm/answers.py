@@ -73,8 +73,15 @@ def _law(axes: Axes, weights: Sequence[float], learned: NDArray[np.bool_], label
     """A dashed curve of success that was not measured, and its numbers."""
     rates = learned.mean(axis=-1)
     axes.plot(weights, rates, "--", color="0.15", linewidth=0.9, label=label)
-    return [(w, int(row.sum()), len(row), row.mean(), np.nan, np.nan)
-            for w, row in zip(weights, learned, strict=True)]  # fmt: skip
+    return _bare(weights, learned)
+
+
+def _bare(weights: Sequence[float], learned: NDArray[np.bool_]) -> Table:
+    """Numbers of a curve of success that has no interval."""
+    return [
+        (weight, int(row.sum()), len(row), row.mean(), np.nan, np.nan)
+        for weight, row in zip(weights, learned, strict=True)
+    ]
 
 
 _HEADING = ("series", "critic_weight", "learned", "seeds", "rate", "wilson_low", "wilson_high")
@@ -117,7 +124,7 @@ def edges_figure(evidence: Evidence) -> tuple[Figure, Table]:
     table: Table = [("condition", "steps", "edge", "low", "high", *TITLES)]
     figure = Figure(figsize=(WIDTH, 2.3), layout="constrained")
     panels = figure.subplots(1, 3, sharex=True, sharey=True)
-    foretold = {rival: [c.edge_by(rival) for c in edged.values()] for rival in TITLES}
+    foretold = {rival: [float(c.edges_by(rival)[0]) for c in edged.values()] for rival in TITLES}
     for (name, condition), *said in zip(edged.items(), *foretold.values(), strict=True):
         table.append((name, condition.steps, *condition.edge, *said))
     for axes, (rival, values) in zip(panels, foretold.items(), strict=True):
@@ -190,10 +197,8 @@ def places_figure(evidence: Evidence) -> tuple[Figure, Table]:
     ever = np.isfinite(head.time)
     part_axes.plot(head.weights, ever.mean(axis=-1), ":", color="#CC79A7", linewidth=1.2,
                    label="head, at any time")  # fmt: skip
-    table.extend(
-        ("leak into a part", "head, at any time", w, int(row.sum()), len(row), row.mean(), "", "")
-        for w, row in zip(head.weights, ever, strict=True)
-    )
+    lines = _bare(head.weights, ever)
+    table.extend(("leak into a part", "head, at any time", *line) for line in lines)
     panels[0].set_ylabel("fraction that learned")
     apart_axes.set_xticks([0.1, 1, 10, 100])
     for axes, place in zip(panels, ("lower right", "lower right", "center right"), strict=True):

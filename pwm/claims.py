@@ -1,8 +1,8 @@
 """`python -m pwm.claims`: every number that the paper claims, with its interval and its band.
 
 The band is where the number must lie for the sentence about it to be true; it follows from the
-sentence, not from the number. `--check` fails if one has left its band. The numbers are written
-to `paper/numbers.json`, which is all that the paper's text can quote.
+sentence, not from the number. It fails if one has left its band. The numbers are written to
+`paper/numbers.json`, which is all that the paper's text can quote; with `--check`, nowhere.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pwm import edge_claims, gradient_claims, leak_claims, other_claims, speed_c
 from pwm.cli import errors_in_one_line, parse
 from pwm.evidence import Claim, Evidence
 from pwm.experiments import EXPERIMENTS
-from pwm.files import write_json
+from pwm.files import folder_errors, write_json
 from pwm.plan import plan
 from pwm.quoted import quoted
 from pwm.store import Store
@@ -55,14 +55,20 @@ def numbers(found: Sequence[Claim]) -> dict[str, Mapping[str, Any]]:
         claim.name: {
             "text": claim.text,
             "value": f"{claim.estimate.value:,.{claim.digits}f}",
+            "interval": _finite(claim.estimate.low, claim.estimate.high),
             "says": claim.says,
-            "band": [None if math.isinf(edge) else edge for edge in (claim.low, claim.high)],
+            "band": _finite(claim.low, claim.high),
             "command": "python -m pwm.sweep " + " ".join(claim.experiments),
             "minutes": round(sum(_minutes(name) for name in claim.experiments), 1),
         }
         for claim in found
     }
     return dict(sorted({**quoted(), **ours}.items()))
+
+
+def _finite(*numbers: float) -> list[float | None]:
+    """Numbers as JSON can hold them."""
+    return [number if math.isfinite(number) else None for number in numbers]
 
 
 @lru_cache
@@ -80,7 +86,7 @@ class Arguments:
     out: Path = NUMBERS
     """File of the numbers that the paper quotes."""
     check: bool = False
-    """Write nothing, and fail if a claim has left its band."""
+    """Write nothing."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -95,15 +101,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         evidence = Evidence(Store(arguments.results))
         found = list(tqdm(claims(evidence), unit=" claims", file=sys.stderr, leave=False))
         if not arguments.check:
-            write_json(arguments.out, numbers(found))
-    for claim in found:
-        band = f"in [{claim.low:g}, {claim.high:g}]"
-        verdict = band if claim.holds else "NOT " + band
-        source = ", ".join(claim.experiments)
-        print(f"{claim.name:36} {claim.text:24} {verdict:24} {claim.says} ({source})")
-    left = sum(not claim.holds for claim in found)
-    print(f"{len(found) - left} of {len(found)} claims are in their bands.")
-    sys.exit(LEFT if arguments.check and left else 0)
+            with folder_errors("out", arguments.out):
+                write_json(arguments.out, numbers(found))
+        for claim in found:
+            band = f"in [{claim.low:g}, {claim.high:g}]"
+            verdict = band if claim.holds else "NOT " + band
+            source = ", ".join(claim.experiments)
+            print(f"{claim.name:36} {claim.text:24} {verdict:24} {claim.says} ({source})")
+        left = sum(not claim.holds for claim in found)
+        print(f"{len(found) - left} of {len(found)} claims are in their bands.")
+    sys.exit(LEFT if left else 0)
 
 
 if __name__ == "__main__":

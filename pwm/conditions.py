@@ -7,7 +7,7 @@ detached runs of the condition itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -15,8 +15,8 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.edges import resampled_edges
-from pwm.evidence import Evidence
+from pwm.edges import resampled_edges, resampled_estimate
+from pwm.evidence import Evidence, point
 from pwm.outcomes import Outcomes
 from pwm.quoted import predictions
 from pwm.speed import slowed
@@ -67,42 +67,58 @@ class Condition:
     @cached_property
     def edges(self) -> NDArray[np.float64] | None:
         """The lower edge, then that of each resample; None if too few learn at any weight."""
-        few = self._light()
-        if self.attached.rate()[few].max() < LEAST_PLATEAU:
+        if self.attached.rate()[: self._light()].max() < LEAST_PLATEAU:
             return None
         return self._edges(self.attached.learned)
 
     @property
     def edge(self) -> Estimate:
         """The lower edge with its interval; nan if there is none."""
-        if self.edges is None:
-            return Estimate(np.nan, np.nan, np.nan)
-        low, high = np.quantile(self.edges[1:], [0.025, 0.975])
-        return Estimate(float(self.edges[0]), float(low), float(high))
+        return point(np.nan) if self.edges is None else resampled_estimate(self.edges)
 
-    def edge_by(self, rival: str) -> float:
-        """The lower edge, by a rival."""
-        return float(self._edges(self.foretold(rival))[0])
+    def edges_by(self, rival: str) -> NDArray[np.float64]:
+        """The lower edge by a rival, then that of each resample, of the seeds of `edges`."""
+        return self._edges(self.foretold(rival))
 
-    def _light(self) -> list[int]:
-        """Places of the weights below the upper edge."""
-        heaviest = LIGHTEST_HEAVY * self.share
-        return [place for place, weight in enumerate(self.runs.weights) if weight <= heaviest]
+    def errors(self, rival: str) -> NDArray[np.float64]:
+        """How wrong a rival is about the fraction that learns at some time: [W]."""
+        measured = np.isfinite(self.attached.time).mean(axis=-1)
+        return np.asarray(np.abs(self.foretold(rival).mean(axis=-1) - measured))
+
+    def _light(self) -> int:
+        """How many weights are below the upper edge."""
+        return sum(weight <= LIGHTEST_HEAVY * self.share for weight in self.runs.weights)
 
     def _edges(self, learned: NDArray[np.bool_]) -> NDArray[np.float64]:
-        few = self._light()
-        weights = [self.runs.weights[place] for place in few]
-        return resampled_edges(weights, learned[few], np.random.default_rng(0))
+        return light_edges(self.runs.weights, learned, self.share)
+
+
+def light_edges(
+    weights: Sequence[float], learned: NDArray[np.bool_], share: float = 1.0
+) -> NDArray[np.float64]:
+    """The lower edge among weights that are not beyond the upper one, and its resamples.
+
+    Args:
+        weights: critic weights, ascending, [W].
+        learned: whether each seed learned at each weight, [W, S].
+        share: a weight here over the same weight beside a sum.
+    """
+    light = sum(weight <= LIGHTEST_HEAVY * share for weight in weights)
+    return resampled_edges(weights[:light], learned[:light], np.random.default_rng(0))
+
+
+def _constant() -> float:
+    return float(predictions()["third"]["noise_constant"])
 
 
 def _fitted() -> float:
     """The weight beside a sum that slows by sqrt(2) at 15 steps, where it was fitted."""
-    return float(predictions()["third"]["noise_constant"]) * noise_weight(15, 3)
+    return _constant() * noise_weight(15, 3)
 
 
 RIVALS: Mapping[str, Callable[[Condition], float]] = MappingProxyType(
     {
-        "ratio": lambda condition: _fitted() * condition.noise / noise_weight(15, 3),
+        "ratio": lambda condition: _constant() * condition.noise,
         "steps": lambda condition: _fitted() * condition.share * condition.steps / 15,
         "fixed": lambda condition: _fitted() * condition.share,
     }

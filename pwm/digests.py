@@ -19,7 +19,7 @@ from tqdm import tqdm
 from pwm.cli import errors_in_one_line, parse
 from pwm.errors import InputError
 from pwm.experiments import chosen
-from pwm.files import write_json
+from pwm.files import folder_errors, write_json
 from pwm.grid import Experiment
 from pwm.plan import plan
 from pwm.store import Store
@@ -120,7 +120,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             if missing:
                 accepted = "a folder that holds all runs; missing are some of " + ", ".join(missing)
                 raise InputError("results", arguments.results, accepted)
-            write_json(arguments.published, found)
+            with folder_errors("published", arguments.published):
+                write_json(arguments.published, found)
         same, there, lines = compare(found, published(arguments.published))
         print(
             *lines, f"{same} of {there} stored runs are bit-identical to the published.", sep="\n"

@@ -23,22 +23,22 @@ SLOPES = (1.0, 2.0, 3.0, 5.0, 8.0)
 
 
 def lower_edge(
-    weights: Sequence[float],
-    learned: NDArray[np.bool_],
-    random: np.random.Generator,
-    confidence: float = 0.95,
+    weights: Sequence[float], learned: NDArray[np.bool_], random: np.random.Generator
 ) -> Estimate:
-    """The weight above which runs learn.
+    """The weight above which runs learn, with its 95% interval.
 
     Args:
         weights: critic weights, ascending, [W].
         learned: whether each seed learned at each weight, [W, S].
         random: draws the resamples.
-        confidence: of the interval.
     """
-    edges = resampled_edges(weights, learned, random)
-    low, high = np.quantile(edges[1:], [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Estimate(float(edges[0]), float(low), float(high))
+    return resampled_estimate(resampled_edges(weights, learned, random))
+
+
+def resampled_estimate(values: NDArray[np.float64]) -> Estimate:
+    """A statistic with its 95% interval, from its value and then that of each resample."""
+    low, high = np.quantile(values[1:], [0.025, 0.975])
+    return Estimate(float(values[0]), float(low), float(high))
 
 
 def upper_edge(
@@ -50,10 +50,10 @@ def upper_edge(
 
 
 def resampled_upper_edges(
-    weights: Sequence[float], learned: NDArray[np.bool_], random: np.random.Generator
+    weights: Sequence[float], learned: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """The upper edge; see `resampled_edges`."""
-    return 1 / resampled_edges(*_turned(weights, learned), random)
+    """The upper edge, then that of each resample, as `resampled_edges` with a fixed generator."""
+    return 1 / resampled_edges(*_turned(weights, learned), np.random.default_rng(0))
 
 
 def _turned(

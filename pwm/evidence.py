@@ -43,7 +43,9 @@ class Claim:
     @property
     def text(self) -> str:
         """As the paper prints it."""
-        value, low, high = (f"{part:,.{self.digits}f}" for part in self.estimate)
+        # adding nothing makes zero of what is below it by a rounding
+        rounded = (round(part, self.digits) + 0.0 for part in self.estimate)
+        value, low, high = (f"{part:,.{self.digits}f}" for part in rounded)
         return value if math.isnan(self.estimate.low) else f"{value} [{low}, {high}]"
 
 
@@ -69,8 +71,30 @@ class Evidence:
 
 
 def rate_of(learned: NDArray[np.bool_]) -> SuccessRate:
-    """Fraction of runs that learned, whatever the axes."""
-    return success_rate(int(learned.sum()), learned.size)
+    """Fraction of seeds that learned in one cell, [S]."""
+    (seeds,) = learned.shape
+    return success_rate(int(learned.sum()), seeds)
+
+
+def rate_over_cells(learned: NDArray[np.bool_]) -> Estimate:
+    """Fraction of runs that learned over cells [..., S] of the same seeds, which are resampled.
+
+    Where all of them did, or none, resampling says nothing: the interval is that of one cell.
+    """
+    seeds = learned.shape[-1]
+    value = float(learned.mean())
+    if value in {0.0, 1.0}:
+        return as_estimate(success_rate(int(value * seeds), seeds))
+
+    def rate(chosen: NDArray[np.intp]) -> float:
+        return float(learned[..., chosen].mean())
+
+    return of_resampled_seeds(rate, seeds, np.random.default_rng(0))
+
+
+def point(value: float) -> Estimate:
+    """A number that has no interval."""
+    return Estimate(value, math.nan, math.nan)
 
 
 def as_estimate(rate: SuccessRate) -> Estimate:

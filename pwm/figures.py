@@ -6,6 +6,7 @@ them, and how many learned.
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import io
 import itertools
@@ -311,14 +312,15 @@ def answer_drawing(name: str, evidence: Evidence, folder: Path) -> Drawing | Non
     key = digest.hexdigest()[:16]
     if _is_of(_beside(stem, ".csv"), key) and all(file.exists() for file in _files(stem)):
         return None
-    made_by = f"pwm.answers.{ANSWERS[name].__name__}, data {key}"
-    lines = [",".join(str(value) for value in row) for row in table]
+    made_by = f"{ANSWERS[name].__module__}.{ANSWERS[name].__name__}, data {key}"
+    content = io.StringIO(f"# {made_by}\n")
+    content.seek(0, io.SEEK_END)
+    csv.writer(content, lineterminator="\n").writerows(table)
 
     def draw() -> None:
         with mpl.rc_context(fname=STYLE):
             _write(ANSWERS[name](evidence)[0], stem, made_by)
-        content = "\n".join([f"# {made_by}", *lines, ""])
-        write_atomically(_beside(stem, ".csv"), content.encode())
+        write_atomically(_beside(stem, ".csv"), content.getvalue().encode())
 
     return draw
 

@@ -84,7 +84,8 @@ class Experiment:
         axes = dict(self.axes)
         if "seed" in axes:
             axes["seed"] = axes["seed"][:SMOKE_SEEDS]
-        base = replace(self.base, num_episodes=SMOKE_EPISODES)
+        log_every = min(self.base.log_every, SMOKE_EPISODES)
+        base = replace(self.base, num_episodes=SMOKE_EPISODES, log_every=log_every)
         return replace(self, base=base, axes=MappingProxyType(axes))
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.edges import resampled_edges
+from pwm.conditions import light_edges
+from pwm.edges import resampled_estimate
 from pwm.evidence import (
     LOW_WEIGHTS,
     MIDDLE_WEIGHTS,
@@ -19,7 +19,9 @@ from pwm.evidence import (
     difference_of_seeds,
     median,
     of_resampled_seeds,
+    point,
     rate_of,
+    rate_over_cells,
 )
 from pwm.experiments import WEIGHTS
 from pwm.outcomes import Outcomes
@@ -29,8 +31,8 @@ from pwm.stats import Estimate
 from pwm.theory import critic_bias, noise_weight, slowdown, value_floor
 
 TREND = 0.3  # predicted: no more than this between light weights and middling ones
-"""Where the prediction fails: middling weights gain in one place and lose in another."""
 FAILING = {(30, "0.005"): (TREND, 1.0), (120, "0.001"): (-1.0, -TREND)}
+"""Where the prediction fails: middling weights gain in one place and lose in another."""
 HEAD_WEIGHTS = (0.5, 1.0, 2.0, 3.0)
 
 
@@ -63,7 +65,7 @@ def theory_claims(evidence: Evidence) -> Iterator[Claim]:
         yield Claim(
             f"claim.no-bias-{name.removeprefix('weight-')}",
             "largest mean bias of any detached cell, in rewards",
-            Estimate(worst, math.nan, math.nan),
+            point(worst),
             0,
             1,
             (name,),
@@ -103,7 +105,7 @@ def detaching_claims(evidence: Evidence) -> Iterator[Claim]:
                 *FAILING.get((steps, rate), (-TREND, TREND)),
                 (name,),
             )
-            attached = as_estimate(rate_of(low["attached"]))
+            attached = rate_over_cells(low["attached"])
             yield Claim(
                 f"claim.low-attached-{steps}-{rate}",
                 "attached, this fraction learns at weights up to 0.1",
@@ -112,7 +114,7 @@ def detaching_claims(evidence: Evidence) -> Iterator[Claim]:
                 0,
                 (name,),
             )
-            detached = as_estimate(rate_of(low["detached"]))
+            detached = rate_over_cells(low["detached"])
             yield Claim(
                 f"claim.low-detached-{steps}-{rate}",
                 "detached, this fraction learns at weights up to 0.1",
@@ -135,7 +137,7 @@ def place_claims(evidence: Evidence) -> Iterator[Claim]:
     yield Claim(
         "claim.low-trunk",
         "the leak let into the trunk alone: this fraction learns at weights up to 0.1",
-        as_estimate(rate_of(at_weights(trunk, LOW_WEIGHTS))),
+        rate_over_cells(at_weights(trunk, LOW_WEIGHTS)),
         0.5,
         1,
         ("leak-parts",),
@@ -167,7 +169,7 @@ def place_claims(evidence: Evidence) -> Iterator[Claim]:
     yield Claim(
         "claim.kept-head-light",
         "at the two lightest weights this fraction still does what it learned",
-        as_estimate(rate_of(lightest)),
+        rate_over_cells(lightest),
         0.5,
         1,
         ("leak-parts",),
@@ -176,7 +178,7 @@ def place_claims(evidence: Evidence) -> Iterator[Claim]:
     yield Claim(
         "claim.ever-head",
         "the leak let into the head alone: this fraction learns at weights 0.2 to 1",
-        as_estimate(rate_of(ever)),
+        rate_over_cells(ever),
         0.9,
         1,
         ("leak-parts",),
@@ -184,32 +186,30 @@ def place_claims(evidence: Evidence) -> Iterator[Claim]:
     yield Claim(
         "claim.kept-head",
         "but this fraction still does what it learned when training ends",
-        as_estimate(rate_of(at_weights(head, (0.2, 0.5, 1)))),
+        rate_over_cells(at_weights(head, (0.2, 0.5, 1))),
         0,
         0.1,
         ("leak-parts",),
     )
-    few = [weight for weight in WEIGHTS if weight <= 20]  # below the upper edge
     edges = {
-        name: resampled_edges(few, learned[: len(few)], np.random.default_rng(0))
-        for name, learned in (
-            ("attached", attached.learned),
-            ("by-hand", by_hand.learned),
-        )
+        "attached": light_edges(WEIGHTS, attached.learned),
+        "by-hand": light_edges(WEIGHTS, by_hand.learned),
     }
-    for name, values in (
-        *edges.items(),
-        ("ratio", edges["attached"] / edges["by-hand"]),
+    edges["ratio"] = edges["attached"] / edges["by-hand"]
+    for name, low, high, experiments in (
+        ("attached", 0.5, 5.0, ("weight-0.001",)),
+        ("by-hand", 0.2, 1.6, ("by-hand",)),
+        ("ratio", 2.0, 5.0, ("weight-0.001", "by-hand")),
     ):
-        least, most = np.quantile(values[1:], [0.025, 0.975])
         yield Claim(
             f"claim.edge-{name}",
-            f"the lower edge, {name}"
-            + (" of attached over by hand, predicted to be below 2" if name == "ratio" else ""),
-            Estimate(float(values[0]), float(least), float(most)),
-            2.0 if name == "ratio" else 0.1,
-            5.0 if name == "ratio" else 20.0,
-            ("weight-0.001", "by-hand"),
+            "the lower edge, attached over by hand, predicted to be below 2"
+            if name == "ratio"
+            else f"the lower edge, {name}",
+            resampled_estimate(edges[name]),
+            low,
+            high,
+            experiments,
         )
     yield _by_hand_law(by_hand, detached)
     for steps in (15, 60):

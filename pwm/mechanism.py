@@ -17,15 +17,15 @@ SMALL_WEIGHT = 0.2  # up to which a detached critic takes nothing of the trunk w
 
 
 def reference_times(runs: Outcomes) -> NDArray[np.float64]:
-    """Episodes until each detached run of a small weight learned: [their number]."""
+    """Episodes until each detached run of a small weight learned: [small weights, S]."""
     part = runs.at(loss__baseline="detached")
     small = [weight for weight in part.weights if weight <= SMALL_WEIGHT]
-    return np.concatenate([part.at(critic_weight=weight).time for weight in small])
+    return np.stack([part.at(critic_weight=weight).time for weight in small])
 
 
 def reference_time(runs: Outcomes) -> float:
     """The median of those."""
-    return float(median_time(reference_times(runs)))
+    return float(median_time(reference_times(runs).ravel()))
 
 
 def before_learning(runs: Outcomes, curve: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -60,7 +60,7 @@ def share_weight(runs: Outcomes, weight: float) -> NDArray[np.float64]:
 
     The norms are those of runs of one setting, at a weight.
     """
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(weight * runs.courses["policy_norm"] / runs.courses["critic_norm"])
 
 

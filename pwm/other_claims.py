@@ -8,9 +8,18 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.evidence import Claim, Evidence, as_estimate, median, of_resampled_seeds, rate_of
+from pwm.evidence import (
+    Claim,
+    Evidence,
+    as_estimate,
+    difference_of_seeds,
+    median,
+    of_resampled_seeds,
+    point,
+    rate_of,
+    rate_over_cells,
+)
 from pwm.speed import median_time
-from pwm.stats import Estimate, rate_difference
 
 
 def other_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -22,7 +31,7 @@ def other_claims(evidence: Evidence) -> Iterator[Claim]:
             yield Claim(
                 f"claim.collapsed-{steps}-{rate:g}",
                 f"detached, {steps} steps, learning rate {rate:g}: fraction that collapses",
-                as_estimate(rate_of(part.collapsed)),
+                rate_over_cells(part.collapsed),
                 0.4 if (steps, rate) == (60, 0.01) else 0,
                 1 if (steps, rate) == (60, 0.01) else 0.15,
                 ("learning-rate",),
@@ -49,7 +58,7 @@ def other_claims(evidence: Evidence) -> Iterator[Claim]:
         yield Claim(
             f"claim.bonus-{name}",
             f"{name} of the bonuses that do best at 60 steps and learning rate 0.005, detached",
-            Estimate(weights[place], math.nan, math.nan),
+            point(weights[place]),
             low,
             high,
             ("entropy",),
@@ -57,7 +66,9 @@ def other_claims(evidence: Evidence) -> Iterator[Claim]:
     yield Claim(
         "claim.bonus-gain",
         "what they add to success; chosen as the best of six, so it flatters",
-        rate_difference(rates[best[0]], rates[0]),
+        difference_of_seeds(
+            bonus.learned[best[0]][None], bonus.learned[0][None], np.random.default_rng(0)
+        ),
         0.2,
         1,
         ("entropy",),
@@ -67,7 +78,7 @@ def other_claims(evidence: Evidence) -> Iterator[Claim]:
         yield Claim(
             f"claim.lost-{value.replace('_', '-')}",
             f"the {value} lose their gradient: fraction of seeds that learn at any weight",
-            as_estimate(rate_of(lost.learned)),
+            rate_over_cells(lost.learned),
             0.8 if value == "values" else 0,
             1 if value == "values" else 0.1,
             ("lost",),
@@ -78,7 +89,7 @@ def other_claims(evidence: Evidence) -> Iterator[Claim]:
     yield Claim(
         "claim.luck",
         "chance that of one seed at each weight only that at weight 5 learns, as in the notes",
-        Estimate(pattern, math.nan, math.nan),
+        point(pattern),
         0.02,
         0.5,
         ("eplen60",),
@@ -87,7 +98,7 @@ def other_claims(evidence: Evidence) -> Iterator[Claim]:
     yield Claim(
         "claim.three-seeds",
         "chance that three seeds agree on whether weight 2 learns; one state makes it certain",
-        Estimate(chance**3 + (1 - chance) ** 3, math.nan, math.nan),
+        point(chance**3 + (1 - chance) ** 3),
         0,
         0.8,
         ("eplen15",),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pwm.grid import Experiment
 from pwm.plan import plan
-from pwm.stats import final_reward, final_value_loss, learned, times_to_learn
+from pwm.stats import final_mean, final_reward, final_value_loss, learned, times_to_learn
 from pwm.store import Store
 from pwm.task import TaskConfig
 from pwm.train import History, TrainConfig
@@ -27,7 +27,7 @@ class Outcomes:
     base: TrainConfig
     learned: NDArray[np.bool_]
     reward: NDArray[np.float64]
-    """Of the last 500 episodes, as the next two."""
+    """Of the last 500 episodes, as the next three."""
     value_loss: NDArray[np.float64]
     entropy: NDArray[np.float64]
     critic_bias: NDArray[np.float64]
@@ -35,7 +35,6 @@ class Outcomes:
     """Whether the policy ends deterministic and the task is not learned."""
     collapse: NDArray[np.float64]
     """Episode by which the policy was first deterministic, whatever came later; inf if never."""
-    peak_value_loss: NDArray[np.float64]
     time: NDArray[np.float64]
     """Episodes until the last 500 first met the criterion; inf if they never did."""
     courses: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
@@ -66,7 +65,7 @@ class Outcomes:
 
 ARRAYS = (
     *("learned", "reward", "value_loss", "entropy"),
-    *("critic_bias", "collapsed", "collapse", "peak_value_loss", "time"),
+    *("critic_bias", "collapsed", "collapse", "time"),
 )
 
 
@@ -97,9 +96,8 @@ def outcomes(experiment: Experiment, store: Store) -> Outcomes:
 
 
 def _of_history(history: History, task: TaskConfig) -> dict[str, NDArray[Any]]:
-    final = history.episode > history.episode[-1] - 500
     success, times = learned(history, task), times_to_learn(history, task)
-    entropy = history.entropy[:, final].mean(axis=1).astype(np.float64)
+    entropy = final_mean(history, history.entropy)
     deterministic = history.entropy < COLLAPSED
     collapse = np.where(
         deterministic.any(axis=1), history.episode[deterministic.argmax(axis=1)], np.inf
@@ -111,14 +109,7 @@ def _of_history(history: History, task: TaskConfig) -> dict[str, NDArray[Any]]:
             "reward": final_reward(history),
             "value_loss": final_value_loss(history),
             "entropy": entropy,
-            "critic_bias": history.critic_bias[:, final].mean(axis=1).astype(np.float64),
+            "critic_bias": final_mean(history, history.critic_bias),
             "collapsed": (entropy < COLLAPSED) & ~success,
             "time": np.where(times.learned, times.episode, np.inf),
-            "peak_value_loss": history.value_loss.max(axis=1).astype(np.float64),
         }
-
-
-def each(outcome: Outcomes, axis: str) -> Iterator[tuple[Any, Outcomes]]:
-    """The runs at each value of an axis."""
-    for value in outcome.axes[axis]:
-        yield value, outcome.at(**{axis.replace(".", "__"): value})

@@ -35,7 +35,8 @@ policy_norm, critic_norm, leak_norm, total_norm: root mean square, over episodes
 cosine: mean inner product of the policy's part and the critic's, over the product of their norms.
 signal_to_noise: squared norm of the policy part's mean over the trace of its covariance, from
     unbiased estimates of both; it may fall below zero where it is small.
-explained_variance: 1 - Var(G - v) / Var(G) over all steps; nan if the return does not vary.
+explained_variance: 1 - Var(G - v) / Var(G) over all steps. If the return does not vary: minus
+    infinity, or nan if the values do not either.
 return_variance: of the return at a step, among steps at which the trial has shown the same so
     far; mean over steps, in reward². No critic that is blind to the past trials explains it.
 covariance: Σ_t Cov(G_t, log π(a_t)) among the same steps, in reward times nats.
@@ -76,7 +77,8 @@ class Probe:
         """Adds an episode.
 
         Args:
-            gradients: of the policy, the critic and the leak by the trunk, [R, P] each.
+            gradients: of the policy (with its entropy bonus), the critic and the leak by the
+                trunk's parameters, [R, P'] each.
             trials: pairs shown, [R, N].
             steps: what was met at each step.
         """

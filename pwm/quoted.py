@@ -10,9 +10,9 @@ from statistics import linear_regression
 from typing import Any
 
 from pwm.agent import AgentConfig
-from pwm.experiments import EXPERIMENTS, NOTES, WEIGHTS
-from pwm.optim import SMOOTHING
-from pwm.stats import FINAL_EPISODES, reward_to_learn
+from pwm.experiments import EXPERIMENTS, WEIGHTS
+from pwm.optim import EPSILON, SMOOTHING
+from pwm.stats import FINAL_EPISODES, STANDARD_ERRORS, reward_to_learn
 from pwm.task import TaskConfig, reward_levels
 from pwm.theory import (
     CONVENTIONS,
@@ -26,7 +26,7 @@ from pwm.theory import (
 
 PREDICTIONS = Path(__file__).resolve().parent.parent / "paper" / "predictions.json"
 Number = Mapping[str, Any]
-"""How a number is printed (`text`), and what it is (`value`, `low`, `high`)."""
+"""How a number is printed (`text`), and what it is (`value`)."""
 
 
 def predictions() -> dict[str, Any]:
@@ -39,7 +39,6 @@ def quoted() -> dict[str, Number]:
     """All of them by name."""
     long, short = TaskConfig(episode_length=60), TaskConfig(episode_length=15)
     levels = reward_levels("pwm5")
-    notes = [EXPERIMENTS[name] for name in NOTES]
     base = EXPERIMENTS["eplen60"].base
     probed = EXPERIMENTS["gradients"].base
     first, law = predictions()["lower_edge"], predictions()["third"]
@@ -52,7 +51,6 @@ def quoted() -> dict[str, Number]:
         "compute.cores": number(2),
         "compute.time": {"text": "about 40 minutes"},
         "compute.runs": number(sum(item.num_runs for item in EXPERIMENTS.values())),
-        "compute.notes-runs": number(sum(item.num_runs for item in notes)),
         "library.default-weight": number(CONVENTIONS["stable-baselines3-a2c"].default_weight, 1),
         "notes.exploded-value-loss": number(20_000),
         "notes.seeds-short": number(3, "three"),
@@ -64,8 +62,6 @@ def quoted() -> dict[str, Number]:
         "setting.confidence": number(0.95, "95%"),
         "setting.seeds": number(len(EXPERIMENTS["eplen15"].axes["seed"])),
         "setting.seeds-answer": number(len(EXPERIMENTS["mean"].axes["seed"])),
-        "setting.weight-least": number(min(EXPERIMENTS["weight-0.001"].axes["critic_weight"]), 2),
-        "setting.weight-most": number(max(EXPERIMENTS["weight-0.001"].axes["critic_weight"])),
         "setting.episode-long": number(long.episode_length),
         "setting.episode-short": number(short.episode_length),
         "setting.episode-least": number(6),
@@ -77,14 +73,14 @@ def quoted() -> dict[str, Number]:
         "setting.episodes-slow": number(EXPERIMENTS["weight-0.001"].base.num_episodes),
         "setting.episodes-more": number(EXPERIMENTS["budget-lower"].base.num_episodes),
         "setting.final-episodes": number(FINAL_EPISODES),
-        "setting.epsilon": number(1e-8, "10⁻⁸"),
+        "setting.epsilon": number(EPSILON, "10⁻⁸"),
         "setting.smoothing": number(SMOOTHING, 2),
         "setting.learning-rate": number(base.learning_rate, 3),
         "setting.learning-rate-slow": number(0.001, 3),
         "setting.hidden-size": number(AgentConfig().hidden_size),
         "setting.pairs": number(long.num_pairs),
         "setting.trial-length": number(long.trial_length),
-        "setting.standard-errors": number(4, "four"),
+        "setting.standard-errors": number(STANDARD_ERRORS, "four"),
         "criterion.long": number(reward_to_learn(long, FINAL_EPISODES), 3),
         "criterion.short": number(reward_to_learn(short, FINAL_EPISODES), 3),
         "task.uniform": number(levels.uniform, "1/3"),

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.conditions import Condition, conditions
-from pwm.edges import lower_edge, upper_edge
-from pwm.evidence import Claim, Evidence, of_resampled_seeds
+from pwm.conditions import Condition, conditions, light_edges
+from pwm.edges import resampled_estimate, resampled_upper_edges
+from pwm.evidence import Claim, Evidence, of_resampled_seeds, point
 from pwm.mechanism import before_learning, middle, reference_times, share_weight
 from pwm.quoted import predictions
 from pwm.speed import median_time, noise_constant, slowed
@@ -18,10 +18,10 @@ from pwm.stats import Estimate
 from pwm.theory import noise_weight, slowdown
 
 SECOND_EDGES = (
-    (lower_edge, ("attached", 15), 2.0, 10.0),
-    (lower_edge, ("attached", 30), 2.0, 10.0),
-    (upper_edge, ("detached", 60), 0.5, 2.0),
-    (upper_edge, ("detached", 120), 0.5, 2.0),
+    (light_edges, ("attached", 15), 2.0, 10.0),
+    (light_edges, ("attached", 30), 2.0, 10.0),
+    (resampled_upper_edges, ("detached", 60), 0.5, 2.0),
+    (resampled_upper_edges, ("detached", 120), 0.5, 2.0),
 )
 """Edges that the second set predicted: what finds them, where, and the band of the ratio."""
 FACTOR = 2.0  # within which a predicted weight counts as right
@@ -59,25 +59,21 @@ def noise_claims(evidence: Evidence) -> Iterator[Claim]:
             ("separate",),
         )
         fast, slow = condition.detached.time, condition.attached.time
-        law = slowed(part.weights, fast, part.base.num_episodes, condition.noise).mean(axis=-1)
-        errors.append(np.abs(law - np.isfinite(slow).mean(axis=-1)))
+        law = slowed(part.weights, fast, part.base.num_episodes, condition.noise)
+        errors.append(np.abs(law.mean(axis=-1) - np.isfinite(slow).mean(axis=-1)))
     yield Claim(
         "claim.error-separate",
         "mean error of foretold success with separate networks, without a fitted number",
-        Estimate(float(np.mean(errors)), math.nan, math.nan),
+        point(float(np.mean(errors))),
         0,
         0.1,
         ("separate",),
     )
-    errors = [
-        np.abs(c.foretold("ratio").mean(axis=-1) - np.isfinite(c.attached.time).mean(axis=-1))
-        for c in every.values()
-        if c.group == "held-out"
-    ]
+    errors = [c.errors("ratio") for c in every.values() if c.group == "held-out"]
     yield Claim(
         "claim.third-error",
         "mean error over the attached cells held out, predicted to be at most 0.1",
-        Estimate(float(np.mean(errors)), math.nan, math.nan),
+        point(float(np.mean(errors))),
         0,
         0.1,
         ("held-out",),
@@ -111,7 +107,7 @@ def best_weight_claims(evidence: Evidence) -> Iterator[Claim]:
         yield Claim(
             f"claim.best-weight-{name}",
             f"of the weights tried, that at which attached runs learn soonest; law {predicted:.1f}",
-            Estimate(best, math.nan, math.nan),
+            point(best),
             predicted * (FACTOR if misses else 1 / FACTOR),
             math.inf if misses else predicted * FACTOR,
             (condition.experiment,),
@@ -149,22 +145,21 @@ def sharing_claims(evidence: Evidence) -> Iterator[Claim]:
         )
     for steps in (15, 60, 120):
         part = runs.at(task__episode_length=steps)
-        middle = part.at(loss__baseline="detached", critic_weight=3.0).time
-        reference = part.at(loss__baseline="detached")
-        small = np.stack([reference.at(critic_weight=weight).time for weight in (0.05, 0.1, 0.2)])
+        middling = part.at(loss__baseline="detached", critic_weight=3.0).time
+        light = reference_times(part)
 
         def rest(
             seeds: NDArray[np.intp],
-            middle: NDArray[np.float64] = middle,
-            small: NDArray[np.float64] = small,
+            middling: NDArray[np.float64] = middling,
+            light: NDArray[np.float64] = light,
         ) -> float:
-            ratio = median_time(middle[seeds]) / median_time(small[:, seeds].ravel())
+            ratio = median_time(middling[seeds]) / median_time(light[:, seeds].ravel())
             return float(ratio / slowdown(critic=3.0 / law["share_weight"]))
 
         yield Claim(
             f"claim.beyond-sharing-{steps}",
             "at weight 3 learning takes this many times what sharing explains",
-            of_resampled_seeds(rest, len(middle), np.random.default_rng(0)),
+            of_resampled_seeds(rest, len(middling), np.random.default_rng(0)),
             0.7 if steps == 15 else 1.3,
             1.3 if steps == 15 else 4.0,
             ("weight-0.001",),
@@ -187,19 +182,17 @@ def second_law_claims(evidence: Evidence) -> Iterator[Claim]:
             factors = np.array(
                 [slowdown(leak / w) * slowdown(critic=w / share) ** 2 for w in part.weights]
             )
-            foretold = reference_times(part) * factors[:, None] <= runs.base.num_episodes
+            times = reference_times(part).ravel()
+            foretold = times * factors[:, None] <= runs.base.num_episodes
             errors.append(np.abs(foretold.mean(axis=-1) - measured.mean(axis=-1)))
-            for edge, where, low, high in SECOND_EDGES:
+            for edges, where, low, high in SECOND_EDGES:
                 if where != (baseline, steps):
                     continue
-                one, other = (
-                    edge(part.weights, learned, np.random.default_rng(0))
-                    for learned in (measured, foretold)
-                )
+                one, other = (edges(part.weights, learned) for learned in (measured, foretold))
                 yield Claim(
                     f"claim.second-{baseline}-{steps}",
                     "measured edge over that by the law as first written",
-                    Estimate(*(value / other.value for value in one)),
+                    resampled_estimate(one / other[0]),
                     low,
                     high,
                     experiments,
@@ -207,7 +200,7 @@ def second_law_claims(evidence: Evidence) -> Iterator[Claim]:
     yield Claim(
         "claim.second-law-error",
         "mean absolute error of success by the law as first written; 0.15 had been allowed",
-        Estimate(float(np.mean(errors)), math.nan, math.nan),
+        point(float(np.mean(errors))),
         0.15,
         0.3,
         experiments,

@@ -129,12 +129,12 @@ def median_time_to_learn(times: TimesToLearn, confidence: float = 0.95) -> Estim
 
 def final_reward(history: History) -> NDArray[np.float64]:
     """Fraction of trials rewarded in each replica's last 500 episodes, or in all: [R]."""
-    return _final_mean(history, history.reward)
+    return final_mean(history, history.reward)
 
 
 def final_value_loss(history: History) -> NDArray[np.float64]:
     """Value loss of each replica's last 500 episodes, or of all: [R]."""
-    return _final_mean(history, history.value_loss)
+    return final_mean(history, history.value_loss)
 
 
 def reward_to_learn(task: TaskConfig, num_episodes: int) -> float:
@@ -156,7 +156,8 @@ def learned(history: History, task: TaskConfig) -> NDArray[np.bool_]:
     return final_reward(history) > reward_to_learn(task, int(episodes.sum()))
 
 
-def _final_mean(history: History, curves: NDArray[np.float32]) -> NDArray[np.float64]:
+def final_mean(history: History, curves: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Mean of a logged curve [R, K] over each replica's last 500 episodes, or over all: [R]."""
     in_final, episodes = _final_windows(history)
     return np.average(curves[:, in_final].astype(np.float64), axis=1, weights=episodes)
 

@@ -19,6 +19,8 @@ from tqdm import tqdm
 
 from pwm import fused
 from pwm.claims import claims
+from pwm.cli import errors_in_one_line, parse
+from pwm.errors import require
 from pwm.evidence import Evidence
 from pwm.experiments import EXPERIMENTS
 from pwm.layout import Floats, Population, Update
@@ -105,7 +107,10 @@ class Arguments:
 
 def main() -> None:
     """Runs the command."""
-    arguments = tyro.cli(Arguments, description=__doc__)
+    arguments = parse(Arguments, "python -m tests.perturbed", "Breaks the code on purpose.")
+    with errors_in_one_line():
+        known = ", ".join(PERTURBATIONS)
+        require(arguments.name in PERTURBATIONS, "name", arguments.name, f"one of {known}")
     with tempfile.TemporaryDirectory() as folder:
         broken = Store(Path(folder))
         train(PERTURBATIONS[arguments.name], broken)

@@ -1,4 +1,4 @@
-"""The figures of the answer: everything in them is in their table, and nothing is cut off."""
+"""The figures of the answer: their tables can be read, and nothing in them is cut off."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ def test_a_figure_fits_its_frame_and_its_table(name: str, evidence: MadeUp) -> N
     heading, *rows = table
     assert rows
     assert {len(row) for row in rows} == {len(heading)}
+    assert not any(isinstance(cell, str) and "\n" in cell for row in table for cell in row)
     assert figure.get_figwidth() == WIDTH
     frame = figure.bbox.padded(1)
     for text in _words(figure):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 
+import numpy as np
 import pytest
 
 from pwm.claims import NUMBERS, claims, numbers
@@ -88,6 +89,16 @@ def test_a_broken_identity_is_noticed() -> None:
 
 def test_a_head_that_keeps_what_it_learned_is_noticed() -> None:
     assert "claim.kept-head" in broken(MadeUp(World(head_unlearns=False)))
+
+
+def test_a_claim_names_every_experiment_that_it_rests_on(as_said: list[Claim]) -> None:
+    before = {claim.name: claim for claim in as_said}
+    for name in ("separate", "held-out", "by-hand", "leak-parts", "mean", "trial-length-4"):
+        changed = MadeUp(spoiled=name)
+        for claim in claims(changed):
+            one, other = claim.estimate, before[claim.name].estimate
+            same = np.array_equal(one, other, equal_nan=True)
+            assert same or name in claim.experiments, claim.name
 
 
 def test_the_text_of_a_claim_is_its_number_and_interval(as_said: list[Claim]) -> None:

@@ -118,6 +118,15 @@ def test_a_detached_baseline_leaks_nothing_and_separate_trunks_share_nothing(
     assert np.abs(history_of([QUICK], engine).diagnostics["cosine"])[:, :-1].min() > 0
 
 
+def test_what_leaks_into_the_head_alone_is_not_of_the_trunk(engine: Engine) -> None:
+    head, trunk = (
+        history_of([replace(QUICK, loss=LossConfig(baseline))], engine).diagnostics["leak_norm"]
+        for baseline in ("attached_head", "attached_trunk")
+    )
+    assert (head == 0)[:, :-1].all()
+    assert (trunk > 0)[:, :-1].all()
+
+
 def test_probes_leave_training_as_it_is(engine: Engine) -> None:
     runs = [replace(QUICK, seed=seed) for seed in (0, 1)]
     probed = trained(runs, engine)
@@ -204,13 +213,15 @@ def test_variances_are_those_of_a_plain_loop(
     assert found["explained_variance"] == pytest.approx(explained, rel=1e-9, abs=1e-12)
 
 
-def test_a_return_that_never_varies_cannot_be_explained() -> None:
+@pytest.mark.parametrize(("value", "explained"), [(2.0, np.nan), (3.0, -np.inf)])
+def test_a_return_that_never_varies_cannot_be_explained(value: float, explained: float) -> None:
     probe = Probe(None)
-    same = Steps(*(np.full((1, 6), 2, np.float32) for _ in Steps._fields))
-    for _ in range(2):
-        probe.add([np.zeros((1, 2), np.float32)] * 3, np.zeros((1, 2), np.int64), same)
+    same = np.full((1, 6), 2, np.float32)
+    for other in (2.0, value):
+        steps = Steps(same, np.full((1, 6), other, np.float32), same)
+        probe.add([np.zeros((1, 2), np.float32)] * 3, np.zeros((1, 2), np.int64), steps)
     found = dict(zip(DIAGNOSTICS, probe.diagnostics()[:, 0], strict=True))
-    assert np.isnan(found["explained_variance"])
+    assert found["explained_variance"] == pytest.approx(explained, nan_ok=True)
     assert np.isnan(found["signal_to_noise"])
     assert found["policy_norm"] == 0
 

@@ -341,6 +341,11 @@ BAD_VALUES: list[tuple[str, Any]] = [
 ]
 
 
+def test_probes_of_gradients_that_are_lost_are_refused_by_name() -> None:
+    with pytest.raises(InputError, match="--probe-episodes 2: expected 0, or 2 and more where"):
+        TrainConfig(probe_episodes=2, loss=LossConfig(lost_gradients="values"))
+
+
 @pytest.mark.parametrize(("field", "value"), BAD_VALUES)
 def test_bad_values_are_refused_by_name(field: str, value: Any) -> None:
     with pytest.raises(InputError) as caught:

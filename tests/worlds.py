@@ -83,25 +83,28 @@ class World:
 
 
 class MadeUp(Evidence):
-    """Evidence as in a world, without a run."""
+    """Evidence as in a world, without a run; one experiment may be spoiled."""
 
-    def __init__(self, world: World = World()) -> None:
+    def __init__(self, world: World = World(), spoiled: str = "") -> None:
         super().__init__(Store.__new__(Store))
-        self._world = world
+        self._world, self._spoiled = world, spoiled
 
     def of(self, name: str) -> Outcomes:
         """Outcomes of an experiment."""
         if name not in self._kept:
-            self._kept[name] = self._made_up(EXPERIMENTS[name])
+            self._kept[name] = self._made_up(EXPERIMENTS[name], spoiled=name == self._spoiled)
         return self._kept[name]
 
-    def _made_up(self, experiment: Experiment) -> Outcomes:
+    def _made_up(self, experiment: Experiment, *, spoiled: bool) -> Outcomes:
         axes = {field: values for field, values in experiment.axes.items() if field != "seed"}
         seeds = len(experiment.axes["seed"])
         cells, courses = [], []
         for values in itertools.product(*axes.values()):
             run = with_fields(experiment.base, dict(zip(axes, values, strict=True)))
             cells.append(self._cell(run, seeds))
+            if spoiled:
+                cells[-1]["time"] *= 1.3
+                cells[-1]["learned"][:8] ^= True
             if run.probe_episodes:
                 courses.append(self._courses(run, seeds))
         shape = (*(len(values) for values in axes.values()), seeds)
@@ -133,7 +136,6 @@ class MadeUp(Evidence):
             "collapsed": collapsed,
             "collapse": np.where(collapsed, 0.2 * run.num_episodes, np.inf),
             "time": times,
-            "peak_value_loss": np.full(seeds, floor),
         }
 
     def _courses(self, run: TrainConfig, seeds: int) -> dict[str, Any]:
