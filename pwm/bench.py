@@ -28,12 +28,14 @@ from pwm.agent import NUM_GATES, NUM_OUTPUTS, AgentConfig
 from pwm.cli import errors_in_one_line, parse
 from pwm.engines import make_trainer
 from pwm.errors import require, require_integer
+from pwm.plan import Member, Shard
 from pwm.provenance import cpu_model
 from pwm.rollout import DrawSource
 from pwm.task import TaskConfig, correct_actions
 from pwm.train import TrainConfig, Trainer, one_thread
 
 ENDLESS = 10**9  # episodes
+FUSED_SECONDS = 2.5  # about how long a round of the fused engine is
 PRODUCT_SIZE = 256  # rows of the square matrices that a core's speed is measured with
 PRODUCTS = 300  # a round
 
@@ -142,8 +144,8 @@ class Arguments:
     """Units of the LSTM."""
     replicas: int = 48
     """Size of a population."""
-    rounds: int = 9
-    """Rounds of two to three seconds for each episode length and hidden size."""
+    rounds: int = 5
+    """Rounds of six to fifteen seconds for each episode length and hidden size."""
     cores: int = multiprocessing.cpu_count()
     """Processes of the last contestant."""
 
@@ -152,7 +154,10 @@ def contestants(run: TrainConfig, replicas: int, pool: Executor, cores: int) -> 
     """The plain loop, and populations: in torch, fused, and fused on all cores."""
     population = [replace(run, seed=seed) for seed in range(replicas)]
     plain = max(900 // run.task.episode_length, 1)
-    fused = 80_000 // replicas + 1
+    members = tuple(Member(run.critic_weight, run.learning_rate, seed) for seed in range(replicas))
+    shard = Shard(run.shape, members)
+    # long enough for what starting and ending a round costs, on two cores, not to count
+    fused = int(FUSED_SECONDS * shard.setting.num_episodes / shard.seconds) + 1
     fleet = Fleet(population, pool, cores)
     return [
         Contestant("plain loop", 1, PlainLoop(run).advance, plain),
