@@ -11,6 +11,7 @@ from typing import Any
 
 from pwm.agent import AgentConfig
 from pwm.experiments import EXPERIMENTS, WEIGHTS
+from pwm.grid import Experiment
 from pwm.optim import EPSILON, SMOOTHING
 from pwm.stats import FINAL_EPISODES, STANDARD_ERRORS, reward_to_learn
 from pwm.task import TaskConfig, reward_levels
@@ -129,11 +130,52 @@ def quoted() -> dict[str, Number]:
     for steps in (9, 24, 45):
         edge = law["lower_edge"][f"steps {steps}"]
         numbers[f"prediction.third-{steps}"] = number(edge, 2)
+    for experiment in EXPERIMENTS.values():
+        numbers[f"experiment.{experiment.name}"] = {"text": _described(experiment)}
     for name, weight, steps in (("long", 5, 60), ("short", 2, 15), ("short-most", 5, 15)):
         for factor, library in (("mse", "stable-baselines3-a2c"), ("half", "cleanrl-ppo")):
             converted = convert_weight(weight, steps, to=library)
             numbers[f"convert.notes-{name}-{factor}"] = number(converted, 2)
     return numbers
+
+
+AXES = {
+    "task.episode_length": "steps",
+    "task.stimulus_set": "tasks",
+    "task.timeout": "timeouts",
+    "agent.hidden_size": "units",
+    "loss.baseline": "baselines",
+    "loss.entropy_weight": "weights of the bonus",
+    "loss.optimism": "biases by hand",
+    "loss.lost_gradients": "kinds of loss",
+    "critic_weight": "weights",
+    "learning_rate": "learning rates",
+    "seed": "seeds",
+}
+"""What the values of an axis are called."""
+LISTED = 5  # values of an axis; of more, the ends
+
+
+def _described(experiment: Experiment) -> str:
+    """An experiment in a line: what is varied, and what is fixed."""
+    base, varied = experiment.base, []
+    for field, values in experiment.axes.items():
+        many = len(values) > LISTED
+        shown = f"{len(values)}" if field == "seed" or many else ""
+        if field != "seed":
+            ends = [str(value).replace("_", " ") for value in (values[0], values[-1])]
+            span = f" from {ends[0]} to {ends[1]}" if many else ""
+            listed = ", ".join(str(value).replace("_", " ") for value in values)
+            shown += f" {AXES[field]}{span}" if many else f"{AXES[field]} {listed}"
+            varied.append(shown.strip())
+        else:
+            varied.append(f"{shown} {AXES[field]}")
+    fixed = [f"{base.num_episodes:,} episodes"]
+    if "task.episode_length" not in experiment.axes:
+        fixed.append(f"{base.task.episode_length} steps")
+    if "learning_rate" not in experiment.axes:
+        fixed.append(f"learning rate {base.learning_rate:g}")
+    return "; ".join([*varied, *fixed])
 
 
 def _sharing_exponent(share: float) -> float:
