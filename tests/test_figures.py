@@ -104,7 +104,8 @@ def test_what_the_notes_leave_unsaid_is_the_same_in_every_experiment(name: str) 
 def test_the_smoke_size_differs_in_budget_alone(name: str) -> None:
     paper, smoke = EXPERIMENTS[name].sized("paper"), EXPERIMENTS[name].sized("smoke")
     assert paper == EXPERIMENTS[name]
-    same_budget = replace(smoke.base, num_episodes=paper.base.num_episodes)
+    budget = {name: getattr(paper.base, name) for name in ("num_episodes", "log_every")}
+    same_budget = replace(smoke.base, **budget)
     assert replace(smoke, base=same_budget, axes=paper.axes) == paper
     assert smoke.axes == {**paper.axes, "seed": (0, 1, 2)}
     assert len(smoke.axes["seed"]) >= smoke.notes_seeds
