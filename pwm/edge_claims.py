@@ -31,13 +31,12 @@ def lower_claims(evidence: Evidence) -> Iterator[Claim]:
         experiments,
         0,
     )
-    if not edges:
-        return
-    measured = np.stack(list(edges.values()))  # (conditions, 1 + resamples)
-    apart = {}
-    for rival in RIVALS:
-        values = np.stack([every[name].edges_by(rival) for name in edges])
-        apart[rival] = np.exp(np.sqrt(np.mean(np.log(measured / values) ** 2, axis=0)))
+    apart = dict.fromkeys(RIVALS, np.full(2, np.nan))
+    if edges:
+        measured = np.stack(list(edges.values()))  # (conditions, 1 + resamples)
+        for rival in RIVALS:
+            values = np.stack([every[name].edges_by(rival) for name in edges])
+            apart[rival] = np.exp(np.sqrt(np.mean(np.log(measured / values) ** 2, axis=0)))
     for rival, values in apart.items():
         yield Claim(
             f"claim.edges-{rival}",

@@ -42,13 +42,29 @@ class World:
     head_unlearns: bool = True
     identity: float = 1.0
     """Measured over predicted."""
+    sharing_apart: float = 0.0
+    """As `sharing`, with a network each."""
+    by_hand: float = 1.0
+    """Times how much noise a bias added by hand makes."""
+    collapse: Callable[[TrainConfig], bool] = lambda run: (
+        run.learning_rate >= 0.003 and run.task.episode_length >= 60 and not run.loss.entropy_weight
+    )
+    """Whether half of the runs end in one action."""
+    lost: tuple[str, ...] = ("log_probs",)
+    """Gradients without which nothing is learned."""
+    signal: float = 1.0
+    """Times how much signal the policy's gradient has."""
+    sampling: float = 1.0
+    """Times how large the sampling errors of variances are."""
+    arrived: bool = False
+    """Whether the lightest critic is at its fixed point in the longest episodes too."""
 
     def bias_to_noise(self, run: TrainConfig) -> float:
         """Of the baseline, as it slows learning."""
         if run.loss.lost_gradients == "values":
             return 0.0
         if run.loss.optimism:
-            return noise_weight(15, 3) * 2 * run.loss.optimism / 15
+            return self.by_hand * noise_weight(15, 3) * 2 * run.loss.optimism / 15
         constant = 1.0 if run.agent.separate_trunks else NOISE
         return constant * self.noise(run) / run.critic_weight if self.leaks(run) else 0.0
 
@@ -57,9 +73,10 @@ class World:
         steps, weight, rate = run.task.episode_length, run.critic_weight, run.learning_rate
         if run.loss.policy_reduction == "mean":
             weight *= steps
-        if run.loss.lost_gradients == "log_probs" or run.loss.entropy_weight == 1:
+        if run.loss.lost_gradients in self.lost or run.loss.entropy_weight == 1:
             return np.full(24, np.inf)
-        critic = 0.0 if run.agent.separate_trunks else self.sharing * weight / SHARE
+        shared = self.sharing_apart if run.agent.separate_trunks else self.sharing
+        critic = shared * weight / SHARE
         bias = self.bias_to_noise(run)
         by_hand = slowdown(bias, critic) if run.loss.optimism else None
         base = 2500 * (steps / 15) ** 0.4 * (run.task.trial_length / 3) ** 0.2
@@ -75,11 +92,31 @@ class World:
             base *= 1.7
         base *= 1.0 if rate < 0.005 else 1.3
         times = base * np.geomspace(1 / 1.3, 1.3, 24)
-        if rate >= 0.003 and steps >= 60 and not run.loss.entropy_weight:
-            times[np.arange(24) % 2 == 0] = np.inf  # these collapse
+        if self.collapse(run):
+            times[np.arange(24) % 2 == 0] = np.inf
         elif (rate >= 0.002 and steps >= 24 and weight < 1) or (steps > 100 and weight >= 2):
             times[:10] = np.inf
         return np.asarray(times)
+
+
+BROKEN = {
+    "a detach lost": World(leaks=lambda _run: True),
+    "a detach too many": World(leaks=lambda _run: False),
+    "a leak three times as strong": World(noise=lambda run: 3 * World.noise(run)),
+    "an edge at a fixed weight": World(noise=lambda _run: 6.5),
+    "a mean in place of a sum": World(noise=lambda run: World.noise(run) / run.task.episode_length),
+    "a critic that takes nothing": World(sharing=0.0),
+    "a factor of two in the bias": World(bias=2.0),
+    "a head that keeps what it learned": World(head_unlearns=False),
+    "an identity that fails": World(identity=1.5),
+    "a critic that takes all": World(sharing=40.0, sharing_apart=40.0),
+    "nothing by hand, and gradients": World(
+        by_hand=0.0, lost=("values",), signal=10.0, sampling=0.0, arrived=True
+    ),
+    "collapse everywhere": World(collapse=lambda _run: True),
+    "collapse nowhere": World(collapse=lambda _run: False),
+}
+"""Worlds that are not as the paper says."""
 
 
 class MadeUp(Evidence):
@@ -126,7 +163,7 @@ class MadeUp(Evidence):
         steps, weight = run.task.episode_length, run.critic_weight
         bias = critic_bias(steps, 0.5, weight, run.loss.policy_reduction) if leaks else 0.0
         floor = value_floor(1.0, run.task.num_trials)
-        collapsed = ~learned & (run.learning_rate > 0.003)
+        collapsed = ~learned & self._world.collapse(run)
         return {
             "learned": learned,
             "reward": np.where(learned, 1.0, 0.5),
@@ -143,15 +180,18 @@ class MadeUp(Evidence):
         critic *= 0.25 if run.task.episode_length > 100 and run.critic_weight >= 5 else 1
         leak = 3.0 if self._world.leaks(run) else 0.0
         late = 1.4 if run.task.episode_length > 100 and run.critic_weight < 1 else 1.0
+        late = 1.0 if self._world.arrived else late
         steps, weight = run.task.episode_length, run.critic_weight
         bias = critic_bias(steps, 0.5, weight)
-        sampled = 0.05 * (steps / 15) ** 2 * np.resize([-1, 1], 8)  # errors of a variance
+        sampled = (
+            self._world.sampling * 0.05 * (steps / 15) ** 2 * np.resize([-1, 1], 8)
+        )  # errors of a variance
         values = {
             "policy_norm": 1.0,
             "critic_norm": critic,
             "leak_norm": leak,
             "total_norm": np.sqrt(1 + critic**2 + leak**2),
-            "signal_to_noise": 0.0001 if leak and weight < 1 else 0.004,
+            "signal_to_noise": self._world.signal * (0.0001 if leak and weight < 1 else 0.004),
             "reward": np.array([0.5, 0.5, 0.8, 0.9, 1.0, 1.0, 1.0, 1.0]),
             "critic_bias": bias if leak else 0.0,
             "policy_loss": -self._world.identity * late * 2 * weight * bias**2,
