@@ -35,15 +35,20 @@ def claims(evidence: Evidence) -> Iterator[Claim]:
     for group in (
         leak_claims.theory_claims,
         leak_claims.detaching_claims,
-        leak_claims.place_claims,
+        leak_claims.part_claims,
+        leak_claims.hand_claims,
+        leak_claims.separate_claims,
         edge_claims.lower_claims,
         edge_claims.upper_claims,
         speed_claims.noise_claims,
         speed_claims.best_weight_claims,
         speed_claims.sharing_claims,
         speed_claims.second_law_claims,
-        gradient_claims.gradient_claims,
-        other_claims.other_claims,
+        gradient_claims.share_claims,
+        gradient_claims.signal_claims,
+        gradient_claims.identity_claims,
+        other_claims.collapse_claims,
+        other_claims.notes_claims,
         other_claims.practice_claims,
     ):
         yield from group(evidence)

@@ -21,9 +21,9 @@ from pwm.errors import InputError
 from pwm.experiments import chosen
 from pwm.files import folder_errors, write_json
 from pwm.grid import Experiment
+from pwm.history import History
 from pwm.plan import plan
 from pwm.store import Store
-from pwm.train import History
 
 PUBLISHED = Path(__file__).resolve().parent.parent / "paper" / "digests.json"
 LENGTH = 16  # hexadecimal digits: 64 bits

@@ -35,6 +35,7 @@ from pwm.evidence import Evidence
 from pwm.experiments import NOTES, chosen
 from pwm.files import make_folder, write_atomically
 from pwm.grid import Experiment, Size
+from pwm.history import History
 from pwm.plan import plan
 from pwm.stats import SuccessRate
 from pwm.store import Store
@@ -53,7 +54,7 @@ from pwm.tables import (
 )
 from pwm.task import reward_levels
 from pwm.theory import value_floor
-from pwm.train import History, TrainConfig
+from pwm.train import TrainConfig
 
 COLOURS = {"value_loss": "#D55E00", "policy_loss": "#0072B2", "reward": "#007A5A"}
 WIDTH = 7.0  # inches, the text width of a page

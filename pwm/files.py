@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwm.errors import InputError
+from pwm.history import METRICS, History
 from pwm.probe import DIAGNOSTICS
-from pwm.train import METRICS, History
 
 DAMAGE = (ValueError, KeyError, EOFError, TypeError, AttributeError, RuntimeError, OSError,
           zipfile.BadZipFile, zlib.error)  # fmt: skip

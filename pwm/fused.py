@@ -17,6 +17,7 @@ from torch import Tensor
 from pwm import kernel, optim
 from pwm.agent import CELL_GATE, NUM_GATES, NUM_OUTPUTS, Agent
 from pwm.errors import require
+from pwm.history import METRICS
 from pwm.layout import (
     Differentiated,
     Episodes,
@@ -31,7 +32,7 @@ from pwm.losses import LossConfig
 from pwm.probe import Steps
 from pwm.rollout import Draws
 from pwm.task import Action, TaskConfig, observation_table, reward_table, trial_states
-from pwm.train import METRICS, TrainConfig, Trainer
+from pwm.train import TrainConfig, Trainer
 
 
 class FusedTrainer(Trainer):

@@ -15,10 +15,9 @@ from pwm.stats import Estimate
 from pwm.theory import slowdown
 
 
-def gradient_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Who owns the trunk, how noisy the policy's gradient is, and the identity."""
-    runs = evidence.of("gradients")
-    detached, attached = (runs.at(loss__baseline=kind) for kind in ("detached", "attached"))
+def share_claims(evidence: Evidence) -> Iterator[Claim]:
+    """Who owns the trunk."""
+    detached = evidence.of("gradients").at(loss__baseline="detached")
     for steps in (15, 60):
         for weight, low, high in ((0.1, 0.9, 1.0), (5.0, 0.0, 0.5), (100.0, 0.0, 0.1)):
             part = detached.at(task__episode_length=steps, critic_weight=weight)
@@ -53,7 +52,13 @@ def gradient_claims(evidence: Evidence) -> Iterator[Claim]:
             ("gradients",),
             1,
         )
-    for baseline, grid in (("attached", attached), ("detached", detached)):
+
+
+def signal_claims(evidence: Evidence) -> Iterator[Claim]:
+    """How noisy the policy's gradient is, and how large."""
+    runs = evidence.of("gradients")
+    for baseline in ("attached", "detached"):
+        grid = runs.at(loss__baseline=baseline)
         for weight in (0.1, 5.0):
             part = grid.at(task__episode_length=15, critic_weight=weight)
             leak = baseline == "attached" and weight < 1
@@ -66,6 +71,12 @@ def gradient_claims(evidence: Evidence) -> Iterator[Claim]:
                 ("gradients",),
                 1,
             )
+    yield from _norm_claims(runs)
+
+
+def identity_claims(evidence: Evidence) -> Iterator[Claim]:
+    """The two sides of the identity."""
+    attached = evidence.of("gradients").at(loss__baseline="attached")
     for steps in attached.axes["task.episode_length"]:
         for weight in (1.0, 5.0):
             part = attached.at(task__episode_length=steps, critic_weight=weight)
@@ -104,7 +115,6 @@ def gradient_claims(evidence: Evidence) -> Iterator[Claim]:
             ("gradients",),
             0,
         )
-    yield from _norm_claims(runs)
 
 
 def _norm_claims(runs: Outcomes) -> Iterator[Claim]:

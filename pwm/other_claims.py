@@ -22,8 +22,8 @@ from pwm.evidence import (
 from pwm.speed import median_time
 
 
-def other_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Collapse, bonus, other settings, the notes' bugs."""
+def collapse_claims(evidence: Evidence) -> Iterator[Claim]:
+    """Collapse to one action, and the bonus that cures it."""
     grid = evidence.of("learning-rate").at(loss__baseline="detached")
     for steps in (15, 60):
         for rate in (0.001, 0.01):
@@ -73,6 +73,10 @@ def other_claims(evidence: Evidence) -> Iterator[Claim]:
         1,
         ("entropy",),
     )
+
+
+def notes_claims(evidence: Evidence) -> Iterator[Claim]:
+    """The notes' bugs, and their luck."""
     for value in ("values", "log_probs"):
         lost = evidence.of("lost").at(loss__lost_gradients=value)
         yield Claim(

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwm.grid import Experiment
+from pwm.history import History
 from pwm.plan import plan
 from pwm.stats import final_mean, final_reward, final_value_loss, learned, times_to_learn
 from pwm.store import Store
 from pwm.task import TaskConfig
-from pwm.train import History, TrainConfig
+from pwm.train import TrainConfig
 
 COLLAPSED = 1e-3  # nats, mean over steps: a policy that no longer explores
 

@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 
 from pwm.engines import Engine
 from pwm.grid import MEMBER_AXES, Experiment
+from pwm.history import METRICS
 from pwm.probe import DIAGNOSTICS
-from pwm.train import METRICS, SEMANTICS, TrainConfig
+from pwm.train import SEMANTICS, TrainConfig
 
 SHARD_SECONDS = 5  # what a shard is to cost, as far as the bounds on its size allow
 SMALLEST, LARGEST = 8, 96  # replicas

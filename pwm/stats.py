@@ -16,8 +16,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.stats import binomtest, bootstrap, quantile_test, trim_mean
 
+from pwm.history import History
 from pwm.task import TaskConfig, reward_levels
-from pwm.train import History
 
 FINAL_EPISODES = 500
 STANDARD_ERRORS = 4.0

@@ -32,9 +32,10 @@ from pwm.files import (
     write_arrays,
     write_signed,
 )
+from pwm.history import History
 from pwm.plan import Shard
 from pwm.probe import DIAGNOSTICS
-from pwm.train import SEMANTICS, STATE, History
+from pwm.train import SEMANTICS, STATE
 
 CONTENT = "content"
 SESSIONS = "sessions"

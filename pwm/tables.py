@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pwm.history import METRICS, History
 from pwm.stats import (
     SuccessRate,
     final_reward,
@@ -21,7 +22,6 @@ from pwm.stats import (
     times_to_learn,
 )
 from pwm.task import TaskConfig
-from pwm.train import METRICS, History
 
 COLUMNS = {"value_loss": "value loss", "policy_loss": "policy loss", "reward": "reward"}
 """The panels of a row, and what they are called."""

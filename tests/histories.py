@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pwm.history import METRICS, History
 from pwm.plan import Member, Shard
 from pwm.probe import DIAGNOSTICS
 from pwm.store import Session
-from pwm.train import METRICS, History, TrainConfig
+from pwm.train import TrainConfig
 
 
 def shard_of(runs: Sequence[TrainConfig]) -> Shard:

@@ -12,7 +12,18 @@ import pwm
 
 FOLDER = Path(pwm.__file__).parent
 TORCH_CORE = [
-    *("errors", "streams", "task", "agent", "rollout", "losses", "probe", "optim", "train"),
+    *(
+        "errors",
+        "streams",
+        "task",
+        "agent",
+        "rollout",
+        "losses",
+        "probe",
+        "history",
+        "optim",
+        "train",
+    ),
 ]
 COMPILED = ["compilation", "elementary", "layout", "lanes", "forward", "backward", "kernel"]
 CORE = [*TORCH_CORE, *COMPILED, "fused"]

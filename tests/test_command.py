@@ -26,10 +26,11 @@ from pwm.agent import AgentConfig
 from pwm.cli import parse
 from pwm.command import EPISODES_A_TICK, FILES, Arguments, train_command
 from pwm.files import read_history
+from pwm.history import METRICS, History
 from pwm.losses import LossConfig
 from pwm.stats import final_reward, learned
 from pwm.task import TaskConfig
-from pwm.train import METRICS, History, TrainConfig, Trainer
+from pwm.train import TrainConfig, Trainer
 from tests.histories import same
 from tests.training import history_of
 

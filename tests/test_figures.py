@@ -30,13 +30,14 @@ from pwm.figures import (
     training_curves,
 )
 from pwm.grid import Experiment
+from pwm.history import METRICS, History
 from pwm.losses import LossConfig
 from pwm.plan import plan
 from pwm.stats import learned, success_rate
 from pwm.store import Store
 from pwm.tables import COLUMNS, Row, coarsened, quartiles
 from pwm.task import TaskConfig
-from pwm.train import METRICS, SEMANTICS, History, TrainConfig
+from pwm.train import SEMANTICS, TrainConfig
 from tests.folders import contents, times
 from tests.histories import made_up, same, session
 

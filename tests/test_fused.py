@@ -15,10 +15,11 @@ from torch import Tensor
 from pwm.agent import Agent, AgentConfig
 from pwm.errors import InputError
 from pwm.fused import FusedTrainer
+from pwm.history import METRICS
 from pwm.losses import LossConfig, discounted_returns, episode_losses
 from pwm.rollout import Draws, DrawSource, Episode, Rollout
 from pwm.task import TaskConfig
-from pwm.train import METRICS, TrainConfig, Trainer
+from pwm.train import TrainConfig, Trainer
 from tests.training import settings_of_runs
 
 QUICK = TrainConfig(TaskConfig(episode_length=9), AgentConfig(5), num_episodes=10, log_every=1)

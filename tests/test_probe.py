@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from pwm.agent import AgentConfig
 from pwm.engines import Engine, make_trainer
+from pwm.history import METRICS, History
 from pwm.losses import LossConfig
 from pwm.probe import DIAGNOSTICS, Probe, Steps
 from pwm.rollout import Draws, DrawSource
 from pwm.task import TaskConfig, observation_table, trial_states
-from pwm.train import METRICS, History, TrainConfig, Trainer
+from pwm.train import TrainConfig, Trainer
 from tests.training import history_of, settings_of_runs, trained
 
 QUICK = TrainConfig(

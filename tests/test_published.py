@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from pwm import digests as module
 from pwm.digests import compare, digests, main
 from pwm.experiments import EXPERIMENTS, chosen
+from pwm.history import METRICS, History
 from pwm.probe import DIAGNOSTICS
-from pwm.train import METRICS, History
 from tests.histories import made_up
 
 

@@ -40,10 +40,11 @@ from pwm.files import (
     write_json,
     write_signed,
 )
+from pwm.history import METRICS, History
 from pwm.plan import Shard
 from pwm.store import Store
 from pwm.task import TaskConfig
-from pwm.train import METRICS, History, TrainConfig, Trainer, train
+from pwm.train import TrainConfig, Trainer, train
 from tests.folders import contents, largest_file, times
 from tests.histories import made_up, same, session, shard_of
 

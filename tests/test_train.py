@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from pwm.agent import Agent, AgentConfig
 from pwm.engines import Engine, make_trainer
 from pwm.errors import InputError
+from pwm.history import METRICS, History
 from pwm.losses import LossConfig
 from pwm.rollout import Draws, DrawSource, Episode, Rollout
 from pwm.task import TaskConfig
-from pwm.train import METRICS, History, TrainConfig, Trainer
+from pwm.train import TrainConfig, Trainer
 from tests.training import history_of, settings_of_runs, trained
 
 QUICK = TrainConfig(TaskConfig(episode_length=9), AgentConfig(5), num_episodes=10, log_every=4)

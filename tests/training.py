@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from pwm.agent import AgentConfig
 from pwm.engines import Engine, make_trainer
+from pwm.history import History
 from pwm.losses import Baseline, LossConfig
 from pwm.task import TaskConfig
-from pwm.train import History, TrainConfig, Trainer
+from pwm.train import TrainConfig, Trainer
 
 
 @st.composite
