@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,8 @@ class World:
     """Times how much signal the policy's gradient has."""
     sampling: float = 1.0
     """Times how large the sampling errors of variances are."""
+    mean_by_weight: bool = True
+    """Whether, beside a mean of the policy loss, the weight alone decides."""
     arrived: bool = False
     """Whether the lightest critic is at its fixed point in the longest episodes too."""
 
@@ -66,6 +68,11 @@ class World:
         if run.loss.optimism:
             return self.by_hand * noise_weight(15, 3) * 2 * run.loss.optimism / 15
         constant = 1.0 if run.agent.separate_trunks else NOISE
+        mean = run.loss.policy_reduction == "mean"
+        if mean and self.leaks(run) and self.mean_by_weight:  # where the ratio is worse
+            short = replace(run.task, episode_length=15)
+            noise = self.noise(replace(run, task=short)) * 15 / run.task.episode_length
+            return float(predictions()["third"]["noise_constant"] * noise / run.critic_weight)
         return constant * self.noise(run) / run.critic_weight if self.leaks(run) else 0.0
 
     def times(self, run: TrainConfig) -> NDArray[Any]:
@@ -104,6 +111,15 @@ BROKEN = {
     "a detach too many": World(leaks=lambda _run: False),
     "a leak three times as strong": World(noise=lambda run: 3 * World.noise(run)),
     "an edge at a fixed weight": World(noise=lambda _run: 6.5),
+    "an edge by the bias alone": World(
+        noise=lambda run: (
+            noise_weight(15, 3)
+            * (1 if run.loss.policy_reduction == "mean" else run.task.episode_length)
+            / 15
+        ),
+        mean_by_weight=False,
+        sharing=0.01,
+    ),
     "a mean in place of a sum": World(noise=lambda run: World.noise(run) / run.task.episode_length),
     "a critic that takes nothing": World(sharing=0.0),
     "a factor of two in the bias": World(bias=2.0),
