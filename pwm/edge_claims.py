@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pwm.conditions import RIVALS, Condition, conditions, light_edges
 from pwm.edges import resampled_estimate, resampled_upper_edges, upper_edge
@@ -21,54 +22,16 @@ def lower_claims(evidence: Evidence) -> Iterator[Claim]:
     """Where the lower edge lies, and what sets it."""
     every = conditions(evidence)
     edges = {name: c.edges for name, c in every.items() if c.edges is not None}
-    experiments = tuple(dict.fromkeys(condition.experiment for condition in every.values()))
     yield Claim(
         "claim.edges-measured",
         f"conditions, of {len(every)}, in which there is a lower edge to measure",
         point(len(edges)),
         10,
         len(every) - 1,
-        experiments,
+        _experiments(every.values()),
         0,
     )
-    apart = dict.fromkeys(RIVALS, np.full(2, np.nan))
-    if edges:
-        measured = np.stack(list(edges.values()))  # (conditions, 1 + resamples)
-        for rival in RIVALS:
-            values = np.stack([every[name].edges_by(rival) for name in edges])
-            apart[rival] = np.exp(np.sqrt(np.mean(np.log(measured / values) ** 2, axis=0)))
-    for rival, values in apart.items():
-        yield Claim(
-            f"claim.edges-{rival}",
-            "factor by which measured edges differ from this rival's (root mean square)",
-            resampled_estimate(values),
-            1.0,
-            1.5 if rival == "ratio" else 10.0,
-            experiments,
-        )
-        if rival != "ratio":
-            yield Claim(
-                f"claim.edges-{rival}-worse",
-                "that factor over the one of the ratio of bias to noise, same resamples",
-                resampled_estimate(values / apart["ratio"]),
-                1.05,
-                10.0,
-                experiments,
-            )
-    same_trials = [name for name in edges if every[name].group != "trial"]
-    far = {
-        rival: [np.log(edges[name] / every[name].edges_by(rival)) ** 2 for name in same_trials]
-        for rival in ("fixed", "ratio")
-    }
-    roots = {rival: np.sqrt(np.mean(rows, axis=0)) for rival, rows in far.items() if rows}
-    yield Claim(
-        "claim.edges-fixed-same-trials",
-        "the same for the weight alone, without the conditions of other trial lengths",
-        resampled_estimate(np.exp(roots["fixed"] - roots["ratio"])) if roots else point(math.nan),
-        0.8,
-        1.25,
-        experiments,
-    )
+    yield from _rival_claims(every, edges)
     yield from _error_claims(every)
     for name, of, sizes, low, high in (
         ("steps", [f"lengths-{n}" for n in (6, 15, 30)], (6, 15, 30), 0.4, 1.1),
@@ -84,10 +47,58 @@ def lower_claims(evidence: Evidence) -> Iterator[Claim]:
             slope,
             low,
             high,
-            tuple(dict.fromkeys(every[part].experiment for part in of)),
+            _experiments(every[part] for part in of),
         )
     yield from _first_claims(every)
     yield from _third_claims(evidence, every)
+
+
+def _rival_claims(
+    every: Mapping[str, Condition], edges: Mapping[str, NDArray[np.float64]]
+) -> Iterator[Claim]:
+    """How wrong each rival is about the edges."""
+    experiments = _experiments(every.values())
+
+    def apart(rival: str, names: Collection[str]) -> NDArray[np.float64]:
+        """Root mean square of the factor between measured and foretold, and its resamples."""
+        if not names:
+            return np.full(2, np.nan)
+        logs = [np.log(edges[name] / every[name].edges_by(rival)) for name in names]
+        return np.asarray(np.exp(np.sqrt(np.mean(np.square(logs), axis=0))))
+
+    factors = {rival: apart(rival, edges) for rival in RIVALS}
+    for rival, values in factors.items():
+        yield Claim(
+            f"claim.edges-{rival}",
+            "factor by which measured edges differ from this rival's (root mean square)",
+            resampled_estimate(values),
+            1.0,
+            1.5 if rival == "ratio" else 10.0,
+            experiments,
+        )
+        if rival != "ratio":
+            yield Claim(
+                f"claim.edges-{rival}-worse",
+                "that factor over the one of the ratio of bias to noise, same resamples",
+                resampled_estimate(values / factors["ratio"]),
+                1.05,
+                10.0,
+                experiments,
+            )
+    same_trials = [name for name in edges if every[name].group != "trial"]
+    yield Claim(
+        "claim.edges-fixed-same-trials",
+        "the same for the weight alone, without the conditions of other trial lengths",
+        resampled_estimate(apart("fixed", same_trials) / apart("ratio", same_trials)),
+        0.8,
+        1.25,
+        experiments,
+    )
+
+
+def _experiments(some: Iterable[Condition]) -> tuple[str, ...]:
+    """Experiments that conditions are of, each once."""
+    return tuple(dict.fromkeys(condition.experiment for condition in some))
 
 
 def _error_claims(every: Mapping[str, Condition]) -> Iterator[Claim]:
@@ -117,7 +128,7 @@ def _error_claims(every: Mapping[str, Condition]) -> Iterator[Claim]:
                 point(float(error)),
                 0.0 if rival == "ratio" or better else float(errors["ratio"]),
                 0.15 if rival == "ratio" else float(errors["ratio"]) if better else 1.0,
-                tuple(dict.fromkeys(condition.experiment for condition in members)),
+                _experiments(members),
             )
 
 
@@ -154,7 +165,7 @@ def _first_claims(every: Mapping[str, Condition]) -> Iterator[Claim]:
         point(right),
         5,
         5,
-        tuple(dict.fromkeys(every[name].experiment for name in FIRST.values())),
+        _experiments(every[name] for name in FIRST.values()),
         0,
     )
 
