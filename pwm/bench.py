@@ -24,15 +24,17 @@ from torch import nn
 from torch.distributions import Categorical
 from tqdm import tqdm
 
-from pwm.agent import NUM_GATES, NUM_OUTPUTS, AgentConfig
-from pwm.cli import errors_in_one_line, parse
+from pwm.core.agent import NUM_GATES, NUM_OUTPUTS, AgentConfig
+from pwm.core.config import TrainConfig
+from pwm.core.errors import require, require_integer
+from pwm.core.rollout import DrawSource
+from pwm.core.task import TaskConfig, correct_actions
+from pwm.core.trainer import Trainer
+from pwm.core.update import one_thread
 from pwm.engines import make_trainer
-from pwm.errors import require, require_integer
-from pwm.plan import Member, Shard
-from pwm.provenance import cpu_model
-from pwm.rollout import DrawSource
-from pwm.task import TaskConfig, correct_actions
-from pwm.train import TrainConfig, Trainer, one_thread
+from pwm.io.cli import errors_in_one_line, parse
+from pwm.io.provenance import cpu_model
+from pwm.runs.shards import Member, Shard
 
 ENDLESS = 10**9  # episodes
 FUSED_SECONDS = 2.5  # about how long a round of the fused engine is
@@ -155,7 +157,7 @@ def contestants(run: TrainConfig, replicas: int, pool: Executor, cores: int) -> 
     population = [replace(run, seed=seed) for seed in range(replicas)]
     plain = max(900 // run.task.episode_length, 1)
     members = tuple(Member(run.critic_weight, run.learning_rate, seed) for seed in range(replicas))
-    shard = Shard(run.shape, members)
+    shard = Shard(run.shared, members)
     # long enough for what starting and ending a round costs, on two cores, not to count
     fused = int(FUSED_SECONDS * shard.setting.num_episodes / shard.seconds) + 1
     fleet = Fleet(population, pool, cores)
@@ -227,7 +229,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             require(len(getattr(arguments, name)) > 0, name, "", "at least one number")
         runs = [
             TrainConfig(
-                TaskConfig(episode_length=length), AgentConfig(hidden), num_episodes=ENDLESS
+                task=TaskConfig(episode_length=length),
+                agent=AgentConfig(hidden_size=hidden),
+                num_episodes=ENDLESS,
             )
             for hidden in arguments.hidden_sizes
             for length in arguments.episode_lengths

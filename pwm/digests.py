@@ -16,14 +16,14 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from pwm.cli import errors_in_one_line, parse
-from pwm.errors import InputError
+from pwm.core.errors import InputError
+from pwm.core.history import History
 from pwm.experiments import chosen
-from pwm.files import folder_errors, write_json
-from pwm.grid import Experiment
-from pwm.history import History
-from pwm.plan import plan
-from pwm.store import Store
+from pwm.io.cli import errors_in_one_line, parse
+from pwm.io.files import folder_errors, write_json
+from pwm.runs.experiment import Experiment
+from pwm.runs.shards import plan
+from pwm.runs.storage import Store
 
 PUBLISHED = Path(__file__).resolve().parent.parent / "paper" / "digests.json"
 LENGTH = 16  # hexadecimal digits: 64 bits

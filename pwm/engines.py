@@ -1,8 +1,8 @@
 """The choice between the two engines that train.
 
-Both follow `pwm.train`, the definition. `fused` is compiled: many times faster on the CPU, and
-its histories are the same bits on every machine, so it is the default. `torch` runs on a GPU
-too; its histories depend on the machine, by rounding that training makes large.
+`pwm.core.update` is the definition, in PyTorch; it runs on a GPU too, but rounding depends on the
+machine, and training amplifies it. `pwm.fused` is the same update compiled: many times faster on
+the CPU, with the same bits on every machine, and therefore the default.
 """
 
 from __future__ import annotations
@@ -12,36 +12,39 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal, get_args
 
-from pwm.errors import require
-from pwm.train import TrainConfig, Trainer
+from pwm.core.config import TrainConfig
+from pwm.core.errors import require
+from pwm.core.trainer import Trainer, as_population
+from pwm.core.update import TorchEngine
 
-Engine = Literal["fused", "torch"]
-ENGINES: tuple[Engine, ...] = get_args(Engine)
+EngineName = Literal["fused", "torch"]
+ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 
 
 def make_trainer(
-    runs: Sequence[TrainConfig], engine: Engine = "fused", device: str = "cpu"
+    runs: Sequence[TrainConfig], engine: EngineName = "fused", device: str = "cpu"
 ) -> Trainer:
     """A trainer of a population.
 
-    With the fused engine the first call on a machine compiles, says so on standard error, and
+    The first call with the fused engine on a machine compiles it, says so on standard error, and
     keeps the result on disk; later processes load it in a second.
 
     Args:
-        runs: runs that differ in seed, critic weight and learning rate alone.
-        engine: which engine.
+        runs: runs that differ only in seed, critic weight and learning rate.
+        engine: name of the engine.
         device: where to train.
     Raises:
         ValueError: there is no run, or the runs cannot share a population.
         InputError: there is no such engine, or the engine cannot use the device.
     """
     require(engine in ENGINES, "engine", engine, "one of " + ", ".join(ENGINES))
+    population = as_population(runs)
     if engine == "torch":
-        return Trainer(runs, device)
-    from pwm.fused import FusedTrainer  # noqa: PLC0415, Numba is slow to import
+        return Trainer(TorchEngine(population, device))
+    from pwm.fused.engine import FusedEngine  # noqa: PLC0415, Numba is slow to import
 
     with _compilation_announced():
-        return FusedTrainer(runs, device)
+        return Trainer(FusedEngine(population, device))
 
 
 @contextmanager

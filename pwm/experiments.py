@@ -7,13 +7,13 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from pwm.agent import AgentConfig
-from pwm.engines import Engine
-from pwm.errors import InputError
-from pwm.grid import Experiment, Size
-from pwm.losses import LossConfig
-from pwm.task import TaskConfig
-from pwm.train import TrainConfig
+from pwm.core.agent import AgentConfig
+from pwm.core.config import TrainConfig
+from pwm.core.errors import InputError
+from pwm.core.losses import LossConfig
+from pwm.core.task import TaskConfig
+from pwm.engines import EngineName
+from pwm.runs.experiment import Experiment, Size
 
 
 def _grid(*critic_weights: float) -> Mapping[str, tuple[Any, ...]]:
@@ -23,7 +23,7 @@ def _grid(*critic_weights: float) -> Mapping[str, tuple[Any, ...]]:
 
 def _notes(episode_length: int, num_episodes: int, learning_rate: float = 0.005) -> TrainConfig:
     return TrainConfig(
-        task=TaskConfig("pwm5", trial_length=3, episode_length=episode_length),
+        task=TaskConfig(stimulus_set="pwm5", trial_length=3, episode_length=episode_length),
         learning_rate=learning_rate,
         num_episodes=num_episodes,
         log_every=10,
@@ -77,7 +77,10 @@ _NOTES = (
     Experiment(
         name="pwm0",
         about="the same for the trivial task, which needs no memory",
-        base=replace(_notes(60, 10_000), task=TaskConfig("pwm0", 3, 60)),
+        base=replace(
+            _notes(60, 10_000),
+            task=TaskConfig(stimulus_set="pwm0", trial_length=3, episode_length=60),
+        ),
         axes=_grid(0.05, 3.0, 10.0, 15.0, 20.0),
         notes_seeds=1,
     ),
@@ -103,16 +106,15 @@ def _answer(
     loss: LossConfig = LossConfig(),  # noqa: B008
     **axes: tuple[Any, ...],
 ) -> Experiment:
-    """Critic weights by 24 seeds around one setting, after the axes given (`__` is a dot)."""
-    every = {field.replace("__", "."): values for field, values in axes.items()}
-    every |= {"critic_weight": weights} | ({"learning_rate": rates} if rates else {})
+    """Critic weights by 24 seeds around one setting, after the axes given."""
+    every = axes | {"critic_weight": weights} | ({"learning_rate": rates} if rates else {})
     return Experiment(
         name=name,
         about=about,
         base=TrainConfig(
-            TaskConfig("pwm5", trial_length, steps),
-            agent,
-            loss,
+            task=TaskConfig(stimulus_set="pwm5", trial_length=trial_length, episode_length=steps),
+            agent=agent,
+            loss=loss,
             learning_rate=learning_rate,
             num_episodes=num_episodes,
             log_every=log_every,
@@ -130,15 +132,15 @@ def _answers() -> Iterator[Experiment]:
             "success against the weight, by episode length and baseline",
             learning_rate=rate,
             num_episodes=episodes,
-            task__episode_length=(6, 15, 30, 60, 120),
-            loss__baseline=BOTH,
+            episode_length=(6, 15, 30, 60, 120),
+            baseline=BOTH,
         )
     yield _answer(
         "held-out",
         "lengths and a learning rate that no fit has seen; predicted before they were run",
         learning_rate=0.002,
-        task__episode_length=(9, 24, 45, 90),
-        loss__baseline=BOTH,
+        episode_length=(9, 24, 45, 90),
+        baseline=BOTH,
     )
     for trial_length in (2, 4, 6):
         yield _answer(
@@ -146,15 +148,15 @@ def _answers() -> Iterator[Experiment]:
             "longer and shorter trials, five an episode: the return's variance stays the same",
             steps=5 * trial_length,
             trial_length=trial_length,
-            loss__baseline=BOTH,
+            baseline=BOTH,
         )
     yield _answer(
         "mean",
         "the policy loss a mean over steps: the leak is smaller by the number of steps",
         weights=tuple(weight / 20 for weight in WEIGHTS),
         loss=LossConfig(policy_reduction="mean"),
-        task__episode_length=(15, 60),
-        loss__baseline=BOTH,
+        episode_length=(15, 60),
+        baseline=BOTH,
     )
     yield _answer(
         "budget-lower",
@@ -168,15 +170,15 @@ def _answers() -> Iterator[Experiment]:
         steps=60,
         num_episodes=100_000,
         weights=(20.0, 50.0),
-        loss=LossConfig("detached"),
+        loss=LossConfig(baseline="detached"),
     )
     yield _answer(
         "learning-rate",
         "learning rate by weight: where policies collapse to one action",
         num_episodes=10_000,
         weights=(0.2, 1.0, 5.0, 20.0, 100.0),
-        task__episode_length=(15, 60),
-        loss__baseline=BOTH,
+        episode_length=(15, 60),
+        baseline=BOTH,
         rates=(0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03),
     )
     yield _answer(
@@ -184,20 +186,20 @@ def _answers() -> Iterator[Experiment]:
         "an LSTM each for actor and critic: no trunk to compete for",
         weights=FEW_WEIGHTS,
         agent=AgentConfig(separate_trunks=True),
-        task__episode_length=(15, 60),
-        loss__baseline=BOTH,
+        episode_length=(15, 60),
+        baseline=BOTH,
     )
     yield _answer(
         "leak-parts",
         "the leak let into the value head alone, or into the trunk alone",
-        loss__baseline=("attached_head", "attached_trunk"),
+        baseline=("attached_head", "attached_trunk"),
     )
     yield _answer(
         "by-hand",
         "a detached baseline raised by what the leak would raise it, T / 2w times the entropy",
         weights=(5.0,),
-        loss=LossConfig("detached"),
-        loss__optimism=tuple(15 / (2 * weight) for weight in WEIGHTS),
+        loss=LossConfig(baseline="detached"),
+        optimism=tuple(15 / (2 * weight) for weight in WEIGHTS),
     )
     yield _answer(
         "entropy",
@@ -205,32 +207,32 @@ def _answers() -> Iterator[Experiment]:
         learning_rate=0.005,
         num_episodes=10_000,
         weights=(0.2, 5.0),
-        task__episode_length=(15, 60),
-        loss__baseline=BOTH,
-        loss__entropy_weight=(0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
+        episode_length=(15, 60),
+        baseline=BOTH,
+        entropy_weight=(0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
     )
     yield _answer(
         "carried",
         "the state carried across the trials of an episode",
         weights=FEW_WEIGHTS,
         agent=AgentConfig(carry_state=True),
-        loss__baseline=BOTH,
+        baseline=BOTH,
     )
     yield _answer(
         "variants",
         "the task's other forms: timeouts; fewer stimuli, and more",
         weights=FEW_WEIGHTS,
-        task__stimulus_set=("pwm0", "pwm5", "pwm7"),
-        task__timeout=(False, True),
-        loss__baseline=BOTH,
+        stimulus_set=("pwm0", "pwm5", "pwm7"),
+        timeout=(False, True),
+        baseline=BOTH,
     )
     yield _answer(
         "hidden-size",
         "smaller and larger networks",
         num_episodes=10_000,
         weights=FEW_WEIGHTS,
-        agent__hidden_size=(12, 24, 48, 96),
-        loss__baseline=BOTH,
+        hidden_size=(12, 24, 48, 96),
+        baseline=BOTH,
     )
     yield _answer(
         "gradients",
@@ -238,14 +240,14 @@ def _answers() -> Iterator[Experiment]:
         log_every=1000,
         probe_episodes=64,
         weights=(0.1, 1.0, 5.0, 20.0, 100.0),
-        task__episode_length=(6, 15, 30, 60, 120),
-        loss__baseline=BOTH,
+        episode_length=(6, 15, 30, 60, 120),
+        baseline=BOTH,
     )
     yield _answer(
         "lost",
         "gradients lost while an episode is collected, a bug of the notes",
         weights=FEW_WEIGHTS,
-        loss__lost_gradients=("none", "values", "log_probs"),
+        lost_gradients=("none", "values", "log_probs"),
     )
 
 
@@ -256,7 +258,7 @@ NOTES = tuple(item.name for item in _NOTES)
 
 
 def chosen(
-    names: tuple[str, ...], size: Size, engine: Engine = "fused", also: tuple[str, ...] = ()
+    names: tuple[str, ...], size: Size, engine: EngineName = "fused", also: tuple[str, ...] = ()
 ) -> tuple[Experiment, ...]:
     """The experiments of those names, or all of them if there is none, in a size.
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import typst
 
-from pwm.cli import errors_in_one_line, parse
-from pwm.errors import InputError
-from pwm.files import folder_errors, write_atomically
+from pwm.core.errors import InputError
+from pwm.io.cli import errors_in_one_line, parse
+from pwm.io.files import folder_errors, write_atomically
 
 PAPER = Path(__file__).resolve().parent.parent / "paper"
 SOURCE = "paper.typ"

@@ -1,250 +1,205 @@
-"""Results on disk: one history a shard, named by everything that decides its content.
-
-A shard that is done is two files: `KEY.npz`, its history and what it is the history of, and
-`KEY.json`, its provenance. While it is trained there are also `KEY.unfinished.npz`, where
-training was a few seconds ago, and `KEY.lock`, which the one who trains it holds locked and
-writes its progress to. The system drops the lock of a process that dies, however it dies.
-
-`python -m pwm.store` lists and verifies what is stored, and says why a shard is not found.
-"""
+"""`python -m pwm.store`: lists and verifies what is stored, and says why a shard is not found."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, get_args
 
-import numpy as np
-from filelock import FileLock, Timeout
-from numpy.typing import NDArray
+import tyro
 
-from pwm.errors import InputError, require
-from pwm.files import (
-    HISTORY,
-    as_history,
-    read_arrays,
-    read_signed,
-    write_arrays,
-    write_signed,
-)
-from pwm.history import History
-from pwm.plan import Shard
-from pwm.probe import DIAGNOSTICS
-from pwm.train import SEMANTICS, STATE
+from pwm.core.diagnostics import DIAGNOSTICS
+from pwm.core.errors import InputError, require, require_file
+from pwm.core.trainer import STATE
+from pwm.engines import ENGINES
+from pwm.experiments import EXPERIMENTS
+from pwm.io.cli import errors_in_one_line, parse
+from pwm.io.files import HISTORY, as_history, folder_errors, read_arrays, read_signed
+from pwm.runs.experiment import Size
+from pwm.runs.shards import Shard, flattened, plan
+from pwm.runs.storage import CONTENT, SESSIONS, UNFINISHED, Store
 
-CONTENT = "content"
-SESSIONS = "sessions"
-UNFINISHED = ".unfinished.npz"
-LOCK = ".lock"
-Session = Mapping[str, Any]
-"""Provenance of some consecutive episodes of a shard."""
-
-
-class Kept(NamedTuple):
-    """Where training was."""
-
-    state: dict[str, NDArray[Any]]
-    sessions: list[Session]
+SHOWN = 12  # characters of a key; any beginning that is unique is understood
+SIZES: tuple[Size, ...] = get_args(Size)
+DAMAGED = 1  # exit status
 
 
 @dataclass(frozen=True)
-class Claim:
-    """The right to train a shard, which one process at a time has."""
+class Arguments:
+    """Flags of `python -m pwm.store`."""
 
-    path: Path
+    action: tyro.conf.Positional[Literal["ls", "verify", "why"]]
+    """List what is stored; check every file's checksum; or say why a shard is not found."""
+    key: tyro.conf.Positional[str] = ""
+    """Of a shard, or its beginning, as ls and `python -m pwm.sweep --dry-run` print it."""
+    results: Path = Path("results")
+    """Folder that histories are kept in."""
 
-    def report(self, episodes_done: int) -> None:
-        """Tells who asks how far training is; see `Store.reported`."""
-        self.path.write_text(f"{episodes_done}\n")
 
-
-@dataclass(frozen=True)
-class Store:
-    """A folder of results."""
-
-    folder: Path
-
-    def path(self, shard: Shard) -> Path:
-        """Where the shard's history is, or would be."""
-        return self._file(shard, ".npz")
-
-    def get(self, shard: Shard) -> History | None:
-        """The shard's history; None if there is none, or (said in one line) it is damaged."""
-        if not self.path(shard).exists():
-            return None
-        try:
-            return self._read(shard)
-        except InputError as error:
-            _say_damaged(error)
-            return None
-
-    def provenance(self, shard: Shard) -> list[Session]:
-        """Where the shard's history came from, session by session.
-
-        Raises:
-            InputError: it is not there, or damaged.
-        """
-        path = self._file(shard, ".json")
-        content = read_signed(path)
-        require(content.get("key") == shard.key, "provenance", path, f"that of {shard.key}")
-        sessions: list[Session] = content[SESSIONS]
-        return sessions
-
-    def put(self, shard: Shard, history: History, sessions: Sequence[Session]) -> None:
-        """Stores the shard's history, and drops what was kept while it was trained."""
-        # The history comes last: once it is there, all is.
-        write_signed(self._file(shard, ".json"), {"key": shard.key, SESSIONS: list(sessions)})
-        write_arrays(self.path(shard), {**history.arrays(), CONTENT: np.array(shard.content)})
-        self._file(shard, UNFINISHED).unlink(missing_ok=True)
-
-    def checkpoint(
-        self, shard: Shard, state: Mapping[str, NDArray[Any]], sessions: Sequence[Session]
-    ) -> None:
-        """Keeps the state of a shard in training, in place of an earlier one."""
-        texts = {CONTENT: np.array(shard.content), SESSIONS: np.array(json.dumps(sessions))}
-        write_arrays(self._file(shard, UNFINISHED), {**state, **texts}, compressed=False)
-
-    def resume(self, shard: Shard) -> Kept | None:
-        """What was kept; None if there is nothing, or (said in one line) it is damaged."""
-        path = self._file(shard, UNFINISHED)
-        if not path.exists():
-            return None
-        try:
-            arrays = read_arrays(path, [*STATE, CONTENT, SESSIONS])
-            _require_of(shard, arrays, path)
-        except InputError as error:
-            _say_damaged(error)
-            return None
-        return Kept({name: arrays[name] for name in STATE}, json.loads(arrays[SESSIONS].item()))
-
-    @contextmanager
-    def claim(self, shard: Shard) -> Iterator[Claim | None]:
-        """The right to train a shard while the block lasts; None if someone alive has it."""
-        path = self._file(shard, LOCK)
-        lock = FileLock(path, blocking=False)
-        try:
-            lock.acquire()
-        except Timeout:
-            yield None
-            return
-        try:
-            self._tidy(shard)
-            yield Claim(path)
-        finally:
-            if self.path(shard).exists():  # else the next to claim it needs the same file
-                path.unlink(missing_ok=True)
-            lock.release()
-
-    def claimed(self, shard: Shard) -> bool:
-        """Whether someone alive has the right to train a shard."""
-        path = self._file(shard, LOCK)
-        if not path.exists():
-            return False
-        try:
-            with FileLock(path, blocking=False):
-                return False
-        except Timeout:
-            return True
-
-    def tidy(self, shards: Iterable[Shard]) -> None:
-        """Drops what is left of the training of shards that are stored."""
-        names = self.names()
-        for shard in shards:
-            if names & {shard.key + LOCK, shard.key + UNFINISHED}:
-                with self.claim(shard):  # drops it
-                    pass
-
-    def names(self) -> set[str]:
-        """Names of all files that are there now."""
-        try:
-            return set(os.listdir(self.folder))  # noqa: PTH208, twenty times as fast
-        except FileNotFoundError:
-            return set()
-
-    def reported(self, shard: Shard) -> int:
-        """Episodes done when the one who trains a shard last said so; 0 if nobody did."""
-        with suppress(OSError, ValueError):
-            return int(self._file(shard, LOCK).read_text())
-        return 0
-
-    def gather(self, shards: Iterable[Shard]) -> History:
-        """The history of all runs of some shards, in order.
-
-        Raises:
-            InputError: a shard is missing.
-        """
-        histories = []
-        for shard in shards:
-            history = self.get(shard)
-            if history is None:
-                raise InputError(
-                    "results",
-                    self.folder,
-                    "a folder that holds all runs; `python -m pwm.sweep` makes them, "
-                    f"`python -m pwm.store why {shard.key[:8]}` says what is missing",
-                )
-            histories.append(history)
-        curves = [history.curves for history in histories]
-        return History.of_curves(
-            histories[0].episode,
-            {name: np.concatenate([each[name] for each in curves]) for name in curves[0]},
-        )
-
-    def _read(self, shard: Shard) -> History:
-        path = self.path(shard)
-        arrays = read_arrays(path, [*HISTORY, CONTENT], DIAGNOSTICS)
-        _require_of(shard, arrays, path)
-        self.provenance(shard)
-        return as_history(path, arrays)
-
-    def trained_with(self, shards: Iterable[Shard]) -> str:
-        """The part of the provenance that decides histories, as one line.
-
-        The fused engine's histories are the same wherever they are made; those of PyTorch
-        depend on its version and on the processor.
-        """
-        made_by = set()
-        for shard in shards:
-            said = f"engine {shard.engine}, semantics {SEMANTICS}"
-            for session in self.provenance(shard):
-                if shard.engine == "torch":
-                    said += (
-                        f", torch {session['versions']['torch']} on {session['instruction_set']}"
-                    )
-                made_by.add(said)
-        return " and ".join(sorted(made_by))
-
-    def _tidy(self, shard: Shard) -> None:
-        """Drops what one who died left behind, and a history that is damaged."""
-        for aside in self.folder.glob(f".{shard.key}.*"):
-            aside.unlink()
-        try:
-            self._read(shard)
-        except InputError as error:
-            if not isinstance(error.__cause__, OSError):  # it could be read, and is no good
-                self.path(shard).unlink(missing_ok=True)
+def store_command(argv: Sequence[str] | None = None) -> None:
+    """Runs the command and ends the program."""
+    arguments = parse(
+        Arguments,
+        "python -m pwm.store",
+        "Lists and verifies the results that are stored.",
+        argv,
+    )
+    folder = arguments.results
+    with errors_in_one_line(), folder_errors("results", folder, "read"):
+        require(folder.is_dir(), "results", folder, "a folder that histories are kept in")
+        needs_key = arguments.action == "why"
+        accepted = "the key of a shard" if needs_key else f"none with {arguments.action}"
+        require(bool(arguments.key) == needs_key, "key", arguments.key or "(none)", accepted)
+        store = Store(folder)
+        if arguments.action == "ls":
+            _ls(store)
+        elif arguments.action == "verify":
+            sys.exit(DAMAGED if _verify(store) else 0)
         else:
-            self._file(shard, UNFINISHED).unlink(missing_ok=True)
-
-    def _file(self, shard: Shard, ending: str) -> Path:
-        return self.folder / (shard.key + ending)
+            _why(arguments.key, store)
 
 
-def _require_of(shard: Shard, arrays: Mapping[str, NDArray[Any]], path: Path) -> None:
-    """Refuses the file of another shard."""
-    require(arrays[CONTENT].item() == shard.content, "history", path, f"that of {shard.key}")
+def content_of(folder: Path, key: str) -> dict[str, Any]:
+    """What a stored shard is the history of, all of its files having been checked.
+
+    Raises:
+        InputError: a file is damaged, not there, or of another shard.
+    """
+    path = folder / f"{key}.npz"
+    arrays = read_arrays(path, [*HISTORY, CONTENT], DIAGNOSTICS)
+    as_history(path, arrays)
+    _require_named(path, key, arrays)
+    provenance = folder / f"{key}.json"
+    require_file(read_signed(provenance).get("key") == key, provenance, f"that of {key}")
+    content: dict[str, Any] = json.loads(arrays[CONTENT].item())
+    return content
 
 
-def _say_damaged(error: InputError) -> None:
-    print(f"damaged, to be computed again: {error.value}", file=sys.stderr)
+def _require_named(path: Path, key: str, arrays: dict[str, Any]) -> None:
+    digest = hashlib.sha256(arrays[CONTENT].item().encode()).hexdigest()
+    require_file(digest.startswith(key), path, "a file under its own name")
+
+
+def _planned() -> dict[str, tuple[str, Size, Shard]]:
+    """Every shard of every experiment in either size and by either engine, by key."""
+    return {
+        shard.key: (experiment.name, size, shard)
+        for engine in ENGINES
+        for size in SIZES
+        for experiment in EXPERIMENTS.values()
+        for shard in plan(replace(experiment.sized(size), engine=engine))
+    }
+
+
+def _keys(store: Store, ending: str) -> list[str]:
+    return sorted(
+        name.removesuffix(ending)
+        for name in store.names()
+        if name.endswith(ending) and "." not in name.removesuffix(ending)
+    )
+
+
+def _ls(store: Store) -> None:
+    """A line for each shard that is stored or begun."""
+    planned = _planned()
+
+    def of(key: str) -> str:
+        if key not in planned:
+            return "of no experiment here"
+        name, size, shard = planned[key]
+        return f"{name} ({size}), {len(shard.members)} runs"
+
+    for key in _keys(store, ".npz"):
+        path = store.folder / f"{key}.npz"
+        try:
+            content_of(store.folder, key)
+            sessions = read_signed(path.with_suffix(".json"))[SESSIONS]
+            last = sessions[-1]
+            seconds = sum(session["wall_seconds"] for session in sessions)
+            commit = (last["commit"] or "none")[:7] + ("" if last["clean"] else "+changes")
+            said = f"stored    {path.stat().st_size / 1e6:7.2f} MB  {seconds:7.1f} s  {commit}"
+        except InputError:
+            said = "damaged"
+        print(f"{key[:SHOWN]}  {said}  {of(key)}")
+    for key in _keys(store, UNFINISHED):
+        print(f"{key[:SHOWN]}  unfinished  {of(key)}")
+
+
+def _verify(store: Store) -> int:
+    """Checks every file; prints those that are damaged, and returns how many."""
+    damaged = 0
+    finished, unfinished = _keys(store, ".npz"), _keys(store, UNFINISHED)
+    alone = sorted(set(_keys(store, ".json")) - set(finished))
+    for key in [*finished, *alone]:
+        try:
+            content_of(store.folder, key)
+        except InputError as error:
+            damaged += 1
+            print(f"damaged: {error.value}")
+    for key in unfinished:
+        path = store.folder / (key + UNFINISHED)
+        try:
+            _require_named(path, key, read_arrays(path, [*STATE, CONTENT, SESSIONS]))
+        except InputError:
+            damaged += 1
+            print(f"damaged: {path}")
+    print(f"{len(finished)} stored, {len(unfinished)} unfinished, {damaged} damaged.")
+    return damaged
+
+
+def _why(beginning: str, store: Store) -> None:
+    """Says whether a shard is stored, and if not, what is stored that is most like it."""
+    planned, stored = _planned(), _keys(store, ".npz")
+    found = sorted({key for key in (*planned, *stored) if key.startswith(beginning)})
+    accepted = "the key of a shard, as `python -m pwm.sweep --dry-run` prints it"
+    require(len(found) > 0, "key", beginning, f"{accepted}; no experiment plans this one")
+    require(len(found) == 1, "key", beginning, f"{accepted}; several begin like this")
+    (key,) = found
+    if key in stored:
+        content_of(store.folder, key)
+        print(f"{key} is stored in {store.folder}, undamaged.")
+        return
+    name, size, shard = planned[key]
+    print(f"{key} is not stored in {store.folder}: {name}, {size}, {len(shard.members)} runs.")
+    if store.claimed(shard):
+        print("It is being trained now.")
+    elif key + UNFINISHED in store.names():
+        print("It was begun; `python -m pwm.sweep` goes on with it.")
+    ours = flattened(json.loads(shard.content))
+    nearest: dict[str, str] | None = None
+    nearest_key = ""
+    for other in stored:
+        try:
+            theirs = flattened(content_of(store.folder, other))
+        except InputError:
+            continue
+        differing = {
+            field: f"{_short(ours.get(field))} here, {_short(theirs.get(field))} stored"
+            for field in sorted(ours.keys() | theirs.keys())
+            if ours.get(field) != theirs.get(field)
+        }
+        if nearest is None or len(differing) < len(nearest):
+            nearest, nearest_key = differing, other
+    if nearest is None:
+        print("Nothing undamaged is stored there.")
+        return
+    print(f"The nearest that is stored is {nearest_key[:SHOWN]}, which differs in")
+    for field, said in nearest.items():
+        print(f"  {field}: {said}")
+
+
+def _short(value: object) -> str:
+    """A value, a long list by its ends."""
+    if isinstance(value, list) and len(value) > 3:
+        distinct = list(dict.fromkeys(value))
+        shown = distinct if len(distinct) <= 3 else [distinct[0], "...", distinct[-1]]
+        return f"{len(value)} runs with {', '.join(map(str, shown))}"
+    return str(value)
 
 
 if __name__ == "__main__":
-    from pwm.inventory import store_command
-
     store_command()

@@ -5,179 +5,30 @@ from __future__ import annotations
 import os
 import re
 import sys
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, wait
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
-from tqdm import tqdm
 
-from pwm.cli import INTERRUPTED, errors_in_one_line, fail, parse
-from pwm.engines import Engine
-from pwm.errors import InputError, require, require_integer
-from pwm.executors import processes
+from pwm.core.errors import InputError, require, require_integer
+from pwm.engines import EngineName
 from pwm.experiments import chosen
-from pwm.files import folder_errors, make_folder
-from pwm.grid import Size
-from pwm.plan import Shard, planned
-from pwm.provenance import typed_command
-from pwm.slurm import Cluster, JobError, most_tasks, slurm
-from pwm.store import LOCK, Store
-from pwm.worker import Job, train_shards
+from pwm.io.cli import INTERRUPTED, errors_in_one_line, fail, parse
+from pwm.io.files import folder_errors
+from pwm.io.provenance import typed_command
+from pwm.runs.experiment import Size
+from pwm.runs.scheduler import Pool, processes, run
+from pwm.runs.shards import Shard, planned
+from pwm.runs.slurm import Cluster, JobError, most_tasks, slurm
+from pwm.runs.storage import Store
+from pwm.runs.worker import Job
 
-LOOK_EVERY = 0.5  # seconds between two looks at the progress
-WAIT_FOR_OTHERS = 5.0  # seconds, where all that is left is being trained by someone else
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 JOBS = 256
-DEATHS = 3  # of workers in a row without any progress, before giving up
-Pool = Callable[[int], AbstractContextManager[Executor]]
-"""Makes an executor for so many tasks."""
-
-
-def run(shards: Sequence[Shard], job: Job, pool: Pool, most_tasks: int | None = None) -> None:
-    """Trains what the store does not hold yet, showing progress.
-
-    What others train at the same time is left to them, and taken over if they die. Workers that
-    die are replaced.
-
-    Args:
-        shards: what to train.
-        job: how, and where histories are kept.
-        pool: makes the executor that trains.
-        most_tasks: how many tasks the executor takes; each of its tasks is some shards. No limit
-            if not given.
-    Raises:
-        InputError: the store cannot be written.
-        BrokenExecutor: workers die again and again without getting anywhere.
-        KeyboardInterrupt: what is stored stays, and training stopped at checkpoints.
-    """
-    missing = _missing(shards, job.store)
-    print(f"{len(shards)} shards, {len(missing)} of them to train.", file=sys.stderr)
-    if missing:
-        make_folder("results", job.store.folder)
-        with _Progress(missing, job.store) as progress:
-            _train(missing, job, pool, most_tasks, progress)
-    job.store.tidy(shards)
-
-
-def _train(
-    missing: list[Shard], job: Job, pool: Pool, most_tasks: int | None, progress: _Progress
-) -> None:
-    """Trains shards, round after round, until all are stored."""
-    deaths = 0
-    while missing:
-        free = [shard for shard in missing if not job.store.claimed(shard)]
-        before, died = progress.look(), False
-        if free:
-            died = _round(_chunks(free, most_tasks), job, pool, progress)
-        else:
-            time.sleep(WAIT_FOR_OTHERS)
-        deaths = deaths + 1 if died and progress.look() <= before else 0
-        if deaths == DEATHS:
-            raise BrokenExecutor("workers die without getting anywhere")
-        if died:
-            tqdm.write("A worker died; its shard goes on from where it was.", sys.stderr)
-        missing = _missing(missing, job.store)
-
-
-def _missing(shards: Sequence[Shard], store: Store) -> list[Shard]:
-    return [shard for shard in shards if store.get(shard) is None]
-
-
-def _chunks(shards: Sequence[Shard], most_tasks: int | None) -> list[list[Shard]]:
-    """Shards dealt to so many tasks, the costliest first."""
-    ordered = sorted(shards, key=lambda shard: -shard.seconds)
-    count = min(len(shards), most_tasks or len(shards))
-    return [ordered[first::count] for first in range(count)]
-
-
-def _round(chunks: Sequence[Sequence[Shard]], job: Job, pool: Pool, progress: _Progress) -> bool:
-    """Trains each chunk, or leaves it to others; whether a worker died."""
-    died = False
-    with pool(len(chunks)) as executor:
-        pending: set[Future[None]] = set()
-        try:
-            pending |= {executor.submit(train_shards, chunk, job) for chunk in chunks}
-        except BrokenExecutor:
-            return True
-        while pending:
-            done, pending = wait(pending, LOOK_EVERY)
-            progress.look()
-            for future in done:
-                try:
-                    future.result()
-                except BrokenExecutor:
-                    died = True
-    return died
-
-
-class _Progress:
-    """What is done of some shards, by whomever, on a bar with the time left.
-
-    Shards are weighed by what they cost, in milliseconds of one core.
-    """
-
-    def __init__(self, shards: Sequence[Shard], store: Store) -> None:
-        self._left = list(shards)
-        self._store = store
-        self._runs = sum(len(shard.members) for shard in shards)
-        # what is damaged does not count, until it is gone
-        self._damaged = store.names() & {store.path(shard).name for shard in shards}
-        self._finished = (0, 0, 0)  # cost, runs and replica-episodes of shards that are done
-        self._begun = time.monotonic()
-        cost, _, self._episodes_before = self._count()
-        self._bar = tqdm(
-            total=sum(map(_cost, shards)),
-            initial=cost,
-            bar_format="{percentage:3.0f}%|{bar}| {desc} [{elapsed}, {remaining} left]",
-            smoothing=0.05,
-            dynamic_ncols=True,
-        )
-
-    def __enter__(self) -> _Progress:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.look()
-        self._bar.close()
-
-    def look(self) -> int:
-        """Shows what is done; returns its cost."""
-        cost, runs, episodes = self._count()
-        rate = (episodes - self._episodes_before) / (time.monotonic() - self._begun)
-        said = f"{runs} of {self._runs} runs, {rate:,.0f} replica-episodes/s"
-        self._bar.set_description_str(said, refresh=False)
-        self._bar.update(cost - self._bar.n)
-        return cost
-
-    def _count(self) -> tuple[int, int, int]:
-        names, left = self._store.names(), []
-        self._damaged &= names
-        cost, runs, episodes = self._finished
-        for shard in self._left:
-            name = self._store.path(shard).name
-            if name in names and name not in self._damaged:
-                cost += _cost(shard)
-                runs += len(shard.members)
-                episodes += shard.num_episodes
-            else:
-                left.append(shard)
-        self._left, self._finished = left, (cost, runs, episodes)
-        for shard in left:
-            if shard.key + LOCK in names:
-                part = min(self._store.reported(shard) / shard.setting.num_episodes, 1.0)
-                cost += int(part * _cost(shard))
-                episodes += int(part * shard.num_episodes)
-        return cost, runs, episodes
-
-
-def _cost(shard: Shard) -> int:
-    return round(1000 * shard.seconds) + 1
 
 
 def describe(shards: Sequence[Shard], store: Store, workers: int) -> None:
@@ -210,7 +61,7 @@ class Arguments:
     """The published budget, or a tiny one."""
     results: Path = Path("results")
     """Folder that histories are kept in."""
-    engine: Engine = "fused"
+    engine: EngineName = "fused"
     """What trains; torch is the slow definition, whose last bits depend on the machine."""
     executor: Literal["process", "slurm"] = "process"
     """Where to train: in processes of this machine, or in jobs of a SLURM cluster."""

@@ -4,8 +4,8 @@ import pytest
 import torch
 from hypothesis import settings
 
-from pwm.agent import Agent
-from pwm.engines import ENGINES, Engine
+from pwm.core.agent import Agent
+from pwm.engines import ENGINES, EngineName
 
 # The same examples every time: a failure here is a failure everywhere.
 settings.register_profile("pwm", derandomize=True, deadline=None, max_examples=25)
@@ -15,9 +15,9 @@ torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session", params=ENGINES)
-def engine(request: pytest.FixtureRequest) -> Engine:
+def engine(request: pytest.FixtureRequest) -> EngineName:
     """Each engine in turn: what is asked of training is asked of both."""
-    chosen: Engine = request.param
+    chosen: EngineName = request.param
     return chosen
 
 

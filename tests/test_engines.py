@@ -12,17 +12,20 @@ import numba
 import pytest
 
 import pwm
-from pwm import compilation
-from pwm.agent import AgentConfig
+from pwm.core.agent import AgentConfig
+from pwm.core.config import TrainConfig
+from pwm.core.errors import InputError
+from pwm.core.task import TaskConfig
+from pwm.core.trainer import Trainer
 from pwm.engines import make_trainer
-from pwm.errors import InputError
-from pwm.fused import FusedTrainer
-from pwm.task import TaskConfig
-from pwm.train import TrainConfig, Trainer
+from pwm.fused import compilation
+from pwm.fused.engine import FusedEngine
 from tests.test_boundaries import of_this_package
 
 ROOT = Path(pwm.__file__).parent.parent
-QUICK = TrainConfig(TaskConfig(episode_length=9), AgentConfig(5), num_episodes=10)
+QUICK = TrainConfig(
+    task=TaskConfig(episode_length=9), agent=AgentConfig(hidden_size=5), num_episodes=10
+)
 
 
 def in_python(*lines: str, flags: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
@@ -33,8 +36,8 @@ def in_python(*lines: str, flags: Sequence[str] = ()) -> subprocess.CompletedPro
 
 def test_an_engine_is_what_it_is_called() -> None:
     assert type(make_trainer([QUICK], "torch")) is Trainer
-    assert type(make_trainer([QUICK], "fused")) is FusedTrainer
-    assert type(make_trainer([QUICK])) is FusedTrainer
+    assert type(make_trainer([QUICK], "fused")) is FusedEngine
+    assert type(make_trainer([QUICK])) is FusedEngine
 
 
 def test_an_unknown_engine_is_refused_by_name() -> None:
@@ -45,9 +48,9 @@ def test_an_unknown_engine_is_refused_by_name() -> None:
 
 def test_the_torch_engine_needs_no_compiler() -> None:
     loaded = in_python(
-        "import sys, pwm.command",
+        "import sys, pwm.train",
         "from pwm.engines import make_trainer",
-        "from pwm.train import TrainConfig",
+        "from pwm.core.trainer import TrainConfig",
         "make_trainer([TrainConfig()], 'torch')",
         "print('numba' in sys.modules)",
     )
@@ -58,9 +61,9 @@ def test_what_was_compiled_is_found_by_another_process() -> None:
     make_trainer([QUICK])
     found = in_python(
         "from pwm.engines import make_trainer",
-        "from pwm.train import TrainConfig",
+        "from pwm.core.trainer import TrainConfig",
         "make_trainer([TrainConfig()])",
-        "from pwm.kernel import train",
+        "from pwm.fused.kernel import train",
         "print(len(train.stats.cache_hits), len(train.stats.cache_misses))",
         flags=["-W", "error"],
     )

@@ -7,7 +7,7 @@ import json
 import re
 from pathlib import Path
 
-from pwm.stats import rate_difference, success_rate
+from pwm.analysis.estimates import rate_difference, success_rate
 
 ROOT = Path(__file__).resolve().parent.parent
 RAW = (ROOT / "README.md").read_text()

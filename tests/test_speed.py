@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pwm.speed import median_time, noise_constant, slowed
-from pwm.theory import slowdown
+from pwm.analysis.theory import slowdown
+from pwm.analysis.times import median_time, noise_constant, slowed
 
 WEIGHTS = (0.05, 0.2, 1.0, 2.0, 5.0, 20.0, 100.0)
 FAST = np.array([[900.0, 1000, 1100, 2000, np.inf]] * len(WEIGHTS))

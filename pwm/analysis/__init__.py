@@ -1,0 +1,1 @@
+"""What stored runs say: theory, outcomes, estimates and predictions."""

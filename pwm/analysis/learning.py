@@ -1,0 +1,65 @@
+"""When a run counts as having learned the task.
+
+The criterion was fixed before any run was made: over the last 500 episodes, the fraction of
+trials rewarded exceeds, by four standard errors, the best that is possible without solving the
+task. For pwm5 that is the memoryless ceiling, 0.625. For pwm0, which a memoryless policy solves,
+it is the one-sided level, 0.5.
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from pwm.core.history import History
+from pwm.core.task import TaskConfig, reward_levels
+
+FINAL_EPISODES = 500
+STANDARD_ERRORS = 4.0
+
+
+def reward_to_learn(task: TaskConfig, num_episodes: int) -> float:
+    """Final reward above which a run has learned.
+
+    Args:
+        task: the task that is played.
+        num_episodes: episodes that the final reward is averaged over.
+    """
+    levels = reward_levels(task.stimulus_set)
+    ceiling = max(level for level in levels if level < levels.solved)
+    num_trials = num_episodes * task.num_trials
+    return ceiling + STANDARD_ERRORS * sqrt(ceiling * (1 - ceiling) / num_trials)
+
+
+def learned(history: History, task: TaskConfig) -> NDArray[np.bool_]:
+    """Whether each replica learned: [R]."""
+    _, episodes = _final_windows(history)
+    return final_mean(history, history.reward) > reward_to_learn(task, int(episodes.sum()))
+
+
+def times_to_learn(history: History, task: TaskConfig) -> NDArray[np.float64]:
+    """Episodes until the last 500 first met the criterion; inf if they never did: [R].
+
+    All windows of the history but the last must have the same length.
+    """
+    log_every = int(history.episode[0])
+    windows = min(-(-FINAL_EPISODES // log_every), len(history.episode))
+    mean = sliding_window_view(history.reward.astype(np.float64), windows, axis=1).mean(axis=-1)
+    above = mean > reward_to_learn(task, windows * log_every)  # (R, K - windows + 1)
+    first = history.episode[windows - 1 :][above.argmax(axis=1)]
+    return np.where(above.any(axis=1), first, np.inf)
+
+
+def final_mean(history: History, curves: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Mean of a logged curve [R, K] over each replica's last 500 episodes, or all if fewer: [R]."""
+    in_final, episodes = _final_windows(history)
+    return np.average(curves[:, in_final].astype(np.float64), axis=1, weights=episodes)
+
+
+def _final_windows(history: History) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Which windows are final, and how many episodes each of those has."""
+    in_final = history.episode > history.episode[-1] - FINAL_EPISODES
+    return in_final, np.diff(history.episode, prepend=0)[in_final]

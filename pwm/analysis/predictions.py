@@ -1,0 +1,75 @@
+"""What was predicted before the runs, and the fitted law that the last set of predictions used."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pwm.analysis.theory import noise_weight, slowdown
+from pwm.io.repository import published
+
+
+@lru_cache(maxsize=1)
+def predictions() -> dict[str, Any]:
+    """The contents of `paper/predictions.json`."""
+    content: dict[str, Any] = json.loads(published("predictions.json").read_text())
+    return content
+
+
+@dataclass(frozen=True, kw_only=True)
+class Law:
+    """How many times longer learning takes because of the leak and because of a heavy critic.
+
+    It is the closed form `pwm.analysis.theory.slowdown` with two numbers fitted at 15 steps.
+    """
+
+    noise_constant: float
+    """Factor on `noise_weight`; 1 without a fit."""
+    share_weight: float
+    """Weight at which the critic's gradient of the trunk equals the policy's; inf if separate."""
+
+    def noise_weight(self, steps: int, trial_length: int = 3) -> float:
+        """Weight at which the leak slows learning by sqrt(2), next to a summed policy loss."""
+        return self.noise_constant * noise_weight(steps, trial_length)
+
+    def leak(self, weight: float, steps: int, trial_length: int = 3) -> float:
+        """How many times longer an attached run takes than a detached one of the same weight."""
+        return slowdown(self.noise_weight(steps, trial_length) / weight)
+
+    def sharing(self, weight: float, bias: float = 0.0) -> float:
+        """How many times longer a run takes than one with a light critic and no bias.
+
+        Args:
+            weight: the critic's.
+            bias: of the baseline, over the standard deviation of the return.
+        """
+        return slowdown(bias, weight / self.share_weight)
+
+
+def fitted_law() -> Law:
+    """The law with the constants that were fitted before the third set of predictions."""
+    third = predictions()["third"]
+    return Law(noise_constant=third["noise_constant"], share_weight=third["share_weight"])
+
+
+def learned_when_slowed(
+    weights: Sequence[float], times: NDArray[np.float64], budget: int, noise: float
+) -> NDArray[np.bool_]:
+    """Which seeds would learn with an attached baseline, predicted from the same seeds detached.
+
+    Args:
+        weights: critic weights, [W].
+        times: episodes until detached runs learned at those weights; inf if never, [W, S].
+        budget: episodes.
+        noise: weight at which the leak slows learning by sqrt(2).
+    Returns:
+        [W, S].
+    """
+    factors = np.array([slowdown(noise / weight) for weight in weights])
+    return np.asarray(times * factors[:, None] <= budget)

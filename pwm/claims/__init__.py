@@ -1,0 +1,1 @@
+"""Every number that the paper claims, with its interval and its band."""

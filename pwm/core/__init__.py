@@ -1,0 +1,1 @@
+"""The minimal core: task, agent, rollout, losses, update and trainer, in PyTorch."""

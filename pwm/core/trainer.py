@@ -1,0 +1,188 @@
+"""The training loop: hands episodes to an engine, averages what it returns, and probes.
+
+A population is a sequence of runs that differ only in seed, critic weight and learning rate. A
+single run is a population of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pwm.core.agent import Agent
+from pwm.core.config import TrainConfig
+from pwm.core.diagnostics import DIAGNOSTICS, Probe, Steps
+from pwm.core.history import METRICS, History
+from pwm.core.losses import LossConfig
+from pwm.core.rollout import Draws, DrawSource
+from pwm.core.task import trial_states
+from pwm.core.update import one_thread
+
+STATE = ("episodes_done", "parameters", "square_average", "windows", "window_sum")
+EPISODES_PER_DRAW = 64  # has no effect on what is drawn
+
+
+class Engine(Protocol):
+    """Plays, differentiates and updates a population; `pwm.core.update` documents each method."""
+
+    runs: tuple[TrainConfig, ...]
+    parameters: Tensor  # (R, P)
+
+    def train(self, draws: Draws) -> NDArray[np.float64]: ...  # noqa: D102
+
+    def differentiate(  # noqa: D102
+        self, draws: Draws, config: LossConfig, critic_weights: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], Steps]: ...
+
+    def state(self) -> dict[str, NDArray[Any]]: ...  # noqa: D102
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None: ...  # noqa: D102
+
+
+def as_population(runs: Sequence[TrainConfig]) -> tuple[TrainConfig, ...]:
+    """The runs, if they can be trained together.
+
+    Raises:
+        ValueError: there are none, or they differ in more than seed, weight and learning rate.
+    """
+    if len({run.shared for run in runs}) != 1:
+        raise ValueError("runs of a population differ only in seed, weight and learning rate")
+    return tuple(runs)
+
+
+class Trainer:
+    """Trains a population step by step.
+
+    Args:
+        engine: what plays and updates its runs.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.runs = engine.runs
+        self.episodes_done = 0
+        self._config = config = self.runs[0]
+        seeds = tuple(run.seed for run in self.runs)
+        self._draws = DrawSource(config.task, seeds)
+        self._probe_draws = DrawSource(config.task, seeds, of_probes=True)
+        self._trunk = slice(Agent(config.agent, config.task.num_stimuli).trunk_size)
+        self._critic_weights = np.array([run.critic_weight for run in self.runs], np.float32)
+        self._window_sum = np.zeros((len(METRICS), len(self.runs)))  # of the unfinished window
+        self._windows: list[NDArray[np.float64]] = []  # finished, (metrics + diagnostics, R) each
+
+    @property
+    def num_episodes(self) -> int:
+        """Episodes that the runs ask for."""
+        return self._config.num_episodes
+
+    @property
+    def parameters(self) -> Tensor:
+        """The population's parameters, [R, P]."""
+        return self.engine.parameters
+
+    def advance(self, num_episodes: int) -> None:
+        """Trains for that many more episodes, or for as many as are left."""
+        last = min(self.episodes_done + num_episodes, self.num_episodes)
+        with one_thread():
+            while self.episodes_done < last:
+                count = min(EPISODES_PER_DRAW, last - self.episodes_done)
+                if self._config.probe_episodes:  # stop at the window's end, to probe there
+                    log_every = self._config.log_every
+                    count = min(count, log_every - self.episodes_done % log_every)
+                self._log(self.engine.train(self._draws.next(count)))
+
+    def history(self) -> History:
+        """What has been logged; an unfinished window is averaged over the episodes it has."""
+        log_every = self._config.log_every
+        episode = [log_every * (row + 1) for row in range(len(self._windows))]
+        windows = list(self._windows)
+        if unlogged := self.episodes_done % log_every:
+            episode.append(self.episodes_done)
+            unknown = np.full((len(self._names) - len(METRICS), len(self.runs)), np.nan)
+            windows.append(np.concatenate([self._window_sum / unlogged, unknown]))
+        curves = np.moveaxis(self._stacked(windows), 0, -1)
+        return History.of_curves(
+            np.array(episode, np.int64),
+            dict(zip(self._names, np.ascontiguousarray(curves, np.float32), strict=True)),
+        )
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Everything needed to continue from here, by the names of `STATE`."""
+        return {
+            "episodes_done": np.array(self.episodes_done),
+            **self.engine.state(),
+            "windows": self._stacked(self._windows),
+            "window_sum": self._window_sum.copy(),
+        }
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Continues from a `state`; what follows is bit for bit what it was.
+
+        Args:
+            state: of a trainer of the same runs. This one must not have trained yet.
+        """
+        self.engine.restore(state)
+        self._windows = list(state["windows"])
+        self._window_sum = state["window_sum"].copy()
+        self.episodes_done = int(state["episodes_done"])
+        self._draws.skip(self.episodes_done)
+        self._probe_draws.skip(len(self._windows) * self._config.probe_episodes)
+
+    def probe(self, draws: Draws) -> NDArray[np.float64]:
+        """Plays episodes without training on them, and diagnoses the gradients.
+
+        Args:
+            draws: of two or more episodes, trials [E, R, N] and noise [E, R, N, L].
+        Returns:
+            The diagnostics named by `DIAGNOSTICS`: [diagnostics, R].
+        """
+        config = self._config
+        remembers = config.agent.carry_state or config.task.timeout
+        probe = Probe(None if remembers else trial_states(config.task))
+        for trials, noise in zip(draws.trials, draws.noise, strict=True):
+            gradients = []
+            for loss, critic_weights in self.parts():
+                gradient, steps = self.engine.differentiate(
+                    Draws(trials, noise), loss, critic_weights
+                )
+                gradients.append(gradient[:, self._trunk])
+            probe.add(gradients, trials.numpy(), steps)
+        return probe.diagnostics()
+
+    def parts(self) -> Iterator[tuple[LossConfig, NDArray[np.float32]]]:
+        """Losses and critic weights [R] whose gradients are the policy's, critic's and leak's part.
+
+        Cutting one loss off from the parameters leaves the gradients of the others as they are.
+        """
+        loss, weights = self._config.loss, self._critic_weights
+        yield replace(loss, lost_gradients="values"), weights
+        others = replace(loss, lost_gradients="log_probs", entropy_weight=0.0)
+        yield replace(others, baseline="detached"), weights
+        yield others, np.zeros_like(weights)
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        """Names of the logged quantities."""
+        return METRICS + (DIAGNOSTICS if self._config.probe_episodes else ())
+
+    def _stacked(self, windows: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+        return np.array(windows).reshape(len(windows), len(self._names), len(self.runs))
+
+    def _log(self, metrics: NDArray[np.float64]) -> None:
+        """Averages the metrics of episodes, [E, metrics, R], into windows."""
+        log_every, probe_episodes = self._config.log_every, self._config.probe_episodes
+        for row in metrics:
+            self._window_sum += row
+            self.episodes_done += 1
+            if self.episodes_done % log_every == 0:
+                window = self._window_sum / log_every
+                if probe_episodes:
+                    diagnostics = self.probe(self._probe_draws.next(probe_episodes))
+                    window = np.concatenate([window, diagnostics])
+                self._windows.append(window)
+                self._window_sum = np.zeros_like(self._window_sum)

@@ -1,0 +1,1 @@
+"""The figures, and the tables of what they plot."""

@@ -1,0 +1,197 @@
+"""The fused engine: the updates of `pwm.core.update`, compiled, with the same bits everywhere.
+
+It agrees with the torch engine to rounding, on the CPU and in single precision. Parameters and
+random draws are those of the torch core; `pwm.fused.kernel` holds what is done with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pwm.core.agent import CELL_GATE, NUM_GATES, NUM_OUTPUTS, Agent
+from pwm.core.config import TrainConfig
+from pwm.core.diagnostics import Steps
+from pwm.core.errors import require
+from pwm.core.history import METRICS
+from pwm.core.losses import LossConfig
+from pwm.core.rollout import Draws
+from pwm.core.task import Action, TaskConfig, observation_table, reward_table, trial_states
+from pwm.core.update import EPSILON, SMOOTHING
+from pwm.fused import kernel
+from pwm.fused.buffers import (
+    Differentiated,
+    Episodes,
+    Floats,
+    Integers,
+    Population,
+    Task,
+    Update,
+    Work,
+)
+
+
+class FusedEngine:
+    """Trains a population in compiled code, one replica after the other.
+
+    Creating one compiles the code, or loads what an earlier process compiled.
+
+    Args:
+        runs: R runs that differ only in seed, critic weight and learning rate.
+        device: the CPU.
+    Raises:
+        InputError: the device is another one.
+    """
+
+    def __init__(self, runs: tuple[TrainConfig, ...], device: str = "cpu") -> None:
+        require(device == "cpu", "device", device, "cpu; other devices need --engine torch")
+        self.runs = runs
+        config = runs[0]
+        agent = Agent(config.agent, config.task.num_stimuli)
+        self.parameters = agent.initial_parameters([run.seed for run in runs])
+        self._task = _task(config)
+        self._setting = _update(config, config.loss)
+        self.work = _work(self._task, agent, config.task, self.parameters.shape[1])
+        self._population = Population(
+            np.array([run.critic_weight for run in runs], np.float32),
+            np.array([run.learning_rate for run in runs], np.float32),
+            self.parameters.numpy(),  # the same memory
+            np.zeros(self.parameters.shape, np.float32),
+        )
+        # Compiles, before anything is timed.
+        trials = torch.zeros((1, len(runs), config.task.num_trials), dtype=torch.int64)
+        noise = torch.zeros((*trials.shape, config.task.trial_length))
+        self.train(Draws(trials[:0], noise[:0]))
+        if config.probe_episodes:
+            draws = Draws(trials[0], noise[0])
+            self.differentiate(draws, config.loss, self._population.critic_weights)
+
+    def train(self, draws: Draws) -> NDArray[np.float64]:
+        """See `TorchEngine.train`."""
+        trials, noise = draws.trials.numpy(), draws.noise.numpy()
+        metrics = np.zeros((*trials.shape[:2], len(METRICS)), np.float32)
+        episodes = Episodes(trials, noise, metrics)
+        kernel.train(self._task, self._setting, self._population, episodes, self.work)
+        return metrics.swapaxes(1, 2).astype(np.float64)
+
+    def differentiate(
+        self, draws: Draws, config: LossConfig, critic_weights: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], Steps]:
+        """See `TorchEngine.differentiate`."""
+        replicas, steps = len(self.runs), len(self.work.row)
+        metrics = np.zeros((replicas, len(METRICS)), np.float32)
+        gradients = np.zeros_like(self._population.parameters)
+        found = Steps(*(np.zeros((replicas, steps), np.float32) for _ in Steps._fields))
+        kernel.differentiate(
+            self._task,
+            _update(self.runs[0], config),
+            self._population._replace(critic_weights=critic_weights),
+            Differentiated(draws.trials.numpy(), draws.noise.numpy(), metrics, gradients, *found),
+            self.work,
+        )
+        return gradients, found
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """See `TorchEngine.state`."""
+        kept = self._population
+        return {
+            "parameters": kept.parameters.copy(),
+            "square_average": kept.square_average.copy(),
+        }
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """See `TorchEngine.restore`."""
+        self._population.parameters[:] = state["parameters"]
+        self._population.square_average[:] = state["square_average"]
+
+
+def _task(config: TrainConfig) -> Task:
+    """The task as tables."""
+    observations = observation_table(config.task)  # (pairs + 1, L, S)
+    seen = observations.any(axis=-1)
+    shown = np.where(seen, observations.argmax(axis=-1), observations.shape[-1])
+    node = trial_states(config.task)
+    node_parent, node_shown = np.full((2, node.max() + 1), -1)
+    node_parent[node[:, 1:]] = node[:, :-1]
+    node_shown[node] = shown
+    return Task(
+        shown=shown,
+        node=node,
+        level_end=node.max(axis=0) + 1,
+        node_parent=node_parent,
+        node_shown=node_shown,
+        rewards=reward_table(config.task),
+        carry_state=config.agent.carry_state,
+        timeout=config.task.timeout,
+        hold=int(Action.HOLD),
+    )
+
+
+def _update(config: TrainConfig, loss: LossConfig) -> Update:
+    steps = config.task.num_trials * config.task.trial_length
+    return Update(
+        leak_into_trunk=loss.baseline in ("attached", "attached_trunk"),
+        leak_into_head=loss.baseline in ("attached", "attached_head"),
+        values_kept=loss.lost_gradients != "values",
+        log_probs_kept=loss.lost_gradients != "log_probs",
+        optimism=np.float32(loss.optimism),
+        policy_share=np.float32(1 if loss.policy_reduction == "sum" else 1 / steps),
+        discount=np.float32(loss.discount),
+        entropy_weight=np.float32(loss.entropy_weight),
+        smoothing=np.float32(SMOOTHING),
+        epsilon=np.float32(EPSILON),
+    )
+
+
+def _work(task: Task, agent: Agent, config: TaskConfig, num_parameters: int) -> Work:
+    """Memory for the longest episode, all zero."""
+    steps = config.num_trials * config.trial_length
+    nodes = len(task.node_parent)
+    rows = 1 + (steps if task.carry_state else nodes)
+    trunks, units, stimuli = agent.config.num_trunks, agent.padded_size, config.num_stimuli
+    gates, actions = NUM_GATES * units, len(Action)
+
+    def integers(*shape: int) -> Integers:
+        return np.zeros(shape, np.int64)
+
+    def floats(*shape: int) -> Floats:
+        return np.zeros(shape, np.float32)
+
+    scale = np.ones((NUM_GATES, units), np.float32)
+    scale[CELL_GATE] = 2
+    return Work(
+        scale=scale.ravel(),
+        projected=floats(trunks, stimuli + 1, gates),
+        head_transposed=floats(trunks, NUM_OUTPUTS, units),
+        parent=integers(rows),
+        shown=integers(rows),
+        row_of_node=integers(nodes),
+        level_start=integers(rows + 1),
+        previous=floats(trunks, rows, units),
+        gates=floats(trunks, rows, gates),
+        cell=floats(trunks, rows, units),
+        cell_tanh=floats(trunks, rows, units),
+        hidden=floats(trunks, rows, units),
+        heads=floats(trunks, rows, NUM_OUTPUTS),
+        log_policy=floats(rows, actions),
+        policy=floats(rows, actions),
+        entropy=floats(rows),
+        by_cell=floats(trunks, rows, units),
+        by_hidden=floats(trunks, rows, units),
+        by_previous=floats(trunks, rows, units),
+        by_heads=floats(trunks, rows, NUM_OUTPUTS),
+        by_log_policy=floats(rows, actions),
+        by_value=floats(rows),
+        by_head_value=floats(rows),
+        by_projected=floats(stimuli + 1, gates),
+        by_head_transposed=floats(NUM_OUTPUTS, units),
+        gradient=floats(num_parameters),
+        visits=floats(rows),
+        row=integers(steps),
+        action=integers(steps),
+        reward=floats(steps),
+    )

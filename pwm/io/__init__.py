@@ -1,0 +1,1 @@
+"""Files, command lines and provenance."""

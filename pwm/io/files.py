@@ -1,0 +1,180 @@
+"""Files that are whole or not there: written aside, flushed, then renamed."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import NamedTemporaryFile, TemporaryFile
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pwm.core.diagnostics import DIAGNOSTICS
+from pwm.core.errors import FileError, InputError
+from pwm.core.history import METRICS, History
+
+DAMAGE = (ValueError, KeyError, EOFError, TypeError, AttributeError, RuntimeError, OSError,
+          zipfile.BadZipFile, zlib.error)  # fmt: skip
+"""What reading a damaged archive raises, found by damaging some."""
+HISTORY = ("episode", *METRICS)
+CHECKSUM = b"sha256:"
+COMMENT_SIZE = len(CHECKSUM) + 64
+
+
+@contextmanager
+def folder_errors(name: str, folder: Path, use: str = "written") -> Iterator[None]:
+    """Turns what the system has against a folder into bad input.
+
+    Args:
+        name: of the field that says which folder.
+        folder: that the block uses.
+        use: what is to be possible there.
+    Raises:
+        InputError: the block met an error of the system.
+    """
+    try:
+        yield
+    except BrokenPipeError:  # of what is printed, not of a folder
+        raise
+    except OSError as error:
+        accepted = f"a folder that can be {use} ({error.strerror or error})"
+        raise InputError(name, folder, accepted) from error
+
+
+def make_folder(name: str, folder: Path) -> None:
+    """Makes a folder, if it is not there, in which files can be written.
+
+    Args:
+        name: of the field that says which folder.
+        folder: to be made.
+    Raises:
+        InputError: it cannot be made, or nothing can be written there.
+    """
+    with folder_errors(name, folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes a file so that a kill at any moment leaves the old one or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as aside:
+        try:
+            aside.write(content)
+            aside.flush()
+            os.fsync(aside.fileno())
+            Path(aside.name).chmod(0o644)
+            Path(aside.name).replace(path)
+        except BaseException:
+            Path(aside.name).unlink(missing_ok=True)
+            raise
+
+
+def write_json(path: Path, content: object) -> None:
+    """Writes JSON for people, atomically."""
+    write_atomically(path, _json(content))
+
+
+def _json(content: object) -> bytes:
+    return (json.dumps(content, indent=2) + "\n").encode()
+
+
+def write_signed(path: Path, content: Mapping[str, object]) -> None:
+    """Writes JSON that holds a checksum of the rest of it, atomically."""
+    write_atomically(path, _signed(content))
+
+
+def read_signed(path: Path) -> dict[str, Any]:
+    """Reads what `write_signed` wrote.
+
+    Raises:
+        InputError: the file is not there, or is damaged.
+    """
+    try:
+        written = path.read_bytes()
+        content: dict[str, Any] = json.loads(written)
+        del content["sha256"]
+        if written != _signed(content):  # every byte, also of what JSON has no meaning for
+            raise ValueError("the checksum differs")
+    except DAMAGE as error:
+        raise FileError(path, "an undamaged file") from error
+    return content
+
+
+def _signed(content: Mapping[str, object]) -> bytes:
+    signature = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return _json({**content, "sha256": signature})
+
+
+def write_arrays(
+    path: Path, arrays: Mapping[str, NDArray[np.generic]], *, compressed: bool = True
+) -> None:
+    """Writes arrays by name as an `.npz`; equal arrays give equal bytes.
+
+    The archive's comment is a checksum of every byte before it.
+    """
+    buffer = io.BytesIO()
+    save = np.savez_compressed if compressed else np.savez
+    save(buffer, allow_pickle=False, **arrays)
+    archive = buffer.getvalue()[:-2] + COMMENT_SIZE.to_bytes(2, "little")
+    write_atomically(path, archive + _checksum(archive))
+
+
+def read_arrays(
+    path: Path, names: Collection[str], also: Collection[str] = ()
+) -> dict[str, NDArray[Any]]:
+    """Reads what `write_arrays` wrote.
+
+    Args:
+        path: of the file.
+        names: of the arrays it must hold.
+        also: names of more, which it may hold, all or none.
+    Raises:
+        InputError: the file is not there, is damaged, or holds other names.
+    """
+    try:
+        content = path.read_bytes()
+        if _checksum(content[:-COMMENT_SIZE]) != content[-COMMENT_SIZE:]:
+            raise ValueError("the checksum differs")
+        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+    except DAMAGE as error:
+        raise FileError(path, "an undamaged file; delete it to have it computed again") from error
+    if arrays.keys() not in (set(names), {*names, *also}):
+        raise FileError(path, "a file of " + ", ".join(names))
+    return arrays
+
+
+def write_history(path: Path, history: History) -> None:
+    """Writes a history."""
+    write_arrays(path, history.arrays())
+
+
+def read_history(path: Path) -> History:
+    """Reads what `write_history` wrote; raises as `read_arrays`."""
+    return as_history(path, read_arrays(path, HISTORY, DIAGNOSTICS))
+
+
+def as_history(path: Path, arrays: dict[str, Any]) -> History:
+    """A history from the arrays that a file held.
+
+    Raises:
+        InputError: they do not fit each other.
+    """
+    try:
+        return History.of_curves(arrays["episode"], arrays)
+    except ValueError as error:
+        raise FileError(path, str(error)) from error
+
+
+def _checksum(content: bytes) -> bytes:
+    return CHECKSUM + hashlib.sha256(content).hexdigest().encode()

@@ -1,0 +1,284 @@
+"""`python -m pwm.store`: what is stored, whether it is whole, and why a shard is not found."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+from filelock import FileLock
+
+from pwm import store
+from pwm.core.agent import AgentConfig
+from pwm.core.config import TrainConfig
+from pwm.core.task import TaskConfig
+from pwm.core.trainer import Trainer
+from pwm.runs.experiment import Experiment
+from pwm.runs.shards import Shard, plan
+from pwm.runs.storage import Store
+from pwm.store import store_command
+from tests.support.folders import contents
+from tests.support.histories import made_up, session, shard_of
+from tests.support.refusals import assert_refused
+
+TINY = Experiment(
+    name="tiny",
+    about="a grid of the tests",
+    base=TrainConfig(
+        task=TaskConfig(episode_length=6),
+        agent=AgentConfig(hidden_size=3),
+        num_episodes=60,
+        log_every=20,
+    ),
+    axes={"task.episode_length": (6, 9), "critic_weight": (2.0, 3.0), "seed": (0, 1, 2)},
+    notes_seeds=1,
+)
+ONE, TWO = plan(TINY)
+FOREIGN = shard_of([TrainConfig(task=TaskConfig(episode_length=6), num_episodes=60)])
+
+
+@pytest.fixture(autouse=True)
+def experiments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "EXPERIMENTS", MappingProxyType({"tiny": TINY}))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A store that holds the first shard."""
+    store = Store(tmp_path / "results")
+    put(store, ONE)
+    return store
+
+
+def put(store: Store, shard: Shard) -> None:
+    store.put(shard, made_up(len(shard.members), 3), [session(0, 20), session(20, 60)])
+
+
+def checkpoint(store: Store, shard: Shard) -> None:
+    store.checkpoint(shard, Trainer(shard.runs).state(), [session(0, 0)])
+
+
+def said(store: Store, capsys: pytest.CaptureFixture[str], *argv: str, status: int = 0) -> str:
+    """What the command prints; asserts its status, and that it changes nothing in the store."""
+    before = contents(store.folder)
+    ends = pytest.raises(SystemExit) if argv[0] == "verify" else nullcontext()
+    with ends as stop:
+        store_command([*argv, "--results", str(store.folder)])
+    assert stop is None or stop.value.code == status
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert contents(store.folder) == before
+    return captured.out
+
+
+# ls
+
+
+def test_ls_is_a_line_a_shard_with_size_time_and_commit(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dirty = {**session(0, 60), "clean": False, "commit": None}
+    store.put(FOREIGN, made_up(1, 3), [dirty])
+    checkpoint(store, TWO)
+    *stored, unfinished = said(store, capsys, "ls").splitlines()
+    by_key = {line.split()[0]: line for line in stored}
+    assert list(by_key) == sorted([ONE.key[:12], FOREIGN.key[:12]])
+    megabytes = f"{store.path(ONE).stat().st_size / 1e6:.2f} MB"
+    for part in ("stored", megabytes, " 3.0 s ", " 0123456  ", "tiny (paper), 6 runs"):
+        assert part in by_key[ONE.key[:12]]
+    for part in ("stored", " 1.5 s ", " none+changes ", "of no experiment here"):
+        assert part in by_key[FOREIGN.key[:12]]
+    assert unfinished == f"{TWO.key[:12]}  unfinished  tiny (paper), 6 runs"
+
+
+def test_ls_tells_the_sizes_of_an_experiment_apart(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (smoke, _) = plan(TINY.sized("smoke"))
+    put(store, smoke)
+    lines = said(store, capsys, "ls").splitlines()
+    assert sum("tiny (smoke), 6 runs" in line for line in lines) == 1
+    assert sum("tiny (paper), 6 runs" in line for line in lines) == 1
+
+
+def test_ls_says_what_is_damaged(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    store.path(ONE).write_bytes(store.path(ONE).read_bytes()[:-1])
+    assert said(store, capsys, "ls") == f"{ONE.key[:12]}  damaged  tiny (paper), 6 runs\n"
+
+
+def test_ls_of_an_empty_folder_is_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert said(Store(tmp_path), capsys, "ls") == ""
+
+
+# verify
+
+
+def test_verify_counts_what_is_whole(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    put(store, FOREIGN)
+    checkpoint(store, TWO)
+    (store.folder / f".{TWO.key}.npz.abc").write_bytes(b"half")
+    (store.folder / f"{TWO.key}.lock").write_text("20\n")
+    (store.folder / "slurm").touch()
+    assert said(store, capsys, "verify") == "2 stored, 1 unfinished, 0 damaged.\n"
+
+
+@pytest.mark.parametrize("ending", [".npz", ".json", ".unfinished.npz"])
+@pytest.mark.parametrize("damage", ["flipped", "short", "empty", "another's"])
+def test_verify_names_every_file_that_is_damaged(
+    damage: str, ending: str, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(store, TWO)
+    for shard in (ONE, TWO):
+        checkpoint(store, shard)
+    path = store.folder / (ONE.key + ending)
+    whole = path.read_bytes()
+    path.write_bytes(
+        {
+            "flipped": whole[:90] + bytes([whole[90] ^ 1]) + whole[91:],
+            "short": whole[:-1],
+            "empty": b"",
+            "another's": (store.folder / (TWO.key + ending)).read_bytes(),
+        }[damage]
+    )
+    out = said(store, capsys, "verify", status=1)
+    assert out == f"damaged: {path}\n2 stored, 2 unfinished, 1 damaged.\n"
+
+
+@pytest.mark.parametrize("ending", [".npz", ".json"])
+def test_verify_names_what_is_gone(
+    ending: str, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = store.folder / (ONE.key + ending)
+    path.unlink()
+    stored = 1 if ending == ".json" else 0
+    out = said(store, capsys, "verify", status=1)
+    assert out == f"damaged: {path}\n{stored} stored, 0 unfinished, 1 damaged.\n"
+
+
+# why
+
+
+def test_why_says_that_a_shard_is_stored(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    put(store, FOREIGN)
+    for shard in (ONE, FOREIGN):
+        for key in (shard.key, shard.key[:12], shard.key[:6]):
+            out = said(store, capsys, "why", key)
+            assert out == f"{shard.key} is stored in {store.folder}, undamaged.\n"
+
+
+def test_why_says_which_field_differs_from_the_nearest_that_is_stored(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    far = replace(FOREIGN.runs[0], num_episodes=61, log_every=7)
+    put(store, shard_of([far]))
+    assert said(store, capsys, "why", TWO.key[:8]) == (
+        f"{TWO.key} is not stored in {store.folder}: tiny, paper, 6 runs.\n"
+        f"The nearest that is stored is {ONE.key[:12]}, which differs in\n"
+        "  setting.task.episode_length: 9 here, 6 stored\n"
+    )
+
+
+def test_why_names_members_and_semantics_that_differ(
+    store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.path(ONE).unlink()
+    fewer = replace(ONE, members=ONE.members[:2])
+    monkeypatch.setattr("pwm.runs.shards.SEMANTICS", 0)
+    put(store, fewer)
+    monkeypatch.undo()
+    monkeypatch.setattr(store, "EXPERIMENTS", MappingProxyType({"tiny": TINY}))
+    assert said(store, capsys, "why", ONE.key) == (
+        f"{ONE.key} is not stored in {store.folder}: tiny, paper, 6 runs.\n"
+        f"The nearest that is stored is {fewer.key[:12]}, which differs in\n"
+        "  members.critic_weight: 6 runs with 2.0, 3.0 here, [2.0, 2.0] stored\n"
+        "  members.learning_rate: 6 runs with 0.005 here, [0.005, 0.005] stored\n"
+        "  members.seed: 6 runs with 0, 1, 2 here, [0, 1] stored\n"
+        "  semantics: 1 here, 0 stored\n"
+    )
+
+
+def test_why_says_that_a_shard_was_begun_or_is_being_trained(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint(store, TWO)
+    out = said(store, capsys, "why", TWO.key)
+    assert "It was begun; `python -m pwm.sweep` goes on with it.\n" in out
+    with FileLock(store.folder / f"{TWO.key}.lock"):
+        out = said(store, capsys, "why", TWO.key)
+    assert "It is being trained now.\n" in out
+    assert "begun" not in out
+
+
+def test_why_takes_nothing_damaged_for_the_nearest(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store.path(ONE).write_bytes(b"")
+    out = said(store, capsys, "why", TWO.key)
+    assert out.endswith("Nothing undamaged is stored there.\n")
+
+
+def test_two_shards_are_told_apart_by_a_longer_beginning(
+    store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = replace(TINY, axes={"log_every": tuple(range(1, 60))})
+    monkeypatch.setattr(store, "EXPERIMENTS", MappingProxyType({"many": many}))
+    key = next(plan(many)).key
+    assert_refused(
+        store_command,
+        ["why", key[:1], "--results", str(store.folder)],
+        capsys,
+        f"--key {key[:1]}: ",
+        "several begin",
+    )
+    assert key in said(store, capsys, "why", key)
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("argv", "mentioned"),
+    [
+        (["why"], ["--key (none): expected the key of a shard"]),
+        (["why", "0123"], ["--key 0123: expected the key of a shard", "--dry-run"]),
+        (["ls", "abc"], ["--key abc: expected none with ls"]),
+        (["verify", "abc"], ["--key abc: expected none with verify"]),
+        (["list"], ["list"]),
+        ([], ["ls"]),
+    ],
+)
+def test_a_command_that_makes_no_sense_is_one_line(
+    argv: list[str], mentioned: list[str], store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert_refused(store_command, [*argv, "--results", str(store.folder)], capsys, *mentioned)
+
+
+def test_the_why_of_a_damaged_shard_is_one_line(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store.path(ONE).write_bytes(b"")
+    assert_refused(
+        store_command,
+        ["why", ONE.key, "--results", str(store.folder)],
+        capsys,
+        str(store.path(ONE)),
+        "undamaged",
+    )
+
+
+@pytest.mark.parametrize("place", ["none", "file", "file/below", "a" * 300])
+@pytest.mark.parametrize("action", ["ls", "verify", "why"])
+def test_a_folder_that_is_none_is_one_line(
+    action: str, place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    key = [ONE.key] if action == "why" else []
+    mentioned = f"--results {tmp_path / place}: expected a folder"
+    assert_refused(
+        store_command, [action, *key, "--results", str(tmp_path / place)], capsys, mentioned
+    )
+    assert contents(tmp_path) == {"file": b""}

@@ -1,0 +1,607 @@
+"""`python -m pwm.train` as a person meets it: flags, files, last words, complaints, Ctrl-C."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from tqdm import tqdm
+
+import pwm.figures.__main__
+from pwm import train
+from pwm.analysis.learning import final_reward, learned
+from pwm.core.agent import AgentConfig
+from pwm.core.config import TrainConfig
+from pwm.core.history import METRICS, History
+from pwm.core.losses import LossConfig
+from pwm.core.task import TaskConfig
+from pwm.core.trainer import Trainer
+from pwm.io.cli import parse
+from pwm.io.files import read_history
+from pwm.train import EPISODES_A_TICK, FILES, Arguments, train_command
+from tests.support.histories import same
+from tests.support.training import history_of
+
+ROOT = Path(train.__file__).resolve().parent.parent
+TINY = {"--num-episodes": "3", "--episode-length": "6", "--hidden-size": "4", "--log-every": "2"}
+TINY_RUN = TrainConfig(
+    task=TaskConfig(episode_length=6), agent=AgentConfig(hidden_size=4), num_episodes=3, log_every=2
+)
+
+# What `../shared/mission.md`, section 2, says of the notes' figures, and design.md of the rest.
+NOTES = {
+    "critic_weight": 5.0,
+    "learning_rate": 0.005,
+    "num_episodes": 10_000,
+    "log_every": 10,
+    "probe_episodes": 0,
+    "seed": 0,
+    "task": {
+        "stimulus_set": "pwm5",
+        "trial_length": 3,
+        "episode_length": 60,
+        "timeout": False,
+        "hold_reward": 0.0,
+    },
+    "agent": {"hidden_size": 24, "carry_state": False, "separate_trunks": False},
+    "loss": {
+        "baseline": "attached",
+        "policy_reduction": "sum",
+        "discount": 1.0,
+        "entropy_weight": 0.0,
+        "optimism": 0.0,
+        "lost_gradients": "none",
+    },
+}
+
+
+class Outcome(NamedTuple):
+    """What a train left behind for the person who ran it."""
+
+    status: int | str | None
+    out: str
+    err: str
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder of every test, so that anything that is created is seen."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes longer than all the rest of a tiny run."""
+
+    def blank(_runs: Sequence[TrainConfig], _history: History, path: Path) -> None:
+        path.write_bytes(b"picture")
+
+    monkeypatch.setattr(pwm.figures.__main__, "training_curves", blank)
+
+
+def ran(argv: Sequence[str], capsys: pytest.CaptureFixture[str]) -> Outcome:
+    """Runs the train in this process."""
+    with pytest.raises(SystemExit) as stop:
+        train_command(argv)
+    captured = capsys.readouterr()
+    return Outcome(stop.value.code, captured.out, captured.err)
+
+
+def tiny(*flags: str, **changes: str) -> list[str]:
+    """Flags of a run of three episodes, with some flags more or changed."""
+    given = TINY | {f"--{name.replace('_', '-')}": value for name, value in changes.items()}
+    return [part for flag in given.items() for part in flag] + list(flags)
+
+
+def in_subprocess(*argv: str, **environment: str) -> subprocess.Popen[str]:
+    """The train as typed, in the working folder."""
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-m", "pwm.train", *argv],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
+    )
+
+
+def run_of(config: dict[str, Any]) -> TrainConfig:
+    """The run that an entry of config.json describes."""
+    parts = {
+        "task": TaskConfig(**config["task"]),
+        "agent": AgentConfig(**config["agent"]),
+        "loss": LossConfig(**config["loss"]),
+    }
+    return TrainConfig(**(config | parts))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def assert_refused(outcome: Outcome, *mentioned: str) -> None:
+    """Status 2, nothing on standard output, and one line that names what was wrong."""
+    assert outcome.status == 2
+    assert outcome.out == ""
+    assert outcome.err.count("\n") == 1
+    assert outcome.err.endswith("\n")
+    assert "\r" not in outcome.err
+    assert outcome.err.startswith("error: ")
+    assert "Traceback" not in outcome.err
+    for text in mentioned:
+        assert text in outcome.err
+
+
+# Flags
+
+
+def test_without_flags_it_is_the_setting_of_the_notes() -> None:
+    (run,) = parse(Arguments, "", "", []).runs()
+    assert asdict(run) == NOTES
+
+
+CONTRACT = (
+    "--critic-weight 3 --learning-rate 0.005 --stimulus-set pwm5 --trial-length 3"
+    " --episode-length 60 --num-episodes 10000 --seeds 0 1 2 --baseline attached"
+    " --policy-reduction sum --no-carry-state --no-timeout --hold-reward 0 --discount 1.0"
+    " --entropy-weight 0 --hidden-size 24 --log-every 10 --device cpu --out runs/mine"
+)
+
+
+def test_the_command_of_the_contract_is_accepted_word_for_word() -> None:
+    arguments = parse(Arguments, "", "", shlex.split(CONTRACT))
+    notes = [NOTES | {"critic_weight": 3.0, "seed": seed} for seed in (0, 1, 2)]
+    assert [asdict(run) for run in arguments.runs()] == notes
+    assert (arguments.device, arguments.out) == ("cpu", Path("runs/mine"))
+
+
+FLAGS: list[tuple[str, str, Any]] = [
+    ("--critic-weight 3", "critic_weight", 3.0),
+    ("--critic-weight 0", "critic_weight", 0.0),
+    ("--learning-rate 0.01", "learning_rate", 0.01),
+    ("--num-episodes 4", "num_episodes", 4),
+    ("--log-every 3", "log_every", 3),
+    ("--probe-episodes 2", "probe_episodes", 2),
+    ("--seeds 7", "seed", 7),
+    ("--stimulus-set pwm0", "task.stimulus_set", "pwm0"),
+    ("--trial-length 2", "task.trial_length", 2),
+    ("--episode-length 9", "task.episode_length", 9),
+    ("--timeout", "task.timeout", True),
+    ("--no-timeout", "task.timeout", False),
+    ("--hold-reward 0.25", "task.hold_reward", 0.25),
+    ("--hidden-size 5", "agent.hidden_size", 5),
+    ("--carry-state", "agent.carry_state", True),
+    ("--no-carry-state", "agent.carry_state", False),
+    ("--separate-trunks", "agent.separate_trunks", True),
+    ("--no-separate-trunks", "agent.separate_trunks", False),
+    ("--baseline detached", "loss.baseline", "detached"),
+    ("--policy-reduction mean", "loss.policy_reduction", "mean"),
+    ("--discount 0.9", "loss.discount", 0.9),
+    ("--entropy-weight 0.1", "loss.entropy_weight", 0.1),
+    ("--optimism 1.5", "loss.optimism", 1.5),
+    ("--lost-gradients values", "loss.lost_gradients", "values"),
+]
+
+
+@pytest.mark.usefixtures("no_picture")
+@pytest.mark.parametrize(("flag", "field", "value"), FLAGS, ids=[flag for flag, _, _ in FLAGS])
+def test_a_flag_sets_its_field_alone_and_decides_the_history(
+    flag: str, field: str, value: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name, *argument = flag.split()
+    changed = {name[2:]: argument[0]} if argument else {}
+    argv = tiny(*([] if argument else [name]), "--out", "mine", **changed)
+    assert ran(argv, capsys).status == 0
+
+    expected = asdict(TINY_RUN)
+    inner = expected
+    *outer, last = field.split(".")
+    for part in outer:
+        inner = inner[part]
+    inner[last] = value
+    (stored,) = json.loads(Path("mine/config.json").read_text())
+    assert stored == expected
+    assert same(read_history(Path("mine/history.npz")), history_of([run_of(stored)]))
+
+
+def test_every_field_of_a_run_has_a_flag_that_is_tested() -> None:
+    named = {field for _, field, _ in FLAGS}
+    fields = {
+        f"{part}.{name}" if isinstance(inner, dict) else part
+        for part, inner in asdict(TINY_RUN).items()
+        for name in (inner if isinstance(inner, dict) else [part])
+    }
+    assert named == fields
+
+
+def test_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    outcome = ran(["--help"], capsys)
+    assert (outcome.status, outcome.err) == (0, "")
+    for flag in re.findall(r"--[a-z-]+", CONTRACT):
+        assert flag in outcome.out
+
+
+# Files
+
+
+def test_a_run_leaves_four_files_and_says_what_was_learned(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    outcome = ran(tiny("--seeds", "3", "0", "--out", "runs/mine"), capsys)
+    assert outcome.status == 0
+    assert {path.name for path in Path("runs/mine").iterdir()} == set(FILES)
+
+    runs = [replace(TINY_RUN, seed=seed) for seed in (3, 0)]
+    assert json.loads(Path("runs/mine/config.json").read_text()) == [asdict(run) for run in runs]
+
+    with np.load("runs/mine/history.npz") as stored:
+        assert set(stored) == {"episode", *METRICS}
+        assert stored["episode"].tolist() == [2, 3]
+        assert {stored[name].shape for name in METRICS} == {(2, 2)}
+    history = read_history(Path("runs/mine/history.npz"))
+    assert same(history, history_of(runs))
+    assert same(history.select([1]), history_of(runs[1:]))
+
+    picture = Path("runs/mine/curves.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    assert len(picture) > 5000
+
+
+@pytest.mark.usefixtures("no_picture")
+def test_provenance_says_what_made_the_result(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed = ["/somewhere/python", "-m", "pwm.train", "--out", "my runs"]
+    monkeypatch.setattr(sys, "orig_argv", typed)
+    ran(tiny("--out", "mine"), capsys)
+    provenance = json.loads(Path("mine/provenance.json").read_text())
+    git = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert shlex.split(provenance["command"]) == ["python", *typed[1:]]
+    assert provenance["commit"] == (git.stdout.strip() or None)
+    assert isinstance(provenance["clean"], bool)
+    assert provenance["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
+    assert provenance["versions"]["numpy"] == np.__version__
+    assert provenance["versions"]["python"] == sys.version.split()[0]
+    assert provenance["cpu"]
+    assert provenance["instruction_set"] == torch.backends.cpu.get_cpu_capability()
+    assert provenance["threads"] == 1
+    assert 0 <= provenance["wall_seconds"] < 60
+
+
+@pytest.mark.usefixtures("no_picture")
+def test_what_else_is_in_the_folder_stays(
+    empty_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (empty_folder / "mine").mkdir()
+    (empty_folder / "mine" / "remarks.txt").write_text("mine")
+    assert ran(tiny("--out", "mine"), capsys).status == 0
+    assert (empty_folder / "mine" / "remarks.txt").read_text() == "mine"
+
+
+@pytest.mark.usefixtures("no_picture")
+def test_without_out_each_setting_has_a_folder_and_runs_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings = [tiny()] + [
+        tiny(*flag.split()) for flag in ("--timeout", "--seeds 1", "--seeds 0 1")
+    ]
+    settings += [tiny(critic_weight="4"), tiny(discount="0.9"), tiny(num_episodes="4")]
+    for number, argv in enumerate(settings, start=1):
+        assert ran(argv, capsys).status == 0
+        assert len(list(Path("runs").iterdir())) == number
+    (folder,) = Path("runs").glob("*-w4-*")
+    assert folder.name.startswith("pwm5-eplen6-w4-lr0.005-")
+
+    before = {folder.name: contents(folder) for folder in Path("runs").iterdir()}
+    assert_refused(ran(settings[0], capsys), "--out runs/", "expected")
+    assert {folder.name: contents(folder) for folder in Path("runs").iterdir()} == before
+
+
+# Last words
+
+
+@pytest.mark.usefixtures("no_picture")
+def test_the_final_line_counts_who_learned_beside_the_reward_levels(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    flags = "--stimulus-set pwm0 --episode-length 15 --num-episodes 600 --seeds 4 0 2 --out mine"
+    outcome = ran(flags.split(), capsys)
+    history = read_history(Path("mine/history.npz"))
+    successes = learned(history, TaskConfig(stimulus_set="pwm0", episode_length=15))
+    assert successes.sum() > 0  # else the count below would say nothing
+    rewards = final_reward(history)
+    assert outcome.out == (
+        f"Learned: {successes.sum()} of 3 (final reward of seed 4: {rewards[0]:.3f}, "
+        f"seed 0: {rewards[1]:.3f}, seed 2: {rewards[2]:.3f}; "
+        "uniform 0.333, one-sided 0.5, memoryless 1, solved 1). Results in mine.\n"
+    )
+
+
+@pytest.mark.usefixtures("no_picture")
+def test_pwm5_is_judged_by_its_own_levels(capsys: pytest.CaptureFixture[str]) -> None:
+    outcome = ran(tiny("--out", "mine"), capsys)
+    assert outcome.out.startswith("Learned: 0 of 1 (final reward of seed 0: 0.")
+    assert "; uniform 0.333, one-sided 0.5, memoryless 0.625, solved 1)" in outcome.out
+
+
+@pytest.mark.usefixtures("no_picture")
+def test_progress_shows_speed_time_left_and_reward(capsys: pytest.CaptureFixture[str]) -> None:
+    outcome = ran(tiny("--out", "mine"), capsys)
+    bar = r"100%.* 3/3 \[\d\d:\d\d<\d\d:\d\d, +[\d.]+ ?episodes/s, reward \d\.\d\d\]"
+    assert re.search(bar, outcome.err)
+
+
+# Bad input
+
+BAD: list[tuple[str, str, str]] = [
+    ("--critic-weight -1", "--critic-weight", "-1"),
+    ("--critic-weight=-0.5", "--critic-weight", "-0.5"),
+    ("--critic-weight nan", "--critic-weight", "nan"),
+    ("--critic-weight inf", "--critic-weight", "inf"),
+    ("--critic-weight -inf", "--critic-weight", "-inf"),
+    ("--critic-weight heavy", "--critic-weight", "heavy"),
+    ("--critic-weight ''", "--critic-weight", "''"),
+    ("--critic-weight", "--critic-weight", "Missing value"),
+    ("--learning-rate 0", "--learning-rate", "0"),
+    ("--learning-rate -0.005", "--learning-rate", "-0.005"),
+    ("--learning-rate nan", "--learning-rate", "nan"),
+    ("--learning-rate 1e400", "--learning-rate", "inf"),
+    ("--learning-rate fast", "--learning-rate", "fast"),
+    ("--stimulus-set pwm9", "--stimulus-set", "pwm9"),
+    ("--stimulus-set PWM5", "--stimulus-set", "PWM5"),
+    ("--trial-length 1", "--trial-length", "1"),
+    ("--trial-length 2.5", "--trial-length", "2.5"),
+    ("--trial-length 7", "--episode-length", "6"),
+    ("--episode-length 2", "--episode-length", "2"),
+    ("--episode-length 0", "--episode-length", "0"),
+    ("--episode-length -60", "--episode-length", "-60"),
+    ("--num-episodes 0", "--num-episodes", "0"),
+    ("--num-episodes -5", "--num-episodes", "-5"),
+    ("--num-episodes 2.5", "--num-episodes", "2.5"),
+    ("--num-episodes 1e4", "--num-episodes", "1e4"),
+    ("--num-episodes many", "--num-episodes", "many"),
+    ("--seeds 1 1", "--seeds", "1 1"),
+    ("--seeds 0 2 0", "--seeds", "0 2 0"),
+    ("--seeds -1", "--seeds", "-1"),
+    ("--seeds 0 -3", "--seeds", "-3"),
+    ("--seeds 0.5", "--seeds", "0.5"),
+    ("--seeds 1 x", "--seeds", "x"),
+    ("--seeds", "--seeds", "one or more"),
+    ("--baseline maybe", "--baseline", "maybe"),
+    ("--policy-reduction max", "--policy-reduction", "max"),
+    ("--hold-reward -1", "--hold-reward", "-1"),
+    ("--hold-reward nan", "--hold-reward", "nan"),
+    ("--discount 1.5", "--discount", "1.5"),
+    ("--discount -0.1", "--discount", "-0.1"),
+    ("--discount nan", "--discount", "nan"),
+    ("--entropy-weight -1", "--entropy-weight", "-1"),
+    ("--entropy-weight inf", "--entropy-weight", "inf"),
+    ("--hidden-size 0", "--hidden-size", "0"),
+    ("--hidden-size 24.0", "--hidden-size", "24.0"),
+    ("--log-every 0", "--log-every", "0"),
+    ("--log-every -10", "--log-every", "-10"),
+    ("--device toaster", "--device", "toaster"),
+    ("--device cuda:99", "--device", "cuda:99"),
+    ("--device meta", "--device", "meta"),
+    ("--device cuda", "--device", "cuda"),
+    ("--engine torch --device cuda:99", "--device", "cuda:99"),
+    ("--engine jax", "--engine", "jax"),
+    ("--out", "--out", "Missing value"),
+    ("--weight 3", "--weight", "3"),
+    ("--loss.critic-weight 3", "--loss.critic-weight", "3"),
+    ("extra", "extra", "Unrecognized"),
+]
+
+
+@pytest.mark.parametrize(("flags", "name", "value"), BAD, ids=[flags for flags, _, _ in BAD])
+def test_bad_input_is_one_line_and_changes_nothing(
+    flags: str, name: str, value: str, empty_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = tiny("--out", "new/folder", *shlex.split(flags))
+    assert_refused(ran(argv, capsys), name, value)
+    assert not any(empty_folder.iterdir())
+
+
+@pytest.mark.parametrize("flags", ["--critic-weight -1", "--seeds 1 1", "--device toaster"])
+def test_bad_input_makes_no_default_folder(
+    flags: str, empty_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert_refused(ran(tiny(*flags.split()), capsys), flags)
+    assert not any(empty_folder.iterdir())
+
+
+# These are above float32's range, in which everything is trained.
+@pytest.mark.parametrize("flag", ["--critic-weight 1e39", "--learning-rate 1e39"])
+@pytest.mark.usefixtures("no_picture")
+def test_a_number_that_training_would_take_for_infinite_is_refused(
+    flag: str, empty_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert_refused(ran(tiny(*flag.split(), "--out", "new"), capsys), flag.partition(" ")[0])
+    assert not any(empty_folder.iterdir())
+
+
+COMPLAINTS = ["--episode-length 2", "--num-episodes many", "--baseline maybe", "--hidden-siz 2"]
+TERMINALS = [("utf-8", 80), ("utf-8", 40), ("utf-8", 200), ("UTF-8", 80), ("ascii", 80)]
+
+
+@pytest.mark.parametrize("flags", COMPLAINTS)
+def test_the_complaint_is_the_same_on_every_terminal(
+    flags: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complaints = []
+    for encoding, columns in TERMINALS:
+        with monkeypatch.context() as patch:
+            # tyro frames its complaints as the terminal allows, and wraps them.
+            patch.setenv("COLUMNS", str(columns))
+            patch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+            with pytest.raises(SystemExit):
+                train_command(flags.split())
+        complaints.append(capsys.readouterr().err)
+    assert complaints == [complaints[0]] * len(TERMINALS)
+    assert "----" not in complaints[0]
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_folder_that_holds_a_run_is_left_as_it_is(
+    file: str, empty_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = empty_folder / "mine"
+    folder.mkdir()
+    (folder / file).write_bytes(b"an earlier run")
+    (folder / "other.txt").write_bytes(b"other")
+    before = contents(folder)
+    assert_refused(ran(tiny("--out", "mine"), capsys), "--out mine", "expected", file)
+    assert contents(folder) == before
+
+
+def test_a_file_in_the_place_of_the_folder_is_left_as_it_is(
+    empty_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (empty_folder / "mine").write_bytes(b"a file")
+    assert_refused(ran(tiny("--out", "mine"), capsys), "--out mine", "expected")
+    assert_refused(ran(tiny("--out", "mine/deeper"), capsys), "--out mine/deeper", "expected")
+    assert contents(empty_folder) == {"mine": b"a file"}
+
+
+@pytest.mark.parametrize("out", ["/proc/nobody/mine", "/proc", "x" * 300])
+def test_a_folder_that_cannot_be_written_is_refused(
+    out: str, empty_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert_refused(ran(tiny("--out", out), capsys), f"--out {out}", "expected")
+    assert not any(empty_folder.iterdir())
+
+
+def test_bad_input_as_typed_is_one_line_without_a_traceback(empty_folder: Path) -> None:
+    process = in_subprocess("--critic-weight", "-1")
+    out, err = process.communicate(timeout=60)
+    assert_refused(Outcome(process.returncode, out, err), "--critic-weight -1")
+    assert not any(empty_folder.iterdir())
+
+
+# Interruptions
+
+
+def interrupt_after(advances: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sends this process what Ctrl-C sends, in the midst of training."""
+    advance, calls = Trainer.advance, []
+
+    def interrupted(trainer: Trainer, num_episodes: int) -> None:
+        advance(trainer, num_episodes)
+        calls.append(num_episodes)
+        if len(calls) == advances:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Trainer, "advance", interrupted)
+
+
+@pytest.mark.usefixtures("no_picture")
+def test_ctrl_c_averages_the_unfinished_window_over_what_it_has(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patch:
+        interrupt_after(3, patch)
+        outcome = ran(tiny("--out", "mine", num_episodes="400", log_every="8"), capsys)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert outcome.status == 130
+    assert "Interrupted. Kept the 150 episodes so far.\n" in outcome.err
+    assert outcome.out.startswith("Learned: ")
+    assert {path.name for path in Path("mine").iterdir()} == set(FILES)
+    history = read_history(Path("mine/history.npz"))
+    assert history.episode.tolist() == [*range(8, 150, 8), 150]
+    assert same(history, history_of([replace(TINY_RUN, num_episodes=150, log_every=8)]))
+
+
+@pytest.mark.usefixtures("no_picture")
+def test_ctrl_c_before_the_first_episode_says_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow_to_set_up(**options: Any) -> tqdm[Any]:
+        bar = tqdm(**options)
+        signal.raise_signal(signal.SIGINT)
+        return bar
+
+    monkeypatch.setattr(train, "tqdm", slow_to_set_up)
+    outcome = ran(tiny("--out", "mine"), capsys)
+    assert outcome.status == 130
+    assert "Interrupted before anything was trained." in outcome.err
+    assert not any(Path("mine").iterdir())  # nothing is in the way of a second try
+
+
+@pytest.mark.usefixtures("no_picture")
+def test_whatever_moment_it_is_killed_at_the_history_is_a_prefix_or_not_there(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    advance = Trainer.advance
+    snapshots: list[History | None] = []
+
+    def watched(trainer: Trainer, num_episodes: int) -> None:
+        advance(trainer, num_episodes)
+        file = Path("mine/history.npz")
+        snapshots.append(read_history(file) if file.exists() else None)
+
+    monkeypatch.setattr(train, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(train, "SHOW_EVERY", 0.0)
+    monkeypatch.setattr(Trainer, "advance", watched)
+    ran(tiny("--out", "mine", num_episodes="300", log_every="5"), capsys)
+
+    whole = read_history(Path("mine/history.npz"))
+    assert snapshots[0] is None
+    for number, snapshot in enumerate(snapshots[1:], start=1):
+        assert snapshot is not None
+        assert snapshot.episode.tolist() == list(range(5, EPISODES_A_TICK * number + 1, 5))
+        assert same(snapshot, first_windows(whole, len(snapshot.episode)))
+
+
+def first_windows(history: History, windows: int) -> History:
+    return History(
+        history.episode[:windows], *(getattr(history, name)[:, :windows] for name in METRICS)
+    )
+
+
+LONG = tiny("--seeds", "0", "1", "--out", "mine", num_episodes="1000000", log_every="5")
+
+
+def test_ctrl_c_as_typed_keeps_a_bit_exact_prefix() -> None:
+    process = in_subprocess(*LONG)
+    try:
+        assert process.stderr is not None
+        shown = ""
+        while "reward" not in shown:
+            character = process.stderr.read(1)
+            assert character, shown
+            shown += character
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    kept = re.search(r"Interrupted\. Kept the (\d+) episodes so far\.\n", err)
+    assert kept is not None
+    assert out.startswith("Learned: ")
+    assert {path.name for path in Path("mine").iterdir()} == set(FILES)
+
+    history, episodes = read_history(Path("mine/history.npz")), int(kept[1])
+    assert history.episode.tolist() == list(range(5, episodes + 1, 5))
+    longer = replace(TINY_RUN, num_episodes=episodes + 10, log_every=5)
+    uninterrupted = history_of([longer, replace(longer, seed=1)])
+    assert same(history, first_windows(uninterrupted, len(history.episode)))

@@ -1,0 +1,245 @@
+"""The agent against PyTorch's own modules, and against the LSTM's equations."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy import stats
+from torch import Tensor, nn
+
+from pwm.core.agent import Agent, AgentConfig
+from pwm.core.config import TrainConfig
+from pwm.core.errors import InputError
+from pwm.core.rollout import DrawSource
+from pwm.core.task import TaskConfig, observation_table, reward_table
+from pwm.core.trainer import Trainer
+from pwm.core.update import RMSprop
+from pwm.engines import EngineName, make_trainer
+from tests.oracles.plain_agent import PlainAgent
+
+Array = NDArray[np.float64]
+
+
+def sigmoid(x: Array) -> Array:
+    return 1 / (1 + np.exp(-x))
+
+
+def lstm_by_hand(weights: dict[str, Array], observations: Array) -> Array:
+    """Hidden states [L, H] of one trunk that sees [L, S], starting at zero."""
+    hidden_size = len(weights["recurrent_weight"])
+    hidden = cell = np.zeros(hidden_size)
+    states = []
+    for observation in observations:
+        gates = observation @ weights["input_weight"] + weights["input_bias"][0]
+        gates += hidden @ weights["recurrent_weight"] + weights["recurrent_bias"][0]
+        enter, forget, candidate, leave = np.split(gates, 4)
+        cell = sigmoid(forget) * cell + sigmoid(enter) * np.tanh(candidate)
+        hidden = sigmoid(leave) * np.tanh(cell)
+        states.append(hidden)
+    return np.stack(states)
+
+
+@given(
+    config=st.builds(AgentConfig, hidden_size=st.integers(1, 20), separate_trunks=st.booleans()),
+    sizes=st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(1, 5), st.integers(1, 6)),
+    seed=st.integers(0, 1000),
+)
+def test_outputs_are_those_of_the_lstm_equations(
+    config: AgentConfig, sizes: tuple[int, int, int, int], seed: int
+) -> None:
+    replicas, trials, _, num_stimuli = sizes
+    agent = Agent(config, num_stimuli)
+    parameters = 3 * agent.initial_parameters(range(seed, seed + replicas)).double()
+    observations = np.random.default_rng(seed).normal(size=sizes)
+    weights = agent.weights(parameters)
+    outputs, _ = agent.unroll(weights, torch.from_numpy(observations), None)
+    named = {name: part.numpy() for name, part in agent.named(parameters).items()}
+    for replica in range(replicas):
+        trunks = [
+            {name: part[replica, trunk] for name, part in named.items()}
+            for trunk in range(config.num_trunks)
+        ]
+        for trial in range(trials):
+            by_trunk = []
+            for trunk in trunks:
+                hidden = lstm_by_hand(trunk, observations[replica, trial])
+                by_trunk.append(hidden @ trunk["head_weight"] + trunk["head_bias"])
+            logits, values = by_trunk[0][:, :3], by_trunk[-1][:, 3]
+            np.testing.assert_allclose(outputs.logits[replica, trial], logits, atol=1e-12)
+            np.testing.assert_allclose(outputs.values[replica, trial], values, atol=1e-12)
+
+
+def test_a_trial_can_be_unrolled_in_two_parts() -> None:
+    agent = Agent(AgentConfig(hidden_size=5, separate_trunks=True), num_stimuli=2)
+    weights = agent.weights(agent.initial_parameters([0, 1]).double())
+    generator = torch.Generator().manual_seed(0)
+    observations = torch.randn(2, 3, 6, 2, generator=generator, dtype=torch.float64)
+    whole, _ = agent.unroll(weights, observations, None)
+    first, state = agent.unroll(weights, observations[:, :, :2], None)
+    second, _ = agent.unroll(weights, observations[:, :, 2:], state)
+    torch.testing.assert_close(torch.cat([first.logits, second.logits], dim=2), whole.logits)
+    torch.testing.assert_close(torch.cat([first.values, second.values], dim=2), whole.values)
+
+
+def padding(agent: Agent, num_columns: int) -> Tensor:
+    """Which columns of the parameters belong to no parameter."""
+    indices = agent.named(torch.arange(num_columns).view(1, -1))
+    is_padding = torch.ones(num_columns, dtype=torch.bool)
+    for part in indices.values():
+        is_padding[part.flatten()] = False
+    return is_padding
+
+
+@pytest.mark.parametrize("hidden_size", [1, 8, 13, 24])
+@pytest.mark.parametrize("separate_trunks", [False, True])
+def test_each_parameter_has_one_place_and_padding_is_the_rest(
+    hidden_size: int, separate_trunks: bool
+) -> None:
+    agent = Agent(
+        AgentConfig(hidden_size=hidden_size, separate_trunks=separate_trunks), num_stimuli=5
+    )
+    parameters = agent.initial_parameters([0])
+    is_padding = padding(agent, parameters.shape[1])
+    lstm, heads = nn.LSTM(5, hidden_size), nn.Linear(hidden_size, 4)
+    in_torch = sum(part.numel() for module in (lstm, heads) for part in module.parameters())
+    assert agent.num_parameters == (2 if separate_trunks else 1) * in_torch
+    assert int((~is_padding).sum()) == agent.num_parameters
+    assert torch.equal(parameters[0] == 0, is_padding)
+
+
+@pytest.mark.parametrize("carry_state", [False, True])
+def test_padding_stays_zero_in_training(carry_state: bool, engine: EngineName) -> None:
+    agent_config = AgentConfig(hidden_size=5, carry_state=carry_state, separate_trunks=True)
+    config = TrainConfig(task=TaskConfig(episode_length=12), agent=agent_config, num_episodes=30)
+    trainer = make_trainer([config], engine)
+    before = trainer.parameters.detach().clone()
+    trainer.advance(30)
+    is_padding = padding(Agent(agent_config, num_stimuli=5), before.shape[1])
+    assert (trainer.parameters[:, is_padding] == 0).all()
+    assert (trainer.parameters != before).any()
+
+
+@pytest.mark.parametrize("hidden_size", [3, 24])
+def test_initial_parameters_are_distributed_as_those_of_pytorch(hidden_size: int) -> None:
+    num_stimuli, seeds = 5, range(60)
+    agent = Agent(AgentConfig(hidden_size=hidden_size, separate_trunks=True), num_stimuli)
+    named = agent.named(agent.initial_parameters(seeds))
+    bound = hidden_size**-0.5
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        lstms = [nn.LSTM(num_stimuli, hidden_size) for _ in seeds]
+        heads = [nn.Linear(hidden_size, 4) for _ in seeds]
+    in_torch: dict[str, list[Tensor]] = {
+        "input_weight": [lstm.get_parameter("weight_ih_l0") for lstm in lstms],
+        "recurrent_weight": [lstm.get_parameter("weight_hh_l0") for lstm in lstms],
+        "input_bias": [lstm.get_parameter("bias_ih_l0") for lstm in lstms],
+        "recurrent_bias": [lstm.get_parameter("bias_hh_l0") for lstm in lstms],
+        "head_weight": [head.weight for head in heads],
+        "head_bias": [head.bias for head in heads],
+    }
+    assert named.keys() == in_torch.keys()
+    for name, parts in in_torch.items():
+        expected = torch.stack(parts).detach().flatten()
+        for trunk in named[name].unbind(dim=1):
+            drawn = trunk.flatten()
+            assert drawn.abs().max() <= bound
+            assert stats.kstest(drawn, stats.uniform(-bound, 2 * bound).cdf).pvalue > 1e-3
+            assert stats.ks_2samp(drawn, expected).pvalue > 1e-3
+
+
+def test_initial_parameters_depend_on_the_seed_alone() -> None:
+    agent = Agent(AgentConfig(), num_stimuli=5)
+    together = agent.initial_parameters([7, 8, 7])
+    assert torch.equal(together[0], together[2])
+    assert not (together[0] == together[1])[together[0] != 0].any()
+    assert torch.equal(agent.initial_parameters([8])[0], together[1])
+
+
+def test_actor_and_critic_start_apart() -> None:
+    agent = Agent(AgentConfig(separate_trunks=True), num_stimuli=5)
+    for part in agent.named(agent.initial_parameters([0])).values():
+        assert not (part[:, 0] == part[:, 1]).any()
+
+
+@pytest.mark.parametrize("hidden_size", [0, -1, 24.0, True])
+def test_a_bad_hidden_size_is_refused_by_name(hidden_size: int) -> None:
+    with pytest.raises(InputError, match="--hidden-size"):
+        AgentConfig(hidden_size=hidden_size)
+
+
+def train_plainly(config: TrainConfig, agent: PlainAgent, updates: int) -> None:
+    """What the notes do, with PyTorch's own modules and optimiser, in double precision."""
+    task = config.task
+    optimiser = torch.optim.RMSprop(agent.parameters(), lr=config.learning_rate)
+    draws = DrawSource(task, (config.seed,)).next(updates)
+    shown = torch.from_numpy(observation_table(task)).double()
+    pays = torch.from_numpy(reward_table(task)).double()
+    for trials, noise in zip(draws.trials[:, 0], draws.noise[:, 0], strict=True):
+        observations = shown[trials]  # (N, L, S)
+        if config.agent.carry_state:
+            observations = observations.flatten(0, 1).unsqueeze(0)  # (1, T, S)
+        logits, values, _ = agent(observations)
+        log_policy = logits.log_softmax(dim=-1).view(-1, 3)  # (T, 3)
+        upto = log_policy.exp().cumsum(dim=-1)
+        actions = (noise.view(-1, 1) >= upto[:, :2]).sum(dim=-1)
+        steps = torch.arange(len(actions))
+        rewards = pays[trials].view(-1, 3)[steps, actions]
+        returns = rewards.flip(0).cumsum(0).flip(0)
+        advantages = returns - values.flatten()
+        log_probs = log_policy[steps, actions]
+        loss = -(advantages * log_probs).sum() + config.critic_weight * (advantages**2).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+
+
+@pytest.mark.usefixtures("double_precision")
+@pytest.mark.parametrize("carry_state", [False, True])
+@pytest.mark.parametrize("separate_trunks", [False, True])
+def test_training_is_that_of_pytorchs_own_modules(carry_state: bool, separate_trunks: bool) -> None:
+    updates = 50
+    config = TrainConfig(
+        task=TaskConfig(episode_length=15),
+        agent=AgentConfig(hidden_size=24, carry_state=carry_state, separate_trunks=separate_trunks),
+        critic_weight=3.0,
+        learning_rate=2**-8,  # the same in single precision and in double
+        num_episodes=updates,
+    )
+    trainer = Trainer([config])
+    agent = Agent(config.agent, config.task.num_stimuli)
+    before = agent.named(trainer.parameters.detach().clone())
+    plain = PlainAgent(before, replica=0)
+    train_plainly(config, plain, updates)
+    trainer.advance(updates)
+    after = agent.named(trainer.parameters.detach())
+    for name, expected in plain.named().items():
+        # RMSprop turns a rounding error in a gradient near zero into one of its sign, so that
+        # errors of 1e-16 grow to 1e-9 here; the parameters themselves move by 0.2 and more.
+        torch.testing.assert_close(after[name][0], expected, rtol=0, atol=1e-6)
+        assert (before[name][0] - expected).abs().max() > 0.1
+
+
+def test_rmsprop_is_pytorchs_with_a_learning_rate_a_replica() -> None:
+    generator = torch.Generator().manual_seed(0)
+    learning_rates = torch.tensor([1e-4, 0.01, 3.0], dtype=torch.float64)
+    start = torch.randn(3, 40, generator=generator, dtype=torch.float64)
+    # Down to where the epsilon under the fraction, and its place outside the root, matter.
+    scales = torch.logspace(-12, 3, 40, dtype=torch.float64)
+    gradients = scales * torch.randn(30, 3, 40, generator=generator, dtype=torch.float64)
+
+    parameters = start.clone()
+    optimiser = RMSprop(parameters, learning_rates)
+    for gradient in gradients:
+        optimiser.step(gradient.clone())
+
+    for replica, learning_rate in enumerate(learning_rates.tolist()):
+        expected = start[replica].clone().requires_grad_()
+        in_torch = torch.optim.RMSprop([expected], lr=learning_rate)
+        for gradient in gradients[:, replica]:
+            expected.grad = gradient
+            in_torch.step()
+        torch.testing.assert_close(parameters[replica], expected.detach(), rtol=1e-12, atol=1e-13)

@@ -1,0 +1,405 @@
+"""Training: what a replica's history depends on, what is logged, and that it learns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pwm.core.agent import Agent, AgentConfig
+from pwm.core.config import TrainConfig
+from pwm.core.errors import InputError
+from pwm.core.history import METRICS, History
+from pwm.core.losses import LossConfig
+from pwm.core.rollout import Draws, DrawSource, Episode, Rollout
+from pwm.core.task import TaskConfig
+from pwm.core.trainer import Trainer
+from pwm.engines import EngineName, make_trainer
+from tests.support.training import history_of, settings_of_runs, trained
+
+QUICK = TrainConfig(
+    task=TaskConfig(episode_length=9),
+    agent=AgentConfig(hidden_size=5),
+    num_episodes=10,
+    log_every=4,
+)
+
+
+def equal(one: History, other: History) -> bool:
+    """Whether two histories are the same, to the bit."""
+    theirs = other.arrays()
+    return all(
+        np.array_equal(array, theirs[name], equal_nan=True) for name, array in one.arrays().items()
+    )
+
+
+@st.composite
+def populations(draw: st.DrawFn) -> list[TrainConfig]:
+    """Two to five runs of a few episodes, of any setting and odd sizes."""
+    setting = draw(settings_of_runs(most_trials=6, most_units=25))
+    can_be_probed = setting.loss.lost_gradients == "none"
+    shared = replace(
+        setting,
+        num_episodes=6,
+        log_every=draw(st.integers(1, 4)),
+        probe_episodes=draw(st.sampled_from([0, 2] if can_be_probed else [0])),
+    )
+    runs = st.builds(
+        replace,
+        st.just(shared),
+        seed=st.integers(0, 3),
+        critic_weight=st.sampled_from([0.0, 0.05, 3.0, 20.0]),
+        learning_rate=st.sampled_from([0.001, 0.005, 0.01]),
+    )
+    return draw(st.lists(runs, min_size=2, max_size=5))
+
+
+def assert_same_replica(one: Trainer, replica: int, other: Trainer, other_replica: int) -> None:
+    """Two replicas have the same history and the same parameters, to the bit."""
+    assert equal(one.history().select([replica]), other.history().select([other_replica]))
+    assert torch.equal(one.parameters[replica], other.parameters[other_replica])
+
+
+@settings(max_examples=40)
+@given(populations())
+def test_a_replica_is_the_same_alone_and_among_others(
+    engine: EngineName, runs: list[TrainConfig]
+) -> None:
+    together = trained(runs, engine)
+    for replica, run in enumerate(runs):
+        assert_same_replica(together, replica, trained([run], engine), 0)
+
+
+@given(populations(), st.randoms(use_true_random=False))
+def test_a_replica_is_the_same_in_any_order(
+    engine: EngineName, runs: list[TrainConfig], random: Any
+) -> None:
+    order = list(range(len(runs)))
+    random.shuffle(order)
+    one, other = trained(runs, engine), trained([runs[replica] for replica in order], engine)
+    for place, replica in enumerate(order):
+        assert_same_replica(one, replica, other, place)
+
+
+@given(populations(), st.lists(st.integers(0, 4), max_size=4))
+def test_a_replica_is_the_same_in_pieces_and_at_once(
+    engine: EngineName, runs: list[TrainConfig], pieces: list[int]
+) -> None:
+    in_pieces = make_trainer(runs, engine)
+    for piece in pieces:
+        in_pieces.advance(piece)
+        in_pieces.history()
+    in_pieces.advance(in_pieces.num_episodes)
+    at_once = trained(runs, engine)
+    for replica in range(len(runs)):
+        assert_same_replica(in_pieces, replica, at_once, replica)
+
+
+@given(populations(), st.integers(0, 6))
+def test_a_replica_is_the_same_resumed_and_in_one_go(
+    engine: EngineName, runs: list[TrainConfig], done: int
+) -> None:
+    interrupted, resumed = make_trainer(runs, engine), make_trainer(runs, engine)
+    interrupted.advance(done)
+    state = interrupted.state()
+    interrupted.advance(1)  # what follows does not reach into the state
+    resumed.restore(state)
+    assert resumed.episodes_done == done
+    resumed.advance(resumed.num_episodes)
+    at_once = trained(runs, engine)
+    for replica in range(len(runs)):
+        assert_same_replica(resumed, replica, at_once, replica)
+
+
+@given(populations())
+def test_a_replica_is_the_same_on_any_number_of_threads(
+    engine: EngineName, runs: list[TrainConfig]
+) -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        one = trained(runs, engine)
+        torch.set_num_threads(2)
+        two = trained(runs, engine)
+    finally:
+        torch.set_num_threads(before)
+    for replica in range(len(runs)):
+        assert_same_replica(one, replica, two, replica)
+
+
+def test_a_large_population_on_two_threads_is_its_replicas_alone(engine: EngineName) -> None:
+    # Large enough for PyTorch to split an operation, were it let.
+    runs = [
+        replace(QUICK, agent=AgentConfig(hidden_size=24), num_episodes=4, seed=seed)
+        for seed in range(40)
+    ]
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        together = trained(runs, engine)
+    finally:
+        torch.set_num_threads(before)
+    for replica in (0, 17, 39):
+        assert_same_replica(together, replica, trained([runs[replica]], engine), 0)
+
+
+def test_training_runs_on_one_thread_and_restores_the_callers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    play, seen = Rollout.play, []
+
+    def watched(self: Rollout, parameters: torch.Tensor, draws: Draws) -> Episode:
+        seen.append(torch.get_num_threads())
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        return play(self, parameters, draws)
+
+    monkeypatch.setattr(Rollout, "play", watched)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        trainer = Trainer([QUICK])
+        trainer.advance(2)
+        assert torch.get_num_threads() == 2
+        with pytest.raises(KeyboardInterrupt):
+            trainer.advance(1)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [1, 1, 1]
+
+
+def recorded(runs: Sequence[TrainConfig], engine: EngineName) -> tuple[Trainer, list[Draws]]:
+    """A population trained to its end, and the chance it met."""
+    met: list[Draws] = []
+    draw = DrawSource.next
+
+    def recording(self: DrawSource, num_episodes: int, device: torch.device) -> Draws:
+        draws = draw(self, num_episodes, device)
+        met.extend(map(Draws, *draws))
+        return draws
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DrawSource, "next", recording)
+        return trained(runs, engine), met
+
+
+def test_two_seeds_differ_in_all_they_draw(engine: EngineName) -> None:
+    trainer, met = recorded([replace(QUICK, seed=0), replace(QUICK, seed=1)], engine)
+    for name in METRICS:
+        one, other = getattr(trainer.history(), name)
+        assert not np.array_equal(one, other), name
+    initial = make_trainer(trainer.runs, engine).parameters
+    assert not (initial[0] == initial[1])[initial[0] != 0].any()
+    trials, noise = (torch.stack(pieces) for pieces in zip(*met, strict=True))
+    assert not torch.equal(trials[:, 0], trials[:, 1])
+    assert not (noise[:, 0] == noise[:, 1]).any()
+
+
+def test_two_weights_and_learning_rates_under_one_seed_meet_the_same_chance(
+    engine: EngineName,
+) -> None:
+    runs = [QUICK, replace(QUICK, critic_weight=0.05), replace(QUICK, learning_rate=0.001)]
+    trainer, met = recorded(runs, engine)
+    assert len(met) == QUICK.num_episodes
+    for draws in met:
+        for part in draws:
+            assert torch.equal(part[0], part[1])
+            assert torch.equal(part[0], part[2])
+    initial = make_trainer(runs, engine).parameters
+    for replica in (1, 2):
+        assert torch.equal(initial[0], initial[replica])
+        assert not torch.equal(trainer.parameters[0], trainer.parameters[replica])
+
+
+def test_every_episode_meets_new_chance(engine: EngineName) -> None:
+    _, met = recorded([replace(QUICK, num_episodes=70)], engine)
+    noise = torch.stack([draws.noise for draws in met]).flatten(1)
+    assert len(noise.unique(dim=0)) == 70
+
+
+LOGGED = {
+    "notes": QUICK,
+    "detached_mean_discounted": replace(
+        QUICK,
+        loss=LossConfig(
+            baseline="detached", policy_reduction="mean", discount=0.9, entropy_weight=0.1
+        ),
+    ),
+    "timeout_hold_reward": replace(
+        QUICK, task=TaskConfig(episode_length=9, timeout=True, hold_reward=0.25)
+    ),
+}
+
+
+@pytest.mark.parametrize("config", LOGGED.values(), ids=LOGGED.keys())
+def test_the_log_is_what_its_metrics_are_defined_as(
+    config: TrainConfig, engine: EngineName
+) -> None:
+    runs = [replace(config, seed=seed, log_every=1) for seed in (0, 1)]
+    trainer = make_trainer(runs, engine)
+    agent = Agent(config.agent, config.task.num_stimuli)
+    rollout, source = Rollout(config.task, agent), DrawSource(config.task, seeds=(0, 1))
+    expected = []
+    for _ in range(config.num_episodes):
+        trials, noise = source.next(1)
+        with torch.no_grad():
+            episode = rollout.play(trainer.parameters, Draws(trials[0], noise[0]))
+        for replica in range(2):
+            rewards = episode.rewards[replica].flatten().tolist()
+            log_probs, entropies, values = (
+                getattr(episode, name)[replica].flatten().double().numpy()
+                for name in ("log_probs", "entropies", "values")
+            )
+            returns = [
+                sum(config.loss.discount**lag * reward for lag, reward in enumerate(rewards[step:]))
+                for step in range(len(rewards))
+            ]
+            advantages = np.array(returns) - values
+            gain = advantages * log_probs
+            length = config.task.trial_length
+            expected.append(
+                [
+                    np.mean([reward == 1 for reward in rewards[length - 1 :: length]]),
+                    np.mean(advantages**2),
+                    -(gain.sum() if config.loss.policy_reduction == "sum" else gain.mean()),
+                    entropies.mean(),
+                    np.mean(values - returns),
+                ]
+            )
+        trainer.advance(1)
+    history = trainer.history()
+    for number, name in enumerate(METRICS):
+        column = np.array(expected)[:, number].reshape(-1, 2).T  # (R, K)
+        np.testing.assert_allclose(getattr(history, name), column, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("log_every", [1, 3, 4, 10, 64])
+def test_windows_average_their_episodes(log_every: int, engine: EngineName) -> None:
+    runs = [replace(QUICK, seed=seed) for seed in (0, 1)]
+    each = history_of([replace(run, log_every=1) for run in runs], engine)
+    windows = history_of([replace(run, log_every=log_every) for run in runs], engine)
+    last_episodes = [*range(log_every, 11, log_every)]
+    if 10 % log_every:
+        last_episodes.append(10)
+    assert each.episode.tolist() == list(range(1, 11))
+    assert windows.episode.tolist() == last_episodes
+    for name in METRICS:
+        episodes = np.split(getattr(each, name), last_episodes[:-1], axis=1)
+        means = np.stack([part.mean(axis=1, dtype=np.float64) for part in episodes], axis=1)
+        np.testing.assert_allclose(getattr(windows, name), means, rtol=1e-6)
+
+
+def test_a_history_has_the_shapes_and_types_it_promises(engine: EngineName) -> None:
+    trainer = make_trainer([QUICK, replace(QUICK, seed=1), replace(QUICK, seed=2)], engine)
+    assert trainer.history().arrays().keys() == {"episode", *METRICS}
+    for episodes, windows in ((0, 0), (3, 1), (4, 2), (100, 3)):
+        trainer.advance(episodes)
+        history = trainer.history()
+        assert history.episode.shape == (windows,)
+        assert history.episode.dtype == np.int64
+        for name in METRICS:
+            metric = getattr(history, name)
+            assert metric.shape == (3, windows)
+            assert metric.dtype == np.float32
+    assert trainer.episodes_done == QUICK.num_episodes
+    chosen = history.select([2, 0])
+    assert np.array_equal(chosen.reward, history.reward[[2, 0]])
+    assert np.array_equal(chosen.critic_bias, history.critic_bias[[2, 0]])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(QUICK, task=TaskConfig(episode_length=12)),
+        replace(QUICK, agent=AgentConfig(hidden_size=6)),
+        replace(QUICK, loss=LossConfig(baseline="detached")),
+        replace(QUICK, num_episodes=11),
+        replace(QUICK, log_every=5),
+    ],
+)
+def test_a_population_of_different_settings_is_refused(
+    other: TrainConfig, engine: EngineName
+) -> None:
+    with pytest.raises(ValueError, match="alone"):
+        make_trainer([QUICK, other], engine)
+
+
+def test_a_population_of_nobody_is_refused(engine: EngineName) -> None:
+    with pytest.raises(ValueError, match="population"):
+        make_trainer([], engine)
+
+
+@pytest.mark.parametrize("device", ["tpu9", "", "cuda:99", "hpu", "meta"])
+def test_a_device_that_is_not_there_is_refused_by_name(device: str) -> None:
+    with pytest.raises(InputError) as caught:
+        Trainer([QUICK], device)
+    assert (caught.value.name, caught.value.value) == ("device", device)
+
+
+BAD_VALUES: list[tuple[str, Any]] = [
+    ("critic_weight", -1.0),
+    ("critic_weight", float("nan")),
+    ("critic_weight", float("inf")),
+    ("learning_rate", 0.0),
+    ("learning_rate", -0.005),
+    ("learning_rate", float("nan")),
+    ("learning_rate", float("inf")),
+    ("num_episodes", 0),
+    ("num_episodes", 1e4),
+    ("log_every", 0),
+    ("log_every", 2.5),
+    ("probe_episodes", -1),
+    ("probe_episodes", 1),
+    ("seed", -1),
+    ("seed", 0.5),
+]
+
+
+def test_probes_of_gradients_that_are_lost_are_refused_by_name() -> None:
+    with pytest.raises(InputError, match="--probe-episodes 2: expected 0, or 2 and more where"):
+        TrainConfig(probe_episodes=2, loss=LossConfig(lost_gradients="values"))
+
+
+@pytest.mark.parametrize(("field", "value"), BAD_VALUES)
+def test_bad_values_are_refused_by_name(field: str, value: Any) -> None:
+    with pytest.raises(InputError) as caught:
+        TrainConfig(**{field: value})
+    assert caught.value.name == field
+    assert str(caught.value).startswith(f"--{field.replace('_', '-')} {value}: expected ")
+
+
+def test_the_notes_setting_is_the_default() -> None:
+    config = TrainConfig()
+    assert (config.task, config.agent) == (
+        TaskConfig(stimulus_set="pwm5", trial_length=3, episode_length=60),
+        AgentConfig(hidden_size=24),
+    )
+    assert config.loss == LossConfig(
+        baseline="attached", policy_reduction="sum", discount=1.0, entropy_weight=0.0
+    )
+    assert (config.critic_weight, config.learning_rate) == (5.0, 0.005)
+    assert (config.num_episodes, config.log_every, config.seed) == (10_000, 10, 0)
+
+
+@pytest.mark.parametrize(
+    ("stimulus_set", "num_episodes", "learned"), [("pwm0", 600, 0.9), ("pwm5", 2400, 0.75)]
+)
+def test_half_the_seeds_or_more_learn(
+    stimulus_set: str, num_episodes: int, learned: float, engine: EngineName
+) -> None:
+    config = TrainConfig(
+        task=TaskConfig(stimulus_set=stimulus_set, episode_length=15),
+        loss=LossConfig(baseline="detached"),
+        num_episodes=num_episodes,
+        log_every=num_episodes // 8,
+    )
+    reward = history_of([replace(config, seed=seed) for seed in range(6)], engine).reward
+    assert reward[:, 0].max() < learned
+    assert (reward[:, -1] > learned).sum() >= 3

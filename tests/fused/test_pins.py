@@ -1,0 +1,60 @@
+"""The fused engine's bits are those of every other machine, as far as one machine can show.
+
+Code is compiled here for other processors, as the same instructions that those would run: with
+vectors of 4, 8 and 16 numbers, with fused multiply-add at hand and without. What is not on this
+processor is skipped by name.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from llvmlite import binding
+
+from tests.tools.pins import SETTINGS, digests
+
+PINNED = json.loads(Path(__file__).with_name("digests.json").read_text())
+FEATURES = binding.get_host_cpu_features()
+ON_X86 = platform.machine() in {"x86_64", "AMD64"}
+# Processors as Numba names them, and what this one must have to run their code.
+PROCESSORS = {
+    "x86-64": (),  # SSE2 alone
+    "haswell": ("avx2", "fma"),
+    "znver3": ("avx2", "fma"),
+    "skylake-avx512": ("avx512f", "avx512vl", "avx512bw", "avx512dq"),
+}
+
+
+def test_this_machine_has_the_pinned_bits() -> None:
+    assert set(PINNED) == set(SETTINGS)
+    assert len(set(PINNED.values())) == len(SETTINGS)
+    assert digests() == PINNED
+
+
+@pytest.mark.parametrize("processor", PROCESSORS)
+def test_code_for_another_processor_has_the_pinned_bits(processor: str, tmp_path: Path) -> None:
+    missing = [name for name in PROCESSORS[processor] if not FEATURES.get(name)]
+    if missing or not ON_X86:
+        pytest.skip(f"NOT SHOWN for {processor}: this processor lacks {missing or 'x86-64'}")
+    environment = {
+        "NUMBA_CPU_NAME": processor,
+        "NUMBA_CPU_FEATURES": "" if processor == "x86-64" else None,
+        "NUMBA_CACHE_DIR": str(tmp_path),  # compiled here, not found
+        "NUMBA_NUM_THREADS": str(1 + len(processor) % 2),
+        "PYTHONPATH": str(Path(__file__).parent.parent),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.tools.pins"],
+        env=os.environ | {name: value for name, value in environment.items() if value is not None},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "Compiling" in done.stderr
+    assert json.loads(done.stdout) == PINNED

@@ -1,0 +1,240 @@
+"""What needs a cluster or a disk of one's own: real SLURM, a full disk, a read-only one.
+
+Run by `tests/with_slurm.sh python -m pytest -m machine`, as root.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from pwm.runs import slurm
+from pwm.runs.scheduler import processes
+from pwm.runs.shards import Shard, planned
+from pwm.runs.slurm import Cluster, most_tasks
+from pwm.runs.storage import Store
+from pwm.runs.worker import Job
+from pwm.runs.scheduler import run
+from tests.tools.kills import KEEP_EVERY, ROOT, experiment
+
+pytestmark = pytest.mark.machine
+LONG = 60_000  # episodes
+NAMES = ("eplen15", "eplen15-edge", "lrate0.001", "lrate0.005", "lrate0.01", "pwm0")
+
+
+def sweep(folder: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+    """The command, on the smallest of the experiments."""
+    command = [sys.executable, "-m", "pwm.sweep", *NAMES, "--size", "smoke"]
+    command += ["--results", str(folder), *flags]
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False
+    )
+
+
+def histories(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.glob("*.npz")}
+
+
+@pytest.fixture(scope="module")
+def by_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The command's results, by one process of this machine."""
+    folder = tmp_path_factory.mktemp("processes")
+    done = sweep(folder, "--workers", "1")
+    assert done.returncode == 0, done.stderr
+    assert len(histories(folder)) == 6
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shards() -> list[Shard]:
+    """Four shards of a few seconds each."""
+    return planned([experiment(LONG)])
+
+
+@pytest.fixture(scope="module")
+def undisturbed(shards: list[Shard], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    run(shards, Job(Store(folder), "test"), lambda _: processes(2))
+    return folder
+
+
+# SLURM
+
+
+def queue() -> list[list[str]]:
+    """Number and state of every task of every job."""
+    asked = ["squeue", "--noheader", "--array", "--format=%i %t"]
+    done = subprocess.run(asked, capture_output=True, text=True, check=True)
+    return [line.split() for line in done.stdout.splitlines()]
+
+
+def wait_for(condition: object, *, seconds: float = 90) -> None:
+    """Until a function says so."""
+    assert callable(condition)
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+@pytest.fixture(autouse=True)
+def empty_queue() -> Iterator[None]:
+    yield
+    subprocess.run(["scancel", "--user=root"], check=True)
+    wait_for(lambda: not queue())
+
+
+def test_slurm_makes_the_bytes_of_one_process_in_fewer_tasks_than_shards(
+    by_processes: Path, tmp_path: Path
+) -> None:
+    assert most_tasks() == 5  # as with_slurm.sh says; there are six shards
+    done = sweep(tmp_path, "--executor", "slurm", "--workers", "2")
+    assert done.returncode == 0, done.stderr
+    assert histories(tmp_path) == histories(by_processes)
+    assert re.search(r"75 of 75 runs, [1-9][\d,]* replica-episodes/s", done.stderr)
+    assert "Traceback" not in done.stderr
+    # The logs of what went well are gone.
+    assert {path.suffix for path in (tmp_path / "slurm").iterdir()} == {".sh"}
+
+
+def test_parts_by_slurm_and_by_processes_make_one_store(by_processes: Path, tmp_path: Path) -> None:
+    for part, executor in (("1/3", "slurm"), ("2/3", "process"), ("3/3", "slurm")):
+        done = sweep(tmp_path, "--shard", part, "--executor", executor)
+        assert done.returncode == 0, done.stderr
+        assert "2 shards, 2 of them to train." in done.stderr
+    assert histories(tmp_path) == histories(by_processes)
+    assert "0 of them to train" in sweep(tmp_path, "--executor", "slurm").stderr
+
+
+SWEEP_LONG = (
+    "import sys; from pathlib import Path; from tests import test_machine as t;"
+    "t.sweep_by_slurm(Path(sys.argv[1]))"
+)
+
+
+def sweep_by_slurm(folder: Path) -> None:
+    """The longer sweep, one job at a time, looked at often."""
+    slurm.POLL_EVERY = 0.3
+    cluster = Cluster(folder / "slurm", 1, {"time": "5"})
+    job = Job(Store(folder), "test", KEEP_EVERY)
+    run(planned([experiment(LONG)]), job, lambda _: slurm.slurm(cluster), most_tasks())
+
+
+def start_long(folder: Path) -> subprocess.Popen[str]:
+    """Starts the longer sweep; returns when a shard has a checkpoint."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", SWEEP_LONG, str(folder)],
+        cwd=ROOT, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    wait_for(lambda: list(folder.glob("*.unfinished.npz")))
+    return process
+
+
+def test_a_job_that_dies_is_sent_again_and_goes_on(
+    undisturbed: Path, shards: list[Shard], tmp_path: Path
+) -> None:
+    with start_long(tmp_path) as process:
+        subprocess.run(["pkill", "-KILL", "-f", "submitit.core._submit"], check=True)
+        _, said = process.communicate(timeout=200)
+    assert process.returncode == 0, said
+    assert "A worker died; its shard goes on from where it was." in said
+    assert histories(tmp_path) == histories(undisturbed)
+    sessions = [Store(tmp_path).provenance(shard) for shard in shards]
+    assert sorted(map(len, sessions)) == [1, 1, 1, 2]
+
+
+def test_jobs_go_on_without_the_one_who_sent_them_and_are_not_sent_twice(
+    undisturbed: Path, shards: list[Shard], tmp_path: Path
+) -> None:
+    with start_long(tmp_path) as process:
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert "The jobs go on without this; scancel " in said
+    assert queue()
+    sweep_by_slurm(tmp_path)
+    assert histories(tmp_path) == histories(undisturbed)
+    for shard in shards:
+        assert len(Store(tmp_path).provenance(shard)) == 1  # in one piece, by one job
+
+
+def test_an_error_of_a_job_is_one_line_and_ends_the_sweep(tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk", "64k") as disk:
+        done = sweep(disk, "--executor", "slurm")
+        assert done.returncode == 2
+        last = done.stderr.splitlines()[-1]
+        assert last.startswith("error: ")
+        assert "No space left on device" in last
+        assert "Traceback" not in done.stderr
+    wait_for(lambda: not queue())
+
+
+# Disks
+
+
+@contextmanager
+def mounted(folder: Path, size: str) -> Iterator[Path]:
+    """A disk in memory of some size, while the block lasts."""
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def one_line(done: subprocess.CompletedProcess[str]) -> str:
+    """The error that a command ended with, after its progress."""
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    lines = [line for line in re.split(r"[\r\n]+", done.stderr) if line.startswith("error")]
+    (line,) = lines
+    return line
+
+
+def verified(folder: Path) -> str:
+    command = [sys.executable, "-m", "pwm.store", "verify", "--results", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.splitlines()[-1]
+
+
+def test_a_full_disk_is_one_line_and_what_is_stored_stays_good(
+    by_processes: Path, tmp_path: Path
+) -> None:
+    with mounted(tmp_path / "disk", "1m") as disk:
+        for path in sorted(by_processes.iterdir())[:4]:  # two shards, each with its provenance
+            (disk / path.name).write_bytes(path.read_bytes())
+        before = histories(disk)
+        filling = disk / "filling"
+        subprocess.run(["dd", "if=/dev/zero", f"of={filling}"], check=False, capture_output=True)
+        assert filling.stat().st_size > 500_000
+        assert f"--results {disk}: expected" in one_line(sweep(disk))
+        assert histories(disk).items() >= before.items()
+        assert verified(disk) == "2 stored, 0 unfinished, 0 damaged."
+        filling.unlink()
+        assert sweep(disk).returncode == 0
+        assert histories(disk) == histories(by_processes)
+        assert {path.suffix for path in disk.iterdir()} == {".npz", ".json"}
+
+
+def test_a_read_only_disk_is_one_line_and_can_be_read(by_processes: Path, tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk", "1m") as disk:
+        for path in by_processes.iterdir():
+            (disk / path.name).write_bytes(path.read_bytes())
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        whole = sweep(disk)
+        assert whole.returncode == 0
+        assert "6 shards, 0 of them to train." in whole.stderr
+        subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
+        next(disk.glob("*.npz")).unlink()
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        line = one_line(sweep(disk))
+        assert f"--results {disk}: expected a folder that can be written" in line
+        assert verified(disk) == "5 stored, 0 unfinished, 1 damaged."  # a history is missing

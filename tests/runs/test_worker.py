@@ -1,0 +1,349 @@
+"""A worker trains what is free, goes on where training was, and stops when it is told to."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NoReturn
+
+import pytest
+
+from pwm.core.agent import AgentConfig
+from pwm.core.config import TrainConfig
+from pwm.core.errors import InputError
+from pwm.core.task import TaskConfig
+from pwm.core.trainer import Trainer
+from pwm.runs import worker
+from pwm.runs.shards import Shard
+from pwm.runs.storage import Claim, Session, Store
+from pwm.runs.worker import Job, serve, train_shards
+from tests.support.folders import contents, histories, largest_file, times
+from tests.support.histories import made_up, session, shard_of
+from tests.support.training import history_of
+
+RUN = TrainConfig(
+    task=TaskConfig(episode_length=6),
+    agent=AgentConfig(hidden_size=3),
+    num_episodes=170,
+    log_every=20,
+)
+SHARD = shard_of([replace(RUN, seed=seed) for seed in (0, 1)])
+NEXT = shard_of([replace(RUN, seed=seed) for seed in (2, 3)])
+COMMAND = "python -m pwm.sweep tiny --workers 2"
+
+
+@pytest.fixture(autouse=True)
+def stop(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Set, it has a worker stop; the test's own, so that no other is stopped."""
+    event = threading.Event()
+    monkeypatch.setattr(worker, "_stop", event)
+    return event
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "results")
+
+
+@pytest.fixture(scope="module")
+def at_once(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The histories of both shards, each trained in one go."""
+    store = Store(tmp_path_factory.mktemp("at_once"))
+    for shard in (SHARD, NEXT):
+        store.put(shard, history_of(shard.runs), [session(0, 170)])
+    return histories(store.folder)
+
+
+def watched(monkeypatch: pytest.MonkeyPatch, before: Callable[[Trainer], None]) -> None:
+    """Has something done before every ten episodes that are trained."""
+    advance = Trainer.advance
+
+    def watched_advance(trainer: Trainer, _num_episodes: int) -> None:
+        before(trainer)
+        advance(trainer, 10)
+
+    monkeypatch.setattr(Trainer, "advance", watched_advance)
+
+
+def train_until(
+    episodes: int, shards: Sequence[Shard], store: Store, stop: threading.Event
+) -> None:
+    """Trains as a worker that is told to stop after so many episodes."""
+
+    def tell(trainer: Trainer) -> None:
+        if trainer.episodes_done >= episodes - 10:
+            stop.set()
+
+    with pytest.MonkeyPatch.context() as patch:
+        watched(patch, tell)
+        if episodes == 0:
+            stop.set()
+        train_shards(shards, job(store))
+    stop.clear()
+
+
+def job(store: Store, keep_every: float = 1e9) -> Job:
+    return Job(store, COMMAND, keep_every)
+
+
+def spans(sessions: Sequence[Session]) -> list[tuple[object, object]]:
+    return [(item["first_episode"], item["last_episode"]) for item in sessions]
+
+
+def number(item: Session, name: str) -> float:
+    value = item[name]
+    assert isinstance(value, float)
+    return value
+
+
+def checkpoint(store: Store, shard: Shard = SHARD) -> Path:
+    return store.folder / f"{shard.key}.unfinished.npz"
+
+
+def test_shards_are_trained_and_stored_with_their_provenance(
+    store: Store, at_once: dict[str, bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    train_shards([SHARD, NEXT], job(store))
+    assert histories(store.folder) == at_once
+    assert len(contents(store.folder)) == 4  # nothing else is left
+    for shard in (SHARD, NEXT):
+        (only,) = store.provenance(shard)
+        assert spans([only]) == [(0, 170)]
+        assert only["command"] == COMMAND
+        assert {"commit", "clean", "versions", "cpu", "instruction_set", "threads"} <= only.keys()
+        assert 0 < number(only, "training_seconds") <= number(only, "wall_seconds") + 0.06
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("episodes", [0, 10, 130])
+def test_a_worker_that_is_stopped_goes_on_where_it_was(
+    episodes: int, store: Store, at_once: dict[str, bytes], stop: threading.Event
+) -> None:
+    train_until(episodes, [SHARD, NEXT], store, stop)
+    kept = store.resume(SHARD)
+    assert kept is not None
+    assert kept.state["episodes_done"] == episodes
+    assert spans(kept.sessions) == [(0, episodes)]
+    assert not store.claimed(SHARD)
+    assert store.names() == {checkpoint(store).name, f"{SHARD.key}.lock"}  # the next is not begun
+    train_shards([SHARD, NEXT], job(store))
+    assert histories(store.folder) == at_once
+    assert spans(store.provenance(SHARD)) == [(0, episodes), (episodes, 170)]
+    assert spans(store.provenance(NEXT)) == [(0, 170)]
+    assert len(contents(store.folder)) == 4
+
+
+def test_a_worker_that_is_stopped_again_and_again_adds_up(
+    store: Store, at_once: dict[str, bytes], stop: threading.Event
+) -> None:
+    ends = [30, 90, 100]
+    for end in ends:
+        train_until(end, [SHARD], store, stop)
+    train_shards([SHARD, NEXT], job(store))
+    assert histories(store.folder) == at_once
+    assert spans(store.provenance(SHARD)) == [(0, 30), (30, 90), (90, 100), (100, 170)]
+
+
+class Killed(BaseException):
+    """Stands in for SIGKILL."""
+
+
+def kill_at(episodes: int, store: Store, keep_every: float) -> None:
+    """Trains as a worker that is killed once so many episodes are done."""
+
+    def kill(trainer: Trainer) -> None:
+        if trainer.episodes_done >= episodes:
+            raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        watched(patch, kill)
+        with pytest.raises(Killed):
+            train_shards([SHARD, NEXT], job(store, keep_every))
+
+
+def test_a_worker_that_is_killed_goes_on_where_it_last_kept_its_state(
+    store: Store, at_once: dict[str, bytes]
+) -> None:
+    kill_at(120, store, keep_every=-1.0)
+    kept = store.resume(SHARD)
+    assert kept is not None
+    assert kept.state["episodes_done"] == 120
+    kill_at(140, store, keep_every=1e9)  # and keeps nothing new
+    train_shards([SHARD, NEXT], job(store))
+    assert spans(store.provenance(SHARD)) == [(0, 120), (120, 170)]
+    assert histories(store.folder) == at_once
+
+
+def test_a_state_is_kept_as_often_as_is_asked_for(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    kept: list[tuple[float, int]] = []
+    watched(monkeypatch, lambda _: clock.__setitem__(0, clock[0] + 10))
+    keep = Store.checkpoint
+
+    def watched_keep(*arguments: Any) -> None:
+        kept.append((clock[0], int(arguments[2]["episodes_done"])))
+        keep(*arguments)
+
+    monkeypatch.setattr(Store, "checkpoint", watched_keep)
+    monkeypatch.setattr(worker, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    train_shards([SHARD], job(store, keep_every=25))
+    # An update of ten seconds each: as soon as more than 25 seconds have passed.
+    assert kept == [(30, 30), (60, 60), (90, 90), (120, 120), (150, 150)]
+    (only,) = store.provenance(SHARD)
+    assert only["training_seconds"] == 170
+    assert only["wall_seconds"] == 170
+    assert worker.KEEP_EVERY <= 30
+
+
+def test_progress_is_reported_twice_a_second(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, reports = [0.0], list[tuple[float, int]]()
+    advance, report = Trainer.advance, Claim.report
+
+    def slow(trainer: Trainer, num_episodes: int) -> None:
+        clock[0] += 0.02 * num_episodes  # seconds an episode
+        advance(trainer, num_episodes)
+
+    def watched_report(claim: Claim, episodes_done: int) -> None:
+        reports.append((clock[0], episodes_done))
+        report(claim, episodes_done)
+        assert store.reported(SHARD) == episodes_done
+
+    monkeypatch.setattr(Trainer, "advance", slow)
+    monkeypatch.setattr(Claim, "report", watched_report)
+    monkeypatch.setattr(worker, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    train_shards([SHARD], job(store))
+    times_of = [seconds for seconds, _ in reports]
+    gaps = [later - sooner for sooner, later in itertools.pairwise(times_of)]
+    assert max(gaps) <= 0.5 + 1e-9
+    assert gaps[-2:] == pytest.approx([0.5, 0.5], abs=0.021)
+    assert [round(seconds / 0.02) for seconds in times_of] == [done for _, done in reports]
+
+
+@pytest.mark.parametrize("damage", [b"", b"short"])
+def test_a_worker_whose_state_is_damaged_says_so_and_begins_anew(
+    damage: bytes,
+    store: Store,
+    at_once: dict[str, bytes],
+    stop: threading.Event,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    train_until(50, [SHARD], store, stop)
+    path = checkpoint(store)
+    path.write_bytes(path.read_bytes()[:-10] if damage else b"")
+    train_shards([SHARD, NEXT], job(store))
+    assert histories(store.folder) == at_once
+    assert spans(store.provenance(SHARD)) == [(0, 170)]
+    assert capsys.readouterr().err == f"damaged, to be computed again: {path}\n"
+
+
+def test_a_state_of_another_shard_is_not_gone_on_with(
+    store: Store, at_once: dict[str, bytes], stop: threading.Event
+) -> None:
+    train_until(50, [NEXT], store, stop)
+    checkpoint(store, NEXT).rename(checkpoint(store))
+    train_shards([SHARD, NEXT], job(store))
+    assert histories(store.folder) == at_once
+
+
+@pytest.mark.parametrize("ending", [".npz", ".json"])
+def test_a_damaged_history_is_computed_again(
+    ending: str, store: Store, at_once: dict[str, bytes]
+) -> None:
+    train_shards([SHARD, NEXT], job(store))
+    path = store.folder / (SHARD.key + ending)
+    path.write_bytes(b"damaged")
+    before = times(store.folder)
+    train_shards([SHARD, NEXT], job(store))
+    assert histories(store.folder) == at_once
+    assert store.get(SHARD) is not None
+    changed = {name for name, when in times(store.folder).items() if when != before[name]}
+    assert changed == {f"{SHARD.key}.npz", f"{SHARD.key}.json"}
+
+
+def no_trainer(*_arguments: object) -> NoReturn:
+    raise AssertionError("something is trained")
+
+
+def test_what_is_stored_is_not_trained_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.put(SHARD, made_up(2, 9), [session(0, 170)])
+    before = times(store.folder)
+    monkeypatch.setattr(worker, "make_trainer", no_trainer)
+    train_shards([SHARD], job(store))
+    assert times(store.folder) == before
+
+
+def test_what_someone_else_claims_is_left_to_them(
+    store: Store, at_once: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with store.claim(SHARD) as claim:
+        assert claim is not None
+        claim.report(42)
+        train_shards([SHARD, NEXT], job(store))
+        assert store.reported(SHARD) == 42
+        assert list(histories(store.folder)) == [f"{NEXT.key}.npz"]
+    train_shards([SHARD, NEXT], job(store))
+    assert histories(store.folder) == at_once
+    monkeypatch.setattr(worker, "make_trainer", no_trainer)
+    train_shards([SHARD, NEXT], job(store))
+
+
+def test_a_full_disk_is_bad_input_that_names_the_folder_and_loses_nothing(
+    store: Store, at_once: dict[str, bytes], stop: threading.Event
+) -> None:
+    train_shards([NEXT], job(store))
+    train_until(50, [SHARD], store, stop)
+    before = contents(store.folder)
+    said = rf"--results {store.folder}: expected a folder that can be written \(File too large\)"
+    with largest_file(1000), pytest.raises(InputError, match=said):
+        train_shards([SHARD, NEXT], job(store))
+    after = contents(store.folder)
+    assert {name: after[name] for name in before if not name.endswith(".lock")} == {
+        name: content for name, content in before.items() if not name.endswith(".lock")
+    }
+    train_shards([SHARD, NEXT], job(store))
+    assert histories(store.folder) == at_once
+    assert len(contents(store.folder)) == 4
+
+
+@pytest.mark.parametrize("function", ["report", "checkpoint", "put", "claim"])
+def test_an_error_of_the_system_is_bad_input_whatever_was_being_written(
+    function: str, store: Store, stop: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object) -> NoReturn:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Claim if function == "report" else Store, function, fail)
+    if function == "checkpoint":
+        stop.set()
+    with pytest.raises(InputError, match=r"^--results .* \(Read-only file system\)$"):
+        train_shards([SHARD], job(store))
+
+
+# The lifeline
+
+
+def test_a_worker_stops_when_its_lifeline_is_cut_and_ends_when_its_parent_does(
+    stop: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    died, ended = threading.Event(), threading.Event()
+    parent = SimpleNamespace(join=died.wait)
+    monkeypatch.setattr(multiprocessing, "parent_process", lambda: parent)
+    monkeypatch.setattr(os, "_exit", lambda status: ended.set() if status == 0 else None)
+    lifeline, end = multiprocessing.Pipe(duplex=False)
+    serve(lifeline)
+    assert not stop.wait(0.05)
+    end.close()
+    assert stop.wait(10)
+    with worker._busy:  # a shard is being trained
+        died.set()
+        assert not ended.wait(0.05)
+    assert ended.wait(10)

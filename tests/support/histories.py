@@ -1,0 +1,61 @@
+"""Shards and histories made up for tests of what trains, stores, counts and draws them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pwm.core.config import TrainConfig
+from pwm.core.diagnostics import DIAGNOSTICS
+from pwm.core.history import METRICS, History
+from pwm.runs.shards import Member, Shard
+from pwm.runs.storage import Session
+
+
+def shard_of(runs: Sequence[TrainConfig]) -> Shard:
+    """The shard of some runs, which must be able to share a population."""
+    (setting,) = {run.shared for run in runs}
+    members = (Member(run.critic_weight, run.learning_rate, run.seed) for run in runs)
+    return Shard(setting, tuple(members))
+
+
+def session(first: int, last: int) -> Session:
+    """Provenance of some episodes, as much of it as anything looks at."""
+    return {
+        "first_episode": first,
+        "last_episode": last,
+        "training_seconds": 0.25,
+        "command": "python -m pwm.sweep",
+        "commit": "0123456789" * 4,
+        "clean": True,
+        "wall_seconds": 1.5,
+    }
+
+
+def made_up(
+    replicas: int, windows: int, *, log_every: int = 10, seed: int = 0, diagnosed: bool = False
+) -> History:
+    """A history of random numbers, no two alike."""
+    random = np.random.default_rng(seed)
+    names = METRICS + (DIAGNOSTICS if diagnosed else ())
+    curves = {name: random.random((replicas, windows)).astype(np.float32) for name in names}
+    return History.of_curves(log_every * np.arange(1, windows + 1, dtype=np.int64), curves)
+
+
+def of_rewards(episode: Sequence[int], reward: Sequence[Sequence[float]]) -> History:
+    """A history in which nothing but the reward matters."""
+    rewards = np.array(reward, dtype=np.float32)
+    rest = (np.zeros_like(rewards) for _ in METRICS[1:])
+    return History(np.array(episode, dtype=np.int64), rewards, *rest)
+
+
+def same(one: History, other: History) -> bool:
+    """Whether two histories are the same: names, types, shapes and every bit."""
+    ours, theirs = one.arrays(), other.arrays()
+    return ours.keys() == theirs.keys() and all(
+        array.dtype == theirs[name].dtype
+        and array.shape == theirs[name].shape
+        and array.tobytes() == theirs[name].tobytes()
+        for name, array in ours.items()
+    )

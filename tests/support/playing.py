@@ -1,0 +1,63 @@
+"""Episodes played by either engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pwm.core.agent import Agent, AgentConfig
+from pwm.core.config import TrainConfig
+from pwm.core.rollout import Draws, Episode, Rollout
+from pwm.core.task import TaskConfig, observation_table
+from pwm.engines import EngineName
+from pwm.fused.engine import FusedEngine
+
+
+def play_by(
+    engine: EngineName, task: TaskConfig, agent: AgentConfig, parameters: Tensor, draws: Draws
+) -> Episode:
+    """Plays an episode of R replicas with parameters [R, P].
+
+    Of the fused engine's, everything is read off its working memory, where an episode leaves it.
+    """
+    if engine == "torch":
+        return Rollout(task, Agent(agent, task.num_stimuli)).play(parameters, draws)
+    played = [
+        _play_fused(task, agent, parameters[replica], Draws(*(part[replica] for part in draws)))
+        for replica in range(len(parameters))
+    ]
+    return Episode(*(torch.stack(pieces) for pieces in zip(*played, strict=True)))
+
+
+def _play_fused(task: TaskConfig, agent: AgentConfig, parameters: Tensor, draws: Draws) -> Episode:
+    """As `play_by`, of one replica."""
+    trainer = FusedEngine([TrainConfig(task=task, agent=agent, num_episodes=1)])
+    with torch.no_grad():
+        trainer.parameters.copy_(parameters.unsqueeze(0))
+    one_episode = Draws(draws.trials[None, None], draws.noise[None, None].float())
+    trainer._train(one_episode)
+    work = trainer._work
+    shape = (task.num_trials, task.trial_length)
+    observations = np.eye(task.num_stimuli + 1, dtype=np.float32)[work.shown[work.row], :-1]
+    observations = observations.reshape(*shape, -1)
+    alike = (observations[:, None] == observation_table(task)).all(axis=(2, 3))  # (N, pairs + 1)
+    assert (alike.sum(axis=1) == 1).all()
+
+    def by_step(values: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(values.reshape(*shape, *values.shape[1:]).copy())
+
+    return Episode(
+        trials=torch.from_numpy(alike.argmax(axis=1)),
+        observations=torch.from_numpy(observations),
+        actions=by_step(work.action),
+        rewards=by_step(work.reward),
+        logits=by_step(work.heads[0, work.row, :3]),
+        log_probs=by_step(work.log_policy[work.row, work.action]),
+        entropies=by_step(work.entropy[work.row]),
+        values=by_step(work.heads[-1, work.row, 3]),
+        head_values=by_step(work.heads[-1, work.row, 3]),
+    )

@@ -1,0 +1,56 @@
+"""Runs of any setting, and populations trained to their end, by either engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import get_args
+
+from hypothesis import strategies as st
+
+from pwm.core.agent import AgentConfig
+from pwm.core.config import TrainConfig
+from pwm.core.history import History
+from pwm.core.losses import Baseline, LossConfig
+from pwm.core.task import TaskConfig
+from pwm.core.trainer import Trainer
+from pwm.engines import EngineName, make_trainer
+
+
+@st.composite
+def settings_of_runs(draw: st.DrawFn, most_trials: int, most_units: int) -> TrainConfig:
+    """A run of any setting and odd sizes."""
+    trial_length = draw(st.integers(2, 5))
+    return TrainConfig(
+        task=TaskConfig(
+            stimulus_set=draw(st.sampled_from(["pwm0", "pwm5"])),
+            trial_length=trial_length,
+            episode_length=draw(st.integers(trial_length, most_trials * trial_length)),
+            timeout=draw(st.booleans()),
+            hold_reward=draw(st.sampled_from([0.0, 0.1])),
+        ),
+        agent=AgentConfig(
+            hidden_size=draw(st.integers(1, most_units)),
+            carry_state=draw(st.booleans()),
+            separate_trunks=draw(st.booleans()),
+        ),
+        loss=LossConfig(
+            baseline=draw(st.sampled_from(get_args(Baseline))),
+            policy_reduction=draw(st.sampled_from(["sum", "mean"])),
+            discount=draw(st.sampled_from([1.0, 0.9, 0.0])),
+            entropy_weight=draw(st.sampled_from([0.0, 0.05, 0.3])),
+            optimism=draw(st.sampled_from([0.0, 1.5])),
+            lost_gradients=draw(st.sampled_from(["none", "none", "values", "log_probs"])),
+        ),
+    )
+
+
+def trained(runs: Sequence[TrainConfig], engine: EngineName = "fused") -> Trainer:
+    """The trainer of some runs, at their end."""
+    trainer = make_trainer(runs, engine)
+    trainer.advance(trainer.num_episodes)
+    return trainer
+
+
+def history_of(runs: Sequence[TrainConfig], engine: EngineName = "fused") -> History:
+    """What training some runs logs."""
+    return trained(runs, engine).history()

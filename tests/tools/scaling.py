@@ -1,0 +1,82 @@
+"""What a sweep costs beside training, and what a second worker brings.
+
+    python -m tests.tools.scaling
+
+Takes turns with one worker and with two at the same shards, each time into an empty store. The
+overhead is the time of a shard that was not spent training: claiming, building the population,
+checkpoints, storing.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from contextlib import redirect_stderr
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+import tyro
+
+from pwm.experiments import EXPERIMENTS
+from pwm.runs.scheduler import processes
+from pwm.runs.experiment import Experiment
+from pwm.runs.shards import planned
+from pwm.runs.storage import Store
+from pwm.runs.worker import Job
+from pwm.runs.scheduler import run
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Flags of `python -m tests.tools.scaling`."""
+
+    names: tuple[str, ...] = ("eplen15", "lrate0.005")
+    """Experiments."""
+    num_episodes: int = 10_000
+    """Episodes of each run; the shards are those of the whole budget."""
+    rounds: int = 3
+    """Turns of each."""
+
+
+def measured(experiments: Sequence[Experiment], workers: int) -> tuple[float, float, float]:
+    """Seconds of a sweep, and of its shards in all, with and without the overhead."""
+    with TemporaryDirectory() as place, Path(os.devnull).open("w") as nowhere:
+        job = Job(Store(Path(place)), "tests.tools.scaling")
+        shards = planned(experiments)
+        begun = time.monotonic()
+        with redirect_stderr(nowhere):
+            run(shards, job, lambda _: processes(workers))
+        seconds = time.monotonic() - begun
+        sessions = [session for shard in shards for session in job.store.provenance(shard)]
+        wall, training = (
+            sum(float(str(session[name])) for session in sessions)
+            for name in ("wall_seconds", "training_seconds")
+        )
+        return seconds, wall, training
+
+
+def main() -> None:
+    """Runs the command."""
+    arguments = tyro.cli(Arguments)
+    experiments = [
+        replace(item, base=replace(item.base, num_episodes=arguments.num_episodes))
+        for item in map(EXPERIMENTS.__getitem__, arguments.names)
+    ]
+    gains, overheads = [], []
+    for _ in range(arguments.rounds):
+        alone, wall, training = measured(experiments, 1)
+        together, *_ = measured(experiments, 2)
+        gains.append(alone / together)
+        overheads.append(wall / training - 1)
+        print(
+            f"one worker {alone:.1f} s, two {together:.1f} s: {gains[-1]:.2f} times; "
+            f"overhead of a shard {overheads[-1]:.2%}"
+        )
+    print(f"medians: {median(gains):.2f} times, overhead {median(overheads):.2%}")
+
+
+if __name__ == "__main__":
+    main()
