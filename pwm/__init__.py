@@ -1,3 +1,71 @@
-"""How should the critic's loss be weighted against the policy's?"""
+"""How should the critic's loss be weighted against the policy's?
+
+The names in `__all__` are public: they are documented in `docs/using.md`, and keep working from
+one version to the next. Everything else is private. Each name is imported when it is first used,
+so that `import pwm` takes no time.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pwm.analysis.conventions import convert_weight as convert_weight
+    from pwm.analysis.learning import learned as learned
+    from pwm.analysis.learning import times_to_learn as times_to_learn
+    from pwm.analysis.levels import reward_levels as reward_levels
+    from pwm.analysis.outcomes import Outcomes as Outcomes
+    from pwm.analysis.theory import critic_bias as critic_bias
+    from pwm.analysis.theory import noise_weight as noise_weight
+    from pwm.core.agent import AgentConfig as AgentConfig
+    from pwm.core.config import TrainConfig as TrainConfig
+    from pwm.core.errors import InputError as InputError
+    from pwm.core.history import History as History
+    from pwm.core.losses import LossConfig as LossConfig
+    from pwm.core.rollout import Episode as Episode
+    from pwm.core.task import TaskConfig as TaskConfig
+    from pwm.core.trainer import Trainer as Trainer
+    from pwm.engines import make_trainer as make_trainer
+    from pwm.runs.experiment import Experiment as Experiment
+    from pwm.runs.saved import SavedRun as SavedRun
+    from pwm.runs.saved import load_run as load_run
 
 __version__ = "0.1.0"
+
+_MODULES = {
+    "AgentConfig": "pwm.core.agent",
+    "Episode": "pwm.core.rollout",
+    "Experiment": "pwm.runs.experiment",
+    "History": "pwm.core.history",
+    "InputError": "pwm.core.errors",
+    "LossConfig": "pwm.core.losses",
+    "Outcomes": "pwm.analysis.outcomes",
+    "SavedRun": "pwm.runs.saved",
+    "TaskConfig": "pwm.core.task",
+    "TrainConfig": "pwm.core.config",
+    "Trainer": "pwm.core.trainer",
+    "convert_weight": "pwm.analysis.conventions",
+    "critic_bias": "pwm.analysis.theory",
+    "learned": "pwm.analysis.learning",
+    "load_run": "pwm.runs.saved",
+    "make_trainer": "pwm.engines",
+    "noise_weight": "pwm.analysis.theory",
+    "reward_levels": "pwm.analysis.levels",
+    "times_to_learn": "pwm.analysis.learning",
+}
+"""Modules of the public names."""
+
+__all__ = list(_MODULES)
+
+
+if not TYPE_CHECKING:  # or type checkers would accept any name
+
+    def __getattr__(name: str) -> object:
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,22 +1,19 @@
-"""`python -m pwm.bench`: how fast training is, beside the loop that everyone writes.
+"""`python -m pwm.bench`: the speed of training, next to the loop that everyone writes.
 
-The contestants take turns, round after round, and the ratios are taken within a round: the speed
-of a shared machine drifts, its ratios much less. All run on one core but the last, the fused
-engine in as many processes as there are cores.
+Contestants take turns, round after round, and ratios are taken within a round: the speed of a
+shared machine drifts, ratios much less. All run on one core, except the last: the fused engine in
+one process per core.
 """
 
 from __future__ import annotations
 
 import multiprocessing
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from statistics import mean, median
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -37,19 +34,19 @@ from pwm.io.provenance import cpu_model
 from pwm.runs.shards import Member, Shard
 
 ENDLESS = 10**9  # episodes
-FUSED_SECONDS = 2.5  # about how long a round of the fused engine is
-PRODUCT_SIZE = 256  # rows of the square matrices that a core's speed is measured with
-PRODUCTS = 300  # a round
+FUSED_SECONDS = 2.5  # approximate length of a round of the fused engine
+PRODUCT_SIZE = 256  # rows and columns of the matrices whose product measures a core's speed
+PRODUCTS = 300  # per round
 
 
 class PlainLoop:
-    """The notes' setting as a plain loop, one replica and one trial at a time.
+    """The notes' setting as a simple loop, one replica and one trial at a time.
 
-    A trial is one call of `nn.LSTM` and an episode one step of `torch.optim.RMSprop`. It makes
-    the same losses as `Trainer`, and logs as much.
+    A trial is one call of `nn.LSTM`, and an episode one step of `torch.optim.RMSprop`. Losses and
+    metrics are those of `Trainer`.
 
     Args:
-        run: what to train; it must be the notes' agent and losses.
+        run: to train, with the notes' agent and losses.
     """
 
     def __init__(self, run: TrainConfig) -> None:
@@ -95,24 +92,9 @@ class PlainLoop:
         return returns[0].item(), value_loss.item(), policy_loss.item(), entropy.item()
 
 
-class Fleet:
-    """The fused engine in several processes, each with a population of its own."""
-
-    def __init__(self, runs: Sequence[TrainConfig], pool: Executor, cores: int) -> None:
-        self._runs = tuple(runs)
-        self._pool = pool
-        self._cores = cores
-
-    def advance(self, num_episodes: int) -> None:
-        """Trains every population for that many episodes."""
-        tasks = [(self._runs, num_episodes)] * self._cores
-        for _ in self._pool.map(_advance, *zip(*tasks, strict=True)):
-            pass
-
-
 @lru_cache(maxsize=1)
 def _fused(runs: tuple[TrainConfig, ...]) -> Trainer:
-    return make_trainer(runs, "fused")
+    return make_trainer(runs)
 
 
 def _advance(runs: tuple[TrainConfig, ...], num_episodes: int) -> None:
@@ -121,16 +103,17 @@ def _advance(runs: tuple[TrainConfig, ...], num_episodes: int) -> None:
 
 @dataclass
 class Contestant:
-    """Something to be timed."""
+    """A way of training, to be timed."""
 
     name: str
     replicas: int
-    advance: Callable[[int], None]
+    advance: Callable[[int], object]
+    """Trains all replicas for a number of episodes."""
     episodes: int
-    """Episodes a round."""
+    """Episodes per round."""
 
     def rate(self) -> float:
-        """Replica-episodes a second, over one round."""
+        """Replica-episodes per second, over one round."""
         started = time.perf_counter()
         self.advance(self.episodes)
         return self.replicas * self.episodes / (time.perf_counter() - started)
@@ -141,36 +124,57 @@ class Arguments:
     """Flags of `python -m pwm.bench`."""
 
     episode_lengths: tuple[int, ...] = (15, 60, 240)
-    """Steps an episode."""
+    """Steps per episode."""
     hidden_sizes: tuple[int, ...] = (24, 64)
     """Units of the LSTM."""
     replicas: int = 48
-    """Size of a population."""
+    """Replicas in a population."""
     rounds: int = 5
-    """Rounds of six to fifteen seconds for each episode length and hidden size."""
+    """Rounds of 6 to 15 seconds for each episode length and hidden size."""
     cores: int = multiprocessing.cpu_count()
     """Processes of the last contestant."""
 
+    def __post_init__(self) -> None:
+        for name in ("replicas", "rounds", "cores"):
+            require_integer(name, getattr(self, name), 1)
+        for name in ("episode_lengths", "hidden_sizes"):
+            require(len(getattr(self, name)) > 0, name, "", "at least one number")
+
+    def runs(self) -> list[TrainConfig]:
+        """A run of each hidden size and episode length."""
+        return [
+            TrainConfig(
+                task=TaskConfig(episode_length=length),
+                agent=AgentConfig(hidden_size=hidden),
+                num_episodes=ENDLESS,
+            )
+            for hidden in self.hidden_sizes
+            for length in self.episode_lengths
+        ]
+
 
 def contestants(run: TrainConfig, replicas: int, pool: Executor, cores: int) -> list[Contestant]:
-    """The plain loop, and populations: in torch, fused, and fused on all cores."""
-    population = [replace(run, seed=seed) for seed in range(replicas)]
-    plain = max(900 // run.task.episode_length, 1)
+    """The plain loop, and populations: in PyTorch, fused, and fused on all cores."""
+    population = tuple(replace(run, seed=seed) for seed in range(replicas))
+    short = max(900 // run.task.episode_length, 1)
     members = tuple(Member(run.critic_weight, run.learning_rate, seed) for seed in range(replicas))
     shard = Shard(run.shared, members)
-    # long enough for what starting and ending a round costs, on two cores, not to count
-    fused = int(FUSED_SECONDS * shard.setting.num_episodes / shard.seconds) + 1
-    fleet = Fleet(population, pool, cores)
+    # long enough that starting and ending a round on several cores takes no share of it
+    long = int(FUSED_SECONDS * shard.setting.num_episodes / shard.seconds) + 1
+
+    def on_all_cores(num_episodes: int) -> None:
+        list(pool.map(_advance, [population] * cores, [num_episodes] * cores))
+
     return [
-        Contestant("plain loop", 1, PlainLoop(run).advance, plain),
-        Contestant("torch", replicas, Trainer(population).advance, plain),
-        Contestant("fused", replicas, make_trainer(population, "fused").advance, fused),
-        Contestant(f"fused, {cores} cores", cores * replicas, fleet.advance, fused),
+        Contestant("plain loop", 1, PlainLoop(run).advance, short),
+        Contestant("torch", replicas, make_trainer(population, "torch").advance, short),
+        Contestant("fused", replicas, make_trainer(population).advance, long),
+        Contestant(f"fused, {cores} cores", cores * replicas, on_all_cores, long),
     ]
 
 
 def product_rate() -> float:
-    """Floating-point operations a second of a matrix product in single precision."""
+    """Floating-point operations per second of a matrix product in single precision."""
     left = torch.rand(PRODUCT_SIZE, PRODUCT_SIZE)
     started = time.perf_counter()
     for _ in range(PRODUCTS):
@@ -179,25 +183,25 @@ def product_rate() -> float:
 
 
 def operations(run: TrainConfig, episodes: int = 200) -> float:
-    """Floating-point operations of the fused engine's products in an episode, on average.
+    """Floating-point operations per episode in the fused engine's products, on average.
 
-    Where the state is reset, a step that several trials have in common is computed once. Each
-    product is needed forward, and backward for either factor.
+    With the LSTM's state reset at each trial, a step that several trials share is computed once.
+    Each product is computed forward, and backward for either factor.
     """
     task, hidden = run.task, run.agent.hidden_size
     (trials,) = DrawSource(task, (run.seed,)).next(episodes).trials.numpy().swapaxes(0, 1)
     firsts = mean(len(np.unique(task.pairs[episode, 0])) for episode in trials)
     pairs = mean(len(np.unique(episode)) for episode in trials)
-    remembering = firsts * (task.trial_length - 2) + pairs
-    weights = remembering * NUM_GATES * hidden + (firsts + remembering) * NUM_OUTPUTS
+    with_past = firsts * (task.trial_length - 2) + pairs
+    weights = with_past * NUM_GATES * hidden + (firsts + with_past) * NUM_OUTPUTS
     return 3 * 2 * weights * hidden
 
 
 def plain_operations(run: TrainConfig) -> float:
-    """Floating-point operations of the plain loop's products in an episode.
+    """Floating-point operations per episode in the plain loop's products.
 
-    It computes every step of every trial, each product forward and backward for either factor,
-    but for that of the stimuli, whose gradient nobody needs.
+    It computes every step of every trial, each product forward and backward for either factor;
+    only the gradient of the stimuli is not needed.
     """
     task, hidden = run.task, run.agent.hidden_size
     gates = NUM_GATES * hidden
@@ -205,87 +209,54 @@ def plain_operations(run: TrainConfig) -> float:
     return 2 * task.num_trials * task.trial_length * step
 
 
-class Round(NamedTuple):
-    """What one round measured."""
-
-    rates: list[float]
-    """Replica-episodes a second of each contestant."""
-    product: float
-    """Floating-point operations a second of a matrix product."""
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command."""
-    arguments = parse(
-        Arguments,
-        "python -m pwm.bench",
-        "Times training: a plain loop, and populations in torch and fused, on one core and on all.",
-        argv,
+    about = (
+        "Times training: a plain loop, and populations in PyTorch and fused, on one core and all."
     )
+    arguments = parse(Arguments, "python -m pwm.bench", about, argv)
     with errors_in_one_line():
-        for name in ("replicas", "rounds", "cores"):
-            require_integer(name, getattr(arguments, name), 1)
-        for name in ("episode_lengths", "hidden_sizes"):
-            require(len(getattr(arguments, name)) > 0, name, "", "at least one number")
-        runs = [
-            TrainConfig(
-                task=TaskConfig(episode_length=length),
-                agent=AgentConfig(hidden_size=hidden),
-                num_episodes=ENDLESS,
-            )
-            for hidden in arguments.hidden_sizes
-            for length in arguments.episode_lengths
-        ]
-        rounds = arguments.rounds
+        runs, rounds = arguments.runs(), arguments.rounds
         print(f"{cpu_model()}, {torch.backends.cpu.get_cpu_capability()}")
-        print(f"medians of {rounds} rounds; in brackets the smallest and the largest")
         print(
-            "products: operations a second over those of a "
-            f"{PRODUCT_SIZE} x {PRODUCT_SIZE} matrix product on one core,\n"
-            "  counted as the plain loop does them (every step of every trial), and as they are "
-            "done"
-        )
-        print(
+            f"medians of {rounds} rounds; in brackets the smallest and the largest\n"
+            "products: operations per second, relative to a matrix product on one core, counted\n"
+            "  as in the plain loop (every step of every trial), and as computed\n"
             f"{'units':>5} {'steps':>5}  {'':14} {'replicas':>8} {'replica-episodes/s':>18} "
             f"{'times plain loop':>24}  products"
         )
-        bar = tqdm(total=len(runs) * (rounds + 1), unit=" rounds", file=sys.stderr, leave=False)
-        with one_thread(), bar, _pool(arguments.cores) as pool:
+        make_trainer([TrainConfig()])  # compiles, if necessary, once for all processes
+        pool = ProcessPoolExecutor(arguments.cores, multiprocessing.get_context("spawn"))
+        bar = tqdm(total=len(runs) * (rounds + 1), unit=" rounds", leave=False)
+        with one_thread(), bar, pool:
             for run in runs:
                 racing = contestants(run, arguments.replicas, pool, arguments.cores)
-                measured = []
+                rates, products = [], []
                 for _ in range(rounds + 1):
-                    rates = [contestant.rate() for contestant in racing]
-                    measured.append(Round(rates, product_rate()))
+                    rates.append([contestant.rate() for contestant in racing])
+                    products.append(product_rate())
                     bar.update()
-                _report(run, racing, measured[1:])  # the first round warms up
+                _report(run, racing, rates[1:], products[1:])  # the first round warms up
 
 
-@contextmanager
-def _pool(cores: int) -> Iterator[ProcessPoolExecutor]:
-    make_trainer([TrainConfig()], "fused")  # compiles, if it must, once for all processes
-    with ProcessPoolExecutor(cores, multiprocessing.get_context("spawn")) as pool:
-        yield pool
-
-
-def _report(run: TrainConfig, racing: list[Contestant], measured: list[Round]) -> None:
-    works = (plain_operations(run), operations(run))
+def _report(
+    run: TrainConfig, racing: list[Contestant], rates: list[list[float]], products: list[float]
+) -> None:
+    """Prints a line per contestant, from its rate in each round and a core's speed."""
     for place, contestant in enumerate(racing):
-        rate = median(row.rates[place] for row in measured)
-        ratios = sorted(row.rates[place] / row.rates[0] for row in measured)
+        own = [row[place] for row in rates]
+        ratios = sorted(row[place] / row[0] for row in rates)
         spread = f"[{ratios[0]:,.0f}, {ratios[-1]:,.0f}]"
         line = (
             f"{run.agent.hidden_size:>5} {run.task.episode_length:>5}  {contestant.name:14} "
-            f"{contestant.replicas:>8} {rate:>18,.0f} {median(ratios):>9,.0f} {spread:<14}"
+            f"{contestant.replicas:>8} {median(own):>18,.0f} {median(ratios):>9,.0f} {spread:<14}"
         )
         if contestant.name == "fused":
-            plain, done = (
-                median(row.rates[place] * work / row.product for row in measured) for work in works
-            )
-            product = median(row.product for row in measured) / 1e9
-            line += f" {plain:>8.0%}, {done:.0%} of {product:.0f} Gflop/s"
+            speeds = median(rate / product for rate, product in zip(own, products, strict=True))
+            plain, done = (speeds * work for work in (plain_operations(run), operations(run)))
+            line += f" {plain:>8.0%}, {done:.0%} of {median(products) / 1e9:.0f} Gflop/s"
         elif place == len(racing) - 1:
-            gain = median(row.rates[place] / row.rates[place - 1] for row in measured)
+            gain = median(row[place] / row[place - 1] for row in rates)
             line += f"     {gain:.2f} times one core"
         tqdm.write(line.rstrip())
 

@@ -1,103 +1,50 @@
-"""`python -m pwm.digests`: how many of the stored runs have, bit for bit, the published history.
+"""`python -m pwm.digests`: compares the stored runs with the published ones, bit for bit.
 
-The fused engine makes the same bits on every machine. The digests in `paper/digests.json` are of
-every run of every experiment, so that a stranger's machine can say so of its own runs.
+The fused engine gives the same bits on every machine. `paper/digests.json` holds a digest of every
+run of every experiment, so that any machine can check its own runs against the published ones.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-import numpy as np
+import tyro
 from tqdm import tqdm
 
 from pwm.core.errors import InputError
-from pwm.core.history import History
-from pwm.experiments import chosen
+from pwm.experiments import EXPERIMENTS, chosen
 from pwm.io.cli import errors_in_one_line, parse
 from pwm.io.files import folder_errors, write_json
-from pwm.runs.experiment import Experiment
-from pwm.runs.shards import plan
+from pwm.io.repository import published
+from pwm.runs.digests import compared, read_digests, stored_digests
 from pwm.runs.storage import Store
 
-PUBLISHED = Path(__file__).resolve().parent.parent / "paper" / "digests.json"
-LENGTH = 16  # hexadecimal digits: 64 bits
 DIFFERENT = 1  # exit status
-
-
-def digests(history: History) -> list[str]:
-    """A digest of each replica's history: the beginning of a SHA-256, [R]."""
-    shared = hashlib.sha256(history.episode.astype("<i8").tobytes())
-    found = []
-    for replica in range(len(history.reward)):
-        content = shared.copy()
-        for curves in history.curves.values():
-            curve = curves[replica]
-            # how a NaN is written down depends on the machine
-            content.update(np.where(np.isnan(curve), np.nan, curve).astype("<f4").tobytes())
-        found.append(content.hexdigest()[:LENGTH])
-    return found
-
-
-def stored(experiment: Experiment, store: Store) -> list[str | None]:
-    """Digests of an experiment's runs in order; None for each that is not stored."""
-    found: list[str | None] = []
-    for shard in plan(experiment):
-        history = store.get(shard)
-        found += [None] * len(shard.members) if history is None else digests(history)
-    return found
-
-
-def published(path: Path) -> dict[str, list[str]]:
-    """The published digests, by experiment.
-
-    Raises:
-        InputError: the file is not there, or damaged.
-    """
-    try:
-        content: dict[str, list[str]] = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise InputError("published", path, "a file of digests") from error
-    return content
+Published = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True)
 class Arguments:
     """Flags of `python -m pwm.digests`."""
 
+    names: tyro.conf.Positional[
+        Annotated[tuple[str, ...], tyro.conf.arg(metavar="[EXPERIMENT ...]")]
+    ] = ()
+    """Experiments to compare; all if none is named."""
     results: Path = Path("results")
-    """Folder that histories are kept in."""
-    published: Path = PUBLISHED
+    """Folder of stored runs."""
+    published: Annotated[
+        Path | None,
+        tyro.conf.arg(metavar="PATH", help_behavior_hint="(default: paper/digests.json)"),
+    ] = None
     """File of the published digests."""
     write: bool = False
-    """Publish the digests of the stored runs, all of which must be there."""
-
-
-def compare(
-    found: Mapping[str, Sequence[str | None]], expected: Mapping[str, Sequence[str]]
-) -> tuple[int, int, list[str]]:
-    """How many runs are the same, how many are stored, and a line on each experiment that differs.
-
-    Args:
-        found: digests of stored runs by experiment, None where a run is not stored.
-        expected: published digests by experiment.
-    """
-    same = there = 0
-    lines = []
-    for name, ours in found.items():
-        theirs = expected.get(name, [])
-        equal = sum(one == other for one, other in zip(ours, theirs, strict=False))
-        present = sum(one is not None for one in ours)
-        same += equal
-        there += present
-        if equal < present:
-            lines.append(f"{name}: {present - equal} of {present} runs differ from the published")
-    return same, there, lines
+    """Publish the digests of these experiments, all of whose runs must be stored, and keep those
+    of other experiments."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -109,24 +56,49 @@ def main(argv: Sequence[str] | None = None) -> None:
         argv,
     )
     with errors_in_one_line():
+        path = arguments.published or published("digests.json")
+        expected = {} if arguments.write and not path.exists() else read_digests(path)
         store = Store(arguments.results)
-        experiments = chosen((), "paper")
-        found = {
-            experiment.name: stored(experiment, store)
-            for experiment in tqdm(experiments, unit=" experiments", file=sys.stderr, leave=False)
-        }
+        experiments = chosen(arguments.names, known=EXPERIMENTS)
+        bar = tqdm(experiments, unit=" experiments", leave=False, disable=None)
+        found = {experiment.name: stored_digests(experiment, store) for experiment in bar}
         if arguments.write:
-            missing = [name for name, ours in found.items() if None in ours]
-            if missing:
-                accepted = "a folder that holds all runs; missing are some of " + ", ".join(missing)
-                raise InputError("results", arguments.results, accepted)
-            with folder_errors("published", arguments.published):
-                write_json(arguments.published, found)
-        same, there, lines = compare(found, published(arguments.published))
-        print(
-            *lines, f"{same} of {there} stored runs are bit-identical to the published.", sep="\n"
-        )
-        sys.exit(0 if same == there else DIFFERENT)
+            _write(path, found, expected, arguments.results)
+        else:
+            sys.exit(_compare(found, expected, arguments.results))
+
+
+def _write(
+    path: Path, found: Mapping[str, Sequence[str | None]], kept: Published, results: Path
+) -> None:
+    """Writes the digests of some experiments, and keeps those of others."""
+    missing = [name for name, ours in found.items() if None in ours]
+    if missing:
+        accepted = "a folder that holds every run of " + ", ".join(missing)
+        raise InputError("results", results, accepted)
+    every = {**kept, **found}
+    with folder_errors("published", path):
+        write_json(path, {name: every[name] for name in EXPERIMENTS if name in every})
+    print(f"Published the digests of {sum(map(len, found.values()))} runs in {path}.")
+
+
+def _compare(found: Mapping[str, Sequence[str | None]], expected: Published, results: Path) -> int:
+    """Prints how many stored runs are as published; returns the exit status."""
+    stored = identical = 0
+    for name, ours in found.items():
+        here = compared(ours, expected.get(name, []))
+        stored += here.stored
+        identical += here.identical
+        if here.stored and name not in expected:
+            print(f"{name}: not published yet; `python -m pwm.digests --write {name}` does that")
+        elif here.identical < here.stored:
+            differing = here.stored - here.identical
+            print(f"{name}: {differing} of {here.stored} runs differ from the published")
+    if not stored:
+        accepted = "a folder that holds runs of these experiments; there is nothing to compare"
+        raise InputError("results", results, accepted)
+    print(f"{identical} of {stored} stored runs are bit-identical to the published.")
+    return 0 if identical == stored else DIFFERENT
 
 
 if __name__ == "__main__":

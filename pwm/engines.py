@@ -1,8 +1,8 @@
-"""The choice between the two engines that train.
+"""The choice between the two engines.
 
-`pwm.core.update` is the definition, in PyTorch; it runs on a GPU too, but rounding depends on the
-machine, and training amplifies it. `pwm.fused` is the same update compiled: many times faster on
-the CPU, with the same bits on every machine, and therefore the default.
+`pwm.core.update` defines training, in PyTorch. It also runs on a GPU, but its rounding depends on
+the machine, and training amplifies rounding. `pwm.fused` is the same update compiled: many times
+faster on the CPU, with the same bits on every machine, and therefore the default.
 """
 
 from __future__ import annotations
@@ -12,13 +12,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal, get_args
 
+import torch
+
 from pwm.core.config import TrainConfig
-from pwm.core.errors import require
+from pwm.core.errors import InputError, require
 from pwm.core.trainer import Trainer, as_population
 from pwm.core.update import TorchEngine
 
 EngineName = Literal["fused", "torch"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
+DEVICES = ("cpu", "cuda", "mps")
 
 
 def make_trainer(
@@ -27,29 +30,41 @@ def make_trainer(
     """A trainer of a population.
 
     The first call with the fused engine on a machine compiles it, says so on standard error, and
-    keeps the result on disk; later processes load it in a second.
+    caches the result on disk; later processes load it in about a second.
 
     Args:
         runs: runs that differ only in seed, critic weight and learning rate.
-        engine: name of the engine.
-        device: where to train.
+        engine: "fused" or "torch".
+        device: where to train; the fused engine needs "cpu".
     Raises:
-        ValueError: there is no run, or the runs cannot share a population.
-        InputError: there is no such engine, or the engine cannot use the device.
+        ValueError: there are no runs, or they cannot share a population.
+        InputError: there is no such engine, or it cannot use the device.
     """
     require(engine in ENGINES, "engine", engine, "one of " + ", ".join(ENGINES))
     population = as_population(runs)
     if engine == "torch":
-        return Trainer(TorchEngine(population, device))
+        return Trainer(TorchEngine(population, _checked_device(device)))
+    require(device == "cpu", "device", device, "cpu; other devices need --engine torch")
     from pwm.fused.engine import FusedEngine  # noqa: PLC0415, Numba is slow to import
 
     with _compilation_announced():
-        return Trainer(FusedEngine(population, device))
+        return Trainer(FusedEngine(population))
+
+
+def _checked_device(name: str) -> torch.device:
+    accepted = "cpu" + (", cuda" if torch.cuda.is_available() else "; this machine has no other")
+    try:
+        device = torch.device(name)
+        require(device.type in DEVICES, "device", name, accepted)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError("device", name, accepted) from error
+    return device
 
 
 @contextmanager
 def _compilation_announced() -> Iterator[None]:
-    """Says in one line that something is being compiled, if it is."""
+    """Prints one line when compilation starts, if it does."""
     from numba.core import event  # noqa: PLC0415, Numba is slow to import
 
     class Announcer(event.Listener):

@@ -1,24 +1,24 @@
-"""Every experiment of the paper: first the notes' grids, then those that answer them."""
+"""Every experiment of the paper: the notes' grids, then those that answer the question."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 from pwm.core.agent import AgentConfig
 from pwm.core.config import TrainConfig
-from pwm.core.errors import InputError
+from pwm.core.errors import require
 from pwm.core.losses import LossConfig
 from pwm.core.task import TaskConfig
 from pwm.engines import EngineName
 from pwm.runs.experiment import Experiment, Size
 
 
-def _grid(*critic_weights: float) -> Mapping[str, tuple[Any, ...]]:
-    """Critic weights by 96 seeds, which tell a rate of 0.1 from one of 0.3."""
-    return MappingProxyType({"critic_weight": critic_weights, "seed": tuple(range(96))})
+def _grid(*critic_weights: float) -> Mapping[str, Sequence[Any]]:
+    """Critic weights by 96 seeds, enough to tell a success rate of 0.1 from one of 0.3."""
+    return {"critic_weight": critic_weights, "seed": range(96)}
 
 
 def _notes(episode_length: int, num_episodes: int, learning_rate: float = 0.005) -> TrainConfig:
@@ -34,49 +34,49 @@ _AUXILIARY = _grid(0.05, 3.0, 10.0, 20.0)
 _NOTES = (
     Experiment(
         name="eplen60",
-        about="pwm5-eplen60-vweight_loss-REINFORCE-lrate_0.0050-1seed",
+        about="the notes' figure pwm5-eplen60-vweight_loss-REINFORCE-lrate_0.0050-1seed",
         base=_notes(60, 30_000),
         axes=_grid(2.0, 3.0, 4.0, 5.0),
         notes_seeds=1,
     ),
     Experiment(
         name="eplen15",
-        about="pwm5-eplen15-vweight_loss-REINFORCE-lrate_0.0050-3seed",
+        about="the notes' figure pwm5-eplen15-vweight_loss-REINFORCE-lrate_0.0050-3seed",
         base=_notes(15, 10_000),
         axes=_grid(2.0, 3.0, 4.0, 5.0),
         notes_seeds=3,
     ),
     Experiment(
         name="eplen15-edge",
-        about="lower weights than the notes tried at 15 steps, where success sets in",
+        about="lower weights than the notes tried, where learning begins at 15 steps",
         base=_notes(15, 10_000),
         axes=_grid(0.25, 0.5, 1.0, 1.5),
         notes_seeds=3,
     ),
     Experiment(
         name="lrate0.001",
-        about="pwm5-vweight_loss-REINFORCE-lrate_0.0010-1seed",
+        about="the notes' figure pwm5-vweight_loss-REINFORCE-lrate_0.0010-1seed",
         base=_notes(60, 10_000, 0.001),
         axes=_AUXILIARY,
         notes_seeds=1,
     ),
     Experiment(
         name="lrate0.005",
-        about="the learning rate between the two of the notes' auxiliary grid",
+        about="a learning rate between the two of the notes' auxiliary figures",
         base=_notes(60, 10_000),
         axes=_AUXILIARY,
         notes_seeds=1,
     ),
     Experiment(
         name="lrate0.01",
-        about="pwm5-vweight_loss-REINFORCE-lrate_0.0100-1seed",
+        about="the notes' figure pwm5-vweight_loss-REINFORCE-lrate_0.0100-1seed",
         base=_notes(60, 10_000, 0.01),
         axes=_AUXILIARY,
         notes_seeds=1,
     ),
     Experiment(
         name="pwm0",
-        about="the same for the trivial task, which needs no memory",
+        about="the trivial task, which needs no memory",
         base=replace(
             _notes(60, 10_000),
             task=TaskConfig(stimulus_set="pwm0", trial_length=3, episode_length=60),
@@ -106,7 +106,7 @@ def _answer(
     loss: LossConfig = LossConfig(),  # noqa: B008
     **axes: tuple[Any, ...],
 ) -> Experiment:
-    """Critic weights by 24 seeds around one setting, after the axes given."""
+    """The given axes, then critic weights, learning rates if any, and 24 seeds."""
     every = axes | {"critic_weight": weights} | ({"learning_rate": rates} if rates else {})
     return Experiment(
         name=name,
@@ -120,16 +120,16 @@ def _answer(
             log_every=log_every,
             probe_episodes=probe_episodes,
         ),
-        axes=MappingProxyType(every | {"seed": tuple(range(24))}),
+        axes=every | {"seed": range(24)},
     )
 
 
 def _answers() -> Iterator[Experiment]:
-    """24 seeds a cell, which tell 0.3 from 0.7."""
+    """Experiments of 24 seeds per cell, enough to tell a success rate of 0.3 from one of 0.7."""
     for rate, episodes in ((0.005, 10_000), (0.001, 20_000)):
         yield _answer(
             f"weight-{rate:g}",
-            "success against the weight, by episode length and baseline",
+            "how success depends on critic weight, episode length and baseline",
             learning_rate=rate,
             num_episodes=episodes,
             episode_length=(6, 15, 30, 60, 120),
@@ -137,7 +137,7 @@ def _answers() -> Iterator[Experiment]:
         )
     yield _answer(
         "held-out",
-        "lengths and a learning rate that no fit has seen; predicted before they were run",
+        "episode lengths and a learning rate used in no fit, predicted in advance",
         learning_rate=0.002,
         episode_length=(9, 24, 45, 90),
         baseline=BOTH,
@@ -145,14 +145,14 @@ def _answers() -> Iterator[Experiment]:
     for trial_length in (2, 4, 6):
         yield _answer(
             f"trial-length-{trial_length}",
-            "longer and shorter trials, five an episode: the return's variance stays the same",
+            "shorter or longer trials, five per episode: the return keeps its variance",
             steps=5 * trial_length,
             trial_length=trial_length,
             baseline=BOTH,
         )
     yield _answer(
         "mean",
-        "the policy loss a mean over steps: the leak is smaller by the number of steps",
+        "the policy loss as a mean over steps, which divides the leak by their number",
         weights=tuple(weight / 20 for weight in WEIGHTS),
         loss=LossConfig(policy_reduction="mean"),
         episode_length=(15, 60),
@@ -160,13 +160,13 @@ def _answers() -> Iterator[Experiment]:
     )
     yield _answer(
         "budget-lower",
-        "below the lower edge, five times as long",
+        "weights below the lower edge, trained five times as long",
         num_episodes=100_000,
         weights=(0.5, 1.0),
     )
     yield _answer(
         "budget-upper",
-        "above the upper edge, five times as long",
+        "weights above the upper edge, trained five times as long",
         steps=60,
         num_episodes=100_000,
         weights=(20.0, 50.0),
@@ -174,7 +174,7 @@ def _answers() -> Iterator[Experiment]:
     )
     yield _answer(
         "learning-rate",
-        "learning rate by weight: where policies collapse to one action",
+        "learning rate by critic weight: where policies collapse to one action",
         num_episodes=10_000,
         weights=(0.2, 1.0, 5.0, 20.0, 100.0),
         episode_length=(15, 60),
@@ -183,7 +183,7 @@ def _answers() -> Iterator[Experiment]:
     )
     yield _answer(
         "separate",
-        "an LSTM each for actor and critic: no trunk to compete for",
+        "separate LSTMs for actor and critic, which then share no trunk",
         weights=FEW_WEIGHTS,
         agent=AgentConfig(separate_trunks=True),
         episode_length=(15, 60),
@@ -191,19 +191,19 @@ def _answers() -> Iterator[Experiment]:
     )
     yield _answer(
         "leak-parts",
-        "the leak let into the value head alone, or into the trunk alone",
+        "the leak into the value head only, or into the trunk only",
         baseline=("attached_head", "attached_trunk"),
     )
     yield _answer(
         "by-hand",
-        "a detached baseline raised by what the leak would raise it, T / 2w times the entropy",
+        "a detached baseline raised by T / 2w times the entropy, as the leak raises it",
         weights=(5.0,),
         loss=LossConfig(baseline="detached"),
         optimism=tuple(15 / (2 * weight) for weight in WEIGHTS),
     )
     yield _answer(
         "entropy",
-        "an entropy bonus instead, at the learning rate where policies collapse",
+        "an entropy bonus, at the learning rate where policies collapse",
         learning_rate=0.005,
         num_episodes=10_000,
         weights=(0.2, 5.0),
@@ -213,14 +213,14 @@ def _answers() -> Iterator[Experiment]:
     )
     yield _answer(
         "carried",
-        "the state carried across the trials of an episode",
+        "the LSTM's state carried across the trials of an episode",
         weights=FEW_WEIGHTS,
         agent=AgentConfig(carry_state=True),
         baseline=BOTH,
     )
     yield _answer(
         "variants",
-        "the task's other forms: timeouts; fewer stimuli, and more",
+        "variants of the task: timeouts, fewer stimuli, more stimuli",
         weights=FEW_WEIGHTS,
         stimulus_set=("pwm0", "pwm5", "pwm7"),
         timeout=(False, True),
@@ -236,7 +236,7 @@ def _answers() -> Iterator[Experiment]:
     )
     yield _answer(
         "gradients",
-        "who owns the trunk, below, inside and above the working range",
+        "the gradients in the trunk, below, within and above the working range",
         log_every=1000,
         probe_episodes=64,
         weights=(0.1, 1.0, 5.0, 20.0, 100.0),
@@ -245,7 +245,7 @@ def _answers() -> Iterator[Experiment]:
     )
     yield _answer(
         "lost",
-        "gradients lost while an episode is collected, a bug of the notes",
+        "gradients lost while an episode is collected, a bug in the notes' code",
         weights=FEW_WEIGHTS,
         lost_gradients=("none", "values", "log_probs"),
     )
@@ -254,27 +254,26 @@ def _answers() -> Iterator[Experiment]:
 _ALL = (*_NOTES, *_answers())
 EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType({item.name: item for item in _ALL})
 NOTES = tuple(item.name for item in _NOTES)
-"""Experiments that regenerate the notes' figures, or stand beside them."""
+"""Experiments that reproduce the notes' figures, and their neighbours."""
 
 
 def chosen(
-    names: tuple[str, ...], size: Size, engine: EngineName = "fused", also: tuple[str, ...] = ()
+    names: Sequence[str],
+    size: Size = "paper",
+    engine: EngineName | None = None,
+    known: Mapping[str, Experiment] = EXPERIMENTS,
 ) -> tuple[Experiment, ...]:
-    """The experiments of those names, or all of them if there is none, in a size.
+    """The experiments with those names, or all if none is named.
 
     Args:
         names: of experiments.
         size: of each.
-        engine: what trains them.
-        also: names that are right too, but name no experiment.
+        engine: that trains them; by default each experiment's own.
+        known: experiments to choose from, by name.
     Raises:
-        InputError: there is no experiment of that name.
+        InputError: no experiment has that name.
     """
     for name in names:
-        if name not in EXPERIMENTS and name not in also:
-            raise InputError("names", name, "some of " + ", ".join([*EXPERIMENTS, *also]))
-    return tuple(
-        replace(EXPERIMENTS[name].sized(size), engine=engine)
-        for name in names or EXPERIMENTS
-        if name in EXPERIMENTS
-    )
+        require(name in known, "EXPERIMENT", name, "some of " + ", ".join(known))
+    experiments = [known[name].sized(size) for name in names or known]
+    return tuple(replace(item, engine=engine or item.engine) for item in experiments)

@@ -1,14 +1,15 @@
-"""`python -m pwm.paper`: compiles the paper, with the same bytes from the same source.
+"""`python -m pwm.paper`: compiles the paper to PDF.
 
-What it is compiled of lies in the project's folder, fonts come with the compiler, and the time
-that the file says it was made is fixed, so that neither the machine nor the day can show.
+The same source gives the same bytes on every machine and day: fonts come with the compiler, all
+other input is in the repository, and the date in the file is fixed.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,8 +19,8 @@ import typst
 from pwm.core.errors import InputError
 from pwm.io.cli import errors_in_one_line, parse
 from pwm.io.files import folder_errors, write_atomically
+from pwm.io.repository import PAPER, published
 
-PAPER = Path(__file__).resolve().parent.parent / "paper"
 SOURCE = "paper.typ"
 MADE = datetime(2026, 11, 22, tzinfo=UTC)
 LOCATION = re.compile(r"┌─ (\S+)")
@@ -29,32 +30,30 @@ def compiled(folder: Path = PAPER) -> bytes:
     """The paper as PDF.
 
     Args:
-        folder: of its source; what it reads lies in there or in the folder that holds it.
+        folder: of the source, which may read files in the folder's parent.
     Raises:
-        InputError: it does not compile, or not without a warning.
+        InputError: there is no source, or compiling it gives an error or a warning.
     """
     source = _source(folder)
-    try:
+    with _complaints(source):
         pdf, warnings = typst.compile_with_warnings(
             source, root=source.parent.parent, ignore_system_fonts=True, timestamp=MADE
         )
-    except typst.TypstError as error:
-        raise _complaint(source, error) from error
     if warnings:
         raise _complaint(source, warnings[0])
     return pdf
 
 
 def numbers_used(folder: Path = PAPER) -> list[str]:
-    """Names of the numbers that the paper prints, as often and in the order that it does.
+    """Names of the numbers that the paper prints, in order and with repetitions.
 
     Args:
-        folder: of its source.
+        folder: of the source.
     Raises:
-        InputError: it does not compile.
+        InputError: there is no source, or compiling it gives an error.
     """
     source = _source(folder)
-    try:
+    with _complaints(source):
         names = typst.query(
             source,
             "<number>",
@@ -63,47 +62,53 @@ def numbers_used(folder: Path = PAPER) -> list[str]:
             root=source.parent.parent,
             ignore_system_fonts=True,
         )
-    except typst.TypstError as error:
-        raise _complaint(source, error) from error
     return [str(name) for name in json.loads(names)]
 
 
 def _source(folder: Path) -> Path:
-    source = folder.resolve() / SOURCE
+    source = published(SOURCE) if folder == PAPER else folder.resolve() / SOURCE
     if not source.is_file():
         raise InputError("folder", folder, f"a folder that holds {SOURCE}")
     return source
 
 
+@contextmanager
+def _complaints(source: Path) -> Iterator[None]:
+    """Turns an error of the compiler into an `InputError`."""
+    try:
+        yield
+    except typst.TypstError as error:
+        raise _complaint(source, error) from error
+
+
 def _complaint(source: Path, problem: typst.TypstError | typst.TypstWarning) -> InputError:
-    """What the compiler has against a source, in one line."""
     place = LOCATION.search(problem.diagnostic)
     where = f" at {place[1]}" if place else ""
     message = " ".join(problem.message.split())
     return InputError("folder", source, f"a source without errors and warnings ({message}{where})")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Arguments:
     """Flags of `python -m pwm.paper`."""
 
-    folder: Path = Path("paper")
+    folder: Path = PAPER
     """Folder of the paper's source."""
-    out: Path = Path("paper/paper.pdf")
+    out: Path = PAPER / "paper.pdf"
     """File to write."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command and ends the program."""
-    arguments = parse(Arguments, "python -m pwm.paper", "Compiles the paper.", argv)
+    arguments = parse(Arguments, "python -m pwm.paper", "Compiles the paper to PDF.", argv)
     with errors_in_one_line():
         pdf = compiled(arguments.folder)
         with folder_errors("out", arguments.out):
             if arguments.out.is_file() and arguments.out.read_bytes() == pdf:
-                print(f"{arguments.out} was there, and is the same.")
+                print(f"{arguments.out}: unchanged.")
             else:
                 write_atomically(arguments.out, pdf)
-                print(f"{arguments.out} is written anew.")
+                print(f"{arguments.out}: written.")
 
 
 if __name__ == "__main__":

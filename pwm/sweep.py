@@ -1,4 +1,4 @@
-"""`python -m pwm.sweep`: trains every run of some experiments, once."""
+"""`python -m pwm.sweep`: trains every run of some experiments that is not stored yet."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from typing import Annotated, Literal
 
 import tyro
 
-from pwm.core.errors import InputError, require, require_integer
+from pwm.core.errors import require, require_integer
 from pwm.engines import EngineName
-from pwm.experiments import chosen
+from pwm.experiments import EXPERIMENTS, chosen
 from pwm.io.cli import INTERRUPTED, errors_in_one_line, fail, parse
 from pwm.io.files import folder_errors
 from pwm.io.provenance import typed_command
-from pwm.runs.experiment import Size
+from pwm.runs.experiment import Experiment, Size
+from pwm.runs.gridfile import experiments_in
 from pwm.runs.scheduler import Pool, processes, run
-from pwm.runs.shards import Shard, planned
-from pwm.runs.slurm import Cluster, JobError, most_tasks, slurm
+from pwm.runs.shards import Shard, plan, planned
+from pwm.runs.slurm import Cluster, JobError, max_tasks, slurm_jobs
 from pwm.runs.storage import Store
 from pwm.runs.worker import Job
 
@@ -31,63 +32,60 @@ CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 JOBS = 256
 
 
-def describe(shards: Sequence[Shard], store: Store, workers: int) -> None:
-    """Prints what there is to train, and about what it takes."""
-    names = store.names()
-    seconds = size = runs = stored = 0.0
-    for shard in shards:
-        there = store.path(shard).name in names
-        stored += there
-        seconds += 0 if there else shard.seconds
-        size += 0 if there else shard.bytes
-        runs += len(shard.members)
-        print(
-            f"{shard.key}  {len(shard.members):>4} runs  {shard.seconds:>7.0f} s  "
-            f"{shard.bytes / 1e6:>7.2f} MB  {'stored' if there else 'to train'}"
-        )
-    print(
-        f"{len(shards)} shards, {runs:.0f} runs; {len(shards) - stored:.0f} shards to train: about "
-        f"{timedelta(seconds=round(seconds / workers))} on {workers} cores, {size / 1e6:.1f} MB."
-    )
-
-
 @dataclass(frozen=True)
 class Arguments:
     """Flags of `python -m pwm.sweep`."""
 
-    names: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Experiments; all of them if none is named."""
+    names: tyro.conf.Positional[
+        Annotated[tuple[str, ...], tyro.conf.arg(metavar="[EXPERIMENT ...]")]
+    ] = ()
+    """Experiments to train; all if none is named."""
+    grid: Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint="")] = None
+    """Python file that defines experiments of your own, to train instead of the paper's."""
     size: Size = "paper"
-    """The published budget, or a tiny one."""
+    """Full budget, or a few episodes and seeds to try it out."""
     results: Path = Path("results")
-    """Folder that histories are kept in."""
-    engine: EngineName = "fused"
-    """What trains; torch is the slow definition, whose last bits depend on the machine."""
+    """Folder of stored runs."""
+    engine: Annotated[
+        EngineName | None,
+        tyro.conf.arg(
+            metavar="{fused,torch}",
+            help_behavior_hint="(default: the experiment's own; fused in the paper)",
+        ),
+    ] = None
+    """Engine that trains; torch is the slow definition, whose last bits depend on the machine."""
     executor: Literal["process", "slurm"] = "process"
-    """Where to train: in processes of this machine, or in jobs of a SLURM cluster."""
+    """Train in processes of this machine or in jobs of a SLURM cluster."""
     workers: Annotated[
         int | None,
-        tyro.conf.arg(help_behavior_hint="(default: as many as cores, or 256 jobs)"),
+        tyro.conf.arg(metavar="INT", help_behavior_hint="(default: one per core, or 256 jobs)"),
     ] = None
     """Processes or jobs at a time, each with one thread."""
     slurm: tuple[str, ...] = ()
     """Options of sbatch, as in `--slurm partition=short account=abc time=60` (minutes)."""
     shard: str = "1/1"
-    """Part i/n of the shards alone, to share them out by hand; i from 1 to n, or from 0."""
+    """Train only part i of n of the shards, to divide them by hand; i from 1 to n, or from 0."""
     dry_run: bool = False
-    """Print the shards, and about how long they take."""
+    """Only print how many runs there are, and about how long they take."""
+    keys: bool = False
+    """With --dry-run, also print each shard's key."""
+
+    def experiments(self) -> tuple[Experiment, ...]:
+        """The experiments to train."""
+        known = EXPERIMENTS if self.grid is None else experiments_in(self.grid)
+        return chosen(self.names, self.size, self.engine, known)
 
     def part(self, shards: list[Shard]) -> list[Shard]:
-        """The shards that were asked for."""
+        """The part of the shards to train."""
         parts = re.fullmatch(r"(\d+)/(\d+)", self.shard)
         accepted = "i/n with i from 1 to n, such as 2/3"
-        if parts is None or not int(parts[1]) <= int(parts[2]) > 0:
-            raise InputError("shard", self.shard, accepted)
-        # Those who count from 0 mean 0 to n - 1: part 0 is part n.
-        return shards[(int(parts[1]) - 1) % int(parts[2]) :: int(parts[2])]
+        valid = parts is not None and int(parts[1]) <= int(parts[2]) > 0
+        require(valid, "shard", self.shard, accepted)
+        i, n = map(int, self.shard.split("/"))
+        return shards[(i - 1) % n :: n]  # counted from 0, part 0 is part n
 
     def pool(self) -> tuple[Pool, int | None]:
-        """What trains, and how many tasks it takes."""
+        """Makes the executor, and the largest number of tasks that it takes."""
         if self.executor == "process":
             require(not self.slurm, "slurm", " ".join(self.slurm), "--executor slurm with it")
             workers = self.workers or CORES
@@ -96,35 +94,79 @@ class Arguments:
         complete = all(name and value for name, value in options.items())
         require(complete, "slurm", " ".join(self.slurm), "KEY=VALUE ...")
         cluster = Cluster(self.results.resolve() / "slurm", self.workers or JOBS, options)
-        return lambda _: slurm(cluster), most_tasks()
+        return lambda _: slurm_jobs(cluster), max_tasks()
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command and ends the program."""
-    arguments = parse(
-        Arguments,
-        "python -m pwm.sweep",
-        "Trains every run of some experiments that is not stored yet.",
-        argv,
-    )
+    arguments = parse(Arguments, "python -m pwm.sweep", _description(), argv)
     with errors_in_one_line():
         if arguments.workers is not None:
             require_integer("workers", arguments.workers, 1)
+        require(arguments.dry_run or not arguments.keys, "keys", "", "--dry-run with it")
         store = Store(arguments.results.resolve())
-        shards = arguments.part(planned(chosen(arguments.names, arguments.size, arguments.engine)))
+        experiments = arguments.experiments()
+        shards = arguments.part(planned(experiments))
         if arguments.dry_run:
             with folder_errors("results", arguments.results, "read"):
-                describe(shards, store, arguments.workers or CORES)
+                if arguments.keys:
+                    _print_keys(shards, store)
+                _print_summary(experiments, shards, store, arguments.workers or CORES)
             return
-        pool, most = arguments.pool()
+        pool, limit = arguments.pool()
         try:
             with folder_errors("results", arguments.results):
-                run(shards, Job(store, typed_command()), pool, most)
+                run(shards, Job(store, typed_command()), pool, limit)
         except KeyboardInterrupt:
-            print("Interrupted; what is stored stays. Run it again to go on.", file=sys.stderr)
+            print("Interrupted. Run the same command again to continue.", file=sys.stderr)
             sys.exit(INTERRUPTED)
         except (BrokenExecutor, JobError) as error:
             fail(str(error))
+
+
+def _description() -> str:
+    width = max(map(len, EXPERIMENTS))
+    listed = [f"  {item.name:{width}}  {item.about}" for item in EXPERIMENTS.values()]
+    first = "Trains every run of some experiments that is not stored yet. The paper's experiments:"
+    return "\n".join([first, *listed])
+
+
+def _print_keys(shards: Sequence[Shard], store: Store) -> None:
+    """Prints a line per shard."""
+    stored = set(store.all_keys())
+    for shard in shards:
+        print(
+            f"{shard.key}  {len(shard.members):>4} runs  {shard.seconds:>7.0f} s  "
+            f"{shard.bytes / 1e6:>7.2f} MB  {'stored' if shard.key in stored else 'to train'}"
+        )
+
+
+def _print_summary(
+    experiments: Sequence[Experiment], shards: Sequence[Shard], store: Store, workers: int
+) -> None:
+    """Prints a line per experiment, and a total that counts shared shards once."""
+    keys, stored = {shard.key for shard in shards}, set(store.all_keys())
+    width = max(len("experiment"), *(len(item.name) for item in experiments))
+    print(f"{'experiment':{width}}  shards    runs  to train  minutes       MB")
+    for experiment in experiments:
+        own = [shard for shard in plan(experiment) if shard.key in keys]
+        left = [shard for shard in own if shard.key not in stored]
+        minutes = sum(shard.seconds for shard in left) / 60 / workers
+        megabytes = sum(shard.bytes for shard in left) / 1e6
+        print(
+            f"{experiment.name:{width}}  {len(own):>6}  {_runs(own):>6}  {len(left):>8}  "
+            f"{minutes:>7.1f}  {megabytes:>7.1f}"
+        )
+    left = [shard for shard in shards if shard.key not in stored]
+    print(
+        f"{len(shards)} shards, {_runs(shards)} runs; {len(left)} shards to train: about "
+        f"{timedelta(seconds=round(sum(shard.seconds for shard in left) / workers))} "
+        f"on {workers} cores, {sum(shard.bytes for shard in left) / 1e6:.1f} MB."
+    )
+
+
+def _runs(shards: Sequence[Shard]) -> int:
+    return sum(len(shard.members) for shard in shards)
 
 
 if __name__ == "__main__":

@@ -1,157 +1,222 @@
-"""`python -m pwm.train`: trains one critic weight on some seeds, and keeps what it saw."""
+"""`python -m pwm.train`: trains the agent at one or more critic weights, and saves the run."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import signal
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 from tqdm import tqdm
 
-from pwm.analysis.learning import final_mean, learned
+from pwm.analysis.verdict import verdict
 from pwm.core.agent import AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError, require
+from pwm.core.fields import flat
 from pwm.core.losses import LossConfig
-from pwm.core.task import TaskConfig, reward_levels
+from pwm.core.task import TaskConfig
 from pwm.core.trainer import Trainer
 from pwm.engines import EngineName, make_trainer
 from pwm.io.cli import INTERRUPTED, errors_in_one_line, parse
-from pwm.io.files import make_folder, write_history, write_json
+from pwm.io.files import folder_errors
 from pwm.io.provenance import provenance
+from pwm.runs.folders import (
+    CONFIG,
+    CURVES,
+    STATE_FILE,
+    files_in,
+    folder_name,
+    reserved,
+    save,
+    save_configs,
+)
+from pwm.runs.saved import load_run
 
-FILES = ("config.json", "history.npz", "curves.png", "provenance.json")
-EPISODES_A_TICK = 50
+EPISODES_PER_STEP = 50
 SAVE_EVERY = 10.0  # seconds
 SHOW_EVERY = 0.2  # seconds
+NOT_SETTINGS = ("num_episodes", "engine", "device", "extend", "out")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Arguments:
-    """Flags of `python -m pwm.train`; without any, the notes' setting."""
+    """Flags of `python -m pwm.train`. The defaults are the notes' setting."""
 
-    critic_weight: float = TrainConfig.critic_weight
-    """Weight of the value loss (mean over steps) beside the policy loss (sum over steps)."""
+    critic_weight: tuple[float, ...] = (TrainConfig.critic_weight,)
+    """Weights of the value loss (a mean over steps) relative to the policy loss; each is trained
+    on all seeds."""
     learning_rate: float = TrainConfig.learning_rate
     """Learning rate of RMSprop."""
     num_episodes: int = TrainConfig.num_episodes
-    """Episodes, each followed by one update."""
+    """Episodes to train for; each is followed by one update."""
     seeds: tuple[int, ...] = (0,)
-    """One replica a seed; a seed decides initial parameters, trials and action noise."""
+    """Seeds, which determine the initial parameters, the trials and the action noise."""
     task: TaskConfig = field(default_factory=TaskConfig)
     agent: AgentConfig = field(default_factory=AgentConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     log_every: int = TrainConfig.log_every
-    """Episodes a window of the history."""
+    """Episodes per window of the history, which holds averages over windows."""
     probe_episodes: int = TrainConfig.probe_episodes
-    """Episodes played at the end of each window to diagnose the gradients, none of which trains:
-    0 for no diagnosis, or 2 and more."""
+    """Episodes played at the end of each window to diagnose the gradients, without training on
+    them: 0 for no diagnostics, or at least 2."""
     engine: EngineName = "fused"
-    """What trains: fused, compiled, with the same results on every machine; or torch."""
+    """Engine: fused (compiled; the same results on every machine) or torch."""
     device: str = "cpu"
-    """Where to train: cpu, or, with the torch engine, cuda where there is one."""
+    """Device: cpu; with the torch engine also cuda, if there is one."""
+    extend: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """Folder of an earlier run to train longer, to --num-episodes in all; its settings are kept."""
     out: Annotated[
         Path | None,
         tyro.conf.arg(
             metavar="FOLDER",
-            help_behavior_hint="(default: one under runs/, named after the setting)",
+            help_behavior_hint="(default: with --extend, the same folder; otherwise one under "
+            "runs/, named after the settings)",
         ),
     ] = None
-    """Folder for the results, one that holds no run yet."""
+    """Folder for the results; it must not hold a run yet."""
 
     def runs(self) -> tuple[TrainConfig, ...]:
-        """One run for each seed."""
-        distinct = len(set(self.seeds)) == len(self.seeds) > 0
-        require(
-            distinct and min(self.seeds) >= 0,
-            "seeds",
-            " ".join(map(str, self.seeds)),
-            "one or more different integers, 0 or above",
+        """One configuration per weight and seed, ordered by weight, then seed.
+
+        Raises:
+            InputError: a value is not accepted.
+        """
+        for name, values in (("critic_weight", self.critic_weight), ("seeds", self.seeds)):
+            different = len(set(values)) == len(values) > 0
+            accepted = "one or more different numbers, 0 or above"
+            require(different and min(values) >= 0, name, _typed(values), accepted)
+        first = TrainConfig(
+            task=self.task,
+            agent=self.agent,
+            loss=self.loss,
+            learning_rate=self.learning_rate,
+            num_episodes=self.num_episodes,
+            log_every=self.log_every,
+            probe_episodes=self.probe_episodes,
         )
         return tuple(
-            TrainConfig(
-                task=self.task,
-                agent=self.agent,
-                loss=self.loss,
-                critic_weight=self.critic_weight,
-                learning_rate=self.learning_rate,
-                num_episodes=self.num_episodes,
-                log_every=self.log_every,
-                probe_episodes=self.probe_episodes,
-                seed=seed,
-            )
+            replace(first, critic_weight=weight, seed=seed)
+            for weight in self.critic_weight
             for seed in self.seeds
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A trainer, and where its run is saved."""
+
+    trainer: Trainer
+    folder: Path
+    folder_from: str
+    """Name of the flag that gave the folder."""
+    extends: bool = False
+    """Whether the folder holds the run that is extended."""
+    origin: dict[str, Any]
+    """Provenance that is known before training."""
+
+
 def train_command(argv: Sequence[str] | None = None) -> None:
-    """Runs the command and ends the program."""
+    """Runs the command and exits."""
     arguments = parse(
         Arguments,
         "python -m pwm.train",
-        "Trains the LSTM actor-critic with one critic weight. Without flags: the setting of the "
-        "notes, weight 5 at 60 steps an episode.",
+        "Trains the LSTM actor-critic. The defaults are the notes' setting: critic weight 5, 60 "
+        "steps per episode.",
         argv,
     )
     with errors_in_one_line():
-        sys.exit(_train(arguments))
+        sys.exit(_train(_plan(arguments)))
 
 
-def _train(arguments: Arguments) -> int:
+def _plan(arguments: Arguments) -> Plan:
+    """What the flags ask for."""
+    out = arguments.out and _expanded("out", arguments.out)
+    if arguments.extend is not None:
+        return _extension(arguments, _expanded("extend", arguments.extend), out)
     runs = arguments.runs()
-    trainer = make_trainer(runs, arguments.engine, arguments.device)
-    out = arguments.out or Path("runs") / _name(runs, arguments.engine)
-    started = time.monotonic()
-    try:
-        _claim(out)
-        write_json(out / "config.json", [asdict(run) for run in runs])
-        interrupted = _advance(trainer, out)
-        if not trainer.episodes_done:
-            (out / "config.json").unlink()
-            print("Interrupted before anything was trained.", file=sys.stderr)
-            return INTERRUPTED
-        history = trainer.history()
-        write_history(out / "history.npz", history)
-        origin = provenance(time.monotonic() - started)
-        write_json(out / "provenance.json", {"engine": arguments.engine, **origin})
-        _draw(trainer, out)
-    except OSError as error:
-        accepted = f"a folder that can be written ({error.strerror or error})"
-        raise InputError("out", out, accepted) from error
-    if interrupted:
-        print(f"Interrupted. Kept the {trainer.episodes_done} episodes so far.", file=sys.stderr)
-    print(f"{_verdict(trainer)} Results in {out}.")
-    return INTERRUPTED if interrupted else 0
-
-
-def _name(runs: tuple[TrainConfig, ...], engine: EngineName) -> str:
-    """A folder name that tells settings apart."""
-    run = runs[0]
-    settings = json.dumps([engine, *map(asdict, runs)], sort_keys=True)
-    digest = hashlib.sha256(settings.encode()).hexdigest()[:8]
-    return (
-        f"{run.task.stimulus_set}-eplen{run.task.episode_length}-w{run.critic_weight:g}"
-        f"-lr{run.learning_rate:g}-{digest}"
+    return Plan(
+        trainer=make_trainer(runs, arguments.engine, arguments.device),
+        folder=out or Path("runs") / folder_name(runs, arguments.engine),
+        folder_from="out",
+        origin={"engine": arguments.engine},
     )
 
 
-def _claim(out: Path) -> None:
-    held = [name for name in FILES if (out / name).exists()]
-    accepted = "a folder that holds no run yet"
-    require(not held, "out", out, accepted + (f" (there is {held[0]})" if held else ""))
-    make_folder("out", out)
+def _extension(arguments: Arguments, folder: Path, out: Path | None) -> Plan:
+    """The plan to train an earlier run for longer."""
+    default = flat(Arguments())
+    for name, value in flat(arguments).items():
+        accepted = f"no other setting next to --extend, which takes them from {folder}"
+        require(name in NOT_SETTINGS or value == default[name], name, _typed(value), accepted)
+    complete = files_in(folder) >= {CONFIG, STATE_FILE}
+    require(
+        complete, "extend", folder, f"a folder that holds a run, with {CONFIG} and {STATE_FILE}"
+    )
+    run = load_run(folder)
+    accepted = f"{run.engine}, the engine that trained {folder}"
+    require(arguments.engine == run.engine, "engine", arguments.engine, accepted)
+    in_place = out is None or out.resolve() == folder.resolve()
+    return Plan(
+        trainer=run.trainer(arguments.num_episodes, arguments.device),
+        folder=out or folder,
+        folder_from="extend" if out is None else "out",
+        extends=in_place,
+        origin={
+            "engine": run.engine,
+            "first_episode": run.episodes_done + 1,
+            "extends": dict(run.provenance),
+        },
+    )
 
 
-def _advance(trainer: Trainer, out: Path) -> bool:
-    """Trains to the end or to Ctrl-C, saving on the way; whether it was interrupted."""
+def _expanded(name: str, folder: Path) -> Path:
+    """The folder with `~` replaced by the home folder."""
+    try:
+        return folder.expanduser()
+    except RuntimeError as error:
+        raise InputError(name, folder, "a folder of a user that exists") from error
+
+
+def _typed(value: object) -> str:
+    """A flag's value as it is typed."""
+    return " ".join(f"{part:g}" for part in value) if isinstance(value, tuple) else str(value)
+
+
+def _train(plan: Plan) -> int:
+    """Trains to the end or to Ctrl-C, saves the run, and returns the exit status."""
+    trainer, folder = plan.trainer, plan.folder
+    started = time.monotonic()
+
+    def save_now() -> None:
+        save(folder, trainer, {**plan.origin, **provenance(time.monotonic() - started)})
+
+    with (
+        reserved(plan.folder_from, folder, extends=plan.extends),
+        folder_errors(plan.folder_from, folder),
+    ):
+        save_configs(folder, trainer.runs)
+        interrupted = _advance(trainer, save_now)
+        if not trainer.episodes_done:
+            (folder / CONFIG).unlink()
+            print("Interrupted before anything was trained.", file=sys.stderr)
+            return INTERRUPTED
+        save_now()
+        _draw(trainer, folder / CURVES)
+    if interrupted:
+        print(f"Interrupted. Kept the {trainer.episodes_done} episodes so far.", file=sys.stderr)
+    print(verdict(trainer.runs, trainer.history()))
+    print(f"Results in {folder}.")
+    return INTERRUPTED if interrupted else 0
+
+
+def _advance(trainer: Trainer, save_now: Callable[[], None]) -> bool:
+    """Trains to the end or to Ctrl-C, saving on the way; returns whether it was interrupted."""
     interrupted = False
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
@@ -161,44 +226,32 @@ def _advance(trainer: Trainer, out: Path) -> bool:
 
     previous = signal.signal(signal.SIGINT, stop)
     saved = shown = time.monotonic()
+    first = trainer.episodes_done
     try:
-        with tqdm(total=trainer.num_episodes, unit=" episodes", dynamic_ncols=True) as bar:
+        with tqdm(
+            total=trainer.num_episodes, initial=first, unit=" episodes", dynamic_ncols=True
+        ) as bar:
             while trainer.episodes_done < trainer.num_episodes and not interrupted:
-                trainer.advance(EPISODES_A_TICK)
+                trainer.advance(EPISODES_PER_STEP)
                 now = time.monotonic()
                 if now - shown < SHOW_EVERY and trainer.episodes_done < trainer.num_episodes:
                     continue
                 shown = now
-                history = trainer.history()
-                bar.set_postfix_str(f"reward {history.reward[:, -1].mean():.2f}", refresh=False)
+                reward = trainer.history().reward[:, -1].mean()
+                bar.set_postfix_str(f"reward {reward:.2f}", refresh=False)
                 bar.update(trainer.episodes_done - bar.n)
                 if now - saved > SAVE_EVERY:
-                    write_history(out / "history.npz", history)
+                    save_now()
                     saved = time.monotonic()
     finally:
         signal.signal(signal.SIGINT, previous)
     return interrupted
 
 
-def _draw(trainer: Trainer, out: Path) -> None:
+def _draw(trainer: Trainer, path: Path) -> None:
     from pwm.figures.training import training_curves  # noqa: PLC0415, matplotlib is slow to import
 
-    training_curves(trainer.runs, trainer.history(), out / "curves.png")
-
-
-def _verdict(trainer: Trainer) -> str:
-    """What was learned, against the task's reward levels."""
-    history, task = trainer.history(), trainer.runs[0].task
-    success = learned(history, task)
-    rewards = ", ".join(
-        f"seed {run.seed}: {reward:.3f}"
-        for run, reward in zip(trainer.runs, final_mean(history, history.reward), strict=True)
-    )
-    levels = reward_levels(task.stimulus_set)
-    known = ", ".join(
-        f"{name.replace('_', '-')} {level:.3g}" for name, level in levels._asdict().items()
-    )
-    return f"Learned: {success.sum()} of {len(success)} (final reward of {rewards}; {known})."
+    training_curves(trainer.runs, trainer.history(), path)
 
 
 if __name__ == "__main__":

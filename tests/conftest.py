@@ -7,7 +7,7 @@ from hypothesis import settings
 from pwm.core.agent import Agent
 from pwm.engines import ENGINES, EngineName
 
-# The same examples every time: a failure here is a failure everywhere.
+# The same examples every time, so that a failure here is a failure everywhere.
 settings.register_profile("pwm", derandomize=True, deadline=None, max_examples=25)
 settings.load_profile("pwm")
 
@@ -16,14 +16,14 @@ torch.set_num_threads(1)
 
 @pytest.fixture(scope="session", params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> EngineName:
-    """Each engine in turn: what is asked of training is asked of both."""
+    """Each engine in turn."""
     chosen: EngineName = request.param
     return chosen
 
 
 @pytest.fixture
 def double_precision(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trains in double precision; training follows the parameters."""
+    """Trains in double precision, by starting from parameters in double precision."""
     initial_parameters = Agent.initial_parameters
 
     def in_double(agent: Agent, seeds: Sequence[int]) -> torch.Tensor:

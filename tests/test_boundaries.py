@@ -1,4 +1,4 @@
-"""A module imports from its left alone, and the core draws its chance in one place."""
+"""The order of the packages, what each may use, and where random numbers come from."""
 
 from __future__ import annotations
 
@@ -11,128 +11,147 @@ import pytest
 import pwm
 
 FOLDER = Path(pwm.__file__).parent
-TORCH_CORE = [
-    *(
-        "errors",
-        "streams",
-        "task",
-        "agent",
-        "rollout",
-        "losses",
-        "probe",
-        "history",
-        "optim",
-        "train",
-    ),
-]
-COMPILED = ["compilation", "elementary", "layout", "lanes", "forward", "backward", "kernel"]
-CORE = [*TORCH_CORE, *COMPILED, "fused"]
-# From left to right; a new module takes its place here.
-ORDER = [
-    *CORE,
-    *("engines", "theory", "stats", "tables", "provenance", "files", "cli"),
-    *("grid", "experiments", "plan", "store", "inventory", "worker", "executors", "slurm", "sweep"),
-    *(
-        "digests",
-        "edges",
-        "outcomes",
-        "speed",
-        "mechanism",
-        "quoted",
-        "evidence",
-        "conditions",
-        "leak_claims",
-        "edge_claims",
-        "speed_claims",
-        "gradient_claims",
-        "other_claims",
-        "claims",
-        "theory_figures",
-        "answers",
-        "figures",
-        "command",
-        "bench",
-        "paper",
-    ),
-]
+COMMANDS = ("train", "store", "sweep", "digests", "bench", "paper")
+# A room imports only from rooms on its left. Rooms in one group do not import each other.
+ORDER = (
+    ("core",),
+    ("io", "fused"),
+    ("engines",),
+    ("runs",),
+    ("experiments",),
+    ("analysis",),
+    ("claims", "figures"),
+    COMMANDS,
+    ("__main__", "__init__"),
+)
+LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
+# Imports inside functions, all of them: these libraries are slow to import, or optional.
+LATE = {
+    ("engines", "numba.core"): "Numba",
+    ("engines", "pwm.fused.engine"): "Numba",
+    ("runs/slurm", "submitit"): "an optional extra",
+    ("train", "pwm.figures.training"): "matplotlib",
+}
 
 
-def tree(module: str) -> ast.Module:
-    return ast.parse((FOLDER / f"{module}.py").read_text())
+def modules() -> dict[str, ast.Module]:
+    """The syntax tree of every module, by its path without the ending."""
+    return {
+        path.relative_to(FOLDER).with_suffix("").as_posix(): ast.parse(path.read_text())
+        for path in sorted(FOLDER.rglob("*.py"))
+    }
 
 
-def starts_a_program(node: ast.AST) -> bool:
-    """Whether it is `if __name__ == "__main__"`, which is not part of the module."""
-    return isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'"
+MODULES = modules()
+LOW_LEVEL = [name for name in MODULES if name.startswith(("core/", "fused/"))]
 
 
-def nodes(module: str) -> Iterator[ast.AST]:
-    """Everything in a module, functions and all."""
-    for statement in tree(module).body:
-        if not starts_a_program(statement):
-            yield from ast.walk(statement)
+def room(module: str) -> str:
+    return module.partition("/")[0]
+
+
+def targets(node: ast.AST) -> list[str]:
+    """Dotted names of what a statement imports; nothing if it is no import."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        assert node.level == 0, "relative imports hide where a name comes from"
+        return [f"{node.module}.{alias.name}" for alias in node.names]
+    return []
 
 
 def imports(module: str) -> set[str]:
-    """Dotted names of what a module imports, wherever in it."""
-    names = set()
-    for node in nodes(module):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "relative imports hide where a name is from"
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
+    """Dotted names of everything a module imports, also inside functions."""
+    return {name for node in ast.walk(MODULES[module]) for name in targets(node)}
 
 
-def of_this_package(module: str) -> set[str]:
-    """Modules of the package that a module imports."""
-    return {name.split(".")[1] for name in imports(module) if name.startswith("pwm.")}
+def rooms_used(module: str) -> set[str]:
+    """Other rooms of the package that a module imports from."""
+    used = {name.split(".")[1] for name in imports(module) if name.startswith("pwm.")}
+    return used - {room(module)}
 
 
 def libraries(module: str) -> set[str]:
     return {name.partition(".")[0] for name in imports(module)}
 
 
-def test_every_module_has_its_place() -> None:
-    assert {path.stem for path in FOLDER.glob("*.py")} == {"__init__", *ORDER}
-    assert imports("__init__") <= {"__future__.annotations"}
+def late_imports(module: str) -> Iterator[str]:
+    """Modules that a module imports inside a function."""
+    for node in ast.walk(MODULES[module]):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            for inner in ast.walk(node):
+                if isinstance(inner, ast.Import):
+                    yield from (alias.name for alias in inner.names)
+                elif isinstance(inner, ast.ImportFrom):
+                    yield str(inner.module)
 
 
-@pytest.mark.parametrize("module", ORDER)
-def test_a_module_imports_from_its_left_alone(module: str) -> None:
-    assert of_this_package(module) <= set(ORDER[: ORDER.index(module)])
+def test_every_room_has_its_place_in_the_order() -> None:
+    assert {room(module) for module in MODULES} == set(LEVEL)
 
 
-# What compiles needs its compiler, and looks at its own source.
+@pytest.mark.parametrize("module", MODULES)
+def test_a_room_imports_only_from_lower_rooms(module: str) -> None:
+    if room(module) == "__init__":
+        return  # it only names what others may use
+    upward = {used for used in rooms_used(module) if LEVEL[used] >= LEVEL[room(module)]}
+    assert upward == set()
+
+
+def test_input_and_output_stand_on_the_core_alone() -> None:
+    assert {used for m in MODULES if room(m) == "io" for used in rooms_used(m)} == {"core"}
+
+
+def test_the_rooms_and_their_imports_can_be_drawn() -> None:
+    arrows = {(room(module), used) for module in MODULES for used in rooms_used(module)}
+    assert len(LEVEL) <= 17
+    assert len(arrows) < 60
+
+
+@pytest.mark.parametrize("package", sorted({room(m) for m in MODULES if "/" in m}))
+def test_modules_of_a_package_do_not_import_each_other_in_a_circle(package: str) -> None:
+    inside = {m: imports(m) for m in MODULES if room(m) == package}
+    uses = {
+        m: {n for n in inside if any(i.startswith("pwm." + n.replace("/", ".")) for i in names)}
+        for m, names in inside.items()
+    }
+    while leaves := [m for m, used in uses.items() if not used & uses.keys() - {m}]:
+        for leaf in leaves:
+            del uses[leaf]
+    assert uses == {}
+
+
+def test_imports_inside_functions_are_the_listed_ones() -> None:
+    assert {(module, name) for module in MODULES for name in late_imports(module)} == set(LATE)
+
+
+# The compiler needs its libraries, and reads its own source.
 COMPILERS = {
-    "compilation": {"hashlib", "numba", "pathlib"},
-    "lanes": {"llvmlite", "numba", "operator"},
+    "fused/compilation": {"hashlib", "numba", "pathlib"},
+    "fused/vectors": {"llvmlite", "numba", "operator"},
 }
 
 
-@pytest.mark.parametrize("module", CORE)
-def test_the_core_knows_of_no_file_plot_or_command_line(module: str) -> None:
+@pytest.mark.parametrize("module", LOW_LEVEL)
+def test_core_and_fused_know_of_no_file_plot_or_command_line(module: str) -> None:
     assert libraries(module) - COMPILERS.get(module, set()) <= {
         *("__future__", "collections", "contextlib", "dataclasses", "enum", "functools"),
         *("math", "types", "typing"),
         *("numpy", "torch", "pwm"),
     }
-    called = {ast.unparse(node.func) for node in nodes(module) if isinstance(node, ast.Call)}
+    called = {
+        ast.unparse(node.func) for node in ast.walk(MODULES[module]) if isinstance(node, ast.Call)
+    }
     assert not called & {"open", "print", "input"}
 
 
-def test_statistics_draw_nothing_and_closed_forms_need_no_library() -> None:
-    assert not libraries("stats") & {"matplotlib", "torch"}
-    assert libraries("theory") <= {"__future__", "collections", "dataclasses", "math", "typing"}
+def test_the_theory_needs_no_library() -> None:
+    standard = {"__future__", "collections", "dataclasses", "math", "typing"}
+    assert libraries("analysis/theory") <= standard
 
 
-def test_only_figures_know_how_to_draw() -> None:
-    assert [module for module in ORDER if "matplotlib" in libraries(module)] == [
-        "theory_figures",
-        "answers",
-        "figures",
-    ]
+def test_only_figures_draw() -> None:
+    assert {room(m) for m in MODULES if "matplotlib" in libraries(m)} == {"figures"}
 
 
 # Parts of dotted names by which NumPy, PyTorch and Python draw random numbers.
@@ -147,9 +166,9 @@ RANDOM = {
 
 
 def drawn_by(module: str) -> set[str]:
-    """What a module calls or imports that draws random numbers."""
+    """Names that a module calls or imports and that draw random numbers."""
     used = {part for name in imports(module) for part in name.split(".")}
-    for node in nodes(module):
+    for node in ast.walk(MODULES[module]):
         if isinstance(node, ast.Call):
             used |= set(ast.unparse(node.func).split("."))
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
@@ -157,11 +176,11 @@ def drawn_by(module: str) -> set[str]:
     return used & RANDOM
 
 
-@pytest.mark.parametrize("module", CORE)
-def test_the_core_draws_its_chance_from_the_streams_alone(module: str) -> None:
-    assert drawn_by(module) == ({"random"} if module == "streams" else set())
+@pytest.mark.parametrize("module", LOW_LEVEL)
+def test_core_and_fused_draw_random_numbers_only_through_streams(module: str) -> None:
+    assert drawn_by(module) == ({"random"} if module == "core/streams" else set())
 
 
-def test_the_search_for_chance_finds_it() -> None:
-    # The plain loop of the benchmark is full of it.
+def test_the_search_for_random_numbers_finds_them() -> None:
+    # The plain loop of the benchmark draws in every way.
     assert {"randint", "sample", "LSTM", "Linear", "distributions"} <= drawn_by("bench")

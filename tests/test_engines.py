@@ -1,7 +1,8 @@
-"""The choice of an engine, what it says, and what it keeps on disk."""
+"""The choice of an engine, its errors, and the compiled code that it caches on disk."""
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -16,11 +17,10 @@ from pwm.core.agent import AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
 from pwm.core.task import TaskConfig
-from pwm.core.trainer import Trainer
-from pwm.engines import make_trainer
+from pwm.core.update import TorchEngine
+from pwm.engines import EngineName, make_trainer
 from pwm.fused import compilation
 from pwm.fused.engine import FusedEngine
-from tests.test_boundaries import of_this_package
 
 ROOT = Path(pwm.__file__).parent.parent
 QUICK = TrainConfig(
@@ -29,70 +29,98 @@ QUICK = TrainConfig(
 
 
 def in_python(*lines: str, flags: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
-    """What a new process prints."""
+    """The output of a new process."""
     command = [sys.executable, *flags, "-c", "\n".join(lines)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
 
 
-def test_an_engine_is_what_it_is_called() -> None:
-    assert type(make_trainer([QUICK], "torch")) is Trainer
-    assert type(make_trainer([QUICK], "fused")) is FusedEngine
-    assert type(make_trainer([QUICK])) is FusedEngine
+def test_names_choose_the_engine_and_fused_is_the_default() -> None:
+    assert isinstance(make_trainer([QUICK], "torch").engine, TorchEngine)
+    assert isinstance(make_trainer([QUICK], "fused").engine, FusedEngine)
+    assert isinstance(make_trainer([QUICK]).engine, FusedEngine)
 
 
-def test_an_unknown_engine_is_refused_by_name() -> None:
+def test_errors_name_an_unknown_engine() -> None:
     unknown: Any = "jax"
     with pytest.raises(InputError, match="--engine jax: expected one of fused, torch"):
         make_trainer([QUICK], unknown)
+
+
+@pytest.mark.parametrize("device", ["tpu9", "", "cuda:99", "hpu", "meta"])
+def test_errors_name_a_device_that_does_not_exist(device: str, engine: EngineName) -> None:
+    with pytest.raises(InputError) as caught:
+        make_trainer([QUICK], engine, device)
+    assert (caught.value.name, caught.value.value) == ("device", device)
+
+
+def test_the_fused_engine_refuses_other_devices_than_the_cpu() -> None:
+    with pytest.raises(
+        InputError, match="--device cuda: expected cpu; other devices need --engine"
+    ):
+        make_trainer([QUICK], "fused", "cuda")
 
 
 def test_the_torch_engine_needs_no_compiler() -> None:
     loaded = in_python(
         "import sys, pwm.train",
         "from pwm.engines import make_trainer",
-        "from pwm.core.trainer import TrainConfig",
+        "from pwm.core.config import TrainConfig",
         "make_trainer([TrainConfig()], 'torch')",
         "print('numba' in sys.modules)",
     )
     assert loaded.stdout == "False\n"
 
 
-def test_what_was_compiled_is_found_by_another_process() -> None:
+def test_another_process_finds_the_compiled_code() -> None:
     make_trainer([QUICK])
     found = in_python(
         "from pwm.engines import make_trainer",
-        "from pwm.core.trainer import TrainConfig",
+        "from pwm.core.config import TrainConfig",
         "make_trainer([TrainConfig()])",
         "from pwm.fused.kernel import train",
         "print(len(train.stats.cache_hits), len(train.stats.cache_misses))",
         flags=["-W", "error"],
     )
     assert found.stdout == "1 0\n"
-    assert found.stderr == ""  # no word of compiling
+    assert found.stderr == ""  # nothing about compiling
 
 
 @pytest.mark.parametrize("module", compilation.SOURCES)
-def test_compiled_code_is_made_of_no_other_module(module: str) -> None:
-    # So that the name it is kept under changes with all that it is made of.
-    assert of_this_package(module) <= set(compilation.SOURCES)
+def test_compiled_code_depends_on_no_other_module(module: str) -> None:
+    # So that the name of the cached code changes with all of its sources.
+    tree = ast.parse((ROOT / "pwm" / "fused" / f"{module}.py").read_text())
+    imported = {
+        name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [f"{node.module}.{alias.name}" for alias in node.names]
+        )
+    }
+    ours = {name for name in imported if name.startswith("pwm")}
+    assert {name.rpartition(".")[0] for name in ours} <= {
+        f"pwm.fused.{source}" for source in compilation.SOURCES
+    }
 
 
-def test_the_name_of_kept_code_changes_with_its_sources(monkeypatch: pytest.MonkeyPatch) -> None:
-    def kept_name() -> str:
+def test_the_name_of_cached_code_changes_with_its_sources(monkeypatch: pytest.MonkeyPatch) -> None:
+    def cached_name() -> str:
         def function() -> None:
             pass
 
         dispatcher: Any = compilation.cached(function)
         return Path(dispatcher._cache._cache_file._index_name).name
 
-    name = kept_name()
-    assert kept_name() == name
+    name = cached_name()
+    assert cached_name() == name
     read = Path.read_bytes
     monkeypatch.setattr(Path, "read_bytes", lambda path: read(path) + b" ")
-    assert kept_name() != name
+    assert cached_name() != name
 
 
-def test_where_nothing_can_be_kept_it_is_compiled_all_the_same(
+def test_code_is_compiled_even_where_nothing_can_be_cached(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def no_place(*_arguments: object) -> None:

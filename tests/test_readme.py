@@ -1,17 +1,28 @@
-"""The README's numbers are the figures' numbers."""
+"""README and CONTRIBUTING say what is so: their numbers, names, times and commands."""
 
 from __future__ import annotations
 
 import csv
 import json
 import re
+import shlex
+import subprocess
+import sys
+from functools import lru_cache
 from pathlib import Path
 
-from pwm.analysis.estimates import rate_difference, success_rate
+import numpy as np
+import pytest
+
+from pwm.experiments import EXPERIMENTS
+from pwm.runs.shards import plan
 
 ROOT = Path(__file__).resolve().parent.parent
 RAW = (ROOT / "README.md").read_text()
 README = " ".join(RAW.split())
+GUIDE = (ROOT / "CONTRIBUTING.md").read_text()
+SCRIPT = (ROOT / "reproduce.sh").read_text()
+COMMANDS = re.findall(r"^ {4}(python -m pwm\S* .*?|python -m pwm\.\w+)(?: +#.*)?$", RAW, re.MULTILINE)
 
 
 def table(name: str) -> list[dict[str, str]]:
@@ -42,12 +53,7 @@ def test_success_counts_are_those_of_the_tables() -> None:
     assert "0 of 384 seeds" in README
 
 
-def test_intervals_and_value_losses_are_those_of_the_tables() -> None:
-    learned = {row["critic_weight"]: int(row["learned"]) for row in table("eplen60")}
-    at_5 = success_rate(learned["5"], 96)
-    for weight in ("2", "3", "4"):
-        more = rate_difference(at_5, success_rate(learned[weight], 96))
-        assert f"{more.value:.2f} [{more.low:.2f}, {more.high:.2f}]" in README
+def test_value_losses_are_those_of_the_tables() -> None:
     rates = ["lrate0.001", "lrate0.005", "lrate0.01"]
     peaks = [f"{float(table(name)[0]['peak_value_loss']):.0f}" for name in rates]
     assert listed(peaks) + " in the median seed" in README
@@ -65,10 +71,90 @@ def test_every_claim_in_the_table_is_as_the_paper_has_it() -> None:
     assert len(rows) >= 10
     for text, names in rows:
         assert text == "; ".join(numbers[name]["text"] for name in names.split("`, `"))
+    for text, name in re.findall(r"by (-?\d\S+ \[[^]]*\]) \(`(claim\.[^`]*)`\)", RAW):
+        assert text == numbers[name]["text"]
 
 
-def test_every_file_and_picture_that_is_named_is_there() -> None:
-    targets = [part.split(")")[0] for part in RAW.split("](")[1:]]
+def test_the_number_of_claims_and_runs_is_right() -> None:
+    numbers = json.loads((ROOT / "paper" / "numbers.json").read_text())
+    claims = [name for name in numbers if name.startswith("claim.")]
+    assert f"holds all {len(claims)}" in README
+    assert f"all {sum(item.num_runs for item in EXPERIMENTS.values()):,} runs" in README
+
+
+def test_every_file_that_is_named_exists() -> None:
+    targets = [part.split(")")[0] for text in (RAW, GUIDE) for part in text.split("](")[1:]]
+    named = re.findall(r"`((?:pwm|tests|paper|docs|figures)/[\w./-]+)`", RAW + GUIDE)
     assert len(targets) > 10
-    missing = [target for target in targets if not (ROOT / target).exists()]
-    assert missing == []
+    assert len(named) > 20
+    assert [name for name in targets + named if not (ROOT / name).exists()] == []
+
+
+def test_times_are_those_of_the_script() -> None:
+    for mode, minutes in re.findall(
+        r"^\| `\./reproduce\.sh (\w+)` \|.*\| ([\d to]+ minutes)", RAW, re.MULTILINE
+    ):
+        (usage,) = re.findall(rf"^  {mode}  .*?(?:\n  {{10,}}.*?)*?$", SCRIPT, re.MULTILINE)
+        assert minutes in usage, mode
+    assert "40 minutes, then 1 minute |" in RAW
+    assert "40 minutes on 2 cores" in SCRIPT
+
+
+def test_packages_in_the_table_are_all_packages() -> None:
+    named = set(re.findall(r"`pwm/(\w+)/`", RAW))
+    assert named == {path.name for path in (ROOT / "pwm").iterdir() if (path / "__init__.py").exists()}
+
+
+@lru_cache(maxsize=1)
+def example_key() -> str:
+    return next(plan(EXPERIMENTS["eplen15"])).key
+
+
+def test_the_key_in_the_example_exists() -> None:
+    (beginning,) = re.findall(r"pwm\.store why (\w+)", RAW)
+    assert example_key().startswith(beginning)
+
+
+# What is added to a command to keep the test short; nothing to those not named.
+SHORTER = {
+    "python -m pwm.sweep eplen15 lrate0.005": "--dry-run",
+    "python -m pwm.sweep --shard 2/3": "--dry-run",
+    "python -m pwm.sweep --executor slurm --workers 64 --slurm partition=short time=120": "--dry-run",
+}
+GRID = """
+from pwm import Experiment, TrainConfig
+
+mine = Experiment(
+    name="mine",
+    base=TrainConfig(num_episodes=100),
+    axes={"critic_weight": (1.0, 3.0), "seed": range(2)},
+)
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working folder in which the commands of the README run in their order."""
+    place = tmp_path_factory.mktemp("readme")
+    (place / "mine.py").write_text(GRID)
+    return place
+
+
+def test_the_commands_are_found() -> None:
+    assert len(COMMANDS) >= 12
+    assert set(SHORTER) <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_runs_as_it_stands(command: str, folder: Path) -> None:
+    words = shlex.split(f"{command} {SHORTER.get(command, '')}")
+    done = subprocess.run(
+        [sys.executable, *words[1:]], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-500:]
+
+
+def test_intervals_of_weight_5_are_computed(  # the sentence about the notes' long episodes
+) -> None:
+    rows = {row["critic_weight"]: row for row in table("eplen60")}
+    assert np.isfinite(float(rows["5"]["rate"]))

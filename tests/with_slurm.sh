@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Starts a SLURM cluster of one node on this machine, runs a command on it, and ends what it
-# started. Needs root and Debian's packages, which it installs: slurm-wlm and munge.
+# Starts a SLURM cluster of one node on this machine, runs a command, and stops the cluster.
+# Needs root, and installs Debian's packages slurm-wlm and munge.
 #
 #   tests/with_slurm.sh .venv/bin/python -m pytest -m machine
 set -euo pipefail
 
 [ $# -gt 0 ] || { echo "usage: tests/with_slurm.sh COMMAND [ARGUMENT ...]" >&2; exit 2; }
-[ "$(id -u)" = 0 ] || { echo "error: a SLURM cluster can be started by root alone" >&2; exit 2; }
+[ "$(id -u)" = 0 ] || { echo "error: only root can start a SLURM cluster" >&2; exit 2; }
 
 if ! command -v slurmctld slurmd munged >/dev/null; then
   apt-get update -qq
-  # Debian starts services that it installs; these are started here, with a configuration of ours.
+  # Keeps Debian from starting the services; they are started below with their own configuration.
   printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d
   chmod +x /usr/sbin/policy-rc.d
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \

@@ -1,4 +1,4 @@
-"""Conditions run with both baselines, and what rival laws predict of their attached runs.
+"""Conditions run with both baselines, and what rival laws predict for their attached runs.
 
 Each rival says that the leak slows learning by sqrt(1 + (k / w)²), and what determines k. All
 rivals are fitted to the same condition, 15 steps at learning rate 0.001, and take everything else
@@ -7,9 +7,9 @@ from the detached runs of the condition that they predict.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 
 import numpy as np
@@ -19,19 +19,24 @@ from pwm.analysis.edges import lower_edges
 from pwm.analysis.estimates import Estimate, interval
 from pwm.analysis.outcomes import Evidence, Outcomes
 from pwm.analysis.predictions import fitted_law, learned_when_slowed
-from pwm.analysis.theory import noise_weight
+from pwm.analysis.theory import noise_weight, policy_factor
 
-LIGHTEST_HEAVY = 20.0  # greatest weight, next to a summed loss, at which a lower edge is sought
+LARGEST_LIGHT = 20.0  # with a summed policy loss, greatest weight at which a lower edge is sought
 LEAST_PLATEAU = 0.25  # success that some weight must reach for there to be an edge
 FITTED_STEPS = 15
+EXPERIMENTS: Mapping[str, str] = MappingProxyType(
+    {"lengths": "weight-0.001", "fast": "weight-0.005", "mean": "mean", "held-out": "held-out"}
+)
+"""Experiments whose episode lengths are one condition each, by the group of the conditions."""
+TRIAL_LENGTHS = (2, 4, 6)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Condition:
-    """Attached and detached runs of one setting, by weight and seed."""
+    """Attached and detached runs of one setting: [2, W, S], W weights by S seeds."""
 
     group: str
-    """The kind of conditions that it belongs to."""
+    """The kind of condition."""
     experiment: str
     runs: Outcomes
 
@@ -52,25 +57,35 @@ class Condition:
 
     @property
     def policy_factor(self) -> float:
-        """The paper's c: 1 where the policy loss is a sum over steps, 1/T where it is a mean."""
-        return 1.0 if self.runs.base.loss.policy_reduction == "sum" else 1 / self.steps
+        """The paper's c: 1 if the policy loss is a sum over steps, 1/T if it is a mean."""
+        return policy_factor(self.steps, self.runs.base.loss.policy_reduction)
 
     @property
     def noise(self) -> float:
         """Weight at which the leak's bias equals the standard deviation of the return."""
-        return self.policy_factor * noise_weight(self.steps, self.runs.base.task.trial_length)
+        base = self.runs.base
+        return noise_weight(self.steps, base.task.trial_length, base.loss.policy_reduction)
+
+    def slowed(self, noise: float) -> NDArray[np.bool_]:
+        """Which seeds learn if the leak slows detached runs by sqrt(1 + (noise / w)²): [W, S]."""
+        budget = self.runs.base.num_episodes
+        return learned_when_slowed(self.runs.weights, self.detached.time, budget, noise)
 
     def predicted(self, rival: str) -> NDArray[np.bool_]:
         """Which seeds should learn with an attached baseline, according to a rival: [W, S]."""
-        budget = self.runs.base.num_episodes
-        noise = RIVALS[rival](self)
-        return learned_when_slowed(self.runs.weights, self.detached.time, budget, noise)
+        return self.slowed(RIVALS[rival](self))
+
+    @property
+    def ever(self) -> NDArray[np.float64]:
+        """Fraction of attached seeds that met the criterion at any time: [W]."""
+        return np.asarray(np.isfinite(self.attached.time).mean(axis=-1))
 
     @cached_property
     def edges(self) -> NDArray[np.float64] | None:
         """The lower edge and its resamples, [1 + resamples]; None if too few runs learn."""
-        light = self.attached.rate()[: num_light(self.runs.weights, self.policy_factor)]
-        return self._edges(self.attached.learned) if light.max() >= LEAST_PLATEAU else None
+        learned = self.attached.learned
+        light = learned[: _num_light(self.runs.weights, self.policy_factor)]
+        return self._edges(learned) if light.mean(axis=-1).max() >= LEAST_PLATEAU else None
 
     @property
     def edge(self) -> Estimate:
@@ -78,21 +93,15 @@ class Condition:
         return Estimate(np.nan) if self.edges is None else interval(self.edges)
 
     def edges_by(self, rival: str) -> NDArray[np.float64]:
-        """The lower edge according to a rival and its resamples, [1 + resamples]."""
+        """The lower edge according to a rival, and its resamples: [1 + resamples]."""
         return self._edges(self.predicted(rival))
 
-    def errors(self, rival: str) -> NDArray[np.float64]:
-        """A rival's absolute error of the fraction of seeds that ever learned: [W]."""
-        measured = np.isfinite(self.attached.time).mean(axis=-1)
-        return np.asarray(np.abs(self.predicted(rival).mean(axis=-1) - measured))
+    def errors(self, predicted: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Absolute error of who was predicted to learn [W, S], as a fraction of seeds: [W]."""
+        return np.asarray(np.abs(predicted.mean(axis=-1) - self.ever))
 
     def _edges(self, learned: NDArray[np.bool_]) -> NDArray[np.float64]:
         return light_edges(self.runs.weights, learned, self.policy_factor)
-
-
-def num_light(weights: Sequence[float], policy_factor: float) -> int:
-    """How many critic weights are below the upper edge."""
-    return sum(weight <= LIGHTEST_HEAVY * policy_factor for weight in weights)
 
 
 def light_edges(
@@ -103,16 +112,21 @@ def light_edges(
     Args:
         weights: critic weights, ascending, [W].
         learned: whether each seed learned at each weight, [W, S].
-        policy_factor: c, the factor before each step's term of the policy loss.
+        policy_factor: c, the factor of each step's term of the policy loss.
     Returns:
         [1 + resamples].
     """
-    light = num_light(weights, policy_factor)
+    light = _num_light(weights, policy_factor)
     return lower_edges(weights[:light], learned[:light])
 
 
+def _num_light(weights: Sequence[float], policy_factor: float) -> int:
+    """Number of critic weights at which a lower edge is sought."""
+    return sum(weight <= LARGEST_LIGHT * policy_factor for weight in weights)
+
+
 def _noise_where_fitted() -> float:
-    """Weight at which the leak slows learning by sqrt(2) where the law was fitted."""
+    """Weight at which the leak slows learning by sqrt(2) in the condition of the fit."""
     return fitted_law().noise_weight(FITTED_STEPS)
 
 
@@ -130,21 +144,22 @@ proportional to the number of steps; or the weight alone. The factor c makes eac
 whether the policy loss is a sum or a mean."""
 
 
+@lru_cache(maxsize=1)
 def conditions(evidence: Evidence) -> dict[str, Condition]:
     """All conditions by name."""
     found = {}
-    for group, name in (
-        ("lengths", "weight-0.001"),
-        ("fast", "weight-0.005"),
-        ("mean", "mean"),
-        ("held-out", "held-out"),
-    ):
+    for group, name in EXPERIMENTS.items():
         runs = evidence.of(name)
         for steps in runs.axes["episode_length"]:
             part = runs.at(episode_length=steps)
             found[f"{group}-{steps}"] = Condition(group=group, experiment=name, runs=part)
-    for length in (2, 4, 6):
+    for length in TRIAL_LENGTHS:
         name = f"trial-length-{length}"
-        part = evidence.of(name)
-        found[f"trial-{length}"] = Condition(group="trial", experiment=name, runs=part)
+        runs = evidence.of(name)
+        found[f"trial-{length}"] = Condition(group="trial", experiment=name, runs=runs)
     return found
+
+
+def experiments_of(some: Iterable[Condition]) -> tuple[str, ...]:
+    """The experiments of some conditions, each once."""
+    return tuple(dict.fromkeys(condition.experiment for condition in some))

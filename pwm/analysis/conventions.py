@@ -1,74 +1,90 @@
-"""Conventions of public libraries for weighting the two losses, and conversions between them."""
+"""How public libraries weight the two losses, and how to convert a critic weight."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from pwm.analysis.theory import Reduction, policy_factor
+from pwm.analysis.theory import policy_factor
+from pwm.core.losses import Reduction
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Convention:
     """How a library adds the losses of policy and critic, both reduced in the same way.
 
-    Its total is reduce(policy terms) + weight · value_factor · reduce(squared errors).
+    Its total loss is reduce(policy terms) + weight · value_factor · reduce(squared errors).
     """
 
-    value_factor: float
-    """Factor before the squared error, beside the weight: 1 or ½."""
+    value_factor: float = 1.0
+    """Factor of the squared error, next to the weight: 1 or ½."""
     default_weight: float
-    """Weight of the value loss, unless the user sets another."""
+    """Default weight of the value loss."""
     option: str
-    """Name of that weight."""
+    """Name of that weight in the library."""
     source: str
-    """Repository and file that define the loss."""
+    """Repository and files that define the loss."""
 
 
-CONVENTIONS = {
-    "stable-baselines3-a2c": Convention(
-        1.0, 0.5, "vf_coef", "DLR-RM/stable-baselines3: stable_baselines3/a2c/a2c.py"
-    ),
-    "stable-baselines3-ppo": Convention(
-        1.0, 0.5, "vf_coef", "DLR-RM/stable-baselines3: stable_baselines3/ppo/ppo.py"
-    ),
-    "cleanrl-ppo": Convention(0.5, 0.5, "vf_coef", "vwxyzjn/cleanrl: cleanrl/ppo.py"),
-    "rllib-ppo": Convention(
-        1.0,
-        1.0,
-        "vf_loss_coeff",
-        "ray-project/ray: rllib/algorithms/ppo/torch/ppo_torch_learner.py, ppo.py",
-    ),
-    "rllib-a3c": Convention(
-        0.5,
-        0.5,
-        "vf_loss_coeff",
-        "ray-project/ray: rllib/algorithms/a3c/a3c_torch_policy.py, a3c.py",
-    ),
-    "acme-ppo": Convention(
-        1.0, 1.0, "value_cost", "google-deepmind/acme: acme/agents/jax/ppo/learning.py, config.py"
-    ),
-}
-"""Conventions read in the libraries' own code, by library and algorithm.
+CONVENTIONS: Mapping[str, Convention] = MappingProxyType(
+    {
+        "stable-baselines3-a2c": Convention(
+            default_weight=0.5,
+            option="vf_coef",
+            source="DLR-RM/stable-baselines3: stable_baselines3/a2c/a2c.py",
+        ),
+        "stable-baselines3-ppo": Convention(
+            default_weight=0.5,
+            option="vf_coef",
+            source="DLR-RM/stable-baselines3: stable_baselines3/ppo/ppo.py",
+        ),
+        "cleanrl-ppo": Convention(
+            value_factor=0.5,
+            default_weight=0.5,
+            option="vf_coef",
+            source="vwxyzjn/cleanrl: cleanrl/ppo.py",
+        ),
+        "rllib-ppo": Convention(
+            default_weight=1.0,
+            option="vf_loss_coeff",
+            source="ray-project/ray: rllib/algorithms/ppo/torch/ppo_torch_learner.py, ppo.py",
+        ),
+        "rllib-a3c": Convention(
+            value_factor=0.5,
+            default_weight=0.5,
+            option="vf_loss_coeff",
+            source="ray-project/ray: rllib/algorithms/a3c/a3c_torch_policy.py, a3c.py",
+        ),
+        "acme-ppo": Convention(
+            default_weight=1.0,
+            option="value_cost",
+            source="google-deepmind/acme: acme/agents/jax/ppo/learning.py, config.py",
+        ),
+    }
+)
+"""Conventions by library and algorithm, read in the libraries' own code.
 
-All reduce both losses by a mean, but RLlib's A3C by a sum. All detach the advantage, and some
-also scale it, clip the losses or give the critic its own network, which no weight undoes.
+All of them reduce both losses by a mean, except RLlib's A3C, which uses a sum. All detach the
+advantage. Some also scale it, clip the losses, or give the critic its own network; no weight can
+undo that.
 """
 
 
 def convert_weight(
     critic_weight: float, steps: int, reduction: Reduction = "sum", to: str = "cleanrl-ppo"
 ) -> float:
-    """Weight that balances a library's two losses as a critic weight does here.
+    """Library's weight that balances its two losses as a critic weight does here.
 
-    Here the squared error of a step has the factor w / T, and its policy term c. A library that
-    reduces both alike has the ratio weight · value_factor instead, which is the same at
-    weight = w / (c T value_factor). The total may differ by a factor common to both losses.
+    Here a step's squared error has the factor w / T, and its policy term has the factor c. In a
+    library the ratio of the two is weight · value_factor. The ratios are equal at
+    weight = w / (c T value_factor); the two totals may still differ by a common factor.
 
     Args:
-        critic_weight: w here.
-        steps: T, steps an episode, at least 1.
+        critic_weight: w.
+        steps: T, steps per episode, at least 1.
         reduction: of the policy loss here.
-        to: name of the library's convention, a key of `CONVENTIONS`.
+        to: the library's convention, a key of `CONVENTIONS`.
     Returns:
         The library's weight.
     """
@@ -84,15 +100,15 @@ def weight_of_library(
 
     Args:
         weight: the library's.
-        steps: T, steps an episode here, at least 1.
+        steps: T, steps per episode here, at least 1.
         reduction: of the policy loss here.
-        library: name of the library's convention, a key of `CONVENTIONS`.
+        library: the library's convention, a key of `CONVENTIONS`.
     Returns:
-        w here.
+        w.
     """
     return weight * _weight_ratio(steps, reduction, library)
 
 
 def _weight_ratio(steps: int, reduction: Reduction, library: str) -> float:
-    """Critic weight here over the library's."""
+    """Critic weight here over the equivalent weight in the library."""
     return policy_factor(steps, reduction) * steps * CONVENTIONS[library].value_factor

@@ -1,54 +1,66 @@
-"""The edges of the working range: the critic weights at which success sets in and ends.
+"""Edges of the working range: the critic weights at which success sets in and at which it ends.
 
-Success is modelled as plateau / (1 + (edge / w)^slope), so that the edge is the weight at which it
-reaches half of its plateau. All three are found by maximum likelihood on a grid.
+Success is modelled as plateau / (1 + (edge / w)^slope), so that the edge is the weight at which
+it reaches half of its plateau. All three numbers are found by maximum likelihood on a grid.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pwm.analysis.estimates import resampled
 
-POINTS_PER_FACTOR = 12  # grid points of the edge for each factor of e
+POINTS_PER_FACTOR = 12  # grid points of the edge per factor of e
 PLATEAUS = np.arange(1, 21) / 20
-SLOPES = (1.0, 2.0, 3.0, 5.0, 8.0)
-LEAST_RATE = 1e-3  # one odd seed does not decide
+SLOPES = np.array([1.0, 2.0, 3.0, 5.0, 8.0])
+LEAST_RATE = 1e-3  # keeps a single unusual seed from deciding
+BLOCK = 32  # resamples per matrix product: too few for the product to start threads
 
 
 def lower_edges(weights: Sequence[float], learned: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """The weight above which runs learn, for the seeds and for each resample of them.
+    """The weight above which runs learn, for the seeds as they are and for each resample.
 
     Args:
         weights: critic weights, ascending, [W].
         learned: whether each seed learned at each weight, [W, S].
     Returns:
-        [1 + resamples]; `pwm.analysis.estimates.interval` makes an estimate of it.
+        [1 + resamples]; `pwm.analysis.estimates.interval` turns it into an estimate.
     """
     seeds = learned.shape[1]
-    chosen = resampled(seeds)
-    successes = learned[:, chosen].sum(axis=-1, dtype=np.float64)  # (W, 1 + resamples)
-    log_weights = np.log(weights)
-    span = log_weights[-1] - log_weights[0]
-    edges = np.linspace(log_weights[0], log_weights[-1], 1 + int(POINTS_PER_FACTOR * span))
-    best = np.full(len(chosen), -np.inf)
-    found = np.zeros(len(chosen))
-    for plateau, slope in itertools.product(PLATEAUS, SLOPES):
-        rate = plateau / (1 + np.exp(slope * (edges[:, None] - log_weights)))  # (edges, W)
-        rate = np.clip(rate, LEAST_RATE, 1 - LEAST_RATE)
-        likelihood = (np.log(rate) - np.log1p(-rate)) @ successes
-        likelihood += np.log1p(-rate).sum(axis=1, keepdims=True) * seeds
-        place = likelihood.argmax(axis=0)
-        value = likelihood[place, np.arange(len(chosen))]
-        found = np.where(value > best, edges[place], found)
-        best = np.maximum(best, value)
-    return np.asarray(np.exp(found))
+    edges, log_odds, log_failure = _models(tuple(weights))
+    successes = learned[:, resampled(seeds)].sum(axis=-1, dtype=np.float64).T  # (1 + resamples, W)
+    best = []
+    for block in np.array_split(successes, 1 + len(successes) // BLOCK):
+        likelihood = block @ log_odds + seeds * log_failure  # (plateaus, block, slopes · edges)
+        best.append(likelihood.swapaxes(0, 1).reshape(len(block), -1).argmax(axis=1))
+    return np.asarray(edges[np.concatenate(best)])
 
 
 def upper_edges(weights: Sequence[float], learned: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """The weight above which runs no longer learn; see `lower_edges`."""
+    """The weight above which runs no longer learn; arguments and result as for `lower_edges`."""
     return 1 / lower_edges([1 / weight for weight in reversed(weights)], learned[::-1])
+
+
+@lru_cache(maxsize=16)
+def _models(
+    weights: tuple[float, ...],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """The models on the grid: P plateaus by M slopes and edges.
+
+    Returns:
+        The edge of each model, [P · M]; its log odds of success at each weight, [P, W, M]; and
+        its log probability of one failure at every weight, [P, 1, M].
+    """
+    log_weights = np.log(weights)
+    span = log_weights[-1] - log_weights[0]
+    log_edges = np.linspace(log_weights[0], log_weights[-1], 1 + int(POINTS_PER_FACTOR * span))
+    odds = np.exp(SLOPES[:, None] * (log_edges - log_weights[:, None, None]))  # (W, slopes, edges)
+    rate = PLATEAUS[:, None, None] / (1 + odds.reshape(len(weights), -1))  # (P, W, M)
+    rate = np.clip(rate, LEAST_RATE, 1 - LEAST_RATE)
+    log_failures = np.log1p(-rate)
+    edges = np.tile(np.exp(log_edges), len(PLATEAUS) * len(SLOPES))
+    return edges, np.log(rate) - log_failures, log_failures.sum(axis=1, keepdims=True)

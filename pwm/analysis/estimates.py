@@ -1,9 +1,9 @@
-"""Every interval of the paper, made in one of two ways.
+"""The paper's intervals, made in one of two ways.
 
-A fraction of seeds has a Wilson interval. Everything else has the 95% interval that resampling
-the seeds gives: a statistic is computed for the seeds as they are and for each resample of them,
-and the interval ends at the resamples' quantiles. All statistics see the same resamples, so that
-those of different conditions can be compared seed by seed.
+The fraction of seeds that learned in one cell has a Wilson interval. Everything else has a 95%
+bootstrap interval over seeds: a statistic is computed on the seeds as they are and on each
+resample of them, and the interval ends at two quantiles of the resamples. All statistics see the
+same resamples, so that conditions can be compared seed by seed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-RESAMPLES = 2000  # 50 of them beyond either end of a 95% interval
+RESAMPLES = 2000  # 50 of them beyond either end of an interval
 TAIL = 0.025
 
 
@@ -32,7 +32,7 @@ class SuccessRate(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """A number with its interval."""
+    """A number with its interval; nan at both ends if it has none."""
 
     value: float
     low: float = nan
@@ -47,26 +47,30 @@ def success_rate(learned: NDArray[np.bool_]) -> SuccessRate:
 
 
 def rate(learned: NDArray[np.bool_]) -> Estimate:
-    """Fraction of runs [..., S] that learned; the seeds S are shared by all cells.
+    """Fraction of runs that learned, over cells of the same seeds: [..., S].
 
-    One cell has its Wilson interval. So have several of which all runs learned or none did, where
-    resampling says nothing: they count as one cell.
+    A single cell has its Wilson interval. So have several cells if all of their runs learned or
+    none did, where resampling would give an interval of no width: they count as one cell.
     """
-    seeds = learned.shape[-1]
-    value = float(learned.mean())
-    if learned.ndim == 1 or value in {0.0, 1.0}:
-        return Estimate(*success_rate(learned.reshape(-1, seeds)[0])[2:])
-    return over_seeds(
-        lambda chosen: learned[..., chosen].mean(axis=(*range(learned.ndim - 1), -1)), seeds
-    )
+    cells = learned.reshape(-1, learned.shape[-1])
+    if len(cells) == 1 or cells.all() or not cells.any():
+        return Estimate(*success_rate(cells[0])[2:])
+    return mean(cells.mean(axis=0))
 
 
 def rate_difference(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> Estimate:
-    """Difference of two rates over cells [..., S] of the same seeds, which are resampled."""
-    gain = one.reshape(-1, one.shape[-1]).mean(axis=0) - other.reshape(-1, one.shape[-1]).mean(
-        axis=0
+    """Difference between the success rates of cells of the same seeds: [..., S] each."""
+    of_each_seed = (learned.reshape(-1, learned.shape[-1]).mean(axis=0) for learned in (one, other))
+    return mean(np.subtract(*of_each_seed))
+
+
+def mean(values: NDArray[np.float64]) -> Estimate:
+    """Mean over the seeds [S] that have a finite value."""
+    known = np.isfinite(values)
+    kept = np.where(known, values, 0.0)
+    return over_seeds(
+        lambda seeds: kept[seeds].sum(axis=-1) / known[seeds].sum(axis=-1), len(values)
     )
-    return over_seeds(lambda chosen: gain[chosen].mean(axis=-1), len(gain))
 
 
 def spread(values: NDArray[np.float64], tail: float) -> Estimate:
@@ -79,28 +83,28 @@ def spread(values: NDArray[np.float64], tail: float) -> Estimate:
 
 @lru_cache(maxsize=8)
 def resampled(seeds: int) -> NDArray[np.intp]:
-    """The seeds as they are, then each resample of them: [1 + resamples, seeds]."""
-    chosen = np.random.default_rng(0).integers(seeds, size=(RESAMPLES, seeds))
-    return np.concatenate([np.arange(seeds)[None], chosen])
+    """The seeds as they are, then each resample of them: [1 + resamples, S]."""
+    drawn = np.random.default_rng(0).integers(seeds, size=(RESAMPLES, seeds))
+    return np.concatenate([np.arange(seeds)[None], drawn])
 
 
 def over_seeds(
     statistic: Callable[[NDArray[np.intp]], NDArray[np.float64]], seeds: int
 ) -> Estimate:
-    """A statistic of seeds, with its interval.
+    """A statistic of seeds, with its bootstrap interval.
 
     Args:
-        statistic: of chosen seeds [B, S], by number, to one value for each choice, [B].
-        seeds: how many there are.
+        statistic: maps B choices of seeds, by number, [B, S], to a value for each, [B].
+        seeds: S, the number of seeds.
     """
     with np.errstate(divide="ignore", invalid="ignore"):  # times may be infinite
         return interval(np.asarray(statistic(resampled(seeds))))
 
 
 def interval(values: NDArray[np.float64]) -> Estimate:
-    """An estimate from a statistic's value on the seeds as they are, then on each resample.
+    """An estimate from a statistic's value on the seeds as they are and then on each resample.
 
-    Resamples without a value (nan) are left out; an infinite end stays infinite.
+    Resamples without a value (nan) are left out. An infinite end stays infinite.
     """
     value, known = float(values[0]), values[1:][~np.isnan(values[1:])]
     if not len(known):

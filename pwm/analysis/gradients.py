@@ -1,6 +1,6 @@
-"""What diagnosed runs say: shares of the trunk, and both sides of the identity.
+"""Gradients of diagnosed runs: who moves the trunk, and the two sides of the identity.
 
-Shapes: S seeds, K windows.
+Shapes: S seeds of one setting and weight, K windows.
 """
 
 from __future__ import annotations
@@ -12,77 +12,69 @@ from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.theory import advantage_log_prob
 from pwm.analysis.times import median_time
 
-UNLEARNED = 0.6  # reward; below the memoryless ceiling of pwm5
-SMALL_WEIGHT = 0.2  # up to which a detached critic takes nothing of the trunk worth the name
+UNLEARNED = 0.6  # reward, below the memoryless ceiling of pwm5
+SMALL_WEIGHT = 0.2  # up to this weight, a detached critic hardly moves the trunk
 
 
 def reference_times(runs: Outcomes) -> NDArray[np.float64]:
     """Episodes until each detached run of a small weight learned: [small weights, S]."""
-    part = runs.at(loss__baseline="detached")
-    small = [weight for weight in part.weights if weight <= SMALL_WEIGHT]
-    return np.stack([part.at(critic_weight=weight).time for weight in small])
+    small = [weight for weight in runs.weights if weight <= SMALL_WEIGHT]
+    return runs.at(baseline="detached", critic_weight=small).time
 
 
 def reference_time(runs: Outcomes) -> float:
-    """The median of those."""
+    """Median of the reference times."""
     return float(median_time(reference_times(runs).ravel()))
 
 
-def before_learning(runs: Outcomes, curve: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean of what was diagnosed over each seed's windows before its reward first rose: [S].
+def before_learning(runs: Outcomes, curve: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Mean of a curve over the windows before each seed's reward first rose.
 
     Args:
-        runs: of one setting, with diagnostics.
-        curve: of those runs, [S, K].
+        runs: runs with diagnostics, [S].
+        curve: a curve of those runs, [S, K].
     Returns:
-        nan for a seed that learned within its first window.
+        [S]; nan for a seed that learned within its first window.
     """
-    before = np.cumprod(runs.courses["reward"] < UNLEARNED, axis=1).astype(bool)
-    counts = before.sum(axis=1)
+    before = np.cumprod(runs.course("reward") < UNLEARNED, axis=1, dtype=bool)
     with np.errstate(invalid="ignore"):
-        return np.asarray(np.where(before, curve, 0.0).sum(axis=1) / counts)
+        return np.asarray(np.where(before, curve, 0.0).sum(axis=1) / before.sum(axis=1))
 
 
 def middle(values: NDArray[np.float64]) -> float:
-    """Median of the values that are known; nan if none is."""
+    """Median of the values that are not nan; nan if all are."""
     known = values[~np.isnan(values)]
     return float(np.median(known)) if len(known) else float("nan")
 
 
 def policy_share(runs: Outcomes) -> NDArray[np.float64]:
-    """The policy's part of the mean squared gradient of the trunk, of one setting: [S, K]."""
-    with np.errstate(invalid="ignore"):  # of a policy so deterministic that nothing is left
-        return np.asarray(runs.courses["policy_norm"] ** 2 / runs.courses["total_norm"] ** 2)
+    """The policy's part of the mean squared gradient of the trunk: [S, K]."""
+    with np.errstate(invalid="ignore"):  # a deterministic policy has no gradient left
+        return np.asarray(runs.course("policy_norm") ** 2 / runs.course("total_norm") ** 2)
 
 
-def share_weight(runs: Outcomes, weight: float) -> NDArray[np.float64]:
-    """Weight at which the critic's gradient of the trunk would be as large as the policy's: [S, K].
-
-    The norms are those of runs of one setting, at a weight.
-    """
+def share_weight(runs: Outcomes) -> NDArray[np.float64]:
+    """Weight at which the critic's gradient of the trunk would equal the policy's: [S, K]."""
+    weight = runs.base.critic_weight
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(weight * runs.courses["policy_norm"] / runs.courses["critic_norm"])
+        return np.asarray(weight * runs.course("policy_norm") / runs.course("critic_norm"))
 
 
-def identity_sides(
-    runs: Outcomes, steps: int, weight: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Σ δ log π as it was, and as `advantage_log_prob` has it: in the second half, [S, K / 2] each.
+def identity_sides(runs: Outcomes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Σ δ log π as measured and as `advantage_log_prob` predicts it: [S, K / 2] each.
 
-    The policy loss and the value loss are means over a window, the return's variance and the
-    covariance those at its end.
-
-    Args:
-        runs: of one setting, with diagnostics.
-        steps: an episode.
-        weight: the critic's.
+    Both are taken from the second half of training. The losses are means over each window, the
+    return's variance and the covariance are those at its end.
     """
-    half = {name: course[:, course.shape[1] // 2 :] for name, course in runs.courses.items()}
-    predicted = np.vectorize(advantage_log_prob)(
-        half["value_loss"].astype(np.float64),
-        half["return_variance"].astype(np.float64),
-        half["covariance"].astype(np.float64),
-        critic_weight=weight,
-        steps=steps,
+    policy_loss, value_loss, variance, covariance = (
+        runs.course(name)[:, runs.course(name).shape[1] // 2 :].astype(np.float64)
+        for name in ("policy_loss", "value_loss", "return_variance", "covariance")
     )
-    return -half["policy_loss"].astype(np.float64), predicted
+    predicted = np.vectorize(advantage_log_prob)(
+        value_loss,
+        variance,
+        covariance,
+        critic_weight=runs.base.critic_weight,
+        steps=runs.base.task.episode_length,
+    )
+    return -policy_loss, predicted

@@ -1,9 +1,9 @@
-"""When a run counts as having learned the task.
+"""The criterion for having learned the task.
 
-The criterion was fixed before any run was made: over the last 500 episodes, the fraction of
-trials rewarded exceeds, by four standard errors, the best that is possible without solving the
-task. For pwm5 that is the memoryless ceiling, 0.625. For pwm0, which a memoryless policy solves,
-it is the one-sided level, 0.5.
+It was fixed before any run was made: over the last 500 episodes, the fraction of trials rewarded
+exceeds, by four standard errors, the best that is possible without solving the task. For pwm5
+that is the memoryless ceiling, 0.625. For pwm0, which a memoryless policy solves, it is the
+one-sided level, 0.5.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from pwm.analysis.levels import reward_levels
 from pwm.core.history import History
-from pwm.core.task import TaskConfig, reward_levels
+from pwm.core.task import TaskConfig
 
 FINAL_EPISODES = 500
 STANDARD_ERRORS = 4.0
@@ -35,15 +36,26 @@ def reward_to_learn(task: TaskConfig, num_episodes: int) -> float:
 
 
 def learned(history: History, task: TaskConfig) -> NDArray[np.bool_]:
-    """Whether each replica learned: [R]."""
+    """Whether each replica learned, by its last 500 episodes.
+
+    Args:
+        history: curves of R replicas.
+        task: the task that they play.
+    Returns:
+        [R].
+    """
     _, episodes = _final_windows(history)
     return final_mean(history, history.reward) > reward_to_learn(task, int(episodes.sum()))
 
 
 def times_to_learn(history: History, task: TaskConfig) -> NDArray[np.float64]:
-    """Episodes until the last 500 first met the criterion; inf if they never did: [R].
+    """Episodes until 500 in a row first met the criterion for *learned*.
 
-    All windows of the history but the last must have the same length.
+    Args:
+        history: curves of R replicas; all windows but the last must have the same length.
+        task: the task that they play.
+    Returns:
+        [R]; inf where they never did.
     """
     log_every = int(history.episode[0])
     windows = min(-(-FINAL_EPISODES // log_every), len(history.episode))
@@ -54,12 +66,12 @@ def times_to_learn(history: History, task: TaskConfig) -> NDArray[np.float64]:
 
 
 def final_mean(history: History, curves: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Mean of a logged curve [R, K] over each replica's last 500 episodes, or all if fewer: [R]."""
+    """Mean of curves [R, K] over the last 500 episodes, or over all if there are fewer: [R]."""
     in_final, episodes = _final_windows(history)
     return np.average(curves[:, in_final].astype(np.float64), axis=1, weights=episodes)
 
 
 def _final_windows(history: History) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Which windows are final, and how many episodes each of those has."""
+    """Whether each window [K] is among the last 500 episodes, and episodes per such window."""
     in_final = history.episode > history.episode[-1] - FINAL_EPISODES
     return in_final, np.diff(history.episode, prepend=0)[in_final]

@@ -1,216 +1,199 @@
-"""The one road out of the store: stored runs by their fields, and what became of each."""
+"""Stored runs by their fields, and the outcome of each: the one road out of the store.
+
+For instance, from every run in a folder:
+
+    runs = Outcomes.stored("results").at(critic_weight=5, baseline="detached", num_episodes=20_000)
+    runs.configs, runs.history.reward, runs.time, runs.learned
+
+or, from one of the paper's experiments, `Evidence(store).of("weight-0.001").at(critic_weight=5)`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import cached_property, lru_cache
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.analysis.learning import final_mean, learned, times_to_learn
+from pwm.analysis.stored import StoredRuns
 from pwm.core.config import TrainConfig
-from pwm.core.errors import InputError
 from pwm.core.fields import flat
 from pwm.core.history import History
 from pwm.engines import EngineName
 from pwm.experiments import chosen
 from pwm.runs.experiment import Experiment, Size
-from pwm.runs.shards import Shard, plan
+from pwm.runs.shards import plan
 from pwm.runs.storage import Store
 
-COLLAPSED = 1e-3  # nats, mean over steps: a policy that no longer explores
-KEPT_HISTORIES = 64  # shards
 
+class Runs(Protocol):
+    """Numbered runs: their configurations, outcomes and histories."""
 
-class Source(NamedTuple):
-    """Where a run is stored."""
+    configs: Sequence[TrainConfig]
 
-    run: TrainConfig
-    shard: Shard
-    place: int
-    """Its replica in the shard."""
+    def outcomes(self, numbers: NDArray[np.intp]) -> NDArray[Any]:
+        """Outcomes of some runs, an array of `OUTCOME` in the shape of their numbers."""
 
-
-class _Reader:
-    """Reads runs from a store, each shard's outcomes once."""
-
-    def __init__(self, store: Store, sources: Sequence[Source]) -> None:
-        self.sources = sources
-        self._store = store
-        self._outcomes: dict[str, dict[str, NDArray[Any]]] = {}
-        self.read = lru_cache(maxsize=KEPT_HISTORIES)(self._read)
-
-    @cached_property
-    def fields(self) -> list[dict[str, Any]]:
-        """The fields of every run."""
-        return [flat(source.run) for source in self.sources]
-
-    def outcomes(self, name: str, rows: NDArray[np.intp]) -> NDArray[Any]:
-        """One outcome of some runs, in the shape of their rows."""
-        found = [self._outcomes_of(self.sources[row].shard)[name] for row in rows.flat]
-        values = [
-            values[self.sources[row].place] for values, row in zip(found, rows.flat, strict=True)
-        ]
-        return np.array(values).reshape(rows.shape)
-
-    def _outcomes_of(self, shard: Shard) -> dict[str, NDArray[Any]]:
-        if shard.key not in self._outcomes:
-            self._outcomes[shard.key] = _outcomes(self.read(shard), shard)
-        return self._outcomes[shard.key]
-
-    def _read(self, shard: Shard) -> History:
-        return self._store.gather([shard])
+    def history(self, numbers: NDArray[np.intp]) -> History:
+        """Curves of some runs [R], in the order given."""
 
 
 class Outcomes:
-    """Stored runs, and what became of each: arrays with the runs' axes, here [...].
+    """Some runs and their outcomes: arrays with one axis per field that varies, written [...].
 
     Args:
-        reader: reads the runs.
-        axes: values by field, the slowest first; or the single axis "run".
-        rows: of the reader's runs, in the shape of the axes.
+        runs: the runs to choose from.
+        axes: values by field, the slowest first; for a list of runs, the single axis "run".
+        numbers: the numbers of the chosen runs, in the shape of the axes.
     """
 
     def __init__(
-        self, reader: _Reader, axes: Mapping[str, tuple[Any, ...]], rows: NDArray[np.intp]
+        self, runs: Runs, axes: Mapping[str, Sequence[Any]], numbers: NDArray[np.intp]
     ) -> None:
-        self.axes = MappingProxyType(dict(axes))
-        self._reader = reader
-        self._rows = rows
+        self.axes = MappingProxyType({name: tuple(values) for name, values in axes.items()})
+        self._runs = runs
+        self._numbers = numbers
 
     @classmethod
     def of(cls, experiment: Experiment, store: Store) -> Outcomes:
         """The runs of an experiment, with the axes of its grid."""
-        sources = _sources(plan(experiment))
         shape = tuple(len(values) for values in experiment.axes.values())
-        return cls(_Reader(store, sources), experiment.axes, np.arange(len(sources)).reshape(shape))
+        runs = StoredRuns(store, plan(experiment))
+        return cls(runs, experiment.axes, np.arange(len(runs.configs)).reshape(shape))
 
     @classmethod
-    def stored(cls, folder: Path | str = "results") -> Outcomes:
-        """Every run that is stored in a folder, each once, on the axis "run".
+    def stored(cls, folder: Path | str = "results", engine: EngineName = "fused") -> Outcomes:
+        """Every run that an engine trained and a folder holds, each once, as a list.
 
         Raises:
             InputError: there is no such folder.
         """
         store = Store(Path(folder))
-        sources = {source.run: source for source in _sources(store.shards())}
-        reader = _Reader(store, list(sources.values()))
-        return cls(reader, {"run": tuple(range(len(sources)))}, np.arange(len(sources)))
+        runs = StoredRuns(store, (shard for shard in store.shards() if shard.engine == engine))
+        once = {config: number for number, config in enumerate(runs.configs)}
+        return cls(runs, {"run": range(len(once))}, np.array(list(once.values()), np.intp))
 
     def at(self, **values: Any) -> Outcomes:
-        """The runs with some fields at a value, such as `critic_weight=5, baseline="detached"`.
+        """The runs with some fields at given values.
 
+        Args:
+            values: by field: one value, which removes the field's axis, or a list of several,
+                for instance `critic_weight=[2, 3, 5], baseline="detached"`.
         Raises:
-            InputError: there is no such field, or no run with that value.
+            ValueError: there is no such field, or no run with one of the values.
         """
-        axes, rows = dict(self.axes), self._rows
+        runs = self
         for name, value in values.items():
-            if name in axes:
-                if value not in axes[name]:
-                    listed = ", ".join(map(str, axes[name]))
-                    raise InputError(name, value, f"a value that was run: {listed}")
-                axis = list(axes).index(name)
-                rows = rows.take(axes.pop(name).index(value), axis=axis)
-                continue
-            found = [self._reader.fields[row].get(name) for row in rows.flat]
-            match = np.array([each == value for each in found], bool)
-            if not match.any():
-                listed = ", ".join(map(str, dict.fromkeys(found)))
-                raise InputError(name, value, f"a value that was run: {listed}")
-            if not match.all():  # only where runs are a list
-                rows = rows.ravel()[match]
-                axes = {"run": tuple(range(len(rows)))}
-        return Outcomes(self._reader, axes, rows)
+            runs = runs._where(name, list(value) if isinstance(value, list | tuple) else value)
+        return runs
+
+    def _where(self, name: str, value: Any) -> Outcomes:
+        """The runs with one field at a value, or at each of a list of values."""
+        several = isinstance(value, list)
+        wanted = value if several else [value]
+        if name not in self.axes:
+            if name not in (known := flat(TrainConfig())):
+                raise ValueError(f"{name}: expected a field of a run, one of {', '.join(known)}")
+            found = [flat(config)[name] for config in self.configs]
+            _require_all(name, wanted, found)
+            kept = [one in wanted for one in found]
+            if all(kept):
+                return self
+            numbers = self._numbers.ravel()[kept]
+            return Outcomes(self._runs, {"run": range(len(numbers))}, numbers)
+        _require_all(name, wanted, self.axes[name])
+        place = list(self.axes).index(name)
+        places = [self.axes[name].index(one) for one in wanted]
+        axes = dict(self.axes) | {name: tuple(wanted)}
+        if several:
+            return Outcomes(self._runs, axes, self._numbers.take(places, axis=place))
+        del axes[name]
+        return Outcomes(self._runs, axes, np.take(self._numbers, places[0], axis=place))
 
     @property
     def configs(self) -> tuple[TrainConfig, ...]:
         """The configuration of each run, in order."""
-        return tuple(self._reader.sources[row].run for row in self._rows.flat)
+        return tuple(self._runs.configs[number] for number in self._numbers.ravel().tolist())
 
     @property
     def base(self) -> TrainConfig:
-        """The configuration of the first run, which stands for what the axes leave fixed."""
-        return self._reader.sources[self._rows.flat[0]].run
+        """The configuration of the first run; it gives the fields that do not vary."""
+        return self.configs[0]
 
     @property
     def weights(self) -> tuple[float, ...]:
-        """Critic weights."""
+        """The critic weights on the axis of that name."""
         return self.axes["critic_weight"]
 
     @cached_property
     def history(self) -> History:
-        """What the runs logged, in order: curves [runs, windows].
+        """Curves of the runs, in order: [runs, windows].
 
         Raises:
-            InputError: the runs have windows of different lengths, or different budgets.
+            ValueError: the runs differ in their budget or in the length of their windows.
+            InputError: a run is not in the store.
         """
-        if len({(run.num_episodes, run.log_every) for run in self.configs}) != 1:
-            accepted = "runs of one num_episodes and one log_every"
-            raise InputError("runs", f"of {len(self.configs)} configurations", accepted)
-        sources = [self._reader.sources[row] for row in self._rows.flat]
-        histories = [self._reader.read(source.shard) for source in sources]
-        curves = {
-            name: np.stack(
-                [
-                    history.curves[name][source.place]
-                    for history, source in zip(histories, sources, strict=True)
-                ]
-            )
-            for name in histories[0].curves
-        }
-        return History.of_curves(histories[0].episode, curves)
+        lengths = {(run.num_episodes, run.log_every) for run in self.configs}
+        if len(lengths) > 1:
+            listed = ", ".join(f"{budget} and {window}" for budget, window in sorted(lengths))
+            raise ValueError(f"num_episodes, log_every: expected one pair, not {listed}")
+        return self._runs.history(self._numbers.ravel())
 
     def course(self, name: str) -> NDArray[np.float32]:
-        """A logged curve by name, with a last axis of windows: [..., K]."""
+        """A curve by name, with a last axis of windows: [..., K]."""
         curve = self.history.curves[name]
-        return curve.reshape(*self._rows.shape, curve.shape[1])
+        return curve.reshape(*self._numbers.shape, curve.shape[1])
+
+    @cached_property
+    def _outcomes(self) -> NDArray[Any]:
+        return self._runs.outcomes(self._numbers)
 
     @property
     def learned(self) -> NDArray[np.bool_]:
-        """Whether each run learned: [...]."""
-        return self._reader.outcomes("learned", self._rows)
+        """Whether the last 500 episodes meet the criterion: [...]."""
+        return self._outcomes["learned"]
+
+    @property
+    def time(self) -> NDArray[np.float64]:
+        """Episodes until 500 in a row first met the criterion; inf if they never did: [...]."""
+        return self._outcomes["time"]
 
     @property
     def reward(self) -> NDArray[np.float64]:
         """Fraction of trials rewarded in the last 500 episodes: [...]."""
-        return self._reader.outcomes("reward", self._rows)
+        return self._outcomes["reward"]
 
     @property
     def value_loss(self) -> NDArray[np.float64]:
         """Value loss of the last 500 episodes, in reward²: [...]."""
-        return self._reader.outcomes("value_loss", self._rows)
+        return self._outcomes["value_loss"]
 
     @property
     def entropy(self) -> NDArray[np.float64]:
         """Entropy of the policy in the last 500 episodes, in nats: [...]."""
-        return self._reader.outcomes("entropy", self._rows)
+        return self._outcomes["entropy"]
 
     @property
     def critic_bias(self) -> NDArray[np.float64]:
         """Value minus return in the last 500 episodes: [...]."""
-        return self._reader.outcomes("critic_bias", self._rows)
+        return self._outcomes["critic_bias"]
 
     @property
     def collapsed(self) -> NDArray[np.bool_]:
         """Whether the policy ends deterministic without having learned: [...]."""
-        return self._reader.outcomes("collapsed", self._rows)
+        return self._outcomes["collapsed"]
 
     @property
     def collapse(self) -> NDArray[np.float64]:
         """Episode by which the policy was first deterministic; inf if never: [...]."""
-        return self._reader.outcomes("collapse", self._rows)
-
-    @property
-    def time(self) -> NDArray[np.float64]:
-        """Episodes until the last 500 first met the criterion; inf if they never did: [...]."""
-        return self._reader.outcomes("time", self._rows)
+        return self._outcomes["collapse"]
 
     def rate(self) -> NDArray[np.float64]:
-        """Fraction of seeds, the last axis, that learned."""
+        """Fraction that learned over the last axis, the seeds."""
         return np.asarray(self.learned.mean(axis=-1))
 
 
@@ -218,9 +201,9 @@ class Evidence:
     """The outcomes of the paper's experiments, each read once.
 
     Args:
-        store: holds all runs.
+        store: the store that holds all runs.
         size: of the experiments.
-        engine: the one that trained them.
+        engine: the engine that trained them.
     """
 
     def __init__(self, store: Store, size: Size = "paper", engine: EngineName = "fused") -> None:
@@ -229,34 +212,16 @@ class Evidence:
         self._kept: dict[str, Outcomes] = {}
 
     def of(self, name: str) -> Outcomes:
-        """Outcomes of the experiment of that name."""
+        """The outcomes of the experiment of that name."""
         if name not in self._kept:
             (experiment,) = chosen((name,), self._size, self._engine)
             self._kept[name] = Outcomes.of(experiment, self.store)
         return self._kept[name]
 
 
-def _sources(shards: Any) -> list[Source]:
-    return [Source(run, shard, place) for shard in shards for place, run in enumerate(shard.runs)]
-
-
-def _outcomes(history: History, shard: Shard) -> dict[str, NDArray[Any]]:
-    """What became of each run of a shard."""
-    task = shard.setting.task
-    success = learned(history, task)
-    entropy = final_mean(history, history.entropy)
-    deterministic = history.entropy < COLLAPSED
-    collapse = np.where(
-        deterministic.any(axis=1), history.episode[deterministic.argmax(axis=1)], np.inf
-    )
-    with np.errstate(over="ignore"):
-        return {
-            "learned": success,
-            "reward": final_mean(history, history.reward),
-            "value_loss": final_mean(history, history.value_loss),
-            "entropy": entropy,
-            "critic_bias": final_mean(history, history.critic_bias),
-            "collapsed": (entropy < COLLAPSED) & ~success,
-            "collapse": collapse,
-            "time": times_to_learn(history, task),
-        }
+def _require_all(name: str, wanted: Iterable[Any], found: Sequence[Any]) -> None:
+    """Raises `ValueError` unless every value wanted is among those found."""
+    for value in wanted:
+        if value not in found:
+            listed = ", ".join(map(str, dict.fromkeys(found))) or "none"
+            raise ValueError(f"{name}={value}: expected one of the values that were run: {listed}")

@@ -1,4 +1,4 @@
-"""What was predicted before the runs, and the fitted law that the last set of predictions used."""
+"""Predictions made before the runs, and the law behind the last set of them."""
 
 from __future__ import annotations
 
@@ -17,43 +17,45 @@ from pwm.io.repository import published
 
 @lru_cache(maxsize=1)
 def predictions() -> dict[str, Any]:
-    """The contents of `paper/predictions.json`."""
+    """The contents of `paper/predictions.json`.
+
+    Raises:
+        InputError: the package is installed without its repository.
+    """
     content: dict[str, Any] = json.loads(published("predictions.json").read_text())
     return content
 
 
 @dataclass(frozen=True, kw_only=True)
 class Law:
-    """How many times longer learning takes because of the leak and because of a heavy critic.
-
-    It is the closed form `pwm.analysis.theory.slowdown` with two numbers fitted at 15 steps.
-    """
+    """How a leak and a heavy critic slow learning: the closed form `slowdown` with two numbers."""
 
     noise_constant: float
-    """Factor on `noise_weight`; 1 without a fit."""
+    """Factor on `pwm.analysis.theory.noise_weight`; 1 without a fit."""
     share_weight: float
-    """Weight at which the critic's gradient of the trunk equals the policy's; inf if separate."""
+    """Weight at which the critic's gradient of the trunk equals the policy's; inf if the networks
+    are separate."""
 
     def noise_weight(self, steps: int, trial_length: int = 3) -> float:
-        """Weight at which the leak slows learning by sqrt(2), next to a summed policy loss."""
+        """Weight at which the leak slows learning by sqrt(2), for a summed policy loss."""
         return self.noise_constant * noise_weight(steps, trial_length)
 
     def leak(self, weight: float, steps: int, trial_length: int = 3) -> float:
-        """How many times longer an attached run takes than a detached one of the same weight."""
+        """Time to learn with an attached baseline over that with a detached one, at one weight."""
         return slowdown(self.noise_weight(steps, trial_length) / weight)
 
     def sharing(self, weight: float, bias: float = 0.0) -> float:
-        """How many times longer a run takes than one with a light critic and no bias.
+        """Time to learn over that with a light critic and an unbiased baseline.
 
         Args:
-            weight: the critic's.
-            bias: of the baseline, over the standard deviation of the return.
+            weight: the critic weight.
+            bias: bias of the baseline over the standard deviation of the return.
         """
         return slowdown(bias, weight / self.share_weight)
 
 
 def fitted_law() -> Law:
-    """The law with the constants that were fitted before the third set of predictions."""
+    """The law as fitted, at 15 steps, before the third set of predictions."""
     third = predictions()["third"]
     return Law(noise_constant=third["noise_constant"], share_weight=third["share_weight"])
 
@@ -61,11 +63,11 @@ def fitted_law() -> Law:
 def learned_when_slowed(
     weights: Sequence[float], times: NDArray[np.float64], budget: int, noise: float
 ) -> NDArray[np.bool_]:
-    """Which seeds would learn with an attached baseline, predicted from the same seeds detached.
+    """Which seeds should learn with an attached baseline, predicted from detached runs.
 
     Args:
         weights: critic weights, [W].
-        times: episodes until detached runs learned at those weights; inf if never, [W, S].
+        times: episodes until each detached run learned, inf if never, [W, S].
         budget: episodes.
         noise: weight at which the leak slows learning by sqrt(2).
     Returns:

@@ -1,68 +1,49 @@
-"""How long learning takes, and the success that makes: an edge is where the time is up."""
+"""Times to learn, and how much longer a leak makes them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import sqrt
+from warnings import catch_warnings
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.analysis.theory import slowdown
-
-SLOWED = 1.2  # times as long, from which on a slowdown is told from chance
+SLOWED = 1.2  # smallest ratio of two times that counts as a slowdown and not as noise
 
 
 def median_time(times: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Median over seeds of the episodes until they learned; inf if fewer than half did.
+    """Episodes until half of the seeds had learned; inf if fewer ever did.
 
     Args:
-        times: inf where a seed did not learn, [..., S].
+        times: episodes until each seed learned, inf if never, [..., S].
+    Returns:
+        [...].
     """
-    return np.asarray(np.quantile(times, 0.5, axis=-1, method="inverted_cdf"))
+    half = (times.shape[-1] - 1) // 2
+    return np.asarray(np.partition(times, half, axis=-1)[..., half])
 
 
 def noise_constant(
     weights: Sequence[float],
     attached: NDArray[np.float64],
     detached: NDArray[np.float64],
-    weight_of_noise: float,
-) -> float:
-    """Factor on `noise_weight` with which the slowdown by a bias fits times to learn.
+    noise: float,
+) -> NDArray[np.float64]:
+    """Factor on `noise_weight` that fits the slowdown of attached runs.
 
-    At each weight at which the median attached run takes clearly longer than the median detached
-    one, the ratio r of the two gives sqrt(r² - 1) w / weight_of_noise; the median of those.
+    Wherever attached runs take clearly longer than detached ones of the same weight w, the ratio
+    r of their median times gives sqrt(r² - 1) w / noise. The factor is the median over weights.
 
     Args:
         weights: critic weights, [W].
-        attached: times to learn, [W, S].
-        detached: times to learn at the same weights, [W, S].
-        weight_of_noise: as the theory has it.
+        attached: times to learn, [W, ..., S].
+        detached: times to learn, [W, ..., S].
+        noise: `noise_weight` of the setting.
     Returns:
-        The factor; nan if no weight tells it.
+        [...]; nan where no weight shows a slowdown.
     """
-    found = []
-    for weight, slow, fast in zip(
-        weights, median_time(attached), median_time(detached), strict=True
-    ):
-        if SLOWED * fast < slow < np.inf:
-            found.append(sqrt((slow / fast) ** 2 - 1) * weight / weight_of_noise)
-    return float(np.median(found)) if found else np.nan
-
-
-def slowed(
-    weights: Sequence[float],
-    detached: NDArray[np.float64],
-    budget: int,
-    weight_of_noise: float,
-) -> NDArray[np.bool_]:
-    """Which seeds would learn with an attached baseline, foretold from the same detached: [W, S].
-
-    Args:
-        weights: critic weights, [W].
-        detached: times to learn at those weights, [W, S].
-        budget: episodes.
-        weight_of_noise: weight at which the leak slows by a factor of sqrt(2).
-    """
-    factors = np.array([slowdown(weight_of_noise / weight) for weight in weights])
-    return np.asarray(detached * factors[:, None] <= budget)
+    slow, fast = median_time(attached), median_time(detached)  # (W, ...)
+    shown = (SLOWED * fast < slow) & (slow < np.inf)
+    with catch_warnings(action="ignore", category=RuntimeWarning):  # of what is not shown
+        factors = np.where(shown, np.sqrt((slow / fast) ** 2 - 1), np.nan)
+        return np.asarray(np.nanmedian(factors.T * np.array(weights) / noise, axis=-1)).T

@@ -1,8 +1,9 @@
 """`python -m pwm.claims`: every number that the paper claims, with its interval and its band.
 
-The band is where the number must lie for the sentence about it to be true; it follows from the
-sentence, not from the number. It fails if one has left its band. The numbers are written to
-`paper/numbers.json`, which is all that the paper's text can quote; with `--check`, nowhere.
+A band is the range in which the sentence about the number is true; it follows from the sentence,
+not from the number. The command fails if a number is outside its band. It writes all numbers to
+`paper/numbers.json`, the only numbers that the paper's text can quote; with `--check`, it writes
+nothing.
 """
 
 from __future__ import annotations
@@ -13,73 +14,79 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import tyro
 from tqdm import tqdm
 
-from pwm import edge_claims, gradient_claims, leak_claims, other_claims, speed_claims
 from pwm.analysis.outcomes import Evidence
+from pwm.claims import edges, gradients, leak, practice, predictions, times
 from pwm.claims.claim import Claim
 from pwm.claims.constants import quoted
 from pwm.experiments import EXPERIMENTS
 from pwm.io.cli import errors_in_one_line, parse
 from pwm.io.files import folder_errors, write_json
+from pwm.io.repository import published
 from pwm.runs.shards import plan
 from pwm.runs.storage import Store
 
-NUMBERS = Path(__file__).resolve().parent.parent / "paper" / "numbers.json"
-LEFT = 1  # exit status: a claim has left its band
+OUTSIDE = 1  # exit status: a claim is outside its band
 
 
 def claims(evidence: Evidence) -> Iterator[Claim]:
     """All claims."""
     for group in (
-        leak_claims.theory_claims,
-        leak_claims.detaching_claims,
-        leak_claims.part_claims,
-        leak_claims.hand_claims,
-        leak_claims.separate_claims,
-        edge_claims.lower_claims,
-        edge_claims.upper_claims,
-        speed_claims.noise_claims,
-        speed_claims.best_weight_claims,
-        speed_claims.sharing_claims,
-        speed_claims.second_law_claims,
-        gradient_claims.share_claims,
-        gradient_claims.signal_claims,
-        gradient_claims.identity_claims,
-        other_claims.collapse_claims,
-        other_claims.notes_claims,
-        other_claims.practice_claims,
+        leak.theory_claims,
+        leak.detaching_claims,
+        leak.part_claims,
+        leak.hand_claims,
+        leak.separate_claims,
+        edges.lower_claims,
+        edges.upper_claims,
+        times.noise_claims,
+        times.best_weight_claims,
+        times.sharing_claims,
+        predictions.first_claims,
+        predictions.second_claims,
+        predictions.third_claims,
+        gradients.share_claims,
+        gradients.signal_claims,
+        gradients.identity_claims,
+        practice.collapse_claims,
+        practice.notes_claims,
+        practice.practice_claims,
     ):
         yield from group(evidence)
 
 
 def numbers(found: Sequence[Claim]) -> dict[str, Mapping[str, Any]]:
-    """What the paper may quote, by name; of claims, also what they say and where they come from."""
-    ours = {
-        claim.name: {
+    """Every number that the paper may quote, by name.
+
+    A claim also has its sentence, its band and the command that trains its runs.
+    """
+    claimed = {
+        f"claim.{claim.name}": {
             "text": claim.text,
             "value": f"{claim.estimate.value:,.{claim.digits}f}",
             "interval": _finite(claim.estimate.low, claim.estimate.high),
             "says": claim.says,
-            "band": _finite(claim.low, claim.high),
+            "band": _finite(*claim.band),
             "command": "python -m pwm.sweep " + " ".join(claim.experiments),
             "minutes": round(sum(_minutes(name) for name in claim.experiments), 1),
         }
         for claim in found
     }
-    return dict(sorted({**quoted(), **ours}.items()))
+    return dict(sorted({**quoted(), **claimed}.items()))
 
 
 def _finite(*numbers: float) -> list[float | None]:
-    """Numbers as JSON can hold them."""
+    """Numbers for JSON, with None for what it cannot hold."""
     return [number if math.isfinite(number) else None for number in numbers]
 
 
 @lru_cache
 def _minutes(name: str) -> float:
-    """About how long one core takes for an experiment."""
+    """Estimated time that one core takes to train an experiment."""
     return sum(shard.seconds for shard in plan(EXPERIMENTS[name])) / 60
 
 
@@ -88,15 +95,18 @@ class Arguments:
     """Flags of `python -m pwm.claims`."""
 
     results: Path = Path("results")
-    """Folder that histories are kept in."""
-    out: Path = NUMBERS
-    """File of the numbers that the paper quotes."""
+    """Folder of the stored runs."""
+    out: Annotated[
+        Path | None,
+        tyro.conf.arg(metavar="PATH", help_behavior_hint="(default: paper/numbers.json)"),
+    ] = None
+    """File to write the numbers to."""
     check: bool = False
     """Write nothing."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command and ends the program."""
+    """Runs the command and exits."""
     arguments = parse(
         Arguments,
         "python -m pwm.claims",
@@ -104,19 +114,20 @@ def main(argv: Sequence[str] | None = None) -> None:
         argv,
     )
     with errors_in_one_line():
+        path = arguments.out or published("numbers.json")
         evidence = Evidence(Store(arguments.results))
         found = list(tqdm(claims(evidence), unit=" claims", file=sys.stderr, leave=False))
         if not arguments.check:
-            with folder_errors("out", arguments.out):
-                write_json(arguments.out, numbers(found))
+            with folder_errors("out", path):
+                write_json(path, numbers(found))
         for claim in found:
-            band = f"in [{claim.low:g}, {claim.high:g}]"
-            verdict = band if claim.holds else "NOT " + band
+            low, high = claim.band
+            verdict = f"{'in' if claim.holds else 'NOT in'} [{low:g}, {high:g}]"
             source = ", ".join(claim.experiments)
-            print(f"{claim.name:36} {claim.text:24} {verdict:24} {claim.says} ({source})")
-        left = sum(not claim.holds for claim in found)
-        print(f"{len(found) - left} of {len(found)} claims are in their bands.")
-    sys.exit(LEFT if left else 0)
+            print(f"claim.{claim.name:30} {claim.text:24} {verdict:24} {claim.says} ({source})")
+        outside = sum(not claim.holds for claim in found)
+        print(f"{len(found) - outside} of {len(found)} claims are in their bands.")
+    sys.exit(OUTSIDE if outside else 0)
 
 
 if __name__ == "__main__":

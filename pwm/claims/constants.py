@@ -1,171 +1,204 @@
-"""Numbers that the paper quotes and that no run decides: settings, closed forms, predictions."""
+"""Numbers that the paper quotes and no run decides: settings, closed forms and predictions."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import linear_regression
+from types import MappingProxyType
 from typing import Any
 
 from pwm.analysis.conventions import CONVENTIONS, convert_weight, weight_of_library
 from pwm.analysis.learning import FINAL_EPISODES, STANDARD_ERRORS, reward_to_learn
-from pwm.analysis.theory import critic_bias, noise_weight, slowdown, value_floor
+from pwm.analysis.levels import reward_levels
+from pwm.analysis.predictions import Law, fitted_law, predictions
+from pwm.analysis.theory import critic_bias, noise_weight, value_floor
 from pwm.core.agent import AgentConfig
-from pwm.core.task import TaskConfig, reward_levels
+from pwm.core.task import TaskConfig
 from pwm.core.update import EPSILON, SMOOTHING
 from pwm.experiments import EXPERIMENTS, WEIGHTS
 from pwm.runs.experiment import Experiment
 
 Number = Mapping[str, Any]
-"""How a number is printed (`text`), and what it is (`value`)."""
+"""A number as printed ("text") and as computed ("value", if it is a single number)."""
+LONG, SHORT = TaskConfig(episode_length=60), TaskConfig(episode_length=15)
+AXES: Mapping[str, str] = MappingProxyType(
+    {
+        "episode_length": "steps",
+        "stimulus_set": "tasks",
+        "timeout": "timeouts",
+        "hidden_size": "units",
+        "baseline": "baselines",
+        "entropy_weight": "entropy weights",
+        "optimism": "biases by hand",
+        "lost_gradients": "lost gradients",
+        "critic_weight": "weights",
+        "learning_rate": "learning rates",
+        "seed": "seeds",
+    }
+)
+"""Names in print of the axes; an axis that is not listed goes by its field's name."""
+LISTED = 5  # values printed of an axis; if it has more, only the first and the last
 
 
 def quoted() -> dict[str, Number]:
-    """All of them by name."""
-    long, short = TaskConfig(episode_length=60), TaskConfig(episode_length=15)
-    levels = reward_levels("pwm5")
-    base = EXPERIMENTS["eplen60"].base
-    probed = EXPERIMENTS["gradients"].base
-    first, law = predictions()["lower_edge"], predictions()["third"]
+    """All of these numbers by name."""
+    return _notes() | _settings() | _theory() | _predictions() | _conversions() | _experiments()
 
-    def number(value: float, digits: int | str = 0) -> Number:
-        text = digits if isinstance(digits, str) else f"{value:,.{digits}f}"
-        return {"text": text, "value": value}
 
-    numbers = {
-        "compute.cores": number(2),
-        "compute.time": {"text": "about 40 minutes"},
-        "compute.runs": number(sum(item.num_runs for item in EXPERIMENTS.values())),
-        "library.default-weight": number(CONVENTIONS["stable-baselines3-a2c"].default_weight, 1),
+def number(value: float, digits: int = 0, text: str = "") -> Number:
+    """A number, printed with some decimal places or as a text."""
+    return {"text": text or f"{value:,.{digits}f}", "value": value}
+
+
+def _notes() -> dict[str, Number]:
+    """What the notes report."""
+    return {
         "notes.exploded-value-loss": number(20_000),
-        "notes.seeds-short": number(3, "three"),
+        "notes.seeds-short": number(EXPERIMENTS["eplen15"].notes_seeds, text="three"),
         "notes.weights": {"text": "2, 3, 4 and 5"},
         "notes.weight-long": number(5),
         "notes.weight-lowest": number(0.05, 2),
         "notes.weight-short-least": number(2),
         "notes.weight-short-most": number(5),
-        "setting.confidence": number(0.95, "95%"),
+    }
+
+
+def _settings() -> dict[str, Number]:
+    """Settings of the task, the agent, training and the experiments."""
+    notes, slow, held_out, probed = (
+        EXPERIMENTS[name].base for name in ("eplen60", "weight-0.001", "held-out", "gradients")
+    )
+    lengths = EXPERIMENTS["weight-0.001"].axes["episode_length"]
+    levels = reward_levels(LONG.stimulus_set)
+    found = {
+        "compute.cores": number(2),
+        "compute.time": {"text": "about 40 minutes"},
+        "compute.runs": number(sum(each.num_runs for each in EXPERIMENTS.values())),
+        "setting.confidence": number(0.95, text="95%"),
         "setting.seeds": number(len(EXPERIMENTS["eplen15"].axes["seed"])),
         "setting.seeds-answer": number(len(EXPERIMENTS["mean"].axes["seed"])),
-        "setting.episode-long": number(long.episode_length),
-        "setting.episode-short": number(short.episode_length),
-        "setting.episode-least": number(6),
-        "setting.episode-most": number(120),
-        "setting.trials-long": number(long.num_trials),
-        "setting.trials-short": number(short.num_trials),
-        "setting.episodes-long": number(base.num_episodes),
+        "setting.episode-long": number(LONG.episode_length),
+        "setting.episode-short": number(SHORT.episode_length),
+        "setting.episode-least": number(min(lengths)),
+        "setting.episode-middle": number(sorted(lengths)[len(lengths) // 2]),
+        "setting.episode-most": number(max(lengths)),
+        "setting.trials-long": number(LONG.num_trials),
+        "setting.trials-short": number(SHORT.num_trials),
+        "setting.episodes-long": number(notes.num_episodes),
         "setting.episodes-short": number(EXPERIMENTS["eplen15"].base.num_episodes),
-        "setting.episodes-slow": number(EXPERIMENTS["weight-0.001"].base.num_episodes),
+        "setting.episodes-slow": number(slow.num_episodes),
         "setting.episodes-more": number(EXPERIMENTS["budget-lower"].base.num_episodes),
         "setting.final-episodes": number(FINAL_EPISODES),
-        "setting.epsilon": number(EPSILON, "10⁻⁸"),
+        "setting.epsilon": number(EPSILON, text="10⁻⁸"),
         "setting.smoothing": number(SMOOTHING, 2),
-        "setting.learning-rate": number(base.learning_rate, 3),
-        "setting.learning-rate-slow": number(0.001, 3),
+        "setting.learning-rate": number(notes.learning_rate, 3),
+        "setting.learning-rate-between": number(held_out.learning_rate, 3),
+        "setting.learning-rate-slow": number(slow.learning_rate, 3),
         "setting.hidden-size": number(AgentConfig().hidden_size),
-        "setting.pairs": number(long.num_pairs),
-        "setting.trial-length": number(long.trial_length),
-        "setting.standard-errors": number(STANDARD_ERRORS, "four"),
-        "criterion.long": number(reward_to_learn(long, FINAL_EPISODES), 3),
-        "criterion.short": number(reward_to_learn(short, FINAL_EPISODES), 3),
-        "task.uniform": number(levels.uniform, "1/3"),
+        "setting.pairs": number(LONG.num_pairs),
+        "setting.trial-length": number(LONG.trial_length),
+        "setting.standard-errors": number(STANDARD_ERRORS, text="four"),
+        "setting.probe-episodes": number(probed.probe_episodes),
+        "setting.probe-every": number(probed.log_every),
+        "criterion.long": number(reward_to_learn(LONG, FINAL_EPISODES), 3),
+        "criterion.short": number(reward_to_learn(SHORT, FINAL_EPISODES), 3),
+        "task.uniform": number(levels.uniform, text="1/3"),
         "task.one-sided": number(levels.one_sided, 1),
         "task.memoryless": number(levels.memoryless, 3),
         "task.solved": number(levels.solved),
+    }
+    found |= {f"setting.steps-{steps}": number(steps) for steps in lengths}
+    held_out_lengths = EXPERIMENTS["held-out"].axes["episode_length"]
+    return found | {f"setting.held-out-{steps}": number(steps) for steps in held_out_lengths}
+
+
+def _theory() -> dict[str, Number]:
+    """Closed forms."""
+    law = fitted_law()
+    found = {
         "theory.bias-long-lowest": number(critic_bias(60, math.log(3), 0.05)),
-        "prediction.noise-constant": number(law["noise_constant"], 1),
-        "prediction.share-weight": number(law["share_weight"]),
-        "prediction.third-error": number(0.1, 1),
-        "setting.five": number(5),
-        "setting.learning-rate-between": number(EXPERIMENTS["held-out"].base.learning_rate, 3),
-        "theory.exponent-sharing": number(_sharing_exponent(law["share_weight"]), 2),
+        "theory.exponent-sharing": number(_sharing_exponent(law), 2),
+    }
+    for name, task in (("long", LONG), ("short", SHORT)):
+        found[f"theory.floor-{name}-half"] = number(value_floor(0.5, task.num_trials), 2)
+        found[f"theory.floor-{name}-solved"] = number(value_floor(1.0, task.num_trials), 2)
+    for steps in (6, 15, 60, 120):
+        found[f"theory.noise-{steps}"] = number(noise_weight(steps, 3), 1)
+    for steps in (6, 15, 30):
+        found[f"theory.best-{steps}"] = number(law.noise_weight(steps), 1)
+    for length in (2, 4, 6):
+        found[f"theory.best-trial-{length}"] = number(law.noise_weight(5 * length, length), 1)
+    return found
+
+
+def _sharing_exponent(law: Law) -> float:
+    """Slope of the logarithm of the slowdown by a heavy critic against that of its weight."""
+    weights = [weight for weight in WEIGHTS if weight >= 5]
+    slowdowns = [math.log(law.sharing(weight)) for weight in weights]
+    return linear_regression([math.log(weight) for weight in weights], slowdowns).slope
+
+
+def _predictions() -> dict[str, Number]:
+    """What was predicted before the runs; see `paper/predictions.json`."""
+    first, third, law = predictions()["lower_edge"], predictions()["third"], fitted_law()
+    found = {
+        "prediction.per-step": number(predictions()["lower_edge_per_step"], 3),
         "prediction.trend": number(0.3, 1),
         "prediction.second-error": number(0.15, 2),
-        "prediction.third-upper-45": number(law["upper_edge"]["steps 45"]),
-        "prediction.third-upper-90": number(law["upper_edge"]["steps 90"]),
-        "setting.episode-middle": number(30),
-        "setting.probe-episodes": number(probed.probe_episodes),
-        "setting.probe-every": number(probed.log_every),
-        "prediction.per-step": number(predictions()["lower_edge_per_step"], 3),
+        "prediction.third-error": number(0.1, 1),
+        "prediction.noise-constant": number(law.noise_constant, 1),
+        "prediction.share-weight": number(law.share_weight),
+        "prediction.first-mean": number(first["mean, 15 steps"], 2),
+        "prediction.third-upper-45": number(third["upper_edge"]["steps 45"]),
+        "prediction.third-upper-90": number(third["upper_edge"]["steps 90"]),
     }
-    for name, steps in (("long", 60), ("short", 15)):
-        half, solved = (value_floor(success, steps // 3) for success in (0.5, 1.0))
-        numbers[f"theory.floor-{name}-half"] = number(half, 2)
-        numbers[f"theory.floor-{name}-solved"] = number(solved, 2)
-        default = weight_of_library(0.5, steps, library="stable-baselines3-a2c")
-        numbers[f"convert.library-{name}-sum"] = number(default, "7.5" if steps == 15 else 0)
-    for steps in (6, 15, 30, 60, 120):
-        numbers[f"setting.steps-{steps}"] = number(steps)
-        if steps != 30:
-            numbers[f"theory.noise-{steps}"] = number(noise_weight(steps, 3), 1)
-        if steps <= 30:
-            best = law["noise_constant"] * noise_weight(steps, 3)
-            numbers[f"theory.best-{steps}"] = number(best, 1)
-    for length in (2, 4, 6):
-        best = law["noise_constant"] * noise_weight(5 * length, length)
-        numbers[f"theory.best-trial-{length}"] = number(best, 1)
-        edge = first[f"trial length {length}"]
-        numbers[f"prediction.first-trial-{length}"] = number(edge, 2)
     for steps in (6, 30, 120):
-        numbers[f"prediction.first-{steps}"] = number(first[f"steps {steps}"], 2)
-    numbers["prediction.first-mean"] = number(first["mean, 15 steps"], 2)
-    for steps in EXPERIMENTS["held-out"].axes["episode_length"]:
-        numbers[f"setting.held-out-{steps}"] = number(steps)
+        found[f"prediction.first-{steps}"] = number(first[f"steps {steps}"], 2)
+    for length in (2, 4, 6):
+        found[f"prediction.first-trial-{length}"] = number(first[f"trial length {length}"], 2)
     for steps in (9, 24, 45):
-        edge = law["lower_edge"][f"steps {steps}"]
-        numbers[f"prediction.third-{steps}"] = number(edge, 2)
-    for experiment in EXPERIMENTS.values():
-        numbers[f"experiment.{experiment.name}"] = {"text": _described(experiment)}
+        found[f"prediction.third-{steps}"] = number(third["lower_edge"][f"steps {steps}"], 2)
+    return found
+
+
+def _conversions() -> dict[str, Number]:
+    """Weights in the conventions of libraries, and their defaults here."""
+    mse, half = "stable-baselines3-a2c", "cleanrl-ppo"
+    default = CONVENTIONS[mse].default_weight
+    found = {
+        "library.default-weight": number(default, 1),
+        "convert.library-long-sum": number(weight_of_library(default, 60, library=mse)),
+        "convert.library-short-sum": number(weight_of_library(default, 15, library=mse), 1),
+    }
     for name, weight, steps in (("long", 5, 60), ("short", 2, 15), ("short-most", 5, 15)):
-        for factor, library in (("mse", "stable-baselines3-a2c"), ("half", "cleanrl-ppo")):
+        for factor, library in (("mse", mse), ("half", half)):
             converted = convert_weight(weight, steps, to=library)
-            numbers[f"convert.notes-{name}-{factor}"] = number(converted, 2)
-    return numbers
+            found[f"convert.notes-{name}-{factor}"] = number(converted, 2)
+    return found
 
 
-AXES = {
-    "episode_length": "steps",
-    "stimulus_set": "tasks",
-    "timeout": "timeouts",
-    "hidden_size": "units",
-    "baseline": "baselines",
-    "entropy_weight": "weights of the bonus",
-    "optimism": "biases by hand",
-    "lost_gradients": "kinds of loss",
-    "critic_weight": "weights",
-    "learning_rate": "learning rates",
-    "seed": "seeds",
-}
-"""What the values of an axis are called."""
-LISTED = 5  # values of an axis; of more, the ends
+def _experiments() -> dict[str, Number]:
+    """Every experiment in a line: what varies and what is fixed."""
+    return {f"experiment.{name}": {"text": _described(each)} for name, each in EXPERIMENTS.items()}
 
 
 def _described(experiment: Experiment) -> str:
-    """An experiment in a line: what is varied, and what is fixed."""
-    base, varied = experiment.base, []
-    for field, values in experiment.axes.items():
-        many = len(values) > LISTED
-        shown = f"{len(values)}" if field == "seed" or many else ""
-        if field != "seed":
-            ends = [str(value).replace("_", " ") for value in (values[0], values[-1])]
-            span = f" from {ends[0]} to {ends[1]}" if many else ""
-            listed = ", ".join(str(value).replace("_", " ") for value in values)
-            shown += f" {AXES[field]}{span}" if many else f"{AXES[field]} {listed}"
-            varied.append(shown.strip())
-        else:
-            varied.append(f"{shown} {AXES[field]}")
+    base = experiment.base
     fixed = [f"{base.num_episodes:,} episodes"]
     if "episode_length" not in experiment.axes:
         fixed.append(f"{base.task.episode_length} steps")
     if "learning_rate" not in experiment.axes:
         fixed.append(f"learning rate {base.learning_rate:g}")
-    return "; ".join([*varied, *fixed])
+    return "; ".join([*(_axis(*axis) for axis in experiment.axes.items()), *fixed])
 
 
-def _sharing_exponent(share: float) -> float:
-    """Slope of the logarithm of the slowdown by a heavy critic against that of its weight."""
-    weights = [weight for weight in WEIGHTS if weight >= 5]
-    return linear_regression(
-        [math.log(weight) for weight in weights],
-        [math.log(slowdown(critic=weight / share)) for weight in weights],
-    ).slope
+def _axis(field: str, values: Sequence[Any]) -> str:
+    """The values of an axis in words."""
+    name = AXES.get(field, field.replace("_", " "))
+    shown = [str(value).replace("_", " ") for value in values]
+    if field == "seed":
+        return f"{len(values)} {name}"
+    if len(values) > LISTED:
+        return f"{len(values)} {name} from {shown[0]} to {shown[-1]}"
+    return f"{name} {', '.join(shown)}"

@@ -1,163 +1,153 @@
-"""Claims about gradients: who owns the trunk, how noisy the policy's is, and the identity."""
+"""Claims about gradients: who moves the trunk, how noisy the policy's is, and the identity."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import nan, sqrt
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.analysis.estimates import Estimate, of_resampled_seeds, point
+from pwm.analysis.estimates import Estimate, mean, over_seeds
 from pwm.analysis.gradients import before_learning, identity_sides, policy_share, share_weight
 from pwm.analysis.outcomes import Evidence, Outcomes
 from pwm.analysis.theory import slowdown
 from pwm.claims.claim import Claim
 
+PROBED = ("gradients",)
+SHARES = {0.1: (0.9, 1.0), 5.0: (0.0, 0.5), 100.0: (0.0, 0.1)}
+"""Bands of the policy's share of the trunk's gradient, by critic weight."""
+HEAVY_SHARE_WEIGHTS = {15: (1.0, 4.0), 120: (4.0, 20.0)}
+"""Bands of the weight of equal gradients as measured at weight 5, by steps."""
+NO_SIGNAL = ("attached", 0.1)
+"""Baseline and weight at which the leak drowns the policy's signal."""
+CLOSE = {5.0: (3, 5), 20.0: (0, 2)}
+"""Bands of the number of lengths at which the identity holds in the median window, by weight;
+predicted to be all five."""
+
 
 def share_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Who owns the trunk."""
+    """Who moves the trunk, in detached runs before they learn."""
     detached = evidence.of("gradients").at(baseline="detached")
     for steps in (15, 60):
-        for weight, low, high in ((0.1, 0.9, 1.0), (5.0, 0.0, 0.5), (100.0, 0.0, 0.1)):
+        for weight, band in SHARES.items():
             part = detached.at(episode_length=steps, critic_weight=weight)
             yield Claim(
-                f"claim.share-{steps}-{weight:g}",
-                "detached, the policy's share of the trunk's squared gradient, before learning",
-                _mean_of_seeds(before_learning(part, policy_share(part))),
-                low,
-                high,
-                ("gradients",),
-                3,
+                name=f"share-{steps}-{weight:g}",
+                says="detached, the policy's share of the trunk's squared gradient before learning",
+                estimate=mean(before_learning(part, policy_share(part))),
+                band=band,
+                experiments=PROBED,
+                digits=3,
             )
     for steps in detached.axes["episode_length"]:
-        part = detached.at(episode_length=steps, critic_weight=0.1)
         yield Claim(
-            f"claim.share-weight-{steps}",
-            "weight at which the critic's gradient of the trunk would equal the policy's, from 0.1",
-            _mean_of_seeds(before_learning(part, share_weight(part, 0.1))),
-            1.0,
-            3.0,
-            ("gradients",),
-            1,
+            name=f"share-weight-{steps}",
+            says="weight at which the critic's gradient of the trunk would equal the policy's, "
+            "measured at weight 0.1",
+            estimate=_share_weight(detached.at(episode_length=steps, critic_weight=0.1)),
+            band=(1.0, 3.0),
+            experiments=PROBED,
+            digits=1,
         )
-    for steps, low, high in ((15, 1.0, 4.0), (120, 4.0, 20.0)):
-        part = detached.at(episode_length=steps, critic_weight=5.0)
+    for steps, band in HEAVY_SHARE_WEIGHTS.items():
         yield Claim(
-            f"claim.share-weight-heavy-{steps}",
-            "the same from the norms at weight 5",
-            _mean_of_seeds(before_learning(part, share_weight(part, 5.0))),
-            low,
-            high,
-            ("gradients",),
-            1,
+            name=f"share-weight-heavy-{steps}",
+            says="the same, measured at weight 5",
+            estimate=_share_weight(detached.at(episode_length=steps, critic_weight=5.0)),
+            band=band,
+            experiments=PROBED,
+            digits=1,
         )
+
+
+def _share_weight(part: Outcomes) -> Estimate:
+    return mean(before_learning(part, share_weight(part)))
 
 
 def signal_claims(evidence: Evidence) -> Iterator[Claim]:
-    """How noisy the policy's gradient is, and how large."""
+    """How noisy and how large the policy's gradient is."""
     runs = evidence.of("gradients")
     for baseline in ("attached", "detached"):
-        grid = runs.at(baseline=baseline)
         for weight in (0.1, 5.0):
-            part = grid.at(episode_length=15, critic_weight=weight)
-            leak = baseline == "attached" and weight < 1
+            part = runs.at(baseline=baseline, episode_length=15, critic_weight=weight)
             yield Claim(
-                f"claim.snr-{baseline}-{weight:g}",
-                "signal-to-noise ratio of the policy's gradient at 15 steps, before learning, in ‰",
-                _mean_of_seeds(1000 * before_learning(part, part.courses["signal_to_noise"])),
-                -1 if leak else 0,
-                1 if leak else 15,
-                ("gradients",),
-                1,
+                name=f"snr-{baseline}-{weight:g}",
+                says="signal-to-noise ratio of the policy's gradient at 15 steps, before learning, "
+                "in ‰",
+                estimate=mean(1000 * before_learning(part, part.course("signal_to_noise"))),
+                band=(-1, 1) if (baseline, weight) == NO_SIGNAL else (0, 15),
+                experiments=PROBED,
+                digits=1,
             )
-    yield from _norm_claims(runs)
+    for steps in (15, 60):
+        attached, detached = (
+            runs.at(baseline=kind, episode_length=steps, critic_weight=1.0)
+            for kind in ("attached", "detached")
+        )
+        bias = _at_start(attached, "critic_bias") / sqrt(_at_start(attached, "return_variance"))
+        ratio = _at_start(attached, "policy_norm") / _at_start(detached, "policy_norm")
+        yield Claim(
+            name=f"norm-{steps}",
+            says="norm of the policy's gradient at weight 1, attached over detached, over what the "
+            "bias alone would make it",
+            estimate=Estimate(ratio / slowdown(bias)),
+            band=(0, 0.7),
+            experiments=PROBED,
+        )
+
+
+def _at_start(runs: Outcomes, name: str) -> float:
+    """Median over seeds of a curve in the first window."""
+    return float(np.median(runs.course(name)[:, 0]))
 
 
 def identity_claims(evidence: Evidence) -> Iterator[Claim]:
     """The two sides of the identity."""
     attached = evidence.of("gradients").at(baseline="attached")
-    for steps in attached.axes["episode_length"]:
+    lengths = attached.axes["episode_length"]
+    for steps in lengths:
         for weight in (1.0, 5.0):
-            part = attached.at(episode_length=steps, critic_weight=weight)
             yield Claim(
-                f"claim.identity-{steps}-{weight:g}",
-                "one side of the identity over the other, mean of all seeds and windows",
-                _ratio_of_sides(part, steps, weight),
-                0.8,
-                1.25,
-                ("gradients",),
-                3,
+                name=f"identity-{steps}-{weight:g}",
+                says="left side of the identity over its right side, mean over seeds and windows",
+                estimate=_ratio_of_sides(attached.at(episode_length=steps, critic_weight=weight)),
+                band=(0.8, 1.25),
+                experiments=PROBED,
+                digits=3,
             )
-
-    part = attached.at(episode_length=120, critic_weight=0.1)
     yield Claim(
-        "claim.identity-120-0.1",
-        "the same where the critic has not arrived at its fixed point",
-        _ratio_of_sides(part, 120, 0.1),
-        1.25,
-        3.0,
-        ("gradients",),
+        name="identity-120-0.1",
+        says="the same where the critic has not reached its fixed point",
+        estimate=_ratio_of_sides(attached.at(episode_length=120, critic_weight=0.1)),
+        band=(1.25, 3.0),
+        experiments=PROBED,
     )
-    for weight, low, high in ((5.0, 3, 5), (20.0, 0, 2)):
-        close = 0
-        for steps in attached.axes["episode_length"]:
-            part = attached.at(episode_length=steps, critic_weight=weight)
-            ours, theirs = identity_sides(part, steps, weight)
-            larger = np.maximum(np.abs(ours), np.abs(theirs))
-            close += bool(np.nanmedian(np.abs(ours - theirs) / larger) < 0.2)
+    for weight, band in CLOSE.items():
+        cells = (attached.at(episode_length=steps, critic_weight=weight) for steps in lengths)
         yield Claim(
-            f"claim.window-{weight:g}",
-            "lengths, of five, at which the sides differ by less than a fifth in the median window",
-            point(close),
-            low,
-            high,
-            ("gradients",),
-            0,
+            name=f"window-{weight:g}",
+            says=f"lengths, of {len(lengths)}, at which the sides differ by less than a fifth in "
+            "the median window",
+            estimate=Estimate(sum(_median_difference(cell) < 0.2 for cell in cells)),
+            band=band,
+            experiments=PROBED,
+            digits=0,
         )
 
 
-def _norm_claims(runs: Outcomes) -> Iterator[Claim]:
-    """What the norm of the policy's gradient itself says of a leak, at the first probe."""
-    for steps in (15, 60):
-        norms, bias, variance = (
-            {
-                baseline: np.median(
-                    runs.at(episode_length=steps, critic_weight=1.0, baseline=baseline).courses[
-                        name
-                    ][:, 0]
-                )
-                for baseline in ("attached", "detached")
-            }
-            for name in ("policy_norm", "critic_bias", "return_variance")
-        )
-        expected = slowdown(float(bias["attached"]) / sqrt(float(variance["attached"])))
-        yield Claim(
-            f"claim.norm-{steps}",
-            "norm of the policy's gradient, attached over detached at weight 1, over what a bias "
-            "alone would make of it",
-            point(float(norms["attached"] / norms["detached"]) / expected),
-            0,
-            0.7,
-            ("gradients",),
-        )
+def _ratio_of_sides(part: Outcomes) -> Estimate:
+    """Left side of the identity over its right side, both means over seeds and windows."""
+    left, right = (side.mean(axis=1) for side in identity_sides(part))  # (S,)
+
+    def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
+        return np.asarray(left[seeds].mean(axis=-1) / right[seeds].mean(axis=-1))
+
+    return over_seeds(ratio, len(left))
 
 
-def _ratio_of_sides(part: Outcomes, steps: int, weight: float) -> Estimate:
-    """Measured over predicted sum of advantage times log-probability."""
-    ours, theirs = identity_sides(part, steps, weight)
-
-    def ratio(seeds: NDArray[np.intp]) -> float:
-        return float(ours[seeds].mean() / theirs[seeds].mean())
-
-    return of_resampled_seeds(ratio, len(ours), np.random.default_rng(0))
-
-
-def _mean_of_seeds(values: NDArray[np.float64]) -> Estimate:
-    """Mean over the seeds that have a value, with its normal 95% interval."""
-    values = values[np.isfinite(values)]
-    if len(values) < 2:
-        return point(nan)
-    error = 1.96 * float(np.std(values, ddof=1)) / sqrt(len(values))
-    mean = float(np.mean(values))
-    return Estimate(mean, mean - error, mean + error)
+def _median_difference(part: Outcomes) -> float:
+    """Difference of the sides relative to the larger one, median over seeds and windows."""
+    left, right = identity_sides(part)
+    larger = np.maximum(np.abs(left), np.abs(right))
+    return float(np.nanmedian(np.abs(left - right) / larger))

@@ -1,4 +1,4 @@
-"""Claims about the leak: what it does to the critic, what detaching does, and where it acts."""
+"""Claims about the leak: its effect on the critic, the effect of detaching, and where it acts."""
 
 from __future__ import annotations
 
@@ -8,263 +8,245 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwm.analysis.conditions import light_edges
-from pwm.analysis.edges import resampled_estimate
 from pwm.analysis.estimates import (
     Estimate,
-    as_estimate,
-    difference_of_seeds,
-    median,
-    of_resampled_seeds,
-    point,
-    rate_of,
-    rate_over_cells,
+    interval,
+    over_seeds,
+    rate,
+    rate_difference,
+    spread,
 )
 from pwm.analysis.outcomes import Evidence, Outcomes
-from pwm.analysis.predictions import predictions
-from pwm.analysis.theory import critic_bias, noise_weight, slowdown, value_floor
+from pwm.analysis.predictions import Law, fitted_law
+from pwm.analysis.theory import critic_bias, value_floor
 from pwm.analysis.times import median_time
-from pwm.claims.claim import LOW_WEIGHTS, MIDDLE_WEIGHTS, Claim, at_weights
-from pwm.experiments import WEIGHTS
+from pwm.claims.claim import Claim
 
-TREND = 0.3  # predicted: no more than this between light weights and middling ones
-FAILING = {(30, "0.005"): (TREND, 1.0), (120, "0.001"): (-1.0, -TREND)}
-"""Where the prediction fails: middling weights gain in one place and lose in another."""
-HEAD_WEIGHTS = (0.5, 1.0, 2.0, 3.0)
+GRIDS = {"0.005": "weight-0.005", "0.001": "weight-0.001"}
+"""Experiments with all critic weights at five lengths, by learning rate."""
+LIGHT = [0.02, 0.05, 0.1]
+MIDDLE = [2.0, 3.0, 5.0]
+
+TREND = 0.3  # predicted: detached, the middle weights differ from the light ones by at most this
+TREND_FAILS = {("0.005", 30): (TREND, 1.0), ("0.001", 120): (-1.0, -TREND)}
+"""Where that prediction fails, by learning rate and steps: once too much is gained, once lost."""
+LIGHT_LEARN = {"0.005": (0.2, 1.0), "0.001": (0.85, 1.0)}
+"""Bands of the fraction that learns at light weights, detached, by learning rate."""
+HEAD = {"heavy": ([0.5, 1.0, 2.0, 3.0], (0.8, 1.25)), "light": ([0.02], (2.0, 10.0))}
+"""With the leak in the head alone: weights, and bands of the slowdown."""
+HEAD_FORGETS = [0.2, 0.5, 1.0]
+"""Weights at which runs with the leak in the head alone learn, and then forget."""
+EDGES = {
+    "attached": ((0.5, 5.0), "the lower edge, attached", ("weight-0.001",)),
+    "by-hand": ((0.2, 1.6), "the lower edge with a bias added by hand", ("by-hand",)),
+    "ratio": (
+        (2.0, 5.0),
+        "the first of these edges over the second, wrongly predicted to be below 2",
+        ("weight-0.001", "by-hand"),
+    ),
+}
+"""Edges at 15 steps: bands, sentences and experiments."""
+SEPARATE_FAILS = ("attached", 0.2)
+"""Baseline and weight with which separate LSTMs do not learn."""
 
 
 def theory_claims(evidence: Evidence) -> Iterator[Claim]:
-    """The critic's bias and floor against their closed forms."""
-    for name, steps in (("eplen15", 15), ("eplen60", 60)):
+    """The critic's bias and the floor of its loss, measured over predicted."""
+    for name in ("eplen15", "eplen60"):
         runs = evidence.of(name)
-        solved = runs.reward > 0.99
-        ratio = runs.value_loss[solved] / value_floor(1.0, steps // 3)
+        task = runs.base.task
+        solved = runs.value_loss[runs.reward > 0.99]
         yield Claim(
-            f"claim.floor-{steps}",
-            "solved seeds settle at the floor under the value loss (median, quartiles)",
-            median(ratio, 0.25),
-            0.9,
-            1.2,
-            (name,),
+            name=f"floor-{task.episode_length}",
+            says="value loss of runs that solve the task over its floor (median, quartiles)",
+            estimate=spread(solved / value_floor(1.0, task.num_trials), tail=0.25),
+            band=(0.9, 1.2),
+            experiments=(name,),
         )
-    for name in ("weight-0.005", "weight-0.001"):
-        attached = evidence.of(name).at(baseline="attached")
+    for rate_name, name in GRIDS.items():
         yield Claim(
-            f"claim.bias-{name.removeprefix('weight-')}",
-            "measured bias over cTH/2w, median over cells with weights from 1 on (5% to 95%)",
-            median(_bias_ratios(attached), 0.05),
-            0.9,
-            1.1,
-            (name,),
+            name=f"bias-{rate_name}",
+            says="measured bias over cTH/2w, median over cells of weight 1 or more (5% to 95%)",
+            estimate=spread(_bias_ratios(evidence.of(name).at(baseline="attached")), tail=0.05),
+            band=(0.9, 1.1),
+            experiments=(name,),
         )
-        detached = evidence.of(name).at(baseline="detached")
-        worst = float(np.max(np.abs(np.mean(detached.critic_bias, axis=-1))))
+        bias = evidence.of(name).at(baseline="detached").critic_bias
         yield Claim(
-            f"claim.no-bias-{name.removeprefix('weight-')}",
-            "largest mean bias of any detached cell, in rewards",
-            point(worst),
-            0,
-            1,
-            (name,),
+            name=f"no-bias-{rate_name}",
+            says="largest absolute mean bias of a detached cell, in reward",
+            estimate=Estimate(float(np.abs(bias.mean(axis=-1)).max())),
+            band=(0, 1),
+            experiments=(name,),
         )
 
 
 def _bias_ratios(attached: Outcomes) -> NDArray[np.float64]:
-    """Measured over predicted bias of each cell of episode length and weight that explores."""
+    """Measured over predicted bias of each cell that still explores, of weight 1 or more."""
     ratios = []
     for steps in attached.axes["episode_length"]:
         for weight in attached.weights:
             cell = attached.at(episode_length=steps, critic_weight=weight)
             entropy = float(cell.entropy.mean())
             if weight >= 1 and entropy > 0.01:
-                ratios.append(float(cell.critic_bias.mean()) / critic_bias(steps, entropy, weight))
+                ratios.append(cell.critic_bias.mean() / critic_bias(steps, entropy, weight))
     return np.array(ratios)
 
 
 def detaching_claims(evidence: Evidence) -> Iterator[Claim]:
-    """What detaching does, and what it leaves."""
-    for name in ("weight-0.005", "weight-0.001"):
-        rate = name.removeprefix("weight-")
-        for steps in (6, 15, 30, 60, 120):
+    """Success of attached and detached runs at light and at middle weights."""
+    for rate_name, name in GRIDS.items():
+        for steps in evidence.of(name).axes["episode_length"]:
             runs = evidence.of(name).at(episode_length=steps)
-            low, middle = (
-                {
-                    baseline: at_weights(runs.at(baseline=baseline), weights)
-                    for baseline in ("attached", "detached")
-                }
-                for weights in (LOW_WEIGHTS, MIDDLE_WEIGHTS)
-            )
-            random = np.random.default_rng(0)
+            attached, detached = (runs.at(baseline=kind) for kind in ("attached", "detached"))
+            light = detached.at(critic_weight=LIGHT).learned
+            middle = detached.at(critic_weight=MIDDLE).learned
             yield Claim(
-                f"claim.trend-{steps}-{rate}",
-                "detached, weights from 2 to 5 gain this much over weights up to 0.1",
-                difference_of_seeds(middle["detached"], low["detached"], random),
-                *FAILING.get((steps, rate), (-TREND, TREND)),
-                (name,),
+                name=f"trend-{steps}-{rate_name}",
+                says="detached, success at weights 2 to 5 minus success at weights up to 0.1",
+                estimate=rate_difference(middle, light),
+                band=TREND_FAILS.get((rate_name, steps), (-TREND, TREND)),
+                experiments=(name,),
             )
-            attached = rate_over_cells(low["attached"])
             yield Claim(
-                f"claim.low-attached-{steps}-{rate}",
-                "attached, this fraction learns at weights up to 0.1",
-                attached,
-                0,
-                0,
-                (name,),
+                name=f"low-attached-{steps}-{rate_name}",
+                says="attached, fraction that learns at weights up to 0.1",
+                estimate=rate(attached.at(critic_weight=LIGHT).learned),
+                band=(0, 0),
+                experiments=(name,),
             )
-            detached = rate_over_cells(low["detached"])
             yield Claim(
-                f"claim.low-detached-{steps}-{rate}",
-                "detached, this fraction learns at weights up to 0.1",
-                detached,
-                0.85 if rate == "0.001" else 0.2,
-                1,
-                (name,),
+                name=f"low-detached-{steps}-{rate_name}",
+                says="detached, fraction that learns at weights up to 0.1",
+                estimate=rate(light),
+                band=LIGHT_LEARN[rate_name],
+                experiments=(name,),
             )
 
 
 def part_claims(evidence: Evidence) -> Iterator[Claim]:
-    """The leak let into the trunk or the head alone, at 15 steps and learning rate 0.001."""
+    """The leak in the trunk alone or in the head alone, at 15 steps and learning rate 0.001."""
     detached = evidence.of("weight-0.001").at(episode_length=15, baseline="detached")
     head, trunk = (
         evidence.of("leak-parts").at(baseline=f"attached_{part}") for part in ("head", "trunk")
     )
     yield Claim(
-        "claim.low-trunk",
-        "the leak let into the trunk alone: this fraction learns at weights up to 0.1",
-        rate_over_cells(at_weights(trunk, LOW_WEIGHTS)),
-        0.5,
-        1,
-        ("leak-parts",),
+        name="low-trunk",
+        says="leak in the trunk alone: fraction that learns at weights up to 0.1",
+        estimate=rate(trunk.at(critic_weight=LIGHT).learned),
+        band=(0.5, 1),
+        experiments=("leak-parts",),
     )
     yield Claim(
-        "claim.slow-trunk",
-        "where learning takes so many times as long as detached",
-        _times_as_long(trunk, detached, LOW_WEIGHTS),
-        1.5,
-        4,
-        ("leak-parts", "weight-0.001"),
-        1,
+        name="slow-trunk",
+        says="leak in the trunk alone, weights up to 0.1: time to learn over that of detached runs",
+        estimate=_times_as_long(trunk, detached, LIGHT),
+        band=(1.5, 4),
+        experiments=("leak-parts", "weight-0.001"),
+        digits=1,
     )
-    for name, weights, low, high in (
-        ("heavy", HEAD_WEIGHTS, 0.8, 1.25),
-        ("light", (0.02,), 2.0, 10.0),
-    ):
+    for name, (weights, band) in HEAD.items():
+        listed = ", ".join(f"{weight:g}" for weight in weights)
         yield Claim(
-            f"claim.slow-head-{name}",
-            "the leak let into the head alone: learning takes so many times as long, weights "
-            + ", ".join(f"{weight:g}" for weight in weights),
-            _times_as_long(head, detached, weights),
-            low,
-            high,
-            ("leak-parts", "weight-0.001"),
-            1,
+            name=f"slow-head-{name}",
+            says="leak in the head alone: time to learn over that of detached runs, weights "
+            + listed,
+            estimate=_times_as_long(head, detached, weights),
+            band=band,
+            experiments=("leak-parts", "weight-0.001"),
+            digits=1,
         )
-    lightest = at_weights(head, (0.02, 0.05))
     yield Claim(
-        "claim.kept-head-light",
-        "at the two lightest weights this fraction still does what it learned",
-        rate_over_cells(lightest),
-        0.5,
-        1,
-        ("leak-parts",),
+        name="kept-head-light",
+        says="leak in the head alone: fraction that has learned at the end, two lightest weights",
+        estimate=rate(head.at(critic_weight=head.weights[:2]).learned),
+        band=(0.5, 1),
+        experiments=("leak-parts",),
     )
-    ever = np.stack([np.isfinite(head.at(critic_weight=weight).time) for weight in (0.2, 0.5, 1)])
+    forgetting = head.at(critic_weight=HEAD_FORGETS)
     yield Claim(
-        "claim.ever-head",
-        "the leak let into the head alone: this fraction learns at weights 0.2 to 1",
-        rate_over_cells(ever),
-        0.9,
-        1,
-        ("leak-parts",),
+        name="ever-head",
+        says="leak in the head alone: fraction that learns at some time, weights 0.2 to 1",
+        estimate=rate(np.isfinite(forgetting.time)),
+        band=(0.9, 1),
+        experiments=("leak-parts",),
     )
     yield Claim(
-        "claim.kept-head",
-        "but this fraction still does what it learned when training ends",
-        rate_over_cells(at_weights(head, (0.2, 0.5, 1))),
-        0,
-        0.1,
-        ("leak-parts",),
+        name="kept-head",
+        says="leak in the head alone: fraction that has learned at the end, weights 0.2 to 1",
+        estimate=rate(forgetting.learned),
+        band=(0, 0.1),
+        experiments=("leak-parts",),
     )
 
 
 def hand_claims(evidence: Evidence) -> Iterator[Claim]:
-    """A detached baseline raised by hand, in the same setting."""
-    whole = evidence.of("weight-0.001").at(episode_length=15)
-    attached, detached = (whole.at(baseline=kind) for kind in ("attached", "detached"))
-    by_hand = evidence.of("by-hand").at(critic_weight=5.0)
+    """A bias added by hand to a detached baseline, in the same setting."""
+    runs = evidence.of("weight-0.001").at(episode_length=15)
+    by_hand = evidence.of("by-hand").at(critic_weight=5.0)  # (biases, seeds)
     edges = {
-        "attached": light_edges(WEIGHTS, attached.learned),
-        "by-hand": light_edges(WEIGHTS, by_hand.learned),
+        "attached": light_edges(runs.weights, runs.at(baseline="attached").learned),
+        "by-hand": light_edges(runs.weights, by_hand.learned),
     }
     edges["ratio"] = edges["attached"] / edges["by-hand"]
-    for name, low, high, experiments in (
-        ("attached", 0.5, 5.0, ("weight-0.001",)),
-        ("by-hand", 0.2, 1.6, ("by-hand",)),
-        ("ratio", 2.0, 5.0, ("weight-0.001", "by-hand")),
-    ):
+    for name, (band, says, experiments) in EDGES.items():
         yield Claim(
-            f"claim.edge-{name}",
-            "the lower edge, attached over by hand, predicted to be below 2"
-            if name == "ratio"
-            else f"the lower edge, {name}",
-            resampled_estimate(edges[name]),
-            low,
-            high,
-            experiments,
+            name=f"edge-{name}",
+            says=says,
+            estimate=interval(edges[name]),
+            band=band,
+            experiments=experiments,
         )
-    yield _by_hand_law(by_hand, detached)
+    yield Claim(
+        name="law-by-hand",
+        says="slowdown by a bias added by hand over the law's, weights 1 to 10",
+        estimate=_by_hand_over_law(by_hand, runs.at(baseline="detached")),
+        band=(0.8, 1.25),
+        experiments=("by-hand", "weight-0.001"),
+    )
 
 
 def separate_claims(evidence: Evidence) -> Iterator[Claim]:
-    """An LSTM each for actor and critic."""
+    """Separate LSTMs for actor and critic."""
     for steps in (15, 60):
-        separate = evidence.of("separate").at(episode_length=steps)
         for baseline in ("attached", "detached"):
-            part = separate.at(baseline=baseline)
             for weight in (0.2, 100.0):
-                low, high = (0.0, 0.2) if baseline == "attached" and weight < 1 else (0.8, 1.0)
+                cell = evidence.of("separate").at(
+                    episode_length=steps, baseline=baseline, critic_weight=weight
+                )
+                fails = (baseline, weight) == SEPARATE_FAILS
                 yield Claim(
-                    f"claim.separate-{baseline}-{steps}-{weight:g}",
-                    f"separate LSTMs, {baseline}: fraction that learns at weight {weight:g}",
-                    as_estimate(rate_of(part.at(critic_weight=weight).learned)),
-                    low,
-                    high,
-                    ("separate",),
+                    name=f"separate-{baseline}-{steps}-{weight:g}",
+                    says=f"separate LSTMs, {baseline}, weight {weight:g}: fraction that learns",
+                    estimate=rate(cell.learned),
+                    band=(0.0, 0.2) if fails else (0.8, 1.0),
+                    experiments=("separate",),
                 )
 
 
 def _times_as_long(one: Outcomes, other: Outcomes, weights: Sequence[float]) -> Estimate:
-    """How many times the episodes of the other it takes, median seed by median seed, mean."""
+    """Ratio of two median times to learn, mean over weights."""
+    slow, fast = (part.at(critic_weight=list(weights)).time for part in (one, other))  # (W, S)
 
-    def ratio(seeds: NDArray[np.intp]) -> float:
-        medians = [
-            [median_time(part.at(critic_weight=weight).time[seeds]) for part in (one, other)]
-            for weight in weights
-        ]
-        return float(np.mean([slow / fast for slow, fast in medians]))
+    def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
+        return np.asarray((median_time(slow[:, seeds]) / median_time(fast[:, seeds])).mean(axis=0))
 
-    return of_resampled_seeds(ratio, one.learned.shape[-1], np.random.default_rng(0))
+    return over_seeds(ratio, slow.shape[-1])
 
 
-def _by_hand_law(by_hand: Outcomes, detached: Outcomes) -> Claim:
-    """Times with a bias added by hand, over those that the law without a fitted number says."""
-    share = predictions()["third"]["share_weight"]
-    critic, base = 5.0 / share, detached.at(critic_weight=5.0).time
-    rows = [(place, weight) for place, weight in enumerate(WEIGHTS) if 1 <= weight <= 10]
+def _by_hand_over_law(by_hand: Outcomes, detached: Outcomes) -> Estimate:
+    """Slowdown by a bias added by hand, measured over predicted, geometric mean over biases.
 
-    def ratio(seeds: NDArray[np.intp]) -> float:
-        found = []
-        for place, weight in rows:
-            bias = noise_weight(15, 3) / weight
-            expected = slowdown(bias, critic) / slowdown(critic=critic)
-            slow, fast = (median_time(times[seeds]) for times in (by_hand.time[place], base))
-            found.append(float(np.log(slow / fast / expected)))
-        return float(np.exp(np.mean(found)))
+    Each bias is the one that the leak would cause at a critic weight; none is fitted.
+    """
+    law = Law(noise_constant=1.0, share_weight=fitted_law().share_weight)
+    kept = [place for place, weight in enumerate(detached.weights) if 1 <= weight <= 10]
+    biases = [law.noise_weight(15) / detached.weights[place] for place in kept]
+    predicted = np.array([law.sharing(5.0, bias) / law.sharing(5.0) for bias in biases])
+    slow, fast = by_hand.time[kept], detached.at(critic_weight=5.0).time
 
-    return Claim(
-        "claim.law-by-hand",
-        "a bias added by hand slows as the law says, times this factor, weights 1 to 10",
-        of_resampled_seeds(ratio, len(base), np.random.default_rng(0)),
-        0.8,
-        1.25,
-        ("by-hand", "weight-0.001"),
-    )
+    def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
+        slowed = median_time(slow[:, seeds]) / median_time(fast[seeds])  # (biases, B)
+        return np.asarray(np.exp(np.log(slowed.T / predicted).mean(axis=-1)))
+
+    return over_seeds(ratio, len(fast))

@@ -1,4 +1,4 @@
-"""Claims about what else was found: collapse, bonus, other settings, the notes' bugs."""
+"""Claims about practice: collapse, entropy bonus, the notes' bugs and luck, choosing the weight."""
 
 from __future__ import annotations
 
@@ -8,158 +8,157 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.analysis.estimates import (
-    as_estimate,
-    difference_of_seeds,
-    median,
-    of_resampled_seeds,
-    point,
-    rate_of,
-    rate_over_cells,
-)
-from pwm.analysis.outcomes import Evidence
+from pwm.analysis.estimates import Estimate, over_seeds, rate, rate_difference, spread
+from pwm.analysis.outcomes import Evidence, Outcomes
 from pwm.analysis.times import median_time
 from pwm.claims.claim import Claim
 
+COLLAPSES = (60, 0.01)
+"""Steps and learning rate at which many runs collapse."""
+LOST = {"values": (0.8, 1.0), "log_probs": (0.0, 0.1)}
+"""Bands of success, by what loses its gradient while an episode is collected."""
+REGRETS = {0.1: (0.3, 0.7), 1.0: (0.0, 0.35), 20.0: (0.7, 1.0)}
+"""Bands of the success that a detached critic of some weight can lose to the best weight."""
+AROUND_DEFAULT = {1.0: (0.8, 1.0), 20.0: (0.0, 0.5), 50.0: (0.0, 0.2)}
+"""Bands of success at 60 steps, detached, by weight."""
+
 
 def collapse_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Collapse to one action, and the bonus that cures it."""
+    """Collapse to one action, and the entropy bonus that prevents it."""
     grid = evidence.of("learning-rate").at(baseline="detached")
     for steps in (15, 60):
-        for rate in (0.001, 0.01):
-            part = grid.at(episode_length=steps, learning_rate=rate)
+        for learning_rate in (0.001, 0.01):
+            part = grid.at(episode_length=steps, learning_rate=learning_rate)
             yield Claim(
-                f"claim.collapsed-{steps}-{rate:g}",
-                f"detached, {steps} steps, learning rate {rate:g}: fraction that collapses",
-                rate_over_cells(part.collapsed),
-                0.4 if (steps, rate) == (60, 0.01) else 0,
-                1 if (steps, rate) == (60, 0.01) else 0.15,
-                ("learning-rate",),
+                name=f"collapsed-{steps}-{learning_rate:g}",
+                says=f"detached, {steps} steps, learning rate {learning_rate:g}: fraction that "
+                "collapses",
+                estimate=rate(part.collapsed),
+                band=(0.4, 1) if (steps, learning_rate) == COLLAPSES else (0, 0.15),
+                experiments=("learning-rate",),
             )
-    part = grid.at(episode_length=60, learning_rate=0.01)
-    collapsed = part.collapse[part.collapsed]
+    steps, learning_rate = COLLAPSES
+    part = grid.at(episode_length=steps, learning_rate=learning_rate)
     yield Claim(
-        "claim.collapse-time",
-        "when those runs were first deterministic, in episodes (median, quartiles)",
-        median(collapsed, 0.25),
-        100,
-        5000,
-        ("learning-rate",),
-        0,
+        name="collapse-time",
+        says="episode at which these runs were first deterministic (median, quartiles)",
+        estimate=spread(part.collapse[part.collapsed], tail=0.25),
+        band=(100, 5000),
+        experiments=("learning-rate",),
+        digits=0,
     )
-    bonus = evidence.of("entropy").at(episode_length=60, baseline="detached", critic_weight=5.0)
-    rates = [rate_of(row) for row in bonus.learned]
-    most = max(rate.successes for rate in rates)
-    best = [place for place, rate in enumerate(rates) if rate.successes == most]
-    weights = bonus.axes["entropy_weight"]
-    for name, place, low, high in (("least", best[0], 0.02, 0.1), ("most", best[-1], 0.2, 0.5)):
+    yield from _bonus_claims(
+        evidence.of("entropy").at(episode_length=60, baseline="detached", critic_weight=5.0)
+    )
+
+
+def _bonus_claims(runs: Outcomes) -> Iterator[Claim]:
+    """The entropy bonus at 60 steps and learning rate 0.005, detached: [bonuses, S]."""
+    bonuses, rates = runs.axes["entropy_weight"], runs.rate()
+    best = np.flatnonzero(rates == rates.max())
+    for name, place, band in (("least", best[0], (0.02, 0.1)), ("most", best[-1], (0.2, 0.5))):
         yield Claim(
-            f"claim.bonus-{name}",
-            f"{name} of the bonuses that do best at 60 steps and learning rate 0.005, detached",
-            point(weights[place]),
-            low,
-            high,
-            ("entropy",),
+            name=f"bonus-{name}",
+            says=f"of the entropy weights with the highest success, the {name}; detached, 60 steps",
+            estimate=Estimate(bonuses[place]),
+            band=band,
+            experiments=("entropy",),
         )
     yield Claim(
-        "claim.bonus-gain",
-        "what they add to success; chosen as the best of six, so it flatters",
-        difference_of_seeds(
-            bonus.learned[best[0]][None], bonus.learned[0][None], np.random.default_rng(0)
-        ),
-        0.2,
-        1,
-        ("entropy",),
+        name="bonus-gain",
+        says="gain in success from the best of six entropy weights, which flatters it",
+        estimate=rate_difference(runs.learned[best[0]], runs.at(entropy_weight=0.0).learned),
+        band=(0.2, 1),
+        experiments=("entropy",),
     )
 
 
 def notes_claims(evidence: Evidence) -> Iterator[Claim]:
-    """The notes' bugs, and their luck."""
-    for value in ("values", "log_probs"):
-        lost = evidence.of("lost").at(lost_gradients=value)
+    """The notes' bugs and their luck."""
+    for lost, band in LOST.items():
         yield Claim(
-            f"claim.lost-{value.replace('_', '-')}",
-            f"the {value} lose their gradient: fraction of seeds that learn at any weight",
-            rate_over_cells(lost.learned),
-            0.8 if value == "values" else 0,
-            1 if value == "values" else 0.1,
-            ("lost",),
+            name=f"lost-{lost.replace('_', '-')}",
+            says=f"with the gradients of the {lost} lost: fraction that learns, over all weights",
+            estimate=rate(evidence.of("lost").at(lost_gradients=lost).learned),
+            band=band,
+            experiments=("lost",),
         )
-    runs = evidence.of("eplen60")
-    chances = [float(runs.at(critic_weight=weight).learned.mean()) for weight in runs.weights]
-    pattern = chances[-1] * math.prod(1 - chance for chance in chances[:-1])
+    *fail, learns = evidence.of("eplen60").rate()
     yield Claim(
-        "claim.luck",
-        "chance that of one seed at each weight only that at weight 5 learns, as in the notes",
-        point(pattern),
-        0.02,
-        0.5,
-        ("eplen60",),
+        name="luck",
+        says="probability that, with one seed per weight, only weight 5 learns, as in the notes",
+        estimate=Estimate(float(learns * math.prod(1 - success for success in fail))),
+        band=(0.02, 0.5),
+        experiments=("eplen60",),
     )
-    chance = float(evidence.of("eplen15").at(critic_weight=2.0).learned.mean())
+    success = float(evidence.of("eplen15").at(critic_weight=2.0).rate())
     yield Claim(
-        "claim.three-seeds",
-        "chance that three seeds agree on whether weight 2 learns; one state makes it certain",
-        point(chance**3 + (1 - chance) ** 3),
-        0,
-        0.8,
-        ("eplen15",),
+        name="three-seeds",
+        says="probability that three independent seeds all learn or all fail at weight 2",
+        estimate=Estimate(success**3 + (1 - success) ** 3),
+        band=(0, 0.8),
+        experiments=("eplen15",),
     )
 
 
 def practice_claims(evidence: Evidence) -> Iterator[Claim]:
-    """What a detached critic's weight should be, over five lengths and two learning rates."""
-    grids = [evidence.of(f"weight-{rate}") for rate in ("0.001", "0.005")]
-    parts = [
+    """The weight of a detached critic, over five lengths and two learning rates."""
+    grids = [evidence.of(f"weight-{name}") for name in ("0.001", "0.005")]
+    slow = grids[0]
+    detached = [
         grid.at(episode_length=steps, baseline="detached")
         for grid in grids
         for steps in grid.axes["episode_length"]
     ]
-    for weight, low, high in ((0.1, 0.3, 0.7), (1.0, 0.0, 0.35), (20.0, 0.7, 1.0)):
-
-        def regret(seeds: NDArray[np.intp], weight: float = weight) -> float:
-            found = []
-            for part in parts:
-                rates = part.learned[:, seeds].mean(axis=-1)
-                found.append(float(rates.max() - rates[part.weights.index(weight)]))
-            return max(found)
-
+    for weight, band in REGRETS.items():
         yield Claim(
-            f"claim.regret-{weight:g}",
-            f"detached, most that weight {weight:g} loses to the best weight of any condition",
-            of_resampled_seeds(regret, parts[0].learned.shape[-1], np.random.default_rng(0)),
-            low,
-            high,
-            ("weight-0.001", "weight-0.005"),
+            name=f"regret-{weight:g}",
+            says=f"detached, most success that weight {weight:g} loses to the best weight of a "
+            "condition",
+            estimate=_regret(detached, weight),
+            band=band,
+            experiments=("weight-0.001", "weight-0.005"),
         )
-    slow = grids[0].at(episode_length=60, baseline="detached")
-    for weight, low, high in ((1.0, 0.8, 1.0), (20.0, 0.0, 0.5), (50.0, 0.0, 0.2)):
+    for weight, band in AROUND_DEFAULT.items():
+        cell = slow.at(episode_length=60, baseline="detached", critic_weight=weight)
         yield Claim(
-            f"claim.around-default-{weight:g}",
-            "detached at 60 steps, where 30 is a library's default: fraction that learns",
-            as_estimate(rate_of(slow.at(critic_weight=weight).learned)),
-            low,
-            high,
-            ("weight-0.001",),
+            name=f"around-default-{weight:g}",
+            says=f"detached, 60 steps (a library's default is 30): fraction that learns at weight "
+            f"{weight:g}",
+            estimate=rate(cell.learned),
+            band=band,
+            experiments=("weight-0.001",),
         )
     for steps in (6, 15, 30):
-        part = grids[0].at(episode_length=steps)
-        attached, detached = (part.at(baseline=kind).time for kind in ("attached", "detached"))
-
-        def cost(
-            seeds: NDArray[np.intp],
-            attached: NDArray[np.float64] = attached,
-            detached: NDArray[np.float64] = detached,
-        ) -> float:
-            best = [median_time(times[:, seeds]).min() for times in (attached, detached)]
-            return float(best[0] / best[1])
-
         yield Claim(
-            f"claim.cost-{steps}",
-            "attached at its best weight learns so many times as slowly as detached at its best",
-            of_resampled_seeds(cost, attached.shape[-1], np.random.default_rng(0)),
-            2.0,
-            10.0,
-            ("weight-0.001",),
-            1,
+            name=f"cost-{steps}",
+            says="time to learn of attached runs over that of detached ones, both at their best "
+            "weights",
+            estimate=_cost(slow.at(episode_length=steps)),
+            band=(2.0, 10.0),
+            experiments=("weight-0.001",),
+            digits=1,
         )
+
+
+def _regret(conditions: list[Outcomes], weight: float) -> Estimate:
+    """Most that a weight loses to the best weight, in success, over conditions of one grid."""
+    learned = np.stack([runs.learned for runs in conditions])  # (conditions, W, S)
+    place = conditions[0].weights.index(weight)
+
+    def loss(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
+        rates = learned[..., seeds].mean(axis=-1)  # (conditions, W, B)
+        return np.asarray((rates.max(axis=1) - rates[:, place]).max(axis=0))
+
+    return over_seeds(loss, learned.shape[-1])
+
+
+def _cost(runs: Outcomes) -> Estimate:
+    """Ratio of the shortest median times to learn over weights, attached over detached."""
+    attached, detached = (runs.at(baseline=kind).time for kind in ("attached", "detached"))
+
+    def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
+        best = (median_time(times[:, seeds]).min(axis=0) for times in (attached, detached))
+        return np.asarray(np.divide(*best))
+
+    return over_seeds(ratio, attached.shape[-1])

@@ -1,1 +1,4 @@
-"""The minimal core: task, agent, rollout, losses, update and trainer, in PyTorch."""
+"""The minimal core, in PyTorch.
+
+In reading order: task, agent, rollout, losses, config, update, trainer; then what they use.
+"""

@@ -24,7 +24,7 @@ class TrainConfig:
     learning_rate: float = 0.005
     """Learning rate of RMSprop."""
     num_episodes: int = 10_000
-    """Episodes to train for; each is followed by one update."""
+    """Episodes to train for, with one update after each."""
     log_every: int = 10
     """Episodes per window of the history, which holds averages over windows."""
     probe_episodes: int = 0

@@ -2,46 +2,36 @@
 
 from __future__ import annotations
 
-LARGEST = 1e38
+LARGEST = 1e38  # about the largest float32
 
 
 class InputError(ValueError):
-    """A value that the project cannot accept.
+    """A value that cannot be accepted.
 
     Args:
-        name: the field, written as in the dataclass that holds it; in capitals for a positional
-            argument.
-        value: what was given.
+        name: field that was given the value, shown as a flag; in capitals, a positional argument.
+        value: as given.
         accepted: what would have been accepted, in words.
     """
 
     def __init__(self, name: str, value: object, accepted: str) -> None:
-        shown = name if name.isupper() else "--" + name.replace("_", "-")
-        super().__init__(f"{shown} {value}: expected {accepted}")
-        self.name = name
-        self.value = value
-        self.accepted = accepted
+        super().__init__(name, value, accepted)
+        self.name, self.value, self.accepted = name, value, accepted
 
-    def __reduce__(self) -> tuple[type[InputError], tuple[str, object, str]]:
-        """Lets the error come back from another process."""
-        return type(self), (self.name, self.value, self.accepted)
+    def __str__(self) -> str:
+        shown = self.name if self.name.isupper() else "--" + self.name.replace("_", "-")
+        return f"{shown} {self.value}: expected {self.accepted}"
 
 
 class FileError(InputError):
-    """A file that cannot be used.
-
-    Args:
-        path: of the file.
-        accepted: what would have been accepted, in words.
-    """
+    """A file that cannot be used: its path, and what would have been accepted, in words."""
 
     def __init__(self, path: object, accepted: str) -> None:
         super().__init__("FILE", path, accepted)
-        self.args = (f"{path}: expected {accepted}",)
+        self.args = (path, accepted)  # what unpickling calls the class with
 
-    def __reduce__(self) -> tuple[type[FileError], tuple[object, str]]:  # type: ignore[override]
-        """Lets the error come back from another process."""
-        return type(self), (self.value, self.accepted)
+    def __str__(self) -> str:
+        return f"{self.value}: expected {self.accepted}"
 
 
 def require(condition: bool, name: str, value: object, accepted: str) -> None:
@@ -51,15 +41,13 @@ def require(condition: bool, name: str, value: object, accepted: str) -> None:
 
 
 def require_finite(name: str, value: float, *, above_zero: bool = False) -> None:
-    """Requires a number that is not negative, or is above zero, and is finite as a float32."""
-    if above_zero:
-        require(0 < value <= LARGEST, name, value, f"a finite number above 0, to {LARGEST:g}")
-    else:
-        require(0 <= value <= LARGEST, name, value, f"a finite number from 0 to {LARGEST:g}")
+    """Requires a number that is at least 0, or above 0, and finite as a float32."""
+    accepted = f"a finite number {'above 0,' if above_zero else 'from 0'} to {LARGEST:g}"
+    require(0 <= value <= LARGEST and (value > 0 or not above_zero), name, value, accepted)
 
 
 def require_integer(name: str, value: int, least: int) -> None:
-    """Requires an integer that is at least `least`."""
+    """Requires an integer of at least `least`."""
     is_integer = isinstance(value, int) and not isinstance(value, bool)
     require(is_integer and value >= least, name, value, f"an integer, {least} or above")
 

@@ -1,9 +1,10 @@
-"""What training logs. Shapes: R replicas, K windows of episodes."""
+"""The log of training: metrics of every window of episodes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +16,12 @@ METRICS = ("reward", "value_loss", "policy_loss", "entropy", "critic_bias")
 
 @dataclass(frozen=True)
 class History:
-    """What training logged, averaged over windows of episodes; R replicas, K windows."""
+    """Averages over windows of episodes; R replicas, K windows."""
 
     episode: NDArray[np.int64]
     """Last episode of each window, counted from 1: [K]."""
     reward: NDArray[np.float32]
-    """Fraction of trials rewarded at their last step: [R, K], like all that follow."""
+    """Fraction of trials rewarded at their last step: [R, K], as for all the following."""
     value_loss: NDArray[np.float32]
     """Mean squared advantage."""
     policy_loss: NDArray[np.float32]
@@ -28,10 +29,10 @@ class History:
     entropy: NDArray[np.float32]
     """Entropy of the policy, mean over steps, nats."""
     critic_bias: NDArray[np.float32]
-    """Value less return, mean over steps."""
+    """Value minus return, mean over steps."""
     diagnostics: Mapping[str, NDArray[np.float32]] = field(default_factory=dict, kw_only=True)
-    """What was asked for with `probe_episodes`, at the end of each window, by the names of
-    `pwm.core.diagnostics.DIAGNOSTICS`; nan in a window that is not finished. Nothing otherwise."""
+    """With `probe_episodes`, the diagnostics at the end of each window, by the names of
+    `pwm.core.diagnostics.DIAGNOSTICS`; nan in an unfinished window. Empty otherwise."""
 
     def __post_init__(self) -> None:
         shape = (*self.reward.shape[:1], *self.episode.shape)
@@ -46,18 +47,18 @@ class History:
     def of_curves(
         cls, episode: NDArray[np.int64], curves: Mapping[str, NDArray[np.float32]]
     ) -> History:
-        """A history of metrics and, if they are there too, diagnostics, by name."""
-        metrics = (curves[name] for name in METRICS)
-        rest = {name: curves[name] for name in DIAGNOSTICS if name in curves}
-        return cls(episode, *metrics, diagnostics=rest)
+        """The history with these curves by name: all metrics, and all diagnostics or none."""
+        metrics: dict[str, Any] = {name: curves[name] for name in METRICS}
+        diagnostics = {name: curves[name] for name in DIAGNOSTICS if name in curves}
+        return cls(episode=episode, diagnostics=diagnostics, **metrics)
 
     @property
     def curves(self) -> dict[str, NDArray[np.float32]]:
-        """All that was logged, by name, each [R, K]."""
+        """Metrics and diagnostics by name, each [R, K]."""
         return {name: getattr(self, name) for name in METRICS} | dict(self.diagnostics)
 
     def select(self, replicas: Sequence[int]) -> History:
-        """The history of some replicas, in the order given."""
+        """The history of some replicas, in the given order."""
         chosen = {name: curve[list(replicas)] for name, curve in self.curves.items()}
         return self.of_curves(self.episode, chosen)
 

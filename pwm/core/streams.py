@@ -1,10 +1,9 @@
-"""Random numbers: one stream a replica and purpose, the same on every machine.
+"""Random numbers: one stream per replica and purpose, the same on every machine.
 
-A stream is NumPy's counter-based Philox generator, whose integers are fixed by its
-specification; the conversions to trials and to uniform numbers are exact integer
-arithmetic. A stream depends on the replica's seed and on the stream's name alone, so two
-replicas with one seed meet the same trials and the same action noise whatever their
-critic weights, their company or the order in which they are trained.
+A stream is NumPy's counter-based Philox generator, whose integers are fixed by its specification;
+conversions are exact integer arithmetic. A stream depends only on the replica's seed and on its
+own name, so two replicas with the same seed meet the same trials and the same action noise,
+whatever their critic weights, the other replicas, and the order of training.
 """
 
 from __future__ import annotations
@@ -19,12 +18,7 @@ StreamName = Literal["initialisation", "trials", "actions", "probe trials", "pro
 
 
 class Streams:
-    """One stream of random integers for each seed.
-
-    Args:
-        seeds: R seeds, non-negative integers.
-        name: what the numbers are for.
-    """
+    """Streams of random integers, one for each of R non-negative seeds."""
 
     def __init__(self, seeds: Sequence[int], name: StreamName) -> None:
         key = tuple(name.encode())
@@ -37,7 +31,7 @@ class Streams:
         return np.stack([generator.random_raw(count) for generator in self._generators])
 
     def skip(self, count: int) -> None:
-        """Passes over the next `count` integers of each stream; only before the first draw."""
+        """Skips the next `count` integers of each stream; only before the first draw."""
         for generator in self._generators:
             generator.advance(count // 4)  # counts blocks of four integers
             generator.random_raw(count % 4)
@@ -49,5 +43,5 @@ def to_uniform(integers: NDArray[np.uint64]) -> NDArray[np.float32]:
 
 
 def to_index(integers: NDArray[np.uint64], size: int) -> NDArray[np.int64]:
-    """Uniform indices in [0, size): exactly so for powers of two, else to size / 2**32."""
+    """Uniform indices in [0, size): exact for powers of two, otherwise to size / 2**32."""
     return (((integers >> np.uint64(32)) * np.uint64(size)) >> np.uint64(32)).astype(np.int64)

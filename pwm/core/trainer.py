@@ -1,7 +1,7 @@
-"""The training loop: hands episodes to an engine, averages what it returns, and probes.
+"""The training loop: feeds random draws to an engine, averages its metrics, and probes.
 
 A population is a sequence of runs that differ only in seed, critic weight and learning rate. A
-single run is a population of one.
+single run is a population of one. Shapes: R replicas, E episodes, N trials, L steps per trial.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pwm.core.agent import Agent
 from pwm.core.config import TrainConfig
-from pwm.core.diagnostics import DIAGNOSTICS, Probe, Steps
+from pwm.core.diagnostics import DIAGNOSTICS, Probe, Trajectory
 from pwm.core.history import METRICS, History
 from pwm.core.losses import LossConfig
 from pwm.core.rollout import Draws, DrawSource
@@ -24,20 +24,20 @@ from pwm.core.task import trial_states
 from pwm.core.update import one_thread
 
 STATE = ("episodes_done", "parameters", "square_average", "windows", "window_sum")
-EPISODES_PER_DRAW = 64  # has no effect on what is drawn
+EPISODES_PER_DRAW = 64  # does not change what is drawn
 
 
 class Engine(Protocol):
-    """Plays, differentiates and updates a population; `pwm.core.update` documents each method."""
+    """Plays, differentiates and updates a population; see `pwm.core.update.TorchEngine`."""
 
     runs: tuple[TrainConfig, ...]
-    parameters: Tensor  # (R, P)
+    parameters: Tensor  # (R, P), updated in place
 
     def train(self, draws: Draws) -> NDArray[np.float64]: ...  # noqa: D102
 
     def differentiate(  # noqa: D102
         self, draws: Draws, config: LossConfig, critic_weights: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], Steps]: ...
+    ) -> tuple[NDArray[np.float32], Trajectory]: ...
 
     def state(self) -> dict[str, NDArray[Any]]: ...  # noqa: D102
 
@@ -45,7 +45,7 @@ class Engine(Protocol):
 
 
 def as_population(runs: Sequence[TrainConfig]) -> tuple[TrainConfig, ...]:
-    """The runs, if they can be trained together.
+    """The runs as a tuple, if they can be trained together.
 
     Raises:
         ValueError: there are none, or they differ in more than seed, weight and learning rate.
@@ -56,37 +56,26 @@ def as_population(runs: Sequence[TrainConfig]) -> tuple[TrainConfig, ...]:
 
 
 class Trainer:
-    """Trains a population step by step.
-
-    Args:
-        engine: what plays and updates its runs.
-    """
+    """Trains the population of an engine, and logs its history."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.runs = engine.runs
+        self.parameters = engine.parameters  # (R, P)
+        self.num_episodes = self.runs[0].num_episodes
         self.episodes_done = 0
         self._config = config = self.runs[0]
-        seeds = tuple(run.seed for run in self.runs)
+        seeds = [run.seed for run in self.runs]
         self._draws = DrawSource(config.task, seeds)
         self._probe_draws = DrawSource(config.task, seeds, of_probes=True)
         self._trunk = slice(Agent(config.agent, config.task.num_stimuli).trunk_size)
         self._critic_weights = np.array([run.critic_weight for run in self.runs], np.float32)
+        self._names = METRICS + (DIAGNOSTICS if config.probe_episodes else ())
+        self._windows: list[NDArray[np.float64]] = []  # finished, (names, R) each
         self._window_sum = np.zeros((len(METRICS), len(self.runs)))  # of the unfinished window
-        self._windows: list[NDArray[np.float64]] = []  # finished, (metrics + diagnostics, R) each
-
-    @property
-    def num_episodes(self) -> int:
-        """Episodes that the runs ask for."""
-        return self._config.num_episodes
-
-    @property
-    def parameters(self) -> Tensor:
-        """The population's parameters, [R, P]."""
-        return self.engine.parameters
 
     def advance(self, num_episodes: int) -> None:
-        """Trains for that many more episodes, or for as many as are left."""
+        """Trains for that many more episodes, but no more than are left."""
         last = min(self.episodes_done + num_episodes, self.num_episodes)
         with one_thread():
             while self.episodes_done < last:
@@ -97,7 +86,7 @@ class Trainer:
                 self._log(self.engine.train(self._draws.next(count)))
 
     def history(self) -> History:
-        """What has been logged; an unfinished window is averaged over the episodes it has."""
+        """The log so far; an unfinished window is averaged over the episodes it has."""
         log_every = self._config.log_every
         episode = [log_every * (row + 1) for row in range(len(self._windows))]
         windows = list(self._windows)
@@ -105,14 +94,14 @@ class Trainer:
             episode.append(self.episodes_done)
             unknown = np.full((len(self._names) - len(METRICS), len(self.runs)), np.nan)
             windows.append(np.concatenate([self._window_sum / unlogged, unknown]))
-        curves = np.moveaxis(self._stacked(windows), 0, -1)
+        curves = np.moveaxis(self._stacked(windows), 0, -1)  # (names, R, K)
         return History.of_curves(
             np.array(episode, np.int64),
             dict(zip(self._names, np.ascontiguousarray(curves, np.float32), strict=True)),
         )
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Everything needed to continue from here, by the names of `STATE`."""
+        """All that is needed to continue from here, by the names of `STATE`."""
         return {
             "episodes_done": np.array(self.episodes_done),
             **self.engine.state(),
@@ -121,11 +110,7 @@ class Trainer:
         }
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Continues from a `state`; what follows is bit for bit what it was.
-
-        Args:
-            state: of a trainer of the same runs. This one must not have trained yet.
-        """
+        """Continues, before any training, from the `state` of a trainer of the same runs."""
         self.engine.restore(state)
         self._windows = list(state["windows"])
         self._window_sum = state["window_sum"].copy()
@@ -134,30 +119,29 @@ class Trainer:
         self._probe_draws.skip(len(self._windows) * self._config.probe_episodes)
 
     def probe(self, draws: Draws) -> NDArray[np.float64]:
-        """Plays episodes without training on them, and diagnoses the gradients.
+        """Plays episodes without training on them, and diagnoses their gradients.
 
         Args:
-            draws: of two or more episodes, trials [E, R, N] and noise [E, R, N, L].
+            draws: of at least two episodes, trials [E, R, N] and noise [E, R, N, L].
         Returns:
             The diagnostics named by `DIAGNOSTICS`: [diagnostics, R].
         """
-        config = self._config
-        remembers = config.agent.carry_state or config.task.timeout
-        probe = Probe(None if remembers else trial_states(config.task))
+        probe = Probe()
         for trials, noise in zip(draws.trials, draws.noise, strict=True):
             gradients = []
-            for loss, critic_weights in self.parts():
-                gradient, steps = self.engine.differentiate(
-                    Draws(trials, noise), loss, critic_weights
-                )
+            for part in self.parts():
+                gradient, trajectory = self.engine.differentiate(Draws(trials, noise), *part)
                 gradients.append(gradient[:, self._trunk])
-            probe.add(gradients, trials.numpy(), steps)
-        return probe.diagnostics()
+            probe.add(gradients, trajectory)
+        if self._config.agent.carry_state or self._config.task.timeout:
+            return probe.diagnostics(states=None)
+        states = trial_states(self._config.task)[draws.trials.numpy()]  # (E, R, N, L)
+        return probe.diagnostics(states.swapaxes(0, 1).reshape(len(self.runs), -1))
 
     def parts(self) -> Iterator[tuple[LossConfig, NDArray[np.float32]]]:
         """Losses and critic weights [R] whose gradients are the policy's, critic's and leak's part.
 
-        Cutting one loss off from the parameters leaves the gradients of the others as they are.
+        Detaching one of them from the parameters leaves the gradients of the others unchanged.
         """
         loss, weights = self._config.loss, self._critic_weights
         yield replace(loss, lost_gradients="values"), weights
@@ -165,16 +149,11 @@ class Trainer:
         yield replace(others, baseline="detached"), weights
         yield others, np.zeros_like(weights)
 
-    @property
-    def _names(self) -> tuple[str, ...]:
-        """Names of the logged quantities."""
-        return METRICS + (DIAGNOSTICS if self._config.probe_episodes else ())
-
     def _stacked(self, windows: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
         return np.array(windows).reshape(len(windows), len(self._names), len(self.runs))
 
     def _log(self, metrics: NDArray[np.float64]) -> None:
-        """Averages the metrics of episodes, [E, metrics, R], into windows."""
+        """Averages the metrics of E episodes, [E, metrics, R], into windows."""
         log_every, probe_episodes = self._config.log_every, self._config.probe_episodes
         for row in metrics:
             self._window_sum += row

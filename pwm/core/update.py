@@ -1,7 +1,7 @@
-"""One update of a population, in PyTorch: play an episode, differentiate its losses, step.
+"""The update of a population in PyTorch: play an episode, differentiate its losses, step.
 
-This engine is the definition of training. Shapes: R replicas, P parameters, N trials, T steps
-per episode, E episodes.
+This engine defines training. Shapes: R replicas, P parameters, N trials, L steps per trial, T
+steps per episode, E episodes.
 """
 
 from __future__ import annotations
@@ -17,24 +17,19 @@ from torch import Tensor
 
 from pwm.core.agent import Agent
 from pwm.core.config import TrainConfig
-from pwm.core.diagnostics import Steps
-from pwm.core.errors import InputError, require
+from pwm.core.diagnostics import Trajectory
+from pwm.core.history import METRICS
 from pwm.core.losses import LossConfig, Losses, discounted_returns, episode_losses
 from pwm.core.rollout import Draws, Episode, Rollout
 
 SMOOTHING = 0.99
 EPSILON = 1e-8
-DEVICES = ("cpu", "cuda", "mps")
 
 
 class RMSprop:
-    """`torch.optim.RMSprop` with its defaults, and one learning rate per replica.
+    """`torch.optim.RMSprop` with its defaults and learning rates [R]; updates parameters [R, P].
 
     Source: Tieleman & Hinton (2012), lecture 6.5; epsilon is added outside the root.
-
-    Args:
-        parameters: [R, P], updated in place.
-        learning_rates: [R].
     """
 
     def __init__(self, parameters: Tensor, learning_rates: Tensor) -> None:
@@ -50,58 +45,55 @@ class RMSprop:
 
 
 class TorchEngine:
-    """Trains a population in PyTorch.
+    """Trains R runs that differ only in seed, critic weight and learning rate, on a device."""
 
-    Args:
-        runs: R runs that differ only in seed, critic weight and learning rate.
-        device: where to train.
-    Raises:
-        InputError: the device does not exist on this machine.
-    """
-
-    def __init__(self, runs: tuple[TrainConfig, ...], device: str = "cpu") -> None:
+    def __init__(self, runs: tuple[TrainConfig, ...], device: torch.device | str = "cpu") -> None:
         self.runs = runs
-        self._device = checked_device(device)
+        self._device = device
         config = runs[0]
         agent = Agent(config.agent, config.task.num_stimuli, self._device)
         self._rollout = Rollout(config.task, agent, self._device)
         initial = agent.initial_parameters([run.seed for run in runs])
         self.parameters = initial.to(self._device).requires_grad_()
         self._critic_weights = torch.tensor([run.critic_weight for run in runs]).to(self._device)
-        learning_rates = torch.tensor([run.learning_rate for run in runs])
-        self._optimiser = RMSprop(self.parameters, learning_rates.to(self._device))
-        self._ones = torch.ones(len(runs), device=self._device)
+        learning_rates = torch.tensor([run.learning_rate for run in runs]).to(self._device)
+        self._optimiser = RMSprop(self.parameters, learning_rates)
 
     def train(self, draws: Draws) -> NDArray[np.float64]:
         """Trains on the draws of E episodes; returns the metrics of each, [E, metrics, R]."""
-        draws = Draws(*(part.to(self._device) for part in draws))
         episodes = [
             self._update(Draws(trials, noise))
-            for trials, noise in zip(draws.trials, draws.noise, strict=True)
+            for trials, noise in zip(*(part.to(self._device) for part in draws), strict=True)
         ]
         rewards, value, policy, entropies, errors = map(torch.stack, zip(*episodes, strict=True))
-        reward, entropy, bias = (part.mean(dim=-1) for part in (rewards, entropies, errors))
-        metrics = torch.stack([reward, value, policy, entropy, bias], dim=1)
-        return metrics.cpu().numpy().astype(np.float64)
+        metrics = {
+            "reward": rewards.mean(dim=-1),
+            "value_loss": value,
+            "policy_loss": policy,
+            "entropy": entropies.mean(dim=-1),
+            "critic_bias": errors.mean(dim=-1),
+        }
+        ordered = torch.stack([metrics[name] for name in METRICS], dim=1)
+        return ordered.cpu().numpy().astype(np.float64)
 
     def differentiate(
         self, draws: Draws, config: LossConfig, critic_weights: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], Steps]:
-        """The gradient of one episode, and its steps; nothing is trained.
+    ) -> tuple[NDArray[np.float32], Trajectory]:
+        """Plays one episode and differentiates its total loss, without training.
 
         Args:
             draws: of one episode, trials [R, N] and noise [R, N, L].
-            config: the losses to differentiate.
+            config: the losses.
             critic_weights: [R].
         Returns:
-            The gradient of the total loss with respect to the parameters, [R, P], and the steps.
+            The gradient with respect to the parameters, [R, P], and the episode's trajectory.
         """
         draws = Draws(*(part.to(self._device) for part in draws))
         weights = torch.from_numpy(critic_weights).to(self._device)
-        episode, returns, losses = self._play(draws, config, weights)
-        steps = (episode.log_probs.flatten(1), episode.values.flatten(1), returns)
-        gradient = self._gradient(losses).cpu().numpy()
-        return gradient, Steps(*(part.detach().cpu().numpy() for part in steps))
+        episode, returns, _, gradient = self._differentiate(draws, config, weights)
+        trajectory = (episode.log_probs.flatten(1), episode.values.flatten(1), returns)
+        in_numpy = (part.detach().cpu().numpy() for part in (gradient, *trajectory))
+        return next(in_numpy), Trajectory(*in_numpy)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Parameters and the optimiser's state, by name."""
@@ -111,64 +103,44 @@ class TorchEngine:
         }
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Returns to an earlier `state`."""
+        """Restores an earlier `state`."""
         with torch.no_grad():
             self.parameters.copy_(torch.from_numpy(state["parameters"]))
         self._optimiser.square_average.copy_(torch.from_numpy(state["square_average"]))
 
     def _update(self, draws: Draws) -> tuple[Tensor, ...]:
-        """Trains on one episode; returns what its metrics are made of, detached."""
-        episode, returns, losses = self._play(draws, self.runs[0].loss, self._critic_weights)
-        self._optimiser.step(self._gradient(losses))
+        """Trains on one episode; returns the terms of its metrics, detached."""
+        loss, weights = self.runs[0].loss, self._critic_weights
+        episode, returns, losses, gradient = self._differentiate(draws, loss, weights)
+        self._optimiser.step(gradient)
         entropies, errors = episode.entropies.flatten(1), episode.values.flatten(1) - returns
-        logged = (episode.decision_rewards, losses.value, losses.policy, entropies, errors)
-        return tuple(part.detach() for part in logged)
+        terms = (episode.decision_rewards, losses.value, losses.policy, entropies, errors)
+        return tuple(term.detach() for term in terms)
 
-    def _play(
+    def _differentiate(
         self, draws: Draws, config: LossConfig, critic_weights: Tensor
-    ) -> tuple[Episode, Tensor, Losses]:
-        """Plays an episode; also its returns [R, T] and losses."""
+    ) -> tuple[Episode, Tensor, Losses, Tensor]:
+        """Plays one episode; gives the episode, its returns [R, T], losses and gradient [R, P]."""
         episode = self._rollout.play(self.parameters, draws)
         returns = discounted_returns(episode.rewards.flatten(1), config.discount)
         losses = episode_losses(
             episode.log_probs.flatten(1),
             episode.entropies.flatten(1),
             returns - episode.values.flatten(1),
+            returns - episode.head_values.flatten(1),
             critic_weights,
             config,
-            head_advantages=returns - episode.head_values.flatten(1),
         )
-        return episode, returns, losses
-
-    def _gradient(self, losses: Losses) -> Tensor:
-        """The gradient of the total loss with respect to the parameters, [R, P]."""
-        # Replicas are independent: the gradient of their sum is the gradient of each.
-        (gradient,) = torch.autograd.grad(losses.total, self.parameters, self._ones)
-        return gradient
-
-
-def checked_device(name: str) -> torch.device:
-    """The device of that name.
-
-    Raises:
-        InputError: this machine has no such device.
-    """
-    accepted = "cpu" + (", cuda" if torch.cuda.is_available() else "; this machine has no other")
-    try:
-        device = torch.device(name)
-        require(device.type in DEVICES, "device", name, accepted)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError("device", name, accepted) from error
-    return device
+        # Replicas are independent, so the gradient of their summed losses has each one's.
+        (gradient,) = torch.autograd.grad(losses.total.sum(), self.parameters)
+        return episode, returns, losses, gradient
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Runs PyTorch on one thread.
 
-    At these sizes that is as fast, and the way work is split over threads would decide how it is
-    rounded. Several cores are used by training several populations side by side.
+    At these sizes one thread is as fast, and splitting work over threads would change rounding.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

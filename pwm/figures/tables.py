@@ -1,164 +1,129 @@
-"""The numbers behind the figures, and their tables as CSV."""
+"""The numbers behind the figures, and tables of them as CSV."""
 
 from __future__ import annotations
 
+import csv
+import hashlib
+import io
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import trim_mean
 
-from pwm.analysis.estimates import SuccessRate, interquartile_mean, rate_difference, success_rate
-from pwm.analysis.learning import (
-    final_reward,
-    final_value_loss,
-    learned,
-    median_time_to_learn,
-    times_to_learn,
-)
+from pwm.analysis.estimates import over_seeds, rate_difference, success_rate
+from pwm.analysis.outcomes import Outcomes
+from pwm.analysis.times import median_time
 from pwm.core.history import METRICS, History
-from pwm.core.task import TaskConfig
 
-COLUMNS = {"value_loss": "value loss", "policy_loss": "policy loss", "reward": "reward"}
-"""The panels of a row, and what they are called."""
+Table = list[Sequence[Any]]
+"""Rows of a table, its heading first."""
+SUCCESS = ("critic_weight", "learned", "seeds", "rate", "wilson_low", "wilson_high")
 SOLVED = 0.95  # final reward
-SEED_WINDOWS = 10  # windows averaged for the faint curve of a single seed
-FAINT_SEEDS = 24  # seeds that get one
+POINTS = 100  # of a curve over training, where many are drawn
 
 
-@dataclass(frozen=True)
-class Row:
-    """One row of panels: the replicas that share a critic weight."""
-
-    critic_weight: float
-    history: History
-    task: TaskConfig
-    has_floor: bool = True
-    """Whether `value_floor` holds: state reset, returns undiscounted, decisions alone paid."""
+def as_csv(table: Sequence[Sequence[Any]]) -> bytes:
+    """A table as CSV, with six significant digits."""
+    text = io.StringIO()
+    rows = ([_cell(value) for value in row] for row in table)
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()
 
 
-def success(row: Row) -> SuccessRate:
-    """Fraction of a row's replicas that learned."""
-    outcome = learned(row.history, row.task)
-    return success_rate(int(outcome.sum()), len(outcome))
+def _cell(value: object) -> object:
+    return f"{value:.6g}" if isinstance(value, float | np.floating) else value
+
+
+def digest(table: Sequence[Sequence[Any]]) -> str:
+    """A hash of the numbers in a table."""
+    return hashlib.sha256(as_csv(table)).hexdigest()[:16]
+
+
+def success_rows(weights: Sequence[float], learned: NDArray[np.bool_]) -> Table:
+    """How many seeds learned at each weight, under the heading `SUCCESS`.
+
+    Args:
+        weights: critic weights, [W].
+        learned: whether each seed learned, [W, S].
+    """
+    return [(weight, *success_rate(seeds)) for weight, seeds in zip(weights, learned, strict=True)]
+
+
+def learned_table(runs: Outcomes) -> Table:
+    """How many seeds learned at each weight, when, and what became of the value loss.
+
+    The columns after the success rate:
+
+    - `heaviest_gain`: success rate of the heaviest weight less that of this one;
+    - `reward`: interquartile mean of the final reward;
+    - `episodes`: median time to learn, inf if fewer than half of the seeds learned;
+    - `peak_value_loss`: highest window of the value loss, median over seeds;
+    - `solved`: seeds with a final reward above 0.95;
+    - `solved_value_loss`: their final value loss, median over them.
+
+    The first three have 95% intervals.
+
+    Args:
+        runs: by critic weight and seed.
+    """
+    intervals = (f"{name}{end}" for name in ("heaviest_gain", "reward", "episodes")
+                 for end in ("", "_low", "_high"))  # fmt: skip
+    table: Table = [(*SUCCESS, *intervals, "peak_value_loss", "solved", "solved_value_loss")]
+    heaviest = runs.at(critic_weight=runs.weights[-1]).learned
+    for row, weight in zip(success_rows(runs.weights, runs.learned), runs.weights, strict=True):
+        part = runs.at(critic_weight=weight)
+        estimates = (
+            rate_difference(heaviest, part.learned),
+            _interquartile_mean(part.reward),
+            _median_time(part.time),
+        )
+        peak = np.median(part.course("value_loss").max(axis=-1))
+        solved = part.reward > SOLVED
+        settled = np.median(part.value_loss[solved]) if solved.any() else np.nan
+        numbers = [number for estimate in estimates for number in estimate]
+        table.append((*row, *numbers, peak, int(solved.sum()), settled))
+    return table
+
+
+def _interquartile_mean(values: NDArray[np.float64]) -> Sequence[float]:
+    return over_seeds(
+        lambda chosen: np.asarray(trim_mean(values[chosen], 0.25, axis=-1)), len(values)
+    )
+
+
+def _median_time(times: NDArray[np.float64]) -> Sequence[float]:
+    return over_seeds(lambda chosen: median_time(times[chosen]), len(times))
 
 
 def quartiles(curves: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Quartiles over replicas of each window, ignoring what diverged: [R, K] to [3, K]."""
+    """Quartiles over replicas of each window, leaving out values that diverged.
+
+    Args:
+        curves: [R, K].
+    Returns:
+        [3, K]; nan where no value is finite.
+    """
     finite = np.where(np.isfinite(curves), curves.astype(np.float64), np.nan)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
         return np.nanquantile(finite, [0.25, 0.5, 0.75], axis=0)
 
 
-def coarsened(history: History, windows: int) -> History:
-    """The history averaged over groups of that many windows; a rest too short is left out."""
-    groups = max(len(history.episode) // windows, 1)
-    windows = min(windows, len(history.episode))
+def coarsened(history: History, points: int = POINTS) -> History:
+    """The metrics averaged over equal groups of windows, at least `points` of them if possible.
+
+    A rest of windows that is too short to be a group is left out.
+    """
+    windows = max(len(history.episode) // points, 1)
+    groups = len(history.episode) // windows
     kept = groups * windows
-    curves = (getattr(history, name)[:, :kept] for name in METRICS)
     return History(
         history.episode[windows - 1 : kept : windows],
-        *(np.mean(curve.reshape(len(curve), groups, windows), axis=2) for curve in curves),
+        *(
+            history.curves[name][:, :kept].reshape(-1, groups, windows).mean(axis=2)
+            for name in METRICS
+        ),
     )
-
-
-def faint_curves(history: History) -> History:
-    """The first seeds, coarsened."""
-    few = history.select(range(min(FAINT_SEEDS, len(history.reward))))
-    return coarsened(few, SEED_WINDOWS)
-
-
-def _number(value: float) -> str:
-    return f"{value:.0f}" if float(value).is_integer() else f"{value:.5g}"
-
-
-def _csv(source: str, header: str, lines: Iterable[Sequence[float]]) -> bytes:
-    rows = [",".join(map(_number, line)) for line in lines]
-    return "\n".join([f"# {source}", header, *rows, ""]).encode()
-
-
-def curves_table(rows: Sequence[Row], source: str) -> bytes:
-    """Mean over replicas of every window, as CSV that names its source."""
-    header = ",".join(["critic_weight", "episode", *COLUMNS])
-    lines = (
-        (row.critic_weight, episode, *means)
-        for row in rows
-        for episode, *means in zip(
-            row.history.episode,
-            *(getattr(row.history, name).mean(axis=0) for name in COLUMNS),
-            strict=True,
-        )
-    )
-    return _csv(source, header, lines)
-
-
-def quartiles_table(rows: Sequence[Row], source: str) -> bytes:
-    """Quartiles over replicas of every window."""
-    names = [f"{name}_{part}" for name in COLUMNS for part in ("q25", "median", "q75")]
-    lines = (
-        (row.critic_weight, *values)
-        for row in rows
-        for values in zip(
-            row.history.episode,
-            *(part for name in COLUMNS for part in quartiles(getattr(row.history, name))),
-            strict=True,
-        )
-    )
-    return _csv(source, ",".join(["critic_weight", "episode", *names]), lines)
-
-
-def seeds_table(rows: Sequence[Row], source: str) -> bytes:
-    """The seeds that are drawn, as coarse as they are drawn."""
-    lines = (
-        (row.critic_weight, seed, *values)
-        for row in rows
-        for coarse in [faint_curves(row.history)]
-        for seed in range(len(coarse.reward))
-        for values in zip(
-            coarse.episode, *(getattr(coarse, name)[seed] for name in COLUMNS), strict=True
-        )
-    )
-    return _csv(source, ",".join(["critic_weight", "seed", "episode", *COLUMNS]), lines)
-
-
-def learned_table(rows: Sequence[Row], source: str) -> bytes:
-    """How many replicas of each row learned, when, and what became of the value loss.
-
-    After the success rate with its Wilson interval: how much higher it is than the row's before,
-    with the interval of that; the interquartile mean of the final reward and the median episode
-    by which a replica had learned, with their intervals; the highest window of the value loss,
-    median over replicas; how many replicas end above a reward of 0.95, and their final value
-    loss, median over them (nan if there are none).
-    """
-    lines, before = [], None
-    for row in rows:
-        rate, random = success(row), np.random.default_rng(0)
-        change = (np.nan,) * 3 if before is None else rate_difference(rate, before)
-        reward = interquartile_mean(final_reward(row.history), random)
-        time = median_time_to_learn(times_to_learn(row.history, row.task))
-        peaks = quartiles(row.history.value_loss.max(axis=1, keepdims=True))
-        solved = final_reward(row.history) > SOLVED
-        final = final_value_loss(row.history)[solved]
-        settled = float(np.median(final)) if len(final) else np.nan
-        of_loss = (peaks[1, 0], solved.sum(), settled)
-        lines.append((row.critic_weight, *rate, *change, *reward, *time, *of_loss))
-        before = rate
-    intervals = (f"{name},{name}_low,{name}_high" for name in ("change", "reward", "episodes"))
-    header = (
-        f"critic_weight,learned,seeds,rate,wilson_low,wilson_high,{','.join(intervals)},"
-        "peak_value_loss,solved,solved_value_loss"
-    )
-    return _csv(source, header, lines)
-
-
-def success_table(series: Mapping[str, Sequence[Row]], source: str) -> bytes:
-    """How many replicas learned, by series and critic weight."""
-    lines = [
-        ",".join([f'"{name}"', *map(_number, (row.critic_weight, *success(row)))])
-        for name, rows in series.items()
-        for row in rows
-    ]
-    header = "series,critic_weight,learned,seeds,rate,wilson_low,wilson_high"
-    return "\n".join([f"# {source}", header, *lines, ""]).encode()

@@ -1,13 +1,30 @@
-"""The gradient of an episode, compiled, and the update along it.
+"""Compiled backward pass: the gradient of an episode's total loss, and the update along it.
 
-Shapes are those of `pwm.fused.buffers`.
+`pwm.fused.buffers` explains rows, levels and shapes.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from pwm.fused.buffers import Floats, Update, Weights, Work
+from pwm.fused.buffers import (
+    CELL_GATE,
+    CRITIC_BIAS,
+    ENTROPY,
+    FORGET_GATE,
+    INPUT_GATE,
+    NUM_ACTIONS,
+    NUM_OUTPUTS,
+    OUTPUT_GATE,
+    POLICY_LOSS,
+    REWARD,
+    VALUE,
+    VALUE_LOSS,
+    Floats,
+    Parameters,
+    UpdateRule,
+    Work,
+)
 from pwm.fused.compilation import compiled
 from pwm.fused.products import add, add_product, add_product_transposed, clear, copy, transpose
 from pwm.fused.scalar import ONE, TWO, ZERO
@@ -16,35 +33,35 @@ from pwm.fused.vectors import LANES, load, spread, store
 
 @compiled
 def differentiate_losses(
-    update: Update, critic_weight: np.float32, length: int, work: Work, metrics: Floats
+    rule: UpdateRule, critic_weight: np.float32, length: int, work: Work, metrics: Floats
 ) -> None:
-    """Gradients of the total loss by each row's log-policy and value, and the episode's metrics.
+    """Gradients with respect to each row's log-policy and value, and the episode's metrics.
 
-    See `pwm.core.losses` for the definition.
+    `pwm.core.losses` defines the losses.
     """
-    steps, value_heads = len(work.row), work.heads[-1, :, 3]
+    steps, values = len(work.row), work.heads[-1, :, VALUE]
     work.by_log_policy[:] = ZERO
     work.by_value[:] = ZERO
     work.by_head_value[:] = ZERO
     work.visits[:] = ZERO
     by_advantage = TWO * critic_weight / np.float32(steps)
     reward = squares = gain = entropy = bias = 0.0
-    value = ZERO
+    return_ = ZERO
     for time in range(steps - 1, -1, -1):
         row, action = work.row[time], work.action[time]
-        value = work.reward[time] + update.discount * value
-        advantage = value - value_heads[row]
+        return_ = work.reward[time] + rule.discount * return_
+        advantage = return_ - values[row]
         log_prob = work.log_policy[row, action]
-        policy_advantage = advantage - update.optimism * work.entropy[row]
-        if update.log_probs_kept:
-            work.by_log_policy[row, action] -= update.policy_share * policy_advantage
-        if update.values_kept:
+        policy_advantage = advantage - rule.optimism * work.entropy[row]
+        if rule.log_probs_kept:
+            work.by_log_policy[row, action] -= rule.policy_factor * policy_advantage
+        if rule.values_kept:
             work.by_value[row] -= by_advantage * advantage
             work.by_head_value[row] -= by_advantage * advantage
-            if update.leak_into_trunk:
-                work.by_value[row] += update.policy_share * log_prob
-            if update.leak_into_head:
-                work.by_head_value[row] += update.policy_share * log_prob
+            if rule.leak_into_trunk:
+                work.by_value[row] += rule.policy_factor * log_prob
+            if rule.leak_into_head:
+                work.by_head_value[row] += rule.policy_factor * log_prob
         work.visits[row] += ONE
         if time % length == length - 1:
             reward += work.reward[time]
@@ -52,36 +69,35 @@ def differentiate_losses(
         gain += np.float64(policy_advantage) * log_prob
         entropy += work.entropy[row]
         bias -= advantage
-    metrics[0] = reward / (steps // length)
-    metrics[1] = squares / steps
-    metrics[2] = -gain * update.policy_share
-    metrics[3] = entropy / steps
-    metrics[4] = bias / steps
+    metrics[REWARD] = reward / (steps // length)
+    metrics[VALUE_LOSS] = squares / steps
+    metrics[POLICY_LOSS] = -gain * rule.policy_factor
+    metrics[ENTROPY] = entropy / steps
+    metrics[CRITIC_BIAS] = bias / steps
 
 
 @compiled
-def differentiate_heads(update: Update, rows: int, work: Work) -> None:
-    """Gradients by each row's logits and value."""
+def differentiate_heads(rule: UpdateRule, rows: int, work: Work) -> None:
+    """Gradients with respect to each row's logits and value."""
     work.by_heads[:] = ZERO
-    actions = work.policy.shape[1]
-    bonus = update.entropy_weight * update.policy_share
+    bonus = rule.entropy_weight * rule.policy_factor
     for row in range(1, rows):
         total = ZERO
-        for action in range(actions):
+        for action in range(NUM_ACTIONS):
             total += work.by_log_policy[row, action]
-        for action in range(actions):
+        for action in range(NUM_ACTIONS):
             probability = work.policy[row, action]
             by_logit = work.by_log_policy[row, action] - probability * total
             if bonus > ZERO:
                 surprise = work.log_policy[row, action] + work.entropy[row]
                 by_logit += bonus * work.visits[row] * probability * surprise
             work.by_heads[0, row, action] = by_logit
-        work.by_heads[-1, row, actions] = work.by_value[row]
+        work.by_heads[-1, row, VALUE] = work.by_value[row]
 
 
 @compiled
-def backpropagate(weights: Weights, work: Work, gradient: Weights, levels: int) -> None:
-    """The gradient by all parameters, from that by the heads."""
+def backpropagate(parameters: Parameters, work: Work, gradient: Parameters, levels: int) -> None:
+    """The gradient with respect to all parameters, from that with respect to the heads."""
     trunks, stimuli, _ = gradient.input.shape
     first, rows = work.level_start[1], work.level_start[levels]
     for trunk in range(trunks):
@@ -98,7 +114,7 @@ def backpropagate(weights: Weights, work: Work, gradient: Weights, levels: int) 
                 by_previous = work.by_previous[trunk, start:end]
                 clear(by_previous)
                 add_product_transposed(
-                    by_previous, work.gates[trunk, start:end], weights.recurrent[trunk]
+                    by_previous, work.gates[trunk, start:end], parameters.recurrent[trunk]
                 )
                 for row in range(start, end):
                     add(work.by_hidden[trunk, work.parent[row]], by_previous[row - start])
@@ -119,14 +135,14 @@ def backpropagate(weights: Weights, work: Work, gradient: Weights, levels: int) 
         for stimulus in range(stimuli):
             copy(gradient.input[trunk, stimulus], work.by_projected[stimulus])
 
-        if trunk == trunks - 1:  # the trunk has had its part of the value's gradient
+        if trunk == trunks - 1:  # the value's gradient is no longer needed for the trunk
             for row in range(1, rows):
-                work.by_heads[trunk, row, -1] = work.by_head_value[row]
+                work.by_heads[trunk, row, VALUE] = work.by_head_value[row]
         by_head = work.by_head_transposed
         clear(by_head)
         add_product(by_head, work.by_heads[trunk, 1:rows].T, work.hidden[trunk, 1:rows])
         transpose(gradient.head[trunk], by_head)
-        for column in range(gradient.head_bias.shape[1]):
+        for column in range(NUM_OUTPUTS):
             total = ZERO
             for row in range(1, rows):
                 total += work.by_heads[trunk, row, column]
@@ -135,7 +151,7 @@ def backpropagate(weights: Weights, work: Work, gradient: Weights, levels: int) 
 
 @compiled
 def _backpropagate_row(work: Work, trunk: int, row: int) -> None:
-    """From a row's hidden and cell state to its gates, in their place, and its parent's cell."""
+    """Backpropagates a row's states to its gates, in place, and to its parent's cell."""
     one, units, parent = spread(ONE), work.cell.shape[2], work.parent[row]
     gates, cell_tanh, before = (
         work.gates[trunk, row],
@@ -143,17 +159,23 @@ def _backpropagate_row(work: Work, trunk: int, row: int) -> None:
         work.cell[trunk, parent],
     )
     for unit in range(0, units, LANES):
-        enter, forget = load(gates, unit), load(gates, units + unit)
-        candidate, leave = load(gates, 2 * units + unit), load(gates, 3 * units + unit)
-        size, by_hidden = load(cell_tanh, unit), load(work.by_hidden[trunk, row], unit)
-        by_cell = load(work.by_cell[trunk, row], unit) + by_hidden * leave * (one - size * size)
-        by_forget = by_cell * load(before, unit)
-        store(gates, unit, by_cell * candidate * enter * (one - enter))
-        store(gates, units + unit, by_forget * forget * (one - forget))
-        store(gates, 2 * units + unit, by_cell * enter * (one - candidate * candidate))
-        store(gates, 3 * units + unit, by_hidden * size * leave * (one - leave))
+        input_gate = load(gates, INPUT_GATE * units + unit)
+        forget_gate = load(gates, FORGET_GATE * units + unit)
+        candidate = load(gates, CELL_GATE * units + unit)
+        output_gate = load(gates, OUTPUT_GATE * units + unit)
+        squashed, by_hidden = load(cell_tanh, unit), load(work.by_hidden[trunk, row], unit)
+        by_squashed = by_hidden * output_gate
+        by_cell = load(work.by_cell[trunk, row], unit) + by_squashed * (one - squashed * squashed)
+        by_forget_gate = by_cell * load(before, unit)
+        by_input_gate = by_cell * candidate * input_gate * (one - input_gate)
+        by_candidate = by_cell * input_gate * (one - candidate * candidate)
+        by_output_gate = by_hidden * squashed * output_gate * (one - output_gate)
+        store(gates, INPUT_GATE * units + unit, by_input_gate)
+        store(gates, FORGET_GATE * units + unit, by_forget_gate * forget_gate * (one - forget_gate))
+        store(gates, CELL_GATE * units + unit, by_candidate)
+        store(gates, OUTPUT_GATE * units + unit, by_output_gate)
         by_before = work.by_cell[trunk, parent]
-        store(by_before, unit, load(by_before, unit) + by_cell * forget)
+        store(by_before, unit, load(by_before, unit) + by_cell * forget_gate)
 
 
 @compiled
@@ -162,12 +184,12 @@ def rmsprop(
     square_average: Floats,
     gradient: Floats,
     learning_rate: np.float32,
-    update: Update,
+    rule: UpdateRule,
 ) -> None:
-    """The update of `pwm.core.update.RMSprop`."""
-    fresh = ONE - update.smoothing
+    """One step of `pwm.core.update.RMSprop`."""
+    fresh = ONE - rule.smoothing
     for index in range(len(parameters)):
         slope = gradient[index]
-        square = square_average[index] * update.smoothing + fresh * slope * slope
+        square = square_average[index] * rule.smoothing + fresh * slope * slope
         square_average[index] = square
-        parameters[index] -= slope * learning_rate / (np.sqrt(square) + update.epsilon)
+        parameters[index] -= slope * learning_rate / (np.sqrt(square) + rule.epsilon)

@@ -1,14 +1,14 @@
-"""What the fused engine's compiled code works on: tables, parameters and working memory.
+"""Data of the compiled code: constants, tables, parameters and working memory.
 
-A step of the network is a row: a state that it comes from (`parent`) and a stimulus (`shown`).
-Row 0 is the zero state. Where the state is carried, the rows of an episode are a chain, a row a
-step. Where it is reset, what the network does in a trial depends on the trial's pair alone, so
-the rows are the distinct beginnings of the pairs, a forest: however many trials an episode has,
-a row is played once, and its gradient is the sum over the steps that met it. Rows of one depth
-are a level, and a level is computed together.
+A step of the network is a row: the row that its state comes from (`parent`), and a stimulus
+(`shown`). Row 0 is the zero state. If the state is carried across trials, the rows of an episode
+form a chain, one row per step. If it is reset, a trial's rows depend only on its pair, so the rows
+are the nodes of a forest: the distinct beginnings of trials (`pwm.core.task.trial_states`). Each
+row is played once per episode, however many trials have it, and its gradient is the sum over the
+steps that share it. Rows of the same depth form a level and are computed together.
 
-Shapes: K trunks, M rows, H units (padded), G = 4H gates, S stimuli, N trials, L steps a trial,
-T = N L.
+Shapes: K trunks, M rows, H units (padded), G = 4H gates, S stimuli, N trials, L steps per trial,
+T = N L steps per episode.
 """
 
 from __future__ import annotations
@@ -21,30 +21,42 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
+# Constants of the core, repeated because compiled code is cached by the sources of this package
+# alone; `pwm.fused.engine.check_constants` compares them.
+ACTIONS = ("HOLD", "LEFT", "RIGHT")
+NUM_ACTIONS = len(ACTIONS)
+HOLD = ACTIONS.index("HOLD")
+VALUE = NUM_ACTIONS  # column of the value in a head, after the policy's logits
+NUM_OUTPUTS = VALUE + 1
+GATES = ("input", "forget", "cell", "output")
+NUM_GATES = len(GATES)
+INPUT_GATE, FORGET_GATE, CELL_GATE, OUTPUT_GATE = range(NUM_GATES)
+METRICS = ("reward", "value_loss", "policy_loss", "entropy", "critic_bias")
+REWARD, VALUE_LOSS, POLICY_LOSS, ENTROPY, CRITIC_BIAS = range(len(METRICS))
 
-class Task(NamedTuple):
-    """What is played, as tables."""
+
+class TaskTables(NamedTuple):
+    """The task, as tables."""
 
     shown: Integers  # (pairs + 1, L): the stimulus; S for none
-    node: Integers  # (pairs + 1, L): which beginning of a trial this is
-    level_end: Integers  # (L,): nodes up to each step; they are numbered step by step
-    node_parent: Integers  # (nodes,): the beginning one step shorter; -1 at the first
+    node: Integers  # (pairs + 1, L)
+    level_end: Integers  # (L,): number of nodes up to each step; they are numbered step by step
+    node_parent: Integers  # (nodes,): the node one step earlier; -1 at the first step
     node_shown: Integers  # (nodes,)
     rewards: Floats  # (pairs + 1, L, actions)
     carry_state: bool
     timeout: bool
-    hold: int
 
 
-class Update(NamedTuple):
-    """What is minimised, and how."""
+class UpdateRule(NamedTuple):
+    """The losses and the optimiser, as numbers."""
 
     leak_into_trunk: bool
     leak_into_head: bool
-    values_kept: bool  # their gradients were not lost
+    values_kept: bool  # whether values, or log-probabilities, keep their gradients
     log_probs_kept: bool
     optimism: np.float32
-    policy_share: np.float32  # weight of a step in the policy loss: 1 or 1 / T
+    policy_factor: np.float32  # c, the weight of a step in the policy loss: 1 or 1 / T
     discount: np.float32
     entropy_weight: np.float32
     smoothing: np.float32
@@ -52,7 +64,7 @@ class Update(NamedTuple):
 
 
 class Population(NamedTuple):
-    """Who is trained: R replicas."""
+    """R replicas."""
 
     critic_weights: Floats  # (R,)
     learning_rates: Floats  # (R,)
@@ -61,66 +73,67 @@ class Population(NamedTuple):
 
 
 class Episodes(NamedTuple):
-    """The chance of E episodes, and what they left for the log."""
+    """Random draws for E episodes, and their metrics."""
 
     trials: Integers  # (E, R, N): pairs
     noise: Floats  # (E, R, N, L): uniform on [0, 1)
-    metrics: Floats  # (E, R, metrics), written
+    metrics: Floats  # (E, R, metrics), output
 
 
-class Differentiated(NamedTuple):
-    """The chance of one episode, its gradient, and what was met at each step."""
+class ProbedEpisode(NamedTuple):
+    """Random draws for one episode; its metrics, gradient and trajectory."""
 
     trials: Integers  # (R, N): pairs
     noise: Floats  # (R, N, L): uniform on [0, 1)
-    metrics: Floats  # (R, metrics), written, as are the rest
+    metrics: Floats  # (R, metrics), output, like the following
     gradients: Floats  # (R, P)
     log_probs: Floats  # (R, T): of the actions taken
     values: Floats  # (R, T)
     returns: Floats  # (R, T)
 
 
-class Weights(NamedTuple):
-    """Parameters of a replica, or their gradient, laid out as `Agent` does."""
+class Parameters(NamedTuple):
+    """Parameters of one replica, or their gradient, in the layout of `pwm.core.agent.Agent`."""
 
     input: Floats  # (K, S, G)
     recurrent: Floats  # (K, H, G)
     input_bias: Floats  # (K, G)
     recurrent_bias: Floats  # (K, G)
-    head: Floats  # (K, H, 4)
-    head_bias: Floats  # (K, 4)
+    head: Floats  # (K, H, outputs)
+    head_bias: Floats  # (K, outputs)
 
 
 class Work(NamedTuple):
-    """Working memory; nothing in it outlives an episode."""
+    """Working memory, overwritten by every episode."""
 
-    scale: Floats  # (G,): 1; of the cell's gates 2, as tanh(x) = 2 sigmoid(2 x) - 1
-    projected: Floats  # (K, S + 1, G): what each stimulus adds to the gates; last, none
-    head_transposed: Floats  # (K, 4, H)
+    scale: Floats  # (G,): 2 for cell gates, since tanh(x) = 2 sigmoid(2 x) - 1; otherwise 1
+    projected: Floats  # (K, S + 1, G): input to the gates under each stimulus; last, under none
+    head_transposed: Floats  # (K, outputs, H)
     parent: Integers  # (M,)
     shown: Integers  # (M,)
     row_of_node: Integers  # (nodes,)
     level_start: Integers  # (levels + 1,)
     previous: Floats  # (K, M, H): hidden state of the parent
-    gates: Floats  # (K, M, G): after their nonlinearity; then the gradient before it
+    gates: Floats  # (K, M, G): after the nonlinearity; later, gradients before it
     cell: Floats  # (K, M, H)
     cell_tanh: Floats  # (K, M, H)
     hidden: Floats  # (K, M, H)
-    heads: Floats  # (K, M, 4)
+    heads: Floats  # (K, M, outputs)
     log_policy: Floats  # (M, actions)
     policy: Floats  # (M, actions)
     entropy: Floats  # (M,)
-    by_cell: Floats  # (K, M, H): gradients, from here on
+    # Gradients of the total loss are called by_x, x what they are with respect to.
+    by_cell: Floats  # (K, M, H)
     by_hidden: Floats  # (K, M, H)
     by_previous: Floats  # (K, M, H)
-    by_heads: Floats  # (K, M, 4)
+    by_heads: Floats  # (K, M, outputs)
     by_log_policy: Floats  # (M, actions)
-    by_value: Floats  # (M,): what the trunk gets of it
-    by_head_value: Floats  # (M,): what the value head gets of it
+    by_value: Floats  # (M,): as backpropagated to the trunk
+    by_head_value: Floats  # (M,): as backpropagated to the value head
     by_projected: Floats  # (S + 1, G)
-    by_head_transposed: Floats  # (4, H)
+    by_head_transposed: Floats  # (outputs, H)
     gradient: Floats  # (P,)
-    visits: Floats  # (M,): steps of the episode that met the row
+    visits: Floats  # (M,): number of steps at the row
     row: Integers  # (T,): of each step
     action: Integers  # (T,)
     reward: Floats  # (T,)

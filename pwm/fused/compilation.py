@@ -1,4 +1,4 @@
-"""How the fused engine is compiled, and how what was compiled is kept on disk."""
+"""Compiles the fused engine, and caches the compiled code on disk."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ SOURCES = (
 )
 OPTIONS: dict[str, Any] = {
     "error_model": "numpy",  # a division by zero is infinite
-    "_nrt": False,  # without Numba's runtime: nothing is allocated, no references are counted
+    "_nrt": False,  # without Numba's runtime: no allocation, no reference counting
 }
 WITHOUT_ENTRY: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 def compiled(function: Function) -> Function:
-    """Compiles a function for other compiled code to call, with nothing relaxed of IEEE."""
+    """Compiles a function to be called by other compiled code, in strict IEEE arithmetic."""
     return cast(Function, numba.njit(**OPTIONS, **WITHOUT_ENTRY)(function))
 
 
 def cached(function: Function) -> Function:
-    """Compiles a function for Python to call, and keeps its code on disk for other processes.
+    """Compiles a function to be called by Python, and caches its code on disk.
 
-    Numba asks whether the function's own file has changed. Here the function's name says what
-    all files were that its code is made of.
+    Numba only checks whether the function's own file has changed. Here a hash of all sources is
+    part of the function's name.
     """
     folder = Path(__file__).parent
     sources = b"".join((folder / f"{module}.py").read_bytes() for module in SOURCES)
     function.__qualname__ += "_" + hashlib.sha256(sources).hexdigest()[:16]
     dispatcher = numba.njit(**OPTIONS)(function)
-    with suppress(RuntimeError):  # there is no folder to write to: each process compiles
+    with suppress(RuntimeError):  # no writable folder: each process compiles
         dispatcher.enable_caching()
     return cast(Function, dispatcher)

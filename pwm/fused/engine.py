@@ -1,7 +1,7 @@
-"""The fused engine: the updates of `pwm.core.update`, compiled, with the same bits everywhere.
+"""The fused engine: the update of `pwm.core.update`, compiled, with the same bits everywhere.
 
-It agrees with the torch engine to rounding, on the CPU and in single precision. Parameters and
-random draws are those of the torch core; `pwm.fused.kernel` holds what is done with them.
+It agrees with the torch engine up to rounding, on the CPU and in single precision. Parameters and
+random draws come from the core; `pwm.fused.kernel` is the compiled code.
 """
 
 from __future__ import annotations
@@ -13,26 +13,30 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pwm.core.agent import CELL_GATE, NUM_GATES, NUM_OUTPUTS, Agent
+from pwm.core.agent import GATES, NUM_OUTPUTS, VALUE, Agent
 from pwm.core.config import TrainConfig
-from pwm.core.diagnostics import Steps
-from pwm.core.errors import require
+from pwm.core.diagnostics import Trajectory
 from pwm.core.history import METRICS
 from pwm.core.losses import LossConfig
 from pwm.core.rollout import Draws
 from pwm.core.task import Action, TaskConfig, observation_table, reward_table, trial_states
 from pwm.core.update import EPSILON, SMOOTHING
-from pwm.fused import kernel
+from pwm.fused import buffers, kernel
 from pwm.fused.buffers import (
-    Differentiated,
+    CELL_GATE,
+    NUM_ACTIONS,
+    NUM_GATES,
     Episodes,
     Floats,
     Integers,
     Population,
-    Task,
-    Update,
+    ProbedEpisode,
+    TaskTables,
+    UpdateRule,
     Work,
 )
+from pwm.fused.products import COLUMNS
+from pwm.fused.vectors import LANES
 
 
 class FusedEngine:
@@ -42,75 +46,86 @@ class FusedEngine:
 
     Args:
         runs: R runs that differ only in seed, critic weight and learning rate.
-        device: the CPU.
-    Raises:
-        InputError: the device is another one.
     """
 
-    def __init__(self, runs: tuple[TrainConfig, ...], device: str = "cpu") -> None:
-        require(device == "cpu", "device", device, "cpu; other devices need --engine torch")
+    def __init__(self, runs: tuple[TrainConfig, ...]) -> None:
+        check_constants()
         self.runs = runs
         config = runs[0]
         agent = Agent(config.agent, config.task.num_stimuli)
         self.parameters = agent.initial_parameters([run.seed for run in runs])
-        self._task = _task(config)
-        self._setting = _update(config, config.loss)
-        self.work = _work(self._task, agent, config.task, self.parameters.shape[1])
-        self._population = Population(
+        self.task = task_tables(config)
+        self.rule = update_rule(config, config.loss)
+        self.work = _work(self.task, agent, config.task, self.parameters.shape[1])
+        self.population = Population(
             np.array([run.critic_weight for run in runs], np.float32),
             np.array([run.learning_rate for run in runs], np.float32),
             self.parameters.numpy(),  # the same memory
             np.zeros(self.parameters.shape, np.float32),
         )
-        # Compiles, before anything is timed.
+        # Compile before anything is timed.
         trials = torch.zeros((1, len(runs), config.task.num_trials), dtype=torch.int64)
         noise = torch.zeros((*trials.shape, config.task.trial_length))
         self.train(Draws(trials[:0], noise[:0]))
         if config.probe_episodes:
             draws = Draws(trials[0], noise[0])
-            self.differentiate(draws, config.loss, self._population.critic_weights)
+            self.differentiate(draws, config.loss, self.population.critic_weights)
 
     def train(self, draws: Draws) -> NDArray[np.float64]:
         """See `TorchEngine.train`."""
         trials, noise = draws.trials.numpy(), draws.noise.numpy()
         metrics = np.zeros((*trials.shape[:2], len(METRICS)), np.float32)
         episodes = Episodes(trials, noise, metrics)
-        kernel.train(self._task, self._setting, self._population, episodes, self.work)
+        kernel.train(self.task, self.rule, self.population, episodes, self.work)
         return metrics.swapaxes(1, 2).astype(np.float64)
 
     def differentiate(
         self, draws: Draws, config: LossConfig, critic_weights: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], Steps]:
+    ) -> tuple[NDArray[np.float32], Trajectory]:
         """See `TorchEngine.differentiate`."""
         replicas, steps = len(self.runs), len(self.work.row)
         metrics = np.zeros((replicas, len(METRICS)), np.float32)
-        gradients = np.zeros_like(self._population.parameters)
-        found = Steps(*(np.zeros((replicas, steps), np.float32) for _ in Steps._fields))
+        gradients = np.zeros_like(self.population.parameters)
+        shape = (replicas, steps)
+        trajectory = Trajectory(*(np.zeros(shape, np.float32) for _ in Trajectory._fields))
+        trials, noise = draws.trials.numpy(), draws.noise.numpy()
         kernel.differentiate(
-            self._task,
-            _update(self.runs[0], config),
-            self._population._replace(critic_weights=critic_weights),
-            Differentiated(draws.trials.numpy(), draws.noise.numpy(), metrics, gradients, *found),
+            self.task,
+            update_rule(self.runs[0], config),
+            self.population._replace(critic_weights=critic_weights),
+            ProbedEpisode(trials, noise, metrics, gradients, *trajectory),
             self.work,
         )
-        return gradients, found
+        return gradients, trajectory
 
     def state(self) -> dict[str, NDArray[Any]]:
         """See `TorchEngine.state`."""
-        kept = self._population
         return {
-            "parameters": kept.parameters.copy(),
-            "square_average": kept.square_average.copy(),
+            "parameters": self.population.parameters.copy(),
+            "square_average": self.population.square_average.copy(),
         }
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """See `TorchEngine.restore`."""
-        self._population.parameters[:] = state["parameters"]
-        self._population.square_average[:] = state["square_average"]
+        self.population.parameters[:] = state["parameters"]
+        self.population.square_average[:] = state["square_average"]
 
 
-def _task(config: TrainConfig) -> Task:
-    """The task as tables."""
+def check_constants() -> None:
+    """Compares the constants that compiled code repeats with those of the core.
+
+    Raises:
+        ValueError: they differ; the compiled code must be changed with the core.
+    """
+    actions = tuple(action.name for action in Action)
+    core = (actions, VALUE, NUM_OUTPUTS, GATES, METRICS)
+    compiled = (buffers.ACTIONS, buffers.VALUE, buffers.NUM_OUTPUTS, buffers.GATES, buffers.METRICS)
+    if core != compiled:
+        raise ValueError(f"the fused engine computes {compiled}; the core has {core}")
+
+
+def task_tables(config: TrainConfig) -> TaskTables:
+    """The task as the tables that compiled code reads."""
     observations = observation_table(config.task)  # (pairs + 1, L, S)
     seen = observations.any(axis=-1)
     shown = np.where(seen, observations.argmax(axis=-1), observations.shape[-1])
@@ -118,7 +133,7 @@ def _task(config: TrainConfig) -> Task:
     node_parent, node_shown = np.full((2, node.max() + 1), -1)
     node_parent[node[:, 1:]] = node[:, :-1]
     node_shown[node] = shown
-    return Task(
+    return TaskTables(
         shown=shown,
         node=node,
         level_end=node.max(axis=0) + 1,
@@ -127,19 +142,19 @@ def _task(config: TrainConfig) -> Task:
         rewards=reward_table(config.task),
         carry_state=config.agent.carry_state,
         timeout=config.task.timeout,
-        hold=int(Action.HOLD),
     )
 
 
-def _update(config: TrainConfig, loss: LossConfig) -> Update:
+def update_rule(config: TrainConfig, loss: LossConfig) -> UpdateRule:
+    """The numbers by which compiled code differentiates these losses, and steps."""
     steps = config.task.num_trials * config.task.trial_length
-    return Update(
+    return UpdateRule(
         leak_into_trunk=loss.baseline in ("attached", "attached_trunk"),
         leak_into_head=loss.baseline in ("attached", "attached_head"),
         values_kept=loss.lost_gradients != "values",
         log_probs_kept=loss.lost_gradients != "log_probs",
         optimism=np.float32(loss.optimism),
-        policy_share=np.float32(1 if loss.policy_reduction == "sum" else 1 / steps),
+        policy_factor=np.float32(1 if loss.policy_reduction == "sum" else 1 / steps),
         discount=np.float32(loss.discount),
         entropy_weight=np.float32(loss.entropy_weight),
         smoothing=np.float32(SMOOTHING),
@@ -147,13 +162,14 @@ def _update(config: TrainConfig, loss: LossConfig) -> Update:
     )
 
 
-def _work(task: Task, agent: Agent, config: TaskConfig, num_parameters: int) -> Work:
+def _work(task: TaskTables, agent: Agent, config: TaskConfig, num_parameters: int) -> Work:
     """Memory for the longest episode, all zero."""
     steps = config.num_trials * config.trial_length
     nodes = len(task.node_parent)
     rows = 1 + (steps if task.carry_state else nodes)
     trunks, units, stimuli = agent.config.num_trunks, agent.padded_size, config.num_stimuli
-    gates, actions = NUM_GATES * units, len(Action)
+    gates = NUM_GATES * units
+    assert units % LANES == NUM_OUTPUTS % COLUMNS == 0  # as products need
 
     def integers(*shape: int) -> Integers:
         return np.zeros(shape, np.int64)
@@ -177,14 +193,14 @@ def _work(task: Task, agent: Agent, config: TaskConfig, num_parameters: int) -> 
         cell_tanh=floats(trunks, rows, units),
         hidden=floats(trunks, rows, units),
         heads=floats(trunks, rows, NUM_OUTPUTS),
-        log_policy=floats(rows, actions),
-        policy=floats(rows, actions),
+        log_policy=floats(rows, NUM_ACTIONS),
+        policy=floats(rows, NUM_ACTIONS),
         entropy=floats(rows),
         by_cell=floats(trunks, rows, units),
         by_hidden=floats(trunks, rows, units),
         by_previous=floats(trunks, rows, units),
         by_heads=floats(trunks, rows, NUM_OUTPUTS),
-        by_log_policy=floats(rows, actions),
+        by_log_policy=floats(rows, NUM_ACTIONS),
         by_value=floats(rows),
         by_head_value=floats(rows),
         by_projected=floats(stimuli + 1, gates),

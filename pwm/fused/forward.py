@@ -1,11 +1,26 @@
-"""Playing an episode, compiled: the network's steps, its policies, and the actions drawn.
+"""Compiled forward pass: the network's steps, its policies, and the sampled actions.
 
-Shapes are those of `pwm.fused.buffers`.
+`pwm.fused.buffers` explains rows, levels and shapes.
 """
 
 from __future__ import annotations
 
-from pwm.fused.buffers import Floats, Integers, Task, Weights, Work
+import numpy as np
+
+from pwm.fused.buffers import (
+    CELL_GATE,
+    FORGET_GATE,
+    HOLD,
+    INPUT_GATE,
+    NUM_ACTIONS,
+    NUM_OUTPUTS,
+    OUTPUT_GATE,
+    Floats,
+    Integers,
+    Parameters,
+    TaskTables,
+    Work,
+)
 from pwm.fused.compilation import compiled
 from pwm.fused.products import add_product, add_product_transposed, copy, transpose
 from pwm.fused.scalar import ONE, ZERO, exp, log, sigmoid, tanh
@@ -13,21 +28,24 @@ from pwm.fused.vectors import LANES, load, store
 
 
 @compiled
-def prepare(weights: Weights, work: Work) -> None:
-    """What is computed once an episode: tables of stimuli, and transposed weights."""
-    trunks, stimuli, gates = weights.input.shape
+def prepare(parameters: Parameters, work: Work) -> None:
+    """Computes, once per episode, the inputs to the gates and the transposed heads."""
+    trunks, stimuli, gates = parameters.input.shape
     for trunk in range(trunks):
         for gate in range(gates):
-            bias = weights.input_bias[trunk, gate] + weights.recurrent_bias[trunk, gate]
+            bias = parameters.input_bias[trunk, gate] + parameters.recurrent_bias[trunk, gate]
             for stimulus in range(stimuli):
-                work.projected[trunk, stimulus, gate] = bias + weights.input[trunk, stimulus, gate]
+                weight = parameters.input[trunk, stimulus, gate]
+                work.projected[trunk, stimulus, gate] = bias + weight
             work.projected[trunk, stimuli, gate] = bias
-        transpose(work.head_transposed[trunk], weights.head[trunk])
+        transpose(work.head_transposed[trunk], parameters.head[trunk])
 
 
 @compiled
-def play(task: Task, weights: Weights, trials: Integers, noise: Floats, work: Work) -> int:
-    """Plays an episode and returns the number of its levels."""
+def play(
+    task: TaskTables, parameters: Parameters, trials: Integers, noise: Floats, work: Work
+) -> int:
+    """Plays an episode; returns its number of levels."""
     blank, num_trials, length = len(task.node) - 1, len(trials), len(task.level_end)
     if task.carry_state:
         levels = num_trials * length
@@ -39,7 +57,7 @@ def play(task: Task, weights: Weights, trials: Integers, noise: Floats, work: Wo
         levels = _plan(task, trials, work)
         for level in range(levels):
             start, end = work.level_start[level], work.level_start[level + 1]
-            _play_level(weights, work, start, end)
+            _play_level(parameters, work, start, end)
     violated = False
     for trial in range(num_trials):
         pair = blank if violated else trials[trial]
@@ -49,16 +67,11 @@ def play(task: Task, weights: Weights, trials: Integers, noise: Floats, work: Wo
             if task.carry_state:
                 row = time + 1
                 work.shown[row] = task.shown[pair, step]
-                _play_level(weights, work, row, row + 1)
+                _play_level(parameters, work, row, row + 1)
             else:
                 row = work.row_of_node[task.node[pair, step]]
-            policy = work.policy[row]
-            # As `Rollout` samples: noise scaled to the last cumulative probability.
-            upto0 = policy[0]
-            upto1 = upto0 + policy[1]
-            threshold = noise[trial, step] * (upto1 + policy[2])
-            action = int(threshold >= upto0) + int(threshold >= upto1)
-            if task.timeout and pair != blank and step < length - 1 and action != task.hold:
+            action = _sample(work.policy[row], noise[trial, step])
+            if task.timeout and pair != blank and step < length - 1 and action != HOLD:
                 violated = True
             work.row[time] = row
             work.action[time] = action
@@ -67,8 +80,22 @@ def play(task: Task, weights: Weights, trials: Integers, noise: Floats, work: Wo
 
 
 @compiled
-def _plan(task: Task, trials: Integers, work: Work) -> int:
-    """Makes rows of the beginnings that the episode's trials have, and returns the levels."""
+def _sample(policy: Floats, noise: np.float32) -> int:
+    """The action that the noise falls on; samples like `pwm.core.rollout.Rollout`."""
+    total = policy[0]
+    for action in range(1, NUM_ACTIONS):
+        total += policy[action]
+    threshold = noise * total
+    chosen, cumulative = 0, policy[0]
+    for action in range(1, NUM_ACTIONS):
+        chosen += int(threshold >= cumulative)
+        cumulative += policy[action]
+    return chosen
+
+
+@compiled
+def _plan(task: TaskTables, trials: Integers, work: Work) -> int:
+    """Makes a row of every node that the episode's trials have; returns the number of levels."""
     nodes = work.row_of_node
     nodes[:] = 0
     for trial in range(len(trials)):
@@ -93,9 +120,9 @@ def _plan(task: Task, trials: Integers, work: Work) -> int:
 
 
 @compiled
-def _play_level(weights: Weights, work: Work, start: int, end: int) -> None:
-    """Plays rows whose parents have been played; those from row 1 on start from zero."""
-    trunks, units, gates = weights.recurrent.shape
+def _play_level(parameters: Parameters, work: Work, start: int, end: int) -> None:
+    """Plays the rows of a level, whose parents have been played; the level of row 1 has none."""
+    trunks, units, gates = parameters.recurrent.shape
     for trunk in range(trunks):
         level, hidden = work.gates[trunk, start:end], work.hidden[trunk]
         for row in range(start, end):
@@ -103,7 +130,7 @@ def _play_level(weights: Weights, work: Work, start: int, end: int) -> None:
         if start > 1:
             for row in range(start, end):
                 copy(work.previous[trunk, row], hidden[work.parent[row]])
-            add_product(level, work.previous[trunk, start:end], weights.recurrent[trunk])
+            add_product(level, work.previous[trunk, start:end], parameters.recurrent[trunk])
         for row in range(start, end):
             values = work.gates[trunk, row]
             for gate in range(gates):
@@ -111,16 +138,18 @@ def _play_level(weights: Weights, work: Work, start: int, end: int) -> None:
                 values[gate] = scale * sigmoid(scale * values[gate]) - (scale - ONE)
             before, cell = work.cell[trunk, work.parent[row]], work.cell[trunk, row]
             for unit in range(0, units, LANES):
-                enter, forget = load(values, unit), load(values, units + unit)
-                candidate = load(values, 2 * units + unit)
-                store(cell, unit, enter * candidate + forget * load(before, unit))
+                input_gate = load(values, INPUT_GATE * units + unit)
+                forget_gate = load(values, FORGET_GATE * units + unit)
+                candidate = load(values, CELL_GATE * units + unit)
+                store(cell, unit, input_gate * candidate + forget_gate * load(before, unit))
             cell_tanh = work.cell_tanh[trunk, row]
             for unit in range(units):
                 cell_tanh[unit] = tanh(cell[unit])
             for unit in range(0, units, LANES):
-                store(hidden[row], unit, load(values, 3 * units + unit) * load(cell_tanh, unit))
-            for column in range(weights.head_bias.shape[1]):
-                work.heads[trunk, row, column] = weights.head_bias[trunk, column]
+                output_gate = load(values, OUTPUT_GATE * units + unit)
+                store(hidden[row], unit, output_gate * load(cell_tanh, unit))
+            for column in range(NUM_OUTPUTS):
+                work.heads[trunk, row, column] = parameters.head_bias[trunk, column]
         add_product_transposed(
             work.heads[trunk, start:end], hidden[start:end], work.head_transposed[trunk]
         )
@@ -129,28 +158,28 @@ def _play_level(weights: Weights, work: Work, start: int, end: int) -> None:
 
 @compiled
 def _decide(work: Work, start: int, end: int) -> None:
-    """The policies of some rows, as PyTorch has them: log-softmax, and its exponential."""
-    logits, actions = work.heads[0], work.policy.shape[1]
+    """The policies of some rows, computed as in PyTorch: log-softmax, and its exponential."""
+    logits = work.heads[0]
     for row in range(start, end):
         largest = logits[row, 0]
-        for action in range(1, actions):
+        for action in range(1, NUM_ACTIONS):
             largest = logits[row, action] if logits[row, action] > largest else largest
-        for action in range(actions):
+        for action in range(NUM_ACTIONS):
             work.log_policy[row, action] = logits[row, action] - largest
     log_policy, policy = work.log_policy[start:end].reshape(-1), work.policy[start:end].reshape(-1)
     for index in range(len(policy)):
         policy[index] = exp(log_policy[index])
     for row in range(start, end):
         total = ZERO
-        for action in range(actions):
+        for action in range(NUM_ACTIONS):
             total += work.policy[row, action]
         log_total = log(total)
-        for action in range(actions):
+        for action in range(NUM_ACTIONS):
             work.log_policy[row, action] -= log_total
     for index in range(len(policy)):
         policy[index] = exp(log_policy[index])
     for row in range(start, end):
         entropy = ZERO
-        for action in range(actions):
+        for action in range(NUM_ACTIONS):
             entropy -= work.policy[row, action] * work.log_policy[row, action]
         work.entropy[row] = entropy

@@ -1,7 +1,7 @@
-"""Rows and matrix products of the fused engine.
+"""Operations on rows, and matrix products, of the fused engine.
 
-Shapes: every matrix is contiguous in its columns, whose number is a multiple of 8 where they are
-taken as lanes.
+Every matrix is contiguous along its rows. Where columns are taken as lanes, their number is a
+multiple of `LANES`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from pwm.fused.compilation import compiled
 from pwm.fused.scalar import ZERO
 from pwm.fused.vectors import LANES, fold, load, spread, store
 
+COLUMNS = 4  # of the transposed product, computed together
+
 
 @compiled
 def copy(out: Floats, values: Floats) -> None:
-    """Writes a row over another of its length."""
+    """Copies a row to another of its length."""
     for column in range(0, len(out), LANES):
         store(out, column, load(values, column))
 
@@ -28,7 +30,7 @@ def add(out: Floats, values: Floats) -> None:
 
 @compiled
 def clear(matrix: Floats) -> None:
-    """Makes a matrix zero."""
+    """Sets a matrix to zero."""
     for row in range(len(matrix)):
         for column in range(0, matrix.shape[1], LANES):
             store(matrix[row], column, spread(ZERO))
@@ -36,7 +38,7 @@ def clear(matrix: Floats) -> None:
 
 @compiled
 def transpose(out: Floats, matrix: Floats) -> None:
-    """Writes the transpose of a matrix: (N, M), (M, N)."""
+    """Writes the transpose of a matrix: (N, M) from (M, N)."""
     for row in range(len(out)):
         for column in range(len(matrix)):
             out[row, column] = matrix[column, row]
@@ -44,7 +46,10 @@ def transpose(out: Floats, matrix: Floats) -> None:
 
 @compiled
 def add_product(out: Floats, left: Floats, right: Floats) -> None:
-    """Adds left @ right to out; each element is one sum, in the order of the inner index."""
+    """Adds left @ right to out; each element is one sum, in the order of the inner index.
+
+    Its lanes are left to the compiler.
+    """
     rows, inner = left.shape
     for row in range(0, rows - 3, 4):
         _add_four_rows(out[row : row + 4], left[row : row + 4], right)
@@ -91,10 +96,13 @@ def _add_four_rows(out: Floats, left: Floats, right: Floats) -> None:
 
 @compiled
 def add_product_transposed(out: Floats, left: Floats, right: Floats) -> None:
-    """Adds left @ right.T to out, in eight sums each: (M, N), (M, K), (N, K)."""
+    """Adds left @ right.T to out: (M, N) from (M, K) and (N, K), N a multiple of `COLUMNS`.
+
+    Each element is the sum of `LANES` partial sums.
+    """
     rows, inner = left.shape
     for row in range(rows):
-        for column in range(0, len(right), 4):
+        for column in range(0, len(right), COLUMNS):
             a = b = c = d = spread(ZERO)
             for k in range(0, inner, LANES):
                 lanes = load(left[row], k)

@@ -1,10 +1,9 @@
-"""exp, tanh, sigmoid and log in single precision, the same bits on every machine.
+"""exp, tanh, sigmoid and log in single precision, with the same bits on every machine.
 
-Each is an exact power of two and a polynomial, from IEEE operations and bit operations in a
-written order, and within 4 units in the last place everywhere. They have no branches where they
-run in inner loops, so that the compiler may take many numbers at a time. Every number in them is
-an np.float32 or np.int32, cast again after each operation on integers: Numba goes over to 64 bits
-where it may.
+Each combines an exact power of two with a polynomial, by IEEE operations and bit operations in a
+fixed order, and is accurate to 4 units in the last place. Those that run in inner loops have no
+branches, so that the compiler can vectorise them. Every number is an np.float32 or np.int32, cast
+again after each operation on integers, because Numba widens to 64 bits where it can.
 """
 
 from __future__ import annotations
@@ -17,14 +16,14 @@ ZERO, HALF, ONE, TWO = (np.float32(number) for number in (0, 0.5, 1, 2))
 LOG2_E = np.float32(1.4426950408889634)
 LN2_HIGH = np.float32(0.693359375)  # few bits: an integer times it is exact
 LN2_LOW = np.float32(-2.12194440e-4)
-ROUNDER = np.float32(1.5 * 2**23)  # added to a number, leaves its nearest integer in the low bits
+ROUNDER = np.float32(1.5 * 2**23)  # adding it leaves the nearest integer in the low bits
 ROUNDER_BITS = np.int32(0x4B400000)
 EXPONENT_BIAS = np.int32(127)
 MANTISSA_BITS = np.int32(23)
 SIGN_BIT = np.int32(-(2**31))
-# Between these, exp is neither 0 nor infinite.
+# Outside these, exp is 0 or infinite.
 EXP_LEAST, EXP_MOST = np.float32(-105), np.float32(90)
-TANH_MOST = np.float32(20)  # of twice the argument: tanh is 1 from there
+TANH_MOST = np.float32(20)  # of twice the argument; tanh is 1 beyond
 # Coefficients from Cephes (Moshier, 1989).
 E2, E3, E4, E5, E6, E7 = (
     np.float32(number)
@@ -53,7 +52,7 @@ def _power_of_two(exponent: np.int32) -> np.float32:
 
 @compiled
 def _exp_parts(x: np.float32) -> tuple[np.int32, np.float32]:
-    """Integer n and number p with exp(x) = 2^n (1 + p), |p| < 0.42."""
+    """An integer n and a number p with exp(x) = 2^n (1 + p), |p| < 0.42."""
     rounded = np.float32(x * LOG2_E + ROUNDER)
     integer = rounded - ROUNDER
     rest = (x - integer * LN2_HIGH) - integer * LN2_LOW
@@ -67,7 +66,7 @@ def exp(x: np.float32) -> np.float32:
     x = EXP_LEAST if x < EXP_LEAST else x
     x = EXP_MOST if x > EXP_MOST else x
     exponent, part = _exp_parts(x)
-    half = np.int32(exponent >> np.int32(1))  # the power itself may be subnormal or too large
+    half = np.int32(exponent >> np.int32(1))  # the whole power may be subnormal or too large
     return (ONE + part) * _power_of_two(half) * _power_of_two(np.int32(exponent - half))
 
 

@@ -1,12 +1,10 @@
-"""Rows and matrix products of the fused engine, in explicit vectors of eight lanes.
+"""Explicit vectors of eight lanes for compiled code.
 
-A vector is LLVM's own, which stands for one register or for several, as the machine has them:
-what a lane computes is the same on all. In long loops the compiler finds these vectors by itself,
-and `add_product` leaves them to it; before short ones it would spend longer on making sure that
-arrays do not overlap than on the loop, and where lanes are summed up it may not.
-
-Shapes: every matrix is contiguous in its columns, whose number is a multiple of 8 where they are
-taken as lanes.
+These are LLVM's vectors, which the compiler maps to one register or to several, as the machine
+has them; each lane computes the same on all machines. In long loops the compiler finds vectors by
+itself, as in `pwm.fused.products.add_product`. Short loops need explicit ones, because checking
+that arrays do not overlap would take longer than the loop, and so do sums over lanes, which the
+compiler must not reorder.
 """
 
 from __future__ import annotations
@@ -26,7 +24,7 @@ VECTOR = ir.VectorType(ir.FloatType(), LANES)
 
 
 class LanesType(types.Type):
-    """Eight numbers side by side."""
+    """Numba's type of a vector."""
 
     def __init__(self) -> None:
         super().__init__("Lanes")
@@ -38,7 +36,7 @@ lanes_type = LanesType()
 
 @inlined
 def load(_context: Any, row: Any, column: Any) -> Any:
-    """The eight numbers of a row (columns,) from a column on."""
+    """The eight numbers of a row (columns,) that start at a column."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.load(_address(context, builder, signature, arguments), align=4)
@@ -48,7 +46,7 @@ def load(_context: Any, row: Any, column: Any) -> Any:
 
 @inlined
 def store(_context: Any, row: Any, column: Any, lanes: Any) -> Any:
-    """Writes eight numbers into a row (columns,) from a column on."""
+    """Writes eight numbers into a row (columns,), starting at a column."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         builder.store(arguments[2], _address(context, builder, signature, arguments), align=4)
@@ -64,7 +62,7 @@ def _address(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
 
 @inlined
 def spread(_context: Any, number: Any) -> Any:
-    """One number, eight times."""
+    """A vector of one number, eight times."""
 
     def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         place = ir.Constant(ir.IntType(32), 0)
@@ -80,7 +78,7 @@ def _places(*places: int) -> Any:
 
 @inlined
 def fold(_context: Any, lanes: Any) -> Any:
-    """The sum of eight lanes: halves are added, then quarters, then the two that are left."""
+    """The sum of the lanes: adds the halves, then their halves, then the last two numbers."""
 
     def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         (vector,) = arguments

@@ -1,14 +1,14 @@
-"""Command lines: dataclasses as flags, and errors of one line."""
+"""Command lines: dataclasses as flags, and errors on one line."""
 
 from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NoReturn, TypeVar
-from unittest import mock
 
 import tyro
 
@@ -17,78 +17,87 @@ from pwm.core.errors import InputError
 BAD_INPUT = 2
 INTERRUPTED = 130
 CLOSED_PIPE = 141
+WIDE = "1000"  # columns, so that tyro breaks no line of an error
 Arguments = TypeVar("Arguments")
 
 
 def parse(
     arguments: type[Arguments], prog: str, description: str, argv: Sequence[str] | None = None
 ) -> Arguments:
-    """Reads flags into a dataclass whose nested dataclasses lend their fields as flat flags.
+    """Parses flags into a dataclass; the fields of nested dataclasses are flat flags.
 
     Bad input ends the program with one line on standard error and status 2.
     """
-
-    def read() -> Arguments:
-        return tyro.cli(
-            arguments,
-            prog=prog,
-            description=description,
-            args=argv,
-            config=(tyro.conf.OmitArgPrefixes,),
-        )
-
+    typed = sys.argv[1:] if argv is None else argv
+    helping = "-h" in typed or "--help" in typed
+    complaint = io.StringIO()
     try:
-        with contextlib.redirect_stderr(io.StringIO()):
-            return read()
+        with (
+            contextlib.redirect_stderr(complaint),
+            contextlib.nullcontext() if helping else _wide_terminal(),
+        ):
+            return tyro.cli(
+                arguments,
+                prog=prog,
+                description=description,
+                args=typed,
+                config=(tyro.conf.OmitArgPrefixes,),
+            )
     except SystemExit as stop:
         if stop.code == BAD_INPUT:
-            fail(_one_line(_complaint(read)))
+            fail(_input_error(stop) or _message(complaint.getvalue()))
         raise
 
 
 def fail(message: str) -> NoReturn:
-    """Ends the program for bad input."""
+    """Ends the program because of bad input."""
     print(f"error: {message}", file=sys.stderr)
     raise SystemExit(BAD_INPUT)
 
 
 @contextlib.contextmanager
 def errors_in_one_line() -> Iterator[None]:
-    """Turns bad input, met anywhere below, into one line and status 2."""
+    """Ends the program with one line and status 2 if the block raises `InputError`."""
     try:
         yield
         sys.stdout.flush()
     except InputError as error:
         fail(str(error))
-    except BrokenPipeError:  # who reads this has had enough, as `head` does
+    except BrokenPipeError:  # the reader, such as `head`, has stopped reading
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(CLOSED_PIPE) from None
 
 
-def _complaint(read: Callable[[], object]) -> str:
-    """What tyro prints about bad input, on a terminal that is wide and speaks UTF-8."""
-    complaint = io.StringIO()
-    terminal = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
-    with (
-        mock.patch.dict(os.environ, COLUMNS="1000"),
-        contextlib.redirect_stdout(terminal),
-        contextlib.redirect_stderr(complaint),
-        contextlib.suppress(SystemExit),
-    ):
-        read()
-    return complaint.getvalue()
+@contextlib.contextmanager
+def _wide_terminal() -> Iterator[None]:
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = WIDE
+    try:
+        yield
+    finally:
+        del os.environ["COLUMNS"]
+        if before is not None:
+            os.environ["COLUMNS"] = before
 
 
-def _one_line(box: str) -> str:
-    """The message of one of tyro's boxes, and the form of the flag that it is about."""
-    frame = ("╭", "╰", "─", "For full helptext")
-    lines = [line.strip("│ ") for line in box.splitlines()]
-    lines = [line for line in lines if line and not line.startswith(frame)]
-    text = " ".join(lines)
-    if ": expected " in text:  # this project's own, from a dataclass that tyro was building
-        return text[text.index("--") :]
-    if "Argument helptext:" in lines:
-        split = lines.index("Argument helptext:")
-        message = " ".join(lines[:split]).removeprefix("Error parsing ")
-        return f"{message} (expected {lines[split + 1]})"
-    return f"{text.partition(' Perhaps you meant:')[0]}; --help lists what is accepted"
+def _input_error(stop: BaseException) -> str:
+    """The message of the `InputError` that made tyro stop; empty if there was none."""
+    cause: BaseException | None = stop
+    while cause is not None and not isinstance(cause, InputError):
+        cause = cause.__context__
+    return "" if cause is None else str(cause)
+
+
+def _message(box: str) -> str:
+    """The message in tyro's box, whose parts are divided by rules, and how to write the flag."""
+    _, *lines = (line.strip("│ ") for line in box.splitlines())
+    parts = [list(part) for rule, part in itertools.groupby(lines, _is_rule) if not rule]
+    message = " ".join(parts[0][:2]).removeprefix("Error parsing ").removesuffix(".")
+    for part in parts:
+        if part[0] == "Argument helptext:":
+            return f"{message} (expected {part[1]})"
+    return f"{message}; --help lists what is accepted"
+
+
+def _is_rule(line: str) -> bool:
+    return not line.strip("─-╰╯")

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written aside, flushed, then renamed."""
+"""Atomic files: written under a temporary name, flushed to disk, then renamed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pwm.core.history import METRICS, History
 
 DAMAGE = (ValueError, KeyError, EOFError, TypeError, AttributeError, RuntimeError, OSError,
           zipfile.BadZipFile, zlib.error)  # fmt: skip
-"""What reading a damaged archive raises, found by damaging some."""
+"""Exceptions that reading a damaged archive raises."""
 HISTORY = ("episode", *METRICS)
 CHECKSUM = b"sha256:"
 COMMENT_SIZE = len(CHECKSUM) + 64
@@ -31,18 +31,18 @@ COMMENT_SIZE = len(CHECKSUM) + 64
 
 @contextmanager
 def folder_errors(name: str, folder: Path, use: str = "written") -> Iterator[None]:
-    """Turns what the system has against a folder into bad input.
+    """Turns an `OSError` about a folder into an `InputError`.
 
     Args:
-        name: of the field that says which folder.
-        folder: that the block uses.
-        use: what is to be possible there.
+        name: of the field that holds the folder.
+        folder: used by the block.
+        use: the block's use of it: "read" or "written".
     Raises:
-        InputError: the block met an error of the system.
+        InputError: the block raised an `OSError`.
     """
     try:
         yield
-    except BrokenPipeError:  # of what is printed, not of a folder
+    except BrokenPipeError:  # from printing, not from the folder
         raise
     except OSError as error:
         accepted = f"a folder that can be {use} ({error.strerror or error})"
@@ -50,13 +50,13 @@ def folder_errors(name: str, folder: Path, use: str = "written") -> Iterator[Non
 
 
 def make_folder(name: str, folder: Path) -> None:
-    """Makes a folder, if it is not there, in which files can be written.
+    """Creates a folder unless it exists, and checks that files can be written there.
 
     Args:
-        name: of the field that says which folder.
-        folder: to be made.
+        name: of the field that holds the folder.
+        folder: to create.
     Raises:
-        InputError: it cannot be made, or nothing can be written there.
+        InputError: it cannot be created or written.
     """
     with folder_errors(name, folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -65,7 +65,7 @@ def make_folder(name: str, folder: Path) -> None:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file so that a kill at any moment leaves the old one or the new one."""
+    """Writes a file; a kill at any moment leaves either the old content or the new."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as aside:
         try:
@@ -80,7 +80,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, content: object) -> None:
-    """Writes JSON for people, atomically."""
+    """Writes indented JSON, atomically."""
     write_atomically(path, _json(content))
 
 
@@ -89,21 +89,21 @@ def _json(content: object) -> bytes:
 
 
 def write_signed(path: Path, content: Mapping[str, object]) -> None:
-    """Writes JSON that holds a checksum of the rest of it, atomically."""
+    """Writes JSON with a checksum of its content, atomically."""
     write_atomically(path, _signed(content))
 
 
 def read_signed(path: Path) -> dict[str, Any]:
-    """Reads what `write_signed` wrote.
+    """Reads what `write_signed` wrote, and verifies it.
 
     Raises:
-        InputError: the file is not there, or is damaged.
+        FileError: the file is missing or damaged.
     """
     try:
         written = path.read_bytes()
         content: dict[str, Any] = json.loads(written)
         del content["sha256"]
-        if written != _signed(content):  # every byte, also of what JSON has no meaning for
+        if written != _signed(content):  # every byte, white space included
             raise ValueError("the checksum differs")
     except DAMAGE as error:
         raise FileError(path, "an undamaged file") from error
@@ -118,7 +118,7 @@ def _signed(content: Mapping[str, object]) -> bytes:
 def write_arrays(
     path: Path, arrays: Mapping[str, NDArray[np.generic]], *, compressed: bool = True
 ) -> None:
-    """Writes arrays by name as an `.npz`; equal arrays give equal bytes.
+    """Writes arrays by name as an `.npz` file; equal arrays give equal bytes.
 
     The archive's comment is a checksum of every byte before it.
     """
@@ -132,14 +132,14 @@ def write_arrays(
 def read_arrays(
     path: Path, names: Collection[str], also: Collection[str] = ()
 ) -> dict[str, NDArray[Any]]:
-    """Reads what `write_arrays` wrote.
+    """Reads what `write_arrays` wrote, and verifies it.
 
     Args:
         path: of the file.
-        names: of the arrays it must hold.
-        also: names of more, which it may hold, all or none.
+        names: of the arrays that it must hold.
+        also: names of optional arrays, of which it must hold all or none.
     Raises:
-        InputError: the file is not there, is damaged, or holds other names.
+        FileError: the file is missing or damaged, or holds other arrays.
     """
     try:
         content = path.read_bytes()
@@ -148,9 +148,9 @@ def read_arrays(
         with np.load(io.BytesIO(content), allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
     except DAMAGE as error:
-        raise FileError(path, "an undamaged file; delete it to have it computed again") from error
+        raise FileError(path, "an undamaged file; delete it to compute it again") from error
     if arrays.keys() not in (set(names), {*names, *also}):
-        raise FileError(path, "a file of " + ", ".join(names))
+        raise FileError(path, "a file with the arrays " + ", ".join(names))
     return arrays
 
 
@@ -160,15 +160,19 @@ def write_history(path: Path, history: History) -> None:
 
 
 def read_history(path: Path) -> History:
-    """Reads what `write_history` wrote; raises as `read_arrays`."""
+    """Reads what `write_history` wrote, and verifies it.
+
+    Raises:
+        FileError: the file is missing, damaged, or not a history.
+    """
     return as_history(path, read_arrays(path, HISTORY, DIAGNOSTICS))
 
 
 def as_history(path: Path, arrays: dict[str, Any]) -> History:
-    """A history from the arrays that a file held.
+    """A history from the arrays of a file.
 
     Raises:
-        InputError: they do not fit each other.
+        FileError: their shapes or types do not fit.
     """
     try:
         return History.of_curves(arrays["episode"], arrays)

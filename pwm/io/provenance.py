@@ -1,4 +1,4 @@
-"""Where a result came from."""
+"""Provenance of a result: code, versions, machine, command and time."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from pathlib import Path
 
 import torch
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+from pwm.io.repository import REPOSITORY
 
 
 def provenance(wall_seconds: float, command: str | None = None) -> dict[str, object]:
-    """What made a result: code, versions, machine, command and time.
+    """The provenance of a result, for JSON.
 
     Args:
-        wall_seconds: that it took.
-        command: that was typed; this process's own if not given.
+        wall_seconds: time that it took.
+        command: command that was typed; by default, the one that started this process.
     """
     return {
         "command": command or typed_command(),
-        **_surroundings(),
+        **_environment(),
         "wall_seconds": round(wall_seconds, 2),
     }
 
@@ -35,8 +35,8 @@ def typed_command() -> str:
 
 
 @lru_cache(maxsize=1)
-def _surroundings() -> dict[str, object]:
-    """What stays the same while a process lives; git is asked once."""
+def _environment() -> dict[str, object]:
+    """The part that stays the same while a process runs."""
     return {
         "commit": _git("rev-parse", "HEAD"),
         "clean": _git("status", "--porcelain", "--untracked-files=no") == "",
@@ -62,8 +62,8 @@ def cpu_model() -> str:
 
 
 def _git(*arguments: str) -> str | None:
-    """What git prints about this repository; None where there is none."""
-    if not (REPOSITORY / ".git").exists():  # installed elsewhere, perhaps inside another one
+    """Output of git in this repository; None if there is none."""
+    if not (REPOSITORY / ".git").exists():  # installed elsewhere, perhaps inside another repository
         return None
     try:
         done = subprocess.run(

@@ -1,23 +1,22 @@
-"""Where this project's own folders are: the one place that knows."""
+"""Paths of the repository's own folders."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from pwm.core.errors import InputError
+from pwm.core.errors import require_file
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 PAPER = REPOSITORY / "paper"
 
 
 def published(name: str) -> Path:
-    """The path of a file or folder that is published in `paper/`.
+    """Path of a file or folder in `paper/`.
 
     Raises:
-        InputError: the package is installed without its repository.
+        FileError: the package is installed outside a checkout of the repository.
     """
     path = PAPER / name
-    if not PAPER.is_dir():
-        accepted = "a checkout of the repository to run in; this package is installed without one"
-        raise InputError("PAPER", path, accepted)
+    accepted = "a checkout of the repository; the package is installed without one"
+    require_file(PAPER.is_dir(), path, accepted)
     return path

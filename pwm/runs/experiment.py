@@ -1,17 +1,18 @@
-"""An experiment as data: a grid around a setting, in two sizes."""
+"""An experiment as data: a grid of runs around one configuration, in two sizes."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import prod
 from types import MappingProxyType
 from typing import Any, Literal
 
-from pwm.engines import EngineName
 from pwm.core.config import TrainConfig
+from pwm.core.errors import require
 from pwm.core.fields import replaced
+from pwm.engines import EngineName
 
 Size = Literal["paper", "smoke"]
 MEMBER_AXES = ("critic_weight", "learning_rate", "seed")  # what may differ within a population
@@ -19,59 +20,64 @@ SMOKE_EPISODES = 200
 SMOKE_SEEDS = 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """A grid around one setting: every combination of what its axes hold."""
+    """A grid of runs: every combination of the values on its axes.
+
+    Raises:
+        InputError: an axis is not a field of a configuration, or has a value that it cannot have.
+    """
 
     name: str
-    about: str
-    """Name of the notes' figure that it regenerates, or what it asks."""
-    base: TrainConfig
-    """The setting, and the budget of a run."""
-    axes: Mapping[str, tuple[Any, ...]]
-    """Values by field, such as "critic_weight" or "episode_length", the slowest
-    first; those that may differ within a population come last."""
+    """Name on the command line."""
+    about: str = ""
+    """The question it answers, or the notes' figure that it reproduces; one line."""
+    base: TrainConfig = field(default_factory=TrainConfig)
+    """Configuration of every run, except for the axes."""
+    axes: Mapping[str, Sequence[Any]]
+    """Values by field, for instance `{"baseline": ("attached", "detached"), "seed": range(24)}`.
+    The last axis varies fastest. Axes that can differ within a population (critic weight,
+    learning rate, seed) come last."""
     notes_seeds: int = 0
-    """Seeds of the notes' figure, which are the first ones of the experiment; 0 if the notes have
-    no such figure."""
+    """For a figure of the notes, the number of seeds that it averages: the first ones on the
+    axis. 0 if the notes have no such figure."""
     engine: EngineName = "fused"
-    """What trains it."""
+    """Engine that trains it."""
 
     def __post_init__(self) -> None:
-        kinds = [name in MEMBER_AXES for name in self.axes]
-        if kinds != sorted(kinds):
-            raise ValueError("axes that may differ within a population come last")
-        for name, values in self.axes.items():
-            if len(set(values)) != len(values) or not values:
-                raise ValueError(f"{name}: an axis has one value or more, all different")
-        first, *_ = self.settings()  # each can be made
-        for name in MEMBER_AXES:  # one by one: a grid may have millions of runs
-            for value in self.axes.get(name, ()):
+        axes = {name: _values(name, values) for name, values in self.axes.items()}
+        object.__setattr__(self, "axes", MappingProxyType(axes))
+        within = [name in MEMBER_AXES for name in axes]
+        accepted = f"{', '.join(MEMBER_AXES)} after all other axes"
+        require(within == sorted(within), "axes", ", ".join(axes), accepted)
+        first, *_ = self.settings()  # makes, and so validates, each of them
+        for name in MEMBER_AXES:  # one axis at a time, as a grid may have millions of runs
+            for value in axes.get(name, ()):
                 replaced(first, {name: value})
 
     @property
     def num_runs(self) -> int:
-        """Runs of the whole grid."""
+        """Number of runs in the grid."""
         return prod(len(values) for values in self.axes.values())
 
     @property
     def population_size(self) -> int:
-        """Runs of each population."""
+        """Number of runs that share all but critic weight, learning rate and seed."""
         return prod(len(values) for name, values in self.axes.items() if name in MEMBER_AXES)
 
     def combinations(self, *, of_members: bool) -> Iterator[dict[str, Any]]:
-        """Every combination of the axes that may differ within a population, or of the rest."""
+        """Every combination of the axes within a population, or of all other axes."""
         names = [name for name in self.axes if (name in MEMBER_AXES) == of_members]
         for values in itertools.product(*(self.axes[name] for name in names)):
             yield dict(zip(names, values, strict=True))
 
     def settings(self) -> Iterator[TrainConfig]:
-        """The setting of each population, in order."""
+        """The configuration that each population shares, in order."""
         for combination in self.combinations(of_members=False):
             yield replaced(self.base, combination)
 
     def runs(self) -> tuple[TrainConfig, ...]:
-        """All runs in order, the last axis running fastest."""
+        """All runs in order, the last axis varying fastest."""
         return tuple(
             replaced(setting, combination)
             for setting in self.settings()
@@ -79,7 +85,7 @@ class Experiment:
         )
 
     def sized(self, size: Size) -> Experiment:
-        """The experiment in a size: as published, or tiny but otherwise the same."""
+        """The experiment at its full budget ("paper"), or with few episodes and seeds ("smoke")."""
         if size == "paper":
             return self
         axes = dict(self.axes)
@@ -87,4 +93,12 @@ class Experiment:
             axes["seed"] = axes["seed"][:SMOKE_SEEDS]
         log_every = min(self.base.log_every, SMOKE_EPISODES)
         base = replace(self.base, num_episodes=SMOKE_EPISODES, log_every=log_every)
-        return replace(self, base=base, axes=MappingProxyType(axes))
+        return replace(self, base=base, axes=axes)
+
+
+def _values(name: str, values: Any) -> tuple[Any, ...]:
+    """The values on an axis."""
+    several = isinstance(values, Sequence) and not isinstance(values, str)
+    distinct = several and 0 < len(values) == len(set(values))
+    require(distinct, name, values, "a tuple, list or range of one or more different values")
+    return tuple(values)

@@ -18,10 +18,10 @@ from typing import Any
 
 from pwm.core.errors import require
 
-POLL_EVERY = 2.0  # seconds between two looks at the jobs
-GONE_AFTER = 3  # looks in a row that find a job neither queued nor finished
-MINUTES = 240  # time limit of a job unless another is asked for; it goes on after that
-MOST_TASKS = 1000  # of an array, where the cluster allows as many
+POLL_EVERY = 2.0  # seconds
+GONE_AFTER = 3  # polls in a row that find a job neither queued nor finished
+MINUTES = 240  # default time limit of a job; its shard continues in another
+MAX_TASKS = 1000  # of an array, if the cluster allows as many
 
 
 class JobError(RuntimeError):
@@ -30,33 +30,33 @@ class JobError(RuntimeError):
 
 @dataclass(frozen=True)
 class Cluster:
-    """What is asked of a SLURM cluster."""
+    """How to submit jobs to a SLURM cluster."""
 
     folder: Path
-    """Shared with the nodes, for the jobs' scripts and logs."""
+    """For the jobs' scripts and logs; shared with the nodes."""
     workers: int
-    """Jobs that run at a time, at most."""
+    """Largest number of jobs that run at a time."""
     options: Mapping[str, str]
-    """Of `sbatch`, by name; `time` is in minutes."""
+    """Options of `sbatch` by name; `time` is in minutes."""
 
     def __post_init__(self) -> None:
         time_limit = self.options.get("time", "1")
         require(time_limit.isdecimal(), "slurm", f"time={time_limit}", "time in minutes")
         found = all(map(shutil.which, ("sbatch", "srun", "squeue", "scontrol", "scancel")))
-        accepted = "process, or slurm where SLURM's commands are (sbatch, squeue, ...)"
+        accepted = "process, or slurm where SLURM's commands are installed (sbatch, squeue, ...)"
         require(found, "executor", "slurm", accepted)
-        accepted = "process, or slurm once submitit is there (pip install '.[slurm]')"
+        accepted = "process, or slurm with submitit installed (pip install '.[slurm]')"
         require(find_spec("submitit") is not None, "executor", "slurm", accepted)
 
 
 class SlurmExecutor(Executor):
     """Jobs of a SLURM cluster as futures.
 
-    What was submitted since the last look goes out as one job array. A job that ended without a
-    result (killed, out of time, its node lost) is a `BrokenExecutor`, as in a pool of processes.
+    Calls submitted since the last poll are sent as one job array. A job that ends without a result
+    (killed, out of time, its node lost) is a `BrokenExecutor`, as in a pool of processes.
 
     Args:
-        cluster: where, and how.
+        cluster: how to submit jobs.
     """
 
     def __init__(self, cluster: Cluster) -> None:
@@ -80,7 +80,7 @@ class SlurmExecutor(Executor):
         self._thread.start()
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """As any executor's."""
+        """Submits a call, as any executor."""
         future: Future[Any] = Future()
         with self._lock:
             if self._lost is None:
@@ -90,7 +90,7 @@ class SlurmExecutor(Executor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """As any executor's; cancelling ends jobs, also those that run."""
+        """Shuts down, as any executor; cancelling also ends running jobs."""
         self._closing = True
         if cancel_futures:
             self.cancel()
@@ -108,21 +108,21 @@ class SlurmExecutor(Executor):
             return sorted({job.job_id.partition("_")[0] for job in self._jobs.values()})
 
     def _attend(self) -> None:
-        """Looks after the jobs; should that fail, whoever waits for one of them is told."""
+        """Polls the jobs; if that fails, so do their futures."""
         try:
-            self._look_after()
-        except Exception as error:  # of the system, or of submitit
+            self._poll()
+        except Exception as error:  # from the operating system or submitit
             with self._lock:
-                self._lost = JobError(f"the jobs are lost sight of: {_last_line(error)}")
+                self._lost = JobError(f"lost track of the jobs: {_last_line(error)}")
                 waiting = [*self._jobs, *(future for future, _ in self._submitted)]
             for future in waiting:
                 future.set_exception(self._lost)
 
-    def _look_after(self) -> None:
-        """Sends out what was submitted, and looks at what became of it."""
+    def _poll(self) -> None:
+        """Sends submitted calls and collects results, until shut down."""
         gone: dict[Future[Any], int] = {}
         while not self._closing or self._jobs or self._submitted:
-            self._send_out()
+            self._send()
             queued = _queued()
             for future, job in list(self._jobs.items()):
                 if job.paths.result_pickle.exists():
@@ -134,7 +134,8 @@ class SlurmExecutor(Executor):
                         self._end(future, BrokenExecutor(f"job {job.job_id} died"))
             time.sleep(POLL_EVERY)
 
-    def _send_out(self) -> None:
+    def _send(self) -> None:
+        """Sends the calls submitted since the last poll as one job array."""
         with self._lock:
             submitted, self._submitted = self._submitted, []
         if not submitted:
@@ -145,7 +146,7 @@ class SlurmExecutor(Executor):
                     self._executor.submit(function, *args, **kwargs)
                     for _, (function, args, kwargs) in submitted
                 ]
-        except Exception as error:  # submitit's are of many kinds
+        except Exception as error:  # submitit raises many kinds
             for future, _ in submitted:
                 future.set_exception(JobError(f"sbatch refused the jobs: {_last_line(error)}"))
             return
@@ -166,18 +167,18 @@ def _last_line(error: Exception) -> str:
 
 
 def _queued() -> set[str] | None:
-    """Numbers of this user's jobs that wait or run; None if the cluster does not say."""
+    """Numbers of this user's pending and running jobs; None if the cluster does not answer."""
     asked = ["squeue", "--me", "--noheader", "--array", "--format=%i"]
     done = subprocess.run(asked, check=False, capture_output=True, text=True)
     return None if done.returncode else set(done.stdout.split())
 
 
 def _outcome(job: Any) -> BaseException | None:
-    """What a job that left a result ended with; None if all went well."""
+    """The error of a finished job; None if it succeeded."""
     error = job.exception()
     if error is None:
         return None
-    # submitit gives the traceback as text, between two rules
+    # submitit returns the traceback as text, between two rules
     last = str(error).split("-" * 22)[1].strip().splitlines()[-1]
     if "UncompletedJobError" in last:  # out of time, or preempted
         return BrokenExecutor(f"job {job.job_id} was ended")
@@ -185,34 +186,37 @@ def _outcome(job: Any) -> BaseException | None:
 
 
 def _tidy(job: Any) -> None:
-    """Drops the files of a job that went well; what failed keeps its logs."""
+    """Removes the files of a job that succeeded; a failed job keeps its logs."""
     if job.exception() is None:
         paths = job.paths
         for path in (paths.submitted_pickle, paths.result_pickle, paths.stdout, paths.stderr):
             path.unlink(missing_ok=True)
 
 
-def most_tasks() -> int:
-    """Tasks that a job array of this cluster can have."""
+def max_tasks() -> int:
+    """Largest number of tasks in a job array of this cluster."""
     asked = ["scontrol", "show", "config"]
     done = subprocess.run(asked, check=False, capture_output=True, text=True)
     limit = re.search(r"^MaxArraySize\s*=\s*(\d+)", done.stdout, re.MULTILINE)
-    return min(int(limit[1]), MOST_TASKS) if limit else MOST_TASKS
+    return min(int(limit[1]), MAX_TASKS) if limit else MAX_TASKS
 
 
 @contextmanager
-def slurm(cluster: Cluster) -> Iterator[SlurmExecutor]:
-    """A SLURM cluster, on which jobs go on after Ctrl-C, and are ended by an error.
+def slurm_jobs(cluster: Cluster) -> Iterator[SlurmExecutor]:
+    """Makes an executor whose jobs continue after Ctrl-C and are cancelled if the block raises.
 
     Args:
-        cluster: where, and how.
+        cluster: how to submit jobs.
     """
     executor = SlurmExecutor(cluster)
     try:
         yield executor
     except KeyboardInterrupt:
         if numbers := " ".join(executor.job_numbers()):
-            print(f"The jobs go on without this; scancel {numbers} ends them.", file=sys.stderr)
+            print(
+                f"The jobs continue without this process; scancel {numbers} ends them.",
+                file=sys.stderr,
+            )
         executor.shutdown(wait=False)
         raise
     except BaseException:

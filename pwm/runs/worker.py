@@ -1,4 +1,4 @@
-"""Trains shards, wherever it is called: in this process, in another, in a job of a cluster."""
+"""Trains shards, in this process, in a worker process or in a SLURM job."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from multiprocessing.connection import Connection
 
 from pwm.engines import make_trainer
 from pwm.io.files import folder_errors
-from pwm.runs.shards import Shard
 from pwm.io.provenance import provenance
+from pwm.runs.shards import Shard
 from pwm.runs.storage import Claim, Session, Store
 
-KEEP_EVERY = 15.0  # seconds between two checkpoints
-REPORT_EVERY = 0.5  # seconds between two reports of progress
+CHECKPOINT_EVERY = 15.0  # seconds
+REPORT_EVERY = 0.5  # seconds
 
 _stop = threading.Event()
 _busy = threading.Lock()
@@ -26,17 +26,17 @@ _busy = threading.Lock()
 
 @dataclass(frozen=True)
 class Job:
-    """How shards are trained."""
+    """The store that shards are trained into, and what is recorded about their training."""
 
     store: Store
     command: str
-    """What was typed to have it done, for the provenance."""
-    keep_every: float = KEEP_EVERY
-    """Seconds between two checkpoints."""
+    """Command that was typed, for the provenance."""
+    checkpoint_every: float = CHECKPOINT_EVERY
+    """Seconds between checkpoints."""
 
 
 def train_shards(shards: Sequence[Shard], job: Job) -> None:
-    """Trains those shards that are not stored and that nobody else is training.
+    """Trains the shards that are neither stored nor claimed by another process.
 
     Raises:
         InputError: the store cannot be written.
@@ -51,17 +51,18 @@ def train_shards(shards: Sequence[Shard], job: Job) -> None:
 
 
 def _train(shard: Shard, job: Job, claim: Claim) -> None:
-    """Trains a shard from where it was left, and leaves it well if it is to stop."""
-    started = kept = time.monotonic()
+    """Trains a shard from its last checkpoint; saves another if told to stop."""
+    started = saved = time.monotonic()
     trainer = make_trainer(shard.runs, shard.engine)
     sessions: list[Session] = []
-    if (earlier := job.store.resume(shard)) is not None:
-        trainer.restore(earlier.state)
-        sessions = earlier.sessions
+    if (checkpoint := job.store.resume(shard)) is not None:
+        trainer.restore(checkpoint.state)
+        sessions = checkpoint.sessions
     first, training, step = trainer.episodes_done, 0.0, 1
 
-    def now() -> list[Session]:
+    def sessions_now() -> list[Session]:
         session = {
+            "experiment": shard.experiment,
             "first_episode": first,
             "last_episode": trainer.episodes_done,
             "training_seconds": round(training, 4),
@@ -71,25 +72,25 @@ def _train(shard: Shard, job: Job, claim: Claim) -> None:
 
     while trainer.episodes_done < trainer.num_episodes:
         claim.report(trainer.episodes_done)
-        if _stop.is_set() or time.monotonic() - kept > job.keep_every:
-            job.store.checkpoint(shard, trainer.state(), now())
-            kept = time.monotonic()
+        if _stop.is_set() or time.monotonic() - saved > job.checkpoint_every:
+            job.store.checkpoint(shard, trainer.state(), sessions_now())
+            saved = time.monotonic()
         if _stop.is_set():
             return
         before = time.monotonic()
         trainer.advance(step)
-        took = max(time.monotonic() - before, 1e-6)  # where clocks are coarse, it may be 0
-        training += took
-        step = max(1, min(2 * step, int(step * REPORT_EVERY / took)))
-    job.store.put(shard, trainer.history(), now())
+        seconds = max(time.monotonic() - before, 1e-6)  # a coarse clock may say 0
+        training += seconds
+        step = max(1, min(2 * step, int(step * REPORT_EVERY / seconds)))
+    job.store.put(shard, trainer.history(), sessions_now())
 
 
 def serve(lifeline: Connection) -> None:
-    """Prepares a process that is to train shards, and has it end well.
+    """Prepares a worker process to stop when its parent does.
 
     Args:
-        lifeline: what the parent holds the other end of. When that is closed, training stops
-            at a checkpoint; if it was closed because the parent died, the process ends too.
+        lifeline: a pipe whose other end the parent holds. When that end closes, training stops at
+            a checkpoint; if it closed because the parent died, the process ends too.
     """
     threading.Thread(target=_watch, args=(lifeline,), daemon=True).start()
 
@@ -99,7 +100,7 @@ def _watch(lifeline: Connection) -> None:
         lifeline.recv_bytes()
     _stop.set()
     parent = multiprocessing.parent_process()
-    assert parent is not None  # that is what this process was started by
+    assert parent is not None  # it started this process
     parent.join()
     with _busy:
         os._exit(0)

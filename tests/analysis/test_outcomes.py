@@ -1,138 +1,228 @@
-"""What became of runs, and what their diagnostics say, by condition."""
+"""Stored runs by their fields: configurations, curves and outcomes."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pwm.analysis.gradients import (
-    before_learning,
-    identity_sides,
-    policy_share,
-    reference_time,
-    reference_times,
-    share_weight,
-)
-from pwm.analysis.learning import final_reward, times_to_learn
-from pwm.analysis.outcomes import COLLAPSED, Outcomes, outcomes
-from pwm.analysis.theory import advantage_log_prob
+from pwm.analysis.learning import final_mean, learned, times_to_learn
+from pwm.analysis.outcomes import Evidence, Outcomes
+from pwm.analysis.stored import COLLAPSED, outcomes_of
 from pwm.core.config import TrainConfig
-from pwm.core.losses import LossConfig
+from pwm.core.diagnostics import DIAGNOSTICS
+from pwm.core.errors import InputError
+from pwm.core.history import History
 from pwm.core.task import TaskConfig
+from pwm.experiments import chosen
 from pwm.runs.experiment import Experiment
-from pwm.runs.shards import plan
+from pwm.runs.shards import plan, planned
 from pwm.runs.storage import Store
-from pwm.runs.worker import Job, train_shards
+from tests.support.histories import made_up, same, session
 
-EXPERIMENT = Experiment(
-    name="some",
-    about="as small as can be",
-    base=TrainConfig(
-        task=TaskConfig(stimulus_set="pwm0", episode_length=6),
-        loss=LossConfig(baseline="attached"),
-        learning_rate=0.02,
-        num_episodes=1200,
-        log_every=100,
-        probe_episodes=4,
-    ),
-    axes={
-        "loss.baseline": ("attached", "detached"),
-        "critic_weight": (0.1, 5.0),
-        "seed": (0, 1, 2),
-    },
+BASE = TrainConfig(
+    task=TaskConfig(stimulus_set="pwm0", episode_length=6),
+    num_episodes=1200,
+    log_every=100,
+    probe_episodes=4,
 )
+EXPERIMENT = Experiment(
+    name="small",
+    base=BASE,
+    axes={"baseline": ("attached", "detached"), "critic_weight": (0.1, 5.0), "seed": (0, 1, 2)},
+)
+OVERLAPPING = replace(EXPERIMENT, name="wider", axes={**EXPERIMENT.axes, "seed": (2, 3)})
+LONGER = replace(EXPERIMENT, name="longer", base=replace(BASE, num_episodes=2000, probe_episodes=0))
+TORCH = replace(EXPERIMENT, name="torch", axes={"seed": (7,)}, engine="torch")
+ALL = (EXPERIMENT, OVERLAPPING, LONGER, TORCH)
+
+
+def fill(folder: Path, experiments: Iterable[Experiment]) -> Store:
+    """A store in which every run of some experiments has a history of random numbers."""
+    store = Store(folder)
+    for number, shard in enumerate(planned(experiments)):
+        run = shard.setting
+        windows, diagnosed = -(-run.num_episodes // run.log_every), run.probe_episodes > 0
+        history = made_up(
+            len(shard.runs), windows, log_every=run.log_every, seed=number, diagnosed=diagnosed
+        )
+        store.put(shard, history, [session(1, run.num_episodes)])
+    return store
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    kept = Store(tmp_path_factory.mktemp("results"))
-    train_shards(list(plan(EXPERIMENT)), Job(kept, "a test"))
-    return kept
+    return fill(tmp_path_factory.mktemp("results"), ALL)
 
 
 @pytest.fixture(scope="module")
 def found(store: Store) -> Outcomes:
-    return outcomes(EXPERIMENT, store)
+    return Outcomes.of(EXPERIMENT, store)
 
 
-def test_outcomes_stand_where_their_condition_is(store: Store, found: Outcomes) -> None:
+def test_outcomes_of_an_experiment_have_the_axes_of_its_grid(store: Store, found: Outcomes) -> None:
+    assert dict(found.axes) == dict(EXPERIMENT.axes)
+    assert found.configs == EXPERIMENT.runs()
     history = store.gather(plan(EXPERIMENT))
-    runs = EXPERIMENT.runs()
-    times = times_to_learn(history, EXPERIMENT.base.task)
-    for place, run in enumerate(runs):
-        part = found.at(loss__baseline=run.loss.baseline, critic_weight=run.critic_weight)
-        seed = run.seed
-        assert part.reward[seed] == final_reward(history)[place]
-        assert part.critic_bias[seed] == pytest.approx(history.critic_bias[place, -5:].mean())
-        expected = times.episode[place] if times.learned[place] else np.inf
-        assert part.time[seed] == expected
-        below = np.flatnonzero(history.entropy[place] < COLLAPSED)
-        first = history.episode[below[0]] if len(below) else np.inf
-        assert part.collapse[seed] == first
-        for name, course in part.courses.items():
-            assert np.array_equal(course[seed], history.curves[name][place], equal_nan=True)
-    assert (found.collapsed <= ~found.learned).all()
-    assert found.rate().shape == (2, 2)
+    assert same(found.history, history)
+    expected = {
+        "learned": learned(history, BASE.task),
+        "time": times_to_learn(history, BASE.task),
+        "reward": final_mean(history, history.reward),
+        "value_loss": final_mean(history, history.value_loss),
+        "entropy": final_mean(history, history.entropy),
+        "critic_bias": final_mean(history, history.critic_bias),
+    }
+    for name, values in expected.items():
+        assert np.array_equal(getattr(found, name), values.reshape(2, 2, 3)), name
+    assert 0 < found.learned.sum() < 12
+    assert np.array_equal(found.rate(), found.learned.mean(axis=2))
+    for name in ("policy_norm", "critic_bias"):
+        course = found.course(name)
+        assert np.array_equal(course, history.curves[name].reshape(2, 2, 3, 12))
 
 
-def test_a_condition_that_is_not_there_is_refused(found: Outcomes) -> None:
-    with pytest.raises(AssertionError):
-        found.at(no_such_axis=1)
-    with pytest.raises(ValueError, match="not in tuple"):
-        found.at(critic_weight=4.0)
+def test_at_selects_every_run_by_its_fields(found: Outcomes) -> None:
+    for place, run in enumerate(EXPERIMENT.runs()):
+        part = found.at(baseline=run.loss.baseline, critic_weight=run.critic_weight, seed=run.seed)
+        assert part.configs == (run,)
+        assert part.base == run
+        assert part.reward.shape == ()
+        assert part.reward == found.reward.flat[place]
+        assert np.array_equal(part.history.reward[0], found.history.reward[place])
+        assert np.array_equal(part.course("reward"), part.history.reward[0])
 
 
-def test_experiments_without_probes_have_no_courses(store: Store) -> None:
-    plain = replace(EXPERIMENT, base=replace(EXPERIMENT.base, probe_episodes=0, num_episodes=200))
-    train_shards(list(plan(plain)), Job(store, "a test"))
-    assert outcomes(plain, store).courses == {}
+def test_at_keeps_the_axis_of_several_values_in_the_order_given(found: Outcomes) -> None:
+    part = found.at(critic_weight=[5, 0.1], baseline="detached")
+    assert dict(part.axes) == {"critic_weight": (5, 0.1), "seed": (0, 1, 2)}
+    assert part.weights == (5, 0.1)
+    assert np.array_equal(part.time, found.time[1, ::-1])
+    assert found.at(seed=(1,)).reward.shape == (2, 2, 1)
 
 
-def test_shares_are_ratios_of_squared_norms(found: Outcomes) -> None:
-    part = found.at(loss__baseline="detached", critic_weight=5.0)
-    norms = part.courses
-    share = policy_share(part)
-    assert share.shape == (3, 12)
-    assert share[1, 2] == pytest.approx(
-        norms["policy_norm"][1, 2] ** 2 / norms["total_norm"][1, 2] ** 2
-    )
-    # At the weight that shares evenly, the critic's norm would be the policy's.
-    even = share_weight(part, 5.0)
-    np.testing.assert_allclose(norms["critic_norm"] * even / 5, norms["policy_norm"], rtol=1e-5)
+def test_at_accepts_fields_that_do_not_vary(found: Outcomes) -> None:
+    assert found.at(episode_length=6, stimulus_set="pwm0") is found
+    assert found.at(learning_rate=[0.005, 0.005]) is found
 
 
-def test_before_learning_ends_at_the_first_rise(found: Outcomes) -> None:
-    part = found.at(loss__baseline="detached", critic_weight=5.0)
-    courses = dict(part.courses)
-    courses["reward"] = np.tile([0.5, 0.4, 0.7, 0.5] * 3, (3, 1))
-    courses["reward"][2] = 1
-    made = replace(part, courses=courses)
-    curve = np.tile(np.arange(12.0), (3, 1))
-    assert before_learning(made, curve).tolist()[:2] == [0.5, 0.5]
-    assert np.isnan(before_learning(made, curve)[2])
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"critic_weight": 4.0}, "critic_weight=4.0: expected .* were run: 0.1, 5.0$"),
+        ({"critic_weight": [0.1, 4]}, "critic_weight=4: expected .* were run: 0.1, 5.0$"),
+        ({"episode_length": 15}, "episode_length=15: expected .* were run: 6$"),
+        ({"lenght": 6}, "lenght: expected a field of .*, episode_length, .*critic_weight"),
+    ],
+)
+def test_at_says_in_one_line_what_was_run(
+    found: Outcomes, store: Store, values: dict[str, object], message: str
+) -> None:
+    for runs in (found, Outcomes.stored(store.folder)):
+        with pytest.raises(ValueError, match=message) as error:
+            runs.at(**values)
+        assert "\n" not in str(error.value)
 
 
-def test_the_sides_of_the_identity_are_its_terms(found: Outcomes) -> None:
-    part = found.at(loss__baseline="attached", critic_weight=5.0)
-    ours, theirs = identity_sides(part, 6, 5.0)
-    assert ours.shape == theirs.shape == (3, 6)
-    half = {name: course[:, 6:] for name, course in part.courses.items()}
-    np.testing.assert_allclose(ours, -half["policy_loss"])
-    for seed, window in ((0, 0), (2, 5)):
-        assert theirs[seed, window] == pytest.approx(
-            advantage_log_prob(
-                float(half["value_loss"][seed, window]),
-                float(half["return_variance"][seed, window]),
-                float(half["covariance"][seed, window]),
-                critic_weight=5.0,
-                steps=6,
-            )
-        )
+def test_stored_holds_every_run_of_an_engine_once(store: Store) -> None:
+    runs = Outcomes.stored(store.folder)
+    expected = {run for each in (EXPERIMENT, OVERLAPPING, LONGER) for run in each.runs()}
+    assert len(expected) == 12 + 4 + 12
+    assert len(runs.configs) == len(expected)
+    assert set(runs.configs) == expected
+    assert runs.axes == {"run": tuple(range(28))}
+    assert Outcomes.stored(str(store.folder), engine="torch").configs == TORCH.runs()
 
 
-def test_the_reference_is_of_light_detached_runs(found: Outcomes) -> None:
-    light = found.at(loss__baseline="detached", critic_weight=0.1).time
-    assert np.array_equal(reference_times(found), light[None])
-    assert reference_time(found) == np.sort(light)[1]
+def test_a_query_by_fields_takes_three_lines(store: Store) -> None:
+    runs = Outcomes.stored(store.folder).at(critic_weight=5, baseline="detached", num_episodes=1200)
+    curves, times, successes = runs.history.reward, runs.time, runs.learned
+    assert sorted(run.seed for run in runs.configs) == [0, 1, 2, 3]
+
+    assert {(run.critic_weight, run.loss.baseline) for run in runs.configs} == {(5, "detached")}
+    assert curves.shape == (4, 12)
+    history = runs.history
+    assert np.array_equal(times, times_to_learn(history, BASE.task))
+    assert np.array_equal(successes, learned(history, BASE.task))
+
+
+def test_stored_takes_several_values_too(store: Store) -> None:
+    runs = Outcomes.stored(store.folder)
+    assert len(runs.at(seed=[0, 3]).configs) == 4 + 4 + 4
+    assert len(runs.at(seed=[0, 3], critic_weight=0.1, num_episodes=2000).configs) == 2
+
+
+def test_histories_of_unequal_length_cannot_be_stacked(store: Store) -> None:
+    runs = Outcomes.stored(store.folder).at(seed=0)
+    with pytest.raises(
+        ValueError, match=r"^num_episodes, log_every: .* 1200 and 100, 2000 and 100$"
+    ):
+        _ = runs.history
+    assert runs.time.shape == (8,)  # outcomes can
+
+
+def test_diagnostics_are_kept_if_all_runs_have_them(tmp_path: Path, store: Store) -> None:
+    bare = replace(EXPERIMENT, base=replace(BASE, probe_episodes=0), axes={"seed": (9,)})
+    some = Outcomes.stored(fill(tmp_path, [EXPERIMENT, bare]).folder)
+    assert some.history.diagnostics == {}
+    assert some.history.reward.shape == (13, 12)
+    assert set(Outcomes.of(EXPERIMENT, store).history.diagnostics) == set(DIAGNOSTICS)
+
+
+def test_a_missing_folder_or_run_is_named_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no-such-folder: expected a folder of stored runs"):
+        Outcomes.stored(tmp_path / "no-such-folder")
+    missing = Outcomes.of(EXPERIMENT, Store(tmp_path))  # nothing is read yet
+    for read in (lambda: missing.learned, lambda: missing.history):
+        with pytest.raises(InputError, match=r"python -m pwm\.sweep") as error:
+            read()
+        assert "\n" not in str(error.value)
+    nothing = Outcomes.stored(tmp_path)
+    assert nothing.configs == ()
+    with pytest.raises(ValueError, match=r"seed=0: expected .*: none$"):
+        nothing.at(seed=0)
+
+
+def test_a_damaged_shard_matters_only_when_it_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = fill(tmp_path, [EXPERIMENT])
+    first, *_ = plan(EXPERIMENT)
+    path = store.path(first)
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1  # the checksum
+    path.write_bytes(content)
+    runs = Outcomes.stored(tmp_path)
+    assert len(runs.configs) == 12
+    assert runs.at(baseline="detached").learned.shape == (6,)
+    with pytest.raises(InputError):
+        _ = runs.at(baseline="attached").learned
+    assert "damaged" in capsys.readouterr().err
+
+
+def test_collapse_is_a_deterministic_policy_that_has_not_learned() -> None:
+    ones = np.ones((4, 12), np.float32)
+    entropy = ones.copy()
+    entropy[1:3, 4:] = COLLAPSED / 2  # deterministic from the fifth window on
+    entropy[3, 4:6] = COLLAPSED / 2  # and only for a while
+    reward = ones * np.float32(0.5)
+    reward[2] = 1  # this one learned
+    history = History(100 * np.arange(1, 13), reward, ones, ones, entropy, ones)
+    outcomes = outcomes_of(history, BASE.task)
+    assert outcomes["collapsed"].tolist() == [False, True, False, False]
+    assert outcomes["collapse"].tolist() == [np.inf, 500, 500, 500]
+    assert outcomes["learned"].tolist() == [False, False, True, False]
+
+
+def test_evidence_reads_each_experiment_once(tmp_path: Path) -> None:
+    experiments = chosen(("eplen15", "held-out"), "smoke")
+    evidence = Evidence(fill(tmp_path, experiments), "smoke")
+    for experiment in experiments:
+        runs = evidence.of(experiment.name)
+        assert runs is evidence.of(experiment.name)
+        assert runs.configs == experiment.runs()
+    with pytest.raises(InputError, match="no-such-name"):
+        evidence.of("no-such-name")

@@ -1,13 +1,14 @@
-"""The benchmark: the plain loop does the same work, and the table says what was timed."""
+"""`python -m pwm.bench`: the plain loop does the same work, and the table shows the timings."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import replace
 from types import MethodType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from pwm import bench
 from pwm.bench import (
     Contestant,
-    Fleet,
     PlainLoop,
     contestants,
     operations,
@@ -31,15 +31,18 @@ from pwm.core.config import TrainConfig
 from pwm.core.rollout import Draws, Episode, Rollout
 from pwm.core.task import TaskConfig
 from pwm.core.trainer import Trainer
+from pwm.core.update import TorchEngine
+from pwm.engines import make_trainer
 from pwm.fused.engine import FusedEngine
 from tests.oracles.plain_agent import Trunk
+from tests.support.refusals import assert_refused
 
 ONE_SIZE = ("--hidden-sizes", "24")
 RUN = TrainConfig(task=TaskConfig(episode_length=15), num_episodes=5, log_every=1, seed=3)
 
 
 def loop_with_parameters_of(trainer: Trainer) -> PlainLoop:
-    """A plain loop that starts where a population of one starts."""
+    """A plain loop that starts from the parameters of a population of one."""
     loop = PlainLoop(trainer.runs[0])
     names = Agent(RUN.agent, RUN.task.num_stimuli).named(trainer.parameters.detach())
     for name, tensors in layers_of(loop).by_name().items():
@@ -50,7 +53,7 @@ def loop_with_parameters_of(trainer: Trainer) -> PlainLoop:
 
 
 def layers_of(loop: PlainLoop) -> Trunk:
-    """The loop's own layers, under the names that the tests' oracle gives them."""
+    """The loop's own layers, under the names of the tests' oracle."""
     trunk = Trunk(RUN.task.num_stimuli, RUN.agent.hidden_size, torch.float32)
     trunk.lstm = loop._lstm
     trunk.policy_head, trunk.value_head = loop._policy_head, loop._value_head
@@ -61,7 +64,7 @@ def layers_of(loop: PlainLoop) -> Trunk:
 def test_the_plain_loop_learns_the_same_from_the_same_trials_and_actions(
     critic_weight: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trainer = Trainer([replace(RUN, critic_weight=critic_weight)])
+    trainer = make_trainer([replace(RUN, critic_weight=critic_weight)], "torch")
     loop = loop_with_parameters_of(trainer)
     agent = Agent(RUN.agent, RUN.task.num_stimuli)
     played: list[Episode] = []
@@ -90,7 +93,7 @@ def test_the_plain_loop_learns_the_same_from_the_same_trials_and_actions(
         assert policy_loss == pytest.approx(history.policy_loss[0, number], rel=1e-4)
         assert entropy == pytest.approx(history.entropy[0, number], rel=1e-4)
 
-        # The same update, so that the next episode is met with the same parameters.
+        # The same update, so that the next episode starts from the same parameters.
         names = agent.named(trainer.parameters.detach())
         for name, tensors in layers_of(loop).by_name().items():
             flat = torch.cat([tensor.detach().view(len(tensor), -1) for tensor in tensors]).T
@@ -105,7 +108,7 @@ def test_the_plain_loop_draws_its_own_trials_and_actions() -> None:
     assert all(0 <= value <= RUN.task.num_trials for value in returns)
 
 
-def test_advancing_the_plain_loop_is_one_update_an_episode() -> None:
+def test_the_plain_loop_makes_one_update_per_episode() -> None:
     loop = PlainLoop(RUN)
     loop.advance(3)
     states = loop._optimiser.state.values()
@@ -116,31 +119,38 @@ def test_advancing_the_plain_loop_is_one_update_an_episode() -> None:
 # Contestants
 
 
-def test_the_contestants_train_what_they_are_called() -> None:
+def test_the_contestants_train_as_named() -> None:
     run = TrainConfig(
         task=TaskConfig(episode_length=6), agent=AgentConfig(hidden_size=5), num_episodes=100
     )
     population = tuple(replace(run, seed=seed) for seed in range(4))
-    with ThreadPoolExecutor(1) as pool:
-        plain, in_torch, fused, fleet = contestants(run, 4, pool, cores=2)
-        names = [item.name for item in (plain, in_torch, fused, fleet)]
+    submitted: list[Any] = []
+
+    class Pool(ThreadPoolExecutor):
+        def submit(self, function: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+            submitted.append(args)
+            return super().submit(function, *args, **kwargs)
+
+    with Pool(1) as pool:
+        racing = contestants(run, 4, pool, cores=2)
+        plain, in_torch, fused, on_all_cores = racing
+        names = [item.name for item in racing]
         assert names == ["plain loop", "torch", "fused", "fused, 2 cores"]
-        assert [item.replicas for item in (plain, in_torch, fused, fleet)] == [1, 4, 4, 8]
+        assert [item.replicas for item in racing] == [1, 4, 4, 8]
         assert isinstance(trained_by(plain), PlainLoop)
-        for contestant, kind in ((in_torch, Trainer), (fused, FusedEngine)):
+        for contestant, engine in ((in_torch, TorchEngine), (fused, FusedEngine)):
             trainer = trained_by(contestant)
             assert isinstance(trainer, Trainer)
-            assert type(trainer) is kind
+            assert type(trainer.engine) is engine
             assert trainer.runs == population
             contestant.advance(3)
             assert trainer.episodes_done == 3
-        assert isinstance(trained_by(fleet), Fleet)
-        fleet.advance(3)
-        assert bench._fused(population).episodes_done == 6  # twice, in the one worker
+        on_all_cores.advance(3)
+    assert submitted == [(population, 3)] * 2
 
 
 def trained_by(contestant: Contestant) -> object:
-    """Whose method a contestant's is."""
+    """The object whose method a contestant times."""
     assert isinstance(contestant.advance, MethodType)
     return contestant.advance.__self__
 
@@ -150,14 +160,17 @@ def test_a_product_is_timed() -> None:
 
 
 @pytest.mark.parametrize("episode_length", [3, 15, 240])
-def test_operations_are_those_of_the_rows_that_are_played(episode_length: int) -> None:
+def test_operations_are_counted_over_the_rows_that_the_engine_computes(
+    episode_length: int,
+) -> None:
     run = TrainConfig(task=TaskConfig(episode_length=episode_length), num_episodes=50)
-    trainer = FusedEngine([run])
+    engine = FusedEngine((run,))
+    trainer = Trainer(engine)
     rows = []
     for _ in range(run.num_episodes):
         trainer.advance(1)
-        starts = trainer._work.level_start
-        rows.append((starts[3] - starts[1], starts[3] - 1))  # with a past, and all
+        starts = engine.work.level_start
+        rows.append((starts[3] - starts[1], starts[3] - 1))  # after the first step, and all
     with_past, every = np.mean(rows, axis=0)
     expected = 3 * 2 * (with_past * 24 * 96 + every * 24 * 4)
     assert operations(run, episodes=50) == pytest.approx(expected)
@@ -176,7 +189,7 @@ def test_operations_of_the_plain_loop_are_those_that_torch_counts(hidden: int) -
     assert plain_operations(run) == 6 * counter.get_total_flops()
 
 
-def test_a_rate_counts_replica_episodes_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rate_counts_replica_episodes_per_second(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [100.0]
     asked = []
 
@@ -193,7 +206,7 @@ def test_a_rate_counts_replica_episodes_a_second(monkeypatch: pytest.MonkeyPatch
 
 
 class Scripted(Contestant):
-    """A contestant whose rates are known beforehand."""
+    """A contestant with known rates."""
 
     def __init__(self, name: str, replicas: int, rates: list[float]) -> None:
         super().__init__(name, replicas, _nothing, 1)
@@ -207,7 +220,7 @@ def _nothing(_num_episodes: int) -> None:
     pass
 
 
-def test_the_table_has_medians_and_ratios_within_rounds(
+def test_the_table_shows_medians_and_ratios_within_rounds(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def scripted(_run: TrainConfig, replicas: int, _pool: object, _cores: int) -> list[Contestant]:
@@ -240,20 +253,8 @@ def test_a_real_round_prints_every_contestant_at_every_length(
 
     monkeypatch.setattr(bench, "contestants", short)
     threads = torch.get_num_threads()
-    bench.main(
-        [
-            "--rounds",
-            "1",
-            "--replicas",
-            "2",
-            "--cores",
-            "1",
-            "--episode-lengths",
-            "6",
-            "9",
-            *ONE_SIZE,
-        ]
-    )
+    flags = ["--rounds", "1", "--replicas", "2", "--cores", "1", "--episode-lengths", "6", "9"]
+    bench.main([*flags, *ONE_SIZE])
     assert torch.get_num_threads() == threads
     out = capsys.readouterr().out
     rows = [line.split() for line in out.splitlines()[5:]]
@@ -274,16 +275,10 @@ def test_a_real_round_prints_every_contestant_at_every_length(
         (["--hidden-sizes"], "--hidden-sizes"),
         (["--replicas", "x"], "--replicas"),
         (["--episode-lengths"], "--episode-lengths"),
+        (["--episode-lengths", "2"], "--episode-length 2"),
     ],
 )
 def test_bad_flags_are_one_line(
     flags: list[str], flag: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as stop:
-        bench.main(flags)
-    captured = capsys.readouterr()
-    assert stop.value.code == 2
-    assert captured.out == ""
-    assert captured.err.startswith("error: ")
-    assert captured.err.count("\n") == 1
-    assert flag in captured.err
+    assert_refused(bench.main, flags, capsys, flag)

@@ -1,120 +1,186 @@
-"""The published digests: equal bits and nothing else are equal."""
+"""`python -m pwm.digests`: compares stored runs with published ones, and publishes them."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from pwm import digests as module
-from pwm.core.diagnostics import DIAGNOSTICS
-from pwm.core.history import METRICS, History
-from pwm.digests import compare, digests, main
-from pwm.experiments import EXPERIMENTS, chosen
-from tests.support.histories import made_up
+from pwm import digests as command
+from pwm.experiments import EXPERIMENTS
+from pwm.io.repository import published
+from pwm.runs.digests import digests_of, read_digests
+from pwm.runs.experiment import Experiment
+from pwm.runs.shards import plan
+from pwm.runs.storage import Store
+from tests.support.folders import contents
+from tests.support.histories import made_up, session
+from tests.support.refusals import assert_refused
 
-
-def test_a_digest_is_of_one_replica_alone() -> None:
-    history = made_up(5, 8)
-    whole = digests(history)
-    assert len(set(whole)) == 5
-    assert all(len(digest) == 16 for digest in whole)
-    for replica in range(5):
-        assert digests(history.select([replica])) == [whole[replica]]
-
-
-@given(
-    st.sampled_from(METRICS + DIAGNOSTICS),
-    st.integers(0, 2),
-    st.integers(0, 7),
-    st.integers(0, 31),
-)
-def test_every_bit_of_every_metric_counts(name: str, replica: int, window: int, bit: int) -> None:
-    history = made_up(3, 8, diagnosed=True)
-    curve = history.curves[name].copy()
-    curve.view(np.uint32)[replica, window] ^= np.uint32(1 << bit)
-    changed = digests(History.of_curves(history.episode, history.curves | {name: curve}))
-    assert [one == other for one, other in zip(changed, digests(history), strict=True)] == [
-        place != replica for place in range(3)
-    ]
+GRIDS = {
+    name: Experiment(name=name, axes={"seed": range(first, first + 3)})
+    for name, first in (("one", 0), ("two", 3), ("three", 6))
+}
+DIGESTS = {name: digests_of(made_up(3, 4, seed=seed)) for seed, name in enumerate(GRIDS)}
 
 
-def test_the_episodes_count_too() -> None:
-    history = made_up(2, 3)
-    later = History(history.episode + 1, *(getattr(history, name) for name in METRICS))
-    assert not set(digests(later)) & set(digests(history))
-
-
-def test_all_nans_are_one() -> None:
-    history = made_up(1, 2)
-    for bits in (0x7FC00000, 0xFFC00001):
-        reward = np.array([[0, bits]], np.uint32).view(np.float32)
-        assert digests(replace(history, reward=reward)) == digests(
-            replace(history, reward=np.array([[0, np.nan]], np.float32))
-        )
-
-
-def test_what_is_not_stored_does_not_count_and_what_differs_is_named() -> None:
-    expected = {"a": ["1", "2", "3"], "b": ["4"]}
-    assert compare({"a": ["1", "2", "3"], "b": ["4"]}, expected) == (4, 4, [])
-    assert compare({"a": ["1", None, "3"], "b": [None]}, expected) == (2, 2, [])
-    same, there, lines = compare({"a": ["1", "x", None], "b": ["4"]}, expected)
-    assert (same, there) == (2, 3)
-    assert lines == ["a: 1 of 2 runs differ from the published"]
-    assert compare({"c": ["5"]}, expected)[:2] == (0, 1)
+@pytest.fixture(autouse=True)
+def experiments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "EXPERIMENTS", GRIDS)
 
 
 @pytest.fixture
-def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Digests of runs that the store is made to hold."""
-    held = {name: [f"{name}{number}" for number in range(3)] for name in EXPERIMENTS}
-    monkeypatch.setattr(module, "stored", lambda experiment, _store: held[experiment.name])
+def results(tmp_path: Path) -> Path:
+    """A store that holds every run."""
+    store = Store(tmp_path / "results")
+    for seed, experiment in enumerate(GRIDS.values()):
+        (shard,) = plan(experiment)
+        store.put(shard, made_up(3, 4, seed=seed), [session(0, 10_000)])
+    return store.folder
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """The published digests of every run."""
     path = tmp_path / "published.json"
-    path.write_text(json.dumps(held))
+    path.write_text(json.dumps(DIGESTS))
     return path
 
 
-def test_the_command_counts(published: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    count = 3 * len(EXPERIMENTS)
-    with pytest.raises(SystemExit) as stop:
-        main(["--published", str(published)])
-    assert stop.value.code == 0
-    said = capsys.readouterr().out
-    assert said == f"{count} of {count} stored runs are bit-identical to the published.\n"
-    content = json.loads(published.read_text())
-    content["eplen15"][1] = "other"
-    published.write_text(json.dumps(content))
-    with pytest.raises(SystemExit) as stop:
-        main(["--published", str(published)])
-    assert stop.value.code == 1
-    said = capsys.readouterr().out
-    assert f"{count - 1} of {count} stored runs" in said
-    assert "eplen15: 1 of 3 runs differ" in said
+def remove(results: Path, name: str) -> None:
+    (shard,) = plan(GRIDS[name])
+    Store(results).path(shard).unlink()
 
 
-def test_what_is_not_all_there_is_not_published(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def output(
+    capsys: pytest.CaptureFixture[str], path: Path, results: Path, *flags: str, status: int = 0
+) -> list[str]:
+    """Runs the command, expects its status, and returns the lines of its output."""
+    with pytest.raises(SystemExit) as stop:
+        command.main([*flags, "--published", str(path), "--results", str(results)])
+    assert stop.value.code == status
+    return capsys.readouterr().out.splitlines()
+
+
+# Comparing
+
+
+def test_identical_runs_are_counted(
+    path: Path, results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = tmp_path / "published.json"
+    lines = output(capsys, path, results)
+    assert lines == ["9 of 9 stored runs are bit-identical to the published."]
+    remove(results, "two")
+    lines = output(capsys, path, results)
+    assert lines == ["6 of 6 stored runs are bit-identical to the published."]
+    lines = output(capsys, path, results, "three", "two")
+    assert lines == ["3 of 3 stored runs are bit-identical to the published."]
+
+
+def test_an_experiment_that_differs_is_named(
+    path: Path, results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path.write_text(json.dumps(DIGESTS | {"two": [DIGESTS["two"][0], "other", "other"]}))
+    assert output(capsys, path, results, status=1) == [
+        "two: 2 of 3 runs differ from the published",
+        "7 of 9 stored runs are bit-identical to the published.",
+    ]
+    assert output(capsys, path, results, "one", "three")[-1].startswith("6 of 6 ")
+
+
+def test_an_experiment_that_is_not_published_yet_is_named_with_the_command(
+    path: Path, results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path.write_text(json.dumps({name: DIGESTS[name] for name in ("one", "two")}))
+    assert output(capsys, path, results, status=1) == [
+        "three: not published yet; `python -m pwm.digests --write three` does that",
+        "6 of 9 stored runs are bit-identical to the published.",
+    ]
+
+
+def test_nothing_to_compare_is_one_line(
+    path: Path, results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    remove(results, "one")
+    for folder, names in ((tmp_path / "none", []), (results, ["one"])):
+        flags = [*names, "--published", str(path), "--results", str(folder)]
+        mentioned = f"error: --results {folder}: expected ", "nothing to compare"
+        assert_refused(command.main, flags, capsys, *mentioned)
+
+
+# Publishing
+
+
+def test_without_names_every_experiment_is_published(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "new.json"
+    command.main(["--write", "--published", str(path), "--results", str(results)])
+    assert capsys.readouterr().out == f"Published the digests of 9 runs in {path}.\n"
+    assert list(read_digests(path).items()) == list(DIGESTS.items())
+
+
+def test_publishing_one_experiment_needs_its_runs_alone_and_keeps_the_others(
+    path: Path, results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path.write_text(json.dumps({"three": ["kept"], "one": ["kept"]}))
+    remove(results, "one")
+    command.main(["--write", "two", "--published", str(path), "--results", str(results)])
+    assert capsys.readouterr().out == f"Published the digests of 3 runs in {path}.\n"
+    expected = {"one": ["kept"], "two": DIGESTS["two"], "three": ["kept"]}
+    assert list(read_digests(path).items()) == list(expected.items())
+
+
+@pytest.mark.parametrize("names", [[], ["one", "two"]])
+def test_an_incomplete_experiment_is_not_published(
+    names: list[str], path: Path, results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    remove(results, "two")
+    before = path.read_bytes()
+    flags = ["--write", *names, "--published", str(path), "--results", str(results)]
+    mentioned = f"error: --results {results}: expected a folder that holds every run of two\n"
+    assert_refused(command.main, flags, capsys, mentioned)
+    assert path.read_bytes() == before
+
+
+# Bad input
+
+
+def test_an_unknown_experiment_is_one_line(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mentioned = "error: EXPERIMENT nosuch: expected some of one, two, three\n"
+    assert_refused(command.main, ["nosuch", "--published", str(path)], capsys, mentioned)
+
+
+@pytest.mark.parametrize("write", [[], ["--write"]])
+def test_a_damaged_file_of_digests_is_one_line(
+    write: list[str], path: Path, results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path.write_text("{")
+    flags = ["one", *write, "--published", str(path), "--results", str(results)]
+    assert_refused(command.main, flags, capsys, f"error: {path}: expected a file of digests\n")
+
+
+def test_a_file_that_cannot_be_written_is_one_line(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    path = tmp_path / "file" / "digests.json"
+    flags = ["--write", "--published", str(path), "--results", str(results)]
+    assert_refused(command.main, flags, capsys, f"--published {path}: expected a folder that can")
+    assert contents(tmp_path / "results").keys() == contents(results).keys()
+
+
+def test_the_published_digests_are_those_of_the_paper(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "EXPERIMENTS", EXPERIMENTS)
+    name = "budget-lower"
+    store = Store(tmp_path)
+    for shard in plan(EXPERIMENTS[name]):
+        store.put(shard, made_up(len(shard.members), 4), [session(0, 100_000)])
     with pytest.raises(SystemExit) as stop:
-        main(["--write", "--published", str(path), "--results", str(tmp_path / "none")])
-    assert stop.value.code == 2
-    error = capsys.readouterr().err.splitlines()[-1]
-    assert error.startswith(
-        f"error: --results {tmp_path / 'none'}: expected a folder that holds all"
-    )
-    assert not path.exists()
-
-
-def test_every_run_of_every_experiment_is_published() -> None:
-    content = module.published(module.PUBLISHED)
-    assert {name: len(runs) for name, runs in content.items()} == {
-        experiment.name: experiment.num_runs for experiment in chosen((), "paper")
-    }
-    every = [digest for runs in content.values() for digest in runs]
-    assert all(len(digest) == 16 for digest in every)
+        command.main([name, "--results", str(tmp_path)])
+    assert stop.value.code == 1
+    assert "budget-lower: 48 of 48 runs differ from the published\n" in capsys.readouterr().out
+    assert name in read_digests(published("digests.json"))

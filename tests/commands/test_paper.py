@@ -1,4 +1,4 @@
-"""The paper compiles, is the published one, and says no number that no command wrote."""
+"""The paper compiles, is the published one, and prints only numbers that a command wrote."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from pwm import paper
 from pwm.core.errors import InputError
-from pwm.paper import PAPER, compiled, main, numbers_used
+from pwm.io import repository
+from pwm.io.repository import PAPER
+from pwm.paper import compiled, main, numbers_used
 from tests.support.refusals import assert_refused
 
 SOURCES = [PAPER / "paper.typ", *sorted((PAPER / "sections").glob("*.typ"))]
 TEXT = "\n".join(path.read_text() for path in SOURCES)
 NUMBERS = json.loads((PAPER / "numbers.json").read_text())
 
-# What may hold a digit though no reader takes it for a result, in the order it is taken out.
+# Text with digits that no reader takes for a result, in the order in which it is removed.
 NOT_PROSE = (
     r"```.*?```",
     r"`[^`]*`",
@@ -45,11 +48,11 @@ def test_the_paper_compiles_without_a_warning_to_the_same_bytes_each_time() -> N
     assert compiled() == first
 
 
-def test_the_published_paper_is_what_its_source_says() -> None:
+def test_the_published_paper_is_compiled_from_its_source() -> None:
     assert (PAPER / "paper.pdf").read_bytes() == compiled(), "run python -m pwm.paper"
 
 
-def test_every_number_is_one_that_a_command_wrote_and_every_claim_is_made() -> None:
+def test_every_number_was_written_by_a_command_and_every_claim_is_quoted() -> None:
     used = set(numbers_used())
     assert used
     assert used <= set(NUMBERS)
@@ -57,14 +60,14 @@ def test_every_number_is_one_that_a_command_wrote_and_every_claim_is_made() -> N
 
 
 def test_every_number_in_the_source_is_printed() -> None:
-    # None hides in a section that is not part of the paper.
+    # No section is left out of the paper.
     assert set(re.findall(r'#?\bnum\("([^"]+)"', TEXT)) == set(numbers_used())
     included = set(re.findall(r'include "sections/([\w-]+)\.typ"', TEXT))
     assert included == {path.stem for path in SOURCES[1:]}
 
 
 def test_no_semicolon_is_lost_after_a_number() -> None:
-    # Typst takes it for the end of the code.
+    # Typst reads it as the end of the code.
     assert re.findall(r"#\w+\([^()\n]*\);", TEXT) == []
 
 
@@ -89,7 +92,7 @@ def test_the_search_for_numerals_finds_them(source: str, found: list[str]) -> No
     assert stray_numerals(source) == found
 
 
-def test_what_is_cited_is_listed_and_what_is_listed_is_cited() -> None:
+def test_the_references_are_those_that_are_cited() -> None:
     listed = re.findall(r"^@\w+\{(\S+),$", (PAPER / "references.bib").read_text(), re.MULTILINE)
     assert len(set(listed)) == len(listed)
     named = set(re.findall(r"(?<!\w)@([a-z][\w-]*)|by\(<([a-z][\w-]*)>\)", TEXT))
@@ -118,7 +121,7 @@ def write(folder: Path, body: str) -> None:
     (folder / "paper.typ").write_text(f'#import "style.typ": num\n{body}\n')
 
 
-def test_the_command_writes_the_paper_and_leaves_it_when_it_is_the_same(
+def test_the_command_writes_the_paper_only_if_it_changed(
     small: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = small / "deep" / "paper.pdf"
@@ -129,7 +132,7 @@ def test_the_command_writes_the_paper_and_leaves_it_when_it_is_the_same(
     before = out.stat()
     main(flags)
     assert (out.stat().st_ino, out.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
-    assert capsys.readouterr().out == f"{out} is written anew.\n{out} was there, and is the same.\n"
+    assert capsys.readouterr().out == f"{out}: written.\n{out}: unchanged.\n"
 
 
 @pytest.mark.parametrize(
@@ -158,6 +161,16 @@ def test_a_folder_without_a_paper_is_refused(
     assert_refused(main, ["--folder", str(tmp_path)], capsys, "holds paper.typ")
     with pytest.raises(InputError, match=r"paper\.typ"):
         numbers_used(tmp_path)
+
+
+def test_without_a_checkout_the_command_says_so_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = tmp_path / "paper"
+    monkeypatch.setattr(repository, "PAPER", missing)
+    monkeypatch.setattr(paper, "PAPER", missing)
+    assert_refused(main, ["--folder", str(missing)], capsys, "a checkout of the repository")
+    assert not missing.exists()
 
 
 def test_an_output_that_cannot_be_written_is_refused(

@@ -1,24 +1,23 @@
-"""`python -m pwm.store`: what is stored, whether it is whole, and why a shard is not found."""
+"""`python -m pwm.store`: lists and verifies the store, and explains why a shard is missing."""
 
 from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 
 import pytest
 from filelock import FileLock
 
-from pwm import store
+from pwm import store as command
 from pwm.core.agent import AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.task import TaskConfig
-from pwm.core.trainer import Trainer
+from pwm.engines import make_trainer
+from pwm.experiments import EXPERIMENTS
 from pwm.runs.experiment import Experiment
-from pwm.runs.shards import Shard, plan
+from pwm.runs.shards import Shard, plan, planned
 from pwm.runs.storage import Store
-from pwm.store import store_command
 from tests.support.folders import contents
 from tests.support.histories import made_up, session, shard_of
 from tests.support.refusals import assert_refused
@@ -32,8 +31,7 @@ TINY = Experiment(
         num_episodes=60,
         log_every=20,
     ),
-    axes={"task.episode_length": (6, 9), "critic_weight": (2.0, 3.0), "seed": (0, 1, 2)},
-    notes_seeds=1,
+    axes={"episode_length": (6, 9), "critic_weight": (2.0, 3.0), "seed": range(3)},
 )
 ONE, TWO = plan(TINY)
 FOREIGN = shard_of([TrainConfig(task=TaskConfig(episode_length=6), num_episodes=60)])
@@ -41,7 +39,7 @@ FOREIGN = shard_of([TrainConfig(task=TaskConfig(episode_length=6), num_episodes=
 
 @pytest.fixture(autouse=True)
 def experiments(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "EXPERIMENTS", MappingProxyType({"tiny": TINY}))
+    monkeypatch.setattr(command, "EXPERIMENTS", {"tiny": TINY})
 
 
 @pytest.fixture
@@ -57,15 +55,15 @@ def put(store: Store, shard: Shard) -> None:
 
 
 def checkpoint(store: Store, shard: Shard) -> None:
-    store.checkpoint(shard, Trainer(shard.runs).state(), [session(0, 0)])
+    store.checkpoint(shard, make_trainer(shard.runs).state(), [session(0, 0)])
 
 
 def said(store: Store, capsys: pytest.CaptureFixture[str], *argv: str, status: int = 0) -> str:
-    """What the command prints; asserts its status, and that it changes nothing in the store."""
+    """Runs the command, expects its status and an unchanged store, and returns its output."""
     before = contents(store.folder)
     ends = pytest.raises(SystemExit) if argv[0] == "verify" else nullcontext()
     with ends as stop:
-        store_command([*argv, "--results", str(store.folder)])
+        command.main([*argv, "--results", str(store.folder)])
     assert stop is None or stop.value.code == status
     captured = capsys.readouterr()
     assert captured.err == ""
@@ -76,7 +74,7 @@ def said(store: Store, capsys: pytest.CaptureFixture[str], *argv: str, status: i
 # ls
 
 
-def test_ls_is_a_line_a_shard_with_size_time_and_commit(
+def test_ls_prints_size_time_and_commit_of_each_shard(
     store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     dirty = {**session(0, 60), "clean": False, "commit": None}
@@ -88,7 +86,7 @@ def test_ls_is_a_line_a_shard_with_size_time_and_commit(
     megabytes = f"{store.path(ONE).stat().st_size / 1e6:.2f} MB"
     for part in ("stored", megabytes, " 3.0 s ", " 0123456  ", "tiny (paper), 6 runs"):
         assert part in by_key[ONE.key[:12]]
-    for part in ("stored", " 1.5 s ", " none+changes ", "of no experiment here"):
+    for part in ("stored", " 1.5 s ", " none+changes ", "unknown experiment, 1 runs"):
         assert part in by_key[FOREIGN.key[:12]]
     assert unfinished == f"{TWO.key[:12]}  unfinished  tiny (paper), 6 runs"
 
@@ -103,12 +101,29 @@ def test_ls_tells_the_sizes_of_an_experiment_apart(
     assert sum("tiny (paper), 6 runs" in line for line in lines) == 1
 
 
-def test_ls_says_what_is_damaged(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ls_names_experiments_that_only_the_provenance_knows(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = {**session(0, 60), "experiment": "mine"}
+    store.put(FOREIGN, made_up(1, 3), [session(0, 20), own])
+    begun = shard_of([replace(FOREIGN.runs[0], seed=9)])
+    store.checkpoint(begun, make_trainer(begun.runs).state(), [own])
+    store.put(ONE, made_up(6, 3), [own])  # the same shard as in an experiment of the paper
+    out = said(store, capsys, "ls")
+    named = {line.split()[0]: line.split("  ")[-1] for line in out.splitlines()}
+    assert named == {
+        FOREIGN.key[:12]: "mine, 1 runs",
+        begun.key[:12]: "mine, 1 runs",
+        ONE.key[:12]: "tiny (paper), 6 runs",
+    }
+
+
+def test_ls_reports_damage(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     store.path(ONE).write_bytes(store.path(ONE).read_bytes()[:-1])
     assert said(store, capsys, "ls") == f"{ONE.key[:12]}  damaged  tiny (paper), 6 runs\n"
 
 
-def test_ls_of_an_empty_folder_is_nothing(
+def test_ls_of_an_empty_folder_prints_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert said(Store(tmp_path), capsys, "ls") == ""
@@ -117,7 +132,7 @@ def test_ls_of_an_empty_folder_is_nothing(
 # verify
 
 
-def test_verify_counts_what_is_whole(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+def test_verify_counts_the_shards(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     put(store, FOREIGN)
     checkpoint(store, TWO)
     (store.folder / f".{TWO.key}.npz.abc").write_bytes(b"half")
@@ -128,7 +143,7 @@ def test_verify_counts_what_is_whole(store: Store, capsys: pytest.CaptureFixture
 
 @pytest.mark.parametrize("ending", [".npz", ".json", ".unfinished.npz"])
 @pytest.mark.parametrize("damage", ["flipped", "short", "empty", "another's"])
-def test_verify_names_every_file_that_is_damaged(
+def test_verify_names_every_damaged_file(
     damage: str, ending: str, store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     put(store, TWO)
@@ -149,7 +164,7 @@ def test_verify_names_every_file_that_is_damaged(
 
 
 @pytest.mark.parametrize("ending", [".npz", ".json"])
-def test_verify_names_what_is_gone(
+def test_verify_names_missing_files(
     ending: str, store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = store.folder / (ONE.key + ending)
@@ -170,14 +185,14 @@ def test_why_says_that_a_shard_is_stored(store: Store, capsys: pytest.CaptureFix
             assert out == f"{shard.key} is stored in {store.folder}, undamaged.\n"
 
 
-def test_why_says_which_field_differs_from_the_nearest_that_is_stored(
+def test_why_names_the_fields_that_differ_from_the_most_similar_shard(
     store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     far = replace(FOREIGN.runs[0], num_episodes=61, log_every=7)
     put(store, shard_of([far]))
     assert said(store, capsys, "why", TWO.key[:8]) == (
         f"{TWO.key} is not stored in {store.folder}: tiny, paper, 6 runs.\n"
-        f"The nearest that is stored is {ONE.key[:12]}, which differs in\n"
+        f"The most similar stored shard is {ONE.key[:12]}, which differs in\n"
         "  setting.task.episode_length: 9 here, 6 stored\n"
     )
 
@@ -190,10 +205,10 @@ def test_why_names_members_and_semantics_that_differ(
     monkeypatch.setattr("pwm.runs.shards.SEMANTICS", 0)
     put(store, fewer)
     monkeypatch.undo()
-    monkeypatch.setattr(store, "EXPERIMENTS", MappingProxyType({"tiny": TINY}))
+    monkeypatch.setattr(command, "EXPERIMENTS", {"tiny": TINY})
     assert said(store, capsys, "why", ONE.key) == (
         f"{ONE.key} is not stored in {store.folder}: tiny, paper, 6 runs.\n"
-        f"The nearest that is stored is {fewer.key[:12]}, which differs in\n"
+        f"The most similar stored shard is {fewer.key[:12]}, which differs in\n"
         "  members.critic_weight: 6 runs with 2.0, 3.0 here, [2.0, 2.0] stored\n"
         "  members.learning_rate: 6 runs with 0.005 here, [0.005, 0.005] stored\n"
         "  members.seed: 6 runs with 0, 1, 2 here, [0, 1] stored\n"
@@ -201,40 +216,56 @@ def test_why_names_members_and_semantics_that_differ(
     )
 
 
-def test_why_says_that_a_shard_was_begun_or_is_being_trained(
+def test_why_says_that_a_shard_is_unfinished_or_in_training(
     store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     checkpoint(store, TWO)
     out = said(store, capsys, "why", TWO.key)
-    assert "It was begun; `python -m pwm.sweep` goes on with it.\n" in out
+    assert "It is unfinished; `python -m pwm.sweep` continues it.\n" in out
     with FileLock(store.folder / f"{TWO.key}.lock"):
         out = said(store, capsys, "why", TWO.key)
     assert "It is being trained now.\n" in out
-    assert "begun" not in out
+    assert "unfinished" not in out
 
 
-def test_why_takes_nothing_damaged_for_the_nearest(
-    store: Store, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_why_ignores_damaged_shards(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     store.path(ONE).write_bytes(b"")
     out = said(store, capsys, "why", TWO.key)
     assert out.endswith("Nothing undamaged is stored there.\n")
 
 
-def test_two_shards_are_told_apart_by_a_longer_beginning(
+def test_why_asks_for_a_longer_key_if_several_shards_begin_with_it(
     store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    many = replace(TINY, axes={"log_every": tuple(range(1, 60))})
-    monkeypatch.setattr(store, "EXPERIMENTS", MappingProxyType({"many": many}))
+    many = replace(TINY, axes={"log_every": range(1, 60)})
+    monkeypatch.setattr(command, "EXPERIMENTS", {"many": many})
     key = next(plan(many)).key
     assert_refused(
-        store_command,
+        command.main,
         ["why", key[:1], "--results", str(store.folder)],
         capsys,
-        f"--key {key[:1]}: ",
+        f"KEY {key[:1]}: ",
         "several begin",
     )
     assert key in said(store, capsys, "why", key)
+
+
+def test_why_explains_shards_of_a_grid_of_ones_own(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid = tmp_path / "mine.py"
+    grid.write_text(
+        "from pwm.runs.experiment import Experiment\n"
+        "mine = Experiment(name='mine', axes={'seed': (77,)})\n"
+    )
+    (shard,) = plan(Experiment(name="mine", axes={"seed": (77,)}))
+    out = said(store, capsys, "why", shard.key[:8], "--grid", str(grid))
+    assert out.startswith(f"{shard.key} is not stored in {store.folder}: mine, paper, 1 runs.\n")
+
+
+def test_every_key_of_the_paper_is_told_apart_by_8_characters() -> None:
+    keys = {shard.key for shard in planned(EXPERIMENTS.values())}
+    assert len({key[:8] for key in keys}) == len(keys)
 
 
 # Bad input
@@ -243,42 +274,42 @@ def test_two_shards_are_told_apart_by_a_longer_beginning(
 @pytest.mark.parametrize(
     ("argv", "mentioned"),
     [
-        (["why"], ["--key (none): expected the key of a shard"]),
-        (["why", "0123"], ["--key 0123: expected the key of a shard", "--dry-run"]),
-        (["ls", "abc"], ["--key abc: expected none with ls"]),
-        (["verify", "abc"], ["--key abc: expected none with verify"]),
+        (["why"], ["KEY (none): expected the key of a shard"]),
+        (["why", "0123"], ["KEY 0123: expected the key of a shard", "--dry-run --keys"]),
+        (["ls", "abc"], ["KEY abc: expected no key with ls"]),
+        (["verify", "abc"], ["KEY abc: expected no key with verify"]),
+        (["why", "0123", "--grid", "none.py"], ["--grid none.py: expected a Python file"]),
         (["list"], ["list"]),
         ([], ["ls"]),
     ],
 )
-def test_a_command_that_makes_no_sense_is_one_line(
+def test_bad_arguments_are_one_line(
     argv: list[str], mentioned: list[str], store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert_refused(store_command, [*argv, "--results", str(store.folder)], capsys, *mentioned)
+    assert_refused(command.main, [*argv, "--results", str(store.folder)], capsys, *mentioned)
 
 
-def test_the_why_of_a_damaged_shard_is_one_line(
+def test_why_of_a_damaged_shard_is_one_line(
     store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store.path(ONE).write_bytes(b"")
     assert_refused(
-        store_command,
+        command.main,
         ["why", ONE.key, "--results", str(store.folder)],
         capsys,
-        str(store.path(ONE)),
-        "undamaged",
+        f"error: {store.path(ONE)}: expected an undamaged file",
     )
 
 
 @pytest.mark.parametrize("place", ["none", "file", "file/below", "a" * 300])
 @pytest.mark.parametrize("action", ["ls", "verify", "why"])
-def test_a_folder_that_is_none_is_one_line(
+def test_a_bad_folder_is_one_line(
     action: str, place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").touch()
     key = [ONE.key] if action == "why" else []
     mentioned = f"--results {tmp_path / place}: expected a folder"
     assert_refused(
-        store_command, [action, *key, "--results", str(tmp_path / place)], capsys, mentioned
+        command.main, [action, *key, "--results", str(tmp_path / place)], capsys, mentioned
     )
     assert contents(tmp_path) == {"file": b""}

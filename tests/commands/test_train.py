@@ -1,4 +1,4 @@
-"""`python -m pwm.train` as a person meets it: flags, files, last words, complaints, Ctrl-C."""
+"""`python -m pwm.train` as a user sees it: flags, files, summary, errors, Ctrl-C, extension."""
 
 from __future__ import annotations
 
@@ -20,18 +20,21 @@ import pytest
 import torch
 from tqdm import tqdm
 
-import pwm.figures.__main__
+import pwm.figures.training
 from pwm import train
-from pwm.analysis.learning import final_reward, learned
+from pwm.analysis.learning import learned
+from pwm.analysis.verdict import verdict
 from pwm.core.agent import AgentConfig
 from pwm.core.config import TrainConfig
+from pwm.core.fields import restored
 from pwm.core.history import METRICS, History
-from pwm.core.losses import LossConfig
 from pwm.core.task import TaskConfig
 from pwm.core.trainer import Trainer
 from pwm.io.cli import parse
 from pwm.io.files import read_history
-from pwm.train import EPISODES_A_TICK, FILES, Arguments, train_command
+from pwm.runs.folders import CONFIG, FILES
+from pwm.train import EPISODES_PER_STEP, Arguments, train_command
+from tests.support.folders import contents
 from tests.support.histories import same
 from tests.support.training import history_of
 
@@ -41,7 +44,7 @@ TINY_RUN = TrainConfig(
     task=TaskConfig(episode_length=6), agent=AgentConfig(hidden_size=4), num_episodes=3, log_every=2
 )
 
-# What `../shared/mission.md`, section 2, says of the notes' figures, and design.md of the rest.
+# The setting of the notes.
 NOTES = {
     "critic_weight": 5.0,
     "learning_rate": 0.005,
@@ -69,7 +72,7 @@ NOTES = {
 
 
 class Outcome(NamedTuple):
-    """What a train left behind for the person who ran it."""
+    """Exit status and output of the command."""
 
     status: int | str | None
     out: str
@@ -78,7 +81,7 @@ class Outcome(NamedTuple):
 
 @pytest.fixture(autouse=True)
 def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working folder of every test, so that anything that is created is seen."""
+    """The working folder of a test, so that every file it creates is noticed."""
     folder = tmp_path / "here"
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -87,16 +90,16 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drawing takes longer than all the rest of a tiny run."""
+    """Skips drawing, which takes longer than the rest of a tiny run."""
 
     def blank(_runs: Sequence[TrainConfig], _history: History, path: Path) -> None:
         path.write_bytes(b"picture")
 
-    monkeypatch.setattr(pwm.figures.__main__, "training_curves", blank)
+    monkeypatch.setattr(pwm.figures.training, "training_curves", blank)
 
 
 def ran(argv: Sequence[str], capsys: pytest.CaptureFixture[str]) -> Outcome:
-    """Runs the train in this process."""
+    """Runs the command in this process."""
     with pytest.raises(SystemExit) as stop:
         train_command(argv)
     captured = capsys.readouterr()
@@ -104,13 +107,13 @@ def ran(argv: Sequence[str], capsys: pytest.CaptureFixture[str]) -> Outcome:
 
 
 def tiny(*flags: str, **changes: str) -> list[str]:
-    """Flags of a run of three episodes, with some flags more or changed."""
+    """Flags of a run of three episodes, with some flags added or changed."""
     given = TINY | {f"--{name.replace('_', '-')}": value for name, value in changes.items()}
     return [part for flag in given.items() for part in flag] + list(flags)
 
 
 def in_subprocess(*argv: str, **environment: str) -> subprocess.Popen[str]:
-    """The train as typed, in the working folder."""
+    """The command as typed, in the working folder."""
     return subprocess.Popen(
         [sys.executable, "-W", "error", "-m", "pwm.train", *argv],
         stdout=subprocess.PIPE,
@@ -121,18 +124,15 @@ def in_subprocess(*argv: str, **environment: str) -> subprocess.Popen[str]:
     )
 
 
-def run_of(config: dict[str, Any]) -> TrainConfig:
-    """The run that an entry of config.json describes."""
-    parts = {
-        "task": TaskConfig(**config["task"]),
-        "agent": AgentConfig(**config["agent"]),
-        "loss": LossConfig(**config["loss"]),
-    }
-    return TrainConfig(**(config | parts))
+def configs_in(folder: str) -> list[TrainConfig]:
+    """The configurations in config.json."""
+    entries = json.loads(Path(folder, CONFIG).read_text())
+    return [restored(TrainConfig(), entry) for entry in entries]
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+def written(folder: str) -> set[str]:
+    """Names of the files in a folder."""
+    return {path.name for path in Path(folder).iterdir()}
 
 
 def assert_refused(outcome: Outcome, *mentioned: str) -> None:
@@ -217,7 +217,7 @@ def test_a_flag_sets_its_field_alone_and_decides_the_history(
     inner[last] = value
     (stored,) = json.loads(Path("mine/config.json").read_text())
     assert stored == expected
-    assert same(read_history(Path("mine/history.npz")), history_of([run_of(stored)]))
+    assert same(read_history(Path("mine/history.npz")), history_of(configs_in("mine")))
 
 
 def test_every_field_of_a_run_has_a_flag_that_is_tested() -> None:
@@ -240,12 +240,12 @@ def test_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
 # Files
 
 
-def test_a_run_leaves_four_files_and_says_what_was_learned(
+def test_a_run_writes_five_files(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     outcome = ran(tiny("--seeds", "3", "0", "--out", "runs/mine"), capsys)
     assert outcome.status == 0
-    assert {path.name for path in Path("runs/mine").iterdir()} == set(FILES)
+    assert written("runs/mine") == set(FILES)
 
     runs = [replace(TINY_RUN, seed=seed) for seed in (3, 0)]
     assert json.loads(Path("runs/mine/config.json").read_text()) == [asdict(run) for run in runs]
@@ -308,38 +308,60 @@ def test_without_out_each_setting_has_a_folder_and_runs_once(
         assert ran(argv, capsys).status == 0
         assert len(list(Path("runs").iterdir())) == number
     (folder,) = Path("runs").glob("*-w4-*")
-    assert folder.name.startswith("pwm5-eplen6-w4-lr0.005-")
+    assert folder.name.startswith("pwm5-3x6-attached-w4-lr0.005-")
 
     before = {folder.name: contents(folder) for folder in Path("runs").iterdir()}
     assert_refused(ran(settings[0], capsys), "--out runs/", "expected")
     assert {folder.name: contents(folder) for folder in Path("runs").iterdir()} == before
 
 
-# Last words
+# Several weights
 
 
 @pytest.mark.usefixtures("no_picture")
-def test_the_final_line_counts_who_learned_beside_the_reward_levels(
+def test_weights_are_trained_in_one_call_ordered_by_weight_then_seed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    flags = ["--critic-weight", "3", "1", "10", "--seeds", "2", "0", "--out", "mine"]
+    outcome = ran(tiny(*flags), capsys)
+    runs = [
+        replace(TINY_RUN, critic_weight=weight, seed=seed)
+        for weight in (3.0, 1.0, 10.0)
+        for seed in (2, 0)
+    ]
+    assert configs_in("mine") == runs
+    history = read_history(Path("mine/history.npz"))
+    assert same(history, history_of(runs))
+    assert same(history.select([3]), history_of([runs[3]]))  # as trained alone
+    assert re.findall(r"^critic weight (\d+): learned 0 of 2;", outcome.out, re.MULTILINE) == [
+        "3", "1", "10"
+    ]  # fmt: skip
+
+
+# Summary
+
+
+@pytest.mark.usefixtures("no_picture")
+def test_the_summary_counts_who_learned_and_names_the_folder(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     flags = "--stimulus-set pwm0 --episode-length 15 --num-episodes 600 --seeds 4 0 2 --out mine"
     outcome = ran(flags.split(), capsys)
     history = read_history(Path("mine/history.npz"))
     successes = learned(history, TaskConfig(stimulus_set="pwm0", episode_length=15))
-    assert successes.sum() > 0  # else the count below would say nothing
-    rewards = final_reward(history)
-    assert outcome.out == (
-        f"Learned: {successes.sum()} of 3 (final reward of seed 4: {rewards[0]:.3f}, "
-        f"seed 0: {rewards[1]:.3f}, seed 2: {rewards[2]:.3f}; "
-        "uniform 0.333, one-sided 0.5, memoryless 1, solved 1). Results in mine.\n"
-    )
+    assert successes.sum() > 0  # or the count below would say nothing
+    assert outcome.out == verdict(configs_in("mine"), history) + "\nResults in mine.\n"
+    assert f"learned {successes.sum()} of 3;" in outcome.out
+    assert "critic bias " in outcome.out
 
 
 @pytest.mark.usefixtures("no_picture")
-def test_pwm5_is_judged_by_its_own_levels(capsys: pytest.CaptureFixture[str]) -> None:
-    outcome = ran(tiny("--out", "mine"), capsys)
-    assert outcome.out.startswith("Learned: 0 of 1 (final reward of seed 0: 0.")
-    assert "; uniform 0.333, one-sided 0.5, memoryless 0.625, solved 1)" in outcome.out
+def test_the_summary_reports_the_gradients_of_probed_runs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    probed = ran(tiny("--probe-episodes", "2", "--out", "mine"), capsys)
+    assert "of the trunk's squared gradient" in probed.out
+    assert "squared gradient" not in ran(tiny("--out", "other"), capsys).out
 
 
 @pytest.mark.usefixtures("no_picture")
@@ -359,7 +381,9 @@ BAD: list[tuple[str, str, str]] = [
     ("--critic-weight -inf", "--critic-weight", "-inf"),
     ("--critic-weight heavy", "--critic-weight", "heavy"),
     ("--critic-weight ''", "--critic-weight", "''"),
-    ("--critic-weight", "--critic-weight", "Missing value"),
+    ("--critic-weight", "--critic-weight", "one or more"),
+    ("--critic-weight 3 -1", "--critic-weight", "-1"),
+    ("--critic-weight 3 1 3.0", "--critic-weight", "3 1 3"),
     ("--learning-rate 0", "--learning-rate", "0"),
     ("--learning-rate -0.005", "--learning-rate", "-0.005"),
     ("--learning-rate nan", "--learning-rate", "nan"),
@@ -472,6 +496,30 @@ def test_a_folder_that_holds_a_run_is_left_as_it_is(
     assert contents(folder) == before
 
 
+@pytest.mark.usefixtures("no_picture")
+def test_a_folder_of_a_run_that_was_killed_before_its_first_save_is_used_again(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("mine").mkdir()
+    Path("mine", CONFIG).write_text(json.dumps([asdict(replace(TINY_RUN, seed=8))]))
+    assert ran(tiny("--out", "mine"), capsys).status == 0
+    assert configs_in("mine") == [TINY_RUN]
+
+
+@pytest.mark.usefixtures("no_picture")
+def test_the_home_folder_may_be_written_as_a_tilde(
+    empty_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(empty_folder / "home"))
+    outcome = ran(tiny("--out", "~/mine"), capsys)
+    assert written("home/mine") == set(FILES)
+    assert f"Results in {empty_folder / 'home' / 'mine'}." in outcome.out
+    assert not Path("~").exists()
+    refused = ran(tiny("--out", "~nobody-of-that-name/mine"), capsys)
+    assert_refused(refused, "--out ~nobody-of-that-name/mine", "expected")
+    assert not list(empty_folder.glob("~*"))
+
+
 def test_a_file_in_the_place_of_the_folder_is_left_as_it_is(
     empty_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -500,7 +548,7 @@ def test_bad_input_as_typed_is_one_line_without_a_traceback(empty_folder: Path) 
 
 
 def interrupt_after(advances: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sends this process what Ctrl-C sends, in the midst of training."""
+    """Sends this process what Ctrl-C sends, during training."""
     advance, calls = Trainer.advance, []
 
     def interrupted(trainer: Trainer, num_episodes: int) -> None:
@@ -523,8 +571,8 @@ def test_ctrl_c_averages_the_unfinished_window_over_what_it_has(
     assert signal.getsignal(signal.SIGINT) is before
     assert outcome.status == 130
     assert "Interrupted. Kept the 150 episodes so far.\n" in outcome.err
-    assert outcome.out.startswith("Learned: ")
-    assert {path.name for path in Path("mine").iterdir()} == set(FILES)
+    assert outcome.out.startswith("Means over the last 150 episodes:\n")
+    assert written("mine") == set(FILES)
     history = read_history(Path("mine/history.npz"))
     assert history.episode.tolist() == [*range(8, 150, 8), 150]
     assert same(history, history_of([replace(TINY_RUN, num_episodes=150, log_every=8)]))
@@ -567,7 +615,7 @@ def test_whatever_moment_it_is_killed_at_the_history_is_a_prefix_or_not_there(
     assert snapshots[0] is None
     for number, snapshot in enumerate(snapshots[1:], start=1):
         assert snapshot is not None
-        assert snapshot.episode.tolist() == list(range(5, EPISODES_A_TICK * number + 1, 5))
+        assert snapshot.episode.tolist() == list(range(5, EPISODES_PER_STEP * number + 1, 5))
         assert same(snapshot, first_windows(whole, len(snapshot.episode)))
 
 
@@ -597,8 +645,8 @@ def test_ctrl_c_as_typed_keeps_a_bit_exact_prefix() -> None:
     assert "Traceback" not in err
     kept = re.search(r"Interrupted\. Kept the (\d+) episodes so far\.\n", err)
     assert kept is not None
-    assert out.startswith("Learned: ")
-    assert {path.name for path in Path("mine").iterdir()} == set(FILES)
+    assert out.startswith("Means over the last ")
+    assert written("mine") == set(FILES)
 
     history, episodes = read_history(Path("mine/history.npz")), int(kept[1])
     assert history.episode.tolist() == list(range(5, episodes + 1, 5))

@@ -1,4 +1,4 @@
-"""The agent against PyTorch's own modules, and against the LSTM's equations."""
+"""The agent agrees with PyTorch's own modules, and with the equations of the LSTM."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
 from pwm.core.rollout import DrawSource
 from pwm.core.task import TaskConfig, observation_table, reward_table
-from pwm.core.trainer import Trainer
 from pwm.core.update import RMSprop
 from pwm.engines import EngineName, make_trainer
 from tests.oracles.plain_agent import PlainAgent
@@ -29,7 +28,7 @@ def sigmoid(x: Array) -> Array:
 
 
 def lstm_by_hand(weights: dict[str, Array], observations: Array) -> Array:
-    """Hidden states [L, H] of one trunk that sees [L, S], starting at zero."""
+    """Hidden states [L, H] of one trunk under observations [L, S], from the zero state."""
     hidden_size = len(weights["recurrent_weight"])
     hidden = cell = np.zeros(hidden_size)
     states = []
@@ -48,7 +47,7 @@ def lstm_by_hand(weights: dict[str, Array], observations: Array) -> Array:
     sizes=st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(1, 5), st.integers(1, 6)),
     seed=st.integers(0, 1000),
 )
-def test_outputs_are_those_of_the_lstm_equations(
+def test_outputs_agree_with_the_equations_of_the_lstm(
     config: AgentConfig, sizes: tuple[int, int, int, int], seed: int
 ) -> None:
     replicas, trials, _, num_stimuli = sizes
@@ -73,7 +72,7 @@ def test_outputs_are_those_of_the_lstm_equations(
             np.testing.assert_allclose(outputs.values[replica, trial], values, atol=1e-12)
 
 
-def test_a_trial_can_be_unrolled_in_two_parts() -> None:
+def test_unrolling_a_trial_in_two_parts_changes_nothing() -> None:
     agent = Agent(AgentConfig(hidden_size=5, separate_trunks=True), num_stimuli=2)
     weights = agent.weights(agent.initial_parameters([0, 1]).double())
     generator = torch.Generator().manual_seed(0)
@@ -86,7 +85,7 @@ def test_a_trial_can_be_unrolled_in_two_parts() -> None:
 
 
 def padding(agent: Agent, num_columns: int) -> Tensor:
-    """Which columns of the parameters belong to no parameter."""
+    """Mask of the columns that hold no parameter."""
     indices = agent.named(torch.arange(num_columns).view(1, -1))
     is_padding = torch.ones(num_columns, dtype=torch.bool)
     for part in indices.values():
@@ -96,7 +95,7 @@ def padding(agent: Agent, num_columns: int) -> Tensor:
 
 @pytest.mark.parametrize("hidden_size", [1, 8, 13, 24])
 @pytest.mark.parametrize("separate_trunks", [False, True])
-def test_each_parameter_has_one_place_and_padding_is_the_rest(
+def test_every_column_is_one_parameter_or_zero_padding(
     hidden_size: int, separate_trunks: bool
 ) -> None:
     agent = Agent(
@@ -106,13 +105,12 @@ def test_each_parameter_has_one_place_and_padding_is_the_rest(
     is_padding = padding(agent, parameters.shape[1])
     lstm, heads = nn.LSTM(5, hidden_size), nn.Linear(hidden_size, 4)
     in_torch = sum(part.numel() for module in (lstm, heads) for part in module.parameters())
-    assert agent.num_parameters == (2 if separate_trunks else 1) * in_torch
-    assert int((~is_padding).sum()) == agent.num_parameters
+    assert int((~is_padding).sum()) == (2 if separate_trunks else 1) * in_torch
     assert torch.equal(parameters[0] == 0, is_padding)
 
 
 @pytest.mark.parametrize("carry_state", [False, True])
-def test_padding_stays_zero_in_training(carry_state: bool, engine: EngineName) -> None:
+def test_padding_stays_zero_during_training(carry_state: bool, engine: EngineName) -> None:
     agent_config = AgentConfig(hidden_size=5, carry_state=carry_state, separate_trunks=True)
     config = TrainConfig(task=TaskConfig(episode_length=12), agent=agent_config, num_episodes=30)
     trainer = make_trainer([config], engine)
@@ -124,7 +122,7 @@ def test_padding_stays_zero_in_training(carry_state: bool, engine: EngineName) -
 
 
 @pytest.mark.parametrize("hidden_size", [3, 24])
-def test_initial_parameters_are_distributed_as_those_of_pytorch(hidden_size: int) -> None:
+def test_initial_parameters_have_the_distribution_of_pytorch(hidden_size: int) -> None:
     num_stimuli, seeds = 5, range(60)
     agent = Agent(AgentConfig(hidden_size=hidden_size, separate_trunks=True), num_stimuli)
     named = agent.named(agent.initial_parameters(seeds))
@@ -151,7 +149,7 @@ def test_initial_parameters_are_distributed_as_those_of_pytorch(hidden_size: int
             assert stats.ks_2samp(drawn, expected).pvalue > 1e-3
 
 
-def test_initial_parameters_depend_on_the_seed_alone() -> None:
+def test_initial_parameters_depend_only_on_the_seed() -> None:
     agent = Agent(AgentConfig(), num_stimuli=5)
     together = agent.initial_parameters([7, 8, 7])
     assert torch.equal(together[0], together[2])
@@ -159,20 +157,20 @@ def test_initial_parameters_depend_on_the_seed_alone() -> None:
     assert torch.equal(agent.initial_parameters([8])[0], together[1])
 
 
-def test_actor_and_critic_start_apart() -> None:
+def test_separate_trunks_start_from_different_parameters() -> None:
     agent = Agent(AgentConfig(separate_trunks=True), num_stimuli=5)
     for part in agent.named(agent.initial_parameters([0])).values():
         assert not (part[:, 0] == part[:, 1]).any()
 
 
 @pytest.mark.parametrize("hidden_size", [0, -1, 24.0, True])
-def test_a_bad_hidden_size_is_refused_by_name(hidden_size: int) -> None:
+def test_errors_name_the_hidden_size(hidden_size: int) -> None:
     with pytest.raises(InputError, match="--hidden-size"):
         AgentConfig(hidden_size=hidden_size)
 
 
 def train_plainly(config: TrainConfig, agent: PlainAgent, updates: int) -> None:
-    """What the notes do, with PyTorch's own modules and optimiser, in double precision."""
+    """Trains as the notes do, with PyTorch's own modules and optimiser, in double precision."""
     task = config.task
     optimiser = torch.optim.RMSprop(agent.parameters(), lr=config.learning_rate)
     draws = DrawSource(task, (config.seed,)).next(updates)
@@ -200,7 +198,9 @@ def train_plainly(config: TrainConfig, agent: PlainAgent, updates: int) -> None:
 @pytest.mark.usefixtures("double_precision")
 @pytest.mark.parametrize("carry_state", [False, True])
 @pytest.mark.parametrize("separate_trunks", [False, True])
-def test_training_is_that_of_pytorchs_own_modules(carry_state: bool, separate_trunks: bool) -> None:
+def test_training_agrees_with_pytorchs_own_modules(
+    carry_state: bool, separate_trunks: bool
+) -> None:
     updates = 50
     config = TrainConfig(
         task=TaskConfig(episode_length=15),
@@ -209,7 +209,7 @@ def test_training_is_that_of_pytorchs_own_modules(carry_state: bool, separate_tr
         learning_rate=2**-8,  # the same in single precision and in double
         num_episodes=updates,
     )
-    trainer = Trainer([config])
+    trainer = make_trainer([config], "torch")
     agent = Agent(config.agent, config.task.num_stimuli)
     before = agent.named(trainer.parameters.detach().clone())
     plain = PlainAgent(before, replica=0)
@@ -217,17 +217,17 @@ def test_training_is_that_of_pytorchs_own_modules(carry_state: bool, separate_tr
     trainer.advance(updates)
     after = agent.named(trainer.parameters.detach())
     for name, expected in plain.named().items():
-        # RMSprop turns a rounding error in a gradient near zero into one of its sign, so that
+        # RMSprop turns a rounding error in a gradient near zero into an error of its sign, so
         # errors of 1e-16 grow to 1e-9 here; the parameters themselves move by 0.2 and more.
         torch.testing.assert_close(after[name][0], expected, rtol=0, atol=1e-6)
         assert (before[name][0] - expected).abs().max() > 0.1
 
 
-def test_rmsprop_is_pytorchs_with_a_learning_rate_a_replica() -> None:
+def test_rmsprop_agrees_with_pytorchs_at_every_learning_rate() -> None:
     generator = torch.Generator().manual_seed(0)
     learning_rates = torch.tensor([1e-4, 0.01, 3.0], dtype=torch.float64)
     start = torch.randn(3, 40, generator=generator, dtype=torch.float64)
-    # Down to where the epsilon under the fraction, and its place outside the root, matter.
+    # Down to scales at which epsilon matters, and its place outside the root.
     scales = torch.logspace(-12, 3, 40, dtype=torch.float64)
     gradients = scales * torch.randn(30, 3, 40, generator=generator, dtype=torch.float64)
 

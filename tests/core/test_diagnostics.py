@@ -1,4 +1,4 @@
-"""What gradients are diagnosed to be: against plain sums, and without a trace on training."""
+"""Diagnostics agree with simple sums, and leave training unchanged."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pwm.core.agent import AgentConfig
+from pwm.core.agent import Agent, AgentConfig
 from pwm.core.config import TrainConfig
-from pwm.core.diagnostics import DIAGNOSTICS, Probe, Steps
+from pwm.core.diagnostics import DIAGNOSTICS, Probe, Trajectory
 from pwm.core.history import METRICS, History
 from pwm.core.losses import LossConfig
-from pwm.core.rollout import Draws, DrawSource
+from pwm.core.rollout import Draws, DrawSource, Rollout
 from pwm.core.task import TaskConfig, observation_table, trial_states
 from pwm.core.trainer import Trainer
 from pwm.engines import EngineName, make_trainer
@@ -33,15 +33,17 @@ QUICK = TrainConfig(
 
 
 def gradients_by_part(trainer: Trainer) -> list[list[NDArray[np.float64]]]:
-    """Of the policy, the critic and the leak by the trunk, of each episode of the first probe.
+    """Parts of the policy, the critic and the leak, of each episode of the first probe.
 
-    In the torch core, where what is to have no gradient is detached by hand.
+    They are computed in PyTorch; what is to have no gradient is detached by hand.
     """
     run = trainer.runs[0]
+    agent = Agent(run.agent, run.task.num_stimuli)
+    rollout, parameters = Rollout(run.task, agent), trainer.parameters
     draws = DrawSource(run.task, (run.seed,), of_probes=True).next(run.probe_episodes)
     found = []
     for trials, noise in zip(draws.trials, draws.noise, strict=True):
-        episode = trainer._rollout.play(trainer.parameters, Draws(trials, noise))
+        episode = rollout.play(parameters, Draws(trials, noise))
         returns = torch.from_numpy(np.cumsum(episode.rewards.numpy().ravel()[::-1])[::-1].copy())
         log_probs, values = episode.log_probs.flatten(), episode.values.flatten()
         advantages = returns - values
@@ -50,23 +52,17 @@ def gradients_by_part(trainer: Trainer) -> list[list[NDArray[np.float64]]]:
             run.critic_weight * (advantages**2).mean(),
             -(advantages * log_probs.detach()).sum(),
         )
+        gradients = (torch.autograd.grad(part, parameters, retain_graph=True) for part in parts)
         found.append(
-            [
-                torch.autograd.grad(part, trainer.parameters, retain_graph=True)[0][
-                    0, : trainer._trunk.stop
-                ]
-                .double()
-                .numpy()
-                for part in parts
-            ]
+            [gradient[0, : agent.trunk_size].double().numpy() for (gradient,) in gradients]
         )
     return found
 
 
-def test_norms_angle_and_noise_are_those_of_the_parts_one_by_one(engine: EngineName) -> None:
+def test_norms_cosine_and_noise_agree_with_the_parts_one_by_one(engine: EngineName) -> None:
     trainer = make_trainer([QUICK], engine)
     trainer.advance(4)
-    reference = Trainer([QUICK])
+    reference = make_trainer([QUICK], "torch")
     with torch.no_grad():
         reference.parameters.copy_(trainer.parameters)
     policy, critic, leak = map(np.array, zip(*gradients_by_part(reference), strict=True))
@@ -87,10 +83,10 @@ def test_norms_angle_and_noise_are_those_of_the_parts_one_by_one(engine: EngineN
 
 
 @given(settings_of_runs(most_trials=5, most_units=9), st.sampled_from([0.0, 0.3, 5.0]))
-def test_the_parts_make_up_the_gradient(
+def test_the_parts_add_up_to_the_gradient(
     engine: EngineName, run: TrainConfig, critic_weight: float
 ) -> None:
-    # By linearity: with entropy and optimism in the policy's part, and the leak wherever it goes.
+    # For any leak; entropy bonus and optimism belong to the policy's part.
     run = replace(
         run,
         loss=replace(run.loss, lost_gradients="none"),
@@ -98,18 +94,16 @@ def test_the_parts_make_up_the_gradient(
         probe_episodes=2,
     )
     trainer = make_trainer([run], engine)
+    differentiate = trainer.engine.differentiate
     draws = DrawSource(run.task, (run.seed,)).next(1)
     first = Draws(draws.trials[0], draws.noise[0])
-    whole, _ = trainer._differentiate(first, run.loss, torch.tensor([critic_weight]))
-    parts = [
-        trainer._differentiate(first, loss, weights)[0].astype(np.float64)
-        for loss, weights in trainer._parts()
-    ]
+    whole, _ = differentiate(first, run.loss, np.array([critic_weight], np.float32))
+    parts = [differentiate(first, *part)[0].astype(np.float64) for part in trainer.parts()]
     scale = max(np.abs(part).max() for part in parts)
     np.testing.assert_allclose(sum(parts), whole, atol=3e-5 * max(scale, 1e-3))
 
 
-def test_a_detached_baseline_leaks_nothing_and_separate_trunks_share_nothing(
+def test_no_leak_if_detached_and_cosine_zero_if_trunks_are_separate(
     engine: EngineName,
 ) -> None:
     detached = history_of(
@@ -122,7 +116,7 @@ def test_a_detached_baseline_leaks_nothing_and_separate_trunks_share_nothing(
     assert np.abs(history_of([QUICK], engine).diagnostics["cosine"])[:, :-1].min() > 0
 
 
-def test_what_leaks_into_the_head_alone_is_not_of_the_trunk(engine: EngineName) -> None:
+def test_a_leak_into_the_head_alone_does_not_reach_the_trunk(engine: EngineName) -> None:
     head, trunk = (
         history_of([replace(QUICK, loss=LossConfig(baseline=baseline))], engine).diagnostics[
             "leak_norm"
@@ -133,17 +127,17 @@ def test_what_leaks_into_the_head_alone_is_not_of_the_trunk(engine: EngineName) 
     assert (trunk > 0)[:, :-1].all()
 
 
-def test_probes_leave_training_as_it_is(engine: EngineName) -> None:
+def test_probes_leave_training_unchanged(engine: EngineName) -> None:
     runs = [replace(QUICK, seed=seed) for seed in (0, 1)]
     probed = trained(runs, engine)
-    plain = trained([replace(run, probe_episodes=0) for run in runs], engine)
-    assert torch.equal(probed.parameters, plain.parameters)
-    assert plain.history().diagnostics == {}
+    unprobed = trained([replace(run, probe_episodes=0) for run in runs], engine)
+    assert torch.equal(probed.parameters, unprobed.parameters)
+    assert unprobed.history().diagnostics == {}
     for name in METRICS:
-        assert np.array_equal(getattr(probed.history(), name), getattr(plain.history(), name))
+        assert np.array_equal(getattr(probed.history(), name), getattr(unprobed.history(), name))
 
 
-def test_windows_that_end_are_diagnosed(engine: EngineName) -> None:
+def test_finished_windows_have_diagnostics(engine: EngineName) -> None:
     history = history_of([QUICK, replace(QUICK, seed=1)], engine)
     assert history.episode.tolist() == [4, 8, 10]
     assert tuple(history.diagnostics) == DIAGNOSTICS
@@ -152,8 +146,8 @@ def test_windows_that_end_are_diagnosed(engine: EngineName) -> None:
         assert np.isnan(curve[:, 2]).all()
 
 
-def test_engines_diagnose_the_same() -> None:
-    # Before training lets roundings grow: after one episode.
+def test_engines_agree_on_the_diagnostics() -> None:
+    # After one episode, before training amplifies rounding.
     runs = [replace(QUICK, log_every=1, num_episodes=1, seed=seed) for seed in range(4)]
     ours, theirs = (history_of(runs, engine).diagnostics for engine in ("fused", "torch"))
     for name in DIAGNOSTICS:
@@ -167,7 +161,9 @@ def test_engines_diagnose_the_same() -> None:
         replace(QUICK, task=TaskConfig(episode_length=9, timeout=True)),
     ],
 )
-def test_what_past_trials_may_tell_is_not_diagnosed(run: TrainConfig, engine: EngineName) -> None:
+def test_no_variance_by_state_where_past_trials_may_matter(
+    run: TrainConfig, engine: EngineName
+) -> None:
     found = history_of([run], engine).diagnostics
     for name in ("return_variance", "covariance"):
         assert np.isnan(found[name]).all()
@@ -175,65 +171,76 @@ def test_what_past_trials_may_tell_is_not_diagnosed(run: TrainConfig, engine: En
 
 
 @st.composite
-def met(draw: st.DrawFn) -> tuple[NDArray[np.int64], list[NDArray[np.int64]], list[Steps]]:
-    """States of a task, and pairs and steps of a few made-up episodes of one replica."""
+def episodes(draw: st.DrawFn) -> tuple[NDArray[np.int64], list[Trajectory]]:
+    """A few made-up episodes of two replicas, and the state at each step, [2, E T]."""
     task = TaskConfig(stimulus_set="pwm5", trial_length=draw(st.integers(2, 4)))
     random = np.random.default_rng(draw(st.integers(0, 1000)))
-    trials = [random.integers(8, size=(1, 3)) for _ in range(draw(st.integers(2, 6)))]
-    shape = (1, 3 * task.trial_length)
-    steps = [
-        Steps(*(random.normal(size=shape).astype(np.float32) for _ in Steps._fields))
-        for _ in trials
+    count = draw(st.integers(2, 6))
+    states = trial_states(task)[random.integers(8, size=(2, 3 * count))].reshape(2, -1)
+    shape = (2, 3 * task.trial_length)
+    return states, [
+        Trajectory(*(random.normal(size=shape).astype(np.float32) for _ in Trajectory._fields))
+        for _ in range(count)
     ]
-    return trial_states(task), trials, steps
 
 
-@given(met())
-def test_variances_are_those_of_a_plain_loop(
-    episodes: tuple[NDArray[np.int64], list[NDArray[np.int64]], list[Steps]],
+@given(episodes())
+def test_variances_agree_with_a_loop_over_states(
+    drawn: tuple[NDArray[np.int64], list[Trajectory]],
 ) -> None:
-    states, trials, steps = episodes
-    probe = Probe(states)
-    for pairs, part in zip(trials, steps, strict=True):
-        probe.add([np.ones((1, 2), np.float32)] * 3, pairs, part)
-    found = dict(zip(DIAGNOSTICS, probe.diagnostics()[:, 0], strict=True))
+    states, trajectories = drawn
+    probe = Probe()
+    for trajectory in trajectories:
+        probe.add([np.ones((2, 2), np.float32)] * 3, trajectory)
+    diagnostics = probe.diagnostics(states)
+    for replica in range(2):
+        found = dict(zip(DIAGNOSTICS, diagnostics[:, replica], strict=True))
+        log_probs, values, returns = (
+            np.concatenate([part[replica] for part in parts]).astype(np.float64)
+            for parts in zip(*trajectories, strict=True)
+        )
+        groups: dict[int, list[tuple[float, float]]] = {}
+        for state, one, other in zip(states[replica], returns, log_probs, strict=True):
+            groups.setdefault(state, []).append((one, other))
+        several = [np.array(group).T for group in groups.values() if len(group) > 1]
+        number = sum(group.shape[1] for group in several)
+        variance = sum(np.cov(group)[0, 0] * group.shape[1] for group in several) / number
+        covariance = sum(np.cov(group)[0, 1] * group.shape[1] for group in several) / number
+        assert found["return_variance"] == pytest.approx(variance, rel=1e-9)
+        length = trajectories[0].returns.shape[1]
+        assert found["covariance"] == pytest.approx(length * covariance, rel=1e-6, abs=1e-9)
+        explained = 1 - np.var(returns - values) / np.var(returns)
+        assert found["explained_variance"] == pytest.approx(explained, rel=1e-9, abs=1e-12)
 
-    groups: dict[int, list[tuple[float, float]]] = {}
-    returns, errors = [], []
-    for pairs, part in zip(trials, steps, strict=True):
-        for time in range(part.returns.shape[1]):
-            trial, step = divmod(time, states.shape[1])
-            state = states[pairs[0, trial], step]
-            gain, log_prob = float(part.returns[0, time]), float(part.log_probs[0, time])
-            groups.setdefault(state, []).append((gain, log_prob))
-            returns.append(gain)
-            errors.append(gain - float(part.values[0, time]))
-    several = [np.array(group).T for group in groups.values() if len(group) > 1]
-    number = sum(group.shape[1] for group in several)
-    variance = sum(np.cov(group)[0, 0] * group.shape[1] for group in several) / number
-    covariance = sum(np.cov(group)[0, 1] * group.shape[1] for group in several) / number
-    assert found["return_variance"] == pytest.approx(variance, rel=1e-9)
-    length = steps[0].returns.shape[1]
-    assert found["covariance"] == pytest.approx(length * covariance, rel=1e-6, abs=1e-9)
-    explained = 1 - np.var(errors) / np.var(returns)
-    assert found["explained_variance"] == pytest.approx(explained, rel=1e-9, abs=1e-12)
+
+def test_states_visited_once_are_left_out_of_variances() -> None:
+    steps = np.array([[1.0, 3.0, 8.0]], np.float32)
+    probe = Probe()
+    for _ in range(2):
+        probe.add([np.ones((1, 2), np.float32)] * 3, Trajectory(steps, steps, steps))
+    for states, variance in (([0, 0, 2, 3, 4, 5], 2.0), ([0, 1, 2, 3, 4, 5], np.nan)):
+        found = dict(zip(DIAGNOSTICS, probe.diagnostics(np.array([states]))[:, 0], strict=True))
+        assert found["return_variance"] == pytest.approx(variance, nan_ok=True)
 
 
 @pytest.mark.parametrize(("value", "explained"), [(2.0, np.nan), (3.0, -np.inf)])
-def test_a_return_that_never_varies_cannot_be_explained(value: float, explained: float) -> None:
-    probe = Probe(None)
+def test_a_constant_return_cannot_be_explained(value: float, explained: float) -> None:
+    probe = Probe()
     same = np.full((1, 6), 2, np.float32)
     for other in (2.0, value):
-        steps = Steps(same, np.full((1, 6), other, np.float32), same)
-        probe.add([np.zeros((1, 2), np.float32)] * 3, np.zeros((1, 2), np.int64), steps)
-    found = dict(zip(DIAGNOSTICS, probe.diagnostics()[:, 0], strict=True))
+        trajectory = Trajectory(same, np.full((1, 6), other, np.float32), same)
+        probe.add([np.zeros((1, 2), np.float32)] * 3, trajectory)
+    found = dict(zip(DIAGNOSTICS, probe.diagnostics(None)[:, 0], strict=True))
     assert found["explained_variance"] == pytest.approx(explained, nan_ok=True)
     assert np.isnan(found["signal_to_noise"])
+    assert np.isnan(found["return_variance"])
     assert found["policy_norm"] == 0
 
 
 @given(st.integers(2, 5), st.sampled_from(["pwm0", "pwm5", "pwm7"]))
-def test_trials_are_in_one_state_while_they_have_shown_the_same(length: int, name: str) -> None:
+def test_trials_are_in_the_same_state_while_they_have_shown_the_same(
+    length: int, name: str
+) -> None:
     task = TaskConfig(stimulus_set=name, trial_length=length, episode_length=30)
     states, shown = trial_states(task), observation_table(task)
     assert set(states.ravel()) == set(range(states.max() + 1))

@@ -1,4 +1,4 @@
-"""The losses against closed forms of their gradients, in double precision."""
+"""The losses have the closed forms of their gradients, in double precision."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ from pwm.core.losses import (
     Baseline,
     LossConfig,
     Losses,
-    Lost,
+    LostGradients,
     Reduction,
     discounted_returns,
     episode_losses,
     policy_loss,
-    value_loss,
 )
 
 BASELINES: list[Baseline] = ["attached", "detached", "attached_head", "attached_trunk"]
@@ -55,7 +54,7 @@ def cases(draw: st.DrawFn) -> Case:
             discount=draw(st.sampled_from([1.0, 0.9, 0.0])),
             entropy_weight=draw(st.sampled_from([0.0, 0.3])),
             optimism=draw(st.sampled_from([0.0, 1.5])),
-            lost_gradients=draw(st.sampled_from(get_args(Lost))),
+            lost_gradients=draw(st.sampled_from(get_args(LostGradients))),
         ),
         critic_weights=normal()[:, 0].abs(),
         rewards=normal().round(),
@@ -67,18 +66,14 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 def losses_of(case: Case) -> tuple[Losses, Tensor]:
-    """The losses as training calls them, and the advantages."""
+    """The losses, as the engine computes them, and the advantages."""
     log_policy = torch.log_softmax(case.logits, dim=-1)
     log_probs = log_policy.gather(-1, case.actions.unsqueeze(-1)).squeeze(-1)
     entropies = -(log_policy.exp() * log_policy).sum(dim=-1)
     advantages = discounted_returns(case.rewards, case.config.discount) - case.values
+    head_advantages = advantages.detach() + case.values.detach() - case.head_values
     losses = episode_losses(
-        log_probs,
-        entropies,
-        advantages,
-        case.critic_weights,
-        case.config,
-        head_advantages=advantages.detach() + case.values.detach() - case.head_values,
+        log_probs, entropies, advantages, head_advantages, case.critic_weights, case.config
     )
     return losses, advantages
 
@@ -93,11 +88,11 @@ def returns_by_double_loop(rewards: Tensor, discount: float) -> Tensor:
 
 
 @given(cases())
-def test_gradients_are_the_closed_forms(case: Case) -> None:
+def test_gradients_have_their_closed_forms(case: Case) -> None:
     losses, _ = losses_of(case)
-    # A head's value moves with the head alone, a value with the trunk and the head.
+    # The gradient to the trunk comes through the values; the one to the head through both.
     leaves = (case.values, case.head_values, case.logits)
-    by_whole, by_head, by_logits = torch.autograd.grad(
+    by_values, by_head, by_logits = torch.autograd.grad(
         losses.total.sum(), leaves, allow_unused=True, materialize_grads=True
     )
 
@@ -108,26 +103,26 @@ def test_gradients_are_the_closed_forms(case: Case) -> None:
     policy = logits.exp() / logits.exp().sum(dim=-1, keepdim=True)
     taken = torch.eye(3, dtype=torch.float64)[case.actions]  # (R, T, 3)
     log_prob = (taken * policy.log()).sum(dim=-1)
-    share = 1.0 if config.policy_reduction == "sum" else 1 / steps
+    policy_factor = 1.0 if config.policy_reduction == "sum" else 1 / steps
 
     entropy = -(policy * policy.log()).sum(dim=-1, keepdim=True)
     kept = config.lost_gradients != "values"
     for gradient, leaky in (
-        (by_whole, {"attached", "attached_trunk"}),
-        (by_whole + by_head, {"attached", "attached_head"}),
+        (by_values, {"attached", "attached_trunk"}),
+        (by_values + by_head, {"attached", "attached_head"}),
     ):
-        leak = share * log_prob if config.baseline in leaky else torch.zeros_like(log_prob)
+        leak = policy_factor * log_prob * (config.baseline in leaky)
         expected = -2 * weights / steps * advantages + leak
         torch.testing.assert_close(gradient, expected if kept else torch.zeros_like(expected))
 
     factor = advantages.unsqueeze(-1) - config.optimism * entropy
     reinforce = -factor * (taken - policy) * (config.lost_gradients != "log_probs")
     bonus = config.entropy_weight * policy * (policy.log() + entropy)
-    torch.testing.assert_close(by_logits, share * (reinforce + bonus))
+    torch.testing.assert_close(by_logits, policy_factor * (reinforce + bonus))
 
 
 @given(cases())
-def test_losses_are_their_definitions(case: Case) -> None:
+def test_losses_follow_their_definitions(case: Case) -> None:
     losses, attached = losses_of(case)
     log_policies = torch.log_softmax(case.logits, dim=-1).tolist()
     for replica, advantages in enumerate(attached.tolist()):
@@ -141,28 +136,28 @@ def test_losses_are_their_definitions(case: Case) -> None:
             (advantages[step] - raised[step]) * log_policy[step][actions[step]] for step in steps
         )
         entropy = sum(-math.exp(log_p) * log_p for step in steps for log_p in log_policy[step])
-        share = 1.0 if case.config.policy_reduction == "sum" else 1 / len(steps)
-        policy, value = -share * gain, sum(advantage**2 for advantage in advantages) / len(steps)
+        policy_factor = 1.0 if case.config.policy_reduction == "sum" else 1 / len(steps)
+        policy = -policy_factor * gain
+        value = sum(advantage**2 for advantage in advantages) / len(steps)
         total = policy + case.critic_weights[replica].item() * value
-        total -= case.config.entropy_weight * share * entropy
+        total -= case.config.entropy_weight * policy_factor * entropy
         expected = [policy, value, total]
         assert [loss[replica].item() for loss in losses] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("reduction", REDUCTIONS)
-def test_detached_values_feel_the_value_loss_alone(reduction: Reduction) -> None:
+def test_detached_values_get_their_gradient_from_the_value_loss_alone(reduction: Reduction) -> None:
     values = torch.tensor([[0.5, -1.0, 2.0]], dtype=torch.float64, requires_grad=True)
     log_probs = torch.tensor([[-0.1, -2.0, -5.0]], dtype=torch.float64)
     config = LossConfig(baseline="detached", policy_reduction=reduction)
     for weight in (0.0, 4.0):
         advantages = 3 - values
-        total = episode_losses(log_probs, -log_probs, advantages, weight, config).total
-        (gradient,) = torch.autograd.grad(total.sum(), values)
+        losses = episode_losses(log_probs, -log_probs, advantages, advantages, weight, config)
+        (gradient,) = torch.autograd.grad(losses.total.sum(), values)
         expected = -2 * weight / 3 * advantages.detach()
         torch.testing.assert_close(gradient, expected, rtol=1e-15, atol=0)
-    (gradient,) = torch.autograd.grad(
-        policy_loss(log_probs, 3 - values, LossConfig()).sum(), values
-    )
+    attached = policy_loss(log_probs, 3 - values, 3 - values, LossConfig())
+    (gradient,) = torch.autograd.grad(attached.sum(), values)
     assert gradient.tolist() == log_probs.tolist()
 
 
@@ -170,22 +165,22 @@ def test_each_replica_has_its_own_critic_weight() -> None:
     advantages = torch.tensor([[1.0, 2.0]]).repeat(3, 1)
     log_probs = torch.full((3, 2), -1.0)
     weights = torch.tensor([0.0, 1.0, 10.0])
-    losses = episode_losses(log_probs, -log_probs, advantages, weights, LossConfig())
+    losses = episode_losses(log_probs, -log_probs, advantages, advantages, weights, LossConfig())
     assert losses.policy.tolist() == [3, 3, 3]
     assert losses.value.tolist() == [2.5, 2.5, 2.5]
     assert losses.total.tolist() == [3, 5.5, 28]
 
 
-def test_constants_worked_out_by_hand() -> None:
+def test_losses_worked_out_by_hand() -> None:
     log_probs, entropies = torch.tensor([[-1.0, -2.0]]), torch.tensor([[1.0, 0.5]])
     advantages = torch.tensor([[3.0, -1.0]])
-    for reduction, share in zip(REDUCTIONS, (1, 0.5), strict=True):
-        policy, entropy = share * 1.0, share * 1.5
+    for reduction, factor in zip(REDUCTIONS, (1, 0.5), strict=True):
+        policy, entropy = factor * 1.0, factor * 1.5
         for baseline in BASELINES[:2]:
             config = LossConfig(baseline=baseline, policy_reduction=reduction, entropy_weight=0.5)
-            losses = episode_losses(log_probs, entropies, advantages, 0.5, config)
+            losses = episode_losses(log_probs, entropies, advantages, advantages, 0.5, config)
             assert losses.policy.tolist() == [policy]
-            assert losses.value.tolist() == value_loss(advantages).tolist() == [5]
+            assert losses.value.tolist() == [5]
             assert losses.total.tolist() == [policy + 0.5 * 5 - 0.5 * entropy]
 
 
@@ -205,13 +200,13 @@ def test_returns_worked_out_by_hand() -> None:
     discount=st.floats(0, 1),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_returns_are_those_of_a_double_loop(
+def test_returns_agree_with_a_double_loop(
     replicas: int, steps: int, discount: float, seed: int
 ) -> None:
     rewards = torch.from_numpy(np.random.default_rng(seed).normal(size=(replicas, steps)))
     returns = discounted_returns(rewards, discount)
     torch.testing.assert_close(returns, returns_by_double_loop(rewards, discount))
-    # Sums of so many ones are exact in single precision too.
+    # Sums of ones are exact in single precision too.
     ones = torch.ones((replicas, steps))
     assert discounted_returns(ones, 1.0)[0].tolist() == list(range(steps, 0, -1))
 
@@ -232,7 +227,7 @@ BAD_VALUES: list[tuple[str, Any]] = [
 
 
 @pytest.mark.parametrize(("field", "value"), BAD_VALUES)
-def test_bad_values_are_refused_by_name(field: str, value: Any) -> None:
+def test_errors_name_the_field_and_the_value(field: str, value: Any) -> None:
     with pytest.raises(InputError) as caught:
         LossConfig(**{field: value})
     assert caught.value.name == field

@@ -1,11 +1,11 @@
-"""Short histories of each setting, pinned.
+"""Pinned short histories of every setting.
 
-They are played in double precision, so that how a machine rounds cannot be seen: initial
-parameters changed by one part in 1e12, ten thousand times what rounding does, move no metric
-by more than 2e-6 within these episodes. The tolerance is 1e-5; what changes the computation
-moves them by a thousand times that, as the last tests show.
+They are computed in double precision, so that a machine's rounding does not show: changing the
+initial parameters by one part in 1e12, ten thousand times more than rounding does, moves no metric
+by more than 2e-6 within these episodes. The tolerance is 1e-5; a change of the computation moves
+metrics by more than a thousand times that, as the last tests show.
 
-To pin anew: `pytest tests/core/test_regression.py --regen-all`, and say in the commit why.
+To pin again: `pytest tests/core/test_regression.py --regen-all`, with the reason in the commit.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pwm.core.agent import AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.losses import Baseline, LossConfig, Reduction, policy_loss
 from pwm.core.task import TaskConfig
-from pwm.core.trainer import train
+from tests.support.training import history_of
 
 pytestmark = pytest.mark.usefixtures("double_precision")
 
@@ -62,41 +62,43 @@ SETTINGS = {
 
 
 def history(config: TrainConfig) -> dict[str, NDArray[Any]]:
-    """Each metric, a column a window."""
-    return train([replace(config, seed=seed) for seed in SEEDS]).arrays()
+    """The arrays of a history of three seeds."""
+    return history_of([replace(config, seed=seed) for seed in SEEDS], "torch").arrays()
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_history_is_as_pinned(name: str, ndarrays_regression: NDArraysRegressionFixture) -> None:
+def test_histories_are_as_pinned(name: str, ndarrays_regression: NDArraysRegressionFixture) -> None:
     tolerance = {"atol": TOLERANCE, "rtol": TOLERANCE}
     ndarrays_regression.check(history(SETTINGS[name]), basename=name, default_tolerance=tolerance)
 
 
 def wrong_sign(
-    log_probs: Tensor, advantages: Tensor, config: LossConfig, _of_head: Tensor
+    log_probs: Tensor, advantages: Tensor, head_advantages: Tensor, config: LossConfig
 ) -> Tensor:
-    return -policy_loss(log_probs, advantages, config)
+    return -policy_loss(log_probs, advantages, head_advantages, config)
 
 
 def other_baseline(
-    log_probs: Tensor, advantages: Tensor, config: LossConfig, _of_head: Tensor
+    log_probs: Tensor, advantages: Tensor, head_advantages: Tensor, config: LossConfig
 ) -> Tensor:
     baseline: Baseline = "attached" if config.baseline == "detached" else "detached"
-    return policy_loss(log_probs, advantages, replace(config, baseline=baseline))
+    other = replace(config, baseline=baseline)
+    return policy_loss(log_probs, advantages, head_advantages, other)
 
 
 def other_reduction(
-    log_probs: Tensor, advantages: Tensor, config: LossConfig, _of_head: Tensor
+    log_probs: Tensor, advantages: Tensor, head_advantages: Tensor, config: LossConfig
 ) -> Tensor:
     reduction: Reduction = "sum" if config.policy_reduction == "mean" else "mean"
-    return policy_loss(log_probs, advantages, replace(config, policy_reduction=reduction))
+    other = replace(config, policy_reduction=reduction)
+    return policy_loss(log_probs, advantages, head_advantages, other)
 
 
 @pytest.mark.parametrize("mistake", [wrong_sign, other_baseline, other_reduction])
 @pytest.mark.parametrize("name", SETTINGS)
-def test_no_mistake_in_the_loss_fits_the_tolerance(
+def test_every_mistake_in_the_loss_exceeds_the_tolerance(
     name: str,
-    mistake: Callable[[Tensor, Tensor, LossConfig, Tensor], Tensor],
+    mistake: Callable[[Tensor, Tensor, Tensor, LossConfig], Tensor],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     right = history(SETTINGS[name])
@@ -106,7 +108,7 @@ def test_no_mistake_in_the_loss_fits_the_tolerance(
         assert np.abs(wrong[metric] - right[metric]).max() > 1000 * TOLERANCE, metric
 
 
-def test_no_two_settings_fit_one_history() -> None:
+def test_no_two_settings_have_the_same_history() -> None:
     histories = [history(config) for config in SETTINGS.values()]
     for one, other in combinations(histories, 2):
         assert np.abs(one["entropy"] - other["entropy"]).max() > 1000 * TOLERANCE

@@ -1,7 +1,7 @@
-"""What a rollout returns is attached to the parameters, all of it, and nothing else.
+"""The outputs of a rollout have gradients to exactly the parameters that produced them.
 
-The notes' critical bug was a collection of tensors that had lost their gradients. One helper
-guards against its whole family, `assert_gradients_reach`, and is itself shown to catch it.
+The notes' critical bug was to collect tensors that had lost their gradients.
+`assert_gradients_reach` guards against all bugs of this kind, and is itself shown to catch it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import Tensor
 
-from pwm.core.agent import Agent, AgentConfig, Outputs, State, Weights
+from pwm.core.agent import GATES, Agent, AgentConfig, Outputs, State, Weights
 from pwm.core.losses import LossConfig, discounted_returns, episode_losses, policy_loss
 from pwm.core.rollout import Draws, DrawSource, Episode, Rollout
 from pwm.core.task import STIMULUS_SETS, TaskConfig
@@ -27,7 +27,7 @@ from tests.oracles.plain_task import PlainTask
 from tests.support.playing import play_by
 
 FIELDS = ("log_probs", "entropies", "values")
-FORGET_GATE = 1
+FORGET_GATE = GATES.index("forget")
 
 
 class Setting(NamedTuple):
@@ -76,7 +76,7 @@ def first_draws(task: TaskConfig, seeds: tuple[int, ...]) -> Draws:
 
 
 def assert_gradients_reach(agent: Agent, parameters: Tensor, episode: Episode) -> None:
-    """Each step's outputs have a gradient for just the parameters that took part in them.
+    """Asserts that each step's outputs have gradients to exactly the parameters behind them.
 
     Raises:
         AssertionError: naming the output and the parameters.
@@ -87,7 +87,7 @@ def assert_gradients_reach(agent: Agent, parameters: Tensor, episode: Episode) -
         assert output.requires_grad, f"{field} is detached"
         for trial in range(trials):
             for step in range(steps):
-                # Replicas are rows of the parameters: their sum's gradient is each one's own.
+                # Replicas are rows of the parameters, so the sum's gradient has each one's.
                 (gradient,) = torch.autograd.grad(
                     output[:, trial, step].sum(),
                     parameters,
@@ -108,14 +108,14 @@ def assert_gradients_reach(agent: Agent, parameters: Tensor, episode: Episode) -
 
 
 def parameters_behind(agent: Agent, field: str, seen: Tensor) -> dict[str, Tensor]:
-    """Masks, shaped as a replica in `Agent.named`, of what an output can depend on.
+    """Masks of the parameters that an output can depend on, shaped as a replica in `Agent.named`.
 
     Args:
-        agent: who plays.
+        agent: the architecture.
         field: of the episode.
-        seen: the observations since the state was zero, this step's included.
+        seen: the observations since the state was zero, up to this step.
     """
-    # At its first step an LSTM has nothing to remember, and so nothing to forget.
+    # At its first step an LSTM has nothing to remember or to forget.
     remembers = len(seen) > 1
     by_gate = torch.stack([seen.any(dim=0)] * 4, dim=1)  # (S, gates)
     by_gate[:, FORGET_GATE] = seen[1:].any(dim=0)
@@ -146,14 +146,14 @@ def test_gradients_survive_collection(setting: Setting) -> None:
 
 
 @all_settings
-def test_samples_and_observations_carry_no_gradient(setting: Setting) -> None:
+def test_samples_and_observations_have_no_gradient(setting: Setting) -> None:
     episode = play(setting).episode
     for field in ("trials", "observations", "actions", "rewards"):
         assert not getattr(episode, field).requires_grad
 
 
 def from_python_floats(output: Tensor) -> Tensor:
-    """The notes' bug: numbers collected into a list, and a tensor made of them again."""
+    """The notes' bug: collects numbers in a list, and makes a tensor of them again."""
     collected: list[float] = []
     for trial in output.unbind(dim=1):
         collected.extend(trial.flatten().tolist())
@@ -192,7 +192,7 @@ def test_a_state_detached_between_trials_is_caught(monkeypatch: pytest.MonkeyPat
 
 
 @st.composite
-def settings_(draw: st.DrawFn) -> Setting:
+def any_setting(draw: st.DrawFn) -> Setting:
     trial_length = draw(st.integers(2, 4))
     return Setting(
         TaskConfig(
@@ -210,8 +210,8 @@ def settings_(draw: st.DrawFn) -> Setting:
     )
 
 
-@given(settings_(), st.integers(0, 1000))
-def test_an_episode_and_its_gradients_are_those_of_a_direct_unroll(
+@given(any_setting(), st.integers(0, 1000))
+def test_an_episode_and_its_gradients_agree_with_a_direct_unroll(
     setting: Setting, seed: int
 ) -> None:
     task = setting.task
@@ -250,7 +250,7 @@ def test_an_episode_and_its_gradients_are_those_of_a_direct_unroll(
 
 
 def midway_noise(episode: Episode) -> Tensor:
-    """Noise in the middle of what gives the actions taken, far from giving any other."""
+    """Noise in the middle of the interval that gives the actions taken."""
     policy = torch.softmax(episode.logits.detach(), dim=-1)
     upto = policy.cumsum(dim=-1) - policy / 2
     return upto.gather(-1, episode.actions.unsqueeze(-1)).squeeze(-1)
@@ -267,7 +267,7 @@ def midway_noise(episode: Episode) -> Tensor:
     ids=lambda loss: f"{loss.baseline}-{loss.policy_reduction}",
 )
 @all_settings
-def test_an_episodes_loss_has_the_gradient_of_finite_differences(
+def test_the_gradient_of_the_loss_agrees_with_finite_differences(
     setting: Setting, loss: LossConfig
 ) -> None:
     small = Setting(
@@ -275,7 +275,7 @@ def test_an_episodes_loss_has_the_gradient_of_finite_differences(
     )
     agent, rollout, parameters, draws, episode = play(small, seeds=(0,))
     draws = draws._replace(noise=midway_noise(episode))
-    # A step off zero in the padding would change the function, so only the rest is varied.
+    # Changing the padding would change the function, so only the rest is varied.
     indices = torch.arange(parameters.numel()).view(1, -1)
     varied = torch.cat([part.flatten() for part in agent.named(indices).values()])
 
@@ -287,17 +287,18 @@ def test_an_episodes_loss_has_the_gradient_of_finite_differences(
         return episode.log_probs.flatten(1), episode.entropies.flatten(1), advantages
 
     def total(vector: Tensor) -> Tensor:
-        return episode_losses(*outputs(vector), 2.0, loss).total
+        log_probs, entropies, advantages = outputs(vector)
+        return episode_losses(log_probs, entropies, advantages, advantages, 2.0, loss).total
 
     start = parameters.detach()[0, varied].requires_grad_()
     advantages_at_start = outputs(start)[2].detach()
 
-    def total_with_the_stopped_factor_constant(vector: Tensor) -> Tensor:
+    def total_with_constant_advantages(vector: Tensor) -> Tensor:
         log_probs, entropies, advantages = outputs(vector)
-        rest = episode_losses(0 * log_probs, entropies, advantages, 2.0, loss).total
-        return rest + policy_loss(log_probs, advantages_at_start, loss)
+        rest = episode_losses(0 * log_probs, entropies, advantages, advantages, 2.0, loss).total
+        return rest + policy_loss(log_probs, advantages_at_start, advantages_at_start, loss)
 
-    function = total if loss.baseline == "attached" else total_with_the_stopped_factor_constant
+    function = total if loss.baseline == "attached" else total_with_constant_advantages
     assert torch.autograd.gradcheck(function, start)
     by_total, by_function = (torch.autograd.grad(f(start), start)[0] for f in (total, function))
     torch.testing.assert_close(by_total, by_function)
@@ -332,10 +333,10 @@ def play_with_logits(engine: EngineName, logits: Tensor, noise: float) -> Episod
 LARGEST_NOISE = 1 - 2**-24
 
 
-def test_noise_picks_the_action_whose_share_it_falls_into(engine: EngineName) -> None:
+def test_noise_chooses_the_action_in_whose_interval_it_falls(engine: EngineName) -> None:
     policy = torch.tensor([[0.25, 0.5, 0.25]])
-    shares = {0: (0.0, 0.2499), 1: (0.2501, 0.7499), 2: (0.7501, LARGEST_NOISE)}
-    for action, noises in shares.items():
+    intervals = {0: (0.0, 0.2499), 1: (0.2501, 0.7499), 2: (0.7501, LARGEST_NOISE)}
+    for action, noises in intervals.items():
         for noise in noises:
             episode = play_with_logits(engine, policy.log(), noise)
             assert episode.actions.tolist() == [[[action, action]]]
@@ -360,7 +361,7 @@ def test_trials_are_independent_when_the_state_is_reset(timeout: bool, engine: E
         AgentConfig(hidden_size=5),
     )
     _, _, parameters, draws, _ = play(setting)
-    # No violations, so that no trial is blank: noise of zero holds.
+    # Noise of zero holds, so there are no violations and no blank trials.
     draws = draws._replace(noise=draws.noise * torch.tensor([0, 0, 1]))
     order = torch.tensor([3, 0, 5, 1, 4, 2])
     episode = play_by(engine, *setting, parameters, draws)
@@ -372,7 +373,7 @@ def test_trials_are_independent_when_the_state_is_reset(timeout: bool, engine: E
 
 
 @pytest.mark.parametrize("separate_trunks", [False, True])
-def test_a_carried_state_tells_trials_apart_and_a_reset_one_does_not(
+def test_only_a_carried_state_distinguishes_equal_trials(
     separate_trunks: bool, engine: EngineName
 ) -> None:
     ab_three_times = torch.zeros((1, 3), dtype=torch.int64)
@@ -392,7 +393,7 @@ def test_a_carried_state_tells_trials_apart_and_a_reset_one_does_not(
         assert (carried[one] - carried[other]).abs().min() > 1e-4
 
 
-def test_the_rollout_keeps_the_precision_of_the_parameters() -> None:
+def test_a_rollout_has_the_precision_of_the_parameters() -> None:
     setting = SETTINGS["timeout_carried"]
     double = play(setting)
     single = double.rollout.play(double.parameters.float(), double.draws)

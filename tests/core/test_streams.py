@@ -1,8 +1,9 @@
-"""The random streams: fixed for ever, and each its own."""
+"""The random streams never change, and no two overlap."""
 
 from __future__ import annotations
 
 from itertools import combinations
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from pwm.core.rollout import DrawSource
 from pwm.core.streams import StreamName, Streams, to_index, to_uniform
 from pwm.core.task import TaskConfig
 
-NAMES: list[StreamName] = ["initialisation", "trials", "actions"]
+NAMES: tuple[StreamName, ...] = get_args(StreamName)
 TOP = 2**64 - 1
 
 
@@ -47,7 +48,7 @@ def test_episodes_never_change() -> None:
 
 
 @given(seed=st.integers(0, 2**70), pieces=st.lists(st.integers(0, 9), min_size=1))
-def test_a_stream_is_the_same_however_it_is_split(seed: int, pieces: list[int]) -> None:
+def test_drawing_in_pieces_gives_the_same_stream(seed: int, pieces: list[int]) -> None:
     for name in NAMES:
         stream = Streams([seed], name)
         in_pieces = np.concatenate([stream.draw(count) for count in pieces], axis=1)
@@ -56,14 +57,14 @@ def test_a_stream_is_the_same_however_it_is_split(seed: int, pieces: list[int]) 
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 4, 7, 1001])
-def test_skipping_is_drawing_and_looking_away(count: int) -> None:
+def test_skipping_continues_where_drawing_would(count: int) -> None:
     skipping = Streams([0, 1], "trials")
     skipping.skip(count)
     drawn = Streams([0, 1], "trials").draw(count + 6)
     assert np.array_equal(skipping.draw(6), drawn[:, count:])
 
 
-def test_episodes_are_the_same_however_they_are_drawn() -> None:
+def test_drawing_in_pieces_gives_the_same_episodes() -> None:
     task = TaskConfig(trial_length=2, episode_length=5)
     at_once = DrawSource(task, (3, 4)).next(7)
     source = DrawSource(task, (3, 4))
@@ -72,19 +73,19 @@ def test_episodes_are_the_same_however_they_are_drawn() -> None:
         assert np.array_equal(whole, np.concatenate(parts))
 
 
-def test_a_stream_does_not_depend_on_its_company() -> None:
+def test_a_stream_does_not_depend_on_the_other_seeds() -> None:
     together = Streams([5, 6, 5], "trials").draw(4)
     for row, seed in zip(together, (5, 6, 5), strict=True):
         assert np.array_equal(Streams([seed], "trials").draw(4)[0], row)
 
 
-def test_streams_of_other_seeds_and_names_differ() -> None:
+def test_streams_of_different_seeds_or_names_share_nothing() -> None:
     rows = [Streams(range(50), name).draw(4) for name in NAMES]
     for one, other in combinations(np.concatenate(rows), 2):
         assert not np.intersect1d(one, other).size
 
 
-def test_uniform_numbers_fill_their_interval_in_steps_of_two_to_the_minus_24() -> None:
+def test_uniform_numbers_are_multiples_of_two_to_the_minus_24() -> None:
     edges = to_uniform(integers(0, 2**40 - 1, 2**40, TOP))
     assert edges.tolist() == [0, 0, 2**-24, 1 - 2**-24]
     drawn = to_uniform(Streams([0], "actions").draw(20_000)[0])
@@ -94,7 +95,7 @@ def test_uniform_numbers_fill_their_interval_in_steps_of_two_to_the_minus_24() -
 
 
 @given(st.integers(0, TOP), st.integers(1, 2**20))
-def test_indices_are_the_integer_scaled_down(integer: int, size: int) -> None:
+def test_indices_are_scaled_integers(integer: int, size: int) -> None:
     (index,) = to_index(integers(integer), size).tolist()
     assert index == (integer >> 32) * size >> 32
     assert 0 <= index < size

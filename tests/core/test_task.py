@@ -1,10 +1,7 @@
-"""The task against its plain model, for any set of stimuli and any actions."""
+"""The task agrees with its oracle, for any stimulus set and any actions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,35 +13,19 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from scipy import stats
 
-import pwm.core.task
 from pwm.core.agent import Agent, AgentConfig
 from pwm.core.errors import InputError
 from pwm.core.rollout import Draws, DrawSource, Episode
-from pwm.core.task import (
-    STIMULUS_SETS,
-    Action,
-    RewardLevels,
-    TaskConfig,
-    correct_actions,
-    reward_levels,
-)
+from pwm.core.task import STIMULUS_SETS, Action, TaskConfig, correct_actions
 from pwm.engines import EngineName
-from tests.oracles.plain_task import HOLD, LEFT, RIGHT, PlainTask, decision_reward, num_stimuli
+from tests.oracles.plain_task import HOLD, LEFT, RIGHT, PlainTask, num_stimuli
 from tests.support.playing import play_by
+from tests.support.stimuli import ALL_PAIRS, stimulus_set
 
 PAIRS_OF_THE_NOTES = {
     "pwm0": ["AB", "BA"],
     "pwm5": ["AB", "BA", "BC", "CB", "CD", "DC", "DE", "ED"],
 }
-PAIRS = [first + second for first in "ABCDE" for second in "ABCDE" if first != second]
-
-
-@contextmanager
-def stimulus_set(pairs: Sequence[str]) -> Iterator[str]:
-    """Another stimulus set, for a while; yields its name."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pwm.core.task, "STIMULUS_SETS", {**STIMULUS_SETS, "another": tuple(pairs)})
-        yield "another"
 
 
 def play_actions(
@@ -52,8 +33,8 @@ def play_actions(
 ) -> Episode:
     """Plays given pairs [R, N] and actions [R, N, L].
 
-    Parameters of zero make the policy uniform whatever is seen, and the noise points at the
-    middle of an action's third.
+    Parameters of zero make the policy uniform, and the noise is in the middle of the action's
+    third.
     """
     config = AgentConfig(hidden_size=1)
     parameters = Agent(config, task.num_stimuli).initial_parameters(range(len(trials)))
@@ -73,7 +54,7 @@ class Game(NamedTuple):
 
 @st.composite
 def games(draw: st.DrawFn) -> Game:
-    pairs = draw(st.lists(st.sampled_from(PAIRS), min_size=1, max_size=8, unique=True))
+    pairs = draw(st.lists(st.sampled_from(ALL_PAIRS), min_size=1, max_size=8, unique=True))
     trial_length = draw(st.integers(2, 5))
     num_trials = draw(st.integers(1, 6))
     remainder = draw(st.integers(0, trial_length - 1))
@@ -90,8 +71,8 @@ def games(draw: st.DrawFn) -> Game:
 
 @settings(max_examples=100)
 @given(game=games())
-def test_any_play_sees_and_earns_what_the_plain_model_says(game: Game, engine: EngineName) -> None:
-    with stimulus_set(game.pairs) as name:
+def test_observations_and_rewards_agree_with_the_oracle(game: Game, engine: EngineName) -> None:
+    with stimulus_set(tuple(game.pairs)) as name:
         task = TaskConfig(
             stimulus_set=name,
             trial_length=game.trial_length,
@@ -123,9 +104,7 @@ def test_any_play_sees_and_earns_what_the_plain_model_says(game: Game, engine: E
 
 
 @pytest.mark.parametrize("violation", [LEFT, RIGHT])
-def test_a_timeout_lasts_one_trial_whatever_is_done_in_it(
-    violation: int, engine: EngineName
-) -> None:
+def test_a_timeout_lasts_one_trial_whatever_the_actions(violation: int, engine: EngineName) -> None:
     task = TaskConfig(
         stimulus_set="pwm0", trial_length=2, episode_length=8, timeout=True, hold_reward=0.5
     )
@@ -146,7 +125,7 @@ def test_without_timeout_violations_cost_nothing(engine: EngineName) -> None:
 
 
 @pytest.mark.parametrize("name", PAIRS_OF_THE_NOTES)
-def test_the_notes_stimulus_sets(name: str) -> None:
+def test_the_stimulus_sets_of_the_notes(name: str) -> None:
     pairs = PAIRS_OF_THE_NOTES[name]
     assert list(STIMULUS_SETS[name]) == pairs
     task = TaskConfig(stimulus_set=name)
@@ -158,7 +137,7 @@ def test_the_notes_stimulus_sets(name: str) -> None:
     assert correct_actions(task).tolist() == correct
 
 
-def test_the_notes_setting_is_the_default() -> None:
+def test_the_setting_of_the_notes_is_the_default() -> None:
     task = TaskConfig()
     assert (task.stimulus_set, task.trial_length, task.num_trials) == ("pwm5", 3, 20)
     assert TaskConfig(episode_length=15).num_trials == 5
@@ -168,7 +147,7 @@ def test_the_notes_setting_is_the_default() -> None:
 
 @pytest.mark.parametrize("pairs", [*PAIRS_OF_THE_NOTES.values(), ["AB", "BA", "CA"]])
 def test_pairs_are_drawn_uniformly_and_independently(pairs: list[str]) -> None:
-    with stimulus_set(pairs) as name:
+    with stimulus_set(tuple(pairs)) as name:
         task = TaskConfig(stimulus_set=name, trial_length=2, episode_length=8)
         trials = DrawSource(task, seeds=(0, 1)).next(2000).trials.numpy()  # (E, R, N)
     count = len(pairs)
@@ -186,39 +165,36 @@ def test_pairs_are_drawn_uniformly_and_independently(pairs: list[str]) -> None:
         assert stats.chisquare(joint).pvalue > 1e-3
 
 
-@pytest.mark.parametrize(
-    ("name", "levels"),
-    [("pwm5", (1 / 3, 1 / 2, 5 / 8, 1)), ("pwm0", (1 / 3, 1 / 2, 1, 1))],
-)
-def test_reward_levels_of_the_notes_are_exact(name: str, levels: RewardLevels) -> None:
-    assert reward_levels(name) == levels
+MALFORMED_SETS: list[Any] = [
+    ("AA", "AB"),
+    ("AB", "BA", "AB"),
+    ("ab", "ba"),
+    ("ABC", "BA"),
+    ("A", "BA"),
+    ("A1", "BA"),
+    ("ÀB", "BA"),
+    ("AB", 5),
+    ("AB", ["B", "A"]),
+    ["AB", "BA"],
+    "AB",
+    (),
+    None,
+]
 
 
-@given(st.lists(st.sampled_from(PAIRS), min_size=1, max_size=6, unique=True))
-def test_reward_levels_are_those_of_the_best_of_all_policies(pairs: list[str]) -> None:
-    earns = {(pair, action): decision_reward(pair, action) for pair in pairs for action in range(3)}
-    seconds = sorted({pair[1] for pair in pairs})
-
-    def best(policies: Iterator[dict[str, int]]) -> float:
-        return max(sum(earns[pair, policy[pair]] for pair in pairs) for policy in policies)
-
-    one_sided = best(dict.fromkeys(pairs, side) for side in (LEFT, RIGHT))
-    memoryless = best(
-        {pair: actions[seconds.index(pair[1])] for pair in pairs}
-        for actions in product(range(3), repeat=len(seconds))
+@pytest.mark.parametrize("pairs", MALFORMED_SETS)
+def test_malformed_stimulus_sets_are_refused_in_one_line(pairs: Any) -> None:
+    with stimulus_set(pairs) as name, pytest.raises(InputError) as caught:
+        TaskConfig(stimulus_set=name)
+    assert str(caught.value) == (
+        f"--stimulus-set another = {pairs!r}: expected a tuple of different pairs of two different "
+        'capital letters, such as ("AB", "BA")'
     )
-    solved = best(
-        dict(zip(pairs, actions, strict=True)) for actions in product(range(3), repeat=len(pairs))
-    )
-    with stimulus_set(pairs) as name:
-        levels = reward_levels(name)
-    rewarded = [sum(earns.values()) / 3, one_sided, memoryless, solved]
-    assert levels == pytest.approx(np.array(rewarded) / len(pairs), rel=1e-6)
 
 
-def test_reward_levels_name_an_unknown_set() -> None:
-    with pytest.raises(InputError, match="pwm9"):
-        reward_levels("pwm9")
+@pytest.mark.parametrize("name", STIMULUS_SETS)
+def test_every_stimulus_set_is_accepted(name: str) -> None:
+    assert TaskConfig(stimulus_set=name).num_pairs == len(STIMULUS_SETS[name])
 
 
 BAD_VALUES: list[tuple[str, Any]] = [
@@ -239,7 +215,7 @@ BAD_VALUES: list[tuple[str, Any]] = [
 
 
 @pytest.mark.parametrize(("field", "value"), BAD_VALUES)
-def test_bad_values_are_refused_by_name(field: str, value: Any) -> None:
+def test_errors_name_the_field_and_the_value(field: str, value: Any) -> None:
     with pytest.raises(InputError) as caught:
         TaskConfig(**{field: value})
     assert (caught.value.name, caught.value.value) == (field, pytest.approx(value, nan_ok=True))

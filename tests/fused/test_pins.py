@@ -1,8 +1,7 @@
-"""The fused engine's bits are those of every other machine, as far as one machine can show.
+"""The fused engine's bits are the pinned ones, on any processor that this machine can imitate.
 
-Code is compiled here for other processors, as the same instructions that those would run: with
-vectors of 4, 8 and 16 numbers, with fused multiply-add at hand and without. What is not on this
-processor is skipped by name.
+Code is compiled here for other processors, with vectors of 4, 8 and 16 numbers, with and without
+fused multiply-add. Processors whose instructions this machine lacks are skipped by name.
 """
 
 from __future__ import annotations
@@ -17,12 +16,13 @@ from pathlib import Path
 import pytest
 from llvmlite import binding
 
-from tests.tools.pins import SETTINGS, digests
+from tests.tools.pins import PINS, SETTINGS, digests
 
-PINNED = json.loads(Path(__file__).with_name("digests.json").read_text())
+PINNED = json.loads(PINS.read_text())
+ROOT = Path(__file__).parents[2]
 FEATURES = binding.get_host_cpu_features()
 ON_X86 = platform.machine() in {"x86_64", "AMD64"}
-# Processors as Numba names them, and what this one must have to run their code.
+# Processors by Numba's names, and the features that this machine must have to run their code.
 PROCESSORS = {
     "x86-64": (),  # SSE2 alone
     "haswell": ("avx2", "fma"),
@@ -31,26 +31,28 @@ PROCESSORS = {
 }
 
 
-def test_this_machine_has_the_pinned_bits() -> None:
+def test_this_machine_computes_the_pinned_bits() -> None:
     assert set(PINNED) == set(SETTINGS)
     assert len(set(PINNED.values())) == len(SETTINGS)
-    assert digests() == PINNED
+    assert digests() == PINNED, "if this is intended: python -m tests.tools.pins --write"
 
 
 @pytest.mark.parametrize("processor", PROCESSORS)
-def test_code_for_another_processor_has_the_pinned_bits(processor: str, tmp_path: Path) -> None:
+def test_code_for_another_processor_computes_the_pinned_bits(
+    processor: str, tmp_path: Path
+) -> None:
     missing = [name for name in PROCESSORS[processor] if not FEATURES.get(name)]
     if missing or not ON_X86:
         pytest.skip(f"NOT SHOWN for {processor}: this processor lacks {missing or 'x86-64'}")
     environment = {
         "NUMBA_CPU_NAME": processor,
         "NUMBA_CPU_FEATURES": "" if processor == "x86-64" else None,
-        "NUMBA_CACHE_DIR": str(tmp_path),  # compiled here, not found
+        "NUMBA_CACHE_DIR": str(tmp_path),  # compiles anew
         "NUMBA_NUM_THREADS": str(1 + len(processor) % 2),
-        "PYTHONPATH": str(Path(__file__).parent.parent),
     }
     done = subprocess.run(
         [sys.executable, "-m", "tests.tools.pins"],
+        cwd=ROOT,
         env=os.environ | {name: value for name, value in environment.items() if value is not None},
         capture_output=True,
         text=True,

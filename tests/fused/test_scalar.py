@@ -1,7 +1,7 @@
-"""exp, tanh, sigmoid and log against double precision, over all numbers there are.
+"""exp, tanh, sigmoid and log agree with double precision, over all float32 numbers.
 
-Every 1021st bit pattern is tried, and the edges; that no pattern at all is further than 2.5 units
-in the last place was seen once, in some minutes.
+Every 1021st bit pattern is tried, and the edges. An exhaustive search, made once, found no error
+above 2.5 units in the last place.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ REFERENCES: dict[str, Callable[[Doubles], Doubles]] = {
 
 
 def computed(name: str, inputs: Floats) -> Floats:
-    """The function of that name at each number, compiled as the engine compiles it."""
+    """The function of that name, applied to each number in compiled code."""
     function = getattr(scalar, name)
 
     @numba.njit(error_model="numpy")
@@ -52,8 +52,8 @@ def from_bits(bits: NDArray[np.uint64]) -> Floats:
     return bits.astype(np.uint32).view(np.float32)
 
 
-def all_over() -> Floats:
-    """Numbers of every sign and exponent, subnormal, infinite and none, and more in the middle."""
+def samples() -> Floats:
+    """Numbers of every sign and exponent, subnormal, infinite and NaN, and more in the middle."""
     return np.concatenate(
         [
             from_bits(np.arange(0, 2**32, 1021, dtype=np.uint64)),
@@ -65,7 +65,7 @@ def all_over() -> Floats:
 
 @pytest.mark.parametrize("name", REFERENCES)
 def test_every_result_is_within_four_units_in_the_last_place(name: str) -> None:
-    inputs = all_over()
+    inputs = samples()
     outputs = computed(name, inputs)
     with np.errstate(all="ignore"):
         exact = REFERENCES[name](inputs.astype(np.float64))
@@ -86,7 +86,7 @@ EDGES = [
     ("exp", LARGEST, INFINITY),
     ("exp", -LARGEST, 0.0),
     ("exp", 89.0, INFINITY),
-    ("exp", -103.0, SMALLEST),  # 1.2 times that, exactly
+    ("exp", -103.0, SMALLEST),  # rounded from 1.2 times that
     ("exp", -104.0, 0.0),
     ("exp", SMALLEST, 1.0),
     ("sigmoid", 0.0, 0.5),
@@ -116,7 +116,7 @@ EDGES = [
 
 
 @pytest.mark.parametrize("name", REFERENCES)
-def test_edges(name: str) -> None:
+def test_edges_are_exact(name: str) -> None:
     cases = [(x, y) for edge, x, y in EDGES if edge == name]
     inputs, expected = np.array(cases, np.float32).T
     outputs = computed(name, np.ascontiguousarray(inputs))

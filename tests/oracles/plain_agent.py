@@ -1,6 +1,6 @@
-"""One replica built from PyTorch's own modules, and played one step at a time.
+"""One replica made of PyTorch's own modules, and played one step at a time.
 
-The oracle of `pwm.core.agent` and of the rollout.
+The oracle for `pwm.core.agent` and `pwm.core.rollout`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Trunk(nn.Module):
         self.value_head = nn.Linear(hidden_size, 1, dtype=dtype)
 
     def by_name(self) -> dict[str, list[nn.Parameter]]:
-        """The tensors that `Agent.named` holds under each name, side by side and transposed."""
+        """The tensors that `Agent.named` concatenates and transposes under each name."""
         names = {
             "input_weight": ["lstm.weight_ih_l0"],
             "recurrent_weight": ["lstm.weight_hh_l0"],
@@ -44,7 +44,7 @@ class PlainAgent(nn.Module):
 
     Args:
         named: a population's parameters as `Agent.named` gives them.
-        replica: the row to take.
+        replica: its row.
     """
 
     def __init__(self, named: Mapping[str, Tensor], replica: int) -> None:
@@ -61,7 +61,7 @@ class PlainAgent(nn.Module):
                     tensor.data.copy_(part.reshape(tensor.shape))
 
     def named(self, *, gradients: bool = False) -> dict[str, Tensor]:
-        """Parameters or their gradients, laid out as one replica of `Agent.named`."""
+        """Parameters or their gradients, in the layout of one replica in `Agent.named`."""
 
         def read(parameter: nn.Parameter) -> Tensor:
             if not gradients:
@@ -109,7 +109,7 @@ class PlainEpisode(NamedTuple):
 
 
 def act(policy: Sequence[float], noise: float) -> int:
-    """The action whose share of [0, 1) the noise falls into."""
+    """The action whose part of [0, 1) the noise falls into."""
     if noise < policy[0]:
         return 0
     return 1 if noise < policy[0] + policy[1] else 2
@@ -121,8 +121,8 @@ def play_plainly(
     """Plays an episode one step at a time.
 
     Args:
-        task: at its beginning.
-        agent: who plays.
+        task: before its first trial.
+        agent: plays it.
         pairs: N pairs.
         noise: [N, L].
         carry_state: whether the state survives the end of a trial.

@@ -1,6 +1,6 @@
-"""The task written from its definition, one trial and one step at a time, in plain Python.
+"""The task from its definition, one trial and one step at a time, in pure Python.
 
-The oracle of `pwm.core.task` and of the rollout, and so without a line of theirs.
+The oracle for `pwm.core.task` and `pwm.core.rollout`; it shares no code with them.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ HOLD, LEFT, RIGHT = 0, 1, 2
 
 
 class PlainTask:
-    """One player's episode.
+    """One episode.
 
     Args:
         num_stimuli: width of an observation; the first stimulus is A.
-        trial_length: steps a trial.
-        timeout: whether a violation makes the next trial a blank one.
-        hold_reward: reward for each step held before a trial's last.
+        trial_length: steps per trial.
+        timeout: whether a violation blanks the next trial.
+        hold_reward: reward for each hold before the last step of a trial.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class PlainTask:
         self.trial_length = trial_length
         self.timeout = timeout
         self.hold_reward = hold_reward
-        self.shown = ""  # the pair of this trial; nothing in a blank one
+        self.shown = ""  # the pair of this trial; empty in a blank one
         self._step = 0
         self._owes_timeout = False
 
@@ -68,12 +68,12 @@ def correct_action(pair: str) -> int:
 
 
 def decision_reward(pair: str, action: int) -> float:
-    """What a trial of that pair earns a player who holds until the last step."""
+    """Reward for an action at the last step of that pair's trial, after holding."""
     task = PlainTask(8, trial_length=3, timeout=False, hold_reward=0.0)
     task.begin_trial(pair)
     return [task.act(taken) for taken in (HOLD, HOLD, action)][-1]
 
 
 def num_stimuli(pairs: Sequence[str]) -> int:
-    """Stimuli from A to the largest that occurs."""
+    """Number of stimuli from A to the largest."""
     return "ABCDEFGH".index(max("".join(pairs))) + 1

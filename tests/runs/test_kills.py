@@ -1,4 +1,4 @@
-"""A sweep that is killed again and again: `python -m tests.tools.kills`, in short."""
+"""A sweep that is killed again and again: a short `python -m tests.tools.kills`."""
 
 from __future__ import annotations
 
@@ -10,65 +10,69 @@ from pathlib import Path
 import pytest
 
 from pwm.io.files import read_signed, write_signed
-from tests import kills
+from tests.tools import kills
 
 EPISODES = 20
 
 
 def test_a_sweep_survives_kills_of_a_worker_and_of_the_parent(tmp_path: Path) -> None:
-    for seed in (1, 2, 3):  # on a busy machine a kill may strike where nothing has been kept
+    for seed in (1, 2, 3):  # on a busy machine, a kill may come before the first checkpoint
         toll = kills.survive(tmp_path / str(seed), kills=2, num_episodes=40_000, seed=seed)
         assert (toll.workers, toll.parents) == (1, 1)
-        if toll.sessions > 4:  # there are four shards; some took more than one
+        if toll.sessions > 4:  # more than one for some of the four shards
             return
-    raise AssertionError("no kill struck a shard that had been kept")
+    raise AssertionError("no kill came after a checkpoint")
 
 
 @pytest.fixture(scope="module")
-def peaceful(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sweep that nobody killed."""
-    folder = tmp_path_factory.mktemp("peaceful")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results of an undisturbed sweep."""
+    folder = tmp_path_factory.mktemp("undisturbed")
     kills.sweep_into(folder, EPISODES)
     return folder
 
 
-def lost(folder: Path) -> None:
+def lose_a_history(folder: Path) -> None:
     next(folder.glob("*.npz")).unlink()
 
 
-def different(folder: Path) -> None:
+def change_a_history(folder: Path) -> None:
     one, other = sorted(folder.glob("*.npz"))[:2]
     one.write_bytes(other.read_bytes())
 
 
-def left_over(folder: Path) -> None:
+def leave_a_lock(folder: Path) -> None:
     (folder / f"{next(folder.glob('*.npz')).stem}.lock").touch()
 
 
-def a_gap(folder: Path) -> None:
+def leave_a_gap(folder: Path) -> None:
     provenance = next(folder.glob("*.json"))
     content = read_signed(provenance)
     content["sessions"][0]["first_episode"] = 5
     write_signed(provenance, content)
 
 
-def unfinished(folder: Path) -> None:
+def stop_early(folder: Path) -> None:
     provenance = next(folder.glob("*.json"))
     content = read_signed(provenance)
     content["sessions"][-1]["last_episode"] = EPISODES - 1
     write_signed(provenance, content)
 
 
-def test_a_sweep_in_peace_passes(peaceful: Path, tmp_path: Path) -> None:
-    copy = Path(shutil.copytree(peaceful, tmp_path / "copy"))
-    assert kills.check(copy, peaceful, EPISODES) == 4
+def test_an_undisturbed_sweep_passes_the_check(undisturbed: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(undisturbed, tmp_path / "copy"))
+    assert kills.check(copy, undisturbed, EPISODES) == 4
     sessions = json.loads(next(copy.glob("*.json")).read_text())["sessions"]
     assert [session["command"] for session in sessions] == ["tests.tools.kills"]
 
 
-@pytest.mark.parametrize("damage", [lost, different, left_over, a_gap, unfinished])
-def test_the_check_notices(damage: Callable[[Path], None], peaceful: Path, tmp_path: Path) -> None:
-    copy = Path(shutil.copytree(peaceful, tmp_path / "copy"))
+@pytest.mark.parametrize(
+    "damage", [lose_a_history, change_a_history, leave_a_lock, leave_a_gap, stop_early]
+)
+def test_the_check_fails_on_damage(
+    damage: Callable[[Path], None], undisturbed: Path, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(undisturbed, tmp_path / "copy"))
     damage(copy)
     with pytest.raises((AssertionError, FileNotFoundError)):
-        kills.check(copy, peaceful, EPISODES)
+        kills.check(copy, undisturbed, EPISODES)

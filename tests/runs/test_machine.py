@@ -1,6 +1,6 @@
-"""What needs a cluster or a disk of one's own: real SLURM, a full disk, a read-only one.
+"""Sweeps on a real SLURM cluster, on a full disk and on a read-only one.
 
-Run by `tests/with_slurm.sh python -m pytest -m machine`, as root.
+Run as root: `tests/with_slurm.sh .venv/bin/python -m pytest -m machine`.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from pathlib import Path
 
 import pytest
 
+from pwm.io.repository import REPOSITORY
 from pwm.runs import slurm
-from pwm.runs.scheduler import processes
+from pwm.runs.scheduler import processes, run
 from pwm.runs.shards import Shard, planned
-from pwm.runs.slurm import Cluster, most_tasks
+from pwm.runs.slurm import Cluster, max_tasks, slurm_jobs
 from pwm.runs.storage import Store
 from pwm.runs.worker import Job
-from pwm.runs.scheduler import run
-from tests.tools.kills import KEEP_EVERY, ROOT, experiment
+from tests.tools.kills import CHECKPOINT_EVERY, experiment
 
 pytestmark = pytest.mark.machine
 LONG = 60_000  # episodes
@@ -31,11 +31,11 @@ NAMES = ("eplen15", "eplen15-edge", "lrate0.001", "lrate0.005", "lrate0.01", "pw
 
 
 def sweep(folder: Path, *flags: str) -> subprocess.CompletedProcess[str]:
-    """The command, on the smallest of the experiments."""
+    """Runs the command on the smallest experiments."""
     command = [sys.executable, "-m", "pwm.sweep", *NAMES, "--size", "smoke"]
     command += ["--results", str(folder), *flags]
     return subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False
+        command, cwd=REPOSITORY, capture_output=True, text=True, timeout=200, check=False
     )
 
 
@@ -45,7 +45,7 @@ def histories(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def by_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The command's results, by one process of this machine."""
+    """The command's results with one process."""
     folder = tmp_path_factory.mktemp("processes")
     done = sweep(folder, "--workers", "1")
     assert done.returncode == 0, done.stderr
@@ -55,7 +55,7 @@ def by_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def shards() -> list[Shard]:
-    """Four shards of a few seconds each."""
+    """Four shards that take a few seconds each."""
     return planned([experiment(LONG)])
 
 
@@ -77,7 +77,7 @@ def queue() -> list[list[str]]:
 
 
 def wait_for(condition: object, *, seconds: float = 90) -> None:
-    """Until a function says so."""
+    """Waits until a function returns true."""
     assert callable(condition)
     end = time.monotonic() + seconds
     while not condition():
@@ -92,20 +92,20 @@ def empty_queue() -> Iterator[None]:
     wait_for(lambda: not queue())
 
 
-def test_slurm_makes_the_bytes_of_one_process_in_fewer_tasks_than_shards(
+def test_slurm_gives_the_bytes_of_one_process_with_fewer_tasks_than_shards(
     by_processes: Path, tmp_path: Path
 ) -> None:
-    assert most_tasks() == 5  # as with_slurm.sh says; there are six shards
+    assert max_tasks() == 5  # set by with_slurm.sh; there are six shards
     done = sweep(tmp_path, "--executor", "slurm", "--workers", "2")
     assert done.returncode == 0, done.stderr
     assert histories(tmp_path) == histories(by_processes)
     assert re.search(r"75 of 75 runs, [1-9][\d,]* replica-episodes/s", done.stderr)
     assert "Traceback" not in done.stderr
-    # The logs of what went well are gone.
+    # Jobs that succeeded leave no logs.
     assert {path.suffix for path in (tmp_path / "slurm").iterdir()} == {".sh"}
 
 
-def test_parts_by_slurm_and_by_processes_make_one_store(by_processes: Path, tmp_path: Path) -> None:
+def test_parts_by_slurm_and_by_processes_give_one_store(by_processes: Path, tmp_path: Path) -> None:
     for part, executor in (("1/3", "slurm"), ("2/3", "process"), ("3/3", "slurm")):
         done = sweep(tmp_path, "--shard", part, "--executor", executor)
         assert done.returncode == 0, done.stderr
@@ -115,57 +115,57 @@ def test_parts_by_slurm_and_by_processes_make_one_store(by_processes: Path, tmp_
 
 
 SWEEP_LONG = (
-    "import sys; from pathlib import Path; from tests import test_machine as t;"
+    "import sys; from pathlib import Path; from tests.runs import test_machine as t;"
     "t.sweep_by_slurm(Path(sys.argv[1]))"
 )
 
 
 def sweep_by_slurm(folder: Path) -> None:
-    """The longer sweep, one job at a time, looked at often."""
+    """Runs the longer sweep, one job at a time, polled often."""
     slurm.POLL_EVERY = 0.3
     cluster = Cluster(folder / "slurm", 1, {"time": "5"})
-    job = Job(Store(folder), "test", KEEP_EVERY)
-    run(planned([experiment(LONG)]), job, lambda _: slurm.slurm(cluster), most_tasks())
+    job = Job(Store(folder), "test", CHECKPOINT_EVERY)
+    run(planned([experiment(LONG)]), job, lambda _: slurm_jobs(cluster), max_tasks())
 
 
 def start_long(folder: Path) -> subprocess.Popen[str]:
     """Starts the longer sweep; returns when a shard has a checkpoint."""
     process = subprocess.Popen(
         [sys.executable, "-c", SWEEP_LONG, str(folder)],
-        cwd=ROOT, stderr=subprocess.PIPE, text=True,
+        cwd=REPOSITORY, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     wait_for(lambda: list(folder.glob("*.unfinished.npz")))
     return process
 
 
-def test_a_job_that_dies_is_sent_again_and_goes_on(
+def test_a_dead_job_is_sent_again_and_continues(
     undisturbed: Path, shards: list[Shard], tmp_path: Path
 ) -> None:
     with start_long(tmp_path) as process:
         subprocess.run(["pkill", "-KILL", "-f", "submitit.core._submit"], check=True)
         _, said = process.communicate(timeout=200)
     assert process.returncode == 0, said
-    assert "A worker died; its shard goes on from where it was." in said
+    assert "A worker died; its shard continues from the last checkpoint." in said
     assert histories(tmp_path) == histories(undisturbed)
     sessions = [Store(tmp_path).provenance(shard) for shard in shards]
     assert sorted(map(len, sessions)) == [1, 1, 1, 2]
 
 
-def test_jobs_go_on_without_the_one_who_sent_them_and_are_not_sent_twice(
+def test_jobs_continue_without_the_sweep_and_are_not_sent_twice(
     undisturbed: Path, shards: list[Shard], tmp_path: Path
 ) -> None:
     with start_long(tmp_path) as process:
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=30)
-    assert "The jobs go on without this; scancel " in said
+    assert "The jobs continue without this process; scancel " in said
     assert queue()
     sweep_by_slurm(tmp_path)
     assert histories(tmp_path) == histories(undisturbed)
     for shard in shards:
-        assert len(Store(tmp_path).provenance(shard)) == 1  # in one piece, by one job
+        assert len(Store(tmp_path).provenance(shard)) == 1  # by one job, without interruption
 
 
-def test_an_error_of_a_job_is_one_line_and_ends_the_sweep(tmp_path: Path) -> None:
+def test_a_failed_job_ends_the_sweep_with_one_line(tmp_path: Path) -> None:
     with mounted(tmp_path / "disk", "64k") as disk:
         done = sweep(disk, "--executor", "slurm")
         assert done.returncode == 2
@@ -181,7 +181,7 @@ def test_an_error_of_a_job_is_one_line_and_ends_the_sweep(tmp_path: Path) -> Non
 
 @contextmanager
 def mounted(folder: Path, size: str) -> Iterator[Path]:
-    """A disk in memory of some size, while the block lasts."""
+    """Mounts a disk in memory for the block."""
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True)
     try:
@@ -191,7 +191,7 @@ def mounted(folder: Path, size: str) -> Iterator[Path]:
 
 
 def one_line(done: subprocess.CompletedProcess[str]) -> str:
-    """The error that a command ended with, after its progress."""
+    """The error line that a command ended with."""
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
     lines = [line for line in re.split(r"[\r\n]+", done.stderr) if line.startswith("error")]
@@ -201,11 +201,11 @@ def one_line(done: subprocess.CompletedProcess[str]) -> str:
 
 def verified(folder: Path) -> str:
     command = [sys.executable, "-m", "pwm.store", "verify", "--results", str(folder)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     return done.stdout.splitlines()[-1]
 
 
-def test_a_full_disk_is_one_line_and_what_is_stored_stays_good(
+def test_a_full_disk_is_one_line_and_stored_files_stay_good(
     by_processes: Path, tmp_path: Path
 ) -> None:
     with mounted(tmp_path / "disk", "1m") as disk:
@@ -224,7 +224,9 @@ def test_a_full_disk_is_one_line_and_what_is_stored_stays_good(
         assert {path.suffix for path in disk.iterdir()} == {".npz", ".json"}
 
 
-def test_a_read_only_disk_is_one_line_and_can_be_read(by_processes: Path, tmp_path: Path) -> None:
+def test_a_read_only_disk_can_be_read_and_is_one_line_otherwise(
+    by_processes: Path, tmp_path: Path
+) -> None:
     with mounted(tmp_path / "disk", "1m") as disk:
         for path in by_processes.iterdir():
             (disk / path.name).write_bytes(path.read_bytes())

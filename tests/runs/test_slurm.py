@@ -1,6 +1,6 @@
-"""SLURM as an executor, without a cluster: its commands are small scripts that play one.
+"""SLURM as an executor, with small scripts in place of its commands.
 
-`test_machine.py` has the real one.
+`test_machine.py` uses a real cluster.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from pwm.core.errors import InputError
 from pwm.experiments import EXPERIMENTS
 from pwm.runs import slurm
 from pwm.runs.shards import planned
-from pwm.runs.slurm import Cluster, JobError, SlurmExecutor, most_tasks
+from pwm.runs.slurm import Cluster, JobError, SlurmExecutor, max_tasks, slurm_jobs
 from pwm.runs.storage import Store
 from tests.support.refusals import assert_refused
 
-WAIT = 20.0  # seconds, at most
+TIMEOUT = 20.0  # seconds
 COMMANDS = {
-    # Every job ends as soon as it is submitted, with the result that lies ready if one does.
+    # Every job ends as soon as it is submitted, with the prepared result if there is one.
     "sbatch": """
         for script; do :; done
         cat "$script" >> "$FAKE/sbatch"
@@ -49,7 +49,7 @@ COMMANDS = {
 
 
 class Fake:
-    """The scripts, and the files by which they are told what to play."""
+    """The scripts, and the files that tell them what to do."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -85,13 +85,13 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """For scripts and logs."""
+    """Folder for scripts and logs."""
     return tmp_path / "results" / "slurm"
 
 
 @contextmanager
 def executor(folder: Path, **options: str) -> Iterator[SlurmExecutor]:
-    """An executor that begins when two tasks were submitted, and is given up in the end."""
+    """Makes an executor, and abandons its jobs at the end."""
     made = SlurmExecutor(Cluster(folder, 2, options))
     try:
         yield made
@@ -109,13 +109,13 @@ def submitted(to: SlurmExecutor, count: int) -> list[Future[Any]]:
 # Jobs
 
 
-def test_what_is_submitted_together_is_one_array_and_its_files_are_tidied(
+def test_calls_submitted_together_are_one_array_whose_files_are_removed(
     fake: Fake, folder: Path
 ) -> None:
     fake.jobs_end_with("success", None)
     with executor(folder, partition="short", account="abc") as to:
         for future in submitted(to, 3):
-            assert future.result(WAIT) is None
+            assert future.result(TIMEOUT) is None
         assert to.job_numbers() == []
         to.shutdown()
     script = fake.read("sbatch")
@@ -128,10 +128,10 @@ def test_what_is_submitted_together_is_one_array_and_its_files_are_tidied(
     assert [path.name for path in folder.iterdir() if "submission" not in path.name] == []
 
 
-def test_a_task_alone_is_a_job_and_the_time_is_what_is_asked_for(fake: Fake, folder: Path) -> None:
+def test_a_single_call_is_a_job_with_the_time_limit_asked_for(fake: Fake, folder: Path) -> None:
     fake.jobs_end_with("success", None)
     with executor(folder, time="15") as to:
-        assert to.submit(print, "done").result(WAIT) is None
+        assert to.submit(print, "done").result(TIMEOUT) is None
     assert "--array" not in fake.read("sbatch")
     assert "#SBATCH --time=15\n" in fake.read("sbatch")
 
@@ -142,30 +142,30 @@ def test_the_error_of_a_job_is_one_line_that_names_its_log(fake: Fake, folder: P
     with executor(folder) as to:
         (future,) = submitted(to, 1)
         with pytest.raises(JobError) as caught:
-            future.result(WAIT)
+            future.result(TIMEOUT)
     log = folder / "7_0_log.err"
     assert str(caught.value) == f"job 7: {error} (its log is {log})"
-    assert (folder / "7_submitted.pkl").exists()  # what failed is kept
+    assert (folder / "7_submitted.pkl").exists()  # a failed job keeps its files
 
 
-def test_a_job_out_of_time_is_a_worker_that_died(fake: Fake, folder: Path) -> None:
+def test_a_job_out_of_time_counts_as_a_dead_worker(fake: Fake, folder: Path) -> None:
     fake.jobs_end_with("error", "Traceback\nsubmitit.core.utils.UncompletedJobError: timed out")
     with executor(folder) as to, pytest.raises(BrokenExecutor, match="job 7_1 was ended"):
-        submitted(to, 2)[1].result(WAIT)
+        submitted(to, 2)[1].result(TIMEOUT)
 
 
-def test_a_job_that_vanished_is_a_worker_that_died(fake: Fake, folder: Path) -> None:
+def test_a_job_that_vanished_counts_as_a_dead_worker(fake: Fake, folder: Path) -> None:
     fake.write("queue", "6_0\n7_1\n")
     with executor(folder) as to:
         gone, queued = submitted(to, 2)
         with pytest.raises(BrokenExecutor, match="job 7_0 died"):
-            gone.result(WAIT)
+            gone.result(TIMEOUT)
         assert fake.looks() >= slurm.GONE_AFTER
         assert not queued.done()
         assert to.job_numbers() == ["7"]
         fake.write("queue", "")
         with pytest.raises(BrokenExecutor, match="job 7_1 died"):
-            queued.result(WAIT)
+            queued.result(TIMEOUT)
 
 
 def test_no_job_is_given_up_while_the_cluster_does_not_answer(fake: Fake, folder: Path) -> None:
@@ -176,22 +176,22 @@ def test_no_job_is_given_up_while_the_cluster_does_not_answer(fake: Fake, folder
         assert not future.done()
         fake.jobs_end_with("success", None)
         shutil.copy(fake.folder / "result", folder / "7_0_result.pkl")
-        assert future.result(WAIT) is None
+        assert future.result(TIMEOUT) is None
 
 
 def wait_until(condition: Any) -> None:
-    end = time.monotonic() + WAIT
+    end = time.monotonic() + TIMEOUT
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.01)
 
 
-def test_jobs_that_are_refused_are_one_line(fake: Fake, folder: Path) -> None:
+def test_jobs_that_sbatch_refuses_are_one_line(fake: Fake, folder: Path) -> None:
     fake.write("refusal", "sbatch: error: invalid partition specified: none\n")
     with executor(folder, partition="none") as to:
         for future in submitted(to, 2):
             with pytest.raises(JobError) as caught:
-                future.result(WAIT)
+                future.result(TIMEOUT)
             assert str(caught.value).startswith("sbatch refused the jobs: ")
             assert "invalid partition" in str(caught.value)
             assert "\n" not in str(caught.value)
@@ -200,10 +200,10 @@ def test_jobs_that_are_refused_are_one_line(fake: Fake, folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("error", "said"),
-    [(OSError(), "lost sight of: OSError$"), (RuntimeError("one\ntwo\n"), "lost sight of: two$")],
+    [(OSError(), "of the jobs: OSError$"), (RuntimeError("one\ntwo\n"), "of the jobs: two$")],
 )
 @pytest.mark.usefixtures("fake")
-def test_whoever_waits_is_told_when_the_jobs_are_lost_sight_of(
+def test_futures_fail_when_polling_fails(
     error: Exception, said: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail() -> None:
@@ -213,24 +213,24 @@ def test_whoever_waits_is_told_when_the_jobs_are_lost_sight_of(
     with executor(folder) as to:
         first = to.submit(print)
         with pytest.raises(JobError, match=said):
-            first.result(WAIT)
+            first.result(TIMEOUT)
         with pytest.raises(JobError, match=said):
-            to.submit(print).result(WAIT)
+            to.submit(print).result(TIMEOUT)
 
 
-def test_jobs_that_are_lost_sight_of_are_ended(
+def test_jobs_are_cancelled_when_polling_fails(
     fake: Fake, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake.write("queue", "7\n")
 
-    def in_the_block(to: SlurmExecutor) -> None:
+    def poll_fails(to: SlurmExecutor) -> None:
         future = to.submit(print)
         wait_until(to.job_numbers)
         monkeypatch.delattr(slurm, "_queued")
-        future.result(WAIT)
+        future.result(TIMEOUT)
 
-    with pytest.raises(JobError, match="_queued"), slurm.slurm(Cluster(folder, 2, {})) as to:
-        in_the_block(to)
+    with pytest.raises(JobError, match="_queued"), slurm_jobs(Cluster(folder, 2, {})) as to:
+        poll_fails(to)
     assert fake.read("scancel") == "7\n"
 
 
@@ -239,33 +239,35 @@ def test_jobs_that_are_lost_sight_of_are_ended(
 
 def test_the_block_ends_when_its_jobs_do(fake: Fake, folder: Path) -> None:
     fake.jobs_end_with("success", None)
-    with slurm.slurm(Cluster(folder, 2, {})) as to:
+    with slurm_jobs(Cluster(folder, 2, {})) as to:
         future = to.submit(print)
     assert future.done()
     assert not fake.read("scancel")
 
 
-def submitted_and_then(to: SlurmExecutor, error: BaseException) -> None:
+def raise_once_submitted(to: SlurmExecutor, error: BaseException) -> None:
     to.submit(print)
     wait_until(to.job_numbers)
     raise error
 
 
-def test_an_error_in_the_block_ends_the_jobs(fake: Fake, folder: Path) -> None:
+def test_an_error_in_the_block_cancels_the_jobs(fake: Fake, folder: Path) -> None:
     fake.write("queue", "7\n")
-    with pytest.raises(InputError), slurm.slurm(Cluster(folder, 2, {})) as to:
-        submitted_and_then(to, InputError("results", folder, "another"))
+    with pytest.raises(InputError), slurm_jobs(Cluster(folder, 2, {})) as to:
+        raise_once_submitted(to, InputError("results", folder, "another"))
     assert fake.read("scancel") == "7\n"
 
 
-def test_ctrl_c_leaves_the_jobs_and_says_how_to_end_them(
+def test_ctrl_c_leaves_the_jobs_and_says_how_to_cancel_them(
     fake: Fake, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake.write("queue", "7\n")
-    with pytest.raises(KeyboardInterrupt), slurm.slurm(Cluster(folder, 2, {})) as to:
-        submitted_and_then(to, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt), slurm_jobs(Cluster(folder, 2, {})) as to:
+        raise_once_submitted(to, KeyboardInterrupt())
     assert not fake.read("scancel")
-    assert capsys.readouterr().err == "The jobs go on without this; scancel 7 ends them.\n"
+    assert capsys.readouterr().err == (
+        "The jobs continue without this process; scancel 7 ends them.\n"
+    )
     fake.write("queue", "")
     wait_until(lambda: not to.job_numbers())
 
@@ -273,7 +275,7 @@ def test_ctrl_c_leaves_the_jobs_and_says_how_to_end_them(
 def test_ctrl_c_before_there_are_jobs_says_nothing(
     fake: Fake, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(KeyboardInterrupt), slurm.slurm(Cluster(folder, 2, {})):
+    with pytest.raises(KeyboardInterrupt), slurm_jobs(Cluster(folder, 2, {})):
         raise KeyboardInterrupt
     assert not fake.read("sbatch")
     assert capsys.readouterr().err == ""
@@ -283,15 +285,15 @@ def test_ctrl_c_before_there_are_jobs_says_nothing(
     ("config", "expected"),
     [
         ("MaxArraySize            = 5\nMaxJobCount = 10000\n", 5),
-        ("MaxArraySize            = 100001\n", slurm.MOST_TASKS),
-        ("", slurm.MOST_TASKS),
+        ("MaxArraySize            = 100001\n", slurm.MAX_TASKS),
+        ("", slurm.MAX_TASKS),
     ],
 )
 def test_an_array_has_no_more_tasks_than_the_cluster_allows(
     config: str, expected: int, fake: Fake
 ) -> None:
     fake.write("config", config)
-    assert most_tasks() == expected
+    assert max_tasks() == expected
 
 
 # The command
@@ -317,10 +319,10 @@ def test_the_command_submits_chunks_within_the_limit(
         assert to._executor.folder == tmp_path / "results" / "slurm"
 
 
-def test_jobs_that_fail_end_the_command_in_one_line(
+def test_a_failed_job_ends_the_command_with_one_line(
     fake: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fake.jobs_end_with("error", "Traceback\npwm.errors.InputError: --results: full")
+    fake.jobs_end_with("error", "Traceback\npwm.core.errors.InputError: --results: full")
     with pytest.raises(SystemExit) as stop:
         sweep.main(["pwm0", "--results", str(tmp_path), "--executor", "slurm"])
     assert stop.value.code == 2

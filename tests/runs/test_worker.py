@@ -1,4 +1,4 @@
-"""A worker trains what is free, goes on where training was, and stops when it is told to."""
+"""A worker trains unclaimed shards, resumes from checkpoints, and stops when told to."""
 
 from __future__ import annotations
 
@@ -34,14 +34,16 @@ RUN = TrainConfig(
     num_episodes=170,
     log_every=20,
 )
-SHARD = shard_of([replace(RUN, seed=seed) for seed in (0, 1)])
-NEXT = shard_of([replace(RUN, seed=seed) for seed in (2, 3)])
+SHARD, NEXT = (
+    replace(shard_of([replace(RUN, seed=seed) for seed in seeds]), experiment="tiny")
+    for seeds in ((0, 1), (2, 3))
+)
 COMMAND = "python -m pwm.sweep tiny --workers 2"
 
 
 @pytest.fixture(autouse=True)
 def stop(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Set, it has a worker stop; the test's own, so that no other is stopped."""
+    """Stops the worker when set; of this test alone."""
     event = threading.Event()
     monkeypatch.setattr(worker, "_stop", event)
     return event
@@ -54,7 +56,7 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture(scope="module")
 def at_once(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """The histories of both shards, each trained in one go."""
+    """The histories of both shards, each trained without interruption."""
     store = Store(tmp_path_factory.mktemp("at_once"))
     for shard in (SHARD, NEXT):
         store.put(shard, history_of(shard.runs), [session(0, 170)])
@@ -62,7 +64,7 @@ def at_once(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 
 def watched(monkeypatch: pytest.MonkeyPatch, before: Callable[[Trainer], None]) -> None:
-    """Has something done before every ten episodes that are trained."""
+    """Calls a function before every ten episodes of training."""
     advance = Trainer.advance
 
     def watched_advance(trainer: Trainer, _num_episodes: int) -> None:
@@ -75,7 +77,7 @@ def watched(monkeypatch: pytest.MonkeyPatch, before: Callable[[Trainer], None]) 
 def train_until(
     episodes: int, shards: Sequence[Shard], store: Store, stop: threading.Event
 ) -> None:
-    """Trains as a worker that is told to stop after so many episodes."""
+    """Trains as a worker that is told to stop after that many episodes."""
 
     def tell(trainer: Trainer) -> None:
         if trainer.episodes_done >= episodes - 10:
@@ -89,8 +91,8 @@ def train_until(
     stop.clear()
 
 
-def job(store: Store, keep_every: float = 1e9) -> Job:
-    return Job(store, COMMAND, keep_every)
+def job(store: Store, checkpoint_every: float = 1e9) -> Job:
+    return Job(store, COMMAND, checkpoint_every)
 
 
 def spans(sessions: Sequence[Session]) -> list[tuple[object, object]]:
@@ -117,13 +119,14 @@ def test_shards_are_trained_and_stored_with_their_provenance(
         (only,) = store.provenance(shard)
         assert spans([only]) == [(0, 170)]
         assert only["command"] == COMMAND
+        assert only["experiment"] == "tiny"
         assert {"commit", "clean", "versions", "cpu", "instruction_set", "threads"} <= only.keys()
         assert 0 < number(only, "training_seconds") <= number(only, "wall_seconds") + 0.06
     assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("episodes", [0, 10, 130])
-def test_a_worker_that_is_stopped_goes_on_where_it_was(
+def test_a_stopped_worker_resumes_where_it_was(
     episodes: int, store: Store, at_once: dict[str, bytes], stop: threading.Event
 ) -> None:
     train_until(episodes, [SHARD, NEXT], store, stop)
@@ -132,7 +135,10 @@ def test_a_worker_that_is_stopped_goes_on_where_it_was(
     assert kept.state["episodes_done"] == episodes
     assert spans(kept.sessions) == [(0, episodes)]
     assert not store.claimed(SHARD)
-    assert store.names() == {checkpoint(store).name, f"{SHARD.key}.lock"}  # the next is not begun
+    assert store.names() == {
+        checkpoint(store).name,
+        f"{SHARD.key}.lock",
+    }  # the next has not started
     train_shards([SHARD, NEXT], job(store))
     assert histories(store.folder) == at_once
     assert spans(store.provenance(SHARD)) == [(0, episodes), (episodes, 170)]
@@ -140,7 +146,7 @@ def test_a_worker_that_is_stopped_goes_on_where_it_was(
     assert len(contents(store.folder)) == 4
 
 
-def test_a_worker_that_is_stopped_again_and_again_adds_up(
+def test_a_worker_can_be_stopped_again_and_again(
     store: Store, at_once: dict[str, bytes], stop: threading.Event
 ) -> None:
     ends = [30, 90, 100]
@@ -155,8 +161,8 @@ class Killed(BaseException):
     """Stands in for SIGKILL."""
 
 
-def kill_at(episodes: int, store: Store, keep_every: float) -> None:
-    """Trains as a worker that is killed once so many episodes are done."""
+def kill_at(episodes: int, store: Store, checkpoint_every: float) -> None:
+    """Trains as a worker that is killed after that many episodes."""
 
     def kill(trainer: Trainer) -> None:
         if trainer.episodes_done >= episodes:
@@ -165,23 +171,23 @@ def kill_at(episodes: int, store: Store, keep_every: float) -> None:
     with pytest.MonkeyPatch.context() as patch:
         watched(patch, kill)
         with pytest.raises(Killed):
-            train_shards([SHARD, NEXT], job(store, keep_every))
+            train_shards([SHARD, NEXT], job(store, checkpoint_every))
 
 
-def test_a_worker_that_is_killed_goes_on_where_it_last_kept_its_state(
+def test_a_killed_worker_resumes_from_its_last_checkpoint(
     store: Store, at_once: dict[str, bytes]
 ) -> None:
-    kill_at(120, store, keep_every=-1.0)
+    kill_at(120, store, checkpoint_every=-1.0)
     kept = store.resume(SHARD)
     assert kept is not None
     assert kept.state["episodes_done"] == 120
-    kill_at(140, store, keep_every=1e9)  # and keeps nothing new
+    kill_at(140, store, checkpoint_every=1e9)  # without another checkpoint
     train_shards([SHARD, NEXT], job(store))
     assert spans(store.provenance(SHARD)) == [(0, 120), (120, 170)]
     assert histories(store.folder) == at_once
 
 
-def test_a_state_is_kept_as_often_as_is_asked_for(
+def test_checkpoints_are_as_frequent_as_asked_for(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [0.0]
@@ -195,13 +201,13 @@ def test_a_state_is_kept_as_often_as_is_asked_for(
 
     monkeypatch.setattr(Store, "checkpoint", watched_keep)
     monkeypatch.setattr(worker, "time", SimpleNamespace(monotonic=lambda: clock[0]))
-    train_shards([SHARD], job(store, keep_every=25))
-    # An update of ten seconds each: as soon as more than 25 seconds have passed.
+    train_shards([SHARD], job(store, checkpoint_every=25))
+    # Ten seconds per update: as soon as more than 25 seconds have passed.
     assert kept == [(30, 30), (60, 60), (90, 90), (120, 120), (150, 150)]
     (only,) = store.provenance(SHARD)
     assert only["training_seconds"] == 170
     assert only["wall_seconds"] == 170
-    assert worker.KEEP_EVERY <= 30
+    assert worker.CHECKPOINT_EVERY <= 30
 
 
 def test_progress_is_reported_twice_a_second(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,7 +215,7 @@ def test_progress_is_reported_twice_a_second(store: Store, monkeypatch: pytest.M
     advance, report = Trainer.advance, Claim.report
 
     def slow(trainer: Trainer, num_episodes: int) -> None:
-        clock[0] += 0.02 * num_episodes  # seconds an episode
+        clock[0] += 0.02 * num_episodes  # seconds per episode
         advance(trainer, num_episodes)
 
     def watched_report(claim: Claim, episodes_done: int) -> None:
@@ -229,7 +235,7 @@ def test_progress_is_reported_twice_a_second(store: Store, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("damage", [b"", b"short"])
-def test_a_worker_whose_state_is_damaged_says_so_and_begins_anew(
+def test_a_damaged_checkpoint_is_reported_and_training_starts_over(
     damage: bytes,
     store: Store,
     at_once: dict[str, bytes],
@@ -245,7 +251,7 @@ def test_a_worker_whose_state_is_damaged_says_so_and_begins_anew(
     assert capsys.readouterr().err == f"damaged, to be computed again: {path}\n"
 
 
-def test_a_state_of_another_shard_is_not_gone_on_with(
+def test_a_checkpoint_of_another_shard_is_not_resumed(
     store: Store, at_once: dict[str, bytes], stop: threading.Event
 ) -> None:
     train_until(50, [NEXT], store, stop)
@@ -270,10 +276,10 @@ def test_a_damaged_history_is_computed_again(
 
 
 def no_trainer(*_arguments: object) -> NoReturn:
-    raise AssertionError("something is trained")
+    raise AssertionError("a shard is trained")
 
 
-def test_what_is_stored_is_not_trained_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stored_shard_is_not_trained_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     store.put(SHARD, made_up(2, 9), [session(0, 170)])
     before = times(store.folder)
     monkeypatch.setattr(worker, "make_trainer", no_trainer)
@@ -281,7 +287,7 @@ def test_what_is_stored_is_not_trained_again(store: Store, monkeypatch: pytest.M
     assert times(store.folder) == before
 
 
-def test_what_someone_else_claims_is_left_to_them(
+def test_a_shard_claimed_by_another_process_is_left_to_it(
     store: Store, at_once: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with store.claim(SHARD) as claim:
@@ -302,8 +308,8 @@ def test_a_full_disk_is_bad_input_that_names_the_folder_and_loses_nothing(
     train_shards([NEXT], job(store))
     train_until(50, [SHARD], store, stop)
     before = contents(store.folder)
-    said = rf"--results {store.folder}: expected a folder that can be written \(File too large\)"
-    with largest_file(1000), pytest.raises(InputError, match=said):
+    message = rf"--results {store.folder}: expected a folder that can be written \(File too large\)"
+    with largest_file(1000), pytest.raises(InputError, match=message):
         train_shards([SHARD, NEXT], job(store))
     after = contents(store.folder)
     assert {name: after[name] for name in before if not name.endswith(".lock")} == {
@@ -315,7 +321,7 @@ def test_a_full_disk_is_bad_input_that_names_the_folder_and_loses_nothing(
 
 
 @pytest.mark.parametrize("function", ["report", "checkpoint", "put", "claim"])
-def test_an_error_of_the_system_is_bad_input_whatever_was_being_written(
+def test_an_operating_system_error_is_bad_input_whatever_is_written(
     function: str, store: Store, stop: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_arguments: object) -> NoReturn:
@@ -331,7 +337,7 @@ def test_an_error_of_the_system_is_bad_input_whatever_was_being_written(
 # The lifeline
 
 
-def test_a_worker_stops_when_its_lifeline_is_cut_and_ends_when_its_parent_does(
+def test_a_worker_stops_when_its_lifeline_closes_and_ends_with_its_parent(
     stop: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     died, ended = threading.Event(), threading.Event()

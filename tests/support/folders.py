@@ -1,4 +1,4 @@
-"""What is in a folder, for tests of what writes there."""
+"""Contents of folders, for tests of code that writes files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def histories(folder: Path) -> dict[str, bytes]:
 
 
 def is_history(name: str) -> bool:
-    """Whether a file of a store is a history: not a checkpoint, nor half written."""
+    """Whether a file of a store is a history, rather than a checkpoint or a temporary file."""
     return name.endswith(".npz") and "." not in name.removesuffix(".npz")
 
 
@@ -28,9 +28,16 @@ def times(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
 
 
+def flipped(content: bytes, bit: int) -> bytes:
+    """The content with one bit flipped."""
+    changed = bytearray(content)
+    changed[bit // 8] ^= 1 << bit % 8
+    return bytes(changed)
+
+
 @contextmanager
 def largest_file(num_bytes: int) -> Iterator[None]:
-    """Has every longer write of this process fail in the middle, as on a full disk."""
+    """Makes longer writes of this process fail in the middle, as on a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
     try:

@@ -1,4 +1,4 @@
-"""Shards and histories made up for tests of what trains, stores, counts and draws them."""
+"""Shards and histories for tests that store, count or draw them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from pwm.runs.storage import Session
 
 
 def shard_of(runs: Sequence[TrainConfig]) -> Shard:
-    """The shard of some runs, which must be able to share a population."""
+    """A shard of some runs, which must be able to share a population."""
     (setting,) = {run.shared for run in runs}
     members = (Member(run.critic_weight, run.learning_rate, run.seed) for run in runs)
     return Shard(setting, tuple(members))
 
 
 def session(first: int, last: int) -> Session:
-    """Provenance of some episodes, as much of it as anything looks at."""
+    """Provenance of some episodes, with the fields that commands read."""
     return {
         "first_episode": first,
         "last_episode": last,
@@ -36,7 +36,7 @@ def session(first: int, last: int) -> Session:
 def made_up(
     replicas: int, windows: int, *, log_every: int = 10, seed: int = 0, diagnosed: bool = False
 ) -> History:
-    """A history of random numbers, no two alike."""
+    """A history of random numbers, all different."""
     random = np.random.default_rng(seed)
     names = METRICS + (DIAGNOSTICS if diagnosed else ())
     curves = {name: random.random((replicas, windows)).astype(np.float32) for name in names}
@@ -44,14 +44,14 @@ def made_up(
 
 
 def of_rewards(episode: Sequence[int], reward: Sequence[Sequence[float]]) -> History:
-    """A history in which nothing but the reward matters."""
+    """A history with those rewards, and 0 for everything else."""
     rewards = np.array(reward, dtype=np.float32)
     rest = (np.zeros_like(rewards) for _ in METRICS[1:])
     return History(np.array(episode, dtype=np.int64), rewards, *rest)
 
 
 def same(one: History, other: History) -> bool:
-    """Whether two histories are the same: names, types, shapes and every bit."""
+    """Whether two histories have the same names, types, shapes and bits."""
     ours, theirs = one.arrays(), other.arrays()
     return ours.keys() == theirs.keys() and all(
         array.dtype == theirs[name].dtype

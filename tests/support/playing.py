@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pwm.core.agent import Agent, AgentConfig
+from pwm.core.agent import VALUE, Agent, AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.rollout import Draws, Episode, Rollout
 from pwm.core.task import TaskConfig, observation_table
@@ -22,7 +22,7 @@ def play_by(
 ) -> Episode:
     """Plays an episode of R replicas with parameters [R, P].
 
-    Of the fused engine's, everything is read off its working memory, where an episode leaves it.
+    The fused engine leaves an episode in its working memory, from where it is read.
     """
     if engine == "torch":
         return Rollout(task, Agent(agent, task.num_stimuli)).play(parameters, draws)
@@ -34,13 +34,12 @@ def play_by(
 
 
 def _play_fused(task: TaskConfig, agent: AgentConfig, parameters: Tensor, draws: Draws) -> Episode:
-    """As `play_by`, of one replica."""
-    trainer = FusedEngine([TrainConfig(task=task, agent=agent, num_episodes=1)])
+    """Plays an episode of one replica."""
+    fused = FusedEngine((TrainConfig(task=task, agent=agent, num_episodes=1),))
     with torch.no_grad():
-        trainer.parameters.copy_(parameters.unsqueeze(0))
-    one_episode = Draws(draws.trials[None, None], draws.noise[None, None].float())
-    trainer._train(one_episode)
-    work = trainer._work
+        fused.parameters.copy_(parameters.unsqueeze(0))
+    fused.train(Draws(draws.trials[None, None], draws.noise[None, None].float()))
+    work = fused.work
     shape = (task.num_trials, task.trial_length)
     observations = np.eye(task.num_stimuli + 1, dtype=np.float32)[work.shown[work.row], :-1]
     observations = observations.reshape(*shape, -1)
@@ -55,9 +54,9 @@ def _play_fused(task: TaskConfig, agent: AgentConfig, parameters: Tensor, draws:
         observations=torch.from_numpy(observations),
         actions=by_step(work.action),
         rewards=by_step(work.reward),
-        logits=by_step(work.heads[0, work.row, :3]),
+        logits=by_step(work.heads[0, work.row, :VALUE]),
         log_probs=by_step(work.log_policy[work.row, work.action]),
         entropies=by_step(work.entropy[work.row]),
-        values=by_step(work.heads[-1, work.row, 3]),
-        head_values=by_step(work.heads[-1, work.row, 3]),
+        values=by_step(work.heads[-1, work.row, VALUE]),
+        head_values=by_step(work.heads[-1, work.row, VALUE]),
     )

@@ -1,4 +1,4 @@
-"""Commands that refuse what they are given."""
+"""Checks that a command refuses bad input on one line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 def assert_refused(
     main: Any, flags: list[str], capsys: pytest.CaptureFixture[str], *mentioned: str
 ) -> None:
-    """Status 2, nothing on standard output, and one line that names what was wrong."""
+    """Expects status 2, nothing on standard output, and one line that names what was wrong."""
     with pytest.raises(SystemExit) as stop:
         main(flags)
     captured = capsys.readouterr()

@@ -1,4 +1,4 @@
-"""Runs of any setting, and populations trained to their end, by either engine."""
+"""Arbitrary runs, and populations trained to their end by either engine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pwm.engines import EngineName, make_trainer
 
 @st.composite
 def settings_of_runs(draw: st.DrawFn, most_trials: int, most_units: int) -> TrainConfig:
-    """A run of any setting and odd sizes."""
+    """An arbitrary run, of odd sizes."""
     trial_length = draw(st.integers(2, 5))
     return TrainConfig(
         task=TaskConfig(
@@ -45,12 +45,12 @@ def settings_of_runs(draw: st.DrawFn, most_trials: int, most_units: int) -> Trai
 
 
 def trained(runs: Sequence[TrainConfig], engine: EngineName = "fused") -> Trainer:
-    """The trainer of some runs, at their end."""
+    """A trainer that has trained these runs to their end."""
     trainer = make_trainer(runs, engine)
     trainer.advance(trainer.num_episodes)
     return trainer
 
 
 def history_of(runs: Sequence[TrainConfig], engine: EngineName = "fused") -> History:
-    """What training some runs logs."""
+    """The history of these runs."""
     return trained(runs, engine).history()

@@ -1,8 +1,8 @@
-"""Recomputes the pinned settings where there is no PyTorch, as on an emulated machine.
+"""Recomputes the pinned settings on a machine without PyTorch, such as an emulated one.
 
-`python -m tests.tools.elsewhere write FILE` trains them here, and keeps what goes into the compiled
-code and what comes out. `python -m tests.tools.elsewhere check FILE` needs NumPy and Numba alone, and
-says in how many settings what comes out is the same, bit for bit. CONTRIBUTING.md has the
+`python -m tests.tools.elsewhere write FILE` trains them here, and writes the inputs and outputs of
+the compiled code. `python -m tests.tools.elsewhere check FILE` needs only NumPy and Numba, and
+reports for how many settings the outputs are the same, bit for bit. CONTRIBUTING.md has the
 commands for qemu.
 """
 
@@ -16,38 +16,39 @@ from pathlib import Path
 import numpy as np
 
 from pwm.fused import kernel
-from pwm.fused.buffers import Episodes, Population, Task, Update, Work
+from pwm.fused.buffers import Episodes
+
+EMPTY = np.zeros((0, 0, 0), np.float32)
 
 
 def write(path: Path) -> None:
-    """Trains each setting's episodes in one call."""
-    from pwm.fused.engine import FusedEngine
+    """Trains each setting's episodes in one call, and writes inputs and outputs."""
+    from pwm.core.rollout import DrawSource  # noqa: PLC0415, needs PyTorch
+    from pwm.fused.engine import FusedEngine  # noqa: PLC0415
     from tests.tools.pins import SETTINGS, population  # noqa: PLC0415
 
     kept = {}
     for name, run in SETTINGS.items():
-        trainer = FusedEngine(population(run))
-        draws = trainer._draws.next(run.num_episodes)
-        chance = [part.numpy() for part in draws]
-        arguments = [trainer._task, trainer._setting, trainer._population, chance, trainer._work]
-        before = pickle.dumps([tuple(part) for part in arguments])
-        kept[name] = (before, trainer._train(draws), trainer.parameters.detach().numpy())
+        runs = tuple(population(run))
+        engine = FusedEngine(runs)
+        draws = DrawSource(run.task, [member.seed for member in runs]).next(run.num_episodes)
+        episodes = Episodes(draws.trials.numpy(), draws.noise.numpy(), EMPTY)
+        inputs = pickle.dumps((engine.task, engine.rule, engine.population, episodes, engine.work))
+        kept[name] = (inputs, engine.train(draws), engine.parameters.numpy())
     path.write_bytes(pickle.dumps(kept))
 
 
 def check(path: Path) -> bool:
-    """Whether every setting's metrics and parameters are the same here."""
+    """Whether every setting's metrics and parameters are the same on this machine."""
     kept = pickle.loads(path.read_bytes())
     same = []
-    for before, metrics, parameters in kept.values():
-        task, update, population, (trials, noise), work = pickle.loads(before)
-        ours = np.zeros((*trials.shape[:2], metrics.shape[1]), np.float32)
-        everyone = Population(*population)
-        episodes = Episodes(trials, noise, ours)
-        kernel.train(Task(*task), Update(*update), everyone, episodes, Work(*work))
+    for inputs, metrics, parameters in kept.values():
+        task, rule, population, episodes, work = pickle.loads(inputs)
+        ours = np.zeros(np.swapaxes(metrics, 1, 2).shape, np.float32)
+        kernel.train(task, rule, population, episodes._replace(metrics=ours), work)
         same.append(
             np.array_equal(ours.swapaxes(1, 2), metrics, equal_nan=True)
-            and np.array_equal(everyone.parameters, parameters, equal_nan=True)
+            and np.array_equal(population.parameters, parameters, equal_nan=True)
         )
     print(f"{platform.machine()}: {sum(same)} of {len(same)} settings are the same to the bit")
     return all(same)

@@ -1,12 +1,11 @@
-"""Kills a sweep at random moments until it is done, and compares it with one left in peace.
+"""Kills a sweep at random moments until it is done, and compares it with an undisturbed one.
 
     python -m tests.tools.kills --kills 25
 
-The moments are random; it is the turn of a worker and of the parent, one after the other
-(SIGKILL, which cannot be caught). A sweep whose parent was killed is started again. What is
-stored must stay untouched from then on, and at the end every history must be, byte for byte, the
-one of a sweep that nobody killed; every shard's provenance must be of consecutive sessions, each
-begun where the one before had last kept its state; and nothing else may be left lying about.
+A worker and the parent are killed in turn (SIGKILL, which cannot be caught). A sweep whose parent
+was killed is started again. A stored history must never change. In the end, every history must
+equal that of the undisturbed sweep byte for byte; the sessions in each provenance must follow one
+another, each from the checkpoint of the previous one; and no other file may be left.
 """
 
 from __future__ import annotations
@@ -25,32 +24,24 @@ from tempfile import TemporaryDirectory
 
 import tyro
 
-from pwm.core.agent import AgentConfig
 from pwm.core.config import TrainConfig
-from pwm.core.task import TaskConfig
-from pwm.runs.scheduler import processes
+from pwm.io.repository import REPOSITORY
 from pwm.runs.experiment import Experiment
+from pwm.runs.scheduler import processes, run
 from pwm.runs.shards import planned
 from pwm.runs.storage import Store
 from pwm.runs.worker import Job
-from pwm.runs.scheduler import run
 
-ROOT = Path(__file__).resolve().parent.parent
-KEEP_EVERY = 0.3  # seconds between checkpoints: a sweep in miniature
-CALM = (0.5, 5.0)  # seconds between two kills, from and to; starting up takes about three
+CHECKPOINT_EVERY = 0.3  # seconds, so that short sweeps have checkpoints
+PAUSE = (0.5, 5.0)  # seconds between kills, from and to; starting a sweep takes about three
 
 
 def experiment(num_episodes: int) -> Experiment:
-    """Four shards, of about a second each at 25,000 episodes."""
+    """An experiment of four shards, each of about a second at 25,000 episodes."""
     return Experiment(
         name="kills",
-        about="a grid to be killed",
-        base=TrainConfig(task=TaskConfig(), agent=AgentConfig(), num_episodes=num_episodes),
-        axes={
-            "task.episode_length": (6, 15, 30, 60),
-            "seed": (0, 1, 2, 3),
-        },
-        notes_seeds=1,
+        base=TrainConfig(num_episodes=num_episodes),
+        axes={"episode_length": (6, 15, 30, 60), "seed": range(4)},
     )
 
 
@@ -59,33 +50,33 @@ class Arguments:
     """Flags of `python -m tests.tools.kills`."""
 
     kills: int = 25
-    """Kills, every other one of a worker."""
+    """Number of kills, every other one of a worker."""
     episodes: int = 300_000
     """Episodes of each run."""
     seed: int = 0
-    """Of the moments, and of which worker is killed."""
+    """Seed for the moments and the choice of workers."""
     sweep: str = ""
-    """Only sweep, into that folder (what is started to be killed)."""
+    """Only sweep into this folder (used for the sweep to be killed)."""
 
 
 @dataclass
 class Toll:
-    """What was done to a sweep, and what it cost."""
+    """How often a sweep was killed."""
 
     parents: int = 0
     workers: int = 0
     sessions: int = 0
-    """Pieces that the shards were trained in."""
+    """Number of sessions in which the shards were trained."""
 
 
 def sweep_into(folder: Path, num_episodes: int) -> None:
-    """The sweep itself, by two processes."""
-    job = Job(Store(folder), "tests.tools.kills", KEEP_EVERY)
+    """Sweeps with two processes."""
+    job = Job(Store(folder), "tests.tools.kills", CHECKPOINT_EVERY)
     run(planned([experiment(num_episodes)]), job, lambda tasks: processes(min(2, tasks)))
 
 
 def children(pid: int) -> list[int]:
-    """Processes that train for a process."""
+    """Worker processes of a process."""
     found = []
     for entry in Path("/proc").iterdir():
         try:
@@ -99,8 +90,8 @@ def children(pid: int) -> list[int]:
 
 
 def torture(folder: Path, kills: int, num_episodes: int, seed: int) -> Toll:
-    """Starts and kills a sweep until it has been killed so often, then lets it end."""
-    chance, toll = random.Random(seed), Toll()
+    """Starts and kills a sweep until it has been killed that often, then lets it finish."""
+    rng, toll = random.Random(seed), Toll()
     stored: dict[str, int] = {}  # when each history was written
     command = [sys.executable, "-m", "tests.tools.kills", "--sweep", str(folder)]
     command += ["--episodes", str(num_episodes)]
@@ -108,9 +99,9 @@ def torture(folder: Path, kills: int, num_episodes: int, seed: int) -> Toll:
     while toll.parents + toll.workers < kills:
         if process is None or process.poll() is not None:
             if process is not None and process.returncode == 0:
-                break  # done before it could be killed so often
-            process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
-        time.sleep(chance.uniform(*CALM))
+                break  # finished before enough kills
+            process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.DEVNULL)
+        time.sleep(rng.uniform(*PAUSE))
         now = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.npz")}
         now = {name: when for name, when in now.items() if "." not in name.removesuffix(".npz")}
         assert stored.items() <= now.items(), "a stored history was lost, or computed twice"
@@ -122,7 +113,7 @@ def torture(folder: Path, kills: int, num_episodes: int, seed: int) -> Toll:
         if turn_of_worker and not victims:
             continue
         if turn_of_worker:
-            victim = chance.choice(victims)
+            victim = rng.choice(victims)
             toll.workers += 1
         else:
             victim = process.pid
@@ -139,13 +130,13 @@ def torture(folder: Path, kills: int, num_episodes: int, seed: int) -> Toll:
     return toll
 
 
-def check(folder: Path, peaceful: Path, num_episodes: int) -> int:
-    """Compares a sweep with one that nobody killed; returns the sessions it took.
+def check(folder: Path, undisturbed: Path, num_episodes: int) -> int:
+    """Compares a sweep with an undisturbed one; returns the number of its sessions.
 
     Raises:
-        AssertionError: something was lost, or differs, or is left lying about.
+        AssertionError: a file is missing, differs, or should not exist.
     """
-    ours, theirs = Store(folder), Store(peaceful)
+    ours, theirs = Store(folder), Store(undisturbed)
     shards = planned([experiment(num_episodes)])
     sessions_in_all = 0
     for shard in shards:
@@ -161,11 +152,11 @@ def check(folder: Path, peaceful: Path, num_episodes: int) -> int:
 
 
 def survive(place: Path, kills: int, num_episodes: int, seed: int) -> Toll:
-    """The whole trial, in a folder; raises `AssertionError` unless it is survived."""
-    peaceful, tortured = place / "peaceful", place / "tortured"
-    sweep_into(peaceful, num_episodes)
+    """Runs both sweeps in a folder; raises `AssertionError` unless their results agree."""
+    undisturbed, tortured = place / "undisturbed", place / "tortured"
+    sweep_into(undisturbed, num_episodes)
     toll = torture(tortured, kills, num_episodes, seed)
-    toll.sessions = check(tortured, peaceful, num_episodes)
+    toll.sessions = check(tortured, undisturbed, num_episodes)
     return toll
 
 
@@ -179,8 +170,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         toll = survive(Path(place), arguments.kills, arguments.episodes, arguments.seed)
     print(
         f"Survived {toll.workers} kills of workers and {toll.parents} of the parent; every history "
-        f"is bit-identical. The shards were trained in {toll.sessions} sessions, each begun where "
-        "the one before had last kept its state."
+        f"is bit-identical. The shards were trained in {toll.sessions} sessions, each from the "
+        "checkpoint of the previous one."
     )
 
 

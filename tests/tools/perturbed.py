@@ -17,15 +17,14 @@ import numpy as np
 import tyro
 from tqdm import tqdm
 
-from pwm.analysis.outcomes import Outcomes, outcomes
+from pwm.analysis.outcomes import Evidence, Outcomes, outcomes
 from pwm.claims.__main__ import claims
-from pwm.analysis.outcomes import Evidence
 from pwm.core.config import TrainConfig
 from pwm.core.errors import require
 from pwm.core.losses import LossConfig
 from pwm.experiments import EXPERIMENTS
 from pwm.fused import engine
-from pwm.fused.buffers import Floats, Population, Update
+from pwm.fused.buffers import Floats, Population, UpdateRule
 from pwm.io.cli import errors_in_one_line, parse
 from pwm.runs.shards import plan
 from pwm.runs.storage import Store
@@ -38,7 +37,7 @@ TRAINED = "separate"
 class Perturbation:
     """What is done to the engine engine."""
 
-    update: Callable[[Update, TrainConfig], Update] = lambda update, _config: update
+    update: Callable[[UpdateRule, TrainConfig], UpdateRule] = lambda update, _config: update
     population: Callable[[Population], Population] = lambda population: population
 
 
@@ -52,7 +51,7 @@ PERTURBATIONS = {
     ),
     "mean-for-sum": Perturbation(
         update=lambda update, config: update._replace(
-            policy_share=np.float32(1 / config.task.episode_length)
+            policy_factor=np.float32(1 / config.task.episode_length)
         )
     ),
     "third-of-the-weight": Perturbation(
@@ -79,16 +78,16 @@ class Perturbed(Evidence):
 
 def train(perturbation: Perturbation, store: Store) -> None:
     """Trains the experiment with the broken engine."""
-    make_update = engine._update
+    make_update = engine.update_rule
 
-    def update(config: TrainConfig, loss: LossConfig) -> Update:
+    def update(config: TrainConfig, loss: LossConfig) -> UpdateRule:
         return perturbation.update(make_update(config, loss), config)
 
     def population(*parts: Floats) -> Population:
         return perturbation.population(Population(*parts))
 
     with (
-        mock.patch.object(engine, "_update", update),
+        mock.patch.object(engine, "update_rule", update),
         mock.patch.object(engine, "Population", population),
     ):
         for shard in tqdm(list(plan(EXPERIMENTS[TRAINED])), file=sys.stderr, unit=" shards"):

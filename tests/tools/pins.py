@@ -1,14 +1,19 @@
-"""Digests of what the fused engine computes in some settings; all machines have the same.
+"""Digests of histories and parameters that the fused engine must compute on every machine.
 
-`python -m tests.tools.pins` prints them. To pin them anew after a change to what is computed, write
-that over `tests/digests.json`, raise `SEMANTICS`, and say in the commit why.
+    python -m tests.tools.pins            prints the digests of this code
+    python -m tests.tools.pins --write    pins them
+
+After a change that is meant to alter histories, pin them again, raise `SEMANTICS` in
+`pwm/core/config.py`, and give the reason in the commit.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -19,6 +24,7 @@ from pwm.core.task import TaskConfig
 from pwm.core.trainer import Trainer
 from tests.support.training import trained
 
+PINS = Path(__file__).parents[1] / "fused" / "pins.json"
 BASE = TrainConfig(
     task=TaskConfig(episode_length=15),
     agent=AgentConfig(hidden_size=10),
@@ -61,7 +67,7 @@ def digest(trainer: Trainer) -> str:
     """SHA-256 of a population's history and parameters."""
     content = hashlib.sha256()
     for array in (*trainer.history().arrays().values(), trainer.parameters.detach().numpy()):
-        # How a NaN is written down depends on the machine.
+        # The bits of a NaN depend on the machine.
         one_nan = np.where(np.isnan(array), np.nan, array).astype(array.dtype)
         content.update(one_nan.astype(array.dtype.newbyteorder("<")).tobytes())
     return content.hexdigest()
@@ -76,9 +82,23 @@ def population(run: TrainConfig) -> list[TrainConfig]:
 
 
 def digests() -> dict[str, str]:
-    """A digest of each setting."""
+    """Digests by setting."""
     return {name: digest(trained(population(run))) for name, run in SETTINGS.items()}
 
 
+def main() -> None:
+    """Runs the command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.tools.pins", description="Prints the digests of the fused engine."
+    )
+    parser.add_argument("--write", action="store_true", help=f"pin them in tests/fused/{PINS.name}")
+    arguments = parser.parse_args()
+    text = json.dumps(digests(), indent=2)
+    if arguments.write:
+        PINS.write_text(text + "\n")
+    else:
+        print(text)
+
+
 if __name__ == "__main__":
-    print(json.dumps(digests(), indent=2))
+    main()

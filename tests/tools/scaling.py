@@ -1,10 +1,10 @@
-"""What a sweep costs beside training, and what a second worker brings.
+"""Measures the overhead of a sweep, and the gain from a second worker.
 
     python -m tests.tools.scaling
 
-Takes turns with one worker and with two at the same shards, each time into an empty store. The
-overhead is the time of a shard that was not spent training: claiming, building the population,
-checkpoints, storing.
+Sweeps the same shards with one worker and with two, in turns, each time into an empty store. The
+overhead is the time not spent on training: claiming, building the population, checkpoints,
+storing.
 """
 
 from __future__ import annotations
@@ -21,12 +21,11 @@ from tempfile import TemporaryDirectory
 import tyro
 
 from pwm.experiments import EXPERIMENTS
-from pwm.runs.scheduler import processes
 from pwm.runs.experiment import Experiment
+from pwm.runs.scheduler import processes, run
 from pwm.runs.shards import planned
 from pwm.runs.storage import Store
 from pwm.runs.worker import Job
-from pwm.runs.scheduler import run
 
 
 @dataclass(frozen=True)
@@ -34,22 +33,22 @@ class Arguments:
     """Flags of `python -m tests.tools.scaling`."""
 
     names: tuple[str, ...] = ("eplen15", "lrate0.005")
-    """Experiments."""
+    """Experiments to sweep."""
     num_episodes: int = 10_000
-    """Episodes of each run; the shards are those of the whole budget."""
+    """Episodes of each run."""
     rounds: int = 3
-    """Turns of each."""
+    """Sweeps with each number of workers."""
 
 
 def measured(experiments: Sequence[Experiment], workers: int) -> tuple[float, float, float]:
-    """Seconds of a sweep, and of its shards in all, with and without the overhead."""
+    """Seconds of a sweep, and of all its shards with and without overhead."""
     with TemporaryDirectory() as place, Path(os.devnull).open("w") as nowhere:
         job = Job(Store(Path(place)), "tests.tools.scaling")
         shards = planned(experiments)
-        begun = time.monotonic()
+        started = time.monotonic()
         with redirect_stderr(nowhere):
             run(shards, job, lambda _: processes(workers))
-        seconds = time.monotonic() - begun
+        seconds = time.monotonic() - started
         sessions = [session for shard in shards for session in job.store.provenance(shard)]
         wall, training = (
             sum(float(str(session[name])) for session in sessions)
@@ -73,7 +72,7 @@ def main() -> None:
         overheads.append(wall / training - 1)
         print(
             f"one worker {alone:.1f} s, two {together:.1f} s: {gains[-1]:.2f} times; "
-            f"overhead of a shard {overheads[-1]:.2%}"
+            f"overhead {overheads[-1]:.2%}"
         )
     print(f"medians: {median(gains):.2f} times, overhead {median(overheads):.2%}")
 

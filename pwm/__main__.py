@@ -1,0 +1,43 @@
+"""`python -m pwm`: lists the commands."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pwm.core.errors import InputError
+
+BAD_INPUT = 2
+PACKAGE = Path(__file__).parent
+
+
+def commands() -> dict[str, str]:
+    """What each command does, from the first line of its module, which is not imported."""
+    found = {}
+    for path in sorted([*PACKAGE.glob("*.py"), *PACKAGE.glob("*/__main__.py")]):
+        text = path.read_text()
+        if path != Path(__file__) and '\nif __name__ == "__main__":' in text:
+            name = path.parent.name if path.stem == "__main__" else path.stem
+            summary, *_ = (ast.get_docstring(ast.parse(text)) or "").splitlines()
+            summary = summary.removeprefix(f"`python -m pwm.{name}`: ")
+            found[name] = summary[:1].upper() + summary[1:]
+    return dict(sorted(found.items()))
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Lists the commands; ends with status 2 if there are arguments."""
+    given = " ".join(sys.argv[1:] if argv is None else argv)
+    known = commands()
+    if given not in ("", "-h", "--help"):
+        accepted = f"python -m pwm.NAME, where NAME is one of {', '.join(known)}"
+        print(f"error: {InputError('COMMAND', given, accepted)}", file=sys.stderr)
+        raise SystemExit(BAD_INPUT)
+    print("Commands; each explains itself with --help:")
+    for name, summary in known.items():
+        print(f"  {'python -m pwm.' + name:<22}  {summary}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""A summary of one training run in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pwm.analysis.learning import FINAL_EPISODES, final_mean, learned
+from pwm.analysis.levels import reward_levels
+from pwm.analysis.theory import critic_bias
+from pwm.core.config import TrainConfig
+from pwm.core.history import History
+
+
+def verdict(runs: Sequence[TrainConfig], history: History) -> str:
+    """Who learned, the critic's bias next to its prediction, and the gradients, per weight.
+
+    Args:
+        runs: the configuration of each replica.
+        history: of the replicas, in the same order.
+    Returns:
+        Lines of text. Numbers are means over the last 500 episodes, and medians over seeds.
+    """
+    episodes = min(FINAL_EPISODES, int(history.episode[-1]))
+    of_seeds = ", medians over seeds" if len({run.seed for run in runs}) > 1 else ""
+    lines = [f"Means over the last {episodes} episodes{of_seeds}:"]
+    for weight in dict.fromkeys(run.critic_weight for run in runs):
+        replicas = [place for place, run in enumerate(runs) if run.critic_weight == weight]
+        part, run = history.select(replicas), runs[replicas[0]]
+        lines.append(f"critic weight {weight:g}: {_success(run, part)}")
+        lines += [f"  {line}" for line in (_bias(run, part), *_gradients(part))]
+    levels = reward_levels(runs[0].task.stimulus_set)._asdict()
+    named = ", ".join(f"{name.replace('_', '-')} {level:.3g}" for name, level in levels.items())
+    return "\n".join([*lines, f"reward of reference policies: {named}"])
+
+
+def predicted_bias(run: TrainConfig, entropy: float) -> float | None:
+    """Bias of the critic, c T H / 2w or 0, by `critic_bias`.
+
+    Args:
+        run: the configuration.
+        entropy: H, of the policy, in nats.
+    Returns:
+        In reward. None where the critic has no fixed point, or the leak reaches a part of it.
+    """
+    loss, task = run.loss, run.task
+    if run.critic_weight == 0 or loss.lost_gradients == "values":
+        return None
+    if loss.baseline == "detached":
+        return 0.0
+    if loss.baseline != "attached":
+        return None
+    steps = task.num_trials * task.trial_length
+    return critic_bias(steps, entropy, run.critic_weight, loss.policy_reduction)
+
+
+def _success(run: TrainConfig, history: History) -> str:
+    outcome, reward = learned(history, run.task), final_mean(history, history.reward)
+    span = f" ({reward.min():.3f} to {reward.max():.3f})" if len(reward) > 1 else ""
+    return f"learned {outcome.sum()} of {len(outcome)}; reward {np.median(reward):.3f}{span}"
+
+
+def _bias(run: TrainConfig, history: History) -> str:
+    bias, entropy = (
+        float(np.median(final_mean(history, curve)))
+        for curve in (history.critic_bias, history.entropy)
+    )
+    predicted = predicted_bias(run, entropy)
+    if predicted is None:
+        theory = "no prediction for this setting"
+    elif predicted == 0:
+        theory = "predicted 0"
+    else:
+        theory = f"predicted cTH/2w = {predicted:.3g} at entropy H = {entropy:.3g} nats"
+    return f"critic bias {bias:.3g}; {theory}"
+
+
+def _gradients(history: History) -> Iterator[str]:
+    """The diagnostics in words; nothing for a run without."""
+    if not history.diagnostics:
+        return
+    probed = ~np.isnan(history.diagnostics["total_norm"]).all(axis=0)  # not an unfinished window
+    last = probed & (history.episode > history.episode[-1] - FINAL_EPISODES)
+    if not last.any():
+        yield "gradients not probed, as no window was finished"
+        return
+    final = {name: curve[:, last].astype(float) for name, curve in history.diagnostics.items()}
+    policy, critic, leak, total = (
+        (final[f"{part}_norm"] ** 2).mean(axis=1) for part in ("policy", "critic", "leak", "total")
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share, critic, leak = policy / total, np.sqrt(critic / policy), np.sqrt(leak / policy)
+    yield (
+        f"policy: {_median(share, '.1%')} of the trunk's squared gradient; norm of the critic's "
+        f"part {_median(critic)} times the policy's, of the leak {_median(leak)} times"
+    )
+    signal, explained = (
+        _mean_of_finite(final[name]) for name in ("signal_to_noise", "explained_variance")
+    )
+    yield (
+        f"signal-to-noise ratio of the policy's gradient {_median(signal)}; explained variance "
+        f"of the critic {_median(explained)}"
+    )
+
+
+def _mean_of_finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean over the windows in which a value is finite, nan if there are none: [R, K] to [R]."""
+    finite = np.isfinite(values)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(finite, values, 0.0).sum(axis=1) / finite.sum(axis=1))
+
+
+def _median(values: NDArray[np.float64], form: str = ".3g") -> str:
+    """Median over the seeds whose value is finite, or "undefined", as for constant returns."""
+    finite = values[np.isfinite(values)]
+    return format(float(np.median(finite)), form) if len(finite) else "undefined"

@@ -1,0 +1,187 @@
+"""The notes' figures: a row of panels per critic weight; value loss, policy loss and reward."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter, StrMethodFormatter
+from numpy.typing import NDArray
+
+from pwm.analysis.estimates import success_rate
+from pwm.analysis.learning import learned
+from pwm.analysis.levels import reward_levels
+from pwm.analysis.outcomes import Outcomes
+from pwm.analysis.theory import value_floor
+from pwm.core.config import TrainConfig
+from pwm.core.history import History
+from pwm.figures.tables import Table, coarsened, quartiles
+
+PANELS = {"value_loss": "value loss", "policy_loss": "policy loss", "reward": "reward"}
+"""Titles of a row's panels by the curve that they show."""
+COLOURS = {"value_loss": "#D55E00", "policy_loss": "#0072B2", "reward": "#007A5A"}
+WIDTH = 7.0  # inches
+FAINT_SEEDS = 24  # seeds with a curve of their own
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A row of panels: replicas that differ in their seed alone."""
+
+    run: TrainConfig
+    """The configuration of one of them."""
+    history: History
+
+    @property
+    def floor(self) -> float | None:
+        """`value_floor` of a solved task; None in a setting for which it does not hold."""
+        task = self.run.task
+        position_unseen = not self.run.agent.carry_state and self.run.loss.discount == 1
+        decisions_alone_paid = not (task.timeout or task.hold_reward)
+        holds = position_unseen and decisions_alone_paid
+        return value_floor(1.0, task.num_trials) if holds else None
+
+
+def mean_of_few_seeds(runs: Outcomes, num_seeds: int) -> tuple[Figure, Table]:
+    """An experiment as in the notes: every window, averaged over the first seeds.
+
+    Args:
+        runs: by critic weight and seed.
+        num_seeds: seeds to average over.
+    """
+    rows = [replace(row, history=row.history.select(range(num_seeds))) for row in rows_of(runs)]
+    seeds = f"mean of {num_seeds} seeds" if num_seeds > 1 else "one seed"
+    return notes_figure(rows, f"{_setting(runs)}: {seeds}, as in the notes"), means_table(rows)
+
+
+def every_seed(runs: Outcomes) -> tuple[Figure, Table]:
+    """An experiment over all of its seeds, each curve as a hundred points.
+
+    Args:
+        runs: by critic weight and seed.
+    """
+    num_seeds = len(runs.axes["seed"])
+    faint = f"{min(num_seeds, FAINT_SEEDS)} of them (faint)"
+    title = f"{_setting(runs)}\n{num_seeds} seeds: median (black), quartiles (band), {faint}"
+    rows = rows_of(runs)
+    return seeds_figure(rows, title), quartiles_table(rows)
+
+
+def rows_of(runs: Outcomes) -> list[Row]:
+    """A row per critic weight, with all seeds."""
+    parts = (runs.at(critic_weight=weight) for weight in runs.weights)
+    return [Row(run=part.base, history=part.history) for part in parts]
+
+
+def notes_figure(rows: Sequence[Row], title: str) -> Figure:
+    """The mean over replicas of every window.
+
+    Args:
+        rows: from top to bottom.
+        title: printed above.
+    """
+    figure, axes = _panels(rows, title)
+    for row, panels in zip(rows, axes, strict=True):
+        for panel, name in zip(panels, PANELS, strict=True):
+            mean = row.history.curves[name].mean(axis=0)
+            panel.plot(row.history.episode / 1000, mean, color=COLOURS[name], linewidth=0.6)
+        panels[0].set_ylim(bottom=0)
+    return figure
+
+
+def seeds_figure(rows: Sequence[Row], title: str) -> Figure:
+    """Median and quartiles over seeds, with faint curves of the first seeds.
+
+    Args:
+        rows: from top to bottom.
+        title: printed above.
+    """
+    figure, axes = _panels(rows, title)
+    for row, panels in zip(rows, axes, strict=True):
+        coarse = coarsened(row.history)
+        thousands = coarse.episode / 1000
+        for panel, name in zip(panels, PANELS, strict=True):
+            curves, colour = coarse.curves[name], COLOURS[name]
+            low, median, high = quartiles(curves)
+            panel.plot(thousands, curves[:FAINT_SEEDS].T, color=colour, alpha=0.22, linewidth=0.4)
+            panel.fill_between(thousands, low, high, color=colour, alpha=0.25, linewidth=0)
+            panel.plot(thousands, median, color="black", linewidth=0.8)
+        panels[0].set_yscale("log")
+        panels[0].yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        panels[0].yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.5)))
+        _print_success(panels[2], row)
+    return figure
+
+
+def means_table(rows: Sequence[Row]) -> Table:
+    """Mean over replicas of every window."""
+    table: Table = [("critic_weight", "episode", *PANELS)]
+    for row in rows:
+        means = (row.history.curves[name].mean(axis=0) for name in PANELS)
+        windows = zip(row.history.episode, *means, strict=True)
+        table += [(row.run.critic_weight, *window) for window in windows]
+    return table
+
+
+def quartiles_table(rows: Sequence[Row]) -> Table:
+    """Quartiles over replicas, at the resolution of `seeds_figure`."""
+    names = (f"{name}_{part}" for name in PANELS for part in ("q25", "median", "q75"))
+    table: Table = [("critic_weight", "episode", *names)]
+    for row in rows:
+        coarse = coarsened(row.history)
+        parts = (part for name in PANELS for part in quartiles(coarse.curves[name]))
+        windows = zip(coarse.episode, *parts, strict=True)
+        table += [(row.run.critic_weight, *window) for window in windows]
+    return table
+
+
+def _setting(runs: Outcomes) -> str:
+    task = runs.base.task
+    return (
+        f"{task.stimulus_set}, {task.episode_length} steps per episode, "
+        f"learning rate {runs.base.learning_rate:g}"
+    )
+
+
+def _panels(rows: Sequence[Row], title: str) -> tuple[Figure, NDArray[np.object_]]:
+    """Panels with everything but the curves: [rows, 3]."""
+    figure = Figure(figsize=(WIDTH, 0.75 + 1.12 * len(rows)), layout="constrained")
+    figure.suptitle(title, fontsize=9)
+    axes = figure.subplots(len(rows), len(PANELS), squeeze=False, sharex=True)
+    for column, name in enumerate(PANELS):
+        axes[0, column].set_title(PANELS[name])
+        axes[-1, column].set_xlabel("episode (thousands)")
+    for row, (value_axes, policy_axes, reward_axes) in zip(rows, axes, strict=True):
+        value_axes.set_ylabel(f"critic weight {row.run.critic_weight:g}", fontweight="bold")
+        if row.floor is not None:
+            _reference(value_axes, row.floor, f"floor\nif solved\n{row.floor:.4g}")
+        policy_axes.axhline(0, color="0.6", linewidth=0.5, zorder=0)
+        reward_axes.set_ylim(0.2, 1.04)
+        reward_axes.set_yticks([0.2, 0.4, 0.6, 0.8, 1.0])
+        levels = reward_levels(row.run.task.stimulus_set)._asdict()
+        for level in sorted(set(levels.values())):
+            names = [name for name, value in levels.items() if value == level]
+            _reference(reward_axes, level, " = ".join(names).replace("_", "-"))
+        value_axes.margins(x=0)
+    return figure, axes
+
+
+def _reference(axes: Axes, level: float, label: str) -> None:
+    """A labelled line at a level."""
+    axes.axhline(level, color="0.45", linewidth=0.5, linestyle=(0, (4, 3)), zorder=0)
+    axes.annotate(
+        label, (1, level), xycoords=("axes fraction", "data"), xytext=(2, 0),
+        textcoords="offset points", fontsize=5.5, color="0.3", va="center", annotation_clip=False,
+    )  # fmt: skip
+
+
+def _print_success(axes: Axes, row: Row) -> None:
+    rate = success_rate(learned(row.history, row.run.task))
+    text = f"learned {rate.successes}/{rate.total}  [{rate.low:.2f}, {rate.high:.2f}]"
+    box = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1}
+    axes.text(
+        0.98, 0.03, text, transform=axes.transAxes, ha="right", va="bottom", fontsize=6.5, bbox=box
+    )

@@ -1,0 +1,128 @@
+"""The figures by name, and their files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from pwm.analysis.outcomes import Evidence, Outcomes
+from pwm.engines import EngineName
+from pwm.experiments import EXPERIMENTS, NOTES, chosen
+from pwm.figures import notes, success, theory
+from pwm.figures.render import STYLE, rendered
+from pwm.figures.tables import Table, as_csv, digest, learned_table
+from pwm.io.files import write_atomically
+from pwm.runs.experiment import Size
+from pwm.runs.shards import plan
+from pwm.runs.storage import Store
+
+ANSWERS: Mapping[str, Callable[[Evidence], tuple[Figure, Table]]] = MappingProxyType(
+    {
+        "success": success.success_figure,
+        "weight": success.weight_figure,
+        "edges": theory.edges_figure,
+        "bias": theory.bias_figure,
+        "speed": theory.speed_figure,
+        "gradients": theory.gradients_figure,
+        "places": success.places_figure,
+        "rates": success.rates_figure,
+        "variants": success.variants_figure,
+    }
+)
+"""Figures that are not an experiment's own."""
+NAMES = (*NOTES, *ANSWERS)
+"""Names to ask for: the notes' experiments, with two figures each, and the figures of `ANSWERS`."""
+IN_PAPER = frozenset(ANSWERS) - {"success"}  # written as SVG too
+
+
+class Recorded(Evidence):
+    """Evidence that records which experiments a figure is made of.
+
+    Args:
+        store: holds all runs.
+        size: of the experiments.
+        engine: the one that trained them.
+    """
+
+    def __init__(self, store: Store, size: Size = "paper", engine: EngineName = "fused") -> None:
+        super().__init__(store, size, engine)
+        self._experiments = {item.name: item for item in chosen((), size, engine)}
+        self._read: dict[str, None] = {}
+
+    def of(self, name: str) -> Outcomes:
+        """Outcomes of the experiment of that name."""
+        self._read[name] = None
+        return super().of(name)
+
+    def forget(self) -> None:
+        """Starts a new record."""
+        self._read.clear()
+
+    def source(self, function: Callable[..., Any], table: Table) -> str:
+        """The function and the data behind a table: experiments, engine, and a digest."""
+        shards = [shard for name in self._read for shard in plan(self._experiments[name])]
+        return (
+            f"{function.__module__}.{function.__name__} of {', '.join(self._read)}; "
+            f"{self.store.trained_with(shards)}; data {digest(table)}"
+        )
+
+
+def drawn(name: str, evidence: Recorded) -> Iterator[dict[str, bytes]]:
+    """The figures of a name, each as the contents of its files.
+
+    Args:
+        name: one of `NAMES`.
+        evidence: the runs.
+    Yields:
+        Contents by file name: of a PNG, of an SVG if the paper shows the figure, of the tables.
+    Raises:
+        InputError: a run is missing.
+    """
+    evidence.forget()
+    if name in ANSWERS:
+        yield _files(name, ANSWERS[name], evidence)
+        return
+    runs, notes_seeds = evidence.of(name), EXPERIMENTS[name].notes_seeds
+    yield _files(f"{name}-notes", notes.mean_of_few_seeds, evidence, runs, notes_seeds)
+    learned = learned_table(runs)
+    source = evidence.source(learned_table, learned)
+    table = {f"{name}-learned.csv": _signed(source, learned)}
+    yield _files(f"{name}-seeds", notes.every_seed, evidence, runs) | table
+
+
+def write(files: Mapping[str, bytes], folder: Path) -> bool:
+    """Writes the files whose contents differ from those in the folder; whether there were any."""
+    different = [
+        name
+        for name, content in files.items()
+        if not (folder / name).is_file() or (folder / name).read_bytes() != content
+    ]
+    for name in different:
+        write_atomically(folder / name, files[name])
+    return bool(different)
+
+
+def _files(
+    stem: str,
+    function: Callable[..., tuple[Figure, Table]],
+    evidence: Recorded,
+    *arguments: Any,
+) -> dict[str, bytes]:
+    """A figure's files: what a function draws of its arguments, or of the evidence."""
+    with mpl.rc_context(fname=STYLE):
+        figure, table = function(*(arguments or (evidence,)))
+    source = evidence.source(function, table)
+    files = {f"{stem}.png": rendered(figure, "png", source)}
+    if stem in IN_PAPER:
+        files[f"{stem}.svg"] = rendered(figure, "svg", source)
+    return files | {f"{stem}.csv": _signed(source, table)}
+
+
+def _signed(source: str, table: Table) -> bytes:
+    """A table as CSV, below a comment that says where it comes from."""
+    return f"# {source}\n".encode() + as_csv(table)

@@ -1,0 +1,67 @@
+"""Numbers that the paper quotes and no run decides, and the published file of all numbers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from pwm.claims import constants
+from pwm.claims.__main__ import claims
+from pwm.claims.constants import quoted
+from pwm.experiments import EXPERIMENTS
+from pwm.io.repository import published
+from tests.claims.worlds import MadeUp
+
+COMMAND = "run `python -m pwm.claims` to write paper/numbers.json"
+
+
+def test_published_constants_are_the_current_ones() -> None:
+    written = json.loads(published("numbers.json").read_text())
+    old = {name for name, number in quoted().items() if written.get(name, number) != number}
+    assert not old, f"{COMMAND}: {old}"
+
+
+def test_published_claims_are_still_made() -> None:
+    written = json.loads(published("numbers.json").read_text())
+    made = {f"claim.{claim.name}" for claim in claims(MadeUp())}
+    assert not written.keys() - made - quoted().keys(), COMMAND
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("theory.bias-long-lowest", "659"),  # 60 log(3) / (2 0.05)
+        ("theory.floor-long-solved", "33.25"),
+        ("theory.noise-15", "6.5"),
+        ("convert.notes-long-mse", "0.08"),  # 5 / 60
+        ("convert.library-long-sum", "30"),  # 60 / 2
+        ("convert.library-short-sum", "7.5"),
+        ("criterion.short", "0.664"),
+        ("setting.episode-middle", "30"),
+        ("setting.episodes-more", "100,000"),
+        ("task.uniform", "1/3"),
+        ("prediction.third-24", "1.20"),
+    ],
+)
+def test_some_constants_by_hand(name: str, text: str) -> None:
+    assert quoted()[name]["text"] == text
+
+
+def test_experiments_are_described_in_a_line() -> None:
+    assert quoted()["experiment.eplen15"]["text"] == (
+        "weights 2.0, 3.0, 4.0, 5.0; 96 seeds; 10,000 episodes; 15 steps; learning rate 0.005"
+    )
+    assert quoted()["experiment.held-out"]["text"] == (
+        "steps 9, 24, 45, 90; baselines attached, detached; 13 weights from 0.02 to 100.0; "
+        "24 seeds; 20,000 episodes; learning rate 0.002"
+    )
+
+
+def test_an_axis_without_a_name_in_print_goes_by_its_field(monkeypatch: pytest.MonkeyPatch) -> None:
+    axes = {"hold_reward": (0.0, 0.1), "seed": (0, 1)}
+    added = replace(EXPERIMENTS["eplen15"], name="added", axes=axes)
+    monkeypatch.setattr(constants, "EXPERIMENTS", {**EXPERIMENTS, "added": added})
+    text = quoted()["experiment.added"]["text"]
+    assert text.startswith("hold reward 0.0, 0.1; 2 seeds; ")

@@ -1,0 +1,58 @@
+"""Errors name what was typed, and survive the way back from another process."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from pwm.core.errors import (
+    FileError,
+    InputError,
+    require,
+    require_file,
+    require_finite,
+    require_integer,
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (InputError("critic_weight", -1, "more"), "--critic-weight -1: expected more"),
+        (InputError("NAMES", "x", "a name"), "NAMES x: expected a name"),
+        (FileError(Path("a/b.npz"), "a history"), "a/b.npz: expected a history"),
+    ],
+)
+def test_messages_name_the_value_and_survive_pickling(error: InputError, message: str) -> None:
+    copy = pickle.loads(pickle.dumps(error))
+    for one in (error, copy):
+        assert str(one) == message
+    assert type(copy) is type(error)
+    assert vars(copy) == vars(error)
+
+
+def test_requirements_raise_only_if_violated() -> None:
+    require(True, "name", 1, "anything")
+    require_file(True, "path", "anything")
+    with pytest.raises(InputError, match="--name 1: expected 2"):
+        require(False, "name", 1, "2")
+    with pytest.raises(FileError, match="path: expected a file"):
+        require_file(False, "path", "a file")
+
+
+def test_bounds_of_numbers_are_exact() -> None:
+    for value in (0, 0.5, 1e38):
+        require_finite("rate", value)
+    require_finite("rate", 1e-300, above_zero=True)
+    for value in (-1e-300, 2e38, float("inf"), float("nan")):
+        with pytest.raises(InputError, match=r"expected a finite number from 0 to 1e\+38"):
+            require_finite("rate", value)
+    with pytest.raises(InputError, match=r"--rate 0: expected a finite number above 0, to 1e\+38"):
+        require_finite("rate", 0, above_zero=True)
+    require_integer("seed", 3, 3)
+    not_integers: list[object] = [2, 3.0, True, "3"]
+    for other in not_integers:
+        with pytest.raises(InputError, match="expected an integer, 3 or above"):
+            require_integer("seed", other, 3)  # type: ignore[arg-type]

@@ -1,0 +1,66 @@
+"""Outcomes of runs that were never trained, for tests of what is computed from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pwm.analysis.outcomes import Outcomes
+from pwm.analysis.stored import OUTCOME
+from pwm.core.config import TrainConfig
+from pwm.core.diagnostics import DIAGNOSTICS
+from pwm.core.history import METRICS, History
+from pwm.runs.experiment import Experiment
+
+Cell = Callable[[TrainConfig], Mapping[str, ArrayLike]]
+"""Values by name for the seeds of a cell, given the configuration of its first seed."""
+
+
+class MadeUpRuns:
+    """Runs with given outcomes and curves, as `pwm.analysis.outcomes.Runs`; seeds vary fastest.
+
+    Args:
+        configs: the configuration of each run.
+        seeds: S, seeds per cell.
+        outcome: fields of the outcomes of a cell, [S] each; those not given are 0.
+        curves: curves of a cell, [S, K] each; those not given are 0.
+        windows: K.
+    """
+
+    def __init__(
+        self,
+        configs: Sequence[TrainConfig],
+        seeds: int,
+        outcome: Cell,
+        curves: Cell | None = None,
+        windows: int = 8,
+    ) -> None:
+        self.configs = configs
+        self._seeds, self._curves, self._windows = seeds, curves, windows
+        self._outcomes = np.zeros(len(configs), OUTCOME)
+        for first in range(0, len(configs), seeds):
+            for name, values in outcome(configs[first]).items():
+                self._outcomes[name][first : first + seeds] = values
+
+    def outcomes(self, numbers: NDArray[np.intp]) -> NDArray[Any]:
+        return np.asarray(self._outcomes[numbers])
+
+    def history(self, numbers: NDArray[np.intp]) -> History:
+        assert self._curves is not None
+        shape = (len(numbers), self._windows)
+        found = {name: np.zeros(shape, np.float32) for name in METRICS + DIAGNOSTICS}
+        for place, (cell, seed) in enumerate(zip(*np.divmod(numbers, self._seeds), strict=True)):
+            for name, values in self._curves(self.configs[cell * self._seeds]).items():
+                found[name][place] = np.broadcast_to(values, (self._seeds, self._windows))[seed]
+        log_every = self.configs[0].log_every
+        return History.of_curves(log_every * np.arange(1, self._windows + 1), found)
+
+
+def made_up_outcomes(experiment: Experiment, outcome: Cell, curves: Cell | None = None) -> Outcomes:
+    """The outcomes of an experiment whose last axis is the seed, as some functions decide."""
+    shape = tuple(len(values) for values in experiment.axes.values())
+    runs = MadeUpRuns(experiment.runs(), shape[-1], outcome, curves)
+    return Outcomes(runs, experiment.axes, np.arange(len(runs.configs)).reshape(shape))

@@ -1,0 +1,76 @@
+"""A small experiment, and executors that stand in for processes, for tests of sweeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from typing import Any, NoReturn
+
+from pwm.core.agent import AgentConfig
+from pwm.core.config import TrainConfig
+from pwm.core.task import TaskConfig
+from pwm.runs.experiment import Experiment
+from pwm.runs.scheduler import Pool
+from pwm.runs.shards import Shard
+from pwm.runs.worker import train_shards
+
+TINY = Experiment(
+    name="tiny",
+    about="a grid of the tests",
+    base=TrainConfig(
+        task=TaskConfig(episode_length=6),
+        agent=AgentConfig(hidden_size=3),
+        num_episodes=60,
+        log_every=20,
+    ),
+    axes={"critic_weight": (2.0, 3.0), "seed": range(3)},
+)
+
+
+def threads(workers: int) -> Pool:
+    """Makes thread pools, which start faster than processes."""
+    return lambda _tasks: ThreadPoolExecutor(workers)
+
+
+def no_pool(_tasks: int) -> NoReturn:
+    """Fails, for sweeps that should not train anything."""
+    raise AssertionError("the sweep trains something")
+
+
+class Watched(Executor):
+    """Calls at once what is submitted, and records it.
+
+    Args:
+        submits: calls that it accepts before it dies.
+        trains: calls that it makes before it dies.
+    """
+
+    def __init__(self, *, submits: int = 10**9, trains: int = 10**9) -> None:
+        self.tasks: list[list[Shard]] = []
+        self._submits = submits
+        self._trains = trains
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        if len(self.tasks) == self._submits:
+            raise BrokenExecutor("died before it began")
+        assert function is train_shards
+        self.tasks.append(list(args[0]))
+        future: Future[Any] = Future()
+        if len(self.tasks) > self._trains:
+            future.set_exception(BrokenExecutor("died"))
+        else:
+            future.set_result(function(*args, **kwargs))
+        return future
+
+
+class Pools:
+    """Makes the given executors in turn, and the last one from then on."""
+
+    def __init__(self, *executors: Watched) -> None:
+        self.asked: list[int] = []
+        self._executors = executors
+
+    def __call__(self, tasks: int) -> Watched:
+        self.asked.append(tasks)
+        assert len(self.asked) < 20, "the sweep makes no progress"
+        return self._executors[min(len(self.asked), len(self._executors)) - 1]

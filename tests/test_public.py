@@ -1,0 +1,145 @@
+"""The public surface, the list of commands, and the page that shows how to use them."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import pwm
+from pwm.__main__ import commands, main
+from pwm.core.config import TrainConfig
+from pwm.core.losses import LossConfig
+from pwm.runs.storage import Store
+from tests.support.histories import made_up, session, shard_of
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "using.md"
+
+
+def test_every_public_name_is_importable_and_documented() -> None:
+    for name in pwm.__all__:
+        public = getattr(pwm, name)
+        assert public.__name__ == name
+        assert len(public.__doc__ or "") > 10
+        # A dataclass without a docstring gets its signature as one.
+        assert not public.__doc__.startswith(f"{name}(")
+
+
+def test_the_public_surface_is_stated_once_more_for_type_checkers() -> None:
+    """Names, sorted, and imported for mypy under `if TYPE_CHECKING`."""
+    text = (ROOT / "pwm" / "__init__.py").read_text()
+    imported = re.findall(r"^    from ([\w.]+) import (\w+) as (\w+)$", text, re.MULTILINE)
+    assert {name for _, name, _ in imported} == set(pwm.__all__)
+    for module, name, alias in imported:
+        assert alias == name
+        assert getattr(import_module(module), name) is getattr(pwm, name)
+
+
+def test_the_surface_is_what_all_says() -> None:
+    shown = {name for name in dir(pwm) if not name.startswith("_")}
+    modules = {name for name in shown if f"pwm.{name}" in sys.modules}
+    helpers = {"annotations", "import_module", "TYPE_CHECKING"}
+    assert shown - modules - helpers == set(pwm.__all__)
+    assert pwm.__all__ == sorted(pwm.__all__)
+    with pytest.raises(AttributeError, match="no_such_name"):
+        getattr(pwm, "no_such_name")  # noqa: B009, mypy knows that there is none
+
+
+def test_importing_the_package_imports_no_library() -> None:
+    loaded = "import sys, pwm; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", loaded], capture_output=True, text=True, check=True
+    )
+    assert not {"torch", "numba", "numpy", "matplotlib"} & set(done.stdout.split())
+
+
+def test_the_commands_are_listed_with_one_line_each(capsys: pytest.CaptureFixture[str]) -> None:
+    main([])
+    listed = capsys.readouterr().out.splitlines()[1:]
+    for line, (name, summary) in zip(listed, commands().items(), strict=True):
+        assert line.split()[:3] == ["python", "-m", f"pwm.{name}"]
+        assert line.endswith(summary)
+        assert len(summary) > 10
+        assert summary[0].isupper()
+        assert "`" not in summary
+    assert {"bench", "claims", "figures", "paper", "store", "sweep", "train"} <= set(commands())
+    main(["--help"])
+    assert capsys.readouterr().out.splitlines()[1:] == listed
+
+
+def test_every_listed_command_runs_and_none_is_left_out() -> None:
+    for name in commands():
+        path = ROOT / "pwm" / name
+        assert path.with_suffix(".py").exists() or (path / "__main__.py").exists()
+    starts = 'if __name__ == "__main__":'
+    programs = [path for path in (ROOT / "pwm").rglob("*.py") if starts in path.read_text()]
+    assert len(programs) == len(commands()) + 1  # and the list itself
+
+
+def test_listing_the_commands_imports_neither_torch_nor_numba() -> None:
+    listing = "import sys; from pwm.__main__ import main; main([]); print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", listing], capture_output=True, text=True, check=True
+    )
+    assert not {"torch", "numba", "matplotlib"} & set(done.stdout.splitlines()[-1].split())
+
+
+def test_an_unknown_command_is_refused_with_a_list_of_the_known(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["trian", "--seeds", "1"])
+    captured = capsys.readouterr()
+    assert (stop.value.code, captured.out) == (2, "")
+    assert captured.err.startswith("error: COMMAND trian --seeds 1: expected python -m pwm.")
+    assert captured.err.count("\n") == 1
+    for name in commands():
+        assert name in captured.err
+
+
+def blocks() -> list[tuple[str, str]]:
+    """Language and text of every code block of the page, in order."""
+    return re.findall(r"^```(\w+)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def test_the_page_is_short_and_shows_both_languages() -> None:
+    assert len(PAGE.read_text().splitlines()) < 60
+    assert {language for language, _ in blocks()} == {"bash", "python"}
+
+
+def test_every_block_of_the_page_runs_as_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    detached = TrainConfig(loss=LossConfig(baseline="detached"), num_episodes=100)
+    shard = shard_of([detached, replace(detached, seed=1)])
+    Store(tmp_path / "results").put(shard, made_up(2, 10), [session(1, 100)])
+    printed, namespace = io.StringIO(), {"__name__": "page"}
+    for language, text in blocks():
+        if language == "bash":
+            for command in text.splitlines():
+                program, *flags = shlex.split(command)
+                assert program == "python"
+                subprocess.run([sys.executable, *flags], check=True, capture_output=True)
+        elif written := re.match(r"# (\w+\.py)\n", text):
+            (tmp_path / written[1]).write_text(text)
+        else:
+            with contextlib.redirect_stdout(printed):
+                exec(text, namespace)
+
+    assert {"curves.png", "state.npz"} <= {path.name for path in Path("runs/mine").iterdir()}
+    run = pwm.load_run("runs/mine")
+    assert run.episodes_done == 4000
+    assert [config.critic_weight for config in run.configs] == [1, 1, 3, 3, 10, 10]
+    assert "detached" in printed.getvalue()
+    swept = pwm.Outcomes.stored("results").at(episode_length=15)
+    assert len(swept.configs) == 48
