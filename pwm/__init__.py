@@ -1,8 +1,8 @@
 """How should the critic's loss be weighted against the policy's?
 
-The names in `__all__` are public: they are documented in `docs/using.md`, and keep working from
-one version to the next. Everything else is private. Each name is imported when it is first used,
-so that `import pwm` takes no time.
+The names in `__all__` are the public interface; `docs/using.md` shows how to use it. Everything
+else is private and may change. A name is imported when it is first used, so that `import pwm` is
+instant.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from pwm.core.trainer import Trainer
 from pwm.engines import EngineName, make_trainer
 from pwm.io.cli import INTERRUPTED, errors_in_one_line, parse
 from pwm.io.files import folder_errors
-from pwm.io.provenance import provenance
+from pwm.io.provenance import current_provenance
 from pwm.runs.folders import (
     CONFIG,
     CURVES,
@@ -69,7 +69,7 @@ class Arguments:
     """Engine: fused (compiled; the same results on every machine) or torch."""
     device: str = "cpu"
     """Device: cpu; with the torch engine also cuda, if there is one."""
-    extend: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    extend: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
     """Folder of an earlier run to train longer, to --num-episodes in all; its settings are kept."""
     out: Annotated[
         Path | None,
@@ -194,7 +194,7 @@ def _train(plan: Plan) -> int:
     started = time.monotonic()
 
     def save_now() -> None:
-        save(folder, trainer, {**plan.origin, **provenance(time.monotonic() - started)})
+        save(folder, trainer, {**plan.origin, **current_provenance(time.monotonic() - started)})
 
     with (
         reserved(plan.folder_from, folder, extends=plan.extends),

@@ -96,23 +96,14 @@ def _gradients(history: History) -> Iterator[str]:
         f"policy: {_median(share, '.1%')} of the trunk's squared gradient; norm of the critic's "
         f"part {_median(critic)} times the policy's, of the leak {_median(leak)} times"
     )
-    signal, explained = (
-        _mean_of_finite(final[name]) for name in ("signal_to_noise", "explained_variance")
-    )
     yield (
-        f"signal-to-noise ratio of the policy's gradient {_median(signal)}; explained variance "
-        f"of the critic {_median(explained)}"
+        "medians over windows: signal-to-noise ratio of the policy's gradient "
+        f"{_median(final['signal_to_noise'])}; explained variance of the critic "
+        f"{_median(final['explained_variance'])}"
     )
-
-
-def _mean_of_finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean over the windows in which a value is finite, nan if there are none: [R, K] to [R]."""
-    finite = np.isfinite(values)
-    with np.errstate(invalid="ignore"):
-        return np.asarray(np.where(finite, values, 0.0).sum(axis=1) / finite.sum(axis=1))
 
 
 def _median(values: NDArray[np.float64], form: str = ".3g") -> str:
-    """Median over the seeds whose value is finite, or "undefined", as for constant returns."""
+    """Median of the finite values, or "undefined", as for returns that do not vary."""
     finite = values[np.isfinite(values)]
     return format(float(np.median(finite)), form) if len(finite) else "undefined"

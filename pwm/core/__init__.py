@@ -1,4 +1,1 @@
-"""The minimal core, in PyTorch.
-
-In reading order: task, agent, rollout, losses, config, update, trainer; then what they use.
-"""
+"""The minimal core: read task, agent, rollout, losses, config, update, trainer, in this order."""

@@ -49,7 +49,7 @@ class AgentConfig:
 
     @property
     def num_trunks(self) -> int:
-        """LSTMs per replica, each with a full head: the first acts, the last judges."""
+        """LSTMs per replica, each with a full head; policy from the first, value from the last."""
         return 2 if self.separate_trunks else 1
 
 
@@ -90,12 +90,12 @@ class Agent:
         self._shapes = _shapes(num_stimuli, config.hidden_size)
         self._padded_shapes = _shapes(num_stimuli, self.padded_size)
         self._sizes = [config.num_trunks * prod(shape) for shape in self._padded_shapes.values()]
-        self.trunk_size = sum(self._sizes[:-2])
+        self.trunk_size = sum(self._sizes[:-2])  # the heads come last
         """Number of a replica's parameters before those of its heads, with padding."""
         # tanh(x) = 2 sigmoid(2 x) - 1: doubling the cell gate's parameters lets one function
         # serve all gates.
-        used = sum(self._sizes)
-        scale = torch.ones(1, used + -used % ROW_PADDING)
+        size = sum(self._sizes)
+        scale = torch.ones(1, size + -size % ROW_PADDING)
         *trunk, _head_weight, _head_bias = self._padded(scale).values()
         for part in trunk:
             part[..., GATES.index("cell"), :] = 2
@@ -152,6 +152,7 @@ class Agent:
             hidden.append(state.hidden)
         features = torch.stack(hidden, dim=2).flatten(1, 2)  # (R', B L, H)
         shape = (replicas, trunks, trials, steps, NUM_OUTPUTS)
+        # The heads run twice: the second time, gradients reach them alone.
         by_trunk, of_head = (
             torch.baddbmm(weights.head_bias, inputs, weights.head_weight).view(shape).unbind(1)
             for inputs in (features, features.detach())
@@ -178,7 +179,7 @@ class Agent:
 
 
 def _shapes(num_stimuli: int, hidden_size: int) -> dict[str, tuple[int, int, int]]:
-    """Rows, blocks and columns of a trunk's parameters, in the order in which they are drawn."""
+    """Rows, blocks (gates) and columns of a trunk's parameters, in the order of their draws."""
     return {
         "input_weight": (num_stimuli, NUM_GATES, hidden_size),
         "recurrent_weight": (hidden_size, NUM_GATES, hidden_size),

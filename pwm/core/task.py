@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from string import ascii_uppercase
 from types import MappingProxyType
 
 import numpy as np
@@ -98,8 +97,9 @@ def _are_pairs(pairs: object) -> bool:
     """Whether this is a valid stimulus set."""
     if not isinstance(pairs, tuple) or not all(isinstance(pair, str) for pair in pairs):
         return False
-    two_letters = (len(pair) == len(set(pair) & set(ascii_uppercase)) == 2 for pair in pairs)
-    return len(pairs) == len(set(pairs)) > 0 and all(two_letters)
+    two_letters = (len(pair) == len(set(pair)) == 2 for pair in pairs)
+    capitals = ("A" <= min(pair) <= max(pair) <= "Z" for pair in pairs)
+    return len(pairs) == len(set(pairs)) > 0 and all(two_letters) and all(capitals)
 
 
 def correct_actions(config: TaskConfig) -> NDArray[np.int64]:

@@ -60,7 +60,7 @@ def training_figure(runs: Sequence[TrainConfig], history: History) -> Figure:
     if history.diagnostics:
         _add_shares(figure, rows)
         for part, colour in PARTS.items():
-            legend[f"{part} part, mean over seeds"] = Line2D([], [], color=colour)
+            legend[f"{part} (mean)"] = Line2D([], [], color=colour)
     if legend:
         handles, names = legend.values(), legend.keys()
         figure.legend(handles, names, loc="outside lower center", ncols=len(legend), frameon=False)
@@ -90,7 +90,7 @@ def describe(runs: Sequence[TrainConfig]) -> list[str]:
 
 
 def _add_shares(figure: Figure, rows: Sequence[Row]) -> None:
-    """Adds a fourth panel to each row: mean over seeds of each part's share."""
+    """Adds a fourth panel to each row: each part's share of the trunk's, mean over seeds."""
     panels = np.array(figure.axes).reshape(len(rows), -1)
     width, height = figure.get_size_inches()
     columns = panels.shape[1] + 1
@@ -107,10 +107,9 @@ def _add_shares(figure: Figure, rows: Sequence[Row]) -> None:
                 share = np.where(np.isfinite(shares), shares, np.nan).mean(axis=0)
             axes.plot(row.history.episode / 1000, share, color=colour, linewidth=0.8)
         axes.axhline(1, color="0.45", linewidth=0.5, linestyle=(0, (4, 3)), zorder=0)
-        axes.set_ylabel("share of its square")
         axes.set_yscale("log")
         without_powers(axes.yaxis)
         axes.tick_params(labelbottom=number == len(rows) - 1)
         if number == 0:
-            axes.set_title("gradient of the trunk")
+            axes.set_title("share of squared gradient")
     axes.set_xlabel("episode (thousands)")

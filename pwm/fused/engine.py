@@ -83,20 +83,19 @@ class FusedEngine:
         self, draws: Draws, config: LossConfig, critic_weights: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], Trajectory]:
         """See `TorchEngine.differentiate`."""
-        replicas, steps = len(self.runs), len(self.work.row)
-        metrics = np.zeros((replicas, len(METRICS)), np.float32)
-        gradients = np.zeros_like(self.population.parameters)
-        shape = (replicas, steps)
+        shape = (len(self.runs), len(self.work.row))
         trajectory = Trajectory(*(np.zeros(shape, np.float32) for _ in Trajectory._fields))
-        trials, noise = draws.trials.numpy(), draws.noise.numpy()
-        kernel.differentiate(
-            self.task,
-            update_rule(self.runs[0], config),
-            self.population._replace(critic_weights=critic_weights),
-            ProbedEpisode(trials, noise, metrics, gradients, *trajectory),
-            self.work,
+        episode = ProbedEpisode(
+            trials=draws.trials.numpy(),
+            noise=draws.noise.numpy(),
+            metrics=np.zeros((len(self.runs), len(METRICS)), np.float32),
+            gradients=np.zeros_like(self.population.parameters),
+            **trajectory._asdict(),
         )
-        return gradients, trajectory
+        rule = update_rule(self.runs[0], config)
+        population = self.population._replace(critic_weights=critic_weights)
+        kernel.differentiate(self.task, rule, population, episode, self.work)
+        return episode.gradients, trajectory
 
     def state(self) -> dict[str, NDArray[Any]]:
         """See `TorchEngine.state`."""

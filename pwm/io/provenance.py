@@ -15,8 +15,8 @@ import torch
 from pwm.io.repository import REPOSITORY
 
 
-def provenance(wall_seconds: float, command: str | None = None) -> dict[str, object]:
-    """The provenance of a result, for JSON.
+def current_provenance(wall_seconds: float, command: str | None = None) -> dict[str, object]:
+    """The provenance of a result of this process, for JSON.
 
     Args:
         wall_seconds: time that it took.

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 
 from pwm.engines import make_trainer
 from pwm.io.files import folder_errors
-from pwm.io.provenance import provenance
+from pwm.io.provenance import current_provenance
 from pwm.runs.shards import Shard
 from pwm.runs.storage import Claim, Session, Store
 
@@ -66,7 +66,7 @@ def _train(shard: Shard, job: Job, claim: Claim) -> None:
             "first_episode": first,
             "last_episode": trainer.episodes_done,
             "training_seconds": round(training, 4),
-            **provenance(time.monotonic() - started, job.command),
+            **current_provenance(time.monotonic() - started, job.command),
         }
         return [*sessions, session]
 

@@ -111,8 +111,8 @@ def test_diagnostics_are_put_in_words() -> None:
     assert gradients(logged) == [
         "  policy: 25.0% of the trunk's squared gradient; norm of the critic's part 3 times the "
         "policy's, of the leak 0.5 times",
-        "  signal-to-noise ratio of the policy's gradient 0.025; explained variance of the critic "
-        "-0.25",
+        "  medians over windows: signal-to-noise ratio of the policy's gradient 0.025; explained "
+        "variance of the critic -0.25",
     ]
     logged.diagnostics["policy_norm"][:, :5] = 100  # before the last 500 episodes
     assert gradients(logged)[0].startswith("  policy: 25.0% of")

@@ -1,4 +1,4 @@
-"""`python -m pwm.train` as a user sees it: flags, files, summary, errors, Ctrl-C, extension."""
+"""`python -m pwm.train` as a user sees it: flags, files, summary, errors, Ctrl-C."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ TINY_RUN = TrainConfig(
     task=TaskConfig(episode_length=6), agent=AgentConfig(hidden_size=4), num_episodes=3, log_every=2
 )
 
-# The setting of the notes.
+# The notes' setting.
 NOTES = {
     "critic_weight": 5.0,
     "learning_rate": 0.005,
@@ -151,12 +151,12 @@ def assert_refused(outcome: Outcome, *mentioned: str) -> None:
 # Flags
 
 
-def test_without_flags_it_is_the_setting_of_the_notes() -> None:
+def test_the_defaults_are_the_setting_of_the_notes() -> None:
     (run,) = parse(Arguments, "", "", []).runs()
     assert asdict(run) == NOTES
 
 
-CONTRACT = (
+DOCUMENTED = (
     "--critic-weight 3 --learning-rate 0.005 --stimulus-set pwm5 --trial-length 3"
     " --episode-length 60 --num-episodes 10000 --seeds 0 1 2 --baseline attached"
     " --policy-reduction sum --no-carry-state --no-timeout --hold-reward 0 --discount 1.0"
@@ -164,8 +164,8 @@ CONTRACT = (
 )
 
 
-def test_the_command_of_the_contract_is_accepted_word_for_word() -> None:
-    arguments = parse(Arguments, "", "", shlex.split(CONTRACT))
+def test_the_documented_command_is_accepted_as_it_stands() -> None:
+    arguments = parse(Arguments, "", "", shlex.split(DOCUMENTED))
     notes = [NOTES | {"critic_weight": 3.0, "seed": seed} for seed in (0, 1, 2)]
     assert [asdict(run) for run in arguments.runs()] == notes
     assert (arguments.device, arguments.out) == ("cpu", Path("runs/mine"))
@@ -201,7 +201,7 @@ FLAGS: list[tuple[str, str, Any]] = [
 
 @pytest.mark.usefixtures("no_picture")
 @pytest.mark.parametrize(("flag", "field", "value"), FLAGS, ids=[flag for flag, _, _ in FLAGS])
-def test_a_flag_sets_its_field_alone_and_decides_the_history(
+def test_a_flag_sets_only_its_own_field_and_is_used_in_training(
     flag: str, field: str, value: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name, *argument = flag.split()
@@ -233,7 +233,7 @@ def test_every_field_of_a_run_has_a_flag_that_is_tested() -> None:
 def test_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
     outcome = ran(["--help"], capsys)
     assert (outcome.status, outcome.err) == (0, "")
-    for flag in re.findall(r"--[a-z-]+", CONTRACT):
+    for flag in re.findall(r"--[a-z-]+", DOCUMENTED):
         assert flag in outcome.out
 
 
@@ -287,7 +287,7 @@ def test_provenance_says_what_made_the_result(
 
 
 @pytest.mark.usefixtures("no_picture")
-def test_what_else_is_in_the_folder_stays(
+def test_other_files_in_the_folder_are_kept(
     empty_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (empty_folder / "mine").mkdir()
@@ -297,7 +297,7 @@ def test_what_else_is_in_the_folder_stays(
 
 
 @pytest.mark.usefixtures("no_picture")
-def test_without_out_each_setting_has_a_folder_and_runs_once(
+def test_without_out_each_setting_gets_its_own_folder_and_runs_once(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     settings = [tiny()] + [
@@ -452,39 +452,39 @@ def test_bad_input_makes_no_default_folder(
     assert not any(empty_folder.iterdir())
 
 
-# These are above float32's range, in which everything is trained.
+# Training is in single precision, where these numbers are infinite.
 @pytest.mark.parametrize("flag", ["--critic-weight 1e39", "--learning-rate 1e39"])
 @pytest.mark.usefixtures("no_picture")
-def test_a_number_that_training_would_take_for_infinite_is_refused(
+def test_a_number_that_is_infinite_in_single_precision_is_refused(
     flag: str, empty_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert_refused(ran(tiny(*flag.split(), "--out", "new"), capsys), flag.partition(" ")[0])
     assert not any(empty_folder.iterdir())
 
 
-COMPLAINTS = ["--episode-length 2", "--num-episodes many", "--baseline maybe", "--hidden-siz 2"]
+ERRORS = ["--episode-length 2", "--num-episodes many", "--baseline maybe", "--hidden-siz 2"]
 TERMINALS = [("utf-8", 80), ("utf-8", 40), ("utf-8", 200), ("UTF-8", 80), ("ascii", 80)]
 
 
-@pytest.mark.parametrize("flags", COMPLAINTS)
-def test_the_complaint_is_the_same_on_every_terminal(
+@pytest.mark.parametrize("flags", ERRORS)
+def test_an_error_message_is_the_same_on_every_terminal(
     flags: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    complaints = []
+    messages = []
     for encoding, columns in TERMINALS:
         with monkeypatch.context() as patch:
-            # tyro frames its complaints as the terminal allows, and wraps them.
+            # tyro wraps its messages to the width of the terminal.
             patch.setenv("COLUMNS", str(columns))
             patch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
             with pytest.raises(SystemExit):
                 train_command(flags.split())
-        complaints.append(capsys.readouterr().err)
-    assert complaints == [complaints[0]] * len(TERMINALS)
-    assert "----" not in complaints[0]
+        messages.append(capsys.readouterr().err)
+    assert messages == [messages[0]] * len(TERMINALS)
+    assert "----" not in messages[0]
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_a_folder_that_holds_a_run_is_left_as_it_is(
+def test_a_folder_that_holds_a_run_is_not_changed(
     file: str, empty_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = empty_folder / "mine"
@@ -520,7 +520,7 @@ def test_the_home_folder_may_be_written_as_a_tilde(
     assert not list(empty_folder.glob("~*"))
 
 
-def test_a_file_in_the_place_of_the_folder_is_left_as_it_is(
+def test_a_file_in_place_of_the_folder_is_not_changed(
     empty_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (empty_folder / "mine").write_bytes(b"a file")
@@ -561,7 +561,7 @@ def interrupt_after(advances: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_picture")
-def test_ctrl_c_averages_the_unfinished_window_over_what_it_has(
+def test_after_ctrl_c_the_last_window_is_averaged_over_the_episodes_it_has(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = signal.getsignal(signal.SIGINT)
@@ -591,11 +591,11 @@ def test_ctrl_c_before_the_first_episode_says_so(
     outcome = ran(tiny("--out", "mine"), capsys)
     assert outcome.status == 130
     assert "Interrupted before anything was trained." in outcome.err
-    assert not any(Path("mine").iterdir())  # nothing is in the way of a second try
+    assert not any(Path("mine").iterdir())  # a second try is possible
 
 
 @pytest.mark.usefixtures("no_picture")
-def test_whatever_moment_it_is_killed_at_the_history_is_a_prefix_or_not_there(
+def test_after_a_kill_at_any_moment_the_history_is_missing_or_a_prefix(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     advance = Trainer.advance

@@ -64,9 +64,7 @@ def test_diagnosed_runs_have_a_fourth_panel() -> None:
     history.diagnostics["total_norm"][:, 3] = 0  # has no share
     figure = training_figure(runs([1, 3], 2), history)
     assert len(figure.axes) == 8
-    assert legend(figure)[3:] == [
-        f"{part} part, mean over seeds" for part in ("policy", "critic", "leak")
-    ]
+    assert legend(figure)[3:] == [f"{part} (mean)" for part in ("policy", "critic", "leak")]
     total = history.diagnostics["total_norm"][2:] ** 2
     for line, part in zip(figure.axes[7].lines, ("policy", "critic", "leak"), strict=False):
         share = np.asarray(line.get_ydata())

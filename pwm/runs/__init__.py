@@ -1,0 +1,1 @@
+"""Training many runs once: experiments, shards, the store, workers and schedulers."""

@@ -1,0 +1,153 @@
+"""The folder that `python -m pwm.train` saves a run in.
+
+It holds the configurations, the trainer's full state, the history, its provenance and the figure
+of its curves. Each file is replaced atomically, and the state before the history, so that a run
+killed at any moment continues from its last save.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from pwm.core.config import TrainConfig
+from pwm.core.errors import FileError, InputError, require
+from pwm.core.fields import identity, restored
+from pwm.core.trainer import Trainer, as_population
+from pwm.engines import ENGINES, EngineName
+from pwm.io.files import DAMAGE, make_folder, write_arrays, write_history, write_json
+
+CONFIG, STATE_FILE, HISTORY = "config.json", "state.npz", "history.npz"
+PROVENANCE, CURVES = "provenance.json", "curves.png"
+FILES = (CONFIG, STATE_FILE, HISTORY, PROVENANCE, CURVES)
+LOCK = ".lock"
+MOST_WEIGHTS = 4  # listed in a folder's name
+
+
+def folder_name(runs: Sequence[TrainConfig], engine: EngineName) -> str:
+    """A folder name that tells settings apart, such as pwm5-3x60-attached-w5-lr0.005-1234abcd."""
+    run = runs[0]
+    weights = list(dict.fromkeys(f"{each.critic_weight:g}" for each in runs))
+    num_seeds = len(runs) // len(weights)
+    if len(weights) > MOST_WEIGHTS:
+        weights = [weights[0], "to", weights[-1]]
+    content = json.dumps([engine, *map(identity, runs)], sort_keys=True)
+    parts = [
+        run.task.stimulus_set,
+        f"{run.task.trial_length}x{run.task.episode_length}",
+        run.loss.baseline,
+        "" if run.loss.policy_reduction == "sum" else run.loss.policy_reduction,
+        "" if run.loss.discount == 1 else f"discount{run.loss.discount:g}",
+        f"w{'-'.join(weights)}",
+        f"lr{run.learning_rate:g}",
+        f"{num_seeds}seeds" if num_seeds > 1 else "",
+        hashlib.sha256(content.encode()).hexdigest()[:8],
+    ]
+    return "-".join(part for part in parts if part)
+
+
+def files_in(folder: Path) -> set[str]:
+    """Which of a run's files a folder holds."""
+    try:
+        return {path.name for path in folder.iterdir()} & set(FILES)
+    except OSError:  # no such folder, or it cannot be read
+        return set()
+
+
+def save_configs(folder: Path, configs: Sequence[TrainConfig]) -> None:
+    """Writes `config.json`."""
+    write_json(folder / CONFIG, [asdict(config) for config in configs])
+
+
+def save(folder: Path, trainer: Trainer, provenance: Mapping[str, object]) -> None:
+    """Replaces provenance, state and history, in this order.
+
+    A kill in between leaves a state that is at least as far as the history.
+    """
+    write_json(folder / PROVENANCE, provenance)
+    write_arrays(folder / STATE_FILE, trainer.state(), compressed=False)
+    write_history(folder / HISTORY, trainer.history())
+
+
+def read_configs(path: Path) -> tuple[TrainConfig, ...]:
+    """Reads what `save_configs` wrote.
+
+    Raises:
+        FileError: it is missing or damaged.
+    """
+    try:
+        entries = json.loads(path.read_bytes())
+        return as_population([restored(TrainConfig(), entry) for entry in entries])
+    except DAMAGE as error:
+        raise FileError(path, "the configurations that pwm.train wrote") from error
+
+
+def read_provenance(path: Path) -> dict[str, Any]:
+    """Reads the provenance that `save` wrote; raises as `read_configs`."""
+    try:
+        content: dict[str, Any] = json.loads(path.read_bytes())
+        if content["engine"] not in ENGINES:
+            raise ValueError("unknown engine")
+    except DAMAGE as error:
+        raise FileError(path, "the provenance that pwm.train wrote") from error
+    return content
+
+
+@contextmanager
+def reserved(name: str, folder: Path, *, extends: bool = False) -> Iterator[None]:
+    """Reserves a folder for one process while the block lasts, creating it if needed.
+
+    Args:
+        name: of the field that names the folder.
+        folder: to train in.
+        extends: whether the run that it holds is to be extended.
+    Raises:
+        InputError: the folder holds a run that is not to be extended, or cannot be written, or
+            another process is training in it.
+    """
+    if not extends:
+        _require_no_run(name, folder)
+    make_folder(name, folder)
+    lock = FileLock(folder / LOCK, blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        accepted = "a folder in which no other process is training"
+        raise InputError(name, folder, accepted) from None
+    try:
+        yield
+    finally:
+        (folder / LOCK).unlink(missing_ok=True)
+        lock.release()
+
+
+def _require_no_run(name: str, folder: Path) -> None:
+    """Refuses a folder with results, or with files of the same names that are not this project's.
+
+    The configurations of a run that was killed before its first save may be replaced.
+    """
+    found = files_in(folder)
+    held = [file for file in FILES if file in found]
+    unsaved = found <= {CONFIG, PROVENANCE} and _is_configs(folder / CONFIG)
+    accepted = "a folder that holds no run yet"
+    require(
+        not held or unsaved,
+        name,
+        folder,
+        accepted + "".join(f" (there is {file})" for file in held[:1]),
+    )
+
+
+def _is_configs(path: Path) -> bool:
+    try:
+        read_configs(path)
+    except FileError:
+        return False
+    return True

@@ -1,0 +1,51 @@
+"""Experiments that a user defines in a Python file."""
+
+from __future__ import annotations
+
+import runpy
+import traceback
+from pathlib import Path
+
+from pwm.core.errors import InputError, require
+from pwm.runs.experiment import Experiment
+
+
+def experiments_in(path: Path) -> dict[str, Experiment]:
+    """Runs a Python file, and returns the experiments that it defines at top level, by name.
+
+    Raises:
+        InputError: there is no such file, or it raises, or it defines no experiment, or two of
+            one name.
+    """
+    require(path.is_file(), "grid", path, "a Python file that defines experiments")
+    try:
+        defined = runpy.run_path(str(path))
+    except (Exception, SystemExit) as error:
+        accepted = f"a Python file that runs ({_place(path, error)}{_message(error)})"
+        raise InputError("grid", path, accepted) from error
+    experiments: dict[str, Experiment] = {}
+    for value in defined.values():
+        if isinstance(value, Experiment):
+            other = experiments.setdefault(value.name, value)
+            accepted = f"experiments with names of their own; two are called {value.name}"
+            require(other is value, "grid", path, accepted)
+    accepted = "a Python file that defines an Experiment(...) at top level"
+    require(bool(experiments), "grid", path, accepted)
+    return experiments
+
+
+def _place(path: Path, error: BaseException) -> str:
+    """The line of the file that an error comes from."""
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        return f"line {error.lineno}: "
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == str(path)]
+    return f"line {lines[-1]}: " if lines else ""
+
+
+def _message(error: BaseException) -> str:
+    """An error on one line."""
+    if isinstance(error, InputError):
+        return f"{error.name} {error.value}: expected {error.accepted}"
+    text = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}"

@@ -1,0 +1,81 @@
+"""The progress bar of a sweep."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from tqdm import tqdm
+
+from pwm.runs.shards import Shard
+from pwm.runs.storage import LOCK, Store
+
+
+class Progress:
+    """A bar of how much of some shards is trained, by whichever process, and the time left.
+
+    Shards count by their estimated cost, in milliseconds of one core.
+
+    Args:
+        shards: to train.
+        store: into which they are trained.
+    """
+
+    def __init__(self, shards: Sequence[Shard], store: Store) -> None:
+        self._left = list(shards)
+        self._store = store
+        self._runs = sum(len(shard.members) for shard in shards)
+        # what is stored now is damaged, and does not count until it is replaced
+        self._damaged = store.names() & {store.path(shard).name for shard in shards}
+        self._finished = (0, 0, 0)  # cost, runs and episodes of finished shards
+        self._started = time.monotonic()
+        cost, _, self._episodes_before = self._count()
+        self._bar = tqdm(
+            total=sum(map(cost_of, shards)),
+            initial=cost,
+            bar_format="{percentage:3.0f}%|{bar}| {desc} [{elapsed}, {remaining} left]",
+            smoothing=0.05,
+            dynamic_ncols=True,
+        )
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.update()
+        self._bar.close()
+
+    def update(self) -> int:
+        """Updates the bar; returns the cost of what is done."""
+        cost, runs, episodes = self._count()
+        rate = (episodes - self._episodes_before) / (time.monotonic() - self._started)
+        text = f"{runs} of {self._runs} runs, {rate:,.0f} replica-episodes/s"
+        self._bar.set_description_str(text, refresh=False)
+        self._bar.update(cost - self._bar.n)
+        return cost
+
+    def _count(self) -> tuple[int, int, int]:
+        """Cost, runs and episodes of what is done."""
+        names, left = self._store.names(), []
+        self._damaged &= names
+        cost, runs, episodes = self._finished
+        for shard in self._left:
+            name = self._store.path(shard).name
+            if name in names and name not in self._damaged:
+                cost += cost_of(shard)
+                runs += len(shard.members)
+                episodes += shard.num_episodes
+            else:
+                left.append(shard)
+        self._left, self._finished = left, (cost, runs, episodes)
+        for shard in left:
+            if shard.key + LOCK in names:
+                part = min(self._store.reported(shard) / shard.setting.num_episodes, 1.0)
+                cost += int(part * cost_of(shard))
+                episodes += int(part * shard.num_episodes)
+        return cost, runs, episodes
+
+
+def cost_of(shard: Shard) -> int:
+    """Estimated training time of a shard, in milliseconds of one core; at least 1."""
+    return round(1000 * shard.seconds) + 1

@@ -1,0 +1,165 @@
+"""Runs that `python -m pwm.train` saved: loaded, played, probed and continued."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pwm.core.agent import Agent
+from pwm.core.config import TrainConfig
+from pwm.core.diagnostics import DIAGNOSTICS
+from pwm.core.errors import require, require_file, require_integer
+from pwm.core.history import History
+from pwm.core.rollout import Draws, DrawSource, Episode, Rollout
+from pwm.core.trainer import STATE, Trainer
+from pwm.core.update import one_thread
+from pwm.engines import EngineName, make_trainer
+from pwm.io.files import read_arrays
+from pwm.runs.folders import (
+    CONFIG,
+    PROVENANCE,
+    STATE_FILE,
+    files_in,
+    read_configs,
+    read_provenance,
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SavedRun:
+    """A trained population of R replicas, as `load_run` returns it."""
+
+    folder: Path
+    configs: tuple[TrainConfig, ...]
+    """One configuration per replica, by critic weight, then seed."""
+    history: History
+    """Curves [R, K], averaged over windows of episodes."""
+    provenance: Mapping[str, Any]
+    """Code, versions, machine and command that trained it."""
+    state: Mapping[str, NDArray[Any]]
+    """The trainer's state at the last save."""
+
+    @property
+    def engine(self) -> EngineName:
+        """The engine that trained it."""
+        engine: EngineName = self.provenance["engine"]
+        return engine
+
+    @property
+    def episodes_done(self) -> int:
+        """Episodes trained for so far."""
+        return int(self.state["episodes_done"])
+
+    @property
+    def parameters(self) -> dict[str, Tensor]:
+        """Trained parameters by name, each [R, LSTMs, rows, columns]; see `Agent.named`."""
+        return self._agent.named(self._parameters)
+
+    def play(self, seed: int = 0) -> Episode:
+        """Plays one episode with the trained parameters; nothing is trained.
+
+        Args:
+            seed: of the trials and the action noise, which are the same for every replica and
+                are never those of training.
+        Returns:
+            The episode, tensors [R, N, L] without gradients: R replicas, N trials, L steps per
+            trial.
+        Raises:
+            InputError: the seed is not an integer from 0.
+        """
+        draws = Draws(*(part[0] for part in self._draws(seed, 1)))
+        with one_thread():
+            return Rollout(self.configs[0].task, self._agent).play(self._parameters, draws)
+
+    def probe(self, num_episodes: int = 64, seed: int = 0) -> dict[str, NDArray[np.float64]]:
+        """Diagnoses the gradients of the trained parameters; nothing is trained.
+
+        Args:
+            num_episodes: episodes to play, at least 2.
+            seed: as for `play`.
+        Returns:
+            The diagnostics named by `pwm.core.diagnostics.DIAGNOSTICS`, [R] each.
+        Raises:
+            InputError: there are too few episodes, or the run loses gradients.
+        """
+        require_integer("num_episodes", num_episodes, 2)
+        draws = self._draws(seed, num_episodes)
+        runs = tuple(replace(run, probe_episodes=num_episodes) for run in self.configs)
+        trainer = make_trainer(runs, self.engine)
+        trainer.engine.restore(self.state)
+        return dict(zip(DIAGNOSTICS, trainer.probe(draws), strict=True))
+
+    def trainer(self, num_episodes: int, device: str = "cpu") -> Trainer:
+        """A trainer that continues from the saved state, bit for bit.
+
+        Args:
+            num_episodes: episodes to train for in all.
+            device: where to train.
+        Raises:
+            InputError: the run has trained that long already, or its engine cannot use the
+                device.
+        """
+        accepted = f"more than the {self.episodes_done} episodes trained so far"
+        require(num_episodes > self.episodes_done, "num_episodes", num_episodes, accepted)
+        runs = tuple(replace(run, num_episodes=num_episodes) for run in self.configs)
+        trainer = make_trainer(runs, self.engine, device)
+        trainer.restore(self.state)
+        return trainer
+
+    @property
+    def _agent(self) -> Agent:
+        return Agent(self.configs[0].agent, self.configs[0].task.num_stimuli)
+
+    @property
+    def _parameters(self) -> Tensor:
+        return torch.from_numpy(self.state["parameters"])  # (R, P)
+
+    def _draws(self, seed: int, num_episodes: int) -> Draws:
+        require_integer("seed", seed, 0)
+        seeds = (seed,) * len(self.configs)
+        return DrawSource(self.configs[0].task, seeds, of_probes=True).next(num_episodes)
+
+
+def load_run(folder: Path | str) -> SavedRun:
+    """Loads a run that `python -m pwm.train` saved.
+
+    Args:
+        folder: its `--out`.
+    Raises:
+        FileError: the folder holds no run, or a file of it is damaged.
+    """
+    folder = Path(folder)
+    with suppress(RuntimeError):  # there is no such user
+        folder = folder.expanduser()
+    require_file(
+        files_in(folder) >= {CONFIG, STATE_FILE},
+        folder,
+        f"a folder with a run: {CONFIG} and {STATE_FILE}",
+    )
+    configs = read_configs(folder / CONFIG)
+    state = read_arrays(folder / STATE_FILE, STATE)
+    trainer = make_trainer(configs, "torch")
+    fits = _shapes(state) == _shapes(trainer.state())
+    fits = fits and len(state["windows"]) == state["episodes_done"] // configs[0].log_every
+    require_file(fits, folder / STATE_FILE, f"the state of the runs in {CONFIG}")
+    trainer.restore(state)
+    return SavedRun(
+        folder=folder,
+        configs=configs,
+        history=trainer.history(),
+        provenance=read_provenance(folder / PROVENANCE),
+        state=state,
+    )
+
+
+def _shapes(state: Mapping[str, NDArray[Any]]) -> dict[str, tuple[Any, ...]]:
+    """Types and shapes of the arrays but for the number of windows."""
+    return {name: (state[name].dtype, *state[name].shape[name == "windows" :]) for name in STATE}

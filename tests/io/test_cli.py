@@ -1,0 +1,137 @@
+"""Command lines: flags from dataclasses, and one line for any bad input."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import tyro
+
+from pwm.core.config import TrainConfig
+from pwm.core.errors import FileError, InputError, require
+from pwm.io.cli import errors_in_one_line, parse
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Flags of the tests."""
+
+    name: tyro.conf.Positional[str]
+    """A name."""
+    config: TrainConfig = field(default_factory=TrainConfig)
+    """Fields of a run."""
+    results: Path = Path("results")
+    """A folder with a long description, which does not fit on one line of a narrow terminal."""
+    workers: int = 1
+    """Processes."""
+
+    def __post_init__(self) -> None:
+        require(self.workers > 0, "workers", self.workers, "a process at least")
+
+
+def parsed(*argv: str) -> Arguments:
+    return parse(Arguments, "python -m pwm.tests", "Tests.", argv)
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+    with pytest.raises(SystemExit) as stop:
+        parsed(*argv)
+    captured = capsys.readouterr()
+    assert stop.value.code == 2
+    assert captured.out == ""
+    assert captured.err.startswith("error: ")
+    assert captured.err.count("\n") == 1
+    return captured.err.removeprefix("error: ").removesuffix("\n")
+
+
+def test_fields_of_nested_dataclasses_are_flat_flags() -> None:
+    found = parsed("me", "--episode-length", "9", "--critic-weight", "2", "--results", "there")
+    assert found.config.task.episode_length == 9
+    assert found.config.critic_weight == 2
+    assert found == Arguments("me", found.config, Path("there"))
+
+
+REFUSALS = [
+    ([], "Missing from python -m pwm.tests: STR; --help lists what is accepted"),
+    (["me", "--nosuch"], "Unrecognized options: --nosuch; --help lists what is accepted"),
+    (["me", "--results"], "Missing value for argument '--results'. Expected 1 values; --help"),
+    (["me", "--workers", "x" * 90], "x' (expected --workers INT)"),
+    (["me", "--baseline", "no"], "invalid choice 'no' for argument '--baseline'. Expected one of"),
+    (["me", "--workers", "0"], "--workers 0: expected a process at least"),
+    (["me", "--episode-length", "2"], "--episode-length 2: expected at least one whole trial of 3"),
+    (["me", "--critic-weight", "-1"], "--critic-weight -1.0: expected a finite number"),
+]
+
+
+@pytest.mark.parametrize("columns", ["20", "80", None])
+@pytest.mark.parametrize(("argv", "message"), REFUSALS)
+def test_bad_input_is_one_line_on_any_terminal(
+    argv: list[str],
+    message: str,
+    columns: str | None,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if columns is None:
+        monkeypatch.delenv("COLUMNS", raising=False)
+    else:
+        monkeypatch.setenv("COLUMNS", columns)
+    assert message in refusal(capsys, *argv)
+    assert os.environ.get("COLUMNS") == columns
+
+
+CALL = "import sys; from tests.io.test_cli import parsed; parsed(*sys.argv[1:])"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_bad_input_is_one_line_in_any_encoding(encoding: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CALL, "me", "--workers", "x"],
+        env=os.environ | {"PYTHONIOENCODING": encoding, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: --workers: invalid literal for int()")
+    assert done.stderr.endswith("(expected --workers INT)\n")
+    assert done.stderr.count("\n") == 1
+
+
+def test_help_fits_the_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    with pytest.raises(SystemExit) as stop:
+        parsed("--help")
+    assert stop.value.code == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert "Tests." in captured.out
+    assert 50 < max(map(len, captured.out.splitlines())) <= 60
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (InputError("critic_weight", -1, "a number"), "--critic-weight -1: expected a number"),
+        (InputError("EXPERIMENT", "x", "some of a, b"), "EXPERIMENT x: expected some of a, b"),
+        (FileError(Path("a/file"), "an undamaged file"), "a/file: expected an undamaged file"),
+    ],
+)
+def test_an_input_error_in_the_block_is_one_line(
+    error: InputError, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop, errors_in_one_line():
+        raise error
+    assert stop.value.code == 2
+    assert capsys.readouterr() == ("", f"error: {line}\n")
+
+
+def test_other_errors_are_not_hidden() -> None:
+    with pytest.raises(ZeroDivisionError), errors_in_one_line():
+        raise ZeroDivisionError

@@ -1,0 +1,57 @@
+"""Provenance, and the repository's folders."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import pwm
+from pwm.core.errors import FileError
+from pwm.io import provenance as module
+from pwm.io import repository
+from pwm.io.provenance import current_provenance
+from pwm.io.repository import REPOSITORY, published
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A package that is installed without its repository."""
+    monkeypatch.setattr(module, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(repository, "PAPER", tmp_path / "paper")
+    module._environment.cache_clear()
+    yield tmp_path
+    module._environment.cache_clear()
+
+
+def test_provenance_names_code_versions_machine_command_and_time() -> None:
+    found = current_provenance(1.23456, "some command")
+    assert found["command"] == "some command"
+    assert found["wall_seconds"] == 1.23
+    assert {"commit", "clean", "versions", "host", "cpu", "instruction_set", "threads"} < set(found)
+
+
+def test_the_command_is_the_one_that_started_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "orig_argv", ["/a/python", "-m", "pwm.sweep", "two words"])
+    assert current_provenance(0)["command"] == "python -m pwm.sweep " + shlex.quote("two words")
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_outside_a_repository_there_is_no_commit() -> None:
+    assert current_provenance(0)["commit"] is None
+    assert current_provenance(0)["clean"] is False
+
+
+def test_the_repository_holds_the_package_and_what_is_published() -> None:
+    assert Path(pwm.__file__).parent == REPOSITORY / "pwm"
+    assert published("digests.json").is_file()
+
+
+def test_outside_a_repository_nothing_is_published(nowhere: Path) -> None:
+    path = nowhere / "paper" / "digests.json"
+    with pytest.raises(FileError) as caught:
+        published("digests.json")
+    assert str(caught.value).startswith(f"{path}: expected a checkout of the repository")

@@ -1,0 +1,225 @@
+"""Saved runs: loaded, played, probed and extended; and folders that hold none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pwm.core.agent import Agent, AgentConfig
+from pwm.core.config import TrainConfig
+from pwm.core.diagnostics import DIAGNOSTICS
+from pwm.core.errors import FileError, InputError
+from pwm.core.losses import LossConfig
+from pwm.core.rollout import DrawSource
+from pwm.core.task import TaskConfig
+from pwm.engines import EngineName, make_trainer
+from pwm.runs.folders import CONFIG, HISTORY, PROVENANCE, STATE_FILE, save, save_configs
+from pwm.runs.saved import SavedRun, load_run
+from tests.support.histories import same
+from tests.support.training import trained
+
+RUN = TrainConfig(
+    task=TaskConfig(episode_length=12), agent=AgentConfig(hidden_size=5), num_episodes=7,
+    log_every=3,
+)  # fmt: skip
+RUNS = (RUN, replace(RUN, seed=4), replace(RUN, critic_weight=1.0))
+
+
+def saved(folder: Path, runs: tuple[TrainConfig, ...] = RUNS, engine: EngineName = "fused") -> Path:
+    """The folder of a run that is trained to its end."""
+    save_configs(folder, runs)
+    save(folder, trained(runs, engine), {"engine": engine})
+    return folder
+
+
+def test_a_run_is_loaded_as_it_was_trained(tmp_path: Path, engine: EngineName) -> None:
+    run = load_run(saved(tmp_path, engine=engine))
+    trainer = trained(RUNS, engine)
+    assert (run.configs, run.engine, run.episodes_done) == (RUNS, engine, 7)
+    assert run.history.episode.tolist() == [3, 6, 7]
+    assert same(run.history, trainer.history())
+    agent = Agent(RUN.agent, RUN.task.num_stimuli)
+    named = agent.named(trainer.parameters.detach())
+    assert run.parameters.keys() == named.keys()
+    assert all(torch.equal(run.parameters[name], named[name]) for name in named)
+
+
+@pytest.mark.parametrize("probe_episodes", [0, 2])
+@pytest.mark.parametrize("log_every", [3, 20])
+def test_a_run_is_continued_bit_for_bit(
+    log_every: int, probe_episodes: int, tmp_path: Path, engine: EngineName
+) -> None:
+    runs = tuple(replace(run, log_every=log_every, probe_episodes=probe_episodes) for run in RUNS)
+    trainer = load_run(saved(tmp_path, runs, engine)).trainer(16)
+    trainer.advance(16)
+    undisturbed = trained([replace(run, num_episodes=16) for run in runs], engine)
+    assert same(trainer.history(), undisturbed.history())
+    ours, theirs = trainer.state(), undisturbed.state()
+    assert all(ours[name].tobytes() == theirs[name].tobytes() for name in theirs)
+
+
+@pytest.mark.parametrize("num_episodes", [0, 6, 7])
+def test_a_run_is_not_continued_to_where_it_is(num_episodes: int, tmp_path: Path) -> None:
+    run = load_run(saved(tmp_path))
+    with pytest.raises(InputError, match=f"--num-episodes {num_episodes}: expected more than"):
+        run.trainer(num_episodes)
+
+
+def test_playing_uses_fresh_trials_and_the_trained_parameters(tmp_path: Path) -> None:
+    run = load_run(saved(tmp_path))
+    episode = run.play(seed=4)
+    assert episode.actions.shape == episode.rewards.shape == episode.values.shape == (3, 4, 3)
+    assert not episode.log_probs.requires_grad
+    assert torch.equal(episode.trials[0], episode.trials[2])  # the same for every replica
+    trials, _ = DrawSource(RUN.task, (4,)).next(1)
+    assert not torch.equal(episode.trials[1], trials[0, 0])  # not those of training
+    assert torch.equal(episode.values, run.play(seed=4).values)
+    assert not torch.equal(episode.trials, run.play(seed=5).trials)
+
+    untrained = load_run(
+        saved(tmp_path / "one", tuple(replace(run, num_episodes=1) for run in RUNS))
+    )
+    assert torch.equal(untrained.play(4).trials, episode.trials)
+    assert not torch.equal(untrained.play(4).values, episode.values)
+
+
+def test_probing_diagnoses_the_trained_parameters(tmp_path: Path, engine: EngineName) -> None:
+    run = load_run(saved(tmp_path, engine=engine))
+    found = run.probe(3, seed=9)
+    assert tuple(found) == DIAGNOSTICS
+    trainer = trained(RUNS, engine)
+    draws = DrawSource(RUN.task, (9, 9, 9), of_probes=True).next(3)
+    assert np.array_equal(np.stack([*found.values()]), trainer.probe(draws), equal_nan=True)
+    other = run.probe(3, seed=8)
+    assert not np.array_equal(found["policy_norm"], other["policy_norm"])
+
+
+REFUSED: list[tuple[Callable[[SavedRun], object], str]] = [
+    (lambda run: run.play(seed=-1), "--seed -1"),
+    (lambda run: run.play(seed=1.5), "--seed 1.5"),  # type: ignore[arg-type]
+    (lambda run: run.probe(1), "--num-episodes 1"),
+    (lambda run: run.probe(8, seed=-2), "--seed -2"),
+]
+
+
+@pytest.mark.parametrize(("use", "named"), REFUSED, ids=[named for _, named in REFUSED])
+def test_bad_arguments_are_named(
+    use: Callable[[SavedRun], object], named: str, tmp_path: Path
+) -> None:
+    run = load_run(saved(tmp_path))
+    with pytest.raises(InputError, match=named):
+        use(run)
+
+
+def test_a_run_that_loses_gradients_is_not_probed(tmp_path: Path) -> None:
+    lossy = replace(RUN, loss=LossConfig(lost_gradients="values"))
+    run = load_run(saved(tmp_path, (lossy,)))
+    assert run.play().values.shape == (1, 4, 3)
+    with pytest.raises(InputError, match="gradients"):
+        run.probe(4)
+
+
+# Damage
+
+
+def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="none: expected a folder with a run"):
+        load_run(tmp_path / "none")
+    save_configs(tmp_path, RUNS)
+    with pytest.raises(FileError, match=f"expected a folder with a run: {CONFIG} and {STATE_FILE}"):
+        load_run(str(tmp_path))
+
+
+def shortened(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-7])
+
+
+def of_other_runs(path: Path) -> None:
+    entries = json.loads(path.read_text())
+    path.write_text(json.dumps(entries[:2]))
+
+
+def of_a_larger_agent(path: Path) -> None:
+    entries = json.loads(path.read_text())
+    for entry in entries:
+        entry["agent"]["hidden_size"] = 24
+    path.write_text(json.dumps(entries))
+
+
+def of_other_windows(path: Path) -> None:
+    entries = json.loads(path.read_text())
+    for entry in entries:
+        entry["log_every"] = 1
+    path.write_text(json.dumps(entries))
+
+
+DAMAGED: list[tuple[str, Callable[[Path], object], str]] = [
+    (CONFIG, shortened, CONFIG),
+    (CONFIG, lambda path: path.write_text("[]"), CONFIG),
+    (CONFIG, lambda path: path.write_text("3"), CONFIG),
+    (CONFIG, lambda path: path.write_text('[{"critic_weight": -1}]'), CONFIG),
+    (CONFIG, lambda path: path.write_text('[{"weight": 1}]'), CONFIG),
+    (CONFIG, of_other_runs, STATE_FILE),
+    (CONFIG, of_a_larger_agent, STATE_FILE),
+    (CONFIG, of_other_windows, STATE_FILE),
+    (STATE_FILE, shortened, STATE_FILE),
+    (PROVENANCE, shortened, PROVENANCE),
+    (PROVENANCE, Path.unlink, PROVENANCE),
+    (PROVENANCE, lambda path: path.write_text("{}"), PROVENANCE),
+    (PROVENANCE, lambda path: path.write_text('{"engine": "jax"}'), PROVENANCE),
+]
+
+
+@pytest.mark.parametrize(("file", "damage", "named"), DAMAGED)
+def test_damage_is_one_line_that_names_the_file(
+    file: str, damage: Callable[[Path], object], named: str, tmp_path: Path
+) -> None:
+    damage(saved(tmp_path) / file)
+    with pytest.raises(FileError) as refusal:
+        load_run(tmp_path)
+    assert str(refusal.value).startswith(f"{tmp_path / named}: expected ")
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_run_killed_before_its_history_was_written_is_whole(tmp_path: Path) -> None:
+    (saved(tmp_path) / HISTORY).unlink()
+    assert same(load_run(tmp_path).history, trained(RUNS).history())
+
+
+@pytest.mark.parametrize("killed", [PROVENANCE, STATE_FILE, HISTORY])
+def test_whichever_file_a_kill_falls_on_the_state_is_as_far_as_the_history(
+    killed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved(tmp_path)
+    longer = load_run(tmp_path).trainer(12)
+    longer.advance(5)
+    replace_file = Path.replace
+
+    def dying(aside: Path, target: Path) -> Path:
+        if target.name == killed:
+            raise KeyboardInterrupt
+        return replace_file(aside, target)
+
+    save_configs(tmp_path, longer.runs)
+    monkeypatch.setattr(Path, "replace", dying)
+    with pytest.raises(KeyboardInterrupt):
+        save(tmp_path, longer, {"engine": "fused"})
+    monkeypatch.undo()
+    run = load_run(tmp_path)
+    assert run.episodes_done == (12 if killed == HISTORY else 7)
+    if killed != HISTORY:
+        longer = run.trainer(12)
+        longer.advance(5)
+    whole = trained([replace(run, num_episodes=12) for run in RUNS])
+    assert same(longer.history(), whole.history())
+
+
+def test_a_trainer_of_another_engine_is_not_mixed_in(tmp_path: Path) -> None:
+    run = load_run(saved(tmp_path, engine="torch"))
+    assert type(run.trainer(9).engine) is type(make_trainer(RUNS, "torch").engine)
