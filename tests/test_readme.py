@@ -11,7 +11,6 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from pwm.experiments import EXPERIMENTS
@@ -22,7 +21,9 @@ RAW = (ROOT / "README.md").read_text()
 README = " ".join(RAW.split())
 GUIDE = (ROOT / "CONTRIBUTING.md").read_text()
 SCRIPT = (ROOT / "reproduce.sh").read_text()
-COMMANDS = re.findall(r"^ {4}(python -m pwm\S* .*?|python -m pwm\.\w+)(?: +#.*)?$", RAW, re.MULTILINE)
+COMMANDS = re.findall(
+    r"^ {4}(python -m pwm\S* .*?|python -m pwm\.\w+)(?: +#.*)?$", RAW, re.MULTILINE
+)
 
 
 def table(name: str) -> list[dict[str, str]]:
@@ -53,6 +54,12 @@ def test_success_counts_are_those_of_the_tables() -> None:
     assert "0 of 384 seeds" in README
 
 
+def test_gains_of_the_heaviest_weight_are_those_of_the_table() -> None:
+    for row in table("eplen60")[:-1]:
+        low, high = float(row["heaviest_gain_low"]), float(row["heaviest_gain_high"])
+        assert f"{float(row['heaviest_gain']):.2f} [{low:.2f}, {high:.2f}]" in README
+
+
 def test_value_losses_are_those_of_the_tables() -> None:
     rates = ["lrate0.001", "lrate0.005", "lrate0.01"]
     peaks = [f"{float(table(name)[0]['peak_value_loss']):.0f}" for name in rates]
@@ -71,8 +78,6 @@ def test_every_claim_in_the_table_is_as_the_paper_has_it() -> None:
     assert len(rows) >= 10
     for text, names in rows:
         assert text == "; ".join(numbers[name]["text"] for name in names.split("`, `"))
-    for text, name in re.findall(r"by (-?\d\S+ \[[^]]*\]) \(`(claim\.[^`]*)`\)", RAW):
-        assert text == numbers[name]["text"]
 
 
 def test_the_number_of_claims_and_runs_is_right() -> None:
@@ -102,7 +107,9 @@ def test_times_are_those_of_the_script() -> None:
 
 def test_packages_in_the_table_are_all_packages() -> None:
     named = set(re.findall(r"`pwm/(\w+)/`", RAW))
-    assert named == {path.name for path in (ROOT / "pwm").iterdir() if (path / "__init__.py").exists()}
+    assert named == {
+        path.name for path in (ROOT / "pwm").iterdir() if (path / "__init__.py").exists()
+    }
 
 
 @lru_cache(maxsize=1)
@@ -119,8 +126,8 @@ def test_the_key_in_the_example_exists() -> None:
 SHORTER = {
     "python -m pwm.sweep eplen15 lrate0.005": "--dry-run",
     "python -m pwm.sweep --shard 2/3": "--dry-run",
-    "python -m pwm.sweep --executor slurm --workers 64 --slurm partition=short time=120": "--dry-run",
 }
+SHORTER |= {command: "--dry-run" for command in COMMANDS if "--executor slurm" in command}
 GRID = """
 from pwm import Experiment, TrainConfig
 
@@ -152,9 +159,3 @@ def test_a_command_runs_as_it_stands(command: str, folder: Path) -> None:
         [sys.executable, *words[1:]], cwd=folder, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-500:]
-
-
-def test_intervals_of_weight_5_are_computed(  # the sentence about the notes' long episodes
-) -> None:
-    rows = {row["critic_weight"]: row for row in table("eplen60")}
-    assert np.isfinite(float(rows["5"]["rate"]))

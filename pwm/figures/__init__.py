@@ -1,1 +1,1 @@
-"""The figures, and the tables of what they plot."""
+"""The figures, and the numbers that they show."""

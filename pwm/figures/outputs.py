@@ -91,7 +91,7 @@ def drawn(name: str, evidence: Recorded) -> Iterator[dict[str, bytes]]:
     yield _files(f"{name}-notes", notes.mean_of_few_seeds, evidence, runs, notes_seeds)
     learned = learned_table(runs)
     source = evidence.source(learned_table, learned)
-    table = {f"{name}-learned.csv": _signed(source, learned)}
+    table = {f"{name}-learned.csv": _csv(source, learned)}
     yield _files(f"{name}-seeds", notes.every_seed, evidence, runs) | table
 
 
@@ -120,9 +120,9 @@ def _files(
     files = {f"{stem}.png": rendered(figure, "png", source)}
     if stem in IN_PAPER:
         files[f"{stem}.svg"] = rendered(figure, "svg", source)
-    return files | {f"{stem}.csv": _signed(source, table)}
+    return files | {f"{stem}.csv": _csv(source, table)}
 
 
-def _signed(source: str, table: Table) -> bytes:
+def _csv(source: str, table: Table) -> bytes:
     """A table as CSV, below a comment that says where it comes from."""
     return f"# {source}\n".encode() + as_csv(table)

@@ -194,12 +194,11 @@ def variants_figure(evidence: Evidence) -> tuple[Figure, Table]:
 
 def _both_baselines(axes: Axes, runs: Outcomes) -> Table:
     """Success of attached and detached runs, by critic weight."""
-    parts = {baseline: runs.at(baseline=baseline) for baseline in BASELINES}
-    curves = (
-        _curve(axes, baseline, part.weights, part.learned, BASELINES[baseline])
-        for baseline, part in parts.items()
-    )
-    return [row for curve in curves for row in curve]
+    rows: Table = []
+    for baseline, colour in BASELINES.items():
+        part = runs.at(baseline=baseline)
+        rows += _curve(axes, baseline, part.weights, part.learned, colour)
+    return rows
 
 
 def _curve(

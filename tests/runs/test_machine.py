@@ -5,13 +5,14 @@ Run as root: `tests/with_slurm.sh .venv/bin/python -m pytest -m machine`.
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -138,11 +139,24 @@ def start_long(folder: Path) -> subprocess.Popen[str]:
     return process
 
 
+def job_processes(folder: Path) -> list[int]:
+    """Processes of the jobs whose scripts are in a folder."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            command = (entry / "cmdline").read_bytes()
+            if b"submitit.core._submit" in command and str(folder).encode() in command:
+                found.append(int(entry.name))
+    assert found
+    return found
+
+
 def test_a_dead_job_is_sent_again_and_continues(
     undisturbed: Path, shards: list[Shard], tmp_path: Path
 ) -> None:
     with start_long(tmp_path) as process:
-        subprocess.run(["pkill", "-KILL", "-f", "submitit.core._submit"], check=True)
+        for pid in job_processes(tmp_path):
+            os.kill(pid, signal.SIGKILL)
         _, said = process.communicate(timeout=200)
     assert process.returncode == 0, said
     assert "A worker died; its shard continues from the last checkpoint." in said

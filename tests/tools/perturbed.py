@@ -1,97 +1,71 @@
-"""`python -m tests.tools.perturbed NAME`: breaks the code on purpose, and says which claims notice.
+"""`python -m tests.tools.perturbed NAME`: trains wrongly on purpose; lists the claims that notice.
 
-One experiment is trained anew with the broken code, on one core for about three minutes; all the
-others are taken from the stored runs. NAME is one of `PERTURBATIONS`.
+One experiment is trained again with configurations that a broken engine would in effect train,
+on one core in about three minutes. All others come from the stored runs. NAME is one of
+`PERTURBATIONS`.
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from unittest import mock
+from types import MappingProxyType
+from typing import Any
 
-import numpy as np
 import tyro
 from tqdm import tqdm
 
-from pwm.analysis.outcomes import Evidence, Outcomes, outcomes
+from pwm.analysis.outcomes import Evidence, Outcomes
 from pwm.claims.__main__ import claims
 from pwm.core.config import TrainConfig
 from pwm.core.errors import require
-from pwm.core.losses import LossConfig
+from pwm.core.fields import replaced
+from pwm.engines import make_trainer
 from pwm.experiments import EXPERIMENTS
-from pwm.fused import engine
-from pwm.fused.buffers import Floats, Population, UpdateRule
 from pwm.io.cli import errors_in_one_line, parse
 from pwm.runs.shards import plan
 from pwm.runs.storage import Store
-from pwm.runs.worker import Job, train_shards
 
 TRAINED = "separate"
-
-
-@dataclass(frozen=True)
-class Perturbation:
-    """What is done to the engine engine."""
-
-    update: Callable[[UpdateRule, TrainConfig], UpdateRule] = lambda update, _config: update
-    population: Callable[[Population], Population] = lambda population: population
-
-
-PERTURBATIONS = {
-    "nothing": Perturbation(),
-    "lost-detach": Perturbation(
-        update=lambda update, _: update._replace(leak_into_trunk=True, leak_into_head=True)
-    ),
-    "lost-leak": Perturbation(
-        update=lambda update, _: update._replace(leak_into_trunk=False, leak_into_head=False)
-    ),
-    "mean-for-sum": Perturbation(
-        update=lambda update, config: update._replace(
-            policy_factor=np.float32(1 / config.task.episode_length)
-        )
-    ),
-    "third-of-the-weight": Perturbation(
-        population=lambda population: population._replace(
-            critic_weights=population.critic_weights / np.float32(3)
-        )
-    ),
-}
+PERTURBATIONS: Mapping[str, Callable[[TrainConfig], dict[str, Any]]] = MappingProxyType(
+    {
+        "nothing": lambda _run: {},
+        "lost-detach": lambda _run: {"baseline": "attached"},
+        "lost-leak": lambda _run: {"baseline": "detached"},
+        "mean-for-sum": lambda _run: {"policy_reduction": "mean"},
+        "third-of-the-weight": lambda run: {"critic_weight": run.critic_weight / 3},
+    }
+)
+"""Fields that are trained at other values than those that the stored runs are said to have."""
 
 
 class Perturbed(Evidence):
-    """Evidence of which one experiment was trained with broken code."""
+    """Evidence in which one experiment was trained wrongly.
 
-    def __init__(self, stored: Store, broken: Store) -> None:
+    Args:
+        stored: the store of all other experiments.
+        wrong: the outcomes of that experiment.
+    """
+
+    def __init__(self, stored: Store, wrong: Outcomes) -> None:
         super().__init__(stored)
-        self._broken = broken
+        self._wrong = wrong
 
     def of(self, name: str) -> Outcomes:
-        """Outcomes of the experiment of that name."""
-        if name == TRAINED and name not in self._kept:
-            self._kept[name] = outcomes(EXPERIMENTS[name], self._broken)
-        return super().of(name)
+        """The outcomes of the experiment of that name."""
+        return self._wrong if name == TRAINED else super().of(name)
 
 
-def train(perturbation: Perturbation, store: Store) -> None:
-    """Trains the experiment with the broken engine."""
-    make_update = engine.update_rule
-
-    def update(config: TrainConfig, loss: LossConfig) -> UpdateRule:
-        return perturbation.update(make_update(config, loss), config)
-
-    def population(*parts: Floats) -> Population:
-        return perturbation.population(Population(*parts))
-
-    with (
-        mock.patch.object(engine, "update_rule", update),
-        mock.patch.object(engine, "Population", population),
-    ):
-        for shard in tqdm(list(plan(EXPERIMENTS[TRAINED])), file=sys.stderr, unit=" shards"):
-            train_shards([shard], Job(store, "broken on purpose"))
+def train(perturbation: Callable[[TrainConfig], dict[str, Any]], store: Store) -> Outcomes:
+    """Trains the experiment with some fields changed, and stores it as if they were not."""
+    for shard in tqdm(list(plan(EXPERIMENTS[TRAINED])), file=sys.stderr, unit=" shards"):
+        trainer = make_trainer([replaced(run, perturbation(run)) for run in shard.runs])
+        trainer.advance(trainer.num_episodes)
+        store.put(shard, trainer.history(), [])
+    return Outcomes.of(EXPERIMENTS[TRAINED], store)
 
 
 @dataclass(frozen=True)
@@ -99,25 +73,29 @@ class Arguments:
     """Flags of `python -m tests.tools.perturbed`."""
 
     name: tyro.conf.Positional[str]
-    """What to break: one of `PERTURBATIONS`."""
+    """What to perturb: one of `PERTURBATIONS`."""
     results: Path = Path("results")
-    """Folder of the runs of all other experiments."""
+    """Folder of the stored runs of all other experiments."""
 
 
 def main() -> None:
     """Runs the command."""
-    arguments = parse(Arguments, "python -m tests.tools.perturbed", "Breaks the code on purpose.")
+    arguments = parse(
+        Arguments,
+        "python -m tests.tools.perturbed",
+        "Trains one experiment wrongly on purpose, and lists the claims that notice.",
+    )
     with errors_in_one_line():
         known = ", ".join(PERTURBATIONS)
-        require(arguments.name in PERTURBATIONS, "name", arguments.name, f"one of {known}")
-    with tempfile.TemporaryDirectory() as folder:
-        broken = Store(Path(folder))
-        train(PERTURBATIONS[arguments.name], broken)
-        found = list(claims(Perturbed(Store(arguments.results), broken)))
-    left = [claim for claim in found if not claim.holds]
-    print(f"{arguments.name}: {len(left)} of {len(found)} claims notice")
-    for claim in left:
-        print(f"  {claim.name:36} {claim.text:24} not in [{claim.low:g}, {claim.high:g}]")
+        require(arguments.name in PERTURBATIONS, "NAME", arguments.name, f"one of {known}")
+        with tempfile.TemporaryDirectory() as folder:
+            wrong = train(PERTURBATIONS[arguments.name], Store(Path(folder)))
+            found = list(claims(Perturbed(Store(arguments.results), wrong)))
+    failed = [claim for claim in found if not claim.holds]
+    print(f"{arguments.name}: {len(failed)} of {len(found)} claims fail")
+    for claim in failed:
+        low, high = claim.band
+        print(f"  {claim.name:36} {claim.text:24} not in [{low:g}, {high:g}]")
 
 
 if __name__ == "__main__":
