@@ -12,11 +12,7 @@ usage='usage: ./reproduce.sh [setup|smoke|tests]
   smoke      the same path on tiny budgets, into build/smoke/: 2 minutes
   tests      the static checks and the test suite: 4 minutes
 
-PYTHON=/path/to/python chooses the interpreter (3.11 or later).'
-
-cd "$(dirname "${BASH_SOURCE[0]}")"
-python=.venv/bin/python
-mode=${1:-all}
+PYTHON=/path/to/python chooses the interpreter (3.11 to 3.14).'
 
 say() { printf '\n[%d:%02d] %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$*" >&2; }
 
@@ -25,27 +21,83 @@ fail() {
   exit 2
 }
 
+# The folder of this script, also when it is called through a link.
+home() {
+  local script=${BASH_SOURCE[0]} target
+  while [ -L "$script" ]; do
+    target=$(readlink "$script")
+    case $target in
+      /*) script=$target ;;
+      *) script=$(dirname "$script")/$target ;;
+    esac
+  done
+  cd "$(dirname "$script")" && pwd -P
+}
+
+cd "$(home)"
+# Settings of the shell that the packages in .venv should not see.
+unset PYTHONPATH PYTHONHOME PYTHONSTARTUP MPLBACKEND MATPLOTLIBRC
+python=.venv/bin/python
+made=.venv/made-by-reproduce.sh
+mode=${1:-all}
+
+suits() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null; }
+
 find_python() {
   local candidate
-  for candidate in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do
-    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+  if [ -n "${PYTHON:-}" ]; then
+    suits "$PYTHON" || fail "PYTHON $PYTHON: expected an interpreter of Python 3.11 to 3.14"
+    echo "$PYTHON"
+    return
+  fi
+  for candidate in python3 python3.14 python3.13 python3.12 python3.11; do
+    if suits "$candidate"; then
       echo "$candidate"
       return
     fi
   done
-  fail "PYTHON ${PYTHON:-}: expected Python 3.11 or later, and none was found"
+  fail "PYTHON (not set): expected an interpreter of Python 3.11 to 3.14, and none was found"
+}
+
+check_platform() {
+  local platform
+  platform="$(uname -s) $(uname -m)"
+  case $platform in
+    "Linux x86_64" | "Linux aarch64" | "Darwin arm64") ;;
+    *) fail "platform $platform: expected Linux (x86_64, aarch64) or macOS (arm64)" ;;
+  esac
+  if ldd --version 2>&1 | grep -qi musl; then
+    fail "platform $platform with musl: expected glibc, for which PyTorch is built"
+  fi
+}
+
+# What .venv was made from: it is made anew if the lock, its place or its interpreter changes.
+stamp() {
+  pwd
+  cat requirements.lock
+}
+
+is_set_up() {
+  stamp | cmp -s - "$made" && "$python" -c 'import pwm' 2>/dev/null
 }
 
 set_up() {
-  cmp -s requirements.lock .venv/installed.lock && return
+  is_set_up && return
   local interpreter
   interpreter=$(find_python)
+  check_platform
+  if [ -e .venv ] && [ ! -e "$made" ]; then
+    fail ".venv: expected none, or one that this script made; move yours away"
+  fi
   say "Setting up .venv with $("$interpreter" --version): 1 to 2 minutes"
-  "$interpreter" -m venv --clear .venv || fail "python -m venv failed; Debian has it in python3-venv"
+  rm -rf .venv
+  mkdir .venv
+  : > "$made"
+  "$interpreter" -m venv .venv || fail "python -m venv failed; Debian has it in python3-venv"
   "$python" -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
   "$python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
     --editable .
-  cp requirements.lock .venv/installed.lock
+  stamp > "$made"
 }
 
 reproduce() {
