@@ -1,6 +1,6 @@
 """The choice between the two engines.
 
-`pwm.core.update` defines training, in PyTorch. It also runs on a GPU, but its rounding depends on
+`pwm.core.update` is the reference, in PyTorch. It also runs on a GPU, but its rounding depends on
 the machine, and training amplifies rounding. `pwm.fused` is the same update compiled: many times
 faster on the CPU, with the same bits on every machine, and therefore the default.
 """
@@ -33,12 +33,12 @@ def make_trainer(
     caches the result on disk; later processes load it in about a second.
 
     Args:
-        runs: runs that differ only in seed, critic weight and learning rate.
+        runs: runs that differ at most in seed, critic weight and learning rate.
         engine: "fused" or "torch".
         device: where to train; the fused engine needs "cpu".
     Raises:
-        ValueError: there are no runs, or they cannot share a population.
-        InputError: there is no such engine, or it cannot use the device.
+        ValueError: no runs, or they cannot share a population.
+        InputError: no such engine, or it cannot use the device.
     """
     require(engine in ENGINES, "engine", engine, "one of " + ", ".join(ENGINES))
     population = as_population(runs)

@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             for entry in entries(store, known):
                 print(_line(entry))
         else:
-            print(_explanation(explain(key, store, known), folder))
+            _print_explanation(explain(key, store, known), folder)
 
 
 def _verify(store: Store) -> int:
@@ -74,32 +74,32 @@ def _verify(store: Store) -> int:
 
 def _line(entry: Entry) -> str:
     """A line of ls."""
-    said: str = entry.state
-    if entry.state == "stored":
-        seconds = sum(session["wall_seconds"] for session in entry.sessions)
-        last = entry.sessions[-1]
-        commit = (last["commit"] or "none")[:7] + ("" if last["clean"] else "+changes")
-        said = f"stored    {entry.bytes / 1e6:7.2f} MB  {seconds:7.1f} s  {commit}"
-    size = f" ({entry.size})" if entry.size else ""
-    runs = f"{entry.experiment or 'unknown experiment'}{size}"
-    return f"{entry.key[:SHOWN]}  {said}  {runs}" + (f", {entry.runs} runs" if entry.runs else "")
+    if entry.state != "stored":
+        return f"{entry.key[:SHOWN]}  {entry.state}  {entry.runs}"
+    seconds = sum(session["wall_seconds"] for session in entry.sessions)
+    last = entry.sessions[-1]
+    commit = (last["commit"] or "none")[:7] + ("" if last["clean"] else "+changes")
+    return (
+        f"{entry.key[:SHOWN]}  stored    {entry.bytes / 1e6:7.2f} MB  {seconds:7.1f} s  {commit}  "
+        f"{entry.runs}"
+    )
 
 
-def _explanation(found: Explanation, folder: Path) -> str:
-    if found.known is None or found.state == "stored":
-        return f"{found.key} is stored in {folder}, undamaged."
-    name, size, shard = found.known
-    lines = [f"{found.key} is not stored in {folder}: {name}, {size}, {len(shard.members)} runs."]
+def _print_explanation(found: Explanation, folder: Path) -> None:
+    if found.state == "stored":
+        print(f"{found.key} is stored in {folder}, undamaged.")
+        return
+    print(f"{found.key} is not stored in {folder}: {found.runs}.")
     if found.state == "in training":
-        lines.append("It is being trained now.")
+        print("It is being trained now.")
     elif found.state == "unfinished":
-        lines.append("It is unfinished; `python -m pwm.sweep` continues it.")
+        print("It is unfinished; `python -m pwm.sweep` continues it.")
     if not found.nearest:
-        return "\n".join([*lines, "Nothing undamaged is stored there."])
-    lines.append(f"The most similar stored shard is {found.nearest[:SHOWN]}, which differs in")
+        print("Nothing undamaged is stored there.")
+        return
+    print(f"The most similar stored shard is {found.nearest[:SHOWN]}, which differs in")
     for field, (here, stored) in found.differences.items():
-        lines.append(f"  {field}: {_short(here)} here, {_short(stored)} stored")
-    return "\n".join(lines)
+        print(f"  {field}: {_short(here)} here, {_short(stored)} stored")
 
 
 def _short(value: object) -> str:

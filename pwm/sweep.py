@@ -103,7 +103,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with errors_in_one_line():
         if arguments.workers is not None:
             require_integer("workers", arguments.workers, 1)
-        require(arguments.dry_run or not arguments.keys, "keys", "", "--dry-run with it")
+        require(arguments.dry_run or not arguments.keys, "keys", "alone", "--dry-run with it")
         store = Store(arguments.results.resolve())
         experiments = arguments.experiments()
         shards = arguments.part(planned(experiments))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from pwm.analysis.theory import policy_factor
 from pwm.core.losses import Reduction
@@ -17,52 +15,39 @@ class Convention:
     Its total loss is reduce(policy terms) + weight · value_factor · reduce(squared errors).
     """
 
+    weight: float
+    """Default weight of the value loss."""
     value_factor: float = 1.0
     """Factor of the squared error, next to the weight: 1 or ½."""
-    default_weight: float
-    """Default weight of the value loss."""
-    option: str
-    """Name of that weight in the library."""
     source: str
-    """Repository and files that define the loss."""
+    """Repository and files that define the loss; in brackets, the library's name of the weight."""
 
 
-CONVENTIONS: Mapping[str, Convention] = MappingProxyType(
-    {
-        "stable-baselines3-a2c": Convention(
-            default_weight=0.5,
-            option="vf_coef",
-            source="DLR-RM/stable-baselines3: stable_baselines3/a2c/a2c.py",
-        ),
-        "stable-baselines3-ppo": Convention(
-            default_weight=0.5,
-            option="vf_coef",
-            source="DLR-RM/stable-baselines3: stable_baselines3/ppo/ppo.py",
-        ),
-        "cleanrl-ppo": Convention(
-            value_factor=0.5,
-            default_weight=0.5,
-            option="vf_coef",
-            source="vwxyzjn/cleanrl: cleanrl/ppo.py",
-        ),
-        "rllib-ppo": Convention(
-            default_weight=1.0,
-            option="vf_loss_coeff",
-            source="ray-project/ray: rllib/algorithms/ppo/torch/ppo_torch_learner.py, ppo.py",
-        ),
-        "rllib-a3c": Convention(
-            value_factor=0.5,
-            default_weight=0.5,
-            option="vf_loss_coeff",
-            source="ray-project/ray: rllib/algorithms/a3c/a3c_torch_policy.py, a3c.py",
-        ),
-        "acme-ppo": Convention(
-            default_weight=1.0,
-            option="value_cost",
-            source="google-deepmind/acme: acme/agents/jax/ppo/learning.py, config.py",
-        ),
-    }
-)
+CONVENTIONS = {
+    "stable-baselines3-a2c": Convention(
+        weight=0.5, source="DLR-RM/stable-baselines3: stable_baselines3/a2c/a2c.py (vf_coef)"
+    ),
+    "stable-baselines3-ppo": Convention(
+        weight=0.5, source="DLR-RM/stable-baselines3: stable_baselines3/ppo/ppo.py (vf_coef)"
+    ),
+    "cleanrl-ppo": Convention(
+        weight=0.5, value_factor=0.5, source="vwxyzjn/cleanrl: cleanrl/ppo.py (vf_coef)"
+    ),
+    "rllib-ppo": Convention(
+        weight=1.0,
+        source="ray-project/ray: rllib/algorithms/ppo/torch/ppo_torch_learner.py, ppo.py "
+        "(vf_loss_coeff)",
+    ),
+    "rllib-a3c": Convention(
+        weight=0.5,
+        value_factor=0.5,
+        source="ray-project/ray: rllib/algorithms/a3c/a3c_torch_policy.py, a3c.py (vf_loss_coeff)",
+    ),
+    "acme-ppo": Convention(
+        weight=1.0,
+        source="google-deepmind/acme: acme/agents/jax/ppo/learning.py, config.py (value_cost)",
+    ),
+}
 """Conventions by library and algorithm, read in the libraries' own code.
 
 All of them reduce both losses by a mean, except RLlib's A3C, which uses a sum. All detach the

@@ -2,8 +2,9 @@
 
 For instance, from every run in a folder:
 
-    runs = Outcomes.stored("results").at(critic_weight=5, baseline="detached", num_episodes=20_000)
-    runs.configs, runs.history.reward, runs.time, runs.learned
+    runs = Outcomes.stored("results").at(critic_weight=5, baseline="detached")
+    runs.configs, runs.time, runs.learned
+    runs.at(num_episodes=20_000, log_every=100).history.reward  # curves of equal length
 
 or, from one of the paper's experiments, `Evidence(store).of("weight-0.001").at(critic_weight=5)`.
 """

@@ -35,28 +35,9 @@ OUTSIDE = 1  # exit status: a claim is outside its band
 
 def claims(evidence: Evidence) -> Iterator[Claim]:
     """All claims."""
-    for group in (
-        leak.theory_claims,
-        leak.detaching_claims,
-        leak.part_claims,
-        leak.hand_claims,
-        leak.separate_claims,
-        edges.lower_claims,
-        edges.upper_claims,
-        times.noise_claims,
-        times.best_weight_claims,
-        times.sharing_claims,
-        predictions.first_claims,
-        predictions.second_claims,
-        predictions.third_claims,
-        gradients.share_claims,
-        gradients.signal_claims,
-        gradients.identity_claims,
-        practice.collapse_claims,
-        practice.notes_claims,
-        practice.practice_claims,
-    ):
-        yield from group(evidence)
+    for module in (leak, edges, times, predictions, gradients, practice):
+        for group in module.GROUPS:
+            yield from group(evidence)
 
 
 def numbers(found: Sequence[Claim]) -> dict[str, Mapping[str, Any]]:

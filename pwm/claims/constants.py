@@ -165,7 +165,7 @@ def _predictions() -> dict[str, Number]:
 def _conversions() -> dict[str, Number]:
     """Weights in the conventions of libraries, and their defaults here."""
     mse, half = "stable-baselines3-a2c", "cleanrl-ppo"
-    default = CONVENTIONS[mse].default_weight
+    default = CONVENTIONS[mse].weight
     found = {
         "library.default-weight": number(default, 1),
         "convert.library-long-sum": number(weight_of_library(default, 60, library=mse)),

@@ -22,10 +22,10 @@ from pwm.analysis.outcomes import Evidence
 from pwm.claims.claim import Claim
 
 EXPONENTS = {
-    "steps": ({6: "lengths-6", 15: "lengths-15", 30: "lengths-30"}, (0.4, 1.1)),
-    "trial": ({2: "trial-2", 4: "trial-4", 6: "trial-6"}, (1.5, 3.0)),
+    "steps": ("episode", {6: "lengths-6", 15: "lengths-15", 30: "lengths-30"}, (0.4, 1.1)),
+    "trial": ("trial", {2: "trial-2", 4: "trial-4", 6: "trial-6"}, (1.5, 3.0)),
 }
-"""Conditions by length of the episode or of the trial, and bands of the edge's power of it."""
+"""Conditions by the length of the episode or of the trial, and bands of the edge's power of it."""
 RATIO = "ratio"
 RIVAL_WINS = {("mean", "fixed")}
 """Group of conditions and rival that predicts them better than the ratio does."""
@@ -51,14 +51,14 @@ def lower_claims(evidence: Evidence) -> Iterator[Claim]:
     )
     yield from _rival_claims(every, measured)
     yield from _error_claims(every)
-    for name, (names, band) in EXPONENTS.items():
+    for name, (length, names, band) in EXPONENTS.items():
         slope = Estimate(nan)
         if set(names.values()) <= set(measured):
             logs = np.log([measured[each] for each in names.values()])
             slope = interval(np.polyfit(np.log(list(names)), logs, 1)[0])
         yield Claim(
             name=f"exponent-{name}",
-            says="the lower edge grows as this power of the length",
+            says=f"the lower edge grows as this power of the length of the {length}",
             estimate=slope,
             band=band,
             experiments=experiments_of(every[each] for each in names.values()),
@@ -87,7 +87,7 @@ def _rival_claims(
     for rival in RIVALS:
         yield Claim(
             name=f"edges-{rival}",
-            says="factor by which this rival misses the measured lower edges (root mean square)",
+            says=f'factor by which the rival "{rival}" misses the lower edges (root mean square)',
             estimate=interval(miss(rival, measured)),
             band=(1.0, 1.5 if rival == RATIO else 10.0),
             experiments=experiments,
@@ -95,7 +95,7 @@ def _rival_claims(
         if rival != RATIO:
             yield Claim(
                 name=f"edges-{rival}-worse",
-                says="this factor over that of the ratio of bias to noise, on the same resamples",
+                says=f'factor by which "{rival}" misses the lower edges over that of "{RATIO}"',
                 estimate=interval(miss(rival, measured) / miss(RATIO, measured)),
                 band=(1.05, 10.0),
                 experiments=experiments,
@@ -103,7 +103,7 @@ def _rival_claims(
     same_trials = [name for name in measured if every[name].group != "trial"]
     yield Claim(
         name="edges-fixed-same-trials",
-        says="the same for the weight alone, excluding conditions with other trial lengths",
+        says='factor by which "fixed" misses the edges over that of "ratio", usual trial length',
         estimate=interval(miss("fixed", same_trials) / miss(RATIO, same_trials)),
         band=(0.8, 1.25),
         experiments=experiments,
@@ -127,12 +127,12 @@ def _error_claims(every: Mapping[str, Condition]) -> Iterator[Claim]:
         apart = np.abs(predicted - measured)[:, unclear]
         errors = dict(zip(RIVALS, apart.sum(axis=1) / max(unclear.sum(), 1), strict=True))
         for rival, error in errors.items():
-            says = f"mean error of predicted success, over {unclear.sum()} cells not near 0 or 1"
+            says = f'mean error of success by "{rival}", {unclear.sum()} cells not near 0 or 1'
             band = (0.0, 0.15)
             if (group, rival) in RIVAL_WINS:
-                says, band = f"{says}; at most the ratio's", (0.0, float(errors[RATIO]))
+                says, band = f'{says}; at most that of "{RATIO}"', (0.0, float(errors[RATIO]))
             elif rival != RATIO:
-                says, band = f"{says}; at least the ratio's", (float(errors[RATIO]), 1.0)
+                says, band = f'{says}; at least that of "{RATIO}"', (float(errors[RATIO]), 1.0)
             yield Claim(
                 name=f"error-{group}-{rival}",
                 says=says,
@@ -161,15 +161,14 @@ def upper_claims(evidence: Evidence) -> Iterator[Claim]:
         after = longer.at(critic_weight=weight).learned
         yield Claim(
             name=f"upper-budget-{weight:g}",
-            says=f"trained five times as long at weight {weight:g}, above the upper edge: "
-            "fraction that learns",
+            says=f"five times the budget, weight {weight:g}, above the upper edge: success",
             estimate=rate(after),
             band=(0.8, 1),
             experiments=("budget-upper",),
         )
         yield Claim(
             name=f"upper-gain-{weight:g}",
-            says=f"gain in this fraction from the longer budget, weight {weight:g}",
+            says=f"five times the budget, weight {weight:g}, above the upper edge: gain in success",
             estimate=rate_difference(after, before),
             band=(0.2, 1),
             experiments=("budget-upper", "weight-0.001"),
@@ -178,15 +177,14 @@ def upper_claims(evidence: Evidence) -> Iterator[Claim]:
         before = runs.at(episode_length=15, baseline="attached", critic_weight=weight).learned
         yield Claim(
             name=f"lower-budget-{weight:g}",
-            says=f"trained five times as long at weight {weight:g}, below the lower edge: "
-            "fraction that learns",
+            says=f"five times the budget, weight {weight:g}, below the lower edge: success",
             estimate=rate(evidence.of("budget-lower").at(critic_weight=weight).learned),
             band=band,
             experiments=("budget-lower",),
         )
         yield Claim(
             name=f"lower-before-{weight:g}",
-            says=f"this fraction in the shorter budget, weight {weight:g}",
+            says=f"usual budget, weight {weight:g}, below the lower edge: success",
             estimate=rate(before),
             band=(0, 0.2),
             experiments=("weight-0.001",),
@@ -210,3 +208,6 @@ def _budget_claims(evidence: Evidence) -> Iterator[Claim]:
             experiments=("weight-0.001",),
             digits=1,
         )
+
+
+GROUPS = (lower_claims, upper_claims)

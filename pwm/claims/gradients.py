@@ -19,6 +19,7 @@ SHARES = {0.1: (0.9, 1.0), 5.0: (0.0, 0.5), 100.0: (0.0, 0.1)}
 """Bands of the policy's share of the trunk's gradient, by critic weight."""
 HEAVY_SHARE_WEIGHTS = {15: (1.0, 4.0), 120: (4.0, 20.0)}
 """Bands of the weight of equal gradients as measured at weight 5, by steps."""
+SHARE_WEIGHT = "weight at which the critic's gradient of the trunk would equal the policy's"
 NO_SIGNAL = ("attached", 0.1)
 """Baseline and weight at which the leak drowns the policy's signal."""
 CLOSE = {5.0: (3, 5), 20.0: (0, 2)}
@@ -43,8 +44,7 @@ def share_claims(evidence: Evidence) -> Iterator[Claim]:
     for steps in detached.axes["episode_length"]:
         yield Claim(
             name=f"share-weight-{steps}",
-            says="weight at which the critic's gradient of the trunk would equal the policy's, "
-            "measured at weight 0.1",
+            says=f"{SHARE_WEIGHT}, measured at weight 0.1",
             estimate=_share_weight(detached.at(episode_length=steps, critic_weight=0.1)),
             band=(1.0, 3.0),
             experiments=PROBED,
@@ -53,7 +53,7 @@ def share_claims(evidence: Evidence) -> Iterator[Claim]:
     for steps, band in HEAVY_SHARE_WEIGHTS.items():
         yield Claim(
             name=f"share-weight-heavy-{steps}",
-            says="the same, measured at weight 5",
+            says=f"{SHARE_WEIGHT}, measured at weight 5",
             estimate=_share_weight(detached.at(episode_length=steps, critic_weight=5.0)),
             band=band,
             experiments=PROBED,
@@ -73,8 +73,7 @@ def signal_claims(evidence: Evidence) -> Iterator[Claim]:
             part = runs.at(baseline=baseline, episode_length=15, critic_weight=weight)
             yield Claim(
                 name=f"snr-{baseline}-{weight:g}",
-                says="signal-to-noise ratio of the policy's gradient at 15 steps, before learning, "
-                "in ‰",
+                says="policy's signal-to-noise ratio in ‰, 15 steps, before learning",
                 estimate=mean(1000 * before_learning(part, part.course("signal_to_noise"))),
                 band=(-1, 1) if (baseline, weight) == NO_SIGNAL else (0, 15),
                 experiments=PROBED,
@@ -89,8 +88,7 @@ def signal_claims(evidence: Evidence) -> Iterator[Claim]:
         ratio = _at_start(attached, "policy_norm") / _at_start(detached, "policy_norm")
         yield Claim(
             name=f"norm-{steps}",
-            says="norm of the policy's gradient at weight 1, attached over detached, over what the "
-            "bias alone would make it",
+            says="weight 1: norm of the policy's gradient, attached over detached, over predicted",
             estimate=Estimate(ratio / slowdown(bias)),
             band=(0, 0.7),
             experiments=PROBED,
@@ -118,7 +116,7 @@ def identity_claims(evidence: Evidence) -> Iterator[Claim]:
             )
     yield Claim(
         name="identity-120-0.1",
-        says="the same where the critic has not reached its fixed point",
+        says="left side of the identity over its right side, far from the critic's fixed point",
         estimate=_ratio_of_sides(attached.at(episode_length=120, critic_weight=0.1)),
         band=(1.25, 3.0),
         experiments=PROBED,
@@ -127,8 +125,7 @@ def identity_claims(evidence: Evidence) -> Iterator[Claim]:
         cells = (attached.at(episode_length=steps, critic_weight=weight) for steps in lengths)
         yield Claim(
             name=f"window-{weight:g}",
-            says=f"lengths, of {len(lengths)}, at which the sides differ by less than a fifth in "
-            "the median window",
+            says=f"lengths, of {len(lengths)}, with the sides within a fifth in the median window",
             estimate=Estimate(sum(_median_difference(cell) < 0.2 for cell in cells)),
             band=band,
             experiments=PROBED,
@@ -151,3 +148,6 @@ def _median_difference(part: Outcomes) -> float:
     left, right = identity_sides(part)
     larger = np.maximum(np.abs(left), np.abs(right))
     return float(np.nanmedian(np.abs(left - right) / larger))
+
+
+GROUPS = (share_claims, signal_claims, identity_claims)

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pwm.analysis.conditions import light_edges
-from pwm.analysis.estimates import (
-    Estimate,
-    interval,
-    over_seeds,
-    rate,
-    rate_difference,
-    spread,
-)
+from pwm.analysis.estimates import Estimate, interval, over_seeds, rate, rate_difference, spread
 from pwm.analysis.outcomes import Evidence, Outcomes
 from pwm.analysis.predictions import Law, fitted_law
 from pwm.analysis.theory import critic_bias, value_floor
@@ -24,24 +17,23 @@ from pwm.claims.claim import Claim
 
 GRIDS = {"0.005": "weight-0.005", "0.001": "weight-0.001"}
 """Experiments with all critic weights at five lengths, by learning rate."""
-LIGHT = [0.02, 0.05, 0.1]
-MIDDLE = [2.0, 3.0, 5.0]
-
+LIGHT = (0.02, 0.05, 0.1)
+MIDDLE = (2.0, 3.0, 5.0)
 TREND = 0.3  # predicted: detached, the middle weights differ from the light ones by at most this
 TREND_FAILS = {("0.005", 30): (TREND, 1.0), ("0.001", 120): (-1.0, -TREND)}
 """Where that prediction fails, by learning rate and steps: once too much is gained, once lost."""
 LIGHT_LEARN = {"0.005": (0.2, 1.0), "0.001": (0.85, 1.0)}
 """Bands of the fraction that learns at light weights, detached, by learning rate."""
-HEAD = {"heavy": ([0.5, 1.0, 2.0, 3.0], (0.8, 1.25)), "light": ([0.02], (2.0, 10.0))}
+HEAD = {"heavy": ((0.5, 1.0, 2.0, 3.0), (0.8, 1.25)), "light": ((0.02,), (2.0, 10.0))}
 """With the leak in the head alone: weights, and bands of the slowdown."""
-HEAD_FORGETS = [0.2, 0.5, 1.0]
+HEAD_FORGETS = (0.2, 0.5, 1.0)
 """Weights at which runs with the leak in the head alone learn, and then forget."""
 EDGES = {
-    "attached": ((0.5, 5.0), "the lower edge, attached", ("weight-0.001",)),
-    "by-hand": ((0.2, 1.6), "the lower edge with a bias added by hand", ("by-hand",)),
+    "attached": ((0.5, 5.0), "lower edge at 15 steps, attached", ("weight-0.001",)),
+    "by-hand": ((0.2, 1.6), "lower edge at 15 steps, bias added by hand", ("by-hand",)),
     "ratio": (
         (2.0, 5.0),
-        "the first of these edges over the second, wrongly predicted to be below 2",
+        "lower edge attached over lower edge by hand, wrongly predicted to be below 2",
         ("weight-0.001", "by-hand"),
     ),
 }
@@ -139,7 +131,7 @@ def part_claims(evidence: Evidence) -> Iterator[Claim]:
     )
     yield Claim(
         name="slow-trunk",
-        says="leak in the trunk alone, weights up to 0.1: time to learn over that of detached runs",
+        says="leak in the trunk alone, weights up to 0.1: time to learn, relative to detached",
         estimate=_times_as_long(trunk, detached, LIGHT),
         band=(1.5, 4),
         experiments=("leak-parts", "weight-0.001"),
@@ -149,8 +141,7 @@ def part_claims(evidence: Evidence) -> Iterator[Claim]:
         listed = ", ".join(f"{weight:g}" for weight in weights)
         yield Claim(
             name=f"slow-head-{name}",
-            says="leak in the head alone: time to learn over that of detached runs, weights "
-            + listed,
+            says=f"leak in the head alone, weight {listed}: time to learn, relative to detached",
             estimate=_times_as_long(head, detached, weights),
             band=band,
             experiments=("leak-parts", "weight-0.001"),
@@ -158,7 +149,7 @@ def part_claims(evidence: Evidence) -> Iterator[Claim]:
         )
     yield Claim(
         name="kept-head-light",
-        says="leak in the head alone: fraction that has learned at the end, two lightest weights",
+        says="leak in the head alone, weights up to 0.05: fraction that has learned at the end",
         estimate=rate(head.at(critic_weight=head.weights[:2]).learned),
         band=(0.5, 1),
         experiments=("leak-parts",),
@@ -166,14 +157,14 @@ def part_claims(evidence: Evidence) -> Iterator[Claim]:
     forgetting = head.at(critic_weight=HEAD_FORGETS)
     yield Claim(
         name="ever-head",
-        says="leak in the head alone: fraction that learns at some time, weights 0.2 to 1",
+        says="leak in the head alone, weights 0.2 to 1: fraction that learns at any time",
         estimate=rate(np.isfinite(forgetting.time)),
         band=(0.9, 1),
         experiments=("leak-parts",),
     )
     yield Claim(
         name="kept-head",
-        says="leak in the head alone: fraction that has learned at the end, weights 0.2 to 1",
+        says="leak in the head alone, weights 0.2 to 1: fraction that has learned at the end",
         estimate=rate(forgetting.learned),
         band=(0, 0.1),
         experiments=("leak-parts",),
@@ -199,7 +190,7 @@ def hand_claims(evidence: Evidence) -> Iterator[Claim]:
         )
     yield Claim(
         name="law-by-hand",
-        says="slowdown by a bias added by hand over the law's, weights 1 to 10",
+        says="slowdown by a bias added by hand, measured over predicted, weights 1 to 10",
         estimate=_by_hand_over_law(by_hand, runs.at(baseline="detached")),
         band=(0.8, 1.25),
         experiments=("by-hand", "weight-0.001"),
@@ -224,9 +215,9 @@ def separate_claims(evidence: Evidence) -> Iterator[Claim]:
                 )
 
 
-def _times_as_long(one: Outcomes, other: Outcomes, weights: Sequence[float]) -> Estimate:
+def _times_as_long(one: Outcomes, other: Outcomes, weights: tuple[float, ...]) -> Estimate:
     """Ratio of two median times to learn, mean over weights."""
-    slow, fast = (part.at(critic_weight=list(weights)).time for part in (one, other))  # (W, S)
+    slow, fast = (part.at(critic_weight=weights).time for part in (one, other))  # (W, S)
 
     def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
         return np.asarray((median_time(slow[:, seeds]) / median_time(fast[:, seeds])).mean(axis=0))
@@ -250,3 +241,6 @@ def _by_hand_over_law(by_hand: Outcomes, detached: Outcomes) -> Estimate:
         return np.asarray(np.exp(np.log(slowed.T / predicted).mean(axis=-1)))
 
     return over_seeds(ratio, len(fast))
+
+
+GROUPS = (theory_claims, detaching_claims, part_claims, hand_claims, separate_claims)

@@ -15,8 +15,8 @@ from pwm.claims.claim import Claim
 
 COLLAPSES = (60, 0.01)
 """Steps and learning rate at which many runs collapse."""
-LOST = {"values": (0.8, 1.0), "log_probs": (0.0, 0.1)}
-"""Bands of success, by what loses its gradient while an episode is collected."""
+LOST = {"values": ("values", (0.8, 1.0)), "log_probs": ("log-probabilities", (0.0, 0.1))}
+"""What loses its gradient while an episode is collected, in words, and bands of success."""
 REGRETS = {0.1: (0.3, 0.7), 1.0: (0.0, 0.35), 20.0: (0.7, 1.0)}
 """Bands of the success that a detached critic of some weight can lose to the best weight."""
 AROUND_DEFAULT = {1.0: (0.8, 1.0), 20.0: (0.0, 0.5), 50.0: (0.0, 0.2)}
@@ -41,7 +41,8 @@ def collapse_claims(evidence: Evidence) -> Iterator[Claim]:
     part = grid.at(episode_length=steps, learning_rate=learning_rate)
     yield Claim(
         name="collapse-time",
-        says="episode at which these runs were first deterministic (median, quartiles)",
+        says=f"detached, {steps} steps, learning rate {learning_rate:g}: episode at which runs "
+        "that collapse are first deterministic (median, quartiles)",
         estimate=spread(part.collapse[part.collapsed], tail=0.25),
         band=(100, 5000),
         experiments=("learning-rate",),
@@ -56,17 +57,20 @@ def _bonus_claims(runs: Outcomes) -> Iterator[Claim]:
     """The entropy bonus at 60 steps and learning rate 0.005, detached: [bonuses, S]."""
     bonuses, rates = runs.axes["entropy_weight"], runs.rate()
     best = np.flatnonzero(rates == rates.max())
-    for name, place, band in (("least", best[0], (0.02, 0.1)), ("most", best[-1], (0.2, 0.5))):
+    for name, extreme, place, band in (
+        ("least", "smallest", best[0], (0.02, 0.1)),
+        ("most", "largest", best[-1], (0.2, 0.5)),
+    ):
         yield Claim(
             name=f"bonus-{name}",
-            says=f"of the entropy weights with the highest success, the {name}; detached, 60 steps",
+            says=f"detached, 60 steps: {extreme} of the entropy weights with the highest success",
             estimate=Estimate(bonuses[place]),
             band=band,
             experiments=("entropy",),
         )
     yield Claim(
         name="bonus-gain",
-        says="gain in success from the best of six entropy weights, which flatters it",
+        says="detached, 60 steps: gain in success from the best of six entropy weights",
         estimate=rate_difference(runs.learned[best[0]], runs.at(entropy_weight=0.0).learned),
         band=(0.2, 1),
         experiments=("entropy",),
@@ -75,10 +79,10 @@ def _bonus_claims(runs: Outcomes) -> Iterator[Claim]:
 
 def notes_claims(evidence: Evidence) -> Iterator[Claim]:
     """The notes' bugs and their luck."""
-    for lost, band in LOST.items():
+    for lost, (noun, band) in LOST.items():
         yield Claim(
             name=f"lost-{lost.replace('_', '-')}",
-            says=f"with the gradients of the {lost} lost: fraction that learns, over all weights",
+            says=f"gradients of the {noun} lost: fraction that learns, over all weights",
             estimate=rate(evidence.of("lost").at(lost_gradients=lost).learned),
             band=band,
             experiments=("lost",),
@@ -113,8 +117,7 @@ def practice_claims(evidence: Evidence) -> Iterator[Claim]:
     for weight, band in REGRETS.items():
         yield Claim(
             name=f"regret-{weight:g}",
-            says=f"detached, most success that weight {weight:g} loses to the best weight of a "
-            "condition",
+            says=f"detached: most success lost in a condition by choosing weight {weight:g}",
             estimate=_regret(detached, weight),
             band=band,
             experiments=("weight-0.001", "weight-0.005"),
@@ -123,8 +126,7 @@ def practice_claims(evidence: Evidence) -> Iterator[Claim]:
         cell = slow.at(episode_length=60, baseline="detached", critic_weight=weight)
         yield Claim(
             name=f"around-default-{weight:g}",
-            says=f"detached, 60 steps (a library's default is 30): fraction that learns at weight "
-            f"{weight:g}",
+            says=f"detached, 60 steps: fraction that learns at weight {weight:g} (30 is a default)",
             estimate=rate(cell.learned),
             band=band,
             experiments=("weight-0.001",),
@@ -132,8 +134,7 @@ def practice_claims(evidence: Evidence) -> Iterator[Claim]:
     for steps in (6, 15, 30):
         yield Claim(
             name=f"cost-{steps}",
-            says="time to learn of attached runs over that of detached ones, both at their best "
-            "weights",
+            says="time to learn attached, relative to detached, each at its best weight",
             estimate=_cost(slow.at(episode_length=steps)),
             band=(2.0, 10.0),
             experiments=("weight-0.001",),
@@ -162,3 +163,6 @@ def _cost(runs: Outcomes) -> Estimate:
         return np.asarray(np.divide(*best))
 
     return over_seeds(ratio, attached.shape[-1])
+
+
+GROUPS = (collapse_claims, notes_claims, practice_claims)

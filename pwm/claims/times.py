@@ -34,7 +34,7 @@ def noise_claims(evidence: Evidence) -> Iterator[Claim]:
         condition = conditions(evidence)[name]
         yield Claim(
             name=f"noise-constant-{name}",
-            says="with a shared network, factor on the noise that explains the leak's slowdown",
+            says="shared network: factor on the leak's noise that explains its slowdown",
             estimate=_noise_constant(condition),
             band=(1.25, 2.25),
             experiments=(condition.experiment,),
@@ -45,8 +45,7 @@ def noise_claims(evidence: Evidence) -> Iterator[Claim]:
         condition = Condition(group="separate", experiment="separate", runs=runs)
         yield Claim(
             name=f"noise-constant-separate-{steps}",
-            says="with separate networks, factor on the noise that explains the leak's slowdown; "
-            "predicted, 1",
+            says="separate networks: factor on the leak's noise that explains its slowdown",
             estimate=_noise_constant(condition),
             band=(0.75, 1.25),
             experiments=("separate",),
@@ -54,7 +53,7 @@ def noise_claims(evidence: Evidence) -> Iterator[Claim]:
         errors.append(condition.errors(condition.slowed(condition.noise)))
     yield Claim(
         name="error-separate",
-        says="mean error of predicted success with separate networks, nothing fitted",
+        says="separate networks: mean error of predicted success, with nothing fitted",
         estimate=Estimate(float(np.mean(errors))),
         band=(0, 0.1),
         experiments=("separate",),
@@ -80,8 +79,7 @@ def best_weight_claims(evidence: Evidence) -> Iterator[Claim]:
         predicted = fitted_law().noise_constant * condition.noise
         yield Claim(
             name=f"best-weight-{name}",
-            says="of the weights tried, the one at which attached runs learn fastest; "
-            f"by the law, {predicted:.1f}",
+            says=f"weight at which attached runs learn fastest, predicted at {predicted:.1f}",
             estimate=Estimate(best),
             band=too_low(predicted) if name in BEST_WEIGHT_FAILS else right(predicted),
             experiments=(condition.experiment,),
@@ -103,7 +101,7 @@ def sharing_claims(evidence: Evidence) -> Iterator[Claim]:
     for steps, band in BEYOND_SHARING.items():
         yield Claim(
             name=f"beyond-sharing-{steps}",
-            says="detached, slowdown at weight 3 over what sharing the trunk explains",
+            says="detached, slowdown at weight 3, measured over predicted from the shared trunk",
             estimate=_beyond_sharing(runs.at(episode_length=steps)),
             band=band,
             experiments=("weight-0.001",),
@@ -139,3 +137,6 @@ def _beyond_sharing(runs: Outcomes) -> Estimate:
         return np.asarray(median_time(times[seeds]) / median_time(pooled) / predicted)
 
     return over_seeds(ratio, len(times))
+
+
+GROUPS = (noise_claims, best_weight_claims, sharing_claims)

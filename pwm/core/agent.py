@@ -4,11 +4,13 @@ The parameters of a replica are one row of a tensor [R, P]; every function carri
 axis R. All parameters start uniform on ±1/sqrt(hidden size), as PyTorch initialises `nn.LSTM` and
 an `nn.Linear` on top of it.
 
-A replica is bit-identical alone and among others. For this, products are written `inputs @ weights`
-with weights stored [inputs, outputs], the orientation in which a batched product equals the single
-one at every shape tried. Hidden units are padded to a multiple of 8 and rows of parameters to a
-multiple of 32, so that every replica's weights start at an aligned address, and so that vectorised
-loops leave no rest, which PyTorch rounds differently. The padding is zero and stays zero.
+A replica gives the same bits alone or in a population. For this, products are `inputs @ weights`
+with weights stored [inputs, outputs]: in this orientation a batched product equals the single one
+at all shapes that `tests/core/test_trainer.py` tries. Hidden units and rows of parameters are
+padded, so that every replica's weights start at an aligned address, and so that vectorised loops
+have no remainder, which PyTorch rounds differently. The padding is zero and stays zero.
+
+Shapes: R replicas, R' = R x trunks, B trials, L steps, S stimuli, H units (padded), G = 4H gates.
 """
 
 from __future__ import annotations
@@ -30,12 +32,13 @@ GATES = ("input", "forget", "cell", "output")  # the order of `nn.LSTM`
 NUM_GATES = len(GATES)
 VALUE = len(Action)  # column of the value in a head, after the policy's logits
 NUM_OUTPUTS = VALUE + 1
-UNIT_PADDING, ROW_PADDING = 8, 32  # PyTorch's vectorised loops take at most 32 at once
+ROW_MULTIPLE = 32  # PyTorch's vectorised loops take at most 32 numbers at once
+UNIT_MULTIPLE = ROW_MULTIPLE // NUM_GATES  # so that the gates of a trunk are a multiple of 32
 
 
 @dataclass(frozen=True, kw_only=True)
 class AgentConfig:
-    """The network."""
+    """Architecture of the actor-critic."""
 
     hidden_size: int = 24
     """Units of the LSTM."""
@@ -54,7 +57,7 @@ class AgentConfig:
 
 
 class Weights(NamedTuple):
-    """A population's parameters, shaped for `Agent.unroll`: R' trunks in all, G = 4H gates."""
+    """A population's parameters, shaped for `Agent.unroll`."""
 
     input_weight: Tensor  # (R', S, G)
     recurrent_weight: Tensor  # (R', H, G)
@@ -85,7 +88,7 @@ class Agent:
         self, config: AgentConfig, num_stimuli: int, device: torch.device | str = "cpu"
     ) -> None:
         self.config = config
-        self.padded_size = config.hidden_size + -config.hidden_size % UNIT_PADDING
+        self.padded_size = _round_up(config.hidden_size, UNIT_MULTIPLE)
         """Units of a trunk, with padding."""
         self._shapes = _shapes(num_stimuli, config.hidden_size)
         self._padded_shapes = _shapes(num_stimuli, self.padded_size)
@@ -94,22 +97,21 @@ class Agent:
         """Number of a replica's parameters before those of its heads, with padding."""
         # tanh(x) = 2 sigmoid(2 x) - 1: doubling the cell gate's parameters lets one function
         # serve all gates.
-        size = sum(self._sizes)
-        scale = torch.ones(1, size + -size % ROW_PADDING)
+        scale = torch.ones(1, _round_up(sum(self._sizes), ROW_MULTIPLE))
         *trunk, _head_weight, _head_bias = self._padded(scale).values()
-        for part in trunk:
-            part[..., GATES.index("cell"), :] = 2
+        for view in trunk:  # writes into `scale`
+            view[..., GATES.index("cell"), :] = 2
         self._scale = scale.to(device)  # (1, P)
 
     def initial_parameters(self, seeds: Sequence[int]) -> Tensor:
         """Initial parameters of one replica per seed, on the CPU: [R, P]."""
         parameters = torch.zeros(len(seeds), self._scale.shape[1])
-        parts = self._unpadded(parameters).values()
-        sizes = [part[0].numel() for part in parts]
+        views = self._unpadded(parameters).values()
+        sizes = [view[0].numel() for view in views]
         uniform = to_uniform(Streams(seeds, "initialisation").draw(sum(sizes)))
         drawn = torch.from_numpy((2 * uniform - 1) * np.float32(self.config.hidden_size**-0.5))
-        for part, piece in zip(parts, drawn.split_with_sizes(sizes, dim=1), strict=True):
-            part.copy_(piece.view(part.shape))
+        for view, values in zip(views, drawn.split_with_sizes(sizes, dim=1), strict=True):
+            view.copy_(values.view(view.shape))
         return parameters
 
     def named(self, parameters: Tensor) -> dict[str, Tensor]:
@@ -117,16 +119,16 @@ class Agent:
 
         Columns are the units of each of `GATES`; in the heads, the logits, then the value.
         """
-        return {name: part.flatten(3) for name, part in self._unpadded(parameters).items()}
+        return {name: view.flatten(3) for name, view in self._unpadded(parameters).items()}
 
     def weights(self, parameters: Tensor) -> Weights:
         """The parameters [R, P] as the weights that `unroll` reads."""
-        parts = {
-            name: part.reshape(-1, part.shape[2], prod(part.shape[3:]))
-            for name, part in self._padded(parameters * self._scale).items()
-        }
-        bias = parts.pop("input_bias") + parts.pop("recurrent_bias")
-        return Weights(bias=bias, **parts)
+        weights = {
+            name: view.reshape(-1, view.shape[2], prod(view.shape[3:]))
+            for name, view in self._padded(parameters * self._scale).items()
+        }  # (R', rows, columns)
+        bias = weights.pop("input_bias") + weights.pop("recurrent_bias")
+        return Weights(bias=bias, **weights)
 
     def unroll(
         self, weights: Weights, observations: Tensor, state: State | None
@@ -145,7 +147,7 @@ class Agent:
         inputs = observations.flatten(1, 2)  # (R, B L, S)
         if trunks > 1:
             inputs = inputs.repeat_interleave(trunks, dim=0)  # (R', B L, S)
-        projected = torch.baddbmm(weights.bias, inputs, weights.input_weight)
+        projected = torch.baddbmm(weights.bias, inputs, weights.input_weight)  # (R', B L, G)
         hidden = []
         for step_input in projected.view(len(inputs), trials, steps, -1).unbind(2):  # (R', B, G)
             state = _lstm_step(weights.recurrent_weight, step_input, state)
@@ -154,19 +156,19 @@ class Agent:
         shape = (replicas, trunks, trials, steps, NUM_OUTPUTS)
         # The heads run twice: the second time, gradients reach them alone.
         by_trunk, of_head = (
-            torch.baddbmm(weights.head_bias, inputs, weights.head_weight).view(shape).unbind(1)
-            for inputs in (features, features.detach())
-        )
+            torch.baddbmm(weights.head_bias, head_inputs, weights.head_weight).view(shape).unbind(1)
+            for head_inputs in (features, features.detach())
+        )  # (R, B, L, outputs) per trunk
         assert state is not None  # a trial has steps
         logits = by_trunk[0][..., :VALUE]
         return Outputs(logits, by_trunk[-1][..., VALUE], of_head[-1][..., VALUE]), state
 
     def _padded(self, parameters: Tensor) -> dict[str, Tensor]:
         """Views of the parameters by name, [R, trunks, rows, blocks, columns], with padding."""
-        parts = parameters[:, : sum(self._sizes)].split_with_sizes(self._sizes, dim=1)
+        columns = parameters[:, : sum(self._sizes)].split_with_sizes(self._sizes, dim=1)
         return {
-            name: part.view(len(part), self.config.num_trunks, *shape)
-            for (name, shape), part in zip(self._padded_shapes.items(), parts, strict=True)
+            name: values.view(len(values), self.config.num_trunks, *shape)
+            for (name, shape), values in zip(self._padded_shapes.items(), columns, strict=True)
         }
 
     def _unpadded(self, parameters: Tensor) -> dict[str, Tensor]:
@@ -178,8 +180,12 @@ class Agent:
         }
 
 
+def _round_up(number: int, multiple: int) -> int:
+    return -(-number // multiple) * multiple
+
+
 def _shapes(num_stimuli: int, hidden_size: int) -> dict[str, tuple[int, int, int]]:
-    """Rows, blocks (gates) and columns of a trunk's parameters, in the order of their draws."""
+    """Rows, blocks (gates) and columns of a trunk's parameters, in the order of initial draws."""
     return {
         "input_weight": (num_stimuli, NUM_GATES, hidden_size),
         "recurrent_weight": (hidden_size, NUM_GATES, hidden_size),
@@ -193,10 +199,10 @@ def _shapes(num_stimuli: int, hidden_size: int) -> dict[str, tuple[int, int, int
 def _lstm_step(recurrent_weight: Tensor, step_input: Tensor, state: State | None) -> State:
     if state is not None:
         step_input = torch.baddbmm(step_input, state.hidden, recurrent_weight)
-    assert step_input.numel() % ROW_PADDING == 0  # so that sigmoid leaves no rest
+    assert step_input.numel() % ROW_MULTIPLE == 0  # so that sigmoid has no remainder
     gates = torch.sigmoid(step_input)  # (R', B, G)
     input_gate, forget_gate, candidate, output_gate = gates.chunk(NUM_GATES, dim=-1)
-    cell = input_gate * (candidate + candidate - 1)
+    cell = input_gate * (candidate + candidate - 1)  # tanh(x) = 2 sigmoid(2 x) - 1
     if state is not None:
         cell = cell + forget_gate * state.cell
     return State(output_gate * torch.tanh(cell), cell)

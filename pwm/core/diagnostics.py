@@ -16,30 +16,32 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+Doubles = NDArray[np.float64]
 DIAGNOSTICS = (
-    *("policy_norm", "critic_norm", "leak_norm", "total_norm", "cosine", "signal_to_noise"),
-    *("explained_variance", "return_variance", "covariance"),
-)
+    "policy_norm", "critic_norm", "leak_norm", "total_norm", "cosine", "signal_to_noise",
+    "explained_variance", "return_variance", "covariance",
+)  # fmt: skip
 """Diagnostics of each replica.
 
 policy_norm, critic_norm, leak_norm, total_norm: root mean square, over episodes, of the Euclidean
     norm of each part of the gradient with respect to the trunk's parameters, and of their sum.
     The critic's part includes its weight.
-cosine: mean inner product of the policy's part and the critic's, over the product of their norms.
+cosine: mean inner product of the policy's part and the critic's, over the product of their
+    root-mean-square norms.
 signal_to_noise: squared norm of the mean of the policy's part, over the trace of its covariance,
-    from unbiased estimates of both; may be negative where it is small.
+    an estimate (both are unbiased), which can be negative.
 explained_variance: 1 - Var(G - v) / Var(G) over all steps. If the return does not vary: minus
     infinity, or nan if the values do not vary either.
-return_variance: variance of the return among steps whose trials have shown the same so far; mean
-    over steps, in reward². No critic that is blind to past trials explains it.
+return_variance: variance of the return among steps in the same trial state (`trial_states`); mean
+    over steps, in reward². A critic that does not see past trials cannot explain it.
 covariance: Σ_t Cov(G_t, log π(a_t)) among the same steps, in reward times nats.
 
-The last two are nan where the state is carried or trials may be blanked by timeouts.
+The last two are nan if the state is carried or trials may be blanked by timeouts.
 """
 
 
 class Trajectory(NamedTuple):
-    """One episode step by step, [R, T] each."""
+    """Quantities of one episode at each step, [R, T] each."""
 
     log_probs: NDArray[np.float32]
     values: NDArray[np.float32]
@@ -61,8 +63,8 @@ class Probe:
         """Adds an episode.
 
         Args:
-            gradients: parts of the policy (with its entropy bonus), the critic and the leak with
-                respect to the trunk's parameters, [R, P'] each.
+            gradients: parts of the policy (with its entropy bonus), the critic and the leak, with
+                respect to the P' parameters of the trunk, [R, P'] each.
             trajectory: the episode.
         """
         policy, critic, leak = (part.astype(np.float64) for part in gradients)
@@ -71,30 +73,32 @@ class Probe:
         self._sums = [old + new for old, new in zip(self._sums, terms, strict=True)]
         self._trajectories.append(trajectory)
 
-    def diagnostics(self, states: NDArray[np.int64] | None) -> NDArray[np.float64]:
+    def diagnostics(self, states: NDArray[np.int64] | None) -> Doubles:
         """The diagnostics named by `DIAGNOSTICS`, [diagnostics, R], of E >= 2 episodes.
 
         Args:
             states: state of the trial at each step, [R, E T]; see `pwm.core.task.trial_states`.
-                None if a critic may know more than that.
+                None if the state is carried or trials may be blanked.
         """
         count = len(self._trajectories)
-        sums, *squares = self._sums
-        policy, critic, leak, total, product = (_total(part) / count for part in squares)
-        squared_mean = _total((sums / count) ** 2)
-        noise = (policy - squared_mean) * count / (count - 1)
+        policy_sum, *product_sums = self._sums
+        policy_square, critic_square, leak_square, total_square, product = (
+            _total(terms) / count for terms in product_sums
+        )
+        squared_mean = _total((policy_sum / count) ** 2)
+        covariance_trace = (policy_square - squared_mean) * count / (count - 1)
         log_probs, values, returns = (
-            np.concatenate(parts, axis=1).astype(np.float64)
-            for parts in zip(*self._trajectories, strict=True)
+            np.concatenate(episodes, axis=1).astype(np.float64)
+            for episodes in zip(*self._trajectories, strict=True)
         )  # (R, E T)
         with np.errstate(divide="ignore", invalid="ignore"):
             found = {
-                "policy_norm": np.sqrt(policy),
-                "critic_norm": np.sqrt(critic),
-                "leak_norm": np.sqrt(leak),
-                "total_norm": np.sqrt(total),
-                "cosine": product / np.sqrt(policy * critic),
-                "signal_to_noise": (squared_mean - noise / count) / noise,
+                "policy_norm": np.sqrt(policy_square),
+                "critic_norm": np.sqrt(critic_square),
+                "leak_norm": np.sqrt(leak_square),
+                "total_norm": np.sqrt(total_square),
+                "cosine": product / np.sqrt(policy_square * critic_square),
+                "signal_to_noise": (squared_mean - covariance_trace / count) / covariance_trace,
                 "explained_variance": 1 - _variance(returns - values) / _variance(returns),
                 "return_variance": _covariance(returns, returns, states),
                 "covariance": _covariance(returns, log_probs, states) * (returns.shape[1] / count),
@@ -102,31 +106,29 @@ class Probe:
         return np.stack([found[name] for name in DIAGNOSTICS])
 
 
-def _covariance(
-    one: NDArray[np.float64], other: NDArray[np.float64], states: NDArray[np.int64] | None
-) -> NDArray[np.float64]:
-    """Covariance among the steps [R, E T] in the same state, mean over steps: [R]."""
+def _covariance(one: Doubles, other: Doubles, states: NDArray[np.int64] | None) -> Doubles:
+    """Unbiased covariance within states visited more than once, mean over their steps: [R]."""
     if states is None:
         return np.full(len(one), np.nan)
     shape = (len(one), states.max() + 1)
     bins = states + shape[1] * np.arange(len(one))[:, None]
 
-    def by_state(terms: NDArray[np.float64]) -> NDArray[np.float64]:
+    def by_state(terms: Doubles) -> Doubles:
         sums = np.bincount(bins.ravel(), terms.ravel(), minlength=prod(shape))
         return np.asarray(sums, np.float64).reshape(shape)
 
     visits = by_state(np.ones(bins.shape))
-    errors = [part - (by_state(part) / visits).ravel()[bins] for part in (one, other)]
-    several = visits > 1  # a single visit has no variance
-    unbiased = np.where(several, by_state(errors[0] * errors[1]) * visits / (visits - 1), 0)
+    deviations = [terms - (by_state(terms) / visits).ravel()[bins] for terms in (one, other)]
+    several = visits > 1
+    unbiased = np.where(several, by_state(deviations[0] * deviations[1]) * visits / (visits - 1), 0)
     return np.asarray(_total(unbiased) / (visits * several).sum(axis=-1))
 
 
-def _variance(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _variance(values: Doubles) -> Doubles:
     mean = _total(values) / values.shape[-1]
     return np.asarray(_total((values - mean[..., None]) ** 2) / values.shape[-1])
 
 
-def _total(terms: NDArray[np.float64]) -> NDArray[np.float64]:
+def _total(terms: Doubles) -> Doubles:
     """Sum over the last axis in order; the order of `np.sum` depends on the machine."""
     return np.asarray(np.cumsum(terms, axis=-1)[..., -1])

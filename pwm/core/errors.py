@@ -1,17 +1,17 @@
-"""Bad input, reported for the person who typed it."""
+"""Exceptions for invalid input, worded for the command line."""
 
 from __future__ import annotations
 
-LARGEST = 1e38  # about the largest float32
+LARGEST = 1e38  # a round number below the largest float32
 
 
 class InputError(ValueError):
-    """A value that cannot be accepted.
+    """An invalid value of a field.
 
     Args:
-        name: field that was given the value, shown as a flag; in capitals, a positional argument.
-        value: as given.
-        accepted: what would have been accepted, in words.
+        name: field name, printed as a flag; upper case for a positional argument.
+        value: the invalid value.
+        accepted: description of valid values.
     """
 
     def __init__(self, name: str, value: object, accepted: str) -> None:
@@ -24,11 +24,11 @@ class InputError(ValueError):
 
 
 class FileError(InputError):
-    """A file that cannot be used: its path, and what would have been accepted, in words."""
+    """An invalid file: its path, and a description of valid files."""
 
     def __init__(self, path: object, accepted: str) -> None:
         super().__init__("FILE", path, accepted)
-        self.args = (path, accepted)  # what unpickling calls the class with
+        self.args = (path, accepted)  # pickle rebuilds the exception from `args`
 
     def __str__(self) -> str:
         return f"{self.value}: expected {self.accepted}"
@@ -40,10 +40,14 @@ def require(condition: bool, name: str, value: object, accepted: str) -> None:
         raise InputError(name, value, accepted)
 
 
-def require_finite(name: str, value: float, *, above_zero: bool = False) -> None:
-    """Requires a number that is at least 0, or above 0, and finite as a float32."""
-    accepted = f"a finite number {'above 0,' if above_zero else 'from 0'} to {LARGEST:g}"
-    require(0 <= value <= LARGEST and (value > 0 or not above_zero), name, value, accepted)
+def require_non_negative(name: str, value: float) -> None:
+    """Requires a number of at least 0 that is finite as a float32."""
+    require(0 <= value <= LARGEST, name, value, f"a finite number from 0 to {LARGEST:g}")
+
+
+def require_positive(name: str, value: float) -> None:
+    """Requires a number greater than 0 that is finite as a float32."""
+    require(0 < value <= LARGEST, name, value, f"a finite number above 0 and at most {LARGEST:g}")
 
 
 def require_integer(name: str, value: int, least: int) -> None:

@@ -1,7 +1,7 @@
-"""Configurations as data: fields by name, and the part of them that identifies a run.
+"""Configurations as data: their fields by name, and the fields that identify a run.
 
-A configuration is a frozen dataclass, which may hold others. No two fields share a name, so that
-"episode_length" is enough to say which one is meant.
+A configuration is a frozen dataclass, possibly of further configurations. No two fields share a
+name, so that "episode_length" identifies one.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import Any, TypeVar
 from pwm.core.errors import InputError
 
 Value = TypeVar("Value")
-OMITTED = "omitted at"
+OMIT_IF_EQUAL = "omit if equal"  # key of a field's metadata
 
 
 def added(default: Value) -> Value:
-    """A field added after runs were published.
+    """Declares a field added after runs were published.
 
-    `identity` omits the field while it has this default, so that the runs published before keep
-    their names. The default of a published field must never change.
+    Write `noise: float = added(0.0)` in its class. `identity` omits the field while it has this
+    default, so that published runs keep their names; the default must never change.
     """
-    return field(default=default, metadata={OMITTED: default})
+    return field(default=default, metadata={OMIT_IF_EQUAL: default})
 
 
 def identity(config: Any) -> dict[str, Any]:
@@ -31,15 +31,15 @@ def identity(config: Any) -> dict[str, Any]:
     In a field annotated as `float`, 2 and 2.0 are the same.
     """
     content: dict[str, Any] = {}
-    for part in fields(config):
-        value = getattr(config, part.name)
-        if OMITTED in part.metadata and value == part.metadata[OMITTED]:
+    for item in fields(config):
+        value = getattr(config, item.name)
+        if OMIT_IF_EQUAL in item.metadata and value == item.metadata[OMIT_IF_EQUAL]:
             continue
         if is_dataclass(value):
             value = identity(value)
-        elif part.type in ("float", float):
+        elif item.type in ("float", float):
             value = float(value)
-        content[part.name] = value
+        content[item.name] = value
     return content
 
 
@@ -47,13 +47,15 @@ def restored(default: Any, data: Mapping[str, Any]) -> Any:
     """The configuration whose `identity`, or `dataclasses.asdict`, is the data.
 
     Args:
-        default: a configuration of the same class; supplies the fields missing from the data.
+        default: a configuration of the same class; supplies the fields missing from the data,
+            except that a missing `added` field takes its published default.
         data: nested dictionaries.
     Raises:
         ValueError: the class lacks a field of the data.
     """
-    omitted = {part.name: part.metadata[OMITTED] for part in fields(default) if part.metadata}
-    values = vars(default) | omitted
+    values = dict(vars(default))
+    for item in fields(default):
+        values[item.name] = item.metadata.get(OMIT_IF_EQUAL, values[item.name])
     if unknown := data.keys() - values.keys():
         raise ValueError("unknown fields: " + ", ".join(sorted(unknown)))
     for name, value in data.items():
@@ -62,7 +64,7 @@ def restored(default: Any, data: Mapping[str, Any]) -> Any:
 
 
 def flat(config: Any) -> dict[str, Any]:
-    """Values of all fields by name, those of nested configurations included."""
+    """Values of all fields by name, including those of nested configurations."""
     values: dict[str, Any] = {}
     for name, value in vars(config).items():
         values |= flat(value) if is_dataclass(value) else {name: value}
@@ -79,11 +81,9 @@ def replaced(config: Any, values: Mapping[str, Any]) -> Any:
     for name, value in values.items():
         if name not in known:
             raise InputError(name, value, "a field that exists: one of " + ", ".join(known))
-    new = {}
+    new = {name: values[name] for name in vars(config).keys() & values.keys()}
     for name, value in vars(config).items():
         if is_dataclass(value):
-            inner = {key: values[key] for key in flat(value).keys() & values.keys()}
-            new[name] = replaced(value, inner)
-        elif name in values:
-            new[name] = values[name]
+            inner = flat(value).keys() & values.keys()
+            new[name] = replaced(value, {key: values[key] for key in inner})
     return replace(config, **new)

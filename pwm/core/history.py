@@ -1,4 +1,4 @@
-"""The log of training: metrics of every window of episodes."""
+"""The history of training: metrics averaged over windows of episodes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class History:
     value_loss: NDArray[np.float32]
     """Mean squared advantage."""
     policy_loss: NDArray[np.float32]
-    """As optimised: with the run's reduction."""
+    """Policy loss with the run's reduction, as optimised."""
     entropy: NDArray[np.float32]
     """Entropy of the policy, mean over steps, nats."""
     critic_bias: NDArray[np.float32]

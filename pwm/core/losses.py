@@ -1,20 +1,21 @@
 """The losses of one episode, as pure functions; `episode_losses` defines them.
 
-With the advantage A_t = G_t - v_t of the return over the baseline,
+With the advantage A_t = G_t - v_t of the return over the baseline, the policy's entropy H_t, the
+critic weight w, and a reduction over the T steps of the episode, reduce_t = c Σ_t,
 
     value loss  = mean_t A_t²
     policy loss = -reduce_t (Ã_t log π(a_t)),   Ã = A if attached, stop-gradient(A) if detached
-    total       = policy loss + critic weight * value loss - entropy weight * reduce_t H_t
+    total       = policy loss + w * value loss - entropy weight * reduce_t H_t
 
-so that, for T steps per episode,
+so that
 
     ∂total/∂v_t = -(2 w / T) A_t + [attached] c log π(a_t),   c = 1 (sum) or 1/T (mean).
 
 The second term is the leak. Experiments may restrict it to the value head or to the trunk; raise
 the baseline explicitly (Ã = A - optimism * H) instead; or lose gradients, as the notes once did.
 
-With a summed policy loss, a weight w balances the two losses as w / T does in a library that
-averages both, and as 2 w / T in one that averages both and halves the squared error.
+A weight w here, with a summed policy loss, equals w / T in a library that averages both losses, and
+2 w / T if it also halves the squared error.
 
 Shapes: R replicas, T steps per episode.
 """
@@ -29,11 +30,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from pwm.core.errors import require, require_finite
+from pwm.core.errors import require, require_non_negative
 
 Baseline = Literal["attached", "detached", "attached_head", "attached_trunk"]
 LostGradients = Literal["none", "values", "log_probs"]
 Reduction = Literal["sum", "mean"]
+BLOCK = 16  # steps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,16 +43,16 @@ class LossConfig:
     """The losses, except for the critic weight, which differs between replicas."""
 
     baseline: Baseline = "attached"
-    """Where the policy loss's gradient flows into the critic: everywhere (attached, as in the
-    notes), nowhere (detached), or only into its head or only into the trunk."""
+    """Layers of the critic that receive the policy loss's gradient: all (attached, as in the
+    notes), none (detached), only its head, or only the trunk."""
     policy_reduction: Reduction = "sum"
-    """How the policy loss and the entropy bonus are reduced over the steps of an episode."""
+    """Reduction of the policy loss and entropy bonus over the steps of an episode."""
     discount: float = 1.0
     """Discount of the return, which runs over the whole episode."""
     entropy_weight: float = 0.0
     """Weight of the entropy bonus."""
     optimism: float = 0.0
-    """Raises the baseline of the policy loss by this many times the policy's entropy."""
+    """Multiple of the policy's entropy by which the baseline of the policy loss is raised."""
     lost_gradients: LostGradients = "none"
     """Outputs that lose their gradients while an episode is collected, as in a bug of the notes:
     the values, or the log-probabilities."""
@@ -63,12 +65,12 @@ class LossConfig:
         ):
             require(value in accepted, name, value, "one of " + ", ".join(accepted))
         require(0 <= self.discount <= 1, "discount", self.discount, "a number from 0 to 1")
-        require_finite("entropy_weight", self.entropy_weight)
-        require_finite("optimism", self.optimism)
+        require_non_negative("entropy_weight", self.entropy_weight)
+        require_non_negative("optimism", self.optimism)
 
 
 class Losses(NamedTuple):
-    """Each [R]."""
+    """Losses of one episode, each [R]."""
 
     policy: Tensor
     value: Tensor
@@ -78,8 +80,8 @@ class Losses(NamedTuple):
 def discounted_returns(rewards: Tensor, discount: float) -> Tensor:
     """Returns G_t = Σ_k≥t discount^(k-t) r_k to the end of the episode: [R, T] from [R, T]."""
     steps = rewards.shape[1]
-    # Padded to whole blocks, a batched product rounds like the product of each row alone.
-    rewards = pad(rewards, (0, -steps % 16))
+    # Padded to whole blocks, a batched product rounds like the product of one row alone.
+    rewards = pad(rewards, (0, (-steps) % BLOCK))
     matrix = _discount_matrix(rewards.shape[1], discount, rewards.dtype, rewards.device)
     returns = torch.bmm(rewards.unsqueeze(1), matrix.expand(len(rewards), -1, -1)).squeeze(1)
     return returns[:, :steps]
@@ -103,7 +105,7 @@ def policy_loss(
         advantages = advantages.detach()
     elif config.baseline == "attached_head":
         advantages = head_advantages
-    elif config.baseline == "attached_trunk":  # the two gradients to the head cancel
+    elif config.baseline == "attached_trunk":  # the head's gradient cancels; the trunk's stays
         advantages = advantages - head_advantages + head_advantages.detach()
     return -_reduce(advantages * log_probs, config.policy_reduction)
 
@@ -125,6 +127,8 @@ def episode_losses(
         head_advantages: the same numbers, attached to the value head alone.
         critic_weight: w, one for all or [R].
         config: everything else.
+    Returns:
+        The losses, differentiable in the first four arguments.
     """
     if config.lost_gradients == "log_probs":
         log_probs = log_probs.detach()

@@ -1,6 +1,6 @@
 """Plays episodes, differentiable with respect to the agent's parameters.
 
-Shapes: R replicas, N trials, L steps per trial, S stimuli.
+Shapes: R replicas, P parameters, N trials, L steps per trial, S stimuli.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from pwm.core.task import Action, TaskConfig, observation_table, reward_table
 class Episode(NamedTuple):
     """One episode of a population.
 
-    Logits, log-probabilities, entropies and values carry gradients to the parameters they were
-    played with; actions and rewards are samples and carry none.
+    Logits, log-probabilities, entropies and values are differentiable in the parameters; actions
+    and rewards are samples and carry no gradients.
     """
 
-    trials: Tensor  # (R, N): index of the pair shown; the number of pairs for a blank trial
+    trials: Tensor  # (R, N): index of the pair, or `num_pairs` for a blank trial
     observations: Tensor  # (R, N, L, S)
     actions: Tensor  # (R, N, L)
     rewards: Tensor  # (R, N, L)
@@ -47,7 +47,7 @@ class Draws(NamedTuple):
 
 
 class DrawSource:
-    """Random draws for the episodes of replicas, in order; probes have streams of their own."""
+    """Random draws for the episodes of replicas, in order; probes have their own streams."""
 
     def __init__(self, task: TaskConfig, seeds: Sequence[int], *, of_probes: bool = False) -> None:
         self._task = task
@@ -62,7 +62,7 @@ class DrawSource:
         noise = to_uniform(self._actions.draw(num_trials * task.trial_length))
         shape = (len(trials), num_episodes, task.num_trials)
         by_replica = trials.reshape(shape), noise.reshape(*shape, task.trial_length)
-        return Draws(*(torch.from_numpy(part).transpose(0, 1).contiguous() for part in by_replica))
+        return Draws(*(torch.from_numpy(each).transpose(0, 1).contiguous() for each in by_replica))
 
     def skip(self, num_episodes: int) -> None:
         """Skips the draws of the first episodes; only before anything is drawn."""
@@ -85,40 +85,41 @@ class Rollout:
         self._rewards = torch.from_numpy(reward_table(task)).to(device)
 
     def play(self, parameters: Tensor, draws: Draws) -> Episode:
-        """Plays one episode with parameters [R, P], to which it stays attached.
+        """Plays one episode.
 
         Args:
-            parameters: [R, P].
+            parameters: [R, P]; the episode stays differentiable in them, and has their precision.
             draws: trials [R, N] and noise [R, N, L].
         """
         weights = self._agent.weights(parameters)
         task, carry = self._task, self._agent.config.carry_state
-        at_once = 1 if carry or task.timeout else task.num_trials
-        violated = torch.zeros_like(draws.trials[:, :1], dtype=torch.bool)  # costs a timeout
+        trials_per_call = 1 if carry or task.timeout else task.num_trials
+        blank_next = torch.zeros_like(draws.trials[:, :1], dtype=torch.bool)  # (R, 1)
         state: State | None = None
         played = []
-        for start in range(0, task.num_trials, at_once):
-            trials = draws.trials[:, start : start + at_once].masked_fill(violated, task.num_pairs)
-            noise = draws.noise[:, start : start + at_once]
+        for start in range(0, task.num_trials, trials_per_call):
+            chosen = slice(start, start + trials_per_call)
+            trials = draws.trials[:, chosen].masked_fill(blank_next, task.num_pairs)
             observations = self._observations[trials].to(parameters.dtype)
             outputs, state = self._agent.unroll(weights, observations, state if carry else None)
-            part = self._act(trials, observations, outputs, noise)
+            chunk = self._act(trials, observations, outputs, draws.noise[:, chosen])
             if task.timeout:
-                violation = (part.actions[..., :-1] != Action.HOLD).any(dim=-1)
-                violated = violation & (trials != task.num_pairs)
-            played.append(part)
+                violation = (chunk.actions[..., :-1] != Action.HOLD).any(dim=-1)
+                blank_next = violation & (trials != task.num_pairs)
+            played.append(chunk)
         if len(played) == 1:
             return played[0]
-        return Episode(*(torch.cat(parts, dim=1) for parts in zip(*played, strict=True)))
+        return Episode(*(torch.cat(chunks, dim=1) for chunks in zip(*played, strict=True)))
 
     def _act(
         self, trials: Tensor, observations: Tensor, outputs: Outputs, noise: Tensor
     ) -> Episode:
+        """Samples the actions of trials [R, N'] from the agent's outputs, and rewards them."""
         log_policy = torch.log_softmax(outputs.logits, dim=-1)
         policy = log_policy.exp()
-        # Inverse transform sampling: the action is the number of cumulative probabilities that
-        # the noise has passed. Rounding leaves the last of them near 1 but not at 1; scaled to
-        # it, the noise never passes it, nor chooses a last action of probability 0.
+        # Inverse transform sampling: the action is the number of cumulative probabilities not
+        # above the threshold. The noise is scaled by the last of them, which rounding leaves just
+        # off 1, so that no last action of probability 0 is ever chosen.
         cumulative = policy.detach().cumsum(dim=-1)
         threshold = noise.unsqueeze(-1) * cumulative[..., -1:]
         chosen = (threshold >= cumulative[..., :-1]).sum(dim=-1, keepdim=True)

@@ -2,8 +2,8 @@
 
 A stream is NumPy's counter-based Philox generator, whose integers are fixed by its specification;
 conversions are exact integer arithmetic. A stream depends only on the replica's seed and on its
-own name, so two replicas with the same seed meet the same trials and the same action noise,
-whatever their critic weights, the other replicas, and the order of training.
+own name, so two replicas with the same seed see the same trials and action noise, regardless of
+critic weight, of the other replicas and of training order.
 """
 
 from __future__ import annotations
@@ -22,9 +22,8 @@ class Streams:
 
     def __init__(self, seeds: Sequence[int], name: StreamName) -> None:
         key = tuple(name.encode())
-        self._generators = [
-            np.random.Philox(np.random.SeedSequence(seed, spawn_key=key)) for seed in seeds
-        ]
+        sequences = [np.random.SeedSequence(seed, spawn_key=key) for seed in seeds]
+        self._generators = [np.random.Philox(sequence) for sequence in sequences]
 
     def draw(self, count: int) -> NDArray[np.uint64]:
         """The next `count` integers of each stream, uniform on [0, 2**64): [R, count]."""
@@ -33,7 +32,7 @@ class Streams:
     def skip(self, count: int) -> None:
         """Skips the next `count` integers of each stream; only before the first draw."""
         for generator in self._generators:
-            generator.advance(count // 4)  # counts blocks of four integers
+            generator.advance(count // 4)  # in blocks of four integers
             generator.random_raw(count % 4)
 
 
@@ -43,5 +42,5 @@ def to_uniform(integers: NDArray[np.uint64]) -> NDArray[np.float32]:
 
 
 def to_index(integers: NDArray[np.uint64], size: int) -> NDArray[np.int64]:
-    """Uniform indices in [0, size): exact for powers of two, otherwise to size / 2**32."""
+    """Uniform indices in [0, size): exact for powers of two, else to a relative size / 2**32."""
     return (((integers >> np.uint64(32)) * np.uint64(size)) >> np.uint64(32)).astype(np.int64)

@@ -3,12 +3,13 @@
 The first step of a trial shows the first stimulus, the last step the second; the steps between
 are a blank delay. Stimuli are one-hot and ordered by their letters (A < B < C ...). The agent
 should hold until the last step, and there report *right* if the first stimulus was smaller,
-*left* if it was larger. Pairs are drawn uniformly from the stimulus set.
+*left* if it was larger. Pairs are drawn uniformly from the stimulus set. With timeouts, an action
+other than hold before the last step makes the next trial blank; a blank trial causes no timeout.
 
-The task is two tables, of observations and of rewards. The row after the last pair is the blank
-trial of a timeout: it shows and pays nothing.
+The task is two tables, of observations and of rewards. Their last row is the blank trial, which
+shows and pays nothing.
 
-Source: Romo, Brody, Hernandez & Lemus (1999), as discretised in the notes.
+Source: Romo et al. (1999), as discretised in the notes: the report reproduced here.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.core.errors import require, require_finite, require_integer
+from pwm.core.errors import require, require_integer, require_non_negative
 
 
 class Action(IntEnum):
@@ -39,6 +40,7 @@ STIMULUS_SETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "pwm7": ("AB", "BA", "BC", "CB", "CD", "DC", "DE", "ED", "EF", "FE", "FG", "GF"),
     }
 )
+VALID_SET = 'a tuple of different pairs of two different capital letters, such as ("AB", "BA")'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,14 +48,14 @@ class TaskConfig:
     """The task and its episodes."""
 
     stimulus_set: str = "pwm5"
-    """Pairs to draw trials from: neighbours among five stimuli (pwm5) or seven (pwm7), or a
-    single pair and its reverse (pwm0), which the second stimulus alone tells apart."""
+    """Pairs to draw trials from: neighbours among five (pwm5) or seven (pwm7) stimuli, or one pair
+    and its reverse (pwm0), told apart by the second stimulus alone."""
     trial_length: int = 3
     """Steps per trial: first stimulus, `trial_length` - 2 steps of delay, second stimulus."""
     episode_length: int = 60
-    """Steps per episode, which has as many whole trials as fit; one update follows each."""
+    """Upper limit on steps per episode, rounded down to whole trials; one update per episode."""
     timeout: bool = False
-    """Whether any action but hold before the last step of a trial blanks the next trial."""
+    """Make the next trial blank after any action but hold before the last step of a trial."""
     hold_reward: float = 0.0
     """Reward for each hold before the last step of a trial."""
 
@@ -61,12 +63,12 @@ class TaskConfig:
         name, length = self.stimulus_set, self.trial_length
         require(name in STIMULUS_SETS, "stimulus_set", name, "one of " + ", ".join(STIMULUS_SETS))
         pairs = STIMULUS_SETS[name]
-        require(_are_pairs(pairs), "stimulus_set", f"{name} = {pairs!r}", ACCEPTED_PAIRS)
+        require(_is_valid_set(pairs), "stimulus_set", f"{name} = {pairs!r}", VALID_SET)
         require_integer("trial_length", length, 2)
         require_integer("episode_length", self.episode_length, 1)
         whole_trial = f"at least one whole trial of {length} steps"
         require(self.episode_length >= length, "episode_length", self.episode_length, whole_trial)
-        require_finite("hold_reward", self.hold_reward)
+        require_non_negative("hold_reward", self.hold_reward)
 
     @property
     def pairs(self) -> NDArray[np.int64]:
@@ -90,16 +92,13 @@ class TaskConfig:
         return self.episode_length // self.trial_length
 
 
-ACCEPTED_PAIRS = 'a tuple of different pairs of two different capital letters, such as ("AB", "BA")'
-
-
-def _are_pairs(pairs: object) -> bool:
-    """Whether this is a valid stimulus set."""
-    if not isinstance(pairs, tuple) or not all(isinstance(pair, str) for pair in pairs):
-        return False
-    two_letters = (len(pair) == len(set(pair)) == 2 for pair in pairs)
-    capitals = ("A" <= min(pair) <= max(pair) <= "Z" for pair in pairs)
-    return len(pairs) == len(set(pairs)) > 0 and all(two_letters) and all(capitals)
+def _is_valid_set(pairs: object) -> bool:
+    return (
+        isinstance(pairs, tuple)
+        and all(isinstance(pair, str) and len(pair) == len(set(pair)) == 2 for pair in pairs)
+        and all("A" <= letter <= "Z" for pair in pairs for letter in pair)
+        and len(pairs) == len(set(pairs)) > 0
+    )
 
 
 def correct_actions(config: TaskConfig) -> NDArray[np.int64]:
@@ -130,11 +129,12 @@ def reward_table(config: TaskConfig) -> NDArray[np.float32]:
 def trial_states(config: TaskConfig) -> NDArray[np.int64]:
     """State of each pair's trial, then of the blank one, at each step: [pairs + 1, L].
 
-    Trials are in the same state while they have shown the same; states count from 0, step by step.
+    Two trials share a state as long as their observations so far are equal. States are numbered
+    from 0, in order of step.
     """
     observations = observation_table(config)
     states = np.zeros(observations.shape[:2], np.int64)
-    numbers: dict[tuple[int, bytes], int] = {}  # by the state before and the observation
+    numbers: dict[tuple[int, bytes], int] = {}  # by previous state and observation
     before = np.full(len(states), -1)
     for step in range(config.trial_length):
         for trial, observation in enumerate(observations[:, step]):

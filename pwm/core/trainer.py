@@ -1,4 +1,4 @@
-"""The training loop: feeds random draws to an engine, averages its metrics, and probes.
+"""The training loop: feeds random draws to an engine, averages metrics and measures gradients.
 
 A population is a sequence of runs that differ only in seed, critic weight and learning rate. A
 single run is a population of one. Shapes: R replicas, E episodes, N trials, L steps per trial.
@@ -24,7 +24,7 @@ from pwm.core.task import trial_states
 from pwm.core.update import one_thread
 
 STATE = ("episodes_done", "parameters", "square_average", "windows", "window_sum")
-EPISODES_PER_DRAW = 64  # does not change what is drawn
+EPISODES_PER_DRAW = 64  # affects speed only
 
 
 class Engine(Protocol):
@@ -34,13 +34,10 @@ class Engine(Protocol):
     parameters: Tensor  # (R, P), updated in place
 
     def train(self, draws: Draws) -> NDArray[np.float64]: ...  # noqa: D102
-
     def differentiate(  # noqa: D102
         self, draws: Draws, config: LossConfig, critic_weights: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], Trajectory]: ...
-
     def state(self) -> dict[str, NDArray[Any]]: ...  # noqa: D102
-
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None: ...  # noqa: D102
 
 
@@ -48,7 +45,7 @@ def as_population(runs: Sequence[TrainConfig]) -> tuple[TrainConfig, ...]:
     """The runs as a tuple, if they can be trained together.
 
     Raises:
-        ValueError: there are none, or they differ in more than seed, weight and learning rate.
+        ValueError: no runs, or they differ in more than seed, critic weight and learning rate.
     """
     if len({run.shared for run in runs}) != 1:
         raise ValueError("runs of a population differ only in seed, weight and learning rate")
@@ -56,7 +53,7 @@ def as_population(runs: Sequence[TrainConfig]) -> tuple[TrainConfig, ...]:
 
 
 class Trainer:
-    """Trains the population of an engine, and logs its history."""
+    """Trains the population of an engine and records its history."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -75,7 +72,7 @@ class Trainer:
         self._window_sum = np.zeros((len(METRICS), len(self.runs)))  # of the unfinished window
 
     def advance(self, num_episodes: int) -> None:
-        """Trains for that many more episodes, but no more than are left."""
+        """Trains for up to `num_episodes` more episodes."""
         last = min(self.episodes_done + num_episodes, self.num_episodes)
         with one_thread():
             while self.episodes_done < last:
@@ -86,14 +83,14 @@ class Trainer:
                 self._log(self.engine.train(self._draws.next(count)))
 
     def history(self) -> History:
-        """The log so far; an unfinished window is averaged over the episodes it has."""
+        """The history so far; an unfinished window is averaged over its episodes."""
         log_every = self._config.log_every
         episode = [log_every * (row + 1) for row in range(len(self._windows))]
         windows = list(self._windows)
-        if unlogged := self.episodes_done % log_every:
+        if pending := self.episodes_done % log_every:
             episode.append(self.episodes_done)
             unknown = np.full((len(self._names) - len(METRICS), len(self.runs)), np.nan)
-            windows.append(np.concatenate([self._window_sum / unlogged, unknown]))
+            windows.append(np.concatenate([self._window_sum / pending, unknown]))
         curves = np.moveaxis(self._stacked(windows), 0, -1)  # (names, R, K)
         return History.of_curves(
             np.array(episode, np.int64),
@@ -101,7 +98,7 @@ class Trainer:
         )
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """All that is needed to continue from here, by the names of `STATE`."""
+        """Everything needed to continue from here, by the names of `STATE`."""
         return {
             "episodes_done": np.array(self.episodes_done),
             **self.engine.state(),
@@ -110,7 +107,7 @@ class Trainer:
         }
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Continues, before any training, from the `state` of a trainer of the same runs."""
+        """Restores the `state` of a trainer of the same runs; call before `advance`."""
         self.engine.restore(state)
         self._windows = list(state["windows"])
         self._window_sum = state["window_sum"].copy()
@@ -119,7 +116,7 @@ class Trainer:
         self._probe_draws.skip(len(self._windows) * self._config.probe_episodes)
 
     def probe(self, draws: Draws) -> NDArray[np.float64]:
-        """Plays episodes without training on them, and diagnoses their gradients.
+        """Measures the gradients of episodes, without training on them.
 
         Args:
             draws: of at least two episodes, trials [E, R, N] and noise [E, R, N, L].
@@ -132,28 +129,26 @@ class Trainer:
             for part in self.parts():
                 gradient, trajectory = self.engine.differentiate(Draws(trials, noise), *part)
                 gradients.append(gradient[:, self._trunk])
-            probe.add(gradients, trajectory)
+            probe.add(gradients, trajectory)  # all parts play the same episode
         if self._config.agent.carry_state or self._config.task.timeout:
             return probe.diagnostics(states=None)
         states = trial_states(self._config.task)[draws.trials.numpy()]  # (E, R, N, L)
         return probe.diagnostics(states.swapaxes(0, 1).reshape(len(self.runs), -1))
 
     def parts(self) -> Iterator[tuple[LossConfig, NDArray[np.float32]]]:
-        """Losses and critic weights [R] whose gradients are the policy's, critic's and leak's part.
-
-        Detaching one of them from the parameters leaves the gradients of the others unchanged.
-        """
+        """Yields losses and critic weights [R] that isolate the parts: policy, critic and leak."""
         loss, weights = self._config.loss, self._critic_weights
-        yield replace(loss, lost_gradients="values"), weights
+        yield replace(loss, lost_gradients="values"), weights  # policy
         others = replace(loss, lost_gradients="log_probs", entropy_weight=0.0)
-        yield replace(others, baseline="detached"), weights
-        yield others, np.zeros_like(weights)
+        yield replace(others, baseline="detached"), weights  # critic
+        yield others, np.zeros_like(weights)  # leak
 
     def _stacked(self, windows: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+        # The shape is also right if there are no windows.
         return np.array(windows).reshape(len(windows), len(self._names), len(self.runs))
 
     def _log(self, metrics: NDArray[np.float64]) -> None:
-        """Averages the metrics of E episodes, [E, metrics, R], into windows."""
+        """Averages metrics [E, metrics, R] into windows, and probes at the end of each window."""
         log_every, probe_episodes = self._config.log_every, self._config.probe_episodes
         for row in metrics:
             self._window_sum += row

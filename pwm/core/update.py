@@ -1,7 +1,7 @@
 """The update of a population in PyTorch: play an episode, differentiate its losses, step.
 
-This engine defines training. Shapes: R replicas, P parameters, N trials, L steps per trial, T
-steps per episode, E episodes.
+This is the reference engine; others must match it. Shapes: R replicas, P parameters, N trials, L
+steps per trial, T steps per episode, E episodes.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class RMSprop:
         self._learning_rates = learning_rates.unsqueeze(1)
 
     def step(self, gradient: Tensor) -> None:
-        """One update along a gradient [R, P], which it overwrites."""
+        """Takes one step against a gradient [R, P], which it overwrites."""
         self.square_average.mul_(SMOOTHING).addcmul_(gradient, gradient, value=1 - SMOOTHING)
         gradient.mul_(self._learning_rates)
         self.parameters.addcdiv_(gradient, self.square_average.sqrt().add_(EPSILON), value=-1)
@@ -61,20 +61,12 @@ class TorchEngine:
 
     def train(self, draws: Draws) -> NDArray[np.float64]:
         """Trains on the draws of E episodes; returns the metrics of each, [E, metrics, R]."""
-        episodes = [
-            self._update(Draws(trials, noise))
-            for trials, noise in zip(*(part.to(self._device) for part in draws), strict=True)
-        ]
-        rewards, value, policy, entropies, errors = map(torch.stack, zip(*episodes, strict=True))
-        metrics = {
-            "reward": rewards.mean(dim=-1),
-            "value_loss": value,
-            "policy_loss": policy,
-            "entropy": entropies.mean(dim=-1),
-            "critic_bias": errors.mean(dim=-1),
-        }
-        ordered = torch.stack([metrics[name] for name in METRICS], dim=1)
-        return ordered.cpu().numpy().astype(np.float64)
+        trials, noise = (array.to(self._device) for array in draws)
+        episodes = [self._update(Draws(*each)) for each in zip(trials, noise, strict=True)]
+        metrics = {name: torch.stack([terms[name] for terms in episodes]) for name in METRICS}
+        for name in ("reward", "entropy", "critic_bias"):  # by trial or step
+            metrics[name] = metrics[name].mean(dim=-1)
+        return torch.stack(list(metrics.values()), dim=1).cpu().numpy().astype(np.float64)
 
     def differentiate(
         self, draws: Draws, config: LossConfig, critic_weights: NDArray[np.float32]
@@ -88,12 +80,12 @@ class TorchEngine:
         Returns:
             The gradient with respect to the parameters, [R, P], and the episode's trajectory.
         """
-        draws = Draws(*(part.to(self._device) for part in draws))
+        draws = Draws(*(array.to(self._device) for array in draws))
         weights = torch.from_numpy(critic_weights).to(self._device)
         episode, returns, _, gradient = self._differentiate(draws, config, weights)
-        trajectory = (episode.log_probs.flatten(1), episode.values.flatten(1), returns)
-        in_numpy = (part.detach().cpu().numpy() for part in (gradient, *trajectory))
-        return next(in_numpy), Trajectory(*in_numpy)
+        tensors = (gradient, episode.log_probs.flatten(1), episode.values.flatten(1), returns)
+        arrays = [tensor.detach().cpu().numpy() for tensor in tensors]
+        return arrays[0], Trajectory(*arrays[1:])
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Parameters and the optimiser's state, by name."""
@@ -108,19 +100,24 @@ class TorchEngine:
             self.parameters.copy_(torch.from_numpy(state["parameters"]))
         self._optimiser.square_average.copy_(torch.from_numpy(state["square_average"]))
 
-    def _update(self, draws: Draws) -> tuple[Tensor, ...]:
-        """Trains on one episode; returns the terms of its metrics, detached."""
+    def _update(self, draws: Draws) -> dict[str, Tensor]:
+        """Trains on one episode; returns its `METRICS`, [R], or their terms, [R, N] or [R, T]."""
         loss, weights = self.runs[0].loss, self._critic_weights
         episode, returns, losses, gradient = self._differentiate(draws, loss, weights)
         self._optimiser.step(gradient)
-        entropies, errors = episode.entropies.flatten(1), episode.values.flatten(1) - returns
-        terms = (episode.decision_rewards, losses.value, losses.policy, entropies, errors)
-        return tuple(term.detach() for term in terms)
+        terms = {
+            "reward": episode.decision_rewards,
+            "value_loss": losses.value,
+            "policy_loss": losses.policy,
+            "entropy": episode.entropies.flatten(1),
+            "critic_bias": episode.values.flatten(1) - returns,
+        }
+        return {name: term.detach() for name, term in terms.items()}
 
     def _differentiate(
         self, draws: Draws, config: LossConfig, critic_weights: Tensor
     ) -> tuple[Episode, Tensor, Losses, Tensor]:
-        """Plays one episode; gives the episode, its returns [R, T], losses and gradient [R, P]."""
+        """Plays one episode; returns it, its returns [R, T], losses and gradient [R, P]."""
         episode = self._rollout.play(self.parameters, draws)
         returns = discounted_returns(episode.rewards.flatten(1), config.discount)
         losses = episode_losses(
@@ -131,7 +128,7 @@ class TorchEngine:
             critic_weights,
             config,
         )
-        # Replicas are independent, so the gradient of their summed losses has each one's.
+        # Replicas are independent: row r of this gradient is the gradient of replica r.
         (gradient,) = torch.autograd.grad(losses.total.sum(), self.parameters)
         return episode, returns, losses, gradient
 

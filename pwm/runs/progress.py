@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from tqdm import tqdm
 
+from pwm.runs.locks import LOCK, reported
 from pwm.runs.shards import Shard
-from pwm.runs.storage import LOCK, Store
+from pwm.runs.storage import Store
 
 
 class Progress:
@@ -70,7 +71,7 @@ class Progress:
         self._left, self._finished = left, (cost, runs, episodes)
         for shard in left:
             if shard.key + LOCK in names:
-                part = min(self._store.reported(shard) / shard.setting.num_episodes, 1.0)
+                part = min(reported(self._store, shard) / shard.setting.num_episodes, 1.0)
                 cost += int(part * cost_of(shard))
                 episodes += int(part * shard.num_episodes)
         return cost, runs, episodes

@@ -15,13 +15,14 @@ from typing import Any
 from tqdm import tqdm
 
 from pwm.io.files import make_folder
+from pwm.runs.locks import is_locked, tidy
 from pwm.runs.progress import Progress
 from pwm.runs.shards import Shard
 from pwm.runs.storage import Store
 from pwm.runs.worker import Job, serve, train_shards
 
 UPDATE_EVERY = 0.5  # seconds between updates of the progress bar
-WAIT_FOR_OTHERS = 5.0  # seconds between checks, when all that is left is claimed by others
+WAIT_FOR_OTHERS = 5.0  # seconds between checks, when others hold the locks of all that is left
 MAX_DEATHS = 3  # of workers in a row, without any progress
 Pool = Callable[[int], AbstractContextManager[Executor]]
 """Makes an executor for a number of tasks."""
@@ -50,7 +51,7 @@ def run(shards: Sequence[Shard], job: Job, pool: Pool, max_tasks: int | None = N
         make_folder("results", job.store.folder)
         with Progress(missing, job.store) as progress:
             _train(missing, job, pool, max_tasks, progress)
-    job.store.tidy(shards)
+    tidy(job.store, shards)
 
 
 def _train(
@@ -59,7 +60,7 @@ def _train(
     """Trains shards, round after round, until all are stored."""
     deaths = 0
     while missing:
-        free = [shard for shard in missing if not job.store.claimed(shard)]
+        free = [shard for shard in missing if not is_locked(job.store, shard)]
         before, died = progress.update(), False
         if free:
             died = _round(dealt(free, max_tasks), job, pool, progress)
@@ -85,7 +86,7 @@ def dealt(shards: Sequence[Shard], max_tasks: int | None) -> list[list[Shard]]:
 
 
 def _round(tasks: Sequence[Sequence[Shard]], job: Job, pool: Pool, progress: Progress) -> bool:
-    """Trains each task's shards, except those that others claim; returns whether a worker died."""
+    """Trains each task's shards, except those that others lock; returns whether a worker died."""
     died = False
     with pool(len(tasks)) as executor:
         pending: set[Future[None]] = set()

@@ -42,7 +42,7 @@ class Shard:
     setting: TrainConfig
     """Configuration that they share."""
     members: tuple[Member, ...]
-    """What each run adds to it."""
+    """Values of each run's own."""
     engine: EngineName = "fused"
     """Engine that trains them."""
     experiment: str = field(default="", compare=False)
@@ -73,7 +73,7 @@ class Shard:
     @cached_property
     def key(self) -> str:
         """Hash of the content, which names the shard's files."""
-        return hashlib.sha256(self.content.encode()).hexdigest()[:32]
+        return key_of(self.content)
 
     @property
     def num_episodes(self) -> int:
@@ -95,6 +95,11 @@ class Shard:
         windows = -(-self.setting.num_episodes // self.setting.log_every)
         logged = len(METRICS) + (len(DIAGNOSTICS) if self.setting.probe_episodes else 0)
         return len(self.members) * windows * logged * BYTES_PER_NUMBER
+
+
+def key_of(content: str) -> str:
+    """The key of a shard with that content."""
+    return hashlib.sha256(content.encode()).hexdigest()[:32]
 
 
 def shard_of(content: Mapping[str, Any]) -> Shard:

@@ -30,7 +30,7 @@ class JobError(RuntimeError):
 
 @dataclass(frozen=True)
 class Cluster:
-    """How to submit jobs to a SLURM cluster."""
+    """Settings for the jobs of a SLURM cluster."""
 
     folder: Path
     """For the jobs' scripts and logs; shared with the nodes."""
@@ -56,7 +56,7 @@ class SlurmExecutor(Executor):
     (killed, out of time, its node lost) is a `BrokenExecutor`, as in a pool of processes.
 
     Args:
-        cluster: how to submit jobs.
+        cluster: settings for the jobs.
     """
 
     def __init__(self, cluster: Cluster) -> None:
@@ -206,7 +206,7 @@ def slurm_jobs(cluster: Cluster) -> Iterator[SlurmExecutor]:
     """Makes an executor whose jobs continue after Ctrl-C and are cancelled if the block raises.
 
     Args:
-        cluster: how to submit jobs.
+        cluster: settings for the jobs.
     """
     executor = SlurmExecutor(cluster)
     try:

@@ -14,8 +14,9 @@ from multiprocessing.connection import Connection
 from pwm.engines import make_trainer
 from pwm.io.files import folder_errors
 from pwm.io.provenance import current_provenance
+from pwm.runs.locks import Lock, lock
 from pwm.runs.shards import Shard
-from pwm.runs.storage import Claim, Session, Store
+from pwm.runs.storage import Session, Store
 
 CHECKPOINT_EVERY = 15.0  # seconds
 REPORT_EVERY = 0.5  # seconds
@@ -36,21 +37,21 @@ class Job:
 
 
 def train_shards(shards: Sequence[Shard], job: Job) -> None:
-    """Trains the shards that are neither stored nor claimed by another process.
+    """Trains the shards that are neither stored nor locked by another process.
 
     Raises:
         InputError: the store cannot be written.
     """
     with _busy:
         for shard in shards:
-            with folder_errors("results", job.store.folder), job.store.claim(shard) as claim:
-                if claim is not None and job.store.get(shard) is None:
-                    _train(shard, job, claim)
+            with folder_errors("results", job.store.folder), lock(job.store, shard) as held:
+                if held is not None and job.store.get(shard) is None:
+                    _train(shard, job, held)
             if _stop.is_set():
                 return
 
 
-def _train(shard: Shard, job: Job, claim: Claim) -> None:
+def _train(shard: Shard, job: Job, held: Lock) -> None:
     """Trains a shard from its last checkpoint; saves another if told to stop."""
     started = saved = time.monotonic()
     trainer = make_trainer(shard.runs, shard.engine)
@@ -71,7 +72,7 @@ def _train(shard: Shard, job: Job, claim: Claim) -> None:
         return [*sessions, session]
 
     while trainer.episodes_done < trainer.num_episodes:
-        claim.report(trainer.episodes_done)
+        held.report(trainer.episodes_done)
         if _stop.is_set() or time.monotonic() - saved > job.checkpoint_every:
             job.store.checkpoint(shard, trainer.state(), sessions_now())
             saved = time.monotonic()

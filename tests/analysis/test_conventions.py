@@ -34,7 +34,7 @@ def test_weights_converted_by_hand(
 
 def test_the_libraries_default_weights_in_our_convention() -> None:
     here = {
-        name: weight_of_library(convention.default_weight, 60, "sum", name)
+        name: weight_of_library(convention.weight, 60, "sum", name)
         for name, convention in CONVENTIONS.items()
     }
     assert here == {

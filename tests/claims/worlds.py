@@ -218,7 +218,13 @@ class MadeUp(Evidence):
                     found["learned"][:8] ^= True
                 return found
 
-            runs = MadeUpRuns(_configs(name), seeds, outcome, self._world.curves)
+            def curves(run: TrainConfig) -> dict[str, ArrayLike]:
+                found = self._world.curves(run)
+                if name == self._spoiled:
+                    found |= {"policy_norm": 1.3, "policy_loss": -1.0, "signal_to_noise": 0.1}
+                return found
+
+            runs = MadeUpRuns(_configs(name), seeds, outcome, curves)
             shape = tuple(len(values) for values in axes.values())
             numbers = np.arange(len(runs.configs)).reshape(shape)
             self._made[name] = Outcomes(runs, axes, numbers)

@@ -191,7 +191,7 @@ def test_why_names_the_fields_that_differ_from_the_most_similar_shard(
     far = replace(FOREIGN.runs[0], num_episodes=61, log_every=7)
     put(store, shard_of([far]))
     assert said(store, capsys, "why", TWO.key[:8]) == (
-        f"{TWO.key} is not stored in {store.folder}: tiny, paper, 6 runs.\n"
+        f"{TWO.key} is not stored in {store.folder}: tiny (paper), 6 runs.\n"
         f"The most similar stored shard is {ONE.key[:12]}, which differs in\n"
         "  setting.task.episode_length: 9 here, 6 stored\n"
     )
@@ -207,7 +207,7 @@ def test_why_names_members_and_semantics_that_differ(
     monkeypatch.undo()
     monkeypatch.setattr(command, "EXPERIMENTS", {"tiny": TINY})
     assert said(store, capsys, "why", ONE.key) == (
-        f"{ONE.key} is not stored in {store.folder}: tiny, paper, 6 runs.\n"
+        f"{ONE.key} is not stored in {store.folder}: tiny (paper), 6 runs.\n"
         f"The most similar stored shard is {fewer.key[:12]}, which differs in\n"
         "  members.critic_weight: 6 runs with 2.0, 3.0 here, [2.0, 2.0] stored\n"
         "  members.learning_rate: 6 runs with 0.005 here, [0.005, 0.005] stored\n"
@@ -260,7 +260,7 @@ def test_why_explains_shards_of_a_grid_of_ones_own(
     )
     (shard,) = plan(Experiment(name="mine", axes={"seed": (77,)}))
     out = said(store, capsys, "why", shard.key[:8], "--grid", str(grid))
-    assert out.startswith(f"{shard.key} is not stored in {store.folder}: mine, paper, 1 runs.\n")
+    assert out.startswith(f"{shard.key} is not stored in {store.folder}: mine (paper), 1 runs.\n")
 
 
 def test_every_key_of_the_paper_is_told_apart_by_8_characters() -> None:

@@ -55,7 +55,7 @@ def sweeping(small_shards: None, monkeypatch: pytest.MonkeyPatch) -> Sweeping:  
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What the command asks the scheduler for; nothing is trained."""
+    """The arguments that the command passes to the scheduler; nothing is trained."""
     arguments: list[Any] = []
     monkeypatch.setattr(sweep, "run", lambda *asked: arguments.extend(asked))
     return arguments
@@ -194,6 +194,10 @@ def test_a_dry_run_sums_up_by_experiment_and_writes_nothing(
     assert header.split() == ["experiment", "shards", "runs", "to", "train", "minutes", "MB"]
     assert line.split() == ["tiny", "3", "6", "1", "0.0", "0.0"]
     assert total.startswith("3 shards, 6 runs; 1 shards to train: about 0:00:00 on 2 cores, ")
+    sweep.main([*flags, "--shard", "1/3"])
+    _, line, total = capsys.readouterr().out.splitlines()
+    assert line.split()[:4] == ["tiny", "1", "2", "0"]
+    assert total.startswith("1 shards, 2 runs; 0 shards to train: ")
 
 
 def test_keys_are_printed_on_request(

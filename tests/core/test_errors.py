@@ -12,8 +12,9 @@ from pwm.core.errors import (
     InputError,
     require,
     require_file,
-    require_finite,
     require_integer,
+    require_non_negative,
+    require_positive,
 )
 
 
@@ -44,13 +45,15 @@ def test_requirements_raise_only_if_violated() -> None:
 
 def test_bounds_of_numbers_are_exact() -> None:
     for value in (0, 0.5, 1e38):
-        require_finite("rate", value)
-    require_finite("rate", 1e-300, above_zero=True)
+        require_non_negative("rate", value)
+    for value in (1e-300, 1e38):
+        require_positive("rate", value)
     for value in (-1e-300, 2e38, float("inf"), float("nan")):
         with pytest.raises(InputError, match=r"expected a finite number from 0 to 1e\+38"):
-            require_finite("rate", value)
-    with pytest.raises(InputError, match=r"--rate 0: expected a finite number above 0, to 1e\+38"):
-        require_finite("rate", 0, above_zero=True)
+            require_non_negative("rate", value)
+    for value in (0, -1, 2e38, float("nan")):
+        with pytest.raises(InputError, match=r"expected a finite number above 0 and at most"):
+            require_positive("rate", value)
     require_integer("seed", 3, 3)
     not_integers: list[object] = [2, 3.0, True, "3"]
     for other in not_integers:

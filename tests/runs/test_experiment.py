@@ -66,7 +66,9 @@ def test_axes_can_be_tuples_lists_or_ranges_of_any_mapping() -> None:
     assert mine.axes == {"episode_length": (6, 9), "seed": tuple(range(24))}
     assert mine == experiment(MappingProxyType({"episode_length": (6, 9), "seed": range(24)}))
     axes["seed"] = range(2)
-    assert mine.num_runs == 48  # a copy of its own
+    assert mine.num_runs == 48  # it has a copy
+    with pytest.raises(TypeError):
+        mine.axes["seed"] = (0,)  # type: ignore[index]
 
 
 def test_a_name_and_axes_are_enough() -> None:
@@ -87,7 +89,7 @@ def test_the_order_of_values_cannot_be_confused() -> None:
         ({"learning_rate": (0.1,), "log_every": (1, 2), "seed": (0,)}, "seed after all other axes"),
         ({"critic_weight": (1.0, 2.0, 1.0)}, "--critic-weight .* different values"),
         ({"baseline": ("attached", "attached")}, "--baseline .* different values"),
-        ({"baseline": "attached"}, "--baseline attached: expected a tuple, list or range"),
+        ({"stimulus_set": "pwm5"}, "--stimulus-set pwm5: expected a tuple, list or range"),
         ({"seed": 3}, "--seed 3: expected a tuple, list or range"),
         ({"seed": ()}, "--seed .* one or more different values"),
         ({"trial_length": (), "seed": (0,)}, "--trial-length .* one or more different values"),

@@ -23,6 +23,7 @@ from pwm.io.repository import REPOSITORY
 from pwm.runs import progress as progressing
 from pwm.runs import scheduler
 from pwm.runs import shards as planning
+from pwm.runs.locks import is_locked, lock
 from pwm.runs.progress import Progress, cost_of
 from pwm.runs.scheduler import dealt, processes, run
 from pwm.runs.shards import Shard, plan, planned
@@ -235,9 +236,9 @@ def test_another_sweeps_shard_is_awaited_and_taken_over_when_it_dies(
 ) -> None:
     pools = Pools(Watched(), Watched())
     with ExitStack() as other:
-        claim = other.enter_context(store.claim(shards[1]))
-        assert claim is not None
-        waits = waiting(monkeypatch, [lambda: claim.report(30), lambda: None, other.close])
+        held = other.enter_context(lock(store, shards[1]))
+        assert held is not None
+        waits = waiting(monkeypatch, [lambda: held.report(30), lambda: None, other.close])
         run(shards, job(store), pools)
     assert waits == [scheduler.WAIT_FOR_OTHERS] * 3
     assert pools.asked == [2, 1]
@@ -249,7 +250,7 @@ def test_a_shard_that_another_sweep_finishes_is_not_trained_again(
 ) -> None:
     theirs = made_up(2, 3)
     with ExitStack() as other:
-        other.enter_context(store.claim(shards[0]))
+        other.enter_context(lock(store, shards[0]))
         put = [session(0, 60)]
         waiting(monkeypatch, [lambda: store.put(shards[0], theirs, put)])
         pools = Pools(Watched())
@@ -264,7 +265,7 @@ def test_a_shard_that_another_sweep_finishes_is_not_trained_again(
 def test_two_sweeps_at_once_share_the_work(
     swept: Path, store: Store, shards: list[Shard], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The other one trains a shard after this one found it unclaimed.
+    # The other one trains a shard after this one found it free.
     class Late(Watched):
         def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
             if not self.tasks:
@@ -342,7 +343,7 @@ def test_ctrl_c_in_a_terminal_saves_a_checkpoint(
     assert kept.state["episodes_done"] > 0
     (only,) = kept.sessions
     assert only["last_episode"] == kept.state["episodes_done"]
-    assert not store.claimed(shard)
+    assert not is_locked(store, shard)
 
 
 # Progress

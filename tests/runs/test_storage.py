@@ -1,4 +1,4 @@
-"""The store: files are complete or absent, damage is found, and one process claims a shard."""
+"""The store: files are complete or absent, and damage is found."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ import errno
 import itertools
 import os
 import random
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -24,10 +21,9 @@ from pwm.core.errors import FileError, InputError
 from pwm.core.history import History
 from pwm.core.task import TaskConfig
 from pwm.engines import make_trainer
-from pwm.io.repository import REPOSITORY
 from pwm.runs.shards import Shard
 from pwm.runs.storage import Store
-from tests.support.folders import contents, flipped, largest_file, times
+from tests.support.folders import contents, flipped, largest_file
 from tests.support.histories import made_up, same, session, shard_of
 from tests.support.training import history_of
 
@@ -53,10 +49,6 @@ def json_path(store: Store, shard: Shard = TWO) -> Path:
 
 def checkpoint_path(store: Store, shard: Shard = TWO) -> Path:
     return store.folder / f"{shard.key}.unfinished.npz"
-
-
-def lock_path(store: Store, shard: Shard = TWO) -> Path:
-    return store.folder / f"{shard.key}.lock"
 
 
 def state(episodes: int = 3) -> dict[str, NDArray[np.generic]]:
@@ -297,141 +289,6 @@ def test_a_full_disk_leaves_stored_files(tmp_path: Path) -> None:
     after = contents(tmp_path)
     assert {name: after[name] for name in before} == before
     assert set(after) - set(before) <= {json_path(store, OTHER).name}
-
-
-# Claims
-
-
-def test_a_claim_excludes_others_until_it_ends(tmp_path: Path) -> None:
-    store = Store(tmp_path)
-    assert not store.claimed(TWO)
-    with store.claim(TWO) as claim:
-        assert claim is not None
-        assert store.claimed(TWO)
-        with store.claim(TWO) as second, Store(tmp_path).claim(TWO) as third:
-            assert second is None
-            assert third is None
-        assert store.claimed(TWO)
-        assert not store.claimed(OTHER)
-        with store.claim(OTHER) as other:
-            assert other is not None
-    assert not store.claimed(TWO)
-    with store.claim(TWO) as again:
-        assert again is not None
-
-
-def test_a_claim_ends_when_its_block_raises(tmp_path: Path) -> None:
-    store = Store(tmp_path)
-    with pytest.raises(KeyboardInterrupt), store.claim(TWO):
-        raise KeyboardInterrupt
-    assert not store.claimed(TWO)
-
-
-HOLD = """
-import sys
-from pathlib import Path
-from pwm.runs.storage import Store
-from tests.runs.test_storage import TWO
-with Store(Path(sys.argv[1])).claim(TWO) as claim:
-    claim.report(3)
-    print("claimed", flush=True)
-    sys.stdin.read()
-"""
-
-
-def test_a_claim_ends_when_its_process_is_killed(tmp_path: Path) -> None:
-    store = Store(tmp_path)
-    store.checkpoint(TWO, state(), SESSIONS)
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path)],
-        cwd=REPOSITORY,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    with process:
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == b"claimed\n"
-            assert store.claimed(TWO)
-            with store.claim(TWO) as claim:
-                assert claim is None
-            assert store.reported(TWO) == 3  # asking has not disturbed it
-        finally:
-            process.send_signal(signal.SIGKILL)
-    assert not store.claimed(TWO)
-    with store.claim(TWO) as claim:
-        assert claim is not None
-    assert store.resume(TWO) is not None
-
-
-def test_the_lock_file_is_removed_once_its_shard_is_stored(tmp_path: Path) -> None:
-    store = Store(tmp_path)
-    with store.claim(TWO):
-        pass
-    assert lock_path(store).exists()
-    with store.claim(TWO):
-        put(store)
-    assert store.names() == {store.path(TWO).name, json_path(store).name}
-
-
-def test_reported_progress_can_be_read_and_is_zero_otherwise(tmp_path: Path) -> None:
-    store = Store(tmp_path)
-    assert store.reported(TWO) == 0
-    with store.claim(TWO) as claim:
-        assert claim is not None
-        assert store.reported(TWO) == 0
-        for episodes in (12, 3):
-            claim.report(episodes)
-            assert store.claimed(TWO)
-            assert store.reported(TWO) == episodes
-    lock_path(store).write_text("half a num")
-    assert store.reported(TWO) == 0
-
-
-def test_a_claim_removes_the_temporary_files_of_its_shard_alone(tmp_path: Path) -> None:
-    store = Store(tmp_path)
-    put(store, OTHER)
-    store.checkpoint(TWO, state(), SESSIONS)
-    before = contents(tmp_path)
-    halves = [f".{TWO.key}.npz.abc", f".{TWO.key}.json.x_1", f".{TWO.key}.unfinished.npz.k"]
-    for name in (*halves, f".{OTHER.key}.npz.abc", "notes"):
-        (tmp_path / name).write_bytes(b"half")
-    with store.claim(TWO):
-        pass
-    left = contents(tmp_path)
-    assert left.pop(lock_path(store).name) == b""
-    assert left.pop(f".{OTHER.key}.npz.abc") == b"half"
-    assert left.pop("notes") == b"half"
-    assert left == before
-
-
-@pytest.mark.parametrize("ending", [".npz", ".json"])
-def test_a_claim_removes_a_damaged_history_and_keeps_the_checkpoint(
-    ending: str, tmp_path: Path
-) -> None:
-    store = Store(tmp_path)
-    put(store)
-    store.checkpoint(TWO, state(), SESSIONS)
-    path = tmp_path / (TWO.key + ending)
-    path.write_bytes(path.read_bytes()[:-1])
-    with store.claim(TWO) as claim:
-        assert claim is not None
-        assert not store.path(TWO).exists()
-        assert store.resume(TWO) is not None
-
-
-def test_tidying_removes_leftovers_of_stored_shards_and_respects_claims(tmp_path: Path) -> None:
-    store = Store(tmp_path)
-    third = shard_of([RUN])
-    for shard in (TWO, OTHER, third):
-        put(store, shard)
-    clean, written = store.names(), times(tmp_path)
-    store.checkpoint(TWO, state(), SESSIONS)  # left by a process killed after storing the history
-    lock_path(store, OTHER).touch()
-    with store.claim(third):
-        store.tidy([TWO, OTHER, third])
-        assert store.names() == clean | {lock_path(store, third).name}
-    assert times(tmp_path) == written
 
 
 # Gathering

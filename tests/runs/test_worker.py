@@ -1,4 +1,4 @@
-"""A worker trains unclaimed shards, resumes from checkpoints, and stops when told to."""
+"""A worker trains free shards, resumes from checkpoints, and stops when told to."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ from pwm.core.errors import InputError
 from pwm.core.task import TaskConfig
 from pwm.core.trainer import Trainer
 from pwm.runs import worker
+from pwm.runs.locks import Lock, is_locked, lock, reported
 from pwm.runs.shards import Shard
-from pwm.runs.storage import Claim, Session, Store
+from pwm.runs.storage import Session, Store
 from pwm.runs.worker import Job, serve, train_shards
 from tests.support.folders import contents, histories, largest_file, times
 from tests.support.histories import made_up, session, shard_of
@@ -134,7 +135,7 @@ def test_a_stopped_worker_resumes_where_it_was(
     assert kept is not None
     assert kept.state["episodes_done"] == episodes
     assert spans(kept.sessions) == [(0, episodes)]
-    assert not store.claimed(SHARD)
+    assert not is_locked(store, SHARD)
     assert store.names() == {
         checkpoint(store).name,
         f"{SHARD.key}.lock",
@@ -212,19 +213,19 @@ def test_checkpoints_are_as_frequent_as_asked_for(
 
 def test_progress_is_reported_twice_a_second(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     clock, reports = [0.0], list[tuple[float, int]]()
-    advance, report = Trainer.advance, Claim.report
+    advance, report = Trainer.advance, Lock.report
 
     def slow(trainer: Trainer, num_episodes: int) -> None:
         clock[0] += 0.02 * num_episodes  # seconds per episode
         advance(trainer, num_episodes)
 
-    def watched_report(claim: Claim, episodes_done: int) -> None:
+    def watched_report(held: Lock, episodes_done: int) -> None:
         reports.append((clock[0], episodes_done))
-        report(claim, episodes_done)
-        assert store.reported(SHARD) == episodes_done
+        report(held, episodes_done)
+        assert reported(store, SHARD) == episodes_done
 
     monkeypatch.setattr(Trainer, "advance", slow)
-    monkeypatch.setattr(Claim, "report", watched_report)
+    monkeypatch.setattr(Lock, "report", watched_report)
     monkeypatch.setattr(worker, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     train_shards([SHARD], job(store))
     times_of = [seconds for seconds, _ in reports]
@@ -287,14 +288,14 @@ def test_a_stored_shard_is_not_trained_again(store: Store, monkeypatch: pytest.M
     assert times(store.folder) == before
 
 
-def test_a_shard_claimed_by_another_process_is_left_to_it(
+def test_a_shard_locked_by_another_process_is_left_to_it(
     store: Store, at_once: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with store.claim(SHARD) as claim:
-        assert claim is not None
-        claim.report(42)
+    with lock(store, SHARD) as held:
+        assert held is not None
+        held.report(42)
         train_shards([SHARD, NEXT], job(store))
-        assert store.reported(SHARD) == 42
+        assert reported(store, SHARD) == 42
         assert list(histories(store.folder)) == [f"{NEXT.key}.npz"]
     train_shards([SHARD, NEXT], job(store))
     assert histories(store.folder) == at_once
@@ -320,14 +321,15 @@ def test_a_full_disk_is_bad_input_that_names_the_folder_and_loses_nothing(
     assert len(contents(store.folder)) == 4
 
 
-@pytest.mark.parametrize("function", ["report", "checkpoint", "put", "claim"])
+@pytest.mark.parametrize("function", ["report", "checkpoint", "put", "lock"])
 def test_an_operating_system_error_is_bad_input_whatever_is_written(
     function: str, store: Store, stop: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_arguments: object) -> NoReturn:
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr(Claim if function == "report" else Store, function, fail)
+    place = {"report": Lock, "lock": worker}.get(function, Store)
+    monkeypatch.setattr(place, function, fail)
     if function == "checkpoint":
         stop.set()
     with pytest.raises(InputError, match=r"^--results .* \(Read-only file system\)$"):

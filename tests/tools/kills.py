@@ -61,7 +61,7 @@ class Arguments:
 
 @dataclass
 class Toll:
-    """How often a sweep was killed."""
+    """Kills of a sweep, and their cost."""
 
     parents: int = 0
     workers: int = 0

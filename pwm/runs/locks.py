@@ -1,0 +1,77 @@
+"""Locks: at most one process at a time trains a shard.
+
+The process that trains a shard holds `KEY.lock` locked, and writes its progress to it. The
+operating system releases the lock when the process ends, even if it is killed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from pwm.runs.shards import Shard
+from pwm.runs.storage import UNFINISHED, Store
+
+LOCK = ".lock"
+
+
+@dataclass(frozen=True)
+class Lock:
+    """The right to train a shard."""
+
+    path: Path
+
+    def report(self, episodes_done: int) -> None:
+        """Records progress, for `reported`."""
+        self.path.write_text(f"{episodes_done}\n")
+
+
+@contextmanager
+def lock(store: Store, shard: Shard) -> Iterator[Lock | None]:
+    """Locks a shard for the block; yields None if another process holds the lock."""
+    path = store.file(shard, LOCK)
+    file_lock = FileLock(path, blocking=False)
+    try:
+        file_lock.acquire()
+    except Timeout:
+        yield None
+        return
+    try:
+        store.clean(shard)
+        yield Lock(path)
+    finally:
+        if store.path(shard).exists():  # otherwise the next process needs the same file
+            path.unlink(missing_ok=True)
+        file_lock.release()
+
+
+def is_locked(store: Store, shard: Shard) -> bool:
+    """Whether a running process holds the lock of a shard."""
+    path = store.file(shard, LOCK)
+    if not path.exists():
+        return False
+    try:
+        with FileLock(path, blocking=False):
+            return False
+    except Timeout:
+        return True
+
+
+def reported(store: Store, shard: Shard) -> int:
+    """Number of episodes done when a process last reported it; 0 if none has."""
+    with suppress(OSError, ValueError):
+        return int(store.file(shard, LOCK).read_text())
+    return 0
+
+
+def tidy(store: Store, shards: Iterable[Shard]) -> None:
+    """Removes the locks and checkpoints of shards that are stored."""
+    names = store.names()
+    for shard in shards:
+        if names & {shard.key + LOCK, shard.key + UNFINISHED}:
+            with lock(store, shard):  # removes them
+                pass

@@ -1,0 +1,164 @@
+"""Locks: one process at a time trains a shard, until it ends or is killed."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pwm.io.repository import REPOSITORY
+from pwm.runs.locks import is_locked, lock, reported, tidy
+from pwm.runs.shards import Shard
+from pwm.runs.storage import Store
+from tests.runs.test_storage import (
+    OTHER,
+    RUN,
+    SESSIONS,
+    TWO,
+    json_path,
+    put,
+    state,
+)
+from tests.support.folders import contents, times
+from tests.support.histories import shard_of
+
+
+def lock_path(store: Store, shard: Shard = TWO) -> Path:
+    return store.folder / f"{shard.key}.lock"
+
+
+def test_a_lock_excludes_others_until_it_is_released(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    assert not is_locked(store, TWO)
+    with lock(store, TWO) as held:
+        assert held is not None
+        assert is_locked(store, TWO)
+        with lock(store, TWO) as second, lock(Store(tmp_path), TWO) as third:
+            assert second is None
+            assert third is None
+        assert is_locked(store, TWO)
+        assert not is_locked(store, OTHER)
+        with lock(store, OTHER) as other:
+            assert other is not None
+    assert not is_locked(store, TWO)
+    with lock(store, TWO) as again:
+        assert again is not None
+
+
+def test_a_lock_is_released_when_its_block_raises(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with pytest.raises(KeyboardInterrupt), lock(store, TWO):
+        raise KeyboardInterrupt
+    assert not is_locked(store, TWO)
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from pwm.runs.locks import lock
+from pwm.runs.shards import Shard
+from pwm.runs.storage import Store
+from tests.runs.test_storage import TWO
+with lock(Store(Path(sys.argv[1])), TWO) as held:
+    held.report(3)
+    print("locked", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_lock_is_released_when_its_process_is_killed(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.checkpoint(TWO, state(), SESSIONS)
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)],
+        cwd=REPOSITORY,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"locked\n"
+            assert is_locked(store, TWO)
+            with lock(store, TWO) as held:
+                assert held is None
+            assert reported(store, TWO) == 3  # asking has not disturbed it
+        finally:
+            process.send_signal(signal.SIGKILL)
+    assert not is_locked(store, TWO)
+    with lock(store, TWO) as held:
+        assert held is not None
+    assert store.resume(TWO) is not None
+
+
+def test_the_lock_file_is_removed_once_its_shard_is_stored(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with lock(store, TWO):
+        pass
+    assert lock_path(store).exists()
+    with lock(store, TWO):
+        put(store)
+    assert store.names() == {store.path(TWO).name, json_path(store).name}
+
+
+def test_reported_progress_can_be_read_and_is_zero_otherwise(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    assert reported(store, TWO) == 0
+    with lock(store, TWO) as held:
+        assert held is not None
+        assert reported(store, TWO) == 0
+        for episodes in (12, 3):
+            held.report(episodes)
+            assert is_locked(store, TWO)
+            assert reported(store, TWO) == episodes
+    lock_path(store).write_text("half a num")
+    assert reported(store, TWO) == 0
+
+
+def test_locking_removes_the_temporary_files_of_that_shard_alone(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    put(store, OTHER)
+    store.checkpoint(TWO, state(), SESSIONS)
+    before = contents(tmp_path)
+    halves = [f".{TWO.key}.npz.abc", f".{TWO.key}.json.x_1", f".{TWO.key}.unfinished.npz.k"]
+    for name in (*halves, f".{OTHER.key}.npz.abc", "notes"):
+        (tmp_path / name).write_bytes(b"half")
+    with lock(store, TWO):
+        pass
+    left = contents(tmp_path)
+    assert left.pop(lock_path(store).name) == b""
+    assert left.pop(f".{OTHER.key}.npz.abc") == b"half"
+    assert left.pop("notes") == b"half"
+    assert left == before
+
+
+@pytest.mark.parametrize("ending", [".npz", ".json"])
+def test_locking_removes_a_damaged_history_and_keeps_the_checkpoint(
+    ending: str, tmp_path: Path
+) -> None:
+    store = Store(tmp_path)
+    put(store)
+    store.checkpoint(TWO, state(), SESSIONS)
+    path = tmp_path / (TWO.key + ending)
+    path.write_bytes(path.read_bytes()[:-1])
+    with lock(store, TWO) as held:
+        assert held is not None
+        assert not store.path(TWO).exists()
+        assert store.resume(TWO) is not None
+
+
+def test_tidying_removes_leftovers_of_stored_shards_and_respects_locks(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    third = shard_of([RUN])
+    for shard in (TWO, OTHER, third):
+        put(store, shard)
+    clean, written = store.names(), times(tmp_path)
+    store.checkpoint(TWO, state(), SESSIONS)  # left by a process killed after storing the history
+    lock_path(store, OTHER).touch()
+    with lock(store, third):
+        tidy(store, [TWO, OTHER, third])
+        assert store.names() == clean | {lock_path(store, third).name}
+    assert times(tmp_path) == written
