@@ -1,4 +1,4 @@
-"""How should the critic's loss be weighted against the policy's?
+"""The weight of the critic's loss relative to the policy's: a reproducible study.
 
 The names in `__all__` are the public interface; `docs/using.md` shows how to use it. Everything
 else is private and may change. A name is imported when it is first used, so that `import pwm` is

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent
 
 
 def commands() -> dict[str, str]:
-    """What each command does, from the first line of its module, which is not imported."""
+    """The commands and the first line of each one's docstring, read without importing them."""
     found = {}
     for path in sorted([*PACKAGE.glob("*.py"), *PACKAGE.glob("*/__main__.py")]):
         text = path.read_text()

@@ -135,7 +135,7 @@ def train_command(argv: Sequence[str] | None = None) -> None:
 
 
 def _plan(arguments: Arguments) -> Plan:
-    """What the flags ask for."""
+    """The training that the flags ask for."""
     out = arguments.out and _expanded("out", arguments.out)
     if arguments.extend is not None:
         return _extension(arguments, _expanded("extend", arguments.extend), out)

@@ -1,1 +1,1 @@
-"""What stored runs say: theory, outcomes, estimates and predictions."""
+"""Analysis of stored runs: theory, outcomes, estimates and predictions."""

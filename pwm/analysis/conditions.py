@@ -139,7 +139,7 @@ RIVALS: Mapping[str, Callable[[Condition], float]] = MappingProxyType(
         "fixed": lambda condition: _noise_where_fitted() * condition.policy_factor,
     }
 )
-"""What determines k: the ratio of the bias to the return's standard deviation; the bias, which is
+"""Rival accounts of k: the ratio of the bias to the return's standard deviation; the bias, which is
 proportional to the number of steps; or the weight alone. The factor c makes each independent of
 whether the policy loss is a sum or a mean."""
 

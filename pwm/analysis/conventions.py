@@ -1,4 +1,4 @@
-"""How public libraries weight the two losses, and how to convert a critic weight."""
+"""Weighting of the two losses in public libraries, and conversion of a critic weight."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pwm.core.losses import Reduction
 
 @dataclass(frozen=True, kw_only=True)
 class Convention:
-    """How a library adds the losses of policy and critic, both reduced in the same way.
+    """A library's sum of the policy's and the critic's loss, both reduced in the same way.
 
     Its total loss is reduce(policy terms) + weight · value_factor · reduce(squared errors).
     """

@@ -28,7 +28,7 @@ def reference_time(runs: Outcomes) -> float:
 
 
 def before_learning(runs: Outcomes, curve: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Mean of a curve over the windows before each seed's reward first rose.
+    """Mean of a curve over each seed's windows before its reward first reaches `UNLEARNED`.
 
     Args:
         runs: runs with diagnostics, [S].
@@ -36,6 +36,7 @@ def before_learning(runs: Outcomes, curve: NDArray[np.floating]) -> NDArray[np.f
     Returns:
         [S]; nan for a seed that learned within its first window.
     """
+    # True up to the first window with that reward
     before = np.cumprod(runs.course("reward") < UNLEARNED, axis=1, dtype=bool)
     with np.errstate(invalid="ignore"):
         return np.asarray(np.where(before, curve, 0.0).sum(axis=1) / before.sum(axis=1))
@@ -48,7 +49,7 @@ def middle(values: NDArray[np.float64]) -> float:
 
 
 def policy_share(runs: Outcomes) -> NDArray[np.float64]:
-    """The policy's part of the mean squared gradient of the trunk: [S, K]."""
+    """The policy's share of the trunk's mean squared gradient norm: [S, K]; nan if all vanish."""
     with np.errstate(invalid="ignore"):  # a deterministic policy has no gradient left
         return np.asarray(runs.course("policy_norm") ** 2 / runs.course("total_norm") ** 2)
 

@@ -28,7 +28,7 @@ def predictions() -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class Law:
-    """How a leak and a heavy critic slow learning: the closed form `slowdown` with two numbers."""
+    """Slowdown by the leak and by a heavy critic: the closed form `slowdown` with two numbers."""
 
     noise_constant: float
     """Factor on `pwm.analysis.theory.noise_weight`; 1 without a fit."""

@@ -17,7 +17,7 @@ class Claim:
     name: str
     """Its name in `paper/numbers.json`, without the prefix "claim."."""
     says: str
-    """What the number is, in a sentence that is true if it lies in the band."""
+    """Description of the number; true if the number lies in the band."""
     estimate: Estimate
     band: tuple[float, float]
     """Least and greatest value with which the sentence is true."""

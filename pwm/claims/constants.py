@@ -52,7 +52,7 @@ def number(value: float, digits: int = 0, text: str = "") -> Number:
 
 
 def _notes() -> dict[str, Number]:
-    """What the notes report."""
+    """Numbers that the notes report."""
     return {
         "notes.exploded-value-loss": number(20_000),
         "notes.seeds-short": number(EXPERIMENTS["eplen15"].notes_seeds, text="three"),
@@ -140,7 +140,7 @@ def _sharing_exponent(law: Law) -> float:
 
 
 def _predictions() -> dict[str, Number]:
-    """What was predicted before the runs; see `paper/predictions.json`."""
+    """Predictions made before the runs, from `paper/predictions.json`."""
     first, third, law = predictions()["lower_edge"], predictions()["third"], fitted_law()
     found = {
         "prediction.per-step": number(predictions()["lower_edge_per_step"], 3),

@@ -38,7 +38,7 @@ BUDGETS = (10_000, 12_000, 14_000, 17_000, 20_000)
 
 
 def lower_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Where the lower edge lies, and what determines it."""
+    """Claims about the lower edge: its position and what determines it."""
     every = conditions(evidence)
     measured = {name: each.edges for name, each in every.items() if each.edges is not None}
     yield Claim(
@@ -68,7 +68,7 @@ def lower_claims(evidence: Evidence) -> Iterator[Claim]:
 def _rival_claims(
     every: Mapping[str, Condition], measured: Mapping[str, NDArray[np.float64]]
 ) -> Iterator[Claim]:
-    """How far each rival misses the lower edges."""
+    """Claims about each rival's error of the lower edges."""
     experiments = experiments_of(every.values())
     logs = {
         rival: {
@@ -143,7 +143,7 @@ def _error_claims(every: Mapping[str, Condition]) -> Iterator[Claim]:
 
 
 def upper_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Where the upper edge lies, and that a longer budget moves both edges."""
+    """Claims about the upper edge: its position, and that a longer budget moves both edges."""
     runs = evidence.of("weight-0.001")
     for steps, band in UPPER.items():
         part = runs.at(episode_length=steps, baseline="detached")
@@ -193,7 +193,7 @@ def upper_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _budget_claims(evidence: Evidence) -> Iterator[Claim]:
-    """How the edges move with the budget, from runs looked at before their end."""
+    """Claims about the edges at smaller budgets, from runs cut short."""
     for name, baseline, steps, edges, band in (
         ("lower", "attached", 15, light_edges, (-2.0, -0.5)),
         ("upper", "detached", 60, upper_edges, (1.5, 3.0)),

@@ -66,7 +66,7 @@ def _share_weight(part: Outcomes) -> Estimate:
 
 
 def signal_claims(evidence: Evidence) -> Iterator[Claim]:
-    """How noisy and how large the policy's gradient is."""
+    """Claims about the size and the noise of the policy's gradient."""
     runs = evidence.of("gradients")
     for baseline in ("attached", "detached"):
         for weight in (0.1, 5.0):

@@ -21,7 +21,7 @@ LIGHT = (0.02, 0.05, 0.1)
 MIDDLE = (2.0, 3.0, 5.0)
 TREND = 0.3  # predicted: detached, the middle weights differ from the light ones by at most this
 TREND_FAILS = {("0.005", 30): (TREND, 1.0), ("0.001", 120): (-1.0, -TREND)}
-"""Where that prediction fails, by learning rate and steps: once too much is gained, once lost."""
+"""Exceptions to that prediction, by learning rate and steps: one gain too large, one loss."""
 LIGHT_LEARN = {"0.005": (0.2, 1.0), "0.001": (0.85, 1.0)}
 """Bands of the fraction that learns at light weights, detached, by learning rate."""
 HEAD = {"heavy": ((0.5, 1.0, 2.0, 3.0), (0.8, 1.25)), "light": ((0.02,), (2.0, 10.0))}

@@ -16,7 +16,7 @@ from pwm.claims.claim import Claim
 COLLAPSES = (60, 0.01)
 """Steps and learning rate at which many runs collapse."""
 LOST = {"values": ("values", (0.8, 1.0)), "log_probs": ("log-probabilities", (0.0, 0.1))}
-"""What loses its gradient while an episode is collected, in words, and bands of success."""
+"""Tensors that lose their gradient during collection: their name in words, and bands of success."""
 REGRETS = {0.1: (0.3, 0.7), 1.0: (0.0, 0.35), 20.0: (0.7, 1.0)}
 """Bands of the success that a detached critic of some weight can lose to the best weight."""
 AROUND_DEFAULT = {1.0: (0.8, 1.0), 20.0: (0.0, 0.5), 50.0: (0.0, 0.2)}

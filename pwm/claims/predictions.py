@@ -24,7 +24,7 @@ FIRST = {
 }
 """Conditions of the first set of predictions; a seventh, 120 steps, has no edge."""
 FIRST_FAILS = {"trial length 6"}
-"""Where the first set predicts too low an edge."""
+"""Conditions in which the first set predicts too low an edge."""
 SECOND = ("weight-0.001", "gradients")
 SECOND_EDGES = {
     ("attached", 15): (light_edges, (2.0, 10.0)),

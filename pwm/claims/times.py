@@ -22,7 +22,7 @@ CONSTANTS = (
 """Conditions at learning rates up to 0.002 whose times determine the constant of the noise."""
 BEST_WEIGHTS = ("lengths-6", "lengths-15", "lengths-30", "trial-2", "trial-4", "trial-6")
 BEST_WEIGHT_FAILS = {"trial-6"}
-"""Where the law predicts too low a best weight."""
+"""Conditions in which the law predicts too low a best weight."""
 HEAVY = 5.0  # from this critic weight on, the critic's gradient dominates the trunk's
 BEYOND_SHARING = {15: (0.7, 1.3), 60: (1.3, 4.0), 120: (1.3, 4.0)}
 """Bands of the slowdown over the law's, by steps; in long episodes the law explains too little."""

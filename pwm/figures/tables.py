@@ -43,7 +43,7 @@ def digest(table: Sequence[Sequence[Any]]) -> str:
 
 
 def success_rows(weights: Sequence[float], learned: NDArray[np.bool_]) -> Table:
-    """How many seeds learned at each weight, under the heading `SUCCESS`.
+    """Success at each weight, under the heading `SUCCESS`.
 
     Args:
         weights: critic weights, [W].
@@ -53,7 +53,7 @@ def success_rows(weights: Sequence[float], learned: NDArray[np.bool_]) -> Table:
 
 
 def learned_table(runs: Outcomes) -> Table:
-    """How many seeds learned at each weight, when, and what became of the value loss.
+    """Success, time to learn and value loss at each weight.
 
     The columns after the success rate:
 

@@ -1,4 +1,4 @@
-"""Compiled backward pass: the gradient of an episode's total loss, and the update along it.
+"""Compiled backward pass: the gradient of an episode's total loss, and the step against it.
 
 `pwm.fused.buffers` explains rows, levels and shapes.
 """
@@ -7,25 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from pwm.fused.buffers import (
-    CELL_GATE,
-    CRITIC_BIAS,
-    ENTROPY,
-    FORGET_GATE,
-    INPUT_GATE,
-    NUM_ACTIONS,
-    NUM_OUTPUTS,
-    OUTPUT_GATE,
-    POLICY_LOSS,
-    REWARD,
-    VALUE,
-    VALUE_LOSS,
-    Floats,
-    Parameters,
-    UpdateRule,
-    Work,
-)
+from pwm.fused.buffers import Population, UpdateRule, Work
 from pwm.fused.compilation import compiled
+from pwm.fused.layout import NUM_ACTIONS, NUM_OUTPUTS, VALUE, Floats, Gate, Metric, Parameters
 from pwm.fused.products import add, add_product, add_product_transposed, clear, copy, transpose
 from pwm.fused.scalar import ONE, TWO, ZERO
 from pwm.fused.vectors import LANES, load, spread, store
@@ -69,11 +53,11 @@ def differentiate_losses(
         gain += np.float64(policy_advantage) * log_prob
         entropy += work.entropy[row]
         bias -= advantage
-    metrics[REWARD] = reward / (steps // length)
-    metrics[VALUE_LOSS] = squares / steps
-    metrics[POLICY_LOSS] = -gain * rule.policy_factor
-    metrics[ENTROPY] = entropy / steps
-    metrics[CRITIC_BIAS] = bias / steps
+    metrics[Metric.REWARD] = reward / (steps // length)
+    metrics[Metric.VALUE_LOSS] = squares / steps
+    metrics[Metric.POLICY_LOSS] = -gain * rule.policy_factor
+    metrics[Metric.ENTROPY] = entropy / steps
+    metrics[Metric.CRITIC_BIAS] = bias / steps
 
 
 @compiled
@@ -153,16 +137,13 @@ def backpropagate(parameters: Parameters, work: Work, gradient: Parameters, leve
 def _backpropagate_row(work: Work, trunk: int, row: int) -> None:
     """Backpropagates a row's states to its gates, in place, and to its parent's cell."""
     one, units, parent = spread(ONE), work.cell.shape[2], work.parent[row]
-    gates, cell_tanh, before = (
-        work.gates[trunk, row],
-        work.cell_tanh[trunk, row],
-        work.cell[trunk, parent],
-    )
+    gates, cell_tanh = work.gates[trunk, row], work.cell_tanh[trunk, row]
+    before, by_before = work.cell[trunk, parent], work.by_cell[trunk, parent]
     for unit in range(0, units, LANES):
-        input_gate = load(gates, INPUT_GATE * units + unit)
-        forget_gate = load(gates, FORGET_GATE * units + unit)
-        candidate = load(gates, CELL_GATE * units + unit)
-        output_gate = load(gates, OUTPUT_GATE * units + unit)
+        input_gate = load(gates, Gate.INPUT * units + unit)
+        forget_gate = load(gates, Gate.FORGET * units + unit)
+        candidate = load(gates, Gate.CELL * units + unit)
+        output_gate = load(gates, Gate.OUTPUT * units + unit)
         squashed, by_hidden = load(cell_tanh, unit), load(work.by_hidden[trunk, row], unit)
         by_squashed = by_hidden * output_gate
         by_cell = load(work.by_cell[trunk, row], unit) + by_squashed * (one - squashed * squashed)
@@ -170,23 +151,19 @@ def _backpropagate_row(work: Work, trunk: int, row: int) -> None:
         by_input_gate = by_cell * candidate * input_gate * (one - input_gate)
         by_candidate = by_cell * input_gate * (one - candidate * candidate)
         by_output_gate = by_hidden * squashed * output_gate * (one - output_gate)
-        store(gates, INPUT_GATE * units + unit, by_input_gate)
-        store(gates, FORGET_GATE * units + unit, by_forget_gate * forget_gate * (one - forget_gate))
-        store(gates, CELL_GATE * units + unit, by_candidate)
-        store(gates, OUTPUT_GATE * units + unit, by_output_gate)
-        by_before = work.by_cell[trunk, parent]
+        store(gates, Gate.INPUT * units + unit, by_input_gate)
+        store(gates, Gate.FORGET * units + unit, by_forget_gate * forget_gate * (one - forget_gate))
+        store(gates, Gate.CELL * units + unit, by_candidate)
+        store(gates, Gate.OUTPUT * units + unit, by_output_gate)
         store(by_before, unit, load(by_before, unit) + by_cell * forget_gate)
 
 
 @compiled
-def rmsprop(
-    parameters: Floats,
-    square_average: Floats,
-    gradient: Floats,
-    learning_rate: np.float32,
-    rule: UpdateRule,
-) -> None:
-    """One step of `pwm.core.update.RMSprop`."""
+def rmsprop(rule: UpdateRule, population: Population, replica: int, gradient: Floats) -> None:
+    """One step of `pwm.core.update.RMSprop` for a replica."""
+    parameters = population.parameters[replica]
+    square_average = population.square_average[replica]
+    learning_rate = population.learning_rates[replica]
     fresh = ONE - rule.smoothing
     for index in range(len(parameters)):
         slope = gradient[index]

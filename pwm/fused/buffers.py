@@ -1,10 +1,10 @@
-"""Data of the compiled code: constants, tables, parameters and working memory.
+"""Data of the compiled code: the task, the replicas, their episodes and working memory.
 
 A step of the network is a row: the row that its state comes from (`parent`), and a stimulus
 (`shown`). Row 0 is the zero state. If the state is carried across trials, the rows of an episode
 form a chain, one row per step. If it is reset, a trial's rows depend only on its pair, so the rows
 are the nodes of a forest: the distinct beginnings of trials (`pwm.core.task.trial_states`). Each
-row is played once per episode, however many trials have it, and its gradient is the sum over the
+row is played once per episode, however many trials visit it, and its gradient is the sum over the
 steps that share it. Rows of the same depth form a level and are computed together.
 
 Shapes: K trunks, M rows, H units (padded), G = 4H gates, S stimuli, N trials, L steps per trial,
@@ -16,31 +16,16 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
-Integers = NDArray[np.int64]
-
-# Constants of the core, repeated because compiled code is cached by the sources of this package
-# alone; `pwm.fused.engine.check_constants` compares them.
-ACTIONS = ("HOLD", "LEFT", "RIGHT")
-NUM_ACTIONS = len(ACTIONS)
-HOLD = ACTIONS.index("HOLD")
-VALUE = NUM_ACTIONS  # column of the value in a head, after the policy's logits
-NUM_OUTPUTS = VALUE + 1
-GATES = ("input", "forget", "cell", "output")
-NUM_GATES = len(GATES)
-INPUT_GATE, FORGET_GATE, CELL_GATE, OUTPUT_GATE = range(NUM_GATES)
-METRICS = ("reward", "value_loss", "policy_loss", "entropy", "critic_bias")
-REWARD, VALUE_LOSS, POLICY_LOSS, ENTROPY, CRITIC_BIAS = range(len(METRICS))
+from pwm.fused.layout import Floats, Integers
 
 
 class TaskTables(NamedTuple):
-    """The task, as tables."""
+    """The task as tables; the last row of `shown`, `node` and `rewards` is the blank trial."""
 
     shown: Integers  # (pairs + 1, L): the stimulus; S for none
     node: Integers  # (pairs + 1, L)
-    level_end: Integers  # (L,): number of nodes up to each step; they are numbered step by step
+    level_end: Integers  # (L,): number of nodes up to each step; they are numbered in order of step
     node_parent: Integers  # (nodes,): the node one step earlier; -1 at the first step
     node_shown: Integers  # (nodes,)
     rewards: Floats  # (pairs + 1, L, actions)
@@ -49,12 +34,12 @@ class TaskTables(NamedTuple):
 
 
 class UpdateRule(NamedTuple):
-    """The losses and the optimiser, as numbers."""
+    """Loss and optimiser settings, as scalars."""
 
     leak_into_trunk: bool
     leak_into_head: bool
-    values_kept: bool  # whether values, or log-probabilities, keep their gradients
-    log_probs_kept: bool
+    values_kept: bool  # whether values keep their gradients
+    log_probs_kept: bool  # whether log-probabilities keep theirs
     optimism: np.float32
     policy_factor: np.float32  # c, the weight of a step in the policy loss: 1 or 1 / T
     discount: np.float32
@@ -81,26 +66,13 @@ class Episodes(NamedTuple):
 
 
 class ProbedEpisode(NamedTuple):
-    """Random draws for one episode; its metrics, gradient and trajectory."""
+    """One episode; its gradient and trajectory are outputs."""
 
-    trials: Integers  # (R, N): pairs
-    noise: Floats  # (R, N, L): uniform on [0, 1)
-    metrics: Floats  # (R, metrics), output, like the following
+    episodes: Episodes  # E = 1
     gradients: Floats  # (R, P)
     log_probs: Floats  # (R, T): of the actions taken
     values: Floats  # (R, T)
     returns: Floats  # (R, T)
-
-
-class Parameters(NamedTuple):
-    """Parameters of one replica, or their gradient, in the layout of `pwm.core.agent.Agent`."""
-
-    input: Floats  # (K, S, G)
-    recurrent: Floats  # (K, H, G)
-    input_bias: Floats  # (K, G)
-    recurrent_bias: Floats  # (K, G)
-    head: Floats  # (K, H, outputs)
-    head_bias: Floats  # (K, outputs)
 
 
 class Work(NamedTuple):
@@ -111,8 +83,8 @@ class Work(NamedTuple):
     head_transposed: Floats  # (K, outputs, H)
     parent: Integers  # (M,)
     shown: Integers  # (M,)
-    row_of_node: Integers  # (nodes,)
-    level_start: Integers  # (levels + 1,)
+    row_of_node: Integers  # (nodes,): 0 for nodes that no trial visits
+    level_start: Integers  # (levels + 1,): first row of each level, then the number of rows
     previous: Floats  # (K, M, H): hidden state of the parent
     gates: Floats  # (K, M, G): after the nonlinearity; later, gradients before it
     cell: Floats  # (K, M, H)
@@ -122,7 +94,7 @@ class Work(NamedTuple):
     log_policy: Floats  # (M, actions)
     policy: Floats  # (M, actions)
     entropy: Floats  # (M,)
-    # Gradients of the total loss are called by_x, x what they are with respect to.
+    # Gradients of the total loss are called by_x, with respect to x.
     by_cell: Floats  # (K, M, H)
     by_hidden: Floats  # (K, M, H)
     by_previous: Floats  # (K, M, H)

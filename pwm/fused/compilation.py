@@ -13,8 +13,9 @@ import numba
 Function = TypeVar("Function", bound=Callable[..., object])
 # Modules that are compiled together.
 SOURCES = (
-    *("compilation", "scalar", "buffers", "vectors", "products", "forward", "backward", "kernel"),
-)
+    "compilation", "scalar", "layout", "buffers", "vectors", "products", "forward", "backward",
+    "kernel",
+)  # fmt: skip
 OPTIONS: dict[str, Any] = {
     "error_model": "numpy",  # a division by zero is infinite
     "_nrt": False,  # without Numba's runtime: no allocation, no reference counting

@@ -7,6 +7,7 @@ random draws come from the core; `pwm.fused.kernel` is the compiled code.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
@@ -21,20 +22,9 @@ from pwm.core.losses import LossConfig
 from pwm.core.rollout import Draws
 from pwm.core.task import Action, TaskConfig, observation_table, reward_table, trial_states
 from pwm.core.update import EPSILON, SMOOTHING
-from pwm.fused import buffers, kernel
-from pwm.fused.buffers import (
-    CELL_GATE,
-    NUM_ACTIONS,
-    NUM_GATES,
-    Episodes,
-    Floats,
-    Integers,
-    Population,
-    ProbedEpisode,
-    TaskTables,
-    UpdateRule,
-    Work,
-)
+from pwm.fused import kernel, layout
+from pwm.fused.buffers import Episodes, Population, ProbedEpisode, TaskTables, UpdateRule, Work
+from pwm.fused.layout import NUM_ACTIONS, NUM_GATES, Floats, Gate, Integers
 from pwm.fused.products import COLUMNS
 from pwm.fused.vectors import LANES
 
@@ -63,7 +53,7 @@ class FusedEngine:
             self.parameters.numpy(),  # the same memory
             np.zeros(self.parameters.shape, np.float32),
         )
-        # Compile before anything is timed.
+        # Compile now, so that training time excludes it.
         trials = torch.zeros((1, len(runs), config.task.num_trials), dtype=torch.int64)
         noise = torch.zeros((*trials.shape, config.task.trial_length))
         self.train(Draws(trials[:0], noise[:0]))
@@ -73,11 +63,9 @@ class FusedEngine:
 
     def train(self, draws: Draws) -> NDArray[np.float64]:
         """See `TorchEngine.train`."""
-        trials, noise = draws.trials.numpy(), draws.noise.numpy()
-        metrics = np.zeros((*trials.shape[:2], len(METRICS)), np.float32)
-        episodes = Episodes(trials, noise, metrics)
+        episodes = _episodes(draws)
         kernel.train(self.task, self.rule, self.population, episodes, self.work)
-        return metrics.swapaxes(1, 2).astype(np.float64)
+        return episodes.metrics.swapaxes(1, 2).astype(np.float64)
 
     def differentiate(
         self, draws: Draws, config: LossConfig, critic_weights: NDArray[np.float32]
@@ -85,17 +73,13 @@ class FusedEngine:
         """See `TorchEngine.differentiate`."""
         shape = (len(self.runs), len(self.work.row))
         trajectory = Trajectory(*(np.zeros(shape, np.float32) for _ in Trajectory._fields))
-        episode = ProbedEpisode(
-            trials=draws.trials.numpy(),
-            noise=draws.noise.numpy(),
-            metrics=np.zeros((len(self.runs), len(METRICS)), np.float32),
-            gradients=np.zeros_like(self.population.parameters),
-            **trajectory._asdict(),
-        )
+        gradients = np.zeros_like(self.population.parameters)
+        episodes = _episodes(Draws(draws.trials[None], draws.noise[None]))
+        probed = ProbedEpisode(episodes=episodes, gradients=gradients, **trajectory._asdict())
         rule = update_rule(self.runs[0], config)
         population = self.population._replace(critic_weights=critic_weights)
-        kernel.differentiate(self.task, rule, population, episode, self.work)
-        return episode.gradients, trajectory
+        kernel.differentiate(self.task, rule, population, probed, self.work)
+        return gradients, trajectory
 
     def state(self) -> dict[str, NDArray[Any]]:
         """See `TorchEngine.state`."""
@@ -116,9 +100,13 @@ def check_constants() -> None:
     Raises:
         ValueError: they differ; the compiled code must be changed with the core.
     """
-    actions = tuple(action.name for action in Action)
-    core = (actions, VALUE, NUM_OUTPUTS, GATES, METRICS)
-    compiled = (buffers.ACTIONS, buffers.VALUE, buffers.NUM_OUTPUTS, buffers.GATES, buffers.METRICS)
+
+    def names(members: type[IntEnum]) -> tuple[str, ...]:
+        return tuple(member.name.lower() for member in members)
+
+    core = (names(Action), VALUE, NUM_OUTPUTS, GATES, METRICS)
+    outputs = (layout.VALUE, layout.NUM_OUTPUTS)
+    compiled = (names(layout.Action), *outputs, names(layout.Gate), names(layout.Metric))
     if core != compiled:
         raise ValueError(f"the fused engine computes {compiled}; the core has {core}")
 
@@ -145,7 +133,7 @@ def task_tables(config: TrainConfig) -> TaskTables:
 
 
 def update_rule(config: TrainConfig, loss: LossConfig) -> UpdateRule:
-    """The numbers by which compiled code differentiates these losses, and steps."""
+    """Settings of these losses and of the optimiser, for compiled code."""
     steps = config.task.num_trials * config.task.trial_length
     return UpdateRule(
         leak_into_trunk=loss.baseline in ("attached", "attached_trunk"),
@@ -161,8 +149,14 @@ def update_rule(config: TrainConfig, loss: LossConfig) -> UpdateRule:
     )
 
 
+def _episodes(draws: Draws) -> Episodes:
+    """Episodes with trials [E, R, N] and noise [E, R, N, L], and memory for their metrics."""
+    metrics = np.zeros((*draws.trials.shape[:2], len(METRICS)), np.float32)
+    return Episodes(draws.trials.numpy(), draws.noise.numpy(), metrics)
+
+
 def _work(task: TaskTables, agent: Agent, config: TaskConfig, num_parameters: int) -> Work:
-    """Memory for the longest episode, all zero."""
+    """Working memory for one episode, all zero."""
     steps = config.num_trials * config.trial_length
     nodes = len(task.node_parent)
     rows = 1 + (steps if task.carry_state else nodes)
@@ -177,7 +171,7 @@ def _work(task: TaskTables, agent: Agent, config: TaskConfig, num_parameters: in
         return np.zeros(shape, np.float32)
 
     scale = np.ones((NUM_GATES, units), np.float32)
-    scale[CELL_GATE] = 2
+    scale[Gate.CELL] = 2
     return Work(
         scale=scale.ravel(),
         projected=floats(trunks, stimuli + 1, gates),

@@ -1,4 +1,4 @@
-"""Compiled forward pass: the network's steps, its policies, and the sampled actions.
+"""Compiled forward pass: the network's steps, its policies and the sampled actions.
 
 `pwm.fused.buffers` explains rows, levels and shapes.
 """
@@ -7,21 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from pwm.fused.buffers import (
-    CELL_GATE,
-    FORGET_GATE,
-    HOLD,
-    INPUT_GATE,
-    NUM_ACTIONS,
-    NUM_OUTPUTS,
-    OUTPUT_GATE,
-    Floats,
-    Integers,
-    Parameters,
-    TaskTables,
-    Work,
-)
+from pwm.fused.buffers import TaskTables, Work
 from pwm.fused.compilation import compiled
+from pwm.fused.layout import NUM_ACTIONS, NUM_OUTPUTS, Action, Floats, Gate, Integers, Parameters
 from pwm.fused.products import add_product, add_product_transposed, copy, transpose
 from pwm.fused.scalar import ONE, ZERO, exp, log, sigmoid, tanh
 from pwm.fused.vectors import LANES, load, store
@@ -71,7 +59,7 @@ def play(
             else:
                 row = work.row_of_node[task.node[pair, step]]
             action = _sample(work.policy[row], noise[trial, step])
-            if task.timeout and pair != blank and step < length - 1 and action != HOLD:
+            if task.timeout and pair != blank and step < length - 1 and action != Action.HOLD:
                 violated = True
             work.row[time] = row
             work.action[time] = action
@@ -81,7 +69,7 @@ def play(
 
 @compiled
 def _sample(policy: Floats, noise: np.float32) -> int:
-    """The action that the noise falls on; samples like `pwm.core.rollout.Rollout`."""
+    """Samples an action as `pwm.core.rollout.Rollout` does."""
     total = policy[0]
     for action in range(1, NUM_ACTIONS):
         total += policy[action]
@@ -95,24 +83,27 @@ def _sample(policy: Floats, noise: np.float32) -> int:
 
 @compiled
 def _plan(task: TaskTables, trials: Integers, work: Work) -> int:
-    """Makes a row of every node that the episode's trials have; returns the number of levels."""
-    nodes = work.row_of_node
-    nodes[:] = 0
+    """Assigns a row to each node the trials visit; returns the number of levels.
+
+    Fills `row_of_node`, `level_start`, and the rows' `parent` and `shown`.
+    """
+    row_of_node = work.row_of_node  # at first 1 for each visited node
+    row_of_node[:] = 0
     for trial in range(len(trials)):
         for node in task.node[trials[trial]]:
-            nodes[node] = 1
+            row_of_node[node] = 1
     if task.timeout:
-        for node in task.node[-1]:
-            nodes[node] = 1
+        for node in task.node[-1]:  # of the blank trial
+            row_of_node[node] = 1
     levels = len(task.level_end)
     row, node = 1, 0
     for level in range(levels):
         work.level_start[level] = row
         while node < task.level_end[level]:
-            if nodes[node]:
-                nodes[node] = row
+            if row_of_node[node]:
+                row_of_node[node] = row
                 work.shown[row] = task.node_shown[node]
-                work.parent[row] = nodes[task.node_parent[node]] if level else 0
+                work.parent[row] = row_of_node[task.node_parent[node]] if level else 0
                 row += 1
             node += 1
     work.level_start[levels] = row
@@ -121,7 +112,7 @@ def _plan(task: TaskTables, trials: Integers, work: Work) -> int:
 
 @compiled
 def _play_level(parameters: Parameters, work: Work, start: int, end: int) -> None:
-    """Plays the rows of a level, whose parents have been played; the level of row 1 has none."""
+    """Plays the rows of a level, after their parents; at the first level, the state is zero."""
     trunks, units, gates = parameters.recurrent.shape
     for trunk in range(trunks):
         level, hidden = work.gates[trunk, start:end], work.hidden[trunk]
@@ -138,15 +129,15 @@ def _play_level(parameters: Parameters, work: Work, start: int, end: int) -> Non
                 values[gate] = scale * sigmoid(scale * values[gate]) - (scale - ONE)
             before, cell = work.cell[trunk, work.parent[row]], work.cell[trunk, row]
             for unit in range(0, units, LANES):
-                input_gate = load(values, INPUT_GATE * units + unit)
-                forget_gate = load(values, FORGET_GATE * units + unit)
-                candidate = load(values, CELL_GATE * units + unit)
+                input_gate = load(values, Gate.INPUT * units + unit)
+                forget_gate = load(values, Gate.FORGET * units + unit)
+                candidate = load(values, Gate.CELL * units + unit)
                 store(cell, unit, input_gate * candidate + forget_gate * load(before, unit))
             cell_tanh = work.cell_tanh[trunk, row]
             for unit in range(units):
                 cell_tanh[unit] = tanh(cell[unit])
             for unit in range(0, units, LANES):
-                output_gate = load(values, OUTPUT_GATE * units + unit)
+                output_gate = load(values, Gate.OUTPUT * units + unit)
                 store(hidden[row], unit, output_gate * load(cell_tanh, unit))
             for column in range(NUM_OUTPUTS):
                 work.heads[trunk, row, column] = parameters.head_bias[trunk, column]
@@ -158,7 +149,7 @@ def _play_level(parameters: Parameters, work: Work, start: int, end: int) -> Non
 
 @compiled
 def _decide(work: Work, start: int, end: int) -> None:
-    """The policies of some rows, computed as in PyTorch: log-softmax, and its exponential."""
+    """Computes the policies of some rows as PyTorch does: log-softmax, and its exponential."""
     logits = work.heads[0]
     for row in range(start, end):
         largest = logits[row, 0]

@@ -11,25 +11,11 @@ modules it gets as arguments, or from constants that `pwm.fused.engine` checks a
 
 from __future__ import annotations
 
-import numpy as np
-
 from pwm.fused.backward import backpropagate, differentiate_heads, differentiate_losses, rmsprop
-from pwm.fused.buffers import (
-    NUM_GATES,
-    NUM_OUTPUTS,
-    VALUE,
-    Episodes,
-    Floats,
-    Integers,
-    Parameters,
-    Population,
-    ProbedEpisode,
-    TaskTables,
-    UpdateRule,
-    Work,
-)
+from pwm.fused.buffers import Episodes, Population, ProbedEpisode, TaskTables, UpdateRule, Work
 from pwm.fused.compilation import cached, compiled
 from pwm.fused.forward import play, prepare
+from pwm.fused.layout import VALUE, parameters_of
 from pwm.fused.products import copy
 from pwm.fused.scalar import ZERO
 
@@ -39,95 +25,47 @@ def train(
     task: TaskTables, rule: UpdateRule, population: Population, episodes: Episodes, work: Work
 ) -> None:
     """Trains each replica on its episodes, one replica after the other."""
-    trunks, stimuli, gates = work.projected.shape
-    gradient = parameters_of(work.gradient, trunks, stimuli - 1, gates)
     for replica in range(len(population.parameters)):
-        parameters = parameters_of(population.parameters[replica], trunks, stimuli - 1, gates)
         for episode in range(len(episodes.trials)):
-            play_and_differentiate(
-                task,
-                rule,
-                parameters,
-                population.critic_weights[replica],
-                episodes.trials[episode, replica],
-                episodes.noise[episode, replica],
-                episodes.metrics[episode, replica],
-                gradient,
-                work,
-            )
-            rmsprop(
-                population.parameters[replica],
-                population.square_average[replica],
-                work.gradient,
-                population.learning_rates[replica],
-                rule,
-            )
+            _play_and_differentiate(task, rule, population, episodes, episode, replica, work)
+            rmsprop(rule, population, replica, work.gradient)
 
 
 @cached
 def differentiate(
-    task: TaskTables, rule: UpdateRule, population: Population, out: ProbedEpisode, work: Work
+    task: TaskTables, rule: UpdateRule, population: Population, probed: ProbedEpisode, work: Work
 ) -> None:
     """Plays and differentiates one episode of each replica, without updating it."""
-    trunks, stimuli, gates = work.projected.shape
-    gradient = parameters_of(work.gradient, trunks, stimuli - 1, gates)
-    steps = len(work.row)
     for replica in range(len(population.parameters)):
-        play_and_differentiate(
-            task,
-            rule,
-            parameters_of(population.parameters[replica], trunks, stimuli - 1, gates),
-            population.critic_weights[replica],
-            out.trials[replica],
-            out.noise[replica],
-            out.metrics[replica],
-            gradient,
-            work,
-        )
-        copy(out.gradients[replica], work.gradient)
+        _play_and_differentiate(task, rule, population, probed.episodes, 0, replica, work)
+        copy(probed.gradients[replica], work.gradient)
         return_ = ZERO
-        for time in range(steps - 1, -1, -1):
+        for time in range(len(work.row) - 1, -1, -1):
             row = work.row[time]
             return_ = work.reward[time] + rule.discount * return_
-            out.returns[replica, time] = return_
-            out.values[replica, time] = work.heads[-1, row, VALUE]
-            out.log_probs[replica, time] = work.log_policy[row, work.action[time]]
+            probed.returns[replica, time] = return_
+            probed.values[replica, time] = work.heads[-1, row, VALUE]
+            probed.log_probs[replica, time] = work.log_policy[row, work.action[time]]
 
 
 @compiled
-def play_and_differentiate(
+def _play_and_differentiate(
     task: TaskTables,
     rule: UpdateRule,
-    parameters: Parameters,
-    critic_weight: np.float32,
-    trials: Integers,
-    noise: Floats,
-    metrics: Floats,
-    gradient: Parameters,
+    population: Population,
+    episodes: Episodes,
+    episode: int,
+    replica: int,
     work: Work,
 ) -> None:
     """Plays an episode of one replica; writes its metrics and the gradient of its total loss."""
+    trunks, stimuli, gates = work.projected.shape
+    parameters = parameters_of(population.parameters[replica], trunks, stimuli - 1, gates)
+    gradient = parameters_of(work.gradient, trunks, stimuli - 1, gates)
+    trials, noise = episodes.trials[episode, replica], episodes.noise[episode, replica]
+    weight, metrics = population.critic_weights[replica], episodes.metrics[episode, replica]
     prepare(parameters, work)
     levels = play(task, parameters, trials, noise, work)
-    differentiate_losses(rule, critic_weight, noise.shape[1], work, metrics)
+    differentiate_losses(rule, weight, noise.shape[1], work, metrics)
     differentiate_heads(rule, work.level_start[levels], work)
     backpropagate(parameters, work, gradient, levels)
-
-
-@compiled
-def parameters_of(flat: Floats, trunks: int, stimuli: int, gates: int) -> Parameters:
-    """Views of one replica's row of parameters (P,)."""
-    units = gates // NUM_GATES
-    recurrent = trunks * stimuli * gates
-    input_bias = recurrent + trunks * units * gates
-    recurrent_bias = input_bias + trunks * gates
-    head = recurrent_bias + trunks * gates
-    head_bias = head + trunks * units * NUM_OUTPUTS
-    return Parameters(
-        flat[:recurrent].reshape((trunks, stimuli, gates)),
-        flat[recurrent:input_bias].reshape((trunks, units, gates)),
-        flat[input_bias:recurrent_bias].reshape((trunks, gates)),
-        flat[recurrent_bias:head].reshape((trunks, gates)),
-        flat[head:head_bias].reshape((trunks, units, NUM_OUTPUTS)),
-        flat[head_bias : head_bias + trunks * NUM_OUTPUTS].reshape((trunks, NUM_OUTPUTS)),
-    )

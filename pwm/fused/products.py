@@ -1,13 +1,13 @@
 """Operations on rows, and matrix products, of the fused engine.
 
-Every matrix is contiguous along its rows. Where columns are taken as lanes, their number is a
+Every matrix is contiguous along its rows. If columns are computed as lanes, their number is a
 multiple of `LANES`.
 """
 
 from __future__ import annotations
 
-from pwm.fused.buffers import Floats
 from pwm.fused.compilation import compiled
+from pwm.fused.layout import Floats
 from pwm.fused.scalar import ZERO
 from pwm.fused.vectors import LANES, fold, load, spread, store
 
@@ -16,14 +16,14 @@ COLUMNS = 4  # of the transposed product, computed together
 
 @compiled
 def copy(out: Floats, values: Floats) -> None:
-    """Copies a row to another of its length."""
+    """Copies a row to another of the same length, a multiple of `LANES`."""
     for column in range(0, len(out), LANES):
         store(out, column, load(values, column))
 
 
 @compiled
 def add(out: Floats, values: Floats) -> None:
-    """Adds a row to another of its length."""
+    """Adds a row to another of the same length, a multiple of `LANES`."""
     for column in range(0, len(out), LANES):
         store(out, column, load(out, column) + load(values, column))
 
@@ -48,7 +48,7 @@ def transpose(out: Floats, matrix: Floats) -> None:
 def add_product(out: Floats, left: Floats, right: Floats) -> None:
     """Adds left @ right to out; each element is one sum, in the order of the inner index.
 
-    Its lanes are left to the compiler.
+    The compiler chooses its lanes.
     """
     rows, inner = left.shape
     for row in range(0, rows - 3, 4):

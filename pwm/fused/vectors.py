@@ -5,6 +5,9 @@ has them; each lane computes the same on all machines. In long loops the compile
 itself, as in `pwm.fused.products.add_product`. Short loops need explicit ones, because checking
 that arrays do not overlap would take longer than the loop, and so do sums over lanes, which the
 compiler must not reorder.
+
+A Numba intrinsic gets the types of its arguments, and returns its signature and a function that
+builds its LLVM code. It is inlined where compiled code calls it, and never runs as Python.
 """
 
 from __future__ import annotations
@@ -15,12 +18,14 @@ from functools import partial
 from typing import Any
 
 from llvmlite import ir
+from numba import extending
 from numba.core import types
-from numba.extending import intrinsic, models, overload, register_model
+from numba.extending import models, overload, register_model
 
 LANES = 8
-inlined: Callable[..., Callable[..., Any]] = intrinsic
+intrinsic: Callable[..., Callable[..., Any]] = extending.intrinsic  # with a type
 VECTOR = ir.VectorType(ir.FloatType(), LANES)
+ALIGNMENT = 4  # bytes; a row may start at any number, not only at whole vectors
 
 
 class LanesType(types.Type):
@@ -34,22 +39,24 @@ register_model(LanesType)(partial(models.PrimitiveModel, be_type=VECTOR))
 lanes_type = LanesType()
 
 
-@inlined
+@intrinsic
 def load(_context: Any, row: Any, column: Any) -> Any:
     """The eight numbers of a row (columns,) that start at a column."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.load(_address(context, builder, signature, arguments), align=4)
+        return builder.load(_address(context, builder, signature, arguments), align=ALIGNMENT)
 
     return lanes_type(row, column), build
 
 
-@inlined
+@intrinsic
 def store(_context: Any, row: Any, column: Any, lanes: Any) -> Any:
     """Writes eight numbers into a row (columns,), starting at a column."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        builder.store(arguments[2], _address(context, builder, signature, arguments), align=4)
+        builder.store(
+            arguments[2], _address(context, builder, signature, arguments), align=ALIGNMENT
+        )
         return context.get_dummy_value()
 
     return types.void(row, column, lanes), build
@@ -60,7 +67,7 @@ def _address(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     return builder.bitcast(builder.gep(row.data, [arguments[1]]), VECTOR.as_pointer())
 
 
-@inlined
+@intrinsic
 def spread(_context: Any, number: Any) -> Any:
     """A vector of one number, eight times."""
 
@@ -76,7 +83,7 @@ def _places(*places: int) -> Any:
     return ir.Constant(ir.VectorType(ir.IntType(32), len(places)), list(places))
 
 
-@inlined
+@intrinsic
 def fold(_context: Any, lanes: Any) -> Any:
     """The sum of the lanes: adds the halves, then their halves, then the last two numbers."""
 
@@ -96,7 +103,7 @@ def fold(_context: Any, lanes: Any) -> Any:
 
 
 def _make_operator(operation: Callable[..., Any], instruction: str) -> None:
-    @inlined
+    @intrinsic
     def of_lanes(_context: Any, one: Any, other: Any) -> Any:
         def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
             return getattr(builder, instruction)(*arguments)

@@ -99,7 +99,7 @@ def test_the_predicted_bias_is_cth_over_2w(run: TrainConfig, predicted: float | 
 
 
 def gradients(logged: History) -> list[str]:
-    """What is said about the gradients."""
+    """Sentences about the gradients."""
     return verdict([RUN], logged).splitlines()[3:-1]
 
 

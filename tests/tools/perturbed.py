@@ -73,7 +73,7 @@ class Arguments:
     """Flags of `python -m tests.tools.perturbed`."""
 
     name: tyro.conf.Positional[str]
-    """What to perturb: one of `PERTURBATIONS`."""
+    """The perturbation: one of `PERTURBATIONS`."""
     results: Path = Path("results")
     """Folder of the stored runs of all other experiments."""
 
