@@ -120,9 +120,10 @@ def test_every_block_of_the_page_runs_as_it_stands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    detached = TrainConfig(loss=LossConfig(baseline="detached"), num_episodes=100)
+    detached = TrainConfig(loss=LossConfig(baseline="detached"), num_episodes=20_000, log_every=100)
     shard = shard_of([detached, replace(detached, seed=1)])
-    Store(tmp_path / "results").put(shard, made_up(2, 10), [session(1, 100)])
+    history = made_up(2, 200, log_every=100)
+    Store(tmp_path / "results").put(shard, history, [session(1, 20_000)])
     printed, namespace = io.StringIO(), {"__name__": "page"}
     for language, text in blocks():
         if language == "bash":

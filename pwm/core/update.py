@@ -1,7 +1,7 @@
 """The update of a population in PyTorch: play an episode, differentiate its losses, step.
 
 This is the reference engine; others must match it. Shapes: R replicas, P parameters, N trials, L
-steps per trial, T steps per episode, E episodes.
+steps per trial, T = N L steps per episode, E episodes.
 """
 
 from __future__ import annotations

@@ -85,11 +85,10 @@ def backpropagate(parameters: Parameters, work: Work, gradient: Parameters, leve
     trunks, stimuli, _ = gradient.input.shape
     first, rows = work.level_start[1], work.level_start[levels]
     for trunk in range(trunks):
+        gates, by_hidden, by_heads = work.gates[trunk], work.by_hidden[trunk], work.by_heads[trunk]
         clear(work.by_cell[trunk, :rows])
-        clear(work.by_hidden[trunk, :rows])
-        add_product(
-            work.by_hidden[trunk, 1:rows], work.by_heads[trunk, 1:rows], work.head_transposed[trunk]
-        )
+        clear(by_hidden[:rows])
+        add_product(by_hidden[1:rows], by_heads[1:rows], work.head_transposed[trunk])
         for level in range(levels - 1, -1, -1):
             start, end = work.level_start[level], work.level_start[level + 1]
             for row in range(start, end):
@@ -97,21 +96,17 @@ def backpropagate(parameters: Parameters, work: Work, gradient: Parameters, leve
             if level:
                 by_previous = work.by_previous[trunk, start:end]
                 clear(by_previous)
-                add_product_transposed(
-                    by_previous, work.gates[trunk, start:end], parameters.recurrent[trunk]
-                )
+                add_product_transposed(by_previous, gates[start:end], parameters.recurrent[trunk])
                 for row in range(start, end):
-                    add(work.by_hidden[trunk, work.parent[row]], by_previous[row - start])
+                    add(by_hidden[work.parent[row]], by_previous[row - start])
 
         clear(gradient.recurrent[trunk])
         add_product(
-            gradient.recurrent[trunk],
-            work.previous[trunk, first:rows].T,
-            work.gates[trunk, first:rows],
+            gradient.recurrent[trunk], work.previous[trunk, first:rows].T, gates[first:rows]
         )
         clear(work.by_projected)
         for row in range(1, rows):
-            add(work.by_projected[work.shown[row]], work.gates[trunk, row])
+            add(work.by_projected[work.shown[row]], gates[row])
         clear(gradient.input_bias[trunk : trunk + 1])
         for stimulus in range(stimuli + 1):
             add(gradient.input_bias[trunk], work.by_projected[stimulus])
@@ -121,15 +116,15 @@ def backpropagate(parameters: Parameters, work: Work, gradient: Parameters, leve
 
         if trunk == trunks - 1:  # the value's gradient is no longer needed for the trunk
             for row in range(1, rows):
-                work.by_heads[trunk, row, VALUE] = work.by_head_value[row]
+                by_heads[row, VALUE] = work.by_head_value[row]
         by_head = work.by_head_transposed
         clear(by_head)
-        add_product(by_head, work.by_heads[trunk, 1:rows].T, work.hidden[trunk, 1:rows])
+        add_product(by_head, by_heads[1:rows].T, work.hidden[trunk, 1:rows])
         transpose(gradient.head[trunk], by_head)
         for column in range(NUM_OUTPUTS):
             total = ZERO
             for row in range(1, rows):
-                total += work.by_heads[trunk, row, column]
+                total += by_heads[row, column]
             gradient.head_bias[trunk, column] = total
 
 

@@ -115,7 +115,7 @@ def _play_level(parameters: Parameters, work: Work, start: int, end: int) -> Non
     """Plays the rows of a level, after their parents; at the first level, the state is zero."""
     trunks, units, gates = parameters.recurrent.shape
     for trunk in range(trunks):
-        level, hidden = work.gates[trunk, start:end], work.hidden[trunk]
+        level, hidden, heads = work.gates[trunk, start:end], work.hidden[trunk], work.heads[trunk]
         for row in range(start, end):
             copy(work.gates[trunk, row], work.projected[trunk, work.shown[row]])
         if start > 1:
@@ -140,10 +140,8 @@ def _play_level(parameters: Parameters, work: Work, start: int, end: int) -> Non
                 output_gate = load(values, Gate.OUTPUT * units + unit)
                 store(hidden[row], unit, output_gate * load(cell_tanh, unit))
             for column in range(NUM_OUTPUTS):
-                work.heads[trunk, row, column] = parameters.head_bias[trunk, column]
-        add_product_transposed(
-            work.heads[trunk, start:end], hidden[start:end], work.head_transposed[trunk]
-        )
+                heads[row, column] = parameters.head_bias[trunk, column]
+        add_product_transposed(heads[start:end], hidden[start:end], work.head_transposed[trunk])
     _decide(work, start, end)
 
 

@@ -25,21 +25,14 @@ SIGN_BIT = np.int32(-(2**31))
 EXP_LEAST, EXP_MOST = np.float32(-105), np.float32(90)
 TANH_MOST = np.float32(20)  # of twice the argument; tanh is 1 beyond
 # Coefficients from Cephes (Moshier, 1989).
-E2, E3, E4, E5, E6, E7 = (
-    np.float32(number)
-    for number in (
-        *(5.0000001201e-1, 1.6666665459e-1, 4.1665795894e-2),
-        *(8.3334519073e-3, 1.3981999507e-3, 1.9875691500e-4),
-    )
-)
-L3, L4, L5, L6, L7, L8, L9, L10, L11 = (
-    np.float32(number)
-    for number in (
-        *(3.3333331174e-1, -2.4999993993e-1, 2.0000714765e-1, -1.6668057665e-1),
-        *(1.4249322787e-1, -1.2420140846e-1, 1.1676998740e-1, -1.1514610310e-1),
-        7.0376836292e-2,
-    )
-)
+E2, E3, E4, E5, E6, E7 = map(np.float32, (
+    5.0000001201e-1, 1.6666665459e-1, 4.1665795894e-2,
+    8.3334519073e-3, 1.3981999507e-3, 1.9875691500e-4,
+))  # fmt: skip
+L3, L4, L5, L6, L7, L8, L9, L10, L11 = map(np.float32, (
+    3.3333331174e-1, -2.4999993993e-1, 2.0000714765e-1, -1.6668057665e-1, 1.4249322787e-1,
+    -1.2420140846e-1, 1.1676998740e-1, -1.1514610310e-1, 7.0376836292e-2,
+))  # fmt: skip
 SQRT_HALF_BITS = np.int32(0x3F3504F3)
 LEAST_NORMAL = np.float32(2**-126)
 INTO_NORMAL, INTO_NORMAL_BITS = np.float32(2**25), np.float32(25)

@@ -354,7 +354,7 @@ BAD_VALUES: list[tuple[str, Any]] = [
 
 
 def test_probes_where_gradients_are_lost_are_refused() -> None:
-    with pytest.raises(InputError, match="--probe-episodes 2: expected 0, or at least 2 where"):
+    with pytest.raises(InputError, match="--probe-episodes 2: expected 0, or at least 2 with"):
         TrainConfig(probe_episodes=2, loss=LossConfig(lost_gradients="values"))
 
 
