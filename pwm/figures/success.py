@@ -84,7 +84,7 @@ def weight_figure(evidence: Evidence) -> tuple[Figure, Table]:
 
 
 def places_figure(evidence: Evidence) -> tuple[Figure, Table]:
-    """Success at 15 steps with the leak in one place at a time: separate LSTMs, a bias by hand, a leak into one part.
+    """Success at 15 steps: separate LSTMs, a bias added by hand, a leak into one part.
 
     Dashed: the law without a fitted number. Dotted: seeds that had learned at any time.
     """
