@@ -8,20 +8,23 @@ faster on the CPU, with the same bits on every machine, and therefore the defaul
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal, get_args
 
 import torch
 
 from pwm.core.config import TrainConfig
-from pwm.core.errors import InputError, require
+from pwm.core.errors import InputError, require, require_file
 from pwm.core.trainer import Trainer, as_population
 from pwm.core.update import TorchEngine
 
 EngineName = Literal["fused", "torch"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 DEVICES = ("cpu", "cuda", "mps")
+NUMBA_SETTINGS = Path(".numba_config.yaml")  # in the working folder
 
 
 def make_trainer(
@@ -38,17 +41,33 @@ def make_trainer(
         device: where to train; the fused engine needs "cpu".
     Raises:
         ValueError: no runs, or they cannot share a population.
-        InputError: no such engine, or it cannot use the device.
+        InputError: no such engine, or it cannot use the device; or Numba cannot compile here.
     """
     require(engine in ENGINES, "engine", engine, "one of " + ", ".join(ENGINES))
     population = as_population(runs)
     if engine == "torch":
         return Trainer(TorchEngine(population, _checked_device(device)))
     require(device == "cpu", "device", device, "cpu; other devices need --engine torch")
+    _check_numba()
     from pwm.fused.engine import FusedEngine  # noqa: PLC0415, Numba is slow to import
 
     with _compilation_announced():
         return Trainer(FusedEngine(population))
+
+
+def _check_numba() -> None:
+    """Requires that Numba can be imported and compiles."""
+    try:
+        with warnings.catch_warnings(action="ignore"):  # about settings that Numba ignores
+            from numba.core import config  # noqa: PLC0415, Numba is slow to import
+    except Exception as error:  # the import reads a file of settings, and may raise any
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        unreadable = NUMBA_SETTINGS.exists() and not isinstance(error, ImportError)
+        require_file(not unreadable, NUMBA_SETTINGS, f"settings that Numba can read ({reason})")
+        raise InputError("engine", "fused", f"a Numba that can be imported ({reason})") from error
+    disabled = vars(config)["DISABLE_JIT"]
+    accepted = "0, as the fused engine is compiled; or --engine torch"
+    require(not disabled, "NUMBA_DISABLE_JIT", disabled, accepted)
 
 
 def _checked_device(name: str) -> torch.device:

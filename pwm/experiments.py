@@ -7,120 +7,95 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from pwm.core.agent import AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.errors import require
-from pwm.core.losses import LossConfig
+from pwm.core.fields import replaced
 from pwm.core.task import TaskConfig
 from pwm.engines import EngineName
 from pwm.runs.experiment import Experiment, Size
 
 
-def _grid(*critic_weights: float) -> Mapping[str, Sequence[Any]]:
-    """Critic weights by 96 seeds, enough to tell a success rate of 0.1 from one of 0.3."""
-    return {"critic_weight": critic_weights, "seed": range(96)}
-
-
-def _notes(episode_length: int, num_episodes: int, learning_rate: float = 0.005) -> TrainConfig:
-    return TrainConfig(
-        task=TaskConfig(stimulus_set="pwm5", trial_length=3, episode_length=episode_length),
-        learning_rate=learning_rate,
-        num_episodes=num_episodes,
-        log_every=10,
+def _notes(
+    name: str, about: str, *weights: float, steps: int = 60, notes_seeds: int = 1, **base: Any
+) -> Experiment:
+    """96 seeds per weight, enough to tell a success rate of 0.1 from one of 0.3."""
+    setting = {"episode_length": steps, "num_episodes": 10_000, "learning_rate": 0.005} | base
+    return Experiment(
+        name=name,
+        about=about,
+        base=replaced(TrainConfig(log_every=10), {"stimulus_set": "pwm5"} | setting),
+        axes={"critic_weight": weights, "seed": range(96)},
+        notes_seeds=notes_seeds,
     )
 
 
-_AUXILIARY = _grid(0.05, 3.0, 10.0, 20.0)
+_FIGURE = "the notes' figure "
+_AUXILIARY = (0.05, 3.0, 10.0, 20.0)
 _NOTES = (
-    Experiment(
-        name="eplen60",
-        about="the notes' figure pwm5-eplen60-vweight_loss-REINFORCE-lrate_0.0050-1seed",
-        base=_notes(60, 30_000),
-        axes=_grid(2.0, 3.0, 4.0, 5.0),
-        notes_seeds=1,
+    _notes(
+        "eplen60",
+        _FIGURE + "pwm5-eplen60-vweight_loss-REINFORCE-lrate_0.0050-1seed",
+        *(2.0, 3.0, 4.0, 5.0),
+        num_episodes=30_000,
     ),
-    Experiment(
-        name="eplen15",
-        about="the notes' figure pwm5-eplen15-vweight_loss-REINFORCE-lrate_0.0050-3seed",
-        base=_notes(15, 10_000),
-        axes=_grid(2.0, 3.0, 4.0, 5.0),
+    _notes(
+        "eplen15",
+        _FIGURE + "pwm5-eplen15-vweight_loss-REINFORCE-lrate_0.0050-3seed",
+        *(2.0, 3.0, 4.0, 5.0),
+        steps=15,
         notes_seeds=3,
     ),
-    Experiment(
-        name="eplen15-edge",
-        about="lower weights than the notes tried, where learning begins at 15 steps",
-        base=_notes(15, 10_000),
-        axes=_grid(0.25, 0.5, 1.0, 1.5),
+    _notes(
+        "eplen15-edge",
+        "lower weights than the notes tried, where learning begins at 15 steps",
+        *(0.25, 0.5, 1.0, 1.5),
+        steps=15,
         notes_seeds=3,
     ),
-    Experiment(
-        name="lrate0.001",
-        about="the notes' figure pwm5-vweight_loss-REINFORCE-lrate_0.0010-1seed",
-        base=_notes(60, 10_000, 0.001),
-        axes=_AUXILIARY,
-        notes_seeds=1,
+    _notes(
+        "lrate0.001",
+        _FIGURE + "pwm5-vweight_loss-REINFORCE-lrate_0.0010-1seed",
+        *_AUXILIARY,
+        learning_rate=0.001,
     ),
-    Experiment(
-        name="lrate0.005",
-        about="a learning rate between the two of the notes' auxiliary figures",
-        base=_notes(60, 10_000),
-        axes=_AUXILIARY,
-        notes_seeds=1,
+    _notes(
+        "lrate0.005",
+        "a learning rate between the two of the notes' auxiliary figures",
+        *_AUXILIARY,
     ),
-    Experiment(
-        name="lrate0.01",
-        about="the notes' figure pwm5-vweight_loss-REINFORCE-lrate_0.0100-1seed",
-        base=_notes(60, 10_000, 0.01),
-        axes=_AUXILIARY,
-        notes_seeds=1,
+    _notes(
+        "lrate0.01",
+        _FIGURE + "pwm5-vweight_loss-REINFORCE-lrate_0.0100-1seed",
+        *_AUXILIARY,
+        learning_rate=0.01,
     ),
-    Experiment(
-        name="pwm0",
-        about="the trivial task, which needs no memory",
-        base=replace(
-            _notes(60, 10_000),
-            task=TaskConfig(stimulus_set="pwm0", trial_length=3, episode_length=60),
-        ),
-        axes=_grid(0.05, 3.0, 10.0, 15.0, 20.0),
-        notes_seeds=1,
+    _notes(
+        "pwm0",
+        "the trivial task, which needs no memory",
+        *(0.05, 3.0, 10.0, 15.0, 20.0),
+        stimulus_set="pwm0",
     ),
 )
 WEIGHTS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 FEW_WEIGHTS = (0.2, 1.0, 2.0, 5.0, 20.0, 100.0)
 BOTH = ("attached", "detached")
+_ANSWERS = TrainConfig(
+    task=TaskConfig(episode_length=15), learning_rate=0.001, num_episodes=20_000, log_every=100
+)
 
 
 def _answer(
-    name: str,
-    about: str,
-    *,
-    steps: int = 15,
-    trial_length: int = 3,
-    learning_rate: float = 0.001,
-    num_episodes: int = 20_000,
-    log_every: int = 100,
-    probe_episodes: int = 0,
-    weights: tuple[float, ...] = WEIGHTS,
-    rates: tuple[float, ...] = (),
-    agent: AgentConfig = AgentConfig(),  # noqa: B008, it is frozen
-    loss: LossConfig = LossConfig(),  # noqa: B008
-    **axes: tuple[Any, ...],
+    name: str, about: str, weights: tuple[float, ...] = WEIGHTS, **fields: Any
 ) -> Experiment:
-    """The given axes, then critic weights, learning rates if any, and 24 seeds."""
-    every = axes | {"critic_weight": weights} | ({"learning_rate": rates} if rates else {})
+    """24 seeds per cell; a field with a tuple of values is an axis."""
+    axes = {field: values for field, values in fields.items() if isinstance(values, tuple)}
+    rates = {field: axes.pop(field) for field in ("learning_rate",) if field in axes}
+    base = {field: value for field, value in fields.items() if not isinstance(value, tuple)}
     return Experiment(
         name=name,
         about=about,
-        base=TrainConfig(
-            task=TaskConfig(stimulus_set="pwm5", trial_length=trial_length, episode_length=steps),
-            agent=agent,
-            loss=loss,
-            learning_rate=learning_rate,
-            num_episodes=num_episodes,
-            log_every=log_every,
-            probe_episodes=probe_episodes,
-        ),
-        axes=every | {"seed": range(24)},
+        base=replaced(_ANSWERS, base),
+        axes=axes | {"critic_weight": weights} | rates | {"seed": range(24)},
     )
 
 
@@ -146,7 +121,7 @@ def _answers() -> Iterator[Experiment]:
         yield _answer(
             f"trial-length-{trial_length}",
             "shorter or longer trials, five per episode: the return keeps its variance",
-            steps=5 * trial_length,
+            episode_length=5 * trial_length,
             trial_length=trial_length,
             baseline=BOTH,
         )
@@ -154,7 +129,7 @@ def _answers() -> Iterator[Experiment]:
         "mean",
         "the policy loss as a mean over steps, which divides the leak by their number",
         weights=tuple(weight / 20 for weight in WEIGHTS),
-        loss=LossConfig(policy_reduction="mean"),
+        policy_reduction="mean",
         episode_length=(15, 60),
         baseline=BOTH,
     )
@@ -167,10 +142,10 @@ def _answers() -> Iterator[Experiment]:
     yield _answer(
         "budget-upper",
         "weights above the upper edge, trained five times as long",
-        steps=60,
+        episode_length=60,
         num_episodes=100_000,
         weights=(20.0, 50.0),
-        loss=LossConfig(baseline="detached"),
+        baseline="detached",
     )
     yield _answer(
         "learning-rate",
@@ -179,13 +154,13 @@ def _answers() -> Iterator[Experiment]:
         weights=(0.2, 1.0, 5.0, 20.0, 100.0),
         episode_length=(15, 60),
         baseline=BOTH,
-        rates=(0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03),
+        learning_rate=(0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03),
     )
     yield _answer(
         "separate",
         "separate LSTMs for actor and critic, which then share no trunk",
         weights=FEW_WEIGHTS,
-        agent=AgentConfig(separate_trunks=True),
+        separate_trunks=True,
         episode_length=(15, 60),
         baseline=BOTH,
     )
@@ -198,7 +173,7 @@ def _answers() -> Iterator[Experiment]:
         "by-hand",
         "a detached baseline raised by T / 2w times the entropy, as the leak raises it",
         weights=(5.0,),
-        loss=LossConfig(baseline="detached"),
+        baseline="detached",
         optimism=tuple(15 / (2 * weight) for weight in WEIGHTS),
     )
     yield _answer(
@@ -215,7 +190,7 @@ def _answers() -> Iterator[Experiment]:
         "carried",
         "the LSTM's state carried across the trials of an episode",
         weights=FEW_WEIGHTS,
-        agent=AgentConfig(carry_state=True),
+        carry_state=True,
         baseline=BOTH,
     )
     yield _answer(

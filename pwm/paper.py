@@ -19,6 +19,7 @@ import typst
 from pwm.core.errors import InputError
 from pwm.io.cli import errors_in_one_line, parse
 from pwm.io.files import folder_errors, write_atomically
+from pwm.io.inherited import say
 from pwm.io.repository import PAPER, published
 
 SOURCE = "paper.typ"
@@ -104,11 +105,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     with errors_in_one_line():
         pdf = compiled(arguments.folder)
         with folder_errors("out", arguments.out):
-            if arguments.out.is_file() and arguments.out.read_bytes() == pdf:
-                print(f"{arguments.out}: unchanged.")
-            else:
+            changed = not arguments.out.is_file() or arguments.out.read_bytes() != pdf
+            if changed:
                 write_atomically(arguments.out, pdf)
-                print(f"{arguments.out}: written.")
+        say(f"{arguments.out}: {'written' if changed else 'unchanged'}.")
 
 
 if __name__ == "__main__":

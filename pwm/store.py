@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,6 +14,7 @@ from pwm.core.errors import require
 from pwm.experiments import EXPERIMENTS
 from pwm.io.cli import errors_in_one_line, parse
 from pwm.io.files import folder_errors
+from pwm.io.inherited import say
 from pwm.runs.gridfile import experiments_in
 from pwm.runs.inventory import Entry, Explanation, damaged_files, entries, explain, known_shards
 from pwm.runs.storage import UNFINISHED, Store
@@ -57,18 +58,21 @@ def main(argv: Sequence[str] | None = None) -> None:
         known = known_shards([*own.values(), *EXPERIMENTS.values()])
         if action == "ls":
             for entry in entries(store, known):
-                print(_line(entry))
+                say(_line(entry))
         else:
-            _print_explanation(explain(key, store, known), folder)
+            for line in _lines(explain(key, store, known), folder):
+                say(line)
 
 
 def _verify(store: Store) -> int:
     """Prints the damaged files; returns the exit status."""
     damaged = damaged_files(store)
     for path in damaged:
-        print(f"damaged: {path}")
+        say(f"damaged: {path}")
     stored, unfinished = len(store.all_keys()), len(store.all_keys(UNFINISHED))
-    print(f"{stored} stored, {unfinished} unfinished, {len(damaged)} damaged.")
+    accepted = "a folder of stored runs; there is nothing to verify"
+    require(stored + unfinished + len(damaged) > 0, "results", store.folder, accepted)
+    say(f"{stored} stored, {unfinished} unfinished, {len(damaged)} damaged.")
     return DAMAGED if damaged else 0
 
 
@@ -78,28 +82,31 @@ def _line(entry: Entry) -> str:
         return f"{entry.key[:SHOWN]}  {entry.state}  {entry.runs}"
     seconds = sum(session["wall_seconds"] for session in entry.sessions)
     last = entry.sessions[-1]
-    commit = (last["commit"] or "none")[:7] + ("" if last["clean"] else "+changes")
+    commit = (last["commit"] or "unknown")[:7]
+    if last["commit"] and last["clean"] is False:
+        commit += "+changes"
     return (
         f"{entry.key[:SHOWN]}  stored    {entry.bytes / 1e6:7.2f} MB  {seconds:7.1f} s  {commit}  "
         f"{entry.runs}"
     )
 
 
-def _print_explanation(found: Explanation, folder: Path) -> None:
+def _lines(found: Explanation, folder: Path) -> Iterator[str]:
+    """The lines of why."""
     if found.state == "stored":
-        print(f"{found.key} is stored in {folder}, undamaged.")
+        yield f"{found.key} is stored in {folder}, undamaged."
         return
-    print(f"{found.key} is not stored in {folder}: {found.runs}.")
+    yield f"{found.key} is not stored in {folder}: {found.runs}."
     if found.state == "in training":
-        print("It is being trained now.")
+        yield "It is being trained now."
     elif found.state == "unfinished":
-        print("It is unfinished; `python -m pwm.sweep` continues it.")
+        yield "It is unfinished; `python -m pwm.sweep` continues it."
     if not found.nearest:
-        print("Nothing undamaged is stored there.")
+        yield "Nothing undamaged is stored there."
         return
-    print(f"The most similar stored shard is {found.nearest[:SHOWN]}, which differs in")
+    yield f"The most similar stored shard is {found.nearest[:SHOWN]}, which differs in"
     for field, (here, stored) in found.differences.items():
-        print(f"  {field}: {_short(here)} here, {_short(stored)} stored")
+        yield f"  {field}: {_short(here)} here, {_short(stored)} stored"
 
 
 def _short(value: object) -> str:

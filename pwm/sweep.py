@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence, Set
 from concurrent.futures import BrokenExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
 import tyro
 
 from pwm.core.errors import require, require_integer
 from pwm.engines import EngineName
 from pwm.experiments import EXPERIMENTS, chosen
-from pwm.io.cli import INTERRUPTED, errors_in_one_line, fail, parse
+from pwm.io.cli import errors_in_one_line, fail, parse
 from pwm.io.files import folder_errors
+from pwm.io.inherited import STOPPING, Forgiving, say
 from pwm.io.provenance import typed_command
 from pwm.runs.experiment import Experiment, Size
 from pwm.runs.gridfile import experiments_in
@@ -109,19 +112,39 @@ def main(argv: Sequence[str] | None = None) -> None:
         shards = arguments.part(planned(experiments))
         if arguments.dry_run:
             with folder_errors("results", arguments.results, "read"):
-                if arguments.keys:
-                    _print_keys(shards, store)
-                _print_summary(experiments, shards, store, arguments.workers or CORES)
+                stored = set(store.all_keys())
+            if arguments.keys:
+                _print_keys(shards, stored)
+            _print_summary(experiments, shards, stored, arguments.workers or CORES)
             return
         pool, limit = arguments.pool()
         try:
-            with folder_errors("results", arguments.results):
+            with folder_errors("results", arguments.results), _interrupted_by_signals():
                 run(shards, Job(store, typed_command()), pool, limit)
-        except KeyboardInterrupt:
-            print("Interrupted. Run the same command again to continue.", file=sys.stderr)
-            sys.exit(INTERRUPTED)
+        except KeyboardInterrupt as interrupt:
+            said = "Interrupted. Run the same command again to continue."
+            print(said, file=Forgiving(sys.stderr))
+            sys.exit(128 + (interrupt.args or (signal.SIGINT,))[0])
         except (BrokenExecutor, JobError) as error:
             fail(str(error))
+
+
+@contextmanager
+def _interrupted_by_signals() -> Iterator[None]:
+    """Lets every signal that asks to stop raise `KeyboardInterrupt`, unless it is ignored."""
+
+    def interrupt(number: int, _frame: object) -> NoReturn:
+        raise KeyboardInterrupt(number)
+
+    previous = {number: signal.getsignal(number) for number in STOPPING}
+    heeded = [number for number, handler in previous.items() if handler != signal.SIG_IGN]
+    for number in heeded:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in heeded:
+            signal.signal(number, previous[number] or signal.SIG_DFL)
 
 
 def _description() -> str:
@@ -131,34 +154,33 @@ def _description() -> str:
     return "\n".join([first, *listed])
 
 
-def _print_keys(shards: Sequence[Shard], store: Store) -> None:
+def _print_keys(shards: Sequence[Shard], stored: Set[str]) -> None:
     """Prints a line per shard."""
-    stored = set(store.all_keys())
     for shard in shards:
-        print(
+        say(
             f"{shard.key}  {len(shard.members):>4} runs  {shard.seconds:>7.0f} s  "
             f"{shard.bytes / 1e6:>7.2f} MB  {'stored' if shard.key in stored else 'to train'}"
         )
 
 
 def _print_summary(
-    experiments: Sequence[Experiment], shards: Sequence[Shard], store: Store, workers: int
+    experiments: Sequence[Experiment], shards: Sequence[Shard], stored: Set[str], workers: int
 ) -> None:
     """Prints a line per experiment, and a total that counts shared shards once."""
-    keys, stored = {shard.key for shard in shards}, set(store.all_keys())
+    keys = {shard.key for shard in shards}
     width = max(len("experiment"), *(len(item.name) for item in experiments))
-    print(f"{'experiment':{width}}  shards    runs  to train  minutes       MB")
+    say(f"{'experiment':{width}}  shards    runs  to train  minutes       MB")
     for experiment in experiments:
         own = [shard for shard in plan(experiment) if shard.key in keys]
         left = [shard for shard in own if shard.key not in stored]
         minutes = sum(shard.seconds for shard in left) / 60 / workers
         megabytes = sum(shard.bytes for shard in left) / 1e6
-        print(
+        say(
             f"{experiment.name:{width}}  {len(own):>6}  {_runs(own):>6}  {len(left):>8}  "
             f"{minutes:>7.1f}  {megabytes:>7.1f}"
         )
     left = [shard for shard in shards if shard.key not in stored]
-    print(
+    say(
         f"{len(shards)} shards, {_runs(shards)} runs; {len(left)} shards to train: about "
         f"{timedelta(seconds=round(sum(shard.seconds for shard in left) / workers))} "
         f"on {workers} cores, {sum(shard.bytes for shard in left) / 1e6:.1f} MB."

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Any
 
 import tyro
-from tqdm import tqdm
 
 from pwm.analysis.verdict import verdict
 from pwm.core.agent import AgentConfig
 from pwm.core.config import TrainConfig
-from pwm.core.errors import InputError, require
+from pwm.core.errors import require
 from pwm.core.fields import flat
 from pwm.core.losses import LossConfig
 from pwm.core.task import TaskConfig
 from pwm.core.trainer import Trainer
 from pwm.engines import EngineName, make_trainer
-from pwm.io.cli import INTERRUPTED, errors_in_one_line, parse
+from pwm.io.cli import errors_in_one_line, parse
 from pwm.io.files import folder_errors
+from pwm.io.inherited import Forgiving, say, stop_signals
 from pwm.io.provenance import current_provenance
 from pwm.runs.folders import (
     CONFIG,
@@ -36,11 +34,10 @@ from pwm.runs.folders import (
     save,
     save_configs,
 )
-from pwm.runs.saved import load_run
+from pwm.runs.loop import episodes_per_step, train_until
+from pwm.runs.memory import memory_errors, require_memory
+from pwm.runs.saved import SavedRun, load_run, unfinished_run
 
-EPISODES_PER_STEP = 50
-SAVE_EVERY = 10.0  # seconds
-SHOW_EVERY = 0.2  # seconds
 NOT_SETTINGS = ("num_episodes", "engine", "device", "extend", "out")
 
 
@@ -79,7 +76,7 @@ class Arguments:
             "runs/, named after the settings)",
         ),
     ] = None
-    """Folder for the results; it must not hold a run yet."""
+    """Folder for the results; it must not hold another run yet."""
 
     def runs(self) -> tuple[TrainConfig, ...]:
         """One configuration per weight and seed, ordered by weight, then seed.
@@ -109,16 +106,26 @@ class Arguments:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A trainer, and where its run is saved."""
+    """A run to train or to continue, and where it is saved."""
 
-    trainer: Trainer
+    runs: tuple[TrainConfig, ...]
+    engine: EngineName
     folder: Path
     folder_from: str
     """Name of the flag that gave the folder."""
-    extends: bool = False
-    """Whether the folder holds the run that is extended."""
-    origin: dict[str, Any]
-    """Provenance that is known before training."""
+    extends: Path | None = None
+    """Folder of the run to extend."""
+
+    def earlier(self) -> SavedRun | None:
+        """The saved run to continue: the folder's own, or else the one to extend.
+
+        Raises:
+            InputError: the folder holds another run, or a finished one.
+        """
+        if self.extends is not None and self.extends.resolve() == self.folder.resolve():
+            return _extended(self.extends, self.runs[0].num_episodes)
+        own = unfinished_run(self.folder_from, self.folder, self.runs, self.engine)
+        return own or (load_run(self.extends) if self.extends else None)
 
 
 def train_command(argv: Sequence[str] | None = None) -> None:
@@ -127,28 +134,32 @@ def train_command(argv: Sequence[str] | None = None) -> None:
         Arguments,
         "python -m pwm.train",
         "Trains the LSTM actor-critic. The defaults are the notes' setting: critic weight 5, 60 "
-        "steps per episode.",
+        "steps per episode. The same command continues a run that was stopped.",
         argv,
     )
-    with errors_in_one_line():
-        sys.exit(_train(_plan(arguments)))
+    with errors_in_one_line(), memory_errors(), stop_signals() as caught:
+        plan = _plan(arguments)
+        plan.earlier()  # refuses a folder before anything is compiled
+        require_memory(plan.runs, episodes_per_step(plan.runs))
+        trainer = make_trainer(plan.runs, plan.engine, arguments.device)
+        _train(plan, trainer, caught)
+    sys.exit(128 + caught[0] if caught else 0)
 
 
 def _plan(arguments: Arguments) -> Plan:
-    """The training that the flags ask for."""
-    out = arguments.out and _expanded("out", arguments.out)
+    """What the flags ask for."""
     if arguments.extend is not None:
-        return _extension(arguments, _expanded("extend", arguments.extend), out)
+        return _extension(arguments, arguments.extend)
     runs = arguments.runs()
     return Plan(
-        trainer=make_trainer(runs, arguments.engine, arguments.device),
-        folder=out or Path("runs") / folder_name(runs, arguments.engine),
+        runs=runs,
+        engine=arguments.engine,
+        folder=arguments.out or Path("runs") / folder_name(runs, arguments.engine),
         folder_from="out",
-        origin={"engine": arguments.engine},
     )
 
 
-def _extension(arguments: Arguments, folder: Path, out: Path | None) -> Plan:
+def _extension(arguments: Arguments, folder: Path) -> Plan:
     """The plan to train an earlier run for longer."""
     default = flat(Arguments())
     for name, value in flat(arguments).items():
@@ -158,29 +169,24 @@ def _extension(arguments: Arguments, folder: Path, out: Path | None) -> Plan:
     require(
         complete, "extend", folder, f"a folder that holds a run, with {CONFIG} and {STATE_FILE}"
     )
-    run = load_run(folder)
+    run = _extended(folder, arguments.num_episodes)
     accepted = f"{run.engine}, the engine that trained {folder}"
     require(arguments.engine == run.engine, "engine", arguments.engine, accepted)
-    in_place = out is None or out.resolve() == folder.resolve()
     return Plan(
-        trainer=run.trainer(arguments.num_episodes, arguments.device),
-        folder=out or folder,
-        folder_from="extend" if out is None else "out",
-        extends=in_place,
-        origin={
-            "engine": run.engine,
-            "first_episode": run.episodes_done + 1,
-            "extends": dict(run.provenance),
-        },
+        runs=tuple(replace(each, num_episodes=arguments.num_episodes) for each in run.configs),
+        engine=run.engine,
+        folder=arguments.out or folder,
+        folder_from="extend" if arguments.out is None else "out",
+        extends=folder,
     )
 
 
-def _expanded(name: str, folder: Path) -> Path:
-    """The folder with `~` replaced by the home folder."""
-    try:
-        return folder.expanduser()
-    except RuntimeError as error:
-        raise InputError(name, folder, "a folder of a user that exists") from error
+def _extended(folder: Path, num_episodes: int) -> SavedRun:
+    """A saved run that is to be trained to that many episodes."""
+    run = load_run(folder)
+    accepted = f"more than the {run.episodes_done} episodes trained so far"
+    require(run.continues_to(num_episodes), "num_episodes", num_episodes, accepted)
+    return run
 
 
 def _typed(value: object) -> str:
@@ -188,70 +194,54 @@ def _typed(value: object) -> str:
     return " ".join(f"{part:g}" for part in value) if isinstance(value, tuple) else str(value)
 
 
-def _train(plan: Plan) -> int:
-    """Trains to the end or to Ctrl-C, saves the run, and returns the exit status."""
-    trainer, folder = plan.trainer, plan.folder
-    started = time.monotonic()
+def _train(plan: Plan, trainer: Trainer, caught: Sequence[int]) -> None:
+    """Trains to the end or until a signal is caught, saves the run and prints its verdict."""
+    folder, started = plan.folder, time.monotonic()
+    with reserved(plan.folder_from, folder) as require_reserved:
+        earlier = plan.earlier()  # once more: another process may have trained in the folder
+        if earlier is not None:
+            trainer.restore(earlier.state)
+        origin = _origin(plan.engine, earlier)
 
-    def save_now() -> None:
-        save(folder, trainer, {**plan.origin, **current_provenance(time.monotonic() - started)})
+        def save_now() -> None:
+            require_reserved()
+            with folder_errors(plan.folder_from, folder):
+                save(folder, trainer, origin | current_provenance(time.monotonic() - started))
 
-    with (
-        reserved(plan.folder_from, folder, extends=plan.extends),
-        folder_errors(plan.folder_from, folder),
-    ):
-        save_configs(folder, trainer.runs)
-        interrupted = _advance(trainer, save_now)
+        with folder_errors(plan.folder_from, folder):
+            (folder / CURVES).unlink(missing_ok=True)  # is there when all is done
+            save_configs(folder, trainer.runs)
+        train_until(trainer, save_now, caught)
         if not trainer.episodes_done:
             (folder / CONFIG).unlink()
-            print("Interrupted before anything was trained.", file=sys.stderr)
-            return INTERRUPTED
+            print("Interrupted before anything was trained.", file=Forgiving(sys.stderr))
+            return
         save_now()
-        _draw(trainer, folder / CURVES)
-    if interrupted:
-        print(f"Interrupted. Kept the {trainer.episodes_done} episodes so far.", file=sys.stderr)
-    print(verdict(trainer.runs, trainer.history()))
-    print(f"Results in {folder}.")
-    return INTERRUPTED if interrupted else 0
+        _draw(trainer, plan)
+    if caught:
+        kept = f"Interrupted. Kept the {trainer.episodes_done} episodes so far; the same command"
+        print(kept + " continues.", file=Forgiving(sys.stderr))
+    say(f"{verdict(trainer.runs, trainer.history())}\nResults in {folder}.")
 
 
-def _advance(trainer: Trainer, save_now: Callable[[], None]) -> bool:
-    """Trains to the end or to Ctrl-C, saving on the way; returns whether it was interrupted."""
-    interrupted = False
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal interrupted
-        interrupted = True
-        signal.signal(signal.SIGINT, previous)  # a second Ctrl-C ends the program at once
-
-    previous = signal.signal(signal.SIGINT, stop)
-    saved = shown = time.monotonic()
-    first = trainer.episodes_done
-    try:
-        with tqdm(
-            total=trainer.num_episodes, initial=first, unit=" episodes", dynamic_ncols=True
-        ) as bar:
-            while trainer.episodes_done < trainer.num_episodes and not interrupted:
-                trainer.advance(EPISODES_PER_STEP)
-                now = time.monotonic()
-                if now - shown < SHOW_EVERY and trainer.episodes_done < trainer.num_episodes:
-                    continue
-                shown = now
-                reward = trainer.history().reward[:, -1].mean()
-                bar.set_postfix_str(f"reward {reward:.2f}", refresh=False)
-                bar.update(trainer.episodes_done - bar.n)
-                if now - saved > SAVE_EVERY:
-                    save_now()
-                    saved = time.monotonic()
-    finally:
-        signal.signal(signal.SIGINT, previous)
-    return interrupted
+def _origin(engine: EngineName, earlier: SavedRun | None) -> dict[str, Any]:
+    """Provenance that is known before training: the engine, and the sessions before this one."""
+    if earlier is None:
+        return {"engine": engine}
+    last = dict(earlier.provenance)
+    sessions = [*last.pop("earlier_sessions", []), last]
+    return {
+        "engine": engine,
+        "first_episode": earlier.episodes_done + 1,
+        "earlier_sessions": sessions,
+    }
 
 
-def _draw(trainer: Trainer, path: Path) -> None:
+def _draw(trainer: Trainer, plan: Plan) -> None:
     from pwm.figures.training import training_curves  # noqa: PLC0415, matplotlib is slow to import
 
-    training_curves(trainer.runs, trainer.history(), path)
+    with folder_errors(plan.folder_from, plan.folder):
+        training_curves(trainer.runs, trainer.history(), plan.folder / CURVES)
 
 
 if __name__ == "__main__":

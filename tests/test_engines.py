@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import ast
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numba
 import pytest
+from numba.core.caching import UserProvidedCacheLocator
 
 import pwm
 from pwm.core.agent import AgentConfig
@@ -19,7 +19,7 @@ from pwm.core.errors import InputError
 from pwm.core.task import TaskConfig
 from pwm.core.update import TorchEngine
 from pwm.engines import EngineName, make_trainer
-from pwm.fused import compilation
+from pwm.fused import kernel
 from pwm.fused.engine import FusedEngine
 
 ROOT = Path(pwm.__file__).parent.parent
@@ -27,11 +27,22 @@ QUICK = TrainConfig(
     task=TaskConfig(episode_length=9), agent=AgentConfig(hidden_size=5), num_episodes=10
 )
 
+# Prints how often compiled code was found in the cache, and how often it was not.
+LOADED = (
+    "from pwm.engines import make_trainer",
+    "from pwm.core.config import TrainConfig",
+    "make_trainer([TrainConfig()])",
+    "from pwm.fused.kernel import train",
+    "print(len(train.stats.cache_hits), len(train.stats.cache_misses))",
+)
 
-def in_python(*lines: str, flags: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+
+def in_python(
+    *lines: str, flags: Sequence[str] = (), cwd: Path = ROOT
+) -> subprocess.CompletedProcess[str]:
     """The output of a new process."""
     command = [sys.executable, *flags, "-c", "\n".join(lines)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=True)
 
 
 def test_names_choose_the_engine_and_fused_is_the_default() -> None:
@@ -73,62 +84,82 @@ def test_the_torch_engine_needs_no_compiler() -> None:
 
 def test_another_process_finds_the_compiled_code() -> None:
     make_trainer([QUICK])
-    found = in_python(
-        "from pwm.engines import make_trainer",
-        "from pwm.core.config import TrainConfig",
-        "make_trainer([TrainConfig()])",
-        "from pwm.fused.kernel import train",
-        "print(len(train.stats.cache_hits), len(train.stats.cache_misses))",
-        flags=["-W", "error"],
-    )
+    found = in_python(*LOADED, flags=["-W", "error"])
     assert found.stdout == "1 0\n"
     assert found.stderr == ""  # nothing about compiling
 
 
-@pytest.mark.parametrize("module", compilation.SOURCES)
-def test_compiled_code_depends_on_no_other_module(module: str) -> None:
-    # So that the name of the cached code changes with all of its sources.
-    tree = ast.parse((ROOT / "pwm" / "fused" / f"{module}.py").read_text())
-    imported = {
-        name
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Import | ast.ImportFrom)
-        for name in (
-            [alias.name for alias in node.names]
-            if isinstance(node, ast.Import)
-            else [f"{node.module}.{alias.name}" for alias in node.names]
-        )
-    }
-    ours = {name for name in imported if name.startswith("pwm")}
-    assert {name.rpartition(".")[0] for name in ours} <= {
-        f"pwm.fused.{source}" for source in compilation.SOURCES
-    }
+def trained_by_command(
+    out: Path, cwd: Path = ROOT, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """A short training by the command line, with other environment variables."""
+    return subprocess.run(
+        [sys.executable, "-m", "pwm.train", "--num-episodes", "10", "--out", str(out)],
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
-def test_the_name_of_cached_code_changes_with_its_sources(monkeypatch: pytest.MonkeyPatch) -> None:
-    def cached_name() -> str:
-        def function() -> None:
-            pass
-
-        dispatcher: Any = compilation.cached(function)
-        return Path(dispatcher._cache._cache_file._index_name).name
-
-    name = cached_name()
-    assert cached_name() == name
-    read = Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda path: read(path) + b" ")
-    assert cached_name() != name
+def test_compilation_that_is_disabled_is_refused_before_training(tmp_path: Path) -> None:
+    done = trained_by_command(tmp_path / "run", NUMBA_DISABLE_JIT="1")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: NUMBA_DISABLE_JIT 1: expected 0, as the fused engine is compiled; "
+        "or --engine torch\n"
+    )
+    assert not (tmp_path / "run").exists()
 
 
-def test_code_is_compiled_even_where_nothing_can_be_cached(
-    monkeypatch: pytest.MonkeyPatch,
+def test_a_numba_that_refuses_its_surroundings_is_reported_before_training(tmp_path: Path) -> None:
+    refusal = "Numba needs NumPy 2.5 or less. Got NumPy 9.9."
+    (tmp_path / "numba").mkdir()
+    (tmp_path / "numba" / "__init__.py").write_text(f"raise ImportError({refusal!r})")
+    done = trained_by_command(tmp_path / "run", PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
+    assert done.returncode == 2
+    [line] = done.stderr.splitlines()
+    assert line.endswith(f"expected a Numba that can be imported (ImportError: {refusal})")
+    assert not (tmp_path / "run").exists()
+
+
+def test_unreadable_settings_of_numba_are_reported_before_training(tmp_path: Path) -> None:
+    pytest.importorskip("yaml")  # without which Numba reads no settings
+    (tmp_path / ".numba_config.yaml").write_text("opt: [")
+    done = trained_by_command(tmp_path / "run", cwd=tmp_path)
+    assert done.returncode == 2
+    [line] = done.stderr.splitlines()
+    assert line.startswith("error: .numba_config.yaml: expected settings that Numba can read (")
+    assert not (tmp_path / "run").exists()
+
+
+def test_invalid_settings_of_numba_are_ignored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def no_place(*_arguments: object) -> None:
-        raise RuntimeError("cannot cache function: no locator available")
+    make_trainer([QUICK])
+    (tmp_path / ".numba_config.yaml").write_text("opt: 0\nslp_vectorize: perhaps")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    for name in ("OPT", "BOUNDSCHECK", "DEBUGINFO", "NUM_THREADS", "DISABLE_JIT", "CAPTURED"):
+        monkeypatch.setenv(f"NUMBA_{name}", "nonsense")
+    found = in_python(*LOADED, flags=["-W", "error"], cwd=tmp_path)
+    assert (found.stdout, found.stderr) == ("1 0\n", "")
 
-    monkeypatch.setattr(numba.core.dispatcher.Dispatcher, "enable_caching", no_place)
 
-    def double(number: float) -> float:
-        return 2 * number
-
-    assert compilation.cached(double)(1.5) == 3
+def test_damaged_code_in_the_cache_changes_no_result(tmp_path: Path) -> None:
+    undisturbed = trained_by_command(tmp_path / "undisturbed")
+    cache = tmp_path / "cache"
+    folder = cache / UserProvidedCacheLocator.get_suitable_cache_subpath(kernel.__file__)
+    folder.mkdir(parents=True)
+    train: Any = kernel.train
+    for path in Path(train.stats.cache_path).glob(f"kernel.{train.py_func.__qualname__}-*"):
+        content = path.read_bytes()
+        (folder / path.name).write_bytes(content[: len(content) // 2])
+    disturbed = trained_by_command(tmp_path / "disturbed", NUMBA_CACHE_DIR=str(cache))
+    assert (undisturbed.returncode, disturbed.returncode) == (0, 0)
+    ignored, compiling, *_ = disturbed.stderr.splitlines()
+    assert ignored == f"{folder}: ignoring damaged compiled code (wrong checksum)."
+    assert compiling == "Compiling the fused engine, once: about 15 s."
+    for file in ("history.npz", "state.npz"):
+        one, other = (tmp_path / run / file for run in ("undisturbed", "disturbed"))
+        assert one.read_bytes() == other.read_bytes()

@@ -10,9 +10,9 @@ from pwm.core.agent import AgentConfig
 from pwm.core.errors import InputError
 from pwm.core.losses import LossConfig
 from pwm.core.task import TaskConfig
+from pwm.digests import LENGTH, read_digests
 from pwm.experiments import EXPERIMENTS, NOTES, chosen
 from pwm.io.repository import published
-from pwm.runs.digests import LENGTH, read_digests
 from pwm.runs.experiment import Size
 from pwm.runs.shards import plan
 

@@ -1,1 +1,31 @@
-"""The figures, and the numbers that they show."""
+"""Figures from stored runs, and of single runs; drawn into files alone."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def _without_user_settings() -> Iterator[None]:
+    """Hides backends and matplotlibrc files of the user, any of which may stop matplotlib's import.
+
+    Figures get their whole style from `style.mplstyle`, on top of matplotlib's defaults.
+    """
+    names = ("MPLBACKEND", "MATPLOTLIBRC")
+    hidden = {name: os.environ.pop(name) for name in names if name in os.environ}
+    os.environ["MATPLOTLIBRC"] = os.devnull
+    try:
+        with chdir(Path(__file__).parent):  # a matplotlibrc in the working folder comes first
+            yield
+    finally:
+        del os.environ["MATPLOTLIBRC"]
+        os.environ.update(hidden)
+
+
+logging.getLogger("matplotlib").setLevel(logging.ERROR)  # silent about folders for its cache
+with _without_user_settings():
+    import matplotlib as mpl  # noqa: F401, so that all later imports find it

@@ -18,6 +18,7 @@ from pwm.engines import EngineName
 from pwm.figures.outputs import NAMES, Recorded, drawn, write
 from pwm.io.cli import errors_in_one_line, parse
 from pwm.io.files import folder_errors
+from pwm.io.inherited import Forgiving, say
 from pwm.runs.experiment import Size
 from pwm.runs.storage import Store
 
@@ -47,13 +48,16 @@ def main(argv: Sequence[str] | None = None) -> None:
             require(name in NAMES, "NAMES", name, "some of " + ", ".join(NAMES))
         evidence = Recorded(Store(arguments.results), arguments.size, arguments.engine)
         names, written = arguments.names or NAMES, []
-        with tqdm(names, unit=" names", file=sys.stderr, leave=False, disable=None) as shown:
+        with tqdm(
+            names, unit=" names", file=Forgiving(sys.stderr), leave=False, disable=None
+        ) as shown:
             for files in (files for name in shown for files in drawn(name, evidence)):
                 with folder_errors("out", arguments.out):
                     written.append(write(files, arguments.out))
-    print(
-        f"{len(written)} figures: {sum(written)} written to {arguments.out}/, the rest unchanged."
-    )
+        say(
+            f"{len(written)} figures: {sum(written)} written to {arguments.out}/, the rest "
+            "unchanged."
+        )
 
 
 if __name__ == "__main__":

@@ -6,16 +6,19 @@ import contextlib
 import io
 import itertools
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib.metadata import PackageNotFoundError, requires, version
 from typing import NoReturn, TypeVar
 
 import tyro
 
-from pwm.core.errors import InputError
+from pwm.core.errors import FileError, InputError, require_file
+from pwm.io.inherited import Forgiving, expanded, open_streams
 
 BAD_INPUT = 2
-INTERRUPTED = 130
 CLOSED_PIPE = 141
 WIDE = "1000"  # columns, so that tyro breaks no line of an error
 Arguments = TypeVar("Arguments")
@@ -28,44 +31,85 @@ def parse(
 
     Bad input ends the program with one line on standard error and status 2.
     """
+    open_streams()
     typed = sys.argv[1:] if argv is None else argv
     helping = "-h" in typed or "--help" in typed
     complaint = io.StringIO()
-    try:
-        with (
-            contextlib.redirect_stderr(complaint),
-            contextlib.nullcontext() if helping else _wide_terminal(),
-        ):
-            return tyro.cli(
-                arguments,
-                prog=prog,
-                description=description,
-                args=typed,
-                config=(tyro.conf.OmitArgPrefixes,),
-            )
-    except SystemExit as stop:
-        if stop.code == BAD_INPUT:
-            fail(_input_error(stop) or _message(complaint.getvalue()))
-        raise
+    with errors_in_one_line():
+        try:
+            with (
+                contextlib.redirect_stderr(complaint),
+                contextlib.nullcontext() if helping else _wide_terminal(),
+            ):
+                found = tyro.cli(
+                    arguments,
+                    prog=prog,
+                    description=description,
+                    args=typed,
+                    config=(tyro.conf.OmitArgPrefixes,),
+                )
+        except SystemExit as stop:
+            if stop.code == BAD_INPUT:
+                fail(_input_error(stop) or _message(complaint.getvalue()))
+            raise
+        _require_versions()
+        return expanded(found)
 
 
 def fail(message: str) -> NoReturn:
     """Ends the program because of bad input."""
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {message}", file=Forgiving(sys.stderr))
     raise SystemExit(BAD_INPUT)
 
 
 @contextlib.contextmanager
 def errors_in_one_line() -> Iterator[None]:
-    """Ends the program with one line and status 2 if the block raises `InputError`."""
+    """Ends the program with one line and status 2 if the block raises `InputError`.
+
+    Once the reader of standard output, such as `head`, has stopped reading, the status is 141.
+    """
     try:
-        yield
-        sys.stdout.flush()
+        try:
+            yield
+        finally:
+            _flush()
     except InputError as error:
         fail(str(error))
-    except BrokenPipeError:  # the reader, such as `head`, has stopped reading
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:
+        _discard_output()
         raise SystemExit(CLOSED_PIPE) from None
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _discard_output()
+        raise FileError("standard output", f"space for the results ({error.strerror})") from error
+
+
+def _discard_output() -> None:
+    """Discards the rest of the output, which would otherwise fail once more at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@cache
+def _require_versions() -> None:
+    """Refuses libraries older than this package requires, as one found through `PYTHONPATH`."""
+    try:
+        requirements = requires("pwm") or []
+    except PackageNotFoundError:  # the repository is used without being installed
+        return
+    for bound in filter(None, map(re.compile(r"([\w-]+)>=([\d.]+)").fullmatch, requirements)):
+        name, least = bound.groups()
+        found = getattr(sys.modules.get(name), "__version__", None) or version(name)
+        require_file(_numbers(found) >= _numbers(least), f"{name} {found}", f"{least} or later")
+
+
+def _numbers(version: str) -> list[int]:
+    return list(map(int, re.findall(r"\d+", version)))
 
 
 @contextlib.contextmanager

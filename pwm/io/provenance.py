@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shlex
 import subprocess
@@ -36,10 +37,11 @@ def typed_command() -> str:
 
 @lru_cache(maxsize=1)
 def _environment() -> dict[str, object]:
-    """The part that stays the same while a process runs."""
+    """The part that stays the same while a process runs; None is unknown."""
+    changes = _git("status", "--porcelain", "--untracked-files=no")
     return {
         "commit": _git("rev-parse", "HEAD"),
-        "clean": _git("status", "--porcelain", "--untracked-files=no") == "",
+        "clean": None if changes is None else changes == "",
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in ("torch", "numpy", "numba")},
@@ -62,13 +64,15 @@ def cpu_model() -> str:
 
 
 def _git(*arguments: str) -> str | None:
-    """Output of git in this repository; None if there is none."""
+    """Output of git in this repository; None without git, or in another user's repository."""
     if not (REPOSITORY / ".git").exists():  # installed elsewhere, perhaps inside another repository
         return None
+    environment = {name: value for name, value in os.environ.items() if name != "GIT_DIR"}
     try:
         done = subprocess.run(
-            ["git", *arguments], cwd=REPOSITORY, capture_output=True, text=True, check=True
-        )
+            ["git", *arguments],
+            cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True,
+        )  # fmt: skip
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip()

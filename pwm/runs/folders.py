@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,14 @@ from pwm.core.errors import FileError, InputError, require
 from pwm.core.fields import identity, restored
 from pwm.core.trainer import Trainer, as_population
 from pwm.engines import ENGINES, EngineName
-from pwm.io.files import DAMAGE, make_folder, write_arrays, write_history, write_json
+from pwm.io.files import (
+    DAMAGE,
+    folder_errors,
+    make_folder,
+    write_arrays,
+    write_history,
+    write_json,
+)
 
 CONFIG, STATE_FILE, HISTORY = "config.json", "state.npz", "history.npz"
 PROVENANCE, CURVES = "provenance.json", "curves.png"
@@ -101,41 +108,60 @@ def read_provenance(path: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def reserved(name: str, folder: Path, *, extends: bool = False) -> Iterator[None]:
+def reserved(name: str, folder: Path) -> Iterator[Callable[[], None]]:
     """Reserves a folder for one process while the block lasts, creating it if needed.
 
     Args:
         name: of the field that names the folder.
         folder: to train in.
-        extends: whether the run that it holds is to be extended.
+    Yields:
+        A function that raises `InputError` if the folder was moved or removed since.
     Raises:
-        InputError: the folder holds a run that is not to be extended, or cannot be written, or
-            another process is training in it.
+        InputError: the folder cannot be written, or another process is training in it.
     """
-    if not extends:
-        _require_no_run(name, folder)
     make_folder(name, folder)
-    lock = FileLock(folder / LOCK, blocking=False)
+    path = folder / LOCK
+    # Whoever can write the folder can lock it, also where another user's process was killed.
+    lock = FileLock(path, blocking=False, mode=folder.stat().st_mode & 0o066 | 0o600)
+    with folder_errors(name, folder):
+        try:
+            lock.acquire()
+        except Timeout:
+            accepted = "a folder in which no other process is training"
+            raise InputError(name, folder, accepted) from None
+        held = path.stat().st_ino
+
+    def is_held() -> bool:
+        with suppress(OSError):
+            return path.stat().st_ino == held
+        return False
+
+    def require_held() -> None:
+        require(is_held(), name, folder, "a folder that is not removed or moved during training")
+
     try:
-        lock.acquire()
-    except Timeout:
-        accepted = "a folder in which no other process is training"
-        raise InputError(name, folder, accepted) from None
-    try:
-        yield
+        for file in FILES:
+            for aside in folder.glob(f".{file}.*"):  # of a process that was killed while it wrote
+                aside.unlink(missing_ok=True)
+        yield require_held
     finally:
-        (folder / LOCK).unlink(missing_ok=True)
+        with suppress(OSError):
+            if is_held():
+                path.unlink()
         lock.release()
 
 
-def _require_no_run(name: str, folder: Path) -> None:
+def require_no_run(name: str, folder: Path) -> None:
     """Refuses a folder with results, or with files of the same names that are not this project's.
 
-    The configurations of a run that was killed before its first save may be replaced.
+    Configurations without a history are no run: theirs was killed before its first save.
+
+    Raises:
+        InputError: the folder holds a run.
     """
     found = files_in(folder)
     held = [file for file in FILES if file in found]
-    unsaved = found <= {CONFIG, PROVENANCE} and _is_configs(folder / CONFIG)
+    unsaved = found <= {CONFIG, PROVENANCE} and configs_in(folder) is not None
     accepted = "a folder that holds no run yet"
     require(
         not held or unsaved,
@@ -145,9 +171,9 @@ def _require_no_run(name: str, folder: Path) -> None:
     )
 
 
-def _is_configs(path: Path) -> bool:
+def configs_in(folder: Path) -> tuple[TrainConfig, ...] | None:
+    """Configurations that a folder holds; None if it holds none."""
     try:
-        read_configs(path)
+        return read_configs(folder / CONFIG)
     except FileError:
-        return False
-    return True
+        return None

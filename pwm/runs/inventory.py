@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
@@ -15,15 +16,8 @@ from pwm.runs.locks import is_locked
 from pwm.runs.shards import Shard, plan
 from pwm.runs.storage import PROVENANCE, STORED, UNFINISHED, Session, Store
 
-
-class Known(NamedTuple):
-    """A shard that an experiment plans."""
-
-    shard: Shard
-    size: Size
-
-    def __str__(self) -> str:
-        return f"{self.shard.experiment} ({self.size}), {len(self.shard.members)} runs"
+Known = Mapping[str, tuple[Shard, str]]
+"""Shards that experiments plan, by key, each with its experiment, size and number of runs."""
 
 
 class Entry(NamedTuple):
@@ -51,11 +45,11 @@ class Explanation(NamedTuple):
     """By field, the values of the shard and of the nearest one, where they differ."""
 
 
-def known_shards(experiments: Iterable[Experiment]) -> dict[str, Known]:
-    """Shards of some experiments by key, in either size and for either engine."""
+def known_shards(experiments: Iterable[Experiment]) -> Known:
+    """Shards of some experiments, in either size and for either engine."""
     sizes: tuple[Size, ...] = get_args(Size)
     return {
-        shard.key: Known(shard, size)
+        shard.key: (shard, f"{shard.experiment} ({size}), {len(shard.members)} runs")
         for experiment in experiments
         for engine in ENGINES
         for size in sizes
@@ -63,17 +57,17 @@ def known_shards(experiments: Iterable[Experiment]) -> dict[str, Known]:
     }
 
 
-def entries(store: Store, known: Mapping[str, Known]) -> Iterator[Entry]:
+def entries(store: Store, known: Known) -> Iterator[Entry]:
     """Every stored shard, then every unfinished one, each verified.
 
     Args:
         store: to list.
-        known: shards that experiments plan, by key; the provenance names other experiments.
+        known: shards with a description; the provenance names other experiments.
     """
     reads = {STORED: store.read, UNFINISHED: store.read_checkpoint}
     for ending, read in reads.items():
         for key in store.all_keys(ending):
-            runs = str(known.get(key, "unknown experiment"))
+            _, runs = known.get(key, (None, "unknown experiment"))
             try:
                 _, content, sessions = read(key)
             except FileError:
@@ -100,13 +94,13 @@ def damaged_files(store: Store) -> list[Path]:
     return damaged
 
 
-def explain(beginning: str, store: Store, known: Mapping[str, Known]) -> Explanation:
+def explain(beginning: str, store: Store, known: Known) -> Explanation:
     """Explains why a shard is missing, by comparison with the most similar stored one.
 
     Args:
         beginning: of the shard's key, long enough to be unique.
         store: to search.
-        known: shards that experiments plan, by key.
+        known: shards that may be missing.
     Raises:
         InputError: no shard has that key, or several begin like that.
         FileError: the shard is stored, but damaged.
@@ -120,37 +114,30 @@ def explain(beginning: str, store: Store, known: Mapping[str, Known]) -> Explana
     if key in stored:
         store.read(key)
         return Explanation(key, "stored")
-    shard = known[key].shard
+    shard, runs = known[key]
     state = "unfinished" if key in store.all_keys(UNFINISHED) else "missing"
     state = "in training" if is_locked(store, shard) else state
-    return Explanation(key, state, str(known[key]), *_nearest(json.loads(shard.content), store))
+    return Explanation(key, state, runs, *_nearest(_flattened(json.loads(shard.content)), store))
 
 
-def _nearest(content: Mapping[str, Any], store: Store) -> tuple[str, dict[str, tuple[Any, Any]]]:
+def _nearest(ours: Mapping[str, Any], store: Store) -> tuple[str, dict[str, tuple[Any, Any]]]:
     """The undamaged stored shard that differs in the fewest fields, and those fields."""
-    ours = _flattened(content)
-    nearest, fewest = "", dict[str, tuple[Any, Any]]()
+    found = dict[str, dict[str, tuple[Any, Any]]]()
     for key in store.all_keys():
-        try:
+        with suppress(FileError):
             theirs = _flattened(store.read(key).content)
-        except FileError:
-            continue
-        differences = {
-            name: (ours.get(name), theirs.get(name))
-            for name in sorted(ours.keys() | theirs.keys())
-            if ours.get(name) != theirs.get(name)
-        }
-        if not nearest or len(differences) < len(fewest):
-            nearest, fewest = key, differences
-    return nearest, fewest
+            found[key] = {
+                name: (ours.get(name), theirs.get(name))
+                for name in sorted(ours.keys() | theirs.keys())
+                if ours.get(name) != theirs.get(name)
+            }
+    return min(found.items(), key=lambda item: len(item[1]), default=("", {}))
 
 
 def _flattened(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested dictionaries as one, their names joined by dots."""
     flat: dict[str, Any] = {}
     for name, value in content.items():
-        if isinstance(value, dict):
-            flat |= _flattened(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = value
+        nested = isinstance(value, dict)
+        flat |= _flattened(value, f"{prefix}{name}.") if nested else {prefix + name: value}
     return flat

@@ -6,6 +6,7 @@ operating system releases the lock when the process ends, even if it is killed.
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from pwm.core.errors import FileError
 from pwm.runs.shards import Shard
 from pwm.runs.storage import UNFINISHED, Store
 
@@ -34,9 +36,15 @@ class Lock:
 def lock(store: Store, shard: Shard) -> Iterator[Lock | None]:
     """Locks a shard for the block; yields None if another process holds the lock."""
     path = store.file(shard, LOCK)
-    file_lock = FileLock(path, blocking=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    mode = path.parent.stat().st_mode & 0o666  # whoever can write the folder can lock
+    file_lock = FileLock(path, blocking=False, mode=mode)
     try:
-        file_lock.acquire()
+        try:
+            file_lock.acquire()
+        except PermissionError:
+            _remove_unheld(path)
+            file_lock.acquire()
     except Timeout:
         yield None
         return
@@ -55,10 +63,38 @@ def is_locked(store: Store, shard: Shard) -> bool:
     if not path.exists():
         return False
     try:
-        with FileLock(path, blocking=False):
+        with _opened(path):
             return False
     except Timeout:
         return True
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[None]:
+    """Holds a lock file that may be another user's, which can be read but not written.
+
+    Raises:
+        Timeout: a running process holds it.
+        FileError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+    except BlockingIOError:
+        raise Timeout(str(path)) from None
+
+
+def _remove_unheld(path: Path) -> None:
+    """Removes a lock that another user left, unless a running process holds it."""
+    if not path.exists():  # the folder cannot be written
+        return
+    try:
+        with _opened(path):
+            path.unlink()
+    except PermissionError as error:
+        accepted = "a lock file that can be written; delete it unless a sweep is running"
+        raise FileError(path, accepted) from error
 
 
 def reported(store: Store, shard: Shard) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 
 from tqdm import tqdm
 
+from pwm.io.inherited import Forgiving
 from pwm.runs.locks import LOCK, reported
 from pwm.runs.shards import Shard
 from pwm.runs.storage import Store
@@ -32,6 +34,7 @@ class Progress:
         self._started = time.monotonic()
         cost, _, self._episodes_before = self._count()
         self._bar = tqdm(
+            file=Forgiving(sys.stderr),
             total=sum(map(cost_of, shards)),
             initial=cost,
             bar_format="{percentage:3.0f}%|{bar}| {desc} [{elapsed}, {remaining} left]",
@@ -54,6 +57,10 @@ class Progress:
         self._bar.set_description_str(text, refresh=False)
         self._bar.update(cost - self._bar.n)
         return cost
+
+    def say(self, text: str) -> None:
+        """Prints a line above the bar."""
+        self._bar.write(text, self._bar.fp)
 
     def _count(self) -> tuple[int, int, int]:
         """Cost, runs and episodes of what is done."""

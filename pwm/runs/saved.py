@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,11 +25,14 @@ from pwm.engines import EngineName, make_trainer
 from pwm.io.files import read_arrays
 from pwm.runs.folders import (
     CONFIG,
+    CURVES,
     PROVENANCE,
     STATE_FILE,
+    configs_in,
     files_in,
     read_configs,
     read_provenance,
+    require_no_run,
 )
 
 
@@ -57,6 +60,11 @@ class SavedRun:
     def episodes_done(self) -> int:
         """Episodes trained for so far."""
         return int(self.state["episodes_done"])
+
+    def continues_to(self, num_episodes: int) -> bool:
+        """Whether that many episodes in all leave something to do: to train, or to draw."""
+        undrawn = CURVES not in files_in(self.folder)
+        return self.episodes_done < num_episodes + undrawn
 
     @property
     def parameters(self) -> dict[str, Tensor]:
@@ -158,6 +166,28 @@ def load_run(folder: Path | str) -> SavedRun:
         provenance=read_provenance(folder / PROVENANCE),
         state=state,
     )
+
+
+def unfinished_run(
+    name: str, folder: Path, configs: Sequence[TrainConfig], engine: EngineName
+) -> SavedRun | None:
+    """The run of these configurations in a folder, if it was stopped; None if there is no run.
+
+    Args:
+        name: of the field that names the folder.
+        folder: to train in.
+        configs: to train.
+        engine: to train with.
+    Raises:
+        InputError: the folder holds another run, or this one, finished.
+        FileError: a file of the run is damaged.
+    """
+    if STATE_FILE in files_in(folder) and configs_in(folder) == tuple(configs):
+        run = load_run(folder)
+        if run.engine == engine and run.continues_to(configs[0].num_episodes):
+            return run
+    require_no_run(name, folder)
+    return None
 
 
 def _shapes(state: Mapping[str, NDArray[Any]]) -> dict[str, tuple[Any, ...]]:

@@ -12,10 +12,10 @@ from contextlib import AbstractContextManager, contextmanager
 from multiprocessing import resource_tracker
 from typing import Any
 
-from tqdm import tqdm
-
+from pwm.core.errors import FileError
 from pwm.io.files import make_folder
-from pwm.runs.locks import is_locked, tidy
+from pwm.io.inherited import STOPPING, Forgiving
+from pwm.runs.locks import LOCK, is_locked, tidy
 from pwm.runs.progress import Progress
 from pwm.runs.shards import Shard
 from pwm.runs.storage import Store
@@ -23,7 +23,8 @@ from pwm.runs.worker import Job, serve, train_shards
 
 UPDATE_EVERY = 0.5  # seconds between updates of the progress bar
 WAIT_FOR_OTHERS = 5.0  # seconds between checks, when others hold the locks of all that is left
-MAX_DEATHS = 3  # of workers in a row, without any progress
+MAX_WAITS = 120  # of them in a row without any progress by the others: ten minutes
+MAX_FAILURES = 3  # rounds in a row without any progress
 Pool = Callable[[int], AbstractContextManager[Executor]]
 """Makes an executor for a number of tasks."""
 
@@ -42,11 +43,12 @@ def run(shards: Sequence[Shard], job: Job, pool: Pool, max_tasks: int | None = N
             the shards; no limit if None.
     Raises:
         InputError: the store cannot be written.
-        BrokenExecutor: workers die again and again without progress.
+        BrokenExecutor: workers die, or shards get lost, again and again without progress.
         KeyboardInterrupt: training stopped at checkpoints.
     """
     missing = _missing(shards, job.store)
-    print(f"{len(shards)} shards, {len(missing)} of them to train.", file=sys.stderr)
+    counted = f"{len(shards)} shards, {len(missing)} of them to train."
+    print(counted, file=Forgiving(sys.stderr))
     if missing:
         make_folder("results", job.store.folder)
         with Progress(missing, job.store) as progress:
@@ -58,19 +60,25 @@ def _train(
     missing: list[Shard], job: Job, pool: Pool, max_tasks: int | None, progress: Progress
 ) -> None:
     """Trains shards, round after round, until all are stored."""
-    deaths = 0
+    failures = waits = 0
     while missing:
         free = [shard for shard in missing if not is_locked(job.store, shard)]
-        before, died = progress.update(), False
+        before = progress.update()
         if free:
             died = _round(dealt(free, max_tasks), job, pool, progress)
+            failures = failures + 1 if progress.update() <= before else 0
+            if failures == MAX_FAILURES:
+                cause = "workers die" if died else "stored shards are lost or damaged"
+                raise BrokenExecutor(f"{cause} again and again without progress")
+            if died:
+                progress.say("A worker died; its shard continues from the last checkpoint.")
         else:
             time.sleep(WAIT_FOR_OTHERS)
-        deaths = deaths + 1 if died and progress.update() <= before else 0
-        if deaths == MAX_DEATHS:
-            raise BrokenExecutor("workers die again and again without progress")
-        if died:
-            tqdm.write("A worker died; its shard continues from the last checkpoint.", sys.stderr)
+            waits = waits + 1 if progress.update() <= before else 0
+            if waits == MAX_WAITS:
+                lock = job.store.file(missing[0], LOCK)
+                accepted = "progress by the process that holds it; there was none for ten minutes"
+                raise FileError(lock, accepted)
         missing = _missing(missing, job.store)
 
 
@@ -106,7 +114,7 @@ def _round(tasks: Sequence[Sequence[Shard]], job: Job, pool: Pool, progress: Pro
 
 
 class Processes(ProcessPoolExecutor):
-    """A pool of processes that Ctrl-C in the terminal does not reach."""
+    """A pool of processes that signals of the terminal do not reach."""
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Submits a call, as any executor; this may start a process."""
@@ -123,7 +131,8 @@ def processes(workers: int) -> Iterator[Processes]:
     """
     context = multiprocessing.get_context("spawn")
     lifeline, end = context.Pipe(duplex=False)
-    executor = Processes(workers, context, serve, (lifeline,))
+    with _interrupts_blocked():
+        executor = Processes(workers, context, serve, (lifeline,))
     try:
         yield executor
     except BaseException:
@@ -137,12 +146,14 @@ def processes(workers: int) -> Iterator[Processes]:
 
 @contextmanager
 def _interrupts_blocked() -> Iterator[None]:
-    """Blocks Ctrl-C, permanently in processes that the block starts.
+    """Blocks a terminal's signals, permanently in processes that the block starts.
 
-    A terminal sends Ctrl-C to all of its processes, and only the parent should act on it.
+    A terminal sends them to all of its processes, and only the parent should act on them.
     """
-    resource_tracker.ensure_running()  # otherwise the first process starts it and unblocks them
-    previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    sent = set(STOPPING) - {signal.SIGTERM}
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, sent)
+    resource_tracker.ensure_running()  # which unblocks some, here rather than later
+    signal.pthread_sigmask(signal.SIG_BLOCK, sent)
     try:
         yield
     finally:

@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from pwm.core.errors import require
+from pwm.io.inherited import Forgiving
 
 POLL_EVERY = 2.0  # seconds
+SILENT_AFTER = 900  # polls in a row that the cluster does not answer: half an hour
 GONE_AFTER = 3  # polls in a row that find a job neither queued nor finished
 MINUTES = 240  # default time limit of a job; its shard continues in another
 MAX_TASKS = 1000  # of an array, if the cluster allows as many
@@ -92,15 +94,10 @@ class SlurmExecutor(Executor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Shuts down, as any executor; cancelling also ends running jobs."""
         self._closing = True
-        if cancel_futures:
-            self.cancel()
+        if cancel_futures and (jobs := self.job_numbers()):
+            _said("scancel", *jobs)
         if wait:
             self._thread.join()
-
-    def cancel(self) -> None:
-        """Ends all jobs."""
-        if jobs := self.job_numbers():
-            subprocess.run(["scancel", *jobs], check=False, capture_output=True)
 
     def job_numbers(self) -> list[str]:
         """SLURM's numbers of the jobs and job arrays that have not ended."""
@@ -120,14 +117,16 @@ class SlurmExecutor(Executor):
 
     def _poll(self) -> None:
         """Sends submitted calls and collects results, until shut down."""
-        gone: dict[Future[Any], int] = {}
+        silent, gone = 0, dict[Future[Any], int]()
         while not self._closing or self._jobs or self._submitted:
             self._send()
             queued = _queued()
+            silent = silent + 1 if queued is None else 0
+            if silent == SILENT_AFTER:
+                raise JobError("squeue has not answered for half an hour")
             for future, job in list(self._jobs.items()):
                 if job.paths.result_pickle.exists():
                     self._end(future, _outcome(job))
-                    _tidy(job)
                 elif queued is not None and job.job_id not in queued:
                     gone[future] = gone.get(future, 0) + 1
                     if gone[future] >= GONE_AFTER:
@@ -168,37 +167,35 @@ def _last_line(error: Exception) -> str:
 
 def _queued() -> set[str] | None:
     """Numbers of this user's pending and running jobs; None if the cluster does not answer."""
-    asked = ["squeue", "--me", "--noheader", "--array", "--format=%i"]
-    done = subprocess.run(asked, check=False, capture_output=True, text=True)
-    return None if done.returncode else set(done.stdout.split())
+    said = _said("squeue", "--me", "--noheader", "--array", "--format=%i")
+    return None if said is None else set(said.split())
+
+
+def _said(*command: str) -> str | None:
+    """Output of a command; None if it failed."""
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    return None if done.returncode else done.stdout
 
 
 def _outcome(job: Any) -> BaseException | None:
-    """The error of a finished job; None if it succeeded."""
-    error = job.exception()
+    """The error of a finished job; None if it succeeded, and then its files are removed."""
+    error, paths = job.exception(), job.paths
     if error is None:
+        for path in (paths.submitted_pickle, paths.result_pickle, paths.stdout, paths.stderr):
+            path.unlink(missing_ok=True)
         return None
     # submitit returns the traceback as text, between two rules
     last = str(error).split("-" * 22)[1].strip().splitlines()[-1]
     if "UncompletedJobError" in last:  # out of time, or preempted
         return BrokenExecutor(f"job {job.job_id} was ended")
-    return JobError(f"job {job.job_id}: {last} (its log is {job.paths.stderr})")
-
-
-def _tidy(job: Any) -> None:
-    """Removes the files of a job that succeeded; a failed job keeps its logs."""
-    if job.exception() is None:
-        paths = job.paths
-        for path in (paths.submitted_pickle, paths.result_pickle, paths.stdout, paths.stderr):
-            path.unlink(missing_ok=True)
+    return JobError(f"job {job.job_id}: {last} (its log is {paths.stderr})")
 
 
 def max_tasks() -> int:
     """Largest number of tasks in a job array of this cluster."""
-    asked = ["scontrol", "show", "config"]
-    done = subprocess.run(asked, check=False, capture_output=True, text=True)
-    limit = re.search(r"^MaxArraySize\s*=\s*(\d+)", done.stdout, re.MULTILINE)
-    return min(int(limit[1]), MAX_TASKS) if limit else MAX_TASKS
+    config = _said("scontrol", "show", "config") or ""
+    limit = re.search(r"^MaxArraySize\s*=\s*(\d+)", config, re.MULTILINE)
+    return min(max(int(limit[1]), 1), MAX_TASKS) if limit else MAX_TASKS  # 0: no arrays
 
 
 @contextmanager
@@ -213,10 +210,8 @@ def slurm_jobs(cluster: Cluster) -> Iterator[SlurmExecutor]:
         yield executor
     except KeyboardInterrupt:
         if numbers := " ".join(executor.job_numbers()):
-            print(
-                f"The jobs continue without this process; scancel {numbers} ends them.",
-                file=sys.stderr,
-            )
+            said = f"The jobs continue without this process; scancel {numbers} ends them."
+            print(said, file=Forgiving(sys.stderr))
         executor.shutdown(wait=False)
         raise
     except BaseException:

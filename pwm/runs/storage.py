@@ -12,11 +12,11 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,7 @@ from pwm.io.files import (
     write_arrays,
     write_signed,
 )
+from pwm.io.inherited import Forgiving
 from pwm.runs.shards import Shard, key_of, shard_of
 
 CONTENT = "content"
@@ -42,6 +43,7 @@ SESSIONS = "sessions"
 STORED = ".npz"
 UNFINISHED = ".unfinished.npz"
 PROVENANCE = ".json"
+Read = TypeVar("Read")
 Session = Mapping[str, Any]
 """Provenance of consecutive episodes of a shard."""
 
@@ -79,13 +81,8 @@ class Store:
 
     def get(self, shard: Shard) -> History | None:
         """The shard's history; None if it is missing or damaged, which is reported."""
-        if not self.path(shard).exists():
-            return None
-        try:
-            return self.read(shard.key).history
-        except FileError as error:
-            _report_damage(error)
-            return None
+        stored = _if_undamaged(self.path(shard), lambda: self.read(shard.key))
+        return stored and stored.history
 
     def read(self, key: str) -> Stored:
         """Reads and verifies the files of a stored shard.
@@ -150,13 +147,8 @@ class Store:
 
     def resume(self, shard: Shard) -> Checkpoint | None:
         """The shard's checkpoint; None if it is missing or damaged, which is reported."""
-        if not self.file(shard, UNFINISHED).exists():
-            return None
-        try:
-            return self.read_checkpoint(shard.key)
-        except FileError as error:
-            _report_damage(error)
-            return None
+        path = self.file(shard, UNFINISHED)
+        return _if_undamaged(path, lambda: self.read_checkpoint(shard.key))
 
     def clean(self, shard: Shard) -> None:
         """Removes temporary files of a killed process, a damaged history, and an old checkpoint."""
@@ -232,5 +224,12 @@ def _content(arrays: Mapping[str, NDArray[Any]], key: str, path: Path) -> dict[s
     return content
 
 
-def _report_damage(error: FileError) -> None:
-    print(f"damaged, to be computed again: {error.value}", file=sys.stderr)
+def _if_undamaged(path: Path, read: Callable[[], Read]) -> Read | None:
+    """Reads a file; None if it is missing or damaged, which is reported."""
+    if not path.exists():
+        return None
+    try:
+        return read()
+    except FileError as error:
+        print(f"damaged, to be computed again: {error.value}", file=Forgiving(sys.stderr))
+        return None

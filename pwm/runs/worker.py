@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
+from pwm.core.errors import FileError
 from pwm.engines import make_trainer
 from pwm.io.files import folder_errors
 from pwm.io.provenance import current_provenance
@@ -40,7 +42,7 @@ def train_shards(shards: Sequence[Shard], job: Job) -> None:
     """Trains the shards that are neither stored nor locked by another process.
 
     Raises:
-        InputError: the store cannot be written.
+        InputError: the store cannot be written, or not read just after it was written.
     """
     with _busy:
         for shard in shards:
@@ -84,16 +86,22 @@ def _train(shard: Shard, job: Job, held: Lock) -> None:
         training += seconds
         step = max(1, min(2 * step, int(step * REPORT_EVERY / seconds)))
     job.store.put(shard, trainer.history(), sessions_now())
+    try:
+        job.store.read(shard.key)
+    except FileError as error:
+        accepted = f"a file that can be read just after it was written ({error})"
+        raise FileError(error.value, accepted) from error
 
 
 def serve(lifeline: Connection) -> None:
-    """Prepares a worker process to stop when its parent does.
+    """Prepares a worker process to stop when its parent does, or when it is told to.
 
     Args:
         lifeline: a pipe whose other end the parent holds. When that end closes, training stops at
             a checkpoint; if it closed because the parent died, the process ends too.
     """
     threading.Thread(target=_watch, args=(lifeline,), daemon=True).start()
+    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=_leave).start())
 
 
 def _watch(lifeline: Connection) -> None:
@@ -103,5 +111,11 @@ def _watch(lifeline: Connection) -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None  # it started this process
     parent.join()
+    _leave()
+
+
+def _leave() -> None:
+    """Ends this process at the next checkpoint."""
+    _stop.set()
     with _busy:
         os._exit(0)

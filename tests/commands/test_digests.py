@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from pwm import digests as command
+from pwm.digests import digests_of, read_digests
 from pwm.experiments import EXPERIMENTS
 from pwm.io.repository import published
-from pwm.runs.digests import digests_of, read_digests
 from pwm.runs.experiment import Experiment
 from pwm.runs.shards import plan
 from pwm.runs.storage import Store
@@ -73,8 +73,9 @@ def test_identical_runs_are_counted(
     assert lines == ["9 of 9 stored runs are bit-identical to the published."]
     remove(results, "two")
     lines = output(capsys, path, results)
-    assert lines == ["6 of 6 stored runs are bit-identical to the published."]
-    lines = output(capsys, path, results, "three", "two")
+    left = "; 3 runs are not stored."
+    assert lines == ["6 of 6 stored runs are bit-identical to the published" + left]
+    lines = output(capsys, path, results, "three")
     assert lines == ["3 of 3 stored runs are bit-identical to the published."]
 
 
@@ -103,10 +104,27 @@ def test_nothing_to_compare_is_one_line(
     path: Path, results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     remove(results, "one")
-    for folder, names in ((tmp_path / "none", []), (results, ["one"])):
+    for folder, names in ((tmp_path / "none", []), (results, ["one"]), (results, ["two", "one"])):
         flags = [*names, "--published", str(path), "--results", str(folder)]
         mentioned = f"error: --results {folder}: expected ", "nothing to compare"
         assert_refused(command.main, flags, capsys, *mentioned)
+
+
+def test_more_runs_than_published_are_not_identical(
+    path: Path, results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path.write_text(json.dumps(DIGESTS | {"two": DIGESTS["two"][:2]}))
+    assert output(capsys, path, results, "two", status=1)[-1].startswith("2 of 3 ")
+
+
+def test_a_damaged_file_is_not_passed_over(
+    path: Path, results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (shard,) = plan(GRIDS["two"])
+    damaged = Store(results).path(shard)
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    flags = ["--published", str(path), "--results", str(results)]
+    assert_refused(command.main, flags, capsys, f"error: {damaged}: expected an undamaged file")
 
 
 # Publishing

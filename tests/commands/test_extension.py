@@ -100,7 +100,8 @@ def test_provenance_keeps_that_of_the_run_before() -> None:
     first = json.loads(Path("mine/provenance.json").read_text())
     train("--extend", "mine", "--num-episodes", "77")
     second = json.loads(Path("mine/provenance.json").read_text())
-    assert (second["engine"], second["first_episode"], second["extends"]) == ("fused", 34, first)
+    assert (second["engine"], second["first_episode"]) == ("fused", 34)
+    assert second["earlier_sessions"] == [first]
     assert second["wall_seconds"] >= 0
 
 
@@ -124,7 +125,8 @@ def test_a_run_that_is_killed_at_any_moment_is_finished() -> None:
     trained(2500, "whole")
     trained(33, "mine")
     patched = (
-        "from pwm import train; train.SAVE_EVERY = train.SHOW_EVERY = 0.0; train.train_command()"
+        "from pwm import train; from pwm.runs import loop; "
+        "loop.SAVE_EVERY = loop.SHOW_EVERY = 0.0; train.train_command()"
     )
     flags = ["--extend", "mine", "--num-episodes", "2500"]
     kills = 0
@@ -233,5 +235,5 @@ def test_a_run_in_training_is_not_extended(capsys: pytest.CaptureFixture[str]) -
     trained(33, "mine")
     capsys.readouterr()
     flags = ["--extend", "mine", "--num-episodes", "77"]
-    with reserved("extend", Path("mine"), extends=True):
+    with reserved("extend", Path("mine")):
         assert_refused(train_command, flags, capsys, "--extend mine", "no other process")

@@ -86,7 +86,7 @@ def test_ls_prints_size_time_and_commit_of_each_shard(
     megabytes = f"{store.path(ONE).stat().st_size / 1e6:.2f} MB"
     for part in ("stored", megabytes, " 3.0 s ", " 0123456  ", "tiny (paper), 6 runs"):
         assert part in by_key[ONE.key[:12]]
-    for part in ("stored", " 1.5 s ", " none+changes ", "unknown experiment, 1 runs"):
+    for part in ("stored", " 1.5 s ", "  unknown  ", "unknown experiment, 1 runs"):
         assert part in by_key[FOREIGN.key[:12]]
     assert unfinished == f"{TWO.key[:12]}  unfinished  tiny (paper), 6 runs"
 
@@ -313,3 +313,29 @@ def test_a_bad_folder_is_one_line(
         command.main, [action, *key, "--results", str(tmp_path / place)], capsys, mentioned
     )
     assert contents(tmp_path) == {"file": b""}
+
+
+@pytest.mark.parametrize("files", [[], ["notes"], ["slurm"]])
+def test_there_must_be_something_to_verify(
+    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in files:
+        (tmp_path / name).touch()
+    mentioned = f"error: --results {tmp_path}: expected ", "nothing to verify"
+    assert_refused(command.main, ["verify", "--results", str(tmp_path)], capsys, *mentioned)
+
+
+@pytest.mark.parametrize(
+    ("commit", "clean", "shown"),
+    [(None, None, "unknown"), (None, False, "unknown"), ("a" * 40, None, "a" * 7),
+     ("a" * 40, False, "a" * 7 + "+changes")],
+)  # fmt: skip
+def test_ls_tells_unknown_from_changed(
+    commit: str | None,
+    clean: bool | None,
+    shown: str,
+    store: Store,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    store.put(FOREIGN, made_up(1, 3), [{**session(0, 60), "clean": clean, "commit": commit}])
+    assert f" {shown}  unknown experiment" in said(store, capsys, "ls")

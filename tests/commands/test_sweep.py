@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +19,7 @@ import pytest
 from pwm import store as store_module
 from pwm import sweep
 from pwm.experiments import EXPERIMENTS
+from pwm.io.repository import REPOSITORY
 from pwm.runs import shards as planning
 from pwm.runs.scheduler import Pool, run
 from pwm.runs.shards import Shard, plan, planned
@@ -123,6 +126,62 @@ def test_an_interrupted_command_says_how_to_continue(
         sweep.main(["pwm0", "--results", str(tmp_path)])
     assert stop.value.code == 130
     assert capsys.readouterr().err == "Interrupted. Run the same command again to continue.\n"
+
+
+def test_a_signal_that_is_ignored_as_under_nohup_does_not_stop_the_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def signalled(*_arguments: object) -> None:
+        os.kill(os.getpid(), signal.SIGHUP)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(sweep, "run", signalled)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with pytest.raises(SystemExit) as stop:
+            sweep.main(["pwm0", "--results", str(tmp_path)])
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert stop.value.code == 143
+    assert capsys.readouterr().err == "Interrupted. Run the same command again to continue.\n"
+
+
+HOSTILE = {
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    "PYTHONPATH": "/nowhere",
+    "LC_ALL": "tr_TR.ISO8859-9",
+    "PYTHONIOENCODING": "ascii",
+    "TZ": "Asia/Kathmandu",
+    "PYTHONOPTIMIZE": "2",
+    "PYTHONWARNINGS": "error",
+    "COLUMNS": "7",
+    "NO_COLOR": "1",
+    "OMP_NUM_THREADS": "3",
+}
+
+
+def test_no_environment_stops_a_sweep_or_changes_a_byte(tmp_path: Path) -> None:
+    calm, hostile, mine = tmp_path / "calm", tmp_path / "höstile", tmp_path / "mine.py"
+    mine.write_text("from tests.support.sweeps import TINY\n")
+    run(planned([TINY]), Job(Store(calm), "test"), threads(1))
+    for argv in (["sweep", "--grid", str(mine)], ["store", "ls"]):
+        done = subprocess.run(
+            [sys.executable, "-m", f"pwm.{argv[0]}", *argv[1:], "--results", str(hostile)],
+            cwd=REPOSITORY, env=os.environ | HOSTILE, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert "Traceback" not in done.stderr
+    assert histories(hostile) == histories(calm)
+
+
+def test_the_output_and_progress_of_a_sweep_need_no_reader(mine: Path, store: Store) -> None:
+    sweep_mine = f"{sys.executable} -m pwm.sweep --grid {mine} --results {store.folder}"
+    script = f"{sweep_mine} 2>&1 | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", script], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(store.all_keys()) > 0
 
 
 def test_giving_up_on_dying_workers_is_one_line(

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import pytest
@@ -31,10 +33,14 @@ from pwm.core.history import METRICS, History
 from pwm.core.task import TaskConfig
 from pwm.core.trainer import Trainer
 from pwm.io.cli import parse
-from pwm.io.files import read_history
-from pwm.runs.folders import CONFIG, FILES
-from pwm.train import EPISODES_PER_STEP, Arguments, train_command
-from tests.support.folders import contents
+from pwm.io.files import make_folder, read_history
+from pwm.io.inherited import STOPPING
+from pwm.runs import loop
+from pwm.runs.folders import CONFIG, CURVES, FILES, HISTORY, PROVENANCE, STATE_FILE
+from pwm.runs.loop import EPISODES_PER_STEP
+from pwm.runs.saved import load_run
+from pwm.train import Arguments, train_command
+from tests.support.folders import contents, largest_file
 from tests.support.histories import same
 from tests.support.training import history_of
 
@@ -96,6 +102,19 @@ def no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
         path.write_bytes(b"picture")
 
     monkeypatch.setattr(pwm.figures.training, "training_curves", blank)
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[History]:
+    """The histories of the pictures that are skipped."""
+    histories: list[History] = []
+
+    def blank(_runs: Sequence[TrainConfig], history: History, path: Path) -> None:
+        histories.append(history)
+        path.write_bytes(b"picture")
+
+    monkeypatch.setattr(pwm.figures.training, "training_curves", blank)
+    return histories
 
 
 def ran(argv: Sequence[str], capsys: pytest.CaptureFixture[str]) -> Outcome:
@@ -544,18 +563,161 @@ def test_bad_input_as_typed_is_one_line_without_a_traceback(empty_folder: Path) 
     assert not any(empty_folder.iterdir())
 
 
+# Memory
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        "--hidden-size 1000000",
+        "--episode-length 1000000000000",
+        "--episode-length 1000000000000 --engine torch",
+        "--probe-episodes 1000000000000",
+    ],
+)
+def test_a_size_that_no_memory_holds_is_refused_before_anything_is_made(
+    flags: str, empty_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flag, size, *_ = flags.split()
+    outcome = ran(tiny("--out", "mine", *flags.split()), capsys)
+    assert_refused(outcome, f"{flag} {size}: expected less", "GB of memory", "and there are")
+    assert not any(empty_folder.iterdir())
+
+
+@pytest.mark.usefixtures("no_picture")
+@pytest.mark.parametrize("error", [MemoryError("Unable to allocate 9 GiB"), RuntimeError(
+    "[enforce fail at alloc_cpu.cpp]\nDefaultCPUAllocator: can't allocate memory")])  # fmt: skip
+def test_memory_that_runs_out_in_training_loses_nothing_that_was_saved(
+    error: Exception, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(*_arguments: object) -> None:
+        raise error
+
+    interrupted_at_50(capsys, monkeypatch)
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "advance", exhausted)
+        outcome = ran(STOPPED, capsys)
+    assert outcome.status == 2
+    assert "error: MEMORY exhausted: expected smaller --hidden-size" in outcome.err
+    assert load_run("mine").episodes_done == 50
+
+
+# Disks
+
+STOPPED = tiny("--out", "mine", num_episodes="170")
+
+
+def interrupted_at_50(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        interrupt_after(1, patch)
+        ran(STOPPED, capsys)
+
+
+@pytest.mark.usefixtures("no_picture")
+@pytest.mark.parametrize("num_bytes", [100, 1000])
+def test_on_a_full_disk_the_folder_is_blamed_and_what_was_saved_stays(
+    num_bytes: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted_at_50(capsys, monkeypatch)
+    before = contents(Path("mine"))
+    with largest_file(num_bytes):
+        outcome = ran(STOPPED, capsys)
+    assert outcome.status == 2
+    last = outcome.err.splitlines()[-1]
+    assert last == "error: --out mine: expected a folder that can be written (File too large)"
+    assert contents(Path("mine")).items() <= before.items()
+    assert written("mine") == set(FILES) - {CURVES}
+    assert ran(STOPPED, capsys).status == 0
+
+
+@pytest.mark.usefixtures("no_picture")
+@pytest.mark.parametrize("lost", ["removed", "moved"])
+def test_a_folder_that_is_lost_in_training_is_blamed_and_not_made_again(
+    lost: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    advance = Trainer.advance
+
+    def losing(trainer: Trainer, num_episodes: int) -> None:
+        advance(trainer, num_episodes)
+        if Path("mine").exists():
+            Path("mine").rename("moved") if lost == "moved" else shutil.rmtree("mine")
+
+    monkeypatch.setattr(Trainer, "advance", losing)
+    outcome = ran(STOPPED, capsys)
+    assert outcome.status == 2
+    last = outcome.err.splitlines()[-1]
+    assert last.startswith("error: --out mine: expected a folder that is not removed or moved")
+    assert not Path("mine").exists()
+
+
+@pytest.mark.usefixtures("no_picture")
+def test_a_folder_that_becomes_read_only_is_blamed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted_at_50(capsys, monkeypatch)
+    advance, unlink = Trainer.advance, Path.unlink
+
+    def read_only(*_arguments: object, **_options: object) -> NoReturn:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    def remounted(trainer: Trainer, num_episodes: int) -> None:
+        advance(trainer, num_episodes)
+        monkeypatch.setattr(Path, "unlink", read_only)
+        monkeypatch.setattr(Path, "replace", read_only)
+
+    monkeypatch.setattr(Trainer, "advance", remounted)
+    outcome = ran(STOPPED, capsys)
+    monkeypatch.setattr(Path, "unlink", unlink)
+    assert outcome.status == 2
+    last = outcome.err.splitlines()[-1]
+    expected = "error: --out mine: expected a folder that can be written (Read-only file system)"
+    assert last == expected
+    assert load_run("mine").episodes_done == 50
+
+
+# Two at once
+
+
+def test_a_folder_that_another_process_fills_in_between_is_left_to_it(
+    drawn: list[History], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def overtaken(name: str, folder: Path) -> None:
+        monkeypatch.setattr("pwm.runs.folders.make_folder", make_folder)
+        assert ran(tiny("--out", "mine"), capsys).status == 0
+        make_folder(name, folder)
+
+    monkeypatch.setattr("pwm.runs.folders.make_folder", overtaken)
+    assert_refused(ran(tiny("--out", "mine"), capsys), "--out mine", "holds no run yet")
+    assert len(drawn) == 1
+
+
+def test_of_two_processes_that_choose_one_folder_at_once_one_trains() -> None:
+    both = [in_subprocess(*tiny("--out", "mine", num_episodes="60000")) for _ in range(2)]
+    outcomes = []
+    for process in both:
+        out, err = process.communicate(timeout=120)
+        outcomes.append(Outcome(process.returncode, out, err))
+    trained, refused = sorted(outcomes, key=lambda outcome: int(outcome.status or 0))
+    assert trained.status == 0
+    assert_refused(refused, "--out mine: expected a folder")
+    assert written("mine") == set(FILES)
+    assert same(read_history(Path("mine", HISTORY)), history_of(configs_in("mine")))
+
+
 # Interruptions
 
 
-def interrupt_after(advances: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sends this process what Ctrl-C sends, during training."""
+def interrupt_after(
+    advances: int, monkeypatch: pytest.MonkeyPatch, number: int = signal.SIGINT
+) -> None:
+    """Sends this process a signal during training; by default what Ctrl-C sends."""
     advance, calls = Trainer.advance, []
 
     def interrupted(trainer: Trainer, num_episodes: int) -> None:
         advance(trainer, num_episodes)
         calls.append(num_episodes)
         if len(calls) == advances:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
 
     monkeypatch.setattr(Trainer, "advance", interrupted)
 
@@ -570,12 +732,97 @@ def test_after_ctrl_c_the_last_window_is_averaged_over_the_episodes_it_has(
         outcome = ran(tiny("--out", "mine", num_episodes="400", log_every="8"), capsys)
     assert signal.getsignal(signal.SIGINT) is before
     assert outcome.status == 130
-    assert "Interrupted. Kept the 150 episodes so far.\n" in outcome.err
+    assert "Interrupted. Kept the 150 episodes so far; the same command continues.\n" in outcome.err
     assert outcome.out.startswith("Means over the last 150 episodes:\n")
     assert written("mine") == set(FILES)
     history = read_history(Path("mine/history.npz"))
     assert history.episode.tolist() == [*range(8, 150, 8), 150]
     assert same(history, history_of([replace(TINY_RUN, num_episodes=150, log_every=8)]))
+
+
+@pytest.mark.parametrize("number", STOPPING)
+@pytest.mark.parametrize("flags", [[], ["--engine", "torch"], ["--probe-episodes", "2"]])
+def test_the_same_command_continues_a_stopped_run_bit_for_bit(
+    flags: list[str],
+    number: int,
+    drawn: list[History],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    setting = {"num_episodes": "170", "log_every": "8"}
+    mine, whole = (tiny("--out", name, *flags, **setting) for name in ("mine", "whole"))
+    for advances in (1, 2):
+        with monkeypatch.context() as patch:
+            interrupt_after(advances, patch, number)
+            outcome = ran(mine, capsys)
+        assert outcome.status == 128 + number
+        assert "Traceback" not in outcome.err
+        assert written("mine") == set(FILES)
+    assert load_run("mine").episodes_done == 150
+    assert ran(mine, capsys).status == 0
+    assert ran(whole, capsys).status == 0
+    for name in set(FILES) - {PROVENANCE}:
+        assert Path("mine", name).read_bytes() == Path("whole", name).read_bytes(), name
+    assert same(drawn[-2], drawn[-1])
+    provenance = json.loads(Path("mine", PROVENANCE).read_text())
+    first, second = provenance["earlier_sessions"]
+    assert "first_episode" not in first
+    assert (second["first_episode"], provenance["first_episode"]) == (51, 151)
+    assert_refused(ran(mine, capsys), "--out mine", "holds no run yet (there is config.json)")
+
+
+@pytest.mark.usefixtures("no_picture")
+def test_another_command_does_not_continue_a_stopped_run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = tiny("--out", "mine", num_episodes="170")
+    with monkeypatch.context() as patch:
+        interrupt_after(1, patch)
+        ran(mine, capsys)
+    before = contents(Path("mine"))
+    for flag in ("--seeds 1", "--num-episodes 171", "--engine torch", "--timeout", "--seeds 0 1"):
+        outcome = ran([*mine, *flag.split()], capsys)
+        assert_refused(outcome, "--out mine", "holds no run yet (there is config.json)")
+    assert contents(Path("mine")) == before
+
+
+@pytest.mark.parametrize("extend", [False, True])
+def test_a_run_killed_while_its_curves_are_drawn_is_finished_by_the_same_command(
+    extend: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = tiny("--out", "mine", num_episodes="9")
+    if extend:
+        assert ran(tiny("--out", "mine"), capsys).status == 0  # whose curves must not stay
+        command = ["--extend", "mine", "--num-episodes", "9"]
+
+    def killed(*_arguments: object) -> None:
+        raise SystemExit(-9)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pwm.figures.training, "training_curves", killed)
+        assert ran(command, capsys).status == -9
+    assert written("mine") == set(FILES) - {CURVES}
+    assert ran(command, capsys).status == 0
+    assert ran(tiny("--out", "whole", num_episodes="9"), capsys).status == 0
+    for name in (CURVES, HISTORY, STATE_FILE):
+        assert Path("mine", name).read_bytes() == Path("whole", name).read_bytes(), name
+    refused = ran(command, capsys)
+    assert_refused(refused, "more than the 9 episodes" if extend else "holds no run yet")
+
+
+@pytest.mark.usefixtures("no_picture")
+def test_an_extension_into_another_folder_is_continued_by_the_same_command(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ran(tiny("--out", "first"), capsys).status == 0
+    command = ["--extend", "first", "--out", "mine", "--num-episodes", "170"]
+    with monkeypatch.context() as patch:
+        interrupt_after(2, patch)
+        assert ran(command, capsys).status == 130
+    assert load_run("mine").episodes_done == 103
+    assert ran(command, capsys).status == 0
+    assert ran(tiny("--out", "whole", num_episodes="170"), capsys).status == 0
+    assert Path("mine", STATE_FILE).read_bytes() == Path("whole", STATE_FILE).read_bytes()
 
 
 @pytest.mark.usefixtures("no_picture")
@@ -587,7 +834,7 @@ def test_ctrl_c_before_the_first_episode_says_so(
         signal.raise_signal(signal.SIGINT)
         return bar
 
-    monkeypatch.setattr(train, "tqdm", slow_to_set_up)
+    monkeypatch.setattr(loop, "tqdm", slow_to_set_up)
     outcome = ran(tiny("--out", "mine"), capsys)
     assert outcome.status == 130
     assert "Interrupted before anything was trained." in outcome.err
@@ -606,8 +853,8 @@ def test_after_a_kill_at_any_moment_the_history_is_missing_or_a_prefix(
         file = Path("mine/history.npz")
         snapshots.append(read_history(file) if file.exists() else None)
 
-    monkeypatch.setattr(train, "SAVE_EVERY", 0.0)
-    monkeypatch.setattr(train, "SHOW_EVERY", 0.0)
+    monkeypatch.setattr(loop, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(loop, "SHOW_EVERY", 0.0)
     monkeypatch.setattr(Trainer, "advance", watched)
     ran(tiny("--out", "mine", num_episodes="300", log_every="5"), capsys)
 
@@ -643,7 +890,7 @@ def test_ctrl_c_as_typed_keeps_a_bit_exact_prefix() -> None:
         process.kill()
     assert process.returncode == 130
     assert "Traceback" not in err
-    kept = re.search(r"Interrupted\. Kept the (\d+) episodes so far\.\n", err)
+    kept = re.search(r"Interrupted\. Kept the (\d+) episodes so far;", err)
     assert kept is not None
     assert out.startswith("Means over the last ")
     assert written("mine") == set(FILES)

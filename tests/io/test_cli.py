@@ -13,6 +13,7 @@ import tyro
 
 from pwm.core.config import TrainConfig
 from pwm.core.errors import FileError, InputError, require
+from pwm.io import cli
 from pwm.io.cli import errors_in_one_line, parse
 
 
@@ -135,3 +136,78 @@ def test_an_input_error_in_the_block_is_one_line(
 def test_other_errors_are_not_hidden() -> None:
     with pytest.raises(ZeroDivisionError), errors_in_one_line():
         raise ZeroDivisionError
+
+
+# Libraries, streams and readers
+
+
+@pytest.mark.parametrize(
+    ("library", "found", "line"),
+    [
+        ("numpy", "2.1.0", "numpy 2.1.0: expected 2.2 or later"),
+        ("torch", "2.5.1+cu124", "torch 2.5.1+cu124: expected 2.6 or later"),
+    ],
+)
+def test_a_library_that_is_too_old_is_one_line(
+    library: str,
+    found: str,
+    line: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bounds = ["numpy>=2.2", "torch>=2.6", 'submitit>=99; extra == "slurm"']
+    monkeypatch.setattr(cli, "requires", lambda _package: bounds)
+    monkeypatch.setattr(sys.modules[library], "__version__", found)
+    cli._require_versions.cache_clear()
+    assert refusal(capsys, "me") == line
+
+
+def test_libraries_within_the_bounds_and_help_need_no_check(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli._require_versions.cache_clear()
+    assert parsed("me").name == "me"
+    monkeypatch.setattr(cli, "_require_versions", None)
+    with pytest.raises(SystemExit) as stop:
+        parsed("--help")
+    assert stop.value.code == 0
+    assert "Tests." in capsys.readouterr().out
+
+
+PRINT = (
+    "import sys; from pwm.io.cli import errors_in_one_line as one_line;"
+    "from tests.io.test_cli import parsed\n"
+    "with one_line():\n parsed(*sys.argv[1:]); print('x'); sys.exit(0)"
+)
+PIPE = '"$@" | true; exit ${PIPESTATUS[0]}'
+
+
+def in_bash(script: str, *argv: str, unbuffered: str = "") -> subprocess.CompletedProcess[str]:
+    """Calls a command that prints from a script, as `"$@"`."""
+    return subprocess.run(
+        ["bash", "-c", script, "bash", sys.executable, "-c", PRINT, *argv],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": unbuffered},
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("argv", ["me", "--help"])
+def test_closed_and_broken_output_is_no_traceback(argv: str, unbuffered: str) -> None:
+    for script, status in (('"$@" >&-', 0), ('"$@" >&- 2>&-', 0), (PIPE, 141)):
+        done = in_bash(script, argv, unbuffered=unbuffered)
+        assert (done.returncode, done.stderr) == (status, "")
+
+
+def test_a_full_output_is_one_line_that_blames_it() -> None:
+    done = in_bash('"$@" > /dev/full', "me")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: standard output: expected space for the results (No space left on device)\n"
+    )
+
+
+def test_an_error_whose_reader_has_gone_keeps_its_status() -> None:
+    assert in_bash(PIPE.replace("|", "2>&1 |"), "me", "--nosuch").returncode == 2

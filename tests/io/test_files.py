@@ -38,7 +38,7 @@ from tests.support.histories import made_up, same
 # Writing
 
 
-@pytest.mark.parametrize("failing", ["fsync", "chmod", "replace"])
+@pytest.mark.parametrize("failing", ["fsync", "replace"])
 @pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(
     failing: str, error: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -286,3 +286,13 @@ def test_a_broken_pipe_is_not_reported_as_a_folder_error(tmp_path: Path) -> None
     error = pytest.raises(InputError, match=r"can be read \(No such process\)")
     with error, folder_errors("results", tmp_path, "read"):
         raise OSError(errno.ESRCH, "No such process")
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_a_file_has_the_mode_that_the_umask_gives(umask: int, mode: int, tmp_path: Path) -> None:
+    before = os.umask(umask)
+    try:
+        write_atomically(tmp_path / "file", b"content")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == mode

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,7 +43,7 @@ def test_the_command_is_the_one_that_started_the_process(monkeypatch: pytest.Mon
 @pytest.mark.usefixtures("nowhere")
 def test_outside_a_repository_there_is_no_commit() -> None:
     assert current_provenance(0)["commit"] is None
-    assert current_provenance(0)["clean"] is False
+    assert current_provenance(0)["clean"] is None
 
 
 def test_the_repository_holds_the_package_and_what_is_published() -> None:
@@ -55,3 +56,22 @@ def test_outside_a_repository_nothing_is_published(nowhere: Path) -> None:
     with pytest.raises(FileError) as caught:
         published("digests.json")
     assert str(caught.value).startswith(f"{path}: expected a checkout of the repository")
+
+
+def test_a_repository_that_git_refuses_or_without_git_is_unknown_rather_than_changed(
+    nowhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subprocess.run(["git", "init", "--quiet", nowhere], check=True)
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    assert current_provenance(0).items() >= {"commit": None, "clean": None}.items()
+    module._environment.cache_clear()
+    monkeypatch.setenv("PATH", str(nowhere))
+    assert current_provenance(0).items() >= {"commit": None, "clean": None}.items()
+
+
+def test_another_repository_in_the_environment_is_ignored(
+    nowhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subprocess.run(["git", "init", "--quiet", nowhere], check=True)
+    monkeypatch.setenv("GIT_DIR", str(REPOSITORY / ".git"))
+    assert current_provenance(0).items() >= {"commit": None, "clean": True}.items()

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from pwm.core.diagnostics import DIAGNOSTICS
 from pwm.core.errors import FileError
 from pwm.core.history import METRICS, History
+from pwm.digests import digests_of, read_digests, stored_digests
 from pwm.runs import shards as planning
-from pwm.runs.digests import compared, digests_of, read_digests, stored_digests
 from pwm.runs.shards import plan
 from pwm.runs.storage import Store
 from tests.support.histories import made_up, session
@@ -77,15 +77,6 @@ def test_digests_of_an_experiment_are_in_its_order_with_none_for_missing_runs(
         *(None, None),
         *digests_of(made_up(2, 3, seed=1)),
     ]
-
-
-def test_missing_runs_are_not_compared() -> None:
-    published = ["1", "2", "3"]
-    assert compared(["1", "2", "3"], published) == (3, 3)
-    assert compared(["1", None, "3"], published) == (2, 2)
-    assert compared(["1", "x", None], published) == (2, 1)
-    assert compared([None, None, None], published) == (0, 0)
-    assert compared(["5"], []) == (1, 0)
 
 
 def test_a_damaged_file_of_digests_is_refused_by_name(tmp_path: Path) -> None:

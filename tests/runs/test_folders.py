@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import stat
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -13,7 +16,19 @@ from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
 from pwm.core.losses import LossConfig
 from pwm.core.task import TaskConfig
-from pwm.runs.folders import CONFIG, FILES, HISTORY, PROVENANCE, folder_name, reserved, save_configs
+from pwm.runs.folders import (
+    CONFIG,
+    FILES,
+    HISTORY,
+    LOCK,
+    PROVENANCE,
+    STATE_FILE,
+    folder_name,
+    require_no_run,
+    reserved,
+    save_configs,
+)
+from tests.support.folders import contents
 
 RUNS = (TrainConfig(), TrainConfig(seed=4), TrainConfig(critic_weight=1.0))
 
@@ -21,38 +36,76 @@ RUNS = (TrainConfig(), TrainConfig(seed=4), TrainConfig(critic_weight=1.0))
 def test_a_folder_is_reserved_for_one_process_and_created(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "mine"
     with reserved("out", folder):
-        for extends in (False, True):
-            refusal = pytest.raises(InputError, match="in which no other process is training")
-            with refusal, reserved("out", folder, extends=extends):
-                pass
+        refusal = pytest.raises(InputError, match="in which no other process is training")
+        with refusal, reserved("out", folder):
+            pass
     assert not any(folder.iterdir())
     with reserved("out", folder):
         pass
 
 
-@pytest.mark.parametrize("file", FILES)
-def test_a_folder_with_any_file_of_a_run_is_refused_but_for_extension(
-    file: str, tmp_path: Path
-) -> None:
-    (tmp_path / file).write_text("an earlier run")
-    refusal = pytest.raises(InputError, match=rf"holds no run yet \(there is {file}\)")
+def test_a_lock_left_behind_stops_nobody(tmp_path: Path) -> None:
+    for mode in (0o777, 0o775, 0o700, 0o070):
+        tmp_path.chmod(mode)
+        if os.access(tmp_path, os.W_OK):
+            with reserved("out", tmp_path):
+                others = stat.S_IMODE((tmp_path / LOCK).stat().st_mode) & 0o066
+                assert others == mode & 0o066
+    tmp_path.chmod(0o700)
+    (tmp_path / LOCK).touch()  # of a process that was killed
+    with reserved("out", tmp_path):
+        pass
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_lock_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / LOCK).symlink_to("elsewhere")
+    refusal = pytest.raises(InputError, match=r"--out .*: expected a folder that can be written")
     with refusal, reserved("out", tmp_path):
         pass
-    with reserved("extend", tmp_path, extends=True):
-        pass
-    assert (tmp_path / file).read_text() == "an earlier run"
+
+
+def test_what_a_killed_process_was_writing_is_removed(tmp_path: Path) -> None:
+    (tmp_path / f".{STATE_FILE}.8xk2").write_bytes(b"half a state")
+    (tmp_path / ".mine.8xk2").write_bytes(b"not ours")
+    with reserved("out", tmp_path):
+        assert set(contents(tmp_path)) == {LOCK, ".mine.8xk2"}
+
+
+@pytest.mark.parametrize("what", ["removed", "moved", "replaced"])
+def test_a_folder_that_is_removed_or_moved_is_noticed(what: str, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    with reserved("out", folder) as require_reserved:
+        require_reserved()
+        if what == "moved":
+            folder.rename(tmp_path / "elsewhere")
+        else:
+            shutil.rmtree(folder)
+        if what == "replaced":
+            folder.mkdir()
+            (folder / LOCK).touch()
+        with pytest.raises(InputError, match=r"--out .*: expected a folder that is not removed or"):
+            require_reserved()
+    assert folder.exists() == (what == "replaced")
+    assert what != "replaced" or (folder / LOCK).exists()  # another's
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_folder_with_any_file_of_a_run_holds_one(file: str, tmp_path: Path) -> None:
+    (tmp_path / file).write_text("an earlier run")
+    with pytest.raises(InputError, match=rf"holds no run yet \(there is {file}\)"):
+        require_no_run("out", tmp_path)
 
 
 def test_a_folder_with_configurations_alone_holds_no_run(tmp_path: Path) -> None:
+    require_no_run("out", tmp_path / "none")
     save_configs(tmp_path, RUNS)
-    with reserved("out", tmp_path):
-        pass
+    require_no_run("out", tmp_path)
     (tmp_path / PROVENANCE).write_text("{}")  # killed within its first save
-    with reserved("out", tmp_path):
-        pass
+    require_no_run("out", tmp_path)
     (tmp_path / HISTORY).write_text("history")
-    with pytest.raises(InputError), reserved("out", tmp_path):
-        pass
+    with pytest.raises(InputError):
+        require_no_run("out", tmp_path)
 
 
 # Names

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -162,3 +166,91 @@ def test_tidying_removes_leftovers_of_stored_shards_and_respects_locks(tmp_path:
         tidy(store, [TWO, OTHER, third])
         assert store.names() == clean | {lock_path(store, third).name}
     assert times(tmp_path) == written
+
+
+# More than one user
+
+NOBODY = 65534
+needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can act as another user")
+
+
+def acquired(store: Store) -> bool:
+    with lock(store, TWO) as held:
+        return held is not None
+
+
+def as_nobody(function: Callable[[Store], object], store: Store) -> str:
+    """The result of a function that another user calls, or its error."""
+    reader, writer = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about threads in the child
+        child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+            os.write(writer, str(function(store)).encode())
+        except BaseException as error:
+            os.write(writer, f"{type(error).__name__}: {error}".encode())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    os.close(writer)
+    with os.fdopen(reader) as said:
+        return said.read()
+
+
+@pytest.fixture
+def shared() -> Iterator[Store]:
+    """A store in a folder that everybody may write."""
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        yield Store(Path(folder))
+
+
+@pytest.mark.parametrize(("folder", "mode"), [(0o777, 0o666), (0o775, 0o664), (0o700, 0o600)])
+def test_whoever_can_write_the_folder_can_write_a_lock(
+    folder: int, mode: int, tmp_path: Path
+) -> None:
+    tmp_path.chmod(folder)
+    assert acquired(Store(tmp_path))
+    assert lock_path(Store(tmp_path)).stat().st_mode & 0o777 == mode
+
+
+@needs_root
+@pytest.mark.parametrize("mode", [None, 0o644])
+def test_a_lock_that_root_left_keeps_nobody_out(mode: int | None, shared: Store) -> None:
+    assert acquired(shared)
+    if mode is not None:
+        lock_path(shared).chmod(mode)
+    assert as_nobody(lambda store: is_locked(store, TWO), shared) == "False"
+    assert as_nobody(acquired, shared) == "True"
+
+
+@needs_root
+@pytest.mark.parametrize("mode", [None, 0o644])
+def test_a_lock_that_root_holds_excludes_other_users(mode: int | None, shared: Store) -> None:
+    with lock(shared, TWO):
+        if mode is not None:
+            lock_path(shared).chmod(mode)
+        assert as_nobody(lambda store: is_locked(store, TWO), shared) == "True"
+        assert as_nobody(acquired, shared) == "False"
+        assert lock_path(shared).exists()
+    assert as_nobody(acquired, shared) == "True"
+
+
+@needs_root
+@pytest.mark.parametrize(("mode", "folder"), [(0o600, 0o777), (0o644, 0o1777)])
+def test_a_lock_that_cannot_be_replaced_is_one_line(mode: int, folder: int, shared: Store) -> None:
+    assert acquired(shared)
+    lock_path(shared).chmod(mode)
+    shared.folder.chmod(folder)
+    accepted = "a lock file that can be written; delete it unless a sweep is running"
+    assert as_nobody(acquired, shared) == f"FileError: {lock_path(shared)}: expected {accepted}"
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root can write every file")
+def test_an_unheld_lock_that_cannot_be_written_is_replaced(tmp_path: Path) -> None:
+    lock_path(Store(tmp_path)).touch(mode=0o444)
+    assert acquired(Store(tmp_path))

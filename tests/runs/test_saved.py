@@ -19,8 +19,16 @@ from pwm.core.losses import LossConfig
 from pwm.core.rollout import DrawSource
 from pwm.core.task import TaskConfig
 from pwm.engines import EngineName, make_trainer
-from pwm.runs.folders import CONFIG, HISTORY, PROVENANCE, STATE_FILE, save, save_configs
-from pwm.runs.saved import SavedRun, load_run
+from pwm.runs.folders import (
+    CONFIG,
+    CURVES,
+    HISTORY,
+    PROVENANCE,
+    STATE_FILE,
+    save,
+    save_configs,
+)
+from pwm.runs.saved import SavedRun, load_run, unfinished_run
 from tests.support.histories import same
 from tests.support.training import trained
 
@@ -123,6 +131,45 @@ def test_a_run_that_loses_gradients_is_not_probed(tmp_path: Path) -> None:
     assert run.play().values.shape == (1, 4, 3)
     with pytest.raises(InputError, match="gradients"):
         run.probe(4)
+
+
+# The same command again
+
+
+def test_a_stopped_run_of_the_same_configurations_and_engine_is_continued(tmp_path: Path) -> None:
+    def found(runs: tuple[TrainConfig, ...], engine: EngineName = "fused") -> int | None:
+        run = unfinished_run("out", tmp_path, runs, engine)
+        return run and run.episodes_done
+
+    longer = tuple(replace(run, num_episodes=9) for run in RUNS)
+    assert found(longer) is None
+    save_configs(tmp_path, longer)
+    assert found(longer) is found(RUNS) is None  # killed before its first save
+    saved(tmp_path)  # 7 episodes
+    save_configs(tmp_path, longer)
+    (tmp_path / CURVES).write_bytes(b"curves")
+    assert found(longer) == 7
+    for others in (RUNS, longer[:2], longer[::-1], tuple(replace(run, seed=9) for run in longer)):
+        with pytest.raises(InputError, match=r"--out .*: expected a folder that holds no run yet"):
+            found(others)
+    with pytest.raises(InputError, match="holds no run yet"):
+        found(longer, "torch")
+
+
+def test_a_run_is_finished_when_its_curves_are_drawn(tmp_path: Path) -> None:
+    run = load_run(saved(tmp_path))
+    assert [run.continues_to(num_episodes) for num_episodes in (6, 7, 8)] == [False, True, True]
+    assert unfinished_run("out", tmp_path, RUNS, "fused") is not None
+    (tmp_path / CURVES).write_bytes(b"curves")
+    assert [run.continues_to(num_episodes) for num_episodes in (6, 7, 8)] == [False, False, True]
+    with pytest.raises(InputError, match="holds no run yet"):
+        unfinished_run("out", tmp_path, RUNS, "fused")
+
+
+def test_a_stopped_run_with_a_damaged_state_is_not_overwritten(tmp_path: Path) -> None:
+    shortened(saved(tmp_path) / STATE_FILE)
+    with pytest.raises(FileError, match=rf"{STATE_FILE}: expected an undamaged file"):
+        unfinished_run("out", tmp_path, RUNS, "fused")
 
 
 # Damage

@@ -17,8 +17,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
+import numpy as np
 import pytest
 
+from pwm.core.errors import FileError
 from pwm.io.repository import REPOSITORY
 from pwm.runs import progress as progressing
 from pwm.runs import scheduler
@@ -209,11 +211,43 @@ def test_a_sweep_gives_up_on_workers_that_always_die(
 def test_a_sweep_goes_on_while_dying_workers_make_progress(
     swept: Path, store: Store, shards: list[Shard], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scheduler, "MAX_DEATHS", 1)
+    monkeypatch.setattr(scheduler, "MAX_FAILURES", 1)
     pools = Pools(*(Watched(trains=1) for _ in shards))
     run(shards, job(store), pools)
     assert_complete(store, swept)
     assert pools.asked == [3, 2, 1]
+
+
+class Losing(Watched):
+    """Returns at once from what is submitted, as if its results were lost."""
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        del function, kwargs
+        self.tasks.append(list(args[0]))
+        future: Future[Any] = Future()
+        future.set_result(None)
+        return future
+
+
+def test_a_sweep_gives_up_on_shards_that_are_always_lost(store: Store, shards: list[Shard]) -> None:
+    pools = Pools(Losing())
+    with pytest.raises(BrokenExecutor, match="lost or damaged again and again without progress"):
+        run(shards, job(store), pools)
+    assert pools.asked == [3, 3, 3]
+
+
+def test_a_shard_that_cannot_be_read_after_it_was_written_ends_the_sweep(
+    store: Store, shards: list[Shard], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # NumPy before 2.2 stores an argument that it does not know as an array.
+    save = np.savez_compressed
+    monkeypatch.setattr(
+        np, "savez_compressed", lambda file, **arrays: save(file, **arrays, unknown=np.zeros(1))
+    )
+    pools = Pools(Watched())
+    with pytest.raises(FileError, match=r"just after it was written \(.*the arrays episode, "):
+        run(shards, job(store), pools)
+    assert pools.asked == [3]
 
 
 # Several sweeps of one store
@@ -243,6 +277,19 @@ def test_another_sweeps_shard_is_awaited_and_taken_over_when_it_dies(
     assert waits == [scheduler.WAIT_FOR_OTHERS] * 3
     assert pools.asked == [2, 1]
     assert_complete(store, swept)
+
+
+def test_another_sweep_without_progress_is_not_awaited_for_ever(
+    store: Store, shards: list[Shard], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler, "MAX_WAITS", 3)
+    with lock(store, shards[1]) as held:
+        assert held is not None
+        nothing = lambda: None  # noqa: E731
+        waits = waiting(monkeypatch, [nothing, nothing, lambda: held.report(30), *[nothing] * 3])
+        with pytest.raises(FileError, match=r"\.lock: expected progress by the process"):
+            run(shards, job(store), Pools(Watched()))
+    assert len(waits) == 6
 
 
 def test_a_shard_that_another_sweep_finishes_is_not_trained_again(
@@ -310,8 +357,20 @@ SWEEP_ENDLESSLY = (
 )
 
 
-def test_ctrl_c_in_a_terminal_saves_a_checkpoint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("number", "send"),
+    [
+        (signal.SIGINT, os.killpg),  # as a terminal does: parent and workers
+        (signal.SIGTERM, os.kill),
+        (signal.SIGTERM, os.killpg),  # as SLURM and systemd do
+        (signal.SIGHUP, os.killpg),
+    ],
+)
+def test_a_signal_to_stop_saves_a_checkpoint(
+    number: signal.Signals,
+    send: Callable[[int, int], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", SWEEP_ENDLESSLY],
@@ -328,11 +387,11 @@ def test_ctrl_c_in_a_terminal_saves_a_checkpoint(
             character = process.stderr.read(1)
             assert character, shown
             shown += character
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: parent and workers
+        send(process.pid, number)
         _, rest = process.communicate(timeout=60)
     finally:
         process.kill()
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     assert "Interrupted. Run the same command again to continue.\n" in rest
     assert "Traceback" not in shown + rest
     monkeypatch.undo()  # that process had shards of the usual size

@@ -179,6 +179,18 @@ def test_no_job_is_given_up_while_the_cluster_does_not_answer(fake: Fake, folder
         assert future.result(TIMEOUT) is None
 
 
+def test_a_cluster_that_never_answers_is_given_up_in_one_line(
+    fake: Fake, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slurm, "SILENT_AFTER", 5)
+    fake.write("down", "")
+    with executor(folder) as to:
+        (future,) = submitted(to, 1)
+        with pytest.raises(JobError, match="lost track of the jobs: squeue has not answered"):
+            future.result(TIMEOUT)
+        assert fake.looks() == 5
+
+
 def wait_until(condition: Any) -> None:
     end = time.monotonic() + TIMEOUT
     while not condition():
@@ -286,6 +298,8 @@ def test_ctrl_c_before_there_are_jobs_says_nothing(
     [
         ("MaxArraySize            = 5\nMaxJobCount = 10000\n", 5),
         ("MaxArraySize            = 100001\n", slurm.MAX_TASKS),
+        ("MaxArraySize            = 1\n", 1),
+        ("MaxArraySize            = 0\n", 1),  # no arrays
         ("", slurm.MAX_TASKS),
     ],
 )

@@ -1,0 +1,117 @@
+"""What a process inherits and cannot rely on: streams, paths from the shell, and signals."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import Any, TextIO, TypeVar, cast
+
+from pwm.core.errors import FileError, InputError
+
+Arguments = TypeVar("Arguments")
+STOPPING = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+"""Signals that ask a process to stop: Ctrl-C; SLURM, Docker, systemd; a terminal that closes."""
+
+
+def open_streams() -> None:
+    """Makes standard output and error usable, whether closed or of a narrow encoding."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # `>&-`
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115, for all the process
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def expanded(arguments: Arguments) -> Arguments:
+    """A command's arguments with `~` in its paths replaced, as a shell does not in `--out=~/x`.
+
+    Raises:
+        InputError: there is no such user.
+    """
+    paths = {name: path for name, path in vars(arguments).items() if isinstance(path, Path)}
+    for name, path in paths.items():
+        try:
+            paths[name] = path.expanduser()
+        except RuntimeError as error:
+            raise InputError(name, path, "a path of a user that exists") from error
+    return cast(Arguments, replace(cast(Any, arguments), **paths))
+
+
+def say(text: str) -> None:
+    """Prints to standard output, at once.
+
+    Raises:
+        BrokenPipeError: the reader, such as `head`, has stopped reading.
+        FileError: standard output cannot be written.
+    """
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _mute(sys.stdout)
+        raise FileError("standard output", f"space for the results ({error.strerror})") from error
+
+
+class Forgiving:
+    """A stream for progress: if it cannot be written, the rest is not shown.
+
+    Args:
+        stream: to write to.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> None:
+        """Writes a text, if possible."""
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except OSError:
+            _mute(self._stream)
+
+    def flush(self) -> None:
+        """Does nothing, because `write` flushes."""
+
+
+def _mute(stream: TextIO) -> None:
+    """Sends the rest of a stream nowhere; otherwise the end of the process would fail on it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+@contextmanager
+def stop_signals() -> Iterator[list[int]]:
+    """Collects the signals that ask to stop; another one ends the process at once.
+
+    A signal that is ignored, as SIGHUP is under `nohup`, stays ignored.
+    """
+    previous = {number: signal.getsignal(number) for number in STOPPING}
+    heeded = [number for number, handler in previous.items() if handler != signal.SIG_IGN]
+    caught: list[int] = []
+
+    def collect(number: int, _frame: FrameType | None) -> None:
+        caught.append(number)
+        for other in heeded:
+            signal.signal(other, signal.SIG_DFL)
+
+    for number in heeded:
+        signal.signal(number, collect)
+    try:
+        yield caught
+    finally:
+        for number in heeded:
+            signal.signal(number, previous[number] or signal.SIG_DFL)

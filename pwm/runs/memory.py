@@ -1,0 +1,56 @@
+"""Memory that training needs at least; impossible sizes are refused before they are allocated."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from pwm.core.agent import NUM_GATES
+from pwm.core.config import TrainConfig
+from pwm.core.errors import InputError
+
+BYTES_PER_DRAW = 24  # of a random number: drawn, stacked, converted and copied
+
+
+def require_memory(runs: Sequence[TrainConfig], episodes_per_draw: int) -> None:
+    """Requires that the largest arrays fit into this machine's memory.
+
+    Args:
+        runs: of a population.
+        episodes_per_draw: episodes whose random numbers are drawn at once.
+    Raises:
+        InputError: they do not fit; names the field that makes them large.
+    """
+    run = runs[0]
+    weights = run.agent.num_trunks * NUM_GATES * run.agent.hidden_size**2
+    steps = run.task.episode_length
+    draws = {
+        "hidden_size": (run.agent.hidden_size, weights),
+        "episode_length": (steps, steps * min(episodes_per_draw, run.num_episodes)),
+        "probe_episodes": (run.probe_episodes, steps * run.probe_episodes),
+    }
+    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for name, (value, count) in draws.items():
+        needed = BYTES_PER_DRAW * count * len(runs)
+        if needed > available:
+            of_all = f" for {len(runs)} runs" if len(runs) > 1 else ""
+            accepted = f"less: it takes {_gigabytes(needed)} of memory{of_all}"
+            raise InputError(name, value, f"{accepted}, and there are {_gigabytes(available)}")
+
+
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """Turns an error of NumPy or PyTorch about memory into an `InputError`."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:  # PyTorch raises the latter
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        reason = " ".join(str(error).split())
+        accepted = f"smaller --hidden-size or --episode-length, or fewer runs ({reason})"
+        raise InputError("MEMORY", "exhausted", accepted) from error
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size // 10**9:,} GB"

@@ -1,0 +1,36 @@
+"""A training that is stopped again and again: a short `python -m tests.tools.signals`."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.tools import signals
+
+
+def test_a_training_survives_signals(tmp_path: Path) -> None:
+    for seed in (1, 2, 3):  # on a busy machine, signals may come before or after training
+        toll = signals.survive(
+            tmp_path / str(seed), 2, 100_000, seed, (signal.SIGTERM, signal.SIGKILL)
+        )
+        if 128 + signal.SIGTERM in toll.statuses and toll.sessions > 1:
+            return
+    raise AssertionError("no signal came in training")
+
+
+@pytest.mark.parametrize(
+    ("program", "complaint"),
+    [("import sys; sys.exit(3)", "3"), ("raise ValueError", "Traceback")],
+)
+def test_a_wrong_status_and_a_traceback_are_noticed(
+    program: str, complaint: str, tmp_path: Path
+) -> None:
+    process = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True)
+    process.wait()
+    with pytest.raises(AssertionError, match=complaint):
+        signals.stopped(process, tmp_path, signal.SIGTERM, random.Random(0))

@@ -1,0 +1,70 @@
+"""Sizes that no memory holds are refused before anything is allocated."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from pwm.core.agent import AgentConfig
+from pwm.core.config import TrainConfig
+from pwm.core.errors import InputError
+from pwm.core.task import TaskConfig
+from pwm.runs.loop import EPISODES_PER_STEP, episodes_per_step
+from pwm.runs.memory import memory_errors, require_memory
+
+HUGE = TrainConfig(agent=AgentConfig(hidden_size=10**6))
+LONG = TrainConfig(task=TaskConfig(episode_length=10**12))
+PROBED = TrainConfig(probe_episodes=10**12)
+
+
+@pytest.mark.parametrize(
+    ("run", "refusal"),
+    [
+        (HUGE, r"--hidden-size 1000000: expected less: it takes 96,000 GB of memory, and there"),
+        (LONG, r"--episode-length 1000000000000: expected less: it takes 24,000 GB of memory"),
+        (PROBED, r"--probe-episodes 1000000000000: expected less: it takes 1,440,000 GB"),
+        (replace(HUGE, agent=AgentConfig(hidden_size=10**99)), r"--hidden-size 1000+: expected"),
+    ],
+)
+def test_an_impossible_size_is_named_with_the_memory_that_it_takes(
+    run: TrainConfig, refusal: str
+) -> None:
+    with pytest.raises(InputError, match=refusal):
+        require_memory([run], 1)
+
+
+def test_the_number_of_runs_counts() -> None:
+    middling = TrainConfig(agent=AgentConfig(hidden_size=2000))  # 0.4 GB
+    require_memory([middling], 50)
+    with pytest.raises(InputError, match=r"takes 384,000 GB of memory for 1000000 runs"):
+        require_memory([middling] * 10**6, 50)
+
+
+def test_the_published_settings_fit() -> None:
+    require_memory([TrainConfig()] * 1000, EPISODES_PER_STEP)
+
+
+def test_large_populations_train_fewer_episodes_per_step() -> None:
+    def per_step(replicas: int, hidden: int = 24, length: int = 60) -> int:
+        task, agent = TaskConfig(episode_length=length), AgentConfig(hidden_size=hidden)
+        return episodes_per_step([TrainConfig(task=task, agent=agent)] * replicas)
+
+    assert per_step(1) == per_step(48) == EPISODES_PER_STEP
+    assert 1 < per_step(480) < 10
+    assert per_step(1, hidden=1000) == per_step(1, length=10**9) == per_step(10_000) == 1
+
+
+def test_memory_that_runs_out_is_one_line() -> None:
+    for allocate in (lambda: np.ones(2**48), lambda: torch.ones(2**48)):
+        with pytest.raises(InputError) as refusal, memory_errors():
+            allocate()
+        assert "\n" not in str(refusal.value)
+        assert "smaller --hidden-size or --episode-length, or fewer runs (" in str(refusal.value)
+
+
+def test_other_errors_are_not_taken_for_it() -> None:
+    with pytest.raises(RuntimeError, match="another"), memory_errors():
+        raise RuntimeError("another error")

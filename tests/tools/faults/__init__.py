@@ -1,0 +1,1 @@
+"""Fault injection: runs the commands under adverse conditions and checks what happens."""

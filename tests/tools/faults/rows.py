@@ -1,0 +1,171 @@
+"""A row of the table: a command under a fault, and what is expected of it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SHORT, LONG = 2_000, 40_000  # episodes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """A command of the package."""
+
+    name: str
+    line: str
+    """Module and flags, with fields of `Place` in braces."""
+    product: str = r"(?!)"
+    """Pattern of the files in `Place.out` whose bytes are determined by the command."""
+    files: str = r".*"
+    """Pattern of all files that a finished command leaves in `Place.out`."""
+    reads: Command | None = None
+    """Command whose undisturbed results are in `Place.stored`."""
+
+
+SWEEP = Command(
+    name="sweep",
+    line="pwm.sweep --grid {grid} --results {out} --workers 1",
+    product=r"[0-9a-f]{32}\.npz",
+    files=r"[0-9a-f]{32}\.(npz|json)|notes\.txt",
+)
+TRAIN = Command(
+    name="train",
+    line="pwm.train --episode-length 6 --hidden-size 3 --seeds 0 1 --log-every 500 "
+    "--num-episodes {episodes} --out {out}",
+    product=r"history\.npz",
+    files=r"(config|provenance)\.json|(state|history)\.npz|curves\.png|notes\.txt",
+)
+SMOKE = Command(name="smoke", line="pwm.sweep eplen15 --size smoke --results {out}")
+FIGURES = Command(
+    name="figures",
+    line="pwm.figures eplen15 --size smoke --results {stored} --out {out}",
+    product=r".*\.(png|csv)",
+    reads=SMOKE,
+)
+EXTEND = Command(name="extend", line="pwm.train --extend {stored} --num-episodes 9000", reads=TRAIN)
+VERIFY = Command(name="verify", line="pwm.store verify --results {stored}", reads=SWEEP)
+LIST = Command(name="ls", line="pwm.store ls --grid {grid} --results {stored}", reads=SWEEP)
+DIGESTS = Command(name="digests", line="pwm.digests pwm0 --results {stored}", reads=SWEEP)
+CLAIMS = Command(name="claims", line="pwm.claims --check --results {stored}", reads=SWEEP)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """The folder of one row."""
+
+    folder: Path
+    out: Path
+    """Folder that the command writes to."""
+    typed: str
+    """The same as typed."""
+    episodes: int
+    undisturbed: Path
+    """`out` of the same command without a fault."""
+
+    @property
+    def code(self) -> Path:
+        """A copy of the package, with its cache, in which the command runs."""
+        return self.folder / "code"
+
+    @property
+    def stored(self) -> Path:
+        """Results for commands that read."""
+        return self.folder / "stored"
+
+    @property
+    def home(self) -> Path:
+        """The home folder."""
+        return self.folder / "home"
+
+    @property
+    def foreign(self) -> Path:
+        """Files that no command may touch."""
+        return self.folder / "foreign"
+
+    @property
+    def grid(self) -> Path:
+        """The experiment that is swept."""
+        return self.folder / "grid.py"
+
+    def filled(self, text: str) -> str:
+        """The text with the fields in braces replaced."""
+        names = ("folder", "code", "stored", "home", "grid", "episodes", "foreign")
+        return text.format(out=self.typed, **{name: getattr(self, name) for name in names})
+
+
+Process = subprocess.Popen[bytes]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """A condition under which a command runs, and what is expected of it."""
+
+    name: str
+    command: Command
+    arrange: Callable[[Place], None] = lambda _place: None
+    """Prepares the folder."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables to set, with fields of `Place` in braces."""
+    flags: str = ""
+    """Further flags."""
+    shell: str = 'exec "$@"'
+    """How bash runs the command."""
+    disturb: Callable[[Place, Process], str] = lambda _place, _process: ""
+    """Acts while the command runs; returns what went wrong."""
+    repair: Callable[[Place], None] = lambda _place: None
+    """Ends the fault, so that the command can be run again."""
+    out: str = "out"
+    """Folder to write to, below the row's folder or below `~`."""
+    episodes: int = SHORT
+    finishes: bool = True
+    """Whether the same command must finish once the fault has ended."""
+    needs_root: bool = False
+    expect_status: tuple[int, ...] = (0,)
+    """Accepted exit statuses; 128 + n for an end by signal n."""
+    expect_line: str = r"^$"
+    """Pattern of the one line said on standard error, empty if none is."""
+    expect_output: str = ""
+    """Pattern of standard output."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What happened in a row."""
+
+    status: int | None
+    """Exit status; None if the command ran out of time."""
+    said: Sequence[str]
+    """Lines on standard error, without progress."""
+    output: str = ""
+    """Standard output."""
+    wrong: Sequence[str] = ()
+    """Failed checks of files and processes."""
+
+
+def problems(fault: Fault, outcome: Outcome) -> list[str]:
+    """Reasons why an outcome is a fault; empty if it is as expected."""
+    line = outcome.said[0] if outcome.said else ""
+    checks = {
+        "ran out of time": outcome.status is not None,
+        "a traceback": "Traceback" not in "\n".join([*outcome.said, outcome.output]),
+        f"exit status not in {fault.expect_status}": outcome.status in fault.expect_status,
+        f"{len(outcome.said)} lines said": len(outcome.said) <= 1,
+        f"the line is not {fault.expect_line!r}": bool(re.search(fault.expect_line, line)),
+        f"the output is not {fault.expect_output!r}": bool(
+            re.search(fault.expect_output, outcome.output)
+        ),
+    }
+    return [problem for problem, right in checks.items() if not right] + list(outcome.wrong)
+
+
+def products(command: Command, folder: Path) -> dict[str, bytes]:
+    """Contents by name of the files that a command determines."""
+    with suppress(OSError):
+        return {path.name: path.read_bytes() for path in folder.iterdir()
+                if re.fullmatch(command.product, path.name)}  # fmt: skip
+    return {}
