@@ -11,9 +11,10 @@ import multiprocessing
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from statistics import mean, median
+from timeit import timeit
 
 import numpy as np
 import torch
@@ -21,22 +22,22 @@ from torch import nn
 from torch.distributions import Categorical
 from tqdm import tqdm
 
-from pwm.core.agent import NUM_GATES, NUM_OUTPUTS, AgentConfig
+from pwm.core.agent import NUM_GATES, NUM_OUTPUTS
 from pwm.core.config import TrainConfig
 from pwm.core.errors import require, require_integer
+from pwm.core.fields import replaced
 from pwm.core.rollout import DrawSource
-from pwm.core.task import TaskConfig, correct_actions
-from pwm.core.trainer import Trainer
+from pwm.core.task import correct_actions
 from pwm.core.update import one_thread
 from pwm.engines import make_trainer
 from pwm.io.cli import errors_in_one_line, parse
 from pwm.io.provenance import cpu_model
 from pwm.runs.shards import Member, Shard
 
-ENDLESS = 10**9  # episodes
 FUSED_SECONDS = 2.5  # approximate length of a round of the fused engine
 PRODUCT_SIZE = 256  # rows and columns of the matrices whose product measures a core's speed
 PRODUCTS = 300  # per round
+_fused = lru_cache(maxsize=1)(make_trainer)
 
 
 class PlainLoop:
@@ -65,8 +66,8 @@ class PlainLoop:
         for _ in range(num_episodes):
             self._episode()
 
-    def _episode(self) -> tuple[float, float, float, float]:
-        log_probs, values, entropies, rewards = [], [], [], []
+    def _episode(self) -> tuple[float, ...]:
+        steps = []
         for _ in range(self._run.task.num_trials):
             pair = int(torch.randint(len(self._pairs), ()))
             observations = torch.zeros(self._run.task.trial_length, self._run.task.num_stimuli)
@@ -77,24 +78,18 @@ class PlainLoop:
             actions = policy.sample()
             reward = torch.zeros(len(observations))
             reward[-1] = float(actions[-1] == self._correct[pair])
-            log_probs.append(policy.log_prob(actions))
-            entropies.append(policy.entropy())
-            values.append(self._value_head(features).squeeze(-1))
-            rewards.append(reward)
-        returns = torch.cat(rewards).flip(0).cumsum(0).flip(0)
-        advantages = returns - torch.cat(values)
-        policy_loss = -(advantages * torch.cat(log_probs)).sum()
+            value = self._value_head(features).squeeze(-1)
+            steps.append((policy.log_prob(actions), value, policy.entropy(), reward))
+        log_probs, values, entropies, rewards = map(torch.cat, zip(*steps, strict=True))
+        returns = rewards.flip(0).cumsum(0).flip(0)
+        advantages = returns - values
+        policy_loss = -(advantages * log_probs).sum()
         value_loss = advantages.square().mean()
         self._optimiser.zero_grad()
         (policy_loss + self._run.critic_weight * value_loss).backward()
         self._optimiser.step()
-        entropy = torch.cat(entropies).mean()
-        return returns[0].item(), value_loss.item(), policy_loss.item(), entropy.item()
-
-
-@lru_cache(maxsize=1)
-def _fused(runs: tuple[TrainConfig, ...]) -> Trainer:
-    return make_trainer(runs)
+        metrics = (returns[0], value_loss, policy_loss, entropies.mean())
+        return tuple(metric.item() for metric in metrics)
 
 
 def _advance(runs: tuple[TrainConfig, ...], num_episodes: int) -> None:
@@ -143,22 +138,17 @@ class Arguments:
     def runs(self) -> list[TrainConfig]:
         """A run of each hidden size and episode length."""
         return [
-            TrainConfig(
-                task=TaskConfig(episode_length=length),
-                agent=AgentConfig(hidden_size=hidden),
-                num_episodes=ENDLESS,
-            )
-            for hidden in self.hidden_sizes
+            replaced(TrainConfig(num_episodes=10**9), {"hidden_size": h, "episode_length": length})
+            for h in self.hidden_sizes
             for length in self.episode_lengths
         ]
 
 
 def contestants(run: TrainConfig, replicas: int, pool: Executor, cores: int) -> list[Contestant]:
     """The plain loop, and populations: in PyTorch, fused, and fused on all cores."""
-    population = tuple(replace(run, seed=seed) for seed in range(replicas))
-    short = max(900 // run.task.episode_length, 1)
-    members = tuple(Member(run.critic_weight, run.learning_rate, seed) for seed in range(replicas))
-    shard = Shard(run.shared, members)
+    members = (Member(run.critic_weight, run.learning_rate, seed) for seed in range(replicas))
+    shard = Shard(run.shared, tuple(members))
+    population, short = shard.runs, max(900 // run.task.episode_length, 1)
     # long enough that starting and ending a round on several cores takes no share of it
     long = int(FUSED_SECONDS * shard.setting.num_episodes / shard.seconds) + 1
 
@@ -176,10 +166,7 @@ def contestants(run: TrainConfig, replicas: int, pool: Executor, cores: int) -> 
 def product_rate() -> float:
     """Floating-point operations per second of a matrix product in single precision."""
     left = torch.rand(PRODUCT_SIZE, PRODUCT_SIZE)
-    started = time.perf_counter()
-    for _ in range(PRODUCTS):
-        torch.mm(left, left)
-    return PRODUCTS * 2 * PRODUCT_SIZE**3 / (time.perf_counter() - started)
+    return PRODUCTS * 2 * PRODUCT_SIZE**3 / timeit(lambda: torch.mm(left, left), number=PRODUCTS)
 
 
 def operations(run: TrainConfig, episodes: int = 200) -> float:
@@ -203,22 +190,19 @@ def plain_operations(run: TrainConfig) -> float:
     It computes every step of every trial, each product forward and backward for either factor;
     only the gradient of the stimuli is not needed.
     """
-    task, hidden = run.task, run.agent.hidden_size
-    gates = NUM_GATES * hidden
-    step = 3 * hidden * (gates + NUM_OUTPUTS) + 2 * task.num_stimuli * gates
+    task, gates = run.task, NUM_GATES * run.agent.hidden_size
+    step = 3 * run.agent.hidden_size * (gates + NUM_OUTPUTS) + 2 * task.num_stimuli * gates
     return 2 * task.num_trials * task.trial_length * step
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command."""
-    about = (
-        "Times training: a plain loop, and populations in PyTorch and fused, on one core and all."
-    )
+    about = "Times a plain loop, and populations in PyTorch and fused, on one core and on all."
     arguments = parse(Arguments, "python -m pwm.bench", about, argv)
     with errors_in_one_line():
         runs, rounds = arguments.runs(), arguments.rounds
-        print(f"{cpu_model()}, {torch.backends.cpu.get_cpu_capability()}")
         print(
+            f"{cpu_model()}, {torch.backends.cpu.get_cpu_capability()}\n"
             f"medians of {rounds} rounds; in brackets the smallest and the largest\n"
             "products: operations per second, relative to a matrix product on one core, counted\n"
             "  as in the plain loop (every step of every trial), and as computed\n"

@@ -32,7 +32,6 @@ from pwm.runs.storage import Store
 
 LENGTH = 16  # hexadecimal digits: 64 bits
 DIFFERENT = 1  # exit status
-Published = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -130,7 +129,7 @@ def read_digests(path: Path) -> dict[str, list[str]]:
     return content
 
 
-def _compare(found: Mapping[str, Sequence[str | None]], expected: Published) -> int:
+def _compare(found: Mapping[str, list[str | None]], expected: Mapping[str, list[str]]) -> int:
     """Prints how many stored runs are as published; returns the exit status."""
     stored = differing = missing = 0
     for name, ours in found.items():

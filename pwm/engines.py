@@ -65,9 +65,11 @@ def _check_numba() -> None:
         unreadable = NUMBA_SETTINGS.exists() and not isinstance(error, ImportError)
         require_file(not unreadable, NUMBA_SETTINGS, f"settings that Numba can read ({reason})")
         raise InputError("engine", "fused", f"a Numba that can be imported ({reason})") from error
-    disabled = vars(config)["DISABLE_JIT"]
+    disabled, features = vars(config)["DISABLE_JIT"], vars(config)["CPU_FEATURES"] or ""
     accepted = "0, as the fused engine is compiled; or --engine torch"
     require(not disabled, "NUMBA_DISABLE_JIT", disabled, accepted)
+    flags = all(feature.startswith(("+", "-")) for feature in features.split(",") if feature)
+    require(flags, "NUMBA_CPU_FEATURES", features, "flags such as +avx2,-fma")  # or LLVM aborts
 
 
 def _checked_device(name: str) -> torch.device:

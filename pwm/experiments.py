@@ -59,9 +59,7 @@ _NOTES = (
         learning_rate=0.001,
     ),
     _notes(
-        "lrate0.005",
-        "a learning rate between the two of the notes' auxiliary figures",
-        *_AUXILIARY,
+        "lrate0.005", "a learning rate between the two of the notes' auxiliary figures", *_AUXILIARY
     ),
     _notes(
         "lrate0.01",
@@ -78,7 +76,6 @@ _NOTES = (
 )
 WEIGHTS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 FEW_WEIGHTS = (0.2, 1.0, 2.0, 5.0, 20.0, 100.0)
-BOTH = ("attached", "detached")
 _ANSWERS = TrainConfig(
     task=TaskConfig(episode_length=15), learning_rate=0.001, num_episodes=20_000, log_every=100
 )
@@ -87,7 +84,8 @@ _ANSWERS = TrainConfig(
 def _answer(
     name: str, about: str, weights: tuple[float, ...] = WEIGHTS, **fields: Any
 ) -> Experiment:
-    """24 seeds per cell; a field with a tuple of values is an axis."""
+    """24 seeds per cell, with either baseline unless given; a tuple of values is an axis."""
+    fields.setdefault("baseline", ("attached", "detached"))
     axes = {field: values for field, values in fields.items() if isinstance(values, tuple)}
     rates = {field: axes.pop(field) for field in ("learning_rate",) if field in axes}
     base = {field: value for field, value in fields.items() if not isinstance(value, tuple)}
@@ -108,14 +106,12 @@ def _answers() -> Iterator[Experiment]:
             learning_rate=rate,
             num_episodes=episodes,
             episode_length=(6, 15, 30, 60, 120),
-            baseline=BOTH,
         )
     yield _answer(
         "held-out",
         "episode lengths and a learning rate used in no fit, predicted in advance",
         learning_rate=0.002,
         episode_length=(9, 24, 45, 90),
-        baseline=BOTH,
     )
     for trial_length in (2, 4, 6):
         yield _answer(
@@ -123,7 +119,6 @@ def _answers() -> Iterator[Experiment]:
             "shorter or longer trials, five per episode: the return keeps its variance",
             episode_length=5 * trial_length,
             trial_length=trial_length,
-            baseline=BOTH,
         )
     yield _answer(
         "mean",
@@ -131,13 +126,13 @@ def _answers() -> Iterator[Experiment]:
         weights=tuple(weight / 20 for weight in WEIGHTS),
         policy_reduction="mean",
         episode_length=(15, 60),
-        baseline=BOTH,
     )
     yield _answer(
         "budget-lower",
         "weights below the lower edge, trained five times as long",
         num_episodes=100_000,
         weights=(0.5, 1.0),
+        baseline="attached",
     )
     yield _answer(
         "budget-upper",
@@ -153,7 +148,6 @@ def _answers() -> Iterator[Experiment]:
         num_episodes=10_000,
         weights=(0.2, 1.0, 5.0, 20.0, 100.0),
         episode_length=(15, 60),
-        baseline=BOTH,
         learning_rate=(0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03),
     )
     yield _answer(
@@ -162,7 +156,6 @@ def _answers() -> Iterator[Experiment]:
         weights=FEW_WEIGHTS,
         separate_trunks=True,
         episode_length=(15, 60),
-        baseline=BOTH,
     )
     yield _answer(
         "leak-parts",
@@ -183,7 +176,7 @@ def _answers() -> Iterator[Experiment]:
         num_episodes=10_000,
         weights=(0.2, 5.0),
         episode_length=(15, 60),
-        baseline=BOTH,
+        baseline=("attached", "detached"),
         entropy_weight=(0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
     )
     yield _answer(
@@ -191,7 +184,6 @@ def _answers() -> Iterator[Experiment]:
         "the LSTM's state carried across the trials of an episode",
         weights=FEW_WEIGHTS,
         carry_state=True,
-        baseline=BOTH,
     )
     yield _answer(
         "variants",
@@ -199,7 +191,6 @@ def _answers() -> Iterator[Experiment]:
         weights=FEW_WEIGHTS,
         stimulus_set=("pwm0", "pwm5", "pwm7"),
         timeout=(False, True),
-        baseline=BOTH,
     )
     yield _answer(
         "hidden-size",
@@ -207,7 +198,6 @@ def _answers() -> Iterator[Experiment]:
         num_episodes=10_000,
         weights=FEW_WEIGHTS,
         hidden_size=(12, 24, 48, 96),
-        baseline=BOTH,
     )
     yield _answer(
         "gradients",
@@ -216,13 +206,13 @@ def _answers() -> Iterator[Experiment]:
         probe_episodes=64,
         weights=(0.1, 1.0, 5.0, 20.0, 100.0),
         episode_length=(6, 15, 30, 60, 120),
-        baseline=BOTH,
     )
     yield _answer(
         "lost",
         "gradients lost while an episode is collected, a bug in the notes' code",
         weights=FEW_WEIGHTS,
         lost_gradients=("none", "values", "log_probs"),
+        baseline="attached",
     )
 
 

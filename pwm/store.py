@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,10 +16,9 @@ from pwm.io.cli import errors_in_one_line, parse
 from pwm.io.files import folder_errors
 from pwm.io.inherited import say
 from pwm.runs.gridfile import experiments_in
-from pwm.runs.inventory import Entry, Explanation, damaged_files, entries, explain, known_shards
+from pwm.runs.inventory import SHOWN, Entry, damaged_files, entries, explain, known_shards
 from pwm.runs.storage import UNFINISHED, Store
 
-SHOWN = 12  # characters of a key
 DAMAGED = 1  # exit status
 
 
@@ -56,12 +55,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             sys.exit(_verify(store))
         own = experiments_in(arguments.grid) if arguments.grid else {}
         known = known_shards([*own.values(), *EXPERIMENTS.values()])
-        if action == "ls":
-            for entry in entries(store, known):
-                say(_line(entry))
-        else:
-            for line in _lines(explain(key, store, known), folder):
-                say(line)
+        listed = map(_line, entries(store, known))
+        for line in listed if action == "ls" else explain(key, store, known):
+            say(line)
 
 
 def _verify(store: Store) -> int:
@@ -89,33 +85,6 @@ def _line(entry: Entry) -> str:
         f"{entry.key[:SHOWN]}  stored    {entry.bytes / 1e6:7.2f} MB  {seconds:7.1f} s  {commit}  "
         f"{entry.runs}"
     )
-
-
-def _lines(found: Explanation, folder: Path) -> Iterator[str]:
-    """The lines of why."""
-    if found.state == "stored":
-        yield f"{found.key} is stored in {folder}, undamaged."
-        return
-    yield f"{found.key} is not stored in {folder}: {found.runs}."
-    if found.state == "in training":
-        yield "It is being trained now."
-    elif found.state == "unfinished":
-        yield "It is unfinished; `python -m pwm.sweep` continues it."
-    if not found.nearest:
-        yield "Nothing undamaged is stored there."
-        return
-    yield f"The most similar stored shard is {found.nearest[:SHOWN]}, which differs in"
-    for field, (here, stored) in found.differences.items():
-        yield f"  {field}: {_short(here)} here, {_short(stored)} stored"
-
-
-def _short(value: object) -> str:
-    """A value; of a long list, its length and its first and last distinct values."""
-    if isinstance(value, list) and len(value) > 3:
-        distinct = list(dict.fromkeys(value))
-        shown = distinct if len(distinct) <= 3 else [distinct[0], "...", distinct[-1]]
-        return f"{len(value)} runs with {', '.join(map(str, shown))}"
-    return str(value)
 
 
 if __name__ == "__main__":

@@ -147,7 +147,7 @@ def train_command(argv: Sequence[str] | None = None) -> None:
 
 
 def _plan(arguments: Arguments) -> Plan:
-    """What the flags ask for."""
+    """The plan that the flags ask for."""
     if arguments.extend is not None:
         return _extension(arguments, arguments.extend)
     runs = arguments.runs()

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numba
 import pytest
 from numba.core.caching import UserProvidedCacheLocator
 
@@ -27,7 +28,7 @@ QUICK = TrainConfig(
     task=TaskConfig(episode_length=9), agent=AgentConfig(hidden_size=5), num_episodes=10
 )
 
-# Prints how often compiled code was found in the cache, and how often it was not.
+# Prints the number of cache hits and misses.
 LOADED = (
     "from pwm.engines import make_trainer",
     "from pwm.core.config import TrainConfig",
@@ -111,6 +112,15 @@ def test_compilation_that_is_disabled_is_refused_before_training(tmp_path: Path)
         "or --engine torch\n"
     )
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("features", ["nonsense", "+avx2,nonsense", "avx2"])
+def test_invalid_processor_features_are_refused(
+    features: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(numba.config, "CPU_FEATURES", features)
+    with pytest.raises(InputError, match="expected flags such as"):
+        make_trainer([QUICK])
 
 
 def test_a_numba_that_refuses_its_surroundings_is_reported_before_training(tmp_path: Path) -> None:

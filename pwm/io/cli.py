@@ -15,8 +15,8 @@ from typing import NoReturn, TypeVar
 
 import tyro
 
-from pwm.core.errors import FileError, InputError, require_file
-from pwm.io.inherited import Forgiving, expanded, open_streams
+from pwm.core.errors import InputError, require_file
+from pwm.io.inherited import Forgiving, expanded, mute, open_streams, say
 
 BAD_INPUT = 2
 CLOSED_PIPE = 141
@@ -72,27 +72,12 @@ def errors_in_one_line() -> Iterator[None]:
         try:
             yield
         finally:
-            _flush()
+            say("", end="")  # what was printed before
     except InputError as error:
         fail(str(error))
     except BrokenPipeError:
-        _discard_output()
+        mute(sys.stdout)
         raise SystemExit(CLOSED_PIPE) from None
-
-
-def _flush() -> None:
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        _discard_output()
-        raise FileError("standard output", f"space for the results ({error.strerror})") from error
-
-
-def _discard_output() -> None:
-    """Discards the rest of the output, which would otherwise fail once more at the end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What a process inherits and cannot rely on: streams, paths from the shell, and signals."""
+"""Inherited state that a process cannot rely on: streams, paths from the shell, and signals."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def expanded(arguments: Arguments) -> Arguments:
     return cast(Arguments, replace(cast(Any, arguments), **paths))
 
 
-def say(text: str) -> None:
+def say(text: str, end: str = "\n") -> None:
     """Prints to standard output, at once.
 
     Raises:
@@ -55,11 +55,11 @@ def say(text: str) -> None:
         FileError: standard output cannot be written.
     """
     try:
-        print(text, flush=True)
+        print(text, end=end, flush=True)
     except BrokenPipeError:
         raise
     except OSError as error:
-        _mute(sys.stdout)
+        mute(sys.stdout)
         raise FileError("standard output", f"space for the results ({error.strerror})") from error
 
 
@@ -82,13 +82,13 @@ class Forgiving:
             self._stream.write(text)
             self._stream.flush()
         except OSError:
-            _mute(self._stream)
+            mute(self._stream)
 
     def flush(self) -> None:
         """Does nothing, because `write` flushes."""
 
 
-def _mute(stream: TextIO) -> None:
+def mute(stream: TextIO) -> None:
     """Sends the rest of a stream nowhere; otherwise the end of the process would fail on it."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 

@@ -16,6 +16,7 @@ from pwm.runs.locks import is_locked
 from pwm.runs.shards import Shard, plan
 from pwm.runs.storage import PROVENANCE, STORED, UNFINISHED, Session, Store
 
+SHOWN = 12  # characters of a key
 Known = Mapping[str, tuple[Shard, str]]
 """Shards that experiments plan, by key, each with its experiment, size and number of runs."""
 
@@ -30,19 +31,6 @@ class Entry(NamedTuple):
     """Its experiment and number of runs, as far as they are known."""
     bytes: int = 0
     sessions: Sequence[Session] = ()
-
-
-class Explanation(NamedTuple):
-    """Whether a shard is stored, and if not, the most similar one that is."""
-
-    key: str
-    state: str
-    """"stored", "missing", "unfinished" or "in training"."""
-    runs: str = ""
-    nearest: str = ""
-    """Key of the most similar stored shard; empty if there is none."""
-    differences: Mapping[str, tuple[Any, Any]] = {}
-    """By field, the values of the shard and of the nearest one, where they differ."""
 
 
 def known_shards(experiments: Iterable[Experiment]) -> Known:
@@ -94,13 +82,15 @@ def damaged_files(store: Store) -> list[Path]:
     return damaged
 
 
-def explain(beginning: str, store: Store, known: Known) -> Explanation:
+def explain(beginning: str, store: Store, known: Known) -> Iterator[str]:
     """Explains why a shard is missing, by comparison with the most similar stored one.
 
     Args:
         beginning: of the shard's key, long enough to be unique.
         store: to search.
         known: shards that may be missing.
+    Yields:
+        The lines of the explanation.
     Raises:
         InputError: no shard has that key, or several begin like that.
         FileError: the shard is stored, but damaged.
@@ -113,11 +103,30 @@ def explain(beginning: str, store: Store, known: Known) -> Explanation:
     (key,) = found
     if key in stored:
         store.read(key)
-        return Explanation(key, "stored")
+        yield f"{key} is stored in {store.folder}, undamaged."
+        return
     shard, runs = known[key]
-    state = "unfinished" if key in store.all_keys(UNFINISHED) else "missing"
-    state = "in training" if is_locked(store, shard) else state
-    return Explanation(key, state, runs, *_nearest(_flattened(json.loads(shard.content)), store))
+    yield f"{key} is not stored in {store.folder}: {runs}."
+    if is_locked(store, shard):
+        yield "It is being trained now."
+    elif key in store.all_keys(UNFINISHED):
+        yield "It is unfinished; `python -m pwm.sweep` continues it."
+    nearest, differences = _nearest(_flattened(json.loads(shard.content)), store)
+    if not nearest:
+        yield "Nothing undamaged is stored there."
+        return
+    yield f"The most similar stored shard is {nearest[:SHOWN]}, which differs in"
+    for field, (here, theirs) in differences.items():
+        yield f"  {field}: {_short(here)} here, {_short(theirs)} stored"
+
+
+def _short(value: object) -> str:
+    """A value; of a long list, its length and its first and last distinct values."""
+    if isinstance(value, list) and len(value) > 3:
+        distinct = list(dict.fromkeys(value))
+        shown = distinct if len(distinct) <= 3 else [distinct[0], "...", distinct[-1]]
+        return f"{len(value)} runs with {', '.join(map(str, shown))}"
+    return str(value)
 
 
 def _nearest(ours: Mapping[str, Any], store: Store) -> tuple[str, dict[str, tuple[Any, Any]]]:

@@ -35,7 +35,7 @@ class Lock:
 @contextmanager
 def lock(store: Store, shard: Shard) -> Iterator[Lock | None]:
     """Locks a shard for the block; yields None if another process holds the lock."""
-    path = store.file(shard, LOCK)
+    path = store.path(shard, LOCK)
     path.parent.mkdir(parents=True, exist_ok=True)
     mode = path.parent.stat().st_mode & 0o666  # whoever can write the folder can lock
     file_lock = FileLock(path, blocking=False, mode=mode)
@@ -59,7 +59,7 @@ def lock(store: Store, shard: Shard) -> Iterator[Lock | None]:
 
 def is_locked(store: Store, shard: Shard) -> bool:
     """Whether a running process holds the lock of a shard."""
-    path = store.file(shard, LOCK)
+    path = store.path(shard, LOCK)
     if not path.exists():
         return False
     try:
@@ -100,7 +100,7 @@ def _remove_unheld(path: Path) -> None:
 def reported(store: Store, shard: Shard) -> int:
     """Number of episodes done when a process last reported it; 0 if none has."""
     with suppress(OSError, ValueError):
-        return int(store.file(shard, LOCK).read_text())
+        return int(store.path(shard, LOCK).read_text())
     return 0
 
 

@@ -76,7 +76,7 @@ def _train(
             time.sleep(WAIT_FOR_OTHERS)
             waits = waits + 1 if progress.update() <= before else 0
             if waits == MAX_WAITS:
-                lock = job.store.file(missing[0], LOCK)
+                lock = job.store.path(missing[0], LOCK)
                 accepted = "progress by the process that holds it; there was none for ten minutes"
                 raise FileError(lock, accepted)
         missing = _missing(missing, job.store)

@@ -71,13 +71,9 @@ class Store:
 
     folder: Path
 
-    def file(self, shard: Shard, ending: str) -> Path:
-        """Path of a file of the shard, whether or not it exists."""
+    def path(self, shard: Shard, ending: str = STORED) -> Path:
+        """Path of a file of the shard, by default its history, whether or not it exists."""
         return self.folder / (shard.key + ending)
-
-    def path(self, shard: Shard) -> Path:
-        """Path of the shard's history, whether or not it exists."""
-        return self.file(shard, STORED)
 
     def get(self, shard: Shard) -> History | None:
         """The shard's history; None if it is missing or damaged, which is reported."""
@@ -134,20 +130,20 @@ class Store:
     def put(self, shard: Shard, history: History, sessions: Sequence[Session]) -> None:
         """Stores the shard's history and removes its checkpoint."""
         # The history comes last: once it exists, the shard is complete.
-        write_signed(self.file(shard, PROVENANCE), {"key": shard.key, SESSIONS: list(sessions)})
+        write_signed(self.path(shard, PROVENANCE), {"key": shard.key, SESSIONS: list(sessions)})
         write_arrays(self.path(shard), {**history.arrays(), CONTENT: np.array(shard.content)})
-        self.file(shard, UNFINISHED).unlink(missing_ok=True)
+        self.path(shard, UNFINISHED).unlink(missing_ok=True)
 
     def checkpoint(
         self, shard: Shard, state: Mapping[str, NDArray[Any]], sessions: Sequence[Session]
     ) -> None:
         """Saves the state of a shard in training, replacing the previous one."""
         texts = {CONTENT: np.array(shard.content), SESSIONS: np.array(json.dumps(sessions))}
-        write_arrays(self.file(shard, UNFINISHED), {**state, **texts}, compressed=False)
+        write_arrays(self.path(shard, UNFINISHED), {**state, **texts}, compressed=False)
 
     def resume(self, shard: Shard) -> Checkpoint | None:
         """The shard's checkpoint; None if it is missing or damaged, which is reported."""
-        path = self.file(shard, UNFINISHED)
+        path = self.path(shard, UNFINISHED)
         return _if_undamaged(path, lambda: self.read_checkpoint(shard.key))
 
     def clean(self, shard: Shard) -> None:
@@ -160,7 +156,7 @@ class Store:
             if not isinstance(error.__cause__, OSError):  # readable, and damaged
                 self.path(shard).unlink(missing_ok=True)
         else:
-            self.file(shard, UNFINISHED).unlink(missing_ok=True)
+            self.path(shard, UNFINISHED).unlink(missing_ok=True)
 
     def names(self) -> set[str]:
         """Names of all files in the folder."""

@@ -30,7 +30,7 @@ def doubling() -> Any:
 
 
 def hits(function: Any) -> int:
-    """How often compiled code was found in the cache."""
+    """Number of times that compiled code was found in the cache."""
     return sum(function.stats.cache_hits.values())
 
 

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -106,6 +106,29 @@ def test_slurm_gives_the_bytes_of_one_process_with_fewer_tasks_than_shards(
     assert {path.suffix for path in (tmp_path / "slurm").iterdir()} == {".sh"}
 
 
+@pytest.fixture
+def array_of_one() -> Iterator[None]:
+    """Lets the cluster take arrays of one task only."""
+    path = Path(os.environ["SLURM_CONF"])
+    before = path.read_text()
+    try:
+        path.write_text(before.replace("MaxArraySize=5", "MaxArraySize=1"))
+        subprocess.run(["scontrol", "reconfigure"], check=True)
+        wait_for(lambda: max_tasks() == 1)
+        yield
+    finally:
+        path.write_text(before)
+        subprocess.run(["scontrol", "reconfigure"], check=True)
+        wait_for(lambda: max_tasks() == 5)
+
+
+@pytest.mark.usefixtures("array_of_one")
+def test_a_cluster_without_arrays_gives_the_same_bytes(by_processes: Path, tmp_path: Path) -> None:
+    done = sweep(tmp_path, "--executor", "slurm")
+    assert done.returncode == 0, done.stderr
+    assert histories(tmp_path) == histories(by_processes)
+
+
 def test_parts_by_slurm_and_by_processes_give_one_store(by_processes: Path, tmp_path: Path) -> None:
     for part, executor in (("1/3", "slurm"), ("2/3", "process"), ("3/3", "slurm")):
         done = sweep(tmp_path, "--shard", part, "--executor", executor)
@@ -151,12 +174,45 @@ def job_processes(folder: Path) -> list[int]:
     return found
 
 
-def test_a_dead_job_is_sent_again_and_continues(
+def running() -> list[str]:
+    """Numbers of the running tasks."""
+    return [number for number, state in queue() if state == "R"]
+
+
+def kill(folder: Path) -> None:
+    """Kills the processes of the running jobs, as the system does when memory runs out."""
+    for pid in job_processes(folder):
+        os.kill(pid, signal.SIGKILL)
+
+
+def cancel(_folder: Path) -> None:
+    """Lets SLURM kill all of the running jobs."""
+    subprocess.run(["scancel", "--signal=KILL", "--full", *running()], check=True)
+
+
+def test_a_requeued_job_continues_without_the_sweep_noticing(
     undisturbed: Path, shards: list[Shard], tmp_path: Path
 ) -> None:
     with start_long(tmp_path) as process:
-        for pid in job_processes(tmp_path):
-            os.kill(pid, signal.SIGKILL)
+        (number,) = running()
+        subprocess.run(["scontrol", "requeue", number], check=True)  # as preemption does
+        wait_for(lambda: [number, "PD"] in queue())
+        # SLURM would wait for two minutes
+        subprocess.run(["scontrol", "update", f"JobId={number}", "StartTime=now"], check=True)
+        _, said = process.communicate(timeout=200)
+    assert process.returncode == 0, said
+    assert "A worker died" not in said
+    assert histories(tmp_path) == histories(undisturbed)
+    sessions = [Store(tmp_path).provenance(shard) for shard in shards]
+    assert sorted(map(len, sessions)) == [1, 1, 1, 2]
+
+
+@pytest.mark.parametrize("end", [kill, cancel])
+def test_a_dead_job_is_sent_again_and_continues(
+    end: Callable[[Path], None], undisturbed: Path, shards: list[Shard], tmp_path: Path
+) -> None:
+    with start_long(tmp_path) as process:
+        end(tmp_path)
         _, said = process.communicate(timeout=200)
     assert process.returncode == 0, said
     assert "A worker died; its shard continues from the last checkpoint." in said

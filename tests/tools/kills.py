@@ -168,6 +168,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
     with TemporaryDirectory() as place:
         toll = survive(Path(place), arguments.kills, arguments.episodes, arguments.seed)
+    if toll.workers + toll.parents == 0:
+        sys.exit("error: the sweep was finished before it was killed; try more --episodes")
     print(
         f"Survived {toll.workers} kills of workers and {toll.parents} of the parent; every history "
         f"is bit-identical. The shards were trained in {toll.sessions} sessions, each from the "

@@ -31,6 +31,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
 TRAIN = (
     "from pwm import train; from pwm.runs import loop; loop.SAVE_EVERY = 0.2; train.train_command()"
 )
+IN_TRAINING = 0.7  # probability of a moment after training began
 SETTING = (
     *("--episode-length", "6", "--hidden-size", "4", "--log-every", "10"),
     *("--critic-weight", "5", "1", "--seeds", "0", "3"),
@@ -51,7 +52,7 @@ class Arguments:
 
 @dataclass(frozen=True, kw_only=True)
 class Toll:
-    """How a training was stopped."""
+    """Exit statuses and sessions of a training that was stopped."""
 
     statuses: tuple[int, ...]
     """Exit statuses of the processes that were sent a signal."""
@@ -71,13 +72,20 @@ def start(folder: Path, num_episodes: int) -> subprocess.Popen[str]:
     )
 
 
+def finish(folder: Path, num_episodes: int) -> None:
+    """Trains to the end."""
+    process = start(folder, num_episodes)
+    _, shown = process.communicate()
+    assert process.returncode == 0, shown
+
+
 def stopped(process: subprocess.Popen[str], folder: Path, number: int, rng: random.Random) -> int:
     """Sends a signal at a random moment; returns the exit status.
 
     Raises:
         AssertionError: the exit status is wrong, or there was a traceback.
     """
-    in_training = rng.random() < 0.7
+    in_training = rng.random() < IN_TRAINING
     while in_training and process.poll() is None and not (folder / LOCK).exists():
         time.sleep(0.01)
     time.sleep(rng.uniform(0, 1 if in_training else 4))
@@ -99,7 +107,7 @@ def survive(
     """
     rng, statuses, saved = random.Random(seed), [], 0
     folder, undisturbed = place / "stopped", place / "undisturbed"
-    assert start(undisturbed, num_episodes).wait() == 0
+    finish(undisturbed, num_episodes)
     for kill in range(kills):
         number = signals[kill % len(signals)]
         statuses.append(stopped(start(folder, num_episodes), folder, number, rng))
@@ -109,9 +117,7 @@ def survive(
             before, saved = saved, load_run(folder).episodes_done
             assert saved >= before
     if statuses[-1] != 0:
-        process = start(folder, num_episodes)
-        _, shown = process.communicate()
-        assert process.returncode == 0, shown
+        finish(folder, num_episodes)
     assert {path.name for path in folder.iterdir()} == set(FILES)
     for name in set(FILES) - {PROVENANCE}:
         assert (folder / name).read_bytes() == (undisturbed / name).read_bytes(), name

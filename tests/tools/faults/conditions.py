@@ -44,6 +44,8 @@ from tests.tools.faults.rows import (
 # Root without the right to pass over permissions.
 CONFINED = 'exec setpriv --bounding-set=-dac_override,-dac_read_search,-fowner "$@"'
 UNPRIVILEGED = CONFINED if os.geteuid() == 0 else 'exec "$@"'
+# Standard error is such a file too, and must not be cut off.
+SMALL_FILES = 'ulimit -S -f 1; exec "$@" 2> >(ulimit -S -f unlimited; cat >&2)'
 CACHE = "{code}/pwm/fused/__pycache__"
 NO_CACHE = r"^$|cache"
 STOPPED = r"^$|^Interrupted"
@@ -117,18 +119,19 @@ DISK = (
             expect_line=rf"^error: {flag} \S+: .*No space left")
       for command, flag in BOTH),
     *(Fault(name=f"file-size-limit-{command.name}", command=command, expect_status=(2,),
-            shell='ulimit -f 1; exec "$@"', expect_line=rf"^error: {flag} \S+: .*File too large")
+            shell=SMALL_FILES, expect_line=rf"^error: {flag} \S+: .*File too large")
       for command, flag in BOTH),
     *(Fault(name=f"read-only-folder-{command.name}", command=command, shell=UNPRIVILEGED,
             arrange=mode("{out}", 0o500), repair=mode("{out}", 0o755), expect_status=(2,),
             expect_line=rf"^error: {flag} \S+: .*Permission denied")
       for command, flag in (*BOTH, (FIGURES, "--out"))),
     *(Fault(name=f"folder-is-file-{command.name}", command=command, expect_status=(2,),
-            arrange=written("{out}", "irreplaceable"), repair=absent("{folder}", "out"),
+            arrange=written("{out}", "irreplaceable"), repair=lambda place: place.out.unlink(),
             expect_line=rf"^error: {flag} \S+: .*(exists|Not a directory|a folder)")
       for command, flag in BOTH),
     *(Fault(name=f"link-to-itself-{command.name}", command=command, expect_status=(2,),
-            arrange=lambda place: place.out.symlink_to(place.out), repair=absent("{folder}", "out"),
+            arrange=lambda place: place.out.symlink_to(place.out),
+            repair=lambda place: place.out.unlink(),
             expect_line=rf"^error: {flag} \S+: .*([Ss]ymbolic|exists)")
       for command, flag in BOTH),
     *(Fault(name=f"folder-removed-{command.name}", command=command, episodes=LONG, disturb=removed,
@@ -153,7 +156,7 @@ PERMISSIONS = (
     Fault(name="locks-of-root", command=SWEEP, arrange=locks_of_another, needs_root=True,
           shell=UNPRIVILEGED),
     Fault(name="store-of-another-user", command=SWEEP, needs_root=True, shell=UNPRIVILEGED,
-          arrange=in_turn(stored_already, absent("{out}", "*.json"), owned("{out}")),
+          arrange=in_turn(stored_already, absent("{out}", "*.npz"), owned("{out}")),
           expect_status=(2,), expect_line=r"^error: --results .*Permission denied"),
     Fault(name="verify-store-of-another-user", command=VERIFY, needs_root=True,
           shell=UNPRIVILEGED, arrange=owned("{stored}")),

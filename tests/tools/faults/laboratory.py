@@ -32,8 +32,9 @@ from tests.tools.faults.rows import (
 
 TIMEOUT = 120.0  # seconds per run of a command
 GRACE = 20.0  # seconds for the processes of an ended command to end too
+BAR = re.compile(r"^.*\[\d\d:\d\d[^\]]*\]|^.*\d%\|.*$")
 ORDINARY = re.compile(
-    r"\d%\||\[\d\d:\d\d|^\d+ shards, \d+ of them to train\.$|^Compiling|^/bin/bash: warning"
+    r"^\d+ shards, \d+ of them to train\.$|^Compiling|^/bin/bash: warning|^warnings\.warn"
 )
 GRID = """
 from pwm import AgentConfig, Experiment, TaskConfig, TrainConfig
@@ -160,7 +161,7 @@ def start(fault: Fault, place: Place, name: str = "run") -> Process:
 def said(place: Place, name: str = "run") -> list[str]:
     """Distinct lines on standard error, without progress."""
     text = (place.folder / f"{name}.err").read_text(errors="replace")
-    lines = (line.strip() for line in re.split(r"[\r\n]+|\x1b\[A", text))
+    lines = (BAR.sub("", line).strip() for line in re.split(r"[\r\n]+|\x1b\[A", text))
     return list(dict.fromkeys(line for line in lines if line and not ORDINARY.search(line)))
 
 

@@ -114,7 +114,7 @@ class Fault:
     flags: str = ""
     """Further flags."""
     shell: str = 'exec "$@"'
-    """How bash runs the command."""
+    """Bash script that runs the command, given as "$@"."""
     disturb: Callable[[Place, Process], str] = lambda _place, _process: ""
     """Acts while the command runs; returns what went wrong."""
     repair: Callable[[Place], None] = lambda _place: None
@@ -135,7 +135,7 @@ class Fault:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What happened in a row."""
+    """Observations of one row."""
 
     status: int | None
     """Exit status; None if the command ran out of time."""
