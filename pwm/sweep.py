@@ -96,7 +96,7 @@ class Arguments:
         options = dict(item.partition("=")[::2] for item in self.slurm)
         complete = all(name and value for name, value in options.items())
         require(complete, "slurm", " ".join(self.slurm), "KEY=VALUE ...")
-        cluster = Cluster(self.results.resolve() / "slurm", self.workers or JOBS, options)
+        cluster = Cluster(self.results.absolute() / "slurm", self.workers or JOBS, options)
         return lambda _: slurm_jobs(cluster), max_tasks()
 
 
@@ -107,7 +107,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if arguments.workers is not None:
             require_integer("workers", arguments.workers, 1)
         require(arguments.dry_run or not arguments.keys, "keys", "alone", "--dry-run with it")
-        store = Store(arguments.results.resolve())
+        store = Store(arguments.results.absolute())
         experiments = arguments.experiments()
         shards = arguments.part(planned(experiments))
         if arguments.dry_run:
@@ -131,9 +131,14 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 @contextmanager
 def _interrupted_by_signals() -> Iterator[None]:
-    """Lets every signal that asks to stop raise `KeyboardInterrupt`, unless it is ignored."""
+    """Lets a signal that asks to stop raise `KeyboardInterrupt`; another ends the process at once.
+
+    A signal that is ignored stays ignored.
+    """
 
     def interrupt(number: int, _frame: object) -> NoReturn:
+        for other in heeded:
+            signal.signal(other, signal.SIG_DFL)
         raise KeyboardInterrupt(number)
 
     previous = {number: signal.getsignal(number) for number in STOPPING}

@@ -142,8 +142,8 @@ def train_command(argv: Sequence[str] | None = None) -> None:
         plan.earlier()  # refuses a folder before anything is compiled
         require_memory(plan.runs, episodes_per_step(plan.runs))
         trainer = make_trainer(plan.runs, plan.engine, arguments.device)
-        _train(plan, trainer, caught)
-    sys.exit(128 + caught[0] if caught else 0)
+        finished = _train(plan, trainer, caught)
+    sys.exit(0 if finished else 128 + caught[0])
 
 
 def _plan(arguments: Arguments) -> Plan:
@@ -194,8 +194,12 @@ def _typed(value: object) -> str:
     return " ".join(f"{part:g}" for part in value) if isinstance(value, tuple) else str(value)
 
 
-def _train(plan: Plan, trainer: Trainer, caught: Sequence[int]) -> None:
-    """Trains to the end or until a signal is caught, saves the run and prints its verdict."""
+def _train(plan: Plan, trainer: Trainer, caught: Sequence[int]) -> bool:
+    """Trains to the end or until a signal is caught, saves the run and prints its verdict.
+
+    Returns:
+        Whether it trained to the end.
+    """
     folder, started = plan.folder, time.monotonic()
     with reserved(plan.folder_from, folder) as require_reserved:
         earlier = plan.earlier()  # once more: another process may have trained in the folder
@@ -215,13 +219,15 @@ def _train(plan: Plan, trainer: Trainer, caught: Sequence[int]) -> None:
         if not trainer.episodes_done:
             (folder / CONFIG).unlink()
             print("Interrupted before anything was trained.", file=Forgiving(sys.stderr))
-            return
+            return False
         save_now()
         _draw(trainer, plan)
-    if caught:
+    finished = trainer.episodes_done == trainer.num_episodes  # even if a signal came after
+    if not finished:
         kept = f"Interrupted. Kept the {trainer.episodes_done} episodes so far; the same command"
         print(kept + " continues.", file=Forgiving(sys.stderr))
     say(f"{verdict(trainer.runs, trainer.history())}\nResults in {folder}.")
+    return finished
 
 
 def _origin(engine: EngineName, earlier: SavedRun | None) -> dict[str, Any]:

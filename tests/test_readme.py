@@ -11,8 +11,6 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
-import pytest
-
 from pwm.experiments import EXPERIMENTS
 from pwm.runs.shards import plan
 
@@ -139,23 +137,16 @@ mine = Experiment(
 """
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A working folder in which the commands of the README run in their order."""
-    place = tmp_path_factory.mktemp("readme")
-    (place / "mine.py").write_text(GRID)
-    return place
-
-
 def test_the_commands_are_found() -> None:
     assert len(COMMANDS) >= 12
     assert set(SHORTER) <= set(COMMANDS)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_runs_as_it_stands(command: str, folder: Path) -> None:
-    words = shlex.split(f"{command} {SHORTER.get(command, '')}")
-    done = subprocess.run(
-        [sys.executable, *words[1:]], cwd=folder, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-500:]
+def test_the_commands_run_as_they_stand_in_their_order(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(GRID)
+    for command in COMMANDS:
+        words = shlex.split(f"{command} {SHORTER.get(command, '')}")
+        done = subprocess.run(
+            [sys.executable, *words[1:]], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{command}: {done.stderr[-500:]}"

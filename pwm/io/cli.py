@@ -7,6 +7,7 @@ import io
 import itertools
 import os
 import re
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -66,7 +67,8 @@ def fail(message: str) -> NoReturn:
 def errors_in_one_line() -> Iterator[None]:
     """Ends the program with one line and status 2 if the block raises `InputError`.
 
-    Once the reader of standard output, such as `head`, has stopped reading, the status is 141.
+    If the reader of standard output, such as `head`, has stopped reading, the status is 141; after
+    Ctrl-C, it is 130.
     """
     try:
         try:
@@ -75,6 +77,9 @@ def errors_in_one_line() -> Iterator[None]:
             say("", end="")  # what was printed before
     except InputError as error:
         fail(str(error))
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        raise SystemExit(128 + signal.SIGINT) from None
     except BrokenPipeError:
         mute(sys.stdout)
         raise SystemExit(CLOSED_PIPE) from None

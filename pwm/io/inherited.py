@@ -55,7 +55,9 @@ def say(text: str, end: str = "\n") -> None:
         FileError: standard output cannot be written.
     """
     try:
-        print(text, end=end, flush=True)
+        if text or end:
+            print(text, end=end)
+        sys.stdout.flush()
     except BrokenPipeError:
         raise
     except OSError as error:

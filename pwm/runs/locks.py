@@ -37,7 +37,7 @@ def lock(store: Store, shard: Shard) -> Iterator[Lock | None]:
     """Locks a shard for the block; yields None if another process holds the lock."""
     path = store.path(shard, LOCK)
     path.parent.mkdir(parents=True, exist_ok=True)
-    mode = path.parent.stat().st_mode & 0o666  # whoever can write the folder can lock
+    mode = path.parent.stat().st_mode & 0o066 | 0o600  # whoever can write the folder can lock
     file_lock = FileLock(path, blocking=False, mode=mode)
     try:
         try:

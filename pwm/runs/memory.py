@@ -11,6 +11,7 @@ from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
 
 BYTES_PER_DRAW = 24  # of a random number: drawn, stacked, converted and copied
+BYTES_PER_STEP = 20  # of an episode that is played: row, action, reward
 
 
 def require_memory(runs: Sequence[TrainConfig], episodes_per_draw: int) -> None:
@@ -26,13 +27,13 @@ def require_memory(runs: Sequence[TrainConfig], episodes_per_draw: int) -> None:
     weights = run.agent.num_trunks * NUM_GATES * run.agent.hidden_size**2
     steps = run.task.episode_length
     draws = {
-        "hidden_size": (run.agent.hidden_size, weights),
-        "episode_length": (steps, steps * min(episodes_per_draw, run.num_episodes)),
-        "probe_episodes": (run.probe_episodes, steps * run.probe_episodes),
+        "hidden_size": (run.agent.hidden_size, weights, 0),
+        "episode_length": (steps, steps * min(episodes_per_draw, run.num_episodes), steps),
+        "probe_episodes": (run.probe_episodes, steps * run.probe_episodes, steps),
     }
     available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for name, (value, count) in draws.items():
-        needed = BYTES_PER_DRAW * count * len(runs)
+    for name, (value, count, played) in draws.items():
+        needed = BYTES_PER_DRAW * count * len(runs) + BYTES_PER_STEP * played
         if needed > available:
             of_all = f" for {len(runs)} runs" if len(runs) > 1 else ""
             accepted = f"less: it takes {_gigabytes(needed)} of memory{of_all}"

@@ -28,8 +28,9 @@ def test_a_training_survives_signals(tmp_path: Path, monkeypatch: pytest.MonkeyP
     [("import sys; sys.exit(3)", "3"), ("raise ValueError", "Traceback")],
 )
 def test_a_wrong_status_and_a_traceback_are_noticed(
-    program: str, complaint: str, tmp_path: Path
+    program: str, complaint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(signals, "IN_TRAINING", 1.0)  # waits for less time
     process = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True)
     process.wait()
     with pytest.raises(AssertionError, match=complaint):

@@ -625,8 +625,9 @@ def test_on_a_full_disk_the_folder_is_blamed_and_what_was_saved_stays(
     assert outcome.status == 2
     last = outcome.err.splitlines()[-1]
     assert last == "error: --out mine: expected a folder that can be written (File too large)"
-    assert contents(Path("mine")).items() <= before.items()
     assert written("mine") == set(FILES) - {CURVES}
+    for name in (CONFIG, STATE_FILE, HISTORY):
+        assert Path("mine", name).read_bytes() == before[name]
     assert ran(STOPPED, capsys).status == 0
 
 
@@ -823,6 +824,17 @@ def test_an_extension_into_another_folder_is_continued_by_the_same_command(
     assert ran(command, capsys).status == 0
     assert ran(tiny("--out", "whole", num_episodes="170"), capsys).status == 0
     assert Path("mine", STATE_FILE).read_bytes() == Path("whole", STATE_FILE).read_bytes()
+
+
+@pytest.mark.usefixtures("no_picture")
+def test_a_signal_after_the_last_episode_changes_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt_after(1, monkeypatch, signal.SIGTERM)
+    outcome = ran(tiny("--out", "mine"), capsys)
+    assert outcome.status == 0
+    assert "Interrupted" not in outcome.err
+    assert written("mine") == set(FILES)
 
 
 @pytest.mark.usefixtures("no_picture")

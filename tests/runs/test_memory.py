@@ -24,7 +24,7 @@ PROBED = TrainConfig(probe_episodes=10**12)
     ("run", "refusal"),
     [
         (HUGE, r"--hidden-size 1000000: expected less: it takes 96,000 GB of memory, and there"),
-        (LONG, r"--episode-length 1000000000000: expected less: it takes 24,000 GB of memory"),
+        (LONG, r"--episode-length 1000000000000: expected less: it takes 44,000 GB of memory"),
         (PROBED, r"--probe-episodes 1000000000000: expected less: it takes 1,440,000 GB"),
         (replace(HUGE, agent=AgentConfig(hidden_size=10**99)), r"--hidden-size 1000+: expected"),
     ],

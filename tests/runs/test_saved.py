@@ -139,7 +139,7 @@ def test_a_run_that_loses_gradients_is_not_probed(tmp_path: Path) -> None:
 def test_a_stopped_run_of_the_same_configurations_and_engine_is_continued(tmp_path: Path) -> None:
     def found(runs: tuple[TrainConfig, ...], engine: EngineName = "fused") -> int | None:
         run = unfinished_run("out", tmp_path, runs, engine)
-        return run and run.episodes_done
+        return run.episodes_done if run else None
 
     longer = tuple(replace(run, num_episodes=9) for run in RUNS)
     assert found(longer) is None
