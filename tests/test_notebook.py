@@ -54,6 +54,7 @@ def command(flags: str) -> str:
     return f"!{sys.executable} {flags}\nassert _exit_code == 0, _exit_code"
 
 
+@pytest.mark.machine
 def test_the_examples_and_the_smoke_run_work_in_a_kernel(cell: Cell, tmp_path: Path) -> None:
     cell(
         'import os\nassert os.environ["MPLBACKEND"] == "module://matplotlib_inline.backend_inline"'
