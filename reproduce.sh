@@ -9,8 +9,8 @@ usage='usage: ./reproduce.sh [setup|smoke|tests]
              every figure, computes every claim and compiles the paper: 40 minutes on 2 cores,
              1 minute when nothing is left to train
   setup      installs the pinned packages into .venv, as the other modes do first: 1 to 2 minutes
-  smoke      the same path on tiny budgets, into build/smoke/: 2 minutes
-  tests      the static checks and the test suite: 4 minutes
+  smoke      the same path on tiny budgets, into build/smoke/: 2 to 3 minutes
+  tests      the static checks and the test suite: 5 to 6 minutes
 
 PYTHON=/path/to/python chooses the interpreter (3.11 to 3.14).'
 

@@ -82,7 +82,7 @@ class PlainLoop:
             steps.append((policy.log_prob(actions), value, policy.entropy(), reward))
         log_probs, values, entropies, rewards = map(torch.cat, zip(*steps, strict=True))
         returns = rewards.flip(0).cumsum(0).flip(0)
-        advantages = returns - values
+        advantages = returns - values  # not detached, as in the notes
         policy_loss = -(advantages * log_probs).sum()
         value_loss = advantages.square().mean()
         self._optimiser.zero_grad()

@@ -72,7 +72,10 @@ def _noise_constant(condition: Condition) -> Estimate:
 
 
 def best_weight_claims(evidence: Evidence) -> Iterator[Claim]:
-    """The best weight of an attached critic, which balances the leak's noise and the sharing."""
+    """The best weight of an attached critic, where the leak's noise and sharing cost the same.
+
+    The law puts it at its `noise_weight`, where the leak alone slows learning by sqrt(2).
+    """
     for name in BEST_WEIGHTS:
         condition = conditions(evidence)[name]
         best = condition.runs.weights[median_time(condition.attached.time).argmin()]

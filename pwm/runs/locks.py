@@ -87,7 +87,7 @@ def _opened(path: Path) -> Iterator[None]:
 
 def _remove_unheld(path: Path) -> None:
     """Removes a lock that another user left, unless a running process holds it."""
-    if not path.exists():  # the folder cannot be written
+    if not path.exists():  # the folder cannot be written; locking again says so
         return
     try:
         with _opened(path):
