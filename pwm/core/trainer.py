@@ -1,7 +1,7 @@
 """The training loop: feeds random draws to an engine, averages metrics and measures gradients.
 
-A population is a sequence of runs that differ only in seed, critic weight and learning rate. A
-single run is a population of one. Shapes: R replicas, E episodes, N trials, L steps per trial.
+The runs of a population differ only in seed, critic weight and learning rate. Shapes: R replicas,
+E episodes, N trials, L steps per trial.
 """
 
 from __future__ import annotations
@@ -33,12 +33,19 @@ class Engine(Protocol):
     runs: tuple[TrainConfig, ...]
     parameters: Tensor  # (R, P), updated in place
 
-    def train(self, draws: Draws) -> NDArray[np.float64]: ...  # noqa: D102
-    def differentiate(  # noqa: D102
+    def train(self, draws: Draws) -> NDArray[np.float64]:
+        """Trains on the draws of E episodes; returns their metrics, [E, metrics, R]."""
+
+    def differentiate(
         self, draws: Draws, config: LossConfig, critic_weights: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], Trajectory]: ...
-    def state(self) -> dict[str, NDArray[Any]]: ...  # noqa: D102
-    def restore(self, state: Mapping[str, NDArray[Any]]) -> None: ...  # noqa: D102
+    ) -> tuple[NDArray[np.float32], Trajectory]:
+        """Differentiates one episode's total loss; returns the gradient, [R, P], and the steps."""
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Parameters and the optimiser's state, by name."""
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Restores an earlier `state`."""
 
 
 def as_population(runs: Sequence[TrainConfig]) -> tuple[TrainConfig, ...]:
@@ -92,10 +99,8 @@ class Trainer:
             unknown = np.full((len(self._names) - len(METRICS), len(self.runs)), np.nan)
             windows.append(np.concatenate([self._window_sum / pending, unknown]))
         curves = np.moveaxis(self._stacked(windows), 0, -1)  # (names, R, K)
-        return History.of_curves(
-            np.array(episode, np.int64),
-            dict(zip(self._names, np.ascontiguousarray(curves, np.float32), strict=True)),
-        )
+        named = dict(zip(self._names, np.ascontiguousarray(curves, np.float32), strict=True))
+        return History.of_curves(np.array(episode, np.int64), named)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Everything needed to continue from here, by the names of `STATE`."""

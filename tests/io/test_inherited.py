@@ -19,6 +19,8 @@ def test_closed_streams_lead_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)
     monkeypatch.setattr(sys, "stderr", None)
     open_streams()
+    assert sys.stdout.writable()
+    assert sys.stderr.writable()
     print("to nobody")
     print("to nobody", file=sys.stderr)
     sys.stdout.close()
@@ -40,9 +42,9 @@ def test_the_home_folder_is_put_in_place_of_a_tilde(monkeypatch: pytest.MonkeyPa
         other: Path | None = None
         size: str = "~/size"
 
-    monkeypatch.setenv("HOME", "/home/of me")
-    assert expanded(Flags(Path("~/x"))) == Flags(Path("/home/of me/x"))
-    assert expanded(Flags(Path("a/~"), Path("~"))) == Flags(Path("a/~"), Path("/home/of me"))
+    monkeypatch.setenv("HOME", "/somewhere/of me")
+    assert expanded(Flags(Path("~/x"))) == Flags(Path("/somewhere/of me/x"))
+    assert expanded(Flags(Path("a/~"), Path("~"))) == Flags(Path("a/~"), Path("/somewhere/of me"))
     with pytest.raises(InputError, match="--other ~nobody-of-that-name/x: expected"):
         expanded(Flags(Path("x"), Path("~nobody-of-that-name/x")))
 
