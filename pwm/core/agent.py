@@ -121,6 +121,12 @@ class Agent:
         """
         return {name: view.flatten(3) for name, view in self._unpadded(parameters).items()}
 
+    def value_head(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """Views of the value head's weights, [R, H], and bias, [R], in the parameters [R, P]."""
+        views = self._unpadded(parameters)
+        weight, bias = (views[name][:, -1, ..., VALUE] for name in ("head_weight", "head_bias"))
+        return weight[:, :, 0], bias[:, 0, 0]
+
     def weights(self, parameters: Tensor) -> Weights:
         """The parameters [R, P] as the weights that `unroll` reads."""
         weights = {

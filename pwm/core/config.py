@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from math import isfinite
+from typing import Literal
 
 from pwm.core.agent import AgentConfig
 from pwm.core.errors import require, require_integer, require_non_negative, require_positive
+from pwm.core.fields import added
 from pwm.core.losses import LossConfig
 from pwm.core.task import TaskConfig
 
@@ -30,6 +33,9 @@ class TrainConfig:
     probe_episodes: int = 0
     """Episodes played at the end of each window to measure gradients, without training on them: 0
     for no diagnostics, or at least 2."""
+    critic_start: float | Literal["mean", "fixed-point"] = added(0.0)
+    """Number added to the value head's initial bias; or the mean return of a policy that ignores
+    its input, without or with the leak's bias at the critic's fixed point."""
     seed: int = 0
     """Determines the initial parameters, the trials and the action noise."""
 
@@ -42,6 +48,10 @@ class TrainConfig:
         allowed = self.probe_episodes > 1 and self.loss.lost_gradients == "none"
         accepted = "0, or at least 2 with lost_gradients none"
         require(allowed or not self.probe_episodes, "probe_episodes", self.probe_episodes, accepted)
+        start = self.critic_start
+        number = isinstance(start, int | float) and not isinstance(start, bool) and isfinite(start)
+        accepted = "a finite number, mean or fixed-point"
+        require(number or start in ("mean", "fixed-point"), "critic_start", start, accepted)
         require_integer("seed", self.seed, 0)
 
     @property

@@ -28,7 +28,7 @@ def added(default: Value) -> Value:
 def identity(config: Any) -> dict[str, Any]:
     """The fields that identify a configuration, as nested dictionaries for JSON.
 
-    In a field annotated as `float`, 2 and 2.0 are the same.
+    In a field whose annotation begins with `float`, 2 and 2.0 are the same.
     """
     content: dict[str, Any] = {}
     for item in fields(config):
@@ -37,7 +37,7 @@ def identity(config: Any) -> dict[str, Any]:
             continue
         if is_dataclass(value):
             value = identity(value)
-        elif item.type in ("float", float):
+        elif isinstance(value, int) and str(item.type).startswith(("float", "<class 'float'>")):
             value = float(value)
         content[item.name] = value
     return content

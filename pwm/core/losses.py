@@ -14,6 +14,9 @@ so that
 The second term is the leak. Experiments may restrict it to the value head or to the trunk; raise
 the baseline explicitly (Ã = A - optimism * H) instead; or lose gradients, as the notes once did.
 
+If `returns` is centred or standardised, G_t - v_t is in the units that the value head learns in:
+(G_t - m) / s - v_t, with the running mean m and standard deviation s (`pwm.core.returns`).
+
 A weight w here, with a summed policy loss, equals w / T in a library that averages both losses, and
 2 w / T if it also halves the squared error.
 
@@ -23,19 +26,19 @@ Shapes: R replicas, T steps per episode.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal, NamedTuple, get_args
 
-import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
+from pwm.core.balance import Balance
 from pwm.core.errors import require, require_non_negative
+from pwm.core.fields import added
+from pwm.core.returns import Returns
 
 Baseline = Literal["attached", "detached", "attached_head", "attached_trunk"]
 LostGradients = Literal["none", "values", "log_probs"]
 Reduction = Literal["sum", "mean"]
-BLOCK = 16  # steps
+NORMALISER = 1e-8  # added to the standard deviation of normalised advantages, as everyone does
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,17 +59,32 @@ class LossConfig:
     lost_gradients: LostGradients = "none"
     """Outputs that lose their gradients while an episode is collected, as in a bug of the notes:
     the values, or the log-probabilities."""
+    returns: Returns = added("raw")
+    """Part of the return that the critic learns: all, what is left beside its running mean
+    (centred), or that in running standard deviations (standardised)."""
+    balance: Balance = added("fixed")
+    """Rule that balances the critic against the policy; see `pwm.core.balance`."""
+    normalise_advantages: bool = added(False)
+    """Subtract the mean of an episode's advantages in the policy loss and divide by their standard
+    deviation."""
+    clip_gradient: float = added(0.0)
+    """Norm to which a longer gradient of all parameters is scaled down; 0 for no limit."""
 
     def __post_init__(self) -> None:
         for name, value, accepted in (
             ("baseline", self.baseline, get_args(Baseline)),
             ("policy_reduction", self.policy_reduction, get_args(Reduction)),
             ("lost_gradients", self.lost_gradients, get_args(LostGradients)),
+            ("returns", self.returns, get_args(Returns)),
+            ("balance", self.balance, get_args(Balance)),
         ):
             require(value in accepted, name, value, "one of " + ", ".join(accepted))
         require(0 <= self.discount <= 1, "discount", self.discount, "a number from 0 to 1")
         require_non_negative("entropy_weight", self.entropy_weight)
         require_non_negative("optimism", self.optimism)
+        require_non_negative("clip_gradient", self.clip_gradient)
+        clash = self.balance == "popart" and self.returns != "raw"
+        require(not clash, "returns", self.returns, "raw with popart, which standardises itself")
 
 
 class Losses(NamedTuple):
@@ -75,26 +93,6 @@ class Losses(NamedTuple):
     policy: Tensor
     value: Tensor
     total: Tensor
-
-
-def discounted_returns(rewards: Tensor, discount: float) -> Tensor:
-    """Returns G_t = Σ_k≥t discount^(k-t) r_k to the end of the episode: [R, T] from [R, T]."""
-    steps = rewards.shape[1]
-    # Padded to whole blocks, a batched product rounds like the product of one row alone.
-    rewards = pad(rewards, (0, (-steps) % BLOCK))
-    matrix = _discount_matrix(rewards.shape[1], discount, rewards.dtype, rewards.device)
-    returns = torch.bmm(rewards.unsqueeze(1), matrix.expand(len(rewards), -1, -1)).squeeze(1)
-    return returns[:, :steps]
-
-
-@lru_cache(maxsize=8)
-def _discount_matrix(
-    steps: int, discount: float, dtype: torch.dtype, device: torch.device
-) -> Tensor:
-    """Contribution of the reward at step k (row) to the return at step t (column): [T, T]."""
-    lag = torch.arange(steps).unsqueeze(1) - torch.arange(steps)
-    weight = torch.where(lag < 0, 0.0, torch.tensor(discount, dtype=torch.float64) ** lag)
-    return weight.to(device, dtype)
 
 
 def policy_loss(
@@ -107,6 +105,10 @@ def policy_loss(
         advantages = head_advantages
     elif config.baseline == "attached_trunk":  # the head's gradient cancels; the trunk's stays
         advantages = advantages - head_advantages + head_advantages.detach()
+    if config.normalise_advantages:
+        advantages = advantages - advantages.mean(dim=-1, keepdim=True)
+        variance = advantages.square().sum(dim=-1, keepdim=True) / (advantages.shape[-1] - 1)
+        advantages = advantages / (variance.sqrt() + NORMALISER)
     return -_reduce(advantages * log_probs, config.policy_reduction)
 
 

@@ -34,9 +34,9 @@ class Episode(NamedTuple):
     head_values: Tensor  # (R, N, L): the values, with gradients to the value head alone
 
     @property
-    def decision_rewards(self) -> Tensor:
-        """Rewards at the last step of each trial, (R, N): 0 or 1."""
-        return self.rewards[..., -1]
+    def rewarded(self) -> Tensor:
+        """Whether each trial was rewarded at its last step, (R, N): 0 or 1."""
+        return (self.rewards[..., -1] > 0).to(self.rewards.dtype)
 
 
 class Draws(NamedTuple):

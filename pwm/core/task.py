@@ -22,7 +22,8 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.core.errors import require, require_integer, require_non_negative
+from pwm.core.errors import require, require_integer, require_non_negative, require_positive
+from pwm.core.fields import added
 
 
 class Action(IntEnum):
@@ -58,6 +59,8 @@ class TaskConfig:
     """Make the next trial blank after any action but hold before the last step of a trial."""
     hold_reward: float = 0.0
     """Reward for each hold before the last step of a trial."""
+    reward: float = added(1.0)
+    """Reward of the correct action at the last step of a trial."""
 
     def __post_init__(self) -> None:
         name, length = self.stimulus_set, self.trial_length
@@ -69,6 +72,7 @@ class TaskConfig:
         whole_trial = f"at least one whole trial of {length} steps"
         require(self.episode_length >= length, "episode_length", self.episode_length, whole_trial)
         require_non_negative("hold_reward", self.hold_reward)
+        require_positive("reward", self.reward)
 
     @property
     def pairs(self) -> NDArray[np.int64]:
@@ -122,7 +126,7 @@ def reward_table(config: TaskConfig) -> NDArray[np.float32]:
     trials = np.arange(config.num_pairs)
     table = np.zeros((config.num_pairs + 1, config.trial_length, len(Action)), np.float32)
     table[:-1, :-1, Action.HOLD] = config.hold_reward
-    table[trials, -1, correct_actions(config)] = 1
+    table[trials, -1, correct_actions(config)] = config.reward
     return table
 
 

@@ -23,7 +23,7 @@ from pwm.core.rollout import Draws, DrawSource
 from pwm.core.task import trial_states
 from pwm.core.update import one_thread
 
-STATE = ("episodes_done", "parameters", "square_average", "windows", "window_sum")
+STATE = ("episodes_done", "parameters", "square_average", "tracked", "windows", "window_sum")
 EPISODES_PER_DRAW = 64  # affects speed only
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,32 +16,45 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pwm.core.agent import Agent
+from pwm.core.balance import (
+    COMBINATIONS,
+    Scales,
+    episode_scales,
+    keep_outputs,
+    learn_log_variance,
+    num_memories,
+)
 from pwm.core.config import TrainConfig
 from pwm.core.diagnostics import Trajectory
 from pwm.core.history import METRICS
-from pwm.core.losses import LossConfig, Losses, discounted_returns, episode_losses
+from pwm.core.losses import LossConfig, Losses, episode_losses
+from pwm.core.returns import Tracked, discounted_returns, track
 from pwm.core.rollout import Draws, Episode, Rollout
+from pwm.core.start import initial_parameters
 
 SMOOTHING = 0.99
 EPSILON = 1e-8
+CLIP_EPSILON = 1e-6  # added to a norm, as `torch.nn.utils.clip_grad_norm_` does
 
 
 class RMSprop:
     """`torch.optim.RMSprop` with its defaults and learning rates [R]; updates parameters [R, P].
 
+    It keeps M memories, one for each of the gradients against which it steps.
     Source: Tieleman & Hinton (2012), lecture 6.5; epsilon is added outside the root.
     """
 
-    def __init__(self, parameters: Tensor, learning_rates: Tensor) -> None:
+    def __init__(self, parameters: Tensor, learning_rates: Tensor, memories: int = 1) -> None:
         self.parameters = parameters.detach()  # the same memory
-        self.square_average = torch.zeros_like(self.parameters)
+        self.square_average = torch.zeros_like(self.parameters).repeat(memories, 1, 1)  # (M, R, P)
         self._learning_rates = learning_rates.unsqueeze(1)
 
-    def step(self, gradient: Tensor) -> None:
-        """Takes one step against a gradient [R, P], which it overwrites."""
-        self.square_average.mul_(SMOOTHING).addcmul_(gradient, gradient, value=1 - SMOOTHING)
-        gradient.mul_(self._learning_rates)
-        self.parameters.addcdiv_(gradient, self.square_average.sqrt().add_(EPSILON), value=-1)
+    def step(self, *gradients: Tensor) -> None:
+        """Takes one step against each of M gradients [R, P], which it overwrites."""
+        for gradient, square_average in zip(gradients, self.square_average, strict=True):
+            square_average.mul_(SMOOTHING).addcmul_(gradient, gradient, value=1 - SMOOTHING)
+            gradient.mul_(self._learning_rates)
+            self.parameters.addcdiv_(gradient, square_average.sqrt().add_(EPSILON), value=-1)
 
 
 class TorchEngine:
@@ -51,13 +64,14 @@ class TorchEngine:
         self.runs = runs
         self._device = device
         config = runs[0]
-        agent = Agent(config.agent, config.task.num_stimuli, self._device)
-        self._rollout = Rollout(config.task, agent, self._device)
-        initial = agent.initial_parameters([run.seed for run in runs])
-        self.parameters = initial.to(self._device).requires_grad_()
+        self._agent = Agent(config.agent, config.task.num_stimuli, self._device)
+        self._rollout = Rollout(config.task, self._agent, self._device)
+        self.parameters = initial_parameters(runs).to(self._device).requires_grad_()
         self._critic_weights = torch.tensor([run.critic_weight for run in runs]).to(self._device)
-        learning_rates = torch.tensor([run.learning_rate for run in runs]).to(self._device)
-        self._optimiser = RMSprop(self.parameters, learning_rates)
+        self._learning_rates = torch.tensor([run.learning_rate for run in runs]).to(self._device)
+        memories = num_memories(config.loss.balance)
+        self._optimiser = RMSprop(self.parameters, self._learning_rates, memories)
+        self._tracked = torch.zeros(len(runs), len(Tracked), device=self._device)
 
     def train(self, draws: Draws) -> NDArray[np.float64]:
         """Trains on the draws of E episodes; returns the metrics of each, [E, metrics, R]."""
@@ -82,55 +96,113 @@ class TorchEngine:
         """
         draws = Draws(*(array.to(self._device) for array in draws))
         weights = torch.from_numpy(critic_weights).to(self._device)
-        episode, returns, _, gradient = self._differentiate(draws, config, weights)
-        tensors = (gradient, episode.log_probs.flatten(1), episode.values.flatten(1), returns)
+        played = self._play(draws, config, weights)
+        gradient = self._gradient(played.losses.total)
+        tensors = (gradient, played.episode.log_probs.flatten(1), played.values, played.returns)
         arrays = [tensor.detach().cpu().numpy() for tensor in tensors]
         return arrays[0], Trajectory(*arrays[1:])
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Parameters and the optimiser's state, by name."""
-        return {
-            "parameters": self.parameters.detach().cpu().numpy().copy(),
-            "square_average": self._optimiser.square_average.cpu().numpy().copy(),
+        """Parameters, the optimiser's memories and what is tracked, by name; replicas first."""
+        tensors = {
+            "parameters": self.parameters.detach(),
+            "square_average": self._optimiser.square_average.transpose(0, 1),
+            "tracked": self._tracked,
         }
+        return {name: tensor.cpu().numpy().copy(order="C") for name, tensor in tensors.items()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Restores an earlier `state`."""
         with torch.no_grad():
             self.parameters.copy_(torch.from_numpy(state["parameters"]))
-        self._optimiser.square_average.copy_(torch.from_numpy(state["square_average"]))
+        square_average = torch.from_numpy(state["square_average"])
+        self._optimiser.square_average.copy_(square_average.transpose(0, 1))
+        self._tracked.copy_(torch.from_numpy(state["tracked"]))
 
     def _update(self, draws: Draws) -> dict[str, Tensor]:
         """Trains on one episode; returns its `METRICS`, [R], or their terms, [R, N] or [R, T]."""
-        loss, weights = self.runs[0].loss, self._critic_weights
-        episode, returns, losses, gradient = self._differentiate(draws, loss, weights)
-        self._optimiser.step(gradient)
+        loss = self.runs[0].loss
+        played = self._play(draws, loss, self._critic_weights)
+        losses, episode = played.losses, played.episode
+        combine = COMBINATIONS.get(loss.balance)
+        if combine is None:
+            gradients: tuple[Tensor, ...] = (self._gradient(losses.total),)
+        else:
+            weighted = self._critic_weights * losses.value
+            policy, critic = map(self._gradient, (losses.total - weighted, weighted))
+            gradients = combine(policy, critic, self._agent.trunk_size)
+        if loss.clip_gradient:
+            gradients = tuple(clipped(gradient, loss.clip_gradient) for gradient in gradients)
+        self._optimiser.step(*gradients)
+        self._track(played)
+        unit = played.scales.spread * played.scales.error
         terms = {
-            "reward": episode.decision_rewards,
-            "value_loss": losses.value,
-            "policy_loss": losses.policy,
+            "reward": episode.rewarded,
+            "value_loss": losses.value * unit.square(),
+            "policy_loss": losses.policy if loss.normalise_advantages else losses.policy * unit,
             "entropy": episode.entropies.flatten(1),
-            "critic_bias": episode.values.flatten(1) - returns,
+            "critic_bias": played.values - played.returns,
         }
         return {name: term.detach() for name, term in terms.items()}
 
-    def _differentiate(
-        self, draws: Draws, config: LossConfig, critic_weights: Tensor
-    ) -> tuple[Episode, Tensor, Losses, Tensor]:
-        """Plays one episode; returns it, its returns [R, T], losses and gradient [R, P]."""
+    def _play(self, draws: Draws, config: LossConfig, critic_weights: Tensor) -> Played:
+        """Plays one episode of each replica; critic weights are [R]."""
         episode = self._rollout.play(self.parameters, draws)
         returns = discounted_returns(episode.rewards.flatten(1), config.discount)
+        scales = self._scales(returns.shape[1])
+        centre, spread, error = (scale.unsqueeze(1) for scale in scales[:3])
+        targets = (returns - centre) / spread
         losses = episode_losses(
             episode.log_probs.flatten(1),
             episode.entropies.flatten(1),
-            returns - episode.values.flatten(1),
-            returns - episode.head_values.flatten(1),
-            critic_weights,
+            (targets - episode.values.flatten(1)) / error,
+            (targets - episode.head_values.flatten(1)) / error,
+            critic_weights * scales.critic,
             config,
         )
+        values = centre + spread * episode.values.flatten(1)
+        return Played(episode, returns, values, scales, losses)
+
+    def _gradient(self, loss: Tensor) -> Tensor:
+        """Gradient of a loss [R] with respect to the parameters: [R, P]."""
         # Replicas are independent: row r of this gradient is the gradient of replica r.
-        (gradient,) = torch.autograd.grad(losses.total.sum(), self.parameters)
-        return episode, returns, losses, gradient
+        (gradient,) = torch.autograd.grad(loss.sum(), self.parameters, retain_graph=True)
+        return gradient
+
+    def _scales(self, steps: int) -> Scales:
+        loss = self.runs[0].loss
+        return episode_scales(self._tracked, loss.balance, loss.returns, loss.discount, steps)
+
+    @torch.no_grad()
+    def _track(self, played: Played) -> None:
+        """Updates what is tracked, if a rule or the returns need it."""
+        loss, tracked = self.runs[0].loss, self._tracked
+        if loss.balance == "uncertainty":
+            rates = self._learning_rates
+            learn_log_variance(tracked, played.losses.value, rates, SMOOTHING, EPSILON)
+        track(tracked, played.episode.rewards.flatten(1), played.returns)
+        if loss.balance == "popart":
+            head = self._agent.value_head(self.parameters)
+            keep_outputs(*head, played.scales, self._scales(played.returns.shape[1]))
+
+
+class Played(NamedTuple):
+    """An episode of R replicas and its losses."""
+
+    episode: Episode
+    returns: Tensor  # (R, T), in reward, as are the values
+    values: Tensor  # (R, T)
+    scales: Scales
+    losses: Losses
+
+
+def clipped(gradient: Tensor, limit: float) -> Tensor:
+    """The gradient [R, P], scaled down to the limit where its norm is larger.
+
+    As `torch.nn.utils.clip_grad_norm_` does, for each replica.
+    """
+    norm = gradient.square().sum(dim=1, keepdim=True).sqrt()
+    return gradient * (limit / (norm + CLIP_EPSILON)).clamp(max=1)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pwm.fused.buffers import Population, UpdateRule, Work
+from pwm.fused.buffers import Population, Scales, UpdateRule, Work
 from pwm.fused.compilation import compiled
 from pwm.fused.layout import NUM_ACTIONS, NUM_OUTPUTS, VALUE, Floats, Gate, Metric, Parameters
 from pwm.fused.products import add, add_product, add_product_transposed, clear, copy, transpose
@@ -16,55 +16,98 @@ from pwm.fused.vectors import LANES, load, spread, store
 
 
 @compiled
-def differentiate_losses(
-    rule: UpdateRule, critic_weight: np.float32, length: int, work: Work, metrics: Floats
+def measure_errors(
+    rule: UpdateRule, scales: Scales, length: int, work: Work, metrics: Floats
 ) -> None:
-    """Gradients with respect to each row's log-policy and value, and the episode's metrics.
+    """Each step's return, error and advantage, the leak's gradient, and the episode's metrics.
 
     `pwm.core.losses` defines the losses.
     """
-    steps, values = len(work.row), work.heads[-1, :, VALUE]
+    steps, values, unit = len(work.row), work.heads[-1, :, VALUE], scales.spread * scales.error
+    reward = squares = gain = entropy = bias = 0.0  # sums in double precision
+    return_ = ZERO
+    for time in range(steps - 1, -1, -1):
+        row = work.row[time]
+        return_ = work.reward[time] + rule.discount * return_
+        error = ((return_ - scales.centre) / scales.spread - values[row]) / scales.error
+        work.return_[time], work.error[time] = return_, error
+        work.advantage[time] = error - rule.optimism * work.entropy[row]
+        log_prob = work.log_policy[row, work.action[time]]
+        work.leak[time] = rule.policy_factor * log_prob / scales.error
+        if time % length == length - 1 and work.reward[time] > ZERO:
+            reward += 1.0
+        squares += np.float64(error) * error
+        entropy += work.entropy[row]
+        bias -= error
+    if rule.normalise_advantages:
+        _normalise_advantages(rule, work)
+    for time in range(steps - 1, -1, -1):
+        log_prob = work.log_policy[work.row[time], work.action[time]]
+        gain += np.float64(work.advantage[time]) * log_prob
+    metrics[Metric.REWARD] = reward / (steps // length)
+    metrics[Metric.VALUE_LOSS] = squares / steps * unit * unit
+    policy_unit = ONE if rule.normalise_advantages else unit
+    metrics[Metric.POLICY_LOSS] = -gain * rule.policy_factor * policy_unit
+    metrics[Metric.ENTROPY] = entropy / steps
+    metrics[Metric.CRITIC_BIAS] = bias / steps * unit
+
+
+@compiled
+def _normalise_advantages(rule: UpdateRule, work: Work) -> None:
+    """Normalises the advantages, and backpropagates the leak through that."""
+    steps = len(work.advantage)
+    mean = mean_leak = squares = product = ZERO
+    for time in range(steps):
+        mean += work.advantage[time] / np.float32(steps)
+        mean_leak += work.leak[time] / np.float32(steps)
+    for time in range(steps):
+        work.advantage[time] -= mean
+        squares += work.advantage[time] * work.advantage[time]
+    deviation = np.sqrt(squares / np.float32(steps - 1))
+    divisor = deviation + rule.normaliser
+    for time in range(steps):
+        product += work.leak[time] * work.advantage[time]
+    slope = product / (np.float32(steps - 1) * deviation * divisor)
+    for time in range(steps):
+        of_deviation = slope * work.advantage[time]
+        work.leak[time] = (work.leak[time] - mean_leak - of_deviation) / divisor
+        work.advantage[time] /= divisor
+
+
+@compiled
+def differentiate_losses(
+    rule: UpdateRule, scales: Scales, of_policy: np.float32, critic_weight: np.float32, work: Work
+) -> None:
+    """Gradients with respect to each row's log-policy and value.
+
+    Of the policy loss times `of_policy`, 1 or 0, and the value loss times the critic weight.
+    """
+    steps = len(work.row)
     work.by_log_policy[:] = ZERO
     work.by_value[:] = ZERO
     work.by_head_value[:] = ZERO
     work.visits[:] = ZERO
-    by_advantage = TWO * critic_weight / np.float32(steps)
-    reward = squares = gain = entropy = bias = 0.0
-    return_ = ZERO
+    by_error = TWO * critic_weight / np.float32(steps) / scales.error
+    factor = of_policy * rule.policy_factor
     for time in range(steps - 1, -1, -1):
         row, action = work.row[time], work.action[time]
-        return_ = work.reward[time] + rule.discount * return_
-        advantage = return_ - values[row]
-        log_prob = work.log_policy[row, action]
-        policy_advantage = advantage - rule.optimism * work.entropy[row]
         if rule.log_probs_kept:
-            work.by_log_policy[row, action] -= rule.policy_factor * policy_advantage
+            work.by_log_policy[row, action] -= factor * work.advantage[time]
         if rule.values_kept:
-            work.by_value[row] -= by_advantage * advantage
-            work.by_head_value[row] -= by_advantage * advantage
+            work.by_value[row] -= by_error * work.error[time]
+            work.by_head_value[row] -= by_error * work.error[time]
             if rule.leak_into_trunk:
-                work.by_value[row] += rule.policy_factor * log_prob
+                work.by_value[row] += of_policy * work.leak[time]
             if rule.leak_into_head:
-                work.by_head_value[row] += rule.policy_factor * log_prob
+                work.by_head_value[row] += of_policy * work.leak[time]
         work.visits[row] += ONE
-        if time % length == length - 1:
-            reward += work.reward[time]
-        squares += np.float64(advantage) * advantage
-        gain += np.float64(policy_advantage) * log_prob
-        entropy += work.entropy[row]
-        bias -= advantage
-    metrics[Metric.REWARD] = reward / (steps // length)
-    metrics[Metric.VALUE_LOSS] = squares / steps
-    metrics[Metric.POLICY_LOSS] = -gain * rule.policy_factor
-    metrics[Metric.ENTROPY] = entropy / steps
-    metrics[Metric.CRITIC_BIAS] = bias / steps
 
 
 @compiled
-def differentiate_heads(rule: UpdateRule, rows: int, work: Work) -> None:
+def differentiate_heads(rule: UpdateRule, of_policy: np.float32, rows: int, work: Work) -> None:
     """Gradients with respect to each row's logits and value."""
     work.by_heads[:] = ZERO
-    bonus = rule.entropy_weight * rule.policy_factor
+    bonus = of_policy * rule.entropy_weight * rule.policy_factor
     for row in range(1, rows):
         total = ZERO
         for action in range(NUM_ACTIONS):
@@ -85,7 +128,7 @@ def backpropagate(parameters: Parameters, work: Work, gradient: Parameters, leve
     trunks, stimuli, _ = gradient.input.shape
     first, rows = work.level_start[1], work.level_start[levels]
     for trunk in range(trunks):
-        gates, by_hidden, by_heads = work.gates[trunk], work.by_hidden[trunk], work.by_heads[trunk]
+        gates, by_hidden, by_heads = work.by_gates, work.by_hidden[trunk], work.by_heads[trunk]
         clear(work.by_cell[trunk, :rows])
         clear(by_hidden[:rows])
         add_product(by_hidden[1:rows], by_heads[1:rows], work.head_transposed[trunk])
@@ -130,9 +173,13 @@ def backpropagate(parameters: Parameters, work: Work, gradient: Parameters, leve
 
 @compiled
 def _backpropagate_row(work: Work, trunk: int, row: int) -> None:
-    """Backpropagates a row's states to its gates, in place, and to its parent's cell."""
+    """Backpropagates a row's states to its gates and to its parent's cell."""
     one, units, parent = spread(ONE), work.cell.shape[2], work.parent[row]
-    gates, cell_tanh = work.gates[trunk, row], work.cell_tanh[trunk, row]
+    gates, by_gates, cell_tanh = (
+        work.gates[trunk, row],
+        work.by_gates[row],
+        work.cell_tanh[trunk, row],
+    )
     before, by_before = work.cell[trunk, parent], work.by_cell[trunk, parent]
     for unit in range(0, units, LANES):
         input_gate = load(gates, Gate.INPUT * units + unit)
@@ -146,18 +193,22 @@ def _backpropagate_row(work: Work, trunk: int, row: int) -> None:
         by_input_gate = by_cell * candidate * input_gate * (one - input_gate)
         by_candidate = by_cell * input_gate * (one - candidate * candidate)
         by_output_gate = by_hidden * squashed * output_gate * (one - output_gate)
-        store(gates, Gate.INPUT * units + unit, by_input_gate)
-        store(gates, Gate.FORGET * units + unit, by_forget_gate * forget_gate * (one - forget_gate))
-        store(gates, Gate.CELL * units + unit, by_candidate)
-        store(gates, Gate.OUTPUT * units + unit, by_output_gate)
+        store(by_gates, Gate.INPUT * units + unit, by_input_gate)
+        store(
+            by_gates, Gate.FORGET * units + unit, by_forget_gate * forget_gate * (one - forget_gate)
+        )
+        store(by_gates, Gate.CELL * units + unit, by_candidate)
+        store(by_gates, Gate.OUTPUT * units + unit, by_output_gate)
         store(by_before, unit, load(by_before, unit) + by_cell * forget_gate)
 
 
 @compiled
-def rmsprop(rule: UpdateRule, population: Population, replica: int, gradient: Floats) -> None:
-    """One step of `pwm.core.update.RMSprop` for a replica."""
+def rmsprop(
+    rule: UpdateRule, population: Population, replica: int, memory: int, gradient: Floats
+) -> None:
+    """One step of `pwm.core.update.RMSprop` for a replica, with one of its memories."""
     parameters = population.parameters[replica]
-    square_average = population.square_average[replica]
+    square_average = population.square_average[replica, memory]
     learning_rate = population.learning_rates[replica]
     fresh = ONE - rule.smoothing
     for index in range(len(parameters)):

@@ -33,6 +33,15 @@ class TaskTables(NamedTuple):
     timeout: bool
 
 
+class Scales(NamedTuple):
+    """Scales of one replica's next episode; see `pwm.core.balance.Scales`."""
+
+    centre: np.float32
+    spread: np.float32
+    error: np.float32
+    critic: np.float32
+
+
 class UpdateRule(NamedTuple):
     """Loss and optimiser settings, as scalars."""
 
@@ -46,6 +55,17 @@ class UpdateRule(NamedTuple):
     entropy_weight: np.float32
     smoothing: np.float32
     epsilon: np.float32
+    balance: int  # of `pwm.fused.layout.Balance`
+    takes_apart: bool  # whether it needs the gradients of the two losses apart
+    centred: bool  # whether the head learns the return beside its mean
+    standardised: bool  # and in standard deviations
+    normalise_advantages: bool
+    normaliser: np.float32  # added to their standard deviation
+    clip_gradient: np.float32  # 0 for no limit
+    clip_epsilon: np.float32  # added to the norm
+    rate: np.float32  # least rate of what is tracked
+    least_scale: np.float32  # of a standard deviation
+    trunk_size: int  # parameters before those of the heads
 
 
 class Population(NamedTuple):
@@ -54,7 +74,8 @@ class Population(NamedTuple):
     critic_weights: Floats  # (R,)
     learning_rates: Floats  # (R,)
     parameters: Floats  # (R, P), updated in place
-    square_average: Floats  # (R, P), updated in place
+    square_average: Floats  # (R, memories, P), updated in place
+    tracked: Floats  # (R, columns of `Tracked`), updated in place
 
 
 class Episodes(NamedTuple):
@@ -86,7 +107,7 @@ class Work(NamedTuple):
     row_of_node: Integers  # (nodes,): 0 for nodes that no trial visits
     level_start: Integers  # (levels + 1,): first row of each level, then the number of rows
     previous: Floats  # (K, M, H): hidden state of the parent
-    gates: Floats  # (K, M, G): after the nonlinearity; later, gradients before it
+    gates: Floats  # (K, M, G): after the nonlinearity
     cell: Floats  # (K, M, H)
     cell_tanh: Floats  # (K, M, H)
     hidden: Floats  # (K, M, H)
@@ -95,6 +116,7 @@ class Work(NamedTuple):
     policy: Floats  # (M, actions)
     entropy: Floats  # (M,)
     # Gradients of the total loss are called by_x, with respect to x.
+    by_gates: Floats  # (M, G): before the nonlinearity, of one trunk
     by_cell: Floats  # (K, M, H)
     by_hidden: Floats  # (K, M, H)
     by_previous: Floats  # (K, M, H)
@@ -104,7 +126,11 @@ class Work(NamedTuple):
     by_head_value: Floats  # (M,): as backpropagated to the value head
     by_projected: Floats  # (S + 1, G)
     by_head_transposed: Floats  # (outputs, H)
-    gradient: Floats  # (P,)
+    gradients: Floats  # (2, P): of the total loss; or of the policy loss, and of w value loss
+    return_: Floats  # (T,): in reward
+    error: Floats  # (T,): of the value, as in the value loss
+    advantage: Floats  # (T,): as in the policy loss
+    leak: Floats  # (T,): gradient of the policy loss with respect to the value
     visits: Floats  # (M,): number of steps at the row
     row: Integers  # (T,): of each step
     action: Integers  # (T,)

@@ -8,20 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import IntEnum
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from pwm.core.agent import GATES, NUM_OUTPUTS, VALUE, Agent
+from pwm.core.balance import COMBINATIONS, Balance, num_memories
 from pwm.core.config import TrainConfig
 from pwm.core.diagnostics import Trajectory
 from pwm.core.history import METRICS
-from pwm.core.losses import LossConfig
+from pwm.core.losses import NORMALISER, LossConfig
+from pwm.core.returns import LEAST_SCALE, RATE, Tracked
 from pwm.core.rollout import Draws
+from pwm.core.start import initial_parameters
 from pwm.core.task import Action, TaskConfig, observation_table, reward_table, trial_states
-from pwm.core.update import EPSILON, SMOOTHING
+from pwm.core.update import CLIP_EPSILON, EPSILON, SMOOTHING
 from pwm.fused import kernel, layout
 from pwm.fused.buffers import Episodes, Population, ProbedEpisode, TaskTables, UpdateRule, Work
 from pwm.fused.layout import NUM_ACTIONS, NUM_GATES, Floats, Gate, Integers
@@ -43,15 +46,17 @@ class FusedEngine:
         self.runs = runs
         config = runs[0]
         agent = Agent(config.agent, config.task.num_stimuli)
-        self.parameters = agent.initial_parameters([run.seed for run in runs])
+        self.parameters = initial_parameters(runs)
         self.task = task_tables(config)
-        self.rule = update_rule(config, config.loss)
+        self.rule = update_rule(config, config.loss, agent.trunk_size)
         self.work = _work(self.task, agent, config.task, self.parameters.shape[1])
+        memories = num_memories(config.loss.balance)
         self.population = Population(
             np.array([run.critic_weight for run in runs], np.float32),
             np.array([run.learning_rate for run in runs], np.float32),
             self.parameters.numpy(),  # the same memory
-            np.zeros(self.parameters.shape, np.float32),
+            np.zeros((len(runs), memories, self.parameters.shape[1]), np.float32),
+            np.zeros((len(runs), len(Tracked)), np.float32),
         )
         # Compile now, so that training time excludes it.
         trials = torch.zeros((1, len(runs), config.task.num_trials), dtype=torch.int64)
@@ -76,7 +81,7 @@ class FusedEngine:
         gradients = np.zeros_like(self.population.parameters)
         episodes = _episodes(Draws(draws.trials[None], draws.noise[None]))
         probed = ProbedEpisode(episodes=episodes, gradients=gradients, **trajectory._asdict())
-        rule = update_rule(self.runs[0], config)
+        rule = update_rule(self.runs[0], config, self.rule.trunk_size)
         population = self.population._replace(critic_weights=critic_weights)
         kernel.differentiate(self.task, rule, population, probed, self.work)
         return gradients, trajectory
@@ -86,12 +91,14 @@ class FusedEngine:
         return {
             "parameters": self.population.parameters.copy(),
             "square_average": self.population.square_average.copy(),
+            "tracked": self.population.tracked.copy(),
         }
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """See `TorchEngine.restore`."""
         self.population.parameters[:] = state["parameters"]
         self.population.square_average[:] = state["square_average"]
+        self.population.tracked[:] = state["tracked"]
 
 
 def check_constants() -> None:
@@ -104,9 +111,12 @@ def check_constants() -> None:
     def names(members: type[IntEnum]) -> tuple[str, ...]:
         return tuple(member.name.lower() for member in members)
 
-    core = (names(Action), VALUE, NUM_OUTPUTS, GATES, METRICS)
-    outputs = (layout.VALUE, layout.NUM_OUTPUTS)
-    compiled = (names(layout.Action), *outputs, names(layout.Gate), names(layout.Metric))
+    core = (names(Action), VALUE, NUM_OUTPUTS, GATES, METRICS, names(Tracked), get_args(Balance))
+    balance = tuple(name.replace("_", "-") for name in names(layout.Balance))
+    compiled = (
+        *(names(layout.Action), layout.VALUE, layout.NUM_OUTPUTS, names(layout.Gate)),
+        *(names(layout.Metric), names(layout.Tracked), balance),
+    )
     if core != compiled:
         raise ValueError(f"the fused engine computes {compiled}; the core has {core}")
 
@@ -132,8 +142,9 @@ def task_tables(config: TrainConfig) -> TaskTables:
     )
 
 
-def update_rule(config: TrainConfig, loss: LossConfig) -> UpdateRule:
+def update_rule(config: TrainConfig, loss: LossConfig, trunk_size: int) -> UpdateRule:
     """Settings of these losses and of the optimiser, for compiled code."""
+    popart = loss.balance == "popart"
     steps = config.task.num_trials * config.task.trial_length
     return UpdateRule(
         leak_into_trunk=loss.baseline in ("attached", "attached_trunk"),
@@ -146,6 +157,17 @@ def update_rule(config: TrainConfig, loss: LossConfig) -> UpdateRule:
         entropy_weight=np.float32(loss.entropy_weight),
         smoothing=np.float32(SMOOTHING),
         epsilon=np.float32(EPSILON),
+        balance=get_args(Balance).index(loss.balance),
+        takes_apart=loss.balance in COMBINATIONS,
+        centred=loss.returns != "raw" or popart,
+        standardised=loss.returns == "standardised" or popart,
+        normalise_advantages=loss.normalise_advantages,
+        normaliser=np.float32(NORMALISER),
+        clip_gradient=np.float32(loss.clip_gradient),
+        clip_epsilon=np.float32(CLIP_EPSILON),
+        rate=np.float32(RATE),
+        least_scale=np.float32(LEAST_SCALE),
+        trunk_size=trunk_size,
     )
 
 
@@ -189,6 +211,7 @@ def _work(task: TaskTables, agent: Agent, config: TaskConfig, num_parameters: in
         log_policy=floats(rows, NUM_ACTIONS),
         policy=floats(rows, NUM_ACTIONS),
         entropy=floats(rows),
+        by_gates=floats(rows, gates),
         by_cell=floats(trunks, rows, units),
         by_hidden=floats(trunks, rows, units),
         by_previous=floats(trunks, rows, units),
@@ -198,7 +221,11 @@ def _work(task: TaskTables, agent: Agent, config: TaskConfig, num_parameters: in
         by_head_value=floats(rows),
         by_projected=floats(stimuli + 1, gates),
         by_head_transposed=floats(NUM_OUTPUTS, units),
-        gradient=floats(num_parameters),
+        gradients=floats(2, num_parameters),
+        return_=floats(steps),
+        error=floats(steps),
+        advantage=floats(steps),
+        leak=floats(steps),
         visits=floats(rows),
         row=integers(steps),
         action=integers(steps),

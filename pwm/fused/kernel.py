@@ -11,13 +11,29 @@ modules it gets as arguments, or from constants that `pwm.fused.engine` checks a
 
 from __future__ import annotations
 
-from pwm.fused.backward import backpropagate, differentiate_heads, differentiate_losses, rmsprop
-from pwm.fused.buffers import Episodes, Population, ProbedEpisode, TaskTables, UpdateRule, Work
+import numpy as np
+
+from pwm.fused.backward import (
+    backpropagate,
+    differentiate_heads,
+    differentiate_losses,
+    measure_errors,
+    rmsprop,
+)
+from pwm.fused.balance import clip, combine, episode_scales, keep_outputs, track
+from pwm.fused.buffers import (
+    Episodes,
+    Population,
+    ProbedEpisode,
+    Scales,
+    TaskTables,
+    UpdateRule,
+    Work,
+)
 from pwm.fused.compilation import cached, compiled
 from pwm.fused.forward import play, prepare
-from pwm.fused.layout import VALUE, parameters_of
-from pwm.fused.products import copy
-from pwm.fused.scalar import ZERO
+from pwm.fused.layout import VALUE, Balance, Floats, Metric, Parameters, parameters_of
+from pwm.fused.scalar import ONE, ZERO
 
 
 @cached
@@ -27,8 +43,7 @@ def train(
     """Trains each replica on its episodes, one replica after the other."""
     for replica in range(len(population.parameters)):
         for episode in range(len(episodes.trials)):
-            _play_and_differentiate(task, rule, population, episodes, episode, replica, work)
-            rmsprop(rule, population, replica, work.gradient)
+            _update(task, rule, population, episodes, episode, replica, work)
 
 
 @cached
@@ -37,19 +52,22 @@ def differentiate(
 ) -> None:
     """Plays and differentiates one episode of each replica, without updating it."""
     for replica in range(len(population.parameters)):
-        _play_and_differentiate(task, rule, population, probed.episodes, 0, replica, work)
-        copy(probed.gradients[replica], work.gradient)
-        return_ = ZERO
-        for time in range(len(work.row) - 1, -1, -1):
+        tracked, weight = population.tracked[replica], population.critic_weights[replica]
+        scales = episode_scales(rule, tracked, len(work.row))
+        parameters = _parameters(population.parameters[replica], work)
+        levels = _play(task, rule, scales, parameters, probed.episodes, 0, replica, work)
+        gradient = probed.gradients[replica]
+        _differentiate(rule, scales, parameters, ONE, weight, levels, work, gradient)
+        for time in range(len(work.row)):
             row = work.row[time]
-            return_ = work.reward[time] + rule.discount * return_
-            probed.returns[replica, time] = return_
-            probed.values[replica, time] = work.heads[-1, row, VALUE]
+            probed.returns[replica, time] = work.return_[time]
+            value = scales.centre + scales.spread * work.heads[-1, row, VALUE]
+            probed.values[replica, time] = value
             probed.log_probs[replica, time] = work.log_policy[row, work.action[time]]
 
 
 @compiled
-def _play_and_differentiate(
+def _update(
     task: TaskTables,
     rule: UpdateRule,
     population: Population,
@@ -58,14 +76,68 @@ def _play_and_differentiate(
     replica: int,
     work: Work,
 ) -> None:
-    """Plays an episode of one replica; writes its metrics and the gradient of its total loss."""
+    """Trains one replica on an episode, and writes its metrics."""
+    tracked, weight = population.tracked[replica], population.critic_weights[replica]
+    scales = episode_scales(rule, tracked, len(work.row))
+    parameters = _parameters(population.parameters[replica], work)
+    levels = _play(task, rule, scales, parameters, episodes, episode, replica, work)
+    first, second = work.gradients[0], work.gradients[1]
+    if rule.takes_apart:
+        _differentiate(rule, scales, parameters, ONE, ZERO, levels, work, first)
+        _differentiate(rule, scales, parameters, ZERO, weight, levels, work, second)
+        if rule.balance != Balance.PER_LOSS:
+            combine(rule, first, second)
+    else:
+        _differentiate(rule, scales, parameters, ONE, weight, levels, work, first)
+    for memory in range(population.square_average.shape[1]):
+        if rule.clip_gradient > ZERO:
+            clip(rule, work.gradients[memory])
+        rmsprop(rule, population, replica, memory, work.gradients[memory])
+    value_loss = episodes.metrics[episode, replica, Metric.VALUE_LOSS]
+    value_loss /= scales.spread * scales.spread
+    track(rule, population, replica, value_loss, work)
+    if rule.balance == Balance.POPART:
+        keep_outputs(parameters, scales, episode_scales(rule, tracked, len(work.row)))
+
+
+@compiled
+def _parameters(row: Floats, work: Work) -> Parameters:
+    """Named views of a row of parameters, or of a gradient."""
     trunks, stimuli, gates = work.projected.shape
-    parameters = parameters_of(population.parameters[replica], trunks, stimuli - 1, gates)
-    gradient = parameters_of(work.gradient, trunks, stimuli - 1, gates)
+    return parameters_of(row, trunks, stimuli - 1, gates)
+
+
+@compiled
+def _play(
+    task: TaskTables,
+    rule: UpdateRule,
+    scales: Scales,
+    parameters: Parameters,
+    episodes: Episodes,
+    episode: int,
+    replica: int,
+    work: Work,
+) -> int:
+    """Plays an episode of one replica and writes its metrics; returns its number of levels."""
     trials, noise = episodes.trials[episode, replica], episodes.noise[episode, replica]
-    weight, metrics = population.critic_weights[replica], episodes.metrics[episode, replica]
     prepare(parameters, work)
     levels = play(task, parameters, trials, noise, work)
-    differentiate_losses(rule, weight, noise.shape[1], work, metrics)
-    differentiate_heads(rule, work.level_start[levels], work)
-    backpropagate(parameters, work, gradient, levels)
+    measure_errors(rule, scales, noise.shape[1], work, episodes.metrics[episode, replica])
+    return levels
+
+
+@compiled
+def _differentiate(
+    rule: UpdateRule,
+    scales: Scales,
+    parameters: Parameters,
+    of_policy: np.float32,
+    critic_weight: np.float32,
+    levels: int,
+    work: Work,
+    gradient: Floats,
+) -> None:
+    """Writes the gradient (P,) of the policy loss times 1 or 0, and w times the value loss."""
+    differentiate_losses(rule, scales, of_policy, critic_weight * scales.critic, work)
+    differentiate_heads(rule, of_policy, work.level_start[levels], work)
+    backpropagate(parameters, work, _parameters(gradient, work), levels)

@@ -36,6 +36,19 @@ class Metric(IntEnum):
     REWARD, VALUE_LOSS, POLICY_LOSS, ENTROPY, CRITIC_BIAS = range(5)
 
 
+class Tracked(IntEnum):
+    """Columns of what is tracked per replica."""
+
+    EPISODES, RETURN_MEAN, RETURN_VARIANCE, REWARD_MEAN, REWARD_VARIANCE = range(5)
+    LOG_VARIANCE, LOG_VARIANCE_SQUARE = 5, 6
+
+
+class Balance(IntEnum):
+    """The rules that balance the critic against the policy."""
+
+    FIXED, STOP_TRUNK, PER_LOSS, EQUAL, PCGRAD, UNCERTAINTY, POPART, RETURN_SCALE = range(8)
+
+
 NUM_ACTIONS, NUM_GATES = len(Action), len(Gate)
 VALUE = NUM_ACTIONS  # column of the value in a head, after the policy's logits
 NUM_OUTPUTS = VALUE + 1

@@ -6,6 +6,8 @@ multiple of `LANES`.
 
 from __future__ import annotations
 
+import numpy as np
+
 from pwm.fused.compilation import compiled
 from pwm.fused.layout import Floats
 from pwm.fused.scalar import ZERO
@@ -114,3 +116,13 @@ def add_product_transposed(out: Floats, left: Floats, right: Floats) -> None:
             out[row, column + 1] += fold(b)
             out[row, column + 2] += fold(c)
             out[row, column + 3] += fold(d)
+
+
+@compiled
+def dot(left: Floats, right: Floats) -> np.float32:
+    """The inner product of two rows whose length is a multiple of `LANES`."""
+    sums = spread(ZERO)
+    for column in range(0, len(left), LANES):
+        sums += load(left, column) * load(right, column)
+    total: np.float32 = fold(sums)
+    return total

@@ -20,7 +20,8 @@ from pwm.analysis.theory import (
     slowdown,
     value_floor,
 )
-from pwm.core.losses import Baseline, LossConfig, Reduction, discounted_returns, episode_losses
+from pwm.core.losses import Baseline, LossConfig, Reduction, episode_losses
+from pwm.core.returns import discounted_returns
 
 REDUCTIONS: list[Reduction] = ["sum", "mean"]
 reductions = st.sampled_from(REDUCTIONS)

@@ -19,10 +19,10 @@ from pwm.core.losses import (
     Losses,
     LostGradients,
     Reduction,
-    discounted_returns,
     episode_losses,
     policy_loss,
 )
+from pwm.core.returns import discounted_returns
 
 BASELINES: list[Baseline] = ["attached", "detached", "attached_head", "attached_trunk"]
 REDUCTIONS: list[Reduction] = ["sum", "mean"]

@@ -18,7 +18,8 @@ from scipy import stats
 from torch import Tensor
 
 from pwm.core.agent import GATES, Agent, AgentConfig, Outputs, State, Weights
-from pwm.core.losses import LossConfig, discounted_returns, episode_losses, policy_loss
+from pwm.core.losses import LossConfig, episode_losses, policy_loss
+from pwm.core.returns import discounted_returns
 from pwm.core.rollout import Draws, DrawSource, Episode, Rollout
 from pwm.core.task import STIMULUS_SETS, TaskConfig
 from pwm.engines import EngineName

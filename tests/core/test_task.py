@@ -100,7 +100,7 @@ def test_observations_and_rewards_agree_with_the_oracle(game: Game, engine: Engi
                 assert episode.observations[replica, trial, step].tolist() == plain.observe()
                 reward = plain.act(action)
                 assert episode.rewards[replica, trial, step] == np.float32(reward)
-            assert episode.decision_rewards[replica, trial] == reward
+            assert episode.rewarded[replica, trial] == reward
 
 
 @pytest.mark.parametrize("violation", [LEFT, RIGHT])

@@ -16,7 +16,8 @@ from torch import Tensor
 from pwm.core.agent import VALUE, Agent, AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.history import METRICS, History
-from pwm.core.losses import LossConfig, discounted_returns, episode_losses
+from pwm.core.losses import LossConfig, episode_losses
+from pwm.core.returns import discounted_returns
 from pwm.core.rollout import Draws, DrawSource, Episode, Rollout
 from pwm.core.task import TaskConfig
 from pwm.engines import EngineName, make_trainer
@@ -65,7 +66,7 @@ def reference(run: TrainConfig, parameters: Tensor, draws: Draws) -> Reference:
     )
     (gradient,) = torch.autograd.grad(losses.total, doubles)
     metrics = (
-        episode.decision_rewards.mean(),
+        episode.rewarded.mean(),
         losses.value,
         losses.policy,
         entropies.mean(),

@@ -1,0 +1,159 @@
+"""Rules that balance the critic against the policy, beside a fixed critic weight.
+
+A rule acts at one of two places. Some scale the errors or the critic weight by what was tracked so
+far (`episode_scales`). Others take the gradients of the two losses apart and combine them
+(`COMBINATIONS`): the policy's includes its entropy bonus and, if the baseline is attached, the
+leak; the critic's includes the critic weight w. CONTRIBUTING.md says how to add a rule.
+
+    fixed         policy loss + w value loss, w as given: the reference
+    stop-trunk    the critic reads the trunk through a stop-gradient
+    per-loss      a memory of the optimiser for each loss
+    equal         the critic's gradient in the trunk is w times as long as the policy's
+    pcgrad        conflicting gradients in the trunk are projected off each other
+    uncertainty   a learned weight of the value loss
+    popart        returns standardised, and outputs kept when the standard changes
+    return-scale  errors divided by the scale of rewards and returns
+
+Cost, of one update beside `fixed`: the combinations run the backward pass twice; the others add a
+few operations per step. Shapes: R replicas, P parameters of a replica, T steps per episode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from pwm.core.returns import Returns, Tracked, standard_deviation
+
+Balance = Literal[
+    "fixed", "stop-trunk", "per-loss", "equal", "pcgrad", "uncertainty", "popart", "return-scale"
+]
+
+
+class Scales(NamedTuple):
+    """An episode's scales, [R] each: its errors are ((G - centre) / spread - v) / error."""
+
+    centre: Tensor  # in reward
+    spread: Tensor  # in reward
+    error: Tensor
+    critic: Tensor  # factor of the critic weight
+
+
+def episode_scales(
+    tracked: Tensor, balance: Balance, returns: Returns, discount: float, steps: int
+) -> Scales:
+    """The scales of the next episode, from what is tracked, [R, columns] of `Tracked`.
+
+    popart: those of standardised returns (van Hasselt et al., 2016; Hessel et al., 2019).
+    return-scale (Schaul et al., 2021, eq. 3): error² = Var(r) + Var(γ) E(G²), where γ is the
+        discount of a step, 0 at the episode's last.
+    uncertainty (Kendall et al., 2018, eq. 7, for the critic alone): value loss L becomes
+        L / 2σ² + log σ, with s = log σ² learned; critic = exp(-s) / 2.
+    """
+    one = torch.ones_like(tracked[:, 0])
+    centre, spread, error, critic = torch.zeros_like(one), one, one, one
+    variance = tracked[:, Tracked.RETURN_VARIANCE]
+    if returns != "raw" or balance == "popart":
+        centre = tracked[:, Tracked.RETURN_MEAN].clone()  # it will be updated in place
+    if returns == "standardised" or balance == "popart":
+        spread = standard_deviation(tracked, variance)
+    if balance == "return-scale":
+        mean_square = variance + tracked[:, Tracked.RETURN_MEAN].square()
+        of_discount = discount**2 * (1 - 1 / steps) / steps
+        of_rewards = tracked[:, Tracked.REWARD_VARIANCE]
+        error = standard_deviation(tracked, of_rewards + of_discount * mean_square)
+    elif balance == "uncertainty":
+        critic = torch.exp(-tracked[:, Tracked.LOG_VARIANCE]) / 2
+    return Scales(centre, spread, error, critic)
+
+
+def stop_trunk(policy: Tensor, critic: Tensor, trunk: int) -> tuple[Tensor, ...]:
+    """The sum, without the critic's gradient in the trunk."""
+    return (torch.cat([policy[:, :trunk], policy[:, trunk:] + critic[:, trunk:]], dim=1),)
+
+
+def per_loss(policy: Tensor, critic: Tensor, _trunk: int) -> tuple[Tensor, ...]:
+    """Both, each with its own memory in the optimiser (AdaTask; Yang et al., 2023).
+
+    The step of RMSprop does not depend on the scale of a loss, hence not on the critic weight.
+    """
+    return policy, critic
+
+
+def equal(policy: Tensor, critic: Tensor, trunk: int) -> tuple[Tensor, ...]:
+    """In the trunk, policy + |policy| / |critic| critic, whatever the critic weight.
+
+    For two losses, GradNorm with α = 0 (Chen et al., 2018) and IMTL-G (Liu et al., 2021) ask for
+    this ratio of norms.
+    """
+    p, c = policy[:, :trunk], critic[:, :trunk]
+    ratio = _quotient(_dot(p, p), _dot(c, c)).sqrt()
+    return (torch.cat([p + ratio * c, policy[:, trunk:] + critic[:, trunk:]], dim=1),)
+
+
+def pcgrad(policy: Tensor, critic: Tensor, trunk: int) -> tuple[Tensor, ...]:
+    """The sum, after projecting each off the other in the trunk if they conflict (Yu et al., 2020).
+
+    policy - (policy · critic / |critic|²) critic, and the reverse, if policy · critic < 0.
+    """
+    p, c = policy[:, :trunk], critic[:, :trunk]
+    conflict = _dot(p, c).clamp(max=0)
+    off_policy, off_critic = _quotient(conflict, _dot(p, p)), _quotient(conflict, _dot(c, c))
+    projected = (p - off_critic * c) + (c - off_policy * p)
+    return (torch.cat([projected, policy[:, trunk:] + critic[:, trunk:]], dim=1),)
+
+
+COMBINATIONS: Mapping[str, Callable[[Tensor, Tensor, int], tuple[Tensor, ...]]] = {
+    "stop-trunk": stop_trunk,
+    "per-loss": per_loss,
+    "equal": equal,
+    "pcgrad": pcgrad,
+}
+"""Combinations of gradients by the names of their rules.
+
+Args: the gradients of the policy loss and of w times the value loss, [R, P], and the number of a
+replica's parameters in the trunk, which come first. Returns one gradient [R, P] for each memory of
+the optimiser.
+"""
+
+
+def num_memories(balance: Balance) -> int:
+    """Memories of the optimiser: one for each gradient that it steps against."""
+    return 2 if balance == "per-loss" else 1
+
+
+def learn_log_variance(
+    tracked: Tensor, value_loss: Tensor, learning_rates: Tensor, smoothing: float, epsilon: float
+) -> None:
+    """One step of RMSprop, in place, for the log σ² of `uncertainty`: all [R], but `tracked`.
+
+    Its gradient is (1 - exp(-s) L) / 2 for the value loss L.
+    """
+    log_variance, square = Tracked.LOG_VARIANCE, Tracked.LOG_VARIANCE_SQUARE
+    slope = (1 - torch.exp(-tracked[:, log_variance]) * value_loss) / 2
+    tracked[:, square] = smoothing * tracked[:, square] + (1 - smoothing) * slope.square()
+    tracked[:, log_variance] -= learning_rates * slope / (tracked[:, square].sqrt() + epsilon)
+
+
+def keep_outputs(weight: Tensor, bias: Tensor, old: Scales, new: Scales) -> None:
+    """Changes a value head so that its outputs in reward stay when scales change (popart).
+
+    centre + spread * v stays, for the value head's weights [R, H] and bias [R], changed in place.
+    """
+    weight *= (old.spread / new.spread).unsqueeze(1)
+    bias *= old.spread
+    bias += old.centre - new.centre
+    bias /= new.spread
+
+
+def _dot(one: Tensor, other: Tensor) -> Tensor:
+    """Inner products of rows: [R, 1]."""
+    return (one * other).sum(dim=1, keepdim=True)
+
+
+def _quotient(numerator: Tensor, denominator: Tensor) -> Tensor:
+    """The quotient; 0 where the denominator is 0."""
+    return torch.where(denominator > 0, numerator / denominator, 0.0)

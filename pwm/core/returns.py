@@ -1,0 +1,79 @@
+"""Returns, and what is known of them while training.
+
+With `LossConfig.returns` other than raw, the value head does not learn the return G itself but
+(G - m) / s: its mean m (centred, standardised) and its standard deviation s (standardised) are
+tracked while training, one pair per replica. The value of a step in reward is then m + s v.
+
+Why these estimates: they are averages over episodes with rate max(1/n, `RATE`), n the number of
+episodes, so that they follow the first episodes at once and later forget what is older than about
+1/RATE episodes. An episode updates them after it has trained, so that the baseline m + s v does not
+depend on the episode's own actions, and the policy's gradient stays unbiased (Williams, 1992).
+
+Shapes: R replicas, T steps per episode.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from functools import lru_cache
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+Returns = Literal["raw", "centred", "standardised"]
+RATE = 0.01
+LEAST_SCALE = 1e-4  # of a standard deviation, as in PopArt's code
+BLOCK = 16  # steps
+
+
+class Tracked(IntEnum):
+    """Columns of what is tracked per replica, [R, columns]; the last two by `uncertainty` alone."""
+
+    EPISODES = 0
+    RETURN_MEAN = 1
+    RETURN_VARIANCE = 2
+    REWARD_MEAN = 3
+    REWARD_VARIANCE = 4
+    LOG_VARIANCE = 5
+    LOG_VARIANCE_SQUARE = 6
+
+
+def discounted_returns(rewards: Tensor, discount: float) -> Tensor:
+    """Returns G_t = Σ_k≥t discount^(k-t) r_k to the end of the episode: [R, T] from [R, T]."""
+    steps = rewards.shape[1]
+    # Padded to whole blocks, a batched product rounds like the product of one row alone.
+    rewards = pad(rewards, (0, (-steps) % BLOCK))
+    matrix = _discount_matrix(rewards.shape[1], discount, rewards.dtype, rewards.device)
+    returns = torch.bmm(rewards.unsqueeze(1), matrix.expand(len(rewards), -1, -1)).squeeze(1)
+    return returns[:, :steps]
+
+
+@lru_cache(maxsize=8)
+def _discount_matrix(
+    steps: int, discount: float, dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    """Contribution of the reward at step k (row) to the return at step t (column): [T, T]."""
+    lag = torch.arange(steps).unsqueeze(1) - torch.arange(steps)
+    weight = torch.where(lag < 0, 0.0, torch.tensor(discount, dtype=torch.float64) ** lag)
+    return weight.to(device, dtype)
+
+
+def track(tracked: Tensor, rewards: Tensor, returns: Tensor) -> None:
+    """Adds an episode's rewards and returns, [R, T], to what is tracked, in place."""
+    tracked[:, Tracked.EPISODES] += 1
+    rate = (1 / tracked[:, Tracked.EPISODES]).clamp(min=RATE)
+    for mean, terms in ((Tracked.RETURN_MEAN, returns), (Tracked.REWARD_MEAN, rewards)):
+        episode_mean = terms.mean(dim=-1)
+        episode_variance = (terms - episode_mean.unsqueeze(-1)).square().mean(dim=-1)
+        change = episode_mean - tracked[:, mean]
+        old = tracked[:, mean + 1] + rate * change.square()  # the variance
+        tracked[:, mean] += rate * change
+        tracked[:, mean + 1] = (1 - rate) * old + rate * episode_variance
+
+
+def standard_deviation(tracked: Tensor, variance: Tensor) -> Tensor:
+    """The root of a variance, [R], at least `LEAST_SCALE`; 1 before the first episode."""
+    root = variance.sqrt().clamp(min=LEAST_SCALE)
+    return torch.where(tracked[:, Tracked.EPISODES] > 0, root, 1.0)

@@ -1,0 +1,60 @@
+"""The parameters that a run starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import log
+
+import torch
+from torch import Tensor
+
+from pwm.core.agent import Agent
+from pwm.core.config import TrainConfig
+from pwm.core.errors import require
+from pwm.core.returns import discounted_returns
+from pwm.core.task import Action, TaskConfig
+
+
+def initial_parameters(runs: Sequence[TrainConfig]) -> Tensor:
+    """Initial parameters of runs that share a task and an agent, on the CPU: [R, P]."""
+    config = runs[0]
+    agent = Agent(config.agent, config.task.num_stimuli)
+    parameters = agent.initial_parameters([run.seed for run in runs])
+    starts = torch.tensor([critic_start(run) for run in runs])
+    agent.value_head(parameters)[1].add_(starts)
+    return parameters
+
+
+def critic_start(config: TrainConfig) -> float:
+    """What is added to the drawn bias of the value head: a value of the return that it learns.
+
+    `mean` is the return's mean over steps for the best policy that ignores its input; `fixed-point`
+    adds, with an attached baseline, the leak's bias c T H / 2w (`pwm.analysis.theory`), where H is
+    the mean entropy of that policy with the steps before the last one uniform. With centred or
+    standardised returns the mean is 0.
+
+    Raises:
+        InputError: a critic weight of 0 has no fixed point with an attached baseline.
+    """
+    start = config.critic_start
+    if not isinstance(start, str):
+        return float(start)
+    task, loss = config.task, config.loss
+    mean = 0.0
+    if loss.returns == "raw" and loss.balance != "popart":
+        mean = mean_return(task, loss.discount)
+    if start == "mean" or loss.baseline == "detached":
+        return mean
+    weight = config.critic_weight
+    require(weight > 0, "critic_weight", weight, "a number above 0 with critic_start fixed-point")
+    length = task.trial_length
+    entropy = ((length - 1) * log(len(Action)) + log(2)) / length
+    factor = task.num_trials * length if loss.policy_reduction == "sum" else 1
+    return mean + factor * entropy / (2 * weight)
+
+
+def mean_return(task: TaskConfig, discount: float) -> float:
+    """Mean over steps of the expected return if half of all decisions are rewarded."""
+    rewards = torch.zeros(1, task.num_trials, task.trial_length)
+    rewards[..., -1] = task.reward / 2
+    return float(discounted_returns(rewards.flatten(1), discount).mean())

@@ -1,0 +1,120 @@
+"""The rules of `pwm.core.balance`, compiled, for one replica."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pwm.fused.buffers import Population, Scales, UpdateRule, Work
+from pwm.fused.compilation import compiled
+from pwm.fused.layout import VALUE, Balance, Floats, Parameters, Tracked
+from pwm.fused.products import dot
+from pwm.fused.scalar import HALF, ONE, ZERO, exp
+
+
+@compiled
+def episode_scales(rule: UpdateRule, tracked: Floats, steps: int) -> Scales:
+    """Scales of the next episode, of a number of steps."""
+    centre, spread, error, critic = ZERO, ONE, ONE, ONE
+    mean, variance = tracked[Tracked.RETURN_MEAN], tracked[Tracked.RETURN_VARIANCE]
+    if rule.centred:
+        centre = mean
+    if rule.standardised:
+        spread = _standard_deviation(rule, tracked, variance)
+    if rule.balance == Balance.RETURN_SCALE:
+        length = np.float32(steps)
+        of_discount = rule.discount * rule.discount * (ONE - ONE / length) / length
+        of_rewards = tracked[Tracked.REWARD_VARIANCE]
+        square = of_rewards + of_discount * (variance + mean * mean)
+        error = _standard_deviation(rule, tracked, square)
+    elif rule.balance == Balance.UNCERTAINTY:
+        critic = exp(-tracked[Tracked.LOG_VARIANCE]) * HALF
+    return Scales(centre, spread, error, critic)
+
+
+@compiled
+def _standard_deviation(rule: UpdateRule, tracked: Floats, variance: np.float32) -> np.float32:
+    root = max(np.sqrt(variance), rule.least_scale)
+    return root if tracked[Tracked.EPISODES] > ZERO else ONE
+
+
+@compiled
+def combine(rule: UpdateRule, policy: Floats, critic: Floats) -> None:
+    """Replaces the policy's gradient by the combination; `per-loss` needs none."""
+    shared = rule.trunk_size
+    p, c = policy[:shared], critic[:shared]
+    if rule.balance == Balance.STOP_TRUNK:
+        c[:] = ZERO
+    elif rule.balance == Balance.EQUAL:
+        c *= np.sqrt(_quotient(dot(p, p), dot(c, c)))
+    elif rule.balance == Balance.PCGRAD:
+        conflict = min(dot(p, c), ZERO)
+        off_policy, off_critic = _quotient(conflict, dot(p, p)), _quotient(conflict, dot(c, c))
+        for index in range(shared):
+            projected = p[index] - off_critic * c[index]
+            c[index] -= off_policy * p[index]
+            p[index] = projected
+    policy += critic
+
+
+@compiled
+def _quotient(numerator: np.float32, denominator: np.float32) -> np.float32:
+    return numerator / denominator if denominator > ZERO else ZERO
+
+
+@compiled
+def clip(rule: UpdateRule, gradient: Floats) -> None:
+    """See `pwm.core.update.clipped`."""
+    factor = rule.clip_gradient / (np.sqrt(dot(gradient, gradient)) + rule.clip_epsilon)
+    if factor < ONE:
+        gradient *= factor
+
+
+@compiled
+def track(
+    rule: UpdateRule, population: Population, replica: int, value_loss: np.float32, work: Work
+) -> None:
+    """Updates what is tracked by an episode; see `pwm.core.returns.track`."""
+    tracked = population.tracked[replica]
+    if rule.balance == Balance.UNCERTAINTY:
+        _learn_log_variance(rule, tracked, population.learning_rates[replica], value_loss)
+    tracked[Tracked.EPISODES] += ONE
+    rate = max(ONE / tracked[Tracked.EPISODES], rule.rate)
+    _track_one(tracked[Tracked.RETURN_MEAN :], rate, work.return_)
+    _track_one(tracked[Tracked.REWARD_MEAN :], rate, work.reward)
+
+
+@compiled
+def _track_one(moments: Floats, rate: np.float32, terms: Floats) -> None:
+    """Updates a mean and a variance, the first two moments, by an episode's terms (T,)."""
+    count = np.float32(len(terms))
+    total = squares = ZERO
+    for term in terms:
+        total += term
+    mean = total / count
+    for term in terms:
+        squares += (term - mean) * (term - mean)
+    change = mean - moments[0]
+    old = moments[1] + rate * change * change
+    moments[0] += rate * change
+    moments[1] = (ONE - rate) * old + rate * (squares / count)
+
+
+@compiled
+def _learn_log_variance(
+    rule: UpdateRule, tracked: Floats, learning_rate: np.float32, value_loss: np.float32
+) -> None:
+    """See `pwm.core.balance.learn_log_variance`."""
+    slope = (ONE - exp(-tracked[Tracked.LOG_VARIANCE]) * value_loss) * HALF
+    square = tracked[Tracked.LOG_VARIANCE_SQUARE] * rule.smoothing
+    square += (ONE - rule.smoothing) * slope * slope
+    tracked[Tracked.LOG_VARIANCE_SQUARE] = square
+    tracked[Tracked.LOG_VARIANCE] -= learning_rate * slope / (np.sqrt(square) + rule.epsilon)
+
+
+@compiled
+def keep_outputs(parameters: Parameters, old: Scales, new: Scales) -> None:
+    """See `pwm.core.balance.keep_outputs`."""
+    weight, bias = parameters.head[-1], parameters.head_bias[-1]
+    for unit in range(len(weight)):
+        weight[unit, VALUE] *= old.spread / new.spread
+    bias[VALUE] = (bias[VALUE] * old.spread + (old.centre - new.centre)) / new.spread
