@@ -26,6 +26,8 @@ class TrainConfig:
     """Weight of the value loss (a mean over steps) relative to the policy loss."""
     learning_rate: float = 0.005
     """Learning rate of RMSprop."""
+    trunk_rate: float = added(1.0)
+    """Learning rate of the trunk, relative to that of the heads."""
     num_episodes: int = 10_000
     """Episodes to train for, with one update after each."""
     log_every: int = 10
@@ -42,6 +44,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         require_non_negative("critic_weight", self.critic_weight)
         require_positive("learning_rate", self.learning_rate)
+        require_positive("trunk_rate", self.trunk_rate)
         require_integer("num_episodes", self.num_episodes, 1)
         require_integer("log_every", self.log_every, 1)
         require_integer("probe_episodes", self.probe_episodes, 0)

@@ -38,7 +38,7 @@ CLIP_EPSILON = 1e-6  # added to a norm, as `torch.nn.utils.clip_grad_norm_` does
 
 
 class RMSprop:
-    """`torch.optim.RMSprop` with its defaults and learning rates [R]; updates parameters [R, P].
+    """`torch.optim.RMSprop` with its defaults; updates parameters [R, P], with rates [R, P].
 
     It keeps M memories, one for each of the gradients against which it steps.
     Source: Tieleman & Hinton (2012), lecture 6.5; epsilon is added outside the root.
@@ -47,7 +47,7 @@ class RMSprop:
     def __init__(self, parameters: Tensor, learning_rates: Tensor, memories: int = 1) -> None:
         self.parameters = parameters.detach()  # the same memory
         self.square_average = torch.zeros_like(self.parameters).repeat(memories, 1, 1)  # (M, R, P)
-        self._learning_rates = learning_rates.unsqueeze(1)
+        self._learning_rates = learning_rates
 
     def step(self, *gradients: Tensor) -> None:
         """Takes one step against each of M gradients [R, P], which it overwrites."""
@@ -70,7 +70,9 @@ class TorchEngine:
         self._critic_weights = torch.tensor([run.critic_weight for run in runs]).to(self._device)
         self._learning_rates = torch.tensor([run.learning_rate for run in runs]).to(self._device)
         memories = num_memories(config.loss.balance)
-        self._optimiser = RMSprop(self.parameters, self._learning_rates, memories)
+        rates = self._learning_rates.unsqueeze(1).repeat(1, self.parameters.shape[1])
+        rates[:, : self._agent.trunk_size] *= config.trunk_rate
+        self._optimiser = RMSprop(self.parameters, rates, memories)
         self._tracked = torch.zeros(len(runs), len(Tracked), device=self._device)
 
     def train(self, draws: Draws) -> NDArray[np.float64]:

@@ -207,9 +207,24 @@ def rmsprop(
     rule: UpdateRule, population: Population, replica: int, memory: int, gradient: Floats
 ) -> None:
     """One step of `pwm.core.update.RMSprop` for a replica, with one of its memories."""
+    rate, shared = population.learning_rates[replica], rule.trunk_size
     parameters = population.parameters[replica]
     square_average = population.square_average[replica, memory]
-    learning_rate = population.learning_rates[replica]
+    for part, part_rate in (
+        (slice(0, shared), rate * rule.trunk_rate),
+        (slice(shared, len(parameters)), rate),
+    ):
+        _step(rule, part_rate, parameters[part], square_average[part], gradient[part])
+
+
+@compiled
+def _step(
+    rule: UpdateRule,
+    learning_rate: np.float32,
+    parameters: Floats,
+    square_average: Floats,
+    gradient: Floats,
+) -> None:
     fresh = ONE - rule.smoothing
     for index in range(len(parameters)):
         slope = gradient[index]

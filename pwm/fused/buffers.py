@@ -65,6 +65,7 @@ class UpdateRule(NamedTuple):
     clip_epsilon: np.float32  # added to the norm
     rate: np.float32  # least rate of what is tracked
     least_scale: np.float32  # of a standard deviation
+    trunk_rate: np.float32  # learning rate of the trunk, relative to that of the heads
     trunk_size: int  # parameters before those of the heads
 
 

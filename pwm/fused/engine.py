@@ -167,6 +167,7 @@ def update_rule(config: TrainConfig, loss: LossConfig, trunk_size: int) -> Updat
         clip_epsilon=np.float32(CLIP_EPSILON),
         rate=np.float32(RATE),
         least_scale=np.float32(LEAST_SCALE),
+        trunk_rate=np.float32(config.trunk_rate),
         trunk_size=trunk_size,
     )
 
