@@ -62,6 +62,8 @@ class LossConfig:
     returns: Returns = added("raw")
     """Part of the return that the critic learns: all, what is left beside its running mean
     (centred), or that in running standard deviations (standardised)."""
+    tracking_rate: float = added(0.1)
+    """Rate at which that mean and standard deviation follow the episodes; 1 for the last alone."""
     balance: Balance = added("fixed")
     """Rule that balances the critic against the policy; see `pwm.core.balance`."""
     normalise_advantages: bool = added(False)
@@ -82,6 +84,8 @@ class LossConfig:
         require(0 <= self.discount <= 1, "discount", self.discount, "a number from 0 to 1")
         require_non_negative("entropy_weight", self.entropy_weight)
         require_non_negative("optimism", self.optimism)
+        rate = self.tracking_rate
+        require(0 < rate <= 1, "tracking_rate", rate, "a number above 0 and up to 1")
         require_non_negative("clip_gradient", self.clip_gradient)
         clash = self.balance == "popart" and self.returns != "raw"
         require(not clash, "returns", self.returns, "raw with popart, which standardises itself")

@@ -20,7 +20,7 @@ from pwm.core.config import TrainConfig
 from pwm.core.diagnostics import Trajectory
 from pwm.core.history import METRICS
 from pwm.core.losses import NORMALISER, LossConfig
-from pwm.core.returns import LEAST_SCALE, RATE, Tracked
+from pwm.core.returns import LEAST_SCALE, Tracked
 from pwm.core.rollout import Draws
 from pwm.core.start import initial_parameters
 from pwm.core.task import Action, TaskConfig, observation_table, reward_table, trial_states
@@ -165,7 +165,7 @@ def update_rule(config: TrainConfig, loss: LossConfig, trunk_size: int) -> Updat
         normaliser=np.float32(NORMALISER),
         clip_gradient=np.float32(loss.clip_gradient),
         clip_epsilon=np.float32(CLIP_EPSILON),
-        rate=np.float32(RATE),
+        rate=np.float32(loss.tracking_rate),
         least_scale=np.float32(LEAST_SCALE),
         trunk_rate=np.float32(config.trunk_rate),
         trunk_size=trunk_size,

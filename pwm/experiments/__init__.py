@@ -1,0 +1,44 @@
+"""Every experiment of the paper: the notes' grids, then those that answer the question."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+
+from pwm.core.errors import require
+from pwm.engines import EngineName
+from pwm.experiments.grids import WEIGHTS
+from pwm.experiments.leak import leak_experiments
+from pwm.experiments.notes import NOTES as _NOTES
+from pwm.experiments.rules import rule_experiments
+from pwm.experiments.start import start_experiments
+from pwm.runs.experiment import Experiment, Size
+
+__all__ = ["EXPERIMENTS", "NOTES", "WEIGHTS", "chosen"]
+_ALL = (*_NOTES, *leak_experiments(), *start_experiments(), *rule_experiments())
+EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType({item.name: item for item in _ALL})
+NOTES = tuple(item.name for item in _NOTES)
+"""Experiments that reproduce the notes' figures, and their neighbours."""
+
+
+def chosen(
+    names: Sequence[str],
+    size: Size = "paper",
+    engine: EngineName | None = None,
+    known: Mapping[str, Experiment] = EXPERIMENTS,
+) -> tuple[Experiment, ...]:
+    """The experiments with those names, or all if none is named.
+
+    Args:
+        names: of experiments.
+        size: of each.
+        engine: that trains them; by default each experiment's own.
+        known: experiments to choose from, by name.
+    Raises:
+        InputError: no experiment has that name.
+    """
+    for name in names:
+        require(name in known, "EXPERIMENT", name, "some of " + ", ".join(known))
+    experiments = [known[name].sized(size) for name in names or known]
+    return tuple(replace(item, engine=engine or item.engine) for item in experiments)

@@ -1,0 +1,70 @@
+"""The notes' grids, with 96 seeds instead of one or three."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pwm.core.config import TrainConfig
+from pwm.core.fields import replaced
+from pwm.runs.experiment import Experiment
+
+
+def _notes(
+    name: str, about: str, *weights: float, steps: int = 60, notes_seeds: int = 1, **base: Any
+) -> Experiment:
+    """96 seeds per weight, enough to tell a success rate of 0.1 from one of 0.3."""
+    setting = {"episode_length": steps, "num_episodes": 10_000, "learning_rate": 0.005} | base
+    return Experiment(
+        name=name,
+        about=about,
+        base=replaced(TrainConfig(log_every=10), {"stimulus_set": "pwm5"} | setting),
+        axes={"critic_weight": weights, "seed": range(96)},
+        notes_seeds=notes_seeds,
+    )
+
+
+_FIGURE = "the notes' figure "
+_AUXILIARY = (0.05, 3.0, 10.0, 20.0)
+NOTES = (
+    _notes(
+        "eplen60",
+        _FIGURE + "pwm5-eplen60-vweight_loss-REINFORCE-lrate_0.0050-1seed",
+        *(2.0, 3.0, 4.0, 5.0),
+        num_episodes=30_000,
+    ),
+    _notes(
+        "eplen15",
+        _FIGURE + "pwm5-eplen15-vweight_loss-REINFORCE-lrate_0.0050-3seed",
+        *(2.0, 3.0, 4.0, 5.0),
+        steps=15,
+        notes_seeds=3,
+    ),
+    _notes(
+        "eplen15-edge",
+        "lower weights than the notes tried, where learning begins at 15 steps",
+        *(0.25, 0.5, 1.0, 1.5),
+        steps=15,
+        notes_seeds=3,
+    ),
+    _notes(
+        "lrate0.001",
+        _FIGURE + "pwm5-vweight_loss-REINFORCE-lrate_0.0010-1seed",
+        *_AUXILIARY,
+        learning_rate=0.001,
+    ),
+    _notes(
+        "lrate0.005", "a learning rate between the two of the notes' auxiliary figures", *_AUXILIARY
+    ),
+    _notes(
+        "lrate0.01",
+        _FIGURE + "pwm5-vweight_loss-REINFORCE-lrate_0.0100-1seed",
+        *_AUXILIARY,
+        learning_rate=0.01,
+    ),
+    _notes(
+        "pwm0",
+        "the trivial task, which needs no memory",
+        *(0.05, 3.0, 10.0, 15.0, 20.0),
+        stimulus_set="pwm0",
+    ),
+)

@@ -1,0 +1,97 @@
+"""Rules that balance the two losses, compared under one protocol.
+
+Every method is tried in every condition, with the same seeds, and none is tuned. What is scored,
+and how, was fixed before the runs (`fourth` in `paper/predictions.json`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from pwm.experiments.grids import answer
+from pwm.runs.experiment import Experiment
+
+RATES = (0.001, 0.005)
+CONDITIONS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "length": {"episode_length": (15, 60, 120, 240), "learning_rate": RATES},
+        "trial": {"episode_length": 64, "trial_length": 8, "learning_rate": RATES},
+        "reward": {"episode_length": 60, "reward": (0.1, 10.0), "learning_rate": RATES},
+        "carried": {"episode_length": 60, "carry_state": True, "learning_rate": RATES},
+        "held-out": {"episode_length": (36, 90), "learning_rate": 0.002},
+    }
+)
+"""Conditions by group; the ranking is made on the others and tested on `held-out`."""
+BOTH = ("raw", "centred")
+METHODS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "fixed": {"weights": (0.1, 1.0, 10.0, 100.0), "returns": BOTH},
+        "standardised": {"weights": (1.0, 100.0), "returns": "standardised"},
+        "rule": {
+            "balance": (
+                *("stop-trunk", "per-loss", "equal", "pcgrad", "uncertainty", "return-scale"),
+            ),
+            "returns": BOTH,
+        },
+        "popart": {"balance": "popart"},
+        "separate": {"separate_trunks": True, "returns": BOTH},
+        "usual": {
+            "weights": (0.5,),
+            "policy_reduction": "mean",
+            "normalise_advantages": True,
+            "clip_gradient": 0.5,
+        },
+    }
+)
+"""Methods by group; the weight is 1 where none is given. `usual` is what libraries do."""
+CANDIDATES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "fixed": {"weights": (10.0, 100.0), "returns": "centred"},
+        "per-loss": {"balance": "per-loss", "returns": "centred"},
+        "separate": {"separate_trunks": True, "returns": "centred"},
+        "usual": METHODS["usual"],
+    }
+)
+"""Candidates for the recommendation, compared with 96 seeds."""
+
+
+def rule_experiments() -> Iterator[Experiment]:
+    """The experiments, in order."""
+    for condition, setting in CONDITIONS.items():
+        for method, fields in METHODS.items():
+            yield _compared(f"rules-{condition}-{method}", {**setting, **fields})
+    for method, fields in CANDIDATES.items():
+        setting = {"episode_length": (15, 60, 120), "learning_rate": RATES, "num_episodes": 10_000}
+        yield _compared(f"candidates-{method}", {**setting, **fields}, seeds=96)
+    yield answer(
+        "brake",
+        "whether a critic in the trunk slows its steps or teaches it: smaller steps of the trunk",
+        weights=(1.0, 100.0),
+        baseline="detached",
+        returns="centred",
+        num_episodes=10_000,
+        learning_rate=0.005,
+        episode_length=(15, 60),
+        balance=("fixed", "stop-trunk"),
+        trunk_rate=(0.03, 0.1, 0.3, 1.0),
+    )
+    yield answer(
+        "limits",
+        "what helps where long episodes collapse: an entropy bonus, a heavier critic",
+        weights=(10.0, 100.0, 1000.0),
+        baseline="detached",
+        returns="centred",
+        num_episodes=10_000,
+        learning_rate=0.005,
+        episode_length=(120, 240),
+        entropy_weight=(0.0, 0.1, 0.5),
+        discount=(1.0, 0.9),
+    )
+
+
+def _compared(name: str, fields: dict[str, Any], seeds: int = 24) -> Experiment:
+    """One method in some conditions."""
+    default: dict[str, Any] = {"weights": (1.0,), "baseline": "detached", "num_episodes": 8000}
+    return answer(name, "rules that balance the two losses", seeds=seeds, **default | fields)

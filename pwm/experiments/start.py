@@ -1,0 +1,123 @@
+"""Where the critic starts, and what becomes of the weight if its returns are centred."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pwm.experiments.grids import answer
+from pwm.runs.experiment import Experiment
+
+LENGTHS = (6, 15, 30, 60, 120)
+CENTRED = (0.05, 0.2, 1.0, 5.0, 20.0, 100.0)
+FROM_LIGHT = (0.1, 1.0, 3.0, 10.0, 30.0, 100.0)
+AT_FIXED_POINT = (1.0, 2.0, 3.0, 5.0, 10.0, 20.0)
+EARLY = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+
+
+def start_experiments() -> Iterator[Experiment]:
+    """The experiments, in order."""
+    for rate, episodes in ((0.005, 10_000), (0.001, 20_000)):
+        yield answer(
+            f"centred-{rate:g}",
+            f"the grid of weight-{rate:g}, with centred returns",
+            weights=CENTRED,
+            learning_rate=rate,
+            num_episodes=episodes,
+            episode_length=LENGTHS,
+            returns="centred",
+        )
+    yield answer(
+        "long",
+        "episodes of 240 steps, raw and centred",
+        weights=(0.1, 1.0, 10.0, 100.0),
+        episode_length=240,
+        returns=("raw", "centred"),
+        learning_rate=(0.0003, 0.001),
+    )
+    yield answer(
+        "centred-learning-rate",
+        "the grid of learning-rate, with centred returns",
+        num_episodes=10_000,
+        weights=(0.2, 1.0, 5.0, 20.0, 100.0),
+        baseline="detached",
+        episode_length=(15, 60),
+        returns="centred",
+        learning_rate=(0.0003, 0.001, 0.003, 0.01),
+    )
+    yield answer(
+        "start-mean",
+        "a detached critic that starts at the mean return",
+        weights=FROM_LIGHT,
+        baseline="detached",
+        critic_start="mean",
+        episode_length=LENGTHS,
+    )
+    yield answer(
+        "start-fixed-point",
+        "an attached critic that starts at the leak's fixed point",
+        weights=AT_FIXED_POINT,
+        baseline="attached",
+        critic_start="fixed-point",
+        episode_length=LENGTHS,
+    )
+    for trial_length in (2, 4, 6):
+        task = {"episode_length": 5 * trial_length, "trial_length": trial_length}
+        yield answer(
+            f"start-mean-trial-{trial_length}",
+            "the same detached, with shorter or longer trials, five per episode",
+            weights=(0.1, 1.0, 10.0, 100.0),
+            baseline="detached",
+            critic_start="mean",
+            **task,
+        )
+        yield answer(
+            f"start-fixed-point-trial-{trial_length}",
+            "the same attached, with shorter or longer trials, five per episode",
+            weights=AT_FIXED_POINT,
+            baseline="attached",
+            critic_start="fixed-point",
+            **task,
+        )
+    yield answer(
+        "distance",
+        "a detached critic that starts below, at and above the mean return of 5.25",
+        weights=(1.0, 10.0, 30.0),
+        baseline="detached",
+        episode_length=60,
+        critic_start=(-5.25, 2.25, 8.25, 10.5, 15.75),
+    )
+    for name, fields in (
+        ("raw", {"returns": ("raw", "centred")}),
+        ("start", {"critic_start": "mean"}),
+    ):
+        yield answer(
+            f"climb-{name}",
+            "early probes of the hidden state while the critic finds the mean return",
+            num_episodes=5000,
+            probe_episodes=64,
+            probe_at=(EARLY,),  # one value of its axis
+            weights=(0.1, 1.0, 10.0, 100.0),
+            baseline="detached",
+            episode_length=(15, 60),
+            **fields,
+        )
+    yield answer(
+        "tracking",
+        "how fast the running mean should follow the return",
+        weights=(10.0, 100.0),
+        seeds=48,
+        num_episodes=10_000,
+        learning_rate=0.005,
+        baseline="detached",
+        returns="centred",
+        episode_length=(60, 120),
+        tracking_rate=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
+    )
+    yield answer(
+        "head-leak",
+        "the leak into the value head alone, from its fixed point or with centred returns",
+        weights=(0.2, 0.5, 1.0, 5.0, 20.0),
+        baseline="attached_head",
+        returns=("raw", "centred"),
+        critic_start=(0.0, "fixed-point"),
+    )
