@@ -57,6 +57,7 @@ NOTES = {
     "num_episodes": 10_000,
     "log_every": 10,
     "probe_episodes": 0,
+    "probe_at": (),
     "seed": 0,
     "task": {
         "stimulus_set": "pwm5",
@@ -381,6 +382,21 @@ def test_the_summary_reports_the_gradients_of_probed_runs(
     probed = ran(tiny("--probe-episodes", "2", "--out", "mine"), capsys)
     assert "of the trunk's squared gradient" in probed.out
     assert "squared gradient" not in ran(tiny("--out", "other"), capsys).out
+
+
+@pytest.mark.usefixtures("no_picture")
+def test_probes_can_come_at_chosen_episodes(capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ("--probe-episodes", "2", "--probe-at", "0", "1", "3", "--out", "mine")
+    probed = ran(tiny(*flags), capsys)
+    assert "after 0 episodes: mean |h| 0." in probed.out
+    run = load_run("mine")
+    assert run.configs[0].probe_at == (0, 1, 3)
+    assert same(run.history, history_of(run.configs))
+    assert run.history.probed.tolist() == [0, 1, 3]
+    assert_refused(
+        ran(tiny("--probe-episodes", "2", "--probe-at", "0", "4", "--out", "other"), capsys),
+        "--probe-at 0 4: expected increasing numbers of episodes from 0 to 3",
+    )
 
 
 @pytest.mark.usefixtures("no_picture")
