@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from math import isfinite
 from typing import Literal
 
@@ -70,7 +69,7 @@ class TrainConfig:
     def _require_schedule(self) -> None:
         at, most = self.probe_at, self.num_episodes
         integers = isinstance(at, tuple) and all(type(episode) is int for episode in at)
-        fits = integers and all(one < other for one, other in pairwise((-1, *at, most + 1)))
+        fits = integers and [*at] == [one for one in sorted({*at}) if 0 <= one <= most]
         shown = " ".join(map(str, at)) if isinstance(at, tuple) else at
         require(fits, "probe_at", shown, f"increasing numbers of episodes from 0 to {most}")
         probed = self.probe_episodes > 0 or not at

@@ -134,20 +134,25 @@ class Trainer:
         Args:
             draws: of at least two episodes, trials [E, R, N] and noise [E, R, N, L].
         Returns:
-            The diagnostics named by `DIAGNOSTICS`, then by `MECHANISM`: [diagnostics, R].
+            The diagnostics named by `DIAGNOSTICS`, then, except for runs that are probed at the
+            ends of windows, by `MECHANISM`: [diagnostics, R].
         """
         probe, mechanism = Probe(), Mechanism(self._config, self._critic_weights)
+        gradients_only = self._probe_windows
         for trials, noise in zip(draws.trials, draws.noise, strict=True):
             gradients = []
             for part in self.parts():
                 gradient, trajectory = self.engine.differentiate(Draws(trials, noise), *part)
                 gradients.append(gradient[:, : self._agent.trunk_size])
             probe.add(gradients, trajectory)  # all parts play the same episode
-            mechanism.add(trajectory, trials.numpy())
+            if not gradients_only:
+                mechanism.add(trajectory, trials.numpy())
         states = None
         if not (self._config.agent.carry_state or self._config.task.timeout):
             of_trials = trial_states(self._config.task)[draws.trials.numpy()]  # (E, R, N, L)
             states = of_trials.swapaxes(0, 1).reshape(len(self.runs), -1)
+        if gradients_only:
+            return probe.diagnostics(states)
         head = self._agent.named(self.parameters.detach().cpu())["head_weight"]  # (R, trunks, H, 4)
         of_hidden = mechanism.diagnostics(head[:, -1, :, VALUE].numpy())
         return np.concatenate([probe.diagnostics(states), of_hidden])
@@ -197,6 +202,6 @@ class Trainer:
             if self.episodes_done % log_every == 0:
                 window = self._window_sum / log_every
                 if self._probe_windows:
-                    window = np.concatenate([window, self._next_probe()[: len(DIAGNOSTICS)]])
+                    window = np.concatenate([window, self._next_probe()])
                 self._windows.append(window)
                 self._window_sum = np.zeros_like(self._window_sum)

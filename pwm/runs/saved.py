@@ -101,8 +101,8 @@ class SavedRun:
         """
         require_integer("num_episodes", num_episodes, 2)
         draws = self._draws(seed, num_episodes)
-        runs = tuple(replace(run, probe_episodes=num_episodes) for run in self.configs)
-        trainer = make_trainer(runs, self.engine)
+        runs = (replace(run, probe_episodes=num_episodes, probe_at=(0,)) for run in self.configs)
+        trainer = make_trainer(tuple(runs), self.engine)
         trainer.engine.restore(self.state)
         return dict(zip(DIAGNOSTICS + MECHANISM, trainer.probe(draws), strict=True))
 
