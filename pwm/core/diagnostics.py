@@ -54,7 +54,8 @@ trace: variance of h at a trial's last step that the first stimulus explains giv
 distance: of the critic from its fixed point, in reward: mean over steps of v - G - b, where
     b = -(c T / 2 w) log π(a), the leak's bias on average (c T H / 2 w), if the policy loss's
     gradient reaches the value head, and 0 otherwise. This is the total loss's gradient with
-    respect to the head's bias, over 2 w. Nan if w = 0: there is no fixed point.
+    respect to the head's bias, over 2 w. Nan if w = 0, as there is no fixed point, and nan if the
+    head is reached and a rule or the returns' standard deviation scales the errors.
 """
 SATURATED = 0.6
 
@@ -134,7 +135,10 @@ class Mechanism:
         task, loss, self._task = config.task, config.loss, config.task
         reached = loss.baseline in ("attached", "attached_head")
         steps = task.num_trials * task.trial_length if loss.policy_reduction == "sum" else 1
-        twice = np.where(critic_weights > 0, 2 * critic_weights.astype(np.float64), np.nan)
+        unscaled = loss.balance in ("fixed", "stop-trunk", "equal", "pcgrad")
+        unscaled &= loss.returns != "standardised" and not loss.normalise_advantages
+        known = (critic_weights > 0) & (unscaled or not reached)
+        twice = np.where(known, 2 * critic_weights.astype(np.float64), np.nan)
         self._bias = reached * steps / twice  # (R,): per nat
         self._means: list[Doubles] = []  # activity, saturated and distance of each episode, (3, R)
         self._visits = np.zeros((len(twice), task.num_pairs))
