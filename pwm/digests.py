@@ -89,7 +89,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def digests_of(history: History) -> list[str]:
     """A digest of each run: the beginning of a SHA-256 of its history, [R]."""
-    shared = hashlib.sha256(history.episode.astype("<i8").tobytes())
+    axes = history.axes.values()
+    shared = hashlib.sha256(b"".join(axis.astype("<i8").tobytes() for axis in axes))
     found = []
     for replica in range(len(history.reward)):
         content = shared.copy()

@@ -62,6 +62,9 @@ class Arguments:
     probe_episodes: int = TrainConfig.probe_episodes
     """Episodes played at the end of each window to diagnose the gradients, without training on
     them: 0 for no diagnostics, or at least 2."""
+    probe_at: tuple[int, ...] = TrainConfig.probe_at
+    """Episodes of training after which to diagnose, in place of the ends of windows, for instance
+    0 1 10 100, where 0 is before training. Diagnoses the hidden states too."""
     engine: EngineName = "fused"
     """Engine: fused (compiled; the same results on every machine) or torch."""
     device: str = "cpu"
@@ -96,6 +99,7 @@ class Arguments:
             num_episodes=self.num_episodes,
             log_every=self.log_every,
             probe_episodes=self.probe_episodes,
+            probe_at=self.probe_at,
         )
         return tuple(
             replace(first, critic_weight=weight, seed=seed)

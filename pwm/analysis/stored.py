@@ -60,7 +60,7 @@ class StoredRuns:
         return np.asarray(self._outcomes[numbers])
 
     def history(self, numbers: NDArray[np.intp]) -> History:
-        """Curves of some runs [R], in the order given; diagnostics if all runs have them.
+        """Curves of some runs [R], in the order given; diagnostics if all runs have the same.
 
         Raises:
             InputError: a run is not in the store.
@@ -70,9 +70,7 @@ class StoredRuns:
             self._kept(place).select([replica])
             for place, replica in zip(shards, numbers - self._first[shards], strict=True)
         ]
-        names = set.intersection(*(set(one.curves) for one in logged))
-        curves = {name: np.concatenate([one.curves[name] for one in logged]) for name in names}
-        return History.of_curves(logged[0].episode, curves)
+        return History.joined(logged)
 
     def _read(self, place: int) -> History:
         return self._store.gather([self._shards[place]])

@@ -11,11 +11,12 @@ from pwm.analysis.learning import FINAL_EPISODES, final_mean, learned
 from pwm.analysis.levels import reward_levels
 from pwm.analysis.theory import critic_bias
 from pwm.core.config import TrainConfig
+from pwm.core.diagnostics import MECHANISM
 from pwm.core.history import History
 
 
 def verdict(runs: Sequence[TrainConfig], history: History) -> str:
-    """Who learned, the critic's bias next to its prediction, and the gradients, per weight.
+    """Who learned, the critic's bias next to its prediction, and the diagnostics, per weight.
 
     Args:
         runs: the configuration of each replica.
@@ -30,7 +31,7 @@ def verdict(runs: Sequence[TrainConfig], history: History) -> str:
         replicas = [place for place, run in enumerate(runs) if run.critic_weight == weight]
         part, run = history.select(replicas), runs[replicas[0]]
         lines.append(f"critic weight {weight:g}: {_success(run, part)}")
-        lines += [f"  {line}" for line in (_bias(run, part), *_gradients(part))]
+        lines += [f"  {line}" for line in (_bias(run, part), *_gradients(part), *_mechanism(part))]
     levels = reward_levels(runs[0].task.stimulus_set)._asdict()
     named = ", ".join(f"{name.replace('_', '-')} {level:.3g}" for name, level in levels.items())
     return "\n".join([*lines, f"reward of reference policies: {named}"])
@@ -78,13 +79,14 @@ def _bias(run: TrainConfig, history: History) -> str:
 
 
 def _gradients(history: History) -> Iterator[str]:
-    """The diagnostics in words; nothing for a run without."""
+    """The diagnostics of gradients in words; nothing for a run without."""
     if not history.diagnostics:
         return
     probed = ~np.isnan(history.diagnostics["total_norm"]).all(axis=0)  # not an unfinished window
-    last = probed & (history.episode > history.episode[-1] - FINAL_EPISODES)
+    last = probed & (history.probed > history.episode[-1] - FINAL_EPISODES)
     if not last.any():
-        yield "gradients not probed, as no window was finished"
+        if history.probe_episode is None:
+            yield "gradients not probed, as no window was finished"
         return
     final = {name: curve[:, last].astype(float) for name, curve in history.diagnostics.items()}
     policy, critic, leak, total = (
@@ -97,10 +99,26 @@ def _gradients(history: History) -> Iterator[str]:
         f"part {_median(critic)} times the policy's, of the leak {_median(leak)} times"
     )
     yield (
-        "medians over windows: signal-to-noise ratio of the policy's gradient "
+        "medians over probes: signal-to-noise ratio of the policy's gradient "
         f"{_median(final['signal_to_noise'])}; explained variance of the critic "
         f"{_median(final['explained_variance'])}"
     )
+
+
+def _mechanism(history: History) -> Iterator[str]:
+    """Hidden states and critic at the first, the most saturated and the last probe, in words."""
+    if history.probe_episode is None or not len(history.probe_episode):
+        return
+    saturated = np.median(history.diagnostics["saturated"], axis=0)
+    for place in sorted({0, int(saturated.argmax()), len(saturated) - 1}):
+        found = {name: history.diagnostics[name][:, place].astype(float) for name in MECHANISM}
+        episodes = history.probe_episode[place]
+        yield (
+            f"after {episodes} episodes: mean |h| {_median(found['activity'])}, "
+            f"{_median(found['saturated'], '.0%')} of units saturated; norm of the value weights "
+            f"{_median(found['value_weight_norm'])}; trace of the first stimulus "
+            f"{_median(found['trace'])}; critic {_median(found['distance'])} from its fixed point"
+        )
 
 
 def _median(values: NDArray[np.float64], form: str = ".3g") -> str:

@@ -79,6 +79,7 @@ class Outputs(NamedTuple):
     logits: Tensor  # (R, B, L, actions)
     values: Tensor  # (R, B, L)
     head_values: Tensor  # (R, B, L): the values, with gradients to the head alone
+    hidden: Tensor  # (R, B, L, units): of the LSTM that the policy reads, without gradients
 
 
 class Agent:
@@ -166,8 +167,9 @@ class Agent:
             for head_inputs in (features, features.detach())
         )  # (R, B, L, outputs) per trunk
         assert state is not None  # a trial has steps
-        logits = by_trunk[0][..., :VALUE]
-        return Outputs(logits, by_trunk[-1][..., VALUE], of_head[-1][..., VALUE]), state
+        by_step = features.detach().view(*shape[:-1], -1)[:, 0, ..., : self.config.hidden_size]
+        values, head_values = by_trunk[-1][..., VALUE], of_head[-1][..., VALUE]
+        return Outputs(by_trunk[0][..., :VALUE], values, head_values, by_step), state
 
     def _padded(self, parameters: Tensor) -> dict[str, Tensor]:
         """Views of the parameters by name, [R, trunks, rows, blocks, columns], with padding."""

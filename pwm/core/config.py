@@ -35,6 +35,9 @@ class TrainConfig:
     probe_episodes: int = 0
     """Episodes played at the end of each window to measure gradients, without training on them: 0
     for no diagnostics, or at least 2."""
+    probe_at: tuple[int, ...] = added(())
+    """Episodes of training after which to probe, in place of the ends of windows, 0 for before it;
+    such probes also measure the hidden states and the critic."""
     critic_start: float | Literal["mean", "fixed-point"] = added(0.0)
     """Number added to the value head's initial bias; or the mean return of a policy that ignores
     its input, without or with the leak's bias at the critic's fixed point."""
@@ -55,9 +58,20 @@ class TrainConfig:
         number = isinstance(start, int | float) and not isinstance(start, bool) and isfinite(start)
         accepted = "a finite number, mean or fixed-point"
         require(number or start in ("mean", "fixed-point"), "critic_start", start, accepted)
+        self._require_schedule()
         require_integer("seed", self.seed, 0)
 
     @property
     def shared(self) -> TrainConfig:
         """Configuration shared by a population: weight, learning rate and seed at fixed values."""
         return replace(self, critic_weight=0.0, learning_rate=1.0, seed=0)
+
+    def _require_schedule(self) -> None:
+        at, most = self.probe_at, self.num_episodes
+        integers = isinstance(at, tuple) and all(type(episode) is int for episode in at)
+        fits = integers and [*at] == [one for one in sorted({*at}) if 0 <= one <= most]
+        shown = " ".join(map(str, at)) if isinstance(at, tuple) else at
+        require(fits, "probe_at", shown, f"increasing numbers of episodes from 0 to {most}")
+        probed = self.probe_episodes > 0 or not at
+        accepted = "at least 2 with --probe-at"
+        require(probed, "probe_episodes", self.probe_episodes, accepted)

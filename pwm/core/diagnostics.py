@@ -1,27 +1,30 @@
-"""Diagnostics of a population's gradients, measured on episodes that are not trained on.
+"""Diagnostics of a population, measured on episodes that are not trained on.
 
 The gradient of the total loss with respect to the trunk is the sum of three parts: the policy's,
 through its log-probabilities; the critic's, the weight times the value loss's; and the leak, the
-policy loss's through the values.
+policy loss's through the values. Every sum is taken in a fixed order, so that the diagnostics have
+the same bits on every machine if the gradients and the episodes do.
 
-Shapes: R replicas, E episodes, T steps per episode.
+Shapes: R replicas, E episodes, T steps per episode, N trials, H units (without padding).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pwm.core.config import TrainConfig
 
 Doubles = NDArray[np.float64]
 DIAGNOSTICS = (
     "policy_norm", "critic_norm", "leak_norm", "total_norm", "cosine", "signal_to_noise",
     "explained_variance", "return_variance", "covariance",
 )  # fmt: skip
-"""Diagnostics of each replica.
+"""Diagnostics of each replica's gradients.
 
 policy_norm, critic_norm, leak_norm, total_norm: root mean square, over episodes, of the Euclidean
     norm of each part of the gradient with respect to the trunk's parameters, and of their sum.
@@ -38,26 +41,40 @@ covariance: Σ_t Cov(G_t, log π(a_t)) among the same steps, in reward times nat
 
 The last two are nan if the state is carried or trials may be blanked by timeouts.
 """
+MECHANISM = ("activity", "saturated", "value_weight_norm", "trace", "distance")
+"""Diagnostics of each replica's critic and hidden states h, of the LSTM that the policy reads.
+
+activity: mean of |h| over steps and units.
+saturated: fraction of steps and units with |h| > 0.6.
+value_weight_norm: Euclidean norm of the weights of the value head, without its bias.
+trace: variance of h at a trial's last step that the first stimulus explains given the second: of
+    h's means by pair, the variance among the pairs with the same second stimulus, weighted by
+    visits; mean over units. Where the state is carried, it contains the sampling variance of the
+    means. Nan if trials may be blanked by timeouts.
+distance: of the critic from its fixed point, in reward: mean over steps of v - G - b, where
+    b = -(c T / 2 w) log π(a), the leak's bias on average (c T H / 2 w), if the policy loss's
+    gradient reaches the value head, and 0 otherwise. This is the total loss's gradient with
+    respect to the head's bias, over 2 w. Nan if w = 0, as there is no fixed point, and nan if the
+    head is reached and a rule or the returns' standard deviation scales the errors.
+"""
+SATURATED = 0.6
 
 
 class Trajectory(NamedTuple):
-    """Quantities of one episode at each step, [R, T] each."""
+    """Quantities of one episode at each step."""
 
-    log_probs: NDArray[np.float32]
-    values: NDArray[np.float32]
-    returns: NDArray[np.float32]
+    log_probs: NDArray[np.float32]  # (R, T): of the actions taken
+    values: NDArray[np.float32]  # (R, T)
+    returns: NDArray[np.float32]  # (R, T)
+    hidden: NDArray[np.float32]  # (R, T, H): of the LSTM that the policy reads
 
 
 class Probe:
-    """Accumulates episodes and computes their diagnostics.
-
-    Every sum is taken in a fixed order, so that the diagnostics have the same bits on every
-    machine if the gradients do.
-    """
+    """Accumulates episodes and computes the diagnostics of their gradients."""
 
     def __init__(self) -> None:
         self._sums = [np.zeros(())] * 6  # of the terms in `add`
-        self._trajectories: list[Trajectory] = []
+        self._steps: list[tuple[NDArray[np.float32], ...]] = []  # of each episode
 
     def add(self, gradients: Sequence[NDArray[np.float32]], trajectory: Trajectory) -> None:
         """Adds an episode.
@@ -71,7 +88,7 @@ class Probe:
         total = policy + critic + leak
         terms = [policy, policy**2, critic**2, leak**2, total**2, policy * critic]
         self._sums = [old + new for old, new in zip(self._sums, terms, strict=True)]
-        self._trajectories.append(trajectory)
+        self._steps.append(trajectory[:3])
 
     def diagnostics(self, states: NDArray[np.int64] | None) -> Doubles:
         """The diagnostics named by `DIAGNOSTICS`, [diagnostics, R], of E >= 2 episodes.
@@ -80,7 +97,7 @@ class Probe:
             states: state of the trial at each step, [R, E T]; see `pwm.core.task.trial_states`.
                 None if the state is carried or trials may be blanked.
         """
-        count = len(self._trajectories)
+        count = len(self._steps)
         policy_sum, *product_sums = self._sums
         policy_square, critic_square, leak_square, total_square, product = (
             _total(terms) / count for terms in product_sums
@@ -89,7 +106,7 @@ class Probe:
         covariance_trace = (policy_square - squared_mean) * count / (count - 1)
         log_probs, values, returns = (
             np.concatenate(episodes, axis=1).astype(np.float64)
-            for episodes in zip(*self._trajectories, strict=True)
+            for episodes in zip(*self._steps, strict=True)
         )  # (R, E T)
         with np.errstate(divide="ignore", invalid="ignore"):
             found = {
@@ -104,6 +121,63 @@ class Probe:
                 "covariance": _covariance(returns, log_probs, states) * (returns.shape[1] / count),
             }
         return np.stack([found[name] for name in DIAGNOSTICS])
+
+
+class Mechanism:
+    """Accumulates episodes and computes the diagnostics of their hidden states and critics.
+
+    Args:
+        config: of the runs.
+        critic_weights: w, [R].
+    """
+
+    def __init__(self, config: TrainConfig, critic_weights: NDArray[np.float32]) -> None:
+        task, loss, self._task = config.task, config.loss, config.task
+        reached = loss.baseline in ("attached", "attached_head")
+        steps = task.num_trials * task.trial_length if loss.policy_reduction == "sum" else 1
+        unscaled = loss.balance in ("fixed", "stop-trunk", "equal", "pcgrad")
+        unscaled &= loss.returns != "standardised" and not loss.normalise_advantages
+        known = (critic_weights > 0) & (unscaled or not reached)
+        twice = np.where(known, 2 * critic_weights.astype(np.float64), np.nan)
+        self._bias = reached * steps / twice  # (R,): per nat
+        self._means: list[Doubles] = []  # activity, saturated and distance of each episode, (3, R)
+        self._visits = np.zeros((len(twice), task.num_pairs))
+        self._sums = np.zeros((*self._visits.shape, config.agent.hidden_size))  # of h, last steps
+
+    @np.errstate(invalid="ignore")
+    def add(self, trajectory: Trajectory, trials: NDArray[np.int64]) -> None:
+        """Adds an episode with those trials' pairs, [R, N]."""
+        log_probs, values, returns, hidden = (part.astype(np.float64) for part in trajectory)
+        sizes = np.abs(hidden).reshape(len(hidden), -1)  # (R, T H)
+        errors = values - returns + self._bias[:, None] * log_probs
+        self._means.append(np.stack([_mean(sizes), _mean(sizes > SATURATED), _mean(errors)]))
+        last = hidden[:, self._task.trial_length - 1 :: self._task.trial_length]  # (R, N, H)
+        replicas = np.arange(len(trials))
+        for trial, pairs in enumerate(trials.T):
+            self._visits[replicas, pairs] += 1
+            self._sums[replicas, pairs] += last[:, trial]
+
+    def diagnostics(self, value_weights: NDArray[np.float32]) -> Doubles:
+        """The diagnostics named by `MECHANISM`, [diagnostics, R], of E >= 1 episodes.
+
+        Args:
+            value_weights: of the value head, [R, H].
+        """
+        activity, saturated, distance = _mean(np.stack(self._means, axis=-1))
+        norm = np.sqrt(_total(value_weights.astype(np.float64) ** 2))
+        return np.stack([activity, saturated, norm, self._trace(), distance])
+
+    def _trace(self) -> Doubles:
+        if self._task.timeout:
+            return np.full(len(self._visits), np.nan)
+        second = self._task.pairs[:, 1]
+        alike = second[:, None] == second  # pairs with the same second stimulus
+        sums, visits = self._sums.swapaxes(1, 2), self._visits[:, None]  # (R, H, pairs)
+        of_alike = (_total(np.where(alike, each[..., None, :], 0.0)) for each in (sums, visits))
+        with np.errstate(invalid="ignore"):
+            deviations = sums / visits - np.divide(*of_alike)
+        explained = _total(np.where(visits > 0, visits * deviations**2, 0.0))  # (R, H)
+        return _mean(explained) / _total(self._visits)
 
 
 def _covariance(one: Doubles, other: Doubles, states: NDArray[np.int64] | None) -> Doubles:
@@ -125,10 +199,13 @@ def _covariance(one: Doubles, other: Doubles, states: NDArray[np.int64] | None) 
 
 
 def _variance(values: Doubles) -> Doubles:
-    mean = _total(values) / values.shape[-1]
-    return np.asarray(_total((values - mean[..., None]) ** 2) / values.shape[-1])
+    return _mean((values - _mean(values)[..., None]) ** 2)
 
 
-def _total(terms: Doubles) -> Doubles:
+def _mean(values: NDArray[Any]) -> Doubles:
+    return np.asarray(_total(values) / values.shape[-1])
+
+
+def _total(terms: NDArray[Any]) -> Doubles:
     """Sum over the last axis in order; the order of `np.sum` depends on the machine."""
     return np.asarray(np.cumsum(terms, axis=-1)[..., -1])

@@ -59,7 +59,10 @@ def restored(default: Any, data: Mapping[str, Any]) -> Any:
     if unknown := data.keys() - values.keys():
         raise ValueError("unknown fields: " + ", ".join(sorted(unknown)))
     for name, value in data.items():
-        values[name] = restored(values[name], value) if is_dataclass(values[name]) else value
+        if is_dataclass(values[name]):
+            values[name] = restored(values[name], value)
+        else:
+            values[name] = tuple(value) if isinstance(value, list) else value  # as JSON writes it
     return replace(default, **values)
 
 

@@ -1,4 +1,4 @@
-"""The history of training: metrics averaged over windows of episodes."""
+"""The history of training: metrics averaged over windows of episodes, and diagnostics."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.core.diagnostics import DIAGNOSTICS
+from pwm.core.diagnostics import DIAGNOSTICS, MECHANISM
 
 METRICS = ("reward", "value_loss", "policy_loss", "entropy", "critic_bias")
 
 
 @dataclass(frozen=True)
 class History:
-    """Averages over windows of episodes; R replicas, K windows."""
+    """Averages over windows of episodes; R replicas, K windows, J probes."""
 
     episode: NDArray[np.int64]
     """Last episode of each window, counted from 1: [K]."""
@@ -32,36 +32,71 @@ class History:
     """Value minus return, mean over steps."""
     diagnostics: Mapping[str, NDArray[np.float32]] = field(default_factory=dict, kw_only=True)
     """With `probe_episodes`, the diagnostics at the end of each window, by the names of
-    `pwm.core.diagnostics.DIAGNOSTICS`; nan in an unfinished window. Empty otherwise."""
+    `pwm.core.diagnostics.DIAGNOSTICS`; nan in an unfinished window. With `probe_at`, these and
+    `MECHANISM` at `probe_episode`, [R, J]. Empty otherwise."""
+    probe_episode: NDArray[np.int64] | None = field(default=None, kw_only=True)
+    """With `probe_at`, the episodes after which the diagnostics were measured: [J]."""
 
     def __post_init__(self) -> None:
-        shape = (*self.reward.shape[:1], *self.episode.shape)
-        fits = self.episode.ndim == 1 and self.episode.dtype == np.int64
-        fits = fits and tuple(self.diagnostics) in ((), DIAGNOSTICS)
-        for curve in self.curves.values():
-            fits = fits and curve.shape == shape and curve.dtype == np.float32
+        scheduled = self.probe_episode is not None
+        allowed = [DIAGNOSTICS + MECHANISM] if scheduled else [(), DIAGNOSTICS]
+        fits = tuple(self.diagnostics) in allowed
+        fits = fits and all(
+            axis.ndim == 1 and axis.dtype == np.int64 for axis in self.axes.values()
+        )
+        for name, curve in self.curves.items():
+            axis = self.probed if name in self.diagnostics else self.episode
+            fits = fits and curve.shape == (*self.reward.shape[:1], *axis.shape)
+            fits = fits and curve.dtype == np.float32
         if not fits:
             raise ValueError("a history has episode [K], int64, and metrics [R, K], float32")
 
     @classmethod
     def of_curves(
-        cls, episode: NDArray[np.int64], curves: Mapping[str, NDArray[np.float32]]
+        cls,
+        episode: NDArray[np.int64],
+        curves: Mapping[str, NDArray[np.float32]],
+        probe_episode: NDArray[np.int64] | None = None,
     ) -> History:
         """The history with these curves by name: all metrics, and all diagnostics or none."""
         metrics: dict[str, Any] = {name: curves[name] for name in METRICS}
-        diagnostics = {name: curves[name] for name in DIAGNOSTICS if name in curves}
-        return cls(episode=episode, diagnostics=diagnostics, **metrics)
+        diagnostics = {name: curves[name] for name in DIAGNOSTICS + MECHANISM if name in curves}
+        return cls(episode, **metrics, diagnostics=diagnostics, probe_episode=probe_episode)
+
+    @classmethod
+    def joined(cls, histories: Sequence[History]) -> History:
+        """All replicas of histories with the same windows; diagnostics if all have the same."""
+        first = histories[0]
+        alike = all(
+            each.diagnostics.keys() == first.diagnostics.keys()
+            and np.array_equal(each.probed, first.probed)
+            for each in histories
+        )
+        names = first.curves if alike else METRICS
+        curves = {name: np.concatenate([each.curves[name] for each in histories]) for name in names}
+        return cls.of_curves(first.episode, curves, first.probe_episode if alike else None)
+
+    @property
+    def probed(self) -> NDArray[np.int64]:
+        """Episodes after which the diagnostics were measured: [J], or [K] without `probe_at`."""
+        return self.episode if self.probe_episode is None else self.probe_episode
+
+    @property
+    def axes(self) -> dict[str, NDArray[np.int64]]:
+        """Episodes by name: of the windows, [K], and with `probe_at` of the probes, [J]."""
+        probes = {} if self.probe_episode is None else {"probe_episode": self.probe_episode}
+        return {"episode": self.episode} | probes
 
     @property
     def curves(self) -> dict[str, NDArray[np.float32]]:
-        """Metrics and diagnostics by name, each [R, K]."""
+        """Metrics by name, each [R, K], and diagnostics, each as long as `probed`."""
         return {name: getattr(self, name) for name in METRICS} | dict(self.diagnostics)
 
     def select(self, replicas: Sequence[int]) -> History:
         """The history of some replicas, in the given order."""
         chosen = {name: curve[list(replicas)] for name, curve in self.curves.items()}
-        return self.of_curves(self.episode, chosen)
+        return self.of_curves(self.episode, chosen, self.probe_episode)
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """All arrays by name."""
-        return {"episode": self.episode, **self.curves}
+        return {**self.axes, **self.curves}

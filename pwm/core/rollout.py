@@ -19,8 +19,8 @@ from pwm.core.task import Action, TaskConfig, observation_table, reward_table
 class Episode(NamedTuple):
     """One episode of a population.
 
-    Logits, log-probabilities, entropies and values are differentiable in the parameters; actions
-    and rewards are samples and carry no gradients.
+    Logits, log-probabilities, entropies and values are differentiable in the parameters; actions,
+    rewards and hidden states carry no gradients.
     """
 
     trials: Tensor  # (R, N): index of the pair, or `num_pairs` for a blank trial
@@ -32,6 +32,7 @@ class Episode(NamedTuple):
     entropies: Tensor  # (R, N, L): of the policy, in nats
     values: Tensor  # (R, N, L)
     head_values: Tensor  # (R, N, L): the values, with gradients to the value head alone
+    hidden: Tensor  # (R, N, L, units): of the LSTM that the policy reads
 
     @property
     def rewarded(self) -> Tensor:
@@ -133,4 +134,5 @@ class Rollout:
             entropies=-(policy * log_policy).sum(dim=-1),
             values=outputs.values,
             head_values=outputs.head_values,
+            hidden=outputs.hidden,
         )

@@ -1,4 +1,4 @@
-"""The training loop: feeds random draws to an engine, averages metrics and measures gradients.
+"""The training loop: feeds random draws to an engine, averages metrics and probes the agents.
 
 The runs of a population differ only in seed, critic weight and learning rate. Shapes: R replicas,
 E episodes, N trials, L steps per trial.
@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pwm.core.agent import Agent
+from pwm.core.agent import VALUE, Agent
 from pwm.core.config import TrainConfig
-from pwm.core.diagnostics import DIAGNOSTICS, Probe, Trajectory
+from pwm.core.diagnostics import DIAGNOSTICS, MECHANISM, Mechanism, Probe, Trajectory
 from pwm.core.history import METRICS, History
 from pwm.core.losses import LossConfig
 from pwm.core.rollout import Draws, DrawSource
@@ -24,6 +24,7 @@ from pwm.core.task import trial_states
 from pwm.core.update import one_thread
 
 STATE = ("episodes_done", "parameters", "square_average", "tracked", "windows", "window_sum")
+PROBES = "probes"  # in the state of runs with `probe_at`
 EPISODES_PER_DRAW = 64  # affects speed only
 
 
@@ -72,22 +73,23 @@ class Trainer:
         seeds = [run.seed for run in self.runs]
         self._draws = DrawSource(config.task, seeds)
         self._probe_draws = DrawSource(config.task, seeds, of_probes=True)
-        self._trunk = slice(Agent(config.agent, config.task.num_stimuli).trunk_size)
+        self._agent = Agent(config.agent, config.task.num_stimuli)
         self._critic_weights = np.array([run.critic_weight for run in self.runs], np.float32)
-        self._names = METRICS + (DIAGNOSTICS if config.probe_episodes else ())
+        self._probe_windows = config.probe_episodes > 0 and not config.probe_at
+        self._names = METRICS + (DIAGNOSTICS if self._probe_windows else ())
         self._windows: list[NDArray[np.float64]] = []  # finished, (names, R) each
+        self._probes: list[NDArray[np.float64]] = []  # with `probe_at`, (diagnostics, R) each
         self._window_sum = np.zeros((len(METRICS), len(self.runs)))  # of the unfinished window
 
     def advance(self, num_episodes: int) -> None:
         """Trains for up to `num_episodes` more episodes."""
         last = min(self.episodes_done + num_episodes, self.num_episodes)
         with one_thread():
+            self._probe_if_due()
             while self.episodes_done < last:
-                count = min(EPISODES_PER_DRAW, last - self.episodes_done)
-                if self._config.probe_episodes:  # stop at the window's end, to probe there
-                    log_every = self._config.log_every
-                    count = min(count, log_every - self.episodes_done % log_every)
+                count = min(EPISODES_PER_DRAW, last - self.episodes_done, self._until_probe())
                 self._log(self.engine.train(self._draws.next(count)))
+                self._probe_if_due()
 
     def history(self) -> History:
         """The history so far; an unfinished window is averaged over its episodes."""
@@ -98,47 +100,62 @@ class Trainer:
             episode.append(self.episodes_done)
             unknown = np.full((len(self._names) - len(METRICS), len(self.runs)), np.nan)
             windows.append(np.concatenate([self._window_sum / pending, unknown]))
-        curves = np.moveaxis(self._stacked(windows), 0, -1)  # (names, R, K)
-        named = dict(zip(self._names, np.ascontiguousarray(curves, np.float32), strict=True))
-        return History.of_curves(np.array(episode, np.int64), named)
+        curves, probe_episode = self._curves(windows, self._names), None
+        if self._config.probe_at:
+            probe_episode = np.array(self._config.probe_at[: len(self._probes)], np.int64)
+            curves |= self._curves(self._probes, DIAGNOSTICS + MECHANISM)
+        return History.of_curves(np.array(episode, np.int64), curves, probe_episode)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Everything needed to continue from here, by the names of `STATE`."""
-        return {
+        """Everything needed to continue from here, by the names of `STATE` and `PROBES`."""
+        state = {
             "episodes_done": np.array(self.episodes_done),
             **self.engine.state(),
-            "windows": self._stacked(self._windows),
+            "windows": self._stacked(self._windows, self._names),
             "window_sum": self._window_sum.copy(),
         }
+        if self._config.probe_at:
+            state[PROBES] = self._stacked(self._probes, DIAGNOSTICS + MECHANISM)
+        return state
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Restores the `state` of a trainer of the same runs; call before `advance`."""
         self.engine.restore(state)
-        self._windows = list(state["windows"])
+        self._windows, self._probes = list(state["windows"]), list(state.get(PROBES, ()))
         self._window_sum = state["window_sum"].copy()
         self.episodes_done = int(state["episodes_done"])
         self._draws.skip(self.episodes_done)
-        self._probe_draws.skip(len(self._windows) * self._config.probe_episodes)
+        probes = self._windows if self._probe_windows else self._probes
+        self._probe_draws.skip(len(probes) * self._config.probe_episodes)
 
     def probe(self, draws: Draws) -> NDArray[np.float64]:
-        """Measures the gradients of episodes, without training on them.
+        """Measures gradients and hidden states on episodes, without training on them.
 
         Args:
             draws: of at least two episodes, trials [E, R, N] and noise [E, R, N, L].
         Returns:
-            The diagnostics named by `DIAGNOSTICS`: [diagnostics, R].
+            The diagnostics named by `DIAGNOSTICS`, then, except for runs that are probed at the
+            ends of windows, by `MECHANISM`: [diagnostics, R].
         """
-        probe = Probe()
+        probe, mechanism = Probe(), Mechanism(self._config, self._critic_weights)
+        gradients_only = self._probe_windows
         for trials, noise in zip(draws.trials, draws.noise, strict=True):
             gradients = []
             for part in self.parts():
                 gradient, trajectory = self.engine.differentiate(Draws(trials, noise), *part)
-                gradients.append(gradient[:, self._trunk])
+                gradients.append(gradient[:, : self._agent.trunk_size])
             probe.add(gradients, trajectory)  # all parts play the same episode
-        if self._config.agent.carry_state or self._config.task.timeout:
-            return probe.diagnostics(states=None)
-        states = trial_states(self._config.task)[draws.trials.numpy()]  # (E, R, N, L)
-        return probe.diagnostics(states.swapaxes(0, 1).reshape(len(self.runs), -1))
+            if not gradients_only:
+                mechanism.add(trajectory, trials.numpy())
+        states = None
+        if not (self._config.agent.carry_state or self._config.task.timeout):
+            of_trials = trial_states(self._config.task)[draws.trials.numpy()]  # (E, R, N, L)
+            states = of_trials.swapaxes(0, 1).reshape(len(self.runs), -1)
+        if gradients_only:
+            return probe.diagnostics(states)
+        head = self._agent.named(self.parameters.detach().cpu())["head_weight"]  # (R, trunks, H, 4)
+        of_hidden = mechanism.diagnostics(head[:, -1, :, VALUE].numpy())
+        return np.concatenate([probe.diagnostics(states), of_hidden])
 
     def parts(self) -> Iterator[tuple[LossConfig, NDArray[np.float32]]]:
         """Yields losses and critic weights [R] that isolate the parts: policy, critic and leak."""
@@ -148,20 +165,43 @@ class Trainer:
         yield replace(others, baseline="detached"), weights  # critic
         yield others, np.zeros_like(weights)  # leak
 
-    def _stacked(self, windows: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-        # The shape is also right if there are no windows.
-        return np.array(windows).reshape(len(windows), len(self._names), len(self.runs))
+    def _stacked(
+        self, rows: Sequence[NDArray[np.float64]], names: Sequence[str]
+    ) -> NDArray[np.float64]:
+        # The shape is also right if there are no rows.
+        return np.array(rows).reshape(len(rows), len(names), len(self.runs))
+
+    def _curves(
+        self, rows: Sequence[NDArray[np.float64]], names: Sequence[str]
+    ) -> dict[str, NDArray[np.float32]]:
+        """Curves by name, [R, rows] each, of rows [names, R]."""
+        curves = np.moveaxis(self._stacked(rows, names), 0, -1)
+        return dict(zip(names, np.ascontiguousarray(curves, np.float32), strict=True))
+
+    def _until_probe(self) -> int:
+        """Episodes until the next probe, or the end."""
+        if self._probe_windows:
+            return self._config.log_every - self.episodes_done % self._config.log_every
+        ahead = *self._config.probe_at[len(self._probes) :], self.num_episodes
+        return ahead[0] - self.episodes_done
+
+    def _probe_if_due(self) -> None:
+        """Probes if `probe_at` says so."""
+        if self.episodes_done in self._config.probe_at[len(self._probes) :]:
+            self._probes.append(self._next_probe())
+
+    def _next_probe(self) -> NDArray[np.float64]:
+        return self.probe(self._probe_draws.next(self._config.probe_episodes))
 
     def _log(self, metrics: NDArray[np.float64]) -> None:
         """Averages metrics [E, metrics, R] into windows, and probes at the end of each window."""
-        log_every, probe_episodes = self._config.log_every, self._config.probe_episodes
+        log_every = self._config.log_every
         for row in metrics:
             self._window_sum += row
             self.episodes_done += 1
             if self.episodes_done % log_every == 0:
                 window = self._window_sum / log_every
-                if probe_episodes:
-                    diagnostics = self.probe(self._probe_draws.next(probe_episodes))
-                    window = np.concatenate([window, diagnostics])
+                if self._probe_windows:
+                    window = np.concatenate([window, self._next_probe()])
                 self._windows.append(window)
                 self._window_sum = np.zeros_like(self._window_sum)

@@ -99,8 +99,9 @@ class TorchEngine:
         draws = Draws(*(array.to(self._device) for array in draws))
         weights = torch.from_numpy(critic_weights).to(self._device)
         played = self._play(draws, config, weights)
-        gradient = self._gradient(played.losses.total)
-        tensors = (gradient, played.episode.log_probs.flatten(1), played.values, played.returns)
+        gradient, episode = self._gradient(played.losses.total), played.episode
+        steps = (episode.log_probs.flatten(1), played.values, played.returns)
+        tensors = (gradient, *steps, episode.hidden.flatten(1, 2))
         arrays = [tensor.detach().cpu().numpy() for tensor in tensors]
         return arrays[0], Trajectory(*arrays[1:])
 

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from numpy.typing import NDArray
 
 from pwm.core.config import TrainConfig
 from pwm.core.history import History
@@ -22,6 +23,8 @@ from pwm.io.files import write_atomically
 
 PARTS = {"policy": "#0072B2", "critic": "#D55E00", "leak": "#882255"}
 """Colours of the parts of the gradient."""
+HIDDEN = {"activity": ("|h| (mean)", "#E69F00"), "saturated": ("saturated units (mean)", "#56B4E9")}
+"""Labels and colours of the fifth panel's curves."""
 TITLE_WIDTH = 105  # characters per line
 
 
@@ -29,7 +32,8 @@ def training_curves(runs: Sequence[TrainConfig], history: History, path: Path) -
     """Draws the curves of a run as PNG.
 
     Panels show the value loss, the policy loss and the reward; if the run has diagnostics, a
-    fourth shows each part's share of the trunk's mean squared gradient.
+    fourth shows each part's share of the trunk's mean squared gradient; with `probe_at`, a fifth
+    shows the hidden states, and both have a logarithmic axis of episodes.
 
     Args:
         runs: the configuration of each replica.
@@ -58,9 +62,13 @@ def training_figure(runs: Sequence[TrainConfig], history: History) -> Figure:
         legend["quartiles"] = Patch(color="0.75")
         legend["single seeds"] = Line2D([], [], color="0.6", linewidth=0.5)
     if history.diagnostics:
-        _add_shares(figure, rows)
-        for part, colour in PARTS.items():
-            legend[f"{part} (mean)"] = Line2D([], [], color=colour)
+        scheduled = history.probe_episode is not None
+        added = _add_panels(figure, rows, 2 if scheduled else 1)
+        _draw_shares(added[:, 0], rows)
+        legend |= {f"{part} (mean)": Line2D([], [], color=PARTS[part]) for part in PARTS}
+        if scheduled:
+            _draw_hidden_states(added[:, 1], rows)
+            legend |= {name: Line2D([], [], color=colour) for name, colour in HIDDEN.values()}
     if legend:
         handles, names = legend.values(), legend.keys()
         figure.legend(handles, names, loc="outside lower center", ncols=len(legend), frameon=False)
@@ -89,27 +97,54 @@ def describe(runs: Sequence[TrainConfig]) -> list[str]:
     return [", ".join(first), "; ".join(second)]
 
 
-def _add_shares(figure: Figure, rows: Sequence[Row]) -> None:
-    """Adds a fourth panel to each row: each part's share of the trunk's, mean over seeds."""
+def _add_panels(figure: Figure, rows: Sequence[Row], count: int) -> NDArray[np.object_]:
+    """Adds panels for diagnostics to each row: [rows, count]."""
     panels = np.array(figure.axes).reshape(len(rows), -1)
     width, height = figure.get_size_inches()
-    columns = panels.shape[1] + 1
+    columns = panels.shape[1] + count
     figure.set_size_inches(width * columns / panels.shape[1], height)
     grid = GridSpec(len(rows), columns, figure=figure)
     for (row, column), axes in np.ndenumerate(panels):
         axes.set_subplotspec(grid[row, column])
-    for number, row in enumerate(rows):
-        axes = figure.add_subplot(grid[number, -1], sharex=panels[0, 0])
+    added = np.empty((len(rows), count), object)
+    scheduled = rows[0].history.probe_episode is not None
+    for row, column in np.ndindex(added.shape):
+        place = grid[row, panels.shape[1] + column]
+        axes = figure.add_subplot(place, sharex=None if scheduled else panels[0, 0])
+        if scheduled:
+            axes.set_xscale("symlog", linthresh=1)  # shows episode 0
+        axes.tick_params(labelbottom=row == len(rows) - 1)
+        added[row, column] = axes
+    for axes in added[-1]:
+        axes.set_xlabel("episode" if scheduled else "episode (thousands)")
+    return added
+
+
+def _draw_shares(panels: NDArray[np.object_], rows: Sequence[Row]) -> None:
+    """Draws, for each row, each part's share of the trunk's gradient, mean over seeds."""
+    for axes, row in zip(panels, rows, strict=True):
         diagnostics = row.history.diagnostics
         for part, colour in PARTS.items():
             with np.errstate(divide="ignore", invalid="ignore"):
                 shares = (diagnostics[f"{part}_norm"] / diagnostics["total_norm"]) ** 2
                 share = np.where(np.isfinite(shares), shares, np.nan).mean(axis=0)
-            axes.plot(row.history.episode / 1000, share, color=colour, linewidth=0.8)
+            axes.plot(_episodes(row), share, color=colour, linewidth=0.8)
         axes.axhline(1, color="0.45", linewidth=0.5, linestyle=(0, (4, 3)), zorder=0)
         axes.set_yscale("log")
         without_powers(axes.yaxis)
-        axes.tick_params(labelbottom=number == len(rows) - 1)
-        if number == 0:
-            axes.set_title("share of squared gradient")
-    axes.set_xlabel("episode (thousands)")
+    panels[0].set_title("share of squared gradient")
+
+
+def _draw_hidden_states(panels: NDArray[np.object_], rows: Sequence[Row]) -> None:
+    """Draws, for each row, the activity of the hidden units, mean over seeds."""
+    for axes, row in zip(panels, rows, strict=True):
+        for name, (_, colour) in HIDDEN.items():
+            mean = row.history.diagnostics[name].mean(axis=0)
+            axes.plot(_episodes(row), mean, color=colour, linewidth=0.8)
+        axes.set_ylim(0, 1)
+    panels[0].set_title("hidden states")
+
+
+def _episodes(row: Row) -> NDArray[np.float64]:
+    """Episodes of the diagnostics: of `probe_at`, or thousands of them."""
+    return row.history.probed / (1000 if row.history.probe_episode is None else 1)

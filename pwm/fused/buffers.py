@@ -95,6 +95,7 @@ class ProbedEpisode(NamedTuple):
     log_probs: Floats  # (R, T): of the actions taken
     values: Floats  # (R, T)
     returns: Floats  # (R, T)
+    hidden: Floats  # (R, T, units without padding): of the first trunk
 
 
 class Work(NamedTuple):

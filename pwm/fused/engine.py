@@ -77,7 +77,8 @@ class FusedEngine:
     ) -> tuple[NDArray[np.float32], Trajectory]:
         """See `TorchEngine.differentiate`."""
         shape = (len(self.runs), len(self.work.row))
-        trajectory = Trajectory(*(np.zeros(shape, np.float32) for _ in Trajectory._fields))
+        shapes = [shape, shape, shape, (*shape, self.runs[0].agent.hidden_size)]
+        trajectory = Trajectory(*(np.zeros(each, np.float32) for each in shapes))
         gradients = np.zeros_like(self.population.parameters)
         episodes = _episodes(Draws(draws.trials[None], draws.noise[None]))
         probed = ProbedEpisode(episodes=episodes, gradients=gradients, **trajectory._asdict())

@@ -64,6 +64,8 @@ def differentiate(
             value = scales.centre + scales.spread * work.heads[-1, row, VALUE]
             probed.values[replica, time] = value
             probed.log_probs[replica, time] = work.log_policy[row, work.action[time]]
+            for unit in range(probed.hidden.shape[2]):
+                probed.hidden[replica, time, unit] = work.hidden[0, row, unit]
 
 
 @compiled

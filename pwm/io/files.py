@@ -18,7 +18,7 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.core.diagnostics import DIAGNOSTICS
+from pwm.core.diagnostics import DIAGNOSTICS, MECHANISM
 from pwm.core.errors import FileError, InputError
 from pwm.core.history import METRICS, History
 
@@ -26,6 +26,8 @@ DAMAGE = (ValueError, KeyError, EOFError, TypeError, AttributeError, RuntimeErro
           zipfile.BadZipFile, zlib.error)  # fmt: skip
 """Exceptions that reading a damaged archive raises."""
 HISTORY = ("episode", *METRICS)
+PROBED = (DIAGNOSTICS, ("probe_episode", *DIAGNOSTICS, *MECHANISM))
+"""Further arrays of a history probed at the ends of windows, or with `probe_at`."""
 CHECKSUM = b"sha256:"
 COMMENT_SIZE = len(CHECKSUM) + 64
 
@@ -131,14 +133,14 @@ def write_arrays(
 
 
 def read_arrays(
-    path: Path, names: Collection[str], also: Collection[str] = ()
+    path: Path, names: Collection[str], *also: Collection[str]
 ) -> dict[str, NDArray[Any]]:
     """Reads what `write_arrays` wrote, and verifies it.
 
     Args:
         path: of the file.
         names: of the arrays that it must hold.
-        also: names of optional arrays, of which it must hold all or none.
+        also: names of arrays of which it may hold one group, whole.
     Raises:
         FileError: the file is missing or damaged, or holds other arrays.
     """
@@ -150,7 +152,7 @@ def read_arrays(
             arrays = {name: stored[name] for name in stored.files}
     except DAMAGE as error:
         raise FileError(path, "an undamaged file; delete it to compute it again") from error
-    if arrays.keys() not in (set(names), {*names, *also}):
+    if arrays.keys() not in [{*names, *group} for group in ((), *also)]:
         raise FileError(path, "a file with the arrays " + ", ".join(names))
     return arrays
 
@@ -166,7 +168,7 @@ def read_history(path: Path) -> History:
     Raises:
         FileError: the file is missing, damaged, or not a history.
     """
-    return as_history(path, read_arrays(path, HISTORY, DIAGNOSTICS))
+    return as_history(path, read_arrays(path, HISTORY, *PROBED))
 
 
 def as_history(path: Path, arrays: dict[str, Any]) -> History:
@@ -176,7 +178,7 @@ def as_history(path: Path, arrays: dict[str, Any]) -> History:
         FileError: their shapes or types do not fit.
     """
     try:
-        return History.of_curves(arrays["episode"], arrays)
+        return History.of_curves(arrays["episode"], arrays, arrays.get("probe_episode"))
     except ValueError as error:
         raise FileError(path, str(error)) from error
 

@@ -15,11 +15,11 @@ from torch import Tensor
 
 from pwm.core.agent import Agent
 from pwm.core.config import TrainConfig
-from pwm.core.diagnostics import DIAGNOSTICS
+from pwm.core.diagnostics import DIAGNOSTICS, MECHANISM
 from pwm.core.errors import require, require_file, require_integer
 from pwm.core.history import History
 from pwm.core.rollout import Draws, DrawSource, Episode, Rollout
-from pwm.core.trainer import STATE, Trainer
+from pwm.core.trainer import PROBES, STATE, Trainer
 from pwm.core.update import one_thread
 from pwm.engines import EngineName, make_trainer
 from pwm.io.files import read_arrays
@@ -88,22 +88,23 @@ class SavedRun:
             return Rollout(self.configs[0].task, self._agent).play(self._parameters, draws)
 
     def probe(self, num_episodes: int = 64, seed: int = 0) -> dict[str, NDArray[np.float64]]:
-        """Diagnoses the gradients of the trained parameters; nothing is trained.
+        """Diagnoses the gradients and hidden states of the trained agent; nothing is trained.
 
         Args:
             num_episodes: episodes to play, at least 2.
             seed: as for `play`.
         Returns:
-            The diagnostics named by `pwm.core.diagnostics.DIAGNOSTICS`, [R] each.
+            The diagnostics named by `DIAGNOSTICS` and `MECHANISM` of `pwm.core.diagnostics`, [R]
+            each.
         Raises:
             InputError: there are too few episodes, or the run loses gradients.
         """
         require_integer("num_episodes", num_episodes, 2)
         draws = self._draws(seed, num_episodes)
-        runs = tuple(replace(run, probe_episodes=num_episodes) for run in self.configs)
-        trainer = make_trainer(runs, self.engine)
+        runs = (replace(run, probe_episodes=num_episodes, probe_at=(0,)) for run in self.configs)
+        trainer = make_trainer(tuple(runs), self.engine)
         trainer.engine.restore(self.state)
-        return dict(zip(DIAGNOSTICS, trainer.probe(draws), strict=True))
+        return dict(zip(DIAGNOSTICS + MECHANISM, trainer.probe(draws), strict=True))
 
     def trainer(self, num_episodes: int, device: str = "cpu") -> Trainer:
         """A trainer that continues from the saved state, bit for bit.
@@ -153,10 +154,12 @@ def load_run(folder: Path | str) -> SavedRun:
         f"a folder with a run: {CONFIG} and {STATE_FILE}",
     )
     configs = read_configs(folder / CONFIG)
-    state = read_arrays(folder / STATE_FILE, STATE)
+    state = read_arrays(folder / STATE_FILE, STATE, [PROBES])
     trainer = make_trainer(configs, "torch")
     fits = _shapes(state) == _shapes(trainer.state())
-    fits = fits and len(state["windows"]) == state["episodes_done"] // configs[0].log_every
+    done, run = int(state["episodes_done"]), configs[0]
+    fits = fits and len(state["windows"]) == done // run.log_every
+    fits = fits and len(state.get(PROBES, ())) == sum(at <= done for at in run.probe_at)
     require_file(fits, folder / STATE_FILE, f"the state of the runs in {CONFIG}")
     trainer.restore(state)
     return SavedRun(
@@ -191,5 +194,6 @@ def unfinished_run(
 
 
 def _shapes(state: Mapping[str, NDArray[Any]]) -> dict[str, tuple[Any, ...]]:
-    """Types and shapes of the arrays but for the number of windows."""
-    return {name: (state[name].dtype, *state[name].shape[name == "windows" :]) for name in STATE}
+    """Types and shapes of the arrays but for the numbers of windows and probes."""
+    lists = {"windows", PROBES}
+    return {name: (each.dtype, *each.shape[name in lists :]) for name, each in state.items()}

@@ -16,7 +16,7 @@ from math import sqrt
 from typing import Any, NamedTuple
 
 from pwm.core.config import SEMANTICS, TrainConfig
-from pwm.core.diagnostics import DIAGNOSTICS
+from pwm.core.diagnostics import DIAGNOSTICS, MECHANISM
 from pwm.core.fields import identity, restored
 from pwm.core.history import METRICS
 from pwm.engines import EngineName
@@ -84,17 +84,21 @@ class Shard:
     def seconds(self) -> float:
         """Estimated training time on one core."""
         per_population, per_replica = _seconds_per_episode(self.setting, self.engine)
-        episodes = self.setting.num_episodes
-        if probed := self.setting.probe_episodes:  # three parts of a gradient, and their sums
-            episodes += 20 * probed * (episodes // self.setting.log_every)
+        episodes, setting = self.setting.num_episodes, self.setting
+        probes = len(setting.probe_at) or episodes // setting.log_every
+        episodes += 20 * setting.probe_episodes * probes  # three parts of a gradient, and sums
         return episodes * (per_population + len(self.members) * per_replica)
 
     @property
     def bytes(self) -> int:
         """Estimated size of the stored history."""
         windows = -(-self.setting.num_episodes // self.setting.log_every)
-        logged = len(METRICS) + (len(DIAGNOSTICS) if self.setting.probe_episodes else 0)
-        return len(self.members) * windows * logged * BYTES_PER_NUMBER
+        logged = len(METRICS) * windows
+        if self.setting.probe_at:
+            logged += len(DIAGNOSTICS + MECHANISM) * len(self.setting.probe_at)
+        elif self.setting.probe_episodes:
+            logged += len(DIAGNOSTICS) * windows
+        return len(self.members) * logged * BYTES_PER_NUMBER
 
 
 def key_of(content: str) -> str:

@@ -22,13 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwm.core.config import SEMANTICS
-from pwm.core.diagnostics import DIAGNOSTICS
 from pwm.core.errors import FileError, InputError, require, require_file
 from pwm.core.history import History
-from pwm.core.trainer import STATE
+from pwm.core.trainer import PROBES, STATE
 from pwm.io.files import (
     DAMAGE,
     HISTORY,
+    PROBED,
     as_history,
     read_arrays,
     read_signed,
@@ -87,7 +87,7 @@ class Store:
             FileError: a file is missing, damaged, or that of another shard.
         """
         path = self.folder / (key + STORED)
-        arrays = read_arrays(path, [*HISTORY, CONTENT], DIAGNOSTICS)
+        arrays = read_arrays(path, [*HISTORY, CONTENT], *PROBED)
         content = _content(arrays, key, path)
         return Stored(as_history(path, arrays), content, self._sessions(key))
 
@@ -98,9 +98,11 @@ class Store:
             FileError: it is missing, damaged, or that of another shard.
         """
         path = self.folder / (key + UNFINISHED)
-        arrays = read_arrays(path, [*STATE, CONTENT, SESSIONS])
-        state = {name: arrays[name] for name in STATE}
-        return Checkpoint(state, _content(arrays, key, path), json.loads(arrays[SESSIONS].item()))
+        arrays = read_arrays(path, [*STATE, CONTENT, SESSIONS], [PROBES])
+        sessions, content = json.loads(arrays.pop(SESSIONS).item()), _content(arrays, key, path)
+        return Checkpoint(
+            {name: arrays[name] for name in arrays.keys() - {CONTENT}}, content, sessions
+        )
 
     def all_keys(self, ending: str = STORED) -> list[str]:
         """Keys of the shards that have a file with that ending, sorted."""
@@ -181,11 +183,7 @@ class Store:
                 )
                 raise InputError("results", self.folder, accepted)
             histories.append(history)
-        curves = [history.curves for history in histories]
-        return History.of_curves(
-            histories[0].episode,
-            {name: np.concatenate([each[name] for each in curves]) for name in curves[0]},
-        )
+        return History.joined(histories)
 
     def trained_with(self, shards: Iterable[Shard]) -> str:
         """The part of the provenance that decides histories, as one line.

@@ -15,6 +15,7 @@ from pwm.core.diagnostics import DIAGNOSTICS
 from pwm.core.history import METRICS, History
 from pwm.core.losses import LossConfig
 from pwm.core.task import TaskConfig
+from tests.support.histories import made_up
 
 RUN = TrainConfig(num_episodes=1000, log_every=100)
 EPISODE = np.arange(100, 1001, 100)
@@ -111,7 +112,7 @@ def test_diagnostics_are_put_in_words() -> None:
     assert gradients(logged) == [
         "  policy: 25.0% of the trunk's squared gradient; norm of the critic's part 3 times the "
         "policy's, of the leak 0.5 times",
-        "  medians over windows: signal-to-noise ratio of the policy's gradient 0.025; explained "
+        "  medians over probes: signal-to-noise ratio of the policy's gradient 0.025; explained "
         "variance of the critic -0.25",
     ]
     logged.diagnostics["policy_norm"][:, :5] = 100  # before the last 500 episodes
@@ -133,6 +134,26 @@ def test_a_policy_without_a_gradient_has_no_ratios() -> None:
     share, _ = gradients(history([0.5], critic_norm=1.0, total_norm=1.0))
     assert "policy: 0.0% of" in share
     assert "part undefined times the policy's, of the leak undefined times" in share
+
+
+def test_probes_at_chosen_episodes_are_put_in_words() -> None:
+    logged = made_up(3, 10, log_every=100, probe_at=(0, 250, 900))
+    runs = [replace(RUN, seed=seed) for seed in range(3)]
+    for curve in logged.diagnostics.values():
+        curve[:] = 0.25
+    logged.diagnostics["saturated"][:] = np.array([0, 0.46, 0.44])
+    logged.diagnostics["trace"][:] = np.nan
+    logged.diagnostics["activity"][:] = np.array([[0, 9, 1], [0.1, 0.53, 1], [0.2, 0.1, 1]])
+    gradients, _, first, most, last = verdict(runs, logged).splitlines()[3:-1]
+    assert gradients.startswith("  policy: 100.0% of")  # after 900 episodes
+    assert first == (
+        "  after 0 episodes: mean |h| 0.1, 0% of units saturated; norm of the value weights 0.25; "
+        "trace of the first stimulus undefined; critic 0.25 from its fixed point"
+    )
+    assert most.startswith("  after 250 episodes: mean |h| 0.53, 46% of units saturated;")
+    assert last.startswith("  after 900 episodes: mean |h| 1, 44% of units saturated;")
+    early = made_up(3, 10, log_every=100, probe_at=(0,))
+    assert len(verdict(runs, early).splitlines()[3:-1]) == 1
 
 
 def test_a_window_that_is_not_finished_has_no_diagnostics() -> None:

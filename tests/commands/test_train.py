@@ -57,6 +57,7 @@ NOTES = {
     "num_episodes": 10_000,
     "log_every": 10,
     "probe_episodes": 0,
+    "probe_at": (),
     "seed": 0,
     "task": {
         "stimulus_set": "pwm5",
@@ -75,6 +76,11 @@ NOTES = {
         "lost_gradients": "none",
     },
 }
+
+
+def as_json(run: TrainConfig) -> Any:
+    """A run as config.json has it."""
+    return json.loads(json.dumps(asdict(run)))
 
 
 class Outcome(NamedTuple):
@@ -228,7 +234,7 @@ def test_a_flag_sets_only_its_own_field_and_is_used_in_training(
     argv = tiny(*([] if argument else [name]), "--out", "mine", **changed)
     assert ran(argv, capsys).status == 0
 
-    expected = asdict(TINY_RUN)
+    expected = as_json(TINY_RUN)
     inner = expected
     *outer, last = field.split(".")
     for part in outer:
@@ -246,7 +252,7 @@ def test_every_field_of_a_run_has_a_flag_that_is_tested() -> None:
         for part, inner in asdict(TINY_RUN).items()
         for name in (inner if isinstance(inner, dict) else [part])
     }
-    assert named == fields
+    assert named == fields - {"probe_at"}  # tested below, with --probe-episodes
 
 
 def test_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
@@ -267,7 +273,7 @@ def test_a_run_writes_five_files(
     assert written("runs/mine") == set(FILES)
 
     runs = [replace(TINY_RUN, seed=seed) for seed in (3, 0)]
-    assert json.loads(Path("runs/mine/config.json").read_text()) == [asdict(run) for run in runs]
+    assert json.loads(Path("runs/mine/config.json").read_text()) == [*map(as_json, runs)]
 
     with np.load("runs/mine/history.npz") as stored:
         assert set(stored) == {"episode", *METRICS}
@@ -381,6 +387,21 @@ def test_the_summary_reports_the_gradients_of_probed_runs(
     probed = ran(tiny("--probe-episodes", "2", "--out", "mine"), capsys)
     assert "of the trunk's squared gradient" in probed.out
     assert "squared gradient" not in ran(tiny("--out", "other"), capsys).out
+
+
+@pytest.mark.usefixtures("no_picture")
+def test_probes_can_come_at_chosen_episodes(capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ("--probe-episodes", "2", "--probe-at", "0", "1", "3", "--out", "mine")
+    probed = ran(tiny(*flags), capsys)
+    assert "after 0 episodes: mean |h| 0." in probed.out
+    run = load_run("mine")
+    assert run.configs[0].probe_at == (0, 1, 3)
+    assert same(run.history, history_of(run.configs))
+    assert run.history.probed.tolist() == [0, 1, 3]
+    assert_refused(
+        ran(tiny("--probe-episodes", "2", "--probe-at", "0", "4", "--out", "other"), capsys),
+        "--probe-at 0 4: expected increasing numbers of episodes from 0 to 3",
+    )
 
 
 @pytest.mark.usefixtures("no_picture")

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pwm.core.agent import Agent, AgentConfig
+from pwm.core.agent import VALUE, Agent, AgentConfig
 from pwm.core.config import TrainConfig
-from pwm.core.diagnostics import DIAGNOSTICS, Probe, Trajectory
+from pwm.core.diagnostics import DIAGNOSTICS, MECHANISM, Mechanism, Probe, Trajectory
 from pwm.core.history import METRICS, History
-from pwm.core.losses import LossConfig
+from pwm.core.losses import Baseline, LossConfig, Reduction
 from pwm.core.rollout import Draws, DrawSource, Rollout
 from pwm.core.task import TaskConfig, observation_table, trial_states
 from pwm.core.trainer import Trainer
@@ -137,6 +137,31 @@ def test_probes_leave_training_unchanged(engine: EngineName) -> None:
         assert np.array_equal(getattr(probed.history(), name), getattr(unprobed.history(), name))
 
 
+def test_probes_come_at_the_chosen_episodes(engine: EngineName) -> None:
+    chosen = trained([replace(QUICK, probe_at=(4, 8), log_every=3)], engine)
+    by_window = trained([QUICK], engine)  # at 4 and 8 too
+    history = chosen.history()
+    assert torch.equal(chosen.parameters, by_window.parameters)
+    assert history.episode.tolist() == [3, 6, 9, 10]
+    assert history.probed.tolist() == [4, 8]
+    assert tuple(history.diagnostics) == DIAGNOSTICS + MECHANISM
+    for name in DIAGNOSTICS:
+        expected = by_window.history().diagnostics[name][:, :2]
+        assert np.array_equal(history.diagnostics[name], expected)
+
+
+def test_a_probe_may_come_before_training(engine: EngineName) -> None:
+    run = replace(QUICK, probe_at=(0, 10))
+    trainer = make_trainer([run], engine)
+    assert trainer.history().probed.tolist() == []
+    draws = DrawSource(run.task, (run.seed,), of_probes=True).next(run.probe_episodes)
+    expected = trainer.probe(draws).astype(np.float32)
+    trainer.advance(9)
+    history = trainer.history()
+    assert history.probed.tolist() == [0]
+    assert np.array_equal(np.stack([*history.diagnostics.values()])[:, :, 0], expected)
+
+
 def test_finished_windows_have_diagnostics(engine: EngineName) -> None:
     history = history_of([QUICK, replace(QUICK, seed=1)], engine)
     assert history.episode.tolist() == [4, 8, 10]
@@ -148,9 +173,9 @@ def test_finished_windows_have_diagnostics(engine: EngineName) -> None:
 
 def test_engines_agree_on_the_diagnostics() -> None:
     # After one episode, before training amplifies rounding.
-    runs = [replace(QUICK, log_every=1, num_episodes=1, seed=seed) for seed in range(4)]
+    runs = [replace(QUICK, num_episodes=1, probe_at=(0, 1), seed=seed) for seed in range(4)]
     ours, theirs = (history_of(runs, engine).diagnostics for engine in ("fused", "torch"))
-    for name in DIAGNOSTICS:
+    for name in DIAGNOSTICS + MECHANISM:
         np.testing.assert_allclose(ours[name], theirs[name], rtol=2e-3, atol=1e-5)
 
 
@@ -178,8 +203,9 @@ def episodes(draw: st.DrawFn) -> tuple[NDArray[np.int64], list[Trajectory]]:
     count = draw(st.integers(2, 6))
     states = trial_states(task)[random.integers(8, size=(2, 3 * count))].reshape(2, -1)
     shape = (2, 3 * task.trial_length)
+    shapes = [shape, shape, shape, (*shape, 1)]
     return states, [
-        Trajectory(*(random.normal(size=shape).astype(np.float32) for _ in Trajectory._fields))
+        Trajectory(*(random.normal(size=each).astype(np.float32) for each in shapes))
         for _ in range(count)
     ]
 
@@ -197,7 +223,7 @@ def test_variances_agree_with_a_loop_over_states(
         found = dict(zip(DIAGNOSTICS, diagnostics[:, replica], strict=True))
         log_probs, values, returns = (
             np.concatenate([part[replica] for part in parts]).astype(np.float64)
-            for parts in zip(*trajectories, strict=True)
+            for parts in zip(*(each[:3] for each in trajectories), strict=True)
         )
         groups: dict[int, list[tuple[float, float]]] = {}
         for state, one, other in zip(states[replica], returns, log_probs, strict=True):
@@ -217,7 +243,8 @@ def test_states_visited_once_are_left_out_of_variances() -> None:
     steps = np.array([[1.0, 3.0, 8.0]], np.float32)
     probe = Probe()
     for _ in range(2):
-        probe.add([np.ones((1, 2), np.float32)] * 3, Trajectory(steps, steps, steps))
+        trajectory = Trajectory(steps, steps, steps, np.zeros((1, 3, 1), np.float32))
+        probe.add([np.ones((1, 2), np.float32)] * 3, trajectory)
     for states, variance in (([0, 0, 2, 3, 4, 5], 2.0), ([0, 1, 2, 3, 4, 5], np.nan)):
         found = dict(zip(DIAGNOSTICS, probe.diagnostics(np.array([states]))[:, 0], strict=True))
         assert found["return_variance"] == pytest.approx(variance, nan_ok=True)
@@ -228,7 +255,8 @@ def test_a_constant_return_cannot_be_explained(value: float, explained: float) -
     probe = Probe()
     same = np.full((1, 6), 2, np.float32)
     for other in (2.0, value):
-        trajectory = Trajectory(same, np.full((1, 6), other, np.float32), same)
+        values, hidden = np.full((1, 6), other, np.float32), np.zeros((1, 6, 1), np.float32)
+        trajectory = Trajectory(same, values, same, hidden)
         probe.add([np.zeros((1, 2), np.float32)] * 3, trajectory)
     found = dict(zip(DIAGNOSTICS, probe.diagnostics(None)[:, 0], strict=True))
     assert found["explained_variance"] == pytest.approx(explained, nan_ok=True)
@@ -259,3 +287,105 @@ def test_a_history_has_all_diagnostics_or_none() -> None:
     few = history.select([0])
     assert isinstance(few, History)
     assert tuple(few.diagnostics) == DIAGNOSTICS
+    with pytest.raises(ValueError, match="history"):
+        replace(history, probe_episode=history.episode)  # needs the mechanism's too
+    scheduled = history_of([replace(QUICK, probe_at=(0, 3))])
+    with pytest.raises(ValueError, match="history"):
+        replace(scheduled, probe_episode=scheduled.episode)
+    assert scheduled.select([0]).probed.tolist() == [0, 3]
+
+
+# Hidden states and the critic
+
+TWO_UNITS = TrainConfig(
+    task=TaskConfig(trial_length=2, episode_length=8),
+    agent=AgentConfig(hidden_size=2),
+    critic_weight=2.0,
+)
+AB, BA, CB = 0, 1, 3  # pairs of pwm5
+
+
+def worked(run: TrainConfig, episodes: int = 2) -> dict[str, float]:
+    """The mechanism in two equal episodes of the trials AB, CB, CB and BA, made up by hand."""
+    hidden = np.zeros((1, 8, 2), np.float32)
+    hidden[0, 1] = 0.875, 0  # AB
+    hidden[0, 3] = hidden[0, 5] = 0.125, 0  # CB
+    hidden[0, 7] = 0.25, -0.75  # BA
+    log_probs, values, returns = (np.full((1, 8), at, np.float32) for at in (-0.5, 3, 1))
+    mechanism = Mechanism(run, np.array([run.critic_weight], np.float32))
+    for _ in range(episodes):
+        trajectory = Trajectory(log_probs, values, returns, hidden)
+        mechanism.add(trajectory, np.array([[AB, CB, CB, BA]]))
+    found = mechanism.diagnostics(np.array([[3, -4]], np.float32))
+    return dict(zip(MECHANISM, found[:, 0].tolist(), strict=True))
+
+
+def test_the_mechanism_as_worked_by_hand() -> None:
+    found = worked(TWO_UNITS)
+    assert found["activity"] == (0.875 + 2 * 0.125 + 0.25 + 0.75) / 16
+    assert found["saturated"] == 2 / 16  # 0.875 and -0.75
+    assert found["value_weight_norm"] == 5
+    # Before B come A (0.875) and, twice, C (0.125), mean 0.375; before A comes B alone. So unit 1
+    # has (0.5**2 + 2 * 0.25**2) / 4 over four trials, and unit 2 has 0.
+    assert found["trace"] == pytest.approx((0.25 + 0.125) / 4 / 2, rel=1e-12)
+    assert worked(TWO_UNITS, episodes=3) == pytest.approx(found, rel=1e-12)
+    assert np.isnan(worked(replace(TWO_UNITS, task=replace(TWO_UNITS.task, timeout=True)))["trace"])
+
+
+@pytest.mark.parametrize(
+    ("baseline", "reduction", "weight", "distance"),
+    [
+        ("attached", "sum", 2.0, 3 - 1 - 8 * 0.5 / 4),  # v - G - c T H / 2 w
+        ("attached_head", "sum", 2.0, 1.0),
+        ("attached", "mean", 2.0, 3 - 1 - 0.5 / 4),
+        ("detached", "sum", 2.0, 2.0),
+        ("attached_trunk", "sum", 2.0, 2.0),
+        ("attached", "sum", 0.0, np.nan),
+        ("detached", "sum", 0.0, np.nan),
+    ],
+)
+def test_the_critics_distance_as_worked_by_hand(
+    baseline: Baseline, reduction: Reduction, weight: float, distance: float
+) -> None:
+    loss = LossConfig(baseline=baseline, policy_reduction=reduction)
+    found = worked(replace(TWO_UNITS, loss=loss, critic_weight=weight))
+    assert found["distance"] == pytest.approx(distance, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("loss", "distance"),
+    [
+        (LossConfig(returns="centred", balance="equal"), 1.0),  # as with raw returns
+        (LossConfig(returns="standardised"), np.nan),
+        (LossConfig(balance="popart"), np.nan),
+        (LossConfig(normalise_advantages=True), np.nan),
+        (LossConfig(balance="popart", baseline="detached"), 2.0),
+    ],
+)
+def test_the_distance_is_unknown_where_errors_are_scaled(loss: LossConfig, distance: float) -> None:
+    assert worked(replace(TWO_UNITS, loss=loss))["distance"] == pytest.approx(distance, nan_ok=True)
+
+
+@given(settings_of_runs(most_trials=5, most_units=9))
+def test_the_distance_is_the_gradient_of_the_heads_bias(
+    engine: EngineName, run: TrainConfig
+) -> None:
+    run = replace(run, loss=replace(run.loss, lost_gradients="none"), critic_weight=1.5)
+    trainer = make_trainer([run], engine)
+    draws = DrawSource(run.task, (run.seed,)).next(2)
+    weights, of_bias = np.array([1.5], np.float32), []
+    for each in zip(draws.trials, draws.noise, strict=True):
+        gradient, _ = trainer.engine.differentiate(Draws(*each), run.loss, weights)
+        agent = Agent(run.agent, run.task.num_stimuli)
+        named = agent.named(torch.from_numpy(gradient))
+        of_bias.append(float(named["head_bias"][0, -1, 0, VALUE]))
+    found = dict(zip(DIAGNOSTICS + MECHANISM, trainer.probe(draws)[:, 0], strict=True))
+    expected = np.mean(of_bias) / (2 * run.critic_weight)
+    known = not np.isnan(found["distance"])
+    assert not known or found["distance"] == pytest.approx(expected, rel=1e-4, abs=1e-4)
+
+
+def test_a_fresh_agent_has_no_trace_where_the_second_stimulus_decides(engine: EngineName) -> None:
+    run = replace(QUICK, task=TaskConfig(stimulus_set="pwm0", episode_length=9), probe_at=(0,))
+    assert history_of([run], engine).diagnostics["trace"].item() == 0
+    assert history_of([replace(QUICK, probe_at=(0,))], engine).diagnostics["trace"].item() > 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from typing import Any
 
 import pytest
@@ -99,6 +99,12 @@ def test_json_restores_every_run(run: TrainConfig, values: dict[str, Any]) -> No
     assert restored(TrainConfig(), json.loads(json.dumps(identity(run)))) == run
     run = extended(run, **values)
     assert restored(extended(TrainConfig()), json.loads(json.dumps(identity(run)))) == run
+
+
+def test_json_restores_a_tuple() -> None:
+    run = TrainConfig(probe_episodes=2, probe_at=(0, 10))
+    assert restored(TrainConfig(), json.loads(json.dumps(identity(run)))) == run
+    assert restored(TrainConfig(), json.loads(json.dumps(asdict(run)))) == run
 
 
 @given(runs())

@@ -240,7 +240,7 @@ def test_an_episode_and_its_gradients_agree_with_a_direct_unroll(
         )
         shown = [(*letters, "")[index] for index in episode.trials[replica].tolist()]
         assert shown == plain.shown
-        for field in ("observations", "actions", "rewards", *FIELDS):
+        for field in ("observations", "actions", "rewards", "hidden", *FIELDS):
             torch.testing.assert_close(
                 getattr(episode, field)[replica], getattr(plain, field), check_dtype=False
             )

@@ -44,11 +44,13 @@ def populations(draw: st.DrawFn) -> list[TrainConfig]:
     """Two to five arbitrary runs of a few episodes, of odd sizes."""
     setting = draw(settings_of_runs(most_trials=6, most_units=25))
     can_be_probed = setting.loss.lost_gradients == "none"
+    probe_episodes = draw(st.sampled_from([0, 2] if can_be_probed else [0]))
     shared = replace(
         setting,
         num_episodes=6,
         log_every=draw(st.integers(1, 4)),
-        probe_episodes=draw(st.sampled_from([0, 2] if can_be_probed else [0])),
+        probe_episodes=probe_episodes,
+        probe_at=draw(st.sampled_from([(), (0, 1, 5), (6,)] if probe_episodes else [()])),
     )
     runs = st.builds(
         replace,
@@ -356,6 +358,31 @@ BAD_VALUES: list[tuple[str, Any]] = [
 def test_probes_where_gradients_are_lost_are_refused() -> None:
     with pytest.raises(InputError, match="--probe-episodes 2: expected 0, or at least 2 with"):
         TrainConfig(probe_episodes=2, loss=LossConfig(lost_gradients="values"))
+
+
+@pytest.mark.parametrize(
+    ("at", "shown"),
+    [
+        ((2, 1), "2 1"),
+        ((1, 1), "1 1"),
+        ((-1, 1), "-1 1"),
+        ((0, 11), "0 11"),
+        ((0.5,), "0.5"),
+        ((True,), "True"),
+        ([0, 1], "[0, 1]"),
+    ],
+)
+def test_a_schedule_of_probes_increases_and_ends_with_training(at: Any, shown: str) -> None:
+    with pytest.raises(InputError) as caught:
+        replace(QUICK, probe_episodes=2, probe_at=at)
+    assert str(caught.value) == (
+        f"--probe-at {shown}: expected increasing numbers of episodes from 0 to 10"
+    )
+
+
+def test_a_schedule_of_probes_needs_episodes_to_play() -> None:
+    with pytest.raises(InputError, match="--probe-episodes 0: expected at least 2 with --probe-at"):
+        replace(QUICK, probe_at=(0,))
 
 
 @pytest.mark.parametrize(("field", "value"), BAD_VALUES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -78,6 +79,19 @@ def test_diagnosed_runs_have_a_fourth_panel() -> None:
     assert len(drawn([1, 3], 1, diagnosed=True).axes) == 8
 
 
+def test_runs_probed_at_chosen_episodes_have_a_fifth_panel() -> None:
+    history = made_up(4, 30, probe_at=(0, 1, 250))
+    figure = training_figure(runs([1, 3], 2), history)
+    assert len(figure.axes) == 10
+    assert legend(figure)[6:] == ["|h| (mean)", "saturated units (mean)"]
+    for line, name in zip(figure.axes[9].lines, ("activity", "saturated"), strict=True):
+        assert np.array_equal(line.get_xdata(), [0, 1, 250])
+        assert np.array_equal(line.get_ydata(), history.diagnostics[name][2:].mean(axis=0))
+    places = [axes.get_subplotspec() for axes in figure.axes]
+    columns = [place.colspan.start for place in places if place is not None]
+    assert columns == [0, 1, 2, 0, 1, 2, 3, 4, 3, 4]
+
+
 def test_the_title_tells_settings_apart() -> None:
     assert drawn([1, 3], 2).get_suptitle() == (
         "pwm5, 3 steps per trial, 60 per episode, attached baseline\n"
@@ -98,11 +112,11 @@ def test_the_title_tells_settings_apart() -> None:
 
 
 @pytest.mark.parametrize("windows", [1, 2, 250])
-@pytest.mark.parametrize("diagnosed", [False, True])
+@pytest.mark.parametrize("probes", [{}, {"diagnosed": True}, {"probe_at": (0, 1)}])
 def test_histories_of_any_length_are_written_as_png(
-    windows: int, diagnosed: bool, tmp_path: Path
+    windows: int, probes: dict[str, Any], tmp_path: Path
 ) -> None:
-    history = made_up(4, windows, diagnosed=diagnosed)
+    history = made_up(4, windows, **probes)
     training_curves(runs([1, 3], 2), history, tmp_path / "curves.png")
     written = (tmp_path / "curves.png").read_bytes()
     assert written.startswith(b"\x89PNG")

@@ -20,6 +20,7 @@ from pwm.core.losses import LossConfig, episode_losses
 from pwm.core.returns import discounted_returns
 from pwm.core.rollout import Draws, DrawSource, Episode, Rollout
 from pwm.core.task import TaskConfig
+from pwm.core.update import TorchEngine
 from pwm.engines import EngineName, make_trainer
 from pwm.fused import engine as fused_engine
 from pwm.fused.engine import FusedEngine
@@ -103,6 +104,24 @@ def test_an_episode_and_its_gradient_agree_with_pytorch(run: TrainConfig, scale:
     # An element of the gradient is a sum over steps of products, each rounded a few times.
     error = np.abs(work.gradient - expected.gradient.numpy())
     assert error.max() <= 2e-5 * max(float(expected.gradient.abs().max()), 1e-3)
+
+
+@given(run=RUNS)
+def test_a_probed_episode_agrees_with_pytorch(run: TrainConfig) -> None:
+    runs, draws = (
+        (run, replace(run, seed=run.seed + 1)),
+        DrawSource(run.task, (run.seed, 9)).next(1),
+    )
+    found = [
+        engine(runs).differentiate(
+            Draws(draws.trials[0], draws.noise[0]), run.loss, np.ones(2, np.float32)
+        )
+        for engine in (FusedEngine, TorchEngine)
+    ]
+    for ours, theirs in zip(*(trajectory for _, trajectory in found), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=2e-6)
+    steps = run.task.num_trials * run.task.trial_length
+    assert found[0][1].hidden.shape == (2, steps, run.agent.hidden_size)
 
 
 UPDATES = {

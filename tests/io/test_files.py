@@ -9,6 +9,7 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -115,12 +116,12 @@ def test_a_history_is_read_back_bit_for_bit(
     assert same(read_history(path), history)
 
 
-@pytest.mark.parametrize("diagnosed", [False, True])
+@pytest.mark.parametrize("probes", [{}, {"diagnosed": True}, {"probe_at": (0, 2, 300)}])
 @pytest.mark.parametrize(("replicas", "windows"), [(0, 0), (1, 0), (1, 1), (48, 100)])
 def test_a_history_of_any_size_is_read_back(
-    replicas: int, windows: int, diagnosed: bool, tmp_path: Path
+    replicas: int, windows: int, probes: dict[str, Any], tmp_path: Path
 ) -> None:
-    history = made_up(replicas, windows, diagnosed=diagnosed)
+    history = made_up(replicas, windows, **probes)
     write_history(tmp_path / "history.npz", history)
     assert same(read_history(tmp_path / "history.npz"), history)
 

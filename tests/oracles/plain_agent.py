@@ -106,6 +106,7 @@ class PlainEpisode(NamedTuple):
     log_probs: Tensor
     entropies: Tensor
     values: Tensor
+    hidden: Tensor  # (N, L, H): of the first trunk
 
 
 def act(policy: Sequence[float], noise: float) -> int:
@@ -143,7 +144,8 @@ def play_plainly(
             reward = torch.tensor(task.act(int(action)), dtype=dtype)
             log_prob = -cross_entropy(logits.flatten(), action)
             entropy = torch.special.entr(policy).sum()
-            steps.append((observation, action, reward, log_prob, entropy, value.squeeze()))
+            hidden = states[0][0].flatten()
+            steps.append((observation, action, reward, log_prob, entropy, value.squeeze(), hidden))
     shape = noise.shape
     collected = (
         torch.stack(pieces).view(*shape, *pieces[0].shape) for pieces in zip(*steps, strict=True)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pwm.core.diagnostics import DIAGNOSTICS
+from pwm.core.diagnostics import DIAGNOSTICS, MECHANISM
 from pwm.core.errors import FileError
 from pwm.core.history import METRICS, History
 from pwm.digests import digests_of, read_digests, stored_digests
@@ -31,7 +31,7 @@ def test_a_digest_depends_on_its_replica_alone() -> None:
 
 
 @given(
-    st.sampled_from(METRICS + DIAGNOSTICS),
+    st.sampled_from(METRICS + DIAGNOSTICS + MECHANISM),
     st.integers(0, 2),
     st.integers(0, 7),
     st.integers(0, 31),
@@ -39,10 +39,11 @@ def test_a_digest_depends_on_its_replica_alone() -> None:
 def test_a_digest_depends_on_every_bit_of_every_curve(
     name: str, replica: int, window: int, bit: int
 ) -> None:
-    history = made_up(3, 8, diagnosed=True)
+    history = made_up(3, 8, probe_at=range(8))
     curve = history.curves[name].copy()
     curve.view(np.uint32)[replica, window] ^= np.uint32(1 << bit)
-    changed = digests_of(History.of_curves(history.episode, history.curves | {name: curve}))
+    curves = history.curves | {name: curve}
+    changed = digests_of(History.of_curves(history.episode, curves, history.probe_episode))
     assert [one == other for one, other in zip(changed, digests_of(history), strict=True)] == [
         place != replica for place in range(3)
     ]
@@ -52,6 +53,8 @@ def test_a_digest_depends_on_the_episodes() -> None:
     history = made_up(2, 3)
     later = History(history.episode + 1, *(getattr(history, name) for name in METRICS))
     assert not set(digests_of(later)) & set(digests_of(history))
+    early, late = made_up(2, 3, probe_at=(0, 1)), made_up(2, 3, probe_at=(0, 2))
+    assert not set(digests_of(early)) & set(digests_of(late))
 
 
 def test_all_nans_are_equal() -> None:

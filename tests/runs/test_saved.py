@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import torch
 
 from pwm.core.agent import Agent, AgentConfig
 from pwm.core.config import TrainConfig
-from pwm.core.diagnostics import DIAGNOSTICS
+from pwm.core.diagnostics import DIAGNOSTICS, MECHANISM
 from pwm.core.errors import FileError, InputError
 from pwm.core.losses import LossConfig
 from pwm.core.rollout import DrawSource
@@ -58,12 +59,14 @@ def test_a_run_is_loaded_as_it_was_trained(tmp_path: Path, engine: EngineName) -
     assert all(torch.equal(run.parameters[name], named[name]) for name in named)
 
 
-@pytest.mark.parametrize("probe_episodes", [0, 2])
+@pytest.mark.parametrize(
+    "probes", [{}, {"probe_episodes": 2}, {"probe_episodes": 2, "probe_at": (0, 2, 7)}]
+)
 @pytest.mark.parametrize("log_every", [3, 20])
 def test_a_run_is_continued_bit_for_bit(
-    log_every: int, probe_episodes: int, tmp_path: Path, engine: EngineName
+    log_every: int, probes: dict[str, Any], tmp_path: Path, engine: EngineName
 ) -> None:
-    runs = tuple(replace(run, log_every=log_every, probe_episodes=probe_episodes) for run in RUNS)
+    runs = tuple(replace(run, log_every=log_every, **probes) for run in RUNS)
     trainer = load_run(saved(tmp_path, runs, engine)).trainer(16)
     trainer.advance(16)
     undisturbed = trained([replace(run, num_episodes=16) for run in runs], engine)
@@ -100,7 +103,7 @@ def test_playing_uses_fresh_trials_and_the_trained_parameters(tmp_path: Path) ->
 def test_probing_diagnoses_the_trained_parameters(tmp_path: Path, engine: EngineName) -> None:
     run = load_run(saved(tmp_path, engine=engine))
     found = run.probe(3, seed=9)
-    assert tuple(found) == DIAGNOSTICS
+    assert tuple(found) == DIAGNOSTICS + MECHANISM
     trainer = trained(RUNS, engine)
     draws = DrawSource(RUN.task, (9, 9, 9), of_probes=True).next(3)
     assert np.array_equal(np.stack([*found.values()]), trainer.probe(draws), equal_nan=True)

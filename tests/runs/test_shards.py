@@ -175,6 +175,7 @@ SETTINGS = {
     "num_episodes": replace(RUN, num_episodes=5),
     "log_every": replace(RUN, log_every=3),
     "probe_episodes": replace(RUN, probe_episodes=2),
+    "probe_at": replace(RUN, probe_episodes=2, probe_at=(0, 3)),
     "stimulus_set": replace(RUN, task=replace(RUN.task, stimulus_set="pwm0")),
     "trial_length": replace(RUN, task=replace(RUN.task, trial_length=2)),
     "episode_length": replace(RUN, task=replace(RUN.task, episode_length=7)),

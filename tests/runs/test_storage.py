@@ -291,6 +291,29 @@ def test_a_full_disk_leaves_stored_files(tmp_path: Path) -> None:
     assert set(after) - set(before) <= {json_path(store, OTHER).name}
 
 
+def test_probes_at_chosen_episodes_are_stored_and_resumed(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    shard = shard_of([replace(RUN, probe_episodes=2, probe_at=(0, 1, 4), seed=s) for s in (0, 1)])
+    trainer, resumed = make_trainer(shard.runs), make_trainer(shard.runs)
+    trainer.advance(2)
+    store.checkpoint(shard, trainer.state(), SESSIONS[:1])
+    checkpoint = store.resume(shard)
+    assert checkpoint is not None
+    resumed.restore(checkpoint.state)
+    resumed.advance(4)
+    store.put(shard, resumed.history(), SESSIONS)
+    history = store.get(shard)
+    assert history is not None
+    assert same(history, history_of(shard.runs))
+    assert history.probed.tolist() == [0, 1, 4]
+    other = history_of([replace(RUN, probe_episodes=2, seed=5)])  # at the ends of windows
+    assert same(store.gather([shard]), history)
+    assert History.joined([history, other]).diagnostics == {}
+    assert History.joined([history, history]).select([1, 2]).diagnostics.keys() == {
+        *history.diagnostics
+    }
+
+
 # Gathering
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pwm.core.config import TrainConfig
-from pwm.core.diagnostics import DIAGNOSTICS
+from pwm.core.diagnostics import DIAGNOSTICS, MECHANISM
 from pwm.core.history import METRICS, History
 from pwm.runs.shards import Member, Shard
 from pwm.runs.storage import Session
@@ -34,13 +34,23 @@ def session(first: int, last: int) -> Session:
 
 
 def made_up(
-    replicas: int, windows: int, *, log_every: int = 10, seed: int = 0, diagnosed: bool = False
+    replicas: int,
+    windows: int,
+    *,
+    log_every: int = 10,
+    seed: int = 0,
+    diagnosed: bool = False,
+    probe_at: Sequence[int] = (),
 ) -> History:
     """A history of random numbers, all different."""
     random = np.random.default_rng(seed)
-    names = METRICS + (DIAGNOSTICS if diagnosed else ())
-    curves = {name: random.random((replicas, windows)).astype(np.float32) for name in names}
-    return History.of_curves(log_every * np.arange(1, windows + 1, dtype=np.int64), curves)
+    sizes = dict.fromkeys(METRICS + (DIAGNOSTICS if diagnosed else ()), windows)
+    sizes |= dict.fromkeys(DIAGNOSTICS + MECHANISM, len(probe_at)) if probe_at else {}
+    curves = {
+        name: random.random((replicas, size)).astype(np.float32) for name, size in sizes.items()
+    }
+    episode = log_every * np.arange(1, windows + 1, dtype=np.int64)
+    return History.of_curves(episode, curves, np.array(probe_at, np.int64) if probe_at else None)
 
 
 def of_rewards(episode: Sequence[int], reward: Sequence[Sequence[float]]) -> History:

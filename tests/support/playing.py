@@ -59,4 +59,5 @@ def _play_fused(task: TaskConfig, agent: AgentConfig, parameters: Tensor, draws:
         entropies=by_step(work.entropy[work.row]),
         values=by_step(work.heads[-1, work.row, VALUE]),
         head_values=by_step(work.heads[-1, work.row, VALUE]),
+        hidden=by_step(work.hidden[0, work.row, : agent.hidden_size]),
     )

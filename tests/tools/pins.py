@@ -59,6 +59,7 @@ SETTINGS = {
         agent=AgentConfig(hidden_size=1),
     ),
     "probed": replace(BASE, log_every=50, probe_episodes=5),
+    "scheduled": replace(BASE, probe_episodes=5, probe_at=(0, 1, 10, 100)),
     "diverged": replace(BASE, learning_rate=1e30),
 }
 
