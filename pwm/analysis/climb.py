@@ -1,14 +1,16 @@
-"""Closed forms, without PyTorch: the critic's way from its start to the mean return, and its price.
+"""Closed forms, without PyTorch: the critic's climb from its start to its fixed point.
 
-The value head starts near zero. RMSprop moves every parameter by about the learning rate as long
-as its gradient keeps its sign, whatever the gradient's size. So while the critic is far from the
-mean return, each head weight and the bias move by the same distance D, and each parameter of the
-trunk moves by the same distance E towards the sign of its unit's head weight. The value is then
+The value head starts near zero, and the mean return is above. RMSprop moves every parameter by
+about the learning rate as long as its gradient keeps its sign, whatever the gradient's size. So
+while the critic is far from the mean return, each head weight and the bias move by the same
+distance D, and each parameter of the trunk moves by the same distance E towards the sign of its
+unit's head weight. The value is then
 
     v = start ± (D + H W h(E)),    W = 1 / sqrt(3 H) + D,
 
 with H units, the mean |h| of a unit whose parameters have all moved by E, and a head weight that
 starts at the root mean square of its initial draw. Nothing here is fitted but `SHARE`.
+A descent is a climb mirrored.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from dataclasses import dataclass
 from math import copysign, exp, sqrt, tanh
 from typing import NamedTuple
 
-from pwm.analysis.theory import mean_return, value_floor
+from pwm.analysis.theory import critic_bias, mean_return, slowdown, start_entropy, value_floor
 from pwm.core.errors import require, require_integer, require_non_negative, require_positive
 
 SMOOTHING = 0.99  # of RMSprop's mean square
@@ -27,7 +29,7 @@ SHARE = 0.265  # factor on the critic's share: fitted to 15 steps, learning rate
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """A detached critic that shares its trunk, with the state reset at every trial."""
+    """A critic that shares its trunk, with the state reset at every trial and a summed loss."""
 
     steps: int
     """T, steps per episode, in whole trials."""
@@ -39,12 +41,16 @@ class Setting:
     hidden_size: int = 24
     reward: float = 1.0
     """Reward of a trial."""
+    attached: bool = False
+    """Whether the policy loss's gradient reaches the critic."""
 
     def __post_init__(self) -> None:
         require_integer("trial_length", self.trial_length, 1)
         require_integer("hidden_size", self.hidden_size, 1)
         whole = self.steps >= self.trial_length and self.steps % self.trial_length == 0
         require(whole, "steps", self.steps, f"a multiple of the {self.trial_length} of a trial")
+        if self.attached:  # the bias is finite
+            require_positive("critic_weight", self.critic_weight)
         require_non_negative("critic_weight", self.critic_weight)
         require_positive("learning_rate", self.learning_rate)
         require_positive("reward", self.reward)
@@ -55,9 +61,26 @@ class Setting:
         return self.steps // self.trial_length
 
     @property
+    def bias(self) -> float:
+        """Bias of an attached critic at its fixed point; 0 if detached."""
+        if not self.attached:
+            return 0.0
+        return critic_bias(self.steps, start_entropy(self.trial_length), self.critic_weight)
+
+    @property
+    def fixed_point(self) -> float:
+        """Mean return at `SUCCESS`, plus the bias."""
+        return mean_return(SUCCESS, self.num_trials, self.reward) + self.bias
+
+    @property
     def distance(self) -> float:
-        """From the start to the mean return at `SUCCESS`, in units of the reward; signed."""
-        return mean_return(SUCCESS, self.num_trials, self.reward) - self.start
+        """From the start to the fixed point; signed."""
+        return self.fixed_point - self.start
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation of the return, for a critic that does not know its position."""
+        return self.reward * sqrt(value_floor(SUCCESS, self.num_trials))
 
     @property
     def initial_weight(self) -> float:
@@ -136,10 +159,9 @@ def critic_share(setting: Setting) -> float:
     critic's is 2 w times the episode's mean error; the policy's is a sum of independent scores
     times the return's spread. The scale of the reward cancels.
     """
-    mean_error = sqrt(mean_return_variance(SUCCESS, setting.num_trials))
-    spread = sqrt(value_floor(SUCCESS, setting.num_trials))
+    mean_error = setting.reward * sqrt(mean_return_variance(SUCCESS, setting.num_trials))
     scores = sqrt(score_variance(setting.steps, setting.trial_length))
-    return 2 * setting.critic_weight * mean_error / (scores * spread)
+    return 2 * setting.critic_weight * mean_error / (scores * setting.spread)
 
 
 def climb(setting: Setting, num_episodes: int) -> list[Position]:
@@ -155,9 +177,8 @@ def climb(setting: Setting, num_episodes: int) -> list[Position]:
     Returns:
         The positions before the first update and after each: [num_episodes + 1].
     """
-    units, reward = setting.hidden_size, setting.reward
-    variance = reward**2 * mean_return_variance(SUCCESS, setting.num_trials)
-    spread = reward**2 * value_floor(SUCCESS, setting.num_trials)
+    units = setting.hidden_size
+    variance = setting.reward**2 * mean_return_variance(SUCCESS, setting.num_trials)
     scores = score_variance(setting.steps, setting.trial_length) * setting.initial_weight**2
     head = trunk = head_square = trunk_square = 0.0
     course = []
@@ -170,7 +191,7 @@ def climb(setting: Setting, num_episodes: int) -> list[Position]:
         square = left**2 + variance
         gradient = 2 * setting.critic_weight * weight
         head_square += (1 - SMOOTHING) * (square - head_square)
-        policy = scores * (left**2 + spread)
+        policy = scores * (left**2 + setting.spread**2)
         trunk_square += (1 - SMOOTHING) * (gradient**2 * square + policy - trunk_square)
         head += setting.learning_rate * left / sqrt(head_square)
         trunk += setting.learning_rate * gradient * left / sqrt(trunk_square)
@@ -178,13 +199,14 @@ def climb(setting: Setting, num_episodes: int) -> list[Position]:
 
 
 def climb_slowdown(setting: Setting, num_episodes: int = 1500) -> float:
-    """Time to learn over that with a light critic that starts at the mean return.
+    """Time to learn over that with a light detached critic that starts at the mean return.
 
-    The climb leaves two things behind. Head weights larger by the factor R enlarge the critic's
-    gradient of the trunk, and what it leaves of the policy's shrinks as much again: the share is
-    `SHARE` R² `critic_share`, and slows learning as in `pwm.analysis.theory.slowdown`. Units driven
-    towards their limits pass on less: a unit's gain is 1 - h² at each step, and the slowdown the
-    inverse of its mean.
+    A bias slows learning as noise, and the critic's share of the trunk slows it too: see
+    `pwm.analysis.theory.slowdown`. The climb leaves two things behind. Where head weights are R
+    times their initial size, the critic's gradient of the trunk is about R² times as large
+    relative to the policy's, as measured: R by the head, the rest because the policy's gradient
+    does not grow as it does in a fresh trunk. And units driven towards their limits pass on less:
+    a unit's gain is 1 - h², and the slowdown the inverse of its mean over steps.
 
     Args:
         setting: the critic.
@@ -194,4 +216,5 @@ def climb_slowdown(setting: Setting, num_episodes: int = 1500) -> float:
     states = hidden_states(end.trunk, setting.hidden_size, setting.trial_length)
     gain = sum(1 - state**2 for state in states) / len(states)
     grown = 1 + end.head / setting.initial_weight
-    return sqrt(sqrt(1 + (SHARE * grown**2 * critic_share(setting)) ** 2)) / gain
+    share = SHARE * grown**2 * critic_share(setting)
+    return slowdown(setting.bias / setting.spread, share) / gain

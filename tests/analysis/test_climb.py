@@ -21,6 +21,7 @@ from pwm.analysis.climb import (
     mean_return_variance,
     score_variance,
 )
+from pwm.analysis.theory import critic_bias, noise_weight, slowdown, start_entropy
 from pwm.core.agent import VALUE, Agent, AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
@@ -131,6 +132,18 @@ def test_a_light_critic_climbs_with_its_head_alone() -> None:
     assert heavy.trunk > heavy.head
 
 
+def test_a_leak_adds_its_bias_to_the_climb_and_its_noise_to_the_slowdown() -> None:
+    leaky = Setting(steps=60, critic_weight=1e-3, attached=True)
+    bias = critic_bias(60, start_entropy(3), 1e-3)
+    assert leaky.fixed_point == pytest.approx(5.25 + bias)
+    there = replace(leaky, start=leaky.fixed_point)
+    assert climb_slowdown(there, 1) == pytest.approx(slowdown(noise_weight(60, 3) / 1e-3))
+    heavy = Setting(steps=60, critic_weight=1e4)
+    assert climb_slowdown(replace(heavy, attached=True)) == pytest.approx(
+        climb_slowdown(heavy), rel=1e-2
+    )
+
+
 @given(st.floats(0.1, 30), st.floats(0, 5), st.floats(1.2, 3))
 def test_weight_and_distance_slow_learning(weight: float, distance: float, by: float) -> None:
     def slowed(w: float, d: float) -> float:
@@ -143,7 +156,7 @@ def test_weight_and_distance_slow_learning(weight: float, distance: float, by: f
 
 def test_only_the_distance_makes_the_scale_of_the_reward_matter() -> None:
     scaled = replace(LONG, reward=10.0)
-    assert critic_share(scaled) == critic_share(LONG)
+    assert critic_share(scaled) == pytest.approx(critic_share(LONG))
     assert scaled.distance == 10 * LONG.distance
 
 
