@@ -19,6 +19,51 @@ def policy_factor(steps: int, reduction: Reduction) -> float:
     return 1.0 if reduction == "sum" else 1 / steps
 
 
+def leak_temperature(steps: int, critic_weight: float, reduction: Reduction = "sum") -> float:
+    """Temperature of the entropy bonus that an attached baseline puts in the critic's target.
+
+    The loss of an episode has ∂L/∂v_t = -(2 w / T) (G_t - v_t) + c log π(a_t). This is the
+    gradient of the value loss with the targets G_t - α log π(a_t), where α = c T / (2 w): at every
+    update, whatever computes the values. Since E[-log π] is the entropy, the leak is an entropy
+    bonus in the critic's target, of one step.
+
+    Args:
+        steps: T, steps per episode, at least 1.
+        critic_weight: w, above 0.
+        reduction: of the policy loss.
+    Returns:
+        α = c T / (2 w), in reward per nat.
+    """
+    return policy_factor(steps, reduction) * steps / (2 * critic_weight)
+
+
+def start_entropy(trial_length: int) -> float:
+    """Mean entropy over a trial's steps of a policy that knows when to act and not yet how.
+
+    The policy is uniform over three actions before a trial's last step, and over the two that may
+    be rewarded at it.
+
+    Args:
+        trial_length: steps per trial, at least 1.
+    Returns:
+        H, in nats.
+    """
+    return ((trial_length - 1) * log(3) + log(2)) / trial_length
+
+
+def mean_return(success: float, num_trials: int, reward: float = 1.0) -> float:
+    """Mean over the steps of an episode of the return from there on.
+
+    Args:
+        success: p, probability that a trial is rewarded, in [0, 1].
+        num_trials: N, trials per episode, at least 1.
+        reward: of a trial.
+    Returns:
+        p (N + 1) / 2, in units of the reward.
+    """
+    return reward * success * (num_trials + 1) / 2
+
+
 def value_floor(success: float, num_trials: int, position_known: bool = False) -> float:
     """Smallest value loss of a critic that cannot predict whether a trial will be rewarded.
 
@@ -46,9 +91,9 @@ def critic_bias(
 ) -> float:
     """Bias of the critic at its fixed point when the baseline is attached.
 
-    The loss of an episode has ∂L/∂v_t = -(2 w / T) (G_t - v_t) + c log π(a_t). In a state s its
-    expectation is -(2 w / T) (E[G|s] - v) - c H, which is zero at v = E[G|s] + c T H / (2 w).
-    With a detached baseline there is no second term and no bias.
+    The critic regresses on the return plus the bonus of `leak_temperature`. In a state s its fixed
+    point is the mean of that, v = E[G|s] + α H. With a detached baseline there is no bonus and no
+    bias.
 
     Args:
         steps: T, steps per episode, at least 1.
@@ -56,9 +101,9 @@ def critic_bias(
         critic_weight: w, above 0.
         reduction: of the policy loss.
     Returns:
-        b = c T H / (2 w), in reward.
+        b = α H = c T H / (2 w), in reward.
     """
-    return policy_factor(steps, reduction) * steps * entropy / (2 * critic_weight)
+    return leak_temperature(steps, critic_weight, reduction) * entropy
 
 
 def advantage_log_prob(
@@ -96,23 +141,55 @@ def advantage_log_prob(
     return factor * (value_loss - variance) + covariance
 
 
-def noise_weight(steps: int, trial_length: int, reduction: Reduction = "sum") -> float:
+def advantage_value(
+    value_log_prob: float, *, critic_weight: float, steps: int, reduction: Reduction = "sum"
+) -> float:
+    """Σ_t E[(G_t - v_t) v_t] of an episode whose attached value head is at its stationary point.
+
+    The value head is linear, v_t = θ · x_t. Where its expected gradient is zero,
+
+        Σ_t E[(-(2 w / T) (G_t - v_t) + c log π(a_t)) x_t] = 0,
+
+    and the product with θ replaces x_t by v_t. This needs neither a critic that can represent the
+    mean return, nor an entropy, a variance or a covariance; and it holds with carried state.
+
+    Args:
+        value_log_prob: Σ_t E[v_t log π(a_t)], in reward times nats.
+        critic_weight: w, above 0.
+        steps: T, steps per episode, at least 1.
+        reduction: of the policy loss.
+    Returns:
+        α Σ_t E[v_t log π(a_t)], with α of `leak_temperature`, in reward². It is zero if detached.
+    """
+    return leak_temperature(steps, critic_weight, reduction) * value_log_prob
+
+
+def noise_weight(
+    steps: int,
+    trial_length: int,
+    reduction: Reduction = "sum",
+    *,
+    reward: float = 1.0,
+    position_known: bool = False,
+) -> float:
     """Critic weight at which the leak's bias equals the return's standard deviation.
 
-    Before the task is learned, the policy is taken to be uniform: over three actions before a
-    trial's last step, and over the two that may be rewarded at it. Half of the trials are then
-    rewarded, and the critic does not know its position in the episode. No number is fitted.
+    Before the task is learned, the policy is that of `start_entropy`, and half of the trials are
+    rewarded. No number is fitted. The leak does not grow with the reward, and the return does.
 
     Args:
         steps: T, steps per episode, in whole trials; more than one trial.
         trial_length: steps per trial, at least 1.
         reduction: of the policy loss.
+        reward: of a trial.
+        position_known: whether the critic knows which trial of the episode it is in.
     Returns:
-        w = c T H / (2 σ), where σ² is `value_floor`.
+        w = c T H / (2 σ), where σ is the root of `value_floor` times the reward.
     """
-    entropy = ((trial_length - 1) * log(3) + log(2)) / trial_length
-    variance = value_floor(0.5, steps // trial_length)
-    return critic_bias(steps, entropy, 1.0, reduction) / sqrt(variance)
+    variance = value_floor(0.5, steps // trial_length, position_known)
+    return critic_bias(steps, start_entropy(trial_length), 1.0, reduction) / (
+        reward * sqrt(variance)
+    )
 
 
 def slowdown(bias: float = 0.0, critic: float = 0.0) -> float:

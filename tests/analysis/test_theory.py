@@ -14,14 +14,21 @@ from hypothesis import strategies as st
 
 from pwm.analysis.theory import (
     advantage_log_prob,
+    advantage_value,
     critic_bias,
+    leak_temperature,
+    mean_return,
     noise_weight,
     policy_factor,
     slowdown,
+    start_entropy,
     value_floor,
 )
+from pwm.core.agent import Agent, AgentConfig
 from pwm.core.losses import Baseline, LossConfig, Reduction, episode_losses
 from pwm.core.returns import discounted_returns
+from pwm.core.rollout import Draws, DrawSource, Rollout
+from pwm.core.task import TaskConfig
 
 REDUCTIONS: list[Reduction] = ["sum", "mean"]
 reductions = st.sampled_from(REDUCTIONS)
@@ -296,3 +303,116 @@ def test_more_bias_or_a_heavier_critic_never_speeds_up_learning(
 ) -> None:
     assert slowdown(by * bias, critic) >= slowdown(bias, critic)
     assert slowdown(bias, by * critic) >= slowdown(bias, critic)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("carry_state", [False, True])
+def test_the_leak_is_an_entropy_bonus_in_the_target_at_every_update(
+    carry_state: bool, reduction: Reduction
+) -> None:
+    task = TaskConfig(episode_length=12)
+    agent = Agent(AgentConfig(hidden_size=5, carry_state=carry_state), task.num_stimuli)
+    parameters = agent.initial_parameters([0, 1]).double().requires_grad_()
+    trials, noise = DrawSource(task, [0, 1]).next(1)
+    episode = Rollout(task, agent).play(parameters, Draws(trials[0], noise[0]))
+    returns = discounted_returns(episode.rewards.flatten(1).double(), discount=1.0)
+    log_probs, values = episode.log_probs.flatten(1), episode.values.flatten(1)
+    weight = 0.7
+
+    def losses(baseline: Baseline, targets: torch.Tensor) -> torch.Tensor:
+        """Policy loss of the returns, and value loss of the targets."""
+        config = LossConfig(baseline=baseline, policy_reduction=reduction)
+        terms = episode_losses(
+            log_probs, torch.zeros(()), returns - values, returns - values, 0.0, config
+        )
+        return (terms.policy + weight * (targets - values).square().mean(dim=-1)).sum()
+
+    alpha = leak_temperature(task.episode_length, weight, reduction)
+    bonus = -alpha * log_probs.detach()
+    pairs = losses("attached", returns), losses("detached", returns + bonus)
+    attached, regressed = (
+        torch.autograd.grad(loss, parameters, retain_graph=True)[0] for loss in pairs
+    )
+    torch.testing.assert_close(attached, regressed)
+    without, *_ = torch.autograd.grad(losses("detached", returns), parameters)
+    assert (attached - without).norm() > 0.01 * without.norm()
+
+
+def test_the_temperature_by_hand() -> None:
+    assert leak_temperature(60, 5) == 6
+    assert leak_temperature(60, 5, "mean") == pytest.approx(0.1)
+
+
+def test_the_entropy_at_the_start_is_that_of_the_policy() -> None:
+    uniform, two_sided = np.full(3, 1 / 3), np.array([0.5, 0.5])
+    entropies = [-(policy * np.log(policy)).sum() for policy in (uniform, uniform, two_sided)]
+    assert start_entropy(3) == pytest.approx(np.mean(entropies))
+    assert start_entropy(1) == pytest.approx(log(2))
+
+
+@pytest.mark.parametrize(("success", "num_trials"), [(0.5, 5), (0.5, 20), (0.3, 1), (1.0, 7)])
+def test_the_mean_return_in_simulation(success: float, num_trials: int) -> None:
+    rewards = 2.0 * (np.random.default_rng(3).random((100_000, num_trials)) < success)
+    returns = rewards[:, ::-1].cumsum(axis=1)
+    expected = mean_return(success, num_trials, reward=2.0)
+    assert returns.mean() == pytest.approx(expected, rel=0.01)
+
+
+def test_the_fixed_point_by_hand() -> None:
+    # 15 steps, weight 2: 1.5 rewards to come, overestimated by 15 * 0.963457 / 4.
+    fixed_point = mean_return(0.5, 5) + critic_bias(15, start_entropy(3), 2)
+    assert fixed_point == pytest.approx(1.5 + 3.612965, abs=1e-5)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("baseline", ["attached", "detached"])
+def test_the_identity_of_a_linear_value_head(baseline: Baseline, reduction: Reduction) -> None:
+    # Correlated features that cannot represent the mean return, and a policy that is not uniform.
+    random = np.random.default_rng(4)
+    episodes, steps, weight = 500, 6, 0.8
+    features = torch.tensor(random.normal(size=(episodes, steps, 4)).cumsum(axis=1))
+    policy = np.array([0.1, 0.2, 0.7])
+    actions = random.choice(3, p=policy, size=(episodes, steps))
+    rewards = (actions == 2) * (features[..., 0].numpy() > 0)
+    returns = discounted_returns(torch.tensor(rewards).double(), discount=1.0)
+    log_probs = torch.tensor(np.log(policy)[actions])
+    config = LossConfig(baseline=baseline, policy_reduction=reduction)
+
+    def loss(head: torch.Tensor) -> torch.Tensor:
+        advantages = returns - features @ head
+        none = torch.zeros(())
+        return episode_losses(log_probs, none, advantages, advantages, weight, config).total.mean()
+
+    zero = torch.zeros(4, dtype=torch.float64)
+    gradient = torch.autograd.functional.jacobian(loss, zero)
+    head = -torch.linalg.solve(torch.autograd.functional.hessian(loss, zero), gradient)
+    values = features @ head
+    leaked = float((values * log_probs).sum(dim=1).mean()) if baseline == "attached" else 0.0
+    predicted = advantage_value(leaked, critic_weight=weight, steps=steps, reduction=reduction)
+    measured = float(((returns - values) * values).sum(dim=1).mean())
+    assert measured == pytest.approx(predicted, abs=1e-9)
+    assert abs(leaked) > 0.1 or baseline == "detached"
+
+
+def test_the_noise_weight_of_other_rewards_and_critics() -> None:
+    assert noise_weight(60, 3, reward=10.0) == pytest.approx(noise_weight(60, 3) / 10)
+    # σ² = (N + 1) / 8 if the critic counts trials.
+    known = 60 * 0.963453 / (2 * 1.620185)
+    assert noise_weight(60, 3, position_known=True) == pytest.approx(known, rel=1e-5)
+
+
+@pytest.mark.parametrize(("steps", "weight"), [(15, 1.0), (15, 3.0), (60, 5.0)])
+def test_the_slowdown_of_a_leak_in_simulation(steps: int, weight: float) -> None:
+    # The log-probability's gradient of a two-sided choice, with returns of whole episodes.
+    random = np.random.default_rng(5)
+    episodes, num_trials = 200_000, steps // 3
+    returns = (random.random((episodes, num_trials)) < 0.5)[:, ::-1].cumsum(axis=1)[:, ::-1]
+    position = random.integers(num_trials, size=episodes)
+    error = returns[np.arange(episodes), position] - mean_return(0.5, num_trials)
+    score = random.integers(2, size=episodes) - 0.5
+    noise = [
+        np.sqrt(np.mean(((error - bias) * score) ** 2))
+        for bias in (0.0, critic_bias(steps, start_entropy(3), weight))
+    ]
+    predicted = slowdown(noise_weight(steps, 3) / weight)
+    assert noise[1] / noise[0] == pytest.approx(predicted, rel=0.02)

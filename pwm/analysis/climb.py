@@ -1,0 +1,220 @@
+"""Closed forms, without PyTorch: the critic's climb from its start to its fixed point.
+
+The value head starts near zero, and the mean return is above. RMSprop moves every parameter by
+about the learning rate as long as its gradient keeps its sign, whatever the gradient's size. So
+while the critic is far from the mean return, each head weight and the bias move by the same
+distance D, and each parameter of the trunk moves by the same distance E towards the sign of its
+unit's head weight. The value is then
+
+    v = start ± (D + H W h(E)),    W = 1 / sqrt(3 H) + D,
+
+with H units, the mean |h| of a unit whose parameters have all moved by E, and a head weight that
+starts at the root mean square of its initial draw. Nothing here is fitted but `SHARE`.
+A descent is a climb mirrored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import copysign, exp, sqrt, tanh
+from typing import NamedTuple
+
+from pwm.analysis.theory import critic_bias, mean_return, slowdown, start_entropy, value_floor
+from pwm.core.errors import require, require_integer, require_non_negative, require_positive
+
+SMOOTHING = 0.99  # of RMSprop's mean square
+SUCCESS = 0.5  # of trials, before the task is learned
+SHARE = 0.265  # factor on the critic's share: fitted to 15 steps, learning rate 0.001
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """A critic that shares its trunk, with the state reset at every trial and a summed loss."""
+
+    steps: int
+    """T, steps per episode, in whole trials."""
+    critic_weight: float
+    start: float = 0.0
+    """Value that the critic starts at."""
+    trial_length: int = 3
+    learning_rate: float = 0.001
+    hidden_size: int = 24
+    reward: float = 1.0
+    """Reward of a trial."""
+    attached: bool = False
+    """Whether the policy loss's gradient reaches the critic."""
+
+    def __post_init__(self) -> None:
+        require_integer("trial_length", self.trial_length, 1)
+        require_integer("hidden_size", self.hidden_size, 1)
+        whole = self.steps >= self.trial_length and self.steps % self.trial_length == 0
+        require(whole, "steps", self.steps, f"a multiple of the {self.trial_length} of a trial")
+        if self.attached:  # the bias is finite
+            require_positive("critic_weight", self.critic_weight)
+        require_non_negative("critic_weight", self.critic_weight)
+        require_positive("learning_rate", self.learning_rate)
+        require_positive("reward", self.reward)
+
+    @property
+    def num_trials(self) -> int:
+        """N, trials per episode."""
+        return self.steps // self.trial_length
+
+    @property
+    def bias(self) -> float:
+        """Bias of an attached critic at its fixed point; 0 if detached."""
+        if not self.attached:
+            return 0.0
+        return critic_bias(self.steps, start_entropy(self.trial_length), self.critic_weight)
+
+    @property
+    def fixed_point(self) -> float:
+        """Mean return at `SUCCESS`, plus the bias."""
+        return mean_return(SUCCESS, self.num_trials, self.reward) + self.bias
+
+    @property
+    def distance(self) -> float:
+        """From the start to the fixed point; signed."""
+        return self.fixed_point - self.start
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation of the return, for a critic that does not know its position."""
+        return self.reward * sqrt(value_floor(SUCCESS, self.num_trials))
+
+    @property
+    def initial_weight(self) -> float:
+        """Root mean square of a head weight, uniform on ±1 / sqrt(H)."""
+        return 1 / sqrt(3 * self.hidden_size)
+
+
+class Position(NamedTuple):
+    """Progress of the climb."""
+
+    value: float  # in units of the reward
+    head: float  # D, distance that each parameter of the value head has moved
+    trunk: float  # E, the same of the trunk
+
+
+def hidden_states(displacement: float, hidden_size: int, trial_length: int) -> list[float]:
+    """|h| at each step of a trial of a unit whose parameters have all moved in its direction.
+
+    A gate has two biases, one input weight where a stimulus is shown, and a recurrent weight for
+    each unit; all start at zero here, which is their mean.
+
+    Args:
+        displacement: E, of each parameter.
+        hidden_size: H, units that move alike.
+        trial_length: L.
+    Returns:
+        [L].
+    """
+    states = []
+    hidden = cell = 0.0
+    for step in range(trial_length):
+        shown = step in (0, trial_length - 1)
+        drive = displacement * (2 + shown + hidden_size * hidden)
+        gate = 1 / (1 + exp(-drive))
+        cell = gate * (cell + tanh(drive))
+        hidden = gate * tanh(cell)
+        states.append(hidden)
+    return states
+
+
+def mean_return_variance(success: float, num_trials: int) -> float:
+    """Variance over episodes of the return averaged over an episode's steps.
+
+    The k-th trial's reward is part of the returns of k trials of N, so that the average is
+    Σ_k r_k k / N.
+
+    Args:
+        success: p, probability that a trial is rewarded, in [0, 1].
+        num_trials: N, at least 1.
+    Returns:
+        p (1 - p) (N + 1) (2 N + 1) / (6 N), in reward².
+    """
+    trials = num_trials
+    return success * (1 - success) * (trials + 1) * (2 * trials + 1) / (6 * trials)
+
+
+def score_variance(steps: int, trial_length: int) -> float:
+    """Variance of an episode's sum of log-probability gradients at one hidden unit.
+
+    The gradient of log π(a) with respect to a hidden unit is the policy weight of the action minus
+    the policy's mean weight. Actions at different steps are independent. The policy is that of
+    `pwm.analysis.theory.start_entropy`.
+
+    Returns:
+        In units of the variance of a policy weight: 2/3 per step before a decision, 1/2 at it.
+    """
+    decisions = steps // trial_length
+    return (steps - decisions) * 2 / 3 + decisions / 2
+
+
+def critic_share(setting: Setting) -> float:
+    """Root mean square of the critic's gradient of a trunk parameter over that of the policy's.
+
+    The critic is at the mean return, and its head weights and the policy's have one size. Both
+    gradients reach the parameter through the same unit, so that the rest of the way cancels. The
+    critic's is 2 w times the episode's mean error; the policy's is a sum of independent scores
+    times the return's spread. The scale of the reward cancels.
+    """
+    mean_error = setting.reward * sqrt(mean_return_variance(SUCCESS, setting.num_trials))
+    scores = sqrt(score_variance(setting.steps, setting.trial_length))
+    return 2 * setting.critic_weight * mean_error / (scores * setting.spread)
+
+
+def climb(setting: Setting, num_episodes: int) -> list[Position]:
+    """The critic's course from its start, one update per episode.
+
+    A parameter's step is the learning rate times its mean gradient over its running root mean
+    square. The mean is the distance that is left; the square adds the episodes' variance, and in
+    the trunk the policy's gradient, as in `critic_share` but for errors that the distance enlarges.
+
+    Args:
+        setting: the critic.
+        num_episodes: updates.
+    Returns:
+        The positions before the first update and after each: [num_episodes + 1].
+    """
+    units = setting.hidden_size
+    variance = setting.reward**2 * mean_return_variance(SUCCESS, setting.num_trials)
+    scores = score_variance(setting.steps, setting.trial_length) * setting.initial_weight**2
+    head = trunk = head_square = trunk_square = 0.0
+    course = []
+    for _ in range(num_episodes + 1):
+        states = hidden_states(trunk, units, setting.trial_length)
+        weight = setting.initial_weight + head
+        moved = head + units * weight * sum(states) / len(states)
+        course.append(Position(setting.start + copysign(moved, setting.distance), head, trunk))
+        left = abs(setting.distance) - moved
+        square = left**2 + variance
+        gradient = 2 * setting.critic_weight * weight
+        head_square += (1 - SMOOTHING) * (square - head_square)
+        policy = scores * (left**2 + setting.spread**2)
+        trunk_square += (1 - SMOOTHING) * (gradient**2 * square + policy - trunk_square)
+        head += setting.learning_rate * left / sqrt(head_square)
+        trunk += setting.learning_rate * gradient * left / sqrt(trunk_square)
+    return course
+
+
+def climb_slowdown(setting: Setting, num_episodes: int = 1500) -> float:
+    """Time to learn over that with a light detached critic that starts at the mean return.
+
+    A bias slows learning as noise, and the critic's share of the trunk slows it too: see
+    `pwm.analysis.theory.slowdown`. The climb leaves two things behind. Where head weights are R
+    times their initial size, the critic's gradient of the trunk is about R² times as large
+    relative to the policy's, as measured: R by the head, the rest because the policy's gradient
+    does not grow as it does in a fresh trunk. And units driven towards their limits pass on less:
+    a unit's gain is 1 - h², and the slowdown the inverse of its mean over steps.
+
+    Args:
+        setting: the critic.
+        num_episodes: length of the climb; more than it takes to arrive.
+    """
+    *_, end = climb(setting, num_episodes)
+    states = hidden_states(end.trunk, setting.hidden_size, setting.trial_length)
+    gain = sum(1 - state**2 for state in states) / len(states)
+    grown = 1 + end.head / setting.initial_weight
+    share = SHARE * grown**2 * critic_share(setting)
+    return slowdown(setting.bias / setting.spread, share) / gain
