@@ -71,7 +71,7 @@ class TorchEngine:
         self._learning_rates = torch.tensor([run.learning_rate for run in runs]).to(self._device)
         memories = num_memories(config.loss.balance)
         self._optimiser = RMSprop(self.parameters, self._learning_rates, memories)
-        self._tracked = torch.zeros(len(runs), len(Tracked), device=self._device)
+        self._tracked = self.parameters.detach().new_zeros(len(runs), len(Tracked))
 
     def train(self, draws: Draws) -> NDArray[np.float64]:
         """Trains on the draws of E episodes; returns the metrics of each, [E, metrics, R]."""
@@ -166,6 +166,8 @@ class TorchEngine:
     def _gradient(self, loss: Tensor) -> Tensor:
         """Gradient of a loss [R] with respect to the parameters: [R, P]."""
         # Replicas are independent: row r of this gradient is the gradient of replica r.
+        if not loss.requires_grad:  # of lost gradients alone
+            return torch.zeros_like(self.parameters)
         (gradient,) = torch.autograd.grad(loss.sum(), self.parameters, retain_graph=True)
         return gradient
 
