@@ -78,7 +78,8 @@ def stop_trunk(policy: Tensor, critic: Tensor, trunk: int) -> tuple[Tensor, ...]
 def per_loss(policy: Tensor, critic: Tensor, _trunk: int) -> tuple[Tensor, ...]:
     """Both, each with its own memory in the optimiser (AdaTask; Yang et al., 2023).
 
-    The step of RMSprop does not depend on the scale of a loss, hence not on the critic weight.
+    But for its epsilon, the step of RMSprop does not depend on the scale of a loss, hence not on
+    the critic weight.
     """
     return policy, critic
 

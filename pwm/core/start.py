@@ -31,7 +31,7 @@ def critic_start(config: TrainConfig) -> float:
     `mean` is the return's mean over steps for the best policy that ignores its input; `fixed-point`
     adds, with an attached baseline, the leak's bias c T H / 2w (`pwm.analysis.theory`), where H is
     the mean entropy of that policy with the steps before the last one uniform. With centred or
-    standardised returns the mean is 0.
+    standardised returns the mean is 0; popart keeps its outputs in reward, so it starts as raw.
 
     Raises:
         InputError: a critic weight of 0 has no fixed point with an attached baseline.
@@ -41,7 +41,7 @@ def critic_start(config: TrainConfig) -> float:
         return float(start)
     task, loss = config.task, config.loss
     mean = 0.0
-    if loss.returns == "raw" and loss.balance != "popart":
+    if loss.returns == "raw":
         mean = mean_return(task, loss.discount)
     if start == "mean" or loss.baseline == "detached":
         return mean

@@ -73,7 +73,7 @@ class TorchEngine:
         rates = self._learning_rates.unsqueeze(1).repeat(1, self.parameters.shape[1])
         rates[:, : self._agent.trunk_size] *= config.trunk_rate
         self._optimiser = RMSprop(self.parameters, rates, memories)
-        self._tracked = torch.zeros(len(runs), len(Tracked), device=self._device)
+        self._tracked = self.parameters.detach().new_zeros(len(runs), len(Tracked))
 
     def train(self, draws: Draws) -> NDArray[np.float64]:
         """Trains on the draws of E episodes; returns the metrics of each, [E, metrics, R]."""
@@ -169,6 +169,8 @@ class TorchEngine:
     def _gradient(self, loss: Tensor) -> Tensor:
         """Gradient of a loss [R] with respect to the parameters: [R, P]."""
         # Replicas are independent: row r of this gradient is the gradient of replica r.
+        if not loss.requires_grad:  # of lost gradients alone
+            return torch.zeros_like(self.parameters)
         (gradient,) = torch.autograd.grad(loss.sum(), self.parameters, retain_graph=True)
         return gradient
 

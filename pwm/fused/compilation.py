@@ -21,7 +21,7 @@ Function = TypeVar("Function", bound=Callable[..., object])
 # Modules that are compiled together.
 SOURCES = (
     "compilation", "scalar", "layout", "buffers", "vectors", "products", "forward", "backward",
-    "kernel",
+    "balance", "kernel",
 )  # fmt: skip
 OPTIONS: dict[str, Any] = {
     "error_model": "numpy",  # a division by zero is infinite

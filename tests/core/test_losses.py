@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple, get_args
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -23,6 +22,7 @@ from pwm.core.losses import (
     policy_loss,
 )
 from pwm.core.returns import discounted_returns
+from tests.oracles.plain_returns import returns_by_double_loop
 
 BASELINES: list[Baseline] = ["attached", "detached", "attached_head", "attached_trunk"]
 REDUCTIONS: list[Reduction] = ["sum", "mean"]
@@ -78,15 +78,6 @@ def losses_of(case: Case) -> tuple[Losses, Tensor]:
     return losses, advantages
 
 
-def returns_by_double_loop(rewards: Tensor, discount: float) -> Tensor:
-    returns = torch.zeros_like(rewards)
-    for replica, row in enumerate(rewards.tolist()):
-        for step in range(len(row)):
-            for later in range(step, len(row)):
-                returns[replica, step] += discount ** (later - step) * row[later]
-    return returns
-
-
 @given(cases())
 def test_gradients_have_their_closed_forms(case: Case) -> None:
     losses, _ = losses_of(case)
@@ -99,7 +90,8 @@ def test_gradients_have_their_closed_forms(case: Case) -> None:
     config, steps = case.config, case.rewards.shape[1]
     weights = case.critic_weights.unsqueeze(1)
     values, logits = case.values.detach(), case.logits.detach()
-    advantages = returns_by_double_loop(case.rewards, config.discount) - values
+    returns = [returns_by_double_loop(row, config.discount) for row in case.rewards.tolist()]
+    advantages = torch.tensor(returns, dtype=torch.float64) - values
     policy = logits.exp() / logits.exp().sum(dim=-1, keepdim=True)
     taken = torch.eye(3, dtype=torch.float64)[case.actions]  # (R, T, 3)
     log_prob = (taken * policy.log()).sum(dim=-1)
@@ -184,31 +176,51 @@ def test_losses_worked_out_by_hand() -> None:
             assert losses.total.tolist() == [policy + 0.5 * 5 - 0.5 * entropy]
 
 
-def test_returns_worked_out_by_hand() -> None:
-    rewards = torch.tensor([[0.0, 0.0, 1.0, 0.0, 0.0, 1.0]])
-    for discount, returns in (
-        (1.0, [2, 2, 2, 1, 1, 1]),
-        (0.5, [0.28125, 0.5625, 1.125, 0.25, 0.5, 1]),
-        (0.0, [0, 0, 1, 0, 0, 1]),
-    ):
-        assert discounted_returns(rewards, discount).tolist() == [returns]
-
-
 @given(
-    replicas=st.integers(1, 4),
-    steps=st.integers(1, 70),
-    discount=st.floats(0, 1),
     seed=st.integers(0, 2**32 - 1),
+    steps=st.integers(2, 20),
+    scale=st.sampled_from([1e-3, 1.0, 1e3]),
+    baseline=st.sampled_from(BASELINES),
+    reduction=st.sampled_from(REDUCTIONS),
 )
-def test_returns_agree_with_a_double_loop(
-    replicas: int, steps: int, discount: float, seed: int
+def test_normalised_advantages_have_the_gradient_of_autograd(
+    seed: int, steps: int, scale: float, baseline: Baseline, reduction: Reduction
 ) -> None:
-    rewards = torch.from_numpy(np.random.default_rng(seed).normal(size=(replicas, steps)))
-    returns = discounted_returns(rewards, discount)
-    torch.testing.assert_close(returns, returns_by_double_loop(rewards, discount))
-    # Sums of ones are exact in single precision too.
-    ones = torch.ones((replicas, steps))
-    assert discounted_returns(ones, 1.0)[0].tolist() == list(range(steps, 0, -1))
+    generator = torch.Generator().manual_seed(seed)
+    shape = (3, steps)
+    values, head_values, log_probs = (
+        torch.randn(shape, generator=generator, dtype=torch.float64) for _ in range(3)
+    )
+    values, log_probs = scale * values, -log_probs.abs()
+    for leaf in (values, head_values, log_probs):
+        leaf.requires_grad_()
+    numbers = 0 * head_values + values.detach()  # the same, attached to the head
+    config = LossConfig(baseline=baseline, policy_reduction=reduction, normalise_advantages=True)
+    loss = policy_loss(log_probs, -values, -numbers, config)
+    ours = torch.autograd.grad(
+        loss.sum(), (values, log_probs), allow_unused=True, materialize_grads=True
+    )
+
+    plain = (values - values.mean(dim=1, keepdim=True)).neg()
+    plain = plain / (values.std(dim=1, keepdim=True) + 1e-8)
+    total = -(plain * log_probs).sum(dim=1)
+    total = total if reduction == "sum" else total / steps
+    torch.testing.assert_close(loss, total)
+    theirs = torch.autograd.grad(total.sum(), (values, log_probs))
+    into_trunk = theirs[0] if baseline in ("attached", "attached_trunk") else 0 * theirs[0]
+    torch.testing.assert_close(ours[0], into_trunk, rtol=1e-6, atol=1e-9)
+    torch.testing.assert_close(ours[1], theirs[1])
+
+
+def test_normalised_advantages_by_hand() -> None:
+    # Of 1, 2 and 6: mean 3, squares 4 + 1 + 9 = 14 over 2, standard deviation sqrt(7).
+    log_probs, advantages = torch.tensor([[-1.0, -1, -2]]), torch.tensor([[1.0, 2, 6]])
+    config = LossConfig(normalise_advantages=True)
+    loss = policy_loss(log_probs, advantages, advantages, config)
+    assert loss.item() == pytest.approx((-2 - 1 + 2 * 3) / 7**0.5)
+    # The critic's errors are not normalised.
+    losses = episode_losses(log_probs, -log_probs, advantages, advantages, 1.0, config)
+    assert losses.value.item() == pytest.approx((1 + 4 + 36) / 3)
 
 
 BAD_VALUES: list[tuple[str, Any]] = [
@@ -220,6 +232,10 @@ BAD_VALUES: list[tuple[str, Any]] = [
     ("discount", float("nan")),
     ("optimism", -1.0),
     ("lost_gradients", "all"),
+    ("returns", "none"),
+    ("balance", "gradnorm"),
+    ("clip_gradient", -1.0),
+    ("clip_gradient", float("inf")),
     ("entropy_weight", -1.0),
     ("entropy_weight", float("nan")),
     ("entropy_weight", float("inf")),

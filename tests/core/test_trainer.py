@@ -45,6 +45,7 @@ def populations(draw: st.DrawFn) -> list[TrainConfig]:
     setting = draw(settings_of_runs(most_trials=6, most_units=25))
     can_be_probed = setting.loss.lost_gradients == "none"
     probe_episodes = draw(st.sampled_from([0, 2] if can_be_probed else [0]))
+    light = 0.01 if setting.critic_start == "fixed-point" else 0.0  # which has none at 0
     shared = replace(
         setting,
         num_episodes=6,
@@ -56,7 +57,7 @@ def populations(draw: st.DrawFn) -> list[TrainConfig]:
         replace,
         st.just(shared),
         seed=st.integers(0, 3),
-        critic_weight=st.sampled_from([0.0, 0.05, 3.0, 20.0]),
+        critic_weight=st.sampled_from([light, 0.05, 3.0, 20.0]),
         learning_rate=st.sampled_from([0.001, 0.005, 0.01]),
     )
     return draw(st.lists(runs, min_size=2, max_size=5))
@@ -348,6 +349,8 @@ BAD_VALUES: list[tuple[str, Any]] = [
     ("num_episodes", 1e4),
     ("log_every", 0),
     ("log_every", 2.5),
+    ("critic_start", float("nan")),
+    ("critic_start", "median"),
     ("probe_episodes", -1),
     ("probe_episodes", 1),
     ("seed", -1),

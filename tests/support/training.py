@@ -8,9 +8,11 @@ from typing import get_args
 from hypothesis import strategies as st
 
 from pwm.core.agent import AgentConfig
+from pwm.core.balance import Balance
 from pwm.core.config import TrainConfig
 from pwm.core.history import History
 from pwm.core.losses import Baseline, LossConfig
+from pwm.core.returns import Returns
 from pwm.core.task import TaskConfig
 from pwm.core.trainer import Trainer
 from pwm.engines import EngineName, make_trainer
@@ -18,8 +20,9 @@ from pwm.engines import EngineName, make_trainer
 
 @st.composite
 def settings_of_runs(draw: st.DrawFn, most_trials: int, most_units: int) -> TrainConfig:
-    """An arbitrary run, of odd sizes."""
+    """An arbitrary run, of odd sizes; if it starts at its fixed point, its weight must not be 0."""
     trial_length = draw(st.integers(2, 5))
+    balance = draw(st.sampled_from(("fixed", *get_args(Balance))))
     return TrainConfig(
         task=TaskConfig(
             stimulus_set=draw(st.sampled_from(["pwm0", "pwm5"])),
@@ -27,6 +30,7 @@ def settings_of_runs(draw: st.DrawFn, most_trials: int, most_units: int) -> Trai
             episode_length=draw(st.integers(trial_length, most_trials * trial_length)),
             timeout=draw(st.booleans()),
             hold_reward=draw(st.sampled_from([0.0, 0.1])),
+            reward=draw(st.sampled_from([1.0, 1.0, 2.5])),
         ),
         agent=AgentConfig(
             hidden_size=draw(st.integers(1, most_units)),
@@ -40,7 +44,12 @@ def settings_of_runs(draw: st.DrawFn, most_trials: int, most_units: int) -> Trai
             entropy_weight=draw(st.sampled_from([0.0, 0.05, 0.3])),
             optimism=draw(st.sampled_from([0.0, 1.5])),
             lost_gradients=draw(st.sampled_from(["none", "none", "values", "log_probs"])),
+            returns=draw(st.sampled_from(["raw"] if balance == "popart" else get_args(Returns))),
+            balance=balance,
+            normalise_advantages=draw(st.sampled_from([False, False, True])),
+            clip_gradient=draw(st.sampled_from([0.0, 0.0, 0.5])),
         ),
+        critic_start=draw(st.sampled_from([0.0, -1.5, "mean", "fixed-point"])),
     )
 
 

@@ -1,0 +1,398 @@
+"""Each rule does what it says: by hand, next to PyTorch's and TorchJD's own, and in training."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import get_args
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+from torchjd.aggregation import IMTLG, PCGrad
+
+from pwm.core.agent import Agent, AgentConfig
+from pwm.core.balance import (
+    COMBINATIONS,
+    Balance,
+    Scales,
+    episode_scales,
+    equal,
+    keep_outputs,
+    learn_log_variance,
+    num_memories,
+    pcgrad,
+    per_loss,
+    stop_trunk,
+)
+from pwm.core.config import TrainConfig
+from pwm.core.errors import InputError
+from pwm.core.history import METRICS
+from pwm.core.losses import LossConfig
+from pwm.core.returns import LEAST_SCALE, Returns, Tracked
+from pwm.core.rollout import Draws, DrawSource
+from pwm.core.task import TaskConfig
+from pwm.core.trainer import Trainer
+from pwm.core.update import EPSILON, SMOOTHING, RMSprop
+from pwm.engines import EngineName, make_trainer
+from tests.oracles.plain_training import PlainTraining
+
+RULES: tuple[Balance, ...] = get_args(Balance)
+QUICK = TrainConfig(
+    task=TaskConfig(episode_length=15),
+    agent=AgentConfig(hidden_size=6),
+    loss=LossConfig(baseline="detached"),
+    critic_weight=3.0,
+    learning_rate=2**-8,  # the same in single precision and in double
+    num_episodes=15,
+    log_every=1,
+)
+
+
+def doubles(*numbers: float) -> Tensor:
+    return torch.tensor([numbers], dtype=torch.float64)
+
+
+def tracking(**columns: float) -> Tensor:
+    """What is tracked of one replica, by the lower-case names of `Tracked`: [1, columns]."""
+    tracked = torch.zeros(1, len(Tracked), dtype=torch.float64)
+    for name, value in columns.items():
+        tracked[0, Tracked[name.upper()]] = value
+    return tracked
+
+
+def with_loss(run: TrainConfig, **changed: object) -> TrainConfig:
+    return replace(run, loss=replace(run.loss, **changed))
+
+
+# Gradients of a replica, two parameters in the trunk and one in the head. In the trunk the inner
+# product is 3 * 1 + 4 * (-2) = -5, and the squared norms are 25 and 5.
+POLICY, CRITIC = doubles(3, 4, 1), doubles(1, -2, 10)
+
+
+def test_stop_trunk_by_hand() -> None:
+    [combined] = stop_trunk(POLICY, CRITIC, 2)
+    assert combined.tolist() == [[3, 4, 11]]
+
+
+def test_per_loss_by_hand() -> None:
+    # First steps: smoothed squares are 0.01 g², so each loss moves a parameter by
+    # rate * g / 0.1 |g| = 10 rate, up or down: in the first and third place twice down, in the
+    # second down and up.
+    parameters = torch.zeros(1, 3, dtype=torch.float64)
+    optimiser = RMSprop(parameters, torch.tensor([0.5], dtype=torch.float64), memories=2)
+    gradients = per_loss(POLICY.clone(), CRITIC.clone(), 2)
+    assert len(gradients) == num_memories("per-loss")
+    optimiser.step(*gradients)
+    torch.testing.assert_close(parameters, doubles(-10, 0, -10), rtol=0, atol=1e-6)
+
+
+def test_equal_by_hand() -> None:
+    # The critic's gradient in the trunk is scaled from norm sqrt(5) to 5.
+    [combined] = equal(POLICY, CRITIC, 2)
+    root = 5**0.5
+    torch.testing.assert_close(combined, doubles(3 + root, 4 - 2 * root, 11))
+
+
+def test_pcgrad_by_hand() -> None:
+    # policy + 5/5 critic = (4, 2) and critic + 5/25 policy = (1.6, -1.2).
+    [combined] = pcgrad(POLICY, CRITIC, 2)
+    torch.testing.assert_close(combined, doubles(5.6, 0.8, 11))
+    [agreeing] = pcgrad(POLICY, -CRITIC, 2)
+    torch.testing.assert_close(agreeing, POLICY - CRITIC, rtol=0, atol=0)
+
+
+def test_uncertainty_by_hand() -> None:
+    # With s = 0 and L = 5, the slope is (1 - 5) / 2 = -2 and its smoothed square 0.01 * 4 = 0.2²:
+    # s rises by 0.03 * 2 / 0.2. Value losses below exp(s) let it fall.
+    tracked = tracking(episodes=7)
+    rates, loss = torch.tensor([0.03], dtype=torch.float64), torch.tensor([5.0]).double()
+    assert episode_scales(tracked, "uncertainty", "raw", 1.0, 6).critic.tolist() == [0.5]
+    learn_log_variance(tracked, loss, rates, SMOOTHING, EPSILON)
+    assert tracked[0, Tracked.LOG_VARIANCE].item() == pytest.approx(0.3, abs=1e-7)
+    scales = episode_scales(tracked, "uncertainty", "raw", 1.0, 6)
+    assert scales.critic.item() == pytest.approx(np.exp(-0.3) / 2)
+    learn_log_variance(tracked, torch.zeros(1).double(), rates, SMOOTHING, EPSILON)
+    assert tracked[0, Tracked.LOG_VARIANCE] < 0.3
+
+
+def test_popart_by_hand() -> None:
+    # Returns of mean 4 and variance 9 after 2 and 1: an output of 0.5 stands for 2 + 0.5 and must
+    # become (2.5 - 4) / 3 = -0.5.
+    new = episode_scales(
+        tracking(episodes=1, return_mean=4, return_variance=9), "popart", "raw", 1.0, 6
+    )
+    assert [scale.item() for scale in new] == [4, 3, 1, 1]
+    old = new._replace(centre=2 * torch.ones(1), spread=torch.ones(1))
+    weight, bias = doubles(0.25, -1.5), torch.tensor([1.0]).double()
+    hidden = torch.tensor([1.0, 0.5]).double()  # 0.25 - 0.75 + 1 = 0.5
+    keep_outputs(weight, bias, old, new)
+    assert (weight @ hidden + bias).item() == pytest.approx(-0.5)
+    torch.testing.assert_close(weight, doubles(0.25 / 3, -0.5))
+
+
+def test_return_scale_by_hand() -> None:
+    # Var(γ) of 4 steps with discount 0.5, the last with 0: mean 3/8, mean square 3/16, variance
+    # 12/64 - 9/64 = 3/64. E(G²) = 4² + 16 = 32. Hence σ² = 0.75 + 32 * 3/64 = 2.25.
+    seen = tracking(episodes=3, return_mean=4, return_variance=16, reward_variance=0.75)
+    scales = episode_scales(seen, "return-scale", "raw", 0.5, 4)
+    assert [scale.item() for scale in scales] == [0, 1, 1.5, 1]
+    undiscounted = episode_scales(seen, "return-scale", "raw", 0.0, 4)
+    assert undiscounted.error.item() == pytest.approx(0.75**0.5)
+
+
+@pytest.mark.parametrize("returns", get_args(Returns))
+@pytest.mark.parametrize("rule", RULES)
+def test_scales_that_a_rule_does_not_use_are_one(rule: Balance, returns: Returns) -> None:
+    seen = tracking(episodes=3, return_mean=4, return_variance=16, reward_variance=0.75)
+    centre, spread, error, critic = episode_scales(seen, rule, returns, 1.0, 4)
+    assert centre.item() == (4 if returns != "raw" or rule == "popart" else 0)
+    assert spread.item() == (4 if returns == "standardised" or rule == "popart" else 1)
+    assert (error.item() == 1) == (rule != "return-scale")
+    assert critic.item() == (0.5 if rule == "uncertainty" else 1)
+
+
+@pytest.mark.parametrize("returns", get_args(Returns))
+@pytest.mark.parametrize("rule", RULES)
+def test_the_first_episode_is_not_scaled(rule: Balance, returns: Returns) -> None:
+    scales = episode_scales(tracking(), rule, returns, 1.0, 4)
+    assert [scale.item() for scale in scales[:3]] == [0, 1, 1]
+
+
+@pytest.mark.parametrize("rule", ["popart", "return-scale", "fixed"])
+def test_returns_that_do_not_vary_are_divided_by_little(rule: Balance) -> None:
+    scales = episode_scales(tracking(episodes=1), rule, "standardised", 1.0, 4)
+    assert scales.spread.item() == pytest.approx(LEAST_SCALE)
+    assert scales.error.item() == pytest.approx(LEAST_SCALE if rule == "return-scale" else 1)
+
+
+@st.composite
+def gradients(draw: st.DrawFn) -> tuple[Tensor, Tensor, int]:
+    """Gradients of the policy loss and the value loss, [R, P], and the size of the trunk."""
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 2**32 - 1)))
+    replicas, trunk, head = (
+        draw(st.integers(1, 4)),
+        draw(st.integers(2, 9)),
+        draw(st.integers(1, 4)),
+    )
+    shape = (2, replicas, trunk + head)
+    policy, critic = torch.randn(shape, generator=generator, dtype=torch.float64)
+    return policy, 10 ** draw(st.floats(-3, 3)) * critic, trunk
+
+
+@given(gradients())
+def test_pcgrad_agrees_with_torchjd(case: tuple[Tensor, Tensor, int]) -> None:
+    policy, critic, trunk = case
+    [combined] = pcgrad(policy, critic, trunk)
+    for replica, row in enumerate(combined):
+        both = torch.stack([policy[replica], critic[replica]])
+        torch.testing.assert_close(row[:trunk], PCGrad()(both[:, :trunk]))
+        torch.testing.assert_close(row[trunk:], both[:, trunk:].sum(dim=0))
+
+
+@given(gradients())
+def test_equal_has_the_direction_of_imtl_g_of_torchjd(case: tuple[Tensor, Tensor, int]) -> None:
+    policy, critic, trunk = case
+    [combined] = equal(policy, critic, trunk)
+    for replica, row in enumerate(combined):
+        both = torch.stack([policy[replica], critic[replica]])
+        # IMTL-G's weights sum to 1; ours weigh the policy 1.
+        theirs = IMTLG()(both[:, :trunk])
+        norms = torch.linalg.vector_norm(both[:, :trunk], dim=1)
+        torch.testing.assert_close(row[:trunk], theirs * norms.sum() / norms[1], rtol=1e-6, atol=0)
+        torch.testing.assert_close(row[trunk:], both[:, trunk:].sum(dim=0))
+
+
+@given(gradients(), st.integers(-8, 8))
+def test_in_the_trunk_equal_does_not_depend_on_the_critic_weight(
+    case: tuple[Tensor, Tensor, int], exponent: int
+) -> None:
+    policy, critic, trunk = case
+    [one], [other] = equal(policy, critic, trunk), equal(policy, 2.0**exponent * critic, trunk)
+    torch.testing.assert_close(one[:, :trunk], other[:, :trunk], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("rule", COMBINATIONS)
+def test_combinations_of_gradients_that_are_zero_are_finite(rule: str) -> None:
+    zero = torch.zeros_like(POLICY)
+    for policy, critic in ((POLICY, zero), (zero, CRITIC), (zero, zero)):
+        for combined in COMBINATIONS[rule](policy.clone(), critic.clone(), 2):
+            assert combined.isfinite().all()
+        if rule != "per-loss" and critic is zero:
+            assert combined.tolist() == policy.tolist()
+
+
+@given(st.integers(0, 1000), st.sampled_from([0.001, 0.01, 1.0]))
+def test_the_log_variance_follows_rmsprop_on_the_loss_of_kendall(seed: int, rate: float) -> None:
+    losses = 10 ** np.random.default_rng(seed).uniform(-2, 2, 20)
+    leaf = torch.zeros((), dtype=torch.float64, requires_grad=True)
+    optimiser = torch.optim.RMSprop([leaf], lr=rate)
+    tracked, rates = tracking(), torch.tensor([rate], dtype=torch.float64)
+    for loss in losses:
+        learn_log_variance(tracked, torch.tensor([loss]), rates, SMOOTHING, EPSILON)
+        variance = leaf.exp()
+        (leaf.grad,) = torch.autograd.grad(loss / (2 * variance) + variance.sqrt().log(), leaf)
+        optimiser.step()
+        assert tracked[0, Tracked.LOG_VARIANCE].item() == pytest.approx(leaf.item(), rel=1e-9)
+
+
+@given(st.integers(0, 1000), st.integers(1, 4))
+def test_popart_keeps_outputs_when_scales_change(seed: int, replicas: int) -> None:
+    random = np.random.default_rng(seed)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.from_numpy(random.normal(size=(replicas, *shape)))
+
+    def scales() -> Scales:
+        one = torch.ones(replicas, dtype=torch.float64)
+        return Scales(5 * normal(), 10 ** normal(), one, one)
+
+    hidden, weight, bias, old, new = normal(7, 3), normal(3), normal(), scales(), scales()
+
+    def outputs(scales: Scales) -> Tensor:
+        values = (hidden @ weight.unsqueeze(-1)).squeeze(-1) + bias.unsqueeze(-1)
+        return scales.centre.unsqueeze(-1) + scales.spread.unsqueeze(-1) * values
+
+    before = outputs(old)
+    keep_outputs(weight, bias, old, new)
+    torch.testing.assert_close(outputs(new), before, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("separate_trunks", [False, True])
+def test_popart_keeps_outputs_in_training(engine: EngineName, separate_trunks: bool) -> None:
+    # Steps of 1e-29 leave the parameters alone; only PopArt's rescaling changes them.
+    run = with_loss(QUICK, balance="popart")
+    agent = AgentConfig(hidden_size=6, separate_trunks=separate_trunks)
+    trainer = make_trainer([replace(run, learning_rate=1e-30, agent=agent)], engine)
+    draws = Draws(*(part[0] for part in DrawSource(run.task, (9,)).next(1)))
+    weights = np.array([3], np.float32)
+    _, start = trainer.engine.differentiate(draws, run.loss, weights)
+    before = trainer.parameters.detach().clone()
+    for _ in range(5):
+        trainer.advance(1)
+        _, trajectory = trainer.engine.differentiate(draws, run.loss, weights)
+        np.testing.assert_allclose(trajectory.values, start.values, atol=1e-6)
+        assert np.array_equal(trajectory.log_probs, start.log_probs)
+    head = Agent(agent, run.task.num_stimuli).value_head(trainer.parameters.detach())[1]
+    assert (head - Agent(agent, run.task.num_stimuli).value_head(before)[1]).abs().item() > 0.1
+
+
+def after_one_update(run: TrainConfig, engine: EngineName) -> tuple[Tensor, Tensor]:
+    """Parameters of the trunk and of the heads after one update."""
+    trainer = make_trainer([run], engine)
+    trainer.advance(1)
+    size = Agent(run.agent, run.task.num_stimuli).trunk_size
+    parameters = trainer.parameters.detach()[0]
+    return parameters[:size], parameters[size:]
+
+
+@pytest.mark.parametrize("baseline", ["attached", "detached"])
+def test_with_stop_trunk_the_critic_moves_the_head_alone(baseline: str, engine: EngineName) -> None:
+    run = with_loss(QUICK, baseline=baseline)
+    trunk, head = after_one_update(with_loss(run, balance="stop-trunk"), engine)
+    without_critic, _ = after_one_update(replace(run, critic_weight=0.0), engine)
+    fixed_trunk, fixed_head = after_one_update(run, engine)
+    # The sum of two gradients rounds once more than the gradient of a sum.
+    torch.testing.assert_close(trunk, without_critic, rtol=0, atol=1e-6)
+    torch.testing.assert_close(head, fixed_head, rtol=0, atol=1e-6)
+    assert (trunk - fixed_trunk).abs().max() > 0.01
+
+
+@pytest.mark.parametrize("baseline", ["attached", "detached"])
+def test_with_per_loss_the_critic_weight_hardly_matters(baseline: str, engine: EngineName) -> None:
+    # A step of RMSprop is g / (sqrt(mean g²) + 1e-8), so without the 1e-8 a power of 2 as a
+    # factor of g would not change a bit. With it, the smallest gradients, here 3e-7 w, take steps
+    # that are shorter by up to 1e-8 / 3e-7 w: by 0.0005 at weight 64, by a third at 1/16.
+    run = with_loss(QUICK, baseline=baseline, balance="per-loss")
+    runs = [replace(run, critic_weight=weight) for weight in (64, 100, 4096)]
+    trainer = make_trainer(runs, engine)
+    start = trainer.parameters.detach().clone()
+    trainer.advance(10)
+    parameters = trainer.parameters.detach()
+    for replica in (1, 2):
+        torch.testing.assert_close(parameters[replica], parameters[0], rtol=0, atol=5e-5)
+    assert (parameters - start).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("engine_name", ["torch", "fused"])
+def test_with_per_loss_powers_of_two_as_critic_weights_give_the_same_bits_without_epsilon(
+    engine_name: EngineName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny = 1e-30  # padded parameters, whose gradients are 0, need it
+    monkeypatch.setattr("pwm.core.update.EPSILON", tiny)
+    monkeypatch.setattr("pwm.fused.engine.EPSILON", tiny)
+    run = with_loss(QUICK, balance="per-loss")
+    runs = [replace(run, critic_weight=weight) for weight in (1 / 16, 1, 1024)]
+    trainer = make_trainer(runs, engine_name)
+    trainer.advance(10)
+    parameters = trainer.parameters.detach()
+    assert torch.equal(parameters[0], parameters[1])
+    assert torch.equal(parameters[2], parameters[1])
+
+
+MIXED = {
+    "centred, normalised, clipped": with_loss(
+        QUICK, returns="centred", normalise_advantages=True, clip_gradient=0.5
+    ),
+    "standardised, attached, mean, entropy": with_loss(
+        QUICK,
+        baseline="attached",
+        returns="standardised",
+        policy_reduction="mean",
+        entropy_weight=0.1,
+    ),
+    "raw, attached, normalised, reward 2": replace(
+        with_loss(QUICK, baseline="attached", normalise_advantages=True, discount=0.9),
+        task=TaskConfig(episode_length=15, reward=2.0, hold_reward=0.25),
+    ),
+    "raw, detached, clipped, separate": replace(
+        with_loss(QUICK, clip_gradient=0.5, discount=0.9),
+        agent=AgentConfig(hidden_size=6, separate_trunks=True),
+    ),
+}
+
+
+def trained_in_double(run: TrainConfig) -> tuple[Trainer, Tensor]:
+    """A trainer that has trained two replicas, and their initial parameters."""
+    runs = [run, replace(run, seed=run.seed + 1, critic_weight=0.5)]
+    trainer = make_trainer(runs, "torch")
+    start = trainer.parameters.detach().clone()
+    trainer.advance(run.num_episodes)
+    return trainer, start
+
+
+@pytest.mark.usefixtures("double_precision")
+@pytest.mark.parametrize("setting", MIXED)
+@pytest.mark.parametrize("rule", RULES)
+def test_training_agrees_with_the_plain_form_of_each_rule(rule: Balance, setting: str) -> None:
+    run = MIXED[setting]
+    run = with_loss(run, balance=rule, returns="raw" if rule == "popart" else run.loss.returns)
+    trainer, start = trained_in_double(run)
+    for replica, each in enumerate(trainer.runs):
+        plain = PlainTraining(each, start[replica : replica + 1])
+        draws = DrawSource(each.task, (each.seed,)).next(each.num_episodes)
+        expected = [plain.update(Draws(*episode)) for episode in zip(*draws, strict=True)]
+        ours, theirs = trainer.parameters[replica].detach(), plain.parameters[0].detach()
+        # Rewards, and with them returns, are in single precision.
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=2e-6)
+        assert (ours - start[replica]).abs().max() > 0.05
+        for column, name in enumerate(METRICS):
+            metric = getattr(trainer.history(), name)[replica]
+            np.testing.assert_allclose(
+                metric, np.array(expected)[:, column], rtol=1e-5, atol=1e-5, err_msg=name
+            )
+
+
+@pytest.mark.usefixtures("double_precision")
+def test_no_two_rules_train_the_same_parameters() -> None:
+    parameters = [trained_in_double(with_loss(QUICK, balance=rule))[0].parameters for rule in RULES]
+    for number, one in enumerate(parameters):
+        for other in parameters[:number]:
+            assert (one - other).abs().max() > 0.01
+
+
+def test_popart_with_other_returns_is_refused() -> None:
+    with pytest.raises(InputError, match="--returns centred: expected raw with popart"):
+        LossConfig(balance="popart", returns="centred")

@@ -1,0 +1,134 @@
+"""One replica trained by each rule in its simplest form.
+
+Stop-gradients, optimisers, gradient clipping, normalised advantages and the combination of
+conflicting gradients are those of PyTorch and TorchJD. The oracle for `pwm.core.balance` and for
+`pwm.core.update`, in double precision.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torchjd.aggregation import PCGrad
+
+from pwm.core.agent import VALUE, Agent
+from pwm.core.config import TrainConfig
+from pwm.core.rollout import Draws, Rollout
+from tests.oracles.plain_returns import moments, returns_by_double_loop
+
+LEAST_SCALE = 1e-4
+
+
+class PlainTraining:
+    """Trains one replica.
+
+    Args:
+        run: with an attached or detached baseline.
+        parameters: before training, [1, P], in double precision.
+    """
+
+    def __init__(self, run: TrainConfig, parameters: Tensor) -> None:
+        self.run = run
+        self.parameters = parameters.clone().requires_grad_()
+        self._agent = Agent(run.agent, run.task.num_stimuli)
+        self._rollout = Rollout(run.task, self._agent)
+        self._log_variance = torch.zeros((), dtype=torch.float64, requires_grad=True)
+        # One for both losses, or the policy's; the critic's; and that of the log variance.
+        self._optimisers = [
+            torch.optim.RMSprop([leaf], lr=run.learning_rate)
+            for leaf in (self.parameters, self.parameters, self._log_variance)
+        ]
+        self._rewards: list[NDArray[np.float64]] = []
+        self._returns: list[NDArray[np.float64]] = []
+
+    def update(self, draws: Draws) -> list[float]:
+        """Trains on one episode, trials [1, N] and noise [1, N, L]; returns its metrics."""
+        run, loss = self.run, self.run.loss
+        episode = self._rollout.play(self.parameters, draws)
+        rewards = episode.rewards.flatten().double().numpy()
+        plain_returns = returns_by_double_loop(rewards.tolist(), loss.discount)
+        log_probs, entropies = episode.log_probs.flatten(), episode.entropies.flatten()
+        centre, spread = self._standard()
+        error_scale = self._error_scale(len(rewards))
+        targets = (torch.tensor(plain_returns, dtype=torch.float64) - centre) / spread
+        errors = (targets - episode.values.flatten()) / error_scale
+        of_head = (targets - episode.head_values.flatten()) / error_scale
+        advantages = errors.detach() if loss.baseline == "detached" else errors
+        if loss.normalise_advantages:
+            advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+        factor = 1 if loss.policy_reduction == "sum" else 1 / len(rewards)
+        policy = -factor * (advantages * log_probs).sum()
+        value = ((of_head if loss.balance == "stop-trunk" else errors) ** 2).mean()
+        weight: float | Tensor = run.critic_weight
+        if loss.balance == "uncertainty":
+            weight = weight * torch.exp(-self._log_variance.detach()) / 2
+        self._step(policy - loss.entropy_weight * factor * entropies.sum(), weight * value)
+        if loss.balance == "uncertainty":
+            learned = torch.exp(-self._log_variance) * value.detach() / 2 + self._log_variance / 2
+            (self._log_variance.grad,) = torch.autograd.grad(learned, self._log_variance)
+            self._optimisers[2].step()
+        self._rewards.append(rewards)
+        self._returns.append(np.array(plain_returns))
+        if loss.balance == "popart":
+            self._keep_outputs(centre, spread)
+        unit = spread * error_scale
+        metrics = (
+            (rewards.reshape(-1, run.task.trial_length)[:, -1] > 0).mean(),
+            value * unit**2,
+            policy if loss.normalise_advantages else policy * unit,
+            entropies.mean(),
+            (centre + spread * episode.values.flatten()).mean() - np.mean(plain_returns),
+        )
+        return [torch.as_tensor(metric).item() for metric in metrics]
+
+    def _step(self, policy: Tensor, critic: Tensor) -> None:
+        """Steps against the gradients of the policy loss and of w times the value loss."""
+        rule, trunk = self.run.loss.balance, self._agent.trunk_size
+        p, c = (
+            torch.autograd.grad(part, self.parameters, retain_graph=True)[0]
+            for part in (policy, critic)
+        )
+        gradients = [p, c] if rule == "per-loss" else [p + c]
+        if rule == "pcgrad":
+            gradients[0][:, :trunk] = PCGrad()(torch.cat([p, c])[:, :trunk])
+        elif rule == "equal":
+            norm = torch.linalg.vector_norm
+            ratio = norm(p[:, :trunk]) / norm(c[:, :trunk])
+            gradients[0][:, :trunk] = p[:, :trunk] + ratio * c[:, :trunk]
+        for gradient, optimiser in zip(gradients, self._optimisers, strict=False):
+            self.parameters.grad = gradient
+            if self.run.loss.clip_gradient:
+                torch.nn.utils.clip_grad_norm_([self.parameters], self.run.loss.clip_gradient)
+            optimiser.step()
+
+    def _standard(self) -> tuple[float, float]:
+        """What is subtracted from the returns of the next episode, and what they are divided by."""
+        loss = self.run.loss
+        if not self._returns:
+            return 0.0, 1.0
+        mean, variance = moments(self._returns)
+        standardised = loss.returns == "standardised" or loss.balance == "popart"
+        return (
+            mean if loss.returns == "centred" or standardised else 0.0,
+            max(variance**0.5, LEAST_SCALE) if standardised else 1.0,
+        )
+
+    def _error_scale(self, steps: int) -> float:
+        """The divisor of errors: σ² = Var(r) + Var(γ) E(G²); γ is 0 at an episode's last step."""
+        if self.run.loss.balance != "return-scale" or not self._returns:
+            return 1.0
+        discounts = np.full(steps, self.run.loss.discount)
+        discounts[-1] = 0
+        mean_square, _ = moments([returns**2 for returns in self._returns])
+        square = moments(self._rewards)[1] + discounts.var() * mean_square
+        return max(float(square) ** 0.5, LEAST_SCALE)
+
+    def _keep_outputs(self, centre: float, spread: float) -> None:
+        """Solves new centre + new spread * v' = centre + spread * v for the value head."""
+        new_centre, new_spread = self._standard()
+        named = self._agent.named(self.parameters.detach())  # views
+        named["head_weight"][0, -1, :, VALUE] *= spread / new_spread
+        bias = named["head_bias"][0, -1, :, VALUE]
+        bias.copy_((centre + spread * bias - new_centre) / new_spread)
