@@ -22,7 +22,7 @@ from tqdm import tqdm
 from pwm.core.errors import FileError, require
 from pwm.core.history import History
 from pwm.experiments import EXPERIMENTS, chosen
-from pwm.io.cli import errors_in_one_line, parse
+from pwm.io.cli import ExperimentNames, errors_in_one_line, parse
 from pwm.io.files import folder_errors, write_json
 from pwm.io.inherited import Forgiving, say
 from pwm.io.repository import published
@@ -38,9 +38,7 @@ DIFFERENT = 1  # exit status
 class Arguments:
     """Flags of `python -m pwm.digests`."""
 
-    names: tyro.conf.Positional[
-        Annotated[tuple[str, ...], tyro.conf.arg(metavar="[EXPERIMENT ...]")]
-    ] = ()
+    names: ExperimentNames = ()
     """Experiments to compare; all if none is named."""
     results: Path = Path("results")
     """Folder of stored runs."""

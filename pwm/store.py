@@ -12,7 +12,7 @@ import tyro
 
 from pwm.core.errors import require
 from pwm.experiments import EXPERIMENTS
-from pwm.io.cli import errors_in_one_line, parse
+from pwm.io.cli import OptionalPath, errors_in_one_line, parse
 from pwm.io.files import folder_errors
 from pwm.io.inherited import say
 from pwm.runs.gridfile import experiments_in
@@ -20,6 +20,8 @@ from pwm.runs.inventory import SHOWN, Entry, damaged_files, entries, explain, kn
 from pwm.runs.storage import UNFINISHED, Store
 
 DAMAGED = 1  # exit status
+LINE = "{:12}  {:10}  {:>7}  {:>8}  {:15}  {}"
+HEADER = LINE.format("key", "state", "MB", "seconds", "commit", "runs")
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,12 @@ class Arguments:
 
     action: tyro.conf.Positional[Literal["ls", "verify", "why"]]
     """List the stored shards, verify every file's checksum, or explain why a shard is missing."""
-    key: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="[KEY]")]] = ""
+    key: tyro.conf.Positional[
+        Annotated[str, tyro.conf.arg(metavar="[KEY]", help_behavior_hint="")]
+    ] = ""
     """For why: a shard's key, as `python -m pwm.sweep --dry-run --keys` prints it, or a unique
     beginning of one."""
-    grid: Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint="")] = None
+    grid: OptionalPath = None
     """Python file that defines experiments of your own, for why."""
     results: Path = Path("results")
     """Folder of stored runs."""
@@ -55,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             sys.exit(_verify(store))
         own = experiments_in(arguments.grid) if arguments.grid else {}
         known = known_shards([*own.values(), *EXPERIMENTS.values()])
-        listed = map(_line, entries(store, known))
+        listed = (HEADER, *map(_line, entries(store, known)))
         for line in listed if action == "ls" else explain(key, store, known):
             say(line)
 
@@ -75,16 +79,14 @@ def _verify(store: Store) -> int:
 def _line(entry: Entry) -> str:
     """A line of ls."""
     if entry.state != "stored":
-        return f"{entry.key[:SHOWN]}  {entry.state}  {entry.runs}"
+        return LINE.format(entry.key[:SHOWN], entry.state, "", "", "", entry.runs)
     seconds = sum(session["wall_seconds"] for session in entry.sessions)
     last = entry.sessions[-1]
     commit = (last["commit"] or "unknown")[:7]
     if last["commit"] and last["clean"] is False:
         commit += "+changes"
-    return (
-        f"{entry.key[:SHOWN]}  stored    {entry.bytes / 1e6:7.2f} MB  {seconds:7.1f} s  {commit}  "
-        f"{entry.runs}"
-    )
+    size, time = f"{entry.bytes / 1e6:.2f}", f"{seconds:.1f}"
+    return LINE.format(entry.key[:SHOWN], entry.state, size, time, commit, entry.runs)
 
 
 if __name__ == "__main__":

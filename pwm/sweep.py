@@ -6,28 +6,27 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Sequence, Set
 from concurrent.futures import BrokenExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Literal
 
 import tyro
 
 from pwm.core.errors import require, require_integer
 from pwm.engines import EngineName
 from pwm.experiments import EXPERIMENTS, chosen
-from pwm.io.cli import errors_in_one_line, fail, parse
+from pwm.io.cli import ExperimentNames, OptionalPath, errors_in_one_line, fail, parse
 from pwm.io.files import folder_errors
-from pwm.io.inherited import STOPPING, Forgiving, say
+from pwm.io.inherited import Forgiving, counted, say, stop_signals
 from pwm.io.provenance import typed_command
 from pwm.runs.experiment import Experiment, Size
 from pwm.runs.gridfile import experiments_in
 from pwm.runs.scheduler import Pool, processes, run
 from pwm.runs.shards import Shard, plan, planned
-from pwm.runs.slurm import Cluster, JobError, max_tasks, slurm_jobs
+from pwm.runs.slurm import Cluster, JobError, max_tasks, require_slurm, slurm_jobs
 from pwm.runs.storage import Store
 from pwm.runs.worker import Job
 
@@ -39,11 +38,9 @@ JOBS = 256
 class Arguments:
     """Flags of `python -m pwm.sweep`."""
 
-    names: tyro.conf.Positional[
-        Annotated[tuple[str, ...], tyro.conf.arg(metavar="[EXPERIMENT ...]")]
-    ] = ()
+    names: ExperimentNames = ()
     """Experiments to train; all if none is named."""
-    grid: Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint="")] = None
+    grid: OptionalPath = None
     """Python file that defines experiments of your own, to train instead of the paper's."""
     size: Size = "paper"
     """Full budget, or a few episodes and seeds to try it out."""
@@ -64,7 +61,9 @@ class Arguments:
         tyro.conf.arg(metavar="INT", help_behavior_hint="(default: one per core, or 256 jobs)"),
     ] = None
     """Processes or jobs at a time, each with one thread."""
-    slurm: tuple[str, ...] = ()
+    slurm: Annotated[
+        tuple[str, ...], tyro.conf.arg(metavar="KEY=VALUE ...", help_behavior_hint="")
+    ] = ()
     """Options of sbatch, as in `--slurm partition=short account=abc time=60` (minutes)."""
     shard: str = "1/1"
     """Train only part i of n of the shards, to divide them by hand; i from 1 to n, or from 0."""
@@ -87,16 +86,27 @@ class Arguments:
         i, n = map(int, self.shard.split("/"))
         return shards[(i - 1) % n :: n]  # counted from 0, part 0 is part n
 
-    def pool(self) -> tuple[Pool, int | None]:
-        """Makes the executor, and the largest number of tasks that it takes."""
+    @property
+    def at_a_time(self) -> int:
+        """Number of processes or jobs at a time."""
+        return self.workers or (CORES if self.executor == "process" else JOBS)
+
+    def cluster(self) -> Cluster | None:
+        """The cluster that trains; None if this machine does."""
+        typed = " ".join(self.slurm)
         if self.executor == "process":
-            require(not self.slurm, "slurm", " ".join(self.slurm), "--executor slurm with it")
-            workers = self.workers or CORES
-            return lambda tasks: processes(min(workers, tasks)), None
+            require(not self.slurm, "slurm", typed, "--executor slurm with it")
+            return None
         options = dict(item.partition("=")[::2] for item in self.slurm)
         complete = all(name and value for name, value in options.items())
-        require(complete, "slurm", " ".join(self.slurm), "KEY=VALUE ...")
-        cluster = Cluster(self.results.absolute() / "slurm", self.workers or JOBS, options)
+        require(complete, "slurm", typed, "KEY=VALUE ...")
+        return Cluster(self.results.absolute() / "slurm", self.at_a_time, options)
+
+    def pool(self) -> tuple[Pool, int | None]:
+        """Makes the executor, and the largest number of tasks that it takes."""
+        if (cluster := self.cluster()) is None:
+            return lambda tasks: processes(min(self.at_a_time, tasks)), None
+        require_slurm()
         return lambda _: slurm_jobs(cluster), max_tasks()
 
 
@@ -107,6 +117,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if arguments.workers is not None:
             require_integer("workers", arguments.workers, 1)
         require(arguments.dry_run or not arguments.keys, "keys", "alone", "--dry-run with it")
+        arguments.cluster()  # refuses bad settings of a dry run too
         store = Store(arguments.results.absolute())
         experiments = arguments.experiments()
         shards = arguments.part(planned(experiments))
@@ -115,11 +126,11 @@ def main(argv: Sequence[str] | None = None) -> None:
                 stored = set(store.all_keys())
             if arguments.keys:
                 _print_keys(shards, stored)
-            _print_summary(experiments, shards, stored, arguments.workers or CORES)
+            _print_summary(experiments, shards, stored, arguments.at_a_time)
             return
         pool, limit = arguments.pool()
         try:
-            with folder_errors("results", arguments.results), _interrupted_by_signals():
+            with folder_errors("results", arguments.results), stop_signals(interrupt=True):
                 run(shards, Job(store, typed_command()), pool, limit)
         except KeyboardInterrupt as interrupt:
             said = "Interrupted. Run the same command again to continue."
@@ -127,29 +138,6 @@ def main(argv: Sequence[str] | None = None) -> None:
             sys.exit(128 + (interrupt.args or (signal.SIGINT,))[0])
         except (BrokenExecutor, JobError) as error:
             fail(str(error))
-
-
-@contextmanager
-def _interrupted_by_signals() -> Iterator[None]:
-    """Lets a signal that asks to stop raise `KeyboardInterrupt`; another ends the process at once.
-
-    A signal that is ignored stays ignored.
-    """
-
-    def interrupt(number: int, _frame: object) -> NoReturn:
-        for other in heeded:
-            signal.signal(other, signal.SIG_DFL)
-        raise KeyboardInterrupt(number)
-
-    previous = {number: signal.getsignal(number) for number in STOPPING}
-    heeded = [number for number, handler in previous.items() if handler != signal.SIG_IGN]
-    for number in heeded:
-        signal.signal(number, interrupt)
-    try:
-        yield
-    finally:
-        for number in heeded:
-            signal.signal(number, previous[number] or signal.SIG_DFL)
 
 
 def _description() -> str:
@@ -186,9 +174,10 @@ def _print_summary(
         )
     left = [shard for shard in shards if shard.key not in stored]
     say(
-        f"{len(shards)} shards, {_runs(shards)} runs; {len(left)} shards to train: about "
+        f"{counted(len(shards), 'shard')}, {counted(_runs(shards), 'run')}; "
+        f"{counted(len(left), 'shard')} to train: about "
         f"{timedelta(seconds=round(sum(shard.seconds for shard in left) / workers))} "
-        f"on {workers} cores, {sum(shard.bytes for shard in left) / 1e6:.1f} MB."
+        f"on {counted(workers, 'core')}, {sum(shard.bytes for shard in left) / 1e6:.1f} MB."
     )
 
 

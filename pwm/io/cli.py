@@ -7,14 +7,17 @@ import io
 import itertools
 import os
 import re
+import shlex
 import signal
 import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, requires, version
-from typing import NoReturn, TypeVar
+from pathlib import Path
+from typing import Annotated, NoReturn, TypeVar
 
 import tyro
+from tqdm import tqdm
 
 from pwm.core.errors import InputError, require_file
 from pwm.io.inherited import Forgiving, expanded, mute, open_streams, say
@@ -22,7 +25,19 @@ from pwm.io.inherited import Forgiving, expanded, mute, open_streams, say
 BAD_INPUT = 2
 CLOSED_PIPE = 141
 WIDE = "1000"  # columns, so that tyro breaks no line of an error
+# What tyro says about bad input.
+CHOICE = re.compile(
+    r"invalid choice '(?P<value>.*)' for argument '(?P<flag>.*)'\. .* \((?P<all>.*)\)"
+)
+MISSING_VALUE = re.compile(r"Missing value for argument '(?P<flag>.*)'\. Expected 1 values")
+SIMILAR = re.compile(r"Perhaps you meant:|Arguments similar to ")
+FLAG = re.compile(r"(?:^|, )(--[\w-]+)")
+NOUNS = {"INT": "an integer", "FLOAT": "a number"}
 Arguments = TypeVar("Arguments")
+ExperimentNames = tyro.conf.Positional[
+    Annotated[tuple[str, ...], tyro.conf.arg(metavar="[EXPERIMENT ...]", help_behavior_hint="")]
+]
+OptionalPath = Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint="")]
 
 
 def parse(
@@ -51,14 +66,17 @@ def parse(
                 )
         except SystemExit as stop:
             if stop.code == BAD_INPUT:
-                fail(_input_error(stop) or _message(complaint.getvalue()))
+                fail(_input_error(stop) or _message(complaint.getvalue(), typed))
             raise
         _require_versions()
         return expanded(found)
 
 
 def fail(message: str) -> NoReturn:
-    """Ends the program because of bad input."""
+    """Ends the program because of bad input, and removes unfinished progress bars."""
+    for bar in list(getattr(tqdm, "_instances", ())):
+        bar.leave = False
+        bar.close()
     print(f"error: {message}", file=Forgiving(sys.stderr))
     raise SystemExit(BAD_INPUT)
 
@@ -122,15 +140,56 @@ def _input_error(stop: BaseException) -> str:
     return "" if cause is None else str(cause)
 
 
-def _message(box: str) -> str:
-    """The message in tyro's box, whose parts are divided by rules, and how to write the flag."""
+def _message(box: str, typed: Sequence[str]) -> str:
+    """An error of tyro, on one line.
+
+    Args:
+        box: what tyro printed; its parts are divided by rules.
+        typed: the words of the command line.
+    """
     _, *lines = (line.strip("│ ") for line in box.splitlines())
     parts = [list(part) for rule, part in itertools.groupby(lines, _is_rule) if not rule]
-    message = " ".join(parts[0][:2]).removeprefix("Error parsing ").removesuffix(".")
-    for part in parts:
-        if part[0] == "Argument helptext:":
-            return f"{message} (expected {part[1]})"
-    return f"{message}; --help lists what is accepted"
+    message, similar = " ".join(parts[0][:2]), list[str]()
+    if choice := CHOICE.match(message):
+        accepted = sorted(set(re.findall(r"'(.*?)'", choice["all"])) - {"None"})
+        return f"{choice['flag']} {choice['value']}: expected {_one_of(accepted)}"
+    if missing := MISSING_VALUE.match(message):
+        return f"{missing['flag']} (none): expected a value"
+    for title, *rest in parts[1:]:
+        if title == "Argument helptext:":
+            flag, _, metavar = rest[0].partition(" ")
+            return f"{flag} {_value(flag, typed)}: expected {_described(metavar)}"
+        if SIMILAR.match(title):
+            similar += [flag for line in rest for flag in FLAG.findall(line)]
+    asked = f"did you mean {_one_of(sorted(similar))}? " if similar else ""
+    return f"{message.removesuffix('.')}; {asked}--help lists what is accepted"
+
+
+def _value(flag: str, typed: Sequence[str]) -> str:
+    """The last value of a flag, as it was typed."""
+    found, here = list[str](), False
+    for word in typed:
+        name, _, value = word.partition("=")
+        if name.startswith("--"):
+            here = name.replace("_", "-") == flag
+            found = [value] * bool(value) if here else found
+        elif here:
+            found.append(word)
+    return shlex.join(found)
+
+
+def _described(metavar: str) -> str:
+    """What a flag accepts, in words."""
+    several = re.fullmatch(r"\[(.*) \[\1 \.\.\.\]\]", metavar)
+    parts = re.findall(r"[^|{},]+", several[1] if several else metavar)
+    return _one_of([NOUNS.get(part, part) for part in parts if part != "None"]) + " each" * bool(
+        several
+    )
+
+
+def _one_of(names: Sequence[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def _is_rule(line: str) -> bool:

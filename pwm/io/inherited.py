@@ -65,6 +65,11 @@ def say(text: str, end: str = "\n") -> None:
         raise FileError("standard output", f"space for the results ({error.strerror})") from error
 
 
+def counted(number: int, noun: str) -> str:
+    """A number and its noun, such as "1 run" or "2 runs"."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
 class Forgiving:
     """A stream for progress: if it cannot be written, the rest is not shown.
 
@@ -96,10 +101,13 @@ def mute(stream: TextIO) -> None:
 
 
 @contextmanager
-def stop_signals() -> Iterator[list[int]]:
+def stop_signals(*, interrupt: bool = False) -> Iterator[list[int]]:
     """Collects the signals that ask to stop; another one ends the process at once.
 
     A signal that is ignored, as SIGHUP is under `nohup`, stays ignored.
+
+    Args:
+        interrupt: whether a signal also raises `KeyboardInterrupt`, with its number.
     """
     previous = {number: signal.getsignal(number) for number in STOPPING}
     heeded = [number for number, handler in previous.items() if handler != signal.SIG_IGN]
@@ -109,6 +117,8 @@ def stop_signals() -> Iterator[list[int]]:
         caught.append(number)
         for other in heeded:
             signal.signal(other, signal.SIG_DFL)
+        if interrupt:
+            raise KeyboardInterrupt(number)
 
     for number in heeded:
         signal.signal(number, collect)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, get_args
 
 from pwm.core.errors import FileError, require
 from pwm.engines import ENGINES
+from pwm.io.inherited import counted
 from pwm.runs.experiment import Experiment, Size
 from pwm.runs.locks import is_locked
 from pwm.runs.shards import Shard, plan
@@ -37,7 +38,7 @@ def known_shards(experiments: Iterable[Experiment]) -> Known:
     """Shards of some experiments, in either size and for either engine."""
     sizes: tuple[Size, ...] = get_args(Size)
     return {
-        shard.key: (shard, f"{shard.experiment} ({size}), {len(shard.members)} runs")
+        shard.key: (shard, f"{shard.experiment} ({size}), {counted(len(shard.members), 'run')}")
         for experiment in experiments
         for engine in ENGINES
         for size in sizes
@@ -63,7 +64,7 @@ def entries(store: Store, known: Known) -> Iterator[Entry]:
                 continue
             if key not in known:
                 name = sessions[-1].get("experiment") or runs
-                runs = f"{name}, {len(content['members']['seed'])} runs"
+                runs = f"{name}, {counted(len(content['members']['seed']), 'run')}"
             size = (store.folder / (key + ending)).stat().st_size
             yield Entry(key, "stored" if ending == STORED else "unfinished", runs, size, sessions)
 

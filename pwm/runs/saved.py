@@ -100,6 +100,8 @@ class SavedRun:
             InputError: there are too few episodes, or the run loses gradients.
         """
         require_integer("num_episodes", num_episodes, 2)
+        loses = self.configs[0].loss.lost_gradients != "none"
+        require_file(not loses, self.folder, "a run that loses no gradients, to diagnose them")
         draws = self._draws(seed, num_episodes)
         runs = (replace(run, probe_episodes=num_episodes, probe_at=(0,)) for run in self.configs)
         trainer = make_trainer(tuple(runs), self.engine)

@@ -14,7 +14,7 @@ from typing import Any
 
 from pwm.core.errors import FileError
 from pwm.io.files import make_folder
-from pwm.io.inherited import STOPPING, Forgiving
+from pwm.io.inherited import STOPPING, Forgiving, counted
 from pwm.runs.locks import LOCK, is_locked, tidy
 from pwm.runs.progress import Progress
 from pwm.runs.shards import Shard
@@ -47,8 +47,8 @@ def run(shards: Sequence[Shard], job: Job, pool: Pool, max_tasks: int | None = N
         KeyboardInterrupt: training stopped at checkpoints.
     """
     missing = _missing(shards, job.store)
-    counted = f"{len(shards)} shards, {len(missing)} of them to train."
-    print(counted, file=Forgiving(sys.stderr))
+    said = f"{counted(len(shards), 'shard')}, {len(missing)} to train."
+    print(said, file=Forgiving(sys.stderr))
     if missing:
         make_folder("results", job.store.folder)
         with Progress(missing, job.store) as progress:

@@ -44,11 +44,15 @@ class Cluster:
     def __post_init__(self) -> None:
         time_limit = self.options.get("time", "1")
         require(time_limit.isdecimal(), "slurm", f"time={time_limit}", "time in minutes")
-        found = all(map(shutil.which, ("sbatch", "srun", "squeue", "scontrol", "scancel")))
-        accepted = "process, or slurm where SLURM's commands are installed (sbatch, squeue, ...)"
-        require(found, "executor", "slurm", accepted)
-        accepted = "process, or slurm with submitit installed (pip install '.[slurm]')"
-        require(find_spec("submitit") is not None, "executor", "slurm", accepted)
+
+
+def require_slurm() -> None:
+    """Requires SLURM's commands and submitit."""
+    found = all(map(shutil.which, ("sbatch", "srun", "squeue", "scontrol", "scancel")))
+    accepted = "process, or slurm where SLURM's commands are installed (sbatch, squeue, ...)"
+    require(found, "executor", "slurm", accepted)
+    accepted = "process, or slurm with submitit installed (pip install '.[slurm]')"
+    require(find_spec("submitit") is not None, "executor", "slurm", accepted)
 
 
 class SlurmExecutor(Executor):

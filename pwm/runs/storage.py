@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwm.core.config import SEMANTICS
-from pwm.core.errors import FileError, InputError, require, require_file
+from pwm.core.errors import FileError, InputError, require_file
 from pwm.core.history import History
 from pwm.core.trainer import PROBES, STATE
 from pwm.io.files import (
@@ -113,9 +113,9 @@ class Store:
         """Every stored shard, as its file describes it; the file is not verified.
 
         Raises:
-            InputError: the folder does not exist.
+            FileError: the folder does not exist.
         """
-        require(self.folder.is_dir(), "results", self.folder, "a folder of stored runs")
+        require_file(self.folder.is_dir(), self.folder, "a folder of stored runs")
         for key in self.all_keys():
             path = self.folder / (key + STORED)
             with suppress(*DAMAGE), np.load(path, allow_pickle=False) as stored:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,6 @@ import pytest
 from filelock import FileLock
 
 from pwm import store as command
-from pwm.core.agent import AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.task import TaskConfig
 from pwm.engines import make_trainer
@@ -18,21 +18,12 @@ from pwm.experiments import EXPERIMENTS
 from pwm.runs.experiment import Experiment
 from pwm.runs.shards import Shard, plan, planned
 from pwm.runs.storage import Store
+from tests.support import sweeps
 from tests.support.folders import contents
 from tests.support.histories import made_up, session, shard_of
 from tests.support.refusals import assert_refused
 
-TINY = Experiment(
-    name="tiny",
-    about="a grid of the tests",
-    base=TrainConfig(
-        task=TaskConfig(episode_length=6),
-        agent=AgentConfig(hidden_size=3),
-        num_episodes=60,
-        log_every=20,
-    ),
-    axes={"episode_length": (6, 9), "critic_weight": (2.0, 3.0), "seed": range(3)},
-)
+TINY = replace(sweeps.TINY, axes={"episode_length": (6, 9), **sweeps.TINY.axes})
 ONE, TWO = plan(TINY)
 FOREIGN = shard_of([TrainConfig(task=TaskConfig(episode_length=6), num_episodes=60)])
 
@@ -80,15 +71,18 @@ def test_ls_prints_size_time_and_commit_of_each_shard(
     dirty = {**session(0, 60), "clean": False, "commit": None}
     store.put(FOREIGN, made_up(1, 3), [dirty])
     checkpoint(store, TWO)
-    *stored, unfinished = said(store, capsys, "ls").splitlines()
+    header, *stored, unfinished = said(store, capsys, "ls").splitlines()
+    assert header.split() == ["key", "state", "MB", "seconds", "commit", "runs"]
     by_key = {line.split()[0]: line for line in stored}
     assert list(by_key) == sorted([ONE.key[:12], FOREIGN.key[:12]])
-    megabytes = f"{store.path(ONE).stat().st_size / 1e6:.2f} MB"
-    for part in ("stored", megabytes, " 3.0 s ", " 0123456  ", "tiny (paper), 6 runs"):
+    megabytes = f" {store.path(ONE).stat().st_size / 1e6:.2f} "
+    for part in ("stored", megabytes, " 3.0 ", " 0123456  ", "tiny (paper), 6 runs"):
         assert part in by_key[ONE.key[:12]]
-    for part in ("stored", " 1.5 s ", "  unknown  ", "unknown experiment, 1 runs"):
+    for part in ("stored", " 1.5 ", "  unknown  ", "unknown experiment, 1 run"):
         assert part in by_key[FOREIGN.key[:12]]
-    assert unfinished == f"{TWO.key[:12]}  unfinished  tiny (paper), 6 runs"
+    assert unfinished.split("  ")[:2] == [TWO.key[:12], "unfinished"]
+    starts = [line.index(part) for line, part in ((header, "runs"), (unfinished, "tiny"))]
+    assert {*starts, by_key[ONE.key[:12]].index("tiny")} == {starts[0]}
 
 
 def test_ls_tells_the_sizes_of_an_experiment_apart(
@@ -110,23 +104,24 @@ def test_ls_names_experiments_that_only_the_provenance_knows(
     store.checkpoint(begun, make_trainer(begun.runs).state(), [own])
     store.put(ONE, made_up(6, 3), [own])  # the same shard as in an experiment of the paper
     out = said(store, capsys, "ls")
-    named = {line.split()[0]: line.split("  ")[-1] for line in out.splitlines()}
+    named = {line.split()[0]: line.split("  ")[-1] for line in out.splitlines()[1:]}
     assert named == {
-        FOREIGN.key[:12]: "mine, 1 runs",
-        begun.key[:12]: "mine, 1 runs",
+        FOREIGN.key[:12]: "mine, 1 run",
+        begun.key[:12]: "mine, 1 run",
         ONE.key[:12]: "tiny (paper), 6 runs",
     }
 
 
 def test_ls_reports_damage(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     store.path(ONE).write_bytes(store.path(ONE).read_bytes()[:-1])
-    assert said(store, capsys, "ls") == f"{ONE.key[:12]}  damaged  tiny (paper), 6 runs\n"
+    _, line = said(store, capsys, "ls").splitlines()
+    assert re.fullmatch(rf"{ONE.key[:12]}  damaged +tiny \(paper\), 6 runs", line)
 
 
-def test_ls_of_an_empty_folder_prints_nothing(
+def test_ls_of_an_empty_folder_prints_the_header_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert said(Store(tmp_path), capsys, "ls") == ""
+    assert said(Store(tmp_path), capsys, "ls").splitlines() == [command.HEADER]
 
 
 # verify
@@ -260,7 +255,7 @@ def test_why_explains_shards_of_a_grid_of_ones_own(
     )
     (shard,) = plan(Experiment(name="mine", axes={"seed": (77,)}))
     out = said(store, capsys, "why", shard.key[:8], "--grid", str(grid))
-    assert out.startswith(f"{shard.key} is not stored in {store.folder}: mine (paper), 1 runs.\n")
+    assert out.startswith(f"{shard.key} is not stored in {store.folder}: mine (paper), 1 run.\n")
 
 
 def test_every_key_of_the_paper_is_told_apart_by_8_characters() -> None:
@@ -338,4 +333,4 @@ def test_ls_tells_unknown_from_changed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     store.put(FOREIGN, made_up(1, 3), [{**session(0, 60), "clean": clean, "commit": commit}])
-    assert f" {shown}  unknown experiment" in said(store, capsys, "ls")
+    assert f" {shown:15}  unknown experiment" in said(store, capsys, "ls")

@@ -204,7 +204,7 @@ def test_parts_in_separate_commands_give_the_files_of_one(
     sweeping(threads(1))
     for part in ("2/3", "1/3", "3/3"):
         sweep.main(["--results", str(store.folder), "--shard", part])
-        assert "1 shards, 1 of them to train.\n" in capsys.readouterr().err
+        assert "1 shard, 1 to train.\n" in capsys.readouterr().err
     assert histories(store.folder) == histories(swept)
     sweeping(no_pool)
     sweep.main(["--results", str(store.folder)])
@@ -252,11 +252,11 @@ def test_a_dry_run_sums_up_by_experiment_and_writes_nothing(
     header, line, total = out.splitlines()
     assert header.split() == ["experiment", "shards", "runs", "to", "train", "minutes", "MB"]
     assert line.split() == ["tiny", "3", "6", "1", "0.0", "0.0"]
-    assert total.startswith("3 shards, 6 runs; 1 shards to train: about 0:00:00 on 2 cores, ")
+    assert total.startswith("3 shards, 6 runs; 1 shard to train: about 0:00:00 on 2 cores, ")
     sweep.main([*flags, "--shard", "1/3"])
     _, line, total = capsys.readouterr().out.splitlines()
     assert line.split()[:4] == ["tiny", "1", "2", "0"]
-    assert total.startswith("1 shards, 2 runs; 0 shards to train: ")
+    assert total.startswith("1 shard, 2 runs; 0 shards to train: ")
 
 
 def test_keys_are_printed_on_request(
@@ -305,6 +305,17 @@ def test_a_dry_run_estimates_time_and_disk(
     )
 
 
+def test_a_dry_run_counts_on_the_jobs_of_a_cluster(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["eplen60", "--dry-run", "--results", str(store.folder), "--executor", "slurm"]
+    for workers, cores in (([], 256), (["--workers", "1"], 1)):
+        sweep.main([*flags, *workers])
+        seconds = round(sum(shard.seconds for shard in plan(EXPERIMENTS["eplen60"])) / cores)
+        said = f"about {timedelta(seconds=seconds)} on {cores} core{'s' * (cores > 1)}, "
+        assert said in capsys.readouterr().out
+
+
 def test_a_reader_that_stops_early_is_no_error(tmp_path: Path) -> None:
     flags = f"--dry-run --keys --results {tmp_path / 'none'}"
     command = f"{sys.executable} -m pwm.sweep {flags} | head -n 1"
@@ -323,6 +334,7 @@ def test_help_lists_the_experiments(capsys: pytest.CaptureFixture[str]) -> None:
             [experiment.name, *experiment.about.split()]
         ) == 1
         assert experiment.about
+    assert "(default: )" not in "\n".join(lines)
 
 
 # Grids of one's own
@@ -355,14 +367,14 @@ def test_a_grid_of_ones_own_is_swept_into_the_same_store_and_named_by_ls(
     monkeypatch.setattr(sweep, "processes", threads(1))
     flags = ["--grid", str(mine), "--results", str(store.folder)]
     sweep.main(["other", *flags])
-    assert "2 shards, 2 of them to train." in capsys.readouterr().err
+    assert "2 shards, 2 to train." in capsys.readouterr().err
     sweep.main(flags)
-    assert "4 shards, 2 of them to train." in capsys.readouterr().err
+    assert "4 shards, 2 to train." in capsys.readouterr().err
     monkeypatch.setattr(sweep, "processes", no_pool)
     sweep.main(flags)
-    assert "4 shards, 0 of them to train." in capsys.readouterr().err
+    assert "4 shards, 0 to train." in capsys.readouterr().err
     store_module.main(["ls", "--results", str(store.folder)])
-    named = [line.split("  ")[-1] for line in capsys.readouterr().out.splitlines()]
+    named = [line.split("  ")[-1] for line in capsys.readouterr().out.splitlines()[1:]]
     assert sorted(named) == ["eplen15, 2 runs"] * 2 + ["other, 2 runs"] * 2
     sweep.main([*flags, "--dry-run"])
     _, *lines, _ = capsys.readouterr().out.splitlines()
@@ -419,8 +431,11 @@ def test_a_grid_that_is_missing_is_one_line(
     [
         ("nonsense", ["EXPERIMENT nonsense: expected some of eplen60"]),
         ("pwm0 nonsense", ["EXPERIMENT nonsense: expected some of eplen60"]),
-        ("--size big", ["--size", "big", "paper"]),
-        ("--engine slow", ["--engine", "fused", "torch"]),
+        ("--size big", ["--size big: expected paper or smoke"]),
+        ("--workers two", ["--workers two: expected an integer"]),
+        ("--slurm partition=x --dry-run", ["--slurm partition=x: expected --executor slurm"]),
+        ("--executor slurm --slurm time=x --dry-run", ["--slurm time=x: expected time in min"]),
+        ("--engine slow", ["--engine slow: expected fused or torch\n"]),
         ("--colour red", ["--colour"]),
         ("--results", ["--results"]),
         ("--keys", ["--keys", "--dry-run"]),
@@ -478,7 +493,7 @@ def test_a_results_folder_that_cannot_be_written_is_refused_before_training(
         assert stop.value.code == 2
         assert captured.out == ""
         *first, error = captured.err.splitlines()
-        assert first in ([], ["3 shards, 3 of them to train."])
+        assert first in ([], ["3 shards, 3 to train."])
         message = rf"error: --results (\S*/)?{place}: expected a folder that can be {use} \("
         assert re.match(message, error)
     assert contents(tmp_path) == {"a file": b"a file"}

@@ -468,7 +468,7 @@ BAD: list[tuple[str, str, str]] = [
     ("--device cuda", "--device", "cuda"),
     ("--engine torch --device cuda:99", "--device", "cuda:99"),
     ("--engine jax", "--engine", "jax"),
-    ("--out", "--out", "Missing value"),
+    ("--out", "--out", "a value"),
     ("--weight 3", "--weight", "3"),
     ("--loss.critic-weight 3", "--loss.critic-weight", "3"),
     ("extra", "extra", "Unrecognized"),

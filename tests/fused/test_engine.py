@@ -143,7 +143,7 @@ def test_an_episode_and_its_gradient_agree_with_pytorch(
         assert error.max() <= 2 * tolerance * max(float(gradient.abs().max()), 1e-3)
 
 
-@given(run=RUNS)
+@given(run=runs_of_one_episode())
 def test_a_probed_episode_agrees_with_pytorch(run: TrainConfig) -> None:
     runs, draws = (
         (run, replace(run, seed=run.seed + 1)),

@@ -12,7 +12,15 @@ from pathlib import Path
 import pytest
 
 from pwm.core.errors import FileError, InputError
-from pwm.io.inherited import STOPPING, Forgiving, expanded, open_streams, say, stop_signals
+from pwm.io.inherited import (
+    STOPPING,
+    Forgiving,
+    counted,
+    expanded,
+    open_streams,
+    say,
+    stop_signals,
+)
 
 
 def test_closed_streams_lead_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,6 +64,10 @@ def test_output_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatch)
             say("words")
 
 
+def test_nouns_agree_with_their_numbers() -> None:
+    assert [counted(number, "shard") for number in (0, 1, 2)] == ["0 shards", "1 shard", "2 shards"]
+
+
 def test_progress_that_cannot_be_written_is_not_shown() -> None:
     reader, writer = os.pipe()
     os.close(reader)
@@ -76,6 +88,15 @@ def test_a_signal_is_collected_and_another_ends_the_process(number: int) -> None
         signal.raise_signal(number)
         assert caught == [number]
         assert {signal.getsignal(each) for each in STOPPING} == {signal.SIG_DFL}
+    assert [signal.getsignal(each) for each in STOPPING] == before
+
+
+@pytest.mark.parametrize("number", STOPPING)
+def test_a_signal_may_also_interrupt_the_block(number: int) -> None:
+    before = [signal.getsignal(each) for each in STOPPING]
+    with pytest.raises(KeyboardInterrupt) as caught, stop_signals(interrupt=True):
+        signal.raise_signal(number)
+    assert caught.value.args == (number,)
     assert [signal.getsignal(each) for each in STOPPING] == before
 
 

@@ -104,7 +104,7 @@ def test_two_processes_give_the_files_of_one_worker(
     run(planned([TINY, TINY]), job(store), lambda tasks: processes(min(2, tasks)))
     assert_complete(store, swept)
     err = capfd.readouterr().err
-    assert "3 shards, 3 of them to train.\n" in err
+    assert "3 shards, 3 to train.\n" in err
     assert "6 of 6 runs" in err
 
 
@@ -144,7 +144,7 @@ def test_a_second_sweep_trains_nothing_and_starts_nothing(
     before = times(copied.folder)
     run(shards, job(copied), no_pool)
     assert times(copied.folder) == before
-    assert capsys.readouterr().err == "3 shards, 0 of them to train.\n"
+    assert capsys.readouterr().err == "3 shards, 0 to train.\n"
 
 
 def test_only_missing_or_damaged_shards_are_trained_again(
@@ -158,7 +158,7 @@ def test_only_missing_or_damaged_shards_are_trained_again(
     assert_complete(copied, swept)
     assert times(copied.folder)[kept.name] == before
     err = capsys.readouterr().err
-    assert "3 shards, 2 of them to train.\n" in err
+    assert "3 shards, 2 to train.\n" in err
     assert err.count(f"damaged, to be computed again: {damaged}\n") == 1
     assert err.count("to be computed again") == 1
 

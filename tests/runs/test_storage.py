@@ -345,3 +345,8 @@ def test_gathering_refuses_a_missing_or_damaged_shard(
     store.path(TWO).write_bytes(b"")
     with pytest.raises(InputError, match=f"why {TWO.key[:8]}"):
         store.gather([TWO])
+
+
+def test_a_folder_that_does_not_exist_is_named_without_a_flag(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match=f"^{tmp_path}/none: expected a folder of stored runs$"):
+        list(Store(tmp_path / "none").shards())

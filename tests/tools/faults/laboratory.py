@@ -34,7 +34,7 @@ TIMEOUT = 120.0  # seconds per run of a command
 GRACE = 20.0  # seconds for the processes of an ended command to end too
 BAR = re.compile(r"^.*\[\d\d:\d\d[^\]]*\]|^.*\d%\|.*$")
 ORDINARY = re.compile(
-    r"^\d+ shards, \d+ of them to train\.$|^Compiling|^/bin/bash: warning|^warnings\.warn"
+    r"^\d+ shards?, \d+ to train\.$|^Compiling|^/bin/bash: warning|^warnings\.warn"
 )
 GRID = """
 from pwm import AgentConfig, Experiment, TaskConfig, TrainConfig
