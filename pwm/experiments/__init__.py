@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from pwm.core.errors import require
 from pwm.engines import EngineName
+from pwm.experiments.fourth import fourth_experiments
 from pwm.experiments.grids import WEIGHTS
 from pwm.experiments.leak import leak_experiments
 from pwm.experiments.notes import NOTES as _NOTES
@@ -16,7 +17,13 @@ from pwm.experiments.start import start_experiments
 from pwm.runs.experiment import Experiment, Size
 
 __all__ = ["EXPERIMENTS", "NOTES", "WEIGHTS", "chosen"]
-_ALL = (*_NOTES, *leak_experiments(), *start_experiments(), *rule_experiments())
+_ALL = (
+    *_NOTES,
+    *leak_experiments(),
+    *start_experiments(),
+    *rule_experiments(),
+    *fourth_experiments(),
+)
 EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType({item.name: item for item in _ALL})
 NOTES = tuple(item.name for item in _NOTES)
 """Experiments that reproduce the notes' figures, and their neighbours."""

@@ -1,0 +1,33 @@
+"""Rival laws of the slowdown by a heavy critic that starts away from the mean return.
+
+Each has one constant, fitted as the law's own (`pwm.analysis.climb.SHARE`): to the same 42 cells of
+15 steps at learning rate 0.001, before the fourth set of predictions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from pwm.analysis.climb import Setting, climb, critic_share, hidden_states
+from pwm.analysis.theory import slowdown
+
+
+def saturation(setting: Setting) -> float:
+    """The trunk's loss of gain at the end of the climb."""
+    *_, end = climb(setting, 1500)
+    states = hidden_states(end.trunk, setting.hidden_size, setting.trial_length)
+    return sum(1 - state**2 for state in states) / len(states)
+
+
+RIVALS: Mapping[str, Callable[[Setting], float]] = MappingProxyType(
+    {
+        "weight": lambda setting: slowdown(0.0, 0.436 * setting.critic_weight),
+        "weight per step": lambda setting: slowdown(
+            0.0, 6.54 * setting.critic_weight / setting.steps
+        ),
+        "share": lambda setting: slowdown(0.0, 0.995 * critic_share(setting)),
+        "saturation": lambda setting: saturation(setting) ** -3.407,
+    }
+)
+"""Slowdown relative to a light detached critic that starts at the mean return, by rival."""

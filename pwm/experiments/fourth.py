@@ -1,0 +1,58 @@
+"""Conditions of the fourth set of predictions, which no run had seen when they were predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from pwm.experiments.grids import answer
+from pwm.runs.experiment import Experiment
+
+CONDITIONS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "21-steps": {"episode_length": 21},
+        "75-steps": {"episode_length": 75},
+        "180-steps": {"episode_length": 180},
+        "trial-8": {"episode_length": 40, "trial_length": 8},
+        "slow": {"episode_length": 45, "learning_rate": 0.0005},
+        "fast": {"episode_length": 45, "learning_rate": 0.0015},
+        "12-units": {"episode_length": 60, "hidden_size": 12},
+        "48-units": {"episode_length": 60, "hidden_size": 48},
+        "reward-0.1": {"episode_length": 60, "reward": 0.1},
+        "reward-10": {"episode_length": 15, "reward": 10.0},
+        "carried": {"episode_length": 36, "carry_state": True},
+    }
+)
+ATTACHED = ("21-steps", "75-steps", "trial-8")
+RAW_WEIGHTS = (1.0, 10.0, 30.0)
+MEAN_WEIGHTS = (0.1, 30.0)
+CENTRED_WEIGHTS = (10.0, 100.0)
+ATTACHED_WEIGHTS = (3.0, 5.0, 10.0)
+ABOVE = (7.5, 9.0)  # starts above the mean return of 5.25 at 60 steps
+
+
+def fourth_experiments() -> Iterator[Experiment]:
+    """The experiments, in order: for each condition, its variants in weight, start and returns."""
+    for name, setting in CONDITIONS.items():
+        default: dict[str, Any] = {"baseline": "detached", **setting}
+        variants: dict[str, dict[str, Any]] = {
+            "raw": {"weights": RAW_WEIGHTS},
+            "mean": {"weights": MEAN_WEIGHTS, "critic_start": "mean"},
+            "centred": {"weights": CENTRED_WEIGHTS, "returns": "centred"},
+        }
+        if name in ATTACHED:
+            attached = {"weights": ATTACHED_WEIGHTS, "baseline": "attached"}
+            variants["attached"] = attached
+            variants["fixed-point"] = attached | {"critic_start": "fixed-point"}
+        for variant, fields in variants.items():
+            about = "a condition of the fourth set of predictions"
+            yield answer(f"fourth-{name}-{variant}", about, **default | fields)
+    yield answer(
+        "fourth-above",
+        "a critic that starts above the mean return",
+        weights=(3.0, 10.0),
+        baseline="detached",
+        episode_length=60,
+        critic_start=ABOVE,
+    )
