@@ -43,8 +43,8 @@ _fused = lru_cache(maxsize=1)(make_trainer)
 class PlainLoop:
     """The notes' setting as a simple loop, one replica and one trial at a time.
 
-    A trial is one call of `nn.LSTM`, and an episode one step of `torch.optim.RMSprop`. Losses and
-    metrics are those of `Trainer`.
+    A trial is one call of `nn.LSTM`, and an episode one step of `torch.optim.RMSprop`. The losses are
+    those of `Trainer`.
 
     Args:
         run: to train, with the notes' agent and losses.
@@ -224,23 +224,32 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _report(
-    run: TrainConfig, racing: list[Contestant], rates: list[list[float]], products: list[float]
+    run: TrainConfig, racing: list[Contestant], rates: list[list[float]], core_flops: list[float]
 ) -> None:
-    """Prints a line per contestant, from its rate in each round and a core's speed."""
-    for place, contestant in enumerate(racing):
-        own = [row[place] for row in rates]
-        ratios = sorted(row[place] / row[0] for row in rates)
+    """Prints a line per contestant.
+
+    Args:
+        run: the setting.
+        racing: the contestants; the plain loop first, all cores last.
+        rates: replica-episodes per second, [rounds][contestants].
+        core_flops: operations per second of a core's matrix product, [rounds].
+    """
+    for column, contestant in enumerate(racing):
+        own = [row[column] for row in rates]
+        ratios = sorted(row[column] / row[0] for row in rates)
         spread = f"[{ratios[0]:,.0f}, {ratios[-1]:,.0f}]"
         line = (
             f"{run.agent.hidden_size:>5} {run.task.episode_length:>5}  {contestant.name:14} "
             f"{contestant.replicas:>8} {median(own):>18,.0f} {median(ratios):>9,.0f} {spread:<14}"
         )
         if contestant.name == "fused":
-            speeds = median(rate / product for rate, product in zip(own, products, strict=True))
-            plain, done = (speeds * work for work in (plain_operations(run), operations(run)))
-            line += f" {plain:>8.0%}, {done:.0%} of {median(products) / 1e9:.0f} Gflop/s"
-        elif place == len(racing) - 1:
-            gain = median(row[place] / row[place - 1] for row in rates)
+            per_flop = median(rate / flops for rate, flops in zip(own, core_flops, strict=True))
+            as_plain, as_done = (
+                per_flop * work for work in (plain_operations(run), operations(run))
+            )
+            line += f" {as_plain:>8.0%}, {as_done:.0%} of {median(core_flops) / 1e9:.0f} Gflop/s"
+        elif column == len(racing) - 1:
+            gain = median(row[column] / row[column - 1] for row in rates)
             line += f"     {gain:.2f} times one core"
         tqdm.write(line.rstrip())
 

@@ -56,23 +56,35 @@ def make_trainer(
 
 
 def _check_numba() -> None:
-    """Requires that Numba can be imported and compiles."""
+    """Checks that Numba can be imported, may compile, and has settings that LLVM survives.
+
+    Raises:
+        InputError: it cannot be imported, its compiler is disabled, or its list of processor
+            features is malformed, at which LLVM would abort.
+        FileError: the import failed and there is a file of settings: the likely cause.
+    """
     try:
         with warnings.catch_warnings(action="ignore"):  # about settings that Numba ignores
             from numba.core import config  # noqa: PLC0415, Numba is slow to import
     except Exception as error:  # the import reads a file of settings, and may raise any
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        unreadable = NUMBA_SETTINGS.exists() and not isinstance(error, ImportError)
-        require_file(not unreadable, NUMBA_SETTINGS, f"settings that Numba can read ({reason})")
+        blamed = NUMBA_SETTINGS.exists() and not isinstance(error, ImportError)
+        require_file(not blamed, NUMBA_SETTINGS, f"settings that Numba can read ({reason})")
         raise InputError("engine", "fused", f"a Numba that can be imported ({reason})") from error
     disabled, features = vars(config)["DISABLE_JIT"], vars(config)["CPU_FEATURES"] or ""
     accepted = "0, as the fused engine is compiled; or --engine torch"
     require(not disabled, "NUMBA_DISABLE_JIT", disabled, accepted)
-    flags = all(feature.startswith(("+", "-")) for feature in features.split(",") if feature)
-    require(flags, "NUMBA_CPU_FEATURES", features, "flags such as +avx2,-fma")  # or LLVM aborts
+    names = [feature for feature in features.split(",") if feature]
+    well_formed = all(name.startswith(("+", "-")) for name in names)
+    require(well_formed, "NUMBA_CPU_FEATURES", features, "flags such as +avx2,-fma")
 
 
 def _checked_device(name: str) -> torch.device:
+    """The device of that name, if it can hold a tensor.
+
+    Raises:
+        InputError: PyTorch does not know it, or this machine does not have it.
+    """
     accepted = "cpu" + (", cuda" if torch.cuda.is_available() else "; this machine has no other")
     try:
         device = torch.device(name)

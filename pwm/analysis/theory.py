@@ -196,10 +196,11 @@ def slowdown(bias: float = 0.0, critic: float = 0.0) -> float:
     """Factor by which a biased baseline and a shared trunk lengthen learning.
 
     RMSprop's steps all have one size, so progress is the mean of the gradient over its root mean
-    square. A bias b multiplies the mean square of the policy's gradient by 1 + (b / σ)², in the
-    head and in the trunk; in the trunk, the critic's mean square is added. What is learned is a
-    product of the two, and two factors that each grow in proportion to the other, x' = y / S₁
-    and y' = x / S₂, both grow at the rate 1 / sqrt(S₁ S₂).
+    square. A bias multiplies that root by S₁ = sqrt(1 + bias²) in the policy's head, and by
+    S₂ = sqrt(1 + bias² + critic²) in the trunk, where the critic's gradient is added. The policy's
+    logits are a product of the head's weights and the trunk's features. Either grows in
+    proportion to the other, x' = y / S₁ and y' = x / S₂, so that both grow at the rate
+    1 / sqrt(S₁ S₂): learning takes sqrt(S₁ S₂) times as long.
 
     Args:
         bias: bias of the baseline over the standard deviation σ of the return.

@@ -1,1 +1,1 @@
-"""The minimal core: read task, agent, rollout, losses, config, update, trainer, in this order."""
+"""The minimal core. Read task, agent, rollout, returns, losses, balance, start, update, trainer."""

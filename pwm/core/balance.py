@@ -1,21 +1,21 @@
-"""Rules that balance the critic against the policy, beside a fixed critic weight.
+"""Rules that balance the critic against the policy: alternatives to a fixed critic weight.
 
-A rule acts at one of two places. Some scale the errors or the critic weight by what was tracked so
-far (`episode_scales`). Others take the gradients of the two losses apart and combine them
-(`COMBINATIONS`): the policy's includes its entropy bonus and, if the baseline is attached, the
-leak; the critic's includes the critic weight w. CONTRIBUTING.md says how to add a rule.
+A rule acts at one of two places. Some scale the errors or the critic weight by running statistics
+(`episode_scales`). Others compute the two losses' gradients separately and combine them
+(`COMBINATIONS`): the policy's includes its entropy bonus and, if the baseline is attached, the leak
+(`pwm.core.losses`); the critic's includes the critic weight w. CONTRIBUTING.md says how to add one.
 
     fixed         policy loss + w value loss, w as given: the reference
     stop-trunk    the critic reads the trunk through a stop-gradient
-    per-loss      a memory of the optimiser for each loss
-    equal         the critic's gradient in the trunk is w times as long as the policy's
+    per-loss      optimiser state (the running mean square) for each loss
+    equal         in the trunk, the critic's gradient is rescaled to the norm of the policy's
     pcgrad        conflicting gradients in the trunk are projected off each other
     uncertainty   a learned weight of the value loss
-    popart        returns standardised, and outputs kept when the standard changes
+    popart        standardised returns; the value head is rescaled so that its outputs do not change
     return-scale  errors divided by the scale of rewards and returns
 
-Cost, of one update beside `fixed`: the combinations run the backward pass twice; the others add a
-few operations per step. Shapes: R replicas, P parameters of a replica, T steps per episode.
+Cost of one update relative to `fixed`: the combinations run the backward pass twice; the others add
+a few operations per step. Shapes: R replicas, P parameters of a replica, T steps per episode.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ Balance = Literal[
 
 
 class Scales(NamedTuple):
-    """An episode's scales, [R] each: its errors are ((G - centre) / spread - v) / error."""
+    """An episode's scales, [R] each: its errors are ((G - centre) / spread - v) / error_scale."""
 
     centre: Tensor  # in reward
     spread: Tensor  # in reward
-    error: Tensor
-    critic: Tensor  # factor of the critic weight
+    error_scale: Tensor
+    critic_factor: Tensor  # of the critic weight
 
 
 def episode_scales(
@@ -48,13 +48,13 @@ def episode_scales(
     """The scales of the next episode, from what is tracked, [R, columns] of `Tracked`.
 
     popart: those of standardised returns (van Hasselt et al., 2016; Hessel et al., 2019).
-    return-scale (Schaul et al., 2021, eq. 3): error² = Var(r) + Var(γ) E(G²), where γ is the
+    return-scale (Schaul et al., 2021, eq. 3): error_scale² = Var(r) + Var(γ) E(G²), where γ is the
         discount of a step, 0 at the episode's last.
     uncertainty (Kendall et al., 2018, eq. 7, for the critic alone): value loss L becomes
-        L / 2σ² + log σ, with s = log σ² learned; critic = exp(-s) / 2.
+        L / 2σ² + log σ, with s = log σ² learned; critic_factor = exp(-s) / 2. Meant for w = 1.
     """
     one = torch.ones_like(tracked[:, 0])
-    centre, spread, error, critic = torch.zeros_like(one), one, one, one
+    centre, spread, error_scale, critic_factor = torch.zeros_like(one), one, one, one
     variance = tracked[:, Tracked.RETURN_VARIANCE]
     if returns != "raw" or balance == "popart":
         centre = tracked[:, Tracked.RETURN_MEAN].clone()  # it will be updated in place
@@ -62,12 +62,12 @@ def episode_scales(
         spread = standard_deviation(tracked, variance)
     if balance == "return-scale":
         mean_square = variance + tracked[:, Tracked.RETURN_MEAN].square()
-        of_discount = discount**2 * (1 - 1 / steps) / steps
-        of_rewards = tracked[:, Tracked.REWARD_VARIANCE]
-        error = standard_deviation(tracked, of_rewards + of_discount * mean_square)
+        discount_variance = discount**2 * (1 - 1 / steps) / steps
+        variance = tracked[:, Tracked.REWARD_VARIANCE] + discount_variance * mean_square
+        error_scale = standard_deviation(tracked, variance)
     elif balance == "uncertainty":
-        critic = torch.exp(-tracked[:, Tracked.LOG_VARIANCE]) / 2
-    return Scales(centre, spread, error, critic)
+        critic_factor = torch.exp(-tracked[:, Tracked.LOG_VARIANCE]) / 2
+    return Scales(centre, spread, error_scale, critic_factor)
 
 
 def stop_trunk(policy: Tensor, critic: Tensor, trunk: int) -> tuple[Tensor, ...]:
@@ -76,7 +76,7 @@ def stop_trunk(policy: Tensor, critic: Tensor, trunk: int) -> tuple[Tensor, ...]
 
 
 def per_loss(policy: Tensor, critic: Tensor, _trunk: int) -> tuple[Tensor, ...]:
-    """Both, each with its own memory in the optimiser (AdaTask; Yang et al., 2023).
+    """Both, each with its own state in the optimiser (AdaTask; Yang et al., 2023).
 
     But for its epsilon, the step of RMSprop does not depend on the scale of a loss, hence not on
     the critic weight.
@@ -102,8 +102,8 @@ def pcgrad(policy: Tensor, critic: Tensor, trunk: int) -> tuple[Tensor, ...]:
     """
     p, c = policy[:, :trunk], critic[:, :trunk]
     conflict = _dot(p, c).clamp(max=0)
-    off_policy, off_critic = _quotient(conflict, _dot(p, p)), _quotient(conflict, _dot(c, c))
-    projected = (p - off_critic * c) + (c - off_policy * p)
+    along_policy, along_critic = _quotient(conflict, _dot(p, p)), _quotient(conflict, _dot(c, c))
+    projected = (p - along_critic * c) + (c - along_policy * p)
     return (torch.cat([projected, policy[:, trunk:] + critic[:, trunk:]], dim=1),)
 
 
@@ -116,33 +116,33 @@ COMBINATIONS: Mapping[str, Callable[[Tensor, Tensor, int], tuple[Tensor, ...]]] 
 """Combinations of gradients by the names of their rules.
 
 Args: the gradients of the policy loss and of w times the value loss, [R, P], and the number of a
-replica's parameters in the trunk, which come first. Returns one gradient [R, P] for each memory of
+replica's parameters in the trunk, which come first. Returns one gradient [R, P] for each state of
 the optimiser.
 """
 
 
-def num_memories(balance: Balance) -> int:
-    """Memories of the optimiser: one for each gradient that it steps against."""
+def num_states(balance: Balance) -> int:
+    """States of the optimiser: one for each gradient that it steps against."""
     return 2 if balance == "per-loss" else 1
 
 
 def learn_log_variance(
     tracked: Tensor, value_loss: Tensor, learning_rates: Tensor, smoothing: float, epsilon: float
 ) -> None:
-    """One step of RMSprop, in place, for the log σ² of `uncertainty`: all [R], but `tracked`.
+    """One step of RMSprop, in place, for the log σ² of `uncertainty`.
 
-    Its gradient is (1 - exp(-s) L) / 2 for the value loss L.
+    Its gradient is (1 - exp(-s) L) / 2 for the value loss L, [R]. The learning rates are [R].
     """
-    log_variance, square = Tracked.LOG_VARIANCE, Tracked.LOG_VARIANCE_SQUARE
+    log_variance, square = Tracked.LOG_VARIANCE, Tracked.LOG_VARIANCE_MEAN_SQUARE
     slope = (1 - torch.exp(-tracked[:, log_variance]) * value_loss) / 2
     tracked[:, square] = smoothing * tracked[:, square] + (1 - smoothing) * slope.square()
     tracked[:, log_variance] -= learning_rates * slope / (tracked[:, square].sqrt() + epsilon)
 
 
 def keep_outputs(weight: Tensor, bias: Tensor, old: Scales, new: Scales) -> None:
-    """Changes a value head so that its outputs in reward stay when scales change (popart).
+    """Changes a value head so that its outputs in reward are unchanged by new scales (popart).
 
-    centre + spread * v stays, for the value head's weights [R, H] and bias [R], changed in place.
+    centre + spread * v is the same, for the value head's weights [R, H] and bias [R], changed in place.
     """
     weight *= (old.spread / new.spread).unsqueeze(1)
     bias *= old.spread

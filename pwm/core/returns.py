@@ -1,10 +1,10 @@
-"""Returns, and what is known of them while training.
+"""Returns, and their running statistics while training.
 
 With `LossConfig.returns` other than raw, the value head does not learn the return G itself but
 (G - m) / s: its mean m (centred, standardised) and its standard deviation s (standardised) are
 tracked while training, one pair per replica. The value of a step in reward is then m + s v.
 
-They are averages over episodes with rate max(1/n, `LossConfig.tracking_rate`), n the number of
+They are exponential moving averages with rate max(1/n, `LossConfig.tracking_rate`), n the number of
 episodes: they start from the first episode, and later forget what is older than about 1/rate
 episodes. The default rate of 0.1 is the result of the experiment `tracking`: where training is
 fast, slower averages fall behind the return, and the critic must make up the difference. An episode
@@ -30,7 +30,10 @@ BLOCK = 16  # steps
 
 
 class Tracked(IntEnum):
-    """Columns of what is tracked per replica, [R, columns]; the last two by `uncertainty` alone."""
+    """Columns of the running statistics, [R, columns]; `uncertainty` alone uses the last two.
+
+    These are log σ², which it learns, and the running mean square of its gradient.
+    """
 
     EPISODES = 0
     RETURN_MEAN = 1
@@ -38,13 +41,13 @@ class Tracked(IntEnum):
     REWARD_MEAN = 3
     REWARD_VARIANCE = 4
     LOG_VARIANCE = 5
-    LOG_VARIANCE_SQUARE = 6
+    LOG_VARIANCE_MEAN_SQUARE = 6
 
 
 def discounted_returns(rewards: Tensor, discount: float) -> Tensor:
     """Returns G_t = Σ_k≥t discount^(k-t) r_k to the end of the episode: [R, T] from [R, T]."""
     steps = rewards.shape[1]
-    # Padded to whole blocks, a batched product rounds like the product of one row alone.
+    # Padding to whole blocks makes a batched product round as that of each row alone would.
     rewards = pad(rewards, (0, (-steps) % BLOCK))
     matrix = _discount_matrix(rewards.shape[1], discount, rewards.dtype, rewards.device)
     returns = torch.bmm(rewards.unsqueeze(1), matrix.expand(len(rewards), -1, -1)).squeeze(1)
@@ -62,16 +65,23 @@ def _discount_matrix(
 
 
 def track(tracked: Tensor, rewards: Tensor, returns: Tensor, least_rate: float) -> None:
-    """Adds an episode's rewards and returns, [R, T], to what is tracked, in place."""
+    """Updates the running statistics, in place, by an episode's rewards and returns, [R, T].
+
+    With rate ρ, change δ of the mean and the episode's variance v, the running variance becomes
+    (1 - ρ) (variance + ρ δ²) + ρ v.
+    """
     tracked[:, Tracked.EPISODES] += 1
     rate = (1 / tracked[:, Tracked.EPISODES]).clamp(min=least_rate)
-    for mean, terms in ((Tracked.RETURN_MEAN, returns), (Tracked.REWARD_MEAN, rewards)):
+    for mean, variance, terms in (
+        (Tracked.RETURN_MEAN, Tracked.RETURN_VARIANCE, returns),
+        (Tracked.REWARD_MEAN, Tracked.REWARD_VARIANCE, rewards),
+    ):
         episode_mean = terms.mean(dim=-1)
         episode_variance = (terms - episode_mean.unsqueeze(-1)).square().mean(dim=-1)
         change = episode_mean - tracked[:, mean]
-        old = tracked[:, mean + 1] + rate * change.square()  # the variance
+        widened = tracked[:, variance] + rate * change.square()
         tracked[:, mean] += rate * change
-        tracked[:, mean + 1] = (1 - rate) * old + rate * episode_variance
+        tracked[:, variance] = (1 - rate) * widened + rate * episode_variance
 
 
 def standard_deviation(tracked: Tensor, variance: Tensor) -> Tensor:

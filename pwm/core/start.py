@@ -21,17 +21,18 @@ def initial_parameters(runs: Sequence[TrainConfig]) -> Tensor:
     agent = Agent(config.agent, config.task.num_stimuli)
     parameters = agent.initial_parameters([run.seed for run in runs])
     starts = torch.tensor([critic_start(run) for run in runs])
-    agent.value_head(parameters)[1].add_(starts)
+    agent.value_head(parameters)[1].add_(starts)  # a view of the parameters
     return parameters
 
 
 def critic_start(config: TrainConfig) -> float:
-    """What is added to the drawn bias of the value head: a value of the return that it learns.
+    """Offset added to the random initial bias of the value head, in the units that it learns in.
 
-    `mean` is the return's mean over steps for the best policy that ignores its input; `fixed-point`
-    adds, with an attached baseline, the leak's bias c T H / 2w (`pwm.analysis.theory`), where H is
-    the mean entropy of that policy with the steps before the last one uniform. With centred or
-    standardised returns the mean is 0; popart keeps its outputs in reward, so it starts as raw.
+    A number is used as it is. `mean` is the mean return over steps of a policy that holds, then
+    guesses left or right; rewards for holding are not counted. `fixed-point` adds to it, unless the
+    baseline is detached, the leak's bias c T H / 2w (`pwm.analysis.theory.critic_bias`) for that
+    policy with random actions before the last step; this is exact for an attached baseline and a
+    fixed weight. With centred or standardised returns the mean is 0.
 
     Raises:
         InputError: a critic weight of 0 has no fixed point with an attached baseline.
@@ -49,12 +50,12 @@ def critic_start(config: TrainConfig) -> float:
     require(weight > 0, "critic_weight", weight, "a number above 0 with critic_start fixed-point")
     length = task.trial_length
     entropy = ((length - 1) * log(len(Action)) + log(2)) / length
-    factor = task.num_trials * length if loss.policy_reduction == "sum" else 1
-    return mean + factor * entropy / (2 * weight)
+    c_times_steps = task.num_trials * length if loss.policy_reduction == "sum" else 1
+    return mean + c_times_steps * entropy / (2 * weight)
 
 
 def mean_return(task: TaskConfig, discount: float) -> float:
-    """Mean over steps of the expected return if half of all decisions are rewarded."""
+    """Mean over steps of the expected return if half of all trials are rewarded."""
     rewards = torch.zeros(1, task.num_trials, task.trial_length)
     rewards[..., -1] = task.reward / 2
     return float(discounted_returns(rewards.flatten(1), discount).mean())

@@ -22,7 +22,7 @@ from pwm.core.balance import (
     episode_scales,
     keep_outputs,
     learn_log_variance,
-    num_memories,
+    num_states,
 )
 from pwm.core.config import TrainConfig
 from pwm.core.diagnostics import Trajectory
@@ -40,13 +40,13 @@ CLIP_EPSILON = 1e-6  # added to a norm, as `torch.nn.utils.clip_grad_norm_` does
 class RMSprop:
     """`torch.optim.RMSprop` with its defaults; updates parameters [R, P], with rates [R, P].
 
-    It keeps M memories, one for each of the gradients against which it steps.
+    It keeps M states (mean squares), one for each of the gradients that it steps against.
     Source: Tieleman & Hinton (2012), lecture 6.5; epsilon is added outside the root.
     """
 
-    def __init__(self, parameters: Tensor, learning_rates: Tensor, memories: int = 1) -> None:
-        self.parameters = parameters.detach()  # the same memory
-        self.square_average = torch.zeros_like(self.parameters).repeat(memories, 1, 1)  # (M, R, P)
+    def __init__(self, parameters: Tensor, learning_rates: Tensor, states: int = 1) -> None:
+        self.parameters = parameters.detach()  # shares storage
+        self.square_average = torch.zeros_like(self.parameters).repeat(states, 1, 1)  # (M, R, P)
         self._learning_rates = learning_rates
 
     def step(self, *gradients: Tensor) -> None:
@@ -55,6 +55,16 @@ class RMSprop:
             square_average.mul_(SMOOTHING).addcmul_(gradient, gradient, value=1 - SMOOTHING)
             gradient.mul_(self._learning_rates)
             self.parameters.addcdiv_(gradient, square_average.sqrt().add_(EPSILON), value=-1)
+
+
+class Played(NamedTuple):
+    """An episode of R replicas and its losses."""
+
+    episode: Episode
+    returns: Tensor  # (R, T), in reward, as are the values
+    values: Tensor  # (R, T)
+    scales: Scales
+    losses: Losses
 
 
 class TorchEngine:
@@ -69,10 +79,10 @@ class TorchEngine:
         self.parameters = initial_parameters(runs).to(self._device).requires_grad_()
         self._critic_weights = torch.tensor([run.critic_weight for run in runs]).to(self._device)
         self._learning_rates = torch.tensor([run.learning_rate for run in runs]).to(self._device)
-        memories = num_memories(config.loss.balance)
+        states = num_states(config.loss.balance)
         rates = self._learning_rates.unsqueeze(1).repeat(1, self.parameters.shape[1])
         rates[:, : self._agent.trunk_size] *= config.trunk_rate
-        self._optimiser = RMSprop(self.parameters, rates, memories)
+        self._optimiser = RMSprop(self.parameters, rates, states)
         self._tracked = self.parameters.detach().new_zeros(len(runs), len(Tracked))
 
     def train(self, draws: Draws) -> NDArray[np.float64]:
@@ -106,7 +116,7 @@ class TorchEngine:
         return arrays[0], Trajectory(*arrays[1:])
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Parameters, the optimiser's memories and what is tracked, by name; replicas first."""
+        """Parameters, the optimiser's states and the running statistics, by name; replicas first."""
         tensors = {
             "parameters": self.parameters.detach(),
             "square_average": self._optimiser.square_average.transpose(0, 1),
@@ -131,17 +141,18 @@ class TorchEngine:
         if combine is None:
             gradients: tuple[Tensor, ...] = (self._gradient(losses.total),)
         else:
-            weighted = self._critic_weights * losses.value
+            weighted = self._critic_weights * losses.value  # these rules have no other factor
             policy, critic = map(self._gradient, (losses.total - weighted, weighted))
             gradients = combine(policy, critic, self._agent.trunk_size)
         if loss.clip_gradient:
             gradients = tuple(clipped(gradient, loss.clip_gradient) for gradient in gradients)
         self._optimiser.step(*gradients)
         self._track(played)
-        unit = played.scales.spread * played.scales.error
+        unit = played.scales.spread * played.scales.error_scale  # of an error, in reward
         terms = {
             "reward": episode.rewarded,
             "value_loss": losses.value * unit.square(),
+            # Normalised advantages have no unit.
             "policy_loss": losses.policy if loss.normalise_advantages else losses.policy * unit,
             "entropy": episode.entropies.flatten(1),
             "critic_bias": played.values - played.returns,
@@ -160,7 +171,7 @@ class TorchEngine:
             episode.entropies.flatten(1),
             (targets - episode.values.flatten(1)) / error,
             (targets - episode.head_values.flatten(1)) / error,
-            critic_weights * scales.critic,
+            critic_weights * scales.critic_factor,
             config,
         )
         values = centre + spread * episode.values.flatten(1)
@@ -169,18 +180,20 @@ class TorchEngine:
     def _gradient(self, loss: Tensor) -> Tensor:
         """Gradient of a loss [R] with respect to the parameters: [R, P]."""
         # Replicas are independent: row r of this gradient is the gradient of replica r.
-        if not loss.requires_grad:  # of lost gradients alone
+        if not loss.requires_grad:  # `LossConfig.lost_gradients` has cut them all
             return torch.zeros_like(self.parameters)
+        # The graph may serve a second loss.
         (gradient,) = torch.autograd.grad(loss.sum(), self.parameters, retain_graph=True)
         return gradient
 
     def _scales(self, steps: int) -> Scales:
+        """Scales of the next episode, of that many steps."""
         loss = self.runs[0].loss
         return episode_scales(self._tracked, loss.balance, loss.returns, loss.discount, steps)
 
     @torch.no_grad()
     def _track(self, played: Played) -> None:
-        """Updates what is tracked, if a rule or the returns need it."""
+        """Updates the running statistics, and what rules learn or rescale."""
         loss, tracked = self.runs[0].loss, self._tracked
         if loss.balance == "uncertainty":
             rates = self._learning_rates
@@ -190,16 +203,6 @@ class TorchEngine:
         if loss.balance == "popart":
             head = self._agent.value_head(self.parameters)
             keep_outputs(*head, played.scales, self._scales(played.returns.shape[1]))
-
-
-class Played(NamedTuple):
-    """An episode of R replicas and its losses."""
-
-    episode: Episode
-    returns: Tensor  # (R, T), in reward, as are the values
-    values: Tensor  # (R, T)
-    scales: Scales
-    losses: Losses
 
 
 def clipped(gradient: Tensor, limit: float) -> Tensor:

@@ -9,7 +9,7 @@ from pwm.runs.experiment import Experiment
 
 
 def leak_experiments() -> Iterator[Experiment]:
-    """The experiments, in order."""
+    """Yields the experiments on the leak and on the working range."""
     for rate, episodes in ((0.005, 10_000), (0.001, 20_000)):
         yield answer(
             f"weight-{rate:g}",

@@ -59,7 +59,7 @@ CANDIDATES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 
 
 def rule_experiments() -> Iterator[Experiment]:
-    """The experiments, in order."""
+    """Yields the experiments that compare rules."""
     for condition, setting in CONDITIONS.items():
         for method, fields in METHODS.items():
             yield _compared(f"rules-{condition}-{method}", {**setting, **fields})

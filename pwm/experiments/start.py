@@ -15,7 +15,7 @@ EARLY = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 
 
 def start_experiments() -> Iterator[Experiment]:
-    """The experiments, in order."""
+    """Yields the experiments on the critic's initial bias and on centred returns."""
     for rate, episodes in ((0.005, 10_000), (0.001, 20_000)):
         yield answer(
             f"centred-{rate:g}",

@@ -78,9 +78,10 @@ def _normalise_advantages(rule: UpdateRule, work: Work) -> None:
 def differentiate_losses(
     rule: UpdateRule, scales: Scales, of_policy: np.float32, critic_weight: np.float32, work: Work
 ) -> None:
-    """Gradients with respect to each row's log-policy and value.
+    """Gradients of `of_policy` policy loss + critic weight value loss, with respect to each row's
+    log-policy and value.
 
-    Of the policy loss times `of_policy`, 1 or 0, and the value loss times the critic weight.
+    `of_policy` is 1 or 0. `differentiate_heads` adds the entropy bonus.
     """
     steps = len(work.row)
     work.by_log_policy[:] = ZERO

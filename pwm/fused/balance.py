@@ -105,9 +105,9 @@ def _learn_log_variance(
 ) -> None:
     """See `pwm.core.balance.learn_log_variance`."""
     slope = (ONE - exp(-tracked[Tracked.LOG_VARIANCE]) * value_loss) * HALF
-    square = tracked[Tracked.LOG_VARIANCE_SQUARE] * rule.smoothing
+    square = tracked[Tracked.LOG_VARIANCE_MEAN_SQUARE] * rule.smoothing
     square += (ONE - rule.smoothing) * slope * slope
-    tracked[Tracked.LOG_VARIANCE_SQUARE] = square
+    tracked[Tracked.LOG_VARIANCE_MEAN_SQUARE] = square
     tracked[Tracked.LOG_VARIANCE] -= learning_rate * slope / (np.sqrt(square) + rule.epsilon)
 
 

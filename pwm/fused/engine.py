@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from pwm.core.agent import GATES, NUM_OUTPUTS, VALUE, Agent
-from pwm.core.balance import COMBINATIONS, Balance, num_memories
+from pwm.core.balance import COMBINATIONS, Balance, num_states
 from pwm.core.config import TrainConfig
 from pwm.core.diagnostics import Trajectory
 from pwm.core.history import METRICS
@@ -50,7 +50,7 @@ class FusedEngine:
         self.task = task_tables(config)
         self.rule = update_rule(config, config.loss, agent.trunk_size)
         self.work = _work(self.task, agent, config.task, self.parameters.shape[1])
-        memories = num_memories(config.loss.balance)
+        memories = num_states(config.loss.balance)
         self.population = Population(
             np.array([run.critic_weight for run in runs], np.float32),
             np.array([run.learning_rate for run in runs], np.float32),

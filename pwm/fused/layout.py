@@ -40,7 +40,7 @@ class Tracked(IntEnum):
     """Columns of what is tracked per replica."""
 
     EPISODES, RETURN_MEAN, RETURN_VARIANCE, REWARD_MEAN, REWARD_VARIANCE = range(5)
-    LOG_VARIANCE, LOG_VARIANCE_SQUARE = 5, 6
+    LOG_VARIANCE, LOG_VARIANCE_MEAN_SQUARE = 5, 6
 
 
 class Balance(IntEnum):

@@ -98,9 +98,10 @@ def _add_four_rows(out: Floats, left: Floats, right: Floats) -> None:
 
 @compiled
 def add_product_transposed(out: Floats, left: Floats, right: Floats) -> None:
-    """Adds left @ right.T to out: (M, N) from (M, K) and (N, K), N a multiple of `COLUMNS`.
+    """Adds left @ right.T to out: (M, N) from (M, K) and (N, K).
 
-    Each element is the sum of `LANES` partial sums.
+    N must be a multiple of `COLUMNS`, K of `LANES`. Each element is the sum of `LANES` partial
+    sums, in an order that is the same on every machine.
     """
     rows, inner = left.shape
     for row in range(rows):

@@ -22,7 +22,7 @@ from pwm.core.balance import (
     equal,
     keep_outputs,
     learn_log_variance,
-    num_memories,
+    num_states,
     pcgrad,
     per_loss,
     stop_trunk,
@@ -84,7 +84,7 @@ def test_per_loss_by_hand() -> None:
     parameters = torch.zeros(1, 3, dtype=torch.float64)
     optimiser = RMSprop(parameters, torch.tensor([0.5], dtype=torch.float64), memories=2)
     gradients = per_loss(POLICY.clone(), CRITIC.clone(), 2)
-    assert len(gradients) == num_memories("per-loss")
+    assert len(gradients) == num_states("per-loss")
     optimiser.step(*gradients)
     torch.testing.assert_close(parameters, doubles(-10, 0, -10), rtol=0, atol=1e-6)
 
@@ -109,11 +109,11 @@ def test_uncertainty_by_hand() -> None:
     # s rises by 0.03 * 2 / 0.2. Value losses below exp(s) let it fall.
     tracked = tracking(episodes=7)
     rates, loss = torch.tensor([0.03], dtype=torch.float64), torch.tensor([5.0]).double()
-    assert episode_scales(tracked, "uncertainty", "raw", 1.0, 6).critic.tolist() == [0.5]
+    assert episode_scales(tracked, "uncertainty", "raw", 1.0, 6).critic_factor.tolist() == [0.5]
     learn_log_variance(tracked, loss, rates, SMOOTHING, EPSILON)
     assert tracked[0, Tracked.LOG_VARIANCE].item() == pytest.approx(0.3, abs=1e-7)
     scales = episode_scales(tracked, "uncertainty", "raw", 1.0, 6)
-    assert scales.critic.item() == pytest.approx(np.exp(-0.3) / 2)
+    assert scales.critic_factor.item() == pytest.approx(np.exp(-0.3) / 2)
     learn_log_variance(tracked, torch.zeros(1).double(), rates, SMOOTHING, EPSILON)
     assert tracked[0, Tracked.LOG_VARIANCE] < 0.3
 
@@ -140,7 +140,7 @@ def test_return_scale_by_hand() -> None:
     scales = episode_scales(seen, "return-scale", "raw", 0.5, 4)
     assert [scale.item() for scale in scales] == [0, 1, 1.5, 1]
     undiscounted = episode_scales(seen, "return-scale", "raw", 0.0, 4)
-    assert undiscounted.error.item() == pytest.approx(0.75**0.5)
+    assert undiscounted.error_scale.item() == pytest.approx(0.75**0.5)
 
 
 @pytest.mark.parametrize("returns", get_args(Returns))
@@ -165,7 +165,7 @@ def test_the_first_episode_is_not_scaled(rule: Balance, returns: Returns) -> Non
 def test_returns_that_do_not_vary_are_divided_by_little(rule: Balance) -> None:
     scales = episode_scales(tracking(episodes=1), rule, "standardised", 1.0, 4)
     assert scales.spread.item() == pytest.approx(LEAST_SCALE)
-    assert scales.error.item() == pytest.approx(LEAST_SCALE if rule == "return-scale" else 1)
+    assert scales.error_scale.item() == pytest.approx(LEAST_SCALE if rule == "return-scale" else 1)
 
 
 @st.composite
