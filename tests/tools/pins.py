@@ -62,7 +62,10 @@ SETTINGS = {
     "scheduled": replace(BASE, probe_episodes=5, probe_at=(0, 1, 10, 100)),
     "diverged": replace(BASE, learning_rate=1e30),
     "centred_clipped": replace(
-        BASE, loss=LossConfig(baseline="detached", returns="centred", clip_gradient=1.0)
+        BASE,
+        loss=LossConfig(
+            baseline="detached", returns="centred", tracking_rate=0.03, clip_gradient=1.0
+        ),
     ),
     "normalised_fixed_point": replace(
         BASE, loss=LossConfig(normalise_advantages=True), critic_start="fixed-point"
@@ -72,8 +75,9 @@ SETTINGS = {
     "equal_standardised": replace(
         BASE, loss=LossConfig(balance="equal", returns="standardised", normalise_advantages=True)
     ),
-    "pcgrad_separate": replace(
+    "pcgrad_separate_slow_trunk": replace(
         BASE,
+        trunk_rate=0.25,
         agent=AgentConfig(hidden_size=10, separate_trunks=True),
         loss=LossConfig(balance="pcgrad"),
     ),
