@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -50,6 +50,8 @@ class Arguments:
     on all seeds."""
     learning_rate: float = TrainConfig.learning_rate
     """Learning rate of RMSprop."""
+    trunk_rate: float = TrainConfig.trunk_rate
+    """Learning rate of the trunk, relative to that of the heads."""
     num_episodes: int = TrainConfig.num_episodes
     """Episodes to train for; each is followed by one update."""
     seeds: tuple[int, ...] = (0,)
@@ -65,6 +67,9 @@ class Arguments:
     probe_at: tuple[int, ...] = TrainConfig.probe_at
     """Episodes of training after which to diagnose, in place of the ends of windows, for instance
     0 1 10 100, where 0 is before training. Diagnoses the hidden states too."""
+    critic_start: float | Literal["mean", "fixed-point"] = TrainConfig.critic_start
+    """Number added to the value head's initial bias; or mean, the mean return of a policy that
+    ignores its input; or fixed-point, which adds the leak's bias to that."""
     engine: EngineName = "fused"
     """Engine: fused (compiled; the same results on every machine) or torch."""
     device: str = "cpu"
@@ -100,6 +105,8 @@ class Arguments:
             log_every=self.log_every,
             probe_episodes=self.probe_episodes,
             probe_at=self.probe_at,
+            trunk_rate=self.trunk_rate,
+            critic_start=self.critic_start,
         )
         return tuple(
             replace(first, critic_weight=weight, seed=seed)

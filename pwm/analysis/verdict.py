@@ -44,14 +44,15 @@ def predicted_bias(run: TrainConfig, entropy: float) -> float | None:
         run: the configuration.
         entropy: H, of the policy, in nats.
     Returns:
-        In reward. None where the critic has no fixed point, or the leak reaches a part of it.
+        In reward. None where the critic has no fixed point, the leak reaches a part of it, or
+        errors are scaled.
     """
     loss, task = run.loss, run.task
     if run.critic_weight == 0 or loss.lost_gradients == "values":
         return None
     if loss.baseline == "detached":
         return 0.0
-    if loss.baseline != "attached":
+    if loss.baseline != "attached" or loss.scales_errors:
         return None
     steps = task.num_trials * task.trial_length
     return critic_bias(steps, entropy, run.critic_weight, loss.policy_reduction)

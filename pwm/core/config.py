@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from math import isfinite
 from typing import Literal
 
 from pwm.core.agent import AgentConfig
-from pwm.core.errors import require, require_integer, require_non_negative, require_positive
+from pwm.core.errors import (
+    LARGEST,
+    require,
+    require_integer,
+    require_non_negative,
+    require_positive,
+)
 from pwm.core.fields import added
 from pwm.core.losses import LossConfig
 from pwm.core.task import TaskConfig
@@ -55,8 +60,9 @@ class TrainConfig:
         accepted = "0, or at least 2 with lost_gradients none"
         require(allowed or not self.probe_episodes, "probe_episodes", self.probe_episodes, accepted)
         start = self.critic_start
-        number = isinstance(start, int | float) and not isinstance(start, bool) and isfinite(start)
-        accepted = "a finite number, mean or fixed-point"
+        number = isinstance(start, int | float) and not isinstance(start, bool)
+        number = number and abs(start) <= LARGEST
+        accepted = f"a number from {-LARGEST:g} to {LARGEST:g}, mean or fixed-point"
         require(number or start in ("mean", "fixed-point"), "critic_start", start, accepted)
         self._require_schedule()
         require_integer("seed", self.seed, 0)

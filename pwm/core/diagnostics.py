@@ -135,9 +135,7 @@ class Mechanism:
         task, loss, self._task = config.task, config.loss, config.task
         reached = loss.baseline in ("attached", "attached_head")
         steps = task.num_trials * task.trial_length if loss.policy_reduction == "sum" else 1
-        unscaled = loss.balance in ("fixed", "stop-trunk", "equal", "pcgrad")
-        unscaled &= loss.returns != "standardised" and not loss.normalise_advantages
-        known = (critic_weights > 0) & (unscaled or not reached)
+        known = (critic_weights > 0) & (not (loss.scales_errors and reached))
         twice = np.where(known, 2 * critic_weights.astype(np.float64), np.nan)
         self._bias = reached * steps / twice  # (R,): per nat
         self._means: list[Doubles] = []  # activity, saturated and distance of each episode, (3, R)

@@ -90,6 +90,12 @@ class LossConfig:
         clash = self.balance == "popart" and self.returns != "raw"
         require(not clash, "returns", self.returns, "raw with popart, which standardises itself")
 
+    @property
+    def scales_errors(self) -> bool:
+        """Whether errors or losses are scaled while training, and with them the leak's bias."""
+        kept = self.balance in ("fixed", "stop-trunk", "equal", "pcgrad")
+        return not kept or self.returns == "standardised" or self.normalise_advantages
+
 
 class Losses(NamedTuple):
     """Losses of one episode, each [R]."""

@@ -89,6 +89,12 @@ def describe(runs: Sequence[TrainConfig]) -> list[str]:
         first.append(f"{run.loss.policy_reduction} policy loss")
     if run.loss.discount != 1:
         first.append(f"discount {run.loss.discount:g}")
+    if run.loss.returns != "raw":
+        first.append(f"{run.loss.returns} returns")
+    if run.loss.balance != "fixed":
+        first.append(run.loss.balance)
+    if run.critic_start != 0:
+        first.append(f"critic from {run.critic_start}")
     second = [
         f"critic weight{'s' if len(weights) > 1 else ''} {', '.join(weights)}",
         f"learning rate {run.learning_rate:g}",

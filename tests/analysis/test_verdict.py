@@ -92,6 +92,11 @@ def test_the_bias_stands_next_to_its_prediction() -> None:
         (replace(RUN, loss=LossConfig(lost_gradients="values")), None),
         (replace(RUN, loss=LossConfig(baseline="detached", lost_gradients="values")), None),
         (replace(RUN, critic_weight=0.0), None),
+        (replace(RUN, loss=LossConfig(returns="centred", balance="equal")), 6.0),
+        (replace(RUN, loss=LossConfig(balance="per-loss")), None),
+        (replace(RUN, loss=LossConfig(returns="standardised")), None),
+        (replace(RUN, loss=LossConfig(returns="standardised", baseline="detached")), 0.0),
+        (replace(RUN, loss=LossConfig(normalise_advantages=True)), None),
     ],
 )
 def test_the_predicted_bias_is_cth_over_2w(run: TrainConfig, predicted: float | None) -> None:

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, get_args
 
 import numpy as np
 import pytest
@@ -27,6 +27,7 @@ from pwm import train
 from pwm.analysis.learning import learned
 from pwm.analysis.verdict import verdict
 from pwm.core.agent import AgentConfig
+from pwm.core.balance import Balance
 from pwm.core.config import TrainConfig
 from pwm.core.fields import restored
 from pwm.core.history import METRICS, History
@@ -54,10 +55,12 @@ TINY_RUN = TrainConfig(
 NOTES = {
     "critic_weight": 5.0,
     "learning_rate": 0.005,
+    "trunk_rate": 1.0,
     "num_episodes": 10_000,
     "log_every": 10,
     "probe_episodes": 0,
     "probe_at": (),
+    "critic_start": 0.0,
     "seed": 0,
     "task": {
         "stimulus_set": "pwm5",
@@ -65,6 +68,7 @@ NOTES = {
         "episode_length": 60,
         "timeout": False,
         "hold_reward": 0.0,
+        "reward": 1.0,
     },
     "agent": {"hidden_size": 24, "carry_state": False, "separate_trunks": False},
     "loss": {
@@ -74,6 +78,11 @@ NOTES = {
         "entropy_weight": 0.0,
         "optimism": 0.0,
         "lost_gradients": "none",
+        "returns": "raw",
+        "tracking_rate": 0.1,
+        "balance": "fixed",
+        "normalise_advantages": False,
+        "clip_gradient": 0.0,
     },
 }
 
@@ -221,6 +230,18 @@ FLAGS: list[tuple[str, str, Any]] = [
     ("--entropy-weight 0.1", "loss.entropy_weight", 0.1),
     ("--optimism 1.5", "loss.optimism", 1.5),
     ("--lost-gradients values", "loss.lost_gradients", "values"),
+    ("--returns centred", "loss.returns", "centred"),
+    ("--tracking-rate 0.02", "loss.tracking_rate", 0.02),
+    *((f"--balance {rule}", "loss.balance", rule) for rule in get_args(Balance)),
+    ("--normalise-advantages", "loss.normalise_advantages", True),
+    ("--no-normalise-advantages", "loss.normalise_advantages", False),
+    ("--clip-gradient 0.5", "loss.clip_gradient", 0.5),
+    ("--reward 2.5", "task.reward", 2.5),
+    ("--trunk-rate 0.25", "trunk_rate", 0.25),
+    ("--critic-start 1.5", "critic_start", 1.5),
+    ("--critic-start -2.5", "critic_start", -2.5),
+    ("--critic-start mean", "critic_start", "mean"),
+    ("--critic-start fixed-point", "critic_start", "fixed-point"),
 ]
 
 
@@ -462,6 +483,19 @@ BAD: list[tuple[str, str, str]] = [
     ("--hidden-size 24.0", "--hidden-size", "24.0"),
     ("--log-every 0", "--log-every", "0"),
     ("--log-every -10", "--log-every", "-10"),
+    ("--returns scaled", "--returns", "scaled"),
+    ("--balance popart --returns centred", "--returns", "centred"),
+    ("--balance gradnorm", "--balance", "gradnorm"),
+    ("--tracking-rate 0", "--tracking-rate", "0"),
+    ("--tracking-rate 1.5", "--tracking-rate", "1.5"),
+    ("--trunk-rate 0", "--trunk-rate", "0"),
+    ("--clip-gradient -1", "--clip-gradient", "-1"),
+    ("--reward 0", "--reward", "0"),
+    ("--critic-start median", "--critic-start", "median"),
+    ("--critic-start nan", "--critic-start", "nan"),
+    ("--critic-start -1e39", "--critic-start", "-1e+39"),
+    ("--critic-start", "--critic-start", "a value"),
+    ("--critic-start fixed-point --critic-weight 0", "--critic-weight", "0"),
     ("--device toaster", "--device", "toaster"),
     ("--device cuda:99", "--device", "cuda:99"),
     ("--device meta", "--device", "meta"),

@@ -232,7 +232,7 @@ def test_rmsprop_agrees_with_pytorchs_at_every_learning_rate() -> None:
     gradients = scales * torch.randn(30, 3, 40, generator=generator, dtype=torch.float64)
 
     parameters = start.clone()
-    optimiser = RMSprop(parameters, learning_rates)
+    optimiser = RMSprop(parameters, learning_rates.unsqueeze(1).expand_as(start))
     for gradient in gradients:
         optimiser.step(gradient.clone())
 

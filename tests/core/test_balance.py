@@ -82,7 +82,7 @@ def test_per_loss_by_hand() -> None:
     # rate * g / 0.1 |g| = 10 rate, up or down: in the first and third place twice down, in the
     # second down and up.
     parameters = torch.zeros(1, 3, dtype=torch.float64)
-    optimiser = RMSprop(parameters, torch.tensor([0.5], dtype=torch.float64), memories=2)
+    optimiser = RMSprop(parameters, doubles(0.5, 0.5, 0.5), memories=2)
     gradients = per_loss(POLICY.clone(), CRITIC.clone(), 2)
     assert len(gradients) == num_states("per-loss")
     optimiser.step(*gradients)
@@ -334,7 +334,7 @@ def test_with_per_loss_powers_of_two_as_critic_weights_give_the_same_bits_withou
 
 MIXED = {
     "centred, normalised, clipped": with_loss(
-        QUICK, returns="centred", normalise_advantages=True, clip_gradient=0.5
+        QUICK, returns="centred", normalise_advantages=True, clip_gradient=0.5, tracking_rate=0.3
     ),
     "standardised, attached, mean, entropy": with_loss(
         QUICK,
@@ -347,8 +347,9 @@ MIXED = {
         with_loss(QUICK, baseline="attached", normalise_advantages=True, discount=0.9),
         task=TaskConfig(episode_length=15, reward=2.0, hold_reward=0.25),
     ),
-    "raw, detached, clipped, separate": replace(
+    "raw, detached, clipped, separate, slow trunk": replace(
         with_loss(QUICK, clip_gradient=0.5, discount=0.9),
+        trunk_rate=0.25,
         agent=AgentConfig(hidden_size=6, separate_trunks=True),
     ),
 }

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from pwm.core.agent import Agent, AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.losses import Baseline, LossConfig
-from pwm.core.returns import RATE, Returns, Tracked, discounted_returns, track
+from pwm.core.returns import Returns, Tracked, discounted_returns, track
 from pwm.core.rollout import Draws, DrawSource, Rollout
 from pwm.core.task import TaskConfig
 from pwm.core.trainer import Trainer
 from pwm.engines import EngineName, make_trainer
-from tests.oracles.plain_returns import LEAST_RATE, moments, returns_by_double_loop
+from tests.oracles.plain_returns import moments, returns_by_double_loop
 
 QUICK = TrainConfig(
     task=TaskConfig(episode_length=18),
@@ -66,28 +66,37 @@ def test_returns_agree_with_a_double_loop(
 def test_tracking_worked_out_by_hand() -> None:
     tracked = torch.zeros(1, len(Tracked), dtype=torch.float64)
     # The first episode counts fully: means 1 and 3, variances 1 and 4.
-    track(tracked, torch.tensor([[0.0, 2.0]]), torch.tensor([[1.0, 5.0]]))
+    track(tracked, torch.tensor([[0.0, 2.0]]), torch.tensor([[1.0, 5.0]]), 0.1)
     assert tracked[0].tolist() == [1, 3, 4, 1, 1, 0, 0]
     # The second counts half. Rewards 0, 2, 4, 4: mean 2.5, variance 2.75. Returns 1, 5, 9, 9:
     # mean 6, variance 11.
-    track(tracked, torch.tensor([[4.0, 4.0]]), torch.tensor([[9.0, 9.0]]))
+    track(tracked, torch.tensor([[4.0, 4.0]]), torch.tensor([[9.0, 9.0]]), 0.1)
     assert tracked[0].tolist() == [2, 6, 11, 2.5, 2.75, 0, 0]
+    # At rate 1, the third alone.
+    track(tracked, torch.tensor([[0.0, 0.0]]), torch.tensor([[1.0, 5.0]]), 1.0)
+    assert tracked[0].tolist() == [3, 3, 4, 0, 0, 0, 0]
 
 
-@given(seed=st.integers(0, 2**32 - 1), episodes=st.sampled_from([1, 2, 7, 100, 250]))
-def test_what_is_tracked_is_a_weighted_average_of_the_history(seed: int, episodes: int) -> None:
-    assert RATE == LEAST_RATE
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    episodes=st.sampled_from([1, 2, 7, 100, 250]),
+    rate=st.sampled_from([0.01, 0.1, 1.0]),
+)
+def test_what_is_tracked_is_a_weighted_average_of_the_history(
+    seed: int, episodes: int, rate: float
+) -> None:
     random = np.random.default_rng(seed)
     drift = 10 * random.normal(size=(episodes, 1, 1)).cumsum(axis=0)
     rewards, returns = drift + random.normal(size=(2, episodes, 2, 3))  # (E, R, T) each
     tracked = torch.zeros(2, len(Tracked), dtype=torch.float64)
     for each in zip(rewards, returns, strict=True):
-        track(tracked, *map(torch.from_numpy, each))
+        track(tracked, *map(torch.from_numpy, each), rate)
     for replica in range(2):
-        expected = moments(list(returns[:, replica])) + moments(list(rewards[:, replica]))
+        terms = returns[:, replica], rewards[:, replica]
+        expected = [moment for each in terms for moment in moments(list(each), rate)]
         assert tracked[replica, Tracked.EPISODES].item() == episodes
         assert tracked[replica, MOMENTS].tolist() == pytest.approx(expected, rel=1e-9)
-        if episodes <= 100:  # which all weigh the same
+        if episodes * rate <= 1:  # which all weigh the same
             assert expected[0] == pytest.approx(returns[:, replica].mean())
             assert expected[3] == pytest.approx(rewards[:, replica].var())
 
@@ -131,8 +140,8 @@ def test_an_episode_is_centred_by_those_before_it_and_logged_in_reward(
         errors = values - watched.returns[number]
         assert history.value_loss[0, number] == pytest.approx((errors**2).mean(), rel=1e-4)
         assert history.critic_bias[0, number] == pytest.approx(errors.mean(), abs=1e-5)
-        centre, variance = moments(watched.returns[: number + 1])
-        of_rewards = moments(watched.rewards[: number + 1])
+        centre, variance = moments(watched.returns[: number + 1], loss.tracking_rate)
+        of_rewards = moments(watched.rewards[: number + 1], loss.tracking_rate)
         seen = watched.tracked[number]
         assert seen[Tracked.EPISODES] == number + 1
         assert seen[MOMENTS] == pytest.approx([centre, variance, *of_rewards], rel=1e-4)

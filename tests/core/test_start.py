@@ -131,7 +131,9 @@ def test_a_fixed_point_without_a_value_loss_is_refused(engine: EngineName) -> No
         make_trainer([run], engine)
 
 
-@pytest.mark.parametrize("start", ["median", "", True, None, float("nan"), float("inf"), (1.0,)])
+@pytest.mark.parametrize(
+    "start", ["median", "", True, None, float("nan"), float("inf"), -1e39, (1.0,)]
+)
 def test_errors_name_the_start(start: Any) -> None:
-    with pytest.raises(InputError, match="expected a finite number, mean or fixed-point"):
+    with pytest.raises(InputError, match="mean or fixed-point"):
         TrainConfig(critic_start=start)

@@ -109,6 +109,13 @@ def test_the_title_tells_settings_apart() -> None:
         "mean policy loss, discount 0.9\n"
         "critic weight 5; learning rate 0.01; seed 7"
     )
+    loss = LossConfig(returns="centred", balance="per-loss")
+    ruled = replace(RUN, loss=loss, critic_start="mean")
+    assert training_figure([ruled], made_up(1, 30)).get_suptitle() == (
+        "pwm5, 3 steps per trial, 60 per episode, attached baseline, centred returns, "
+        "per-loss, critic from mean\n"
+        "critic weight 5; learning rate 0.005; seed 0"
+    )
 
 
 @pytest.mark.parametrize("windows", [1, 2, 250])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from enum import IntEnum
+from math import inf
 from typing import NamedTuple, get_args
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -57,7 +58,8 @@ class Reference(NamedTuple):
 
     episode: Episode
     gradients: list[Tensor]  # (P,) each, one for each memory of the optimiser
-    least_deviation: float  # by which advantages are divided; 1 if they are not
+    deviation: float  # by which advantages are divided; infinite if they are not
+    largest: float  # advantage, or by how much the baseline is raised
     metrics: list[float]
 
 
@@ -85,11 +87,14 @@ def reference(
         torch.autograd.grad(part + 0 * doubles.sum(), doubles, retain_graph=True)[0]
         for part in (alone, weight * losses.value)
     ]
+    if loss.balance in ("equal", "pcgrad"):  # which cannot tell a direction from rounding
+        least = min(float(part[:, : agent.trunk_size].norm()) for part in parts)
+        assume(least > 1e-3 or (least == 0 and not loss.normalise_advantages))
     combine = COMBINATIONS.get(loss.balance)
     combined = combine(*parts, agent.trunk_size) if combine else (parts[0] + parts[1],)
     if loss.clip_gradient:
         combined = tuple(clipped(gradient, loss.clip_gradient) for gradient in combined)
-    raised = advantages.detach() - loss.optimism * entropies.detach()
+    raises = loss.optimism * entropies.detach()
     unit = spread * error
     metrics = (
         episode.rewarded.mean(),
@@ -101,7 +106,8 @@ def reference(
     return Reference(
         episode,
         [gradient[0] for gradient in combined],
-        min(raised.std().item(), 1.0) if loss.normalise_advantages else 1.0,
+        (advantages.detach() - raises).std().item() if loss.normalise_advantages else inf,
+        max(advantages.abs().max().item(), raises.max().item(), 0.1),
         [metric.item() for metric in metrics],
     )
 
@@ -133,14 +139,15 @@ def test_an_episode_and_its_gradient_agree_with_pytorch(
         (work.entropy[rows], episode.entropies),
     ):
         np.testing.assert_allclose(ours, theirs.detach().flatten(), rtol=1e-5, atol=2e-6)
-    # Terms of a mean over steps may cancel, so the error is relative to the terms. That of
-    # normalised advantages is divided by their deviation.
-    tolerance = 1e-5 / expected.least_deviation
+    # Terms of a mean over steps may cancel, so the error is relative to the terms. Advantages that
+    # are normalised are rounded relative to the largest, and then divided.
+    tolerance = 1e-5 * max(3 * expected.largest / expected.deviation, 1)
     np.testing.assert_allclose(metrics, expected.metrics, rtol=1e-5, atol=tolerance)
     # An element of the gradient is a sum over steps of products, each rounded a few times.
     for ours, gradient in zip(work.gradients, expected.gradients, strict=False):
         error = np.abs(ours - gradient.numpy())
-        assert error.max() <= 2 * tolerance * max(float(gradient.abs().max()), 1e-3)
+        terms = max(float(gradient.abs().max()), expected.largest / 30, 1 / expected.deviation)
+        assert error.max() <= 2 * tolerance * terms
 
 
 @given(run=runs_of_one_episode())
@@ -225,7 +232,7 @@ def test_fifty_updates_agree_with_the_torch_engine(run: TrainConfig) -> None:
     for trainer in (in_torch, fused):
         trainer.advance(50)
     assert_close(fused.history(), in_torch.history())
-    torch.testing.assert_close(fused.parameters, in_torch.parameters.detach(), rtol=0, atol=1e-3)
+    torch.testing.assert_close(fused.parameters, in_torch.parameters.detach(), rtol=0, atol=5e-3)
     assert (fused.parameters - start).abs().max() > 0.05
 
 

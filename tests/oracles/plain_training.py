@@ -90,6 +90,7 @@ class PlainTraining:
             torch.autograd.grad(part, self.parameters, retain_graph=True)[0]
             for part in (policy, critic)
         )
+        before = self.parameters.detach().clone()
         gradients = [p, c] if rule == "per-loss" else [p + c]
         if rule == "pcgrad":
             gradients[0][:, :trunk] = PCGrad()(torch.cat([p, c])[:, :trunk])
@@ -102,13 +103,19 @@ class PlainTraining:
             if self.run.loss.clip_gradient:
                 torch.nn.utils.clip_grad_norm_([self.parameters], self.run.loss.clip_gradient)
             optimiser.step()
+        with torch.no_grad():  # a slower trunk takes a part of its step
+            moved = (self.parameters - before)[:, :trunk]
+            self.parameters[:, :trunk] = before[:, :trunk] + self.run.trunk_rate * moved
+
+    def _moments(self, episodes: list[NDArray[np.float64]]) -> tuple[float, float]:
+        return moments(episodes, self.run.loss.tracking_rate)
 
     def _standard(self) -> tuple[float, float]:
         """What is subtracted from the returns of the next episode, and what they are divided by."""
         loss = self.run.loss
         if not self._returns:
             return 0.0, 1.0
-        mean, variance = moments(self._returns)
+        mean, variance = self._moments(self._returns)
         standardised = loss.returns == "standardised" or loss.balance == "popart"
         return (
             mean if loss.returns == "centred" or standardised else 0.0,
@@ -121,8 +128,8 @@ class PlainTraining:
             return 1.0
         discounts = np.full(steps, self.run.loss.discount)
         discounts[-1] = 0
-        mean_square, _ = moments([returns**2 for returns in self._returns])
-        square = moments(self._rewards)[1] + discounts.var() * mean_square
+        mean_square, _ = self._moments([returns**2 for returns in self._returns])
+        square = self._moments(self._rewards)[1] + discounts.var() * mean_square
         return max(float(square) ** 0.5, LEAST_SCALE)
 
     def _keep_outputs(self, centre: float, spread: float) -> None:

@@ -124,6 +124,12 @@ SETTINGS = {
     "pwm5-3x60-attached-mean-discount0.9-w5-lr0.005": TrainConfig(
         loss=LossConfig(policy_reduction="mean", discount=0.9)
     ),
+    "pwm5-3x60-attached-centred-pcgrad-start-fixed-point-w5-lr0.005": TrainConfig(
+        loss=LossConfig(returns="centred", balance="pcgrad"), critic_start="fixed-point"
+    ),
+    "pwm5-3x60-attached-popart-start-1.5-w5-lr0.005": TrainConfig(
+        loss=LossConfig(balance="popart"), critic_start=1.5
+    ),
 }
 
 
@@ -158,4 +164,5 @@ def test_a_folder_name_tells_every_setting_and_engine_apart() -> None:
 
 def test_configurations_are_written_in_full(tmp_path: Path) -> None:
     save_configs(tmp_path, RUNS)
-    assert json.loads((tmp_path / CONFIG).read_text()) == [asdict(run) for run in RUNS]
+    expected = json.loads(json.dumps([asdict(run) for run in RUNS]))
+    assert json.loads((tmp_path / CONFIG).read_text()) == expected

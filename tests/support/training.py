@@ -45,10 +45,12 @@ def settings_of_runs(draw: st.DrawFn, most_trials: int, most_units: int) -> Trai
             optimism=draw(st.sampled_from([0.0, 1.5])),
             lost_gradients=draw(st.sampled_from(["none", "none", "values", "log_probs"])),
             returns=draw(st.sampled_from(["raw"] if balance == "popart" else get_args(Returns))),
+            tracking_rate=draw(st.sampled_from([0.1, 0.02, 1.0])),
             balance=balance,
             normalise_advantages=draw(st.sampled_from([False, False, True])),
             clip_gradient=draw(st.sampled_from([0.0, 0.0, 0.5])),
         ),
+        trunk_rate=draw(st.sampled_from([1.0, 0.25])),
         critic_start=draw(st.sampled_from([0.0, -1.5, "mean", "fixed-point"])),
     )
 

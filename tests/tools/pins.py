@@ -61,6 +61,40 @@ SETTINGS = {
     "probed": replace(BASE, log_every=50, probe_episodes=5),
     "scheduled": replace(BASE, probe_episodes=5, probe_at=(0, 1, 10, 100)),
     "diverged": replace(BASE, learning_rate=1e30),
+    "centred_clipped": replace(
+        BASE,
+        loss=LossConfig(
+            baseline="detached", returns="centred", tracking_rate=0.03, clip_gradient=1.0
+        ),
+    ),
+    "normalised_fixed_point": replace(
+        BASE, loss=LossConfig(normalise_advantages=True), critic_start="fixed-point"
+    ),
+    "stop_trunk_centred": replace(BASE, loss=LossConfig(balance="stop-trunk", returns="centred")),
+    "per_loss_clipped": replace(BASE, loss=LossConfig(balance="per-loss", clip_gradient=1.0)),
+    "equal_standardised": replace(
+        BASE, loss=LossConfig(balance="equal", returns="standardised", normalise_advantages=True)
+    ),
+    "pcgrad_separate_slow_trunk": replace(
+        BASE,
+        trunk_rate=0.25,
+        agent=AgentConfig(hidden_size=10, separate_trunks=True),
+        loss=LossConfig(balance="pcgrad"),
+    ),
+    "uncertainty_mean_start": replace(
+        BASE, loss=LossConfig(balance="uncertainty", baseline="detached"), critic_start="mean"
+    ),
+    "popart_reward": replace(
+        BASE,
+        task=TaskConfig(episode_length=15, reward=2.5),
+        loss=LossConfig(balance="popart", baseline="detached"),
+    ),
+    "return_scale_carried": replace(
+        BASE,
+        task=TaskConfig(episode_length=15, hold_reward=0.1),
+        agent=AgentConfig(hidden_size=10, carry_state=True),
+        loss=LossConfig(balance="return-scale", discount=0.9),
+    ),
 }
 
 
