@@ -43,8 +43,8 @@ _fused = lru_cache(maxsize=1)(make_trainer)
 class PlainLoop:
     """The notes' setting as a simple loop, one replica and one trial at a time.
 
-    A trial is one call of `nn.LSTM`, and an episode one step of `torch.optim.RMSprop`. The losses are
-    those of `Trainer`.
+    A trial is one call of `nn.LSTM`, and an episode one step of `torch.optim.RMSprop`. The
+    losses are those of `Trainer`.
 
     Args:
         run: to train, with the notes' agent and losses.

@@ -142,7 +142,8 @@ def learn_log_variance(
 def keep_outputs(weight: Tensor, bias: Tensor, old: Scales, new: Scales) -> None:
     """Changes a value head so that its outputs in reward are unchanged by new scales (popart).
 
-    centre + spread * v is the same, for the value head's weights [R, H] and bias [R], changed in place.
+    centre + spread * v is the same, for the value head's weights [R, H] and bias [R], which are
+    changed in place.
     """
     weight *= (old.spread / new.spread).unsqueeze(1)
     bias *= old.spread

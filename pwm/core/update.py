@@ -116,7 +116,7 @@ class TorchEngine:
         return arrays[0], Trajectory(*arrays[1:])
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Parameters, the optimiser's states and the running statistics, by name; replicas first."""
+        """Parameters, the optimiser's states and running statistics, by name; replicas first."""
         tensors = {
             "parameters": self.parameters.detach(),
             "square_average": self._optimiser.square_average.transpose(0, 1),

@@ -78,10 +78,9 @@ def _normalise_advantages(rule: UpdateRule, work: Work) -> None:
 def differentiate_losses(
     rule: UpdateRule, scales: Scales, of_policy: np.float32, critic_weight: np.float32, work: Work
 ) -> None:
-    """Gradients of `of_policy` policy loss + critic weight value loss, with respect to each row's
-    log-policy and value.
+    """Gradients with respect to each row's log-policy and value, but for the entropy bonus.
 
-    `of_policy` is 1 or 0. `differentiate_heads` adds the entropy bonus.
+    They are those of `of_policy`, 1 or 0, times the policy loss plus w times the value loss.
     """
     steps = len(work.row)
     work.by_log_policy[:] = ZERO
