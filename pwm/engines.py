@@ -48,17 +48,22 @@ def make_trainer(
     if engine == "torch":
         return Trainer(TorchEngine(population, _checked_device(device)))
     require(device == "cpu", "device", device, "cpu; other devices need --engine torch")
-    _check_numba()
+    require_numba()
     from pwm.fused.engine import FusedEngine  # noqa: PLC0415, Numba is slow to import
 
     with _compilation_announced():
         return Trainer(FusedEngine(population))
 
 
-def _check_numba() -> None:
-    """Requires that Numba can be imported and compiles."""
+def require_numba() -> None:
+    """Requires that Numba can be imported and compiles; it uses only what this processor has.
+
+    Raises:
+        InputError: it cannot.
+    """
     try:
         with warnings.catch_warnings(action="ignore"):  # about settings that Numba ignores
+            from llvmlite.binding import get_host_cpu_features  # noqa: PLC0415, with Numba
             from numba.core import config  # noqa: PLC0415, Numba is slow to import
     except Exception as error:  # the import reads a file of settings, and may raise any
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
@@ -70,6 +75,10 @@ def _check_numba() -> None:
     require(not disabled, "NUMBA_DISABLE_JIT", disabled, accepted)
     flags = all(feature.startswith(("+", "-")) for feature in features.split(",") if feature)
     require(flags, "NUMBA_CPU_FEATURES", features, "flags such as +avx2,-fma")  # or LLVM aborts
+    lacking = ",".join(f"-{name}" for name, here in get_host_cpu_features().items() if not here)
+    if vars(config)["CPU_FEATURES"] is not None and lacking not in features:
+        # without this, code for another processor may end the process
+        vars(config)["CPU_FEATURES"] = ",".join(filter(None, [features, lacking]))
 
 
 def _checked_device(name: str) -> torch.device:

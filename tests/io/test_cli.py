@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from pwm.core.config import TrainConfig
 from pwm.core.errors import FileError, InputError, require
-from pwm.io import cli
+from pwm.io import cli, start
 from pwm.io.cli import errors_in_one_line, parse
 
 
@@ -184,18 +184,18 @@ def test_a_library_that_is_too_old_is_one_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     bounds = ["numpy>=2.2", "torch>=2.6", 'submitit>=99; extra == "slurm"']
-    monkeypatch.setattr(cli, "requires", lambda _package: bounds)
+    monkeypatch.setattr("importlib.metadata.requires", lambda _package: bounds)
     monkeypatch.setattr(sys.modules[library], "__version__", found)
-    cli._require_versions.cache_clear()
+    start.require_versions.cache_clear()
     assert refusal(capsys, "me") == line
 
 
 def test_libraries_within_the_bounds_and_help_need_no_check(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cli._require_versions.cache_clear()
+    start.require_versions.cache_clear()
     assert parsed("me").name == "me"
-    monkeypatch.setattr(cli, "_require_versions", None)
+    monkeypatch.setattr(cli, "require_versions", None)
     with pytest.raises(SystemExit) as stop:
         parsed("--help")
     assert stop.value.code == 0
