@@ -51,7 +51,7 @@ SIGNALLED = (
             disturb=signalled(Signals[f"SIG{name}"], "worker"), expect_line=r"^$|worker died")
       for name in ("INT", "HUP", "KILL")),
     *(Fault(name=f"{name}-twice-{command.name}", command=command, episodes=LONG,
-            disturb=signalled(Signals[f"SIG{name}"], times=2), expect_line=STOPPED,
+            disturb=signalled(Signals[f"SIG{name}"], times=2), expect_line=f"{STOPPED}|{KILLED}",
             expect_status=(STATUS[name],))
       for name, command in (("INT", SWEEP), ("TERM", TRAIN))),
 )  # fmt: skip
