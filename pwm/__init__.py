@@ -7,6 +7,7 @@ instant.
 
 from __future__ import annotations
 
+import sys as _sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -69,3 +70,9 @@ if not TYPE_CHECKING:  # or type checkers would accept any name
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+if _sys.argv[:1] == ["-m"]:  # Python is looking for the module of `python -m pwm.NAME`
+    from pwm.io.start import start_command
+
+    start_command()

@@ -48,15 +48,17 @@ def make_trainer(
     if engine == "torch":
         return Trainer(TorchEngine(population, _checked_device(device)))
     require(device == "cpu", "device", device, "cpu; other devices need --engine torch")
-    _check_numba()
+    require_numba()
     from pwm.fused.engine import FusedEngine  # noqa: PLC0415, Numba is slow to import
 
     with _compilation_announced():
         return Trainer(FusedEngine(population))
 
 
-def _check_numba() -> None:
+def require_numba() -> None:
     """Checks that Numba can be imported, may compile, and has settings that LLVM survives.
+
+    It lets Numba use only what this processor has.
 
     Raises:
         InputError: it cannot be imported, its compiler is disabled, or its list of processor
@@ -65,6 +67,7 @@ def _check_numba() -> None:
     """
     try:
         with warnings.catch_warnings(action="ignore"):  # about settings that Numba ignores
+            from llvmlite.binding import get_host_cpu_features  # noqa: PLC0415, with Numba
             from numba.core import config  # noqa: PLC0415, Numba is slow to import
     except Exception as error:  # the import reads a file of settings, and may raise any
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
@@ -77,6 +80,10 @@ def _check_numba() -> None:
     names = [feature for feature in features.split(",") if feature]
     well_formed = all(name.startswith(("+", "-")) for name in names)
     require(well_formed, "NUMBA_CPU_FEATURES", features, "flags such as +avx2,-fma")
+    lacking = ",".join(f"-{name}" for name, here in get_host_cpu_features().items() if not here)
+    if vars(config)["CPU_FEATURES"] is not None and lacking not in features:
+        # Code for another processor may end the process.
+        vars(config)["CPU_FEATURES"] = ",".join(filter(None, [features, lacking]))
 
 
 def _checked_device(name: str) -> torch.device:

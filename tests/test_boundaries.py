@@ -29,8 +29,11 @@ ORDER = (
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 # Imports inside functions, all of them: these libraries are slow to import, or optional.
 LATE = {
+    ("engines", "llvmlite.binding"): "Numba",
     ("engines", "numba.core"): "Numba",
     ("engines", "pwm.fused.engine"): "Numba",
+    ("io/start", "importlib.metadata"): "slow",
+    ("io/start", "tqdm"): "it reads the environment",
     ("runs/slurm", "submitit"): "an optional extra",
     ("train", "pwm.figures.training"): "matplotlib",
 }

@@ -11,6 +11,7 @@ from typing import Any
 
 import numba
 import pytest
+from llvmlite import binding
 from numba.core.caching import UserProvidedCacheLocator
 
 import pwm
@@ -19,7 +20,7 @@ from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
 from pwm.core.task import TaskConfig
 from pwm.core.update import TorchEngine
-from pwm.engines import EngineName, make_trainer
+from pwm.engines import EngineName, make_trainer, require_numba
 from pwm.fused import kernel
 from pwm.fused.engine import FusedEngine
 
@@ -121,6 +122,24 @@ def test_invalid_processor_features_are_refused(
     monkeypatch.setattr(numba.config, "CPU_FEATURES", features)
     with pytest.raises(InputError, match="expected flags such as"):
         make_trainer([QUICK])
+
+
+@pytest.mark.parametrize("features", ["", "+made-up,+sse2"])
+def test_features_that_the_processor_lacks_are_not_used(
+    features: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def host() -> dict[str, bool]:
+        return {"sse2": True, "made-up": False, "other": False}
+
+    monkeypatch.setattr(binding, "get_host_cpu_features", host)
+    monkeypatch.setattr(numba.config, "CPU_FEATURES", features)
+    for _ in range(2):
+        require_numba()
+        found = vars(numba.config)["CPU_FEATURES"]
+        assert found == (features + ",-made-up,-other").removeprefix(",")
+    monkeypatch.setattr(numba.config, "CPU_FEATURES", None)  # then Numba asks LLVM
+    require_numba()
+    assert vars(numba.config)["CPU_FEATURES"] is None
 
 
 def test_a_numba_that_refuses_its_surroundings_is_reported_before_training(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -19,6 +18,7 @@ from pwm.__main__ import commands, main
 from pwm.core.config import TrainConfig
 from pwm.core.losses import LossConfig
 from pwm.runs.storage import Store
+from tests.support.commands import call
 from tests.support.histories import made_up, session, shard_of
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -128,9 +128,7 @@ def test_every_block_of_the_page_runs_as_it_stands(
     for language, text in blocks():
         if language == "bash":
             for command in text.splitlines():
-                program, *flags = shlex.split(command)
-                assert program == "python"
-                subprocess.run([sys.executable, *flags], check=True, capture_output=True)
+                assert call(command) == 0, command
         elif written := re.match(r"# (\w+\.py)\n", text):
             (tmp_path / written[1]).write_text(text)
         else:

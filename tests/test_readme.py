@@ -5,14 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import re
-import shlex
-import subprocess
-import sys
 from functools import lru_cache
 from pathlib import Path
 
+import pytest
+
 from pwm.experiments import EXPERIMENTS
 from pwm.runs.shards import plan
+from tests.support.commands import call
 
 ROOT = Path(__file__).resolve().parent.parent
 RAW = (ROOT / "README.md").read_text()
@@ -142,11 +142,10 @@ def test_the_commands_are_found() -> None:
     assert set(SHORTER) <= set(COMMANDS)
 
 
-def test_the_commands_run_as_they_stand_in_their_order(tmp_path: Path) -> None:
+def test_the_commands_run_as_they_stand_in_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(GRID)
     for command in COMMANDS:
-        words = shlex.split(f"{command} {SHORTER.get(command, '')}")
-        done = subprocess.run(
-            [sys.executable, *words[1:]], cwd=tmp_path, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, f"{command}: {done.stderr[-500:]}"
+        assert call(f"{command} {SHORTER.get(command, '')}") == 0, command

@@ -11,18 +11,16 @@ import shlex
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from functools import cache
-from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
 
 import tyro
 from tqdm import tqdm
 
-from pwm.core.errors import InputError, require_file
+from pwm.core.errors import InputError
 from pwm.io.inherited import Forgiving, expanded, mute, open_streams, say
+from pwm.io.start import BAD_INPUT, end_imports, require_versions
 
-BAD_INPUT = 2
 CLOSED_PIPE = 141
 WIDE = "1000"  # columns, so that tyro breaks no line of an error
 # What tyro says about bad input.
@@ -52,6 +50,7 @@ def parse(
     helping = "-h" in typed or "--help" in typed
     complaint = io.StringIO()
     with errors_in_one_line():
+        end_imports()
         try:
             with (
                 contextlib.redirect_stderr(complaint),
@@ -68,7 +67,7 @@ def parse(
             if stop.code == BAD_INPUT:
                 fail(_input_error(stop) or _message(complaint.getvalue(), typed))
             raise
-        _require_versions()
+        require_versions()
         return expanded(found)
 
 
@@ -101,23 +100,6 @@ def errors_in_one_line() -> Iterator[None]:
     except BrokenPipeError:
         mute(sys.stdout)
         raise SystemExit(CLOSED_PIPE) from None
-
-
-@cache
-def _require_versions() -> None:
-    """Refuses libraries older than this package requires, as one found through `PYTHONPATH`."""
-    try:
-        requirements = requires("pwm") or []
-    except PackageNotFoundError:  # the repository is used without being installed
-        return
-    for bound in filter(None, map(re.compile(r"([\w-]+)>=([\d.]+)").fullmatch, requirements)):
-        name, least = bound.groups()
-        found = getattr(sys.modules.get(name), "__version__", None) or version(name)
-        require_file(_numbers(found) >= _numbers(least), f"{name} {found}", f"{least} or later")
-
-
-def _numbers(version: str) -> list[int]:
-    return list(map(int, re.findall(r"\d+", version)))
 
 
 @contextlib.contextmanager

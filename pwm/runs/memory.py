@@ -42,15 +42,25 @@ def require_memory(runs: Sequence[TrainConfig], episodes_per_draw: int) -> None:
 
 @contextmanager
 def memory_errors() -> Iterator[None]:
-    """Turns an error of NumPy or PyTorch about memory into an `InputError`."""
+    """Turns an error about memory, or one that it caused, into an `InputError`."""
     try:
         yield
-    except (MemoryError, RuntimeError) as error:  # PyTorch raises the latter
-        if isinstance(error, RuntimeError) and "memory" not in str(error):
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause is not None and not _is_about_memory(cause):
+            cause = cause.__cause__ or cause.__context__
+        if cause is None:
             raise
-        reason = " ".join(str(error).split())
-        accepted = f"smaller --hidden-size or --episode-length, or fewer runs ({reason})"
+        reason = " ".join(str(cause).split()) or type(cause).__name__
+        accepted = f"a smaller hidden size or episode length, or fewer runs ({reason})"
         raise InputError("MEMORY", "exhausted", accepted) from error
+
+
+def _is_about_memory(error: BaseException) -> bool:
+    """Whether NumPy or PyTorch, which raises `RuntimeError`, ran out of memory."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and "memory" in str(error)
+    )
 
 
 def _gigabytes(size: int) -> str:

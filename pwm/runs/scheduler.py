@@ -13,6 +13,7 @@ from multiprocessing import resource_tracker
 from typing import Any
 
 from pwm.core.errors import FileError
+from pwm.engines import require_numba
 from pwm.io.files import make_folder
 from pwm.io.inherited import STOPPING, Forgiving, counted
 from pwm.runs.locks import LOCK, is_locked, tidy
@@ -50,6 +51,8 @@ def run(shards: Sequence[Shard], job: Job, pool: Pool, max_tasks: int | None = N
     said = f"{counted(len(shards), 'shard')}, {len(missing)} to train."
     print(said, file=Forgiving(sys.stderr))
     if missing:
+        if any(shard.engine == "fused" for shard in missing):
+            require_numba()  # here, as a worker would leave the lock of its shard
         make_folder("results", job.store.folder)
         with Progress(missing, job.store) as progress:
             _train(missing, job, pool, max_tasks, progress)

@@ -17,6 +17,7 @@ from pwm.engines import make_trainer
 from pwm.io.files import folder_errors
 from pwm.io.provenance import current_provenance
 from pwm.runs.locks import Lock, lock
+from pwm.runs.memory import memory_errors
 from pwm.runs.shards import Shard
 from pwm.runs.storage import Session, Store
 
@@ -42,11 +43,16 @@ def train_shards(shards: Sequence[Shard], job: Job) -> None:
     """Trains the shards that are neither stored nor locked by another process.
 
     Raises:
-        InputError: the store cannot be written, or not read just after it was written.
+        InputError: the store cannot be written, or not read just after it was written; or memory
+            is exhausted.
     """
     with _busy:
         for shard in shards:
-            with folder_errors("results", job.store.folder), lock(job.store, shard) as held:
+            with (
+                memory_errors(),
+                folder_errors("results", job.store.folder),
+                lock(job.store, shard) as held,
+            ):
                 if held is not None and job.store.get(shard) is None:
                     _train(shard, job, held)
             if _stop.is_set():

@@ -39,15 +39,6 @@ SURROUNDINGS: dict[str, dict[str, str]] = {
         "NO_COLOR": "1",
         "TERM": "dumb",
         "JPY_PARENT_PID": "1",
-    },
-    "matplotlibrc": {
-        "MPLBACKEND": "module://no.such",
-        "MATPLOTLIBRC": "matplotlibrc",
-        "MPLCONFIGDIR": "matplotlibrc",
-        "PYTHONPATH": "elsewhere",
-        "HOME": "/nowhere",
-    },
-    "locale": {
         "LC_ALL": "C",
         "LANG": "tr_TR.UTF-8",
         "PYTHONUTF8": "0",
@@ -58,7 +49,12 @@ SURROUNDINGS: dict[str, dict[str, str]] = {
         "SOURCE_DATE_EPOCH": "1",
         "TQDM_DISABLE": "1",
     },
-    "optimised": {
+    "matplotlibrc": {
+        "MPLBACKEND": "module://no.such",
+        "MATPLOTLIBRC": "matplotlibrc",
+        "MPLCONFIGDIR": "matplotlibrc",
+        "PYTHONPATH": "elsewhere",
+        "HOME": "/nowhere",
         "PYTHONOPTIMIZE": "2",
         "PYTHONWARNINGS": "error",
         "LC_ALL": "tr_TR.UTF-8",

@@ -653,7 +653,7 @@ def test_memory_that_runs_out_in_training_loses_nothing_that_was_saved(
         patch.setattr(Trainer, "advance", exhausted)
         outcome = ran(STOPPED, capsys)
     assert outcome.status == 2
-    assert "error: MEMORY exhausted: expected smaller --hidden-size" in outcome.err
+    assert "error: MEMORY exhausted: expected a smaller hidden size" in outcome.err
     assert load_run("mine").episodes_done == 50
 
 

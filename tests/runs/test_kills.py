@@ -28,7 +28,7 @@ def test_a_sweep_survives_kills_of_a_worker_and_of_the_parent(tmp_path: Path) ->
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The results of an undisturbed sweep."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    kills.sweep_into(folder, EPISODES)
+    kills.train_into(folder, EPISODES)
     return folder
 
 

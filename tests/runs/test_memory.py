@@ -62,7 +62,18 @@ def test_memory_that_runs_out_is_one_line() -> None:
         with pytest.raises(InputError) as refusal, memory_errors():
             allocate()
         assert "\n" not in str(refusal.value)
-        assert "smaller --hidden-size or --episode-length, or fewer runs (" in str(refusal.value)
+        assert "a smaller hidden size or episode length, or fewer runs (" in str(refusal.value)
+
+
+def test_an_error_that_missing_memory_caused_is_the_same() -> None:
+    def close_what_is_closed() -> None:  # as NumPy does when it cannot write an archive
+        try:
+            raise MemoryError
+        except MemoryError:
+            raise ValueError("I/O operation on closed file")  # noqa: B904
+
+    with pytest.raises(InputError, match=r"MEMORY exhausted: .*\(MemoryError\)"), memory_errors():
+        close_what_is_closed()
 
 
 def test_other_errors_are_not_taken_for_it() -> None:

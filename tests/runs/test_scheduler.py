@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 
-from pwm.core.errors import FileError
+from pwm.core.errors import FileError, InputError
 from pwm.io.repository import REPOSITORY
 from pwm.runs import progress as progressing
 from pwm.runs import scheduler
@@ -451,3 +451,12 @@ def test_progress_counts_stored_and_reported_episodes_of_any_process(
         clock[0] += 2
     # Two shards of 120 replica-episodes, and the third from 60 to 100, in four seconds.
     assert "| 4 of 6 runs, 70 replica-episodes/s [" in capsys.readouterr().err
+
+
+def test_numba_is_checked_before_anything_is_written(
+    shards: list[Shard], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("numba.config.DISABLE_JIT", 1)
+    with pytest.raises(InputError, match="NUMBA_DISABLE_JIT 1: expected 0"):
+        run(shards, job(store), no_pool)
+    assert not store.folder.exists()

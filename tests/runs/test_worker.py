@@ -355,3 +355,12 @@ def test_a_worker_stops_when_its_lifeline_closes_and_ends_with_its_parent(
         died.set()
         assert not ended.wait(0.05)
     assert ended.wait(10)
+
+
+def test_memory_that_runs_out_is_blamed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(_trainer: Trainer) -> None:
+        raise MemoryError
+
+    watched(monkeypatch, exhausted)
+    with pytest.raises(InputError, match=r"^MEMORY exhausted: expected a smaller hidden size"):
+        train_shards([SHARD], Job(store, COMMAND))

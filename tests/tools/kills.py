@@ -30,7 +30,7 @@ from pwm.runs.experiment import Experiment
 from pwm.runs.scheduler import processes, run
 from pwm.runs.shards import planned
 from pwm.runs.storage import Store
-from pwm.runs.worker import Job
+from pwm.runs.worker import Job, train_shards
 
 CHECKPOINT_EVERY = 0.3  # seconds, so that short sweeps have checkpoints
 PAUSE = (0.5, 5.0)  # seconds between kills, from and to; starting a sweep takes about three
@@ -73,6 +73,12 @@ def sweep_into(folder: Path, num_episodes: int) -> None:
     """Sweeps with two processes."""
     job = Job(Store(folder), "tests.tools.kills", CHECKPOINT_EVERY)
     run(planned([experiment(num_episodes)]), job, lambda tasks: processes(min(2, tasks)))
+
+
+def train_into(folder: Path, num_episodes: int) -> None:
+    """Trains the same shards in this process."""
+    folder.mkdir(parents=True, exist_ok=True)
+    train_shards(planned([experiment(num_episodes)]), Job(Store(folder), "tests.tools.kills"))
 
 
 def children(pid: int) -> list[int]:
@@ -154,7 +160,7 @@ def check(folder: Path, undisturbed: Path, num_episodes: int) -> int:
 def survive(place: Path, kills: int, num_episodes: int, seed: int) -> Toll:
     """Runs both sweeps in a folder; raises `AssertionError` unless their results agree."""
     undisturbed, tortured = place / "undisturbed", place / "tortured"
-    sweep_into(undisturbed, num_episodes)
+    train_into(undisturbed, num_episodes)
     toll = torture(tortured, kills, num_episodes, seed)
     toll.sessions = check(tortured, undisturbed, num_episodes)
     return toll

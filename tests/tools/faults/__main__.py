@@ -3,110 +3,68 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import tyro
-from tqdm import tqdm
 
 from pwm.core.errors import require
 from pwm.io.cli import errors_in_one_line, parse
-from pwm.io.repository import REPOSITORY
 from tests.tools.faults.conditions import FAULTS
 from tests.tools.faults.laboratory import Laboratory
 from tests.tools.faults.rows import Fault, Outcome, problems
 
 SHOWN = 90  # characters of a line
+WIDTH = max(len(fault.name) for fault in FAULTS)
 FAULTY = 1  # exit status
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Arguments:
     """Flags of `python -m tests.tools.faults`."""
 
     names: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Conditions to try, such as full-disk-sweep or 'term-*'; all by default."""
-    jobs: int = 1
-    """Rows to run at a time."""
-    list: bool = False
-    """Only list the conditions."""
-    user: str | None = None
-    """Ordinary user to become first, such as nobody; needs root."""
+    """Conditions to try, such as full-disk-sweep; all by default."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command and ends the program."""
-    arguments = parse(Arguments, "python -m tests.tools.faults",
-                      "Runs commands under adverse conditions.", argv)  # fmt: skip
+    about = "Runs commands under adverse conditions."
+    chosen = parse(Arguments, "python -m tests.tools.faults", about, argv).names
     with errors_in_one_line():
-        for name in arguments.names:
-            known = any(fnmatch(fault.name, name) for fault in FAULTS)
-            require(known, "NAMES", name, "some of those that --list prints")
-        if arguments.user is not None:
-            _become(arguments.user, [*arguments.names, f"--jobs={arguments.jobs}"])
-        names = arguments.names or ("*",)
-        faults = [each for each in FAULTS if any(fnmatch(each.name, name) for name in names)]
-        if arguments.list:
-            print("\n".join(fault.name for fault in faults))
-            return
+        known = [fault.name for fault in FAULTS]
+        for name in chosen:
+            require(name in known, "NAMES", name, f"some of {', '.join(known)}")
         with TemporaryDirectory(prefix="faults-") as folder:
-            faulty = table(faults, Path(folder), arguments.jobs)
+            faulty = table([each for each in FAULTS if each.name in (chosen or known)], folder)
         sys.exit(FAULTY if faulty else 0)
 
 
-def table(faults: Sequence[Fault], folder: Path, jobs: int = 1) -> list[str]:
-    """Runs the rows and prints a line each; returns the names of those with problems."""
-    laboratory = Laboratory(folder)
+def table(faults: Sequence[Fault], folder: str) -> int:
+    """Runs the rows and prints a line each; returns the number of those with problems."""
+    laboratory, faulty = Laboratory(Path(folder)), 0
     possible = [fault for fault in faults if os.geteuid() == 0 or not fault.needs_root]
-    width = max(len(fault.name) for fault in faults)
-    print(f"{'condition':{width}}  command  exit  verdict; line said")
-    faulty = []
-    with (
-        ThreadPoolExecutor(jobs) as pool,
-        tqdm(total=len(possible), unit=" rows", dynamic_ncols=True, disable=None) as bar,
-    ):
-        for fault, outcome in zip(possible, pool.map(laboratory.run, possible), strict=True):
-            found = problems(fault, outcome)
-            faulty += [fault.name] * bool(found)
-            tqdm.write(_row(fault, outcome, found, width), sys.stdout)
-            sys.stdout.flush()
-            bar.update()
+    for fault in possible:
+        outcome = laboratory.run(fault)
+        found = problems(fault, outcome)
+        faulty += bool(found)
+        print(_row(fault, outcome, found), flush=True)
     skipped = len(faults) - len(possible)
-    print(
-        f"{len(possible)} conditions, {len(faulty)} faults"
-        + f"; {skipped} need root" * bool(skipped)
-    )
+    print(f"{len(possible)} conditions, {faulty} faults" + f"; {skipped} need root" * bool(skipped))
     return faulty
 
 
-def _row(fault: Fault, outcome: Outcome, found: Sequence[str], width: int) -> str:
+def _row(fault: Fault, outcome: Outcome, found: Sequence[str]) -> str:
     """A line of the table, and below it all that was said if there are problems."""
     status = "-" if outcome.status is None else outcome.status
     said = outcome.said[0][:SHOWN] if outcome.said else ""
     verdict = "FAULT: " + "; ".join(found) if found else "ok"
-    line = f"{fault.name:{width}}  {fault.command.name:7}  {status:>4}  {verdict}; {said}"
-    details = [*outcome.said[-6:], *outcome.output.splitlines()[-4:]] if found else []
-    return "\n".join([line, *(f"{'':{width}}  | {detail}" for detail in details)])
-
-
-def _become(user: str, flags: Sequence[str]) -> None:
-    """Replaces this process by one of another user.
-
-    Raises:
-        InputError: that user cannot run this interpreter.
-    """
-    prefix = ["setpriv", f"--reuid={user}", "--regid=65534", "--clear-groups", sys.executable]
-    able = subprocess.run([*prefix, "-c", "import torch"], capture_output=True, check=False)
-    accepted = f"a user who can run {sys.executable}, as root"
-    require(able.returncode == 0, "user", user, accepted)
-    os.chdir(REPOSITORY)
-    os.execvp(prefix[0], [*prefix, "-m", "tests.tools.faults", *flags])
+    line = f"{fault.name:{WIDTH}}  {fault.command.name:7}  {status:>4}  {verdict}; {said}"
+    details = outcome.said[-6:] if found else []
+    return "\n".join([line, *(f"{'':{WIDTH}}  | {detail}" for detail in details)])
 
 
 if __name__ == "__main__":

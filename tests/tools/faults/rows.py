@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 SHORT, LONG = 2_000, 40_000  # episodes
+Process = subprocess.Popen[bytes]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,18 +41,7 @@ TRAIN = Command(
     product=r"history\.npz",
     files=r"(config|provenance)\.json|(state|history)\.npz|curves\.png|notes\.txt",
 )
-SMOKE = Command(name="smoke", line="pwm.sweep eplen15 --size smoke --results {out}")
-FIGURES = Command(
-    name="figures",
-    line="pwm.figures eplen15 --size smoke --results {stored} --out {out}",
-    product=r".*\.(png|csv)",
-    reads=SMOKE,
-)
-EXTEND = Command(name="extend", line="pwm.train --extend {stored} --num-episodes 9000", reads=TRAIN)
 VERIFY = Command(name="verify", line="pwm.store verify --results {stored}", reads=SWEEP)
-LIST = Command(name="ls", line="pwm.store ls --grid {grid} --results {stored}", reads=SWEEP)
-DIGESTS = Command(name="digests", line="pwm.digests pwm0 --results {stored}", reads=SWEEP)
-CLAIMS = Command(name="claims", line="pwm.claims --check --results {stored}", reads=SWEEP)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,44 +51,17 @@ class Place:
     folder: Path
     out: Path
     """Folder that the command writes to."""
-    typed: str
-    """The same as typed."""
+    stored: Path
+    """Results for commands that read."""
+    grid: Path
+    """The experiment that is swept."""
     episodes: int
     undisturbed: Path
     """`out` of the same command without a fault."""
 
-    @property
-    def code(self) -> Path:
-        """A copy of the package, with its cache, in which the command runs."""
-        return self.folder / "code"
-
-    @property
-    def stored(self) -> Path:
-        """Results for commands that read."""
-        return self.folder / "stored"
-
-    @property
-    def home(self) -> Path:
-        """The home folder."""
-        return self.folder / "home"
-
-    @property
-    def foreign(self) -> Path:
-        """Files that no command may touch."""
-        return self.folder / "foreign"
-
-    @property
-    def grid(self) -> Path:
-        """The experiment that is swept."""
-        return self.folder / "grid.py"
-
     def filled(self, text: str) -> str:
         """The text with the fields in braces replaced."""
-        names = ("folder", "code", "stored", "home", "grid", "episodes", "foreign")
-        return text.format(out=self.typed, **{name: getattr(self, name) for name in names})
-
-
-Process = subprocess.Popen[bytes]
+        return text.format(**vars(self))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +73,7 @@ class Fault:
     arrange: Callable[[Place], None] = lambda _place: None
     """Prepares the folder."""
     environment: Mapping[str, str] = field(default_factory=dict)
-    """Variables to set, with fields of `Place` in braces."""
+    """Variables to set."""
     flags: str = ""
     """Further flags."""
     shell: str = 'exec "$@"'
@@ -120,7 +83,7 @@ class Fault:
     repair: Callable[[Place], None] = lambda _place: None
     """Ends the fault, so that the command can be run again."""
     out: str = "out"
-    """Folder to write to, below the row's folder or below `~`."""
+    """Name of the folder to write to."""
     episodes: int = SHORT
     finishes: bool = True
     """Whether the same command must finish once the fault has ended."""
@@ -129,8 +92,6 @@ class Fault:
     """Accepted exit statuses; 128 + n for an end by signal n."""
     expect_line: str = r"^$"
     """Pattern of the one line said on standard error, empty if none is."""
-    expect_output: str = ""
-    """Pattern of standard output."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,8 +102,6 @@ class Outcome:
     """Exit status; None if the command ran out of time."""
     said: Sequence[str]
     """Lines on standard error, without progress."""
-    output: str = ""
-    """Standard output."""
     wrong: Sequence[str] = ()
     """Failed checks of files and processes."""
 
@@ -152,13 +111,10 @@ def problems(fault: Fault, outcome: Outcome) -> list[str]:
     line = outcome.said[0] if outcome.said else ""
     checks = {
         "ran out of time": outcome.status is not None,
-        "a traceback": "Traceback" not in "\n".join([*outcome.said, outcome.output]),
+        "a traceback": "Traceback" not in "\n".join(outcome.said),
         f"exit status not in {fault.expect_status}": outcome.status in fault.expect_status,
         f"{len(outcome.said)} lines said": len(outcome.said) <= 1,
         f"the line is not {fault.expect_line!r}": bool(re.search(fault.expect_line, line)),
-        f"the output is not {fault.expect_output!r}": bool(
-            re.search(fault.expect_output, outcome.output)
-        ),
     }
     return [problem for problem, right in checks.items() if not right] + list(outcome.wrong)
 

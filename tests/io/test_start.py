@@ -1,0 +1,94 @@
+"""The first steps of a command: what ends it before it begins is one line."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pwm.core.task import TaskConfig
+from pwm.io import start
+from pwm.io.repository import REPOSITORY
+
+OLD = '__version__ = "1.26.4"\n'
+BROKEN = "raise OSError('no such symbol')\n"
+COMMAND = ("-m", "pwm.store", "ls", "--results", ".")
+INTERRUPTED = "import os, time; os.kill(os.getpid(), 2); time.sleep(9)\n"
+
+
+def started(
+    folder: Path, library: str = "", code: str = "", limit: str = "unlimited", **environment: str
+) -> tuple[int, str]:
+    """Exit status and errors of a command that finds a library of that code before others."""
+    if library:
+        (folder / library).mkdir()
+        (folder / library / "__init__.py").write_text(code)
+    (folder / "results").mkdir()
+    path = os.pathsep.join([str(folder), str(REPOSITORY)])
+    done = subprocess.run(
+        ["bash", "-c", f'ulimit -v {limit}; exec "$@"', "bash", sys.executable, *COMMAND],
+        cwd=folder / "results", env=os.environ | {"PYTHONPATH": path} | environment,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0 or done.stdout == ""
+    return done.returncode, done.stderr
+
+
+def test_a_command_starts(tmp_path: Path) -> None:
+    assert started(tmp_path) == (0, "")
+
+
+def test_an_old_numpy_is_named(tmp_path: Path) -> None:
+    assert started(tmp_path, "numpy", OLD) == (2, "error: numpy 1.26.4: expected 2.2 or later\n")
+
+
+@pytest.mark.parametrize("library", ["numpy", "tyro"])
+def test_a_library_that_cannot_be_imported_is_named(library: str, tmp_path: Path) -> None:
+    assert started(tmp_path, library, BROKEN) == (
+        2,
+        f"error: {tmp_path}/{library}/__init__.py: expected a library that can be imported "
+        "(OSError: no such symbol)\n",
+    )
+
+
+def test_ctrl_c_during_the_imports_is_one_line(tmp_path: Path) -> None:
+    assert started(tmp_path, "tyro", INTERRUPTED) == (130, "Interrupted.\n")
+
+
+def test_ctrl_c_after_the_imports_is_an_exception_again() -> None:
+    before = signal.signal(signal.SIGINT, start._interrupted)
+    try:
+        start.end_imports()
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_too_little_memory_is_refused_before_the_imports(tmp_path: Path) -> None:
+    assert started(tmp_path, "tyro", BROKEN, limit="900000") == (
+        2,
+        "error: ulimit -v 900000: expected unlimited, or at least 1500000\n",
+    )
+
+
+@pytest.mark.parametrize(("name", "value"), [("TQDM_NCOLS", "abc"), ("TQDM_BAR_FORMAT", "{x}")])
+def test_settings_that_tqdm_cannot_use_are_named(name: str, value: str, tmp_path: Path) -> None:
+    status, line = started(tmp_path, **{name: value})
+    assert status == 2
+    assert line.startswith(f"error: {name}={value}: expected settings that tqdm can use (")
+    assert line.count("\n") == 1
+
+
+def test_settings_that_tqdm_can_use_are_used(tmp_path: Path) -> None:
+    assert started(tmp_path, TQDM_NCOLS="80", TQDM_DISABLE="1") == (0, "")
+
+
+def test_other_errors_keep_their_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(TypeError) as caught:
+        TaskConfig(length=3)  # type: ignore[call-arg]
+    start._in_one_line(caught.type, caught.value, caught.tb)
+    assert "Traceback" in capsys.readouterr().err

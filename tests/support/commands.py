@@ -1,0 +1,18 @@
+"""Commands as typed, called in this process, as starting Python takes longer than most of them."""
+
+from __future__ import annotations
+
+import shlex
+from importlib import import_module
+
+
+def call(command: str) -> int:
+    """Runs a command such as `python -m pwm.train --seeds 1`; returns its exit status."""
+    python, option, module, *flags = shlex.split(command)
+    assert (python, option) == ("python", "-m")
+    main = getattr(import_module(module), "train_command" if module == "pwm.train" else "main")
+    try:
+        main(flags)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
