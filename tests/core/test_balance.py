@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -63,7 +63,7 @@ def tracking(**columns: float) -> Tensor:
     return tracked
 
 
-def with_loss(run: TrainConfig, **changed: object) -> TrainConfig:
+def with_loss(run: TrainConfig, **changed: Any) -> TrainConfig:
     return replace(run, loss=replace(run.loss, **changed))
 
 
