@@ -56,7 +56,7 @@ def doubles(*numbers: float) -> Tensor:
 
 
 def tracking(**columns: float) -> Tensor:
-    """What is tracked of one replica, by the lower-case names of `Tracked`: [1, columns]."""
+    """One replica's row of what is tracked, by the lower-case names of `Tracked`: [1, columns]."""
     tracked = torch.zeros(1, len(Tracked), dtype=torch.float64)
     for name, value in columns.items():
         tracked[0, Tracked[name.upper()]] = value

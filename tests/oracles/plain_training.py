@@ -113,7 +113,7 @@ class PlainTraining:
         return moments(episodes, self.run.loss.tracking_rate)
 
     def _standard(self) -> tuple[float, float]:
-        """What is subtracted from the returns of the next episode, and what they are divided by."""
+        """Centre and divisor of the returns of the next episode."""
         loss = self.run.loss
         if not self._returns:
             return 0.0, 1.0
