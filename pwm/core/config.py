@@ -60,8 +60,8 @@ class TrainConfig:
         accepted = "0, or at least 2 with lost_gradients none"
         require(allowed or not self.probe_episodes, "probe_episodes", self.probe_episodes, accepted)
         start = self.critic_start
-        number = isinstance(start, int | float) and not isinstance(start, bool)
-        number = number and abs(start) <= LARGEST
+        typed = isinstance(start, int | float) and not isinstance(start, bool)
+        number = typed and not isinstance(start, str) and abs(start) <= LARGEST
         accepted = f"a number from {-LARGEST:g} to {LARGEST:g}, mean or fixed-point"
         require(number or start in ("mean", "fixed-point"), "critic_start", start, accepted)
         self._require_schedule()

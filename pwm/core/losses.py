@@ -60,7 +60,7 @@ class LossConfig:
     """Outputs that lose their gradients while an episode is collected, as in a bug of the notes:
     the values, or the log-probabilities."""
     returns: Returns = added("raw")
-    """Part of the return that the critic learns: all, what is left beside its running mean
+    """Part of the return that the critic learns: all, the rest after subtracting its running mean
     (centred), or that in running standard deviations (standardised)."""
     tracking_rate: float = added(0.1)
     """Rate at which that mean and standard deviation follow the episodes; 1 for the last alone."""

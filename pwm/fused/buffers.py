@@ -57,7 +57,7 @@ class UpdateRule(NamedTuple):
     epsilon: np.float32
     balance: int  # of `pwm.fused.layout.Balance`
     takes_apart: bool  # whether it needs the gradients of the two losses apart
-    centred: bool  # whether the head learns the return beside its mean
+    centred: bool  # whether the head learns the return minus its mean
     standardised: bool  # and in standard deviations
     normalise_advantages: bool
     normaliser: np.float32  # added to their standard deviation

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -56,14 +56,14 @@ def doubles(*numbers: float) -> Tensor:
 
 
 def tracking(**columns: float) -> Tensor:
-    """What is tracked of one replica, by the lower-case names of `Tracked`: [1, columns]."""
+    """One replica's row of what is tracked, by the lower-case names of `Tracked`: [1, columns]."""
     tracked = torch.zeros(1, len(Tracked), dtype=torch.float64)
     for name, value in columns.items():
         tracked[0, Tracked[name.upper()]] = value
     return tracked
 
 
-def with_loss(run: TrainConfig, **changed: object) -> TrainConfig:
+def with_loss(run: TrainConfig, **changed: Any) -> TrainConfig:
     return replace(run, loss=replace(run.loss, **changed))
 
 

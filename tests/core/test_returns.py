@@ -90,7 +90,8 @@ def test_what_is_tracked_is_a_weighted_average_of_the_history(
     rewards, returns = drift + random.normal(size=(2, episodes, 2, 3))  # (E, R, T) each
     tracked = torch.zeros(2, len(Tracked), dtype=torch.float64)
     for each in zip(rewards, returns, strict=True):
-        track(tracked, *map(torch.from_numpy, each), rate)
+        of_rewards, of_returns = map(torch.from_numpy, each)
+        track(tracked, of_rewards, of_returns, rate)
     for replica in range(2):
         terms = returns[:, replica], rewards[:, replica]
         expected = [moment for each in terms for moment in moments(list(each), rate)]

@@ -91,7 +91,7 @@ def reference(
         least = min(float(part[:, : agent.trunk_size].norm()) for part in parts)
         assume(least > 1e-3 or (least == 0 and not loss.normalise_advantages))
     combine = COMBINATIONS.get(loss.balance)
-    combined = combine(*parts, agent.trunk_size) if combine else (parts[0] + parts[1],)
+    combined = combine(parts[0], parts[1], agent.trunk_size) if combine else (parts[0] + parts[1],)
     if loss.clip_gradient:
         combined = tuple(clipped(gradient, loss.clip_gradient) for gradient in combined)
     raises = loss.optimism * entropies.detach()

@@ -7,6 +7,8 @@ conflicting gradients are those of PyTorch and TorchJD. The oracle for `pwm.core
 
 from __future__ import annotations
 
+from math import sqrt
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -79,7 +81,7 @@ class PlainTraining:
             value * unit**2,
             policy if loss.normalise_advantages else policy * unit,
             entropies.mean(),
-            (centre + spread * episode.values.flatten()).mean() - np.mean(plain_returns),
+            (centre + spread * episode.values.flatten()).mean() - float(np.mean(plain_returns)),
         )
         return [torch.as_tensor(metric).item() for metric in metrics]
 
@@ -111,7 +113,7 @@ class PlainTraining:
         return moments(episodes, self.run.loss.tracking_rate)
 
     def _standard(self) -> tuple[float, float]:
-        """What is subtracted from the returns of the next episode, and what they are divided by."""
+        """Centre and divisor of the returns of the next episode."""
         loss = self.run.loss
         if not self._returns:
             return 0.0, 1.0
@@ -130,7 +132,7 @@ class PlainTraining:
         discounts[-1] = 0
         mean_square, _ = self._moments([returns**2 for returns in self._returns])
         square = self._moments(self._rewards)[1] + discounts.var() * mean_square
-        return max(float(square) ** 0.5, LEAST_SCALE)
+        return max(sqrt(square), LEAST_SCALE)
 
     def _keep_outputs(self, centre: float, spread: float) -> None:
         """Solves new centre + new spread * v' = centre + spread * v for the value head."""
