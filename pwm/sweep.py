@@ -20,7 +20,7 @@ from pwm.engines import EngineName
 from pwm.experiments import EXPERIMENTS, chosen
 from pwm.io.cli import ExperimentNames, OptionalPath, errors_in_one_line, fail, parse
 from pwm.io.files import folder_errors
-from pwm.io.inherited import Forgiving, counted, say, stop_signals
+from pwm.io.inherited import counted, note, say, stop_signals
 from pwm.io.provenance import typed_command
 from pwm.runs.experiment import Experiment, Size
 from pwm.runs.gridfile import experiments_in
@@ -79,11 +79,9 @@ class Arguments:
 
     def part(self, shards: list[Shard]) -> list[Shard]:
         """The part of the shards to train."""
-        parts = re.fullmatch(r"(\d+)/(\d+)", self.shard)
-        accepted = "i/n with i from 1 to n, such as 2/3"
-        valid = parts is not None and int(parts[1]) <= int(parts[2]) > 0
-        require(valid, "shard", self.shard, accepted)
-        i, n = map(int, self.shard.split("/"))
+        found = re.fullmatch(r"(\d+)/(\d+)", self.shard)
+        i, n = map(int, found.groups()) if found else (1, 0)
+        require(i <= n > 0, "shard", self.shard, "i/n with i from 1 to n, such as 2/3")
         return shards[(i - 1) % n :: n]  # counted from 0, part 0 is part n
 
     @property
@@ -133,8 +131,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             with folder_errors("results", arguments.results), stop_signals(interrupt=True):
                 run(shards, Job(store, typed_command()), pool, limit)
         except KeyboardInterrupt as interrupt:
-            said = "Interrupted. Run the same command again to continue."
-            print(said, file=Forgiving(sys.stderr))
+            note("Interrupted. Run the same command again to continue.")
             sys.exit(128 + (interrupt.args or (signal.SIGINT,))[0])
         except (BrokenExecutor, JobError) as error:
             fail(str(error))
@@ -166,23 +163,26 @@ def _print_summary(
     for experiment in experiments:
         own = [shard for shard in plan(experiment) if shard.key in keys]
         left = [shard for shard in own if shard.key not in stored]
-        minutes = sum(shard.seconds for shard in left) / 60 / workers
-        megabytes = sum(shard.bytes for shard in left) / 1e6
+        runs, seconds, megabytes = _sums(own)[0], *_sums(left)[1:]
         say(
-            f"{experiment.name:{width}}  {len(own):>6}  {_runs(own):>6}  {len(left):>8}  "
-            f"{minutes:>7.1f}  {megabytes:>7.1f}"
+            f"{experiment.name:{width}}  {len(own):>6}  {runs:>6}  {len(left):>8}  "
+            f"{seconds / 60 / workers:>7.1f}  {megabytes:>7.1f}"
         )
     left = [shard for shard in shards if shard.key not in stored]
+    runs, seconds, megabytes = _sums(shards)[0], *_sums(left)[1:]
     say(
-        f"{counted(len(shards), 'shard')}, {counted(_runs(shards), 'run')}; "
+        f"{counted(len(shards), 'shard')}, {counted(runs, 'run')}; "
         f"{counted(len(left), 'shard')} to train: about "
-        f"{timedelta(seconds=round(sum(shard.seconds for shard in left) / workers))} "
-        f"on {counted(workers, 'core')}, {sum(shard.bytes for shard in left) / 1e6:.1f} MB."
+        f"{timedelta(seconds=round(seconds / workers))} on {counted(workers, 'core')}, "
+        f"{megabytes:.1f} MB."
     )
 
 
-def _runs(shards: Sequence[Shard]) -> int:
-    return sum(len(shard.members) for shard in shards)
+def _sums(shards: Sequence[Shard]) -> tuple[int, float, float]:
+    """Runs, seconds of one core and megabytes of some shards."""
+    parts = [(len(shard.members), shard.seconds, shard.bytes / 1e6) for shard in shards]
+    runs, seconds, megabytes = zip(*parts, strict=True) if parts else ((), (), ())
+    return sum(runs), sum(seconds), sum(megabytes)
 
 
 if __name__ == "__main__":

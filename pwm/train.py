@@ -22,7 +22,7 @@ from pwm.core.trainer import Trainer
 from pwm.engines import EngineName, make_trainer
 from pwm.io.cli import errors_in_one_line, parse
 from pwm.io.files import folder_errors
-from pwm.io.inherited import Forgiving, say, stop_signals
+from pwm.io.inherited import counted, note, say, stop_signals
 from pwm.io.provenance import current_provenance
 from pwm.runs.folders import (
     CONFIG,
@@ -229,14 +229,14 @@ def _train(plan: Plan, trainer: Trainer, caught: Sequence[int]) -> bool:
         train_until(trainer, save_now, caught)
         if not trainer.episodes_done:
             (folder / CONFIG).unlink()
-            print("Interrupted before anything was trained.", file=Forgiving(sys.stderr))
+            note("Interrupted before anything was trained.")
             return False
         save_now()
         _draw(trainer, plan)
     finished = trainer.episodes_done == trainer.num_episodes  # even if a signal came after
     if not finished:
-        kept = f"Interrupted. Kept the {trainer.episodes_done} episodes so far; the same command"
-        print(kept + " continues.", file=Forgiving(sys.stderr))
+        kept = counted(trainer.episodes_done, "episode")
+        note(f"Interrupted. Kept the {kept} so far; the same command continues.")
     say(f"{verdict(trainer.runs, trainer.history())}\nResults in {folder}.")
     return finished
 

@@ -18,7 +18,7 @@ import tyro
 from tqdm import tqdm
 
 from pwm.core.errors import InputError
-from pwm.io.inherited import Forgiving, expanded, mute, open_streams, say
+from pwm.io.inherited import expanded, mute, note, open_streams, say
 from pwm.io.start import BAD_INPUT, end_imports, require_versions
 
 CLOSED_PIPE = 141
@@ -76,7 +76,7 @@ def fail(message: str) -> NoReturn:
     for bar in list(getattr(tqdm, "_instances", ())):
         bar.leave = False
         bar.close()
-    print(f"error: {message}", file=Forgiving(sys.stderr))
+    note(f"error: {message}")
     raise SystemExit(BAD_INPUT)
 
 
@@ -95,7 +95,7 @@ def errors_in_one_line() -> Iterator[None]:
     except InputError as error:
         fail(str(error))
     except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
+        note("Interrupted.")
         raise SystemExit(128 + signal.SIGINT) from None
     except BrokenPipeError:
         mute(sys.stdout)

@@ -95,6 +95,11 @@ class Forgiving:
         """Does nothing, because `write` flushes."""
 
 
+def note(text: str) -> None:
+    """Prints to standard error, if possible."""
+    print(text, file=Forgiving(sys.stderr))
+
+
 def mute(stream: TextIO) -> None:
     """Sends the rest of a stream nowhere; otherwise the end of the process would fail on it."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from pwm.core.config import TrainConfig
 from pwm.core.errors import FileError, InputError, require
@@ -30,11 +30,11 @@ from pwm.io.files import (
     write_history,
     write_json,
 )
+from pwm.runs.locks import LOCK, lock_file
 
 CONFIG, STATE_FILE, HISTORY = "config.json", "state.npz", "history.npz"
 PROVENANCE, CURVES = "provenance.json", "curves.png"
 FILES = (CONFIG, STATE_FILE, HISTORY, PROVENANCE, CURVES)
-LOCK = ".lock"
 MOST_WEIGHTS = 4  # listed in a folder's name
 
 
@@ -124,8 +124,7 @@ def reserved(name: str, folder: Path) -> Iterator[Callable[[], None]]:
     """
     make_folder(name, folder)
     path = folder / LOCK
-    # Whoever can write the folder can lock it, also where another user's process was killed.
-    lock = FileLock(path, blocking=False, mode=folder.stat().st_mode & 0o066 | 0o600)
+    lock = lock_file(path)
     with folder_errors(name, folder):
         try:
             lock.acquire()
@@ -163,15 +162,10 @@ def require_no_run(name: str, folder: Path) -> None:
         InputError: the folder holds a run.
     """
     found = files_in(folder)
-    held = [file for file in FILES if file in found]
     unsaved = found <= {CONFIG, PROVENANCE} and configs_in(folder) is not None
-    accepted = "a folder that holds no run yet"
-    require(
-        not held or unsaved,
-        name,
-        folder,
-        accepted + "".join(f" (there is {file})" for file in held[:1]),
-    )
+    for file in FILES:
+        accepted = f"a folder that holds no run yet (there is {file})"
+        require(file not in found or unsaved, name, folder, accepted)
 
 
 def configs_in(folder: Path) -> tuple[TrainConfig, ...] | None:

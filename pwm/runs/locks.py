@@ -32,13 +32,17 @@ class Lock:
         self.path.write_text(f"{episodes_done}\n")
 
 
+def lock_file(path: Path) -> FileLock:
+    """A lock for whoever can write the folder, even where another user's process was killed."""
+    return FileLock(path, blocking=False, mode=path.parent.stat().st_mode & 0o066 | 0o600)
+
+
 @contextmanager
 def lock(store: Store, shard: Shard) -> Iterator[Lock | None]:
     """Locks a shard for the block; yields None if another process holds the lock."""
     path = store.path(shard, LOCK)
     path.parent.mkdir(parents=True, exist_ok=True)
-    mode = path.parent.stat().st_mode & 0o066 | 0o600  # whoever can write the folder can lock
-    file_lock = FileLock(path, blocking=False, mode=mode)
+    file_lock = lock_file(path)
     try:
         try:
             file_lock.acquire()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
@@ -15,7 +14,7 @@ from typing import Any
 from pwm.core.errors import FileError
 from pwm.engines import require_numba
 from pwm.io.files import make_folder
-from pwm.io.inherited import STOPPING, Forgiving, counted
+from pwm.io.inherited import STOPPING, counted, note
 from pwm.runs.locks import LOCK, is_locked, tidy
 from pwm.runs.progress import Progress
 from pwm.runs.shards import Shard
@@ -48,8 +47,7 @@ def run(shards: Sequence[Shard], job: Job, pool: Pool, max_tasks: int | None = N
         KeyboardInterrupt: training stopped at checkpoints.
     """
     missing = _missing(shards, job.store)
-    said = f"{counted(len(shards), 'shard')}, {len(missing)} to train."
-    print(said, file=Forgiving(sys.stderr))
+    note(f"{counted(len(shards), 'shard')}, {len(missing)} to train.")
     if missing:
         if any(shard.engine == "fused" for shard in missing):
             require_numba()  # here, as a worker would leave the lock of its shard

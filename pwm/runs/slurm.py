@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pwm.core.errors import require
-from pwm.io.inherited import Forgiving
+from pwm.io.inherited import note
 
 POLL_EVERY = 2.0  # seconds
 SILENT_AFTER = 900  # polls in a row that the cluster does not answer: half an hour
@@ -214,8 +213,7 @@ def slurm_jobs(cluster: Cluster) -> Iterator[SlurmExecutor]:
         yield executor
     except KeyboardInterrupt:
         if numbers := " ".join(executor.job_numbers()):
-            said = f"The jobs continue without this process; scancel {numbers} ends them."
-            print(said, file=Forgiving(sys.stderr))
+            note(f"The jobs continue without this process; scancel {numbers} ends them.")
         executor.shutdown(wait=False)
         raise
     except BaseException:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -35,7 +34,7 @@ from pwm.io.files import (
     write_arrays,
     write_signed,
 )
-from pwm.io.inherited import Forgiving
+from pwm.io.inherited import note
 from pwm.runs.shards import Shard, key_of, shard_of
 
 CONTENT = "content"
@@ -225,5 +224,5 @@ def _if_undamaged(path: Path, read: Callable[[], Read]) -> Read | None:
     try:
         return read()
     except FileError as error:
-        print(f"damaged, to be computed again: {error.value}", file=Forgiving(sys.stderr))
+        note(f"damaged, to be computed again: {error.value}")
         return None

@@ -20,7 +20,6 @@ from pwm.runs.folders import (
     CONFIG,
     FILES,
     HISTORY,
-    LOCK,
     PROVENANCE,
     STATE_FILE,
     folder_name,
@@ -28,6 +27,7 @@ from pwm.runs.folders import (
     reserved,
     save_configs,
 )
+from pwm.runs.locks import LOCK
 from tests.support.folders import contents
 
 RUNS = (TrainConfig(), TrainConfig(seed=4), TrainConfig(critic_weight=1.0))

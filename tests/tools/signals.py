@@ -24,7 +24,8 @@ from tempfile import TemporaryDirectory
 import tyro
 
 from pwm.io.repository import REPOSITORY
-from pwm.runs.folders import FILES, LOCK, PROVENANCE
+from pwm.runs.folders import FILES, PROVENANCE
+from pwm.runs.locks import LOCK
 from pwm.runs.saved import load_run
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
