@@ -161,7 +161,7 @@ def _value(flag: str, typed: Sequence[str]) -> str:
 
 
 def _described(metavar: str) -> str:
-    """What a flag accepts, in words."""
+    """The values that a flag accepts, in words."""
     several = re.fullmatch(r"\[(.*) \[\1 \.\.\.\]\]", metavar)
     parts = re.findall(r"[^|{},]+", several[1] if several else metavar)
     return _one_of([NOUNS.get(part, part) for part in parts if part != "None"]) + " each" * bool(
