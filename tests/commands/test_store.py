@@ -46,7 +46,7 @@ def put(store: Store, shard: Shard) -> None:
 
 
 def checkpoint(store: Store, shard: Shard) -> None:
-    store.checkpoint(shard, make_trainer(shard.runs).state(), [session(0, 0)])
+    store.checkpoint(shard, make_trainer(shard.runs, "torch").state(), [session(0, 0)])
 
 
 def said(store: Store, capsys: pytest.CaptureFixture[str], *argv: str, status: int = 0) -> str:
@@ -101,7 +101,7 @@ def test_ls_names_experiments_that_only_the_provenance_knows(
     own = {**session(0, 60), "experiment": "mine"}
     store.put(FOREIGN, made_up(1, 3), [session(0, 20), own])
     begun = shard_of([replace(FOREIGN.runs[0], seed=9)])
-    store.checkpoint(begun, make_trainer(begun.runs).state(), [own])
+    store.checkpoint(begun, make_trainer(begun.runs, "torch").state(), [own])
     store.put(ONE, made_up(6, 3), [own])  # the same shard as in an experiment of the paper
     out = said(store, capsys, "ls")
     named = {line.split()[0]: line.split("  ")[-1] for line in out.splitlines()[1:]}
