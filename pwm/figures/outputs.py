@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from pwm.analysis.outcomes import Evidence, Outcomes
 from pwm.engines import EngineName
 from pwm.experiments import EXPERIMENTS, NOTES, chosen
-from pwm.figures import notes, success, theory
+from pwm.figures import notes, rules, success, theory
 from pwm.figures.render import STYLE, rendered
 from pwm.figures.tables import Table, as_csv, digest, learned_table
 from pwm.io.files import write_atomically
@@ -32,6 +32,7 @@ ANSWERS: Mapping[str, Callable[[Evidence], tuple[Figure, Table]]] = MappingProxy
         "places": success.places_figure,
         "rates": success.rates_figure,
         "variants": success.variants_figure,
+        "rules": rules.rules_figure,
     }
 )
 """Figures that are not an experiment's own."""

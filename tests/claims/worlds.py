@@ -7,7 +7,7 @@ claim, make it hold in `World()` and add a world, or a field of one, in which it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import inf
@@ -198,10 +198,10 @@ class MadeUp(Evidence):
 
     Args:
         world: the laws that the runs follow.
-        spoiled: an experiment whose runs are changed, if any.
+        spoiled: experiments whose runs are changed.
     """
 
-    def __init__(self, world: World = World(), spoiled: str = "") -> None:
+    def __init__(self, world: World = World(), spoiled: Collection[str] = ()) -> None:
         super().__init__(Store(Path("nowhere")))
         self._world, self._spoiled = world, spoiled
         self._made: dict[str, Outcomes] = {}
@@ -213,14 +213,14 @@ class MadeUp(Evidence):
 
             def outcome(run: TrainConfig) -> dict[str, NDArray[Any]]:
                 found = self._world.outcome(run, seeds)
-                if name == self._spoiled:
+                if name in self._spoiled:
                     found["time"] *= 1.3
                     found["learned"][:8] ^= True
                 return found
 
             def curves(run: TrainConfig) -> dict[str, ArrayLike]:
                 found = self._world.curves(run)
-                if name == self._spoiled:
+                if name in self._spoiled:
                     found |= {"policy_norm": 1.3, "policy_loss": -1.0, "signal_to_noise": 0.1}
                 return found
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pwm.analysis.outcomes import Outcomes
+from pwm.analysis.outcomes import Evidence, Outcomes
 from pwm.analysis.stored import OUTCOME
 from pwm.core.config import TrainConfig
 from pwm.core.diagnostics import DIAGNOSTICS
 from pwm.core.history import METRICS, History
+from pwm.experiments import EXPERIMENTS
 from pwm.runs.experiment import Experiment
+from pwm.runs.storage import Store
 
 Cell = Callable[[TrainConfig], Mapping[str, ArrayLike]]
 """Values by name for the seeds of a cell, given the configuration of its first seed."""
@@ -64,3 +67,17 @@ def made_up_outcomes(experiment: Experiment, outcome: Cell, curves: Cell | None 
     shape = tuple(len(values) for values in experiment.axes.values())
     runs = MadeUpRuns(experiment.runs(), shape[-1], outcome, curves)
     return Outcomes(runs, experiment.axes, np.arange(len(runs.configs)).reshape(shape))
+
+
+class MadeUpEvidence(Evidence):
+    """The paper's experiments, with outcomes as some function decides."""
+
+    def __init__(self, outcome: Cell) -> None:
+        super().__init__(Store(Path("nowhere")))
+        self._outcome = outcome
+
+    def of(self, name: str) -> Outcomes:
+        """The outcomes of the experiment of that name."""
+        if name not in self._kept:
+            self._kept[name] = made_up_outcomes(EXPERIMENTS[name], self._outcome)
+        return self._kept[name]

@@ -1,0 +1,124 @@
+"""Each prediction about rules is right, wrong or undecided by its own words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+
+import numpy as np
+import pytest
+from numpy.typing import ArrayLike
+
+from pwm.analysis.rule_predictions import Prediction, judged_brake, judged_rules
+from pwm.analysis.rules import CONDITIONS, HELD_OUT, METHODS, Comparison
+from pwm.core.config import TrainConfig
+from pwm.experiments import EXPERIMENTS
+from tests.support.outcomes import made_up_outcomes
+
+SEEDS = 24
+Success = Callable[[str, str], float]
+"""Seeds that learn, by method and condition."""
+
+
+def as_predicted(method: str, condition: str) -> float:
+    """A world in which every prediction is right."""
+    if condition == "240 steps, 0.005" and method not in ("centred 100", "standardised 100"):
+        return 10
+    apart = "stop-trunk" in method or "separate" in method
+    if condition == "120 steps, 0.001" and method.startswith("raw") and not apart:
+        return 5
+    if method in ("centred 100", "standardised 100"):
+        return 23
+    if method == "centred 0":
+        return 12
+    if apart:
+        return 16
+    return 18 - len(method) / 10 if method.startswith("centred") or method == "popart" else 9
+
+
+def judged(success: Success) -> dict[str, Prediction]:
+    """The predictions by name; the first seeds learn."""
+    counts = [[success(method, condition) for condition in CONDITIONS] for method in METHODS]
+    learned = np.arange(SEEDS) < np.array(counts)[..., None]
+    found = Comparison(
+        methods=tuple(METHODS),
+        conditions=tuple(CONDITIONS),
+        learned=learned,
+        time=np.where(learned, 100.0, inf),
+        held_out=HELD_OUT,
+    )
+    return {each.name: each for each in judged_rules(found)}
+
+
+def test_every_prediction_can_be_right() -> None:
+    found = judged(as_predicted)
+    assert len(found) == 8
+    assert {name: each.missed for name, each in found.items()} == dict.fromkeys(found, ())
+    assert {each.verdict for each in found.values()} == {"right"}
+
+
+@pytest.mark.parametrize(
+    ("name", "methods", "conditions", "count", "verdict"),
+    [
+        ("winner", "popart", "", 24, "right"),  # tied
+        ("winner", "centred 100", "", 14, "wrong"),
+        ("centring", "raw equal", "", 24, "wrong"),
+        ("centring", "raw separate", "", 2, "wrong"),
+        ("raw-sharing", "raw pcgrad", "120 steps, 0.001", 11, "right"),
+        ("raw-sharing", "raw pcgrad", "120 steps, 0.001", 12, "undecided"),
+        ("raw-sharing", "raw pcgrad", "120 steps, 0.001", 20, "wrong"),
+        ("raw-sharing", "raw separate", "120 steps, 0.001", 5, "wrong"),
+        ("raw-sharing", "raw 0", "120 steps, 0.001", 24, "right"),  # has no critic
+        ("scaling", "popart", "", 10, "wrong"),
+        ("scaling", "standardised 100", "", 15, "wrong"),
+        ("usual", "usual", "", 20, "wrong"),
+        ("longest", "popart", "240 steps, 0.005", 12, "right"),
+        ("longest", "popart", "240 steps, 0.005", 13, "undecided"),
+        ("longest", "popart", "240 steps, 0.005", 20, "wrong"),
+        ("longest", "centred 100", "240 steps, 0.005", 0, "right"),
+        ("heavy", "centred 100", "120 steps, 0.005", 20, "right"),
+        ("heavy", "centred 100", "120 steps, 0.005", 19, "undecided"),
+        ("heavy", "centred 100", "120 steps, 0.005", 10, "wrong"),
+        ("heavy", "centred 0", "120 steps, 0.005", 23, "wrong"),
+    ],
+)
+def test_a_prediction_is_judged_by_its_words(
+    name: str, methods: str, conditions: str, count: int, verdict: str
+) -> None:
+    def changed(method: str, condition: str) -> float:
+        if method == methods and condition.startswith(conditions):
+            return count
+        return as_predicted(method, condition)
+
+    assert judged(changed)[name].verdict == verdict
+
+
+def test_a_rule_that_is_tied_with_itself_centred_decides_nothing() -> None:
+    def tied(method: str, condition: str) -> float:
+        return as_predicted(method.replace("raw equal", "centred equal"), condition)
+
+    (missed,) = judged(tied)["centring"].missed
+    assert missed.says == "centred equal less raw equal"
+    assert judged(tied)["centring"].verdict == "undecided"
+
+
+def test_the_ranking_must_hold_in_the_held_out_conditions() -> None:
+    def reversed_there(method: str, condition: str) -> float:
+        found = as_predicted(method, "60 steps, 0.001")
+        return SEEDS - found if condition in HELD_OUT else as_predicted(method, condition)
+
+    assert judged(reversed_there)["held-out"].verdict == "wrong"
+
+
+@pytest.mark.parametrize(
+    ("braked", "heavy", "verdict"),
+    [(22, 24, "right"), (24, 20, "right"), (21, 24, "undecided"), (12, 24, "wrong")],
+)
+def test_the_brake_is_compared_with_a_heavy_critic(braked: int, heavy: int, verdict: str) -> None:
+    def outcome(run: TrainConfig) -> dict[str, ArrayLike]:
+        counts = {("stop-trunk", 0.1): braked, ("fixed", 1.0): heavy}
+        count = counts.get((run.loss.balance, run.trunk_rate), 0)
+        heaviest = run.critic_weight == 100 and run.task.episode_length == 60
+        return {"learned": np.arange(SEEDS) < count * heaviest}
+
+    assert judged_brake(made_up_outcomes(EXPERIMENTS["brake"], outcome)).verdict == verdict
