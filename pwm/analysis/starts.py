@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,12 +111,8 @@ def published_cells(evidence: Evidence, baseline: str) -> Iterator[Cell]:
 
 
 def _by_the_climb(evidence: Evidence, name: str, runs: Outcomes, start: float) -> Cell:
-    """A cell with its slowdown according to the climb's law and, if detached, its rivals."""
+    """A cell with what is predicted for it."""
     run = runs.base
-    setting = setting_of(run, start)
-    predicted = {LAW: climb_slowdown(setting)}
-    if not setting.attached:
-        predicted |= {rival: law(setting) for rival, law in RIVALS.items()}
     return Cell(
         condition=f"{run.task.episode_length}",
         variant=f"start {start:g}",
@@ -123,5 +120,12 @@ def _by_the_climb(evidence: Evidence, name: str, runs: Outcomes, start: float) -
         runs=runs,
         light=light_critic(evidence, run.task),
         experiments=(name, "start-mean"),
-        predicted=predicted,
+        predicted=_predicted(setting_of(run, start)),
     )
+
+
+@cache
+def _predicted(setting: Setting) -> dict[str, float]:
+    """The slowdown according to the law of the climb and, if detached, to its rivals."""
+    rivals = {} if setting.attached else {name: law(setting) for name, law in RIVALS.items()}
+    return {LAW: climb_slowdown(setting), **rivals}
