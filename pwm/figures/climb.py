@@ -77,7 +77,7 @@ def _distance_panel(axes: Axes, evidence: Evidence) -> Table:
             point(axes, start - mean, estimate, cell.finished, colour)
             known = estimate if cell.finished else Estimate(estimate.value)
             series = "measured" if cell.finished else "at least"
-            table.append(("distance", series, weight, start - mean, *known))
+            table.append(("slowdown", series, weight, start - mean, *known))
         starts = np.linspace(min(cells)[0], max(cells)[0], 81)
         law = [climb_slowdown(Setting(steps=DISTANCE_STEPS, critic_weight=weight, start=float(x)))
                for x in starts]  # fmt: skip
@@ -85,7 +85,7 @@ def _distance_panel(axes: Axes, evidence: Evidence) -> Table:
         axes.annotate(f"w = {weight:g}", (starts[-1] - mean, law[-1]), xytext=(2, 0),
                       textcoords="offset points", fontsize=6.5, color=colour, va="center",
                       annotation_clip=False)  # fmt: skip
-        table += [("distance", "law", weight, float(x - mean), y, np.nan, np.nan)
+        table += [("slowdown", "law", weight, float(x - mean), y, np.nan, np.nan)
                   for x, y in zip(starts, law, strict=True)]  # fmt: skip
     axes.set_yscale("log")
     axes.set_ylim(0.7, 15)

@@ -31,7 +31,7 @@ SHARE = fitted_law().share_weight
 SEEDS = 24
 
 
-_course = cache(partial(climb, num_episodes=1500))
+_course = cache(partial(climb, num_episodes=600))
 
 
 class End(NamedTuple):
@@ -92,6 +92,10 @@ class World:
     """Gradients without which nothing is learned."""
     far: float = 1.0
     """Factor on the critic's distance from its fixed point."""
+    above: float = 1.0
+    """The same for starts above it."""
+    rates: float = 0.0
+    """Power of the learning rate, relative to 0.001, with which the share grows further."""
     recentred: bool = True
     """Whether a start at the mean, or centred returns, shorten the distance."""
     arrived: bool = False
@@ -122,7 +126,8 @@ class World:
         start = run.critic_start
         if isinstance(start, str) or run.loss.returns != "raw":
             start = setting.fixed_point if self.recentred else 0.0
-        return replace(setting, start=start * self.far + setting.fixed_point * (1 - self.far))
+        far = self.far * (self.above if start > setting.fixed_point else 1.0)
+        return replace(setting, start=setting.fixed_point + far * (start - setting.fixed_point))
 
     def times(self, run: TrainConfig) -> NDArray[np.float64]:
         """Episodes until each of the seeds learns; inf for those that never do."""
@@ -137,7 +142,8 @@ class World:
             base *= slowdown(bias) * slowdown(0, self.sharing_apart * weight / SHARE)
         else:
             end = climbed(self.climb(run))
-            base *= slowdown(bias, self.sharing * end.share) / end.gain
+            share = self.sharing * end.share * (rate / 0.001) ** (2 * self.rates)
+            base *= slowdown(bias, share) / end.gain
         if run.loss.baseline == "attached_trunk":
             base *= 2.1
         if run.loss.baseline == "attached_head" and weight < 0.04:
@@ -211,6 +217,7 @@ class World:
             "activity": 0.05 + np.array(states),
             "saturated": saturated,
             "value_weight_norm": 0.55 * np.array(heads),
+            "distance": [place.value - setting.fixed_point for place in places],
             "trace": np.where(saturated[-1] > 0.1, 0.0, 0.03) * (at > 1000),
         }
 
