@@ -65,6 +65,14 @@ def fixed_point_claims(evidence: Evidence) -> Iterator[Claim]:
             band=(0.0, 0.25),
             experiments=experiments,
         )
+        yield Claim(
+            name=f"fixed-point-cells{name}",
+            says="from the leak's fixed point: cells of which half learned, or should have",
+            estimate=Estimate(len(told)),
+            band=(len(part) / 2, len(part)),
+            experiments=experiments,
+            digits=0,
+        )
         ratios = np.exp(np.mean([cell.errors() for cell in told], axis=0))
         yield Claim(
             name=f"fixed-point-mean{name}",
