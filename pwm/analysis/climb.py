@@ -180,18 +180,19 @@ def climb(setting: Setting, num_episodes: int) -> list[Position]:
     units = setting.hidden_size
     variance = setting.reward**2 * mean_return_variance(SUCCESS, setting.num_trials)
     scores = score_variance(setting.steps, setting.trial_length) * setting.initial_weight**2
+    distance, spread = setting.distance, setting.spread
     head = trunk = head_square = trunk_square = 0.0
     course = []
     for _ in range(num_episodes + 1):
         states = hidden_states(trunk, units, setting.trial_length)
         weight = setting.initial_weight + head
         moved = head + units * weight * sum(states) / len(states)
-        course.append(Position(setting.start + copysign(moved, setting.distance), head, trunk))
-        left = abs(setting.distance) - moved
+        course.append(Position(setting.start + copysign(moved, distance), head, trunk))
+        left = abs(distance) - moved
         square = left**2 + variance
         gradient = 2 * setting.critic_weight * weight
         head_square += (1 - SMOOTHING) * (square - head_square)
-        policy = scores * (left**2 + setting.spread**2)
+        policy = scores * (left**2 + spread**2)
         trunk_square += (1 - SMOOTHING) * (gradient**2 * square + policy - trunk_square)
         head += setting.learning_rate * left / sqrt(head_square)
         trunk += setting.learning_rate * gradient * left / sqrt(trunk_square)

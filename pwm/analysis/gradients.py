@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.theory import advantage_log_prob
-from pwm.analysis.times import median_time
 
 UNLEARNED = 0.6  # reward, below the memoryless ceiling of pwm5
 SMALL_WEIGHT = 0.2  # up to this weight, a detached critic hardly moves the trunk
@@ -20,11 +19,6 @@ def reference_times(runs: Outcomes) -> NDArray[np.float64]:
     """Episodes until each detached run of a small weight learned: [small weights, S]."""
     small = [weight for weight in runs.weights if weight <= SMALL_WEIGHT]
     return runs.at(baseline="detached", critic_weight=small).time
-
-
-def reference_time(runs: Outcomes) -> float:
-    """Median of the reference times."""
-    return float(median_time(reference_times(runs).ravel()))
 
 
 def before_learning(runs: Outcomes, curve: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -20,7 +20,19 @@ import tyro
 from tqdm import tqdm
 
 from pwm.analysis.outcomes import Evidence
-from pwm.claims import edges, gradients, leak, practice, predictions, rules, times
+from pwm.claims import (
+    climb,
+    edges,
+    fourth,
+    gradients,
+    leak,
+    practice,
+    predictions,
+    puzzles,
+    rules,
+    start,
+    times,
+)
 from pwm.claims.claim import Claim
 from pwm.claims.constants import quoted
 from pwm.experiments import EXPERIMENTS
@@ -31,11 +43,24 @@ from pwm.runs.shards import plan
 from pwm.runs.storage import Store
 
 OUTSIDE = 1  # exit status: a claim is outside its band
+MODULES = (
+    leak,
+    start,
+    climb,
+    fourth,
+    puzzles,
+    edges,
+    times,
+    predictions,
+    gradients,
+    practice,
+    rules,
+)
 
 
 def claims(evidence: Evidence) -> Iterator[Claim]:
     """All claims."""
-    for module in (leak, edges, times, predictions, gradients, practice, rules):
+    for module in MODULES:
         for group in module.GROUPS:
             yield from group(evidence)
 

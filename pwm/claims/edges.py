@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwm.analysis.conditions import (
-    FITTED_STEPS,
     RIVALS,
     Condition,
     conditions,
@@ -27,8 +26,6 @@ EXPONENTS = {
 }
 """Conditions by the length of the episode or of the trial, and bands of the edge's power of it."""
 RATIO = "ratio"
-RIVAL_WINS = {("mean", "fixed")}
-"""Group of conditions and rival that predicts them better than the ratio does."""
 UPPER = {60: (10.0, 35.0), 120: (1.5, 10.0)}
 """Bands of the upper edge by steps, detached, learning rate 0.001."""
 LONGER_LOWER = {1.0: (0.8, 1.0), 0.5: (0.5, 1.0)}
@@ -50,7 +47,6 @@ def lower_claims(evidence: Evidence) -> Iterator[Claim]:
         digits=0,
     )
     yield from _rival_claims(every, measured)
-    yield from _error_claims(every)
     for name, (length, names, band) in EXPONENTS.items():
         slope = Estimate(nan)
         if set(names.values()) <= set(measured):
@@ -99,46 +95,6 @@ def _rival_claims(
                 estimate=interval(miss(rival, measured) / miss(RATIO, measured)),
                 band=(1.05, 10.0),
                 experiments=experiments,
-            )
-    same_trials = [name for name in measured if every[name].group != "trial"]
-    yield Claim(
-        name="edges-fixed-same-trials",
-        says='factor by which "fixed" misses the edges over that of "ratio", usual trial length',
-        estimate=interval(miss("fixed", same_trials) / miss(RATIO, same_trials)),
-        band=(0.8, 1.25),
-        experiments=experiments,
-    )
-
-
-def _error_claims(every: Mapping[str, Condition]) -> Iterator[Claim]:
-    """Each rival's error of success, where measured and predicted success are not near 0 or 1."""
-    fitted = f"lengths-{FITTED_STEPS}"
-    for group in dict.fromkeys(condition.group for condition in every.values()):
-        members = [each for name, each in every.items() if each.group == group and name != fitted]
-        measured = np.concatenate([each.ever for each in members])  # (cells,)
-        predicted = np.stack(
-            [
-                np.concatenate([each.predicted(rival).mean(axis=-1) for each in members])
-                for rival in RIVALS
-            ]
-        )
-        rates = np.vstack([measured, predicted])
-        unclear = ~((rates <= 0.05).all(axis=0) | (rates >= 0.95).all(axis=0))
-        apart = np.abs(predicted - measured)[:, unclear]
-        errors = dict(zip(RIVALS, apart.sum(axis=1) / max(unclear.sum(), 1), strict=True))
-        for rival, error in errors.items():
-            says = f'mean error of success by "{rival}", {unclear.sum()} cells not near 0 or 1'
-            band = (0.0, 0.15)
-            if (group, rival) in RIVAL_WINS:
-                says, band = f'{says}; at most that of "{RATIO}"', (0.0, float(errors[RATIO]))
-            elif rival != RATIO:
-                says, band = f'{says}; at least that of "{RATIO}"', (float(errors[RATIO]), 1.0)
-            yield Claim(
-                name=f"error-{group}-{rival}",
-                says=says,
-                estimate=Estimate(float(error)),
-                band=band,
-                experiments=experiments_of(members),
             )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwm.analysis.estimates import Estimate, mean, over_seeds
-from pwm.analysis.gradients import before_learning, identity_sides, policy_share, share_weight
+from pwm.analysis.gradients import before_learning, identity_sides, policy_share
 from pwm.analysis.outcomes import Evidence, Outcomes
 from pwm.analysis.theory import slowdown
 from pwm.claims.claim import Claim
@@ -17,9 +17,6 @@ from pwm.claims.claim import Claim
 PROBED = ("gradients",)
 SHARES = {0.1: (0.9, 1.0), 5.0: (0.0, 0.5), 100.0: (0.0, 0.1)}
 """Bands of the policy's share of the trunk's gradient, by critic weight."""
-HEAVY_SHARE_WEIGHTS = {15: (1.0, 4.0), 120: (4.0, 20.0)}
-"""Bands of the weight of equal gradients as measured at weight 5, by steps."""
-SHARE_WEIGHT = "weight at which the critic's gradient of the trunk would equal the policy's"
 NO_SIGNAL = ("attached", 0.1)
 """Baseline and weight at which the leak drowns the policy's signal."""
 CLOSE = {5.0: (3, 5), 20.0: (0, 2)}
@@ -41,28 +38,6 @@ def share_claims(evidence: Evidence) -> Iterator[Claim]:
                 experiments=PROBED,
                 digits=3,
             )
-    for steps in detached.axes["episode_length"]:
-        yield Claim(
-            name=f"share-weight-{steps}",
-            says=f"{SHARE_WEIGHT}, measured at weight 0.1",
-            estimate=_share_weight(detached.at(episode_length=steps, critic_weight=0.1)),
-            band=(1.0, 3.0),
-            experiments=PROBED,
-            digits=1,
-        )
-    for steps, band in HEAVY_SHARE_WEIGHTS.items():
-        yield Claim(
-            name=f"share-weight-heavy-{steps}",
-            says=f"{SHARE_WEIGHT}, measured at weight 5",
-            estimate=_share_weight(detached.at(episode_length=steps, critic_weight=5.0)),
-            band=band,
-            experiments=PROBED,
-            digits=1,
-        )
-
-
-def _share_weight(part: Outcomes) -> Estimate:
-    return mean(before_learning(part, share_weight(part)))
 
 
 def signal_claims(evidence: Evidence) -> Iterator[Claim]:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from pwm.analysis.outcomes import Evidence, Outcomes
 from pwm.engines import EngineName
 from pwm.experiments import EXPERIMENTS, NOTES, chosen
-from pwm.figures import notes, rules, success, theory
+from pwm.figures import answer, climb, law, notes, rules, success, theory
 from pwm.figures.render import STYLE, rendered
 from pwm.figures.tables import Table, as_csv, digest, learned_table
 from pwm.io.files import write_atomically
@@ -24,11 +24,10 @@ from pwm.runs.storage import Store
 ANSWERS: Mapping[str, Callable[[Evidence], tuple[Figure, Table]]] = MappingProxyType(
     {
         "success": success.success_figure,
-        "weight": success.weight_figure,
-        "edges": theory.edges_figure,
+        "answer": answer.answer_figure,
+        "climb": climb.climb_figure,
+        "law": law.law_figure,
         "bias": theory.bias_figure,
-        "speed": theory.speed_figure,
-        "gradients": theory.gradients_figure,
         "places": success.places_figure,
         "rates": success.rates_figure,
         "variants": success.variants_figure,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -14,6 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+
+from pwm.analysis.estimates import Estimate
 
 STYLE = Path(__file__).with_name("style.mplstyle")
 """The style sheet that every figure is drawn with."""
@@ -49,6 +52,19 @@ def rendered(figure: Figure, kind: Format, source: str) -> bytes:
     content = io.BytesIO()
     image.save(content, "png", optimize=True, dpi=(figure.dpi, figure.dpi), pnginfo=metadata)
     return content.getvalue()
+
+
+def point(
+    axes: Axes, x: float, estimate: Estimate, finished: bool, colour: str, marker: str = "o"
+) -> None:
+    """A slowdown with its interval; an arrow from the budget where fewer than half learned."""
+    value, low, high = estimate
+    if finished:
+        axes.errorbar(x, value, [[max(value - low, 0)], [max(high - value, 0)]], color=colour,
+                      marker=marker, markersize=2.8, linewidth=0.7)  # fmt: skip
+    else:
+        arrow = {"arrowstyle": "->", "color": colour, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0}
+        axes.annotate("", (x, value * 1.35), (x, value), annotation_clip=True, arrowprops=arrow)
 
 
 def without_powers(axis: Axis) -> None:

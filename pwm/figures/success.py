@@ -1,4 +1,4 @@
-"""Figures of success against the critic weight, in the notes' setting and in those of the answer.
+"""Figures of success against the critic weight, in the notes' setting and in others.
 
 Each function takes the evidence and returns a figure and the table of what it shows.
 """
@@ -56,30 +56,6 @@ def success_figure(evidence: Evidence) -> tuple[Figure, Table]:
     axes.set_xlabel("critic weight")
     axes.set_ylabel("fraction of seeds that learned")
     axes.legend(frameon=False, fontsize=7, loc="center left")
-    return figure, table
-
-
-def weight_figure(evidence: Evidence) -> tuple[Figure, Table]:
-    """Success by weight, steps per episode, learning rate and baseline; dashed, by the law."""
-    table: Table = [("learning_rate", "steps", "series", *SUCCESS)]
-    figure = Figure(figsize=(WIDTH, 2.9), layout="constrained")
-    panels = figure.subplots(2, 5, sharex=True, sharey=True)
-    for row, rate in zip(panels, (0.005, 0.001), strict=True):
-        grid = evidence.of(f"weight-{rate:g}")
-        for axes, steps in zip(row, grid.axes["episode_length"], strict=True):
-            runs = grid.at(episode_length=steps)
-            rows = _both_baselines(axes, runs)
-            rows += _slowed(axes, runs, fitted_law(), "attached, by the law")
-            table += [(rate, steps, *line) for line in rows]
-            if rate == 0.005:
-                axes.set_title(f"{steps} steps", fontsize=8)
-            else:
-                axes.set_xticks([0.1, 1, 10, 100])
-                axes.tick_params(axis="x", labelsize=6)
-        row[0].set_ylabel(f"fraction that learned\nlearning rate {rate:g}", fontsize=7)
-    figure.legend(*panels[0, 0].get_legend_handles_labels(), frameon=False, fontsize=7, ncols=3,
-                  loc="outside upper center")  # fmt: skip
-    figure.supxlabel("critic weight w (policy loss summed, value loss averaged)", fontsize=8)
     return figure, table
 
 

@@ -13,7 +13,6 @@ from pwm.analysis.gradients import (
     identity_sides,
     middle,
     policy_share,
-    reference_time,
     reference_times,
     share_weight,
 )
@@ -65,7 +64,6 @@ def runs() -> Outcomes:
 
 def test_reference_times_are_those_of_light_detached_runs(runs: Outcomes) -> None:
     assert reference_times(runs).tolist() == [[10, 50, np.inf], [20, 100, np.inf]]
-    assert reference_time(runs) == 50
 
 
 def test_before_learning_ends_at_the_first_rise(runs: Outcomes) -> None:

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache, partial
 from math import inf
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pwm.analysis.climb import Setting, climb, critic_share, hidden_states
 from pwm.analysis.outcomes import Evidence, Outcomes
 from pwm.analysis.predictions import fitted_law
 from pwm.analysis.theory import critic_bias, noise_weight, slowdown, value_floor
@@ -26,9 +27,28 @@ from pwm.experiments import EXPERIMENTS
 from pwm.runs.storage import Store
 from tests.support.outcomes import MadeUpRuns
 
-NOISE = 1.2 * fitted_law().noise_constant  # the fit is not exact
 SHARE = fitted_law().share_weight
 SEEDS = 24
+
+
+_course = cache(partial(climb, num_episodes=600))
+
+
+class End(NamedTuple):
+    """Where a climb ends, as it slows learning."""
+
+    share: float  # the critic's gradient of the trunk over the policy's
+    gain: float  # of the trunk
+
+
+@cache
+def climbed(setting: Setting) -> End:
+    """The end of the climb by the law of `pwm.analysis.climb`, without a leak's noise."""
+    *_, end = _course(setting)
+    states = hidden_states(end.trunk, setting.hidden_size, setting.trial_length)
+    grown = 1 + end.head / setting.initial_weight
+    gain = sum(1 - state**2 for state in states) / len(states)
+    return End(0.265 * grown**2 * critic_share(setting), gain)
 
 
 def ratio_noise(run: TrainConfig) -> float:
@@ -62,13 +82,22 @@ class World:
     head_forgets: bool = True
     """Whether runs with the leak in the head alone forget what they learned."""
     collapse: Callable[[TrainConfig], bool] = lambda run: (
-        run.learning_rate >= 0.003 and run.task.episode_length >= 60 and not run.loss.entropy_weight
+        run.learning_rate >= 0.003
+        and run.task.episode_length >= 60
+        and not run.loss.entropy_weight
+        and not (run.loss.returns == "centred" and run.critic_weight >= 10)
     )
     """Whether half of the runs collapse to one action."""
     lost: str = "log_probs"
     """Gradients without which nothing is learned."""
-    mean_by_weight: bool = True
-    """Whether the weight alone decides when the policy loss is a mean."""
+    far: float = 1.0
+    """Factor on the critic's distance from its fixed point."""
+    above: float = 1.0
+    """The same for starts above it."""
+    rates: float = 0.0
+    """Power of the learning rate, relative to 0.001, with which the share grows further."""
+    recentred: bool = True
+    """Whether a start at the mean, or centred returns, shorten the distance."""
     arrived: bool = False
     """Whether the lightest critic reaches its fixed point even in the longest episodes."""
 
@@ -80,12 +109,25 @@ class World:
             return self.by_hand * noise_weight(15, 3) * 2 * run.loss.optimism / 15
         if not self.leaks(run):
             return 0.0
-        if run.loss.policy_reduction == "mean" and self.mean_by_weight:
-            short = replace(run, task=replace(run.task, episode_length=15))
-            noise = self.noise(short) * 15 / run.task.episode_length
-            return fitted_law().noise_constant * noise / run.critic_weight
-        constant = 1.0 if run.agent.separate_trunks else NOISE
-        return constant * self.noise(run) / run.critic_weight
+        return self.noise(run) / run.critic_weight
+
+    def climb(self, run: TrainConfig) -> Setting:
+        """The climb of the run's critic."""
+        steps = run.task.num_trials * run.task.trial_length
+        setting = Setting(
+            steps=steps,
+            critic_weight=run.critic_weight * (steps if run.loss.policy_reduction == "mean" else 1),
+            trial_length=run.task.trial_length,
+            learning_rate=run.learning_rate,
+            hidden_size=run.agent.hidden_size,
+            reward=run.task.reward,
+            attached=self.leaks(run) and run.loss.lost_gradients != "values",
+        )
+        start = run.critic_start
+        if isinstance(start, str) or run.loss.returns != "raw":
+            start = setting.fixed_point if self.recentred else 0.0
+        far = self.far * (self.above if start > setting.fixed_point else 1.0)
+        return replace(setting, start=setting.fixed_point + far * (start - setting.fixed_point))
 
     def times(self, run: TrainConfig) -> NDArray[np.float64]:
         """Episodes until each of the seeds learns; inf for those that never do."""
@@ -93,26 +135,23 @@ class World:
         weight = run.critic_weight * (steps if run.loss.policy_reduction == "mean" else 1)
         if run.loss.lost_gradients == self.lost or run.loss.entropy_weight == 1:
             return np.full(SEEDS, inf)
-        critic = weight / SHARE
-        critic *= self.sharing_apart if run.agent.separate_trunks else self.sharing
         bias = self.bias_to_noise(run)
         base = 2500 * (steps / 15) ** 0.4 * (run.task.trial_length / 3) ** 0.2
         base *= (0.001 / rate) ** 0.6 * (1.0 if rate < 0.005 else 1.3)
-        base *= (
-            slowdown(bias, critic) if run.loss.optimism else slowdown(bias) * slowdown(0, critic)
-        )
+        if run.agent.separate_trunks:
+            base *= slowdown(bias) * slowdown(0, self.sharing_apart * weight / SHARE)
+        else:
+            end = climbed(self.climb(run))
+            share = self.sharing * end.share * (rate / 0.001) ** (2 * self.rates)
+            base *= slowdown(bias, share) / end.gain
         if run.loss.baseline == "attached_trunk":
             base *= 2.1
         if run.loss.baseline == "attached_head" and weight < 0.04:
             base *= 4
-        if run.task.trial_length == 6 and weight == 50:
-            base *= 0.6  # here the law misses the best weight
-        if steps >= 60 and weight >= 2 and not run.agent.separate_trunks:
-            base *= 1.7  # more than sharing explains
         times: NDArray[np.float64] = base * np.geomspace(1 / 1.3, 1.3, SEEDS)
         if self.collapse(run):
             times[::2] = inf
-        elif (rate >= 0.002 and steps >= 24 and weight < 1) or (steps > 100 and weight >= 2):
+        elif rate >= 0.002 and steps >= 24 and weight < 1:
             times[:10] = inf
         return times
 
@@ -141,6 +180,8 @@ class World:
 
     def curves(self, run: TrainConfig) -> dict[str, ArrayLike]:
         """Diagnostics over eight windows, the same for all seeds: a number, or [K]."""
+        if run.probe_at:
+            return self.probes(run)
         steps, weight, leaks = run.task.episode_length, run.critic_weight, self.leaks(run)
         longest = steps > 100
         critic = self.sharing * weight / SHARE * (0.25 if longest and weight >= 5 else 1)
@@ -161,6 +202,25 @@ class World:
             "return_variance": 2 + error,
         }
 
+    def probes(self, run: TrainConfig) -> dict[str, ArrayLike]:
+        """Scheduled probes, the same for all seeds: [J]."""
+        setting, at = self.climb(run), np.array(run.probe_at)
+        course = _course(setting)
+        places = [course[min(place, len(course) - 1)] for place in run.probe_at]
+        states = [
+            np.mean(hidden_states(place.trunk, setting.hidden_size, setting.trial_length))
+            for place in places
+        ]
+        heads = [1 + place.head / setting.initial_weight for place in places]
+        saturated = self.sharing * np.clip(2 * (np.array(states) - 0.3), 0, 0.5)
+        return {
+            "activity": 0.05 + np.array(states),
+            "saturated": saturated,
+            "value_weight_norm": 0.55 * np.array(heads),
+            "distance": [place.value - setting.fixed_point for place in places],
+            "trace": np.where(saturated[-1] > 0.1, 0.0, 0.03) * (at > 1000),
+        }
+
 
 def bias_noise(run: TrainConfig) -> float:
     """Noise weight if the bias alone decides, not its ratio to the noise."""
@@ -174,7 +234,7 @@ BROKEN: Mapping[str, World] = MappingProxyType(
         "no run leaks": World(leaks=lambda _run: False),
         "a leak three times as strong": World(noise=lambda run: 3 * ratio_noise(run)),
         "an edge at a fixed weight": World(noise=lambda _run: 6.5),
-        "an edge by the bias alone": World(noise=bias_noise, mean_by_weight=False, sharing=0.01),
+        "an edge by the bias alone": World(noise=bias_noise, sharing=0.01),
         "a mean instead of a sum": World(
             noise=lambda run: ratio_noise(run) / run.task.episode_length
         ),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from matplotlib.container import ErrorbarContainer
 
 from pwm.analysis.estimates import success_rate
 from pwm.analysis.outcomes import Evidence
-from pwm.figures.success import SERIES, success_figure, variants_figure, weight_figure
+from pwm.figures.success import SERIES, success_figure, variants_figure
 from pwm.figures.tables import SUCCESS
 from pwm.runs.storage import Store
 from tests.figures.made_up import assert_close
@@ -41,22 +40,6 @@ def test_the_notes_setting_has_a_curve_per_series_with_wilson_intervals(evidence
         shown += [(name, weight, *rate) for weight, rate in zip(weights, rates, strict=True)]
     assert table == shown
     assert {row[2] for row in table} >= {0, 1, 3}  # the weights differ in success
-
-
-def test_each_panel_has_both_baselines_and_the_law(evidence: Evidence) -> None:
-    figure, (_, *table) = weight_figure(evidence)
-    labels = ["attached", "detached", "attached, by the law"]
-    panels = figure.axes
-    assert len(panels) == 10
-    for axes in panels:
-        assert [line.get_label() for line in axes.lines] == labels
-    runs = evidence.of("weight-0.001").at(episode_length=60)
-    for line, baseline in zip(panels[8].lines, ("attached", "detached"), strict=False):
-        assert_close(line.get_ydata(), runs.at(baseline=baseline).rate(), rtol=1e-9)
-    rates = [row[6] for row in table if row[:3] == (0.001, 60, "detached")]
-    assert_close(rates, runs.at(baseline="detached").rate(), rtol=1e-9)
-    low, high = np.array([row[7:] for row in table if row[2] == labels[2]]).T
-    assert np.isnan([low, high]).all()  # no interval
 
 
 def test_other_settings_have_a_panel_each(evidence: Evidence) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pwm.analysis.conditions import conditions
 from pwm.analysis.outcomes import Evidence
 from pwm.analysis.theory import critic_bias
-from pwm.figures.theory import bias_figure, edges_figure, gradients_figure, speed_figure
+from pwm.figures.theory import RATIOS, bias_figure
 from pwm.runs.storage import Store
 from tests.figures.made_up import assert_close
 
@@ -43,31 +42,15 @@ def test_the_value_loss_is_that_of_detached_runs_next_to_its_floor(evidence: Evi
     assert_close([row[5] for row in rows], [floors[round(p, 6)] for p in rewards], rtol=1e-5)
 
 
-@pytest.mark.usefixtures("few_resamples")
-def test_edges_are_those_of_the_conditions_that_have_one(evidence: Evidence) -> None:
-    _, (header, *table) = edges_figure(evidence)
-    edged = {name: it for name, it in conditions(evidence).items() if it.edges is not None}
-    assert [row[0] for row in table] == list(edged)
-    assert edged
-    for name, steps, *edge, ratio, _, _ in table:
-        assert steps == edged[name].steps
-        assert tuple(edge) == edged[name].edge
-        assert ratio == edged[name].edges_by("ratio")[0]
-    assert header[5:] == ("ratio", "steps", "fixed")
-
-
-def test_speed_has_a_point_per_weight_and_baseline(evidence: Evidence) -> None:
-    _, (_, *table) = speed_figure(evidence)
-    runs = evidence.of("weight-0.001").at(episode_length=6, baseline="attached")
-    rows = [row for row in table if row[:2] == (6, "attached")]
-    assert [row[2] for row in rows] == list(runs.weights)
-    assert [row[3] for row in rows] == [sorted(times)[1] for times in runs.time]  # of three
-
-
-def test_the_share_over_training_is_the_median_of_detached_seeds(evidence: Evidence) -> None:
-    _, (_, *table) = gradients_figure(evidence)
-    runs = evidence.of("gradients").at(baseline="detached", episode_length=60, critic_weight=5.0)
-    shares = (runs.course("policy_norm") / runs.course("total_norm")) ** 2
-    rows = [row for row in table if row[0] == "over time" and row[2] == 5.0]
-    assert [row[3] for row in rows] == runs.history.episode.tolist()
-    assert_close([row[4] for row in rows], np.median(shares, axis=0), rtol=1e-5)
+def test_panels_show_measured_over_predicted_within_their_axis(evidence: Evidence) -> None:
+    figure, (_, *table) = bias_figure(evidence)
+    for axes, panel in zip(figure.axes, ("bias", "floor", "identity"), strict=True):
+        shown = [
+            y
+            for line in axes.lines
+            if line.get_marker() != "None"
+            for y in np.asarray(line.get_ydata())
+        ]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratios = [np.divide(row[6], row[5]) for row in table if row[0] == panel]
+        assert_close(sorted(shown), sorted(np.clip(ratios, RATIOS[0], RATIOS[-1])), rtol=1e-9)

@@ -133,6 +133,13 @@ def test_the_smoke_size_has_the_first_seeds_and_few_episodes() -> None:
     assert experiment({"critic_weight": (1.0, 2.0)}).sized("smoke").num_runs == 2
 
 
+def test_the_smoke_size_probes_within_its_budget() -> None:
+    base = replace(BASE, num_episodes=30_000, probe_episodes=2, probe_at=(0, 200, 201))
+    assert experiment(GRID, base).sized("smoke").base.probe_at == (0, 200)
+    scheduled = experiment({"probe_at": ((5, 900), (7,)), **GRID}, base)
+    assert scheduled.sized("smoke").axes["probe_at"] == ((5,), (7,))
+
+
 def test_axes_are_validated_together() -> None:
     lengths = {"trial_length": (3, 20), "episode_length": (60, 20)}
     assert experiment(lengths).num_runs == 4  # the base has episodes of 15 steps

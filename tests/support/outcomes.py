@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from pwm.analysis.outcomes import Evidence, Outcomes
 from pwm.analysis.stored import OUTCOME
 from pwm.core.config import TrainConfig
-from pwm.core.diagnostics import DIAGNOSTICS
+from pwm.core.diagnostics import DIAGNOSTICS, MECHANISM
 from pwm.core.history import METRICS, History
 from pwm.experiments import EXPERIMENTS
 from pwm.runs.experiment import Experiment
@@ -29,7 +29,8 @@ class MadeUpRuns:
         configs: the configuration of each run.
         seeds: S, seeds per cell.
         outcome: fields of the outcomes of a cell, [S] each; those not given are 0.
-        curves: curves of a cell, [S, K] each; those not given are 0.
+        curves: curves of a cell, [S, K] each, or [S, J] for diagnostics of J scheduled probes;
+            those not given are 0.
         windows: K.
     """
 
@@ -53,13 +54,18 @@ class MadeUpRuns:
 
     def history(self, numbers: NDArray[np.intp]) -> History:
         assert self._curves is not None
-        shape = (len(numbers), self._windows)
-        found = {name: np.zeros(shape, np.float32) for name in METRICS + DIAGNOSTICS}
-        for place, (cell, seed) in enumerate(zip(*np.divmod(numbers, self._seeds), strict=True)):
+        at = np.array(self.configs[0].probe_at, np.int64)
+        sizes = dict.fromkeys(METRICS + DIAGNOSTICS, self._windows)
+        sizes |= dict.fromkeys(DIAGNOSTICS + MECHANISM, len(at)) if len(at) else {}
+        found = {name: np.zeros((len(numbers), size), np.float32) for name, size in sizes.items()}
+        cells, seeds = np.divmod(numbers, self._seeds)
+        for cell in np.unique(cells):
+            places = np.flatnonzero(cells == cell)
             for name, values in self._curves(self.configs[cell * self._seeds]).items():
-                found[name][place] = np.broadcast_to(values, (self._seeds, self._windows))[seed]
-        log_every = self.configs[0].log_every
-        return History.of_curves(log_every * np.arange(1, self._windows + 1), found)
+                of_seeds = np.broadcast_to(values, (self._seeds, sizes[name]))
+                found[name][places] = of_seeds[seeds[places]]
+        episode = self.configs[0].log_every * np.arange(1, self._windows + 1)
+        return History.of_curves(episode, found, at if len(at) else None)
 
 
 def made_up_outcomes(experiment: Experiment, outcome: Cell, curves: Cell | None = None) -> Outcomes:

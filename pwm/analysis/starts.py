@@ -1,0 +1,131 @@
+"""Slowdowns by where the critic starts: at the leak's fixed point, at the mean, away from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pwm.analysis.climb import Setting, climb_slowdown
+from pwm.analysis.outcomes import Evidence, Outcomes
+from pwm.analysis.rivals import RIVALS
+from pwm.analysis.slowdowns import LAW, Cell
+from pwm.analysis.theory import noise_weight, slowdown
+from pwm.core.config import TrainConfig
+from pwm.core.task import TaskConfig
+
+LIGHT = 0.1
+"""Weight of the light critic that slowdowns are relative to."""
+TRIAL_LENGTHS = (2, 4, 6)
+DISTANCE_STEPS = 60
+CLEAR = 1.2  # smallest slowdown by the law that tells something about the noise
+
+
+def light_critic(evidence: Evidence, task: TaskConfig) -> Outcomes:
+    """The light detached critic that starts at the mean return, at learning rate 0.001: [S]."""
+    if task.trial_length == 3:
+        runs = evidence.of("start-mean").at(episode_length=task.episode_length)
+    else:
+        runs = evidence.of(f"start-mean-trial-{task.trial_length}")
+    return runs.at(critic_weight=LIGHT)
+
+
+def fixed_point_cells(evidence: Evidence) -> Iterator[Cell]:
+    """Attached cells that start at the leak's fixed point; the law has nothing fitted."""
+    grids = [evidence.of("start-fixed-point").at(episode_length=steps) for steps in
+             evidence.of("start-fixed-point").axes["episode_length"]]  # fmt: skip
+    names = ["start-fixed-point"] * len(grids)
+    names += [f"start-fixed-point-trial-{length}" for length in TRIAL_LENGTHS]
+    grids += [evidence.of(name) for name in names[len(grids) :]]
+    for name, runs in zip(names, grids, strict=True):
+        task = runs.base.task
+        usual = task.trial_length == 3
+        condition = f"{task.episode_length}" if usual else f"trial-{task.trial_length}"
+        noise = noise_weight(task.episode_length, task.trial_length)
+        for weight in runs.weights:
+            yield Cell(
+                condition=condition,
+                variant="fixed-point",
+                weight=weight,
+                runs=runs.at(critic_weight=weight),
+                light=light_critic(evidence, task),
+                experiments=(name, "start-mean" if usual else f"start-mean-trial-{condition[6:]}"),
+                predicted={LAW: slowdown(noise / weight)},
+            )
+
+
+def leak_constant(cells: list[Cell]) -> NDArray[np.float64]:
+    """Factor on the noise weight that fits the slowdowns of one condition: [1 + resamples].
+
+    Each cell in which the law predicts a clear slowdown gives one; the factor is their median.
+    """
+    factors = []
+    for cell in cells:
+        predicted = cell.predicted[LAW]
+        if predicted > CLEAR:
+            squares = np.where(np.isfinite(cell.slowdowns), cell.slowdowns, np.nan) ** 2 - 1
+            factors.append(np.sqrt(np.maximum(squares, 0) / (predicted**2 - 1)))
+    return np.asarray(np.nanmedian(factors, axis=0))
+
+
+def setting_of(run: TrainConfig, start: float) -> Setting:
+    """What the law of the climb needs to know of a run."""
+    return Setting(
+        steps=run.task.episode_length,
+        critic_weight=run.critic_weight,
+        start=start,
+        trial_length=run.task.trial_length,
+        learning_rate=run.learning_rate,
+        hidden_size=run.agent.hidden_size,
+        reward=run.task.reward,
+        attached=run.loss.baseline == "attached",
+    )
+
+
+def distance_cells(evidence: Evidence) -> dict[tuple[float, float], Cell]:
+    """Detached cells at 60 steps, by start and weight."""
+    at = {"episode_length": DISTANCE_STEPS}
+    far = evidence.of("distance")
+    mean = Setting(steps=DISTANCE_STEPS, critic_weight=0.0).fixed_point
+    parts = {
+        0.0: ("weight-0.001", evidence.of("weight-0.001").at(**at, baseline="detached")),
+        mean: ("start-mean", evidence.of("start-mean").at(**at)),
+    }
+    parts |= {start: ("distance", far.at(critic_start=start)) for start in far.axes["critic_start"]}
+    return {
+        (start, weight): _by_the_climb(evidence, name, runs.at(critic_weight=weight), start)
+        for start, (name, runs) in sorted(parts.items())
+        for weight in runs.weights
+    }
+
+
+def published_cells(evidence: Evidence, baseline: str) -> Iterator[Cell]:
+    """Cells of the first study's grid at learning rate 0.001, whose critics start at 0."""
+    runs = evidence.of("weight-0.001").at(baseline=baseline)
+    for steps in runs.axes["episode_length"]:
+        for weight in runs.weights:
+            cell = runs.at(episode_length=steps, critic_weight=weight)
+            yield _by_the_climb(evidence, "weight-0.001", cell, 0.0)
+
+
+def _by_the_climb(evidence: Evidence, name: str, runs: Outcomes, start: float) -> Cell:
+    """A cell with what is predicted for it."""
+    run = runs.base
+    return Cell(
+        condition=f"{run.task.episode_length}",
+        variant=f"start {start:g}",
+        weight=run.critic_weight,
+        runs=runs,
+        light=light_critic(evidence, run.task),
+        experiments=(name, "start-mean"),
+        predicted=_predicted(setting_of(run, start)),
+    )
+
+
+@cache
+def _predicted(setting: Setting) -> dict[str, float]:
+    """The slowdown according to the law of the climb and, if detached, to its rivals."""
+    rivals = {} if setting.attached else {name: law(setting) for name, law in RIVALS.items()}
+    return {LAW: climb_slowdown(setting), **rivals}

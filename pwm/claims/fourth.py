@@ -1,0 +1,94 @@
+"""Claims about the fourth set of predictions in `paper/predictions.json`."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+from pwm.analysis.estimates import Estimate, interval
+from pwm.analysis.fourth import NEAR, fourth_cells, of_variants, refuted_if, right_if
+from pwm.analysis.outcomes import Evidence
+from pwm.analysis.rivals import RIVALS
+from pwm.analysis.slowdowns import LAW, experiments_of, leaving_one_out, root_mean_square
+from pwm.claims.claim import Claim
+
+FAILS: set[str] = set()
+"""Statements of the set that are wrong."""
+ERRORS = {LAW: (0.0, 0.5)} | dict.fromkeys(RIVALS, (0.2, 3.0))
+"""Bands of the root mean square error of log S, by account."""
+MARGINS = dict.fromkeys(RIVALS, (0.0, 3.0))
+"""Bands of a rival's error less the law's."""
+VARIANTS = {
+    "raw": ("raw",),
+    "mean": ("mean",),
+    "centred": ("centred",),
+    "attached": ("attached",),
+    "above": ("start 7.5", "start 9"),
+}
+"""Variants whose cells are counted, and least fraction of them that is right."""
+MANY, FEW = (0.6, 1.0), (0.0, 0.6)
+RIGHT = {"raw": MANY, "mean": MANY, "centred": MANY, "attached": MANY, "above": MANY}
+"""Bands of the fraction of cells within a factor of 1.5 of the law."""
+
+
+def statement_claims(evidence: Evidence) -> Iterator[Claim]:
+    """The number behind each statement by which the set is right or refuted."""
+    for statement in itertools.chain(right_if(evidence), refuted_if(evidence)):
+        fails = statement.name in FAILS
+        yield Claim(
+            name=f"fourth-{statement.name}",
+            says=statement.says + (", predicted wrongly" if fails else ", as predicted"),
+            estimate=statement.estimate,
+            band=statement.wrong_region if fails else statement.region,
+            experiments=statement.experiments,
+        )
+
+
+def error_claims(evidence: Evidence) -> Iterator[Claim]:
+    """The law's error and its rivals', over the raw cells and those that start at the mean."""
+    cells = of_variants(fourth_cells(evidence), "raw", "mean")
+    experiments = experiments_of(cells)
+    errors = {account: root_mean_square(cells, account) for account in (LAW, *RIVALS)}
+    for account, error in errors.items():
+        yield Claim(
+            name=f"fourth-error-{account.replace(' ', '-')}",
+            says=f'fourth set: root mean square error of log S by "{account}"',
+            estimate=interval(error),
+            band=ERRORS[account],
+            experiments=experiments,
+        )
+    for rival in RIVALS:
+        yield Claim(
+            name=f"fourth-margin-{rival.replace(' ', '-')}",
+            says=f'fourth set: error of "{rival}" less that of the law',
+            estimate=interval(errors[rival] - errors[LAW]),
+            band=MARGINS[rival],
+            experiments=experiments,
+        )
+        yield Claim(
+            name=f"fourth-margin-{rival.replace(' ', '-')}-left-out",
+            says=f'fourth set: error of "{rival}" less that of the law, and the range if any '
+            "one condition is left out",
+            estimate=leaving_one_out(cells, rival, LAW),
+            band=MARGINS[rival],
+            experiments=experiments,
+        )
+
+
+def cell_claims(evidence: Evidence) -> Iterator[Claim]:
+    """How many cells the law has right, by variant."""
+    for name, variants in VARIANTS.items():
+        cells = of_variants(fourth_cells(evidence), *variants)
+        count, least = len(cells), RIGHT[name]
+        right = sum(cell.right(NEAR) for cell in cells)
+        yield Claim(
+            name=f"fourth-cells-{name}",
+            says=f"fourth set, {name}: cells of {count} within a factor of {NEAR} of the law",
+            estimate=Estimate(right),
+            band=(least[0] * count, least[1] * count),
+            experiments=experiments_of(cells),
+            digits=0,
+        )
+
+
+GROUPS = (statement_claims, error_claims, cell_claims)

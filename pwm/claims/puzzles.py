@@ -1,0 +1,126 @@
+"""Claims about what the first study left open, and about the running mean's rate.
+
+The constant of the leak's noise is among the claims of `pwm.claims.start`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from pwm.analysis.estimates import interval, rate, rate_difference
+from pwm.analysis.outcomes import Evidence, Outcomes
+from pwm.analysis.slowdowns import Cell
+from pwm.analysis.starts import light_critic
+from pwm.claims.claim import Claim
+
+MIDDLING = {
+    "raw": ("weight-0.001", {15: (0.8, 1.5), 60: (1.3, 2.5), 120: (1.5, 5.0)}),
+    "mean": ("start-mean", {15: (0.8, 1.3), 60: (0.8, 1.3), 120: (0.7, 1.4)}),
+    "centred": ("centred-0.001", {15: (0.8, 1.3), 60: (0.8, 1.3), 120: (0.7, 1.4)}),
+}
+"""Experiment, and bands of the slowdown at weight 1 by steps, by the critic's start."""
+EDGE_LEFT = {6: (-0.1, 0.5), 15: (0.0, 0.7), 30: (0.0, 0.7), 60: (0.1, 0.8), 120: (-0.2, 0.8)}
+"""Bands of the success that a light centred critic loses to a heavy one at rate 0.005."""
+UNLEARNED = (0.2, 0.5, 1.0)
+"""Weights at which runs with the leak in the head alone learn and then forget, from 0."""
+HEAVIER = 5.0
+FEW, NEARLY_ALL = (0.0, 0.2), (0.8, 1.0)
+HEAD = {
+    ("raw", 0.0): (NEARLY_ALL, FEW, NEARLY_ALL),
+    ("raw", "fixed-point"): (FEW, FEW, (0.0, 0.4)),
+    ("centred", 0.0): (NEARLY_ALL, FEW, (0.6, 1.0)),
+    ("centred", "fixed-point"): (FEW, FEW, (0.0, 0.4)),
+}
+"""Bands of what is learned at any time, what is kept, and what is kept at weight 5, by returns and
+start: centring does not prevent unlearning, and from the fixed point nothing is learned."""
+TRACKING = (0.0, 1.0)
+
+
+def middling_claims(evidence: Evidence) -> Iterator[Claim]:
+    """Middling weights are slow in long episodes because of the climb."""
+    for start, (name, bands) in MIDDLING.items():
+        for steps, band in bands.items():
+            runs = evidence.of(name).at(episode_length=steps, baseline="detached")
+            cell = _slowdown(evidence, name, runs.at(critic_weight=1.0))
+            yield Claim(
+                name=f"middling-{start}-{steps}",
+                says=f"detached, {start}, weight 1: slowdown relative to a light critic",
+                estimate=interval(cell.least),
+                band=band,
+                experiments=cell.experiments,
+            )
+
+
+def _slowdown(evidence: Evidence, name: str, runs: Outcomes) -> Cell:
+    return Cell(
+        condition=name,
+        variant="",
+        weight=runs.base.critic_weight,
+        runs=runs,
+        light=light_critic(evidence, runs.base.task),
+        experiments=(name, "start-mean"),
+    )
+
+
+def edge_claims(evidence: Evidence) -> Iterator[Claim]:
+    """The lower edge that is left at learning rate 0.005 without a leak and without a climb."""
+    for steps, band in EDGE_LEFT.items():
+        runs = evidence.of("centred-0.005").at(episode_length=steps, baseline="detached")
+        heavy, light = (runs.at(critic_weight=weight).learned for weight in (100.0, 0.1))
+        yield Claim(
+            name=f"edge-left-{steps}",
+            says="centred, detached, learning rate 0.005: success at weight 100 less that at 0.1",
+            estimate=rate_difference(heavy, light),
+            band=band,
+            experiments=("centred-0.005",),
+        )
+
+
+def unlearning_claims(evidence: Evidence) -> Iterator[Claim]:
+    """The leak in the head alone, by the critic's start and the returns."""
+    runs = evidence.of("head-leak")
+    for (returns, start), bands in HEAD.items():
+        part = runs.at(returns=returns, critic_start=start)
+        forgetting = part.at(critic_weight=UNLEARNED)
+        named = f"{returns}-{start if isinstance(start, str) else 'zero'}"
+        for name, says, learned, band in zip(
+            (f"head-ever-{named}", f"head-kept-{named}", f"head-kept-{named}-{HEAVIER:g}"),
+            ("learns at any time", "has learned at the end", "has learned at the end, weight 5"),
+            (
+                np.isfinite(forgetting.time),
+                forgetting.learned,
+                part.at(critic_weight=HEAVIER).learned,
+            ),
+            bands,
+            strict=True,
+        ):
+            yield Claim(
+                name=name,
+                says=f"leak in the head, {returns}, start {start}: fraction that {says}",
+                estimate=rate(learned),
+                band=band,
+                experiments=("head-leak",),
+            )
+
+
+def tracking_claims(evidence: Evidence) -> Iterator[Claim]:
+    """How fast the running mean should follow the return, at learning rate 0.005."""
+    runs = evidence.of("tracking")
+    for steps in runs.axes["episode_length"]:
+        for weight in runs.weights:
+            for tracking_rate in runs.axes["tracking_rate"]:
+                cell = runs.at(
+                    episode_length=steps, critic_weight=weight, tracking_rate=tracking_rate
+                )
+                yield Claim(
+                    name=f"tracking-{steps}-{weight:g}-{tracking_rate:g}",
+                    says=f"running mean of rate {tracking_rate:g}: fraction that learns",
+                    estimate=rate(cell.learned),
+                    band=TRACKING,
+                    experiments=("tracking",),
+                )
+
+
+GROUPS = (middling_claims, edge_claims, unlearning_claims, tracking_claims)

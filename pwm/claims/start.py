@@ -1,0 +1,183 @@
+"""Claims about where the critic starts: the leak's fixed point, the mean, the working range."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from pwm.analysis.estimates import Estimate, interval, rate
+from pwm.analysis.fourth import NEAR_NOISE, fourth_cells, of_variants
+from pwm.analysis.outcomes import Evidence, Outcomes
+from pwm.analysis.rivals import RIVALS
+from pwm.analysis.slowdowns import LAW, Cell, experiments_of, root_mean_square
+from pwm.analysis.starts import fixed_point_cells, leak_constant, published_cells
+from pwm.claims.claim import Claim
+
+RANGE = (1.0, 10.0, 100.0)
+"""Weights of the working range that were run with raw and with centred returns."""
+NONE, SOME, MOST = (0.0, 0.3), (0.1, 0.9), (0.7, 1.0)
+"""Bands of success."""
+LEAST = {
+    ("0.001", "attached", "raw"): (NONE,) * 5,
+    ("0.001", "attached", "centred"): (NONE, NONE, NONE, NONE, NONE),
+    ("0.001", "detached", "raw"): (MOST, MOST, SOME, NONE, NONE),
+    ("0.001", "detached", "centred"): (MOST,) * 5,
+    ("0.005", "attached", "raw"): (NONE,) * 5,
+    ("0.005", "attached", "centred"): (NONE,) * 5,
+    ("0.005", "detached", "raw"): (SOME, SOME, NONE, NONE, NONE),
+    ("0.005", "detached", "centred"): (MOST, MOST, SOME, SOME, SOME),
+}
+"""Bands of the least success over `RANGE`, by learning rate, baseline, returns and steps."""
+LEAST_LONG = {
+    ("attached", "raw"): NONE,
+    ("attached", "centred"): NONE,
+    ("detached", "raw"): NONE,
+    ("detached", "centred"): SOME,
+}
+"""The same for episodes of 240 steps."""
+ENDS = (1.0, 100.0)
+"""Weights at which learning rates were varied with raw and with centred returns."""
+LEAST_RATES = {
+    ("raw", 15): (SOME, MOST, SOME, NONE),
+    ("raw", 60): (NONE, NONE, NONE, NONE),
+    ("centred", 15): (SOME, MOST, MOST, SOME),
+    ("centred", 60): (SOME, MOST, SOME, NONE),
+}
+"""Bands of the least success over `ENDS`, by returns and steps, and learning rate."""
+CONSTANTS = (0.75, 1.35)
+"""Band of the factor on the leak's noise, from its fixed point."""
+CLIMB_ERRORS = {"attached": (0.0, 0.4), "detached": (0.0, 0.35)}
+"""Bands of the error of the climb's law in the first study's grid."""
+
+
+def fixed_point_claims(evidence: Evidence) -> Iterator[Claim]:
+    """Attached critics that start at the leak's fixed point: the noise law with nothing fitted."""
+    cells = list(fixed_point_cells(evidence))
+    new = of_variants(fourth_cells(evidence), "fixed-point")
+    for name, part in (("", cells), ("-fourth", new)):
+        told = [cell for cell in part if _told(cell)]
+        experiments = experiments_of(part)
+        yield Claim(
+            name=f"fixed-point-error{name}",
+            says="from the leak's fixed point: root mean square error of log S, nothing fitted",
+            estimate=interval(root_mean_square(told)),
+            band=(0.0, 0.25),
+            experiments=experiments,
+        )
+        yield Claim(
+            name=f"fixed-point-cells{name}",
+            says="from the leak's fixed point: cells of which half learned, or should have",
+            estimate=Estimate(len(told)),
+            band=(len(part) / 2, len(part)),
+            experiments=experiments,
+            digits=0,
+        )
+        ratios = np.exp(np.mean([cell.errors() for cell in told], axis=0))
+        yield Claim(
+            name=f"fixed-point-mean{name}",
+            says="from the leak's fixed point: slowdown over predicted, geometric mean over cells",
+            estimate=interval(ratios),
+            band=(0.85, 1.25),
+            experiments=experiments,
+        )
+        yield Claim(
+            name=f"fixed-point-within{name}",
+            says=f"cells within a factor of {NEAR_NOISE} of the noise law, of {len(told)}",
+            estimate=Estimate(sum(cell.right(NEAR_NOISE) for cell in told)),
+            band=(len(told) / 2, len(told)),
+            experiments=experiments,
+            digits=0,
+        )
+    for condition in dict.fromkeys(cell.condition for cell in cells):
+        members = [cell for cell in cells if cell.condition == condition]
+        yield Claim(
+            name=f"fixed-point-constant-{condition}",
+            says="factor on the leak's noise that explains its slowdown from the fixed point",
+            estimate=interval(leak_constant(members)),
+            band=CONSTANTS,
+            experiments=experiments_of(members),
+        )
+
+
+def climb_law_claims(evidence: Evidence) -> Iterator[Claim]:
+    """The law of the climb in the first study's grid, whose runs it had not predicted."""
+    for baseline, band in CLIMB_ERRORS.items():
+        cells = [cell for cell in published_cells(evidence, baseline) if _told(cell)]
+        experiments = ("weight-0.001", "start-mean")
+        yield Claim(
+            name=f"climb-law-{baseline}",
+            says=f"{baseline}, raw: root mean square error of log S by the law of the climb",
+            estimate=interval(root_mean_square(cells)),
+            band=band,
+            experiments=experiments,
+        )
+        yield Claim(
+            name=f"climb-law-{baseline}-cells",
+            says=f"{baseline}, raw: cells that this rests on",
+            estimate=Estimate(len(cells)),
+            band=(5, 65),
+            experiments=experiments,
+            digits=0,
+        )
+        if baseline == "detached":
+            for rival in RIVALS:
+                yield Claim(
+                    name=f"climb-law-margin-{rival.replace(' ', '-')}",
+                    says=f'detached, raw: error of "{rival}" less that of the law of the climb',
+                    estimate=interval(
+                        root_mean_square(cells, rival) - root_mean_square(cells, LAW)
+                    ),
+                    band=(0.0, 3.0),
+                    experiments=experiments,
+                )
+
+
+def _told(cell: Cell) -> bool:
+    """Whether the cell can tell a slowdown: half learned, or half should have."""
+    return cell.finished or cell.predicted[LAW] < cell.bounds[0]
+
+
+def range_claims(evidence: Evidence) -> Iterator[Claim]:
+    """The least success over the working range, with raw and with centred returns."""
+    for (rate_name, baseline, returns), bands in LEAST.items():
+        name = f"{'weight' if returns == 'raw' else 'centred'}-{rate_name}"
+        runs = evidence.of(name).at(baseline=baseline)
+        for steps, band in zip(runs.axes["episode_length"], bands, strict=True):
+            yield Claim(
+                name=f"least-{returns}-{baseline}-{steps}-{rate_name}",
+                says=f"{baseline}, {returns} returns: least success at weights 1, 10 and 100",
+                estimate=_least(runs.at(episode_length=steps), RANGE),
+                band=band,
+                experiments=(name,),
+            )
+    for (baseline, returns), band in LEAST_LONG.items():
+        runs = evidence.of("long").at(baseline=baseline, returns=returns)
+        yield Claim(
+            name=f"least-{returns}-{baseline}-240-0.001",
+            says=f"{baseline}, {returns} returns: least success at weights 1, 10 and 100",
+            estimate=_least(runs, RANGE),
+            band=band,
+            experiments=("long",),
+        )
+    rates = evidence.of("centred-learning-rate").axes["learning_rate"]
+    for (returns, steps), of_rates in LEAST_RATES.items():
+        name = "learning-rate" if returns == "raw" else "centred-learning-rate"
+        runs = evidence.of(name).at(baseline="detached", episode_length=steps)
+        for learning_rate, band in zip(rates, of_rates, strict=True):
+            yield Claim(
+                name=f"least-{returns}-{steps}-rate-{learning_rate:g}",
+                says=f"detached, {returns} returns: least success at weights 1 and 100",
+                estimate=_least(runs.at(learning_rate=learning_rate), ENDS),
+                band=band,
+                experiments=(name,),
+            )
+
+
+def _least(runs: Outcomes, weights: tuple[float, ...]) -> Estimate:
+    """Success at the worst of some weights, with the Wilson interval of its cell."""
+    learned = runs.at(critic_weight=weights).learned
+    return rate(learned[learned.mean(axis=-1).argmin()])
+
+
+GROUPS = (fixed_point_claims, climb_law_claims, range_claims)
