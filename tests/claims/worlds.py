@@ -24,6 +24,7 @@ from pwm.analysis.theory import critic_bias, noise_weight, slowdown, value_floor
 from pwm.core.config import TrainConfig
 from pwm.experiments import EXPERIMENTS
 from pwm.runs.storage import Store
+from tests.claims.rules_world import COMPARED, method_outcome, success
 from tests.support.outcomes import MadeUpRuns
 
 NOISE = 1.2 * fitted_law().noise_constant  # the fit is not exact
@@ -71,6 +72,9 @@ class World:
     """Whether the weight alone decides when the policy loss is a mean."""
     arrived: bool = False
     """Whether the lightest critic reaches its fixed point even in the longest episodes."""
+
+    methods: Callable[[TrainConfig], float] = success
+    """Fraction of seeds that learn in the comparison of methods."""
 
     def bias_to_noise(self, run: TrainConfig) -> float:
         """Bias of the baseline over the return's standard deviation, as it slows learning."""
@@ -186,6 +190,9 @@ BROKEN: Mapping[str, World] = MappingProxyType(
         "no noise by hand, clear gradients": World(
             by_hand=0.0, lost="values", signal=10.0, sampling=0.0, arrived=True
         ),
+        "methods that never work": World(methods=lambda _run: 0.0),
+        "methods that always work": World(methods=lambda _run: 1.0),
+        "methods that work half the time": World(methods=lambda _run: 0.5),
         "collapse everywhere": World(collapse=lambda _run: True),
         "collapse nowhere": World(collapse=lambda _run: False),
     }
@@ -212,7 +219,10 @@ class MadeUp(Evidence):
             axes, seeds = EXPERIMENTS[name].axes, len(EXPERIMENTS[name].axes["seed"])
 
             def outcome(run: TrainConfig) -> dict[str, NDArray[Any]]:
-                found = self._world.outcome(run, seeds)
+                if name.startswith(COMPARED):
+                    found = method_outcome(run, seeds, self._world.methods(run))
+                else:
+                    found = self._world.outcome(run, seeds)
                 if name in self._spoiled:
                     found["time"] *= 1.3
                     found["learned"][:8] ^= True
