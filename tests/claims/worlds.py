@@ -25,6 +25,7 @@ from pwm.analysis.theory import critic_bias, noise_weight, slowdown, value_floor
 from pwm.core.config import TrainConfig
 from pwm.experiments import EXPERIMENTS
 from pwm.runs.storage import Store
+from tests.claims.rules_world import COMPARED, method_outcome, success
 from tests.support.outcomes import MadeUpRuns
 
 SHARE = fitted_law().share_weight
@@ -100,6 +101,9 @@ class World:
     """Whether a start at the mean, or centred returns, shorten the distance."""
     arrived: bool = False
     """Whether the lightest critic reaches its fixed point even in the longest episodes."""
+
+    methods: Callable[[TrainConfig], float] = success
+    """Fraction of seeds that learn in the comparison of methods."""
 
     def bias_to_noise(self, run: TrainConfig) -> float:
         """Bias of the baseline over the return's standard deviation, as it slows learning."""
@@ -246,6 +250,9 @@ BROKEN: Mapping[str, World] = MappingProxyType(
         "no noise by hand, clear gradients": World(
             by_hand=0.0, lost="values", signal=10.0, sampling=0.0, arrived=True
         ),
+        "methods that never work": World(methods=lambda _run: 0.0),
+        "methods that always work": World(methods=lambda _run: 1.0),
+        "methods that work half the time": World(methods=lambda _run: 0.5),
         "collapse everywhere": World(collapse=lambda _run: True),
         "collapse nowhere": World(collapse=lambda _run: False),
     }
@@ -272,7 +279,10 @@ class MadeUp(Evidence):
             axes, seeds = EXPERIMENTS[name].axes, len(EXPERIMENTS[name].axes["seed"])
 
             def outcome(run: TrainConfig) -> dict[str, NDArray[Any]]:
-                found = self._world.outcome(run, seeds)
+                if name.startswith(COMPARED):
+                    found = method_outcome(run, seeds, self._world.methods(run))
+                else:
+                    found = self._world.outcome(run, seeds)
                 if name in self._spoiled:
                     found["time"] *= 1.3
                     found["learned"][:8] ^= True
