@@ -47,6 +47,8 @@ def _settings() -> dict[str, Number]:
     )
     lengths = EXPERIMENTS["weight-0.001"].axes["episode_length"]
     levels = reward_levels(LONG.stimulus_set)
+    rates = EXPERIMENTS["centred-learning-rate"].axes["learning_rate"]
+    tracking = EXPERIMENTS["tracking"].axes["tracking_rate"]
     ranked = _cells("rules-", "-popart") - _cells("rules-held-out-", "-popart")
     found = {
         "compute.cores": number(2),
@@ -75,6 +77,14 @@ def _settings() -> dict[str, Number]:
         "setting.pairs": number(LONG.num_pairs),
         "setting.trial-length": number(LONG.trial_length),
         "setting.standard-errors": number(STANDARD_ERRORS, text="four"),
+        "setting.held-out-cells": number(
+            sum(map(len, predictions()["fourth"]["slowdown"].values()))
+        ),
+        **{f"setting.distance-{far:g}": number(far, text=f"{far:g}") for far in (3, 5.25, 10.5)},
+        **{f"setting.rate-{rate:g}": number(rate, text=f"{rate:g}") for rate in rates},
+        **{f"setting.tracking-{rate:g}": number(rate, text=f"{rate:g}") for rate in tracking},
+        "setting.probe-arrived": number(200),
+        "setting.probe-late": number(5000),
         "setting.heavy": number(HEAVY),
         "setting.tracking-rate": number(LossConfig().tracking_rate, 1),
         "setting.episode-hardest": number(max(EXPERIMENTS["limits"].axes["episode_length"])),
