@@ -52,7 +52,7 @@ def _settings() -> dict[str, Number]:
     ranked = _cells("rules-", "-popart") - _cells("rules-held-out-", "-popart")
     found = {
         "compute.cores": number(2),
-        "compute.time": {"text": "about 40 minutes"},
+        "compute.time": {"text": "about 70 minutes"},
         "setting.confidence": number(0.95, text="95%"),
         "setting.seeds": number(len(EXPERIMENTS["eplen15"].axes["seed"])),
         "setting.seeds-answer": number(len(EXPERIMENTS["mean"].axes["seed"])),
