@@ -1,4 +1,4 @@
-"""What the experiments comprise: counts of their runs, and each in a line."""
+"""Counts of the experiments' runs, and a description of each in a line."""
 
 from __future__ import annotations
 
