@@ -6,7 +6,7 @@ set -euo pipefail
 usage='usage: ./reproduce.sh [setup|smoke|tests]
 
   (nothing)  trains every run of every experiment, compares each with the published one, draws
-             every figure, computes every claim and compiles the paper: 40 minutes on 2 cores,
+             every figure, computes every claim and compiles the paper: 70 minutes on 2 cores,
              1 minute when nothing is left to train
   setup      installs the pinned packages into .venv, as the other modes do first: 1 to 2 minutes
   smoke      the same path on tiny budgets, into build/smoke/: 2 to 3 minutes
@@ -101,7 +101,7 @@ set_up() {
 }
 
 reproduce() {
-  say "1 of 5: training every run that is not stored yet (40 minutes on 2 cores if none is)"
+  say "1 of 5: training every run that is not stored yet (70 minutes on 2 cores if none is)"
   "$python" -m pwm.sweep
   say "2 of 5: comparing every run with the published one, bit for bit"
   "$python" -m pwm.digests

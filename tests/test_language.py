@@ -11,7 +11,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXTS = [
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "reproduce.sh", "docs/using.md")),
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "reproduce.sh")),
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "paper").rglob("*.typ")),
     *sorted((ROOT / "pwm").rglob("*.py")),
     *sorted((ROOT / "tests").rglob("*.py")),
 ]

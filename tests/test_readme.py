@@ -1,4 +1,4 @@
-"""README and CONTRIBUTING say what is so: their numbers, names, times and commands."""
+"""The pages say what is so: their numbers, names, times and commands."""
 
 from __future__ import annotations
 
@@ -10,18 +10,29 @@ from pathlib import Path
 
 import pytest
 
+from pwm.analysis.conventions import convert_weight
+from pwm.claims.constants import HEAVY, quoted
+from pwm.core.losses import LossConfig
 from pwm.experiments import EXPERIMENTS
 from pwm.runs.shards import plan
 from tests.support.commands import call
 
 ROOT = Path(__file__).resolve().parent.parent
 RAW = (ROOT / "README.md").read_text()
-README = " ".join(RAW.split())
 GUIDE = (ROOT / "CONTRIBUTING.md").read_text()
+DOCS = {path.stem: path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))}
+PAGES = {ROOT: RAW + GUIDE, ROOT / "docs": "".join(DOCS.values())}
+"""Text by the folder that its links start from."""
+NOTES = " ".join(DOCS["notes"].split())
+NUMBERS = json.loads((ROOT / "paper" / "numbers.json").read_text())
 SCRIPT = (ROOT / "reproduce.sh").read_text()
-COMMANDS = re.findall(
-    r"^ {4}(python -m pwm\S* .*?|python -m pwm\.\w+)(?: +#.*)?$", RAW, re.MULTILINE
-)
+COMMANDS = [
+    command
+    for page in (RAW, DOCS["sweeps"], DOCS["performance"])
+    for command in re.findall(
+        r"^ {4}(python -m pwm\S* .*?|python -m pwm\.\w+)(?: +#.*)?$", page, re.MULTILINE
+    )
+]
 
 
 def table(name: str) -> list[dict[str, str]]:
@@ -39,58 +50,77 @@ def listed(values: list[str]) -> str:
 
 def test_success_counts_are_those_of_the_tables() -> None:
     at_15 = column(["eplen15-edge", "eplen15"], "learned")
-    assert f"{listed(at_15)} of 96 seeds at weights" in README
+    assert f"{listed(at_15)} of 96 seeds at weights" in NOTES
     weights = listed(column(["eplen15-edge", "eplen15"], "critic_weight"))
-    assert f"of 96 seeds at weights {weights}" in README
-    assert f"{listed(column(['eplen60'], 'learned'))} of 96 learn at weights 2, 3, 4, 5" in README
-    assert f"{listed(column(['pwm0'], 'learned'))} of 96 seeds learn at" in README
+    assert f"of 96 seeds at weights {weights}" in NOTES
+    assert f"{listed(column(['eplen60'], 'learned'))} of 96 learn at weights 2, 3, 4, 5" in NOTES
+    assert f"{listed(column(['pwm0'], 'learned'))} of 96 seeds learn at" in NOTES
     at_high, at_middle = column(["lrate0.01"], "learned"), column(["lrate0.005"], "learned")
     assert (
-        f"{listed(at_high)} of 96 at weights 0.05, 3, 10, 20, against {listed(at_middle)}" in README
+        f"{listed(at_high)} of 96 at weights 0.05, 3, 10, 20, against {listed(at_middle)}" in NOTES
     )
     assert sum(map(int, column(["lrate0.001"], "learned"))) == 0
-    assert "0 of 384 seeds" in README
+    assert "0 of 384 seeds" in NOTES
 
 
 def test_gains_of_the_heaviest_weight_are_those_of_the_table() -> None:
     for row in table("eplen60")[:-1]:
         low, high = float(row["heaviest_gain_low"]), float(row["heaviest_gain_high"])
-        assert f"{float(row['heaviest_gain']):.2f} [{low:.2f}, {high:.2f}]" in README
+        assert f"{float(row['heaviest_gain']):.2f} [{low:.2f}, {high:.2f}]" in NOTES
 
 
 def test_value_losses_are_those_of_the_tables() -> None:
     rates = ["lrate0.001", "lrate0.005", "lrate0.01"]
     peaks = [f"{float(table(name)[0]['peak_value_loss']):.0f}" for name in rates]
-    assert listed(peaks) + " in the median seed" in README
+    assert listed(peaks) + " in the median seed" in NOTES
     settled = [f"{float(value):.1f}" for value in column(["eplen15"], "solved_value_loss")]
-    assert f"{listed(settled)} at weights 2, 3, 4, 5 at 15 steps" in README
+    assert f"{listed(settled)} at weights 2, 3, 4, 5 at 15 steps" in NOTES
     at_60 = [row for row in table("eplen60") if int(row["solved"])]
     assert [row["critic_weight"] for row in at_60] == ["2", "4", "5"]
-    assert listed([f"{float(row['solved_value_loss']):.1f}" for row in at_60]) in README
-    assert f"only {listed([row['solved'] for row in at_60])} seeds" in README
+    assert listed([f"{float(row['solved_value_loss']):.1f}" for row in at_60]) in NOTES
+    assert f"only {listed([row['solved'] for row in at_60])} seeds" in NOTES
 
 
 def test_every_claim_in_the_table_is_as_the_paper_has_it() -> None:
-    numbers = json.loads((ROOT / "paper" / "numbers.json").read_text())
-    rows = re.findall(r"^\| .* \| (.*) \| `(claim\..*)` \|", RAW, re.MULTILINE)
-    assert len(rows) >= 10
-    for text, names in rows:
-        assert text == "; ".join(numbers[name]["text"] for name in names.split("`, `"))
+    rows = re.findall(r"^\| .* \| (.*) \| `(claim\..*)` \| `(.*)` \| (.*) \|", RAW, re.MULTILINE)
+    assert len(rows) == 8
+    for text, name, command, minutes in rows:
+        claim = NUMBERS[name]
+        assert text == claim["text"]
+        assert command == claim["command"]
+        assert minutes == f"{claim['minutes']:g}"
 
 
-def test_the_number_of_claims_and_runs_is_right() -> None:
-    numbers = json.loads((ROOT / "paper" / "numbers.json").read_text())
-    claims = [name for name in numbers if name.startswith("claim.")]
-    assert f"holds all {len(claims)}" in README
-    assert f"all {sum(item.num_runs for item in EXPERIMENTS.values()):,} runs" in README
+def test_claims_and_runs_are_counted() -> None:
+    claims = [name for name in NUMBERS if name.startswith("claim.")]
+    assert f"holds all {len(claims)} claims" in " ".join(RAW.split())
+    counts = {name: number["text"] for name, number in quoted().items() if "compute." in name}
+    text = " ".join(DOCS["performance"].split())
+    assert f"all {counts['compute.trained']} runs" in text
+    assert (
+        f"The experiments name {counts['compute.runs']} runs. Those that two experiments share in "
+        f"one shard are trained once, which leaves {counts['compute.trained']}; "
+        f"{counts['compute.different']} of them differ, in {counts['compute.settings']} settings."
+    ) in text
+
+
+def test_readme_is_short() -> None:
+    assert len(RAW.splitlines()) <= 130
 
 
 def test_every_file_that_is_named_exists() -> None:
-    targets = [part.split(")")[0] for text in (RAW, GUIDE) for part in text.split("](")[1:]]
-    named = re.findall(r"`((?:pwm|tests|paper|docs|figures)/[\w./-]+)`", RAW + GUIDE)
-    assert len(targets) > 10
+    targets = [
+        (folder, part.split(")")[0])
+        for folder, text in PAGES.items()
+        for part in text.split("](")[1:]
+        if not part.startswith("http")
+    ]
+    texts = "".join(PAGES.values())
+    named = re.findall(r"`((?:pwm|tests|paper|docs|figures)/[\w./-]+)`", texts)
+    assert len(targets) > 25
     assert len(named) > 20
-    assert [name for name in targets + named if not (ROOT / name).exists()] == []
+    assert [name for folder, name in targets if not (folder / name).exists()] == []
+    assert [name for name in named if not (ROOT / name).exists()] == []
 
 
 def test_times_are_those_of_the_script() -> None:
@@ -99,12 +129,24 @@ def test_times_are_those_of_the_script() -> None:
     ):
         (usage,) = re.findall(rf"^  {mode}  .*?(?:\n  {{10,}}.*?)*?$", SCRIPT, re.MULTILINE)
         assert minutes in usage, mode
-    assert "40 minutes, then 1 minute |" in RAW
-    assert "40 minutes on 2 cores" in SCRIPT
+    (minutes,) = re.findall(r"\| (\d+ minutes), then 1 minute \|", RAW)
+    assert f"{minutes} on 2 cores" in SCRIPT
+    assert f"about {minutes}" == quoted()["compute.time"]["text"]
+
+
+def test_units_are_those_of_the_conversion() -> None:
+    text = " ".join(RAW.replace("\n> ", " ").split())
+    assert convert_weight(HEAVY, 60, to="stable-baselines3-a2c") == HEAVY / 60
+    assert convert_weight(HEAVY, 60, to="cleanrl-ppo") == 2 * HEAVY / 60
+    assert f"{HEAVY:g} for a summed policy loss and a mean squared error" in text
+    assert f"{HEAVY:g}/*T* where both are means" in text
+    assert f"(rate {LossConfig().tracking_rate} per episode)" in text
+    assert f"notes' 5 at 60 steps is {quoted()['convert.notes-long-mse']['text']}" in text
 
 
 def test_packages_in_the_table_are_all_packages() -> None:
-    named = set(re.findall(r"`pwm/(\w+)/`", RAW))
+    table_of_packages = GUIDE[GUIDE.index("| package |") : GUIDE.index("| to add |")]
+    named = set(re.findall(r"`pwm/(\w+)/`", table_of_packages))
     assert named == {
         path.name for path in (ROOT / "pwm").iterdir() if (path / "__init__.py").exists()
     }
@@ -116,7 +158,7 @@ def example_key() -> str:
 
 
 def test_the_key_in_the_example_exists() -> None:
-    (beginning,) = re.findall(r"pwm\.store why (\w+)", RAW)
+    (beginning,) = re.findall(r"pwm\.store why (\w+)", DOCS["sweeps"])
     assert example_key().startswith(beginning)
 
 

@@ -3,52 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from statistics import linear_regression
-from types import MappingProxyType
-from typing import Any
 
+from pwm.analysis.climb import SHARE
 from pwm.analysis.conventions import CONVENTIONS, convert_weight, weight_of_library
 from pwm.analysis.learning import FINAL_EPISODES, STANDARD_ERRORS, reward_to_learn
 from pwm.analysis.levels import reward_levels
 from pwm.analysis.predictions import Law, fitted_law, predictions
-from pwm.analysis.theory import critic_bias, noise_weight, value_floor
+from pwm.analysis.theory import critic_bias, mean_return, noise_weight, value_floor
+from pwm.claims.grids import Number, grids, number
 from pwm.core.agent import AgentConfig
+from pwm.core.losses import LossConfig
 from pwm.core.task import TaskConfig
 from pwm.core.update import EPSILON, SMOOTHING
 from pwm.experiments import EXPERIMENTS, WEIGHTS
-from pwm.runs.experiment import Experiment
 
-Number = Mapping[str, Any]
-"""A number as printed ("text") and as computed ("value", if it is a single number)."""
+HEAVY = 100.0  # critic weight that is recommended, with a summed policy loss
 LONG, SHORT = TaskConfig(episode_length=60), TaskConfig(episode_length=15)
-AXES: Mapping[str, str] = MappingProxyType(
-    {
-        "episode_length": "steps",
-        "stimulus_set": "tasks",
-        "timeout": "timeouts",
-        "hidden_size": "units",
-        "baseline": "baselines",
-        "entropy_weight": "entropy weights",
-        "optimism": "biases by hand",
-        "lost_gradients": "lost gradients",
-        "critic_weight": "weights",
-        "learning_rate": "learning rates",
-        "seed": "seeds",
-    }
-)
-"""Names in print of the axes; an axis that is not listed goes by its field's name."""
-LISTED = 5  # values printed of an axis; if it has more, only the first and the last
 
 
 def quoted() -> dict[str, Number]:
     """All of these numbers by name."""
-    return _notes() | _settings() | _theory() | _predictions() | _conversions() | _experiments()
-
-
-def number(value: float, digits: int = 0, text: str = "") -> Number:
-    """A number, printed with some decimal places or as a text."""
-    return {"text": text or f"{value:,.{digits}f}", "value": value}
+    return _notes() | _settings() | _theory() | _predictions() | _conversions() | grids()
 
 
 def _notes() -> dict[str, Number]:
@@ -71,10 +47,12 @@ def _settings() -> dict[str, Number]:
     )
     lengths = EXPERIMENTS["weight-0.001"].axes["episode_length"]
     levels = reward_levels(LONG.stimulus_set)
+    rates = EXPERIMENTS["centred-learning-rate"].axes["learning_rate"]
+    tracking = EXPERIMENTS["tracking"].axes["tracking_rate"]
+    ranked = _cells("rules-", "-popart") - _cells("rules-held-out-", "-popart")
     found = {
         "compute.cores": number(2),
-        "compute.time": {"text": "about 40 minutes"},
-        "compute.runs": number(sum(each.num_runs for each in EXPERIMENTS.values())),
+        "compute.time": {"text": "about 70 minutes"},
         "setting.confidence": number(0.95, text="95%"),
         "setting.seeds": number(len(EXPERIMENTS["eplen15"].axes["seed"])),
         "setting.seeds-answer": number(len(EXPERIMENTS["mean"].axes["seed"])),
@@ -99,6 +77,20 @@ def _settings() -> dict[str, Number]:
         "setting.pairs": number(LONG.num_pairs),
         "setting.trial-length": number(LONG.trial_length),
         "setting.standard-errors": number(STANDARD_ERRORS, text="four"),
+        "setting.held-out-cells": number(
+            sum(map(len, predictions()["fourth"]["slowdown"].values()))
+        ),
+        **{f"setting.distance-{far:g}": number(far, text=f"{far:g}") for far in (3, 5.25, 10.5)},
+        **{f"setting.rate-{rate:g}": number(rate, text=f"{rate:g}") for rate in rates},
+        **{f"setting.tracking-{rate:g}": number(rate, text=f"{rate:g}") for rate in tracking},
+        "setting.probe-arrived": number(200),
+        "setting.probe-late": number(5000),
+        "setting.heavy": number(HEAVY),
+        "setting.tracking-rate": number(LossConfig().tracking_rate, 1),
+        "setting.episode-hardest": number(max(EXPERIMENTS["limits"].axes["episode_length"])),
+        "setting.episodes-rules": number(EXPERIMENTS["rules-length-popart"].base.num_episodes),
+        "setting.methods": number(_cells("rules-trial-")),
+        "setting.rule-conditions": number(ranked),
         "setting.probe-episodes": number(probed.probe_episodes),
         "setting.probe-every": number(probed.log_every),
         "criterion.long": number(reward_to_learn(LONG, FINAL_EPISODES), 3),
@@ -113,18 +105,29 @@ def _settings() -> dict[str, Number]:
     return found | {f"setting.held-out-{steps}": number(steps) for steps in held_out_lengths}
 
 
+def _cells(beginning: str, end: str = "") -> int:
+    """Settings of the experiments whose names begin and end so, seeds apart."""
+    return sum(
+        each.num_runs // len(each.axes["seed"])
+        for name, each in EXPERIMENTS.items()
+        if name.startswith(beginning) and name.endswith(end)
+    )
+
+
 def _theory() -> dict[str, Number]:
     """Closed forms."""
     law = fitted_law()
     found = {
         "theory.bias-long-lowest": number(critic_bias(60, math.log(3), 0.05)),
         "theory.exponent-sharing": number(_sharing_exponent(law), 2),
+        "theory.share": number(SHARE, 3),
     }
     for name, task in (("long", LONG), ("short", SHORT)):
         found[f"theory.floor-{name}-half"] = number(value_floor(0.5, task.num_trials), 2)
         found[f"theory.floor-{name}-solved"] = number(value_floor(1.0, task.num_trials), 2)
     for steps in (6, 15, 60, 120):
         found[f"theory.noise-{steps}"] = number(noise_weight(steps, 3), 1)
+        found[f"theory.mean-{steps}"] = number(mean_return(0.5, steps // 3), 2)
     for steps in (6, 15, 30):
         found[f"theory.best-{steps}"] = number(law.noise_weight(steps), 1)
     for length in (2, 4, 6):
@@ -175,30 +178,11 @@ def _conversions() -> dict[str, Number]:
         for factor, library in (("mse", mse), ("half", half)):
             converted = convert_weight(weight, steps, to=library)
             found[f"convert.notes-{name}-{factor}"] = number(converted, 2)
+    for name, convention in CONVENTIONS.items():
+        found |= {
+            f"library.{name}-default": number(convention.weight, 1),
+            f"library.{name}-here": number(weight_of_library(convention.weight, 60, library=name)),
+            f"library.{name}-long": number(convert_weight(HEAVY, 60, to=name), 1),
+            f"library.{name}-short": number(convert_weight(HEAVY, 15, to=name), 1),
+        }
     return found
-
-
-def _experiments() -> dict[str, Number]:
-    """Every experiment in a line: what varies and what is fixed."""
-    return {f"experiment.{name}": {"text": _described(each)} for name, each in EXPERIMENTS.items()}
-
-
-def _described(experiment: Experiment) -> str:
-    base = experiment.base
-    fixed = [f"{base.num_episodes:,} episodes"]
-    if "episode_length" not in experiment.axes:
-        fixed.append(f"{base.task.episode_length} steps")
-    if "learning_rate" not in experiment.axes:
-        fixed.append(f"learning rate {base.learning_rate:g}")
-    return "; ".join([*(_axis(*axis) for axis in experiment.axes.items()), *fixed])
-
-
-def _axis(field: str, values: Sequence[Any]) -> str:
-    """The values of an axis in words."""
-    name = AXES.get(field, field.replace("_", " "))
-    shown = [str(value).replace("_", " ") for value in values]
-    if field == "seed":
-        return f"{len(values)} {name}"
-    if len(values) > LISTED:
-        return f"{len(values)} {name} from {shown[0]} to {shown[-1]}"
-    return f"{name} {', '.join(shown)}"

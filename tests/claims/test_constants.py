@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from pwm.claims import constants
+from pwm.claims import grids
 from pwm.claims.__main__ import claims
 from pwm.claims.constants import quoted
 from pwm.experiments import EXPERIMENTS
@@ -40,6 +41,11 @@ def test_published_claims_are_still_made() -> None:
         ("convert.library-short-sum", "7.5"),
         ("criterion.short", "0.664"),
         ("setting.episode-middle", "30"),
+        ("setting.methods", "25"),
+        ("setting.rule-conditions", "12"),
+        ("library.cleanrl-ppo-long", "3.3"),  # 2 100 / 60
+        ("library.acme-ppo-here", "60"),
+        ("theory.mean-60", "5.25"),
         ("setting.episodes-more", "100,000"),
         ("task.uniform", "1/3"),
         ("prediction.third-24", "1.20"),
@@ -51,17 +57,35 @@ def test_some_constants_by_hand(name: str, text: str) -> None:
 
 def test_experiments_are_described_in_a_line() -> None:
     assert quoted()["experiment.eplen15"]["text"] == (
-        "weights 2.0, 3.0, 4.0, 5.0; 96 seeds; 10,000 episodes; 15 steps; learning rate 0.005"
+        "weights 2, 3, 4, 5; 96 seeds; 10,000 episodes; 15 steps; learning rate 0.005"
     )
     assert quoted()["experiment.held-out"]["text"] == (
-        "steps 9, 24, 45, 90; baselines attached, detached; 13 weights from 0.02 to 100.0; "
+        "steps 9, 24, 45, 90; baselines attached, detached; 13 weights from 0.02 to 100; "
         "24 seeds; 20,000 episodes; learning rate 0.002"
     )
+    assert quoted()["experiment.fourth-trial-8"]["text"] == (  # what is not the default is named
+        "24 seeds; 20,000 episodes; 40 steps; learning rate 0.001; trial length 8; "
+        "baseline detached"
+    )
+    assert quoted()["experiment.rules-reward"]["text"] == (
+        "rewards 0.1, 10; 24 seeds; 8,000 episodes; 60 steps; learning rate 0.002; "
+        "baseline detached"
+    )
+
+
+def test_runs_are_counted_as_named_as_trained_and_as_different() -> None:
+    runs = {run for each in EXPERIMENTS.values() for run in each.runs()}
+    named = sum(each.num_runs for each in EXPERIMENTS.values())
+    assert quoted()["compute.runs"]["value"] == named
+    assert quoted()["compute.different"]["value"] == len(runs)
+    assert len(runs) < quoted()["compute.trained"]["value"] < named
+    logged: dict[str, Any] = {"seed": 0, "log_every": 1, "probe_episodes": 0, "probe_at": ()}
+    assert quoted()["compute.settings"]["value"] == len({replace(run, **logged) for run in runs})
 
 
 def test_an_axis_without_a_name_in_print_goes_by_its_field(monkeypatch: pytest.MonkeyPatch) -> None:
     axes = {"hold_reward": (0.0, 0.1), "seed": (0, 1)}
     added = replace(EXPERIMENTS["eplen15"], name="added", axes=axes)
-    monkeypatch.setattr(constants, "EXPERIMENTS", {**EXPERIMENTS, "added": added})
+    monkeypatch.setattr(grids, "EXPERIMENTS", {**EXPERIMENTS, "added": added})
     text = quoted()["experiment.added"]["text"]
-    assert text.startswith("hold reward 0.0, 0.1; 2 seeds; ")
+    assert text.startswith("hold reward 0, 0.1; 2 seeds; ")

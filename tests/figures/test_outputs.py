@@ -31,8 +31,12 @@ from tests.support.refusals import assert_refused
 
 ROOT = Path(__file__).resolve().parents[2]
 FIGURES = ROOT / "figures"
-PAGES = [ROOT / "README.md", *sorted((ROOT / "paper").rglob("*.typ"))]
-SHOWN = r'\(figures/([^)*]+)\)|#drawn\(\s*"([^"]+)"'  # in the README; in the paper
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "paper").rglob("*.typ")),
+]
+SHOWN = r'\((?:\.\./)?figures/([^)*]+)\)|#drawn\(\s*"([^"]+)"'  # on a page; in the paper
 
 
 @pytest.fixture(scope="module")
