@@ -24,12 +24,9 @@ LOOKS = {
 PROBED = {"saturated": "fraction of units saturated", "distance": "value less fixed point (reward)"}
 WEIGHTS = {1.0: "#56B4E9", 10.0: "#0072B2", 30.0: "#CC79A7"}
 """Colours by critic weight."""
-PLACES = {
-    ("saturated", "raw"): (150, 0.56),
-    ("saturated", "mean"): (45, 0.32),
-    ("saturated", "centred"): (45, 0.26),
-}
-"""Places of the curves' labels."""
+LABELLED = "distance"
+PLACES = {"raw": (1, -3.0), "mean": (9, 1.6), "centred": (6, 0.45)}
+"""Places of the curves' labels, in the panel of `LABELLED`."""
 
 
 def climb_figure(evidence: Evidence) -> tuple[Figure, Table]:
@@ -57,8 +54,8 @@ def _probe_panel(axes: Axes, evidence: Evidence, name: str) -> Table:
         axes.plot(episode, middle, color=colour, marker="o", markersize=2, linewidth=1)
         rows = zip(runs.history.probed.tolist(), middle, low, high, strict=True)
         table += [(name, start, WEIGHT, *row) for row in rows]
-        if place := PLACES.get((name, start)):
-            axes.text(*place, label, color=colour, fontsize=6.5, ha="right")
+        if name == LABELLED:
+            axes.text(*PLACES[start], label, color=colour, fontsize=7)
     axes.set_xscale("log")
     axes.set_xticks([1, 10, 100, 1000], ["0", "10", "100", "1,000"])
     axes.minorticks_off()
@@ -88,8 +85,9 @@ def _distance_panel(axes: Axes, evidence: Evidence) -> Table:
         table += [("slowdown", "law", weight, float(x - mean), y, np.nan, np.nan)
                   for x, y in zip(starts, law, strict=True)]  # fmt: skip
     axes.set_yscale("log")
-    axes.set_ylim(0.7, 15)
+    axes.set_ylim(0.7, 20)
     without_powers(axes.yaxis)
+    axes.set_yticks([1, 2, 5, 10, 20])
     axes.set_title("slowdown", fontsize=8)
     axes.set_xlabel("critic's start less the mean return")
     return table

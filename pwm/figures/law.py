@@ -62,6 +62,8 @@ def _predicted_panel(axes: Axes, evidence: Evidence) -> Table:
     _log_axes(axes)
     axes.set_xlim(0.8, 60)
     axes.set_ylim(0.6, 25)
+    axes.set_xticks([1, 2, 5, 10, 20, 50])
+    axes.set_yticks([1, 2, 5, 10, 20])
     axes.legend(frameon=False, fontsize=6, loc="upper left", handletextpad=0.1, borderaxespad=0.1)
     axes.set_xlabel("slowdown, predicted")
     axes.set_ylabel("slowdown, measured")
@@ -108,9 +110,10 @@ def _noise_panel(axes: Axes, evidence: Evidence) -> Table:
         axes.plot([], [], marker, color=colour, markersize=3, label=label)
     _log_axes(axes)
     axes.set_ylim(0.5, 2)
+    axes.set_xticks([1, 2, 5, 10])
     axes.set_yticks([0.5, 0.7, 1, 1.4, 2])
     axes.legend(frameon=False, fontsize=6, loc="lower left", handletextpad=0.1, borderaxespad=0.1)
-    axes.set_xlabel("slowdown by the leak's noise, predicted")
+    axes.set_xlabel("slowdown by noise, predicted")
     axes.set_ylabel("measured over predicted,\nfrom the fixed point")
     return table
 

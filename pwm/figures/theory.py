@@ -22,63 +22,76 @@ from pwm.figures.tables import Table
 
 LENGTHS = {6: "#56B4E9", 15: "#009E73", 30: "#E69F00", 60: "#D55E00", 120: "#CC79A7"}
 """Colours by steps per episode."""
-RATIOS = (0.05, 0.1, 0.2, 0.5, 1, 2)
+RATIOS = {
+    "bias": (0.2, 0.5, 1, 2),
+    "floor": (0.8, 0.9, 1, 1.1, 1.25),
+    "identity": (0.8, 0.9, 1, 1.1, 1.25),
+}
+"""Ticks of each panel, from end to end of its axis."""
 
 
 def bias_figure(evidence: Evidence) -> tuple[Figure, Table]:
     """The critic's bias, the floor of its loss and the identity, measured over predicted."""
     table: Table = [("panel", "experiment", "baseline", "steps", "weight", "predicted", "measured")]
     figure = Figure(figsize=(WIDTH, 2.2), layout="constrained")
-    bias_axes, floor_axes, identity_axes = figure.subplots(1, 3, sharex=True, sharey=True)
+    panels = dict(zip(RATIOS, figure.subplots(1, 3), strict=True))
     for name, marker in (("weight-0.005", "o"), ("weight-0.001", "^")):
         for steps, colour in LENGTHS.items():
             grid = evidence.of(name).at(episode_length=steps)
             attached, detached = (grid.at(baseline=baseline) for baseline in BASELINES)
-            for axes, panel, baseline, points in (
-                (bias_axes, "bias", "attached", _bias_points(attached, steps)),
-                (floor_axes, "floor", "detached", _floor_points(detached, steps)),
+            for panel, baseline, points in (
+                ("bias", "attached", _bias_points(attached, steps)),
+                ("floor", "detached", _floor_points(detached, steps)),
             ):
                 table += [(panel, name, baseline, steps, *point) for point in points]
-                _ratios(axes, points, colour, marker)
+                weights, predicted, measured = zip(*points, strict=True)
+                look = colour, marker
+                _ratios(panels[panel], panel, weights, predicted, measured, look)
     runs = evidence.of("gradients").at(baseline="attached")
     for steps, colour in LENGTHS.items():
-        points = []
-        for weight in (1.0, 5.0):
+        for weight, marker in ((1.0, "o"), (5.0, "s")):
             part = runs.at(episode_length=steps, critic_weight=weight)
             ours, theirs = (float(side.mean()) for side in identity_sides(part))
-            points.append((weight, theirs, ours))
-        table += [("identity", "gradients", "attached", steps, *point) for point in points]
-        _ratios(identity_axes, points, colour, "s")
-        identity_axes.plot([], [], "s", color=colour, markersize=3, label=f"{steps} steps")
-    for axes, title in (
-        (bias_axes, "bias, attached / (T H / 2w)"),
-        (floor_axes, "value loss, detached / floor"),
-        (identity_axes, "the identity's two sides"),
+            table.append(("identity", "gradients", "attached", steps, weight, theirs, ours))
+            look = colour, marker
+            _ratios(panels["identity"], "identity", [steps], [theirs], [ours], look)
+        panels["floor"].plot([], [], "o", color=colour, markersize=3, label=f"{steps} steps")
+    for (panel, axes), title, label in zip(
+        panels.items(),
+        ("bias, attached / (T H / 2w)", "value loss, detached / floor", "identity, left / right"),
+        ("critic weight w", "critic weight w", "steps per episode"),
+        strict=True,
     ):
         axes.axhline(1, color="0.3", linewidth=0.8, zorder=0)
         axes.set_xscale("log")
         axes.set_yscale("log")
-        without_powers(axes.xaxis)
+        axes.set_xticks([6, 15, 30, 60, 120] if panel == "identity" else [0.1, 1, 10, 100])
+        for axis in (axes.xaxis, axes.yaxis):
+            without_powers(axis)
+            axis.minorticks_off()
+        axes.set_ylim(RATIOS[panel][0], RATIOS[panel][-1])
+        axes.set_yticks(RATIOS[panel])
         axes.set_title(title, fontsize=8)
-        axes.set_xlabel("critic weight w")
-    without_powers(bias_axes.yaxis)
-    bias_axes.set_ylim(RATIOS[0], RATIOS[-1])
-    bias_axes.set_yticks(RATIOS)
-    bias_axes.set_xticks([0.1, 1, 10, 100])
-    bias_axes.set_ylabel("measured over predicted")
-    identity_axes.legend(frameon=False, fontsize=6.5, handletextpad=0.1, borderaxespad=0.1,
-                         loc="lower right")  # fmt: skip
+        axes.set_xlabel(label)
+    panels["bias"].set_ylabel("measured over predicted")
+    panels["floor"].legend(frameon=False, fontsize=6.5, handletextpad=0.1, borderaxespad=0.1,
+                           loc="lower right", ncols=2)  # fmt: skip
     return figure, table
 
 
 def _ratios(
-    axes: Axes, points: Sequence[tuple[float, float, float]], colour: str, marker: str
+    axes: Axes,
+    panel: str,
+    x: Sequence[float],
+    predicted: Sequence[float],
+    measured: Sequence[float],
+    look: tuple[str, str],
 ) -> None:
-    """Measured over predicted by weight; outside of the axis, at its edge."""
-    weight, predicted, measured = np.array(points).T
+    """Measured over predicted; at the end of the axis if outside of it."""
+    colour, marker = look
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.clip(measured / predicted, RATIOS[0], RATIOS[-1])
-    axes.plot(weight, ratio, marker, color=colour, markersize=2.8, alpha=0.8, clip_on=False)
+        ratio = np.clip(np.divide(measured, predicted), RATIOS[panel][0], RATIOS[panel][-1])
+    axes.plot(x, ratio, marker, color=colour, markersize=2.8, alpha=0.8, clip_on=False)
 
 
 def _bias_points(attached: Outcomes, steps: int) -> list[tuple[float, float, float]]:

@@ -53,4 +53,6 @@ def test_panels_show_measured_over_predicted_within_their_axis(evidence: Evidenc
         ]
         with np.errstate(divide="ignore", invalid="ignore"):
             ratios = [np.divide(row[6], row[5]) for row in table if row[0] == panel]
-        assert_close(sorted(shown), sorted(np.clip(ratios, RATIOS[0], RATIOS[-1])), rtol=1e-9)
+        assert_close(
+            sorted(shown), sorted(np.clip(ratios, RATIOS[panel][0], RATIOS[panel][-1])), rtol=1e-9
+        )
