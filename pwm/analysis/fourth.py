@@ -43,11 +43,13 @@ class Statement:
     region: tuple[float, float]
     """Least and greatest value with which the statement is right."""
     experiments: tuple[str, ...]
+    otherwise: bool = False
+    """Whether another number that would make it right does."""
 
     @property
     def right(self) -> bool:
         """Whether the law stands by it."""
-        return self.region[0] <= self.estimate.value <= self.region[1]
+        return self.otherwise or self.region[0] <= self.estimate.value <= self.region[1]
 
     @property
     def wrong_region(self) -> tuple[float, float]:
@@ -140,27 +142,21 @@ def right_if(evidence: Evidence) -> Iterator[Statement]:
         region=(CENTRED_LEARN, 1.0),
         experiments=experiments_of(centred),
     )
-    yield from _carried(cells)
+    yield _carried(cells)
 
 
-def _carried(cells: Sequence[Cell]) -> Iterator[Statement]:
-    """Two numbers of which one must be in its region."""
+def _carried(cells: Sequence[Cell]) -> Statement:
+    """Right if centring leaves a slowdown, or if no start differs from another by much."""
     carried = {(cell.variant, cell.weight): cell for cell in cells if cell.condition == "carried"}
     heavy = [carried[which] for which in (("raw", 30.0), ("mean", 30.0), ("centred", 100.0))]
-    slowdowns = [cell.least for cell in heavy]
-    yield Statement(
-        name="carried-alike",
-        says="carried: slowest over fastest of raw, mean (weight 30) and centred (100)",
-        estimate=interval(np.max(slowdowns, axis=0) / np.min(slowdowns, axis=0)),
-        region=(0.0, 2.0),
-        experiments=experiments_of(heavy),
-    )
-    yield Statement(
-        name="carried-slow",
-        says="carried: slowdown of a centred critic of weight 100",
+    slowdowns = [cell.slowdowns[0] for cell in heavy]
+    return Statement(
+        name="carried",
+        says="carried: slowdown of a centred critic of weight 100 (at least, if few learn)",
         estimate=interval(heavy[-1].least),
-        region=(1.5, inf),
-        experiments=heavy[-1].experiments,
+        region=(NEAR, inf),
+        experiments=experiments_of(heavy),
+        otherwise=bool(np.isfinite(slowdowns).all() and max(slowdowns) < 2 * min(slowdowns)),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from warnings import catch_warnings
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,7 +68,8 @@ def leak_constant(cells: list[Cell]) -> NDArray[np.float64]:
         if predicted > CLEAR:
             squares = np.where(np.isfinite(cell.slowdowns), cell.slowdowns, np.nan) ** 2 - 1
             factors.append(np.sqrt(np.maximum(squares, 0) / (predicted**2 - 1)))
-    return np.asarray(np.nanmedian(factors, axis=0))
+    with catch_warnings(action="ignore", category=RuntimeWarning):  # no cell finished
+        return np.asarray(np.nanmedian(factors, axis=0))
 
 
 def setting_of(run: TrainConfig, start: float) -> Setting:

@@ -35,7 +35,14 @@ HEAD = {
 }
 """Bands of what is learned at any time, what is kept, and what is kept at weight 5, by returns and
 start: centring does not prevent unlearning, and from the fixed point nothing is learned."""
-TRACKING = (0.0, 1.0)
+HALF, MORE, ALL = (0.25, 0.85), (0.5, 0.97), (0.75, 1.0)
+TRACKING = {
+    (60, 10.0): (MORE, MORE, MORE, ALL, ALL),
+    (60, 100.0): (HALF, MORE, ALL, ALL, ALL),
+    (120, 10.0): (HALF, HALF, HALF, HALF, MORE),
+    (120, 100.0): (HALF, HALF, MORE, ALL, ALL),
+}
+"""Bands of success by steps, weight and the running mean's rate."""
 
 
 def middling_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -110,7 +117,8 @@ def tracking_claims(evidence: Evidence) -> Iterator[Claim]:
     runs = evidence.of("tracking")
     for steps in runs.axes["episode_length"]:
         for weight in runs.weights:
-            for tracking_rate in runs.axes["tracking_rate"]:
+            rates, bands = runs.axes["tracking_rate"], TRACKING[steps, weight]
+            for tracking_rate, band in zip(rates, bands, strict=True):
                 cell = runs.at(
                     episode_length=steps, critic_weight=weight, tracking_rate=tracking_rate
                 )
@@ -118,7 +126,7 @@ def tracking_claims(evidence: Evidence) -> Iterator[Claim]:
                     name=f"tracking-{steps}-{weight:g}-{tracking_rate:g}",
                     says=f"running mean of rate {tracking_rate:g}: fraction that learns",
                     estimate=rate(cell.learned),
-                    band=TRACKING,
+                    band=band,
                     experiments=("tracking",),
                 )
 
