@@ -20,7 +20,7 @@ import tyro
 from tqdm import tqdm
 
 from pwm.analysis.outcomes import Evidence
-from pwm.claims import edges, gradients, leak, practice, predictions, rules, times
+from pwm.claims import brake, edges, gradients, leak, practice, predictions, rules, times
 from pwm.claims.claim import Claim
 from pwm.claims.constants import quoted
 from pwm.experiments import EXPERIMENTS
@@ -35,7 +35,7 @@ OUTSIDE = 1  # exit status: a claim is outside its band
 
 def claims(evidence: Evidence) -> Iterator[Claim]:
     """All claims."""
-    for module in (leak, edges, times, predictions, gradients, practice, rules):
+    for module in (leak, edges, times, predictions, gradients, practice, rules, brake):
         for group in module.GROUPS:
             yield from group(evidence)
 
