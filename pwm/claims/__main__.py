@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from pwm.analysis.outcomes import Evidence
 from pwm.claims import (
+    brake,
     climb,
     edges,
     fourth,
@@ -55,6 +56,7 @@ MODULES = (
     gradients,
     practice,
     rules,
+    brake,
 )
 
 
