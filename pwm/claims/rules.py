@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from math import inf
 
 from pwm.analysis.estimates import Estimate
 from pwm.analysis.outcomes import Evidence
@@ -93,7 +94,7 @@ LEADS: Mapping[tuple[str, int], Band] = {
 SLOWER: Mapping[tuple[str, int], Band] = {
     ("centred per-loss", 15): (0.5, 0.95),
     ("centred per-loss", 120): (1.01, 1.5),
-    ("centred 0", 60): (1.5, 6),
+    ("centred 0", 60): (1.5, inf),
 }
 """Bands of the ratio of times to learn, to the leader's, by candidate and steps."""
 

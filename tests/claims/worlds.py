@@ -252,7 +252,8 @@ BROKEN: Mapping[str, World] = MappingProxyType(
         ),
         "methods that never work": World(methods=lambda _run: 0.0),
         "methods that always work": World(methods=lambda _run: 1.0),
-        "methods that work half the time": World(methods=lambda _run: 0.5),
+        "methods that work raw": World(methods=lambda run: float(run.loss.returns == "raw")),
+        "a weight of 100 that fails": World(methods=lambda run: float(run.critic_weight != 100)),
         "collapse everywhere": World(collapse=lambda _run: True),
         "collapse nowhere": World(collapse=lambda _run: False),
     }
