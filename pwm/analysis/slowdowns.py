@@ -97,6 +97,13 @@ def root_mean_square(cells: Sequence[Cell], account: str = LAW) -> NDArray[np.fl
         return np.asarray(np.sqrt(total / known.sum(axis=0)))
 
 
+def measured_over_predicted(cells: Sequence[Cell]) -> NDArray[np.float64]:
+    """Geometric mean over cells of S over the law's: [1 + resamples]."""
+    if not cells:
+        return np.full(2, np.nan)
+    return np.asarray(np.exp(np.mean([cell.errors() for cell in cells], axis=0)))
+
+
 def leaving_one_out(cells: Sequence[Cell], one: str, other: str) -> Estimate:
     """Difference of two accounts' errors, and its range if any one condition is left out."""
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from pwm.analysis.estimates import Estimate, interval, rate
 from pwm.analysis.fourth import NEAR_NOISE, fourth_cells, of_variants
 from pwm.analysis.outcomes import Evidence, Outcomes
 from pwm.analysis.rivals import RIVALS
-from pwm.analysis.slowdowns import LAW, Cell, experiments_of, root_mean_square
+from pwm.analysis.slowdowns import (
+    LAW,
+    Cell,
+    experiments_of,
+    measured_over_predicted,
+    root_mean_square,
+)
 from pwm.analysis.starts import fixed_point_cells, leak_constant, published_cells
 from pwm.claims.claim import Claim
 
@@ -77,11 +81,10 @@ def fixed_point_claims(evidence: Evidence) -> Iterator[Claim]:
             experiments=experiments,
             digits=0,
         )
-        ratios = np.exp(np.mean([cell.errors() for cell in told], axis=0))
         yield Claim(
             name=f"fixed-point-mean{name}",
             says="from the leak's fixed point: slowdown over predicted, geometric mean over cells",
-            estimate=interval(ratios),
+            estimate=interval(measured_over_predicted(told)),
             band=(0.85, 1.25),
             experiments=experiments,
         )

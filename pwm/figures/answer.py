@@ -20,7 +20,7 @@ SERIES = {
     "detached, centred": ("centred", "detached", "#009E73", "^"),
 }
 """Grid, baseline, colour and marker of each curve."""
-LABELS = {"attached": (0.06, 0.07), "detached": (7.0, 0.45), "detached, centred": (0.06, 1.06)}
+LABELS = {"attached": (0.06, 0.07), "detached": (1.3, 0.6), "detached, centred": (0.06, 1.06)}
 """Places of the labels, in the panel of `LABELLED`."""
 LABELLED = (0.001, 60)
 

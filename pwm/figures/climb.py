@@ -55,7 +55,7 @@ def _probe_panel(axes: Axes, evidence: Evidence, name: str) -> Table:
         rows = zip(runs.history.probed.tolist(), middle, low, high, strict=True)
         table += [(name, start, WEIGHT, *row) for row in rows]
         if name == LABELLED:
-            axes.text(*PLACES[start], label, color=colour, fontsize=7)
+            axes.text(*PLACES[start], label, color=colour, fontsize=7, in_layout=False)
     axes.set_xscale("log")
     axes.set_xticks([1, 10, 100, 1000], ["0", "10", "100", "1,000"])
     axes.minorticks_off()

@@ -49,7 +49,7 @@ def law_figure(evidence: Evidence) -> tuple[Figure, Table]:
 def _predicted_panel(axes: Axes, evidence: Evidence) -> Table:
     """Measured against predicted slowdown."""
     table: Table = []
-    ends = np.array([0.8, 60])
+    ends = np.array([0.6, 60])
     axes.fill_between(ends, ends / NEAR, ends * NEAR, color="0.9", linewidth=0)
     axes.plot(ends, ends, color="0.4", linewidth=0.8)
     for label, (variants, colour, marker) in VARIANTS.items():
@@ -61,9 +61,9 @@ def _predicted_panel(axes: Axes, evidence: Evidence) -> Table:
         axes.plot([], [], marker, color=colour, markersize=3, label=label)
     _log_axes(axes)
     axes.set_xlim(0.8, 60)
-    axes.set_ylim(0.6, 25)
+    axes.set_ylim(0.4, 25)
     axes.set_xticks([1, 2, 5, 10, 20, 50])
-    axes.set_yticks([1, 2, 5, 10, 20])
+    axes.set_yticks([0.5, 1, 2, 5, 10, 20])
     axes.legend(frameon=False, fontsize=6, loc="upper left", handletextpad=0.1, borderaxespad=0.1)
     axes.set_xlabel("slowdown, predicted")
     axes.set_ylabel("slowdown, measured")
@@ -109,7 +109,7 @@ def _noise_panel(axes: Axes, evidence: Evidence) -> Table:
             table.append(_row("noise", name, cell, ratio))
         axes.plot([], [], marker, color=colour, markersize=3, label=label)
     _log_axes(axes)
-    axes.set_ylim(0.5, 2)
+    axes.set_ylim(0.3, 2.2)
     axes.set_xticks([1, 2, 5, 10])
     axes.set_yticks([0.5, 0.7, 1, 1.4, 2])
     axes.legend(frameon=False, fontsize=6, loc="lower left", handletextpad=0.1, borderaxespad=0.1)

@@ -92,7 +92,7 @@ def test_in_a_world_of_the_law_it_is_right_and_not_refuted() -> None:
     [
         (World(far=0.0), {"reward-0.1", "reward-10", "law-cells"}),
         (World(recentred=False), {"centred"}),
-        (World(carried=1.0), {"carried"}),
+        (World(carried=0.4), {"carried"}),
         (World(above=0.0), {"above"}),
         (World(rates=0.5), {"rates"}),
     ],

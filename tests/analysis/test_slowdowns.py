@@ -15,6 +15,7 @@ from pwm.analysis.slowdowns import (
     experiments_of,
     fraction_right,
     leaving_one_out,
+    measured_over_predicted,
     root_mean_square,
 )
 from pwm.core.config import TrainConfig
@@ -99,6 +100,8 @@ def test_the_error_over_cells_is_a_root_mean_square() -> None:
     assert root_mean_square(cells, "rival")[0] == 0
     assert np.isnan(root_mean_square([])).all()
     assert fraction_right(cells, 3.0).value == 0.5
+    assert measured_over_predicted(cells)[0] == pytest.approx(4)
+    assert np.isnan(measured_over_predicted([])).all()
     assert experiments_of(cells) == ("one", "light", "two")
 
 

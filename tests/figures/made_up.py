@@ -117,7 +117,7 @@ def smoke_store(folder: Path) -> Store:
         windows = setting.num_episodes // setting.log_every
         history = made_up(
             len(shard.runs), windows, log_every=setting.log_every, seed=number,
-            diagnosed=setting.probe_episodes > 0,
+            diagnosed=setting.probe_episodes > 0, probe_at=setting.probe_at,
         )  # fmt: skip
         step = 0.02 if setting.loss.baseline == "detached" else 0.4
         learned = [run.critic_weight > 0.1 + step * run.seed for run in shard.runs]
