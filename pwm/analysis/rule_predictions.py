@@ -1,8 +1,7 @@
 """The predictions about rules that balance the two losses, each judged by its own words.
 
 They stand in `paper/predictions.json` (`fourth`, `rules`: `predictions` and `brake`). A prediction
-is right if each of its parts is met by the measured number. It is wrong if some part is missed by
-more than its interval, and undecided if parts are missed, but all within their intervals.
+is right if each of its parts is met by the measured number, whatever its interval, and else wrong.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from pwm.analysis.estimates import Estimate, rate_difference
 from pwm.analysis.outcomes import Evidence, Outcomes
 from pwm.analysis.rules import METHODS, Comparison, compared
 
-Verdict = Literal["right", "wrong", "undecided"]
+Verdict = Literal["right", "wrong"]
 SHARING = ("1", "10", "100", "per-loss", "equal", "pcgrad", "uncertainty", "return-scale")
 """Rules that let the critic share the trunk, without their returns."""
 APART = ("stop-trunk", "separate")
@@ -29,9 +28,6 @@ class Part(NamedTuple):
     says: str
     estimate: Estimate
     met: bool
-    """By the number."""
-    possible: bool
-    """Whether some number in the interval would meet it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,10 +45,8 @@ class Prediction:
 
     @property
     def verdict(self) -> Verdict:
-        """Right if all parts are met; undecided if all that are missed may be chance."""
-        if not self.missed:
-            return "right"
-        return "undecided" if all(part.possible for part in self.missed) else "wrong"
+        """Right if all parts are met."""
+        return "wrong" if self.missed else "right"
 
 
 def judged(evidence: Evidence) -> Iterator[Prediction]:
@@ -145,24 +139,20 @@ def _number(
     says: str, estimate: Estimate, side: Callable[[float, float], bool], bound: float
 ) -> Part:
     """A number that should lie on one side of a bound."""
-    value, low, high = estimate
-    return Part(says, estimate, side(value, bound), side(low, bound) or side(high, bound))
+    return Part(says, estimate, side(estimate.value, bound))
 
 
 def _better(methods: Comparison, one: str, other: str) -> Part:
-    """Met if one method beats another and they are not tied; a tie decides nothing."""
+    """Met if one method beats another and they are not tied."""
     difference = methods.difference(one, other)
-    return Part(f"{one} less {other}", difference, difference.low > 0, difference.high >= 0)
+    return Part(f"{one} less {other}", difference, difference.low > 0)
 
 
 def _tied(methods: Comparison, one: str, other: str) -> Part:
-    met = methods.tied(one, other)
-    return Part(f"{one} less {other}", methods.difference(one, other), met, met)
+    return Part(f"{one} less {other}", methods.difference(one, other), methods.tied(one, other))
 
 
 def _close(methods: Comparison, one: str, other: str, within: float = 0.1) -> Part:
     """Met if the means differ by no more than a bound."""
     difference = methods.difference(one, other)
-    value, low, high = difference
-    possible = low <= within and high >= -within
-    return Part(f"{one} less {other}", difference, abs(value) <= within, possible)
+    return Part(f"{one} less {other}", difference, abs(difference.value) <= within)

@@ -57,6 +57,15 @@ def error_claims(evidence: Evidence) -> Iterator[Claim]:
             band=ERRORS[account],
             experiments=experiments,
         )
+    centred = of_variants(fourth_cells(evidence), "centred")
+    for account in (LAW, "saturation"):  # which foretells no slowdown at all of centred critics
+        yield Claim(
+            name=f"fourth-centred-error-{account.replace(' ', '-')}",
+            says=f'fourth set, centred: root mean square error of log S by "{account}"',
+            estimate=interval(root_mean_square(centred, account)),
+            band=(0.4, 0.7) if account == LAW else (0.2, 0.5),
+            experiments=experiments_of(centred),
+        )
     for rival in RIVALS:
         yield Claim(
             name=f"fourth-margin-{rival.replace(' ', '-')}",

@@ -71,7 +71,14 @@ CARRIED: Mapping[str, Band] = {
     "centred 0": (0.35, 0.75),
 }
 """Bands of success with a carried state, by method."""
-VERDICTS: Mapping[str, Band] = {"right": (6, 6), "wrong": (2, 2), "undecided": (1, 1)}
+UNCARRIED: Mapping[str, Band] = {
+    "centred 100": (0.9, 1),
+    "centred per-loss": (0.9, 1),
+}
+"""Bands of mean success without the condition whose state is carried, by method."""
+LONGEST: Mapping[str, Band] = {"centred 100": (0.85, 1), "centred per-loss": (0.5, 0.85)}
+"""Bands of success at 240 steps and learning rate 0.005, by method."""
+VERDICTS: Mapping[str, Band] = {"right": (6, 6), "wrong": (3, 3)}
 """Bands of the number of predictions with a verdict, of nine."""
 TRIED: Mapping[str, Mapping[int, Band]] = {
     "centred 100": {15: (0.9, 1), 60: (0.9, 1), 120: (0.9, 1)},
@@ -122,6 +129,17 @@ def rule_claims(evidence: Evidence) -> Iterator[Claim]:
     for name, band in CARRIED.items():
         success = methods.success(name, "carried")
         yield _all(f"carried-{_slug(name)}", f"{name}, state carried: success", success, band)
+    others = [name for name in methods.ranked if name != "carried"]
+    for name, band in UNCARRIED.items():
+        says = f"{name}: mean success over the other eleven conditions"
+        yield _all(f"uncarried-{_slug(name)}", says, methods.success(name, *others), band)
+    lead = methods.difference("centred 100", "centred per-loss", *others)
+    says = "centred 100 less centred per-loss, over the other eleven conditions"
+    yield _all("uncarried-lead", says, lead, (-0.01, 0.1))
+    for name, band in LONGEST.items():
+        success = methods.success(name, "240 steps, 0.005")
+        says = f"{name}, 240 steps, learning rate 0.005: success after 8,000 episodes"
+        yield _all(f"longest-{_slug(name)}", says, success, band)
     yield _all(
         "correlation",
         "rank correlation of the methods with the held-out conditions",

@@ -1,7 +1,7 @@
 """Rules that balance the two losses, compared under one protocol.
 
-Every method is tried in every condition, with the same seeds, and none is tuned. What is scored,
-and how, was fixed before the runs (`fourth` in `paper/predictions.json`).
+Every method is tried in every condition, with the same seeds, and none is tuned to a condition.
+What is scored, and how, was fixed before the runs (`fourth` in `paper/predictions.json`).
 """
 
 from __future__ import annotations
