@@ -151,7 +151,7 @@ def test_units_are_those_of_the_conversion() -> None:
     assert convert_weight(HEAVY, 60, to="cleanrl-ppo") == 2 * HEAVY / 60
     assert f"{HEAVY:g} for a summed policy loss and a mean squared error" in text
     assert f"{HEAVY:g}/*T* where both are means" in text
-    assert f"(rate {LossConfig().tracking_rate} per episode)" in text
+    assert f"max(1/n, {LossConfig().tracking_rate})" in text
     assert f"notes' 5 at 60 steps is {quoted()['convert.notes-long-mse']['text']}" in text
 
 

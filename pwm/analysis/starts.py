@@ -73,7 +73,7 @@ def leak_constant(cells: list[Cell]) -> NDArray[np.float64]:
 
 
 def setting_of(run: TrainConfig, start: float) -> Setting:
-    """What the law of the climb needs to know of a run."""
+    """The run as a setting of the law of the climb."""
     return Setting(
         steps=run.task.episode_length,
         critic_weight=run.critic_weight,

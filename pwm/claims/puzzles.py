@@ -113,7 +113,7 @@ def unlearning_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def tracking_claims(evidence: Evidence) -> Iterator[Claim]:
-    """How fast the running mean should follow the return, at learning rate 0.005."""
+    """Success by the rate of the running mean, at learning rate 0.005."""
     runs = evidence.of("tracking")
     for steps in runs.axes["episode_length"]:
         for weight in runs.weights:

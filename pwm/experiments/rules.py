@@ -68,7 +68,7 @@ def rule_experiments() -> Iterator[Experiment]:
         yield _compared(f"candidates-{method}", {**setting, **fields}, seeds=96)
     yield answer(
         "brake",
-        "whether a critic in the trunk slows its steps or teaches it: smaller steps of the trunk",
+        "smaller steps of the trunk: whether a heavy critic is a brake or a teacher",
         weights=(1.0, 100.0),
         baseline="detached",
         returns="centred",

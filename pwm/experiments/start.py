@@ -1,4 +1,4 @@
-"""Where the critic starts, and what becomes of the weight if its returns are centred."""
+"""Experiments on the critic's start, and on weights with centred returns."""
 
 from __future__ import annotations
 

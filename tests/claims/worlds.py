@@ -41,7 +41,7 @@ _course = cache(partial(climb, num_episodes=600))
 
 
 class End(NamedTuple):
-    """Where a climb ends, as it slows learning."""
+    """The end of a climb, as it slows learning."""
 
     share: float  # the critic's gradient of the trunk over the policy's
     gain: float  # of the trunk

@@ -187,6 +187,14 @@ def test_every_setting_next_to_extend_is_refused(capsys: pytest.CaptureFixture[s
         "timeout": "",
         "carry_state": "",
         "separate_trunks": "",
+        "reward": "2",
+        "returns": "centred",
+        "tracking_rate": "0.5",
+        "balance": "equal",
+        "normalise_advantages": "",
+        "clip_gradient": "0.5",
+        "trunk_rate": "0.5",
+        "critic_start": "mean",
     }
     assert changed.keys() == flat(Arguments()).keys() - set(NOT_SETTINGS)
     for name, value in changed.items():

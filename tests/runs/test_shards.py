@@ -190,6 +190,14 @@ SETTINGS = {
     "entropy_weight": replace(RUN, loss=LossConfig(entropy_weight=0.1)),
     "optimism": replace(RUN, loss=LossConfig(optimism=0.1)),
     "lost_gradients": replace(RUN, loss=LossConfig(lost_gradients="values")),
+    "reward": replace(RUN, task=replace(RUN.task, reward=2.0)),
+    "returns": replace(RUN, loss=LossConfig(returns="centred")),
+    "tracking_rate": replace(RUN, loss=LossConfig(tracking_rate=0.5)),
+    "balance": replace(RUN, loss=LossConfig(balance="equal")),
+    "normalise_advantages": replace(RUN, loss=LossConfig(normalise_advantages=True)),
+    "clip_gradient": replace(RUN, loss=LossConfig(clip_gradient=0.5)),
+    "trunk_rate": replace(RUN, trunk_rate=0.5),
+    "critic_start": replace(RUN, critic_start=1.5),
 }
 
 
