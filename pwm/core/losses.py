@@ -91,6 +91,11 @@ class LossConfig:
         require(not clash, "returns", self.returns, "raw with popart, which standardises itself")
 
     @property
+    def tracks(self) -> bool:
+        """Whether training needs the mean and variance of the returns or rewards so far."""
+        return self.returns != "raw" or self.balance in ("popart", "return-scale")
+
+    @property
     def scales_errors(self) -> bool:
         """Whether errors or losses are scaled while training, and with them the leak's bias."""
         kept = self.balance in ("fixed", "stop-trunk", "equal", "pcgrad")

@@ -198,8 +198,9 @@ class TorchEngine:
         if loss.balance == "uncertainty":
             rates = self._learning_rates
             learn_log_variance(tracked, played.losses.value, rates, SMOOTHING, EPSILON)
-        rewards = played.episode.rewards.flatten(1)
-        track(tracked, rewards, played.returns, loss.tracking_rate)
+        if loss.tracks:
+            rewards = played.episode.rewards.flatten(1)
+            track(tracked, rewards, played.returns, loss.tracking_rate)
         if loss.balance == "popart":
             head = self._agent.value_head(self.parameters)
             keep_outputs(*head, played.scales, self._scales(played.returns.shape[1]))

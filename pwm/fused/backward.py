@@ -24,16 +24,19 @@ def measure_errors(
     `pwm.core.losses` defines the losses.
     """
     steps, values, unit = len(work.row), work.heads[-1, :, VALUE], scales.spread * scales.error
+    per_spread, per_error = ONE / scales.spread, ONE / scales.error
+    leak_factor = rule.policy_factor * per_error
     reward = squares = gain = entropy = bias = 0.0  # sums in double precision
     return_ = ZERO
     for time in range(steps - 1, -1, -1):
         row = work.row[time]
         return_ = work.reward[time] + rule.discount * return_
-        error = ((return_ - scales.centre) / scales.spread - values[row]) / scales.error
+        error = ((return_ - scales.centre) * per_spread - values[row]) * per_error
         work.return_[time], work.error[time] = return_, error
         work.advantage[time] = error - rule.optimism * work.entropy[row]
         log_prob = work.log_policy[row, work.action[time]]
-        work.leak[time] = rule.policy_factor * log_prob / scales.error
+        work.leak[time] = leak_factor * log_prob
+        gain += np.float64(work.advantage[time]) * log_prob
         if time % length == length - 1 and work.reward[time] > ZERO:
             reward += 1.0
         squares += np.float64(error) * error
@@ -41,9 +44,10 @@ def measure_errors(
         bias -= error
     if rule.normalise_advantages:
         _normalise_advantages(rule, work)
-    for time in range(steps - 1, -1, -1):
-        log_prob = work.log_policy[work.row[time], work.action[time]]
-        gain += np.float64(work.advantage[time]) * log_prob
+        gain = 0.0
+        for time in range(steps - 1, -1, -1):
+            log_prob = work.log_policy[work.row[time], work.action[time]]
+            gain += np.float64(work.advantage[time]) * log_prob
     metrics[Metric.REWARD] = reward / (steps // length)
     metrics[Metric.VALUE_LOSS] = squares / steps * unit * unit
     policy_unit = ONE if rule.normalise_advantages else unit

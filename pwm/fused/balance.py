@@ -77,6 +77,8 @@ def track(
     tracked = population.tracked[replica]
     if rule.balance == Balance.UNCERTAINTY:
         _learn_log_variance(rule, tracked, population.learning_rates[replica], value_loss)
+    if not rule.tracks:
+        return
     tracked[Tracked.EPISODES] += ONE
     rate = max(ONE / tracked[Tracked.EPISODES], rule.rate)
     _track_one(tracked[Tracked.RETURN_MEAN :], rate, work.return_)

@@ -57,6 +57,7 @@ class UpdateRule(NamedTuple):
     epsilon: np.float32
     balance: int  # of `pwm.fused.layout.Balance`
     takes_apart: bool  # whether it needs the gradients of the two losses apart
+    tracks: bool  # whether it needs the moments of returns and rewards
     centred: bool  # whether the head learns the return minus its mean
     standardised: bool  # and in standard deviations
     normalise_advantages: bool

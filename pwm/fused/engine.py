@@ -160,6 +160,7 @@ def update_rule(config: TrainConfig, loss: LossConfig, trunk_size: int) -> Updat
         epsilon=np.float32(EPSILON),
         balance=get_args(Balance).index(loss.balance),
         takes_apart=loss.balance in COMBINATIONS,
+        tracks=loss.tracks,
         centred=loss.returns != "raw" or popart,
         standardised=loss.returns == "standardised" or popart,
         normalise_advantages=loss.normalise_advantages,

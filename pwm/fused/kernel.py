@@ -83,14 +83,13 @@ def _update(
     scales = episode_scales(rule, tracked, len(work.row))
     parameters = _parameters(population.parameters[replica], work)
     levels = _play(task, rule, scales, parameters, episodes, episode, replica, work)
-    first, second = work.gradients[0], work.gradients[1]
-    if rule.takes_apart:
-        _differentiate(rule, scales, parameters, ONE, ZERO, levels, work, first)
-        _differentiate(rule, scales, parameters, ZERO, weight, levels, work, second)
-        if rule.balance != Balance.PER_LOSS:
-            combine(rule, first, second)
-    else:
-        _differentiate(rule, scales, parameters, ONE, weight, levels, work, first)
+    for part in range(2 if rule.takes_apart else 1):  # called here alone, it is compiled inline
+        of_policy = ONE if part == 0 else ZERO
+        critic_weight = ZERO if rule.takes_apart and part == 0 else weight
+        gradient = work.gradients[part]
+        _differentiate(rule, scales, parameters, of_policy, critic_weight, levels, work, gradient)
+    if rule.takes_apart and rule.balance != Balance.PER_LOSS:
+        combine(rule, work.gradients[0], work.gradients[1])
     for memory in range(population.square_average.shape[1]):
         if rule.clip_gradient > ZERO:
             clip(rule, work.gradients[memory])

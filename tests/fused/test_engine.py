@@ -196,6 +196,14 @@ UPDATES = {
             clip_gradient=1.0,
         ),
     ),
+    "attached_head_scaled": replace(
+        QUICK, loss=LossConfig(baseline="attached_head", balance="return-scale"), critic_weight=20.0
+    ),
+    "attached_trunk_standardised": replace(
+        QUICK,
+        loss=LossConfig(baseline="attached_trunk", returns="standardised"),
+        critic_weight=20.0,
+    ),
     "normalised_attached_start": replace(
         QUICK,
         loss=LossConfig(normalise_advantages=True),
