@@ -24,18 +24,16 @@ def measure_errors(
     `pwm.core.losses` defines the losses.
     """
     steps, values, unit = len(work.row), work.heads[-1, :, VALUE], scales.spread * scales.error
-    per_spread, per_error = ONE / scales.spread, ONE / scales.error
-    leak_factor = rule.policy_factor * per_error
     reward = squares = gain = entropy = bias = 0.0  # sums in double precision
     return_ = ZERO
     for time in range(steps - 1, -1, -1):
         row = work.row[time]
         return_ = work.reward[time] + rule.discount * return_
-        error = ((return_ - scales.centre) * per_spread - values[row]) * per_error
+        error = ((return_ - scales.centre) / scales.spread - values[row]) / scales.error
         work.return_[time], work.error[time] = return_, error
         work.advantage[time] = error - rule.optimism * work.entropy[row]
         log_prob = work.log_policy[row, work.action[time]]
-        work.leak[time] = leak_factor * log_prob
+        work.leak[time] = rule.policy_factor * log_prob / scales.error
         gain += np.float64(work.advantage[time]) * log_prob
         if time % length == length - 1 and work.reward[time] > ZERO:
             reward += 1.0
@@ -211,12 +209,13 @@ def rmsprop(
     rule: UpdateRule, population: Population, replica: int, memory: int, gradient: Floats
 ) -> None:
     """One step of `pwm.core.update.RMSprop` for a replica, with one of its memories."""
-    rate, shared = population.learning_rates[replica], rule.trunk_size
+    rate = population.learning_rates[replica]
+    apart = rule.trunk_size if rule.trunk_rate != ONE else 0  # parameters with another rate
     parameters = population.parameters[replica]
     square_average = population.square_average[replica, memory]
     for part, part_rate in (
-        (slice(0, shared), rate * rule.trunk_rate),
-        (slice(shared, len(parameters)), rate),
+        (slice(0, apart), rate * rule.trunk_rate),
+        (slice(apart, len(parameters)), rate),
     ):
         _step(rule, part_rate, parameters[part], square_average[part], gradient[part])
 
