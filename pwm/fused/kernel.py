@@ -83,7 +83,7 @@ def _update(
     scales = episode_scales(rule, tracked, len(work.row))
     parameters = _parameters(population.parameters[replica], work)
     levels = _play(task, rule, scales, parameters, episodes, episode, replica, work)
-    for part in range(2 if rule.takes_apart else 1):  # called here alone, it is compiled inline
+    for part in range(2 if rule.takes_apart else 1):  # one call, as every call is compiled inline
         of_policy = ONE if part == 0 else ZERO
         critic_weight = ZERO if rule.takes_apart and part == 0 else weight
         gradient = work.gradients[part]
