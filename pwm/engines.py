@@ -112,7 +112,7 @@ def _compilation_announced() -> Iterator[None]:
 
         def on_start(self, _event: object) -> None:
             if not self.announced:
-                print("Compiling the fused engine, once: about 15 s.", file=sys.stderr)
+                print("Compiling the fused engine, once: about 30 s.", file=sys.stderr)
             self.announced = True
 
         def on_end(self, _event: object) -> None:

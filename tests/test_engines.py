@@ -188,7 +188,7 @@ def test_damaged_code_in_the_cache_changes_no_result(tmp_path: Path) -> None:
     assert (undisturbed.returncode, disturbed.returncode) == (0, 0)
     ignored, compiling, *_ = disturbed.stderr.splitlines()
     assert ignored == f"{folder}: ignoring damaged compiled code (wrong checksum)."
-    assert compiling == "Compiling the fused engine, once: about 15 s."
+    assert compiling == "Compiling the fused engine, once: about 30 s."
     for file in ("history.npz", "state.npz"):
         one, other = (tmp_path / run / file for run in ("undisturbed", "disturbed"))
         assert one.read_bytes() == other.read_bytes()
