@@ -94,7 +94,8 @@ def over_seeds(
     """A statistic of seeds, with its bootstrap interval.
 
     Args:
-        statistic: maps B choices of seeds, by number, [B, S], to a value for each, [B].
+        statistic: maps numbers of seeds, [B, S], to one value per row, [B]; the first row has all
+            seeds in order.
         seeds: S, the number of seeds.
     """
     with np.errstate(divide="ignore", invalid="ignore"):  # times may be infinite

@@ -1,4 +1,4 @@
-"""Stored runs by their fields, and the outcome of each: the one road out of the store.
+"""Selects stored runs by their fields, and gives their outcomes; all analysis reads them here.
 
 For instance, from every run in a folder:
 

@@ -41,7 +41,7 @@ class Law:
         return self.noise_constant * noise_weight(steps, trial_length)
 
     def leak(self, weight: float, steps: int, trial_length: int = 3) -> float:
-        """Time to learn with an attached baseline over that with a detached one, at one weight."""
+        """Predicted ratio of times to learn, attached over detached, for a summed policy loss."""
         return slowdown(self.noise_weight(steps, trial_length) / weight)
 
     def sharing(self, weight: float, bias: float = 0.0) -> float:

@@ -123,6 +123,6 @@ def _mechanism(history: History) -> Iterator[str]:
 
 
 def _median(values: NDArray[np.float64], form: str = ".3g") -> str:
-    """Median of the finite values, or "undefined", as for returns that do not vary."""
+    """Formatted median of the finite values; "undefined" if there are none."""
     finite = values[np.isfinite(values)]
     return format(float(np.median(finite)), form) if len(finite) else "undefined"

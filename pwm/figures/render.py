@@ -1,4 +1,4 @@
-"""Figures as bytes, and how they look: the same figure gives the same bytes."""
+"""Renders figures to bytes, reproducibly, and defines their common style."""
 
 from __future__ import annotations
 

@@ -147,7 +147,7 @@ def rates_figure(evidence: Evidence) -> tuple[Figure, Table]:
 
 
 def variants_figure(evidence: Evidence) -> tuple[Figure, Table]:
-    """Success against the weight in other settings, at 15 steps and learning rate 0.001."""
+    """Success against the weight with a carried state, timeouts, other stimuli, and other sizes."""
     table: Table = [("panel", "series", *SUCCESS)]
     variants, sizes = evidence.of("variants"), evidence.of("hidden-size")
     contents = {"state carried": evidence.of("carried")}

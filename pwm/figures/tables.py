@@ -115,7 +115,7 @@ def quartiles(curves: NDArray[np.float32]) -> NDArray[np.float64]:
 def coarsened(history: History, points: int = POINTS) -> History:
     """The metrics averaged over equal groups of windows, at least `points` of them if possible.
 
-    A rest of windows that is too short to be a group is left out.
+    Trailing windows that do not fill a group are dropped, as are the diagnostics.
     """
     windows = max(len(history.episode) // points, 1)
     groups = len(history.episode) // windows

@@ -37,9 +37,9 @@ def folder_errors(name: str, folder: Path, use: str = "written") -> Iterator[Non
     """Turns an `OSError` about a folder into an `InputError`.
 
     Args:
-        name: of the field that holds the folder.
-        folder: used by the block.
-        use: the block's use of it: "read" or "written".
+        name: field that names the folder, for the message.
+        folder: folder that the block uses.
+        use: "read" or "written", for the message.
     Raises:
         InputError: the block raised an `OSError`.
     """

@@ -107,7 +107,7 @@ def mute(stream: TextIO) -> None:
 
 @contextmanager
 def stop_signals(*, interrupt: bool = False) -> Iterator[list[int]]:
-    """Collects the signals that ask to stop; another one ends the process at once.
+    """Collects the first signal that asks to stop; a second one ends the process at once.
 
     A signal that is ignored, as SIGHUP is under `nohup`, stays ignored.
 

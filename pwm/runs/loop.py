@@ -19,7 +19,7 @@ SHOW_EVERY = 0.2  # seconds
 
 
 def episodes_per_step(runs: Sequence[TrainConfig]) -> int:
-    """Episodes to train for before the next look at signals: at most about a second of them."""
+    """Episodes to train for between checks for signals: about a second's, and at most 50."""
     products = runs[0].task.episode_length * runs[0].agent.hidden_size ** 2 * len(runs)
     return min(EPISODES_PER_STEP, max(1, PRODUCTS_PER_STEP // products))
 

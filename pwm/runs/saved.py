@@ -97,7 +97,7 @@ class SavedRun:
             The diagnostics named by `DIAGNOSTICS` and `MECHANISM` of `pwm.core.diagnostics`, [R]
             each.
         Raises:
-            InputError: there are too few episodes, or the run loses gradients.
+            InputError: fewer than 2 episodes, or the run was trained with `lost_gradients`.
         """
         require_integer("num_episodes", num_episodes, 2)
         loses = self.configs[0].loss.lost_gradients != "none"

@@ -55,10 +55,11 @@ def require_slurm() -> None:
 
 
 class SlurmExecutor(Executor):
-    """Jobs of a SLURM cluster as futures.
+    """Runs calls as jobs of a SLURM cluster.
 
-    Calls submitted since the last poll are sent as one job array. A job that ends without a result
-    (killed, out of time, its node lost) is a `BrokenExecutor`, as in a pool of processes.
+    Calls submitted since the last poll are sent as one job array. If a job ends without a result
+    (killed, out of time, its node lost), its future raises `BrokenExecutor`, as those of
+    `ProcessPoolExecutor` do.
 
     Args:
         cluster: settings for the jobs.
