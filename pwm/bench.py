@@ -1,4 +1,4 @@
-"""`python -m pwm.bench`: the speed of training, next to the loop that everyone writes.
+"""`python -m pwm.bench`: the speed of training, compared with a plain PyTorch loop.
 
 Contestants take turns, round after round, and ratios are taken within a round: the speed of a
 shared machine drifts, ratios much less. All run on one core, except the last: the fused engine in
@@ -44,7 +44,7 @@ class PlainLoop:
     """The notes' setting as a simple loop, one replica and one trial at a time.
 
     A trial is one call of `nn.LSTM`, and an episode one step of `torch.optim.RMSprop`. The
-    losses are those of `Trainer`.
+    losses are those of `pwm.core.losses`.
 
     Args:
         run: to train, with the notes' agent and losses.

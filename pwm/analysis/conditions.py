@@ -146,7 +146,7 @@ whether the policy loss is a sum or a mean."""
 
 @lru_cache(maxsize=1)
 def conditions(evidence: Evidence) -> dict[str, Condition]:
-    """All conditions by name."""
+    """All conditions by name: group and steps, such as "lengths-15", or "trial" and its steps."""
     found = {}
     for group, name in EXPERIMENTS.items():
         runs = evidence.of(name)

@@ -38,7 +38,7 @@ def leak_temperature(steps: int, critic_weight: float, reduction: Reduction = "s
 
 
 def start_entropy(trial_length: int) -> float:
-    """Mean entropy over a trial's steps of a policy that knows when to act and not yet how.
+    """Mean entropy over a trial's steps of a policy that has only learned to act at the last step.
 
     The policy is uniform over three actions before a trial's last step, and over the two that may
     be rewarded at it.

@@ -46,7 +46,7 @@ LISTED = 5  # values printed of an axis; if it has more, only the first and the 
 
 
 def grids() -> dict[str, Number]:
-    """The counts and the descriptions by name."""
+    """Counts (`compute.*`) and descriptions of experiments (`experiment.*`), by name."""
     return dict(_counts()) | _descriptions()
 
 
@@ -57,7 +57,7 @@ def number(value: float, digits: int = 0, text: str = "") -> Number:
 
 @lru_cache(maxsize=1)
 def _counts() -> Mapping[str, Number]:
-    """Runs that the experiments name, that are trained, and that differ; settings that differ.
+    """Numbers of experiments, of runs named, trained and different, and of different settings.
 
     Experiments that share a shard train it once; runs that they share in different shards are
     trained again. Settings are different if they differ in more than the seed and what is logged.
@@ -117,7 +117,7 @@ def _fixed(field: str, value: Any) -> str:
 
 
 def _axis(field: str, values: Sequence[Any]) -> str:
-    """The values of an axis in words."""
+    """An axis as printed: its name, and its values or their number and ends."""
     name = AXES.get(field, field.replace("_", " "))
     if field == "seed":
         return f"{len(values)} {name}"

@@ -106,7 +106,7 @@ def notes_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def practice_claims(evidence: Evidence) -> Iterator[Claim]:
-    """The weight of a detached critic, over five lengths and two learning rates."""
+    """The weight of a detached critic, and the cost of attaching it, over lengths and rates."""
     grids = [evidence.of(f"weight-{name}") for name in ("0.001", "0.005")]
     slow = grids[0]
     detached = [

@@ -86,7 +86,7 @@ def edge_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def unlearning_claims(evidence: Evidence) -> Iterator[Claim]:
-    """The leak in the head alone, by the critic's start and the returns."""
+    """Runs with the leak in the head alone learn and forget, by returns and the critic's start."""
     runs = evidence.of("head-leak")
     for (returns, start), bands in HEAD.items():
         part = runs.at(returns=returns, critic_start=start)

@@ -61,7 +61,7 @@ FAILURES: Mapping[str, Band] = {
     "centred 10": (1, 1),
     "centred 0": (3, 5),
     "centred separate": (2, 4),
-    "usual": (11, 14),
+    "usual": (11, 14),  # of fourteen, the held-out ones included
 }
 """Bands of the number of conditions in which fewer than half of the seeds learn, by method."""
 CARRIED: Mapping[str, Band] = {
@@ -107,7 +107,7 @@ SLOWER: Mapping[tuple[str, int], Band] = {
 
 
 def rule_claims(evidence: Evidence) -> Iterator[Claim]:
-    """The comparison of all methods, and its predictions."""
+    """The comparison of all methods, and the verdicts on what was predicted about rules."""
     methods = compared(evidence)
     best = methods.ranking()[0]
     for name, band in SCORES.items():
@@ -121,7 +121,7 @@ def rule_claims(evidence: Evidence) -> Iterator[Claim]:
         loss = methods.difference(best, name)
         says = f"{name}: mean success lost to the best method"
         yield _all(f"behind-{_slug(name)}", says, loss, band)
-    tied = sum(methods.tied(best, name) for name in methods.methods) - 1
+    tied = sum(methods.tied(best, name) for name in methods.methods) - 1  # itself
     yield _count("tied", f"methods tied with the best, {best}", tied, (1, 1))
     for name, band in FAILURES.items():
         says = f"{name}: conditions of {len(CONDITIONS)} in which fewer than half learn"

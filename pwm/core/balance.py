@@ -131,7 +131,8 @@ def learn_log_variance(
 ) -> None:
     """One step of RMSprop, in place, for the log σ² of `uncertainty`.
 
-    Its gradient is (1 - exp(-s) L) / 2 for the value loss L, [R]. The learning rates are [R].
+    With s = log σ², its gradient is (1 - exp(-s) L) / 2 for the value loss L, [R]. The learning
+    rates are [R].
     """
     log_variance, square = Tracked.LOG_VARIANCE, Tracked.LOG_VARIANCE_MEAN_SQUARE
     slope = (1 - torch.exp(-tracked[:, log_variance]) * value_loss) / 2

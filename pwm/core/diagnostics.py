@@ -166,14 +166,17 @@ class Mechanism:
         return np.stack([activity, saturated, norm, self._trace(), distance])
 
     def _trace(self) -> Doubles:
+        """`trace` of `MECHANISM`: variance of h by the first stimulus, given the second: [R]."""
         if self._task.timeout:
             return np.full(len(self._visits), np.nan)
         second = self._task.pairs[:, 1]
         alike = second[:, None] == second  # pairs with the same second stimulus
         sums, visits = self._sums.swapaxes(1, 2), self._visits[:, None]  # (R, H, pairs)
-        of_alike = (_total(np.where(alike, each[..., None, :], 0.0)) for each in (sums, visits))
+        sums_alike, visits_alike = (
+            _total(np.where(alike, each[..., None, :], 0.0)) for each in (sums, visits)
+        )
         with np.errstate(invalid="ignore"):
-            deviations = sums / visits - np.divide(*of_alike)
+            deviations = sums / visits - sums_alike / visits_alike
         explained = _total(np.where(visits > 0, visits * deviations**2, 0.0))  # (R, H)
         return _mean(explained) / _total(self._visits)
 

@@ -170,7 +170,7 @@ def _panels(rows: Sequence[Row], title: str) -> tuple[Figure, NDArray[np.object_
 
 
 def _reference(axes: Axes, level: float, label: str) -> None:
-    """A labelled line at a level."""
+    """Draws a labelled horizontal line at a level."""
     axes.axhline(level, color="0.45", linewidth=0.5, linestyle=(0, (4, 3)), zorder=0)
     axes.annotate(
         label, (1, level), xycoords=("axes fraction", "data"), xytext=(2, 0),

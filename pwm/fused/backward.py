@@ -82,7 +82,7 @@ def differentiate_losses(
 ) -> None:
     """Gradients with respect to each row's log-policy and value, but for the entropy bonus.
 
-    They are those of `of_policy`, 1 or 0, times the policy loss plus w times the value loss.
+    The loss is `of_policy` (policy loss) + w (value loss); `of_policy` is 1, or 0 to omit the policy.
     """
     steps = len(work.row)
     work.by_log_policy[:] = ZERO
@@ -126,7 +126,7 @@ def differentiate_heads(rule: UpdateRule, of_policy: np.float32, rows: int, work
 
 @compiled
 def backpropagate(parameters: Parameters, work: Work, gradient: Parameters, levels: int) -> None:
-    """The gradient with respect to all parameters, from that with respect to the heads."""
+    """The gradient with respect to all parameters, from that to the heads' outputs."""
     trunks, stimuli, _ = gradient.input.shape
     first, rows = work.level_start[1], work.level_start[levels]
     for trunk in range(trunks):
@@ -159,7 +159,7 @@ def backpropagate(parameters: Parameters, work: Work, gradient: Parameters, leve
         for stimulus in range(stimuli):
             copy(gradient.input[trunk, stimulus], work.by_projected[stimulus])
 
-        if trunk == trunks - 1:  # the value's gradient is no longer needed for the trunk
+        if trunk == trunks - 1:  # the trunk is done; the value head may get another gradient
             for row in range(1, rows):
                 by_heads[row, VALUE] = work.by_head_value[row]
         by_head = work.by_head_transposed

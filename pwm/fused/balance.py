@@ -1,4 +1,4 @@
-"""The rules of `pwm.core.balance`, compiled, for one replica."""
+"""The rules of `pwm.core.balance`, running statistics and clipping, compiled, for one replica."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def clip(rule: UpdateRule, gradient: Floats) -> None:
 def track(
     rule: UpdateRule, population: Population, replica: int, value_loss: np.float32, work: Work
 ) -> None:
-    """Updates what is tracked by an episode; see `pwm.core.returns.track`."""
+    """Updates the running statistics, and the log σ² of `uncertainty`, after an episode."""
     tracked = population.tracked[replica]
     if rule.balance == Balance.UNCERTAINTY:
         _learn_log_variance(rule, tracked, population.learning_rates[replica], value_loss)

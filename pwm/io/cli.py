@@ -148,7 +148,7 @@ def _message(box: str, typed: Sequence[str]) -> str:
 
 
 def _value(flag: str, typed: Sequence[str]) -> str:
-    """The last value of a flag, as it was typed."""
+    """The words typed after a flag, quoted for a shell; the last ones if it was repeated."""
     found, here = list[str](), False
     for word in typed:
         name, _, value = word.partition("=")

@@ -156,7 +156,7 @@ def reserved(name: str, folder: Path) -> Iterator[Callable[[], None]]:
 def require_no_run(name: str, folder: Path) -> None:
     """Refuses a folder with results, or with files of the same names that are not this project's.
 
-    Configurations without a history are no run: theirs was killed before its first save.
+    Configurations without a state and a history are no run: it was killed before its first save.
 
     Raises:
         InputError: the folder holds a run.

@@ -51,7 +51,7 @@ def entries(store: Store, known: Known) -> Iterator[Entry]:
 
     Args:
         store: to list.
-        known: shards with a description; the provenance names other experiments.
+        known: shards with a description; others are named by their provenance.
     """
     reads = {STORED: store.read, UNFINISHED: store.read_checkpoint}
     for ending, read in reads.items():
