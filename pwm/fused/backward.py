@@ -82,7 +82,7 @@ def differentiate_losses(
 ) -> None:
     """Gradients with respect to each row's log-policy and value, but for the entropy bonus.
 
-    The loss is `of_policy` (policy loss) + w (value loss); `of_policy` is 1, or 0 to omit the policy.
+    The loss is `of_policy` (policy loss) + w (value loss); `of_policy` is 1, or 0 to omit it.
     """
     steps = len(work.row)
     work.by_log_policy[:] = ZERO

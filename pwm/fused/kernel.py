@@ -5,8 +5,9 @@ square roots and bit operations, in a fixed order: no libm, no BLAS, no fused mu
 reassociation. It is fast nevertheless, because the innermost loops run over independent lanes,
 which the compiler can vectorise at any width.
 
-Compiled code is cached on disk, and compiled again only if this package's sources change. What it needs from other
-modules it gets as arguments, or from constants that `pwm.fused.engine` checks against theirs.
+Compiled code is cached on disk, and compiled again only if this package's sources change. What it
+needs from other modules it gets as arguments, or from constants that `pwm.fused.engine` checks
+against theirs.
 """
 
 from __future__ import annotations

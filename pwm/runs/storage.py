@@ -75,7 +75,7 @@ class Store:
         return self.folder / (shard.key + ending)
 
     def get(self, shard: Shard) -> History | None:
-        """The shard's history; None if it is missing, or if it is damaged, which alone is reported."""
+        """The shard's history; None if it is missing or damaged; only damage is reported."""
         stored = _if_undamaged(self.path(shard), lambda: self.read(shard.key))
         return stored and stored.history
 
