@@ -1,3 +1,4 @@
+import signal
 from collections.abc import Sequence
 
 import pytest
@@ -12,6 +13,15 @@ settings.register_profile("pwm", derandomize=True, deadline=None, max_examples=2
 settings.load_profile("pwm")
 
 torch.set_num_threads(1)
+
+# A command in the background of a shell, or under nohup, ignores these, and so would its children.
+for number, handler in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGHUP, signal.SIG_DFL),
+    (signal.SIGTERM, signal.SIG_DFL),
+):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session", params=ENGINES)
