@@ -10,7 +10,7 @@ usage='usage: ./reproduce.sh [setup|smoke|tests]
              1 minute when nothing is left to train
   setup      installs the pinned packages into .venv, as the other modes do first: 1 to 2 minutes
   smoke      the same path on tiny budgets, into build/smoke/: 2 to 3 minutes
-  tests      the static checks and the test suite: 5 to 6 minutes
+  tests      the static checks and the test suite: 6 to 7 minutes
 
 PYTHON=/path/to/python chooses the interpreter (3.11 to 3.14).'
 
