@@ -15,7 +15,6 @@ from pwm.analysis.verdict import verdict
 from pwm.core.agent import AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.errors import require
-from pwm.core.fields import flat
 from pwm.core.losses import LossConfig
 from pwm.core.task import TaskConfig
 from pwm.core.trainer import Trainer
@@ -24,6 +23,7 @@ from pwm.io.cli import errors_in_one_line, parse
 from pwm.io.files import folder_errors
 from pwm.io.inherited import counted, note, say, stop_signals
 from pwm.io.provenance import current_provenance
+from pwm.runs.fields import flat
 from pwm.runs.folders import (
     CONFIG,
     CURVES,

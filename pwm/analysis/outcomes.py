@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 
 from pwm.analysis.stored import StoredRuns
 from pwm.core.config import TrainConfig
-from pwm.core.fields import flat
 from pwm.core.history import History
 from pwm.engines import EngineName
 from pwm.experiments import chosen
 from pwm.runs.experiment import Experiment, Size
+from pwm.runs.fields import flat
 from pwm.runs.shards import plan
 from pwm.runs.storage import Store
 

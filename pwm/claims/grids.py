@@ -9,9 +9,9 @@ from types import MappingProxyType
 from typing import Any
 
 from pwm.core.config import TrainConfig
-from pwm.core.fields import flat
 from pwm.experiments import EXPERIMENTS, fourth, rules
 from pwm.runs.experiment import Experiment
+from pwm.runs.fields import flat
 from pwm.runs.shards import plan
 
 Number = Mapping[str, Any]

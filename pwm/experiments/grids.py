@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from pwm.core.config import TrainConfig
-from pwm.core.fields import replaced
 from pwm.core.task import TaskConfig
 from pwm.runs.experiment import Experiment
+from pwm.runs.fields import replaced
 
 WEIGHTS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 FEW_WEIGHTS = (0.2, 1.0, 2.0, 5.0, 20.0, 100.0)

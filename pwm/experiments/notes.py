@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from pwm.core.config import TrainConfig
-from pwm.core.fields import replaced
 from pwm.runs.experiment import Experiment
+from pwm.runs.fields import replaced
 
 
 def _notes(

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from pwm.core.config import TrainConfig
 from pwm.core.errors import require
-from pwm.core.fields import replaced
 from pwm.engines import EngineName
+from pwm.runs.fields import replaced
 
 Size = Literal["paper", "smoke"]
 MEMBER_AXES = ("critic_weight", "learning_rate", "seed")  # what may differ within a population

@@ -19,7 +19,6 @@ from filelock import Timeout
 
 from pwm.core.config import TrainConfig
 from pwm.core.errors import FileError, InputError, require
-from pwm.core.fields import identity, restored
 from pwm.core.trainer import Trainer, as_population
 from pwm.engines import ENGINES, EngineName
 from pwm.io.files import (
@@ -30,6 +29,7 @@ from pwm.io.files import (
     write_history,
     write_json,
 )
+from pwm.runs.fields import identity, restored
 from pwm.runs.locks import LOCK, lock_file
 
 CONFIG, STATE_FILE, HISTORY = "config.json", "state.npz", "history.npz"

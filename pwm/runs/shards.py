@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 
 from pwm.core.config import SEMANTICS, TrainConfig
 from pwm.core.diagnostics import DIAGNOSTICS, MECHANISM
-from pwm.core.fields import identity, restored
 from pwm.core.history import METRICS
 from pwm.engines import EngineName
 from pwm.runs.experiment import MEMBER_AXES, Experiment
+from pwm.runs.fields import identity, restored
 
 SHARD_SECONDS = 5  # what a shard should take, within the bounds on its size
 SMALLEST, LARGEST = 8, 96  # replicas per shard

@@ -16,9 +16,9 @@ from pwm.analysis.estimates import interval
 from pwm.analysis.predictions import fitted_law
 from pwm.analysis.theory import noise_weight, slowdown
 from pwm.core.config import TrainConfig
-from pwm.core.fields import replaced
 from pwm.experiments import EXPERIMENTS, WEIGHTS
 from pwm.runs.experiment import Experiment
+from pwm.runs.fields import replaced
 from tests.claims.worlds import MadeUp
 from tests.support.outcomes import made_up_outcomes
 

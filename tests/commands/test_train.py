@@ -29,7 +29,6 @@ from pwm.analysis.verdict import verdict
 from pwm.core.agent import AgentConfig
 from pwm.core.balance import Balance
 from pwm.core.config import TrainConfig
-from pwm.core.fields import restored
 from pwm.core.history import METRICS, History
 from pwm.core.task import TaskConfig
 from pwm.core.trainer import Trainer
@@ -37,6 +36,7 @@ from pwm.io.cli import parse
 from pwm.io.files import make_folder, read_history
 from pwm.io.inherited import STOPPING
 from pwm.runs import loop
+from pwm.runs.fields import restored
 from pwm.runs.folders import CONFIG, CURVES, FILES, HISTORY, PROVENANCE, STATE_FILE
 from pwm.runs.loop import EPISODES_PER_STEP
 from pwm.runs.saved import load_run

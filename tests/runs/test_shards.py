@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 
 from pwm.core.agent import AgentConfig
 from pwm.core.config import TrainConfig
-from pwm.core.fields import flat
 from pwm.core.losses import LossConfig
 from pwm.core.task import TaskConfig
 from pwm.io.files import write_history
 from pwm.runs import shards as planning
 from pwm.runs.experiment import MEMBER_AXES, Experiment
+from pwm.runs.fields import flat
 from pwm.runs.shards import LARGEST, SHARD_SECONDS, SMALLEST, Member, Shard, plan, planned
 from pwm.runs.shards import shard_of as restored
 from tests.support.histories import shard_of

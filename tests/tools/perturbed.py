@@ -22,10 +22,10 @@ from pwm.analysis.outcomes import Evidence, Outcomes
 from pwm.claims.__main__ import claims
 from pwm.core.config import TrainConfig
 from pwm.core.errors import require
-from pwm.core.fields import replaced
 from pwm.engines import make_trainer
 from pwm.experiments import EXPERIMENTS
 from pwm.io.cli import errors_in_one_line, parse
+from pwm.runs.fields import replaced
 from pwm.runs.shards import plan
 from pwm.runs.storage import Store
 

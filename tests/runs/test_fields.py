@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from pwm.core.agent import AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
-from pwm.core.fields import added, flat, identity, replaced, restored
+from pwm.core.fields import added
 from pwm.core.losses import LossConfig
 from pwm.core.task import TaskConfig
 from pwm.experiments import EXPERIMENTS
+from pwm.runs.fields import flat, identity, replaced, restored
 from pwm.runs.shards import Shard, plan
 from tests.support.training import settings_of_runs
 

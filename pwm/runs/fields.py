@@ -1,0 +1,86 @@
+"""Configurations as data: their fields by name, and the fields that identify a run.
+
+A configuration is a frozen dataclass, possibly of further configurations. No two fields share a
+name, so that "episode_length" identifies one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+from pwm.core.errors import InputError
+from pwm.core.fields import OMIT_IF_EQUAL
+
+
+def identity(config: Any) -> dict[str, Any]:
+    """The fields that identify a configuration, as nested dictionaries for JSON.
+
+    A field declared with `added` is left out while it has its default, so that runs published
+    before it keep their names. In a field whose annotation begins with `float`, 2 and 2.0 are the
+    same.
+    """
+    content: dict[str, Any] = {}
+    for item in fields(config):
+        value = getattr(config, item.name)
+        if OMIT_IF_EQUAL in item.metadata and value == item.metadata[OMIT_IF_EQUAL]:
+            continue
+        if is_dataclass(value):
+            value = identity(value)
+        elif isinstance(value, int) and str(item.type).startswith(("float", "<class 'float'>")):
+            value = float(value)
+        content[item.name] = value
+    return content
+
+
+def restored(default: Any, data: Mapping[str, Any]) -> Any:
+    """The configuration whose `identity`, or `dataclasses.asdict`, is the data.
+
+    Args:
+        default: a configuration of the same class; supplies the fields missing from the data,
+            except that a missing `added` field takes its published default.
+        data: nested dictionaries.
+    Raises:
+        ValueError: the class lacks a field of the data.
+    """
+    values = {
+        item.name: item.metadata.get(OMIT_IF_EQUAL, getattr(default, item.name))
+        for item in fields(default)
+    }
+    if unknown := data.keys() - values.keys():
+        raise ValueError("unknown fields: " + ", ".join(sorted(unknown)))
+    for name, value in data.items():
+        if is_dataclass(values[name]):
+            values[name] = restored(values[name], value)
+        else:
+            values[name] = tuple(value) if isinstance(value, list) else value  # JSON has no tuples
+    return replace(default, **values)
+
+
+def flat(config: Any) -> dict[str, Any]:
+    """Values of all fields by name, including those of nested configurations."""
+    values: dict[str, Any] = {}
+    for name, value in vars(config).items():
+        values |= flat(value) if is_dataclass(value) else {name: value}
+    return values
+
+
+def replaced(config: Any, values: Mapping[str, Any]) -> Any:
+    """A copy of the configuration with new values of some fields, its own or nested ones.
+
+    Raises:
+        InputError: there is no such field, or it cannot have that value.
+    """
+    known = flat(config)
+    for name, value in values.items():
+        if name not in known:
+            raise InputError(name, value, "a field that exists: one of " + ", ".join(known))
+    new: dict[str, Any] = {}
+    for name, value in vars(config).items():
+        if is_dataclass(value):
+            inner = flat(value).keys() & values.keys()
+            new[name] = replaced(value, {key: values[key] for key in inner})
+        elif name in values:
+            new[name] = values[name]
+    return replace(config, **new)
