@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from pwm.analysis.learning import times_to_learn as times_to_learn
     from pwm.analysis.levels import reward_levels as reward_levels
     from pwm.analysis.outcomes import Outcomes as Outcomes
-    from pwm.analysis.theory import critic_bias as critic_bias
     from pwm.analysis.theory import noise_weight as noise_weight
     from pwm.core.agent import AgentConfig as AgentConfig
     from pwm.core.config import TrainConfig as TrainConfig
     from pwm.core.errors import InputError as InputError
     from pwm.core.history import History as History
+    from pwm.core.leak import critic_bias as critic_bias
     from pwm.core.losses import LossConfig as LossConfig
     from pwm.core.rollout import Episode as Episode
     from pwm.core.task import TaskConfig as TaskConfig
@@ -47,7 +47,7 @@ _MODULES = {
     "TrainConfig": "pwm.core.config",
     "Trainer": "pwm.core.trainer",
     "convert_weight": "pwm.analysis.conventions",
-    "critic_bias": "pwm.analysis.theory",
+    "critic_bias": "pwm.core.leak",
     "learned": "pwm.analysis.learning",
     "load_run": "pwm.runs.saved",
     "make_trainer": "pwm.engines",

@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from math import copysign, exp, sqrt, tanh
 from typing import NamedTuple
 
-from pwm.analysis.theory import critic_bias, mean_return, slowdown, start_entropy, value_floor
+from pwm.analysis.theory import mean_return, slowdown, value_floor
 from pwm.core.errors import require, require_integer, require_non_negative, require_positive
+from pwm.core.leak import critic_bias, start_entropy
 
 SMOOTHING = 0.99  # of RMSprop's mean square
 SUCCESS = 0.5  # of trials, before the task is learned

@@ -19,7 +19,8 @@ from pwm.analysis.edges import lower_edges
 from pwm.analysis.estimates import Estimate, interval
 from pwm.analysis.outcomes import Evidence, Outcomes
 from pwm.analysis.predictions import fitted_law, learned_when_slowed
-from pwm.analysis.theory import noise_weight, policy_factor
+from pwm.analysis.theory import noise_weight
+from pwm.core.leak import policy_factor
 
 LARGEST_LIGHT = 20.0  # with a summed policy loss, greatest weight at which a lower edge is sought
 LEAST_PLATEAU = 0.25  # success that some weight must reach for there to be an edge

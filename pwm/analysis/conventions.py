@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pwm.analysis.theory import policy_factor
+from pwm.core.leak import policy_factor
 from pwm.core.losses import Reduction
 
 

@@ -1,4 +1,4 @@
-"""Closed forms, without PyTorch: the critic's bias and loss, the noise of the leak, the slowdown.
+"""Closed forms, without PyTorch: the critic's loss, the noise of the leak, the slowdown.
 
 An episode has T steps. Its loss (`pwm.core.losses`) is the policy loss, a sum or a mean over the
 steps, plus the critic weight w times the mean squared error of the values. Each step's term of
@@ -7,48 +7,13 @@ the policy loss has the factor c: c = 1 for the sum, 1/T for the mean.
 
 from __future__ import annotations
 
-from math import log, sqrt
+from math import sqrt
 from typing import TYPE_CHECKING
+
+from pwm.core.leak import critic_bias, leak_temperature, policy_factor, start_entropy
 
 if TYPE_CHECKING:
     from pwm.core.losses import Reduction
-
-
-def policy_factor(steps: int, reduction: Reduction) -> float:
-    """Factor c of each step's term of the policy loss: 1 for a sum, 1/T for a mean."""
-    return 1.0 if reduction == "sum" else 1 / steps
-
-
-def leak_temperature(steps: int, critic_weight: float, reduction: Reduction = "sum") -> float:
-    """Temperature of the entropy bonus that an attached baseline puts in the critic's target.
-
-    The loss of an episode has ∂L/∂v_t = -(2 w / T) (G_t - v_t) + c log π(a_t). This is the
-    gradient of the value loss with the targets G_t - α log π(a_t), where α = c T / (2 w): at every
-    update, whatever computes the values. Since E[-log π] is the entropy, the leak is an entropy
-    bonus in the critic's target, of one step.
-
-    Args:
-        steps: T, steps per episode, at least 1.
-        critic_weight: w, above 0.
-        reduction: of the policy loss.
-    Returns:
-        α = c T / (2 w), in reward per nat.
-    """
-    return policy_factor(steps, reduction) * steps / (2 * critic_weight)
-
-
-def start_entropy(trial_length: int) -> float:
-    """Mean entropy over a trial's steps of a policy that has only learned to act at the last step.
-
-    The policy is uniform over three actions before a trial's last step, and over the two that may
-    be rewarded at it.
-
-    Args:
-        trial_length: steps per trial, at least 1.
-    Returns:
-        H, in nats.
-    """
-    return ((trial_length - 1) * log(3) + log(2)) / trial_length
 
 
 def mean_return(success: float, num_trials: int, reward: float = 1.0) -> float:
@@ -84,26 +49,6 @@ def value_floor(success: float, num_trials: int, position_known: bool = False) -
     between = success**2 * (num_trials**2 - 1) / 12
     within = success * (1 - success) * (num_trials + 1) / 2
     return within if position_known else between + within
-
-
-def critic_bias(
-    steps: int, entropy: float, critic_weight: float, reduction: Reduction = "sum"
-) -> float:
-    """Bias of the critic at its fixed point when the baseline is attached.
-
-    The critic regresses on the return plus the bonus of `leak_temperature`. In a state s its fixed
-    point is the mean of that, v = E[G|s] + α H. With a detached baseline there is no bonus and no
-    bias.
-
-    Args:
-        steps: T, steps per episode, at least 1.
-        entropy: H, entropy of the policy in that state, in nats.
-        critic_weight: w, above 0.
-        reduction: of the policy loss.
-    Returns:
-        b = α H = c T H / (2 w), in reward.
-    """
-    return leak_temperature(steps, critic_weight, reduction) * entropy
 
 
 def advantage_log_prob(

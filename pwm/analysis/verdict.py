@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from pwm.analysis.learning import FINAL_EPISODES, final_mean, learned
 from pwm.analysis.levels import reward_levels
-from pwm.analysis.theory import critic_bias
 from pwm.core.config import TrainConfig
 from pwm.core.diagnostics import MECHANISM
 from pwm.core.history import History
+from pwm.core.leak import critic_bias
 
 
 def verdict(runs: Sequence[TrainConfig], history: History) -> str:
@@ -47,15 +47,14 @@ def predicted_bias(run: TrainConfig, entropy: float) -> float | None:
         In reward. None where the critic has no fixed point, the leak reaches a part of it, or
         errors are scaled.
     """
-    loss, task = run.loss, run.task
+    loss = run.loss
     if run.critic_weight == 0 or loss.lost_gradients == "values":
         return None
     if loss.baseline == "detached":
         return 0.0
     if loss.baseline != "attached" or loss.scales_errors:
         return None
-    steps = task.num_trials * task.trial_length
-    return critic_bias(steps, entropy, run.critic_weight, loss.policy_reduction)
+    return critic_bias(run.task.num_steps, entropy, run.critic_weight, loss.policy_reduction)
 
 
 def _success(run: TrainConfig, history: History) -> str:

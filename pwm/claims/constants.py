@@ -10,9 +10,10 @@ from pwm.analysis.conventions import CONVENTIONS, convert_weight, weight_of_libr
 from pwm.analysis.learning import FINAL_EPISODES, STANDARD_ERRORS, reward_to_learn
 from pwm.analysis.levels import reward_levels
 from pwm.analysis.predictions import Law, fitted_law, predictions
-from pwm.analysis.theory import critic_bias, mean_return, noise_weight, value_floor
+from pwm.analysis.theory import mean_return, noise_weight, value_floor
 from pwm.claims.grids import Number, grids, number
 from pwm.core.agent import AgentConfig
+from pwm.core.leak import critic_bias
 from pwm.core.losses import LossConfig
 from pwm.core.task import TaskConfig
 from pwm.core.update import EPSILON, SMOOTHING

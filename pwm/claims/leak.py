@@ -11,9 +11,10 @@ from pwm.analysis.conditions import light_edges
 from pwm.analysis.estimates import Estimate, interval, over_seeds, rate, rate_difference, spread
 from pwm.analysis.outcomes import Evidence, Outcomes
 from pwm.analysis.predictions import Law, fitted_law
-from pwm.analysis.theory import critic_bias, value_floor
+from pwm.analysis.theory import value_floor
 from pwm.analysis.times import median_time
 from pwm.claims.claim import Claim
+from pwm.core.leak import critic_bias
 
 GRIDS = {"0.005": "weight-0.005", "0.001": "weight-0.001"}
 """Experiments with all critic weights at five lengths, by learning rate."""

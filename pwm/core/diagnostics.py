@@ -11,13 +11,14 @@ Shapes: R replicas, E episodes, T steps per episode, N trials, H units (without 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
+from math import nan, prod
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pwm.core.config import TrainConfig
+from pwm.core.leak import leak_temperature
 
 Doubles = NDArray[np.float64]
 DIAGNOSTICS = (
@@ -132,14 +133,10 @@ class Mechanism:
     """
 
     def __init__(self, config: TrainConfig, critic_weights: NDArray[np.float32]) -> None:
-        task, loss, self._task = config.task, config.loss, config.task
-        reached = loss.baseline in ("attached", "attached_head")
-        steps = task.num_trials * task.trial_length if loss.policy_reduction == "sum" else 1
-        known = (critic_weights > 0) & (not (loss.scales_errors and reached))
-        twice = np.where(known, 2 * critic_weights.astype(np.float64), np.nan)
-        self._bias = reached * steps / twice  # (R,): per nat
+        self._task = config.task
+        self._bias_per_nat = np.array([_bias_per_nat(config, w) for w in critic_weights.tolist()])
         self._means: list[Doubles] = []  # activity, saturated and distance of each episode, (3, R)
-        self._visits = np.zeros((len(twice), task.num_pairs))
+        self._visits = np.zeros((len(critic_weights), self._task.num_pairs))
         self._sums = np.zeros((*self._visits.shape, config.agent.hidden_size))  # of h, last steps
 
     @np.errstate(invalid="ignore")
@@ -147,7 +144,7 @@ class Mechanism:
         """Adds an episode with those trials' pairs, [R, N]."""
         log_probs, values, returns, hidden = (part.astype(np.float64) for part in trajectory)
         sizes = np.abs(hidden).reshape(len(hidden), -1)  # (R, T H)
-        errors = values - returns + self._bias[:, None] * log_probs
+        errors = values - returns + self._bias_per_nat[:, None] * log_probs
         self._means.append(np.stack([_mean(sizes), _mean(sizes > SATURATED), _mean(errors)]))
         last = hidden[:, self._task.trial_length - 1 :: self._task.trial_length]  # (R, N, H)
         replicas = np.arange(len(trials))
@@ -179,6 +176,17 @@ class Mechanism:
             deviations = sums / visits - sums_alike / visits_alike
         explained = _total(np.where(visits > 0, visits * deviations**2, 0.0))  # (R, H)
         return _mean(explained) / _total(self._visits)
+
+
+def _bias_per_nat(config: TrainConfig, critic_weight: float) -> float:
+    """The leak's bias b over -log π(a); nan if the critic has no fixed point, or an unknown one."""
+    loss = config.loss
+    reached = loss.baseline in ("attached", "attached_head")
+    if critic_weight == 0 or (reached and loss.scales_errors):
+        return nan
+    if not reached:
+        return 0.0
+    return leak_temperature(config.task.num_steps, critic_weight, loss.policy_reduction)
 
 
 def _covariance(one: Doubles, other: Doubles, states: NDArray[np.int64] | None) -> Doubles:

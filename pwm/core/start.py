@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import log
 
 import torch
 from torch import Tensor
@@ -11,8 +10,9 @@ from torch import Tensor
 from pwm.core.agent import Agent
 from pwm.core.config import TrainConfig
 from pwm.core.errors import require
+from pwm.core.leak import critic_bias, start_entropy
 from pwm.core.returns import discounted_returns
-from pwm.core.task import Action, TaskConfig
+from pwm.core.task import TaskConfig
 
 
 def initial_parameters(runs: Sequence[TrainConfig]) -> Tensor:
@@ -28,11 +28,9 @@ def initial_parameters(runs: Sequence[TrainConfig]) -> Tensor:
 def critic_start(config: TrainConfig) -> float:
     """Offset added to the random initial bias of the value head, in the units that it learns in.
 
-    A number is used as it is. `mean` is the mean return over steps of a policy that holds, then
-    guesses left or right; rewards for holding are not counted. `fixed-point` adds to it, unless the
-    baseline is detached, the leak's bias c T H / 2w (`pwm.analysis.theory.critic_bias`) for that
-    policy with random actions before the last step; this is exact for an attached baseline and a
-    fixed weight. With centred or standardised returns the mean is 0.
+    A number is used as it is. `mean` is the `mean_return`, or 0 where returns are centred or
+    standardised. `fixed-point` adds the leak's bias for a policy of `start_entropy`, unless the
+    baseline is detached; this is exact for an attached baseline and a fixed weight.
 
     Raises:
         InputError: a critic weight of 0 has no fixed point with an attached baseline.
@@ -40,22 +38,20 @@ def critic_start(config: TrainConfig) -> float:
     start = config.critic_start
     if not isinstance(start, str):
         return float(start)
-    task, loss = config.task, config.loss
-    mean = 0.0
-    if loss.returns == "raw":
-        mean = mean_return(task, loss.discount)
+    task, loss, weight = config.task, config.loss, config.critic_weight
+    mean = mean_return(task, loss.discount) if loss.returns == "raw" else 0.0
     if start == "mean" or loss.baseline == "detached":
         return mean
-    weight = config.critic_weight
     require(weight > 0, "critic_weight", weight, "a number above 0 with critic_start fixed-point")
-    length = task.trial_length
-    entropy = ((length - 1) * log(len(Action)) + log(2)) / length
-    c_times_steps = task.num_trials * length if loss.policy_reduction == "sum" else 1
-    return mean + c_times_steps * entropy / (2 * weight)
+    entropy = start_entropy(task.trial_length)
+    return mean + critic_bias(task.num_steps, entropy, weight, loss.policy_reduction)
 
 
 def mean_return(task: TaskConfig, discount: float) -> float:
-    """Mean over steps of the expected return if half of all trials are rewarded."""
+    """Mean over steps of the return of a policy that holds, then guesses left or right.
+
+    It earns half of the reward at the last step of each trial; rewards for holding do not count.
+    """
     rewards = torch.zeros(1, task.num_trials, task.trial_length)
     rewards[..., -1] = task.reward / 2
     return float(discounted_returns(rewards.flatten(1), discount).mean())

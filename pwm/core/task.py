@@ -95,6 +95,11 @@ class TaskConfig:
         """Trials per episode."""
         return self.episode_length // self.trial_length
 
+    @property
+    def num_steps(self) -> int:
+        """T, steps per episode: those of its whole trials."""
+        return self.num_trials * self.trial_length
+
 
 def _is_valid_set(pairs: object) -> bool:
     return (

@@ -16,7 +16,8 @@ from pwm.analysis.gradients import (
     identity_sides,
 )
 from pwm.analysis.outcomes import Evidence, Outcomes
-from pwm.analysis.theory import critic_bias, value_floor
+from pwm.analysis.theory import value_floor
+from pwm.core.leak import critic_bias
 from pwm.figures.render import BASELINES, WIDTH, without_powers
 from pwm.figures.tables import Table
 

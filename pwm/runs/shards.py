@@ -159,7 +159,7 @@ def _seconds_per_episode(setting: TrainConfig, engine: EngineName) -> tuple[floa
     Fitted to a few settings on one core of a server of 2024; good to a factor of two.
     """
     task, agent = setting.task, setting.agent
-    steps, size = task.num_trials * task.trial_length, agent.hidden_size / 24
+    steps, size = task.num_steps, agent.hidden_size / 24
     if engine == "fused":
         # steps computed: one per distinct beginning of a trial, or all
         rows = min(task.num_stimuli * (task.trial_length - 1) + task.num_pairs, steps)

@@ -21,10 +21,11 @@ from pwm.analysis.climb import (
     mean_return_variance,
     score_variance,
 )
-from pwm.analysis.theory import critic_bias, noise_weight, slowdown, start_entropy
+from pwm.analysis.theory import noise_weight, slowdown
 from pwm.core.agent import VALUE, Agent, AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
+from pwm.core.leak import critic_bias, start_entropy
 from pwm.core.losses import LossConfig
 from pwm.core.rollout import Draws, DrawSource, Rollout
 from pwm.core.task import TaskConfig, observation_table

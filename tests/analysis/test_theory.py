@@ -15,16 +15,13 @@ from hypothesis import strategies as st
 from pwm.analysis.theory import (
     advantage_log_prob,
     advantage_value,
-    critic_bias,
-    leak_temperature,
     mean_return,
     noise_weight,
-    policy_factor,
     slowdown,
-    start_entropy,
     value_floor,
 )
 from pwm.core.agent import Agent, AgentConfig
+from pwm.core.leak import critic_bias, leak_temperature, policy_factor, start_entropy
 from pwm.core.losses import Baseline, LossConfig, Reduction, episode_losses
 from pwm.core.returns import discounted_returns
 from pwm.core.rollout import Draws, DrawSource, Rollout

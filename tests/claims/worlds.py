@@ -21,8 +21,9 @@ from numpy.typing import ArrayLike, NDArray
 from pwm.analysis.climb import Setting, climb, critic_share, hidden_states
 from pwm.analysis.outcomes import Evidence, Outcomes
 from pwm.analysis.predictions import fitted_law
-from pwm.analysis.theory import critic_bias, noise_weight, slowdown, value_floor
+from pwm.analysis.theory import noise_weight, slowdown, value_floor
 from pwm.core.config import TrainConfig
+from pwm.core.leak import critic_bias
 from pwm.experiments import EXPERIMENTS
 from pwm.runs.storage import Store
 from tests.claims.rules_world import COMPARED, method_outcome, success

@@ -10,11 +10,11 @@ from typing import Any, get_args
 import pytest
 import torch
 
-from pwm.analysis.theory import critic_bias
 from pwm.core.agent import VALUE, Agent, AgentConfig
 from pwm.core.balance import Balance
 from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
+from pwm.core.leak import critic_bias
 from pwm.core.losses import LossConfig
 from pwm.core.returns import Returns
 from pwm.core.start import critic_start, initial_parameters, mean_return

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pwm.analysis.outcomes import Evidence
-from pwm.analysis.theory import critic_bias
+from pwm.core.leak import critic_bias
 from pwm.figures.theory import RATIOS, bias_figure
 from pwm.runs.storage import Store
 from tests.figures.made_up import assert_close

@@ -1,0 +1,58 @@
+"""The leak in closed form, without PyTorch: the bias of the critic under an attached baseline.
+
+The loss of an episode (`pwm.core.losses`) has ∂L/∂v_t = -(2 w / T) (G_t - v_t) + c log π(a_t). This
+is the gradient of the value loss with the targets G_t - α log π(a_t), where α = c T / 2w: at every
+update, whatever computes the values. Since E[-log π] is the policy's entropy H, the leak is an
+entropy bonus of temperature α, of one step, in the critic's target.
+"""
+
+from __future__ import annotations
+
+from math import log
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pwm.core.losses import Reduction
+
+
+def policy_factor(steps: int, reduction: Reduction) -> float:
+    """Factor c of each step's term of the policy loss: 1 for a sum, 1/T for a mean."""
+    return 1.0 if reduction == "sum" else 1 / steps
+
+
+def leak_temperature(steps: int, critic_weight: float, reduction: Reduction = "sum") -> float:
+    """Temperature α = c T / 2w of the entropy bonus in the critic's target, in reward per nat.
+
+    Args:
+        steps: T, steps per episode, at least 1.
+        critic_weight: w, above 0.
+        reduction: of the policy loss.
+    """
+    c_times_steps = steps if reduction == "sum" else 1
+    return c_times_steps / (2 * critic_weight)
+
+
+def critic_bias(
+    steps: int, entropy: float, critic_weight: float, reduction: Reduction = "sum"
+) -> float:
+    """Bias b = α H = c T H / 2w of the critic at its fixed point, in reward.
+
+    The critic regresses on the return plus the entropy bonus. In a state s its fixed point is the
+    mean of that, v = E[G|s] + α H. With a detached baseline there is no bonus and no bias.
+
+    Args:
+        steps: T, steps per episode, at least 1.
+        entropy: H, entropy of the policy in that state, in nats.
+        critic_weight: w, above 0.
+        reduction: of the policy loss.
+    """
+    return leak_temperature(steps, critic_weight, reduction) * entropy
+
+
+def start_entropy(trial_length: int) -> float:
+    """Entropy H, in nats, of a policy that has only learned to act at a trial's last step.
+
+    It is uniform over three actions before that step, and at it over the two that may be rewarded.
+    H is the mean over the trial's steps, of which there is at least one.
+    """
+    return ((trial_length - 1) * log(3) + log(2)) / trial_length
