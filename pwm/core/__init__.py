@@ -1,1 +1,1 @@
-"""The minimal core. Read task, agent, rollout, returns, losses, leak, balance, start, update, trainer."""
+"""The minimal core. Read task, agent, rollout, returns, losses, leak, balance, update, trainer."""

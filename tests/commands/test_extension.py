@@ -131,8 +131,8 @@ def test_a_run_that_is_killed_at_any_moment_is_finished() -> None:
     trained(2500, "whole")
     trained(33, "mine")
     patched = (
-        "from pwm import train; from pwm.runs import loop; "
-        "loop.SAVE_EVERY = loop.SHOW_EVERY = 0.0; train.train_command()"
+        "from pwm import train; from pwm.runs import training; "
+        "training.SAVE_EVERY = training.SHOW_EVERY = 0.0; train.train_command()"
     )
     flags = ["--extend", "mine", "--num-episodes", "2500"]
     kills = 0

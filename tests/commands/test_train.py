@@ -38,8 +38,8 @@ from pwm.io.inherited import STOPPING
 from pwm.runs import loop
 from pwm.runs.fields import restored
 from pwm.runs.folders import CONFIG, CURVES, FILES, HISTORY, PROVENANCE, STATE_FILE
-from pwm.runs.loop import EPISODES_PER_STEP
 from pwm.runs.saved import load_run
+from pwm.runs.training import EPISODES_PER_STEP
 from pwm.train import Arguments, train_command
 from tests.support.folders import contents, largest_file
 from tests.support.histories import same

@@ -12,8 +12,8 @@ from pwm.core.agent import AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
 from pwm.core.task import TaskConfig
-from pwm.runs.loop import EPISODES_PER_STEP, episodes_per_step
 from pwm.runs.memory import memory_errors, require_memory
+from pwm.runs.training import EPISODES_PER_STEP, episodes_per_step
 
 HUGE = TrainConfig(agent=AgentConfig(hidden_size=10**6))
 LONG = TrainConfig(task=TaskConfig(episode_length=10**12))

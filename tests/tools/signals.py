@@ -30,7 +30,8 @@ from pwm.runs.saved import load_run
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
 TRAIN = (
-    "from pwm import train; from pwm.runs import loop; loop.SAVE_EVERY = 0.2; train.train_command()"
+    "from pwm import train; from pwm.runs import training; training.SAVE_EVERY = 0.2; "
+    "train.train_command()"
 )
 IN_TRAINING = 0.7  # probability of a moment after training began
 SETTING = (

@@ -1,0 +1,190 @@
+"""Trains the runs of `python -m pwm.train`, and saves them in a folder.
+
+It trains in steps of about a second, each followed by a look at the clock and at signals.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from pwm.core.config import TrainConfig
+from pwm.core.errors import require
+from pwm.core.trainer import Trainer
+from pwm.engines import EngineName
+from pwm.io.files import folder_errors
+from pwm.io.inherited import Forgiving, counted, note
+from pwm.io.provenance import current_provenance
+from pwm.runs.folders import (
+    CONFIG,
+    CURVES,
+    STATE_FILE,
+    files_in,
+    reserved,
+    save,
+    save_configs,
+)
+from pwm.runs.saved import SavedRun, load_run, unfinished_run
+
+EPISODES_PER_STEP = 50
+PRODUCTS_PER_STEP = 10**8  # pairs of hidden units times steps; they take about a second
+SAVE_EVERY = 10.0  # seconds
+SHOW_EVERY = 0.2  # seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A run to train or to continue, and where it is saved."""
+
+    runs: tuple[TrainConfig, ...]
+    engine: EngineName
+    folder: Path
+    folder_flag: str
+    """Name of the flag that gave the folder, for messages."""
+    extends: Path | None = None
+    """Folder of the run to extend."""
+
+    def earlier(self) -> SavedRun | None:
+        """The saved run to continue: the folder's own, or else the one to extend.
+
+        Raises:
+            InputError: the folder holds another run, or a finished one.
+        """
+        if self.extends is not None and self.extends.resolve() == self.folder.resolve():
+            return _extended(self.extends, self.runs[0].num_episodes)
+        own = unfinished_run(self.folder_flag, self.folder, self.runs, self.engine)
+        return own or (load_run(self.extends) if self.extends else None)
+
+
+def extension(earlier: Path, num_episodes: int, engine: EngineName, out: Path | None) -> Plan:
+    """The plan to train an earlier run for longer.
+
+    Args:
+        earlier: its folder.
+        num_episodes: episodes to train for in all.
+        engine: must be the one that trained it.
+        out: folder for the results; by default the earlier one.
+    Raises:
+        InputError: there is no such run, or it cannot be extended like that.
+    """
+    complete = files_in(earlier) >= {CONFIG, STATE_FILE}
+    accepted = f"a folder that holds a run, with {CONFIG} and {STATE_FILE}"
+    require(complete, "extend", earlier, accepted)
+    run = _extended(earlier, num_episodes)
+    accepted = f"{run.engine}, the engine that trained {earlier}"
+    require(engine == run.engine, "engine", engine, accepted)
+    return Plan(
+        runs=tuple(replace(each, num_episodes=num_episodes) for each in run.configs),
+        engine=run.engine,
+        folder=out or earlier,
+        folder_flag="extend" if out is None else "out",
+        extends=earlier,
+    )
+
+
+def _extended(folder: Path, num_episodes: int) -> SavedRun:
+    """A saved run that is to be trained to that many episodes in all."""
+    run = load_run(folder)
+    accepted = f"more than the {run.episodes_done} episodes trained so far"
+    require(run.continues_to(num_episodes), "num_episodes", num_episodes, accepted)
+    return run
+
+
+def train_run(
+    plan: Plan, trainer: Trainer, caught: Sequence[int], draw: Callable[[Trainer, Path], None]
+) -> bool:
+    """Trains to the end or until a signal is caught, and saves the run.
+
+    Args:
+        plan: what to train, and where it is saved.
+        trainer: a new one of the plan's runs.
+        caught: signals caught so far.
+        draw: draws the curves of what was trained into a file.
+    Returns:
+        Whether it trained to the end.
+    """
+    folder, started = plan.folder, time.monotonic()
+    with reserved(plan.folder_flag, folder) as require_reserved:
+        earlier = plan.earlier()  # once more: another process may have trained in the folder
+        if earlier is not None:
+            trainer.restore(earlier.state)
+        origin = _origin(plan.engine, earlier)
+
+        def save_now() -> None:
+            """Saves what is trained so far."""
+            require_reserved()
+            with folder_errors(plan.folder_flag, folder):
+                save(folder, trainer, origin | current_provenance(time.monotonic() - started))
+
+        with folder_errors(plan.folder_flag, folder):
+            (folder / CURVES).unlink(missing_ok=True)  # is there when all is done
+            save_configs(folder, trainer.runs)
+        train_until(trainer, save_now, caught)
+        if not trainer.episodes_done:
+            (folder / CONFIG).unlink()
+            note("Interrupted before anything was trained.")
+            return False
+        save_now()
+        with folder_errors(plan.folder_flag, folder):
+            draw(trainer, folder / CURVES)
+    finished = trainer.episodes_done == trainer.num_episodes  # even if a signal came after
+    if not finished:
+        kept = counted(trainer.episodes_done, "episode")
+        note(f"Interrupted. Kept the {kept} so far; the same command continues.")
+    return finished
+
+
+def _origin(engine: EngineName, earlier: SavedRun | None) -> dict[str, Any]:
+    """Provenance that is known before training: the engine, and the sessions before this one."""
+    if earlier is None:
+        return {"engine": engine}
+    last = dict(earlier.provenance)
+    sessions = [*last.pop("earlier_sessions", []), last]
+    return {
+        "engine": engine,
+        "first_episode": earlier.episodes_done + 1,
+        "earlier_sessions": sessions,
+    }
+
+
+def episodes_per_step(runs: Sequence[TrainConfig]) -> int:
+    """Episodes to train for between checks for signals: about a second's, and at most 50."""
+    products = runs[0].task.episode_length * runs[0].agent.hidden_size ** 2 * len(runs)
+    return min(EPISODES_PER_STEP, max(1, PRODUCTS_PER_STEP // products))
+
+
+def train_until(trainer: Trainer, save_now: Callable[[], None], caught: Sequence[int]) -> None:
+    """Trains to the end or until a signal is caught, with a progress bar.
+
+    Args:
+        trainer: to train.
+        save_now: saves the run; called from time to time.
+        caught: signals caught so far.
+    """
+    saved = shown = time.monotonic()
+    step = episodes_per_step(trainer.runs)
+    with tqdm(
+        total=trainer.num_episodes,
+        initial=trainer.episodes_done,
+        unit=" episodes",
+        dynamic_ncols=True,
+        file=Forgiving(sys.stderr),
+    ) as bar:
+        while trainer.episodes_done < trainer.num_episodes and not caught:
+            trainer.advance(step)
+            now = time.monotonic()
+            if now - shown < SHOW_EVERY and trainer.episodes_done < trainer.num_episodes:
+                continue
+            shown = now
+            reward = trainer.history().reward[:, -1].mean()
+            bar.set_postfix_str(f"reward {reward:.2f}", refresh=False)
+            bar.update(trainer.episodes_done - bar.n)
+            if now - saved > SAVE_EVERY:
+                save_now()
+                saved = time.monotonic()
