@@ -22,7 +22,7 @@ from pwm.analysis.estimates import Estimate, over_seeds, rate, rate_difference
 from pwm.analysis.outcomes import Evidence, Outcomes
 from pwm.analysis.times import median_time
 from pwm.experiments import rules
-from pwm.experiments.rules import BOTH, RATES
+from pwm.experiments.rules import BOTH, CANDIDATE_STEPS, RATES
 
 
 class Selection(NamedTuple):
@@ -89,7 +89,6 @@ CANDIDATES: Mapping[str, Selection] = MappingProxyType(
     }
 )
 """Candidates for the recommendation by name: methods, with more seeds and episodes."""
-CANDIDATE_STEPS = (15, 60, 120)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from pwm.experiments.grids import answer
+from pwm.experiments.grids import grid
 from pwm.runs.experiment import Experiment
 
 CONDITIONS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
@@ -47,8 +47,8 @@ def fourth_experiments() -> Iterator[Experiment]:
             variants["fixed-point"] = attached | {"critic_start": "fixed-point"}
         for variant, fields in variants.items():
             about = "a condition of the fourth set of predictions"
-            yield answer(f"fourth-{name}-{variant}", about, **default | fields)
-    yield answer(
+            yield grid(f"fourth-{name}-{variant}", about, **default | fields)
+    yield grid(
         "fourth-above",
         "a critic that starts above the mean return",
         weights=(3.0, 10.0),

@@ -16,17 +16,26 @@ BASE = TrainConfig(
 )
 
 
-def answer(
+def grid(
     name: str, about: str, weights: tuple[float, ...] = WEIGHTS, seeds: int = 24, **fields: Any
 ) -> Experiment:
-    """A grid with either baseline unless given; a tuple of values is an axis."""
+    """A grid around `BASE`.
+
+    Args:
+        name: of the experiment.
+        about: the question it answers.
+        weights: critic weights.
+        seeds: their number, from 0.
+        fields: values of other fields of `TrainConfig` and its parts. A tuple of values is an axis
+            of the grid. Both baselines unless given.
+    """
     fields.setdefault("baseline", ("attached", "detached"))
-    axes = {field: values for field, values in fields.items() if isinstance(values, tuple)}
-    rates = {field: axes.pop(field) for field in ("learning_rate",) if field in axes}
     base = {field: value for field, value in fields.items() if not isinstance(value, tuple)}
-    return Experiment(
-        name=name,
-        about=about,
-        base=replaced(BASE, base),
-        axes=axes | {"critic_weight": weights} | rates | {"seed": range(seeds)},
-    )
+    axes: dict[str, Any] = {
+        field: values for field, values in fields.items() if isinstance(values, tuple)
+    }
+    axes["critic_weight"] = weights
+    if "learning_rate" in axes:  # it comes after the weights
+        axes["learning_rate"] = axes.pop("learning_rate")
+    axes["seed"] = range(seeds)
+    return Experiment(name=name, about=about, base=replaced(BASE, base), axes=axes)

@@ -4,48 +4,61 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pwm.experiments.grids import FEW_WEIGHTS, WEIGHTS, answer
+from pwm.experiments.grids import FEW_WEIGHTS, WEIGHTS, grid
 from pwm.runs.experiment import Experiment
 
 
 def leak_experiments() -> Iterator[Experiment]:
     """Yields the experiments on the leak and on the working range."""
+    yield from _conditions()
+    yield from _budgets_and_rates()
+    yield from _parts_of_the_leak()
+    yield from _variants()
+    yield from _gradients()
+
+
+def _conditions() -> Iterator[Experiment]:
+    """Yields all weights at many lengths of episodes and trials, and with a mean policy loss."""
     for rate, episodes in ((0.005, 10_000), (0.001, 20_000)):
-        yield answer(
+        yield grid(
             f"weight-{rate:g}",
             "how success depends on critic weight, episode length and baseline",
             learning_rate=rate,
             num_episodes=episodes,
             episode_length=(6, 15, 30, 60, 120),
         )
-    yield answer(
+    yield grid(
         "held-out",
         "episode lengths and a learning rate used in no fit, predicted in advance",
         learning_rate=0.002,
         episode_length=(9, 24, 45, 90),
     )
     for trial_length in (2, 4, 6):
-        yield answer(
+        yield grid(
             f"trial-length-{trial_length}",
             "shorter or longer trials, five per episode: the return keeps its variance",
             episode_length=5 * trial_length,
             trial_length=trial_length,
         )
-    yield answer(
+    yield grid(
         "mean",
         "the policy loss as a mean over steps, which divides the leak by their number",
         weights=tuple(weight / 20 for weight in WEIGHTS),
         policy_reduction="mean",
         episode_length=(15, 60),
     )
-    yield answer(
+
+
+def _budgets_and_rates() -> Iterator[Experiment]:
+    """Yields longer training outside the working range, and other learning rates."""
+    yield grid(
         "budget-lower",
         "weights below the lower edge, trained five times as long",
         num_episodes=100_000,
         weights=(0.5, 1.0),
         baseline="attached",
     )
-    yield answer(
+    yield grid(
         "budget-upper",
         "weights above the upper edge, trained five times as long",
         episode_length=60,
@@ -53,7 +66,7 @@ def leak_experiments() -> Iterator[Experiment]:
         weights=(20.0, 50.0),
         baseline="detached",
     )
-    yield answer(
+    yield grid(
         "learning-rate",
         "learning rate by critic weight: where policies collapse to one action",
         num_episodes=10_000,
@@ -61,26 +74,34 @@ def leak_experiments() -> Iterator[Experiment]:
         episode_length=(15, 60),
         learning_rate=(0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03),
     )
-    yield answer(
+
+
+def _parts_of_the_leak() -> Iterator[Experiment]:
+    """Yields networks that the leak reaches in part, or not at all."""
+    yield grid(
         "separate",
         "separate LSTMs for actor and critic, which then share no trunk",
         weights=FEW_WEIGHTS,
         separate_trunks=True,
         episode_length=(15, 60),
     )
-    yield answer(
+    yield grid(
         "leak-parts",
         "the leak into the value head only, or into the trunk only",
         baseline=("attached_head", "attached_trunk"),
     )
-    yield answer(
+    yield grid(
         "by-hand",
         "a detached baseline raised by T / 2w times the entropy, as the leak raises it",
         weights=(5.0,),
         baseline="detached",
         optimism=tuple(15 / (2 * weight) for weight in WEIGHTS),
     )
-    yield answer(
+
+
+def _variants() -> Iterator[Experiment]:
+    """Yields variants of the loss, the task and the network."""
+    yield grid(
         "entropy",
         "an entropy bonus, at the learning rate where policies collapse",
         learning_rate=0.005,
@@ -90,27 +111,31 @@ def leak_experiments() -> Iterator[Experiment]:
         baseline=("attached", "detached"),
         entropy_weight=(0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
     )
-    yield answer(
+    yield grid(
         "carried",
         "the LSTM's state carried across the trials of an episode",
         weights=FEW_WEIGHTS,
         carry_state=True,
     )
-    yield answer(
+    yield grid(
         "variants",
         "variants of the task: timeouts, fewer stimuli, more stimuli",
         weights=FEW_WEIGHTS,
         stimulus_set=("pwm0", "pwm5", "pwm7"),
         timeout=(False, True),
     )
-    yield answer(
+    yield grid(
         "hidden-size",
         "smaller and larger networks",
         num_episodes=10_000,
         weights=FEW_WEIGHTS,
         hidden_size=(12, 24, 48, 96),
     )
-    yield answer(
+
+
+def _gradients() -> Iterator[Experiment]:
+    """Yields runs whose gradients are diagnosed, or lost."""
+    yield grid(
         "gradients",
         "the gradients in the trunk, below, within and above the working range",
         log_every=1000,
@@ -118,7 +143,7 @@ def leak_experiments() -> Iterator[Experiment]:
         weights=(0.1, 1.0, 5.0, 20.0, 100.0),
         episode_length=(6, 15, 30, 60, 120),
     )
-    yield answer(
+    yield grid(
         "lost",
         "gradients lost while an episode is collected, a bug in the notes' code",
         weights=FEW_WEIGHTS,

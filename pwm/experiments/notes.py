@@ -12,7 +12,7 @@ from pwm.runs.fields import replaced
 def _notes(
     name: str, about: str, *weights: float, steps: int = 60, notes_seeds: int = 1, **base: Any
 ) -> Experiment:
-    """96 seeds per weight, enough to tell a success rate of 0.1 from one of 0.3."""
+    """A grid with 96 seeds per weight, enough to tell a success rate of 0.1 from one of 0.3."""
     setting = {"episode_length": steps, "num_episodes": 10_000, "learning_rate": 0.005} | base
     return Experiment(
         name=name,

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from pwm.experiments.grids import answer
+from pwm.experiments.grids import grid
 from pwm.runs.experiment import Experiment
 
 RATES = (0.001, 0.005)
@@ -25,14 +25,13 @@ CONDITIONS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 )
 """Conditions by group; the ranking is made on the others and tested on `held-out`."""
 BOTH = ("raw", "centred")
+RULES = ("stop-trunk", "per-loss", "equal", "pcgrad", "uncertainty", "return-scale")
 METHODS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "fixed": {"weights": (0.0, 1.0, 10.0, 100.0), "returns": BOTH},
         "standardised": {"weights": (100.0,), "returns": "standardised"},
         "rule": {
-            "balance": (
-                *("stop-trunk", "per-loss", "equal", "pcgrad", "uncertainty", "return-scale"),
-            ),
+            "balance": RULES,
             "returns": BOTH,
         },
         "popart": {"balance": "popart"},
@@ -56,6 +55,7 @@ CANDIDATES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     }
 )
 """Candidates for the recommendation, compared with 96 seeds."""
+CANDIDATE_STEPS = (15, 60, 120)
 
 
 def rule_experiments() -> Iterator[Experiment]:
@@ -64,9 +64,13 @@ def rule_experiments() -> Iterator[Experiment]:
         for method, fields in METHODS.items():
             yield _compared(f"rules-{condition}-{method}", {**setting, **fields})
     for method, fields in CANDIDATES.items():
-        setting = {"episode_length": (15, 60, 120), "learning_rate": 0.005, "num_episodes": 10_000}
+        setting = {
+            "episode_length": CANDIDATE_STEPS,
+            "learning_rate": 0.005,
+            "num_episodes": 10_000,
+        }
         yield _compared(f"candidates-{method}", {**setting, **fields}, seeds=96)
-    yield answer(
+    yield grid(
         "brake",
         "smaller steps of the trunk: whether a heavy critic is a brake or a teacher",
         weights=(1.0, 100.0),
@@ -78,7 +82,7 @@ def rule_experiments() -> Iterator[Experiment]:
         balance=("fixed", "stop-trunk"),
         trunk_rate=(0.03, 0.1, 0.3, 1.0),
     )
-    yield answer(
+    yield grid(
         "limits",
         "what helps where long episodes collapse: an entropy bonus, a heavier critic",
         weights=(10.0, 100.0, 1000.0),
@@ -93,6 +97,6 @@ def rule_experiments() -> Iterator[Experiment]:
 
 
 def _compared(name: str, fields: dict[str, Any], seeds: int = 24) -> Experiment:
-    """One method in some conditions."""
+    """A method in some conditions; 8000 episodes at weight 1 unless the fields differ."""
     default: dict[str, Any] = {"weights": (1.0,), "baseline": "detached", "num_episodes": 8000}
-    return answer(name, "rules that balance the two losses", seeds=seeds, **default | fields)
+    return grid(name, "rules that balance the two losses", seeds=seeds, **default | fields)

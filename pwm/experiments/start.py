@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pwm.experiments.grids import answer
+from pwm.experiments.grids import grid
 from pwm.runs.experiment import Experiment
 
 LENGTHS = (6, 15, 30, 60, 120)
@@ -16,8 +16,16 @@ EARLY = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 
 def start_experiments() -> Iterator[Experiment]:
     """Yields the experiments on the critic's initial bias and on centred returns."""
+    yield from _centred_returns()
+    yield from _starts()
+    yield from _early_probes()
+    yield from _open_questions()
+
+
+def _centred_returns() -> Iterator[Experiment]:
+    """Yields weights, lengths and learning rates with centred returns."""
     for rate, episodes in ((0.005, 10_000), (0.001, 20_000)):
-        yield answer(
+        yield grid(
             f"centred-{rate:g}",
             f"the grid of weight-{rate:g}, with centred returns",
             weights=CENTRED,
@@ -26,14 +34,14 @@ def start_experiments() -> Iterator[Experiment]:
             episode_length=LENGTHS,
             returns="centred",
         )
-    yield answer(
+    yield grid(
         "long",
         "episodes of 240 steps, raw and centred",
         weights=(0.1, 1.0, 10.0, 100.0),
         episode_length=240,
         returns=("raw", "centred"),
     )
-    yield answer(
+    yield grid(
         "centred-learning-rate",
         "the grid of learning-rate, with centred returns",
         num_episodes=10_000,
@@ -43,7 +51,11 @@ def start_experiments() -> Iterator[Experiment]:
         returns="centred",
         learning_rate=(0.0003, 0.001, 0.003, 0.01),
     )
-    yield answer(
+
+
+def _starts() -> Iterator[Experiment]:
+    """Yields critics that start at the mean return, at the leak's fixed point, or elsewhere."""
+    yield grid(
         "start-mean",
         "a detached critic that starts at the mean return",
         weights=FROM_LIGHT,
@@ -51,7 +63,7 @@ def start_experiments() -> Iterator[Experiment]:
         critic_start="mean",
         episode_length=LENGTHS,
     )
-    yield answer(
+    yield grid(
         "start-fixed-point",
         "an attached critic that starts at the leak's fixed point",
         weights=AT_FIXED_POINT,
@@ -61,23 +73,23 @@ def start_experiments() -> Iterator[Experiment]:
     )
     for trial_length in (2, 4, 6):
         task = {"episode_length": 5 * trial_length, "trial_length": trial_length}
-        yield answer(
+        yield grid(
             f"start-mean-trial-{trial_length}",
-            "the same detached, with shorter or longer trials, five per episode",
+            "the grid of start-mean, with shorter or longer trials, five per episode",
             weights=(0.1,),
             baseline="detached",
             critic_start="mean",
             **task,
         )
-        yield answer(
+        yield grid(
             f"start-fixed-point-trial-{trial_length}",
-            "the same attached, with shorter or longer trials, five per episode",
+            "the grid of start-fixed-point, with shorter or longer trials, five per episode",
             weights=AT_FIXED_POINT,
             baseline="attached",
             critic_start="fixed-point",
             **task,
         )
-    yield answer(
+    yield grid(
         "distance",
         "a detached critic that starts below, at and above the mean return of 5.25",
         weights=(1.0, 10.0, 30.0),
@@ -85,11 +97,15 @@ def start_experiments() -> Iterator[Experiment]:
         episode_length=60,
         critic_start=(-5.25, 2.25, 8.25, 10.5, 15.75),
     )
+
+
+def _early_probes() -> Iterator[Experiment]:
+    """Yields detached runs that are probed while the critic climbs to the mean return."""
     for name, fields in (
         ("raw", {"returns": ("raw", "centred")}),
         ("start", {"critic_start": "mean"}),
     ):
-        yield answer(
+        yield grid(
             f"climb-{name}",
             "early probes of the hidden state while the critic finds the mean return",
             num_episodes=5000,
@@ -100,7 +116,11 @@ def start_experiments() -> Iterator[Experiment]:
             episode_length=(15, 60),
             **fields,
         )
-    yield answer(
+
+
+def _open_questions() -> Iterator[Experiment]:
+    """Yields other rates of the running mean, and the leak into the value head alone."""
+    yield grid(
         "tracking",
         "how fast the running mean should follow the return",
         weights=(10.0, 100.0),
@@ -112,7 +132,7 @@ def start_experiments() -> Iterator[Experiment]:
         episode_length=(60, 120),
         tracking_rate=(0.003, 0.01, 0.03, 0.1, 1.0),
     )
-    yield answer(
+    yield grid(
         "head-leak",
         "the leak into the value head alone, from its fixed point or with centred returns",
         weights=(0.2, 0.5, 1.0, 5.0),

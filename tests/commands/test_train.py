@@ -35,7 +35,7 @@ from pwm.core.trainer import Trainer
 from pwm.io.cli import parse
 from pwm.io.files import make_folder, read_history
 from pwm.io.inherited import STOPPING
-from pwm.runs import loop
+from pwm.runs import training
 from pwm.runs.fields import restored
 from pwm.runs.folders import CONFIG, CURVES, FILES, HISTORY, PROVENANCE, STATE_FILE
 from pwm.runs.saved import load_run
@@ -920,8 +920,8 @@ def test_after_a_kill_at_any_moment_the_history_is_missing_or_a_prefix(
         file = Path("mine/history.npz")
         snapshots.append(read_history(file) if file.exists() else None)
 
-    monkeypatch.setattr(loop, "SAVE_EVERY", 0.0)
-    monkeypatch.setattr(loop, "SHOW_EVERY", 0.0)
+    monkeypatch.setattr(training, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(training, "SHOW_EVERY", 0.0)
     monkeypatch.setattr(Trainer, "advance", watched)
     ran(tiny("--out", "mine", num_episodes="300", log_every="5"), capsys)
 
