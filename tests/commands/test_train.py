@@ -901,7 +901,7 @@ def test_ctrl_c_before_the_first_episode_says_so(
         signal.raise_signal(signal.SIGINT)
         return bar
 
-    monkeypatch.setattr(loop, "tqdm", slow_to_set_up)
+    monkeypatch.setattr(training, "tqdm", slow_to_set_up)
     outcome = ran(tiny("--out", "mine"), capsys)
     assert outcome.status == 130
     assert "Interrupted before anything was trained." in outcome.err
