@@ -2,6 +2,10 @@
 
 Success is modelled as plateau / (1 + (edge / w)^slope), so that the edge is the weight at which
 it reaches half of its plateau. All three numbers are found by maximum likelihood on a grid.
+
+Many models of the grid are equally likely, and the first of them is taken. So that rounding does
+not decide which, logarithms are multiples of `UNIT`: their products with numbers of seeds, and the
+sums of these, are then exact, in whatever order a processor's matrix product adds them.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ POINTS_PER_FACTOR = 12  # grid points of the edge per factor of e
 PLATEAUS = np.arange(1, 21) / 20
 SLOPES = np.array([1.0, 2.0, 3.0, 5.0, 8.0])
 LEAST_RATE = 1e-3  # keeps a single unusual seed from deciding
+UNIT = 2.0**-32  # of logarithms; 20 more bits hold sums over ten thousand runs
 BLOCK = 32  # resamples per matrix product: too few for the product to start threads
 
 
@@ -61,6 +66,11 @@ def _models(
     odds = np.exp(SLOPES[:, None] * (log_edges - log_weights[:, None, None]))  # (W, slopes, edges)
     rate = PLATEAUS[:, None, None] / (1 + odds.reshape(len(weights), -1))  # (P, W, M)
     rate = np.clip(rate, LEAST_RATE, 1 - LEAST_RATE)
-    log_failures = np.log1p(-rate)
+    log_failures = _in_units(np.log1p(-rate))
     edges = np.tile(np.exp(log_edges), len(PLATEAUS) * len(SLOPES))
-    return edges, np.log(rate) - log_failures, log_failures.sum(axis=1, keepdims=True)
+    return edges, _in_units(np.log(rate)) - log_failures, log_failures.sum(axis=1, keepdims=True)
+
+
+def _in_units(logarithms: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Logarithms rounded to multiples of `UNIT`."""
+    return np.asarray(np.round(logarithms / UNIT) * UNIT)

@@ -4,6 +4,17 @@ The fraction of seeds that learned in one cell has a Wilson interval. Everything
 bootstrap interval over seeds: a statistic is computed on the seeds as they are and on each
 resample of them, and the interval ends at two quantiles of the resamples. All statistics see the
 same resamples, so that conditions can be compared seed by seed.
+
+Runs have the same bits on every machine, and so must what is written about them. But logarithms,
+powers and matrix products differ in their last digits between processors. Three rules keep that
+out of what is written:
+
+- A number is rounded before it is written: to six digits in a table, and if it is claimed, to
+  nine, by `settled`.
+- A result that jumps, such as the best model of a grid or a pixel's colour, comes from sums,
+  products, quotients and roots in a fixed order, which are the same everywhere, or from exact sums
+  (`pwm.analysis.edges`).
+- A fit is a closed form (`slope`): a solver of LAPACK would add in an order of its own.
 """
 
 from __future__ import annotations
@@ -19,6 +30,7 @@ from scipy.stats import binomtest
 
 RESAMPLES = 2000  # 50 of them beyond either end of an interval
 TAIL = 0.025
+DIGITS = 9  # significant, of a claim: the paper quotes 5, and processors differ in the 16th
 
 
 class SuccessRate(NamedTuple):
@@ -37,6 +49,15 @@ class Estimate(NamedTuple):
     value: float
     low: float = nan
     high: float = nan
+
+
+def settled(number: float) -> float:
+    """A number rounded to `DIGITS` digits, without those in which processors differ.
+
+    Two processors, about 1e-15 of a number apart, round to different sides of the middle between
+    two results for one number in a million.
+    """
+    return float(f"{number:.{DIGITS}g}")
 
 
 def success_rate(learned: NDArray[np.bool_]) -> SuccessRate:
@@ -112,3 +133,16 @@ def interval(values: NDArray[np.float64]) -> Estimate:
         return Estimate(value)
     low, high = np.quantile(known, [TAIL, 1 - TAIL], method="inverted_cdf")
     return Estimate(value, float(low), float(high))
+
+
+def slope(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Slopes of the least-squares lines through N points each, by their closed form.
+
+    Args:
+        x: the same for all lines, [N].
+        y: [N, ...].
+    Returns:
+        [...].
+    """
+    away = x - x.mean()
+    return np.asarray((y.T * away).sum(axis=-1).T / np.square(away).sum())

@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from pwm.analysis.estimates import Estimate
+from pwm.analysis.estimates import Estimate, settled
 
 FACTOR = 2.0  # a predicted edge or weight counts as right within this factor
 
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A number that the paper quotes. Its band follows from the sentence, not from the number."""
+    """A number that the paper quotes. Its band follows from the sentence, not from the number.
+
+    The number and its interval are `settled`, so that they are the same on every processor.
+    """
 
     name: str
     """Its name in `paper/numbers.json`, without the prefix "claim."."""
@@ -25,6 +28,9 @@ class Claim:
     """Experiments whose runs it rests on."""
     digits: int = 2
     """Decimal places in print."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "estimate", Estimate(*map(settled, self.estimate)))
 
     @property
     def holds(self) -> bool:

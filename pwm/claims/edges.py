@@ -16,7 +16,7 @@ from pwm.analysis.conditions import (
     light_edges,
 )
 from pwm.analysis.edges import upper_edges
-from pwm.analysis.estimates import Estimate, interval, rate, rate_difference
+from pwm.analysis.estimates import Estimate, interval, rate, rate_difference, slope
 from pwm.analysis.outcomes import Evidence
 from pwm.claims.claim import Claim
 
@@ -48,14 +48,14 @@ def lower_claims(evidence: Evidence) -> Iterator[Claim]:
     )
     yield from _rival_claims(every, measured)
     for name, (length, names, band) in EXPONENTS.items():
-        slope = Estimate(nan)
+        power = Estimate(nan)
         if set(names.values()) <= set(measured):
             logs = np.log([measured[each] for each in names.values()])
-            slope = interval(np.polyfit(np.log(list(names)), logs, 1)[0])
+            power = interval(slope(np.log(list(names)), logs))
         yield Claim(
             name=f"exponent-{name}",
             says=f"the lower edge grows as this power of the length of the {length}",
-            estimate=slope,
+            estimate=power,
             band=band,
             experiments=experiments_of(every[each] for each in names.values()),
         )
@@ -159,7 +159,7 @@ def _budget_claims(evidence: Evidence) -> Iterator[Claim]:
         yield Claim(
             name=f"budget-{name}",
             says=f"the {name} edge moves as this power of the budget",
-            estimate=interval(np.polyfit(np.log(BUDGETS), np.log(found), 1)[0]),
+            estimate=interval(slope(np.log(BUDGETS), np.log(found))),
             band=band,
             experiments=("weight-0.001",),
             digits=1,

@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pwm.analysis.edges import LEAST_RATE, PLATEAUS, SLOPES, lower_edges, upper_edges
+from pwm.analysis.edges import (
+    LEAST_RATE,
+    PLATEAUS,
+    SLOPES,
+    _models,
+    lower_edges,
+    upper_edges,
+)
 from pwm.analysis.estimates import RESAMPLES, interval, resampled
 
 WEIGHTS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)
@@ -66,3 +73,13 @@ def test_the_edge_scales_with_the_weights() -> None:
     learned = drawn(2.0, 0.8, 50, 1)
     scaled = lower_edges([4 * weight for weight in WEIGHTS], learned)
     np.testing.assert_allclose(scaled, 4 * lower_edges(WEIGHTS, learned), rtol=1e-9)
+
+
+def test_likelihoods_are_exact_and_so_the_same_in_any_order_of_adding() -> None:
+    _, log_odds, log_failure = _models(WEIGHTS)
+    successes = np.random.default_rng(0).integers(97, size=(50, len(WEIGHTS))).astype(np.float64)
+    one = successes @ log_odds + 96 * log_failure
+    other = 96 * log_failure
+    for weight in reversed(range(len(WEIGHTS))):
+        other = other + successes[:, weight, None] * log_odds[:, weight, None]
+    np.testing.assert_array_equal(one, other)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import isnan, nan, sqrt
+from math import inf, isnan, nan, nextafter, sqrt
 
 import numpy as np
 import pytest
@@ -20,6 +20,8 @@ from pwm.analysis.estimates import (
     rate,
     rate_difference,
     resampled,
+    settled,
+    slope,
     spread,
     success_rate,
 )
@@ -170,3 +172,17 @@ def test_infinite_ends_stay_infinite() -> None:
     found = over_seeds(lambda seeds: times[seeds].max(axis=-1) / times[seeds].min(axis=-1), 2)
     assert found.value == np.inf  # and the resamples of inf over inf are left out
     assert found.low == 1
+
+
+@pytest.mark.parametrize("number", [0.125, 2 / 3, 22 / 24, 1e-7 / 3, -1234.5, 20_000.0, 0.0, inf])
+def test_a_settled_number_is_near_and_has_no_last_digits(number: float) -> None:
+    assert settled(number) == pytest.approx(number, rel=1e-8)
+    assert settled(nextafter(number, -inf)) == settled(number) or number in (0.0, inf)
+    assert settled(nextafter(number, 9.0)) == settled(number) or number in (0.0, inf)
+
+
+def test_slopes_are_those_of_least_squares() -> None:
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=5), random.normal(size=(5, 3))
+    np.testing.assert_allclose(slope(x, y), np.polyfit(x, y, 1)[0], rtol=1e-12)
+    assert slope(x, 1 - 2 * x) == pytest.approx(-2)

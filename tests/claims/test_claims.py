@@ -12,6 +12,7 @@ from pwm.analysis.estimates import Estimate
 from pwm.claims.__main__ import claims, numbers
 from pwm.claims.claim import Claim, right, too_low
 from pwm.claims.constants import quoted
+from pwm.claims.grids import number
 from pwm.experiments import EXPERIMENTS
 from tests.claims.worlds import BROKEN, MadeUp
 
@@ -125,6 +126,12 @@ def test_the_text_of_a_claim_is_its_number_with_its_interval() -> None:
     assert claim(1.0).text == "1.00"
     assert claim(1234.56, 0.123, math.inf, digits=1).text == "1,234.6 [0.1, inf]"
     assert claim(-0.001, -0.2, 0.004).text == "0.00 [-0.20, 0.00]"
+
+
+def test_a_claim_has_no_digits_in_which_processors_differ() -> None:
+    assert claim(0.1 + 0.2, 2 / 3, math.inf).estimate == (0.3, 0.666666667, math.inf)
+    assert number(1 / 3)["value"] == 0.333333333
+    assert isinstance(number(5)["value"], int)
 
 
 def test_numbers_are_valid_json_where_a_band_or_an_interval_has_no_end() -> None:

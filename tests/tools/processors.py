@@ -1,0 +1,100 @@
+"""Claims and figures under the arithmetic of other processors.
+
+    python -m tests.tools.processors
+
+Computes every claim and figure from the stored runs once with each set of kernels of OpenBLAS,
+without the vector instructions that NumPy and the C library choose when they run, and with all of
+these together, and compares each file with the published one, byte for byte. `--emulator` puts a
+command before Python, such as qemu-user's with a processor without AVX.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import tyro
+from tqdm import tqdm
+
+from pwm.io.repository import REPOSITORY
+
+CORES = ("Prescott", "Nehalem", "SandyBridge", "Haswell", "SkylakeX", "Zen")
+"""Sets of kernels of OpenBLAS for x86; one that the processor cannot run is replaced by its own."""
+INSTRUCTIONS = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
+NUMPY = {"NPY_DISABLE_CPU_FEATURES": " ".join(INSTRUCTIONS)}
+C_LIBRARY = {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX512F,-AVX2,-FMA,-FMA4"}
+OLDEST = {"OPENBLAS_CORETYPE": CORES[0], **NUMPY, **C_LIBRARY}
+"""Variables with which all three libraries use the least that they can."""
+VARIANTS: Mapping[str, Mapping[str, str]] = {
+    **{core: {"OPENBLAS_CORETYPE": core} for core in CORES},
+    "NumPy without its vector instructions": NUMPY,
+    "C library without its own": C_LIBRARY,
+    "all three": OLDEST,
+}
+"""Variables by what they change."""
+
+
+def computed(
+    arguments: Sequence[str], variables: Mapping[str, str], before: Sequence[str] = ()
+) -> str:
+    """What Python prints with some variables.
+
+    Args:
+        arguments: of Python.
+        variables: of the environment, added to those that there are.
+        before: an emulator and its arguments.
+    Raises:
+        CalledProcessError: it failed.
+    """
+    return subprocess.run(
+        [*before, sys.executable, *arguments],
+        env=os.environ | variables,
+        cwd=REPOSITORY,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Flags of `python -m tests.tools.processors`."""
+
+    results: Path = Path("results")
+    """Folder of the stored runs."""
+    emulator: tuple[str, ...] = ()
+    """Command that runs Python on another processor."""
+
+
+def different(arguments: Arguments, variables: Mapping[str, str]) -> Iterator[str]:
+    """Published files that have other bytes with some variables, or are missing."""
+    with TemporaryDirectory() as place:
+        folder, results = Path(place), ("--results", str(arguments.results.resolve()))
+        for module, out in (("claims", "paper/numbers.json"), ("figures", "figures")):
+            command = ["-m", f"pwm.{module}", *results, "--out", str(folder / out)]
+            computed(command, variables, arguments.emulator)
+        published = [REPOSITORY / "paper/numbers.json", *sorted((REPOSITORY / "figures").iterdir())]
+        for path in published:
+            ours = folder / path.relative_to(REPOSITORY)
+            if not ours.is_file() or ours.read_bytes() != path.read_bytes():
+                yield path.name
+
+
+def main() -> None:
+    """Prints one line per variant; exits with 1 if any file differs."""
+    arguments = tyro.cli(Arguments, description=__doc__)
+    every = {}
+    for name, variables in tqdm(VARIANTS.items(), unit=" variants", leave=False):
+        every[name] = tuple(different(arguments, variables))
+        tqdm.write(f"{name}: {', '.join(every[name]) or 'the same bytes'}")
+    sys.exit(any(every.values()))
+
+
+if __name__ == "__main__":
+    main()
