@@ -11,9 +11,8 @@ from pwm.analysis.estimates import over_seeds, rate, rate_difference
 from pwm.analysis.outcomes import Evidence, Outcomes
 from pwm.analysis.rule_predictions import judged_brake
 from pwm.analysis.times import median_time
-from pwm.claims.claim import Claim
+from pwm.claims.claim import Band, Claim
 
-Band = tuple[float, float]
 BRAKES: Mapping[tuple[str, float], tuple[Band, Band]] = {
     ("fixed", 1.0): ((0.9, 1), (500, 2000)),
     ("fixed", 0.1): ((0.9, 1), (2500, 6000)),
