@@ -110,7 +110,7 @@ def rule_claims(evidence: Evidence) -> Iterator[Claim]:
     yield from _scores(methods)
     yield from _limits(methods)
     says = "rank correlation of the methods with the held-out conditions"
-    yield _comparison_claim("correlation", says, methods.rank_correlation(), (0.7, 1))
+    yield _methods_claim("correlation", says, methods.rank_correlation(), (0.7, 1))
     yield from _verdicts([*judged_rules(methods), judged_brake(evidence.of("brake"))])
 
 
@@ -119,20 +119,18 @@ def _scores(methods: Comparison) -> Iterator[Claim]:
     best = methods.ranking()[0]
     for name, band in SCORES.items():
         says = f"{name}: mean success over the twelve conditions"
-        yield _comparison_claim(f"score-{_slug(name)}", says, methods.success(name), band)
+        yield _methods_claim(f"score-{_slug(name)}", says, methods.success(name), band)
     for rule, band in GAINS.items():
         gain = methods.difference(f"centred {rule}", f"raw {rule}")
         named = f"weight {rule}" if rule.isdigit() else rule
-        yield _comparison_claim(
-            f"gain-{rule}", f"{named}: mean success centred less raw", gain, band
-        )
+        yield _methods_claim(f"gain-{rule}", f"{named}: mean success centred less raw", gain, band)
     for name, band in BEHIND.items():
         loss = methods.difference(best, name)
         says = f"{name}: mean success lost to the best method"
-        yield _comparison_claim(f"behind-{_slug(name)}", says, loss, band)
+        yield _methods_claim(f"behind-{_slug(name)}", says, loss, band)
     tied = sum(methods.tied(best, name) for name in methods.methods if name != best)
     says = f"methods tied with the best, {best}"
-    yield _comparison_claim("tied", says, Estimate(tied), (1, 1), digits=0)
+    yield _methods_claim("tied", says, Estimate(tied), (1, 1), digits=0)
 
 
 def _limits(methods: Comparison) -> Iterator[Claim]:
@@ -140,25 +138,23 @@ def _limits(methods: Comparison) -> Iterator[Claim]:
     for name, band in FAILURES.items():
         failures = Estimate(len(methods.failures(name)))
         says = f"{name}: conditions of {len(CONDITIONS)} in which fewer than half learn"
-        yield _comparison_claim(f"failures-{_slug(name)}", says, failures, band, digits=0)
+        yield _methods_claim(f"failures-{_slug(name)}", says, failures, band, digits=0)
     for name, band in CARRIED.items():
         success = methods.success(name, "carried")
-        yield _comparison_claim(
+        yield _methods_claim(
             f"carried-{_slug(name)}", f"{name}, state carried: success", success, band
         )
     others = [name for name in methods.ranked if name != "carried"]
     for name, band in UNCARRIED.items():
         says = f"{name}: mean success over the other eleven conditions"
-        yield _comparison_claim(
-            f"uncarried-{_slug(name)}", says, methods.success(name, *others), band
-        )
+        yield _methods_claim(f"uncarried-{_slug(name)}", says, methods.success(name, *others), band)
     lead = methods.difference("centred 100", "centred per-loss", *others)
     says = "centred 100 less centred per-loss, over the other eleven conditions"
-    yield _comparison_claim("uncarried-lead", says, lead, (-0.01, 0.1))
+    yield _methods_claim("uncarried-lead", says, lead, (-0.01, 0.1))
     for name, band in LONGEST.items():
         success = methods.success(name, "240 steps, 0.005")
         says = f"{name}, 240 steps, learning rate 0.005: success after 8,000 episodes"
-        yield _comparison_claim(f"longest-{_slug(name)}", says, success, band)
+        yield _methods_claim(f"longest-{_slug(name)}", says, success, band)
 
 
 def _verdicts(predictions: list[Prediction]) -> Iterator[Claim]:
@@ -198,9 +194,7 @@ def _slug(method: str) -> str:
     return method.replace(" ", "-")
 
 
-def _comparison_claim(
-    name: str, says: str, estimate: Estimate, band: Band, digits: int = 2
-) -> Claim:
+def _methods_claim(name: str, says: str, estimate: Estimate, band: Band, digits: int = 2) -> Claim:
     """A claim about the comparison of all methods."""
     return Claim(
         name=f"rules-{name}",
