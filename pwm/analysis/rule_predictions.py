@@ -1,29 +1,36 @@
 """The predictions about rules that balance the two losses, each judged by its own words.
 
-They stand in `paper/predictions.json` (`fourth`, `rules`: `predictions` and `brake`). A prediction
-is right if each of its parts is met by the measured number, whatever its interval, and else wrong.
+They stand in `paper/predictions.json` (`fourth`, `rules`: `predictions` and `brake`), and speak of
+methods and conditions by the names of `pwm.analysis.rules`. A prediction is right if each of its
+parts is met by the measured number, whatever its interval, and else wrong.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from pwm.analysis.estimates import Estimate, rate_difference
-from pwm.analysis.outcomes import Evidence, Outcomes
-from pwm.analysis.rules import METHODS, Comparison, compared
+from pwm.analysis.outcomes import Outcomes
+from pwm.analysis.rules import METHODS, Comparison
 
 Verdict = Literal["right", "wrong"]
+Side = Literal["<", "<=", ">=", ">"]
+SIDES: Mapping[Side, Callable[[float, float], bool]] = MappingProxyType(
+    {"<": operator.lt, "<=": operator.le, ">=": operator.ge, ">": operator.gt}
+)
+"""Sides of a bound on which a number may be predicted to lie."""
 SHARING = ("1", "10", "100", "per-loss", "equal", "pcgrad", "uncertainty", "return-scale")
-"""Rules that let the critic share the trunk, without their returns."""
+"""Rules under which the critic trains the policy's trunk; raw and centred have one name here."""
 APART = ("stop-trunk", "separate")
-"""Rules that do not."""
+"""Rules under which it does not."""
 
 
 class Part(NamedTuple):
-    """A number that a prediction speaks of."""
+    """A number that a prediction speaks of, and whether it is as predicted."""
 
     says: str
     estimate: Estimate
@@ -49,39 +56,47 @@ class Prediction:
         return "wrong" if self.missed else "right"
 
 
-def judged(evidence: Evidence) -> Iterator[Prediction]:
-    """Every prediction in order; the last is that of the brake."""
-    yield from judged_rules(compared(evidence))
-    yield judged_brake(evidence.of("brake"))
-
-
 def judged_rules(methods: Comparison) -> Iterator[Prediction]:
-    """Those about the comparison of all methods."""
-    best = methods.ranking()[0]
+    """The predictions about the comparison of all methods, in the order of the file."""
+    yield from _on_centring(methods)
+    yield from _on_other_methods(methods)
+    yield from _on_long_episodes(methods)
+    yield Prediction(
+        name="held-out",
+        says="rank correlation with the held-out conditions of at least 0.7",
+        parts=(_number("correlation", methods.rank_correlation(), ">=", 0.7),),
+    )
+
+
+def _on_centring(methods: Comparison) -> Iterator[Prediction]:
+    """The predictions about centred returns."""
     yield Prediction(
         name="winner",
         says="centred at weight 100 is the best or tied with it",
-        parts=(_tied(methods, "centred 100", best),),
+        parts=(_tied(methods, "centred 100", methods.ranking()[0]),),
     )
-    both = [name.removeprefix("raw ") for name in METHODS if name.startswith("raw ")]
+    rules = [name.removeprefix("raw ") for name in METHODS if name.startswith("raw ")]
+    pairs = {rule: (f"centred {rule}", f"raw {rule}") for rule in rules}
     yield Prediction(
         name="centring",
         says="every rule is better centred than raw, but for stop-trunk and separate: tied",
         parts=tuple(
-            (_tied if rule in APART else _better)(methods, f"centred {rule}", f"raw {rule}")
-            for rule in both
+            _tied(methods, *pair) if rule in APART else _better(methods, *pair)
+            for rule, pair in pairs.items()
         ),
     )
     cell = "120 steps, 0.001"
+    few = [_success(methods, f"raw {rule}", cell, "<", 0.5) for rule in SHARING]
+    many = [_success(methods, f"raw {rule}", cell, ">", 0.5) for rule in APART]
     yield Prediction(
         name="raw-sharing",
         says=f"raw at {cell}: fewer than half learn if the critic shares the trunk, else more",
-        parts=tuple(
-            _number(f"raw {rule}", methods.success(f"raw {rule}", cell), side, 0.5)
-            for rules, side in ((SHARING, operator.lt), (APART, operator.gt))
-            for rule in rules
-        ),
+        parts=(*few, *many),
     )
+
+
+def _on_other_methods(methods: Comparison) -> Iterator[Prediction]:
+    """The predictions about standardised returns and the usual setting of libraries."""
     yield Prediction(
         name="scaling",
         says="popart is within 0.1 of centred 1, standardised 100 within 0.1 of centred 100",
@@ -94,36 +109,35 @@ def judged_rules(methods: Comparison) -> Iterator[Prediction]:
     yield Prediction(
         name="usual",
         says="usual is among the worse half",
-        parts=(_number("rank of usual", methods.rank("usual"), operator.gt, middle),),
+        parts=(_number("rank of usual", methods.rank("usual"), ">", middle),),
     )
+
+
+def _on_long_episodes(methods: Comparison) -> Iterator[Prediction]:
+    """The predictions about 240 and 120 steps at learning rate 0.005."""
     cell, heavy = "240 steps, 0.005", ("centred 100", "standardised 100")
+    others = [name for name in methods.methods if name not in heavy]
     yield Prediction(
         name="longest",
         says=f"{cell}: no method but {heavy[0]} and {heavy[1]} learns in more than half",
-        parts=tuple(
-            _number(name, methods.success(name, cell), operator.le, 0.5)
-            for name in methods.methods
-            if name not in heavy
-        ),
+        parts=tuple(_success(methods, name, cell, "<=", 0.5) for name in others),
     )
     cell = "120 steps, 0.005"
     yield Prediction(
         name="heavy",
         says=f"{cell}: centred 100 learns in at least 0.8, centred 0 in fewer than 0.6",
         parts=(
-            _number("centred 100", methods.success("centred 100", cell), operator.ge, 0.8),
-            _number("centred 0", methods.success("centred 0", cell), operator.lt, 0.6),
+            _success(methods, "centred 100", cell, ">=", 0.8),
+            _success(methods, "centred 0", cell, "<", 0.6),
         ),
-    )
-    yield Prediction(
-        name="held-out",
-        says="rank correlation with the held-out conditions of at least 0.7",
-        parts=(_number("correlation", methods.rank_correlation(), operator.ge, 0.7),),
     )
 
 
 def judged_brake(runs: Outcomes) -> Prediction:
-    """That small steps of the trunk do for a stop-gradient trunk what a heavy critic does."""
+    """The prediction that small steps of the trunk can replace a heavy critic.
+
+    Without the critic's gradient in the trunk, and with a tenth of the trunk's learning rate.
+    """
     at_60 = runs.at(episode_length=60, critic_weight=100.0)
     braked = at_60.at(balance="stop-trunk", trunk_rate=0.1)
     heavy = at_60.at(balance="fixed", trunk_rate=1.0)
@@ -131,28 +145,32 @@ def judged_brake(runs: Outcomes) -> Prediction:
     return Prediction(
         name="brake",
         says=f"{says}: at least -0.1",
-        parts=(_number(says, rate_difference(braked.learned, heavy.learned), operator.ge, -0.1),),
+        parts=(_number(says, rate_difference(braked.learned, heavy.learned), ">=", -0.1),),
     )
 
 
-def _number(
-    says: str, estimate: Estimate, side: Callable[[float, float], bool], bound: float
-) -> Part:
-    """A number that should lie on one side of a bound."""
-    return Part(says, estimate, side(estimate.value, bound))
+def _number(says: str, estimate: Estimate, side: Side, bound: float) -> Part:
+    """A number, met if it lies on that side of the bound."""
+    return Part(says, estimate, SIDES[side](estimate.value, bound))
+
+
+def _success(methods: Comparison, method: str, condition: str, side: Side, bound: float) -> Part:
+    """Success of a method in a condition, met if it lies on that side of the bound."""
+    return _number(method, methods.success(method, condition), side, bound)
 
 
 def _better(methods: Comparison, one: str, other: str) -> Part:
-    """Met if one method beats another and they are not tied."""
+    """Mean success of one method less another's, met if the interval lies above 0."""
     difference = methods.difference(one, other)
     return Part(f"{one} less {other}", difference, difference.low > 0)
 
 
 def _tied(methods: Comparison, one: str, other: str) -> Part:
+    """Mean success of one method less another's, met if the interval includes 0."""
     return Part(f"{one} less {other}", methods.difference(one, other), methods.tied(one, other))
 
 
 def _close(methods: Comparison, one: str, other: str, within: float = 0.1) -> Part:
-    """Met if the means differ by no more than a bound."""
+    """Mean success of one method less another's, met if it is at most a bound in size."""
     difference = methods.difference(one, other)
     return Part(f"{one} less {other}", difference, abs(difference.value) <= within)

@@ -11,9 +11,8 @@ from pwm.analysis.estimates import over_seeds, rate, rate_difference
 from pwm.analysis.outcomes import Evidence, Outcomes
 from pwm.analysis.rule_predictions import judged_brake
 from pwm.analysis.times import median_time
-from pwm.claims.claim import Claim
+from pwm.claims.claim import Band, Claim
 
-Band = tuple[float, float]
 BRAKES: Mapping[tuple[str, float], tuple[Band, Band]] = {
     ("fixed", 1.0): ((0.9, 1), (500, 2000)),
     ("fixed", 0.1): ((0.9, 1), (2500, 6000)),
@@ -74,23 +73,24 @@ def limit_claims(evidence: Evidence) -> Iterator[Claim]:
     """Changes that may help a centred critic of weight 100 at 240 steps."""
     runs = evidence.of("limits").at(episode_length=240)
     usual = runs.at(**UNCHANGED)
-    for name, (learned, ever, time) in LIMITS.items():
-        cell = runs.at(**{**UNCHANGED, **CHANGES[name]})
-        says = f"centred 100, 240 steps, learning rate 0.005, {name}"
-        yield from _cell(f"limits-{name.replace(' ', '-')}", says, cell, (learned, time), "limits")
+    for change, (learned, ever, time) in LIMITS.items():
+        cell = runs.at(**{**UNCHANGED, **CHANGES[change]})
+        name = f"limits-{change.replace(' ', '-')}"
+        says = f"centred 100, 240 steps, learning rate 0.005, {change}"
+        yield from _cell(name, says, cell, (learned, time), "limits")
         yield Claim(
-            name=f"limits-{name.replace(' ', '-')}-ever",
+            name=f"{name}-ever",
             says=f"{says}: fraction that learns at any time",
             estimate=rate(np.isfinite(cell.time)),
             band=ever,
             experiments=("limits",),
         )
-        if name in HELPS:
+        if change in HELPS:
             yield Claim(
-                name=f"limits-{name.replace(' ', '-')}-gain",
+                name=f"{name}-gain",
                 says=f"{says}: success gained",
                 estimate=rate_difference(cell.learned, usual.learned),
-                band=HELPS[name],
+                band=HELPS[change],
                 experiments=("limits",),
             )
     yield Claim(
@@ -105,7 +105,7 @@ def limit_claims(evidence: Evidence) -> Iterator[Claim]:
 def _cell(
     name: str, says: str, cell: Outcomes, bands: tuple[Band, Band], experiment: str
 ) -> Iterator[Claim]:
-    """Success and median time to learn of one cell."""
+    """Success and median time to learn of one cell, with a band for each."""
     success, time = bands
     yield Claim(
         name=name,

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from pwm.analysis.estimates import Estimate, settled
 
+Band = tuple[float, float]
+"""Least and greatest value with which a sentence about a number is true."""
 FACTOR = 2.0  # a predicted edge or weight counts as right within this factor
 
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A number that the paper quotes. Its band follows from the sentence, not from the number.
+    """A number that the paper quotes, with a sentence about it and the sentence's band.
 
     The number and its interval are `settled`, so that they are the same on every processor.
     """
@@ -22,8 +24,8 @@ class Claim:
     says: str
     """Description of the number; true if the number lies in the band."""
     estimate: Estimate
-    band: tuple[float, float]
-    """Least and greatest value with which the sentence is true."""
+    band: Band
+    """Follows from the sentence, not from the number."""
     experiments: tuple[str, ...]
     """Experiments whose runs it rests on."""
     digits: int = 2
@@ -46,11 +48,11 @@ class Claim:
         return value if math.isnan(self.estimate.low) else f"{value} [{low}, {high}]"
 
 
-def right(predicted: float) -> tuple[float, float]:
+def right(predicted: float) -> Band:
     """Band of a number whose prediction is right."""
     return predicted / FACTOR, predicted * FACTOR
 
 
-def too_low(predicted: float) -> tuple[float, float]:
+def too_low(predicted: float) -> Band:
     """Band of a number whose prediction is wrong because it is too low."""
     return predicted * FACTOR, math.inf

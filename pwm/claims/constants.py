@@ -25,7 +25,8 @@ LONG, SHORT = TaskConfig(episode_length=60), TaskConfig(episode_length=15)
 
 def quoted() -> dict[str, Number]:
     """All of these numbers by name."""
-    return _notes() | _settings() | _theory() | _predictions() | _conversions() | grids()
+    settings = _notes() | _task() | _training() | _protocol()
+    return settings | _theory() | _predictions() | _conversions() | grids()
 
 
 def _notes() -> dict[str, Number]:
@@ -41,73 +42,85 @@ def _notes() -> dict[str, Number]:
     }
 
 
-def _settings() -> dict[str, Number]:
-    """Settings of the task, the agent, training and the experiments."""
-    notes, slow, held_out, probed = (
-        EXPERIMENTS[name].base for name in ("eplen60", "weight-0.001", "held-out", "gradients")
-    )
+def _task() -> dict[str, Number]:
+    """The task, lengths of episodes, and the criterion for *learned*."""
     lengths = EXPERIMENTS["weight-0.001"].axes["episode_length"]
+    held_out_lengths = EXPERIMENTS["held-out"].axes["episode_length"]
     levels = reward_levels(LONG.stimulus_set)
-    rates = EXPERIMENTS["centred-learning-rate"].axes["learning_rate"]
-    tracking = EXPERIMENTS["tracking"].axes["tracking_rate"]
-    ranked = _cells("rules-", "-popart") - _cells("rules-held-out-", "-popart")
-    found = {
-        "compute.cores": number(2),
-        "compute.time": {"text": "about 70 minutes"},
-        "setting.confidence": number(0.95, text="95%"),
-        "setting.seeds": number(len(EXPERIMENTS["eplen15"].axes["seed"])),
-        "setting.seeds-answer": number(len(EXPERIMENTS["mean"].axes["seed"])),
+    return {
         "setting.episode-long": number(LONG.episode_length),
         "setting.episode-short": number(SHORT.episode_length),
         "setting.episode-least": number(min(lengths)),
         "setting.episode-middle": number(sorted(lengths)[len(lengths) // 2]),
         "setting.episode-most": number(max(lengths)),
+        "setting.episode-hardest": number(max(EXPERIMENTS["limits"].axes["episode_length"])),
         "setting.trials-long": number(LONG.num_trials),
         "setting.trials-short": number(SHORT.num_trials),
-        "setting.episodes-long": number(notes.num_episodes),
-        "setting.episodes-short": number(EXPERIMENTS["eplen15"].base.num_episodes),
-        "setting.episodes-slow": number(slow.num_episodes),
-        "setting.episodes-more": number(EXPERIMENTS["budget-lower"].base.num_episodes),
-        "setting.final-episodes": number(FINAL_EPISODES),
-        "setting.epsilon": number(EPSILON, text="10⁻⁸"),
-        "setting.smoothing": number(SMOOTHING, 2),
-        "setting.learning-rate": number(notes.learning_rate, 3),
-        "setting.learning-rate-between": number(held_out.learning_rate, 3),
-        "setting.learning-rate-slow": number(slow.learning_rate, 3),
-        "setting.hidden-size": number(AgentConfig().hidden_size),
         "setting.pairs": number(LONG.num_pairs),
         "setting.trial-length": number(LONG.trial_length),
-        "setting.standard-errors": number(STANDARD_ERRORS, text="four"),
-        "setting.held-out-cells": number(
-            sum(map(len, predictions()["fourth"]["slowdown"].values()))
-        ),
-        **{f"setting.distance-{far:g}": number(far, text=f"{far:g}") for far in (3, 5.25, 10.5)},
-        **{f"setting.rate-{rate:g}": number(rate, text=f"{rate:g}") for rate in rates},
-        **{f"setting.tracking-{rate:g}": number(rate, text=f"{rate:g}") for rate in tracking},
-        "setting.probe-arrived": number(200),
-        "setting.probe-late": number(5000),
-        "setting.heavy": number(HEAVY),
-        "setting.tracking-rate": number(LossConfig().tracking_rate, 1),
-        "setting.episode-hardest": number(max(EXPERIMENTS["limits"].axes["episode_length"])),
-        "setting.episodes-rules": number(EXPERIMENTS["rules-length-popart"].base.num_episodes),
-        "setting.methods": number(_cells("rules-trial-")),
-        "setting.rule-conditions": number(ranked),
-        "setting.probe-episodes": number(probed.probe_episodes),
-        "setting.probe-every": number(probed.log_every),
-        "criterion.long": number(reward_to_learn(LONG, FINAL_EPISODES), 3),
-        "criterion.short": number(reward_to_learn(SHORT, FINAL_EPISODES), 3),
+        **{f"setting.steps-{steps}": number(steps) for steps in lengths},
+        **{f"setting.held-out-{steps}": number(steps) for steps in held_out_lengths},
         "task.uniform": number(levels.uniform, text="1/3"),
         "task.one-sided": number(levels.one_sided, 1),
         "task.memoryless": number(levels.memoryless, 3),
         "task.solved": number(levels.solved),
+        "criterion.long": number(reward_to_learn(LONG, FINAL_EPISODES), 3),
+        "criterion.short": number(reward_to_learn(SHORT, FINAL_EPISODES), 3),
+        "setting.final-episodes": number(FINAL_EPISODES),
+        "setting.standard-errors": number(STANDARD_ERRORS, text="four"),
     }
-    found |= {f"setting.steps-{steps}": number(steps) for steps in lengths}
-    held_out_lengths = EXPERIMENTS["held-out"].axes["episode_length"]
-    return found | {f"setting.held-out-{steps}": number(steps) for steps in held_out_lengths}
+
+
+def _training() -> dict[str, Number]:
+    """The agent, its optimiser, budgets and rates."""
+    notes, slow, held_out = (
+        EXPERIMENTS[name].base for name in ("eplen60", "weight-0.001", "held-out")
+    )
+    rates = EXPERIMENTS["centred-learning-rate"].axes["learning_rate"]
+    tracking = EXPERIMENTS["tracking"].axes["tracking_rate"]
+    return {
+        "setting.hidden-size": number(AgentConfig().hidden_size),
+        "setting.epsilon": number(EPSILON, text="10⁻⁸"),
+        "setting.smoothing": number(SMOOTHING, 2),
+        "setting.heavy": number(HEAVY),
+        "setting.learning-rate": number(notes.learning_rate, 3),
+        "setting.learning-rate-between": number(held_out.learning_rate, 3),
+        "setting.learning-rate-slow": number(slow.learning_rate, 3),
+        **{f"setting.rate-{rate:g}": number(rate, text=f"{rate:g}") for rate in rates},
+        "setting.tracking-rate": number(LossConfig().tracking_rate, 1),
+        **{f"setting.tracking-{rate:g}": number(rate, text=f"{rate:g}") for rate in tracking},
+        "setting.episodes-long": number(notes.num_episodes),
+        "setting.episodes-short": number(EXPERIMENTS["eplen15"].base.num_episodes),
+        "setting.episodes-slow": number(slow.num_episodes),
+        "setting.episodes-more": number(EXPERIMENTS["budget-lower"].base.num_episodes),
+        "setting.episodes-rules": number(EXPERIMENTS["rules-length-popart"].base.num_episodes),
+    }
+
+
+def _protocol() -> dict[str, Number]:
+    """Seeds, probes, numbers of methods and conditions, and the time that all of it takes."""
+    probed = EXPERIMENTS["gradients"].base
+    ranked = _cells("rules-", "-popart") - _cells("rules-held-out-", "-popart")
+    held_out_cells = sum(map(len, predictions()["fourth"]["slowdown"].values()))
+    return {
+        "compute.cores": number(2),
+        "compute.time": {"text": "about 70 minutes"},
+        "setting.confidence": number(0.95, text="95%"),
+        "setting.seeds": number(len(EXPERIMENTS["eplen15"].axes["seed"])),
+        "setting.seeds-answer": number(len(EXPERIMENTS["mean"].axes["seed"])),
+        "setting.held-out-cells": number(held_out_cells),
+        **{f"setting.distance-{far:g}": number(far, text=f"{far:g}") for far in (3, 5.25, 10.5)},
+        "setting.probe-arrived": number(200),
+        "setting.probe-late": number(5000),
+        "setting.probe-episodes": number(probed.probe_episodes),
+        "setting.probe-every": number(probed.log_every),
+        "setting.methods": number(_cells("rules-trial-")),
+        "setting.rule-conditions": number(ranked),
+    }
 
 
 def _cells(beginning: str, end: str = "") -> int:
-    """Settings of the experiments whose names begin and end so, seeds apart."""
+    """Number of cells (runs that differ in the seed alone) of experiments with such names."""
     return sum(
         each.num_runs // len(each.axes["seed"])
         for name, each in EXPERIMENTS.items()

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from math import inf
 
 from pwm.analysis.estimates import Estimate
 from pwm.analysis.outcomes import Evidence
 from pwm.analysis.rule_predictions import Prediction, judged_brake, judged_rules
-from pwm.analysis.rules import CONDITIONS, candidates, compared
-from pwm.claims.claim import Claim
+from pwm.analysis.rules import CONDITIONS, Comparison, candidates, compared
+from pwm.claims.claim import Band, Claim
 from pwm.experiments import EXPERIMENTS
 
-Band = tuple[float, float]
-ALL = tuple(name for name in EXPERIMENTS if name.startswith("rules-"))
+COMPARED = tuple(name for name in EXPERIMENTS if name.startswith("rules-"))
 """Experiments of the comparison of all methods."""
-FEW = tuple(name for name in EXPERIMENTS if name.startswith("candidates-"))
+CANDIDATES = tuple(name for name in EXPERIMENTS if name.startswith("candidates-"))
 """Experiments of the candidates."""
 SCORES: Mapping[str, Band] = {
     "centred per-loss": (0.9, 1),
@@ -109,44 +107,54 @@ SLOWER: Mapping[tuple[str, int], Band] = {
 def rule_claims(evidence: Evidence) -> Iterator[Claim]:
     """The comparison of all methods, and the verdicts on what was predicted about rules."""
     methods = compared(evidence)
+    yield from _scores(methods)
+    yield from _limits(methods)
+    says = "rank correlation of the methods with the held-out conditions"
+    yield _methods_claim("correlation", says, methods.rank_correlation(), (0.7, 1))
+    yield from _verdicts([*judged_rules(methods), judged_brake(evidence.of("brake"))])
+
+
+def _scores(methods: Comparison) -> Iterator[Claim]:
+    """Mean success by method, what centring adds to it, and what the best is ahead by."""
     best = methods.ranking()[0]
     for name, band in SCORES.items():
         says = f"{name}: mean success over the twelve conditions"
-        yield _all(f"score-{_slug(name)}", says, methods.success(name), band)
+        yield _methods_claim(f"score-{_slug(name)}", says, methods.success(name), band)
     for rule, band in GAINS.items():
         gain = methods.difference(f"centred {rule}", f"raw {rule}")
         named = f"weight {rule}" if rule.isdigit() else rule
-        yield _all(f"gain-{rule}", f"{named}: mean success centred less raw", gain, band)
+        yield _methods_claim(f"gain-{rule}", f"{named}: mean success centred less raw", gain, band)
     for name, band in BEHIND.items():
         loss = methods.difference(best, name)
         says = f"{name}: mean success lost to the best method"
-        yield _all(f"behind-{_slug(name)}", says, loss, band)
-    tied = sum(methods.tied(best, name) for name in methods.methods) - 1  # itself
-    yield _count("tied", f"methods tied with the best, {best}", tied, (1, 1))
+        yield _methods_claim(f"behind-{_slug(name)}", says, loss, band)
+    tied = sum(methods.tied(best, name) for name in methods.methods if name != best)
+    says = f"methods tied with the best, {best}"
+    yield _methods_claim("tied", says, Estimate(tied), (1, 1), digits=0)
+
+
+def _limits(methods: Comparison) -> Iterator[Claim]:
+    """Conditions in which methods fail: a carried state, and the longest episodes."""
     for name, band in FAILURES.items():
+        failures = Estimate(len(methods.failures(name)))
         says = f"{name}: conditions of {len(CONDITIONS)} in which fewer than half learn"
-        yield _count(f"failures-{_slug(name)}", says, len(methods.failures(name)), band)
+        yield _methods_claim(f"failures-{_slug(name)}", says, failures, band, digits=0)
     for name, band in CARRIED.items():
         success = methods.success(name, "carried")
-        yield _all(f"carried-{_slug(name)}", f"{name}, state carried: success", success, band)
+        yield _methods_claim(
+            f"carried-{_slug(name)}", f"{name}, state carried: success", success, band
+        )
     others = [name for name in methods.ranked if name != "carried"]
     for name, band in UNCARRIED.items():
         says = f"{name}: mean success over the other eleven conditions"
-        yield _all(f"uncarried-{_slug(name)}", says, methods.success(name, *others), band)
+        yield _methods_claim(f"uncarried-{_slug(name)}", says, methods.success(name, *others), band)
     lead = methods.difference("centred 100", "centred per-loss", *others)
     says = "centred 100 less centred per-loss, over the other eleven conditions"
-    yield _all("uncarried-lead", says, lead, (-0.01, 0.1))
+    yield _methods_claim("uncarried-lead", says, lead, (-0.01, 0.1))
     for name, band in LONGEST.items():
         success = methods.success(name, "240 steps, 0.005")
         says = f"{name}, 240 steps, learning rate 0.005: success after 8,000 episodes"
-        yield _all(f"longest-{_slug(name)}", says, success, band)
-    yield _all(
-        "correlation",
-        "rank correlation of the methods with the held-out conditions",
-        methods.rank_correlation(),
-        (0.7, 1),
-    )
-    yield from _verdicts([*judged_rules(methods), judged_brake(evidence.of("brake"))])
+        yield _methods_claim(f"longest-{_slug(name)}", says, success, band)
 
 
 def _verdicts(predictions: list[Prediction]) -> Iterator[Claim]:
@@ -158,7 +166,7 @@ def _verdicts(predictions: list[Prediction]) -> Iterator[Claim]:
             says=f"predictions about rules, of {len(predictions)}, that are {verdict}",
             estimate=Estimate(found[verdict]),
             band=band,
-            experiments=(*ALL, "brake"),
+            experiments=(*COMPARED, "brake"),
             digits=0,
         )
 
@@ -168,42 +176,41 @@ def candidate_claims(evidence: Evidence) -> Iterator[Claim]:
     methods = candidates(evidence)
     for name, bands in TRIED.items():
         for steps, band in bands.items():
-            yield Claim(
-                name=f"candidates-{_slug(name)}-{steps}",
-                says=f"{name}, {steps} steps, learning rate 0.005: fraction that learns",
-                estimate=methods.success(name, f"{steps} steps"),
-                band=band,
-                experiments=FEW,
-            )
+            says = f"{name}, {steps} steps, learning rate 0.005: fraction that learns"
+            success = methods.success(name, f"{steps} steps")
+            yield _candidate_claim(f"{_slug(name)}-{steps}", says, success, band)
     for (name, steps), band in LEADS.items():
-        yield Claim(
-            name=f"candidates-lead-{_slug(name)}-{steps}",
-            says=f"{LEADER}, {steps} steps, learning rate 0.005: success less that of {name}",
-            estimate=methods.difference(LEADER, name, f"{steps} steps"),
-            band=band,
-            experiments=FEW,
-        )
+        says = f"{LEADER}, {steps} steps, learning rate 0.005: success less that of {name}"
+        lead = methods.difference(LEADER, name, f"{steps} steps")
+        yield _candidate_claim(f"lead-{_slug(name)}-{steps}", says, lead, band)
     for (name, steps), band in SLOWER.items():
-        yield Claim(
-            name=f"candidates-time-{_slug(name)}-{steps}",
-            says=f"{name}, {steps} steps: median time to learn relative to {LEADER}",
-            estimate=methods.time_ratio(name, LEADER, f"{steps} steps"),
-            band=band,
-            experiments=FEW,
-        )
+        says = f"{name}, {steps} steps: median time to learn relative to {LEADER}"
+        ratio = methods.time_ratio(name, LEADER, f"{steps} steps")
+        yield _candidate_claim(f"time-{_slug(name)}-{steps}", says, ratio, band)
 
 
 def _slug(method: str) -> str:
+    """A method's name as part of a claim's name."""
     return method.replace(" ", "-")
 
 
-def _all(name: str, says: str, estimate: Estimate, band: Band) -> Claim:
+def _methods_claim(name: str, says: str, estimate: Estimate, band: Band, digits: int = 2) -> Claim:
     """A claim about the comparison of all methods."""
-    return Claim(name=f"rules-{name}", says=says, estimate=estimate, band=band, experiments=ALL)
+    return Claim(
+        name=f"rules-{name}",
+        says=says,
+        estimate=estimate,
+        band=band,
+        experiments=COMPARED,
+        digits=digits,
+    )
 
 
-def _count(name: str, says: str, number: int, band: Band) -> Claim:
-    return replace(_all(name, says, Estimate(number), band), digits=0)
+def _candidate_claim(name: str, says: str, estimate: Estimate, band: Band) -> Claim:
+    """A claim about the candidates for the recommendation."""
+    return Claim(
+        name=f"candidates-{name}", says=says, estimate=estimate, band=band, experiments=CANDIDATES
+    )
 
 
 GROUPS = (rule_claims, candidate_claims)

@@ -161,15 +161,17 @@ class Agent:
             hidden.append(state.hidden)
         features = torch.stack(hidden, dim=2).flatten(1, 2)  # (R', B L, H)
         shape = (replicas, trunks, trials, steps, NUM_OUTPUTS)
-        # The heads run twice: the second time, gradients reach them alone.
-        by_trunk, of_head = (
-            torch.baddbmm(weights.head_bias, head_inputs, weights.head_weight).view(shape).unbind(1)
-            for head_inputs in (features, features.detach())
-        )  # (R, B, L, outputs) per trunk
+        outputs = torch.baddbmm(weights.head_bias, features, weights.head_weight).view(shape)
+        # Once more without gradients to the features, so that they reach the heads alone.
+        fixed = features.detach()
+        of_heads = torch.baddbmm(weights.head_bias, fixed, weights.head_weight).view(shape)
         assert state is not None  # a trial has steps
-        by_step = features.detach().view(*shape[:-1], -1)[:, 0, ..., : self.config.hidden_size]
-        values, head_values = by_trunk[-1][..., VALUE], of_head[-1][..., VALUE]
-        return Outputs(by_trunk[0][..., :VALUE], values, head_values, by_step), state
+        return Outputs(
+            logits=outputs[:, 0, ..., :VALUE],
+            values=outputs[:, -1, ..., VALUE],
+            head_values=of_heads[:, -1, ..., VALUE],
+            hidden=fixed.view(*shape[:-1], -1)[:, 0, ..., : self.config.hidden_size],
+        ), state
 
     def _padded(self, parameters: Tensor) -> dict[str, Tensor]:
         """Views of the parameters by name, [R, trunks, rows, blocks, columns], with padding."""
@@ -189,6 +191,7 @@ class Agent:
 
 
 def _round_up(number: int, multiple: int) -> int:
+    """The least multiple that is not below the number."""
     return -(-number // multiple) * multiple
 
 
@@ -205,6 +208,13 @@ def _shapes(num_stimuli: int, hidden_size: int) -> dict[str, tuple[int, int, int
 
 
 def _lstm_step(recurrent_weight: Tensor, step_input: Tensor, state: State | None) -> State:
+    """One step of the LSTM.
+
+    Args:
+        recurrent_weight: (R', H, G).
+        step_input: the gates' inputs from the observation, with their biases, (R', B, G).
+        state: before the step; None is the zero state.
+    """
     if state is not None:
         step_input = torch.baddbmm(step_input, state.hidden, recurrent_weight)
     assert step_input.numel() % ROW_MULTIPLE == 0  # so that sigmoid has no remainder

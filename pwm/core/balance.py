@@ -72,7 +72,7 @@ def episode_scales(
 
 def stop_trunk(policy: Tensor, critic: Tensor, trunk: int) -> tuple[Tensor, ...]:
     """The sum, without the critic's gradient in the trunk."""
-    return (torch.cat([policy[:, :trunk], policy[:, trunk:] + critic[:, trunk:]], dim=1),)
+    return _joined(policy[:, :trunk], policy, critic)
 
 
 def per_loss(policy: Tensor, critic: Tensor, _trunk: int) -> tuple[Tensor, ...]:
@@ -90,9 +90,9 @@ def equal(policy: Tensor, critic: Tensor, trunk: int) -> tuple[Tensor, ...]:
     For two losses, GradNorm with α = 0 (Chen et al., 2018) and IMTL-G (Liu et al., 2021) ask for
     this ratio of norms.
     """
-    p, c = policy[:, :trunk], critic[:, :trunk]
-    ratio = _quotient(_dot(p, p), _dot(c, c)).sqrt()
-    return (torch.cat([p + ratio * c, policy[:, trunk:] + critic[:, trunk:]], dim=1),)
+    by_policy, by_critic = policy[:, :trunk], critic[:, :trunk]
+    ratio = _quotient(_dot(by_policy, by_policy), _dot(by_critic, by_critic)).sqrt()
+    return _joined(by_policy + ratio * by_critic, policy, critic)
 
 
 def pcgrad(policy: Tensor, critic: Tensor, trunk: int) -> tuple[Tensor, ...]:
@@ -100,11 +100,11 @@ def pcgrad(policy: Tensor, critic: Tensor, trunk: int) -> tuple[Tensor, ...]:
 
     policy - (policy · critic / |critic|²) critic, and the reverse, if policy · critic < 0.
     """
-    p, c = policy[:, :trunk], critic[:, :trunk]
-    conflict = _dot(p, c).clamp(max=0)
-    along_policy, along_critic = _quotient(conflict, _dot(p, p)), _quotient(conflict, _dot(c, c))
-    projected = (p - along_critic * c) + (c - along_policy * p)
-    return (torch.cat([projected, policy[:, trunk:] + critic[:, trunk:]], dim=1),)
+    by_policy, by_critic = policy[:, :trunk], critic[:, :trunk]
+    conflict = _dot(by_policy, by_critic).clamp(max=0)
+    off_critic = by_policy - _quotient(conflict, _dot(by_critic, by_critic)) * by_critic
+    off_policy = by_critic - _quotient(conflict, _dot(by_policy, by_policy)) * by_policy
+    return _joined(off_critic + off_policy, policy, critic)
 
 
 COMBINATIONS: Mapping[str, Callable[[Tensor, Tensor, int], tuple[Tensor, ...]]] = {
@@ -134,10 +134,11 @@ def learn_log_variance(
     With s = log σ², its gradient is (1 - exp(-s) L) / 2 for the value loss L, [R]. The learning
     rates are [R].
     """
-    log_variance, square = Tracked.LOG_VARIANCE, Tracked.LOG_VARIANCE_MEAN_SQUARE
-    slope = (1 - torch.exp(-tracked[:, log_variance]) * value_loss) / 2
-    tracked[:, square] = smoothing * tracked[:, square] + (1 - smoothing) * slope.square()
-    tracked[:, log_variance] -= learning_rates * slope / (tracked[:, square].sqrt() + epsilon)
+    log_variance = tracked[:, Tracked.LOG_VARIANCE]  # views, so that `tracked` is updated
+    mean_square = tracked[:, Tracked.LOG_VARIANCE_MEAN_SQUARE]
+    gradient = (1 - torch.exp(-log_variance) * value_loss) / 2
+    mean_square.copy_(smoothing * mean_square + (1 - smoothing) * gradient.square())
+    log_variance -= learning_rates * gradient / (mean_square.sqrt() + epsilon)
 
 
 def keep_outputs(weight: Tensor, bias: Tensor, old: Scales, new: Scales) -> None:
@@ -150,6 +151,12 @@ def keep_outputs(weight: Tensor, bias: Tensor, old: Scales, new: Scales) -> None
     bias *= old.spread
     bias += old.centre - new.centre
     bias /= new.spread
+
+
+def _joined(trunk: Tensor, policy: Tensor, critic: Tensor) -> tuple[Tensor]:
+    """One gradient [R, P]: that of the trunk as given, and in the heads the sum."""
+    size = trunk.shape[1]
+    return (torch.cat([trunk, policy[:, size:] + critic[:, size:]], dim=1),)
 
 
 def _dot(one: Tensor, other: Tensor) -> Tensor:

@@ -55,29 +55,33 @@ class TrainConfig:
         require_positive("trunk_rate", self.trunk_rate)
         require_integer("num_episodes", self.num_episodes, 1)
         require_integer("log_every", self.log_every, 1)
-        require_integer("probe_episodes", self.probe_episodes, 0)
-        allowed = self.probe_episodes > 1 and self.loss.lost_gradients == "none"
-        accepted = "0, or at least 2 with lost_gradients none"
-        require(allowed or not self.probe_episodes, "probe_episodes", self.probe_episodes, accepted)
-        start = self.critic_start
-        typed = isinstance(start, int | float) and not isinstance(start, bool)
-        number = typed and not isinstance(start, str) and abs(start) <= LARGEST
-        accepted = f"a number from {-LARGEST:g} to {LARGEST:g}, mean or fixed-point"
-        require(number or start in ("mean", "fixed-point"), "critic_start", start, accepted)
-        self._require_schedule()
+        self._require_probes()
+        self._require_start()
         require_integer("seed", self.seed, 0)
 
     @property
     def shared(self) -> TrainConfig:
-        """Configuration shared by a population: weight, learning rate and seed at fixed values."""
+        """The configuration with what may differ within a population set to fixed values."""
         return replace(self, critic_weight=0.0, learning_rate=1.0, seed=0)
 
-    def _require_schedule(self) -> None:
-        at, most = self.probe_at, self.num_episodes
-        integers = isinstance(at, tuple) and all(type(episode) is int for episode in at)
-        fits = integers and [*at] == [one for one in sorted({*at}) if 0 <= one <= most]
-        shown = " ".join(map(str, at)) if isinstance(at, tuple) else at
-        require(fits, "probe_at", shown, f"increasing numbers of episodes from 0 to {most}")
-        probed = self.probe_episodes > 0 or not at
-        accepted = "at least 2 with --probe-at"
-        require(probed, "probe_episodes", self.probe_episodes, accepted)
+    def _require_probes(self) -> None:
+        """Requires increasing `probe_at`, and episodes enough for a variance."""
+        count, at, most = self.probe_episodes, self.probe_at, self.num_episodes
+        require_integer("probe_episodes", count, 0)
+        diagnosed = count > 1 and self.loss.lost_gradients == "none"
+        accepted = "0, or at least 2 with lost_gradients none"
+        require(diagnosed or count == 0, "probe_episodes", count, accepted)
+        is_tuple = isinstance(at, tuple)
+        within = is_tuple and all(type(one) is int and 0 <= one <= most for one in at)
+        shown = " ".join(map(str, at)) if is_tuple else at
+        accepted = f"increasing numbers of episodes from 0 to {most}"
+        require(within and list(at) == sorted(set(at)), "probe_at", shown, accepted)
+        require(count > 0 or not at, "probe_episodes", count, "at least 2 with --probe-at")
+
+    def _require_start(self) -> None:
+        """Requires a start that is one of the two words, or finite as a float32."""
+        start = self.critic_start
+        is_number = isinstance(start, int | float) and not isinstance(start, bool)
+        fits = start in ("mean", "fixed-point") or (is_number and abs(float(start)) <= LARGEST)
+        accepted = f"a number from {-LARGEST:g} to {LARGEST:g}, mean or fixed-point"
+        require(fits, "critic_start", start, accepted)

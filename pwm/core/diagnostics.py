@@ -74,8 +74,8 @@ class Probe:
     """Accumulates episodes and computes the diagnostics of their gradients."""
 
     def __init__(self) -> None:
-        self._sums = [np.zeros(())] * 6  # of the terms in `add`
-        self._steps: list[tuple[NDArray[np.float32], ...]] = []  # of each episode
+        self._sums = [np.zeros(())] * 6  # over episodes, of the terms in `add`
+        self._steps: list[tuple[NDArray[np.float32], ...]] = []  # log-probs, values, returns
 
     def add(self, gradients: Sequence[NDArray[np.float32]], trajectory: Trajectory) -> None:
         """Adds an episode.
@@ -193,25 +193,30 @@ def _covariance(one: Doubles, other: Doubles, states: NDArray[np.int64] | None) 
     """Unbiased covariance within states visited more than once, mean over their steps: [R]."""
     if states is None:
         return np.full(len(one), np.nan)
-    shape = (len(one), states.max() + 1)
+    shape = (len(one), states.max() + 1)  # (R, states)
+    # Each replica's states get numbers of their own, so that one `bincount` serves all replicas.
     bins = states + shape[1] * np.arange(len(one))[:, None]
 
     def by_state(terms: Doubles) -> Doubles:
+        """Sum of terms [R, E T] over the steps in each state: [R, states]."""
         sums = np.bincount(bins.ravel(), terms.ravel(), minlength=prod(shape))
         return np.asarray(sums, np.float64).reshape(shape)
 
     visits = by_state(np.ones(bins.shape))
     deviations = [terms - (by_state(terms) / visits).ravel()[bins] for terms in (one, other)]
     several = visits > 1
+    # Of each state: its covariance, times the steps in it
     unbiased = np.where(several, by_state(deviations[0] * deviations[1]) * visits / (visits - 1), 0)
     return np.asarray(_total(unbiased) / (visits * several).sum(axis=-1))
 
 
 def _variance(values: Doubles) -> Doubles:
+    """Variance over the last axis."""
     return _mean((values - _mean(values)[..., None]) ** 2)
 
 
 def _mean(values: NDArray[Any]) -> Doubles:
+    """Mean over the last axis."""
     return np.asarray(_total(values) / values.shape[-1])
 
 

@@ -39,16 +39,16 @@ class History:
 
     def __post_init__(self) -> None:
         scheduled = self.probe_episode is not None
-        allowed = [DIAGNOSTICS + MECHANISM] if scheduled else [(), DIAGNOSTICS]
-        fits = tuple(self.diagnostics) in allowed
-        fits = fits and all(
-            axis.ndim == 1 and axis.dtype == np.int64 for axis in self.axes.values()
+        diagnosed = [DIAGNOSTICS + MECHANISM] if scheduled else [(), DIAGNOSTICS]
+        axes_fit = all(axis.ndim == 1 and axis.dtype == np.int64 for axis in self.axes.values())
+        shapes = dict.fromkeys(METRICS, (*self.reward.shape[:1], *self.episode.shape))
+        for name in self.diagnostics:
+            shapes[name] = (*self.reward.shape[:1], *self.probed.shape)
+        curves_fit = all(
+            curve.shape == shapes[name] and curve.dtype == np.float32
+            for name, curve in self.curves.items()
         )
-        for name, curve in self.curves.items():
-            axis = self.probed if name in self.diagnostics else self.episode
-            fits = fits and curve.shape == (*self.reward.shape[:1], *axis.shape)
-            fits = fits and curve.dtype == np.float32
-        if not fits:
+        if tuple(self.diagnostics) not in diagnosed or not (axes_fit and curves_fit):
             raise ValueError("a history has episode [K], int64, and metrics [R, K], float32")
 
     @classmethod

@@ -163,4 +163,5 @@ def episode_losses(
 
 
 def _reduce(steps: Tensor, reduction: Reduction) -> Tensor:
+    """The sum or the mean of terms by step: [R] from [R, T]."""
     return steps.sum(dim=-1) if reduction == "sum" else steps.mean(dim=-1)

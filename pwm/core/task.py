@@ -102,6 +102,7 @@ class TaskConfig:
 
 
 def _is_valid_set(pairs: object) -> bool:
+    """Whether the pairs are as `VALID_SET` says."""
     return (
         isinstance(pairs, tuple)
         and all(isinstance(pair, str) and len(pair) == len(set(pair)) == 2 for pair in pairs)

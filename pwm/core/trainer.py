@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pwm.core.agent import VALUE, Agent
+from pwm.core.agent import Agent
 from pwm.core.config import TrainConfig
 from pwm.core.diagnostics import DIAGNOSTICS, MECHANISM, Mechanism, Probe, Trajectory
 from pwm.core.history import METRICS, History
@@ -153,8 +153,8 @@ class Trainer:
             states = of_trials.swapaxes(0, 1).reshape(len(self.runs), -1)
         if gradients_only:
             return probe.diagnostics(states)
-        head = self._agent.named(self.parameters.detach().cpu())["head_weight"]  # (R, trunks, H, 4)
-        of_hidden = mechanism.diagnostics(head[:, -1, :, VALUE].numpy())
+        value_weights, _ = self._agent.value_head(self.parameters.detach().cpu())
+        of_hidden = mechanism.diagnostics(value_weights.numpy())
         return np.concatenate([probe.diagnostics(states), of_hidden])
 
     def parts(self) -> Iterator[tuple[LossConfig, NDArray[np.float32]]]:
@@ -168,7 +168,7 @@ class Trainer:
     def _stacked(
         self, rows: Sequence[NDArray[np.float64]], names: Sequence[str]
     ) -> NDArray[np.float64]:
-        # The shape is also right if there are no rows.
+        """Rows [names, R] as one array, [rows, names, R], even if there are none."""
         return np.array(rows).reshape(len(rows), len(names), len(self.runs))
 
     def _curves(
@@ -191,6 +191,7 @@ class Trainer:
             self._probes.append(self._next_probe())
 
     def _next_probe(self) -> NDArray[np.float64]:
+        """Diagnostics on the next draws of probes: [diagnostics, R]."""
         return self.probe(self._probe_draws.next(self._config.probe_episodes))
 
     def _log(self, metrics: NDArray[np.float64]) -> None:
