@@ -25,6 +25,7 @@ from pwm.core.leak import critic_bias, start_entropy
 
 SMOOTHING = 0.99  # of RMSprop's mean square
 SUCCESS = 0.5  # of trials, before the task is learned
+ARRIVED = 1500  # episodes, more than any climb takes
 SHARE = 0.265  # factor on the critic's share: fitted to 15 steps, learning rate 0.001
 
 
@@ -63,7 +64,7 @@ class Setting:
 
     @property
     def bias(self) -> float:
-        """Bias of an attached critic at its fixed point; 0 if detached."""
+        """Bias of an attached critic at its fixed point, in reward; 0 if detached."""
         if not self.attached:
             return 0.0
         return critic_bias(self.steps, start_entropy(self.trial_length), self.critic_weight)
@@ -120,6 +121,12 @@ def hidden_states(displacement: float, hidden_size: int, trial_length: int) -> l
         hidden = gate * tanh(cell)
         states.append(hidden)
     return states
+
+
+def mean_gain(end: Position, setting: Setting) -> float:
+    """Derivative 1 - h² of a unit's output, mean over a trial's steps, after the climb."""
+    states = hidden_states(end.trunk, setting.hidden_size, setting.trial_length)
+    return sum(1 - state**2 for state in states) / len(states)
 
 
 def mean_return_variance(success: float, num_trials: int) -> float:
@@ -200,7 +207,7 @@ def climb(setting: Setting, num_episodes: int) -> list[Position]:
     return course
 
 
-def climb_slowdown(setting: Setting, num_episodes: int = 1500) -> float:
+def climb_slowdown(setting: Setting, num_episodes: int = ARRIVED) -> float:
     """Time to learn over that with a light detached critic that starts at the mean return.
 
     A bias slows learning as noise, and the critic's share of the trunk slows it too: see
@@ -208,15 +215,13 @@ def climb_slowdown(setting: Setting, num_episodes: int = 1500) -> float:
     times their initial size, the critic's gradient of the trunk is about R² times as large
     relative to the policy's, as measured: R by the head, the rest because the policy's gradient
     does not grow as it does in a fresh trunk. And units driven towards their limits pass on less:
-    a unit's gain is 1 - h², and the slowdown the inverse of its mean over steps.
+    the slowdown is the inverse of their `mean_gain`.
 
     Args:
         setting: the critic.
-        num_episodes: length of the climb; more than it takes to arrive.
+        num_episodes: length of the climb.
     """
     *_, end = climb(setting, num_episodes)
-    states = hidden_states(end.trunk, setting.hidden_size, setting.trial_length)
-    gain = sum(1 - state**2 for state in states) / len(states)
     grown = 1 + end.head / setting.initial_weight
     share = SHARE * grown**2 * critic_share(setting)
-    return slowdown(setting.bias / setting.spread, share) / gain
+    return slowdown(setting.bias / setting.spread, share) / mean_gain(end, setting)

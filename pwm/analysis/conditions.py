@@ -34,7 +34,7 @@ TRIAL_LENGTHS = (2, 4, 6)
 
 @dataclass(frozen=True, kw_only=True)
 class Condition:
-    """Attached and detached runs of one setting: [2, W, S], W weights by S seeds."""
+    """Runs of one setting with two baselines, W critic weights and S seeds: [2, W, S]."""
 
     group: str
     """The kind of condition."""
@@ -48,12 +48,12 @@ class Condition:
 
     @property
     def attached(self) -> Outcomes:
-        """The runs with a leak."""
+        """The runs with an attached baseline, and so with a leak: [W, S]."""
         return self.runs.at(baseline="attached")
 
     @property
     def detached(self) -> Outcomes:
-        """The runs without."""
+        """The runs with a detached baseline: [W, S]."""
         return self.runs.at(baseline="detached")
 
     @property
@@ -78,7 +78,7 @@ class Condition:
 
     @property
     def ever(self) -> NDArray[np.float64]:
-        """Fraction of attached seeds that met the criterion at any time: [W]."""
+        """Fraction of attached seeds that learned, even if they forgot later: [W]."""
         return np.asarray(np.isfinite(self.attached.time).mean(axis=-1))
 
     @cached_property
@@ -102,6 +102,7 @@ class Condition:
         return np.asarray(np.abs(predicted.mean(axis=-1) - self.ever))
 
     def _edges(self, learned: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """The lower edge of who learned [W, S], and its resamples: [1 + resamples]."""
         return light_edges(self.runs.weights, learned, self.policy_factor)
 
 

@@ -21,7 +21,6 @@ from pwm.analysis.predictions import predictions
 from pwm.analysis.rivals import RIVALS
 from pwm.analysis.slowdowns import Cell, experiments_of, fraction_right, root_mean_square
 from pwm.analysis.starts import LIGHT, distance_cells, light_critic
-from pwm.core.task import TaskConfig
 from pwm.experiments.fourth import ATTACHED, CONDITIONS
 
 NEAR = 1.5  # a slowdown is right within this factor
@@ -65,26 +64,13 @@ def fourth_cells(evidence: Evidence) -> tuple[Cell, ...]:
 
 
 def _cells(evidence: Evidence) -> Iterator[Cell]:
-    predicted = predictions()["fourth"]["slowdown"]
+    """Yields the cells of all conditions, then those that start above the mean return."""
     for condition in CONDITIONS:
-        reference = f"fourth-{condition}-mean"
-        light = evidence.of(reference).at(critic_weight=LIGHT)
         variants = ["raw", "mean", "centred"]
         variants += ["attached", "fixed-point"] if condition in ATTACHED else []
         for variant in variants:
-            name = f"fourth-{condition}-{variant}"
-            runs = evidence.of(name)
-            for weight in runs.weights:
-                if (variant, weight) != ("mean", LIGHT):
-                    yield Cell(
-                        condition=condition,
-                        variant=variant,
-                        weight=weight,
-                        runs=runs.at(critic_weight=weight),
-                        light=light,
-                        experiments=(name, reference),
-                        predicted=predicted.get(condition, {}).get(f"{variant} {weight:g}", {}),
-                    )
+            yield from _variant_cells(evidence, condition, variant)
+    predicted = predictions()["fourth"]["slowdown"]
     runs = evidence.of("fourth-above")
     light = light_critic(evidence, runs.base.task)
     for start in runs.axes["critic_start"]:
@@ -100,6 +86,24 @@ def _cells(evidence: Evidence) -> Iterator[Cell]:
             )
 
 
+def _variant_cells(evidence: Evidence, condition: str, variant: str) -> Iterator[Cell]:
+    """Yields the cells of a condition in which the critic's start, or its returns, are the same."""
+    predicted = predictions()["fourth"]["slowdown"].get(condition, {})
+    name, reference = f"fourth-{condition}-{variant}", f"fourth-{condition}-mean"
+    runs, light = evidence.of(name), evidence.of(reference).at(critic_weight=LIGHT)
+    for weight in runs.weights:
+        if (variant, weight) != ("mean", LIGHT):  # the light critic itself
+            yield Cell(
+                condition=condition,
+                variant=variant,
+                weight=weight,
+                runs=runs.at(critic_weight=weight),
+                light=light,
+                experiments=(name, reference),
+                predicted=predicted.get(f"{variant} {weight:g}", {}),
+            )
+
+
 def of_variants(cells: Sequence[Cell], *variants: str) -> list[Cell]:
     """The cells of some variants that the law says something about."""
     return [cell for cell in cells if cell.variant in variants and cell.predicted]
@@ -109,13 +113,8 @@ def right_if(evidence: Evidence) -> Iterator[Statement]:
     """The statements by which the set is right."""
     cells = fourth_cells(evidence)
     started = of_variants(cells, "raw", "mean")
-    yield Statement(
-        name="law-cells",
-        says=f"fraction of the raw and mean cells within a factor of {NEAR} of the law",
-        estimate=fraction_right(started, NEAR),
-        region=(MOST, inf),
-        experiments=experiments_of(started),
-    )
+    says = f"fraction of the raw and mean cells within a factor of {NEAR} of the law"
+    yield _most_right("law-cells", says, started, NEAR)
     law = root_mean_square(started)
     least = np.min([root_mean_square(started, rival) for rival in RIVALS], axis=0)
     yield Statement(
@@ -125,14 +124,8 @@ def right_if(evidence: Evidence) -> Iterator[Statement]:
         region=(-inf, 0.0),
         experiments=experiments_of(started),
     )
-    noise = of_variants(cells, "fixed-point")
-    yield Statement(
-        name="noise",
-        says=f"attached from the fixed point: fraction of cells within a factor of {NEAR_NOISE}",
-        estimate=fraction_right(noise, NEAR_NOISE),
-        region=(MOST, inf),
-        experiments=experiments_of(noise),
-    )
+    says = f"attached from the fixed point: fraction of cells within a factor of {NEAR_NOISE}"
+    yield _most_right("noise", says, of_variants(cells, "fixed-point"), NEAR_NOISE)
     centred = [cell for cell in cells if cell.variant == "centred" and cell.condition != "carried"]
     worst = min(centred, key=lambda cell: float(cell.runs.rate()))
     yield Statement(
@@ -143,6 +136,17 @@ def right_if(evidence: Evidence) -> Iterator[Statement]:
         experiments=experiments_of(centred),
     )
     yield _carried(cells)
+
+
+def _most_right(name: str, says: str, cells: Sequence[Cell], factor: float) -> Statement:
+    """Right if the law is within a factor of most cells' slowdowns."""
+    return Statement(
+        name=name,
+        says=says,
+        estimate=fraction_right(cells, factor),
+        region=(MOST, inf),
+        experiments=experiments_of(cells),
+    )
 
 
 def _carried(cells: Sequence[Cell]) -> Statement:
@@ -167,34 +171,12 @@ def refuted_if(evidence: Evidence) -> Iterator[Statement]:
     which makes the comparison harder to pass.
     """
     cells = {(cell.condition, cell.variant, cell.weight): cell for cell in fourth_cells(evidence)}
-    for reward, steps, heavy, usual, region in (
-        (0.1, 60, 30.0, 20.0, (0.0, 1 / NEAR)),
-        (10.0, 15, 10.0, 10.0, (NEAR, inf)),
-    ):
-        cell = cells[f"reward-{reward:g}", "raw", heavy]
-        same = Cell(
-            condition=f"{steps} steps",
-            variant="raw",
-            weight=usual,
-            runs=evidence.of("weight-0.001").at(
-                episode_length=steps, baseline="detached", critic_weight=usual
-            ),
-            light=light_critic(evidence, TaskConfig(episode_length=steps)),
-            experiments=("weight-0.001", "start-mean"),
-        )
-        yield Statement(
-            name=f"reward-{reward:g}",
-            says=f"{steps} steps: slowdown with reward {reward:g} over that with reward 1",
-            estimate=interval(cell.least / same.least),
-            region=region,
-            experiments=experiments_of([cell, same]),
-        )
+    small, large = cells["reward-0.1", "raw", 30.0], cells["reward-10", "raw", 10.0]
+    yield _reward_statement(evidence, small, weight_at_1=20.0, region=(0.0, 1 / NEAR))
+    yield _reward_statement(evidence, large, weight_at_1=10.0, region=(NEAR, inf))
     yield above_statement(distance_cells(evidence))
-    rates = [
-        (cells["slow", variant, weight], cells["fast", variant, weight])
-        for condition, variant, weight in cells
-        if condition == "slow"
-    ]
+    slow = [cell for cell in cells.values() if cell.condition == "slow"]
+    rates = [(cell, cells["fast", cell.variant, cell.weight]) for cell in slow]
     yield Statement(
         name="rates",
         says="largest ratio of slowdowns at learning rates 0.0005 and 0.0015",
@@ -204,8 +186,34 @@ def refuted_if(evidence: Evidence) -> Iterator[Statement]:
     )
 
 
+def _reward_statement(
+    evidence: Evidence, cell: Cell, weight_at_1: float, region: tuple[float, float]
+) -> Statement:
+    """The slowdown of a cell over that with reward 1 and another weight, at as many steps."""
+    task = cell.runs.base.task
+    same = evidence.of("weight-0.001").at(
+        episode_length=task.episode_length, baseline="detached", critic_weight=weight_at_1
+    )
+    at_1 = Cell(
+        condition=f"{task.episode_length} steps",
+        variant="raw",
+        weight=weight_at_1,
+        runs=same,
+        light=light_critic(evidence, same.base.task),
+        experiments=("weight-0.001", "start-mean"),
+    )
+    return Statement(
+        name=f"reward-{task.reward:g}",
+        says=f"{task.episode_length} steps: slowdown with reward {task.reward:g} over that with "
+        "reward 1",
+        estimate=interval(cell.least / at_1.least),
+        region=region,
+        experiments=experiments_of([cell, at_1]),
+    )
+
+
 def above_statement(cells: Mapping[tuple[float, float], Cell]) -> Statement:
-    """A start above the mean return against one as far below, where one of the two finished."""
+    """A start above the mean return against one as far below, where one of the two learned."""
     pairs = [
         (cells[low, weight], cells[high, weight])
         for low, high in MIRRORED
@@ -226,6 +234,7 @@ def _apart(one: Cell, other: Cell) -> NDArray[np.float64]:
     """Factor between two slowdowns, or the least that it can be if one is unknown."""
     factor = one.least / other.least
     known_one, known_other = np.isfinite(one.slowdowns), np.isfinite(other.slowdowns)
+    # An unknown slowdown is at least `least`: above a known one it is apart, below perhaps not.
     factor = np.where(known_one | known_other, factor, 1.0)
     factor = np.where(known_one & known_other, np.maximum(factor, 1 / factor), factor)
     factor = np.where(known_one & ~known_other, 1 / factor, factor)

@@ -61,10 +61,11 @@ def identity_sides(runs: Outcomes) -> tuple[NDArray[np.float64], NDArray[np.floa
     Both are taken from the second half of training. The losses are means over each window, the
     return's variance and the covariance are those at its end.
     """
+    half = runs.course("policy_loss").shape[1] // 2
     policy_loss, value_loss, variance, covariance = (
-        runs.course(name)[:, runs.course(name).shape[1] // 2 :].astype(np.float64)
+        runs.course(name)[:, half:].astype(np.float64)
         for name in ("policy_loss", "value_loss", "return_variance", "covariance")
-    )
+    )  # (S, K / 2)
     predicted = np.vectorize(advantage_log_prob)(
         value_loss,
         variance,

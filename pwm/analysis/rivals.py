@@ -9,16 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from pwm.analysis.climb import Setting, climb, critic_share, hidden_states
+from pwm.analysis.climb import ARRIVED, Setting, climb, critic_share, mean_gain
 from pwm.analysis.theory import slowdown
-
-
-def saturation(setting: Setting) -> float:
-    """The trunk's loss of gain at the end of the climb."""
-    *_, end = climb(setting, 1500)
-    states = hidden_states(end.trunk, setting.hidden_size, setting.trial_length)
-    return sum(1 - state**2 for state in states) / len(states)
-
 
 RIVALS: Mapping[str, Callable[[Setting], float]] = MappingProxyType(
     {
@@ -27,7 +19,7 @@ RIVALS: Mapping[str, Callable[[Setting], float]] = MappingProxyType(
             0.0, 6.54 * setting.critic_weight / setting.steps
         ),
         "share": lambda setting: slowdown(0.0, 0.995 * critic_share(setting)),
-        "saturation": lambda setting: saturation(setting) ** -3.407,
+        "saturation": lambda setting: mean_gain(climb(setting, ARRIVED)[-1], setting) ** -3.407,
     }
 )
 """Slowdown relative to a light detached critic that starts at the mean return, by rival."""

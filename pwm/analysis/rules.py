@@ -150,6 +150,7 @@ class Comparison:
         )
 
     def _times(self, method: str, condition: str) -> NDArray[np.float64]:
+        """Times to learn of a method's seeds in a condition: [S]."""
         place = self.methods.index(method), self.conditions.index(condition)
         return np.asarray(self.time[place])
 
@@ -170,10 +171,12 @@ class Comparison:
         """Spearman's correlation of the ranking with that by the held-out conditions."""
 
         def correlation(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
+            """Pearson's correlation of the two rankings, for each choice of seeds: [B]."""
             one, other = (
-                (ranks := rankdata(self._scores(names, seeds), axis=0)) - ranks.mean(axis=0)
+                rankdata(self._scores(names, seeds), axis=0)
                 for names in (self.ranked, self.held_out)
-            )
+            )  # (M, B)
+            one, other = one - one.mean(axis=0), other - other.mean(axis=0)
             variances = (one**2).sum(axis=0) * (other**2).sum(axis=0)
             return np.asarray((one * other).sum(axis=0) / np.sqrt(variances))
 

@@ -82,6 +82,7 @@ class Cell:
 
 
 def _medians(runs: Outcomes) -> NDArray[np.float64]:
+    """Median time to learn: [1 + resamples]."""
     times = runs.time
     return median_time(times[resampled(len(times))])
 
@@ -108,6 +109,7 @@ def leaving_one_out(cells: Sequence[Cell], one: str, other: str) -> Estimate:
     """Difference of two accounts' errors, and its range if any one condition is left out."""
 
     def difference(kept: Sequence[Cell]) -> float:
+        """Error of the first account less that of the other, over some cells."""
         return float(root_mean_square(kept, one)[0] - root_mean_square(kept, other)[0])
 
     without = [

@@ -34,27 +34,34 @@ def light_critic(evidence: Evidence, task: TaskConfig) -> Outcomes:
 
 
 def fixed_point_cells(evidence: Evidence) -> Iterator[Cell]:
-    """Attached cells that start at the leak's fixed point; the law has nothing fitted."""
-    grids = [evidence.of("start-fixed-point").at(episode_length=steps) for steps in
-             evidence.of("start-fixed-point").axes["episode_length"]]  # fmt: skip
-    names = ["start-fixed-point"] * len(grids)
-    names += [f"start-fixed-point-trial-{length}" for length in TRIAL_LENGTHS]
-    grids += [evidence.of(name) for name in names[len(grids) :]]
-    for name, runs in zip(names, grids, strict=True):
-        task = runs.base.task
-        usual = task.trial_length == 3
-        condition = f"{task.episode_length}" if usual else f"trial-{task.trial_length}"
-        noise = noise_weight(task.episode_length, task.trial_length)
-        for weight in runs.weights:
-            yield Cell(
-                condition=condition,
-                variant="fixed-point",
-                weight=weight,
-                runs=runs.at(critic_weight=weight),
-                light=light_critic(evidence, task),
-                experiments=(name, "start-mean" if usual else f"start-mean-trial-{condition[6:]}"),
-                predicted={LAW: slowdown(noise / weight)},
-            )
+    """Attached cells that start at the leak's fixed point; the noise law has nothing fitted."""
+    runs = evidence.of("start-fixed-point")
+    for steps in runs.axes["episode_length"]:
+        experiments = ("start-fixed-point", "start-mean")
+        yield from _by_the_noise(evidence, f"{steps}", experiments, runs.at(episode_length=steps))
+    for length in TRIAL_LENGTHS:
+        experiments = (f"start-fixed-point-trial-{length}", f"start-mean-trial-{length}")
+        yield from _by_the_noise(
+            evidence, f"trial-{length}", experiments, evidence.of(experiments[0])
+        )
+
+
+def _by_the_noise(
+    evidence: Evidence, condition: str, experiments: tuple[str, ...], runs: Outcomes
+) -> Iterator[Cell]:
+    """Yields a condition's cells, one per weight, with what the law of the noise predicts."""
+    task = runs.base.task
+    noise = noise_weight(task.episode_length, task.trial_length)
+    for weight in runs.weights:
+        yield Cell(
+            condition=condition,
+            variant="fixed-point",
+            weight=weight,
+            runs=runs.at(critic_weight=weight),
+            light=light_critic(evidence, task),
+            experiments=experiments,
+            predicted={LAW: slowdown(noise / weight)},
+        )
 
 
 def leak_constant(cells: list[Cell]) -> NDArray[np.float64]:
@@ -113,7 +120,7 @@ def published_cells(evidence: Evidence, baseline: str) -> Iterator[Cell]:
 
 
 def _by_the_climb(evidence: Evidence, name: str, runs: Outcomes, start: float) -> Cell:
-    """A cell with what is predicted for it."""
+    """A cell with what the law of the climb and its rivals predict for it."""
     run = runs.base
     return Cell(
         condition=f"{run.task.episode_length}",

@@ -39,8 +39,8 @@ class StoredRuns:
         self._store, self._shards = store, list(shards)
         self.configs: Sequence[TrainConfig] = [run for shard in self._shards for run in shard.runs]
         sizes = [len(shard.members) for shard in self._shards]
-        self._shard = np.repeat(np.arange(len(sizes)), sizes)  # of each run
-        self._first = np.cumsum([0, *sizes])  # run of each shard
+        self._shard = np.repeat(np.arange(len(sizes)), sizes)  # place of each run's shard
+        self._first = np.cumsum([0, *sizes])  # number of each shard's first run
         self._outcomes = np.zeros(len(self.configs), OUTCOME)
         self._known = np.zeros(len(sizes), bool)
         self._kept = lru_cache(KEPT_HISTORIES)(self._read)
@@ -73,6 +73,7 @@ class StoredRuns:
         return History.joined(logged)
 
     def _read(self, place: int) -> History:
+        """The history of a shard, by its place among the shards."""
         return self._store.gather([self._shards[place]])
 
 

@@ -58,12 +58,14 @@ def predicted_bias(run: TrainConfig, entropy: float) -> float | None:
 
 
 def _success(run: TrainConfig, history: History) -> str:
+    """Number of replicas that learned and their final reward, in words."""
     outcome, reward = learned(history, run.task), final_mean(history, history.reward)
     span = f" ({reward.min():.3f} to {reward.max():.3f})" if len(reward) > 1 else ""
     return f"learned {outcome.sum()} of {len(outcome)}; reward {np.median(reward):.3f}{span}"
 
 
 def _bias(run: TrainConfig, history: History) -> str:
+    """The critic's final bias next to what `predicted_bias` says, in words."""
     bias, entropy = (
         float(np.median(final_mean(history, curve)))
         for curve in (history.critic_bias, history.entropy)
