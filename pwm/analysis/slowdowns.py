@@ -70,9 +70,9 @@ class Cell:
             known = np.log(self.slowdowns / predicted)
         return np.where(np.isfinite(self.slowdowns), known, unknown)
 
-    def right(self, factor: float, account: str = LAW) -> bool:
-        """Whether S is within a factor of that predicted, or unknown as predicted."""
-        return bool(abs(self.errors(account)[0]) <= np.log(factor))
+    def right(self, factor: float) -> bool:
+        """Whether S is within a factor of the law's, or beyond the budget as the law says."""
+        return bool(abs(self.errors()[0]) <= np.log(factor))
 
     @property
     def _reference(self) -> NDArray[np.float64]:

@@ -100,9 +100,8 @@ def _rival_claims(
 
 def upper_claims(evidence: Evidence) -> Iterator[Claim]:
     """Claims about the upper edge: its position, and that a longer budget moves both edges."""
-    runs = evidence.of("weight-0.001")
     for steps, band in UPPER.items():
-        part = runs.at(episode_length=steps, baseline="detached")
+        part = evidence.of("weight-0.001").at(episode_length=steps, baseline="detached")
         yield Claim(
             name=f"upper-{steps}",
             says=f"upper edge at {steps} steps and learning rate 0.001, detached",
@@ -111,9 +110,17 @@ def upper_claims(evidence: Evidence) -> Iterator[Claim]:
             experiments=("weight-0.001",),
             digits=1,
         )
+    yield from _above_claims(evidence)
+    yield from _below_claims(evidence)
+    yield from _budget_claims(evidence)
+
+
+def _above_claims(evidence: Evidence) -> Iterator[Claim]:
+    """Claims about five times the budget at weights above the upper edge, 60 steps, detached."""
+    usual = evidence.of("weight-0.001").at(episode_length=60, baseline="detached")
     longer = evidence.of("budget-upper")
     for weight in longer.weights:
-        before = runs.at(episode_length=60, baseline="detached", critic_weight=weight).learned
+        before = usual.at(critic_weight=weight).learned
         after = longer.at(critic_weight=weight).learned
         yield Claim(
             name=f"upper-budget-{weight:g}",
@@ -129,8 +136,12 @@ def upper_claims(evidence: Evidence) -> Iterator[Claim]:
             band=(0.2, 1),
             experiments=("budget-upper", "weight-0.001"),
         )
+
+
+def _below_claims(evidence: Evidence) -> Iterator[Claim]:
+    """Claims about five times the budget at weights below the lower edge, 15 steps, attached."""
+    usual = evidence.of("weight-0.001").at(episode_length=15, baseline="attached")
     for weight, band in LONGER_LOWER.items():
-        before = runs.at(episode_length=15, baseline="attached", critic_weight=weight).learned
         yield Claim(
             name=f"lower-budget-{weight:g}",
             says=f"five times the budget, weight {weight:g}, below the lower edge: success",
@@ -141,11 +152,10 @@ def upper_claims(evidence: Evidence) -> Iterator[Claim]:
         yield Claim(
             name=f"lower-before-{weight:g}",
             says=f"usual budget, weight {weight:g}, below the lower edge: success",
-            estimate=rate(before),
+            estimate=rate(usual.at(critic_weight=weight).learned),
             band=(0, 0.2),
             experiments=("weight-0.001",),
         )
-    yield from _budget_claims(evidence)
 
 
 def _budget_claims(evidence: Evidence) -> Iterator[Claim]:

@@ -15,9 +15,9 @@ from pwm.claims.claim import Claim
 FAILS = {"noise"}
 """Statements of the set that are wrong."""
 ERRORS = {LAW: (0.0, 0.5)} | dict.fromkeys(RIVALS, (0.2, 3.0))
-"""Bands of the root mean square error of log S, by account."""
-MARGINS = dict.fromkeys(RIVALS, (0.0, 3.0))
-"""Bands of a rival's error less the law's."""
+"""Bands of the root mean square error of log S, the slowdown, by account."""
+MARGIN = (0.0, 3.0)
+"""Band of a rival's error less the law's."""
 VARIANTS = {
     "raw": ("raw",),
     "mean": ("mean",),
@@ -25,10 +25,9 @@ VARIANTS = {
     "attached": ("attached",),
     "above": ("start 7.5", "start 9"),
 }
-"""Variants whose cells are counted, and least fraction of them that is right."""
-MANY, FEW = (0.6, 1.0), (0.0, 0.6)
-RIGHT = {"raw": MANY, "mean": MANY, "centred": MANY, "attached": MANY, "above": MANY}
-"""Bands of the fraction of cells within a factor of 1.5 of the law."""
+"""Variants whose cells are counted together, by their name in the claim."""
+LEAST_RIGHT = 0.6
+"""Least fraction of cells that must be within a factor of 1.5 of the law."""
 
 
 def statement_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -71,7 +70,7 @@ def error_claims(evidence: Evidence) -> Iterator[Claim]:
             name=f"fourth-margin-{rival.replace(' ', '-')}",
             says=f'fourth set: error of "{rival}" less that of the law',
             estimate=interval(errors[rival] - errors[LAW]),
-            band=MARGINS[rival],
+            band=MARGIN,
             experiments=experiments,
         )
         yield Claim(
@@ -79,7 +78,7 @@ def error_claims(evidence: Evidence) -> Iterator[Claim]:
             says=f'fourth set: error of "{rival}" less that of the law, and the range if any '
             "one condition is left out",
             estimate=leaving_one_out(cells, rival, LAW),
-            band=MARGINS[rival],
+            band=MARGIN,
             experiments=experiments,
         )
 
@@ -88,13 +87,12 @@ def cell_claims(evidence: Evidence) -> Iterator[Claim]:
     """The number of cells that the law has right, by variant."""
     for name, variants in VARIANTS.items():
         cells = of_variants(fourth_cells(evidence), *variants)
-        count, least = len(cells), RIGHT[name]
         right = sum(cell.right(NEAR) for cell in cells)
         yield Claim(
             name=f"fourth-cells-{name}",
-            says=f"fourth set, {name}: cells of {count} within a factor of {NEAR} of the law",
+            says=f"fourth set, {name}: cells of {len(cells)} within a factor of {NEAR} of the law",
             estimate=Estimate(right),
-            band=(least[0] * count, least[1] * count),
+            band=(LEAST_RIGHT * len(cells), float(len(cells))),
             experiments=experiments_of(cells),
             digits=0,
         )

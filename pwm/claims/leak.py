@@ -120,9 +120,13 @@ def detaching_claims(evidence: Evidence) -> Iterator[Claim]:
 def part_claims(evidence: Evidence) -> Iterator[Claim]:
     """The leak in the trunk alone or in the head alone, at 15 steps and learning rate 0.001."""
     detached = evidence.of("weight-0.001").at(episode_length=15, baseline="detached")
-    head, trunk = (
-        evidence.of("leak-parts").at(baseline=f"attached_{part}") for part in ("head", "trunk")
-    )
+    parts = evidence.of("leak-parts")
+    yield from _trunk_claims(parts.at(baseline="attached_trunk"), detached)
+    yield from _head_claims(parts.at(baseline="attached_head"), detached)
+
+
+def _trunk_claims(trunk: Outcomes, detached: Outcomes) -> Iterator[Claim]:
+    """The leak in the trunk alone: light weights learn, more slowly."""
     yield Claim(
         name="low-trunk",
         says="leak in the trunk alone: fraction that learns at weights up to 0.1",
@@ -138,6 +142,10 @@ def part_claims(evidence: Evidence) -> Iterator[Claim]:
         experiments=("leak-parts", "weight-0.001"),
         digits=1,
     )
+
+
+def _head_claims(head: Outcomes, detached: Outcomes) -> Iterator[Claim]:
+    """The leak in the head alone: weights that learn, and weights that learn and forget."""
     for name, (weights, band) in HEAD.items():
         listed = ", ".join(f"{weight:g}" for weight in weights)
         yield Claim(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pwm.analysis.conditions import conditions, experiments_of, light_edges
 from pwm.analysis.edges import upper_edges
 from pwm.analysis.estimates import Estimate, interval, rate
 from pwm.analysis.gradients import before_learning, middle, reference_times, share_weight
-from pwm.analysis.outcomes import Evidence
+from pwm.analysis.outcomes import Evidence, Outcomes
 from pwm.analysis.predictions import Law, predictions
 from pwm.claims.claim import Claim, right, too_low
 
@@ -74,14 +75,8 @@ def second_claims(evidence: Evidence) -> Iterator[Claim]:
     errors = []
     for steps in runs.axes["episode_length"]:
         part, light = runs.at(episode_length=steps), probed.at(episode_length=steps)
-        share = middle(before_learning(light, share_weight(light)))
-        law = Law(noise_constant=1.0, share_weight=share)
-        sharing = np.array([law.sharing(weight) ** 2 for weight in part.weights])
-        leak = np.array([law.leak(weight, steps) for weight in part.weights])
-        times = reference_times(part).ravel()
-        for baseline, factors in (("attached", leak * sharing), ("detached", sharing)):
+        for baseline, predicted in _law_as_first_written(part, light).items():
             measured = part.at(baseline=baseline).learned
-            predicted = times * factors[:, None] <= runs.base.num_episodes
             errors.append(np.abs(predicted.mean(axis=-1) - measured.mean(axis=-1)))
             if (baseline, steps) in SECOND_EDGES:
                 edges, band = SECOND_EDGES[baseline, steps]
@@ -102,11 +97,38 @@ def second_claims(evidence: Evidence) -> Iterator[Claim]:
     )
 
 
+def _law_as_first_written(runs: Outcomes, probed: Outcomes) -> dict[str, NDArray[np.bool_]]:
+    """Which runs of each weight should learn, by baseline: [W, reference runs].
+
+    The reference runs are detached ones of small weights. They would learn within the budget if the
+    law's slowdown lengthened their times.
+
+    Args:
+        runs: of one length, by baseline, weight and seed.
+        probed: light detached runs of that length with diagnosed gradients.
+    """
+    share = middle(before_learning(probed, share_weight(probed)))
+    law = Law(noise_constant=1.0, share_weight=share)
+    steps = runs.base.task.episode_length
+    # The law later took a root of this slowdown.
+    detached = np.array([law.sharing(weight) ** 2 for weight in runs.weights])
+    attached = detached * [law.leak(weight, steps) for weight in runs.weights]
+    times = reference_times(runs).ravel()
+    return {
+        baseline: times * slowdowns[:, None] <= runs.base.num_episodes
+        for baseline, slowdowns in (("attached", attached), ("detached", detached))
+    }
+
+
 def third_claims(evidence: Evidence) -> Iterator[Claim]:
     """The third set: lengths and a learning rate that no fit had seen."""
+    yield from _third_edges(evidence)
+    yield from _third_success(evidence)
+
+
+def _third_edges(evidence: Evidence) -> Iterator[Claim]:
+    """Edges by the third set."""
     every, predicted = conditions(evidence), predictions()["third"]
-    runs = evidence.of("held-out")
-    attached, detached = (runs.at(baseline=kind) for kind in ("attached", "detached"))
     for setting, edge in predicted["lower_edge"].items():
         steps = setting.removeprefix("steps ")
         yield Claim(
@@ -117,14 +139,21 @@ def third_claims(evidence: Evidence) -> Iterator[Claim]:
             experiments=("held-out",),
         )
     edge = predicted["upper_edge"]["steps 90"]
+    detached = evidence.of("held-out").at(baseline="detached", episode_length=90)
     yield Claim(
         name="third-upper-90",
         says=f"upper edge at 90 steps, detached, predicted at {edge} before the runs",
-        estimate=interval(upper_edges(runs.weights, detached.at(episode_length=90).learned)),
+        estimate=interval(upper_edges(detached.weights, detached.learned)),
         band=right(edge),
         experiments=("held-out",),
         digits=0,
     )
+
+
+def _third_success(evidence: Evidence) -> Iterator[Claim]:
+    """Success by the third set."""
+    runs = evidence.of("held-out")
+    attached, detached = (runs.at(baseline=kind) for kind in ("attached", "detached"))
     for steps, verdict in THIRD_HEAVY.items():
         yield Claim(
             name=f"third-heavy-{steps}",
@@ -141,7 +170,7 @@ def third_claims(evidence: Evidence) -> Iterator[Claim]:
         band=(0, 0.5),
         experiments=("held-out",),
     )
-    held_out = [each for each in every.values() if each.group == "held-out"]
+    held_out = [each for each in conditions(evidence).values() if each.group == "held-out"]
     errors = [each.errors(each.predicted("ratio")) for each in held_out]
     yield Claim(
         name="third-error",

@@ -16,7 +16,7 @@ from pwm.analysis.slowdowns import (
     root_mean_square,
 )
 from pwm.analysis.starts import fixed_point_cells, leak_constant, published_cells
-from pwm.claims.claim import Claim
+from pwm.claims.claim import Band, Claim
 
 RANGE = (1.0, 10.0, 100.0)
 """Weights of the working range that were run with raw and with centred returns."""
@@ -151,40 +151,41 @@ def range_claims(evidence: Evidence) -> Iterator[Claim]:
         name = f"{'weight' if returns == 'raw' else 'centred'}-{rate_name}"
         runs = evidence.of(name).at(baseline=baseline)
         for steps, band in zip(runs.axes["episode_length"], bands, strict=True):
-            yield Claim(
-                name=f"least-{returns}-{baseline}-{steps}-{rate_name}",
-                says=f"{baseline}, {returns} returns: least success at weights 1, 10 and 100",
-                estimate=_least(runs.at(episode_length=steps), RANGE),
-                band=band,
-                experiments=(name,),
-            )
+            setting = f"{returns}-{baseline}-{steps}-{rate_name}"
+            at_steps = runs.at(episode_length=steps)
+            yield _least(setting, f"{baseline}, {returns}", name, at_steps, RANGE, band)
     for (baseline, returns), band in LEAST_LONG.items():
         runs = evidence.of("long").at(baseline=baseline, returns=returns)
-        yield Claim(
-            name=f"least-{returns}-{baseline}-240-0.001",
-            says=f"{baseline}, {returns} returns: least success at weights 1, 10 and 100",
-            estimate=_least(runs, RANGE),
-            band=band,
-            experiments=("long",),
-        )
+        setting = f"{returns}-{baseline}-240-0.001"
+        yield _least(setting, f"{baseline}, {returns}", "long", runs, RANGE, band)
     rates = evidence.of("centred-learning-rate").axes["learning_rate"]
     for (returns, steps), of_rates in LEAST_RATES.items():
         name = "learning-rate" if returns == "raw" else "centred-learning-rate"
         runs = evidence.of(name).at(baseline="detached", episode_length=steps)
         for learning_rate, band in zip(rates, of_rates, strict=True):
-            yield Claim(
-                name=f"least-{returns}-{steps}-rate-{learning_rate:g}",
-                says=f"detached, {returns} returns: least success at weights 1 and 100",
-                estimate=_least(runs.at(learning_rate=learning_rate), ENDS),
-                band=band,
-                experiments=(name,),
-            )
+            setting = f"{returns}-{steps}-rate-{learning_rate:g}"
+            at_rate = runs.at(learning_rate=learning_rate)
+            yield _least(setting, f"detached, {returns}", name, at_rate, ENDS, band)
 
 
-def _least(runs: Outcomes, weights: tuple[float, ...]) -> Estimate:
+def _least(
+    setting: str,
+    says: str,
+    experiment: str,
+    runs: Outcomes,
+    weights: tuple[float, ...],
+    band: Band,
+) -> Claim:
     """Success at the worst of some weights, with the Wilson interval of its cell."""
-    learned = runs.at(critic_weight=weights).learned
-    return rate(learned[learned.mean(axis=-1).argmin()])
+    *first, last = (f"{weight:g}" for weight in weights)
+    learned = runs.at(critic_weight=weights).learned  # (weights, S)
+    return Claim(
+        name=f"least-{setting}",
+        says=f"{says} returns: least success at weights {', '.join(first)} and {last}",
+        estimate=rate(learned[learned.mean(axis=-1).argmin()]),
+        band=band,
+        experiments=(experiment,),
+    )
 
 
 GROUPS = (fixed_point_claims, climb_law_claims, range_claims)
