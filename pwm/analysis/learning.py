@@ -8,7 +8,7 @@ one-sided level, 0.5.
 
 from __future__ import annotations
 
-from math import sqrt
+from math import ceil, sqrt
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -58,7 +58,7 @@ def times_to_learn(history: History, task: TaskConfig) -> NDArray[np.float64]:
         [R]; inf where they never did.
     """
     log_every = int(history.episode[0])
-    windows = min(-(-FINAL_EPISODES // log_every), len(history.episode))
+    windows = min(ceil(FINAL_EPISODES / log_every), len(history.episode))
     mean = sliding_window_view(history.reward.astype(np.float64), windows, axis=1).mean(axis=-1)
     above = mean > reward_to_learn(task, windows * log_every)  # (R, K - windows + 1)
     first = history.episode[windows - 1 :][above.argmax(axis=1)]

@@ -134,11 +134,13 @@ def reserved(name: str, folder: Path) -> Iterator[Callable[[], None]]:
         held = path.stat().st_ino
 
     def is_held() -> bool:
+        """Whether the lock's path still leads to the file that was locked."""
         with suppress(OSError):
             return path.stat().st_ino == held
         return False
 
     def require_held() -> None:
+        """Requires that the folder is still the reserved one."""
         require(is_held(), name, folder, "a folder that is not removed or moved during training")
 
     try:

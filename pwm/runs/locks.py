@@ -33,8 +33,12 @@ class Lock:
 
 
 def lock_file(path: Path) -> FileLock:
-    """A lock for whoever can write the folder, even where another user's process was killed."""
-    return FileLock(path, blocking=False, mode=path.parent.stat().st_mode & 0o066 | 0o600)
+    """A lock file with the folder's permissions.
+
+    Whoever can write the folder can then take over the lock of another user's killed process.
+    """
+    of_others = path.parent.stat().st_mode & 0o066  # read and write, of group and world
+    return FileLock(path, blocking=False, mode=0o600 | of_others)
 
 
 @contextmanager

@@ -24,16 +24,18 @@ def require_memory(runs: Sequence[TrainConfig], episodes_per_draw: int) -> None:
         InputError: they do not fit; names the field that makes them large.
     """
     run = runs[0]
-    weights = run.agent.num_trunks * NUM_GATES * run.agent.hidden_size**2
-    steps = run.task.episode_length
-    draws = {
-        "hidden_size": (run.agent.hidden_size, weights, 0),
-        "episode_length": (steps, steps * min(episodes_per_draw, run.num_episodes), steps),
-        "probe_episodes": (run.probe_episodes, steps * run.probe_episodes, steps),
+    steps, size = run.task.episode_length, run.agent.hidden_size
+    draws = {  # random numbers per run
+        "hidden_size": run.agent.num_trunks * NUM_GATES * size**2,
+        "episode_length": steps * min(episodes_per_draw, run.num_episodes),
+        "probe_episodes": steps * run.probe_episodes,
     }
+    values = {"hidden_size": size, "episode_length": steps, "probe_episodes": run.probe_episodes}
     available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for name, (value, count, played) in draws.items():
-        needed = BYTES_PER_DRAW * count * len(runs) + BYTES_PER_STEP * played
+    for name, value in values.items():
+        needed = BYTES_PER_DRAW * draws[name] * len(runs)
+        if name != "hidden_size":
+            needed += BYTES_PER_STEP * steps
         if needed > available:
             of_all = f" for {len(runs)} runs" if len(runs) > 1 else ""
             accepted = f"less: it takes {_gigabytes(needed)} of memory{of_all}"
@@ -64,4 +66,5 @@ def _is_about_memory(error: BaseException) -> bool:
 
 
 def _gigabytes(size: int) -> str:
+    """A number of bytes in words."""
     return f"{size // 10**9:,} GB"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from tqdm import tqdm
 
@@ -12,6 +13,14 @@ from pwm.io.inherited import Forgiving
 from pwm.runs.locks import LOCK, reported
 from pwm.runs.shards import Shard
 from pwm.runs.storage import Store
+
+
+class Done(NamedTuple):
+    """What is trained of some shards."""
+
+    cost: int = 0
+    runs: int = 0  # of finished shards
+    episodes: int = 0  # summed over runs
 
 
 class Progress:
@@ -30,13 +39,14 @@ class Progress:
         self._runs = sum(len(shard.members) for shard in shards)
         # what is stored now is damaged, and does not count until it is replaced
         self._damaged = store.names() & {store.path(shard).name for shard in shards}
-        self._finished = (0, 0, 0)  # cost, runs and episodes of finished shards
+        self._finished = Done()
         self._started = time.monotonic()
-        cost, _, self._episodes_before = self._count()
+        before = self._count()
+        self._episodes_before = before.episodes
         self._bar = tqdm(
             file=Forgiving(sys.stderr),
             total=sum(map(cost_of, shards)),
-            initial=cost,
+            initial=before.cost,
             bar_format="{percentage:3.0f}%|{bar}| {desc} [{elapsed}, {remaining} left]",
             smoothing=0.05,
             dynamic_ncols=True,
@@ -51,19 +61,19 @@ class Progress:
 
     def update(self) -> int:
         """Updates the bar; returns the cost of what is done."""
-        cost, runs, episodes = self._count()
-        rate = (episodes - self._episodes_before) / (time.monotonic() - self._started)
-        text = f"{runs} of {self._runs} runs, {rate:,.0f} replica-episodes/s"
+        done = self._count()
+        rate = (done.episodes - self._episodes_before) / (time.monotonic() - self._started)
+        text = f"{done.runs} of {self._runs} runs, {rate:,.0f} replica-episodes/s"
         self._bar.set_description_str(text, refresh=False)
-        self._bar.update(cost - self._bar.n)
-        return cost
+        self._bar.update(done.cost - self._bar.n)
+        return done.cost
 
     def say(self, text: str) -> None:
         """Prints a line above the bar."""
         self._bar.write(text, self._bar.fp)
 
-    def _count(self) -> tuple[int, int, int]:
-        """Cost, runs and episodes of what is done."""
+    def _count(self) -> Done:
+        """What is done, whether of finished shards or reported of others."""
         names, left = self._store.names(), []
         self._damaged &= names
         cost, runs, episodes = self._finished
@@ -75,13 +85,13 @@ class Progress:
                 episodes += shard.num_episodes
             else:
                 left.append(shard)
-        self._left, self._finished = left, (cost, runs, episodes)
+        self._left, self._finished = left, Done(cost, runs, episodes)
         for shard in left:
             if shard.key + LOCK in names:
                 part = min(reported(self._store, shard) / shard.setting.num_episodes, 1.0)
                 cost += int(part * cost_of(shard))
                 episodes += int(part * shard.num_episodes)
-        return cost, runs, episodes
+        return Done(cost, runs, episodes)
 
 
 def cost_of(shard: Shard) -> int:

@@ -127,13 +127,16 @@ class SavedRun:
 
     @property
     def _agent(self) -> Agent:
+        """The agent whose parameters were trained."""
         return Agent(self.configs[0].agent, self.configs[0].task.num_stimuli)
 
     @property
     def _parameters(self) -> Tensor:
-        return torch.from_numpy(self.state["parameters"])  # (R, P)
+        """The trained parameters: [R, P]."""
+        return torch.from_numpy(self.state["parameters"])
 
     def _draws(self, seed: int, num_episodes: int) -> Draws:
+        """Draws of E episodes that training never sees, the same for all replicas."""
         require_integer("seed", seed, 0)
         seeds = (seed,) * len(self.configs)
         return DrawSource(self.configs[0].task, seeds, of_probes=True).next(num_episodes)
@@ -158,10 +161,12 @@ def load_run(folder: Path | str) -> SavedRun:
     configs = read_configs(folder / CONFIG)
     state = read_arrays(folder / STATE_FILE, STATE, [PROBES])
     trainer = make_trainer(configs, "torch")
-    fits = _shapes(state) == _shapes(trainer.state())
     done, run = int(state["episodes_done"]), configs[0]
-    fits = fits and len(state["windows"]) == done // run.log_every
-    fits = fits and len(state.get(PROBES, ())) == sum(at <= done for at in run.probe_at)
+    fits = (
+        _shapes(state) == _shapes(trainer.state())
+        and len(state["windows"]) == done // run.log_every
+        and len(state.get(PROBES, ())) == sum(at <= done for at in run.probe_at)
+    )
     require_file(fits, folder / STATE_FILE, f"the state of the runs in {CONFIG}")
     trainer.restore(state)
     return SavedRun(
@@ -196,6 +201,8 @@ def unfinished_run(
 
 
 def _shapes(state: Mapping[str, NDArray[Any]]) -> dict[str, tuple[Any, ...]]:
-    """Types and shapes of the arrays but for the numbers of windows and probes."""
-    lists = {"windows", PROBES}
-    return {name: (each.dtype, *each.shape[name in lists :]) for name, each in state.items()}
+    """Types and shapes of the arrays; of windows and probes, whose number grows, of one each."""
+    return {
+        name: (each.dtype, *(each.shape[1:] if name in {"windows", PROBES} else each.shape))
+        for name, each in state.items()
+    }

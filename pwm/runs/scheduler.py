@@ -84,6 +84,7 @@ def _train(
 
 
 def _missing(shards: Sequence[Shard], store: Store) -> list[Shard]:
+    """The shards that are not stored, or damaged there."""
     return [shard for shard in shards if store.get(shard) is None]
 
 

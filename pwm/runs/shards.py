@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from math import sqrt
+from math import ceil, sqrt
 from typing import Any, NamedTuple
 
 from pwm.core.config import SEMANTICS, TrainConfig
@@ -92,7 +92,7 @@ class Shard:
     @property
     def bytes(self) -> int:
         """Estimated size of the stored history."""
-        windows = -(-self.setting.num_episodes // self.setting.log_every)
+        windows = ceil(self.setting.num_episodes / self.setting.log_every)
         logged = len(METRICS) * windows
         if self.setting.probe_at:
             logged += len(DIAGNOSTICS + MECHANISM) * len(self.setting.probe_at)
@@ -134,7 +134,7 @@ def plan(experiment: Experiment) -> Iterator[Shard]:
 
 
 def _member(values: Mapping[str, Any]) -> Member:
-    """A member with those values; a weight of 2 is the same as one of 2.0."""
+    """A member with those values; a weight of 2 names the same shard as one of 2.0."""
     weight, rate = float(values["critic_weight"]), float(values["learning_rate"])
     return Member(weight, rate, values["seed"])
 
@@ -149,8 +149,9 @@ def _sizes(setting: TrainConfig, engine: EngineName, num_runs: int) -> Iterator[
     """Number of runs in each shard of a population: as equal as possible."""
     _, per_replica = _seconds_per_episode(setting, engine)
     target = int(SHARD_SECONDS / (setting.num_episodes * per_replica))
-    count = -(-num_runs // min(max(target, SMALLEST), LARGEST))
-    return (num_runs // count + (place < num_runs % count) for place in range(count))
+    count = ceil(num_runs / min(max(target, SMALLEST), LARGEST))
+    size, one_more = divmod(num_runs, count)  # so many shards are larger by one run
+    return (size + 1 if place < one_more else size for place in range(count))
 
 
 def _seconds_per_episode(setting: TrainConfig, engine: EngineName) -> tuple[float, float]:
@@ -164,7 +165,7 @@ def _seconds_per_episode(setting: TrainConfig, engine: EngineName) -> tuple[floa
         # steps computed: one per distinct beginning of a trial, or all
         rows = min(task.num_stimuli * (task.trial_length - 1) + task.num_pairs, steps)
         computed = 0.8 * steps if agent.carry_state else 0.33 * rows
-        products = agent.num_trunks * computed * size * sqrt(size) * sqrt(sqrt(size))
+        products = agent.num_trunks * computed * size * sqrt(size) * sqrt(sqrt(size))  # size^1.75
         return 0.0, (4 + 0.02 * steps + products) * 1e-6
     calls = steps if agent.carry_state or task.timeout else task.trial_length
     per_replica = (11 + 0.65 * steps) * agent.num_trunks * size * sqrt(size)

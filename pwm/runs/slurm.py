@@ -157,6 +157,7 @@ class SlurmExecutor(Executor):
             self._jobs |= zip((future for future, _ in submitted), jobs, strict=True)
 
     def _end(self, future: Future[Any], error: BaseException | None) -> None:
+        """Ends a future, with a result if there is no error."""
         with self._lock:
             del self._jobs[future]
         if error is None:
@@ -166,6 +167,7 @@ class SlurmExecutor(Executor):
 
 
 def _last_line(error: Exception) -> str:
+    """The last line of an error's message, or its kind if it has none."""
     return (str(error).strip() or type(error).__name__).splitlines()[-1]
 
 

@@ -202,6 +202,7 @@ class Store:
         return " and ".join(sorted(found))
 
     def _sessions(self, key: str) -> list[Session]:
+        """The verified provenance of a stored shard."""
         path = self.folder / (key + PROVENANCE)
         content = read_signed(path)
         require_file(content.get("key") == key, path, f"the provenance of {key}")

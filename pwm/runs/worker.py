@@ -70,6 +70,7 @@ def _train(shard: Shard, job: Job, held: Lock) -> None:
     first, training, step = trainer.episodes_done, 0.0, 1
 
     def sessions_now() -> list[Session]:
+        """The provenance of all episodes trained so far."""
         session = {
             "experiment": shard.experiment,
             "first_episode": first,
@@ -111,6 +112,7 @@ def serve(lifeline: Connection) -> None:
 
 
 def _watch(lifeline: Connection) -> None:
+    """Stops training when the parent closes its end, and ends this process after the parent's."""
     with suppress(EOFError, OSError):
         lifeline.recv_bytes()
     _stop.set()
