@@ -59,10 +59,12 @@ def times_to_learn(history: History, task: TaskConfig) -> NDArray[np.float64]:
     """
     log_every = int(history.episode[0])
     windows = min(ceil(FINAL_EPISODES / log_every), len(history.episode))
-    mean = sliding_window_view(history.reward.astype(np.float64), windows, axis=1).mean(axis=-1)
-    above = mean > reward_to_learn(task, windows * log_every)  # (R, K - windows + 1)
-    first = history.episode[windows - 1 :][above.argmax(axis=1)]
-    return np.where(above.any(axis=1), first, np.inf)
+    # Means over the windows of about 500 episodes, as they slide along: (R, K - windows + 1)
+    means = sliding_window_view(history.reward.astype(np.float64), windows, axis=1).mean(axis=-1)
+    above = means > reward_to_learn(task, windows * log_every)
+    last_episodes = history.episode[windows - 1 :]  # of each mean
+    first = above.argmax(axis=1)  # place of the first mean above; 0 if there is none
+    return np.where(above.any(axis=1), last_episodes[first], np.inf)
 
 
 def final_mean(history: History, curves: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -82,6 +82,7 @@ def probe_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _experiment(start: str) -> str:
+    """The experiment whose critics start so."""
     return "climb-start" if start == "mean" else "climb-raw"
 
 

@@ -113,6 +113,7 @@ def _ratio_of_sides(part: Outcomes) -> Estimate:
     left, right = (side.mean(axis=1) for side in identity_sides(part))  # (S,)
 
     def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
+        """The ratio for each choice of seeds: [B] from [B, S]."""
         return np.asarray(left[seeds].mean(axis=-1) / right[seeds].mean(axis=-1))
 
     return over_seeds(ratio, len(left))

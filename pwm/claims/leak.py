@@ -229,6 +229,7 @@ def _times_as_long(one: Outcomes, other: Outcomes, weights: tuple[float, ...]) -
     slow, fast = (part.at(critic_weight=weights).time for part in (one, other))  # (W, S)
 
     def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
+        """The ratio for each choice of seeds: [B] from [B, S]."""
         return np.asarray((median_time(slow[:, seeds]) / median_time(fast[:, seeds])).mean(axis=0))
 
     return over_seeds(ratio, slow.shape[-1])
@@ -246,6 +247,7 @@ def _by_hand_over_law(by_hand: Outcomes, detached: Outcomes) -> Estimate:
     slow, fast = by_hand.time[kept], detached.at(critic_weight=5.0).time
 
     def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
+        """The ratio for each choice of seeds: [B] from [B, S]."""
         slowed = median_time(slow[:, seeds]) / median_time(fast[seeds])  # (biases, B)
         return np.asarray(np.exp(np.log(slowed.T / predicted).mean(axis=-1)))
 

@@ -148,6 +148,7 @@ def _regret(conditions: list[Outcomes], weight: float) -> Estimate:
     place = conditions[0].weights.index(weight)
 
     def loss(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
+        """The loss for each choice of seeds: [B] from [B, S]."""
         rates = learned[..., seeds].mean(axis=-1)  # (conditions, W, B)
         return np.asarray((rates.max(axis=1) - rates[:, place]).max(axis=0))
 
@@ -159,6 +160,7 @@ def _cost(runs: Outcomes) -> Estimate:
     attached, detached = (runs.at(baseline=kind).time for kind in ("attached", "detached"))
 
     def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
+        """The ratio for each choice of seeds: [B] from [B, S]."""
         best = (median_time(times[:, seeds]).min(axis=0) for times in (attached, detached))
         return np.asarray(np.divide(*best))
 

@@ -61,6 +61,7 @@ def middling_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _slowdown(evidence: Evidence, name: str, runs: Outcomes) -> Cell:
+    """Runs of one weight with the light critic that their slowdown is relative to."""
     return Cell(
         condition=name,
         variant="",

@@ -53,10 +53,11 @@ def noise_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _noise_constant(condition: Condition) -> Estimate:
-    """`noise_constant` of a condition."""
+    """Factor on the leak's noise that explains a condition's slowdown, by `noise_constant`."""
     attached, detached = condition.attached.time, condition.detached.time
 
     def constant(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
+        """The factor for each choice of seeds: [B] from [B, S]."""
         times = attached[:, seeds], detached[:, seeds]
         return noise_constant(condition.runs.weights, *times, condition.noise)
 
