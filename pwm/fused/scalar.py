@@ -1,8 +1,8 @@
 """exp, tanh, sigmoid and log in single precision, with the same bits on every machine.
 
 Each combines an exact power of two with a polynomial, by IEEE operations and bit operations in a
-fixed order, and is accurate to 4 units in the last place. Those that run in inner loops have no
-branches, so that the compiler can vectorise them. Every number is an np.float32 or np.int32, cast
+fixed order, and is accurate to 4 units in the last place. None has a branch, so that the compiler
+can vectorise the loops that call them. Every number is an np.float32 or np.int32, cast
 again after each operation on integers, because Numba widens to 64 bits where it can.
 """
 
@@ -21,6 +21,7 @@ ROUNDER_BITS = np.int32(0x4B400000)
 EXPONENT_BIAS = np.int32(127)
 MANTISSA_BITS = np.int32(23)
 SIGN_BIT = np.int32(-(2**31))
+INFINITY, NOT_A_NUMBER = np.float32(np.inf), np.float32(np.nan)
 # Outside these, exp is 0 or infinite.
 EXP_LEAST, EXP_MOST = np.float32(-105), np.float32(90)
 TANH_MOST = np.float32(20)  # of twice the argument; tanh is 1 beyond
@@ -84,10 +85,6 @@ def tanh(x: np.float32) -> np.float32:
 @compiled
 def log(x: np.float32) -> np.float32:
     """Natural logarithm."""
-    if not x > ZERO:
-        return -np.float32(np.inf) if x == ZERO else np.float32(np.nan)
-    if x == np.float32(np.inf):
-        return x
     small = x < LEAST_NORMAL
     bits = np.float32(x * INTO_NORMAL if small else x).view(np.int32)
     exponent = np.int32((bits - SQRT_HALF_BITS) >> MANTISSA_BITS)
@@ -96,4 +93,7 @@ def log(x: np.float32) -> np.float32:
     series = ((L11 * rest + L10) * rest + L9) * rest + L8
     series = ((((series * rest + L7) * rest + L6) * rest + L5) * rest + L4) * rest + L3
     square = rest * rest
-    return (square * rest * series + power * LN2_LOW - HALF * square + rest) + power * LN2_HIGH
+    result = (square * rest * series + power * LN2_LOW - HALF * square + rest) + power * LN2_HIGH
+    result = x if x == INFINITY else result
+    result = -INFINITY if x == ZERO else result
+    return result if x >= ZERO else NOT_A_NUMBER
