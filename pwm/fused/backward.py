@@ -20,7 +20,7 @@ from pwm.fused.products import (
     copy,
     transpose,
 )
-from pwm.fused.scalar import ONE, TWO, ZERO
+from pwm.fused.elementary import ONE, TWO, ZERO
 from pwm.fused.vectors import LANES, load, spread, store
 
 

@@ -185,6 +185,7 @@ def _work(task: TaskTables, agent: Agent, config: TaskConfig, num_parameters: in
     steps = config.num_trials * config.trial_length
     nodes = len(task.node_parent)
     rows = 1 + (steps if task.carry_state else nodes)
+    lanes = rows + LANES  # as the last rows are computed with some that follow
     trunks, units, stimuli = agent.config.num_trunks, agent.padded_size, config.num_stimuli
     gates = NUM_GATES * units
     assert units % LANES == gates % WIDE == NUM_OUTPUTS % COLUMNS == 0  # as products need
@@ -207,11 +208,11 @@ def _work(task: TaskTables, agent: Agent, config: TaskConfig, num_parameters: in
         cell=floats(trunks, rows, units),
         cell_tanh=floats(trunks, rows, units),
         hidden=floats(trunks, rows, units),
-        heads=floats(trunks, rows, NUM_OUTPUTS),
-        log_policy=floats(NUM_ACTIONS, rows),
-        policy=floats(NUM_ACTIONS, rows),
-        cumulative=floats(NUM_ACTIONS, rows),
-        entropy=floats(rows),
+        heads=floats(trunks, lanes, NUM_OUTPUTS),
+        log_policy=floats(NUM_ACTIONS, lanes),
+        policy=floats(NUM_ACTIONS, lanes),
+        cumulative=floats(NUM_ACTIONS, lanes),
+        entropy=floats(lanes),
         by_gates=floats(rows, gates),
         by_cell=floats(trunks, rows, units),
         by_hidden=floats(trunks, rows, units),

@@ -17,8 +17,8 @@ from pwm.fused.products import (
     copy_wide,
     transpose,
 )
-from pwm.fused.scalar import ONE, TWO, ZERO, exp, log, sigmoid, tanh
-from pwm.fused.vectors import LANES, WIDE, load, load_wide, spread, store
+from pwm.fused.elementary import ONE, TWO, ZERO, exp, larger, log, sigmoid, tanh
+from pwm.fused.vectors import LANES, WIDE, columns, load, load_wide, spread, store
 
 
 @compiled
@@ -128,14 +128,13 @@ def _play_level(parameters: Parameters, work: Work, start: int, end: int) -> Non
             for row in range(start, end):
                 copy(work.previous[trunk, row], hidden[work.parent[row]])
             add_product_wide(level, work.previous[trunk, start:end], parameters.recurrent[trunk])
-        # The cell's gate is tanh(x) = 2 sigmoid(2 x) - 1, so that one loop serves all gates.
         for row in range(start, end):
             values = work.gates[trunk, row]
+            # The cell's gate is tanh(x) = 2 sigmoid(2 x) - 1, so that one loop serves all gates.
             for unit in range(Gate.CELL * units, (Gate.CELL + 1) * units, LANES):
                 store(values, unit, TWO * load(values, unit))
-        flat = level.reshape(-1)
-        for index in range(len(flat)):
-            flat[index] = sigmoid(flat[index])
+            for gate in range(0, gates, WIDE):
+                store(values, gate, sigmoid(load_wide(values, gate)))
         for row in range(start, end):
             values = work.gates[trunk, row]
             before, cell = work.cell[trunk, work.parent[row]], work.cell[trunk, row]
@@ -145,15 +144,11 @@ def _play_level(parameters: Parameters, work: Work, start: int, end: int) -> Non
                 candidate = TWO * load(values, Gate.CELL * units + unit) - spread(ONE)
                 store(values, Gate.CELL * units + unit, candidate)
                 state = input_gate * candidate + forget_gate * load(before, unit)
+                squashed = tanh(state)
+                output_gate = load(values, Gate.OUTPUT * units + unit)
                 store(cell, unit, state)
-                store(work.cell_tanh[trunk, row], unit, state)
-        flat = work.cell_tanh[trunk, start:end].reshape(-1)
-        for index in range(len(flat)):
-            flat[index] = tanh(flat[index])
-        for row in range(start, end):
-            for unit in range(0, units, LANES):
-                output_gate = load(work.gates[trunk, row], Gate.OUTPUT * units + unit)
-                store(hidden[row], unit, output_gate * load(work.cell_tanh[trunk, row], unit))
+                store(work.cell_tanh[trunk, row], unit, squashed)
+                store(hidden[row], unit, output_gate * squashed)
 
 
 @compiled
@@ -170,33 +165,25 @@ def _decide(parameters: Parameters, work: Work, start: int, end: int) -> None:
         add_product_transposed(
             heads[start:end], work.hidden[trunk, start:end], work.head_transposed[trunk]
         )
-    logits = work.heads[0]
-    for row in range(start, end):
-        largest = logits[row, 0]
-        for action in range(1, NUM_ACTIONS):
-            largest = logits[row, action] if logits[row, action] > largest else largest
+    # Lanes are rows here; those after the last row are computed and never read.
+    logits = work.heads[0].reshape(-1)
+    for row in range(start, end, LANES):
+        hold, left, right, _value = columns(load_wide(logits, NUM_OUTPUTS * row))
+        largest = larger(larger(hold, left), right)
+        store(work.log_policy[Action.HOLD], row, hold - largest)
+        store(work.log_policy[Action.LEFT], row, left - largest)
+        store(work.log_policy[Action.RIGHT], row, right - largest)
+        total = spread(ZERO)
         for action in range(NUM_ACTIONS):
-            work.log_policy[action, row] = logits[row, action] - largest
-    for action in range(NUM_ACTIONS):
-        for row in range(start, end):
-            work.policy[action, row] = exp(work.log_policy[action, row])
-    for row in range(start, end):
-        total = ZERO
-        for action in range(NUM_ACTIONS):
-            total += work.policy[action, row]
+            total += exp(load(work.log_policy[action], row))
         log_total = log(total)
+        entropy = cumulative = spread(ZERO)
         for action in range(NUM_ACTIONS):
-            work.log_policy[action, row] -= log_total
-    for action in range(NUM_ACTIONS):
-        for row in range(start, end):
-            work.policy[action, row] = exp(work.log_policy[action, row])
-    for row in range(start, end):
-        entropy = ZERO
-        for action in range(NUM_ACTIONS):
-            entropy -= work.policy[action, row] * work.log_policy[action, row]
-        work.entropy[row] = entropy
-        cumulative = work.policy[0, row]
-        work.cumulative[0, row] = cumulative
-        for action in range(1, NUM_ACTIONS):
-            cumulative += work.policy[action, row]
-            work.cumulative[action, row] = cumulative
+            log_policy = load(work.log_policy[action], row) - log_total
+            policy = exp(log_policy)
+            entropy = entropy - policy * log_policy
+            cumulative += policy
+            store(work.log_policy[action], row, log_policy)
+            store(work.policy[action], row, policy)
+            store(work.cumulative[action], row, cumulative)
+        store(work.entropy, row, entropy)

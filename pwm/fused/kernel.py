@@ -34,7 +34,7 @@ from pwm.fused.buffers import (
 from pwm.fused.compilation import cached, compiled
 from pwm.fused.forward import play, prepare
 from pwm.fused.layout import VALUE, Balance, Floats, Metric, Parameters, parameters_of
-from pwm.fused.scalar import ONE, ZERO
+from pwm.fused.elementary import ONE, ZERO
 
 
 @cached

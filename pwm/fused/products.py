@@ -13,10 +13,11 @@ import numpy as np
 
 from pwm.fused.compilation import compiled
 from pwm.fused.layout import Floats
-from pwm.fused.scalar import ZERO
+from pwm.fused.elementary import ZERO
 from pwm.fused.vectors import (
     LANES,
     WIDE,
+    first,
     first_half,
     fold,
     load,
@@ -156,5 +157,5 @@ def dot(left: Floats, right: Floats) -> np.float32:
     sums = spread(ZERO)
     for column in range(0, len(left), LANES):
         sums += load(left, column) * load(right, column)
-    total: np.float32 = fold((sums,))
+    total: np.float32 = first(fold((sums,)))
     return total

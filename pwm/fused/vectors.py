@@ -23,21 +23,24 @@ from numba.extending import models, overload, register_model
 
 LANES = 8  # of a sum over lanes, whose order is part of the results' definition
 WIDE = 32  # lanes of a wide vector: two or more registers, whose operations overlap in time
+NUMBER, BITS, TRUTH = ir.FloatType(), ir.IntType(32), ir.IntType(1)
 ALIGNMENT = 4  # bytes; a row may start at any number, not only at whole vectors
+Lanes = Bits = Truths = Any  # vectors, as Python's type checker sees them
 intrinsic: Callable[..., Callable[..., Any]] = extending.intrinsic  # with a type
 
 
 class LanesType(types.Type):
-    """Numba's type of a vector of so many lanes."""
+    """Numba's type of a vector of so many lanes, of numbers if nothing else is said."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, element: ir.Type = NUMBER) -> None:
         self.count = count
-        super().__init__(f"Lanes({count})")
+        self.element = element
+        self.vector = ir.VectorType(element, count)  # in LLVM
+        super().__init__(f"Lanes({self.vector})")
 
-    @property
-    def vector(self) -> ir.VectorType:
-        """The type in LLVM."""
-        return ir.VectorType(ir.FloatType(), self.count)
+    def of(self, element: ir.Type) -> LanesType:
+        """The type of as many lanes of another element."""
+        return LanesType(self.count, element)
 
 
 @register_model(LanesType)
@@ -105,14 +108,14 @@ def spread(_context: Any, number: Any) -> Any:
 
 
 def _spread(builder: Any, number: Any, lanes: LanesType) -> Any:
-    place = ir.Constant(ir.IntType(32), 0)
+    place = ir.Constant(BITS, 0)
     first = builder.insert_element(ir.Constant(lanes.vector, ir.Undefined), number, place)
     return builder.shuffle_vector(first, first, _places([0] * lanes.count))
 
 
 def _places(places: Any) -> Any:
     places = list(places)
-    return ir.Constant(ir.VectorType(ir.IntType(32), len(places)), places)
+    return ir.Constant(ir.VectorType(BITS, len(places)), places)
 
 
 @intrinsic
@@ -148,6 +151,32 @@ def _half(lanes: Any, start: int) -> Any:
 
 
 @intrinsic
+def columns(_context: Any, wide: Any) -> Any:
+    """The columns of a matrix of `LANES` rows whose numbers are a wide vector."""
+    count = WIDE // LANES
+    result = types.UniTuple(lanes_type, count)
+
+    def build(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        found = [
+            builder.shuffle_vector(*arguments, *arguments, _places(range(first, WIDE, count)))
+            for first in range(count)
+        ]
+        return context.make_tuple(builder, result, found)
+
+    return result(wide), build
+
+
+@intrinsic
+def first(_context: Any, lanes: Any) -> Any:
+    """The first number of a vector."""
+
+    def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.extract_element(arguments[0], ir.Constant(BITS, 0))
+
+    return types.float32(lanes), build
+
+
+@intrinsic
 def fold(_context: Any, vectors: Any) -> Any:
     """The sums over `LANES` lanes of each of some vectors, all at once.
 
@@ -166,10 +195,9 @@ def fold(_context: Any, vectors: Any) -> Any:
             width //= 2
             parts = _add_halves(builder, parts, width, lanes.count // LANES)
         (vector,) = parts
-        return builder.extract_element(vector, ir.Constant(ir.IntType(32), 0)) if scalar else vector
+        return vector
 
-    scalar = sums == 1
-    return (types.float32 if scalar else LanesType(sums))(vectors), build
+    return LanesType(sums)(vectors), build
 
 
 def _add_halves(builder: Any, parts: list[Any], half: int, groups: int) -> list[Any]:
@@ -196,33 +224,88 @@ def _add_halves(builder: Any, parts: list[Any], half: int, groups: int) -> list[
     return added
 
 
-def _make_operator(operation: Callable[..., Any], instruction: str) -> None:
-    """Lets compiled code apply an operator to vectors, or to a number and a vector."""
+@intrinsic
+def bits_of(_context: Any, numbers: Any) -> Any:
+    """The bits of numbers in single precision, as integers."""
+    return _same_bits(numbers, BITS)
+
+
+@intrinsic
+def number_of(_context: Any, bits: Any) -> Any:
+    """The numbers that have these bits."""
+    return _same_bits(bits, NUMBER)
+
+
+def _same_bits(lanes: Any, element: Any) -> Any:
+    result = lanes.of(element)
+
+    def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], result.vector)
+
+    return result(lanes), build
+
+
+@intrinsic
+def choose(_context: Any, truths: Any, one: Any, other: Any) -> Any:
+    """In each lane a number of the first vector if that lane is true, else of the second."""
+    result = truths.of(NUMBER)
+
+    def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.select(arguments[0], *_vectors(builder, result, (one, other), arguments[1:]))
+
+    return result(truths, one, other), build
+
+
+def _vectors(builder: Any, lanes: LanesType, kinds: Any, values: Any) -> list[Any]:
+    """Operands as vectors; one that is a number is spread."""
+    return [
+        value if isinstance(kind, LanesType) else _spread(builder, value, lanes)
+        for kind, value in zip(kinds, values, strict=True)
+    ]
+
+
+def _make_operator(operation: Callable[..., Any], **instructions: Any) -> None:
+    """Lets compiled code apply an operator to vectors, or to a vector and a number.
+
+    Args:
+        operation: of Python's module `operator`.
+        instructions: functions of an LLVM builder and two vectors, for numbers and for bits.
+    """
 
     @intrinsic
-    def of_lanes(_context: Any, one: Any, other: Any) -> Any:
+    def apply(_context: Any, one: Any, other: Any) -> Any:
         lanes = one if isinstance(one, LanesType) else other
+        instruction = instructions["bits" if lanes.element == BITS else "numbers"]
 
         def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-            operands = [
-                value if isinstance(kind, LanesType) else _spread(builder, value, lanes)
-                for kind, value in zip((one, other), arguments, strict=True)
-            ]
-            return getattr(builder, instruction)(*operands)
+            return instruction(builder, *_vectors(builder, lanes, (one, other), arguments))
 
-        return lanes(one, other), build
+        return (lanes.of(TRUTH) if operation in COMPARISONS else lanes)(one, other), build
 
     @overload(operation)
-    def choose(one: Any, other: Any) -> Any:
+    def select(one: Any, other: Any) -> Any:
         def operate(one: Any, other: Any) -> Any:
-            return of_lanes(one, other)
+            return apply(one, other)
 
         kinds = {one, other}
         lanes = {kind for kind in kinds if isinstance(kind, LanesType)}
-        return operate if len(lanes) == 1 and kinds <= lanes | {types.float32} else None
+        return operate if len(lanes) == 1 and kinds <= lanes | {types.float32, types.int32} else None
 
 
-_make_operator(operator.add, "fadd")
-_make_operator(operator.iadd, "fadd")
-_make_operator(operator.sub, "fsub")
-_make_operator(operator.mul, "fmul")
+def _compare(symbol: str) -> Callable[..., Any]:
+    return lambda builder, one, other: builder.fcmp_ordered(symbol, one, other)
+
+
+COMPARISONS = {operator.lt: "<", operator.le: "<=", operator.gt: ">", operator.ge: ">="}
+for operation, symbol in COMPARISONS.items():
+    _make_operator(operation, numbers=_compare(symbol))
+_make_operator(operator.add, numbers=ir.IRBuilder.fadd, bits=ir.IRBuilder.add)
+_make_operator(operator.iadd, numbers=ir.IRBuilder.fadd, bits=ir.IRBuilder.add)
+_make_operator(operator.sub, numbers=ir.IRBuilder.fsub, bits=ir.IRBuilder.sub)
+_make_operator(operator.mul, numbers=ir.IRBuilder.fmul)
+_make_operator(operator.truediv, numbers=ir.IRBuilder.fdiv)
+_make_operator(operator.lshift, bits=ir.IRBuilder.shl)
+_make_operator(operator.rshift, bits=ir.IRBuilder.ashr)
+_make_operator(operator.and_, bits=ir.IRBuilder.and_)
+_make_operator(operator.or_, bits=ir.IRBuilder.or_)
+_make_operator(operator.xor, bits=ir.IRBuilder.xor)

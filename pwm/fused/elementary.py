@@ -1,9 +1,7 @@
 """exp, tanh, sigmoid and log in single precision, with the same bits on every machine.
 
-Each combines an exact power of two with a polynomial, by IEEE operations and bit operations in a
-fixed order, and is accurate to 4 units in the last place. None has a branch, so that the compiler
-can vectorise the loops that call them. Every number is an np.float32 or np.int32, cast
-again after each operation on integers, because Numba widens to 64 bits where it can.
+Each takes and returns a vector. It combines an exact power of two with a polynomial, by IEEE
+operations and bit operations in a fixed order, and is accurate to 4 units in the last place.
 """
 
 from __future__ import annotations
@@ -11,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from pwm.fused.compilation import compiled
+from pwm.fused.vectors import Bits, Lanes, bits_of, choose, first, number_of, spread
 
 ZERO, HALF, ONE, TWO = (np.float32(number) for number in (0, 0.5, 1, 2))
 LOG2_E = np.float32(1.4426950408889634)
@@ -20,6 +19,7 @@ ROUNDER = np.float32(1.5 * 2**23)  # adding it leaves the nearest integer in the
 ROUNDER_BITS = np.int32(0x4B400000)
 EXPONENT_BIAS = np.int32(127)
 MANTISSA_BITS = np.int32(23)
+ONE_BIT = np.int32(1)
 SIGN_BIT = np.int32(-(2**31))
 INFINITY, NOT_A_NUMBER = np.float32(np.inf), np.float32(np.nan)
 # Outside these, exp is 0 or infinite.
@@ -39,61 +39,77 @@ LEAST_NORMAL = np.float32(2**-126)
 INTO_NORMAL, INTO_NORMAL_BITS = np.float32(2**25), np.float32(25)
 
 
+
 @compiled
-def _power_of_two(exponent: np.int32) -> np.float32:
-    return np.int32((exponent + EXPONENT_BIAS) << MANTISSA_BITS).view(np.float32)
+def larger(one: Lanes, other: Lanes) -> Lanes:
+    """In each lane the larger number; the first, unless the second is larger."""
+    return choose(other > one, other, one)
 
 
 @compiled
-def _exp_parts(x: np.float32) -> tuple[np.int32, np.float32]:
+def smaller(one: Lanes, other: Lanes) -> Lanes:
+    """In each lane the smaller number; the first, unless the second is smaller."""
+    return choose(other < one, other, one)
+
+
+@compiled
+def exp_of_number(x: np.float32) -> np.float32:
+    """The exponential function of one number."""
+    return first(exp(spread(x)))
+
+
+@compiled
+def _power_of_two(exponent: Bits) -> Lanes:
+    return number_of((exponent + EXPONENT_BIAS) << MANTISSA_BITS)
+
+
+@compiled
+def _exp_parts(x: Lanes) -> tuple[Bits, Lanes]:
     """An integer n and a number p with exp(x) = 2^n (1 + p), |p| < 0.42."""
-    rounded = np.float32(x * LOG2_E + ROUNDER)
+    rounded = x * LOG2_E + ROUNDER
     integer = rounded - ROUNDER
     rest = (x - integer * LN2_HIGH) - integer * LN2_LOW
     series = ((((E7 * rest + E6) * rest + E5) * rest + E4) * rest + E3) * rest + E2
-    return np.int32(rounded.view(np.int32) - ROUNDER_BITS), rest + rest * rest * series
+    return bits_of(rounded) - ROUNDER_BITS, rest + rest * rest * series
 
 
 @compiled
-def exp(x: np.float32) -> np.float32:
+def exp(x: Lanes) -> Lanes:
     """The exponential function."""
-    x = EXP_LEAST if x < EXP_LEAST else x
-    x = EXP_MOST if x > EXP_MOST else x
-    exponent, part = _exp_parts(x)
-    half = np.int32(exponent >> np.int32(1))  # the whole power may be subnormal or too large
-    return (ONE + part) * _power_of_two(half) * _power_of_two(np.int32(exponent - half))
+    exponent, part = _exp_parts(smaller(larger(x, EXP_LEAST), EXP_MOST))
+    half = exponent >> ONE_BIT  # the whole power may be subnormal or too large
+    return (ONE + part) * _power_of_two(half) * _power_of_two(exponent - half)
 
 
 @compiled
-def sigmoid(x: np.float32) -> np.float32:
+def sigmoid(x: Lanes) -> Lanes:
     """1 / (1 + exp(-x))."""
-    power = exp(-abs(x))
-    return (ONE if x >= ZERO else power) / (ONE + power)
+    power = exp(number_of(bits_of(x) | SIGN_BIT))  # of -|x|
+    return choose(x >= ZERO, ONE, power) / (ONE + power)
 
 
 @compiled
-def tanh(x: np.float32) -> np.float32:
+def tanh(x: Lanes) -> Lanes:
     """Hyperbolic tangent, from exp(2 |x|) - 1."""
-    twice = TWO * abs(x)
-    exponent, part = _exp_parts(TANH_MOST if twice > TANH_MOST else twice)
+    sign = bits_of(x) & SIGN_BIT
+    exponent, part = _exp_parts(smaller(TWO * number_of(bits_of(x) ^ sign), TANH_MOST))
     power = _power_of_two(exponent)
     less_one = part * power + (power - ONE)
-    size = np.float32(less_one / (less_one + TWO)).view(np.int32)
-    return np.int32(size | (np.float32(x).view(np.int32) & SIGN_BIT)).view(np.float32)
+    return number_of(bits_of(less_one / (less_one + TWO)) | sign)
 
 
 @compiled
-def log(x: np.float32) -> np.float32:
+def log(x: Lanes) -> Lanes:
     """Natural logarithm."""
     small = x < LEAST_NORMAL
-    bits = np.float32(x * INTO_NORMAL if small else x).view(np.int32)
-    exponent = np.int32((bits - SQRT_HALF_BITS) >> MANTISSA_BITS)
-    rest = np.int32(bits - (exponent << MANTISSA_BITS)).view(np.float32) - ONE
-    power = np.float32(exponent) - (INTO_NORMAL_BITS if small else ZERO)
+    bits = bits_of(choose(small, x * INTO_NORMAL, x))
+    exponent = (bits - SQRT_HALF_BITS) >> MANTISSA_BITS
+    rest = number_of(bits - (exponent << MANTISSA_BITS)) - ONE
+    power = number_of(exponent + ROUNDER_BITS) - ROUNDER - choose(small, INTO_NORMAL_BITS, ZERO)
     series = ((L11 * rest + L10) * rest + L9) * rest + L8
     series = ((((series * rest + L7) * rest + L6) * rest + L5) * rest + L4) * rest + L3
     square = rest * rest
     result = (square * rest * series + power * LN2_LOW - HALF * square + rest) + power * LN2_HIGH
-    result = x if x == INFINITY else result
-    result = -INFINITY if x == ZERO else result
-    return result if x >= ZERO else NOT_A_NUMBER
+    result = choose(x >= INFINITY, x, result)
+    result = choose(x <= ZERO, -INFINITY, result)
+    return choose(x >= ZERO, result, NOT_A_NUMBER)
