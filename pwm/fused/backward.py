@@ -10,8 +10,17 @@ import numpy as np
 from pwm.fused.buffers import Population, Scales, UpdateRule, Work
 from pwm.fused.compilation import compiled
 from pwm.fused.layout import NUM_ACTIONS, NUM_OUTPUTS, VALUE, Floats, Gate, Metric, Parameters
-from pwm.fused.products import add, add_product, add_product_transposed, clear, copy, transpose
-from pwm.fused.scalar import ONE, TWO, ZERO
+from pwm.fused.products import (
+    add,
+    add_product,
+    add_product_transposed,
+    add_product_wide,
+    add_wide,
+    clear,
+    copy,
+    transpose,
+)
+from pwm.fused.elementary import ONE, TWO, ZERO
 from pwm.fused.vectors import LANES, load, spread, store
 
 
@@ -32,7 +41,7 @@ def measure_errors(
         error = ((return_ - scales.centre) / scales.spread - values[row]) / scales.error
         work.return_[time], work.error[time] = return_, error
         work.advantage[time] = error - rule.optimism * work.entropy[row]
-        log_prob = work.log_policy[row, work.action[time]]
+        log_prob = work.log_policy[work.action[time], row]
         work.leak[time] = rule.policy_factor * log_prob / scales.error
         gain += np.float64(work.advantage[time]) * log_prob
         if time % length == length - 1 and work.reward[time] > ZERO:
@@ -44,7 +53,7 @@ def measure_errors(
         _normalise_advantages(rule, work)
         gain = 0.0
         for time in range(steps - 1, -1, -1):
-            log_prob = work.log_policy[work.row[time], work.action[time]]
+            log_prob = work.log_policy[work.action[time], work.row[time]]
             gain += np.float64(work.advantage[time]) * log_prob
     metrics[Metric.REWARD] = reward / (steps // length)
     metrics[Metric.VALUE_LOSS] = squares / steps * unit * unit
@@ -94,7 +103,7 @@ def differentiate_losses(
     for time in range(steps - 1, -1, -1):
         row, action = work.row[time], work.action[time]
         if rule.log_probs_kept:
-            work.by_log_policy[row, action] -= factor * work.advantage[time]
+            work.by_log_policy[action, row] -= factor * work.advantage[time]
         if rule.values_kept:
             work.by_value[row] -= by_error * work.error[time]
             work.by_head_value[row] -= by_error * work.error[time]
@@ -113,12 +122,12 @@ def differentiate_heads(rule: UpdateRule, of_policy: np.float32, rows: int, work
     for row in range(1, rows):
         total = ZERO
         for action in range(NUM_ACTIONS):
-            total += work.by_log_policy[row, action]
+            total += work.by_log_policy[action, row]
         for action in range(NUM_ACTIONS):
-            probability = work.policy[row, action]
-            by_logit = work.by_log_policy[row, action] - probability * total
+            probability = work.policy[action, row]
+            by_logit = work.by_log_policy[action, row] - probability * total
             if bonus > ZERO:
-                surprise = work.log_policy[row, action] + work.entropy[row]
+                surprise = work.log_policy[action, row] + work.entropy[row]
                 by_logit += bonus * work.visits[row] * probability * surprise
             work.by_heads[0, row, action] = by_logit
         work.by_heads[-1, row, VALUE] = work.by_value[row]
@@ -146,15 +155,15 @@ def backpropagate(parameters: Parameters, work: Work, gradient: Parameters, leve
                     add(by_hidden[work.parent[row]], by_previous[row - start])
 
         clear(gradient.recurrent[trunk])
-        add_product(
+        add_product_wide(
             gradient.recurrent[trunk], work.previous[trunk, first:rows].T, gates[first:rows]
         )
         clear(work.by_projected)
         for row in range(1, rows):
-            add(work.by_projected[work.shown[row]], gates[row])
+            add_wide(work.by_projected[work.shown[row]], gates[row])
         clear(gradient.input_bias[trunk : trunk + 1])
         for stimulus in range(stimuli + 1):
-            add(gradient.input_bias[trunk], work.by_projected[stimulus])
+            add_wide(gradient.input_bias[trunk], work.by_projected[stimulus])
         copy(gradient.recurrent_bias[trunk], gradient.input_bias[trunk])
         for stimulus in range(stimuli):
             copy(gradient.input[trunk, stimulus], work.by_projected[stimulus])

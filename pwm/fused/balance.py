@@ -8,7 +8,7 @@ from pwm.fused.buffers import Population, Scales, UpdateRule, Work
 from pwm.fused.compilation import compiled
 from pwm.fused.layout import VALUE, Balance, Floats, Parameters, Tracked
 from pwm.fused.products import dot
-from pwm.fused.scalar import HALF, ONE, ZERO, exp
+from pwm.fused.elementary import HALF, ONE, ZERO, exp_of_number
 
 
 @compiled
@@ -27,7 +27,7 @@ def episode_scales(rule: UpdateRule, tracked: Floats, steps: int) -> Scales:
         square = of_rewards + of_discount * (variance + mean * mean)
         error = _standard_deviation(rule, tracked, square)
     elif rule.balance == Balance.UNCERTAINTY:
-        critic = exp(-tracked[Tracked.LOG_VARIANCE]) * HALF
+        critic = exp_of_number(-tracked[Tracked.LOG_VARIANCE]) * HALF
     return Scales(centre, spread, error, critic)
 
 
@@ -106,7 +106,7 @@ def _learn_log_variance(
     rule: UpdateRule, tracked: Floats, learning_rate: np.float32, value_loss: np.float32
 ) -> None:
     """See `pwm.core.balance.learn_log_variance`."""
-    slope = (ONE - exp(-tracked[Tracked.LOG_VARIANCE]) * value_loss) * HALF
+    slope = (ONE - exp_of_number(-tracked[Tracked.LOG_VARIANCE]) * value_loss) * HALF
     square = tracked[Tracked.LOG_VARIANCE_MEAN_SQUARE] * rule.smoothing
     square += (ONE - rule.smoothing) * slope * slope
     tracked[Tracked.LOG_VARIANCE_MEAN_SQUARE] = square

@@ -102,7 +102,6 @@ class ProbedEpisode(NamedTuple):
 class Work(NamedTuple):
     """Working memory, overwritten by every episode."""
 
-    scale: Floats  # (G,): 2 for cell gates, since tanh(x) = 2 sigmoid(2 x) - 1; otherwise 1
     projected: Floats  # (K, S + 1, G): input to the gates under each stimulus; last, under none
     head_transposed: Floats  # (K, outputs, H)
     parent: Integers  # (M,)
@@ -115,8 +114,9 @@ class Work(NamedTuple):
     cell_tanh: Floats  # (K, M, H)
     hidden: Floats  # (K, M, H)
     heads: Floats  # (K, M, outputs)
-    log_policy: Floats  # (M, actions)
-    policy: Floats  # (M, actions)
+    log_policy: Floats  # (actions, M)
+    policy: Floats  # (actions, M)
+    cumulative: Floats  # (actions, M): sums of the policy up to each action
     entropy: Floats  # (M,)
     # Gradients of the total loss are called by_x, with respect to x.
     by_gates: Floats  # (M, G): before the nonlinearity, of one trunk
@@ -124,7 +124,7 @@ class Work(NamedTuple):
     by_hidden: Floats  # (K, M, H)
     by_previous: Floats  # (K, M, H)
     by_heads: Floats  # (K, M, outputs)
-    by_log_policy: Floats  # (M, actions)
+    by_log_policy: Floats  # (actions, M)
     by_value: Floats  # (M,): as backpropagated to the trunk
     by_head_value: Floats  # (M,): as backpropagated to the value head
     by_projected: Floats  # (S + 1, G)

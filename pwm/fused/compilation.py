@@ -20,7 +20,7 @@ from numba.core.serialize import dumps
 Function = TypeVar("Function", bound=Callable[..., object])
 # Modules that are compiled together.
 SOURCES = (
-    "compilation", "scalar", "layout", "buffers", "vectors", "products", "forward", "backward",
+    "compilation", "vectors", "elementary", "layout", "buffers", "products", "forward", "backward",
     "balance", "kernel",
 )  # fmt: skip
 OPTIONS: dict[str, Any] = {

@@ -29,7 +29,7 @@ from pwm.fused import kernel, layout
 from pwm.fused.buffers import Episodes, Population, ProbedEpisode, TaskTables, UpdateRule, Work
 from pwm.fused.layout import NUM_ACTIONS, NUM_GATES, Floats, Gate, Integers
 from pwm.fused.products import COLUMNS
-from pwm.fused.vectors import LANES
+from pwm.fused.vectors import LANES, WIDE
 
 
 class FusedEngine:
@@ -185,9 +185,10 @@ def _work(task: TaskTables, agent: Agent, config: TaskConfig, num_parameters: in
     steps = config.num_trials * config.trial_length
     nodes = len(task.node_parent)
     rows = 1 + (steps if task.carry_state else nodes)
+    lanes = rows + LANES  # as the last rows are computed with some that follow
     trunks, units, stimuli = agent.config.num_trunks, agent.padded_size, config.num_stimuli
     gates = NUM_GATES * units
-    assert units % LANES == NUM_OUTPUTS % COLUMNS == 0  # as products need
+    assert units % LANES == gates % WIDE == NUM_OUTPUTS % COLUMNS == 0  # as products need
 
     def integers(*shape: int) -> Integers:
         return np.zeros(shape, np.int64)
@@ -195,10 +196,7 @@ def _work(task: TaskTables, agent: Agent, config: TaskConfig, num_parameters: in
     def floats(*shape: int) -> Floats:
         return np.zeros(shape, np.float32)
 
-    scale = np.ones((NUM_GATES, units), np.float32)
-    scale[Gate.CELL] = 2
     return Work(
-        scale=scale.ravel(),
         projected=floats(trunks, stimuli + 1, gates),
         head_transposed=floats(trunks, NUM_OUTPUTS, units),
         parent=integers(rows),
@@ -210,16 +208,17 @@ def _work(task: TaskTables, agent: Agent, config: TaskConfig, num_parameters: in
         cell=floats(trunks, rows, units),
         cell_tanh=floats(trunks, rows, units),
         hidden=floats(trunks, rows, units),
-        heads=floats(trunks, rows, NUM_OUTPUTS),
-        log_policy=floats(rows, NUM_ACTIONS),
-        policy=floats(rows, NUM_ACTIONS),
-        entropy=floats(rows),
+        heads=floats(trunks, lanes, NUM_OUTPUTS),
+        log_policy=floats(NUM_ACTIONS, lanes),
+        policy=floats(NUM_ACTIONS, lanes),
+        cumulative=floats(NUM_ACTIONS, lanes),
+        entropy=floats(lanes),
         by_gates=floats(rows, gates),
         by_cell=floats(trunks, rows, units),
         by_hidden=floats(trunks, rows, units),
         by_previous=floats(trunks, rows, units),
         by_heads=floats(trunks, rows, NUM_OUTPUTS),
-        by_log_policy=floats(rows, NUM_ACTIONS),
+        by_log_policy=floats(NUM_ACTIONS, rows),
         by_value=floats(rows),
         by_head_value=floats(rows),
         by_projected=floats(stimuli + 1, gates),

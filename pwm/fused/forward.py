@@ -10,9 +10,15 @@ import numpy as np
 from pwm.fused.buffers import TaskTables, Work
 from pwm.fused.compilation import compiled
 from pwm.fused.layout import NUM_ACTIONS, NUM_OUTPUTS, Action, Floats, Gate, Integers, Parameters
-from pwm.fused.products import add_product, add_product_transposed, copy, transpose
-from pwm.fused.scalar import ONE, ZERO, exp, log, sigmoid, tanh
-from pwm.fused.vectors import LANES, load, store
+from pwm.fused.products import (
+    add_product_transposed,
+    add_product_wide,
+    copy,
+    copy_wide,
+    transpose,
+)
+from pwm.fused.elementary import ONE, TWO, ZERO, exp, larger, log, sigmoid, tanh
+from pwm.fused.vectors import LANES, WIDE, columns, load, load_wide, spread, store
 
 
 @compiled
@@ -20,12 +26,14 @@ def prepare(parameters: Parameters, work: Work) -> None:
     """Computes, once per episode, the inputs to the gates and the transposed heads."""
     trunks, stimuli, gates = parameters.input.shape
     for trunk in range(trunks):
-        for gate in range(gates):
-            bias = parameters.input_bias[trunk, gate] + parameters.recurrent_bias[trunk, gate]
+        projected = work.projected[trunk]
+        for gate in range(0, gates, WIDE):
+            bias = load_wide(parameters.input_bias[trunk], gate)
+            bias += load_wide(parameters.recurrent_bias[trunk], gate)
             for stimulus in range(stimuli):
-                weight = parameters.input[trunk, stimulus, gate]
-                work.projected[trunk, stimulus, gate] = bias + weight
-            work.projected[trunk, stimuli, gate] = bias
+                weights = load_wide(parameters.input[trunk, stimulus], gate)
+                store(projected[stimulus], gate, bias + weights)
+            store(projected[stimuli], gate, bias)
         transpose(work.head_transposed[trunk], parameters.head[trunk])
 
 
@@ -46,6 +54,7 @@ def play(
         for level in range(levels):
             start, end = work.level_start[level], work.level_start[level + 1]
             _play_level(parameters, work, start, end)
+        _decide(parameters, work, 1, work.level_start[levels])
     violated = False
     for trial in range(num_trials):
         pair = blank if violated else trials[trial]
@@ -56,9 +65,10 @@ def play(
                 row = time + 1
                 work.shown[row] = task.shown[pair, step]
                 _play_level(parameters, work, row, row + 1)
+                _decide(parameters, work, row, row + 1)
             else:
                 row = work.row_of_node[task.node[pair, step]]
-            action = _sample(work.policy[row], noise[trial, step])
+            action = _sample(work, row, noise[trial, step])
             if task.timeout and pair != blank and step < length - 1 and action != Action.HOLD:
                 violated = True
             work.row[time] = row
@@ -68,16 +78,12 @@ def play(
 
 
 @compiled
-def _sample(policy: Floats, noise: np.float32) -> int:
+def _sample(work: Work, row: int, noise: np.float32) -> int:
     """Samples an action as `pwm.core.rollout.Rollout` does."""
-    total = policy[0]
-    for action in range(1, NUM_ACTIONS):
-        total += policy[action]
-    threshold = noise * total
-    chosen, cumulative = 0, policy[0]
-    for action in range(1, NUM_ACTIONS):
-        chosen += int(threshold >= cumulative)
-        cumulative += policy[action]
+    threshold = noise * work.cumulative[NUM_ACTIONS - 1, row]
+    chosen = 0
+    for action in range(NUM_ACTIONS - 1):
+        chosen += int(threshold >= work.cumulative[action, row])
     return chosen
 
 
@@ -115,60 +121,69 @@ def _play_level(parameters: Parameters, work: Work, start: int, end: int) -> Non
     """Plays the rows of a level, after their parents; at the first level, the state is zero."""
     trunks, units, gates = parameters.recurrent.shape
     for trunk in range(trunks):
-        level, hidden, heads = work.gates[trunk, start:end], work.hidden[trunk], work.heads[trunk]
+        level, hidden = work.gates[trunk, start:end], work.hidden[trunk]
         for row in range(start, end):
-            copy(work.gates[trunk, row], work.projected[trunk, work.shown[row]])
+            copy_wide(work.gates[trunk, row], work.projected[trunk, work.shown[row]])
         if start > 1:
             for row in range(start, end):
                 copy(work.previous[trunk, row], hidden[work.parent[row]])
-            add_product(level, work.previous[trunk, start:end], parameters.recurrent[trunk])
+            add_product_wide(level, work.previous[trunk, start:end], parameters.recurrent[trunk])
         for row in range(start, end):
             values = work.gates[trunk, row]
-            for gate in range(gates):
-                scale = work.scale[gate]
-                values[gate] = scale * sigmoid(scale * values[gate]) - (scale - ONE)
+            # The cell's gate is tanh(x) = 2 sigmoid(2 x) - 1, so that one loop serves all gates.
+            for unit in range(Gate.CELL * units, (Gate.CELL + 1) * units, LANES):
+                store(values, unit, TWO * load(values, unit))
+            for gate in range(0, gates, WIDE):
+                store(values, gate, sigmoid(load_wide(values, gate)))
+        for row in range(start, end):
+            values = work.gates[trunk, row]
             before, cell = work.cell[trunk, work.parent[row]], work.cell[trunk, row]
             for unit in range(0, units, LANES):
                 input_gate = load(values, Gate.INPUT * units + unit)
                 forget_gate = load(values, Gate.FORGET * units + unit)
-                candidate = load(values, Gate.CELL * units + unit)
-                store(cell, unit, input_gate * candidate + forget_gate * load(before, unit))
-            cell_tanh = work.cell_tanh[trunk, row]
-            for unit in range(units):
-                cell_tanh[unit] = tanh(cell[unit])
-            for unit in range(0, units, LANES):
+                candidate = TWO * load(values, Gate.CELL * units + unit) - spread(ONE)
+                store(values, Gate.CELL * units + unit, candidate)
+                state = input_gate * candidate + forget_gate * load(before, unit)
+                squashed = tanh(state)
                 output_gate = load(values, Gate.OUTPUT * units + unit)
-                store(hidden[row], unit, output_gate * load(cell_tanh, unit))
-            for column in range(NUM_OUTPUTS):
-                heads[row, column] = parameters.head_bias[trunk, column]
-        add_product_transposed(heads[start:end], hidden[start:end], work.head_transposed[trunk])
-    _decide(work, start, end)
+                store(cell, unit, state)
+                store(work.cell_tanh[trunk, row], unit, squashed)
+                store(hidden[row], unit, output_gate * squashed)
 
 
 @compiled
-def _decide(work: Work, start: int, end: int) -> None:
-    """Computes the policies of some rows as PyTorch does: log-softmax, and its exponential."""
-    logits = work.heads[0]
-    for row in range(start, end):
-        largest = logits[row, 0]
-        for action in range(1, NUM_ACTIONS):
-            largest = logits[row, action] if logits[row, action] > largest else largest
+def _decide(parameters: Parameters, work: Work, start: int, end: int) -> None:
+    """Computes values and policies of some rows; a policy as PyTorch does.
+
+    That is log-softmax, and its exponential.
+    """
+    for trunk in range(len(work.heads)):
+        heads = work.heads[trunk]
+        for row in range(start, end):
+            for column in range(NUM_OUTPUTS):
+                heads[row, column] = parameters.head_bias[trunk, column]
+        add_product_transposed(
+            heads[start:end], work.hidden[trunk, start:end], work.head_transposed[trunk]
+        )
+    # Lanes are rows here; those after the last row are computed and never read.
+    logits = work.heads[0].reshape(-1)
+    for row in range(start, end, LANES):
+        hold, left, right, _value = columns(load_wide(logits, NUM_OUTPUTS * row))
+        largest = larger(larger(hold, left), right)
+        store(work.log_policy[Action.HOLD], row, hold - largest)
+        store(work.log_policy[Action.LEFT], row, left - largest)
+        store(work.log_policy[Action.RIGHT], row, right - largest)
+        total = spread(ZERO)
         for action in range(NUM_ACTIONS):
-            work.log_policy[row, action] = logits[row, action] - largest
-    log_policy, policy = work.log_policy[start:end].reshape(-1), work.policy[start:end].reshape(-1)
-    for index in range(len(policy)):
-        policy[index] = exp(log_policy[index])
-    for row in range(start, end):
-        total = ZERO
-        for action in range(NUM_ACTIONS):
-            total += work.policy[row, action]
+            total += exp(load(work.log_policy[action], row))
         log_total = log(total)
+        entropy = cumulative = spread(ZERO)
         for action in range(NUM_ACTIONS):
-            work.log_policy[row, action] -= log_total
-    for index in range(len(policy)):
-        policy[index] = exp(log_policy[index])
-    for row in range(start, end):
-        entropy = ZERO
-        for action in range(NUM_ACTIONS):
-            entropy -= work.policy[row, action] * work.log_policy[row, action]
-        work.entropy[row] = entropy
+            log_policy = load(work.log_policy[action], row) - log_total
+            policy = exp(log_policy)
+            entropy = entropy - policy * log_policy
+            cumulative += policy
+            store(work.log_policy[action], row, log_policy)
+            store(work.policy[action], row, policy)
+            store(work.cumulative[action], row, cumulative)
+        store(work.entropy, row, entropy)

@@ -34,7 +34,7 @@ from pwm.fused.buffers import (
 from pwm.fused.compilation import cached, compiled
 from pwm.fused.forward import play, prepare
 from pwm.fused.layout import VALUE, Balance, Floats, Metric, Parameters, parameters_of
-from pwm.fused.scalar import ONE, ZERO
+from pwm.fused.elementary import ONE, ZERO
 
 
 @cached
@@ -64,7 +64,7 @@ def differentiate(
             probed.returns[replica, time] = work.return_[time]
             value = scales.centre + scales.spread * work.heads[-1, row, VALUE]
             probed.values[replica, time] = value
-            probed.log_probs[replica, time] = work.log_policy[row, work.action[time]]
+            probed.log_probs[replica, time] = work.log_policy[work.action[time], row]
             for unit in range(probed.hidden.shape[2]):
                 probed.hidden[replica, time, unit] = work.hidden[0, row, unit]
 

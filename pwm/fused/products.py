@@ -1,17 +1,33 @@
 """Operations on rows, and matrix products, of the fused engine.
 
 Every matrix is contiguous along its rows. If columns are computed as lanes, their number is a
-multiple of `LANES`.
+multiple of `LANES`, or of `WIDE` where the text says so. Sums stay in registers until they are
+complete: reading and writing them for each term would take longer than the arithmetic.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
 from pwm.fused.compilation import compiled
 from pwm.fused.layout import Floats
-from pwm.fused.scalar import ZERO
-from pwm.fused.vectors import LANES, fold, load, spread, store
+from pwm.fused.elementary import ZERO
+from pwm.fused.vectors import (
+    LANES,
+    WIDE,
+    first,
+    first_half,
+    fold,
+    load,
+    load_like,
+    load_wide,
+    pair,
+    second_half,
+    spread,
+    store,
+)
 
 COLUMNS = 4  # of the transposed product, computed together
 
@@ -24,10 +40,24 @@ def copy(out: Floats, values: Floats) -> None:
 
 
 @compiled
+def copy_wide(out: Floats, values: Floats) -> None:
+    """Copies a row to another of the same length, a multiple of `WIDE`."""
+    for column in range(0, len(out), WIDE):
+        store(out, column, load_wide(values, column))
+
+
+@compiled
 def add(out: Floats, values: Floats) -> None:
     """Adds a row to another of the same length, a multiple of `LANES`."""
     for column in range(0, len(out), LANES):
         store(out, column, load(out, column) + load(values, column))
+
+
+@compiled
+def add_wide(out: Floats, values: Floats) -> None:
+    """Adds a row to another of the same length, a multiple of `WIDE`."""
+    for column in range(0, len(out), WIDE):
+        store(out, column, load_wide(out, column) + load_wide(values, column))
 
 
 @compiled
@@ -46,54 +76,41 @@ def transpose(out: Floats, matrix: Floats) -> None:
             out[row, column] = matrix[column, row]
 
 
-@compiled
-def add_product(out: Floats, left: Floats, right: Floats) -> None:
-    """Adds left @ right to out; each element is one sum, in the order of the inner index.
+def _adds_product(load: Any, width: int) -> Any:
+    """A function that adds left @ right to out, with lanes of a width that divides the columns.
 
-    The compiler chooses its lanes.
+    Each element is one sum, in the order of the inner index.
     """
-    rows, inner = left.shape
-    for row in range(0, rows - 3, 4):
-        _add_four_rows(out[row : row + 4], left[row : row + 4], right)
-    for row in range(rows - rows % 4, rows):
-        sums = out[row]
-        for k in range(0, inner - 3, 4):
-            right0, right1, right2, right3 = right[k], right[k + 1], right[k + 2], right[k + 3]
-            a, b, c, d = left[row, k], left[row, k + 1], left[row, k + 2], left[row, k + 3]
-            for lane in range(len(sums)):
-                sums[lane] = (
-                    ((sums[lane] + a * right0[lane]) + b * right1[lane]) + c * right2[lane]
-                ) + d * right3[lane]
-        for k in range(inner - inner % 4, inner):
-            right0, a = right[k], left[row, k]
-            for lane in range(len(sums)):
-                sums[lane] += a * right0[lane]
+
+    @compiled
+    def add_product(out: Floats, left: Floats, right: Floats) -> None:
+        rows, inner = left.shape
+        for row in range(0, rows - 3, 4):  # four together, as they read the same numbers of `right`
+            out0, out1, out2, out3 = out[row], out[row + 1], out[row + 2], out[row + 3]
+            for column in range(0, out.shape[1], width):
+                a, b = load(out0, column), load(out1, column)
+                c, d = load(out2, column), load(out3, column)
+                for k in range(inner):
+                    lanes = load(right[k], column)
+                    a += left[row, k] * lanes
+                    b += left[row + 1, k] * lanes
+                    c += left[row + 2, k] * lanes
+                    d += left[row + 3, k] * lanes
+                store(out0, column, a)
+                store(out1, column, b)
+                store(out2, column, c)
+                store(out3, column, d)
+        for row in range(rows - rows % 4, rows):
+            for column in range(0, out.shape[1], width):
+                a = load(out[row], column)
+                for k in range(inner):
+                    a += left[row, k] * load(right[k], column)
+                store(out[row], column, a)
+
+    return add_product
 
 
-@compiled
-def _add_four_rows(out: Floats, left: Floats, right: Floats) -> None:
-    inner = left.shape[1]
-    out0, out1, out2, out3 = out[0], out[1], out[2], out[3]
-    for k in range(0, inner - 3, 4):
-        right0, right1, right2, right3 = right[k], right[k + 1], right[k + 2], right[k + 3]
-        a0, a1, a2, a3 = left[0, k], left[1, k], left[2, k], left[3, k]
-        b0, b1, b2, b3 = left[0, k + 1], left[1, k + 1], left[2, k + 1], left[3, k + 1]
-        c0, c1, c2, c3 = left[0, k + 2], left[1, k + 2], left[2, k + 2], left[3, k + 2]
-        d0, d1, d2, d3 = left[0, k + 3], left[1, k + 3], left[2, k + 3], left[3, k + 3]
-        for lane in range(len(out0)):
-            a, b, c, d = right0[lane], right1[lane], right2[lane], right3[lane]
-            out0[lane] = (((out0[lane] + a0 * a) + b0 * b) + c0 * c) + d0 * d
-            out1[lane] = (((out1[lane] + a1 * a) + b1 * b) + c1 * c) + d1 * d
-            out2[lane] = (((out2[lane] + a2 * a) + b2 * b) + c2 * c) + d2 * d
-            out3[lane] = (((out3[lane] + a3 * a) + b3 * b) + c3 * c) + d3 * d
-    for k in range(inner - inner % 4, inner):
-        right0 = right[k]
-        a0, a1, a2, a3 = left[0, k], left[1, k], left[2, k], left[3, k]
-        for lane in range(len(out0)):
-            out0[lane] += a0 * right0[lane]
-            out1[lane] += a1 * right0[lane]
-            out2[lane] += a2 * right0[lane]
-            out3[lane] += a3 * right0[lane]
+add_product, add_product_wide = _adds_product(load, LANES), _adds_product(load_wide, WIDE)
 
 
 @compiled
@@ -101,22 +118,37 @@ def add_product_transposed(out: Floats, left: Floats, right: Floats) -> None:
     """Adds left @ right.T to out: (M, N) from (M, K) and (N, K).
 
     N must be a multiple of `COLUMNS`, K of `LANES`. Each element is the sum of `LANES` partial
-    sums, in an order that is the same on every machine.
+    sums, in an order that is the same on every machine. Two rows share a vector, because the
+    partial sums of one do not fill the widest registers; an odd last row is paired with itself.
     """
     rows, inner = left.shape
-    for row in range(rows):
+    zeros = pair(spread(ZERO), spread(ZERO))
+    for row in range(0, rows, 2):
+        one, other = left[row], left[min(row + 1, rows - 1)]
         for column in range(0, len(right), COLUMNS):
-            a = b = c = d = spread(ZERO)
+            right0, right1 = right[column], right[column + 1]
+            right2, right3 = right[column + 2], right[column + 3]
+            a = b = c = d = zeros
             for k in range(0, inner, LANES):
-                lanes = load(left[row], k)
-                a += lanes * load(right[column], k)
-                b += lanes * load(right[column + 1], k)
-                c += lanes * load(right[column + 2], k)
-                d += lanes * load(right[column + 3], k)
-            out[row, column] += fold(a)
-            out[row, column + 1] += fold(b)
-            out[row, column + 2] += fold(c)
-            out[row, column + 3] += fold(d)
+                lanes = pair(load(one, k), load(other, k))
+                a += lanes * _twice(load(right0, k))
+                b += lanes * _twice(load(right1, k))
+                c += lanes * _twice(load(right2, k))
+                d += lanes * _twice(load(right3, k))
+            sums = fold((a, b, c, d))
+            _add_lanes(out[row], column, first_half(sums))
+            if row + 1 < rows:
+                _add_lanes(out[row + 1], column, second_half(sums))
+
+
+@compiled
+def _add_lanes(out: Floats, column: int, lanes: Any) -> None:
+    store(out, column, load_like(out, column, lanes) + lanes)
+
+
+@compiled
+def _twice(lanes: Any) -> Any:
+    return pair(lanes, lanes)
 
 
 @compiled
@@ -125,5 +157,5 @@ def dot(left: Floats, right: Floats) -> np.float32:
     sums = spread(ZERO)
     for column in range(0, len(left), LANES):
         sums += load(left, column) * load(right, column)
-    total: np.float32 = fold(sums)
+    total: np.float32 = first(fold((sums,)))
     return total

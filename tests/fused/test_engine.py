@@ -135,7 +135,7 @@ def test_an_episode_and_its_gradient_agree_with_pytorch(
     rows = work.row
     for ours, theirs in (
         (work.heads[-1, rows, VALUE], episode.values),
-        (work.log_policy[rows, work.action], episode.log_probs),
+        (work.log_policy[work.action, rows], episode.log_probs),
         (work.entropy[rows], episode.entropies),
     ):
         np.testing.assert_allclose(ours, theirs.detach().flatten(), rtol=1e-5, atol=2e-6)
