@@ -33,8 +33,13 @@ class Lock:
 
 
 def lock_file(path: Path) -> FileLock:
-    """A lock for whoever can write the folder, even where another user's process was killed."""
-    return FileLock(path, blocking=False, mode=path.parent.stat().st_mode & 0o066 | 0o600)
+    """A lock for whoever can write the folder, even where another user's process was killed.
+
+    Only the operating system can tell that a process was killed: where it has no locks, there is
+    no substitute.
+    """
+    mode = path.parent.stat().st_mode & 0o066 | 0o600
+    return FileLock(path, blocking=False, mode=mode, fallback_to_soft=False)
 
 
 @contextmanager
