@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -28,6 +29,8 @@ DAMAGE = (ValueError, KeyError, EOFError, TypeError, AttributeError, RuntimeErro
 HISTORY = ("episode", *METRICS)
 PROBED = (DIAGNOSTICS, ("probe_episode", *DIAGNOSTICS, *MECHANISM))
 """Further arrays of a history probed at the ends of windows, or with `probe_at`."""
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""Errors of file systems that cannot lock files, as some of clusters."""
 CHECKSUM = b"sha256:"
 COMMENT_SIZE = len(CHECKSUM) + 64
 
@@ -48,7 +51,8 @@ def folder_errors(name: str, folder: Path, use: str = "written") -> Iterator[Non
     except BrokenPipeError:  # from printing, not from the folder
         raise
     except OSError as error:
-        accepted = f"a folder that can be {use} ({error.strerror or error})"
+        needed = "on a disk with locks" if error.errno in NO_LOCKS else f"that can be {use}"
+        accepted = f"a folder {needed} ({error.strerror or error})"
         raise InputError(name, folder, accepted) from error
 
 

@@ -33,6 +33,7 @@ def start_command() -> None:
         enough = limit == resource.RLIM_INFINITY or limit >= LEAST_MEMORY * 1024
         accepted = f"unlimited, or at least {LEAST_MEMORY}"
         require_file(enough, f"ulimit -v {limit // 1024}", accepted)
+        _require_current_folder()
         _require_settings_of_tqdm()
     except InputError as error:
         _end(f"error: {error}", BAD_INPUT)
@@ -70,7 +71,17 @@ def _numbers(version: str) -> list[int]:
     return list(map(int, re.findall(r"\d+", version)))
 
 
+def _require_current_folder() -> None:
+    """Refuses to start in a folder that was removed, where PyTorch cannot load its libraries."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        accepted = f"a folder that exists; cd to one ({error.strerror})"
+        raise FileError("the current folder", accepted) from error
+
+
 def _require_settings_of_tqdm() -> None:
+    """Refuses settings in the environment at which a progress bar would fail."""
     given = [f"{name}={value}" for name, value in os.environ.items() if name.startswith("TQDM_")]
     if not given:
         return

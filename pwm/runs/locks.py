@@ -33,12 +33,13 @@ class Lock:
 
 
 def lock_file(path: Path) -> FileLock:
-    """A lock file with the folder's permissions.
+    """A lock for whoever can write the folder, even where another user's process was killed.
 
-    Whoever can write the folder can then take over the lock of another user's killed process.
+    Only the operating system can tell that a process was killed: where it has no locks, there is
+    no substitute.
     """
     of_others = path.parent.stat().st_mode & 0o066  # read and write, of group and world
-    return FileLock(path, blocking=False, mode=0o600 | of_others)
+    return FileLock(path, blocking=False, mode=0o600 | of_others, fallback_to_soft=False)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ INTERRUPTED = "import os, time; os.kill(os.getpid(), 2); time.sleep(9)\n"
 
 
 def started(
-    folder: Path, library: str = "", code: str = "", limit: str = "unlimited", **environment: str
+    folder: Path, library: str = "", code: str = "", before: str = ":", **environment: str
 ) -> tuple[int, str]:
     """Exit status and errors of a command that finds a library of that code before others."""
     if library:
@@ -30,7 +30,7 @@ def started(
     (folder / "results").mkdir()
     path = os.pathsep.join([str(folder), str(REPOSITORY)])
     done = subprocess.run(
-        ["bash", "-c", f'ulimit -v {limit}; exec "$@"', "bash", sys.executable, *COMMAND],
+        ["bash", "-c", f'{before}; exec "$@"', "bash", sys.executable, *COMMAND],
         cwd=folder / "results", env=os.environ | {"PYTHONPATH": path} | environment,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
@@ -68,8 +68,16 @@ def test_ctrl_c_after_the_imports_is_an_exception_again() -> None:
         signal.signal(signal.SIGINT, before)
 
 
+def test_a_current_folder_that_was_removed_is_named(tmp_path: Path) -> None:
+    assert started(tmp_path, "tyro", BROKEN, before="rmdir ../results") == (
+        2,
+        "error: the current folder: expected a folder that exists; cd to one (No such file or "
+        "directory)\n",
+    )
+
+
 def test_too_little_memory_is_refused_before_the_imports(tmp_path: Path) -> None:
-    assert started(tmp_path, "tyro", BROKEN, limit="900000") == (
+    assert started(tmp_path, "tyro", BROKEN, before="ulimit -v 900000") == (
         2,
         "error: ulimit -v 900000: expected unlimited, or at least 1500000\n",
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -13,6 +15,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from pwm.core.errors import InputError
+from pwm.io.files import folder_errors
 from pwm.io.repository import REPOSITORY
 from pwm.runs.locks import is_locked, lock, reported, tidy
 from pwm.runs.shards import Shard
@@ -166,6 +170,22 @@ def test_tidying_removes_leftovers_of_stored_shards_and_respects_locks(tmp_path:
         tidy(store, [TWO, OTHER, third])
         assert store.names() == clean | {lock_path(store, third).name}
     assert times(tmp_path) == written
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS])
+def test_a_disk_without_locks_is_refused(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(_file: object, _operation: int) -> None:
+        raise OSError(number, "none")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    accepted = r"a folder on a disk with locks \(none\)"
+    with (
+        pytest.raises(InputError, match=f"--results .*: expected {accepted}"),
+        folder_errors("results", tmp_path),
+    ):
+        acquired(Store(tmp_path))
 
 
 # More than one user
