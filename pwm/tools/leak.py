@@ -1,0 +1,266 @@
+"""The leak check: does the policy loss train the critic?
+
+In REINFORCE and its kin the gradient of the loss by the log-probability of an action is minus that
+action's advantage, a number. The check computes this gradient in such a way that it could be
+differentiated again. If it then depends on parameters, the baseline was not detached. This needs no
+names, holds for any reduction, and works on the sum of both losses. PPO's ratio makes the gradient
+depend on the log-probabilities themselves, so paths through them do not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import sqrt
+from typing import Literal, NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+
+from pwm.analysis.theory import slowdown
+from pwm.core.errors import InputError, require, require_positive
+from pwm.tools.graph import ancestors, leaves
+from pwm.tools.reductions import Losses, ValueTerm, flat_gradient, losses, value_term
+
+Verdict = Literal["leak", "no leak", "cannot tell"]
+Parameters = nn.Module | Mapping[str, nn.Module] | Iterable[Tensor] | Iterable[tuple[str, Tensor]]
+Tensors = Tensor | Sequence[Tensor]
+
+OPAQUE = ("CompiledFunction", "DelayedError")  # nodes that hide what they depend on
+CANCELS = 1e-6  # norm of a part's gradient, relative to another's, that counts as none
+NOT_USED = (
+    "the policy loss was not computed from these log-probabilities. Pass the tensor, or the list "
+    "of tensors, that it was computed from: no copy, stack or slice of it"
+)
+COMPILED = "a part of the loss is compiled. Compute the loss without torch.compile"
+MEND = """\
+To mend it, compute the policy loss from detached values, for instance
+    advantages = returns - values.detach()
+and the value loss from the values as they are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """Expected cost of a leak."""
+
+    bias: float
+    """Of the values, in reward: the leak's gradient over the curvature of the value loss."""
+    bias_error: float
+    """Standard error of the bias."""
+    slowdown: float | None
+    """Factor on the time to learn; None if it cannot be told."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeakReport:
+    """Findings of `check_leak`; `print` shows them."""
+
+    verdict: Verdict
+    reason: str = ""
+    """Obstacle and remedy, if the verdict is "cannot tell"."""
+    head: tuple[str, ...] = ()
+    """Parameters of the critic alone that the policy loss trains."""
+    trunk: tuple[str, ...] = ()
+    """Parameters of critic and policy that the policy loss trains through the critic."""
+    other: tuple[str, ...] = ()
+    """Further parameters that the advantage depends on."""
+    losses: Losses = field(default_factory=Losses)
+    cost: Cost | None = None
+    """None without a leak, or if it cannot be told."""
+
+    def __str__(self) -> str:
+        if self.verdict == "cannot tell":
+            return f"CANNOT TELL: {self.reason}."
+        parts = (("head", self.head), ("trunk", self.trunk), ("other", self.other))
+        rows = [(part, ", ".join(names)) for part, names in parts if names] + self.losses.rows()
+        if self.cost is not None:
+            bias = f"{self.cost.bias:+.3g} ± {self.cost.bias_error:.2g} expected in the values"
+            rows.append(("bias", f"{bias}, where returns spread by {self.losses.spread or 0:.3g}"))
+            if self.cost.slowdown is not None:
+                slow = f"about {self.cost.slowdown:.2g} times the episodes"
+                rows.append(
+                    ("slowdown", f"{slow} (tested with RMSprop, returns of whole episodes)")
+                )
+        found = [f"  {name:<12} {text}" for name, text in rows]
+        if self.verdict == "no leak":
+            return "\n".join(["NO LEAK: the policy loss does not train the critic.", *found])
+        return "\n".join(["LEAK: the policy loss trains the critic.", *found, MEND])
+
+
+def check_leak(
+    policy_loss: Tensor,
+    value_loss: Tensor | None,
+    parameters: Parameters,
+    *,
+    values: Tensors,
+    log_probs: Tensors,
+    weight: float = 1.0,
+    steps: int | None = None,
+) -> LeakReport:
+    """Whether the policy loss trains the critic, and what that costs.
+
+    Call it when the losses are made and before `backward`. It changes no gradient, parameter or
+    random state.
+
+    Args:
+        policy_loss: a scalar; it may include an entropy bonus.
+        value_loss: a scalar, without its weight; None if `policy_loss` is the sum of both.
+        parameters: of the agent: a module, modules by name, or parameters, with or without names.
+        values: of the critic, as the losses were computed from them: one tensor, or a list.
+        log_probs: of the actions taken, in the same way.
+        weight: of the value loss.
+        steps: T of an episode, for the weight's units; by default all steps of the losses.
+    Raises:
+        InputError: a loss is not a scalar with a gradient, or `backward` has been called.
+    """
+    for name, loss in (("POLICY_LOSS", policy_loss), ("VALUE_LOSS", value_loss)):
+        if loss is not None:
+            fit = loss.numel() == 1 and loss.requires_grad
+            require(fit, name, f"of shape {list(loss.shape)}", "a scalar that requires a gradient")
+    require_positive("WEIGHT", weight)
+    require(steps is None or steps >= 1, "STEPS", steps, "an integer, 1 or above")
+    value_list, log_prob_list = _listed(values), _listed(log_probs)
+    try:
+        pull = flat_gradient(policy_loss, log_prob_list, keep=True)
+        weighted = policy_loss if value_loss is None else weight * value_loss
+        value = value_term(weighted, value_list)
+    except RuntimeError as error:
+        if "second time" not in str(error):
+            raise
+        accepted = "a loss on which backward has not been called"
+        raise InputError("POLICY_LOSS", "without its graph", accepted) from error
+    if pull is None:
+        return LeakReport(verdict="cannot tell", reason=NOT_USED)
+    depends = ancestors([pull], stop=log_prob_list)
+    if any(mark in node.name() for node, _ in depends for mark in OPAQUE):
+        return LeakReport(verdict="cannot tell", reason=COMPILED)
+    reached = leaves(depends)
+    if reached and value_loss is None:
+        value = None  # the sum's gradient by the values is not the value loss's alone
+    shape = [size for size in _shape(values) if size > 1] or [1]
+    found = losses(pull.detach(), value, steps=steps, shape=shape)
+    if not reached:
+        return LeakReport(verdict="no leak", losses=found)
+    parts = _parts(reached, pull, value_list, log_prob_list)
+    names = _names(parameters)
+    head, trunk, other = (_sorted_names(part, names) for part in parts[:3])
+    leaked = flat_gradient(policy_loss, value_list)
+    cost = None
+    if parts.whole and leaked is not None and value is not None and value.is_quadratic:
+        cost = _cost(leaked, value, found)
+    return LeakReport(verdict="leak", head=head, trunk=trunk, other=other, losses=found, cost=cost)
+
+
+def assert_no_leak(
+    policy_loss: Tensor,
+    value_loss: Tensor | None,
+    parameters: Parameters,
+    *,
+    values: Tensors,
+    log_probs: Tensors,
+) -> None:
+    """Raises an AssertionError, with the report, unless `check_leak` finds no leak."""
+    report = check_leak(policy_loss, value_loss, parameters, values=values, log_probs=log_probs)
+    if report.verdict != "no leak":
+        raise AssertionError(str(report))
+
+
+class _Parts(NamedTuple):
+    """Parameters that a leak reaches."""
+
+    head: list[Tensor]  # of the critic alone
+    trunk: list[Tensor]  # of critic and policy
+    other: list[Tensor]
+    whole: bool  # whether it reaches all of the critic
+
+
+def _parts(
+    reached: list[Tensor], pull: Tensor, values: list[Tensor], log_probs: list[Tensor]
+) -> _Parts:
+    """Sorts the parameters that the advantage depends on.
+
+    A part whose gradient cancels is left out: one may subtract what the head contributes.
+
+    Args:
+        reached: the parameters.
+        pull: gradient of the policy loss by the log-probabilities, with its graph.
+        values: outputs of the critic.
+        log_probs: outputs of the policy.
+    """
+    of_critic = {id(leaf) for leaf in leaves(ancestors(values))}
+    of_policy = {id(leaf) for leaf in leaves(ancestors(log_probs))}
+    head = [leaf for leaf in reached if id(leaf) in of_critic - of_policy]
+    trunk = [leaf for leaf in reached if id(leaf) in of_critic & of_policy]
+    other = [leaf for leaf in reached if id(leaf) not in of_critic]
+    whole = len(head) + len(trunk) == len(of_critic)
+    if head and trunk:
+        score = torch.cat([tensor.detach().reshape(-1) for tensor in log_probs])
+        gradient = flat_gradient((pull * score).sum(), [*head, *trunk])
+        if gradient is not None:
+            size = sum(leaf.numel() for leaf in head)
+            in_head, in_trunk = float(gradient[:size].norm()), float(gradient[size:].norm())
+            if in_head < CANCELS * in_trunk:
+                return _Parts([], trunk, other, whole=False)
+            if in_trunk < CANCELS * in_head:
+                return _Parts(head, [], other, whole=False)
+    return _Parts(head, trunk, other, whole)
+
+
+def _cost(leaked: Tensor, value: ValueTerm, found: Losses) -> Cost:
+    """Bias and slowdown of a leak into the whole critic.
+
+    Each value settles where the leak's gradient and the value loss's cancel. No formula is needed
+    for the leak's, which is c log π(a) for REINFORCE and c times the ratio for PPO.
+
+    Args:
+        leaked: gradient of the policy loss by the values, [steps].
+        value: the value loss.
+        found: both losses.
+    """
+    biases = -leaked[value.used] / value.curvature
+    bias, noise = float(biases.mean()), None
+    if found.spread and not found.normalised:
+        noise = bias / found.spread
+    return Cost(
+        bias=bias,
+        bias_error=float(biases.std()) / sqrt(len(biases)),
+        slowdown=None if noise is None else slowdown(noise),
+    )
+
+
+def _listed(tensors: Tensors) -> list[Tensor]:
+    return [tensors] if isinstance(tensors, Tensor) else list(tensors)
+
+
+def _shape(tensors: Tensors) -> Sequence[int]:
+    """Shape of the steps; those of a list are in one row."""
+    if isinstance(tensors, Tensor):
+        return tensors.shape
+    return [sum(tensor.numel() for tensor in tensors)]
+
+
+def _names(parameters: Parameters) -> dict[int, str]:
+    """Names of parameters by their identity."""
+    if isinstance(parameters, nn.Module):
+        return {id(tensor): name for name, tensor in parameters.named_parameters()}
+    if isinstance(parameters, Mapping):
+        return {
+            id(tensor): f"{part}.{name}"
+            for part, module in parameters.items()
+            for name, tensor in module.named_parameters()
+        }
+    named: dict[int, str] = {}
+    for place, item in enumerate(cast(Iterable[Tensor | tuple[str, Tensor]], parameters)):
+        name, tensor = (f"parameter {place}", item) if isinstance(item, Tensor) else item
+        named[id(tensor)] = name
+    return named
+
+
+def _sorted_names(part: list[Tensor], names: Mapping[int, str]) -> tuple[str, ...]:
+    """Names in the order of the parameters, then the shapes of those that were not passed."""
+    passed = {id(leaf) for leaf in part}
+    rest = [leaf for leaf in part if id(leaf) not in names]
+    return (
+        *(name for identity, name in names.items() if identity in passed),
+        *(f"a parameter of shape {list(leaf.shape)} that was not passed" for leaf in rest),
+    )
