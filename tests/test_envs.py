@@ -43,18 +43,13 @@ def tasks(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-def chosen_actions(draw: st.DrawFn, fields: dict[str, Any], *leading: int) -> NDArray[np.int64]:
-    """Actions of whole episodes, most of them holds, so that not every trial is a violation."""
-    task = TaskConfig(**fields)
-    shape = (*leading, task.num_trials * task.trial_length)
-    return draw(arrays(np.int64, shape, elements=st.sampled_from([HOLD] * 4 + [LEFT, RIGHT])))
-
-
 @st.composite
 def games(draw: st.DrawFn) -> tuple[dict[str, Any], NDArray[np.int64]]:
-    """A task, and the actions of two replicas in three episodes: [E, R, T]."""
+    """A task, and the actions of two replicas in three episodes, most of them holds: [E, R, T]."""
     fields = draw(tasks())
-    return fields, chosen_actions(draw, fields, 3, 2)
+    task, random = TaskConfig(**fields), np.random.default_rng(draw(st.integers(0, 99)))
+    shape = (3, 2, task.num_trials * task.trial_length)
+    return fields, random.choice(len(Action), shape, p=(0.8, 0.1, 0.1))
 
 
 def make(fields: dict[str, Any]) -> PWMEnv:
@@ -129,12 +124,16 @@ def test_the_vector_version_is_many_environments(
     assert native.metadata["autoreset_mode"] == AutoresetMode.NEXT_STEP
     assert native.action_space == separate.action_space
     assert native.observation_space == separate.observation_space
-    for one, other in zip(native.reset(seed=seeds), separate.reset(seed=seeds), strict=True):
-        same(one, other)
     resetting = np.full((3, 2, 1), RIGHT)  # actions of the steps that begin an episode
-    for taken in np.concatenate([actions, resetting], axis=2).swapaxes(1, 2).reshape(-1, 2):
-        for one, other in zip(native.step(taken), separate.step(taken), strict=True):
-            same(one, other)
+    steps = np.concatenate([actions, resetting], axis=2).swapaxes(1, 2).reshape(-1, 2)
+    returned = [
+        [env.reset(seed=seeds), *(env.step(taken) for taken in steps), env.reset()]
+        for env in (native, separate)
+    ]
+    # They are compared after the last step, so that no step may alter what an earlier one returned.
+    for one, other in zip(*returned, strict=True):
+        for each, its_like in zip(one, other, strict=True):
+            same(each, its_like)
 
 
 @given(fields=tasks())
@@ -188,6 +187,10 @@ def test_a_reset_goes_on_to_the_next_episode_even_from_the_middle() -> None:
     env.step(LEFT)  # a violation that must not reach the next episode
     assert trials_of(env) == episodes[2]
     assert trials_of(env, seed=7) == episodes[0]
+    vector = make_vector({"timeout": True}, 2)
+    vector.reset(seed=7)
+    vector.step(np.array([LEFT, LEFT]))
+    assert vector.reset()[1]["pair"][0] == episodes[1][0]
 
 
 def test_without_a_seed_one_is_drawn_and_told() -> None:
@@ -220,6 +223,8 @@ def test_unknown_actions_are_refused(action: int) -> None:
     accepted = r"expected 0 \(hold\) or 1 \(left\) or 2 \(right\)"
     with pytest.raises(InvalidAction, match=f"action {action}: {accepted}"):
         env.step(action)
+    with pytest.raises(TypeError, match="float"):
+        env.step(action / 2)  # type: ignore[arg-type]
     for actions in ([HOLD, action], [HOLD] * 3, [[HOLD], [HOLD]]):
         with pytest.raises(InvalidAction, match=f": {accepted} for each of 2 replicas"):
             vector.step(np.array(actions))
