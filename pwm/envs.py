@@ -1,0 +1,288 @@
+"""The task as Gymnasium environments, step for step the core's.
+
+Importing this module registers `pwm/PWM0-v0`, `pwm/PWM5-v0` and `pwm/PWM7-v0`, each also with a
+vector version for `gymnasium.make_vec`. Every field of `TaskConfig` is a keyword of `make`. A seed
+gives the trials that the core gives a run of that seed, episode after episode; the rewards are the
+core's. An episode terminates at its end and is never truncated.
+
+An `info` describes the observation that it comes with:
+
+- `trial`: place of the trial in the episode, from 0;
+- `pair`: index of the trial in the stimulus set, or the number of pairs if it is blank;
+- `phase`: a `Phase`, as an integer;
+- `correct_action`: the action that is right now, or `NO_ACTION` in a blank trial.
+
+After the last step, when the episode is over, that is the first step of a blank trial.
+
+PyTorch is not needed. Shapes: R replicas, N trials, L steps per trial, S stimuli.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+from operator import index
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.error import InvalidAction, ResetNeeded
+from gymnasium.spaces import Box, Discrete, Space
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+from pwm.core.errors import require, require_integer
+from pwm.core.streams import Streams, to_index
+from pwm.core.task import (
+    STIMULUS_SETS,
+    Action,
+    TaskConfig,
+    correct_actions,
+    observation_table,
+    reward_table,
+)
+
+NO_ACTION = -1
+ACTIONS = " or ".join(f"{action} ({action.name.lower()})" for action in Action)
+
+
+class Phase(IntEnum):
+    """Parts of a trial."""
+
+    FIRST_STIMULUS = 0
+    DELAY = 1
+    SECOND_STIMULUS = 2
+
+
+class PWMEnv(gymnasium.Env[NDArray[np.float32], int]):
+    """One replica of the task.
+
+    Observations are one-hot, or zeros in a delay and in a blank trial: [S]. `reset(seed=...)`
+    starts the first episode of that seed; `reset()` goes on to the next one, even if the last was
+    left before its end. Without any seed, the first `reset()` draws one; `np_random_seed` has it.
+
+    Args:
+        fields: fields of `TaskConfig`.
+    Raises:
+        InputError: a field cannot have that value.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012, as Gymnasium declares it
+
+    def __init__(self, **fields: Any) -> None:
+        self.task = TaskConfig(**fields)
+        self.observation_space, self.action_space = _spaces(self.task)
+        # Elements of lists are found much faster than those of small arrays.
+        self._observations = [list(trial) for trial in observation_table(self.task)]
+        self._rewards = reward_table(self.task).tolist()
+        self._correct = _correct_table(self.task).tolist()
+        self._phases = _phases(self.task)
+        self._trials: _Trials | None = None
+        self._drawn: list[int] = []  # pairs of the episode's trials, and of the blank one after it
+        self._trial, self._step, self._pair = self.task.num_trials, 0, self.task.num_pairs
+        self._violated = False  # in this trial
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Starts the first episode of a seed, or else the next episode; options are ignored."""
+        super().reset(seed=seed, options=options)
+        if seed is not None or self._trials is None:
+            self._trials = _Trials(self.task, [self.np_random_seed])
+        self._drawn = self._trials.next()[0].tolist()
+        self._violated = False
+        self._begin_trial(0)
+        return self._observe()
+
+    def step(self, action: int) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        """Takes an action.
+
+        Raises:
+            ResetNeeded: no episode has begun since the last one ended.
+            InvalidAction: there is no such action.
+        """
+        if self._trial == self.task.num_trials:
+            raise ResetNeeded("the episode is over, or none has begun: expected a call of reset")
+        if not 0 <= (chosen := index(action)) < len(Action):
+            raise InvalidAction(f"action {action}: expected {ACTIONS}")
+        reward = self._rewards[self._pair][self._step][chosen]
+        self._step += 1
+        if self._step < self.task.trial_length:
+            self._violated |= chosen != Action.HOLD
+        else:
+            self._begin_trial(self._trial + 1)
+        observation, info = self._observe()
+        return observation, reward, self._trial == self.task.num_trials, False, info
+
+    def _begin_trial(self, trial: int) -> None:
+        blank = self.task.num_pairs
+        timeout = self.task.timeout and self._violated and self._pair != blank
+        self._trial, self._step, self._violated = trial, 0, False
+        self._pair = blank if timeout else self._drawn[trial]
+
+    def _observe(self) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """The observation of this step, and its `info`."""
+        info = {
+            "trial": self._trial,
+            "pair": self._pair,
+            "phase": self._phases[self._step],
+            "correct_action": self._correct[self._pair][self._step],
+        }
+        return self._observations[self._pair][self._step].copy(), info
+
+
+class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any]]):
+    """R replicas of the task, in one array operation per step.
+
+    All that it returns equals what `SyncVectorEnv` makes of R environments: `reset(seed=s)` gives
+    the replicas the seeds s to s + R - 1, `reset(seed=[...])` those of the list. Episodes end
+    together, and the `step` after that ignores its actions and begins the next ones.
+
+    Args:
+        num_envs: R.
+        fields: fields of `TaskConfig`.
+    Raises:
+        InputError: a field cannot have that value.
+    """
+
+    metadata: dict[str, Any] = {  # noqa: RUF012, as Gymnasium declares it
+        "render_modes": [],
+        "autoreset_mode": AutoresetMode.NEXT_STEP,
+    }
+
+    def __init__(self, num_envs: int = 1, **fields: Any) -> None:
+        require_integer("num_envs", num_envs, 1)
+        self.num_envs = num_envs
+        self.task = TaskConfig(**fields)
+        self.single_observation_space, self.single_action_space = _spaces(self.task)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._observations = observation_table(self.task)
+        self._rewards = reward_table(self.task).astype(np.float64)  # as SyncVectorEnv returns them
+        self._correct = _correct_table(self.task)
+        self._phases = _phases(self.task)
+        self._trials: _Trials | None = None
+        self._drawn = np.empty((num_envs, 0), np.int64)
+        self._trial, self._step = self.task.num_trials, 0
+        self._pairs = np.full(num_envs, self.task.num_pairs)
+        self._violated = np.zeros(num_envs, bool)
+
+    def reset(
+        self,
+        *,
+        seed: int | Sequence[int] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Starts the first episodes of seeds, or else the next episodes; options are ignored.
+
+        Raises:
+            InputError: there are not as many seeds as replicas, or one is no seed.
+        """
+        if isinstance(seed, Sequence):
+            accepted = f"one seed, or {self.num_envs}, one for each replica"
+            require(len(seed) == self.num_envs, "SEED", seed, accepted)
+            for each in seed:
+                require_integer("SEED", each, 0)
+            self._trials = _Trials(self.task, seed)
+        else:
+            super().reset(seed=seed, options=options)
+            if seed is not None or self._trials is None:
+                first = self.np_random_seed
+                assert first is not None  # it draws one if there is none
+                self._trials = _Trials(self.task, range(first, first + self.num_envs))
+        self._drawn = self._trials.next()
+        self._violated[:] = False
+        self._begin_trial(0)
+        return self._observe()
+
+    def step(
+        self, actions: NDArray[np.int64]
+    ) -> tuple[
+        NDArray[np.float32], NDArray[np.float64], NDArray[np.bool], NDArray[np.bool], dict[str, Any]
+    ]:
+        """Takes an action in each replica, or begins the next episodes if the last are over.
+
+        Raises:
+            ResetNeeded: no episode has begun.
+            InvalidAction: there is no such action, or not one for each replica.
+        """
+        if self._trials is None:
+            raise ResetNeeded("no episode has begun: expected a call of reset")
+        rewards = np.zeros(self.num_envs)
+        if self._trial == self.task.num_trials:
+            observations, info = self.reset()
+        else:
+            if actions not in self.action_space:
+                accepted = f"{ACTIONS} for each of {self.num_envs} replicas"
+                raise InvalidAction(f"actions {actions}: expected {accepted}")
+            rewards = self._rewards[self._pairs, self._step, actions]
+            self._step += 1
+            if self._step < self.task.trial_length:
+                self._violated |= actions != Action.HOLD
+            else:
+                self._begin_trial(self._trial + 1)
+            observations, info = self._observe()
+        over = np.full(self.num_envs, self._trial == self.task.num_trials)
+        return observations, rewards, over, np.zeros_like(over), info
+
+    def _begin_trial(self, trial: int) -> None:
+        blank = self.task.num_pairs
+        timeout = self._violated & (self._pairs != blank) & self.task.timeout
+        self._trial, self._step = trial, 0
+        self._violated[:] = False
+        self._pairs = np.where(timeout, blank, self._drawn[:, trial])
+
+    def _observe(self) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """The observations of this step, and their `info`, with the masks of Gymnasium."""
+        info: dict[str, Any] = {
+            "trial": np.full(self.num_envs, self._trial),
+            "pair": self._pairs.copy(),
+            "phase": np.full(self.num_envs, self._phases[self._step]),
+            "correct_action": self._correct[self._pairs, self._step],
+        }
+        info |= dict.fromkeys([f"_{name}" for name in info], np.ones(self.num_envs, bool))
+        return self._observations[self._pairs, self._step], info
+
+
+class _Trials:
+    """The trials of R replicas, episode after episode."""
+
+    def __init__(self, task: TaskConfig, seeds: Sequence[int]) -> None:
+        self._task = task
+        self._streams = Streams(seeds, "trials")
+
+    def next(self) -> NDArray[np.int64]:
+        """Pairs of the next episode, and a blank trial after it: [R, N + 1]."""
+        integers = self._streams.draw(self._task.num_trials)
+        trials = np.full((len(integers), self._task.num_trials + 1), self._task.num_pairs)
+        trials[:, :-1] = to_index(integers, self._task.num_pairs)
+        return trials
+
+
+def _spaces(task: TaskConfig) -> tuple[Space[Any], Space[Any]]:
+    """Observations and actions of one replica."""
+    return Box(0, 1, (task.num_stimuli,), np.float32), Discrete(len(Action))
+
+
+def _phases(task: TaskConfig) -> list[int]:
+    """The phase of each step of a trial: [L]."""
+    delay = [Phase.DELAY.value] * (task.trial_length - 2)
+    return [Phase.FIRST_STIMULUS.value, *delay, Phase.SECOND_STIMULUS.value]
+
+
+def _correct_table(task: TaskConfig) -> NDArray[np.int64]:
+    """The right action at each step of each pair's trial, then of the blank: [pairs + 1, L]."""
+    table = np.full((task.num_pairs + 1, task.trial_length), Action.HOLD, np.int64)
+    table[:-1, -1] = correct_actions(task)
+    table[-1] = NO_ACTION
+    return table
+
+
+for _name in STIMULUS_SETS:
+    gymnasium.register(
+        f"pwm/{_name.upper()}-v0",
+        entry_point="pwm.envs:PWMEnv",
+        vector_entry_point="pwm.envs:PWMVectorEnv",
+        kwargs={"stimulus_set": _name},
+    )
