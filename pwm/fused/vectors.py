@@ -45,9 +45,9 @@ class LanesType(types.Type):
 
 
 @register_model(LanesType)
-class _LanesModel(models.PrimitiveModel):  # type: ignore[misc]
+class _LanesModel(models.PrimitiveModel):
     def __init__(self, manager: Any, lanes: LanesType) -> None:
-        super().__init__(manager, lanes, lanes.vector)
+        super().__init__(manager, lanes, lanes.vector)  # type: ignore[no-untyped-call]
 
 
 lanes_type, wide_type = LanesType(LANES), LanesType(WIDE)
