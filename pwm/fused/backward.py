@@ -9,6 +9,7 @@ import numpy as np
 
 from pwm.fused.buffers import Population, Scales, UpdateRule, Work
 from pwm.fused.compilation import compiled
+from pwm.fused.elementary import ONE, TWO, ZERO
 from pwm.fused.layout import NUM_ACTIONS, NUM_OUTPUTS, VALUE, Floats, Gate, Metric, Parameters
 from pwm.fused.products import (
     add,
@@ -20,7 +21,6 @@ from pwm.fused.products import (
     copy,
     transpose,
 )
-from pwm.fused.elementary import ONE, TWO, ZERO
 from pwm.fused.vectors import LANES, load, spread, store
 
 

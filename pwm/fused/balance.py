@@ -6,9 +6,9 @@ import numpy as np
 
 from pwm.fused.buffers import Population, Scales, UpdateRule, Work
 from pwm.fused.compilation import compiled
+from pwm.fused.elementary import HALF, ONE, ZERO, exp_of_number
 from pwm.fused.layout import VALUE, Balance, Floats, Parameters, Tracked
 from pwm.fused.products import dot
-from pwm.fused.elementary import HALF, ONE, ZERO, exp_of_number
 
 
 @compiled

@@ -39,7 +39,6 @@ LEAST_NORMAL = np.float32(2**-126)
 INTO_NORMAL, INTO_NORMAL_BITS = np.float32(2**25), np.float32(25)
 
 
-
 @compiled
 def larger(one: Lanes, other: Lanes) -> Lanes:
     """In each lane the larger number; the first, unless the second is larger."""
@@ -55,7 +54,8 @@ def smaller(one: Lanes, other: Lanes) -> Lanes:
 @compiled
 def exp_of_number(x: np.float32) -> np.float32:
     """The exponential function of one number."""
-    return first(exp(spread(x)))
+    power: np.float32 = first(exp(spread(x)))
+    return power
 
 
 @compiled

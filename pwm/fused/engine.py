@@ -27,7 +27,7 @@ from pwm.core.task import Action, TaskConfig, observation_table, reward_table, t
 from pwm.core.update import CLIP_EPSILON, EPSILON, SMOOTHING
 from pwm.fused import kernel, layout
 from pwm.fused.buffers import Episodes, Population, ProbedEpisode, TaskTables, UpdateRule, Work
-from pwm.fused.layout import NUM_ACTIONS, NUM_GATES, Floats, Gate, Integers
+from pwm.fused.layout import NUM_ACTIONS, NUM_GATES, Floats, Integers
 from pwm.fused.products import COLUMNS
 from pwm.fused.vectors import LANES, WIDE
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from pwm.fused.buffers import TaskTables, Work
 from pwm.fused.compilation import compiled
+from pwm.fused.elementary import ONE, TWO, ZERO, exp, larger, log, sigmoid, tanh
 from pwm.fused.layout import NUM_ACTIONS, NUM_OUTPUTS, Action, Floats, Gate, Integers, Parameters
 from pwm.fused.products import (
     add_product_transposed,
@@ -17,7 +18,6 @@ from pwm.fused.products import (
     copy_wide,
     transpose,
 )
-from pwm.fused.elementary import ONE, TWO, ZERO, exp, larger, log, sigmoid, tanh
 from pwm.fused.vectors import LANES, WIDE, columns, load, load_wide, spread, store
 
 

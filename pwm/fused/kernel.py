@@ -32,9 +32,9 @@ from pwm.fused.buffers import (
     Work,
 )
 from pwm.fused.compilation import cached, compiled
+from pwm.fused.elementary import ONE, ZERO
 from pwm.fused.forward import play, prepare
 from pwm.fused.layout import VALUE, Balance, Floats, Metric, Parameters, parameters_of
-from pwm.fused.elementary import ONE, ZERO
 
 
 @cached

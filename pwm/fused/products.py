@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from pwm.fused.compilation import compiled
-from pwm.fused.layout import Floats
 from pwm.fused.elementary import ZERO
+from pwm.fused.layout import Floats
 from pwm.fused.vectors import (
     LANES,
     WIDE,

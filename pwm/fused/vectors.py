@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from llvmlite import ir
 from numba import extending
@@ -25,7 +25,8 @@ LANES = 8  # of a sum over lanes, whose order is part of the results' definition
 WIDE = 32  # lanes of a wide vector: two or more registers, whose operations overlap in time
 NUMBER, BITS, TRUTH = ir.FloatType(), ir.IntType(32), ir.IntType(1)
 ALIGNMENT = 4  # bytes; a row may start at any number, not only at whole vectors
-Lanes = Bits = Truths = Any  # vectors, as Python's type checker sees them
+Lanes: TypeAlias = Any  # a vector of numbers, as Python's type checker sees it
+Bits: TypeAlias = Any
 intrinsic: Callable[..., Callable[..., Any]] = extending.intrinsic  # with a type
 
 
@@ -44,9 +45,9 @@ class LanesType(types.Type):
 
 
 @register_model(LanesType)
-class _LanesModel(models.PrimitiveModel):  # type: ignore[misc]
+class _LanesModel(models.PrimitiveModel):
     def __init__(self, manager: Any, lanes: LanesType) -> None:
-        super().__init__(manager, lanes, lanes.vector)
+        super().__init__(manager, lanes, lanes.vector)  # type: ignore[no-untyped-call]
 
 
 lanes_type, wide_type = LanesType(LANES), LanesType(WIDE)
@@ -60,9 +61,7 @@ def _load(lanes: LanesType) -> Any:
     return build
 
 
-def _address(
-    context: Any, builder: Any, signature: Any, arguments: Any, lanes: LanesType
-) -> Any:
+def _address(context: Any, builder: Any, signature: Any, arguments: Any, lanes: LanesType) -> Any:
     row = context.make_array(signature.args[0])(context, builder, arguments[0])
     return builder.bitcast(builder.gep(row.data, [arguments[1]]), lanes.vector.as_pointer())
 
@@ -289,7 +288,9 @@ def _make_operator(operation: Callable[..., Any], **instructions: Any) -> None:
 
         kinds = {one, other}
         lanes = {kind for kind in kinds if isinstance(kind, LanesType)}
-        return operate if len(lanes) == 1 and kinds <= lanes | {types.float32, types.int32} else None
+        return (
+            operate if len(lanes) == 1 and kinds <= lanes | {types.float32, types.int32} else None
+        )
 
 
 def _compare(symbol: str) -> Callable[..., Any]:

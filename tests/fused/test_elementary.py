@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pwm.fused import scalar
+from pwm.fused import elementary
+from pwm.fused.vectors import LANES, load, store
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -36,16 +37,17 @@ REFERENCES: dict[str, Callable[[Doubles], Doubles]] = {
 
 def computed(name: str, inputs: Floats) -> Floats:
     """The function of that name, applied to each number in compiled code."""
-    function = getattr(scalar, name)
+    function = getattr(elementary, name)
 
     @numba.njit(error_model="numpy")
     def fill(outputs: Floats, inputs: Floats) -> None:
-        for index in range(len(inputs)):
-            outputs[index] = function(inputs[index])
+        for index in range(0, len(inputs), LANES):
+            store(outputs, index, function(load(inputs, index)))
 
-    outputs = np.empty_like(inputs)
-    fill(outputs, inputs)
-    return outputs
+    padded = np.concatenate([inputs, np.zeros(-len(inputs) % LANES, np.float32)])
+    outputs = np.empty_like(padded)
+    fill(outputs, padded)
+    return outputs[: len(inputs)]
 
 
 def from_bits(bits: NDArray[np.uint64]) -> Floats:
