@@ -106,9 +106,9 @@ reproduce() {
   say "2 of 5: comparing every run with the published one, bit for bit"
   "$python" -m pwm.digests
   say "3 of 5: drawing the figures"
-  "$python" -m pwm.figures
+  "$python" -m pwm.figures --results results
   say "4 of 5: computing every number that the paper claims"
-  "$python" -m pwm.claims
+  "$python" -m pwm.claims --results results
   say "5 of 5: compiling the paper"
   "$python" -m pwm.paper
   say "Done: the figures are in figures/, the paper is paper/paper.pdf"

@@ -1,17 +1,15 @@
 """`python -m pwm.digests`: compares the stored runs with the published ones, bit for bit.
 
-The fused engine gives the same bits on every machine. `paper/digests.json` holds a digest of every
-run of every experiment, so that any machine can check its own runs against the published ones.
+The fused engine gives the same bits on every machine. `paper/outcomes.npz` holds a digest and the
+outcomes of every run of every experiment, so that any machine can check its own runs against the
+published ones.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated
 
@@ -19,18 +17,17 @@ import numpy as np
 import tyro
 from tqdm import tqdm
 
-from pwm.core.errors import FileError, require
-from pwm.core.history import History
+from pwm.analysis.published import FILE, Published, Record, plan_of
+from pwm.core.errors import require
 from pwm.experiments import EXPERIMENTS, chosen
 from pwm.io.cli import ExperimentNames, errors_in_one_line, parse
-from pwm.io.files import folder_errors, write_json
+from pwm.io.files import folder_errors
 from pwm.io.inherited import Forgiving, say
 from pwm.io.repository import published
 from pwm.runs.experiment import Experiment
 from pwm.runs.shards import plan
 from pwm.runs.storage import Store
 
-LENGTH = 16  # hexadecimal digits: 64 bits
 DIFFERENT = 1  # exit status
 
 
@@ -44,12 +41,12 @@ class Arguments:
     """Folder of stored runs."""
     published: Annotated[
         Path | None,
-        tyro.conf.arg(metavar="PATH", help_behavior_hint="(default: paper/digests.json)"),
+        tyro.conf.arg(metavar="PATH", help_behavior_hint="(default: paper/outcomes.npz)"),
     ] = None
-    """File of the published digests."""
+    """File of the published digests and outcomes."""
     write: bool = False
-    """Publish the digests of these experiments, all of whose runs must be stored, and keep those
-    of other experiments."""
+    """Publish the digests and outcomes of these experiments, all of whose runs must be stored, and
+    keep those of other experiments."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -61,89 +58,98 @@ def main(argv: Sequence[str] | None = None) -> None:
         argv,
     )
     with errors_in_one_line():
-        path = arguments.published or published("digests.json")
-        expected = {} if arguments.write and not path.exists() else read_digests(path)
+        path = arguments.published or published(FILE)
+        new = arguments.write and not path.exists()
+        known = Published(path, {}, {}) if new else Published.read(path)
         store = Store(arguments.results)
         experiments = chosen(arguments.names, known=EXPERIMENTS)
-        bar = tqdm(
-            experiments, unit=" experiments", leave=False, disable=None, file=Forgiving(sys.stderr)
-        )
-        found = {experiment.name: stored_digests(experiment, store) for experiment in bar}
-        complete = all if arguments.write else any
-        missing = [name for name, ours in found.items() if not complete(ours)]
-        some_suffice = not arguments.write and not arguments.names and len(missing) < len(found)
-        accepted = f"a folder that holds every run of {', '.join(missing)}"
-        if not arguments.write:
-            accepted = accepted.replace("every run", "runs") + "; there is nothing to compare"
-        require(some_suffice or not missing, "results", arguments.results, accepted)
         if arguments.write:
-            every = {**expected, **found}
-            with folder_errors("published", path):
-                write_json(path, {name: every[name] for name in EXPERIMENTS if name in every})
-            say(f"Published the digests of {sum(map(len, found.values()))} runs in {path}.")
+            _write(experiments, store, known)
         else:
-            sys.exit(_compare(found, expected))
+            sys.exit(_compare(experiments, store, known, named=bool(arguments.names)))
 
 
-def digests_of(history: History) -> list[str]:
-    """A digest of each run: the beginning of a SHA-256 of its history, [R]."""
-    axes = history.axes.values()
-    shared = hashlib.sha256(b"".join(axis.astype("<i8").tobytes() for axis in axes))
-    found = []
-    for replica in range(len(history.reward)):
-        content = shared.copy()
-        for curves in history.curves.values():
-            curve = curves[replica]
-            # the bits of a NaN depend on the machine
-            content.update(np.where(np.isnan(curve), np.nan, curve).astype("<f4").tobytes())
-        found.append(content.hexdigest()[:LENGTH])
-    return found
-
-
-def stored_digests(experiment: Experiment, store: Store) -> list[str | None]:
-    """Digests of an experiment's runs, in order; None for each that is not stored.
+def stored_records(experiment: Experiment, store: Store) -> Iterator[tuple[slice, Record]]:
+    """Yields the stored runs of an experiment, shard by shard: their numbers and their record.
 
     Raises:
         FileError: a stored file is damaged.
     """
-    found: list[str | None] = []
+    first = 0
     for shard in plan(experiment):
+        last = first + len(shard.members)
         if store.path(shard).exists():
-            found += digests_of(store.read(shard.key).history)
-        else:
-            found += [None] * len(shard.members)
-    return found
+            history = store.read(shard.key).history
+            yield slice(first, last), Record.of(history, shard.setting.task)
+        first = last
 
 
-def read_digests(path: Path) -> dict[str, list[str]]:
-    """Published digests by experiment.
+def _write(experiments: Sequence[Experiment], store: Store, known: Published) -> None:
+    """Publishes experiments, and keeps what is published of others."""
+    records, plans = dict(known.records), dict(known.plans)
+    for experiment in _shown(experiments):
+        found = [record for _, record in stored_records(experiment, store)]
+        complete = sum(len(record.digest) for record in found) == experiment.num_runs
+        accepted = f"a folder that holds every run of {experiment.name}"
+        require(complete, "results", store.folder, accepted)
+        records[experiment.name] = Record.joined(found)
+        plans[experiment.name] = plan_of(experiment)
+    names = [name for name in EXPERIMENTS if name in records]
+    ordered = {name: records[name] for name in names}, {name: plans[name] for name in names}
+    with folder_errors("published", known.path):
+        Published(known.path, *ordered).write(known.path)
+    runs = sum(experiment.num_runs for experiment in experiments)
+    say(f"Published the digests and outcomes of {runs} runs in {known.path}.")
 
-    Raises:
-        FileError: the file is missing or damaged.
-    """
-    try:
-        content: dict[str, list[str]] = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise FileError(path, "a file of digests") from error
-    return content
 
-
-def _compare(found: Mapping[str, list[str | None]], expected: Mapping[str, list[str]]) -> int:
+def _compare(
+    experiments: Sequence[Experiment], store: Store, known: Published, *, named: bool
+) -> int:
     """Prints how many stored runs are as published; returns the exit status."""
-    stored = differing = missing = 0
-    for name, ours in found.items():
-        pairs = zip_longest(ours, expected.get(name, []))
-        here = [one == other for one, other in pairs if one is not None]
-        stored += len(here)
-        differing += here.count(False)
-        missing += len(ours) - len(here)
-        if here and name not in expected:
+    stored, differing, missing = 0, 0, list[str]()
+    for experiment in _shown(experiments):
+        name, found = experiment.name, list(stored_records(experiment, store))
+        here = sum(len(record.digest) for _, record in found)
+        stored += here
+        if not here:
+            missing.append(name)
+        elif name not in known.plans:
+            differing += here
             say(f"{name}: not published yet; `python -m pwm.digests --write {name}` does that")
-        elif not all(here):
-            say(f"{name}: {here.count(False)} of {len(here)} runs differ from the published")
-    left = f"; {missing} runs are not stored" if missing else ""
-    say(f"{stored - differing} of {stored} stored runs are bit-identical to the published{left}.")
+        else:
+            differing += _report(name, here, found, known.record(experiment))
+    accepted = f"a folder that holds runs of {', '.join(missing)}; there is nothing to compare"
+    require(not missing or (stored > 0 and not named), "results", store.folder, accepted)
+    left = sum(experiment.num_runs for experiment in experiments) - stored
+    text = f"; {left} runs are not stored" if left else ""
+    say(f"{stored - differing} of {stored} stored runs are bit-identical to the published{text}.")
     return DIFFERENT if differing else 0
+
+
+def _report(name: str, here: int, found: Iterable[tuple[slice, Record]], published: Record) -> int:
+    """Prints how many stored runs of an experiment differ from the published, if any do.
+
+    Args:
+        name: of the experiment.
+        here: number of its stored runs.
+        found: their numbers and records.
+        published: what is published of all of its runs.
+    Returns:
+        The number of runs that differ.
+    """
+    parts = [record.differences(published.select(numbers)) for numbers, record in found]
+    columns = {column: np.concatenate([part[column] for part in parts]) for column in parts[0]}
+    differs = np.any(list(columns.values()), axis=0)
+    if differs.any():
+        where = ", ".join(column for column, of_runs in columns.items() if of_runs.any())
+        say(f"{name}: {differs.sum()} of {here} runs differ from the published, in {where}")
+    return int(differs.sum())
+
+
+def _shown(experiments: Sequence[Experiment]) -> Iterator[Experiment]:
+    """The experiments, with a progress bar."""
+    bar = Forgiving(sys.stderr)
+    yield from tqdm(experiments, unit=" experiments", leave=False, disable=None, file=bar)
 
 
 if __name__ == "__main__":

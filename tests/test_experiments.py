@@ -1,4 +1,4 @@
-"""The paper's experiments: the notes' grids, sizes, plans, and published digests."""
+"""The paper's experiments: the notes' grids, sizes and plans."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from pwm.core.agent import AgentConfig
 from pwm.core.errors import InputError
 from pwm.core.losses import LossConfig
 from pwm.core.task import TaskConfig
-from pwm.digests import LENGTH, read_digests
 from pwm.experiments import EXPERIMENTS, NOTES, chosen
-from pwm.io.repository import published
 from pwm.runs.experiment import Size
 from pwm.runs.shards import plan
 
@@ -115,15 +113,3 @@ def test_experiments_of_ones_own_are_chosen_with_their_own_engines() -> None:
     assert chosen(("mine",), engine="fused", known=known)[0].engine == "fused"
     with pytest.raises(InputError, match=r"^EXPERIMENT eplen15: expected some of mine, pwm0$"):
         chosen(("eplen15",), known=known)
-
-
-@pytest.mark.parametrize("name", EXPERIMENTS)
-def test_every_run_has_a_published_digest(name: str) -> None:
-    digests = read_digests(published("digests.json")).get(name, [])
-    command = f"train it, then `python -m pwm.digests --write {name}`"
-    assert len(digests) == EXPERIMENTS[name].num_runs, command
-    assert all(len(digest) == LENGTH for digest in digests)
-
-
-def test_no_other_experiment_has_published_digests() -> None:
-    assert read_digests(published("digests.json")).keys() <= EXPERIMENTS.keys()

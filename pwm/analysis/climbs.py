@@ -35,5 +35,5 @@ def probes(runs: Outcomes, name: str) -> NDArray[np.float32]:
 
 def probe_after(runs: Outcomes, name: str, episode: int) -> NDArray[np.float64]:
     """A diagnostic at the last probe up to some episode: [S]."""
-    place = int(np.searchsorted(runs.history.probed, episode, side="right")) - 1
+    place = int(np.searchsorted(runs.probed, episode, side="right")) - 1
     return probes(runs, name)[:, place].astype(np.float64)

@@ -6,13 +6,15 @@ For instance, from every run in a folder:
     runs.configs, runs.time, runs.learned
     runs.at(num_episodes=20_000, log_every=100).history.reward  # curves of equal length
 
-or, from one of the paper's experiments, `Evidence(store).of("weight-0.001").at(critic_weight=5)`.
+or, from one of the paper's experiments, as published, without a store:
+
+    Evidence(Published.read()).of("weight-0.001").at(critic_weight=5).learned
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -27,20 +29,64 @@ from pwm.engines import EngineName
 from pwm.experiments import chosen
 from pwm.runs.experiment import Experiment, Size
 from pwm.runs.fields import flat
-from pwm.runs.shards import plan
+from pwm.runs.shards import plan, trained_by
 from pwm.runs.storage import Store
 
 
 class Runs(Protocol):
     """Numbered runs: their configurations, outcomes and histories."""
 
-    configs: Sequence[TrainConfig]
+    @property
+    def configs(self) -> Sequence[TrainConfig]:
+        """The configuration of each run."""
 
     def outcomes(self, numbers: NDArray[np.intp]) -> NDArray[Any]:
         """Outcomes of some runs, an array of `OUTCOME` in the shape of their numbers."""
 
     def history(self, numbers: NDArray[np.intp]) -> History:
         """Curves of some runs [R], in the order given."""
+
+    def course(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
+        """One curve of some runs, by name: [R, K], or [R, J] for scheduled diagnostics."""
+
+
+class Source(Protocol):
+    """Outcomes of experiments, for instance `pwm.analysis.published.Published`."""
+
+    def runs(self, experiment: Experiment) -> Runs:
+        """The runs of an experiment."""
+
+
+class Noted:
+    """Runs that say which of them are read.
+
+    Args:
+        runs: the runs.
+        note: called with the numbers of runs that are read.
+    """
+
+    def __init__(self, runs: Runs, note: Callable[[NDArray[np.intp]], None]) -> None:
+        self._runs, self._note = runs, note
+
+    @property
+    def configs(self) -> Sequence[TrainConfig]:
+        """The configuration of each run."""
+        return self._runs.configs
+
+    def outcomes(self, numbers: NDArray[np.intp]) -> NDArray[Any]:
+        """Outcomes of some runs, as `Runs.outcomes`."""
+        self._note(numbers)
+        return self._runs.outcomes(numbers)
+
+    def history(self, numbers: NDArray[np.intp]) -> History:
+        """Curves of some runs, as `Runs.history`."""
+        self._note(numbers)
+        return self._runs.history(numbers)
+
+    def course(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
+        """One curve of some runs, as `Runs.course`."""
+        self._note(numbers)
+        return self._runs.course(name, numbers)
 
 
 class Outcomes:
@@ -60,11 +106,27 @@ class Outcomes:
         self._numbers = numbers
 
     @classmethod
-    def of(cls, experiment: Experiment, store: Store) -> Outcomes:
-        """The runs of an experiment, with the axes of its grid."""
+    def of(
+        cls,
+        experiment: Experiment,
+        source: Store | Source,
+        note: Callable[[NDArray[np.intp]], None] | None = None,
+    ) -> Outcomes:
+        """The runs of an experiment, with the axes of its grid.
+
+        Args:
+            experiment: the experiment.
+            source: a store that holds its runs, or for instance the published outcomes.
+            note: called with the numbers of runs that are read.
+        """
         shape = tuple(len(values) for values in experiment.axes.values())
-        runs = StoredRuns(store, plan(experiment))
-        return cls(runs, experiment.axes, np.arange(len(runs.configs)).reshape(shape))
+        runs: Runs
+        if isinstance(source, Store):
+            runs = StoredRuns(source, plan(experiment))
+        else:
+            runs = source.runs(experiment)
+        numbers = np.arange(experiment.num_runs).reshape(shape)
+        return cls(Noted(runs, note) if note else runs, experiment.axes, numbers)
 
     @classmethod
     def stored(cls, folder: Path | str = "results", engine: EngineName = "fused") -> Outcomes:
@@ -123,7 +185,7 @@ class Outcomes:
     @property
     def base(self) -> TrainConfig:
         """The configuration of the first run; it gives the fields that do not vary."""
-        return self.configs[0]
+        return self._runs.configs[int(self._numbers.flat[0])]
 
     @property
     def weights(self) -> tuple[float, ...]:
@@ -138,18 +200,34 @@ class Outcomes:
             ValueError: the runs differ in their budget or in the length of their windows.
             InputError: a run is not in the store.
         """
+        self._require_equal_windows()
+        return self._runs.history(self._numbers.ravel())
+
+    def course(self, name: str) -> NDArray[np.float32]:
+        """A curve by name, with a last axis of windows: [..., K].
+
+        Raises:
+            ValueError: the runs differ in their budget or in the length of their windows.
+            InputError: a run is not in the store, or the curve is not published.
+        """
+        self._require_equal_windows()
+        curve = self._runs.course(name, self._numbers.ravel())
+        return curve.reshape(*self._numbers.shape, curve.shape[1])
+
+    def _require_equal_windows(self) -> None:
         lengths = {(run.num_episodes, run.log_every) for run in self.configs}
         if len(lengths) > 1:
             listed = ", ".join(f"{budget} and {window}" for budget, window in sorted(lengths))
             raise ValueError(f"num_episodes, log_every: expected one pair, not {listed}")
-        return self._runs.history(self._numbers.ravel())
 
-    def course(self, name: str) -> NDArray[np.float32]:
-        """A curve by name, with a last axis of windows: [..., K]."""
-        curve = self.history.curves[name]
-        return curve.reshape(*self._numbers.shape, curve.shape[1])
+    @property
+    def probed(self) -> NDArray[np.int64]:
+        """Episodes after which diagnostics were measured: [K], or [J] with `probe_at`."""
+        run = self.base
+        windows = range(run.log_every, run.num_episodes + 1, run.log_every)
+        return np.array(run.probe_at or windows, np.int64)
 
-    @cached_property
+    @property
     def _outcomes(self) -> NDArray[Any]:
         return self._runs.outcomes(self._numbers)
 
@@ -193,6 +271,11 @@ class Outcomes:
         """Episode by which the policy was first deterministic; inf if never: [...]."""
         return self._outcomes["collapse"]
 
+    @property
+    def peak_value_loss(self) -> NDArray[np.float32]:
+        """Value loss of the window in which it was highest, in reward²: [...]."""
+        return self._outcomes["peak_value_loss"]
+
     def rate(self) -> NDArray[np.float64]:
         """Fraction that learned over the last axis, the seeds."""
         return np.asarray(self.learned.mean(axis=-1))
@@ -202,22 +285,45 @@ class Evidence:
     """The outcomes of the paper's experiments, each read once.
 
     Args:
-        store: the store that holds all runs.
+        source: a store that holds all runs, or for instance the published outcomes.
         size: of the experiments.
         engine: the engine that trained them.
     """
 
-    def __init__(self, store: Store, size: Size = "paper", engine: EngineName = "fused") -> None:
-        self.store = store
+    def __init__(
+        self, source: Store | Source, size: Size = "paper", engine: EngineName = "fused"
+    ) -> None:
+        self.source = source
         self._size, self._engine = size, engine
         self._kept: dict[str, Outcomes] = {}
+        self.read: dict[str, NDArray[np.bool_]] = {}
+        """Which runs have been read of each experiment that was asked for, [runs]; since the last
+        `read.clear()`."""
 
     def of(self, name: str) -> Outcomes:
         """The outcomes of the experiment of that name."""
         if name not in self._kept:
-            (experiment,) = chosen((name,), self._size, self._engine)
-            self._kept[name] = Outcomes.of(experiment, self.store)
+            note = partial(self._note, name)
+            self._kept[name] = Outcomes.of(self.experiment(name), self.source, note)
+        self._note(name, np.arange(0))
         return self._kept[name]
+
+    def _note(self, name: str, numbers: NDArray[np.intp]) -> None:
+        """Notes that some runs of an experiment are read."""
+        if name not in self.read:
+            self.read[name] = np.zeros(self.experiment(name).num_runs, bool)
+        self.read[name][numbers] = True
+
+    def experiment(self, name: str) -> Experiment:
+        """The experiment of that name."""
+        (experiment,) = chosen((name,), self._size, self._engine)
+        return experiment
+
+    def trained_with(self, names: Iterable[str]) -> str:
+        """The part of the provenance of some experiments that decides histories, as one line."""
+        if not isinstance(self.source, Store):
+            return trained_by(self._engine)
+        return self.source.trained_with(s for name in names for s in plan(self.experiment(name)))
 
 
 def _require_all(name: str, wanted: Iterable[Any], found: Sequence[Any]) -> None:

@@ -22,6 +22,7 @@ OUTCOME = np.dtype(
     [
         *(("learned", bool), ("time", float), ("reward", float), ("value_loss", float)),
         *(("entropy", float), ("critic_bias", float), ("collapsed", bool), ("collapse", float)),
+        ("peak_value_loss", np.float32),
     ]
 )
 """The outcome of one run; the properties of `pwm.analysis.outcomes.Outcomes` say what is what."""
@@ -59,6 +60,14 @@ class StoredRuns:
                 self._known[place] = True
         return np.asarray(self._outcomes[numbers])
 
+    def course(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
+        """A curve of some runs, by name: [R, K], or [R, J] for diagnostics with `probe_at`.
+
+        Raises:
+            InputError: a run is not in the store.
+        """
+        return self.history(numbers).curves[name]
+
     def history(self, numbers: NDArray[np.intp]) -> History:
         """Curves of some runs [R], in the order given; diagnostics if all runs have the same.
 
@@ -91,4 +100,5 @@ def outcomes_of(history: History, task: TaskConfig) -> NDArray[Any]:
     found["critic_bias"] = final_mean(history, history.critic_bias)
     found["collapsed"] = (entropy < COLLAPSED) & ~success
     found["collapse"] = np.where(deterministic.any(axis=1), first, np.inf)
+    found["peak_value_loss"] = history.value_loss.max(axis=1)
     return found

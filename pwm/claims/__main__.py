@@ -1,116 +1,84 @@
 """`python -m pwm.claims`: every number that the paper claims, with its interval and its band.
 
 A band is the range in which the sentence about the number is true; it follows from the sentence,
-not from the number. The command fails if a number is outside its band. It writes all numbers to
-`paper/numbers.json`, the only numbers that the paper's text can quote; with `--check`, it writes
-nothing.
+not from the number. The command fails if a number is outside its band. It computes all numbers
+from the published outcomes, or from stored runs with `--results`, and writes them to
+`paper/numbers.json`, the only numbers that the paper's text can quote. With `--check`, it writes
+nothing, and fails too if a number is not the one in that file; of a store that lacks runs, it then
+checks what it can.
 """
 
 from __future__ import annotations
 
-import math
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 from tqdm import tqdm
 
-from pwm.analysis.outcomes import Evidence
-from pwm.claims import (
-    brake,
-    climb,
-    edges,
-    fourth,
-    gradients,
-    leak,
-    practice,
-    predictions,
-    puzzles,
-    rules,
-    start,
-    times,
-)
+from pwm.analysis.outcomes import Evidence, Runs, Source
+from pwm.analysis.published import Published
+from pwm.analysis.stored import StoredRuns
 from pwm.claims.claim import Claim
-from pwm.claims.constants import quoted
+from pwm.claims.every import NUMBERS, PREFIX, claims, disagreements, numbers, read_numbers
+from pwm.claims.resting import described, known_claims, runs_behind
+from pwm.core.errors import require
 from pwm.experiments import EXPERIMENTS
-from pwm.io.cli import errors_in_one_line, parse
+from pwm.io.cli import OptionalPath, errors_in_one_line, parse
 from pwm.io.files import folder_errors, write_json
+from pwm.io.inherited import Forgiving, say
 from pwm.io.repository import published
+from pwm.runs.experiment import Experiment
 from pwm.runs.shards import plan
 from pwm.runs.storage import Store
 
-OUTSIDE = 1  # exit status: a claim is outside its band
-MODULES = (
-    leak,
-    start,
-    climb,
-    fourth,
-    puzzles,
-    edges,
-    times,
-    predictions,
-    gradients,
-    practice,
-    rules,
-    brake,
-)
+WRONG = 1  # exit status: a claim is outside its band, or not the published number
 
 
-def claims(evidence: Evidence) -> Iterator[Claim]:
-    """All claims."""
-    for module in MODULES:
-        for group in module.GROUPS:
-            yield from group(evidence)
+class Completed:
+    """A store; of experiments that it does not hold whole, the published outcomes.
 
-
-def numbers(found: Sequence[Claim]) -> dict[str, Mapping[str, Any]]:
-    """Every number that the paper may quote, by name.
-
-    A claim also has its sentence, its band and the command that trains its runs.
+    Args:
+        store: the store.
     """
-    claimed = {
-        f"claim.{claim.name}": {
-            "text": claim.text,
-            "value": f"{claim.estimate.value:,.{claim.digits}f}",
-            "interval": _finite(claim.estimate.low, claim.estimate.high),
-            "says": claim.says,
-            "band": _finite(*claim.band),
-            "command": "python -m pwm.sweep " + " ".join(claim.experiments),
-            "minutes": round(sum(_minutes(name) for name in claim.experiments), 1),
+
+    def __init__(self, store: Store) -> None:
+        self._store, self._published = store, Published.read()
+        keys = set(store.all_keys())
+        self.lacking = {
+            name
+            for name, experiment in EXPERIMENTS.items()
+            if any(shard.key not in keys for shard in plan(experiment))
         }
-        for claim in found
-    }
-    return dict(sorted({**quoted(), **claimed}.items()))
+        """Experiments of which the store lacks runs."""
 
-
-def _finite(*numbers: float) -> list[float | None]:
-    """Numbers for JSON, with None for what it cannot hold."""
-    return [number if math.isfinite(number) else None for number in numbers]
-
-
-@lru_cache
-def _minutes(name: str) -> float:
-    """Estimated time that one core takes to train an experiment."""
-    return sum(shard.seconds for shard in plan(EXPERIMENTS[name])) / 60
+    def runs(self, experiment: Experiment) -> Runs:
+        """The runs of an experiment."""
+        if experiment.name in self.lacking:
+            return self._published.runs(experiment)
+        return StoredRuns(self._store, plan(experiment))
 
 
 @dataclass(frozen=True)
 class Arguments:
     """Flags of `python -m pwm.claims`."""
 
-    results: Path = Path("results")
-    """Folder of the stored runs."""
+    names: tyro.conf.Positional[
+        Annotated[tuple[str, ...], tyro.conf.arg(metavar="[CLAIM ...]", help_behavior_hint="")]
+    ] = ()
+    """Claims to show, each with the runs that it rests on; by default, all are computed."""
+    results: OptionalPath = None
+    """Folder of stored runs to compute them from, in place of the published outcomes."""
     out: Annotated[
         Path | None,
         tyro.conf.arg(metavar="PATH", help_behavior_hint="(default: paper/numbers.json)"),
     ] = None
     """File to write the numbers to."""
     check: bool = False
-    """Write nothing."""
+    """Write nothing; compare the numbers with the file."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -118,24 +86,83 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parse(
         Arguments,
         "python -m pwm.claims",
-        "Computes every number that the paper claims from the stored runs.",
+        "Computes every number that the paper claims, by default from the published outcomes.",
         argv,
     )
     with errors_in_one_line():
-        path = arguments.out or published("numbers.json")
-        evidence = Evidence(Store(arguments.results))
-        found = list(tqdm(claims(evidence), unit=" claims", file=sys.stderr, leave=False))
-        if not arguments.check:
-            with folder_errors("out", path):
-                write_json(path, numbers(found))
-        for claim in found:
-            low, high = claim.band
-            verdict = f"{'in' if claim.holds else 'NOT in'} [{low:g}, {high:g}]"
-            source = ", ".join(claim.experiments)
-            print(f"claim.{claim.name:30} {claim.text:24} {verdict:24} {claim.says} ({source})")
-        outside = sum(not claim.holds for claim in found)
-        print(f"{len(found) - outside} of {len(found)} claims are in their bands.")
-    sys.exit(OUTSIDE if outside else 0)
+        path = arguments.out or published(NUMBERS)
+        if arguments.names:
+            require(arguments.results is None, "results", arguments.results, "none with CLAIM")
+            shown = [_show(name) for name in known_claims(arguments.names)]
+            right = all(shown)
+        elif arguments.results is None:
+            right = _compute(Published.read(), set(), path, arguments)
+        else:
+            with folder_errors("results", arguments.results, "read"):
+                completed = Completed(Store(arguments.results))
+            right = _compute(completed, completed.lacking, path, arguments)
+    sys.exit(0 if right else WRONG)
+
+
+def _compute(source: Source, lacking: Set[str], path: Path, arguments: Arguments) -> bool:
+    """Computes all claims, prints them, and writes or compares the numbers.
+
+    Args:
+        source: the outcomes.
+        lacking: experiments whose claims are not computed, for want of runs.
+        path: file of the numbers.
+        arguments: the flags.
+    Returns:
+        Whether every claim is in its band and, with `--check`, as in the file.
+    """
+    names = [name for name in EXPERIMENTS if name in lacking]
+    trains = " ".join(["python -m pwm.sweep", *names[: len(names) % len(EXPERIMENTS)]])
+    accepted = f"a folder that holds all runs; `{trains}` trains those that are missing"
+    require(arguments.check or not lacking, "results", arguments.results, accepted)
+    bar = Forgiving(sys.stderr)
+    every = list(
+        tqdm(claims(Evidence(source)), unit=" claims", file=bar, leave=False, disable=None)
+    )
+    found = [claim for claim in every if lacking.isdisjoint(claim.experiments)]
+    for claim in found:
+        say(_line(claim))
+    holding = sum(claim.holds for claim in found)
+    read = arguments.results or "the published outcomes"
+    say(f"{len(found)} claims computed from {read}, {holding} in their bands.")
+    if lacking:
+        say(f"{len(every) - len(found)} claims need runs that are missing; `{trains}` trains them.")
+    ours = numbers(found)
+    if not arguments.check:
+        with folder_errors("out", path):
+            write_json(path, ours)
+        return holding == len(found)
+    theirs = read_numbers(path)
+    wrong = disagreements(ours, {name: theirs.get(name) for name in ours} if lacking else theirs)
+    for name in wrong:
+        say(f"{name}: not as in {path}")
+    say(f"{len(ours) - len(wrong)} of {len(ours)} numbers are as in {path}.")
+    return holding == len(found) and not wrong
+
+
+def _line(claim: Claim) -> str:
+    """A claim's number, band, sentence and experiments."""
+    low, high = claim.band
+    verdict = f"{'in' if claim.holds else 'NOT in'} [{low:g}, {high:g}]"
+    source = ", ".join(claim.experiments)
+    return f"{PREFIX}{claim.name:30} {claim.text:24} {verdict:24} {claim.says} ({source})"
+
+
+def _show(name: str) -> bool:
+    """Prints a claim and the runs that it rests on; returns whether it is in its band."""
+    claim, runs = runs_behind(name, Published.read())
+    say(_line(claim))
+    count = sum(int(selected.sum()) for selected in runs.values())
+    say(f"It rests on {count} runs:")
+    for experiment, selected in runs.items():
+        say(f"  {experiment}: {described(EXPERIMENTS[experiment], selected)}")
+    say(f"`python -m pwm.sweep {' '.join(runs)}` trains them; "
+        f"`./reproduce.sh audit --claim {name}` trains a sample of them.")  # fmt: skip
+    return claim.holds
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """`python -m pwm.figures`: draws the figures, and writes the numbers behind them as CSV.
 
-A file is written only if its content changes.
+They are drawn from the published outcomes, or from stored runs with `--results`; learning curves
+are not published, and need stored runs. A file is written only if its content changes.
 """
 
 from __future__ import annotations
@@ -13,10 +14,13 @@ from pathlib import Path
 import tyro
 from tqdm import tqdm
 
+from pwm.analysis.outcomes import Evidence
+from pwm.analysis.published import Published
 from pwm.core.errors import require
 from pwm.engines import EngineName
-from pwm.figures.outputs import NAMES, Recorded, drawn, write
-from pwm.io.cli import errors_in_one_line, parse
+from pwm.experiments import NOTES
+from pwm.figures.outputs import ANSWERS, NAMES, drawn, write
+from pwm.io.cli import OptionalPath, errors_in_one_line, parse
 from pwm.io.files import folder_errors
 from pwm.io.inherited import Forgiving, say
 from pwm.runs.experiment import Size
@@ -31,8 +35,8 @@ class Arguments:
     """Figures to draw, by name; all of them by default."""
     size: Size = "paper"
     """Size of the experiments."""
-    results: Path = Path("results")
-    """Folder of the stored runs."""
+    results: OptionalPath = None
+    """Folder of stored runs to draw them from, in place of the published outcomes."""
     engine: EngineName = "fused"
     """Engine that trained the runs."""
     out: Path = Path("figures")
@@ -41,13 +45,19 @@ class Arguments:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command and ends the program."""
-    description = "Draws the figures from the stored runs. Figures: " + ", ".join(NAMES) + "."
+    description = "Draws the figures. Figures: " + ", ".join(NAMES) + "."
     arguments = parse(Arguments, "python -m pwm.figures", description, argv)
     with errors_in_one_line():
         for name in arguments.names:
             require(name in NAMES, "NAMES", name, "some of " + ", ".join(NAMES))
-        evidence = Recorded(Store(arguments.results), arguments.size, arguments.engine)
-        names, written = arguments.names or NAMES, []
+        results = arguments.results
+        for name, value in (("size", arguments.size), ("engine", arguments.engine)):
+            accepted = f"{getattr(Arguments, name)}, or stored runs with --results"
+            require(results is not None or value == getattr(Arguments, name), name, value, accepted)
+        source = Published.read() if results is None else Store(results)
+        evidence = Evidence(source, arguments.size, arguments.engine)
+        names = arguments.names or (NAMES if results else tuple(ANSWERS))
+        written = []
         with tqdm(
             names, unit=" names", file=Forgiving(sys.stderr), leave=False, disable=None
         ) as shown:
@@ -58,6 +68,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"{len(written)} figures: {sum(written)} written to {arguments.out}/, the rest "
             "unchanged."
         )
+        if not arguments.names and results is None:
+            say(
+                f"The learning curves need stored runs: `python -m pwm.sweep {' '.join(NOTES)}` "
+                "trains them, and --results results reads them."
+            )
 
 
 if __name__ == "__main__":

@@ -49,10 +49,10 @@ def _probe_panel(axes: Axes, evidence: Evidence, name: str) -> Table:
         label, colour = LOOKS[start]
         runs = probed(evidence, start, DISTANCE_STEPS, WEIGHT)
         low, middle, high = quartiles(probes(runs, name))
-        episode = runs.history.probed + 1  # so that the first is on a logarithmic axis
+        episode = runs.probed + 1  # so that the first is on a logarithmic axis
         axes.fill_between(episode, low, high, color=colour, alpha=0.2, linewidth=0)
         axes.plot(episode, middle, color=colour, marker="o", markersize=2, linewidth=1)
-        rows = zip(runs.history.probed.tolist(), middle, low, high, strict=True)
+        rows = zip(runs.probed.tolist(), middle, low, high, strict=True)
         table += [(name, start, WEIGHT, *row) for row in rows]
         if name == LABELLED:
             axes.text(*PLACES[start], label, color=colour, fontsize=7, in_layout=False)

@@ -10,16 +10,12 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from pwm.analysis.outcomes import Evidence, Outcomes
-from pwm.engines import EngineName
-from pwm.experiments import EXPERIMENTS, NOTES, chosen
+from pwm.analysis.outcomes import Evidence
+from pwm.experiments import EXPERIMENTS, NOTES
 from pwm.figures import answer, climb, law, notes, rules, success, theory
 from pwm.figures.render import STYLE, rendered
 from pwm.figures.tables import Table, as_csv, digest, learned_table
 from pwm.io.files import write_atomically
-from pwm.runs.experiment import Size
-from pwm.runs.shards import plan
-from pwm.runs.storage import Store
 
 ANSWERS: Mapping[str, Callable[[Evidence], tuple[Figure, Table]]] = MappingProxyType(
     {
@@ -40,39 +36,7 @@ NAMES = (*NOTES, *ANSWERS)
 IN_PAPER = frozenset(ANSWERS) - {"success"}  # written as SVG too
 
 
-class Recorded(Evidence):
-    """Evidence that records which experiments a figure is made of.
-
-    Args:
-        store: holds all runs.
-        size: of the experiments.
-        engine: the one that trained them.
-    """
-
-    def __init__(self, store: Store, size: Size = "paper", engine: EngineName = "fused") -> None:
-        super().__init__(store, size, engine)
-        self._experiments = {item.name: item for item in chosen((), size, engine)}
-        self._read: dict[str, None] = {}
-
-    def of(self, name: str) -> Outcomes:
-        """Outcomes of the experiment of that name."""
-        self._read[name] = None
-        return super().of(name)
-
-    def forget(self) -> None:
-        """Starts a new record."""
-        self._read.clear()
-
-    def source(self, function: Callable[..., Any], table: Table) -> str:
-        """The function and the data behind a table: experiments, engine, and a digest."""
-        shards = [shard for name in self._read for shard in plan(self._experiments[name])]
-        return (
-            f"{function.__module__}.{function.__name__} of {', '.join(self._read)}; "
-            f"{self.store.trained_with(shards)}; data {digest(table)}"
-        )
-
-
-def drawn(name: str, evidence: Recorded) -> Iterator[dict[str, bytes]]:
+def drawn(name: str, evidence: Evidence) -> Iterator[dict[str, bytes]]:
     """The figures of a name, each as the contents of its files.
 
     Args:
@@ -83,14 +47,14 @@ def drawn(name: str, evidence: Recorded) -> Iterator[dict[str, bytes]]:
     Raises:
         InputError: a run is missing.
     """
-    evidence.forget()
+    evidence.read = {}
     if name in ANSWERS:
         yield _files(name, ANSWERS[name], evidence)
         return
     runs, notes_seeds = evidence.of(name), EXPERIMENTS[name].notes_seeds
     yield _files(f"{name}-notes", notes.mean_of_few_seeds, evidence, runs, notes_seeds)
     learned = learned_table(runs)
-    source = evidence.source(learned_table, learned)
+    source = _source(learned_table, learned, evidence)
     table = {f"{name}-learned.csv": _csv(source, learned)}
     yield _files(f"{name}-seeds", notes.every_seed, evidence, runs) | table
 
@@ -110,17 +74,25 @@ def write(files: Mapping[str, bytes], folder: Path) -> bool:
 def _files(
     stem: str,
     function: Callable[..., tuple[Figure, Table]],
-    evidence: Recorded,
+    evidence: Evidence,
     *arguments: Any,
 ) -> dict[str, bytes]:
     """A figure's files: what a function draws of its arguments, or of the evidence."""
     with mpl.rc_context(fname=STYLE):
         figure, table = function(*(arguments or (evidence,)))
-    source = evidence.source(function, table)
+    source = _source(function, table, evidence)
     files = {f"{stem}.png": rendered(figure, "png", source)}
     if stem in IN_PAPER:
         files[f"{stem}.svg"] = rendered(figure, "svg", source)
     return files | {f"{stem}.csv": _csv(source, table)}
+
+
+def _source(function: Callable[..., Any], table: Table, evidence: Evidence) -> str:
+    """The function and the data behind a table: experiments read, engine, and a digest."""
+    return (
+        f"{function.__module__}.{function.__name__} of {', '.join(evidence.read)}; "
+        f"{evidence.trained_with(evidence.read)}; data {digest(table)}"
+    )
 
 
 def _csv(source: str, table: Table) -> bytes:

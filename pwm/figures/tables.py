@@ -80,7 +80,7 @@ def learned_table(runs: Outcomes) -> Table:
             _interquartile_mean(part.reward),
             _median_time(part.time),
         )
-        peak = np.median(part.course("value_loss").max(axis=-1))
+        peak = np.median(part.peak_value_loss)
         solved = part.reward > SOLVED
         settled = np.median(part.value_loss[solved]) if solved.any() else np.nan
         numbers = [number for estimate in estimates for number in estimate]

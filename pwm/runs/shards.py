@@ -106,6 +106,11 @@ def key_of(content: str) -> str:
     return hashlib.sha256(content.encode()).hexdigest()[:32]
 
 
+def trained_by(engine: EngineName) -> str:
+    """The engine and the version of the code that decide a history, as one line."""
+    return f"engine {engine}, semantics {SEMANTICS}"
+
+
 def shard_of(content: Mapping[str, Any]) -> Shard:
     """The shard with that content.
 

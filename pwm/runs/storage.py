@@ -20,7 +20,6 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.core.config import SEMANTICS
 from pwm.core.errors import FileError, InputError, require_file
 from pwm.core.history import History
 from pwm.core.trainer import PROBES, STATE
@@ -35,7 +34,7 @@ from pwm.io.files import (
     write_signed,
 )
 from pwm.io.inherited import note
-from pwm.runs.shards import Shard, key_of, shard_of
+from pwm.runs.shards import Shard, key_of, shard_of, trained_by
 
 CONTENT = "content"
 SESSIONS = "sessions"
@@ -176,8 +175,9 @@ class Store:
         for shard in shards:
             history = self.get(shard)
             if history is None:
+                trains = " ".join(["python -m pwm.sweep", *filter(None, [shard.experiment])])
                 accepted = (
-                    "a folder that holds all runs; `python -m pwm.sweep` trains them, "
+                    f"a folder that holds all runs; `{trains}` trains them, "
                     f"`python -m pwm.store why {shard.key[:8]}` explains what is missing"
                 )
                 raise InputError("results", self.folder, accepted)
@@ -192,13 +192,14 @@ class Store:
         """
         found = set()
         for shard in shards:
-            line = f"engine {shard.engine}, semantics {SEMANTICS}"
-            for session in self.provenance(shard):
-                if shard.engine == "torch":
-                    line += (
-                        f", torch {session['versions']['torch']} on {session['instruction_set']}"
-                    )
+            line = trained_by(shard.engine)
+            if shard.engine == "fused":
                 found.add(line)
+            else:
+                found |= {
+                    f"{line}, torch {each['versions']['torch']} on {each['instruction_set']}"
+                    for each in self.provenance(shard)
+                }
         return " and ".join(sorted(found))
 
     def _sessions(self, key: str) -> list[Session]:

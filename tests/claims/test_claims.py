@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from pwm.analysis.estimates import Estimate
-from pwm.claims.__main__ import claims, numbers
 from pwm.claims.claim import Claim, right, too_low
 from pwm.claims.constants import quoted
+from pwm.claims.every import claims, numbers
 from pwm.claims.grids import number
 from pwm.experiments import EXPERIMENTS
 from tests.claims.worlds import BROKEN, MadeUp

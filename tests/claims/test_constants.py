@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from pwm.claims import grids
-from pwm.claims.__main__ import claims
 from pwm.claims.constants import quoted
+from pwm.claims.every import claims
 from pwm.experiments import EXPERIMENTS
 from pwm.io.repository import published
 from tests.claims.worlds import MadeUp

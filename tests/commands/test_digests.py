@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pwm import digests as command
-from pwm.digests import digests_of, read_digests
+from pwm.analysis.published import Published, Record
 from pwm.experiments import EXPERIMENTS
-from pwm.io.repository import published
+from pwm.runs.digests import digests_of
 from pwm.runs.experiment import Experiment
 from pwm.runs.shards import plan
 from pwm.runs.storage import Store
 from tests.support.folders import contents
 from tests.support.histories import made_up, session
+from tests.support.outcomes import published_from
 from tests.support.refusals import assert_refused
 
 GRIDS = {
     name: Experiment(name=name, axes={"seed": range(first, first + 3)})
     for name, first in (("one", 0), ("two", 3), ("three", 6))
 }
-DIGESTS = {name: digests_of(made_up(3, 4, seed=seed)) for seed, name in enumerate(GRIDS)}
 
 
 @pytest.fixture(autouse=True)
@@ -41,11 +43,27 @@ def results(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """The published digests of every run."""
-    path = tmp_path / "published.json"
-    path.write_text(json.dumps(DIGESTS))
-    return path
+def path(results: Path, tmp_path: Path) -> Path:
+    """The published outcomes of every run."""
+    return published_from(GRIDS.values(), Store(results), tmp_path / "published.npz").path
+
+
+def republish(path: Path, **records: Record | None) -> None:
+    """Replaces what is published of some experiments, or removes them."""
+    read = Published.read(path)
+    every = {**read.records, **records}
+    kept = {name: one for name, one in every.items() if one is not None}
+    Published(path, kept, {name: read.plans[name] for name in kept}).write(path)
+
+
+def record(path: Path, name: str, **columns: Sequence[int]) -> Record:
+    """What is published of an experiment, with other values in some of the outcomes or digests."""
+    found = Published.read(path).records[name]
+    outcome = found.outcome.copy()
+    for column in outcome.dtype.names or ():
+        outcome[column] = columns.get(column, outcome[column])
+    digest = np.array(columns.get("digest", found.digest), np.uint64)
+    return replace(found, digest=digest, outcome=outcome)
 
 
 def remove(results: Path, name: str) -> None:
@@ -82,18 +100,24 @@ def test_identical_runs_are_counted(
 def test_an_experiment_that_differs_is_named(
     path: Path, results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path.write_text(json.dumps(DIGESTS | {"two": [DIGESTS["two"][0], "other", "other"]}))
+    first, *_ = record(path, "two").digest
+    republish(
+        path,
+        two=record(path, "two", digest=[first, 1, 2]),
+        three=record(path, "three", time=[1, 2, 3]),
+    )
     assert output(capsys, path, results, status=1) == [
-        "two: 2 of 3 runs differ from the published",
-        "7 of 9 stored runs are bit-identical to the published.",
+        "two: 2 of 3 runs differ from the published, in digest",
+        "three: 3 of 3 runs differ from the published, in time",
+        "4 of 9 stored runs are bit-identical to the published.",
     ]
-    assert output(capsys, path, results, "one", "three")[-1].startswith("6 of 6 ")
+    assert output(capsys, path, results, "one")[-1].startswith("3 of 3 ")
 
 
 def test_an_experiment_that_is_not_published_yet_is_named_with_the_command(
     path: Path, results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path.write_text(json.dumps({name: DIGESTS[name] for name in ("one", "two")}))
+    republish(path, three=None)
     assert output(capsys, path, results, status=1) == [
         "three: not published yet; `python -m pwm.digests --write three` does that",
         "6 of 9 stored runs are bit-identical to the published.",
@@ -110,11 +134,15 @@ def test_nothing_to_compare_is_one_line(
         assert_refused(command.main, flags, capsys, *mentioned)
 
 
-def test_more_runs_than_published_are_not_identical(
-    path: Path, results: Path, capsys: pytest.CaptureFixture[str]
+def test_an_experiment_that_changed_since_is_refused(
+    path: Path, results: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path.write_text(json.dumps(DIGESTS | {"two": DIGESTS["two"][:2]}))
-    assert output(capsys, path, results, "two", status=1)[-1].startswith("2 of 3 ")
+    other = replace(GRIDS["one"], axes={"seed": (2, 1, 0)})
+    monkeypatch.setattr(command, "EXPERIMENTS", GRIDS | {"one": other})
+    (shard,) = plan(other)
+    Store(results).put(shard, made_up(3, 4), [session(0, 10_000)])
+    flags = ["one", "--published", str(path), "--results", str(results)]
+    assert_refused(command.main, flags, capsys, f"error: {path}: expected the outcomes of one as")
 
 
 def test_a_damaged_file_is_not_passed_over(
@@ -131,23 +159,25 @@ def test_a_damaged_file_is_not_passed_over(
 
 
 def test_without_names_every_experiment_is_published(
-    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    path: Path, results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = tmp_path / "new.json"
-    command.main(["--write", "--published", str(path), "--results", str(results)])
-    assert capsys.readouterr().out == f"Published the digests of 9 runs in {path}.\n"
-    assert list(read_digests(path).items()) == list(DIGESTS.items())
+    new = tmp_path / "new.npz"
+    command.main(["--write", "--published", str(new), "--results", str(results)])
+    assert capsys.readouterr().out == f"Published the digests and outcomes of 9 runs in {new}.\n"
+    assert new.read_bytes() == path.read_bytes()
 
 
 def test_publishing_one_experiment_needs_its_runs_alone_and_keeps_the_others(
     path: Path, results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path.write_text(json.dumps({"three": ["kept"], "one": ["kept"]}))
+    republish(path, one=record(path, "one", digest=[7, 8, 9]), two=None)
+    expected = record(path, "one").digest.tolist()
     remove(results, "one")
     command.main(["--write", "two", "--published", str(path), "--results", str(results)])
-    assert capsys.readouterr().out == f"Published the digests of 3 runs in {path}.\n"
-    expected = {"one": ["kept"], "two": DIGESTS["two"], "three": ["kept"]}
-    assert list(read_digests(path).items()) == list(expected.items())
+    assert capsys.readouterr().out == f"Published the digests and outcomes of 3 runs in {path}.\n"
+    assert list(Published.read(path).records) == ["one", "two", "three"]
+    assert record(path, "one").digest.tolist() == expected == [7, 8, 9]
+    assert record(path, "two").digest.tolist() == digests_of(made_up(3, 4, seed=1)).tolist()
 
 
 @pytest.mark.parametrize("names", [[], ["one", "two"]])
@@ -171,25 +201,25 @@ def test_an_unknown_experiment_is_one_line(path: Path, capsys: pytest.CaptureFix
 
 
 @pytest.mark.parametrize("write", [[], ["--write"]])
-def test_a_damaged_file_of_digests_is_one_line(
+def test_a_damaged_file_of_outcomes_is_one_line(
     write: list[str], path: Path, results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path.write_text("{")
     flags = ["one", *write, "--published", str(path), "--results", str(results)]
-    assert_refused(command.main, flags, capsys, f"error: {path}: expected a file of digests\n")
+    assert_refused(command.main, flags, capsys, f"error: {path}: expected the published outcomes")
 
 
 def test_a_file_that_cannot_be_written_is_one_line(
     results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").touch()
-    path = tmp_path / "file" / "digests.json"
+    path = tmp_path / "file" / "outcomes.npz"
     flags = ["--write", "--published", str(path), "--results", str(results)]
     assert_refused(command.main, flags, capsys, f"--published {path}: expected a folder that can")
     assert contents(tmp_path / "results").keys() == contents(results).keys()
 
 
-def test_the_published_digests_are_those_of_the_paper(
+def test_the_published_outcomes_are_those_of_the_paper(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(command, "EXPERIMENTS", EXPERIMENTS)
@@ -200,5 +230,4 @@ def test_the_published_digests_are_those_of_the_paper(
     with pytest.raises(SystemExit) as stop:
         command.main([name, "--results", str(tmp_path)])
     assert stop.value.code == 1
-    assert "budget-lower: 48 of 48 runs differ from the published\n" in capsys.readouterr().out
-    assert name in read_digests(published("digests.json"))
+    assert "budget-lower: 48 of 48 runs differ from the published, in " in capsys.readouterr().out

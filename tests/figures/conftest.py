@@ -3,14 +3,24 @@ from collections.abc import Iterator
 import pytest
 
 from pwm.analysis import estimates
+from pwm.analysis.published import Published
+from pwm.experiments import chosen
 from pwm.runs.storage import Store
 from tests.figures.made_up import smoke_store
+from tests.support.outcomes import published_from
 
 
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """A store of every experiment in the smoke size; not to be changed."""
     return smoke_store(tmp_path_factory.mktemp("smoke"))
+
+
+@pytest.fixture(scope="session")
+def smoke_outcomes(smoke: Store, tmp_path_factory: pytest.TempPathFactory) -> Published:
+    """What would be published of that store."""
+    path = tmp_path_factory.mktemp("published") / "outcomes.npz"
+    return published_from(chosen((), "smoke"), smoke, path)
 
 
 @pytest.fixture

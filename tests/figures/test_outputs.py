@@ -17,12 +17,16 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 import pwm.figures
+from pwm.analysis.outcomes import Evidence
+from pwm.analysis.published import Published
 from pwm.core.config import SEMANTICS
 from pwm.experiments import EXPERIMENTS, NOTES
+from pwm.figures import __main__ as command
 from pwm.figures import outputs
 from pwm.figures.__main__ import main
-from pwm.figures.outputs import ANSWERS, NAMES, Recorded, drawn, write
+from pwm.figures.outputs import ANSWERS, NAMES, drawn, write
 from pwm.figures.render import STYLE, WIDTH
+from pwm.figures.tables import as_csv
 from pwm.runs.shards import plan
 from pwm.runs.storage import Store
 from tests.support.folders import contents, times
@@ -40,8 +44,8 @@ SHOWN = r'\((?:\.\./)?figures/([^)*]+)\)|#drawn\(\s*"([^"]+)"'  # on a page; in 
 
 
 @pytest.fixture(scope="module")
-def evidence(smoke: Store) -> Recorded:
-    return Recorded(smoke, "smoke")
+def evidence(smoke: Store) -> Evidence:
+    return Evidence(smoke, "smoke")
 
 
 @pytest.fixture
@@ -54,7 +58,7 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outputs, "rendered", blank)
 
 
-def files_of(name: str, evidence: Recorded) -> dict[str, bytes]:
+def files_of(name: str, evidence: Evidence) -> dict[str, bytes]:
     return {file: content for files in drawn(name, evidence) for file, content in files.items()}
 
 
@@ -80,7 +84,7 @@ def test_the_command_makes_every_published_file_and_each_that_a_page_shows(
     assert capsys.readouterr().out == line
 
 
-def test_a_figure_is_a_png_its_table_and_in_the_paper_an_svg(evidence: Recorded) -> None:
+def test_a_figure_is_a_png_its_table_and_in_the_paper_an_svg(evidence: Evidence) -> None:
     for name, endings in {"success": ["png", "csv"], "places": ["png", "svg", "csv"]}.items():
         files = files_of(name, evidence)
         assert list(files) == [f"{name}.{ending}" for ending in endings]
@@ -108,7 +112,7 @@ def test_a_figure_is_a_png_its_table_and_in_the_paper_an_svg(evidence: Recorded)
     ],
 )
 def test_every_file_names_the_function_and_the_data_behind_it(
-    name: str, functions: dict[str, str], experiments: str, evidence: Recorded
+    name: str, functions: dict[str, str], experiments: str, evidence: Evidence
 ) -> None:
     files = files_of(name, evidence)
     assert {file.partition(".")[0] for file in files} == set(functions)
@@ -143,9 +147,9 @@ def test_published_files_are_small() -> None:
 # What decides the bytes
 
 
-def test_the_same_data_give_the_same_bytes(smoke: Store, evidence: Recorded) -> None:
+def test_the_same_data_give_the_same_bytes(smoke: Store, evidence: Evidence) -> None:
     for name in ("lrate0.01", "places"):
-        assert files_of(name, Recorded(smoke, "smoke")) == files_of(name, evidence)
+        assert files_of(name, Evidence(smoke, "smoke")) == files_of(name, evidence)
 
 
 @pytest.mark.usefixtures("no_pictures")
@@ -156,13 +160,13 @@ def test_other_data_give_other_bytes(smoke: Store, tmp_path: Path) -> None:
     reward = history.reward[:, ::-1].copy()
     reward[0] = 0.625
     other.put(shard, replace(history, reward=reward), [session(0, 200)])
-    before, after = (files_of("pwm0", Recorded(store, "smoke")) for store in (smoke, other))
+    before, after = (files_of("pwm0", Evidence(store, "smoke")) for store in (smoke, other))
     assert before.keys() == after.keys()
     assert all(before[name] != after[name] for name in before)
 
 
 def test_the_source_text_does_not_decide_the_bytes(
-    smoke: Store, evidence: Recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    smoke: Store, evidence: Evidence, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = files_of("eplen15", evidence) | files_of("success", evidence)
     edited = tmp_path / "figures"
@@ -176,7 +180,7 @@ def test_the_source_text_does_not_decide_the_bytes(
     monkeypatch.setattr(pwm.figures, "__path__", [str(edited)])
     other = importlib.import_module("pwm.figures.outputs")
     assert hasattr(other, "UNUSED")
-    again = other.Recorded(smoke, "smoke")
+    again = Evidence(smoke, "smoke")
     after = [files for name in ("eplen15", "success") for files in other.drawn(name, again)]
     assert {name: content for files in after for name, content in files.items()} == before
 
@@ -244,15 +248,52 @@ def test_a_missing_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert not (tmp_path / "figures").exists()
 
 
+def test_learning_curves_are_not_drawn_from_published_outcomes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mentioned = "--results (none): expected", "pwm0", "`python -m pwm.sweep pwm0` trains them"
+    assert_refused(main, ["pwm0", "--out", str(tmp_path / "figures")], capsys, *mentioned)
+    assert not (tmp_path / "figures").exists()
+
+
+@pytest.mark.parametrize("flag", [["--size", "smoke"], ["--engine", "torch"]])
+def test_only_what_is_published_is_drawn_without_stored_runs(
+    flag: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mentioned = f"{' '.join(flag)}: expected", "or stored runs with --results"
+    assert_refused(main, ["success", *flag, "--out", str(tmp_path)], capsys, *mentioned)
+
+
+def test_without_stored_runs_all_but_the_learning_curves_are_drawn(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def nothing(name: str, _evidence: Evidence) -> Iterator[dict[str, bytes]]:
+        asked.append(name)
+        yield {}
+
+    monkeypatch.setattr(command, "drawn", nothing)
+    main(["--out", str(tmp_path)])
+    assert asked == list(ANSWERS)
+    *_, last = capsys.readouterr().out.splitlines()
+    assert last.startswith("The learning curves need stored runs: `python -m pwm.sweep eplen60 ")
+
+
 # Layout
 
 
 @pytest.mark.usefixtures("few_resamples")
 @pytest.mark.parametrize("name", ANSWERS)
-def test_a_figure_fits_its_frame_and_its_table_is_regular(name: str, evidence: Recorded) -> None:
+def test_a_figure_fits_its_frame_and_its_table_is_regular(
+    name: str, evidence: Evidence, smoke_outcomes: Published
+) -> None:
     with mpl.rc_context(fname=STYLE):
         figure, table = ANSWERS[name](evidence)
         figure.draw_without_rendering()
+    with mpl.rc_context(fname=STYLE):
+        _, published = ANSWERS[name](Evidence(smoke_outcomes, "smoke"))
+    assert as_csv(published) == as_csv(table)
     heading, *rows = table
     assert rows
     assert {len(row) for row in rows} == {len(heading)}

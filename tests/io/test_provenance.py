@@ -48,13 +48,13 @@ def test_outside_a_repository_there_is_no_commit() -> None:
 
 def test_the_repository_holds_the_package_and_what_is_published() -> None:
     assert Path(pwm.__file__).parent == REPOSITORY / "pwm"
-    assert published("digests.json").is_file()
+    assert published("outcomes.npz").is_file()
 
 
 def test_outside_a_repository_nothing_is_published(nowhere: Path) -> None:
-    path = nowhere / "paper" / "digests.json"
+    path = nowhere / "paper" / "outcomes.npz"
     with pytest.raises(FileError) as caught:
-        published("digests.json")
+        published("outcomes.npz")
     assert str(caught.value).startswith(f"{path}: expected a checkout of the repository")
 
 

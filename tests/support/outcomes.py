@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pwm.analysis.outcomes import Evidence, Outcomes
+from pwm.analysis.published import Published, Record, plan_of
 from pwm.analysis.stored import OUTCOME
 from pwm.core.config import TrainConfig
 from pwm.core.diagnostics import DIAGNOSTICS, MECHANISM
 from pwm.core.history import METRICS, History
+from pwm.digests import stored_records
 from pwm.experiments import EXPERIMENTS
 from pwm.runs.experiment import Experiment
 from pwm.runs.storage import Store
@@ -52,6 +54,9 @@ class MadeUpRuns:
     def outcomes(self, numbers: NDArray[np.intp]) -> NDArray[Any]:
         return np.asarray(self._outcomes[numbers])
 
+    def course(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
+        return self.history(numbers).curves[name]
+
     def history(self, numbers: NDArray[np.intp]) -> History:
         assert self._curves is not None
         at = np.array(self.configs[0].probe_at, np.int64)
@@ -73,6 +78,17 @@ def made_up_outcomes(experiment: Experiment, outcome: Cell, curves: Cell | None 
     shape = tuple(len(values) for values in experiment.axes.values())
     runs = MadeUpRuns(experiment.runs(), shape[-1], outcome, curves)
     return Outcomes(runs, experiment.axes, np.arange(len(runs.configs)).reshape(shape))
+
+
+def published_from(experiments: Iterable[Experiment], store: Store, path: Path) -> Published:
+    """The outcomes of stored experiments, published in a file and read again."""
+    records, plans = dict[str, Record](), dict[str, str]()
+    for experiment in experiments:
+        parts = [record for _, record in stored_records(experiment, store)]
+        records[experiment.name] = Record.joined(parts)
+        plans[experiment.name] = plan_of(experiment)
+    Published(path, records, plans).write(path)
+    return Published.read(path)
 
 
 class MadeUpEvidence(Evidence):

@@ -19,7 +19,7 @@ import tyro
 from tqdm import tqdm
 
 from pwm.analysis.outcomes import Evidence, Outcomes
-from pwm.claims.__main__ import claims
+from pwm.claims.every import claims
 from pwm.core.config import TrainConfig
 from pwm.core.errors import require
 from pwm.engines import make_trainer

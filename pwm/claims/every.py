@@ -1,0 +1,105 @@
+"""All claims, their numbers for the paper, and the runs that each rests on."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pwm.analysis.outcomes import Evidence
+from pwm.claims import (
+    brake,
+    climb,
+    edges,
+    fourth,
+    gradients,
+    leak,
+    practice,
+    predictions,
+    puzzles,
+    rules,
+    start,
+    times,
+)
+from pwm.claims.claim import Claim
+from pwm.claims.constants import quoted
+from pwm.core.errors import FileError
+from pwm.experiments import EXPERIMENTS
+from pwm.runs.shards import plan
+
+Group = Callable[[Evidence], Iterator[Claim]]
+MODULES = (
+    leak,
+    start,
+    climb,
+    fourth,
+    puzzles,
+    edges,
+    times,
+    predictions,
+    gradients,
+    practice,
+    rules,
+    brake,
+)
+NUMBERS = "numbers.json"  # in `paper/`
+PREFIX = "claim."  # of the names of claims there
+GROUPS: tuple[Group, ...] = tuple(group for module in MODULES for group in module.GROUPS)
+
+
+def claims(evidence: Evidence) -> Iterator[Claim]:
+    """All claims."""
+    for group in GROUPS:
+        yield from group(evidence)
+
+
+def numbers(found: Sequence[Claim]) -> dict[str, Mapping[str, Any]]:
+    """Every number that the paper may quote, by name.
+
+    A claim also has its sentence, its band and the command that trains its runs.
+    """
+    claimed = {
+        f"{PREFIX}{claim.name}": {
+            "text": claim.text,
+            "value": f"{claim.estimate.value:,.{claim.digits}f}",
+            "interval": _finite(claim.estimate.low, claim.estimate.high),
+            "says": claim.says,
+            "band": _finite(*claim.band),
+            "command": "python -m pwm.sweep " + " ".join(claim.experiments),
+            "minutes": round(sum(_minutes(name) for name in claim.experiments), 1),
+        }
+        for claim in found
+    }
+    return dict(sorted({**quoted(), **claimed}.items()))
+
+
+def disagreements(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
+    """Names of the numbers that are not the same, or that only one of them has."""
+    return [name for name in sorted({*ours, *theirs}) if ours.get(name) != theirs.get(name)]
+
+
+def read_numbers(path: Path) -> dict[str, Any]:
+    """The numbers in a file that `python -m pwm.claims` wrote.
+
+    Raises:
+        FileError: the file is missing or damaged.
+    """
+    try:
+        content: dict[str, Any] = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise FileError(path, "a file of numbers; `python -m pwm.claims` writes it") from error
+    return content
+
+
+def _finite(*numbers: float) -> list[float | None]:
+    """Numbers for JSON, with None for what it cannot hold."""
+    return [number if math.isfinite(number) else None for number in numbers]
+
+
+@lru_cache
+def _minutes(name: str) -> float:
+    """Estimated time that one core takes to train an experiment."""
+    return sum(shard.seconds for shard in plan(EXPERIMENTS[name])) / 60

@@ -1,0 +1,168 @@
+"""The runs that a claim rests on: those that it reads, if it changes with no others."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pwm.analysis.outcomes import Evidence, Runs, Source
+from pwm.analysis.stored import OUTCOME
+from pwm.claims.claim import Claim
+from pwm.claims.every import GROUPS, NUMBERS, PREFIX, Group, read_numbers
+from pwm.core.config import TrainConfig
+from pwm.core.errors import require
+from pwm.core.history import History
+from pwm.io.inherited import counted
+from pwm.io.repository import published
+from pwm.runs.experiment import Experiment
+
+Selection = Mapping[str, NDArray[np.bool_]]
+"""Some runs by experiment: of all of its runs, [runs]."""
+
+
+def known_claims(names: Sequence[str]) -> list[str]:
+    """Names of claims, without the prefix "claim.".
+
+    Raises:
+        InputError: there is no claim of one of the names.
+    """
+    known = [name.removeprefix(PREFIX) for name in read_numbers(published(NUMBERS))]
+    asked = [name.removeprefix(PREFIX) for name in names]
+    for name in asked:
+        near = get_close_matches(name, known, 3, 0.5)
+        accepted = f"the name of a claim in paper/{NUMBERS}"
+        accepted += f", such as {', '.join(near)}" if near else ""
+        require(name in known, "CLAIM", name, accepted)
+    return asked
+
+
+def described(experiment: Experiment, selected: NDArray[np.bool_]) -> str:
+    """Some runs of an experiment: their number, and the values that they have on each axis.
+
+    Args:
+        experiment: the experiment.
+        selected: whether each of its runs is one of them, [runs].
+    """
+    shape = tuple(len(values) for values in experiment.axes.values())
+    places = np.nonzero(selected.reshape(shape))
+    parts = []
+    for (name, values), used in zip(experiment.axes.items(), places, strict=True):
+        some = [values[place] for place in np.unique(used)]
+        parts.append(f"{name} {_listed(some)}")
+    return f"{counted(int(selected.sum()), 'run')}, {'; '.join(parts)}"
+
+
+def _listed(values: Sequence[object]) -> str:
+    """The values; of many, the first and the last."""
+    if len(values) <= 4:
+        return ", ".join(map(str, values))
+    return f"{values[0]} to {values[-1]} ({len(values)} values)"
+
+
+def runs_behind(name: str, source: Source) -> tuple[Claim, Selection]:
+    """A claim, and the runs that it rests on.
+
+    These are the runs that were read between the claim before it and this one. If the claim's
+    value also depends on others, because several claims share what was read at once, they are all
+    those of its experiments that were read so far by its group of claims.
+
+    Args:
+        name: of the claim.
+        source: the outcomes.
+    Raises:
+        KeyError: there is no such claim.
+    """
+    for group in GROUPS:
+        evidence, before = Evidence(source), dict[str, NDArray[np.bool_]]()
+        for claim in group(evidence):
+            own = {name: read for name, read in evidence.read.items() if read.any()}
+            evidence.read = {}
+            for experiment, read in own.items():
+                before[experiment] = before.get(experiment, np.zeros_like(read)) | read
+            if claim.name == name:
+                for some in (own, before):
+                    runs = {one: some[one] for one in claim.experiments if one in some}
+                    if not _depends_on_others(claim, group, source, runs):
+                        return claim, runs
+                whole = (evidence.experiment(one) for one in claim.experiments)
+                return claim, {each.name: np.ones(each.num_runs, bool) for each in whole}
+    raise KeyError(name)
+
+
+def _depends_on_others(claim: Claim, group: Group, source: Source, runs: Selection) -> bool:
+    """Whether a claim's value changes if all runs but some have other outcomes."""
+    for success in (False, True):
+        evidence = Evidence(Altered(source, runs, success=success))
+        try:
+            with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
+                again = next(one for one in group(evidence) if one.name == claim.name)
+        except (ArithmeticError, LookupError, ValueError, StopIteration):
+            return True  # the others lack what it looks for
+        if not np.array_equal(again.estimate.value, claim.estimate.value, equal_nan=True):
+            return True
+    return False
+
+
+class Altered:
+    """Outcomes of which all but some are replaced: every run learns at once, or none ever.
+
+    Args:
+        source: the outcomes as they are.
+        kept: runs whose outcomes are kept.
+        success: whether the other runs learn.
+    """
+
+    def __init__(self, source: Source, kept: Selection, *, success: bool) -> None:
+        self._source, self._kept, self._success = source, kept, success
+
+    def runs(self, experiment: Experiment) -> Runs:
+        """The runs of an experiment."""
+        kept = self._kept.get(experiment.name, np.zeros(experiment.num_runs, bool))
+        return AlteredRuns(self._source.runs(experiment), kept, success=self._success)
+
+
+class AlteredRuns:
+    """Runs of which all but some have other outcomes.
+
+    Args:
+        runs: the runs as they are.
+        kept: whether each keeps its outcomes, [runs].
+        success: whether the others learn.
+    """
+
+    def __init__(self, runs: Runs, kept: NDArray[np.bool_], *, success: bool) -> None:
+        self._runs, self._kept, self._success = runs, kept, success
+
+    @property
+    def configs(self) -> Sequence[TrainConfig]:
+        """The configuration of each run."""
+        return self._runs.configs
+
+    def outcomes(self, numbers: NDArray[np.intp]) -> NDArray[np.void]:
+        """Outcomes of some runs, as `Runs.outcomes`."""
+        found = self._runs.outcomes(numbers).copy()
+        changed = ~self._kept[numbers]
+        for name in OUTCOME.names or ():
+            found[name][changed] = self._random(int(changed.sum()))
+        found["time"][changed] = 1.0 if self._success else np.inf
+        found["learned"][changed] = self._success
+        found["collapsed"][changed] = not self._success
+        return found
+
+    def course(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
+        """One curve of some runs, as `Runs.course`."""
+        found = self._runs.course(name, numbers).copy()
+        changed = ~self._kept[numbers]
+        found[changed] = self._random(found[changed].size).reshape(found[changed].shape)
+        return found
+
+    def history(self, numbers: NDArray[np.intp]) -> History:
+        """Curves of some runs; none are replaced."""
+        return self._runs.history(numbers)
+
+    def _random(self, count: int) -> NDArray[np.float64]:
+        return np.random.default_rng(int(self._success)).random(count)

@@ -1,0 +1,58 @@
+"""Digests of runs: short numbers that differ wherever two histories differ in a bit."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pwm.core.history import History
+
+PARTS = 64, 32, 16, 8, 4, 2
+"""A trail looks at the first window, then at 1/64 of the windows, 1/32, ..., one half."""
+
+
+def digests_of(history: History) -> NDArray[np.uint64]:
+    """A digest of each run: the first 64 bits of a SHA-256 of its history, [R]."""
+    axes = (axis.astype("<i8").tobytes() for axis in history.axes.values())
+    shared = hashlib.sha256(b"".join(axes))
+    # the bits of a NaN depend on the machine
+    curves = [
+        np.ascontiguousarray(np.where(np.isnan(curve), np.float32(np.nan), curve), "<f4")
+        for curve in history.curves.values()
+    ]
+    found = []
+    for replica in range(len(history.reward)):
+        content = shared.copy()
+        for curve in curves:
+            content.update(curve[replica])
+        found.append(int.from_bytes(content.digest()[:8], "big"))
+    return np.array(found, np.uint64)
+
+
+def trails_of(history: History) -> NDArray[np.uint8]:
+    """One byte of the digest of each of some beginnings of each run: [R, 1 + parts].
+
+    They tell about where two histories with different digests part.
+    """
+    ends = trail_ends(len(history.episode))
+    beginnings = (digests_of(_beginning(history, windows)) for windows in ends)
+    return np.stack([digest >> np.uint64(56) for digest in beginnings], axis=1).astype(np.uint8)
+
+
+def trail_ends(windows: int) -> list[int]:
+    """Number of windows in each beginning that a trail looks at."""
+    return [1, *(-(-windows // part) for part in PARTS)]
+
+
+def _beginning(history: History, windows: int) -> History:
+    """The first windows of a history, and the probes up to their end."""
+    last = history.episode[windows - 1]
+    probes = int(np.searchsorted(history.probed, last, side="right"))
+    curves = {
+        name: curve[:, : probes if name in history.diagnostics else windows]
+        for name, curve in history.curves.items()
+    }
+    at = None if history.probe_episode is None else history.probe_episode[:probes]
+    return History.of_curves(history.episode[:windows], curves, at)
