@@ -43,7 +43,7 @@ VARIANTS: Mapping[str, Mapping[str, str]] = {
 def computed(
     arguments: Sequence[str], variables: Mapping[str, str], before: Sequence[str] = ()
 ) -> str:
-    """What Python prints with some variables.
+    """The output of Python with some variables.
 
     Args:
         arguments: of Python.
