@@ -1,4 +1,4 @@
-"""Counts of the experiments' runs, and a description of each in a line."""
+"""Numbers of runs, and a one-line description of each experiment."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def number(value: float, digits: int = 0, text: str = "") -> Number:
 
 @lru_cache(maxsize=1)
 def _counts() -> Mapping[str, Number]:
-    """Numbers of experiments, of runs named, trained and different, and of different settings.
+    """Numbers of experiments, runs and settings.
 
     Experiments that share a shard train it once; runs that they share in different shards are
     trained again. Settings are different if they differ in more than the seed and what is logged.
@@ -81,7 +81,7 @@ def _counts() -> Mapping[str, Number]:
 
 
 def _descriptions() -> dict[str, Number]:
-    """Every experiment, or family of experiments, in a line: what varies and what is fixed."""
+    """One-line descriptions of every experiment or family: what varies and what is fixed."""
     shown = {
         name: _described(each)
         for name, each in EXPERIMENTS.items()
@@ -97,7 +97,7 @@ def _descriptions() -> dict[str, Number]:
 
 
 def _described(experiment: Experiment, hidden: Sequence[str] = ()) -> str:
-    """The values on the axes and what else differs from the defaults, but for hidden fields."""
+    """One-line description: the axes, and fields that differ from the defaults."""
     base, default = flat(experiment.base), flat(TrainConfig())
     always = ("num_episodes", "episode_length", "learning_rate")
     others = [name for name in base if base[name] != default[name] and name not in always]

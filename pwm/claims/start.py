@@ -60,7 +60,7 @@ CLIMB_ERRORS = {"attached": (0.0, 0.4), "detached": (0.0, 0.35)}
 
 
 def fixed_point_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Attached critics that start at the leak's fixed point: the noise law with nothing fitted."""
+    """Yields claims about attached critics that start at the leak's fixed point."""
     cells = list(fixed_point_cells(evidence))
     new = of_variants(fourth_cells(evidence), "fixed-point")
     for name, part in (("", cells), ("-fourth", new)):
@@ -108,7 +108,7 @@ def fixed_point_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def climb_law_claims(evidence: Evidence) -> Iterator[Claim]:
-    """The law of the climb in the first study's grid, whose runs it had not predicted."""
+    """Yields claims about the law of the climb in the first study's grid, which came before it."""
     for baseline, band in CLIMB_ERRORS.items():
         cells = [cell for cell in published_cells(evidence, baseline) if _told(cell)]
         experiments = ("weight-0.001", "start-mean")
@@ -141,12 +141,12 @@ def climb_law_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _told(cell: Cell) -> bool:
-    """Whether the cell can tell a slowdown: half learned, or half should have."""
+    """Whether a cell tells something about the slowdown: half learned, or half should have."""
     return cell.finished or cell.predicted[LAW] < cell.bounds[0]
 
 
 def range_claims(evidence: Evidence) -> Iterator[Claim]:
-    """The least success over the working range, with raw and with centred returns."""
+    """Yields claims about the least success over the working range, raw and centred."""
     for (rate_name, baseline, returns), bands in LEAST.items():
         name = f"{'weight' if returns == 'raw' else 'centred'}-{rate_name}"
         runs = evidence.of(name).at(baseline=baseline)
@@ -176,7 +176,7 @@ def _least(
     weights: tuple[float, ...],
     band: Band,
 ) -> Claim:
-    """Success at the worst of some weights, with the Wilson interval of its cell."""
+    """A claim about success at the worst of some weights, with its cell's Wilson interval."""
     *first, last = (f"{weight:g}" for weight in weights)
     learned = runs.at(critic_weight=weights).learned  # (weights, S)
     return Claim(

@@ -47,7 +47,7 @@ def known_shards(experiments: Iterable[Experiment]) -> Known:
 
 
 def entries(store: Store, known: Known) -> Iterator[Entry]:
-    """Every stored shard, then every unfinished one, each verified.
+    """Yields every stored shard, then every unfinished one, each verified.
 
     Args:
         store: to list.
@@ -122,7 +122,7 @@ def explain(beginning: str, store: Store, known: Known) -> Iterator[str]:
 
 
 def _short(value: object) -> str:
-    """A value; of a long list, its length and its first and last distinct values."""
+    """A value in words; of a long list, its length and some of its values."""
     if isinstance(value, list) and len(value) > 3:
         distinct = list(dict.fromkeys(value))
         shown = distinct if len(distinct) <= 3 else [distinct[0], "...", distinct[-1]]
