@@ -87,8 +87,8 @@ def per_loss(policy: Tensor, critic: Tensor, _trunk: int) -> tuple[Tensor, ...]:
 def equal(policy: Tensor, critic: Tensor, trunk: int) -> tuple[Tensor, ...]:
     """The sum, with the critic's gradient in the trunk rescaled to the policy's norm.
 
-    policy + |policy| / |critic| critic, whatever the critic weight. For two losses, GradNorm with α = 0 (Chen et al., 2018) and IMTL-G (Liu et al., 2021) ask for
-    this ratio of norms.
+    policy + |policy| / |critic| critic, whatever the critic weight. For two losses, GradNorm with
+    α = 0 (Chen et al., 2018) and IMTL-G (Liu et al., 2021) ask for this ratio of norms.
     """
     by_policy, by_critic = policy[:, :trunk], critic[:, :trunk]
     ratio = _quotient(_dot(by_policy, by_policy), _dot(by_critic, by_critic)).sqrt()
