@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from math import nan
 
 import numpy as np
@@ -65,37 +65,33 @@ def _rival_claims(
     every: Mapping[str, Condition], measured: Mapping[str, NDArray[np.float64]]
 ) -> Iterator[Claim]:
     """Yields claims about the error of each rival law of the lower edge."""
-    experiments = experiments_of(every.values())
-    logs = {
-        rival: {
-            name: np.log(edges / every[name].edges_by(rival)) for name, edges in measured.items()
-        }
-        for rival in RIVALS
-    }
-
-    def miss(rival: str, names: Collection[str]) -> NDArray[np.float64]:
-        """Factor between measured and predicted edges, root mean square, and its resamples."""
-        if not names:
-            return np.full(2, nan)
-        squares = np.square([logs[rival][name] for name in names])
-        return np.asarray(np.exp(np.sqrt(squares.mean(axis=0))))
-
-    for rival in RIVALS:
+    misses = {rival: _miss(rival, every, measured) for rival in RIVALS}
+    for rival, miss in misses.items():
         yield Claim(
             name=f"edges-{rival}",
             says=f'factor by which the rival "{rival}" misses the lower edges (root mean square)',
-            estimate=interval(miss(rival, measured)),
+            estimate=interval(miss),
             band=(1.0, 1.5 if rival == RATIO else 10.0),
-            experiments=experiments,
+            experiments=experiments_of(every.values()),
         )
         if rival != RATIO:
             yield Claim(
                 name=f"edges-{rival}-worse",
                 says=f'factor by which "{rival}" misses the lower edges over that of "{RATIO}"',
-                estimate=interval(miss(rival, measured) / miss(RATIO, measured)),
+                estimate=interval(miss / misses[RATIO]),
                 band=(1.05, 10.0),
-                experiments=experiments,
+                experiments=experiments_of(every.values()),
             )
+
+
+def _miss(
+    rival: str, every: Mapping[str, Condition], measured: Mapping[str, NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """Factor between measured edges and a rival's, root mean square: [1 + resamples]."""
+    if not measured:
+        return np.full(2, nan)
+    logs = [np.log(edges / every[name].edges_by(rival)) for name, edges in measured.items()]
+    return np.asarray(np.exp(np.sqrt(np.square(logs).mean(axis=0))))
 
 
 def upper_claims(evidence: Evidence) -> Iterator[Claim]:

@@ -107,11 +107,10 @@ def notes_claims(evidence: Evidence) -> Iterator[Claim]:
 
 def practice_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the choice of a weight, and about the cost of an attached baseline."""
-    grids = [evidence.of(f"weight-{name}") for name in ("0.001", "0.005")]
-    slow = grids[0]
+    slow, fast = (evidence.of(f"weight-{name}") for name in ("0.001", "0.005"))
     detached = [
         grid.at(episode_length=steps, baseline="detached")
-        for grid in grids
+        for grid in (slow, fast)
         for steps in grid.axes["episode_length"]
     ]
     for weight, band in REGRETS.items():
