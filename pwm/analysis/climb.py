@@ -150,7 +150,7 @@ def score_variance(steps: int, trial_length: int) -> float:
 
     The gradient of log π(a) with respect to a hidden unit is the policy weight of the action minus
     the policy's mean weight. Actions at different steps are independent. The policy is that of
-    `pwm.analysis.theory.start_entropy`.
+    `pwm.core.leak.start_entropy`.
 
     Returns:
         In units of the variance of a policy weight: 2/3 per step before a decision, 1/2 at it.
