@@ -31,7 +31,7 @@ SHARE = 0.265  # factor on the critic's share: fitted to 15 steps, learning rate
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """A critic that shares its trunk, with the state reset at every trial and a summed loss."""
+    """Setting of a climb: a shared trunk, the state reset at every trial, a summed loss."""
 
     steps: int
     """T, steps per episode, in whole trials."""
@@ -76,7 +76,7 @@ class Setting:
 
     @property
     def distance(self) -> float:
-        """From the start to the fixed point; signed."""
+        """Fixed point minus start, in reward."""
         return self.fixed_point - self.start
 
     @property
@@ -91,7 +91,7 @@ class Setting:
 
 
 class Position(NamedTuple):
-    """Progress of the climb."""
+    """Position of the critic on its climb."""
 
     value: float  # in units of the reward
     head: float  # D, distance that each parameter of the value head has moved
@@ -150,7 +150,7 @@ def score_variance(steps: int, trial_length: int) -> float:
 
     The gradient of log π(a) with respect to a hidden unit is the policy weight of the action minus
     the policy's mean weight. Actions at different steps are independent. The policy is that of
-    `pwm.analysis.theory.start_entropy`.
+    `pwm.core.leak.start_entropy`.
 
     Returns:
         In units of the variance of a policy weight: 2/3 per step before a decision, 1/2 at it.
@@ -173,7 +173,7 @@ def critic_share(setting: Setting) -> float:
 
 
 def climb(setting: Setting, num_episodes: int) -> list[Position]:
-    """The critic's course from its start, one update per episode.
+    """Positions of the critic on its climb, with one update per episode.
 
     A parameter's step is the learning rate times its mean gradient over its running root mean
     square. The mean is the distance that is left; the square adds the episodes' variance, and in
@@ -208,7 +208,7 @@ def climb(setting: Setting, num_episodes: int) -> list[Position]:
 
 
 def climb_slowdown(setting: Setting, num_episodes: int = ARRIVED) -> float:
-    """Time to learn over that with a light detached critic that starts at the mean return.
+    """Predicted slowdown relative to a light detached critic that starts at the mean return.
 
     A bias slows learning as noise, and the critic's share of the trunk slows it too: see
     `pwm.analysis.theory.slowdown`. The climb leaves two things behind. Where head weights are R

@@ -1,4 +1,4 @@
-"""Early probes of hidden state and critic, by where the critic starts."""
+"""Probes of hidden states and critic early in training, by the critic's start."""
 
 from __future__ import annotations
 

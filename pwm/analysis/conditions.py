@@ -1,4 +1,4 @@
-"""Conditions run with both baselines, and what rival laws predict for their attached runs.
+"""Settings run with both baselines, and the predictions of rival laws of the lower edge.
 
 Each rival says that the leak slows learning by sqrt(1 + (k / w)²), and what determines k. All
 rivals are fitted to the same condition, 15 steps at learning rate 0.001, and take everything else
@@ -68,12 +68,12 @@ class Condition:
         return noise_weight(self.steps, base.task.trial_length, base.loss.policy_reduction)
 
     def slowed(self, noise: float) -> NDArray[np.bool_]:
-        """Which seeds learn if the leak slows detached runs by sqrt(1 + (noise / w)²): [W, S]."""
+        """Whether detached runs learn if a leak slows them by sqrt(1 + (noise / w)²): [W, S]."""
         budget = self.runs.base.num_episodes
         return learned_when_slowed(self.runs.weights, self.detached.time, budget, noise)
 
     def predicted(self, rival: str) -> NDArray[np.bool_]:
-        """Which seeds should learn with an attached baseline, according to a rival: [W, S]."""
+        """Whether attached runs should learn, according to a rival: [W, S]."""
         return self.slowed(RIVALS[rival](self))
 
     @property
@@ -98,11 +98,11 @@ class Condition:
         return self._edges(self.predicted(rival))
 
     def errors(self, predicted: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Absolute error of who was predicted to learn [W, S], as a fraction of seeds: [W]."""
+        """Absolute error of the predicted fraction of seeds that learn: [W] from [W, S]."""
         return np.asarray(np.abs(predicted.mean(axis=-1) - self.ever))
 
     def _edges(self, learned: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """The lower edge of who learned [W, S], and its resamples: [1 + resamples]."""
+        """The lower edge of runs that learned or not [W, S], and its resamples."""
         return light_edges(self.runs.weights, learned, self.policy_factor)
 
 

@@ -95,5 +95,5 @@ def weight_of_library(
 
 
 def _weight_ratio(steps: int, reduction: Reduction, library: str) -> float:
-    """Critic weight here over the equivalent weight in the library."""
+    """Critic weight here divided by the equivalent weight of the library."""
     return policy_factor(steps, reduction) * steps * CONVENTIONS[library].value_factor

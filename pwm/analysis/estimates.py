@@ -80,7 +80,7 @@ def rate(learned: NDArray[np.bool_]) -> Estimate:
 
 
 def rate_difference(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> Estimate:
-    """Difference between the success rates of cells of the same seeds: [..., S] each."""
+    """Difference between two success rates, paired by seed; cells of the same seeds, [..., S]."""
     of_each_seed = (learned.reshape(-1, learned.shape[-1]).mean(axis=0) for learned in (one, other))
     return mean(np.subtract(*of_each_seed))
 

@@ -1,4 +1,4 @@
-"""The fourth set of predictions: each cell's slowdown, and the verdict on each statement.
+"""The fourth set of predictions: the cells' slowdowns, and the verdict on each statement.
 
 Statements are those of `fourth` in `paper/predictions.json`, in order. A run that did not learn
 counts as the predictions say: a cell of which fewer than half learned is right if the law's time
@@ -47,7 +47,7 @@ class Statement:
 
     @property
     def right(self) -> bool:
-        """Whether the law stands by it."""
+        """Whether the measured number makes the statement right."""
         return self.otherwise or self.region[0] <= self.estimate.value <= self.region[1]
 
     @property
@@ -59,7 +59,7 @@ class Statement:
 
 @lru_cache(maxsize=1)
 def fourth_cells(evidence: Evidence) -> tuple[Cell, ...]:
-    """Every cell of the fourth set but the light critics' own."""
+    """Every cell of the fourth set except those of the light critics."""
     return tuple(_cells(evidence))
 
 
@@ -87,7 +87,7 @@ def _cells(evidence: Evidence) -> Iterator[Cell]:
 
 
 def _variant_cells(evidence: Evidence, condition: str, variant: str) -> Iterator[Cell]:
-    """Yields the cells of a condition in which the critic's start, or its returns, are the same."""
+    """Yields the cells of a variant (the critic's start or returns) in a condition, by weight."""
     predicted = predictions()["fourth"]["slowdown"].get(condition, {})
     name, reference = f"fourth-{condition}-{variant}", f"fourth-{condition}-mean"
     runs, light = evidence.of(name), evidence.of(reference).at(critic_weight=LIGHT)
@@ -105,12 +105,12 @@ def _variant_cells(evidence: Evidence, condition: str, variant: str) -> Iterator
 
 
 def of_variants(cells: Sequence[Cell], *variants: str) -> list[Cell]:
-    """The cells of some variants that the law says something about."""
+    """The cells of some variants for which the law predicts a slowdown."""
     return [cell for cell in cells if cell.variant in variants and cell.predicted]
 
 
 def right_if(evidence: Evidence) -> Iterator[Statement]:
-    """The statements by which the set is right."""
+    """Yields the statements by which the set is right."""
     cells = fourth_cells(evidence)
     started = of_variants(cells, "raw", "mean")
     says = f"fraction of the raw and mean cells within a factor of {NEAR} of the law"
@@ -139,7 +139,7 @@ def right_if(evidence: Evidence) -> Iterator[Statement]:
 
 
 def _most_right(name: str, says: str, cells: Sequence[Cell], factor: float) -> Statement:
-    """Right if the law is within a factor of most cells' slowdowns."""
+    """A statement that the law predicts most cells' slowdowns within a factor."""
     return Statement(
         name=name,
         says=says,
@@ -150,7 +150,7 @@ def _most_right(name: str, says: str, cells: Sequence[Cell], factor: float) -> S
 
 
 def _carried(cells: Sequence[Cell]) -> Statement:
-    """Right if centring leaves a slowdown, or if no start differs from another by much."""
+    """The statement about a carried state: centring does not help there, or no start matters."""
     carried = {(cell.variant, cell.weight): cell for cell in cells if cell.condition == "carried"}
     heavy = [carried[which] for which in (("raw", 30.0), ("mean", 30.0), ("centred", 100.0))]
     slowdowns = [cell.slowdowns[0] for cell in heavy]
@@ -165,7 +165,7 @@ def _carried(cells: Sequence[Cell]) -> Statement:
 
 
 def refuted_if(evidence: Evidence) -> Iterator[Statement]:
-    """The statements by which the set is refuted; right means that it is not.
+    """Yields the statements by which the set is refuted; right means that it is not.
 
     Weight 30 was not run at 60 steps and reward 1. A lighter critic, of weight 20, stands for it,
     which makes the comparison harder to pass.
@@ -189,7 +189,7 @@ def refuted_if(evidence: Evidence) -> Iterator[Statement]:
 def _reward_statement(
     evidence: Evidence, cell: Cell, weight_at_1: float, region: tuple[float, float]
 ) -> Statement:
-    """The slowdown of a cell over that with reward 1 and another weight, at as many steps."""
+    """A statement about a cell's slowdown over that with reward 1, at the same length."""
     task = cell.runs.base.task
     same = evidence.of("weight-0.001").at(
         episode_length=task.episode_length, baseline="detached", critic_weight=weight_at_1
@@ -213,7 +213,7 @@ def _reward_statement(
 
 
 def above_statement(cells: Mapping[tuple[float, float], Cell]) -> Statement:
-    """A start above the mean return against one as far below, where one of the two learned."""
+    """The statement about starts above the mean return, compared with those as far below."""
     pairs = [
         (cells[low, weight], cells[high, weight])
         for low, high in MIRRORED
@@ -231,7 +231,7 @@ def above_statement(cells: Mapping[tuple[float, float], Cell]) -> Statement:
 
 
 def _apart(one: Cell, other: Cell) -> NDArray[np.float64]:
-    """Factor between two slowdowns, or the least that it can be if one is unknown."""
+    """Factor between two slowdowns, or the least it can be if one is unknown: [1 + resamples]."""
     factor = one.least / other.least
     known_one, known_other = np.isfinite(one.slowdowns), np.isfinite(other.slowdowns)
     # An unknown slowdown is at least `least`: above a known one it is apart, below perhaps not.

@@ -1,4 +1,4 @@
-"""Gradients of diagnosed runs: who moves the trunk, and the two sides of the identity.
+"""Gradients of probed runs: shares of the trunk's gradient, and an identity of the losses.
 
 Shapes: S seeds of one setting and weight, K windows.
 """
@@ -37,7 +37,7 @@ def before_learning(runs: Outcomes, curve: NDArray[np.floating]) -> NDArray[np.f
 
 
 def middle(values: NDArray[np.float64]) -> float:
-    """Median of the values that are not nan; nan if all are."""
+    """Median of the values that are not nan; nan if there are none."""
     known = values[~np.isnan(values)]
     return float(np.median(known)) if len(known) else float("nan")
 

@@ -1,4 +1,4 @@
-"""The predictions about rules that balance the two losses, each judged by its own words.
+"""Verdicts on the predictions about rules that balance the two losses.
 
 They stand in `paper/predictions.json` (`fourth`, `rules`: `predictions` and `brake`), and speak of
 methods and conditions by the names of `pwm.analysis.rules`. A prediction is right if each of its
@@ -39,7 +39,7 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """A prediction with its parts as measured."""
+    """A prediction, and the measured numbers that decide it."""
 
     name: str
     says: str
@@ -57,7 +57,7 @@ class Prediction:
 
 
 def judged_rules(methods: Comparison) -> Iterator[Prediction]:
-    """The predictions about the comparison of all methods, in the order of the file."""
+    """Yields the predictions about the comparison of all methods, in the order of the file."""
     yield from _on_centring(methods)
     yield from _on_other_methods(methods)
     yield from _on_long_episodes(methods)
@@ -69,7 +69,7 @@ def judged_rules(methods: Comparison) -> Iterator[Prediction]:
 
 
 def _on_centring(methods: Comparison) -> Iterator[Prediction]:
-    """The predictions about centred returns."""
+    """Yields the predictions about centred returns."""
     yield Prediction(
         name="winner",
         says="centred at weight 100 is the best or tied with it",
@@ -96,7 +96,7 @@ def _on_centring(methods: Comparison) -> Iterator[Prediction]:
 
 
 def _on_other_methods(methods: Comparison) -> Iterator[Prediction]:
-    """The predictions about standardised returns and the usual setting of libraries."""
+    """Yields the predictions about standardised returns and the usual setting of libraries."""
     yield Prediction(
         name="scaling",
         says="popart is within 0.1 of centred 1, standardised 100 within 0.1 of centred 100",
@@ -114,7 +114,7 @@ def _on_other_methods(methods: Comparison) -> Iterator[Prediction]:
 
 
 def _on_long_episodes(methods: Comparison) -> Iterator[Prediction]:
-    """The predictions about 240 and 120 steps at learning rate 0.005."""
+    """Yields the predictions about 240 and 120 steps at learning rate 0.005."""
     cell, heavy = "240 steps, 0.005", ("centred 100", "standardised 100")
     others = [name for name in methods.methods if name not in heavy]
     yield Prediction(

@@ -26,7 +26,7 @@ from pwm.experiments.rules import BOTH, CANDIDATE_STEPS, RATES
 
 
 class Selection(NamedTuple):
-    """Some runs of the experiments: the group in an experiment's name, and values of its axes."""
+    """Selection of runs: the group in their experiment's name, and values on its axes."""
 
     group: str
     values: Mapping[str, Any]
@@ -93,7 +93,7 @@ CANDIDATES: Mapping[str, Selection] = MappingProxyType(
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Methods in conditions, with the same seeds."""
+    """Outcomes of methods in conditions, with the same seeds."""
 
     methods: tuple[str, ...]
     conditions: tuple[str, ...]
@@ -134,7 +134,7 @@ class Comparison:
         return rate_difference(self.cells(one, conditions), self.cells(other, conditions))
 
     def tied(self, one: str, other: str) -> bool:
-        """Whether the interval of the difference of two methods includes zero."""
+        """Whether two methods are tied: the interval of their difference includes zero."""
         _, low, high = self.difference(one, other)
         return low <= 0 <= high
 
@@ -200,7 +200,7 @@ class Comparison:
 
 
 def compared(evidence: Evidence) -> Comparison:
-    """All methods in all conditions."""
+    """The comparison of all methods in all conditions."""
     runs = [
         [
             evidence.of(f"rules-{condition.group}-{method.group}").at(
@@ -214,7 +214,7 @@ def compared(evidence: Evidence) -> Comparison:
 
 
 def candidates(evidence: Evidence) -> Comparison:
-    """The candidates for the recommendation, by steps at learning rate 0.005."""
+    """The comparison of candidates for the recommendation, by steps, at learning rate 0.005."""
     names = {f"{steps} steps": steps for steps in CANDIDATE_STEPS}
     runs = [
         [
@@ -232,7 +232,7 @@ def _comparison(
     runs: list[list[Outcomes]],
     held_out: tuple[str, ...] = (),
 ) -> Comparison:
-    """The comparison of runs [M][C], each of which has the seeds as its only axis."""
+    """A comparison from the runs of each method in each condition, whose one axis is the seed."""
     return Comparison(
         methods=tuple(methods),
         conditions=tuple(conditions),

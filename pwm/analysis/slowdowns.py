@@ -1,4 +1,4 @@
-"""Measured slowdowns, and the error of what an account predicts for them.
+"""Measured slowdowns, and the errors of accounts that predict them.
 
 The slowdown S of a cell is its median time to learn over that of a light detached critic that
 starts at the mean return, in the same condition. All are computed for the seeds as they are and
@@ -25,7 +25,7 @@ LAW = "law"
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """Runs of one weight, [S], and those of the light critic, [S]."""
+    """Runs of one weight, [S], and the light critic's that their slowdown is relative to, [S]."""
 
     condition: str
     variant: str
@@ -39,18 +39,18 @@ class Cell:
 
     @cached_property
     def slowdowns(self) -> NDArray[np.float64]:
-        """S: [1 + resamples]; inf where fewer than half of the seeds ever learned."""
+        """Slowdown S: [1 + resamples]; inf where fewer than half of the seeds ever learned."""
         with np.errstate(invalid="ignore"):
             return _medians(self.runs) / self._reference
 
     @cached_property
     def bounds(self) -> NDArray[np.float64]:
-        """The greatest slowdown that the budget lets one see: [1 + resamples]."""
+        """Largest slowdown that could be measured within the budget: [1 + resamples]."""
         return np.asarray(self.runs.base.num_episodes / self._reference)
 
     @property
     def least(self) -> NDArray[np.float64]:
-        """S, or where it is unknown the bound that it exceeds: [1 + resamples]."""
+        """Slowdown, or the bound that it exceeds where it is unknown: [1 + resamples]."""
         return np.where(np.isfinite(self.slowdowns), self.slowdowns, self.bounds)
 
     @property
@@ -59,7 +59,7 @@ class Cell:
         return bool(np.isfinite(self.slowdowns[0]))
 
     def errors(self, account: str = LAW) -> NDArray[np.float64]:
-        """Logarithm of S over that predicted: [1 + resamples].
+        """Logarithm of the slowdown over an account's prediction: [1 + resamples].
 
         Where S is unknown, the prediction is wrong by at least the logarithm of the bound over it,
         and not known to be wrong if it lies beyond the bound: then the error is 0.
@@ -71,7 +71,7 @@ class Cell:
         return np.where(np.isfinite(self.slowdowns), known, unknown)
 
     def right(self, factor: float) -> bool:
-        """Whether S is within a factor of the law's, or beyond the budget as the law says."""
+        """Whether the law is right within a factor, or right that the budget is too short."""
         return bool(abs(self.errors()[0]) <= np.log(factor))
 
     @property
@@ -99,7 +99,7 @@ def root_mean_square(cells: Sequence[Cell], account: str = LAW) -> NDArray[np.fl
 
 
 def measured_over_predicted(cells: Sequence[Cell]) -> NDArray[np.float64]:
-    """Geometric mean over cells of S over the law's: [1 + resamples]."""
+    """Geometric mean over cells of the slowdown over the law's prediction: [1 + resamples]."""
     if not cells:
         return np.full(2, np.nan)
     return np.asarray(np.exp(np.mean([cell.errors() for cell in cells], axis=0)))

@@ -1,4 +1,4 @@
-"""Slowdowns by where the critic starts: at the leak's fixed point, at the mean, away from it."""
+"""Slowdowns by the critic's start: the leak's fixed point, the mean return, or elsewhere."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def light_critic(evidence: Evidence, task: TaskConfig) -> Outcomes:
 
 
 def fixed_point_cells(evidence: Evidence) -> Iterator[Cell]:
-    """Attached cells that start at the leak's fixed point; the noise law has nothing fitted."""
+    """Yields attached cells that start at the leak's fixed point."""
     runs = evidence.of("start-fixed-point")
     for steps in runs.axes["episode_length"]:
         experiments = ("start-fixed-point", "start-mean")
@@ -49,7 +49,7 @@ def fixed_point_cells(evidence: Evidence) -> Iterator[Cell]:
 def _by_the_noise(
     evidence: Evidence, condition: str, experiments: tuple[str, ...], runs: Outcomes
 ) -> Iterator[Cell]:
-    """Yields a condition's cells, one per weight, with what the law of the noise predicts."""
+    """Yields a condition's cells, one per weight, with the slowdown by noise, nothing fitted."""
     task = runs.base.task
     noise = noise_weight(task.episode_length, task.trial_length)
     for weight in runs.weights:
@@ -94,7 +94,7 @@ def setting_of(run: TrainConfig, start: float) -> Setting:
 
 
 def distance_cells(evidence: Evidence) -> dict[tuple[float, float], Cell]:
-    """Detached cells at 60 steps, by start and weight."""
+    """Detached cells at 60 steps, by the critic's start and weight."""
     at = {"episode_length": DISTANCE_STEPS}
     far = evidence.of("distance")
     mean = Setting(steps=DISTANCE_STEPS, critic_weight=0.0).fixed_point
@@ -111,7 +111,7 @@ def distance_cells(evidence: Evidence) -> dict[tuple[float, float], Cell]:
 
 
 def published_cells(evidence: Evidence, baseline: str) -> Iterator[Cell]:
-    """Cells of the first study's grid at learning rate 0.001, whose critics start at 0."""
+    """Yields cells of the first study's grid at learning rate 0.001, whose critics start at 0."""
     runs = evidence.of("weight-0.001").at(baseline=baseline)
     for steps in runs.axes["episode_length"]:
         for weight in runs.weights:
@@ -120,7 +120,7 @@ def published_cells(evidence: Evidence, baseline: str) -> Iterator[Cell]:
 
 
 def _by_the_climb(evidence: Evidence, name: str, runs: Outcomes, start: float) -> Cell:
-    """A cell with what the law of the climb and its rivals predict for it."""
+    """A cell with the slowdowns that the law of the climb and its rivals predict."""
     run = runs.base
     return Cell(
         condition=f"{run.task.episode_length}",

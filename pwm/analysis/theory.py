@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def mean_return(success: float, num_trials: int, reward: float = 1.0) -> float:
-    """Mean over the steps of an episode of the return from there on.
+    """Mean return over the steps of an episode.
 
     Args:
         success: p, probability that a trial is rewarded, in [0, 1].

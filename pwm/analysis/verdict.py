@@ -16,7 +16,7 @@ from pwm.core.leak import critic_bias
 
 
 def verdict(runs: Sequence[TrainConfig], history: History) -> str:
-    """Who learned, the critic's bias next to its prediction, and the diagnostics, per weight.
+    """Summary per critic weight: replicas that learned, the critic's bias, diagnostics.
 
     Args:
         runs: the configuration of each replica.

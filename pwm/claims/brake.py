@@ -52,7 +52,7 @@ HELPS: Mapping[str, Band] = {
 
 
 def brake_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Small steps of the trunk in place of a heavy critic, at 60 steps and weight 100."""
+    """Yields claims about small steps of the trunk in place of a heavy critic, at 60 steps."""
     runs = evidence.of("brake")
     heavy = runs.at(episode_length=60, critic_weight=100.0)
     for (balance, factor), bands in BRAKES.items():
@@ -70,7 +70,7 @@ def brake_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def limit_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Changes that may help a centred critic of weight 100 at 240 steps."""
+    """Yields claims about changes that may help a centred critic of weight 100 at 240 steps."""
     runs = evidence.of("limits").at(episode_length=240)
     usual = runs.at(**UNCHANGED)
     for change, (learned, ever, time) in LIMITS.items():
@@ -105,7 +105,7 @@ def limit_claims(evidence: Evidence) -> Iterator[Claim]:
 def _cell(
     name: str, says: str, cell: Outcomes, bands: tuple[Band, Band], experiment: str
 ) -> Iterator[Claim]:
-    """Success and median time to learn of one cell, with a band for each."""
+    """Yields claims about the success and the median time to learn of one cell's runs."""
     success, time = bands
     yield Claim(
         name=name,

@@ -49,10 +49,10 @@ class Claim:
 
 
 def right(predicted: float) -> Band:
-    """Band of a number whose prediction is right."""
+    """Band of a number that was predicted correctly, within a factor of `FACTOR`."""
     return predicted / FACTOR, predicted * FACTOR
 
 
 def too_low(predicted: float) -> Band:
-    """Band of a number whose prediction is wrong because it is too low."""
+    """Band of a number for which the prediction was too low."""
     return predicted * FACTOR, math.inf

@@ -1,4 +1,4 @@
-"""Claims about the critic's climb from its start, and what the distance costs."""
+"""Claims about the critic's climb from its start to the mean return, and its cost."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ MEAN_RETURN = 5.25
 
 
 def probe_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Hidden state and value head early in training, by start."""
+    """Yields claims about hidden states and value head early in training, by the critic's start."""
     for steps, bands in SATURATED.items():
         for start in ("raw", "mean", "centred"):
             for weight, band in zip(WEIGHTS, bands.get(start, (NO_UNITS,) * 4), strict=True):
@@ -82,7 +82,7 @@ def probe_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _experiment(start: str) -> str:
-    """The experiment whose critics start so."""
+    """Name of the experiment whose critics start so."""
     return "climb-start" if start == "mean" else "climb-raw"
 
 
@@ -95,7 +95,7 @@ def _median(
 
 
 def distance_claims(evidence: Evidence) -> Iterator[Claim]:
-    """The slowdown by the distance between the critic's start and the mean return."""
+    """Yields claims about the slowdown by the distance of the critic's start to the mean return."""
     cells = distance_cells(evidence)
     for (start, weight), band in DISTANCES.items():
         cell = cells[start, weight]

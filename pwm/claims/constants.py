@@ -24,7 +24,7 @@ LONG, SHORT = TaskConfig(episode_length=60), TaskConfig(episode_length=15)
 
 
 def quoted() -> dict[str, Number]:
-    """All of these numbers by name."""
+    """All numbers of this module and of `pwm.claims.grids`, by name."""
     settings = _notes() | _task() | _training() | _protocol()
     return settings | _theory() | _predictions() | _conversions() | grids()
 
@@ -129,7 +129,7 @@ def _cells(beginning: str, end: str = "") -> int:
 
 
 def _theory() -> dict[str, Number]:
-    """Closed forms."""
+    """Values of closed forms."""
     law = fitted_law()
     found = {
         "theory.bias-long-lowest": number(critic_bias(60, math.log(3), 0.05)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from math import nan
 
 import numpy as np
@@ -35,7 +35,7 @@ BUDGETS = (10_000, 12_000, 14_000, 17_000, 20_000)
 
 
 def lower_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Claims about the lower edge: its position and what determines it."""
+    """Yields claims about the lower edge: its position and what determines it."""
     every = conditions(evidence)
     measured = {name: each.edges for name, each in every.items() if each.edges is not None}
     yield Claim(
@@ -64,42 +64,38 @@ def lower_claims(evidence: Evidence) -> Iterator[Claim]:
 def _rival_claims(
     every: Mapping[str, Condition], measured: Mapping[str, NDArray[np.float64]]
 ) -> Iterator[Claim]:
-    """Claims about each rival's error of the lower edges."""
-    experiments = experiments_of(every.values())
-    logs = {
-        rival: {
-            name: np.log(edges / every[name].edges_by(rival)) for name, edges in measured.items()
-        }
-        for rival in RIVALS
-    }
-
-    def miss(rival: str, names: Collection[str]) -> NDArray[np.float64]:
-        """Factor between measured and predicted edges, root mean square, and its resamples."""
-        if not names:
-            return np.full(2, nan)
-        squares = np.square([logs[rival][name] for name in names])
-        return np.asarray(np.exp(np.sqrt(squares.mean(axis=0))))
-
-    for rival in RIVALS:
+    """Yields claims about the error of each rival law of the lower edge."""
+    misses = {rival: _miss(rival, every, measured) for rival in RIVALS}
+    for rival, miss in misses.items():
         yield Claim(
             name=f"edges-{rival}",
             says=f'factor by which the rival "{rival}" misses the lower edges (root mean square)',
-            estimate=interval(miss(rival, measured)),
+            estimate=interval(miss),
             band=(1.0, 1.5 if rival == RATIO else 10.0),
-            experiments=experiments,
+            experiments=experiments_of(every.values()),
         )
         if rival != RATIO:
             yield Claim(
                 name=f"edges-{rival}-worse",
                 says=f'factor by which "{rival}" misses the lower edges over that of "{RATIO}"',
-                estimate=interval(miss(rival, measured) / miss(RATIO, measured)),
+                estimate=interval(miss / misses[RATIO]),
                 band=(1.05, 10.0),
-                experiments=experiments,
+                experiments=experiments_of(every.values()),
             )
 
 
+def _miss(
+    rival: str, every: Mapping[str, Condition], measured: Mapping[str, NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """Factor between measured edges and a rival's, root mean square: [1 + resamples]."""
+    if not measured:
+        return np.full(2, nan)
+    logs = [np.log(edges / every[name].edges_by(rival)) for name, edges in measured.items()]
+    return np.asarray(np.exp(np.sqrt(np.square(logs).mean(axis=0))))
+
+
 def upper_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Claims about the upper edge: its position, and that a longer budget moves both edges."""
+    """Yields claims about the upper edge, and about a budget that moves both edges."""
     for steps, band in UPPER.items():
         part = evidence.of("weight-0.001").at(episode_length=steps, baseline="detached")
         yield Claim(
@@ -116,7 +112,7 @@ def upper_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _above_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Claims about five times the budget at weights above the upper edge, 60 steps, detached."""
+    """Yields claims about five times the budget above the upper edge, detached, 60 steps."""
     usual = evidence.of("weight-0.001").at(episode_length=60, baseline="detached")
     longer = evidence.of("budget-upper")
     for weight in longer.weights:
@@ -139,7 +135,7 @@ def _above_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _below_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Claims about five times the budget at weights below the lower edge, 15 steps, attached."""
+    """Yields claims about five times the budget below the lower edge, attached, 15 steps."""
     usual = evidence.of("weight-0.001").at(episode_length=15, baseline="attached")
     for weight, band in LONGER_LOWER.items():
         yield Claim(
@@ -159,7 +155,7 @@ def _below_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _budget_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Claims about the edges at smaller budgets, from runs cut short."""
+    """Yields claims about the edges at smaller budgets, from the same runs cut short."""
     for name, baseline, steps, edges, band in (
         ("lower", "attached", 15, light_edges, (-2.0, -0.5)),
         ("upper", "detached", 60, upper_edges, (1.5, 3.0)),

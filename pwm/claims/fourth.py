@@ -31,7 +31,7 @@ LEAST_RIGHT = 0.6
 
 
 def statement_claims(evidence: Evidence) -> Iterator[Claim]:
-    """The number behind each statement by which the set is right or refuted."""
+    """Yields a claim for each statement by which the set is right or refuted."""
     for statement in itertools.chain(right_if(evidence), refuted_if(evidence)):
         fails = statement.name in FAILS
         yield Claim(
@@ -44,7 +44,7 @@ def statement_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def error_claims(evidence: Evidence) -> Iterator[Claim]:
-    """The law's error and its rivals', over the raw cells and those that start at the mean."""
+    """Yields claims about the error of the law of the climb and of its rivals."""
     cells = of_variants(fourth_cells(evidence), "raw", "mean")
     experiments = experiments_of(cells)
     errors = {account: root_mean_square(cells, account) for account in (LAW, *RIVALS)}
@@ -84,7 +84,7 @@ def error_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def cell_claims(evidence: Evidence) -> Iterator[Claim]:
-    """The number of cells that the law has right, by variant."""
+    """Yields claims about the number of cells that the law predicted correctly, by variant."""
     for name, variants in VARIANTS.items():
         cells = of_variants(fourth_cells(evidence), *variants)
         right = sum(cell.right(NEAR) for cell in cells)

@@ -1,4 +1,4 @@
-"""Claims about gradients: who moves the trunk, how noisy the policy's is, and the identity."""
+"""Claims about gradients: shares of the trunk's, noise of the policy's, and an identity."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ predicted to be all five."""
 
 
 def share_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Who moves the trunk, in detached runs before they learn."""
+    """Yields claims about the policy's share of the trunk's gradient, detached, before learning."""
     detached = evidence.of("gradients").at(baseline="detached")
     for steps in (15, 60):
         for weight, band in SHARES.items():
@@ -41,7 +41,7 @@ def share_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def signal_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Claims about the size and the noise of the policy's gradient."""
+    """Yields claims about the size and the noise of the policy's gradient."""
     runs = evidence.of("gradients")
     for baseline in ("attached", "detached"):
         for weight in (0.1, 5.0):
@@ -76,7 +76,7 @@ def _at_start(runs: Outcomes, name: str) -> float:
 
 
 def identity_claims(evidence: Evidence) -> Iterator[Claim]:
-    """The two sides of the identity."""
+    """Yields claims about the identity of `pwm.analysis.theory.advantage_log_prob`."""
     attached = evidence.of("gradients").at(baseline="attached")
     lengths = attached.axes["episode_length"]
     for steps in lengths:

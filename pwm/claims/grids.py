@@ -1,4 +1,4 @@
-"""Counts of the experiments' runs, and a description of each in a line."""
+"""Numbers of runs, and a one-line description of each experiment."""
 
 from __future__ import annotations
 
@@ -59,29 +59,28 @@ def number(value: float, digits: int = 0, text: str = "") -> Number:
 
 @lru_cache(maxsize=1)
 def _counts() -> Mapping[str, Number]:
-    """Numbers of experiments, of runs named, trained and different, and of different settings.
+    """Numbers of experiments, runs and settings.
 
     Experiments that share a shard train it once; runs that they share in different shards are
     trained again. Settings are different if they differ in more than the seed and what is logged.
     """
     shards = {shard.key: shard for each in EXPERIMENTS.values() for shard in plan(each)}
-    logged: dict[str, Any] = {"log_every": 1, "probe_episodes": 0, "probe_at": ()}
-    members = [(shard.setting, member) for shard in shards.values() for member in shard.members]
-    settings = {
-        replace(setting, **logged | member._replace(seed=0)._asdict())
-        for setting, member in members
-    }
+    trained = [(shard.setting, member) for shard in shards.values() for member in shard.members]
+    settings = set[tuple[TrainConfig, float, float]]()
+    for shard in shards.values():
+        unlogged = replace(shard.setting, log_every=1, probe_episodes=0, probe_at=())
+        settings |= {(unlogged, each.critic_weight, each.learning_rate) for each in shard.members}
     return {
         "compute.runs": number(sum(each.num_runs for each in EXPERIMENTS.values())),
-        "compute.trained": number(len(members)),
-        "compute.different": number(len(set(members))),
+        "compute.trained": number(len(trained)),
+        "compute.different": number(len(set(trained))),
         "compute.settings": number(len(settings)),
         "compute.experiments": number(len(EXPERIMENTS)),
     }
 
 
 def _descriptions() -> dict[str, Number]:
-    """Every experiment, or family of experiments, in a line: what varies and what is fixed."""
+    """One-line descriptions of every experiment or family: what varies and what is fixed."""
     shown = {
         name: _described(each)
         for name, each in EXPERIMENTS.items()
@@ -97,13 +96,21 @@ def _descriptions() -> dict[str, Number]:
 
 
 def _described(experiment: Experiment, hidden: Sequence[str] = ()) -> str:
-    """The values on the axes and what else differs from the defaults, but for hidden fields."""
+    """One-line description: the axes, then fixed fields that differ from the defaults.
+
+    Args:
+        experiment: to describe.
+        hidden: fields to leave out.
+    """
     base, default = flat(experiment.base), flat(TrainConfig())
+    axes = [
+        _axis(name, values)
+        for name, values in experiment.axes.items()
+        if name not in {*hidden, "probe_at"}
+    ]
     always = ("num_episodes", "episode_length", "learning_rate")
     others = [name for name in base if base[name] != default[name] and name not in always]
     left_out = {*hidden, *experiment.axes, *UNLISTED}
-    unprinted = {*hidden, "probe_at"}
-    axes = [_axis(*axis) for axis in experiment.axes.items() if axis[0] not in unprinted]
     fixed = [_fixed(name, base[name]) for name in (*always, *others) if name not in left_out]
     return "; ".join([*axes, *fixed])
 

@@ -44,7 +44,7 @@ SEPARATE_FAILS = ("attached", 0.2)
 
 
 def theory_claims(evidence: Evidence) -> Iterator[Claim]:
-    """The critic's bias and the floor of its loss, measured over predicted."""
+    """Yields claims about the critic's bias and its least loss, measured over predicted."""
     for name in ("eplen15", "eplen60"):
         runs = evidence.of(name)
         task = runs.base.task
@@ -75,7 +75,7 @@ def theory_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _bias_ratios(attached: Outcomes) -> NDArray[np.float64]:
-    """Measured over predicted bias of each cell that still explores, of weight 1 or more."""
+    """Measured over predicted bias of cells of weight 1 or more that still explore: [cells]."""
     ratios = []
     for steps in attached.axes["episode_length"]:
         for weight in attached.weights:
@@ -87,7 +87,7 @@ def _bias_ratios(attached: Outcomes) -> NDArray[np.float64]:
 
 
 def detaching_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Success of attached and detached runs at light and at middle weights."""
+    """Yields claims about success with both baselines, at light and at middle weights."""
     for rate_name, name in GRIDS.items():
         for steps in evidence.of(name).axes["episode_length"]:
             runs = evidence.of(name).at(episode_length=steps)
@@ -118,7 +118,7 @@ def detaching_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def part_claims(evidence: Evidence) -> Iterator[Claim]:
-    """The leak in the trunk alone or in the head alone, at 15 steps and learning rate 0.001."""
+    """Yields claims about the leak in the trunk or the head alone, at 15 steps and rate 0.001."""
     detached = evidence.of("weight-0.001").at(episode_length=15, baseline="detached")
     parts = evidence.of("leak-parts")
     yield from _trunk_claims(parts.at(baseline="attached_trunk"), detached)
@@ -126,7 +126,7 @@ def part_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _trunk_claims(trunk: Outcomes, detached: Outcomes) -> Iterator[Claim]:
-    """The leak in the trunk alone: light weights learn, more slowly."""
+    """Yields claims about the leak in the trunk alone: light weights learn, but more slowly."""
     yield Claim(
         name="low-trunk",
         says="leak in the trunk alone: fraction that learns at weights up to 0.1",
@@ -145,7 +145,7 @@ def _trunk_claims(trunk: Outcomes, detached: Outcomes) -> Iterator[Claim]:
 
 
 def _head_claims(head: Outcomes, detached: Outcomes) -> Iterator[Claim]:
-    """The leak in the head alone: weights that learn, and weights that learn and forget."""
+    """Yields claims about the leak in the head alone: some weights learn and then forget."""
     for name, (weights, band) in HEAD.items():
         listed = ", ".join(f"{weight:g}" for weight in weights)
         yield Claim(
@@ -181,7 +181,7 @@ def _head_claims(head: Outcomes, detached: Outcomes) -> Iterator[Claim]:
 
 
 def hand_claims(evidence: Evidence) -> Iterator[Claim]:
-    """A bias added by hand to a detached baseline, in the same setting."""
+    """Yields claims about a bias that is added by hand to a detached baseline."""
     runs = evidence.of("weight-0.001").at(episode_length=15)
     by_hand = evidence.of("by-hand").at(critic_weight=5.0)  # (biases, seeds)
     edges = {
@@ -207,7 +207,7 @@ def hand_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def separate_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Separate LSTMs for actor and critic."""
+    """Yields claims about separate LSTMs for actor and critic."""
     for steps in (15, 60):
         for baseline in ("attached", "detached"):
             for weight in (0.2, 100.0):

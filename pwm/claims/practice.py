@@ -24,7 +24,7 @@ AROUND_DEFAULT = {1.0: (0.8, 1.0), 20.0: (0.0, 0.5), 50.0: (0.0, 0.2)}
 
 
 def collapse_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Collapse to one action, and the entropy bonus that prevents it."""
+    """Yields claims about collapse to one action, and the entropy bonus that prevents it."""
     grid = evidence.of("learning-rate").at(baseline="detached")
     for steps in (15, 60):
         for learning_rate in (0.001, 0.01):
@@ -54,7 +54,7 @@ def collapse_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _bonus_claims(runs: Outcomes) -> Iterator[Claim]:
-    """The entropy bonus at 60 steps and learning rate 0.005, detached: [bonuses, S]."""
+    """Yields claims about the entropy bonus, from detached runs at 60 steps: [bonuses, S]."""
     bonuses, rates = runs.axes["entropy_weight"], runs.rate()
     best = np.flatnonzero(rates == rates.max())
     for name, extreme, place, band in (
@@ -78,7 +78,7 @@ def _bonus_claims(runs: Outcomes) -> Iterator[Claim]:
 
 
 def notes_claims(evidence: Evidence) -> Iterator[Claim]:
-    """The notes' bugs and their luck."""
+    """Yields claims about the notes' bugs, and about how lucky their seeds were."""
     for lost, (noun, band) in LOST.items():
         yield Claim(
             name=f"lost-{lost.replace('_', '-')}",
@@ -106,12 +106,11 @@ def notes_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def practice_claims(evidence: Evidence) -> Iterator[Claim]:
-    """The weight of a detached critic, and the cost of attaching it, over lengths and rates."""
-    grids = [evidence.of(f"weight-{name}") for name in ("0.001", "0.005")]
-    slow = grids[0]
+    """Yields claims about the choice of a weight, and about the cost of an attached baseline."""
+    slow, fast = (evidence.of(f"weight-{name}") for name in ("0.001", "0.005"))
     detached = [
         grid.at(episode_length=steps, baseline="detached")
-        for grid in grids
+        for grid in (slow, fast)
         for steps in grid.axes["episode_length"]
     ]
     for weight, band in REGRETS.items():
@@ -143,7 +142,7 @@ def practice_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _regret(conditions: list[Outcomes], weight: float) -> Estimate:
-    """Most that a weight loses to the best weight, in success, over conditions of one grid."""
+    """Largest loss of success, over conditions, from one weight instead of the best."""
     learned = np.stack([runs.learned for runs in conditions])  # (conditions, W, S)
     place = conditions[0].weights.index(weight)
 

@@ -1,4 +1,4 @@
-"""Claims about the three sets of predictions in `paper/predictions.json`."""
+"""Claims about the first three sets of predictions in `paper/predictions.json`."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ THIRD_HEAVY = {
 
 
 def first_claims(evidence: Evidence) -> Iterator[Claim]:
-    """The first set: the lower edge at w = 0.107 c T."""
+    """Yields claims about the first set, which puts the lower edge at w = 0.107 c T."""
     every, predicted = conditions(evidence), predictions()["lower_edge"]
     num_right = 0
     for setting, name in FIRST.items():
@@ -69,7 +69,7 @@ def first_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def second_claims(evidence: Evidence) -> Iterator[Claim]:
-    """The second set: the law as first written, with nothing fitted."""
+    """Yields claims about the second set: the law as first written, with nothing fitted."""
     runs = evidence.of("weight-0.001")
     probed = evidence.of("gradients").at(baseline="detached", critic_weight=0.1)
     errors = []
@@ -98,7 +98,7 @@ def second_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _law_as_first_written(runs: Outcomes, probed: Outcomes) -> dict[str, NDArray[np.bool_]]:
-    """Which runs of each weight should learn, by baseline: [W, reference runs].
+    """Whether reference runs should learn at each weight, by baseline: [W, reference runs].
 
     The reference runs are detached ones of small weights. They would learn within the budget if the
     law's slowdown lengthened their times.
@@ -121,13 +121,13 @@ def _law_as_first_written(runs: Outcomes, probed: Outcomes) -> dict[str, NDArray
 
 
 def third_claims(evidence: Evidence) -> Iterator[Claim]:
-    """The third set: lengths and a learning rate that no fit had seen."""
+    """Yields claims about the third set: lengths and a learning rate that no fit had seen."""
     yield from _third_edges(evidence)
     yield from _third_success(evidence)
 
 
 def _third_edges(evidence: Evidence) -> Iterator[Claim]:
-    """Edges by the third set."""
+    """Yields claims about the edges that the third set predicts."""
     every, predicted = conditions(evidence), predictions()["third"]
     for setting, edge in predicted["lower_edge"].items():
         steps = setting.removeprefix("steps ")
@@ -151,7 +151,7 @@ def _third_edges(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _third_success(evidence: Evidence) -> Iterator[Claim]:
-    """Success by the third set."""
+    """Yields claims about the success that the third set predicts."""
     runs = evidence.of("held-out")
     attached, detached = (runs.at(baseline=kind) for kind in ("attached", "detached"))
     for steps, verdict in THIRD_HEAVY.items():

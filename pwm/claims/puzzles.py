@@ -46,7 +46,7 @@ TRACKING = {
 
 
 def middling_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Middling weights are slow in long episodes because of the climb."""
+    """Yields claims that the climb is what slows middling weights in long episodes."""
     for start, (name, bands) in MIDDLING.items():
         for steps, band in bands.items():
             runs = evidence.of(name).at(episode_length=steps, baseline="detached")
@@ -73,7 +73,7 @@ def _slowdown(evidence: Evidence, name: str, runs: Outcomes) -> Cell:
 
 
 def edge_claims(evidence: Evidence) -> Iterator[Claim]:
-    """The lower edge that is left at learning rate 0.005 without a leak and without a climb."""
+    """Yields claims about the lower edge without leak and climb, at learning rate 0.005."""
     for steps, band in EDGE_LEFT.items():
         runs = evidence.of("centred-0.005").at(episode_length=steps, baseline="detached")
         heavy, light = (runs.at(critic_weight=weight).learned for weight in (100.0, 0.1))
@@ -87,7 +87,7 @@ def edge_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def unlearning_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Runs with the leak in the head alone learn and forget, by returns and the critic's start."""
+    """Yields claims about runs that forget: the leak in the head alone, by returns and start."""
     runs = evidence.of("head-leak")
     for (returns, start), bands in HEAD.items():
         part = runs.at(returns=returns, critic_start=start)
@@ -114,7 +114,7 @@ def unlearning_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def tracking_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Success by the rate of the running mean, at learning rate 0.005."""
+    """Yields claims about success by the rate of the running mean, at learning rate 0.005."""
     runs = evidence.of("tracking")
     for steps in runs.axes["episode_length"]:
         for weight in runs.weights:

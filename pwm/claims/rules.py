@@ -105,7 +105,7 @@ SLOWER: Mapping[tuple[str, int], Band] = {
 
 
 def rule_claims(evidence: Evidence) -> Iterator[Claim]:
-    """The comparison of all methods, and the verdicts on what was predicted about rules."""
+    """Yields claims about the comparison of all methods, and the verdicts on predictions."""
     methods = compared(evidence)
     yield from _scores(methods)
     yield from _limits(methods)
@@ -115,7 +115,7 @@ def rule_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _scores(methods: Comparison) -> Iterator[Claim]:
-    """Mean success by method, what centring adds to it, and what the best is ahead by."""
+    """Yields claims about mean success: by method, gained by centring, lost to the best method."""
     best = methods.ranking()[0]
     for name, band in SCORES.items():
         says = f"{name}: mean success over the twelve conditions"
@@ -134,7 +134,7 @@ def _scores(methods: Comparison) -> Iterator[Claim]:
 
 
 def _limits(methods: Comparison) -> Iterator[Claim]:
-    """Conditions in which methods fail: a carried state, and the longest episodes."""
+    """Yields claims about where methods fail: a carried state, and the longest episodes."""
     for name, band in FAILURES.items():
         failures = Estimate(len(methods.failures(name)))
         says = f"{name}: conditions of {len(CONDITIONS)} in which fewer than half learn"
@@ -158,7 +158,7 @@ def _limits(methods: Comparison) -> Iterator[Claim]:
 
 
 def _verdicts(predictions: list[Prediction]) -> Iterator[Claim]:
-    """The number of predictions with each verdict."""
+    """Yields claims about the number of predictions with each verdict."""
     found = Counter[str](each.verdict for each in predictions)
     for verdict, band in VERDICTS.items():
         yield Claim(
@@ -172,7 +172,7 @@ def _verdicts(predictions: list[Prediction]) -> Iterator[Claim]:
 
 
 def candidate_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Candidates for the recommendation, with 96 seeds."""
+    """Yields claims about the candidates for the recommendation, with 96 seeds."""
     methods = candidates(evidence)
     for name, bands in TRIED.items():
         for steps, band in bands.items():

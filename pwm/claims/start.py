@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pwm.analysis.estimates import Estimate, interval, rate
 from pwm.analysis.fourth import NEAR_NOISE, fourth_cells, of_variants
@@ -54,48 +54,16 @@ CONSTANTS = {"120": (0.75, 2.5)}
 rests on two weights."""
 CONSTANT = (0.75, 1.4)
 FIXED_POINT_ERRORS = {"": (0.0, 0.25), "-fourth": (0.0, 0.45)}
-"""Bands of the error from the fixed point."""
+"""Bands of the error from the fixed point, by the end of the claim's name."""
 CLIMB_ERRORS = {"attached": (0.0, 0.4), "detached": (0.0, 0.35)}
 """Bands of the error of the climb's law in the first study's grid."""
 
 
 def fixed_point_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Attached critics that start at the leak's fixed point: the noise law with nothing fitted."""
+    """Yields claims about attached critics that start at the leak's fixed point."""
     cells = list(fixed_point_cells(evidence))
-    new = of_variants(fourth_cells(evidence), "fixed-point")
-    for name, part in (("", cells), ("-fourth", new)):
-        told = [cell for cell in part if _told(cell)]
-        experiments = experiments_of(part)
-        yield Claim(
-            name=f"fixed-point-error{name}",
-            says="from the leak's fixed point: root mean square error of log S, nothing fitted",
-            estimate=interval(root_mean_square(told)),
-            band=FIXED_POINT_ERRORS[name],
-            experiments=experiments,
-        )
-        yield Claim(
-            name=f"fixed-point-cells{name}",
-            says="from the leak's fixed point: cells of which half learned, or should have",
-            estimate=Estimate(len(told)),
-            band=(len(part) / 2, len(part)),
-            experiments=experiments,
-            digits=0,
-        )
-        yield Claim(
-            name=f"fixed-point-mean{name}",
-            says="from the leak's fixed point: slowdown over predicted, geometric mean over cells",
-            estimate=interval(measured_over_predicted(told)),
-            band=(0.85, 1.25),
-            experiments=experiments,
-        )
-        yield Claim(
-            name=f"fixed-point-within{name}",
-            says=f"cells within a factor of {NEAR_NOISE} of the noise law, of {len(told)}",
-            estimate=Estimate(sum(cell.right(NEAR_NOISE) for cell in told)),
-            band=(len(told) / 3, len(told)),
-            experiments=experiments,
-            digits=0,
-        )
+    yield from _noise_law_claims("", cells)
+    yield from _noise_law_claims("-fourth", of_variants(fourth_cells(evidence), "fixed-point"))
     for condition in dict.fromkeys(cell.condition for cell in cells):
         members = [cell for cell in cells if cell.condition == condition]
         yield Claim(
@@ -107,8 +75,48 @@ def fixed_point_claims(evidence: Evidence) -> Iterator[Claim]:
         )
 
 
+def _noise_law_claims(suffix: str, cells: Sequence[Cell]) -> Iterator[Claim]:
+    """Yields claims about cells that start at the leak's fixed point, against the law of the noise.
+
+    Args:
+        suffix: of the claims' names.
+        cells: of which those that tell something about the slowdown count.
+    """
+    told, experiments = [cell for cell in cells if _told(cell)], experiments_of(cells)
+    yield Claim(
+        name=f"fixed-point-error{suffix}",
+        says="from the leak's fixed point: root mean square error of log S, nothing fitted",
+        estimate=interval(root_mean_square(told)),
+        band=FIXED_POINT_ERRORS[suffix],
+        experiments=experiments,
+    )
+    yield Claim(
+        name=f"fixed-point-cells{suffix}",
+        says="from the leak's fixed point: cells of which half learned, or should have",
+        estimate=Estimate(len(told)),
+        band=(len(cells) / 2, len(cells)),
+        experiments=experiments,
+        digits=0,
+    )
+    yield Claim(
+        name=f"fixed-point-mean{suffix}",
+        says="from the leak's fixed point: slowdown over predicted, geometric mean over cells",
+        estimate=interval(measured_over_predicted(told)),
+        band=(0.85, 1.25),
+        experiments=experiments,
+    )
+    yield Claim(
+        name=f"fixed-point-within{suffix}",
+        says=f"cells within a factor of {NEAR_NOISE} of the noise law, of {len(told)}",
+        estimate=Estimate(sum(cell.right(NEAR_NOISE) for cell in told)),
+        band=(len(told) / 3, len(told)),
+        experiments=experiments,
+        digits=0,
+    )
+
+
 def climb_law_claims(evidence: Evidence) -> Iterator[Claim]:
-    """The law of the climb in the first study's grid, whose runs it had not predicted."""
+    """Yields claims about the law of the climb in the first study's grid, which came before it."""
     for baseline, band in CLIMB_ERRORS.items():
         cells = [cell for cell in published_cells(evidence, baseline) if _told(cell)]
         experiments = ("weight-0.001", "start-mean")
@@ -141,12 +149,12 @@ def climb_law_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _told(cell: Cell) -> bool:
-    """Whether the cell can tell a slowdown: half learned, or half should have."""
+    """Whether a cell tells something about the slowdown: half learned, or half should have."""
     return cell.finished or cell.predicted[LAW] < cell.bounds[0]
 
 
 def range_claims(evidence: Evidence) -> Iterator[Claim]:
-    """The least success over the working range, with raw and with centred returns."""
+    """Yields claims about the least success over the working range, raw and centred."""
     for (rate_name, baseline, returns), bands in LEAST.items():
         name = f"{'weight' if returns == 'raw' else 'centred'}-{rate_name}"
         runs = evidence.of(name).at(baseline=baseline)
@@ -176,7 +184,7 @@ def _least(
     weights: tuple[float, ...],
     band: Band,
 ) -> Claim:
-    """Success at the worst of some weights, with the Wilson interval of its cell."""
+    """A claim about success at the worst of some weights, with its cell's Wilson interval."""
     *first, last = (f"{weight:g}" for weight in weights)
     learned = runs.at(critic_weight=weights).learned  # (weights, S)
     return Claim(

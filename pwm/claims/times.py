@@ -21,7 +21,7 @@ CONSTANTS = (
 
 
 def noise_claims(evidence: Evidence) -> Iterator[Claim]:
-    """The leak acts as noise: attached runs learn as detached ones do, but more slowly."""
+    """Yields claims that the leak acts as noise: attached runs learn, but more slowly."""
     for name in CONSTANTS:
         condition = conditions(evidence)[name]
         yield Claim(

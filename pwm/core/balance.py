@@ -71,12 +71,12 @@ def episode_scales(
 
 
 def stop_trunk(policy: Tensor, critic: Tensor, trunk: int) -> tuple[Tensor, ...]:
-    """The sum, without the critic's gradient in the trunk."""
+    """The sum of the gradients, without the critic's in the trunk."""
     return _joined(policy[:, :trunk], policy, critic)
 
 
 def per_loss(policy: Tensor, critic: Tensor, _trunk: int) -> tuple[Tensor, ...]:
-    """Both, each with its own state in the optimiser (AdaTask; Yang et al., 2023).
+    """Both gradients, each with its own state in the optimiser (AdaTask; Yang et al., 2023).
 
     But for its epsilon, the step of RMSprop does not depend on the scale of a loss, hence not on
     the critic weight.
@@ -85,10 +85,10 @@ def per_loss(policy: Tensor, critic: Tensor, _trunk: int) -> tuple[Tensor, ...]:
 
 
 def equal(policy: Tensor, critic: Tensor, trunk: int) -> tuple[Tensor, ...]:
-    """In the trunk, policy + |policy| / |critic| critic, whatever the critic weight.
+    """The sum, with the critic's gradient in the trunk rescaled to the policy's norm.
 
-    For two losses, GradNorm with α = 0 (Chen et al., 2018) and IMTL-G (Liu et al., 2021) ask for
-    this ratio of norms.
+    policy + |policy| / |critic| critic, whatever the critic weight. For two losses, GradNorm with
+    α = 0 (Chen et al., 2018) and IMTL-G (Liu et al., 2021) ask for this ratio of norms.
     """
     by_policy, by_critic = policy[:, :trunk], critic[:, :trunk]
     ratio = _quotient(_dot(by_policy, by_policy), _dot(by_critic, by_critic)).sqrt()
@@ -142,7 +142,7 @@ def learn_log_variance(
 
 
 def keep_outputs(weight: Tensor, bias: Tensor, old: Scales, new: Scales) -> None:
-    """Changes a value head so that its outputs in reward are unchanged by new scales (popart).
+    """Changes a value head so that new scales leave its outputs in reward unchanged (popart).
 
     centre + spread * v is the same, for the value head's weights [R, H] and bias [R], which are
     changed in place.

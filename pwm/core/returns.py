@@ -4,13 +4,12 @@ With `LossConfig.returns` other than raw, the value head does not learn the retu
 (G - m) / s: its mean m (centred, standardised) and its standard deviation s (standardised) are
 tracked while training, one pair per replica. The value of a step in reward is then m + s v.
 
-They are exponential moving averages with rate max(1/n, `LossConfig.tracking_rate`), n the number of
-episodes: they start from the first episode, and later forget what is older than about 1/rate
-episodes. The default rate of 0.1 was chosen from exploratory runs; any from 0.1 to 1 does as well
-(experiment `tracking`). Where training is fast, slower averages fall behind the return, and the
-critic must make up the difference. An episode
-updates them after it has trained, so that the baseline m + s v does not depend on the episode's own
-actions, and the policy's gradient stays unbiased (Williams, 1992).
+They are exponential moving averages with rate max(1/n, `LossConfig.tracking_rate`) after the n-th
+episode: they start from the first, and later forget what is older than about 1/rate episodes. The
+default rate of 0.1 was chosen from exploratory runs; any from 0.1 to 1 does as well (experiment
+`tracking`). Slower averages fall behind the return, and the critic must make up the difference.
+An episode updates them after it has trained, so that the baseline m + s v does not depend on the
+episode's own actions, and the policy's gradient stays unbiased (Williams, 1992).
 
 Shapes: R replicas, T steps per episode.
 """

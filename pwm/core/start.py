@@ -26,7 +26,7 @@ def initial_parameters(runs: Sequence[TrainConfig]) -> Tensor:
 
 
 def critic_start(config: TrainConfig) -> float:
-    """Offset added to the random initial bias of the value head, in the units that it learns in.
+    """Number added to the value head's random initial bias, in the units that it learns in.
 
     A number is used as it is. `mean` is the `mean_return`, or 0 where returns are centred or
     standardised. `fixed-point` adds the leak's bias for a policy of `start_entropy`, unless the

@@ -137,7 +137,7 @@ def reward_table(config: TaskConfig) -> NDArray[np.float32]:
 
 
 def trial_states(config: TaskConfig) -> NDArray[np.int64]:
-    """State of each pair's trial, then of the blank one, at each step: [pairs + 1, L].
+    """State of each pair's trial, then of the blank, at each step: [pairs + 1, L].
 
     Two trials share a state as long as their observations so far are equal. States are numbered
     from 0, in order of step.

@@ -164,13 +164,14 @@ class TorchEngine:
         episode = self._rollout.play(self.parameters, draws)
         returns = discounted_returns(episode.rewards.flatten(1), config.discount)
         scales = self._scales(returns.shape[1])
-        centre, spread, error = (scale.unsqueeze(1) for scale in scales[:3])
+        centre, spread = scales.centre.unsqueeze(1), scales.spread.unsqueeze(1)
+        error_scale = scales.error_scale.unsqueeze(1)  # (R, 1), as the other two
         targets = (returns - centre) / spread
         losses = episode_losses(
             episode.log_probs.flatten(1),
             episode.entropies.flatten(1),
-            (targets - episode.values.flatten(1)) / error,
-            (targets - episode.head_values.flatten(1)) / error,
+            (targets - episode.values.flatten(1)) / error_scale,
+            (targets - episode.head_values.flatten(1)) / error_scale,
             critic_weights * scales.critic_factor,
             config,
         )

@@ -1,4 +1,4 @@
-"""Every experiment of the paper: the notes' grids, then those that answer the question."""
+"""All experiments of the paper, by name."""
 
 from __future__ import annotations
 

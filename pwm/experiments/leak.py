@@ -1,4 +1,4 @@
-"""Which weights work, with and without the leak: the experiments of the first study."""
+"""Experiments of the first study: which weights work, with and without the leak."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def leak_experiments() -> Iterator[Experiment]:
 
 
 def _conditions() -> Iterator[Experiment]:
-    """Yields all weights at many lengths of episodes and trials, and with a mean policy loss."""
+    """Yields experiments with other lengths of episodes and trials, and a mean policy loss."""
     for rate, episodes in ((0.005, 10_000), (0.001, 20_000)):
         yield grid(
             f"weight-{rate:g}",
@@ -50,7 +50,7 @@ def _conditions() -> Iterator[Experiment]:
 
 
 def _budgets_and_rates() -> Iterator[Experiment]:
-    """Yields longer training outside the working range, and other learning rates."""
+    """Yields experiments with longer training, and with other learning rates."""
     yield grid(
         "budget-lower",
         "weights below the lower edge, trained five times as long",
@@ -77,7 +77,7 @@ def _budgets_and_rates() -> Iterator[Experiment]:
 
 
 def _parts_of_the_leak() -> Iterator[Experiment]:
-    """Yields networks that the leak reaches in part, or not at all."""
+    """Yields experiments in which the leak reaches a part of the network, or is imitated."""
     yield grid(
         "separate",
         "separate LSTMs for actor and critic, which then share no trunk",
@@ -100,7 +100,7 @@ def _parts_of_the_leak() -> Iterator[Experiment]:
 
 
 def _variants() -> Iterator[Experiment]:
-    """Yields variants of the loss, the task and the network."""
+    """Yields experiments with variants of the loss, the task and the network."""
     yield grid(
         "entropy",
         "an entropy bonus, at the learning rate where policies collapse",
@@ -134,7 +134,7 @@ def _variants() -> Iterator[Experiment]:
 
 
 def _gradients() -> Iterator[Experiment]:
-    """Yields runs whose gradients are diagnosed, or lost."""
+    """Yields experiments in which gradients are diagnosed, or lost."""
     yield grid(
         "gradients",
         "the gradients in the trunk, below, within and above the working range",

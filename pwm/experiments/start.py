@@ -23,7 +23,7 @@ def start_experiments() -> Iterator[Experiment]:
 
 
 def _centred_returns() -> Iterator[Experiment]:
-    """Yields weights, lengths and learning rates with centred returns."""
+    """Yields experiments with centred returns."""
     for rate, episodes in ((0.005, 10_000), (0.001, 20_000)):
         yield grid(
             f"centred-{rate:g}",
@@ -54,7 +54,7 @@ def _centred_returns() -> Iterator[Experiment]:
 
 
 def _starts() -> Iterator[Experiment]:
-    """Yields critics that start at the mean return, at the leak's fixed point, or elsewhere."""
+    """Yields experiments with critics that start at the mean return or the leak's fixed point."""
     yield grid(
         "start-mean",
         "a detached critic that starts at the mean return",
@@ -100,7 +100,7 @@ def _starts() -> Iterator[Experiment]:
 
 
 def _early_probes() -> Iterator[Experiment]:
-    """Yields detached runs that are probed while the critic climbs to the mean return."""
+    """Yields experiments that are probed while the critic climbs to the mean return."""
     for name, fields in (
         ("raw", {"returns": ("raw", "centred")}),
         ("start", {"critic_start": "mean"}),
@@ -119,7 +119,7 @@ def _early_probes() -> Iterator[Experiment]:
 
 
 def _open_questions() -> Iterator[Experiment]:
-    """Yields other rates of the running mean, and the leak into the value head alone."""
+    """Yields experiments on the running mean's rate, and on the leak into the head alone."""
     yield grid(
         "tracking",
         "how fast the running mean should follow the return",

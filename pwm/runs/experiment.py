@@ -66,13 +66,13 @@ class Experiment:
         return prod(len(values) for name, values in self.axes.items() if name in MEMBER_AXES)
 
     def combinations(self, *, of_members: bool) -> Iterator[dict[str, Any]]:
-        """Every combination of the axes within a population, or of all other axes."""
+        """Yields all combinations of the axes within a population, or of the other axes."""
         names = [name for name in self.axes if (name in MEMBER_AXES) == of_members]
         for values in itertools.product(*(self.axes[name] for name in names)):
             yield dict(zip(names, values, strict=True))
 
     def settings(self) -> Iterator[TrainConfig]:
-        """The configuration that each population shares, in order."""
+        """Yields the configuration that each population shares."""
         for combination in self.combinations(of_members=False):
             yield replaced(self.base, combination)
 

@@ -39,7 +39,7 @@ MOST_WEIGHTS = 4  # listed in a folder's name
 
 
 def folder_name(runs: Sequence[TrainConfig], engine: EngineName) -> str:
-    """A folder name that tells settings apart, such as pwm5-3x60-attached-w5-lr0.005-1234abcd."""
+    """Name of a folder for some runs, such as pwm5-3x60-attached-w5-lr0.005-1234abcd."""
     run = runs[0]
     weights = list(dict.fromkeys(f"{each.critic_weight:g}" for each in runs))
     num_seeds = len(runs) // len(weights)
@@ -64,7 +64,7 @@ def folder_name(runs: Sequence[TrainConfig], engine: EngineName) -> str:
 
 
 def files_in(folder: Path) -> set[str]:
-    """Which of a run's files a folder holds."""
+    """Names of a run's files that a folder holds."""
     try:
         return {path.name for path in folder.iterdir()} & set(FILES)
     except OSError:  # no such folder, or it cannot be read

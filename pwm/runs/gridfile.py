@@ -35,7 +35,7 @@ def experiments_in(path: Path) -> dict[str, Experiment]:
 
 
 def _place(path: Path, error: BaseException) -> str:
-    """The line of the file that an error comes from."""
+    """Line of the file that an error comes from, in words."""
     if isinstance(error, SyntaxError) and error.filename == str(path):
         return f"line {error.lineno}: "
     frames = traceback.extract_tb(error.__traceback__)

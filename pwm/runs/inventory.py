@@ -47,7 +47,7 @@ def known_shards(experiments: Iterable[Experiment]) -> Known:
 
 
 def entries(store: Store, known: Known) -> Iterator[Entry]:
-    """Every stored shard, then every unfinished one, each verified.
+    """Yields every stored shard, then every unfinished one, each verified.
 
     Args:
         store: to list.
@@ -122,7 +122,7 @@ def explain(beginning: str, store: Store, known: Known) -> Iterator[str]:
 
 
 def _short(value: object) -> str:
-    """A value; of a long list, its length and its first and last distinct values."""
+    """A value in words; of a long list, its length and some of its values."""
     if isinstance(value, list) and len(value) > 3:
         distinct = list(dict.fromkeys(value))
         shown = distinct if len(distinct) <= 3 else [distinct[0], "...", distinct[-1]]
@@ -132,16 +132,18 @@ def _short(value: object) -> str:
 
 def _nearest(ours: Mapping[str, Any], store: Store) -> tuple[str, dict[str, tuple[Any, Any]]]:
     """The undamaged stored shard that differs in the fewest fields, and those fields."""
-    found = dict[str, dict[str, tuple[Any, Any]]]()
+    nearest, fewest = "", dict[str, tuple[Any, Any]]()
     for key in store.all_keys():
         with suppress(FileError):
             theirs = _flattened(store.read(key).content)
-            found[key] = {
+            differences = {
                 name: (ours.get(name), theirs.get(name))
                 for name in sorted(ours.keys() | theirs.keys())
                 if ours.get(name) != theirs.get(name)
             }
-    return min(found.items(), key=lambda item: len(item[1]), default=("", {}))
+            if not nearest or len(differences) < len(fewest):
+                nearest, fewest = key, differences
+    return nearest, fewest
 
 
 def _flattened(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

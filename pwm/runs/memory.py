@@ -1,4 +1,4 @@
-"""Memory that training needs at least; impossible sizes are refused before they are allocated."""
+"""Memory that training needs: impossible sizes are refused before they are allocated."""
 
 from __future__ import annotations
 

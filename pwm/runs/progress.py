@@ -73,7 +73,7 @@ class Progress:
         self._bar.write(text, self._bar.fp)
 
     def _count(self) -> Done:
-        """What is done, whether of finished shards or reported of others."""
+        """Counts what is done, of finished shards and as reported of others."""
         names, left = self._store.names(), []
         self._damaged &= names
         cost, runs, episodes = self._finished

@@ -154,7 +154,7 @@ def _interrupts_blocked() -> Iterator[None]:
     """
     sent = set(STOPPING) - {signal.SIGTERM}
     previous = signal.pthread_sigmask(signal.SIG_BLOCK, sent)
-    resource_tracker.ensure_running()  # which unblocks some, here rather than later
+    resource_tracker.ensure_running()  # its start, not to happen later, unblocks some of them
     signal.pthread_sigmask(signal.SIG_BLOCK, sent)
     try:
         yield

@@ -37,7 +37,7 @@ class Member(NamedTuple):
 
 @dataclass(frozen=True)
 class Shard:
-    """Runs of one population."""
+    """Runs of one population that are trained and stored together."""
 
     setting: TrainConfig
     """Configuration that they share."""

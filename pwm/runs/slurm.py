@@ -201,7 +201,9 @@ def max_tasks() -> int:
     """Largest number of tasks in a job array of this cluster."""
     config = _said("scontrol", "show", "config") or ""
     limit = re.search(r"^MaxArraySize\s*=\s*(\d+)", config, re.MULTILINE)
-    return min(max(int(limit[1]), 1), MAX_TASKS) if limit else MAX_TASKS  # 0: no arrays
+    if limit is None:
+        return MAX_TASKS
+    return min(max(int(limit[1]), 1), MAX_TASKS)  # a limit of 0 allows no arrays, but single jobs
 
 
 @contextmanager

@@ -108,7 +108,7 @@ class Store:
         return sorted(key for key in keys if "." not in key)
 
     def shards(self) -> Iterator[Shard]:
-        """Every stored shard, as its file describes it; the file is not verified.
+        """Yields every stored shard, as its file describes it; the file is not verified.
 
         Raises:
             FileError: the folder does not exist.

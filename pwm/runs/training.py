@@ -89,7 +89,7 @@ def extension(earlier: Path, num_episodes: int, engine: EngineName, out: Path | 
 
 
 def _extended(folder: Path, num_episodes: int) -> SavedRun:
-    """A saved run that is to be trained to that many episodes in all."""
+    """The saved run of a folder, if it can be trained to that many episodes in all."""
     run = load_run(folder)
     accepted = f"more than the {run.episodes_done} episodes trained so far"
     require(run.continues_to(num_episodes), "num_episodes", num_episodes, accepted)

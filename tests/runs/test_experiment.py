@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 import pytest
 
-from pwm.core.agent import AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
-from pwm.core.task import TaskConfig
 from pwm.runs.experiment import Experiment
+from tests.support.sweeps import TINY, experiment
 
-BASE = TrainConfig(
-    task=TaskConfig(episode_length=6),
-    agent=AgentConfig(hidden_size=3),
-    num_episodes=60,
-    log_every=20,
-)
-
-
-def experiment(axes: Mapping[str, Sequence[Any]], base: TrainConfig = BASE) -> Experiment:
-    return Experiment(name="mine", base=base, axes=axes)
+BASE = TINY.base
 
 
 GRID: dict[str, tuple[Any, ...]] = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,23 +19,15 @@ from pwm.core.losses import LossConfig
 from pwm.core.task import TaskConfig
 from pwm.io.files import write_history
 from pwm.runs import shards as planning
-from pwm.runs.experiment import MEMBER_AXES, Experiment
+from pwm.runs.experiment import MEMBER_AXES
 from pwm.runs.fields import flat
 from pwm.runs.shards import LARGEST, SHARD_SECONDS, SMALLEST, Member, Shard, plan, planned
 from pwm.runs.shards import shard_of as restored
 from tests.support.histories import shard_of
+from tests.support.sweeps import TINY, experiment
 from tests.support.training import history_of
 
-BASE = TrainConfig(
-    task=TaskConfig(episode_length=6),
-    agent=AgentConfig(hidden_size=3),
-    num_episodes=60,
-    log_every=20,
-)
-
-
-def experiment(axes: Mapping[str, Sequence[Any]], base: TrainConfig = BASE) -> Experiment:
-    return Experiment(name="mine", base=base, axes=axes)
+BASE = TINY.base
 
 
 def runs_of(shards: list[Shard]) -> list[TrainConfig]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from typing import Any, NoReturn
 
@@ -25,6 +25,11 @@ TINY = Experiment(
     ),
     axes={"critic_weight": (2.0, 3.0), "seed": range(3)},
 )
+
+
+def experiment(axes: Mapping[str, Sequence[Any]], base: TrainConfig = TINY.base) -> Experiment:
+    """An experiment with other axes, around the same small configuration unless given."""
+    return Experiment(name="mine", base=base, axes=axes)
 
 
 def threads(workers: int) -> Pool:
