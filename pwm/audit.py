@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from pwm.analysis.outcomes import Evidence
 from pwm.analysis.published import Published, Record
-from pwm.analysis.sampling import CONFIDENCE, most_wrong, power
+from pwm.analysis.sampling import CONFIDENCE, drawn, most_wrong, power
 from pwm.claims.every import NUMBERS, claims, disagreements, numbers, read_numbers
 from pwm.claims.resting import known_claims, runs_behind
 from pwm.core.config import TrainConfig
@@ -128,9 +128,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _selected(arguments: Arguments, source: Published) -> Mapping[str, NDArray[np.bool_]]:
     """The runs to draw from: of each experiment, [runs]."""
-    given = [name for name in ("experiment", "claim", "figure") if getattr(arguments, name)]
+    sources = {name: getattr(arguments, name) for name in ("experiment", "claim", "figure")}
+    given = [(name, value) for name, value in sources.items() if value is not None]
     accepted = "at most one of --experiment, --claim and --figure"
-    require(len(given) <= 1, (given or [""])[-1], "", accepted)
+    for name, value in given[1:]:
+        require(False, name, value, accepted)
     if arguments.claim:
         (claim,) = known_claims([arguments.claim])
         return runs_behind(claim, source)[1]
@@ -142,7 +144,7 @@ def _selected(arguments: Arguments, source: Published) -> Mapping[str, NDArray[n
             ANSWERS[figure](evidence)
             return evidence.read
     names = [name for name in (arguments.experiment, arguments.figure) if name]
-    return {each.name: np.ones(each.num_runs, bool) for each in chosen(names)}
+    return {each.name: np.ones(each.num_runs, bool) for each in chosen(names, known=EXPERIMENTS)}
 
 
 def published_runs(selected: Mapping[str, NDArray[np.bool_]]) -> Places:
@@ -153,12 +155,6 @@ def published_runs(selected: Mapping[str, NDArray[np.bool_]]) -> Places:
         for number in np.flatnonzero(chosen_runs).tolist():
             found.setdefault(runs[number], []).append(Place(name, number))
     return found
-
-
-def drawn(runs: Sequence[TrainConfig], count: int, seed: int) -> list[TrainConfig]:
-    """A random sample of runs, or all of them, in random order; without replacement."""
-    order = np.random.default_rng(seed).permutation(len(runs))
-    return [runs[place] for place in order[:count]]
 
 
 def populations(runs: Iterable[TrainConfig]) -> list[Shard]:

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
+from typing import TypeVar
 
+import numpy as np
 from scipy.stats import hypergeom
 
 CONFIDENCE = 0.95
+Item = TypeVar("Item")
+
+
+def drawn(items: Sequence[Item], count: int, seed: int) -> list[Item]:
+    """Draws items in random order, without replacement; all of them if there are no more."""
+    order = np.random.default_rng(seed).permutation(len(items))
+    return [items[place] for place in order[:count].tolist()]
 
 
 def most_wrong(total: int, drawn: int, wrong: int, confidence: float = CONFIDENCE) -> int:
