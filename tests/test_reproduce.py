@@ -134,7 +134,9 @@ def test_a_platform_without_packages_is_named(place: Path) -> None:
 
 
 def test_an_unknown_mode_is_refused(place: Path) -> None:
-    assert_refused(run(place, "everything"), "everything: expected nothing, audit, setup, smoke or tests")
+    assert_refused(
+        run(place, "everything"), "everything: expected nothing, audit, setup, smoke or tests"
+    )
 
 
 def test_an_audit_passes_its_flags_on(place: Path) -> None:

@@ -298,8 +298,8 @@ def test_a_claim_and_a_figure_lead_to_their_runs(monkeypatch: pytest.MonkeyPatch
 def test_the_command_of_a_run_trains_it() -> None:
     usual = flat(TrainConfig()).items()
     settings = [setting for each in EXPERIMENTS.values() for setting in each.settings()]
-    own = {"critic_weight": 0.5, "learning_rate": 1e-05, "seed": 7}
-    runs = {run: set(flat(run).items() - usual) for run in (replace(s, **own) for s in settings)}
+    settings = [replace(one, critic_weight=0.5, learning_rate=1e-5, seed=7) for one in settings]
+    runs = {run: set(flat(run).items() - usual) for run in settings}
     seen, examples = set[str](), list[TrainConfig]()
     for run in sorted(runs, key=lambda run: -len(runs[run])):
         names = {name for name, _ in runs[run]}
