@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import sys
@@ -24,13 +23,12 @@ from pwm.io.inherited import counted, note, say, stop_signals
 from pwm.io.provenance import typed_command
 from pwm.runs.experiment import Experiment, Size
 from pwm.runs.gridfile import experiments_in
-from pwm.runs.scheduler import Pool, processes, run
+from pwm.runs.scheduler import CORES, Pool, processes, run
 from pwm.runs.shards import Shard, plan, planned
 from pwm.runs.slurm import Cluster, JobError, max_tasks, require_slurm, slurm_jobs
 from pwm.runs.storage import Store
 from pwm.runs.worker import Job
 
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 JOBS = 256
 
 

@@ -34,10 +34,10 @@ def place(tmp_path: Path) -> Path:
 
 
 def run(
-    place: Path, mode: str = "setup", script: Path | None = None, **environment: str
+    place: Path, *words: str, script: Path | None = None, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["bash", str(script or place / "reproduce.sh"), mode],
+        ["bash", str(script or place / "reproduce.sh"), *(words or ["setup"])],
         cwd=place.parent,
         env={**os.environ, "PYTHON": str(place / "my python"), **environment},
         capture_output=True,
@@ -134,4 +134,51 @@ def test_a_platform_without_packages_is_named(place: Path) -> None:
 
 
 def test_an_unknown_mode_is_refused(place: Path) -> None:
-    assert_refused(run(place, "everything"), "everything: expected nothing, setup, smoke or tests")
+    assert_refused(
+        run(place, "everything"), "everything: expected nothing, audit, setup, smoke or tests"
+    )
+
+
+def test_an_audit_passes_its_flags_on(place: Path) -> None:
+    assert run(place, "audit", "--runs", "7", "--claim", "bias-0.001").returncode == 0
+    assert (place / "calls").read_text().endswith("-m pwm.audit --runs 7 --claim bias-0.001\n")
+
+
+FILES = ("figures/answer.csv", "figures/two words.png", "paper/numbers.json", "paper/paper.pdf")
+
+
+def committed(place: Path) -> None:
+    """Puts the folder under git, with files as they are published."""
+    for name in (*FILES, "paper/paper.typ"):
+        path = place / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(name)
+    identity = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.com"]
+    for words in (["init", "-q"], ["add", "figures", "paper"], [*identity, "commit", "-qm", "all"]):
+        subprocess.run(["git", *words], cwd=place, check=True)
+
+
+def last_lines(place: Path, status: int) -> list[str]:
+    done = run(place, "")
+    assert done.returncode == status, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_it_ends_with_a_comparison_of_the_files_it_wrote(place: Path) -> None:
+    committed(place)
+    assert last_lines(place, 0) == ["4 of 4 files are as published, byte for byte."]
+    (place / "paper/paper.typ").write_text("an edit of the source")
+    (place / "figures/two words.png").write_text("another")
+    (place / "paper/numbers.json").unlink()
+    (place / "figures/new.csv").touch()
+    assert last_lines(place, 1) == [
+        "figures/two words.png: differs from the published",
+        "paper/numbers.json: differs from the published",
+        "figures/new.csv: not published",
+        "2 of 5 files are as published, byte for byte.",
+    ]
+
+
+def test_without_git_it_says_that_it_cannot_compare(place: Path) -> None:
+    (line,) = last_lines(place, 0)
+    assert line.startswith("There is no git repository here")

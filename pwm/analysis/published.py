@@ -51,7 +51,8 @@ CURVES: Mapping[str, Sequence[str]] = MappingProxyType(
 ends of windows, and of runs with `probe_at`."""
 CURVE = "curve."  # before their names in the file
 OF_EXPERIMENTS = ("experiment", "plan", "runs", *CURVES)
-OF_RUNS = ("digest", "trail", *(OUTCOME.names or ()))
+DIGESTS = ("digest", "trail")
+OF_RUNS = (*DIGESTS, *(OUTCOME.names or ()))
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,8 @@ class Record:
         """Whether each run differs from the same run of another record, [R], by column."""
         outcomes = {name: (self.outcome[name], other.outcome[name]) for name in OUTCOME.names or ()}
         curves = {name: (curve, other.curves[name]) for name, curve in self.curves.items()}
-        pairs = {"digest": (self.digest, other.digest), **outcomes, **curves}
+        digests = {name: (getattr(self, name), getattr(other, name)) for name in DIGESTS}
+        pairs = {**digests, **outcomes, **curves}
         return {name: _differs(one, two) for name, (one, two) in pairs.items()}
 
     def length(self, kind: str) -> int:

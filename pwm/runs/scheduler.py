@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,7 @@ from pwm.runs.shards import Shard
 from pwm.runs.storage import Store
 from pwm.runs.worker import Job, serve, train_shards
 
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 UPDATE_EVERY = 0.5  # seconds between updates of the progress bar
 WAIT_FOR_OTHERS = 5.0  # seconds between checks, when others hold the locks of all that is left
 MAX_WAITS = 120  # of them in a row without any progress by the others: ten minutes

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from pwm.core.errors import FileError
+from pwm.core.history import History
+from pwm.core.trainer import Trainer
 from pwm.engines import make_trainer
 from pwm.io.files import folder_errors
 from pwm.io.provenance import current_provenance
@@ -87,17 +89,37 @@ def _train(shard: Shard, job: Job, held: Lock) -> None:
             saved = time.monotonic()
         if _stop.is_set():
             return
-        before = time.monotonic()
-        trainer.advance(step)
-        seconds = max(time.monotonic() - before, 1e-6)  # a coarse clock may say 0
+        seconds, step = _advance(trainer, step)
         training += seconds
-        step = max(1, min(2 * step, int(step * REPORT_EVERY / seconds)))
     job.store.put(shard, trainer.history(), sessions_now())
     try:
         job.store.read(shard.key)
     except FileError as error:
         accepted = f"a file that can be read just after it was written ({error})"
         raise FileError(error.value, accepted) from error
+
+
+def train_alone(shard: Shard) -> History | None:
+    """Trains a shard without a store; None if told to stop.
+
+    Raises:
+        InputError: memory is exhausted.
+    """
+    with _busy, memory_errors():
+        trainer, step = make_trainer(shard.runs, shard.engine), 1
+        while trainer.episodes_done < trainer.num_episodes:
+            if _stop.is_set():
+                return None
+            step = _advance(trainer, step)[1]
+        return trainer.history()
+
+
+def _advance(trainer: Trainer, step: int) -> tuple[float, int]:
+    """Trains for some episodes; returns the seconds they took, and how many to train for next."""
+    before = time.monotonic()
+    trainer.advance(step)
+    seconds = max(time.monotonic() - before, 1e-6)  # a coarse clock may say 0
+    return seconds, max(1, min(2 * step, int(step * REPORT_EVERY / seconds)))
 
 
 def serve(lifeline: Connection) -> None:

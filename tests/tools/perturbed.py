@@ -1,7 +1,7 @@
 """`python -m tests.tools.perturbed NAME`: trains wrongly on purpose; lists the claims that notice.
 
 One experiment is trained again with configurations that a broken engine would in effect train,
-on one core in about three minutes. All others come from the stored runs. NAME is one of
+on one core in about three minutes. All others are as published. NAME is one of
 `PERTURBATIONS`.
 """
 
@@ -19,6 +19,7 @@ import tyro
 from tqdm import tqdm
 
 from pwm.analysis.outcomes import Evidence, Outcomes
+from pwm.analysis.published import Published
 from pwm.claims.every import claims
 from pwm.core.config import TrainConfig
 from pwm.core.errors import require
@@ -46,12 +47,12 @@ class Perturbed(Evidence):
     """Evidence in which one experiment was trained wrongly.
 
     Args:
-        stored: the store of all other experiments.
+        published: the outcomes of all other experiments.
         wrong: the outcomes of that experiment.
     """
 
-    def __init__(self, stored: Store, wrong: Outcomes) -> None:
-        super().__init__(stored)
+    def __init__(self, published: Published, wrong: Outcomes) -> None:
+        super().__init__(published)
         self._wrong = wrong
 
     def of(self, name: str) -> Outcomes:
@@ -74,8 +75,6 @@ class Arguments:
 
     name: tyro.conf.Positional[str]
     """The perturbation: one of `PERTURBATIONS`."""
-    results: Path = Path("results")
-    """Folder of the stored runs of all other experiments."""
 
 
 def main() -> None:
@@ -90,7 +89,7 @@ def main() -> None:
         require(arguments.name in PERTURBATIONS, "NAME", arguments.name, f"one of {known}")
         with tempfile.TemporaryDirectory() as folder:
             wrong = train(PERTURBATIONS[arguments.name], Store(Path(folder)))
-            found = list(claims(Perturbed(Store(arguments.results), wrong)))
+            found = list(claims(Perturbed(Published.read(), wrong)))
     failed = [claim for claim in found if not claim.holds]
     print(f"{arguments.name}: {len(failed)} of {len(found)} claims fail")
     for claim in failed:

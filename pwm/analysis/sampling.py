@@ -1,0 +1,52 @@
+"""What a sample says about all: exact, for draws without replacement."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+from scipy.stats import hypergeom
+
+CONFIDENCE = 0.95
+Item = TypeVar("Item")
+
+
+def drawn(items: Sequence[Item], count: int, seed: int) -> list[Item]:
+    """Draws items in random order, without replacement; all of them if there are no more."""
+    order = np.random.default_rng(seed).permutation(len(items))
+    return [items[place] for place in order[:count].tolist()]
+
+
+def most_wrong(total: int, drawn: int, wrong: int, confidence: float = CONFIDENCE) -> int:
+    """Upper confidence bound on how many of some runs are wrong.
+
+    It is the largest number with which a sample shows this few with a probability above
+    1 - confidence (hypergeometric distribution; the one-sided bound of Clopper and Pearson, 1934,
+    for a finite population).
+
+    Args:
+        total: number of runs.
+        drawn: number of them in the sample.
+        wrong: number of wrong ones in the sample.
+        confidence: probability that a sample's bound is right, at least.
+    """
+    possible = range(wrong, total - drawn + wrong + 1)
+
+    def excluded(number: int) -> bool:
+        """Whether the sample would show more if that many were wrong."""
+        return bool(hypergeom.cdf(wrong, total, number, drawn) <= 1 - confidence)
+
+    return possible[bisect_left(possible, True, key=excluded) - 1]
+
+
+def power(total: int, drawn: int, wrong: int) -> float:
+    """Probability that a sample shows at least one of the wrong runs.
+
+    Args:
+        total: number of runs.
+        drawn: number of them in the sample.
+        wrong: number of wrong ones among all.
+    """
+    return float(hypergeom.sf(0, total, wrong, drawn))

@@ -1,0 +1,314 @@
+"""`python -m pwm.audit`: what it draws, that it finds what is wrong, and what it says."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pwm import audit
+from pwm.analysis.published import Published, Record
+from pwm.analysis.sampling import drawn, most_wrong
+from pwm.core.config import TrainConfig
+from pwm.core.trainer import Trainer
+from pwm.engines import make_trainer
+from pwm.experiments import EXPERIMENTS
+from pwm.io.cli import parse
+from pwm.runs import worker
+from pwm.runs.fields import flat
+from pwm.runs.shards import plan
+from pwm.runs.storage import Store
+from pwm.train import Arguments
+from tests.support.histories import session
+from tests.support.outcomes import published_from
+from tests.support.refusals import assert_refused
+from tests.support.sweeps import TINY
+
+WINDOWS = 128
+SMALL = replace(
+    TINY,
+    name="small",
+    base=replace(TINY.base, num_episodes=WINDOWS, log_every=1),
+    axes={"baseline": ("attached", "detached"), "critic_weight": (2.0, 3.0), "seed": range(3)},
+)
+OVERLAPPING = replace(SMALL, name="overlapping", axes={**SMALL.axes, "seed": (2, 3)})
+GRIDS = {grid.name: grid for grid in (SMALL, OVERLAPPING)}
+DIFFERENT = 16  # of 12 and 8 runs
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The published outcomes of some runs, as the engine trains them."""
+    folder = tmp_path_factory.mktemp("audit")
+    store = Store(folder / "results")
+    for shard in (shard for grid in GRIDS.values() for shard in plan(grid)):
+        trainer = make_trainer(shard.runs)
+        trainer.advance(WINDOWS)
+        store.put(shard, trainer.history(), [session(0, WINDOWS)])
+    return published_from(GRIDS.values(), store, folder / "outcomes.npz").path
+
+
+@pytest.fixture(autouse=True)
+def small_study(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Audits these runs, in threads, and computes no claims."""
+    monkeypatch.setattr(audit, "EXPERIMENTS", GRIDS)
+    monkeypatch.setattr(audit, "processes", ThreadPoolExecutor)
+    monkeypatch.setattr(audit, "claims", lambda _evidence: [])
+    monkeypatch.setattr(audit, "numbers", lambda _claims: {})
+    monkeypatch.setattr(audit, "read_numbers", lambda _path: {})
+
+
+@pytest.fixture
+def lines(capsys: pytest.CaptureFixture[str]) -> Callable[..., list[str]]:
+    """Runs the command, expects its status, and returns the lines of its output."""
+
+    def run(path: Path, *flags: str, status: int = 0) -> list[str]:
+        with pytest.raises(SystemExit) as stop:
+            audit.main(["--published", str(path), *flags])
+        assert stop.value.code == status
+        return capsys.readouterr().out.splitlines()
+
+    return run
+
+
+Lines = Callable[..., list[str]]
+
+
+def altered(path: Path, folder: Path, name: str, change: Callable[[Record], Record]) -> Path:
+    """A file in which what is published of an experiment is changed."""
+    read = Published.read(path)
+    records = {**read.records, name: change(read.records[name])}
+    Published(path, records, read.plans).write(folder / "altered.npz")
+    return folder / "altered.npz"
+
+
+# Sound runs
+
+
+def test_identical_runs_bound_the_rest(published: Path, lines: Lines) -> None:
+    first, second, third = lines(published, "--runs", "6", "--seed", "7")
+    assert first.startswith(f"Drew 6 of {DIFFERENT} runs with --seed 7. If 1% of them were wrong, ")
+    bound = most_wrong(DIFFERENT, 6, 0) / DIFFERENT
+    assert second == (
+        "6 of 6 runs are identical to the published ones, bit for bit; with 95% confidence, at "
+        f"most {bound:.2%} of all {DIFFERENT} differ."
+    )
+    assert third.startswith("0 of 0 claims, computed again from the published outcomes, hold; ")
+
+
+def test_every_run_is_drawn_once_though_two_experiments_have_it(
+    published: Path, lines: Lines
+) -> None:
+    first, second, _ = lines(published)
+    assert first.startswith(f"Drew {DIFFERENT} of {DIFFERENT} runs")
+    assert f"at most 0.00% of all {DIFFERENT} differ" in second
+
+
+def test_without_a_seed_the_draw_is_a_fresh_one(
+    published: Path, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds = iter([11, 12])
+    monkeypatch.setattr(secrets, "randbits", lambda _bits: next(seeds))
+    for seed in (11, 12):
+        assert f"with --seed {seed}." in lines(published, "--runs", "1")[0]
+
+
+def test_runs_can_be_drawn_from_one_experiment(published: Path, lines: Lines) -> None:
+    first, *_ = lines(published, "--experiment", "overlapping")
+    assert first.startswith("Drew 8 of 8 runs")
+
+
+# Runs that are not as published
+
+
+def test_an_altered_digest_is_found_and_named(
+    published: Path, lines: Lines, tmp_path: Path
+) -> None:
+    def change(record: Record) -> Record:
+        digest = record.digest.copy()
+        digest[4] ^= np.uint64(1)
+        return replace(record, digest=digest)
+
+    path = altered(published, tmp_path, "small", change)
+    _, named, bound, _ = lines(path, "--runs", "16", status=1)
+    run = SMALL.runs()[4]
+    assert named == (
+        f"small, run 4 differs in digest; the histories part after episode {WINDOWS // 2}, or the "
+        f"published digest is wrong. To train it: {audit.command_of(run)}"
+    )
+    assert bound.startswith("15 of 16 runs are identical ")
+    assert "at most 6.25% of all 16 differ" in bound
+
+
+@pytest.mark.parametrize(("name", "number"), [("small", 11), ("overlapping", 7)])
+def test_an_altered_outcome_is_found_and_named(
+    name: str, number: int, published: Path, lines: Lines, tmp_path: Path
+) -> None:
+    def change(record: Record) -> Record:
+        outcome = record.outcome.copy()
+        outcome["reward"][number] += 1e-15
+        return replace(record, outcome=outcome)
+
+    path = altered(published, tmp_path, name, change)
+    _, named, _, _ = lines(path, status=1)
+    assert named.startswith(f"{name}, run {number} differs in reward; the histories are the same.")
+
+
+def test_a_run_that_two_experiments_have_must_be_as_both_publish_it(
+    published: Path, lines: Lines, tmp_path: Path
+) -> None:
+    place = OVERLAPPING.runs().index(shared := SMALL.runs()[2])  # seed 2
+
+    def change(record: Record) -> Record:
+        outcome = record.outcome.copy()
+        outcome["time"][place] = 3.0
+        return replace(record, outcome=outcome)
+
+    path = altered(published, tmp_path, "overlapping", change)
+    _, named, bound, _ = lines(path, status=1)
+    assert named.startswith(f"overlapping, run {place} differs in time; ")
+    assert named.endswith(audit.command_of(shared))
+    assert bound.startswith("15 of 16 ")
+
+
+@pytest.mark.parametrize(
+    ("from_episode", "parting"),
+    [(0, "in episodes 1 to 1"), (20, "in episodes 17 to 32"), (100, "after episode 64, or the ")],
+)
+def test_an_altered_engine_is_found_with_the_place_where_the_histories_part(
+    from_episode: int,
+    parting: str,
+    published: Path,
+    lines: Lines,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Altered(Trainer):
+        """Nudges a parameter once."""
+
+        nudged = False
+
+        def advance(self, num_episodes: int) -> None:
+            for _ in range(min(num_episodes, self.num_episodes - self.episodes_done)):
+                if self.episodes_done == from_episode and not self.nudged:
+                    self.nudged = True
+                    self.parameters += 1e-3
+                super().advance(1)
+
+    def make(runs: Sequence[TrainConfig], *_rest: object) -> Trainer:
+        return Altered(make_trainer(runs).engine)
+
+    monkeypatch.setattr(worker, "make_trainer", make)
+    _, *named, bound, _ = lines(published, status=1)
+    assert len(named) == 20
+    assert all(" differs in digest, " in text for text in named)
+    # a byte of a trail is the same by accident once in 256 times
+    assert sum(f"the histories part {parting}" in text for text in named) >= 19
+    assert bound.startswith("0 of 16 runs are identical ")
+
+
+# Claims
+
+
+def test_claims_that_fail_or_changed_fail_the_audit(
+    published: Path, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Failing:
+        name, holds = "it", False
+
+    monkeypatch.setattr(audit, "claims", lambda _evidence: [Failing])
+    monkeypatch.setattr(audit, "numbers", lambda _claims: {"claim.it": 1, "other": 2})
+    monkeypatch.setattr(audit, "read_numbers", lambda _path: {"claim.it": 1, "other": 3})
+    *_, failing, wrong, last = lines(published, "--runs", "1", status=1)
+    assert failing == "claim.it is outside its band."
+    assert wrong == "other is not as in paper/numbers.json."
+    assert last == (
+        "0 of 1 claim, computed again from the published outcomes, hold; 1 of 2 numbers are as in "
+        "paper/numbers.json."
+    )
+
+
+# Ctrl-C
+
+
+def test_an_interrupt_gives_the_bound_for_the_first_runs_of_the_draw(
+    published: Path, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample = drawn(list(audit.published_runs({name: np.ones(grid.num_runs, bool)
+                                              for name, grid in GRIDS.items()})), 8, 5)  # fmt: skip
+    complete = audit._records
+
+    def interrupted(shards: Any, workers: int) -> Iterator[tuple[TrainConfig, Record]]:
+        every = dict(complete(shards, workers))
+        for place in (3, 0, 1, 6):
+            yield sample[place], every[sample[place]]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(audit, "_records", interrupted)
+    drew, bound = lines(published, "--runs", "8", "--seed", "5", status=130)
+    assert drew.startswith("Drew 8 ")
+    assert bound.startswith("2 of 2 runs are identical ")  # the third was not trained
+    assert f"{most_wrong(DIFFERENT, 2, 0) / DIFFERENT:.2%}" in bound
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("flags", "mentioned"),
+    [
+        (["--runs", "0"], "--runs 0: expected an integer, 1 or above"),
+        (["--seed", "-1"], "--seed -1: expected an integer, 0 or above"),
+        (["--workers", "0"], "--workers 0: expected an integer, 1 or above"),
+        (["--experiment", "none"], "EXPERIMENT none: expected some of small, overlapping"),
+        (["--claim", "none"], "CLAIM none: expected the name of a claim"),
+        (["--figure", "none"], "--figure none: expected one of eplen60, "),
+        (["--figure", "law", "--claim", "a"], "--figure law: expected at most one of --experiment"),
+    ],
+)
+def test_bad_input_is_one_line(
+    flags: list[str], mentioned: str, published: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert_refused(audit.main, ["--published", str(published), *flags], capsys, mentioned)
+
+
+# The paper's own runs
+
+
+def test_a_claim_and_a_figure_lead_to_their_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    source = Published.read()
+    claim = audit._selected(audit.Arguments(claim="claim.low-attached-15-0.001"), source)
+    assert {name: int(runs.sum()) for name, runs in claim.items()} == {"weight-0.001": 72}
+    figure = audit._selected(audit.Arguments(figure="pwm0"), source)
+    assert {name: int(runs.sum()) for name, runs in figure.items()} == {"pwm0": 480}
+    success = audit._selected(audit.Arguments(figure="success"), source)
+    assert {name: int(runs.sum()) for name, runs in success.items()} == {
+        "eplen15-edge": 384, "eplen15": 384, "lrate0.005": 384, "eplen60": 384
+    }  # fmt: skip
+
+
+def test_the_command_of_a_run_trains_it() -> None:
+    usual = flat(TrainConfig()).items()
+    settings = [setting for each in EXPERIMENTS.values() for setting in each.settings()]
+    settings = [replace(one, critic_weight=0.5, learning_rate=1e-5, seed=7) for one in settings]
+    runs = {run: set(flat(run).items() - usual) for run in settings}
+    seen, examples = set[str](), list[TrainConfig]()
+    for run in sorted(runs, key=lambda run: -len(runs[run])):
+        names = {name for name, _ in runs[run]}
+        if names - seen:  # a field that no example has yet
+            examples.append(run)
+            seen |= names
+    assert len(seen) > 15
+    for run in examples:
+        program, *words = shlex.split(audit.command_of(run).removeprefix("python -m "))
+        assert program == "pwm.train"
+        assert parse(Arguments, "", "", words).runs() == (run,)
+    assert re.fullmatch(r"python -m pwm.train", audit.command_of(TrainConfig()))
