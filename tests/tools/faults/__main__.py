@@ -58,7 +58,8 @@ def table(faults: Sequence[Fault], folder: str) -> int:
         faulty += bool(found)
         print(_row(fault, outcome, found), flush=True)
     skipped = len(faults) - len(possible)
-    print(f"{len(possible)} conditions, {faulty} faults" + f"; {skipped} need root or strace" * bool(skipped))
+    left_out = f"; {skipped} need root or strace" * bool(skipped)
+    print(f"{len(possible)} conditions, {faulty} faults{left_out}")
     return faulty
 
 

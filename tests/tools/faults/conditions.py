@@ -59,7 +59,8 @@ SIGNALLED = (
             expect_status=(STATUS[name], 0) if stage == "ending" else (STATUS[name],))
       for stage, name, command in (
           ("starting", "INT", SWEEP), ("starting", "INT", TRAIN), ("starting", "TERM", TRAIN),
-          ("training", "HUP", SWEEP), ("training", "TERM", SWEEP), ("training", "KILL", SWEEP), ("training", "KILL", TRAIN),
+          ("training", "HUP", SWEEP), ("training", "TERM", SWEEP), ("training", "KILL", SWEEP),
+          ("training", "KILL", TRAIN),
           ("ending", "INT", TRAIN), ("ending", "TERM", TRAIN), ("ending", "KILL", SWEEP))),
     *(Fault(name=f"{name}-worker", command=SWEEP, flags="--workers 2", episodes=LONG,
             disturb=signalled(Signals[f"SIG{name}"], "worker"), expect_line=r"^$|worker died")
