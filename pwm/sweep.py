@@ -96,7 +96,8 @@ class Arguments:
         options = dict(item.partition("=")[::2] for item in self.slurm)
         complete = all(name and value for name, value in options.items())
         require(complete, "slurm", typed, "KEY=VALUE ...")
-        return Cluster(self.results.absolute() / "slurm", self.at_a_time, options)
+        folder = self.results.absolute() / f"slurm-{os.getuid()}"  # users may share a store
+        return Cluster(folder, self.at_a_time, options)
 
     def pool(self) -> tuple[Pool, int | None]:
         """Makes the executor, and the largest number of tasks that it takes."""

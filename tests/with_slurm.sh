@@ -64,11 +64,14 @@ SlurmctldLogFile=$place/slurmctld.log
 SlurmdLogFile=$place/slurmd.log
 MpiDefault=none
 ReturnToService=2
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 MaxArraySize=5
 KillWait=2
 MinJobAge=10
 NodeName=$(hostname) NodeAddr=127.0.0.1 CPUs=2 State=UNKNOWN
-PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=1
+PartitionName=urgent Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=2
 END
 export SLURM_CONF=$place/slurm.conf
 

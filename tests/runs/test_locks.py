@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import warnings
 from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,7 +17,6 @@ import pytest
 
 from pwm.core.errors import InputError
 from pwm.io.files import folder_errors
-from pwm.io.repository import REPOSITORY
 from pwm.runs.locks import is_locked, lock, reported, tidy
 from pwm.runs.shards import Shard
 from pwm.runs.storage import Store
@@ -63,39 +62,33 @@ def test_a_lock_is_released_when_its_block_raises(tmp_path: Path) -> None:
     assert not is_locked(store, TWO)
 
 
-HOLD = """
-import sys
-from pathlib import Path
-from pwm.runs.locks import lock
-from pwm.runs.shards import Shard
-from pwm.runs.storage import Store
-from tests.runs.test_storage import TWO
-with lock(Store(Path(sys.argv[1])), TWO) as held:
-    held.report(3)
-    print("locked", flush=True)
-    sys.stdin.read()
-"""
+def hold(store: Store, ready: Connection) -> None:
+    """Locks a shard until the process is killed."""
+    with lock(store, TWO) as held:
+        assert held is not None
+        held.report(3)
+        ready.send("locked")
+        signal.pause()
 
 
 def test_a_lock_is_released_when_its_process_is_killed(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.checkpoint(TWO, state(), SESSIONS)
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path)],
-        cwd=REPOSITORY,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    with process:
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == b"locked\n"
-            assert is_locked(store, TWO)
-            with lock(store, TWO) as held:
-                assert held is None
-            assert reported(store, TWO) == 3  # asking has not disturbed it
-        finally:
-            process.send_signal(signal.SIGKILL)
+    context = multiprocessing.get_context("fork")  # quick, as nothing is imported again
+    waiting, ready = context.Pipe(duplex=False)
+    process = context.Process(target=hold, args=(store, ready))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about threads in the child
+        process.start()
+    try:
+        assert waiting.recv() == "locked"
+        assert is_locked(store, TWO)
+        with lock(store, TWO) as held:
+            assert held is None
+        assert reported(store, TWO) == 3  # asking has not disturbed it
+    finally:
+        process.kill()
+        process.join()
     assert not is_locked(store, TWO)
     with lock(store, TWO) as held:
         assert held is not None

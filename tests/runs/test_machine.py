@@ -14,26 +14,37 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
+from pwm.core.config import TrainConfig
 from pwm.io.repository import REPOSITORY
 from pwm.runs import slurm
+from pwm.runs.experiment import Experiment
 from pwm.runs.scheduler import processes, run
 from pwm.runs.shards import Shard, planned
 from pwm.runs.slurm import Cluster, max_tasks, slurm_jobs
 from pwm.runs.storage import Store
 from pwm.runs.worker import Job
-from tests.tools.kills import CHECKPOINT_EVERY, experiment
+from tests.tools.kills import CHECKPOINT_EVERY
 
 pytestmark = pytest.mark.machine
-LONG = 180_000  # episodes, so that a shard takes seconds
+LONG = Experiment(
+    name="long",
+    about="two shards, the first of which takes seconds",
+    base=TrainConfig(num_episodes=90_000),
+    axes={"episode_length": (60, 6), "seed": range(4)},
+)
 NAMES = ("eplen15", "eplen15-edge", "lrate0.001", "lrate0.005", "lrate0.01", "pwm0")
 
 
+SWEEP = "from pwm.runs import slurm; from pwm.sweep import main; slurm.POLL_EVERY = 0.3; main()"
+
+
 def sweep(folder: Path, *flags: str) -> subprocess.CompletedProcess[str]:
-    """Runs the command on the smallest experiments."""
-    command = [sys.executable, "-m", "pwm.sweep", *NAMES, "--size", "smoke"]
+    """Runs the command on the smallest experiments, and lets it poll jobs often."""
+    command = [sys.executable, "-c", SWEEP, *NAMES, "--size", "smoke"]
     command += ["--results", str(folder), *flags]
     return subprocess.run(
         command, cwd=REPOSITORY, capture_output=True, text=True, timeout=200, check=False
@@ -56,8 +67,7 @@ def by_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def shards() -> list[Shard]:
-    """Four shards that take a few seconds each."""
-    return planned([experiment(LONG)])
+    return planned([LONG])
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +113,7 @@ def test_slurm_gives_the_bytes_of_one_process_with_fewer_tasks_than_shards(
     assert re.search(r"75 of 75 runs, [1-9][\d,]* replica-episodes/s", done.stderr)
     assert "Traceback" not in done.stderr
     # Jobs that succeeded leave no logs.
-    assert {path.suffix for path in (tmp_path / "slurm").iterdir()} == {".sh"}
+    assert {path.suffix for path in (tmp_path / f"slurm-{os.getuid()}").iterdir()} == {".sh"}
 
 
 @pytest.fixture
@@ -149,7 +159,7 @@ def sweep_by_slurm(folder: Path) -> None:
     slurm.POLL_EVERY = 0.3
     cluster = Cluster(folder / "slurm", 1, {"time": "5"})
     job = Job(Store(folder), "test", CHECKPOINT_EVERY)
-    run(planned([experiment(LONG)]), job, lambda _: slurm_jobs(cluster), max_tasks())
+    run(planned([LONG]), job, lambda _: slurm_jobs(cluster), max_tasks())
 
 
 def start_long(folder: Path) -> subprocess.Popen[str]:
@@ -190,13 +200,28 @@ def cancel(_folder: Path) -> None:
     subprocess.run(["scancel", "--signal=KILL", "--full", *running()], check=True)
 
 
+def preempt(number: str) -> None:
+    """Takes the node from a job for one that is more urgent."""
+    urgent = ["sbatch", "--partition=urgent", "--exclusive", "--output=/dev/null", "--wrap=true"]
+    subprocess.run(urgent, check=True, stdout=subprocess.DEVNULL)
+    wait_for(lambda: [number, "PD"] in queue())
+
+
+def lose_the_node(number: str) -> None:
+    """Takes the node out of the cluster, with a job on it, and puts it back."""
+    node = ["scontrol", "update", "NodeName=ALL"]
+    subprocess.run([*node, "State=DOWN", "Reason=test"], check=True)
+    wait_for(lambda: [number, "PD"] in queue())
+    subprocess.run([*node, "State=RESUME"], check=True)
+
+
+@pytest.mark.parametrize("lose", [preempt, lose_the_node])
 def test_a_requeued_job_continues_without_the_sweep_noticing(
-    undisturbed: Path, shards: list[Shard], tmp_path: Path
+    lose: Callable[[str], None], undisturbed: Path, shards: list[Shard], tmp_path: Path
 ) -> None:
     with start_long(tmp_path) as process:
         (number,) = running()
-        subprocess.run(["scontrol", "requeue", number], check=True)  # as preemption does
-        wait_for(lambda: [number, "PD"] in queue())
+        lose(number)
         # SLURM would wait for two minutes
         subprocess.run(["scontrol", "update", f"JobId={number}", "StartTime=now"], check=True)
         _, said = process.communicate(timeout=200)
@@ -204,7 +229,7 @@ def test_a_requeued_job_continues_without_the_sweep_noticing(
     assert "A worker died" not in said
     assert histories(tmp_path) == histories(undisturbed)
     sessions = [Store(tmp_path).provenance(shard) for shard in shards]
-    assert sorted(map(len, sessions)) == [1, 1, 1, 2]
+    assert sorted(map(len, sessions)) == [1, 2]
 
 
 @pytest.mark.parametrize("end", [kill, cancel])
@@ -218,7 +243,7 @@ def test_a_dead_job_is_sent_again_and_continues(
     assert "A worker died; its shard continues from the last checkpoint." in said
     assert histories(tmp_path) == histories(undisturbed)
     sessions = [Store(tmp_path).provenance(shard) for shard in shards]
-    assert sorted(map(len, sessions)) == [1, 1, 1, 2]
+    assert sorted(map(len, sessions)) == [1, 2]
 
 
 def test_jobs_continue_without_the_sweep_and_are_not_sent_twice(
@@ -246,18 +271,81 @@ def test_a_failed_job_ends_the_sweep_with_one_line(tmp_path: Path) -> None:
     wait_for(lambda: not queue())
 
 
+def test_a_cluster_that_cannot_save_its_state_is_one_line(tmp_path: Path) -> None:
+    config = Path(os.environ["SLURM_CONF"]).read_text()
+    (state,) = re.findall(r"^StateSaveLocation=(.*)$", config, re.MULTILINE)
+    with mounted(Path(state), "64k") as disk:
+        fill(disk)
+        line = one_line(sweep(tmp_path, "--executor", "slurm"))
+        assert line.startswith("error: sbatch refused the jobs: ")
+        assert "I/O error" in line
+    assert not queue()
+
+
+USERS = (1, 65534)  # daemon, nobody
+TINY = """
+from pwm import AgentConfig, Experiment, TaskConfig, TrainConfig
+
+task, agent = TaskConfig(episode_length=6), AgentConfig(hidden_size=3)
+tiny = Experiment(
+    name="tiny",
+    base=TrainConfig(task=task, agent=agent, num_episodes=20),
+    axes={"episode_length": (6, 9), "seed": range(2)},
+)
+"""
+
+
+def as_user(user: int) -> list[str]:
+    """A command that runs another as an ordinary user."""
+    return ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+
+
+def test_two_users_share_a_store_and_a_cluster() -> None:
+    can_run = [*as_user(USERS[0]), sys.executable, "-c", "import pwm"]
+    if subprocess.run(can_run, cwd=REPOSITORY, capture_output=True, check=False).returncode != 0:
+        pytest.skip("ordinary users cannot run this interpreter or read this repository")
+    with TemporaryDirectory() as place:
+        folder, grid = Path(place) / "results", Path(place) / "grid.py"
+        grid.write_text(TINY)
+        for path, mode in ((folder, 0o777), (folder.parent, 0o755)):
+            path.mkdir(exist_ok=True)
+            path.chmod(mode)
+        # The fused engine would be compiled in each process of a user who cannot cache its code.
+        command = [sys.executable, "-c", SWEEP, "--grid", str(grid), "--results", str(folder)]
+        command += ["--engine", "torch", "--executor", "slurm"]
+        sweeps = [
+            subprocess.Popen(
+                [*as_user(user), *command], cwd=REPOSITORY, stderr=subprocess.PIPE, text=True
+            )
+            for user in USERS
+        ]
+        for process in sweeps:
+            _, said = process.communicate(timeout=200)
+            assert process.returncode == 0, said
+        assert verified(folder) == "2 stored, 0 unfinished, 0 damaged."
+        shards = list(Store(folder).shards())
+        assert [len(Store(folder).provenance(shard)) for shard in shards] == [1, 1]
+
+
 # Disks
 
 
 @contextmanager
 def mounted(folder: Path, size: str) -> Iterator[Path]:
     """Mounts a disk in memory for the block."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True)
     try:
         yield folder
     finally:
         subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """Fills a disk with a file."""
+    filling = disk / "filling"
+    subprocess.run(["dd", "if=/dev/zero", f"of={filling}"], check=False, capture_output=True)
+    return filling
 
 
 def one_line(done: subprocess.CompletedProcess[str]) -> str:
@@ -282,8 +370,7 @@ def test_a_full_disk_is_one_line_and_stored_files_stay_good(
         for path in sorted(by_processes.iterdir())[:4]:  # two shards, each with its provenance
             (disk / path.name).write_bytes(path.read_bytes())
         before = histories(disk)
-        filling = disk / "filling"
-        subprocess.run(["dd", "if=/dev/zero", f"of={filling}"], check=False, capture_output=True)
+        filling = fill(disk)
         assert filling.stat().st_size > 500_000
         assert f"--results {disk}: expected" in one_line(sweep(disk))
         assert histories(disk).items() >= before.items()

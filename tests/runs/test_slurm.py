@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import pickle
 import shutil
 import time
@@ -330,7 +331,16 @@ def test_the_command_submits_chunks_within_the_limit(
         assert to._executor.parameters["array_parallelism"] == 9
         assert to._executor.parameters["time"] == 60
         assert to._executor.parameters["additional_parameters"] == {"partition": "short"}
-        assert to._executor.folder == tmp_path / "results" / "slurm"
+        assert to._executor.folder == tmp_path / "results" / f"slurm-{os.getuid()}"
+
+
+def test_the_files_of_a_users_jobs_are_no_other_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    folders = set()
+    for user in (1000, 1001):
+        monkeypatch.setattr(os, "getuid", lambda user=user: user)
+        cluster = sweep.Arguments(executor="slurm").cluster()
+        folders.add(cluster and cluster.folder.name)
+    assert folders == {"slurm-1000", "slurm-1001"}
 
 
 def test_a_failed_job_ends_the_command_with_one_line(

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import which
 from tempfile import TemporaryDirectory
 
 import tyro
@@ -46,14 +47,19 @@ def main(argv: Sequence[str] | None = None) -> None:
 def table(faults: Sequence[Fault], folder: str) -> int:
     """Runs the rows and prints a line each; returns the number of those with problems."""
     laboratory, faulty = Laboratory(Path(folder)), 0
-    possible = [fault for fault in faults if os.geteuid() == 0 or not fault.needs_root]
+    possible = [
+        fault
+        for fault in faults
+        if which(fault.tool) and (os.geteuid() == 0 or not fault.needs_root)
+    ]
     for fault in possible:
         outcome = laboratory.run(fault)
         found = problems(fault, outcome)
         faulty += bool(found)
         print(_row(fault, outcome, found), flush=True)
     skipped = len(faults) - len(possible)
-    print(f"{len(possible)} conditions, {faulty} faults" + f"; {skipped} need root" * bool(skipped))
+    left_out = f"; {skipped} need root or strace" * bool(skipped)
+    print(f"{len(possible)} conditions, {faulty} faults{left_out}")
     return faulty
 
 

@@ -12,6 +12,7 @@ from tests.tools.faults.disturbances import (
     large_networks,
     removed,
     signalled,
+    suspended,
 )
 from tests.tools.faults.rows import LONG, SWEEP, TRAIN, VERIFY, Fault
 
@@ -19,11 +20,17 @@ from tests.tools.faults.rows import LONG, SWEEP, TRAIN, VERIFY, Fault
 CONFINED = 'exec setpriv --bounding-set=-dac_override,-dac_read_search,-fowner "$@"'
 UNPRIVILEGED = CONFINED if os.geteuid() == 0 else 'exec "$@"'
 LITTLE_MEMORY = 'ulimit -v 2000000; exec "$@"'
+# Standard error is such a file too, and must not be cut off.
+SMALL_FILES = 'ulimit -S -f 1; exec "$@" 2> >(ulimit -S -f unlimited; cat >&2)'
+IN_REMOVED_FOLDER = (
+    'export PYTHONPATH=$PWD; mkdir "$HOME/gone"; cd "$HOME/gone"; rmdir "$HOME/gone"; exec "$@"'
+)
+NOWHERE = "/proc/none"  # cannot be created, by root neither
 STOPPED = r"^$|^Interrupted"
 KILLED = r"^$|resource_tracker"  # which Python starts, and which outlives its parent
 REFUSED = r"^error: --results .*Permission denied"
 BOTH = ((SWEEP, "--results"), (TRAIN, "--out"))
-STATUS = {"INT": 130, "TERM": 143, "KILL": 137}
+STATUS = {"INT": 130, "HUP": 129, "TERM": 143, "KILL": 137}
 
 INHERITED = (
     Fault(name="no-temporary-folder", command=SWEEP, environment={"TMPDIR": "/nonexistent/tmp"}),
@@ -36,6 +43,13 @@ INHERITED = (
     Fault(name="input-closed", command=SWEEP, shell='exec "$@" <&-'),
     Fault(name="errors-closed", command=SWEEP, shell='exec "$@" 2>&-'),
     Fault(name="quotes", command=TRAIN, out="it's \"so\" [0] %s"),
+    *(Fault(name=f"{name}-{command.name}", command=command, out=out)
+      for command, name, out in ((SWEEP, "undecodable", "\udcff"), (TRAIN, "newline", "a\nb"))),
+    Fault(name="nowhere-to-write", command=TRAIN,
+          environment=dict.fromkeys(("HOME", "TMPDIR", "MPLCONFIGDIR"), NOWHERE)),
+    Fault(name="children-ignored", command=SWEEP, shell="trap '' CHLD; exec \"$@\""),
+    Fault(name="shell-in-removed-folder", command=SWEEP, shell=IN_REMOVED_FOLDER,
+          expect_status=(2,), expect_line="^error: the current folder: expected"),
 )  # fmt: skip
 
 SIGNALLED = (
@@ -45,7 +59,8 @@ SIGNALLED = (
             expect_status=(STATUS[name], 0) if stage == "ending" else (STATUS[name],))
       for stage, name, command in (
           ("starting", "INT", SWEEP), ("starting", "INT", TRAIN), ("starting", "TERM", TRAIN),
-          ("training", "TERM", SWEEP), ("training", "KILL", SWEEP), ("training", "KILL", TRAIN),
+          ("training", "HUP", SWEEP), ("training", "TERM", SWEEP), ("training", "KILL", SWEEP),
+          ("training", "KILL", TRAIN),
           ("ending", "INT", TRAIN), ("ending", "TERM", TRAIN), ("ending", "KILL", SWEEP))),
     *(Fault(name=f"{name}-worker", command=SWEEP, flags="--workers 2", episodes=LONG,
             disturb=signalled(Signals[f"SIG{name}"], "worker"), expect_line=r"^$|worker died")
@@ -54,6 +69,8 @@ SIGNALLED = (
             disturb=signalled(Signals[f"SIG{name}"], times=2), expect_line=f"{STOPPED}|{KILLED}",
             expect_status=(STATUS[name],))
       for name, command in (("INT", SWEEP), ("TERM", TRAIN))),
+    *(Fault(name=f"suspended-{command.name}", command=command, episodes=LONG, disturb=suspended)
+      for command, _ in BOTH),
 )  # fmt: skip
 
 DISK = (
@@ -72,6 +89,17 @@ DISK = (
             repair=lambda place: place.out.unlink(),
             expect_line=rf"^error: {flag} \S+: .*([Ss]ymbolic|exists)")
       for command, flag in BOTH),
+    *(Fault(name=f"link-to-nowhere-{command.name}", command=command, expect_status=(2,),
+            arrange=lambda place: place.out.symlink_to(NOWHERE),
+            repair=lambda place: place.out.unlink(),
+            expect_line=rf"^error: {flag} \S+: .*exists")
+      for command, flag in BOTH),
+    *(Fault(name=f"{call}-{error}-{command.name}", command=command, tool="strace",
+            shell=f'exec strace -f -qq -o /dev/null -e inject={call}:error={error} "$@"',
+            expect_status=(2,), expect_line=rf"^error: {flag} \S+: .*{said}")
+      for (command, flag), call, error, said in (
+          (BOTH[0], "flock", "ENOLCK", "locks"), (BOTH[1], "flock", "ENOSYS", "locks"),
+          (BOTH[0], "rename", "ESTALE", "Stale"), (BOTH[1], "fsync", "EDQUOT", "quota"))),
     Fault(name="folder-removed", command=SWEEP, episodes=LONG, disturb=removed,
           expect_status=(0, 2), expect_line="^$|^error: --results"),
 )  # fmt: skip
@@ -81,6 +109,9 @@ LIMITS = (
           shell=LITTLE_MEMORY, expect_status=(2,), expect_line="^error: MEMORY exhausted"),
     Fault(name="little-memory-sweep", command=SWEEP, finishes=False, shell=LITTLE_MEMORY,
           arrange=large_networks, expect_status=(2,), expect_line="^error: MEMORY exhausted"),
+    *(Fault(name=f"small-files-{command.name}", command=command, shell=SMALL_FILES,
+            expect_status=(2,), expect_line=rf"^error: {flag} \S+: .*File too large")
+      for command, flag in BOTH),
     Fault(name="few-open-files", command=SWEEP, shell='ulimit -n 24; exec "$@"',
           expect_status=(0, 2), expect_line=r"^$|^error: .*[Tt]oo many open files"),
 )  # fmt: skip

@@ -51,6 +51,16 @@ def signalled(
     return disturb
 
 
+def suspended(place: Place, process: Process) -> str:
+    """Stops all of the command's processes for a moment, as Ctrl-Z and `fg` do."""
+    if not _until(lambda: _in_training(place), process):
+        return "it ended before training"
+    for number in (signal.SIGSTOP, signal.SIGCONT):
+        os.killpg(process.pid, number)
+        time.sleep(1.0)
+    return ""
+
+
 def removed(place: Place, process: Process) -> str:
     """Removes the folder that is written to."""
     if not _until(lambda: _in_training(place), process):

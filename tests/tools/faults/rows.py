@@ -88,6 +88,8 @@ class Fault:
     finishes: bool = True
     """Whether the same command must finish once the fault has ended."""
     needs_root: bool = False
+    tool: str = "bash"
+    """Program that it needs."""
     expect_status: tuple[int, ...] = (0,)
     """Accepted exit statuses; 128 + n for an end by signal n."""
     expect_line: str = r"^$"
