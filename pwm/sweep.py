@@ -137,6 +137,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _description() -> str:
+    """The help's first lines: what the command does, and the experiments it knows."""
     width = max(map(len, EXPERIMENTS))
     listed = [f"  {item.name:{width}}  {item.about}" for item in EXPERIMENTS.values()]
     first = "Trains every run of some experiments that is not stored yet. The paper's experiments:"
@@ -162,13 +163,15 @@ def _print_summary(
     for experiment in experiments:
         own = [shard for shard in plan(experiment) if shard.key in keys]
         left = [shard for shard in own if shard.key not in stored]
-        runs, seconds, megabytes = _sums(own)[0], *_sums(left)[1:]
+        runs, _, _ = _sums(own)
+        _, seconds, megabytes = _sums(left)
         say(
             f"{experiment.name:{width}}  {len(own):>6}  {runs:>6}  {len(left):>8}  "
             f"{seconds / 60 / workers:>7.1f}  {megabytes:>7.1f}"
         )
     left = [shard for shard in shards if shard.key not in stored]
-    runs, seconds, megabytes = _sums(shards)[0], *_sums(left)[1:]
+    runs, _, _ = _sums(shards)
+    _, seconds, megabytes = _sums(left)
     say(
         f"{counted(len(shards), 'shard')}, {counted(runs, 'run')}; "
         f"{counted(len(left), 'shard')} to train: about "
@@ -179,9 +182,11 @@ def _print_summary(
 
 def _sums(shards: Sequence[Shard]) -> tuple[int, float, float]:
     """Runs, seconds of one core and megabytes of some shards."""
-    parts = [(len(shard.members), shard.seconds, shard.bytes / 1e6) for shard in shards]
-    runs, seconds, megabytes = zip(*parts, strict=True) if parts else ((), (), ())
-    return sum(runs), sum(seconds), sum(megabytes)
+    return (
+        sum(len(shard.members) for shard in shards),
+        sum(shard.seconds for shard in shards),
+        sum(shard.bytes for shard in shards) / 1e6,
+    )
 
 
 if __name__ == "__main__":

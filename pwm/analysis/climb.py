@@ -177,7 +177,7 @@ def climb(setting: Setting, num_episodes: int) -> list[Position]:
 
     A parameter's step is the learning rate times its mean gradient over its running root mean
     square. The mean is the distance that is left; the square adds the episodes' variance, and in
-    the trunk the policy's gradient, as in `critic_share` but for errors that the distance enlarges.
+    the trunk the policy's gradient, as in `critic_share`, with errors that the distance enlarges.
 
     Args:
         setting: the critic.

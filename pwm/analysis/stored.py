@@ -74,10 +74,11 @@ class StoredRuns:
         Raises:
             InputError: a run is not in the store.
         """
-        shards = self._shard[numbers]
+        places = self._shard[numbers]
+        replicas = numbers - self._first[places]  # numbered within their shards
         logged = [
             self._kept(place).select([replica])
-            for place, replica in zip(shards, numbers - self._first[shards], strict=True)
+            for place, replica in zip(places, replicas, strict=True)
         ]
         return History.joined(logged)
 

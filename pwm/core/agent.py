@@ -93,15 +93,18 @@ class Agent:
         """Units of a trunk, with padding."""
         self._shapes = _shapes(num_stimuli, config.hidden_size)
         self._padded_shapes = _shapes(num_stimuli, self.padded_size)
-        self._sizes = [config.num_trunks * prod(shape) for shape in self._padded_shapes.values()]
-        self.trunk_size = sum(self._sizes[:-2])  # the heads come last
+        self._sizes = {
+            name: config.num_trunks * prod(shape) for name, shape in self._padded_shapes.items()
+        }
+        size = sum(self._sizes.values())
+        self.trunk_size = size - self._sizes["head_weight"] - self._sizes["head_bias"]
         """Number of a replica's parameters before those of its heads, with padding."""
         # tanh(x) = 2 sigmoid(2 x) - 1: doubling the cell gate's parameters lets one function
         # serve all gates.
-        scale = torch.ones(1, _round_up(sum(self._sizes), ROW_MULTIPLE))
-        *trunk, _head_weight, _head_bias = self._padded(scale).values()
-        for view in trunk:  # writes into `scale`
-            view[..., GATES.index("cell"), :] = 2
+        scale = torch.ones(1, _round_up(size, ROW_MULTIPLE))
+        for name, view in self._padded(scale).items():
+            if not name.startswith("head"):
+                view[..., GATES.index("cell"), :] = 2  # writes into `scale`
         self._scale = scale.to(device)  # (1, P)
 
     def initial_parameters(self, seeds: Sequence[int]) -> Tensor:
@@ -175,7 +178,8 @@ class Agent:
 
     def _padded(self, parameters: Tensor) -> dict[str, Tensor]:
         """Views of the parameters by name, [R, trunks, rows, blocks, columns], with padding."""
-        columns = parameters[:, : sum(self._sizes)].split_with_sizes(self._sizes, dim=1)
+        sizes = list(self._sizes.values())
+        columns = parameters[:, : sum(sizes)].split_with_sizes(sizes, dim=1)
         return {
             name: values.view(len(values), self.config.num_trunks, *shape)
             for (name, shape), values in zip(self._padded_shapes.items(), columns, strict=True)

@@ -78,8 +78,8 @@ def stop_trunk(policy: Tensor, critic: Tensor, trunk: int) -> tuple[Tensor, ...]
 def per_loss(policy: Tensor, critic: Tensor, _trunk: int) -> tuple[Tensor, ...]:
     """Both gradients, each with its own state in the optimiser (AdaTask; Yang et al., 2023).
 
-    But for its epsilon, the step of RMSprop does not depend on the scale of a loss, hence not on
-    the critic weight.
+    Apart from epsilon, RMSprop's step does not depend on the scale of a loss, and so not on the
+    critic weight.
     """
     return policy, critic
 

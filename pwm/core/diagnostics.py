@@ -74,7 +74,7 @@ class Probe:
     """Accumulates episodes and computes the diagnostics of their gradients."""
 
     def __init__(self) -> None:
-        self._sums = [np.zeros(())] * 6  # over episodes, of the terms in `add`
+        self._sums: dict[str, Doubles] = {}  # over episodes, of the terms in `add`, (R, P') each
         self._steps: list[tuple[NDArray[np.float32], ...]] = []  # log-probs, values, returns
 
     def add(self, gradients: Sequence[NDArray[np.float32]], trajectory: Trajectory) -> None:
@@ -87,8 +87,16 @@ class Probe:
         """
         policy, critic, leak = (part.astype(np.float64) for part in gradients)
         total = policy + critic + leak
-        terms = [policy, policy**2, critic**2, leak**2, total**2, policy * critic]
-        self._sums = [old + new for old, new in zip(self._sums, terms, strict=True)]
+        terms = {
+            "policy": policy,
+            "policy²": policy**2,
+            "critic²": critic**2,
+            "leak²": leak**2,
+            "total²": total**2,
+            "policy · critic": policy * critic,
+        }
+        for name, term in terms.items():
+            self._sums[name] = self._sums.get(name, 0.0) + term
         self._steps.append(trajectory[:3])
 
     def diagnostics(self, states: NDArray[np.int64] | None) -> Doubles:
@@ -99,23 +107,20 @@ class Probe:
                 None if the state is carried or trials may be blanked.
         """
         count = len(self._steps)
-        policy_sum, *product_sums = self._sums
-        policy_square, critic_square, leak_square, total_square, product = (
-            _total(terms) / count for terms in product_sums
-        )
-        squared_mean = _total((policy_sum / count) ** 2)
-        covariance_trace = (policy_square - squared_mean) * count / (count - 1)
+        mean = {name: _total(terms) / count for name, terms in self._sums.items()}  # (R,) each
+        squared_mean = _total((self._sums["policy"] / count) ** 2)
+        covariance_trace = (mean["policy²"] - squared_mean) * count / (count - 1)
         log_probs, values, returns = (
             np.concatenate(episodes, axis=1).astype(np.float64)
             for episodes in zip(*self._steps, strict=True)
         )  # (R, E T)
         with np.errstate(divide="ignore", invalid="ignore"):
             found = {
-                "policy_norm": np.sqrt(policy_square),
-                "critic_norm": np.sqrt(critic_square),
-                "leak_norm": np.sqrt(leak_square),
-                "total_norm": np.sqrt(total_square),
-                "cosine": product / np.sqrt(policy_square * critic_square),
+                "policy_norm": np.sqrt(mean["policy²"]),
+                "critic_norm": np.sqrt(mean["critic²"]),
+                "leak_norm": np.sqrt(mean["leak²"]),
+                "total_norm": np.sqrt(mean["total²"]),
+                "cosine": mean["policy · critic"] / np.sqrt(mean["policy²"] * mean["critic²"]),
                 "signal_to_noise": (squared_mean - covariance_trace / count) / covariance_trace,
                 "explained_variance": 1 - _variance(returns - values) / _variance(returns),
                 "return_variance": _covariance(returns, returns, states),

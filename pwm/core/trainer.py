@@ -147,23 +147,29 @@ class Trainer:
             probe.add(gradients, trajectory)  # all parts play the same episode
             if not gradients_only:
                 mechanism.add(trajectory, trials.numpy())
-        states = None
-        if not (self._config.agent.carry_state or self._config.task.timeout):
-            of_trials = trial_states(self._config.task)[draws.trials.numpy()]  # (E, R, N, L)
-            states = of_trials.swapaxes(0, 1).reshape(len(self.runs), -1)
+        of_gradients = probe.diagnostics(self._states(draws.trials.numpy()))
         if gradients_only:
-            return probe.diagnostics(states)
+            return of_gradients
         value_weights, _ = self._agent.value_head(self.parameters.detach().cpu())
-        of_hidden = mechanism.diagnostics(value_weights.numpy())
-        return np.concatenate([probe.diagnostics(states), of_hidden])
+        return np.concatenate([of_gradients, mechanism.diagnostics(value_weights.numpy())])
 
     def parts(self) -> Iterator[tuple[LossConfig, NDArray[np.float32]]]:
         """Yields losses and critic weights [R] that isolate the parts: policy, critic and leak."""
         loss, weights = self._config.loss, self._critic_weights
-        yield replace(loss, lost_gradients="values"), weights  # policy
-        others = replace(loss, lost_gradients="log_probs", entropy_weight=0.0)
-        yield replace(others, baseline="detached"), weights  # critic
-        yield others, np.zeros_like(weights)  # leak
+        yield replace(loss, lost_gradients="values"), weights
+        through_values = replace(loss, lost_gradients="log_probs", entropy_weight=0.0)
+        yield replace(through_values, baseline="detached"), weights  # the value loss alone
+        yield through_values, np.zeros_like(weights)  # the policy loss alone
+
+    def _states(self, trials: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """State of the trial at each step, [R, E T], of trials [E, R, N].
+
+        None if the state is carried or trials may be blanked.
+        """
+        if self._config.agent.carry_state or self._config.task.timeout:
+            return None
+        states = trial_states(self._config.task)[trials]  # (E, R, N, L)
+        return states.swapaxes(0, 1).reshape(len(self.runs), -1)
 
     def _stacked(
         self, rows: Sequence[NDArray[np.float64]], names: Sequence[str]

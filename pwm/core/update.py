@@ -110,10 +110,13 @@ class TorchEngine:
         weights = torch.from_numpy(critic_weights).to(self._device)
         played = self._play(draws, config, weights)
         gradient, episode = self._gradient(played.losses.total), played.episode
-        steps = (episode.log_probs.flatten(1), played.values, played.returns)
-        tensors = (gradient, *steps, episode.hidden.flatten(1, 2))
-        arrays = [tensor.detach().cpu().numpy() for tensor in tensors]
-        return arrays[0], Trajectory(*arrays[1:])
+        trajectory = Trajectory(
+            log_probs=_array(episode.log_probs.flatten(1)),
+            values=_array(played.values),
+            returns=_array(played.returns),
+            hidden=_array(episode.hidden.flatten(1, 2)),
+        )
+        return _array(gradient), trajectory
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Parameters, the optimiser's states and running statistics, by name; replicas first."""
@@ -205,6 +208,12 @@ class TorchEngine:
         if loss.balance == "popart":
             head = self._agent.value_head(self.parameters)
             keep_outputs(*head, played.scales, self._scales(played.returns.shape[1]))
+
+
+def _array(tensor: Tensor) -> NDArray[np.float32]:
+    """A tensor as an array, without gradients."""
+    array: NDArray[np.float32] = tensor.detach().cpu().numpy()
+    return array
 
 
 def clipped(gradient: Tensor, limit: float) -> Tensor:

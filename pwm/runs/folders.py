@@ -165,9 +165,9 @@ def require_no_run(name: str, folder: Path) -> None:
     """
     found = files_in(folder)
     unsaved = found <= {CONFIG, PROVENANCE} and configs_in(folder) is not None
-    for file in FILES:
-        accepted = f"a folder that holds no run yet (there is {file})"
-        require(file not in found or unsaved, name, folder, accepted)
+    if found and not unsaved:
+        first = next(file for file in FILES if file in found)
+        raise InputError(name, folder, f"a folder that holds no run yet (there is {first})")
 
 
 def configs_in(folder: Path) -> tuple[TrainConfig, ...] | None:

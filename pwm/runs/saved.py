@@ -62,7 +62,7 @@ class SavedRun:
         return int(self.state["episodes_done"])
 
     def continues_to(self, num_episodes: int) -> bool:
-        """Whether it has not been trained for so many episodes in all, or not drawn yet."""
+        """Whether training to that many episodes in all, or the figure, is unfinished."""
         undrawn = CURVES not in files_in(self.folder)
         return self.episodes_done < num_episodes + undrawn
 

@@ -1,7 +1,7 @@
 """Shards: runs of an experiment that are trained together and stored together.
 
-How an experiment is divided depends on nothing but the experiment. A change to it renames
-shards, so that everything would be trained again.
+The division depends on the experiment alone. A change to how it is made renames shards, so that
+everything would be trained again.
 """
 
 from __future__ import annotations
@@ -155,12 +155,12 @@ def _sizes(setting: TrainConfig, engine: EngineName, num_runs: int) -> Iterator[
     _, per_replica = _seconds_per_episode(setting, engine)
     target = int(SHARD_SECONDS / (setting.num_episodes * per_replica))
     count = ceil(num_runs / min(max(target, SMALLEST), LARGEST))
-    size, one_more = divmod(num_runs, count)  # so many shards are larger by one run
+    size, one_more = divmod(num_runs, count)  # as many shards have one run more
     return (size + 1 if place < one_more else size for place in range(count))
 
 
 def _seconds_per_episode(setting: TrainConfig, engine: EngineName) -> tuple[float, float]:
-    """Estimated time per episode: of the population as such, and of each replica.
+    """Estimated seconds per episode: independent of the number of replicas, and per replica.
 
     Fitted to a few settings on one core of a server of 2024; good to a factor of two.
     """

@@ -26,7 +26,7 @@ MAX_TASKS = 1000  # of an array, if the cluster allows as many
 
 
 class JobError(RuntimeError):
-    """A job ended with an error of its own, in one line."""
+    """The error that a job ended with, in one line."""
 
 
 @dataclass(frozen=True)
