@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import inspect
 import sys
+from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock, patch
@@ -124,74 +128,124 @@ def bsuite(batch: Batch, recurrent: bool) -> Gradients:
     )
     (before,), (after,) = made._state.params.values(), after.params.values()
     moved = {key: np.asarray(before[key], float) - np.asarray(after[key]) for key in before}
-    return without_last(1.0, np.round(moved["logits"], 12), np.round(moved["values"], 12))
+    return without_last(1.0, moved["logits"], moved["values"])
 
 
-def acme_modules() -> Any:
-    """Stands in for what Acme imports and its losses do not use, or JAX no longer has."""
-    for name, value in (("DeviceArray", jax.Array), ("tree_map", jax.tree_util.tree_map)):
-        for module in (jnp, jax):
-            if not hasattr(module, name):
-                setattr(module, name, value)
+def acme_module(path: str) -> Any:
+    """A module of Acme, with stand-ins for what it imports and its losses do not use."""
+    for module, name, value in (  # which JAX no longer has
+        (jnp, "DeviceArray", jax.Array),
+        (jax, "tree_map", jax.tree_util.tree_map),
+        (jax, "xla", MagicMock()),
+    ):
+        if not hasattr(module, name):
+            setattr(module, name, value)
     absent = {
         name: MagicMock()
         for name in (
-            *("launchpad", "reverb", "tensorflow", "tensorflow_datasets"),
-            *("acme.datasets", "acme.adders", "acme.adders.reverb"),
+            *("launchpad", "reverb", "tensorflow", "acme.jax.networks", "acme.adders"),
+            *("acme.adders.reverb", "acme.agents", "acme.agents.jax", "acme.agents.jax.ppo"),
+            "acme.agents.jax.impala",
         )
     }
-    return patch.dict(sys.modules, absent)
+    with patch.dict(sys.modules, absent):
+        import_module("acme.jax.utils")
+        (folder,) = import_module("acme").__path__
+        spec = spec_from_file_location(Path(path).stem, Path(folder) / path)
+        assert spec is not None
+        assert spec.loader is not None
+        made = module_from_spec(spec)
+        with patch.dict(sys.modules, {spec.name: made}):
+            spec.loader.exec_module(made)
+    return made
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=["data"], meta_fields=[])
+@dataclass
+class Sample:
+    """Data as a replay buffer hands it out."""
+
+    data: Any
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["observation", "action", "reward", "discount", "extras"],
+    meta_fields=[],
+)
+@dataclass
+class Steps:
+    """One sequence of n + 1 steps, the last of which only follows the episode's end."""
+
+    observation: Any
+    action: Any
+    reward: Any
+    discount: Any
+    extras: Any
+
+
+def acme_sample(batch: Batch, **extras: Any) -> Sample:
+    """A batch of one sequence."""
+    n = len(batch.actions)
+    running = np.ones((1, n + 1), np.float32)
+    running[0, n - 1] = 0
+    return Sample(
+        Steps(
+            observation=jnp.arange(n + 1)[None],
+            action=jnp.append(jnp.asarray(batch.actions), 0)[None],
+            reward=jnp.asarray(np.append(batch.rewards, 0), jnp.float32)[None],
+            discount=jnp.asarray(running),
+            extras=extras,
+        )
+    )
 
 
 def acme_impala(batch: Batch) -> Gradients:
     """IMPALA of Acme, from one sequence."""
-    with acme_modules():
-        impala = import_module("acme.jax.losses.impala")
-        weight = import_module("acme.agents.jax.impala.config").IMPALAConfig.baseline_cost
-    n = len(batch.actions)
-    loss = impala.impala_loss(
+    weight = acme_module("agents/jax/impala/config.py").IMPALAConfig.baseline_cost
+    loss = acme_module("jax/losses/impala.py").impala_loss(
         lambda params, *_: (params, None), discount=1.0, baseline_cost=weight, entropy_cost=0.0
     )
     params = tables(batch)
-    running = np.ones(n + 1, np.float32)
-    running[-2] = 0
-    data = SimpleNamespace(
-        observation=jnp.arange(n + 1)[None],
-        action=jnp.asarray(np.append(batch.actions, 0))[None],
-        reward=jnp.asarray(np.append(batch.rewards, 0), jnp.float32)[None],
-        discount=jnp.asarray(running)[None],
-        extras={"core_state": jnp.zeros((1, n + 1)), "logits": params[0][None]},
+    sample = acme_sample(batch, core_state=jnp.zeros((1, 1)), logits=params[0][None])
+    return without_last(weight, *jax.grad(lambda tables: loss(tables, sample)[0])(params))
+
+
+def acme_ppo(batch: Batch) -> Gradients:
+    """PPO of Acme; a step of SGD at a rate of 1 shows the gradient."""
+    weight = acme_module("agents/jax/ppo/config.py").PPOConfig.value_cost
+    params = tables(batch)
+    networks = SimpleNamespace(
+        network=SimpleNamespace(
+            init=lambda _: params, apply=lambda p, steps: (p[0][steps], p[1][steps])
+        ),
+        log_prob=taken,
+        entropy=lambda logits: jnp.zeros(len(logits)),
     )
-    sample = jax.tree_util.Partial(lambda d: d, None)
-    del sample
-
-    def total(logits: Any, values: Any) -> Any:
-        return loss((logits, values), _Sample(data))[0]
-
-    return without_last(weight, *jax.grad(total, (0, 1))(*params))
-
-
-@jax.tree_util.register_pytree_node_class
-class _Sample:
-    """A sample of a replay buffer that JAX can map over."""
-
-    def __init__(self, data: Any) -> None:
-        self.data = data
-
-    def tree_flatten(self) -> tuple[Any, Any]:
-        """Leaves and names."""
-        return tuple(vars(self.data).values()), tuple(vars(self.data))
-
-    @classmethod
-    def tree_unflatten(cls, names: Any, leaves: Any) -> _Sample:
-        """The inverse."""
-        return cls(SimpleNamespace(**dict(zip(names, leaves, strict=True))))
+    learner = acme_module("agents/jax/ppo/learning.py").PPOLearner(
+        networks,
+        iterator=None,
+        optimizer=import_module("optax").sgd(1.0),
+        random_key=jax.random.PRNGKey(0),
+        gae_lambda=1.0,
+        discount=1.0,
+        value_cost=weight,
+        num_epochs=1,
+        logger=MagicMock(),
+    )
+    behaviour = jnp.asarray(np.append(batch.log_probs, 0), jnp.float32)[None]
+    after, _ = learner._sgd_step(learner._state, acme_sample(batch, log_prob=behaviour))
+    logits, values = (
+        np.asarray(b, float) - np.asarray(a) for b, a in zip(params, after.params, strict=True)
+    )
+    return without_last(weight, logits, values)
 
 
 LOSSES: dict[str, Loss] = {
     "brax-ppo": brax_ppo,
     "bsuite-jax": lambda b: bsuite(b, recurrent=False),
     "bsuite-jax-rnn": lambda b: bsuite(b, recurrent=True),
+    "acme-ppo": acme_ppo,
     "acme-impala": acme_impala,
 }
-DDOF = {"brax-ppo": 0}
+DDOF = {"brax-ppo": 0, "acme-ppo": 0}
