@@ -8,17 +8,11 @@ from typing import Annotated
 
 import tyro
 
-from pwm.analysis.conventions import CONVENTIONS, Convention, convert_weight, ratio
+from pwm.analysis.conventions import CONVENTIONS, Convention, convert_weight, formula, ratio
 from pwm.core.errors import require, require_integer, require_positive
 from pwm.io.cli import errors_in_one_line, parse
 from pwm.io.inherited import say
 
-TARGETS = {
-    "squared": "δ²",
-    "clipped": "clipped δ²",
-    "capped": "capped δ²",
-    "huber": "Huber(δ)",
-}
 ERRORS = {
     "squared": "",
     "clipped": "values far from those before the update have no gradient.",
@@ -109,52 +103,43 @@ def _pair(source: str, to: str, weight: float, length: int | None) -> Iterator[s
 def _default(convention: Convention) -> str:
     if not convention.parameter:
         return "no such weight: multiply its value loss"
-    return f"{convention.parameter}, {convention.weight:g} by default"
-
-
-def formula(convention: Convention, weight: float) -> str:
-    """A loss, with the advantage A and the error δ of the value.
-
-    Args:
-        convention: of the library.
-        weight: of the value loss, in its units.
-    """
-    policy, value = ("Σ" if c == "sum" else "mean" for c in (convention.policy, convention.value))
-    half = " · ½" if convention.factor == 0.5 and convention.error != "huber" else ""
-    return f"-{policy} A log π + {weight:.3g}{half} · {value} {TARGETS[convention.error]}"
+    return f"{convention.parameter}, {convention.weight:g} {convention.usual}"
 
 
 def _caveats(source: str, to: str, share: float, steps: int) -> Iterator[str]:
-    """Differences that no weight makes up for."""
-    policies = CONVENTIONS[source].policy, CONVENTIONS[to].policy
-    if policies[0] != policies[1] and steps > 1:
-        change = f"1/{steps}" if policies[0] == "sum" else f"{steps} times"
-        yield (
-            f"{to}: the gradient is {change} of {source}'s. RMSprop and Adam do not see that, but "
-            "SGD, and a limit on the gradient's norm, do."
-        )
-    for name in dict.fromkeys((source, to)):
-        own = CONVENTIONS[name]
+    """Differences that no weight makes up for, with the names that they concern."""
+    pair = {name: CONVENTIONS[name] for name in dict.fromkeys((source, to))}
+    scaled = ["advantages" in CONVENTIONS[name].normalises for name in (source, to)]
+    reductions = [CONVENTIONS[name].policy for name in (source, to)]
+    found: dict[str, list[str]] = {}
+    for name, own in pair.items():
         for condition, text in (
             (own.networks == "separate", f"actor and critic share no parameters: {SEPARATE}"),
             (own.networks == "either", f"if actor and critic share no parameters, {SEPARATE}"),
-            (
-                "advantages" in own.normalises,
-                "advantages are divided by their standard deviation: "
-                f"{'divide' if name == to else 'multiply'} the converted weight by it.",
-            ),
-            (
-                "returns" in own.normalises,
-                "returns are standardised: errors are in their standard deviations.",
-            ),
+            ("returns" in own.normalises, "returns are standardised, and errors with them."),
             (own.error != "squared", ERRORS[own.error]),
-            (own.attached, "the baseline is attached: the policy loss trains the critic" + (
-                "." if own.normalises else
-                f", as an entropy bonus of temperature {1 / (2 * share):.3g} in its target would."
-            )),
-        ):  # fmt: skip
+            (own.attached, "the baseline is attached: the policy loss trains the critic too."),
+            (
+                own.attached and "advantages" not in own.normalises,
+                "this leak acts as an entropy bonus in the critic's target would, of temperature "
+                f"{1 / (2 * share):.3g}.",
+            ),
+        ):
             if condition:
-                yield f"{name}: {text}"
+                found.setdefault(text, []).append(name)
+    if reductions[0] != reductions[1] and steps > 1:
+        change = f"1/{steps} of" if reductions[0] == "sum" else f"{steps} times"
+        yield (
+            f"{to}: the gradient is {change} that in {source}; RMSprop and Adam do not see it, SGD "
+            "and a limit on the gradient's norm do."
+        )
+    if scaled[0] != scaled[1]:
+        act = "multiply" if scaled[0] else "divide"
+        yield (
+            f"{source if scaled[0] else to}: advantages are divided by their standard deviation: "
+            f"{act} the converted weight by it."
+        )
+    yield from (f"{', '.join(names)}: {text}" for text, names in found.items())
 
 
 if __name__ == "__main__":

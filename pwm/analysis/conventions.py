@@ -14,7 +14,7 @@ number of steps matters only if one loss is summed and the other averaged, as in
 ρ = w / T for an episode of T steps. At PPO's first step of an update its ratio is 1, nothing is
 clipped, and its gradients are those above.
 
-Where the baseline is attached, α = 1 / 2ρ is the temperature of the leak (`pwm.analysis.theory`).
+Where the baseline is attached, α = 1 / 2ρ is the temperature of the leak (`pwm.core.leak`).
 """
 
 from __future__ import annotations
@@ -30,6 +30,12 @@ Reduction = Literal["sum", "mean"]
 Error = Literal["squared", "clipped", "capped", "huber"]
 Networks = Literal["shared", "separate", "either"]
 Normalised = Literal["advantages", "returns"]
+TARGETS = {
+    "squared": "δ²",
+    "clipped": "clipped δ²",
+    "capped": "capped δ²",
+    "huber": "Huber(δ)",
+}
 FILE = Path(__file__).with_suffix(".toml")
 
 
@@ -48,7 +54,9 @@ class Convention:
     parameter: str = ""
     """Library's name of the weight; empty if it has none."""
     weight: float
-    """Default weight of the value loss; the notes' own for the notes."""
+    """Usual weight of the value loss."""
+    usual: str = "by default"
+    """Where that weight is usual."""
     factor: float = 1.0
     """Factor of the squared error next to the weight, for small errors: 1 or ½."""
     policy: Reduction = "mean"
@@ -145,6 +153,18 @@ def convert_weight(
         The weight in the units of the other.
     """
     return ratio(critic_weight, source, steps) / ratio(1, to, steps)
+
+
+def formula(convention: Convention, weight: float) -> str:
+    """A loss, with the advantage A and the error δ of the value.
+
+    Args:
+        convention: of the library.
+        weight: of the value loss, in its units.
+    """
+    policy, value = ("Σ" if c == "sum" else "mean" for c in (convention.policy, convention.value))
+    half = " · ½" if convention.factor == 0.5 and convention.error != "huber" else ""
+    return f"-{policy} A log π + {weight:.3g}{half} · {value} {TARGETS[convention.error]}"
 
 
 def _found(name: str) -> Convention:

@@ -14,7 +14,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 from unittest.mock import MagicMock, patch
 
 import numpy as np
@@ -33,14 +33,17 @@ class Stop(Exception):  # noqa: N818, it is no error
 
 
 class Table:
-    """A batch as tensors; its logits and values require gradients."""
+    """A batch as tensors; its logits and values are computed from parameters."""
 
     def __init__(self, batch: Batch) -> None:
         def tensor(array: Any) -> Tensor:
             return torch.as_tensor(array, dtype=torch.float32)
 
-        self.logits = tensor(batch.logits).requires_grad_()
-        self.values = tensor(batch.values).requires_grad_()
+        self.parameters = {
+            "logits": tensor(batch.logits).requires_grad_(),
+            "values": tensor(batch.values).requires_grad_(),
+        }
+        self.logits, self.values = (1 * parameter for parameter in self.parameters.values())
         self.actions = torch.as_tensor(batch.actions)
         self.advantages, self.returns = tensor(batch.advantages), tensor(batch.returns)
         self.scores, self.rewards = tensor(batch.scores), tensor(batch.rewards)
@@ -49,13 +52,8 @@ class Table:
         self.log_probs = self.policy.log_prob(self.actions)
         self.n = len(self.actions)
 
-    def gradients(self, weight: float, loss: Tensor) -> Gradients:
-        """The loss's gradients by the logits and the values."""
-        logits, values = torch.autograd.grad(loss, [self.logits, self.values])
-        return Gradients(weight, logits.double().numpy(), values.double().numpy())
-
-    def stopped(self, weight: float, update: Callable[[], object]) -> Gradients:
-        """Gradients of the loss on which an update calls `backward`."""
+    def stopped(self, weight: float, update: Callable[[], object]) -> Run:
+        """The loss on which an update calls `backward`."""
 
         def stop(loss: Tensor, *_: object, **__: object) -> None:
             raise Stop(loss)
@@ -64,8 +62,22 @@ class Table:
             try:
                 update()
             except Stop as stopped:
-                return self.gradients(weight, stopped.loss)
+                return Run(self, weight, stopped.loss)
         raise AssertionError("the update computed no loss")
+
+
+class Run(NamedTuple):
+    """A library's loss, with its graph."""
+
+    table: Table
+    weight: float
+    loss: Tensor
+
+    def gradients(self) -> Gradients:
+        """Its gradients by the logits and the values."""
+        inputs = self.table.parameters.values()
+        logits, values = torch.autograd.grad(self.loss, list(inputs), retain_graph=True)
+        return Gradients(self.weight, logits.double().numpy(), values.double().numpy())
 
 
 def bare(owner: type, **attributes: Any) -> Any:
@@ -81,7 +93,7 @@ def default(owner: Callable[..., object], name: str) -> Any:
     return inspect.signature(owner).parameters[name].default
 
 
-def stable_baselines3(batch: Batch, module: str, name: str) -> Gradients:
+def stable_baselines3(batch: Batch, module: str, name: str) -> Run:
     """A2C and PPO of Stable-Baselines3, and what is built on them."""
     owner = getattr(import_module(module), name)
     table, weight = Table(batch), default(owner, "vf_coef")
@@ -116,7 +128,7 @@ def stable_baselines3(batch: Batch, module: str, name: str) -> Gradients:
     return table.stopped(weight, algorithm.train)
 
 
-def cleanrl_ppo(batch: Batch) -> Gradients:
+def cleanrl_ppo(batch: Batch) -> Run:
     """The lines of CleanRL's script from a minibatch's start to its loss."""
     spec = find_spec("cleanrl")
     assert spec is not None
@@ -157,7 +169,7 @@ def cleanrl_ppo(batch: Batch) -> Gradients:
     return table.stopped(args.vf_coef, lambda: exec(lines, names))
 
 
-def torchrl(batch: Batch, name: str) -> Gradients:
+def torchrl(batch: Batch, name: str) -> Run:
     """The loss modules of TorchRL, on modules that look the tables up."""
     objectives, nn = import_module("torchrl.objectives"), import_module("tensordict.nn")
     table, owner = Table(batch), getattr(import_module("torchrl.objectives"), name)
@@ -188,10 +200,10 @@ def torchrl(batch: Batch, name: str) -> Gradients:
     assert objectives
     weight = float(getattr(loss, "critic_coeff", 1.0))
     found = loss(data)
-    return table.gradients(weight, sum(v for k, v in found.items() if k.startswith("loss_")))
+    return Run(table, weight, sum(v for k, v in found.items() if k.startswith("loss_")))
 
 
-def tianshou(batch: Batch, module: str, name: str) -> Gradients:
+def tianshou(batch: Batch, module: str, name: str) -> Run:
     """A2C and PPO of Tianshou."""
     owner = getattr(import_module(f"tianshou.algorithm.modelfree.{module}"), name)
     table, weight = Table(batch), default(owner, "vf_coef")
@@ -227,7 +239,7 @@ def tianshou(batch: Batch, module: str, name: str) -> Gradients:
     return table.stopped(weight, lambda: algorithm._update_with_batch(batches, None, 1))
 
 
-def rllib(batch: Batch, algorithm: str, name: str) -> Gradients:
+def rllib(batch: Batch, algorithm: str, name: str) -> Run:
     """The learners of RLlib, with the advantages that its connector hands to PPO's."""
     path = f"ray.rllib.algorithms.{algorithm}"
     learner = getattr(
@@ -269,10 +281,10 @@ def rllib(batch: Batch, algorithm: str, name: str) -> Gradients:
     loss = made.compute_loss_for_module(
         module_id="agent", config=config, batch=data, fwd_out={"action_dist_inputs": table.logits}
     )
-    return table.gradients(weight, loss)
+    return Run(table, weight, loss)
 
 
-def skrl(batch: Batch, algorithm: str) -> Gradients:
+def skrl(batch: Batch, algorithm: str) -> Run:
     """A2C and PPO of skrl, including its estimate of the advantages."""
     module = import_module(f"skrl.agents.torch.{algorithm}.{algorithm}")
     cfg = getattr(module, f"{algorithm.upper()}_CFG")()
@@ -307,9 +319,7 @@ def skrl(batch: Batch, algorithm: str) -> Gradients:
         getattr(module, algorithm.upper()),
         cfg=cfg,
         memory=Memory(),
-        policy=SimpleNamespace(
-            act=lambda *_, **__: (None, {"log_prob": table.log_probs[:, None]})
-        ),
+        policy=SimpleNamespace(act=lambda *_, **__: (None, {"log_prob": table.log_probs[:, None]})),
         value=MagicMock(**{"act.return_value": (table.values[:, None], {})}),
         scheduler=None,
         scaler=torch.amp.GradScaler("cpu", enabled=False),
@@ -334,7 +344,7 @@ def skrl(batch: Batch, algorithm: str) -> Gradients:
     return table.stopped(weight, lambda: agent.update(timestep=0, timesteps=1))
 
 
-def pfrl_a2c(batch: Batch) -> Gradients:
+def pfrl_a2c(batch: Batch) -> Run:
     """A2C of PFRL."""
     owner = import_module("pfrl.agents.a2c").A2C
     table, weight = Table(batch), default(owner, "v_loss_coef")
@@ -357,7 +367,7 @@ def pfrl_a2c(batch: Batch) -> Gradients:
     return table.stopped(weight, agent.update)
 
 
-def pfrl_a3c(batch: Batch) -> Gradients:
+def pfrl_a3c(batch: Batch) -> Run:
     """A3C of PFRL, on a whole episode."""
     owner = import_module("pfrl.agents.a3c").A3C
     table, weight = Table(batch), default(owner, "v_loss_coef")
@@ -387,7 +397,7 @@ def pfrl_a3c(batch: Batch) -> Gradients:
     return table.stopped(weight, lambda: agent.update(None))
 
 
-def pfrl_ppo(batch: Batch) -> Gradients:
+def pfrl_ppo(batch: Batch) -> Run:
     """PPO of PFRL, including the normalisation of the advantages."""
     owner = import_module("pfrl.agents.ppo").PPO
     table, weight = Table(batch), default(owner, "value_func_coef")
@@ -425,7 +435,7 @@ def pfrl_ppo(batch: Batch) -> Gradients:
     return table.stopped(weight, lambda: agent._update(dataset))
 
 
-def rl_games_ppo(batch: Batch) -> Gradients:
+def rl_games_ppo(batch: Batch) -> Run:
     """PPO of rl_games, with the advantages that it normalises before; its weight has no default."""
     module = import_module("rl_games.algos_torch.a2c_discrete")
     losses = import_module("rl_games.common.common_losses")
@@ -463,7 +473,7 @@ def rl_games_ppo(batch: Batch) -> Gradients:
     return table.stopped(weight, lambda: agent.calc_gradients(data))
 
 
-def rsl_rl_ppo(batch: Batch) -> Gradients:
+def rsl_rl_ppo(batch: Batch) -> Run:
     """PPO of RSL-RL, including the normalisation of the advantages."""
     owner = import_module("rsl_rl.algorithms.ppo").PPO
     table, weight = Table(batch), default(owner, "value_loss_coef")
@@ -523,7 +533,7 @@ def rsl_rl_ppo(batch: Batch) -> Gradients:
     return table.stopped(weight, algorithm.update)
 
 
-def sample_factory_appo(batch: Batch) -> Gradients:
+def sample_factory_appo(batch: Batch) -> Run:
     """APPO of Sample Factory."""
     learner = import_module("sample_factory.algo.learning.learner").Learner
     parser = argparse.ArgumentParser()
@@ -560,11 +570,11 @@ def sample_factory_appo(batch: Batch) -> Gradients:
         kl_loss_func=lambda *_: (None, 0.0),
     )
     _, policy, _, _, _, value, _ = made._calculate_losses(data, 0)
-    return table.gradients(cfg.value_loss_coeff, policy + value)
+    return Run(table, cfg.value_loss_coeff, policy + value)
 
 
 SB3, CONTRIB = "stable_baselines3", "sb3_contrib"
-LOSSES: dict[str, Loss] = {
+RUNS: dict[str, Callable[[Batch], Run]] = {
     "stable-baselines3-a2c": lambda b: stable_baselines3(b, f"{SB3}.a2c.a2c", "A2C"),
     "stable-baselines3-ppo": lambda b: stable_baselines3(b, f"{SB3}.ppo.ppo", "PPO"),
     "sb3-contrib-recurrent-ppo": lambda b: stable_baselines3(
@@ -590,3 +600,7 @@ LOSSES: dict[str, Loss] = {
     "rsl-rl-ppo": rsl_rl_ppo,
     "sample-factory-appo": sample_factory_appo,
 }
+LOSSES: dict[str, Loss] = {
+    name: lambda batch, run=run: run(batch).gradients() for name, run in RUNS.items()
+}
+DDOF = {"pfrl-ppo": 0}

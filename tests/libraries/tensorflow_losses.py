@@ -26,7 +26,9 @@ class Tables:
 
     def gradients(self, weight: float, found: list[Any]) -> Gradients:
         """Gradients without those of the last row, which are zero."""
-        logits, values = (tf.convert_to_tensor(gradient).numpy().astype(float) for gradient in found)
+        logits, values = (
+            tf.convert_to_tensor(gradient).numpy().astype(float) for gradient in found
+        )
         assert not np.any(logits[-1])
         assert not np.any(values[-1])
         return Gradients(weight, logits[:-1], values[:-1])
