@@ -13,7 +13,7 @@ import pytest
 import pwm
 
 FOLDER = Path(pwm.__file__).parent
-COMMANDS = ("train", "store", "sweep", "digests", "audit", "bench", "paper")
+COMMANDS = ("train", "store", "sweep", "digests", "audit", "bench", "paper", "convert")
 # A room imports only from rooms on its left. Rooms in one group do not import each other.
 ORDER = (
     ("core",),

@@ -1,99 +1,173 @@
-"""Weighting of the two losses in public libraries, and conversion of a critic weight."""
+"""Weighting of the two losses in public libraries, and conversion of a critic weight.
+
+Over the steps t of an update, with the advantage A_t and the error δ_t = G_t - v_t of the value,
+
+    loss = reduce_t (-A_t log π(a_t)) + weight · factor · reduce_t δ_t²,
+
+where each reduction is a sum or a mean. A weight means the same in two libraries if the gradients
+of the two terms stand in the same ratio. Per step, the squared error then has
+
+    ρ = weight · factor · c_value / c_policy
+
+times the factor of the policy term, where c is 1 for a sum and 1/n for a mean over n steps. The
+number of steps matters only if one loss is summed and the other averaged, as in the notes:
+ρ = w / T for an episode of T steps. At PPO's first step of an update its ratio is 1, nothing is
+clipped, and its gradients are those above.
+
+Where the baseline is attached, α = 1 / 2ρ is the temperature of the leak (`pwm.core.leak`).
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
 
-from pwm.core.leak import policy_factor
-from pwm.core.losses import Reduction
+from pwm.core.errors import require
+
+Reduction = Literal["sum", "mean"]
+Error = Literal["squared", "clipped", "capped", "huber"]
+Networks = Literal["shared", "separate", "either"]
+Normalised = Literal["advantages", "returns"]
+TARGETS = {
+    "squared": "δ²",
+    "clipped": "clipped δ²",
+    "capped": "capped δ²",
+    "huber": "Huber(δ)",
+}
+FILE = Path(__file__).with_suffix(".toml")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Convention:
-    """A library's sum of the policy's and the critic's loss, both reduced in the same way.
+    """The loss of one algorithm of a library, as it is by default."""
 
-    Its total loss is reduce(policy terms) + weight · value_factor · reduce(squared errors).
-    """
-
+    repository: str
+    """Owner and name on GitHub."""
+    file: str
+    """File of the repository that defines the loss."""
+    version: str
+    """Version of the package, or the commit if it is not on PyPI."""
+    package: str = ""
+    """Name on PyPI; empty if it is not there in this form."""
+    parameter: str = ""
+    """Library's name of the weight; empty if it has none."""
     weight: float
-    """Default weight of the value loss."""
-    value_factor: float = 1.0
-    """Factor of the squared error, next to the weight: 1 or ½."""
-    source: str
-    """Repository and files that define the loss; in brackets, the library's name of the weight."""
+    """Usual weight of the value loss."""
+    usual: str = "by default"
+    """Where that weight is usual."""
+    factor: float = 1.0
+    """Factor of the squared error next to the weight, for small errors: 1 or ½."""
+    policy: Reduction = "mean"
+    """Reduction of the policy loss over the steps of an update."""
+    value: Reduction = "mean"
+    """Reduction of the value loss."""
+    error: Error = "squared"
+    """Form of the value loss: the squared error; clipped, if values far from those before the
+    update have no gradient; capped, if large errors have none; or Huber's."""
+    attached: bool = False
+    """Whether the policy loss trains the critic through the advantage."""
+    networks: Networks
+    """Whether actor and critic share parameters, or either, depending on the network chosen."""
+    normalises: tuple[Normalised, ...] = ()
+    """Quantities scaled to a standard deviation of 1."""
+
+    def __post_init__(self) -> None:
+        require(self.weight > 0, "weight", self.weight, "a number above 0")
+        require(self.factor in (0.5, 1), "factor", self.factor, "0.5 or 1")
+        for name, value, accepted in (
+            ("policy", self.policy, get_args(Reduction)),
+            ("value", self.value, get_args(Reduction)),
+            ("error", self.error, get_args(Error)),
+            ("networks", self.networks, get_args(Networks)),
+            *(("normalises", given, get_args(Normalised)) for given in self.normalises),
+        ):
+            require(value in accepted, name, value, "one of " + ", ".join(accepted))
+        for name in ("repository", "file", "version"):
+            require(bool(getattr(self, name)), name, "(none)", "where the loss was read")
+
+    @property
+    def needs_steps(self) -> bool:
+        """Whether the weight's meaning depends on the number of steps of an update."""
+        return self.policy != self.value
+
+    def ratio_per_weight(self, steps: int) -> float:
+        """ρ of a weight of 1: factor of a squared error over that of a policy term.
+
+        Args:
+            steps: n, of an update, at least 1.
+        """
+        value, policy = (1 if c == "sum" else 1 / steps for c in (self.value, self.policy))
+        return self.factor * value / policy
 
 
-CONVENTIONS = {
-    "stable-baselines3-a2c": Convention(
-        weight=0.5, source="DLR-RM/stable-baselines3: stable_baselines3/a2c/a2c.py (vf_coef)"
-    ),
-    "stable-baselines3-ppo": Convention(
-        weight=0.5, source="DLR-RM/stable-baselines3: stable_baselines3/ppo/ppo.py (vf_coef)"
-    ),
-    "cleanrl-ppo": Convention(
-        weight=0.5, value_factor=0.5, source="vwxyzjn/cleanrl: cleanrl/ppo.py (vf_coef)"
-    ),
-    "rllib-ppo": Convention(
-        weight=1.0,
-        source="ray-project/ray: rllib/algorithms/ppo/torch/ppo_torch_learner.py, ppo.py "
-        "(vf_loss_coeff)",
-    ),
-    "rllib-a3c": Convention(
-        weight=0.5,
-        value_factor=0.5,
-        source="ray-project/ray: rllib/algorithms/a3c/a3c_torch_policy.py, a3c.py (vf_loss_coeff)",
-    ),
-    "acme-ppo": Convention(
-        weight=1.0,
-        source="google-deepmind/acme: acme/agents/jax/ppo/learning.py, config.py (value_cost)",
-    ),
-}
-"""Conventions by library and algorithm, read in the libraries' own code.
+def read_conventions(path: Path = FILE) -> dict[str, Convention]:
+    """Conventions by library and algorithm, in the file's order.
 
-All of them reduce both losses by a mean, except RLlib's A3C, which uses a sum. All detach the
-advantage. Some also scale it, clip the losses, or give the critic its own network; no weight can
-undo that.
-"""
+    Raises:
+        InputError: a field is unknown, missing or out of range.
+    """
+    known = {field.name for field in fields(Convention)}
+    found = {}
+    for library, table in tomllib.loads(path.read_text()).items():
+        shared = {key: value for key, value in table.items() if not isinstance(value, dict)}
+        algorithms = {key: value for key, value in table.items() if isinstance(value, dict)}
+        for algorithm, own in (algorithms or {"": {}}).items():
+            row: dict[str, Any] = shared | own
+            for key in row:
+                require(key in known, library, key, "one of " + ", ".join(sorted(known)))
+            row["normalises"] = tuple(row.get("normalises", ()))
+            found["-".join(filter(None, (library, algorithm)))] = Convention(**row)
+    return found
+
+
+CONVENTIONS = read_conventions()
+
+
+def ratio(weight: float, convention: str, steps: int) -> float:
+    """Factor ρ of a step's squared error over that of its policy term.
+
+    Args:
+        weight: in units of the convention.
+        convention: a key of `CONVENTIONS`.
+        steps: of an update, at least 1.
+    """
+    require(steps >= 1, "steps", steps, "an integer, 1 or above")
+    return weight * _found(convention).ratio_per_weight(steps)
 
 
 def convert_weight(
-    critic_weight: float, steps: int, reduction: Reduction = "sum", to: str = "cleanrl-ppo"
+    critic_weight: float, steps: int, *, source: str = "notes", to: str = "stable-baselines3-a2c"
 ) -> float:
-    """Library's weight that balances its two losses as a critic weight does here.
+    """Weight at which one library balances its two losses as another does at a given weight.
 
-    Here a step's squared error has the factor w / T, and its policy term has the factor c. In a
-    library the ratio of the two is weight · value_factor. The ratios are equal at
-    weight = w / (c T value_factor); the two totals may still differ by a common factor.
+    The two totals may still differ by a common factor, to which RMSprop and Adam are invariant.
 
     Args:
-        critic_weight: w.
-        steps: T, steps per episode, at least 1.
-        reduction: of the policy loss here.
-        to: the library's convention, a key of `CONVENTIONS`.
+        critic_weight: in the units of the source; this project's are the notes'.
+        steps: of an update, at least 1: T, of an episode, for the notes.
+        source: a key of `CONVENTIONS`.
+        to: another one.
     Returns:
-        The library's weight.
+        The weight in the units of the other.
     """
-    return critic_weight / _weight_ratio(steps, reduction, to)
+    return ratio(critic_weight, source, steps) / ratio(1, to, steps)
 
 
-def weight_of_library(
-    weight: float, steps: int, reduction: Reduction = "sum", library: str = "cleanrl-ppo"
-) -> float:
-    """Critic weight that balances the two losses as a library's weight does.
-
-    The inverse of `convert_weight`: w = c T value_factor weight.
+def formula(convention: Convention, weight: float) -> str:
+    """A loss, with the advantage A and the error δ of the value.
 
     Args:
-        weight: the library's.
-        steps: T, steps per episode here, at least 1.
-        reduction: of the policy loss here.
-        library: the library's convention, a key of `CONVENTIONS`.
-    Returns:
-        w.
+        convention: of the library.
+        weight: of the value loss, in its units.
     """
-    return weight * _weight_ratio(steps, reduction, library)
+    policy, value = ("Σ" if c == "sum" else "mean" for c in (convention.policy, convention.value))
+    half = " · ½" if convention.factor == 0.5 and convention.error != "huber" else ""
+    return f"-{policy} A log π + {weight:.3g}{half} · {value} {TARGETS[convention.error]}"
 
 
-def _weight_ratio(steps: int, reduction: Reduction, library: str) -> float:
-    """Critic weight here divided by the equivalent weight of the library."""
-    return policy_factor(steps, reduction) * steps * CONVENTIONS[library].value_factor
+def _found(name: str) -> Convention:
+    accepted = "one of " + ", ".join(CONVENTIONS)
+    require(name in CONVENTIONS, "library", name, accepted)
+    return CONVENTIONS[name]

@@ -6,7 +6,7 @@ import math
 from statistics import linear_regression
 
 from pwm.analysis.climb import SHARE
-from pwm.analysis.conventions import CONVENTIONS, convert_weight, weight_of_library
+from pwm.analysis.conventions import CONVENTIONS, convert_weight
 from pwm.analysis.learning import FINAL_EPISODES, STANDARD_ERRORS, reward_to_learn
 from pwm.analysis.levels import reward_levels
 from pwm.analysis.predictions import Law, fitted_law, predictions
@@ -20,6 +20,10 @@ from pwm.core.update import EPSILON, SMOOTHING
 from pwm.experiments import EXPERIMENTS, WEIGHTS
 
 HEAVY = 100.0  # critic weight that is recommended, with a summed policy loss
+QUOTED_LIBRARIES = (
+    *("stable-baselines3-a2c", "stable-baselines3-ppo", "cleanrl-ppo", "rllib-ppo", "rllib-a3c"),
+    "acme-ppo",
+)
 LONG, SHORT = TaskConfig(episode_length=60), TaskConfig(episode_length=15)
 
 
@@ -185,17 +189,18 @@ def _conversions() -> dict[str, Number]:
     default = CONVENTIONS[mse].weight
     found = {
         "library.default-weight": number(default, 1),
-        "convert.library-long-sum": number(weight_of_library(default, 60, library=mse)),
-        "convert.library-short-sum": number(weight_of_library(default, 15, library=mse), 1),
+        "convert.library-long-sum": number(convert_weight(default, 60, source=mse, to="notes")),
+        "convert.library-short-sum": number(convert_weight(default, 15, source=mse, to="notes"), 1),
     }
     for name, weight, steps in (("long", 5, 60), ("short", 2, 15), ("short-most", 5, 15)):
         for factor, library in (("mse", mse), ("half", half)):
             converted = convert_weight(weight, steps, to=library)
             found[f"convert.notes-{name}-{factor}"] = number(converted, 2)
-    for name, convention in CONVENTIONS.items():
+    for name in QUOTED_LIBRARIES:
+        default = CONVENTIONS[name].weight
         found |= {
-            f"library.{name}-default": number(convention.weight, 1),
-            f"library.{name}-here": number(weight_of_library(convention.weight, 60, library=name)),
+            f"library.{name}-default": number(default, 1),
+            f"library.{name}-here": number(convert_weight(default, 60, source=name, to="notes")),
             f"library.{name}-long": number(convert_weight(HEAVY, 60, to=name), 1),
             f"library.{name}-short": number(convert_weight(HEAVY, 15, to=name), 1),
         }

@@ -1,0 +1,56 @@
+"""`python -m tests.libraries`: runs the installed libraries' losses, and writes the page on them.
+
+Run it once in each of three environments, with the packages at the versions of
+`pwm/analysis/conventions.toml`: the libraries on PyTorch, on JAX, on TensorFlow. Results of other
+environments are kept.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from pathlib import Path
+
+from tests.libraries.batch import SPREADS, expected, largest_difference, make_batch
+from tests.libraries.installed import FRAMEWORKS, installed_version, loss_of
+from tests.libraries.page import MEASURED, PAGE, Result, page, results
+
+from pwm.analysis.conventions import CONVENTIONS
+
+
+def measure(name: str) -> Result | None:
+    """Runs a library's loss, and compares its gradients with the table's; None if it is missing."""
+    found = loss_of(name)
+    if isinstance(found, str):
+        print(f"{name}: {found}")
+        return None
+    row, worst = CONVENTIONS[name], 0.0
+    for spread in SPREADS:
+        batch = make_batch(spread, found.ddof)
+        gradients = found.loss(batch)
+        if gradients.weight != row.weight:
+            raise SystemExit(f"{name}: the default weight is {gradients.weight}, not {row.weight}")
+        difference = largest_difference(gradients, expected(row, batch, found.ddof))
+        worst = max(worst, difference)
+    print(f"{name}: {worst:.1e}")
+    today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
+    version = installed_version(row.package)
+    assert version is not None
+    return Result(version=version, date=today, difference=float(f"{worst:.1e}"))
+
+
+def main() -> None:
+    """Runs what is installed, and writes its results."""
+    stored = results()
+    for names in FRAMEWORKS.values():
+        for name in names:
+            measured = measure(name)
+            if measured is not None:
+                stored[name] = measured
+                rows = {key: stored[key]._asdict() for key in CONVENTIONS if key in stored}
+                Path(MEASURED).write_text(json.dumps(rows, indent=1) + "\n")
+    PAGE.write_text(page(stored))
+
+
+if __name__ == "__main__":
+    main()
