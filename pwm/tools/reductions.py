@@ -28,6 +28,11 @@ class ValueTerm:
     used: Tensor
     """Whether the loss depends on a step, [steps]."""
 
+    @property
+    def is_quadratic(self) -> bool:
+        """Whether the error is known wherever the loss depends on a step."""
+        return bool((self.known == self.used).all())
+
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyTerm:
@@ -65,12 +70,10 @@ class Losses:
 
     def rows(self) -> list[tuple[str, str]]:
         """Names and findings in words."""
-        advantages = {
-            None: None,
-            True: "normalised, so that a constant bias cancels",
-            False: "not normalised",
-        }[self.normalised]
-        weight = None
+        advantages = weight = None
+        if self.normalised is not None:
+            cancels = "normalised, so that a constant bias cancels"
+            advantages = cancels if self.normalised else "not normalised"
         if self.weight is not None:
             weight = f"{self.weight:.3g} for a mean squared error next to a summed policy loss"
             weight += f"; {self.weight_of_means:.3g} next to a mean"

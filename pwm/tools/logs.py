@@ -1,0 +1,152 @@
+"""The check of logs: is the critic as biased as a leak would make it?
+
+A leak raises the values by c T H / 2w above the returns (`pwm.analysis.theory.critic_bias`): a
+number without a free parameter, to compare with the mean of values minus returns. Where that is not
+logged, the policy loss tells it: -c Σ (G - v) log π(a) is about -c T b H for a bias b.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import inf, sqrt
+from statistics import fmean, stdev
+from typing import Literal
+
+from pwm.core.errors import require, require_integer, require_positive
+
+Verdict = Literal["leak", "no leak", "cannot tell"]
+Reduction = Literal["sum", "mean"]
+
+BLOCKS = 8  # of the second half; their means count as independent
+QUANTILE = 2.365  # of Student's t with BLOCKS - 1 degrees of freedom, for 95%
+FEWEST = 4 * BLOCKS  # updates or windows, so that a block averages two
+LEAST_ENTROPY = 0.01  # nats; less leaves no bias to see
+LOW, HIGH = 0.5, 1.5  # measured over predicted bias of a leak, with its uncertainty
+NONE = 0.3  # the same without a leak, at most
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogReport:
+    """Findings of `check_logs`; `print` shows them."""
+
+    verdict: Verdict
+    reason: str
+    predicted: float
+    """Bias that a leak would give the values, c T H / 2w, mean over the second half, in reward."""
+    measured: float
+    """Bias in the logs, in the same way."""
+    error: float
+    """Half of the 95% interval of the measured bias, for a bias in proportion to the entropy."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.verdict.upper()}: {self.reason}.\n"
+            f"  values minus returns  {self.measured:+.3g} ± {self.error:.2g}\n"
+            f"  expected with a leak  {self.predicted:+.3g}"
+        )
+
+
+def check_logs(
+    *,
+    policy_loss: Sequence[float],
+    value_loss: Sequence[float],
+    entropy: Sequence[float],
+    weight: float,
+    steps: int,
+    bias: Sequence[float] | None = None,
+    policy_reduction: Reduction = "mean",
+    value_reduction: Reduction = "mean",
+    halved: bool = False,
+) -> LogReport:
+    """Whether curves of training look as if the policy loss trained the critic.
+
+    Not for normalised advantages or bootstrapped returns, where a leak's bias is another.
+
+    Args:
+        policy_loss: without the entropy bonus, one number per update or per window of updates.
+        value_loss: without its weight, in the same way, as are the others.
+        entropy: of the policy, mean over steps, in nats.
+        weight: of the value loss.
+        steps: T, per update.
+        bias: mean over steps of values minus returns, if it was logged.
+        policy_reduction: over steps.
+        value_reduction: over steps.
+        halved: whether the value loss has half the squared error.
+    Raises:
+        InputError: curves of unequal length, fewer than 32 points, or a bad number.
+    """
+    require_positive("WEIGHT", weight)
+    require_integer("STEPS", steps, 1)
+    curves = [policy_loss, value_loss, entropy, *([] if bias is None else [bias])]
+    lengths = [len(curve) for curve in curves]
+    same = min(lengths) == max(lengths) >= FEWEST
+    require(same, "CURVES", lengths, f"curves of one length, {FEWEST} points or more")
+    factor = 1.0 if policy_reduction == "sum" else 1 / steps
+    squares = (0.5 if halved else 1.0) * (1.0 if value_reduction == "sum" else 1 / steps)
+    temperature = factor / (2 * weight * squares)
+    half = slice(len(entropy) // 2, None)
+    entropies = [float(number) for number in entropy[half]]
+    if bias is None:
+        scale = factor * steps
+        measured = [-float(p) / (scale * max(h, LEAST_ENTROPY))
+                    for p, h in zip(policy_loss[half], entropies, strict=True)]  # fmt: skip
+    else:
+        measured = [float(number) for number in bias[half]]
+    mean_square = fmean(map(float, value_loss[half])) / (squares * steps)
+    return _judged(measured, entropies, temperature, mean_square, logged=bias is not None)
+
+
+def _judged(
+    measured: list[float],
+    entropies: list[float],
+    temperature: float,
+    mean_square: float,
+    *,
+    logged: bool,
+) -> LogReport:
+    """The verdict on a bias in proportion to the entropy.
+
+    Args:
+        measured: bias, per point.
+        entropies: per point.
+        temperature: α, bias per entropy that a leak leads to.
+        mean_square: of the critic's error.
+        logged: whether the bias was logged, or comes from the policy loss.
+    """
+    predicted, found = temperature * fmean(entropies), fmean(measured)
+    ratio = found / predicted if predicted else inf
+    rest = [
+        m - ratio * temperature * h
+        for m, h in zip(_blocks(measured), _blocks(entropies), strict=True)
+    ]
+    error = QUANTILE * stdev(rest) / sqrt(BLOCKS)
+    spread = sqrt(max(mean_square - found**2, 0.0))
+
+    def report(verdict: Verdict, reason: str) -> LogReport:
+        """A report with the numbers."""
+        return LogReport(
+            verdict=verdict, reason=reason, predicted=predicted, measured=found, error=error
+        )
+
+    if fmean(entropies) < LEAST_ENTROPY:
+        return report("cannot tell", "the policy is deterministic, and a leak leaves no trace")
+    low, high = (found - error) / predicted, (found + error) / predicted
+    if low > LOW and high < HIGH:
+        return report("leak", "the values exceed the returns by about as much as a leak predicts")
+    if low > -LOW and high < NONE and abs(found) < spread / 2:
+        return report("no leak", "the values do not exceed the returns as a leak would make them")
+    if error > predicted / 2:
+        return report("cannot tell", "the curves are too noisy, or too short")
+    return report(
+        "cannot tell",
+        "the bias is neither that of a leak nor none; the critic may not have arrived yet"
+        + ("" if logged else ". Log the mean of values minus returns"),
+    )
+
+
+def _blocks(series: list[float]) -> list[float]:
+    """Means of consecutive blocks."""
+    ends = [round(block * len(series) / BLOCKS) for block in range(BLOCKS + 1)]
+    return [fmean(series[a:b]) for a, b in pairwise(ends)]

@@ -1,0 +1,91 @@
+"""The check of the start: how far the critic is from the returns, and whether that matters.
+
+A critic's head starts near zero and must climb to the mean return. On the way, a heavy critic that
+shares its trunk with the policy harms the trunk; subtracting a running mean of the return leaves
+nothing to climb. The size of the return's spread tells whether the way is long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf, sqrt
+from statistics import fmean, pstdev, stdev
+
+from pwm.core.errors import require
+
+NEAR = 0.5  # of the return's spread; at nearly twice that, weight 1 still costs only a fifth
+ADVICE = """\
+If critic and policy share layers, let the critic learn the return minus a running mean m of it:
+    advantages = returns - m - values.detach()
+    value_loss = (returns - m - values).square().mean()
+    m += max(1 / n, 0.1) * (returns.mean() - m)    # after the n-th update
+Then give each of the two losses an optimiser of its own, or weigh the critic heavily: 100 / T where
+both losses are means over the T steps of an episode. This is established for returns of whole
+episodes, RMSprop and one family of tasks. With separate networks the way costs nothing there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartReport:
+    """Findings of `check_start`; `print` shows them."""
+
+    distance: float
+    """Mean return minus the mean value at the last update, in reward."""
+    error: float
+    """Standard error of the distance."""
+    spread: float
+    """Standard deviation of the returns, in reward."""
+    updates: float
+    """Updates until the value is there at its present speed; inf if it moves away."""
+
+    @property
+    def far(self) -> bool:
+        """Whether the way is long enough to matter, and no accident of few episodes."""
+        away = abs(self.distance)
+        return away > NEAR * self.spread and away > 2 * self.error
+
+    def __str__(self) -> str:
+        side = "below" if self.distance > 0 else "above"
+        times = abs(self.distance) / self.spread if self.spread else inf
+        lines = [
+            f"{'FAR' if self.far else 'NEAR'}: the values are {times:.2g} times the spread of the "
+            f"returns {side} them.",
+            f"  distance  {abs(self.distance):.3g} ± {self.error:.2g}",
+            f"  spread    {self.spread:.3g}",
+        ]
+        if not self.far:
+            return "\n".join(lines)
+        time = f"about {self.updates:.2g} updates at the present speed"
+        lines.append(f"  time      {time if self.updates < inf else 'the values move away'}")
+        return "\n".join([*lines, ADVICE])
+
+
+def check_start(
+    values: Sequence[Sequence[float]], returns: Sequence[Sequence[float]]
+) -> StartReport:
+    """Distance from the critic to the returns in the first updates, and the time to cover it.
+
+    The speed is that of the second half of the updates, so that optimiser and learning rate need
+    not be known. It usually grows on the way, as the layers below the head move too.
+
+    Args:
+        values: of the first updates, each a sequence over steps. Twenty updates are enough.
+        returns: the critic's targets, in the same way.
+    Raises:
+        InputError: fewer than 4 updates, or values and returns of different shapes.
+    """
+    of_values, of_returns = [len(v) for v in values], [len(r) for r in returns]
+    same = of_values == of_returns and len(of_values) >= 4 and all(of_values)
+    accepted = "4 updates or more, each with as many values as returns"
+    require(same, "VALUES", f"{len(of_values)} updates of {sorted(set(of_values))} steps", accepted)
+    value = [fmean(map(float, update)) for update in values]
+    target = [fmean(map(float, update)) for update in returns]
+    distance = fmean(target) - value[-1]
+    middle = len(value) // 2
+    speed = (value[-1] - value[middle]) / (len(value) - 1 - middle)
+    return StartReport(
+        distance=distance,
+        error=stdev(target) / sqrt(len(target)),
+        spread=pstdev(float(number) for update in returns for number in update),
+        updates=distance / speed if distance * speed > 0 else inf,
+    )

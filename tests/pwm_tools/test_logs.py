@@ -1,0 +1,79 @@
+"""The check of logs, on made-up curves of known bias."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pwm.analysis.theory import critic_bias
+from pwm.core.errors import InputError
+from pwm.tools import check_logs
+
+STEPS, WEIGHT, SPREAD = 60, 2.0, 3.0
+
+
+def curves(share: float, *, points: int = 200, noise: float = 0.3) -> dict[str, Any]:
+    """Curves of an agent whose bias is a share of that of a leak; summed and mean losses."""
+    random = np.random.default_rng(0)
+    entropy = np.linspace(1.0, 0.4, points)
+    bias = share * critic_bias(STEPS, 1.0, WEIGHT) * entropy
+    return {
+        "policy_loss": -STEPS * bias * entropy + random.normal(0, noise, points),
+        "value_loss": SPREAD**2 + bias**2,
+        "entropy": entropy,
+        "weight": WEIGHT,
+        "steps": STEPS,
+        "bias": bias + random.normal(0, noise, points),
+        "policy_reduction": "sum",
+    }
+
+
+@pytest.mark.parametrize(
+    ("share", "verdict"),
+    [(1.0, "leak"), (0.0, "no leak"), (0.4, "cannot tell"), (4, "cannot tell")],
+)
+def test_verdict_follows_from_the_bias(share: float, verdict: str) -> None:
+    logged = curves(share)
+    assert check_logs(**logged).verdict == verdict
+    from_loss = check_logs(**{**logged, "bias": None})
+    assert from_loss.verdict == verdict
+    entropy = logged["entropy"][100:].mean()
+    assert from_loss.measured == pytest.approx(share * 15 * entropy, rel=0.02, abs=0.05)
+    assert from_loss.predicted == pytest.approx(15 * entropy)
+
+
+def test_reductions_change_the_bias_that_is_expected() -> None:
+    expected = check_logs(**curves(1.0)).predicted
+    for change, factor in (
+        ({"policy_reduction": "mean"}, 1 / STEPS),
+        ({"value_reduction": "sum"}, 1 / STEPS),
+        ({"halved": True}, 2),
+        ({"weight": 2 * WEIGHT}, 0.5),
+    ):
+        report = check_logs(**{**curves(1.0), **change})
+        assert report.predicted == pytest.approx(factor * expected)
+        assert report.verdict != "leak"
+
+
+def test_noise_and_a_deterministic_policy_cannot_tell() -> None:
+    noisy = check_logs(**curves(1.0, noise=100))
+    assert noisy.verdict == "cannot tell"
+    assert "noisy" in str(noisy)
+    assert 15 < noisy.error < 60  # 2.4 standard errors of 100 points of deviation 100
+    certain = check_logs(**{**curves(1.0), "entropy": np.full(200, 1e-6)})
+    assert "deterministic" in str(certain)
+
+
+def test_a_critic_on_its_way_to_a_leak_is_not_cleared() -> None:
+    """Its bias is small next to that of a leak, but not next to the spread."""
+    logged = curves(0.15)
+    assert check_logs(**logged).verdict == "cannot tell"
+
+
+def test_curves_must_fit() -> None:
+    with pytest.raises(InputError, match=r"CURVES \[200, 200, 199, 200\]: expected curves of one"):
+        check_logs(**{**curves(1.0), "entropy": np.ones(199)})
+    with pytest.raises(InputError, match="32 points or more"):
+        check_logs(**curves(1.0, points=31))
