@@ -16,7 +16,6 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from stable_baselines3.common.env_checker import check_env as check_for_baselines
 
@@ -202,6 +201,15 @@ def test_without_a_seed_one_is_drawn_and_told() -> None:
     vector = make_vector({}, 3)
     _, info = vector.reset()
     same(info, vector.reset(seed=vector.np_random_seed)[1])
+
+
+def test_what_is_returned_may_be_altered() -> None:
+    vector = make_vector({}, 2)
+    _, info = vector.reset(seed=0)
+    pairs = info["pair"].copy()
+    info["pair"][:] = 0
+    assert pairs.any()
+    assert np.array_equal(vector.step(np.array([HOLD, HOLD]))[-1]["pair"], pairs)
 
 
 def test_a_step_needs_an_episode() -> None:
