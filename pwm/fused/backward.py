@@ -18,6 +18,7 @@ from pwm.fused.layout import (
     Gate,
     Metric,
     Parameters,
+    Places,
 )
 from pwm.fused.products import (
     add,
