@@ -8,17 +8,26 @@ from __future__ import annotations
 import numpy as np
 
 from pwm.fused.buffers import Population, Scales, UpdateRule, Work
-from pwm.fused.compilation import compiled
+from pwm.fused.compilation import compiled, compiled_apart
 from pwm.fused.elementary import ONE, TWO, ZERO
-from pwm.fused.layout import NUM_ACTIONS, NUM_OUTPUTS, VALUE, Floats, Gate, Metric, Parameters
+from pwm.fused.layout import (
+    NUM_ACTIONS,
+    NUM_OUTPUTS,
+    VALUE,
+    Floats,
+    Gate,
+    Metric,
+    Parameters,
+    Places,
+)
 from pwm.fused.products import (
     add,
-    add_product,
     add_product_transposed,
-    add_product_wide,
     add_wide,
     clear,
     copy,
+    multiply,
+    multiply_wide,
     transpose,
 )
 from pwm.fused.vectors import LANES, load, spread, store
@@ -141,12 +150,19 @@ def backpropagate(parameters: Parameters, work: Work, gradient: Parameters, leve
     for trunk in range(trunks):
         gates, by_hidden, by_heads = work.by_gates, work.by_hidden[trunk], work.by_heads[trunk]
         clear(work.by_cell[trunk, :rows])
-        clear(by_hidden[:rows])
-        add_product(by_hidden[1:rows], by_heads[1:rows], work.head_transposed[trunk])
+        multiply(by_hidden[1:rows], by_heads[1:rows], work.head_transposed[trunk])
         for level in range(levels - 1, -1, -1):
             start, end = work.level_start[level], work.level_start[level + 1]
-            for row in range(start, end):
-                _backpropagate_row(work, trunk, row)
+            _backpropagate_states(
+                work.parent[start:end],
+                work.cell[trunk],
+                work.gates[trunk, start:end],
+                work.cell_tanh[trunk, start:end],
+                by_hidden[start:end],
+                work.by_cell[trunk, start:end],
+                work.by_cell[trunk],
+                gates[start:end],
+            )
             if level:
                 by_previous = work.by_previous[trunk, start:end]
                 clear(by_previous)
@@ -154,8 +170,7 @@ def backpropagate(parameters: Parameters, work: Work, gradient: Parameters, leve
                 for row in range(start, end):
                     add(by_hidden[work.parent[row]], by_previous[row - start])
 
-        clear(gradient.recurrent[trunk])
-        add_product_wide(
+        multiply_wide(
             gradient.recurrent[trunk], work.previous[trunk, first:rows].T, gates[first:rows]
         )
         clear(work.by_projected)
@@ -172,8 +187,7 @@ def backpropagate(parameters: Parameters, work: Work, gradient: Parameters, leve
             for row in range(1, rows):
                 by_heads[row, VALUE] = work.by_head_value[row]
         by_head = work.by_head_transposed
-        clear(by_head)
-        add_product(by_head, by_heads[1:rows].T, work.hidden[trunk, 1:rows])
+        multiply(by_head, by_heads[1:rows].T, work.hidden[trunk, 1:rows])
         transpose(gradient.head[trunk], by_head)
         for column in range(NUM_OUTPUTS):
             total = ZERO
@@ -182,35 +196,55 @@ def backpropagate(parameters: Parameters, work: Work, gradient: Parameters, leve
             gradient.head_bias[trunk, column] = total
 
 
-@compiled
-def _backpropagate_row(work: Work, trunk: int, row: int) -> None:
-    """Backpropagates a row's states to its gates and to its parent's cell."""
-    one, units, parent = spread(ONE), work.cell.shape[2], work.parent[row]
-    gates, by_gates, cell_tanh = (
-        work.gates[trunk, row],
-        work.by_gates[row],
-        work.cell_tanh[trunk, row],
-    )
-    before, by_before = work.cell[trunk, parent], work.by_cell[trunk, parent]
-    for unit in range(0, units, LANES):
-        input_gate = load(gates, Gate.INPUT * units + unit)
-        forget_gate = load(gates, Gate.FORGET * units + unit)
-        candidate = load(gates, Gate.CELL * units + unit)
-        output_gate = load(gates, Gate.OUTPUT * units + unit)
-        squashed, by_hidden = load(cell_tanh, unit), load(work.by_hidden[trunk, row], unit)
-        by_squashed = by_hidden * output_gate
-        by_cell = load(work.by_cell[trunk, row], unit) + by_squashed * (one - squashed * squashed)
-        by_forget_gate = by_cell * load(before, unit)
-        by_input_gate = by_cell * candidate * input_gate * (one - input_gate)
-        by_candidate = by_cell * input_gate * (one - candidate * candidate)
-        by_output_gate = by_hidden * squashed * output_gate * (one - output_gate)
-        store(by_gates, Gate.INPUT * units + unit, by_input_gate)
-        store(
-            by_gates, Gate.FORGET * units + unit, by_forget_gate * forget_gate * (one - forget_gate)
+@compiled_apart
+def _backpropagate_states(
+    parents: Places,
+    cells: Floats,
+    gates: Floats,
+    cell_tanh: Floats,
+    by_hidden: Floats,
+    by_cell: Floats,
+    by_cells: Floats,
+    by_gates: Floats,
+) -> None:
+    """Backpropagates the states of a level's rows to their gates and to their parents' cells.
+
+    Args:
+        parents: their parents.
+        cells: of all rows.
+        gates: of these rows, like the others.
+        cell_tanh: their squashed cells.
+        by_hidden: gradient with respect to their hidden state.
+        by_cell: to their cells; without what comes through the hidden state.
+        by_cells: to all cells, output.
+        by_gates: to their gates, output.
+    """
+    one, units = spread(ONE), cells.shape[1]
+    for row in range(len(parents)):
+        parent = parents[row]
+        before, by_before, values, by_values = (
+            cells[parent],
+            by_cells[parent],
+            gates[row],
+            by_gates[row],
         )
-        store(by_gates, Gate.CELL * units + unit, by_candidate)
-        store(by_gates, Gate.OUTPUT * units + unit, by_output_gate)
-        store(by_before, unit, load(by_before, unit) + by_cell * forget_gate)
+        for unit in range(0, units, LANES):
+            input_gate = load(values, Gate.INPUT * units + unit)
+            forget_gate = load(values, Gate.FORGET * units + unit)
+            candidate = load(values, Gate.CELL * units + unit)
+            output_gate = load(values, Gate.OUTPUT * units + unit)
+            squashed, slope = load(cell_tanh[row], unit), load(by_hidden[row], unit)
+            through = slope * output_gate * (one - squashed * squashed)
+            by_state = load(by_cell[row], unit) + through
+            by_forget_gate = by_state * load(before, unit) * forget_gate * (one - forget_gate)
+            by_input_gate = by_state * candidate * input_gate * (one - input_gate)
+            by_candidate = by_state * input_gate * (one - candidate * candidate)
+            by_output_gate = slope * squashed * output_gate * (one - output_gate)
+            store(by_values, Gate.INPUT * units + unit, by_input_gate)
+            store(by_values, Gate.FORGET * units + unit, by_forget_gate)
+            store(by_values, Gate.CELL * units + unit, by_candidate)
+            store(by_values, Gate.OUTPUT * units + unit, by_output_gate)
+            store(by_before, unit, load(by_before, unit) + by_state * forget_gate)
 
 
 @compiled
@@ -229,7 +263,7 @@ def rmsprop(
         _step(rule, part_rate, parameters[part], square_average[part], gradient[part])
 
 
-@compiled
+@compiled_apart
 def _step(
     rule: UpdateRule,
     learning_rate: np.float32,

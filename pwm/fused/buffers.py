@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pwm.fused.layout import Floats, Integers
+from pwm.fused.layout import Floats, Integers, Places
 
 
 class TaskTables(NamedTuple):
@@ -104,8 +104,8 @@ class Work(NamedTuple):
 
     projected: Floats  # (K, S + 1, G): input to the gates under each stimulus; last, under none
     head_transposed: Floats  # (K, outputs, H)
-    parent: Integers  # (M,)
-    shown: Integers  # (M,)
+    parent: Places  # (M,)
+    shown: Places  # (M,)
     row_of_node: Integers  # (nodes,): 0 for nodes that no trial visits
     level_start: Integers  # (levels + 1,): first row of each level, then the number of rows
     previous: Floats  # (K, M, H): hidden state of the parent
@@ -135,6 +135,6 @@ class Work(NamedTuple):
     advantage: Floats  # (T,): as in the policy loss
     leak: Floats  # (T,): gradient of the policy loss with respect to the value
     visits: Floats  # (M,): number of steps at the row
-    row: Integers  # (T,): of each step
-    action: Integers  # (T,)
+    row: Places  # (T,): of each step
+    action: Places  # (T,)
     reward: Floats  # (T,)

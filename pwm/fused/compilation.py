@@ -30,7 +30,6 @@ OPTIONS: dict[str, Any] = {
 WITHOUT_ENTRY: dict[str, Any] = {
     "no_cpython_wrapper": True,
     "no_cfunc_wrapper": True,
-    "forceinline": True,  # a call copies every array of `Work`, which takes a fifth of the time
 }
 CONFIG: Any = numba.config
 VERSIONS = (numba.__version__, llvmlite.__version__, np.__version__)
@@ -39,7 +38,20 @@ SETTINGS = ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "BOUNDSCHECK", "DEBUGINFO_
 
 
 def compiled(function: Function) -> Function:
-    """Compiles a function to be called by other compiled code, in strict IEEE arithmetic."""
+    """Compiles a function to be called by other compiled code, in strict IEEE arithmetic.
+
+    It becomes a part of its callers, since a call copies the description of every array, of which
+    `Work` has many.
+    """
+    return cast(Function, numba.njit(**OPTIONS, **WITHOUT_ENTRY, forceinline=True)(function))
+
+
+def compiled_apart(function: Function) -> Function:
+    """Compiles a function like `compiled`, but to be called.
+
+    For inner loops with few arrays: within the large function that calls them, there are not
+    enough registers for addresses.
+    """
     return cast(Function, numba.njit(**OPTIONS, **WITHOUT_ENTRY)(function))
 
 

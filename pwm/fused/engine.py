@@ -27,7 +27,7 @@ from pwm.core.task import Action, TaskConfig, observation_table, reward_table, t
 from pwm.core.update import CLIP_EPSILON, EPSILON, SMOOTHING
 from pwm.fused import kernel, layout
 from pwm.fused.buffers import Episodes, Population, ProbedEpisode, TaskTables, UpdateRule, Work
-from pwm.fused.layout import NUM_ACTIONS, NUM_GATES, Floats, Integers
+from pwm.fused.layout import NUM_ACTIONS, NUM_GATES, Floats, Integers, Places
 from pwm.fused.products import COLUMNS
 from pwm.fused.vectors import LANES, WIDE
 
@@ -194,6 +194,10 @@ def _integers(*shape: int) -> Integers:
     return np.zeros(shape, np.int64)
 
 
+def _places(*shape: int) -> Places:
+    return np.zeros(shape, np.uint64)
+
+
 def _work(task: TaskTables, agent: Agent, config: TaskConfig, num_parameters: int) -> Work:
     """Working memory for one episode, all zero."""
     steps = config.num_trials * config.trial_length
@@ -207,8 +211,8 @@ def _work(task: TaskTables, agent: Agent, config: TaskConfig, num_parameters: in
     return Work(
         projected=_floats(trunks, stimuli + 1, gates),
         head_transposed=_floats(trunks, NUM_OUTPUTS, units),
-        parent=_integers(rows),
-        shown=_integers(rows),
+        parent=_places(rows),
+        shown=_places(rows),
         row_of_node=_integers(nodes),
         level_start=_integers(rows + 1),
         previous=_floats(trunks, rows, units),
@@ -237,7 +241,7 @@ def _work(task: TaskTables, agent: Agent, config: TaskConfig, num_parameters: in
         advantage=_floats(steps),
         leak=_floats(steps),
         visits=_floats(rows),
-        row=_integers(steps),
-        action=_integers(steps),
+        row=_places(steps),
+        action=_places(steps),
         reward=_floats(steps),
     )

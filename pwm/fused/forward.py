@@ -8,9 +8,18 @@ from __future__ import annotations
 import numpy as np
 
 from pwm.fused.buffers import TaskTables, Work
-from pwm.fused.compilation import compiled
+from pwm.fused.compilation import compiled, compiled_apart
 from pwm.fused.elementary import ONE, TWO, ZERO, exp, larger, log, sigmoid, tanh
-from pwm.fused.layout import NUM_ACTIONS, NUM_OUTPUTS, Action, Floats, Gate, Integers, Parameters
+from pwm.fused.layout import (
+    NUM_ACTIONS,
+    NUM_OUTPUTS,
+    Action,
+    Floats,
+    Gate,
+    Integers,
+    Parameters,
+    Places,
+)
 from pwm.fused.products import (
     add_product_transposed,
     add_product_wide,
@@ -119,7 +128,7 @@ def _plan(task: TaskTables, trials: Integers, work: Work) -> int:
 @compiled
 def _play_level(parameters: Parameters, work: Work, start: int, end: int) -> None:
     """Plays the rows of a level, after their parents; at the first level, the state is zero."""
-    trunks, units, gates = parameters.recurrent.shape
+    trunks = len(parameters.recurrent)
     for trunk in range(trunks):
         level, hidden = work.gates[trunk, start:end], work.hidden[trunk]
         for row in range(start, end):
@@ -128,27 +137,58 @@ def _play_level(parameters: Parameters, work: Work, start: int, end: int) -> Non
             for row in range(start, end):
                 copy(work.previous[trunk, row], hidden[work.parent[row]])
             add_product_wide(level, work.previous[trunk, start:end], parameters.recurrent[trunk])
-        for row in range(start, end):
-            values = work.gates[trunk, row]
-            # The cell's gate is tanh(x) = 2 sigmoid(2 x) - 1, so that one loop serves all gates.
-            for unit in range(Gate.CELL * units, (Gate.CELL + 1) * units, LANES):
-                store(values, unit, TWO * load(values, unit))
-            for gate in range(0, gates, WIDE):
-                store(values, gate, sigmoid(load_wide(values, gate)))
-        for row in range(start, end):
-            values = work.gates[trunk, row]
-            before, cell = work.cell[trunk, work.parent[row]], work.cell[trunk, row]
-            for unit in range(0, units, LANES):
-                input_gate = load(values, Gate.INPUT * units + unit)
-                forget_gate = load(values, Gate.FORGET * units + unit)
-                candidate = TWO * load(values, Gate.CELL * units + unit) - spread(ONE)
-                store(values, Gate.CELL * units + unit, candidate)
-                state = input_gate * candidate + forget_gate * load(before, unit)
-                squashed = tanh(state)
-                output_gate = load(values, Gate.OUTPUT * units + unit)
-                store(cell, unit, state)
-                store(work.cell_tanh[trunk, row], unit, squashed)
-                store(hidden[row], unit, output_gate * squashed)
+        _squash(
+            work.parent[start:end],
+            level,
+            work.cell[trunk],
+            work.cell[trunk, start:end],
+            work.cell_tanh[trunk, start:end],
+            hidden[start:end],
+        )
+
+
+@compiled_apart
+def _squash(
+    parents: Places,
+    gates: Floats,
+    cells: Floats,
+    cell: Floats,
+    cell_tanh: Floats,
+    hidden: Floats,
+) -> None:
+    """Computes the states of a level's rows from the inputs to their gates.
+
+    Args:
+        parents: their parents.
+        gates: of these rows, like all that follow but one; replaced by what the gates let through.
+        cells: of all rows.
+        cell: output.
+        cell_tanh: output.
+        hidden: output.
+    """
+    # Each loop does the same for all rows, as rows do not wait for each other; and what is stored
+    # in one is loaded in the next, since a wide load right after narrow stores has to wait.
+    units = cell.shape[1]
+    # The cell's gate is tanh(x) = 2 sigmoid(2 x) - 1, so that one function serves all gates.
+    for row in range(len(parents)):
+        for unit in range(Gate.CELL * units, (Gate.CELL + 1) * units, LANES):
+            store(gates[row], unit, TWO * load(gates[row], unit))
+    for row in range(len(parents)):
+        for gate in range(0, gates.shape[1], WIDE):
+            store(gates[row], gate, sigmoid(load_wide(gates[row], gate)))
+    for row in range(len(parents)):
+        values, before = gates[row], cells[parents[row]]
+        for unit in range(0, units, LANES):
+            input_gate = load(values, Gate.INPUT * units + unit)
+            forget_gate = load(values, Gate.FORGET * units + unit)
+            candidate = TWO * load(values, Gate.CELL * units + unit) - spread(ONE)
+            output_gate = load(values, Gate.OUTPUT * units + unit)
+            state = input_gate * candidate + forget_gate * load(before, unit)
+            squashed = tanh(state)
+            store(values, Gate.CELL * units + unit, candidate)
+            store(cell[row], unit, state)
+            store(cell_tanh[row], unit, squashed)
+            store(hidden[row], unit, output_gate * squashed)
 
 
 @compiled

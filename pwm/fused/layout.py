@@ -16,6 +16,7 @@ from pwm.fused.compilation import compiled
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
+Places = NDArray[np.uint64]  # indices; compiled code need not check whether they are negative
 
 
 class Action(IntEnum):

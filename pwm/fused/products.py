@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from pwm.fused.compilation import compiled
+from pwm.fused.compilation import compiled, compiled_apart
 from pwm.fused.elementary import ZERO
 from pwm.fused.layout import Floats
 from pwm.fused.vectors import (
     LANES,
     WIDE,
+    Lanes,
     first,
     first_half,
     fold,
@@ -76,20 +77,31 @@ def transpose(out: Floats, matrix: Floats) -> None:
             out[row, column] = matrix[column, row]
 
 
-def _adds_product(load: Any, width: int) -> Any:
-    """A function that adds left @ right to out, with lanes of a width that divides the columns.
+@compiled
+def _zero(_row: Floats, _column: int) -> Lanes:
+    return spread(ZERO)
 
-    Each element is one sum, in the order of the inner index.
+
+@compiled
+def _zero_wide(_row: Floats, _column: int) -> Lanes:
+    return _four_times(spread(ZERO))
+
+
+def _product(load: Any, begin: Any, width: int) -> Any:
+    """A function that writes left @ right to a matrix; or adds it, if sums begin with `load`.
+
+    Each element is one sum, in the order of the inner index. The width of the lanes divides the
+    number of columns.
     """
 
-    @compiled
-    def add_product(out: Floats, left: Floats, right: Floats) -> None:
+    @compiled_apart
+    def product(out: Floats, left: Floats, right: Floats) -> None:
         rows, inner = left.shape
         for row in range(0, rows - 3, 4):  # four together, as they read the same numbers of `right`
             out0, out1, out2, out3 = out[row], out[row + 1], out[row + 2], out[row + 3]
             for column in range(0, out.shape[1], width):
-                a, b = load(out0, column), load(out1, column)
-                c, d = load(out2, column), load(out3, column)
+                a, b = begin(out0, column), begin(out1, column)
+                c, d = begin(out2, column), begin(out3, column)
                 for k in range(inner):
                     lanes = load(right[k], column)
                     a += left[row, k] * lanes
@@ -102,53 +114,81 @@ def _adds_product(load: Any, width: int) -> Any:
                 store(out3, column, d)
         for row in range(rows - rows % 4, rows):
             for column in range(0, out.shape[1], width):
-                a = load(out[row], column)
+                a = begin(out[row], column)
                 for k in range(inner):
                     a += left[row, k] * load(right[k], column)
                 store(out[row], column, a)
 
-    return add_product
+    return product
 
 
-add_product, add_product_wide = _adds_product(load, LANES), _adds_product(load_wide, WIDE)
+multiply, multiply_wide = _product(load, _zero, LANES), _product(load_wide, _zero_wide, WIDE)
+add_product_wide = _product(load_wide, load_wide, WIDE)
 
 
-@compiled
+@compiled_apart
 def add_product_transposed(out: Floats, left: Floats, right: Floats) -> None:
     """Adds left @ right.T to out: (M, N) from (M, K) and (N, K).
 
     N must be a multiple of `COLUMNS`, K of `LANES`. Each element is the sum of `LANES` partial
-    sums, in an order that is the same on every machine. Two rows share a vector, because the
-    partial sums of one do not fill the widest registers; an odd last row is paired with itself.
+    sums, in an order that is the same on every machine. Four rows share a vector, because the
+    partial sums of one do not fill the widest registers. Where fewer are left, the last is
+    computed more than once.
     """
-    rows, inner = left.shape
-    zeros = pair(spread(ZERO), spread(ZERO))
-    for row in range(0, rows, 2):
-        one, other = left[row], left[min(row + 1, rows - 1)]
-        for column in range(0, len(right), COLUMNS):
-            right0, right1 = right[column], right[column + 1]
-            right2, right3 = right[column + 2], right[column + 3]
-            a = b = c = d = zeros
-            for k in range(0, inner, LANES):
-                lanes = pair(load(one, k), load(other, k))
-                a += lanes * _twice(load(right0, k))
-                b += lanes * _twice(load(right1, k))
-                c += lanes * _twice(load(right2, k))
-                d += lanes * _twice(load(right3, k))
-            sums = fold((a, b, c, d))
-            _add_lanes(out[row], column, first_half(sums))
-            if row + 1 < rows:
-                _add_lanes(out[row + 1], column, second_half(sums))
+    rows = len(left)
+    for row in range(0, rows, 4):
+        if row + 1 == rows:
+            _add_row_transposed(out[row], left[row], right)
+        else:
+            _add_rows_transposed(out[row:], left[row:], right)
 
 
 @compiled
-def _add_lanes(out: Floats, column: int, lanes: Any) -> None:
+def _add_row_transposed(out: Floats, left: Floats, right: Floats) -> None:
+    for column in range(0, len(right), COLUMNS):
+        right0, right1 = right[column], right[column + 1]
+        right2, right3 = right[column + 2], right[column + 3]
+        a = b = c = d = spread(ZERO)
+        for k in range(0, len(left), LANES):
+            lanes = load(left, k)
+            a += lanes * load(right0, k)
+            b += lanes * load(right1, k)
+            c += lanes * load(right2, k)
+            d += lanes * load(right3, k)
+        _add_lanes(out, column, fold((a, b, c, d)))
+
+
+@compiled
+def _add_rows_transposed(out: Floats, left: Floats, right: Floats) -> None:
+    last = len(left) - 1
+    left0, left1, left2, left3 = left[0], left[1], left[min(2, last)], left[min(3, last)]
+    for column in range(0, len(right), COLUMNS):
+        right0, right1 = right[column], right[column + 1]
+        right2, right3 = right[column + 2], right[column + 3]
+        a = b = c = d = _four_times(spread(ZERO))
+        for k in range(0, left.shape[1], LANES):
+            lanes = pair(pair(load(left0, k), load(left1, k)), pair(load(left2, k), load(left3, k)))
+            a += lanes * _four_times(load(right0, k))
+            b += lanes * _four_times(load(right1, k))
+            c += lanes * _four_times(load(right2, k))
+            d += lanes * _four_times(load(right3, k))
+        sums = fold((a, b, c, d))
+        _add_lanes(out[0], column, first_half(first_half(sums)))
+        _add_lanes(out[1], column, second_half(first_half(sums)))
+        if last > 1:
+            _add_lanes(out[2], column, first_half(second_half(sums)))
+        if last > 2:
+            _add_lanes(out[3], column, second_half(second_half(sums)))
+
+
+@compiled
+def _add_lanes(out: Floats, column: int, lanes: Lanes) -> None:
     store(out, column, load_like(out, column, lanes) + lanes)
 
 
 @compiled
-def _twice(lanes: Any) -> Any:
-    return pair(lanes, lanes)
+def _four_times(lanes: Lanes) -> Lanes:
+    return pair(pair(lanes, lanes), pair(lanes, lanes))
 
 
 @compiled
