@@ -75,21 +75,50 @@ check_platform() {
   fi
 }
 
-# What .venv was made from: it is made anew if the lock, its place or its interpreter changes.
+# What .venv was made from: it is made anew if a lock, its place or its interpreter changes.
 stamp() {
   pwd
-  cat requirements.lock
+  cat requirements.lock torch-cpu.lock torch-cuda.lock
 }
 
+# All files of .venv but those that Python and its users add later.
+files() { find .venv -type f ! -name '*.pyc' | LC_ALL=C sort; }
+
+# Whether .venv was made from these locks, and nothing that was installed is missing.
 is_set_up() {
-  stamp | cmp -s - "$made" && "$python" -c 'import pwm' 2>/dev/null
+  stamp | cmp -s - "$made" && "$python" -c 'import pwm' 2>/dev/null &&
+    [ -z "$(files | LC_ALL=C comm -23 "$made.files" - 2>&1)" ]
 }
+
+# Installs packages: with uv if it is there, or else with pip.
+install() {
+  if command -v uv >/dev/null; then
+    uv pip install --quiet --python "$python" "$@"
+  else
+    "$python" -m pip install --quiet --disable-pip-version-check "$@"
+  fi
+}
+
+# Installs PyTorch's CPU build from where pip finds packages, or else from PyTorch's own index, which
+# uv knows; or else, where neither can be reached, the far larger build for CUDA.
+install_torch() {
+  "$python" -m pip install --quiet --disable-pip-version-check "${locked[@]}" torch-cpu.lock \
+    2>/dev/null && return
+  "$python" -m uv pip install --quiet --python "$python" --torch-backend cpu "${locked[@]}" \
+    torch-cpu.lock 2>/dev/null && return
+  say "No CPU build of PyTorch can be reached: downloading the one for CUDA, 3 GB (docs/setup.md)"
+  install "${locked[@]}" torch-cuda.lock
+}
+
+# A file counts only with one of the hashes in the lock, and nothing but what a lock names counts.
+locked=(--require-hashes --no-deps --only-binary :all: --requirement)
 
 set_up() {
   is_set_up && return
   local interpreter
   interpreter=$(find_python)
   check_platform
+  rmdir .venv 2>/dev/null || true # empty: nobody's
   if [ -e .venv ] && [ ! -e "$made" ]; then
     fail ".venv: expected none, or one that this script made; move yours away"
   fi
@@ -98,9 +127,10 @@ set_up() {
   mkdir .venv
   : > "$made"
   "$interpreter" -m venv .venv || fail "python -m venv failed; Debian has it in python3-venv"
-  "$python" -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
-  "$python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
-    --editable .
+  install "${locked[@]}" requirements.lock
+  install_torch
+  install --no-deps --no-build-isolation --editable .
+  files > "$made.files"
   stamp > "$made"
 }
 

@@ -11,13 +11,22 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 STUB = """#!/usr/bin/env bash
-# Stands in for Python: makes an "environment" whose interpreter is this script, and agrees to all.
+# Stands in for Python: makes an "environment" whose interpreter is this script, and agrees to all
+# but what FAILS matches.
 case "$*" in
-  *"-m venv"*) mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;
+  *"-m venv"*)
+    mkdir -p .venv/bin .venv/lib
+    : > .venv/lib/installed
+    cp "$0" .venv/bin/python
+    ;;
+  ${FAILS:-nothing}) exit 1 ;;
   *--version*) echo "Python 3.12.0" ;;
   *) echo "$(basename "$0") $*" >> "$(pwd)/calls" ;;
 esac
 """
+LOCKS = ("requirements.lock", "torch-cpu.lock", "torch-cuda.lock")
+TOOLS = "basename bash cat cmp comm cp dirname env find grep ldd mkdir readlink rm rmdir sort uname"
+"""All that the script needs; with no more, its tests do not see a uv of this machine."""
 
 
 @pytest.fixture
@@ -26,7 +35,11 @@ def place(tmp_path: Path) -> Path:
     folder = tmp_path / "a checkout"
     folder.mkdir()
     shutil.copy(ROOT / "reproduce.sh", folder)
-    (folder / "requirements.lock").write_text("numpy==2.4.6\n")
+    for lock in LOCKS:
+        (folder / lock).write_text("numpy==2.4.6\n")
+    (folder / "tools").mkdir()
+    for tool in filter(None, map(shutil.which, TOOLS.split())):
+        (folder / "tools" / Path(tool).name).symlink_to(tool)
     stub = folder / "my python"
     stub.write_text(STUB)
     stub.chmod(0o755)
@@ -37,9 +50,11 @@ def run(
     place: Path, *words: str, script: Path | None = None, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["bash", str(script or place / "reproduce.sh"), *(words or ["setup"])],
+        [str(shutil.which("bash")), str(script or place / "reproduce.sh"), *(words or ["setup"])],
         cwd=place.parent,
-        env={**os.environ, "PYTHON": str(place / "my python"), **environment},
+        env=os.environ
+        | {"PYTHON": str(place / "my python"), "PATH": str(place / "tools")}
+        | environment,
         capture_output=True,
         text=True,
         check=False,
@@ -53,8 +68,18 @@ def assert_refused(done: subprocess.CompletedProcess[str], mentioned: str) -> No
     assert mentioned in done.stderr
 
 
+def calls(place: Path, mentioned: str) -> list[str]:
+    return [line for line in (place / "calls").read_text().splitlines() if mentioned in line]
+
+
 def installs(place: Path) -> int:
-    return (place / "calls").read_text().count("--requirement requirements.lock")
+    return len(calls(place, "--requirement requirements.lock"))
+
+
+def add_uv(place: Path) -> None:
+    stub = place / "tools/uv"
+    stub.write_text('#!/usr/bin/env bash\necho "uv $*" >> calls\n')
+    stub.chmod(0o755)
 
 
 def test_it_sets_up_once(place: Path) -> None:
@@ -63,9 +88,10 @@ def test_it_sets_up_once(place: Path) -> None:
     assert installs(place) == 1
 
 
-def test_it_sets_up_again_when_the_lock_has_changed(place: Path) -> None:
+@pytest.mark.parametrize("lock", LOCKS)
+def test_it_sets_up_again_when_a_lock_has_changed(place: Path, lock: str) -> None:
     run(place)
-    (place / "requirements.lock").write_text("numpy==2.4.7\n")
+    (place / lock).write_text("numpy==2.4.7\n")
     assert run(place).returncode == 0
     assert installs(place) == 2
 
@@ -90,6 +116,55 @@ def test_it_sets_up_again_when_it_was_interrupted(place: Path) -> None:
     (place / ".venv/made-by-reproduce.sh").write_text("")  # as it is until all is installed
     assert run(place).returncode == 0
     assert installs(place) == 2
+
+
+def test_it_sets_up_again_when_a_file_is_missing(place: Path) -> None:
+    run(place)
+    (place / ".venv/lib/of-the-user").touch()
+    run(place)
+    assert installs(place) == 1
+    (place / ".venv/lib/installed").unlink()
+    assert run(place).returncode == 0
+    assert installs(place) == 2
+
+
+def test_an_empty_folder_is_nobodys_environment(place: Path) -> None:
+    (place / ".venv").mkdir()
+    assert run(place).returncode == 0
+    assert installs(place) == 1
+
+
+@pytest.mark.parametrize("with_uv", [False, True])
+def test_every_file_needs_a_hash_from_a_lock(place: Path, with_uv: bool) -> None:
+    if with_uv:
+        add_uv(place)
+    assert run(place).returncode == 0
+    installing = calls(place, " install ")
+    locked = [line for line in installing if "--require-hashes --no-deps" in line]
+    assert [line.split()[-1] for line in locked] == ["requirements.lock", "torch-cpu.lock"]
+    (own,) = set(installing) - set(locked)
+    assert "--no-deps --no-build-isolation --editable ." in own
+    assert installing[0].startswith("uv pip" if with_uv else "python -m pip")
+
+
+@pytest.mark.parametrize(
+    ("fails", "by", "lock"),
+    [
+        ("nothing", "python -m pip install", "torch-cpu.lock"),
+        ("*pip?install*torch-cpu*", "python -m pip install", "torch-cuda.lock"),
+        ("*-m?pip?install*torch-cpu*", "python -m uv pip install", "torch-cpu.lock"),
+    ],
+)
+def test_pytorch_comes_from_where_pip_looks_or_its_own_index_or_with_cuda(
+    place: Path, fails: str, by: str, lock: str
+) -> None:
+    done = run(place, FAILS=fails)
+    assert done.returncode == 0
+    (call,) = calls(place, "torch-")
+    assert call.startswith(by)
+    assert call.endswith(lock)
+    assert ("--torch-backend cpu" in call) == ("uv" in by)
+    assert ("3 GB" in done.stderr) == (lock == "torch-cuda.lock")
 
 
 def test_an_environment_of_someone_else_is_left_alone(place: Path) -> None:
@@ -124,12 +199,11 @@ def test_an_interpreter_that_does_not_suit_is_named(place: Path) -> None:
 
 
 def test_a_platform_without_packages_is_named(place: Path) -> None:
-    tools = place / "tools"
-    tools.mkdir()
-    (tools / "uname").write_text('#!/bin/sh\n[ "$1" = -s ] && echo Darwin || echo x86_64\n')
-    (tools / "uname").chmod(0o755)
-    done = run(place, PATH=f"{tools}:{os.environ['PATH']}")
-    assert_refused(done, "platform Darwin x86_64: expected Linux")
+    uname = place / "tools/uname"
+    uname.unlink()
+    uname.write_text('#!/bin/sh\n[ "$1" = -s ] && echo Darwin || echo x86_64\n')
+    uname.chmod(0o755)
+    assert_refused(run(place), "platform Darwin x86_64: expected Linux")
     assert not (place / ".venv").exists()
 
 
