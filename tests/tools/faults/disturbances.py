@@ -32,7 +32,7 @@ def signalled(
 
     def disturb(place: Place, process: Process) -> str:
         reached = {
-            "starting": lambda: True,
+            "starting": lambda: _in_imports(process),
             "training": lambda: _in_training(place),
             "ending": lambda: bool(products(SWEEP, place.out) | products(TRAIN, place.out)),
         }[stage]
@@ -67,6 +67,13 @@ def removed(place: Place, process: Process) -> str:
         return "it ended before training"
     shutil.rmtree(place.out, ignore_errors=True)
     return ""
+
+
+def _in_imports(process: Process) -> bool:
+    """Whether libraries are being imported; Python before that shows a traceback of its own."""
+    with suppress(OSError):
+        return b"numpy" in Path(f"/proc/{process.pid}/maps").read_bytes()
+    return False
 
 
 def _in_training(place: Place) -> bool:
