@@ -7,15 +7,14 @@ environments are kept.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 from pathlib import Path
 
+from pwm.analysis.conventions import CONVENTIONS
 from tests.libraries.batch import SPREADS, expected, largest_difference, make_batch
 from tests.libraries.installed import FRAMEWORKS, installed_version, loss_of
 from tests.libraries.page import MEASURED, PAGE, Result, page, results
-
-from pwm.analysis.conventions import CONVENTIONS
 
 
 def measure(name: str) -> Result | None:
@@ -33,7 +32,7 @@ def measure(name: str) -> Result | None:
         difference = largest_difference(gradients, expected(row, batch, found.ddof))
         worst = max(worst, difference)
     print(f"{name}: {worst:.1e}")
-    today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
+    today = dt.datetime.now(tz=dt.UTC).date().isoformat()
     version = installed_version(row.package)
     assert version is not None
     return Result(version=version, date=today, difference=float(f"{worst:.1e}"))

@@ -15,22 +15,24 @@ STEPS = 60
 INTRODUCTION = f"""\
 # What libraries' losses weigh
 
-The loss of each library, by default, with the advantage *A* and the error δ = *G* - *v*, at the first
-step of an update. *Notes' 5* is the weight that balances the two losses there as 5 does in the notes at
-{STEPS} steps per episode. `python -m pwm.convert` converts any other weight; [convert.md](convert.md)
-explains what is converted, and what no weight can make up for.
+The loss of each library, by default, with the advantage *A* and the error δ = *G* - *v*, at the
+first step of an update. *Notes' 5* is the weight that balances the two losses there as 5 does in
+the notes at {STEPS} steps per episode. `python -m pwm.convert` converts any other weight;
+[convert.md](convert.md) explains what is converted, and what no weight can make up for.
 
-*Run* means: the library's own code, from PyPI, was run on a batch of 8 steps, and the gradients of its loss
-by the logits and the values were compared with those of the formula. The number is the largest difference
-over the largest gradient. *Read* means: in the source, not run. The library stands at the version or commit
-in the second table. `python -m tests.libraries` repeats this in an environment that has the libraries.
+*Run* means: the library's own code, from PyPI, was run on a batch of 8 steps, and the gradients of
+its loss by the logits and the values were compared with those of the formula. The number is the
+largest difference over the largest gradient. *Read* means: in the source, not run. Versions and
+commits are in the second table. `python -m tests.libraries` repeats this where the libraries are
+installed.
 
 """
 LEGEND = """
-*Attached*: the policy loss also trains the critic through *A*. *Networks*: whether actor and critic share
-parameters; *either* depends on the network that one chooses. *Scaled*: what is divided by its standard
-deviation. *Clipped*: no gradient for values that have moved too far in one update. *Capped*: none where δ² is
-above the library's limit. *Huber(δ)* is δ²/2 for errors below 1, then linear. Entropy bonuses are left out.
+*Attached*: the policy loss also trains the critic through *A*. *Networks*: whether actor and critic
+share parameters; *either* depends on the network that one chooses. *Scaled*: quantities divided by
+their standard deviation. *Clipped*: no gradient for values that have moved too far in one update.
+*Capped*: none where δ² is above the library's limit. *Huber(δ)* is δ²/2 for errors below 1, then
+linear. Entropy bonuses are left out.
 
 """
 
