@@ -110,6 +110,7 @@ GRID = (
     *runs_of("A2C", "separate", 60, ("raw",), max_grad_norm=inf),
     *runs_of("A2C", "shared", 60, ALL),
     *runs_of("RecurrentPPO", "separate", 15, ALL),
+    *runs_of("RecurrentPPO", "separate", 15, ("raw",), max_grad_norm=inf),
 )
 
 

@@ -134,4 +134,6 @@ def test_a_platform_without_packages_is_named(place: Path) -> None:
 
 
 def test_an_unknown_mode_is_refused(place: Path) -> None:
-    assert_refused(run(place, "everything"), "everything: expected nothing, setup, smoke or tests")
+    assert_refused(
+        run(place, "everything"), "everything: expected nothing, setup, smoke, tests or external"
+    )

@@ -126,9 +126,10 @@ def test_the_command_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(external, "train", pretend)
     path = tmp_path / "external.csv"
     flags = ["--size", "smoke", "--out", str(path)]
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(external, "write_atomically", write)
-        main(flags)
+        with pytest.raises(KeyboardInterrupt):
+            main(flags)
     kept = {outcome.run for outcome in read_outcomes(path)}
     assert len(kept) == 2
     trained.clear()
