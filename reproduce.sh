@@ -3,7 +3,7 @@
 # not repeated.
 set -euo pipefail
 
-usage='usage: ./reproduce.sh [audit|setup|smoke|tests]
+usage='usage: ./reproduce.sh [audit|setup|smoke|tests|external]
 
   (nothing)  trains every run of every experiment, compares each with the published one, draws
              every figure, computes every claim and compiles the paper, and says which of these
@@ -15,6 +15,8 @@ usage='usage: ./reproduce.sh [audit|setup|smoke|tests]
   setup      installs the pinned packages into .venv, as the other modes do first: 1 to 2 minutes
   smoke      the same path on tiny budgets, into build/smoke/: 2 to 3 minutes
   tests      the static checks and the test suite: 6 to 7 minutes
+  external   trains A2C and RecurrentPPO of Stable-Baselines3 over their weight of the critic, into
+             paper/external.csv: an estimated 8 hours on 2 cores; not part of the first mode
 
 PYTHON=/path/to/python chooses the interpreter (3.11 to 3.14).'
 
@@ -220,6 +222,10 @@ case $mode in
     set_up
     tests
     ;;
+  external)
+    set_up
+    "$python" -m pwm.external
+    ;;
   -h | --help) echo "$usage" ;;
-  *) fail "$mode: expected nothing, audit, setup, smoke or tests" ;;
+  *) fail "$mode: expected nothing, audit, setup, smoke, tests or external" ;;
 esac

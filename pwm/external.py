@@ -61,13 +61,13 @@ VF_COEFS = (0.005, 0.05, 0.5, 5.0, 50.0)
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """How an agent trains on episodes of some length."""
+    """Training of an agent on episodes of some length."""
 
     environments: int
     """Episodes per update."""
     num_episodes: int
     fields: dict[str, Any]
-    """Arguments of the agent, beside those that the grid varies."""
+    """Arguments of the agent, except those that the grid varies."""
 
 
 SETTINGS: dict[tuple[Agent, int], Setting] = {
@@ -110,6 +110,7 @@ GRID = (
     *runs_of("A2C", "separate", 60, ("raw",), max_grad_norm=inf),
     *runs_of("A2C", "shared", 60, ALL),
     *runs_of("RecurrentPPO", "separate", 15, ALL),
+    *runs_of("RecurrentPPO", "separate", 15, ("raw",), max_grad_norm=inf),
 )
 
 

@@ -209,7 +209,8 @@ def test_a_platform_without_packages_is_named(place: Path) -> None:
 
 def test_an_unknown_mode_is_refused(place: Path) -> None:
     assert_refused(
-        run(place, "everything"), "everything: expected nothing, audit, setup, smoke or tests"
+        run(place, "everything"),
+        "everything: expected nothing, audit, setup, smoke, tests or external",
     )
 
 

@@ -35,7 +35,7 @@ class ExternalRun:
 
 @dataclass(frozen=True, kw_only=True)
 class ExternalOutcome:
-    """What a run achieved."""
+    """Result of a run."""
 
     run: ExternalRun
     num_episodes: int
