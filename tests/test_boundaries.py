@@ -22,7 +22,7 @@ ORDER = (
     ("runs",),
     ("experiments",),
     ("analysis",),
-    ("claims", "figures"),
+    ("claims", "figures", "tools"),
     COMMANDS,
     ("__main__", "__init__"),
 )
@@ -109,8 +109,14 @@ def test_input_and_output_stand_on_the_core_alone() -> None:
 
 def test_the_rooms_and_their_imports_can_be_drawn() -> None:
     arrows = {(room(module), used) for module in MODULES for used in rooms_used(module)}
-    assert len(LEVEL) <= 17
+    assert len(LEVEL) <= 18
     assert len(arrows) < 60
+
+
+def test_only_commands_use_the_tools_for_other_agents() -> None:
+    assert {room(m) for m in MODULES if "tools" in rooms_used(m)} <= set(COMMANDS)
+    used = {name for m in MODULES if room(m) == "tools" for name in rooms_used(m)}
+    assert used <= {"core", "analysis"}
 
 
 @pytest.mark.parametrize("package", sorted({room(m) for m in MODULES if "/" in m}))
@@ -155,6 +161,13 @@ def test_core_and_fused_know_of_no_file_plot_or_command_line(module: str) -> Non
 def test_the_theory_needs_no_library() -> None:
     needed = "{'torch', 'numpy', 'scipy'} & sys.modules.keys()"
     code = f"import sys, pwm.analysis.theory; sys.exit(str({needed}) if {needed} else 0)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_checks_of_logs_and_of_the_start_need_no_library() -> None:
+    needed = "{'torch', 'numpy', 'scipy'} & sys.modules.keys()"
+    checks = "import sys; from pwm.tools import check_logs, check_start"
+    code = f"{checks}; sys.exit(str({needed}) if {needed} else 0)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
