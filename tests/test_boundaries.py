@@ -22,7 +22,7 @@ ORDER = (
     ("runs",),
     ("experiments",),
     ("analysis",),
-    ("claims", "figures"),
+    ("claims", "figures", "tools"),
     COMMANDS,
     ("__main__", "__init__"),
 )
@@ -113,6 +113,12 @@ def test_the_rooms_and_their_imports_can_be_drawn() -> None:
     assert len(arrows) < 60
 
 
+def test_only_commands_use_the_tools_for_other_agents() -> None:
+    assert {room(m) for m in MODULES if "tools" in rooms_used(m)} <= set(COMMANDS)
+    used = {name for m in MODULES if room(m) == "tools" for name in rooms_used(m)}
+    assert used <= {"core", "analysis"}
+
+
 @pytest.mark.parametrize("package", sorted({room(m) for m in MODULES if "/" in m}))
 def test_modules_of_a_package_do_not_import_each_other_in_a_circle(package: str) -> None:
     inside = {m: imports(m) for m in MODULES if room(m) == package}
@@ -155,6 +161,13 @@ def test_core_and_fused_know_of_no_file_plot_or_command_line(module: str) -> Non
 def test_the_theory_needs_no_library() -> None:
     needed = "{'torch', 'numpy', 'scipy'} & sys.modules.keys()"
     code = f"import sys, pwm.analysis.theory; sys.exit(str({needed}) if {needed} else 0)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_checks_of_logs_and_of_the_start_need_no_library() -> None:
+    needed = "{'torch', 'numpy', 'scipy'} & sys.modules.keys()"
+    checks = "import sys; from pwm.tools import check_logs, check_start"
+    code = f"{checks}; sys.exit(str({needed}) if {needed} else 0)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

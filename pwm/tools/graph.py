@@ -37,6 +37,25 @@ def ancestors(tensors: Iterable[Tensor], stop: Iterable[Tensor] = ()) -> set[Out
     return seen - blocked
 
 
+def between(start: Tensor, ends: Iterable[Tensor]) -> set[Node]:
+    """The nodes on the ways from a tensor to those that it was computed from, without these."""
+    targets = {output(tensor) for tensor in ends}
+    children: dict[Node, list[Node]] = {}
+    found: list[Node] = []
+    for node, _ in ancestors([start], stop=ends):
+        for parent, number in node.next_functions:
+            if (parent, number) in targets:
+                found.append(node)
+            elif parent is not None:
+                children.setdefault(parent, []).append(node)
+    seen = set(found)
+    while found:
+        new = set(children.get(found.pop(), [])) - seen
+        seen |= new
+        found.extend(new)
+    return seen
+
+
 def leaves(outputs: Iterable[Output]) -> list[Tensor]:
     """The parameters and other leaves among the outputs."""
     return [node.variable for node, _ in outputs if hasattr(node, "variable")]

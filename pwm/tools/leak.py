@@ -16,23 +16,26 @@ from typing import Literal, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import BackwardCFunction
 
 from pwm.analysis.theory import slowdown
 from pwm.core.errors import InputError, require, require_positive
-from pwm.tools.graph import ancestors, leaves
+from pwm.tools.graph import ancestors, between, leaves
 from pwm.tools.reductions import Losses, ValueTerm, flat_gradient, losses, value_term
 
 Verdict = Literal["leak", "no leak", "cannot tell"]
 Parameters = nn.Module | Mapping[str, nn.Module] | Iterable[Tensor] | Iterable[tuple[str, Tensor]]
 Tensors = Tensor | Sequence[Tensor]
 
-OPAQUE = ("CompiledFunction", "DelayedError")  # nodes that hide what they depend on
 CANCELS = 1e-6  # norm of a part's gradient, relative to another's, that counts as none
 NOT_USED = (
     "the policy loss was not computed from these log-probabilities. Pass the tensor, or the list "
     "of tensors, that it was computed from: no copy, stack or slice of it"
 )
-COMPILED = "a part of the loss is compiled. Compute the loss without torch.compile"
+HIDDEN = (
+    "a step from the log-probabilities to the loss is compiled, or a function with a gradient of its "
+    "own. Compute the loss without torch.compile"
+)
 MEND = """\
 To mend it, compute the policy loss from detached values, for instance
     advantages = returns - values.detach()
@@ -131,9 +134,10 @@ def check_leak(
         raise InputError("POLICY_LOSS", "without its graph", accepted) from error
     if pull is None:
         return LeakReport(verdict="cannot tell", reason=NOT_USED)
-    depends = ancestors([pull], stop=log_prob_list)
-    if any(mark in node.name() for node, _ in depends for mark in OPAQUE):
-        return LeakReport(verdict="cannot tell", reason=COMPILED)
+    tracked = [tensor for tensor in log_prob_list if tensor.requires_grad]
+    if any(isinstance(node, BackwardCFunction) for node in between(policy_loss, tracked)):
+        return LeakReport(verdict="cannot tell", reason=HIDDEN)
+    depends = ancestors([pull], stop=tracked)
     reached = leaves(depends)
     if reached and value_loss is None:
         value = None  # the sum's gradient by the values is not the value loss's alone

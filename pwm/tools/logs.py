@@ -7,7 +7,6 @@ logged, the policy loss tells it: -c Σ (G - v) log π(a) is about -c T b H for 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import inf, sqrt
@@ -15,6 +14,7 @@ from statistics import fmean, stdev
 from typing import Literal
 
 from pwm.core.errors import require, require_integer, require_positive
+from pwm.tools.series import Series, floats
 
 Verdict = Literal["leak", "no leak", "cannot tell"]
 Reduction = Literal["sum", "mean"]
@@ -50,12 +50,12 @@ class LogReport:
 
 def check_logs(
     *,
-    policy_loss: Sequence[float],
-    value_loss: Sequence[float],
-    entropy: Sequence[float],
+    policy_loss: Series,
+    value_loss: Series,
+    entropy: Series,
     weight: float,
     steps: int,
-    bias: Sequence[float] | None = None,
+    bias: Series | None = None,
     policy_reduction: Reduction = "mean",
     value_reduction: Reduction = "mean",
     halved: bool = False,
@@ -86,15 +86,17 @@ def check_logs(
     factor = 1.0 if policy_reduction == "sum" else 1 / steps
     squares = (0.5 if halved else 1.0) * (1.0 if value_reduction == "sum" else 1 / steps)
     temperature = factor / (2 * weight * squares)
-    half = slice(len(entropy) // 2, None)
-    entropies = [float(number) for number in entropy[half]]
+    half = len(entropy) // 2
+    entropies, errors = floats(entropy)[half:], floats(value_loss)[half:]
     if bias is None:
         scale = factor * steps
-        measured = [-float(p) / (scale * max(h, LEAST_ENTROPY))
-                    for p, h in zip(policy_loss[half], entropies, strict=True)]  # fmt: skip
+        measured = [
+            -loss / (scale * max(nats, LEAST_ENTROPY))
+            for loss, nats in zip(floats(policy_loss)[half:], entropies, strict=True)
+        ]
     else:
-        measured = [float(number) for number in bias[half]]
-    mean_square = fmean(map(float, value_loss[half])) / (squares * steps)
+        measured = floats(bias)[half:]
+    mean_square = fmean(errors) / (squares * steps)
     return _judged(measured, entropies, temperature, mean_square, logged=bias is not None)
 
 

@@ -13,6 +13,7 @@ from math import inf, sqrt
 from statistics import fmean, pstdev, stdev
 
 from pwm.core.errors import require
+from pwm.tools.series import Series, floats
 
 NEAR = 0.5  # of the return's spread; at nearly twice that, weight 1 still costs only a fifth
 ADVICE = """\
@@ -60,16 +61,14 @@ class StartReport:
         return "\n".join([*lines, ADVICE])
 
 
-def check_start(
-    values: Sequence[Sequence[float]], returns: Sequence[Sequence[float]]
-) -> StartReport:
+def check_start(values: Sequence[Series], returns: Sequence[Series]) -> StartReport:
     """Distance from the critic to the returns in the first updates, and the time to cover it.
 
     The speed is that of the second half of the updates, so that optimiser and learning rate need
     not be known. It usually grows on the way, as the layers below the head move too.
 
     Args:
-        values: of the first updates, each a sequence over steps. Twenty updates are enough.
+        values: of the first updates, each a series over steps. Twenty updates are enough.
         returns: the critic's targets, in the same way.
     Raises:
         InputError: fewer than 4 updates, or values and returns of different shapes.
@@ -78,14 +77,14 @@ def check_start(
     same = of_values == of_returns and len(of_values) >= 4 and all(of_values)
     accepted = "4 updates or more, each with as many values as returns"
     require(same, "VALUES", f"{len(of_values)} updates of {sorted(set(of_values))} steps", accepted)
-    value = [fmean(map(float, update)) for update in values]
-    target = [fmean(map(float, update)) for update in returns]
+    value = [fmean(floats(update)) for update in values]
+    target = [fmean(floats(update)) for update in returns]
     distance = fmean(target) - value[-1]
     middle = len(value) // 2
     speed = (value[-1] - value[middle]) / (len(value) - 1 - middle)
     return StartReport(
         distance=distance,
         error=stdev(target) / sqrt(len(target)),
-        spread=pstdev(float(number) for update in returns for number in update),
+        spread=pstdev(number for update in returns for number in floats(update)),
         updates=distance / speed if distance * speed > 0 else inf,
     )

@@ -56,7 +56,7 @@ class Network(nn.Module):
     def _body(trunk: Trunk) -> nn.Module:
         if trunk == "mlp":
             return nn.Sequential(nn.Linear(OBSERVATION, HIDDEN), nn.Tanh())
-        return {"gru": nn.GRU, "lstm": nn.LSTM}[trunk](OBSERVATION, HIDDEN)
+        return nn.GRU(OBSERVATION, HIDDEN) if trunk == "gru" else nn.LSTM(OBSERVATION, HIDDEN)
 
     @staticmethod
     def _features(body: nn.Module, observations: Tensor) -> Tensor:
@@ -77,9 +77,10 @@ class Network(nn.Module):
         return Categorical(logits=outputs)
 
     def value(self, features: Tensor) -> Tensor:
-        return self.critic(features).squeeze(-1)
+        values: Tensor = self.critic(features).squeeze(-1)
+        return values
 
-    def reached(self, leak: Leak) -> dict[str, frozenset[str]]:
+    def reached(self, leak: Leak) -> dict[str, Any]:
         """Parameters that a leak reaches, by part."""
         of_critic = {name for name, _ in self.named_parameters() if name.startswith("critic")}
         of_trunk = {name for name, _ in self.named_parameters() if name.startswith("trunk")}

@@ -10,10 +10,10 @@ from pwm.core.errors import InputError
 from pwm.tools import check_start
 
 
-def updates(start: float, speed: float) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def updates(start: float, speed: float) -> tuple[list[list[float]], list[list[float]]]:
     """Values that rise at constant speed, and returns of mean 5 and spread 2."""
-    returns = [np.array([3.0, 7.0]) + shift for shift in (-0.1, 0.1) * 10]
-    return [np.full(2, start + speed * update) for update in range(20)], returns
+    returns = [[3.0 + shift, 7.0 + shift] for shift in (-0.1, 0.1) * 10]
+    return [[start + speed * update] * 2 for update in range(20)], returns
 
 
 def test_distance_spread_and_time_are_right() -> None:
