@@ -21,14 +21,14 @@ os.environ["XLA_FLAGS"] = (
     + os.environ.get("XLA_FLAGS", "")
 )
 
-import jax  # noqa: E402
-import jax.numpy as jnp  # noqa: E402
-import numpy as np  # noqa: E402
+import jax
+import jax.numpy as jnp
+import numpy as np
 
-from pwm.core.agent import NUM_GATES, NUM_OUTPUTS, VALUE  # noqa: E402
-from pwm.core.config import TrainConfig  # noqa: E402
-from pwm.core.task import correct_actions, trial_states  # noqa: E402
-from pwm.core.update import EPSILON, SMOOTHING  # noqa: E402
+from pwm.core.agent import NUM_GATES, NUM_OUTPUTS, VALUE
+from pwm.core.config import TrainConfig
+from pwm.core.task import correct_actions, trial_states
+from pwm.core.update import EPSILON, SMOOTHING
 
 EPISODES_PER_CALL = 64
 Array = Any

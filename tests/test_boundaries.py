@@ -23,6 +23,7 @@ ORDER = (
     ("experiments",),
     ("analysis",),
     ("claims", "figures"),
+    ("peer",),
     COMMANDS,
     ("__main__", "__init__"),
 )
@@ -32,6 +33,7 @@ LATE = {
     ("engines", "llvmlite.binding"): "Numba",
     ("engines", "numba.core"): "Numba",
     ("engines", "pwm.fused.engine"): "Numba",
+    ("bench", "pwm.peer"): "an optional extra",
     ("io/start", "importlib.metadata"): "slow",
     ("io/start", "tqdm"): "it reads the environment",
     ("runs/slurm", "submitit"): "an optional extra",
@@ -109,7 +111,7 @@ def test_input_and_output_stand_on_the_core_alone() -> None:
 
 def test_the_rooms_and_their_imports_can_be_drawn() -> None:
     arrows = {(room(module), used) for module in MODULES for used in rooms_used(module)}
-    assert len(LEVEL) <= 19
+    assert len(LEVEL) <= 20
     assert len(arrows) < 60
 
 
