@@ -12,9 +12,11 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
+from importlib.util import find_spec
 from statistics import mean, median
 from timeit import timeit
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,6 +40,13 @@ FUSED_SECONDS = 2.5  # approximate length of a round of the fused engine
 PRODUCT_SIZE = 256  # rows and columns of the matrices whose product measures a core's speed
 PRODUCTS = 300  # per round
 _fused = lru_cache(maxsize=1)(make_trainer)
+
+
+@lru_cache(maxsize=1)
+def _peer(run: TrainConfig, replicas: int) -> Any:
+    from pwm.peer import JaxPopulation  # noqa: PLC0415, an optional extra
+
+    return JaxPopulation(run, replicas)
 
 
 class PlainLoop:
@@ -92,6 +101,10 @@ class PlainLoop:
         return tuple(metric.item() for metric in metrics)
 
 
+def _advance_peer(run: TrainConfig, replicas: int, num_episodes: int) -> None:
+    _peer(run, replicas).advance(num_episodes)
+
+
 def _advance(runs: tuple[TrainConfig, ...], num_episodes: int) -> None:
     _fused(runs).advance(num_episodes)
 
@@ -128,10 +141,14 @@ class Arguments:
     """Rounds of 6 to 15 seconds for each episode length and hidden size."""
     cores: int = multiprocessing.cpu_count()
     """Processes of the last contestant."""
+    peers: bool = False
+    """Also time a population in JAX, which `pip install 'pwm[peers]'` installs."""
 
     def __post_init__(self) -> None:
         for name in ("replicas", "rounds", "cores"):
             require_integer(name, getattr(self, name), 1)
+        here = not self.peers or find_spec("jax") is not None
+        require(here, "peers", "", "JAX to be installed: pip install 'pwm[peers]'")
         for name in ("episode_lengths", "hidden_sizes"):
             require(len(getattr(self, name)) > 0, name, "", "at least one number")
 
@@ -160,6 +177,20 @@ def contestants(run: TrainConfig, replicas: int, pool: Executor, cores: int) -> 
         Contestant("torch", replicas, make_trainer(population, "torch").advance, short),
         Contestant("fused", replicas, make_trainer(population).advance, long),
         Contestant(f"fused, {cores} cores", cores * replicas, on_all_cores, long),
+    ]
+
+
+def peers(run: TrainConfig, replicas: int, pool: Executor, cores: int) -> list[Contestant]:
+    """Populations in JAX, on one core and on all, in processes of the pool."""
+    episodes = max(6000 // run.task.episode_length, 1)
+
+    def on_cores(count: int, num_episodes: int) -> None:
+        parts = [run] * count, [replicas] * count, [num_episodes] * count
+        list(pool.map(_advance_peer, *parts))
+
+    return [
+        Contestant("jax", replicas, partial(on_cores, 1), episodes),
+        Contestant(f"jax, {cores} cores", cores * replicas, partial(on_cores, cores), episodes),
     ]
 
 
@@ -215,6 +246,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         with one_thread(), bar, pool:
             for run in runs:
                 racing = contestants(run, arguments.replicas, pool, arguments.cores)
+                if arguments.peers:
+                    racing[2:2] = peers(run, arguments.replicas, pool, arguments.cores)
                 rates, products = [], []
                 for _ in range(rounds + 1):
                     rates.append([contestant.rate() for contestant in racing])
@@ -234,6 +267,7 @@ def _report(
         rates: replica-episodes per second, [rounds][contestants].
         core_flops: operations per second of a core's matrix product, [rounds].
     """
+    names = {contestant.name: column for column, contestant in enumerate(racing)}
     for column, contestant in enumerate(racing):
         own = [row[column] for row in rates]
         ratios = sorted(row[column] / row[0] for row in rates)
@@ -251,6 +285,9 @@ def _report(
         elif column == len(racing) - 1:
             gain = median(row[column] / row[column - 1] for row in rates)
             line += f"     {gain:.2f} times one core"
+        peer = names.get(contestant.name.replace("fused", "jax"), column)
+        if peer != column:
+            line += f"; {median(row[column] / row[peer] for row in rates):.1f} times JAX"
         tqdm.write(line.rstrip())
 
 

@@ -1,0 +1,142 @@
+"""The notes' setting in JAX: a population as an expert would train it, to compare speeds with.
+
+Replicas are a `vmap`, episodes a `scan`, and everything is one compiled call. There is no log, and
+results depend on the machine. Trials that the LSTM's reset makes equal are played once: an episode
+of many trials gathers its steps from the stimulus set's distinct states, as the fused engine does.
+
+JAX is not among the requirements: `pip install pwm[peers]`.
+
+Shapes: N trials, L steps per trial, T = N L steps per episode, S stimuli, H units, M states.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import Any
+
+# XLA reads these when JAX is imported: one thread, as the other contestants use.
+os.environ["XLA_FLAGS"] = (
+    "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1 "
+    + os.environ.get("XLA_FLAGS", "")
+)
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pwm.core.agent import NUM_GATES, NUM_OUTPUTS, VALUE
+from pwm.core.config import TrainConfig
+from pwm.core.task import correct_actions, trial_states
+from pwm.core.update import EPSILON, SMOOTHING
+
+EPISODES_PER_CALL = 64
+Array = Any
+Weights = dict[str, Array]
+
+
+class JaxPopulation:
+    """Replicas of a run with the notes' agent and losses, trained on one core.
+
+    Args:
+        run: to train; its LSTM's state is reset at each trial.
+        replicas: number of seeds, 0 and up.
+    """
+
+    def __init__(self, run: TrainConfig, replicas: int) -> None:
+        keys = jax.random.split(jax.random.key(run.seed), replicas)
+        weights = jax.vmap(partial(_initial, run))(keys)
+        self._state = weights, jax.tree.map(jnp.zeros_like, weights), keys
+        self._train = jax.jit(jax.vmap(partial(_train, run)), donate_argnums=0)
+        self.rewards = np.zeros((replicas, 0), np.float32)
+        """Fraction of trials rewarded in each episode of the last call: [replicas, episodes]."""
+
+    def advance(self, num_episodes: int) -> None:
+        """Trains for that many episodes, rounded up to whole calls."""
+        for _ in range(-(-num_episodes // EPISODES_PER_CALL)):
+            self._state, rewards = self._train(self._state)
+        self.rewards = np.asarray(rewards)
+
+
+def _initial(run: TrainConfig, key: Array) -> Weights:
+    stimuli, hidden = run.task.num_stimuli, run.agent.hidden_size
+    shapes = {
+        "input": (stimuli, NUM_GATES * hidden),
+        "recurrent": (hidden, NUM_GATES * hidden),
+        "bias": (NUM_GATES * hidden,),
+        "head": (hidden, NUM_OUTPUTS),
+        "head_bias": (NUM_OUTPUTS,),
+    }
+    keys = jax.random.split(key, len(shapes))
+    bound = hidden**-0.5
+    return {
+        name: jax.random.uniform(each, shape, minval=-bound, maxval=bound)
+        for each, (name, shape) in zip(keys, shapes.items(), strict=True)
+    }
+
+
+def _train(run: TrainConfig, state: Any) -> Any:
+    """Trains one replica for `EPISODES_PER_CALL` episodes, whose draws are made at once."""
+    weights, squares, key = state
+    key, of_trials, of_actions = jax.random.split(key, 3)
+    task = run.task
+    shape = (EPISODES_PER_CALL, task.num_trials)
+    draws = (
+        jax.random.randint(of_trials, shape, 0, task.num_pairs),
+        jax.random.uniform(of_actions, (*shape, task.trial_length)),
+    )
+    episode = partial(_episode, run)
+    (weights, squares), rewards = jax.lax.scan(episode, (weights, squares), draws)
+    return (weights, squares, key), rewards
+
+
+def _episode(run: TrainConfig, state: Any, draws: Any) -> Any:
+    """One episode and one step of RMSprop."""
+    weights, squares = state
+    gradient, reward = jax.grad(partial(_loss, run), has_aux=True)(weights, *draws)
+    squares = jax.tree.map(lambda s, g: SMOOTHING * s + (1 - SMOOTHING) * g * g, squares, gradient)
+    weights = jax.tree.map(
+        lambda w, s, g: w - run.learning_rate * g / (jnp.sqrt(s) + EPSILON),
+        weights,
+        squares,
+        gradient,
+    )
+    return (weights, squares), reward
+
+
+def _loss(run: TrainConfig, weights: Weights, trials: Array, noise: Array) -> Any:
+    """Total loss of an episode, and the fraction of its trials that were rewarded."""
+    states = jnp.asarray(trial_states(run.task)[:-1])
+    outputs = _play_states(run, weights)[states[trials]]  # (N, L, outputs)
+    values, log_policy = outputs[..., VALUE], jax.nn.log_softmax(outputs[..., :VALUE])
+    cumulative = jnp.cumsum(jnp.exp(jax.lax.stop_gradient(log_policy)), axis=-1)
+    threshold = noise[..., None] * cumulative[..., -1:]
+    actions = (threshold >= cumulative[..., :-1]).sum(axis=-1)
+    rewards = actions[:, -1] == jnp.asarray(correct_actions(run.task))[trials]
+    returns = jnp.cumsum(rewards[::-1].astype(jnp.float32))[::-1]  # what each trial's steps earn
+    advantages = returns[:, None] - values  # not detached, as in the notes
+    log_probs = jnp.take_along_axis(log_policy, actions[..., None], axis=-1)[..., 0]
+    value_loss = jnp.square(advantages).mean()
+    policy_loss = -(advantages * log_probs).sum()
+    return policy_loss + run.critic_weight * value_loss, rewards.mean()
+
+
+def _play_states(run: TrainConfig, weights: Weights) -> Array:
+    """The heads' outputs in each distinct state of the task: (M, outputs)."""
+    first, second = run.task.pairs.T
+    by_stimulus = weights["input"] + weights["bias"]
+    hidden, cell = _cell(by_stimulus, 0.0)
+    played = [hidden]
+    for _ in range(run.task.trial_length - 2):
+        hidden, cell = _cell(hidden @ weights["recurrent"] + weights["bias"], cell)
+        played.append(hidden)
+    last = (hidden @ weights["recurrent"])[first] + by_stimulus[second]
+    played.append(_cell(last, cell[first])[0])
+    return jnp.concatenate(played) @ weights["head"] + weights["head_bias"]
+
+
+def _cell(gates: Array, cell: Array) -> tuple[Array, Array]:
+    """An LSTM's step: hidden and cell, from the inputs to its gates and the cell before."""
+    entry, forget, candidate, output = jnp.split(gates, NUM_GATES, axis=-1)
+    cell = jax.nn.sigmoid(entry) * jnp.tanh(candidate) + jax.nn.sigmoid(forget) * cell
+    return jax.nn.sigmoid(output) * jnp.tanh(cell), cell
