@@ -25,6 +25,7 @@ SMALL_FILES = 'ulimit -S -f 1; exec "$@" 2> >(ulimit -S -f unlimited; cat >&2)'
 IN_REMOVED_FOLDER = (
     'export PYTHONPATH=$PWD; mkdir "$HOME/gone"; cd "$HOME/gone"; rmdir "$HOME/gone"; exec "$@"'
 )
+INJECTING = "exec strace --seccomp-bpf -f -qq -o /dev/null"
 NOWHERE = "/proc/none"  # cannot be created, by root neither
 STOPPED = r"^$|^Interrupted"
 KILLED = r"^$|resource_tracker"  # which Python starts, and which outlives its parent
@@ -95,7 +96,7 @@ DISK = (
             expect_line=rf"^error: {flag} \S+: .*exists")
       for command, flag in BOTH),
     *(Fault(name=f"{call}-{error}-{command.name}", command=command, tool="strace",
-            shell=f'exec strace -f -qq -o /dev/null -e inject={call}:error={error} "$@"',
+            shell=f'{INJECTING} -e trace={call} -e inject={call}:error={error} "$@"',
             expect_status=(2,), expect_line=rf"^error: {flag} \S+: .*{said}")
       for (command, flag), call, error, said in (
           (BOTH[0], "flock", "ENOLCK", "locks"), (BOTH[1], "flock", "ENOSYS", "locks"),

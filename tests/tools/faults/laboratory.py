@@ -25,7 +25,7 @@ from tests.tools.faults.rows import (
     products,
 )
 
-TIMEOUT = 120.0  # seconds per run of a command
+TIMEOUT = 300.0  # seconds per run of a command; a busy machine needs them
 GRACE = 20.0  # seconds for the processes of an ended command to end too
 BAR = re.compile(r"^.*\[\d\d:\d\d[^\]]*\]|^.*\d%\|.*$")
 ORDINARY = re.compile(
