@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from pathlib import Path
+from itertools import chain
 
 from pwm.analysis.conventions import CONVENTIONS
 from tests.libraries.batch import SPREADS, expected, largest_difference, make_batch
@@ -40,15 +40,13 @@ def measure(name: str) -> Result | None:
 
 def main() -> None:
     """Runs what is installed, and writes its results."""
-    stored = results()
-    for names in FRAMEWORKS.values():
-        for name in names:
-            measured = measure(name)
-            if measured is not None:
-                stored[name] = measured
-                rows = {key: stored[key]._asdict() for key in CONVENTIONS if key in stored}
-                Path(MEASURED).write_text(json.dumps(rows, indent=1) + "\n")
-    PAGE.write_text(page(stored))
+    for name in chain(*FRAMEWORKS.values()):
+        measured = measure(name)
+        if measured is not None:
+            stored = results() | {name: measured}  # another environment may run meanwhile
+            rows = {key: stored[key]._asdict() for key in CONVENTIONS if key in stored}
+            MEASURED.write_text(json.dumps(rows, indent=1) + "\n")
+    PAGE.write_text(page(results()))
 
 
 if __name__ == "__main__":
