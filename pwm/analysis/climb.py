@@ -51,7 +51,7 @@ class Setting:
         require_integer("hidden_size", self.hidden_size, 1)
         whole = self.steps >= self.trial_length and self.steps % self.trial_length == 0
         require(whole, "steps", self.steps, f"a multiple of the {self.trial_length} of a trial")
-        if self.attached:  # the bias is finite
+        if self.attached:  # the leak's bias, c T H / 2w, is infinite at 0
             require_positive("critic_weight", self.critic_weight)
         require_non_negative("critic_weight", self.critic_weight)
         require_positive("learning_rate", self.learning_rate)

@@ -21,8 +21,8 @@ MIDDLING = {
     "centred": ("centred-0.001", {15: (0.8, 1.3), 60: (0.8, 1.3), 120: (0.7, 1.4)}),
 }
 """Experiment, and bands of the slowdown at weight 1 by steps, by the critic's start."""
-EDGE_LEFT = {6: (-0.1, 0.5), 15: (0.0, 0.7), 30: (0.0, 0.7), 60: (0.1, 0.8), 120: (-0.2, 0.8)}
-"""Bands of the success that a light centred critic loses to a heavy one at rate 0.005."""
+EDGE_REMAINING = {6: (-0.1, 0.5), 15: (0.0, 0.7), 30: (0.0, 0.7), 60: (0.1, 0.8), 120: (-0.2, 0.8)}
+"""Bands of success at weight 100 less that at 0.1: the lower edge that remains, by steps."""
 UNLEARNED = (0.2, 0.5, 1.0)
 """Weights at which runs with the leak in the head alone learn and then forget, from 0."""
 HEAVIER = 5.0
@@ -73,8 +73,8 @@ def _slowdown(evidence: Evidence, name: str, runs: Outcomes) -> Cell:
 
 
 def edge_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the lower edge without leak and climb, at learning rate 0.005."""
-    for steps, band in EDGE_LEFT.items():
+    """Yields claims about what is left of the lower edge once leak and climb are removed."""
+    for steps, band in EDGE_REMAINING.items():
         runs = evidence.of("centred-0.005").at(episode_length=steps, baseline="detached")
         heavy, light = (runs.at(critic_weight=weight).learned for weight in (100.0, 0.1))
         yield Claim(

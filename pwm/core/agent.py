@@ -10,7 +10,8 @@ at all shapes that `tests/core/test_trainer.py` tries. Hidden units and rows of 
 padded, so that every replica's weights start at an aligned address, and so that vectorised loops
 have no remainder, which PyTorch rounds differently. The padding is zero and stays zero.
 
-Shapes: R replicas, R' = R x trunks, B trials, L steps, S stimuli, H units (padded), G = 4H gates.
+Shapes: R replicas, R' = R times 1 trunk, or 2 where policy and critic have separate ones, B trials,
+L steps, S stimuli, H units (padded), G = 4H gates.
 """
 
 from __future__ import annotations
@@ -215,7 +216,8 @@ def _lstm_step(recurrent_weight: Tensor, step_input: Tensor, state: State | None
     """One step of the LSTM.
 
     Args:
-        recurrent_weight: (R', H, G).
+        recurrent_weight: (R', H, G), G = 4 H. In this and in the inputs, what belongs to the
+            candidate is doubled (see `_scale`), since tanh(x) = 2 sigmoid(2 x) - 1.
         step_input: the gates' inputs from the observation, with their biases, (R', B, G).
         state: before the step; None is the zero state.
     """
@@ -224,7 +226,7 @@ def _lstm_step(recurrent_weight: Tensor, step_input: Tensor, state: State | None
     assert step_input.numel() % ROW_MULTIPLE == 0  # so that sigmoid has no remainder
     gates = torch.sigmoid(step_input)  # (R', B, G)
     input_gate, forget_gate, candidate, output_gate = gates.chunk(NUM_GATES, dim=-1)
-    cell = input_gate * (candidate + candidate - 1)  # tanh(x) = 2 sigmoid(2 x) - 1
+    cell = input_gate * (candidate + candidate - 1)
     if state is not None:
         cell = cell + forget_gate * state.cell
     return State(output_gate * torch.tanh(cell), cell)

@@ -75,8 +75,9 @@ class Trainer:
         self._probe_draws = DrawSource(config.task, seeds, of_probes=True)
         self._agent = Agent(config.agent, config.task.num_stimuli)
         self._critic_weights = np.array([run.critic_weight for run in self.runs], np.float32)
-        self._probe_windows = config.probe_episodes > 0 and not config.probe_at
-        self._names = METRICS + (DIAGNOSTICS if self._probe_windows else ())
+        # `probe_at` replaces the ends of windows as the times to probe.
+        self._probes_at_window_ends = config.probe_episodes > 0 and not config.probe_at
+        self._names = METRICS + (DIAGNOSTICS if self._probes_at_window_ends else ())
         self._windows: list[NDArray[np.float64]] = []  # finished, (names, R) each
         self._probes: list[NDArray[np.float64]] = []  # with `probe_at`, (diagnostics, R) each
         self._window_sum = np.zeros((len(METRICS), len(self.runs)))  # of the unfinished window
@@ -125,7 +126,7 @@ class Trainer:
         self._window_sum = state["window_sum"].copy()
         self.episodes_done = int(state["episodes_done"])
         self._draws.skip(self.episodes_done)
-        probes = self._windows if self._probe_windows else self._probes
+        probes = self._windows if self._probes_at_window_ends else self._probes
         self._probe_draws.skip(len(probes) * self._config.probe_episodes)
 
     def probe(self, draws: Draws) -> NDArray[np.float64]:
@@ -138,7 +139,7 @@ class Trainer:
             ends of windows, by `MECHANISM`: [diagnostics, R].
         """
         probe, mechanism = Probe(), Mechanism(self._config, self._critic_weights)
-        gradients_only = self._probe_windows
+        gradients_only = self._probes_at_window_ends
         for trials, noise in zip(draws.trials, draws.noise, strict=True):
             gradients = []
             for part in self.parts():
@@ -186,7 +187,7 @@ class Trainer:
 
     def _until_probe(self) -> int:
         """Episodes until the next probe, or the end."""
-        if self._probe_windows:
+        if self._probes_at_window_ends:
             return self._config.log_every - self.episodes_done % self._config.log_every
         ahead = *self._config.probe_at[len(self._probes) :], self.num_episodes
         return ahead[0] - self.episodes_done
@@ -208,7 +209,7 @@ class Trainer:
             self.episodes_done += 1
             if self.episodes_done % log_every == 0:
                 window = self._window_sum / log_every
-                if self._probe_windows:
+                if self._probes_at_window_ends:
                     window = np.concatenate([window, self._next_probe()])
                 self._windows.append(window)
                 self._window_sum = np.zeros_like(self._window_sum)

@@ -26,8 +26,8 @@ def grid(
         about: the question it answers.
         weights: critic weights.
         seeds: their number, from 0.
-        fields: values of other fields of `TrainConfig` and its parts. A tuple of values is an axis
-            of the grid. Both baselines unless given.
+        fields: values of other fields of `TrainConfig` and its parts; a tuple of values is an axis
+            of the grid. Without `baseline`, the grid has both.
     """
     fields.setdefault("baseline", ("attached", "detached"))
     base = {field: value for field, value in fields.items() if not isinstance(value, tuple)}
@@ -35,7 +35,7 @@ def grid(
         field: values for field, values in fields.items() if isinstance(values, tuple)
     }
     axes["critic_weight"] = weights
-    if "learning_rate" in axes:  # it comes after the weights
+    if "learning_rate" in axes:  # last: see `Experiment`, axes of members
         axes["learning_rate"] = axes.pop("learning_rate")
     axes["seed"] = range(seeds)
     return Experiment(name=name, about=about, base=replaced(BASE, base), axes=axes)

@@ -81,12 +81,13 @@ def track(
         return
     tracked[Tracked.EPISODES] += ONE
     rate = max(ONE / tracked[Tracked.EPISODES], rule.rate)
-    _track_one(tracked[Tracked.RETURN_MEAN :], rate, work.return_)
-    _track_one(tracked[Tracked.REWARD_MEAN :], rate, work.reward)
+    # A mean and its variance are adjacent columns; both are updated in place.
+    _track_moments(tracked[Tracked.RETURN_MEAN :], rate, work.return_)
+    _track_moments(tracked[Tracked.REWARD_MEAN :], rate, work.reward)
 
 
 @compiled
-def _track_one(moments: Floats, rate: np.float32, terms: Floats) -> None:
+def _track_moments(moments: Floats, rate: np.float32, terms: Floats) -> None:
     """Updates a mean and a variance, the first two moments, by an episode's terms (T,)."""
     count = np.float32(len(terms))
     total = squares = ZERO

@@ -92,14 +92,14 @@ class Experiment:
         if "seed" in axes:
             axes["seed"] = axes["seed"][:SMOKE_SEEDS]
         if "probe_at" in axes:
-            axes["probe_at"] = [_smoke_probes(at) for at in axes["probe_at"]]
+            axes["probe_at"] = [_probes_within_smoke(at) for at in axes["probe_at"]]
         log_every = min(self.base.log_every, SMOKE_EPISODES)
-        probes = _smoke_probes(self.base.probe_at)
+        probes = _probes_within_smoke(self.base.probe_at)
         base = replace(self.base, num_episodes=SMOKE_EPISODES, log_every=log_every, probe_at=probes)
         return replace(self, base=base, axes=axes)
 
 
-def _smoke_probes(probe_at: Sequence[int]) -> tuple[int, ...]:
+def _probes_within_smoke(probe_at: Sequence[int]) -> tuple[int, ...]:
     """The probes within the smoke size's budget."""
     return tuple(episode for episode in probe_at if episode <= SMOKE_EPISODES)
 

@@ -72,26 +72,26 @@ def is_locked(store: Store, shard: Shard) -> bool:
     if not path.exists():
         return False
     try:
-        with _opened(path):
+        with _held(path):
             return False
     except Timeout:
         return True
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[None]:
-    """Holds a lock file that may be another user's, which can be read but not written.
+def _held(path: Path) -> Iterator[None]:
+    """Holds a lock file that may be another user's: `FileLock` would open it for writing.
 
     Raises:
         Timeout: a running process holds it.
-        FileError: it cannot be read.
+        PermissionError: it cannot be read.
     """
-    try:
-        with path.open("rb") as file:
+    with path.open("rb") as file:
+        try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield
-    except BlockingIOError:
-        raise Timeout(str(path)) from None
+        except BlockingIOError:
+            raise Timeout(str(path)) from None
+        yield
 
 
 def _remove_unheld(path: Path) -> None:
@@ -99,7 +99,7 @@ def _remove_unheld(path: Path) -> None:
     if not path.exists():  # the folder cannot be written; locking again says so
         return
     try:
-        with _opened(path):
+        with _held(path):
             path.unlink()
     except PermissionError as error:
         accepted = "a lock file that can be written; delete it unless a sweep is running"

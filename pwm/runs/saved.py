@@ -151,7 +151,7 @@ def load_run(folder: Path | str) -> SavedRun:
         FileError: the folder holds no run, or a file of it is damaged.
     """
     folder = Path(folder)
-    with suppress(RuntimeError):  # there is no such user
+    with suppress(RuntimeError):  # "~name" where no user has the name: it is used as typed
         folder = folder.expanduser()
     require_file(
         files_in(folder) >= {CONFIG, STATE_FILE},

@@ -112,13 +112,14 @@ def trained_by(engine: EngineName) -> str:
 
 
 def shard_of(content: Mapping[str, Any]) -> Shard:
-    """The shard with that content.
+    """The shard whose parsed `Shard.content` this is.
 
     Raises:
-        ValueError: another version of the code trained it.
+        ValueError: it was trained by another version of the code (`SEMANTICS`).
     """
     if content["semantics"] != SEMANTICS:
         raise ValueError("of other semantics")
+    # `shared` sets the fields in which members differ to fixed values, so that shards compare.
     setting = restored(TrainConfig(), content["setting"]).shared
     rows = zip(*(content["members"][name] for name in Member._fields), strict=True)
     return Shard(setting, tuple(Member(*row) for row in rows), content["engine"])
