@@ -103,7 +103,7 @@ def test_locks_hold_all_that_pyproject_needs(
 
 
 def installed_requirements(name: str) -> list[str]:
-    """What an installed package requires without extras; nothing if it is not installed here."""
+    """Requirements of an installed package without extras; none if it is not installed here."""
     try:
         return [each for each in metadata.requires(name) or [] if "extra ==" not in each]
     except metadata.PackageNotFoundError:

@@ -25,7 +25,9 @@ case "$*" in
 esac
 """
 LOCKS = ("requirements.lock", "torch-cpu.lock", "torch-cuda.lock")
-TOOLS = "basename bash cat cmp comm cp dirname env find grep ldd mkdir readlink rm rmdir sort uname"
+TOOLS = (
+    "basename bash cat cmp comm cp dirname env find git grep ldd mkdir readlink rm rmdir sort uname"
+)
 """All that the script needs; with no more, its tests do not see a uv of this machine."""
 
 

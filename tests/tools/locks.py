@@ -3,8 +3,8 @@
     python -m tests.tools.locks
 
 uv finds the packages that pyproject.toml names, and what these need, for each Python and platform
-in `ENVIRONMENTS`; versions stay as they are locked where pyproject.toml allows that (to change one,
-delete its lines first). `requirements.lock` gets all but PyTorch, `torch-cuda.lock` PyTorch as the
+in `ENVIRONMENTS`. Versions stay as they are locked if pyproject.toml allows that; to change one,
+delete its lines first. `requirements.lock` gets all but PyTorch, `torch-cuda.lock` PyTorch as the
 package registry has it. `torch-cpu.lock` is kept by hand: it holds what PyTorch's own index of CPU
 wheels lists for Linux, and what the registry lists for macOS.
 """
