@@ -33,8 +33,8 @@ NOT_USED = (
     "of tensors, that it was computed from: no copy, stack or slice of it"
 )
 HIDDEN = (
-    "a step from the log-probabilities to the loss is compiled, or a function with a gradient of its "
-    "own. Compute the loss without torch.compile"
+    "a step from the log-probabilities to the loss is compiled, or a function with its own "
+    "gradient. Compute the loss without torch.compile"
 )
 MEND = """\
 To mend it, compute the policy loss from detached values, for instance

@@ -6,6 +6,7 @@ import re
 import sys
 from importlib import import_module
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 
@@ -50,7 +51,7 @@ def test_a_newcomer_finds_the_leak_and_mends_it(
 ) -> None:
     assert len([line for line in AGENT.splitlines() if line]) <= 45
     checked = AGENT.replace("import torch\n", "import torch\n" + IMPORT, 1)
-    checked = checked.replace(VALUE_LOSS, VALUE_LOSS + CALL)
+    checked = checked.replace(VALUE_LOSS, VALUE_LOSS + indent(CALL, 8 * " "))
     for code, page in ((checked, LEAKS), (checked.replace(MISTAKE, MENDED), SOUND)):
         monkeypatch.delitem(sys.modules, "agent", raising=False)
         (folder / "agent.py").write_text(code)
