@@ -67,7 +67,9 @@ class Laboratory:
             if fault.finishes and not _is_complete(fault.command, place):
                 calm = Fault(name=fault.name, command=fault.command, flags=fault.flags)
                 again = _run(calm, place)
-                wrong += [f"run again: {again.said}"] * (again.status != 0) + list(again.wrong)
+                if again.status != 0:
+                    wrong.append(f"run again: status {again.status}, {again.said}")
+                wrong += again.wrong
             if fault.finishes:
                 wrong += ["not complete in the end"] * (not _is_complete(fault.command, place))
                 wrong += _leftovers(fault.command, place)
