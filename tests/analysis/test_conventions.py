@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -68,19 +69,21 @@ def test_only_the_notes_need_the_length_of_an_episode() -> None:
     assert [name for name, row in CONVENTIONS.items() if row.needs_steps] == ["notes"]
 
 
+REDUCE: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {"sum": torch.sum, "mean": torch.mean}
+
+
 def loss_of(
     row: Convention, weight: float, log_probs: torch.Tensor, returns: torch.Tensor,
     values: torch.Tensor,
 ) -> torch.Tensor:  # fmt: skip
     """The loss that a row describes, for advantages that are not scaled."""
-    reduce = {"sum": torch.sum, "mean": torch.mean}
     errors = returns - values
     advantages = errors if row.attached else errors.detach()
-    policy = reduce[row.policy](-advantages * log_probs)
+    policy = REDUCE[row.policy](-advantages * log_probs)
     if row.error == "huber":
         value = torch.nn.functional.huber_loss(values, returns, reduction=row.value)
     else:
-        value = row.factor * reduce[row.value](errors**2)
+        value = row.factor * REDUCE[row.value](errors**2)
     return policy + weight * value
 
 
@@ -117,8 +120,7 @@ def test_the_closed_form_that_libraries_are_compared_with(name: str) -> None:
     advantages = errors if row.attached else errors.detach()
     if "advantages" in row.normalises:
         advantages = (advantages - advantages.mean()) / advantages.std(correction=0)
-    reduce = {"sum": torch.sum, "mean": torch.mean}
-    policy = reduce[row.policy](-advantages * log_probs)
+    policy = REDUCE[row.policy](-advantages * log_probs)
     value = loss_of(row, row.weight, torch.zeros_like(values), returns, values)
     found = torch.autograd.grad(policy + value, [logits, values])
     wanted = expected(row, batch, ddof=0)

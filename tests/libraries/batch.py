@@ -59,13 +59,14 @@ class Batch:
     @property
     def rewards(self) -> Array:
         """Rewards that lead to these returns."""
-        return self.returns - np.append(self.returns[1:], 0)
+        return np.asarray(self.returns - np.append(self.returns[1:], 0))
 
     @property
     def log_policy(self) -> Array:
         """Log-probabilities of all actions, [n, actions]."""
         peak = self.logits.max(axis=1, keepdims=True)
-        return self.logits - peak - np.log(np.exp(self.logits - peak).sum(axis=1, keepdims=True))
+        total = np.exp(self.logits - peak).sum(axis=1, keepdims=True)
+        return np.asarray(self.logits - peak - np.log(total))
 
     @property
     def log_probs(self) -> Array:

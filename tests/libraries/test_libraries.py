@@ -6,6 +6,7 @@ the results into the documentation.
 
 from __future__ import annotations
 
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -63,10 +64,11 @@ def test_the_leak_check_finds_the_weight_of_the_table(name: str) -> None:
     from pwm.tools.leak import check_leak  # noqa: PLC0415, it needs PyTorch
     from tests.libraries.torch_losses import RUNS  # noqa: PLC0415
 
-    log_probs, log_prob = [], Categorical.log_prob
+    log_probs: list[torch.Tensor] = []
+    log_prob: Any = Categorical.log_prob
 
     def recorded(policy: Categorical, actions: torch.Tensor) -> torch.Tensor:
-        found = log_prob(policy, actions)
+        found: torch.Tensor = log_prob(policy, actions)
         log_probs.append(found)
         return found
 

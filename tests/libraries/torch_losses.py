@@ -83,7 +83,7 @@ class Run(NamedTuple):
 def bare(owner: type, **attributes: Any) -> Any:
     """An object with a class's methods, made without its constructor; what it lacks is a mock."""
     fallback = type(owner.__name__, (owner,), {"__getattr__": lambda *_: MagicMock()})
-    made = object.__new__(fallback)
+    made: Any = object.__new__(fallback)
     made.__dict__.update(attributes)
     return made
 
@@ -600,7 +600,11 @@ RUNS: dict[str, Callable[[Batch], Run]] = {
     "rsl-rl-ppo": rsl_rl_ppo,
     "sample-factory-appo": sample_factory_appo,
 }
-LOSSES: dict[str, Loss] = {
-    name: lambda batch, run=run: run(batch).gradients() for name, run in RUNS.items()
-}
+
+
+def gradients_of(run: Callable[[Batch], Run]) -> Loss:
+    return lambda batch: run(batch).gradients()
+
+
+LOSSES: dict[str, Loss] = {name: gradients_of(run) for name, run in RUNS.items()}
 DDOF = {"pfrl-ppo": 0}

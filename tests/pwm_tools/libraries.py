@@ -89,7 +89,7 @@ def sb3_ppo_shared() -> Case:
     from stable_baselines3 import PPO
     from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 
-    class Shared(BaseFeaturesExtractor):  # type: ignore[misc]
+    class Shared(BaseFeaturesExtractor):
         def __init__(self, space: Any) -> None:
             super().__init__(space, 16)
             self.layer = nn.Linear(4, 16)

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from pwm.analysis.theory import critic_bias
 from pwm.core.errors import InputError
+from pwm.core.leak import critic_bias
 from pwm.tools import assert_no_leak, check_leak
 from tests.pwm_tools.agents import (
     AGENTS,

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pwm.analysis.theory import critic_bias
 from pwm.core.errors import InputError
+from pwm.core.leak import critic_bias
 from pwm.tools import check_logs
 
 STEPS, WEIGHT, SPREAD = 60, 2.0, 3.0
