@@ -158,7 +158,7 @@ def published_runs(selected: Mapping[str, NDArray[np.bool_]]) -> Places:
 
 
 def populations(runs: Iterable[TrainConfig]) -> list[Shard]:
-    """The runs, divided into shards that can be trained, in the order in which they are needed."""
+    """Groups runs into shards of at most `TOGETHER`, in the order of each shard's first run."""
     found = dict[TrainConfig, list[Member]]()
     for run in runs:
         member = Member(run.critic_weight, run.learning_rate, run.seed)

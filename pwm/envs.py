@@ -56,16 +56,20 @@ class Phase(IntEnum):
 
 
 class PWMEnv(gymnasium.Env[NDArray[np.float32], int]):
-    """One replica of the task.
+    """Gymnasium environment of the parametric working memory task.
 
-    Observations are one-hot, or zeros in a delay and in a blank trial: [S]. `reset(seed=...)`
-    starts the first episode of that seed; `reset()` goes on to the next one, even if the last was
-    left before its end. Without any seed, the first `reset()` draws one; `np_random_seed` has it.
+    In each trial the agent sees two of S stimuli with a delay between them. It should hold until
+    the second, and then say which was larger (`Action`): one reward for a right answer.
+
+    Observations have shape [S]: one-hot while a stimulus is shown, zeros in delays and blank
+    trials. `reset(seed=...)` starts the first episode of that seed; each later `reset()` starts the
+    next, even if the last was not finished. If no seed was ever given, the first `reset()` draws
+    one, available as `np_random_seed`.
 
     Args:
         fields: fields of `TaskConfig`.
     Raises:
-        InputError: a field cannot have that value.
+        InputError: a field has an invalid value.
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012, as Gymnasium declares it

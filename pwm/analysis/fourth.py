@@ -213,7 +213,7 @@ def _reward_statement(
 
 
 def above_statement(cells: Mapping[tuple[float, float], Cell]) -> Statement:
-    """The statement about starts above the mean return, compared with those as far below."""
+    """The statement about starts above the mean return, compared with those equally far below."""
     pairs = [
         (cells[low, weight], cells[high, weight])
         for low, high in MIRRORED

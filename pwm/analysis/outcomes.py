@@ -141,13 +141,13 @@ class Outcomes:
         return cls(runs, {"run": range(len(once))}, np.array(list(once.values()), np.intp))
 
     def at(self, **values: Any) -> Outcomes:
-        """The runs with some fields at given values.
+        """Selects runs by the values of fields.
 
         Args:
-            values: by field: one value, which removes the field's axis, or a list of several,
+            values: for each field, a value, which removes the field's axis, or a list of values,
                 for instance `critic_weight=[2, 3, 5], baseline="detached"`.
         Raises:
-            ValueError: there is no such field, or no run with one of the values.
+            ValueError: a field does not exist, or no run has one of the values.
         """
         runs = self
         for name, value in values.items():

@@ -57,7 +57,7 @@ OF_RUNS = (*DIGESTS, *(OUTCOME.names or ()))
 
 @dataclass(frozen=True)
 class Record:
-    """What is published of some runs: arrays [R, ...]."""
+    """Published content of some runs: arrays [R, ...]."""
 
     digest: NDArray[np.uint64]
     trail: NDArray[np.uint8]
@@ -166,7 +166,7 @@ class Published:
     records: Mapping[str, Record]
     """By experiment."""
     plans: Mapping[str, str]
-    """What the runs of each experiment were, see `plan_of`."""
+    """A hash of the runs of each experiment; see `plan_of`."""
 
     @classmethod
     def read(cls, path: Path | None = None) -> Published:
@@ -224,7 +224,7 @@ class Published:
         write_arrays(path, arrays)
 
     def record(self, experiment: Experiment) -> Record:
-        """What is published of an experiment's runs.
+        """Published content of an experiment's runs.
 
         Raises:
             FileError: they are not published, or the experiment has changed since.

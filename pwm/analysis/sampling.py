@@ -1,4 +1,4 @@
-"""What a sample says about all: exact, for draws without replacement."""
+"""Exact bounds on a population from a sample drawn without replacement."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Item = TypeVar("Item")
 
 
 def drawn(items: Sequence[Item], count: int, seed: int) -> list[Item]:
-    """Draws items in random order, without replacement; all of them if there are no more."""
+    """Draws `count` items without replacement, in random order; all if there are fewer."""
     order = np.random.default_rng(seed).permutation(len(items))
     return [items[place] for place in order[:count].tolist()]
 

@@ -153,7 +153,7 @@ def _line(claim: Claim) -> str:
 
 
 def _show(name: str) -> bool:
-    """Prints a claim and the runs that it rests on; returns whether it is in its band."""
+    """Prints a claim and the runs that it rests on; returns whether its value is in its band."""
     claim, runs = runs_behind(name, Published.read())
     say(_line(claim))
     count = sum(int(selected.sum()) for selected in runs.values())

@@ -124,7 +124,10 @@ def _protocol() -> dict[str, Number]:
 
 
 def _cells(beginning: str, end: str = "") -> int:
-    """Number of cells (runs that differ in the seed alone) of experiments with such names."""
+    """Number of cells in the experiments whose names begin and end like this.
+
+    A cell is a group of runs that differ only in the seed.
+    """
     return sum(
         each.num_runs // len(each.axes["seed"])
         for name, each in EXPERIMENTS.items()

@@ -71,7 +71,7 @@ def episode_scales(
 
 
 def stop_trunk(policy: Tensor, critic: Tensor, trunk: int) -> tuple[Tensor, ...]:
-    """The sum of the gradients, without the critic's in the trunk."""
+    """The sum of the gradients, without the critic's for the first `trunk` parameters."""
     return _joined(policy[:, :trunk], policy, critic)
 
 

@@ -58,7 +58,7 @@ def mean_of_few_seeds(runs: Outcomes, num_seeds: int) -> tuple[Figure, Table]:
 
 
 def every_seed(runs: Outcomes) -> tuple[Figure, Table]:
-    """An experiment over all of its seeds, each curve as a hundred points.
+    """Figure and table of the learning curves of every seed, each curve reduced to 100 points.
 
     Args:
         runs: by critic weight and seed.

@@ -60,9 +60,9 @@ def learned_table(runs: Outcomes) -> Table:
     - `heaviest_gain`: success rate of the heaviest weight less that of this one;
     - `reward`: interquartile mean of the final reward;
     - `episodes`: median time to learn, inf if fewer than half of the seeds learned;
-    - `peak_value_loss`: highest window of the value loss, median over seeds;
-    - `solved`: seeds with a final reward above 0.95;
-    - `solved_value_loss`: their final value loss, median over them.
+    - `peak_value_loss`: largest windowed mean of the value loss, median over seeds;
+    - `solved`: number of seeds with a final reward above 0.95;
+    - `solved_value_loss`: median final value loss of those seeds.
 
     The first three have 95% intervals.
 

@@ -41,13 +41,13 @@ INTO_NORMAL, INTO_NORMAL_BITS = np.float32(2**25), np.float32(25)
 
 @compiled
 def larger(one: Lanes, other: Lanes) -> Lanes:
-    """In each lane the larger number; the first, unless the second is larger."""
+    """Lane-wise maximum: `other` where it is larger, else `one`."""
     return choose(other > one, other, one)
 
 
 @compiled
 def smaller(one: Lanes, other: Lanes) -> Lanes:
-    """In each lane the smaller number; the first, unless the second is smaller."""
+    """Lane-wise minimum: `other` where it is smaller, else `one`."""
     return choose(other < one, other, one)
 
 

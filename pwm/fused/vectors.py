@@ -31,7 +31,7 @@ intrinsic: Callable[..., Callable[..., Any]] = extending.intrinsic  # with a typ
 
 
 class LanesType(types.Type):
-    """Numba's type of a vector of so many lanes, of numbers if nothing else is said."""
+    """Numba's type of a vector with `count` lanes, of single-precision numbers by default."""
 
     def __init__(self, count: int, element: ir.Type = NUMBER) -> None:
         self.count = count
@@ -40,7 +40,7 @@ class LanesType(types.Type):
         super().__init__(f"Lanes({self.vector})")
 
     def of(self, element: ir.Type) -> LanesType:
-        """The type of as many lanes of another element."""
+        """The type of a vector with the same number of lanes, of another element."""
         return LanesType(self.count, element)
 
 

@@ -81,7 +81,7 @@ def _require_current_folder() -> None:
 
 
 def _require_settings_of_tqdm() -> None:
-    """Refuses settings in the environment at which a progress bar would fail."""
+    """Refuses environment variables of tqdm with which a progress bar would fail."""
     given = [f"{name}={value}" for name, value in os.environ.items() if name.startswith("TQDM_")]
     if not given:
         return

@@ -100,7 +100,7 @@ def read_configs(path: Path) -> tuple[TrainConfig, ...]:
 
 
 def read_provenance(path: Path) -> dict[str, Any]:
-    """Reads the provenance that `save` wrote; raises as `read_configs`."""
+    """Reads the provenance that `save` wrote; raises the same errors as `read_configs`."""
     try:
         content: dict[str, Any] = json.loads(path.read_bytes())
         if content["engine"] not in ENGINES:

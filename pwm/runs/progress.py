@@ -16,7 +16,7 @@ from pwm.runs.storage import Store
 
 
 class Done(NamedTuple):
-    """What is trained of some shards."""
+    """How much of a set of shards has been trained."""
 
     cost: int = 0
     runs: int = 0  # of finished shards

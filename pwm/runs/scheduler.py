@@ -121,7 +121,7 @@ class Processes(ProcessPoolExecutor):
     """A pool of processes that signals of the terminal do not reach."""
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Submits a call, as any executor; this may start a process."""
+        """Submits a call, for which it may start a process; see `Executor.submit`."""
         with _interrupts_blocked():
             return super().submit(function, *args, **kwargs)
 

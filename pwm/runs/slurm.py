@@ -86,7 +86,7 @@ class SlurmExecutor(Executor):
         self._thread.start()
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Submits a call, as any executor."""
+        """Submits a call; see `Executor.submit`."""
         future: Future[Any] = Future()
         with self._lock:
             if self._lost is None:
@@ -96,7 +96,7 @@ class SlurmExecutor(Executor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Shuts down, as any executor; cancelling also ends running jobs."""
+        """Shuts down; unlike `Executor.shutdown`, `cancel_futures` also cancels running jobs."""
         self._closing = True
         if cancel_futures and (jobs := self.job_numbers()):
             _said("scancel", *jobs)

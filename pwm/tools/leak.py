@@ -1,10 +1,10 @@
 """The leak check: does the policy loss train the critic?
 
-In REINFORCE and its kin the gradient of the loss by the log-probability of an action is minus that
-action's advantage, a number. The check computes this gradient in such a way that it could be
-differentiated again. If it then depends on parameters, the baseline was not detached. This needs no
-names, holds for any reduction, and works on the sum of both losses. PPO's ratio makes the gradient
-depend on the log-probabilities themselves, so paths through them do not count.
+In REINFORCE and its kin, the gradient of the loss with respect to an action's log-probability is
+minus that action's advantage, a constant. The check computes this gradient with its graph. If it
+depends on parameters, the baseline was not detached. The check does not need to know which tensor
+is the baseline, works with any reduction, and with the sum of both losses. PPO's ratio makes the
+gradient depend on the log-probabilities themselves, so paths through them do not count.
 """
 
 from __future__ import annotations
