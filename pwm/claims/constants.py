@@ -136,10 +136,16 @@ def _cells(beginning: str, end: str = "") -> int:
 
 
 def _theory() -> dict[str, Number]:
-    """Values of closed forms."""
+    """Values of closed forms, and of the two laws that have a fitted number.
+
+    The keys: `noise`, the weight at which the leak's bias equals the return's standard deviation;
+    `best`, that at which the leak slows learning by sqrt(2), by the first law (`Law`); `share`, the
+    number fitted in the law of the climb.
+    """
     law = fitted_law()
+    lightest = critic_bias(steps=60, entropy=math.log(3), critic_weight=0.05)
     found = {
-        "theory.bias-long-lowest": number(critic_bias(60, math.log(3), 0.05)),
+        "theory.bias-long-lowest": number(lightest),
         "theory.exponent-sharing": number(_sharing_exponent(law), 2),
         "theory.share": number(SHARE, 3),
     }

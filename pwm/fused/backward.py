@@ -249,13 +249,13 @@ def _backpropagate_states(
 
 @compiled
 def rmsprop(
-    rule: UpdateRule, population: Population, replica: int, memory: int, gradient: Floats
+    rule: UpdateRule, population: Population, replica: int, optimiser: int, gradient: Floats
 ) -> None:
     """One step of `pwm.core.update.RMSprop` for a replica, with one of its memories."""
     rate = population.learning_rates[replica]
     apart = rule.trunk_size if rule.trunk_rate != ONE else 0  # parameters with another rate
     parameters = population.parameters[replica]
-    square_average = population.square_average[replica, memory]
+    square_average = population.square_average[replica, optimiser]
     for part, part_rate in (
         (slice(0, apart), rate * rule.trunk_rate),
         (slice(apart, len(parameters)), rate),

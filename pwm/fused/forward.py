@@ -98,11 +98,12 @@ def _sample(work: Work, row: int, noise: np.float32) -> int:
 
 @compiled
 def _plan(task: TaskTables, trials: Integers, work: Work) -> int:
-    """Assigns a row to each node the trials visit; returns the number of levels.
+    """Assigns a row to each node that the trials visit; returns the number of levels.
 
-    Fills `row_of_node`, `level_start`, and the rows' `parent` and `shown`.
+    A node is a distinct beginning of a trial, and its level the number of steps in it. Fills
+    `row_of_node`, `level_start`, and the rows' `parent` and `shown`.
     """
-    row_of_node = work.row_of_node  # at first 1 for each visited node
+    row_of_node = work.row_of_node  # first 1 for each visited node, then its row
     row_of_node[:] = 0
     for trial in range(len(trials)):
         for node in task.node[trials[trial]]:
@@ -193,9 +194,9 @@ def _squash(
 
 @compiled
 def _decide(parameters: Parameters, work: Work, start: int, end: int) -> None:
-    """Computes values and policies of some rows; a policy as PyTorch does.
+    """Computes values and policies of some rows; values stay in the last trunk's heads.
 
-    That is log-softmax, and its exponential.
+    A policy is computed as PyTorch does it: log-softmax, and its exponential.
     """
     for trunk in range(len(work.heads)):
         heads = work.heads[trunk]
@@ -205,7 +206,8 @@ def _decide(parameters: Parameters, work: Work, start: int, end: int) -> None:
         add_product_transposed(
             heads[start:end], work.hidden[trunk, start:end], work.head_transposed[trunk]
         )
-    # Lanes are rows here; those after the last row are computed and never read.
+    # The four outputs of `LANES` rows are loaded and transposed: a vector is one output of these
+    # rows. Rows after the last one are computed and never read.
     logits = work.heads[0].reshape(-1)
     for row in range(start, end, LANES):
         hold, left, right, _value = columns(load_wide(logits, NUM_OUTPUTS * row))

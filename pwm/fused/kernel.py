@@ -91,13 +91,14 @@ def _update(
         _differentiate(rule, scales, parameters, of_policy, critic_weight, levels, work, gradient)
     if rule.takes_apart and rule.balance != Balance.PER_LOSS:
         combine(rule, work.gradients[0], work.gradients[1])
-    for memory in range(population.square_average.shape[1]):
+    # Two optimisers if each loss has its own, or else one, for the first gradient.
+    for optimiser in range(population.square_average.shape[1]):
         if rule.clip_gradient > ZERO:
-            clip(rule, work.gradients[memory])
-        rmsprop(rule, population, replica, memory, work.gradients[memory])
-    value_loss = episodes.metrics[episode, replica, Metric.VALUE_LOSS]
-    value_loss /= scales.spread * scales.spread
-    track(rule, population, replica, value_loss, work)
+            clip(rule, work.gradients[optimiser])
+        rmsprop(rule, population, replica, optimiser, work.gradients[optimiser])
+    value_loss = episodes.metrics[episode, replica, Metric.VALUE_LOSS]  # in reward
+    value_loss /= scales.spread * scales.spread  # as the critic sees it
+    track(rule, population, replica, value_loss, work)  # changes `tracked`, and so the scales
     if rule.balance == Balance.POPART:
         keep_outputs(parameters, scales, episode_scales(rule, tracked, len(work.row)))
 

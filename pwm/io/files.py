@@ -132,6 +132,7 @@ def write_arrays(
     buffer = io.BytesIO()
     save = np.savez_compressed if compressed else np.savez
     save(buffer, allow_pickle=False, **arrays)
+    # A zip file without a comment ends with the comment's length, in two bytes.
     archive = buffer.getvalue()[:-2] + COMMENT_SIZE.to_bytes(2, "little")
     write_atomically(path, archive + _checksum(archive))
 
