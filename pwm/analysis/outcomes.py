@@ -8,7 +8,7 @@ For instance, from every run in a folder:
 
 or, from one of the paper's experiments, as published, without a store:
 
-    Evidence(Published.read()).of("weight-0.001").at(critic_weight=5).learned
+    Outcomes.published("weight-0.001").at(critic_weight=5).learned
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pwm.analysis.published import Published
 from pwm.analysis.stored import StoredRuns
 from pwm.core.config import TrainConfig
 from pwm.core.history import History
@@ -127,6 +128,16 @@ class Outcomes:
             runs = source.runs(experiment)
         numbers = np.arange(experiment.num_runs).reshape(shape)
         return cls(Noted(runs, note) if note else runs, experiment.axes, numbers)
+
+    @classmethod
+    def published(cls, name: str) -> Outcomes:
+        """The published runs of one of the paper's experiments, with the axes of its grid.
+
+        Raises:
+            InputError: there is no experiment of that name.
+            FileError: the published outcomes are missing, damaged or of another version.
+        """
+        return Evidence(Published.read()).of(name)
 
     @classmethod
     def stored(cls, folder: Path | str = "results", engine: EngineName = "fused") -> Outcomes:

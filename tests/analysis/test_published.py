@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pwm.analysis.outcomes import Evidence, Outcomes
+from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.published import CURVES, Published, Record, plan_of
 from pwm.analysis.stored import OUTCOME
 from pwm.core.config import TrainConfig
@@ -175,4 +175,4 @@ def test_other_programs_can_read_the_file() -> None:
         place = columns["experiment"].tolist().index("eplen15")
         first = int(columns["runs"][:place].sum())
         learned = columns["learned"][first : first + int(columns["runs"][place])]
-    assert np.array_equal(learned, Evidence(Published.read()).of("eplen15").learned.ravel())
+    assert np.array_equal(learned, Outcomes.published("eplen15").learned.ravel())
