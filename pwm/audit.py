@@ -218,7 +218,7 @@ def _records(shards: Sequence[Shard], workers: int) -> Iterator[tuple[TrainConfi
 
 
 def _difference(run: TrainConfig, place: Place, ours: Record, source: Published) -> str:
-    """How a run differs from the published one; empty if it does not."""
+    """Describes how a run differs from the published one; empty if it does not."""
     theirs = source.record(EXPERIMENTS[place.experiment]).select([place.number])
     columns = [name for name, differs in ours.differences(theirs).items() if differs.any()]
     if not columns:
@@ -230,7 +230,7 @@ def _difference(run: TrainConfig, place: Place, ours: Record, source: Published)
 
 
 def _parting(run: TrainConfig, ours: Record, theirs: Record) -> str:
-    """Where the histories of a run part, as far as their trails tell."""
+    """Names the part in which two histories of a run begin to differ, as far as trails tell."""
     ends = [run.log_every * end for end in trail_ends(-(-run.num_episodes // run.log_every))]
     (parted,) = np.nonzero(ours.trail[0] != theirs.trail[0])
     if len(parted):

@@ -16,7 +16,7 @@ from pwm.runs.storage import Store
 
 
 class Done(NamedTuple):
-    """How much of a set of shards has been trained."""
+    """Progress over a set of shards."""
 
     cost: int = 0
     runs: int = 0  # of finished shards

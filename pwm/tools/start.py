@@ -65,7 +65,8 @@ def check_start(values: Sequence[Series], returns: Sequence[Series]) -> StartRep
     """Distance from the critic to the returns in the first updates, and the time to cover it.
 
     The speed is that of the second half of the updates, so that optimiser and learning rate need
-    not be known. It usually grows on the way, as the layers below the head move too.
+    not be known. It changes on the way: the first steps of RMSprop are larger than later ones, SGD
+    slows down as it arrives, and the layers below the head speed up both.
 
     Args:
         values: of the first updates, each a series over steps. Twenty updates are enough.

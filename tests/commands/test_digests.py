@@ -57,7 +57,7 @@ def republish(path: Path, **records: Record | None) -> None:
 
 
 def record(path: Path, name: str, **columns: Sequence[int]) -> Record:
-    """What is published of an experiment, with other values in some of the outcomes or digests."""
+    """Published outcomes of an experiment, with other values in some of the outcomes or digests."""
     found = Published.read(path).records[name]
     outcome = found.outcome.copy()
     for column in outcome.dtype.names or ():

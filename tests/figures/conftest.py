@@ -18,7 +18,7 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 @pytest.fixture(scope="session")
 def smoke_outcomes(smoke: Store, tmp_path_factory: pytest.TempPathFactory) -> Published:
-    """What would be published of that store."""
+    """The outcomes that would be published of that store."""
     path = tmp_path_factory.mktemp("published") / "outcomes.npz"
     return published_from(chosen((), "smoke"), smoke, path)
 

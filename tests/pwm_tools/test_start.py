@@ -42,7 +42,7 @@ def test_a_critic_above_the_returns_is_far_too() -> None:
 
 
 @pytest.mark.parametrize("optimiser", [torch.optim.RMSprop, torch.optim.Adam, torch.optim.SGD])
-def test_the_time_is_that_of_the_optimiser_within_a_factor_of_two(optimiser: type) -> None:
+def test_the_time_is_that_of_the_optimiser_within_a_factor_of_three(optimiser: type) -> None:
     torch.manual_seed(0)
     head = torch.nn.Linear(8, 1)
     features = torch.rand(60, 8)
@@ -57,7 +57,7 @@ def test_the_time_is_that_of_the_optimiser_within_a_factor_of_two(optimiser: typ
         train.step()
         arrived = len(values) if value.mean() > 18 else 0
     report = check_start(values[:20], returns[:20])
-    assert 0.5 < report.updates / (arrived - 20) < 2
+    assert 1 / 3 < report.updates / (arrived - 20) < 3
 
 
 def test_too_few_updates_are_refused() -> None:
