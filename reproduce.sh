@@ -7,7 +7,7 @@ usage='usage: ./reproduce.sh [audit|setup|smoke|tests|external]
 
   (nothing)  trains every run of every experiment, compares each with the published one, draws
              every figure, computes every claim and compiles the paper, and says which of these
-             files differ from the published ones: 70 minutes on 2 cores, 1 minute when nothing
+             files differ from the published ones: 35 to 45 minutes on 2 cores, 1 when nothing
              is left to train
   audit      trains a random sample of the published runs, compares the bits, and computes every
              claim from the published outcomes: 1 to 2 minutes for 300 runs on 2 cores;
@@ -16,7 +16,7 @@ usage='usage: ./reproduce.sh [audit|setup|smoke|tests|external]
   smoke      the same path on tiny budgets, into build/smoke/: 2 to 3 minutes
   tests      the static checks and the test suite: 6 to 7 minutes
   external   trains A2C and RecurrentPPO of Stable-Baselines3 over their weight of the critic, into
-             paper/external.csv: an estimated 8 hours on 2 cores; not part of the first mode
+             paper/external.csv: an estimated 10 hours on 2 cores; not part of the first mode
 
 PYTHON=/path/to/python chooses the interpreter (3.11 to 3.14).'
 
@@ -137,7 +137,7 @@ set_up() {
 }
 
 reproduce() {
-  say "1 of 5: training every run that is not stored yet (70 minutes on 2 cores if none is)"
+  say "1 of 5: training every run that is not stored yet (35 to 45 minutes on 2 cores if none is)"
   "$python" -m pwm.sweep
   say "2 of 5: comparing every run with the published one, bit for bit"
   "$python" -m pwm.digests

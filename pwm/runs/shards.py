@@ -22,7 +22,7 @@ from pwm.engines import EngineName
 from pwm.runs.experiment import MEMBER_AXES, Experiment
 from pwm.runs.fields import identity, restored
 
-SHARD_SECONDS = 5  # what a shard should take, within the bounds on its size
+SHARD_SECONDS = {"fused": 2.5, "torch": 5.0}  # for a shard, within the bounds on its size
 SMALLEST, LARGEST = 8, 96  # replicas per shard
 BYTES_PER_NUMBER = 3  # of a stored curve, compressed
 
@@ -154,7 +154,7 @@ def planned(experiments: Iterable[Experiment]) -> list[Shard]:
 def _sizes(setting: TrainConfig, engine: EngineName, num_runs: int) -> Iterator[int]:
     """Number of runs in each shard of a population: as equal as possible."""
     _, per_replica = _seconds_per_episode(setting, engine)
-    target = int(SHARD_SECONDS / (setting.num_episodes * per_replica))
+    target = int(SHARD_SECONDS[engine] / (setting.num_episodes * per_replica))
     count = ceil(num_runs / min(max(target, SMALLEST), LARGEST))
     size, one_more = divmod(num_runs, count)  # as many shards have one run more
     return (size + 1 if place < one_more else size for place in range(count))
@@ -172,7 +172,7 @@ def _seconds_per_episode(setting: TrainConfig, engine: EngineName) -> tuple[floa
         rows = min(task.num_stimuli * (task.trial_length - 1) + task.num_pairs, steps)
         computed = 0.8 * steps if agent.carry_state else 0.33 * rows
         products = agent.num_trunks * computed * size * sqrt(size) * sqrt(sqrt(size))  # size^1.75
-        return 0.0, (4 + 0.02 * steps + products) * 1e-6
+        return 0.0, (4 + 0.02 * steps + products) * 0.5e-6
     calls = steps if agent.carry_state or task.timeout else task.trial_length
     per_replica = (11 + 0.65 * steps) * agent.num_trunks * size * sqrt(size)
     return (0.3 + 0.15 * calls) * 1e-3, per_replica * 1e-6

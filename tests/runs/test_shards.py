@@ -106,7 +106,7 @@ def test_shards_have_the_intended_cost_within_the_bounds(
     overhead = replace(shards[0], members=()).seconds
     if LARGEST not in expected and SMALLEST not in expected:
         for shard in shards:
-            assert shard.seconds - overhead == pytest.approx(SHARD_SECONDS, rel=0.1)
+            assert shard.seconds - overhead == pytest.approx(SHARD_SECONDS[shard.engine], rel=0.1)
 
 
 def test_the_cost_of_a_shard_grows_with_its_work() -> None:
