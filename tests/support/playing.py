@@ -55,7 +55,7 @@ def _play_fused(task: TaskConfig, agent: AgentConfig, parameters: Tensor, draws:
         actions=by_step(work.action),
         rewards=by_step(work.reward),
         logits=by_step(work.heads[0, work.row, :VALUE]),
-        log_probs=by_step(work.log_policy[work.row, work.action]),
+        log_probs=by_step(work.log_policy[work.action, work.row]),
         entropies=by_step(work.entropy[work.row]),
         values=by_step(work.heads[-1, work.row, VALUE]),
         head_values=by_step(work.heads[-1, work.row, VALUE]),
