@@ -7,8 +7,8 @@ usage='usage: ./reproduce.sh [audit|setup|smoke|tests|external]
 
   (nothing)  trains every run of every experiment, compares each with the published one, draws
              every figure, computes every claim and compiles the paper, and says which of these
-             files differ from the published ones: 35 to 45 minutes on 2 cores, 1 when nothing
-             is left to train
+             files differ from the published ones: 35 to 45 minutes on 2 cores, 1 minute
+             when nothing is left to train
   audit      trains a random sample of the published runs, compares the bits, and computes every
              claim from the published outcomes: 2 minutes for 300 runs on 2 cores;
              [--runs 300] [--seed N] [--experiment NAME] [--claim NAME] [--figure NAME]

@@ -52,7 +52,7 @@ def _play_fused(task: TaskConfig, agent: AgentConfig, parameters: Tensor, draws:
     return Episode(
         trials=torch.from_numpy(alike.argmax(axis=1)),
         observations=torch.from_numpy(observations),
-        actions=by_step(work.action),
+        actions=by_step(work.action.astype(np.int64)),
         rewards=by_step(work.reward),
         logits=by_step(work.heads[0, work.row, :VALUE]),
         log_probs=by_step(work.log_policy[work.action, work.row]),
