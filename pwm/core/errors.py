@@ -23,6 +23,13 @@ class InputError(ValueError):
         return f"{shown} {self.value}: expected {self.accepted}"
 
 
+class ArgumentError(InputError):
+    """An invalid argument of a function, named as in its call."""
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.value}: expected {self.accepted}"
+
+
 class FileError(InputError):
     """An invalid file: its path, and a description of valid files."""
 
@@ -38,6 +45,12 @@ def require(condition: bool, name: str, value: object, accepted: str) -> None:
     """Raises `InputError` unless the condition holds."""
     if not condition:
         raise InputError(name, value, accepted)
+
+
+def require_argument(condition: bool, name: str, value: object, accepted: str) -> None:
+    """Raises `ArgumentError` unless the condition holds."""
+    if not condition:
+        raise ArgumentError(name, value, accepted)
 
 
 def require_non_negative(name: str, value: float) -> None:

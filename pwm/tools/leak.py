@@ -10,20 +10,19 @@ gradient depend on the log-probabilities themselves, so paths through them do no
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from math import sqrt
-from typing import Literal, NamedTuple, cast
+from math import inf, sqrt
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import BackwardCFunction
 
 from pwm.analysis.theory import slowdown
-from pwm.core.errors import InputError, require, require_positive
-from pwm.tools.graph import ancestors, between, leaves
-from pwm.tools.reductions import Losses, ValueTerm, flat_gradient, losses, value_term
+from pwm.core.errors import ArgumentError, require_argument
+from pwm.tools.graph import ancestors, between, leaves, output
+from pwm.tools.reductions import EXACT, ValueTerm, flat_gradient, losses, value_term
+from pwm.tools.report import Cost, LeakReport
 
-Verdict = Literal["leak", "no leak", "cannot tell"]
 Parameters = nn.Module | Mapping[str, nn.Module] | Iterable[Tensor] | Iterable[tuple[str, Tensor]]
 Tensors = Tensor | Sequence[Tensor]
 
@@ -36,58 +35,6 @@ HIDDEN = (
     "a step from the log-probabilities to the loss is compiled, or a function with its own "
     "gradient. Compute the loss without torch.compile"
 )
-MEND = """\
-To mend it, compute the policy loss from detached values, for instance
-    advantages = returns - values.detach()
-and the value loss from the values as they are."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cost:
-    """Expected cost of a leak."""
-
-    bias: float
-    """Of the values, in reward: the leak's gradient over the curvature of the value loss."""
-    bias_error: float
-    """Standard error of the bias."""
-    slowdown: float | None
-    """Factor on the time to learn; None if it cannot be told."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class LeakReport:
-    """Findings of `check_leak`; `print` shows them."""
-
-    verdict: Verdict
-    reason: str = ""
-    """Obstacle and remedy, if the verdict is "cannot tell"."""
-    head: tuple[str, ...] = ()
-    """Parameters of the critic alone that the policy loss trains."""
-    trunk: tuple[str, ...] = ()
-    """Parameters of critic and policy that the policy loss trains through the critic."""
-    other: tuple[str, ...] = ()
-    """Further parameters that the advantage depends on."""
-    losses: Losses = field(default_factory=Losses)
-    cost: Cost | None = None
-    """None without a leak, or if it cannot be told."""
-
-    def __str__(self) -> str:
-        if self.verdict == "cannot tell":
-            return f"CANNOT TELL: {self.reason}."
-        parts = (("head", self.head), ("trunk", self.trunk), ("other", self.other))
-        rows = [(part, ", ".join(names)) for part, names in parts if names] + self.losses.rows()
-        if self.cost is not None:
-            bias = f"{self.cost.bias:+.3g} ± {self.cost.bias_error:.2g} expected in the values"
-            rows.append(("bias", f"{bias}, where returns spread by {self.losses.spread or 0:.3g}"))
-            if self.cost.slowdown is not None:
-                slow = f"about {self.cost.slowdown:.2g} times the episodes"
-                rows.append(
-                    ("slowdown", f"{slow} (tested with RMSprop, returns of whole episodes)")
-                )
-        found = [f"  {name:<12} {text}" for name, text in rows]
-        if self.verdict == "no leak":
-            return "\n".join(["NO LEAK: the policy loss does not train the critic.", *found])
-        return "\n".join(["LEAK: the policy loss trains the critic.", *found, MEND])
 
 
 def check_leak(
@@ -111,27 +58,32 @@ def check_leak(
         parameters: of the agent: a module, modules by name, or parameters, with or without names.
         values: of the critic, as the losses were computed from them: one tensor, or a list.
         log_probs: of the actions taken, in the same way.
-        weight: of the value loss.
+        weight: the factor outside `value_loss` in the sum that `backward` is called on.
         steps: T of an episode, for the weight's units; by default all steps of the losses.
     Raises:
-        InputError: a loss is not a scalar with a gradient, or `backward` has been called.
+        ArgumentError: a loss is not a scalar with a gradient, or `backward` has been called.
     """
-    for name, loss in (("POLICY_LOSS", policy_loss), ("VALUE_LOSS", value_loss)):
+    accepted = "a scalar that requires a gradient"
+    for name, loss, hint in (
+        ("policy_loss", policy_loss, ""),
+        ("value_loss", value_loss, " (were the values detached in it too?)"),
+    ):
         if loss is not None:
-            fit = loss.numel() == 1 and loss.requires_grad
-            require(fit, name, f"of shape {list(loss.shape)}", "a scalar that requires a gradient")
-    require_positive("WEIGHT", weight)
-    require(steps is None or steps >= 1, "STEPS", steps, "an integer, 1 or above")
+            require_argument(loss.numel() == 1, name, f"of shape {list(loss.shape)}", accepted)
+            require_argument(loss.requires_grad, name, "without a gradient", accepted + hint)
+    require_argument(0 < weight < inf, "weight", weight, "a finite number above 0")
+    require_argument(steps is None or steps >= 1, "steps", steps, "an integer, 1 or above")
     value_list, log_prob_list = _listed(values), _listed(log_probs)
     try:
         pull = flat_gradient(policy_loss, log_prob_list, keep=True)
         weighted = policy_loss if value_loss is None else weight * value_loss
         value = value_term(weighted, value_list)
+        values_used = flat_gradient(weighted, value_list) is not None
     except RuntimeError as error:
         if "second time" not in str(error):
             raise
         accepted = "a loss on which backward has not been called"
-        raise InputError("POLICY_LOSS", "without its graph", accepted) from error
+        raise ArgumentError("policy_loss", "without its graph", accepted) from error
     if pull is None:
         return LeakReport(verdict="cannot tell", reason=NOT_USED)
     tracked = [tensor for tensor in log_prob_list if tensor.requires_grad]
@@ -144,15 +96,25 @@ def check_leak(
     shape = [size for size in _shape(values) if size > 1] or [1]
     found = losses(pull.detach(), value, steps=steps, shape=shape)
     if not reached:
-        return LeakReport(verdict="no leak", losses=found)
+        return LeakReport(verdict="no leak", values_used=values_used, losses=found)
     parts = _parts(reached, pull, value_list, log_prob_list)
     names = _names(parameters)
     head, trunk, other = (_sorted_names(part, names) for part in parts[:3])
     leaked = flat_gradient(policy_loss, value_list)
     cost = None
-    if parts.whole and leaked is not None and value is not None and value.is_quadratic:
-        cost = _cost(leaked, value, found)
-    return LeakReport(verdict="leak", head=head, trunk=trunk, other=other, losses=found, cost=cost)
+    told = parts.whole and found.normalised is not None
+    if told and leaked is not None and value is not None and value.is_quadratic:
+        cost = _cost(leaked, value, normalised=bool(found.normalised))
+    return LeakReport(
+        verdict="leak",
+        head=head,
+        trunk=trunk,
+        other=other,
+        values_used=values_used,
+        through_values=any(v.requires_grad and output(v) in depends for v in value_list),
+        losses=found,
+        cost=cost,
+    )
 
 
 def assert_no_leak(
@@ -210,7 +172,7 @@ def _parts(
     return _Parts(head, trunk, other, whole)
 
 
-def _cost(leaked: Tensor, value: ValueTerm, found: Losses) -> Cost:
+def _cost(leaked: Tensor, value: ValueTerm, *, normalised: bool) -> Cost:
     """Bias and slowdown of a leak into the whole critic.
 
     Each value settles where the leak's gradient and the value loss's cancel. No formula is needed
@@ -219,16 +181,15 @@ def _cost(leaked: Tensor, value: ValueTerm, found: Losses) -> Cost:
     Args:
         leaked: gradient of the policy loss by the values, [steps].
         value: the value loss.
-        found: both losses.
+        normalised: whether advantages are.
     """
     biases = -leaked[value.used] / value.curvature
-    bias, noise = float(biases.mean()), None
-    if found.spread and not found.normalised:
-        noise = bias / found.spread
+    bias, scatter = float(biases.mean()), float(value.errors.std())
     return Cost(
-        bias=bias,
+        bias=0.0 if normalised and abs(bias) < EXACT * scatter else bias,
         bias_error=float(biases.std()) / sqrt(len(biases)),
-        slowdown=None if noise is None else slowdown(noise),
+        scatter=scatter,
+        slowdown=None if normalised or not scatter else slowdown(bias / scatter),
     )
 
 

@@ -60,13 +60,8 @@ class Losses:
     """w of a mean squared error next to a summed policy loss: the units of this project."""
     weight_of_means: float | None = None
     """w of a mean squared error next to a mean policy loss."""
-    spread: float | None = None
-    """Standard deviation of target minus value, in reward."""
-
-    @property
-    def temperature(self) -> float | None:
-        """α = c T / 2w, of the entropy bonus that a leak puts in the critic's target."""
-        return None if self.weight_of_means is None else 1 / (2 * self.weight_of_means)
+    weight_as_written: float | None = None
+    """The same next to advantages as they enter the loss, normalised or not."""
 
     def rows(self) -> list[tuple[str, str]]:
         """Names and findings in words."""
@@ -74,7 +69,12 @@ class Losses:
         if self.normalised is not None:
             cancels = "normalised, so that a constant bias cancels"
             advantages = cancels if self.normalised else "not normalised"
-        if self.weight is not None:
+        if self.weight is not None and self.normalised:
+            weight = f"{self.weight_of_means:.3g} in units of unnormalised advantages"
+            if self.weight_as_written is not None:
+                written = f"{self.weight_as_written:.3g} next to a mean policy loss, as written"
+                weight = f"{written}; {weight}"
+        elif self.weight is not None:
             weight = f"{self.weight:.3g} for a mean squared error next to a summed policy loss"
             weight += f"; {self.weight_of_means:.3g} next to a mean"
         return [
@@ -181,7 +181,7 @@ def losses(
         normalised=policy.normalised,
         weight=None if ratio is None else ratio * (used if steps is None else steps) / 2,
         weight_of_means=None if ratio is None else ratio / 2,
-        spread=float(value.errors.std()) if len(value.errors) > 1 else None,
+        weight_as_written=None if policy.factor is None else value.curvature / policy.factor / 2,
     )
 
 

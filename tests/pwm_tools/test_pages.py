@@ -17,7 +17,7 @@ from tests.pwm_tools.table import row
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 CHECK, START = ((DOCS / f"{name}.md").read_text() for name in ("check", "start"))
-MISTAKE, MENDED = "advantages = returns - values\n", "advantages = returns - values.detach()\n"
+MISTAKE, MENDED = "-(advantages * log_probs)", "-(log_probs * advantages.detach())"
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -49,6 +49,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_newcomer_finds_the_leak_and_mends_it(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert MENDED in LEAKS
     assert len([line for line in AGENT.splitlines() if line]) <= 45
     checked = AGENT.replace("import torch\n", "import torch\n" + IMPORT, 1)
     checked = checked.replace(VALUE_LOSS, VALUE_LOSS + indent(CALL, 8 * " "))

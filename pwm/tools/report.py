@@ -1,0 +1,84 @@
+"""Findings of the leak check, in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pwm.tools.reductions import EXACT, Losses
+
+Verdict = Literal["leak", "no leak", "cannot tell"]
+
+COPIED = "the rows below need the very tensor of values that the losses used"
+MEND = """\
+To mend it, detach the advantages in the policy loss, for instance
+    policy_loss = -(log_probs * advantages.detach()).mean()  # or .sum(), as it was
+and leave the value loss as it is."""
+RETURNS = """\
+The values that you passed are detached already: another output of the critic leaks. If that is the
+bootstrap value, the returns carry a gradient: compute the bootstrap value under torch.no_grad()."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """Expected cost of a leak."""
+
+    bias: float
+    """Of the values, in reward: the leak's gradient over the curvature of the value loss.
+
+    0 if normalised advantages cancel it."""
+    bias_error: float
+    """Standard error of the bias."""
+    scatter: float
+    """Standard deviation of the returns around the values, in reward."""
+    slowdown: float | None
+    """Factor on the time to learn; None if it cannot be told."""
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Names and findings in words."""
+        if self.bias == 0:
+            return [("bias", "none: it cancels")]
+        bias = f"{self.bias:+.3g}"
+        if self.bias_error > EXACT * abs(self.bias):
+            bias += f" ± {self.bias_error:.2g}"
+        bias += f" expected in the values; returns scatter by {self.scatter:.3g} around the values"
+        if self.slowdown is None:
+            return [("bias", bias)]
+        slow = f"up to about {self.slowdown:.2g} times the episodes, with RMSprop and returns of "
+        return [("bias", bias), ("slowdown", slow + "whole episodes; from this batch alone")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeakReport:
+    """Findings of `check_leak`; `print` shows them."""
+
+    verdict: Verdict
+    reason: str = ""
+    """Obstacle and remedy, if the verdict is "cannot tell"."""
+    head: tuple[str, ...] = ()
+    """Parameters of the critic alone that the policy loss trains."""
+    trunk: tuple[str, ...] = ()
+    """Parameters of critic and policy that the policy loss trains through the critic."""
+    other: tuple[str, ...] = ()
+    """Further parameters that the advantage depends on."""
+    values_used: bool = True
+    """Whether the losses were computed from the values that were passed."""
+    through_values: bool = True
+    """Whether the leak is through these values, and not another output of the critic."""
+    losses: Losses = field(default_factory=Losses)
+    cost: Cost | None = None
+    """None without a leak, or if it cannot be told."""
+
+    def __str__(self) -> str:
+        if self.verdict == "cannot tell":
+            return f"CANNOT TELL: {self.reason}."
+        parts = (("head", self.head), ("trunk", self.trunk), ("other", self.other))
+        rows = [(part, ", ".join(names)) for part, names in parts if names]
+        rows += [] if self.values_used else [("values", COPIED)]
+        rows += self.losses.rows()
+        rows += [] if self.cost is None else self.cost.rows()
+        found = [f"  {name:<12} {text}" for name, text in rows]
+        if self.verdict == "no leak":
+            return "\n".join(["NO LEAK: the policy loss does not train the critic.", *found])
+        mend = [MEND] if self.through_values or not self.values_used else [MEND, RETURNS]
+        return "\n".join(["LEAK: the policy loss trains the critic.", *found, *mend])
