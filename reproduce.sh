@@ -10,7 +10,7 @@ usage='usage: ./reproduce.sh [audit|setup|smoke|tests|external]
              files differ from the published ones: 35 to 45 minutes on 2 cores, 1 minute
              when nothing is left to train
   audit      trains a random sample of the published runs, compares the bits, and computes every
-             claim from the published outcomes: 2 minutes for 300 runs on 2 cores;
+             claim from the published outcomes: 1 to 2 minutes for 300 runs on 2 cores;
              [--runs 300] [--seed N] [--experiment NAME] [--claim NAME] [--figure NAME]
   setup      installs the pinned packages into .venv, as the other modes do first: 1 to 2 minutes
   smoke      the same path on tiny budgets, into build/smoke/: 2 to 3 minutes
