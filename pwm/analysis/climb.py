@@ -160,12 +160,12 @@ def score_variance(steps: int, trial_length: int) -> float:
 
 
 def critic_share(setting: Setting) -> float:
-    """Root mean square of the critic's gradient of a trunk parameter over that of the policy's.
+    """Ratio of the critic's root mean square gradient in a trunk parameter to the policy's.
 
-    The critic is at the mean return, and its head weights and the policy's have one size. Both
-    gradients reach the parameter through the same unit, so that the rest of the way cancels. The
-    critic's is 2 w times the episode's mean error; the policy's is a sum of independent scores
-    times the return's spread. The scale of the reward cancels.
+    Assumes that the critic is at the mean return and that the weights of both heads are equally
+    large. Both gradients reach the parameter through the same unit, so that the other factors of
+    the chain rule cancel. The critic's is 2 w times the episode's mean error; the policy's is a sum
+    of independent scores times the return's spread. The scale of the reward cancels.
     """
     mean_error = setting.reward * sqrt(mean_return_variance(SUCCESS, setting.num_trials))
     scores = sqrt(score_variance(setting.steps, setting.trial_length))

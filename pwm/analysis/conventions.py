@@ -4,15 +4,15 @@ Over the steps t of an update, with the advantage A_t and the error δ_t = G_t -
 
     loss = reduce_t (-A_t log π(a_t)) + weight · factor · reduce_t δ_t²,
 
-where each reduction is a sum or a mean. A weight means the same in two libraries if the gradients
-of the two terms stand in the same ratio. Per step, the squared error then has
+where each reduction is a sum or a mean. Two weights are equivalent if they give the same ratio of
+the gradients of the two terms. Relative to a step's policy term, its squared error is weighted by
 
-    ρ = weight · factor · c_value / c_policy
+    ρ = weight · factor · c_value / c_policy,
 
-times the factor of the policy term, where c is 1 for a sum and 1/n for a mean over n steps. The
+where c is 1 for a sum and 1/n for a mean over n steps. The
 number of steps matters only if one loss is summed and the other averaged, as in the notes:
-ρ = w / T for an episode of T steps. At PPO's first step of an update its ratio is 1, nothing is
-clipped, and its gradients are those above.
+ρ = w / T for an episode of T steps. In the first gradient step of a PPO update the ratio of
+probabilities is 1 and nothing is clipped, so that its gradients are those above.
 
 Where the baseline is attached, α = 1 / 2ρ is the temperature of the leak (`pwm.core.leak`).
 """
@@ -20,7 +20,7 @@ Where the baseline is attached, α = 1 / 2ρ is the temperature of the leak (`pw
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -109,6 +109,7 @@ def read_conventions(path: Path = FILE) -> dict[str, Convention]:
         InputError: a field is unknown, missing or out of range.
     """
     known = {field.name for field in fields(Convention)}
+    needed = {field.name for field in fields(Convention) if field.default is MISSING}
     found = {}
     for library, table in tomllib.loads(path.read_text()).items():
         shared = {key: value for key, value in table.items() if not isinstance(value, dict)}
@@ -117,6 +118,8 @@ def read_conventions(path: Path = FILE) -> dict[str, Convention]:
             row: dict[str, Any] = shared | own
             for key in row:
                 require(key in known, library, key, "one of " + ", ".join(sorted(known)))
+            missing = ", ".join(needed - row.keys())
+            require(not missing, library, f"without {missing}", "all fields without a default")
             row["normalises"] = tuple(row.get("normalises", ()))
             found["-".join(filter(None, (library, algorithm)))] = Convention(**row)
     return found

@@ -124,9 +124,11 @@ def over_seeds(
 
 
 def interval(values: NDArray[np.float64]) -> Estimate:
-    """An estimate from a statistic's value on the seeds as they are and then on each resample.
+    """Percentile interval of a statistic by the bootstrap.
 
-    Resamples without a value (nan) are left out. An infinite end stays infinite.
+    Args:
+        values: [1 + resamples], the statistic of the original seeds, then of each resample.
+            Resamples without a value (nan) are left out. An infinite end stays infinite.
     """
     value, known = float(values[0]), values[1:][~np.isnan(values[1:])]
     if not len(known):

@@ -1,5 +1,9 @@
 """The fourth set of predictions: the cells' slowdowns, and the verdict on each statement.
 
+A cell is the runs of one critic weight in one condition and variant: where the critic starts, at
+zero (raw), at the mean return or at the leak's fixed point, or centred returns. Its slowdown is
+relative to a light critic that starts at the mean return.
+
 Statements are those of `fourth` in `paper/predictions.json`, in order. A run that did not learn
 counts as the predictions say: a cell of which fewer than half learned is right if the law's time
 exceeds the budget.
@@ -189,7 +193,7 @@ def refuted_if(evidence: Evidence) -> Iterator[Statement]:
 def _reward_statement(
     evidence: Evidence, cell: Cell, weight_at_1: float, region: tuple[float, float]
 ) -> Statement:
-    """A statement about a cell's slowdown over that with reward 1, at the same length."""
+    """A statement about the ratio of a cell's slowdown to that with reward 1, at equal length."""
     task = cell.runs.base.task
     same = evidence.of("weight-0.001").at(
         episode_length=task.episode_length, baseline="detached", critic_weight=weight_at_1

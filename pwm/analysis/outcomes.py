@@ -331,7 +331,7 @@ class Evidence:
         return experiment
 
     def trained_with(self, names: Iterable[str]) -> str:
-        """The part of the provenance of some experiments that decides histories, as one line."""
+        """Code version and engine that trained some experiments, as one line."""
         if not isinstance(self.source, Store):
             return trained_by(self._engine)
         return self.source.trained_with(s for name in names for s in plan(self.experiment(name)))

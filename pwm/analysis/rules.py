@@ -183,13 +183,15 @@ class Comparison:
         return over_seeds(correlation, self.learned.shape[-1])
 
     def _scores(self, conditions: Sequence[str], seeds: NDArray[np.intp]) -> NDArray[np.int64]:
-        """Scores of the methods as whole numbers, exact where equal: the mean, then the worst.
+        """Scores that rank methods by mean success, and equal ones by their worst condition.
+
+        They are integers, so that ties are exact.
 
         Args:
-            conditions: that count.
-            seeds: choices of seeds, [B, S].
+            conditions: names of the conditions to include.
+            seeds: indices of B selections of S seeds, [B, S].
         Returns:
-            [M, B].
+            Score of each of M methods for each selection, [M, B].
         """
         places = [self.conditions.index(name) for name in conditions]
         num_chosen = seeds.shape[-1]
@@ -214,7 +216,7 @@ def compared(evidence: Evidence) -> Comparison:
 
 
 def candidates(evidence: Evidence) -> Comparison:
-    """The comparison of candidates for the recommendation, by steps, at learning rate 0.005."""
+    """Compares the candidates for the recommendation over lengths, at learning rate 0.005."""
     names = {f"{steps} steps": steps for steps in CANDIDATE_STEPS}
     runs = [
         [

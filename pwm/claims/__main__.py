@@ -39,10 +39,10 @@ WRONG = 1  # exit status: a claim is outside its band, or not the published numb
 
 
 class Completed:
-    """A store; of experiments that it does not hold whole, the published outcomes.
+    """A store, backed by the published outcomes of experiments that it lacks runs of.
 
     Args:
-        store: the store.
+        store: runs to use where an experiment is complete.
     """
 
     def __init__(self, store: Store) -> None:

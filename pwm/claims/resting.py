@@ -64,14 +64,14 @@ def _listed(values: Sequence[object]) -> str:
 
 
 def runs_behind(name: str, source: Source) -> tuple[Claim, Selection]:
-    """A claim, and the runs that it rests on.
+    """Returns a claim and the runs that it rests on.
 
-    These are the runs that were read between the claim before it and this one. If the claim's
-    value also depends on others, because several claims share what was read at once, they are all
-    those of its experiments that were read so far by its group of claims.
+    Tries first those runs of its experiments that were read since the claim before it, then those
+    that its group of claims has read so far: several claims may share what was read at once. If the
+    claim's value depends on others too, all runs of its experiments are returned.
 
     Args:
-        name: of the claim.
+        name: name of the claim.
         source: the outcomes.
     Raises:
         KeyError: there is no such claim.

@@ -78,11 +78,12 @@ class Probe:
         self._steps: list[tuple[NDArray[np.float32], ...]] = []  # log-probs, values, returns
 
     def add(self, gradients: Sequence[NDArray[np.float32]], trajectory: Trajectory) -> None:
-        """Adds an episode.
+        """Adds an episode to the running sums.
 
         Args:
-            gradients: parts of the policy (with its entropy bonus), the critic and the leak, with
-                respect to the P' parameters of the trunk, [R, P'] each.
+            gradients: what the policy (with its entropy bonus), the critic and the leak, in this
+                order, contribute to the gradient with respect to the trunk's P' parameters, each
+                [R, P'].
             trajectory: the episode.
         """
         policy, critic, leak = (part.astype(np.float64) for part in gradients)

@@ -65,10 +65,17 @@ def _discount_matrix(
 
 
 def track(tracked: Tensor, rewards: Tensor, returns: Tensor, least_rate: float) -> None:
-    """Updates the running statistics, in place, by an episode's rewards and returns, [R, T].
+    """Updates the running means and variances, in place, from one episode.
 
-    With rate ρ, change δ of the mean and the episode's variance v, the running variance becomes
+    The rate is ρ = max(1/n, least_rate) at the n-th episode. With the episode's mean m and variance
+    v, and δ = m - mean, the mean grows by ρ δ and the variance becomes
     (1 - ρ) (variance + ρ δ²) + ρ v.
+
+    Args:
+        tracked: the running statistics, [R, columns].
+        rewards: [R, T].
+        returns: [R, T].
+        least_rate: lower bound on the rate.
     """
     tracked[:, Tracked.EPISODES] += 1
     rate = (1 / tracked[:, Tracked.EPISODES]).clamp(min=least_rate)

@@ -99,9 +99,11 @@ class Trainer:
         windows = list(self._windows)
         if pending := self.episodes_done % log_every:
             episode.append(self.episodes_done)
-            unknown = np.full((len(self._names) - len(METRICS), len(self.runs)), np.nan)
-            windows.append(np.concatenate([self._window_sum / pending, unknown]))
-        curves, probe_episode = self._curves(windows, self._names), None
+            num_diagnostics = len(self._names) - len(METRICS)  # probed only at a window's end
+            unprobed = np.full((num_diagnostics, len(self.runs)), np.nan)
+            windows.append(np.concatenate([self._window_sum / pending, unprobed]))
+        curves = self._curves(windows, self._names)
+        probe_episode = None
         if self._config.probe_at:
             probe_episode = np.array(self._config.probe_at[: len(self._probes)], np.int64)
             curves |= self._curves(self._probes, DIAGNOSTICS + MECHANISM)

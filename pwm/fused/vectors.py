@@ -177,11 +177,12 @@ def first(_context: Any, lanes: Any) -> Any:
 
 @intrinsic
 def fold(_context: Any, vectors: Any) -> Any:
-    """The sums over `LANES` lanes of each of some vectors, all at once.
+    """Sums each group of `LANES` lanes in several vectors at once.
 
-    A sum adds the halves, then their halves, then the last two numbers. Vectors, a tuple of a power
-    of two up to `LANES`, may hold the lanes of several sums; the result has the first sum of each
-    vector, then the second of each, and so on.
+    A sum is a tree: the two halves of a group are added, then the halves of the result, down to one
+    number. `vectors` is a tuple whose length is a power of two, at most `LANES`. A vector may hold
+    several groups; the result has the first sum of every vector, then the second of every vector,
+    and so on.
     """
     lanes, count = vectors.dtype, len(vectors)
     sums = lanes.count // LANES * count

@@ -32,13 +32,15 @@ def digests_of(history: History) -> NDArray[np.uint64]:
 
 
 def trails_of(history: History) -> NDArray[np.uint8]:
-    """One byte of the digest of each of some beginnings of each run: [R, 1 + parts].
+    """The trail of each run: [R, 1 + len(PARTS)].
 
-    They tell about where two histories with different digests part.
+    It is the first byte of the digest of each of a few beginnings of the history (`trail_ends`).
+    The first byte that differs tells about where two histories part.
     """
     ends = trail_ends(len(history.episode))
     beginnings = (digests_of(_beginning(history, windows)) for windows in ends)
-    return np.stack([digest >> np.uint64(56) for digest in beginnings], axis=1).astype(np.uint8)
+    first_bytes = [digest >> np.uint64(56) for digest in beginnings]
+    return np.stack(first_bytes, axis=1).astype(np.uint8)
 
 
 def trail_ends(windows: int) -> list[int]:

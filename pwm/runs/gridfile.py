@@ -14,8 +14,8 @@ def experiments_in(path: Path) -> dict[str, Experiment]:
     """Runs a Python file, and returns the experiments that it defines at top level, by name.
 
     Raises:
-        InputError: there is no such file, or it raises, or it defines no experiment, or two of
-            one name.
+        InputError: the file does not exist, raises an exception, defines no experiment, or
+            defines two with the same name.
     """
     require(path.is_file(), "grid", path, "a Python file that defines experiments")
     try:

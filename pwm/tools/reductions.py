@@ -108,7 +108,9 @@ def flat_gradient(loss: Tensor, inputs: Sequence[Tensor], *, keep: bool = False)
 def value_term(loss: Tensor, values: Sequence[Tensor]) -> ValueTerm | None:
     """Curvature and errors of a loss that is quadratic, in parts at least; None of any other.
 
-    Where the curvature is k, the gradient is k times the error: the targets need not be known.
+    Where the curvature is k, the gradient is k times the error: the targets need not be known. No
+    step's term may depend on another step's value. `known` are the steps with curvature (not those
+    on the straight part of Huber's loss), `used` those with any gradient.
     """
     slope = flat_gradient(loss, values, keep=True)
     curvature = None if slope is None else flat_gradient(slope.sum(), values)

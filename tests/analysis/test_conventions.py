@@ -194,6 +194,14 @@ def test_a_row_needs_a_weight_and_a_version(tmp_path: Path, key: str, value: str
         read_conventions(path)
 
 
+@pytest.mark.parametrize("key", ["weight", "version", "networks"])
+def test_a_row_without_a_needed_field_is_refused(tmp_path: Path, key: str) -> None:
+    path = tmp_path / "rows.toml"
+    path.write_text("\n".join(line for line in ROW.splitlines() if not line.startswith(key)))
+    with pytest.raises(InputError, match=f"without {key}"):
+        read_conventions(path)
+
+
 def test_unknown_names_and_steps_are_refused() -> None:
     with pytest.raises(InputError, match="expected one of notes, stable-baselines3-a2c"):
         convert_weight(1, 60, to="nowhere")
