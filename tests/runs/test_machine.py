@@ -33,7 +33,7 @@ pytestmark = pytest.mark.machine
 LONG = Experiment(
     name="long",
     about="two shards, the first of which takes seconds",
-    base=TrainConfig(num_episodes=90_000),
+    base=TrainConfig(num_episodes=180_000),
     axes={"episode_length": (60, 6), "seed": range(4)},
 )
 NAMES = ("eplen15", "eplen15-edge", "lrate0.001", "lrate0.005", "lrate0.01", "pwm0")
@@ -301,8 +301,8 @@ def as_user(user: int) -> list[str]:
 
 
 def test_two_users_share_a_store_and_a_cluster() -> None:
-    can_run = [*as_user(USERS[0]), sys.executable, "-c", "import pwm"]
-    if subprocess.run(can_run, cwd=REPOSITORY, capture_output=True, check=False).returncode != 0:
+    folders = {*Path(sys.executable).resolve().parents, REPOSITORY, *REPOSITORY.parents}
+    if not all(folder.stat().st_mode & 0o001 for folder in folders):
         pytest.skip("ordinary users cannot run this interpreter or read this repository")
     with TemporaryDirectory() as place:
         folder, grid = Path(place) / "results", Path(place) / "grid.py"
