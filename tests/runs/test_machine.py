@@ -33,7 +33,7 @@ pytestmark = pytest.mark.machine
 LONG = Experiment(
     name="long",
     about="two shards, the first of which takes seconds",
-    base=TrainConfig(num_episodes=180_000),
+    base=TrainConfig(num_episodes=400_000),
     axes={"episode_length": (60, 6), "seed": range(4)},
 )
 NAMES = ("eplen15", "eplen15-edge", "lrate0.001", "lrate0.005", "lrate0.01", "pwm0")
@@ -212,7 +212,8 @@ def lose_the_node(number: str) -> None:
     node = ["scontrol", "update", "NodeName=ALL"]
     subprocess.run([*node, "State=DOWN", "Reason=test"], check=True)
     wait_for(lambda: [number, "PD"] in queue())
-    subprocess.run([*node, "State=RESUME"], check=True)
+    # refused while the job's end is still being handled
+    wait_for(lambda: subprocess.run([*node, "State=RESUME"], check=False).returncode == 0)
 
 
 @pytest.mark.parametrize("lose", [preempt, lose_the_node])
