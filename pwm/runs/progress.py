@@ -26,7 +26,7 @@ class Done(NamedTuple):
 class Progress:
     """A bar of how much of some shards is trained, by whichever process, and the time left.
 
-    Shards count by their estimated cost, in milliseconds of one core.
+    Shards count by their estimated cost, in microseconds of one core.
 
     Args:
         shards: to train.
@@ -95,5 +95,5 @@ class Progress:
 
 
 def cost_of(shard: Shard) -> int:
-    """Estimated training time of a shard, in milliseconds of one core; at least 1."""
-    return round(1000 * shard.seconds) + 1
+    """Estimated training time of a shard, in microseconds of one core; at least 1."""
+    return round(1e6 * shard.seconds) + 1

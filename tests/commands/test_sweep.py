@@ -137,13 +137,14 @@ def test_a_signal_that_is_ignored_as_under_nohup_does_not_stop_the_command(
 
     monkeypatch.setattr(sweep, "run", signalled)
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    of_term = signal.getsignal(signal.SIGTERM)
     try:
         with pytest.raises(SystemExit) as stop:
             sweep.main(["pwm0", "--results", str(tmp_path)])
         assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) == of_term
     assert stop.value.code == 143
     assert capsys.readouterr().err == "Interrupted. Run the same command again to continue.\n"
 
