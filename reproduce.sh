@@ -14,7 +14,7 @@ usage='usage: ./reproduce.sh [audit|setup|smoke|tests|external]
              [--runs 300] [--seed N] [--experiment NAME] [--claim NAME] [--figure NAME]
   setup      installs the pinned packages into .venv, as the other modes do first: 1 to 2 minutes
   smoke      the same path on tiny budgets, into build/smoke/: 2 to 3 minutes
-  tests      the static checks and the test suite: 6 to 7 minutes
+  tests      the static checks and the test suite: 7 to 9 minutes
   external   trains A2C and RecurrentPPO of Stable-Baselines3 over their weight of the critic, into
              paper/external.csv: an estimated 10 hours on 2 cores; not part of the first mode
 

@@ -170,6 +170,7 @@ def contestants(run: TrainConfig, replicas: int, pool: Executor, cores: int) -> 
     long = int(FUSED_SECONDS * shard.setting.num_episodes / shard.seconds) + 1
 
     def on_all_cores(num_episodes: int) -> None:
+        """Trains a population in each process of the pool, and waits for all."""
         list(pool.map(_advance, [population] * cores, [num_episodes] * cores))
 
     return [
@@ -185,6 +186,7 @@ def peers(run: TrainConfig, replicas: int, pool: Executor, cores: int) -> list[C
     episodes = max(6000 // run.task.episode_length, 1)
 
     def on_cores(count: int, num_episodes: int) -> None:
+        """Trains a population in each of `count` processes, and waits for all."""
         parts = [run] * count, [replicas] * count, [num_episodes] * count
         list(pool.map(_advance_peer, *parts))
 

@@ -110,6 +110,7 @@ def check_constants() -> None:
     """
 
     def names(members: type[IntEnum]) -> tuple[str, ...]:
+        """Members as the core writes them."""
         return tuple(member.name.lower() for member in members)
 
     core = (names(Action), VALUE, NUM_OUTPUTS, GATES, METRICS, names(Tracked), get_args(Balance))
