@@ -37,6 +37,7 @@ from pwm.core.returns import Returns
 
 Baseline = Literal["attached", "detached", "attached_head", "attached_trunk"]
 LostGradients = Literal["none", "values", "log_probs"]
+ValueLoss = Literal["squared", "huber"]
 Reduction = Literal["sum", "mean"]
 NORMALISER = 1e-8  # added to the standard deviation of normalised advantages, as everyone does
 
@@ -71,6 +72,9 @@ class LossConfig:
     deviation."""
     clip_gradient: float = added(0.0)
     """Norm to which a longer gradient of all parameters is scaled down; 0 for no limit."""
+    value_loss: ValueLoss = added("squared")
+    """Value loss: the mean of A², or of a function that grows as 2 |A| - 1 where |A| > 1 (huber),
+    with the errors A in the units that the value head learns in."""
 
     def __post_init__(self) -> None:
         for name, value, accepted in (
@@ -79,6 +83,7 @@ class LossConfig:
             ("lost_gradients", self.lost_gradients, get_args(LostGradients)),
             ("returns", self.returns, get_args(Returns)),
             ("balance", self.balance, get_args(Balance)),
+            ("value_loss", self.value_loss, get_args(ValueLoss)),
         ):
             require(value in accepted, name, value, "one of " + ", ".join(accepted))
         require(0 <= self.discount <= 1, "discount", self.discount, "a number from 0 to 1")
@@ -89,6 +94,9 @@ class LossConfig:
         require_non_negative("clip_gradient", self.clip_gradient)
         clash = self.balance == "popart" and self.returns != "raw"
         require(not clash, "returns", self.returns, "raw with popart, which standardises itself")
+        clash = self.balance == "uncertainty" and self.value_loss != "squared"
+        accepted = "squared with uncertainty, which learns a variance"
+        require(not clash, "value_loss", self.value_loss, accepted)
 
     @property
     def tracks(self) -> bool:

@@ -195,6 +195,12 @@ def test_every_setting_next_to_extend_is_refused(capsys: pytest.CaptureFixture[s
         "clip_gradient": "0.5",
         "trunk_rate": "0.5",
         "critic_start": "mean",
+        "optimizer": "adam",
+        "square_decay": "0.9",
+        "momentum_decay": "0.5",
+        "epsilon": "1e-5",
+        "episodes_per_update": "11",
+        "value_loss": "huber",
     }
     assert changed.keys() == flat(Arguments()).keys() - set(NOT_SETTINGS)
     for name, value in changed.items():

@@ -189,6 +189,12 @@ SETTINGS = {
     "clip_gradient": replace(RUN, loss=LossConfig(clip_gradient=0.5)),
     "trunk_rate": replace(RUN, trunk_rate=0.5),
     "critic_start": replace(RUN, critic_start=1.5),
+    "optimizer": replace(RUN, optimizer="adam"),
+    "square_decay": replace(RUN, square_decay=0.9),
+    "momentum_decay": replace(RUN, momentum_decay=0.8),
+    "epsilon": replace(RUN, epsilon=1e-5),
+    "episodes_per_update": replace(RUN, episodes_per_update=2),
+    "value_loss": replace(RUN, loss=LossConfig(value_loss="huber")),
 }
 
 
