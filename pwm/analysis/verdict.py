@@ -44,11 +44,11 @@ def predicted_bias(run: TrainConfig, entropy: float) -> float | None:
         run: the configuration.
         entropy: H, of the policy, in nats.
     Returns:
-        In reward. None where the critic has no fixed point, the leak reaches a part of it, or
-        errors are scaled.
+        In reward. None where the critic has no fixed point, the leak reaches a part of it, errors
+        are scaled, or the value loss is Huber's.
     """
     loss = run.loss
-    if run.critic_weight == 0 or loss.lost_gradients == "values":
+    if run.critic_weight == 0 or loss.lost_gradients == "values" or loss.value_loss == "huber":
         return None
     if loss.baseline == "detached":
         return 0.0

@@ -55,8 +55,9 @@ trace: variance of h at a trial's last step that the first stimulus explains giv
 distance: of the critic from its fixed point, in reward: mean over steps of v - G - b, where
     b = -(c T / 2 w) log π(a), the leak's bias on average (c T H / 2 w), if the policy loss's
     gradient reaches the value head, and 0 otherwise. This is the total loss's gradient with
-    respect to the head's bias, over 2 w. Nan if w = 0, as there is no fixed point, and nan if the
-    head is reached and a rule or the returns' standard deviation scales the errors.
+    respect to the head's bias, over 2 w. Nan if w = 0, as there is no fixed point, nan with Huber's
+    value loss, and nan if the head is reached and a rule or the returns' standard deviation scales
+    the errors.
 """
 SATURATED = 0.6
 
@@ -188,7 +189,8 @@ def _bias_per_nat(config: TrainConfig, critic_weight: float) -> float:
     """The leak's bias b over -log π(a); nan if the critic has no fixed point, or an unknown one."""
     loss = config.loss
     reached = loss.baseline in ("attached", "attached_head")
-    if critic_weight == 0 or (reached and loss.scales_errors):
+    scaled = reached and loss.scales_errors
+    if critic_weight == 0 or scaled or loss.value_loss == "huber":
         return nan
     if not reached:
         return 0.0

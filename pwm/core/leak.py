@@ -1,9 +1,10 @@
 """The leak in closed form, without PyTorch: the bias of the critic under an attached baseline.
 
-The loss of an episode (`pwm.core.losses`) has ∂L/∂v_t = -(2 w / T) (G_t - v_t) + c log π(a_t). This
-is the gradient of the value loss with the targets G_t - α log π(a_t), where α = c T / 2w: at every
-update, whatever computes the values. Since E[-log π] is the policy's entropy H, the leak is an
-entropy bonus of temperature α, of one step, in the critic's target.
+With a squared value loss, the loss of an episode (`pwm.core.losses`) has
+∂L/∂v_t = -(2 w / T) (G_t - v_t) + c log π(a_t). This is the gradient of the value loss with the
+targets G_t - α log π(a_t), where α = c T / 2w: at every update, whatever computes the values. Since
+E[-log π] is the policy's entropy H, the leak is an entropy bonus of temperature α, of one step, in
+the critic's target.
 """
 
 from __future__ import annotations

@@ -14,6 +14,8 @@ so that
 The second term is the leak. Experiments may restrict it to the value head or to the trunk; raise
 the baseline explicitly (Ã = A - optimism * H) instead; or lose gradients, as the notes once did.
 
+With Huber's value loss, A_t² is 2 |A_t| - 1 where |A_t| > 1; in the first term, A_t is then ±1.
+
 If `returns` is centred or standardised, G_t - v_t is in the units that the value head learns in:
 (G_t - m) / s - v_t, with the running mean m and standard deviation s (`pwm.core.returns`).
 

@@ -30,7 +30,7 @@ def critic_start(config: TrainConfig) -> float:
 
     A number is used as it is. `mean` is the `mean_return`, or 0 where returns are centred or
     standardised. `fixed-point` adds the leak's bias for a policy of `start_entropy`, unless the
-    baseline is detached; this is exact for an attached baseline and a fixed weight.
+    baseline is detached; this is exact for an attached baseline, a fixed weight and squared errors.
 
     Raises:
         InputError: a critic weight of 0 has no fixed point with an attached baseline.

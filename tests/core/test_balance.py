@@ -351,6 +351,15 @@ MIXED = {
         trunk_rate=0.25,
         agent=AgentConfig(hidden_size=6, separate_trunks=True),
     ),
+    "centred, Huber, Adam, three episodes per update": replace(
+        with_loss(QUICK, returns="centred", tracking_rate=0.3, value_loss="huber"),
+        optimizer="adam",
+        square_decay=0.97,
+        momentum_decay=0.8,
+        epsilon=1e-6,
+        learning_rate=2**-6,
+        episodes_per_update=3,
+    ),
 }
 
 
@@ -368,12 +377,15 @@ def trained_in_double(run: TrainConfig) -> tuple[Trainer, Tensor]:
 @pytest.mark.parametrize("rule", RULES)
 def test_training_agrees_with_the_plain_form_of_each_rule(rule: Balance, setting: str) -> None:
     run = MIXED[setting]
+    if rule == "uncertainty":
+        run = with_loss(replace(run, optimizer="rmsprop"), value_loss="squared")
     run = with_loss(run, balance=rule, returns="raw" if rule == "popart" else run.loss.returns)
     trainer, start = trained_in_double(run)
     for replica, each in enumerate(trainer.runs):
         plain = PlainTraining(each, start[replica : replica + 1])
         draws = DrawSource(each.task, (each.seed,)).next(each.num_episodes)
-        expected = [plain.update(Draws(*episode)) for episode in zip(*draws, strict=True)]
+        batches = zip(*(part.split(each.episodes_per_update) for part in draws), strict=True)
+        expected = [metrics for batch in batches for metrics in plain.update(Draws(*batch))]
         ours, theirs = trainer.parameters[replica].detach(), plain.parameters[0].detach()
         # Rewards, and with them returns, are in single precision.
         torch.testing.assert_close(ours, theirs, rtol=0, atol=2e-6)

@@ -44,6 +44,7 @@ def runs_of_one_episode(draw: st.DrawFn) -> TrainConfig:
         setting,
         critic_weight=draw(st.sampled_from([light, 0.05, 3.0, 20.0])),
         num_episodes=1,
+        episodes_per_update=1,
         log_every=1,
         seed=draw(st.integers(0, 1000)),
     )
@@ -98,7 +99,7 @@ def reference(
     unit = spread * error
     metrics = (
         episode.rewarded.mean(),
-        losses.value * unit**2,
+        losses.squared_error * unit**2,
         losses.policy * (1 if loss.normalise_advantages else unit),
         entropies.mean(),
         -advantages.mean() * unit,
@@ -209,6 +210,28 @@ UPDATES = {
         loss=LossConfig(normalise_advantages=True),
         critic_start="fixed-point",
         critic_weight=20.0,
+    ),
+    "adam_slow_trunk": replace(
+        QUICK, optimizer="adam", trunk_rate=0.5, loss=LossConfig(baseline="detached")
+    ),
+    "adam_per_loss_batches": replace(
+        QUICK,
+        optimizer="adam",
+        square_decay=0.999,
+        epsilon=1e-3,
+        loss=LossConfig(baseline="detached", balance="per-loss", clip_gradient=1.0),
+        episodes_per_update=2,
+    ),
+    "sgd_huber": replace(
+        QUICK, optimizer="sgd", loss=LossConfig(baseline="detached", value_loss="huber")
+    ),
+    "batches_uncertainty": replace(
+        QUICK,
+        loss=LossConfig(baseline="detached", balance="uncertainty", returns="centred"),
+        episodes_per_update=5,
+    ),
+    "batches_popart": replace(
+        QUICK, loss=LossConfig(baseline="detached", balance="popart"), episodes_per_update=2
     ),
     **{
         f"{rule}_{returns}": replace(

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from pwm.core.agent import AgentConfig
 from pwm.core.balance import Balance
-from pwm.core.config import TrainConfig
+from pwm.core.config import Optimizer, TrainConfig
 from pwm.core.history import History
-from pwm.core.losses import Baseline, LossConfig
+from pwm.core.losses import Baseline, LossConfig, ValueLoss
 from pwm.core.returns import Returns
 from pwm.core.task import TaskConfig
 from pwm.core.trainer import Trainer
@@ -23,6 +23,7 @@ def settings_of_runs(draw: st.DrawFn, most_trials: int, most_units: int) -> Trai
     """An arbitrary run, of odd sizes; if it starts at its fixed point, its weight must not be 0."""
     trial_length = draw(st.integers(2, 5))
     balance = draw(st.sampled_from(("fixed", *get_args(Balance))))
+    plain = balance == "uncertainty"  # which learns its weight by RMSprop, as a variance
     return TrainConfig(
         task=TaskConfig(
             stimulus_set=draw(st.sampled_from(["pwm0", "pwm5"])),
@@ -49,7 +50,13 @@ def settings_of_runs(draw: st.DrawFn, most_trials: int, most_units: int) -> Trai
             balance=balance,
             normalise_advantages=draw(st.sampled_from([False, False, True])),
             clip_gradient=draw(st.sampled_from([0.0, 0.0, 0.5])),
+            value_loss=draw(st.sampled_from(["squared"] if plain else get_args(ValueLoss))),
         ),
+        optimizer=draw(st.sampled_from(["rmsprop"] if plain else get_args(Optimizer))),
+        square_decay=draw(st.sampled_from([0.99, 0.5])),
+        momentum_decay=draw(st.sampled_from([0.9, 0.0])),
+        epsilon=draw(st.sampled_from([1e-8, 1e-3])),
+        episodes_per_update=draw(st.sampled_from([1, 1, 2])),
         trunk_rate=draw(st.sampled_from([1.0, 0.25])),
         critic_start=draw(st.sampled_from([0.0, -1.5, "mean", "fixed-point"])),
     )
