@@ -34,7 +34,7 @@ class CartPoles:
 
     def step(self, actions: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Pushes each cart left (0) or right (1), [R]; returns which poles have fallen, [R]."""
-        position, velocity, angle, angular = self.states.T
+        _, velocity, angle, angular = self.states.T
         cosine, sine = np.cos(angle), np.sin(angle)
         push = np.where(actions == 1, FORCE, -FORCE)
         force = (push + POLE_MOMENT * np.square(angular) * sine) / TOTAL_MASS
