@@ -174,7 +174,7 @@ def episode_losses(
         head_advantages: the same numbers, attached to the value head alone.
         critic_weight: w, one for all or [R].
         config: everything else.
-        errors: the same numbers with targets detached, for the value loss; None if they already are.
+        errors: advantages with detached targets, for the value loss; None if they already are.
     Returns:
         The losses, differentiable in all tensors but the critic weight.
     """

@@ -201,7 +201,7 @@ class TorchEngine:
         )
         returns = discounted_returns(rewards.reshape(self._rows), config.discount)
         values = scales.in_reward(values)
-        return Played(episode, returns.view_as(rewards), values, scales, losses)
+        return Played(episode, returns.reshape_as(rewards), values, scales, losses)
 
     def _targets(
         self, rewards: Tensor, values: Tensor, scales: Scales, config: LossConfig
@@ -213,7 +213,7 @@ class TorchEngine:
             config.discount,
             config.trace_decay,
         )
-        return scales.of_head(returns.view_as(rewards))
+        return scales.of_head(returns.reshape_as(rewards))
 
     def _gradient(self, loss: Tensor) -> Tensor:
         """Gradient of a loss [R] with respect to the parameters: [R, P]."""

@@ -346,6 +346,22 @@ MIXED = {
         with_loss(QUICK, baseline="attached", normalise_advantages=True, discount=0.9),
         task=TaskConfig(episode_length=15, reward=2.0, hold_reward=0.25),
     ),
+    "centred, leaking λ-returns of trials": with_loss(
+        QUICK,
+        baseline="attached",
+        returns="centred",
+        discount=0.9,
+        trace_decay=0.7,
+        leaking_targets=True,
+        return_horizon="trial",
+    ),
+    "standardised, attached, λ-returns, normalised": with_loss(
+        QUICK,
+        baseline="attached",
+        returns="standardised",
+        normalise_advantages=True,
+        trace_decay=0.9,
+    ),
     "raw, detached, clipped, separate, slow trunk": replace(
         with_loss(QUICK, clip_gradient=0.5, discount=0.9),
         trunk_rate=0.25,

@@ -19,13 +19,14 @@ from pwm.core.balance import COMBINATIONS, Balance, episode_scales
 from pwm.core.config import TrainConfig
 from pwm.core.history import METRICS, History
 from pwm.core.losses import LossConfig, episode_losses
-from pwm.core.returns import Returns, discounted_returns
+from pwm.core.returns import Returns
 from pwm.core.rollout import Draws, DrawSource, Episode, Rollout
 from pwm.core.task import TaskConfig
 from pwm.core.update import TorchEngine, clipped
 from pwm.engines import EngineName, make_trainer
 from pwm.fused import engine as fused_engine
 from pwm.fused.engine import FusedEngine
+from tests.oracles.plain_returns import returns_of
 from tests.support.training import history_of, settings_of_runs
 
 QUICK = TrainConfig(
@@ -72,18 +73,27 @@ def reference(
     doubles = parameters.detach().double().requires_grad_()
     agent = Agent(run.agent, run.task.num_stimuli)
     episode = Rollout(run.task, agent).play(doubles, draws)
-    returns = discounted_returns(episode.rewards.flatten(1).double(), loss.discount)
+    rewards, values = episode.rewards.flatten().double(), episode.values.flatten()
     seen = torch.tensor([tracked], dtype=torch.float64)
-    scales = episode_scales(seen, loss.balance, loss.returns, loss.discount, returns.shape[1])
+    scales = episode_scales(seen, loss.balance, loss.returns, loss.discount, run.horizon)
     centre, spread, error, critic = (scale.item() for scale in scales)
-    targets = (returns - centre) / spread
-    advantages = (targets - episode.values.flatten(1)) / error
-    head_advantages = (targets - episode.head_values.flatten(1)) / error
+
+    def advantages_of(values: Tensor, later: Tensor) -> Tensor:
+        """Targets with these later values, minus the values: [1, T]."""
+        targets = (returns_of(run, rewards, centre + spread * later) - centre) / spread
+        return ((targets - values) / error).unsqueeze(0)
+
+    errors = advantages_of(values, values.detach())
+    advantages, head_advantages = (
+        advantages_of(each, each if loss.leaking_targets else values.detach())
+        for each in (values, episode.head_values.flatten())
+    )
     entropies = episode.entropies.flatten(1)
     log_probs = episode.log_probs.flatten(1)
     weight = run.critic_weight * critic
-    losses = episode_losses(log_probs, entropies, advantages, head_advantages, weight, loss)
-    alone = episode_losses(log_probs, entropies, advantages, head_advantages, 0.0, loss).total
+    outputs = log_probs, entropies, advantages, head_advantages
+    losses = episode_losses(*outputs, weight, loss, errors)
+    alone = episode_losses(*outputs, 0.0, loss, errors).total
     parts = [
         torch.autograd.grad(part + 0 * doubles.sum(), doubles, retain_graph=True)[0]
         for part in (alone, weight * losses.value)
@@ -102,7 +112,7 @@ def reference(
         losses.squared_error * unit**2,
         losses.policy * (1 if loss.normalise_advantages else unit),
         entropies.mean(),
-        -advantages.mean() * unit,
+        (centre + spread * values - returns_of(run, rewards)).mean(),
     )
     return Reference(
         episode,

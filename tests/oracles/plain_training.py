@@ -20,7 +20,7 @@ from torchjd.aggregation import PCGrad
 from pwm.core.agent import VALUE, Agent
 from pwm.core.config import TrainConfig
 from pwm.core.rollout import Draws, Rollout
-from tests.oracles.plain_returns import moments, returns_by_double_loop
+from tests.oracles.plain_returns import moments, returns_of
 
 LEAST_SCALE = 1e-4
 
@@ -95,13 +95,17 @@ class PlainTraining:
         run, loss = self.run, self.run.loss
         episode = self._rollout.play(self.parameters, draws)
         rewards = episode.rewards.flatten().double().numpy()
-        plain_returns = returns_by_double_loop(rewards.tolist(), loss.discount)
+        plain_returns = returns_of(run, torch.tensor(rewards)).numpy()
         log_probs, entropies = episode.log_probs.flatten(), episode.entropies.flatten()
         error_scale = self._error_scale(len(rewards))
-        targets = (torch.tensor(plain_returns, dtype=torch.float64) - centre) / spread
-        errors = (targets - episode.values.flatten()) / error_scale
-        of_head = (targets - episode.head_values.flatten()) / error_scale
+        values = episode.values.flatten()
+        targets = returns_of(run, torch.tensor(rewards), centre + spread * values)
+        targets = (targets - centre) / spread
+        errors = (targets.detach() - values) / error_scale
+        of_head = (targets.detach() - episode.head_values.flatten()) / error_scale
         advantages = errors.detach() if loss.baseline == "detached" else errors
+        if loss.leaking_targets:
+            advantages = (targets - values) / error_scale
         if loss.normalise_advantages:
             advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
         factor = 1 if loss.policy_reduction == "sum" else 1 / len(rewards)
@@ -170,11 +174,13 @@ class PlainTraining:
         )
 
     def _error_scale(self, steps: int) -> float:
-        """The divisor of errors: σ² = Var(r) + Var(γ) E(G²); γ is 0 at an episode's last step."""
+        """The divisor of errors: σ² = Var(r) + Var(γ) E(G²); γ is 0 where returns end."""
         if self.run.loss.balance != "return-scale" or not self._returns:
             return 1.0
         discounts = np.full(steps, self.run.loss.discount)
-        discounts[-1] = 0
+        of_trial = self.run.loss.return_horizon == "trial"
+        length = self.run.task.trial_length if of_trial else steps
+        discounts[length - 1 :: length] = 0
         mean_square, _ = self._moments([returns**2 for returns in self._returns])
         square = self._moments(self._rewards)[1] + discounts.var() * mean_square
         return max(sqrt(square), LEAST_SCALE)

@@ -22,6 +22,7 @@ from pwm.engines import EngineName, make_trainer
 def settings_of_runs(draw: st.DrawFn, most_trials: int, most_units: int) -> TrainConfig:
     """An arbitrary run, of odd sizes; if it starts at its fixed point, its weight must not be 0."""
     trial_length = draw(st.integers(2, 5))
+    baseline = draw(st.sampled_from(get_args(Baseline)))
     balance = draw(st.sampled_from(("fixed", *get_args(Balance))))
     plain = balance == "uncertainty"  # which learns its weight by RMSprop, as a variance
     return TrainConfig(
@@ -39,7 +40,7 @@ def settings_of_runs(draw: st.DrawFn, most_trials: int, most_units: int) -> Trai
             separate_trunks=draw(st.booleans()),
         ),
         loss=LossConfig(
-            baseline=draw(st.sampled_from(get_args(Baseline))),
+            baseline=baseline,
             policy_reduction=draw(st.sampled_from(["sum", "mean"])),
             discount=draw(st.sampled_from([1.0, 0.9, 0.0])),
             entropy_weight=draw(st.sampled_from([0.0, 0.05, 0.3])),
@@ -47,6 +48,9 @@ def settings_of_runs(draw: st.DrawFn, most_trials: int, most_units: int) -> Trai
             lost_gradients=draw(st.sampled_from(["none", "none", "values", "log_probs"])),
             returns=draw(st.sampled_from(["raw"] if balance == "popart" else get_args(Returns))),
             tracking_rate=draw(st.sampled_from([0.1, 0.02, 1.0])),
+            trace_decay=draw(st.sampled_from([1.0, 0.8, 0.0])),
+            leaking_targets=baseline != "detached" and draw(st.booleans()),
+            return_horizon=draw(st.sampled_from(["episode", "episode", "trial"])),
             balance=balance,
             normalise_advantages=draw(st.sampled_from([False, False, True])),
             clip_gradient=draw(st.sampled_from([0.0, 0.0, 0.5])),
