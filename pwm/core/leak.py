@@ -50,6 +50,26 @@ def critic_bias(
     return leak_temperature(steps, critic_weight, reduction) * entropy
 
 
+def net_weights(steps: int, discount: float, trace_decay: float) -> list[float]:
+    """Weight of each step's value in the sum of all errors: 1 minus that in earlier λ-returns.
+
+    λ-returns contain v_t with the weight γ (1 - λ) (γ λ)^(t-s-1) in that of each earlier step s.
+    With leaking targets the leak of step t has this factor: at discount 1, λ^t.
+
+    Args:
+        steps: up to where returns end.
+        discount: γ.
+        trace_decay: λ; if it is 1, the weights are 1.
+    Returns:
+        By step: 1 - γ (1 - λ) (1 - (γ λ)^t) / (1 - γ λ).
+    """
+    weights, earlier = [], 0.0
+    for _ in range(steps):
+        weights.append(1 - discount * (1 - trace_decay) * earlier)
+        earlier = 1 + discount * trace_decay * earlier
+    return weights
+
+
 def start_entropy(trial_length: int) -> float:
     """Entropy H, in nats, of a policy that has only learned to act at a trial's last step.
 

@@ -32,7 +32,8 @@ def critic_start(config: TrainConfig) -> float:
     baseline is detached; this is exact for an attached baseline, a fixed weight and squared errors.
 
     Raises:
-        InputError: a critic weight of 0 has no fixed point with an attached baseline.
+        InputError: the fixed point with an attached baseline needs a critic weight above 0, and
+            returns that contain no values.
     """
     start = config.critic_start
     if not isinstance(start, str):
@@ -42,6 +43,8 @@ def critic_start(config: TrainConfig) -> float:
     if start == "mean" or loss.baseline == "detached":
         return mean
     require(weight > 0, "critic_weight", weight, "a number above 0 with critic_start fixed-point")
+    decay, accepted = loss.trace_decay, "1 with critic_start fixed-point; or a number as the start"
+    require(decay == 1, "trace_decay", decay, accepted)
     entropy = start_entropy(task.trial_length)
     return mean + critic_bias(task.num_steps, entropy, weight, loss.policy_reduction)
 

@@ -256,6 +256,10 @@ BAD_VALUES: list[tuple[str, Any]] = [
     ("optimism", -1.0),
     ("lost_gradients", "all"),
     ("returns", "none"),
+    ("trace_decay", -0.1),
+    ("trace_decay", 1.1),
+    ("trace_decay", float("nan")),
+    ("return_horizon", "step"),
     ("balance", "gradnorm"),
     ("value_loss", "absolute"),
     ("clip_gradient", -1.0),
@@ -264,6 +268,11 @@ BAD_VALUES: list[tuple[str, Any]] = [
     ("entropy_weight", float("nan")),
     ("entropy_weight", float("inf")),
 ]
+
+
+def test_targets_cannot_leak_from_a_detached_baseline() -> None:
+    with pytest.raises(InputError, match="--leaking-targets True: expected False with a detached"):
+        LossConfig(baseline="detached", leaking_targets=True)
 
 
 @pytest.mark.parametrize(("field", "value"), BAD_VALUES)

@@ -134,6 +134,14 @@ def test_a_fixed_point_without_a_value_loss_is_refused(engine: EngineName) -> No
         make_trainer([run], engine)
 
 
+def test_a_fixed_point_of_returns_with_values_is_refused(engine: EngineName) -> None:
+    run = replace(RUN, loss=LossConfig(trace_decay=0.5), critic_start="fixed-point")
+    with pytest.raises(InputError, match=r"--trace-decay 0\.5: expected 1 with critic_start fixed"):
+        make_trainer([run], engine)
+    detached = replace(run, loss=replace(DETACHED, trace_decay=0.5))
+    assert critic_start(detached) == 1.5
+
+
 @pytest.mark.parametrize(
     "start", ["median", "", True, None, float("nan"), float("inf"), -1e39, (1.0,)]
 )
