@@ -215,6 +215,13 @@ UPDATES = {
         loss=LossConfig(baseline="attached_trunk", returns="standardised"),
         critic_weight=20.0,
     ),
+    "leaking_lambda_returns_of_trials": replace(
+        QUICK,
+        loss=LossConfig(
+            returns="centred", trace_decay=0.7, leaking_targets=True, return_horizon="trial"
+        ),
+        critic_weight=20.0,
+    ),
     "normalised_attached_start": replace(
         QUICK,
         loss=LossConfig(normalise_advantages=True),

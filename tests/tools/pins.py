@@ -111,6 +111,23 @@ SETTINGS = {
         episodes_per_update=5,
         loss=LossConfig(balance="equal", returns="standardised"),
     ),
+    "lambda_returns_standardised": replace(
+        BASE,
+        loss=LossConfig(
+            baseline="detached", returns="standardised", trace_decay=0.8, return_horizon="trial"
+        ),
+    ),
+    "leaking_targets": replace(
+        BASE,
+        loss=LossConfig(
+            baseline="attached",
+            policy_reduction="mean",
+            discount=0.9,
+            trace_decay=0.0,
+            leaking_targets=True,
+            normalise_advantages=True,
+        ),
+    ),
     "return_scale_carried": replace(
         BASE,
         task=TaskConfig(episode_length=15, hold_reward=0.1),
