@@ -61,8 +61,10 @@ SETTINGS = {
             stimulus_set="pwm5", trial_length=3, episode_length=15, timeout=True, hold_reward=0.1
         ),
     ),
-    "adam": replace(NOTES, optimizer="adam"),
-    "sgd_three_per_update": replace(NOTES, optimizer="sgd", episodes_per_update=3),
+    "adam": replace(NOTES, optimizer="adam", learning_rate=0.03),
+    "sgd_three_per_update": replace(
+        NOTES, optimizer="sgd", learning_rate=0.03, episodes_per_update=3
+    ),
     "huber": replace(NOTES, loss=LossConfig(value_loss="huber")),
     "pwm0_long_trials": replace(
         NOTES, task=TaskConfig(stimulus_set="pwm0", trial_length=4, episode_length=18)
