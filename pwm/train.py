@@ -12,7 +12,7 @@ import tyro
 
 from pwm.analysis.verdict import verdict
 from pwm.core.agent import AgentConfig
-from pwm.core.config import TrainConfig
+from pwm.core.config import Optimizer, TrainConfig
 from pwm.core.errors import require
 from pwm.core.losses import LossConfig
 from pwm.core.task import TaskConfig
@@ -36,11 +36,21 @@ class Arguments:
     """Weights of the value loss (a mean over steps) relative to the policy loss; each is trained
     on all seeds."""
     learning_rate: float = TrainConfig.learning_rate
-    """Learning rate of RMSprop."""
+    """Learning rate of the optimiser."""
     trunk_rate: float = TrainConfig.trunk_rate
     """Learning rate of the trunk, relative to that of the heads."""
+    optimizer: Optimizer = TrainConfig.optimizer
+    """Optimiser, as in PyTorch; sgd is without momentum."""
+    square_decay: float = TrainConfig.square_decay
+    """Decay per update of the gradient's mean square: RMSprop's smoothing, Adam's beta2."""
+    momentum_decay: float = TrainConfig.momentum_decay
+    """Decay per update of Adam's mean gradient: beta1."""
+    epsilon: float = TrainConfig.epsilon
+    """Number added to the root of the mean square, in RMSprop and Adam."""
     num_episodes: int = TrainConfig.num_episodes
-    """Episodes to train for; each is followed by one update."""
+    """Episodes to train for, a multiple of those per update."""
+    episodes_per_update: int = TrainConfig.episodes_per_update
+    """Episodes played before each update, which averages their losses."""
     seeds: tuple[int, ...] = (0,)
     """Seeds, which determine the initial parameters, the trials and the action noise."""
     task: TaskConfig = field(default_factory=TaskConfig)
@@ -94,6 +104,11 @@ class Arguments:
             probe_at=self.probe_at,
             trunk_rate=self.trunk_rate,
             critic_start=self.critic_start,
+            optimizer=self.optimizer,
+            square_decay=self.square_decay,
+            momentum_decay=self.momentum_decay,
+            epsilon=self.epsilon,
+            episodes_per_update=self.episodes_per_update,
         )
         return tuple(
             replace(first, critic_weight=weight, seed=seed)

@@ -14,6 +14,13 @@ so that
 The second term is the leak. Experiments may restrict it to the value head or to the trunk; raise
 the baseline explicitly (Ã = A - optimism * H) instead; or lose gradients, as the notes once did.
 
+With Huber's value loss, A_t² is 2 |A_t| - 1 where |A_t| > 1; in the first term, A_t is then ±1.
+
+G is the return to the end of the episode or trial, or a λ-return, which contains later values
+(`pwm.core.returns.bootstrapped_returns`). The value loss's targets are always detached, and so are
+the policy loss's, unless `leaking_targets`: then ∂total/∂v_t has a third term,
+- c γ (1 - λ) Σ_s<t (γ λ)^(t-s-1) log π(a_s), over the earlier steps whose returns contain v_t.
+
 If `returns` is centred or standardised, G_t - v_t is in the units that the value head learns in:
 (G_t - m) / s - v_t, with the running mean m and standard deviation s (`pwm.core.returns`).
 
@@ -28,15 +35,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
+import torch
 from torch import Tensor
 
 from pwm.core.balance import Balance
 from pwm.core.errors import require, require_non_negative
 from pwm.core.fields import added
-from pwm.core.returns import Returns
+from pwm.core.returns import Horizon, Returns
 
 Baseline = Literal["attached", "detached", "attached_head", "attached_trunk"]
 LostGradients = Literal["none", "values", "log_probs"]
+ValueLoss = Literal["squared", "huber"]
 Reduction = Literal["sum", "mean"]
 NORMALISER = 1e-8  # added to the standard deviation of normalised advantages, as everyone does
 
@@ -51,7 +60,7 @@ class LossConfig:
     policy_reduction: Reduction = "sum"
     """Reduction of the policy loss and entropy bonus over the steps of an episode."""
     discount: float = 1.0
-    """Discount of the return, which runs over the whole episode."""
+    """Discount of the return, which runs over the whole episode or trial."""
     entropy_weight: float = 0.0
     """Weight of the entropy bonus."""
     optimism: float = 0.0
@@ -64,6 +73,14 @@ class LossConfig:
     (centred), or that in running standard deviations (standardised)."""
     tracking_rate: float = added(0.1)
     """Rate at which that mean and standard deviation follow the episodes; 1 for the last alone."""
+    trace_decay: float = added(1.0)
+    """λ of the λ-return, which advantages and value loss use: 1 for the rewards to come alone
+    (Monte Carlo), 0 for one reward and the discounted next value."""
+    leaking_targets: bool = added(False)
+    """With an attached baseline and a trace decay below 1, do not detach the later values in
+    λ-returns either: they receive the policy loss's gradient too."""
+    return_horizon: Horizon = added("episode")
+    """End of a return: that of the episode, or of the step's trial."""
     balance: Balance = added("fixed")
     """Rule that balances the critic against the policy; see `pwm.core.balance`."""
     normalise_advantages: bool = added(False)
@@ -71,6 +88,9 @@ class LossConfig:
     deviation."""
     clip_gradient: float = added(0.0)
     """Norm to which a longer gradient of all parameters is scaled down; 0 for no limit."""
+    value_loss: ValueLoss = added("squared")
+    """Value loss: the mean of A², or of a function that grows as 2 |A| - 1 where |A| > 1 (huber),
+    with the errors A in the units that the value head learns in."""
 
     def __post_init__(self) -> None:
         for name, value, accepted in (
@@ -78,7 +98,9 @@ class LossConfig:
             ("policy_reduction", self.policy_reduction, get_args(Reduction)),
             ("lost_gradients", self.lost_gradients, get_args(LostGradients)),
             ("returns", self.returns, get_args(Returns)),
+            ("return_horizon", self.return_horizon, get_args(Horizon)),
             ("balance", self.balance, get_args(Balance)),
+            ("value_loss", self.value_loss, get_args(ValueLoss)),
         ):
             require(value in accepted, name, value, "one of " + ", ".join(accepted))
         require(0 <= self.discount <= 1, "discount", self.discount, "a number from 0 to 1")
@@ -86,9 +108,15 @@ class LossConfig:
         require_non_negative("optimism", self.optimism)
         rate = self.tracking_rate
         require(0 < rate <= 1, "tracking_rate", rate, "a number above 0 and up to 1")
+        require(0 <= self.trace_decay <= 1, "trace_decay", self.trace_decay, "a number from 0 to 1")
+        attached = self.baseline != "detached" or not self.leaking_targets
+        require(attached, "leaking_targets", True, "False with a detached baseline")
         require_non_negative("clip_gradient", self.clip_gradient)
         clash = self.balance == "popart" and self.returns != "raw"
         require(not clash, "returns", self.returns, "raw with popart, which standardises itself")
+        fits = self.balance != "uncertainty" or self.value_loss == "squared"
+        named = "squared with uncertainty, which learns a variance"
+        require(fits, "value_loss", self.value_loss, named)
 
     @property
     def tracks(self) -> bool:
@@ -108,6 +136,7 @@ class Losses(NamedTuple):
     policy: Tensor
     value: Tensor
     total: Tensor
+    squared_error: Tensor  # mean over steps; the value loss itself, unless that is Huber's
 
 
 def policy_loss(
@@ -134,6 +163,7 @@ def episode_losses(
     head_advantages: Tensor,
     critic_weight: Tensor | float,
     config: LossConfig,
+    errors: Tensor | None = None,
 ) -> Losses:
     """All losses of one episode.
 
@@ -144,14 +174,18 @@ def episode_losses(
         head_advantages: the same numbers, attached to the value head alone.
         critic_weight: w, one for all or [R].
         config: everything else.
+        errors: advantages with detached targets, for the value loss; None if they already are.
     Returns:
-        The losses, differentiable in the first four arguments.
+        The losses, differentiable in all tensors but the critic weight.
     """
+    errors = advantages if errors is None else errors
     if config.lost_gradients == "log_probs":
         log_probs = log_probs.detach()
     elif config.lost_gradients == "values":
         advantages, head_advantages = advantages.detach(), head_advantages.detach()
-    value = advantages.square().mean(dim=-1)
+        errors = errors.detach()
+    squared_error = errors.square().mean(dim=-1)
+    value = squared_error if config.value_loss == "squared" else _huber(errors).mean(dim=-1)
     if config.optimism:
         raised = config.optimism * entropies.detach()
         advantages, head_advantages = advantages - raised, head_advantages - raised
@@ -159,7 +193,12 @@ def episode_losses(
     total = policy + critic_weight * value
     if config.entropy_weight:
         total = total - config.entropy_weight * _reduce(entropies, config.policy_reduction)
-    return Losses(policy, value, total)
+    return Losses(policy, value, total, squared_error)
+
+
+def _huber(errors: Tensor) -> Tensor:
+    """A² where |A| ≤ 1, else 2 |A| - 1: twice Huber's function, so that both agree near 0."""
+    return torch.where(errors.abs() <= 1, errors.square(), 2 * errors.abs() - 1)
 
 
 def _reduce(steps: Tensor, reduction: Reduction) -> Tensor:

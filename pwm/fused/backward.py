@@ -1,4 +1,4 @@
-"""Compiled backward pass: the gradient of an episode's total loss, and the step against it.
+"""Compiled backward pass: the gradient of an episode's total loss.
 
 `pwm.fused.buffers` explains rows, levels and shapes.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pwm.fused.buffers import Population, Scales, UpdateRule, Work
+from pwm.fused.buffers import Scales, UpdateRule, Work
 from pwm.fused.compilation import compiled, compiled_apart
 from pwm.fused.elementary import ONE, TWO, ZERO
 from pwm.fused.layout import (
@@ -43,9 +43,13 @@ def measure_errors(
     """
     steps, values, unit = len(work.row), work.heads[-1, :, VALUE], scales.spread * scales.error
     reward = squares = gain = entropy = bias = 0.0  # sums in double precision
+    ahead = 0  # steps of this horizon after the current step
     return_ = ZERO
     for time in range(steps - 1, -1, -1):
         row = work.row[time]
+        if ahead == rule.horizon:
+            ahead, return_ = 0, ZERO
+        ahead += 1
         return_ = work.reward[time] + rule.discount * return_
         error = ((return_ - scales.centre) / scales.spread - values[row]) / scales.error
         work.return_[time], work.error[time] = return_, error
@@ -58,18 +62,58 @@ def measure_errors(
         squares += np.float64(error) * error
         entropy += work.entropy[row]
         bias -= error
+    if rule.trace_decay < ONE:
+        squares = _bootstrap_errors(rule, scales, work)
     if rule.normalise_advantages:
         _normalise_advantages(rule, work)
+    if rule.normalise_advantages or rule.trace_decay < ONE:
         gain = 0.0
         for time in range(steps - 1, -1, -1):
             log_prob = work.log_policy[work.action[time], work.row[time]]
             gain += np.float64(work.advantage[time]) * log_prob
+    if rule.leaking_targets:
+        _leak_through_targets(rule.horizon, rule.discount, rule.trace_decay, work.leak)
     metrics[Metric.REWARD] = reward / (steps // length)
     metrics[Metric.VALUE_LOSS] = squares / steps * unit * unit
     policy_unit = ONE if rule.normalise_advantages else unit
     metrics[Metric.POLICY_LOSS] = -gain * rule.policy_factor * policy_unit
     metrics[Metric.ENTROPY] = entropy / steps
     metrics[Metric.CRITIC_BIAS] = bias / steps * unit
+
+
+@compiled_apart
+def _bootstrap(
+    horizon: int,
+    discount: np.float32,
+    trace_decay: np.float32,
+    rewards: Floats,
+    values: Floats,
+    targets: Floats,
+) -> None:
+    """Writes λ-returns of rewards and values, (T,) each; see `bootstrapped_returns` of the core."""
+    for end in range(len(rewards), 0, -horizon):
+        target = value = ZERO  # of the next step
+        for time in range(end - 1, end - horizon - 1, -1):
+            later = (ONE - trace_decay) * value + trace_decay * target
+            targets[time] = target = rewards[time] + discount * later
+            value = values[time]
+
+
+@compiled
+def _bootstrap_errors(rule: UpdateRule, scales: Scales, work: Work) -> float:
+    """Replaces returns by λ-returns in errors and advantages; returns the sum of squared errors."""
+    steps, squares, of_rows = len(work.row), 0.0, work.heads[-1, :, VALUE]
+    values, targets = work.advantage, work.error  # overwritten below
+    for time in range(steps):
+        values[time] = scales.centre + scales.spread * of_rows[work.row[time]]
+    _bootstrap(rule.horizon, rule.discount, rule.trace_decay, work.reward, values, targets)
+    for time in range(steps):
+        row = work.row[time]
+        error = ((targets[time] - scales.centre) / scales.spread - of_rows[row]) / scales.error
+        work.error[time] = error
+        work.advantage[time] = error - rule.optimism * work.entropy[row]
+        squares += np.float64(error) * error
+    return squares
 
 
 @compiled
@@ -94,6 +138,20 @@ def _normalise_advantages(rule: UpdateRule, work: Work) -> None:
         work.advantage[time] /= divisor
 
 
+@compiled_apart
+def _leak_through_targets(
+    horizon: int, discount: np.float32, trace_decay: np.float32, leak: Floats
+) -> None:
+    """Adds to each value's leak, (T,), that through the λ-returns of earlier steps."""
+    earlier = ZERO
+    for time in range(len(leak)):
+        if time % horizon == 0:
+            earlier = ZERO
+        own = leak[time]
+        leak[time] = own - discount * (ONE - trace_decay) * earlier
+        earlier = own + discount * trace_decay * earlier
+
+
 @compiled
 def differentiate_losses(
     rule: UpdateRule, scales: Scales, of_policy: np.float32, critic_weight: np.float32, work: Work
@@ -114,13 +172,22 @@ def differentiate_losses(
         if rule.log_probs_kept:
             work.by_log_policy[action, row] -= factor * work.advantage[time]
         if rule.values_kept:
-            work.by_value[row] -= by_error * work.error[time]
-            work.by_head_value[row] -= by_error * work.error[time]
+            error = _bounded(work.error[time]) if rule.huber else work.error[time]
+            work.by_value[row] -= by_error * error
+            work.by_head_value[row] -= by_error * error
             if rule.leak_into_trunk:
                 work.by_value[row] += of_policy * work.leak[time]
             if rule.leak_into_head:
                 work.by_head_value[row] += of_policy * work.leak[time]
         work.visits[row] += ONE
+
+
+@compiled
+def _bounded(error: np.float32) -> np.float32:
+    """The error, but at most 1 and at least -1: half the derivative of the Huber loss."""
+    if error > ONE:
+        return ONE
+    return -ONE if error < -ONE else error  # which may be NaN
 
 
 @compiled
@@ -245,35 +312,3 @@ def _backpropagate_states(
             store(by_values, Gate.CELL * units + unit, by_candidate)
             store(by_values, Gate.OUTPUT * units + unit, by_output_gate)
             store(by_before, unit, load(by_before, unit) + by_state * forget_gate)
-
-
-@compiled
-def rmsprop(
-    rule: UpdateRule, population: Population, replica: int, optimiser: int, gradient: Floats
-) -> None:
-    """One step of `pwm.core.update.RMSprop` for a replica, with one of its memories."""
-    rate = population.learning_rates[replica]
-    apart = rule.trunk_size if rule.trunk_rate != ONE else 0  # parameters with another rate
-    parameters = population.parameters[replica]
-    square_average = population.square_average[replica, optimiser]
-    for part, part_rate in (
-        (slice(0, apart), rate * rule.trunk_rate),
-        (slice(apart, len(parameters)), rate),
-    ):
-        _step(rule, part_rate, parameters[part], square_average[part], gradient[part])
-
-
-@compiled_apart
-def _step(
-    rule: UpdateRule,
-    learning_rate: np.float32,
-    parameters: Floats,
-    square_average: Floats,
-    gradient: Floats,
-) -> None:
-    fresh = ONE - rule.smoothing
-    for index in range(len(parameters)):
-        slope = gradient[index]
-        square = square_average[index] * rule.smoothing + fresh * slope * slope
-        square_average[index] = square
-        parameters[index] -= slope * learning_rate / (np.sqrt(square) + rule.epsilon)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pwm.fused.buffers import Population, Scales, UpdateRule, Work
+from pwm.fused.buffers import Scales, UpdateRule, Work
 from pwm.fused.compilation import compiled
 from pwm.fused.elementary import HALF, ONE, ZERO, exp_of_number
 from pwm.fused.layout import VALUE, Balance, Floats, Parameters, Tracked
@@ -12,8 +12,8 @@ from pwm.fused.products import dot
 
 
 @compiled
-def episode_scales(rule: UpdateRule, tracked: Floats, steps: int) -> Scales:
-    """Scales of the next episode, of a number of steps."""
+def episode_scales(rule: UpdateRule, tracked: Floats) -> Scales:
+    """Scales of the next episode."""
     centre, spread, error, critic = ZERO, ONE, ONE, ONE
     mean, variance = tracked[Tracked.RETURN_MEAN], tracked[Tracked.RETURN_VARIANCE]
     if rule.centred:
@@ -21,7 +21,7 @@ def episode_scales(rule: UpdateRule, tracked: Floats, steps: int) -> Scales:
     if rule.standardised:
         spread = _standard_deviation(rule, tracked, variance)
     if rule.balance == Balance.RETURN_SCALE:
-        length = np.float32(steps)
+        length = np.float32(rule.horizon)
         of_discount = rule.discount * rule.discount * (ONE - ONE / length) / length
         of_rewards = tracked[Tracked.REWARD_VARIANCE]
         square = of_rewards + of_discount * (variance + mean * mean)
@@ -70,13 +70,8 @@ def clip(rule: UpdateRule, gradient: Floats) -> None:
 
 
 @compiled
-def track(
-    rule: UpdateRule, population: Population, replica: int, value_loss: np.float32, work: Work
-) -> None:
-    """Updates the running statistics, and the log σ² of `uncertainty`, after an episode."""
-    tracked = population.tracked[replica]
-    if rule.balance == Balance.UNCERTAINTY:
-        _learn_log_variance(rule, tracked, population.learning_rates[replica], value_loss)
+def track(rule: UpdateRule, tracked: Floats, work: Work) -> None:
+    """Updates the running statistics after an episode."""
     if not rule.tracks:
         return
     tracked[Tracked.EPISODES] += ONE
@@ -103,13 +98,13 @@ def _track_moments(moments: Floats, rate: np.float32, terms: Floats) -> None:
 
 
 @compiled
-def _learn_log_variance(
+def learn_log_variance(
     rule: UpdateRule, tracked: Floats, learning_rate: np.float32, value_loss: np.float32
 ) -> None:
     """See `pwm.core.balance.learn_log_variance`."""
     slope = (ONE - exp_of_number(-tracked[Tracked.LOG_VARIANCE]) * value_loss) * HALF
-    square = tracked[Tracked.LOG_VARIANCE_MEAN_SQUARE] * rule.smoothing
-    square += (ONE - rule.smoothing) * slope * slope
+    square = tracked[Tracked.LOG_VARIANCE_MEAN_SQUARE] * rule.square_decay
+    square += (ONE - rule.square_decay) * slope * slope
     tracked[Tracked.LOG_VARIANCE_MEAN_SQUARE] = square
     tracked[Tracked.LOG_VARIANCE] -= learning_rate * slope / (np.sqrt(square) + rule.epsilon)
 

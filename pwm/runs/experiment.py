@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import prod
+from math import ceil, lcm, prod
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -93,9 +93,12 @@ class Experiment:
             axes["seed"] = axes["seed"][:SMOKE_SEEDS]
         if "probe_at" in axes:
             axes["probe_at"] = [_probes_within_smoke(at) for at in axes["probe_at"]]
-        log_every = min(self.base.log_every, SMOKE_EPISODES)
+        per_update = axes.get("episodes_per_update", (self.base.episodes_per_update,))
+        batches = lcm(self.base.episodes_per_update, *per_update)
+        num_episodes = ceil(SMOKE_EPISODES / batches) * batches
+        log_every = min(self.base.log_every, num_episodes)
         probes = _probes_within_smoke(self.base.probe_at)
-        base = replace(self.base, num_episodes=SMOKE_EPISODES, log_every=log_every, probe_at=probes)
+        base = replace(self.base, num_episodes=num_episodes, log_every=log_every, probe_at=probes)
         return replace(self, base=base, axes=axes)
 
 

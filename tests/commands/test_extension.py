@@ -18,7 +18,7 @@ import pytest
 import pwm.figures.training
 from pwm.core.config import TrainConfig
 from pwm.core.history import History
-from pwm.core.trainer import PROBES, STATE, Trainer
+from pwm.core.trainer import OPTIONAL, STATE, Trainer
 from pwm.io.files import read_arrays, read_history
 from pwm.runs.fields import flat
 from pwm.runs.folders import FILES, reserved
@@ -65,7 +65,7 @@ def assert_same_run(one: str, other: str) -> None:
     assert Path(one, "config.json").read_bytes() == Path(other, "config.json").read_bytes()
     assert same(*(read_history(Path(folder, "history.npz")) for folder in (one, other)))
     ours, theirs = (
-        read_arrays(Path(folder, "state.npz"), STATE, [PROBES]) for folder in (one, other)
+        read_arrays(Path(folder, "state.npz"), STATE, *OPTIONAL) for folder in (one, other)
     )
     assert ours.keys() == theirs.keys()
     assert all(ours[name].tobytes() == theirs[name].tobytes() for name in ours)
@@ -195,6 +195,12 @@ def test_every_setting_next_to_extend_is_refused(capsys: pytest.CaptureFixture[s
         "clip_gradient": "0.5",
         "trunk_rate": "0.5",
         "critic_start": "mean",
+        "optimizer": "adam",
+        "square_decay": "0.9",
+        "momentum_decay": "0.5",
+        "epsilon": "1e-5",
+        "episodes_per_update": "11",
+        "value_loss": "huber",
     }
     assert changed.keys() == flat(Arguments()).keys() - set(NOT_SETTINGS)
     for name, value in changed.items():

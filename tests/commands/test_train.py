@@ -56,7 +56,12 @@ NOTES = {
     "critic_weight": 5.0,
     "learning_rate": 0.005,
     "trunk_rate": 1.0,
+    "optimizer": "rmsprop",
+    "square_decay": 0.99,
+    "momentum_decay": 0.9,
+    "epsilon": 1e-8,
     "num_episodes": 10_000,
+    "episodes_per_update": 1,
     "log_every": 10,
     "probe_episodes": 0,
     "probe_at": (),
@@ -83,6 +88,7 @@ NOTES = {
         "balance": "fixed",
         "normalise_advantages": False,
         "clip_gradient": 0.0,
+        "value_loss": "squared",
     },
 }
 
@@ -242,6 +248,13 @@ FLAGS: list[tuple[str, str, Any]] = [
     ("--critic-start -2.5", "critic_start", -2.5),
     ("--critic-start mean", "critic_start", "mean"),
     ("--critic-start fixed-point", "critic_start", "fixed-point"),
+    ("--optimizer adam", "optimizer", "adam"),
+    ("--optimizer sgd", "optimizer", "sgd"),
+    ("--square-decay 0.9", "square_decay", 0.9),
+    ("--momentum-decay 0.5", "momentum_decay", 0.5),
+    ("--epsilon 1e-5", "epsilon", 1e-5),
+    ("--episodes-per-update 3", "episodes_per_update", 3),
+    ("--value-loss huber", "loss.value_loss", "huber"),
 ]
 
 

@@ -184,11 +184,20 @@ SETTINGS = {
     "reward": replace(RUN, task=replace(RUN.task, reward=2.0)),
     "returns": replace(RUN, loss=LossConfig(returns="centred")),
     "tracking_rate": replace(RUN, loss=LossConfig(tracking_rate=0.5)),
+    "trace_decay": replace(RUN, loss=LossConfig(trace_decay=0.9)),
+    "leaking_targets": replace(RUN, loss=LossConfig(leaking_targets=True)),
+    "return_horizon": replace(RUN, loss=LossConfig(return_horizon="trial")),
     "balance": replace(RUN, loss=LossConfig(balance="equal")),
     "normalise_advantages": replace(RUN, loss=LossConfig(normalise_advantages=True)),
     "clip_gradient": replace(RUN, loss=LossConfig(clip_gradient=0.5)),
     "trunk_rate": replace(RUN, trunk_rate=0.5),
     "critic_start": replace(RUN, critic_start=1.5),
+    "optimizer": replace(RUN, optimizer="adam"),
+    "square_decay": replace(RUN, square_decay=0.9),
+    "momentum_decay": replace(RUN, momentum_decay=0.8),
+    "epsilon": replace(RUN, epsilon=1e-5),
+    "episodes_per_update": replace(RUN, episodes_per_update=2),
+    "value_loss": replace(RUN, loss=LossConfig(value_loss="huber")),
 }
 
 
