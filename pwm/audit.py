@@ -116,7 +116,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _selected(arguments: Arguments, source: Published) -> Mapping[str, NDArray[np.bool_]]:
-    """The runs to draw from: for each experiment, whether each of its runs is one, [runs]."""
+    """The runs to draw from: a mask [runs] for each experiment.
+
+    Raises:
+        InputError: a name is unknown, or several of experiment, claim and figure are given.
+    """
     sources = {name: getattr(arguments, name) for name in ("experiment", "claim", "figure")}
     given = [(name, value) for name, value in sources.items() if value is not None]
     if len(given) > 1:

@@ -57,7 +57,7 @@ class PlainLoop:
     losses are those of `pwm.core.losses`.
 
     Args:
-        run: to train, with the notes' agent and losses.
+        run: run to train, with the notes' agent and losses.
     """
 
     def __init__(self, run: TrainConfig) -> None:
@@ -157,7 +157,7 @@ class Arguments:
             require(len(getattr(self, name)) > 0, name, "", "at least one number")
 
     def runs(self) -> list[TrainConfig]:
-        """A run of each hidden size and episode length."""
+        """A configuration for each hidden size and episode length."""
         return [
             replaced(TrainConfig(num_episodes=10**9), {"hidden_size": h, "episode_length": length})
             for h in self.hidden_sizes
@@ -169,7 +169,7 @@ def contestants(run: TrainConfig, replicas: int, pool: Executor, cores: int) -> 
     """The contestants: the plain loop, and populations in PyTorch, fused, and fused on all cores.
 
     Args:
-        run: setting of all of them.
+        run: setting of all contestants.
         replicas: replicas of a population.
         pool: one process per core.
         cores: number of these processes.

@@ -1,4 +1,4 @@
-"""The task as Gymnasium environments, step for step the core's.
+"""The task as Gymnasium environments, which equal the core's task step for step.
 
 Importing this module registers `pwm/PWM0-v0`, `pwm/PWM5-v0` and `pwm/PWM7-v0`, each also with a
 vector version for `gymnasium.make_vec`. Every field of `TaskConfig` is a keyword of `make`. A seed
@@ -100,7 +100,7 @@ class PWMEnv(gymnasium.Env[NDArray[np.float32], int]):
         return self._observe()
 
     def step(self, action: int) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """Takes an action.
+        """Takes an action; returns observation, reward, terminated, truncated and `info`.
 
         Raises:
             ResetNeeded: no episode has begun since the last one ended.
@@ -208,6 +208,8 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
     ]:
         """Takes an action in each replica, or begins the next episodes if the current are over.
 
+        Returns:
+            Observations [R, S]; rewards, terminated and truncated, [R] each; and `info`.
         Raises:
             ResetNeeded: no episode has begun.
             InvalidAction: there is no such action, or not one for each replica.

@@ -24,9 +24,9 @@ PACKAGE = str(Path(__file__).parents[1])
 
 
 def start_command() -> None:
-    """Prepares the imports: their errors will take one line; refuses what would make them fail.
+    """Makes errors of imports one line, and refuses conditions in which imports would fail.
 
-    That is too little memory, a removed working folder, or invalid settings of tqdm.
+    These are too little memory, a removed working folder, and invalid settings of tqdm.
     """
     sys.excepthook = _in_one_line
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
@@ -50,7 +50,7 @@ def end_imports() -> None:
 
 @cache
 def require_versions() -> None:
-    """Refuses libraries older than this package requires, which `PYTHONPATH` may bring in.
+    """Refuses libraries that are too old, which `PYTHONPATH` may bring in.
 
     Raises:
         FileError: a library is missing or too old.

@@ -1,4 +1,4 @@
-"""Digests of runs: short numbers that differ wherever two histories differ in a bit."""
+"""Digests of runs: 64-bit hashes, by which histories are compared bit for bit."""
 
 from __future__ import annotations
 

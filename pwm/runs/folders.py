@@ -64,7 +64,7 @@ def folder_name(runs: Sequence[TrainConfig], engine: EngineName) -> str:
 
 
 def files_in(folder: Path) -> set[str]:
-    """Names, among `FILES`, of the files that a folder holds."""
+    """Names of those of a run's `FILES` that a folder holds."""
     try:
         return {path.name for path in folder.iterdir()} & set(FILES)
     except OSError:  # no such folder, or it cannot be read

@@ -125,7 +125,7 @@ def explain(prefix: str, store: Store, known: Known) -> Iterator[str]:
 
 
 def _short(value: object) -> str:
-    """A value in words; of a list with an entry per run, its length and some of its values."""
+    """A value in words; a long list, which has one item per run, is abridged."""
     if isinstance(value, list) and len(value) > 3:
         distinct = list(dict.fromkeys(value))
         shown = distinct if len(distinct) <= 3 else [distinct[0], "...", distinct[-1]]

@@ -113,7 +113,7 @@ def _remove_unheld(path: Path) -> None:
 
 
 def reported(store: Store, shard: Shard) -> int:
-    """Episodes done, as last reported by the process that trains the shard; 0 if it has not."""
+    """Episodes done, as last reported by a process that trains the shard; 0 without a report."""
     with suppress(OSError, ValueError):
         return int(store.path(shard, LOCK).read_text())
     return 0

@@ -59,7 +59,7 @@ def memory_errors() -> Iterator[None]:
 
 
 def _is_about_memory(error: BaseException) -> bool:
-    """Whether it says that memory ran out; PyTorch raises `RuntimeError` for that."""
+    """Whether an error says that memory ran out; PyTorch raises `RuntimeError` for that."""
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and "memory" in str(error)
     )

@@ -26,7 +26,7 @@ class Done(NamedTuple):
 class Progress:
     """A progress bar of shards that any number of processes train into a store.
 
-    It advances by the shards' estimated cost, and so estimates the time left.
+    It advances in proportion to estimated cost, so that it can estimate the time left.
 
     Args:
         shards: shards to train.

@@ -150,7 +150,7 @@ def processes(workers: int) -> Iterator[Processes]:
 
 @contextmanager
 def _interrupts_blocked() -> Iterator[None]:
-    """Blocks the terminal's signals during the block, and for good in processes that it starts.
+    """Blocks the terminal's signals in this block, and for good in processes started in it.
 
     A terminal sends them to all of its processes, and only the parent should act on them.
     """

@@ -104,7 +104,7 @@ class SlurmExecutor(Executor):
             self._thread.join()
 
     def job_numbers(self) -> list[str]:
-        """SLURM's numbers of the jobs and job arrays that have not ended; sorted."""
+        """SLURM's numbers of the jobs and job arrays that have not ended, sorted."""
         with self._lock:
             return sorted({job.job_id.partition("_")[0] for job in self._jobs.values()})
 

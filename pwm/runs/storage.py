@@ -74,7 +74,7 @@ class Store:
         return self.folder / (shard.key + ending)
 
     def get(self, shard: Shard) -> History | None:
-        """Reads the shard's history; None if it is missing or, which is reported, damaged."""
+        """Reads the shard's history; None if it is missing or damaged, which is reported."""
         stored = _if_undamaged(self.path(shard), lambda: self.read(shard.key))
         return None if stored is None else stored.history
 
@@ -144,12 +144,12 @@ class Store:
         write_arrays(self.path(shard, UNFINISHED), {**state, **texts}, compressed=False)
 
     def resume(self, shard: Shard) -> Checkpoint | None:
-        """Reads the shard's checkpoint; None if it is missing or, which is reported, damaged."""
+        """Reads the shard's checkpoint; None if it is missing or damaged, which is reported."""
         path = self.path(shard, UNFINISHED)
         return _if_undamaged(path, lambda: self.read_checkpoint(shard.key))
 
     def clean(self, shard: Shard) -> None:
-        """Removes the shard's temporary files, a damaged history, and a checkpoint once stored."""
+        """Removes temporary files, and a damaged history, or the checkpoint of an undamaged one."""
         for temporary in self.folder.glob(f".{shard.key}.*"):
             temporary.unlink()
         try:
@@ -222,7 +222,7 @@ def _content(arrays: Mapping[str, NDArray[Any]], key: str, path: Path) -> dict[s
 
 
 def _if_undamaged(path: Path, read: Callable[[], Read]) -> Read | None:
-    """Reads a file; None if it is missing or, which is reported on standard error, damaged."""
+    """Reads a file; None if it is missing or damaged. Reports damage on standard error."""
     if not path.exists():
         return None
     try:
