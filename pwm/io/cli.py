@@ -136,9 +136,10 @@ def _message(box: str, typed: Sequence[str]) -> str:
         box: the error as tyro prints it, in a box whose parts are divided by rules.
         typed: the words of the command line.
     """
-    _, *lines = (line.strip("│ ") for line in box.splitlines())
+    _title, *lines = (line.strip("│ ") for line in box.splitlines())
     parts = [list(part) for rule, part in itertools.groupby(lines, _is_rule) if not rule]
-    message, similar = " ".join(parts[0][:2]), list[str]()
+    message = " ".join(parts[0][:2])  # it takes one line or two
+    similar: list[str] = []
     if choice := CHOICE.match(message):
         accepted = sorted(set(re.findall(r"'(.*?)'", choice["all"])) - {"None"})
         return f"{choice['flag']} {choice['value']}: expected {_one_of(accepted)}"

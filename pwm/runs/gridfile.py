@@ -28,7 +28,7 @@ def experiments_in(path: Path) -> dict[str, Experiment]:
         if isinstance(value, Experiment):
             other = experiments.setdefault(value.name, value)
             accepted = f"experiments with names of their own; two are called {value.name}"
-            require(other is value, "grid", path, accepted)
+            require(other is value, "grid", path, accepted)  # two variables may hold one
     accepted = "a Python file that defines an Experiment(...) at top level"
     require(bool(experiments), "grid", path, accepted)
     return experiments

@@ -106,6 +106,7 @@ class SavedRun:
         loses = self.configs[0].loss.lost_gradients != "none"
         require_file(not loses, self.folder, "a run that loses no gradients, to diagnose them")
         draws = self._draws(seed, num_episodes)
+        # Only probes with `probe_at` measure the hidden states.
         runs = (replace(run, probe_episodes=num_episodes, probe_at=(0,)) for run in self.configs)
         trainer = make_trainer(tuple(runs), self.engine)
         trainer.engine.restore(self.state)

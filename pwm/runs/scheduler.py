@@ -140,7 +140,7 @@ def processes(workers: int) -> Iterator[Processes]:
     try:
         yield executor
     except BaseException:
-        end.close()
+        end.close()  # tells the workers to stop
         raise
     finally:
         executor.shutdown(cancel_futures=True)

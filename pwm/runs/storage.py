@@ -97,10 +97,9 @@ class Store:
         """
         path = self.folder / (key + UNFINISHED)
         arrays = read_arrays(path, [*STATE, CONTENT, SESSIONS], [PROBES])
-        sessions, content = json.loads(arrays.pop(SESSIONS).item()), _content(arrays, key, path)
-        return Checkpoint(
-            {name: arrays[name] for name in arrays.keys() - {CONTENT}}, content, sessions
-        )
+        content, sessions = _content(arrays, key, path), json.loads(arrays[SESSIONS].item())
+        state = {name: arrays[name] for name in arrays.keys() - {CONTENT, SESSIONS}}
+        return Checkpoint(state, content, sessions)
 
     def all_keys(self, ending: str = STORED) -> list[str]:
         """Keys of the shards that have a file with that ending, sorted."""

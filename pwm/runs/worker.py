@@ -133,6 +133,7 @@ def serve(lifeline: Connection) -> None:
             checkpoint; if it closed because the parent died, the process ends too.
     """
     threading.Thread(target=_watch, args=(lifeline,), daemon=True).start()
+    # In a thread of its own: the handler interrupts the main thread, which may hold `_busy`.
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=_leave).start())
 
 
