@@ -144,7 +144,7 @@ def test_the_page_on_audits_shows_what_its_commands_print(
 ) -> None:
     (_, claim), (_, shown), (_, sample), (_, drawn) = blocks(AUDIT)
     assert claim.startswith("python -m pwm.claims ")
-    with pytest.raises(SystemExit, match="^0$"):
+    with pytest.raises(SystemExit, match=r"^0$"):
         print_claims(claim.split()[3:])
     assert capsys.readouterr().out == shown
     monkeypatch.setattr(audit, "processes", ThreadPoolExecutor)
