@@ -173,13 +173,6 @@ def test_the_theory_needs_no_library() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_checks_of_logs_and_of_the_start_need_no_library() -> None:
-    needed = "{'torch', 'numpy', 'scipy'} & sys.modules.keys()"
-    checks = "import sys; from pwm.tools import check_logs, check_start"
-    code = f"{checks}; sys.exit(str({needed}) if {needed} else 0)"
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
 def test_only_figures_draw() -> None:
     assert {room(m) for m in MODULES if "matplotlib" in libraries(m)} == {"figures"}
 
