@@ -83,8 +83,10 @@ const loadEngine = (() => {
     } else if (typeof value === "number") {
       const least = LEAST[name] ?? -LARGEST, most = MOST[name] ?? LARGEST;
       const above = ABOVE.includes(name) ? value > least : value >= least;
-      if (!above || !(value <= most)) refuse(`a number from ${least} to ${most}`);
       if (INTEGERS.includes(name) && !Number.isInteger(value)) refuse("an integer");
+      if (!above || !(value <= most)) {
+        refuse(`a number ${ABOVE.includes(name) ? "above" : "from"} ${least} and up to ${most}`);
+      }
     }
   }
 

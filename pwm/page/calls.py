@@ -7,10 +7,12 @@ where that is in memory. A table of offsets tells JavaScript where to write what
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 from llvmlite import ir
 from numba.core import types
+from numba.core.registry import cpu_target
 
 ARRAY = ("nitems", "itemsize", "data", "shape", "strides")  # members that a caller must write
 STATUS, ADDRESS = ir.IntType(32), ir.IntType(8).as_pointer()
@@ -37,7 +39,7 @@ def entry(name: str, overload: Any) -> str:
     return str(module)
 
 
-def table(function: Any, overload: Any, layout: Any) -> dict[str, Any]:
+def table(function: Any, kinds: Sequence[Any], layout: Any) -> dict[str, Any]:
     """The size of the struct of a function's arguments, and the place of each argument by name.
 
     A number has a type and an offset `at`; an array the type of its elements, the number of its
@@ -45,10 +47,10 @@ def table(function: Any, overload: Any, layout: Any) -> dict[str, Any]:
 
     Args:
         function: in Python.
-        overload: Numba's result of compiling it.
+        kinds: Numba's types of its arguments.
         layout: LLVM's data layout of the target.
     """
-    context, kinds = overload.target_context, overload.signature.args
+    context: Any = cpu_target.target_context
     struct = _struct(context, kinds)
     return {
         "size": struct.get_abi_size(layout),
@@ -61,7 +63,7 @@ def table(function: Any, overload: Any, layout: Any) -> dict[str, Any]:
     }
 
 
-def _struct(context: Any, kinds: Any) -> Any:
+def _struct(context: Any, kinds: Sequence[Any]) -> Any:
     return ir.LiteralStructType([context.get_data_type(kind) for kind in kinds])
 
 
@@ -70,7 +72,9 @@ def _places(context: Any, kind: Any, start: int, layout: Any) -> dict[str, Any]:
     struct = context.get_data_type(kind)
     if isinstance(kind, types.BaseNamedTuple):
         return {
-            name: _places(context, member, start + struct.get_element_offset(layout, number), layout)
+            name: _places(
+                context, member, start + struct.get_element_offset(layout, number), layout
+            )
             for number, (name, member) in enumerate(zip(kind.fields, kind.types, strict=True))
         }
     if isinstance(kind, types.Array):

@@ -14,7 +14,10 @@ import platform
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from shutil import which
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -24,12 +27,15 @@ from llvmlite import binding
 from numba.core import types
 
 from pwm.core.config import TrainConfig
+from pwm.core.errors import require
 from pwm.core.rollout import Draws
 from pwm.fused import kernel
 from pwm.fused.buffers import Episodes
 from pwm.fused.compilation import CONFIG, VERSIONS, compiled_apart
 from pwm.fused.engine import FusedEngine
-from pwm.io.files import write_atomically
+from pwm.io.cli import errors_in_one_line, parse
+from pwm.io.files import folder_errors, write_atomically
+from pwm.io.inherited import note
 from pwm.page import calls, streams
 from pwm.page.about import about
 
@@ -37,6 +43,7 @@ TRIPLE, FEATURES = "wasm32-unknown-unknown", "+simd128,+bulk-memory"
 LINKER = "wasm-ld"
 STACK = 2**18  # bytes
 SECTION = "pwm"
+UNOPTIMISED = {"NUMBA_OPT": "0", "PYTHONHASHSEED": "0"}  # for the same bytes on every machine
 FLOATS, INTEGERS, PLACES = (
     types.Array(kind, 1, "C") for kind in (types.float32, types.int64, types.uint64)
 )
@@ -93,26 +100,48 @@ def functions() -> dict[str, tuple[Any, tuple[Any, ...]]]:
     }
 
 
-def build(out: Path) -> None:
-    """Compiles the module; Numba must not optimise, which it knows only if told at its import."""
+def target() -> Any:
+    """LLVM's description of the machine that the module is for."""
     binding.initialize_all_targets()
     binding.initialize_all_asmprinters()
-    machine = binding.Target.from_triple(TRIPLE).create_target_machine(
+    return binding.Target.from_triple(TRIPLE).create_target_machine(
         cpu="generic", features=FEATURES, opt=3, reloc="static"
     )
+
+
+def described() -> dict[str, Any]:
+    """What the module says about itself: `about`, and the places of its functions' arguments."""
+    layout = target().target_data
+    tables = {name: calls.table(*each, layout) for name, each in functions().items()}
+    return about() | {"functions": tables}
+
+
+def tools() -> dict[str, str]:
+    """Versions of all that the module's bytes depend on beside the source."""
+    version = subprocess.run([LINKER, "--version"], capture_output=True, text=True, check=True)
+    names = "numba", "llvmlite", "numpy"
+    python = ".".join(platform.python_version_tuple()[:2])
+    return {
+        "python": python,
+        **dict(zip(names, VERSIONS, strict=True)),
+        LINKER: version.stdout.strip(),
+    }
+
+
+def build(out: Path) -> None:
+    """Compiles the module; Numba must not optimise, as it is told by `UNOPTIMISED`."""
+    machine = target()
     module = _for_target(LIBRARY, machine)
-    tables = {}
     for name, (function, kinds) in functions().items():
         dispatcher: Any = compiled_apart(function)
         dispatcher.compile(kinds)
         overload = dispatcher.overloads[kinds]
-        tables[name] = calls.table(function, overload, machine.target_data)
         for code in (overload.library.get_llvm_str(), calls.entry(name, overload)):
             module.link_in(_for_target(code, machine))
-    _optimise(module, machine, set(tables))
-    linked = _link(machine.emit_object(module), list(tables))
-    described = json.dumps(about() | {"functions": tables}, separators=(",", ":"))
-    write_atomically(out, linked + _section(described.encode()))
+    _optimise(module, machine, set(functions()))
+    linked = _link(machine.emit_object(module), list(functions()))
+    content = json.dumps(described() | {"tools": tools()}, separators=(",", ":"))
+    write_atomically(out, linked + _section(content.encode()))
 
 
 def _for_target(code: str, machine: Any) -> Any:
@@ -155,3 +184,32 @@ def _length(number: int) -> bytes:
     """A number in LEB128: seven bits per byte, the lowest first."""
     low, rest = number & 0x7F, number >> 7
     return bytes([low | 0x80]) + _length(rest) if rest else bytes([low])
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Flags of `python -m pwm.page.wasm`."""
+
+    out: Path = Path("paper/page/engine.wasm")
+    """File to write."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs the command and ends the program."""
+    arguments = parse(Arguments, "python -m pwm.page.wasm", (__doc__ or "").splitlines()[0], argv)
+    with errors_in_one_line():
+        require(which(LINKER) is not None, LINKER, "(not found)", "Debian's package lld, or LLVM's")
+        if CONFIG.OPT != 0:
+            # Numba reads its settings when it is imported.
+            own = {
+                name: value for name, value in os.environ.items() if not name.startswith("NUMBA")
+            }
+            command = [sys.executable, "-m", "pwm.page.wasm", "--out", str(arguments.out)]
+            note("Compiling the engine to WebAssembly: about 30 s.")
+            os.execve(sys.executable, command, own | UNOPTIMISED)
+        with folder_errors("out", arguments.out):
+            build(arguments.out)
+
+
+if __name__ == "__main__":
+    main()
