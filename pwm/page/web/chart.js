@@ -83,15 +83,13 @@ function logTicks(least, most) {
     .filter((tick) => tick >= least * 0.93 && tick <= most * 1.07);
 }
 
-// Draws a panel. `show(point, series, place)` is called as a point is pointed at or reached by the
-// arrow keys, with null to hide; `picked(point)` as it is clicked or Enter is pressed.
-export function panel({ title, series, x, y, xLabel, yLabel, width, height, description, show, picked, lines = [] }) {
+// An <svg> with its axes, and functions from values to places in it.
+function frame({ x, y, xLabel, width, height, description, lines }) {
   const inner = { width: width - MARGIN.left - MARGIN.right, height: height - MARGIN.top - MARGIN.bottom };
   const left = (value) => MARGIN.left + inner.width * x.at(value);
   const top = (value) => MARGIN.top + inner.height * (1 - Math.min(Math.max(y.at(value), 0), 1));
   const svg = shape("svg", {
-    class: "panel", viewBox: `0 0 ${width} ${height}`, width, height, tabindex: "0", role: "img",
-    "aria-label": description,
+    class: "panel", viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": description,
   });
   for (const [tick, text] of y.ticks) {
     const level = top(tick);
@@ -121,20 +119,42 @@ export function panel({ title, series, x, y, xLabel, yLabel, width, height, desc
     shape("line", { class: "axis", x1: MARGIN.left, x2: width - MARGIN.right, y1: height - MARGIN.bottom, y2: height - MARGIN.bottom }),
   );
   if (!turned) svg.append(shape("text", { class: "label", x: MARGIN.left + inner.width / 2, y: height - 5, "text-anchor": "middle" }, xLabel));
-  for (const [value, text] of lines) {
-    svg.append(shape("line", { class: "level", x1: MARGIN.left, x2: width - MARGIN.right, y1: top(value), y2: top(value) }, shape("title", {}, text)));
+  for (const value of lines) {
+    svg.append(shape("line", { class: "level", x1: MARGIN.left, x2: width - MARGIN.right, y1: top(value), y2: top(value) }));
   }
+  return { svg, left, top };
+}
+
+function path(points, left, top) {
+  return points.map((point, place) => `${place ? "L" : "M"}${left(point.x).toFixed(1)},${top(point.y).toFixed(1)}`).join("");
+}
+
+// Draws curves {points, law} without marks.
+export function curves({ title, series, x, y, width, height, xLabel, lines, description }) {
+  const { svg, left, top } = frame({ x, y, xLabel, width, height, description, lines });
+  for (const { colour, points, law } of series) {
+    svg.append(shape("path", { class: `law s${colour}`, d: path(law, left, top) }));
+    svg.append(shape("path", { class: `curve s${colour}`, d: path(points, left, top) }));
+  }
+  return element("figure", { class: "chart" }, element("figcaption", {}, title), svg);
+}
+
+// Draws a panel. `show(point, series, place)` is called as a point is pointed at or reached by the
+// arrow keys, with null to hide; `picked(point)` as it is clicked or Enter is pressed.
+export function panel({ title, series, x, y, xLabel, yLabel, width, height, description, show, picked, lines = [] }) {
+  const { svg, left, top } = frame({ x, y, xLabel, width, height, description, lines });
+  svg.setAttribute("tabindex", "0");
   const marks = shape("g", {});
   const spots = [];
   series.forEach((each, number) => {
     const colour = `s${each.colour % COLOURS}`;
     const shift = (number - (series.length - 1) / 2) * Math.min(4, 14 / series.length);
-    const path = (points) => points.map((point, place) => `${place ? "L" : "M"}${(left(point.x) + shift).toFixed(1)},${top(point.y).toFixed(1)}`).join("");
-    if (each.law?.length) svg.append(shape("path", { class: `law ${colour}`, d: path(each.law) }));
+    const aside = (value) => left(value) + shift;
+    svg.append(shape("path", { class: `law ${colour}`, d: path(each.law, aside, top) }));
     const known = each.points.filter((point) => !Number.isNaN(point.y));
-    if (!x.category) svg.append(shape("path", { class: `curve ${colour}`, d: path(known.filter((point) => point.y !== Infinity)) }));
+    if (!x.category) svg.append(shape("path", { class: `curve ${colour}`, d: path(known.filter((point) => point.y !== Infinity), aside, top) }));
     for (const point of known) {
-      const place = left(point.x) + shift;
+      const place = aside(point.x);
       if (Number.isFinite(point.low)) {
         const high = point.high ?? point.y;
         svg.append(shape("line", { class: `range ${colour}`, x1: place, x2: place, y1: top(point.low), y2: top(high) }));

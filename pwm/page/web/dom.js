@@ -46,6 +46,30 @@ export function replace(parent, ...children) {
   if (focused) byId(focused)?.focus();
 }
 
+// A bar of progress with its name; returns a function of the part that is done and of words about it.
+export function progressBar(parent, name) {
+  const bar = element("progress", { max: 1, value: 0, "aria-label": name });
+  const words = element("span", {});
+  parent.append(element("div", { class: "bar" }, element("span", {}, name), bar, words));
+  return (part, text) => {
+    bar.value = part;
+    say(words, text);
+  };
+}
+
+// A sign of a comparison: whether all is the same, and paragraphs about it.
+export function sign(isSame, title, ...paragraphs) {
+  return element(
+    "div", { class: `sign ${isSame ? "same" : "different"}` },
+    element("span", { class: "mark-text", "aria-hidden": "true" }, isSame ? "✓" : "✗"),
+    element("div", {}, element("strong", {}, title), ...paragraphs.map((each) => element("p", {}, ...[each].flat()))),
+  );
+}
+
+export function button(text, pressed, attributes = {}) {
+  return element("button", { type: "button", onclick: pressed, ...attributes }, text);
+}
+
 export function say(parent, text) {
   if (parent.textContent !== text) parent.textContent = text;
 }

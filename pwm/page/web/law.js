@@ -170,3 +170,35 @@ export function drawn(limit, count, seed) {
   }
   return [...order.subarray(0, some)];
 }
+
+const FINAL = 500; // episodes that decide whether a run has learned
+
+// Final reward above which a run has learned, given the levels of `pwm.analysis.levels`.
+function rewardToLearn(levels, trials, episodes, standardErrors) {
+  const below = Object.values(levels).filter((level) => level < levels.solved);
+  const ceiling = Math.max(...below);
+  return ceiling + standardErrors * Math.sqrt((ceiling * (1 - ceiling)) / (episodes * trials));
+}
+
+// Whether a run learned, and after how many episodes it first had; its history's windows have one
+// length, but for the last.
+export function learning({ episode, reward }, levels, trials, standardErrors) {
+  const last = episode.at(-1);
+  let sum = 0;
+  let episodes = 0;
+  episode.forEach((end, place) => {
+    if (end <= last - FINAL) return;
+    const length = end - (place ? episode[place - 1] : 0);
+    sum += reward[place] * length;
+    episodes += length;
+  });
+  const learned = sum / episodes > rewardToLearn(levels, trials, episodes, standardErrors);
+  const windows = Math.min(Math.ceil(FINAL / episode[0]), episode.length);
+  const needed = rewardToLearn(levels, trials, windows * episode[0], standardErrors);
+  let running = 0;
+  for (let place = 0; place < episode.length; place++) {
+    running += reward[place] - (place >= windows ? reward[place - windows] : 0);
+    if (place >= windows - 1 && running / windows > needed) return { learned, time: episode[place] };
+  }
+  return { learned, time: Infinity };
+}

@@ -277,7 +277,7 @@ export class Look {
     const columns = shown.length === 1 ? 1 : Math.max(1, Math.min(shown.length, Math.floor(wide / 270), 4));
     const width = Math.max(260, Math.floor((wide - 18 * (columns - 1)) / columns));
     const height = shown.length === 1 ? Math.min(400, Math.max(260, width * 0.56)) : Math.min(260, Math.max(200, width * 0.74));
-    const lines = y === "reward" ? [[this.runs.levels[this.selection.stimulus_set].memoryless, "most that a policy without memory can earn"]] : [];
+    const lines = y === "reward" ? [this.runs.levels[this.selection.stimulus_set].memoryless] : [];
     const charts = shown.map(({ title, series }) =>
       panel({
         title: title ? `${capital(labelOf(this.view.panels))}: ${title}` : "",
