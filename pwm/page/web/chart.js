@@ -6,7 +6,7 @@
 import { element, shape } from "./dom.js";
 import { plain } from "./words.js";
 
-const MARGIN = { left: 46, right: 12, top: 12, bottom: 38 };
+const MARGIN = { left: 46, right: 12, top: 12, bottom: 40 };
 const MARKERS = [
   "M-4,0a4,4 0 1,0 8,0a4,4 0 1,0 -8,0Z",
   "M-3.6,-3.6h7.2v7.2h-7.2Z",
@@ -107,11 +107,12 @@ function frame({ x, y, xLabel, width, height, description, lines }) {
     const base = height - MARGIN.bottom;
     svg.append(shape("line", { class: "axis", x1: place, x2: place, y1: base, y2: base + 4 }));
     if (turned) {
-      const short = text.length > 9 ? `${text.slice(0, 8)}…` : text;
-      const turn = `translate(${place},${base + 13}) rotate(-28)`;
+      const short = text.length > 12 ? `${text.slice(0, 11)}…` : text;
+      const turn = `translate(${place + 4},${base + 12}) rotate(-35)`;
       svg.append(shape("text", { class: "tick", transform: turn, "text-anchor": "end" }, short));
     } else if (place - half > free + 4) {
-      svg.append(shape("text", { class: "tick", x: place, y: base + 16, "text-anchor": "middle" }, text));
+      const beyond = Math.max(0, place + half - width);
+      svg.append(shape("text", { class: "tick", x: place - beyond, y: base + 16, "text-anchor": "middle" }, text));
       free = place + half;
     }
   }

@@ -16,6 +16,8 @@ export class Check {
     this.possible = runs.conditions.flatMap(({ number, cells }) =>
       this.problems[number] ? [] : cells.flatMap(({ first, seeds }) => Array.from({ length: seeds }, (_, seed) => first + seed)),
     );
+    const others = runs.total - this.possible.length;
+    say(byId("possible"), others ? `All but ${others.toLocaleString("en-GB")}, which measure their gradients too, can be trained here. ` : "");
     this.run = runs.find({ ...runs.defaults(), critic_weight: 3 }) ?? this.possible[0];
     this.auditForm();
     this.auditButtons(false);
@@ -175,7 +177,8 @@ export class Check {
     );
     await Promise.all(ended);
     say(byId("audit-error"), problems[0] ?? "");
-    update();
+    const finished = sample.filter(({ digest }) => digest).length;
+    progress(finished / count, `${finished} of ${count} trained`);
     this.bound(sample, seed, (performance.now() - started) / 1000);
     this.auditButtons(false);
   }

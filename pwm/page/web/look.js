@@ -26,11 +26,11 @@ const FIGURES = [
   ["The notes’ runs", "colour=episode_length,num_episodes&learning_rate=0.005&episode_length=60&baseline=attached&hide=6+10000,30+10000,120+10000"],
   ["The leak’s bias", "y=critic_bias&panels=episode_length&learning_rate=0.001&num_episodes=20000"],
   ["The price of the bias", "y=time&colour=critic_start&panels=episode_length&learning_rate=0.001&num_episodes=20000&baseline=attached"],
-  ["The climb", "y=time&colour=critic_start&learning_rate=0.001&num_episodes=20000&episode_length=60&baseline=detached"],
+  ["The climb", "y=time&colour=critic_start&learning_rate=0.001&num_episodes=20000&episode_length=60&baseline=detached&hide=7.5,8.25,9"],
   ["Separate networks", "panels=episode_length&separate_trunks=true&learning_rate=0.001&num_episodes=20000&episode_length=15"],
   ["The leak into a part", "colour=baseline&learning_rate=0.001&num_episodes=20000&episode_length=15"],
-  ["Learning rates", "x=learning_rate&colour=critic_weight&panels=baseline&num_episodes=10000&episode_length=60"],
-  ["Collapse", "x=learning_rate&y=collapsed&colour=critic_weight&panels=baseline&num_episodes=10000&episode_length=60"],
+  ["Learning rates", "x=learning_rate&colour=critic_weight&panels=baseline&num_episodes=10000&episode_length=60&hide=0.02,0.05,0.1,0.5,2,3,10,50"],
+  ["Collapse", "x=learning_rate&y=collapsed&colour=critic_weight&panels=baseline&num_episodes=10000&episode_length=60&hide=0.02,0.05,0.1,0.5,2,3,10,50"],
   ["Methods", "x=balance&colour=returns&panels=episode_length&learning_rate=0.005&num_episodes=8000&episode_length=60&critic_weight=1&baseline=detached"],
   ["State carried", "carry_state=true&learning_rate=0.001&num_episodes=20000&episode_length=15"],
   ["Sizes of the network", "panels=hidden_size&learning_rate=0.001&num_episodes=10000&episode_length=15"],
@@ -193,11 +193,21 @@ export class Look {
       const panel = this.view.panels ? valueOf(this.view.panels, cell.values[this.view.panels]) : "";
       const name = this.colours.map((each) => valueOf(each, cell.values[each])).join(" · ");
       const key = this.colours.map((each) => cell.values[each]).join(" ");
-      if (!this.series.has(key)) this.series.set(key, { name, colour: FIXED_COLOURS[name] ?? this.series.size });
+      this.series.set(key, { name });
       if (this.hidden.has(key)) continue;
       if (!panels.has(panel)) panels.set(panel, new Map());
       if (!panels.get(panel).has(key)) panels.get(panel).set(key, []);
       panels.get(panel).get(key).push(cell);
+    }
+    const taken = new Set();
+    for (const series of this.series.values()) {
+      series.colour = FIXED_COLOURS[series.name];
+      taken.add(series.colour);
+    }
+    let next = 0;
+    for (const series of this.series.values()) {
+      while (series.colour === undefined && taken.has(next)) next++;
+      series.colour ??= next++;
     }
     return panels;
   }
@@ -262,7 +272,7 @@ export class Look {
     }));
     const points = shown.flatMap(({ series }) => series.flatMap((each) => each.points));
     const category = points.some((point) => typeof point.x !== "number");
-    const xAxis = axisOf(category ? "category" : "log", points.map((point) => point.x), { text: (value) => valueOf(x, value) });
+    const xAxis = axisOf(category ? "category" : "log", points.map((point) => point.x), { text: (value) => (category ? String(value) : valueOf(x, value)) });
     const values = points.flatMap((point) => [point.y, point.low, point.high, point.predicted?.y ?? NaN]);
     const yAxis =
       metric.kind === "share" ? axisOf("linear", [0, 1], { low: -0.03, high: 1.06 })
@@ -309,10 +319,10 @@ export class Look {
         return element("li", {}, element("button", { ...press, onclick: () => toggle(key) }, icon, name));
       });
     const words = {
-      climb: "dashed: law of the climb, from the times of a light critic",
-      noise: "dashed: the leak as noise, from the detached runs",
-      critic_bias: "dashed: cTH/2w, nothing fitted",
-      value_loss: "dashed: least possible loss, nothing fitted",
+      climb: "law of the climb, from the times of a light critic",
+      noise: "the leak as noise, from the detached runs",
+      critic_bias: "cTH/2w, nothing fitted",
+      value_loss: "least possible loss, nothing fitted",
     };
     laws.forEach((law) => items.push(element("li", { class: "law-key" }, words[law])));
     replace(byId("legend"), ...items);
