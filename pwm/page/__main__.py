@@ -14,22 +14,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pwm.analysis.published import Published
+from pwm.core.errors import require_file
 from pwm.io.cli import OptionalPath, errors_in_one_line, parse
 from pwm.io.files import folder_errors, write_atomically
 from pwm.io.inherited import say
 from pwm.io.repository import PAPER, published
 from pwm.page.assembly import WEB, filled, joined
-from pwm.page.content import columns, different_runs, index
+from pwm.page.content import Runs, columns, different_runs, index
+
+ENGINE = ("engine.js", "engine.wasm")
 
 
-def page(source: Published) -> bytes:
+def page(runs: Runs) -> bytes:
     """The page of some published runs.
 
     Raises:
-        FileError: there is no compiled engine, or the outcomes do not fit the experiments.
+        FileError: there is no compiled engine.
     """
-    runs = different_runs(source)
     engine = published("page")
+    for name in ENGINE:
+        require_file((engine / name).is_file(), engine / name, "what python -m pwm.page.wasm makes")
     slots = {
         "style": (WEB / "style.css").read_text(),
         "index": json.dumps(index(runs), separators=(",", ":")),
@@ -57,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     about = "Makes the page on which every published run can be seen and trained again."
     arguments = parse(Arguments, "python -m pwm.page", about, argv)
     with errors_in_one_line():
-        content = page(Published.read(arguments.published))
+        content = page(different_runs(Published.read(arguments.published)))
         with folder_errors("out", arguments.out):
             changed = not arguments.out.is_file() or arguments.out.read_bytes() != content
             if changed:

@@ -43,24 +43,23 @@ export function slowdown(bias = 0, critic = 0) {
   return Math.sqrt(Math.sqrt(head) * Math.sqrt(head + critic ** 2));
 }
 
-// |h| at each step of a trial of a unit whose parameters have all moved in its direction.
-function hiddenStates(displacement, hiddenSize, trialLength) {
-  const states = [];
+// Of a unit whose parameters have all moved in its direction, means over a trial's steps: of its
+// output |h|, and of the derivative 1 - h².
+function unitAfter(displacement, hiddenSize, trialLength) {
   let hidden = 0;
   let cell = 0;
+  let output = 0;
+  let gain = 0;
   for (let step = 0; step < trialLength; step++) {
     const shown = step === 0 || step === trialLength - 1 ? 1 : 0;
     const drive = displacement * (2 + shown + hiddenSize * hidden);
     const gate = 1 / (1 + Math.exp(-drive));
     cell = gate * (cell + Math.tanh(drive));
     hidden = gate * Math.tanh(cell);
-    states.push(hidden);
+    output += hidden / trialLength;
+    gain += (1 - hidden ** 2) / trialLength;
   }
-  return states;
-}
-
-function average(values) {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
+  return { output, gain };
 }
 
 // Predicted slowdown relative to a light detached critic that starts at the mean return. The
@@ -81,7 +80,7 @@ export function climbSlowdown(setting) {
   let trunkSquare = 0;
   for (let episode = 0; episode < ARRIVED; episode++) {
     const size = initial + head;
-    const moved = head + hiddenSize * size * average(hiddenStates(trunk, hiddenSize, trialLength));
+    const moved = head + hiddenSize * size * unitAfter(trunk, hiddenSize, trialLength).output;
     const left = distance - moved;
     const square = left ** 2 + variance;
     const gradient = 2 * weight * size;
@@ -93,7 +92,7 @@ export function climbSlowdown(setting) {
   }
   const grown = 1 + head / initial;
   const share = (SHARE * grown ** 2 * 2 * weight * Math.sqrt(variance)) / (Math.sqrt(scores) * spread);
-  const gain = average(hiddenStates(trunk, hiddenSize, trialLength).map((state) => 1 - state ** 2));
+  const gain = unitAfter(trunk, hiddenSize, trialLength).gain;
   return slowdown(bias / spread, share) / gain;
 }
 

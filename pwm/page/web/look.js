@@ -41,7 +41,6 @@ const FIXED_COLOURS = {
   "attached": 1, "detached": 0, "attached · raw": 1, "detached · raw": 0,
   "detached · centred": 2, "attached · centred": 3,
 };
-const DENSE = 28; // points of a law's curve
 
 export class Look {
   // `checked(run)` is called when a run is to be trained again.
@@ -244,19 +243,6 @@ export class Look {
     return found === null ? null : { law: y, y: found };
   }
 
-  // A law's curve; between the weights of the runs too, where it does not need them.
-  curve(points) {
-    const known = points.filter((point) => point.predicted);
-    const smooth = known.length > 1 && this.view.x === WEIGHT && known[0].predicted.law === "climb";
-    if (!smooth) return known.map((point) => ({ x: point.x, y: point.predicted.y }));
-    const positive = known.filter((point) => point.x > 0);
-    const [first, last] = [positive[0].x, positive.at(-1).x];
-    return Array.from({ length: DENSE }, (_, place) => {
-      const x = first * (last / first) ** (place / (DENSE - 1));
-      return { x, y: this.predicted(known[0].cell.values, x, known[0].cell).y };
-    });
-  }
-
   chart() {
     const { x, y } = this.view;
     const metric = METRICS[y];
@@ -267,7 +253,7 @@ export class Look {
       series: [...bySeries].map(([key, cells]) => {
         const points = cells.map((cell) => this.point(cell));
         points.forEach((point) => point.predicted && laws.add(point.predicted.law));
-        return { ...this.series.get(key), points, law: this.curve(points) };
+        return { ...this.series.get(key), points, law: points.filter((point) => point.predicted).map((point) => ({ x: point.x, y: point.predicted.y })) };
       }),
     }));
     const points = shown.flatMap(({ series }) => series.flatMap((each) => each.points));
