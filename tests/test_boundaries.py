@@ -22,7 +22,7 @@ ORDER = (
     ("runs",),
     ("experiments",),
     ("analysis",),
-    ("claims", "figures", "tools", "peer"),
+    ("claims", "figures", "tools", "peer", "page"),
     ("commands",),
     ("__main__", "__init__"),
 )

@@ -52,7 +52,7 @@ def compiled_apart(function: Function) -> Function:
     For inner loops with few arrays: within the large function that calls them, there are not
     enough registers for addresses.
     """
-    return cast(Function, numba.njit(**OPTIONS, **WITHOUT_ENTRY)(function))
+    return cast(Function, numba.njit(**OPTIONS, **WITHOUT_ENTRY, forceinline=False)(function))
 
 
 def cached(function: Function) -> Function:
