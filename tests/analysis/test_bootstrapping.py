@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from pwm.analysis.theory import settled_values
+from pwm.analysis.bootstrapping import settled_values
 from pwm.core.leak import leak_temperature, net_weights
 from pwm.core.losses import Baseline, LossConfig, episode_losses
 from pwm.core.returns import bootstrapped_returns
