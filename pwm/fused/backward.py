@@ -63,7 +63,8 @@ def measure_errors(
         entropy += work.entropy[row]
         bias -= error
     if rule.trace_decay < ONE:
-        squares = _bootstrap_errors(rule, scales, work)
+        arrays = work.row, work.reward, values, work.entropy, work.error, work.advantage
+        squares = _bootstrap(rule, scales, *arrays)
     if rule.normalise_advantages:
         _normalise_advantages(rule, work)
     if rule.normalise_advantages or rule.trace_decay < ONE:
@@ -83,35 +84,40 @@ def measure_errors(
 
 @compiled_apart
 def _bootstrap(
-    horizon: int,
-    discount: np.float32,
-    trace_decay: np.float32,
+    rule: UpdateRule,
+    scales: Scales,
+    rows: Places,
     rewards: Floats,
-    values: Floats,
-    targets: Floats,
-) -> None:
-    """Writes λ-returns of rewards and values, (T,) each; see `bootstrapped_returns` of the core."""
-    for end in range(len(rewards), 0, -horizon):
-        target = value = ZERO  # of the next step
-        for time in range(end - 1, end - horizon - 1, -1):
-            later = (ONE - trace_decay) * value + trace_decay * target
-            targets[time] = target = rewards[time] + discount * later
-            value = values[time]
+    outputs: Floats,
+    entropy: Floats,
+    errors: Floats,
+    advantages: Floats,
+) -> float:
+    """Replaces returns by λ-returns in errors and advantages; returns the sum of squared errors.
 
-
-@compiled
-def _bootstrap_errors(rule: UpdateRule, scales: Scales, work: Work) -> float:
-    """Replaces returns by λ-returns in errors and advantages; returns the sum of squared errors."""
-    steps, squares, of_rows = len(work.row), 0.0, work.heads[-1, :, VALUE]
-    values, targets = work.advantage, work.error  # overwritten below
-    for time in range(steps):
-        values[time] = scales.centre + scales.spread * of_rows[work.row[time]]
-    _bootstrap(rule.horizon, rule.discount, rule.trace_decay, work.reward, values, targets)
-    for time in range(steps):
-        row = work.row[time]
-        error = ((targets[time] - scales.centre) / scales.spread - of_rows[row]) / scales.error
-        work.error[time] = error
-        work.advantage[time] = error - rule.optimism * work.entropy[row]
+    Args:
+        rule: of the update.
+        scales: of the episode.
+        rows: of its steps.
+        rewards: (T,).
+        outputs: of the value head, by row.
+        entropy: by row.
+        errors: (T,), output.
+        advantages: (T,), output.
+    """
+    squares, ahead = 0.0, 0
+    target = value = ZERO  # of the next step
+    for time in range(len(rows) - 1, -1, -1):
+        if ahead == rule.horizon:
+            ahead, target, value = 0, ZERO, ZERO
+        ahead += 1
+        row = rows[time]
+        later = (ONE - rule.trace_decay) * value + rule.trace_decay * target
+        target = rewards[time] + rule.discount * later
+        value = scales.centre + scales.spread * outputs[row]
+        error = ((target - scales.centre) / scales.spread - outputs[row]) / scales.error
+        errors[time] = error
+        advantages[time] = error - rule.optimism * entropy[row]
         squares += np.float64(error) * error
     return squares
 
