@@ -167,6 +167,8 @@ def differentiate_losses(
     The loss is `of_policy` (policy loss) + w (value loss); `of_policy` is 1, or 0 to omit it.
     """
     steps = len(work.row)
+    if rule.huber:
+        _bound(work.error)
     work.by_log_policy[:] = ZERO
     work.by_value[:] = ZERO
     work.by_head_value[:] = ZERO
@@ -178,9 +180,8 @@ def differentiate_losses(
         if rule.log_probs_kept:
             work.by_log_policy[action, row] -= factor * work.advantage[time]
         if rule.values_kept:
-            error = _bounded(work.error[time]) if rule.huber else work.error[time]
-            work.by_value[row] -= by_error * error
-            work.by_head_value[row] -= by_error * error
+            work.by_value[row] -= by_error * work.error[time]
+            work.by_head_value[row] -= by_error * work.error[time]
             if rule.leak_into_trunk:
                 work.by_value[row] += of_policy * work.leak[time]
             if rule.leak_into_head:
@@ -189,11 +190,13 @@ def differentiate_losses(
 
 
 @compiled
-def _bounded(error: np.float32) -> np.float32:
-    """The error, but at most 1 and at least -1: half the derivative of the Huber loss."""
-    if error > ONE:
-        return ONE
-    return -ONE if error < -ONE else error  # which may be NaN
+def _bound(errors: Floats) -> None:
+    """Bounds errors to -1 and 1: half the derivative of `pwm.core.losses`' Huber loss."""
+    for time in range(len(errors)):
+        if errors[time] > ONE:
+            errors[time] = ONE
+        elif errors[time] < -ONE:
+            errors[time] = -ONE
 
 
 @compiled

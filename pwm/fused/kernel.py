@@ -101,8 +101,7 @@ def _update(
             _differentiate(rule, scales, parameters, of_policy, critic_weight, levels, work, own)
             if episode > first:
                 total += own
-        in_reward = episodes.metrics[episode, replica, Metric.VALUE_LOSS]
-        value_loss += in_reward / (scales.spread * scales.spread)  # as the critic sees it
+        value_loss += episodes.metrics[episode, replica, Metric.VALUE_LOSS] / count
         track(rule, tracked, work)
     if rule.episodes_per_update > 1:
         for part in range(parts):
@@ -110,7 +109,8 @@ def _update(
             total /= count
     _step(rule, population, replica, work)
     if rule.balance == Balance.UNCERTAINTY:
-        learn_log_variance(rule, tracked, population.learning_rates[replica], value_loss / count)
+        value_loss /= scales.spread * scales.spread  # as the critic sees it, not in reward
+        learn_log_variance(rule, tracked, population.learning_rates[replica], value_loss)
     elif rule.balance == Balance.POPART:
         keep_outputs(parameters, scales, episode_scales(rule, tracked))
 
