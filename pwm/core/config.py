@@ -17,7 +17,7 @@ from pwm.core.fields import added
 from pwm.core.losses import LossConfig
 from pwm.core.task import TaskConfig
 
-Optimizer = Literal["rmsprop", "adam", "sgd"]
+OptimizerName = Literal["rmsprop", "adam", "sgd"]
 MOST_DECAY = 0.999999  # below 1 as a float32
 SEMANTICS = 1  # increment when a change to the core changes histories
 
@@ -35,7 +35,7 @@ class TrainConfig:
     """Learning rate of the optimiser."""
     trunk_rate: float = added(1.0)
     """Learning rate of the trunk, relative to that of the heads."""
-    optimizer: Optimizer = added("rmsprop")
+    optimizer: OptimizerName = added("rmsprop")
     """Optimiser: RMSprop, Adam, or SGD without momentum; equal to PyTorch's."""
     square_decay: float = added(0.99)
     """Factor by which the mean square of the gradient decays per update: RMSprop's smoothing,
@@ -82,8 +82,8 @@ class TrainConfig:
 
     def _require_optimiser(self) -> None:
         """Requires an optimiser that exists, with settings that keep its divisors above 0."""
-        accepted = ", ".join(get_args(Optimizer))
-        require(self.optimizer in get_args(Optimizer), "optimizer", self.optimizer, accepted)
+        accepted = ", ".join(get_args(OptimizerName))
+        require(self.optimizer in get_args(OptimizerName), "optimizer", self.optimizer, accepted)
         for name in ("square_decay", "momentum_decay"):
             decay = getattr(self, name)
             require(0 <= decay <= MOST_DECAY, name, decay, f"a number from 0 to {MOST_DECAY}")

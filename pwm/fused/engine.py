@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pwm.core.agent import GATES, NUM_OUTPUTS, VALUE, Agent
 from pwm.core.balance import COMBINATIONS, Balance, num_states
-from pwm.core.config import Optimizer, TrainConfig
+from pwm.core.config import OptimizerName, TrainConfig
 from pwm.core.diagnostics import Trajectory
 from pwm.core.history import METRICS
 from pwm.core.losses import NORMALISER, LossConfig
@@ -120,7 +120,7 @@ def check_constants() -> None:
 
     core = (
         *(names(Action), VALUE, NUM_OUTPUTS, GATES, METRICS, names(Tracked)),
-        *(get_args(Balance), get_args(Optimizer)),
+        *(get_args(Balance), get_args(OptimizerName)),
     )
     balance = tuple(name.replace("_", "-") for name in names(layout.Balance))
     compiled = (
@@ -174,7 +174,7 @@ def update_rule(config: TrainConfig, loss: LossConfig, trunk_size: int) -> Updat
         trace_decay=np.float32(loss.trace_decay),
         leaking_targets=loss.leaking_targets,
         entropy_weight=np.float32(loss.entropy_weight),
-        optimizer=get_args(Optimizer).index(config.optimizer),
+        optimizer=get_args(OptimizerName).index(config.optimizer),
         square_decay=np.float32(config.square_decay),
         momentum_decay=np.float32(config.momentum_decay),
         epsilon=np.float32(config.epsilon),
