@@ -12,7 +12,7 @@ import tyro
 
 from pwm.analysis.verdict import verdict
 from pwm.core.agent import AgentConfig
-from pwm.core.config import Optimizer, TrainConfig
+from pwm.core.config import OptimizerName, TrainConfig
 from pwm.core.errors import require
 from pwm.core.losses import LossConfig
 from pwm.core.task import TaskConfig
@@ -39,7 +39,7 @@ class Arguments:
     """Learning rate of the optimiser."""
     trunk_rate: float = TrainConfig.trunk_rate
     """Learning rate of the trunk, relative to that of the heads."""
-    optimizer: Optimizer = TrainConfig.optimizer
+    optimizer: OptimizerName = TrainConfig.optimizer
     """Optimiser, as in PyTorch; sgd is without momentum."""
     square_decay: float = TrainConfig.square_decay
     """Decay per update of the gradient's mean square: RMSprop's smoothing, Adam's beta2."""

@@ -165,7 +165,7 @@ def _differentiate(
     work: Work,
     gradient: Floats,
 ) -> None:
-    """Writes the gradient (P,) of the policy loss times 1 or 0, and w times the value loss."""
+    """Writes the gradient (P,) of `of_policy` (policy loss) + w (value loss)."""
     differentiate_losses(rule, scales, of_policy, critic_weight * scales.critic, work)
     differentiate_heads(rule, of_policy, work.level_start[levels], work)
     backpropagate(parameters, work, _parameters(gradient, work), levels)

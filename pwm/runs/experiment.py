@@ -99,8 +99,8 @@ class Experiment:
         if "probe_at" in axes:
             axes["probe_at"] = [_probes_within_smoke(at) for at in axes["probe_at"]]
         per_update = axes.get("episodes_per_update", (self.base.episodes_per_update,))
-        batches = lcm(self.base.episodes_per_update, *per_update)
-        num_episodes = ceil(SMOKE_EPISODES / batches) * batches
+        batch = lcm(self.base.episodes_per_update, *per_update)  # whole updates for all of them
+        num_episodes = ceil(SMOKE_EPISODES / batch) * batch
         log_every = min(self.base.log_every, num_episodes)
         probes = _probes_within_smoke(self.base.probe_at)
         base = replace(self.base, num_episodes=num_episodes, log_every=log_every, probe_at=probes)
