@@ -213,10 +213,11 @@ def _listed(tensors: Tensors) -> list[Tensor]:
 
 
 def _shape(tensors: Tensors) -> Sequence[int]:
-    """Shape of the steps; those of a list are in one row."""
+    """Shape of the steps; the first axis of a list is its place, if all have one size."""
     if isinstance(tensors, Tensor):
         return tensors.shape
-    return [sum(tensor.numel() for tensor in tensors)]
+    sizes = [tensor.numel() for tensor in tensors]
+    return [len(sizes), sizes[0]] if len(set(sizes)) == 1 else [sum(sizes)]
 
 
 def _names(parameters: Parameters) -> dict[int, str]:

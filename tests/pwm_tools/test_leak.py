@@ -178,6 +178,26 @@ def test_steps_of_an_episode_change_the_units_alone() -> None:
     assert longer.losses.weight_of_means == report.losses.weight_of_means
 
 
+def test_a_list_of_steps_of_several_environments_has_two_axes() -> None:
+    torch.manual_seed(0)
+    network = Network()
+    features = [network.features(torch.randn(8, OBSERVATION))[0] for _ in range(16)]
+    values, policies = map(network.value, features), map(network.distribution, features)
+    listed, log_probs = list(values), [policy.log_prob(policy.sample()) for policy in policies]
+    errors = [torch.randn(8) - each for each in listed]
+    report = check_leak(
+        -torch.stack([e.detach() * p for e, p in zip(errors, log_probs, strict=True)])
+        .mean(1)
+        .sum(),
+        torch.stack([e.square().mean() for e in errors]).sum(),
+        network,
+        values=listed,
+        log_probs=log_probs,
+    )
+    each = "sum over the first axis (16), mean over the second (8)"
+    assert (report.losses.policy_loss, report.losses.value_loss) == (each, each)
+
+
 @pytest.mark.parametrize("leak", ["none", "all"])
 def test_nothing_is_changed(leak: Leak) -> None:
     torch.manual_seed(0)

@@ -7,7 +7,7 @@ Compiles the engine's functions once more, with a reading of the processor's clo
 and checks that they still compute the same bits. A processor works on neighbouring parts at once,
 so that the border between two is not sharp, and a reading (9 ns) is mostly hidden behind the work;
 the sum of the parts is compared with the untouched kernel. Instructions are counted by a trap after
-each of them, on Linux and x86; the readings are among them.
+each of them; the readings are among them. Linux on x86 only.
 
 A limit is the time that a part's arithmetic alone would take: in the products, multiplications and
 additions of numbers in registers, as many per second as this processor can; in RMSprop, the roots
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import platform
 import signal
 import sys
 import time
@@ -484,6 +485,8 @@ def ticks_per_second() -> float:
 def main() -> None:
     """Prints a table per episode length."""
     arguments = tyro.cli(Arguments, description=__doc__)
+    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+        sys.exit("tests.tools.parts counts instructions on Linux with x86_64 only")
     print(f"{cpu_model()}, {os.environ.get('NUMBA_CPU_NAME', 'all its instructions')}")
     for length in arguments.episode_lengths:
         fields = {"hidden_size": arguments.hidden_size, "episode_length": length}
