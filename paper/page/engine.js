@@ -26,7 +26,7 @@ prepared here in JavaScript, under the same names; the module says where in memo
 
 const loadEngine = (() => {
   const SLICE = 20; // milliseconds
-  const EPISODES = 8; // trained by one call of compiled code; affects speed only
+  const EPISODES = 32; // trained by one call of compiled code; affects speed only
   const ALIGNMENT = 64, PAGE = 65536; // bytes
   const LN3 = 1.0986122886681098;
   const ARRAYS = {
@@ -455,9 +455,9 @@ const loadEngine = (() => {
       if (!this.chunks.has(count)) this.chunks.set(count, this.chunk(count));
       const measured = this.chunks.get(count)();
       for (let first = 0; first < measured.length; first += this.sums.length) {
-        this.sums.forEach((sum, column) => {
-          this.sums[column] = sum + measured[first + column];
-        });
+        for (let column = 0; column < this.sums.length; column++) {
+          this.sums[column] += measured[first + column];
+        }
         this.done++;
         const pending = this.done % this.config.log_every;
         if (!pending || this.finished) this.closeWindow(pending || this.config.log_every, onWindow);

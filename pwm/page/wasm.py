@@ -43,6 +43,7 @@ TRIPLE, FEATURES = "wasm32-unknown-unknown", "+simd128,+bulk-memory"
 LINKER = "wasm-ld"
 STACK = 2**18  # bytes
 SECTION = "pwm"
+OPERATOR_BLOCKS = 2  # of LLVM's code of a vector's operator, at most
 UNOPTIMISED = {"NUMBA_OPT": "0", "PYTHONHASHSEED": "0"}  # for the same bytes on every machine
 FLOATS, INTEGERS, PLACES = (
     types.Array(kind, 1, "C") for kind in (types.float32, types.int64, types.uint64)
@@ -152,12 +153,20 @@ def _for_target(code: str, machine: Any) -> Any:
 
 
 def _optimise(module: Any, machine: Any, exported: set[str]) -> None:
-    """Optimises a module; what is not exported is inlined or left out."""
+    """Optimises a module, whose functions but the exported ones are for itself alone.
+
+    Numba keeps apart what should not be inlined, and vectors' operators, which should. Engines of
+    browsers make slower code of what LLVM would inline.
+    """
     for value in [*module.functions, *module.global_variables]:
         if not value.is_declaration and value.name not in exported:
             value.linkage = "internal"
+    for function in module.functions:
+        branches = len(list(function.blocks)) > OPERATOR_BLOCKS
+        if branches and b"alwaysinline" not in b"".join(function.attributes):
+            function.add_function_attribute("noinline")
     options = binding.create_pipeline_tuning_options(speed_level=3)
-    options.loop_vectorization = options.slp_vectorization = True
+    options.loop_vectorization = True
     passes = binding.create_pass_builder(machine, options)
     passes.getModulePassManager().run(module, passes)
 
