@@ -28,6 +28,7 @@ const loadEngine = (() => {
   const SLICE = 20; // milliseconds
   const EPISODES = 32; // trained by one call of compiled code; affects speed only
   const ALIGNMENT = 64, PAGE = 65536; // bytes
+  const NOT_A_NUMBER = 0x7fc00000; // NumPy's bits, of many
   const LN3 = 1.0986122886681098;
   const ARRAYS = {
     float32: Float32Array, int64: BigInt64Array, uint64: BigUint64Array, bool: Uint8Array,
@@ -492,21 +493,15 @@ const loadEngine = (() => {
 
   /* As `pwm.runs.digests.digests_of`. */
   function digestOf(history, metrics) {
-    const windows = history.episode.length;
-    const content = new DataView(new ArrayBuffer(windows * (8 + 4 * metrics.length)));
-    let place = 0;
-    for (const episode of history.episode) {
-      content.setBigInt64(place, BigInt(episode), true);
-      place += 8;
-    }
+    const words = []; // of 32 bits, little-endian
+    for (const episode of history.episode) words.push(episode, Math.floor(episode / 2 ** 32));
     for (const name of metrics) {
-      for (const value of history[name]) {
-        if (Number.isNaN(value)) content.setUint32(place, 0x7fc00000, true); // one of many NaNs
-        else content.setFloat32(place, value, true);
-        place += 4;
-      }
+      const curve = history[name], bits = new Uint32Array(curve.buffer);
+      curve.forEach((value, window) => words.push(Number.isNaN(value) ? NOT_A_NUMBER : bits[window]));
     }
-    return sha256(new Uint8Array(content.buffer)).slice(0, 16);
+    const bytes = new DataView(new ArrayBuffer(4 * words.length));
+    words.forEach((word, place) => bytes.setUint32(4 * place, word, true));
+    return sha256(new Uint8Array(bytes.buffer)).slice(0, 16);
   }
 
   /* SHA-256 in hexadecimal digits (FIPS 180-4); the browser's own is missing in pages from disk. */
@@ -533,7 +528,14 @@ const loadEngine = (() => {
         const fromE = rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25);
         const fromA = rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22);
         const one = (h + fromE + chosen + ROUND[i] + words[i]) | 0;
-        [h, g, f, e, d, c, b, a] = [g, f, e, (d + one) | 0, c, b, a, (one + fromA + majority) | 0];
+        h = g;
+        g = f;
+        f = e;
+        e = (d + one) | 0;
+        d = c;
+        c = b;
+        b = a;
+        a = (one + fromA + majority) | 0;
       }
       [a, b, c, d, e, f, g, h].forEach((word, place) => {
         state[place] += word;

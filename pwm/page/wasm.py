@@ -93,12 +93,13 @@ class _Called(FusedEngine):
 def functions() -> dict[str, tuple[Any, tuple[Any, ...]]]:
     """The functions of the module by name, in Python, and the Numba types of their arguments."""
     arguments = _Called((TrainConfig(),)).arguments
-    return {
-        "train": (kernel.train.py_func, tuple(numba.typeof(each) for each in arguments)),
-        "make_key": (streams.make_key.py_func, (PLACES,) * 3),
-        "draw_uniform": (streams.draw_uniform.py_func, (PLACES, types.int64, FLOATS)),
-        "draw_index": (streams.draw_index.py_func, (PLACES, types.int64, types.int64, INTEGERS)),
+    compiled: dict[Any, tuple[Any, ...]] = {
+        kernel.train: tuple(numba.typeof(each) for each in arguments),
+        streams.make_key: (PLACES,) * 3,
+        streams.draw_uniform: (PLACES, types.int64, FLOATS),
+        streams.draw_index: (PLACES, types.int64, types.int64, INTEGERS),
     }
+    return {each.py_func.__name__: (each.py_func, kinds) for each, kinds in compiled.items()}
 
 
 def target() -> Any:
