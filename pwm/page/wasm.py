@@ -44,7 +44,13 @@ LINKER = "wasm-ld"
 STACK = 2**18  # bytes
 SECTION = "pwm"
 OPERATOR_BLOCKS = 2  # of LLVM's code of a vector's operator, at most
-UNOPTIMISED = {"NUMBA_OPT": "0", "PYTHONHASHSEED": "0"}  # for the same bytes on every machine
+# Numba's settings, for code that depends on no machine; and an order of sets, for the same bytes.
+SETTINGS = {
+    "NUMBA_OPT": "0",
+    "NUMBA_CPU_NAME": "generic",
+    "NUMBA_CPU_FEATURES": "",
+    "PYTHONHASHSEED": "0",
+}
 FLOATS, INTEGERS, PLACES = (
     types.Array(kind, 1, "C") for kind in (types.float32, types.int64, types.uint64)
 )
@@ -131,7 +137,7 @@ def tools() -> dict[str, str]:
 
 
 def build(out: Path) -> None:
-    """Compiles the module; Numba must not optimise, as it is told by `UNOPTIMISED`."""
+    """Compiles the module; Numba must not optimise, as it is told by `SETTINGS`."""
     machine = target()
     module = _for_target(LIBRARY, machine)
     for name, (function, kinds) in functions().items():
@@ -167,7 +173,7 @@ def _optimise(module: Any, machine: Any, exported: set[str]) -> None:
         if branches and b"alwaysinline" not in b"".join(function.attributes):
             function.add_function_attribute("noinline")
     options = binding.create_pipeline_tuning_options(speed_level=3)
-    options.loop_vectorization = True
+    options.loop_vectorization, options.loop_unrolling = True, False
     passes = binding.create_pass_builder(machine, options)
     passes.getModulePassManager().run(module, passes)
 
@@ -216,7 +222,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             }
             command = [sys.executable, "-m", "pwm.page.wasm", "--out", str(arguments.out)]
             note("Compiling the engine to WebAssembly: about 30 s.")
-            os.execve(sys.executable, command, own | UNOPTIMISED)
+            os.execve(sys.executable, command, own | SETTINGS)
         with folder_errors("out", arguments.out):
             build(arguments.out)
 
