@@ -121,7 +121,7 @@ REFUSED = (
     ({"loss": {"baseline": "none"}}, 'baseline "none": expected one of attached, detached'),
     ({"task": {"stimulus_set": "pwm6"}}, 'stimulus_set "pwm6": expected one of pwm0'),
     ({"task": {"trial_length": 2.5}}, "trial_length 2.5: expected an integer"),
-    ({"task": {"trial_length": 9, "episode_length": 8}}, "episode_length 8: expected"),
+    ({"task": {"trial_length": 9, "episode_length": 8}}, "episode_length: expected at least"),
     ({"learning_rate": 0}, "learning_rate 0: expected a number above 0"),
     ({"critic_weight": "3"}, 'critic_weight "3": expected a number'),
     ({"critic_weight": None}, "critic_weight null: expected a number"),
