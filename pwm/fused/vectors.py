@@ -21,7 +21,6 @@ from numba import extending
 from numba.core import types
 from numba.extending import models, overload, register_model
 
-
 from pwm.fused.compilation import CONFIG
 
 LANES = 8  # lanes of a vector; they set the order of sums, and so are part of the results
@@ -176,7 +175,7 @@ def _half(lanes: Any, start: int) -> Any:
 
 @intrinsic
 def columns(_context: Any, row: Any, column: Any) -> Any:
-    """The columns of a matrix (`LANES`, `COLUMNS`) that lies in a row (columns,) from a column on."""
+    """The columns of a matrix (`LANES`, `COLUMNS`), in a row (columns,) from a column on."""
     matrix, result = LanesType(LANES * COLUMNS), types.UniTuple(lanes_type, COLUMNS)
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
