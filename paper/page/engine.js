@@ -26,23 +26,28 @@ prepared here in JavaScript, under the same names; the module says where in memo
 
 const loadEngine = (() => {
   const SLICE = 20; // milliseconds
-  const EPISODES = 8; // trained by one call of compiled code; affects speed only
+  const EPISODES = 32; // trained by one call of compiled code; affects speed only
   const ALIGNMENT = 64, PAGE = 65536; // bytes
+  const NOT_A_NUMBER = 0x7fc00000; // NumPy's bits, of many
   const LN3 = 1.0986122886681098;
   const ARRAYS = {
-    float32: Float32Array, int64: BigInt64Array, uint64: BigUint64Array, bool: Uint8Array,
+    float32: Float32Array, float64: Float64Array, int64: BigInt64Array, uint64: BigUint64Array, bool: Uint8Array,
   };
   // Least values of options that are numbers; those that must be above their least.
   const LEAST = {
     trial_length: 2, episode_length: 1, hold_reward: 0, reward: 0, hidden_size: 1, discount: 0,
     entropy_weight: 0, optimism: 0, tracking_rate: 0, clip_gradient: 0, critic_weight: 0,
     learning_rate: 0, trunk_rate: 0, num_episodes: 1, log_every: 1, probe_episodes: 0, seed: 0,
+    square_decay: 0, momentum_decay: 0, epsilon: 1e-38, episodes_per_update: 1, trace_decay: 0,
   };
   const ABOVE = ["reward", "tracking_rate", "learning_rate", "trunk_rate"];
-  const MOST = { discount: 1, tracking_rate: 1, seed: Number.MAX_SAFE_INTEGER };
+  const MOST = {
+    discount: 1, tracking_rate: 1, trace_decay: 1, square_decay: 0.999999, momentum_decay: 0.999999,
+    seed: Number.MAX_SAFE_INTEGER,
+  };
   const INTEGERS = [
     "trial_length", "episode_length", "hidden_size", "num_episodes", "log_every", "probe_episodes",
-    "seed",
+    "episodes_per_update", "seed",
   ];
   const LARGEST = 1e38;
 
@@ -88,6 +93,23 @@ const loadEngine = (() => {
         refuse(`a number ${ABOVE.includes(name) ? "above" : "from"} ${least} and up to ${most}`);
       }
     }
+  }
+
+  /* Why options do not go together, if so. */
+  function conflict({ task, loss, ...config }) {
+    const popart = loss.balance === "popart", uncertainty = loss.balance === "uncertainty";
+    const problems = {
+      "probe_episodes: gradients are not measured here": config.probe_episodes,
+      "episode_length: expected at least one whole trial": task.episode_length < task.trial_length,
+      "num_episodes: expected a multiple of episodes_per_update":
+        config.num_episodes % config.episodes_per_update,
+      "optimizer: expected rmsprop with uncertainty": uncertainty && config.optimizer !== "rmsprop",
+      "value_loss: expected squared with uncertainty": uncertainty && loss.value_loss !== "squared",
+      "returns: expected raw with popart": popart && loss.returns !== "raw",
+      "leaking_targets: expected false with a detached baseline":
+        loss.leaking_targets && loss.baseline === "detached",
+    };
+    return Object.keys(problems).find((problem) => problems[problem]) ?? null;
   }
 
   // The task
@@ -201,7 +223,7 @@ const loadEngine = (() => {
   function criticStart(config, task) {
     const { critic_start: start, critic_weight: weight, loss } = config;
     if (typeof start === "number") return start;
-    const mean = loss.returns === "raw" ? meanReturn(config.task, task) : 0;
+    const mean = loss.returns === "raw" ? meanReturn(config, task) : 0;
     if (start === "mean" || loss.baseline === "detached") return mean;
     const entropy = ((task.length - 1) * LN3 + Math.LN2) / task.length;
     const temperature = (loss.policy_reduction === "sum" ? task.steps : 1) / (2 * weight);
@@ -209,15 +231,17 @@ const loadEngine = (() => {
   }
 
   /* Mean over steps of the return of half the reward per trial; see `startProblem`. */
-  function meanReturn({ reward }, { trials, length, steps }) {
+  function meanReturn({ task: { reward }, loss }, { trials, length, steps }) {
+    if (loss.return_horizon === "trial") return Math.fround(reward / 2);
     return Math.fround(((reward / 2) * length * trials * (trials + 1)) / 2 / steps);
   }
 
-  /* Why `pwm.core.start` may round a start otherwise than this does, if so. */
+  /* Why `pwm.core.start` has no such start or may round it otherwise than this does, if so. */
   function startProblem({ critic_start: start, critic_weight: weight, loss, task }) {
     if (typeof start === "number") return null;
-    if (start === "fixed-point" && loss.baseline !== "detached" && weight === 0) {
-      return "critic_start fixed-point needs a critic_weight above 0";
+    if (start === "fixed-point" && loss.baseline !== "detached") {
+      if (weight === 0) return "critic_start fixed-point needs a critic_weight above 0";
+      if (loss.trace_decay !== 1) return "critic_start fixed-point needs a trace_decay of 1";
     }
     const exact = loss.discount === 1 && Number.isInteger(task.reward * 8) && task.reward <= 1024;
     if (loss.returns === "raw" && !exact) {
@@ -241,8 +265,15 @@ const loadEngine = (() => {
       policy_factor: loss.policy_reduction === "sum" ? 1 : 1 / task.steps,
       discount: loss.discount,
       entropy_weight: loss.entropy_weight,
-      smoothing: constants.smoothing,
-      epsilon: constants.epsilon,
+      horizon: loss.return_horizon === "trial" ? task.length : task.steps,
+      trace_decay: loss.trace_decay,
+      leaking_targets: loss.leaking_targets,
+      optimizer: constants.optimizers.indexOf(config.optimizer),
+      square_decay: config.square_decay,
+      momentum_decay: config.momentum_decay,
+      epsilon: config.epsilon,
+      episodes_per_update: config.episodes_per_update,
+      huber: loss.value_loss === "huber",
       balance: constants.balances.indexOf(loss.balance),
       takes_apart: ["stop-trunk", "per-loss", "equal", "pcgrad"].includes(loss.balance),
       tracks: loss.returns !== "raw" || ["popart", "return-scale"].includes(loss.balance),
@@ -274,7 +305,7 @@ const loadEngine = (() => {
       by_gates: [rows, G], by_cell: [K, rows, H], by_hidden: [K, rows, H],
       by_previous: [K, rows, H], by_heads: [K, rows, outputs], by_log_policy: [actions, rows],
       by_value: [rows], by_head_value: [rows], by_projected: [S + 1, G],
-      by_head_transposed: [outputs, H], gradients: [2, agent.size],
+      by_head_transposed: [outputs, H], gradients: [2, agent.size], gradient: [agent.size],
       return_: [T], error: [T], advantage: [T], leak: [T], visits: [rows],
       row: [T], action: [T], reward: [T],
     };
@@ -304,7 +335,7 @@ const loadEngine = (() => {
     array(type, shape, values) {
       const start = this.allocate(ARRAYS[type].BYTES_PER_ELEMENT * product(shape));
       const array = { type, shape, start };
-      if (values) this.numbers(array).set(type === "float32" ? values : values.map(BigInt));
+      if (values) this.numbers(array).set(type.includes("int") ? values.map(BigInt) : values);
       return array;
     }
 
@@ -399,12 +430,15 @@ const loadEngine = (() => {
         about, agent, machine.numbers(uniform), criticStart(config, task));
       this.keys = { trials: key("trials"), noise: key("actions") };
       this.parameters = machine.array("float32", [1, agent.size], parameters);
-      const states = config.loss.balance === "per-loss" ? 2 : 1;
+      const memories = [1, config.loss.balance === "per-loss" ? 2 : 1, agent.size];
+      const adam = config.optimizer === "adam";
       const population = {
         critic_weights: machine.array("float32", [1], [config.critic_weight]),
         learning_rates: machine.array("float32", [1], [config.learning_rate]),
         parameters: this.parameters,
-        square_average: machine.array("float32", [1, states, agent.size]),
+        square_average: machine.array("float32", memories),
+        average: machine.array("float32", adam ? memories : [0, 0, 0]),
+        decay_powers: machine.array("float64", [adam ? 1 : 0, 2], adam ? [1, 1] : []),
         tracked: machine.array("float32", [1, tracked]),
       };
       const places = about.functions.train.arguments;
@@ -451,13 +485,14 @@ const loadEngine = (() => {
 
     /* Trains a few episodes; calls `onWindow` after each window. */
     advance(onWindow) {
-      const count = Math.min(EPISODES, this.config.num_episodes - this.done);
+      const { num_episodes: all, episodes_per_update: batch } = this.config;
+      const count = Math.min(Math.max(Math.floor(EPISODES / batch), 1) * batch, all - this.done);
       if (!this.chunks.has(count)) this.chunks.set(count, this.chunk(count));
       const measured = this.chunks.get(count)();
       for (let first = 0; first < measured.length; first += this.sums.length) {
-        this.sums.forEach((sum, column) => {
-          this.sums[column] = sum + measured[first + column];
-        });
+        for (let column = 0; column < this.sums.length; column++) {
+          this.sums[column] += measured[first + column];
+        }
         this.done++;
         const pending = this.done % this.config.log_every;
         if (!pending || this.finished) this.closeWindow(pending || this.config.log_every, onWindow);
@@ -492,21 +527,15 @@ const loadEngine = (() => {
 
   /* As `pwm.runs.digests.digests_of`. */
   function digestOf(history, metrics) {
-    const windows = history.episode.length;
-    const content = new DataView(new ArrayBuffer(windows * (8 + 4 * metrics.length)));
-    let place = 0;
-    for (const episode of history.episode) {
-      content.setBigInt64(place, BigInt(episode), true);
-      place += 8;
-    }
+    const words = []; // of 32 bits, little-endian
+    for (const episode of history.episode) words.push(episode, Math.floor(episode / 2 ** 32));
     for (const name of metrics) {
-      for (const value of history[name]) {
-        if (Number.isNaN(value)) content.setUint32(place, 0x7fc00000, true); // one of many NaNs
-        else content.setFloat32(place, value, true);
-        place += 4;
-      }
+      const curve = history[name], bits = new Uint32Array(curve.buffer);
+      curve.forEach((value, window) => words.push(Number.isNaN(value) ? NOT_A_NUMBER : bits[window]));
     }
-    return sha256(new Uint8Array(content.buffer)).slice(0, 16);
+    const bytes = new DataView(new ArrayBuffer(4 * words.length));
+    words.forEach((word, place) => bytes.setUint32(4 * place, word, true));
+    return sha256(new Uint8Array(bytes.buffer)).slice(0, 16);
   }
 
   /* SHA-256 in hexadecimal digits (FIPS 180-4); the browser's own is missing in pages from disk. */
@@ -533,7 +562,14 @@ const loadEngine = (() => {
         const fromE = rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25);
         const fromA = rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22);
         const one = (h + fromE + chosen + ROUND[i] + words[i]) | 0;
-        [h, g, f, e, d, c, b, a] = [g, f, e, (d + one) | 0, c, b, a, (one + fromA + majority) | 0];
+        h = g;
+        g = f;
+        f = e;
+        e = (d + one) | 0;
+        d = c;
+        c = b;
+        b = a;
+        a = (one + fromA + majority) | 0;
       }
       [a, b, c, d, e, f, g, h].forEach((word, place) => {
         state[place] += word;
@@ -576,11 +612,7 @@ const loadEngine = (() => {
     supports(config) {
       try {
         const full = complete(this.about, config);
-        if (full.probe_episodes) return "probe_episodes: gradients are not measured here";
-        if (full.task.episode_length < full.task.trial_length) {
-          return `episode_length ${full.task.episode_length}: expected at least one whole trial`;
-        }
-        return startProblem(full);
+        return conflict(full) ?? startProblem(full);
       } catch (error) {
         return error.message;
       }

@@ -210,7 +210,7 @@ def _decide(parameters: Parameters, work: Work, start: int, end: int) -> None:
     # rows. Rows after the last one are computed and never read.
     logits = work.heads[0].reshape(-1)
     for row in range(start, end, LANES):
-        hold, left, right, _value = columns(load_wide(logits, NUM_OUTPUTS * row))
+        hold, left, right, _value = columns(logits, NUM_OUTPUTS * row)
         largest = larger(larger(hold, left), right)
         store(work.log_policy[Action.HOLD], row, hold - largest)
         store(work.log_policy[Action.LEFT], row, left - largest)

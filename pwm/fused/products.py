@@ -27,6 +27,7 @@ from pwm.fused.vectors import (
     pair,
     second_half,
     spread,
+    spread_wide,
     store,
 )
 
@@ -86,7 +87,7 @@ def _zero(_row: Floats, _column: int) -> Lanes:
 @compiled
 def _zero_wide(_row: Floats, _column: int) -> Lanes:
     """Zeros, with the arguments of `load_wide`."""
-    return _four_times(spread(ZERO))
+    return spread_wide(ZERO)
 
 
 def _product(load: Any, begin: Any, width: int) -> Any:

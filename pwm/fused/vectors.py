@@ -21,8 +21,13 @@ from numba import extending
 from numba.core import types
 from numba.extending import models, overload, register_model
 
+from pwm.fused.compilation import CONFIG
+
 LANES = 8  # lanes of a vector; they set the order of sums, and so are part of the results
-WIDE = 32  # lanes of a wide vector: two or more registers, whose operations overlap in time
+# Lanes of a wide vector: two or more registers, whose operations overlap in time. Results do not
+# depend on it. Where Numba compiles for every processor of a kind, registers are small and few.
+WIDE = LANES if CONFIG.CPU_NAME == "generic" else 32
+COLUMNS = 4  # columns of the matrix that `columns` reads
 NUMBER, BITS, TRUTH = ir.FloatType(), ir.IntType(32), ir.IntType(1)
 ALIGNMENT = 4  # bytes; a row may start at any number, not only at whole vectors
 Lanes: TypeAlias = Any  # a vector of numbers, as Python's type checker sees it
@@ -111,9 +116,18 @@ def store(_context: Any, row: Any, column: Any, lanes: Any) -> Any:
 @intrinsic
 def spread(_context: Any, number: Any) -> Any:
     """A vector with the number in each of its `LANES` lanes."""
-    return lanes_type(number), _code(
-        lambda builder, values: _spread(builder, values[0], lanes_type)
-    )
+    return _spreading(lanes_type, number)
+
+
+@intrinsic
+def spread_wide(_context: Any, number: Any) -> Any:
+    """A vector with the number in each of its `WIDE` lanes."""
+    return _spreading(wide_type, number)
+
+
+def _spreading(lanes: LanesType, number: Any) -> Any:
+    """Signature and code of an intrinsic: a vector with a number in each lane."""
+    return lanes(number), _code(lambda builder, values: _spread(builder, values[0], lanes))
 
 
 def _spread(builder: Any, number: Any, lanes: LanesType) -> Any:
@@ -160,20 +174,20 @@ def _half(lanes: Any, start: int) -> Any:
 
 
 @intrinsic
-def columns(_context: Any, wide: Any) -> Any:
-    """The columns of a matrix of `LANES` rows, whose numbers are a wide vector, row by row."""
-    count = WIDE // LANES
-    result = types.UniTuple(lanes_type, count)
+def columns(_context: Any, row: Any, column: Any) -> Any:
+    """The columns of a matrix (`LANES`, `COLUMNS`), in a row (columns,) from a column on."""
+    matrix, result = LanesType(LANES * COLUMNS), types.UniTuple(lanes_type, COLUMNS)
 
-    def build(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        """Selects every `count`-th lane, for each column."""
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        """Loads the matrix, and selects every `COLUMNS`-th lane, for each column."""
+        loaded = _load(matrix)(context, builder, signature, arguments)
         found = [
-            builder.shuffle_vector(*arguments, *arguments, _places(range(first, WIDE, count)))
-            for first in range(count)
+            builder.shuffle_vector(loaded, loaded, _places(range(first, matrix.count, COLUMNS)))
+            for first in range(COLUMNS)
         ]
         return context.make_tuple(builder, result, found)
 
-    return result(wide), build
+    return result(row, column), build
 
 
 @intrinsic

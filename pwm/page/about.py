@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from pwm.core import agent, losses, returns, update
 from pwm.core.balance import Balance
-from pwm.core.config import TrainConfig
+from pwm.core.config import Optimizer, TrainConfig
 from pwm.core.history import METRICS
 from pwm.core.task import STIMULUS_SETS, Action
 from pwm.fused import compilation, vectors
@@ -37,8 +37,7 @@ def about() -> dict[str, Any]:
             "metrics": METRICS,
             "tracked": len(returns.Tracked),
             "balances": get_args(Balance),
-            "smoothing": update.SMOOTHING,
-            "epsilon": update.EPSILON,
+            "optimizers": get_args(Optimizer),
             "clip_epsilon": update.CLIP_EPSILON,
             "normaliser": losses.NORMALISER,
             "least_scale": returns.LEAST_SCALE,

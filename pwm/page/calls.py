@@ -15,6 +15,7 @@ from numba.core import types
 from numba.core.registry import cpu_target
 
 ARRAY = ("nitems", "itemsize", "data", "shape", "strides")  # members that a caller must write
+NAMED_TUPLE: Any = types.BaseNamedTuple
 STATUS, ADDRESS = ir.IntType(32), ir.IntType(8).as_pointer()
 
 
@@ -70,7 +71,7 @@ def _struct(context: Any, kinds: Sequence[Any]) -> Any:
 def _places(context: Any, kind: Any, start: int, layout: Any) -> dict[str, Any]:
     """Places of one argument of a Numba type that begins at an offset."""
     struct = context.get_data_type(kind)
-    if isinstance(kind, types.BaseNamedTuple):
+    if isinstance(kind, NAMED_TUPLE):
         return {
             name: _places(
                 context, member, start + struct.get_element_offset(layout, number), layout

@@ -72,24 +72,23 @@ def _folded(word: np.uint64) -> np.uint64:
 @compiled_apart
 def draw_uniform(key: Places, first: int, out: Floats) -> None:
     """Draws like `to_uniform`, from the stream's integer number `first` on, into a row."""
-    block = _block(key, first // BLOCK)
-    for place in range(len(out)):
-        number = first + place
-        if number % BLOCK == 0:
-            block = _block(key, number // BLOCK)
-        out[place] = np.float32(block[number % BLOCK] >> TOP) * UNIT
+    for number in range(first // BLOCK, (first + len(out) - 1) // BLOCK + 1):
+        place = number * BLOCK - first
+        for integer in _block(key, number):
+            if 0 <= place < len(out):
+                out[place] = np.float32(integer >> TOP) * UNIT
+            place += 1
 
 
 @compiled_apart
 def draw_index(key: Places, first: int, size: int, out: Integers) -> None:
     """Draws like `to_index`, from the stream's integer number `first` on, into a row."""
-    block = _block(key, first // BLOCK)
-    for place in range(len(out)):
-        number = first + place
-        if number % BLOCK == 0:
-            block = _block(key, number // BLOCK)
-        drawn = block[number % BLOCK] >> LENGTH
-        out[place] = np.int64(drawn * np.uint64(size) >> LENGTH)
+    for number in range(first // BLOCK, (first + len(out) - 1) // BLOCK + 1):
+        place = number * BLOCK - first
+        for integer in _block(key, number):
+            if 0 <= place < len(out):
+                out[place] = np.int64((integer >> LENGTH) * np.uint64(size) >> LENGTH)
+            place += 1
 
 
 @compiled_apart

@@ -43,7 +43,14 @@ TRIPLE, FEATURES = "wasm32-unknown-unknown", "+simd128,+bulk-memory"
 LINKER = "wasm-ld"
 STACK = 2**18  # bytes
 SECTION = "pwm"
-UNOPTIMISED = {"NUMBA_OPT": "0", "PYTHONHASHSEED": "0"}  # for the same bytes on every machine
+OPERATOR_BLOCKS = 2  # of LLVM's code of a vector's operator, at most
+# Numba's settings, for code that depends on no machine; and an order of sets, for the same bytes.
+SETTINGS = {
+    "NUMBA_OPT": "0",
+    "NUMBA_CPU_NAME": "generic",
+    "NUMBA_CPU_FEATURES": "",
+    "PYTHONHASHSEED": "0",
+}
 FLOATS, INTEGERS, PLACES = (
     types.Array(kind, 1, "C") for kind in (types.float32, types.int64, types.uint64)
 )
@@ -92,12 +99,13 @@ class _Called(FusedEngine):
 def functions() -> dict[str, tuple[Any, tuple[Any, ...]]]:
     """The functions of the module by name, in Python, and the Numba types of their arguments."""
     arguments = _Called((TrainConfig(),)).arguments
-    return {
-        "train": (kernel.train.py_func, tuple(numba.typeof(each) for each in arguments)),
-        "make_key": (streams.make_key.py_func, (PLACES,) * 3),
-        "draw_uniform": (streams.draw_uniform.py_func, (PLACES, types.int64, FLOATS)),
-        "draw_index": (streams.draw_index.py_func, (PLACES, types.int64, types.int64, INTEGERS)),
+    compiled: dict[Any, tuple[Any, ...]] = {
+        kernel.train: tuple(numba.typeof(each) for each in arguments),
+        streams.make_key: (PLACES,) * 3,
+        streams.draw_uniform: (PLACES, types.int64, FLOATS),
+        streams.draw_index: (PLACES, types.int64, types.int64, INTEGERS),
     }
+    return {each.py_func.__name__: (each.py_func, kinds) for each, kinds in compiled.items()}
 
 
 def target() -> Any:
@@ -129,7 +137,7 @@ def tools() -> dict[str, str]:
 
 
 def build(out: Path) -> None:
-    """Compiles the module; Numba must not optimise, as it is told by `UNOPTIMISED`."""
+    """Compiles the module; Numba must not optimise, as it is told by `SETTINGS`."""
     machine = target()
     module = _for_target(LIBRARY, machine)
     for name, (function, kinds) in functions().items():
@@ -152,12 +160,20 @@ def _for_target(code: str, machine: Any) -> Any:
 
 
 def _optimise(module: Any, machine: Any, exported: set[str]) -> None:
-    """Optimises a module; what is not exported is inlined or left out."""
+    """Optimises a module, whose functions but the exported ones are for itself alone.
+
+    Numba keeps apart what should not be inlined, and vectors' operators, which should. Engines of
+    browsers make slower code of what LLVM would inline.
+    """
     for value in [*module.functions, *module.global_variables]:
         if not value.is_declaration and value.name not in exported:
             value.linkage = "internal"
+    for function in module.functions:
+        branches = len(list(function.blocks)) > OPERATOR_BLOCKS
+        if branches and b"alwaysinline" not in b"".join(function.attributes):
+            function.add_function_attribute("noinline")
     options = binding.create_pipeline_tuning_options(speed_level=3)
-    options.loop_vectorization = options.slp_vectorization = True
+    options.loop_vectorization, options.loop_unrolling = True, False
     passes = binding.create_pass_builder(machine, options)
     passes.getModulePassManager().run(module, passes)
 
@@ -206,7 +222,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             }
             command = [sys.executable, "-m", "pwm.page.wasm", "--out", str(arguments.out)]
             note("Compiling the engine to WebAssembly: about 30 s.")
-            os.execve(sys.executable, command, own | UNOPTIMISED)
+            os.execve(sys.executable, command, own | SETTINGS)
         with folder_errors("out", arguments.out):
             build(arguments.out)
 

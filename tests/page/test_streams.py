@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pwm.core.streams import StreamName, Streams, to_index, to_uniform
+from pwm.fused.layout import Places
 from pwm.page import streams
 
 WORD = 2**32
@@ -21,8 +22,8 @@ make_key, draw_uniform, draw_index = (
 seeds = st.integers(0, 2**53) | st.integers(0, 2**200)
 
 
-def key_of(seed: int, name: str) -> np.ndarray:
-    words = []
+def key_of(seed: int, name: str) -> Places:
+    words: list[int] = []
     while seed or len(words) < streams.POOL:
         seed, word = divmod(seed, WORD)
         words.append(word)

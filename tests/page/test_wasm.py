@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pwm.page import wasm
+from pwm.page import streams, wasm
 from tests.page.node import PAGE
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +34,7 @@ def test_the_module_belongs_to_the_current_source() -> None:
 
 def test_another_source_would_be_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     changed = tmp_path / "streams.py"
-    changed.write_text(Path(wasm.streams.__file__).read_text() + "\n")
+    changed.write_text(Path(streams.__file__).read_text() + "\n")
     monkeypatch.setattr("pwm.page.streams.__file__", str(changed))
     assert wasm.described()["sources"] != section()["sources"]
 
