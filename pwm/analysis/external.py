@@ -63,15 +63,17 @@ class LoopRun:
 
 @dataclass(frozen=True, kw_only=True)
 class LoopOutcome:
-    """Result of a run; the means are over the steps of the second half of its updates."""
+    """Result of a run; the means are over the steps of the second half of its episodes."""
 
     run: LoopRun
+    num_updates: int
+    """A run ends when it has learned."""
     num_episodes: int
-    """Episodes trained: a run ends when it has learned."""
     length: float
     """Mean number of steps of the last 100 episodes."""
     time: float
-    """Episodes until the mean of 100 in a row exceeded 195 steps; inf if it never did."""
+    """Updates until the middle of the first 100 episodes in a row with more than 195 steps on
+    average; inf if there were none."""
     error: float
     """Mean of the values above their targets; in Huber's loss an error counts up to 1."""
     entropy: float

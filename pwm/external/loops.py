@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from math import inf, nan
+from math import inf, nan, sqrt
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.distributions import Categorical
 from torch.optim import Adam, Optimizer, RMSprop
 
 from pwm.analysis.external import Baseline, Loop, LoopOutcome, LoopRun
@@ -32,6 +31,7 @@ from pwm.external.losses import (
 SEEDS = 48
 LONGEST = 200  # steps of an episode, as in CartPole-v0
 SOLVED, WINDOW = 195.0, 100  # mean steps of as many episodes in a row
+CACHED = 2**18  # numbers per layer of which gradients are computed at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +44,8 @@ class LoopSetting:
     """Of the hidden layer, with ReLU, of each network."""
     discount: float
     learning_rate: float
-    num_episodes: int
-    """Episodes after which a run that has not learned ends."""
+    num_updates: int
+    """Updates after which a run that has not learned ends."""
     shared: bool = True
     """Whether policy and critic share the hidden layer."""
     standardises: bool = False
@@ -66,7 +66,7 @@ LOOPS: dict[Loop, LoopSetting] = {
         units=128,
         discount=0.99,
         learning_rate=0.01,
-        num_episodes=1000,
+        num_updates=600,
         standardises=True,
     ),
     "reinforce": LoopSetting(
@@ -75,28 +75,29 @@ LOOPS: dict[Loop, LoopSetting] = {
         units=100,
         discount=0.9,
         learning_rate=0.001,
-        num_episodes=1000,
+        num_updates=500,
         shared=False,
         episodes=2,
     ),
-    # Its source learns Atari with a convolutional network, at a rate of 0.0001.
+    # Its source learns Atari with a convolutional network, at a rate of 0.0001. As there, one
+    # thread plays.
     "a3c": LoopSetting(
         weights=(0.1, 1.0, 10.0),
         losses=a3c_losses,
-        units=128,
+        units=32,
         discount=0.99,
         learning_rate=0.001,
-        num_episodes=1000,
+        num_updates=12_000,
         segment=5,
         optimisers=2,
     ),
     "a3c-textbook": LoopSetting(
         weights=(0.1, 0.3, 1.0, 3.0, 10.0),
         losses=a3c_losses,
-        units=128,
+        units=32,
         discount=0.99,
         learning_rate=0.001,
-        num_episodes=1000,
+        num_updates=12_000,
         segment=5,
         optimiser=RMSprop,
     ),
@@ -113,49 +114,52 @@ def runs_of(loop: Loop, seeds: Sequence[int] = range(SEEDS)) -> list[LoopRun]:
 
 
 class Networks:
-    """A policy and a critic for each of R replicas, with Keras's default initialisation.
+    """A policy and a critic for each of R replicas.
 
     Args:
-        seeds: one for each replica.
-        setting: of the loop.
+        parameters: of each layer, weights and then biases, [R, ...]: one hidden layer or two, the
+            policy's head, the critic's head.
     """
 
-    def __init__(self, seeds: Sequence[int], setting: LoopSetting) -> None:
-        units, trunks = setting.units, 1 if setting.shared else 2
-        sizes = [(4, units)] * trunks + [(units, 2), (units, 1)]
-        drawn = {seed: np.random.default_rng([seed, 1]) for seed in seeds}
-        layers = {
-            seed: [random.uniform(-1, 1, size) * np.sqrt(6 / sum(size)) for size in sizes]
-            for seed, random in drawn.items()
+    def __init__(self, parameters: Sequence[tuple[Tensor, Tensor]]) -> None:
+        self._layers = [tuple(each.requires_grad_() for each in layer) for layer in parameters]
+
+    @classmethod
+    def drawn(cls, seeds: Sequence[int], setting: LoopSetting) -> Networks:
+        """Networks of a loop, as Keras draws them by default: one for each seed."""
+        trunks = 1 if setting.shared else 2
+        sizes = [(4, setting.units)] * trunks + [(setting.units, 2), (setting.units, 1)]
+        randoms = {seed: np.random.default_rng([seed, 1]) for seed in seeds}
+        drawn = {
+            seed: [random.uniform(-1, 1, size) * sqrt(6 / sum(size)) for size in sizes]
+            for seed, random in randoms.items()
         }
-        weights = [np.stack([layers[seed][i] for seed in seeds]) for i in range(len(sizes))]
-        self.weights = [torch.tensor(each, dtype=torch.float32) for each in weights]
-        self.biases = [torch.zeros(len(seeds), 1, size[1]) for size in sizes]
-        for parameter in self.parameters():
-            parameter.requires_grad_()
+        stacked = [np.stack([drawn[seed][i] for seed in seeds]) for i in range(len(sizes))]
+        biases = [torch.zeros(len(seeds), 1, size[1]) for size in sizes]
+        return cls([(torch.tensor(w).float(), b) for w, b in zip(stacked, biases, strict=True)])
 
-    def parameters(self) -> list[Tensor]:
-        """Of all layers: [R, ...]."""
-        return [*self.weights, *self.biases]
+    def some(self, which: Tensor) -> Networks:
+        """Copies of the networks of some replicas."""
+        return Networks([(w.detach()[which], b.detach()[which]) for w, b in self._layers])
 
-    def of_policy(self) -> list[Tensor]:
-        """Those that the policy is computed from."""
-        return [each[i] for each in (self.weights, self.biases) for i in (0, -2)]
+    def parameters(self, optimisers: int) -> list[list[Tensor]]:
+        """Those of each optimiser: all, or those of the policy and those of the critic."""
+        parts = (0, 1, 2, 3)[: len(self._layers)], ()
+        if optimisers == 2:
+            parts = (0, -2), (-3, -1)
+        return [[each for i in part for each in self._layers[i]] for part in parts[:optimisers]]
 
-    def of_critic(self) -> list[Tensor]:
-        """Those that the critic is computed from."""
-        return [each[i] for each in (self.weights, self.biases) for i in (-3, -1)]
-
-    def policy(self, states: Tensor) -> Categorical:
-        """Distributions over actions for states [R, N, 4]."""
-        return Categorical(logits=self._layer(-2, self._layer(0, states).relu()))
+    def logits(self, states: Tensor) -> Tensor:
+        """Of the actions in states [R, N, 4]: [R, N, 2]."""
+        return self._layer(-2, self._layer(0, states).relu())
 
     def values(self, states: Tensor) -> Tensor:
         """Of states [R, N, 4]: [R, N]."""
         return self._layer(-1, self._layer(-3, states).relu()).squeeze(-1)
 
     def _layer(self, index: int, inputs: Tensor) -> Tensor:
-        return torch.baddbmm(self.biases[index], inputs, self.weights[index])
+        weights, biases = self._layers[index]
+        return torch.baddbmm(biases, inputs, weights)
 
 
 class Replicas:
@@ -169,32 +173,41 @@ class Replicas:
         self._setting = setting = LOOPS[runs[0].loop]
         self._runs = list(runs)
         seeds = [run.seed for run in runs]
-        self._networks = networks = Networks(seeds, setting)
+        self._networks = Networks.drawn(seeds, setting)
         self._weight = torch.tensor([run.weight for run in runs])
         self._attached = torch.tensor([run.baseline == "attached" for run in runs])
-        parts = [networks.parameters()]
-        if setting.optimisers == 2:
-            parts = [networks.of_policy(), networks.of_critic()]
-        self._optimisers = [setting.optimiser(each, lr=setting.learning_rate) for each in parts]
+        self._optimisers = [
+            setting.optimiser(part, lr=setting.learning_rate)
+            for part in self._networks.parameters(setting.optimisers)
+        ]
         shape = (len(runs), setting.episodes)
         self._poles = CartPoles([seed for seed in seeds for _ in range(setting.episodes)])
         self._over = np.ones(shape, bool)  # whether the next step begins an episode
         self._length = np.zeros(shape, np.int64)  # of the episodes so far
-        self._values = np.zeros(shape)  # their sum over these steps
+        self._updates = 0
         self._lengths: list[list[int]] = [[] for _ in runs]  # of the episodes that have ended
-        self._sums: list[list[NDArray[np.float64]]] = [[] for _ in runs]  # per update
+        self._at: list[list[int]] = [[] for _ in runs]  # updates made by then
+        self._sums = np.zeros((len(runs), 5))  # over the steps since then
+        self._ended: list[list[NDArray[np.float64]]] = [[] for _ in runs]  # those up to then
         self._random = torch.Generator().manual_seed(seeds[0])
 
     def train(self) -> Iterator[LoopOutcome]:
         """Yields the outcomes of runs as they end."""
         while self._runs:
             self._update(*self._play())
-            times = [self._time(lengths) for lengths in self._lengths]
-            ended = np.isfinite(times) | (
-                np.array([len(each) for each in self._lengths]) >= self._setting.num_episodes
-            )
+            self._updates += 1
+            ended = np.full(len(self._runs), self._updates == self._setting.num_updates)
+            times = np.full(len(self._runs), inf)
+            for replica in np.flatnonzero(self._over.any(axis=1)):
+                lengths, updates = self._lengths[replica], self._at[replica]
+                lengths.extend(self._length[replica, self._over[replica]].tolist())
+                updates.extend([self._updates] * int(self._over[replica].sum()))
+                self._ended[replica].append(self._sums[replica].copy())
+                self._sums[replica] = 0
+                if len(lengths) >= WINDOW and np.mean(lengths[-WINDOW:]) > SOLVED:
+                    times[replica], ended[replica] = updates[-WINDOW // 2], True
             for replica in np.flatnonzero(ended):
-                yield self._outcome(replica, times[replica])
+                yield self._outcome(replica, float(times[replica]))
             if ended.any():
                 self._keep(~ended)
 
@@ -211,9 +224,9 @@ class Replicas:
         states, actions, played = [self._states()], [], []
         with torch.no_grad():
             for _ in range(self._setting.segment):
-                policy = self._networks.policy(states[-1])
+                logits = self._networks.logits(states[-1])
                 draws = torch.rand(shape, generator=self._random)
-                action = (draws < policy.probs[..., 1]).long()
+                action = (draws < (logits[..., 1] - logits[..., 0]).sigmoid()).long()
                 fallen = self._poles.step(action.numpy().reshape(-1)).reshape(shape)
                 played.append(torch.tensor(~self._over))
                 actions.append(action)
@@ -230,72 +243,86 @@ class Replicas:
 
     def _update(self, states: Tensor, actions: Tensor, played: Tensor) -> None:
         """Updates all parameters, and counts."""
-        setting, networks = self._setting, self._networks
-        replicas = len(self._runs)
-        over = torch.tensor(self._over)
+        setting = self._setting
+        goes_on = torch.tensor(~self._over)
         with torch.no_grad():
-            last = networks.values(states[:, :, -1]) * ~over  # [R, E]
-        targets, bootstrap = bootstrapped(played, last, ~over, setting.discount)
-        # From here on the steps of a replica's episodes stand in one row: [R, E L]
-        flat = [each.reshape(replicas, -1) for each in (actions, played, targets, bootstrap)]
-        action, counted, target, factor = flat
-        if setting.standardises:
-            target = standardised(target, counted)
-        seen = states[:, :, :-1].reshape(replicas, -1, 4)
-        policy, values = networks.policy(seen), networks.values(seen)
-        baseline = torch.where(self._attached[:, None], values, values.detach())
-        losses = setting.losses(policy.log_prob(action), values, target, baseline, counted)
-        weighted = self._weight * losses.value
-        totals = [losses.policy + weighted] if setting.optimisers == 1 else [*losses[:1], weighted]
-        self._step(totals)
-        with torch.no_grad():
-            error = values - target
-            if setting.losses is tutorial_losses:
-                error = error.clamp(-1, 1)
-            rows = (torch.ones_like(error), error, policy.entropy(), factor)
-            sums = torch.stack([(row * counted).sum(1) for row in rows], 1).double().numpy()
-            valued = (values * counted).reshape(played.shape).sum(2).double().numpy()
-        self._values += valued
-        for replica, episode in np.argwhere(self._over):
-            length = int(self._length[replica, episode])
-            self._lengths[replica].append(length)
-        ended = np.where(
-            self._over, self._values - summed_returns(self._length, setting.discount), 0
-        )
-        steps = np.where(self._over, self._length, 0)
-        self._values[self._over] = 0
-        rows = np.concatenate([sums, ended.sum(1)[:, None], steps.sum(1)[:, None]], axis=1)
-        for kept, row in zip(self._sums, rows, strict=True):
-            kept.append(row)
-
-    def _step(self, totals: Sequence[Tensor]) -> None:
-        """Takes a step of each optimiser on the gradient of its total, [R]."""
-        gradients = []
-        for optimiser, total in zip(self._optimisers, totals, strict=True):
-            parameters = optimiser.param_groups[0]["params"]
-            gradients.append(torch.autograd.grad(total.sum(), parameters, retain_graph=True))
-        for optimiser, gradient in zip(self._optimisers, gradients, strict=True):
-            for parameter, each in zip(optimiser.param_groups[0]["params"], gradient, strict=True):
-                parameter.grad = each
+            last = self._networks.values(states[:, :, -1]) * goes_on
+        targets, factors = bootstrapped(played, last, goes_on, setting.discount)
+        steps = played.sum(-1).amax(1)  # [R]
+        # Short episodes together, and few enough at once for the processor's cache.
+        together = max(1, CACHED // (setting.units * played.shape[1:].numel()))
+        parts = [optimiser.param_groups[0]["params"] for optimiser in self._optimisers]
+        gradients = [[torch.empty_like(parameter) for parameter in part] for part in parts]
+        for which in steps.argsort().split(together):
+            until = int(steps[which[-1]])
+            # The steps of a replica's episodes stand in one row: [R, E L]
+            given = (states[:, :, :-1], actions, played, targets, factors)
+            rows = [each[which, :, :until].flatten(1, 2) for each in given]
+            for part, found in zip(gradients, self._gradients(which, *rows), strict=True):
+                for whole, some in zip(part, found, strict=True):
+                    whole[which] = some
+        for optimiser, part, found in zip(self._optimisers, parts, gradients, strict=True):
+            for parameter, gradient in zip(part, found, strict=True):
+                parameter.grad = gradient
             optimiser.step()
 
-    def _time(self, lengths: Sequence[int]) -> float:
-        """Episodes, if the last of them meet the criterion; or else inf."""
-        solved = len(lengths) >= WINDOW and np.mean(lengths[-WINDOW:]) > SOLVED
-        return float(len(lengths)) if solved else inf
+    def _gradients(
+        self,
+        which: Tensor,
+        states: Tensor,
+        actions: Tensor,
+        played: Tensor,
+        targets: Tensor,
+        factors: Tensor,
+    ) -> list[tuple[Tensor, ...]]:
+        """Gradients of some replicas' parameters, by optimiser; counts errors and the like.
+
+        Args:
+            which: replicas, [r].
+            states: [r, N, 4].
+            actions: [r, N], as all that follow.
+            played: 1 for steps of episodes.
+            targets: returns.
+            factors: of the bootstrapped values in them.
+        """
+        setting, networks = self._setting, self._networks.some(which)
+        if setting.standardises:
+            targets = standardised(targets, played)
+        of_actions, values = networks.logits(states).log_softmax(-1), networks.values(states)
+        log_probs = of_actions.gather(-1, actions[..., None]).squeeze(-1)
+        baseline = torch.where(self._attached[which, None], values, values.detach())
+        losses = setting.losses(log_probs, values, targets, baseline, played)
+        totals = [losses.policy, self._weight[which] * losses.value]
+        if setting.optimisers == 1:
+            totals = [totals[0] + totals[1]]
+        with torch.no_grad():
+            error = values - targets
+            if setting.losses is tutorial_losses:
+                error = error.clamp(-1, 1)
+            entropy = -(of_actions.exp() * of_actions).sum(-1)
+            rows = torch.stack([torch.ones_like(error), error, entropy, factors, values])
+            self._sums[which.numpy()] += (rows * played).sum(-1).T.double().numpy()
+        return [
+            torch.autograd.grad(total.sum(), part, retain_graph=True)
+            for total, part in zip(totals, networks.parameters(setting.optimisers), strict=True)
+        ]
 
     def _outcome(self, replica: int, time: float) -> LoopOutcome:
         """Of a run that has ended."""
-        sums = np.array(self._sums[replica])
-        count, error, entropy, factor, bias, steps = sums[len(sums) // 2 :].sum(axis=0)
+        lengths, sums = self._lengths[replica], self._ended[replica]
+        half = len(sums) // 2
+        count, error, entropy, factor, values = np.sum(sums[half:], axis=0)
+        returns = summed_returns(lengths[half * self._setting.episodes :], self._setting.discount)
+        bias = nan if self._setting.standardises else (values - returns) / count
         return LoopOutcome(
             run=self._runs[replica],
-            num_episodes=len(self._lengths[replica]),
-            length=round(float(np.mean(self._lengths[replica][-WINDOW:])), 2),
+            num_updates=self._updates,
+            num_episodes=len(lengths),
+            length=round(float(np.mean(lengths[-WINDOW:])), 2),
             time=time,
             error=_rounded(error / count),
             entropy=_rounded(entropy / count),
-            bias=nan if self._setting.standardises or not steps else _rounded(bias / steps),
+            bias=_rounded(bias),
             bootstrap=_rounded(factor / count),
             torch=torch.__version__,
         )
@@ -308,16 +335,17 @@ class Replicas:
                 for name, value in state.items():
                     if value.dim():
                         state[name] = value[mask]
-        for parameter in self._networks.parameters():
+        for parameter in self._networks.parameters(1)[0]:
             parameter.data, parameter.grad = parameter.data[mask], None
         self._weight, self._attached = self._weight[mask], self._attached[mask]
         self._poles.keep(np.repeat(kept, self._setting.episodes))
-        self._over, self._length, self._values = (
-            each[kept] for each in (self._over, self._length, self._values)
+        self._over, self._length, self._sums = (
+            each[kept] for each in (self._over, self._length, self._sums)
         )
-        self._runs, self._lengths, self._sums = (
-            [each[place] for place in places] for each in (self._runs, self._lengths, self._sums)
-        )
+        self._runs = [self._runs[place] for place in places]
+        self._lengths = [self._lengths[place] for place in places]
+        self._at = [self._at[place] for place in places]
+        self._ended = [self._ended[place] for place in places]
 
 
 def bootstrapped(
@@ -343,13 +371,14 @@ def bootstrapped(
     return torch.stack(returns[::-1], -1), torch.stack(factors[::-1], -1)
 
 
-def summed_returns(length: NDArray[np.int64], discount: float) -> NDArray[np.float64]:
+def summed_returns(lengths: Sequence[int], discount: float) -> float:
     """Sum over the steps of whole episodes of their discounted returns, at a reward of 1 per step.
 
-    Σ_{n=1}^{L} (1 - γⁿ) / (1 - γ), for a discount below 1.
+    For each, Σ_{n=1}^{L} (1 - γⁿ) / (1 - γ), for a discount below 1.
     """
+    length = np.array(lengths, np.float64)
     geometric = discount * (1 - discount**length) / (1 - discount)
-    return np.asarray((length - geometric) / (1 - discount))
+    return float(((length - geometric) / (1 - discount)).sum())
 
 
 def train_loop(runs: Sequence[LoopRun]) -> list[LoopOutcome]:
