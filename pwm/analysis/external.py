@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, astuple, dataclass, fields
 from io import StringIO
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_type_hints
@@ -86,7 +86,7 @@ class LoopOutcome:
     """Version of PyTorch."""
 
 
-Outcome = TypeVar("Outcome", ExternalOutcome, LoopOutcome)
+Outcome = TypeVar("Outcome", bound=ExternalOutcome | LoopOutcome)
 
 
 def read_outcomes(path: Path, kind: type[Outcome], versions: str | None = None) -> list[Outcome]:
@@ -103,8 +103,8 @@ def read_outcomes(path: Path, kind: type[Outcome], versions: str | None = None) 
         return []
     first, *lines = path.read_text().splitlines()
     require_file(versions in (None, first), path, f"a file that begins: {versions}")
-    hints = get_type_hints(kind)
-    run = hints.pop("run")
+    hints: dict[str, Any] = get_type_hints(kind)
+    run: Any = hints.pop("run")
     try:
         return [
             kind(run=run(**_typed(row, get_type_hints(run))), **_typed(row, hints))
@@ -115,7 +115,7 @@ def read_outcomes(path: Path, kind: type[Outcome], versions: str | None = None) 
         raise FileError(path, "columns " + ", ".join(columns)) from None
 
 
-def as_text(outcomes: Sequence[ExternalOutcome] | Sequence[LoopOutcome], versions: str) -> str:
+def as_text(outcomes: Sequence[ExternalOutcome | LoopOutcome], versions: str) -> str:
     """The content of a file that `read_outcomes` reads, sorted by run."""
     text = StringIO()
     text.write(f"{versions}\n")
@@ -124,7 +124,7 @@ def as_text(outcomes: Sequence[ExternalOutcome] | Sequence[LoopOutcome], version
     columns = [*(field.name for field in fields(first.run)), *results]
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    for outcome in sorted(outcomes, key=lambda each: each.run):
+    for outcome in sorted(outcomes, key=lambda each: astuple(each.run)):
         writer.writerow(asdict(outcome.run) | {name: getattr(outcome, name) for name in results})
     return text.getvalue()
 

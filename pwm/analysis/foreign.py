@@ -39,7 +39,6 @@ NAMES: Mapping[Agent | Loop, str] = {
 }
 """Settings, as tables name them."""
 AGENT_FILE, LOOP_FILE = "external.csv", "loops.csv"
-LAG = 50.0  # episodes: half the window that shows that CartPole is learned
 
 
 class Cell(NamedTuple):
@@ -52,8 +51,9 @@ class Cell(NamedTuple):
     """In the setting's own units."""
     learned: SuccessRate
     """With its Wilson interval."""
-    episodes: Estimate
-    """Median episodes to learn; inf if fewer than half did."""
+    time: Estimate
+    """Median time to learn, in episodes of agents and updates of loops; inf if fewer than half of
+    the seeds did."""
     bias: Estimate
     """Median error of the values, above their targets; nan if it was not measured."""
     predicted_bias: float
@@ -111,7 +111,7 @@ class Agents:
                 variant=f"{cell.network} networks, {cell.returns} returns{clipped}",
                 weight=cell.vf_coef,
                 learned=success_rate(np.isfinite(times)),
-                episodes=interval(_median(times)),
+                time=interval(_median(times)),
                 bias=Estimate(nan),
                 predicted_bias=nan,
             )
@@ -178,7 +178,7 @@ class Loops:
                 variant=cell.baseline,
                 weight=cell.weight,
                 learned=success_rate(np.isfinite(times)),
-                episodes=interval(_median(times)),
+                time=interval(_median(times)),
                 bias=interval(_median(self.values(cell, "error"))),
                 predicted_bias=float(predicted),
             )
@@ -284,13 +284,13 @@ class Loops:
         return attached, detached
 
     def _counted(self, loop: Loop, times: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Median time, or the budget if fewer than half learned, from the middle of the window."""
-        return np.minimum(_median(times), self._budget(loop)) - LAG
+        """Median time, or the budget if fewer than half learned."""
+        return np.minimum(_median(times), self._budget(loop))
 
     def _budget(self, loop: Loop) -> int:
-        """Most episodes that a run of a loop trained for."""
+        """Updates of the longest run of a loop."""
         return max(
-            outcome.num_episodes
+            outcome.num_updates
             for cell, outcomes in self._outcomes.items()
             if cell.loop == loop
             for outcome in outcomes
@@ -322,18 +322,18 @@ def _mean(values: NDArray[np.float64] | NDArray[np.bool_]) -> NDArray[np.float64
 
 def _largest_factor(ratios: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
     """The largest of ratios, or of their inverses."""
-    return np.max([np.maximum(ratio, 1 / ratio) for ratio in ratios], axis=0)
+    return np.asarray(np.max([np.maximum(ratio, 1 / ratio) for ratio in ratios], axis=0))
 
 
 def _least(values: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
-    return np.min(list(values), axis=0)
+    return np.asarray(np.min(list(values), axis=0))
 
 
 def _farthest(ratios: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
     """Of several ratios the one that is farthest from 1."""
     stacked = np.array(list(ratios))
     worst = np.abs(np.log(stacked)).argmax(axis=0)
-    return np.take_along_axis(stacked, worst[None], axis=0)[0]
+    return np.asarray(np.take_along_axis(stacked, worst[None], axis=0)[0])
 
 
 def _geometric(ratios: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.optim import Adam, Optimizer, RMSprop
+from torch.optim import Adam, RMSprop
 
 from pwm.analysis.external import Baseline, Loop, LoopOutcome, LoopRun
 from pwm.core.update import one_thread
@@ -56,7 +56,7 @@ class LoopSetting:
     """Steps after which an update bootstraps."""
     optimisers: int = 1
     """One for the sum of the losses, or one for each: the policy's spares the value head."""
-    optimiser: type[Optimizer] = Adam
+    optimiser: type[Adam] | type[RMSprop] = Adam
 
 
 LOOPS: dict[Loop, LoopSetting] = {
@@ -144,10 +144,8 @@ class Networks:
 
     def parameters(self, optimisers: int) -> list[list[Tensor]]:
         """Those of each optimiser: all, or those of the policy and those of the critic."""
-        parts = (0, 1, 2, 3)[: len(self._layers)], ()
-        if optimisers == 2:
-            parts = (0, -2), (-3, -1)
-        return [[each for i in part for each in self._layers[i]] for part in parts[:optimisers]]
+        parts = [range(len(self._layers))] if optimisers == 1 else [(0, -2), (-3, -1)]
+        return [[each for i in part for each in self._layers[i]] for part in parts]
 
     def logits(self, states: Tensor) -> Tensor:
         """Of the actions in states [R, N, 4]: [R, N, 2]."""
@@ -191,12 +189,12 @@ class Replicas:
         self._ended: list[list[NDArray[np.float64]]] = [[] for _ in runs]  # those up to then
         self._random = torch.Generator().manual_seed(seeds[0])
 
-    def train(self) -> Iterator[LoopOutcome]:
-        """Yields the outcomes of runs as they end."""
+    def train(self, num_updates: int) -> Iterator[LoopOutcome]:
+        """Yields the outcomes of runs as they learn, and of the others after so many updates."""
         while self._runs:
             self._update(*self._play())
             self._updates += 1
-            ended = np.full(len(self._runs), self._updates == self._setting.num_updates)
+            ended = np.full(len(self._runs), self._updates == num_updates)
             times = np.full(len(self._runs), inf)
             for replica in np.flatnonzero(self._over.any(axis=1)):
                 lengths, updates = self._lengths[replica], self._at[replica]
@@ -206,7 +204,7 @@ class Replicas:
                 self._sums[replica] = 0
                 if len(lengths) >= WINDOW and np.mean(lengths[-WINDOW:]) > SOLVED:
                     times[replica], ended[replica] = updates[-WINDOW // 2], True
-            for replica in np.flatnonzero(ended):
+            for replica in np.flatnonzero(ended).tolist():
                 yield self._outcome(replica, float(times[replica]))
             if ended.any():
                 self._keep(~ended)
@@ -258,11 +256,11 @@ class Replicas:
             # The steps of a replica's episodes stand in one row: [R, E L]
             given = (states[:, :, :-1], actions, played, targets, factors)
             rows = [each[which, :, :until].flatten(1, 2) for each in given]
-            for part, found in zip(gradients, self._gradients(which, *rows), strict=True):
-                for whole, some in zip(part, found, strict=True):
-                    whole[which] = some
-        for optimiser, part, found in zip(self._optimisers, parts, gradients, strict=True):
-            for parameter, gradient in zip(part, found, strict=True):
+            for whole, some in zip(gradients, self._gradients(which, *rows), strict=True):
+                for gradient, found in zip(whole, some, strict=True):
+                    gradient[which] = found
+        for optimiser, part, whole in zip(self._optimisers, parts, gradients, strict=True):
+            for parameter, gradient in zip(part, whole, strict=True):
                 parameter.grad = gradient
             optimiser.step()
 
@@ -340,7 +338,9 @@ class Replicas:
         self._weight, self._attached = self._weight[mask], self._attached[mask]
         self._poles.keep(np.repeat(kept, self._setting.episodes))
         self._over, self._length, self._sums = (
-            each[kept] for each in (self._over, self._length, self._sums)
+            self._over[kept],
+            self._length[kept],
+            self._sums[kept],
         )
         self._runs = [self._runs[place] for place in places]
         self._lengths = [self._lengths[place] for place in places]
@@ -381,10 +381,10 @@ def summed_returns(lengths: Sequence[int], discount: float) -> float:
     return float(((length - geometric) / (1 - discount)).sum())
 
 
-def train_loop(runs: Sequence[LoopRun]) -> list[LoopOutcome]:
-    """Trains runs of one loop, on one thread."""
+def train_loop(runs: Sequence[LoopRun], num_updates: int) -> list[LoopOutcome]:
+    """Trains runs of one loop until each has learned, or for so many updates, on one thread."""
     with one_thread():
-        return list(Replicas(runs).train())
+        return list(Replicas(runs).train(num_updates))
 
 
 def _rounded(number: float) -> float:
