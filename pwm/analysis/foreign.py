@@ -338,5 +338,5 @@ def _farthest(ratios: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
 
 def _geometric(ratios: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
     """Geometric mean of ratios; nan where one is negative."""
-    with np.errstate(invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(np.exp(np.mean(np.log(list(ratios)), axis=0)))

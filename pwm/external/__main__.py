@@ -95,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 *(pool.submit(train, *each) for each in missing.items()),
             ]
             for future in as_completed(futures):
-                found = future.result()
+                found: list[LoopOutcome] | ExternalOutcome = future.result()
                 if isinstance(found, ExternalOutcome):
                     agents.append(found)
                     write_atomically(folder / AGENT_FILE, as_text(agents, AGENT_VERSIONS).encode())

@@ -204,8 +204,8 @@ class Replicas:
                 self._sums[replica] = 0
                 if len(lengths) >= WINDOW and np.mean(lengths[-WINDOW:]) > SOLVED:
                     times[replica], ended[replica] = updates[-WINDOW // 2], True
-            for replica in np.flatnonzero(ended).tolist():
-                yield self._outcome(replica, float(times[replica]))
+            for place in np.flatnonzero(ended).tolist():
+                yield self._outcome(place, float(times[place]))
             if ended.any():
                 self._keep(~ended)
 
