@@ -13,7 +13,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from tqdm import tqdm
 
@@ -90,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         pool = ProcessPoolExecutor(arguments.workers, multiprocessing.get_context("spawn"))
         bar = tqdm(total=total, initial=total - left, unit=" runs")
         try:
-            futures: list[Future[list[LoopOutcome]] | Future[ExternalOutcome]] = [
+            futures: list[Future[Any]] = [
                 *(pool.submit(train_loop, *batch) for batch in batches),
                 *(pool.submit(train, *each) for each in missing.items()),
             ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from math import inf, isnan, log
 
@@ -101,18 +102,11 @@ def test_an_update_is_that_of_each_replica_alone(
         ends = many._networks.parameters(1)[0]
         for replica, run in enumerate(runs):
             layers = [each[replica].clone().requires_grad_() for each in starts]
-            pairs = list(zip(layers[::2], layers[1::2], strict=True))
-
-            def output(inputs: Tensor, *path: int, of=pairs) -> Tensor:  # type: ignore[no-untyped-def]
-                """Of the layers of a path."""
-                hidden = relu(inputs @ of[path[0]][0] + of[path[0]][1])
-                return hidden @ of[path[1]][0] + of[path[1]][1]
-
             log_probs, values, targets = [], [], []
             for episode in range(setting.episodes):
                 count = int(played[replica, episode].sum())
                 seen = states[replica, episode, : count + 1]
-                found = output(seen, -3, -1)[:, 0]
+                found = output(layers, seen, -3, -1)[:, 0]
                 following = 0.0 if over[replica, episode] else found[-1].item()
                 returns = []
                 for _ in range(count):
@@ -121,34 +115,35 @@ def test_an_update_is_that_of_each_replica_alone(
                 targets.append(torch.tensor(returns[::-1]))
                 values.append(found[:-1])
                 chosen = actions[replica, episode, :count]
-                log_policy = output(seen[:-1], 0, -2).log_softmax(-1)
+                log_policy = output(layers, seen[:-1], 0, -2).log_softmax(-1)
                 log_probs.append(log_policy[torch.arange(count), chosen])
-            joined = [torch.cat(each) for each in (log_probs, values, targets)]
+            log_prob, value, target = map(torch.cat, (log_probs, values, targets))
             if setting.standardises:
-                joined[2] = (joined[2] - joined[2].mean()) / joined[2].std(correction=0)
-            attached = run.baseline == "attached"
-            baseline = joined[1] if attached else joined[1].detach()
-            losses = setting.losses(*joined, baseline, torch.ones_like(joined[0]))
+                target = (target - target.mean()) / target.std(correction=0)
+            baseline = value if run.baseline == "attached" else value.detach()
+            losses = setting.losses(log_prob, value, target, baseline, torch.ones_like(value))
             total = losses.policy + run.weight * losses.value
             if setting.optimisers == 1:
-                step(setting, layers, [total], [layers])
+                step(setting, [total], [layers])
             else:
                 trunk, policy, critic = layers[:2], layers[2:4], layers[4:]
                 parts = [[*trunk, *policy], [*trunk, *critic]]
-                step(setting, layers, [losses.policy, run.weight * losses.value], parts)
+                step(setting, [losses.policy, run.weight * losses.value], parts)
             for mine, its in zip(layers, ends, strict=True):
                 close = (mine - its[replica]).abs() < 0.1 * setting.learning_rate
                 assert close.float().mean() > 0.99  # a gradient of about 0 may have either sign
 
 
+def output(layers: Sequence[Tensor], inputs: Tensor, trunk: int, head: int) -> Tensor:
+    """Of two layers, each a matrix and a vector."""
+    pairs = list(zip(layers[::2], layers[1::2], strict=True))
+    return relu(inputs @ pairs[trunk][0] + pairs[trunk][1]) @ pairs[head][0] + pairs[head][1]
+
+
 def step(
-    setting: loops.LoopSetting,
-    layers: list[Tensor],
-    totals: list[Tensor],
-    parts: list[list[Tensor]],
+    setting: loops.LoopSetting, totals: Sequence[Tensor], parts: Sequence[Sequence[Tensor]]
 ) -> None:
     """One first step of each total's optimiser on its part."""
-    assert layers
     gradients = [
         torch.autograd.grad(total, part, retain_graph=True)
         for total, part in zip(totals, parts, strict=True)
