@@ -103,16 +103,17 @@ def _bootstrap(
     """Replaces returns by λ-returns in errors and advantages; returns the sum of squared errors.
 
     Args:
-        rule: of the update.
-        scales: of the episode.
-        rows: of its steps.
-        rewards: (T,).
-        outputs: of the value head, by row.
-        entropy: by row.
-        errors: (T,), output.
-        advantages: (T,), output.
+        rule: settings of the losses.
+        scales: scales of the episode.
+        rows: row of each step, (T,).
+        rewards: rewards, (T,).
+        outputs: outputs of the value head, (M,).
+        entropy: entropies of the policy, (M,).
+        errors: errors, (T,), output.
+        advantages: advantages, (T,), output.
     """
-    squares, ahead = 0.0, 0
+    squares = 0.0
+    ahead = 0  # steps of this horizon after the current step
     target = value = ZERO  # of the next step
     for time in range(len(rows) - 1, -1, -1):
         if ahead == rule.horizon:

@@ -1,4 +1,4 @@
-"""The data that JavaScript needs beside the compiled code: options of runs, and constants."""
+"""The data that JavaScript needs besides the compiled code: options of runs, and constants."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from pwm.core import agent, losses, returns, update
 from pwm.core.balance import Balance
-from pwm.core.config import Optimizer, TrainConfig
+from pwm.core.config import OptimizerName, TrainConfig
 from pwm.core.history import METRICS
 from pwm.core.task import STIMULUS_SETS, Action
 from pwm.fused import compilation, vectors
@@ -37,7 +37,7 @@ def about() -> dict[str, Any]:
             "metrics": METRICS,
             "tracked": len(returns.Tracked),
             "balances": get_args(Balance),
-            "optimizers": get_args(Optimizer),
+            "optimizers": get_args(OptimizerName),
             "clip_epsilon": update.CLIP_EPSILON,
             "normaliser": losses.NORMALISER,
             "least_scale": returns.LEAST_SCALE,
