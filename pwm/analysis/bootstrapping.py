@@ -1,4 +1,4 @@
-"""Where a critic settles that learns λ-returns, with or without the leak."""
+"""Fixed points of a critic that learns λ-returns, with or without the leak."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import huber_loss
 
-EPSILON = torch.finfo(torch.float32).eps  # beside a standard deviation
+EPSILON = torch.finfo(torch.float32).eps  # added to a standard deviation
 
 
 class Losses(NamedTuple):

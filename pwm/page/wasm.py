@@ -118,14 +118,14 @@ def target() -> Any:
 
 
 def described() -> dict[str, Any]:
-    """What the module says about itself: `about`, and the places of its functions' arguments."""
+    """The module's description of itself: `about`, and the places of its functions' arguments."""
     layout = target().target_data
     tables = {name: calls.table(*each, layout) for name, each in functions().items()}
     return about() | {"functions": tables}
 
 
 def tools() -> dict[str, str]:
-    """Versions of all that the module's bytes depend on beside the source."""
+    """Versions of all that the module's bytes depend on besides the source."""
     version = subprocess.run([LINKER, "--version"], capture_output=True, text=True, check=True)
     names = "numba", "llvmlite", "numpy"
     python = ".".join(platform.python_version_tuple()[:2])

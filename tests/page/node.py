@@ -33,11 +33,11 @@ class Trained:
 
 
 def node(script: str, data: object = None) -> Any:
-    """What an asynchronous function's body returns in node, as JSON.
+    """Runs the body of an asynchronous function in node; returns its result, parsed from JSON.
 
     Args:
         script: the body; it has an `engine`, and the `data`.
-        data: for JSON.
+        data: data for the body, passed as JSON.
     """
     assert NODE is not None
     program = f"""

@@ -48,7 +48,7 @@ SETTINGS = [
 
 
 def run(module: str, body: str, data: object) -> Any:
-    """What the body of a function returns in node, after a module of the page."""
+    """Runs the body of a function in node, after a module of the page; returns its result."""
     program = f"""
         {joined(module)}
         const data = JSON.parse(require("node:fs").readFileSync(0));

@@ -19,7 +19,7 @@ MODULE = PAGE / "engine.wasm"
 
 
 def section() -> dict[str, Any]:
-    """What the committed module says about itself."""
+    """The committed module's description of itself."""
     _, _, content = MODULE.read_bytes().rpartition(b"\x03pwm{")
     found: dict[str, Any] = json.loads(b"{" + content)
     return found
