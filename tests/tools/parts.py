@@ -45,7 +45,6 @@ from pwm.fused.backward import (
     differentiate_heads,
     differentiate_losses,
     measure_errors,
-    rmsprop,
 )
 from pwm.fused.balance import episode_scales
 from pwm.fused.buffers import Episodes, Population
@@ -54,6 +53,7 @@ from pwm.fused.elementary import ONE, ZERO, sigmoid, tanh
 from pwm.fused.engine import FusedEngine, _episodes
 from pwm.fused.forward import _decide, _plan, _sample, _squash, prepare
 from pwm.fused.layout import NUM_GATES, NUM_OUTPUTS, VALUE, Floats
+from pwm.fused.optimiser import step
 from pwm.fused.products import (
     add,
     add_product_transposed,
@@ -181,7 +181,7 @@ def train(
         for episode in range(len(episodes.trials)):
             before = clock(), steps()
             tracked = population.tracked[replica]
-            weight, scales = population.critic_weights[replica], episode_scales(rule, tracked, 1)
+            weight, scales = population.critic_weights[replica], episode_scales(rule, tracked)
             parameters = kernel._parameters(population.parameters[replica], work)
             gradient = kernel._parameters(work.gradients[0], work)
             trials, noise = episodes.trials[episode, replica], episodes.noise[episode, replica]
@@ -216,13 +216,13 @@ def train(
             before = spend(spent, DECIDE, before)
             for trial in range(len(trials)):
                 pair = trials[trial]
-                for step in range(levels):
-                    moment = trial * levels + step
-                    row = work.row_of_node[task.node[pair, step]]
-                    action = _sample(work, row, noise[trial, step])
+                for place in range(levels):
+                    moment = trial * levels + place
+                    row = work.row_of_node[task.node[pair, place]]
+                    action = _sample(work, row, noise[trial, place])
                     work.row[moment] = row
                     work.action[moment] = action
-                    work.reward[moment] = task.rewards[pair, step, action]
+                    work.reward[moment] = task.rewards[pair, place, action]
             before = spend(spent, SAMPLE, before)
             measure_errors(rule, scales, levels, work, episodes.metrics[episode, replica])
             before = spend(spent, ERRORS, before)
@@ -233,7 +233,7 @@ def train(
             multiply(work.by_hidden[0, 1:rows], work.by_heads[0, 1:rows], work.head_transposed[0])
             before = spend(spent, HEADS, before)
             before = backpropagate(parameters, work, gradient, levels, spent, before)
-            rmsprop(rule, population, replica, 0, work.gradients[0])
+            step(rule, population, replica, 0, work.gradients[0])
             spend(spent, RMSPROP, before)
     if trap:
         end_trap()
@@ -413,7 +413,7 @@ class Parts:
 
     def first(self, episodes: Episodes) -> Population:
         """The replicas that the episodes are of."""
-        few = [each[: episodes.trials.shape[1]] for each in self.engine.population]
+        few: list[Any] = [each[: episodes.trials.shape[1]] for each in self.engine.population]
         return Population(*few)
 
     def kernel(self, episodes: Episodes) -> None:
