@@ -150,6 +150,16 @@ def test_what_cannot_be_trained_is_refused_by_name() -> None:
         assert refused == reason
 
 
+def test_an_option_that_is_new_in_python_is_refused_unless_it_has_its_default() -> None:
+    found = node(
+        """
+        engine.about.defaults.novel = 1;
+        return [{}, { novel: 1 }, { novel: 2 }].map((config) => engine.supports(config));
+        """
+    )
+    assert found == [None, None, "novel 2: expected 1, as the page does not know this option"]
+
+
 def test_base64_and_bytes_are_the_same_module() -> None:
     same = node(
         f"""
