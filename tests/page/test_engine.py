@@ -101,7 +101,7 @@ def test_training_lets_other_events_happen_and_can_be_stopped_and_started_again(
         let windows = 0, stopped = "not stopped";
         setTimeout(() => controller.abort("stop"), 30);
         const onWindow = () => windows++;
-        const long = { ...data, num_episodes: 10000000 };
+        const long = { ...data, num_episodes: 300000 };
         await engine.train(long, { signal: controller.signal, onWindow }).catch((reason) => {
           stopped = reason;
         });
@@ -111,7 +111,7 @@ def test_training_lets_other_events_happen_and_can_be_stopped_and_started_again(
         identity(SHORT),
     )
     assert stopped == "stop"
-    assert 0 < windows < 5_000_000
+    assert 0 < windows < 150_000
     assert [digest_, again] == [train([SHORT])[0].digest] * 2
 
 
