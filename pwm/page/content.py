@@ -105,7 +105,10 @@ def index(runs: Runs) -> dict[str, Any]:
         values = flat(condition)
         conditions.append(
             [
-                [place[values[each["name"]]] for place, each in zip(places, described, strict=True)],
+                [
+                    place[values[each["name"]]]
+                    for place, each in zip(places, described, strict=True)
+                ],
                 list(weights),
                 [len(seeds) for seeds in weights.values()],
                 [experiments.index(name) for name in parts[condition]],
@@ -165,9 +168,7 @@ def _fields(conditions: Sequence[TrainConfig]) -> list[dict[str, Any]]:
     return found
 
 
-def _leaves(
-    config: Any, section: str = ""
-) -> Sequence[tuple[str, str, Mapping[Any, Any], Any]]:
+def _leaves(config: Any, section: str = "") -> Sequence[tuple[str, str, Mapping[Any, Any], Any]]:
     """Each field that is not a configuration itself: section, name, metadata, value."""
     found: list[tuple[str, str, Mapping[Any, Any], Any]] = []
     for item in fields(config):
@@ -195,5 +196,7 @@ def _scaled(values: NDArray[np.float64], whole: float) -> bytes:
 def _upper_bytes(values: NDArray[np.float64]) -> bytes:
     """The upper three bytes of float32, rounded: 16 significant bits."""
     bits = values.astype("<f4").view("<u4")
-    rounded = (bits + np.uint32(0x80)) & np.uint32(0xFFFFFF00)  # exponents are far from their limits
+    rounded = (bits + np.uint32(0x80)) & np.uint32(
+        0xFFFFFF00
+    )  # exponents are far from their limits
     return rounded.view(np.uint8).reshape(-1, 4)[:, 1:].tobytes()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -55,11 +54,10 @@ class Pages:
 def altered(run: int) -> str:
     """The page with one bit of one published digest changed."""
     text = (PAGE / "index.html").read_text()
-    before, rest = text.split('<script type="text/plain" id="columns">')
-    content, after = rest.split("</script>", 1)
+    content = text.split('id="columns">')[1].split("</script>")[0]
     columns = bytearray(b64decode(content))
     columns[8 * run + 7] ^= 1
-    return f'{before}<script type="text/plain" id="columns">{b64encode(columns).decode()}</script>{after}'
+    return text.replace(content, b64encode(columns).decode())
 
 
 def shortest(runs: Runs, **fields: Any) -> int:
@@ -99,7 +97,9 @@ def pages(
 
 def table(tab: Browser) -> list[list[str]]:
     rows = "[...document.querySelectorAll('#numbers tbody tr')]"
-    cells: list[list[str]] = tab.ask(f"{rows}.map((row) => [...row.cells].map((c) => c.textContent))")
+    cells: list[list[str]] = tab.ask(
+        f"{rows}.map((row) => [...row.cells].map((c) => c.textContent))"
+    )
     return cells
 
 
@@ -109,7 +109,12 @@ def test_the_page_loads_from_disk_without_errors_and_asks_nobody(
     tab = pages.open(pages.published)
     assert tab.log == []
     assert f"{len(published_runs.configs):,} of them" in tab.text(".lead")
-    assert {address.partition(":")[0] for address in tab.requests} <= {"file", "data", "about", "blob"}
+    assert {address.partition(":")[0] for address in tab.requests} <= {
+        "file",
+        "data",
+        "about",
+        "blob",
+    }
 
 
 def test_a_condition_is_chosen_by_its_controls_and_has_its_published_outcomes(
@@ -217,5 +222,5 @@ def test_bad_input_is_named_and_nothing_is_trained(
     tab.fill(f"#train-{field}", text)
     tab.click("#train-start")
     assert tab.text("#train-error") == told
-    assert tab.ask(f"document.activeElement.id") == f"train-{field}"
+    assert tab.ask("document.activeElement.id") == f"train-{field}"
     assert tab.text("#train-progress") == ""

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pwm.analysis.stored import OUTCOME
 from pwm.audit import command_of
 from pwm.page.__main__ import page
 from pwm.page.assembly import WEB, filled, joined
@@ -18,6 +19,7 @@ from pwm.runs.fields import identity
 from tests.page.node import PAGE, needs_node
 from tests.page.test_page_law import run
 
+NAMES = [name for name in OUTCOME.names or () if name != "peak_value_loss"]
 EVERY = 97  # runs between those that are looked at
 SMALLEST = 3_000_000  # bytes
 
@@ -25,17 +27,17 @@ SMALLEST = 3_000_000  # bytes
 @needs_node
 def test_the_page_reads_each_run_as_it_is_published(published_runs: Runs) -> None:
     outcomes = published_runs.outcomes
-    data = {"index": index(published_runs), "columns": b64encode(columns(published_runs)).decode()}
+    content = b64encode(columns(published_runs)).decode()
+    data = {"index": index(published_runs), "columns": content, "names": NAMES}
     found = run(
         "runs.js",
         """
         const runs = new Runs(data.index, bytesOf(data.columns));
-        const names = ["learned", "collapsed", "time", "collapse", "reward", "entropy", "value_loss", "critic_bias"];
         const every = Array.from({ length: runs.total }, (_, run) => run);
         const some = every.filter((run) => run % 97 === 0);
         return {
           digests: every.map((run) => runs.digest(run)),
-          outcomes: Object.fromEntries(names.map((name) => [name, every.map((run) => runs.outcome(run, name))])),
+          outcomes: data.names.map((name) => every.map((run) => runs.outcome(run, name))),
           identities: some.map((run) => runs.identity(runs.values(run))),
           commands: some.map((run) => runs.command(runs.values(run))),
           found: some.map((run) => runs.find(runs.values(run))),
@@ -45,15 +47,16 @@ def test_the_page_reads_each_run_as_it_is_published(published_runs: Runs) -> Non
         data,
     )
     assert found["digests"] == [f"{digest:016x}" for digest in published_runs.digests.tolist()]
+    read = dict(zip(NAMES, found["outcomes"], strict=True))
     for name in ("learned", "collapsed"):
-        assert found["outcomes"][name] == outcomes[name].astype(int).tolist()
+        assert read[name] == outcomes[name].astype(int).tolist()
     for name in ("time", "collapse"):
         times = [None if np.isinf(time) else time for time in outcomes[name].tolist()]
-        assert found["outcomes"][name] == times
+        assert read[name] == times
     for name in ("reward", "entropy"):
-        np.testing.assert_allclose(found["outcomes"][name], outcomes[name], rtol=0, atol=1e-5)
+        np.testing.assert_allclose(read[name], outcomes[name], rtol=0, atol=1e-5)
     for name in ("value_loss", "critic_bias"):
-        np.testing.assert_allclose(found["outcomes"][name], outcomes[name], rtol=2e-5)
+        np.testing.assert_allclose(read[name], outcomes[name], rtol=2e-5)
     some = published_runs.configs[::EVERY]
     assert found["identities"] == [json.loads(json.dumps(identity(each))) for each in some]
     assert found["found"] == list(range(0, len(published_runs.configs), EVERY))

@@ -55,7 +55,11 @@ def run(module: str, body: str, data: object) -> Any:
         console.log(JSON.stringify((() => {{ {body} }})()));
     """
     done = subprocess.run(
-        [str(NODE), "-e", program], input=json.dumps(data), capture_output=True, text=True, check=True
+        [str(NODE), "-e", program],
+        input=json.dumps(data),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return json.loads(done.stdout)
 
@@ -71,7 +75,8 @@ def test_the_leak_and_the_floor_are_those_of_the_theory() -> None:
         const [steps, length, weight, reduction] = each;
         const trials = Math.floor(steps / length);
         return [
-          startEntropy(length), criticBias(steps, 0.7, weight, reduction), meanReturn(0.3, trials, 2),
+          startEntropy(length), criticBias(steps, 0.7, weight, reduction),
+          meanReturn(0.3, trials, 2),
           valueFloor(0.6, trials), valueFloor(0.6, trials, true), slowdown(weight, 0.5),
           noiseWeight(steps, length, { reduction, reward: 0.1 }),
         ];
@@ -115,7 +120,14 @@ def test_intervals_and_medians_are_those_of_python() -> None:
 
 
 def test_bounds_on_wrong_runs_are_those_of_python() -> None:
-    cases = [(44_160, 300, 0), (44_160, 300, 2), (1000, 30, 1), (50, 50, 3), (42_336, 1, 0), (5, 1, 1)]
+    cases = [
+        (44_160, 300, 0),
+        (44_160, 300, 2),
+        (1000, 30, 1),
+        (50, 50, 3),
+        (42_336, 1, 0),
+        (5, 1, 1),
+    ]
     assert law("return mostWrong(...each);", cases) == [most_wrong(*case) for case in cases]
 
 
@@ -146,5 +158,3 @@ def test_learning_is_judged_as_in_python(log_every: int, windows: int) -> None:
     times = [None if np.isinf(time) else time for time in times_to_learn(history, task)]
     assert [one["time"] for one in ours] == times
     assert 0 < sum(one["learned"] for one in ours) < len(ours)
-
-

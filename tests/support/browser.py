@@ -17,7 +17,7 @@ import time
 from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from urllib.request import Request, urlopen
 
 from tornado.websocket import WebSocketClientConnection, websocket_connect
@@ -55,13 +55,17 @@ class Browser:
         self.requests: list[str] = []
         """Addresses that were asked for."""
 
-    def connect(self, capabilities: Mapping[str, Any] | None) -> None:
-        """Begins a session, if it has not begun, and takes its first tab."""
-        if capabilities is not None:
-            self.send("session.new", capabilities=capabilities)
+    def begin(self, *, is_new: bool) -> None:
+        """Begins a session, if it is to be a new one, and takes its first tab."""
+        if is_new:
+            self.send("session.new", capabilities={})
         events = ["log.entryAdded", "network.beforeRequestSent"]
         self.send("session.subscribe", events=events)
         self._tab = self.send("browsingContext.getTree")["contexts"][0]["context"]
+
+    def end(self) -> None:
+        """Closes the connection."""
+        self._socket.close()
 
     def send(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Sends a command and returns its result.
@@ -213,14 +217,12 @@ def browser(name: str, folder: Path) -> Iterator[Browser]:
         port = _port(log, process)
         if name == "chromium":
             address, ending = _chromium(port, folder)
-            capabilities = None
         else:
-            address, ending, capabilities = f"ws://127.0.0.1:{port}/session", None, {}
-        socket = loop.run_until_complete(_connected(address))
-        tab = Browser(socket, loop)
-        tab.connect(capabilities)
+            address, ending = f"ws://127.0.0.1:{port}/session", None
+        tab = Browser(loop.run_until_complete(_connected(address)), loop)
+        tab.begin(is_new=ending is None)
         yield tab
-        socket.close()
+        tab.end()
         if ending:
             urlopen(ending, timeout=START).close()
     finally:

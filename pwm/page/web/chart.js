@@ -24,7 +24,9 @@ export function marker(series, attributes = {}) {
 
 // An axis over some values: "log" with a place of its own for 0, "linear", "symlog", or "category".
 export function axisOf(kind, values, { text = plain, low, high, never = false } = {}) {
-  const finite = [...new Set(values.filter((value) => Number.isFinite(value) || kind === "category"))];
+  const finite = [
+    ...new Set(values.filter((value) => Number.isFinite(value) || kind === "category")),
+  ];
   if (kind === "category") {
     const place = new Map(finite.map((value, number) => [value, number]));
     const last = Math.max(finite.length - 1, 1);
@@ -35,7 +37,8 @@ export function axisOf(kind, values, { text = plain, low, high, never = false } 
     const [bottom, top] = [low ?? Math.min(...finite, 0), high ?? Math.max(...finite, 0) * 1.06];
     const step = niceStep(top - bottom);
     const ticks = [];
-    for (let tick = Math.ceil(bottom / step); tick * step <= top + 1e-9; tick++) ticks.push(tick * step);
+    for (let tick = Math.ceil(bottom / step); tick * step <= top + 1e-9; tick++)
+      ticks.push(tick * step);
     const at = (value) => (value - bottom) / (top - bottom);
     return { at, ticks: ticks.map((tick) => [tick, text(tick)]) };
   }
@@ -45,7 +48,12 @@ export function axisOf(kind, values, { text = plain, low, high, never = false } 
     const powers = [1, 10, 100, 1000, 10000];
     const ticks = [...powers.map((power) => -power).reverse(), 0, ...powers];
     const at = (value) => (bend(value) - bottom) / (top - bottom);
-    return { at, ticks: ticks.filter((tick) => at(tick) >= 0 && at(tick) <= 1).map((tick) => [tick, text(tick)]) };
+    return {
+      at,
+      ticks: ticks
+        .filter((tick) => at(tick) >= 0 && at(tick) <= 1)
+        .map((tick) => [tick, text(tick)]),
+    };
   }
   const positive = finite.filter((value) => value > 0);
   const least = low ?? Math.min(...positive, high ?? Infinity);
@@ -85,17 +93,35 @@ function logTicks(least, most) {
 
 // An <svg> with its axes, and functions from values to places in it.
 function frame({ x, y, xLabel, width, height, description, lines }) {
-  const inner = { width: width - MARGIN.left - MARGIN.right, height: height - MARGIN.top - MARGIN.bottom };
+  const inner = {
+    width: width - MARGIN.left - MARGIN.right,
+    height: height - MARGIN.top - MARGIN.bottom,
+  };
   const left = (value) => MARGIN.left + inner.width * x.at(value);
   const top = (value) => MARGIN.top + inner.height * (1 - Math.min(Math.max(y.at(value), 0), 1));
   const svg = shape("svg", {
-    class: "panel", viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": description,
+    class: "panel",
+    viewBox: `0 0 ${width} ${height}`,
+    width,
+    height,
+    role: "img",
+    "aria-label": description,
   });
   for (const [tick, text] of y.ticks) {
     const level = top(tick);
     svg.append(
-      shape("line", { class: "grid", x1: MARGIN.left, x2: width - MARGIN.right, y1: level, y2: level }),
-      shape("text", { class: "tick", x: MARGIN.left - 6, y: level + 3.5, "text-anchor": "end" }, text),
+      shape("line", {
+        class: "grid",
+        x1: MARGIN.left,
+        x2: width - MARGIN.right,
+        y1: level,
+        y2: level,
+      }),
+      shape(
+        "text",
+        { class: "tick", x: MARGIN.left - 6, y: level + 3.5, "text-anchor": "end" },
+        text,
+      ),
     );
   }
   let free = -Infinity; // where the last tick's label ended
@@ -112,22 +138,59 @@ function frame({ x, y, xLabel, width, height, description, lines }) {
       svg.append(shape("text", { class: "tick", transform: turn, "text-anchor": "end" }, short));
     } else if (place - half > free + 4) {
       const beyond = Math.max(0, place + half - width);
-      svg.append(shape("text", { class: "tick", x: place - beyond, y: base + 16, "text-anchor": "middle" }, text));
+      svg.append(
+        shape(
+          "text",
+          { class: "tick", x: place - beyond, y: base + 16, "text-anchor": "middle" },
+          text,
+        ),
+      );
       free = place + half;
     }
   }
   svg.append(
-    shape("line", { class: "axis", x1: MARGIN.left, x2: width - MARGIN.right, y1: height - MARGIN.bottom, y2: height - MARGIN.bottom }),
+    shape("line", {
+      class: "axis",
+      x1: MARGIN.left,
+      x2: width - MARGIN.right,
+      y1: height - MARGIN.bottom,
+      y2: height - MARGIN.bottom,
+    }),
   );
-  if (!turned) svg.append(shape("text", { class: "label", x: MARGIN.left + inner.width / 2, y: height - 5, "text-anchor": "middle" }, xLabel));
+  if (!turned)
+    svg.append(
+      shape(
+        "text",
+        {
+          class: "label",
+          x: MARGIN.left + inner.width / 2,
+          y: height - 5,
+          "text-anchor": "middle",
+        },
+        xLabel,
+      ),
+    );
   for (const value of lines) {
-    svg.append(shape("line", { class: "level", x1: MARGIN.left, x2: width - MARGIN.right, y1: top(value), y2: top(value) }));
+    svg.append(
+      shape("line", {
+        class: "level",
+        x1: MARGIN.left,
+        x2: width - MARGIN.right,
+        y1: top(value),
+        y2: top(value),
+      }),
+    );
   }
   return { svg, left, top };
 }
 
 function path(points, left, top) {
-  return points.map((point, place) => `${place ? "L" : "M"}${left(point.x).toFixed(1)},${top(point.y).toFixed(1)}`).join("");
+  return points
+    .map(
+      (point, place) =>
+        `${place ? "L" : "M"}${left(point.x).toFixed(1)},${top(point.y).toFixed(1)}`,
+    )
+    .join("");
 }
 
 // Draws curves {points, law} without marks.
@@ -142,8 +205,23 @@ export function curves({ title, series, x, y, width, height, xLabel, lines, desc
 
 // Draws a panel. `show(point, series, place)` is called as a point is pointed at or reached by the
 // arrow keys, with null to hide; `picked(point)` as it is clicked or Enter is pressed.
-export function panel({ title, series, x, y, xLabel, yLabel, width, height, description, show, picked, lines = [] }) {
+export function panel({
+  id,
+  title,
+  series,
+  x,
+  y,
+  xLabel,
+  yLabel,
+  width,
+  height,
+  description,
+  show,
+  picked,
+  lines = [],
+}) {
   const { svg, left, top } = frame({ x, y, xLabel, width, height, description, lines });
+  svg.id = id;
   svg.setAttribute("tabindex", "0");
   const marks = shape("g", {});
   const spots = [];
@@ -153,15 +231,38 @@ export function panel({ title, series, x, y, xLabel, yLabel, width, height, desc
     const aside = (value) => left(value) + shift;
     svg.append(shape("path", { class: `law ${colour}`, d: path(each.law, aside, top) }));
     const known = each.points.filter((point) => !Number.isNaN(point.y));
-    if (!x.category) svg.append(shape("path", { class: `curve ${colour}`, d: path(known.filter((point) => point.y !== Infinity), aside, top) }));
+    if (!x.category)
+      svg.append(
+        shape("path", {
+          class: `curve ${colour}`,
+          d: path(
+            known.filter((point) => point.y !== Infinity),
+            aside,
+            top,
+          ),
+        }),
+      );
     for (const point of known) {
       const place = aside(point.x);
       if (Number.isFinite(point.low)) {
         const high = point.high ?? point.y;
-        svg.append(shape("line", { class: `range ${colour}`, x1: place, x2: place, y1: top(point.low), y2: top(high) }));
+        svg.append(
+          shape("line", {
+            class: `range ${colour}`,
+            x1: place,
+            x2: place,
+            y1: top(point.low),
+            y2: top(high),
+          }),
+        );
       }
       const hollow = point.y === Infinity ? " hollow" : "";
-      marks.append(marker(each.colour, { transform: `translate(${place.toFixed(1)},${top(point.y).toFixed(1)})`, class: `mark ${colour}${hollow}` }));
+      marks.append(
+        marker(each.colour, {
+          transform: `translate(${place.toFixed(1)},${top(point.y).toFixed(1)})`,
+          class: `mark ${colour}${hollow}`,
+        }),
+      );
       spots.push({ place, level: top(point.y), point, series: each });
     }
   });

@@ -12,12 +12,23 @@ const LARGEST_SEED = 2 ** 32 - 1;
 export class Check {
   constructor(runs, engine, bytes) {
     Object.assign(this, { runs, engine, bytes });
-    this.problems = runs.conditions.map(({ cells }) => engine.supports(runs.identity(runs.values(cells[0].first))));
+    this.problems = runs.conditions.map(({ cells }) =>
+      engine.supports(runs.identity(runs.values(cells[0].first))),
+    );
     this.possible = runs.conditions.flatMap(({ number, cells }) =>
-      this.problems[number] ? [] : cells.flatMap(({ first, seeds }) => Array.from({ length: seeds }, (_, seed) => first + seed)),
+      this.problems[number]
+        ? []
+        : cells.flatMap(({ first, seeds }) =>
+            Array.from({ length: seeds }, (_, seed) => first + seed),
+          ),
     );
     const others = runs.total - this.possible.length;
-    say(byId("possible"), others ? `All but ${others.toLocaleString("en-GB")}, which measure their gradients too, can be trained here. ` : "");
+    say(
+      byId("possible"),
+      others
+        ? `All but ${others.toLocaleString("en-GB")}, which measure their gradients too, can be trained here. `
+        : "",
+    );
     this.run = runs.find({ ...runs.defaults(), critic_weight: 3 }) ?? this.possible[0];
     this.auditForm();
     this.auditButtons(false);
@@ -35,20 +46,46 @@ export class Check {
     replace(byId("check-result"));
     this.buttons(false);
     const problem = this.problems[this.runs.condition(run).number];
-    if (problem) byId("check-result").append(element("p", {}, `It cannot be trained in this page (${problem}). Elsewhere: `, element("code", {}, this.runs.command(this.runs.values(run)))));
+    if (problem)
+      byId("check-result").append(
+        element(
+          "p",
+          {},
+          `It cannot be trained in this page (${problem}). Elsewhere: `,
+          element("code", {}, this.runs.command(this.runs.values(run))),
+        ),
+      );
   }
 
   controls() {
     const changed = (event) => {
       const number = Number(event.target.value);
-      if (Number.isInteger(number) && number >= 0 && number < this.runs.total && event.target.value.trim()) this.choose(number);
+      if (
+        Number.isInteger(number) &&
+        number >= 0 &&
+        number < this.runs.total &&
+        event.target.value.trim()
+      )
+        this.choose(number);
       else event.target.setAttribute("aria-invalid", "true");
     };
-    const input = element("input", { id: "check-number", inputmode: "numeric", autocomplete: "off", value: this.run, onchange: changed });
-    const random = () => this.choose(this.possible[Math.floor(Math.random() * this.possible.length)]);
+    const input = element("input", {
+      id: "check-number",
+      inputmode: "numeric",
+      autocomplete: "off",
+      value: this.run,
+      onchange: changed,
+    });
+    const random = () =>
+      this.choose(this.possible[Math.floor(Math.random() * this.possible.length)]);
     replace(
       byId("check-run"),
-      element("label", { class: "field", for: "check-number" }, element("span", {}, `Run, from 0 to ${(this.runs.total - 1).toLocaleString("en-GB")}`), input),
+      element(
+        "label",
+        { class: "field", for: "check-number" },
+        element("span", {}, `Run, from 0 to ${(this.runs.total - 1).toLocaleString("en-GB")}`),
+        input,
+      ),
       button("Another at random", random, { id: "check-random" }),
     );
   }
@@ -57,7 +94,11 @@ export class Check {
     const problem = this.problems[this.runs.condition(this.run).number];
     replace(
       byId("check-buttons"),
-      button("Train it again", () => this.again(), { id: "check-start", class: "main", disabled: training || problem !== null }),
+      button("Train it again", () => this.again(), {
+        id: "check-start",
+        class: "main",
+        disabled: training || problem !== null,
+      }),
       button("Stop", () => this.trainer.stop(), { id: "check-stop", disabled: !training }),
     );
   }
@@ -76,9 +117,15 @@ export class Check {
     try {
       const { digest } = await trainer.train(this.runs.identity(values), (windows) => {
         const done = windows.at(-1)?.episode ?? 0;
-        progress(Number(done) / values.num_episodes, `episode ${plain(Number(done))}; ${left(started, Number(done), values.num_episodes)}`);
+        progress(
+          Number(done) / values.num_episodes,
+          `episode ${plain(Number(done))}; ${left(started, Number(done), values.num_episodes)}`,
+        );
       });
-      progress(1, `${counted(values.num_episodes, "episode")} in ${duration((performance.now() - started) / 1000)}`);
+      progress(
+        1,
+        `${counted(values.num_episodes, "episode")} in ${duration((performance.now() - started) / 1000)}`,
+      );
       this.told(run, digest);
     } catch (error) {
       if (this.run !== run) return;
@@ -93,10 +140,21 @@ export class Check {
   told(run, digest) {
     const published = this.runs.digest(run);
     const time = this.runs.outcome(run, "time");
-    const outcome = time === Infinity ? "It never learned the task." : `It had learned the task after ${plain(time)} episodes.`;
-    const digests = ["Trained here ", element("code", {}, digest), ", published ", element("code", {}, published), "."];
+    const outcome =
+      time === Infinity
+        ? "It never learned the task."
+        : `It had learned the task after ${plain(time)} episodes.`;
+    const digests = [
+      "Trained here ",
+      element("code", {}, digest),
+      ", published ",
+      element("code", {}, published),
+      ".",
+    ];
     const isSame = digest === published;
-    const title = isSame ? "The same, bit for bit." : "Different: the digest is not the published one.";
+    const title = isSame
+      ? "The same, bit for bit."
+      : "Different: the digest is not the published one.";
     const where = ["Elsewhere: ", element("code", {}, this.runs.command(this.runs.values(run)))];
     byId("check-result").append(sign(isSame, title, digests, ...(isSame ? [outcome] : []), where));
   }
@@ -104,9 +162,20 @@ export class Check {
   // A random sample
 
   auditForm() {
-    const field = (id, label, value) => element("label", { class: "field", for: id }, element("span", {}, label), element("input", { id, inputmode: "numeric", autocomplete: "off", value }));
+    const field = (id, label, value) =>
+      element(
+        "label",
+        { class: "field", for: id },
+        element("span", {}, label),
+        element("input", { id, inputmode: "numeric", autocomplete: "off", value }),
+      );
     const seed = crypto.getRandomValues(new Uint32Array(1))[0];
-    replace(byId("audit-form"), field("audit-count", "Runs to draw", SAMPLE), field("audit-seed", "Seed of the draw", seed), element("button", { hidden: true }));
+    replace(
+      byId("audit-form"),
+      field("audit-count", "Runs to draw", SAMPLE),
+      field("audit-seed", "Seed of the draw", seed),
+      element("button", { hidden: true }),
+    );
     byId("audit-form").addEventListener("submit", (event) => {
       event.preventDefault();
       this.audit();
@@ -117,8 +186,15 @@ export class Check {
     const cores = CORES === 1 ? "one core" : `all ${CORES} cores`;
     replace(
       byId("audit-buttons"),
-      button(`Draw and train on ${cores}`, () => this.audit(), { id: "audit-start", class: "main", disabled: training }),
-      button("Stop", () => this.trainers.forEach((each) => each.stop()), { id: "audit-stop", disabled: !training }),
+      button(`Draw and train on ${cores}`, () => this.audit(), {
+        id: "audit-start",
+        class: "main",
+        disabled: training,
+      }),
+      button("Stop", () => this.trainers.forEach((each) => each.stop()), {
+        id: "audit-stop",
+        disabled: !training,
+      }),
     );
   }
 
@@ -129,7 +205,10 @@ export class Check {
     input.removeAttribute("aria-invalid");
     if (text && Number.isInteger(value) && value >= least && value <= most) return value;
     input.setAttribute("aria-invalid", "true");
-    say(byId("audit-error"), `${name} ${text || "(empty)"}: expected a whole number from ${least} to ${most.toLocaleString("en-GB")}.`);
+    say(
+      byId("audit-error"),
+      `${name} ${text || "(empty)"}: expected a whole number from ${least} to ${most.toLocaleString("en-GB")}.`,
+    );
     return null;
   }
 
@@ -189,7 +268,8 @@ export class Check {
     const first = sample.findIndex(({ digest }) => !digest);
     const tried = first < 0 ? sample : sample.slice(0, first);
     const box = byId("audit-result");
-    if (!tried.length) return box.append(element("p", {}, "Stopped before the first run was trained."));
+    if (!tried.length)
+      return box.append(element("p", {}, "Stopped before the first run was trained."));
     const total = this.possible.length;
     const wrong = tried.filter(({ run, digest }) => digest !== this.runs.digest(run)).length;
     const most = mostWrong(total, tried.length, wrong);
@@ -198,7 +278,8 @@ export class Check {
     const others = this.runs.total - total;
     return box.append(
       sign(
-        wrong === 0, title,
+        wrong === 0,
+        title,
         `With 95% confidence, at most ${share} of the ${total.toLocaleString("en-GB")} runs differ: ${plain(most)} of them.`,
         `Seed ${seed}; ${duration(seconds)}.${first < 0 ? "" : " Stopped: only the first runs of the sample count."}${others ? ` ${counted(others, "published run")} cannot be trained in this page, and ${others === 1 ? "was" : "were"} not drawn from.` : ""}`,
       ),
@@ -207,12 +288,28 @@ export class Check {
 
   table(sample) {
     byId("audit-details").hidden = false;
-    const head = ["Run", "Digest here", "Published", "", "Setting"].map((name) => element("th", { scope: "col" }, name));
+    const head = ["Run", "Digest here", "Published", "", "Setting"].map((name) =>
+      element("th", { scope: "col" }, name),
+    );
     const rows = sample.map((each) => {
-      each.cells = [element("td", {}, "–"), element("td", {}, this.runs.digest(each.run)), element("td", {})];
-      return element("tr", {}, element("td", {}, String(each.run)), ...each.cells, element("td", {}, describe(this.runs, each.run)));
+      each.cells = [
+        element("td", {}, "–"),
+        element("td", {}, this.runs.digest(each.run)),
+        element("td", {}),
+      ];
+      return element(
+        "tr",
+        {},
+        element("td", {}, String(each.run)),
+        ...each.cells,
+        element("td", {}, describe(this.runs, each.run)),
+      );
     });
-    replace(byId("audit-runs"), element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows));
+    replace(
+      byId("audit-runs"),
+      element("thead", {}, element("tr", {}, ...head)),
+      element("tbody", {}, ...rows),
+    );
   }
 
   row({ cells: [here, published, verdict], digest }) {

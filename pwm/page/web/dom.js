@@ -10,7 +10,8 @@ function filled(node, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
     else if (value === true) node.setAttribute(name, "");
-    else if (value !== false && value !== null && value !== undefined) node.setAttribute(name, value);
+    else if (value !== false && value !== null && value !== undefined)
+      node.setAttribute(name, value);
   }
   node.append(...children);
   return node;
@@ -34,7 +35,9 @@ export function choice(id, label, options, current, chosen) {
       groups.set(group, inner);
       select.append(inner);
     }
-    groups.get(group).append(element("option", { value: place, selected: place === current }, text));
+    groups
+      .get(group)
+      .append(element("option", { value: place, selected: place === current }, text));
   });
   return element("label", { class: "field", for: id }, element("span", {}, label), select);
 }
@@ -60,9 +63,15 @@ export function progressBar(parent, name) {
 // A sign of a comparison: whether all is the same, and paragraphs about it.
 export function sign(isSame, title, ...paragraphs) {
   return element(
-    "div", { class: `sign ${isSame ? "same" : "different"}` },
+    "div",
+    { class: `sign ${isSame ? "same" : "different"}` },
     element("span", { class: "mark-text", "aria-hidden": "true" }, isSame ? "✓" : "✗"),
-    element("div", {}, element("strong", {}, title), ...paragraphs.map((each) => element("p", {}, ...[each].flat()))),
+    element(
+      "div",
+      {},
+      element("strong", {}, title),
+      ...paragraphs.map((each) => element("p", {}, ...[each].flat())),
+    ),
   );
 }
 

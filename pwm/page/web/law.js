@@ -33,9 +33,15 @@ export function valueFloor(success, trials, positionKnown = false) {
 }
 
 // Critic weight at which the leak's bias equals the standard deviation of the return.
-export function noiseWeight(steps, trialLength, { reduction = "sum", reward = 1, positionKnown = false } = {}) {
+export function noiseWeight(
+  steps,
+  trialLength,
+  { reduction = "sum", reward = 1, positionKnown = false } = {},
+) {
   const variance = valueFloor(SUCCESS, Math.floor(steps / trialLength), positionKnown);
-  return criticBias(steps, startEntropy(trialLength), 1, reduction) / (reward * Math.sqrt(variance));
+  return (
+    criticBias(steps, startEntropy(trialLength), 1, reduction) / (reward * Math.sqrt(variance))
+  );
 }
 
 export function slowdown(bias = 0, critic = 0) {
@@ -91,7 +97,8 @@ export function climbSlowdown(setting) {
     trunk += (learningRate * gradient * left) / Math.sqrt(trunkSquare);
   }
   const grown = 1 + head / initial;
-  const share = (SHARE * grown ** 2 * 2 * weight * Math.sqrt(variance)) / (Math.sqrt(scores) * spread);
+  const share =
+    (SHARE * grown ** 2 * 2 * weight * Math.sqrt(variance)) / (Math.sqrt(scores) * spread);
   const gain = unitAfter(trunk, hiddenSize, trialLength).gain;
   return slowdown(bias / spread, share) / gain;
 }
@@ -197,7 +204,8 @@ export function learning({ episode, reward }, levels, trials, standardErrors) {
   let running = 0;
   for (let place = 0; place < episode.length; place++) {
     running += reward[place] - (place >= windows ? reward[place - windows] : 0);
-    if (place >= windows - 1 && running / windows > needed) return { learned, time: episode[place] };
+    if (place >= windows - 1 && running / windows > needed)
+      return { learned, time: episode[place] };
   }
   return { learned, time: Infinity };
 }

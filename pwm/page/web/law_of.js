@@ -1,17 +1,43 @@
 // Predictions of the paper's laws for cells of published runs, or null where none applies.
 
-import { climbSlowdown, criticBias, meanReturn, noiseWeight, slowdown, startEntropy, valueFloor } from "./law.js";
+import {
+  climbSlowdown,
+  criticBias,
+  meanReturn,
+  noiseWeight,
+  slowdown,
+  startEntropy,
+  valueFloor,
+} from "./law.js";
 import { same } from "./runs.js";
 
+const PIECE = 15; // milliseconds
 const LIGHT = 0.1; // weight of the critic that slowdowns are relative to
 const OF_THE_CLIMB = [
-  "baseline", "critic_start", "critic_weight", "episode_length", "hidden_size", "learning_rate",
-  "num_episodes", "reward", "seed", "trial_length", "log_every", "probe_episodes", "probe_at",
+  "baseline",
+  "critic_start",
+  "critic_weight",
+  "episode_length",
+  "hidden_size",
+  "learning_rate",
+  "num_episodes",
+  "reward",
+  "seed",
+  "trial_length",
+  "log_every",
+  "probe_episodes",
+  "probe_at",
 ];
 const OF_THE_NOISE = [...OF_THE_CLIMB, "policy_reduction", "separate_trunks"].filter(
   (name) => name !== "critic_start",
 );
-const OF_THE_BIAS = [...OF_THE_CLIMB, "policy_reduction", "separate_trunks", "carry_state", "entropy_weight"];
+const OF_THE_BIAS = [
+  ...OF_THE_CLIMB,
+  "policy_reduction",
+  "separate_trunks",
+  "carry_state",
+  "entropy_weight",
+];
 
 export class Laws {
   constructor(runs, settings) {
@@ -19,11 +45,14 @@ export class Laws {
     this.settings = settings;
     this.usual = runs.defaults();
     this.slowdowns = new Map();
+    this.wanted = new Map();
   }
 
   // Whether all fields but some have their defaults.
   within(values, allowed) {
-    return Object.entries(values).every(([name, value]) => allowed.includes(name) || same(value, this.usual[name]));
+    return Object.entries(values).every(
+      ([name, value]) => allowed.includes(name) || same(value, this.usual[name]),
+    );
   }
 
   steps(values) {
@@ -47,6 +76,7 @@ export class Laws {
     return mean + criticBias(this.steps(values), startEntropy(values.trial_length), weight);
   }
 
+  // The law of the climb, or null if it has yet to be computed; see `compute`.
   climb(values, weight) {
     const setting = {
       steps: this.steps(values),
@@ -59,8 +89,20 @@ export class Laws {
       attached: values.baseline === "attached",
     };
     const key = JSON.stringify(setting);
-    if (!this.slowdowns.has(key)) this.slowdowns.set(key, climbSlowdown(setting));
-    return this.slowdowns.get(key);
+    if (!this.slowdowns.has(key)) this.wanted.set(key, setting);
+    return this.slowdowns.get(key) ?? null;
+  }
+
+  // Computes in short pieces what `climb` could not answer; then calls `known`.
+  compute(known) {
+    const end = performance.now() + PIECE;
+    for (const [key, setting] of this.wanted) {
+      this.slowdowns.set(key, climbSlowdown(setting));
+      this.wanted.delete(key);
+      if (performance.now() > end) break;
+    }
+    if (this.wanted.size) setTimeout(() => this.compute(known));
+    else known();
   }
 
   // Predicted times to learn of each seed at a weight: {law, times}.
@@ -68,10 +110,14 @@ export class Laws {
     const attached = values.baseline === "attached";
     if ((attached && weight > 0) || values.baseline === "detached") {
       if (this.within(values, OF_THE_CLIMB)) {
-        const light = this.times(values, { baseline: "detached", critic_start: "mean", critic_weight: LIGHT });
+        const light = this.times(values, {
+          baseline: "detached",
+          critic_start: "mean",
+          critic_weight: LIGHT,
+        });
         if (light) {
           const factor = this.climb(values, weight);
-          return { law: "climb", times: light.map((time) => time * factor) };
+          return factor && { law: "climb", times: light.map((time) => time * factor) };
         }
       }
     }
@@ -79,9 +125,12 @@ export class Laws {
       const detached = this.times(values, { baseline: "detached", critic_weight: weight });
       if (detached) {
         const fitted = values.separate_trunks ? 1 : this.runs.noise_constant;
-        const noise = fitted * noiseWeight(this.steps(values), values.trial_length, {
-          reduction: values.policy_reduction, reward: values.reward,
-        });
+        const noise =
+          fitted *
+          noiseWeight(this.steps(values), values.trial_length, {
+            reduction: values.policy_reduction,
+            reward: values.reward,
+          });
         return { law: "noise", times: detached.map((time) => time * slowdown(noise / weight)) };
       }
     }
@@ -90,7 +139,8 @@ export class Laws {
 
   // Predicted bias of the critic given its policy's entropy.
   bias(values, weight, entropy) {
-    if (!this.within(values, OF_THE_BIAS) || !["attached", "detached"].includes(values.baseline)) return null;
+    if (!this.within(values, OF_THE_BIAS) || !["attached", "detached"].includes(values.baseline))
+      return null;
     if (values.baseline === "detached") return 0;
     return criticBias(this.steps(values), entropy, weight, values.policy_reduction);
   }

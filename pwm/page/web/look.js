@@ -7,8 +7,14 @@ import { WEIGHT } from "./selection.js";
 import { capital, counted, labelOf, plain, valueOf } from "./words.js";
 
 const OFFERED = [
-  "episode_length", "trial_length", "learning_rate", "baseline", "returns", "balance",
-  "policy_reduction", "carry_state",
+  "episode_length",
+  "trial_length",
+  "learning_rate",
+  "baseline",
+  "returns",
+  "balance",
+  "policy_reduction",
+  "carry_state",
 ];
 const BUDGET = "num_episodes";
 const METRICS = {
@@ -21,25 +27,65 @@ const METRICS = {
   collapsed: { label: "fraction of seeds that collapsed", kind: "share" },
 };
 const FIGURES = [
-  ["The answer", "colour=baseline,returns&panels=episode_length&learning_rate=0.001&num_episodes=20000&hide=attached+centred,attached_head+raw,attached_head+centred,attached_trunk+raw"],
-  ["… at the notes’ rate", "colour=baseline,returns&panels=episode_length&learning_rate=0.005&num_episodes=10000&hide=attached+centred"],
-  ["The notes’ runs", "colour=episode_length,num_episodes&learning_rate=0.005&episode_length=60&baseline=attached&hide=6+10000,30+10000,120+10000"],
+  [
+    "The answer",
+    "colour=baseline,returns&panels=episode_length&learning_rate=0.001&num_episodes=20000&hide=attached+centred,attached_head+raw,attached_head+centred,attached_trunk+raw",
+  ],
+  [
+    "… at the notes’ rate",
+    "colour=baseline,returns&panels=episode_length&learning_rate=0.005&num_episodes=10000&hide=attached+centred",
+  ],
+  [
+    "The notes’ runs",
+    "colour=episode_length,num_episodes&learning_rate=0.005&episode_length=60&baseline=attached&hide=6+10000,30+10000,120+10000",
+  ],
   ["The leak’s bias", "y=critic_bias&panels=episode_length&learning_rate=0.001&num_episodes=20000"],
-  ["The price of the bias", "y=time&colour=critic_start&panels=episode_length&learning_rate=0.001&num_episodes=20000&baseline=attached"],
-  ["The climb", "y=time&colour=critic_start&learning_rate=0.001&num_episodes=20000&episode_length=60&baseline=detached&hide=7.5,8.25,9"],
-  ["Separate networks", "panels=episode_length&separate_trunks=true&learning_rate=0.001&num_episodes=20000&episode_length=15"],
-  ["The leak into a part", "colour=baseline&learning_rate=0.001&num_episodes=20000&episode_length=15"],
-  ["Learning rates", "x=learning_rate&colour=critic_weight&panels=baseline&num_episodes=10000&episode_length=60&hide=0.02,0.05,0.1,0.5,2,3,10,50"],
-  ["Collapse", "x=learning_rate&y=collapsed&colour=critic_weight&panels=baseline&num_episodes=10000&episode_length=60&hide=0.02,0.05,0.1,0.5,2,3,10,50"],
-  ["Methods", "x=balance&colour=returns&panels=episode_length&learning_rate=0.005&num_episodes=8000&episode_length=60&critic_weight=1&baseline=detached"],
+  [
+    "The price of the bias",
+    "y=time&colour=critic_start&panels=episode_length&learning_rate=0.001&num_episodes=20000&baseline=attached",
+  ],
+  [
+    "The climb",
+    "y=time&colour=critic_start&learning_rate=0.001&num_episodes=20000&episode_length=60&baseline=detached&hide=7.5,8.25,9",
+  ],
+  [
+    "Separate networks",
+    "panels=episode_length&separate_trunks=true&learning_rate=0.001&num_episodes=20000&episode_length=15",
+  ],
+  [
+    "The leak into a part",
+    "colour=baseline&learning_rate=0.001&num_episodes=20000&episode_length=15",
+  ],
+  [
+    "Learning rates",
+    "x=learning_rate&colour=critic_weight&panels=baseline&num_episodes=10000&episode_length=60&hide=0.02,0.05,0.1,0.5,2,3,10,50",
+  ],
+  [
+    "Collapse",
+    "x=learning_rate&y=collapsed&colour=critic_weight&panels=baseline&num_episodes=10000&episode_length=60&hide=0.02,0.05,0.1,0.5,2,3,10,50",
+  ],
+  [
+    "Methods",
+    "x=balance&colour=returns&panels=episode_length&learning_rate=0.005&num_episodes=8000&episode_length=60&critic_weight=1&baseline=detached",
+  ],
   ["State carried", "carry_state=true&learning_rate=0.001&num_episodes=20000&episode_length=15"],
-  ["Sizes of the network", "panels=hidden_size&learning_rate=0.001&num_episodes=10000&episode_length=15"],
-  ["Other stimuli", "panels=stimulus_set&learning_rate=0.001&num_episodes=20000&episode_length=15&timeout=false"],
+  [
+    "Sizes of the network",
+    "panels=hidden_size&learning_rate=0.001&num_episodes=10000&episode_length=15",
+  ],
+  [
+    "Other stimuli",
+    "panels=stimulus_set&learning_rate=0.001&num_episodes=20000&episode_length=15&timeout=false",
+  ],
 ];
 const COLOURED = ["baseline", "baseline,returns"]; // always offered
 const FIXED_COLOURS = {
-  "attached": 1, "detached": 0, "attached · raw": 1, "detached · raw": 0,
-  "detached · centred": 2, "attached · centred": 3,
+  attached: 1,
+  detached: 0,
+  "attached · raw": 1,
+  "detached · raw": 0,
+  "detached · centred": 2,
+  "attached · centred": 3,
 };
 
 export class Look {
@@ -79,7 +125,11 @@ export class Look {
     const text = hash.includes("=") ? hash.replace(/^#/, "") : FIGURES[0][1];
     const given = new URLSearchParams(text);
     const known = [WEIGHT, ...this.settings.names];
-    const names = (list) => list.split(",").filter((name) => known.includes(name)).join(",");
+    const names = (list) =>
+      list
+        .split(",")
+        .filter((name) => known.includes(name))
+        .join(",");
     this.view = { ...this.start };
     if (known.includes(given.get("x"))) this.view.x = given.get("x");
     if (METRICS[given.get("y")]) this.view.y = given.get("y");
@@ -97,7 +147,8 @@ export class Look {
 
   link() {
     const parts = new URLSearchParams();
-    for (const [name, value] of Object.entries(this.view)) if (value !== this.start[name]) parts.set(name, value);
+    for (const [name, value] of Object.entries(this.view))
+      if (value !== this.start[name]) parts.set(name, value);
     if (this.hidden.size) parts.set("hide", [...this.hidden].join(","));
     for (const name of [...this.settings.names, WEIGHT]) {
       if (this.free.includes(name)) continue;
@@ -109,7 +160,9 @@ export class Look {
   }
 
   figures() {
-    const links = FIGURES.map(([name, link]) => element("li", {}, element("a", { href: `#${link}` }, name)));
+    const links = FIGURES.map(([name, link]) =>
+      element("li", {}, element("a", { href: `#${link}` }, name)),
+    );
     replace(byId("figures"), ...links);
   }
 
@@ -133,18 +186,37 @@ export class Look {
   }
 
   axes() {
-    const varying = (without) => this.settings.varying(this.selection, this.free.filter((name) => !without.includes(name)));
-    const options = (list, current) => [...new Set([...list, current])].map((name) => ({
-      name, text: name ? name.split(",").map(labelOf).join(" and ") : "none",
-    }));
+    const varying = (without) =>
+      this.settings.varying(
+        this.selection,
+        this.free.filter((name) => !without.includes(name)),
+      );
+    const options = (list, current) =>
+      [...new Set([...list, current])].map((name) => ({
+        name,
+        text: name ? name.split(",").map(labelOf).join(" and ") : "none",
+      }));
     const select = (id, label, list, key) => {
       const found = options(list, this.view[key]);
-      return choice(id, label, found, found.findIndex(({ name }) => name === this.view[key]), (place) => this.show({ [key]: found[place].name }));
+      return choice(
+        id,
+        label,
+        found,
+        found.findIndex(({ name }) => name === this.view[key]),
+        (place) => this.show({ [key]: found[place].name }),
+      );
     };
     const metrics = Object.entries(METRICS).map(([name, { label }]) => ({ name, text: label }));
-    const y = choice("view-y", "Show", metrics, metrics.findIndex(({ name }) => name === this.view.y), (place) => this.show({ y: metrics[place].name }));
+    const y = choice(
+      "view-y",
+      "Show",
+      metrics,
+      metrics.findIndex(({ name }) => name === this.view.y),
+      (place) => this.show({ y: metrics[place].name }),
+    );
     replace(
-      byId("axes"), y,
+      byId("axes"),
+      y,
       select("view-x", "against", varying([this.view.x]), "x"),
       select("view-colour", "coloured by", ["", ...COLOURED, ...varying(this.colours)], "colour"),
       select("view-panels", "a panel for each", ["", ...varying([this.view.panels])], "panels"),
@@ -152,14 +224,20 @@ export class Look {
   }
 
   fields() {
+    const reachable = this.settings.reachable(this.selection, this.free);
     const control = (name) => {
-      const options = this.settings.options(this.selection, this.free, name);
+      const options = this.settings.valuesOf(name);
       if (this.free.includes(name) || options.length < 2) return [];
-      const place = options.findIndex(({ value }) => String(value) === String(this.selection[name]));
-      const described = options.map(({ value, alone }) => ({
-        text: valueOf(name, value), group: alone ? "" : "changes other choices too",
+      const place = options.findIndex((value) => String(value) === String(this.selection[name]));
+      const described = options.map((value) => ({
+        text: valueOf(name, value),
+        group: reachable.get(name).has(value) ? "" : "changes other choices too",
       }));
-      return [choice(`field-${name}`, capital(labelOf(name)), described, place, (chosen) => this.choose(name, options[chosen].value))];
+      return [
+        choice(`field-${name}`, capital(labelOf(name)), described, place, (chosen) =>
+          this.choose(name, options[chosen]),
+        ),
+      ];
     };
     const others = [...this.settings.names.filter((name) => !OFFERED.includes(name)), WEIGHT];
     replace(byId("fields"), ...OFFERED.flatMap(control));
@@ -171,7 +249,9 @@ export class Look {
     const { selection, changed } = this.settings.choose(before, this.free, name, value);
     this.selection = selection;
     const also = changed.filter((each) => String(before[each]) !== String(selection[each]));
-    const told = also.map((each) => `${labelOf(each)} ${valueOf(each, selection[each])}`).join(", ");
+    const told = also
+      .map((each) => `${labelOf(each)} ${valueOf(each, selection[each])}`)
+      .join(", ");
     this.picked = null;
     this.draw();
     say(byId("changed"), told ? `That was run with: ${told}.` : "");
@@ -180,7 +260,8 @@ export class Look {
   // The series of each panel: cells that match, by the value of the panel's field and the colours.
   panels() {
     const cells = this.settings.matching(this.selection, this.free);
-    const order = (name, value) => this.settings.valuesOf(name).findIndex((each) => String(each) === String(value));
+    const order = (name, value) =>
+      this.settings.valuesOf(name).findIndex((each) => String(each) === String(value));
     const by = (one, other) =>
       [this.view.panels, ...this.colours, this.view.x]
         .filter(Boolean)
@@ -189,7 +270,9 @@ export class Look {
     const panels = new Map();
     this.series = new Map();
     for (const cell of cells.sort(by)) {
-      const panel = this.view.panels ? valueOf(this.view.panels, cell.values[this.view.panels]) : "";
+      const panel = this.view.panels
+        ? valueOf(this.view.panels, cell.values[this.view.panels])
+        : "";
       const name = this.colours.map((each) => valueOf(each, cell.values[each])).join(" · ");
       const key = this.colours.map((each) => cell.values[each]).join(" ");
       this.series.set(key, { name });
@@ -237,9 +320,11 @@ export class Look {
     }
     const middle = (name) => quartiles(cell.runs.map((run) => this.runs.outcome(run, name)))[1];
     const found =
-      y === "critic_bias" ? this.laws.bias(values, weight, middle("entropy"))
-      : y === "value_loss" ? this.laws.floor(values, middle("reward"))
-      : null;
+      y === "critic_bias"
+        ? this.laws.bias(values, weight, middle("entropy"))
+        : y === "value_loss"
+          ? this.laws.floor(values, middle("reward"))
+          : null;
     return found === null ? null : { law: y, y: found };
   }
 
@@ -253,31 +338,64 @@ export class Look {
       series: [...bySeries].map(([key, cells]) => {
         const points = cells.map((cell) => this.point(cell));
         points.forEach((point) => point.predicted && laws.add(point.predicted.law));
-        return { ...this.series.get(key), points, law: points.filter((point) => point.predicted).map((point) => ({ x: point.x, y: point.predicted.y })) };
+        return {
+          ...this.series.get(key),
+          points,
+          law: points
+            .filter((point) => point.predicted)
+            .map((point) => ({ x: point.x, y: point.predicted.y })),
+        };
       }),
     }));
     const points = shown.flatMap(({ series }) => series.flatMap((each) => each.points));
     const category = points.some((point) => typeof point.x !== "number");
-    const xAxis = axisOf(category ? "category" : "log", points.map((point) => point.x), { text: (value) => (category ? String(value) : valueOf(x, value)) });
-    const values = points.flatMap((point) => [point.y, point.low, point.high, point.predicted?.y ?? NaN]);
+    const xAxis = axisOf(
+      category ? "category" : "log",
+      points.map((point) => point.x),
+      { text: (value) => (category ? String(value) : valueOf(x, value)) },
+    );
+    const values = points.flatMap((point) => [
+      point.y,
+      point.low,
+      point.high,
+      point.predicted?.y ?? NaN,
+    ]);
     const yAxis =
-      metric.kind === "share" ? axisOf("linear", [0, 1], { low: -0.03, high: 1.06 })
-      : y === "time" ? axisOf("log", values.filter((value) => value <= budget || value === Infinity), { high: budget, never: true })
-      : axisOf(metric.kind, values, y === "reward" ? { low: 0.4, high: 1.03 } : {});
+      metric.kind === "share"
+        ? axisOf("linear", [0, 1], { low: -0.03, high: 1.06 })
+        : y === "time"
+          ? axisOf(
+              "log",
+              values.filter((value) => value <= budget || value === Infinity),
+              { high: budget, never: true },
+            )
+          : axisOf(metric.kind, values, y === "reward" ? { low: 0.4, high: 1.03 } : {});
     for (const { series } of shown) {
       for (const each of series) {
         if (y === "time") each.law = each.law.filter((point) => point.y <= budget);
       }
     }
     const wide = this.width;
-    const columns = shown.length === 1 ? 1 : Math.max(1, Math.min(shown.length, Math.floor(wide / 270), 4));
+    const columns =
+      shown.length === 1 ? 1 : Math.max(1, Math.min(shown.length, Math.floor(wide / 270), 4));
     const width = Math.max(260, Math.floor((wide - 18 * (columns - 1)) / columns));
-    const height = shown.length === 1 ? Math.min(400, Math.max(260, width * 0.56)) : Math.min(260, Math.max(200, width * 0.74));
+    const height =
+      shown.length === 1
+        ? Math.min(400, Math.max(260, width * 0.56))
+        : Math.min(260, Math.max(200, width * 0.74));
     const lines = y === "reward" ? [this.runs.levels[this.selection.stimulus_set].memoryless] : [];
-    const charts = shown.map(({ title, series }) =>
+    const charts = shown.map(({ title, series }, number) =>
       panel({
+        id: `panel-${number}`,
         title: title ? `${capital(labelOf(this.view.panels))}: ${title}` : "",
-        series, x: xAxis, y: yAxis, xLabel: labelOf(x), yLabel: metric.label, width, height, lines,
+        series,
+        x: xAxis,
+        y: yAxis,
+        xLabel: labelOf(x),
+        yLabel: metric.label,
+        width,
+        height,
+        lines,
         description: `${capital(metric.label)} against ${labelOf(x)}${title ? `, ${labelOf(this.view.panels)} ${title}` : ""}. Arrow keys move from point to point; the table below has all numbers.`,
         show: (spot) => this.tip(spot),
         picked: (point) => this.pick(point),
@@ -290,6 +408,7 @@ export class Look {
     this.describe(points);
     this.table(shown);
     this.detail();
+    if (this.laws.wanted.size) this.laws.compute(() => this.chart());
   }
 
   legend(laws) {
@@ -300,9 +419,22 @@ export class Look {
     const items = [...this.series]
       .filter(([, { name }]) => name)
       .map(([key, { name, colour }], place) => {
-        const icon = shape("svg", { viewBox: "-6 -6 12 12", width: 12, height: 12, "aria-hidden": "true" }, marker(colour));
-        const press = { type: "button", id: `series-${place}`, class: "series", "aria-pressed": String(!this.hidden.has(key)) };
-        return element("li", {}, element("button", { ...press, onclick: () => toggle(key) }, icon, name));
+        const icon = shape(
+          "svg",
+          { viewBox: "-6 -6 12 12", width: 12, height: 12, "aria-hidden": "true" },
+          marker(colour),
+        );
+        const press = {
+          type: "button",
+          id: `series-${place}`,
+          class: "series",
+          "aria-pressed": String(!this.hidden.has(key)),
+        };
+        return element(
+          "li",
+          {},
+          element("button", { ...press, onclick: () => toggle(key) }, icon, name),
+        );
       });
     const words = {
       climb: "law of the climb, from the times of a light critic",
@@ -317,11 +449,19 @@ export class Look {
   describe(points) {
     const fixed = this.settings.names.filter((name) => !this.free.includes(name));
     const told = fixed
-      .filter((name) => OFFERED.slice(0, 3).includes(name) || name === BUDGET || String(this.selection[name]) !== String(this.runs.field[name].default))
+      .filter(
+        (name) =>
+          OFFERED.slice(0, 3).includes(name) ||
+          name === BUDGET ||
+          String(this.selection[name]) !== String(this.runs.field[name].default),
+      )
       .map((name) => `${labelOf(name)} ${valueOf(name, this.selection[name])}`);
     if (!this.free.includes(WEIGHT)) told.push(`weight ${plain(this.selection[WEIGHT])}`);
     const trained = points.reduce((sum, point) => sum + point.seeds, 0);
-    const interval = METRICS[this.view.y].kind === "share" ? "bars are 95% Wilson intervals" : "bars are quartiles";
+    const interval =
+      METRICS[this.view.y].kind === "share"
+        ? "bars are 95% Wilson intervals"
+        : "bars are quartiles";
     say(byId("shown"), `${capital(told.join(", "))}. ${counted(trained, "run")}; ${interval}.`);
   }
 
@@ -332,7 +472,9 @@ export class Look {
       point.count === undefined
         ? `median ${plain(point.y)}, quartiles ${plain(point.low)} to ${plain(point.high)}, ${counted(point.seeds, "seed")}`
         : `${point.count} of ${counted(point.seeds, "seed")}: ${point.y.toFixed(2)}, 95% interval ${point.low.toFixed(2)} to ${point.high.toFixed(2)}`;
-    const law = point.predicted ? `; law ${METRICS[y].kind === "share" ? point.predicted.y.toFixed(2) : plain(point.predicted.y)}` : "";
+    const law = point.predicted
+      ? `; law ${METRICS[y].kind === "share" ? point.predicted.y.toFixed(2) : plain(point.predicted.y)}`
+      : "";
     return { head, value: value + law };
   }
 
@@ -361,18 +503,29 @@ export class Look {
     const place = byId("detail");
     if (!this.picked) return replace(place);
     const { values, runs, setting } = this.picked;
-    const shown = [...this.free, WEIGHT].map((name) => `${labelOf(name)} ${valueOf(name, values[name])}`);
+    const shown = [...this.free, WEIGHT].map(
+      (name) => `${labelOf(name)} ${valueOf(name, values[name])}`,
+    );
     const seeds = runs.map((run, seed) => {
       const learned = this.runs.outcome(run, "learned");
       const label = `seed ${seed}, ${learned ? "learned" : "did not learn"}: train it again`;
-      const press = { type: "button", class: learned ? "seed learned" : "seed", title: label, "aria-label": label };
+      const press = {
+        type: "button",
+        class: learned ? "seed learned" : "seed",
+        title: label,
+        "aria-label": label,
+      };
       return element("button", { ...press, onclick: () => this.checked(run) }, String(seed));
     });
     const names = [...setting.experiments].map((name) => `python -m pwm.sweep ${name}`);
     return replace(
       place,
       element("h3", {}, capital([...new Set(shown)].join(", "))),
-      element("p", {}, "Each number is a seed; filled ones learned. Choose one to train it again, here."),
+      element(
+        "p",
+        {},
+        "Each number is a seed; filled ones learned. Choose one to train it again, here.",
+      ),
       element("p", { class: "seeds" }, ...seeds),
       element("p", { class: "quiet" }, "Trained by ", element("code", {}, names.join("; "))),
     );
@@ -381,7 +534,16 @@ export class Look {
   table(shown) {
     const { y, x } = this.view;
     const share = METRICS[y].kind === "share";
-    const head = [this.view.panels && labelOf(this.view.panels), this.view.colour && this.colours.map(labelOf).join(" · "), labelOf(x), "seeds", ...(share ? [y === "learned" ? "learned" : "collapsed", "fraction"] : ["median"]), "low", "high", "law"];
+    const head = [
+      this.view.panels && labelOf(this.view.panels),
+      this.view.colour && this.colours.map(labelOf).join(" · "),
+      labelOf(x),
+      "seeds",
+      ...(share ? [y === "learned" ? "learned" : "collapsed", "fraction"] : ["median"]),
+      "low",
+      "high",
+      "law",
+    ];
     const columns = head.map((name, place) => [name, place]).filter(([name]) => name);
     const rows = shown.flatMap(({ title, series }) =>
       series.flatMap((each) =>
@@ -389,12 +551,29 @@ export class Look {
           const number = (value) => (share ? value.toFixed(2) : plain(value));
           const own = share ? [point.count, number(point.y)] : [number(point.y)];
           const law = point.predicted ? number(point.predicted.y) : "";
-          const cells = [title, each.name, valueOf(x, point.x), point.seeds, ...own, number(point.low), number(point.high), law];
-          return element("tr", {}, ...columns.map(([, place]) => element("td", {}, String(cells[place]))));
+          const cells = [
+            title,
+            each.name,
+            valueOf(x, point.x),
+            point.seeds,
+            ...own,
+            number(point.low),
+            number(point.high),
+            law,
+          ];
+          return element(
+            "tr",
+            {},
+            ...columns.map(([, place]) => element("td", {}, String(cells[place]))),
+          );
         }),
       ),
     );
     const titles = columns.map(([name]) => element("th", { scope: "col" }, capital(name)));
-    replace(byId("numbers"), element("thead", {}, element("tr", {}, ...titles)), element("tbody", {}, ...rows));
+    replace(
+      byId("numbers"),
+      element("thead", {}, element("tr", {}, ...titles)),
+      element("tbody", {}, ...rows),
+    );
   }
 }

@@ -40,7 +40,8 @@ async function start() {
     new Train(runs, engine, bytes);
     check = new Check(runs, engine, bytes);
   } catch (error) {
-    for (const part of ["train-error", "audit-error"]) say(byId(part), `Nothing can be trained here: ${error.message}`);
+    for (const part of ["train-error", "audit-error"])
+      say(byId(part), `Nothing can be trained here: ${error.message}`);
   }
   document.body.dataset.ready = "true";
 }

@@ -10,7 +10,9 @@ export class Stopped extends Error {}
 export class Trainer {
   constructor(bytes) {
     source ??= URL.createObjectURL(
-      new Blob([byId("engine").textContent, byId("worker").textContent], { type: "text/javascript" }),
+      new Blob([byId("engine").textContent, byId("worker").textContent], {
+        type: "text/javascript",
+      }),
     );
     this.worker = new Worker(source);
     this.worker.postMessage({ bytes });

@@ -17,7 +17,8 @@ export class Settings {
       .filter((field) => field.values.length > 1 && !RECORDED.includes(field.name))
       .map((field) => field.name);
     const known = new Map();
-    const preference = ({ values }) => [100, 10, 1000].indexOf(values.log_every) + values.probe_at.length;
+    const preference = ({ values }) =>
+      [100, 10, 1000].indexOf(values.log_every) + values.probe_at.length;
     for (const condition of [...runs.conditions].sort((a, b) => preference(a) - preference(b))) {
       const key = JSON.stringify(this.names.map((name) => condition.values[name]));
       if (!known.has(key)) {
@@ -32,53 +33,67 @@ export class Settings {
       }
     }
     this.all = [...known.values()];
-    this.weights = [...new Set(this.all.flatMap(({ cells }) => [...cells.keys()]))].sort((a, b) => a - b);
+    this.weights = [...new Set(this.all.flatMap(({ cells }) => [...cells.keys()]))].sort(
+      (a, b) => a - b,
+    );
   }
 
   valuesOf(name) {
     return name === WEIGHT ? this.weights : this.runs.field[name].values;
   }
 
-  // Settings that have a value of a field, each with what would change elsewhere.
-  candidates(selection, free, name, value) {
-    const has = (setting) =>
-      name === WEIGHT ? setting.cells.has(value) : same(setting.values[name], value);
-    const fixed = this.names.filter((each) => each !== name && !free.includes(each));
-    return this.all.filter(has).map((setting) => {
-      const changed = fixed.filter((each) => !same(setting.values[each], selection[each]));
-      if (![WEIGHT, ...free].includes(name) && !free.includes(WEIGHT)) {
-        if (!setting.cells.has(selection[WEIGHT])) changed.push(WEIGHT);
-      }
-      const cost = changed.reduce((sum, each) => sum + (COSTS[each] ?? 1), 0);
-      const apart = free.filter((each) => !same(setting.values[each], selection[each])).length;
-      return { setting, changed, rank: cost + 0.01 * apart - 1e-5 * setting.cells.size };
+  // For each setting the fields, but for the free ones, in which it differs from a selection.
+  differing(selection, free) {
+    const fixed = this.names.filter((name) => !free.includes(name));
+    return this.all.map((setting) => {
+      const names = fixed.filter((name) => !same(setting.values[name], selection[name]));
+      if (!free.includes(WEIGHT) && !setting.cells.has(selection[WEIGHT])) names.push(WEIGHT);
+      return names;
     });
   }
 
-  // Values of a field that can be chosen: place, and whether another choice would change with it.
-  options(selection, free, name) {
-    return this.valuesOf(name)
-      .map((value) => {
-        const found = this.candidates(selection, free, name, value);
-        return { value, exists: found.length > 0, alone: found.some(({ changed }) => !changed.length) };
-      })
-      .filter(({ exists }) => exists);
+  // Values of each field in settings that do not differ from a selection in any other.
+  reachable(selection, free) {
+    const found = new Map([WEIGHT, ...this.names].map((name) => [name, new Set()]));
+    const add = (name, { values, cells }) => {
+      for (const value of name === WEIGHT ? cells.keys() : [values[name]])
+        found.get(name).add(value);
+    };
+    this.differing(selection, free).forEach((names, place) => {
+      if (names.length === 0) for (const name of found.keys()) add(name, this.all[place]);
+      else if (names.length === 1) add(names[0], this.all[place]);
+    });
+    return found;
   }
 
   // The selection with a new value of a field, and the names of what else had to change.
   choose(selection, free, name, value) {
-    const found = this.candidates(selection, free, name, value);
-    const best = found.reduce((one, other) => (other.rank < one.rank ? other : one));
+    const ranked = this.differing(selection, free).map((names, place) => {
+      const setting = this.all[place];
+      const has = name === WEIGHT ? setting.cells.has(value) : same(setting.values[name], value);
+      const changed = names.filter((each) => each !== name);
+      const cost = changed.reduce((sum, each) => sum + (COSTS[each] ?? 1), 0);
+      const apart = free.filter((each) => !same(setting.values[each], selection[each])).length;
+      return {
+        setting,
+        changed,
+        rank: has ? cost + 0.01 * apart - 1e-5 * setting.cells.size : Infinity,
+      };
+    });
+    const { setting, changed } = ranked.reduce((one, other) =>
+      other.rank < one.rank ? other : one,
+    );
     const next = { ...selection };
-    for (const each of this.names) next[each] = best.setting.values[each];
+    for (const each of this.names) next[each] = setting.values[each];
     if (name === WEIGHT) next[WEIGHT] = value;
-    else if (!best.setting.cells.has(next[WEIGHT])) {
-      const distance = (weight) => Math.abs(Math.log((weight + 1e-4) / (next[WEIGHT] + 1e-4)));
-      next[WEIGHT] = [...best.setting.cells.keys()].reduce((one, other) =>
+    else if (!setting.cells.has(next[WEIGHT])) {
+      const distance = (weight) => Math.abs(Math.log((weight + 1e-4) / (selection[WEIGHT] + 1e-4)));
+      const weights = [...setting.cells.keys()];
+      next[WEIGHT] = weights.reduce((one, other) =>
         distance(other) < distance(one) ? other : one,
       );
     }
-    return { selection: next, changed: best.changed };
+    return { selection: next, changed };
   }
 
   // The selection completed from some values: the nearest setting there is.
@@ -92,8 +107,13 @@ export class Settings {
       return { setting, rank: wrong * 100 + usual - 1e-5 * setting.cells.size };
     });
     const { setting } = ranked.reduce((one, other) => (other.rank < one.rank ? other : one));
-    const weight = setting.cells.has(values[WEIGHT]) ? values[WEIGHT] : [...setting.cells.keys()][0];
-    return { ...Object.fromEntries(this.names.map((name) => [name, setting.values[name]])), [WEIGHT]: weight };
+    const weight = setting.cells.has(values[WEIGHT])
+      ? values[WEIGHT]
+      : [...setting.cells.keys()][0];
+    return {
+      ...Object.fromEntries(this.names.map((name) => [name, setting.values[name]])),
+      [WEIGHT]: weight,
+    };
   }
 
   // Cells that match a selection in all fields but the free ones, each with its own values.
@@ -112,9 +132,7 @@ export class Settings {
 
   // Fields with several values among the settings that match in all others.
   varying(selection, free) {
-    return [WEIGHT, ...this.names].filter((name) => {
-      const cells = this.matching(selection, [...new Set([...free, name])]);
-      return new Set(cells.map((cell) => String(cell.values[name]))).size > 1;
-    });
+    const found = this.reachable(selection, free);
+    return [...found.keys()].filter((name) => found.get(name).size > 1);
   }
 }

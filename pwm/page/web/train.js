@@ -6,13 +6,41 @@ import { criticBias, learning } from "./law.js";
 import { Stopped, Trainer } from "./pool.js";
 import { capital, counted, duration, labelOf, left, plain, valueOf } from "./words.js";
 
-const ARMS = [["attached", 1], ["detached", 0]]; // and their colours
-const NUMBERS = ["critic_weight", "episode_length", "trial_length", "learning_rate", "num_episodes", "seed"];
+const ARMS = [
+  ["attached", 1],
+  ["detached", 0],
+]; // and their colours
+const NUMBERS = [
+  "critic_weight",
+  "episode_length",
+  "trial_length",
+  "learning_rate",
+  "num_episodes",
+  "seed",
+];
 const CHOICES = {
   returns: ["raw", "centred", "standardised"],
-  balance: ["fixed", "per-loss", "stop-trunk", "equal", "pcgrad", "uncertainty", "return-scale", "popart"],
+  balance: [
+    "fixed",
+    "per-loss",
+    "stop-trunk",
+    "equal",
+    "pcgrad",
+    "uncertainty",
+    "return-scale",
+    "popart",
+  ],
 };
-const NOTES = { critic_weight: 5, episode_length: 60, trial_length: 3, learning_rate: 0.005, num_episodes: 10000, seed: 0, returns: "raw", balance: "fixed" };
+const NOTES = {
+  critic_weight: 5,
+  episode_length: 60,
+  trial_length: 3,
+  learning_rate: 0.005,
+  num_episodes: 10000,
+  seed: 0,
+  returns: "raw",
+  balance: "fixed",
+};
 const PRESETS = [
   ["The notes’ setting", NOTES],
   ["What we recommend", { ...NOTES, returns: "centred", balance: "per-loss", critic_weight: 1 }],
@@ -29,14 +57,22 @@ const POINTS = 160; // of a curve
 
 export class Train {
   constructor(runs, engine, bytes) {
-    Object.assign(this, { runs, engine, bytes, values: { ...NOTES }, arms: new Set(["attached", "detached"]) });
+    Object.assign(this, {
+      runs,
+      engine,
+      bytes,
+      values: { ...NOTES },
+      arms: new Set(["attached", "detached"]),
+    });
     const presets = PRESETS.map(([name, values]) => button(name, () => this.preset(values)));
     replace(byId("presets"), ...presets);
     byId("train-form").addEventListener("submit", (event) => {
       event.preventDefault();
       this.begin();
     });
-    new ResizeObserver(() => requestAnimationFrame(() => this.chart())).observe(byId("train-charts"));
+    new ResizeObserver(() => requestAnimationFrame(() => this.chart())).observe(
+      byId("train-charts"),
+    );
     this.form();
     this.buttons(false);
   }
@@ -49,20 +85,62 @@ export class Train {
   }
 
   form() {
-    const field = (name, control) => element("label", { class: "field", for: `train-${name}` }, element("span", {}, capital(labelOf(name))), control);
-    const number = (name) => field(name, element("input", { id: `train-${name}`, inputmode: "decimal", autocomplete: "off", value: this.values[name] }));
-    const word = (name) => field(name, element("select", { id: `train-${name}` }, ...CHOICES[name].map((value) => element("option", { value, selected: value === this.values[name] }, valueOf(name, value)))));
+    const field = (name, control) =>
+      element(
+        "label",
+        { class: "field", for: `train-${name}` },
+        element("span", {}, capital(labelOf(name))),
+        control,
+      );
+    const number = (name) =>
+      field(
+        name,
+        element("input", {
+          id: `train-${name}`,
+          inputmode: "decimal",
+          autocomplete: "off",
+          value: this.values[name],
+        }),
+      );
+    const word = (name) =>
+      field(
+        name,
+        element(
+          "select",
+          { id: `train-${name}` },
+          ...CHOICES[name].map((value) =>
+            element(
+              "option",
+              { value, selected: value === this.values[name] },
+              valueOf(name, value),
+            ),
+          ),
+        ),
+      );
     const arm = ([name]) => {
-      const box = element("input", { type: "checkbox", id: `train-${name}`, checked: this.arms.has(name) });
+      const box = element("input", {
+        type: "checkbox",
+        id: `train-${name}`,
+        checked: this.arms.has(name),
+      });
       return element("label", { class: "toggle", for: `train-${name}` }, box, name);
     };
-    replace(byId("train-form"), ...NUMBERS.map(number), ...Object.keys(CHOICES).map(word), element("span", { class: "toggles" }, ...ARMS.map(arm)), element("button", { hidden: true }));
+    replace(
+      byId("train-form"),
+      ...NUMBERS.map(number),
+      ...Object.keys(CHOICES).map(word),
+      element("span", { class: "toggles" }, ...ARMS.map(arm)),
+      element("button", { hidden: true }),
+    );
   }
 
   buttons(training) {
     replace(
       byId("train-buttons"),
-      button(training ? "Start again" : "Train", () => this.begin(), { id: "train-start", class: "main" }),
+      button(training ? "Start again" : "Train", () => this.begin(), {
+        id: "train-start",
+        class: "main",
+      }),
       button("Stop", () => this.stop(), { id: "train-stop", disabled: !training }),
     );
   }
@@ -74,7 +152,11 @@ export class Train {
       const input = byId(`train-${name}`);
       const value = input.value.trim() === "" ? NaN : Number(input.value);
       input.removeAttribute("aria-invalid");
-      if (Number.isNaN(value)) return this.refuse(name, `${capital(labelOf(name))} ${input.value || "(empty)"}: expected a number.`);
+      if (Number.isNaN(value))
+        return this.refuse(
+          name,
+          `${capital(labelOf(name))} ${input.value || "(empty)"}: expected a number.`,
+        );
       values[name] = value;
     }
     for (const name of Object.keys(CHOICES)) values[name] = byId(`train-${name}`).value;
@@ -83,9 +165,16 @@ export class Train {
     const every = [...this.arms].map((baseline) => this.asPublished({ ...values, baseline }));
     for (const each of every) {
       const problem = this.engine.supports(this.runs.identity(each));
-      if (problem) return this.refuse(NUMBERS.find((name) => problem.startsWith(name)), `${problem}.`);
+      if (problem)
+        return this.refuse(
+          NUMBERS.find((name) => problem.startsWith(name)),
+          `${problem}.`,
+        );
     }
-    Object.assign(this.values, Object.fromEntries([...NUMBERS, ...Object.keys(CHOICES)].map((name) => [name, values[name]])));
+    Object.assign(
+      this.values,
+      Object.fromEntries([...NUMBERS, ...Object.keys(CHOICES)].map((name) => [name, values[name]])),
+    );
     say(byId("train-error"), "");
     return every;
   }
@@ -114,7 +203,9 @@ export class Train {
     replace(byId("train-progress"));
     replace(byId("train-result"));
     this.shown = every.map((values) => ({
-      values, name: values.baseline, colour: ARMS.find(([name]) => name === values.baseline)[1],
+      values,
+      name: values.baseline,
+      colour: ARMS.find(([name]) => name === values.baseline)[1],
       windows: { episode: [], reward: [], value_loss: [], critic_bias: [], entropy: [] },
     }));
     this.legend();
@@ -134,16 +225,24 @@ export class Train {
     progress(0, "loading");
     try {
       const result = await trainer.train(this.runs.identity(values), (batch) => {
-        for (const window of batch) for (const name of Object.keys(windows)) windows[name].push(window[name]);
+        for (const window of batch)
+          for (const name of Object.keys(windows)) windows[name].push(window[name]);
         const done = windows.episode.at(-1) ?? 0;
-        progress(done / values.num_episodes, `episode ${plain(done)}; ${left(started, done, values.num_episodes)}`);
+        progress(
+          done / values.num_episodes,
+          `episode ${plain(done)}; ${left(started, done, values.num_episodes)}`,
+        );
         this.redraw();
       });
       const seconds = (performance.now() - started) / 1000;
       progress(1, `${counted(values.num_episodes, "episode")} in ${duration(seconds)}`);
       this.told(arm, result);
     } catch (error) {
-      if (error instanceof Stopped) progress((windows.episode.at(-1) ?? 0) / values.num_episodes, `stopped at episode ${plain(windows.episode.at(-1) ?? 0)}`);
+      if (error instanceof Stopped)
+        progress(
+          (windows.episode.at(-1) ?? 0) / values.num_episodes,
+          `stopped at episode ${plain(windows.episode.at(-1) ?? 0)}`,
+        );
       else say(byId("train-error"), error.message);
     } finally {
       trainer.stop();
@@ -157,21 +256,55 @@ export class Train {
   // Says whether an arm learned, and compares it with the published run, if it is one.
   told({ values, name }, { history, digest }) {
     const trials = Math.floor(values.episode_length / values.trial_length);
-    const { learned, time } = learning({ episode: [...history.episode].map(Number), reward: history.reward }, this.runs.levels[values.stimulus_set], trials, this.runs.standard_errors);
+    const { learned, time } = learning(
+      { episode: [...history.episode].map(Number), reward: history.reward },
+      this.runs.levels[values.stimulus_set],
+      trials,
+      this.runs.standard_errors,
+    );
     const outcome = `${capital(name)}: ${time === Infinity ? "has not learned the task" : `had learned the task after ${plain(time)} episodes`}${time < Infinity && !learned ? ", and lost it again" : ""}.`;
     const code = element("code", {}, digest);
     const run = this.runs.find(values);
     const box = byId("train-result");
-    if (run === null) box.append(element("p", {}, `${outcome} Digest `, code, ". Not among the published runs; it would be the same on every machine."));
+    if (run === null)
+      box.append(
+        element(
+          "p",
+          {},
+          `${outcome} Digest `,
+          code,
+          ". Not among the published runs; it would be the same on every machine.",
+        ),
+      );
     else {
       const isSame = this.runs.digest(run) === digest;
-      box.append(sign(isSame, outcome, [isSame ? "This is a published run, and has the same bits. Digest " : "This is a published run, and its bits differ. Digest ", code, isSame ? "." : `, published ${this.runs.digest(run)}.`]));
+      box.append(
+        sign(isSame, outcome, [
+          isSame
+            ? "This is a published run, and has the same bits. Digest "
+            : "This is a published run, and its bits differ. Digest ",
+          code,
+          isSame ? "." : `, published ${this.runs.digest(run)}.`,
+        ]),
+      );
     }
   }
 
   legend() {
-    const items = this.shown.map(({ name, colour }) => element("li", {}, shape("svg", { viewBox: "-6 -6 12 12", width: 12, height: 12, "aria-hidden": "true" }, marker(colour)), name));
-    if (this.arms.has("attached")) items.push(element("li", { class: "law-key" }, "bias as predicted, cTH/2w"));
+    const items = this.shown.map(({ name, colour }) =>
+      element(
+        "li",
+        {},
+        shape(
+          "svg",
+          { viewBox: "-6 -6 12 12", width: 12, height: 12, "aria-hidden": "true" },
+          marker(colour),
+        ),
+        name,
+      ),
+    );
+    if (this.arms.has("attached"))
+      items.push(element("li", { class: "law-key" }, "bias as predicted, cTH/2w"));
     replace(byId("train-legend"), ...items);
   }
 
@@ -199,10 +332,15 @@ export class Train {
 
   predicted(arm) {
     const { values, name } = arm;
-    const scaled = values.returns === "standardised" || ["per-loss", "uncertainty", "popart", "return-scale"].includes(values.balance);
+    const scaled =
+      values.returns === "standardised" ||
+      ["per-loss", "uncertainty", "popart", "return-scale"].includes(values.balance);
     if (name !== "attached" || scaled) return [];
     const steps = Math.floor(values.episode_length / values.trial_length) * values.trial_length;
-    return this.thinned(arm, "entropy").map(({ x, y }) => ({ x, y: criticBias(steps, y, values.critic_weight) }));
+    return this.thinned(arm, "entropy").map(({ x, y }) => ({
+      x,
+      y: criticBias(steps, y, values.critic_weight),
+    }));
   }
 
   chart() {
@@ -214,12 +352,32 @@ export class Train {
     const end = this.shown[0].values.num_episodes;
     const x = axisOf("linear", [0, end], { high: end });
     const drawn = Object.entries(SHOWN).map(([name, { label, kind }]) => {
-      const series = this.shown.map((arm) => ({ colour: arm.colour, points: this.thinned(arm, name), law: name === "critic_bias" ? this.predicted(arm) : [] }));
+      const series = this.shown.map((arm) => ({
+        colour: arm.colour,
+        points: this.thinned(arm, name),
+        law: name === "critic_bias" ? this.predicted(arm) : [],
+      }));
       const values = series.flatMap(({ points, law }) => [...points, ...law]).map(({ y }) => y);
-      const y = axisOf(kind, values.length ? values : [1], name === "reward" ? { low: 0.3, high: 1.03 } : {});
+      const y = axisOf(
+        kind,
+        values.length ? values : [1],
+        name === "reward" ? { low: 0.3, high: 1.03 } : {},
+      );
       const memoryless = this.runs.levels[this.shown[0].values.stimulus_set].memoryless;
-      const latest = this.shown.map((arm) => `${arm.name} ${plain(this.thinned(arm, name).at(-1)?.y ?? NaN)}`).join(", ");
-      return curves({ title: label, series, x, y, width, height, xLabel: "episode", lines: name === "reward" ? [memoryless] : [], description: `${capital(label)} by episode. Latest: ${latest}.` });
+      const latest = this.shown
+        .map((arm) => `${arm.name} ${plain(this.thinned(arm, name).at(-1)?.y ?? NaN)}`)
+        .join(", ");
+      return curves({
+        title: label,
+        series,
+        x,
+        y,
+        width,
+        height,
+        xLabel: "episode",
+        lines: name === "reward" ? [memoryless] : [],
+        description: `${capital(label)} by episode. Latest: ${latest}.`,
+      });
     });
     byId("train-charts").style.setProperty("--columns", columns);
     replace(byId("train-charts"), ...drawn);
