@@ -54,6 +54,8 @@ class Cell(NamedTuple):
     time: Estimate
     """Median time to learn, in episodes of agents and updates of loops; inf if fewer than half of
     the seeds did."""
+    length: Estimate
+    """Median over the seeds of the mean length of the last 100 episodes; nan for agents."""
     bias: Estimate
     """Median error of the values, above their targets; nan if it was not measured."""
     predicted_bias: float
@@ -112,6 +114,7 @@ class Agents:
                 weight=cell.vf_coef,
                 learned=success_rate(np.isfinite(times)),
                 time=interval(_median(times)),
+                length=Estimate(nan),
                 bias=Estimate(nan),
                 predicted_bias=nan,
             )
@@ -148,7 +151,7 @@ class Agents:
 
     def _ratio(self, one: AgentCell, other: AgentCell) -> NDArray[np.float64]:
         """Ratio of two cells' median times: [1 + resamples]."""
-        return _median(self.times[one]) / _median(self.times[other])
+        return _ratio(self.times[one], self.times[other])
 
     def _success(self, cell: AgentCell, vf_coef: float) -> NDArray[np.float64]:
         """Fraction of a cell's seeds that learned at another weight: [1 + resamples]."""
@@ -179,6 +182,7 @@ class Loops:
                 weight=cell.weight,
                 learned=success_rate(np.isfinite(times)),
                 time=interval(_median(times)),
+                length=interval(_median(self.values(cell, "length"))),
                 bias=interval(_median(self.values(cell, "error"))),
                 predicted_bias=float(predicted),
             )
@@ -266,14 +270,14 @@ class Loops:
         return _mean(np.isfinite(detached)) - _mean(np.isfinite(attached))
 
     def _slowdown(self, loop: Loop, weight: float) -> NDArray[np.float64]:
-        """Ratio of median times, attached over detached."""
+        """Ratio of median times, attached over detached; nan if neither half of the seeds did."""
         attached, detached = self._times(loop, weight)
-        return self._counted(loop, attached) / self._counted(loop, detached)
+        return _ratio(attached, detached)
 
     def _heavy(self, loop: Loop) -> NDArray[np.float64]:
         """Ratio of the detached median times at the weights 10 and 0.1."""
         (_, light), (_, heavy) = (self._times(loop, weight) for weight in (0.1, 10.0))
-        return self._counted(loop, heavy) / self._counted(loop, light)
+        return _ratio(heavy, light)
 
     def _times(self, loop: Loop, weight: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Of attached and detached seeds."""
@@ -282,19 +286,6 @@ class Loops:
             for baseline in ("attached", "detached")
         )
         return attached, detached
-
-    def _counted(self, loop: Loop, times: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Median time, or the budget if fewer than half learned."""
-        return np.minimum(_median(times), self._budget(loop))
-
-    def _budget(self, loop: Loop) -> int:
-        """Updates of the longest run of a loop."""
-        return max(
-            outcome.num_updates
-            for cell, outcomes in self._outcomes.items()
-            if cell.loop == loop
-            for outcome in outcomes
-        )
 
 
 def _judged(part: str, found: Mapping[str, NDArray[np.float64]]) -> Iterator[Statement]:
@@ -313,6 +304,15 @@ def _judged(part: str, found: Mapping[str, NDArray[np.float64]]) -> Iterator[Sta
 def _median(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Median over the seeds as they are and over each resample: [1 + resamples] from [S]."""
     return median_time(values[resampled(len(values))])
+
+
+def _ratio(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ratio of median times, inf where fewer than half of the seeds learned: [1 + resamples].
+
+    Where that is so of both it is nan: there is nothing to tell.
+    """
+    with np.errstate(invalid="ignore"):
+        return np.asarray(_median(one) / _median(other))
 
 
 def _mean(values: NDArray[np.float64] | NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -337,6 +337,6 @@ def _farthest(ratios: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
 
 
 def _geometric(ratios: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Geometric mean of ratios; nan where one is negative."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.exp(np.mean(np.log(list(ratios)), axis=0)))
+    """Geometric mean of ratios; 0 where one is negative."""
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.exp(np.mean(np.log(np.maximum(list(ratios), 0)), axis=0)))

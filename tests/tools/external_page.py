@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from math import inf, isfinite
+from math import inf, isfinite, isnan
 
 from pwm.analysis.estimates import Estimate
 from pwm.analysis.foreign import Cell, agents, loops
@@ -37,6 +37,7 @@ def loop_table() -> Iterator[str]:
                     for cell in (attached, detached)
                 ),
                 *(_count(cell.time.value) for cell in (attached, detached)),
+                *(_count(cell.length.value) for cell in (attached, detached)),
                 f"{attached.bias.value:.3g}",
                 f"{attached.predicted_bias:.3g}" if isfinite(attached.predicted_bias) else "none",
                 f"{detached.bias.value:.3g}",
@@ -48,7 +49,8 @@ def verdict_table(part: str, statements: Iterable[Statement]) -> Iterator[str]:
     """Yields a row per statement: what it is about, what is right, what was measured, verdicts."""
     for statement in statements:
         said = predictions()["external"][part][statement.name]
-        verdict = "right" if statement.right else "**wrong**"
+        told = not isnan(statement.estimate.value)
+        verdict = ("right" if statement.right else "**wrong**") if told else "cannot tell"
         found = (_region(*statement.region), _number(statement.estimate), verdict, said["rival"])
         yield f"| {statement.says} | " + " | ".join(found) + " |"
 
@@ -74,8 +76,10 @@ def _region(low: float, high: float) -> str:
 
 
 def _number(estimate: Estimate) -> str:
-    low, high = (f"{end:.2f}" if isfinite(end) else "∞" for end in estimate[1:])
-    return f"{estimate.value:.2f} [{low}, {high}]"
+    if isnan(estimate.value):
+        return "too few learned"
+    value, low, high = (f"{each:.2f}" if isfinite(each) else "∞" for each in estimate)
+    return f"{value} [{low}, {high}]"
 
 
 if __name__ == "__main__":
