@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from pwm.core.agent import Agent, AgentConfig
-from pwm.core.config import Optimizer, TrainConfig
+from pwm.core.config import OptimizerName, TrainConfig
 from pwm.core.diagnostics import DIAGNOSTICS, MECHANISM
 from pwm.core.errors import FileError, InputError
 from pwm.core.losses import LossConfig
@@ -77,7 +77,7 @@ def test_a_run_is_continued_bit_for_bit(
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_another_optimisers_run_is_continued_bit_for_bit(
-    optimizer: Optimizer, tmp_path: Path, engine: EngineName
+    optimizer: OptimizerName, tmp_path: Path, engine: EngineName
 ) -> None:
     run = replace(RUN, optimizer=optimizer, episodes_per_update=4, num_episodes=8)
     continued = load_run(saved(tmp_path, (run,), engine))
