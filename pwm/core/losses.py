@@ -33,7 +33,7 @@ from torch import Tensor
 from pwm.core.balance import Balance
 from pwm.core.errors import require, require_non_negative
 from pwm.core.fields import added
-from pwm.core.returns import Returns
+from pwm.core.returns import Horizon, Returns
 
 Baseline = Literal["attached", "detached", "attached_head", "attached_trunk"]
 LostGradients = Literal["none", "values", "log_probs"]
@@ -52,7 +52,7 @@ class LossConfig:
     policy_reduction: Reduction = "sum"
     """Reduction of the policy loss and entropy bonus over the steps of an episode."""
     discount: float = 1.0
-    """Discount of the return, which runs over the whole episode."""
+    """Discount of the return, which runs over the whole episode or trial."""
     entropy_weight: float = 0.0
     """Weight of the entropy bonus."""
     optimism: float = 0.0
@@ -65,6 +65,14 @@ class LossConfig:
     (centred), or that in running standard deviations (standardised)."""
     tracking_rate: float = added(0.1)
     """Rate at which that mean and standard deviation follow the episodes; 1 for the last alone."""
+    trace_decay: float = added(1.0)
+    """λ of the λ-return, which advantages and value loss use: 1 for the rewards to come alone
+    (Monte Carlo), 0 for one reward and the discounted next value."""
+    leaking_targets: bool = added(False)
+    """With an attached baseline and a trace decay below 1, do not detach the later values in
+    λ-returns either: they receive the policy loss's gradient too."""
+    return_horizon: Horizon = added("episode")
+    """End of a return: that of the episode, or of the step's trial."""
     balance: Balance = added("fixed")
     """Rule that balances the critic against the policy; see `pwm.core.balance`."""
     normalise_advantages: bool = added(False)
@@ -82,6 +90,7 @@ class LossConfig:
             ("policy_reduction", self.policy_reduction, get_args(Reduction)),
             ("lost_gradients", self.lost_gradients, get_args(LostGradients)),
             ("returns", self.returns, get_args(Returns)),
+            ("return_horizon", self.return_horizon, get_args(Horizon)),
             ("balance", self.balance, get_args(Balance)),
             ("value_loss", self.value_loss, get_args(ValueLoss)),
         ):
@@ -91,6 +100,9 @@ class LossConfig:
         require_non_negative("optimism", self.optimism)
         rate = self.tracking_rate
         require(0 < rate <= 1, "tracking_rate", rate, "a number above 0 and up to 1")
+        require(0 <= self.trace_decay <= 1, "trace_decay", self.trace_decay, "a number from 0 to 1")
+        attached = self.baseline != "detached" or not self.leaking_targets
+        require(attached, "leaking_targets", True, "False with a detached baseline")
         require_non_negative("clip_gradient", self.clip_gradient)
         clash = self.balance == "popart" and self.returns != "raw"
         require(not clash, "returns", self.returns, "raw with popart, which standardises itself")

@@ -25,6 +25,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 Returns = Literal["raw", "centred", "standardised"]
+Horizon = Literal["episode", "trial"]
 LEAST_SCALE = 1e-4  # of a standard deviation, as in PopArt's code
 BLOCK = 16  # steps
 
