@@ -28,7 +28,6 @@ import numpy as np
 from pwm.core.agent import NUM_GATES, NUM_OUTPUTS, VALUE
 from pwm.core.config import TrainConfig
 from pwm.core.task import correct_actions, trial_states
-from pwm.core.update import EPSILON, SMOOTHING
 
 EPISODES_PER_CALL = 64
 Array = Any
@@ -94,9 +93,10 @@ def _episode(run: TrainConfig, state: Any, draws: Any) -> Any:
     """One episode and one step of RMSprop."""
     weights, squares = state
     gradient, reward = jax.grad(partial(_loss, run), has_aux=True)(weights, *draws)
-    squares = jax.tree.map(lambda s, g: SMOOTHING * s + (1 - SMOOTHING) * g * g, squares, gradient)
+    decay = run.square_decay
+    squares = jax.tree.map(lambda s, g: decay * s + (1 - decay) * g * g, squares, gradient)
     weights = jax.tree.map(
-        lambda w, s, g: w - run.learning_rate * g / (jnp.sqrt(s) + EPSILON),
+        lambda w, s, g: w - run.learning_rate * g / (jnp.sqrt(s) + run.epsilon),
         weights,
         squares,
         gradient,

@@ -13,10 +13,10 @@ from pwm.analysis.predictions import Law, fitted_law, predictions
 from pwm.analysis.theory import mean_return, noise_weight, value_floor
 from pwm.claims.grids import Number, grids, number
 from pwm.core.agent import AgentConfig
+from pwm.core.config import TrainConfig
 from pwm.core.leak import critic_bias
 from pwm.core.losses import LossConfig
 from pwm.core.task import TaskConfig
-from pwm.core.update import EPSILON, SMOOTHING
 from pwm.experiments import EXPERIMENTS, WEIGHTS
 
 HEAVY = 100.0  # critic weight that is recommended, with a summed policy loss
@@ -84,8 +84,8 @@ def _training() -> dict[str, Number]:
     tracking = EXPERIMENTS["tracking"].axes["tracking_rate"]
     return {
         "setting.hidden-size": number(AgentConfig().hidden_size),
-        "setting.epsilon": number(EPSILON, text="10⁻⁸"),
-        "setting.smoothing": number(SMOOTHING, 2),
+        "setting.epsilon": number(TrainConfig.epsilon, text="10⁻⁸"),
+        "setting.smoothing": number(TrainConfig.square_decay, 2),
         "setting.heavy": number(HEAVY),
         "setting.learning-rate": number(notes.learning_rate, 3),
         "setting.learning-rate-between": number(held_out.learning_rate, 3),

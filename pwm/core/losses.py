@@ -28,6 +28,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
+import torch
 from torch import Tensor
 
 from pwm.core.balance import Balance
@@ -106,9 +107,9 @@ class LossConfig:
         require_non_negative("clip_gradient", self.clip_gradient)
         clash = self.balance == "popart" and self.returns != "raw"
         require(not clash, "returns", self.returns, "raw with popart, which standardises itself")
-        clash = self.balance == "uncertainty" and self.value_loss != "squared"
-        accepted = "squared with uncertainty, which learns a variance"
-        require(not clash, "value_loss", self.value_loss, accepted)
+        fits = self.balance != "uncertainty" or self.value_loss == "squared"
+        named = "squared with uncertainty, which learns a variance"
+        require(fits, "value_loss", self.value_loss, named)
 
     @property
     def tracks(self) -> bool:
@@ -128,6 +129,7 @@ class Losses(NamedTuple):
     policy: Tensor
     value: Tensor
     total: Tensor
+    squared_error: Tensor  # mean over steps; the value loss itself, unless that is Huber's
 
 
 def policy_loss(
@@ -171,7 +173,8 @@ def episode_losses(
         log_probs = log_probs.detach()
     elif config.lost_gradients == "values":
         advantages, head_advantages = advantages.detach(), head_advantages.detach()
-    value = advantages.square().mean(dim=-1)
+    squared_error = advantages.square().mean(dim=-1)
+    value = squared_error if config.value_loss == "squared" else _huber(advantages).mean(dim=-1)
     if config.optimism:
         raised = config.optimism * entropies.detach()
         advantages, head_advantages = advantages - raised, head_advantages - raised
@@ -179,7 +182,12 @@ def episode_losses(
     total = policy + critic_weight * value
     if config.entropy_weight:
         total = total - config.entropy_weight * _reduce(entropies, config.policy_reduction)
-    return Losses(policy, value, total)
+    return Losses(policy, value, total, squared_error)
+
+
+def _huber(errors: Tensor) -> Tensor:
+    """A² where |A| ≤ 1, else 2 |A| - 1: twice Huber's function, so that both agree near 0."""
+    return torch.where(errors.abs() <= 1, errors.square(), 2 * errors.abs() - 1)
 
 
 def _reduce(steps: Tensor, reduction: Reduction) -> Tensor:

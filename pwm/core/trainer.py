@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from math import ceil
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,6 +26,8 @@ from pwm.core.update import one_thread
 
 STATE = ("episodes_done", "parameters", "square_average", "tracked", "windows", "window_sum")
 PROBES = "probes"  # in the state of runs with `probe_at`
+OF_ADAM = ("average", "decay_powers")  # in the state of runs with Adam
+OPTIONAL = ((PROBES,), OF_ADAM, (PROBES, *OF_ADAM))
 EPISODES_PER_DRAW = 64  # affects speed only
 
 
@@ -35,7 +38,11 @@ class Engine(Protocol):
     parameters: Tensor  # (R, P), updated in place
 
     def train(self, draws: Draws) -> NDArray[np.float64]:
-        """Trains on the draws of E episodes; returns their metrics, [E, metrics, R]."""
+        """Trains on the draws of E episodes, a multiple of the episodes per update.
+
+        Returns:
+            Their metrics, [E, metrics, R].
+        """
 
     def differentiate(
         self, draws: Draws, config: LossConfig, critic_weights: NDArray[np.float32]
@@ -83,12 +90,15 @@ class Trainer:
         self._window_sum = np.zeros((len(METRICS), len(self.runs)))  # of the unfinished window
 
     def advance(self, num_episodes: int) -> None:
-        """Trains for up to `num_episodes` more episodes."""
-        last = min(self.episodes_done + num_episodes, self.num_episodes)
+        """Trains for up to `num_episodes` more episodes, rounded up to whole updates."""
+        batch = self._config.episodes_per_update
+        batches = ceil(min(num_episodes, self.num_episodes) / batch)
+        last = min(self.episodes_done + batches * batch, self.num_episodes)
+        at_once = max(EPISODES_PER_DRAW // batch, 1) * batch
         with one_thread():
             self._probe_if_due()
             while self.episodes_done < last:
-                count = min(EPISODES_PER_DRAW, last - self.episodes_done, self._until_probe())
+                count = min(at_once, last - self.episodes_done, self._until_probe())
                 self._log(self.engine.train(self._draws.next(count)))
                 self._probe_if_due()
 
@@ -110,7 +120,7 @@ class Trainer:
         return History.of_curves(np.array(episode, np.int64), curves, probe_episode)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Everything needed to continue from here, by the names of `STATE` and `PROBES`."""
+        """Everything needed to continue from here, by the names of `STATE` and `OPTIONAL`."""
         state = {
             "episodes_done": np.array(self.episodes_done),
             **self.engine.state(),

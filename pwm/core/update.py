@@ -6,8 +6,9 @@ steps per trial, T = N L steps per episode, E episodes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,33 +29,12 @@ from pwm.core.config import TrainConfig
 from pwm.core.diagnostics import Trajectory
 from pwm.core.history import METRICS
 from pwm.core.losses import LossConfig, Losses, episode_losses
+from pwm.core.optimiser import Optimiser
 from pwm.core.returns import Tracked, discounted_returns, track
 from pwm.core.rollout import Draws, Episode, Rollout
 from pwm.core.start import initial_parameters
 
-SMOOTHING = 0.99
-EPSILON = 1e-8
 CLIP_EPSILON = 1e-6  # added to a norm, as `torch.nn.utils.clip_grad_norm_` does
-
-
-class RMSprop:
-    """`torch.optim.RMSprop` with its defaults; updates parameters [R, P], with rates [R, P].
-
-    It keeps M states (mean squares), one for each of the gradients that it steps against.
-    Source: Tieleman & Hinton (2012), lecture 6.5; epsilon is added outside the root.
-    """
-
-    def __init__(self, parameters: Tensor, learning_rates: Tensor, states: int = 1) -> None:
-        self.parameters = parameters.detach()  # shares storage
-        self.square_average = torch.zeros_like(self.parameters).repeat(states, 1, 1)  # (M, R, P)
-        self._learning_rates = learning_rates
-
-    def step(self, *gradients: Tensor) -> None:
-        """Takes one step against each of M gradients [R, P], which it overwrites."""
-        for gradient, square_average in zip(gradients, self.square_average, strict=True):
-            square_average.mul_(SMOOTHING).addcmul_(gradient, gradient, value=1 - SMOOTHING)
-            gradient.mul_(self._learning_rates)
-            self.parameters.addcdiv_(gradient, square_average.sqrt().add_(EPSILON), value=-1)
 
 
 class Played(NamedTuple):
@@ -79,16 +59,24 @@ class TorchEngine:
         self.parameters = initial_parameters(runs).to(self._device).requires_grad_()
         self._critic_weights = torch.tensor([run.critic_weight for run in runs]).to(self._device)
         self._learning_rates = torch.tensor([run.learning_rate for run in runs]).to(self._device)
-        states = num_states(config.loss.balance)
         rates = self._learning_rates.unsqueeze(1).repeat(1, self.parameters.shape[1])
         rates[:, : self._agent.trunk_size] *= config.trunk_rate
-        self._optimiser = RMSprop(self.parameters, rates, states)
+        memories = num_states(config.loss.balance)
+        self._optimiser = Optimiser(self.parameters, rates, config, memories)
         self._tracked = self.parameters.detach().new_zeros(len(runs), len(Tracked))
 
     def train(self, draws: Draws) -> NDArray[np.float64]:
-        """Trains on the draws of E episodes; returns the metrics of each, [E, metrics, R]."""
+        """Trains on the draws of E episodes; returns the metrics of each, [E, metrics, R].
+
+        E is a multiple of the episodes per update.
+        """
         trials, noise = (array.to(self._device) for array in draws)
-        episodes = [self._update(Draws(*each)) for each in zip(trials, noise, strict=True)]
+        batch = self.runs[0].episodes_per_update
+        episodes = [
+            terms
+            for first in range(0, len(trials), batch)
+            for terms in self._update(*(part[first : first + batch] for part in (trials, noise)))
+        ]
         metrics = {name: torch.stack([terms[name] for terms in episodes]) for name in METRICS}
         for name in ("reward", "entropy", "critic_bias"):  # by trial or step
             metrics[name] = metrics[name].mean(dim=-1)
@@ -108,7 +96,7 @@ class TorchEngine:
         """
         draws = Draws(*(array.to(self._device) for array in draws))
         weights = torch.from_numpy(critic_weights).to(self._device)
-        played = self._play(draws, config, weights)
+        played = self._play(draws, config, weights, self._scales())
         gradient, episode = self._gradient(played.losses.total), played.episode
         trajectory = Trajectory(
             log_probs=_array(episode.log_probs.flatten(1)),
@@ -122,7 +110,7 @@ class TorchEngine:
         """Parameters, the optimiser's states and running statistics, by name; replicas first."""
         tensors = {
             "parameters": self.parameters.detach(),
-            "square_average": self._optimiser.square_average.transpose(0, 1),
+            **self._optimiser.state(),
             "tracked": self._tracked,
         }
         return {name: tensor.cpu().numpy().copy(order="C") for name, tensor in tensors.items()}
@@ -131,30 +119,52 @@ class TorchEngine:
         """Restores an earlier `state`."""
         with torch.no_grad():
             self.parameters.copy_(torch.from_numpy(state["parameters"]))
-        square_average = torch.from_numpy(state["square_average"])
-        self._optimiser.square_average.copy_(square_average.transpose(0, 1))
+        remembered = self._optimiser.state()
+        self._optimiser.restore({name: torch.from_numpy(state[name]) for name in remembered})
         self._tracked.copy_(torch.from_numpy(state["tracked"]))
 
-    def _update(self, draws: Draws) -> dict[str, Tensor]:
-        """Trains on one episode; returns its `METRICS`, [R], or their terms, [R, N] or [R, T]."""
+    def _update(self, trials: Tensor, noise: Tensor) -> list[dict[str, Tensor]]:
+        """Trains once on episodes with trials [E, R, N] and noise [E, R, N, L].
+
+        Returns:
+            Of each episode, the `METRICS`, [R], or their terms, [R, N] or [R, T].
+        """
+        loss, scales = self.runs[0].loss, self._scales()
+        terms, value_losses, gradients = [], [], []
+        for draws in zip(trials, noise, strict=True):
+            played = self._play(Draws(*draws), loss, self._critic_weights, scales)
+            gradients.append(self._gradients(played.losses))
+            value_losses.append(played.losses.value.detach())
+            self._track(played)
+            terms.append(self._terms(played))
+        self._step(*map(_mean, zip(*gradients, strict=True)))
+        self._rebalance(scales, _mean(value_losses))
+        return terms
+
+    def _gradients(self, losses: Losses) -> tuple[Tensor, ...]:
+        """Gradient of an episode's total loss; or of the policy loss and of w value loss."""
+        if self.runs[0].loss.balance not in COMBINATIONS:
+            return (self._gradient(losses.total),)
+        weighted = self._critic_weights * losses.value  # these rules have no other factor
+        return self._gradient(losses.total - weighted), self._gradient(weighted)
+
+    def _step(self, *gradients: Tensor) -> None:
+        """Combines and clips the gradients, and steps against them."""
         loss = self.runs[0].loss
-        played = self._play(draws, loss, self._critic_weights)
-        losses, episode = played.losses, played.episode
-        combine = COMBINATIONS.get(loss.balance)
-        if combine is None:
-            gradients: tuple[Tensor, ...] = (self._gradient(losses.total),)
-        else:
-            weighted = self._critic_weights * losses.value  # these rules have no other factor
-            policy, critic = map(self._gradient, (losses.total - weighted, weighted))
+        if combine := COMBINATIONS.get(loss.balance):
+            policy, critic = gradients
             gradients = combine(policy, critic, self._agent.trunk_size)
         if loss.clip_gradient:
             gradients = tuple(clipped(gradient, loss.clip_gradient) for gradient in gradients)
         self._optimiser.step(*gradients)
-        self._track(played)
+
+    def _terms(self, played: Played) -> dict[str, Tensor]:
+        """The `METRICS` of an episode, [R], or their terms, [R, N] or [R, T]."""
+        loss, losses, episode = self.runs[0].loss, played.losses, played.episode
         unit = played.scales.spread * played.scales.error_scale  # of an error, in reward
         terms = {
             "reward": episode.rewarded,
-            "value_loss": losses.value * unit.square(),
+            "value_loss": losses.squared_error * unit.square(),
             # Normalised advantages have no unit.
             "policy_loss": losses.policy if loss.normalise_advantages else losses.policy * unit,
             "entropy": episode.entropies.flatten(1),
@@ -162,11 +172,12 @@ class TorchEngine:
         }
         return {name: term.detach() for name, term in terms.items()}
 
-    def _play(self, draws: Draws, config: LossConfig, critic_weights: Tensor) -> Played:
+    def _play(
+        self, draws: Draws, config: LossConfig, critic_weights: Tensor, scales: Scales
+    ) -> Played:
         """Plays one episode of each replica; critic weights are [R]."""
         episode = self._rollout.play(self.parameters, draws)
         returns = discounted_returns(episode.rewards.flatten(1), config.discount)
-        scales = self._scales(returns.shape[1])
         centre, spread = scales.centre.unsqueeze(1), scales.spread.unsqueeze(1)
         error_scale = scales.error_scale.unsqueeze(1)  # (R, 1), as the other two
         targets = (returns - centre) / spread
@@ -190,30 +201,38 @@ class TorchEngine:
         (gradient,) = torch.autograd.grad(loss.sum(), self.parameters, retain_graph=True)
         return gradient
 
-    def _scales(self, steps: int) -> Scales:
-        """Scales of the next episode, of that many steps."""
-        loss = self.runs[0].loss
+    def _scales(self) -> Scales:
+        """Scales of the next episodes, up to the next update."""
+        loss, steps = self.runs[0].loss, self.runs[0].task.num_steps
         return episode_scales(self._tracked, loss.balance, loss.returns, loss.discount, steps)
 
-    @torch.no_grad()
     def _track(self, played: Played) -> None:
-        """Updates the running statistics, and what rules learn or rescale."""
-        loss, tracked = self.runs[0].loss, self._tracked
-        if loss.balance == "uncertainty":
-            rates = self._learning_rates
-            learn_log_variance(tracked, played.losses.value, rates, SMOOTHING, EPSILON)
+        """Updates the running statistics by an episode."""
+        loss = self.runs[0].loss
         if loss.tracks:
             rewards = played.episode.rewards.flatten(1)
-            track(tracked, rewards, played.returns, loss.tracking_rate)
-        if loss.balance == "popart":
-            head = self._agent.value_head(self.parameters)
-            keep_outputs(*head, played.scales, self._scales(played.returns.shape[1]))
+            track(self._tracked, rewards, played.returns, loss.tracking_rate)
+
+    @torch.no_grad()
+    def _rebalance(self, old: Scales, value_loss: Tensor) -> None:
+        """Updates what rules learn or rescale, by the scales and the mean value loss [R]."""
+        config = self.runs[0]
+        if config.loss.balance == "uncertainty":
+            settings = self._learning_rates, config.square_decay, config.epsilon
+            learn_log_variance(self._tracked, value_loss, *settings)
+        elif config.loss.balance == "popart":
+            keep_outputs(*self._agent.value_head(self.parameters), old, self._scales())
 
 
 def _array(tensor: Tensor) -> NDArray[np.float32]:
     """A tensor as an array, without gradients."""
     array: NDArray[np.float32] = tensor.detach().cpu().numpy()
     return array
+
+
+def _mean(tensors: Sequence[Tensor]) -> Tensor:
+    """The mean of tensors of one shape, which are added in order."""
+    return reduce(torch.add, tensors) / len(tensors)
 
 
 def clipped(gradient: Tensor, limit: float) -> Tensor:

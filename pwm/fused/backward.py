@@ -1,4 +1,4 @@
-"""Compiled backward pass: the gradient of an episode's total loss, and the step against it.
+"""Compiled backward pass: the gradient of an episode's total loss.
 
 `pwm.fused.buffers` explains rows, levels and shapes.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pwm.fused.buffers import Population, Scales, UpdateRule, Work
+from pwm.fused.buffers import Scales, UpdateRule, Work
 from pwm.fused.compilation import compiled, compiled_apart
 from pwm.fused.elementary import ONE, TWO, ZERO
 from pwm.fused.layout import (
@@ -114,13 +114,22 @@ def differentiate_losses(
         if rule.log_probs_kept:
             work.by_log_policy[action, row] -= factor * work.advantage[time]
         if rule.values_kept:
-            work.by_value[row] -= by_error * work.error[time]
-            work.by_head_value[row] -= by_error * work.error[time]
+            error = _bounded(work.error[time]) if rule.huber else work.error[time]
+            work.by_value[row] -= by_error * error
+            work.by_head_value[row] -= by_error * error
             if rule.leak_into_trunk:
                 work.by_value[row] += of_policy * work.leak[time]
             if rule.leak_into_head:
                 work.by_head_value[row] += of_policy * work.leak[time]
         work.visits[row] += ONE
+
+
+@compiled
+def _bounded(error: np.float32) -> np.float32:
+    """The error, but at most 1 and at least -1: half the derivative of the Huber loss."""
+    if error > ONE:
+        return ONE
+    return -ONE if error < -ONE else error  # which may be NaN
 
 
 @compiled
@@ -245,35 +254,3 @@ def _backpropagate_states(
             store(by_values, Gate.CELL * units + unit, by_candidate)
             store(by_values, Gate.OUTPUT * units + unit, by_output_gate)
             store(by_before, unit, load(by_before, unit) + by_state * forget_gate)
-
-
-@compiled
-def rmsprop(
-    rule: UpdateRule, population: Population, replica: int, optimiser: int, gradient: Floats
-) -> None:
-    """One step of `pwm.core.update.RMSprop` for a replica, with one of its memories."""
-    rate = population.learning_rates[replica]
-    apart = rule.trunk_size if rule.trunk_rate != ONE else 0  # parameters with another rate
-    parameters = population.parameters[replica]
-    square_average = population.square_average[replica, optimiser]
-    for part, part_rate in (
-        (slice(0, apart), rate * rule.trunk_rate),
-        (slice(apart, len(parameters)), rate),
-    ):
-        _step(rule, part_rate, parameters[part], square_average[part], gradient[part])
-
-
-@compiled_apart
-def _step(
-    rule: UpdateRule,
-    learning_rate: np.float32,
-    parameters: Floats,
-    square_average: Floats,
-    gradient: Floats,
-) -> None:
-    fresh = ONE - rule.smoothing
-    for index in range(len(parameters)):
-        slope = gradient[index]
-        square = square_average[index] * rule.smoothing + fresh * slope * slope
-        square_average[index] = square
-        parameters[index] -= slope * learning_rate / (np.sqrt(square) + rule.epsilon)

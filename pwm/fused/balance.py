@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pwm.fused.buffers import Population, Scales, UpdateRule, Work
+from pwm.fused.buffers import Scales, UpdateRule, Work
 from pwm.fused.compilation import compiled
 from pwm.fused.elementary import HALF, ONE, ZERO, exp_of_number
 from pwm.fused.layout import VALUE, Balance, Floats, Parameters, Tracked
@@ -70,13 +70,8 @@ def clip(rule: UpdateRule, gradient: Floats) -> None:
 
 
 @compiled
-def track(
-    rule: UpdateRule, population: Population, replica: int, value_loss: np.float32, work: Work
-) -> None:
-    """Updates the running statistics, and the log σ² of `uncertainty`, after an episode."""
-    tracked = population.tracked[replica]
-    if rule.balance == Balance.UNCERTAINTY:
-        _learn_log_variance(rule, tracked, population.learning_rates[replica], value_loss)
+def track(rule: UpdateRule, tracked: Floats, work: Work) -> None:
+    """Updates the running statistics after an episode."""
     if not rule.tracks:
         return
     tracked[Tracked.EPISODES] += ONE
@@ -103,13 +98,13 @@ def _track_moments(moments: Floats, rate: np.float32, terms: Floats) -> None:
 
 
 @compiled
-def _learn_log_variance(
+def learn_log_variance(
     rule: UpdateRule, tracked: Floats, learning_rate: np.float32, value_loss: np.float32
 ) -> None:
     """See `pwm.core.balance.learn_log_variance`."""
     slope = (ONE - exp_of_number(-tracked[Tracked.LOG_VARIANCE]) * value_loss) * HALF
-    square = tracked[Tracked.LOG_VARIANCE_MEAN_SQUARE] * rule.smoothing
-    square += (ONE - rule.smoothing) * slope * slope
+    square = tracked[Tracked.LOG_VARIANCE_MEAN_SQUARE] * rule.square_decay
+    square += (ONE - rule.square_decay) * slope * slope
     tracked[Tracked.LOG_VARIANCE_MEAN_SQUARE] = square
     tracked[Tracked.LOG_VARIANCE] -= learning_rate * slope / (np.sqrt(square) + rule.epsilon)
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pwm.fused.layout import Floats, Integers, Places
+from pwm.fused.layout import Doubles, Floats, Integers, Places
 
 
 class TaskTables(NamedTuple):
@@ -53,8 +53,12 @@ class UpdateRule(NamedTuple):
     policy_factor: np.float32  # c, the weight of a step in the policy loss: 1 or 1 / T
     discount: np.float32
     entropy_weight: np.float32
-    smoothing: np.float32
+    optimizer: int  # of `pwm.fused.layout.Optimizer`
+    square_decay: np.float32
+    momentum_decay: np.float32
     epsilon: np.float32
+    episodes_per_update: int
+    huber: bool  # whether the value loss is Huber's
     balance: int  # of `pwm.fused.layout.Balance`
     takes_apart: bool  # whether it needs the gradients of the two losses apart
     tracks: bool  # whether it needs the moments of returns and rewards
@@ -77,6 +81,8 @@ class Population(NamedTuple):
     learning_rates: Floats  # (R,)
     parameters: Floats  # (R, P), updated in place
     square_average: Floats  # (R, memories, P), updated in place
+    average: Floats  # (R, memories, P), updated in place; with Adam
+    decay_powers: Doubles  # (R, 2), updated in place; see `pwm.fused.optimiser`
     tracked: Floats  # (R, columns of `Tracked`), updated in place
 
 
@@ -130,6 +136,7 @@ class Work(NamedTuple):
     by_projected: Floats  # (S + 1, G)
     by_head_transposed: Floats  # (outputs, H)
     gradients: Floats  # (2, P): of the total loss; or of the policy loss, and of w value loss
+    gradient: Floats  # (P,): of one part, of an episode that is not the first before its update
     return_: Floats  # (T,): in reward
     error: Floats  # (T,): of the value, as in the value loss
     advantage: Floats  # (T,): as in the policy loss

@@ -21,7 +21,7 @@ Function = TypeVar("Function", bound=Callable[..., object])
 # Modules that are compiled together.
 SOURCES = (
     "compilation", "vectors", "elementary", "layout", "buffers", "products", "forward", "backward",
-    "balance", "kernel",
+    "balance", "optimiser", "kernel",
 )  # fmt: skip
 OPTIONS: dict[str, Any] = {
     "error_model": "numpy",  # a division by zero is infinite

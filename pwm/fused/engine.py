@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pwm.core.agent import GATES, NUM_OUTPUTS, VALUE, Agent
 from pwm.core.balance import COMBINATIONS, Balance, num_states
-from pwm.core.config import TrainConfig
+from pwm.core.config import Optimizer, TrainConfig
 from pwm.core.diagnostics import Trajectory
 from pwm.core.history import METRICS
 from pwm.core.losses import NORMALISER, LossConfig
@@ -24,7 +24,8 @@ from pwm.core.returns import LEAST_SCALE, Tracked
 from pwm.core.rollout import Draws
 from pwm.core.start import initial_parameters
 from pwm.core.task import Action, TaskConfig, observation_table, reward_table, trial_states
-from pwm.core.update import CLIP_EPSILON, EPSILON, SMOOTHING
+from pwm.core.trainer import OF_ADAM
+from pwm.core.update import CLIP_EPSILON
 from pwm.fused import kernel, layout
 from pwm.fused.buffers import Episodes, Population, ProbedEpisode, TaskTables, UpdateRule, Work
 from pwm.fused.layout import NUM_ACTIONS, NUM_GATES, Floats, Integers, Places
@@ -50,12 +51,15 @@ class FusedEngine:
         self.task = task_tables(config)
         self.rule = update_rule(config, config.loss, agent.trunk_size)
         self.work = _work(self.task, agent, config.task, self.parameters.shape[1])
-        memories = num_states(config.loss.balance)
+        memories = (len(runs), num_states(config.loss.balance), self.parameters.shape[1])
+        adam = config.optimizer == "adam"
         self.population = Population(
             np.array([run.critic_weight for run in runs], np.float32),
             np.array([run.learning_rate for run in runs], np.float32),
             self.parameters.numpy(),  # the same memory
-            _floats(len(runs), memories, self.parameters.shape[1]),
+            _floats(*memories),
+            _floats(*(memories if adam else (0, 0, 0))),
+            np.ones((len(runs) if adam else 0, 2)),
             _floats(len(runs), len(Tracked)),
         )
         # Compile now, so that training time excludes it.
@@ -89,17 +93,18 @@ class FusedEngine:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """See `TorchEngine.state`."""
-        return {
-            "parameters": self.population.parameters.copy(),
-            "square_average": self.population.square_average.copy(),
-            "tracked": self.population.tracked.copy(),
-        }
+        return {name: part.copy() for name, part in self._state().items()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """See `TorchEngine.restore`."""
-        self.population.parameters[:] = state["parameters"]
-        self.population.square_average[:] = state["square_average"]
-        self.population.tracked[:] = state["tracked"]
+        for name, part in self._state().items():
+            part[:] = state[name]
+
+    def _state(self) -> dict[str, NDArray[Any]]:
+        """The arrays that training updates, by name."""
+        names = ["parameters", "square_average", "tracked"]
+        names += OF_ADAM if self.runs[0].optimizer == "adam" else ()
+        return {name: getattr(self.population, name) for name in names}
 
 
 def check_constants() -> None:
@@ -113,11 +118,14 @@ def check_constants() -> None:
         """Members as the core writes them."""
         return tuple(member.name.lower() for member in members)
 
-    core = (names(Action), VALUE, NUM_OUTPUTS, GATES, METRICS, names(Tracked), get_args(Balance))
+    core = (
+        *(names(Action), VALUE, NUM_OUTPUTS, GATES, METRICS, names(Tracked)),
+        *(get_args(Balance), get_args(Optimizer)),
+    )
     balance = tuple(name.replace("_", "-") for name in names(layout.Balance))
     compiled = (
         *(names(layout.Action), layout.VALUE, layout.NUM_OUTPUTS, names(layout.Gate)),
-        *(names(layout.Metric), names(layout.Tracked), balance),
+        *(names(layout.Metric), names(layout.Tracked), balance, names(layout.Optimizer)),
     )
     if core != compiled:
         raise ValueError(f"the fused engine computes {compiled}; the core has {core}")
@@ -157,8 +165,12 @@ def update_rule(config: TrainConfig, loss: LossConfig, trunk_size: int) -> Updat
         policy_factor=np.float32(1 if loss.policy_reduction == "sum" else 1 / steps),
         discount=np.float32(loss.discount),
         entropy_weight=np.float32(loss.entropy_weight),
-        smoothing=np.float32(SMOOTHING),
-        epsilon=np.float32(EPSILON),
+        optimizer=get_args(Optimizer).index(config.optimizer),
+        square_decay=np.float32(config.square_decay),
+        momentum_decay=np.float32(config.momentum_decay),
+        epsilon=np.float32(config.epsilon),
+        episodes_per_update=config.episodes_per_update,
+        huber=loss.value_loss == "huber",
         balance=get_args(Balance).index(loss.balance),
         takes_apart=loss.balance in COMBINATIONS,
         tracks=loss.tracks,
@@ -237,6 +249,7 @@ def _work(task: TaskTables, agent: Agent, config: TaskConfig, num_parameters: in
         by_projected=_floats(stimuli + 1, gates),
         by_head_transposed=_floats(NUM_OUTPUTS, units),
         gradients=_floats(2, num_parameters),
+        gradient=_floats(num_parameters),
         return_=_floats(steps),
         error=_floats(steps),
         advantage=_floats(steps),

@@ -19,9 +19,15 @@ from pwm.fused.backward import (
     differentiate_heads,
     differentiate_losses,
     measure_errors,
-    rmsprop,
 )
-from pwm.fused.balance import clip, combine, episode_scales, keep_outputs, track
+from pwm.fused.balance import (
+    clip,
+    combine,
+    episode_scales,
+    keep_outputs,
+    learn_log_variance,
+    track,
+)
 from pwm.fused.buffers import (
     Episodes,
     Population,
@@ -35,6 +41,7 @@ from pwm.fused.compilation import cached, compiled
 from pwm.fused.elementary import ONE, ZERO
 from pwm.fused.forward import play, prepare
 from pwm.fused.layout import VALUE, Balance, Floats, Metric, Parameters, parameters_of
+from pwm.fused.optimiser import advance_powers, step
 
 
 @cached
@@ -43,8 +50,8 @@ def train(
 ) -> None:
     """Trains each replica on its episodes, one replica after the other."""
     for replica in range(len(population.parameters)):
-        for episode in range(len(episodes.trials)):
-            _update(task, rule, population, episodes, episode, replica, work)
+        for first in range(0, len(episodes.trials), rule.episodes_per_update):
+            _update(task, rule, population, episodes, first, replica, work)
 
 
 @cached
@@ -75,32 +82,50 @@ def _update(
     rule: UpdateRule,
     population: Population,
     episodes: Episodes,
-    episode: int,
+    first: int,
     replica: int,
     work: Work,
 ) -> None:
-    """Trains one replica on an episode, and writes its metrics."""
+    """Trains one replica once, on the episodes of an update, and writes their metrics."""
     tracked, weight = population.tracked[replica], population.critic_weights[replica]
-    scales = episode_scales(rule, tracked, len(work.row))
+    scales, value_loss = episode_scales(rule, tracked, len(work.row)), ZERO
     parameters = _parameters(population.parameters[replica], work)
-    levels = _play(task, rule, scales, parameters, episodes, episode, replica, work)
-    for part in range(2 if rule.takes_apart else 1):  # one call, as every call is compiled inline
-        of_policy = ONE if part == 0 else ZERO
-        critic_weight = ZERO if rule.takes_apart and part == 0 else weight
-        gradient = work.gradients[part]
-        _differentiate(rule, scales, parameters, of_policy, critic_weight, levels, work, gradient)
+    parts, count = 2 if rule.takes_apart else 1, np.float32(rule.episodes_per_update)
+    for episode in range(first, first + rule.episodes_per_update):
+        levels = _play(task, rule, scales, parameters, episodes, episode, replica, work)
+        for part in range(parts):  # one call, as every call is compiled inline
+            of_policy = ONE if part == 0 else ZERO
+            critic_weight = ZERO if rule.takes_apart and part == 0 else weight
+            total = work.gradients[part]
+            own = total if episode == first else work.gradient
+            _differentiate(rule, scales, parameters, of_policy, critic_weight, levels, work, own)
+            if episode > first:
+                total += own
+        in_reward = episodes.metrics[episode, replica, Metric.VALUE_LOSS]
+        value_loss += in_reward / (scales.spread * scales.spread)  # as the critic sees it
+        track(rule, tracked, work)
+    if rule.episodes_per_update > 1:
+        for part in range(parts):
+            total = work.gradients[part]
+            total /= count
+    _step(rule, population, replica, work)
+    if rule.balance == Balance.UNCERTAINTY:
+        learn_log_variance(rule, tracked, population.learning_rates[replica], value_loss / count)
+    elif rule.balance == Balance.POPART:
+        keep_outputs(parameters, scales, episode_scales(rule, tracked, len(work.row)))
+
+
+@compiled
+def _step(rule: UpdateRule, population: Population, replica: int, work: Work) -> None:
+    """Combines and clips the gradients, and steps against them."""
     if rule.takes_apart and rule.balance != Balance.PER_LOSS:
         combine(rule, work.gradients[0], work.gradients[1])
-    # Two optimisers if each loss has its own, or else one, for the first gradient.
-    for optimiser in range(population.square_average.shape[1]):
+    advance_powers(rule, population, replica)
+    # Two memories if each loss has its own, or else one, for the first gradient.
+    for memory in range(population.square_average.shape[1]):
         if rule.clip_gradient > ZERO:
-            clip(rule, work.gradients[optimiser])
-        rmsprop(rule, population, replica, optimiser, work.gradients[optimiser])
-    value_loss = episodes.metrics[episode, replica, Metric.VALUE_LOSS]  # in reward
-    value_loss /= scales.spread * scales.spread  # as the critic sees it
-    track(rule, population, replica, value_loss, work)  # changes `tracked`, and so the scales
-    if rule.balance == Balance.POPART:
-        keep_outputs(parameters, scales, episode_scales(rule, tracked, len(work.row)))
+            clip(rule, work.gradients[memory])
+        step(rule, population, replica, memory, work.gradients[memory])
 
 
 @compiled

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pwm.fused.compilation import compiled
 
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Places = NDArray[np.uint64]  # indices; compiled code need not check whether they are negative
 
@@ -48,6 +49,12 @@ class Balance(IntEnum):
     """The rules that balance the critic against the policy."""
 
     FIXED, STOP_TRUNK, PER_LOSS, EQUAL, PCGRAD, UNCERTAINTY, POPART, RETURN_SCALE = range(8)
+
+
+class Optimizer(IntEnum):
+    """The optimisers."""
+
+    RMSPROP, ADAM, SGD = range(3)
 
 
 NUM_ACTIONS, NUM_GATES = len(Action), len(Gate)

@@ -19,7 +19,7 @@ from pwm.core.diagnostics import DIAGNOSTICS, MECHANISM
 from pwm.core.errors import require, require_file, require_integer
 from pwm.core.history import History
 from pwm.core.rollout import Draws, DrawSource, Episode, Rollout
-from pwm.core.trainer import PROBES, STATE, Trainer
+from pwm.core.trainer import OPTIONAL, PROBES, STATE, Trainer
 from pwm.core.update import one_thread
 from pwm.engines import EngineName, make_trainer
 from pwm.io.files import read_arrays
@@ -159,11 +159,12 @@ def load_run(folder: Path | str) -> SavedRun:
         f"a folder with a run: {CONFIG} and {STATE_FILE}",
     )
     configs = read_configs(folder / CONFIG)
-    state = read_arrays(folder / STATE_FILE, STATE, [PROBES])
+    state = read_arrays(folder / STATE_FILE, STATE, *OPTIONAL)
     trainer = make_trainer(configs, "torch")
     done, run = int(state["episodes_done"]), configs[0]
     fits = (
         _shapes(state) == _shapes(trainer.state())
+        and done % run.episodes_per_update == 0
         and len(state["windows"]) == done // run.log_every
         and len(state.get(PROBES, ())) == sum(at <= done for at in run.probe_at)
     )

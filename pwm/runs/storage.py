@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from pwm.core.errors import FileError, InputError, require_file
 from pwm.core.history import History
-from pwm.core.trainer import PROBES, STATE
+from pwm.core.trainer import OPTIONAL, STATE
 from pwm.io.files import (
     DAMAGE,
     HISTORY,
@@ -96,7 +96,7 @@ class Store:
             FileError: it is missing, damaged, or that of another shard.
         """
         path = self.folder / (key + UNFINISHED)
-        arrays = read_arrays(path, [*STATE, CONTENT, SESSIONS], [PROBES])
+        arrays = read_arrays(path, [*STATE, CONTENT, SESSIONS], *OPTIONAL)
         sessions, content = json.loads(arrays.pop(SESSIONS).item()), _content(arrays, key, path)
         return Checkpoint(
             {name: arrays[name] for name in arrays.keys() - {CONTENT}}, content, sessions

@@ -29,14 +29,13 @@ from pwm.core.leak import critic_bias, start_entropy
 from pwm.core.losses import LossConfig
 from pwm.core.rollout import Draws, DrawSource, Rollout
 from pwm.core.task import TaskConfig, observation_table
-from pwm.core.update import SMOOTHING as RMSPROP_SMOOTHING
 from pwm.engines import make_trainer
 
 LONG = Setting(steps=60, critic_weight=10)
 
 
 def test_the_smoothing_is_that_of_the_optimiser() -> None:
-    assert SMOOTHING == RMSPROP_SMOOTHING
+    assert TrainConfig().square_decay == SMOOTHING
 
 
 @pytest.mark.parametrize(("success", "num_trials"), [(0.5, 1), (0.5, 5), (0.3, 20)])

@@ -18,7 +18,7 @@ import pytest
 import pwm.figures.training
 from pwm.core.config import TrainConfig
 from pwm.core.history import History
-from pwm.core.trainer import PROBES, STATE, Trainer
+from pwm.core.trainer import OPTIONAL, STATE, Trainer
 from pwm.io.files import read_arrays, read_history
 from pwm.runs.fields import flat
 from pwm.runs.folders import FILES, reserved
@@ -65,7 +65,7 @@ def assert_same_run(one: str, other: str) -> None:
     assert Path(one, "config.json").read_bytes() == Path(other, "config.json").read_bytes()
     assert same(*(read_history(Path(folder, "history.npz")) for folder in (one, other)))
     ours, theirs = (
-        read_arrays(Path(folder, "state.npz"), STATE, [PROBES]) for folder in (one, other)
+        read_arrays(Path(folder, "state.npz"), STATE, *OPTIONAL) for folder in (one, other)
     )
     assert ours.keys() == theirs.keys()
     assert all(ours[name].tobytes() == theirs[name].tobytes() for name in ours)

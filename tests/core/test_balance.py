@@ -31,14 +31,15 @@ from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
 from pwm.core.history import METRICS
 from pwm.core.losses import LossConfig
+from pwm.core.optimiser import Optimiser
 from pwm.core.returns import LEAST_SCALE, Returns, Tracked
 from pwm.core.rollout import Draws, DrawSource
 from pwm.core.task import TaskConfig
 from pwm.core.trainer import Trainer
-from pwm.core.update import EPSILON, SMOOTHING, RMSprop
 from pwm.engines import EngineName, make_trainer
 from tests.oracles.plain_training import PlainTraining
 
+DECAY, EPSILON = TrainConfig.square_decay, TrainConfig.epsilon
 RULES: tuple[Balance, ...] = get_args(Balance)
 QUICK = TrainConfig(
     task=TaskConfig(episode_length=15),
@@ -82,7 +83,7 @@ def test_per_loss_by_hand() -> None:
     # rate * g / 0.1 |g| = 10 rate, up or down: in the first and third place twice down, in the
     # second down and up.
     parameters = torch.zeros(1, 3, dtype=torch.float64)
-    optimiser = RMSprop(parameters, doubles(0.5, 0.5, 0.5), states=2)
+    optimiser = Optimiser(parameters, doubles(0.5, 0.5, 0.5), QUICK, memories=2)
     gradients = per_loss(POLICY.clone(), CRITIC.clone(), 2)
     assert len(gradients) == num_states("per-loss")
     optimiser.step(*gradients)
@@ -110,11 +111,11 @@ def test_uncertainty_by_hand() -> None:
     tracked = tracking(episodes=7)
     rates, loss = torch.tensor([0.03], dtype=torch.float64), torch.tensor([5.0]).double()
     assert episode_scales(tracked, "uncertainty", "raw", 1.0, 6).critic_factor.tolist() == [0.5]
-    learn_log_variance(tracked, loss, rates, SMOOTHING, EPSILON)
+    learn_log_variance(tracked, loss, rates, DECAY, EPSILON)
     assert tracked[0, Tracked.LOG_VARIANCE].item() == pytest.approx(0.3, abs=1e-7)
     scales = episode_scales(tracked, "uncertainty", "raw", 1.0, 6)
     assert scales.critic_factor.item() == pytest.approx(np.exp(-0.3) / 2)
-    learn_log_variance(tracked, torch.zeros(1).double(), rates, SMOOTHING, EPSILON)
+    learn_log_variance(tracked, torch.zeros(1).double(), rates, DECAY, EPSILON)
     assert tracked[0, Tracked.LOG_VARIANCE] < 0.3
 
 
@@ -231,7 +232,7 @@ def test_the_log_variance_follows_rmsprop_on_the_loss_of_kendall(seed: int, rate
     optimiser = torch.optim.RMSprop([leaf], lr=rate)
     tracked, rates = tracking(), torch.tensor([rate], dtype=torch.float64)
     for loss in losses:
-        learn_log_variance(tracked, torch.tensor([loss]), rates, SMOOTHING, EPSILON)
+        learn_log_variance(tracked, torch.tensor([loss]), rates, DECAY, EPSILON)
         variance = leaf.exp()
         (leaf.grad,) = torch.autograd.grad(loss / (2 * variance) + variance.sqrt().log(), leaf)
         optimiser.step()
@@ -318,12 +319,10 @@ def test_with_per_loss_the_critic_weight_hardly_matters(baseline: str, engine: E
 
 @pytest.mark.parametrize("engine_name", ["torch", "fused"])
 def test_with_per_loss_powers_of_two_as_critic_weights_give_the_same_bits_without_epsilon(
-    engine_name: EngineName, monkeypatch: pytest.MonkeyPatch
+    engine_name: EngineName,
 ) -> None:
     tiny = 1e-30  # padded parameters, whose gradients are 0, need it
-    monkeypatch.setattr("pwm.core.update.EPSILON", tiny)
-    monkeypatch.setattr("pwm.fused.engine.EPSILON", tiny)
-    run = with_loss(QUICK, balance="per-loss")
+    run = replace(with_loss(QUICK, balance="per-loss"), epsilon=tiny)
     runs = [replace(run, critic_weight=weight) for weight in (1 / 16, 1, 1024)]
     trainer = make_trainer(runs, engine_name)
     trainer.advance(10)

@@ -1,0 +1,98 @@
+"""The optimisers of `pwm.core.optimiser`, compiled, for one replica."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pwm.fused.buffers import Population, UpdateRule
+from pwm.fused.compilation import compiled, compiled_apart
+from pwm.fused.elementary import ONE
+from pwm.fused.layout import Floats, Optimizer
+
+UNIT = np.float64(1)
+
+
+@compiled
+def advance_powers(rule: UpdateRule, population: Population, replica: int) -> None:
+    """Multiplies the powers of Adam's decays once more, before an update.
+
+    They are running products in double precision of decays in single precision, so that they fit
+    the averages exactly, and need no function of libm.
+    """
+    if rule.optimizer == Optimizer.ADAM:
+        powers = population.decay_powers[replica]
+        powers[0] *= np.float64(rule.momentum_decay)
+        powers[1] *= np.float64(rule.square_decay)
+
+
+@compiled
+def step(
+    rule: UpdateRule, population: Population, replica: int, memory: int, gradient: Floats
+) -> None:
+    """One step against a gradient (P,), with one of the optimiser's memories."""
+    rate = population.learning_rates[replica]
+    apart = rule.trunk_size if rule.trunk_rate != ONE else 0  # parameters with another rate
+    parameters = population.parameters[replica]
+    square_average = population.square_average[replica, memory]
+    for part, part_rate in (
+        (slice(0, apart), rate * rule.trunk_rate),
+        (slice(apart, len(parameters)), rate),
+    ):
+        if rule.optimizer == Optimizer.RMSPROP:
+            _rmsprop(rule, part_rate, parameters[part], square_average[part], gradient[part])
+        elif rule.optimizer == Optimizer.ADAM:
+            powers, average = population.decay_powers[replica], population.average[replica, memory]
+            _adam(
+                rule,
+                np.float32(np.float64(part_rate) / (UNIT - powers[0])),
+                np.float32(np.sqrt(UNIT - powers[1])),
+                parameters[part],
+                average[part],
+                square_average[part],
+                gradient[part],
+            )
+        else:
+            _sgd(part_rate, parameters[part], gradient[part])
+
+
+@compiled_apart
+def _rmsprop(
+    rule: UpdateRule,
+    learning_rate: np.float32,
+    parameters: Floats,
+    square_average: Floats,
+    gradient: Floats,
+) -> None:
+    fresh = ONE - rule.square_decay
+    for index in range(len(parameters)):
+        slope = gradient[index]
+        square = square_average[index] * rule.square_decay + fresh * slope * slope
+        square_average[index] = square
+        parameters[index] -= slope * learning_rate / (np.sqrt(square) + rule.epsilon)
+
+
+@compiled_apart
+def _adam(
+    rule: UpdateRule,
+    learning_rate: np.float32,
+    correction: np.float32,
+    parameters: Floats,
+    average: Floats,
+    square_average: Floats,
+    gradient: Floats,
+) -> None:
+    """A step of Adam, with the learning rate over 1 - β₁ᵗ, and √(1 - β₂ᵗ) as the correction."""
+    fresh, fresh_square = ONE - rule.momentum_decay, ONE - rule.square_decay
+    for index in range(len(parameters)):
+        slope = gradient[index]
+        mean = average[index] * rule.momentum_decay + fresh * slope
+        square = square_average[index] * rule.square_decay + fresh_square * slope * slope
+        average[index], square_average[index] = mean, square
+        root = np.sqrt(square) / correction + rule.epsilon
+        parameters[index] -= mean * learning_rate / root
+
+
+@compiled_apart
+def _sgd(learning_rate: np.float32, parameters: Floats, gradient: Floats) -> None:
+    for index in range(len(parameters)):
+        parameters[index] -= gradient[index] * learning_rate
