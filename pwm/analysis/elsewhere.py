@@ -45,7 +45,7 @@ from pwm.core.config import TrainConfig
 from pwm.core.leak import leak_temperature
 
 SIGNAL_TO_NOISE = 1 / 170
-"""μ² / s² of one episode, of a light critic before learning: probed at 15 steps in the first study."""
+"""μ² / s² of one episode, of a light critic before learning: as probed at 15 steps."""
 TIMES: Mapping[int, float] = {15: 2000.0, 60: 3100.0}
 """Published median episodes to learn with a light critic that starts at the mean return."""
 LAG = FINAL_EPISODES / 2
@@ -97,13 +97,19 @@ def time_as_before(run: TrainConfig) -> float:
     agent = replace(run.agent, carry_state=False)
     start = 0.0 if run.critic_start == 0 else "fixed-point"
     before = replace(
-        run, loss=loss, agent=agent, optimizer="rmsprop", episodes_per_update=1, critic_start=start
+        run,
+        loss=loss,
+        agent=agent,
+        optimizer="rmsprop",
+        learning_rate=0.001,
+        episodes_per_update=1,
+        critic_start=start,
     )
     return _time(_slowing(before), before)
 
 
 def time_by_the_bias(run: TrainConfig) -> float:
-    """The same if a bootstrapped critic's whole bias were noise, and the return's noise as before."""
+    """The same if all of a bootstrapped critic's bias were noise, and the noise as before."""
     targets = _targets(run)
     before = _targets(replace(run, loss=replace(run.loss, discount=1.0, trace_decay=1.0)))
     noise = before.unbiased.noise
@@ -250,7 +256,10 @@ def huber_bias(run: TrainConfig, entropy: float, success: float) -> float:
     if pull >= 1:
         return inf
     weights = np.mean(
-        [np.pad(binom.pmf(range(n + 1), n, success), (0, trials - n)) for n in range(1, trials + 1)],
+        [
+            np.pad(binom.pmf(range(n + 1), n, success), (0, trials - n))
+            for n in range(1, trials + 1)
+        ],
         axis=0,
     )
     returns = np.arange(trials + 1)

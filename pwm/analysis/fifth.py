@@ -10,37 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from math import inf, nan
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.analysis.elsewhere import BIAS, NOTHING, huber_bias
-from pwm.analysis.estimates import Estimate, interval, rate, rate_difference, resampled
-from pwm.analysis.fourth import CENTRED_LEARN, MOST, NEAR, Statement
+from pwm.analysis.estimates import resampled
 from pwm.analysis.outcomes import Evidence, Outcomes
 from pwm.analysis.predictions import predictions
-from pwm.analysis.slowdowns import (
-    LAW,
-    Cell,
-    experiments_of,
-    fraction_right,
-    root_mean_square,
-)
-from pwm.analysis.theory import value_floor
+from pwm.analysis.slowdowns import LAW, Cell
 from pwm.analysis.times import median_time
-from pwm.core.leak import critic_bias
 from pwm.experiments import EXPERIMENTS
 from pwm.experiments.fifth import WEIGHTS
 
 PREFIX = "fifth-"
-TARGETS = ("discount", "trial", "gae", "td")
-BOOTSTRAPPED = ("gae", "td")
-OPTIMISERS = ("adam-0.99", "adam-0.999")
-BATCHES = ("batch-4", "batch-16", "batch-64", "batch-256")
-NEAR_BIAS = (0.85, 1.15)
-MEMORY = 1.25
-"""Least ratio of times by which a longer memory of the optimiser would count as slower."""
+TINY = 1e-9
 
 
 @lru_cache(maxsize=1)
@@ -89,3 +72,32 @@ def the_cell(evidence: Evidence, condition: str, variant: str, weight: float) ->
         if (cell.condition, cell.variant, cell.weight) == (condition, variant, weight)
     )
     return found
+
+
+def light_times(evidence: Evidence, groups: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+    """Median time of the light critics over the law's, by group and steps: [1 + resamples]."""
+    predicted = predictions()["fifth"]["light"]
+    return {
+        name: median(evidence.of(f"{PREFIX}{name}-light")) / predicted[name][LAW]
+        for name in (f"{group}-{steps}" for group, steps in WEIGHTS if group in groups)
+    }
+
+
+def median(runs: Outcomes) -> NDArray[np.float64]:
+    """Median time to learn of the runs of one cell: [1 + resamples]."""
+    times = runs.time.reshape(-1)
+    return median_time(times[resampled(len(times))])
+
+
+def bias_ratio(cell: Cell) -> NDArray[np.float64]:
+    """Measured bias over that predicted from each seed's entropy and success: [1 + resamples]."""
+    terms = predictions()["fifth"]["bias"][cell.experiments[0]]
+    per_success, per_nat = terms[f"{cell.weight:g}"]
+    predicted = per_success * cell.runs.reward + per_nat * cell.runs.entropy
+    seeds = resampled(len(predicted))
+    return sums(cell.runs.critic_bias, seeds) / sums(predicted, seeds)
+
+
+def sums(values: NDArray[np.float64], seeds: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Sums over seeds, at least a small positive number so that ratios exist: [1 + resamples]."""
+    return np.maximum(values[seeds].sum(axis=-1), TINY)

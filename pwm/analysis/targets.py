@@ -57,7 +57,7 @@ class Targets:
 
     @property
     def fixed_point(self) -> Array:
-        """u, the value at each step of a trial: [L]."""
+        """Value at each step of a trial, u: [L]."""
         phases, rest = self._phases, np.eye(self.steps) - self._bootstrap
         pull = self._rewarding @ self._rewards + self._pull
         return np.linalg.solve(phases.T @ rest @ phases, phases.T @ pull)
@@ -109,7 +109,7 @@ class Targets:
 
     @cached_property
     def _lag(self) -> Array:
-        """k - t: [T, T]."""
+        """Lag k - t: [T, T]."""
         steps = np.arange(self.steps)
         return np.asarray(steps - steps[:, None], float)
 
@@ -122,19 +122,19 @@ class Targets:
 
     @property
     def _rewarding(self) -> Array:
-        """M: [T, T]."""
+        """Weights M of the rewards: [T, T]."""
         return self._later * (self.discount * self.trace_decay) ** np.maximum(self._lag, 0)
 
     @property
     def _bootstrap(self) -> Array:
-        """N: [T, T]."""
+        """Weights N of the later values: [T, T]."""
         decay = (self.discount * self.trace_decay) ** np.maximum(self._lag - 1, 0)
         later = self._later & (self._lag >= 1)
         return np.asarray(self.discount * (1 - self.trace_decay) * decay * later)
 
     @property
     def _phases(self) -> Array:
-        """Φ: [T, L]."""
+        """Step of the trial, Φ: [T, L]."""
         return np.tile(np.eye(self.trial_length), (self.steps // self.trial_length, 1))
 
     @property
@@ -144,7 +144,7 @@ class Targets:
 
     @property
     def _pull(self) -> Array:
-        """α B H: [T]."""
+        """The leak in the critic's equation, α B H: [T]."""
         if self.leak == "none":
             return np.zeros(self.steps)
         entropies = np.full((self.steps // self.trial_length, self.trial_length), log(3))

@@ -19,7 +19,7 @@ GROUPS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "adam-0.99": {"optimizer": "adam"},
         "adam-0.999": {"optimizer": "adam", "square_decay": 0.999},
-        "sgd": {"optimizer": "sgd", "learning_rate": 0.01},
+        "sgd": {"optimizer": "sgd", "learning_rate": 0.01, "num_episodes": 40_000},
         "discount": {"discount": 0.95},
         "trial": {"return_horizon": "trial"},
         "gae": {"discount": 0.99, "trace_decay": 0.95},
@@ -75,10 +75,34 @@ FROM_MEAN = ("normalised", "huber")
 """Groups whose leak has no fixed point, or none but the mean return; there it starts at that."""
 STARTS: Mapping[tuple[str, int], Mapping[str, float]] = MappingProxyType(
     {
-        ("gae", 15): {"light": 1.555, "own 2": 6.484, "own 5": 3.527, "all 2": 5.113, "all 5": 2.978},
-        ("gae", 60): {"light": 5.379, "own 5": 19.97, "own 10": 12.68, "all 5": 11.1, "all 10": 8.239},
-        ("td", 15): {"light": 1.084, "own 5": 9.816, "own 10": 5.45, "all 5": 2.162, "all 10": 1.623},
-        ("td", 60): {"light": 1.469, "own 10": 26.5, "own 20": 13.98, "all 10": 4.137, "all 20": 2.803},
+        ("gae", 15): {
+            "light": 1.555,
+            "own 2": 6.484,
+            "own 5": 3.527,
+            "all 2": 5.113,
+            "all 5": 2.978,
+        },
+        ("gae", 60): {
+            "light": 5.379,
+            "own 5": 19.97,
+            "own 10": 12.68,
+            "all 5": 11.1,
+            "all 10": 8.239,
+        },
+        ("td", 15): {
+            "light": 1.084,
+            "own 5": 9.816,
+            "own 10": 5.45,
+            "all 5": 2.162,
+            "all 10": 1.623,
+        },
+        ("td", 60): {
+            "light": 1.469,
+            "own 10": 26.5,
+            "own 20": 13.98,
+            "all 10": 4.137,
+            "all 20": 2.803,
+        },
     }
 )
 """Fixed points of bootstrapped critics (`pwm.analysis.targets`), by variant and weight."""
