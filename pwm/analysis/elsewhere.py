@@ -95,7 +95,6 @@ def time_as_before(run: TrainConfig) -> float:
         value_loss="squared",
     )
     agent = replace(run.agent, carry_state=False)
-    start = 0.0 if run.critic_start == 0 else "fixed-point"
     before = replace(
         run,
         loss=loss,
@@ -103,7 +102,7 @@ def time_as_before(run: TrainConfig) -> float:
         optimizer="rmsprop",
         learning_rate=0.001,
         episodes_per_update=1,
-        critic_start=start,
+        critic_start=0.0 if run.critic_start == 0 else "fixed-point",
     )
     return _time(_slowing(before), before)
 
@@ -268,4 +267,4 @@ def huber_bias(run: TrainConfig, entropy: float, success: float) -> float:
         """Mean error that counts, plus the leak's pull."""
         return float(weights @ np.clip(returns - value, -1, 1)) + pull
 
-    return float(brentq(error, -1.0, trials + 1.0)) - float(weights @ returns)
+    return float(brentq(error, -1.0, trials + 1.0, xtol=1e-14)) - float(weights @ returns)

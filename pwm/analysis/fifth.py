@@ -23,7 +23,6 @@ from pwm.experiments import EXPERIMENTS
 from pwm.experiments.fifth import WEIGHTS
 
 PREFIX = "fifth-"
-TINY = 1e-9
 
 
 @lru_cache(maxsize=1)
@@ -89,15 +88,21 @@ def median(runs: Outcomes) -> NDArray[np.float64]:
     return median_time(times[resampled(len(times))])
 
 
-def bias_ratio(cell: Cell) -> NDArray[np.float64]:
-    """Measured bias over that predicted from each seed's entropy and success: [1 + resamples]."""
+def predicted_bias(cell: Cell) -> NDArray[np.float64]:
+    """Bias of each seed's critic, predicted from its entropy and success: [S]."""
     terms = predictions()["fifth"]["bias"][cell.experiments[0]]
     per_success, per_nat = terms[f"{cell.weight:g}"]
-    predicted = per_success * cell.runs.reward + per_nat * cell.runs.entropy
-    seeds = resampled(len(predicted))
-    return sums(cell.runs.critic_bias, seeds) / sums(predicted, seeds)
+    return np.asarray(per_success * cell.runs.reward + per_nat * cell.runs.entropy)
 
 
-def sums(values: NDArray[np.float64], seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Sums over seeds, at least a small positive number so that ratios exist: [1 + resamples]."""
-    return np.maximum(values[seeds].sum(axis=-1), TINY)
+def bias_ratio(
+    measured: NDArray[np.float64], predicted: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Logarithm of the ratio of two means over seeds: [1 + resamples] from [S] and [S]."""
+    least = 1e-9  # so that there is a ratio
+    return np.asarray(np.log(np.maximum(means(measured), least) / means(predicted)))
+
+
+def means(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean over the seeds as they are and over each resample: [1 + resamples] from [S]."""
+    return np.asarray(values[resampled(len(values))].mean(axis=-1))

@@ -19,9 +19,10 @@ from pwm.analysis.fifth import (
     bias_ratio,
     fifth_cells,
     light_times,
+    means,
     median,
     of_groups,
-    sums,
+    predicted_bias,
     the_cell,
 )
 from pwm.analysis.fourth import NEAR, Statement
@@ -133,7 +134,7 @@ def _on_targets(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[Measured]
         ("bias-whole", ("discount", "trial"), "own"),
     ):
         found = of_groups(cells, groups, variant)
-        logs = [np.log(bias_ratio(cell)) for cell in found]
+        logs = [bias_ratio(cell.runs.critic_bias, predicted_bias(cell)) for cell in found]
         yield _mean_ratio(name, logs, (cell.experiments[0] for cell in found))
     yield _right("targets", of_groups(cells, TARGETS))
     yield _less_error("targets-error", of_groups(cells, BOOTSTRAPPED, "own", "all"), BIAS)
@@ -166,7 +167,7 @@ def _on_losses(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[Measured]:
     )
     excess = np.min([_over_squared(cell) for cell in light], axis=0)
     yield Measured("huber-runaway", interval(excess), (name,))
-    yield _mean_ratio("huber-rest", [np.log(_over_huber(cell)) for cell in heavy], (name,))
+    yield _mean_ratio("huber-rest", [_over_huber(cell) for cell in heavy], (name,))
     yield _right("huber-climb", of_groups(cells, ("huber",), "raw"))
 
 
@@ -174,16 +175,14 @@ def _over_squared(cell: Cell) -> NDArray[np.float64]:
     """Mean bias over c T H / 2w at the entropy before learning: [1 + resamples]."""
     task = cell.runs.base.task
     squared = critic_bias(task.num_steps, start_entropy(task.trial_length), cell.weight)
-    seeds = resampled(len(cell.runs.time))
-    return np.asarray(cell.runs.critic_bias[seeds].mean(axis=-1) / squared)
+    return means(cell.runs.critic_bias) / squared
 
 
 def _over_huber(cell: Cell) -> NDArray[np.float64]:
-    """Bias over that predicted from each seed's entropy and success: [1 + resamples]."""
+    """Logarithm of the bias over that predicted from each seed's outcome: [1 + resamples]."""
     pairs = zip(cell.runs.entropy, cell.runs.reward, strict=True)
     predicted = np.array([huber_bias(cell.runs.base, *pair) for pair in pairs])
-    seeds = resampled(len(predicted))
-    return sums(cell.runs.critic_bias, seeds) / sums(predicted, seeds)
+    return bias_ratio(cell.runs.critic_bias, predicted)
 
 
 def _on_carried_states(evidence: Evidence) -> Iterator[Measured]:
@@ -223,5 +222,4 @@ def _on_the_later_notes(evidence: Evidence) -> Iterator[Measured]:
 def _later_bias(runs: Outcomes) -> NDArray[np.float64]:
     """Logarithm of the measured bias over c T H / 2w: [1 + resamples]."""
     predicted = runs.entropy * critic_bias(runs.base.task.num_steps, 1.0, runs.base.critic_weight)
-    seeds = resampled(len(predicted))
-    return np.asarray(np.log(sums(runs.critic_bias, seeds) / sums(predicted, seeds)))
+    return bias_ratio(runs.critic_bias, predicted)

@@ -60,7 +60,7 @@ class Targets:
         """Value at each step of a trial, u: [L]."""
         phases, rest = self._phases, np.eye(self.steps) - self._bootstrap
         pull = self._rewarding @ self._rewards + self._pull
-        return np.linalg.solve(phases.T @ rest @ phases, phases.T @ pull)
+        return np.asarray(np.linalg.solve(phases.T @ rest @ phases, phases.T @ pull))
 
     @property
     def mean_value(self) -> float:
@@ -135,12 +135,13 @@ class Targets:
     @property
     def _phases(self) -> Array:
         """Step of the trial, Φ: [T, L]."""
-        return np.tile(np.eye(self.trial_length), (self.steps // self.trial_length, 1))
+        return np.asarray(np.tile(np.eye(self.trial_length), (self.steps // self.trial_length, 1)))
 
     @property
     def _rewards(self) -> Array:
         """Mean reward of each step: [T]."""
-        return self.success * (np.arange(1, self.steps + 1) % self.trial_length == 0)
+        last = np.arange(1, self.steps + 1) % self.trial_length == 0
+        return np.asarray(self.success * last)
 
     @property
     def _pull(self) -> Array:

@@ -138,7 +138,7 @@ def _experiments(
 
 def _later_notes() -> Iterator[Experiment]:
     """Yields experiments in the setting of the notes' later folder, with 48 seeds."""
-    for name, fields in {
+    variants: dict[str, dict[str, Any]] = {
         "attached": {"weights": (0.05, 0.5, 1.0, 2.0, 3.0, 10.0), "baseline": "attached"},
         "detached": {"weights": (0.05, 2.0), "baseline": "detached"},
         "per-loss": {
@@ -147,7 +147,8 @@ def _later_notes() -> Iterator[Experiment]:
             "returns": "centred",
             "balance": "per-loss",
         },
-    }.items():
+    }
+    for name, fields in variants.items():
         setting: dict[str, Any] = {
             "episode_length": 9,
             "timeout": True,
