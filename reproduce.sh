@@ -16,7 +16,7 @@ usage='usage: ./reproduce.sh [audit|setup|smoke|tests|external]
   smoke      the same path on tiny budgets, into build/smoke/: 2 to 3 minutes
   tests      the static checks and the test suite: 7 to 9 minutes
   external   trains A2C and RecurrentPPO of Stable-Baselines3 over their weight of the critic, into
-             paper/external.csv: an estimated 10 hours on 2 cores; not part of the first mode
+             paper/external.csv: an estimated 90 minutes on 2 cores; not part of the first mode
 
 PYTHON=/path/to/python chooses the interpreter (3.11 to 3.14).'
 

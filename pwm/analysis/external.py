@@ -39,13 +39,16 @@ class ExternalOutcome:
 
     run: ExternalRun
     num_episodes: int
+    """Episodes trained: a run ends when it has learned."""
     reward: float
     """Fraction of trials rewarded over the last 500 episodes."""
     time: float
     """Episodes until 500 in a row met the criterion for *learned*; inf if they never did."""
+    torch: str
+    """Version of PyTorch: results have other bits with another, and the same distribution."""
 
 
-RESULTS = ("num_episodes", "reward", "time")
+RESULTS = ("num_episodes", "reward", "time", "torch")
 COLUMNS = (*(field.name for field in fields(ExternalRun)), *RESULTS)
 
 
@@ -88,4 +91,5 @@ def _outcome(row: dict[str, str]) -> ExternalOutcome:
         num_episodes=int(row["num_episodes"]),
         reward=float(row["reward"]),
         time=float(row["time"]),
+        torch=row["torch"],
     )
