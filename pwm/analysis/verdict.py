@@ -44,11 +44,12 @@ def predicted_bias(run: TrainConfig, entropy: float) -> float | None:
         run: the configuration.
         entropy: H, of the policy, in nats.
     Returns:
-        In reward. None where the critic has no fixed point, the leak reaches a part of it, or
-        errors are scaled.
+        In reward. None where the critic has no fixed point, the leak reaches a part of it, errors
+        are scaled, the value loss is Huber's, or the critic learns λ-returns (`settled_values`).
     """
     loss = run.loss
-    if run.critic_weight == 0 or loss.lost_gradients == "values":
+    other_loss = loss.value_loss == "huber" or loss.trace_decay < 1
+    if run.critic_weight == 0 or loss.lost_gradients == "values" or other_loss:
         return None
     if loss.baseline == "detached":
         return 0.0

@@ -41,15 +41,25 @@ class Scales(NamedTuple):
     error_scale: Tensor
     critic_factor: Tensor  # of the critic weight
 
+    def in_reward(self, outputs: Tensor) -> Tensor:
+        """Values in reward, from the value head's outputs, [R, T] each."""
+        return self.centre.unsqueeze(1) + self.spread.unsqueeze(1) * outputs
+
+    def of_head(self, returns: Tensor) -> Tensor:
+        """Returns in the units that the value head learns in, [R, T] each."""
+        return (returns - self.centre.unsqueeze(1)) / self.spread.unsqueeze(1)
+
 
 def episode_scales(
-    tracked: Tensor, balance: Balance, returns: Returns, discount: float, steps: int
+    tracked: Tensor, balance: Balance, returns: Returns, discount: float, horizon: int
 ) -> Scales:
     """The scales of the next episode, from what is tracked, [R, columns] of `Tracked`.
 
+    The horizon is the number of steps of an episode, or of a trial where returns end with it.
+
     popart: those of standardised returns (van Hasselt et al., 2016; Hessel et al., 2019).
     return-scale (Schaul et al., 2021, eq. 3): error_scale² = Var(r) + Var(γ) E(G²), where γ is the
-        discount of a step, 0 at the episode's last.
+        discount of a step, 0 at the horizon's last.
     uncertainty (Kendall et al., 2018, eq. 7, for the critic alone): value loss L becomes
         L / 2σ² + log σ, with s = log σ² learned; critic_factor = exp(-s) / 2. Meant for w = 1.
     """
@@ -62,7 +72,7 @@ def episode_scales(
         spread = standard_deviation(tracked, variance)
     if balance == "return-scale":
         mean_square = variance + tracked[:, Tracked.RETURN_MEAN].square()
-        discount_variance = discount**2 * (1 - 1 / steps) / steps
+        discount_variance = discount**2 * (1 - 1 / horizon) / horizon
         variance = tracked[:, Tracked.REWARD_VARIANCE] + discount_variance * mean_square
         error_scale = standard_deviation(tracked, variance)
     elif balance == "uncertainty":

@@ -103,6 +103,12 @@ class TrainConfig:
             accepted += ", if probed at the ends of windows"
             require(self.log_every % count == 0, "log_every", self.log_every, accepted)
 
+    @property
+    def horizon(self) -> int:
+        """Steps of the episode or trial that a return ends with."""
+        of_trial = self.loss.return_horizon == "trial"
+        return self.task.trial_length if of_trial else self.task.num_steps
+
     def _require_probes(self) -> None:
         """Requires increasing `probe_at`, and episodes enough for a variance."""
         count, at, most = self.probe_episodes, self.probe_at, self.num_episodes

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwm.core.config import TrainConfig
-from pwm.core.leak import leak_temperature
+from pwm.core.leak import leak_temperature, net_weights
 
 Doubles = NDArray[np.float64]
 DIAGNOSTICS = (
@@ -54,9 +54,10 @@ trace: variance of h at a trial's last step that the first stimulus explains giv
     means. Nan if trials may be blanked by timeouts.
 distance: of the critic from its fixed point, in reward: mean over steps of v - G - b, where
     b = -(c T / 2 w) log π(a), the leak's bias on average (c T H / 2 w), if the policy loss's
-    gradient reaches the value head, and 0 otherwise. This is the total loss's gradient with
-    respect to the head's bias, over 2 w. Nan if w = 0, as there is no fixed point, and nan if the
-    head is reached and a rule or the returns' standard deviation scales the errors.
+    gradient reaches the value head, and 0 otherwise. With λ-returns, `net_weights` weigh v - G, and
+    b too if targets leak. This is the total loss's gradient with respect to the head's bias, over
+    2 w. Nan if w = 0, as there is no fixed point, nan with Huber's value loss, and nan if the head
+    is reached and a rule or the returns' standard deviation scales the errors.
 """
 SATURATED = 0.6
 
@@ -141,6 +142,10 @@ class Mechanism:
     def __init__(self, config: TrainConfig, critic_weights: NDArray[np.float32]) -> None:
         self._task = config.task
         self._bias_per_nat = np.array([_bias_per_nat(config, w) for w in critic_weights.tolist()])
+        loss, num_steps = config.loss, config.task.num_steps
+        weights = net_weights(config.horizon, loss.discount, loss.trace_decay)
+        self._weights = np.tile(weights, num_steps // config.horizon)  # (T,)
+        self._leaked = self._weights if loss.leaking_targets else np.ones(num_steps)
         self._means: list[Doubles] = []  # activity, saturated and distance of each episode, (3, R)
         self._visits = np.zeros((len(critic_weights), self._task.num_pairs))
         self._sums = np.zeros((*self._visits.shape, config.agent.hidden_size))  # of h, last steps
@@ -150,7 +155,8 @@ class Mechanism:
         """Adds an episode with those trials' pairs, [R, N]."""
         log_probs, values, returns, hidden = (part.astype(np.float64) for part in trajectory)
         sizes = np.abs(hidden).reshape(len(hidden), -1)  # (R, T H)
-        errors = values - returns + self._bias_per_nat[:, None] * log_probs
+        errors = self._weights * (values - returns)
+        errors += self._bias_per_nat[:, None] * log_probs * self._leaked
         self._means.append(np.stack([_mean(sizes), _mean(sizes > SATURATED), _mean(errors)]))
         last = hidden[:, self._task.trial_length - 1 :: self._task.trial_length]  # (R, N, H)
         replicas = np.arange(len(trials))
@@ -188,7 +194,8 @@ def _bias_per_nat(config: TrainConfig, critic_weight: float) -> float:
     """The leak's bias b over -log π(a); nan if the critic has no fixed point, or an unknown one."""
     loss = config.loss
     reached = loss.baseline in ("attached", "attached_head")
-    if critic_weight == 0 or (reached and loss.scales_errors):
+    scaled = reached and loss.scales_errors
+    if critic_weight == 0 or scaled or loss.value_loss == "huber":
         return nan
     if not reached:
         return 0.0

@@ -23,7 +23,7 @@ class History:
     reward: NDArray[np.float32]
     """Fraction of trials rewarded at their last step: [R, K], as for all the following."""
     value_loss: NDArray[np.float32]
-    """Mean squared advantage."""
+    """Mean squared advantage, with Huber's value loss too."""
     policy_loss: NDArray[np.float32]
     """Policy loss with the run's reduction, as optimised."""
     entropy: NDArray[np.float32]

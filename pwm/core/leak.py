@@ -1,9 +1,10 @@
 """The leak in closed form, without PyTorch: the bias of the critic under an attached baseline.
 
-The loss of an episode (`pwm.core.losses`) has ∂L/∂v_t = -(2 w / T) (G_t - v_t) + c log π(a_t). This
-is the gradient of the value loss with the targets G_t - α log π(a_t), where α = c T / 2w: at every
-update, whatever computes the values. Since E[-log π] is the policy's entropy H, the leak is an
-entropy bonus of temperature α, of one step, in the critic's target.
+With a squared value loss, the loss of an episode (`pwm.core.losses`) has
+∂L/∂v_t = -(2 w / T) (G_t - v_t) + c log π(a_t). This is the gradient of the value loss with the
+targets G_t - α log π(a_t), where α = c T / 2w: at every update, whatever computes the values. Since
+E[-log π] is the policy's entropy H, the leak is an entropy bonus of temperature α, of one step, in
+the critic's target.
 """
 
 from __future__ import annotations
@@ -47,6 +48,26 @@ def critic_bias(
         reduction: of the policy loss.
     """
     return leak_temperature(steps, critic_weight, reduction) * entropy
+
+
+def net_weights(steps: int, discount: float, trace_decay: float) -> list[float]:
+    """Weight of each step's value in the sum of all errors: 1 minus that in earlier λ-returns.
+
+    λ-returns contain v_t with the weight γ (1 - λ) (γ λ)^(t-s-1) in that of each earlier step s.
+    With leaking targets the leak of step t has this factor: at discount 1, λ^t.
+
+    Args:
+        steps: up to where returns end.
+        discount: γ.
+        trace_decay: λ; if it is 1, the weights are 1.
+    Returns:
+        By step: 1 - γ (1 - λ) (1 - (γ λ)^t) / (1 - γ λ).
+    """
+    weights, earlier = [], 0.0
+    for _ in range(steps):
+        weights.append(1 - discount * (1 - trace_decay) * earlier)
+        earlier = 1 + discount * trace_decay * earlier
+    return weights
 
 
 def start_entropy(trial_length: int) -> float:

@@ -14,6 +14,13 @@ so that
 The second term is the leak. Experiments may restrict it to the value head or to the trunk; raise
 the baseline explicitly (Ã = A - optimism * H) instead; or lose gradients, as the notes once did.
 
+With Huber's value loss, A_t² is 2 |A_t| - 1 where |A_t| > 1; in the first term, A_t is then ±1.
+
+G is the return to the end of the episode or trial, or a λ-return, which contains later values
+(`pwm.core.returns.bootstrapped_returns`). The value loss's targets are always detached, and so are
+the policy loss's, unless `leaking_targets`: then ∂total/∂v_t has a third term,
+- c γ (1 - λ) Σ_s<t (γ λ)^(t-s-1) log π(a_s), over the earlier steps whose returns contain v_t.
+
 If `returns` is centred or standardised, G_t - v_t is in the units that the value head learns in:
 (G_t - m) / s - v_t, with the running mean m and standard deviation s (`pwm.core.returns`).
 
@@ -156,6 +163,7 @@ def episode_losses(
     head_advantages: Tensor,
     critic_weight: Tensor | float,
     config: LossConfig,
+    errors: Tensor | None = None,
 ) -> Losses:
     """All losses of one episode.
 
@@ -166,15 +174,18 @@ def episode_losses(
         head_advantages: the same numbers, attached to the value head alone.
         critic_weight: w, one for all or [R].
         config: everything else.
+        errors: advantages with detached targets, for the value loss; None if they already are.
     Returns:
-        The losses, differentiable in the first four arguments.
+        The losses, differentiable in all tensors but the critic weight.
     """
+    errors = advantages if errors is None else errors
     if config.lost_gradients == "log_probs":
         log_probs = log_probs.detach()
     elif config.lost_gradients == "values":
         advantages, head_advantages = advantages.detach(), head_advantages.detach()
-    squared_error = advantages.square().mean(dim=-1)
-    value = squared_error if config.value_loss == "squared" else _huber(advantages).mean(dim=-1)
+        errors = errors.detach()
+    squared_error = errors.square().mean(dim=-1)
+    value = squared_error if config.value_loss == "squared" else _huber(errors).mean(dim=-1)
     if config.optimism:
         raised = config.optimism * entropies.detach()
         advantages, head_advantages = advantages - raised, head_advantages - raised

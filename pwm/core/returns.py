@@ -11,7 +11,9 @@ default rate of 0.1 was chosen from exploratory runs; any from 0.1 to 1 does as 
 An episode updates them after it has trained, so that the baseline m + s v does not depend on the
 episode's own actions, and the policy's gradient stays unbiased (Williams, 1992).
 
-Shapes: R replicas, T steps per episode.
+They are those of Monte Carlo returns even where the critic learns λ-returns.
+
+Shapes: R replicas, T steps per episode. For returns that end with the trial, each trial is a row.
 """
 
 from __future__ import annotations
@@ -46,13 +48,34 @@ class Tracked(IntEnum):
 
 
 def discounted_returns(rewards: Tensor, discount: float) -> Tensor:
-    """Returns G_t = Σ_k≥t discount^(k-t) r_k to the end of the episode: [R, T] from [R, T]."""
+    """Returns G_t = Σ_k≥t discount^(k-t) r_k to the last of T steps: [R, T] from [R, T]."""
     steps = rewards.shape[1]
     # Padding to whole blocks makes a batched product round as that of each row alone would.
     rewards = pad(rewards, (0, (-steps) % BLOCK))
     matrix = _discount_matrix(rewards.shape[1], discount, rewards.dtype, rewards.device)
     returns = torch.bmm(rewards.unsqueeze(1), matrix.expand(len(rewards), -1, -1)).squeeze(1)
     return returns[:, :steps]
+
+
+def bootstrapped_returns(
+    rewards: Tensor, values: Tensor, discount: float, trace_decay: float
+) -> Tensor:
+    """λ-returns G_t = r_t + γ ((1 - λ) v_t+1 + λ G_t+1), with 0 after the last step: [R, T].
+
+    They are the returns with discount γ λ of the rewards r_t + γ (1 - λ) v_t+1. Minus v_t they are
+    the advantages of GAE(λ) (Schulman et al., 2016).
+
+    Args:
+        rewards: [R, T].
+        values: of the critic, in reward, [R, T].
+        discount: γ.
+        trace_decay: λ; if it is 1, the values are not used.
+    """
+    if trace_decay == 1:
+        return discounted_returns(rewards, discount)
+    later = pad(values[:, 1:], (0, 1))
+    bootstrapped = rewards + discount * (1 - trace_decay) * later
+    return discounted_returns(bootstrapped, discount * trace_decay)
 
 
 @lru_cache(maxsize=8)

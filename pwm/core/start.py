@@ -12,7 +12,6 @@ from pwm.core.config import TrainConfig
 from pwm.core.errors import require
 from pwm.core.leak import critic_bias, start_entropy
 from pwm.core.returns import discounted_returns
-from pwm.core.task import TaskConfig
 
 
 def initial_parameters(runs: Sequence[TrainConfig]) -> Tensor:
@@ -30,28 +29,33 @@ def critic_start(config: TrainConfig) -> float:
 
     A number is used as it is. `mean` is the `mean_return`, or 0 where returns are centred or
     standardised. `fixed-point` adds the leak's bias for a policy of `start_entropy`, unless the
-    baseline is detached; this is exact for an attached baseline and a fixed weight.
+    baseline is detached; this is exact for an attached baseline, a fixed weight and squared errors.
 
     Raises:
-        InputError: a critic weight of 0 has no fixed point with an attached baseline.
+        InputError: the fixed point with an attached baseline needs a critic weight above 0, and
+            returns that contain no values.
     """
     start = config.critic_start
     if not isinstance(start, str):
         return float(start)
     task, loss, weight = config.task, config.loss, config.critic_weight
-    mean = mean_return(task, loss.discount) if loss.returns == "raw" else 0.0
+    mean = mean_return(config) if loss.returns == "raw" else 0.0
     if start == "mean" or loss.baseline == "detached":
         return mean
     require(weight > 0, "critic_weight", weight, "a number above 0 with critic_start fixed-point")
+    decay, accepted = loss.trace_decay, "1 with critic_start fixed-point; or a number as the start"
+    require(decay == 1, "trace_decay", decay, accepted)
     entropy = start_entropy(task.trial_length)
     return mean + critic_bias(task.num_steps, entropy, weight, loss.policy_reduction)
 
 
-def mean_return(task: TaskConfig, discount: float) -> float:
+def mean_return(config: TrainConfig) -> float:
     """Mean over steps of the return of a policy that holds, then guesses left or right.
 
     It earns half of the reward at the last step of each trial; rewards for holding do not count.
     """
-    rewards = torch.zeros(1, task.num_trials, task.trial_length)
-    rewards[..., -1] = task.reward / 2
-    return float(discounted_returns(rewards.flatten(1), discount).mean())
+    task = config.task
+    rewards = torch.zeros(task.num_trials, task.trial_length)
+    rewards[:, -1] = task.reward / 2
+    returns = discounted_returns(rewards.view(-1, config.horizon), config.loss.discount)
+    return float(returns.mean())

@@ -171,7 +171,8 @@ class Trainer:
         loss, weights = self._config.loss, self._critic_weights
         yield replace(loss, lost_gradients="values"), weights
         through_values = replace(loss, lost_gradients="log_probs", entropy_weight=0.0)
-        yield replace(through_values, baseline="detached"), weights  # the value loss alone
+        detached = replace(through_values, baseline="detached", leaking_targets=False)
+        yield detached, weights  # the value loss alone
         yield through_values, np.zeros_like(weights)  # the policy loss alone
 
     def _states(self, trials: NDArray[np.int64]) -> NDArray[np.int64] | None:

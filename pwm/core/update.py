@@ -30,7 +30,7 @@ from pwm.core.diagnostics import Trajectory
 from pwm.core.history import METRICS
 from pwm.core.losses import LossConfig, Losses, episode_losses
 from pwm.core.optimiser import Optimiser
-from pwm.core.returns import Tracked, discounted_returns, track
+from pwm.core.returns import Tracked, bootstrapped_returns, discounted_returns, track
 from pwm.core.rollout import Draws, Episode, Rollout
 from pwm.core.start import initial_parameters
 
@@ -64,6 +64,7 @@ class TorchEngine:
         memories = num_states(config.loss.balance)
         self._optimiser = Optimiser(self.parameters, rates, config, memories)
         self._tracked = self.parameters.detach().new_zeros(len(runs), len(Tracked))
+        self._rows = (-1, config.horizon)  # shape of steps with a row for each episode, or trial
 
     def train(self, draws: Draws) -> NDArray[np.float64]:
         """Trains on the draws of E episodes; returns the metrics of each, [E, metrics, R].
@@ -177,20 +178,42 @@ class TorchEngine:
     ) -> Played:
         """Plays one episode of each replica; critic weights are [R]."""
         episode = self._rollout.play(self.parameters, draws)
-        returns = discounted_returns(episode.rewards.flatten(1), config.discount)
-        centre, spread = scales.centre.unsqueeze(1), scales.spread.unsqueeze(1)
-        error_scale = scales.error_scale.unsqueeze(1)  # (R, 1), as the other two
-        targets = (returns - centre) / spread
+        rewards = episode.rewards.flatten(1)
+        values, head_values = episode.values.flatten(1), episode.head_values.flatten(1)
+        error_scale = scales.error_scale.unsqueeze(1)  # (R, 1)
+        targets = self._targets(rewards, values.detach(), scales, config)
+        advantages = (targets - values) / error_scale
+        head_advantages = (targets - head_values) / error_scale
+        errors = advantages
+        if config.leaking_targets:
+            advantages, head_advantages = (
+                (self._targets(rewards, attached, scales, config) - attached) / error_scale
+                for attached in (values, head_values)
+            )
         losses = episode_losses(
             episode.log_probs.flatten(1),
             episode.entropies.flatten(1),
-            (targets - episode.values.flatten(1)) / error_scale,
-            (targets - episode.head_values.flatten(1)) / error_scale,
+            advantages,
+            head_advantages,
             critic_weights * scales.critic_factor,
             config,
+            errors,
         )
-        values = centre + spread * episode.values.flatten(1)
-        return Played(episode, returns, values, scales, losses)
+        returns = discounted_returns(rewards.reshape(self._rows), config.discount)
+        values = scales.in_reward(values)
+        return Played(episode, returns.reshape_as(rewards), values, scales, losses)
+
+    def _targets(
+        self, rewards: Tensor, values: Tensor, scales: Scales, config: LossConfig
+    ) -> Tensor:
+        """Targets of the value head, [R, T], from rewards and its own outputs, [R, T] each."""
+        returns = bootstrapped_returns(
+            rewards.reshape(self._rows),
+            scales.in_reward(values).reshape(self._rows),
+            config.discount,
+            config.trace_decay,
+        )
+        return scales.of_head(returns.reshape_as(rewards))
 
     def _gradient(self, loss: Tensor) -> Tensor:
         """Gradient of a loss [R] with respect to the parameters: [R, P]."""
@@ -203,8 +226,8 @@ class TorchEngine:
 
     def _scales(self) -> Scales:
         """Scales of the next episodes, up to the next update."""
-        loss, steps = self.runs[0].loss, self.runs[0].task.num_steps
-        return episode_scales(self._tracked, loss.balance, loss.returns, loss.discount, steps)
+        loss, horizon = self.runs[0].loss, self.runs[0].horizon
+        return episode_scales(self._tracked, loss.balance, loss.returns, loss.discount, horizon)
 
     def _track(self, played: Played) -> None:
         """Updates the running statistics by an episode."""

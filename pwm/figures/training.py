@@ -89,6 +89,10 @@ def describe(runs: Sequence[TrainConfig]) -> list[str]:
         first.append(f"{run.loss.policy_reduction} policy loss")
     if run.loss.discount != 1:
         first.append(f"discount {run.loss.discount:g}")
+    if run.loss.trace_decay != 1:
+        first.append(f"trace decay {run.loss.trace_decay:g}")
+    if run.loss.return_horizon != "episode":
+        first.append(f"returns to the end of the {run.loss.return_horizon}")
     if run.loss.returns != "raw":
         first.append(f"{run.loss.returns} returns")
     if run.loss.balance != "fixed":

@@ -43,9 +43,13 @@ def measure_errors(
     """
     steps, values, unit = len(work.row), work.heads[-1, :, VALUE], scales.spread * scales.error
     reward = squares = gain = entropy = bias = 0.0  # sums in double precision
+    ahead = 0  # steps of this horizon after the current step
     return_ = ZERO
     for time in range(steps - 1, -1, -1):
         row = work.row[time]
+        if ahead == rule.horizon:
+            ahead, return_ = 0, ZERO
+        ahead += 1
         return_ = work.reward[time] + rule.discount * return_
         error = ((return_ - scales.centre) / scales.spread - values[row]) / scales.error
         work.return_[time], work.error[time] = return_, error
@@ -58,18 +62,58 @@ def measure_errors(
         squares += np.float64(error) * error
         entropy += work.entropy[row]
         bias -= error
+    if rule.trace_decay < ONE:
+        squares = _bootstrap_errors(rule, scales, work)
     if rule.normalise_advantages:
         _normalise_advantages(rule, work)
+    if rule.normalise_advantages or rule.trace_decay < ONE:
         gain = 0.0
         for time in range(steps - 1, -1, -1):
             log_prob = work.log_policy[work.action[time], work.row[time]]
             gain += np.float64(work.advantage[time]) * log_prob
+    if rule.leaking_targets:
+        _leak_through_targets(rule.horizon, rule.discount, rule.trace_decay, work.leak)
     metrics[Metric.REWARD] = reward / (steps // length)
     metrics[Metric.VALUE_LOSS] = squares / steps * unit * unit
     policy_unit = ONE if rule.normalise_advantages else unit
     metrics[Metric.POLICY_LOSS] = -gain * rule.policy_factor * policy_unit
     metrics[Metric.ENTROPY] = entropy / steps
     metrics[Metric.CRITIC_BIAS] = bias / steps * unit
+
+
+@compiled_apart
+def _bootstrap(
+    horizon: int,
+    discount: np.float32,
+    trace_decay: np.float32,
+    rewards: Floats,
+    values: Floats,
+    targets: Floats,
+) -> None:
+    """Writes λ-returns of rewards and values, (T,) each; see `bootstrapped_returns` of the core."""
+    for end in range(len(rewards), 0, -horizon):
+        target = value = ZERO  # of the next step
+        for time in range(end - 1, end - horizon - 1, -1):
+            later = (ONE - trace_decay) * value + trace_decay * target
+            targets[time] = target = rewards[time] + discount * later
+            value = values[time]
+
+
+@compiled
+def _bootstrap_errors(rule: UpdateRule, scales: Scales, work: Work) -> float:
+    """Replaces returns by λ-returns in errors and advantages; returns the sum of squared errors."""
+    steps, squares, of_rows = len(work.row), 0.0, work.heads[-1, :, VALUE]
+    values, targets = work.advantage, work.error  # overwritten below
+    for time in range(steps):
+        values[time] = scales.centre + scales.spread * of_rows[work.row[time]]
+    _bootstrap(rule.horizon, rule.discount, rule.trace_decay, work.reward, values, targets)
+    for time in range(steps):
+        row = work.row[time]
+        error = ((targets[time] - scales.centre) / scales.spread - of_rows[row]) / scales.error
+        work.error[time] = error
+        work.advantage[time] = error - rule.optimism * work.entropy[row]
+        squares += np.float64(error) * error
+    return squares
 
 
 @compiled
@@ -92,6 +136,20 @@ def _normalise_advantages(rule: UpdateRule, work: Work) -> None:
         of_deviation = slope * work.advantage[time]
         work.leak[time] = (work.leak[time] - mean_leak - of_deviation) / divisor
         work.advantage[time] /= divisor
+
+
+@compiled_apart
+def _leak_through_targets(
+    horizon: int, discount: np.float32, trace_decay: np.float32, leak: Floats
+) -> None:
+    """Adds to each value's leak, (T,), that through the λ-returns of earlier steps."""
+    earlier = ZERO
+    for time in range(len(leak)):
+        if time % horizon == 0:
+            earlier = ZERO
+        own = leak[time]
+        leak[time] = own - discount * (ONE - trace_decay) * earlier
+        earlier = own + discount * trace_decay * earlier
 
 
 @compiled

@@ -12,8 +12,8 @@ from pwm.fused.products import dot
 
 
 @compiled
-def episode_scales(rule: UpdateRule, tracked: Floats, steps: int) -> Scales:
-    """Scales of the next episode, of a number of steps."""
+def episode_scales(rule: UpdateRule, tracked: Floats) -> Scales:
+    """Scales of the next episode."""
     centre, spread, error, critic = ZERO, ONE, ONE, ONE
     mean, variance = tracked[Tracked.RETURN_MEAN], tracked[Tracked.RETURN_VARIANCE]
     if rule.centred:
@@ -21,7 +21,7 @@ def episode_scales(rule: UpdateRule, tracked: Floats, steps: int) -> Scales:
     if rule.standardised:
         spread = _standard_deviation(rule, tracked, variance)
     if rule.balance == Balance.RETURN_SCALE:
-        length = np.float32(steps)
+        length = np.float32(rule.horizon)
         of_discount = rule.discount * rule.discount * (ONE - ONE / length) / length
         of_rewards = tracked[Tracked.REWARD_VARIANCE]
         square = of_rewards + of_discount * (variance + mean * mean)

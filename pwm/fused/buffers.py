@@ -52,6 +52,9 @@ class UpdateRule(NamedTuple):
     optimism: np.float32
     policy_factor: np.float32  # c, the weight of a step in the policy loss: 1 or 1 / T
     discount: np.float32
+    horizon: int  # steps of the episode or trial that a return ends with
+    trace_decay: np.float32
+    leaking_targets: bool
     entropy_weight: np.float32
     optimizer: int  # of `pwm.fused.layout.Optimizer`
     square_decay: np.float32

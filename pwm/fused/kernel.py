@@ -61,7 +61,7 @@ def differentiate(
     """Plays and differentiates one episode of each replica, without updating it."""
     for replica in range(len(population.parameters)):
         tracked, weight = population.tracked[replica], population.critic_weights[replica]
-        scales = episode_scales(rule, tracked, len(work.row))
+        scales = episode_scales(rule, tracked)
         parameters = _parameters(population.parameters[replica], work)
         levels = _play(task, rule, scales, parameters, probed.episodes, 0, replica, work)
         gradient = probed.gradients[replica]
@@ -88,7 +88,7 @@ def _update(
 ) -> None:
     """Trains one replica once, on the episodes of an update, and writes their metrics."""
     tracked, weight = population.tracked[replica], population.critic_weights[replica]
-    scales, value_loss = episode_scales(rule, tracked, len(work.row)), ZERO
+    scales, value_loss = episode_scales(rule, tracked), ZERO
     parameters = _parameters(population.parameters[replica], work)
     parts, count = 2 if rule.takes_apart else 1, np.float32(rule.episodes_per_update)
     for episode in range(first, first + rule.episodes_per_update):
@@ -112,7 +112,7 @@ def _update(
     if rule.balance == Balance.UNCERTAINTY:
         learn_log_variance(rule, tracked, population.learning_rates[replica], value_loss / count)
     elif rule.balance == Balance.POPART:
-        keep_outputs(parameters, scales, episode_scales(rule, tracked, len(work.row)))
+        keep_outputs(parameters, scales, episode_scales(rule, tracked))
 
 
 @compiled

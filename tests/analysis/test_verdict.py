@@ -97,6 +97,8 @@ def test_the_bias_stands_next_to_its_prediction() -> None:
         (replace(RUN, loss=LossConfig(returns="standardised")), None),
         (replace(RUN, loss=LossConfig(returns="standardised", baseline="detached")), 0.0),
         (replace(RUN, loss=LossConfig(normalise_advantages=True)), None),
+        (replace(RUN, loss=LossConfig(value_loss="huber")), None),
+        (replace(RUN, loss=LossConfig(value_loss="huber", baseline="detached")), None),
     ],
 )
 def test_the_predicted_bias_is_cth_over_2w(run: TrainConfig, predicted: float | None) -> None:

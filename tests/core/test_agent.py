@@ -16,7 +16,6 @@ from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
 from pwm.core.rollout import DrawSource
 from pwm.core.task import TaskConfig, observation_table, reward_table
-from pwm.core.update import RMSprop
 from pwm.engines import EngineName, make_trainer
 from tests.oracles.plain_agent import PlainAgent
 
@@ -221,25 +220,3 @@ def test_training_agrees_with_pytorchs_own_modules(
         # errors of 1e-16 grow to 1e-9 here; the parameters themselves move by 0.2 and more.
         torch.testing.assert_close(after[name][0], expected, rtol=0, atol=1e-6)
         assert (before[name][0] - expected).abs().max() > 0.1
-
-
-def test_rmsprop_agrees_with_pytorchs_at_every_learning_rate() -> None:
-    generator = torch.Generator().manual_seed(0)
-    learning_rates = torch.tensor([1e-4, 0.01, 3.0], dtype=torch.float64)
-    start = torch.randn(3, 40, generator=generator, dtype=torch.float64)
-    # Down to scales at which epsilon matters, and its place outside the root.
-    scales = torch.logspace(-12, 3, 40, dtype=torch.float64)
-    gradients = scales * torch.randn(30, 3, 40, generator=generator, dtype=torch.float64)
-
-    parameters = start.clone()
-    optimiser = RMSprop(parameters, learning_rates.unsqueeze(1).expand_as(start))
-    for gradient in gradients:
-        optimiser.step(gradient.clone())
-
-    for replica, learning_rate in enumerate(learning_rates.tolist()):
-        expected = start[replica].clone().requires_grad_()
-        in_torch = torch.optim.RMSprop([expected], lr=learning_rate)
-        for gradient in gradients[:, replica]:
-            expected.grad = gradient
-            in_torch.step()
-        torch.testing.assert_close(parameters[replica], expected.detach(), rtol=1e-12, atol=1e-13)

@@ -346,10 +346,35 @@ MIXED = {
         with_loss(QUICK, baseline="attached", normalise_advantages=True, discount=0.9),
         task=TaskConfig(episode_length=15, reward=2.0, hold_reward=0.25),
     ),
+    "centred, leaking λ-returns of trials": with_loss(
+        QUICK,
+        baseline="attached",
+        returns="centred",
+        discount=0.9,
+        trace_decay=0.7,
+        leaking_targets=True,
+        return_horizon="trial",
+    ),
+    "standardised, attached, λ-returns, normalised": with_loss(
+        QUICK,
+        baseline="attached",
+        returns="standardised",
+        normalise_advantages=True,
+        trace_decay=0.9,
+    ),
     "raw, detached, clipped, separate, slow trunk": replace(
         with_loss(QUICK, clip_gradient=0.5, discount=0.9),
         trunk_rate=0.25,
         agent=AgentConfig(hidden_size=6, separate_trunks=True),
+    ),
+    "centred, Huber, Adam, three episodes per update": replace(
+        with_loss(QUICK, returns="centred", tracking_rate=0.3, value_loss="huber"),
+        optimizer="adam",
+        square_decay=0.97,
+        momentum_decay=0.8,
+        epsilon=1e-6,
+        learning_rate=2**-6,
+        episodes_per_update=3,
     ),
 }
 
@@ -368,12 +393,15 @@ def trained_in_double(run: TrainConfig) -> tuple[Trainer, Tensor]:
 @pytest.mark.parametrize("rule", RULES)
 def test_training_agrees_with_the_plain_form_of_each_rule(rule: Balance, setting: str) -> None:
     run = MIXED[setting]
+    if rule == "uncertainty":
+        run = with_loss(replace(run, optimizer="rmsprop"), value_loss="squared")
     run = with_loss(run, balance=rule, returns="raw" if rule == "popart" else run.loss.returns)
     trainer, start = trained_in_double(run)
     for replica, each in enumerate(trainer.runs):
         plain = PlainTraining(each, start[replica : replica + 1])
         draws = DrawSource(each.task, (each.seed,)).next(each.num_episodes)
-        expected = [plain.update(Draws(*episode)) for episode in zip(*draws, strict=True)]
+        batches = zip(*(part.split(each.episodes_per_update) for part in draws), strict=True)
+        expected = [metrics for batch in batches for metrics in plain.update(Draws(*batch))]
         ours, theirs = trainer.parameters[replica].detach(), plain.parameters[0].detach()
         # Rewards, and with them returns, are in single precision.
         torch.testing.assert_close(ours, theirs, rtol=0, atol=2e-6)

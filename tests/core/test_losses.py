@@ -10,6 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.nn.functional import huber_loss
 
 from pwm.core.errors import InputError
 from pwm.core.losses import (
@@ -18,6 +19,7 @@ from pwm.core.losses import (
     Losses,
     LostGradients,
     Reduction,
+    ValueLoss,
     episode_losses,
     policy_loss,
 )
@@ -55,6 +57,7 @@ def cases(draw: st.DrawFn) -> Case:
             entropy_weight=draw(st.sampled_from([0.0, 0.3])),
             optimism=draw(st.sampled_from([0.0, 1.5])),
             lost_gradients=draw(st.sampled_from(get_args(LostGradients))),
+            value_loss=draw(st.sampled_from(get_args(ValueLoss))),
         ),
         critic_weights=normal()[:, 0].abs(),
         rewards=normal().round(),
@@ -104,7 +107,8 @@ def test_gradients_have_their_closed_forms(case: Case) -> None:
         (by_values + by_head, {"attached", "attached_head"}),
     ):
         leak = policy_factor * log_prob * (config.baseline in leaky)
-        expected = -2 * weights / steps * advantages + leak
+        bound = 1.0 if config.value_loss == "huber" else math.inf
+        expected = -2 * weights / steps * advantages.clamp(-bound, bound) + leak
         torch.testing.assert_close(gradient, expected if kept else torch.zeros_like(expected))
 
     factor = advantages.unsqueeze(-1) - config.optimism * entropy
@@ -130,10 +134,14 @@ def test_losses_follow_their_definitions(case: Case) -> None:
         entropy = sum(-math.exp(log_p) * log_p for step in steps for log_p in log_policy[step])
         policy_factor = 1.0 if case.config.policy_reduction == "sum" else 1 / len(steps)
         policy = -policy_factor * gain
-        value = sum(advantage**2 for advantage in advantages) / len(steps)
+        squares = [advantage**2 for advantage in advantages]
+        terms = squares
+        if case.config.value_loss == "huber":
+            terms = [a**2 if abs(a) <= 1 else 2 * abs(a) - 1 for a in advantages]
+        value = sum(terms) / len(steps)
         total = policy + case.critic_weights[replica].item() * value
         total -= case.config.entropy_weight * policy_factor * entropy
-        expected = [policy, value, total]
+        expected = [policy, value, total, sum(squares) / len(steps)]
         assert [loss[replica].item() for loss in losses] == pytest.approx(expected)
 
 
@@ -212,6 +220,21 @@ def test_normalised_advantages_have_the_gradient_of_autograd(
     torch.testing.assert_close(ours[1], theirs[1])
 
 
+def test_hubers_loss_is_twice_that_of_pytorch() -> None:
+    advantages = torch.tensor([[0.0, 0.5, -1.0, 1.5, -4.0]], dtype=torch.float64)
+    zeros = torch.zeros_like(advantages)
+    config = LossConfig(value_loss="huber")
+    losses = episode_losses(zeros, zeros, advantages, advantages, 1.0, config)
+    assert losses.value.item() == pytest.approx((0.25 + 1 + 2 + 7) / 5, rel=1e-12)
+    assert losses.value.item() == 2 * huber_loss(advantages, zeros).item()
+    assert losses.squared_error.item() == pytest.approx((0.25 + 1 + 2.25 + 16) / 5)
+
+
+def test_hubers_loss_with_a_learned_variance_is_refused() -> None:
+    with pytest.raises(InputError, match="--value-loss huber: expected squared with uncertainty"):
+        LossConfig(balance="uncertainty", value_loss="huber")
+
+
 def test_normalised_advantages_by_hand() -> None:
     # Of 1, 2 and 6: mean 3, squares 4 + 1 + 9 = 14 over 2, standard deviation sqrt(7).
     log_probs, advantages = torch.tensor([[-1.0, -1, -2]]), torch.tensor([[1.0, 2, 6]])
@@ -233,13 +256,23 @@ BAD_VALUES: list[tuple[str, Any]] = [
     ("optimism", -1.0),
     ("lost_gradients", "all"),
     ("returns", "none"),
+    ("trace_decay", -0.1),
+    ("trace_decay", 1.1),
+    ("trace_decay", float("nan")),
+    ("return_horizon", "step"),
     ("balance", "gradnorm"),
+    ("value_loss", "absolute"),
     ("clip_gradient", -1.0),
     ("clip_gradient", float("inf")),
     ("entropy_weight", -1.0),
     ("entropy_weight", float("nan")),
     ("entropy_weight", float("inf")),
 ]
+
+
+def test_targets_cannot_leak_from_a_detached_baseline() -> None:
+    with pytest.raises(InputError, match="--leaking-targets True: expected False with a detached"):
+        LossConfig(baseline="detached", leaking_targets=True)
 
 
 @pytest.mark.parametrize(("field", "value"), BAD_VALUES)

@@ -46,6 +46,12 @@ SETTINGS = {
     "detached_sum": replace(NOTES, loss=LossConfig(baseline="detached", policy_reduction="sum")),
     "detached_mean": replace(NOTES, loss=LossConfig(baseline="detached", policy_reduction="mean")),
     "discount": replace(NOTES, loss=LossConfig(discount=0.8)),
+    "leaking_lambda_returns": replace(
+        NOTES, loss=LossConfig(discount=0.9, trace_decay=0.7, leaking_targets=True)
+    ),
+    "returns_of_trials": replace(
+        NOTES, loss=LossConfig(baseline="detached", return_horizon="trial")
+    ),
     "entropy": replace(NOTES, loss=LossConfig(baseline="detached", entropy_weight=0.2)),
     "carried": replace(NOTES, agent=AgentConfig(hidden_size=10, carry_state=True)),
     "separate_trunks": replace(NOTES, agent=AgentConfig(hidden_size=10, separate_trunks=True)),
@@ -55,6 +61,11 @@ SETTINGS = {
             stimulus_set="pwm5", trial_length=3, episode_length=15, timeout=True, hold_reward=0.1
         ),
     ),
+    "adam": replace(NOTES, optimizer="adam", learning_rate=0.03),
+    "sgd_three_per_update": replace(
+        NOTES, optimizer="sgd", learning_rate=0.03, episodes_per_update=3
+    ),
+    "huber": replace(NOTES, loss=LossConfig(value_loss="huber")),
     "pwm0_long_trials": replace(
         NOTES, task=TaskConfig(stimulus_set="pwm0", trial_length=4, episode_length=18)
     ),
@@ -82,7 +93,7 @@ def other_baseline(
     log_probs: Tensor, advantages: Tensor, head_advantages: Tensor, config: LossConfig
 ) -> Tensor:
     baseline: Baseline = "attached" if config.baseline == "detached" else "detached"
-    other = replace(config, baseline=baseline)
+    other = replace(config, baseline=baseline, leaking_targets=False)
     return policy_loss(log_probs, advantages, head_advantages, other)
 
 

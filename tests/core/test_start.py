@@ -57,23 +57,26 @@ def test_the_mean_return_at_discount_one_is_a_quarter_of_the_trials_and_one(
 ) -> None:
     # (N + 1) / 4 of N trials; 17 steps hold 5 whole trials.
     task = TaskConfig(episode_length=steps)
-    assert mean_return(task, 1.0) == mean == (task.num_trials + 1) / 4
-    assert mean_return(replace(task, reward=3.0), 1.0) == 3 * mean
+    assert mean_return(TrainConfig(task=task)) == mean == (task.num_trials + 1) / 4
+    assert mean_return(TrainConfig(task=replace(task, reward=3.0))) == 3 * mean
 
 
 def test_the_mean_return_with_a_discount_worked_out_by_hand() -> None:
     # Two trials of 2 steps, expected rewards 0, 1/2, 0, 1/2, discount 1/2: the returns are
     # 1/4 + 1/16, 1/2 + 1/8, 1/4 and 1/2, in mean 27/64.
     task = TaskConfig(stimulus_set="pwm0", trial_length=2, episode_length=4)
-    assert mean_return(task, 0.5) == 27 / 64
-    assert mean_return(task, 0.0) == 1 / 4  # half of the steps earn 1/2
+    for discount, mean in ((0.5, 27 / 64), (0.0, 1 / 4)):  # half of the steps earn 1/2
+        assert mean_return(TrainConfig(task=task, loss=LossConfig(discount=discount))) == mean
+    # To the end of the trial: 1/4, 1/2, 1/4, 1/2.
+    loss = LossConfig(discount=0.5, return_horizon="trial")
+    assert mean_return(TrainConfig(task=task, loss=loss)) == 3 / 8
 
 
 def test_the_mean_start_is_the_mean_return() -> None:
     for baseline in ("attached", "detached"):
         loss = LossConfig(baseline=baseline, discount=0.9)
         run = replace(RUN, loss=loss, critic_start="mean", critic_weight=0.0)
-        assert critic_start(run) == mean_return(run.task, 0.9)
+        assert critic_start(run) == mean_return(run)
 
 
 @pytest.mark.parametrize("reduction", ["sum", "mean"])
@@ -129,6 +132,14 @@ def test_a_fixed_point_without_a_value_loss_is_refused(engine: EngineName) -> No
     run = replace(RUN, critic_weight=0.0, critic_start="fixed-point")
     with pytest.raises(InputError, match=r"--critic-weight 0\.0: expected a number above 0 with"):
         make_trainer([run], engine)
+
+
+def test_a_fixed_point_of_returns_with_values_is_refused(engine: EngineName) -> None:
+    run = replace(RUN, loss=LossConfig(trace_decay=0.5), critic_start="fixed-point")
+    with pytest.raises(InputError, match=r"--trace-decay 0\.5: expected 1 with critic_start fixed"):
+        make_trainer([run], engine)
+    detached = replace(run, loss=replace(DETACHED, trace_decay=0.5))
+    assert critic_start(detached) == 1.5
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -46,12 +47,15 @@ def populations(draw: st.DrawFn) -> list[TrainConfig]:
     can_be_probed = setting.loss.lost_gradients == "none"
     probe_episodes = draw(st.sampled_from([0, 2] if can_be_probed else [0]))
     light = 0.01 if setting.critic_start == "fixed-point" else 0.0  # which has none at 0
+    batch = setting.episodes_per_update
+    probe_at = draw(st.sampled_from([(), (0, batch, 4), (6,)] if probe_episodes else [()]))
+    windows = batch if probe_episodes and not probe_at else 1
     shared = replace(
         setting,
         num_episodes=6,
-        log_every=draw(st.integers(1, 4)),
+        log_every=windows * draw(st.integers(1, 4)),
         probe_episodes=probe_episodes,
-        probe_at=draw(st.sampled_from([(), (0, 1, 5), (6,)] if probe_episodes else [()])),
+        probe_at=probe_at,
     )
     runs = st.builds(
         replace,
@@ -113,7 +117,8 @@ def test_a_replica_is_the_same_if_resumed(
     state = interrupted.state()
     interrupted.advance(1)  # must not change the state
     resumed.restore(state)
-    assert resumed.episodes_done == done
+    batch = runs[0].episodes_per_update
+    assert resumed.episodes_done == ceil(done / batch) * batch
     resumed.advance(resumed.num_episodes)
     at_once = trained(runs, engine)
     for replica in range(len(runs)):
@@ -281,6 +286,35 @@ def test_metrics_follow_their_definitions(config: TrainConfig, engine: EngineNam
         np.testing.assert_allclose(getattr(history, name), column, rtol=1e-5, atol=1e-6)
 
 
+def test_episodes_of_an_update_are_played_with_the_same_parameters(engine: EngineName) -> None:
+    batches = replace(QUICK, num_episodes=9, episodes_per_update=3, log_every=1)
+    trainer, expected = make_trainer([batches], engine), []
+    rollout = Rollout(QUICK.task, Agent(QUICK.agent, QUICK.task.num_stimuli))
+    draws = DrawSource(QUICK.task, (QUICK.seed,)).next(9)
+    for first in (0, 3, 6):
+        for episode in range(first, first + 3):
+            with torch.no_grad():
+                one = Draws(draws.trials[episode], draws.noise[episode])
+                expected.append(rollout.play(trainer.parameters, one).entropies.mean().item())
+        before = trainer.parameters.detach().clone()
+        trainer.advance(1)  # which stops where an update does
+        assert trainer.episodes_done == first + 3
+        assert not torch.equal(trainer.parameters, before)
+    np.testing.assert_allclose(trainer.history().entropy[0], expected, rtol=1e-5)
+    assert trainer.history().reward.shape == (1, 9)
+    trainer.advance(1)
+    assert trainer.episodes_done == 9
+
+
+def test_more_episodes_per_update_than_are_drawn_at_once(engine: EngineName) -> None:
+    run = replace(QUICK, num_episodes=200, episodes_per_update=100, log_every=7)
+    at_once, in_two = trained([run], engine), make_trainer([run], engine)
+    in_two.advance(3)
+    assert in_two.episodes_done == 100
+    in_two.advance(200)
+    assert_same_replica(at_once, 0, in_two, 0)
+
+
 @pytest.mark.parametrize("log_every", [1, 3, 4, 10, 64])
 def test_windows_are_averages_of_their_episodes(log_every: int, engine: EngineName) -> None:
     runs = [replace(QUICK, seed=seed) for seed in (0, 1)]
@@ -349,6 +383,15 @@ BAD_VALUES: list[tuple[str, Any]] = [
     ("num_episodes", 1e4),
     ("log_every", 0),
     ("log_every", 2.5),
+    ("optimizer", "adamw"),
+    ("square_decay", 1.0),
+    ("square_decay", -0.1),
+    ("momentum_decay", float("nan")),
+    ("epsilon", 0.0),
+    ("epsilon", 1e-46),
+    ("epsilon", float("inf")),
+    ("episodes_per_update", 0),
+    ("episodes_per_update", 2.0),
     ("critic_start", float("nan")),
     ("critic_start", "median"),
     ("probe_episodes", -1),
@@ -381,6 +424,36 @@ def test_a_schedule_of_probes_increases_and_ends_with_training(at: Any, shown: s
     assert str(caught.value) == (
         f"--probe-at {shown}: expected increasing numbers of episodes from 0 to 10"
     )
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (
+            {"num_episodes": 10},
+            "--num-episodes 10: expected a multiple of the 4 episodes per update",
+        ),
+        (
+            {"probe_episodes": 2, "log_every": 6},
+            "--log-every 6: expected a multiple of the 4 episodes per update, if probed at the "
+            "ends of windows",
+        ),
+        (
+            {"probe_episodes": 2, "probe_at": (0, 6)},
+            "--probe-at 0 6: expected multiples of the 4 episodes per update",
+        ),
+    ],
+)
+def test_training_ends_and_is_probed_between_updates(changed: Any, message: str) -> None:
+    run = replace(QUICK, num_episodes=12, episodes_per_update=4, log_every=5)
+    with pytest.raises(InputError) as caught:
+        replace(run, **changed)
+    assert str(caught.value) == message
+
+
+def test_another_optimiser_next_to_a_weight_that_rmsprop_learns_is_refused() -> None:
+    with pytest.raises(InputError, match="--optimizer adam: expected rmsprop with uncertainty"):
+        replace(QUICK, optimizer="adam", loss=LossConfig(balance="uncertainty"))
 
 
 def test_a_schedule_of_probes_needs_episodes_to_play() -> None:

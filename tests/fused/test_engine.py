@@ -19,13 +19,14 @@ from pwm.core.balance import COMBINATIONS, Balance, episode_scales
 from pwm.core.config import TrainConfig
 from pwm.core.history import METRICS, History
 from pwm.core.losses import LossConfig, episode_losses
-from pwm.core.returns import Returns, discounted_returns
+from pwm.core.returns import Returns
 from pwm.core.rollout import Draws, DrawSource, Episode, Rollout
 from pwm.core.task import TaskConfig
 from pwm.core.update import TorchEngine, clipped
 from pwm.engines import EngineName, make_trainer
 from pwm.fused import engine as fused_engine
 from pwm.fused.engine import FusedEngine
+from tests.oracles.plain_returns import returns_of
 from tests.support.training import history_of, settings_of_runs
 
 QUICK = TrainConfig(
@@ -44,6 +45,7 @@ def runs_of_one_episode(draw: st.DrawFn) -> TrainConfig:
         setting,
         critic_weight=draw(st.sampled_from([light, 0.05, 3.0, 20.0])),
         num_episodes=1,
+        episodes_per_update=1,
         log_every=1,
         seed=draw(st.integers(0, 1000)),
     )
@@ -71,18 +73,27 @@ def reference(
     doubles = parameters.detach().double().requires_grad_()
     agent = Agent(run.agent, run.task.num_stimuli)
     episode = Rollout(run.task, agent).play(doubles, draws)
-    returns = discounted_returns(episode.rewards.flatten(1).double(), loss.discount)
+    rewards, values = episode.rewards.flatten().double(), episode.values.flatten()
     seen = torch.tensor([tracked], dtype=torch.float64)
-    scales = episode_scales(seen, loss.balance, loss.returns, loss.discount, returns.shape[1])
+    scales = episode_scales(seen, loss.balance, loss.returns, loss.discount, run.horizon)
     centre, spread, error, critic = (scale.item() for scale in scales)
-    targets = (returns - centre) / spread
-    advantages = (targets - episode.values.flatten(1)) / error
-    head_advantages = (targets - episode.head_values.flatten(1)) / error
+
+    def advantages_of(values: Tensor, later: Tensor) -> Tensor:
+        """Targets with these later values, minus the values: [1, T]."""
+        targets = (returns_of(run, rewards, centre + spread * later) - centre) / spread
+        return ((targets - values) / error).unsqueeze(0)
+
+    errors = advantages_of(values, values.detach())
+    advantages, head_advantages = (
+        advantages_of(each, each if loss.leaking_targets else values.detach())
+        for each in (values, episode.head_values.flatten())
+    )
     entropies = episode.entropies.flatten(1)
     log_probs = episode.log_probs.flatten(1)
     weight = run.critic_weight * critic
-    losses = episode_losses(log_probs, entropies, advantages, head_advantages, weight, loss)
-    alone = episode_losses(log_probs, entropies, advantages, head_advantages, 0.0, loss).total
+    outputs = log_probs, entropies, advantages, head_advantages
+    losses = episode_losses(*outputs, weight, loss, errors)
+    alone = episode_losses(*outputs, 0.0, loss, errors).total
     parts = [
         torch.autograd.grad(part + 0 * doubles.sum(), doubles, retain_graph=True)[0]
         for part in (alone, weight * losses.value)
@@ -98,10 +109,10 @@ def reference(
     unit = spread * error
     metrics = (
         episode.rewarded.mean(),
-        losses.value * unit**2,
+        losses.squared_error * unit**2,
         losses.policy * (1 if loss.normalise_advantages else unit),
         entropies.mean(),
-        -advantages.mean() * unit,
+        (centre + spread * values - returns_of(run, rewards)).mean(),
     )
     return Reference(
         episode,
@@ -204,11 +215,40 @@ UPDATES = {
         loss=LossConfig(baseline="attached_trunk", returns="standardised"),
         critic_weight=20.0,
     ),
+    "leaking_lambda_returns_of_trials": replace(
+        QUICK,
+        loss=LossConfig(
+            returns="centred", trace_decay=0.7, leaking_targets=True, return_horizon="trial"
+        ),
+        critic_weight=20.0,
+    ),
     "normalised_attached_start": replace(
         QUICK,
         loss=LossConfig(normalise_advantages=True),
         critic_start="fixed-point",
         critic_weight=20.0,
+    ),
+    "adam_slow_trunk": replace(
+        QUICK, optimizer="adam", trunk_rate=0.5, loss=LossConfig(baseline="detached")
+    ),
+    "adam_per_loss_batches": replace(
+        QUICK,
+        optimizer="adam",
+        square_decay=0.999,
+        epsilon=1e-3,
+        loss=LossConfig(baseline="detached", balance="per-loss", clip_gradient=1.0),
+        episodes_per_update=2,
+    ),
+    "sgd_huber": replace(
+        QUICK, optimizer="sgd", loss=LossConfig(baseline="detached", value_loss="huber")
+    ),
+    "batches_uncertainty": replace(
+        QUICK,
+        loss=LossConfig(baseline="detached", balance="uncertainty", returns="centred"),
+        episodes_per_update=5,
+    ),
+    "batches_popart": replace(
+        QUICK, loss=LossConfig(baseline="detached", balance="popart"), episodes_per_update=2
     ),
     **{
         f"{rule}_{returns}": replace(

@@ -1,4 +1,4 @@
-"""Returns by a double loop, and moments of all that was seen so far.
+"""Returns by a double loop, λ-returns by their definition, and moments of all that was seen so far.
 
 The oracle for `pwm.core.returns`, in double precision.
 """
@@ -8,7 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
+
+from pwm.core.config import TrainConfig
 
 
 def returns_by_double_loop(rewards: Sequence[float], discount: float) -> list[float]:
@@ -17,6 +21,56 @@ def returns_by_double_loop(rewards: Sequence[float], discount: float) -> list[fl
         sum(discount ** (later - step) * rewards[later] for later in range(step, len(rewards)))
         for step in range(len(rewards))
     ]
+
+
+def returns_of(run: TrainConfig, rewards: Tensor, values: Tensor | None = None) -> Tensor:
+    """The returns of a run's episode, [T], with its discount and horizon.
+
+    Args:
+        run: the configuration.
+        rewards: [T].
+        values: of the critic in reward, [T], for λ-returns; without them, Monte Carlo returns.
+    """
+    loss, returns = run.loss, []
+    length = run.task.trial_length if run.loss.return_horizon == "trial" else len(rewards)
+    for start in range(0, len(rewards), length):
+        part = slice(start, start + length)
+        if values is None:
+            plain = returns_by_double_loop(rewards[part].tolist(), loss.discount)
+            returns += [torch.tensor(one, dtype=torch.float64) for one in plain]
+        else:
+            pair = rewards[part].tolist(), list(values[part])
+            returns += lambda_returns(*pair, loss.discount, loss.trace_decay)
+    return torch.stack(returns)
+
+
+def lambda_returns(
+    rewards: Sequence[float], values: Sequence[Tensor], discount: float, trace_decay: float
+) -> list[Tensor]:
+    """Averages of the n-step returns of each step, weighted by (1 - λ) λ^(n - 1).
+
+    The last n-step return, which reaches the end and contains no value, has the rest of the weight.
+    Source: Sutton & Barto (2018), section 12.1.
+
+    Args:
+        rewards: of T steps.
+        values: of the same steps; the result is differentiable in them.
+        discount: γ.
+        trace_decay: λ.
+    """
+    steps = len(rewards)
+    averages = []
+    for step in range(steps):
+        average = torch.zeros((), dtype=values[step].dtype)
+        for n in range(1, steps - step + 1):
+            end = step + n
+            n_step = sum(discount**k * rewards[step + k] for k in range(n))
+            last = end == steps
+            bootstrap = 0.0 if last else discount**n * values[end]
+            weight = trace_decay ** (n - 1) * (1 if last else 1 - trace_decay)
+            average = average + weight * (n_step + bootstrap)
+        averages.append(average)
+    return averages
 
 
 def moments(episodes: Sequence[NDArray[np.float64]], least_rate: float) -> tuple[float, float]:

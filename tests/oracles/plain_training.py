@@ -8,19 +8,42 @@ conflicting gradients are those of PyTorch and TorchJD. The oracle for `pwm.core
 from __future__ import annotations
 
 from math import sqrt
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import huber_loss
 from torchjd.aggregation import PCGrad
 
 from pwm.core.agent import VALUE, Agent
 from pwm.core.config import TrainConfig
 from pwm.core.rollout import Draws, Rollout
-from tests.oracles.plain_returns import moments, returns_by_double_loop
+from tests.oracles.plain_returns import moments, returns_of
 
 LEAST_SCALE = 1e-4
+
+
+class Played(NamedTuple):
+    """An episode, and its losses."""
+
+    policy: Tensor  # with the entropy bonus
+    critic: Tensor  # with its weight
+    value: Tensor  # without it
+    rewards: NDArray[np.float64]
+    returns: NDArray[np.float64]
+    metrics: list[float]
+
+
+def _optimiser(run: TrainConfig, leaf: Tensor) -> torch.optim.Optimizer:
+    """PyTorch's optimiser of a leaf."""
+    rate, decay, epsilon = run.learning_rate, run.square_decay, run.epsilon
+    if run.optimizer == "adam":
+        return torch.optim.Adam([leaf], rate, (run.momentum_decay, decay), eps=epsilon)
+    if run.optimizer == "sgd":
+        return torch.optim.SGD([leaf], rate)
+    return torch.optim.RMSprop([leaf], rate, alpha=decay, eps=epsilon)
 
 
 class PlainTraining:
@@ -39,51 +62,77 @@ class PlainTraining:
         self._log_variance = torch.zeros((), dtype=torch.float64, requires_grad=True)
         # One for both losses, or the policy's; the critic's; and that of the log variance.
         self._optimisers = [
-            torch.optim.RMSprop([leaf], lr=run.learning_rate)
-            for leaf in (self.parameters, self.parameters, self._log_variance)
+            _optimiser(run, leaf) for leaf in (self.parameters, self.parameters, self._log_variance)
         ]
         self._rewards: list[NDArray[np.float64]] = []
         self._returns: list[NDArray[np.float64]] = []
 
-    def update(self, draws: Draws) -> list[float]:
-        """Trains on one episode, trials [1, N] and noise [1, N, L]; returns its metrics."""
+    def update(self, draws: Draws) -> list[list[float]]:
+        """Trains on the episodes of an update, trials [E, 1, N] and noise [E, 1, N, L].
+
+        Returns:
+            The metrics of each.
+        """
+        centre, spread = self._standard()
+        played = [self._play(Draws(*each), centre, spread) for each in zip(*draws, strict=True)]
+        policy, critic, value = (
+            torch.stack([getattr(each, name) for each in played]).mean()
+            for name in ("policy", "critic", "value")
+        )
+        self._step(policy, critic)
+        if self.run.loss.balance == "uncertainty":
+            learned = torch.exp(-self._log_variance) * value.detach() / 2 + self._log_variance / 2
+            (self._log_variance.grad,) = torch.autograd.grad(learned, self._log_variance)
+            self._optimisers[2].step()
+        self._rewards += [each.rewards for each in played]
+        self._returns += [each.returns for each in played]
+        if self.run.loss.balance == "popart":
+            self._keep_outputs(centre, spread)
+        return [each.metrics for each in played]
+
+    def _play(self, draws: Draws, centre: float, spread: float) -> Played:
+        """Plays one episode, trials [1, N] and noise [1, N, L]."""
         run, loss = self.run, self.run.loss
         episode = self._rollout.play(self.parameters, draws)
         rewards = episode.rewards.flatten().double().numpy()
-        plain_returns = returns_by_double_loop(rewards.tolist(), loss.discount)
+        plain_returns = returns_of(run, torch.tensor(rewards)).numpy()
         log_probs, entropies = episode.log_probs.flatten(), episode.entropies.flatten()
-        centre, spread = self._standard()
         error_scale = self._error_scale(len(rewards))
-        targets = (torch.tensor(plain_returns, dtype=torch.float64) - centre) / spread
-        errors = (targets - episode.values.flatten()) / error_scale
-        of_head = (targets - episode.head_values.flatten()) / error_scale
+        values = episode.values.flatten()
+        targets = returns_of(run, torch.tensor(rewards), centre + spread * values)
+        targets = (targets - centre) / spread
+        errors = (targets.detach() - values) / error_scale
+        of_head = (targets.detach() - episode.head_values.flatten()) / error_scale
         advantages = errors.detach() if loss.baseline == "detached" else errors
+        if loss.leaking_targets:
+            advantages = (targets - values) / error_scale
         if loss.normalise_advantages:
             advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
         factor = 1 if loss.policy_reduction == "sum" else 1 / len(rewards)
         policy = -factor * (advantages * log_probs).sum()
-        value = ((of_head if loss.balance == "stop-trunk" else errors) ** 2).mean()
+        seen = of_head if loss.balance == "stop-trunk" else errors
+        squares = (seen**2).mean()
+        zeros = torch.zeros_like(seen)
+        value = squares if loss.value_loss == "squared" else 2 * huber_loss(seen, zeros, delta=1.0)
         weight: float | Tensor = run.critic_weight
         if loss.balance == "uncertainty":
             weight = weight * torch.exp(-self._log_variance.detach()) / 2
-        self._step(policy - loss.entropy_weight * factor * entropies.sum(), weight * value)
-        if loss.balance == "uncertainty":
-            learned = torch.exp(-self._log_variance) * value.detach() / 2 + self._log_variance / 2
-            (self._log_variance.grad,) = torch.autograd.grad(learned, self._log_variance)
-            self._optimisers[2].step()
-        self._rewards.append(rewards)
-        self._returns.append(np.array(plain_returns))
-        if loss.balance == "popart":
-            self._keep_outputs(centre, spread)
         unit = spread * error_scale
         metrics = (
             (rewards.reshape(-1, run.task.trial_length)[:, -1] > 0).mean(),
-            value * unit**2,
+            squares * unit**2,
             policy if loss.normalise_advantages else policy * unit,
             entropies.mean(),
             (centre + spread * episode.values.flatten()).mean() - float(np.mean(plain_returns)),
         )
-        return [torch.as_tensor(metric).item() for metric in metrics]
+        return Played(
+            policy - loss.entropy_weight * factor * entropies.sum(),
+            weight * value,
+            value,
+            rewards,
+            np.array(plain_returns),
+            [torch.as_tensor(metric).item() for metric in metrics],
+        )
 
     def _step(self, policy: Tensor, critic: Tensor) -> None:
         """Steps against the gradients of the policy loss and of w times the value loss."""
@@ -125,11 +174,13 @@ class PlainTraining:
         )
 
     def _error_scale(self, steps: int) -> float:
-        """The divisor of errors: σ² = Var(r) + Var(γ) E(G²); γ is 0 at an episode's last step."""
+        """The divisor of errors: σ² = Var(r) + Var(γ) E(G²); γ is 0 where returns end."""
         if self.run.loss.balance != "return-scale" or not self._returns:
             return 1.0
         discounts = np.full(steps, self.run.loss.discount)
-        discounts[-1] = 0
+        of_trial = self.run.loss.return_horizon == "trial"
+        length = self.run.task.trial_length if of_trial else steps
+        discounts[length - 1 :: length] = 0
         mean_square, _ = self._moments([returns**2 for returns in self._returns])
         square = self._moments(self._rewards)[1] + discounts.var() * mean_square
         return max(sqrt(square), LEAST_SCALE)

@@ -85,11 +85,12 @@ def test_another_value_of_an_added_field_renames_every_shard(
 @st.composite
 def runs(draw: st.DrawFn) -> TrainConfig:
     """Arbitrary runs, with integers for some floats."""
+    setting = draw(settings_of_runs(most_trials=50, most_units=100))
     return replace(
-        draw(settings_of_runs(most_trials=50, most_units=100)),
+        setting,
         critic_weight=draw(st.one_of(st.floats(0, 1e38), st.integers(0, 100))),
         learning_rate=draw(st.floats(0, 1e38, exclude_min=True)),
-        num_episodes=draw(st.integers(1, 10**9)),
+        num_episodes=setting.episodes_per_update * draw(st.integers(1, 10**9)),
         log_every=draw(st.integers(1, 10**9)),
         seed=draw(st.integers(0, 2**70)),
     )

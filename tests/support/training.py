@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from pwm.core.agent import AgentConfig
 from pwm.core.balance import Balance
-from pwm.core.config import TrainConfig
+from pwm.core.config import Optimizer, TrainConfig
 from pwm.core.history import History
-from pwm.core.losses import Baseline, LossConfig
+from pwm.core.losses import Baseline, LossConfig, ValueLoss
 from pwm.core.returns import Returns
 from pwm.core.task import TaskConfig
 from pwm.core.trainer import Trainer
@@ -22,7 +22,11 @@ from pwm.engines import EngineName, make_trainer
 def settings_of_runs(draw: st.DrawFn, most_trials: int, most_units: int) -> TrainConfig:
     """An arbitrary run, of odd sizes; if it starts at its fixed point, its weight must not be 0."""
     trial_length = draw(st.integers(2, 5))
+    baseline = draw(st.sampled_from(get_args(Baseline)))
+    trace_decay = draw(st.sampled_from([1.0, 1.0, 0.8, 0.0]))
+    fixed_point = ["fixed-point"] if trace_decay == 1 else []
     balance = draw(st.sampled_from(("fixed", *get_args(Balance))))
+    plain = balance == "uncertainty"  # which learns its weight by RMSprop, as a variance
     return TrainConfig(
         task=TaskConfig(
             stimulus_set=draw(st.sampled_from(["pwm0", "pwm5"])),
@@ -38,7 +42,7 @@ def settings_of_runs(draw: st.DrawFn, most_trials: int, most_units: int) -> Trai
             separate_trunks=draw(st.booleans()),
         ),
         loss=LossConfig(
-            baseline=draw(st.sampled_from(get_args(Baseline))),
+            baseline=baseline,
             policy_reduction=draw(st.sampled_from(["sum", "mean"])),
             discount=draw(st.sampled_from([1.0, 0.9, 0.0])),
             entropy_weight=draw(st.sampled_from([0.0, 0.05, 0.3])),
@@ -46,12 +50,21 @@ def settings_of_runs(draw: st.DrawFn, most_trials: int, most_units: int) -> Trai
             lost_gradients=draw(st.sampled_from(["none", "none", "values", "log_probs"])),
             returns=draw(st.sampled_from(["raw"] if balance == "popart" else get_args(Returns))),
             tracking_rate=draw(st.sampled_from([0.1, 0.02, 1.0])),
+            trace_decay=trace_decay,
+            leaking_targets=baseline != "detached" and draw(st.booleans()),
+            return_horizon=draw(st.sampled_from(["episode", "episode", "trial"])),
             balance=balance,
             normalise_advantages=draw(st.sampled_from([False, False, True])),
             clip_gradient=draw(st.sampled_from([0.0, 0.0, 0.5])),
+            value_loss=draw(st.sampled_from(["squared"] if plain else get_args(ValueLoss))),
         ),
+        optimizer=draw(st.sampled_from(["rmsprop"] if plain else get_args(Optimizer))),
+        square_decay=draw(st.sampled_from([0.99, 0.5])),
+        momentum_decay=draw(st.sampled_from([0.9, 0.0])),
+        epsilon=draw(st.sampled_from([1e-8, 1e-3])),
+        episodes_per_update=draw(st.sampled_from([1, 1, 2])),
         trunk_rate=draw(st.sampled_from([1.0, 0.25])),
-        critic_start=draw(st.sampled_from([0.0, -1.5, "mean", "fixed-point"])),
+        critic_start=draw(st.sampled_from([0.0, -1.5, "mean", *fixed_point])),
     )
 
 

@@ -89,6 +89,45 @@ SETTINGS = {
         task=TaskConfig(episode_length=15, reward=2.5),
         loss=LossConfig(balance="popart", baseline="detached"),
     ),
+    "adam_per_loss_slow_trunk": replace(
+        BASE,
+        optimizer="adam",
+        square_decay=0.999,
+        trunk_rate=0.25,
+        loss=LossConfig(balance="per-loss", clip_gradient=1.0),
+    ),
+    "sgd_huber": replace(BASE, optimizer="sgd", loss=LossConfig(value_loss="huber")),
+    "four_per_update_adam_popart": replace(
+        BASE,
+        optimizer="adam",
+        momentum_decay=0.5,
+        epsilon=1e-3,
+        episodes_per_update=4,
+        loss=LossConfig(balance="popart", baseline="detached"),
+    ),
+    "five_per_update_equal": replace(
+        BASE,
+        square_decay=0.9,
+        episodes_per_update=5,
+        loss=LossConfig(balance="equal", returns="standardised"),
+    ),
+    "lambda_returns_standardised": replace(
+        BASE,
+        loss=LossConfig(
+            baseline="detached", returns="standardised", trace_decay=0.8, return_horizon="trial"
+        ),
+    ),
+    "leaking_targets": replace(
+        BASE,
+        loss=LossConfig(
+            baseline="attached",
+            policy_reduction="mean",
+            discount=0.9,
+            trace_decay=0.0,
+            leaking_targets=True,
+            normalise_advantages=True,
+        ),
+    ),
     "return_scale_carried": replace(
         BASE,
         task=TaskConfig(episode_length=15, hold_reward=0.1),

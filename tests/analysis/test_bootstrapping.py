@@ -1,0 +1,159 @@
+"""The bias of a critic that learns λ-returns, next to the zero of the losses' own gradient."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from pwm.analysis.theory import leak_temperature, settled_values
+from pwm.core.leak import net_weights
+from pwm.core.losses import LossConfig, episode_losses
+from pwm.core.returns import bootstrapped_returns
+
+WEIGHT = 1.5
+
+
+class Episodes(NamedTuple):
+    """Episodes of a policy that differs from step to step, and what their critic sees."""
+
+    config: LossConfig
+    rewards: Tensor  # (E, T), like log-probabilities
+    log_probs: Tensor
+    features: Tensor  # (T, period): an indicator for each step of a period
+    horizon: int
+
+    def returns(self, values: Tensor) -> Tensor:
+        """λ-returns with these values, [T]: [E, T]."""
+        rows = (-1, self.horizon)
+        later = values.expand_as(self.rewards).reshape(rows)
+        discount, decay = self.config.discount, self.config.trace_decay
+        targets = bootstrapped_returns(self.rewards.reshape(rows), later, discount, decay)
+        return targets.reshape(self.rewards.shape)
+
+    def gradient(self, head: Tensor) -> Tensor:
+        """Mean gradient of the losses with respect to a linear value head."""
+        head = head.clone().requires_grad_()
+        values = self.features @ head
+        errors = self.returns(values.detach()) - values
+        advantages = self.returns(values) - values if self.config.leaking_targets else errors
+        outputs = self.log_probs, torch.zeros(()), advantages, advantages
+        losses = episode_losses(*outputs, WEIGHT, self.config, errors)
+        (gradient,) = torch.autograd.grad(losses.total.mean(), head)
+        return gradient
+
+    def settled(self) -> Tensor:
+        """The values at the zero of the gradient, which is linear in the head: [T]."""
+        units = torch.eye(self.features.shape[1], dtype=torch.float64)
+        start = self.gradient(0 * units[0])
+        slopes = torch.stack([self.gradient(unit) - start for unit in units], dim=1)
+        return self.features @ torch.linalg.solve(slopes, -start)
+
+    def theory(self, **changed: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """The values by `settled_values`, of the mean rewards and surprises of these episodes."""
+        config, steps = self.config, self.rewards.shape[1]
+        attached = config.baseline == "attached"
+        temperature = leak_temperature(steps, WEIGHT, config.policy_reduction) * attached
+        means = self.rewards.mean(dim=0).tolist(), (-self.log_probs.mean(dim=0)).tolist()
+        settings: dict[str, Any] = {
+            "discount": config.discount,
+            "trace_decay": config.trace_decay,
+            "leaking_targets": config.leaking_targets,
+            "horizon": self.horizon,
+            "period": self.features.shape[1],
+        }
+        return settled_values(*means, temperature, **settings | changed)
+
+
+def episodes(config: LossConfig, trials: int, length: int, period: int, horizon: int) -> Episodes:
+    random = np.random.default_rng(trials)
+    steps = trials * length
+    policies = random.dirichlet([1.0, 1.0], size=steps)
+    actions = (random.random((30, steps)) < policies[:, 1]).astype(int)
+    log_probs = np.log(policies)[np.arange(steps), actions]
+    features = np.eye(period)[np.arange(steps) % period]
+    arrays = (torch.from_numpy(each) for each in (1.0 * actions, log_probs, features))
+    return Episodes(config, *arrays, horizon)
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Episodes:
+    trials, length = draw(st.integers(1, 6)), draw(st.integers(1, 4))
+    steps = trials * length
+    baseline = draw(st.sampled_from(["attached", "detached"]))
+    config = LossConfig(
+        baseline=baseline,
+        policy_reduction=draw(st.sampled_from(["sum", "mean"])),
+        discount=draw(st.sampled_from([1.0, 0.9, 0.3, 0.0])),
+        trace_decay=draw(st.floats(0, 1)),
+        leaking_targets=baseline == "attached" and draw(st.booleans()),
+    )
+    period, horizon = (draw(st.sampled_from([length, steps])) for _ in range(2))
+    return episodes(config, trials, length, period, horizon)
+
+
+@given(cases())
+def test_the_losses_gradient_is_zero_at_the_settled_values(case: Episodes) -> None:
+    settled = case.theory()
+    np.testing.assert_allclose(settled, case.settled(), rtol=1e-6, atol=1e-6)
+
+
+@given(cases())
+def test_an_attached_value_alone_lowers_advantages_by_the_same_at_every_decay(
+    case: Episodes,
+) -> None:
+    config = replace(case.config, baseline="attached", leaking_targets=False)
+    case = case._replace(config=config)
+    values = torch.from_numpy(case.theory())
+    alpha = leak_temperature(len(values), WEIGHT, config.policy_reduction)
+    gap = (case.returns(values) - values - alpha * case.log_probs).mean(dim=0)
+    assert (gap @ case.features).tolist() == pytest.approx([0] * case.features.shape[1], abs=1e-6)
+
+
+@pytest.mark.parametrize("discount", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize("trace_decay", [0.0, 0.5, 1.0])
+def test_the_limits_of_long_episodes(discount: float, trace_decay: float) -> None:
+    steps, middle = 400, 200
+    settings = {"discount": discount, "trace_decay": trace_decay}
+    zero, one = [0.0] * steps, [1.0] * steps
+    own = settled_values(zero, one, 2.0, **settings)[middle]
+    assert own == pytest.approx(2 * (1 - discount * trace_decay) / (1 - discount), rel=1e-6)
+    every = settled_values(zero, one, 2.0, leaking_targets=True, **settings)[middle]
+    assert every == pytest.approx(2, rel=1e-6)
+
+
+def test_undiscounted_biases_by_hand() -> None:
+    # Six steps, α H = 2. TD(0) adds the leaks of all steps to come to each value: 12, 10 ... 2.
+    # If later values leak too, all but the first step's cancel.
+    zero, one = [0.0] * 6, [1.0] * 6
+    td = {"discount": 1.0, "trace_decay": 0.0}
+    assert settled_values(zero, one, 2.0, **td).tolist() == pytest.approx([12, 10, 8, 6, 4, 2])
+    every = settled_values(zero, one, 2.0, leaking_targets=True, **td)
+    assert every.tolist() == pytest.approx([2, 0, 0, 0, 0, 0])
+    # A critic that knows only the step of a trial of 3 overestimates all of them by all leaks.
+    blind = settled_values(zero, one, 2.0, period=3, **td)
+    assert blind.tolist() == pytest.approx([12, 10, 8] * 2)
+    # The episode ends in one of the 2 trials: it takes a reward of 1/2 for 2 times 1/2.
+    reward = [0, 0, 0.5] * 2
+    assert settled_values(reward, one, 0.0, period=3, **td).tolist() == pytest.approx([1] * 6)
+    monte_carlo = settled_values(reward, one, 0.0, period=3, discount=1.0, trace_decay=1.0)
+    assert monte_carlo.tolist() == pytest.approx([0.75] * 6)
+
+
+@given(st.integers(1, 50), st.floats(0, 1), st.floats(0, 1))
+def test_net_weights_are_what_is_left_of_a_value(
+    steps: int, discount: float, trace_decay: float
+) -> None:
+    values = torch.zeros(1, steps, dtype=torch.float64, requires_grad=True)
+    returns = bootstrapped_returns(torch.zeros(1, steps).double(), values, discount, trace_decay)
+    (left,) = torch.autograd.grad((values - returns).sum(), values)
+    weights = net_weights(steps, discount, trace_decay)
+    assert weights == pytest.approx(left[0].tolist(), abs=1e-12)
+    if trace_decay == 1:
+        assert set(weights) == {1.0}
