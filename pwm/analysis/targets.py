@@ -1,4 +1,4 @@
-"""Closed forms for other targets of the critic: discounted, bootstrapped, or of single trials.
+"""Bias and noise of a critic of other targets: discounted, bootstrapped, or of single trials.
 
 The target of a step is the λ-return, G = M r + N v with the rewards r and the values v of later
 steps,
@@ -6,17 +6,9 @@ steps,
     M[t, k] = (γλ)^(k - t) from k = t on,    N[t, k] = γ (1 - λ) (γλ)^(k - 1 - t) from k = t + 1 on,
 
 up to the end of the episode, or of the trial. The state is reset at every trial, so that a critic
-knows the step in the trial, but not the trial: v = Φ u, with one value per step of a trial. It
-rests where, summed over the trials,
-
-    Φ' (M r + N Φ u - Φ u + α B H) = 0,
-
-with the leak's temperature α and the policy's entropy H. B is the identity if only v_t leaks, and
-I - N' if the values in the targets leak too; a detached critic has α = 0.
-
-Without a horizon, and for one value, the bias α H is multiplied by (1 - γλ) / (1 - γ) if only v_t
-leaks, and by 1 if all values do. The advantage G - v has, by the same equation, the mean -α B H:
-the noise of the leak does not grow with the bias.
+knows the step in the trial, but not the trial; `settled_values` says where it rests. Its bias is
+multiplied by up to (1 - γλ) / (1 - γ), but the mean of the advantage G - v is that of the leak
+alone: where the value is too high, so is its target.
 """
 
 from __future__ import annotations
@@ -28,6 +20,8 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pwm.analysis.theory import settled_values
 
 Leak = Literal["none", "own", "all"]
 """Values that the policy loss's gradient reaches: none, only v_t, or those in the targets too."""
@@ -55,12 +49,19 @@ class Targets:
     entropy: float | None = None
     """Of the policy, in nats; if none, that of a policy that has only learned when to act."""
 
-    @property
+    @cached_property
     def fixed_point(self) -> Array:
-        """Value at each step of a trial, u: [L]."""
-        phases, rest = self._phases, np.eye(self.steps) - self._bootstrap
-        pull = self._rewarding @ self._rewards + self._pull
-        return np.asarray(np.linalg.solve(phases.T @ rest @ phases, phases.T @ pull))
+        """Value at each step of an episode: [T]."""
+        return settled_values(
+            self._rewards.tolist(),
+            self._entropies.tolist(),
+            self.temperature if self.leak != "none" else 0.0,
+            discount=self.discount,
+            trace_decay=self.trace_decay,
+            leaking_targets=self.leak == "all",
+            horizon=self.trial_length if self.horizon == "trial" else None,
+            period=self.trial_length,
+        )
 
     @property
     def mean_value(self) -> float:
@@ -81,7 +82,7 @@ class Targets:
     @property
     def noise(self) -> float:
         """Root mean square over the steps of the advantage at the fixed point."""
-        values = self._phases @ self.fixed_point
+        values = self.fixed_point
         means = self._rewarding @ self._rewards + self._bootstrap @ values - values
         spread = self._rewards * (1 - self.success)  # variances of the rewards
         return sqrt(float((means**2 + self._rewarding**2 @ spread).mean()))
@@ -133,25 +134,16 @@ class Targets:
         return np.asarray(self.discount * (1 - self.trace_decay) * decay * later)
 
     @property
-    def _phases(self) -> Array:
-        """Step of the trial, Φ: [T, L]."""
-        return np.asarray(np.tile(np.eye(self.trial_length), (self.steps // self.trial_length, 1)))
-
-    @property
     def _rewards(self) -> Array:
         """Mean reward of each step: [T]."""
         last = np.arange(1, self.steps + 1) % self.trial_length == 0
         return np.asarray(self.success * last)
 
     @property
-    def _pull(self) -> Array:
-        """The leak in the critic's equation, α B H: [T]."""
-        if self.leak == "none":
-            return np.zeros(self.steps)
+    def _entropies(self) -> Array:
+        """Entropy of the policy at each step: [T]."""
         entropies = np.full((self.steps // self.trial_length, self.trial_length), log(3))
         entropies[:, -1] = log(2)
         if self.entropy is not None:
             entropies[:] = self.entropy
-        own = entropies.ravel()
-        reached = own - self._bootstrap.T @ own if self.leak == "all" else own
-        return self.temperature * reached
+        return entropies.ravel()

@@ -50,7 +50,7 @@ def returns(one: Targets, rewards: list[float], values: list[float]) -> list[flo
 
 
 def values_of(one: Targets) -> list[float]:
-    return list(np.resize(one.fixed_point, one.steps))
+    return list(one.fixed_point)
 
 
 def mean_rewards(one: Targets) -> list[float]:
