@@ -59,7 +59,7 @@ def elsewhere_figure(evidence: Evidence) -> tuple[Figure, Table]:
 def _slowdowns(axes: Axes, evidence: Evidence, groups: Sequence[str]) -> Table:
     """Measured against predicted slowdown, by variant."""
     table: Table = []
-    ends = np.array([0.5, 40])
+    ends = np.array([0.5, 14])
     axes.fill_between(ends, ends / NEAR, ends * NEAR, color="0.9", linewidth=0)
     axes.plot(ends, ends, **LAW_LINE)
     for variant, (label, colour, marker) in VARIANTS.items():
@@ -79,7 +79,7 @@ def _slowdowns(axes: Axes, evidence: Evidence, groups: Sequence[str]) -> Table:
 def _biases(axes: Axes, evidence: Evidence) -> Table:
     """Measured against predicted bias of attached critics."""
     table: Table = []
-    ends = np.array([0.1, 40])
+    ends = np.array([0.1, 8])
     axes.plot(ends, ends, **LAW_LINE)
     for variant in ("own", "all"):
         _, colour, marker = VARIANTS[variant]
