@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from math import inf
+from math import inf, sqrt
 
-from pwm.analysis.elsewhere import BIAS, NOTHING
+from pwm.analysis.elsewhere import BIAS, NOTHING, SIGNAL_TO_NOISE
 from pwm.analysis.estimates import Estimate, interval
 from pwm.analysis.fifth import fifth_cells, median, of_groups, the_cell
 from pwm.analysis.fifth_statements import BOOTSTRAPPED, statements
@@ -13,6 +13,7 @@ from pwm.analysis.fourth import NEAR
 from pwm.analysis.outcomes import Evidence
 from pwm.analysis.predictions import predictions
 from pwm.analysis.slowdowns import LAW, experiments_of, root_mean_square
+from pwm.analysis.theory import noise_weight
 from pwm.claims.claim import Band, Claim
 from pwm.claims.grids import Number, number
 from pwm.experiments import EXPERIMENTS
@@ -135,6 +136,12 @@ def error_claims(evidence: Evidence) -> Iterator[Claim]:
         )
 
 
+def _averaged(weight: float, steps: int, batch: int) -> float:
+    """Slowdown by the leak with that many episodes per update, by signal and noise alone."""
+    bias = noise_weight(steps, 3) / weight
+    return sqrt(1 + bias**2 / (1 + batch * SIGNAL_TO_NOISE))
+
+
 def fifth_numbers() -> dict[str, Number]:
     """Settings of the fifth set, and what it predicted of the cells in the paper's table."""
     fifth = predictions()["fifth"]
@@ -144,8 +151,16 @@ def fifth_numbers() -> dict[str, Number]:
         "setting.fifth-near": number(NEAR, 1),
         "setting.batch-least": number(min(BATCHES)),
         "setting.batch-most": number(max(BATCHES)),
+        "setting.batch-16": number(16),
         "setting.later-lightest": number(0.05, 2),
+        "setting.seeds-later": number(len(EXPERIMENTS["later-attached"].axes["seed"])),
+        "theory.batch-leak": number(_averaged(2.0, 15, max(BATCHES)), 1),
     }
+    for name, statement in fifth["statements"].items():
+        low, high = statement["right"]
+        within = f"{low:g} to {high:g}" if None not in (low, high) else ""
+        text = within or (f"at most {high:g}" if low is None else f"at least {low:g}")
+        found[f"prediction.fifth-right-{name}"] = {"text": text}
     for group in ("adam-0.99", "adam-0.999"):
         decay = EXPERIMENTS[f"fifth-{group}-15-light"].base.square_decay
         found[f"setting.{group}"] = number(decay, text=f"{decay:g}")
