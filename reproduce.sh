@@ -6,17 +6,17 @@ set -euo pipefail
 usage='usage: ./reproduce.sh [audit|setup|smoke|tests|external]
 
   (nothing)  trains every run of every experiment, compares each with the published one, draws
-             every figure, computes every claim and compiles the paper, and says which of these
-             files differ from the published ones: 35 to 45 minutes on 2 cores, 1 minute
-             when nothing is left to train
+             every figure, computes every claim, compiles the paper, makes the page of all runs, and
+             says which of these files differ from the published ones: 35 to 45 minutes on 2 cores,
+             1 minute when nothing is left to train
   audit      trains a random sample of the published runs, compares the bits, and computes every
              claim from the published outcomes: 1 to 2 minutes for 300 runs on 2 cores;
              [--runs 300] [--seed N] [--experiment NAME] [--claim NAME] [--figure NAME]
   setup      installs the pinned packages into .venv, as the other modes do first: 1 to 2 minutes
   smoke      the same path on tiny budgets, into build/smoke/: 2 to 3 minutes
   tests      the static checks and the test suite: 7 to 9 minutes
-  external   trains A2C and RecurrentPPO of Stable-Baselines3 over their weight of the critic, into
-             paper/external.csv: an estimated 90 minutes on 2 cores; not part of the first mode
+  external   trains other people's code over its weight of the critic, into paper/external.csv and
+             paper/loops.csv: TIMES on 2 cores if neither is there; not part of the first mode
 
 PYTHON=/path/to/python chooses the interpreter (3.11 to 3.14).'
 
@@ -137,23 +137,26 @@ set_up() {
 }
 
 reproduce() {
-  say "1 of 5: training every run that is not stored yet (35 to 45 minutes on 2 cores if none is)"
+  say "1 of 6: training every run that is not stored yet (35 to 45 minutes on 2 cores if none is)"
   "$python" -m pwm.sweep
-  say "2 of 5: comparing every run with the published one, bit for bit"
+  say "2 of 6: comparing every run with the published one, bit for bit"
   "$python" -m pwm.digests
-  say "3 of 5: drawing the figures"
+  say "3 of 6: drawing the figures"
   "$python" -m pwm.figures --results results
-  say "4 of 5: computing every number that the paper claims"
+  say "4 of 6: computing every number that the paper claims"
   "$python" -m pwm.claims --results results
-  say "5 of 5: compiling the paper"
+  say "5 of 6: compiling the paper"
   "$python" -m pwm.paper
-  say "Done: the figures are in figures/, the paper is paper/paper.pdf"
+  say "6 of 6: making the page of all published runs"
+  "$python" -m pwm.page
+  say "Done: the figures are in figures/, the paper is paper/paper.pdf, the page is in paper/page/"
   compare_files
 }
 
 # Says which of the files that `reproduce` writes differ from those in the last commit.
 compare_files() {
-  local written=(figures paper/numbers.json paper/paper.pdf) file same=0 different=0
+  local written=(figures paper/numbers.json paper/paper.pdf paper/page/index.html)
+  local file same=0 different=0
   if ! git rev-parse --verify --quiet HEAD > /dev/null 2>&1; then
     echo "There is no git repository here, so that the files cannot be compared with the published."
     return

@@ -1,8 +1,8 @@
 """The weight of the critic's loss relative to the policy's: a reproducible study.
 
-The names in `__all__` are the public interface; `docs/using.md` shows how to use it. Everything
-else is private and may change. A name is imported when it is first used, so that `import pwm` is
-instant.
+The names in `__all__` are the public interface; `docs/train.md` and `docs/grid.md` show how to
+use it. Everything else is private and may change. A name is imported when it is first used, so that
+`import pwm` is instant.
 """
 
 from __future__ import annotations

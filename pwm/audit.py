@@ -28,7 +28,7 @@ from pwm.analysis.sampling import CONFIDENCE, drawn, most_wrong, power
 from pwm.claims.every import NUMBERS, claims, disagreements, numbers, read_numbers
 from pwm.claims.resting import known_claims, runs_behind
 from pwm.core.config import TrainConfig
-from pwm.core.errors import require, require_integer
+from pwm.core.errors import InputError, require, require_integer
 from pwm.engines import require_numba
 from pwm.experiments import EXPERIMENTS, chosen
 from pwm.figures.outputs import ANSWERS, NAMES
@@ -45,18 +45,18 @@ from pwm.runs.worker import train_alone
 DIFFERENT = 1  # exit status
 TOGETHER = 16  # runs that are trained together, at most
 SUSPECTED = 0.01  # fraction of wrong runs for which the power is stated
-Optional = Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")]
+OptionalName = Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")]
 
 
 class Place(NamedTuple):
-    """A published run: its experiment, and its number there."""
+    """A place at which a run is published: an experiment, and the number of the run in it."""
 
     experiment: str
     number: int
 
 
 Places = Mapping[TrainConfig, Sequence[Place]]
-"""Different runs, each with all the places in which it is published."""
+"""Distinct runs, each with all places at which it is published."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,11 +69,11 @@ class Arguments:
         int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="(default: a fresh one)")
     ] = None
     """Seed of the draw."""
-    experiment: Optional = None
+    experiment: OptionalName = None
     """Draw from the runs of this experiment."""
-    claim: Optional = None
+    claim: OptionalName = None
     """Draw from the runs that this claim rests on."""
-    figure: Optional = None
+    figure: OptionalName = None
     """Draw from the runs that this figure is made of."""
     workers: int = CORES
     """Processes that train at a time."""
@@ -106,33 +106,25 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"Drew {len(sample)} of {total:,} runs with --seed {seed}. If {SUSPECTED:.0%} of them "
             f"were wrong, {shown:.0%} of such samples would show it."
         )
-        done, interrupted = _trained(sample, arguments.workers)
-        if not done:
+        trained, interrupted = _trained(sample, arguments.workers)
+        if not trained:
             sys.exit(128 + signal.SIGINT)
-        wrong = 0
-        for run in done:
-            parts = [_difference(run, place, done[run], source) for place in places[run]]
-            wrong += any(parts)
-            for text in filter(None, parts):
-                say(text)
-        bound = most_wrong(total, len(done), wrong)
-        say(
-            f"{len(done) - wrong} of {len(done)} runs are identical to the published ones, bit for "
-            f"bit; with {CONFIDENCE:.0%} confidence, at most {bound / total:.2%} of all {total:,} "
-            "differ."
-        )
+        wrong = _report(trained, places, source)
         claimed = interrupted or _claims_hold(source)
     failed = wrong or not claimed
     sys.exit(DIFFERENT if failed else 128 + signal.SIGINT if interrupted else 0)
 
 
 def _selected(arguments: Arguments, source: Published) -> Mapping[str, NDArray[np.bool_]]:
-    """The runs to draw from: of each experiment, [runs]."""
+    """The runs to draw from: a mask [runs] for each experiment.
+
+    Raises:
+        InputError: a name is unknown, or several of experiment, claim and figure are given.
+    """
     sources = {name: getattr(arguments, name) for name in ("experiment", "claim", "figure")}
     given = [(name, value) for name, value in sources.items() if value is not None]
-    accepted = "at most one of --experiment, --claim and --figure"
-    for name, value in given[1:]:
-        require(False, name, value, accepted)
+    if len(given) > 1:
+        raise InputError(*given[1], "at most one of --experiment, --claim and --figure")
     if arguments.claim:
         (claim,) = known_claims([arguments.claim])
         return runs_behind(claim, source)[1]
@@ -148,7 +140,7 @@ def _selected(arguments: Arguments, source: Published) -> Mapping[str, NDArray[n
 
 
 def published_runs(selected: Mapping[str, NDArray[np.bool_]]) -> Places:
-    """The different runs among those selected, each with its places."""
+    """The distinct runs among those selected, each with its places."""
     found = dict[TrainConfig, list[Place]]()
     for name, chosen_runs in selected.items():
         runs = [run for shard in plan(EXPERIMENTS[name]) for run in shard.runs]
@@ -158,7 +150,7 @@ def published_runs(selected: Mapping[str, NDArray[np.bool_]]) -> Places:
 
 
 def populations(runs: Iterable[TrainConfig]) -> list[Shard]:
-    """Groups runs into shards of at most `TOGETHER`, in the order of each shard's first run."""
+    """Groups runs that can share a population into shards of at most `TOGETHER` runs."""
     found = dict[TrainConfig, list[Member]]()
     for run in runs:
         member = Member(run.critic_weight, run.learning_rate, run.seed)
@@ -174,9 +166,9 @@ def _trained(sample: Sequence[TrainConfig], workers: int) -> tuple[dict[TrainCon
     """Trains runs with a progress bar.
 
     Returns:
-        What would be published of each run, and whether training was interrupted. If it was, only
-        the first runs of the sample are returned, up to the first that was not trained: these are
-        a random sample too, while short runs would be more frequent among all that were.
+        The record of each run, and whether training was interrupted. If it was, only the runs
+        before the first that was not trained are returned. They are a random sample too; among all
+        that were trained, short runs would be too frequent.
     """
     require_numba()
     found, interrupted = dict[TrainConfig, Record](), False
@@ -194,7 +186,7 @@ def _trained(sample: Sequence[TrainConfig], workers: int) -> tuple[dict[TrainCon
 
 
 def _records(shards: Sequence[Shard], workers: int) -> Iterator[tuple[TrainConfig, Record]]:
-    """Trains shards in processes; yields each run with what would be published of it."""
+    """Trains shards in processes; yields each run with its record."""
     runs = sum(len(shard.members) for shard in shards)
     with (
         tqdm(
@@ -217,6 +209,31 @@ def _records(shards: Sequence[Shard], workers: int) -> Iterator[tuple[TrainConfi
                 yield run, Record.of(history.select([replica]), run.task)
 
 
+def _report(trained: Mapping[TrainConfig, Record], places: Places, source: Published) -> int:
+    """Prints which runs differ from the published ones, and a bound on how many of all do.
+
+    Args:
+        trained: records of the runs trained here.
+        places: all runs that they were drawn from, with their places.
+        source: the published records.
+    Returns:
+        Number of trained runs that differ.
+    """
+    wrong, total = 0, len(places)
+    for run, record in trained.items():
+        differences = [_difference(run, place, record, source) for place in places[run]]
+        wrong += any(differences)
+        for text in filter(None, differences):
+            say(text)
+    bound = most_wrong(total, len(trained), wrong)
+    say(
+        f"{len(trained) - wrong} of {len(trained)} runs are identical to the published ones, bit "
+        f"for bit; with {CONFIDENCE:.0%} confidence, at most {bound / total:.2%} of all {total:,} "
+        "differ."
+    )
+    return wrong
+
+
 def _difference(run: TrainConfig, place: Place, ours: Record, source: Published) -> str:
     """Describes how a run differs from the published one; empty if it does not."""
     theirs = source.record(EXPERIMENTS[place.experiment]).select([place.number])
@@ -230,7 +247,7 @@ def _difference(run: TrainConfig, place: Place, ours: Record, source: Published)
 
 
 def _parting(run: TrainConfig, ours: Record, theirs: Record) -> str:
-    """Names the part in which two histories of a run begin to differ, as far as trails tell."""
+    """Says in which episodes two histories of a run begin to differ, as far as trails tell."""
     ends = [run.log_every * end for end in trail_ends(-(-run.num_episodes // run.log_every))]
     (parted,) = np.nonzero(ours.trail[0] != theirs.trail[0])
     if len(parted):
@@ -243,7 +260,7 @@ def _parting(run: TrainConfig, ours: Record, theirs: Record) -> str:
 
 
 def command_of(run: TrainConfig) -> str:
-    """The command that trains a single run."""
+    """The command that trains a run."""
     words, usual = ["python -m pwm.train"], flat(TrainConfig())
     for name, value in flat(run).items():
         if value != usual[name]:
@@ -257,7 +274,11 @@ def command_of(run: TrainConfig) -> str:
 
 
 def _claims_hold(source: Published) -> bool:
-    """Computes every claim again, and says which do not hold or are not as in the paper."""
+    """Computes every claim again; prints which do not hold or differ from the paper's numbers.
+
+    Returns:
+        Whether all hold and none differs.
+    """
     found = list(claims(Evidence(source)))
     ours = numbers(found)
     failing = [claim.name for claim in found if not claim.holds]

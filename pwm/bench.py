@@ -39,11 +39,12 @@ from pwm.runs.shards import Member, Shard
 FUSED_SECONDS = 2.5  # approximate length of a round of the fused engine
 PRODUCT_SIZE = 256  # rows and columns of the matrices whose product measures a core's speed
 PRODUCTS = 300  # per round
-_fused = lru_cache(maxsize=1)(make_trainer)
+_fused = lru_cache(maxsize=1)(make_trainer)  # so that a process makes it once, not every round
 
 
 @lru_cache(maxsize=1)
 def _peer(run: TrainConfig, replicas: int) -> Any:
+    """The population in JAX of this process, made on the first call."""
     from pwm.peer import JaxPopulation  # noqa: PLC0415, an optional extra
 
     return JaxPopulation(run, replicas)
@@ -56,7 +57,7 @@ class PlainLoop:
     losses are those of `pwm.core.losses`.
 
     Args:
-        run: to train, with the notes' agent and losses.
+        run: run to train, with the notes' agent and losses.
     """
 
     def __init__(self, run: TrainConfig) -> None:
@@ -76,6 +77,7 @@ class PlainLoop:
             self._episode()
 
     def _episode(self) -> tuple[float, ...]:
+        """Plays an episode and makes an update; returns metrics, as a loop that logs would."""
         steps = []
         for _ in range(self._run.task.num_trials):
             pair = int(torch.randint(len(self._pairs), ()))
@@ -102,14 +104,16 @@ class PlainLoop:
 
 
 def _advance_peer(run: TrainConfig, replicas: int, num_episodes: int) -> None:
+    """Trains this process's population in JAX, for a pool of processes to call."""
     _peer(run, replicas).advance(num_episodes)
 
 
 def _advance(runs: tuple[TrainConfig, ...], num_episodes: int) -> None:
+    """Trains this process's population with the fused engine, for a pool of processes to call."""
     _fused(runs).advance(num_episodes)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Contestant:
     """A way of training, to be timed."""
 
@@ -121,7 +125,7 @@ class Contestant:
     """Episodes per round."""
 
     def rate(self) -> float:
-        """Replica-episodes per second, over one round."""
+        """Trains for a round; returns replica-episodes per second."""
         started = time.perf_counter()
         self.advance(self.episodes)
         return self.replicas * self.episodes / (time.perf_counter() - started)
@@ -153,7 +157,7 @@ class Arguments:
             require(len(getattr(self, name)) > 0, name, "", "at least one number")
 
     def runs(self) -> list[TrainConfig]:
-        """A run of each hidden size and episode length."""
+        """A configuration for each hidden size and episode length."""
         return [
             replaced(TrainConfig(num_episodes=10**9), {"hidden_size": h, "episode_length": length})
             for h in self.hidden_sizes
@@ -162,11 +166,18 @@ class Arguments:
 
 
 def contestants(run: TrainConfig, replicas: int, pool: Executor, cores: int) -> list[Contestant]:
-    """The plain loop, and populations: in PyTorch, fused, and fused on all cores."""
+    """The contestants: the plain loop, and populations in PyTorch, fused, and fused on all cores.
+
+    Args:
+        run: setting of all contestants.
+        replicas: replicas of a population.
+        pool: one process per core.
+        cores: number of these processes.
+    """
     members = (Member(run.critic_weight, run.learning_rate, seed) for seed in range(replicas))
     shard = Shard(run.shared, tuple(members))
     population, short = shard.runs, max(900 // run.task.episode_length, 1)
-    # long enough that starting and ending a round on several cores takes no share of it
+    # A round is long enough for the time to start and end it on several cores not to matter.
     long = int(FUSED_SECONDS * shard.setting.num_episodes / shard.seconds) + 1
 
     def on_all_cores(num_episodes: int) -> None:
@@ -182,7 +193,7 @@ def contestants(run: TrainConfig, replicas: int, pool: Executor, cores: int) -> 
 
 
 def peers(run: TrainConfig, replicas: int, pool: Executor, cores: int) -> list[Contestant]:
-    """Populations in JAX, on one core and on all, in processes of the pool."""
+    """The contestants in JAX, on one core and on all; the arguments are those of `contestants`."""
     episodes = max(6000 // run.task.episode_length, 1)
 
     def on_cores(count: int, num_episodes: int) -> None:
@@ -197,7 +208,7 @@ def peers(run: TrainConfig, replicas: int, pool: Executor, cores: int) -> list[C
 
 
 def product_rate() -> float:
-    """Floating-point operations per second of a matrix product in single precision."""
+    """Measured floating-point operations per second of matrix products in single precision."""
     left = torch.rand(PRODUCT_SIZE, PRODUCT_SIZE)
     return PRODUCTS * 2 * PRODUCT_SIZE**3 / timeit(lambda: torch.mm(left, left), number=PRODUCTS)
 
@@ -206,7 +217,11 @@ def operations(run: TrainConfig, episodes: int = 200) -> float:
     """Floating-point operations per episode in the fused engine's products, on average.
 
     With the LSTM's state reset at each trial, a step that several trials share is computed once.
-    Each product is computed forward, and backward for either factor.
+    Each product is computed once forward, and twice backward, once for each factor.
+
+    Args:
+        run: run whose LSTM state is reset at each trial.
+        episodes: number of episodes to average over.
     """
     task, hidden = run.task, run.agent.hidden_size
     (trials,) = DrawSource(task, (run.seed,)).next(episodes).trials.numpy().swapaxes(0, 1)
@@ -220,8 +235,8 @@ def operations(run: TrainConfig, episodes: int = 200) -> float:
 def plain_operations(run: TrainConfig) -> float:
     """Floating-point operations per episode in the plain loop's products.
 
-    It computes every step of every trial, each product forward and backward for either factor;
-    only the gradient of the stimuli is not needed.
+    It computes every step of every trial, each product once forward and twice backward, once for
+    each factor; only the gradient with respect to the stimuli is not needed.
     """
     task, gates = run.task, NUM_GATES * run.agent.hidden_size
     step = 3 * run.agent.hidden_size * (gates + NUM_OUTPUTS) + 2 * task.num_stimuli * gates
@@ -229,7 +244,7 @@ def plain_operations(run: TrainConfig) -> float:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command."""
+    """Runs the command and prints a table."""
     about = "Times a plain loop, and populations in PyTorch and fused, on one core and on all."
     arguments = parse(Arguments, "python -m pwm.bench", about, argv)
     with errors_in_one_line():
@@ -264,10 +279,10 @@ def _report(
     """Prints a line per contestant.
 
     Args:
-        run: the setting.
+        run: setting of the contestants.
         racing: the contestants; the plain loop first, all cores last.
         rates: replica-episodes per second, [rounds][contestants].
-        core_flops: operations per second of a core's matrix product, [rounds].
+        core_flops: operations per second of a matrix product on one core, [rounds].
     """
     names = {contestant.name: column for column, contestant in enumerate(racing)}
     for column, contestant in enumerate(racing):

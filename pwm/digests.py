@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def stored_records(experiment: Experiment, store: Store) -> Iterator[tuple[slice, Record]]:
-    """Yields the stored runs of an experiment, shard by shard: their numbers and their record.
+    """Yields, for each stored shard of an experiment, the numbers of its runs and their record.
 
     Raises:
         FileError: a stored file is damaged.
@@ -85,7 +85,7 @@ def stored_records(experiment: Experiment, store: Store) -> Iterator[tuple[slice
 
 
 def _write(experiments: Sequence[Experiment], store: Store, known: Published) -> None:
-    """Publishes experiments, and keeps what is published of others."""
+    """Publishes the records of some experiments, and keeps those already published of others."""
     records, plans = dict(known.records), dict(known.plans)
     for experiment in _shown(experiments):
         found = [record for _, record in stored_records(experiment, store)]
@@ -105,7 +105,14 @@ def _write(experiments: Sequence[Experiment], store: Store, known: Published) ->
 def _compare(
     experiments: Sequence[Experiment], store: Store, known: Published, *, named: bool
 ) -> int:
-    """Prints how many stored runs are as published; returns the exit status."""
+    """Prints how many stored runs are as published; returns the exit status.
+
+    Args:
+        experiments: experiments to compare.
+        store: store of the runs.
+        known: published records.
+        named: whether the experiments were named, so that runs of each of them must be stored.
+    """
     stored, differing, missing = 0, 0, list[str]()
     for experiment in _shown(experiments):
         name, found = experiment.name, list(stored_records(experiment, store))
@@ -130,10 +137,10 @@ def _report(name: str, here: int, found: Iterable[tuple[slice, Record]], publish
     """Prints how many stored runs of an experiment differ from the published, if any do.
 
     Args:
-        name: of the experiment.
+        name: name of the experiment.
         here: number of its stored runs.
-        found: their numbers and records.
-        published: what is published of all of its runs.
+        found: numbers and records of the stored runs.
+        published: published record of all of its runs.
     Returns:
         The number of runs that differ.
     """
@@ -147,7 +154,7 @@ def _report(name: str, here: int, found: Iterable[tuple[slice, Record]], publish
 
 
 def _shown(experiments: Sequence[Experiment]) -> Iterator[Experiment]:
-    """The experiments, with a progress bar."""
+    """Yields the experiments, with a progress bar."""
     bar = Forgiving(sys.stderr)
     yield from tqdm(experiments, unit=" experiments", leave=False, disable=None, file=bar)
 

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 
@@ -30,7 +30,7 @@ NUMBA_SETTINGS = Path(".numba_config.yaml")  # in the working folder
 def make_trainer(
     runs: Sequence[TrainConfig], engine: EngineName = "fused", device: str = "cpu"
 ) -> Trainer:
-    """A trainer of a population.
+    """Makes a trainer of a population.
 
     The first call with the fused engine on a machine compiles it, says so on standard error, and
     caches the result on disk; later processes load it in about a second.
@@ -38,10 +38,10 @@ def make_trainer(
     Args:
         runs: runs that differ at most in seed, critic weight and learning rate.
         engine: "fused" or "torch".
-        device: where to train; the fused engine needs "cpu".
+        device: device to train on, as PyTorch names it; the fused engine needs "cpu".
     Raises:
-        ValueError: no runs, or they cannot share a population.
-        InputError: no such engine, or it cannot use the device; or Numba cannot compile here.
+        ValueError: there are no runs, or they cannot share a population.
+        InputError: there is no such engine, it cannot use the device, or Numba cannot compile here.
     """
     require(engine in ENGINES, "engine", engine, "one of " + ", ".join(ENGINES))
     population = as_population(runs)
@@ -56,14 +56,12 @@ def make_trainer(
 
 
 def require_numba() -> None:
-    """Checks that Numba can be imported, may compile, and has settings that LLVM survives.
-
-    It lets Numba use only what this processor has.
+    """Checks that Numba can compile, and restricts it to the instructions of this processor.
 
     Raises:
-        InputError: it cannot be imported, its compiler is disabled, or its list of processor
-            features is malformed, at which LLVM would abort.
-        FileError: the import failed and there is a file of settings: the likely cause.
+        InputError: Numba cannot be imported, its compiler is disabled, or its list of processor
+            features is malformed, which would make LLVM abort.
+        FileError: the import failed and there is a file of settings, the likely cause.
     """
     try:
         with warnings.catch_warnings(action="ignore"):  # about settings that Numba ignores
@@ -74,20 +72,21 @@ def require_numba() -> None:
         blamed = NUMBA_SETTINGS.exists() and not isinstance(error, ImportError)
         require_file(not blamed, NUMBA_SETTINGS, f"settings that Numba can read ({reason})")
         raise InputError("engine", "fused", f"a Numba that can be imported ({reason})") from error
-    disabled, features = vars(config)["DISABLE_JIT"], vars(config)["CPU_FEATURES"] or ""
+    settings: dict[str, Any] = vars(config)
+    disabled, features = settings["DISABLE_JIT"], settings["CPU_FEATURES"] or ""
     accepted = "0, as the fused engine is compiled; or --engine torch"
     require(not disabled, "NUMBA_DISABLE_JIT", disabled, accepted)
     names = [feature for feature in features.split(",") if feature]
     well_formed = all(name.startswith(("+", "-")) for name in names)
     require(well_formed, "NUMBA_CPU_FEATURES", features, "flags such as +avx2,-fma")
     lacking = ",".join(f"-{name}" for name, here in get_host_cpu_features().items() if not here)
-    if vars(config)["CPU_FEATURES"] is not None and lacking not in features:
-        # Code for another processor may end the process.
-        vars(config)["CPU_FEATURES"] = ",".join(filter(None, [features, lacking]))
+    if settings["CPU_FEATURES"] is not None and lacking not in features:
+        # An instruction that this processor lacks would kill the process.
+        settings["CPU_FEATURES"] = ",".join(filter(None, [features, lacking]))
 
 
 def _checked_device(name: str) -> torch.device:
-    """The device of that name, if it can hold a tensor.
+    """The PyTorch device of that name, after a test that it can hold a tensor.
 
     Raises:
         InputError: PyTorch does not know it, or this machine does not have it.
@@ -104,19 +103,22 @@ def _checked_device(name: str) -> torch.device:
 
 @contextmanager
 def _compilation_announced() -> Iterator[None]:
-    """Prints one line when compilation starts, if it does."""
+    """Prints one line if Numba compiles anything while the block lasts."""
     from numba.core import event  # noqa: PLC0415, Numba is slow to import
 
     class Announcer(event.Listener):
+        """Announces the first of Numba's compilations."""
+
         announced = False
 
         def on_start(self, _event: object) -> None:
+            """Announces a compilation that begins, unless one was announced before."""
             if not self.announced:
                 print("Compiling the fused engine, once: about 30 s.", file=sys.stderr)
             self.announced = True
 
         def on_end(self, _event: object) -> None:
-            pass
+            """Does nothing; Numba requires the method."""
 
     with event.install_listener("numba:compile", Announcer()):
         yield

@@ -1,4 +1,4 @@
-"""The task as Gymnasium environments, step for step the core's.
+"""The task as Gymnasium environments, which equal the core's task step for step.
 
 Importing this module registers `pwm/PWM0-v0`, `pwm/PWM5-v0` and `pwm/PWM7-v0`, each also with a
 vector version for `gymnasium.make_vec`. Every field of `TaskConfig` is a keyword of `make`. A seed
@@ -7,12 +7,12 @@ core's. An episode terminates at its end and is never truncated.
 
 An `info` describes the observation that it comes with:
 
-- `trial`: place of the trial in the episode, from 0;
+- `trial`: index of the trial in the episode, from 0;
 - `pair`: index of the trial in the stimulus set, or the number of pairs if it is blank;
 - `phase`: a `Phase`, as an integer;
-- `correct_action`: the action that is right now, or `NO_ACTION` in a blank trial.
+- `correct_action`: the action that is correct now, or `NO_ACTION` in a blank trial.
 
-After the last step, when the episode is over, that is the first step of a blank trial.
+After the last step, when the episode is over, the observation is the first of a blank trial.
 
 PyTorch is not needed. Shapes: R replicas, N trials, L steps per trial, S stimuli.
 """
@@ -100,7 +100,7 @@ class PWMEnv(gymnasium.Env[NDArray[np.float32], int]):
         return self._observe()
 
     def step(self, action: int) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """Takes an action.
+        """Takes an action; returns observation, reward, terminated, truncated and `info`.
 
         Raises:
             ResetNeeded: no episode has begun since the last one ended.
@@ -120,6 +120,7 @@ class PWMEnv(gymnasium.Env[NDArray[np.float32], int]):
         return observation, reward, self._trial == self.task.num_trials, False, info
 
     def _begin_trial(self, trial: int) -> None:
+        """Begins a trial of the episode, blank after a violation where there are timeouts."""
         blank = self.task.num_pairs
         timeout = self.task.timeout and self._violated and self._pair != blank
         self._trial, self._step, self._violated = trial, 0, False
@@ -144,10 +145,10 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
     together, and the `step` after that ignores its actions and begins the next ones.
 
     Args:
-        num_envs: R.
+        num_envs: R, the number of replicas.
         fields: fields of `TaskConfig`.
     Raises:
-        InputError: a field cannot have that value.
+        InputError: a field has an invalid value.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012, as Gymnasium declares it
@@ -181,7 +182,7 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
         """Starts the first episodes of seeds, or else the next episodes; options are ignored.
 
         Raises:
-            InputError: there are not as many seeds as replicas, or one is no seed.
+            InputError: a list has not one seed per replica, or a seed is not an integer from 0.
         """
         if isinstance(seed, Sequence):
             accepted = f"one seed, or {self.num_envs}, one for each replica"
@@ -205,8 +206,10 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
     ) -> tuple[
         NDArray[np.float32], NDArray[np.float64], NDArray[np.bool], NDArray[np.bool], dict[str, Any]
     ]:
-        """Takes an action in each replica, or begins the next episodes if the last are over.
+        """Takes an action in each replica, or begins the next episodes if the current are over.
 
+        Returns:
+            Observations [R, S]; rewards, terminated and truncated, [R] each; and `info`.
         Raises:
             ResetNeeded: no episode has begun.
             InvalidAction: there is no such action, or not one for each replica.
@@ -231,6 +234,7 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
         return observations, rewards, over, np.zeros_like(over), info
 
     def _begin_trial(self, trial: int) -> None:
+        """Begins a trial of the episode, blank in replicas to which a timeout applies."""
         blank = self.task.num_pairs
         timeout = self._violated & (self._pairs != blank) & self.task.timeout
         self._trial, self._step = trial, 0
@@ -238,7 +242,7 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
         self._pairs = np.where(timeout, blank, self._drawn[:, trial])
 
     def _observe(self) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """The observations of this step, and their `info`, with the masks of Gymnasium."""
+        """The observations of this step, and their `info` with Gymnasium's masks."""
         info: dict[str, Any] = {
             "trial": np.full(self.num_envs, self._trial),
             "pair": self._pairs.copy(),
@@ -250,7 +254,7 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
 
 
 class _Trials:
-    """The trials of R replicas, episode after episode."""
+    """The trials of R replicas with the given seeds, episode after episode."""
 
     def __init__(self, task: TaskConfig, seeds: Sequence[int]) -> None:
         self._task = task
@@ -265,7 +269,7 @@ class _Trials:
 
 
 def _spaces(task: TaskConfig) -> tuple[Space[Any], Space[Any]]:
-    """Observations and actions of one replica."""
+    """The observation space and the action space of one replica."""
     return Box(0, 1, (task.num_stimuli,), np.float32), Discrete(len(Action))
 
 
@@ -276,7 +280,7 @@ def _phases(task: TaskConfig) -> list[int]:
 
 
 def _correct_table(task: TaskConfig) -> NDArray[np.int64]:
-    """The right action at each step of each pair's trial, then of the blank: [pairs + 1, L]."""
+    """The correct action at each step of each pair's trial, then of the blank: [pairs + 1, L]."""
     table = np.full((task.num_pairs + 1, task.trial_length), Action.HOLD, np.int64)
     table[:-1, -1] = correct_actions(task)
     table[-1] = NO_ACTION

@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _verify(store: Store) -> int:
-    """Prints the damaged files; returns the exit status."""
+    """Prints the damaged files and a summary; returns the exit status."""
     damaged = damaged_files(store)
     for path in damaged:
         say(f"damaged: {path}")
@@ -77,16 +77,16 @@ def _verify(store: Store) -> int:
 
 
 def _line(entry: Entry) -> str:
-    """A line of ls."""
+    """The line of `ls` for a shard."""
     if entry.state != "stored":
-        return LINE.format(entry.key[:SHOWN], entry.state, "", "", "", entry.runs)
+        return LINE.format(entry.key[:SHOWN], entry.state, "", "", "", entry.description)
     seconds = sum(session["wall_seconds"] for session in entry.sessions)
     last = entry.sessions[-1]
     commit = (last["commit"] or "unknown")[:7]
     if last["commit"] and last["clean"] is False:
         commit += "+changes"
     size, time = f"{entry.bytes / 1e6:.2f}", f"{seconds:.1f}"
-    return LINE.format(entry.key[:SHOWN], entry.state, size, time, commit, entry.runs)
+    return LINE.format(entry.key[:SHOWN], entry.state, size, time, commit, entry.description)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from pwm.runs.slurm import Cluster, JobError, max_tasks, require_slurm, slurm_jo
 from pwm.runs.storage import Store
 from pwm.runs.worker import Job
 
-JOBS = 256
+JOBS = 256  # SLURM jobs at a time, by default
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,9 @@ class Arguments:
         return chosen(self.names, self.size, self.engine, known)
 
     def part(self, shards: list[Shard]) -> list[Shard]:
-        """The part of the shards to train."""
+        """The part of the shards that `--shard` selects."""
         found = re.fullmatch(r"(\d+)/(\d+)", self.shard)
-        i, n = map(int, found.groups()) if found else (1, 0)
+        i, n = map(int, found.groups()) if found else (1, 0)  # n = 0 is refused
         require(i <= n > 0, "shard", self.shard, "i/n with i from 1 to n, such as 2/3")
         return shards[(i - 1) % n :: n]  # counted from 0, part 0 is part n
 
@@ -89,7 +89,7 @@ class Arguments:
         return self.workers or (CORES if self.executor == "process" else JOBS)
 
     def cluster(self) -> Cluster | None:
-        """The cluster that trains; None if this machine does."""
+        """Settings of the cluster that trains; None if this machine does."""
         typed = " ".join(self.slurm)
         if self.executor == "process":
             require(not self.slurm, "slurm", typed, "--executor slurm with it")
@@ -101,7 +101,7 @@ class Arguments:
         return Cluster(folder, self.at_a_time, options)
 
     def pool(self) -> tuple[Pool, int | None]:
-        """Makes the executor, and the largest number of tasks that it takes."""
+        """A function that makes the executor, and the most tasks it takes, None for no limit."""
         if (cluster := self.cluster()) is None:
             return lambda tasks: processes(min(self.at_a_time, tasks)), None
         require_slurm()
@@ -138,7 +138,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _description() -> str:
-    """The help's first lines: what the command does, and the experiments it knows."""
+    """The first lines of the help: a summary, and a list of the experiments."""
     width = max(map(len, EXPERIMENTS))
     listed = [f"  {item.name:{width}}  {item.about}" for item in EXPERIMENTS.values()]
     first = "Trains every run of some experiments that is not stored yet. The paper's experiments:"
@@ -146,7 +146,7 @@ def _description() -> str:
 
 
 def _print_keys(shards: Sequence[Shard], stored: Set[str]) -> None:
-    """Prints a line per shard."""
+    """Prints a line per shard: key, runs, estimated seconds and size, and whether it is stored."""
     for shard in shards:
         say(
             f"{shard.key}  {len(shard.members):>4} runs  {shard.seconds:>7.0f} s  "
@@ -157,7 +157,7 @@ def _print_keys(shards: Sequence[Shard], stored: Set[str]) -> None:
 def _print_summary(
     experiments: Sequence[Experiment], shards: Sequence[Shard], stored: Set[str], workers: int
 ) -> None:
-    """Prints a line per experiment, and a total that counts shared shards once."""
+    """Prints a line per experiment, and a total that counts shards of several experiments once."""
     keys = {shard.key for shard in shards}
     width = max(len("experiment"), *(len(item.name) for item in experiments))
     say(f"{'experiment':{width}}  shards    runs  to train  minutes       MB")
@@ -182,7 +182,7 @@ def _print_summary(
 
 
 def _sums(shards: Sequence[Shard]) -> tuple[int, float, float]:
-    """Runs, seconds of one core and megabytes of some shards."""
+    """Number of runs, estimated seconds on one core, and estimated megabytes of some shards."""
     return (
         sum(len(shard.members) for shard in shards),
         sum(shard.seconds for shard in shards),

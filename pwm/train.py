@@ -12,7 +12,7 @@ import tyro
 
 from pwm.analysis.verdict import verdict
 from pwm.core.agent import AgentConfig
-from pwm.core.config import Optimizer, TrainConfig
+from pwm.core.config import OptimizerName, TrainConfig
 from pwm.core.errors import require
 from pwm.core.losses import LossConfig
 from pwm.core.task import TaskConfig
@@ -25,7 +25,7 @@ from pwm.runs.folders import folder_name
 from pwm.runs.memory import memory_errors, require_memory
 from pwm.runs.training import Plan, episodes_per_step, extension, train_run
 
-NOT_SETTINGS = ("num_episodes", "engine", "device", "extend", "out")
+NOT_SETTINGS = ("num_episodes", "engine", "device", "extend", "out")  # flags next to --extend
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class Arguments:
     """Learning rate of the optimiser."""
     trunk_rate: float = TrainConfig.trunk_rate
     """Learning rate of the trunk, relative to that of the heads."""
-    optimizer: Optimizer = TrainConfig.optimizer
+    optimizer: OptimizerName = TrainConfig.optimizer
     """Optimiser, as in PyTorch; sgd is without momentum."""
     square_decay: float = TrainConfig.square_decay
     """Decay per update of the gradient's mean square: RMSprop's smoothing, Adam's beta2."""
@@ -118,7 +118,7 @@ class Arguments:
 
 
 def train_command(argv: Sequence[str] | None = None) -> None:
-    """Runs the command and exits."""
+    """Runs the command and ends the program."""
     arguments = parse(
         Arguments,
         "python -m pwm.train",
@@ -138,7 +138,11 @@ def train_command(argv: Sequence[str] | None = None) -> None:
 
 
 def _plan(arguments: Arguments) -> Plan:
-    """The plan that the flags ask for."""
+    """The plan that the flags ask for.
+
+    Raises:
+        InputError: a value is not accepted, or comes with `--extend` although it is a setting.
+    """
     engine, out, earlier = arguments.engine, arguments.out, arguments.extend
     if earlier is None:
         runs = arguments.runs()
@@ -152,12 +156,12 @@ def _plan(arguments: Arguments) -> Plan:
 
 
 def _typed(value: object) -> str:
-    """A flag's value as it is typed."""
+    """The value of a flag as it is typed on a command line."""
     return " ".join(f"{part:g}" for part in value) if isinstance(value, tuple) else str(value)
 
 
 def _draw(trainer: Trainer, path: Path) -> None:
-    """Draws the curves of what was trained."""
+    """Draws the curves of a trainer's runs into a file."""
     from pwm.figures.training import training_curves  # noqa: PLC0415, matplotlib is slow to import
 
     training_curves(trainer.runs, trainer.history(), path)

@@ -22,7 +22,7 @@ ORDER = (
     ("runs",),
     ("experiments",),
     ("analysis",),
-    ("claims", "figures", "tools", "peer"),
+    ("claims", "figures", "tools", "peer", "page"),
     ("commands",),
     ("__main__", "__init__"),
 )
@@ -170,13 +170,6 @@ def test_core_and_fused_know_of_no_file_plot_or_command_line(module: str) -> Non
 def test_the_theory_needs_no_library() -> None:
     needed = "{'torch', 'numpy', 'scipy'} & sys.modules.keys()"
     code = f"import sys, pwm.analysis.theory; sys.exit(str({needed}) if {needed} else 0)"
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_checks_of_logs_and_of_the_start_need_no_library() -> None:
-    needed = "{'torch', 'numpy', 'scipy'} & sys.modules.keys()"
-    checks = "import sys; from pwm.tools import check_logs, check_start"
-    code = f"{checks}; sys.exit(str({needed}) if {needed} else 0)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -1,4 +1,4 @@
-"""The page of examples, and the commands of the smoke run, in a Jupyter kernel."""
+"""The pages of examples, and the commands of the smoke run, in a Jupyter kernel."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ import pytest
 from jupyter_client.manager import start_new_kernel
 
 from pwm.core.config import TrainConfig
-from pwm.core.losses import LossConfig
+from pwm.core.task import TaskConfig
 from pwm.runs.storage import Store
 from tests.support.histories import made_up, session, shard_of
 
 ROOT = Path(__file__).resolve().parent.parent
-EXAMPLES = re.findall(
-    r"^```(bash|python)\n(.*?)^```$", (ROOT / "docs" / "using.md").read_text(), re.M | re.S
-)
+PAGES = "".join((ROOT / "docs" / f"{name}.md").read_text() for name in ("train", "grid"))
+EXAMPLES = re.findall(r"^```(bash|python)\n(.*?)^```$", PAGES, re.M | re.S)
 SMOKE = re.findall(r'^  "\$python" (-m .*\$place.*)$', (ROOT / "reproduce.sh").read_text(), re.M)
 # Added to a command to keep the test short.
 SHORTER = {"pwm.sweep": "pwm0", "pwm.figures": "pwm0"}
@@ -59,15 +58,16 @@ def test_the_examples_and_the_smoke_run_work_in_a_kernel(cell: Cell, tmp_path: P
     cell(
         'import os\nassert os.environ["MPLBACKEND"] == "module://matplotlib_inline.backend_inline"'
     )
-    detached = LossConfig(baseline="detached")
-    run = TrainConfig(loss=detached, num_episodes=20_000, log_every=100)
+    run = TrainConfig(
+        task=TaskConfig(episode_length=15), critic_weight=3, num_episodes=20_000, log_every=100
+    )
     shard = shard_of([run, replace(run, seed=1)])
     Store(tmp_path / "results").put(shard, made_up(2, 200, log_every=100), [session(1, 20_000)])
 
     (_, train), *_ = (block for block in EXAMPLES if block[0] == "bash")
     cell(command(train.removeprefix("python")))
     examples = [code for language, code in EXAMPLES if language == "python"]
-    assert len(examples) == 3
+    assert len(examples) == 4
     for code in examples:
         cell(code)
     outputs = cell('from IPython.display import Image\nImage("runs/mine/curves.png")')

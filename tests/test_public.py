@@ -7,22 +7,20 @@ import io
 import re
 import subprocess
 import sys
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 import pwm
+from pwm import audit
 from pwm.__main__ import commands, main
-from pwm.core.config import TrainConfig
-from pwm.core.losses import LossConfig
-from pwm.runs.storage import Store
+from pwm.claims.__main__ import main as print_claims
 from tests.support.commands import call
-from tests.support.histories import made_up, session, shard_of
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs" / "using.md"
+TRAIN, GRID, AUDIT = (ROOT / "docs" / f"{name}.md" for name in ("train", "grid", "audit"))
 
 
 def test_every_public_name_is_importable_and_documented() -> None:
@@ -106,26 +104,23 @@ def test_an_unknown_command_is_refused_with_a_list_of_the_known(
         assert name in captured.err
 
 
-def blocks() -> list[tuple[str, str]]:
-    """Language and text of every code block of the page, in order."""
-    return re.findall(r"^```(\w+)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+def blocks(page: Path) -> list[tuple[str, str]]:
+    """Language and text of every code block of a page, in order."""
+    return re.findall(r"^```(\w+)\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
 
 
-def test_the_page_is_short_and_shows_both_languages() -> None:
-    assert len(PAGE.read_text().splitlines()) < 60
-    assert {language for language, _ in blocks()} == {"bash", "python"}
+def test_the_pages_are_short_and_show_both_languages() -> None:
+    for page in (TRAIN, GRID):
+        assert len(page.read_text().splitlines()) < 60
+        assert {language for language, _ in blocks(page)} == {"bash", "python"}
 
 
-def test_every_block_of_the_page_runs_as_it_stands(
+def test_every_block_on_training_and_grids_runs_as_it_stands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    detached = TrainConfig(loss=LossConfig(baseline="detached"), num_episodes=20_000, log_every=100)
-    shard = shard_of([detached, replace(detached, seed=1)])
-    history = made_up(2, 200, log_every=100)
-    Store(tmp_path / "results").put(shard, history, [session(1, 20_000)])
     printed, namespace = io.StringIO(), {"__name__": "page"}
-    for language, text in blocks():
+    for language, text in [*blocks(TRAIN), *blocks(GRID)]:
         if language == "bash":
             for command in text.splitlines():
                 assert call(command) == 0, command
@@ -139,6 +134,22 @@ def test_every_block_of_the_page_runs_as_it_stands(
     run = pwm.load_run("runs/mine")
     assert run.episodes_done == 4000
     assert [config.critic_weight for config in run.configs] == [1, 1, 3, 3, 10, 10]
-    assert "detached" in printed.getvalue()
+    assert "critic_weight=3" in printed.getvalue()
     swept = pwm.Outcomes.stored("results").at(episode_length=15)
     assert len(swept.configs) == 48
+
+
+def test_the_page_on_audits_shows_what_its_commands_print(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (_, claim), (_, shown), (_, sample), (_, drawn) = blocks(AUDIT)
+    assert claim.startswith("python -m pwm.claims ")
+    with pytest.raises(SystemExit, match=r"^0$"):
+        print_claims(claim.split()[3:])
+    assert capsys.readouterr().out == shown
+    monkeypatch.setattr(audit, "processes", ThreadPoolExecutor)
+    monkeypatch.setattr(audit, "_claims_hold", lambda _: True)  # elsewhere, as it takes seconds
+    assert call(sample.replace("--runs 59", "--runs 2")) == 0
+    numbers = r"[\d,.]+"
+    first, second, _ = re.sub(numbers, "#", drawn).splitlines()
+    assert re.sub(numbers, "#", capsys.readouterr().out).splitlines() == [first, second]

@@ -1,19 +1,21 @@
-"""Outcomes of other people's agents: the rows of `paper/external.csv`."""
+"""Outcomes of other people's code: the rows of `paper/external.csv` and `paper/loops.csv`."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, astuple, dataclass, fields
 from io import StringIO
 from pathlib import Path
-from typing import Literal, get_type_hints
+from typing import Any, Literal, TypeVar, get_type_hints
 
 from pwm.core.errors import FileError, require_file
 
 Agent = Literal["A2C", "RecurrentPPO"]
 Network = Literal["separate", "shared"]
 Returns = Literal["raw", "normalised", "centred"]
+Loop = Literal["tutorial", "reinforce", "a3c", "a3c-textbook"]
+Baseline = Literal["attached", "detached"]
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -48,15 +50,51 @@ class ExternalOutcome:
     """Version of PyTorch: results have other bits with another, and the same distribution."""
 
 
-RESULTS = ("num_episodes", "reward", "time", "torch")
-COLUMNS = (*(field.name for field in fields(ExternalRun)), *RESULTS)
+@dataclass(frozen=True, kw_only=True, order=True)
+class LoopRun:
+    """A training run of a public loop on CartPole."""
+
+    loop: Loop
+    baseline: Baseline
+    weight: float
+    """Factor of the value loss, in the loop's own units."""
+    seed: int
 
 
-def read_outcomes(path: Path, versions: str | None = None) -> list[ExternalOutcome]:
+@dataclass(frozen=True, kw_only=True)
+class LoopOutcome:
+    """Result of a run; the means are over the steps of the second half of its episodes."""
+
+    run: LoopRun
+    num_updates: int
+    """A run ends when it has learned."""
+    num_episodes: int
+    length: float
+    """Mean number of steps of the last 100 episodes."""
+    time: float
+    """Updates until the middle of the first 100 episodes in a row with more than 195 steps on
+    average; inf if there were none."""
+    error: float
+    """Mean of the values above their targets; in Huber's loss an error counts up to 1."""
+    entropy: float
+    """Mean entropy of the policy, in nats."""
+    bias: float
+    """Mean of the values above the discounted returns of whole episodes; nan if standardised."""
+    bootstrap: float
+    """Mean factor of a bootstrapped value in a target: γ to the number of steps, or 0."""
+    torch: str
+    """Version of PyTorch."""
+
+
+Outcome = TypeVar("Outcome", bound=ExternalOutcome | LoopOutcome)
+
+
+def read_outcomes(path: Path, kind: type[Outcome], versions: str | None = None) -> list[Outcome]:
     """The outcomes in a file, in no particular order; none if there is no file.
 
     Args:
         path: of the file.
+        kind: of outcomes.
         versions: its first line, if that matters.
     Raises:
         FileError: the file is damaged, or was made with other versions of the libraries.
@@ -65,31 +103,33 @@ def read_outcomes(path: Path, versions: str | None = None) -> list[ExternalOutco
         return []
     first, *lines = path.read_text().splitlines()
     require_file(versions in (None, first), path, f"a file that begins: {versions}")
+    hints: dict[str, Any] = get_type_hints(kind)
+    run: Any = hints.pop("run")
     try:
-        return [_outcome(row) for row in csv.DictReader(lines, strict=True)]
+        return [
+            kind(run=run(**_typed(row, get_type_hints(run))), **_typed(row, hints))
+            for row in csv.DictReader(lines, strict=True)
+        ]
     except (csv.Error, KeyError, TypeError, ValueError):
-        raise FileError(path, "columns " + ", ".join(COLUMNS)) from None
+        columns = [*get_type_hints(run), *hints]
+        raise FileError(path, "columns " + ", ".join(columns)) from None
 
 
-def as_text(outcomes: Sequence[ExternalOutcome], versions: str) -> str:
+def as_text(outcomes: Sequence[ExternalOutcome | LoopOutcome], versions: str) -> str:
     """The content of a file that `read_outcomes` reads, sorted by run."""
     text = StringIO()
     text.write(f"{versions}\n")
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    first = outcomes[0]
+    results = [field.name for field in fields(first) if field.name != "run"]
+    columns = [*(field.name for field in fields(first.run)), *results]
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    for outcome in sorted(outcomes, key=lambda each: each.run):
-        results = {name: getattr(outcome, name) for name in RESULTS}
-        writer.writerow(asdict(outcome.run) | results)
+    for outcome in sorted(outcomes, key=lambda each: astuple(each.run)):
+        writer.writerow(asdict(outcome.run) | {name: getattr(outcome, name) for name in results})
     return text.getvalue()
 
 
-def _outcome(row: dict[str, str]) -> ExternalOutcome:
-    numbers = {"max_grad_norm": float, "episode_length": int, "vf_coef": float, "seed": int}
-    run = {name: numbers.get(name, str)(row[name]) for name in get_type_hints(ExternalRun)}
-    return ExternalOutcome(
-        run=ExternalRun(**run),
-        num_episodes=int(row["num_episodes"]),
-        reward=float(row["reward"]),
-        time=float(row["time"]),
-        torch=row["torch"],
-    )
+def _typed(row: dict[str, str], hints: dict[str, Any]) -> dict[str, Any]:
+    """Values of a row, as numbers where the hint says so."""
+    numbers = {int: int, float: float}
+    return {name: numbers.get(hint, str)(row[name]) for name, hint in hints.items()}

@@ -147,9 +147,9 @@ class Agent:
         """Runs the LSTM and its heads over the L steps of B trials in parallel.
 
         Args:
-            weights: of R replicas.
-            observations: [R, B, L, S].
-            state: before the first step; None is the zero state.
+            weights: weights of R replicas.
+            observations: observations of the trials, [R, B, L, S].
+            state: state before the first step; None is the zero state.
         Returns:
             The outputs at every step, and the state after the last.
         """
@@ -216,10 +216,10 @@ def _lstm_step(recurrent_weight: Tensor, step_input: Tensor, state: State | None
     """One step of the LSTM.
 
     Args:
-        recurrent_weight: (R', H, G), G = 4 H. In this and in the inputs, what belongs to the
-            candidate is doubled (see `_scale`), since tanh(x) = 2 sigmoid(2 x) - 1.
-        step_input: the gates' inputs from the observation, with their biases, (R', B, G).
-        state: before the step; None is the zero state.
+        recurrent_weight: (R', H, G), G = 4 H. In this and in the inputs, the columns of the cell
+            gate are doubled (see `Agent._scale`), since tanh(x) = 2 sigmoid(2 x) - 1.
+        step_input: inputs to the gates from the observation, with the biases, (R', B, G).
+        state: state before the step; None is the zero state.
     """
     if state is not None:
         step_input = torch.baddbmm(step_input, state.hidden, recurrent_weight)

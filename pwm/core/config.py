@@ -17,7 +17,7 @@ from pwm.core.fields import added
 from pwm.core.losses import LossConfig
 from pwm.core.task import TaskConfig
 
-Optimizer = Literal["rmsprop", "adam", "sgd"]
+OptimizerName = Literal["rmsprop", "adam", "sgd"]
 MOST_DECAY = 0.999999  # below 1 as a float32
 SEMANTICS = 1  # increment when a change to the core changes histories
 
@@ -35,7 +35,7 @@ class TrainConfig:
     """Learning rate of the optimiser."""
     trunk_rate: float = added(1.0)
     """Learning rate of the trunk, relative to that of the heads."""
-    optimizer: Optimizer = added("rmsprop")
+    optimizer: OptimizerName = added("rmsprop")
     """Optimiser: RMSprop, Adam, or SGD without momentum; equal to PyTorch's."""
     square_decay: float = added(0.99)
     """Factor by which the mean square of the gradient decays per update: RMSprop's smoothing,
@@ -77,13 +77,13 @@ class TrainConfig:
 
     @property
     def shared(self) -> TrainConfig:
-        """The configuration with what may differ within a population set to fixed values."""
+        """The configuration with fixed values of the fields that may differ in a population."""
         return replace(self, critic_weight=0.0, learning_rate=1.0, seed=0)
 
     def _require_optimiser(self) -> None:
-        """Requires an optimiser that exists, and settings that it can divide by."""
-        accepted = ", ".join(get_args(Optimizer))
-        require(self.optimizer in get_args(Optimizer), "optimizer", self.optimizer, accepted)
+        """Requires an optimiser that exists, with settings that keep its divisors above 0."""
+        accepted = ", ".join(get_args(OptimizerName))
+        require(self.optimizer in get_args(OptimizerName), "optimizer", self.optimizer, accepted)
         for name in ("square_decay", "momentum_decay"):
             decay = getattr(self, name)
             require(0 <= decay <= MOST_DECAY, name, decay, f"a number from 0 to {MOST_DECAY}")
@@ -94,7 +94,7 @@ class TrainConfig:
         require(not clash, "optimizer", self.optimizer, accepted)
 
     def _require_batches(self) -> None:
-        """Requires that every update, probe and end of training falls between two batches."""
+        """Requires that training ends, and is probed, only after a whole update."""
         count = self.episodes_per_update
         require_integer("episodes_per_update", count, 1)
         accepted = f"a multiple of the {count} episodes per update"
@@ -105,12 +105,12 @@ class TrainConfig:
 
     @property
     def horizon(self) -> int:
-        """Steps of the episode or trial that a return ends with."""
+        """Number of steps in an episode, or in a trial where returns end with it."""
         of_trial = self.loss.return_horizon == "trial"
         return self.task.trial_length if of_trial else self.task.num_steps
 
     def _require_probes(self) -> None:
-        """Requires increasing `probe_at`, and episodes enough for a variance."""
+        """Requires that `probe_at` increases, and that a probe has two episodes or more."""
         count, at, most = self.probe_episodes, self.probe_at, self.num_episodes
         require_integer("probe_episodes", count, 0)
         diagnosed = count > 1 and self.loss.lost_gradients == "none"
@@ -127,7 +127,7 @@ class TrainConfig:
         require(count > 0 or not at, "probe_episodes", count, "at least 2 with --probe-at")
 
     def _require_start(self) -> None:
-        """Requires a start that is one of the two words, or finite as a float32."""
+        """Requires a start that is "mean", "fixed-point", or a number finite as a float32."""
         start = self.critic_start
         is_number = isinstance(start, int | float) and not isinstance(start, bool)
         fits = start in ("mean", "fixed-point") or (is_number and abs(float(start)) <= LARGEST)

@@ -82,10 +82,9 @@ class Probe:
         """Adds an episode to the running sums.
 
         Args:
-            gradients: what the policy (with its entropy bonus), the critic and the leak, in this
-                order, contribute to the gradient with respect to the trunk's P' parameters, each
-                [R, P'].
-            trajectory: the episode.
+            gradients: parts of the gradient with respect to the trunk's P' parameters, [R, P']
+                each, in this order: the policy's (with its entropy bonus), the critic's, the leak.
+            trajectory: trajectory of the episode.
         """
         policy, critic, leak = (part.astype(np.float64) for part in gradients)
         total = policy + critic + leak
@@ -135,8 +134,8 @@ class Mechanism:
     """Accumulates episodes and computes the diagnostics of their hidden states and critics.
 
     Args:
-        config: of the runs.
-        critic_weights: w, [R].
+        config: configuration of the runs.
+        critic_weights: w of each replica, [R].
     """
 
     def __init__(self, config: TrainConfig, critic_weights: NDArray[np.float32]) -> None:
@@ -152,7 +151,7 @@ class Mechanism:
 
     @np.errstate(invalid="ignore")
     def add(self, trajectory: Trajectory, trials: NDArray[np.int64]) -> None:
-        """Adds an episode with those trials' pairs, [R, N]."""
+        """Adds an episode whose trials have the given pairs, [R, N]."""
         log_probs, values, returns, hidden = (part.astype(np.float64) for part in trajectory)
         sizes = np.abs(hidden).reshape(len(hidden), -1)  # (R, T H)
         errors = self._weights * (values - returns)
@@ -168,7 +167,7 @@ class Mechanism:
         """The diagnostics named by `MECHANISM`, [diagnostics, R], of E >= 1 episodes.
 
         Args:
-            value_weights: of the value head, [R, H].
+            value_weights: weights of the value head, [R, H].
         """
         activity, saturated, distance = _mean(np.stack(self._means, axis=-1))
         norm = np.sqrt(_total(value_weights.astype(np.float64) ** 2))
@@ -191,7 +190,7 @@ class Mechanism:
 
 
 def _bias_per_nat(config: TrainConfig, critic_weight: float) -> float:
-    """The leak's bias b over -log π(a); nan if the critic has no fixed point, or an unknown one."""
+    """The leak's bias b over -log π(a); nan if the critic has no known fixed point."""
     loss = config.loss
     reached = loss.baseline in ("attached", "attached_head")
     scaled = reached and loss.scales_errors

@@ -27,7 +27,7 @@ def leak_temperature(steps: int, critic_weight: float, reduction: Reduction = "s
     Args:
         steps: T, steps per episode, at least 1.
         critic_weight: w, above 0.
-        reduction: of the policy loss.
+        reduction: reduction of the policy loss, "sum" or "mean".
     """
     c_times_steps = steps if reduction == "sum" else 1
     return c_times_steps / (2 * critic_weight)
@@ -45,7 +45,7 @@ def critic_bias(
         steps: T, steps per episode, at least 1.
         entropy: H, entropy of the policy in that state, in nats.
         critic_weight: w, above 0.
-        reduction: of the policy loss.
+        reduction: reduction of the policy loss, "sum" or "mean".
     """
     return leak_temperature(steps, critic_weight, reduction) * entropy
 
@@ -57,11 +57,11 @@ def net_weights(steps: int, discount: float, trace_decay: float) -> list[float]:
     With leaking targets the leak of step t has this factor: at discount 1, λ^t.
 
     Args:
-        steps: up to where returns end.
+        steps: number of steps after which returns end.
         discount: γ.
         trace_decay: λ; if it is 1, the weights are 1.
     Returns:
-        By step: 1 - γ (1 - λ) (1 - (γ λ)^t) / (1 - γ λ).
+        The weight of each step t, from 0: 1 - γ (1 - λ) (1 - (γ λ)^t) / (1 - γ λ).
     """
     weights, earlier = [], 0.0
     for _ in range(steps):

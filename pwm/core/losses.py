@@ -168,13 +168,14 @@ def episode_losses(
     """All losses of one episode.
 
     Args:
-        log_probs: of the actions taken, [R, T].
-        entropies: of the policy at each step, in nats, [R, T].
+        log_probs: log-probabilities of the actions taken, [R, T].
+        entropies: entropies of the policy at each step, in nats, [R, T].
         advantages: returns minus values, attached to the values, [R, T].
-        head_advantages: the same numbers, attached to the value head alone.
-        critic_weight: w, one for all or [R].
-        config: everything else.
-        errors: advantages with detached targets, for the value loss; None if they already are.
+        head_advantages: the same numbers, attached to the value head alone, [R, T].
+        critic_weight: w, one for all replicas or [R].
+        config: configuration of the losses.
+        errors: the advantages with detached targets, for the value loss, [R, T]; None if the
+            targets of `advantages` are detached.
     Returns:
         The losses, differentiable in all tensors but the critic weight.
     """

@@ -22,13 +22,13 @@ from pwm.core.config import TrainConfig
 
 
 class Optimiser:
-    """Updates parameters [R, P], with rates [R, P].
+    """Updates the parameters of R replicas.
 
     Args:
-        parameters: updated in place.
-        rates: learning rates.
-        config: names the optimiser, and has its settings.
-        memories: M.
+        parameters: parameters, updated in place, [R, P].
+        rates: learning rates, [R, P].
+        config: configuration of the runs, which names the optimiser and has its settings.
+        memories: M, the number of gradients to step against at each update.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Optimiser:
             self.parameters.addcdiv_(gradient, root.add_(epsilon), value=-1)
 
     def state(self) -> dict[str, Tensor]:
-        """What it remembers, by name: [R, M, P], and for Adam the powers of its decays, [R, 2]."""
+        """The optimiser's memories by name, [R, M, P], and Adam's powers of its decays, [R, 2]."""
         return {
             name: part.transpose(0, 1) if part.dim() == 3 else part
             for name, part in self._state.items()
@@ -81,6 +81,6 @@ class Optimiser:
         """Updates Adam's mean gradient m; replaces the gradient by m̂, and √s by √ŝ."""
         average, decay = self._state["average"][memory], self._config.momentum_decay
         average.mul_(decay).add_(gradient.mul_(1 - decay))
-        seen = 1 - self._state["decay_powers"]  # share of the weights that fell on gradients
+        seen = 1 - self._state["decay_powers"]  # sums of the weights in the averages
         torch.div(average, seen[:, :1].to(average), out=gradient)
         root /= seen[:, 1:].sqrt().to(root)

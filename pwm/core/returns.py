@@ -4,14 +4,14 @@ With `LossConfig.returns` other than raw, the value head does not learn the retu
 (G - m) / s: its mean m (centred, standardised) and its standard deviation s (standardised) are
 tracked while training, one pair per replica. The value of a step in reward is then m + s v.
 
-They are exponential moving averages with rate max(1/n, `LossConfig.tracking_rate`) after the n-th
+Both are exponential moving averages with rate max(1/n, `LossConfig.tracking_rate`) after the n-th
 episode: they start from the first, and later forget what is older than about 1/rate episodes. The
 default rate of 0.1 was chosen from exploratory runs; any from 0.1 to 1 does as well (experiment
 `tracking`). Slower averages fall behind the return, and the critic must make up the difference.
 An episode updates them after it has trained, so that the baseline m + s v does not depend on the
 episode's own actions, and the policy's gradient stays unbiased (Williams, 1992).
 
-They are those of Monte Carlo returns even where the critic learns λ-returns.
+Both are those of Monte Carlo returns, even where the critic learns λ-returns.
 
 Shapes: R replicas, T steps per episode. For returns that end with the trial, each trial is a row.
 """
@@ -66,8 +66,8 @@ def bootstrapped_returns(
     the advantages of GAE(λ) (Schulman et al., 2016).
 
     Args:
-        rewards: [R, T].
-        values: of the critic, in reward, [R, T].
+        rewards: rewards, [R, T].
+        values: values of the critic, in reward, [R, T].
         discount: γ.
         trace_decay: λ; if it is 1, the values are not used.
     """
@@ -97,8 +97,8 @@ def track(tracked: Tensor, rewards: Tensor, returns: Tensor, least_rate: float) 
 
     Args:
         tracked: the running statistics, [R, columns].
-        rewards: [R, T].
-        returns: [R, T].
+        rewards: rewards of the episode, [R, T].
+        returns: returns of the episode, [R, T].
         least_rate: lower bound on the rate.
     """
     tracked[:, Tracked.EPISODES] += 1

@@ -48,7 +48,13 @@ class Draws(NamedTuple):
 
 
 class DrawSource:
-    """Random draws for the episodes of replicas, in order; probes have their own streams."""
+    """Random draws for the episodes of R replicas, in order.
+
+    Args:
+        task: task, which sets how many draws an episode needs.
+        seeds: seed of each replica.
+        of_probes: whether the draws are for probes, which have streams of their own.
+    """
 
     def __init__(self, task: TaskConfig, seeds: Sequence[int], *, of_probes: bool = False) -> None:
         self._task = task

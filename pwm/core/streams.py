@@ -42,5 +42,5 @@ def to_uniform(integers: NDArray[np.uint64]) -> NDArray[np.float32]:
 
 
 def to_index(integers: NDArray[np.uint64], size: int) -> NDArray[np.int64]:
-    """Uniform indices in [0, size): exact for powers of two, else to a relative size / 2**32."""
+    """Indices in [0, size), uniform exactly for powers of two, else to a relative size / 2**32."""
     return (((integers >> np.uint64(32)) * np.uint64(size)) >> np.uint64(32)).astype(np.int64)

@@ -47,10 +47,10 @@ class Engine(Protocol):
     def differentiate(
         self, draws: Draws, config: LossConfig, critic_weights: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], Trajectory]:
-        """Differentiates one episode's total loss; returns the gradient, [R, P], and the steps."""
+        """Differentiates an episode's total loss; returns the gradient, [R, P], and trajectory."""
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Parameters and the optimiser's state, by name."""
+        """Parameters, the optimiser's memories and running statistics, by name."""
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Restores an earlier `state`."""
@@ -60,7 +60,8 @@ def as_population(runs: Sequence[TrainConfig]) -> tuple[TrainConfig, ...]:
     """The runs as a tuple, if they can be trained together.
 
     Raises:
-        ValueError: no runs, or they differ in more than seed, critic weight and learning rate.
+        ValueError: there are no runs, or they differ in other fields than seed, critic weight and
+            learning rate.
     """
     if len({run.shared for run in runs}) != 1:
         raise ValueError("runs of a population differ only in seed, weight and learning rate")
@@ -68,7 +69,11 @@ def as_population(runs: Sequence[TrainConfig]) -> tuple[TrainConfig, ...]:
 
 
 class Trainer:
-    """Trains the population of an engine and records its history."""
+    """Trains the population of an engine and records its history.
+
+    Args:
+        engine: engine of the population, newly made.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -145,7 +150,7 @@ class Trainer:
         """Measures gradients and hidden states on episodes, without training on them.
 
         Args:
-            draws: of at least two episodes, trials [E, R, N] and noise [E, R, N, L].
+            draws: draws of at least two episodes: trials [E, R, N] and noise [E, R, N, L].
         Returns:
             The diagnostics named by `DIAGNOSTICS`, then, except for runs that are probed at the
             ends of windows, by `MECHANISM`: [diagnostics, R].
@@ -176,9 +181,9 @@ class Trainer:
         yield through_values, np.zeros_like(weights)  # the policy loss alone
 
     def _states(self, trials: NDArray[np.int64]) -> NDArray[np.int64] | None:
-        """State of the trial at each step, [R, E T], of trials [E, R, N].
+        """State of the trial at each step, [R, E T], from the trials' pairs, [E, R, N].
 
-        None if the state is carried or trials may be blanked.
+        None if the LSTM's state is carried or trials may be blanked.
         """
         if self._config.agent.carry_state or self._config.task.timeout:
             return None

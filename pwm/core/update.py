@@ -48,7 +48,12 @@ class Played(NamedTuple):
 
 
 class TorchEngine:
-    """Trains R runs that differ only in seed, critic weight and learning rate, on a device."""
+    """Trains a population with PyTorch.
+
+    Args:
+        runs: R runs that differ only in seed, critic weight and learning rate.
+        device: device to train on.
+    """
 
     def __init__(self, runs: tuple[TrainConfig, ...], device: torch.device | str = "cpu") -> None:
         self.runs = runs
@@ -89,9 +94,9 @@ class TorchEngine:
         """Plays one episode and differentiates its total loss, without training.
 
         Args:
-            draws: of one episode, trials [R, N] and noise [R, N, L].
-            config: the losses.
-            critic_weights: [R].
+            draws: draws of one episode: trials [R, N] and noise [R, N, L].
+            config: configuration of the losses.
+            critic_weights: w of each replica, [R].
         Returns:
             The gradient with respect to the parameters, [R, P], and the episode's trajectory.
         """
@@ -128,7 +133,7 @@ class TorchEngine:
         """Trains once on episodes with trials [E, R, N] and noise [E, R, N, L].
 
         Returns:
-            Of each episode, the `METRICS`, [R], or their terms, [R, N] or [R, T].
+            For each episode, the `METRICS`, [R], or their terms, [R, N] or [R, T].
         """
         loss, scales = self.runs[0].loss, self._scales()
         terms, value_losses, gradients = [], [], []
@@ -143,7 +148,10 @@ class TorchEngine:
         return terms
 
     def _gradients(self, losses: Losses) -> tuple[Tensor, ...]:
-        """Gradient of an episode's total loss; or of the policy loss and of w value loss."""
+        """Gradient of an episode's total loss, or, to combine, of the policy loss and w value loss.
+
+        Each is [R, P].
+        """
         if self.runs[0].loss.balance not in COMBINATIONS:
             return (self._gradient(losses.total),)
         weighted = self._critic_weights * losses.value  # these rules have no other factor
@@ -238,7 +246,12 @@ class TorchEngine:
 
     @torch.no_grad()
     def _rebalance(self, old: Scales, value_loss: Tensor) -> None:
-        """Updates what rules learn or rescale, by the scales and the mean value loss [R]."""
+        """Updates what `uncertainty` learns, or `popart` rescales, after an update.
+
+        Args:
+            old: scales of the update's episodes.
+            value_loss: mean of their value losses, [R].
+        """
         config = self.runs[0]
         if config.loss.balance == "uncertainty":
             settings = self._learning_rates, config.square_decay, config.epsilon

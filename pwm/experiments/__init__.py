@@ -40,9 +40,9 @@ def chosen(
     """The experiments with those names, or all if none is named.
 
     Args:
-        names: of experiments.
-        size: of each.
-        engine: that trains them; by default each experiment's own.
+        names: names of experiments.
+        size: full budget or a small one.
+        engine: engine that trains them; by default each experiment's own.
         known: experiments to choose from, by name.
     Raises:
         InputError: no experiment has that name.

@@ -33,7 +33,7 @@ ABOVE = (7.5, 9.0)  # starts above the mean return of 5.25 at 60 steps
 
 
 def fourth_experiments() -> Iterator[Experiment]:
-    """Yields the experiments of the fourth set, by condition and variant."""
+    """Yields the experiments that test the fourth set of predictions, by condition and variant."""
     for name, setting in CONDITIONS.items():
         default: dict[str, Any] = {"baseline": "detached", **setting}
         variants: dict[str, dict[str, Any]] = {

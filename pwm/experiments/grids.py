@@ -1,4 +1,4 @@
-"""Grids of 24 seeds per cell, enough to tell a success rate of 0.3 from one of 0.7."""
+"""Grids with 24 seeds per cell, enough to tell a success rate of 0.3 from one of 0.7."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ BASE = TrainConfig(
 def grid(
     name: str, about: str, weights: tuple[float, ...] = WEIGHTS, seeds: int = 24, **fields: Any
 ) -> Experiment:
-    """A grid around `BASE`.
+    """An experiment that is a grid around `BASE`.
 
     Args:
-        name: of the experiment.
-        about: the question it answers.
+        name: name of the experiment.
+        about: question that the experiment answers.
         weights: critic weights.
-        seeds: their number, from 0.
+        seeds: number of seeds, which count from 0.
         fields: values of other fields of `TrainConfig` and its parts; a tuple of values is an axis
-            of the grid. Without `baseline`, the grid has both.
+            of the grid. Without `baseline`, the grid has both, attached and detached.
     """
     fields.setdefault("baseline", ("attached", "detached"))
     base = {field: value for field, value in fields.items() if not isinstance(value, tuple)}
@@ -35,7 +35,7 @@ def grid(
         field: values for field, values in fields.items() if isinstance(values, tuple)
     }
     axes["critic_weight"] = weights
-    if "learning_rate" in axes:  # last: see `Experiment`, axes of members
+    if "learning_rate" in axes:  # axes that differ within a population come last
         axes["learning_rate"] = axes.pop("learning_rate")
     axes["seed"] = range(seeds)
     return Experiment(name=name, about=about, base=replaced(BASE, base), axes=axes)

@@ -12,7 +12,16 @@ from pwm.runs.fields import replaced
 def _notes(
     name: str, about: str, *weights: float, steps: int = 60, notes_seeds: int = 1, **base: Any
 ) -> Experiment:
-    """A grid with 96 seeds per weight, enough to tell a success rate of 0.1 from one of 0.3."""
+    """A grid with 96 seeds per weight, enough to tell a success rate of 0.1 from one of 0.3.
+
+    Args:
+        name: name of the experiment.
+        about: question that the experiment answers, or the notes' figure that it reproduces.
+        weights: critic weights.
+        steps: steps per episode.
+        notes_seeds: number of seeds in the notes' figure.
+        base: further fields of `TrainConfig` and its parts.
+    """
     setting = {"episode_length": steps, "num_episodes": 10_000, "learning_rate": 0.005} | base
     return Experiment(
         name=name,

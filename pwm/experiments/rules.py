@@ -44,8 +44,8 @@ METHODS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         },
     }
 )
-"""Methods by group; the weight is 1 where none is given. `usual` is what libraries do. At weight 0
-no critic is learned: centred, the baseline is then the running mean alone."""
+"""Methods by group; the critic weight is 1 where none is given. `usual` is what libraries do. At
+weight 0 no critic is learned; with centred returns, the baseline is then the running mean alone."""
 CANDIDATES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "fixed": {"weights": (0.0, 10.0, 100.0), "returns": "centred"},
@@ -97,6 +97,13 @@ def rule_experiments() -> Iterator[Experiment]:
 
 
 def _compared(name: str, fields: dict[str, Any], seeds: int = 24) -> Experiment:
-    """A method in some conditions; 8000 episodes at weight 1 unless the fields differ."""
+    """The grid of a method in a group of conditions.
+
+    Args:
+        name: name of the experiment.
+        fields: fields of the method and of the conditions; by default, a detached baseline, weight
+            1 and 8000 episodes.
+        seeds: number of seeds.
+    """
     default: dict[str, Any] = {"weights": (1.0,), "baseline": "detached", "num_episodes": 8000}
     return grid(name, "rules that balance the two losses", seeds=seeds, **default | fields)

@@ -8,10 +8,9 @@ from pwm.experiments.grids import grid
 from pwm.runs.experiment import Experiment
 
 LENGTHS = (6, 15, 30, 60, 120)
-CENTRED = (0.1, 1.0, 10.0, 100.0)
-FROM_LIGHT = (0.1, 1.0, 10.0, 100.0)
-AT_FIXED_POINT = (1.0, 2.0, 3.0, 5.0, 10.0)
-EARLY = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+DECADES = (0.1, 1.0, 10.0, 100.0)  # critic weights
+ATTACHED_WEIGHTS = (1.0, 2.0, 3.0, 5.0, 10.0)
+EARLY = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)  # episodes to probe after
 
 
 def start_experiments() -> Iterator[Experiment]:
@@ -28,7 +27,7 @@ def _centred_returns() -> Iterator[Experiment]:
         yield grid(
             f"centred-{rate:g}",
             f"the grid of weight-{rate:g}, with centred returns",
-            weights=CENTRED,
+            weights=DECADES,
             learning_rate=rate,
             num_episodes=episodes,
             episode_length=LENGTHS,
@@ -37,7 +36,7 @@ def _centred_returns() -> Iterator[Experiment]:
     yield grid(
         "long",
         "episodes of 240 steps, raw and centred",
-        weights=(0.1, 1.0, 10.0, 100.0),
+        weights=DECADES,
         episode_length=240,
         returns=("raw", "centred"),
     )
@@ -58,7 +57,7 @@ def _starts() -> Iterator[Experiment]:
     yield grid(
         "start-mean",
         "a detached critic that starts at the mean return",
-        weights=FROM_LIGHT,
+        weights=DECADES,
         baseline="detached",
         critic_start="mean",
         episode_length=LENGTHS,
@@ -66,7 +65,7 @@ def _starts() -> Iterator[Experiment]:
     yield grid(
         "start-fixed-point",
         "an attached critic that starts at the leak's fixed point",
-        weights=AT_FIXED_POINT,
+        weights=ATTACHED_WEIGHTS,
         baseline="attached",
         critic_start="fixed-point",
         episode_length=LENGTHS,
@@ -84,7 +83,7 @@ def _starts() -> Iterator[Experiment]:
         yield grid(
             f"start-fixed-point-trial-{trial_length}",
             "the grid of start-fixed-point, with shorter or longer trials, five per episode",
-            weights=AT_FIXED_POINT,
+            weights=ATTACHED_WEIGHTS,
             baseline="attached",
             critic_start="fixed-point",
             **task,
@@ -110,8 +109,8 @@ def _early_probes() -> Iterator[Experiment]:
             "early probes of the hidden state while the critic finds the mean return",
             num_episodes=5000,
             probe_episodes=64,
-            probe_at=(EARLY,),  # one value of its axis
-            weights=(0.1, 1.0, 10.0, 100.0),
+            probe_at=(EARLY,),  # an axis with one value
+            weights=DECADES,
             baseline="detached",
             episode_length=(15, 60),
             **fields,

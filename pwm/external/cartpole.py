@@ -27,6 +27,11 @@ class CartPoles:
         self.states = np.zeros((len(seeds), 4))
         """Position, velocity, angle, angular velocity: [R, 4]."""
 
+    def keep(self, which: NDArray[np.bool_]) -> None:
+        """Leaves out all other replicas, [R]."""
+        self._random = [self._random[replica] for replica in np.flatnonzero(which)]
+        self.states = self.states[which]
+
     def reset(self, which: NDArray[np.bool_]) -> None:
         """Draws first states for some replicas, [R]."""
         for replica in np.flatnonzero(which):

@@ -37,9 +37,16 @@ from pwm.fused.vectors import LANES, load, spread, store
 def measure_errors(
     rule: UpdateRule, scales: Scales, length: int, work: Work, metrics: Floats
 ) -> None:
-    """Each step's return, error and advantage, the leak's gradient, and the episode's metrics.
+    """Computes each step's return, error, advantage and leak, and the episode's metrics.
 
-    `pwm.core.losses` defines the losses.
+    The leak is the policy loss's gradient with respect to the value; `pwm.core.losses` defines all.
+
+    Args:
+        rule: settings of the losses.
+        scales: scales of the episode.
+        length: steps per trial.
+        work: working memory with the episode, which receives the quantities of each step.
+        metrics: metrics of the episode, output.
     """
     steps, values, unit = len(work.row), work.heads[-1, :, VALUE], scales.spread * scales.error
     reward = squares = gain = entropy = bias = 0.0  # sums in double precision
@@ -63,7 +70,8 @@ def measure_errors(
         entropy += work.entropy[row]
         bias -= error
     if rule.trace_decay < ONE:
-        squares = _bootstrap_errors(rule, scales, work)
+        arrays = work.row, work.reward, values, work.entropy, work.error, work.advantage
+        squares = _bootstrap(rule, scales, *arrays)
     if rule.normalise_advantages:
         _normalise_advantages(rule, work)
     if rule.normalise_advantages or rule.trace_decay < ONE:
@@ -83,42 +91,48 @@ def measure_errors(
 
 @compiled_apart
 def _bootstrap(
-    horizon: int,
-    discount: np.float32,
-    trace_decay: np.float32,
+    rule: UpdateRule,
+    scales: Scales,
+    rows: Places,
     rewards: Floats,
-    values: Floats,
-    targets: Floats,
-) -> None:
-    """Writes λ-returns of rewards and values, (T,) each; see `bootstrapped_returns` of the core."""
-    for end in range(len(rewards), 0, -horizon):
-        target = value = ZERO  # of the next step
-        for time in range(end - 1, end - horizon - 1, -1):
-            later = (ONE - trace_decay) * value + trace_decay * target
-            targets[time] = target = rewards[time] + discount * later
-            value = values[time]
+    outputs: Floats,
+    entropy: Floats,
+    errors: Floats,
+    advantages: Floats,
+) -> float:
+    """Replaces returns by λ-returns in errors and advantages; returns the sum of squared errors.
 
-
-@compiled
-def _bootstrap_errors(rule: UpdateRule, scales: Scales, work: Work) -> float:
-    """Replaces returns by λ-returns in errors and advantages; returns the sum of squared errors."""
-    steps, squares, of_rows = len(work.row), 0.0, work.heads[-1, :, VALUE]
-    values, targets = work.advantage, work.error  # overwritten below
-    for time in range(steps):
-        values[time] = scales.centre + scales.spread * of_rows[work.row[time]]
-    _bootstrap(rule.horizon, rule.discount, rule.trace_decay, work.reward, values, targets)
-    for time in range(steps):
-        row = work.row[time]
-        error = ((targets[time] - scales.centre) / scales.spread - of_rows[row]) / scales.error
-        work.error[time] = error
-        work.advantage[time] = error - rule.optimism * work.entropy[row]
+    Args:
+        rule: settings of the losses.
+        scales: scales of the episode.
+        rows: row of each step, (T,).
+        rewards: rewards, (T,).
+        outputs: outputs of the value head, (M,).
+        entropy: entropies of the policy, (M,).
+        errors: errors, (T,), output.
+        advantages: advantages, (T,), output.
+    """
+    squares = 0.0
+    ahead = 0  # steps of this horizon after the current step
+    target = value = ZERO  # of the next step
+    for time in range(len(rows) - 1, -1, -1):
+        if ahead == rule.horizon:
+            ahead, target, value = 0, ZERO, ZERO
+        ahead += 1
+        row = rows[time]
+        later = (ONE - rule.trace_decay) * value + rule.trace_decay * target
+        target = rewards[time] + rule.discount * later
+        value = scales.centre + scales.spread * outputs[row]
+        error = ((target - scales.centre) / scales.spread - outputs[row]) / scales.error
+        errors[time] = error
+        advantages[time] = error - rule.optimism * entropy[row]
         squares += np.float64(error) * error
     return squares
 
 
 @compiled
 def _normalise_advantages(rule: UpdateRule, work: Work) -> None:
-    """Normalises the advantages, and backpropagates the leak through that."""
+    """Normalises the advantages, and backpropagates the leak through the normalisation."""
     steps = len(work.advantage)
     mean = mean_leak = squares = product = ZERO
     for time in range(steps):
@@ -156,11 +170,14 @@ def _leak_through_targets(
 def differentiate_losses(
     rule: UpdateRule, scales: Scales, of_policy: np.float32, critic_weight: np.float32, work: Work
 ) -> None:
-    """Gradients with respect to each row's log-policy and value, but for the entropy bonus.
+    """Computes the gradients with respect to each row's log-policy and value.
 
-    The loss is `of_policy` (policy loss) + w (value loss); `of_policy` is 1, or 0 to omit it.
+    The loss is `of_policy` (policy loss) + w (value loss), without the entropy bonus; `of_policy`
+    is 1, or 0 to leave out the policy loss.
     """
     steps = len(work.row)
+    if rule.huber:
+        _bound(work.error)
     work.by_log_policy[:] = ZERO
     work.by_value[:] = ZERO
     work.by_head_value[:] = ZERO
@@ -172,9 +189,8 @@ def differentiate_losses(
         if rule.log_probs_kept:
             work.by_log_policy[action, row] -= factor * work.advantage[time]
         if rule.values_kept:
-            error = _bounded(work.error[time]) if rule.huber else work.error[time]
-            work.by_value[row] -= by_error * error
-            work.by_head_value[row] -= by_error * error
+            work.by_value[row] -= by_error * work.error[time]
+            work.by_head_value[row] -= by_error * work.error[time]
             if rule.leak_into_trunk:
                 work.by_value[row] += of_policy * work.leak[time]
             if rule.leak_into_head:
@@ -183,16 +199,18 @@ def differentiate_losses(
 
 
 @compiled
-def _bounded(error: np.float32) -> np.float32:
-    """The error, but at most 1 and at least -1: half the derivative of the Huber loss."""
-    if error > ONE:
-        return ONE
-    return -ONE if error < -ONE else error  # which may be NaN
+def _bound(errors: Floats) -> None:
+    """Bounds errors to -1 and 1: half the derivative of `pwm.core.losses`' Huber loss."""
+    for time in range(len(errors)):
+        if errors[time] > ONE:
+            errors[time] = ONE
+        elif errors[time] < -ONE:
+            errors[time] = -ONE
 
 
 @compiled
 def differentiate_heads(rule: UpdateRule, of_policy: np.float32, rows: int, work: Work) -> None:
-    """Gradients with respect to each row's logits and value."""
+    """Computes gradients with respect to each row's logits and value, with the entropy bonus."""
     work.by_heads[:] = ZERO
     bonus = of_policy * rule.entropy_weight * rule.policy_factor
     for row in range(1, rows):
@@ -211,14 +229,14 @@ def differentiate_heads(rule: UpdateRule, of_policy: np.float32, rows: int, work
 
 @compiled
 def backpropagate(parameters: Parameters, work: Work, gradient: Parameters, levels: int) -> None:
-    """The gradient with respect to all parameters, from that to the heads' outputs."""
+    """Computes the gradient with respect to all parameters from that of the heads' outputs."""
     trunks, stimuli, _ = gradient.input.shape
     first, rows = work.level_start[1], work.level_start[levels]
     for trunk in range(trunks):
         gates, by_hidden, by_heads = work.by_gates, work.by_hidden[trunk], work.by_heads[trunk]
         clear(work.by_cell[trunk, :rows])
         multiply(by_hidden[1:rows], by_heads[1:rows], work.head_transposed[trunk])
-        for level in range(levels - 1, -1, -1):
+        for level in range(levels - 1, -1, -1):  # states, from the last level to the first
             start, end = work.level_start[level], work.level_start[level + 1]
             _backpropagate_states(
                 work.parent[start:end],
@@ -237,6 +255,7 @@ def backpropagate(parameters: Parameters, work: Work, gradient: Parameters, leve
                 for row in range(start, end):
                     add(by_hidden[work.parent[row]], by_previous[row - start])
 
+        # parameters of the trunk
         multiply_wide(
             gradient.recurrent[trunk], work.previous[trunk, first:rows].T, gates[first:rows]
         )
@@ -250,7 +269,8 @@ def backpropagate(parameters: Parameters, work: Work, gradient: Parameters, leve
         for stimulus in range(stimuli):
             copy(gradient.input[trunk, stimulus], work.by_projected[stimulus])
 
-        if trunk == trunks - 1:  # the trunk is done; the value head may get another gradient
+        # parameters of the heads
+        if trunk == trunks - 1:  # the leak may reach the trunk or the value head alone
             for row in range(1, rows):
                 by_heads[row, VALUE] = work.by_head_value[row]
         by_head = work.by_head_transposed
@@ -277,14 +297,14 @@ def _backpropagate_states(
     """Backpropagates the states of a level's rows to their gates and to their parents' cells.
 
     Args:
-        parents: their parents.
-        cells: of all rows.
-        gates: of these rows, like the others.
-        cell_tanh: their squashed cells.
-        by_hidden: gradient with respect to their hidden state.
-        by_cell: to their cells; without what comes through the hidden state.
-        by_cells: to all cells, output.
-        by_gates: to their gates, output.
+        parents: parent of each row of the level.
+        cells: cell states of all rows.
+        gates: activations of the gates of the level's rows.
+        cell_tanh: tanh of the cell states of the level's rows.
+        by_hidden: gradient with respect to the hidden states of the level's rows.
+        by_cell: gradient with respect to their cell states, except through their hidden states.
+        by_cells: gradient with respect to the cell states of all rows, output.
+        by_gates: gradient with respect to the inputs to the gates of the level's rows, output.
     """
     one, units = spread(ONE), cells.shape[1]
     for row in range(len(parents)):

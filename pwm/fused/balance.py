@@ -13,7 +13,7 @@ from pwm.fused.products import dot
 
 @compiled
 def episode_scales(rule: UpdateRule, tracked: Floats) -> Scales:
-    """Scales of the next episode."""
+    """Scales of the next episode, as `pwm.core.balance.episode_scales`."""
     centre, spread, error, critic = ZERO, ONE, ONE, ONE
     mean, variance = tracked[Tracked.RETURN_MEAN], tracked[Tracked.RETURN_VARIANCE]
     if rule.centred:
@@ -33,13 +33,14 @@ def episode_scales(rule: UpdateRule, tracked: Floats) -> Scales:
 
 @compiled
 def _standard_deviation(rule: UpdateRule, tracked: Floats, variance: np.float32) -> np.float32:
+    """The root of a variance, at least `least_scale`; 1 before the first episode."""
     root = max(np.sqrt(variance), rule.least_scale)
     return root if tracked[Tracked.EPISODES] > ZERO else ONE
 
 
 @compiled
 def combine(rule: UpdateRule, policy: Floats, critic: Floats) -> None:
-    """Replaces the policy's gradient by the combination; `per-loss` needs none."""
+    """Replaces the policy's gradient by the rule's combination; overwrites the critic's."""
     shared = rule.trunk_size
     p, c = policy[:shared], critic[:shared]
     if rule.balance == Balance.STOP_TRUNK:
@@ -58,12 +59,13 @@ def combine(rule: UpdateRule, policy: Floats, critic: Floats) -> None:
 
 @compiled
 def _quotient(numerator: np.float32, denominator: np.float32) -> np.float32:
+    """The quotient; 0 if the denominator is 0."""
     return numerator / denominator if denominator > ZERO else ZERO
 
 
 @compiled
 def clip(rule: UpdateRule, gradient: Floats) -> None:
-    """See `pwm.core.update.clipped`."""
+    """Scales a gradient down to the limit if its norm is larger, as `pwm.core.update.clipped`."""
     factor = rule.clip_gradient / (np.sqrt(dot(gradient, gradient)) + rule.clip_epsilon)
     if factor < ONE:
         gradient *= factor
@@ -101,7 +103,7 @@ def _track_moments(moments: Floats, rate: np.float32, terms: Floats) -> None:
 def learn_log_variance(
     rule: UpdateRule, tracked: Floats, learning_rate: np.float32, value_loss: np.float32
 ) -> None:
-    """See `pwm.core.balance.learn_log_variance`."""
+    """Learns the log σ² of `uncertainty`, as `pwm.core.balance.learn_log_variance`."""
     slope = (ONE - exp_of_number(-tracked[Tracked.LOG_VARIANCE]) * value_loss) * HALF
     square = tracked[Tracked.LOG_VARIANCE_MEAN_SQUARE] * rule.square_decay
     square += (ONE - rule.square_decay) * slope * slope
@@ -111,7 +113,7 @@ def learn_log_variance(
 
 @compiled
 def keep_outputs(parameters: Parameters, old: Scales, new: Scales) -> None:
-    """See `pwm.core.balance.keep_outputs`."""
+    """Rescales the value head to new scales, as `pwm.core.balance.keep_outputs`."""
     weight, bias = parameters.head[-1], parameters.head_bias[-1]
     for unit in range(len(weight)):
         weight[unit, VALUE] *= old.spread / new.spread

@@ -52,7 +52,7 @@ def compiled_apart(function: Function) -> Function:
     For inner loops with few arrays: within the large function that calls them, there are not
     enough registers for addresses.
     """
-    return cast(Function, numba.njit(**OPTIONS, **WITHOUT_ENTRY)(function))
+    return cast(Function, numba.njit(**OPTIONS, **WITHOUT_ENTRY, forceinline=False)(function))
 
 
 def cached(function: Function) -> Function:
@@ -84,12 +84,13 @@ def _say(line: str) -> None:
 
 
 def _reason(error: Exception) -> str:
+    """The message of an exception, on one line."""
     described = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return str(described).splitlines()[0]
 
 
 class _Cache:
-    """Numba's cache, except that code is compiled after any failure to load or save it."""
+    """Numba's cache, except that a failure to load or save code is reported, not raised."""
 
     def __init__(self, function: Callable[..., object]) -> None:
         self.numba = cast(Any, FunctionCache(function))
@@ -97,6 +98,7 @@ class _Cache:
         self.cache_path: str = self.numba.cache_path
 
     def load_overload(self, *arguments: object) -> Any:
+        """Loads the code for a signature; None if it must be compiled."""
         try:
             return self.numba.load_overload(*arguments)
         except Exception as error:  # unpickling may raise any
@@ -104,6 +106,7 @@ class _Cache:
             return None
 
     def save_overload(self, *arguments: object) -> None:
+        """Saves the code for a signature, if possible."""
         try:
             with warnings.catch_warnings(action="error"):  # that it is not saved
                 self.numba.save_overload(*arguments)
@@ -125,6 +128,11 @@ class _CodeFiles:
         self.files = files
 
     def load(self, key: object) -> Any:
+        """Loads the code with that key; None if there is none.
+
+        Raises:
+            ValueError: the file is damaged.
+        """
         try:
             content = self._path(key).read_bytes()
         except FileNotFoundError:
@@ -135,11 +143,13 @@ class _CodeFiles:
         return pickle.loads(code)
 
     def save(self, key: object, data: object) -> None:
+        """Saves code under a key, atomically."""
         code = dumps(data)
         with self.files._open_for_write(str(self._path(key))) as file:
             file.write(hashlib.sha256(code).digest() + code)
 
     def _path(self, key: object) -> Path:
+        """The file for a key, with these versions and settings of Numba."""
         identity = repr((key, VERSIONS, [getattr(CONFIG, name) for name in SETTINGS]))
         digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
         return Path(self.files._index_path).with_suffix(f".{digest}.nbc")

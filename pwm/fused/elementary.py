@@ -24,7 +24,7 @@ SIGN_BIT = np.int32(-(2**31))
 INFINITY, NOT_A_NUMBER = np.float32(np.inf), np.float32(np.nan)
 # Outside these, exp is 0 or infinite.
 EXP_LEAST, EXP_MOST = np.float32(-105), np.float32(90)
-TANH_MOST = np.float32(20)  # of twice the argument; tanh is 1 beyond
+TANH_MOST = np.float32(20)  # twice an argument for which tanh rounds to 1
 # Coefficients from Cephes (Moshier, 1989).
 E2, E3, E4, E5, E6, E7 = map(np.float32, (
     5.0000001201e-1, 1.6666665459e-1, 4.1665795894e-2,
@@ -60,6 +60,7 @@ def exp_of_number(x: np.float32) -> np.float32:
 
 @compiled
 def _power_of_two(exponent: Bits) -> Lanes:
+    """2 to the power of an integer from -126 to 127, exactly."""
     return number_of((exponent + EXPONENT_BIAS) << MANTISSA_BITS)
 
 
@@ -77,7 +78,7 @@ def _exp_parts(x: Lanes) -> tuple[Bits, Lanes]:
 def exp(x: Lanes) -> Lanes:
     """The exponential function."""
     exponent, part = _exp_parts(smaller(larger(x, EXP_LEAST), EXP_MOST))
-    half = exponent >> ONE_BIT  # the whole power may be subnormal or too large
+    half = exponent >> ONE_BIT  # in two factors, as one may be too large or too small
     return (ONE + part) * _power_of_two(half) * _power_of_two(exponent - half)
 
 

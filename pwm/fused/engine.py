@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pwm.core.agent import GATES, NUM_OUTPUTS, VALUE, Agent
 from pwm.core.balance import COMBINATIONS, Balance, num_states
-from pwm.core.config import Optimizer, TrainConfig
+from pwm.core.config import OptimizerName, TrainConfig
 from pwm.core.diagnostics import Trajectory
 from pwm.core.history import METRICS
 from pwm.core.losses import NORMALISER, LossConfig
@@ -71,7 +71,7 @@ class FusedEngine:
             self.differentiate(draws, config.loss, self.population.critic_weights)
 
     def train(self, draws: Draws) -> NDArray[np.float64]:
-        """See `TorchEngine.train`."""
+        """Trains on the draws of E episodes; see `TorchEngine.train`."""
         episodes = _episodes(draws)
         kernel.train(self.task, self.rule, self.population, episodes, self.work)
         return episodes.metrics.swapaxes(1, 2).astype(np.float64)
@@ -79,7 +79,7 @@ class FusedEngine:
     def differentiate(
         self, draws: Draws, config: LossConfig, critic_weights: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], Trajectory]:
-        """See `TorchEngine.differentiate`."""
+        """Plays and differentiates one episode; see `TorchEngine.differentiate`."""
         shape = (len(self.runs), len(self.work.row))
         shapes = [shape, shape, shape, (*shape, self.runs[0].agent.hidden_size)]
         trajectory = Trajectory(*(np.zeros(each, np.float32) for each in shapes))
@@ -92,11 +92,11 @@ class FusedEngine:
         return gradients, trajectory
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """See `TorchEngine.state`."""
+        """Parameters, the optimiser's memories and running statistics; see `TorchEngine.state`."""
         return {name: part.copy() for name, part in self._state().items()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """See `TorchEngine.restore`."""
+        """Restores an earlier `state`."""
         for name, part in self._state().items():
             part[:] = state[name]
 
@@ -120,7 +120,7 @@ def check_constants() -> None:
 
     core = (
         *(names(Action), VALUE, NUM_OUTPUTS, GATES, METRICS, names(Tracked)),
-        *(get_args(Balance), get_args(Optimizer)),
+        *(get_args(Balance), get_args(OptimizerName)),
     )
     balance = tuple(name.replace("_", "-") for name in names(layout.Balance))
     compiled = (
@@ -153,7 +153,13 @@ def task_tables(config: TrainConfig) -> TaskTables:
 
 
 def update_rule(config: TrainConfig, loss: LossConfig, trunk_size: int) -> UpdateRule:
-    """Settings of these losses and of the optimiser, for compiled code."""
+    """Settings of the losses and of the optimiser, as scalars for compiled code.
+
+    Args:
+        config: configuration of the runs.
+        loss: losses, which may differ from those of the configuration.
+        trunk_size: number of parameters of a replica before those of its heads.
+    """
     popart = loss.balance == "popart"
     steps = config.task.num_trials * config.task.trial_length
     return UpdateRule(
@@ -168,7 +174,7 @@ def update_rule(config: TrainConfig, loss: LossConfig, trunk_size: int) -> Updat
         trace_decay=np.float32(loss.trace_decay),
         leaking_targets=loss.leaking_targets,
         entropy_weight=np.float32(loss.entropy_weight),
-        optimizer=get_args(Optimizer).index(config.optimizer),
+        optimizer=get_args(OptimizerName).index(config.optimizer),
         square_decay=np.float32(config.square_decay),
         momentum_decay=np.float32(config.momentum_decay),
         epsilon=np.float32(config.epsilon),
@@ -207,10 +213,12 @@ def _floats(*shape: int) -> Floats:
 
 
 def _integers(*shape: int) -> Integers:
+    """Zeros, as integers."""
     return np.zeros(shape, np.int64)
 
 
 def _places(*shape: int) -> Places:
+    """Zeros, as indices."""
     return np.zeros(shape, np.uint64)
 
 

@@ -32,7 +32,7 @@ from pwm.fused.vectors import LANES, WIDE, columns, load, load_wide, spread, sto
 
 @compiled
 def prepare(parameters: Parameters, work: Work) -> None:
-    """Computes, once per episode, the inputs to the gates and the transposed heads."""
+    """Computes what an episode needs from the parameters: inputs to the gates, transposed heads."""
     trunks, stimuli, gates = parameters.input.shape
     for trunk in range(trunks):
         projected = work.projected[trunk]
@@ -50,7 +50,7 @@ def prepare(parameters: Parameters, work: Work) -> None:
 def play(
     task: TaskTables, parameters: Parameters, trials: Integers, noise: Floats, work: Work
 ) -> int:
-    """Plays an episode; returns its number of levels."""
+    """Plays an episode with trials (N,) and noise (N, L); returns its number of levels."""
     blank, num_trials, length = len(task.node) - 1, len(trials), len(task.level_end)
     if task.carry_state:
         levels = num_trials * length
@@ -128,7 +128,7 @@ def _plan(task: TaskTables, trials: Integers, work: Work) -> int:
 
 @compiled
 def _play_level(parameters: Parameters, work: Work, start: int, end: int) -> None:
-    """Plays the rows of a level, after their parents; at the first level, the state is zero."""
+    """Plays the rows of a level, whose parents have been played; the first starts from zero."""
     trunks = len(parameters.recurrent)
     for trunk in range(trunks):
         level, hidden = work.gates[trunk, start:end], work.hidden[trunk]
@@ -160,15 +160,15 @@ def _squash(
     """Computes the states of a level's rows from the inputs to their gates.
 
     Args:
-        parents: their parents.
-        gates: of these rows, like all that follow but one; replaced by what the gates let through.
-        cells: of all rows.
-        cell: output.
-        cell_tanh: output.
-        hidden: output.
+        parents: parent of each row of the level.
+        gates: inputs to the gates of the level's rows; replaced by the gates' activations.
+        cells: cell states of all rows.
+        cell: cell states of the level's rows, output.
+        cell_tanh: tanh of these cell states, output.
+        hidden: hidden states of the level's rows, output.
     """
-    # Each loop does the same for all rows, as rows do not wait for each other; and what is stored
-    # in one is loaded in the next, since a wide load right after narrow stores has to wait.
+    # Each loop runs over all rows: they are independent, and a wide load of numbers that narrow
+    # stores have just written would have to wait.
     units = cell.shape[1]
     # The cell's gate is tanh(x) = 2 sigmoid(2 x) - 1, so that one function serves all gates.
     for row in range(len(parents)):
@@ -194,9 +194,9 @@ def _squash(
 
 @compiled
 def _decide(parameters: Parameters, work: Work, start: int, end: int) -> None:
-    """Computes values and policies of some rows; values stay in the last trunk's heads.
+    """Computes the heads of some rows, and from them the policies.
 
-    A policy is computed as PyTorch does it: log-softmax, and its exponential.
+    As in PyTorch, a policy is the exponential of a log-softmax. Values stay in `Work.heads`.
     """
     for trunk in range(len(work.heads)):
         heads = work.heads[trunk]
@@ -210,7 +210,7 @@ def _decide(parameters: Parameters, work: Work, start: int, end: int) -> None:
     # rows. Rows after the last one are computed and never read.
     logits = work.heads[0].reshape(-1)
     for row in range(start, end, LANES):
-        hold, left, right, _value = columns(load_wide(logits, NUM_OUTPUTS * row))
+        hold, left, right, _value = columns(logits, NUM_OUTPUTS * row)
         largest = larger(larger(hold, left), right)
         store(work.log_policy[Action.HOLD], row, hold - largest)
         store(work.log_policy[Action.LEFT], row, left - largest)

@@ -101,8 +101,7 @@ def _update(
             _differentiate(rule, scales, parameters, of_policy, critic_weight, levels, work, own)
             if episode > first:
                 total += own
-        in_reward = episodes.metrics[episode, replica, Metric.VALUE_LOSS]
-        value_loss += in_reward / (scales.spread * scales.spread)  # as the critic sees it
+        value_loss += episodes.metrics[episode, replica, Metric.VALUE_LOSS] / count
         track(rule, tracked, work)
     if rule.episodes_per_update > 1:
         for part in range(parts):
@@ -110,7 +109,8 @@ def _update(
             total /= count
     _step(rule, population, replica, work)
     if rule.balance == Balance.UNCERTAINTY:
-        learn_log_variance(rule, tracked, population.learning_rates[replica], value_loss / count)
+        value_loss /= scales.spread * scales.spread  # as the critic sees it, not in reward
+        learn_log_variance(rule, tracked, population.learning_rates[replica], value_loss)
     elif rule.balance == Balance.POPART:
         keep_outputs(parameters, scales, episode_scales(rule, tracked))
 
@@ -165,7 +165,7 @@ def _differentiate(
     work: Work,
     gradient: Floats,
 ) -> None:
-    """Writes the gradient (P,) of the policy loss times 1 or 0, and w times the value loss."""
+    """Writes the gradient (P,) of `of_policy` (policy loss) + w (value loss)."""
     differentiate_losses(rule, scales, of_policy, critic_weight * scales.critic, work)
     differentiate_heads(rule, of_policy, work.level_start[levels], work)
     backpropagate(parameters, work, _parameters(gradient, work), levels)

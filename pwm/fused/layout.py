@@ -39,7 +39,7 @@ class Metric(IntEnum):
 
 
 class Tracked(IntEnum):
-    """Columns of what is tracked per replica."""
+    """Columns of a replica's running statistics."""
 
     EPISODES, RETURN_MEAN, RETURN_VARIANCE, REWARD_MEAN, REWARD_VARIANCE = range(5)
     LOG_VARIANCE, LOG_VARIANCE_MEAN_SQUARE = 5, 6

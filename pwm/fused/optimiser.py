@@ -14,10 +14,10 @@ UNIT = np.float64(1)
 
 @compiled
 def advance_powers(rule: UpdateRule, population: Population, replica: int) -> None:
-    """Multiplies the powers of Adam's decays once more, before an update.
+    """Raises the powers of Adam's decays by one, before an update.
 
-    They are running products in double precision of decays in single precision, so that they fit
-    the averages exactly, and need no function of libm.
+    As running products they need no function of libm. The factors are the decays in single
+    precision, which the averages use; the products are in double precision.
     """
     if rule.optimizer == Optimizer.ADAM:
         powers = population.decay_powers[replica]
@@ -63,6 +63,7 @@ def _rmsprop(
     square_average: Floats,
     gradient: Floats,
 ) -> None:
+    """A step of RMSprop against a gradient; all arrays are of the same parameters."""
     fresh = ONE - rule.square_decay
     for index in range(len(parameters)):
         slope = gradient[index]
@@ -81,7 +82,7 @@ def _adam(
     square_average: Floats,
     gradient: Floats,
 ) -> None:
-    """A step of Adam, with the learning rate over 1 - β₁ᵗ, and √(1 - β₂ᵗ) as the correction."""
+    """A step of Adam, with the learning rate divided by 1 - β₁ᵗ, and √(1 - β₂ᵗ) to correct √s."""
     fresh, fresh_square = ONE - rule.momentum_decay, ONE - rule.square_decay
     for index in range(len(parameters)):
         slope = gradient[index]
@@ -94,5 +95,6 @@ def _adam(
 
 @compiled_apart
 def _sgd(learning_rate: np.float32, parameters: Floats, gradient: Floats) -> None:
+    """A step of gradient descent."""
     for index in range(len(parameters)):
         parameters[index] -= gradient[index] * learning_rate

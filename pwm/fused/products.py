@@ -27,10 +27,11 @@ from pwm.fused.vectors import (
     pair,
     second_half,
     spread,
+    spread_wide,
     store,
 )
 
-COLUMNS = 4  # of the transposed product, computed together
+COLUMNS = 4  # columns of the transposed product that are computed together
 
 
 @compiled
@@ -79,23 +80,31 @@ def transpose(out: Floats, matrix: Floats) -> None:
 
 @compiled
 def _zero(_row: Floats, _column: int) -> Lanes:
+    """Zeros, with the arguments of `load`."""
     return spread(ZERO)
 
 
 @compiled
 def _zero_wide(_row: Floats, _column: int) -> Lanes:
-    return _four_times(spread(ZERO))
+    """Zeros, with the arguments of `load_wide`."""
+    return spread_wide(ZERO)
 
 
 def _product(load: Any, begin: Any, width: int) -> Any:
-    """A function that writes left @ right to a matrix; or adds it, if sums begin with `load`.
+    """Makes a function that writes or adds left @ right to a matrix.
 
-    Each element is one sum, in the order of the inner index. The width of the lanes divides the
-    number of columns.
+    Each element is one sum, in the order of the inner index.
+
+    Args:
+        load: function that loads a vector, `load` or `load_wide`.
+        begin: function that gives the initial value of the sums: zero to write the product, that
+            of `out` to add it.
+        width: lanes of the vectors, which must divide the number of columns.
     """
 
     @compiled_apart
     def product(out: Floats, left: Floats, right: Floats) -> None:
+        """Writes or adds left @ right to out: (M, N) from (M, K) and (K, N)."""
         rows, inner = left.shape
         for row in range(0, rows - 3, 4):  # four together, as they read the same numbers of `right`
             out0, out1, out2, out3 = out[row], out[row + 1], out[row + 2], out[row + 3]
@@ -132,8 +141,8 @@ def add_product_transposed(out: Floats, left: Floats, right: Floats) -> None:
 
     N must be a multiple of `COLUMNS`, K of `LANES`. Each element is the sum of `LANES` partial
     sums, in an order that is the same on every machine. Four rows share a vector, because the
-    partial sums of one do not fill the widest registers. Where fewer are left, the last is
-    computed more than once.
+    partial sums of one do not fill the widest registers. If two or three rows are left, the last
+    is computed more than once.
     """
     rows = len(left)
     for row in range(0, rows, 4):
@@ -145,6 +154,7 @@ def add_product_transposed(out: Floats, left: Floats, right: Floats) -> None:
 
 @compiled
 def _add_row_transposed(out: Floats, left: Floats, right: Floats) -> None:
+    """Adds the inner products of one row (K,) with all rows of `right`, (N, K), to out, (N,)."""
     for column in range(0, len(right), COLUMNS):
         right0, right1 = right[column], right[column + 1]
         right2, right3 = right[column + 2], right[column + 3]
@@ -160,6 +170,7 @@ def _add_row_transposed(out: Floats, left: Floats, right: Floats) -> None:
 
 @compiled
 def _add_rows_transposed(out: Floats, left: Floats, right: Floats) -> None:
+    """Adds left @ right.T to out, for the first four rows of `left`, or all if it has 2 or 3."""
     last = len(left) - 1
     left0, left1, left2, left3 = left[0], left[1], left[min(2, last)], left[min(3, last)]
     for column in range(0, len(right), COLUMNS):
@@ -183,11 +194,13 @@ def _add_rows_transposed(out: Floats, left: Floats, right: Floats) -> None:
 
 @compiled
 def _add_lanes(out: Floats, column: int, lanes: Lanes) -> None:
+    """Adds a vector to the numbers of a row that start at a column."""
     store(out, column, load_like(out, column, lanes) + lanes)
 
 
 @compiled
 def _four_times(lanes: Lanes) -> Lanes:
+    """A vector that repeats the lanes of another four times."""
     return pair(pair(lanes, lanes), pair(lanes, lanes))
 
 

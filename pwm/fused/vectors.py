@@ -21,8 +21,13 @@ from numba import extending
 from numba.core import types
 from numba.extending import models, overload, register_model
 
-LANES = 8  # of a sum over lanes, whose order is part of the results' definition
-WIDE = 32  # lanes of a wide vector: two or more registers, whose operations overlap in time
+from pwm.fused.compilation import CONFIG
+
+LANES = 8  # lanes of a vector; they set the order of sums, and so are part of the results
+# Lanes of a wide vector: two or more registers, whose operations overlap in time. Results do not
+# depend on it. Where Numba compiles for every processor of a kind, registers are small and few.
+WIDE = LANES if CONFIG.CPU_NAME == "generic" else 32
+COLUMNS = 4  # columns of the matrix that `columns` reads
 NUMBER, BITS, TRUTH = ir.FloatType(), ir.IntType(32), ir.IntType(1)
 ALIGNMENT = 4  # bytes; a row may start at any number, not only at whole vectors
 Lanes: TypeAlias = Any  # a vector of numbers, as Python's type checker sees it
@@ -46,6 +51,8 @@ class LanesType(types.Type):
 
 @register_model(LanesType)
 class _LanesModel(models.PrimitiveModel):
+    """Numba's model of the type: a vector of LLVM."""
+
     def __init__(self, manager: Any, lanes: LanesType) -> None:
         super().__init__(manager, lanes, lanes.vector)  # type: ignore[no-untyped-call]
 
@@ -53,8 +60,16 @@ class _LanesModel(models.PrimitiveModel):
 lanes_type, wide_type = LanesType(LANES), LanesType(WIDE)
 
 
+def _code(build: Callable[[Any, Any], Any]) -> Any:
+    """Makes an intrinsic's function from one that needs only LLVM's builder and the arguments."""
+    return lambda _context, builder, _signature, arguments: build(builder, arguments)
+
+
 def _load(lanes: LanesType) -> Any:
+    """Makes the function that builds the code of a load."""
+
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        """Loads a vector from a row and a column."""
         address = _address(context, builder, signature, arguments, lanes)
         return builder.load(address, align=ALIGNMENT)
 
@@ -62,6 +77,7 @@ def _load(lanes: LanesType) -> Any:
 
 
 def _address(context: Any, builder: Any, signature: Any, arguments: Any, lanes: LanesType) -> Any:
+    """The address of a vector in memory; the arguments are a row and a column."""
     row = context.make_array(signature.args[0])(context, builder, arguments[0])
     return builder.bitcast(builder.gep(row.data, [arguments[1]]), lanes.vector.as_pointer())
 
@@ -80,7 +96,7 @@ def load_wide(_context: Any, row: Any, column: Any) -> Any:
 
 @intrinsic
 def load_like(_context: Any, row: Any, column: Any, lanes: Any) -> Any:
-    """As many numbers of a row (columns,), from a column on, as another vector has."""
+    """The numbers of a row (columns,) from a column on, as many as another vector has."""
     return lanes(row, column, lanes), _load(lanes)
 
 
@@ -89,6 +105,7 @@ def store(_context: Any, row: Any, column: Any, lanes: Any) -> Any:
     """Writes the numbers of a vector into a row (columns,), starting at a column."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        """Stores a vector; the arguments are a row, a column and the vector."""
         address = _address(context, builder, signature, arguments[:2], lanes)
         builder.store(arguments[2], address, align=ALIGNMENT)
         return context.get_dummy_value()
@@ -98,33 +115,41 @@ def store(_context: Any, row: Any, column: Any, lanes: Any) -> Any:
 
 @intrinsic
 def spread(_context: Any, number: Any) -> Any:
-    """A vector of one number, `LANES` times."""
+    """A vector with the number in each of its `LANES` lanes."""
+    return _spreading(lanes_type, number)
 
-    def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return _spread(builder, arguments[0], lanes_type)
 
-    return lanes_type(number), build
+@intrinsic
+def spread_wide(_context: Any, number: Any) -> Any:
+    """A vector with the number in each of its `WIDE` lanes."""
+    return _spreading(wide_type, number)
+
+
+def _spreading(lanes: LanesType, number: Any) -> Any:
+    """Signature and code of an intrinsic: a vector with a number in each lane."""
+    return lanes(number), _code(lambda builder, values: _spread(builder, values[0], lanes))
 
 
 def _spread(builder: Any, number: Any, lanes: LanesType) -> Any:
+    """Builds a vector with the number in each lane."""
     place = ir.Constant(BITS, 0)
     first = builder.insert_element(ir.Constant(lanes.vector, ir.Undefined), number, place)
     return builder.shuffle_vector(first, first, _places([0] * lanes.count))
 
 
 def _places(places: Any) -> Any:
+    """The lanes that a shuffle selects, as a constant of LLVM."""
     places = list(places)
     return ir.Constant(ir.VectorType(BITS, len(places)), places)
 
 
 @intrinsic
 def pair(_context: Any, one: Any, other: Any) -> Any:
-    """A vector of the lanes of two others."""
-
-    def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.shuffle_vector(*arguments, _places(range(2 * one.count)))
-
-    return LanesType(2 * one.count)(one, other), build
+    """Joins two vectors to one with the lanes of both."""
+    places = _places(range(2 * one.count))
+    return LanesType(2 * one.count)(one, other), _code(
+        lambda builder, vectors: builder.shuffle_vector(*vectors, places)
+    )
 
 
 @intrinsic
@@ -140,39 +165,37 @@ def second_half(_context: Any, lanes: Any) -> Any:
 
 
 def _half(lanes: Any, start: int) -> Any:
+    """Signature and code of an intrinsic: the half of a vector that starts at a lane."""
     half = LanesType(lanes.count // 2)
-
-    def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        places = _places(range(start, start + half.count))
-        return builder.shuffle_vector(arguments[0], arguments[0], places)
-
-    return half(lanes), build
+    places = _places(range(start, start + half.count))
+    return half(lanes), _code(
+        lambda builder, vectors: builder.shuffle_vector(vectors[0], vectors[0], places)
+    )
 
 
 @intrinsic
-def columns(_context: Any, wide: Any) -> Any:
-    """The columns of a matrix of `LANES` rows whose numbers are a wide vector."""
-    count = WIDE // LANES
-    result = types.UniTuple(lanes_type, count)
+def columns(_context: Any, row: Any, column: Any) -> Any:
+    """The columns of a matrix (`LANES`, `COLUMNS`), in a row (columns,) from a column on."""
+    matrix, result = LanesType(LANES * COLUMNS), types.UniTuple(lanes_type, COLUMNS)
 
-    def build(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        """Loads the matrix, and selects every `COLUMNS`-th lane, for each column."""
+        loaded = _load(matrix)(context, builder, signature, arguments)
         found = [
-            builder.shuffle_vector(*arguments, *arguments, _places(range(first, WIDE, count)))
-            for first in range(count)
+            builder.shuffle_vector(loaded, loaded, _places(range(first, matrix.count, COLUMNS)))
+            for first in range(COLUMNS)
         ]
         return context.make_tuple(builder, result, found)
 
-    return result(wide), build
+    return result(row, column), build
 
 
 @intrinsic
 def first(_context: Any, lanes: Any) -> Any:
     """The first number of a vector."""
-
-    def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.extract_element(arguments[0], ir.Constant(BITS, 0))
-
-    return types.float32(lanes), build
+    return types.float32(lanes), _code(
+        lambda builder, vectors: builder.extract_element(vectors[0], ir.Constant(BITS, 0))
+    )
 
 
 @intrinsic
@@ -188,6 +211,7 @@ def fold(_context: Any, vectors: Any) -> Any:
     sums = lanes.count // LANES * count
 
     def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        """Adds halves until each group is one number."""
         (packed,) = arguments
         parts = [builder.extract_value(packed, place) for place in range(count)]
         width = LANES
@@ -201,9 +225,13 @@ def fold(_context: Any, vectors: Any) -> Any:
 
 
 def _add_halves(builder: Any, parts: list[Any], half: int, groups: int) -> list[Any]:
-    """Adds the halves of the sums in some vectors, and joins vectors that are next to each other.
+    """Adds the two halves of each partial sum, and joins neighbouring vectors in pairs.
 
-    Each vector consists of groups, and a group of sums, of twice `half` lanes each.
+    Args:
+        builder: builder of LLVM's code.
+        parts: vectors of equal length, each of several groups of partial sums.
+        half: lanes in half of a partial sum.
+        groups: number of groups in a vector.
     """
     size = parts[0].type.count
     joined = min(len(parts), 2)
@@ -237,27 +265,25 @@ def number_of(_context: Any, bits: Any) -> Any:
 
 
 def _same_bits(lanes: Any, element: Any) -> Any:
+    """Signature and code of an intrinsic: a vector's bits, read as elements of another type."""
     result = lanes.of(element)
-
-    def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.bitcast(arguments[0], result.vector)
-
-    return result(lanes), build
+    return result(lanes), _code(lambda builder, vectors: builder.bitcast(vectors[0], result.vector))
 
 
 @intrinsic
 def choose(_context: Any, truths: Any, one: Any, other: Any) -> Any:
-    """In each lane a number of the first vector if that lane is true, else of the second."""
+    """In each lane, the number of `one` where `truths` is true, else that of `other`."""
     result = truths.of(NUMBER)
 
     def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        """Selects lanes after spreading an operand that is a number."""
         return builder.select(arguments[0], *_vectors(builder, result, (one, other), arguments[1:]))
 
     return result(truths, one, other), build
 
 
 def _vectors(builder: Any, lanes: LanesType, kinds: Any, values: Any) -> list[Any]:
-    """Operands as vectors; one that is a number is spread."""
+    """Operands as vectors; an operand that is a number is spread over all lanes."""
     return [
         value if isinstance(kind, LanesType) else _spread(builder, value, lanes)
         for kind, value in zip(kinds, values, strict=True)
@@ -265,36 +291,42 @@ def _vectors(builder: Any, lanes: LanesType, kinds: Any, values: Any) -> list[An
 
 
 def _make_operator(operation: Callable[..., Any], **instructions: Any) -> None:
-    """Lets compiled code apply an operator to vectors, or to a vector and a number.
+    """Lets compiled code apply an operator to two vectors, or to a vector and a number.
 
     Args:
-        operation: of Python's module `operator`.
-        instructions: functions of an LLVM builder and two vectors, for numbers and for bits.
+        operation: operator, from Python's module `operator`.
+        instructions: methods of LLVM's builder that take two vectors: `numbers` for vectors of
+            numbers, `bits` for vectors of integers.
     """
 
     @intrinsic
     def apply(_context: Any, one: Any, other: Any) -> Any:
+        """The operator as an intrinsic."""
         lanes = one if isinstance(one, LanesType) else other
         instruction = instructions["bits" if lanes.element == BITS else "numbers"]
-
-        def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-            return instruction(builder, *_vectors(builder, lanes, (one, other), arguments))
-
-        return (lanes.of(TRUTH) if operation in COMPARISONS else lanes)(one, other), build
+        result = lanes.of(TRUTH) if operation in COMPARISONS else lanes
+        return result(one, other), _code(
+            lambda builder, values: instruction(
+                builder, *_vectors(builder, lanes, (one, other), values)
+            )
+        )
 
     @overload(operation)
     def select(one: Any, other: Any) -> Any:
+        """The implementation for operands of these types; None if there is none."""
+
         def operate(one: Any, other: Any) -> Any:
+            """Applies the operator; Numba compiles this where the operator stands."""
             return apply(one, other)
 
         kinds = {one, other}
         lanes = {kind for kind in kinds if isinstance(kind, LanesType)}
-        return (
-            operate if len(lanes) == 1 and kinds <= lanes | {types.float32, types.int32} else None
-        )
+        fits = len(lanes) == 1 and kinds <= lanes | {types.float32, types.int32}
+        return operate if fits else None
 
 
 def _compare(symbol: str) -> Callable[..., Any]:
+    """An instruction that compares numbers: false in lanes where one of them is not a number."""
     return lambda builder, one, other: builder.fcmp_ordered(symbol, one, other)
 
 

@@ -21,7 +21,7 @@ from pwm.core.errors import InputError
 from pwm.io.inherited import expanded, mute, note, open_streams, say
 from pwm.io.start import BAD_INPUT, end_imports, require_versions
 
-CLOSED_PIPE = 141
+CLOSED_PIPE = 141  # exit status
 WIDE = "1000"  # columns, so that tyro breaks no line of an error
 # What tyro says about bad input.
 CHOICE = re.compile(
@@ -44,6 +44,12 @@ def parse(
     """Parses flags into a dataclass; the fields of nested dataclasses are flat flags.
 
     Bad input ends the program with one line on standard error and status 2.
+
+    Args:
+        arguments: the dataclass, whose docstrings are the help texts.
+        prog: the command, for the help.
+        description: first lines of the help.
+        argv: words after the command; by default those of this process.
     """
     open_streams()
     typed = sys.argv[1:] if argv is None else argv
@@ -72,7 +78,7 @@ def parse(
 
 
 def fail(message: str) -> NoReturn:
-    """Ends the program because of bad input, and removes unfinished progress bars."""
+    """Ends the program with an error message and status 2; removes unfinished progress bars."""
     for bar in list(getattr(tqdm, "_instances", ())):
         bar.leave = False
         bar.close()
@@ -91,7 +97,7 @@ def errors_in_one_line() -> Iterator[None]:
         try:
             yield
         finally:
-            say("", end="")  # what was printed before
+            say("", end="")  # flushes, before an error is shown
     except InputError as error:
         fail(str(error))
     except KeyboardInterrupt:
@@ -104,6 +110,7 @@ def errors_in_one_line() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _wide_terminal() -> Iterator[None]:
+    """Makes the terminal appear so wide that tyro does not break the lines of its errors."""
     before = os.environ.get("COLUMNS")
     os.environ["COLUMNS"] = WIDE
     try:
@@ -123,15 +130,16 @@ def _input_error(stop: BaseException) -> str:
 
 
 def _message(box: str, typed: Sequence[str]) -> str:
-    """An error of tyro, on one line.
+    """Rewrites an error of tyro on one line, such as "--seeds 1 x: expected an integer each".
 
     Args:
-        box: what tyro printed; its parts are divided by rules.
+        box: the error as tyro prints it, in a box whose parts are divided by rules.
         typed: the words of the command line.
     """
-    _, *lines = (line.strip("│ ") for line in box.splitlines())
+    _title, *lines = (line.strip("│ ") for line in box.splitlines())
     parts = [list(part) for rule, part in itertools.groupby(lines, _is_rule) if not rule]
-    message, similar = " ".join(parts[0][:2]), list[str]()
+    message = " ".join(parts[0][:2])  # it takes one line or two
+    similar: list[str] = []
     if choice := CHOICE.match(message):
         accepted = sorted(set(re.findall(r"'(.*?)'", choice["all"])) - {"None"})
         return f"{choice['flag']} {choice['value']}: expected {_one_of(accepted)}"
@@ -154,25 +162,27 @@ def _value(flag: str, typed: Sequence[str]) -> str:
         name, _, value = word.partition("=")
         if name.startswith("--"):
             here = name.replace("_", "-") == flag
-            found = [value] * bool(value) if here else found
+            if here:
+                found = [value] if value else []
         elif here:
             found.append(word)
     return shlex.join(found)
 
 
 def _described(metavar: str) -> str:
-    """The values that a flag accepts, in words."""
+    """The values that a flag accepts, in words: "[INT [INT ...]]" is "an integer each"."""
     several = re.fullmatch(r"\[(.*) \[\1 \.\.\.\]\]", metavar)
     parts = re.findall(r"[^|{},]+", several[1] if several else metavar)
-    return _one_of([NOUNS.get(part, part) for part in parts if part != "None"]) + " each" * bool(
-        several
-    )
+    accepted = _one_of([NOUNS.get(part, part) for part in parts if part != "None"])
+    return f"{accepted} each" if several else accepted
 
 
 def _one_of(names: Sequence[str]) -> str:
+    """Names as alternatives, such as "a, b or c"."""
     *first, last = names
     return f"{', '.join(first)} or {last}" if first else last
 
 
 def _is_rule(line: str) -> bool:
+    """Whether a line of tyro's box is a horizontal rule."""
     return not line.strip("─-╰╯")

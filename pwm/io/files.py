@@ -25,12 +25,13 @@ from pwm.core.history import METRICS, History
 
 DAMAGE = (ValueError, KeyError, EOFError, TypeError, AttributeError, RuntimeError, OSError,
           zipfile.BadZipFile, zlib.error)  # fmt: skip
-"""Exceptions that reading a damaged archive raises."""
+"""Exceptions that reading a damaged file raises."""
 HISTORY = ("episode", *METRICS)
+"""Arrays of every history."""
 PROBED = (DIAGNOSTICS, ("probe_episode", *DIAGNOSTICS, *MECHANISM))
 """Further arrays of a history probed at the ends of windows, or with `probe_at`."""
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
-"""Errors of file systems that cannot lock files, as some of clusters."""
+"""Errors of file systems that cannot lock files, such as some on clusters."""
 CHECKSUM = b"sha256:"
 COMMENT_SIZE = len(CHECKSUM) + 64
 
@@ -60,10 +61,10 @@ def make_folder(name: str, folder: Path) -> None:
     """Creates a folder unless it exists, and checks that files can be written there.
 
     Args:
-        name: of the field that holds the folder.
-        folder: to create.
+        name: field that names the folder, for the message.
+        folder: folder to create.
     Raises:
-        InputError: it cannot be created or written.
+        InputError: the folder cannot be created or written.
     """
     with folder_errors(name, folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -72,7 +73,7 @@ def make_folder(name: str, folder: Path) -> None:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file; a kill at any moment leaves either the old content or the new."""
+    """Writes a file; if the process is killed, the file has either its old content or the new."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{uuid4().hex[:8]}")
     try:
@@ -92,6 +93,7 @@ def write_json(path: Path, content: object) -> None:
 
 
 def _json(content: object) -> bytes:
+    """Indented JSON that ends with a newline."""
     return (json.dumps(content, indent=2) + "\n").encode()
 
 
@@ -118,6 +120,7 @@ def read_signed(path: Path) -> dict[str, Any]:
 
 
 def _signed(content: Mapping[str, object]) -> bytes:
+    """The content as JSON, with its checksum as a further field."""
     signature = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     return _json({**content, "sha256": signature})
 
@@ -125,9 +128,9 @@ def _signed(content: Mapping[str, object]) -> bytes:
 def write_arrays(
     path: Path, arrays: Mapping[str, NDArray[np.generic]], *, compressed: bool = True
 ) -> None:
-    """Writes arrays by name as an `.npz` file; equal arrays give equal bytes.
+    """Writes arrays by name as an `.npz` file, atomically; equal arrays give equal bytes.
 
-    The archive's comment is a checksum of every byte before it.
+    The comment of the zip archive is a checksum of every byte before it.
     """
     buffer = io.BytesIO()
     save = np.savez_compressed if compressed else np.savez
@@ -138,14 +141,14 @@ def write_arrays(
 
 
 def read_arrays(
-    path: Path, names: Collection[str], *also: Collection[str]
+    path: Path, names: Collection[str], *optional: Collection[str]
 ) -> dict[str, NDArray[Any]]:
     """Reads what `write_arrays` wrote, and verifies it.
 
     Args:
-        path: of the file.
-        names: of the arrays that it must hold.
-        also: names of arrays of which it may hold one group, whole.
+        path: path of the file.
+        names: names of the arrays that the file must hold.
+        optional: groups of names; the file may also hold all arrays of one group.
     Raises:
         FileError: the file is missing or damaged, or holds other arrays.
     """
@@ -157,13 +160,13 @@ def read_arrays(
             arrays = {name: stored[name] for name in stored.files}
     except DAMAGE as error:
         raise FileError(path, "an undamaged file; delete it to compute it again") from error
-    if arrays.keys() not in [{*names, *group} for group in ((), *also)]:
+    if arrays.keys() not in [{*names, *group} for group in ((), *optional)]:
         raise FileError(path, "a file with the arrays " + ", ".join(names))
     return arrays
 
 
 def write_history(path: Path, history: History) -> None:
-    """Writes a history."""
+    """Writes a history as an `.npz` file, atomically."""
     write_arrays(path, history.arrays())
 
 
@@ -177,10 +180,10 @@ def read_history(path: Path) -> History:
 
 
 def as_history(path: Path, arrays: dict[str, Any]) -> History:
-    """A history from the arrays of a file.
+    """Makes a history of the arrays read from a file.
 
     Raises:
-        FileError: their shapes or types do not fit.
+        FileError: the shapes or types of the arrays do not fit.
     """
     try:
         return History.of_curves(arrays["episode"], arrays, arrays.get("probe_episode"))
@@ -189,4 +192,5 @@ def as_history(path: Path, arrays: dict[str, Any]) -> History:
 
 
 def _checksum(content: bytes) -> bytes:
+    """The checksum that ends an archive: `COMMENT_SIZE` bytes."""
     return CHECKSUM + hashlib.sha256(content).hexdigest().encode()

@@ -23,7 +23,7 @@ STOPPING = tuple(
 
 
 def open_streams() -> None:
-    """Makes standard output and error usable, whether closed or of a narrow encoding."""
+    """Makes standard output and error usable, even if closed or of an encoding such as ASCII."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # `>&-`
@@ -33,10 +33,12 @@ def open_streams() -> None:
 
 
 def expanded(arguments: Arguments) -> Arguments:
-    """A command's arguments with `~` in its paths replaced, as a shell does not in `--out=~/x`.
+    """A command's arguments with `~` in its paths expanded; shells leave it in `--out=~/x`.
 
+    Args:
+        arguments: a dataclass of flags.
     Raises:
-        InputError: there is no such user.
+        InputError: a path such as `~name` names a user that does not exist.
     """
     paths = {name: path for name, path in vars(arguments).items() if isinstance(path, Path)}
     for name, path in paths.items():
@@ -48,7 +50,7 @@ def expanded(arguments: Arguments) -> Arguments:
 
 
 def say(text: str, end: str = "\n") -> None:
-    """Prints to standard output, at once.
+    """Prints to standard output, and flushes it.
 
     Raises:
         BrokenPipeError: the reader, such as `head`, has stopped reading.
@@ -71,10 +73,10 @@ def counted(number: int, noun: str) -> str:
 
 
 class Forgiving:
-    """A stream for progress: if it cannot be written, the rest is not shown.
+    """A stream for progress and notes: if it cannot be written, the rest is discarded.
 
     Args:
-        stream: to write to.
+        stream: stream to write to.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -84,7 +86,7 @@ class Forgiving:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> None:
-        """Writes a text, if possible."""
+        """Writes and flushes a text, if possible."""
         try:
             self._stream.write(text)
             self._stream.flush()
@@ -96,29 +98,32 @@ class Forgiving:
 
 
 def note(text: str) -> None:
-    """Prints to standard error, if possible."""
+    """Prints a line to standard error, if possible."""
     print(text, file=Forgiving(sys.stderr))
 
 
 def mute(stream: TextIO) -> None:
-    """Sends the rest of a stream nowhere; otherwise the end of the process would fail on it."""
+    """Discards the rest of a stream that cannot be written, so that the flush at exit succeeds."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @contextmanager
 def stop_signals(*, interrupt: bool = False) -> Iterator[list[int]]:
-    """Collects the first signal that asks to stop; a second one ends the process at once.
+    """Catches the first signal that asks to stop; a second one ends the process at once.
 
     A signal that is ignored, as SIGHUP is under `nohup`, stays ignored.
 
     Args:
-        interrupt: whether a signal also raises `KeyboardInterrupt`, with its number.
+        interrupt: whether the signal also raises `KeyboardInterrupt`, with its number.
+    Yields:
+        A list that holds the number of the signal once it is caught.
     """
     previous = {number: signal.getsignal(number) for number in STOPPING}
     heeded = [number for number, handler in previous.items() if handler != signal.SIG_IGN]
     caught: list[int] = []
 
     def collect(number: int, _frame: FrameType | None) -> None:
+        """Records the signal, and restores the default, which ends the process, for the next."""
         caught.append(number)
         for other in heeded:
             signal.signal(other, signal.SIG_DFL)

@@ -17,10 +17,10 @@ from pwm.io.repository import REPOSITORY
 
 
 def current_provenance(wall_seconds: float, command: str | None = None) -> dict[str, object]:
-    """The provenance of a result of this process, for JSON.
+    """The provenance of a result of this process, as a dictionary for JSON.
 
     Args:
-        wall_seconds: time that it took.
+        wall_seconds: time that the result took.
         command: command that was typed; by default, the one that started this process.
     """
     return {
@@ -37,7 +37,7 @@ def typed_command() -> str:
 
 @lru_cache(maxsize=1)
 def _environment() -> dict[str, object]:
-    """The part that stays the same while a process runs; None is unknown."""
+    """The part that is constant in a process; a value that is not known is None."""
     changes = _git("status", "--porcelain", "--untracked-files=no")
     return {
         "commit": _git("rev-parse", "HEAD"),
@@ -54,7 +54,7 @@ def _environment() -> dict[str, object]:
 
 
 def cpu_model() -> str:
-    """Name of the processor."""
+    """Model name of the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

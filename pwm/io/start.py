@@ -24,7 +24,10 @@ PACKAGE = str(Path(__file__).parents[1])
 
 
 def start_command() -> None:
-    """Makes errors of imports one line, and checks what would stop them or make them hang."""
+    """Makes errors of imports one line, and refuses conditions in which imports would fail.
+
+    These are too little memory, a removed working folder, and invalid settings of tqdm.
+    """
     sys.excepthook = _in_one_line
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupted)
@@ -47,7 +50,11 @@ def end_imports() -> None:
 
 @cache
 def require_versions() -> None:
-    """Refuses libraries older than this package requires, as one found through `PYTHONPATH`."""
+    """Refuses libraries that are too old, which `PYTHONPATH` may bring in.
+
+    Raises:
+        FileError: a library is missing or too old.
+    """
     from importlib.metadata import (  # noqa: PLC0415, slow
         PackageNotFoundError,
         requires,
@@ -68,11 +75,12 @@ def require_versions() -> None:
 
 
 def _numbers(version: str) -> list[int]:
+    """The numbers of a version, for comparison: [2, 6, 0] of "2.6.0"."""
     return list(map(int, re.findall(r"\d+", version)))
 
 
 def _require_current_folder() -> None:
-    """Refuses to start in a folder that was removed, where PyTorch cannot load its libraries."""
+    """Refuses to start in a removed folder, where PyTorch cannot load its libraries."""
     try:
         Path.cwd()
     except OSError as error:
@@ -81,7 +89,7 @@ def _require_current_folder() -> None:
 
 
 def _require_settings_of_tqdm() -> None:
-    """Refuses environment variables of tqdm with which a progress bar would fail."""
+    """Refuses environment variables with which tqdm's progress bars would fail."""
     given = [f"{name}={value}" for name, value in os.environ.items() if name.startswith("TQDM_")]
     if not given:
         return
@@ -95,7 +103,7 @@ def _require_settings_of_tqdm() -> None:
 
 
 def _interrupted(number: int, _frame: object) -> None:
-    """Ends the process at once; libraries turn a `KeyboardInterrupt` in an import into others."""
+    """Ends the process at once, as libraries hide a `KeyboardInterrupt` raised in an import."""
     os.write(2, b"Interrupted.\n")
     os._exit(128 + number)
 
@@ -103,7 +111,7 @@ def _interrupted(number: int, _frame: object) -> None:
 def _in_one_line(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    """Shows an exception that nothing has caught; without a traceback if it is a library's."""
+    """Shows an uncaught exception: on one line if a library failed to import, else in full."""
     frames = traceback.extract_tb(trace)
     foreign = [frame for frame in frames if not frame.filename.startswith((PACKAGE, "<frozen"))]
     if foreign and foreign[0].name == "<module>":  # raised while a library is imported
@@ -122,9 +130,11 @@ def _in_one_line(
 
 
 def _described(error: BaseException) -> str:
+    """The type of an exception and the first line of its message."""
     return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def _end(line: str, status: int) -> None:
+    """Prints a line to standard error and ends the process."""
     print(line, file=sys.stderr)
     raise SystemExit(status)

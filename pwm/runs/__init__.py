@@ -1,1 +1,1 @@
-"""Training many runs once: experiments, shards, the store, workers and schedulers."""
+"""Grids of runs, trained and stored: experiments, shards, the store, workers, schedulers."""

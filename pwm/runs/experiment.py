@@ -25,7 +25,8 @@ class Experiment:
     """A grid of runs: every combination of the values on its axes.
 
     Raises:
-        InputError: an axis is not a field of a configuration, or has a value that it cannot have.
+        InputError: an axis is no field of `TrainConfig` or of its parts, has an invalid value, or
+            is out of order.
     """
 
     name: str
@@ -47,9 +48,10 @@ class Experiment:
     def __post_init__(self) -> None:
         axes = {name: _values(name, values) for name, values in self.axes.items()}
         object.__setattr__(self, "axes", MappingProxyType(axes))
-        within = [name in MEMBER_AXES for name in axes]
+        of_members = [name in MEMBER_AXES for name in axes]
+        in_order = of_members == sorted(of_members)  # False comes before True
         accepted = f"{', '.join(MEMBER_AXES)} after all other axes"
-        require(within == sorted(within), "axes", ", ".join(axes), accepted)
+        require(in_order, "axes", ", ".join(axes), accepted)
         first, *_ = self.settings()  # makes, and so validates, each of them
         for name in MEMBER_AXES:  # one axis at a time, as a grid may have millions of runs
             for value in axes.get(name, ()):
@@ -62,22 +64,25 @@ class Experiment:
 
     @property
     def population_size(self) -> int:
-        """Number of runs that share all but critic weight, learning rate and seed."""
+        """Runs per population: those that share all but critic weight, learning rate and seed."""
         return prod(len(values) for name, values in self.axes.items() if name in MEMBER_AXES)
 
     def combinations(self, *, of_members: bool) -> Iterator[dict[str, Any]]:
-        """Yields all combinations of the axes within a population, or of the other axes."""
+        """Yields the combinations of values on the `MEMBER_AXES`, or on the other axes, by field.
+
+        Without such axes, that is one empty combination.
+        """
         names = [name for name in self.axes if (name in MEMBER_AXES) == of_members]
         for values in itertools.product(*(self.axes[name] for name in names)):
             yield dict(zip(names, values, strict=True))
 
     def settings(self) -> Iterator[TrainConfig]:
-        """Yields the configuration that each population shares."""
+        """Yields the configuration that the runs of each population share."""
         for combination in self.combinations(of_members=False):
             yield replaced(self.base, combination)
 
     def runs(self) -> tuple[TrainConfig, ...]:
-        """All runs in order, the last axis varying fastest."""
+        """The configurations of all runs, in order; the last axis varies fastest."""
         return tuple(
             replaced(setting, combination)
             for setting in self.settings()
@@ -94,8 +99,8 @@ class Experiment:
         if "probe_at" in axes:
             axes["probe_at"] = [_probes_within_smoke(at) for at in axes["probe_at"]]
         per_update = axes.get("episodes_per_update", (self.base.episodes_per_update,))
-        batches = lcm(self.base.episodes_per_update, *per_update)
-        num_episodes = ceil(SMOKE_EPISODES / batches) * batches
+        batch = lcm(self.base.episodes_per_update, *per_update)  # whole updates for all of them
+        num_episodes = ceil(SMOKE_EPISODES / batch) * batch
         log_every = min(self.base.log_every, num_episodes)
         probes = _probes_within_smoke(self.base.probe_at)
         base = replace(self.base, num_episodes=num_episodes, log_every=log_every, probe_at=probes)
@@ -103,12 +108,16 @@ class Experiment:
 
 
 def _probes_within_smoke(probe_at: Sequence[int]) -> tuple[int, ...]:
-    """The probes within the smoke size's budget."""
+    """The probes that training at the smoke size reaches."""
     return tuple(episode for episode in probe_at if episode <= SMOKE_EPISODES)
 
 
 def _values(name: str, values: Any) -> tuple[Any, ...]:
-    """The values on an axis."""
+    """The values on an axis, as a tuple.
+
+    Raises:
+        InputError: they are not one or more different values.
+    """
     several = isinstance(values, Sequence) and not isinstance(values, str)
     distinct = several and 0 < len(values) == len(set(values))
     require(distinct, name, values, "a tuple, list or range of one or more different values")

@@ -18,8 +18,8 @@ def identity(config: Any) -> dict[str, Any]:
     """The fields that identify a configuration, as nested dictionaries for JSON.
 
     A field declared with `added` is left out while it has its default, so that runs published
-    before it keep their names. In a field whose annotation begins with `float`, 2 and 2.0 are the
-    same.
+    before the field existed keep their names. In a field whose annotation begins with `float`, 2
+    and 2.0 are the same.
     """
     content: dict[str, Any] = {}
     for item in fields(config):
@@ -35,12 +35,12 @@ def identity(config: Any) -> dict[str, Any]:
 
 
 def restored(default: Any, data: Mapping[str, Any]) -> Any:
-    """The configuration whose `identity`, or `dataclasses.asdict`, is the data.
+    """The configuration described by nested dictionaries: the inverse of `identity`.
 
     Args:
         default: a configuration of the same class; supplies the fields missing from the data,
             except that a missing `added` field takes its published default.
-        data: nested dictionaries.
+        data: the result of `identity` or `dataclasses.asdict`, perhaps by way of JSON.
     Raises:
         ValueError: the class lacks a field of the data.
     """
@@ -70,7 +70,7 @@ def replaced(config: Any, values: Mapping[str, Any]) -> Any:
     """A copy of the configuration with new values of some fields, its own or nested ones.
 
     Raises:
-        InputError: there is no such field, or it cannot have that value.
+        InputError: there is no such field, or the value is invalid.
     """
     known = flat(config)
     for name, value in values.items():

@@ -35,11 +35,11 @@ from pwm.runs.locks import LOCK, lock_file
 CONFIG, STATE_FILE, HISTORY = "config.json", "state.npz", "history.npz"
 PROVENANCE, CURVES = "provenance.json", "curves.png"
 FILES = (CONFIG, STATE_FILE, HISTORY, PROVENANCE, CURVES)
-MOST_WEIGHTS = 4  # listed in a folder's name
+MOST_WEIGHTS = 4  # most weights listed in a folder's name
 
 
 def folder_name(runs: Sequence[TrainConfig], engine: EngineName) -> str:
-    """Name of a folder for some runs, such as pwm5-3x60-attached-w5-lr0.005-1234abcd."""
+    """Name of the folder for a population, such as pwm5-3x60-attached-w5-lr0.005-1234abcd."""
     run = runs[0]
     weights = list(dict.fromkeys(f"{each.critic_weight:g}" for each in runs))
     num_seeds = len(runs) // len(weights)
@@ -64,7 +64,7 @@ def folder_name(runs: Sequence[TrainConfig], engine: EngineName) -> str:
 
 
 def files_in(folder: Path) -> set[str]:
-    """Names of a run's files that a folder holds."""
+    """Names of those of a run's `FILES` that a folder holds."""
     try:
         return {path.name for path in folder.iterdir()} & set(FILES)
     except OSError:  # no such folder, or it cannot be read
@@ -77,9 +77,9 @@ def save_configs(folder: Path, configs: Sequence[TrainConfig]) -> None:
 
 
 def save(folder: Path, trainer: Trainer, provenance: Mapping[str, object]) -> None:
-    """Replaces provenance, state and history, in this order.
+    """Replaces the files of the provenance, the state and the history, in this order.
 
-    A kill in between leaves a state that is at least as far as the history.
+    If the process is killed in between, the state is at least as far as the history.
     """
     write_json(folder / PROVENANCE, provenance)
     write_arrays(folder / STATE_FILE, trainer.state(), compressed=False)
@@ -100,7 +100,11 @@ def read_configs(path: Path) -> tuple[TrainConfig, ...]:
 
 
 def read_provenance(path: Path) -> dict[str, Any]:
-    """Reads the provenance that `save` wrote; raises the same errors as `read_configs`."""
+    """Reads the provenance that `save` wrote.
+
+    Raises:
+        FileError: it is missing or damaged.
+    """
     try:
         content: dict[str, Any] = json.loads(path.read_bytes())
         if content["engine"] not in ENGINES:
@@ -115,10 +119,10 @@ def reserved(name: str, folder: Path) -> Iterator[Callable[[], None]]:
     """Reserves a folder for one process while the block lasts, creating it if needed.
 
     Args:
-        name: of the field that names the folder.
-        folder: to train in.
+        name: field that names the folder, for messages.
+        folder: folder to train in.
     Yields:
-        A function that raises `InputError` if the folder was moved or removed since.
+        A function that raises `InputError` if the folder has been moved or removed.
     Raises:
         InputError: the folder cannot be written, or another process is training in it.
     """
@@ -156,22 +160,25 @@ def reserved(name: str, folder: Path) -> Iterator[Callable[[], None]]:
 
 
 def require_no_run(name: str, folder: Path) -> None:
-    """Refuses a folder with results, or with files of the same names that are not this project's.
+    """Requires that a folder holds no run, nor other files with the names of a run's files.
 
-    Configurations without a state and a history are no run: it was killed before its first save.
+    A folder with configurations but no state is accepted: its run was killed before the first save.
 
+    Args:
+        name: field that names the folder, for the message.
+        folder: folder to check.
     Raises:
-        InputError: the folder holds a run.
+        InputError: the folder holds such files.
     """
     found = files_in(folder)
-    unsaved = found <= {CONFIG, PROVENANCE} and configs_in(folder) is not None
-    if found and not unsaved:
+    never_saved = found <= {CONFIG, PROVENANCE} and configs_in(folder) is not None
+    if found and not never_saved:
         first = next(file for file in FILES if file in found)
         raise InputError(name, folder, f"a folder that holds no run yet (there is {first})")
 
 
 def configs_in(folder: Path) -> tuple[TrainConfig, ...] | None:
-    """Configurations that a folder holds; None if it holds none."""
+    """The configurations that a folder holds; None if they are missing or damaged."""
     try:
         return read_configs(folder / CONFIG)
     except FileError:

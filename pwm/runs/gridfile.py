@@ -28,14 +28,14 @@ def experiments_in(path: Path) -> dict[str, Experiment]:
         if isinstance(value, Experiment):
             other = experiments.setdefault(value.name, value)
             accepted = f"experiments with names of their own; two are called {value.name}"
-            require(other is value, "grid", path, accepted)
+            require(other is value, "grid", path, accepted)  # two variables may hold one
     accepted = "a Python file that defines an Experiment(...) at top level"
     require(bool(experiments), "grid", path, accepted)
     return experiments
 
 
 def _place(path: Path, error: BaseException) -> str:
-    """Line of the file that an error comes from, in words."""
+    """The line of the file that raised an error, as "line 3: "; empty if it is not known."""
     if isinstance(error, SyntaxError) and error.filename == str(path):
         return f"line {error.lineno}: "
     frames = traceback.extract_tb(error.__traceback__)
@@ -44,7 +44,7 @@ def _place(path: Path, error: BaseException) -> str:
 
 
 def _message(error: BaseException) -> str:
-    """An error on one line."""
+    """The message of an error, on one line."""
     if isinstance(error, InputError):
         return f"{error.name} {error.value}: expected {error.accepted}"
     text = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())

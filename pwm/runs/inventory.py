@@ -19,23 +19,25 @@ from pwm.runs.storage import PROVENANCE, STORED, UNFINISHED, Session, Store
 
 SHOWN = 12  # characters of a key
 Known = Mapping[str, tuple[Shard, str]]
-"""Shards that experiments plan, by key, each with its experiment, size and number of runs."""
+"""Shards of experiments by key, each with a description: experiment, size, number of runs."""
 
 
 class Entry(NamedTuple):
-    """A shard in a store."""
+    """A shard in a store, as `python -m pwm.store ls` lists it."""
 
     key: str
     state: str
     """"stored", "unfinished" or "damaged"."""
-    runs: str
+    description: str
     """Its experiment and number of runs, as far as they are known."""
     bytes: int = 0
+    """Size of its file; 0 if damaged."""
     sessions: Sequence[Session] = ()
+    """Its provenance; empty if damaged."""
 
 
 def known_shards(experiments: Iterable[Experiment]) -> Known:
-    """Shards of some experiments, in either size and for either engine."""
+    """The shards of some experiments, in both sizes and for both engines."""
     sizes: tuple[Size, ...] = get_args(Size)
     return {
         shard.key: (shard, f"{shard.experiment} ({size}), {counted(len(shard.members), 'run')}")
@@ -50,27 +52,28 @@ def entries(store: Store, known: Known) -> Iterator[Entry]:
     """Yields every stored shard, then every unfinished one, each verified.
 
     Args:
-        store: to list.
-        known: shards with a description; others are named by their provenance.
+        store: store to list.
+        known: shards with a description; others are described by their provenance.
     """
     reads = {STORED: store.read, UNFINISHED: store.read_checkpoint}
     for ending, read in reads.items():
         for key in store.all_keys(ending):
-            _, runs = known.get(key, (None, "unknown experiment"))
+            _, description = known.get(key, (None, "unknown experiment"))
             try:
                 _, content, sessions = read(key)
             except FileError:
-                yield Entry(key, "damaged", runs)
+                yield Entry(key, "damaged", description)
                 continue
             if key not in known:
-                name = sessions[-1].get("experiment") or runs
-                runs = f"{name}, {counted(len(content['members']['seed']), 'run')}"
+                name = sessions[-1].get("experiment") or description
+                description = f"{name}, {counted(len(content['members']['seed']), 'run')}"
+            state = "stored" if ending == STORED else "unfinished"
             size = (store.folder / (key + ending)).stat().st_size
-            yield Entry(key, "stored" if ending == STORED else "unfinished", runs, size, sessions)
+            yield Entry(key, state, description, size, sessions)
 
 
 def damaged_files(store: Store) -> list[Path]:
-    """Files of a store that are damaged, or missing next to another of their shard."""
+    """Files of a store that are damaged, or missing although their shard has another file."""
     damaged = []
     finished = sorted({*store.all_keys(STORED), *store.all_keys(PROVENANCE)})
     reads = {store.read: finished, store.read_checkpoint: store.all_keys(UNFINISHED)}
@@ -83,31 +86,31 @@ def damaged_files(store: Store) -> list[Path]:
     return damaged
 
 
-def explain(beginning: str, store: Store, known: Known) -> Iterator[str]:
+def explain(prefix: str, store: Store, known: Known) -> Iterator[str]:
     """Explains why a shard is missing, by comparison with the most similar stored one.
 
     Args:
-        beginning: of the shard's key, long enough to be unique.
-        store: to search.
+        prefix: beginning of the shard's key, long enough to be unique.
+        store: store to search.
         known: shards that may be missing.
     Yields:
         The lines of the explanation.
     Raises:
-        InputError: no shard has that key, or several begin like that.
+        InputError: no shard's key begins like this, or several do.
         FileError: the shard is stored, but damaged.
     """
     stored = store.all_keys()
-    found = sorted({key for key in (*known, *stored) if key.startswith(beginning)})
+    found = sorted({key for key in (*known, *stored) if key.startswith(prefix)})
     accepted = "the key of a shard, as `python -m pwm.sweep --dry-run --keys` prints it"
-    require(len(found) > 0, "KEY", beginning, f"{accepted}; no experiment has this one")
-    require(len(found) == 1, "KEY", beginning, f"{accepted}; several begin like this")
+    require(len(found) > 0, "KEY", prefix, f"{accepted}; no experiment has this one")
+    require(len(found) == 1, "KEY", prefix, f"{accepted}; several begin like this")
     (key,) = found
     if key in stored:
         store.read(key)
         yield f"{key} is stored in {store.folder}, undamaged."
         return
-    shard, runs = known[key]
-    yield f"{key} is not stored in {store.folder}: {runs}."
+    shard, description = known[key]
+    yield f"{key} is not stored in {store.folder}: {description}."
     if is_locked(store, shard):
         yield "It is being trained now."
     elif key in store.all_keys(UNFINISHED):
@@ -122,7 +125,7 @@ def explain(beginning: str, store: Store, known: Known) -> Iterator[str]:
 
 
 def _short(value: object) -> str:
-    """A value in words; of a long list, its length and some of its values."""
+    """A value in words; a long list, which has one item per run, is abridged."""
     if isinstance(value, list) and len(value) > 3:
         distinct = list(dict.fromkeys(value))
         shown = distinct if len(distinct) <= 3 else [distinct[0], "...", distinct[-1]]
@@ -131,7 +134,11 @@ def _short(value: object) -> str:
 
 
 def _nearest(ours: Mapping[str, Any], store: Store) -> tuple[str, dict[str, tuple[Any, Any]]]:
-    """The undamaged stored shard that differs in the fewest fields, and those fields."""
+    """The key of the undamaged stored shard that differs in the fewest fields, and these fields.
+
+    Returns:
+        The key, empty if there is no such shard; by field, our value and the stored one.
+    """
     nearest, fewest = "", dict[str, tuple[Any, Any]]()
     for key in store.all_keys():
         with suppress(FileError):

@@ -33,18 +33,17 @@ class Lock:
 
 
 def lock_file(path: Path) -> FileLock:
-    """A lock for whoever can write the folder, even where another user's process was killed.
+    """A lock for all users who can write its folder, even after another user's process was killed.
 
-    Only the operating system can tell that a process was killed: where it has no locks, there is
-    no substitute.
+    It needs a file system with locks: any substitute would outlive a killed process.
     """
-    of_others = path.parent.stat().st_mode & 0o066  # read and write, of group and world
-    return FileLock(path, blocking=False, mode=0o600 | of_others, fallback_to_soft=False)
+    shared_mode = path.parent.stat().st_mode & 0o066  # read and write, by group and others
+    return FileLock(path, blocking=False, mode=0o600 | shared_mode, fallback_to_soft=False)
 
 
 @contextmanager
 def lock(store: Store, shard: Shard) -> Iterator[Lock | None]:
-    """Locks a shard for the block; yields None if another process holds the lock."""
+    """Locks a shard while the block lasts; yields None if another process holds the lock."""
     path = store.path(shard, LOCK)
     path.parent.mkdir(parents=True, exist_ok=True)
     file_lock = lock_file(path)
@@ -61,7 +60,7 @@ def lock(store: Store, shard: Shard) -> Iterator[Lock | None]:
         store.clean(shard)
         yield Lock(path)
     finally:
-        if store.path(shard).exists():  # otherwise the next process needs the same file
+        if store.path(shard).exists():  # until then, all processes must lock the same file
             path.unlink(missing_ok=True)
         file_lock.release()
 
@@ -80,7 +79,9 @@ def is_locked(store: Store, shard: Shard) -> bool:
 
 @contextmanager
 def _held(path: Path) -> Iterator[None]:
-    """Holds a lock file that may be another user's: `FileLock` would open it for writing.
+    """Locks an existing lock file while the block lasts.
+
+    It may be another user's file, which `FileLock` would need to open for writing.
 
     Raises:
         Timeout: a running process holds it.
@@ -95,7 +96,12 @@ def _held(path: Path) -> Iterator[None]:
 
 
 def _remove_unheld(path: Path) -> None:
-    """Removes a lock that another user left, unless a running process holds it."""
+    """Removes a lock file that another user left.
+
+    Raises:
+        Timeout: a running process holds the lock.
+        FileError: the file cannot be removed.
+    """
     if not path.exists():  # the folder cannot be written; locking again says so
         return
     try:
@@ -107,14 +113,14 @@ def _remove_unheld(path: Path) -> None:
 
 
 def reported(store: Store, shard: Shard) -> int:
-    """Number of episodes done when a process last reported it; 0 if none has."""
+    """Episodes done, as last reported by a process that trains the shard; 0 without a report."""
     with suppress(OSError, ValueError):
         return int(store.path(shard, LOCK).read_text())
     return 0
 
 
 def tidy(store: Store, shards: Iterable[Shard]) -> None:
-    """Removes the locks and checkpoints of shards that are stored."""
+    """Removes the lock files and checkpoints of stored shards."""
     names = store.names()
     for shard in shards:
         if names & {shard.key + LOCK, shard.key + UNFINISHED}:

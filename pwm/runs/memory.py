@@ -1,4 +1,4 @@
-"""Memory that training needs: impossible sizes are refused before they are allocated."""
+"""Memory that training needs: sizes that do not fit are refused before anything is allocated."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from pwm.core.agent import NUM_GATES
 from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
 
-BYTES_PER_DRAW = 24  # of a random number: drawn, stacked, converted and copied
-BYTES_PER_STEP = 20  # of an episode that is played: row, action, reward
+BYTES_PER_DRAW = 24  # per random number: drawn, stacked, converted and copied
+BYTES_PER_STEP = 20  # per step of a played episode: table row, action, reward
 
 
 def require_memory(runs: Sequence[TrainConfig], episodes_per_draw: int) -> None:
-    """Requires that the largest arrays fit into this machine's memory.
+    """Requires that the largest arrays of a population fit into this machine's memory.
 
     Args:
-        runs: of a population.
+        runs: configurations of the population.
         episodes_per_draw: episodes whose random numbers are drawn at once.
     Raises:
-        InputError: they do not fit; names the field that makes them large.
+        InputError: they do not fit; the message names the field that makes them large.
     """
     run = runs[0]
     steps, size = run.task.episode_length, run.agent.hidden_size
@@ -44,7 +44,7 @@ def require_memory(runs: Sequence[TrainConfig], episodes_per_draw: int) -> None:
 
 @contextmanager
 def memory_errors() -> Iterator[None]:
-    """Turns an error about memory, or one that it caused, into an `InputError`."""
+    """Turns an error that exhausted memory caused, directly or not, into an `InputError`."""
     try:
         yield
     except Exception as error:
@@ -59,12 +59,12 @@ def memory_errors() -> Iterator[None]:
 
 
 def _is_about_memory(error: BaseException) -> bool:
-    """Whether NumPy or PyTorch, which raises `RuntimeError`, ran out of memory."""
+    """Whether an error says that memory ran out; PyTorch raises `RuntimeError` for that."""
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and "memory" in str(error)
     )
 
 
 def _gigabytes(size: int) -> str:
-    """A number of bytes in words."""
+    """A number of bytes in gigabytes, as "12 GB"; rounded down."""
     return f"{size // 10**9:,} GB"

@@ -18,19 +18,19 @@ from pwm.runs.storage import Store
 class Done(NamedTuple):
     """Progress over a set of shards."""
 
-    cost: int = 0
+    cost: int = 0  # estimated, in microseconds of one core
     runs: int = 0  # of finished shards
     episodes: int = 0  # summed over runs
 
 
 class Progress:
-    """A bar of how much of some shards is trained, by whichever process, and the time left.
+    """A progress bar of shards that any number of processes train into a store.
 
-    Shards count by their estimated cost, in microseconds of one core.
+    It advances in proportion to estimated cost, so that it can estimate the time left.
 
     Args:
-        shards: to train.
-        store: into which they are trained.
+        shards: shards to train.
+        store: store that they are trained into.
     """
 
     def __init__(self, shards: Sequence[Shard], store: Store) -> None:
@@ -73,7 +73,7 @@ class Progress:
         self._bar.write(text, self._bar.fp)
 
     def _count(self) -> Done:
-        """Counts what is done, of finished shards and as reported of others."""
+        """Adds up the finished shards, and the reported progress of those in training."""
         names, left = self._store.names(), []
         self._damaged &= names
         cost, runs, episodes = self._finished

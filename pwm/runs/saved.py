@@ -48,7 +48,7 @@ class SavedRun:
     provenance: Mapping[str, Any]
     """Code, versions, machine and command that trained it."""
     state: Mapping[str, NDArray[Any]]
-    """The trainer's state at the last save."""
+    """The trainer's state at the last save; see `Trainer.state`."""
 
     @property
     def engine(self) -> EngineName:
@@ -62,9 +62,11 @@ class SavedRun:
         return int(self.state["episodes_done"])
 
     def continues_to(self, num_episodes: int) -> bool:
-        """Whether training to that many episodes in all, or the figure, is unfinished."""
-        undrawn = CURVES not in files_in(self.folder)
-        return self.episodes_done < num_episodes + undrawn
+        """Whether training to that many episodes in all, or drawing its curves, is unfinished."""
+        drawn = CURVES in files_in(self.folder)
+        return self.episodes_done < num_episodes or (
+            self.episodes_done == num_episodes and not drawn
+        )
 
     @property
     def parameters(self) -> dict[str, Tensor]:
@@ -75,8 +77,8 @@ class SavedRun:
         """Plays one episode with the trained parameters; nothing is trained.
 
         Args:
-            seed: of the trials and the action noise, which are the same for every replica and
-                are never those of training.
+            seed: seed of the trials and the action noise, which are the same for every replica
+                and are never those of training.
         Returns:
             The episode, tensors [R, N, L] without gradients: R replicas, N trials, L steps per
             trial.
@@ -92,17 +94,19 @@ class SavedRun:
 
         Args:
             num_episodes: episodes to play, at least 2.
-            seed: as for `play`.
+            seed: seed of the trials and the action noise, as for `play`.
         Returns:
             The diagnostics named by `DIAGNOSTICS` and `MECHANISM` of `pwm.core.diagnostics`, [R]
             each.
         Raises:
-            InputError: fewer than 2 episodes, or the run was trained with `lost_gradients`.
+            InputError: there are fewer than 2 episodes, the seed is not an integer from 0, or the
+                run was trained with `lost_gradients`.
         """
         require_integer("num_episodes", num_episodes, 2)
         loses = self.configs[0].loss.lost_gradients != "none"
         require_file(not loses, self.folder, "a run that loses no gradients, to diagnose them")
         draws = self._draws(seed, num_episodes)
+        # Only probes with `probe_at` measure the hidden states.
         runs = (replace(run, probe_episodes=num_episodes, probe_at=(0,)) for run in self.configs)
         trainer = make_trainer(tuple(runs), self.engine)
         trainer.engine.restore(self.state)
@@ -112,8 +116,8 @@ class SavedRun:
         """A trainer that continues from the saved state, bit for bit.
 
         Args:
-            num_episodes: episodes to train for in all.
-            device: where to train.
+            num_episodes: episodes to train for in all, those already trained included.
+            device: device to train on, as for `make_trainer`.
         Raises:
             InputError: the run has trained that long already, or its engine cannot use the
                 device.
@@ -146,7 +150,7 @@ def load_run(folder: Path | str) -> SavedRun:
     """Loads a run that `python -m pwm.train` saved.
 
     Args:
-        folder: its `--out`.
+        folder: folder that it was saved in (`--out`).
     Raises:
         FileError: the folder holds no run, or a file of it is damaged.
     """
@@ -182,13 +186,13 @@ def load_run(folder: Path | str) -> SavedRun:
 def unfinished_run(
     name: str, folder: Path, configs: Sequence[TrainConfig], engine: EngineName
 ) -> SavedRun | None:
-    """The run of these configurations in a folder, if it was stopped; None if there is no run.
+    """The stopped run of these configurations in a folder; None if the folder holds no run.
 
     Args:
-        name: of the field that names the folder.
-        folder: to train in.
-        configs: to train.
-        engine: to train with.
+        name: field that names the folder, for messages.
+        folder: folder to train in.
+        configs: configurations to train.
+        engine: engine to train with.
     Raises:
         InputError: the folder holds another run, or this one, finished.
         FileError: a file of the run is damaged.
@@ -202,7 +206,7 @@ def unfinished_run(
 
 
 def _shapes(state: Mapping[str, NDArray[Any]]) -> dict[str, tuple[Any, ...]]:
-    """Types and shapes of the arrays; of windows and probes, whose number grows, of one each."""
+    """Data type and shape of each array; of windows and probes, whose number grows, of one row."""
     return {
         name: (each.dtype, *(each.shape[1:] if name in {"windows", PROBES} else each.shape))
         for name, each in state.items()

@@ -25,28 +25,28 @@ from pwm.runs.worker import Job, serve, train_shards
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 UPDATE_EVERY = 0.5  # seconds between updates of the progress bar
 WAIT_FOR_OTHERS = 5.0  # seconds between checks, when others hold the locks of all that is left
-MAX_WAITS = 120  # of them in a row without any progress by the others: ten minutes
+MAX_WAITS = 120  # such waits in a row without any progress by the others: ten minutes
 MAX_FAILURES = 3  # rounds in a row without any progress
 Pool = Callable[[int], AbstractContextManager[Executor]]
 """Makes an executor for a number of tasks."""
 
 
 def run(shards: Sequence[Shard], job: Job, pool: Pool, max_tasks: int | None = None) -> None:
-    """Trains the shards that are not stored, and shows progress.
+    """Trains the shards that are not stored yet, with a progress bar.
 
     Shards that another sweep is training are left to it, and taken over if it dies. Workers that
     die are replaced.
 
     Args:
-        shards: to train.
+        shards: shards to train, unless they are stored.
         job: the store, and what to record.
-        pool: makes the executor.
+        pool: function that makes the executor.
         max_tasks: largest number of tasks that the executor takes, each of which trains some of
-            the shards; no limit if None.
+            the shards; None for no limit.
     Raises:
         InputError: the store cannot be written.
-        BrokenExecutor: workers die, or shards get lost, again and again without progress.
-        KeyboardInterrupt: training stopped at checkpoints.
+        BrokenExecutor: workers die, or stored shards get lost, again and again without progress.
+        KeyboardInterrupt: after Ctrl-C, once training has stopped at checkpoints.
     """
     missing = _missing(shards, job.store)
     note(f"{counted(len(shards), 'shard')}, {len(missing)} to train.")
@@ -62,7 +62,7 @@ def run(shards: Sequence[Shard], job: Job, pool: Pool, max_tasks: int | None = N
 def _train(
     missing: list[Shard], job: Job, pool: Pool, max_tasks: int | None, progress: Progress
 ) -> None:
-    """Trains shards, round after round, until all are stored."""
+    """Trains shards, round after round, until all are stored; waits for those that others train."""
     failures = waits = 0
     while missing:
         free = [shard for shard in missing if not is_locked(job.store, shard)]
@@ -86,19 +86,19 @@ def _train(
 
 
 def _missing(shards: Sequence[Shard], store: Store) -> list[Shard]:
-    """The shards that are not stored, or damaged there."""
+    """The shards that are not stored, or whose files are damaged."""
     return [shard for shard in shards if store.get(shard) is None]
 
 
 def dealt(shards: Sequence[Shard], max_tasks: int | None) -> list[list[Shard]]:
-    """Shards dealt out to tasks, the most expensive first."""
+    """Deals shards out to at most `max_tasks` tasks, the most expensive ones first."""
     ordered = sorted(shards, key=lambda shard: -shard.seconds)
     count = min(len(shards), max_tasks or len(shards))
     return [ordered[first::count] for first in range(count)]
 
 
 def _round(tasks: Sequence[Sequence[Shard]], job: Job, pool: Pool, progress: Progress) -> bool:
-    """Trains each task's shards, except those that others lock; returns whether a worker died."""
+    """Runs the tasks, which skip shards that others lock; returns whether a worker died."""
     died = False
     with pool(len(tasks)) as executor:
         pending: set[Future[None]] = set()
@@ -118,7 +118,7 @@ def _round(tasks: Sequence[Sequence[Shard]], job: Job, pool: Pool, progress: Pro
 
 
 class Processes(ProcessPoolExecutor):
-    """A pool of processes that signals of the terminal do not reach."""
+    """A pool of processes that do not receive the terminal's signals."""
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Submits a call, for which it may start a process; see `Executor.submit`."""
@@ -128,7 +128,7 @@ class Processes(ProcessPoolExecutor):
 
 @contextmanager
 def processes(workers: int) -> Iterator[Processes]:
-    """Makes worker processes, which stop at a checkpoint if the block raises.
+    """Makes a pool of worker processes, which stop at a checkpoint if the block raises.
 
     Args:
         workers: number of processes, each with one thread.
@@ -140,7 +140,7 @@ def processes(workers: int) -> Iterator[Processes]:
     try:
         yield executor
     except BaseException:
-        end.close()
+        end.close()  # tells the workers to stop
         raise
     finally:
         executor.shutdown(cancel_futures=True)
@@ -150,14 +150,14 @@ def processes(workers: int) -> Iterator[Processes]:
 
 @contextmanager
 def _interrupts_blocked() -> Iterator[None]:
-    """Blocks a terminal's signals, permanently in processes that the block starts.
+    """Blocks the terminal's signals in this block, and for good in processes started in it.
 
     A terminal sends them to all of its processes, and only the parent should act on them.
     """
-    sent = set(STOPPING) - {signal.SIGTERM}
-    previous = signal.pthread_sigmask(signal.SIG_BLOCK, sent)
-    resource_tracker.ensure_running()  # its start, not to happen later, unblocks some of them
-    signal.pthread_sigmask(signal.SIG_BLOCK, sent)
+    from_terminal = set(STOPPING) - {signal.SIGTERM}
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, from_terminal)
+    resource_tracker.ensure_running()  # started here, as its start unblocks some of the signals
+    signal.pthread_sigmask(signal.SIG_BLOCK, from_terminal)
     try:
         yield
     finally:

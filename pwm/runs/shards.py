@@ -1,6 +1,6 @@
 """Shards: runs of an experiment that are trained together and stored together.
 
-The division depends on the experiment alone. A change to how it is made renames shards, so that
+The division into shards depends on the experiment alone. Changing it renames shards, so that
 everything would be trained again.
 """
 
@@ -22,13 +22,13 @@ from pwm.engines import EngineName
 from pwm.runs.experiment import MEMBER_AXES, Experiment
 from pwm.runs.fields import identity, restored
 
-SHARD_SECONDS = {"fused": 2.5, "torch": 5.0}  # for a shard, within the bounds on its size
-SMALLEST, LARGEST = 8, 96  # replicas per shard
+SHARD_SECONDS = {"fused": 2.5, "torch": 5.0}  # aimed at per shard, if its size is within bounds
+SMALLEST, LARGEST = 8, 96  # bounds on the replicas per shard
 BYTES_PER_NUMBER = 3  # of a stored curve, compressed
 
 
 class Member(NamedTuple):
-    """A run's own values, in which it may differ from the others of its population."""
+    """The values in which a run may differ from the others of its population."""
 
     critic_weight: float
     learning_rate: float
@@ -40,11 +40,11 @@ class Shard:
     """Runs of one population that are trained and stored together."""
 
     setting: TrainConfig
-    """Configuration that they share."""
+    """Configuration that the runs share."""
     members: tuple[Member, ...]
-    """Values of each run's own."""
+    """For each run, the values in which it may differ from the others."""
     engine: EngineName = "fused"
-    """Engine that trains them."""
+    """Engine that trains the runs."""
     experiment: str = field(default="", compare=False)
     """Name of the experiment, which is not part of the content."""
 
@@ -55,7 +55,7 @@ class Shard:
 
     @cached_property
     def content(self) -> str:
-        """Everything that decides the shard's history, as JSON."""
+        """Everything that determines the shard's history, as JSON."""
         setting = {
             name: value
             for name, value in identity(self.setting).items()
@@ -86,7 +86,8 @@ class Shard:
         per_population, per_replica = _seconds_per_episode(self.setting, self.engine)
         episodes, setting = self.setting.num_episodes, self.setting
         probes = len(setting.probe_at) or episodes // setting.log_every
-        episodes += 20 * setting.probe_episodes * probes  # three parts of a gradient, and sums
+        # A probed episode takes as long as 20: three gradients, summed in double precision.
+        episodes += 20 * setting.probe_episodes * probes
         return episodes * (per_population + len(self.members) * per_replica)
 
     @property
@@ -107,15 +108,17 @@ def key_of(content: str) -> str:
 
 
 def trained_by(engine: EngineName) -> str:
-    """The engine and the version of the code that decide a history, as one line."""
+    """The engine and the version of the training code, in words."""
     return f"engine {engine}, semantics {SEMANTICS}"
 
 
 def shard_of(content: Mapping[str, Any]) -> Shard:
-    """The shard whose parsed `Shard.content` this is.
+    """Rebuilds a shard from its content.
 
+    Args:
+        content: `Shard.content`, parsed.
     Raises:
-        ValueError: it was trained by another version of the code (`SEMANTICS`).
+        ValueError: the shard was trained by another version of the code (`SEMANTICS`).
     """
     if content["semantics"] != SEMANTICS:
         raise ValueError("of other semantics")
@@ -126,14 +129,14 @@ def shard_of(content: Mapping[str, Any]) -> Shard:
 
 
 def plan(experiment: Experiment) -> Iterator[Shard]:
-    """Divides an experiment's runs, in order, into shards of similar cost.
+    """Yields shards of similar cost that together hold an experiment's runs, in order.
 
-    Lazily: a million runs take no more memory than one shard.
+    As they are made one by one, a million runs take no more memory than one shard.
     """
     for setting in experiment.settings():
-        own = {name: getattr(setting, name) for name in MEMBER_AXES}
+        defaults = {name: getattr(setting, name) for name in MEMBER_AXES}
         combinations = experiment.combinations(of_members=True)
-        members = (_member(own | combination) for combination in combinations)
+        members = (_member(defaults | combination) for combination in combinations)
         for size in _sizes(setting, experiment.engine, experiment.population_size):
             part = tuple(itertools.islice(members, size))
             yield Shard(setting.shared, part, experiment.engine, experiment.name)
@@ -146,24 +149,24 @@ def _member(values: Mapping[str, Any]) -> Member:
 
 
 def planned(experiments: Iterable[Experiment]) -> list[Shard]:
-    """The shards of some experiments, each once."""
+    """The shards of some experiments, in order, without duplicates."""
     every = itertools.chain.from_iterable(map(plan, experiments))
     return list({shard.key: shard for shard in every}.values())
 
 
 def _sizes(setting: TrainConfig, engine: EngineName, num_runs: int) -> Iterator[int]:
-    """Number of runs in each shard of a population: as equal as possible."""
+    """Yields the number of runs in each shard of a population, as equal as possible."""
     _, per_replica = _seconds_per_episode(setting, engine)
     target = int(SHARD_SECONDS[engine] / (setting.num_episodes * per_replica))
     count = ceil(num_runs / min(max(target, SMALLEST), LARGEST))
-    size, one_more = divmod(num_runs, count)  # as many shards have one run more
-    return (size + 1 if place < one_more else size for place in range(count))
+    size, remainder = divmod(num_runs, count)
+    return (size + 1 if place < remainder else size for place in range(count))
 
 
 def _seconds_per_episode(setting: TrainConfig, engine: EngineName) -> tuple[float, float]:
-    """Estimated seconds per episode: independent of the number of replicas, and per replica.
+    """Estimated seconds per episode on one core: a fixed part, and a part per replica.
 
-    Fitted to a few settings on one core of a server of 2024; good to a factor of two.
+    Fitted to a few settings on a server of 2024; right to within a factor of two.
     """
     task, agent = setting.task, setting.agent
     steps, size = task.num_steps, agent.hidden_size / 24
@@ -171,7 +174,8 @@ def _seconds_per_episode(setting: TrainConfig, engine: EngineName) -> tuple[floa
         # steps computed: one per distinct beginning of a trial, or all
         rows = min(task.num_stimuli * (task.trial_length - 1) + task.num_pairs, steps)
         computed = 0.8 * steps if agent.carry_state else 0.33 * rows
-        products = agent.num_trunks * computed * size * sqrt(size) * sqrt(sqrt(size))  # size^1.75
+        # size**1.75, by roots: a power may round differently on another machine
+        products = agent.num_trunks * computed * size * sqrt(size) * sqrt(sqrt(size))
         return 0.0, (4 + 0.02 * steps + products) * 0.5e-6
     calls = steps if agent.carry_state or task.timeout else task.trial_length
     per_replica = (11 + 0.65 * steps) * agent.num_trunks * size * sqrt(size)

@@ -22,11 +22,11 @@ POLL_EVERY = 2.0  # seconds
 SILENT_AFTER = 900  # polls in a row that the cluster does not answer: half an hour
 GONE_AFTER = 3  # polls in a row that find a job neither queued nor finished
 MINUTES = 240  # default time limit of a job; its shard continues in another
-MAX_TASKS = 1000  # of an array, if the cluster allows as many
+MAX_TASKS = 1000  # most tasks in an array, even if the cluster allows more
 
 
 class JobError(RuntimeError):
-    """The error that a job ended with, in one line."""
+    """A failure of a job or of the cluster, in one line."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Cluster:
     """Settings for the jobs of a SLURM cluster."""
 
     folder: Path
-    """For the jobs' scripts and logs; shared with the nodes."""
+    """Folder for the jobs' scripts and logs, which the nodes can read and write."""
     workers: int
     """Largest number of jobs that run at a time."""
     options: Mapping[str, str]
@@ -99,17 +99,17 @@ class SlurmExecutor(Executor):
         """Shuts down; unlike `Executor.shutdown`, `cancel_futures` also cancels running jobs."""
         self._closing = True
         if cancel_futures and (jobs := self.job_numbers()):
-            _said("scancel", *jobs)
+            _output("scancel", *jobs)
         if wait:
             self._thread.join()
 
     def job_numbers(self) -> list[str]:
-        """SLURM's numbers of the jobs and job arrays that have not ended."""
+        """SLURM's numbers of the jobs and job arrays that have not ended, sorted."""
         with self._lock:
             return sorted({job.job_id.partition("_")[0] for job in self._jobs.values()})
 
     def _attend(self) -> None:
-        """Polls the jobs; if that fails, so do their futures."""
+        """Polls the jobs until shut down; if that fails, every waiting future gets the error."""
         try:
             self._poll()
         except Exception as error:  # from the operating system or submitit
@@ -121,7 +121,8 @@ class SlurmExecutor(Executor):
 
     def _poll(self) -> None:
         """Sends submitted calls and collects results, until shut down."""
-        silent, gone = 0, dict[Future[Any], int]()
+        silent = 0  # polls in a row without an answer
+        gone: dict[Future[Any], int] = {}  # polls that found no sign of a job
         while not self._closing or self._jobs or self._submitted:
             self._send()
             queued = _queued()
@@ -138,7 +139,7 @@ class SlurmExecutor(Executor):
             time.sleep(POLL_EVERY)
 
     def _send(self) -> None:
-        """Sends the calls submitted since the last poll as one job array."""
+        """Sends the calls submitted since the last poll to SLURM, as one job array."""
         with self._lock:
             submitted, self._submitted = self._submitted, []
         if not submitted:
@@ -173,18 +174,18 @@ def _last_line(error: Exception) -> str:
 
 def _queued() -> set[str] | None:
     """Numbers of this user's pending and running jobs; None if the cluster does not answer."""
-    said = _said("squeue", "--me", "--noheader", "--array", "--format=%i")
-    return None if said is None else set(said.split())
+    answer = _output("squeue", "--me", "--noheader", "--array", "--format=%i")
+    return None if answer is None else set(answer.split())
 
 
-def _said(*command: str) -> str | None:
-    """Output of a command; None if it failed."""
+def _output(*command: str) -> str | None:
+    """Runs a command; returns its standard output, or None if it failed."""
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     return None if done.returncode else done.stdout
 
 
 def _outcome(job: Any) -> BaseException | None:
-    """The error of a finished job; None if it succeeded, and then its files are removed."""
+    """The error of a finished job; None if it succeeded, in which case its files are removed."""
     error, paths = job.exception(), job.paths
     if error is None:
         for path in (paths.submitted_pickle, paths.result_pickle, paths.stdout, paths.stderr):
@@ -198,12 +199,12 @@ def _outcome(job: Any) -> BaseException | None:
 
 
 def max_tasks() -> int:
-    """Largest number of tasks in a job array of this cluster."""
-    config = _said("scontrol", "show", "config") or ""
+    """Largest number of tasks that a job array may have on this cluster; at most `MAX_TASKS`."""
+    config = _output("scontrol", "show", "config") or ""
     limit = re.search(r"^MaxArraySize\s*=\s*(\d+)", config, re.MULTILINE)
     if limit is None:
         return MAX_TASKS
-    return min(max(int(limit[1]), 1), MAX_TASKS)  # a limit of 0 allows no arrays, but single jobs
+    return min(max(int(limit[1]), 1), MAX_TASKS)  # a limit of 0 still allows single jobs
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The store: one history per shard, in files named by everything that decides its content.
+"""The store: one history per shard, in files named by a hash of all that determines the history.
 
 A stored shard has two files: `KEY.npz`, its history and content, and `KEY.json`, its provenance.
 A shard in training has `KEY.unfinished.npz`, a checkpoint a few seconds old, and `KEY.lock` (see
@@ -43,7 +43,7 @@ UNFINISHED = ".unfinished.npz"
 PROVENANCE = ".json"
 Read = TypeVar("Read")
 Session = Mapping[str, Any]
-"""Provenance of consecutive episodes of a shard."""
+"""Provenance of the episodes of a shard that one process trained."""
 
 
 class Stored(NamedTuple):
@@ -70,19 +70,19 @@ class Store:
     folder: Path
 
     def path(self, shard: Shard, ending: str = STORED) -> Path:
-        """Path of a file of the shard, by default its history, whether or not it exists."""
+        """Path of a file of the shard, by default of its history; the file need not exist."""
         return self.folder / (shard.key + ending)
 
     def get(self, shard: Shard) -> History | None:
-        """The shard's history; None if it is missing or damaged; only damage is reported."""
+        """Reads the shard's history; None if it is missing or damaged, which is reported."""
         stored = _if_undamaged(self.path(shard), lambda: self.read(shard.key))
-        return stored and stored.history
+        return None if stored is None else stored.history
 
     def read(self, key: str) -> Stored:
         """Reads and verifies the files of a stored shard.
 
         Raises:
-            FileError: a file is missing, damaged, or that of another shard.
+            FileError: a file is missing, damaged, or belongs to another shard.
         """
         path = self.folder / (key + STORED)
         arrays = read_arrays(path, [*HISTORY, CONTENT], *PROBED)
@@ -93,22 +93,23 @@ class Store:
         """Reads and verifies the checkpoint of a shard.
 
         Raises:
-            FileError: it is missing, damaged, or that of another shard.
+            FileError: it is missing, damaged, or belongs to another shard.
         """
         path = self.folder / (key + UNFINISHED)
         arrays = read_arrays(path, [*STATE, CONTENT, SESSIONS], *OPTIONAL)
-        sessions, content = json.loads(arrays.pop(SESSIONS).item()), _content(arrays, key, path)
-        return Checkpoint(
-            {name: arrays[name] for name in arrays.keys() - {CONTENT}}, content, sessions
-        )
+        content, sessions = _content(arrays, key, path), json.loads(arrays[SESSIONS].item())
+        state = {name: arrays[name] for name in arrays.keys() - {CONTENT, SESSIONS}}
+        return Checkpoint(state, content, sessions)
 
     def all_keys(self, ending: str = STORED) -> list[str]:
         """Keys of the shards that have a file with that ending, sorted."""
         keys = (name.removesuffix(ending) for name in self.names() if name.endswith(ending))
-        return sorted(key for key in keys if "." not in key)
+        return sorted(key for key in keys if "." not in key)  # KEY.unfinished.npz is no KEY.npz
 
     def shards(self) -> Iterator[Shard]:
-        """Yields every stored shard, as its file describes it; the file is not verified.
+        """Yields every stored shard, as its file describes it.
+
+        Files are not verified; those that cannot be read are left out.
 
         Raises:
             FileError: the folder does not exist.
@@ -142,12 +143,12 @@ class Store:
         write_arrays(self.path(shard, UNFINISHED), {**state, **texts}, compressed=False)
 
     def resume(self, shard: Shard) -> Checkpoint | None:
-        """The shard's checkpoint; None if it is missing or damaged, which is reported."""
+        """Reads the shard's checkpoint; None if it is missing or damaged, which is reported."""
         path = self.path(shard, UNFINISHED)
         return _if_undamaged(path, lambda: self.read_checkpoint(shard.key))
 
     def clean(self, shard: Shard) -> None:
-        """Removes temporary files of a killed process, a damaged history, and an old checkpoint."""
+        """Removes temporary files, and a damaged history, or the checkpoint of an undamaged one."""
         for temporary in self.folder.glob(f".{shard.key}.*"):
             temporary.unlink()
         try:
@@ -166,7 +167,7 @@ class Store:
             return set()
 
     def gather(self, shards: Iterable[Shard]) -> History:
-        """The history of all runs of some shards, in order.
+        """Reads the history of all runs of some shards, in order.
 
         Raises:
             InputError: a shard is missing.
@@ -185,7 +186,7 @@ class Store:
         return History.joined(histories)
 
     def trained_with(self, shards: Iterable[Shard]) -> str:
-        """The part of the provenance that decides histories, as one line.
+        """The part of the provenance that determines histories, in words.
 
         The fused engine's histories are the same on every machine; those of PyTorch depend on its
         version and on the processor.
@@ -203,7 +204,7 @@ class Store:
         return " and ".join(sorted(found))
 
     def _sessions(self, key: str) -> list[Session]:
-        """The verified provenance of a stored shard."""
+        """Reads and verifies the provenance of a stored shard."""
         path = self.folder / (key + PROVENANCE)
         content = read_signed(path)
         require_file(content.get("key") == key, path, f"the provenance of {key}")
@@ -212,7 +213,7 @@ class Store:
 
 
 def _content(arrays: Mapping[str, NDArray[Any]], key: str, path: Path) -> dict[str, Any]:
-    """The content that a file holds, whose hash must be its key."""
+    """Parses the content in the arrays of a file; its hash must be the key."""
     text = arrays[CONTENT].item()
     require_file(key_of(text) == key, path, f"a file of shard {key}")
     content: dict[str, Any] = json.loads(text)
@@ -220,7 +221,7 @@ def _content(arrays: Mapping[str, NDArray[Any]], key: str, path: Path) -> dict[s
 
 
 def _if_undamaged(path: Path, read: Callable[[], Read]) -> Read | None:
-    """Reads a file; None if it is missing or damaged, which is reported."""
+    """Reads a file; None if it is missing or damaged. Reports damage on standard error."""
     if not path.exists():
         return None
     try:

@@ -1,6 +1,6 @@
 """Trains the runs of `python -m pwm.train`, and saves them in a folder.
 
-It trains in steps of about a second, each followed by a look at the clock and at signals.
+After each step of training, of at most about a second, it checks for signals and the time.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from pwm.runs.folders import (
 from pwm.runs.saved import SavedRun, load_run, unfinished_run
 
 EPISODES_PER_STEP = 50
-PRODUCTS_PER_STEP = 10**8  # pairs of hidden units times steps; they take about a second
+PRODUCTS_PER_STEP = 10**8  # hidden size², times steps and replicas; they take about a second
 SAVE_EVERY = 10.0  # seconds
 SHOW_EVERY = 0.2  # seconds
 
@@ -51,7 +51,7 @@ class Plan:
     """Folder of the run to extend."""
 
     def earlier(self) -> SavedRun | None:
-        """The saved run to continue: the folder's own, or else the one to extend.
+        """The saved run to continue: the folder's own, or else the one to extend; or None.
 
         Raises:
             InputError: the folder holds another run, or a finished one.
@@ -66,12 +66,12 @@ def extension(earlier: Path, num_episodes: int, engine: EngineName, out: Path | 
     """The plan to train an earlier run for longer.
 
     Args:
-        earlier: its folder.
-        num_episodes: episodes to train for in all.
-        engine: must be the one that trained it.
-        out: folder for the results; by default the earlier one.
+        earlier: folder of the earlier run.
+        num_episodes: episodes to train for in all, those of the earlier run included.
+        engine: engine to train with, which must be the one that trained the earlier run.
+        out: folder for the results; None for the folder of the earlier run.
     Raises:
-        InputError: there is no such run, or it cannot be extended like that.
+        InputError: there is no such run, it was trained that long already, or by another engine.
     """
     complete = files_in(earlier) >= {CONFIG, STATE_FILE}
     accepted = f"a folder that holds a run, with {CONFIG} and {STATE_FILE}"
@@ -89,7 +89,11 @@ def extension(earlier: Path, num_episodes: int, engine: EngineName, out: Path | 
 
 
 def _extended(folder: Path, num_episodes: int) -> SavedRun:
-    """The saved run of a folder, if it can be trained to that many episodes in all."""
+    """The run saved in a folder, to be trained to that many episodes in all.
+
+    Raises:
+        InputError: it was trained that long already.
+    """
     run = load_run(folder)
     accepted = f"more than the {run.episodes_done} episodes trained so far"
     require(run.continues_to(num_episodes), "num_episodes", num_episodes, accepted)
@@ -102,10 +106,10 @@ def train_run(
     """Trains to the end or until a signal is caught, and saves the run.
 
     Args:
-        plan: what to train, and where it is saved.
-        trainer: a new one of the plan's runs.
-        caught: signals caught so far.
-        draw: draws the curves of what was trained into a file.
+        plan: the run, and the folder to save it in.
+        trainer: new trainer of the plan's runs.
+        caught: signals caught so far; training stops when there is one.
+        draw: function that draws a trainer's curves into a file.
     Returns:
         Whether it trained to the end.
     """
@@ -123,7 +127,7 @@ def train_run(
                 save(folder, trainer, origin | current_provenance(time.monotonic() - started))
 
         with folder_errors(plan.folder_flag, folder):
-            (folder / CURVES).unlink(missing_ok=True)  # is there when all is done
+            (folder / CURVES).unlink(missing_ok=True)  # a run with curves counts as finished
             save_configs(folder, trainer.runs)
         train_until(trainer, save_now, caught)
         if not trainer.episodes_done:
@@ -141,7 +145,7 @@ def train_run(
 
 
 def _origin(engine: EngineName, earlier: SavedRun | None) -> dict[str, Any]:
-    """Provenance that is known before training: the engine, and the sessions before this one."""
+    """The part of the provenance that is known before training: engine and earlier sessions."""
     if earlier is None:
         return {"engine": engine}
     last = dict(earlier.provenance)
@@ -154,7 +158,7 @@ def _origin(engine: EngineName, earlier: SavedRun | None) -> dict[str, Any]:
 
 
 def episodes_per_step(runs: Sequence[TrainConfig]) -> int:
-    """Episodes to train for between checks for signals: about a second's, and at most 50."""
+    """Episodes between checks for signals: as many as take about a second, and at most 50."""
     products = runs[0].task.episode_length * runs[0].agent.hidden_size ** 2 * len(runs)
     return min(EPISODES_PER_STEP, max(1, PRODUCTS_PER_STEP // products))
 
@@ -163,8 +167,8 @@ def train_until(trainer: Trainer, save_now: Callable[[], None], caught: Sequence
     """Trains to the end or until a signal is caught, with a progress bar.
 
     Args:
-        trainer: to train.
-        save_now: saves the run; called from time to time.
+        trainer: trainer of the run.
+        save_now: function that saves the run; called every `SAVE_EVERY` seconds.
         caught: signals caught so far.
     """
     saved = shown = time.monotonic()

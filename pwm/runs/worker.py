@@ -1,4 +1,4 @@
-"""Trains shards, in this process, in a worker process or in a SLURM job."""
+"""Trains shards in this process, a worker process or a SLURM job."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def train_shards(shards: Sequence[Shard], job: Job) -> None:
     """Trains the shards that are neither stored nor locked by another process.
 
     Raises:
-        InputError: the store cannot be written, or not read just after it was written; or memory
-            is exhausted.
+        InputError: the store cannot be written, a shard cannot be read just after it was written,
+            or memory is exhausted.
     """
     with _busy:
         for shard in shards:
@@ -115,7 +115,10 @@ def train_alone(shard: Shard) -> History | None:
 
 
 def _advance(trainer: Trainer, step: int) -> tuple[float, int]:
-    """Trains for some episodes; returns the seconds they took, and how many to train for next."""
+    """Trains for `step` episodes; returns the seconds they took, and the size of the next step.
+
+    Steps grow, at most twofold, until they take `REPORT_EVERY` seconds.
+    """
     before = time.monotonic()
     trainer.advance(step)
     seconds = max(time.monotonic() - before, 1e-6)  # a coarse clock may say 0
@@ -123,18 +126,19 @@ def _advance(trainer: Trainer, step: int) -> tuple[float, int]:
 
 
 def serve(lifeline: Connection) -> None:
-    """Prepares a worker process to stop when its parent does, or when it is told to.
+    """Initialises a worker process, which is to stop when its parent does or on SIGTERM.
 
     Args:
-        lifeline: a pipe whose other end the parent holds. When that end closes, training stops at
-            a checkpoint; if it closed because the parent died, the process ends too.
+        lifeline: pipe whose other end the parent holds. When that end closes, training stops at a
+            checkpoint; if it closed because the parent died, the process ends too.
     """
     threading.Thread(target=_watch, args=(lifeline,), daemon=True).start()
+    # In a thread of its own: the handler interrupts the main thread, which may hold `_busy`.
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=_leave).start())
 
 
 def _watch(lifeline: Connection) -> None:
-    """Stops training when the parent closes its end, and ends this process after the parent's."""
+    """Stops training when the parent closes its end, and ends this process when the parent ends."""
     with suppress(EOFError, OSError):
         lifeline.recv_bytes()
     _stop.set()
@@ -145,7 +149,7 @@ def _watch(lifeline: Connection) -> None:
 
 
 def _leave() -> None:
-    """Ends this process at the next checkpoint."""
+    """Ends this process once training has stopped at a checkpoint."""
     _stop.set()
     with _busy:
         os._exit(0)

@@ -9,7 +9,8 @@ gradient depend on the log-probabilities themselves, so paths through them do no
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from math import inf, sqrt
 from typing import NamedTuple, cast
 
@@ -63,27 +64,13 @@ def check_leak(
     Raises:
         ArgumentError: a loss is not a scalar with a gradient, or `backward` has been called.
     """
-    accepted = "a scalar that requires a gradient"
-    for name, loss, hint in (
-        ("policy_loss", policy_loss, ""),
-        ("value_loss", value_loss, " (were the values detached in it too?)"),
-    ):
-        if loss is not None:
-            require_argument(loss.numel() == 1, name, f"of shape {list(loss.shape)}", accepted)
-            require_argument(loss.requires_grad, name, "without a gradient", accepted + hint)
-    require_argument(0 < weight < inf, "weight", weight, "a finite number above 0")
-    require_argument(steps is None or steps >= 1, "steps", steps, "an integer, 1 or above")
+    _check_arguments(policy_loss, value_loss, weight, steps)
     value_list, log_prob_list = _listed(values), _listed(log_probs)
-    try:
+    with _before_backward():
         pull = flat_gradient(policy_loss, log_prob_list, keep=True)
         weighted = policy_loss if value_loss is None else weight * value_loss
         value = value_term(weighted, value_list)
         values_used = flat_gradient(weighted, value_list) is not None
-    except RuntimeError as error:
-        if "second time" not in str(error):
-            raise
-        accepted = "a loss on which backward has not been called"
-        raise ArgumentError("policy_loss", "without its graph", accepted) from error
     if pull is None:
         return LeakReport(verdict="cannot tell", reason=NOT_USED)
     tracked = [tensor for tensor in log_prob_list if tensor.requires_grad]
@@ -129,6 +116,34 @@ def assert_no_leak(
     report = check_leak(policy_loss, value_loss, parameters, values=values, log_probs=log_probs)
     if report.verdict != "no leak":
         raise AssertionError(str(report))
+
+
+def _check_arguments(
+    policy_loss: Tensor, value_loss: Tensor | None, weight: float, steps: int | None
+) -> None:
+    """Raises an ArgumentError for the first argument that `check_leak` cannot use."""
+    accepted = "a scalar that requires a gradient"
+    for name, loss, hint in (
+        ("policy_loss", policy_loss, ""),
+        ("value_loss", value_loss, " (were the values detached in it too?)"),
+    ):
+        if loss is not None:
+            require_argument(loss.numel() == 1, name, f"of shape {list(loss.shape)}", accepted)
+            require_argument(loss.requires_grad, name, "without a gradient", accepted + hint)
+    require_argument(0 < weight < inf, "weight", weight, "a finite number above 0")
+    require_argument(steps is None or steps >= 1, "steps", steps, "an integer, 1 or above")
+
+
+@contextmanager
+def _before_backward() -> Iterator[None]:
+    """Raises an ArgumentError if `backward` has freed the graph of a loss."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "second time" not in str(error):
+            raise
+        accepted = "a loss on which backward has not been called"
+        raise ArgumentError("policy_loss", "without its graph", accepted) from error
 
 
 class _Parts(NamedTuple):
@@ -198,10 +213,11 @@ def _listed(tensors: Tensors) -> list[Tensor]:
 
 
 def _shape(tensors: Tensors) -> Sequence[int]:
-    """Shape of the steps; those of a list are in one row."""
+    """Shape of the steps; the first axis of a list is its place, if all have one size."""
     if isinstance(tensors, Tensor):
         return tensors.shape
-    return [sum(tensor.numel() for tensor in tensors)]
+    sizes = [tensor.numel() for tensor in tensors]
+    return [len(sizes), sizes[0]] if len(set(sizes)) == 1 else [sum(sizes)]
 
 
 def _names(parameters: Parameters) -> dict[int, str]:

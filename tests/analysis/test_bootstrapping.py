@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from pwm.analysis.theory import leak_temperature, settled_values
-from pwm.core.leak import net_weights
-from pwm.core.losses import LossConfig, episode_losses
+from pwm.analysis.bootstrapping import settled_values
+from pwm.core.leak import leak_temperature, net_weights
+from pwm.core.losses import Baseline, LossConfig, episode_losses
 from pwm.core.returns import bootstrapped_returns
 
 WEIGHT = 1.5
@@ -53,7 +53,8 @@ class Episodes(NamedTuple):
         units = torch.eye(self.features.shape[1], dtype=torch.float64)
         start = self.gradient(0 * units[0])
         slopes = torch.stack([self.gradient(unit) - start for unit in units], dim=1)
-        return self.features @ torch.linalg.solve(slopes, -start)
+        head: Tensor = torch.linalg.solve(slopes, -start)
+        return self.features @ head
 
     def theory(self, **changed: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
         """The values by `settled_values`, of the mean rewards and surprises of these episodes."""
@@ -78,15 +79,15 @@ def episodes(config: LossConfig, trials: int, length: int, period: int, horizon:
     actions = (random.random((30, steps)) < policies[:, 1]).astype(int)
     log_probs = np.log(policies)[np.arange(steps), actions]
     features = np.eye(period)[np.arange(steps) % period]
-    arrays = (torch.from_numpy(each) for each in (1.0 * actions, log_probs, features))
-    return Episodes(config, *arrays, horizon)
+    arrays = [torch.from_numpy(each) for each in (1.0 * actions, log_probs, features)]
+    return Episodes(config, arrays[0], arrays[1], arrays[2], horizon)
 
 
 @st.composite
 def cases(draw: st.DrawFn) -> Episodes:
     trials, length = draw(st.integers(1, 6)), draw(st.integers(1, 4))
     steps = trials * length
-    baseline = draw(st.sampled_from(["attached", "detached"]))
+    baseline: Baseline = draw(st.sampled_from(["attached", "detached"]))
     config = LossConfig(
         baseline=baseline,
         policy_reduction=draw(st.sampled_from(["sum", "mean"])),
@@ -120,7 +121,7 @@ def test_an_attached_value_alone_lowers_advantages_by_the_same_at_every_decay(
 @pytest.mark.parametrize("trace_decay", [0.0, 0.5, 1.0])
 def test_the_limits_of_long_episodes(discount: float, trace_decay: float) -> None:
     steps, middle = 400, 200
-    settings = {"discount": discount, "trace_decay": trace_decay}
+    settings: dict[str, Any] = {"discount": discount, "trace_decay": trace_decay}
     zero, one = [0.0] * steps, [1.0] * steps
     own = settled_values(zero, one, 2.0, **settings)[middle]
     assert own == pytest.approx(2 * (1 - discount * trace_decay) / (1 - discount), rel=1e-6)
@@ -132,7 +133,7 @@ def test_undiscounted_biases_by_hand() -> None:
     # Six steps, α H = 2. TD(0) adds the leaks of all steps to come to each value: 12, 10 ... 2.
     # If later values leak too, all but the first step's cancel.
     zero, one = [0.0] * 6, [1.0] * 6
-    td = {"discount": 1.0, "trace_decay": 0.0}
+    td: dict[str, Any] = {"discount": 1.0, "trace_decay": 0.0}
     assert settled_values(zero, one, 2.0, **td).tolist() == pytest.approx([12, 10, 8, 6, 4, 2])
     every = settled_values(zero, one, 2.0, leaking_targets=True, **td)
     assert every.tolist() == pytest.approx([2, 0, 0, 0, 0, 0])

@@ -12,19 +12,42 @@ import numpy as np
 import pytest
 from stable_baselines3.common.vec_env import VecNormalize
 
-from pwm.analysis.external import ExternalOutcome, ExternalRun, as_text, read_outcomes
+from pwm.analysis.external import (
+    ExternalOutcome,
+    ExternalRun,
+    LoopOutcome,
+    LoopRun,
+    as_text,
+    read_outcomes,
+)
+from pwm.analysis.foreign import AGENT_FILE, LOOP_FILE, Agents, Loops
 from pwm.core.errors import FileError
 from pwm.core.task import TaskConfig
 from pwm.envs import PWMEnv
 from pwm.external import __main__ as command
 from pwm.external.__main__ import main
 from pwm.external.agents import GRID, SETTINGS, SharedTrunk, UntilLearned, build, train
+from pwm.external.loops import LOOPS, runs_of
 from pwm.external.vector import VecCentre
 from pwm.io.files import write_atomically
+from pwm.io.repository import REPOSITORY, published
+from tests.tools.external_page import page_tables
 
 KINDS = list({replace(run, vf_coef=0.5, seed=0): None for run in GRID})
 RUN = KINDS[0]
 OUTCOME = ExternalOutcome(run=RUN, num_episodes=8000, reward=0.98, time=inf, torch="2.0")
+LOOP = LoopOutcome(
+    run=runs_of("tutorial", [0])[0],
+    num_updates=600,
+    num_episodes=600,
+    length=20.0,
+    time=inf,
+    error=0.5,
+    entropy=0.6,
+    bias=1.5,
+    bootstrap=0.0,
+    torch="2.0",
+)
 FIRST_LINE = "# some_library 1.0"
 
 
@@ -122,48 +145,124 @@ def test_centring_subtracts_the_mean_of_the_episodes_before() -> None:
 
 def test_outcomes_are_read_as_they_were_written(tmp_path: Path) -> None:
     path = tmp_path / "external.csv"
-    assert read_outcomes(path) == []
+    assert read_outcomes(path, ExternalOutcome) == []
     others = [replace(OUTCOME, run=run, time=700.0) for run in KINDS[1:]]
     path.write_text(as_text([*others, OUTCOME], FIRST_LINE))
-    assert set(read_outcomes(path, FIRST_LINE)) == {OUTCOME, *others}
+    assert set(read_outcomes(path, ExternalOutcome, FIRST_LINE)) == {OUTCOME, *others}
     with pytest.raises(FileError, match=r"expected a file that begins: # some_library 1\.1"):
-        read_outcomes(path, "# some_library 1.1")
+        read_outcomes(path, ExternalOutcome, "# some_library 1.1")
+    with pytest.raises(FileError, match="expected columns loop, baseline"):
+        read_outcomes(path, LoopOutcome)
     path.write_text(f"{FIRST_LINE}\nagent,seed\nA2C,0\n")
     with pytest.raises(FileError, match="expected columns agent, network"):
-        read_outcomes(path)
+        read_outcomes(path, ExternalOutcome)
+    path.write_text(as_text([LOOP], FIRST_LINE))
+    assert read_outcomes(path, LoopOutcome) == [LOOP]
 
 
 def test_the_command_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def pretend(run: ExternalRun, num_episodes: int) -> ExternalOutcome:
-        trained.add(run)
+    def train_one(run: ExternalRun, num_episodes: int) -> ExternalOutcome:
+        trained.append(run)
         return replace(OUTCOME, run=run, num_episodes=num_episodes)
 
+    def train_all(runs: list[LoopRun], num_updates: int) -> list[LoopOutcome]:
+        trained.extend(runs)
+        return [replace(LOOP, run=run, num_updates=num_updates) for run in runs]
+
     def write(path: Path, content: bytes) -> None:
-        if len(written) == 2:
+        if len(written) == 6:
             raise KeyboardInterrupt
         written.append(content)
         write_atomically(path, content)
 
-    trained: set[ExternalRun] = set()
+    def kept() -> set[ExternalRun | LoopRun]:
+        found = read_outcomes(tmp_path / AGENT_FILE, ExternalOutcome)
+        of_loops = read_outcomes(tmp_path / LOOP_FILE, LoopOutcome)
+        return {*(each.run for each in found), *(each.run for each in of_loops)}
+
+    trained: list[ExternalRun | LoopRun] = []
     written: list[bytes] = []
     monkeypatch.setattr(command, "ProcessPoolExecutor", lambda *_: ThreadPoolExecutor(1))
-    monkeypatch.setattr(command, "train", pretend)
-    path = tmp_path / "external.csv"
-    flags = ["--size", "smoke", "--out", str(path)]
+    monkeypatch.setattr(command, "train", train_one)
+    monkeypatch.setattr(command, "train_loop", train_all)
+    flags = ["--size", "smoke", "--out", str(tmp_path)]
     with monkeypatch.context() as patch:
         patch.setattr(command, "write_atomically", write)
         with pytest.raises(SystemExit, match="130"):
             main(flags)
-    kept = {outcome.run for outcome in read_outcomes(path)}
-    assert len(kept) == 2
+    everything = {*KINDS, *(run for loop in LOOPS for run in runs_of(loop, [0]))}
+    before = kept()
+    assert KINDS[0] in before < everything
     trained.clear()
     main(flags)
-    assert trained == set(KINDS) - kept
-    assert {outcome.run for outcome in read_outcomes(path)} == set(KINDS)
-    assert {outcome.num_episodes for outcome in read_outcomes(path)} == {32}
+    assert set(trained) == everything - before
+    assert len(trained) == len(set(trained))
+    assert kept() == everything
     trained.clear()
     main(flags)
-    assert trained == set()
+    assert trained == []
+
+
+def test_smoke_runs_are_never_put_among_the_published_ones() -> None:
+    folder = command.Arguments(size="smoke").folder
+    assert published(AGENT_FILE).parent not in (folder, *folder.resolve().parents)
+    assert command.Arguments().folder == published(AGENT_FILE).parent
+
+
+def test_the_published_outcomes_are_those_of_the_grids() -> None:
+    published_agents = read_outcomes(published(AGENT_FILE), ExternalOutcome)
+    assert sorted(each.run for each in published_agents) == sorted(GRID)
+    published_loops = read_outcomes(published(LOOP_FILE), LoopOutcome)
+    expected = sorted(run for loop in LOOPS for run in runs_of(loop))
+    assert sorted(each.run for each in published_loops) == expected
+
+
+def test_the_page_has_the_tables_of_the_outcomes() -> None:
+    page = (REPOSITORY / "docs" / "external.md").read_text().splitlines()
+    assert [row for row in page_tables() if row not in page] == []
+
+
+def test_verdicts_on_agents_follow_the_outcomes() -> None:
+    found = read_outcomes(published(AGENT_FILE), ExternalOutcome)
+    faster = [replace(each, time=100.0) if each.run.vf_coef == 50 else each for each in found]
+    judged = {each.name: each.right for each in Agents(faster).statements()}
+    wrong = {name for name, right in judged.items() if not right}
+    assert wrong == {"without-clipping", "clipping"}
+    lighter = [replace(each, time=inf) if each.run.vf_coef == 0.05 else each for each in found]
+    judged = {each.name: each.right for each in Agents(lighter).statements()}
+    assert {name for name, right in judged.items() if not right} == {"upper-edge"}
+
+
+def loop_outcome(run: LoopRun) -> LoopOutcome:
+    """As predicted."""
+    attached, light = run.baseline == "attached", run.weight < 0.5
+    slow = {"tutorial": inf if light else 1.5 if run.weight == 1 else 1, "a3c": 1.5}
+    slow["a3c-textbook"] = 3.0 if light else 1.0
+    climb = 2.0 if run.loop == "a3c-textbook" and run.weight == 10 else 1.0
+    bias = 0.6 / run.weight
+    errors = {"tutorial": min(bias, 0.99), "a3c": 0.2, "a3c-textbook": bias}
+    return replace(
+        LOOP,
+        run=run,
+        time=100.0 * climb * (slow.get(run.loop, 1.0) if attached else 1.0),
+        error=errors.get(run.loop, 0.0) if attached else 0.0,
+        bias=bias / 0.05 if attached else 0.0,
+        bootstrap=0.95,
+    )
+
+
+def test_verdicts_on_loops_follow_the_outcomes() -> None:
+    runs = [run for loop in LOOPS for run in runs_of(loop, range(3))]
+    predicted = [loop_outcome(run) for run in runs]
+    assert all(each.right for each in Loops(predicted).statements())
+    nothing_changes = [
+        replace(loop_outcome(replace(run, baseline="detached")), run=run) for run in runs
+    ]
+    judged = {each.name: each.right for each in Loops(nothing_changes).statements()}
+    assert {name for name, right in judged.items() if right} == {
+        *("tutorial-heavy", "tutorial-no-upper-edge", "reinforce-bias", "reinforce-slowdown"),
+        *("textbook-heavy", "textbook-upper-edge"),
+    }
 
 
 def test_every_part_of_the_grid_has_a_setting() -> None:

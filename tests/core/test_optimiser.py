@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pwm.core.config import Optimizer, TrainConfig
+from pwm.core.config import OptimizerName, TrainConfig
 from pwm.core.optimiser import Optimiser
 
 RATES = (1e-4, 0.01, 3.0)
@@ -26,7 +26,7 @@ CONFIGS = {
 
 def in_pytorch(config: TrainConfig, parameter: Tensor, rate: float) -> torch.optim.Optimizer:
     """PyTorch's own optimiser of a parameter."""
-    made: dict[Optimizer, Any] = {
+    made: dict[OptimizerName, Any] = {
         "rmsprop": lambda: torch.optim.RMSprop(
             [parameter], rate, alpha=config.square_decay, eps=config.epsilon
         ),

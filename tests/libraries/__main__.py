@@ -13,7 +13,7 @@ from itertools import chain
 
 from pwm.analysis.conventions import CONVENTIONS
 from tests.libraries.batch import SPREADS, expected, largest_difference, make_batch
-from tests.libraries.installed import FRAMEWORKS, installed_version, loss_of
+from tests.libraries.installed import FRAMEWORKS, installed_version, loss_of, weight_error
 from tests.libraries.page import MEASURED, PAGE, Result, page, results
 
 
@@ -31,11 +31,17 @@ def measure(name: str) -> Result | None:
             raise SystemExit(f"{name}: the default weight is {gradients.weight}, not {row.weight}")
         difference = largest_difference(gradients, expected(row, batch, found.ddof))
         worst = max(worst, difference)
-    print(f"{name}: {worst:.1e}")
+    off = weight_error(name, found)
+    print(f"{name}: gradients {worst:.1e}, weight {'not found' if off is None else f'{off:.1e}'}")
     today = dt.datetime.now(tz=dt.UTC).date().isoformat()
     version = installed_version(row.package)
     assert version is not None
-    return Result(version=version, date=today, difference=float(f"{worst:.1e}"))
+    return Result(
+        version=version,
+        date=today,
+        difference=float(f"{worst:.1e}"),
+        weight=None if off is None else float(f"{off:.1e}"),
+    )
 
 
 def main() -> None:

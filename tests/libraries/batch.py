@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pwm.analysis.conventions import Convention
+
+if TYPE_CHECKING:
+    from pwm.tools.report import LeakReport
 
 Array = NDArray[np.float64]
 STEPS, ACTIONS = 8, 3
@@ -76,6 +79,8 @@ class Batch:
 
 Loss = Callable[[Batch], Gradients]
 """Runs a library's own loss on a batch."""
+Check = Callable[[Batch], "LeakReport"]
+"""Runs `check_leak` on it; for PyTorch only."""
 
 
 def make_batch(spread: float, ddof: int = 1) -> Batch:

@@ -7,8 +7,8 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import NamedTuple
 
-from pwm.analysis.conventions import CONVENTIONS
-from tests.libraries.batch import Loss
+from pwm.analysis.conventions import CONVENTIONS, ratio
+from tests.libraries.batch import SPREADS, STEPS, Check, Loss, make_batch, measured_factors
 
 FRAMEWORKS = {
     "torch": (
@@ -32,6 +32,8 @@ class Found(NamedTuple):
     loss: Loss
     ddof: int
     """Taken from n where the library computes a standard deviation."""
+    check: Check | None
+    """None if the library is not on PyTorch."""
 
 
 def loss_of(name: str) -> Found | str:
@@ -45,7 +47,8 @@ def loss_of(name: str) -> Found | str:
         if not there:
             return f"{needed} is not installed"
     adapters = import_module(f"tests.libraries.{framework}_losses")
-    return Found(adapters.LOSSES[name], adapters.DDOF.get(name, 1))
+    checks = getattr(adapters, "CHECKS", {})
+    return Found(adapters.LOSSES[name], adapters.DDOF.get(name, 1), checks.get(name))
 
 
 def installed_version(package: str) -> str | None:
@@ -54,6 +57,32 @@ def installed_version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+def weight_error(name: str, found: Found) -> float | None:
+    """Relative difference of the weight found from a loss alone and the table's.
+
+    `check_leak` finds it in PyTorch, and a fit of the gradients elsewhere. Either is for advantages
+    that are not normalised. None where a leak passes through their normalisation, as a fit cannot
+    tell the two apart.
+
+    Raises:
+        SystemExit: the baseline is attached, and not so in the table, or the other way round.
+    """
+    row, batch = CONVENTIONS[name], make_batch(SPREADS[0], found.ddof)
+    normalised = "advantages" in row.normalises
+    if found.check is not None:
+        report = found.check(batch)
+        attached, weight = report.verdict == "leak", report.losses.weight_of_means
+    elif row.attached and normalised:
+        return None
+    else:
+        policy, value, leak = measured_factors(batch, found.loss(batch))
+        attached, weight = abs(leak) > policy / 2, value / policy
+    if attached != row.attached or weight is None:
+        raise SystemExit(f"{name}: attached is {attached}, and the weight {weight}")
+    wanted = ratio(row.weight, name, STEPS) * (SPREADS[0] if normalised else 1)
+    return abs(weight / wanted - 1)
 
 
 def tolerance(name: str) -> float:

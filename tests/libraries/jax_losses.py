@@ -208,7 +208,7 @@ def acme_impala(batch: Batch) -> Gradients:
     )
     params = tables(batch)
     sample = acme_sample(batch, core_state=jnp.zeros((1, 1)), logits=params[0][None])
-    return without_last(weight, *jax.grad(lambda tables: loss(tables, sample)[0])(params))
+    return without_last(weight, *jax.grad(loss)(params, sample))
 
 
 def acme_ppo(batch: Batch) -> Gradients:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pwm.analysis.conventions import CONVENTIONS, Convention, convert_weight, formula
+from tests.libraries.installed import FRAMEWORKS
 
 MEASURED = Path(__file__).with_name("measured.json")
 PAGE = Path(__file__).parents[2] / "docs" / "libraries.md"
@@ -25,6 +26,11 @@ its loss by the logits and the values were compared with those of the formula. T
 largest difference over the largest gradient. *Read* means: in the source, not run. Versions and
 commits are in the second table. `python -m tests.libraries` repeats this where the libraries are
 installed.
+
+*Weight found by* tells how the weight was also found from the library's loss alone, for comparison
+with that of the formula: in PyTorch by `check_leak` ([check.md](check.md)), whose verdict on the
+baseline was right each time; elsewhere, where it cannot look into the graph, by a fit of the
+gradients. The largest relative difference of the two weights is {{largest}}.
 
 """
 LEGEND = """
@@ -44,6 +50,8 @@ class Result(NamedTuple):
     date: str
     difference: float
     """Largest difference of the gradients, over the largest gradient."""
+    weight: float | None
+    """Relative difference of the weights; None where it was not found."""
 
 
 def results() -> dict[str, Result]:
@@ -53,9 +61,11 @@ def results() -> dict[str, Result]:
 
 def page(stored: Mapping[str, Result]) -> str:
     """The page, in Markdown."""
+    largest = max(result.weight or 0.0 for result in stored.values())
     return (
-        INTRODUCTION
-        + table(("library", "loss", "notes' 5", "baseline", "networks", "scaled", "checked"),
+        INTRODUCTION.format(largest=f"{largest:.0e}")
+        + table(("library", "loss", "notes' 5", "baseline", "networks", "scaled",
+                 "checked", "weight found by"),
                 (losses_row(name, row, stored.get(name)) for name, row in CONVENTIONS.items()))
         + LEGEND
         + table(("library", "weight", "repository", "file", "version"), sources())
@@ -73,7 +83,15 @@ def losses_row(name: str, row: Convention, result: Result | None) -> tuple[str, 
         row.networks,
         ", ".join(row.normalises) or "nothing",
         checked,
+        found_by(name, result),
     )
+
+
+def found_by(name: str, result: Result | None) -> str:
+    """The way in which the weight was found from the loss alone."""
+    if result is None or result.weight is None:
+        return "-"
+    return "`check_leak`" if name in FRAMEWORKS["torch"] else "fit"
 
 
 def sources() -> Iterator[tuple[str, ...]]:

@@ -22,7 +22,10 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical
 
-from tests.libraries.batch import Batch, Gradients, Loss
+from pwm.tools.leak import check_leak
+from pwm.tools.reductions import flat_gradient
+from pwm.tools.report import LeakReport
+from tests.libraries.batch import Batch, Check, Gradients, Loss
 
 
 class Stop(Exception):  # noqa: N818, it is no error
@@ -414,7 +417,8 @@ def pfrl_ppo(batch: Batch) -> Run:
     ]
 
     def model(states: Tensor) -> tuple[Categorical, Tensor]:
-        return Categorical(logits=table.logits[states]), table.values[states][:, None]
+        table.values = table.values[states]  # PFRL shuffles the steps
+        return Categorical(logits=table.logits[states]), table.values[:, None]
 
     agent = bare(
         owner,
@@ -606,5 +610,27 @@ def gradients_of(run: Callable[[Batch], Run]) -> Loss:
     return lambda batch: run(batch).gradients()
 
 
+def check_of(run: Callable[[Batch], Run]) -> Check:
+    """`check_leak` on the whole loss of a library, with the log-probabilities that it computes."""
+
+    def check(batch: Batch) -> LeakReport:
+        seen: list[Tensor] = []
+        log_prob: Any = Categorical.log_prob
+
+        def seen_log_prob(policy: Categorical, actions: Tensor) -> Tensor:
+            seen.append(log_prob(policy, actions))
+            return seen[-1]
+
+        with patch.object(Categorical, "log_prob", seen_log_prob):
+            table, _, loss = run(batch)
+        log_probs = [found for found in seen if flat_gradient(loss, [found]) is not None]
+        return check_leak(
+            loss, None, table.parameters.items(), values=table.values, log_probs=log_probs
+        )
+
+    return check
+
+
 LOSSES: dict[str, Loss] = {name: gradients_of(run) for name, run in RUNS.items()}
+CHECKS: dict[str, Check] = {name: check_of(run) for name, run in RUNS.items()}
 DDOF = {"pfrl-ppo": 0}

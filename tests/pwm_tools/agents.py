@@ -139,8 +139,8 @@ def reinforce(leak: Leak = "none", trunk: Trunk = "mlp", *, shared: bool = True)
     )
 
 
-def step_by_step(leak: Leak = "none") -> Case:
-    """An actor-critic as tutorials write it: one step at a time, into lists."""
+def tutorial(leak: Leak = "none") -> Case:
+    """TensorFlow's tutorial: one step at a time, into lists, and returns that are standardised."""
     network = Network()
     values, log_probs = [], []
     for observation in torch.randn(12, OBSERVATION):
@@ -149,7 +149,9 @@ def step_by_step(leak: Leak = "none") -> Case:
         values.append(network.critic(of_critic))
         log_probs.append(policy.log_prob(policy.sample()))
     policy_losses, value_losses = [], []
-    for log_prob, value, target in zip(log_probs, values, returns_of([12]), strict=True):
+    returns = returns_of([12])
+    returns = (returns - returns.mean()) / returns.std()
+    for log_prob, value, target in zip(log_probs, values, returns, strict=True):
         advantage = target - (value.squeeze() if leak == "all" else value.item())
         policy_losses.append(-log_prob * advantage)
         value_losses.append(functional.smooth_l1_loss(value, target.reshape(1)))
@@ -159,6 +161,26 @@ def step_by_step(leak: Leak = "none") -> Case:
         parameters=network.named_parameters(),
         values=values,
         log_probs=log_probs,
+        **network.reached(leak),
+    )
+
+
+def reinforce_of_tf_agents(leak: Leak = "none") -> Case:
+    """REINFORCE of TF-Agents: summed losses, and advantages standardised with their gradient."""
+    network = Network(shared=False)
+    of_policy, of_critic = network.features(torch.randn(40, OBSERVATION))
+    policy, values = network.distribution(of_policy), network.value(of_critic)
+    log_probs = policy.log_prob(policy.sample())
+    returns = returns_of([40])
+    advantages = returns - baseline(network, of_critic, values, leak)
+    advantages = (advantages - advantages.mean()) / advantages.std(correction=0)
+    return Case(
+        policy_loss=-(log_probs * advantages).sum(),
+        value_loss=(returns - values).square().sum(),
+        parameters=network,
+        values=values,
+        log_probs=log_probs,
+        weight=0.2,
         **network.reached(leak),
     )
 
@@ -237,14 +259,16 @@ def ppo(leak: Leak = "none", trunk: Trunk = "mlp", *, shared: bool = True) -> Ca
 AGENTS: dict[str, Callable[[], Case]] = {
     "REINFORCE with a baseline, shared LSTM": lambda: reinforce("all", "lstm"),
     "REINFORCE with a baseline, separate networks": lambda: reinforce("all", shared=False),
-    "actor-critic, step by step as in tutorials": lambda: step_by_step("all"),
+    "actor-critic of TensorFlow's tutorial": lambda: tutorial("all"),
+    "REINFORCE of TF-Agents": lambda: reinforce_of_tf_agents("all"),
     "A3C, shared LSTM": lambda: a3c("all"),
     "A2C, generalised advantages": lambda: generalised("all"),
     "PPO as in CleanRL, attached": lambda: ppo("all"),
     "leak into the head alone": lambda: reinforce("head", "lstm"),
     "leak into the trunk alone": lambda: reinforce("trunk", "lstm"),
     "REINFORCE with a baseline, mended": lambda: reinforce("none", "lstm"),
-    "actor-critic, step by step, mended": lambda: step_by_step("none"),
+    "actor-critic of TensorFlow's tutorial, mended": lambda: tutorial("none"),
+    "REINFORCE of TF-Agents, mended": lambda: reinforce_of_tf_agents("none"),
     "A3C, mended": lambda: a3c("none"),
     "A2C, generalised advantages, mended": lambda: generalised("none"),
     "PPO as in CleanRL, shared MLP": lambda: ppo("none"),

@@ -30,7 +30,7 @@ from tests.pwm_tools.agents import (
     ppo,
     reinforce,
     returns_of,
-    step_by_step,
+    tutorial,
 )
 from tests.pwm_tools.libraries import LIBRARIES, is_installed
 
@@ -178,18 +178,42 @@ def test_steps_of_an_episode_change_the_units_alone() -> None:
     assert longer.losses.weight_of_means == report.losses.weight_of_means
 
 
+def test_a_list_of_steps_of_several_environments_has_two_axes() -> None:
+    torch.manual_seed(0)
+    network = Network()
+    features = [network.features(torch.randn(8, OBSERVATION))[0] for _ in range(16)]
+    values, policies = map(network.value, features), map(network.distribution, features)
+    listed, log_probs = list(values), [policy.log_prob(policy.sample()) for policy in policies]
+    errors = [torch.randn(8) - each for each in listed]
+    report = check_leak(
+        -torch.stack([e.detach() * p for e, p in zip(errors, log_probs, strict=True)])
+        .mean(1)
+        .sum(),
+        torch.stack([e.square().mean() for e in errors]).sum(),
+        network,
+        values=listed,
+        log_probs=log_probs,
+    )
+    each = "sum over the first axis (16), mean over the second (8)"
+    assert (report.losses.policy_loss, report.losses.value_loss) == (each, each)
+
+
 @pytest.mark.parametrize("leak", ["none", "all"])
 def test_nothing_is_changed(leak: Leak) -> None:
     torch.manual_seed(0)
     case = reinforce(leak, "lstm")
     kept = [parameter.clone() for parameter in case.parameters.parameters()]
+    for parameter in case.parameters.parameters():
+        parameter.grad = torch.full_like(parameter, 3)
     state, version = torch.get_rng_state(), [p._version for p in case.parameters.parameters()]
     check_leak(**case.named)
     assert torch.equal(torch.get_rng_state(), state)
     assert [p._version for p in case.parameters.parameters()] == version
     for parameter, before in zip(case.parameters.parameters(), kept, strict=True):
-        assert parameter.grad is None
+        assert parameter.grad is not None
+        assert torch.equal(parameter.grad, torch.full_like(parameter, 3))
         assert torch.equal(parameter, before)
+        parameter.grad = None
     assert case.value_loss is not None
     (case.policy_loss + case.value_loss).backward()  # the graph is still there
     gradients = [parameter.grad for parameter in case.parameters.parameters()]
@@ -215,9 +239,13 @@ def test_it_costs_less_than_three_backward_passes(leak: Leak) -> None:
         attached = values if leak == "all" else values.detach()
         policy_loss = -((returns - attached) * log_probs).mean()
         value_loss = (returns - values).square().mean()
+        passed: list[Tensor] = []
+        handle = features.register_hook(passed.append)
         begin = time.perf_counter()
         check_leak(policy_loss, value_loss, network, values=values, log_probs=log_probs)
         middle = time.perf_counter()
+        handle.remove()
+        assert len(passed) == (leak == "all")  # backward passes through the network
         (policy_loss + value_loss).backward()
         best["check"] = min(best["check"], middle - begin)
         best["backward"] = min(best["backward"], time.perf_counter() - middle)
@@ -250,7 +278,7 @@ def test_names_come_from_whatever_is_passed() -> None:
 
 def test_a_copy_of_the_log_probabilities_cannot_tell() -> None:
     torch.manual_seed(0)
-    case = step_by_step("all")
+    case = tutorial("all")
     report = check_leak(**{**case.named, "log_probs": torch.stack(list(case.log_probs))})
     assert report.verdict == "cannot tell"
     assert "no copy, stack or slice" in str(report)
@@ -267,7 +295,7 @@ def test_a_copy_of_the_log_probabilities_cannot_tell() -> None:
 def test_a_copy_of_the_values_still_finds_the_leak() -> None:
     torch.manual_seed(0)
     for leak in ("none", "all"):
-        case = step_by_step(leak)
+        case = tutorial(leak)
         report = check_leak(**{**case.named, "values": torch.stack(list(case.values))})
         assert report.verdict == case.verdict
         assert set(report.head) == case.head

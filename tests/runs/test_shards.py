@@ -129,10 +129,10 @@ def test_the_size_of_a_stored_shard_is_estimated_within_a_factor_of_two(tmp_path
 def test_a_plan_of_a_billion_runs_starts_at_once() -> None:
     thousand = tuple(range(1, 1001))
     axes = {"critic_weight": thousand, "learning_rate": thousand, "seed": thousand}
-    started = time.monotonic()
+    started = time.process_time()
     mine = experiment(axes)
     shards = list(itertools.islice(plan(mine), 3))
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
     assert mine.num_runs == 10**9
     first = [Member(1, 1, seed) for seed in range(1, 3 * LARGEST + 1)]
     assert [member for shard in shards for member in shard.members] == first

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pwm.core.agent import AgentConfig
 from pwm.core.balance import Balance
-from pwm.core.config import Optimizer, TrainConfig
+from pwm.core.config import OptimizerName, TrainConfig
 from pwm.core.history import History
 from pwm.core.losses import Baseline, LossConfig, ValueLoss
 from pwm.core.returns import Returns
@@ -58,7 +58,7 @@ def settings_of_runs(draw: st.DrawFn, most_trials: int, most_units: int) -> Trai
             clip_gradient=draw(st.sampled_from([0.0, 0.0, 0.5])),
             value_loss=draw(st.sampled_from(["squared"] if plain else get_args(ValueLoss))),
         ),
-        optimizer=draw(st.sampled_from(["rmsprop"] if plain else get_args(Optimizer))),
+        optimizer=draw(st.sampled_from(["rmsprop"] if plain else get_args(OptimizerName))),
         square_decay=draw(st.sampled_from([0.99, 0.5])),
         momentum_decay=draw(st.sampled_from([0.9, 0.0])),
         epsilon=draw(st.sampled_from([1e-8, 1e-3])),

@@ -1,0 +1,74 @@
+"""`python -m pwm.page`: makes the page on which every published run can be seen and trained again.
+
+It is one file, `paper/page/index.html`, made of the published outcomes, the compiled engine that
+`python -m pwm.page.wasm` makes, and the sources in `pwm/page/web/`. The same input gives the same
+bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pwm.analysis.published import Published
+from pwm.core.errors import require_file
+from pwm.io.cli import OptionalPath, errors_in_one_line, parse
+from pwm.io.files import folder_errors, write_atomically
+from pwm.io.inherited import say
+from pwm.io.repository import PAPER, published
+from pwm.page.assembly import WEB, filled, joined
+from pwm.page.content import Runs, columns, different_runs, index
+
+ENGINE = ("engine.js", "engine.wasm")
+
+
+def page(runs: Runs) -> bytes:
+    """The page of some published runs.
+
+    Raises:
+        FileError: there is no compiled engine.
+    """
+    engine = published("page")
+    for name in ENGINE:
+        require_file((engine / name).is_file(), engine / name, "what python -m pwm.page.wasm makes")
+    slots = {
+        "style": (WEB / "style.css").read_text(),
+        "index": json.dumps(index(runs), separators=(",", ":")),
+        "columns": b64encode(columns(runs)).decode(),
+        "engine": (engine / "engine.js").read_text(),
+        "module": b64encode((engine / "engine.wasm").read_bytes()).decode(),
+        "worker": (WEB / "worker.js").read_text(),
+        "script": joined("main.js"),
+    }
+    return filled((WEB / "index.html").read_text(), slots).encode()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Flags of `python -m pwm.page`."""
+
+    published: OptionalPath = None
+    """File of the published outcomes (default: paper/outcomes.npz)."""
+    out: Path = PAPER / "page" / "index.html"
+    """File to write."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs the command and ends the program."""
+    about = "Makes the page on which every published run can be seen and trained again."
+    arguments = parse(Arguments, "python -m pwm.page", about, argv)
+    with errors_in_one_line():
+        content = page(different_runs(Published.read(arguments.published)))
+        with folder_errors("out", arguments.out):
+            changed = not arguments.out.is_file() or arguments.out.read_bytes() != content
+            if changed:
+                write_atomically(arguments.out, content)
+        size = len(content) / 1e6
+        say(f"{arguments.out}: {'written' if changed else 'unchanged'}, {size:.1f} MB.")
+
+
+if __name__ == "__main__":
+    main()

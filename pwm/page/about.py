@@ -1,0 +1,66 @@
+"""The data that JavaScript needs besides the compiled code: options of runs, and constants."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from pwm.core import agent, losses, returns, update
+from pwm.core.balance import Balance
+from pwm.core.config import OptimizerName, TrainConfig
+from pwm.core.history import METRICS
+from pwm.core.task import STIMULUS_SETS, Action
+from pwm.fused import compilation, vectors
+from pwm.page import streams
+
+STREAMS = ("initialisation", "trials", "actions")
+
+
+def about() -> dict[str, Any]:
+    """Options of runs, with defaults and accepted words, and constants of the engine."""
+    return {
+        "sources": sources(),
+        "defaults": asdict(TrainConfig()),
+        "words": words(TrainConfig()) | {"stimulus_set": list(STIMULUS_SETS)},
+        "stimulus_sets": dict(STIMULUS_SETS),
+        "constants": {
+            "actions": [action.name.lower() for action in Action],
+            "gates": agent.NUM_GATES,
+            "outputs": agent.NUM_OUTPUTS,
+            "value": agent.VALUE,
+            "row_multiple": agent.ROW_MULTIPLE,
+            "unit_multiple": agent.UNIT_MULTIPLE,
+            "lanes": vectors.LANES,
+            "pool": streams.POOL,
+            "metrics": METRICS,
+            "tracked": len(returns.Tracked),
+            "balances": get_args(Balance),
+            "optimizers": get_args(OptimizerName),
+            "clip_epsilon": update.CLIP_EPSILON,
+            "normaliser": losses.NORMALISER,
+            "least_scale": returns.LEAST_SCALE,
+        },
+    }
+
+
+def sources() -> str:
+    """SHA-256 of the source of all compiled code."""
+    folder = Path(compilation.__file__).parent
+    paths = [folder / f"{module}.py" for module in compilation.SOURCES]
+    content = b"".join(path.read_bytes() for path in [*paths, Path(streams.__file__)])
+    return hashlib.sha256(content).hexdigest()
+
+
+def words(config: Any) -> dict[str, list[str]]:
+    """The accepted words of each field that is a word, of a configuration and those within."""
+    found: dict[str, list[str]] = {}
+    hints = get_type_hints(type(config))
+    for item in fields(config):
+        value, hint = getattr(config, item.name), hints[item.name]
+        if is_dataclass(value):
+            found |= words(value)
+        elif get_origin(hint) is Literal:
+            found[item.name] = list(get_args(hint))
+    return found

@@ -1,0 +1,231 @@
+"""`python -m pwm.page.wasm`: compiles the fused engine to WebAssembly, into paper/page/engine.wasm.
+
+Numba compiles the same Python source as for this machine, but leaves its LLVM code unoptimised, and
+so independent of the machine. LLVM then optimises it for WebAssembly, with vectors of 128 bits, and
+`wasm-ld` links it. Its operations are IEEE's in a fixed order, so that its bits are those of native
+code. The module describes itself in a section `pwm` of JSON (`pwm.page.about`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import which
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import binding
+from numba.core import types
+
+from pwm.core.config import TrainConfig
+from pwm.core.errors import require
+from pwm.core.rollout import Draws
+from pwm.fused import kernel
+from pwm.fused.buffers import Episodes
+from pwm.fused.compilation import CONFIG, VERSIONS, compiled_apart
+from pwm.fused.engine import FusedEngine
+from pwm.io.cli import errors_in_one_line, parse
+from pwm.io.files import folder_errors, write_atomically
+from pwm.io.inherited import note
+from pwm.page import calls, streams
+from pwm.page.about import about
+
+TRIPLE, FEATURES = "wasm32-unknown-unknown", "+simd128,+bulk-memory"
+LINKER = "wasm-ld"
+STACK = 2**18  # bytes
+SECTION = "pwm"
+OPERATOR_BLOCKS = 2  # of LLVM's code of a vector's operator, at most
+# Numba's settings, for code that depends on no machine; and an order of sets, for the same bytes.
+SETTINGS = {
+    "NUMBA_OPT": "0",
+    "NUMBA_CPU_NAME": "generic",
+    "NUMBA_CPU_FEATURES": "",
+    "PYTHONHASHSEED": "0",
+}
+FLOATS, INTEGERS, PLACES = (
+    types.Array(kind, 1, "C") for kind in (types.float32, types.int64, types.uint64)
+)
+# What compiled code calls of libm and of Numba's own library. All arrays that it reshapes are
+# contiguous.
+LIBRARY = """
+define float @sqrtf(float %x) alwaysinline {
+  %root = call float @llvm.sqrt.f32(float %x)
+  ret float %root
+}
+declare float @llvm.sqrt.f32(float)
+
+define i32 @numba_attempt_nocopy_reshape(i64 %axes, ptr %shape, ptr %strides,
+    i64 %new_axes, ptr %new_shape, ptr %new_strides, i64 %size, i32 %fortran) alwaysinline {
+start:
+  br label %head
+head:
+  %left = phi i64 [ %new_axes, %start ], [ %axis, %body ]
+  %stride = phi i64 [ %size, %start ], [ %next, %body ]
+  %more = icmp sgt i64 %left, 0
+  br i1 %more, label %body, label %end
+body:
+  %axis = sub i64 %left, 1
+  %place = getelementptr i64, ptr %new_strides, i64 %axis
+  store i64 %stride, ptr %place
+  %length_place = getelementptr i64, ptr %new_shape, i64 %axis
+  %length = load i64, ptr %length_place
+  %next = mul i64 %stride, %length
+  br label %head
+end:
+  ret i32 1
+}
+"""
+
+
+class _Called(FusedEngine):
+    """An engine that keeps what it would call compiled code with, instead of compiling."""
+
+    arguments: tuple[Any, ...]
+
+    def train(self, draws: Draws) -> Any:
+        episodes = Episodes(draws.trials.numpy(), draws.noise.numpy(), np.zeros((0, 1, 5), "f4"))
+        self.arguments = (self.task, self.rule, self.population, episodes, self.work)
+
+
+def functions() -> dict[str, tuple[Any, tuple[Any, ...]]]:
+    """The functions of the module by name, in Python, and the Numba types of their arguments."""
+    arguments = _Called((TrainConfig(),)).arguments
+    compiled: dict[Any, tuple[Any, ...]] = {
+        kernel.train: tuple(numba.typeof(each) for each in arguments),
+        streams.make_key: (PLACES,) * 3,
+        streams.draw_uniform: (PLACES, types.int64, FLOATS),
+        streams.draw_index: (PLACES, types.int64, types.int64, INTEGERS),
+    }
+    return {each.py_func.__name__: (each.py_func, kinds) for each, kinds in compiled.items()}
+
+
+def target() -> Any:
+    """LLVM's description of the machine that the module is for."""
+    binding.initialize_all_targets()
+    binding.initialize_all_asmprinters()
+    return binding.Target.from_triple(TRIPLE).create_target_machine(
+        cpu="generic", features=FEATURES, opt=3, reloc="static"
+    )
+
+
+def described() -> dict[str, Any]:
+    """The module's description of itself: `about`, and the places of its functions' arguments."""
+    layout = target().target_data
+    tables = {name: calls.table(*each, layout) for name, each in functions().items()}
+    return about() | {"functions": tables}
+
+
+def tools() -> dict[str, str]:
+    """Versions of all that the module's bytes depend on besides the source."""
+    version = subprocess.run([LINKER, "--version"], capture_output=True, text=True, check=True)
+    names = "numba", "llvmlite", "numpy"
+    python = ".".join(platform.python_version_tuple()[:2])
+    return {
+        "python": python,
+        **dict(zip(names, VERSIONS, strict=True)),
+        LINKER: version.stdout.strip(),
+    }
+
+
+def build(out: Path) -> None:
+    """Compiles the module; Numba must not optimise, as it is told by `SETTINGS`."""
+    machine = target()
+    module = _for_target(LIBRARY, machine)
+    for name, (function, kinds) in functions().items():
+        dispatcher: Any = compiled_apart(function)
+        dispatcher.compile(kinds)
+        overload = dispatcher.overloads[kinds]
+        for code in (overload.library.get_llvm_str(), calls.entry(name, overload)):
+            module.link_in(_for_target(code, machine))
+    _optimise(module, machine, set(functions()))
+    linked = _link(machine.emit_object(module), list(functions()))
+    content = json.dumps(described() | {"tools": tools()}, separators=(",", ":"))
+    write_atomically(out, linked + _section(content.encode()))
+
+
+def _for_target(code: str, machine: Any) -> Any:
+    """LLVM code as a module for another machine than the one that Numba compiled it for."""
+    module = binding.parse_assembly(re.sub("(?m)^target .*$", "", code))
+    module.triple, module.data_layout = machine.triple, str(machine.target_data)
+    return module
+
+
+def _optimise(module: Any, machine: Any, exported: set[str]) -> None:
+    """Optimises a module, whose functions but the exported ones are for itself alone.
+
+    Numba keeps apart what should not be inlined, and vectors' operators, which should. Engines of
+    browsers make slower code of what LLVM would inline.
+    """
+    for value in [*module.functions, *module.global_variables]:
+        if not value.is_declaration and value.name not in exported:
+            value.linkage = "internal"
+    for function in module.functions:
+        branches = len(list(function.blocks)) > OPERATOR_BLOCKS
+        if branches and b"alwaysinline" not in b"".join(function.attributes):
+            function.add_function_attribute("noinline")
+    options = binding.create_pipeline_tuning_options(speed_level=3)
+    options.loop_vectorization, options.loop_unrolling = True, False
+    passes = binding.create_pass_builder(machine, options)
+    passes.getModulePassManager().run(module, passes)
+
+
+def _link(code: bytes, exported: list[str]) -> bytes:
+    with TemporaryDirectory() as folder:
+        source, linked = Path(folder) / "engine.o", Path(folder) / "engine.wasm"
+        source.write_bytes(code)
+        exports = [f"--export={name}" for name in [*exported, "__heap_base"]]
+        options = ["--no-entry", "--strip-all", "--gc-sections", "--stack-first"]
+        command = [LINKER, *options, "-z", f"stack-size={STACK}", *exports]
+        subprocess.run([*command, "-o", linked, source], check=True)
+        return linked.read_bytes()
+
+
+def _section(content: bytes) -> bytes:
+    """A custom section of WebAssembly's binary format, with the name `SECTION`."""
+    name = SECTION.encode()
+    body = _length(len(name)) + name + content
+    return b"\0" + _length(len(body)) + body
+
+
+def _length(number: int) -> bytes:
+    """A number in LEB128: seven bits per byte, the lowest first."""
+    low, rest = number & 0x7F, number >> 7
+    return bytes([low | 0x80]) + _length(rest) if rest else bytes([low])
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Flags of `python -m pwm.page.wasm`."""
+
+    out: Path = Path("paper/page/engine.wasm")
+    """File to write."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs the command and ends the program."""
+    arguments = parse(Arguments, "python -m pwm.page.wasm", (__doc__ or "").splitlines()[0], argv)
+    with errors_in_one_line():
+        require(which(LINKER) is not None, LINKER, "(not found)", "Debian's package lld, or LLVM's")
+        if CONFIG.OPT != 0:
+            # Numba reads its settings when it is imported.
+            own = {
+                name: value for name, value in os.environ.items() if not name.startswith("NUMBA")
+            }
+            command = [sys.executable, "-m", "pwm.page.wasm", "--out", str(arguments.out)]
+            note("Compiling the engine to WebAssembly: about 30 s.")
+            os.execve(sys.executable, command, own | SETTINGS)
+        with folder_errors("out", arguments.out):
+            build(arguments.out)
+
+
+if __name__ == "__main__":
+    main()

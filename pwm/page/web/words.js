@@ -1,0 +1,86 @@
+// Names of fields and values as the page shows them, and numbers as people read them.
+
+const LABELS = {
+  critic_weight: "critic weight w",
+  seed: "seed",
+  episode_length: "steps per episode T",
+  trial_length: "steps per trial",
+  learning_rate: "learning rate",
+  baseline: "baseline",
+  returns: "returns",
+  balance: "rule",
+  policy_reduction: "policy loss",
+  num_episodes: "episodes",
+  critic_start: "critic’s start",
+  carry_state: "LSTM’s state",
+  separate_trunks: "networks",
+  stimulus_set: "stimuli",
+  timeout: "timeouts",
+  reward: "reward of a trial",
+  hidden_size: "units",
+  entropy_weight: "entropy bonus",
+  discount: "discount",
+  optimism: "bias by hand",
+  lost_gradients: "gradients lost",
+  tracking_rate: "rate of the mean",
+  normalise_advantages: "advantages",
+  clip_gradient: "gradient clipped at",
+  trunk_rate: "trunk’s relative rate",
+  log_every: "window",
+};
+
+const VALUES = {
+  baseline: { attached_head: "attached to the head", attached_trunk: "attached to the trunk" },
+  balance: { fixed: "fixed weight", "per-loss": "an optimiser for each loss" },
+  policy_reduction: { sum: "summed", mean: "averaged" },
+  carry_state: { true: "carried across trials", false: "reset at every trial" },
+  separate_trunks: { true: "separate", false: "shared" },
+  timeout: { true: "with", false: "without" },
+  lost_gradients: { values: "of the values", log_probs: "of the log-probabilities" },
+  normalise_advantages: { true: "normalised", false: "as they are" },
+  critic_start: { mean: "at the mean return", "fixed-point": "at the leak’s fixed point" },
+  clip_gradient: { 0: "no limit" },
+  stimulus_set: { pwm0: "one pair (pwm0)", pwm5: "five (pwm5)", pwm7: "seven (pwm7)" },
+};
+
+export function labelOf(name) {
+  return LABELS[name] ?? name.replaceAll("_", " ");
+}
+
+export function capital(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+export function valueOf(name, value) {
+  const known = VALUES[name]?.[String(value)];
+  if (known) return known;
+  if (Array.isArray(value)) return value.length ? value.join(", ") : "none";
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  return typeof value === "number" ? plain(value) : String(value);
+}
+
+// A number with up to three significant digits, or all of its digits before the point.
+export function plain(value) {
+  if (value === Infinity) return "never";
+  if (!Number.isFinite(value)) return "–";
+  const size = Math.abs(value);
+  if (size >= 1000) return Math.round(value).toLocaleString("en-GB");
+  return String(Number(value.toPrecision(3))).replace("-", "−");
+}
+
+export function counted(number, noun) {
+  return `${number.toLocaleString("en-GB")} ${noun}${number === 1 ? "" : "s"}`;
+}
+
+export function duration(seconds) {
+  if (!Number.isFinite(seconds)) return "";
+  if (seconds < 90) return counted(Math.max(1, Math.ceil(seconds)), "second");
+  if (seconds < 5400) return counted(Math.round(seconds / 60), "minute");
+  return `${plain(seconds / 3600)} hours`;
+}
+
+// Time left of work whose parts count by their cost; empty until there is something to go by.
+export function left(started, done, total) {
+  const elapsed = (performance.now() - started) / 1000;
+  return done > 0 && elapsed > 0.5 ? `${duration((elapsed * (total - done)) / done)} left` : "";
+}

@@ -1,0 +1,258 @@
+"""A real browser, driven by its own protocol, WebDriver BiDi.
+
+Firefox speaks it itself, Chromium through its driver. Nothing is needed but what Debian packages as
+firefox-esr, chromium and chromium-driver.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import re
+import shutil
+import subprocess
+import time
+from base64 import b64decode
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+from tornado.websocket import WebSocketClientConnection, websocket_connect
+
+START = 60.0  # seconds
+PROGRAMS: Mapping[str, Sequence[str]] = {
+    "chromium": ("chromium", "chromedriver"),
+    "firefox": ("firefox-esr",),
+}
+CHROMIUM = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
+PREFERENCES = 'user_pref("{name}", {value});\n'
+FIREFOX: Mapping[str, object] = {
+    "app.update.enabled": False,
+    "browser.shell.checkDefaultBrowser": False,
+    "datareporting.policy.dataSubmissionEnabled": False,
+    "network.captive-portal-service.enabled": False,
+    "network.connectivity-service.enabled": False,
+    "remote.active-protocols": 1,
+}
+
+
+def missing(name: str) -> str:
+    """The first of a browser's programs that is not installed; empty if all are."""
+    return next((each for each in PROGRAMS[name] if not shutil.which(each)), "")
+
+
+class Browser:
+    """One tab of a running browser."""
+
+    def __init__(self, socket: WebSocketClientConnection, loop: asyncio.AbstractEventLoop) -> None:
+        self._socket, self._loop = socket, loop
+        self._numbers = itertools.count(1)
+        self.log: list[str] = []
+        """Uncaught errors, and messages that the page logs."""
+        self.requests: list[str] = []
+        """Addresses that were asked for."""
+
+    def begin(self, *, is_new: bool) -> None:
+        """Begins a session, if it is to be a new one, and takes its first tab."""
+        if is_new:
+            self.send("session.new", capabilities={})
+        events = ["log.entryAdded", "network.beforeRequestSent"]
+        self.send("session.subscribe", events=events)
+        self._tab = self.send("browsingContext.getTree")["contexts"][0]["context"]
+
+    def end(self) -> None:
+        """Closes the connection."""
+        self._socket.close()
+
+    def send(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """Sends a command and returns its result.
+
+        Raises:
+            RuntimeError: the browser answers with an error.
+        """
+        number = next(self._numbers)
+        command = {"id": number, "method": method, "params": parameters}
+        self._loop.run_until_complete(self._write(json.dumps(command)))
+        while True:
+            text = self._loop.run_until_complete(self._read())
+            if text is None:
+                raise RuntimeError(f"{method}: the browser has gone")
+            answer = json.loads(text)
+            if answer.get("method") == "log.entryAdded":
+                self.log.append(f"{answer['params']['level']}: {answer['params']['text']}")
+            elif answer.get("method") == "network.beforeRequestSent":
+                self.requests.append(answer["params"]["request"]["url"])
+            elif answer.get("id") == number:
+                if answer["type"] == "error":
+                    raise RuntimeError(f"{method}: {answer['message']}")
+                result: dict[str, Any] = answer["result"]
+                return result
+
+    def open(self, address: str) -> None:
+        """Opens an address and waits until it is loaded."""
+        self.send("browsingContext.navigate", context=self._tab, url=address, wait="complete")
+
+    def resize(self, width: int, height: int) -> None:
+        """Gives the page a size, in CSS pixels."""
+        size = {"width": width, "height": height}
+        self.send("browsingContext.setViewport", context=self._tab, viewport=size)
+
+    def ask(self, expression: str) -> Any:
+        """The value of a JavaScript expression, by way of JSON; promises are awaited.
+
+        Raises:
+            RuntimeError: it throws.
+        """
+        answer = self._evaluate(f"(async () => JSON.stringify(await ({expression})))()")
+        return json.loads(answer["value"]) if answer["type"] == "string" else None
+
+    def wait(self, expression: str, seconds: float = 30.0) -> Any:
+        """The value of an expression as soon as it is true.
+
+        Raises:
+            TimeoutError: it was not within that time.
+        """
+        end = time.monotonic() + seconds
+        while not (value := self.ask(expression)):
+            if time.monotonic() > end:
+                raise TimeoutError(f"{expression}; the log: {self.log}")
+            time.sleep(0.05)
+        return value
+
+    def text(self, selector: str) -> str:
+        """The text of the first element that a selector matches."""
+        return str(self.ask(f"document.querySelector({json.dumps(selector)}).textContent"))
+
+    def click(self, selector: str) -> None:
+        """Scrolls to an element and clicks on its middle."""
+        found = self._evaluate(
+            f"(() => {{ const found = document.querySelector({json.dumps(selector)});"
+            "found.scrollIntoView({block: 'center', behavior: 'instant'}); return found; })()"
+        )
+        origin = {"type": "element", "element": {"sharedId": found["sharedId"]}}
+        actions = [
+            {"type": "pointerMove", "x": 0, "y": 0, "origin": origin},
+            {"type": "pointerDown", "button": 0},
+            {"type": "pointerUp", "button": 0},
+        ]
+        self._act({"type": "pointer", "id": "mouse", "actions": actions})
+
+    def press(self, *keys: str) -> None:
+        """Presses keys one after another; each is a character of WebDriver's."""
+        kinds = ("keyDown", "keyUp")
+        actions = [{"type": kind, "value": key} for key in keys for kind in kinds]
+        self._act({"type": "key", "id": "keyboard", "actions": actions})
+
+    def choose(self, selector: str, text: str) -> None:
+        """Chooses the option with that text in a list."""
+        changed = self.ask(
+            f"(() => {{ const list = document.querySelector({json.dumps(selector)});"
+            f"const option = [...list.options].find((each) => each.text === {json.dumps(text)});"
+            "if (!option) return [...list.options].map((each) => each.text);"
+            "list.value = option.value; list.dispatchEvent(new Event('change', {bubbles: true}));"
+            "return true; })()"
+        )
+        assert changed is True, f"{selector}: {text} is not among {changed}"
+
+    def fill(self, selector: str, text: str) -> None:
+        """Replaces the text of a field."""
+        self.ask(
+            f"(() => {{ const field = document.querySelector({json.dumps(selector)});"
+            f"field.value = {json.dumps(text)};"
+            "field.dispatchEvent(new Event('change', {bubbles: true})); })()"
+        )
+
+    def screenshot(self, path: Path) -> None:
+        """Writes a picture of the whole page."""
+        shot = self.send("browsingContext.captureScreenshot", context=self._tab, origin="document")
+        path.write_bytes(b64decode(shot["data"]))
+
+    async def _write(self, text: str) -> None:
+        await self._socket.write_message(text)
+
+    async def _read(self) -> str | bytes | None:
+        return await self._socket.read_message()
+
+    def _act(self, source: Mapping[str, Any]) -> None:
+        self.send("input.performActions", context=self._tab, actions=[source])
+
+    def _evaluate(self, expression: str) -> dict[str, Any]:
+        """Evaluates an expression; its value as the protocol describes it."""
+        answer = self.send(
+            "script.evaluate",
+            expression=expression,
+            awaitPromise=True,
+            target={"context": self._tab},
+        )
+        if answer["type"] == "exception":
+            raise RuntimeError(answer["exceptionDetails"]["text"])
+        value: dict[str, Any] = answer["result"]
+        return value
+
+
+@contextlib.contextmanager
+def browser(name: str, folder: Path) -> Iterator[Browser]:
+    """Starts a browser without a window, and ends it.
+
+    Args:
+        name: one of `PROGRAMS`.
+        folder: an empty folder for its profile.
+    """
+    command = (
+        ["chromedriver", "--port=0"]
+        if name == "chromium"
+        else ["firefox-esr", "--headless", "--remote-debugging-port=0", "--profile", str(folder)]
+    )
+    values = ((key, json.dumps(value)) for key, value in FIREFOX.items())
+    lines = (PREFERENCES.format(name=key, value=value) for key, value in values)
+    (folder / "user.js").write_text("".join(lines))
+    log = folder / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+    loop = asyncio.new_event_loop()
+    try:
+        port = _port(log, process)
+        if name == "chromium":
+            address, ending = _chromium(port, folder)
+        else:
+            address, ending = f"ws://127.0.0.1:{port}/session", None
+        tab = Browser(loop.run_until_complete(_connected(address)), loop)
+        tab.begin(is_new=ending is None)
+        yield tab
+        tab.end()
+        if ending:
+            urlopen(ending, timeout=START).close()
+    finally:
+        process.terminate()
+        process.wait(START)
+        loop.close()
+
+
+async def _connected(address: str) -> WebSocketClientConnection:
+    return await websocket_connect(address, max_message_size=2**28)
+
+
+def _port(log: Path, process: subprocess.Popen[bytes]) -> int:
+    """The port that a program says it listens on."""
+    said = re.compile(r"(?:successfully on port |ws://127\.0\.0\.1:)(\d+)")
+    end = time.monotonic() + START
+    while time.monotonic() < end and process.poll() is None:
+        if found := said.search(log.read_text(errors="replace")):
+            return int(found[1])
+        time.sleep(0.05)
+    raise TimeoutError(log.read_text(errors="replace"))
+
+
+def _chromium(port: int, folder: Path) -> tuple[str, Request]:
+    """Begins a session of Chromium; its address, and the request that ends it."""
+    options = {"args": [*CHROMIUM, f"--user-data-dir={folder / 'profile'}"]}
+    wanted = {"webSocketUrl": True, "goog:chromeOptions": options}
+    body = json.dumps({"capabilities": {"alwaysMatch": wanted}}).encode()
+    place = f"http://127.0.0.1:{port}/session"
+    with urlopen(Request(place, body), timeout=START) as answer:
+        session = json.load(answer)["value"]
+    address = str(session["capabilities"]["webSocketUrl"])
+    return address, Request(f"{place}/{session['sessionId']}", method="DELETE")

@@ -1,0 +1,86 @@
+"""Tables of docs/external.md from the outcomes: `python -m tests.tools.external_page`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from math import inf, isfinite, isnan
+
+from pwm.analysis.estimates import Estimate
+from pwm.analysis.foreign import Cell, agents, loops
+from pwm.analysis.fourth import Statement
+from pwm.analysis.predictions import predictions
+
+
+def agent_table() -> Iterator[str]:
+    """Yields a row per variant with a column per weight: seeds that learned, median episodes."""
+    rows: dict[tuple[str, str], list[Cell]] = {}
+    for cell in agents().cells():
+        rows.setdefault((cell.setting, cell.variant), []).append(cell)
+    for (setting, variant), cells in rows.items():
+        found = " | ".join(
+            f"{cell.learned.successes}/{cell.learned.total}, {_count(cell.time.value)}"
+            for cell in sorted(cells, key=lambda cell: cell.weight)
+        )
+        yield f"| {setting.split()[-1]}, {variant} | {found} |"
+
+
+def loop_table() -> Iterator[str]:
+    """Yields a row per loop and weight: success, times and errors, attached and detached."""
+    cells = {(cell.setting, cell.weight, cell.variant): cell for cell in loops().cells()}
+    for (setting, weight, variant), attached in cells.items():
+        if variant == "attached":
+            detached = cells[setting, weight, "detached"]
+            found = (
+                f"{weight:g}",
+                *(
+                    f"{cell.learned.successes}/{cell.learned.total}"
+                    for cell in (attached, detached)
+                ),
+                *(_count(cell.time.value) for cell in (attached, detached)),
+                *(_count(cell.length.value) for cell in (attached, detached)),
+                f"{attached.bias.value:.3g}",
+                f"{attached.predicted_bias:.3g}" if isfinite(attached.predicted_bias) else "none",
+                f"{detached.bias.value:.3g}",
+            )
+            yield f"| {setting} | " + " | ".join(found) + " |"
+
+
+def verdict_table(part: str, statements: Iterable[Statement]) -> Iterator[str]:
+    """Yields a row per statement: what it is about, what is right, what was measured, verdicts."""
+    for statement in statements:
+        said = predictions()["external"][part][statement.name]
+        told = not isnan(statement.estimate.value)
+        verdict = ("right" if statement.right else "**wrong**") if told else "cannot tell"
+        found = (_region(*statement.region), _number(statement.estimate), verdict, said["rival"])
+        yield f"| {statement.says} | " + " | ".join(found) + " |"
+
+
+def page_tables() -> list[str]:
+    """All rows that the page has."""
+    return [
+        *agent_table(),
+        *verdict_table("agents", agents().statements()),
+        *loop_table(),
+        *verdict_table("loops", loops().statements()),
+    ]
+
+
+def _count(number: float) -> str:
+    return f"{number:,.0f}" if isfinite(number) else "–"
+
+
+def _region(low: float, high: float) -> str:
+    if high == inf:
+        return f"at least {low:g}"
+    return f"at most {high:g}" if low in (-inf, -1) else f"{low:g} to {high:g}"
+
+
+def _number(estimate: Estimate) -> str:
+    if isnan(estimate.value):
+        return "too few learned"
+    value, low, high = (f"{each:.2f}" if isfinite(each) else "∞" for each in estimate)
+    return f"{value} [{low}, {high}]"
+
+
+if __name__ == "__main__":
+    print("\n".join(page_tables()))

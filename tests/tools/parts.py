@@ -1,0 +1,514 @@
+"""Accounts for the time of an episode in the fused engine: by part, with instructions and limits.
+
+    python -m tests.tools.parts
+    NUMBA_CPU_NAME=haswell python -m tests.tools.parts    # with AVX2
+
+Compiles the engine's functions once more, with a reading of the processor's clock after each part,
+and checks that they still compute the same bits. A processor works on neighbouring parts at once,
+so that the border between two is not sharp, and a reading (9 ns) is mostly hidden behind the work;
+the sum of the parts is compared with the untouched kernel. Instructions are counted by a trap after
+each of them; the readings are among them. Linux on x86 only.
+
+A limit is the time that a part's arithmetic alone would take: in the products, multiplications and
+additions of numbers in registers, as many per second as this processor can; in RMSprop, the roots
+and quotients; in the gates, sigmoid and tanh of numbers in the nearest cache.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import mean, median
+from typing import Any, cast
+
+import numba
+import numpy as np
+import tyro
+from llvmlite import binding, ir
+from numba import extending
+from numba.core import types
+from numpy.typing import NDArray
+
+from pwm.core.config import TrainConfig
+from pwm.core.rollout import DrawSource
+from pwm.core.update import one_thread
+from pwm.engines import make_trainer
+from pwm.fused import kernel
+from pwm.fused.backward import (
+    _backpropagate_states,
+    differentiate_heads,
+    differentiate_losses,
+    measure_errors,
+)
+from pwm.fused.balance import episode_scales
+from pwm.fused.buffers import Episodes, Population
+from pwm.fused.compilation import OPTIONS, Function, compiled
+from pwm.fused.elementary import ONE, ZERO, sigmoid, tanh
+from pwm.fused.engine import FusedEngine, _episodes
+from pwm.fused.forward import _decide, _plan, _sample, _squash, prepare
+from pwm.fused.layout import NUM_GATES, NUM_OUTPUTS, VALUE, Floats
+from pwm.fused.optimiser import step
+from pwm.fused.products import (
+    add,
+    add_product_transposed,
+    add_product_wide,
+    add_wide,
+    clear,
+    copy,
+    copy_wide,
+    multiply,
+    multiply_wide,
+    transpose,
+)
+from pwm.fused.vectors import WIDE, load_wide, store
+from pwm.io.provenance import cpu_model
+from pwm.runs.fields import replaced
+
+PARTS = (
+    "inputs to the gates, transposed heads",
+    "plan: the rows that the trials visit",
+    "rows: inputs and parents' states",
+    "product: hidden states to gates",
+    "gates and cells: sigmoid, tanh",
+    "heads and policies: exp, log",
+    "actions and rewards of the steps",
+    "returns, errors, metrics of the steps",
+    "gradients of the steps' losses",
+    "gradients of the heads' outputs",
+    "gates and cells, backward",
+    "product: gates to hidden states",
+    "product: recurrent weights",
+    "input weights, biases, heads",
+    "RMSprop",
+)
+INPUTS, PLAN, ROWS, FORWARD, CELLS, DECIDE, SAMPLE, ERRORS, LOSSES, HEADS = range(10)
+CELLS_BACK, BACKWARD, OUTER, REST, RMSPROP = range(10, len(PARTS))
+EPISODES, SLICE, COUNTED = 200, 10, 4  # drawn, timed at once, counted; replicas too for the last
+Counts = NDArray[np.int64]
+
+
+def entry(function: Function) -> Function:
+    """Compiles a function to be called by Python, for this process."""
+    return cast(Function, numba.njit(**OPTIONS)(function))
+
+
+def _intrinsic(result: types.Type, build: Callable[[Any], Any]) -> Any:
+    """A function without arguments for compiled code, from one that writes its instructions."""
+
+    @extending.intrinsic
+    def function(_context: Any) -> Any:
+        return result(), lambda context, builder, *_: build(builder) or context.get_dummy_value()
+
+    return function
+
+
+binding.initialize_native_asmparser()  # for `_assembly`
+INTEGER = ir.IntType(64)
+STEPS = np.zeros(1, np.int64)
+"""Instructions since the trap was set."""
+
+
+def _steps(builder: Any) -> Any:
+    """The address of `STEPS`."""
+    return builder.inttoptr(ir.Constant(INTEGER, STEPS.ctypes.data), INTEGER.as_pointer())
+
+
+def _read_clock(builder: Any) -> Any:
+    name, kind = "llvm.readcyclecounter", ir.FunctionType(INTEGER, [])
+    return builder.call(builder.module.declare_intrinsic(name, fnty=kind), [])
+
+
+def _read_steps(builder: Any) -> Any:
+    read = builder.load(_steps(builder))
+    read.volatile = True
+    return read
+
+
+def _assembly(code: str) -> Callable[[Any], Any]:
+    kind = ir.FunctionType(ir.VoidType(), [])
+
+    def build(builder: Any) -> None:
+        # A function may keep numbers in the 128 bytes below the stack.
+        around = f"leaq -128(%rsp), %rsp; {code}; leaq 128(%rsp), %rsp"
+        builder.asm(kind, around, "~{memory},~{flags}", [], side_effect=True)
+
+    return build
+
+
+clock, steps = _intrinsic(types.int64, _read_clock), _intrinsic(types.int64, _read_steps)
+set_trap = _intrinsic(types.none, _assembly("pushfq; orq $$0x100, (%rsp); popfq"))
+end_trap = _intrinsic(types.none, _assembly("pushfq; andq $$~0x100, (%rsp); popfq"))
+
+
+def _count(builder: Any) -> None:
+    builder.store(
+        builder.add(builder.load(_steps(builder)), ir.Constant(INTEGER, 1)), _steps(builder)
+    )
+
+
+count = _intrinsic(types.none, _count)
+
+
+@compiled
+def spend(spent: Counts, part: int, before: Any) -> Any:
+    """Adds the ticks and instructions since `before` to a part; returns the present ones."""
+    now = clock(), steps()
+    spent[0, part] += now[0] - before[0]
+    spent[1, part] += now[1] - before[1]
+    return now
+
+
+@entry
+def train(
+    task: Any, rule: Any, population: Any, episodes: Any, work: Any, spent: Counts, trap: bool
+) -> None:
+    """`pwm.fused.kernel.train` for the notes' agent and losses.
+
+    Args:
+        task: as there, like the four that follow.
+        spent: ticks and instructions of each part, [2, parts]; output.
+        trap: whether to count instructions.
+    """
+    if trap:
+        set_trap()
+    for replica in range(len(population.parameters)):
+        for episode in range(len(episodes.trials)):
+            before = clock(), steps()
+            tracked = population.tracked[replica]
+            weight, scales = population.critic_weights[replica], episode_scales(rule, tracked)
+            parameters = kernel._parameters(population.parameters[replica], work)
+            gradient = kernel._parameters(work.gradients[0], work)
+            trials, noise = episodes.trials[episode, replica], episodes.noise[episode, replica]
+            levels = len(task.level_end)
+            prepare(parameters, work)
+            before = spend(spent, INPUTS, before)
+            levels = _plan(task, trials, work)
+            before = spend(spent, PLAN, before)
+            rows = work.level_start[levels]
+            for level in range(levels):
+                start, end = work.level_start[level], work.level_start[level + 1]
+                gates, hidden = work.gates[0, start:end], work.hidden[0]
+                for row in range(start, end):
+                    copy_wide(work.gates[0, row], work.projected[0, work.shown[row]])
+                if level:
+                    for row in range(start, end):
+                        copy(work.previous[0, row], hidden[work.parent[row]])
+                before = spend(spent, ROWS, before)
+                if level:
+                    add_product_wide(gates, work.previous[0, start:end], parameters.recurrent[0])
+                    before = spend(spent, FORWARD, before)
+                _squash(
+                    work.parent[start:end],
+                    gates,
+                    work.cell[0],
+                    work.cell[0, start:end],
+                    work.cell_tanh[0, start:end],
+                    hidden[start:end],
+                )
+                before = spend(spent, CELLS, before)
+            _decide(parameters, work, 1, rows)
+            before = spend(spent, DECIDE, before)
+            for trial in range(len(trials)):
+                pair = trials[trial]
+                for place in range(levels):
+                    moment = trial * levels + place
+                    row = work.row_of_node[task.node[pair, place]]
+                    action = _sample(work, row, noise[trial, place])
+                    work.row[moment] = row
+                    work.action[moment] = action
+                    work.reward[moment] = task.rewards[pair, place, action]
+            before = spend(spent, SAMPLE, before)
+            measure_errors(rule, scales, levels, work, episodes.metrics[episode, replica])
+            before = spend(spent, ERRORS, before)
+            differentiate_losses(rule, scales, ONE, weight * scales.critic, work)
+            before = spend(spent, LOSSES, before)
+            differentiate_heads(rule, ONE, rows, work)
+            clear(work.by_cell[0, :rows])
+            multiply(work.by_hidden[0, 1:rows], work.by_heads[0, 1:rows], work.head_transposed[0])
+            before = spend(spent, HEADS, before)
+            before = backpropagate(parameters, work, gradient, levels, spent, before)
+            step(rule, population, replica, 0, work.gradients[0])
+            spend(spent, RMSPROP, before)
+    if trap:
+        end_trap()
+
+
+@entry
+def count_kernel(task: Any, rule: Any, population: Any, episodes: Any, work: Any) -> int:
+    """Instructions of `pwm.fused.kernel.train`."""
+    before = steps()
+    set_trap()
+    kernel.train(task, rule, population, episodes, work)
+    end_trap()
+    total: int = steps() - before
+    return total
+
+
+@compiled
+def backpropagate(
+    parameters: Any, work: Any, gradient: Any, levels: int, spent: Counts, before: Any
+) -> Any:
+    """`pwm.fused.backward.backpropagate`, for one trunk and from its hidden states on."""
+    first, rows = work.level_start[1], work.level_start[levels]
+    gates, by_hidden, by_heads = work.by_gates, work.by_hidden[0], work.by_heads[0]
+    for level in range(levels - 1, -1, -1):
+        start, end = work.level_start[level], work.level_start[level + 1]
+        _backpropagate_states(
+            work.parent[start:end],
+            work.cell[0],
+            work.gates[0, start:end],
+            work.cell_tanh[0, start:end],
+            by_hidden[start:end],
+            work.by_cell[0, start:end],
+            work.by_cell[0],
+            gates[start:end],
+        )
+        before = spend(spent, CELLS_BACK, before)
+        if level:
+            by_previous = work.by_previous[0, start:end]
+            clear(by_previous)
+            add_product_transposed(by_previous, gates[start:end], parameters.recurrent[0])
+            for row in range(start, end):
+                add(by_hidden[work.parent[row]], by_previous[row - start])
+            before = spend(spent, BACKWARD, before)
+    multiply_wide(gradient.recurrent[0], work.previous[0, first:rows].T, gates[first:rows])
+    before = spend(spent, OUTER, before)
+    clear(work.by_projected)
+    for row in range(1, rows):
+        add_wide(work.by_projected[work.shown[row]], gates[row])
+    clear(gradient.input_bias)
+    for stimulus in range(len(work.by_projected)):
+        add_wide(gradient.input_bias[0], work.by_projected[stimulus])
+    copy(gradient.recurrent_bias[0], gradient.input_bias[0])
+    for stimulus in range(len(work.by_projected) - 1):
+        copy(gradient.input[0, stimulus], work.by_projected[stimulus])
+    for row in range(1, rows):
+        by_heads[row, VALUE] = work.by_head_value[row]
+    multiply(work.by_head_transposed, by_heads[1:rows].T, work.hidden[0, 1:rows])
+    transpose(gradient.head[0], work.by_head_transposed)
+    for column in range(NUM_OUTPUTS):
+        total = ZERO
+        for row in range(1, rows):
+            total += by_heads[row, column]
+        gradient.head_bias[0, column] = total
+    return spend(spent, REST, before)
+
+
+@entry
+def products_and_sums(numbers: Floats, count: int) -> None:
+    """Multiplies and adds six wide vectors, in registers, `count` times."""
+    factor, term = load_wide(numbers, 0), load_wide(numbers, WIDE)
+    a, b, c = load_wide(numbers, 2 * WIDE), load_wide(numbers, 3 * WIDE), load_wide(numbers, 0)
+    d, e, f = load_wide(numbers, 4 * WIDE), load_wide(numbers, 5 * WIDE), load_wide(numbers, WIDE)
+    for _ in range(count):
+        a, b, c = a * factor + term, b * factor + term, c * factor + term
+        d, e, f = d * factor + term, e * factor + term, f * factor + term
+    store(numbers, 2 * WIDE, a + b + c + d + e + f)
+
+
+@entry
+def roots_and_quotients(numbers: Floats, count: int) -> None:
+    """Divides each number by a root, in place, `count` times."""
+    for _ in range(count):
+        for place in range(len(numbers)):
+            numbers[place] = ONE / np.sqrt(numbers[place])
+
+
+@entry
+def squashed(numbers: Floats, count: int) -> None:
+    """Sigmoids of four fifths of the numbers and tanh of the rest, in place, `count` times."""
+    for _ in range(count):
+        for place in range(0, len(numbers), 5 * WIDE):
+            for k in range(4):
+                store(numbers, place + k * WIDE, sigmoid(load_wide(numbers, place + k * WIDE)))
+            store(numbers, place + 4 * WIDE, tanh(load_wide(numbers, place + 4 * WIDE)))
+
+
+def nanoseconds(work: Callable[[Floats, int], None], size: int, count: int) -> float:
+    """Least processor time per number, of nine tries."""
+    numbers = np.full(size, 0.5, np.float32)
+    work(numbers, 1)
+    return min(1e9 * seconds(lambda: work(numbers, count)) for _ in range(9)) / (size * count)
+
+
+def limits(run: TrainConfig, parameters: int, episodes: Episodes) -> dict[int, float]:
+    """Microseconds per episode of the arithmetic that some parts cannot do without.
+
+    Args:
+        run: whose state is reset at every trial.
+        parameters: of a replica.
+        episodes: to count the rows of.
+    """
+    units, trials = run.agent.hidden_size, episodes.trials[:, 0]
+    firsts = mean(len(np.unique(run.task.pairs[episode, 0])) for episode in trials)
+    rows = firsts * (run.task.trial_length - 2) + mean(len(np.unique(e)) for e in trials)
+    product = rows * NUM_GATES * units**2 * nanoseconds(products_and_sums, 6 * WIDE, 100_000)
+    cells = (firsts + rows) * (NUM_GATES + 1) * units * nanoseconds(squashed, 5 * WIDE, 10_000)
+    return {
+        **dict.fromkeys((FORWARD, BACKWARD, OUTER), product / 1000),
+        CELLS: cells / 1000,
+        RMSPROP: parameters * nanoseconds(roots_and_quotients, parameters, 1000) / 1000,
+    }
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Processor time of a call."""
+    begin = time.thread_time()
+    work()
+    return time.thread_time() - begin
+
+
+@numba.cfunc("void(int32)")
+def trapped(_signal: int) -> None:
+    """Counts an instruction."""
+    count()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Flags of `python -m tests.tools.parts`."""
+
+    episode_lengths: tuple[int, ...] = (15, 60, 240)
+    """Steps per episode."""
+    hidden_size: int = 24
+    """Units of the LSTM."""
+    replicas: int = 48
+    """Replicas in a population."""
+    rounds: int = 300
+    """Rounds of 5 to 20 milliseconds, of which medians are taken."""
+
+
+def cut(episodes: Episodes, *places: slice) -> Episodes:
+    """Some of the episodes, of some replicas."""
+    few: list[Any] = [each[places] for each in episodes]
+    return Episodes(*few)
+
+
+class Parts:
+    """The parts of a run's episodes, and the whole.
+
+    Args:
+        run: with the notes' agent and losses.
+        replicas: in the population.
+    """
+
+    def __init__(self, run: TrainConfig, replicas: int) -> None:
+        trainer = make_trainer([replaced(run, {"seed": seed}) for seed in range(replicas)])
+        assert isinstance(trainer.engine, FusedEngine)
+        self.trainer, self.engine = trainer, trainer.engine
+        self.episodes = _episodes(DrawSource(run.task, range(replicas)).next(EPISODES))
+        self.spent = np.zeros((2, len(PARTS)), np.int64)
+
+    def play(self, episodes: Episodes, *, trap: bool = False) -> None:
+        """Trains on the clock, or counts instructions."""
+        engine, population = self.engine, self.first(episodes)
+        self.spent[:] = 0
+        train(engine.task, engine.rule, population, episodes, engine.work, self.spent, trap)
+
+    def first(self, episodes: Episodes) -> Population:
+        """The replicas that the episodes are of."""
+        few: list[Any] = [each[: episodes.trials.shape[1]] for each in self.engine.population]
+        return Population(*few)
+
+    def kernel(self, episodes: Episodes) -> None:
+        """Trains as ever."""
+        engine = self.engine
+        kernel.train(engine.task, engine.rule, engine.population, episodes, engine.work)
+
+    def check(self) -> None:
+        """Compares the bits after the copy with those after the engine."""
+        found = []
+        for copied in (False, True):
+            state = self.engine.state()
+            if copied:
+                self.play(self.episodes)
+            else:
+                self.kernel(self.episodes)
+            found.append(self.engine.state())
+            self.engine.restore(state)
+        ours, theirs = (state["parameters"] for state in found)
+        if not np.array_equal(ours, theirs):
+            sys.exit("tests.tools.parts does not compute what pwm.fused.kernel does")
+
+    def times(self, rounds: int) -> tuple[Floats, float, float]:
+        """Microseconds of the parts, of the kernel, and of all training, per episode."""
+        replicas = len(self.trainer.runs)
+        spent, kernels, alls = [], [], []
+        for number in range(rounds):
+            first = SLICE * number % EPISODES
+            episodes = cut(self.episodes, slice(first, first + SLICE))
+            self.play(episodes)
+            spent.append(self.spent[0].copy())
+            kernels.append(seconds(lambda: self.kernel(episodes)))  # noqa: B023, called here
+            if number % 10 == 0:
+                alls.append(seconds(lambda: self.trainer.advance(EPISODES)))
+        scale = 1e6 / (SLICE * replicas)
+        everything = 1e6 * median(alls) / (EPISODES * replicas)
+        return (
+            np.median(spent, axis=0) * scale / ticks_per_second(),
+            scale * median(kernels),
+            everything,
+        )
+
+    def instructions(self) -> tuple[Counts, int]:
+        """Instructions of each part and of the kernel, per replica and episode."""
+        ctypes.CDLL(None).signal(signal.SIGTRAP, ctypes.c_void_p(trapped.address))
+        few = cut(self.episodes, slice(COUNTED), slice(COUNTED))
+        self.play(few, trap=True)
+        number, engine = few.trials[..., 0].size, self.engine
+        counts: Counts = self.spent[1] // number
+        total = count_kernel(engine.task, engine.rule, self.first(few), few, engine.work)
+        return counts, total // number
+
+
+@entry
+def read_clock() -> int:
+    """Ticks of the processor's clock."""
+    ticks: int = clock()
+    return ticks
+
+
+def ticks_per_second() -> float:
+    """Frequency of the clock that is read."""
+    begin = read_clock(), time.perf_counter()
+    time.sleep(0.1)
+    ticks = read_clock() - begin[0]
+    return ticks / (time.perf_counter() - begin[1])
+
+
+def main() -> None:
+    """Prints a table per episode length."""
+    arguments = tyro.cli(Arguments, description=__doc__)
+    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+        sys.exit("tests.tools.parts counts instructions on Linux with x86_64 only")
+    print(f"{cpu_model()}, {os.environ.get('NUMBA_CPU_NAME', 'all its instructions')}")
+    for length in arguments.episode_lengths:
+        fields = {"hidden_size": arguments.hidden_size, "episode_length": length}
+        run = replaced(TrainConfig(num_episodes=10**9), fields)
+        with one_thread():
+            parts = Parts(run, arguments.replicas)
+            parts.check()
+            times, whole, everything = parts.times(arguments.rounds)
+            least = limits(run, parts.engine.parameters.shape[1], parts.episodes)
+            counted, total = parts.instructions()
+        print(
+            f"\n{length} steps, per replica and episode{'µs':>14}{'limit':>8}{'instructions':>14}"
+        )
+        for part, (name, spent, number) in enumerate(zip(PARTS, times, counted, strict=True)):
+            limit = f"{least[part]:.2f}" if part in least else ""
+            print(f"{name:<40}{spent:>9.2f}{limit:>8}{number:>14,}")
+        limit = f"{sum(least.values()):.2f}"
+        print(f"{'sum of the parts':<40}{times.sum():>9.2f}{limit:>8}{counted.sum():>14,}")
+        print(f"{'the kernel, without readings':<40}{whole:>9.2f}{'':>8}{total:>14,}")
+        print(f"{'random draws, metrics, Python':<40}{everything - whole:>9.2f}")
+        print(f"{'an episode':<40}{everything:>9.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
