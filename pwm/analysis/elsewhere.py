@@ -49,6 +49,7 @@ SIGNAL_TO_NOISE = 1 / 170
 TIMES: Mapping[int, float] = {15: 2000.0, 60: 3100.0}
 """Published median episodes to learn with a light critic that starts at the mean return."""
 LAG = FINAL_EPISODES / 2
+EDGE_STEPS = 12  # bisections of a factor of a million: to within a half of a percent
 NOTHING = "nothing changes"
 """The account that a setting leaves every time and slowdown as it was."""
 BIAS = "bias"
@@ -145,7 +146,7 @@ def _slowing(run: TrainConfig) -> Slowing:
 def _climbed(run: TrainConfig) -> Slowing:
     """The same where advantages are not normalised."""
     setting = setting_of(run)
-    *_, end = climb(setting, ARRIVED)
+    *_, end = climb(setting, ARRIVED if setting.distance else 0)
     grown = 1 + end.head / setting.initial_weight
     return Slowing(
         noise=setting.spread / Setting(steps=setting.steps, critic_weight=0.0).spread,
@@ -268,3 +269,21 @@ def huber_bias(run: TrainConfig, entropy: float, success: float) -> float:
         return float(weights @ np.clip(returns - value, -1, 1)) + pull
 
     return float(brentq(error, -1.0, trials + 1.0, xtol=1e-14)) - float(weights @ returns)
+
+
+def law_edge(run: TrainConfig, light: TrainConfig) -> float:
+    """Weight at which a run takes twice as long as the light critic, by the law.
+
+    Args:
+        run: attached, which a light weight slows by its leak, or detached from zero, which a heavy
+            one slows.
+        light: the light critic.
+    """
+    limit, attached = 2 * predicted_time(light), run.loss.baseline == "attached"
+    low, high = 0.01, 10_000.0
+    for _ in range(EDGE_STEPS):
+        middle = sqrt(low * high)
+        slowing = _slowing(replace(run, critic_weight=middle))
+        slow = _time(slowing._replace(share=0.0) if attached else slowing, run) > limit
+        low, high = (middle, high) if slow == attached else (low, middle)
+    return sqrt(low * high)

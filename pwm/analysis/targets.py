@@ -21,7 +21,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.analysis.theory import settled_values
+from pwm.analysis.bootstrapping import settled_values
 
 Leak = Literal["none", "own", "all"]
 """Values that the policy loss's gradient reaches: none, only v_t, or those in the targets too."""

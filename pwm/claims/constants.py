@@ -12,6 +12,7 @@ from pwm.analysis.levels import reward_levels
 from pwm.analysis.predictions import Law, fitted_law, predictions
 from pwm.analysis.theory import mean_return, noise_weight, value_floor
 from pwm.claims.fifth import fifth_numbers
+from pwm.claims.foreign import foreign_numbers
 from pwm.claims.grids import Number, grids, number
 from pwm.core.agent import AgentConfig
 from pwm.core.config import TrainConfig
@@ -31,7 +32,15 @@ LONG, SHORT = TaskConfig(episode_length=60), TaskConfig(episode_length=15)
 def quoted() -> dict[str, Number]:
     """All numbers of this module and of `pwm.claims.grids`, by name."""
     settings = _notes() | _task() | _training() | _protocol()
-    return settings | _theory() | _predictions() | fifth_numbers() | _conversions() | grids()
+    return (
+        settings
+        | _theory()
+        | _predictions()
+        | fifth_numbers()
+        | foreign_numbers()
+        | _conversions()
+        | grids()
+    )
 
 
 def _notes() -> dict[str, Number]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cache
 from math import inf, sqrt
 
-from pwm.analysis.elsewhere import BIAS, NOTHING, SIGNAL_TO_NOISE
+from pwm.analysis.elsewhere import BIAS, NOTHING, SIGNAL_TO_NOISE, TIMES, law_edge
 from pwm.analysis.estimates import Estimate, interval
 from pwm.analysis.fifth import fifth_cells, median, of_groups, the_cell
 from pwm.analysis.fifth_statements import BOOTSTRAPPED, statements
@@ -16,8 +18,10 @@ from pwm.analysis.slowdowns import LAW, experiments_of, root_mean_square
 from pwm.analysis.theory import noise_weight
 from pwm.claims.claim import Band, Claim
 from pwm.claims.grids import Number, number
+from pwm.core.config import TrainConfig
 from pwm.experiments import EXPERIMENTS
 from pwm.experiments.fifth import BATCHES
+from pwm.runs.fields import replaced
 
 FAILS: Mapping[str, Band] = {
     "sgd-leak": (1.5, inf),
@@ -142,6 +146,28 @@ def _averaged(weight: float, steps: int, batch: int) -> float:
     return sqrt(1 + bias**2 / (1 + batch * SIGNAL_TO_NOISE))
 
 
+def _cell_numbers(condition: str, variant: str, weight: float) -> dict[str, Number]:
+    """The weight of a cell in the paper's table, its predicted slowdown, and the law's edge."""
+    cell, said = f"fifth-{condition}-{variant}", predictions()["fifth"]["slowdown"]
+    (name,) = (each for each in said if each.startswith(cell) and f"{weight:g}" in said[each])
+    light = EXPERIMENTS[f"fifth-{condition}-light"]
+    found = {
+        f"prediction.{cell}": number(said[name][f"{weight:g}"][LAW], 1),
+        f"setting.{cell}": number(weight, text=f"{weight:g}"),
+    }
+    if not condition.startswith("sgd"):
+        lightest = replace(light.base, critic_weight=light.axes["critic_weight"][0])
+        found[f"prediction.{cell}-edge"] = _edge(EXPERIMENTS[name].base, lightest)
+    return found
+
+
+@cache
+def _edge(run: TrainConfig, light: TrainConfig) -> Number:
+    """The weight at which the law says that learning takes twice as long."""
+    weight = law_edge(run, light)
+    return number(weight, text=f"{weight:.1f}" if weight < 10 else f"{weight:.0f}")
+
+
 def fifth_numbers() -> dict[str, Number]:
     """Settings of the fifth set, and what it predicted of the cells in the paper's table."""
     fifth = predictions()["fifth"]
@@ -152,6 +178,7 @@ def fifth_numbers() -> dict[str, Number]:
         "setting.batch-least": number(min(BATCHES)),
         "setting.batch-most": number(max(BATCHES)),
         "setting.batch-16": number(16),
+        "setting.fifth-carried": number(10),
         "setting.later-lightest": number(0.05, 2),
         "setting.seeds-later": number(len(EXPERIMENTS["later-attached"].axes["seed"])),
         "theory.batch-leak": number(_averaged(2.0, 15, max(BATCHES)), 1),
@@ -173,15 +200,15 @@ def fifth_numbers() -> dict[str, Number]:
         if condition in fifth["light"]:
             found[f"prediction.{name}"] = number(fifth["light"][condition][LAW])
         for variant, weight in weights.items():
-            cell = f"fifth-{condition}-{variant}"
-            names = (each for each in fifth["slowdown"] if each.startswith(cell))
-            (predicted,) = (
-                cells[f"{weight:g}"][LAW]
-                for cells in map(fifth["slowdown"].__getitem__, names)
-                if f"{weight:g}" in cells
-            )
-            found[f"prediction.{cell}"] = number(predicted, 1)
-            found[f"setting.{cell}"] = number(weight, text=f"{weight:g}")
+            found |= _cell_numbers(condition, variant, weight)
+    plain = EXPERIMENTS["start-mean"].base
+    for steps in TIMES:
+        light = replaced(plain, {"episode_length": steps, "critic_weight": 0.1})
+        own = replaced(light, {"baseline": "attached", "critic_start": "fixed-point"})
+        raw = replace(light, critic_start=0.0)
+        found[f"theory.edge-own-{steps}"] = _edge(own, light)
+        found[f"theory.edge-raw-{steps}"] = _edge(raw, light)
+        found[f"theory.time-{steps}"] = number(TIMES[steps])
     return found
 
 

@@ -18,6 +18,7 @@ from pwm.analysis.elsewhere import (
     accounts,
     bias_terms,
     huber_bias,
+    law_edge,
     normalised_bias,
     predicted_time,
     time_as_before,
@@ -136,3 +137,12 @@ def test_optimisers_step_as_those_of_pytorch(corrected: bool) -> None:
         of_torch.step()
         moved -= steps.send((gradient, gradient**2))
         assert moved == pytest.approx(parameter.item())
+
+
+def test_at_the_laws_edges_learning_takes_twice_as_long() -> None:
+    steady = replaced(PLAIN, {"episode_length": 60, "critic_weight": 0.1})
+    leaking = replaced(steady, {"baseline": "attached", "critic_start": "fixed-point"})
+    for run in (replace(steady, critic_start=0.0), leaking):
+        edge = law_edge(run, steady)
+        slowed = predicted_time(replace(run, critic_weight=edge)) / predicted_time(steady)
+        assert slowed == pytest.approx(2, rel=0.02)
