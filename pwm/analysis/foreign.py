@@ -167,6 +167,11 @@ class Loops:
             cell = LoopCell(each.run.loop, each.run.baseline, each.run.weight)
             self._outcomes.setdefault(cell, []).append(each)
 
+    @property
+    def keys(self) -> list[LoopCell]:
+        """Every cell."""
+        return list(self._outcomes)
+
     def values(self, cell: LoopCell, name: str) -> NDArray[np.float64]:
         """A field of the outcomes of each seed of a cell: [S]."""
         return np.array([getattr(outcome, name) for outcome in self._outcomes[cell]], np.float64)
@@ -332,7 +337,8 @@ def _least(values: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
 def _farthest(ratios: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
     """Of several ratios the one that is farthest from 1."""
     stacked = np.array(list(ratios))
-    worst = np.abs(np.log(stacked)).argmax(axis=0)
+    with np.errstate(divide="ignore"):
+        worst = np.abs(np.log(stacked)).argmax(axis=0)
     return np.asarray(np.take_along_axis(stacked, worst[None], axis=0)[0])
 
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from math import inf, isfinite, isnan
 
-from pwm.analysis.estimates import Estimate
-from pwm.analysis.foreign import Cell, agents, loops
+import numpy as np
+
+from pwm.analysis.estimates import Estimate, mean
+from pwm.analysis.external import Baseline
+from pwm.analysis.foreign import NAMES, Cell, LoopCell, agents, loops
 from pwm.analysis.fourth import Statement
 from pwm.analysis.predictions import predictions
+
+BASELINES: tuple[Baseline, ...] = ("attached", "detached")
 
 
 def agent_table() -> Iterator[str]:
@@ -25,24 +30,28 @@ def agent_table() -> Iterator[str]:
 
 
 def loop_table() -> Iterator[str]:
-    """Yields a row per loop and weight: success, times and errors, attached and detached."""
-    cells = {(cell.setting, cell.weight, cell.variant): cell for cell in loops().cells()}
-    for (setting, weight, variant), attached in cells.items():
-        if variant == "attached":
-            detached = cells[setting, weight, "detached"]
-            found = (
-                f"{weight:g}",
-                *(
-                    f"{cell.learned.successes}/{cell.learned.total}"
-                    for cell in (attached, detached)
-                ),
-                *(_count(cell.time.value) for cell in (attached, detached)),
-                *(_count(cell.length.value) for cell in (attached, detached)),
-                f"{attached.bias.value:.3g}",
-                f"{attached.predicted_bias:.3g}" if isfinite(attached.predicted_bias) else "none",
-                f"{detached.bias.value:.3g}",
-            )
-            yield f"| {setting} | " + " | ".join(found) + " |"
+    """Yields a row per loop and weight: success, times, lengths and errors of both baselines."""
+    found = loops()
+    cells = {(cell.setting, cell.weight, cell.variant): cell for cell in found.cells()}
+    for loop, weight in sorted({(cell.loop, cell.weight) for cell in found.keys}):
+        both = [cells[NAMES[loop], weight, baseline] for baseline in BASELINES]
+        lengths, errors = (
+            np.subtract(*(found.values(LoopCell(loop, each, weight), name) for each in BASELINES))
+            for name in ("length", "error")
+        )
+        formula = both[0].predicted_bias
+        told = isfinite(formula) and formula > 0
+        columns = (
+            f"{NAMES[loop]}",
+            f"{weight:g}",
+            *(f"{cell.learned.successes}/{cell.learned.total}" for cell in both),
+            *(_count(cell.time.value) for cell in both),
+            _number(mean(lengths), ".0f"),
+            *(f"{cell.bias.value:.2f}" for cell in both),
+            f"{formula:.2f}" if isfinite(formula) else "none",
+            f"{mean(errors).value / formula:.2f}" if told else "",
+        )
+        yield "| " + " | ".join(columns) + " |"
 
 
 def verdict_table(part: str, statements: Iterable[Statement]) -> Iterator[str]:
@@ -75,10 +84,10 @@ def _region(low: float, high: float) -> str:
     return f"at most {high:g}" if low in (-inf, -1) else f"{low:g} to {high:g}"
 
 
-def _number(estimate: Estimate) -> str:
+def _number(estimate: Estimate, form: str = ".2f") -> str:
     if isnan(estimate.value):
         return "too few learned"
-    value, low, high = (f"{each:.2f}" if isfinite(each) else "∞" for each in estimate)
+    value, low, high = (f"{each:{form}}" if isfinite(each) else "∞" for each in estimate)
     return f"{value} [{low}, {high}]"
 
 
