@@ -74,8 +74,8 @@ class Setting:
     attached: bool = False
     """Whether the policy loss's gradient reaches the critic."""
     targets: Targets | None = None
-    """What the critic learns, if not undiscounted returns of whole episodes; then its leak is
-    that of the targets, and the reward is 1."""
+    """Targets of the critic, if not undiscounted returns of whole episodes; the leak is then
+    theirs, and the reward is 1."""
     optimiser: Optimiser = Optimiser()
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What the accounts of the slowdown say of other optimisers, returns, batches and advantages.
+"""Accounts of the slowdown for other optimisers, returns, batches and advantages.
 
 The law is that of `pwm.analysis.climb`, carried over without a new fit:
 
@@ -57,7 +57,7 @@ BIAS = "bias"
 
 
 class Slowing(NamedTuple):
-    """What lengthens learning, relative to the light critic of the first studies."""
+    """Causes that lengthen learning, relative to the light critic of the first studies."""
 
     noise: float
     """Noise of the policy's gradient without a leak or a critic in its trunk."""
@@ -138,7 +138,7 @@ def _updates(advance: float) -> int:
 
 
 def _slowing(run: TrainConfig) -> Slowing:
-    """What slows a run, by the law of the climb."""
+    """Causes that slow a run, by the law of the climb."""
     return _normalised(run) if run.loss.normalise_advantages else _climbed(run)
 
 

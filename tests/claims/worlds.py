@@ -122,7 +122,7 @@ class World:
     """Whether the climb costs more or less than by the law at some lengths."""
 
     elsewhere: Elsewhere = "found"
-    """How the fifth set of predictions turns out."""
+    """Outcome of the fifth set of predictions."""
     methods: Callable[[TrainConfig], float] = success
     """Fraction of seeds that learn in the comparison of methods."""
 
