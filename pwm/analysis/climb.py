@@ -15,10 +15,12 @@ A descent is a climb mirrored.
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
 from math import copysign, exp, sqrt, tanh
 from typing import NamedTuple
 
+from pwm.analysis.targets import Targets
 from pwm.analysis.theory import mean_return, slowdown, value_floor
 from pwm.core.errors import require, require_integer, require_non_negative, require_positive
 from pwm.core.leak import critic_bias, start_entropy
@@ -27,6 +29,32 @@ SMOOTHING = 0.99  # of RMSprop's mean square
 SUCCESS = 0.5  # of trials, before the task is learned
 ARRIVED = 1500  # episodes, more than any climb takes
 SHARE = 0.265  # factor on the critic's share: fitted to 15 steps, learning rate 0.001
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimiser:
+    """RMSprop or Adam, of one typical parameter, with a learning rate of one."""
+
+    square_decay: float = SMOOTHING
+    """Of the mean square; Adam's β₂."""
+    momentum_decay: float = 0.0
+    """Adam's β₁; RMSprop has no momentum."""
+    corrected: bool = False
+    """Whether means are divided by the sum of their weights, as Adam does."""
+
+    def steps(self) -> Generator[float, tuple[float, float], None]:
+        """A coroutine: takes a mean gradient and its mean square, and gives the step."""
+        mean = square = 0.0
+        taken = 0
+        step = 0.0
+        while True:
+            gradient, its_square = yield step
+            taken += 1
+            square += (1 - self.square_decay) * (its_square - square)
+            mean += (1 - self.momentum_decay) * (gradient - mean)
+            weights = [1 - decay**taken for decay in (self.momentum_decay, self.square_decay)]
+            of_mean, of_square = weights if self.corrected else (1.0, 1.0)
+            step = mean / of_mean / sqrt(square / of_square)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +73,10 @@ class Setting:
     """Reward of a trial."""
     attached: bool = False
     """Whether the policy loss's gradient reaches the critic."""
+    targets: Targets | None = None
+    """Targets of the critic, if not undiscounted returns of whole episodes; the leak is then
+    theirs, and the reward is 1."""
+    optimiser: Optimiser = Optimiser()
 
     def __post_init__(self) -> None:
         require_integer("trial_length", self.trial_length, 1)
@@ -64,7 +96,9 @@ class Setting:
 
     @property
     def bias(self) -> float:
-        """Bias of an attached critic at its fixed point, in reward; 0 if detached."""
+        """Bias of the advantages at the critic's fixed point, in reward; 0 if detached."""
+        if self.targets:
+            return self.targets.excess
         if not self.attached:
             return 0.0
         return critic_bias(self.steps, start_entropy(self.trial_length), self.critic_weight)
@@ -72,6 +106,8 @@ class Setting:
     @property
     def fixed_point(self) -> float:
         """Mean return at `SUCCESS`, plus the bias."""
+        if self.targets:
+            return self.targets.mean_value
         return mean_return(SUCCESS, self.num_trials, self.reward) + self.bias
 
     @property
@@ -82,7 +118,21 @@ class Setting:
     @property
     def spread(self) -> float:
         """Standard deviation of the return, for a critic that does not know its position."""
+        if self.targets:
+            return self.targets.unbiased.noise
         return self.reward * sqrt(value_floor(SUCCESS, self.num_trials))
+
+    @property
+    def mean_variance(self) -> float:
+        """Variance over episodes of the target averaged over an episode's steps, in reward²."""
+        if self.targets:
+            return self.targets.mean_variance
+        return self.reward**2 * mean_return_variance(SUCCESS, self.num_trials)
+
+    @property
+    def pull(self) -> float:
+        """Error of a critic that is off by one: 1, or less if its targets are off with it."""
+        return self.targets.pull if self.targets else 1.0
 
     @property
     def initial_weight(self) -> float:
@@ -167,7 +217,7 @@ def critic_share(setting: Setting) -> float:
     the chain rule cancel. The critic's is 2 w times the episode's mean error; the policy's is a sum
     of independent scores times the return's spread. The scale of the reward cancels.
     """
-    mean_error = setting.reward * sqrt(mean_return_variance(SUCCESS, setting.num_trials))
+    mean_error = sqrt(setting.mean_variance)
     scores = sqrt(score_variance(setting.steps, setting.trial_length))
     return 2 * setting.critic_weight * mean_error / (scores * setting.spread)
 
@@ -185,25 +235,26 @@ def climb(setting: Setting, num_episodes: int) -> list[Position]:
     Returns:
         The positions before the first update and after each: [num_episodes + 1].
     """
-    units = setting.hidden_size
-    variance = setting.reward**2 * mean_return_variance(SUCCESS, setting.num_trials)
+    units, variance, pull = setting.hidden_size, setting.mean_variance, setting.pull
     scores = score_variance(setting.steps, setting.trial_length) * setting.initial_weight**2
     distance, spread = setting.distance, setting.spread
-    head = trunk = head_square = trunk_square = 0.0
+    head = trunk = 0.0
+    head_steps, trunk_steps = setting.optimiser.steps(), setting.optimiser.steps()
+    next(head_steps), next(trunk_steps)
     course = []
     for _ in range(num_episodes + 1):
         states = hidden_states(trunk, units, setting.trial_length)
         weight = setting.initial_weight + head
         moved = head + units * weight * sum(states) / len(states)
         course.append(Position(setting.start + copysign(moved, distance), head, trunk))
-        left = abs(distance) - moved
+        left = pull * (abs(distance) - moved)
         square = left**2 + variance
         gradient = 2 * setting.critic_weight * weight
-        head_square += (1 - SMOOTHING) * (square - head_square)
         policy = scores * (left**2 + spread**2)
-        trunk_square += (1 - SMOOTHING) * (gradient**2 * square + policy - trunk_square)
-        head += setting.learning_rate * left / sqrt(head_square)
-        trunk += setting.learning_rate * gradient * left / sqrt(trunk_square)
+        head += setting.learning_rate * head_steps.send((left, square))
+        trunk += setting.learning_rate * trunk_steps.send(
+            (gradient * left, gradient**2 * square + policy)
+        )
     return course
 
 

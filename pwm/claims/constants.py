@@ -11,6 +11,8 @@ from pwm.analysis.learning import FINAL_EPISODES, STANDARD_ERRORS, reward_to_lea
 from pwm.analysis.levels import reward_levels
 from pwm.analysis.predictions import Law, fitted_law, predictions
 from pwm.analysis.theory import mean_return, noise_weight, value_floor
+from pwm.claims.fifth import fifth_numbers
+from pwm.claims.foreign import foreign_numbers
 from pwm.claims.grids import Number, grids, number
 from pwm.core.agent import AgentConfig
 from pwm.core.config import TrainConfig
@@ -30,7 +32,15 @@ LONG, SHORT = TaskConfig(episode_length=60), TaskConfig(episode_length=15)
 def quoted() -> dict[str, Number]:
     """All numbers of this module and of `pwm.claims.grids`, by name."""
     settings = _notes() | _task() | _training() | _protocol()
-    return settings | _theory() | _predictions() | _conversions() | grids()
+    return (
+        settings
+        | _theory()
+        | _predictions()
+        | fifth_numbers()
+        | foreign_numbers()
+        | _conversions()
+        | grids()
+    )
 
 
 def _notes() -> dict[str, Number]:
@@ -108,7 +118,7 @@ def _protocol() -> dict[str, Number]:
     held_out_cells = sum(map(len, predictions()["fourth"]["slowdown"].values()))
     return {
         "compute.cores": number(2),
-        "compute.time": {"text": "35 to 45 minutes"},
+        "compute.time": {"text": "50 to 60 minutes"},
         "setting.confidence": number(0.95, text="95%"),
         "setting.seeds": number(len(EXPERIMENTS["eplen15"].axes["seed"])),
         "setting.seeds-answer": number(len(EXPERIMENTS["mean"].axes["seed"])),

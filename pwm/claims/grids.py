@@ -10,7 +10,7 @@ from typing import Any
 
 from pwm.analysis.estimates import settled
 from pwm.core.config import TrainConfig
-from pwm.experiments import EXPERIMENTS, fourth, rules
+from pwm.experiments import EXPERIMENTS, fifth, fourth, rules
 from pwm.runs.experiment import Experiment
 from pwm.runs.fields import flat
 from pwm.runs.shards import plan
@@ -84,7 +84,7 @@ def _descriptions() -> dict[str, Number]:
     shown = {
         name: _described(each)
         for name, each in EXPERIMENTS.items()
-        if not name.startswith(("rules-", "fourth-")) or name == "fourth-above"
+        if not name.startswith(("rules-", "fourth-", "fifth-")) or name == "fourth-above"
     }
     for name in rules.CONDITIONS:  # all methods have the conditions in common
         shown[f"rules-{name}"] = _described(
@@ -92,6 +92,9 @@ def _descriptions() -> dict[str, Number]:
         )
     for name in fourth.CONDITIONS:
         shown[f"fourth-{name}"] = _described(EXPERIMENTS[f"fourth-{name}-raw"], ("critic_weight",))
+    for group, steps in fifth.WEIGHTS:
+        name, hidden = f"fifth-{group}-{steps}", ("critic_weight", "critic_start", "baseline")
+        shown[name] = _described(EXPERIMENTS[f"{name}-light"], hidden)
     return {f"experiment.{name}": {"text": text} for name, text in shown.items()}
 
 

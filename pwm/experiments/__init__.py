@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from pwm.core.errors import require
 from pwm.engines import EngineName
+from pwm.experiments.fifth import fifth_experiments
 from pwm.experiments.fourth import fourth_experiments
 from pwm.experiments.grids import WEIGHTS
 from pwm.experiments.leak import leak_experiments
@@ -23,6 +24,7 @@ _ALL = (
     *start_experiments(),
     *rule_experiments(),
     *fourth_experiments(),
+    *fifth_experiments(),
 )
 EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType({item.name: item for item in _ALL})
 NOTES = tuple(item.name for item in _NOTES)

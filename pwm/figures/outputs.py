@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from pwm.analysis.outcomes import Evidence
 from pwm.experiments import EXPERIMENTS, NOTES
-from pwm.figures import answer, climb, law, notes, rules, success, theory
+from pwm.figures import answer, climb, elsewhere, law, notes, rules, success, theory
 from pwm.figures.render import STYLE, rendered
 from pwm.figures.tables import Table, as_csv, digest, learned_table
 from pwm.io.files import write_atomically
@@ -28,6 +28,7 @@ ANSWERS: Mapping[str, Callable[[Evidence], tuple[Figure, Table]]] = MappingProxy
         "rates": success.rates_figure,
         "variants": success.variants_figure,
         "rules": rules.rules_figure,
+        "elsewhere": elsewhere.elsewhere_figure,
     }
 )
 """Figures that are not an experiment's own."""

@@ -26,6 +26,7 @@ from pwm.core.config import TrainConfig
 from pwm.core.leak import critic_bias
 from pwm.experiments import EXPERIMENTS
 from pwm.runs.storage import Store
+from tests.claims.fifth_world import BEGINS, Elsewhere, elsewhere_outcome
 from tests.claims.rules_world import COMPARED, method_outcome, success
 from tests.support.outcomes import MadeUpRuns
 
@@ -120,6 +121,8 @@ class World:
     quirks: bool = True
     """Whether the climb costs more or less than by the law at some lengths."""
 
+    elsewhere: Elsewhere = "found"
+    """Outcome of the fifth set of predictions."""
     methods: Callable[[TrainConfig], float] = success
     """Fraction of seeds that learn in the comparison of methods."""
 
@@ -321,6 +324,11 @@ BROKEN: Mapping[str, World] = MappingProxyType(
         "a climb that centring does not shorten": World(recentred=False, fragile=False),
         "a start above that costs nothing": World(above=0.0, rates=0.5),
         "all is easy": World(leaks=lambda _run: False, far=0.0, speed=0.2, saturated=0.3),
+        "elsewhere as predicted": World(elsewhere="as predicted"),
+        "elsewhere as here": World(elsewhere="nothing changes"),
+        "elsewhere slower": World(elsewhere="slower"),
+        "elsewhere nothing learns": World(elsewhere="none"),
+        "elsewhere all learns": World(elsewhere="all"),
         "collapse everywhere": World(collapse=lambda _run: True),
         "collapse nowhere": World(collapse=lambda _run: False),
     }
@@ -347,7 +355,9 @@ class MadeUp(Evidence):
             axes, seeds = EXPERIMENTS[name].axes, len(EXPERIMENTS[name].axes["seed"])
 
             def outcome(run: TrainConfig) -> dict[str, NDArray[Any]]:
-                if name.startswith(COMPARED):
+                if name.startswith(BEGINS):
+                    found = elsewhere_outcome(name, run, seeds, self._world.elsewhere)
+                elif name.startswith(COMPARED):
                     found = method_outcome(run, seeds, self._world.methods(run))
                 else:
                     found = self._world.outcome(run, seeds)

@@ -1,0 +1,67 @@
+"""Numbers of other people's code that the paper quotes, from `external.csv` and `loops.csv`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from math import inf, isnan
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pwm.analysis.external import Baseline, Loop
+from pwm.analysis.foreign import AgentCell, LoopCell, agents, loops
+from pwm.analysis.fourth import Statement
+from pwm.claims.grids import Number
+
+AGENTS: Mapping[str, AgentCell] = MappingProxyType(
+    {
+        "a2c-shared": AgentCell("A2C", "shared", "raw", 0.5),
+        "a2c-centred": AgentCell("A2C", "shared", "centred", 0.5),
+        "a2c-separate": AgentCell("A2C", "separate", "raw", 0.5),
+        "ppo-clipped": AgentCell("RecurrentPPO", "separate", "raw", 0.5),
+        "ppo-free": AgentCell("RecurrentPPO", "separate", "raw", 0.5, inf),
+    }
+)
+VF_COEFS = (0.005, 0.5, 50.0)
+LOOPS: Mapping[Loop, tuple[float, float, float]] = MappingProxyType(
+    {"tutorial": (0.1, 1.0, 10.0), "reinforce": (0.02, 0.2, 2.0), "a3c": (0.1, 1.0, 10.0)}
+)
+"""A light weight, the default and a heavy one, in each loop's own units."""
+BASELINES: tuple[Baseline, ...] = ("attached", "detached")
+PLACES = ("light", "default", "heavy")
+
+
+def foreign_numbers() -> dict[str, Number]:
+    """Seeds that learned, by code and weight, and statements that are right (`foreign.*`)."""
+    found: dict[str, Number] = {}
+    for name, cell in AGENTS.items():
+        for place, weight in zip(PLACES, VF_COEFS, strict=True):
+            learned = np.isfinite(agents().times[cell._replace(vf_coef=weight)])
+            found[f"foreign.{name}-{place}"] = _of(learned)
+    for place, weight in zip(PLACES, VF_COEFS, strict=True):
+        found[f"foreign.vf-coef-{place}"] = {"text": f"{weight:g}"}
+    for loop, weights in LOOPS.items():
+        for place, weight in zip(PLACES, weights, strict=True):
+            found[f"foreign.weight-{loop}-{place}"] = {"text": f"{weight:g}"}
+            for baseline in BASELINES:
+                learned = np.isfinite(loops().values(LoopCell(loop, baseline, weight), "time"))
+                found[f"foreign.{loop}-{baseline}-{place}"] = _of(learned)
+    found |= _verdicts("agents", agents().statements())
+    return found | _verdicts("loops", loops().statements())
+
+
+def _of(learned: NDArray[np.bool_]) -> Number:
+    """Seeds that learned, of all."""
+    return {"text": f"{int(learned.sum())}/{len(learned)}", "value": float(learned.mean())}
+
+
+def _verdicts(part: str, statements: Iterable[Statement]) -> dict[str, Number]:
+    """Numbers of statements about a part, and of those that are right, and wrong."""
+    every = list(statements)
+    told = [one.right for one in every if not isnan(one.estimate.value)]
+    counts = {"statements": len(every), "right": sum(told), "wrong": len(told) - sum(told)}
+    return {
+        f"foreign.{part}-{name}": {"text": str(count), "value": count}
+        for name, count in counts.items()
+    }

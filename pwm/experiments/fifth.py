@@ -1,0 +1,161 @@
+"""Settings of the fifth set of predictions: other optimisers, returns, batches and losses.
+
+A group is what differs from the first studies; its experiments are named after it, the number of
+steps and a variant: where the critic starts, and what reaches it. Slowdowns are relative to the
+group's own `light` critic, which is detached and starts at its fixed point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from pwm.experiments.grids import grid
+from pwm.runs.experiment import Experiment
+
+BATCHES = (4, 16, 64, 256)
+GROUPS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "adam-0.99": {"optimizer": "adam"},
+        "adam-0.999": {"optimizer": "adam", "square_decay": 0.999},
+        "sgd": {"optimizer": "sgd", "learning_rate": 0.01, "num_episodes": 40_000},
+        "discount": {"discount": 0.95},
+        "trial": {"return_horizon": "trial"},
+        "gae": {"discount": 0.99, "trace_decay": 0.95},
+        "td": {"discount": 0.9, "trace_decay": 0.0},
+        "batch-4": {"episodes_per_update": 4, "num_episodes": 40_000},
+        "batch-16": {"episodes_per_update": 16, "num_episodes": 80_000},
+        "batch-64": {"episodes_per_update": 64, "num_episodes": 153_600},
+        "batch-256": {"episodes_per_update": 256, "num_episodes": 307_200},
+        "normalised": {"normalise_advantages": True},
+        "huber": {"value_loss": "huber"},
+        "carried": {"carry_state": True, "num_episodes": 40_000},
+    }
+)
+"""Fields that differ from those of the first studies, by group."""
+LIGHT: Mapping[str, float] = MappingProxyType({"sgd": 1.0})
+"""Weight of the light critic; 0.1 where none is given."""
+WEIGHTS: Mapping[tuple[str, int], Mapping[str, Sequence[float]]] = MappingProxyType(
+    {
+        ("adam-0.99", 15): {"raw": (10.0, 30.0), "centred": (10.0, 100.0), "own": (2.0, 5.0)},
+        ("adam-0.99", 60): {"raw": (1.0, 10.0, 30.0), "centred": (10.0, 100.0), "own": (5.0,)},
+        ("adam-0.999", 15): {"raw": (10.0, 30.0), "centred": (10.0, 100.0), "own": (2.0, 5.0)},
+        ("adam-0.999", 60): {"raw": (1.0, 10.0, 30.0), "centred": (10.0, 100.0), "own": (5.0,)},
+        ("sgd", 15): {"raw": (30.0, 1000.0), "own": (2.0, 5.0)},
+        ("discount", 15): {"own": (2.0, 5.0)},
+        ("discount", 60): {"raw": (10.0, 30.0), "own": (5.0, 10.0)},
+        ("trial", 15): {"own": (5.0, 10.0)},
+        ("trial", 60): {"raw": (10.0, 30.0, 100.0), "own": (10.0, 20.0)},
+        ("gae", 15): {"own": (2.0, 5.0), "all": (2.0, 5.0)},
+        ("gae", 60): {"raw": (10.0, 30.0), "own": (5.0, 10.0), "all": (5.0, 10.0)},
+        ("td", 15): {"own": (5.0, 10.0), "all": (5.0, 10.0)},
+        ("td", 60): {"raw": (10.0, 30.0), "own": (10.0, 20.0), "all": (10.0, 20.0)},
+        **{(f"batch-{size}", 15): {"raw": (10.0,), "own": (2.0,)} for size in BATCHES},
+        ("batch-16", 60): {"raw": (10.0,), "own": (5.0,)},
+        ("normalised", 15): {"raw": (10.0, 30.0), "own": (0.1, 1.0, 5.0)},
+        ("normalised", 60): {"raw": (10.0,), "own": (0.3, 1.0, 5.0)},
+        ("huber", 15): {"raw": (10.0,), "own": (2.0, 5.0, 10.0, 20.0)},
+        ("carried", 60): {"raw": (1.0, 10.0), "centred": (10.0, 100.0), "own": (10.0, 20.0)},
+    }
+)
+"""Weights by group, steps and variant."""
+VARIANTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "light": {"baseline": "detached", "critic_start": "mean"},
+        "raw": {"baseline": "detached"},
+        "centred": {"baseline": "detached", "returns": "centred"},
+        "own": {"baseline": "attached", "critic_start": "fixed-point"},
+        "all": {"baseline": "attached", "leaking_targets": True},
+    }
+)
+"""From the fixed point without a leak (light), from 0 (raw), with centred returns, and from the
+leak's fixed point, where only the value of the same step leaks (own) or those in its target too."""
+FROM_MEAN = ("normalised", "huber")
+"""Groups whose leak has no fixed point, or none but the mean return; there it starts at that."""
+STARTS: Mapping[tuple[str, int], Mapping[str, float]] = MappingProxyType(
+    {
+        ("gae", 15): {
+            "light": 1.555,
+            "own 2": 6.484,
+            "own 5": 3.527,
+            "all 2": 5.113,
+            "all 5": 2.978,
+        },
+        ("gae", 60): {
+            "light": 5.379,
+            "own 5": 19.97,
+            "own 10": 12.68,
+            "all 5": 11.1,
+            "all 10": 8.239,
+        },
+        ("td", 15): {
+            "light": 1.084,
+            "own 5": 9.816,
+            "own 10": 5.45,
+            "all 5": 2.162,
+            "all 10": 1.623,
+        },
+        ("td", 60): {
+            "light": 1.469,
+            "own 10": 26.5,
+            "own 20": 13.98,
+            "all 10": 4.137,
+            "all 20": 2.803,
+        },
+    }
+)
+"""Fixed points of bootstrapped critics (`pwm.analysis.targets`), by variant and weight."""
+
+
+def fifth_experiments() -> Iterator[Experiment]:
+    """Yields the experiments of the fifth set, by group, steps and variant."""
+    for (group, steps), variants in WEIGHTS.items():
+        light = {"light": (LIGHT.get(group, 0.1),)}
+        for variant, weights in {**light, **variants}.items():
+            yield from _experiments(group, steps, variant, weights)
+    yield from _later_notes()
+
+
+def _experiments(
+    group: str, steps: int, variant: str, weights: Sequence[float]
+) -> Iterator[Experiment]:
+    """Yields an experiment, or one per weight where each weight has a start of its own."""
+    name, about = f"fifth-{group}-{steps}-{variant}", "a setting of the fifth set of predictions"
+    fields: dict[str, Any] = {"episode_length": steps, **GROUPS[group], **VARIANTS[variant]}
+    if variant == "own" and group in FROM_MEAN:
+        fields["critic_start"] = "mean"
+    starts = STARTS.get((group, steps), {})
+    if variant == "light" and starts:
+        fields["critic_start"] = starts["light"]
+    if variant not in ("own", "all") or not starts:
+        yield grid(name, about, weights=tuple(weights), **fields)
+        return
+    for weight in weights:
+        fields["critic_start"] = starts[f"{variant} {weight:g}"]
+        yield grid(f"{name}-{weight:g}", about, weights=(weight,), **fields)
+
+
+def _later_notes() -> Iterator[Experiment]:
+    """Yields experiments in the setting of the notes' later folder, with 48 seeds."""
+    variants: dict[str, dict[str, Any]] = {
+        "attached": {"weights": (0.05, 0.5, 1.0, 2.0, 3.0, 10.0), "baseline": "attached"},
+        "detached": {"weights": (0.05, 2.0), "baseline": "detached"},
+        "per-loss": {
+            "weights": (1.0,),
+            "baseline": "detached",
+            "returns": "centred",
+            "balance": "per-loss",
+        },
+    }
+    for name, fields in variants.items():
+        setting: dict[str, Any] = {
+            "episode_length": 9,
+            "timeout": True,
+            "carry_state": True,
+            "hidden_size": 48,
+            "learning_rate": 0.005,
+            "num_episodes": 100_000,
+        }
+        about = "three trials, timeouts, state carried: the notes' later setting"
+        yield grid(f"later-{name}", about, seeds=48, **setting, **fields)

@@ -1,0 +1,116 @@
+"""Made-up outcomes of the fifth set of predictions: as its law says, but for what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import inf
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pwm.analysis.elsewhere import NOTHING, huber_bias
+from pwm.analysis.predictions import predictions
+from pwm.analysis.slowdowns import LAW
+from pwm.analysis.theory import value_floor
+from pwm.core.config import TrainConfig
+from pwm.core.leak import critic_bias, start_entropy
+
+Elsewhere = Literal["found", "as predicted", "nothing changes", "slower", "none", "all"]
+"""Worlds: as it was found; as every prediction says; as if no setting changed anything; with all
+slowdowns cubed; and where no run learns, or all do at once."""
+FIFTH = predictions()["fifth"]
+FACTORS: Mapping[str, float] = {
+    "adam-0.999-60-raw 10": 1.8,
+    "sgd-15-own 2": 3.4,
+    "batch-16-60-raw 10": 1.8,
+    "batch-256-15-own 2": 0.6,
+    "batch-256-15-light 0.1": 1.6,
+    "normalised-15-light 0.1": 2.8,
+    "normalised-60-light 0.1": 2.3,
+    "normalised-15-own 1": 3.0,
+    "normalised-15-own 5": 2.2,
+    "normalised-60-own 0.3": 1.7,
+    "normalised-60-own 1": 2.5,
+}
+"""Measured over predicted, of light critics' times and of other cells' slowdowns."""
+LATER: Mapping[str, tuple[float, float]] = {"attached 2": (0.35, 0.6), "detached 2": (0.02, 0.9)}
+"""Success in the notes' later setting as found and as predicted; otherwise 0, detached 0.9."""
+BEGINS = ("fifth-", "later-")
+"""First parts of the names of the experiments that this is about."""
+
+
+def elsewhere_outcome(
+    name: str, run: TrainConfig, seeds: int, world: Elsewhere
+) -> dict[str, NDArray[Any]]:
+    """The outcomes of a cell of an experiment by name: [S] each."""
+    times = _times(name, run, seeds, world)
+    learned = np.isfinite(times)
+    off = world in ("nothing changes", "none")
+    blind = value_floor(1.0, run.task.num_trials)
+    return {
+        "learned": learned,
+        "time": times,
+        "reward": np.where(learned, 1.0, 0.5),
+        "value_loss": np.full(seeds, blind if off else 0.01 * blind),
+        "entropy": np.full(seeds, 0.5),
+        "critic_bias": np.full(seeds, _bias(name, run, float(learned.mean()), off)),
+    }
+
+
+def _times(name: str, run: TrainConfig, seeds: int, world: Elsewhere) -> NDArray[np.float64]:
+    """Episodes until each seed learns: [S]."""
+    if world in ("none", "all"):
+        return np.full(seeds, inf if world == "none" else 500.0)
+    if name.startswith("later-"):
+        which = f"{name.removeprefix('later-')} {run.critic_weight:g}"
+        found, predicted = LATER.get(which, (0.0, 0.0 if "attached" in name else 0.9))
+        success = predicted if world == "as predicted" else found
+        if world == "nothing changes" and "detached" in which:
+            success = 0.9
+        return np.where(np.arange(seeds) < success * seeds, 50_000.0, inf)
+    typical = _typical(name.removeprefix("fifth-"), run, world)
+    times: NDArray[np.float64] = typical * np.geomspace(1 / 1.1, 1.1, seeds)
+    times[times > run.num_episodes] = inf
+    return times
+
+
+def _typical(name: str, run: TrainConfig, world: Elsewhere) -> float:
+    """Episodes until the typical seed learns."""
+    account = NOTHING if world == "nothing changes" else LAW
+    weight = f"{run.critic_weight:g}"
+    condition = next(
+        each for each in (*FIFTH["light"], "sgd-15", "carried-60") if name.startswith(f"{each}-")
+    )
+    variant = name.removeprefix(f"{condition}-").split("-")[0]
+    time = FIFTH["light"].get(condition, {}).get(account, 6000.0)
+    cells = FIFTH["slowdown"].get(f"fifth-{name}", {})
+    slowed = cells[weight][account] if weight in cells else 1.0
+    if condition == "carried-60" and variant != "light":
+        slowed = 2.0 if variant == "centred" else 2.5 if world == "found" else 5.0
+        slowed = 1.0 if world == "nothing changes" else slowed
+    if condition == "sgd-15" and weight == "1000":
+        slowed = 1.0 if world == "nothing changes" else inf
+    if world == "slower":
+        time, slowed = 1.7 * time, slowed**3 + 1.0 * (variant != "light")
+    if world == "found":
+        time *= FACTORS.get(f"{condition}-light 0.1", 1.0)
+        slowed *= FACTORS.get(f"{condition}-{variant} {weight}", 1.0) if variant != "light" else 1
+    if run.square_decay == 0.999 and world == "nothing changes":  # and memory lasts
+        time *= 1.5
+    return float(time * slowed)
+
+
+def _bias(name: str, run: TrainConfig, success: float, off: bool) -> float:
+    """Bias of the critic."""
+    if run.loss.baseline == "detached":
+        return 0.0
+    weight, reward = run.critic_weight, 0.5 + 0.5 * success
+    squared = critic_bias(run.task.num_steps, 0.5, weight)
+    terms = FIFTH["bias"].get(name, {}).get(f"{weight:g}")
+    if off:
+        return 2 * squared
+    if run.loss.value_loss == "huber":
+        before = critic_bias(run.task.num_steps, start_entropy(run.task.trial_length), weight)
+        return 5 * before if weight < 7 else huber_bias(run, 0.5, reward)
+    return terms[0] * reward + terms[1] * 0.5 if terms else squared
