@@ -408,7 +408,9 @@ export class Look {
     this.describe(points);
     this.table(shown);
     this.detail();
-    if (this.laws.wanted.size) this.laws.compute(() => this.chart());
+    const busy = this.laws.wanted.size > 0;
+    grid.setAttribute("aria-busy", String(busy));
+    if (busy) this.laws.compute(() => this.chart());
   }
 
   legend(laws) {
