@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
@@ -149,6 +150,20 @@ def test_a_condition_is_chosen_by_its_controls_and_has_its_published_outcomes(
     hidden = table(tab)
     assert {row[0] for row in hidden} == {"detached"}
     assert table(pages.open(tab.ask("location.href"))) == hidden
+
+
+def test_every_figure_of_the_paper_is_a_link_that_shows_runs(pages: Pages) -> None:
+    tab = pages.open(pages.published)
+    shown = []
+    for number in range(tab.ask("document.querySelectorAll('#figures a').length")):
+        before = tab.text("#shown"), tab.ask("location.hash")
+        tab.ask(f"document.querySelectorAll('#figures a')[{number}].click()")
+        if number:  # the first is what the page opens with
+            tab.wait(f"location.hash !== {json.dumps(before[1])}")
+        shown.append((tab.ask("location.hash"), len(table(tab))))
+    assert min(rows for _, rows in shown) >= 4
+    assert len({address for address, _ in shown}) == len(shown) > 10
+    assert tab.log == []
 
 
 def test_points_are_reached_by_keyboard_and_lead_to_their_runs(pages: Pages) -> None:
