@@ -54,7 +54,7 @@ def upper_edges(weights: Sequence[float], learned: NDArray[np.bool_]) -> NDArray
 def _models(
     weights: tuple[float, ...],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """The models on the grid: P plateaus by M slopes and edges.
+    """The models on the grid: P plateaus by M pairs of slope and edge.
 
     Returns:
         The edge of each model, [P · M]; its log odds of success at each weight, [P, W, M]; and

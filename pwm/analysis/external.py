@@ -37,7 +37,7 @@ class ExternalRun:
 
 @dataclass(frozen=True, kw_only=True)
 class ExternalOutcome:
-    """Result of a run."""
+    """Outcome of a run."""
 
     run: ExternalRun
     num_episodes: int
@@ -63,7 +63,7 @@ class LoopRun:
 
 @dataclass(frozen=True, kw_only=True)
 class LoopOutcome:
-    """Result of a run; the means are over the steps of the second half of its episodes."""
+    """Outcome of a run; means are over the steps of the second half of its episodes."""
 
     run: LoopRun
     num_updates: int
@@ -90,12 +90,12 @@ Outcome = TypeVar("Outcome", bound=ExternalOutcome | LoopOutcome)
 
 
 def read_outcomes(path: Path, kind: type[Outcome], versions: str | None = None) -> list[Outcome]:
-    """The outcomes in a file, in no particular order; none if there is no file.
+    """Reads the outcomes in a file; none if there is no file.
 
     Args:
         path: of the file.
-        kind: of outcomes.
-        versions: its first line, if that matters.
+        kind: class of the outcomes.
+        versions: first line that the file must have, if that matters.
     Raises:
         FileError: the file is damaged, or was made with other versions of the libraries.
     """
@@ -116,7 +116,7 @@ def read_outcomes(path: Path, kind: type[Outcome], versions: str | None = None) 
 
 
 def as_text(outcomes: Sequence[ExternalOutcome | LoopOutcome], versions: str) -> str:
-    """The content of a file that `read_outcomes` reads, sorted by run."""
+    """The content of a file for `read_outcomes`: the line `versions`, then CSV, sorted by run."""
     text = StringIO()
     text.write(f"{versions}\n")
     first = outcomes[0]
@@ -130,6 +130,6 @@ def as_text(outcomes: Sequence[ExternalOutcome | LoopOutcome], versions: str) ->
 
 
 def _typed(row: dict[str, str], hints: dict[str, Any]) -> dict[str, Any]:
-    """Values of a row, as numbers where the hint says so."""
+    """Values of a row of CSV, as the types in `hints`: int, float or str."""
     numbers = {int: int, float: float}
     return {name: numbers.get(hint, str)(row[name]) for name, hint in hints.items()}

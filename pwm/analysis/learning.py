@@ -28,6 +28,8 @@ def reward_to_learn(task: TaskConfig, num_episodes: int) -> float:
     Args:
         task: the task that is played.
         num_episodes: episodes that the final reward is averaged over.
+    Returns:
+        Fraction of trials rewarded.
     """
     levels = reward_levels(task.stimulus_set)
     ceiling = max(level for level in levels if level < levels.solved)
@@ -74,6 +76,6 @@ def final_mean(history: History, curves: NDArray[np.float32]) -> NDArray[np.floa
 
 
 def _final_windows(history: History) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Whether each window [K] is among the last 500 episodes, and episodes per such window."""
+    """Whether each window lies in the last 500 episodes, [K], and the lengths of those that do."""
     in_final = history.episode > history.episode[-1] - FINAL_EPISODES
     return in_final, np.diff(history.episode, prepend=0)[in_final]

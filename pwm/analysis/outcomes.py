@@ -1,4 +1,4 @@
-"""Selects stored runs by their fields, and gives their outcomes; all analysis reads them here.
+"""Selection of runs by their fields, and their outcomes; all analysis reads runs through it.
 
 For instance, from every run in a folder:
 
@@ -59,7 +59,7 @@ class Source(Protocol):
 
 
 class Noted:
-    """Runs that say which of them are read.
+    """Runs that report which of them are read.
 
     Args:
         runs: the runs.
@@ -226,6 +226,7 @@ class Outcomes:
         return curve.reshape(*self._numbers.shape, curve.shape[1])
 
     def _require_equal_windows(self) -> None:
+        """Raises `ValueError` unless the runs have one budget and one length of windows."""
         lengths = {(run.num_episodes, run.log_every) for run in self.configs}
         if len(lengths) > 1:
             listed = ", ".join(f"{budget} and {window}" for budget, window in sorted(lengths))
@@ -240,6 +241,7 @@ class Outcomes:
 
     @property
     def _outcomes(self) -> NDArray[Any]:
+        """The runs' outcomes, an array of `OUTCOME`: [...]."""
         return self._runs.outcomes(self._numbers)
 
     @property
@@ -279,16 +281,16 @@ class Outcomes:
 
     @property
     def collapse(self) -> NDArray[np.float64]:
-        """Episode by which the policy was first deterministic; inf if never: [...]."""
+        """End of the first window in which the policy was deterministic; inf if never: [...]."""
         return self._outcomes["collapse"]
 
     @property
     def peak_value_loss(self) -> NDArray[np.float32]:
-        """Value loss of the window in which it was highest, in reward²: [...]."""
+        """Largest value loss of any window, in reward²: [...]."""
         return self._outcomes["peak_value_loss"]
 
     def rate(self) -> NDArray[np.float64]:
-        """Fraction that learned over the last axis, the seeds."""
+        """Fraction of the last axis, the seeds, that learned: [...] without that axis."""
         return np.asarray(self.learned.mean(axis=-1))
 
 
@@ -308,19 +310,18 @@ class Evidence:
         self._size, self._engine = size, engine
         self._kept: dict[str, Outcomes] = {}
         self.read: dict[str, NDArray[np.bool_]] = {}
-        """Which runs have been read of each experiment that was asked for, [runs]; since the last
-        `read.clear()`."""
+        """Whether each run has been read, [runs], by experiment asked for; may be reset to {}."""
 
     def of(self, name: str) -> Outcomes:
         """The outcomes of the experiment of that name."""
         if name not in self._kept:
             note = partial(self._note, name)
             self._kept[name] = Outcomes.of(self.experiment(name), self.source, note)
-        self._note(name, np.arange(0))
+        self._note(name, np.arange(0))  # it was asked for, even if no run is read
         return self._kept[name]
 
     def _note(self, name: str, numbers: NDArray[np.intp]) -> None:
-        """Notes that some runs of an experiment are read."""
+        """Records in `read` that some runs of an experiment are read."""
         if name not in self.read:
             self.read[name] = np.zeros(self.experiment(name).num_runs, bool)
         self.read[name][numbers] = True
@@ -331,7 +332,7 @@ class Evidence:
         return experiment
 
     def trained_with(self, names: Iterable[str]) -> str:
-        """Code version and engine that trained some experiments, as one line."""
+        """One line about the versions of code and engine that trained some experiments."""
         if not isinstance(self.source, Store):
             return trained_by(self._engine)
         return self.source.trained_with(s for name in names for s in plan(self.experiment(name)))

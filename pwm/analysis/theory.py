@@ -1,4 +1,4 @@
-"""Closed forms, without PyTorch: the critic's loss, the noise of the leak, the slowdown.
+"""Closed forms, without PyTorch: the return, the critic's loss, the leak's noise, the slowdown.
 
 An episode has T steps. Its loss (`pwm.core.losses`) is the policy loss, a sum or a mean over the
 steps, plus the critic weight w times the mean squared error of the values. Each step's term of
@@ -62,7 +62,7 @@ def advantage_log_prob(
 ) -> float:
     """Σ_t E[(G_t - v_t) log π(a_t)] of an episode with the critic at its fixed point.
 
-    With an attached baseline v = E[G|s] + b(s), where b = c T H / (2 w) as in `critic_bias`. Then
+    With an attached baseline, v = E[G|s] + b(s), where b = c T H / (2 w) as in `critic_bias`. Then
 
         T · value loss         = T · variance + Σ b²
         Σ E[(G - v) log π(a)]  = Σ Cov(G, log π(a)) + Σ b H

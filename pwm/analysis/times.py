@@ -8,7 +8,7 @@ from warnings import catch_warnings
 import numpy as np
 from numpy.typing import NDArray
 
-SLOWED = 1.2  # smallest ratio of two times that counts as a slowdown and not as noise
+SLOWED = 1.2  # smallest ratio of two times that counts as a slowdown rather than as scatter
 
 
 def median_time(times: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -44,6 +44,6 @@ def noise_constant(
     """
     slow, fast = median_time(attached), median_time(detached)  # (W, ...)
     shown = (SLOWED * fast < slow) & (slow < np.inf)
-    with catch_warnings(action="ignore", category=RuntimeWarning):  # of what is not shown
+    with catch_warnings(action="ignore", category=RuntimeWarning):  # where no slowdown is shown
         factors = np.where(shown, np.sqrt((slow / fast) ** 2 - 1), np.nan)
         return np.asarray(np.nanmedian(factors.T * np.array(weights) / noise, axis=-1)).T

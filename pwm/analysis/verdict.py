@@ -38,7 +38,7 @@ def verdict(runs: Sequence[TrainConfig], history: History) -> str:
 
 
 def predicted_bias(run: TrainConfig, entropy: float) -> float | None:
-    """Bias of the critic, c T H / 2w or 0, by `critic_bias`.
+    """Bias of the critic at its fixed point: c T H / 2w, or 0 if detached.
 
     Args:
         run: the configuration.
@@ -66,7 +66,7 @@ def _success(run: TrainConfig, history: History) -> str:
 
 
 def _bias(run: TrainConfig, history: History) -> str:
-    """The critic's final bias next to what `predicted_bias` says, in words."""
+    """The critic's final bias, and the one that `predicted_bias` gives, in words."""
     bias, entropy = (
         float(np.median(final_mean(history, curve)))
         for curve in (history.critic_bias, history.entropy)
@@ -82,10 +82,10 @@ def _bias(run: TrainConfig, history: History) -> str:
 
 
 def _gradients(history: History) -> Iterator[str]:
-    """The diagnostics of gradients in words; nothing for a run without."""
+    """Yields the diagnostics of gradients in words; nothing for a run without them."""
     if not history.diagnostics:
         return
-    probed = ~np.isnan(history.diagnostics["total_norm"]).all(axis=0)  # not an unfinished window
+    probed = ~np.isnan(history.diagnostics["total_norm"]).all(axis=0)  # nan in an unfinished window
     last = probed & (history.probed > history.episode[-1] - FINAL_EPISODES)
     if not last.any():
         if history.probe_episode is None:
@@ -109,7 +109,7 @@ def _gradients(history: History) -> Iterator[str]:
 
 
 def _mechanism(history: History) -> Iterator[str]:
-    """Hidden states and critic at the first, the most saturated and the last probe, in words."""
+    """Yields hidden states and critic at the first, most saturated and last probe, in words."""
     if history.probe_episode is None or not len(history.probe_episode):
         return
     saturated = np.median(history.diagnostics["saturated"], axis=0)
