@@ -56,7 +56,7 @@ class Convention:
     weight: float
     """Usual weight of the value loss."""
     usual: str = "by default"
-    """Where that weight is usual, in words."""
+    """Condition under which that weight is usual, in words."""
     factor: float = 1.0
     """Factor of the squared error next to the weight, for small errors: 1 or ½."""
     policy: Reduction = "mean"

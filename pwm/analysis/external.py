@@ -43,7 +43,7 @@ class ExternalOutcome:
     num_episodes: int
     """Episodes trained: a run ends when it has learned."""
     reward: float
-    """Fraction of trials rewarded over the last 500 episodes."""
+    """Fraction of trials rewarded in the last 500 episodes."""
     time: float
     """Episodes until 500 in a row met the criterion for *learned*; inf if they never did."""
     torch: str
@@ -75,13 +75,13 @@ class LoopOutcome:
     """Updates until the middle of the first 100 episodes in a row with more than 195 steps on
     average; inf if there were none."""
     error: float
-    """Mean of the values above their targets; in Huber's loss an error counts up to 1."""
+    """Mean of value minus target; with Huber's loss, an error counts up to 1."""
     entropy: float
     """Mean entropy of the policy, in nats."""
     bias: float
-    """Mean of the values above the discounted returns of whole episodes; nan if standardised."""
+    """Mean of value minus the discounted return of the whole episode; nan if standardised."""
     bootstrap: float
-    """Mean factor of a bootstrapped value in a target: γ to the number of steps, or 0."""
+    """Mean factor of the bootstrap value in a target: γ to the number of steps, or 0."""
     torch: str
     """Version of PyTorch."""
 
