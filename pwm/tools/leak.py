@@ -27,7 +27,7 @@ from pwm.tools.report import Cost, LeakReport
 Parameters = nn.Module | Mapping[str, nn.Module] | Iterable[Tensor] | Iterable[tuple[str, Tensor]]
 Tensors = Tensor | Sequence[Tensor]
 
-CANCELS = 1e-6  # norm of a part's gradient, relative to another's, that counts as none
+CANCELS = 1e-6  # relative norm below which the gradient of a part counts as zero
 NOT_USED = (
     "the policy loss was not computed from these log-probabilities. Pass the tensor, or the list "
     "of tensors, that it was computed from: no copy, stack or slice of it"
@@ -147,7 +147,7 @@ def _before_backward() -> Iterator[None]:
 
 
 class _Parts(NamedTuple):
-    """Parameters that a leak reaches."""
+    """Parameters that a leak reaches, by what they belong to."""
 
     head: list[Tensor]  # of the critic alone
     trunk: list[Tensor]  # of critic and policy
@@ -160,7 +160,8 @@ def _parts(
 ) -> _Parts:
     """Sorts the parameters that the advantage depends on.
 
-    A part whose gradient cancels is left out: one may subtract what the head contributes.
+    The gradient of head or trunk may cancel, for instance where the loss subtracts what the head
+    contributes. Such a part is left out.
 
     Args:
         reached: the parameters.
@@ -196,7 +197,7 @@ def _cost(leaked: Tensor, value: ValueTerm, *, normalised: bool) -> Cost:
     Args:
         leaked: gradient of the policy loss by the values, [steps].
         value: the value loss.
-        normalised: whether advantages are.
+        normalised: whether advantages are normalised.
     """
     biases = -leaked[value.used] / value.curvature
     bias, scatter = float(biases.mean()), float(value.errors.std())
@@ -209,11 +210,12 @@ def _cost(leaked: Tensor, value: ValueTerm, *, normalised: bool) -> Cost:
 
 
 def _listed(tensors: Tensors) -> list[Tensor]:
+    """One tensor or several as a list."""
     return [tensors] if isinstance(tensors, Tensor) else list(tensors)
 
 
 def _shape(tensors: Tensors) -> Sequence[int]:
-    """Shape of the steps; the first axis of a list is its place, if all have one size."""
+    """Shape of the steps: of a tensor, its own; of a list, [tensors, steps each], or their sum."""
     if isinstance(tensors, Tensor):
         return tensors.shape
     sizes = [tensor.numel() for tensor in tensors]
