@@ -61,7 +61,7 @@ class Arguments:
 
 @dataclass
 class Toll:
-    """Kills of a sweep, and their cost."""
+    """Counts of the kills of a sweep, and of the sessions it took."""
 
     parents: int = 0
     workers: int = 0
@@ -70,7 +70,7 @@ class Toll:
 
 
 def sweep_into(folder: Path, num_episodes: int) -> None:
-    """Sweeps with two processes."""
+    """Sweeps into a folder with two processes."""
     job = Job(Store(folder), "tests.tools.kills", CHECKPOINT_EVERY)
     run(planned([experiment(num_episodes)]), job, lambda tasks: processes(min(2, tasks)))
 
@@ -82,7 +82,7 @@ def train_into(folder: Path, num_episodes: int) -> None:
 
 
 def children(pid: int) -> list[int]:
-    """Worker processes of a process."""
+    """Process numbers of a process's workers."""
     found = []
     for entry in Path("/proc").iterdir():
         try:
