@@ -31,7 +31,7 @@ def compiled(folder: Path = PAPER) -> bytes:
     """Compiles the paper and returns the PDF.
 
     Args:
-        folder: of the source, which may read files below the folder's parent.
+        folder: folder of the source, which may read files below the folder's parent.
     Raises:
         InputError: there is no source, or compiling it gives an error or a warning.
     """
@@ -49,7 +49,7 @@ def numbers_used(folder: Path = PAPER) -> list[str]:
     """Names of the numbers that the paper prints, in order, with repetitions.
 
     Args:
-        folder: of the source.
+        folder: folder of the source.
     Raises:
         InputError: there is no source, or compiling it gives an error.
     """

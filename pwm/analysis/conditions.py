@@ -116,7 +116,7 @@ def light_edges(
         learned: whether each seed learned at each weight, [W, S].
         policy_factor: c, the factor of each step's term of the policy loss.
     Returns:
-        [1 + resamples].
+        The edge, [1 + resamples].
     """
     light = _num_light(weights, policy_factor)
     return lower_edges(weights[:light], learned[:light])

@@ -96,7 +96,7 @@ class Convention:
         """ρ for a weight of 1: a step's squared error relative to its policy term.
 
         Args:
-            steps: n, of an update, at least 1.
+            steps: n, steps per update, at least 1.
         """
         value, policy = (1 if c == "sum" else 1 / steps for c in (self.value, self.policy))
         return self.factor * value / policy
@@ -132,9 +132,9 @@ def ratio(weight: float, convention: str, steps: int) -> float:
     """Weight ρ of a step's squared error relative to its policy term.
 
     Args:
-        weight: in units of the convention.
+        weight: weight of the value loss, in the units of the convention.
         convention: a key of `CONVENTIONS`.
-        steps: of an update, at least 1.
+        steps: steps per update, at least 1.
     Raises:
         InputError: the convention is unknown, or there is no step.
     """
@@ -150,10 +150,10 @@ def convert_weight(
     The two totals may still differ by a common factor, to which RMSprop and Adam are invariant.
 
     Args:
-        critic_weight: in the units of the source; this project's are the notes'.
-        steps: of an update, at least 1: T, of an episode, for the notes.
+        critic_weight: weight in the units of `source`; this project's units are the notes'.
+        steps: steps per update, at least 1; for the notes, steps per episode.
         source: a key of `CONVENTIONS`.
-        to: another one.
+        to: another key.
     Returns:
         The weight in the units of `to`.
     Raises:
@@ -166,8 +166,8 @@ def formula(convention: Convention, weight: float) -> str:
     """A library's loss as a formula in the advantage A and the value's error δ.
 
     Args:
-        convention: the library's.
-        weight: of the value loss, in its units.
+        convention: the library's convention.
+        weight: weight of the value loss, in the library's units.
     """
     policy, value = ("Σ" if c == "sum" else "mean" for c in (convention.policy, convention.value))
     half = " · ½" if convention.factor == 0.5 and convention.error != "huber" else ""

@@ -33,7 +33,7 @@ def lower_edges(weights: Sequence[float], learned: NDArray[np.bool_]) -> NDArray
         weights: critic weights, ascending, [W].
         learned: whether each seed learned at each weight, [W, S].
     Returns:
-        [1 + resamples]; `pwm.analysis.estimates.interval` turns it into an estimate.
+        The edge, [1 + resamples]; `pwm.analysis.estimates.interval` makes an estimate of it.
     """
     seeds = learned.shape[1]
     edges, log_odds, log_failure = _models(tuple(weights))

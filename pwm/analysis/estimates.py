@@ -127,7 +127,7 @@ def interval(values: NDArray[np.float64]) -> Estimate:
     """Percentile interval of a statistic by the bootstrap.
 
     Args:
-        values: [1 + resamples], the statistic of the original seeds, then of each resample.
+        values: the statistic of the original seeds, then of each resample, [1 + resamples].
             Resamples without a value (nan) are left out. An infinite end stays infinite.
     """
     value, known = float(values[0]), values[1:][~np.isnan(values[1:])]
@@ -141,10 +141,10 @@ def slope(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]
     """Slopes of the least-squares lines through N points each, by their closed form.
 
     Args:
-        x: the same for all lines, [N].
-        y: [N, ...].
+        x: abscissas, the same for all lines, [N].
+        y: ordinates, one line per further index, [N, ...].
     Returns:
-        [...].
+        Slopes, [...].
     """
     deviations = x - x.mean()
     return np.asarray((y.T * deviations).sum(axis=-1).T / np.square(deviations).sum())

@@ -67,7 +67,7 @@ class LoopOutcome:
 
     run: LoopRun
     num_updates: int
-    """A run ends when it has learned."""
+    """Updates trained: a run ends when it has learned."""
     num_episodes: int
     length: float
     """Mean number of steps of the last 100 episodes."""
@@ -93,7 +93,7 @@ def read_outcomes(path: Path, kind: type[Outcome], versions: str | None = None) 
     """Reads the outcomes in a file; none if there is no file.
 
     Args:
-        path: of the file.
+        path: the file.
         kind: class of the outcomes.
         versions: first line that the file must have, if that matters.
     Raises:

@@ -1,12 +1,11 @@
 """The fourth set of predictions: the cells' slowdowns, and the verdict on each statement.
 
-A cell is the runs of one critic weight in one condition and variant: where the critic starts, at
-zero (raw), at the mean return or at the leak's fixed point, or centred returns. Its slowdown is
+A cell is the runs of one critic weight in one condition and variant. The variant is the critic's
+start, at zero (raw), the mean return or the leak's fixed point, or centred returns. Its slowdown is
 relative to a light critic that starts at the mean return.
 
-Statements are those of `fourth` in `paper/predictions.json`, in order. A run that did not learn
-counts as the predictions say: a cell of which fewer than half learned is right if the law's time
-exceeds the budget.
+Statements are those of `fourth` in `paper/predictions.json`, in order. As stated there, a cell of
+which fewer than half of the runs learned is right if the law's time exceeds the budget.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def before_learning(runs: Outcomes, curve: NDArray[np.floating]) -> NDArray[np.f
         runs: runs with diagnostics, [S].
         curve: a curve of those runs, [S, K].
     Returns:
-        [S]; nan for a seed that learned within its first window.
+        Means, [S]; nan for a seed that learned within its first window.
     """
     # True in the windows before the first with that reward
     before = np.cumprod(runs.course("reward") < UNLEARNED, axis=1, dtype=bool)

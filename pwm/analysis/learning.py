@@ -44,7 +44,7 @@ def learned(history: History, task: TaskConfig) -> NDArray[np.bool_]:
         history: curves of R replicas.
         task: the task that they play.
     Returns:
-        [R].
+        Whether each learned, [R].
     """
     _, episodes = _final_windows(history)
     return final_mean(history, history.reward) > reward_to_learn(task, int(episodes.sum()))
@@ -57,7 +57,7 @@ def times_to_learn(history: History, task: TaskConfig) -> NDArray[np.float64]:
         history: curves of R replicas; all windows but the last must have the same length.
         task: the task that they play.
     Returns:
-        [R]; inf where they never did.
+        Numbers of episodes, [R]; inf where they never did.
     """
     log_every = int(history.episode[0])
     windows = min(ceil(FINAL_EPISODES / log_every), len(history.episode))

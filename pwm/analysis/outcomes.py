@@ -299,7 +299,7 @@ class Evidence:
 
     Args:
         source: a store that holds all runs, or for instance the published outcomes.
-        size: of the experiments.
+        size: size of the experiments.
         engine: the engine that trained them.
     """
 

@@ -41,11 +41,11 @@ class Law:
         return self.noise_constant * noise_weight(steps, trial_length)
 
     def leak(self, weight: float, steps: int, trial_length: int = 3) -> float:
-        """Time to learn, attached over detached, for a summed policy loss."""
+        """Predicted time to learn, attached over detached, for a summed policy loss."""
         return slowdown(self.noise_weight(steps, trial_length) / weight)
 
     def sharing(self, weight: float, bias: float = 0.0) -> float:
-        """Time to learn, relative to a light critic with an unbiased baseline.
+        """Predicted time to learn, relative to a light critic with an unbiased baseline.
 
         Args:
             weight: the critic weight.
@@ -71,7 +71,7 @@ def learned_when_slowed(
         budget: number of episodes.
         noise: weight at which the leak slows learning by sqrt(2).
     Returns:
-        [W, S].
+        Whether each should learn, [W, S].
     """
     factors = np.array([slowdown(noise / weight) for weight in weights])
     return np.asarray(times * factors[:, None] <= budget)

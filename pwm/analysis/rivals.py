@@ -22,4 +22,4 @@ RIVALS: Mapping[str, Callable[[Setting], float]] = MappingProxyType(
         "saturation": lambda setting: mean_gain(climb(setting, ARRIVED)[-1], setting) ** -3.407,
     }
 )
-"""Slowdown relative to a light detached critic that starts at the mean return, by rival."""
+"""Slowdown that each rival predicts, relative to a light critic that starts at the mean return."""

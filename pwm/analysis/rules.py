@@ -111,7 +111,7 @@ class Comparison:
         """Whether the seeds of a method learned, in the ranked conditions or in those given.
 
         Returns:
-            [conditions, S].
+            Whether each learned, [conditions, S].
         """
         places = [self.conditions.index(name) for name in conditions or self.ranked]
         return np.asarray(self.learned[self.methods.index(method), places])

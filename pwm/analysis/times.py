@@ -17,7 +17,7 @@ def median_time(times: NDArray[np.float64]) -> NDArray[np.float64]:
     Args:
         times: episodes until each seed learned, inf if never, [..., S].
     Returns:
-        [...].
+        Median times, [...].
     """
     half = (times.shape[-1] - 1) // 2
     return np.asarray(np.partition(times, half, axis=-1)[..., half])
@@ -40,7 +40,7 @@ def noise_constant(
         detached: times to learn, [W, ..., S].
         noise: `noise_weight` of the setting.
     Returns:
-        [...]; nan where no weight shows a slowdown.
+        Factors, [...]; nan where no weight shows a slowdown.
     """
     slow, fast = median_time(attached), median_time(detached)  # (W, ...)
     shown = (SLOWED * fast < slow) & (slow < np.inf)

@@ -20,7 +20,7 @@ def verdict(runs: Sequence[TrainConfig], history: History) -> str:
 
     Args:
         runs: the configuration of each replica.
-        history: of the replicas, in the same order.
+        history: history of the replicas, in the same order.
     Returns:
         Lines of text. Numbers are means over the last 500 episodes, and medians over seeds.
     """
@@ -42,10 +42,11 @@ def predicted_bias(run: TrainConfig, entropy: float) -> float | None:
 
     Args:
         run: the configuration.
-        entropy: H, of the policy, in nats.
+        entropy: H, entropy of the policy, in nats.
     Returns:
-        In reward. None where the critic has no fixed point, the leak reaches a part of it, errors
-        are scaled, the value loss is Huber's, or the critic learns λ-returns (`settled_values`).
+        The bias, in reward; None where the critic has no fixed point, the leak reaches a part of
+        it, errors are scaled, the value loss is Huber's, or the critic learns λ-returns
+        (`settled_values`).
     """
     loss = run.loss
     other_loss = loss.value_loss == "huber" or loss.trace_decay < 1

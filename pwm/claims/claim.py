@@ -25,7 +25,7 @@ class Claim:
     """Description of the number; true if the number lies in the band."""
     estimate: Estimate
     band: Band
-    """Follows from the sentence, not from the number."""
+    """Range in which the sentence is true; it follows from the sentence, not from the number."""
     experiments: tuple[str, ...]
     """Experiments whose runs it rests on."""
     digits: int = 2

@@ -82,7 +82,7 @@ def probe_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _experiment(start: str) -> str:
-    """Name of the experiment with that start of the critic."""
+    """Name of the experiment whose critics have that start."""
     return "climb-start" if start == "mean" else "climb-raw"
 
 

@@ -99,7 +99,7 @@ def _described(experiment: Experiment, hidden: Sequence[str] = ()) -> str:
     """One-line description: the axes, then fixed fields that differ from the defaults.
 
     Args:
-        experiment: to describe.
+        experiment: the experiment to describe.
         hidden: fields to leave out.
     """
     base, default = flat(experiment.base), flat(TrainConfig())

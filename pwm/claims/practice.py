@@ -18,7 +18,7 @@ COLLAPSES = (60, 0.01)
 LOST = {"values": ("values", (0.8, 1.0)), "log_probs": ("log-probabilities", (0.0, 0.1))}
 """Tensors that lose their gradient during collection: name in words, and band of success."""
 REGRETS = {0.1: (0.3, 0.7), 1.0: (0.0, 0.35), 20.0: (0.7, 1.0)}
-"""Bands of `_regret`, by the weight of a detached critic."""
+"""Bands of the success lost by one weight for all conditions (`_regret`), by weight."""
 AROUND_DEFAULT = {1.0: (0.8, 1.0), 20.0: (0.0, 0.5), 50.0: (0.0, 0.2)}
 """Bands of success at 60 steps, detached, by weight."""
 

@@ -105,7 +105,7 @@ def _law_as_first_written(runs: Outcomes, probed: Outcomes) -> dict[str, NDArray
     time, lengthened by the law's slowdown, is within the budget.
 
     Args:
-        runs: of one episode length, by baseline, weight and seed.
+        runs: runs of one episode length, by baseline, weight and seed.
         probed: light detached runs of that length with diagnosed gradients.
     """
     share = middle(before_learning(probed, share_weight(probed)))

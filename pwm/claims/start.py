@@ -79,7 +79,7 @@ def _noise_law_claims(suffix: str, cells: Sequence[Cell]) -> Iterator[Claim]:
     """Yields claims about the noise law, tested on cells that start at the leak's fixed point.
 
     Args:
-        suffix: of the claims' names.
+        suffix: end of the claims' names.
         cells: the cells, of which the informative ones count.
     """
     informative, experiments = [cell for cell in cells if cell.informative], experiments_of(cells)

@@ -49,7 +49,7 @@ def mean_of_few_seeds(runs: Outcomes, num_seeds: int) -> tuple[Figure, Table]:
     """Figure and table as in the notes: every window, averaged over the first seeds.
 
     Args:
-        runs: by critic weight and seed.
+        runs: runs by critic weight and seed.
         num_seeds: seeds to average over.
     """
     rows = [replace(row, history=row.history.select(range(num_seeds))) for row in rows_of(runs)]
@@ -61,7 +61,7 @@ def every_seed(runs: Outcomes) -> tuple[Figure, Table]:
     """Figure and table of the learning curves of every seed, each curve reduced to 100 points.
 
     Args:
-        runs: by critic weight and seed.
+        runs: runs by critic weight and seed.
     """
     num_seeds = len(runs.axes["seed"])
     faint = f"{min(num_seeds, FAINT_SEEDS)} of them (faint)"
@@ -80,8 +80,8 @@ def notes_figure(rows: Sequence[Row], title: str) -> Figure:
     """Figure of the mean over replicas of every window.
 
     Args:
-        rows: from top to bottom.
-        title: printed above.
+        rows: rows of panels, from top to bottom.
+        title: title of the figure.
     """
     figure, axes = _panels(rows, title)
     for row, panels in zip(rows, axes, strict=True):
@@ -96,8 +96,8 @@ def seeds_figure(rows: Sequence[Row], title: str) -> Figure:
     """Figure of median and quartiles over seeds, with faint curves of the first seeds.
 
     Args:
-        rows: from top to bottom.
-        title: printed above.
+        rows: rows of panels, from top to bottom.
+        title: title of the figure.
     """
     figure, axes = _panels(rows, title)
     for row, panels in zip(rows, axes, strict=True):

@@ -68,7 +68,7 @@ def learned_table(runs: Outcomes) -> Table:
     The first three have 95% intervals.
 
     Args:
-        runs: by critic weight and seed.
+        runs: runs by critic weight and seed.
     """
     intervals = (f"{name}{end}" for name in ("heaviest_gain", "reward", "episodes")
                  for end in ("", "_low", "_high"))  # fmt: skip
@@ -105,9 +105,9 @@ def quartiles(curves: NDArray[np.float32]) -> NDArray[np.float64]:
     """Quartiles over replicas in each window, without values that are not finite.
 
     Args:
-        curves: [R, K].
+        curves: one curve per replica, [R, K].
     Returns:
-        [3, K]; nan where no value is finite.
+        The quartiles, [3, K]; nan where no value is finite.
     """
     finite = np.where(np.isfinite(curves), curves.astype(np.float64), np.nan)
     with warnings.catch_warnings():

@@ -37,8 +37,8 @@ def training_curves(runs: Sequence[TrainConfig], history: History, path: Path) -
 
     Args:
         runs: the configuration of each replica.
-        history: of the replicas, in the same order.
-        path: of the file.
+        history: history of the replicas, in the same order.
+        path: file to write.
     """
     with mpl.rc_context(fname=STYLE):
         figure = training_figure(runs, history)

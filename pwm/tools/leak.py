@@ -56,11 +56,11 @@ def check_leak(
     Args:
         policy_loss: a scalar; it may include an entropy bonus.
         value_loss: a scalar, without its weight; None if `policy_loss` is the sum of both.
-        parameters: of the agent: a module, modules by name, or parameters, with or without names.
-        values: of the critic, as the losses were computed from them: one tensor, or a list.
-        log_probs: of the actions taken, in the same way.
-        weight: the factor outside `value_loss` in the sum that `backward` is called on.
-        steps: T of an episode, for the weight's units; by default all steps of the losses.
+        parameters: the agent's: a module, modules by name, or parameters, with or without names.
+        values: the critic's outputs that the losses were computed from, one tensor or a list.
+        log_probs: log-probabilities of the actions taken, one tensor or a list.
+        weight: factor outside `value_loss` in the sum that `backward` is called on.
+        steps: T, steps per episode, for the weight's units; by default all steps of the losses.
     Raises:
         ArgumentError: a loss is not a scalar with a gradient, or `backward` has been called.
     """
@@ -79,7 +79,7 @@ def check_leak(
     depends = ancestors([pull], stop=tracked)
     reached = leaves(depends)
     if reached and value_loss is None:
-        value = None  # the sum's gradient by the values is not the value loss's alone
+        value = None  # the gradient of the sum is not that of the value loss alone
     shape = [size for size in _shape(values) if size > 1] or [1]
     found = losses(pull.detach(), value, steps=steps, shape=shape)
     if not reached:
@@ -164,8 +164,8 @@ def _parts(
     contributes. Such a part is left out.
 
     Args:
-        reached: the parameters.
-        pull: gradient of the policy loss by the log-probabilities, with its graph.
+        reached: these parameters.
+        pull: gradient of the policy loss with respect to the log-probabilities, with its graph.
         values: outputs of the critic.
         log_probs: outputs of the policy.
     """
@@ -195,7 +195,7 @@ def _cost(leaked: Tensor, value: ValueTerm, *, normalised: bool) -> Cost:
     for the leak's, which is c log π(a) for REINFORCE and c times the ratio for PPO.
 
     Args:
-        leaked: gradient of the policy loss by the values, [steps].
+        leaked: gradient of the policy loss with respect to the values, [steps].
         value: the value loss.
         normalised: whether advantages are normalised.
     """

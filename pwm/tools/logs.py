@@ -65,15 +65,15 @@ def check_logs(
     Not for normalised advantages or bootstrapped returns: a leak's bias is different there.
 
     Args:
-        policy_loss: without the entropy bonus, one number per update or per window of updates.
-        value_loss: without its weight; this and the other curves have the same points.
-        entropy: of the policy, mean over steps, in nats.
-        weight: of the value loss.
-        steps: T, per update.
+        policy_loss: policy loss without the entropy bonus, per update or per window of updates.
+        value_loss: value loss without its weight, at the same points, as are all curves.
+        entropy: entropy of the policy, mean over steps, in nats.
+        weight: weight of the value loss.
+        steps: T, steps per update.
         bias: mean over steps of values minus returns, if it was logged.
-        policy_reduction: over steps.
-        value_reduction: over steps.
-        halved: whether the value loss has half the squared error.
+        policy_reduction: reduction of the policy loss over steps.
+        value_reduction: reduction of the value loss over steps.
+        halved: whether the value loss is half the squared error.
     Raises:
         InputError: curves of unequal length, fewer than 32 points, or a bad number.
     """
@@ -111,10 +111,10 @@ def _judged(
     """The report on a bias, which a leak would make proportional to the entropy.
 
     Args:
-        measured: bias, per point.
-        entropies: per point.
+        measured: bias at each point.
+        entropies: entropy at each point, in nats.
         temperature: α, the bias per nat of entropy with a leak.
-        mean_square: of the critic's error.
+        mean_square: mean square of the critic's error.
         logged: whether the bias was logged, or comes from the policy loss.
     """
     predicted, found = temperature * fmean(entropies), fmean(measured)

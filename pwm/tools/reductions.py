@@ -61,7 +61,8 @@ class Losses:
     weight_of_means: float | None = None
     """w of a mean squared error next to a mean policy loss."""
     weight_as_written: float | None = None
-    """The same next to advantages as they enter the loss, normalised or not."""
+    """w of a mean squared error next to a mean policy loss, with the advantages as they enter it,
+    normalised or not."""
 
     def rows(self) -> list[tuple[str, str]]:
         """Rows of a report: names, and findings in words."""
@@ -86,14 +87,14 @@ class Losses:
 
 
 def flat_gradient(loss: Tensor, inputs: Sequence[Tensor], *, keep: bool = False) -> Tensor | None:
-    """Gradient with respect to all inputs, flattened and concatenated.
+    """Gradient of a loss with respect to all inputs, flattened and concatenated.
 
     Args:
         loss: a scalar.
         inputs: tensors; the gradient is zero for those on which the loss does not depend.
         keep: whether the gradient is to be differentiated again.
     Returns:
-        [elements of all inputs]; None if the loss depends on none of them.
+        The gradient, [elements of all inputs]; None if the loss depends on none of them.
     """
     tracked = [tensor for tensor in inputs if tensor.requires_grad]
     if not tracked or not loss.requires_grad:
@@ -136,7 +137,7 @@ def policy_term(pull: Tensor, value: ValueTerm | None) -> PolicyTerm:
 
     Args:
         pull: the gradient, [steps].
-        value: the value loss at the same steps, or None.
+        value: the value loss at the same steps, or None if unknown.
     """
     used = pull[pull != 0] if value is None else pull[value.used]
     if len(used) < FEWEST:
@@ -163,9 +164,9 @@ def losses(
 
     Args:
         pull: gradient of the policy loss with respect to the log-probabilities, [steps].
-        value: the weighted value loss at the same steps, or None.
-        steps: T of an episode; None for all steps that the losses depend on.
-        shape: of the steps.
+        value: the weighted value loss at the same steps, or None if unknown.
+        steps: T, steps per episode; None for all steps that the losses depend on.
+        shape: shape of the steps.
     """
     if value is not None and value.used.shape != pull.shape:
         value = None
@@ -191,8 +192,8 @@ def reduction(factor: float, shape: Sequence[int]) -> str:
     """The simplest description of a factor per step, for instance "0.5 × mean over 60 steps".
 
     Args:
-        factor: of each step's term.
-        shape: of the steps, one or two axes.
+        factor: factor of each step's term.
+        shape: shape of the steps, one or two axes.
     """
     steps = prod(shape)
     named = {f"sum over {steps} steps": 1, f"mean over {steps} steps": steps}

@@ -69,8 +69,9 @@ def check_start(values: Sequence[Series], returns: Sequence[Series]) -> StartRep
     slows down as it arrives, and the layers below the head speed up both.
 
     Args:
-        values: of the first updates, each a series over steps. Twenty updates are enough.
-        returns: the critic's targets, in the same way.
+        values: the critic's values in the first updates, a series over steps for each. Twenty
+            updates are enough.
+        returns: the critic's targets, in the same form.
     Raises:
         InputError: fewer than 4 updates, or values and returns of different shapes.
     """

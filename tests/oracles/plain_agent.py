@@ -84,8 +84,8 @@ class PlainAgent(nn.Module):
         """Logits [B, L, 3], values [B, L] and the states after the last step.
 
         Args:
-            observations: [B, L, S].
-            states: of each trunk; None is the zero state.
+            observations: one-hot stimuli, [B, L, S].
+            states: state of each trunk; None is the zero state.
         """
         features, after = [], []
         for number, trunk in enumerate(self.trunks):
@@ -125,7 +125,7 @@ def play_plainly(
     Args:
         task: the task, before its first trial.
         agent: the agent that plays it.
-        pairs: of stimuli, one per trial, [N].
+        pairs: pair of stimuli of each trial, [N].
         noise: uniform on [0, 1), to draw actions with, [N, L].
         carry_state: whether the state survives the end of a trial.
     """

@@ -28,8 +28,8 @@ def returns_of(run: TrainConfig, rewards: Tensor, values: Tensor | None = None) 
 
     Args:
         run: the configuration.
-        rewards: [T].
-        values: of the critic in reward, [T], for λ-returns; without them, Monte Carlo returns.
+        rewards: rewards of the steps, [T].
+        values: values in reward, [T], for λ-returns; without them, Monte Carlo returns.
     """
     loss, returns = run.loss, []
     length = run.task.trial_length if run.loss.return_horizon == "trial" else len(rewards)
@@ -53,10 +53,10 @@ def lambda_returns(
     Source: Sutton & Barto (2018), section 12.1.
 
     Args:
-        rewards: of T steps.
-        values: of the same steps; the result is differentiable in them.
-        discount: γ.
-        trace_decay: λ.
+        rewards: rewards of T steps.
+        values: values of the same steps; the result is differentiable in them.
+        discount: γ, the discount.
+        trace_decay: λ, the decay of traces.
     """
     steps = len(rewards)
     averages = []

@@ -49,8 +49,8 @@ class PlainTraining:
     """Trains one replica.
 
     Args:
-        run: with an attached or detached baseline.
-        parameters: before training, [1, P], in double precision.
+        run: the configuration, with an attached or detached baseline.
+        parameters: initial parameters, [1, P], in double precision.
     """
 
     def __init__(self, run: TrainConfig, parameters: Tensor) -> None:

@@ -33,7 +33,7 @@ class MadeUpRuns:
         outcome: fields of the outcomes of a cell, [S] each; those not given are 0.
         curves: curves of a cell, [S, K] each, or [S, J] for diagnostics of J scheduled probes;
             those not given are 0.
-        windows: K.
+        windows: K, windows of each curve.
     """
 
     def __init__(

@@ -179,7 +179,7 @@ def train(
     """`pwm.fused.kernel.train` for the notes' agent and losses.
 
     Args:
-        task: as there, like the four that follow.
+        task: as there; so are the next four arguments.
         spent: ticks and instructions of each part, [2, parts]; output.
         trap: whether to count instructions.
     """
@@ -349,9 +349,9 @@ def limits(run: TrainConfig, parameters: int, episodes: Episodes) -> dict[int, f
     """Microseconds per episode of the arithmetic that some parts cannot do without.
 
     Args:
-        run: whose state is reset at every trial.
-        parameters: of a replica.
-        episodes: to count the rows of.
+        run: the configuration; the state is reset at every trial.
+        parameters: number of parameters of a replica.
+        episodes: episodes whose rows are counted.
     """
     units, trials = run.agent.hidden_size, episodes.trials[:, 0]
     firsts = mean(len(np.unique(run.task.pairs[episode, 0])) for episode in trials)
@@ -402,8 +402,8 @@ class Parts:
     """Measurements of a run's episodes, by part and as a whole.
 
     Args:
-        run: with the notes' agent and losses.
-        replicas: in the population.
+        run: the configuration, with the notes' agent and losses.
+        replicas: number of replicas in the population.
     """
 
     def __init__(self, run: TrainConfig, replicas: int) -> None:

@@ -46,7 +46,7 @@ def computed(
     """The output of Python, run with some environment variables.
 
     Args:
-        arguments: of Python.
+        arguments: arguments of Python.
         variables: added to those of this process.
         before: an emulator and its arguments.
     Raises:

@@ -57,7 +57,7 @@ class Toll:
     """Exit statuses and sessions of a training that was stopped."""
 
     statuses: tuple[int, ...]
-    """Exit statuses of the processes that were sent a signal."""
+    """Exit statuses of the processes that a signal was sent to."""
     sessions: int
     """Number of sessions in which the run was saved."""
 
