@@ -51,7 +51,7 @@ class Cell(NamedTuple):
     weight: float
     """In the setting's own units."""
     learned: SuccessRate
-    """With its Wilson interval."""
+    """Fraction of the seeds that learned, with its Wilson interval."""
     time: Estimate
     """Median time to learn, in episodes for agents and updates for loops; inf if fewer than half of
     the seeds learned."""
@@ -222,7 +222,7 @@ class Loops:
             ),
             "tutorial-lower-edge": _least(self._lost("tutorial", w) for w in light),
             "tutorial-default": self._slowdown("tutorial", 1.0),
-            "tutorial-heavy": -_least(-self._slowdown("tutorial", w) for w in (3.0, 10.0)),
+            "tutorial-heavy": _most(self._slowdown("tutorial", w) for w in (3.0, 10.0)),
             "tutorial-no-upper-edge": self._heavy("tutorial"),
         }
 
@@ -230,7 +230,7 @@ class Loops:
         """Measured numbers of the predictions about TF-Agents' REINFORCE, by name."""
         slowdowns = [self._slowdown("reinforce", w) for w in (0.02, 0.2, 2.0)]
         return {
-            "reinforce-bias": -_least(-self._excess(w) for w in (0.02, 0.2)),
+            "reinforce-bias": _most(self._excess(w) for w in (0.02, 0.2)),
             "reinforce-slowdown": _farthest(slowdowns),
         }
 
@@ -248,7 +248,7 @@ class Loops:
             "textbook-error": _geometric(self._errors(textbook, w) for w in (0.3, 1.0, 3.0, 10.0)),
             "textbook-bias": _geometric(self._biases(w) for w in (1.0, 3.0, 10.0)),
             "textbook-light": self._slowdown(textbook, 0.1),
-            "textbook-heavy": -_least(-self._slowdown(textbook, w) for w in (3.0, 10.0)),
+            "textbook-heavy": _most(self._slowdown(textbook, w) for w in (3.0, 10.0)),
             "textbook-upper-edge": self._heavy(textbook),
         }
 
@@ -337,6 +337,11 @@ def _largest_factor(ratios: Iterable[NDArray[np.float64]]) -> NDArray[np.float64
 def _least(values: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
     """The smallest of several statistics, for each resample."""
     return np.asarray(np.min(list(values), axis=0))
+
+
+def _most(values: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """The largest of several statistics, for each resample."""
+    return np.asarray(np.max(list(values), axis=0))
 
 
 def _farthest(ratios: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:

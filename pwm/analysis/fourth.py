@@ -171,7 +171,7 @@ def _carried(cells: Sequence[Cell]) -> Statement:
 def refuted_if(evidence: Evidence) -> Iterator[Statement]:
     """Yields the statements whose failure would refute the set of predictions.
 
-    Weight 30 was not run at 60 steps and reward 1. A lighter critic, of weight 20, stands for it,
+    Weight 30 was not run at 60 steps and reward 1. A lighter critic, of weight 20, replaces it,
     which makes the comparison harder to pass.
     """
     cells = {(cell.condition, cell.variant, cell.weight): cell for cell in fourth_cells(evidence)}

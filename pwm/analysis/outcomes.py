@@ -170,23 +170,27 @@ class Outcomes:
         several = isinstance(value, list)
         wanted = value if several else [value]
         if name not in self.axes:
-            if name not in (known := flat(TrainConfig())):
-                raise ValueError(f"{name}: expected a field of a run, one of {', '.join(known)}")
-            found = [flat(config)[name] for config in self.configs]
-            _require_all(name, wanted, found)
-            kept = [one in wanted for one in found]
-            if all(kept):
-                return self
-            numbers = self._numbers.ravel()[kept]
-            return Outcomes(self._runs, {"run": range(len(numbers))}, numbers)
+            return self._listed(name, wanted)
         _require_all(name, wanted, self.axes[name])
-        place = list(self.axes).index(name)
+        axis = list(self.axes).index(name)
         places = [self.axes[name].index(one) for one in wanted]
         axes = dict(self.axes) | {name: tuple(wanted)}
         if several:
-            return Outcomes(self._runs, axes, self._numbers.take(places, axis=place))
+            return Outcomes(self._runs, axes, self._numbers.take(places, axis=axis))
         del axes[name]
-        return Outcomes(self._runs, axes, np.take(self._numbers, places[0], axis=place))
+        return Outcomes(self._runs, axes, np.take(self._numbers, places[0], axis=axis))
+
+    def _listed(self, name: str, wanted: Sequence[Any]) -> Outcomes:
+        """A list of the runs with some values of a field without an axis; unchanged if all have."""
+        if name not in (known := flat(TrainConfig())):
+            raise ValueError(f"{name}: expected a field of a run, one of {', '.join(known)}")
+        found = [flat(config)[name] for config in self.configs]
+        _require_all(name, wanted, found)
+        kept = [one in wanted for one in found]
+        if all(kept):
+            return self
+        numbers = self._numbers.ravel()[kept]
+        return Outcomes(self._runs, {"run": range(len(numbers))}, numbers)
 
     @property
     def configs(self) -> tuple[TrainConfig, ...]:

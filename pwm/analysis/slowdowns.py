@@ -25,7 +25,7 @@ LAW = "law"
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """Runs of one weight, [S], and the light critic's that their slowdown is relative to, [S]."""
+    """Runs of one critic weight, [S], and those of the light critic to compare them with, [S]."""
 
     condition: str
     variant: str

@@ -149,8 +149,8 @@ def policy_term(pull: Tensor, value: ValueTerm | None) -> PolicyTerm:
         points, centred_errors = pull[value.known], value.errors - value.errors.mean()
         slope = float((points * centred_errors).sum() / centred_errors.square().sum())
         shift = float(points.mean()) - slope * float(value.errors.mean())
-        missed = points - slope * value.errors - shift
-        if float(missed.square().mean().sqrt()) < EXACT * size:
+        residual = points - slope * value.errors - shift
+        if float(residual.square().mean().sqrt()) < EXACT * size:  # it is a line
             if abs(shift) < EXACT * size:
                 return PolicyTerm(factor=slope, slope=slope, normalised=False)
             return PolicyTerm(factor=factor, slope=slope, normalised=True)

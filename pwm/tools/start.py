@@ -41,7 +41,7 @@ class StartReport:
 
     @property
     def far(self) -> bool:
-        """Whether the distance is long enough to matter and exceeds its standard error twice."""
+        """Whether the distance is long enough to matter, and more than twice its standard error."""
         away = abs(self.distance)
         return away > NEAR * self.spread and away > 2 * self.error
 

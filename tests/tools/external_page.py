@@ -75,16 +75,19 @@ def page_tables() -> list[str]:
 
 
 def _count(number: float) -> str:
+    """A number of episodes or updates; a dash if it is not finite."""
     return f"{number:,.0f}" if isfinite(number) else "–"
 
 
 def _region(low: float, high: float) -> str:
+    """The values with which a statement is right, in words."""
     if high == inf:
         return f"at least {low:g}"
     return f"at most {high:g}" if low in (-inf, -1) else f"{low:g} to {high:g}"
 
 
 def _number(estimate: Estimate, form: str = ".2f") -> str:
+    """An estimate with its interval; words if it is nan."""
     if isnan(estimate.value):
         return "too few learned"
     value, low, high = (f"{each:{form}}" if isfinite(each) else "∞" for each in estimate)

@@ -71,7 +71,7 @@ def removed(place: Place, process: Process) -> str:
 
 
 def _in_imports(process: Process) -> bool:
-    """Whether libraries are being imported; Python before that shows a traceback of its own."""
+    """Whether the command has begun its imports; before, Python itself shows a traceback."""
     with suppress(OSError):
         return b"numpy" in Path(f"/proc/{process.pid}/maps").read_bytes()
     return False
