@@ -143,8 +143,8 @@ def slowdown(bias: float = 0.0, critic: float = 0.0) -> float:
     RMSprop's steps all have one size, so progress is the mean of the gradient over its root mean
     square. A bias multiplies that root by S₁ = sqrt(1 + bias²) in the policy's head, and by
     S₂ = sqrt(1 + bias² + critic²) in the trunk, where the critic's gradient is added. The policy's
-    logits are a product of the head's weights and the trunk's features. Either grows in
-    proportion to the other, x' = y / S₁ and y' = x / S₂, so that both grow at the rate
+    logits are a product of the head's weights, of size x, and the trunk's features, of size y. Each
+    grows in proportion to the other, x' = y / S₁ and y' = x / S₂, so that both grow at the rate
     1 / sqrt(S₁ S₂): learning takes sqrt(S₁ S₂) times as long.
 
     Args:

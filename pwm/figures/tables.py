@@ -83,9 +83,9 @@ def learned_table(runs: Outcomes) -> Table:
         )
         peak = np.median(part.peak_value_loss)
         solved = part.reward > SOLVED
-        settled = np.median(part.value_loss[solved]) if solved.any() else np.nan
+        solved_loss = np.median(part.value_loss[solved]) if solved.any() else np.nan
         numbers = [number for estimate in estimates for number in estimate]
-        table.append((*row, *numbers, peak, int(solved.sum()), settled))
+        table.append((*row, *numbers, peak, int(solved.sum()), solved_loss))
     return table
 
 

@@ -89,8 +89,8 @@ def check_leak(
     head, trunk, other = (_sorted_names(part, names) for part in parts[:3])
     leaked = flat_gradient(policy_loss, value_list)
     cost = None
-    told = parts.whole and found.normalised is not None
-    if told and leaked is not None and value is not None and value.is_quadratic:
+    known = parts.whole and found.normalised is not None
+    if known and leaked is not None and value is not None and value.is_quadratic:
         cost = _cost(leaked, value, normalised=bool(found.normalised))
     return LeakReport(
         verdict="leak",

@@ -38,7 +38,7 @@ class LogReport:
     measured: float
     """Bias in the logs, mean over the second half, in reward."""
     error: float
-    """Half-width of the measured bias's 95% interval, if the bias is proportional to the entropy."""
+    """Half-width of its 95% interval, if the bias is proportional to the entropy."""
 
     def __str__(self) -> str:
         return (

@@ -94,7 +94,7 @@ class PlainTraining:
         run, loss = self.run, self.run.loss
         episode = self._rollout.play(self.parameters, draws)
         rewards = episode.rewards.flatten().double().numpy()
-        plain_returns = returns_of(run, torch.tensor(rewards)).numpy()
+        returns = returns_of(run, torch.tensor(rewards)).numpy()
         log_probs, entropies = episode.log_probs.flatten(), episode.entropies.flatten()
         error_scale = self._error_scale(len(rewards))
         values = episode.values.flatten()
@@ -102,36 +102,46 @@ class PlainTraining:
         targets = (targets - centre) / spread
         errors = (targets.detach() - values) / error_scale
         of_head = (targets.detach() - episode.head_values.flatten()) / error_scale
-        advantages = errors.detach() if loss.baseline == "detached" else errors
-        if loss.leaking_targets:
-            advantages = (targets - values) / error_scale
-        if loss.normalise_advantages:
-            advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+        advantages = self._advantages(errors, (targets - values) / error_scale)
         factor = 1 if loss.policy_reduction == "sum" else 1 / len(rewards)
         policy = -factor * (advantages * log_probs).sum()
-        seen = of_head if loss.balance == "stop-trunk" else errors
-        squares = (seen**2).mean()
-        zeros = torch.zeros_like(seen)
-        value = squares if loss.value_loss == "squared" else 2 * huber_loss(seen, zeros, delta=1.0)
+        critic_errors = of_head if loss.balance == "stop-trunk" else errors
+        value = self._value_loss(critic_errors)
         weight: float | Tensor = run.critic_weight
         if loss.balance == "uncertainty":
             weight = weight * torch.exp(-self._log_variance.detach()) / 2
         unit = spread * error_scale
         metrics = (
             (rewards.reshape(-1, run.task.trial_length)[:, -1] > 0).mean(),
-            squares * unit**2,
+            (critic_errors**2).mean() * unit**2,
             policy if loss.normalise_advantages else policy * unit,
             entropies.mean(),
-            (centre + spread * episode.values.flatten()).mean() - float(np.mean(plain_returns)),
+            (centre + spread * values).mean() - float(np.mean(returns)),
         )
         return Played(
             policy - loss.entropy_weight * factor * entropies.sum(),
             weight * value,
             value,
             rewards,
-            np.array(plain_returns),
+            returns,
             [torch.as_tensor(metric).item() for metric in metrics],
         )
+
+    def _advantages(self, errors: Tensor, attached_errors: Tensor) -> Tensor:
+        """Advantages of the policy loss, from errors with detached and with attached targets."""
+        loss = self.run.loss
+        advantages = errors.detach() if loss.baseline == "detached" else errors
+        if loss.leaking_targets:
+            advantages = attached_errors
+        if loss.normalise_advantages:
+            advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+        return advantages
+
+    def _value_loss(self, errors: Tensor) -> Tensor:
+        """Mean squared error, or twice Huber's loss, which has the same curvature at zero."""
+        if self.run.loss.value_loss == "squared":
+            return (errors**2).mean()
+        return 2 * huber_loss(errors, torch.zeros_like(errors), delta=1.0)
 
     def _step(self, policy: Tensor, critic: Tensor) -> None:
         """Takes a step, given the policy loss and w times the value loss."""

@@ -40,7 +40,7 @@ def loop_table() -> Iterator[str]:
             for name in ("length", "error")
         )
         formula = both[0].predicted_bias
-        told = isfinite(formula) and formula > 0
+        comparable = isfinite(formula) and formula > 0
         columns = (
             f"{NAMES[loop]}",
             f"{weight:g}",
@@ -58,8 +58,8 @@ def verdict_table(part: str, statements: Iterable[Statement]) -> Iterator[str]:
     """Yields a row per statement: what it is about, what is right, what was measured, verdicts."""
     for statement in statements:
         said = predictions()["external"][part][statement.name]
-        told = not isnan(statement.estimate.value)
-        verdict = ("right" if statement.right else "**wrong**") if told else "cannot tell"
+        judged = not isnan(statement.estimate.value)
+        verdict = ("right" if statement.right else "**wrong**") if judged else "cannot tell"
         found = (_region(*statement.region), _number(statement.estimate), verdict, said["rival"])
         yield f"| {statement.says} | " + " | ".join(found) + " |"
 
