@@ -35,7 +35,7 @@ class Cell:
     light: Outcomes
     experiments: tuple[str, ...]
     predicted: Mapping[str, float] = field(default_factory=dict)
-    """The slowdown according to each account."""
+    """Predicted slowdown, by account."""
 
     @cached_property
     def slowdowns(self) -> NDArray[np.float64]:

@@ -80,7 +80,7 @@ def leak_constant(cells: list[Cell]) -> NDArray[np.float64]:
 
 
 def setting_of(run: TrainConfig, start: float) -> Setting:
-    """Setting of the law of the climb for a run whose critic starts at a value."""
+    """The law's setting for a run; `start` is the value that its critic starts at."""
     return Setting(
         steps=run.task.episode_length,
         critic_weight=run.critic_weight,

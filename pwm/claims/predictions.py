@@ -33,8 +33,8 @@ SECOND_EDGES = {
     ("detached", 60): (upper_edges, (0.5, 2.0)),
     ("detached", 120): (upper_edges, (0.5, 2.0)),
 }
-"""Edges that the second set predicts, by baseline and steps: function, and band of measured over
-predicted. The predictions for attached runs failed."""
+"""Edges that the second set predicts, by baseline and steps: the function that measures the edge,
+and the band of measured over predicted. The predictions for attached runs failed."""
 THIRD_HEAVY = {
     45: "so that the upper edge, predicted at 68, lies beyond the weights tried",
     9: "predicted to be one half or more",

@@ -1,4 +1,4 @@
-"""Claims about time: how much longer learning takes with a leak."""
+"""Claims about the time to learn with a leak."""
 
 from __future__ import annotations
 

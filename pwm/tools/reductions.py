@@ -1,4 +1,4 @@
-"""The weight that two losses give to each step, found from their gradients."""
+"""Reductions and relative weight of the two losses, found from their gradients."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class LeakReport:
     """Whether the leak is through these values, and not another output of the critic."""
     losses: Losses = field(default_factory=Losses)
     cost: Cost | None = None
-    """None without a leak, or if it is unknown."""
+    """Expected cost of the leak; None without a leak, or if it is unknown."""
 
     def __str__(self) -> str:
         if self.verdict == "cannot tell":

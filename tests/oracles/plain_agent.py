@@ -27,7 +27,7 @@ class Trunk(nn.Module):
         self.value_head = nn.Linear(hidden_size, 1, dtype=dtype)
 
     def by_name(self) -> dict[str, list[nn.Parameter]]:
-        """By name, the tensors that `Agent.named` concatenates and transposes."""
+        """The tensors that `Agent.named` concatenates and transposes, by its names."""
         names = {
             "input_weight": ["lstm.weight_ih_l0"],
             "recurrent_weight": ["lstm.weight_hh_l0"],

@@ -49,7 +49,7 @@ def loop_table() -> Iterator[str]:
             _number(mean(lengths), ".0f"),
             *(f"{cell.bias.value:.2f}" for cell in both),
             f"{formula:.2f}" if isfinite(formula) else "none",
-            f"{mean(errors).value / formula:.2f}" if told else "",
+            f"{mean(errors).value / formula:.2f}" if comparable else "",
         )
         yield "| " + " | ".join(columns) + " |"
 
