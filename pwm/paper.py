@@ -23,15 +23,15 @@ from pwm.io.inherited import say
 from pwm.io.repository import PAPER, published
 
 SOURCE = "paper.typ"
-MADE = datetime(2026, 11, 22, tzinfo=UTC)
-LOCATION = re.compile(r"┌─ (\S+)")
+MADE = datetime(2026, 11, 22, tzinfo=UTC)  # date in the file
+LOCATION = re.compile(r"┌─ (\S+)")  # file, line and column in the compiler's diagnostics
 
 
 def compiled(folder: Path = PAPER) -> bytes:
-    """The paper as PDF.
+    """Compiles the paper and returns the PDF.
 
     Args:
-        folder: of the source, which may read files in the folder's parent.
+        folder: folder of the source, which may read files below the folder's parent.
     Raises:
         InputError: there is no source, or compiling it gives an error or a warning.
     """
@@ -46,10 +46,10 @@ def compiled(folder: Path = PAPER) -> bytes:
 
 
 def numbers_used(folder: Path = PAPER) -> list[str]:
-    """Names of the numbers that the paper prints, in order and with repetitions.
+    """Names of the numbers that the paper prints, in order, with repetitions.
 
     Args:
-        folder: of the source.
+        folder: folder of the source.
     Raises:
         InputError: there is no source, or compiling it gives an error.
     """
@@ -67,6 +67,7 @@ def numbers_used(folder: Path = PAPER) -> list[str]:
 
 
 def _source(folder: Path) -> Path:
+    """The path of the source in a folder, or an `InputError` if there is none."""
     source = published(SOURCE) if folder == PAPER else folder.resolve() / SOURCE
     if not source.is_file():
         raise InputError("folder", folder, f"a folder that holds {SOURCE}")
@@ -83,6 +84,7 @@ def _complaints(source: Path) -> Iterator[None]:
 
 
 def _complaint(source: Path, problem: typst.TypstError | typst.TypstWarning) -> InputError:
+    """The error for a problem that the compiler found, with its location if it says one."""
     place = LOCATION.search(problem.diagnostic)
     where = f" at {place[1]}" if place else ""
     message = " ".join(problem.message.split())

@@ -1,8 +1,8 @@
-"""The notes' setting in JAX: a population as an expert would train it, to compare speeds with.
+"""The notes' setting in JAX, written for speed, to time the fused engine against.
 
-Replicas are a `vmap`, episodes a `scan`, and everything is one compiled call. There is no log, and
-results depend on the machine. Trials that the LSTM's reset makes equal are played once: an episode
-of many trials gathers its steps from the stimulus set's distinct states, as the fused engine does.
+Replicas are a `vmap`, episodes a `scan`, and everything is one compiled call. Nothing is logged,
+and results depend on the machine. As the LSTM's state is reset at each trial, trials of one pair
+are equal: an episode gathers its steps from the task's distinct states, as in the fused engine.
 
 JAX is not among the requirements: `pip install pwm[peers]`.
 
@@ -15,7 +15,7 @@ import os
 from functools import partial
 from typing import Any
 
-# XLA reads these when JAX is imported: one thread, as the other contestants use.
+# XLA reads these flags when JAX is imported. One thread, as for the other contestants.
 os.environ["XLA_FLAGS"] = (
     "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1 "
     + os.environ.get("XLA_FLAGS", "")
@@ -38,7 +38,7 @@ class JaxPopulation:
     """Replicas of a run with the notes' agent and losses, trained on one core.
 
     Args:
-        run: to train; its LSTM's state is reset at each trial.
+        run: the configuration; the LSTM's state must be reset at each trial.
         replicas: number of seeds, 0 and up.
     """
 
@@ -51,13 +51,14 @@ class JaxPopulation:
         """Fraction of trials rewarded in each episode of the last call: [replicas, episodes]."""
 
     def advance(self, num_episodes: int) -> None:
-        """Trains for that many episodes, rounded up to whole calls."""
+        """Trains for at least that many episodes: whole calls of `EPISODES_PER_CALL`."""
         for _ in range(-(-num_episodes // EPISODES_PER_CALL)):
             self._state, rewards = self._train(self._state)
         self.rewards = np.asarray(rewards)
 
 
 def _initial(run: TrainConfig, key: Array) -> Weights:
+    """Initial weights of one replica, uniform on ±1 / sqrt(units) as in PyTorch."""
     stimuli, hidden = run.task.num_stimuli, run.agent.hidden_size
     shapes = {
         "input": (stimuli, NUM_GATES * hidden),
@@ -75,7 +76,7 @@ def _initial(run: TrainConfig, key: Array) -> Weights:
 
 
 def _train(run: TrainConfig, state: Any) -> Any:
-    """Trains one replica for `EPISODES_PER_CALL` episodes, whose draws are made at once."""
+    """Trains one replica for `EPISODES_PER_CALL` episodes, whose random numbers are drawn first."""
     weights, squares, key = state
     key, of_trials, of_actions = jax.random.split(key, 3)
     task = run.task
@@ -90,7 +91,7 @@ def _train(run: TrainConfig, state: Any) -> Any:
 
 
 def _episode(run: TrainConfig, state: Any, draws: Any) -> Any:
-    """One episode and one step of RMSprop."""
+    """Plays one episode and takes one step of RMSprop."""
     weights, squares = state
     gradient, reward = jax.grad(partial(_loss, run), has_aux=True)(weights, *draws)
     decay = run.square_decay
@@ -105,7 +106,7 @@ def _episode(run: TrainConfig, state: Any, draws: Any) -> Any:
 
 
 def _loss(run: TrainConfig, weights: Weights, trials: Array, noise: Array) -> Any:
-    """Total loss of an episode, and the fraction of its trials that were rewarded."""
+    """Total loss and fraction of trials rewarded of an episode: trials [N], noise [N, L]."""
     states = jnp.asarray(trial_states(run.task)[:-1])
     outputs = _play_states(run, weights)[states[trials]]  # (N, L, outputs)
     values, log_policy = outputs[..., VALUE], jax.nn.log_softmax(outputs[..., :VALUE])
@@ -113,7 +114,9 @@ def _loss(run: TrainConfig, weights: Weights, trials: Array, noise: Array) -> An
     threshold = noise[..., None] * cumulative[..., -1:]
     actions = (threshold >= cumulative[..., :-1]).sum(axis=-1)
     rewards = actions[:, -1] == jnp.asarray(correct_actions(run.task))[trials]
-    returns = jnp.cumsum(rewards[::-1].astype(jnp.float32))[::-1]  # what each trial's steps earn
+    returns = jnp.cumsum(rewards[::-1].astype(jnp.float32))[
+        ::-1
+    ]  # (N,), the same for all steps of a trial
     advantages = returns[:, None] - values  # not detached, as in the notes
     log_probs = jnp.take_along_axis(log_policy, actions[..., None], axis=-1)[..., 0]
     value_loss = jnp.square(advantages).mean()
@@ -122,7 +125,7 @@ def _loss(run: TrainConfig, weights: Weights, trials: Array, noise: Array) -> An
 
 
 def _play_states(run: TrainConfig, weights: Weights) -> Array:
-    """The heads' outputs in each distinct state of the task: (M, outputs)."""
+    """The heads' outputs in each distinct state of the task: [M, outputs]."""
     first, second = run.task.pairs.T
     by_stimulus = weights["input"] + weights["bias"]
     hidden, cell = _cell(by_stimulus, 0.0)
@@ -136,7 +139,7 @@ def _play_states(run: TrainConfig, weights: Weights) -> Array:
 
 
 def _cell(gates: Array, cell: Array) -> tuple[Array, Array]:
-    """An LSTM's step: hidden and cell, from the inputs to its gates and the cell before."""
+    """A step of the LSTM: hidden state and cell, from the gates' inputs and the last cell."""
     entry, forget, candidate, output = jnp.split(gates, NUM_GATES, axis=-1)
     cell = jax.nn.sigmoid(entry) * jnp.tanh(candidate) + jax.nn.sigmoid(forget) * cell
     return jax.nn.sigmoid(output) * jnp.tanh(cell), cell

@@ -1,4 +1,4 @@
-"""Probes of hidden states and critic early in training, by the critic's start."""
+"""Early probes of the hidden states and the critic, by where the critic starts."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ STARTS: Mapping[str, tuple[str, Mapping[str, Any]]] = MappingProxyType(
         "centred": ("climb-raw", {"returns": "centred"}),
     }
 )
-"""Experiment and fields by the critic's start, or the returns."""
+"""Experiment and its fields, by the critic's start or its returns."""
 
 
 def probed(evidence: Evidence, start: str, steps: int, weight: float) -> Outcomes:
-    """Detached runs that were probed early: [1, S], as their schedule is an axis."""
+    """Detached runs with early probes: [1, S], as the schedule of the probes is an axis."""
     name, fields = STARTS[start]
     return evidence.of(name).at(**fields, episode_length=steps, critic_weight=weight)
 
 
 def probes(runs: Outcomes, name: str) -> NDArray[np.float32]:
-    """A diagnostic of probed runs: [S, J]."""
+    """One diagnostic of the runs from `probed`, at all J probes: [S, J]."""
     (course,) = runs.course(name)
     return np.asarray(course)
 
 
 def probe_after(runs: Outcomes, name: str, episode: int) -> NDArray[np.float64]:
-    """A diagnostic at the last probe up to some episode: [S]."""
+    """The same diagnostic at the last probe no later than some episode: [S]."""
     place = int(np.searchsorted(runs.probed, episode, side="right")) - 1
     return probes(runs, name)[:, place].astype(np.float64)

@@ -37,7 +37,7 @@ class Condition:
     """Runs of one setting with two baselines, W critic weights and S seeds: [2, W, S]."""
 
     group: str
-    """The kind of condition."""
+    """Kind of condition, for instance "lengths", "trial" or "held-out"."""
     experiment: str
     runs: Outcomes
 
@@ -77,8 +77,8 @@ class Condition:
         return self.slowed(RIVALS[rival](self))
 
     @property
-    def ever(self) -> NDArray[np.float64]:
-        """Fraction of attached seeds that learned, even if they forgot later: [W]."""
+    def ever_learned(self) -> NDArray[np.float64]:
+        """Fraction of attached seeds that learned at any time: [W]."""
         return np.asarray(np.isfinite(self.attached.time).mean(axis=-1))
 
     @cached_property
@@ -99,31 +99,31 @@ class Condition:
 
     def errors(self, predicted: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Absolute error of the predicted fraction of seeds that learn: [W] from [W, S]."""
-        return np.asarray(np.abs(predicted.mean(axis=-1) - self.ever))
+        return np.asarray(np.abs(predicted.mean(axis=-1) - self.ever_learned))
 
     def _edges(self, learned: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """The lower edge of runs that learned or not [W, S], and its resamples."""
+        """The lower edge and its resamples, [1 + resamples], from whether runs learned, [W, S]."""
         return light_edges(self.runs.weights, learned, self.policy_factor)
 
 
 def light_edges(
     weights: Sequence[float], learned: NDArray[np.bool_], policy_factor: float = 1.0
 ) -> NDArray[np.float64]:
-    """The lower edge among weights below the upper edge, and its resamples.
+    """The lower edge and its resamples, sought among weights too light for the upper edge.
 
     Args:
         weights: critic weights, ascending, [W].
         learned: whether each seed learned at each weight, [W, S].
         policy_factor: c, the factor of each step's term of the policy loss.
     Returns:
-        [1 + resamples].
+        The edge, [1 + resamples].
     """
     light = _num_light(weights, policy_factor)
     return lower_edges(weights[:light], learned[:light])
 
 
 def _num_light(weights: Sequence[float], policy_factor: float) -> int:
-    """Number of critic weights at which a lower edge is sought."""
+    """Number of critic weights among which the lower edge is sought; they come first."""
     return sum(weight <= LARGEST_LIGHT * policy_factor for weight in weights)
 
 
@@ -141,9 +141,9 @@ RIVALS: Mapping[str, Callable[[Condition], float]] = MappingProxyType(
         "fixed": lambda condition: _noise_where_fitted() * condition.policy_factor,
     }
 )
-"""Rival accounts of k: the ratio of the bias to the return's standard deviation; the bias, which is
-proportional to the number of steps; or the weight alone. The factor c makes each independent of
-whether the policy loss is a sum or a mean."""
+"""Rival accounts of k. "ratio": the bias over the return's standard deviation; "steps": the bias,
+proportional to the number of steps; "fixed": the same k everywhere. The factor c makes all three
+independent of whether the policy loss is a sum or a mean."""
 
 
 @lru_cache(maxsize=1)

@@ -9,10 +9,10 @@ the gradients of the two terms. Relative to a step's policy term, its squared er
 
     ρ = weight · factor · c_value / c_policy,
 
-where c is 1 for a sum and 1/n for a mean over n steps. The
-number of steps matters only if one loss is summed and the other averaged, as in the notes:
-ρ = w / T for an episode of T steps. In the first gradient step of a PPO update the ratio of
-probabilities is 1 and nothing is clipped, so that its gradients are those above.
+where c is 1 for a sum and 1/n for a mean over n steps. The number of steps matters only if one
+loss is summed and the other averaged, as in the notes: ρ = w / T for an episode of T steps. In the
+first gradient step of a PPO update the ratio of probabilities is 1 and nothing is clipped, so that
+its gradients are those above.
 
 Where the baseline is attached, α = 1 / 2ρ is the temperature of the leak (`pwm.core.leak`).
 """
@@ -56,7 +56,7 @@ class Convention:
     weight: float
     """Usual weight of the value loss."""
     usual: str = "by default"
-    """Circumstances in which that weight is usual."""
+    """Condition under which that weight is usual, in words."""
     factor: float = 1.0
     """Factor of the squared error next to the weight, for small errors: 1 or ½."""
     policy: Reduction = "mean"
@@ -64,8 +64,8 @@ class Convention:
     value: Reduction = "mean"
     """Reduction of the value loss."""
     error: Error = "squared"
-    """Form of the value loss: the squared error; clipped, if values far from those before the
-    update have no gradient; capped, if large errors have none; or Huber's."""
+    """Form of the value loss: squared; clipped, with no gradient for values far from those before
+    the update; capped, with no gradient for large errors; or Huber's."""
     attached: bool = False
     """Whether the policy loss trains the critic through the advantage."""
     networks: Networks
@@ -89,21 +89,21 @@ class Convention:
 
     @property
     def needs_steps(self) -> bool:
-        """Whether the weight's meaning depends on the number of steps of an update."""
+        """Whether ρ depends on the number of steps of an update."""
         return self.policy != self.value
 
     def ratio_per_weight(self, steps: int) -> float:
-        """ρ of a weight of 1: factor of a squared error over that of a policy term.
+        """ρ for a weight of 1: a step's squared error relative to its policy term.
 
         Args:
-            steps: n, of an update, at least 1.
+            steps: n, steps per update, at least 1.
         """
         value, policy = (1 if c == "sum" else 1 / steps for c in (self.value, self.policy))
         return self.factor * value / policy
 
 
 def read_conventions(path: Path = FILE) -> dict[str, Convention]:
-    """Conventions by library and algorithm, in the file's order.
+    """Reads the conventions of a file: by "library-algorithm", in the file's order.
 
     Raises:
         InputError: a field is unknown, missing or out of range.
@@ -129,15 +129,17 @@ CONVENTIONS = read_conventions()
 
 
 def ratio(weight: float, convention: str, steps: int) -> float:
-    """Factor ρ of a step's squared error over that of its policy term.
+    """Weight ρ of a step's squared error relative to its policy term.
 
     Args:
-        weight: in units of the convention.
+        weight: weight of the value loss, in the units of the convention.
         convention: a key of `CONVENTIONS`.
-        steps: of an update, at least 1.
+        steps: steps per update, at least 1.
+    Raises:
+        InputError: the convention is unknown, or there is no step.
     """
     require(steps >= 1, "steps", steps, "an integer, 1 or above")
-    return weight * _found(convention).ratio_per_weight(steps)
+    return weight * _convention(convention).ratio_per_weight(steps)
 
 
 def convert_weight(
@@ -148,29 +150,32 @@ def convert_weight(
     The two totals may still differ by a common factor, to which RMSprop and Adam are invariant.
 
     Args:
-        critic_weight: in the units of the source; this project's are the notes'.
-        steps: of an update, at least 1: T, of an episode, for the notes.
+        critic_weight: weight in the units of `source`; this project's units are the notes'.
+        steps: steps per update, at least 1; for the notes, steps per episode.
         source: a key of `CONVENTIONS`.
-        to: another one.
+        to: another key.
     Returns:
-        The weight in the units of the other.
+        The weight in the units of `to`.
+    Raises:
+        InputError: a convention is unknown, or there is no step.
     """
     return ratio(critic_weight, source, steps) / ratio(1, to, steps)
 
 
 def formula(convention: Convention, weight: float) -> str:
-    """A loss, with the advantage A and the error δ of the value.
+    """A library's loss as a formula in the advantage A and the value's error δ.
 
     Args:
-        convention: of the library.
-        weight: of the value loss, in its units.
+        convention: the library's convention.
+        weight: weight of the value loss, in the library's units.
     """
     policy, value = ("Σ" if c == "sum" else "mean" for c in (convention.policy, convention.value))
     half = " · ½" if convention.factor == 0.5 and convention.error != "huber" else ""
     return f"-{policy} A log π + {weight:.3g}{half} · {value} {TARGETS[convention.error]}"
 
 
-def _found(name: str) -> Convention:
+def _convention(name: str) -> Convention:
+    """The convention of that name, or an `InputError`."""
     accepted = "one of " + ", ".join(CONVENTIONS)
     require(name in CONVENTIONS, "library", name, accepted)
     return CONVENTIONS[name]

@@ -33,7 +33,7 @@ def lower_edges(weights: Sequence[float], learned: NDArray[np.bool_]) -> NDArray
         weights: critic weights, ascending, [W].
         learned: whether each seed learned at each weight, [W, S].
     Returns:
-        [1 + resamples]; `pwm.analysis.estimates.interval` turns it into an estimate.
+        The edge, [1 + resamples]; `pwm.analysis.estimates.interval` makes an estimate of it.
     """
     seeds = learned.shape[1]
     edges, log_odds, log_failure = _models(tuple(weights))
@@ -54,7 +54,7 @@ def upper_edges(weights: Sequence[float], learned: NDArray[np.bool_]) -> NDArray
 def _models(
     weights: tuple[float, ...],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """The models on the grid: P plateaus by M slopes and edges.
+    """The models on the grid: P plateaus by M pairs of slope and edge.
 
     Returns:
         The edge of each model, [P · M]; its log odds of success at each weight, [P, W, M]; and

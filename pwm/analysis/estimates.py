@@ -1,9 +1,9 @@
-"""The paper's intervals, made in one of two ways.
+"""Estimates with 95% intervals, each computed in one of two ways.
 
 The fraction of seeds that learned in one cell has a Wilson interval. Everything else has a 95%
 bootstrap interval over seeds: a statistic is computed on the seeds as they are and on each
-resample of them, and the interval ends at two quantiles of the resamples. All statistics see the
-same resamples, so that conditions can be compared seed by seed.
+resample of them, and the interval lies between two quantiles of the resamples. All statistics see
+the same resamples, so that conditions can be compared seed by seed.
 
 Runs have the same bits on every machine, and so must what is written about them. But logarithms,
 powers and matrix products differ in their last digits between processors. Three rules keep that
@@ -52,10 +52,10 @@ class Estimate(NamedTuple):
 
 
 def settled(number: float) -> float:
-    """A number rounded to `DIGITS` digits, without those in which processors differ.
+    """A number rounded to `DIGITS` digits, so that it is the same on every processor.
 
-    Two processors, about 1e-15 of a number apart, round to different sides of the middle between
-    two results for one number in a million.
+    Results of two processors differ by about 1e-15 of a number: they round differently for one
+    number in a million.
     """
     return float(f"{number:.{DIGITS}g}")
 
@@ -70,8 +70,8 @@ def success_rate(learned: NDArray[np.bool_]) -> SuccessRate:
 def rate(learned: NDArray[np.bool_]) -> Estimate:
     """Fraction of runs that learned, over cells of the same seeds: [..., S].
 
-    A single cell has its Wilson interval. So have several cells if all of their runs learned or
-    none did, where resampling would give an interval of no width: they count as one cell.
+    A single cell has its Wilson interval, several have a bootstrap interval. If all of their runs
+    learned or none did, that would have no width: they then count as one cell.
     """
     cells = learned.reshape(-1, learned.shape[-1])
     if len(cells) == 1 or cells.all() or not cells.any():
@@ -95,7 +95,7 @@ def mean(values: NDArray[np.float64]) -> Estimate:
 
 
 def spread(values: NDArray[np.float64], tail: float) -> Estimate:
-    """Median of the values, and the quantiles that leave out a tail at either end."""
+    """Median of the values, and the quantiles at `tail` and 1 - `tail`; nan without values."""
     if not len(values):
         return Estimate(nan)
     low, middle, high = np.quantile(values, [tail, 0.5, 1 - tail])
@@ -104,7 +104,7 @@ def spread(values: NDArray[np.float64], tail: float) -> Estimate:
 
 @lru_cache(maxsize=8)
 def resampled(seeds: int) -> NDArray[np.intp]:
-    """The seeds as they are, then each resample of them: [1 + resamples, S]."""
+    """Indices of S seeds: in order, then of each resample: [1 + resamples, S]."""
     drawn = np.random.default_rng(0).integers(seeds, size=(RESAMPLES, seeds))
     return np.concatenate([np.arange(seeds)[None], drawn])
 
@@ -112,10 +112,10 @@ def resampled(seeds: int) -> NDArray[np.intp]:
 def over_seeds(
     statistic: Callable[[NDArray[np.intp]], NDArray[np.float64]], seeds: int
 ) -> Estimate:
-    """A statistic of seeds, with its bootstrap interval.
+    """A statistic over seeds, with its bootstrap interval.
 
     Args:
-        statistic: maps numbers of seeds, [B, S], to one value per row, [B]; the first row has all
+        statistic: maps indices of seeds, [B, S], to one value per row, [B]; the first row has all
             seeds in order.
         seeds: S, the number of seeds.
     """
@@ -127,7 +127,7 @@ def interval(values: NDArray[np.float64]) -> Estimate:
     """Percentile interval of a statistic by the bootstrap.
 
     Args:
-        values: [1 + resamples], the statistic of the original seeds, then of each resample.
+        values: the statistic of the original seeds, then of each resample, [1 + resamples].
             Resamples without a value (nan) are left out. An infinite end stays infinite.
     """
     value, known = float(values[0]), values[1:][~np.isnan(values[1:])]
@@ -141,10 +141,10 @@ def slope(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]
     """Slopes of the least-squares lines through N points each, by their closed form.
 
     Args:
-        x: the same for all lines, [N].
-        y: [N, ...].
+        x: abscissas, the same for all lines, [N].
+        y: ordinates, one line per further index, [N, ...].
     Returns:
-        [...].
+        Slopes, [...].
     """
-    away = x - x.mean()
-    return np.asarray((y.T * away).sum(axis=-1).T / np.square(away).sum())
+    deviations = x - x.mean()
+    return np.asarray((y.T * deviations).sum(axis=-1).T / np.square(deviations).sum())

@@ -37,13 +37,13 @@ class ExternalRun:
 
 @dataclass(frozen=True, kw_only=True)
 class ExternalOutcome:
-    """Result of a run."""
+    """Outcome of a run."""
 
     run: ExternalRun
     num_episodes: int
     """Episodes trained: a run ends when it has learned."""
     reward: float
-    """Fraction of trials rewarded over the last 500 episodes."""
+    """Fraction of trials rewarded in the last 500 episodes."""
     time: float
     """Episodes until 500 in a row met the criterion for *learned*; inf if they never did."""
     torch: str
@@ -63,11 +63,11 @@ class LoopRun:
 
 @dataclass(frozen=True, kw_only=True)
 class LoopOutcome:
-    """Result of a run; the means are over the steps of the second half of its episodes."""
+    """Outcome of a run; means are over the steps of the second half of its episodes."""
 
     run: LoopRun
     num_updates: int
-    """A run ends when it has learned."""
+    """Updates trained: a run ends when it has learned."""
     num_episodes: int
     length: float
     """Mean number of steps of the last 100 episodes."""
@@ -75,13 +75,13 @@ class LoopOutcome:
     """Updates until the middle of the first 100 episodes in a row with more than 195 steps on
     average; inf if there were none."""
     error: float
-    """Mean of the values above their targets; in Huber's loss an error counts up to 1."""
+    """Mean of value minus target; with Huber's loss, an error counts up to 1."""
     entropy: float
     """Mean entropy of the policy, in nats."""
     bias: float
-    """Mean of the values above the discounted returns of whole episodes; nan if standardised."""
+    """Mean of value minus the discounted return of the whole episode; nan if standardised."""
     bootstrap: float
-    """Mean factor of a bootstrapped value in a target: γ to the number of steps, or 0."""
+    """Mean factor of the bootstrap value in a target: γ to the number of steps, or 0."""
     torch: str
     """Version of PyTorch."""
 
@@ -90,12 +90,12 @@ Outcome = TypeVar("Outcome", bound=ExternalOutcome | LoopOutcome)
 
 
 def read_outcomes(path: Path, kind: type[Outcome], versions: str | None = None) -> list[Outcome]:
-    """The outcomes in a file, in no particular order; none if there is no file.
+    """Reads the outcomes in a file; none if there is no file.
 
     Args:
-        path: of the file.
-        kind: of outcomes.
-        versions: its first line, if that matters.
+        path: the file.
+        kind: class of the outcomes.
+        versions: first line that the file must have, if that matters.
     Raises:
         FileError: the file is damaged, or was made with other versions of the libraries.
     """
@@ -116,7 +116,7 @@ def read_outcomes(path: Path, kind: type[Outcome], versions: str | None = None) 
 
 
 def as_text(outcomes: Sequence[ExternalOutcome | LoopOutcome], versions: str) -> str:
-    """The content of a file that `read_outcomes` reads, sorted by run."""
+    """The content of a file for `read_outcomes`: the line `versions`, then CSV, sorted by run."""
     text = StringIO()
     text.write(f"{versions}\n")
     first = outcomes[0]
@@ -130,6 +130,6 @@ def as_text(outcomes: Sequence[ExternalOutcome | LoopOutcome], versions: str) ->
 
 
 def _typed(row: dict[str, str], hints: dict[str, Any]) -> dict[str, Any]:
-    """Values of a row, as numbers where the hint says so."""
+    """Values of a row of CSV, as the types in `hints`: int, float or str."""
     numbers = {int: int, float: float}
     return {name: numbers.get(hint, str)(row[name]) for name, hint in hints.items()}

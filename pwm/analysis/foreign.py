@@ -1,6 +1,7 @@
-"""Other people's code: success, times and biases by cell, and the verdicts on what was predicted.
+"""Other people's code: success, times and biases by cell, and the verdicts on the predictions.
 
-The statements are those of `external` in `paper/predictions.json`, in order.
+The statements are those of `external` in `paper/predictions.json`, in order. Statistics are arrays
+[1 + resamples]: of the seeds as they are, then of each resample of them.
 """
 
 from __future__ import annotations
@@ -37,12 +38,12 @@ NAMES: Mapping[Agent | Loop, str] = {
     "a3c": "async A3C",
     "a3c-textbook": "async A3C, one RMSprop",
 }
-"""Settings, as tables name them."""
+"""Names of the agents and loops in tables."""
 AGENT_FILE, LOOP_FILE = "external.csv", "loops.csv"
 
 
 class Cell(NamedTuple):
-    """The seeds of one setting at one weight."""
+    """Results of one setting at one weight, over its seeds."""
 
     setting: str
     """One of `NAMES`."""
@@ -50,16 +51,16 @@ class Cell(NamedTuple):
     weight: float
     """In the setting's own units."""
     learned: SuccessRate
-    """With its Wilson interval."""
+    """Fraction of the seeds that learned, with its Wilson interval."""
     time: Estimate
-    """Median time to learn, in episodes of agents and updates of loops; inf if fewer than half of
-    the seeds did."""
+    """Median time to learn, in episodes for agents and updates for loops; inf if fewer than half of
+    the seeds learned."""
     length: Estimate
     """Median over the seeds of the mean length of the last 100 episodes; nan for agents."""
     bias: Estimate
-    """Median error of the values, above their targets; nan if it was not measured."""
+    """Median over seeds of value minus target; nan if it was not measured."""
     predicted_bias: float
-    """The formula's, at the policy's median entropy; nan if it was not measured."""
+    """The bias by `Loops.predicted_error`, median over seeds; nan if there is no formula."""
 
 
 class AgentCell(NamedTuple):
@@ -150,11 +151,11 @@ class Agents:
         yield from _judged("agents", found)
 
     def _ratio(self, one: AgentCell, other: AgentCell) -> NDArray[np.float64]:
-        """Ratio of two cells' median times: [1 + resamples]."""
+        """Ratio of two cells' median times, as `_ratio`."""
         return _ratio(self.times[one], self.times[other])
 
     def _success(self, cell: AgentCell, vf_coef: float) -> NDArray[np.float64]:
-        """Fraction of a cell's seeds that learned at another weight: [1 + resamples]."""
+        """Fraction of seeds that learned in a cell, but with the weight given."""
         return _mean(np.isfinite(self.times[cell._replace(vf_coef=vf_coef)]))
 
 
@@ -193,11 +194,11 @@ class Loops:
             )
 
     def predicted_error(self, cell: LoopCell) -> NDArray[np.float64]:
-        """The leak's bias over the critic's targets, from each seed's entropy: [S].
+        """The leak's bias of the values, relative to their targets, from each seed's entropy: [S].
 
-        That is H / w where the leak and the error are summed over the same steps, and half of it
-        where the error is squared without a factor of one half. Huber's error counts up to 1.
-        Normalised advantages leak nothing on average; an optimiser of its own has no formula.
+        That is H / w where policy loss and half the squared error are summed over the same steps.
+        Huber's error counts up to 1. Normalised advantages leak nothing on average. Where each loss
+        has its own optimiser (a3c), there is no formula.
         """
         entropy = self.values(cell, "entropy")
         if cell.baseline == "detached" or cell.loop == "reinforce":
@@ -212,6 +213,7 @@ class Loops:
         yield from _judged("loops", self._tutorial() | self._reinforce() | self._a3c())
 
     def _tutorial(self) -> dict[str, NDArray[np.float64]]:
+        """Measured numbers of the predictions about TensorFlow's tutorial, by name."""
         light = (0.1, 0.3)
         return {
             "tutorial-bias": _geometric(self._errors("tutorial", w) for w in (1.0, 3.0, 10.0)),
@@ -220,22 +222,24 @@ class Loops:
             ),
             "tutorial-lower-edge": _least(self._lost("tutorial", w) for w in light),
             "tutorial-default": self._slowdown("tutorial", 1.0),
-            "tutorial-heavy": -_least(-self._slowdown("tutorial", w) for w in (3.0, 10.0)),
+            "tutorial-heavy": _most(self._slowdown("tutorial", w) for w in (3.0, 10.0)),
             "tutorial-no-upper-edge": self._heavy("tutorial"),
         }
 
     def _reinforce(self) -> dict[str, NDArray[np.float64]]:
+        """Measured numbers of the predictions about TF-Agents' REINFORCE, by name."""
         slowdowns = [self._slowdown("reinforce", w) for w in (0.02, 0.2, 2.0)]
         return {
-            "reinforce-bias": -_least(-self._excess(w) for w in (0.02, 0.2)),
+            "reinforce-bias": _most(self._excess(w) for w in (0.02, 0.2)),
             "reinforce-slowdown": _farthest(slowdowns),
         }
 
     def _a3c(self) -> dict[str, NDArray[np.float64]]:
+        """Measured numbers of the predictions about both variants of A3C, by name."""
         light, heavy = (
             _median(self.values(LoopCell("a3c", "attached", w), "error")) for w in (0.1, 10.0)
         )
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore"):  # errors of opposite sign are infinitely far apart
             factor = np.where(light * heavy > 0, np.exp(np.abs(np.log(np.abs(light / heavy)))), inf)
         textbook: Loop = "a3c-textbook"
         return {
@@ -244,17 +248,17 @@ class Loops:
             "textbook-error": _geometric(self._errors(textbook, w) for w in (0.3, 1.0, 3.0, 10.0)),
             "textbook-bias": _geometric(self._biases(w) for w in (1.0, 3.0, 10.0)),
             "textbook-light": self._slowdown(textbook, 0.1),
-            "textbook-heavy": -_least(-self._slowdown(textbook, w) for w in (3.0, 10.0)),
+            "textbook-heavy": _most(self._slowdown(textbook, w) for w in (3.0, 10.0)),
             "textbook-upper-edge": self._heavy(textbook),
         }
 
     def _errors(self, loop: Loop, weight: float) -> NDArray[np.float64]:
-        """Mean error over H / w."""
+        """Mean error of an attached critic, relative to H / w."""
         cell = LoopCell(loop, "attached", weight)
         return _mean(self.values(cell, "error")) / _mean(self.values(cell, "entropy") / weight)
 
     def _biases(self, weight: float) -> NDArray[np.float64]:
-        """Bias of the textbook's values, attached less detached, over the formula's."""
+        """Bias of the textbook's values, attached minus detached, relative to the formula's."""
         attached = LoopCell("a3c-textbook", "attached", weight)
         less = _mean(self.values(attached, "bias")) - _mean(
             self.values(attached._replace(baseline="detached"), "bias")
@@ -263,29 +267,29 @@ class Loops:
         return less / (_mean(self.values(attached, "entropy")) / weight / factor)
 
     def _excess(self, weight: float) -> NDArray[np.float64]:
-        """Size of the error of TF-Agents, attached less detached, over H / 2w."""
+        """Change of TF-Agents' error, attached minus detached: its size relative to H / 2w."""
         cell = LoopCell("reinforce", "attached", weight)
         detached = self.values(cell._replace(baseline="detached"), "error")
         less = _mean(self.values(cell, "error")) - _mean(detached)
         return np.abs(less) / (_mean(self.values(cell, "entropy")) / (2 * weight))
 
     def _lost(self, loop: Loop, weight: float) -> NDArray[np.float64]:
-        """Success detached less attached."""
+        """Success lost by attaching: detached minus attached."""
         attached, detached = self._times(loop, weight)
         return _mean(np.isfinite(detached)) - _mean(np.isfinite(attached))
 
     def _slowdown(self, loop: Loop, weight: float) -> NDArray[np.float64]:
-        """Ratio of median times, attached over detached; nan if neither half of the seeds did."""
+        """Ratio of median times, attached over detached, as `_ratio`."""
         attached, detached = self._times(loop, weight)
         return _ratio(attached, detached)
 
     def _heavy(self, loop: Loop) -> NDArray[np.float64]:
-        """Ratio of the detached median times at the weights 10 and 0.1."""
+        """Detached: median time at weight 10, relative to that at weight 0.1."""
         (_, light), (_, heavy) = (self._times(loop, weight) for weight in (0.1, 10.0))
         return _ratio(heavy, light)
 
     def _times(self, loop: Loop, weight: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Of attached and detached seeds."""
+        """Times to learn of the attached and of the detached seeds: [S] each."""
         attached, detached = (
             self.values(LoopCell(loop, baseline, weight), "time")
             for baseline in ("attached", "detached")
@@ -294,7 +298,7 @@ class Loops:
 
 
 def _judged(part: str, found: Mapping[str, NDArray[np.float64]]) -> Iterator[Statement]:
-    """Yields statements from the numbers that they are about: [1 + resamples] each."""
+    """Yields the statements of a part of the predictions, given their measured numbers by name."""
     for name, said in predictions()["external"][part].items():
         low, high = said["right"]
         yield Statement(
@@ -312,30 +316,36 @@ def _median(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _ratio(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ratio of median times, inf where fewer than half of the seeds learned: [1 + resamples].
+    """Ratio of two median times: [1 + resamples]; nan where neither is finite.
 
-    Where that is so of both it is nan: there is nothing to tell.
+    A median time is infinite if fewer than half of the seeds learned.
     """
     with np.errstate(invalid="ignore"):
         return np.asarray(_median(one) / _median(other))
 
 
 def _mean(values: NDArray[np.float64] | NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Mean in the same way."""
+    """Mean over the seeds as they are and over each resample: [1 + resamples] from [S]."""
     return np.asarray(values[resampled(len(values))].mean(axis=-1))
 
 
 def _largest_factor(ratios: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """The largest of ratios, or of their inverses."""
+    """The largest factor between 1 and any of the ratios, in either direction."""
     return np.asarray(np.max([np.maximum(ratio, 1 / ratio) for ratio in ratios], axis=0))
 
 
 def _least(values: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """The smallest of several statistics, for each resample."""
     return np.asarray(np.min(list(values), axis=0))
 
 
+def _most(values: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """The largest of several statistics, for each resample."""
+    return np.asarray(np.max(list(values), axis=0))
+
+
 def _farthest(ratios: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Of several ratios the one that is farthest from 1."""
+    """Of several ratios, the one that is farthest from 1 by its logarithm."""
     stacked = np.array(list(ratios))
     with np.errstate(divide="ignore"):
         worst = np.abs(np.log(stacked)).argmax(axis=0)

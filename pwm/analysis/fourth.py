@@ -1,12 +1,11 @@
 """The fourth set of predictions: the cells' slowdowns, and the verdict on each statement.
 
-A cell is the runs of one critic weight in one condition and variant: where the critic starts, at
-zero (raw), at the mean return or at the leak's fixed point, or centred returns. Its slowdown is
+A cell is the runs of one critic weight in one condition and variant. The variant is the critic's
+start, at zero (raw), the mean return or the leak's fixed point, or centred returns. Its slowdown is
 relative to a light critic that starts at the mean return.
 
-Statements are those of `fourth` in `paper/predictions.json`, in order. A run that did not learn
-counts as the predictions say: a cell of which fewer than half learned is right if the law's time
-exceeds the budget.
+Statements are those of `fourth` in `paper/predictions.json`, in order. As stated there, a cell of
+which fewer than half of the runs learned is right if the law's time exceeds the budget.
 """
 
 from __future__ import annotations
@@ -28,9 +27,9 @@ from pwm.analysis.starts import LIGHT, distance_cells, light_critic
 from pwm.experiments.fourth import ATTACHED, CONDITIONS
 
 NEAR = 1.5  # a slowdown is right within this factor
-NEAR_NOISE = 1.15  # the same from the leak's fixed point
-MOST = 0.75  # of the cells must be right
-CENTRED_LEARN = 22 / 24
+NEAR_NOISE = 1.15  # the same for starts at the leak's fixed point
+MOST = 0.75  # fraction of the cells that must be right
+CENTRED_LEARN = 22 / 24  # fraction of the seeds that must learn with centred returns
 MIRRORED = ((-5.25, 15.75), (0.0, 10.5), (2.25, 8.25))
 """Starts at 60 steps as far below as above the mean return of 5.25."""
 MIRRORED_WEIGHTS = (1.0, 10.0)
@@ -38,20 +37,21 @@ MIRRORED_WEIGHTS = (1.0, 10.0)
 
 @dataclass(frozen=True, kw_only=True)
 class Statement:
-    """A number that a statement is about, and the verdict."""
+    """A predicted statement: the measured number, and the values with which it is right."""
 
     name: str
     says: str
+    """Description of the number."""
     estimate: Estimate
     region: tuple[float, float]
     """Least and greatest value with which the statement is right."""
     experiments: tuple[str, ...]
     otherwise: bool = False
-    """Whether another number that would make it right does."""
+    """Whether the statement's alternative holds, which makes it right in any case."""
 
     @property
     def right(self) -> bool:
-        """Whether the measured number makes the statement right."""
+        """Whether the number lies in the region, or the alternative holds."""
         return self.otherwise or self.region[0] <= self.estimate.value <= self.region[1]
 
     @property
@@ -109,12 +109,12 @@ def _variant_cells(evidence: Evidence, condition: str, variant: str) -> Iterator
 
 
 def of_variants(cells: Sequence[Cell], *variants: str) -> list[Cell]:
-    """The cells of some variants for which the law predicts a slowdown."""
+    """The cells of some variants, without those for which the law predicts no slowdown."""
     return [cell for cell in cells if cell.variant in variants and cell.predicted]
 
 
 def right_if(evidence: Evidence) -> Iterator[Statement]:
-    """Yields the statements by which the set is right."""
+    """Yields the statements that must be right for the set of predictions to be right."""
     cells = fourth_cells(evidence)
     started = of_variants(cells, "raw", "mean")
     says = f"fraction of the raw and mean cells within a factor of {NEAR} of the law"
@@ -169,9 +169,9 @@ def _carried(cells: Sequence[Cell]) -> Statement:
 
 
 def refuted_if(evidence: Evidence) -> Iterator[Statement]:
-    """Yields the statements by which the set is refuted; right means that it is not.
+    """Yields the statements whose failure would refute the set of predictions.
 
-    Weight 30 was not run at 60 steps and reward 1. A lighter critic, of weight 20, stands for it,
+    Weight 30 was not run at 60 steps and reward 1. A lighter critic, of weight 20, replaces it,
     which makes the comparison harder to pass.
     """
     cells = {(cell.condition, cell.variant, cell.weight): cell for cell in fourth_cells(evidence)}
@@ -184,7 +184,7 @@ def refuted_if(evidence: Evidence) -> Iterator[Statement]:
     yield Statement(
         name="rates",
         says="largest ratio of slowdowns at learning rates 0.0005 and 0.0015",
-        estimate=interval(np.max([_apart(*pair) for pair in rates], axis=0)),
+        estimate=interval(np.max([_factor_between(*pair) for pair in rates], axis=0)),
         region=(1.0, NEAR),
         experiments=experiments_of(cell for pair in rates for cell in pair),
     )
@@ -193,7 +193,7 @@ def refuted_if(evidence: Evidence) -> Iterator[Statement]:
 def _reward_statement(
     evidence: Evidence, cell: Cell, weight_at_1: float, region: tuple[float, float]
 ) -> Statement:
-    """A statement about the ratio of a cell's slowdown to that with reward 1, at equal length."""
+    """A statement about a cell's slowdown over that with reward 1, at the same episode length."""
     task = cell.runs.base.task
     same = evidence.of("weight-0.001").at(
         episode_length=task.episode_length, baseline="detached", critic_weight=weight_at_1
@@ -217,13 +217,14 @@ def _reward_statement(
 
 
 def above_statement(cells: Mapping[tuple[float, float], Cell]) -> Statement:
-    """The statement about starts above the mean return, compared with those equally far below."""
+    """The statement about starts above the mean return, compared with those as far below it."""
     pairs = [
         (cells[low, weight], cells[high, weight])
         for low, high in MIRRORED
         for weight in MIRRORED_WEIGHTS
     ]
     known = [pair for pair in pairs if any(cell.finished for cell in pair)]
+    # `above / below` is the ratio of two sums of log S: one number over all pairs.
     below, above = (np.log([pair[place].least for pair in known]).sum(axis=0) for place in (0, 1))
     return Statement(
         name="above",
@@ -234,11 +235,12 @@ def above_statement(cells: Mapping[tuple[float, float], Cell]) -> Statement:
     )
 
 
-def _apart(one: Cell, other: Cell) -> NDArray[np.float64]:
-    """Factor between two slowdowns, or the least it can be if one is unknown: [1 + resamples]."""
+def _factor_between(one: Cell, other: Cell) -> NDArray[np.float64]:
+    """Ratio of the larger slowdown to the smaller, at least, if one is unknown: [1 + resamples]."""
     factor = one.least / other.least
     known_one, known_other = np.isfinite(one.slowdowns), np.isfinite(other.slowdowns)
-    # An unknown slowdown is at least `least`: above a known one it is apart, below perhaps not.
+    # An unknown slowdown is `least` or more. If that exceeds the known one, so does the slowdown;
+    # if not, the two may be equal.
     factor = np.where(known_one | known_other, factor, 1.0)
     factor = np.where(known_one & known_other, np.maximum(factor, 1 / factor), factor)
     factor = np.where(known_one & ~known_other, 1 / factor, factor)

@@ -28,9 +28,9 @@ def before_learning(runs: Outcomes, curve: NDArray[np.floating]) -> NDArray[np.f
         runs: runs with diagnostics, [S].
         curve: a curve of those runs, [S, K].
     Returns:
-        [S]; nan for a seed that learned within its first window.
+        Means, [S]; nan for a seed that learned within its first window.
     """
-    # True up to the first window with that reward
+    # True in the windows before the first with that reward
     before = np.cumprod(runs.course("reward") < UNLEARNED, axis=1, dtype=bool)
     with np.errstate(invalid="ignore"):
         return np.asarray(np.where(before, curve, 0.0).sum(axis=1) / before.sum(axis=1))
@@ -43,13 +43,13 @@ def middle(values: NDArray[np.float64]) -> float:
 
 
 def policy_share(runs: Outcomes) -> NDArray[np.float64]:
-    """The policy's share of the trunk's mean squared gradient norm: [S, K]; nan if all vanish."""
+    """The policy's share of the trunk's mean squared gradient norm: [S, K]; nan if that is 0."""
     with np.errstate(invalid="ignore"):  # a deterministic policy has no gradient left
         return np.asarray(runs.course("policy_norm") ** 2 / runs.course("total_norm") ** 2)
 
 
 def share_weight(runs: Outcomes) -> NDArray[np.float64]:
-    """Weight at which the critic's gradient of the trunk would equal the policy's: [S, K]."""
+    """Critic weight at which both gradients of the trunk would have equal norms: [S, K]."""
     weight = runs.base.critic_weight
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(weight * runs.course("policy_norm") / runs.course("critic_norm"))
@@ -58,8 +58,8 @@ def share_weight(runs: Outcomes) -> NDArray[np.float64]:
 def identity_sides(runs: Outcomes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Σ δ log π as measured and as `advantage_log_prob` predicts it: [S, K / 2] each.
 
-    Both are taken from the second half of training. The losses are means over each window, the
-    return's variance and the covariance are those at its end.
+    Windows are those of the second half of training. The losses are means over a window; the
+    return's variance and the covariance were measured at its end.
     """
     half = runs.course("policy_loss").shape[1] // 2
     policy_loss, value_loss, variance, covariance = (

@@ -28,6 +28,8 @@ def reward_to_learn(task: TaskConfig, num_episodes: int) -> float:
     Args:
         task: the task that is played.
         num_episodes: episodes that the final reward is averaged over.
+    Returns:
+        Fraction of trials rewarded.
     """
     levels = reward_levels(task.stimulus_set)
     ceiling = max(level for level in levels if level < levels.solved)
@@ -42,7 +44,7 @@ def learned(history: History, task: TaskConfig) -> NDArray[np.bool_]:
         history: curves of R replicas.
         task: the task that they play.
     Returns:
-        [R].
+        Whether each learned, [R].
     """
     _, episodes = _final_windows(history)
     return final_mean(history, history.reward) > reward_to_learn(task, int(episodes.sum()))
@@ -55,7 +57,7 @@ def times_to_learn(history: History, task: TaskConfig) -> NDArray[np.float64]:
         history: curves of R replicas; all windows but the last must have the same length.
         task: the task that they play.
     Returns:
-        [R]; inf where they never did.
+        Numbers of episodes, [R]; inf where they never did.
     """
     log_every = int(history.episode[0])
     windows = min(ceil(FINAL_EPISODES / log_every), len(history.episode))
@@ -74,6 +76,6 @@ def final_mean(history: History, curves: NDArray[np.float32]) -> NDArray[np.floa
 
 
 def _final_windows(history: History) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Whether each window [K] is among the last 500 episodes, and episodes per such window."""
+    """Whether each window lies in the last 500 episodes, [K], and the lengths of those that do."""
     in_final = history.episode > history.episode[-1] - FINAL_EPISODES
     return in_final, np.diff(history.episode, prepend=0)[in_final]

@@ -1,4 +1,4 @@
-"""Selects stored runs by their fields, and gives their outcomes; all analysis reads them here.
+"""Selection of runs by their fields, and their outcomes; all analysis reads runs through it.
 
 For instance, from every run in a folder:
 
@@ -59,7 +59,7 @@ class Source(Protocol):
 
 
 class Noted:
-    """Runs that say which of them are read.
+    """Runs that report which of them are read.
 
     Args:
         runs: the runs.
@@ -170,23 +170,27 @@ class Outcomes:
         several = isinstance(value, list)
         wanted = value if several else [value]
         if name not in self.axes:
-            if name not in (known := flat(TrainConfig())):
-                raise ValueError(f"{name}: expected a field of a run, one of {', '.join(known)}")
-            found = [flat(config)[name] for config in self.configs]
-            _require_all(name, wanted, found)
-            kept = [one in wanted for one in found]
-            if all(kept):
-                return self
-            numbers = self._numbers.ravel()[kept]
-            return Outcomes(self._runs, {"run": range(len(numbers))}, numbers)
+            return self._listed(name, wanted)
         _require_all(name, wanted, self.axes[name])
-        place = list(self.axes).index(name)
+        axis = list(self.axes).index(name)
         places = [self.axes[name].index(one) for one in wanted]
         axes = dict(self.axes) | {name: tuple(wanted)}
         if several:
-            return Outcomes(self._runs, axes, self._numbers.take(places, axis=place))
+            return Outcomes(self._runs, axes, self._numbers.take(places, axis=axis))
         del axes[name]
-        return Outcomes(self._runs, axes, np.take(self._numbers, places[0], axis=place))
+        return Outcomes(self._runs, axes, np.take(self._numbers, places[0], axis=axis))
+
+    def _listed(self, name: str, wanted: Sequence[Any]) -> Outcomes:
+        """A list of the runs with some values of a field without an axis; unchanged if all have."""
+        if name not in (known := flat(TrainConfig())):
+            raise ValueError(f"{name}: expected a field of a run, one of {', '.join(known)}")
+        found = [flat(config)[name] for config in self.configs]
+        _require_all(name, wanted, found)
+        kept = [one in wanted for one in found]
+        if all(kept):
+            return self
+        numbers = self._numbers.ravel()[kept]
+        return Outcomes(self._runs, {"run": range(len(numbers))}, numbers)
 
     @property
     def configs(self) -> tuple[TrainConfig, ...]:
@@ -226,6 +230,7 @@ class Outcomes:
         return curve.reshape(*self._numbers.shape, curve.shape[1])
 
     def _require_equal_windows(self) -> None:
+        """Raises `ValueError` unless the runs have one budget and one length of windows."""
         lengths = {(run.num_episodes, run.log_every) for run in self.configs}
         if len(lengths) > 1:
             listed = ", ".join(f"{budget} and {window}" for budget, window in sorted(lengths))
@@ -240,6 +245,7 @@ class Outcomes:
 
     @property
     def _outcomes(self) -> NDArray[Any]:
+        """The runs' outcomes, an array of `OUTCOME`: [...]."""
         return self._runs.outcomes(self._numbers)
 
     @property
@@ -279,16 +285,16 @@ class Outcomes:
 
     @property
     def collapse(self) -> NDArray[np.float64]:
-        """Episode by which the policy was first deterministic; inf if never: [...]."""
+        """End of the first window in which the policy was deterministic; inf if never: [...]."""
         return self._outcomes["collapse"]
 
     @property
     def peak_value_loss(self) -> NDArray[np.float32]:
-        """Value loss of the window in which it was highest, in reward²: [...]."""
+        """Largest value loss of any window, in reward²: [...]."""
         return self._outcomes["peak_value_loss"]
 
     def rate(self) -> NDArray[np.float64]:
-        """Fraction that learned over the last axis, the seeds."""
+        """Fraction of the last axis, the seeds, that learned: [...] without that axis."""
         return np.asarray(self.learned.mean(axis=-1))
 
 
@@ -297,7 +303,7 @@ class Evidence:
 
     Args:
         source: a store that holds all runs, or for instance the published outcomes.
-        size: of the experiments.
+        size: size of the experiments.
         engine: the engine that trained them.
     """
 
@@ -308,19 +314,18 @@ class Evidence:
         self._size, self._engine = size, engine
         self._kept: dict[str, Outcomes] = {}
         self.read: dict[str, NDArray[np.bool_]] = {}
-        """Which runs have been read of each experiment that was asked for, [runs]; since the last
-        `read.clear()`."""
+        """Whether each run has been read, [runs], by experiment asked for; may be reset to {}."""
 
     def of(self, name: str) -> Outcomes:
         """The outcomes of the experiment of that name."""
         if name not in self._kept:
             note = partial(self._note, name)
             self._kept[name] = Outcomes.of(self.experiment(name), self.source, note)
-        self._note(name, np.arange(0))
+        self._note(name, np.arange(0))  # it was asked for, even if no run is read
         return self._kept[name]
 
     def _note(self, name: str, numbers: NDArray[np.intp]) -> None:
-        """Notes that some runs of an experiment are read."""
+        """Records in `read` that some runs of an experiment are read."""
         if name not in self.read:
             self.read[name] = np.zeros(self.experiment(name).num_runs, bool)
         self.read[name][numbers] = True
@@ -331,7 +336,7 @@ class Evidence:
         return experiment
 
     def trained_with(self, names: Iterable[str]) -> str:
-        """Code version and engine that trained some experiments, as one line."""
+        """One line about the versions of code and engine that trained some experiments."""
         if not isinstance(self.source, Store):
             return trained_by(self._engine)
         return self.source.trained_with(s for name in names for s in plan(self.experiment(name)))

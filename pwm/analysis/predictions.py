@@ -31,7 +31,7 @@ class Law:
     """Slowdown by the leak and by a heavy critic: the closed form `slowdown` with two numbers."""
 
     noise_constant: float
-    """Factor on `pwm.analysis.theory.noise_weight`; 1 without a fit."""
+    """Factor on `pwm.analysis.theory.noise_weight`; 1 where nothing is fitted."""
     share_weight: float
     """Weight at which the critic's gradient of the trunk equals the policy's; inf if the networks
     are separate."""
@@ -41,11 +41,11 @@ class Law:
         return self.noise_constant * noise_weight(steps, trial_length)
 
     def leak(self, weight: float, steps: int, trial_length: int = 3) -> float:
-        """Predicted ratio of times to learn, attached over detached, for a summed policy loss."""
+        """Predicted time to learn, attached over detached, for a summed policy loss."""
         return slowdown(self.noise_weight(steps, trial_length) / weight)
 
     def sharing(self, weight: float, bias: float = 0.0) -> float:
-        """Time to learn over that with a light critic and an unbiased baseline.
+        """Predicted time to learn, relative to a light critic with an unbiased baseline.
 
         Args:
             weight: the critic weight.
@@ -68,10 +68,10 @@ def learned_when_slowed(
     Args:
         weights: critic weights, [W].
         times: episodes until each detached run learned, inf if never, [W, S].
-        budget: episodes.
+        budget: number of episodes.
         noise: weight at which the leak slows learning by sqrt(2).
     Returns:
-        [W, S].
+        Whether each should learn, [W, S].
     """
     factors = np.array([slowdown(noise / weight) for weight in weights])
     return np.asarray(times * factors[:, None] <= budget)

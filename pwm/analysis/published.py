@@ -1,10 +1,10 @@
-"""The published outcomes: all that claims, tables and figures are made of, for every run.
+"""The published outcomes of every run: all that claims, tables and figures are computed from.
 
 `paper/outcomes.npz` holds the experiments' runs one after another, N in all. `numpy.load` reads it:
 
-- `version` of this layout; and for each of the E experiments its name, `experiment`, its number of
-  `runs`, a hash of what they are, `plan`, and the lengths of its published curves: `windows` and
-  `probes`, of which one or both are 0;
+- `version` of this layout;
+- of each experiment, its name, `experiment`, its number of `runs`, a hash that identifies them,
+  `plan`, and the lengths of its published curves, `windows` and `probes`, one or both of them 0;
 - `digest` [N] and `trail` [N, 7] of each run (see `pwm.runs.digests`);
 - an array [N] for each field of `pwm.analysis.stored.OUTCOME`;
 - `curve.NAME` for each curve in `CURVES`: those of all diagnosed runs, one after another.
@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -47,9 +47,9 @@ CURVES: Mapping[str, Sequence[str]] = MappingProxyType(
         "probes": MECHANISM,
     }
 )
-"""Published curves of diagnosed runs, those that claims and figures read: of runs diagnosed at the
-ends of windows, and of runs with `probe_at`."""
-CURVE = "curve."  # before their names in the file
+"""Published curves of runs with diagnostics, those that claims and figures read: of runs diagnosed
+at the end of each window, and of runs with `probe_at`."""
+CURVE = "curve."  # prefix of their names in the file
 OF_EXPERIMENTS = ("experiment", "plan", "runs", *CURVES)
 DIGESTS = ("digest", "trail")
 OF_RUNS = (*DIGESTS, *(OUTCOME.names or ()))
@@ -57,18 +57,18 @@ OF_RUNS = (*DIGESTS, *(OUTCOME.names or ()))
 
 @dataclass(frozen=True)
 class Record:
-    """Published content of some runs: arrays [R, ...]."""
+    """Published data of R runs: arrays [R, ...]."""
 
     digest: NDArray[np.uint64]
     trail: NDArray[np.uint8]
     outcome: NDArray[Any]
-    """Of `OUTCOME`."""
+    """[R], of type `OUTCOME`."""
     curves: Mapping[str, NDArray[np.float32]]
     """Published curves by name, [R, K] or [R, J]."""
 
     @classmethod
     def of(cls, history: History, task: TaskConfig) -> Record:
-        """The record of runs with that history."""
+        """The record of the runs in a history."""
         kind = "windows" if history.probe_episode is None else "probes"
         names = CURVES[kind] if history.diagnostics else ()
         curves = {name: history.curves[name] for name in names}
@@ -77,7 +77,7 @@ class Record:
 
     @classmethod
     def joined(cls, parts: Sequence[Record]) -> Record:
-        """All runs of some records.
+        """One record of the runs of several.
 
         Raises:
             ValueError: they differ in the names or the lengths of their curves.
@@ -96,7 +96,7 @@ class Record:
         return Record(self.digest[runs], self.trail[runs], self.outcome[runs], curves)
 
     def differences(self, other: Record) -> dict[str, NDArray[np.bool_]]:
-        """Whether each run differs from the same run of another record, [R], by column."""
+        """Whether each run differs from the same run of another record: [R], by array."""
         outcomes = {name: (self.outcome[name], other.outcome[name]) for name in OUTCOME.names or ()}
         curves = {name: (curve, other.curves[name]) for name, curve in self.curves.items()}
         digests = {name: (getattr(self, name), getattr(other, name)) for name in DIGESTS}
@@ -104,12 +104,12 @@ class Record:
         return {name: _differs(one, two) for name, (one, two) in pairs.items()}
 
     def length(self, kind: str) -> int:
-        """Number of points of its curves of one kind; 0 if it has none."""
+        """Number of points in the curves of a kind, a key of `CURVES`; 0 if there are none."""
         return next((self.curves[name].shape[1] for name in CURVES[kind] if name in self.curves), 0)
 
 
 def _differs(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.bool_]:
-    """Whether two arrays [R, ...] differ in each of their first places; nans are equal."""
+    """Whether two arrays [R, ...] differ, by row: [R]; nan equals nan."""
     same = (one == other) | (np.isnan(one) & np.isnan(other))
     return np.asarray(~same.reshape(len(one), -1).all(axis=1))
 
@@ -119,7 +119,7 @@ class PublishedRuns:
 
     Args:
         experiment: the experiment.
-        record: what is published of its runs.
+        record: the published data of its runs.
     """
 
     def __init__(self, experiment: Experiment, record: Record) -> None:
@@ -149,6 +149,7 @@ class PublishedRuns:
         raise self._not_published()
 
     def _not_published(self) -> InputError:
+        """The error of reading curves that only a store has."""
         name = self._experiment.name
         accepted = (
             f"a folder that holds the runs of {name}, whose curves are not published; "
@@ -166,7 +167,7 @@ class Published:
     records: Mapping[str, Record]
     """By experiment."""
     plans: Mapping[str, str]
-    """A hash of the runs of each experiment; see `plan_of`."""
+    """Hash that identifies the runs, by experiment; see `plan_of`."""
 
     @classmethod
     def read(cls, path: Path | None = None) -> Published:
@@ -183,24 +184,9 @@ class Published:
             accepted = "the published outcomes, undamaged; `git restore` brings them back"
             raise FileError(path, accepted) from error
         require_file(arrays["version"] == VERSION, path, f"published outcomes, version {VERSION}")
-        ends = np.cumsum(arrays["runs"])[:-1]
-        columns = {name: np.split(arrays[name], ends) for name in OF_RUNS}
-        curves = {
-            name: np.split(arrays[CURVE + name], np.cumsum(arrays["runs"] * arrays[kind])[:-1])
-            for kind, members in CURVES.items()
-            for name in members
-        }
-        records = {}
-        for place, experiment in enumerate(arrays["experiment"].tolist()):
-            runs = int(arrays["runs"][place])
-            outcome = np.zeros(runs, OUTCOME)
-            for name in OUTCOME.names or ():
-                outcome[name] = columns[name][place]
-            own = {name: parts[place].reshape(runs, -1) for name, parts in curves.items()
-                   if parts[place].size}  # fmt: skip
-            digest, trail = columns["digest"][place], columns["trail"][place]
-            records[experiment] = Record(digest, trail, outcome, own)
-        plans = dict(zip(records, arrays["plan"].tolist(), strict=True))
+        experiments = arrays["experiment"].tolist()
+        records = dict(zip(experiments, _records(arrays), strict=True))
+        plans = dict(zip(experiments, arrays["plan"].tolist(), strict=True))
         return cls(path, records, plans)
 
     def write(self, path: Path) -> None:
@@ -224,7 +210,7 @@ class Published:
         write_arrays(path, arrays)
 
     def record(self, experiment: Experiment) -> Record:
-        """Published content of an experiment's runs.
+        """The published data of an experiment's runs.
 
         Raises:
             FileError: they are not published, or the experiment has changed since.
@@ -239,11 +225,30 @@ class Published:
         return PublishedRuns(experiment, self.record(experiment))
 
 
+def _records(arrays: Mapping[str, NDArray[Any]]) -> Iterator[Record]:
+    """Yields the record of each experiment from the arrays of the file."""
+    num_runs = arrays["runs"]
+    columns = {name: np.split(arrays[name], np.cumsum(num_runs)[:-1]) for name in OF_RUNS}
+    curves = {
+        name: np.split(arrays[CURVE + name], np.cumsum(num_runs * arrays[kind])[:-1])
+        for kind, members in CURVES.items()
+        for name in members
+    }
+    for place, runs in enumerate(num_runs.tolist()):
+        outcome = np.zeros(runs, OUTCOME)
+        for name in OUTCOME.names or ():
+            outcome[name] = columns[name][place]
+        own = {name: parts[place].reshape(runs, -1) for name, parts in curves.items()
+               if parts[place].size}  # fmt: skip
+        yield Record(columns["digest"][place], columns["trail"][place], outcome, own)
+
+
 def plan_of(experiment: Experiment) -> str:
-    """A hash of what the runs of an experiment are: of the keys of its shards."""
+    """Hash that identifies the runs of an experiment, computed from the keys of its shards."""
     keys = "".join(shard.key for shard in plan(experiment))
     return hashlib.sha256(keys.encode()).hexdigest()[:16]
 
 
 def _all_curves() -> tuple[str, ...]:
+    """Names of all published curves."""
     return tuple(name for names in CURVES.values() for name in names)

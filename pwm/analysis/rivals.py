@@ -1,7 +1,7 @@
 """Rival laws of the slowdown by a heavy critic that starts away from the mean return.
 
-Each has one constant, fitted as the law's own (`pwm.analysis.climb.SHARE`): to the same 42 cells of
-15 steps at learning rate 0.001, before the fourth set of predictions.
+Each has one constant. It was fitted as the law's own (`pwm.analysis.climb.SHARE`) was: to the same
+42 cells of 15 steps at learning rate 0.001, before the fourth set of predictions.
 """
 
 from __future__ import annotations
@@ -22,4 +22,4 @@ RIVALS: Mapping[str, Callable[[Setting], float]] = MappingProxyType(
         "saturation": lambda setting: mean_gain(climb(setting, ARRIVED)[-1], setting) ** -3.407,
     }
 )
-"""Slowdown relative to a light detached critic that starts at the mean return, by rival."""
+"""Slowdown that each rival predicts, relative to a light critic that starts at the mean return."""

@@ -1,8 +1,8 @@
 """Verdicts on the predictions about rules that balance the two losses.
 
-They stand in `paper/predictions.json` (`fourth`, `rules`: `predictions` and `brake`), and speak of
-methods and conditions by the names of `pwm.analysis.rules`. A prediction is right if each of its
-parts is met by the measured number, whatever its interval, and else wrong.
+The predictions are in `paper/predictions.json` (`fourth`, `rules`: `predictions` and `brake`). They
+name methods and conditions as `pwm.analysis.rules` does. A prediction is right if all of its parts
+are met by the measured numbers, whatever their intervals, and wrong otherwise.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ Side = Literal["<", "<=", ">=", ">"]
 SIDES: Mapping[Side, Callable[[float, float], bool]] = MappingProxyType(
     {"<": operator.lt, "<=": operator.le, ">=": operator.ge, ">": operator.gt}
 )
-"""Sides of a bound on which a number may be predicted to lie."""
+"""Comparisons of a number with the bound that was predicted for it."""
 SHARING = ("1", "10", "100", "per-loss", "equal", "pcgrad", "uncertainty", "return-scale")
-"""Rules under which the critic trains the policy's trunk; raw and centred have one name here."""
+"""Rules under which the critic trains the policy's trunk, without their returns."""
 APART = ("stop-trunk", "separate")
 """Rules under which it does not."""
 
 
 class Part(NamedTuple):
-    """A number that a prediction speaks of, and whether it is as predicted."""
+    """One number of a prediction, and whether it is as predicted."""
 
     says: str
     estimate: Estimate
@@ -150,27 +150,27 @@ def judged_brake(runs: Outcomes) -> Prediction:
 
 
 def _number(says: str, estimate: Estimate, side: Side, bound: float) -> Part:
-    """A number, met if it lies on that side of the bound."""
+    """A number, met if it compares with the bound as predicted."""
     return Part(says, estimate, SIDES[side](estimate.value, bound))
 
 
 def _success(methods: Comparison, method: str, condition: str, side: Side, bound: float) -> Part:
-    """Success of a method in a condition, met if it lies on that side of the bound."""
+    """Success of a method in a condition, met if it compares with the bound as predicted."""
     return _number(method, methods.success(method, condition), side, bound)
 
 
 def _better(methods: Comparison, one: str, other: str) -> Part:
-    """Mean success of one method less another's, met if the interval lies above 0."""
+    """Mean success of one method minus another's, met if the interval lies above 0."""
     difference = methods.difference(one, other)
     return Part(f"{one} less {other}", difference, difference.low > 0)
 
 
 def _tied(methods: Comparison, one: str, other: str) -> Part:
-    """Mean success of one method less another's, met if the interval includes 0."""
+    """Mean success of one method minus another's, met if the interval includes 0."""
     return Part(f"{one} less {other}", methods.difference(one, other), methods.tied(one, other))
 
 
 def _close(methods: Comparison, one: str, other: str, within: float = 0.1) -> Part:
-    """Mean success of one method less another's, met if it is at most a bound in size."""
+    """Mean success of one method minus another's, met if its absolute value is within a bound."""
     difference = methods.difference(one, other)
     return Part(f"{one} less {other}", difference, abs(difference.value) <= within)

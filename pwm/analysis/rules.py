@@ -1,10 +1,10 @@
 """Methods that balance the two losses, compared by the protocol fixed before their runs.
 
 The protocol is in `paper/predictions.json` (`fourth`, `rules`). Every method has one setting for
-all conditions, and all share their seeds. A method's score is its mean success over the conditions
-that are ranked, then its worst; the held-out conditions only test the ranking.
+all conditions, and all methods share their seeds. Methods are ranked by their mean success over the
+ranked conditions, ties by the worst of these; the held-out conditions only test the ranking.
 
-Shapes: M methods, C conditions, S seeds, B choices of seeds.
+Shapes: M methods, C conditions, S seeds, B selections of seeds.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pwm.experiments.rules import BOTH, CANDIDATE_STEPS, RATES
 
 
 class Selection(NamedTuple):
-    """Selection of runs: the group in their experiment's name, and values on its axes."""
+    """Selection of runs: the group in the name of their experiment, and values on its axes."""
 
     group: str
     values: Mapping[str, Any]
@@ -75,7 +75,7 @@ CONDITIONS: Mapping[str, Selection] = MappingProxyType(
         "90 steps": Selection("held-out", {"episode_length": 90}),
     }
 )
-"""Conditions by name; those of whole numbers of steps at two learning rates come first."""
+"""Conditions by name: lengths at two learning rates, other tasks, and those held out."""
 HELD_OUT = ("36 steps", "90 steps")
 CANDIDATES: Mapping[str, Selection] = MappingProxyType(
     {
@@ -88,7 +88,7 @@ CANDIDATES: Mapping[str, Selection] = MappingProxyType(
         "usual": Selection("usual", {"critic_weight": 0.5}),
     }
 )
-"""Candidates for the recommendation by name: methods, with more seeds and episodes."""
+"""Candidates for the recommendation by name: some of the methods, with more seeds and episodes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +111,7 @@ class Comparison:
         """Whether the seeds of a method learned, in the ranked conditions or in those given.
 
         Returns:
-            [conditions, S].
+            Whether each learned, [conditions, S].
         """
         places = [self.conditions.index(name) for name in conditions or self.ranked]
         return np.asarray(self.learned[self.methods.index(method), places])
@@ -130,7 +130,7 @@ class Comparison:
         return tuple(name for name, each in zip(self.conditions, rates, strict=True) if each < 0.5)
 
     def difference(self, one: str, other: str, *conditions: str) -> Estimate:
-        """Mean success of one method less that of another, paired by seed."""
+        """Mean success of one method minus that of another, paired by seed."""
         return rate_difference(self.cells(one, conditions), self.cells(other, conditions))
 
     def tied(self, one: str, other: str) -> bool:
@@ -171,7 +171,7 @@ class Comparison:
         """Spearman's correlation of the ranking with that by the held-out conditions."""
 
         def correlation(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-            """Pearson's correlation of the two rankings, for each choice of seeds: [B]."""
+            """Pearson's correlation of the two rankings, for each selection of seeds: [B]."""
             one, other = (
                 rankdata(self._scores(names, seeds), axis=0)
                 for names in (self.ranked, self.held_out)

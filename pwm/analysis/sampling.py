@@ -20,22 +20,22 @@ def drawn(items: Sequence[Item], count: int, seed: int) -> list[Item]:
 
 
 def most_wrong(total: int, drawn: int, wrong: int, confidence: float = CONFIDENCE) -> int:
-    """Upper confidence bound on how many of some runs are wrong.
+    """Upper confidence bound on the number of wrong runs, from a sample.
 
-    It is the largest number with which a sample shows this few with a probability above
-    1 - confidence (hypergeometric distribution; the one-sided bound of Clopper and Pearson, 1934,
-    for a finite population).
+    It is the largest number with which a sample shows this few wrong runs, or fewer, with a
+    probability above 1 - confidence (hypergeometric distribution; the one-sided bound of Clopper
+    and Pearson, 1934, for a finite population).
 
     Args:
         total: number of runs.
         drawn: number of them in the sample.
         wrong: number of wrong ones in the sample.
-        confidence: probability that a sample's bound is right, at least.
+        confidence: least probability that the bound of a sample holds.
     """
     possible = range(wrong, total - drawn + wrong + 1)
 
     def excluded(number: int) -> bool:
-        """Whether the sample would show more if that many were wrong."""
+        """Whether a sample of so many wrong runs rarely shows so few."""
         return bool(hypergeom.cdf(wrong, total, number, drawn) <= 1 - confidence)
 
     return possible[bisect_left(possible, True, key=excluded) - 1]

@@ -1,4 +1,4 @@
-"""Measured slowdowns, and the errors of accounts that predict them.
+"""Measured slowdowns, and the errors of the accounts that predict them: the law and its rivals.
 
 The slowdown S of a cell is its median time to learn over that of a light detached critic that
 starts at the mean return, in the same condition. All are computed for the seeds as they are and
@@ -25,17 +25,17 @@ LAW = "law"
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """Runs of one weight, [S], and the light critic's that their slowdown is relative to, [S]."""
+    """Runs of one critic weight, [S], and those of the light critic to compare them with, [S]."""
 
     condition: str
     variant: str
-    """The critic's start or the returns."""
+    """The critic's start, or its returns."""
     weight: float
     runs: Outcomes
     light: Outcomes
     experiments: tuple[str, ...]
     predicted: Mapping[str, float] = field(default_factory=dict)
-    """The slowdown according to each account."""
+    """Predicted slowdown, by account."""
 
     @cached_property
     def slowdowns(self) -> NDArray[np.float64]:
@@ -45,24 +45,29 @@ class Cell:
 
     @cached_property
     def bounds(self) -> NDArray[np.float64]:
-        """Largest slowdown that could be measured within the budget: [1 + resamples]."""
+        """Largest slowdown that the budget lets one measure: [1 + resamples]."""
         return np.asarray(self.runs.base.num_episodes / self._reference)
 
     @property
     def least(self) -> NDArray[np.float64]:
-        """Slowdown, or the bound that it exceeds where it is unknown: [1 + resamples]."""
+        """Slowdown; where it is unknown, the bound that it exceeds: [1 + resamples]."""
         return np.where(np.isfinite(self.slowdowns), self.slowdowns, self.bounds)
 
     @property
     def finished(self) -> bool:
-        """Whether half of the seeds learned."""
+        """Whether half of the seeds learned, so that the slowdown is known."""
         return bool(np.isfinite(self.slowdowns[0]))
+
+    @property
+    def informative(self) -> bool:
+        """Whether the cell tests the law: half of the seeds learned, or should have."""
+        return self.finished or self.predicted[LAW] < self.bounds[0]
 
     def errors(self, account: str = LAW) -> NDArray[np.float64]:
         """Logarithm of the slowdown over an account's prediction: [1 + resamples].
 
-        Where S is unknown, the prediction is wrong by at least the logarithm of the bound over it,
-        and not known to be wrong if it lies beyond the bound: then the error is 0.
+        Where S is unknown, it exceeds the bound. The error is then the least that it can be: the
+        logarithm of the bound over the prediction, or 0 if the prediction exceeds the bound too.
         """
         predicted = self.predicted[account]
         unknown = np.maximum(np.log(self.bounds / predicted), 0.0)
@@ -88,7 +93,7 @@ def _medians(runs: Outcomes) -> NDArray[np.float64]:
 
 
 def root_mean_square(cells: Sequence[Cell], account: str = LAW) -> NDArray[np.float64]:
-    """Root mean square over cells of an account's errors: [1 + resamples]."""
+    """Root mean square over cells of an account's errors: [1 + resamples]; nan without cells."""
     if not cells:
         return np.full(2, np.nan)
     squares = np.square([cell.errors(account) for cell in cells])
@@ -99,17 +104,17 @@ def root_mean_square(cells: Sequence[Cell], account: str = LAW) -> NDArray[np.fl
 
 
 def measured_over_predicted(cells: Sequence[Cell]) -> NDArray[np.float64]:
-    """Geometric mean over cells of the slowdown over the law's prediction: [1 + resamples]."""
+    """Geometric mean over cells of measured over predicted slowdown: [1 + resamples]."""
     if not cells:
         return np.full(2, np.nan)
     return np.asarray(np.exp(np.mean([cell.errors() for cell in cells], axis=0)))
 
 
 def leaving_one_out(cells: Sequence[Cell], one: str, other: str) -> Estimate:
-    """Difference of two accounts' errors, and its range if any one condition is left out."""
+    """Difference of two accounts' errors, and its range with each condition left out in turn."""
 
     def difference(kept: Sequence[Cell]) -> float:
-        """Error of the first account less that of the other, over some cells."""
+        """Error of the first account minus that of the other, over some cells."""
         return float(root_mean_square(kept, one)[0] - root_mean_square(kept, other)[0])
 
     without = [
@@ -120,7 +125,7 @@ def leaving_one_out(cells: Sequence[Cell], one: str, other: str) -> Estimate:
 
 
 def fraction_right(cells: Sequence[Cell], factor: float) -> Estimate:
-    """Fraction of cells whose slowdown is within a factor of the law's."""
+    """Fraction of cells for which the law is `right` within a factor."""
     return Estimate(float(np.mean([cell.right(factor) for cell in cells])))
 
 

@@ -1,4 +1,4 @@
-"""Slowdowns by the critic's start: the leak's fixed point, the mean return, or elsewhere."""
+"""Cells by the critic's start: at the leak's fixed point, at the mean return, or elsewhere."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LIGHT = 0.1
 """Weight of the light critic that slowdowns are relative to."""
 TRIAL_LENGTHS = (2, 4, 6)
 DISTANCE_STEPS = 60
-CLEAR = 1.2  # smallest slowdown by the law that tells something about the noise
+CLEAR = 1.2  # smallest predicted slowdown from which the noise can be estimated
 
 
 def light_critic(evidence: Evidence, task: TaskConfig) -> Outcomes:
@@ -38,18 +38,18 @@ def fixed_point_cells(evidence: Evidence) -> Iterator[Cell]:
     runs = evidence.of("start-fixed-point")
     for steps in runs.axes["episode_length"]:
         experiments = ("start-fixed-point", "start-mean")
-        yield from _by_the_noise(evidence, f"{steps}", experiments, runs.at(episode_length=steps))
+        yield from _noise_cells(evidence, f"{steps}", experiments, runs.at(episode_length=steps))
     for length in TRIAL_LENGTHS:
         experiments = (f"start-fixed-point-trial-{length}", f"start-mean-trial-{length}")
-        yield from _by_the_noise(
+        yield from _noise_cells(
             evidence, f"trial-{length}", experiments, evidence.of(experiments[0])
         )
 
 
-def _by_the_noise(
+def _noise_cells(
     evidence: Evidence, condition: str, experiments: tuple[str, ...], runs: Outcomes
 ) -> Iterator[Cell]:
-    """Yields a condition's cells, one per weight, with the slowdown by noise, nothing fitted."""
+    """Yields a condition's cells by weight, with the slowdown by noise alone, nothing fitted."""
     task = runs.base.task
     noise = noise_weight(task.episode_length, task.trial_length)
     for weight in runs.weights:
@@ -67,7 +67,7 @@ def _by_the_noise(
 def leak_constant(cells: list[Cell]) -> NDArray[np.float64]:
     """Factor on the noise weight that fits the slowdowns of one condition: [1 + resamples].
 
-    Each cell in which the law predicts a clear slowdown gives one; the factor is their median.
+    Each cell for which the law predicts a clear slowdown gives a factor; their median counts.
     """
     factors = []
     for cell in cells:
@@ -80,7 +80,7 @@ def leak_constant(cells: list[Cell]) -> NDArray[np.float64]:
 
 
 def setting_of(run: TrainConfig, start: float) -> Setting:
-    """The run as a setting of the law of the climb."""
+    """The law's setting for a run; `start` is the value that its critic starts at."""
     return Setting(
         steps=run.task.episode_length,
         critic_weight=run.critic_weight,
@@ -104,22 +104,22 @@ def distance_cells(evidence: Evidence) -> dict[tuple[float, float], Cell]:
     }
     parts |= {start: ("distance", far.at(critic_start=start)) for start in far.axes["critic_start"]}
     return {
-        (start, weight): _by_the_climb(evidence, name, runs.at(critic_weight=weight), start)
+        (start, weight): _climb_cell(evidence, name, runs.at(critic_weight=weight), start)
         for start, (name, runs) in sorted(parts.items())
         for weight in runs.weights
     }
 
 
 def published_cells(evidence: Evidence, baseline: str) -> Iterator[Cell]:
-    """Yields cells of the first study's grid at learning rate 0.001, whose critics start at 0."""
+    """Yields the cells of the first study's grid, at learning rate 0.001; critics start at 0."""
     runs = evidence.of("weight-0.001").at(baseline=baseline)
     for steps in runs.axes["episode_length"]:
         for weight in runs.weights:
             cell = runs.at(episode_length=steps, critic_weight=weight)
-            yield _by_the_climb(evidence, "weight-0.001", cell, 0.0)
+            yield _climb_cell(evidence, "weight-0.001", cell, 0.0)
 
 
-def _by_the_climb(evidence: Evidence, name: str, runs: Outcomes, start: float) -> Cell:
+def _climb_cell(evidence: Evidence, name: str, runs: Outcomes, start: float) -> Cell:
     """A cell with the slowdowns that the law of the climb and its rivals predict."""
     run = runs.base
     return Cell(

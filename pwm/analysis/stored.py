@@ -1,4 +1,4 @@
-"""Reads runs from a store: the curves and the outcome of each."""
+"""Runs in a store: the curves and the outcome of each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pwm.runs.shards import Shard
 from pwm.runs.storage import Store
 
 COLLAPSED = 1e-3  # nats, mean over steps: a policy that no longer explores
-KEPT_HISTORIES = 64  # shards
+KEPT_HISTORIES = 64  # shards whose histories are kept in memory
 OUTCOME = np.dtype(
     [
         *(("learned", bool), ("time", float), ("reward", float), ("value_loss", float)),
@@ -25,7 +25,7 @@ OUTCOME = np.dtype(
         ("peak_value_loss", np.float32),
     ]
 )
-"""The outcome of one run; the properties of `pwm.analysis.outcomes.Outcomes` say what is what."""
+"""The outcome of one run; `pwm.analysis.outcomes.Outcomes` describes each field."""
 
 
 class StoredRuns:

@@ -1,4 +1,4 @@
-"""Closed forms, without PyTorch: the critic's loss, the noise of the leak, the slowdown.
+"""Closed forms, without PyTorch: the return, the critic's loss, the leak's noise, the slowdown.
 
 An episode has T steps. Its loss (`pwm.core.losses`) is the policy loss, a sum or a mean over the
 steps, plus the critic weight w times the mean squared error of the values. Each step's term of
@@ -22,7 +22,7 @@ def mean_return(success: float, num_trials: int, reward: float = 1.0) -> float:
     Args:
         success: p, probability that a trial is rewarded, in [0, 1].
         num_trials: N, trials per episode, at least 1.
-        reward: of a trial.
+        reward: reward of a trial.
     Returns:
         p (N + 1) / 2, in units of the reward.
     """
@@ -62,7 +62,7 @@ def advantage_log_prob(
 ) -> float:
     """Σ_t E[(G_t - v_t) log π(a_t)] of an episode with the critic at its fixed point.
 
-    With an attached baseline v = E[G|s] + b(s), where b = c T H / (2 w) as in `critic_bias`. Then
+    With an attached baseline, v = E[G|s] + b(s), where b = c T H / (2 w) as in `critic_bias`. Then
 
         T · value loss         = T · variance + Σ b²
         Σ E[(G - v) log π(a)]  = Σ Cov(G, log π(a)) + Σ b H
@@ -73,14 +73,14 @@ def advantage_log_prob(
 
     Args:
         value_loss: mean squared error of the values, in reward².
-        variance: of the return given the critic's state, mean over steps, in reward²; for a
-            critic that does not know its position, `value_floor`.
+        variance: variance of the return given the critic's state, mean over steps, in reward²;
+            for a critic that does not know its position, `value_floor`.
         covariance: Σ_t Cov(G_t, log π(a_t)) given the critic's state, in reward times nats.
-        critic_weight: w.
+        critic_weight: w, weight of the value loss.
         steps: T, steps per episode, at least 1.
-        reduction: of the policy loss.
+        reduction: reduction of the policy loss.
     Returns:
-        In reward times nats. The policy loss is -c times this.
+        The sum, in reward times nats. The policy loss is -c times this.
     """
     factor = 2 * critic_weight / policy_factor(steps, reduction)
     return factor * (value_loss - variance) + covariance
@@ -102,7 +102,7 @@ def advantage_value(
         value_log_prob: Σ_t E[v_t log π(a_t)], in reward times nats.
         critic_weight: w, above 0.
         steps: T, steps per episode, at least 1.
-        reduction: of the policy loss.
+        reduction: reduction of the policy loss.
     Returns:
         α Σ_t E[v_t log π(a_t)], with α of `leak_temperature`, in reward². It is zero if detached.
     """
@@ -125,8 +125,8 @@ def noise_weight(
     Args:
         steps: T, steps per episode, in whole trials; more than one trial.
         trial_length: steps per trial, at least 1.
-        reduction: of the policy loss.
-        reward: of a trial.
+        reduction: reduction of the policy loss.
+        reward: reward of a trial.
         position_known: whether the critic knows which trial of the episode it is in.
     Returns:
         w = c T H / (2 σ), where σ is the root of `value_floor` times the reward.
@@ -143,8 +143,8 @@ def slowdown(bias: float = 0.0, critic: float = 0.0) -> float:
     RMSprop's steps all have one size, so progress is the mean of the gradient over its root mean
     square. A bias multiplies that root by S₁ = sqrt(1 + bias²) in the policy's head, and by
     S₂ = sqrt(1 + bias² + critic²) in the trunk, where the critic's gradient is added. The policy's
-    logits are a product of the head's weights and the trunk's features. Either grows in
-    proportion to the other, x' = y / S₁ and y' = x / S₂, so that both grow at the rate
+    logits are a product of the head's weights, of size x, and the trunk's features, of size y. Each
+    grows in proportion to the other, x' = y / S₁ and y' = x / S₂, so that both grow at the rate
     1 / sqrt(S₁ S₂): learning takes sqrt(S₁ S₂) times as long.
 
     Args:

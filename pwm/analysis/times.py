@@ -8,7 +8,7 @@ from warnings import catch_warnings
 import numpy as np
 from numpy.typing import NDArray
 
-SLOWED = 1.2  # smallest ratio of two times that counts as a slowdown and not as noise
+SLOWED = 1.2  # smallest ratio of two times that counts as a slowdown rather than as scatter
 
 
 def median_time(times: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -17,7 +17,7 @@ def median_time(times: NDArray[np.float64]) -> NDArray[np.float64]:
     Args:
         times: episodes until each seed learned, inf if never, [..., S].
     Returns:
-        [...].
+        Median times, [...].
     """
     half = (times.shape[-1] - 1) // 2
     return np.asarray(np.partition(times, half, axis=-1)[..., half])
@@ -40,10 +40,10 @@ def noise_constant(
         detached: times to learn, [W, ..., S].
         noise: `noise_weight` of the setting.
     Returns:
-        [...]; nan where no weight shows a slowdown.
+        Factors, [...]; nan where no weight shows a slowdown.
     """
     slow, fast = median_time(attached), median_time(detached)  # (W, ...)
     shown = (SLOWED * fast < slow) & (slow < np.inf)
-    with catch_warnings(action="ignore", category=RuntimeWarning):  # of what is not shown
+    with catch_warnings(action="ignore", category=RuntimeWarning):  # where no slowdown is shown
         factors = np.where(shown, np.sqrt((slow / fast) ** 2 - 1), np.nan)
         return np.asarray(np.nanmedian(factors.T * np.array(weights) / noise, axis=-1)).T

@@ -20,7 +20,7 @@ def verdict(runs: Sequence[TrainConfig], history: History) -> str:
 
     Args:
         runs: the configuration of each replica.
-        history: of the replicas, in the same order.
+        history: history of the replicas, in the same order.
     Returns:
         Lines of text. Numbers are means over the last 500 episodes, and medians over seeds.
     """
@@ -38,14 +38,15 @@ def verdict(runs: Sequence[TrainConfig], history: History) -> str:
 
 
 def predicted_bias(run: TrainConfig, entropy: float) -> float | None:
-    """Bias of the critic, c T H / 2w or 0, by `critic_bias`.
+    """Bias of the critic at its fixed point: c T H / 2w, or 0 if detached.
 
     Args:
         run: the configuration.
-        entropy: H, of the policy, in nats.
+        entropy: H, entropy of the policy, in nats.
     Returns:
-        In reward. None where the critic has no fixed point, the leak reaches a part of it, errors
-        are scaled, the value loss is Huber's, or the critic learns λ-returns (`settled_values`).
+        The bias, in reward; None where the critic has no fixed point, the leak reaches a part of
+        it, errors are scaled, the value loss is Huber's, or the critic learns λ-returns
+        (`settled_values`).
     """
     loss = run.loss
     other_loss = loss.value_loss == "huber" or loss.trace_decay < 1
@@ -66,7 +67,7 @@ def _success(run: TrainConfig, history: History) -> str:
 
 
 def _bias(run: TrainConfig, history: History) -> str:
-    """The critic's final bias next to what `predicted_bias` says, in words."""
+    """The critic's final bias, and the one that `predicted_bias` gives, in words."""
     bias, entropy = (
         float(np.median(final_mean(history, curve)))
         for curve in (history.critic_bias, history.entropy)
@@ -82,10 +83,10 @@ def _bias(run: TrainConfig, history: History) -> str:
 
 
 def _gradients(history: History) -> Iterator[str]:
-    """The diagnostics of gradients in words; nothing for a run without."""
+    """Yields the diagnostics of gradients in words; nothing for a run without them."""
     if not history.diagnostics:
         return
-    probed = ~np.isnan(history.diagnostics["total_norm"]).all(axis=0)  # not an unfinished window
+    probed = ~np.isnan(history.diagnostics["total_norm"]).all(axis=0)  # nan in an unfinished window
     last = probed & (history.probed > history.episode[-1] - FINAL_EPISODES)
     if not last.any():
         if history.probe_episode is None:
@@ -109,7 +110,7 @@ def _gradients(history: History) -> Iterator[str]:
 
 
 def _mechanism(history: History) -> Iterator[str]:
-    """Hidden states and critic at the first, the most saturated and the last probe, in words."""
+    """Yields hidden states and critic at the first, most saturated and last probe, in words."""
     if history.probe_episode is None or not len(history.probe_episode):
         return
     saturated = np.median(history.diagnostics["saturated"], axis=0)

@@ -39,7 +39,7 @@ WRONG = 1  # exit status: a claim is outside its band, or not the published numb
 
 
 class Completed:
-    """A store, backed by the published outcomes of experiments that it lacks runs of.
+    """Runs from a store, or the published ones of those experiments that the store lacks runs of.
 
     Args:
         store: runs to use where an experiment is complete.
@@ -109,14 +109,15 @@ def _compute(source: Source, lacking: Set[str], path: Path, arguments: Arguments
 
     Args:
         source: the outcomes.
-        lacking: experiments whose claims are not computed, for want of runs.
+        lacking: experiments that lack runs; their claims are skipped.
         path: file of the numbers.
         arguments: the flags.
     Returns:
         Whether every claim is in its band and, with `--check`, as in the file.
     """
     names = [name for name in EXPERIMENTS if name in lacking]
-    trains = " ".join(["python -m pwm.sweep", *names[: len(names) % len(EXPERIMENTS)]])
+    named = names if len(names) < len(EXPERIMENTS) else []  # the sweep trains all by default
+    trains = " ".join(["python -m pwm.sweep", *named])
     accepted = f"a folder that holds all runs; `{trains}` trains those that are missing"
     require(arguments.check or not lacking, "results", arguments.results, accepted)
     bar = Forgiving(sys.stderr)

@@ -21,11 +21,12 @@ BRAKES: Mapping[tuple[str, float], tuple[Band, Band]] = {
     ("stop-trunk", 0.1): ((0.75, 1), (2500, 6000)),
     ("stop-trunk", 0.03): ((0.75, 1), (6000, 10_000)),
 }
-"""Bands of success at 60 steps and weight 100, and of the median time to learn, by rule and factor
-on the trunk's steps."""
+"""Bands of success and of the median time to learn, at 60 steps and weight 100, by rule and by the
+factor on the trunk's steps."""
 BRAKE: Band = (-0.25, -0.1)
-"""Band of the success that a tenth of the steps brings, less that of a heavy critic."""
+"""Band of the success with a tenth of the trunk's steps, minus that with a heavy critic."""
 UNCHANGED: Mapping[str, float] = {"critic_weight": 100.0, "entropy_weight": 0.0, "discount": 1.0}
+"""Fields of the centred critic of weight 100."""
 CHANGES: Mapping[str, Mapping[str, float]] = {
     "no change": {},
     "weight 1000": {"critic_weight": 1000.0},
@@ -33,7 +34,7 @@ CHANGES: Mapping[str, Mapping[str, float]] = {
     "discount": {"discount": 0.9},
     "light discount": {"critic_weight": 10.0, "discount": 0.9},
 }
-"""Changes to a centred critic of weight 100."""
+"""Changes to `UNCHANGED`, by name."""
 LIMITS: Mapping[str, tuple[Band, Band, Band]] = {
     "no change": ((0.5, 0.85), (0.9, 1), (1500, 3000)),
     "weight 1000": ((0.5, 0.85), (0.9, 1), (1500, 3000)),
@@ -41,8 +42,8 @@ LIMITS: Mapping[str, tuple[Band, Band, Band]] = {
     "discount": ((0.9, 1), (0.9, 1), (500, 600)),
     "light discount": ((0.9, 1), (0.9, 1), (500, 600)),
 }
-"""Bands of success at 240 steps after 10,000 episodes and at any time, and of the median time to
-learn, by change."""
+"""Bands at 240 steps, by change: success after 10,000 episodes, success at any time, and the median
+time to learn."""
 HELPS: Mapping[str, Band] = {
     "weight 1000": (-0.15, 0.15),
     "entropy": (0.15, 0.5),
@@ -52,7 +53,7 @@ HELPS: Mapping[str, Band] = {
 
 
 def brake_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about small steps of the trunk in place of a heavy critic, at 60 steps."""
+    """Yields claims about small steps of the trunk as a substitute for a heavy critic."""
     runs = evidence.of("brake")
     heavy = runs.at(episode_length=60, critic_weight=100.0)
     for (balance, factor), bands in BRAKES.items():
@@ -105,7 +106,7 @@ def limit_claims(evidence: Evidence) -> Iterator[Claim]:
 def _cell(
     name: str, says: str, cell: Outcomes, bands: tuple[Band, Band], experiment: str
 ) -> Iterator[Claim]:
-    """Yields claims about the success and the median time to learn of one cell's runs."""
+    """Yields claims about the success and the median time to learn of the runs of one cell."""
     success, time = bands
     yield Claim(
         name=name,

@@ -9,7 +9,7 @@ from pwm.analysis.estimates import Estimate, settled
 
 Band = tuple[float, float]
 """Least and greatest value with which a sentence about a number is true."""
-FACTOR = 2.0  # a predicted edge or weight counts as right within this factor
+FACTOR = 2.0  # a prediction of an edge is right within this factor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,7 @@ class Claim:
     """Description of the number; true if the number lies in the band."""
     estimate: Estimate
     band: Band
-    """Follows from the sentence, not from the number."""
+    """Range in which the sentence is true; it follows from the sentence, not from the number."""
     experiments: tuple[str, ...]
     """Experiments whose runs it rests on."""
     digits: int = 2
@@ -49,10 +49,10 @@ class Claim:
 
 
 def right(predicted: float) -> Band:
-    """Band of a number that was predicted correctly, within a factor of `FACTOR`."""
+    """Band of a number that was predicted correctly: within a factor of `FACTOR`."""
     return predicted / FACTOR, predicted * FACTOR
 
 
 def too_low(predicted: float) -> Band:
-    """Band of a number for which the prediction was too low."""
+    """Band of a number that was predicted too low: by more than a factor of `FACTOR`."""
     return predicted * FACTOR, math.inf

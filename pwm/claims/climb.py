@@ -13,14 +13,14 @@ from pwm.analysis.starts import distance_cells
 from pwm.claims.claim import Claim
 
 ARRIVED, LATE = 200, 5000
-"""Episodes after which a heavy critic has climbed, and after which the probes end."""
+"""Episodes by which a heavy critic has climbed, and at the last probe."""
 NO_UNITS, SOME_UNITS, HALF = (0.0, 0.02), (0.02, 0.35), (0.35, 0.7)
 """Bands of the fraction of units that are saturated."""
 SATURATED = {
     15: {"raw": (NO_UNITS, (0.0, 0.1), NO_UNITS, NO_UNITS)},
     60: {"raw": (NO_UNITS, SOME_UNITS, HALF, HALF)},
 }
-"""Bands by steps, start and weight; where no band is given, no unit is saturated."""
+"""Bands of that fraction by steps, start, and weight of `WEIGHTS`; `NO_UNITS` for other starts."""
 WEIGHTS = (0.1, 1.0, 10.0, 100.0)
 MEASURES = {
     "activity": ("mean |h|", ARRIVED, {"raw": (0.15, 0.7), "mean": (0, 0.25), "centred": (0, 0.2)}),
@@ -35,7 +35,7 @@ MEASURES = {
         {"raw": (0.0, 0.01), "mean": (0.01, 0.06), "centred": (0.01, 0.06)},
     ),
 }
-"""Words for a diagnostic of weight 10, the episode after which it is taken, and bands by start."""
+"""Diagnostics at weight 10: description, episode of the probe, and bands by start."""
 DISTANCES = {
     (-5.25, 1.0): (2.0, 10.0),
     (-5.25, 10.0): (4.0, 10.0),
@@ -52,8 +52,8 @@ DISTANCES = {
     (15.75, 1.0): (2.0, 10.0),
     (15.75, 10.0): (4.0, 10.0),
 }
-"""Bands of the slowdown at 60 steps, by start and weight; the mean return is 5.25."""
-MEAN_RETURN = 5.25
+"""Bands of the slowdown at 60 steps, by start and weight."""
+MEAN_RETURN = 5.25  # at 60 steps
 
 
 def probe_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -82,7 +82,7 @@ def probe_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _experiment(start: str) -> str:
-    """Name of the experiment whose critics start so."""
+    """Name of the experiment whose critics have that start."""
     return "climb-start" if start == "mean" else "climb-raw"
 
 
@@ -95,15 +95,15 @@ def _median(
 
 
 def distance_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the slowdown by the distance of the critic's start to the mean return."""
+    """Yields claims about the slowdown by the distance from the start to the mean return."""
     cells = distance_cells(evidence)
     for (start, weight), band in DISTANCES.items():
         cell = cells[start, weight]
-        away = start - MEAN_RETURN
-        side = "below" if away < 0 else "above"
+        distance = start - MEAN_RETURN
+        side = "below" if distance < 0 else "above"
         yield Claim(
-            name=f"distance-{side}-{abs(away):g}-{weight:g}",
-            says=f"60 steps, weight {weight:g}: slowdown if the critic starts {abs(away):g} "
+            name=f"distance-{side}-{abs(distance):g}-{weight:g}",
+            says=f"60 steps, weight {weight:g}: slowdown if the critic starts {abs(distance):g} "
             f"{side} the mean return (at least this, if fewer than half learn)",
             estimate=interval(cell.least),
             band=band,

@@ -1,4 +1,4 @@
-"""Numbers that the paper quotes and no run decides: settings, closed forms and predictions."""
+"""Numbers that the paper quotes and that rest on no run: settings, closed forms, predictions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pwm.core.losses import LossConfig
 from pwm.core.task import TaskConfig
 from pwm.experiments import EXPERIMENTS, WEIGHTS
 
-HEAVY = 100.0  # critic weight that is recommended, with a summed policy loss
+HEAVY = 100.0  # recommended critic weight, for a summed policy loss
 QUOTED_LIBRARIES = (
     *("stable-baselines3-a2c", "stable-baselines3-ppo", "cleanrl-ppo", "rllib-ppo", "rllib-a3c"),
     "acme-ppo",
@@ -112,7 +112,7 @@ def _training() -> dict[str, Number]:
 
 
 def _protocol() -> dict[str, Number]:
-    """Seeds, probes, numbers of methods and conditions, and the time that all of it takes."""
+    """Numbers of seeds, probes, methods and conditions, and the time that all runs take."""
     probed = EXPERIMENTS["gradients"].base
     ranked = _cells("rules-", "-popart") - _cells("rules-held-out-", "-popart")
     held_out_cells = sum(map(len, predictions()["fourth"]["slowdown"].values()))
@@ -134,7 +134,7 @@ def _protocol() -> dict[str, Number]:
 
 
 def _cells(beginning: str, end: str = "") -> int:
-    """Number of cells in the experiments whose names begin and end like this.
+    """Number of cells in the experiments whose names begin and end so.
 
     A cell is a group of runs that differ only in the seed.
     """
@@ -148,9 +148,9 @@ def _cells(beginning: str, end: str = "") -> int:
 def _theory() -> dict[str, Number]:
     """Values of closed forms, and of the two laws that have a fitted number.
 
-    The keys: `noise`, the weight at which the leak's bias equals the return's standard deviation;
-    `best`, that at which the leak slows learning by sqrt(2), by the first law (`Law`); `share`, the
-    number fitted in the law of the climb.
+    In the keys, `noise` is the weight at which the leak's bias equals the return's standard
+    deviation; `best` the one at which the leak slows learning by sqrt(2), according to `Law`; and
+    `share` the number fitted in the law of the climb.
     """
     law = fitted_law()
     lightest = critic_bias(steps=60, entropy=math.log(3), critic_weight=0.05)
@@ -173,7 +173,7 @@ def _theory() -> dict[str, Number]:
 
 
 def _sharing_exponent(law: Law) -> float:
-    """Slope of the logarithm of the slowdown by a heavy critic against that of its weight."""
+    """Slope of the log slowdown by a heavy critic against its log weight."""
     weights = [weight for weight in WEIGHTS if weight >= 5]
     slowdowns = [math.log(law.sharing(weight)) for weight in weights]
     return linear_regression([math.log(weight) for weight in weights], slowdowns).slope
@@ -203,7 +203,7 @@ def _predictions() -> dict[str, Number]:
 
 
 def _conversions() -> dict[str, Number]:
-    """Weights in the conventions of libraries, and their defaults here."""
+    """This project's weights in the units of libraries, and their default weights in its own."""
     mse, half = "stable-baselines3-a2c", "cleanrl-ppo"
     default = CONVENTIONS[mse].weight
     found = {

@@ -24,14 +24,14 @@ EXPONENTS = {
     "steps": ("episode", {6: "lengths-6", 15: "lengths-15", 30: "lengths-30"}, (0.4, 1.1)),
     "trial": ("trial", {2: "trial-2", 4: "trial-4", 6: "trial-6"}, (1.5, 3.0)),
 }
-"""Conditions by the length of the episode or of the trial, and bands of the edge's power of it."""
-RATIO = "ratio"
+"""Length that varies, conditions by that length, and the band of the lower edge's power of it."""
+RATIO = "ratio"  # the rival that should miss least
 UPPER = {60: (10.0, 35.0), 120: (1.5, 10.0)}
 """Bands of the upper edge by steps, detached, learning rate 0.001."""
 LONGER_LOWER = {1.0: (0.8, 1.0), 0.5: (0.5, 1.0)}
-"""Bands of success in five times the budget, by weight, below the lower edge."""
+"""Bands of success with five times the budget, by weight below the lower edge."""
 BUDGETS = (10_000, 12_000, 14_000, 17_000, 20_000)
-"""Episodes after which runs are looked at to see the edges move."""
+"""Episodes after which the edges are measured, to see them move."""
 
 
 def lower_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -87,7 +87,7 @@ def _rival_claims(
 def _miss(
     rival: str, every: Mapping[str, Condition], measured: Mapping[str, NDArray[np.float64]]
 ) -> NDArray[np.float64]:
-    """Factor between measured edges and a rival's, root mean square: [1 + resamples]."""
+    """Factor by which a rival misses the measured edges, root mean square: [1 + resamples]."""
     if not measured:
         return np.full(2, nan)
     logs = [np.log(edges / every[name].edges_by(rival)) for name, edges in measured.items()]
@@ -112,7 +112,7 @@ def upper_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _above_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about five times the budget above the upper edge, detached, 60 steps."""
+    """Yields claims about success above the upper edge with five times the budget, at 60 steps."""
     usual = evidence.of("weight-0.001").at(episode_length=60, baseline="detached")
     longer = evidence.of("budget-upper")
     for weight in longer.weights:
@@ -135,7 +135,7 @@ def _above_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _below_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about five times the budget below the lower edge, attached, 15 steps."""
+    """Yields claims about success below the lower edge with five times the budget, at 15 steps."""
     usual = evidence.of("weight-0.001").at(episode_length=15, baseline="attached")
     for weight, band in LONGER_LOWER.items():
         yield Claim(

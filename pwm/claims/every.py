@@ -48,12 +48,12 @@ MODULES = (
     brake,
 )
 NUMBERS = "numbers.json"  # in `paper/`
-PREFIX = "claim."  # of the names of claims there
+PREFIX = "claim."  # of claims' names in that file
 GROUPS: tuple[Group, ...] = tuple(group for module in MODULES for group in module.GROUPS)
 
 
 def claims(evidence: Evidence) -> Iterator[Claim]:
-    """All claims."""
+    """Yields all claims."""
     for group in GROUPS:
         yield from group(evidence)
 
@@ -61,7 +61,7 @@ def claims(evidence: Evidence) -> Iterator[Claim]:
 def numbers(found: Sequence[Claim]) -> dict[str, Mapping[str, Any]]:
     """Every number that the paper may quote, by name.
 
-    A claim also has its sentence, its band and the command that trains its runs.
+    A claim also has its sentence, its band, the command that trains its runs, and its minutes.
     """
     claimed = {
         f"{PREFIX}{claim.name}": {
@@ -79,12 +79,12 @@ def numbers(found: Sequence[Claim]) -> dict[str, Mapping[str, Any]]:
 
 
 def disagreements(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
-    """Names of the numbers that are not the same, or that only one of them has."""
+    """Names of the numbers that differ, or that only one side has."""
     return [name for name in sorted({*ours, *theirs}) if ours.get(name) != theirs.get(name)]
 
 
 def read_numbers(path: Path) -> dict[str, Any]:
-    """The numbers in a file that `python -m pwm.claims` wrote.
+    """Reads the numbers that `python -m pwm.claims` wrote.
 
     Raises:
         FileError: the file is missing or damaged.
@@ -97,11 +97,11 @@ def read_numbers(path: Path) -> dict[str, Any]:
 
 
 def _finite(*numbers: float) -> list[float | None]:
-    """Numbers for JSON, with None for what it cannot hold."""
+    """Numbers for JSON: None for those that are not finite."""
     return [number if math.isfinite(number) else None for number in numbers]
 
 
 @lru_cache
 def _minutes(name: str) -> float:
-    """Estimated time that one core takes to train an experiment."""
+    """Estimated minutes that one core takes to train an experiment."""
     return sum(shard.seconds for shard in plan(EXPERIMENTS[name])) / 60

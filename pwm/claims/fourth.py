@@ -13,11 +13,11 @@ from pwm.analysis.slowdowns import LAW, experiments_of, leaving_one_out, root_me
 from pwm.claims.claim import Claim
 
 FAILS = {"noise"}
-"""Statements of the set that are wrong."""
+"""Statements of the set that turned out wrong."""
 ERRORS = {LAW: (0.0, 0.5)} | dict.fromkeys(RIVALS, (0.2, 3.0))
-"""Bands of the root mean square error of log S, the slowdown, by account."""
+"""Bands of the root mean square error of log S, where S is the slowdown, by account."""
 MARGIN = (0.0, 3.0)
-"""Band of a rival's error less the law's."""
+"""Band of a rival's error minus the law's."""
 VARIANTS = {
     "raw": ("raw",),
     "mean": ("mean",),
@@ -25,13 +25,13 @@ VARIANTS = {
     "attached": ("attached",),
     "above": ("start 7.5", "start 9"),
 }
-"""Variants whose cells are counted together, by their name in the claim."""
+"""Variants that are counted together, by their name in the claim."""
 LEAST_RIGHT = 0.6
-"""Least fraction of cells that must be within a factor of 1.5 of the law."""
+"""Least fraction of cells within a factor of `NEAR` of the law."""
 
 
 def statement_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields a claim for each statement by which the set is right or refuted."""
+    """Yields a claim for each statement that makes the set right or refutes it."""
     for statement in itertools.chain(right_if(evidence), refuted_if(evidence)):
         fails = statement.name in FAILS
         yield Claim(
@@ -57,7 +57,7 @@ def error_claims(evidence: Evidence) -> Iterator[Claim]:
             experiments=experiments,
         )
     centred = of_variants(fourth_cells(evidence), "centred")
-    for account in (LAW, "saturation"):  # which predicts no slowdown of centred critics
+    for account in (LAW, "saturation"):  # the latter predicts no slowdown of centred critics
         yield Claim(
             name=f"fourth-centred-error-{account.replace(' ', '-')}",
             says=f'fourth set, centred: root mean square error of log S by "{account}"',

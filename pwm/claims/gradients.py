@@ -20,8 +20,8 @@ SHARES = {0.1: (0.9, 1.0), 5.0: (0.0, 0.5), 100.0: (0.0, 0.1)}
 NO_SIGNAL = ("attached", 0.1)
 """Baseline and weight at which the leak drowns the policy's signal."""
 CLOSE = {5.0: (3, 5), 20.0: (0, 2)}
-"""Bands of the number of lengths at which the identity holds in the median window, by weight;
-predicted to be all five."""
+"""Bands of the number of lengths at which the identity holds in the median window, by weight; all
+five were predicted."""
 
 
 def share_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -41,7 +41,7 @@ def share_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def signal_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the size and the noise of the policy's gradient."""
+    """Yields claims about the noise and the norm of the policy's gradient."""
     runs = evidence.of("gradients")
     for baseline in ("attached", "detached"):
         for weight in (0.1, 5.0):
@@ -71,7 +71,7 @@ def signal_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _at_start(runs: Outcomes, name: str) -> float:
-    """Median over seeds of a curve in the first window."""
+    """Median over seeds of a curve's first window."""
     return float(np.median(runs.course(name)[:, 0]))
 
 
@@ -113,14 +113,14 @@ def _ratio_of_sides(part: Outcomes) -> Estimate:
     left, right = (side.mean(axis=1) for side in identity_sides(part))  # (S,)
 
     def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-        """The ratio for each choice of seeds: [B] from [B, S]."""
+        """The ratio for each selection of seeds: [B] from [B, S]."""
         return np.asarray(left[seeds].mean(axis=-1) / right[seeds].mean(axis=-1))
 
     return over_seeds(ratio, len(left))
 
 
 def _median_difference(part: Outcomes) -> float:
-    """Difference of the sides relative to the larger one, median over seeds and windows."""
+    """Relative difference of the identity's sides, median over seeds and windows."""
     left, right = identity_sides(part)
     larger = np.maximum(np.abs(left), np.abs(right))
     return float(np.nanmedian(np.abs(left - right) / larger))

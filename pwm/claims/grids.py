@@ -1,4 +1,4 @@
-"""Numbers of runs, and a one-line description of each experiment."""
+"""Counts of runs, and a one-line description of each experiment."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ AXES: Mapping[str, str] = MappingProxyType(
         "seed": "seeds",
     }
 )
-"""Names in print of the axes; an axis that is not listed goes by its field's name."""
+"""Printed names of the axes; an axis that is not listed has its field's name."""
 COUNTED: Mapping[str, str] = MappingProxyType(
     {"num_episodes": "episodes", "episode_length": "steps", "hidden_size": "units"}
 )
-"""Names in print of fixed fields that follow their value."""
+"""Printed names of fixed fields that follow their value, as in "60 steps"."""
 UNLISTED = ("log_every", "probe_episodes", "probe_at", "seed", "critic_weight", "stimulus_set")
 """Fixed fields that are not printed."""
-LISTED = 5  # values printed of an axis; if it has more, only the first and the last
+LISTED = 5  # most values of an axis to print; of more, only the first and the last
 
 
 def grids() -> dict[str, Number]:
@@ -52,7 +52,7 @@ def grids() -> dict[str, Number]:
 
 
 def number(value: float, digits: int = 0, text: str = "") -> Number:
-    """A number, printed with some decimal places or as a text."""
+    """A number, printed with that many decimal places or as the text given."""
     value = settled(value) if isinstance(value, float) else value
     return {"text": text or f"{value:,.{digits}f}", "value": value}
 
@@ -102,7 +102,7 @@ def _described(experiment: Experiment, hidden: Sequence[str] = ()) -> str:
     """One-line description: the axes, then fixed fields that differ from the defaults.
 
     Args:
-        experiment: to describe.
+        experiment: the experiment to describe.
         hidden: fields to leave out.
     """
     base, default = flat(experiment.base), flat(TrainConfig())

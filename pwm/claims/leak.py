@@ -22,11 +22,11 @@ LIGHT = (0.02, 0.05, 0.1)
 MIDDLE = (2.0, 3.0, 5.0)
 TREND = 0.3  # predicted: detached, the middle weights differ from the light ones by at most this
 TREND_FAILS = {("0.005", 30): (TREND, 1.0), ("0.001", 120): (-1.0, -TREND)}
-"""Exceptions to that prediction, by learning rate and steps: one gain too large, one loss."""
+"""Bands of the two exceptions to that prediction, by learning rate and steps."""
 LIGHT_LEARN = {"0.005": (0.2, 1.0), "0.001": (0.85, 1.0)}
 """Bands of the fraction that learns at light weights, detached, by learning rate."""
 HEAD = {"heavy": ((0.5, 1.0, 2.0, 3.0), (0.8, 1.25)), "light": ((0.02,), (2.0, 10.0))}
-"""With the leak in the head alone: weights, and bands of the slowdown."""
+"""Weights with the leak in the head alone, and the band of their slowdown."""
 HEAD_FORGETS = (0.2, 0.5, 1.0)
 """Weights at which runs with the leak in the head alone learn, and then forget."""
 EDGES = {
@@ -38,13 +38,13 @@ EDGES = {
         ("weight-0.001", "by-hand"),
     ),
 }
-"""Edges at 15 steps: bands, sentences and experiments."""
+"""Lower edges at 15 steps: bands, sentences and experiments."""
 SEPARATE_FAILS = ("attached", 0.2)
 """Baseline and weight with which separate LSTMs do not learn."""
 
 
 def theory_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the critic's bias and its least loss, measured over predicted."""
+    """Yields claims about the critic's bias and the floor of its loss, measured over predicted."""
     for name in ("eplen15", "eplen60"):
         runs = evidence.of(name)
         task = runs.base.task
@@ -225,11 +225,11 @@ def separate_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _times_as_long(one: Outcomes, other: Outcomes, weights: tuple[float, ...]) -> Estimate:
-    """Ratio of two median times to learn, mean over weights."""
+    """Ratio of the median times to learn of `one` and `other`, mean over weights."""
     slow, fast = (part.at(critic_weight=weights).time for part in (one, other))  # (W, S)
 
     def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-        """The ratio for each choice of seeds: [B] from [B, S]."""
+        """The ratio for each selection of seeds: [B] from [B, S]."""
         return np.asarray((median_time(slow[:, seeds]) / median_time(fast[:, seeds])).mean(axis=0))
 
     return over_seeds(ratio, slow.shape[-1])
@@ -247,7 +247,7 @@ def _by_hand_over_law(by_hand: Outcomes, detached: Outcomes) -> Estimate:
     slow, fast = by_hand.time[kept], detached.at(critic_weight=5.0).time
 
     def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-        """The ratio for each choice of seeds: [B] from [B, S]."""
+        """The ratio for each selection of seeds: [B] from [B, S]."""
         slowed = median_time(slow[:, seeds]) / median_time(fast[seeds])  # (biases, B)
         return np.asarray(np.exp(np.log(slowed.T / predicted).mean(axis=-1)))
 

@@ -1,4 +1,4 @@
-"""Claims about practice: collapse, entropy bonus, the notes' bugs and luck, choosing the weight."""
+"""Claims about collapse, the entropy bonus, the notes' bugs and luck, and choosing the weight."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from pwm.claims.claim import Claim
 COLLAPSES = (60, 0.01)
 """Steps and learning rate at which many runs collapse."""
 LOST = {"values": ("values", (0.8, 1.0)), "log_probs": ("log-probabilities", (0.0, 0.1))}
-"""Tensors that lose their gradient during collection: their name in words, and bands of success."""
+"""Tensors that lose their gradient during collection: name in words, and band of success."""
 REGRETS = {0.1: (0.3, 0.7), 1.0: (0.0, 0.35), 20.0: (0.7, 1.0)}
-"""Bands of the success that a detached critic of some weight can lose to the best weight."""
+"""Bands of the success lost by one weight for all conditions (`_regret`), by weight."""
 AROUND_DEFAULT = {1.0: (0.8, 1.0), 20.0: (0.0, 0.5), 50.0: (0.0, 0.2)}
 """Bands of success at 60 steps, detached, by weight."""
 
@@ -142,12 +142,12 @@ def practice_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _regret(conditions: list[Outcomes], weight: float) -> Estimate:
-    """Largest loss of success, over conditions, from one weight instead of the best."""
+    """Success lost, in the worst condition, by one weight for all in place of the best in each."""
     learned = np.stack([runs.learned for runs in conditions])  # (conditions, W, S)
     place = conditions[0].weights.index(weight)
 
     def loss(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-        """The loss for each choice of seeds: [B] from [B, S]."""
+        """The loss for each selection of seeds: [B] from [B, S]."""
         rates = learned[..., seeds].mean(axis=-1)  # (conditions, W, B)
         return np.asarray((rates.max(axis=1) - rates[:, place]).max(axis=0))
 
@@ -155,11 +155,11 @@ def _regret(conditions: list[Outcomes], weight: float) -> Estimate:
 
 
 def _cost(runs: Outcomes) -> Estimate:
-    """Ratio of the shortest median times to learn over weights, attached over detached."""
+    """Median time to learn at the best weight, attached over detached."""
     attached, detached = (runs.at(baseline=kind).time for kind in ("attached", "detached"))
 
     def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-        """The ratio for each choice of seeds: [B] from [B, S]."""
+        """The ratio for each selection of seeds: [B] from [B, S]."""
         best = (median_time(times[:, seeds]).min(axis=0) for times in (attached, detached))
         return np.asarray(np.divide(*best))
 

@@ -23,9 +23,9 @@ FIRST = {
     "trial length 6": "trial-6",
     "mean, 15 steps": "mean-15",
 }
-"""Conditions of the first set of predictions; a seventh, 120 steps, has no edge."""
+"""Conditions of the first set of predictions, by their name in it; a seventh has no edge."""
 FIRST_FAILS = {"trial length 6"}
-"""Conditions in which the first set predicts too low an edge."""
+"""Conditions whose edge the first set predicted too low."""
 SECOND = ("weight-0.001", "gradients")
 SECOND_EDGES = {
     ("attached", 15): (light_edges, (2.0, 10.0)),
@@ -33,18 +33,18 @@ SECOND_EDGES = {
     ("detached", 60): (upper_edges, (0.5, 2.0)),
     ("detached", 120): (upper_edges, (0.5, 2.0)),
 }
-"""Edges predicted by the second set, by baseline and steps, and bands of measured over predicted;
-the predictions for attached runs fail."""
+"""Edges that the second set predicts, by baseline and steps: the function that measures the edge,
+and the band of measured over predicted. The predictions for attached runs failed."""
 THIRD_HEAVY = {
     45: "so that the upper edge, predicted at 68, lies beyond the weights tried",
     9: "predicted to be one half or more",
     24: "predicted to be one half or more",
 }
-"""Steps at which detached runs of weight 100 were to learn, by the third set of predictions."""
+"""End of the claim's sentence, by steps at which detached runs of weight 100 were to learn."""
 
 
 def first_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the first set, which puts the lower edge at w = 0.107 c T."""
+    """Yields claims about the first set, which predicts the lower edge at w = 0.107 c T."""
     every, predicted = conditions(evidence), predictions()["lower_edge"]
     num_right = 0
     for setting, name in FIRST.items():
@@ -99,13 +99,13 @@ def second_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _law_as_first_written(runs: Outcomes, probed: Outcomes) -> dict[str, NDArray[np.bool_]]:
-    """Whether reference runs should learn at each weight, by baseline: [W, reference runs].
+    """Whether runs should learn at each weight, by baseline: [W, reference runs].
 
-    The reference runs are detached ones of small weights. They would learn within the budget if the
-    law's slowdown lengthened their times.
+    The reference runs are detached, of small weights. One predicts that a run learns if its own
+    time, lengthened by the law's slowdown, is within the budget.
 
     Args:
-        runs: of one length, by baseline, weight and seed.
+        runs: runs of one episode length, by baseline, weight and seed.
         probed: light detached runs of that length with diagnosed gradients.
     """
     share = middle(before_learning(probed, share_weight(probed)))
@@ -122,7 +122,7 @@ def _law_as_first_written(runs: Outcomes, probed: Outcomes) -> dict[str, NDArray
 
 
 def third_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the third set: lengths and a learning rate that no fit had seen."""
+    """Yields claims about the third set: lengths and a learning rate that no fit had used."""
     yield from _third_edges(evidence)
     yield from _third_success(evidence)
 

@@ -1,6 +1,6 @@
-"""Claims about what the first study left open, and about the running mean's rate.
+"""Claims about questions that the first study left open, and about the running mean's rate.
 
-The constant of the leak's noise is among the claims of `pwm.claims.start`.
+One such question, the constant of the leak's noise, is in `pwm.claims.start`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ MIDDLING = {
     "mean": ("start-mean", {15: (0.8, 1.3), 60: (0.8, 1.3), 120: (0.7, 1.4)}),
     "centred": ("centred-0.001", {15: (0.8, 1.3), 60: (0.8, 1.3), 120: (0.7, 1.4)}),
 }
-"""Experiment, and bands of the slowdown at weight 1 by steps, by the critic's start."""
+"""Experiment, and bands of the slowdown at weight 1 by steps; by the critic's start."""
 EDGE_REMAINING = {6: (-0.1, 0.5), 15: (0.0, 0.7), 30: (0.0, 0.7), 60: (0.1, 0.8), 120: (-0.2, 0.8)}
-"""Bands of success at weight 100 less that at 0.1: the lower edge that remains, by steps."""
+"""Bands of success at weight 100 minus that at 0.1, the lower edge that remains, by steps."""
 UNLEARNED = (0.2, 0.5, 1.0)
-"""Weights at which runs with the leak in the head alone learn and then forget, from 0."""
+"""Weights at which runs with the leak in the head alone, started at 0, learn and then forget."""
 HEAVIER = 5.0
 FEW, NEARLY_ALL = (0.0, 0.2), (0.8, 1.0)
 HEAD = {
@@ -33,8 +33,9 @@ HEAD = {
     ("centred", 0.0): (NEARLY_ALL, FEW, (0.6, 1.0)),
     ("centred", "fixed-point"): (FEW, FEW, (0.0, 0.4)),
 }
-"""Bands of what is learned at any time, what is kept, and what is kept at weight 5, by returns and
-start: centring does not prevent unlearning, and from the fixed point nothing is learned."""
+"""Bands of the fractions that learn at any time, that have learned at the end, and that have at the
+end at weight 5, by returns and start. Centring does not prevent forgetting, and from the fixed
+point nothing is learned."""
 HALF, MORE, ALL = (0.25, 0.85), (0.5, 0.97), (0.75, 1.0)
 TRACKING = {
     (60, 10.0): (MORE, MORE, MORE, ALL, ALL),
@@ -46,7 +47,7 @@ TRACKING = {
 
 
 def middling_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims that the climb is what slows middling weights in long episodes."""
+    """Yields claims that it is the climb that slows intermediate weights in long episodes."""
     for start, (name, bands) in MIDDLING.items():
         for steps, band in bands.items():
             runs = evidence.of(name).at(episode_length=steps, baseline="detached")
@@ -61,7 +62,7 @@ def middling_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _slowdown(evidence: Evidence, name: str, runs: Outcomes) -> Cell:
-    """Runs of one weight with the light critic that their slowdown is relative to."""
+    """The cell of some runs of one weight, with the light critic of their setting."""
     return Cell(
         condition=name,
         variant="",
@@ -73,7 +74,7 @@ def _slowdown(evidence: Evidence, name: str, runs: Outcomes) -> Cell:
 
 
 def edge_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about what is left of the lower edge once leak and climb are removed."""
+    """Yields claims about the lower edge that remains once leak and climb are removed."""
     for steps, band in EDGE_REMAINING.items():
         runs = evidence.of("centred-0.005").at(episode_length=steps, baseline="detached")
         heavy, light = (runs.at(critic_weight=weight).learned for weight in (100.0, 0.1))

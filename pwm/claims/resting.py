@@ -1,4 +1,4 @@
-"""The runs that a claim rests on: those that it reads, if it changes with no others."""
+"""The runs that a claim rests on: those that it reads, if its value depends on no others."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from pwm.io.repository import published
 from pwm.runs.experiment import Experiment
 
 Selection = Mapping[str, NDArray[np.bool_]]
-"""Some runs by experiment: of all of its runs, [runs]."""
+"""A selection of runs by experiment: whether each of its runs is selected, [runs]."""
 
 
 def known_claims(names: Sequence[str]) -> list[str]:
-    """Names of claims, without the prefix "claim.".
+    """The names given, without the prefix "claim.".
 
     Raises:
         InputError: there is no claim of one of the names.
@@ -45,7 +45,7 @@ def described(experiment: Experiment, selected: NDArray[np.bool_]) -> str:
 
     Args:
         experiment: the experiment.
-        selected: whether each of its runs is one of them, [runs].
+        selected: whether each of its runs is selected, [runs].
     """
     shape = tuple(len(values) for values in experiment.axes.values())
     places = np.nonzero(selected.reshape(shape))
@@ -57,7 +57,7 @@ def described(experiment: Experiment, selected: NDArray[np.bool_]) -> str:
 
 
 def _listed(values: Sequence[object]) -> str:
-    """The values; of many, the first and the last."""
+    """The values in words; of more than four, the first and the last."""
     if len(values) <= 4:
         return ", ".join(map(str, values))
     return f"{values[0]} to {values[-1]} ({len(values)} values)"
@@ -66,9 +66,9 @@ def _listed(values: Sequence[object]) -> str:
 def runs_behind(name: str, source: Source) -> tuple[Claim, Selection]:
     """Returns a claim and the runs that it rests on.
 
-    Tries first those runs of its experiments that were read since the claim before it, then those
-    that its group of claims has read so far: several claims may share what was read at once. If the
-    claim's value depends on others too, all runs of its experiments are returned.
+    First it tries those runs of its experiments that were read since the previous claim, then those
+    that its group of claims has read so far, as claims may share what was read once. If the value
+    depends on others too, it returns all runs of the claim's experiments.
 
     Args:
         name: name of the claim.
@@ -94,21 +94,21 @@ def runs_behind(name: str, source: Source) -> tuple[Claim, Selection]:
 
 
 def _depends_on_others(claim: Claim, group: Group, source: Source, runs: Selection) -> bool:
-    """Whether a claim's value changes if all runs but some have other outcomes."""
+    """Whether a claim's value changes when all runs but those given have other outcomes."""
     for success in (False, True):
         evidence = Evidence(Altered(source, runs, success=success))
         try:
             with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
                 again = next(one for one in group(evidence) if one.name == claim.name)
         except (ArithmeticError, LookupError, ValueError, StopIteration):
-            return True  # the others lack what it looks for
+            return True  # it cannot be computed from the other outcomes
         if not np.array_equal(again.estimate.value, claim.estimate.value, equal_nan=True):
             return True
     return False
 
 
 class Altered:
-    """Outcomes of which all but some are replaced: every run learns at once, or none ever.
+    """Outcomes in which all runs but some are replaced by runs that learn at once, or never.
 
     Args:
         source: the outcomes as they are.
@@ -126,7 +126,7 @@ class Altered:
 
 
 class AlteredRuns:
-    """Runs of which all but some have other outcomes.
+    """Runs with replaced outcomes and curves, except for some.
 
     Args:
         runs: the runs as they are.
@@ -165,4 +165,5 @@ class AlteredRuns:
         return self._runs.history(numbers)
 
     def _random(self, count: int) -> NDArray[np.float64]:
+        """Random numbers, others if the runs learn than if they do not."""
         return np.random.default_rng(int(self._success)).random(count)

@@ -49,9 +49,9 @@ GAINS: Mapping[str, Band] = {
     "stop-trunk": (-0.1, 0.1),
     "separate": (-0.1, 0.1),
 }
-"""Bands of what centring adds to mean success, by rule."""
+"""Bands of the mean success that centring adds, by rule."""
 BEHIND: Mapping[str, Band] = {"centred equal": (0, 0.05), "centred 100": (0.005, 0.1)}
-"""Bands of the mean success lost to the best method, centred per-loss."""
+"""Bands of the mean success of the best method, centred per-loss, minus that of another."""
 FAILURES: Mapping[str, Band] = {
     "centred per-loss": (0, 0),
     "centred equal": (0, 0),
@@ -73,11 +73,11 @@ UNCARRIED: Mapping[str, Band] = {
     "centred 100": (0.9, 1),
     "centred per-loss": (0.9, 1),
 }
-"""Bands of mean success without the condition whose state is carried, by method."""
+"""Bands of mean success over the conditions without a carried state, by method."""
 LONGEST: Mapping[str, Band] = {"centred 100": (0.85, 1), "centred per-loss": (0.5, 0.95)}
 """Bands of success at 240 steps and learning rate 0.005, by method."""
 VERDICTS: Mapping[str, Band] = {"right": (6, 6), "wrong": (3, 3)}
-"""Bands of the number of predictions with a verdict, of nine."""
+"""Bands of the number of predictions, of nine, with each verdict."""
 TRIED: Mapping[str, Mapping[int, Band]] = {
     "centred 100": {15: (0.9, 1), 60: (0.9, 1), 120: (0.9, 1)},
     "centred per-loss": {15: (0.9, 1), 60: (0.9, 1), 120: (0.8, 0.95)},
@@ -95,13 +95,13 @@ LEADS: Mapping[tuple[str, int], Band] = {
     ("centred 0", 120): (0.4, 0.9),
     ("centred separate", 120): (0.4, 0.9),
 }
-"""Bands of the success of the leader less that of another, by candidate and steps."""
+"""Bands of the leader's success minus another's, by candidate and steps."""
 SLOWER: Mapping[tuple[str, int], Band] = {
     ("centred per-loss", 15): (0.5, 0.95),
     ("centred per-loss", 120): (1.01, 1.5),
     ("centred 0", 60): (1.5, inf),
 }
-"""Bands of the ratio of times to learn, to the leader's, by candidate and steps."""
+"""Bands of the time to learn, relative to the leader's, by candidate and steps."""
 
 
 def rule_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -115,7 +115,7 @@ def rule_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _scores(methods: Comparison) -> Iterator[Claim]:
-    """Yields claims about mean success: by method, gained by centring, lost to the best method."""
+    """Yields claims about mean success, gains by centring, and losses to the best method."""
     best = methods.ranking()[0]
     for name, band in SCORES.items():
         says = f"{name}: mean success over the twelve conditions"
@@ -134,7 +134,7 @@ def _scores(methods: Comparison) -> Iterator[Claim]:
 
 
 def _limits(methods: Comparison) -> Iterator[Claim]:
-    """Yields claims about where methods fail: a carried state, and the longest episodes."""
+    """Yields claims about conditions in which methods fail: carried state, longest episodes."""
     for name, band in FAILURES.items():
         failures = Estimate(len(methods.failures(name)))
         says = f"{name}: conditions of {len(CONDITIONS)} in which fewer than half learn"

@@ -1,4 +1,4 @@
-"""Claims about where the critic starts: the leak's fixed point, the mean, the working range."""
+"""Claims about the critic's start at the leak's fixed point, and about the working range."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LEAST = {
     ("0.005", "detached", "raw"): (MOST, MOST, SOME, SOME, NONE),
     ("0.005", "detached", "centred"): (MOST, MOST, SOME, SOME, SOME),
 }
-"""Bands of the least success over `RANGE`, by learning rate, baseline, returns and steps."""
+"""Bands of the least success over `RANGE` at five lengths, by learning rate, baseline, returns."""
 LEAST_LONG = {
     ("attached", "raw"): NONE,
     ("attached", "centred"): NONE,
@@ -48,15 +48,15 @@ LEAST_RATES = {
     ("centred", 15): (NONE, MOST, MOST, MOST),
     ("centred", 60): (NONE, MOST, MOST, SOME),
 }
-"""Bands of the least success over `ENDS`, by returns and steps, and learning rate."""
-CONSTANTS = {"120": (0.75, 2.5)}
-"""Bands of the factor on the leak's noise, from its fixed point, if not `CONSTANT`; at 120 steps it
-rests on two weights."""
+"""Bands of the least success over `ENDS` at four learning rates, by returns and steps."""
 CONSTANT = (0.75, 1.4)
+"""Band of the factor on the leak's noise, from its fixed point."""
+CONSTANTS = {"120": (0.75, 2.5)}
+"""Other bands of it by condition: at 120 steps it rests on two weights."""
 FIXED_POINT_ERRORS = {"": (0.0, 0.25), "-fourth": (0.0, 0.45)}
-"""Bands of the error from the fixed point, by the end of the claim's name."""
+"""Bands of the error of the noise law from the fixed point, by the suffix of the claim's name."""
 CLIMB_ERRORS = {"attached": (0.0, 0.4), "detached": (0.0, 0.35)}
-"""Bands of the error of the climb's law in the first study's grid."""
+"""Bands of the error of the law of the climb in the first study's grid, by baseline."""
 
 
 def fixed_point_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -76,24 +76,24 @@ def fixed_point_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _noise_law_claims(suffix: str, cells: Sequence[Cell]) -> Iterator[Claim]:
-    """Yields claims about cells that start at the leak's fixed point, against the law of the noise.
+    """Yields claims about the noise law, tested on cells that start at the leak's fixed point.
 
     Args:
-        suffix: of the claims' names.
-        cells: of which those that tell something about the slowdown count.
+        suffix: end of the claims' names.
+        cells: the cells, of which the informative ones count.
     """
-    told, experiments = [cell for cell in cells if _told(cell)], experiments_of(cells)
+    informative, experiments = [cell for cell in cells if cell.informative], experiments_of(cells)
     yield Claim(
         name=f"fixed-point-error{suffix}",
         says="from the leak's fixed point: root mean square error of log S, nothing fitted",
-        estimate=interval(root_mean_square(told)),
+        estimate=interval(root_mean_square(informative)),
         band=FIXED_POINT_ERRORS[suffix],
         experiments=experiments,
     )
     yield Claim(
         name=f"fixed-point-cells{suffix}",
         says="from the leak's fixed point: cells of which half learned, or should have",
-        estimate=Estimate(len(told)),
+        estimate=Estimate(len(informative)),
         band=(len(cells) / 2, len(cells)),
         experiments=experiments,
         digits=0,
@@ -101,24 +101,24 @@ def _noise_law_claims(suffix: str, cells: Sequence[Cell]) -> Iterator[Claim]:
     yield Claim(
         name=f"fixed-point-mean{suffix}",
         says="from the leak's fixed point: slowdown over predicted, geometric mean over cells",
-        estimate=interval(measured_over_predicted(told)),
+        estimate=interval(measured_over_predicted(informative)),
         band=(0.85, 1.25),
         experiments=experiments,
     )
     yield Claim(
         name=f"fixed-point-within{suffix}",
-        says=f"cells within a factor of {NEAR_NOISE} of the noise law, of {len(told)}",
-        estimate=Estimate(sum(cell.right(NEAR_NOISE) for cell in told)),
-        band=(len(told) / 3, len(told)),
+        says=f"cells within a factor of {NEAR_NOISE} of the noise law, of {len(informative)}",
+        estimate=Estimate(sum(cell.right(NEAR_NOISE) for cell in informative)),
+        band=(len(informative) / 3, len(informative)),
         experiments=experiments,
         digits=0,
     )
 
 
 def climb_law_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the law of the climb in the first study's grid, which came before it."""
+    """Yields claims about the law of the climb in the first study's grid, which is older."""
     for baseline, band in CLIMB_ERRORS.items():
-        cells = [cell for cell in published_cells(evidence, baseline) if _told(cell)]
+        cells = [cell for cell in published_cells(evidence, baseline) if cell.informative]
         experiments = ("weight-0.001", "start-mean")
         yield Claim(
             name=f"climb-law-{baseline}",
@@ -146,11 +146,6 @@ def climb_law_claims(evidence: Evidence) -> Iterator[Claim]:
                     band=(0.0, 3.0),
                     experiments=experiments,
                 )
-
-
-def _told(cell: Cell) -> bool:
-    """Whether a cell tells something about the slowdown: half learned, or half should have."""
-    return cell.finished or cell.predicted[LAW] < cell.bounds[0]
 
 
 def range_claims(evidence: Evidence) -> Iterator[Claim]:

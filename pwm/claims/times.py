@@ -1,4 +1,4 @@
-"""Claims about time: how much longer learning takes with a leak."""
+"""Claims about the time to learn with a leak."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CONSTANTS = (
     *("lengths-6", "lengths-15", "lengths-30", "trial-2", "trial-4", "trial-6"),
     *("held-out-9", "held-out-24", "held-out-45"),
 )
-"""Conditions at learning rates up to 0.002 whose times determine the constant of the noise."""
+"""Conditions, at learning rates up to 0.002, whose times give the factor on the leak's noise."""
 
 
 def noise_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -57,7 +57,7 @@ def _noise_constant(condition: Condition) -> Estimate:
     attached, detached = condition.attached.time, condition.detached.time
 
     def constant(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-        """The factor for each choice of seeds: [B] from [B, S]."""
+        """The factor for each selection of seeds: [B] from [B, S]."""
         times = attached[:, seeds], detached[:, seeds]
         return noise_constant(condition.runs.weights, *times, condition.noise)
 

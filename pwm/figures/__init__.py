@@ -1,4 +1,4 @@
-"""Figures from stored runs, and of single runs; drawn into files alone."""
+"""Figures of the paper's experiments and of single runs, drawn into files only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 @contextmanager
 def _without_user_settings() -> Iterator[None]:
-    """Hides backends and matplotlibrc files of the user, any of which may stop matplotlib's import.
+    """Hides the user's backend and matplotlibrc files, which may make matplotlib's import fail.
 
     Figures get their whole style from `style.mplstyle`, on top of matplotlib's defaults.
     """
@@ -26,6 +26,8 @@ def _without_user_settings() -> Iterator[None]:
         os.environ.update(hidden)
 
 
-logging.getLogger("matplotlib").setLevel(logging.ERROR)  # silent about folders for its cache
+logging.getLogger("matplotlib").setLevel(
+    logging.ERROR
+)  # no warnings about the folder for its cache
 with _without_user_settings():
     import matplotlib as mpl  # noqa: F401, so that all later imports find it

@@ -21,12 +21,13 @@ SERIES = {
 }
 """Grid, baseline, colour and marker of each curve."""
 LABELS = {"attached": (0.06, 0.07), "detached": (1.3, 0.6), "detached, centred": (0.06, 1.06)}
-"""Places of the labels, in the panel of `LABELLED`."""
+"""Positions of the curves' labels, in the panel of `LABELLED`."""
 LABELLED = (0.001, 60)
+"""Learning rate and steps of the panel with labels."""
 
 
 def answer_figure(evidence: Evidence) -> tuple[Figure, Table]:
-    """Success by weight at three lengths and two learning rates, before and after."""
+    """Success by weight at three lengths and two learning rates: attached, detached, centred."""
     table: Table = [("learning_rate", "steps", "series", *SUCCESS)]
     figure = Figure(figsize=(WIDTH, 3.3), layout="constrained")
     panels = figure.subplots(2, 3, sharex=True, sharey=True)
@@ -46,7 +47,7 @@ def answer_figure(evidence: Evidence) -> tuple[Figure, Table]:
 
 
 def _success(axes: Axes, evidence: Evidence, rate: float, steps: int) -> Table:
-    """The curves of one panel, and their rows."""
+    """Draws the curves of one panel; returns their rows."""
     table: Table = []
     for name, (grid, baseline, colour, marker) in SERIES.items():
         runs = evidence.of(f"{grid}-{rate:g}").at(episode_length=steps, baseline=baseline)

@@ -24,13 +24,13 @@ LOOKS = {
 PROBED = {"saturated": "fraction of units saturated", "distance": "value less fixed point (reward)"}
 WEIGHTS = {1.0: "#56B4E9", 10.0: "#0072B2", 30.0: "#CC79A7"}
 """Colours by critic weight."""
-LABELLED = "distance"
+LABELLED = "distance"  # the panel with labels
 PLACES = {"raw": (1, -3.0), "mean": (9, 1.6), "centred": (6, 0.45)}
-"""Places of the curves' labels, in the panel of `LABELLED`."""
+"""Positions of the curves' labels, in the panel of `LABELLED`."""
 
 
 def climb_figure(evidence: Evidence) -> tuple[Figure, Table]:
-    """Hidden units and critic early in training; slowdown against the critic's start."""
+    """Saturation and value early in training, and slowdown against the critic's start."""
     table: Table = [("panel", "series", "critic_weight", "x", "value", "low", "high")]
     figure = Figure(figsize=(WIDTH, 2.2), layout="constrained")
     *probe_axes, distance_axes = figure.subplots(1, 3)
@@ -43,13 +43,13 @@ def climb_figure(evidence: Evidence) -> tuple[Figure, Table]:
 
 
 def _probe_panel(axes: Axes, evidence: Evidence, name: str) -> Table:
-    """A diagnostic over the first episodes, median and quartiles over seeds, for each start."""
+    """Draws a diagnostic over the first episodes, median and quartiles over seeds, by start."""
     table: Table = []
     for start in STARTS:
         label, colour = LOOKS[start]
         runs = probed(evidence, start, DISTANCE_STEPS, WEIGHT)
         low, middle, high = quartiles(probes(runs, name))
-        episode = runs.probed + 1  # so that the first is on a logarithmic axis
+        episode = runs.probed + 1  # so that episode 0 fits on a logarithmic axis
         axes.fill_between(episode, low, high, color=colour, alpha=0.2, linewidth=0)
         axes.plot(episode, middle, color=colour, marker="o", markersize=2, linewidth=1)
         rows = zip(runs.probed.tolist(), middle, low, high, strict=True)
@@ -63,7 +63,7 @@ def _probe_panel(axes: Axes, evidence: Evidence, name: str) -> Table:
 
 
 def _distance_panel(axes: Axes, evidence: Evidence) -> Table:
-    """Slowdown against the start; arrows where fewer than half of the seeds learned."""
+    """Draws slowdown against start, with arrows where fewer than half of the seeds learned."""
     cells = distance_cells(evidence)
     table: Table = []
     mean = Setting(steps=DISTANCE_STEPS, critic_weight=0.0).fixed_point

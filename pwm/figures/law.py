@@ -23,7 +23,7 @@ VARIANTS = {
     "from above": (("start 7.5", "start 9"), "#CC79A7", "D"),
     "attached, from 0": (("attached",), "#D55E00", "v"),
 }
-"""Variants, colour and marker by label."""
+"""Variants, colour and marker, by label."""
 NAMES = {LAW: "law of the climb", "weight": "weight", "weight per step": "weight / steps",
          "share": "share, no climb", "saturation": "saturation"}  # fmt: skip
 FIXED_POINT = {
@@ -31,11 +31,11 @@ FIXED_POINT = {
     "trials": ("trials of 2 to 6 steps", "#E69F00", "^"),
     "fourth": ("predicted in advance", "#CC79A7", "D"),
 }
-"""Label, colour and marker by group of conditions."""
+"""Label, colour and marker, by group of conditions."""
 
 
 def law_figure(evidence: Evidence) -> tuple[Figure, Table]:
-    """Slowdowns of the fourth set, each account's error, and slowdowns from the fixed point."""
+    """Slowdowns of the fourth set, the accounts' errors, and slowdowns from the fixed point."""
     table: Table = [("panel", "series", "condition", "critic_weight", "predicted", "value", "low",
                      "high", "finished")]  # fmt: skip
     figure = Figure(figsize=(WIDTH, 2.4), layout="constrained")
@@ -47,7 +47,7 @@ def law_figure(evidence: Evidence) -> tuple[Figure, Table]:
 
 
 def _predicted_panel(axes: Axes, evidence: Evidence) -> Table:
-    """Measured against predicted slowdown."""
+    """Draws measured against predicted slowdown."""
     table: Table = []
     ends = np.array([0.6, 60])
     axes.fill_between(ends, ends / NEAR, ends * NEAR, color="0.9", linewidth=0)
@@ -71,7 +71,7 @@ def _predicted_panel(axes: Axes, evidence: Evidence) -> Table:
 
 
 def _error_panel(axes: Axes, evidence: Evidence) -> Table:
-    """Root mean square error of log S by account."""
+    """Draws the root mean square error of log S of each account."""
     cells = of_variants(fourth_cells(evidence), "raw", "mean")
     table: Table = []
     for place, (account, name) in enumerate(NAMES.items()):
@@ -91,7 +91,7 @@ def _error_panel(axes: Axes, evidence: Evidence) -> Table:
 
 
 def _noise_panel(axes: Axes, evidence: Evidence) -> Table:
-    """Slowdown of attached critics from the fixed point, over the noise law's."""
+    """Draws the slowdown of attached critics from the fixed point, relative to the noise law's."""
     own = list(fixed_point_cells(evidence))
     groups = {
         "lengths": [cell for cell in own if not cell.condition.startswith("trial")],
@@ -103,7 +103,7 @@ def _noise_panel(axes: Axes, evidence: Evidence) -> Table:
     axes.axhline(1, color="0.4", linewidth=0.8)
     for name, cells in groups.items():
         label, colour, marker = FIXED_POINT[name]
-        for cell in _told(cells):
+        for cell in (each for each in cells if each.informative):
             ratio = Estimate(*(np.array(interval(cell.least)) / cell.predicted[LAW]))
             point(axes, cell.predicted[LAW], ratio, cell.finished, colour, marker)
             table.append(_row("noise", name, cell, ratio))
@@ -118,17 +118,14 @@ def _noise_panel(axes: Axes, evidence: Evidence) -> Table:
     return table
 
 
-def _told(cells: Sequence[Cell]) -> list[Cell]:
-    """Cells in which half of the seeds learned, or should have."""
-    return [cell for cell in cells if cell.finished or cell.predicted[LAW] < cell.bounds[0]]
-
-
 def _row(panel: str, series: str, cell: Cell, estimate: Estimate) -> Sequence[object]:
+    """A row of the table; without an interval if the number is a bound."""
     known = estimate if cell.finished else Estimate(estimate.value)
     return (panel, series, cell.condition, cell.weight, cell.predicted[LAW], *known, cell.finished)
 
 
 def _log_axes(axes: Axes) -> None:
+    """Makes both axes logarithmic."""
     for scale, axis in ((axes.set_xscale, axes.xaxis), (axes.set_yscale, axes.yaxis)):
         scale("log")
         without_powers(axis)

@@ -1,4 +1,4 @@
-"""The notes' figures: a row of panels per critic weight; value loss, policy loss and reward."""
+"""The notes' figures: value loss, policy loss and reward in a row of panels per critic weight."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FAINT_SEEDS = 24  # seeds with a curve of their own
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A row of panels: replicas that differ in their seed alone."""
+    """A row of panels: replicas that differ only in their seed."""
 
     run: TrainConfig
     """The configuration of one of them."""
@@ -46,10 +46,10 @@ class Row:
 
 
 def mean_of_few_seeds(runs: Outcomes, num_seeds: int) -> tuple[Figure, Table]:
-    """An experiment as in the notes: every window, averaged over the first seeds.
+    """Figure and table as in the notes: every window, averaged over the first seeds.
 
     Args:
-        runs: by critic weight and seed.
+        runs: runs by critic weight and seed.
         num_seeds: seeds to average over.
     """
     rows = [replace(row, history=row.history.select(range(num_seeds))) for row in rows_of(runs)]
@@ -61,7 +61,7 @@ def every_seed(runs: Outcomes) -> tuple[Figure, Table]:
     """Figure and table of the learning curves of every seed, each curve reduced to 100 points.
 
     Args:
-        runs: by critic weight and seed.
+        runs: runs by critic weight and seed.
     """
     num_seeds = len(runs.axes["seed"])
     faint = f"{min(num_seeds, FAINT_SEEDS)} of them (faint)"
@@ -77,11 +77,11 @@ def rows_of(runs: Outcomes) -> list[Row]:
 
 
 def notes_figure(rows: Sequence[Row], title: str) -> Figure:
-    """The mean over replicas of every window.
+    """Figure of the mean over replicas of every window.
 
     Args:
-        rows: from top to bottom.
-        title: printed above.
+        rows: rows of panels, from top to bottom.
+        title: title of the figure.
     """
     figure, axes = _panels(rows, title)
     for row, panels in zip(rows, axes, strict=True):
@@ -93,11 +93,11 @@ def notes_figure(rows: Sequence[Row], title: str) -> Figure:
 
 
 def seeds_figure(rows: Sequence[Row], title: str) -> Figure:
-    """Median and quartiles over seeds, with faint curves of the first seeds.
+    """Figure of median and quartiles over seeds, with faint curves of the first seeds.
 
     Args:
-        rows: from top to bottom.
-        title: printed above.
+        rows: rows of panels, from top to bottom.
+        title: title of the figure.
     """
     figure, axes = _panels(rows, title)
     for row, panels in zip(rows, axes, strict=True):
@@ -117,7 +117,7 @@ def seeds_figure(rows: Sequence[Row], title: str) -> Figure:
 
 
 def means_table(rows: Sequence[Row]) -> Table:
-    """Mean over replicas of every window."""
+    """Table of the mean over replicas of every window."""
     table: Table = [("critic_weight", "episode", *PANELS)]
     for row in rows:
         means = (row.history.curves[name].mean(axis=0) for name in PANELS)
@@ -127,7 +127,7 @@ def means_table(rows: Sequence[Row]) -> Table:
 
 
 def quartiles_table(rows: Sequence[Row]) -> Table:
-    """Quartiles over replicas, at the resolution of `seeds_figure`."""
+    """Table of the quartiles over replicas, at the resolution of `seeds_figure`."""
     names = (f"{name}_{part}" for name in PANELS for part in ("q25", "median", "q75"))
     table: Table = [("critic_weight", "episode", *names)]
     for row in rows:
@@ -139,6 +139,7 @@ def quartiles_table(rows: Sequence[Row]) -> Table:
 
 
 def _setting(runs: Outcomes) -> str:
+    """Task and learning rate, for a title."""
     task = runs.base.task
     return (
         f"{task.stimulus_set}, {task.episode_length} steps per episode, "
@@ -147,7 +148,7 @@ def _setting(runs: Outcomes) -> str:
 
 
 def _panels(rows: Sequence[Row], title: str) -> tuple[Figure, NDArray[np.object_]]:
-    """Panels with everything but the curves: [rows, 3]."""
+    """A figure and its panels, [rows, 3], with everything but the curves."""
     figure = Figure(figsize=(WIDTH, 0.75 + 1.12 * len(rows)), layout="constrained")
     figure.suptitle(title, fontsize=9)
     axes = figure.subplots(len(rows), len(PANELS), squeeze=False, sharex=True)
@@ -179,6 +180,7 @@ def _reference(axes: Axes, level: float, label: str) -> None:
 
 
 def _print_success(axes: Axes, row: Row) -> None:
+    """Writes a row's success, with its Wilson interval, into a panel."""
     rate = success_rate(learned(row.history, row.run.task))
     text = f"learned {rate.successes}/{rate.total}  [{rate.low:.2f}, {rate.high:.2f}]"
     box = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1}

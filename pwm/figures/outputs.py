@@ -31,20 +31,20 @@ ANSWERS: Mapping[str, Callable[[Evidence], tuple[Figure, Table]]] = MappingProxy
         "elsewhere": elsewhere.elsewhere_figure,
     }
 )
-"""Figures that are not an experiment's own."""
+"""Functions of the figures that are not about one of the notes' experiments, by name."""
 NAMES = (*NOTES, *ANSWERS)
-"""Names to ask for: the notes' experiments, with two figures each, and the figures of `ANSWERS`."""
+"""Names of figures: the notes' experiments, with two figures each, and those of `ANSWERS`."""
 IN_PAPER = frozenset(ANSWERS) - {"success"}  # written as SVG too
 
 
 def drawn(name: str, evidence: Evidence) -> Iterator[dict[str, bytes]]:
-    """The figures of a name, each as the contents of its files.
+    """Draws the figures of a name, and yields the contents of their files.
 
     Args:
         name: one of `NAMES`.
         evidence: the runs.
     Yields:
-        Contents by file name: of a PNG, of an SVG if the paper shows the figure, of the tables.
+        For each figure, contents by file name: PNG, SVG if the paper shows it, and tables.
     Raises:
         InputError: a run is missing.
     """
@@ -61,7 +61,7 @@ def drawn(name: str, evidence: Evidence) -> Iterator[dict[str, bytes]]:
 
 
 def write(files: Mapping[str, bytes], folder: Path) -> bool:
-    """Writes the files whose contents differ from those in the folder; whether there were any."""
+    """Writes the files that differ from those in the folder; returns whether there were any."""
     different = [
         name
         for name, content in files.items()
@@ -78,7 +78,7 @@ def _files(
     evidence: Evidence,
     *arguments: Any,
 ) -> dict[str, bytes]:
-    """A figure's files: what a function draws of its arguments, or of the evidence."""
+    """A figure's files: `function` draws it from the arguments or, without any, the evidence."""
     with mpl.rc_context(fname=STYLE):
         figure, table = function(*(arguments or (evidence,)))
     source = _source(function, table, evidence)
@@ -89,7 +89,7 @@ def _files(
 
 
 def _source(function: Callable[..., Any], table: Table, evidence: Evidence) -> str:
-    """The function and the data behind a table: experiments read, engine, and a digest."""
+    """Origin of a table in one line: function, experiments read, engine, and a digest."""
     return (
         f"{function.__module__}.{function.__name__} of {', '.join(evidence.read)}; "
         f"{evidence.trained_with(evidence.read)}; data {digest(table)}"
@@ -97,5 +97,5 @@ def _source(function: Callable[..., Any], table: Table, evidence: Evidence) -> s
 
 
 def _csv(source: str, table: Table) -> bytes:
-    """A table as CSV, below a comment that says where it comes from."""
+    """A table as CSV, below a comment with its origin."""
     return f"# {source}\n".encode() + as_csv(table)

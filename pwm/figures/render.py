@@ -1,4 +1,4 @@
-"""Renders figures to bytes, reproducibly, and defines their common style."""
+"""Rendering of figures to the same bytes each time, and their common style."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STYLE = Path(__file__).with_name("style.mplstyle")
 WIDTH = 6.5  # inches, the paper's text width
 BASELINES = {"attached": "#D55E00", "detached": "#0072B2"}
 """Colours by baseline."""
-PALETTE = 256  # colours of a PNG
+PALETTE = 256  # colours in a PNG
 Format = Literal["png", "svg"]
 
 
@@ -31,9 +31,9 @@ def rendered(figure: Figure, kind: Format, source: str) -> bytes:
     """A figure as the bytes of a file.
 
     Args:
-        figure: to be drawn.
-        kind: of file.
-        source: the function and the data behind the figure, kept in the file's metadata.
+        figure: the figure.
+        kind: format of the file.
+        source: the function and the data behind the figure, for the file's metadata.
     """
     buffer = io.BytesIO()
     with mpl.rc_context(fname=STYLE):
@@ -47,7 +47,7 @@ def rendered(figure: Figure, kind: Format, source: str) -> bytes:
     metadata = PngInfo()
     metadata.add_text("Description", source)
     metadata.add_text("Software", "pwm")
-    # With a palette, a file has a third of the bytes.
+    # A palette makes the file three times smaller.
     image = Image.open(buffer).convert("RGB").quantize(PALETTE, dither=Image.Dither.NONE)
     content = io.BytesIO()
     image.save(content, "png", optimize=True, dpi=(figure.dpi, figure.dpi), pnginfo=metadata)
@@ -57,7 +57,7 @@ def rendered(figure: Figure, kind: Format, source: str) -> bytes:
 def point(
     axes: Axes, x: float, estimate: Estimate, finished: bool, colour: str, marker: str = "o"
 ) -> None:
-    """A slowdown with its interval; an arrow from the budget where fewer than half learned."""
+    """Draws a slowdown with its interval, or an arrow from its bound if fewer than half learned."""
     value, low, high = estimate
     if finished:
         axes.errorbar(x, value, [[max(value - low, 0)], [max(high - value, 0)]], color=colour,
@@ -68,7 +68,7 @@ def point(
 
 
 def without_powers(axis: Axis) -> None:
-    """Labels a logarithmic axis with 0.1, 1, 10 in place of powers of ten; ticks at 2 and 5."""
+    """Labels a logarithmic axis 0.1, 1, 10 rather than in powers of ten, with ticks at 2 and 5."""
     axis.set_minor_locator(LogLocator(subs=(2, 5)))
     axis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axis.set_minor_formatter(NullFormatter())

@@ -1,4 +1,4 @@
-"""The table of methods that balance the two losses, by condition, as a picture."""
+"""Heat map of the methods that balance the two losses, by condition."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pwm.figures.tables import Table
 
 ALONE = {"usual": "raw", "standardised 100": "centred", "popart": "centred"}
 """Methods tried in one way only, and the panel that shows them."""
-DARK = 0.6  # success from which on a number is white
+DARK = 0.6  # success from which a number is printed in white
 SUMMARIES = ("mean", "worst")
 NUMBERS: Mapping[str, Any] = {"ha": "center", "va": "center", "fontsize": 4.8}
 
@@ -27,7 +27,7 @@ NUMBERS: Mapping[str, Any] = {"ha": "center", "va": "center", "fontsize": 4.8}
 def rules_figure(evidence: Evidence) -> tuple[Figure, Table]:
     """Success of every method in every condition, in percent of seeds, raw and centred.
 
-    Rows are sorted by the better of the two scores. The table is sorted by score.
+    The figure's rows are sorted by the better of their two scores, the table by score.
     """
     methods = compared(evidence)
     rows = list(dict.fromkeys(_row(name) for name in methods.ranking()))
@@ -56,7 +56,7 @@ def _method(row: str, returns: str) -> str | None:
 
 
 def _draw(axes: Axes, methods: Comparison, names: Sequence[str | None]) -> None:
-    """Mean and worst, the ranked conditions, then those held out, with gaps between."""
+    """Draws a panel: mean and worst, ranked conditions, held-out ones, with gaps between."""
     blocks = {"score": SUMMARIES, "conditions": methods.ranked, "held out": methods.held_out}
     conditions = [*methods.ranked, *methods.held_out]
     missing = np.full(len(SUMMARIES) + len(conditions), nan)
@@ -84,7 +84,7 @@ def _draw(axes: Axes, methods: Comparison, names: Sequence[str | None]) -> None:
 
 
 def _rates(methods: Comparison, name: str, conditions: Sequence[str]) -> NDArray[np.float64]:
-    """Mean and worst success, then that in each condition."""
+    """Success of a method: mean, worst, then in each condition."""
     rates = methods.cells(name, conditions).mean(axis=-1)
     return np.array([methods.success(name).value, methods.worst(name), *rates])
 

@@ -26,7 +26,7 @@ SERIES = {
     "60 steps, 10,000 episodes": ("lrate0.005",),
     "60 steps, 30,000 episodes": ("eplen60",),
 }
-"""The notes' experiments by curve of `success_figure`."""
+"""The notes' experiments that make up each curve of `success_figure`, by its label."""
 MARKERS = {"attached": "o", "detached": "s"}
 LAW = {"color": "0.15", "linestyle": "--", "linewidth": 0.9}
 UNFITTED = Law(noise_constant=1.0, share_weight=inf)
@@ -46,7 +46,7 @@ def success_figure(evidence: Evidence) -> tuple[Figure, Table]:
         table += [(name, *row) for row in rows]
         weights, _, _, rate, low, high = np.array(rows).T
         axes.errorbar(
-            weights * 1.03 ** (shift - 1),  # next to each other, not on top
+            weights * 1.03 ** (shift - 1),  # side by side, so that intervals do not overlap
             rate, np.clip([rate - low, high - rate], 0, 1), label=name, color=colour, marker=marker,
             markersize=4, linewidth=1, elinewidth=0.8, capsize=2,
         )  # fmt: skip
@@ -62,7 +62,7 @@ def success_figure(evidence: Evidence) -> tuple[Figure, Table]:
 def places_figure(evidence: Evidence) -> tuple[Figure, Table]:
     """Success at 15 steps: separate LSTMs, a bias added by hand, a leak into one part.
 
-    Dashed: the law without a fitted number. Dotted: seeds that had learned at any time.
+    Dashed: predicted by the law. Dotted: seeds that learned at any time.
     """
     table: Table = [("panel", "series", *SUCCESS)]
     figure = Figure(figsize=(WIDTH, 2.1), layout="constrained")
@@ -86,11 +86,13 @@ def places_figure(evidence: Evidence) -> tuple[Figure, Table]:
 
 
 def _separate_lstms(axes: Axes, evidence: Evidence) -> Table:
+    """Draws both baselines with separate LSTMs, and the law without a fitted number."""
     runs = evidence.of("separate").at(episode_length=15)
     return _both_baselines(axes, runs) + _slowed(axes, runs, UNFITTED, "by the law")
 
 
 def _bias_by_hand(axes: Axes, evidence: Evidence) -> Table:
+    """Draws detached critics with the leak's bias added by hand, attached ones, and the law."""
     runs, weight = evidence.of("weight-0.001").at(episode_length=15), 5.0
     attached, detached = (runs.at(baseline=baseline) for baseline in BASELINES)
     by_hand = evidence.of("by-hand").at(critic_weight=weight)
@@ -105,6 +107,7 @@ def _bias_by_hand(axes: Axes, evidence: Evidence) -> Table:
 
 
 def _leak_into_a_part(axes: Axes, evidence: Evidence) -> Table:
+    """Draws the leak into the trunk alone and into the head alone."""
     runs = evidence.of("leak-parts")
     head, trunk = (runs.at(baseline=f"attached_{part}") for part in ("head", "trunk"))
     dotted = {"color": "#CC79A7", "linestyle": ":", "linewidth": 1.2}
@@ -147,7 +150,7 @@ def rates_figure(evidence: Evidence) -> tuple[Figure, Table]:
 
 
 def variants_figure(evidence: Evidence) -> tuple[Figure, Table]:
-    """Success against the weight with a carried state, timeouts, other stimuli, and other sizes."""
+    """Success against the weight with a carried state, timeouts, other stimuli and other sizes."""
     table: Table = [("panel", "series", *SUCCESS)]
     variants, sizes = evidence.of("variants"), evidence.of("hidden-size")
     contents = {"state carried": evidence.of("carried")}
@@ -169,7 +172,7 @@ def variants_figure(evidence: Evidence) -> tuple[Figure, Table]:
 
 
 def _both_baselines(axes: Axes, runs: Outcomes) -> Table:
-    """Success of attached and detached runs, by critic weight."""
+    """Draws the success of attached and of detached runs; returns the rows."""
     rows: Table = []
     for baseline, colour in BASELINES.items():
         part = runs.at(baseline=baseline)
@@ -180,7 +183,7 @@ def _both_baselines(axes: Axes, runs: Outcomes) -> Table:
 def _curve(
     axes: Axes, label: str, weights: Sequence[float], learned: NDArray[np.bool_], colour: str
 ) -> Table:
-    """Success of each weight [W, S] with its Wilson band, and the rows of its table."""
+    """Draws success by weight, from [W, S], with its Wilson band; returns the rows."""
     rows = success_rows(weights, learned)
     *_, rate, low, high = zip(*rows, strict=True)
     axes.fill_between(weights, low, high, color=colour, alpha=0.2, linewidth=0)
@@ -193,7 +196,7 @@ def _curve(
 
 
 def _slowed(axes: Axes, runs: Outcomes, law: Law, label: str) -> Table:
-    """Success of attached runs as a law predicts it from the detached ones."""
+    """Draws attached success as a law predicts it from detached runs; returns the rows."""
     times, noise = (
         runs.at(baseline="detached").time,
         law.noise_weight(runs.base.task.episode_length),
@@ -209,7 +212,7 @@ def _line(
     learned: NDArray[np.bool_],
     look: Mapping[str, Any],
 ) -> Table:
-    """Success that has no interval, and the rows of its table."""
+    """Draws success by weight, from [W, S], without an interval; returns the rows."""
     axes.plot(weights, learned.mean(axis=-1), label=label, **look)
     return [
         (label, weight, int(seeds.sum()), len(seeds), seeds.mean(), np.nan, np.nan)

@@ -1,4 +1,4 @@
-"""The numbers behind the figures, and tables of them as CSV."""
+"""Tables of the numbers behind the figures, and their form as CSV."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from pwm.analysis.times import median_time
 from pwm.core.history import METRICS, History
 
 Table = list[Sequence[Any]]
-"""Rows of a table, its heading first."""
+"""Rows of a table, the heading first."""
 SUCCESS = ("critic_weight", "learned", "seeds", "rate", "wilson_low", "wilson_high")
-SOLVED = 0.95  # final reward
-POINTS = 100  # of a curve over training, where many are drawn
+SOLVED = 0.95  # final reward of a seed that solves the task
+POINTS = 100  # least number of points in a coarsened curve, if it has so many
 
 
 def as_csv(table: Sequence[Sequence[Any]]) -> bytes:
@@ -34,6 +34,7 @@ def as_csv(table: Sequence[Sequence[Any]]) -> bytes:
 
 
 def _cell(value: object) -> object:
+    """A value as printed: floating-point numbers with six significant digits."""
     return f"{value:.6g}" if isinstance(value, float | np.floating) else value
 
 
@@ -43,7 +44,7 @@ def digest(table: Sequence[Sequence[Any]]) -> str:
 
 
 def success_rows(weights: Sequence[float], learned: NDArray[np.bool_]) -> Table:
-    """Success at each weight, under the heading `SUCCESS`.
+    """Rows of success at each weight, for the heading `SUCCESS`.
 
     Args:
         weights: critic weights, [W].
@@ -57,7 +58,7 @@ def learned_table(runs: Outcomes) -> Table:
 
     The columns after the success rate:
 
-    - `heaviest_gain`: success rate of the heaviest weight less that of this one;
+    - `heaviest_gain`: success rate of the heaviest weight minus that of this one;
     - `reward`: interquartile mean of the final reward;
     - `episodes`: median time to learn, inf if fewer than half of the seeds learned;
     - `peak_value_loss`: largest windowed mean of the value loss, median over seeds;
@@ -67,7 +68,7 @@ def learned_table(runs: Outcomes) -> Table:
     The first three have 95% intervals.
 
     Args:
-        runs: by critic weight and seed.
+        runs: runs by critic weight and seed.
     """
     intervals = (f"{name}{end}" for name in ("heaviest_gain", "reward", "episodes")
                  for end in ("", "_low", "_high"))  # fmt: skip
@@ -82,29 +83,31 @@ def learned_table(runs: Outcomes) -> Table:
         )
         peak = np.median(part.peak_value_loss)
         solved = part.reward > SOLVED
-        settled = np.median(part.value_loss[solved]) if solved.any() else np.nan
+        solved_loss = np.median(part.value_loss[solved]) if solved.any() else np.nan
         numbers = [number for estimate in estimates for number in estimate]
-        table.append((*row, *numbers, peak, int(solved.sum()), settled))
+        table.append((*row, *numbers, peak, int(solved.sum()), solved_loss))
     return table
 
 
 def _interquartile_mean(values: NDArray[np.float64]) -> Sequence[float]:
+    """Interquartile mean over seeds [S], with its interval."""
     return over_seeds(
         lambda chosen: np.asarray(trim_mean(values[chosen], 0.25, axis=-1)), len(values)
     )
 
 
 def _median_time(times: NDArray[np.float64]) -> Sequence[float]:
+    """Median time to learn over seeds [S], with its interval."""
     return over_seeds(lambda chosen: median_time(times[chosen]), len(times))
 
 
 def quartiles(curves: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Quartiles over replicas of each window, leaving out values that diverged.
+    """Quartiles over replicas in each window, without values that are not finite.
 
     Args:
-        curves: [R, K].
+        curves: one curve per replica, [R, K].
     Returns:
-        [3, K]; nan where no value is finite.
+        The quartiles, [3, K]; nan where no value is finite.
     """
     finite = np.where(np.isfinite(curves), curves.astype(np.float64), np.nan)
     with warnings.catch_warnings():
@@ -113,9 +116,9 @@ def quartiles(curves: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def coarsened(history: History, points: int = POINTS) -> History:
-    """The metrics averaged over equal groups of windows, at least `points` of them if possible.
+    """A history averaged over equal groups of windows: at least `points` groups, if it has so many.
 
-    Trailing windows that do not fill a group are dropped, as are the diagnostics.
+    The last windows are dropped if they do not fill a group, and so are the diagnostics.
     """
     windows = max(len(history.episode) // points, 1)
     groups = len(history.episode) // windows

@@ -1,20 +1,14 @@
-"""Figures that show theory next to measurement.
-
-Each function takes the evidence and returns a figure as wide as the paper's text, and the table
-of what it shows.
-"""
+"""The figure of theory against measurement: bias, floor and identity."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pwm.analysis.gradients import (
-    identity_sides,
-)
+from pwm.analysis.gradients import identity_sides
 from pwm.analysis.outcomes import Evidence, Outcomes
 from pwm.analysis.theory import value_floor
 from pwm.core.leak import critic_bias
@@ -28,7 +22,7 @@ RATIOS = {
     "floor": (0.8, 0.9, 1, 1.1, 1.25),
     "identity": (0.8, 0.9, 1, 1.1, 1.25),
 }
-"""Ticks of each panel, from end to end of its axis."""
+"""Ticks of each panel; the outer two are the ends of its axis."""
 
 
 def bias_figure(evidence: Evidence) -> tuple[Figure, Table]:
@@ -36,26 +30,9 @@ def bias_figure(evidence: Evidence) -> tuple[Figure, Table]:
     table: Table = [("panel", "experiment", "baseline", "steps", "weight", "predicted", "measured")]
     figure = Figure(figsize=(WIDTH, 2.2), layout="constrained")
     panels = dict(zip(RATIOS, figure.subplots(1, 3), strict=True))
-    for name, marker in (("weight-0.005", "o"), ("weight-0.001", "^")):
-        for steps, colour in LENGTHS.items():
-            grid = evidence.of(name).at(episode_length=steps)
-            attached, detached = (grid.at(baseline=baseline) for baseline in BASELINES)
-            for panel, baseline, points in (
-                ("bias", "attached", _bias_points(attached, steps)),
-                ("floor", "detached", _floor_points(detached, steps)),
-            ):
-                table += [(panel, name, baseline, steps, *point) for point in points]
-                weights, predicted, measured = zip(*points, strict=True)
-                look = colour, marker
-                _ratios(panels[panel], panel, weights, predicted, measured, look)
-    runs = evidence.of("gradients").at(baseline="attached")
+    table += _bias_and_floor(panels, evidence)
+    table += _identity(panels["identity"], evidence)
     for steps, colour in LENGTHS.items():
-        for weight, marker in ((1.0, "o"), (5.0, "s")):
-            part = runs.at(episode_length=steps, critic_weight=weight)
-            ours, theirs = (float(side.mean()) for side in identity_sides(part))
-            table.append(("identity", "gradients", "attached", steps, weight, theirs, ours))
-            look = colour, marker
-            _ratios(panels["identity"], "identity", [steps], [theirs], [ours], look)
         panels["floor"].plot([], [], "o", color=colour, markersize=3, label=f"{steps} steps")
     for (panel, axes), title, label in zip(
         panels.items(),
@@ -80,6 +57,38 @@ def bias_figure(evidence: Evidence) -> tuple[Figure, Table]:
     return figure, table
 
 
+def _bias_and_floor(panels: Mapping[str, Axes], evidence: Evidence) -> Table:
+    """Draws the bias of attached critics and the loss of detached ones; returns the rows."""
+    table: Table = []
+    for name, marker in (("weight-0.005", "o"), ("weight-0.001", "^")):
+        for steps, colour in LENGTHS.items():
+            grid = evidence.of(name).at(episode_length=steps)
+            attached, detached = (grid.at(baseline=baseline) for baseline in BASELINES)
+            for panel, baseline, points in (
+                ("bias", "attached", _bias_points(attached, steps)),
+                ("floor", "detached", _floor_points(detached, steps)),
+            ):
+                table += [(panel, name, baseline, steps, *point) for point in points]
+                weights, predicted, measured = zip(*points, strict=True)
+                look = colour, marker
+                _ratios(panels[panel], panel, weights, predicted, measured, look)
+    return table
+
+
+def _identity(axes: Axes, evidence: Evidence) -> Table:
+    """Draws the ratio of the identity's sides; returns the rows."""
+    table: Table = []
+    runs = evidence.of("gradients").at(baseline="attached")
+    for steps, colour in LENGTHS.items():
+        for weight, marker in ((1.0, "o"), (5.0, "s")):
+            part = runs.at(episode_length=steps, critic_weight=weight)
+            measured, predicted = (float(side.mean()) for side in identity_sides(part))
+            table.append(("identity", "gradients", "attached", steps, weight, predicted, measured))
+            look = colour, marker
+            _ratios(axes, "identity", [steps], [predicted], [measured], look)
+    return table
+
+
 def _ratios(
     axes: Axes,
     panel: str,
@@ -88,7 +97,7 @@ def _ratios(
     measured: Sequence[float],
     look: tuple[str, str],
 ) -> None:
-    """Measured over predicted; at the end of the axis if outside of it."""
+    """Draws measured over predicted; at the end of the axis if it lies beyond."""
     colour, marker = look
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.clip(np.divide(measured, predicted), RATIOS[panel][0], RATIOS[panel][-1])

@@ -22,7 +22,7 @@ from pwm.figures.render import STYLE, rendered, without_powers
 from pwm.io.files import write_atomically
 
 PARTS = {"policy": "#0072B2", "critic": "#D55E00", "leak": "#882255"}
-"""Colours of the parts of the gradient."""
+"""Colours by part of the gradient."""
 HIDDEN = {"activity": ("|h| (mean)", "#E69F00"), "saturated": ("saturated units (mean)", "#56B4E9")}
 """Labels and colours of the fifth panel's curves."""
 TITLE_WIDTH = 105  # characters per line
@@ -31,14 +31,14 @@ TITLE_WIDTH = 105  # characters per line
 def training_curves(runs: Sequence[TrainConfig], history: History, path: Path) -> None:
     """Draws the curves of a run as PNG.
 
-    Panels show the value loss, the policy loss and the reward; if the run has diagnostics, a
-    fourth shows each part's share of the trunk's mean squared gradient; with `probe_at`, a fifth
-    shows the hidden states, and both have a logarithmic axis of episodes.
+    Panels show the value loss, the policy loss and the reward. If the run has diagnostics, a fourth
+    shows each part's share of the trunk's mean squared gradient. With `probe_at`, a fifth shows the
+    hidden states, and both have a logarithmic axis of episodes.
 
     Args:
         runs: the configuration of each replica.
-        history: of the replicas, in the same order.
-        path: of the file.
+        history: history of the replicas, in the same order.
+        path: file to write.
     """
     with mpl.rc_context(fname=STYLE):
         figure = training_figure(runs, history)
@@ -76,7 +76,7 @@ def training_figure(runs: Sequence[TrainConfig], history: History) -> Figure:
 
 
 def describe(runs: Sequence[TrainConfig]) -> list[str]:
-    """The settings that tell populations apart, in two lines: task and losses, then training."""
+    """The main settings of a population in two lines: task and losses, then training."""
     run = runs[0]
     weights = list(dict.fromkeys(f"{each.critic_weight:g}" for each in runs))
     num_seeds = len(runs) // len(weights)
@@ -131,7 +131,7 @@ def _add_panels(figure: Figure, rows: Sequence[Row], count: int) -> NDArray[np.o
 
 
 def _draw_shares(panels: NDArray[np.object_], rows: Sequence[Row]) -> None:
-    """Draws, for each row, each part's share of the trunk's gradient, mean over seeds."""
+    """Draws each part's share of the trunk's squared gradient, mean over seeds, row by row."""
     for axes, row in zip(panels, rows, strict=True):
         diagnostics = row.history.diagnostics
         for part, colour in PARTS.items():
@@ -146,7 +146,7 @@ def _draw_shares(panels: NDArray[np.object_], rows: Sequence[Row]) -> None:
 
 
 def _draw_hidden_states(panels: NDArray[np.object_], rows: Sequence[Row]) -> None:
-    """Draws, for each row, the activity of the hidden units, mean over seeds."""
+    """Draws activity and saturation of the hidden units, mean over seeds, row by row."""
     for axes, row in zip(panels, rows, strict=True):
         for name, (_, colour) in HIDDEN.items():
             mean = row.history.diagnostics[name].mean(axis=0)
@@ -156,5 +156,5 @@ def _draw_hidden_states(panels: NDArray[np.object_], rows: Sequence[Row]) -> Non
 
 
 def _episodes(row: Row) -> NDArray[np.float64]:
-    """Episodes of the diagnostics: of `probe_at`, or thousands of them."""
+    """Episodes of a row's diagnostics; in thousands unless they were scheduled by `probe_at`."""
     return row.history.probed / (1000 if row.history.probe_episode is None else 1)

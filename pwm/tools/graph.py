@@ -1,4 +1,4 @@
-"""Paths in PyTorch's graph of differentiation."""
+"""Paths in PyTorch's autograd graph."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from torch import Tensor
 from torch.autograd.graph import Node, get_gradient_edge
 
 Output = tuple[Node, int]
-"""One output of a node: the identity of a tensor in the graph."""
+"""An output of a node, by its number: identifies a tensor in the graph."""
 
 
 def output(tensor: Tensor) -> Output:
-    """The tensor's place in the graph; it must require a gradient."""
+    """The node and the number of its output that a tensor is; it must require a gradient."""
     edge = get_gradient_edge(tensor)
     return edge.node, edge.output_nr
 
@@ -21,7 +21,7 @@ def ancestors(tensors: Iterable[Tensor], stop: Iterable[Tensor] = ()) -> set[Out
     """Everything that the tensors were computed from, themselves included.
 
     Args:
-        tensors: starts of the paths; those without a graph have none.
+        tensors: starts of the paths; those that require no gradient are skipped.
         stop: tensors that no path may pass through.
     """
     seen = {output(tensor) for tensor in stop}
@@ -38,7 +38,12 @@ def ancestors(tensors: Iterable[Tensor], stop: Iterable[Tensor] = ()) -> set[Out
 
 
 def between(start: Tensor, ends: Iterable[Tensor]) -> set[Node]:
-    """The nodes on the ways from a tensor to those that it was computed from, without these."""
+    """The nodes on the paths from a tensor back to some of those that it was computed from.
+
+    Args:
+        start: the tensor; its own node is among the nodes.
+        ends: tensors where paths end; their nodes are left out.
+    """
     targets = {output(tensor) for tensor in ends}
     children: dict[Node, list[Node]] = {}
     found: list[Node] = []
@@ -57,9 +62,10 @@ def between(start: Tensor, ends: Iterable[Tensor]) -> set[Node]:
 
 
 def leaves(outputs: Iterable[Output]) -> list[Tensor]:
-    """The parameters and other leaves among the outputs."""
+    """The leaf tensors, such as parameters, among the outputs."""
     return [node.variable for node, _ in outputs if hasattr(node, "variable")]
 
 
 def _in_graph(tensor: Tensor) -> bool:
+    """Whether a tensor is part of a graph."""
     return tensor.requires_grad

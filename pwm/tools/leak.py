@@ -27,7 +27,7 @@ from pwm.tools.report import Cost, LeakReport
 Parameters = nn.Module | Mapping[str, nn.Module] | Iterable[Tensor] | Iterable[tuple[str, Tensor]]
 Tensors = Tensor | Sequence[Tensor]
 
-CANCELS = 1e-6  # norm of a part's gradient, relative to another's, that counts as none
+CANCELS = 1e-6  # relative norm below which the gradient of a part counts as zero
 NOT_USED = (
     "the policy loss was not computed from these log-probabilities. Pass the tensor, or the list "
     "of tensors, that it was computed from: no copy, stack or slice of it"
@@ -56,11 +56,11 @@ def check_leak(
     Args:
         policy_loss: a scalar; it may include an entropy bonus.
         value_loss: a scalar, without its weight; None if `policy_loss` is the sum of both.
-        parameters: of the agent: a module, modules by name, or parameters, with or without names.
-        values: of the critic, as the losses were computed from them: one tensor, or a list.
-        log_probs: of the actions taken, in the same way.
-        weight: the factor outside `value_loss` in the sum that `backward` is called on.
-        steps: T of an episode, for the weight's units; by default all steps of the losses.
+        parameters: the agent's: a module, modules by name, or parameters, with or without names.
+        values: the critic's outputs that the losses were computed from, one tensor or a list.
+        log_probs: log-probabilities of the actions taken, one tensor or a list.
+        weight: factor outside `value_loss` in the sum that `backward` is called on.
+        steps: T, steps per episode, for the weight's units; by default all steps of the losses.
     Raises:
         ArgumentError: a loss is not a scalar with a gradient, or `backward` has been called.
     """
@@ -79,7 +79,7 @@ def check_leak(
     depends = ancestors([pull], stop=tracked)
     reached = leaves(depends)
     if reached and value_loss is None:
-        value = None  # the sum's gradient by the values is not the value loss's alone
+        value = None  # the gradient of the sum is not that of the value loss alone
     shape = [size for size in _shape(values) if size > 1] or [1]
     found = losses(pull.detach(), value, steps=steps, shape=shape)
     if not reached:
@@ -89,8 +89,8 @@ def check_leak(
     head, trunk, other = (_sorted_names(part, names) for part in parts[:3])
     leaked = flat_gradient(policy_loss, value_list)
     cost = None
-    told = parts.whole and found.normalised is not None
-    if told and leaked is not None and value is not None and value.is_quadratic:
+    known = parts.whole and found.normalised is not None
+    if known and leaked is not None and value is not None and value.is_quadratic:
         cost = _cost(leaked, value, normalised=bool(found.normalised))
     return LeakReport(
         verdict="leak",
@@ -147,7 +147,7 @@ def _before_backward() -> Iterator[None]:
 
 
 class _Parts(NamedTuple):
-    """Parameters that a leak reaches."""
+    """Parameters that a leak reaches, by what they belong to."""
 
     head: list[Tensor]  # of the critic alone
     trunk: list[Tensor]  # of critic and policy
@@ -160,11 +160,12 @@ def _parts(
 ) -> _Parts:
     """Sorts the parameters that the advantage depends on.
 
-    A part whose gradient cancels is left out: one may subtract what the head contributes.
+    The gradient of head or trunk may cancel, for instance where the loss subtracts what the head
+    contributes. Such a part is left out.
 
     Args:
-        reached: the parameters.
-        pull: gradient of the policy loss by the log-probabilities, with its graph.
+        reached: these parameters.
+        pull: gradient of the policy loss with respect to the log-probabilities, with its graph.
         values: outputs of the critic.
         log_probs: outputs of the policy.
     """
@@ -194,9 +195,9 @@ def _cost(leaked: Tensor, value: ValueTerm, *, normalised: bool) -> Cost:
     for the leak's, which is c log π(a) for REINFORCE and c times the ratio for PPO.
 
     Args:
-        leaked: gradient of the policy loss by the values, [steps].
+        leaked: gradient of the policy loss with respect to the values, [steps].
         value: the value loss.
-        normalised: whether advantages are.
+        normalised: whether advantages are normalised.
     """
     biases = -leaked[value.used] / value.curvature
     bias, scatter = float(biases.mean()), float(value.errors.std())
@@ -209,11 +210,12 @@ def _cost(leaked: Tensor, value: ValueTerm, *, normalised: bool) -> Cost:
 
 
 def _listed(tensors: Tensors) -> list[Tensor]:
+    """One tensor or several as a list."""
     return [tensors] if isinstance(tensors, Tensor) else list(tensors)
 
 
 def _shape(tensors: Tensors) -> Sequence[int]:
-    """Shape of the steps; the first axis of a list is its place, if all have one size."""
+    """Shape of the steps: of a tensor, its own; of a list, [tensors, steps each], or their sum."""
     if isinstance(tensors, Tensor):
         return tensors.shape
     sizes = [tensor.numel() for tensor in tensors]

@@ -1,8 +1,8 @@
-"""The check of logs: is the critic as biased as a leak would make it?
+"""Check of training curves: is the critic as biased as a leak would make it?
 
 A leak raises the values by c T H / 2w above the returns (`pwm.analysis.theory.critic_bias`): a
 number without a free parameter, to compare with the mean of values minus returns. Where that is not
-logged, the policy loss tells it: -c Σ (G - v) log π(a) is about -c T b H for a bias b.
+logged, it follows from the policy loss: -c Σ (G - v) log π(a) is about -c T b H for a bias b.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ Reduction = Literal["sum", "mean"]
 BLOCKS = 8  # of the second half; their means count as independent
 QUANTILE = 2.365  # of Student's t with BLOCKS - 1 degrees of freedom, for 95%
 FEWEST = 4 * BLOCKS  # updates or windows, so that a block averages two
-LEAST_ENTROPY = 0.01  # nats; less leaves no bias to see
-LOW, HIGH = 0.5, 1.5  # measured over predicted bias of a leak, with its uncertainty
-NONE = 0.3  # the same without a leak, at most
+LEAST_ENTROPY = 0.01  # nats; with less, a leak causes no visible bias
+LOW, HIGH = 0.5, 1.5  # range of measured over predicted bias that means a leak
+NONE = 0.3  # largest such ratio that means none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +36,9 @@ class LogReport:
     predicted: float
     """Bias that a leak would give the values, c T H / 2w, mean over the second half, in reward."""
     measured: float
-    """Bias in the logs, in the same way."""
+    """Bias in the logs, mean over the second half, in reward."""
     error: float
-    """Half of the 95% interval of the measured bias, for a bias in proportion to the entropy."""
+    """Half-width of its 95% interval, if the bias is proportional to the entropy."""
 
     def __str__(self) -> str:
         return (
@@ -60,20 +60,20 @@ def check_logs(
     value_reduction: Reduction = "mean",
     halved: bool = False,
 ) -> LogReport:
-    """Whether curves of training look as if the policy loss trained the critic.
+    """Checks from training curves whether the policy loss trains the critic.
 
-    Not for normalised advantages or bootstrapped returns, where a leak's bias is another.
+    Not for normalised advantages or bootstrapped returns: a leak's bias is different there.
 
     Args:
-        policy_loss: without the entropy bonus, one number per update or per window of updates.
-        value_loss: without its weight, in the same way, as are the others.
-        entropy: of the policy, mean over steps, in nats.
-        weight: of the value loss.
-        steps: T, per update.
+        policy_loss: policy loss without the entropy bonus, per update or per window of updates.
+        value_loss: value loss without its weight, at the same points, as are all curves.
+        entropy: entropy of the policy, mean over steps, in nats.
+        weight: weight of the value loss.
+        steps: T, steps per update.
         bias: mean over steps of values minus returns, if it was logged.
-        policy_reduction: over steps.
-        value_reduction: over steps.
-        halved: whether the value loss has half the squared error.
+        policy_reduction: reduction of the policy loss over steps.
+        value_reduction: reduction of the value loss over steps.
+        halved: whether the value loss is half the squared error.
     Raises:
         InputError: curves of unequal length, fewer than 32 points, or a bad number.
     """
@@ -108,13 +108,13 @@ def _judged(
     *,
     logged: bool,
 ) -> LogReport:
-    """The verdict on a bias in proportion to the entropy.
+    """The report on a bias, which a leak would make proportional to the entropy.
 
     Args:
-        measured: bias, per point.
-        entropies: per point.
-        temperature: α, bias per entropy that a leak leads to.
-        mean_square: of the critic's error.
+        measured: bias at each point.
+        entropies: entropy at each point, in nats.
+        temperature: α, the bias per nat of entropy with a leak.
+        mean_square: mean square of the critic's error.
         logged: whether the bias was logged, or comes from the policy loss.
     """
     predicted, found = temperature * fmean(entropies), fmean(measured)
@@ -127,7 +127,7 @@ def _judged(
     spread = sqrt(max(mean_square - found**2, 0.0))
 
     def report(verdict: Verdict, reason: str) -> LogReport:
-        """A report with the numbers."""
+        """A report of the numbers, with that verdict."""
         return LogReport(
             verdict=verdict, reason=reason, predicted=predicted, measured=found, error=error
         )
@@ -149,6 +149,6 @@ def _judged(
 
 
 def _blocks(series: list[float]) -> list[float]:
-    """Means of consecutive blocks."""
+    """Means of `BLOCKS` consecutive blocks of about equal length."""
     ends = [round(block * len(series) / BLOCKS) for block in range(BLOCKS + 1)]
     return [fmean(series[a:b]) for a, b in pairwise(ends)]

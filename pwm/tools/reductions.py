@@ -1,4 +1,4 @@
-"""The factors with which two losses weigh each step, found from their gradients."""
+"""Reductions and relative weight of the two losses, found from their gradients."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ UNKNOWN = "cannot tell"
 
 @dataclass(frozen=True, kw_only=True)
 class ValueTerm:
-    """The value loss near the present values: a parabola per step."""
+    """The value loss near the present values: a parabola in each step's value."""
 
     curvature: float
-    """Second derivative by a step's value: 2 / T for a mean squared error."""
+    """Second derivative with respect to a step's value: 2 / T for a mean squared error."""
     errors: Tensor
-    """Value minus target, [steps that are known]."""
+    """Value minus target at the steps where it is known."""
     known: Tensor
     """Whether a step's error is known, [steps]: not on the straight part of Huber's loss."""
     used: Tensor
@@ -39,16 +39,16 @@ class PolicyTerm:
     """The policy loss near the present policy: -factor Σ advantage log π(a)."""
 
     factor: float | None
-    """c of the advantage as it enters the loss: 1 for a sum, 1/T for a mean."""
+    """Factor c of an advantage as it enters the loss: 1 for a sum, 1/T for a mean."""
     slope: float | None
-    """The same of target minus value: c over the deviation that advantages are divided by."""
+    """Factor of target minus value: c over the standard deviation that normalises advantages."""
     normalised: bool | None
-    """Whether advantages are shifted and scaled."""
+    """Whether advantages are normalised: shifted and scaled."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Losses:
-    """The two losses, as their gradients show them; None where that cannot be told."""
+    """Properties of the two losses, found from their gradients; None where they cannot be."""
 
     policy_loss: str | None = None
     """Coefficient and reduction."""
@@ -61,10 +61,11 @@ class Losses:
     weight_of_means: float | None = None
     """w of a mean squared error next to a mean policy loss."""
     weight_as_written: float | None = None
-    """The same next to advantages as they enter the loss, normalised or not."""
+    """w of a mean squared error next to a mean policy loss, with the advantages as they enter it,
+    normalised or not."""
 
     def rows(self) -> list[tuple[str, str]]:
-        """Names and findings in words."""
+        """Rows of a report: names, and findings in words."""
         advantages = weight = None
         if self.normalised is not None:
             cancels = "normalised, so that a constant bias cancels"
@@ -86,14 +87,14 @@ class Losses:
 
 
 def flat_gradient(loss: Tensor, inputs: Sequence[Tensor], *, keep: bool = False) -> Tensor | None:
-    """Gradient by all inputs, in one row; zero by an input on which the loss does not depend.
+    """Gradient of a loss with respect to all inputs, flattened and concatenated.
 
     Args:
         loss: a scalar.
-        inputs: tensors of the graph; others count as not used.
+        inputs: tensors; the gradient is zero for those on which the loss does not depend.
         keep: whether the gradient is to be differentiated again.
     Returns:
-        [elements of all inputs]; None if the loss depends on none of them.
+        The gradient, [elements of all inputs]; None if the loss depends on none of them.
     """
     tracked = [tensor for tensor in inputs if tensor.requires_grad]
     if not tracked or not loss.requires_grad:
@@ -106,11 +107,11 @@ def flat_gradient(loss: Tensor, inputs: Sequence[Tensor], *, keep: bool = False)
 
 
 def value_term(loss: Tensor, values: Sequence[Tensor]) -> ValueTerm | None:
-    """Curvature and errors of a loss that is quadratic, in parts at least; None of any other.
+    """Curvature and errors of a value loss that is quadratic in some steps; None for any other.
 
-    Where the curvature is k, the gradient is k times the error: the targets need not be known. No
-    step's term may depend on another step's value. `known` are the steps with curvature (not those
-    on the straight part of Huber's loss), `used` those with any gradient.
+    Where the curvature is k, the gradient is k times the error, so that the targets need not be
+    known. The term of a step must not depend on the values of others. Steps with curvature are
+    `known` (not those on the straight part of Huber's loss), and with any gradient `used`.
     """
     slope = flat_gradient(loss, values, keep=True)
     curvature = None if slope is None else flat_gradient(slope.sum(), values)
@@ -129,14 +130,14 @@ def value_term(loss: Tensor, values: Sequence[Tensor]) -> ValueTerm | None:
 
 
 def policy_term(pull: Tensor, value: ValueTerm | None) -> PolicyTerm:
-    """The factor in the policy loss, from its gradient by the log-probabilities.
+    """Factors of the policy loss, from its gradient with respect to the log-probabilities.
 
-    That gradient is minus the factor times the advantage. Plotted against value minus target it is
-    a line through the origin, or another line if advantages are normalised.
+    That gradient is minus the factor times the advantage. As a function of value minus target it is
+    a line through the origin or, if advantages are normalised, a line with an intercept.
 
     Args:
         pull: the gradient, [steps].
-        value: the value loss at the same steps, or None.
+        value: the value loss at the same steps, or None if unknown.
     """
     used = pull[pull != 0] if value is None else pull[value.used]
     if len(used) < FEWEST:
@@ -145,11 +146,11 @@ def policy_term(pull: Tensor, value: ValueTerm | None) -> PolicyTerm:
     centred = abs(float(used.mean())) < EXACT * size
     factor = float(used.std()) if centred else None  # unknown if the mean is of a larger batch
     if value is not None and len(value.errors) >= FEWEST:
-        points, away = pull[value.known], value.errors - value.errors.mean()
-        slope = float((points * away).sum() / away.square().sum())
+        points, centred_errors = pull[value.known], value.errors - value.errors.mean()
+        slope = float((points * centred_errors).sum() / centred_errors.square().sum())
         shift = float(points.mean()) - slope * float(value.errors.mean())
-        missed = points - slope * value.errors - shift
-        if float(missed.square().mean().sqrt()) < EXACT * size:
+        residual = points - slope * value.errors - shift
+        if float(residual.square().mean().sqrt()) < EXACT * size:  # it is a line
             if abs(shift) < EXACT * size:
                 return PolicyTerm(factor=slope, slope=slope, normalised=False)
             return PolicyTerm(factor=factor, slope=slope, normalised=True)
@@ -159,13 +160,13 @@ def policy_term(pull: Tensor, value: ValueTerm | None) -> PolicyTerm:
 def losses(
     pull: Tensor, value: ValueTerm | None, *, steps: int | None, shape: Sequence[int]
 ) -> Losses:
-    """The reductions of two losses and their relative weight.
+    """The reductions of the two losses and their relative weight.
 
     Args:
-        pull: gradient of the policy loss by the log-probabilities, [steps].
-        value: the weighted value loss at the same steps, or None.
-        steps: T of an episode; None for all steps that the losses depend on.
-        shape: of the steps.
+        pull: gradient of the policy loss with respect to the log-probabilities, [steps].
+        value: the weighted value loss at the same steps, or None if unknown.
+        steps: T, steps per episode; None for all steps that the losses depend on.
+        shape: shape of the steps.
     """
     if value is not None and value.used.shape != pull.shape:
         value = None
@@ -188,11 +189,11 @@ def losses(
 
 
 def reduction(factor: float, shape: Sequence[int]) -> str:
-    """The simplest words for a factor per step, for instance "0.5 × mean over 60 steps".
+    """The simplest description of a factor per step, for instance "0.5 × mean over 60 steps".
 
     Args:
-        factor: of each step.
-        shape: of the steps.
+        factor: factor of each step's term.
+        shape: shape of the steps, one or two axes.
     """
     steps = prod(shape)
     named = {f"sum over {steps} steps": 1, f"mean over {steps} steps": steps}
@@ -203,7 +204,7 @@ def reduction(factor: float, shape: Sequence[int]) -> str:
     coefficients = {name: factor * size for name, size in named.items()}
 
     def oddness(name: str) -> tuple[bool, float]:
-        """Whether a coefficient is neither 1 nor ½, and its distance from 1."""
+        """Sort key: whether the coefficient is neither 1 nor ½, then its distance from 1."""
         usual = any(abs(coefficients[name] / usual - 1) < 0.02 for usual in (1, 0.5))
         return not usual, abs(log(abs(coefficients[name])))
 

@@ -1,4 +1,4 @@
-"""Findings of the leak check, in words."""
+"""Report of the leak check."""
 
 from __future__ import annotations
 
@@ -24,18 +24,17 @@ class Cost:
     """Expected cost of a leak."""
 
     bias: float
-    """Of the values, in reward: the leak's gradient over the curvature of the value loss.
-
+    """Expected bias of the values, in reward: the leak's gradient over the value loss's curvature;
     0 if normalised advantages cancel it."""
     bias_error: float
     """Standard error of the bias."""
     scatter: float
     """Standard deviation of the returns around the values, in reward."""
     slowdown: float | None
-    """Factor on the time to learn; None if it cannot be told."""
+    """Factor on the time to learn; None if it is unknown."""
 
     def rows(self) -> list[tuple[str, str]]:
-        """Names and findings in words."""
+        """Rows of the report: names, and findings in words."""
         if self.bias == 0:
             return [("bias", "none: it cancels")]
         bias = f"{self.bias:+.3g}"
@@ -67,7 +66,7 @@ class LeakReport:
     """Whether the leak is through these values, and not another output of the critic."""
     losses: Losses = field(default_factory=Losses)
     cost: Cost | None = None
-    """None without a leak, or if it cannot be told."""
+    """Expected cost of the leak; None without a leak, or if it is unknown."""
 
     def __str__(self) -> str:
         if self.verdict == "cannot tell":

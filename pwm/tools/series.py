@@ -1,4 +1,4 @@
-"""Curves and batches, from whatever library they come."""
+"""Curves and batches of numbers, from any library."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 
 class Series(Protocol):
-    """Numbers in a row: a list, an array of NumPy, or a tensor without gradient."""
+    """One-dimensional numbers: a list, a NumPy array, or a tensor without gradient."""
 
     def __len__(self) -> int: ...
 
@@ -15,5 +15,5 @@ class Series(Protocol):
 
 
 def floats(series: Series) -> list[float]:
-    """The numbers of a series."""
+    """The numbers of a series as Python floats."""
     return [float(number) for number in series]

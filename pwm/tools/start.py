@@ -1,8 +1,8 @@
-"""The check of the start: how far the critic is from the returns, and whether that matters.
+"""Check of the critic's start: its distance from the returns, and whether that matters.
 
 A critic's head starts near zero and must climb to the mean return. On the way, a heavy critic that
 shares its trunk with the policy harms the trunk; subtracting a running mean of the return leaves
-nothing to climb. The size of the return's spread tells whether the way is long.
+nothing to climb. Whether the distance is long is judged by the spread of the returns.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from statistics import fmean, pstdev, stdev
 from pwm.core.errors import require
 from pwm.tools.series import Series, floats
 
-NEAR = 0.5  # of the return's spread; at nearly twice that, weight 1 still costs only a fifth
+NEAR = 0.5  # of the returns' spread; at nearly twice that, weight 1 takes 1.2 times as long
 ADVICE = """\
 If critic and policy share layers, let the critic learn the return minus a running mean m of it:
     advantages = returns - m - values.detach()
@@ -37,11 +37,11 @@ class StartReport:
     spread: float
     """Standard deviation of the returns, in reward."""
     updates: float
-    """Updates until the value is there at its present speed; inf if it moves away."""
+    """Updates until the values reach the returns at the present speed; inf if they move away."""
 
     @property
     def far(self) -> bool:
-        """Whether the way is long enough to matter, and no accident of few episodes."""
+        """Whether the distance is long enough to matter, and more than twice its standard error."""
         away = abs(self.distance)
         return away > NEAR * self.spread and away > 2 * self.error
 
@@ -62,15 +62,16 @@ class StartReport:
 
 
 def check_start(values: Sequence[Series], returns: Sequence[Series]) -> StartReport:
-    """Distance from the critic to the returns in the first updates, and the time to cover it.
+    """Measures the distance from critic to returns in the first updates, and the time to cover it.
 
     The speed is that of the second half of the updates, so that optimiser and learning rate need
     not be known. It changes on the way: the first steps of RMSprop are larger than later ones, SGD
     slows down as it arrives, and the layers below the head speed up both.
 
     Args:
-        values: of the first updates, each a series over steps. Twenty updates are enough.
-        returns: the critic's targets, in the same way.
+        values: the critic's values in the first updates, a series over steps for each. Twenty
+            updates are enough.
+        returns: the critic's targets, in the same form.
     Raises:
         InputError: fewer than 4 updates, or values and returns of different shapes.
     """

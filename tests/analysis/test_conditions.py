@@ -112,7 +112,7 @@ def test_an_error_is_a_difference_of_fractions_of_seeds() -> None:
     wrong = found.attached.learned.copy()
     wrong[-1, :6] = False
     assert found.errors(wrong).tolist() == [0.0] * 12 + [0.25]
-    assert found.ever.tolist() == found.attached.rate().tolist()
+    assert found.ever_learned.tolist() == found.attached.rate().tolist()
 
 
 def test_properties_are_those_of_the_runs() -> None:

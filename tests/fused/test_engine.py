@@ -239,8 +239,11 @@ UPDATES = {
         loss=LossConfig(baseline="detached", balance="per-loss", clip_gradient=1.0),
         episodes_per_update=2,
     ),
-    "sgd_huber": replace(
-        QUICK, optimizer="sgd", loss=LossConfig(baseline="detached", value_loss="huber")
+    "sgd_huber_batches": replace(
+        QUICK,
+        optimizer="sgd",
+        loss=LossConfig(baseline="detached", value_loss="huber"),
+        episodes_per_update=2,
     ),
     "batches_uncertainty": replace(
         QUICK,

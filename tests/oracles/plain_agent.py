@@ -1,4 +1,4 @@
-"""One replica made of PyTorch's own modules, and played one step at a time.
+"""One replica built from PyTorch's own modules and played one step at a time.
 
 The oracle for `pwm.core.agent` and `pwm.core.rollout`.
 """
@@ -27,7 +27,7 @@ class Trunk(nn.Module):
         self.value_head = nn.Linear(hidden_size, 1, dtype=dtype)
 
     def by_name(self) -> dict[str, list[nn.Parameter]]:
-        """The tensors that `Agent.named` concatenates and transposes under each name."""
+        """The tensors that `Agent.named` concatenates and transposes, by its names."""
         names = {
             "input_weight": ["lstm.weight_ih_l0"],
             "recurrent_weight": ["lstm.weight_hh_l0"],
@@ -43,8 +43,8 @@ class PlainAgent(nn.Module):
     """One replica; the policy is read from its first trunk, the value from its last.
 
     Args:
-        named: a population's parameters as `Agent.named` gives them.
-        replica: its row.
+        named: a population's parameters, as `Agent.named` returns them.
+        replica: row of the replica.
     """
 
     def __init__(self, named: Mapping[str, Tensor], replica: int) -> None:
@@ -64,6 +64,7 @@ class PlainAgent(nn.Module):
         """Parameters or their gradients, in the layout of one replica in `Agent.named`."""
 
         def read(parameter: nn.Parameter) -> Tensor:
+            """The parameter or its gradient, zero where it has none."""
             if not gradients:
                 return parameter.detach()
             return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
@@ -83,8 +84,8 @@ class PlainAgent(nn.Module):
         """Logits [B, L, 3], values [B, L] and the states after the last step.
 
         Args:
-            observations: [B, L, S].
-            states: of each trunk; None is the zero state.
+            observations: one-hot stimuli, [B, L, S].
+            states: state of each trunk; None is the zero state.
         """
         features, after = [], []
         for number, trunk in enumerate(self.trunks):
@@ -110,7 +111,7 @@ class PlainEpisode(NamedTuple):
 
 
 def act(policy: Sequence[float], noise: float) -> int:
-    """The action whose part of [0, 1) the noise falls into."""
+    """The action whose share of [0, 1), by its probability, the noise falls into."""
     if noise < policy[0]:
         return 0
     return 1 if noise < policy[0] + policy[1] else 2
@@ -122,10 +123,10 @@ def play_plainly(
     """Plays an episode one step at a time.
 
     Args:
-        task: before its first trial.
-        agent: plays it.
-        pairs: N pairs.
-        noise: [N, L].
+        task: the task, before its first trial.
+        agent: the agent that plays it.
+        pairs: pair of stimuli of each trial, [N].
+        noise: uniform on [0, 1), to draw actions with, [N, L].
         carry_state: whether the state survives the end of a trial.
     """
     dtype = agent.trunks[0].value_head.weight.dtype

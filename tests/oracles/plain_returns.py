@@ -1,4 +1,4 @@
-"""Returns by a double loop, λ-returns by their definition, and moments of all that was seen so far.
+"""Returns by a double loop, λ-returns by their definition, and running moments from all episodes.
 
 The oracle for `pwm.core.returns`, in double precision.
 """
@@ -28,8 +28,8 @@ def returns_of(run: TrainConfig, rewards: Tensor, values: Tensor | None = None) 
 
     Args:
         run: the configuration.
-        rewards: [T].
-        values: of the critic in reward, [T], for λ-returns; without them, Monte Carlo returns.
+        rewards: rewards of the steps, [T].
+        values: values in reward, [T], for λ-returns; without them, Monte Carlo returns.
     """
     loss, returns = run.loss, []
     length = run.task.trial_length if run.loss.return_horizon == "trial" else len(rewards)
@@ -47,16 +47,16 @@ def returns_of(run: TrainConfig, rewards: Tensor, values: Tensor | None = None) 
 def lambda_returns(
     rewards: Sequence[float], values: Sequence[Tensor], discount: float, trace_decay: float
 ) -> list[Tensor]:
-    """Averages of the n-step returns of each step, weighted by (1 - λ) λ^(n - 1).
+    """λ-returns: averages of each step's n-step returns, weighted by (1 - λ) λ^(n - 1).
 
-    The last n-step return, which reaches the end and contains no value, has the rest of the weight.
+    The last n-step return, which reaches the end and contains no value, gets the remaining weight.
     Source: Sutton & Barto (2018), section 12.1.
 
     Args:
-        rewards: of T steps.
-        values: of the same steps; the result is differentiable in them.
-        discount: γ.
-        trace_decay: λ.
+        rewards: rewards of T steps.
+        values: values of the same steps; the result is differentiable in them.
+        discount: γ, the discount.
+        trace_decay: λ, the decay of traces.
     """
     steps = len(rewards)
     averages = []
@@ -74,16 +74,17 @@ def lambda_returns(
 
 
 def moments(episodes: Sequence[NDArray[np.float64]], least_rate: float) -> tuple[float, float]:
-    """Mean and variance of the steps of a history of episodes, by weighted averages.
+    """Running mean and variance over the steps of all episodes so far, by weighted averages.
 
-    The n-th episode enters at rate max(1/n, least rate), and every later one takes the share of
-    its own rate from all before. The first 1/rate episodes therefore weigh the same.
+    The n-th episode enters with weight max(1/n, least rate), and multiplies those of all earlier
+    episodes by one minus that. The first 1/least rate episodes therefore have equal weights.
 
     Args:
-        episodes: terms of each, all of the same number of steps.
+        episodes: values at each step, [T] per episode.
         least_rate: above 0, at most 1.
     """
     rates = [max(1 / (number + 1), least_rate) for number in range(len(episodes))]
+    # The factor by which all later episodes together have reduced each weight.
     kept = np.cumprod([1.0] + [1 - rate for rate in rates[:0:-1]])[::-1]
     weights = np.array(rates) * kept
     mean = np.average([terms.mean() for terms in episodes], weights=weights)

@@ -63,7 +63,7 @@ class PlainTask:
 
 
 def correct_action(pair: str) -> int:
-    """The action to take at the last step: right if the first stimulus is the smaller."""
+    """The correct action at the last step: right if the first stimulus is the smaller."""
     return RIGHT if pair[0] < pair[1] else LEFT
 
 

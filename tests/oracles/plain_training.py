@@ -1,8 +1,7 @@
-"""One replica trained by each rule in its simplest form.
+"""One replica trained by each balancing rule in its simplest form.
 
-Stop-gradients, optimisers, gradient clipping, normalised advantages and the combination of
-conflicting gradients are those of PyTorch and TorchJD. The oracle for `pwm.core.balance` and for
-`pwm.core.update`, in double precision.
+The oracle for `pwm.core.balance` and `pwm.core.update`, in double precision. Stop-gradients,
+optimisers, gradient clipping and PCGrad are those of PyTorch and TorchJD.
 """
 
 from __future__ import annotations
@@ -28,16 +27,16 @@ LEAST_SCALE = 1e-4
 class Played(NamedTuple):
     """An episode, and its losses."""
 
-    policy: Tensor  # with the entropy bonus
-    critic: Tensor  # with its weight
-    value: Tensor  # without it
+    policy: Tensor  # policy loss with the entropy bonus
+    critic: Tensor  # value loss with its weight
+    value: Tensor  # value loss without it
     rewards: NDArray[np.float64]
     returns: NDArray[np.float64]
     metrics: list[float]
 
 
 def _optimiser(run: TrainConfig, leaf: Tensor) -> torch.optim.Optimizer:
-    """PyTorch's optimiser of a leaf."""
+    """PyTorch's optimiser for one tensor, with the run's settings."""
     rate, decay, epsilon = run.learning_rate, run.square_decay, run.epsilon
     if run.optimizer == "adam":
         return torch.optim.Adam([leaf], rate, (run.momentum_decay, decay), eps=epsilon)
@@ -50,8 +49,8 @@ class PlainTraining:
     """Trains one replica.
 
     Args:
-        run: with an attached or detached baseline.
-        parameters: before training, [1, P], in double precision.
+        run: the configuration, with an attached or detached baseline.
+        parameters: initial parameters, [1, P], in double precision.
     """
 
     def __init__(self, run: TrainConfig, parameters: Tensor) -> None:
@@ -60,7 +59,7 @@ class PlainTraining:
         self._agent = Agent(run.agent, run.task.num_stimuli)
         self._rollout = Rollout(run.task, self._agent)
         self._log_variance = torch.zeros((), dtype=torch.float64, requires_grad=True)
-        # One for both losses, or the policy's; the critic's; and that of the log variance.
+        # For both losses or the policy's alone; for the critic's; for the log variance.
         self._optimisers = [
             _optimiser(run, leaf) for leaf in (self.parameters, self.parameters, self._log_variance)
         ]
@@ -68,10 +67,10 @@ class PlainTraining:
         self._returns: list[NDArray[np.float64]] = []
 
     def update(self, draws: Draws) -> list[list[float]]:
-        """Trains on the episodes of an update, trials [E, 1, N] and noise [E, 1, N, L].
+        """Trains on the E episodes of an update: trials [E, 1, N] and noise [E, 1, N, L].
 
         Returns:
-            The metrics of each.
+            The metrics of each episode.
         """
         centre, spread = self._standard()
         played = [self._play(Draws(*each), centre, spread) for each in zip(*draws, strict=True)]
@@ -95,7 +94,7 @@ class PlainTraining:
         run, loss = self.run, self.run.loss
         episode = self._rollout.play(self.parameters, draws)
         rewards = episode.rewards.flatten().double().numpy()
-        plain_returns = returns_of(run, torch.tensor(rewards)).numpy()
+        returns = returns_of(run, torch.tensor(rewards)).numpy()
         log_probs, entropies = episode.log_probs.flatten(), episode.entropies.flatten()
         error_scale = self._error_scale(len(rewards))
         values = episode.values.flatten()
@@ -103,39 +102,49 @@ class PlainTraining:
         targets = (targets - centre) / spread
         errors = (targets.detach() - values) / error_scale
         of_head = (targets.detach() - episode.head_values.flatten()) / error_scale
-        advantages = errors.detach() if loss.baseline == "detached" else errors
-        if loss.leaking_targets:
-            advantages = (targets - values) / error_scale
-        if loss.normalise_advantages:
-            advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+        advantages = self._advantages(errors, (targets - values) / error_scale)
         factor = 1 if loss.policy_reduction == "sum" else 1 / len(rewards)
         policy = -factor * (advantages * log_probs).sum()
-        seen = of_head if loss.balance == "stop-trunk" else errors
-        squares = (seen**2).mean()
-        zeros = torch.zeros_like(seen)
-        value = squares if loss.value_loss == "squared" else 2 * huber_loss(seen, zeros, delta=1.0)
+        critic_errors = of_head if loss.balance == "stop-trunk" else errors
+        value = self._value_loss(critic_errors)
         weight: float | Tensor = run.critic_weight
         if loss.balance == "uncertainty":
             weight = weight * torch.exp(-self._log_variance.detach()) / 2
         unit = spread * error_scale
         metrics = (
             (rewards.reshape(-1, run.task.trial_length)[:, -1] > 0).mean(),
-            squares * unit**2,
+            (critic_errors**2).mean() * unit**2,
             policy if loss.normalise_advantages else policy * unit,
             entropies.mean(),
-            (centre + spread * episode.values.flatten()).mean() - float(np.mean(plain_returns)),
+            (centre + spread * values).mean() - float(np.mean(returns)),
         )
         return Played(
             policy - loss.entropy_weight * factor * entropies.sum(),
             weight * value,
             value,
             rewards,
-            np.array(plain_returns),
+            returns,
             [torch.as_tensor(metric).item() for metric in metrics],
         )
 
+    def _advantages(self, errors: Tensor, attached_errors: Tensor) -> Tensor:
+        """Advantages of the policy loss, from errors with detached and with attached targets."""
+        loss = self.run.loss
+        advantages = errors.detach() if loss.baseline == "detached" else errors
+        if loss.leaking_targets:
+            advantages = attached_errors
+        if loss.normalise_advantages:
+            advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+        return advantages
+
+    def _value_loss(self, errors: Tensor) -> Tensor:
+        """Mean squared error, or twice Huber's loss, which has the same curvature at zero."""
+        if self.run.loss.value_loss == "squared":
+            return (errors**2).mean()
+        return 2 * huber_loss(errors, torch.zeros_like(errors), delta=1.0)
+
     def _step(self, policy: Tensor, critic: Tensor) -> None:
-        """Steps against the gradients of the policy loss and of w times the value loss."""
+        """Takes a step, given the policy loss and w times the value loss."""
         rule, trunk = self.run.loss.balance, self._agent.trunk_size
         p, c = (
             torch.autograd.grad(part, self.parameters, retain_graph=True)[0]
@@ -154,11 +163,12 @@ class PlainTraining:
             if self.run.loss.clip_gradient:
                 torch.nn.utils.clip_grad_norm_([self.parameters], self.run.loss.clip_gradient)
             optimiser.step()
-        with torch.no_grad():  # a slower trunk takes a part of its step
+        with torch.no_grad():  # the trunk takes `trunk_rate` of its step
             moved = (self.parameters - before)[:, :trunk]
             self.parameters[:, :trunk] = before[:, :trunk] + self.run.trunk_rate * moved
 
     def _moments(self, episodes: list[NDArray[np.float64]]) -> tuple[float, float]:
+        """Running mean and variance at the run's tracking rate."""
         return moments(episodes, self.run.loss.tracking_rate)
 
     def _standard(self) -> tuple[float, float]:
@@ -174,7 +184,7 @@ class PlainTraining:
         )
 
     def _error_scale(self, steps: int) -> float:
-        """The divisor of errors: σ² = Var(r) + Var(γ) E(G²); γ is 0 where returns end."""
+        """The divisor σ of errors: σ² = Var(r) + Var(γ) E(G²), with γ = 0 where a return ends."""
         if self.run.loss.balance != "return-scale" or not self._returns:
             return 1.0
         discounts = np.full(steps, self.run.loss.discount)
@@ -186,7 +196,7 @@ class PlainTraining:
         return max(sqrt(square), LEAST_SCALE)
 
     def _keep_outputs(self, centre: float, spread: float) -> None:
-        """Solves new centre + new spread * v' = centre + spread * v for the value head."""
+        """Keeps the head's outputs: new centre + new spread * v' = centre + spread * v."""
         new_centre, new_spread = self._standard()
         named = self._agent.named(self.parameters.detach())  # views
         named["head_weight"][0, -1, :, VALUE] *= spread / new_spread

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -144,10 +146,29 @@ def test_a_condition_is_chosen_by_its_controls_and_has_its_published_outcomes(
     assert [row[:7] for row in table(tab)] == rows
     address = tab.ask("location.href")
     assert [row[:7] for row in table(pages.open(address))] == rows  # the link keeps the choice
+    tab.click("#series-0")
+    hidden = table(tab)
+    assert {row[0] for row in hidden} == {"detached"}
+    assert table(pages.open(tab.ask("location.href"))) == hidden
+
+
+def test_every_figure_of_the_paper_is_a_link_that_shows_runs(pages: Pages) -> None:
+    tab = pages.open(pages.published)
+    shown = []
+    for number in range(tab.ask("document.querySelectorAll('#figures a').length")):
+        before = tab.text("#shown"), tab.ask("location.hash")
+        tab.ask(f"document.querySelectorAll('#figures a')[{number}].click()")
+        if number:  # the first is what the page opens with
+            tab.wait(f"location.hash !== {json.dumps(before[1])}")
+        shown.append((tab.ask("location.hash"), len(table(tab))))
+    assert min(rows for _, rows in shown) >= 4
+    assert len({address for address, _ in shown}) == len(shown) > 10
+    assert tab.log == []
 
 
 def test_points_are_reached_by_keyboard_and_lead_to_their_runs(pages: Pages) -> None:
     tab = pages.open(pages.published)
+    tab.wait("document.querySelector('#charts').ariaBusy === 'false'")
     tab.ask("document.querySelector('#charts svg').focus()")
     tab.press(RIGHT, RIGHT, "\ue007")
     reached = tab.text("#reached")
@@ -196,11 +217,15 @@ def test_a_random_sample_bounds_how_many_runs_differ(pages: Pages) -> None:
 def test_training_is_stopped_and_started_again(pages: Pages) -> None:
     tab = pages.open(pages.published)
     tab.fill("#train-episode_length", "15")
+    tab.fill("#train-num_episodes", "1000000")
     tab.click("#train-start")
     tab.wait("document.querySelector('#train-progress').textContent.includes('episode')", SECONDS)
     tab.click("#train-stop")
     tab.wait("document.querySelector('#train-progress').textContent.includes('stopped')", SECONDS)
-    assert tab.text("#train-result") == ""
+    stopped = tab.text("#train-progress")
+    time.sleep(0.5)
+    assert (tab.text("#train-progress"), tab.text("#train-result")) == (stopped, "")
+    tab.fill("#train-num_episodes", "10000")
     tab.click("#train-start")
     tab.wait("document.querySelectorAll('#train-result .sign').length === 2", SECONDS)
     signs = "[...document.querySelectorAll('#train-result .sign')].map((each) => each.className)"
@@ -212,7 +237,7 @@ def test_training_is_stopped_and_started_again(pages: Pages) -> None:
     ("field", "text", "told"),
     [
         ("critic_weight", "heavy", "Critic weight w heavy: expected a number."),
-        ("episode_length", "2", "episode_length 2: expected at least one whole trial."),
+        ("episode_length", "2", "episode_length: expected at least one whole trial."),
     ],
 )
 def test_bad_input_is_named_and_nothing_is_trained(

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from pwm.core.agent import Agent, AgentConfig
-from pwm.core.config import TrainConfig
+from pwm.core.config import OptimizerName, TrainConfig
 from pwm.core.diagnostics import DIAGNOSTICS, MECHANISM
 from pwm.core.errors import FileError, InputError
 from pwm.core.losses import LossConfig
@@ -73,6 +73,23 @@ def test_a_run_is_continued_bit_for_bit(
     assert same(trainer.history(), undisturbed.history())
     ours, theirs = trainer.state(), undisturbed.state()
     assert all(ours[name].tobytes() == theirs[name].tobytes() for name in theirs)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_another_optimisers_run_is_continued_bit_for_bit(
+    optimizer: OptimizerName, tmp_path: Path, engine: EngineName
+) -> None:
+    run = replace(RUN, optimizer=optimizer, episodes_per_update=4, num_episodes=8)
+    continued = load_run(saved(tmp_path, (run,), engine))
+    trainer = continued.trainer(16)
+    trainer.advance(16)
+    undisturbed = trained([replace(run, num_episodes=16)], engine)
+    assert same(trainer.history(), undisturbed.history())
+    ours, theirs = trainer.state(), undisturbed.state()
+    assert ours.keys() == theirs.keys()
+    assert all(ours[name].tobytes() == theirs[name].tobytes() for name in theirs)
+    with pytest.raises(InputError, match="--num-episodes 15: expected a multiple of the 4"):
+        continued.trainer(15)
 
 
 @pytest.mark.parametrize("num_episodes", [0, 6, 7])
@@ -209,6 +226,20 @@ def of_other_windows(path: Path) -> None:
     path.write_text(json.dumps(entries))
 
 
+def of_another_optimiser(path: Path) -> None:
+    entries = json.loads(path.read_text())
+    for entry in entries:
+        entry["optimizer"] = "adam"
+    path.write_text(json.dumps(entries))
+
+
+def of_longer_updates(path: Path) -> None:
+    entries = json.loads(path.read_text())
+    for entry in entries:  # 7 episodes were trained
+        entry |= {"num_episodes": 8, "episodes_per_update": 2}
+    path.write_text(json.dumps(entries))
+
+
 DAMAGED: list[tuple[str, Callable[[Path], object], str]] = [
     (CONFIG, shortened, CONFIG),
     (CONFIG, lambda path: path.write_text("[]"), CONFIG),
@@ -218,6 +249,8 @@ DAMAGED: list[tuple[str, Callable[[Path], object], str]] = [
     (CONFIG, of_other_runs, STATE_FILE),
     (CONFIG, of_a_larger_agent, STATE_FILE),
     (CONFIG, of_other_windows, STATE_FILE),
+    (CONFIG, of_another_optimiser, STATE_FILE),
+    (CONFIG, of_longer_updates, STATE_FILE),
     (STATE_FILE, shortened, STATE_FILE),
     (PROVENANCE, shortened, PROVENANCE),
     (PROVENANCE, Path.unlink, PROVENANCE),

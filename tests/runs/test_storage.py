@@ -293,7 +293,8 @@ def test_a_full_disk_leaves_stored_files(tmp_path: Path) -> None:
 
 def test_probes_at_chosen_episodes_are_stored_and_resumed(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    shard = shard_of([replace(RUN, probe_episodes=2, probe_at=(0, 1, 4), seed=s) for s in (0, 1)])
+    run = replace(RUN, probe_episodes=2, probe_at=(0, 1, 4), optimizer="adam")
+    shard = shard_of([replace(run, seed=seed) for seed in (0, 1)])
     trainer, resumed = make_trainer(shard.runs), make_trainer(shard.runs)
     trainer.advance(2)
     store.checkpoint(shard, trainer.state(), SESSIONS[:1])

@@ -171,12 +171,15 @@ class Browser:
         path.write_bytes(b64decode(shot["data"]))
 
     async def _write(self, text: str) -> None:
+        """Sends a message."""
         await self._socket.write_message(text)
 
     async def _read(self) -> str | bytes | None:
+        """The next message; None if the browser has closed the connection."""
         return await self._socket.read_message()
 
     def _act(self, source: Mapping[str, Any]) -> None:
+        """Performs the actions of one input source."""
         self.send("input.performActions", context=self._tab, actions=[source])
 
     def _evaluate(self, expression: str) -> dict[str, Any]:
@@ -232,6 +235,7 @@ def browser(name: str, folder: Path) -> Iterator[Browser]:
 
 
 async def _connected(address: str) -> WebSocketClientConnection:
+    """A connection with a browser, for messages as large as screenshots."""
     return await websocket_connect(address, max_message_size=2**28)
 
 

@@ -1,4 +1,4 @@
-"""Commands as typed, called in this process, as starting Python takes longer than most of them."""
+"""Calls of commands in this process, since starting Python takes longer than most of them."""
 
 from __future__ import annotations
 

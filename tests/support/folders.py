@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """The bytes of every file by name."""
+    """The bytes of every file in a folder, by name."""
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
@@ -24,7 +24,7 @@ def is_history(name: str) -> bool:
 
 
 def times(folder: Path) -> dict[str, int]:
-    """When every file was last written, by name."""
+    """The time of the last write of every file, by name."""
     return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
 
 
@@ -37,7 +37,7 @@ def flipped(content: bytes, bit: int) -> bytes:
 
 @contextmanager
 def largest_file(num_bytes: int) -> Iterator[None]:
-    """Makes longer writes of this process fail in the middle, as on a full disk."""
+    """Makes this process fail when it writes beyond that size, as on a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
     try:

@@ -14,14 +14,14 @@ from pwm.runs.storage import Session
 
 
 def shard_of(runs: Sequence[TrainConfig]) -> Shard:
-    """A shard of some runs, which must be able to share a population."""
+    """A shard of some runs, which may differ only in weight, learning rate and seed."""
     (setting,) = {run.shared for run in runs}
     members = (Member(run.critic_weight, run.learning_rate, run.seed) for run in runs)
     return Shard(setting, tuple(members))
 
 
 def session(first: int, last: int) -> Session:
-    """Provenance of some episodes, with the fields that commands read."""
+    """Provenance of a session that trained some episodes, with the fields that commands read."""
     return {
         "first_episode": first,
         "last_episode": last,

@@ -1,4 +1,4 @@
-"""Outcomes of runs that were never trained, for tests of what is computed from them."""
+"""Made-up outcomes, for tests of the analysis."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Cell = Callable[[TrainConfig], Mapping[str, ArrayLike]]
 
 
 class MadeUpRuns:
-    """Runs with given outcomes and curves, as `pwm.analysis.outcomes.Runs`; seeds vary fastest.
+    """Runs with given outcomes and curves, a `pwm.analysis.outcomes.Runs`; seeds vary fastest.
 
     Args:
         configs: the configuration of each run.
@@ -33,7 +33,7 @@ class MadeUpRuns:
         outcome: fields of the outcomes of a cell, [S] each; those not given are 0.
         curves: curves of a cell, [S, K] each, or [S, J] for diagnostics of J scheduled probes;
             those not given are 0.
-        windows: K.
+        windows: K, windows of each curve.
     """
 
     def __init__(
@@ -52,12 +52,15 @@ class MadeUpRuns:
                 self._outcomes[name][first : first + seeds] = values
 
     def outcomes(self, numbers: NDArray[np.intp]) -> NDArray[Any]:
+        """Outcomes of some runs, as `Runs.outcomes`."""
         return np.asarray(self._outcomes[numbers])
 
     def course(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
+        """One curve of some runs, as `Runs.course`."""
         return self.history(numbers).curves[name]
 
     def history(self, numbers: NDArray[np.intp]) -> History:
+        """Curves of some runs, as `Runs.history`."""
         assert self._curves is not None
         at = np.array(self.configs[0].probe_at, np.int64)
         sizes = dict.fromkeys(METRICS + DIAGNOSTICS, self._windows)
@@ -74,7 +77,7 @@ class MadeUpRuns:
 
 
 def made_up_outcomes(experiment: Experiment, outcome: Cell, curves: Cell | None = None) -> Outcomes:
-    """The outcomes of an experiment whose last axis is the seed, as some functions decide."""
+    """Outcomes of an experiment whose last axis is the seed, made up by functions of its cells."""
     shape = tuple(len(values) for values in experiment.axes.values())
     runs = MadeUpRuns(experiment.runs(), shape[-1], outcome, curves)
     return Outcomes(runs, experiment.axes, np.arange(len(runs.configs)).reshape(shape))
@@ -92,7 +95,7 @@ def published_from(experiments: Iterable[Experiment], store: Store, path: Path) 
 
 
 class MadeUpEvidence(Evidence):
-    """The paper's experiments, with outcomes as some function decides."""
+    """The paper's experiments with outcomes made up by a function of their cells."""
 
     def __init__(self, outcome: Cell) -> None:
         super().__init__(Store(Path("nowhere")))

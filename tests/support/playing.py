@@ -22,7 +22,7 @@ def play_by(
 ) -> Episode:
     """Plays an episode of R replicas with parameters [R, P].
 
-    The fused engine leaves an episode in its working memory, from where it is read.
+    For the fused engine, the episode is read from its working memory.
     """
     if engine == "torch":
         return Rollout(task, Agent(agent, task.num_stimuli)).play(parameters, draws)
@@ -34,7 +34,7 @@ def play_by(
 
 
 def _play_fused(task: TaskConfig, agent: AgentConfig, parameters: Tensor, draws: Draws) -> Episode:
-    """Plays an episode of one replica."""
+    """Plays an episode of one replica, parameters [P], with the fused engine."""
     fused = FusedEngine((TrainConfig(task=task, agent=agent, num_episodes=1),))
     with torch.no_grad():
         fused.parameters.copy_(parameters.unsqueeze(0))
@@ -47,6 +47,7 @@ def _play_fused(task: TaskConfig, agent: AgentConfig, parameters: Tensor, draws:
     assert (alike.sum(axis=1) == 1).all()
 
     def by_step(values: NDArray[Any]) -> Tensor:
+        """Values of all steps, [N L, ...], as [N, L, ...]."""
         return torch.from_numpy(values.reshape(*shape, *values.shape[1:]).copy())
 
     return Episode(

@@ -38,16 +38,16 @@ def threads(workers: int) -> Pool:
 
 
 def no_pool(_tasks: int) -> NoReturn:
-    """Fails, for sweeps that should not train anything."""
+    """A pool that fails, for sweeps that should not train anything."""
     raise AssertionError("the sweep trains something")
 
 
 class Watched(Executor):
-    """Calls at once what is submitted, and records it.
+    """An executor that calls each function when it is submitted, and records its shards.
 
     Args:
-        submits: calls that it accepts before it dies.
-        trains: calls that it makes before it dies.
+        submits: calls that it accepts before it breaks.
+        trains: calls that it makes before it breaks.
     """
 
     def __init__(self, *, submits: int = 10**9, trains: int = 10**9) -> None:
@@ -56,6 +56,7 @@ class Watched(Executor):
         self._trains = trains
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Calls the function; the future is done, or failed if the executor has broken."""
         if len(self.tasks) == self._submits:
             raise BrokenExecutor("died before it began")
         assert function is train_shards

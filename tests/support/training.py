@@ -20,13 +20,13 @@ from pwm.engines import EngineName, make_trainer
 
 @st.composite
 def settings_of_runs(draw: st.DrawFn, most_trials: int, most_units: int) -> TrainConfig:
-    """An arbitrary run, of odd sizes; if it starts at its fixed point, its weight must not be 0."""
+    """An arbitrary setting of a run; if it starts at the fixed point, give it a weight above 0."""
     trial_length = draw(st.integers(2, 5))
     baseline = draw(st.sampled_from(get_args(Baseline)))
     trace_decay = draw(st.sampled_from([1.0, 1.0, 0.8, 0.0]))
     fixed_point = ["fixed-point"] if trace_decay == 1 else []
     balance = draw(st.sampled_from(("fixed", *get_args(Balance))))
-    plain = balance == "uncertainty"  # which learns its weight by RMSprop, as a variance
+    plain = balance == "uncertainty"  # it learns a variance by RMSprop, from squared errors
     return TrainConfig(
         task=TaskConfig(
             stimulus_set=draw(st.sampled_from(["pwm0", "pwm5"])),

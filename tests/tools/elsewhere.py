@@ -39,7 +39,7 @@ def write(path: Path) -> None:
 
 
 def check(path: Path) -> bool:
-    """Whether every setting's metrics and parameters are the same on this machine."""
+    """Repeats the calls; returns whether metrics and parameters of every setting are the same."""
     kept = pickle.loads(path.read_bytes())
     same = []
     for inputs, metrics, parameters in kept.values():

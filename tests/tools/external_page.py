@@ -40,7 +40,7 @@ def loop_table() -> Iterator[str]:
             for name in ("length", "error")
         )
         formula = both[0].predicted_bias
-        told = isfinite(formula) and formula > 0
+        comparable = isfinite(formula) and formula > 0
         columns = (
             f"{NAMES[loop]}",
             f"{weight:g}",
@@ -49,7 +49,7 @@ def loop_table() -> Iterator[str]:
             _number(mean(lengths), ".0f"),
             *(f"{cell.bias.value:.2f}" for cell in both),
             f"{formula:.2f}" if isfinite(formula) else "none",
-            f"{mean(errors).value / formula:.2f}" if told else "",
+            f"{mean(errors).value / formula:.2f}" if comparable else "",
         )
         yield "| " + " | ".join(columns) + " |"
 
@@ -58,8 +58,8 @@ def verdict_table(part: str, statements: Iterable[Statement]) -> Iterator[str]:
     """Yields a row per statement: what it is about, what is right, what was measured, verdicts."""
     for statement in statements:
         said = predictions()["external"][part][statement.name]
-        told = not isnan(statement.estimate.value)
-        verdict = ("right" if statement.right else "**wrong**") if told else "cannot tell"
+        judged = not isnan(statement.estimate.value)
+        verdict = ("right" if statement.right else "**wrong**") if judged else "cannot tell"
         found = (_region(*statement.region), _number(statement.estimate), verdict, said["rival"])
         yield f"| {statement.says} | " + " | ".join(found) + " |"
 
@@ -75,16 +75,19 @@ def page_tables() -> list[str]:
 
 
 def _count(number: float) -> str:
+    """A number of episodes or updates; a dash if it is not finite."""
     return f"{number:,.0f}" if isfinite(number) else "–"
 
 
 def _region(low: float, high: float) -> str:
+    """The values with which a statement is right, in words."""
     if high == inf:
         return f"at least {low:g}"
     return f"at most {high:g}" if low in (-inf, -1) else f"{low:g} to {high:g}"
 
 
 def _number(estimate: Estimate, form: str = ".2f") -> str:
+    """An estimate with its interval; words if it is nan."""
     if isnan(estimate.value):
         return "too few learned"
     value, low, high = (f"{each:{form}}" if isfinite(each) else "∞" for each in estimate)

@@ -31,6 +31,7 @@ from pwm.runs.scheduler import processes, run
 from pwm.runs.shards import planned
 from pwm.runs.storage import Store
 from pwm.runs.worker import Job, train_shards
+from tests.support.folders import is_history
 
 CHECKPOINT_EVERY = 0.3  # seconds, so that short sweeps have checkpoints
 PAUSE = (0.5, 5.0)  # seconds between kills, from and to; starting a sweep takes about three
@@ -61,7 +62,7 @@ class Arguments:
 
 @dataclass
 class Toll:
-    """Kills of a sweep, and their cost."""
+    """Counts of the kills of a sweep, and of the sessions it took."""
 
     parents: int = 0
     workers: int = 0
@@ -70,7 +71,7 @@ class Toll:
 
 
 def sweep_into(folder: Path, num_episodes: int) -> None:
-    """Sweeps with two processes."""
+    """Sweeps into a folder with two processes."""
     job = Job(Store(folder), "tests.tools.kills", CHECKPOINT_EVERY)
     run(planned([experiment(num_episodes)]), job, lambda tasks: processes(min(2, tasks)))
 
@@ -82,7 +83,7 @@ def train_into(folder: Path, num_episodes: int) -> None:
 
 
 def children(pid: int) -> list[int]:
-    """Worker processes of a process."""
+    """Process numbers of a process's workers."""
     found = []
     for entry in Path("/proc").iterdir():
         try:
@@ -95,10 +96,17 @@ def children(pid: int) -> list[int]:
     return found
 
 
+def written(folder: Path) -> dict[str, int]:
+    """The time at which each stored history was written, by name."""
+    return {
+        path.name: path.stat().st_mtime_ns for path in folder.glob("*.npz") if is_history(path.name)
+    }
+
+
 def torture(folder: Path, kills: int, num_episodes: int, seed: int) -> Toll:
-    """Starts and kills a sweep until it has been killed that often, then lets it finish."""
+    """Kills workers and parents of a sweep in turn, so many times in all, then lets it finish."""
     rng, toll = random.Random(seed), Toll()
-    stored: dict[str, int] = {}  # when each history was written
+    stored: dict[str, int] = {}
     command = [sys.executable, "-m", "tests.tools.kills", "--sweep", str(folder)]
     command += ["--episodes", str(num_episodes)]
     process: subprocess.Popen[bytes] | None = None
@@ -108,8 +116,7 @@ def torture(folder: Path, kills: int, num_episodes: int, seed: int) -> Toll:
                 break  # finished before enough kills
             process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.DEVNULL)
         time.sleep(rng.uniform(*PAUSE))
-        now = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.npz")}
-        now = {name: when for name, when in now.items() if "." not in name.removesuffix(".npz")}
+        now = written(folder)
         assert stored.items() <= now.items(), "a stored history was lost, or computed twice"
         stored = now
         victims = children(process.pid)

@@ -35,12 +35,12 @@ PLATFORMS = (("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64"))
 ENVIRONMENTS = tuple(product(MINORS, PLATFORMS))
 NEWEST_GLIBC, NEWEST_MACOS = 34, (15, 0)
 CUDA = re.compile("torch|triton|nvidia-.*|cuda-.*")
-"""Packages that go into `torch-cuda.lock`."""
+"""Names of the packages in `torch-cuda.lock`."""
 HEADING = "# Written by `python -m tests.tools.locks`. {}\n"
 
 
 def marker_values(minor: int, platform: tuple[str, str]) -> dict[str, str]:
-    """Values of the markers of a requirement in an environment."""
+    """Values of the markers that requirements may test, in an environment."""
     system, machine = platform
     return {
         "python_version": f"3.{minor}",
@@ -56,7 +56,7 @@ def marker_values(minor: int, platform: tuple[str, str]) -> dict[str, str]:
 
 @lru_cache
 def tags(minor: int, platform: tuple[str, str]) -> frozenset[Tag]:
-    """Tags of the wheels that an environment can install."""
+    """Tags of the wheels that can be installed in an environment."""
     system, machine = platform
     if system == "darwin":
         names = list(mac_platforms(NEWEST_MACOS, machine))
@@ -89,7 +89,7 @@ def resolved(known: Path) -> list[dict[str, Any]]:
 
 
 def entry(package: Mapping[str, Any]) -> str:
-    """A package as lines of a lock; none if no environment needs it.
+    """The lines of a package in a lock; empty if no environment needs it.
 
     Raises:
         SystemExit: an environment needs it and has no wheel.
@@ -115,7 +115,7 @@ def entry(package: Mapping[str, Any]) -> str:
 
 
 def pins(text: str) -> Iterator[str]:
-    """The lines of a lock that name a package and its version, without local labels."""
+    """Yields the packages of a lock as NAME==VERSION, without local version labels."""
     yield from re.findall(r"^([\w.-]+==[\w.]+)", text, re.MULTILINE)
 
 

@@ -42,7 +42,7 @@ IN_NODE = """
 
 
 def native_seconds(run: TrainConfig) -> float:
-    """Seconds of the processor for training a run."""
+    """Processor time of training a run natively, in seconds."""
     trainer = make_trainer([run])
     started = time.process_time()
     trainer.advance(run.num_episodes)

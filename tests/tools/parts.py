@@ -89,20 +89,23 @@ PARTS = (
 )
 INPUTS, PLAN, ROWS, FORWARD, CELLS, DECIDE, SAMPLE, ERRORS, LOSSES, HEADS = range(10)
 CELLS_BACK, BACKWARD, OUTER, REST, RMSPROP = range(10, len(PARTS))
-EPISODES, SLICE, COUNTED = 200, 10, 4  # drawn, timed at once, counted; replicas too for the last
+EPISODES = 200  # drawn
+SLICE = 10  # of these, timed in one call
+COUNTED = 4  # episodes and replicas whose instructions are counted
 Counts = NDArray[np.int64]
 
 
 def entry(function: Function) -> Function:
-    """Compiles a function to be called by Python, for this process."""
+    """Compiles a function that Python calls, without caching it on disk."""
     return cast(Function, numba.njit(**OPTIONS)(function))
 
 
 def _intrinsic(result: types.Type, build: Callable[[Any], Any]) -> Any:
-    """A function without arguments for compiled code, from one that writes its instructions."""
+    """A function without arguments for compiled code, from one that builds its instructions."""
 
     @extending.intrinsic
     def function(_context: Any) -> Any:
+        """The signature and the code generator, as Numba asks for them."""
         return result(), lambda context, builder, *_: build(builder) or context.get_dummy_value()
 
     return function
@@ -120,20 +123,24 @@ def _steps(builder: Any) -> Any:
 
 
 def _read_clock(builder: Any) -> Any:
+    """Builds a reading of the processor's clock."""
     name, kind = "llvm.readcyclecounter", ir.FunctionType(INTEGER, [])
     return builder.call(builder.module.declare_intrinsic(name, fnty=kind), [])
 
 
 def _read_steps(builder: Any) -> Any:
+    """Builds a load of `STEPS` that is never moved or dropped."""
     read = builder.load(_steps(builder))
     read.volatile = True
     return read
 
 
 def _assembly(code: str) -> Callable[[Any], Any]:
+    """A builder of inline assembly."""
     kind = ir.FunctionType(ir.VoidType(), [])
 
     def build(builder: Any) -> None:
+        """Builds the code with the stack pointer moved below what a function may keep there."""
         # A function may keep numbers in the 128 bytes below the stack.
         around = f"leaq -128(%rsp), %rsp; {code}; leaq 128(%rsp), %rsp"
         builder.asm(kind, around, "~{memory},~{flags}", [], side_effect=True)
@@ -147,6 +154,7 @@ end_trap = _intrinsic(types.none, _assembly("pushfq; andq $$~0x100, (%rsp); popf
 
 
 def _count(builder: Any) -> None:
+    """Builds an increment of `STEPS`."""
     builder.store(
         builder.add(builder.load(_steps(builder)), ir.Constant(INTEGER, 1)), _steps(builder)
     )
@@ -171,7 +179,7 @@ def train(
     """`pwm.fused.kernel.train` for the notes' agent and losses.
 
     Args:
-        task: as there, like the four that follow.
+        task: as there; so are the next four arguments.
         spent: ticks and instructions of each part, [2, parts]; output.
         trap: whether to count instructions.
     """
@@ -331,7 +339,7 @@ def squashed(numbers: Floats, count: int) -> None:
 
 
 def nanoseconds(work: Callable[[Floats, int], None], size: int, count: int) -> float:
-    """Least processor time per number, of nine tries."""
+    """Least processor time per number in nine tries, in nanoseconds."""
     numbers = np.full(size, 0.5, np.float32)
     work(numbers, 1)
     return min(1e9 * seconds(lambda: work(numbers, count)) for _ in range(9)) / (size * count)
@@ -341,9 +349,9 @@ def limits(run: TrainConfig, parameters: int, episodes: Episodes) -> dict[int, f
     """Microseconds per episode of the arithmetic that some parts cannot do without.
 
     Args:
-        run: whose state is reset at every trial.
-        parameters: of a replica.
-        episodes: to count the rows of.
+        run: the configuration; the state is reset at every trial.
+        parameters: number of parameters of a replica.
+        episodes: episodes whose rows are counted.
     """
     units, trials = run.agent.hidden_size, episodes.trials[:, 0]
     firsts = mean(len(np.unique(run.task.pairs[episode, 0])) for episode in trials)
@@ -358,7 +366,7 @@ def limits(run: TrainConfig, parameters: int, episodes: Episodes) -> dict[int, f
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Processor time of a call."""
+    """Processor time of a call, in seconds."""
     begin = time.thread_time()
     work()
     return time.thread_time() - begin
@@ -366,7 +374,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 @numba.cfunc("void(int32)")
 def trapped(_signal: int) -> None:
-    """Counts an instruction."""
+    """Counts an instruction; called by the trap after each."""
     count()
 
 
@@ -391,11 +399,11 @@ def cut(episodes: Episodes, *places: slice) -> Episodes:
 
 
 class Parts:
-    """The parts of a run's episodes, and the whole.
+    """Measurements of a run's episodes, by part and as a whole.
 
     Args:
-        run: with the notes' agent and losses.
-        replicas: in the population.
+        run: the configuration, with the notes' agent and losses.
+        replicas: number of replicas in the population.
     """
 
     def __init__(self, run: TrainConfig, replicas: int) -> None:
@@ -406,23 +414,23 @@ class Parts:
         self.spent = np.zeros((2, len(PARTS)), np.int64)
 
     def play(self, episodes: Episodes, *, trap: bool = False) -> None:
-        """Trains on the clock, or counts instructions."""
+        """Trains by the copy: times each part or, with the trap, counts its instructions."""
         engine, population = self.engine, self.first(episodes)
         self.spent[:] = 0
         train(engine.task, engine.rule, population, episodes, engine.work, self.spent, trap)
 
     def first(self, episodes: Episodes) -> Population:
-        """The replicas that the episodes are of."""
+        """The population's first replicas, as many as the episodes have."""
         few: list[Any] = [each[: episodes.trials.shape[1]] for each in self.engine.population]
         return Population(*few)
 
     def kernel(self, episodes: Episodes) -> None:
-        """Trains as ever."""
+        """Trains by the untouched kernel."""
         engine = self.engine
         kernel.train(engine.task, engine.rule, engine.population, episodes, engine.work)
 
     def check(self) -> None:
-        """Compares the bits after the copy with those after the engine."""
+        """Exits unless the copy computes the same parameters as the kernel."""
         found = []
         for copied in (False, True):
             state = self.engine.state()
@@ -437,7 +445,7 @@ class Parts:
             sys.exit("tests.tools.parts does not compute what pwm.fused.kernel does")
 
     def times(self, rounds: int) -> tuple[Floats, float, float]:
-        """Microseconds of the parts, of the kernel, and of all training, per episode."""
+        """Microseconds per episode: of each part, of the kernel, and of all training."""
         replicas = len(self.trainer.runs)
         spent, kernels, alls = [], [], []
         for number in range(rounds):
@@ -475,7 +483,7 @@ def read_clock() -> int:
 
 
 def ticks_per_second() -> float:
-    """Frequency of the clock that is read."""
+    """Frequency of the processor's clock, in Hz."""
     begin = read_clock(), time.perf_counter()
     time.sleep(0.1)
     ticks = read_clock() - begin[0]

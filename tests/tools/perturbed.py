@@ -1,8 +1,7 @@
 """`python -m tests.tools.perturbed NAME`: trains wrongly on purpose; lists the claims that notice.
 
-One experiment is trained again with configurations that a broken engine would in effect train,
-on one core in about three minutes. All others are as published. NAME is one of
-`PERTURBATIONS`.
+One experiment is trained again, on one core in about three minutes, with the configurations that a
+broken engine would in effect train. All others are as published. NAME is one of `PERTURBATIONS`.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ PERTURBATIONS: Mapping[str, Callable[[TrainConfig], dict[str, Any]]] = MappingPr
         "third-of-the-weight": lambda run: {"critic_weight": run.critic_weight / 3},
     }
 )
-"""Fields that are trained at other values than those that the stored runs are said to have."""
+"""Changes of a run's fields that are made in training but not recorded, by name."""
 
 
 class Perturbed(Evidence):

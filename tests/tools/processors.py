@@ -25,32 +25,32 @@ from tqdm import tqdm
 from pwm.io.repository import REPOSITORY
 
 CORES = ("Prescott", "Nehalem", "SandyBridge", "Haswell", "SkylakeX", "Zen")
-"""Sets of kernels of OpenBLAS for x86; one that the processor cannot run is replaced by its own."""
+"""OpenBLAS's sets of kernels for x86; it replaces one that the processor cannot run."""
 INSTRUCTIONS = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
 NUMPY = {"NPY_DISABLE_CPU_FEATURES": " ".join(INSTRUCTIONS)}
 C_LIBRARY = {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX512F,-AVX2,-FMA,-FMA4"}
 OLDEST = {"OPENBLAS_CORETYPE": CORES[0], **NUMPY, **C_LIBRARY}
-"""Variables with which all three libraries use the least that they can."""
+"""Variables with which all three libraries use the oldest instructions that they can."""
 VARIANTS: Mapping[str, Mapping[str, str]] = {
     **{core: {"OPENBLAS_CORETYPE": core} for core in CORES},
     "NumPy without its vector instructions": NUMPY,
     "C library without its own": C_LIBRARY,
     "all three": OLDEST,
 }
-"""Variables by what they change."""
+"""Environment variables, by a description of what they change."""
 
 
 def computed(
     arguments: Sequence[str], variables: Mapping[str, str], before: Sequence[str] = ()
 ) -> str:
-    """The output of Python with some variables.
+    """The output of Python, run with some environment variables.
 
     Args:
-        arguments: of Python.
-        variables: of the environment, added to those that there are.
+        arguments: arguments of Python.
+        variables: added to those of this process.
         before: an emulator and its arguments.
     Raises:
-        CalledProcessError: it failed.
+        CalledProcessError: Python failed.
     """
     return subprocess.run(
         [*before, sys.executable, *arguments],
@@ -73,7 +73,7 @@ class Arguments:
 
 
 def different(arguments: Arguments, variables: Mapping[str, str]) -> Iterator[str]:
-    """Published files that have other bytes with some variables, or are missing."""
+    """Yields the published files that get other bytes, or are missing, with some variables."""
     with TemporaryDirectory() as place:
         folder, results = Path(place), ("--results", str(arguments.results.resolve()))
         for module, out in (("claims", "paper/numbers.json"), ("figures", "figures")):

@@ -41,7 +41,7 @@ class Arguments:
 
 
 def measured(experiments: Sequence[Experiment], workers: int) -> tuple[float, float, float]:
-    """Seconds of a sweep, and of all its shards with and without overhead."""
+    """Seconds of a sweep; of all its shards with overhead; and of their training alone."""
     with TemporaryDirectory() as place, Path(os.devnull).open("w") as nowhere:
         job = Job(Store(Path(place)), "tests.tools.scaling")
         shards = planned(experiments)

@@ -57,13 +57,13 @@ class Toll:
     """Exit statuses and sessions of a training that was stopped."""
 
     statuses: tuple[int, ...]
-    """Exit statuses of the processes that were sent a signal."""
+    """Exit statuses of the processes that a signal was sent to."""
     sessions: int
     """Number of sessions in which the run was saved."""
 
 
 def start(folder: Path, num_episodes: int) -> subprocess.Popen[str]:
-    """The command, always the same for a folder."""
+    """Starts the command, the same each time for a folder."""
     flags = [*SETTING, "--num-episodes", str(num_episodes), "--out", str(folder)]
     return subprocess.Popen(
         [sys.executable, "-c", TRAIN, *flags],
@@ -94,7 +94,7 @@ def stopped(process: subprocess.Popen[str], folder: Path, number: int, rng: rand
     process.send_signal(number)
     _, shown = process.communicate(timeout=120)
     assert "Traceback" not in shown, shown
-    # Killed by it before the program was there to catch it, ended by it, or done.
+    # Killed before the program could catch the signal, ended by it, or finished before it.
     assert process.returncode in {-number, 128 + number, 0}, (process.returncode, shown)
     return process.returncode
 

@@ -26,7 +26,7 @@ export class Check {
     say(
       byId("possible"),
       others
-        ? `All but ${others.toLocaleString("en-GB")}, which measure their gradients too, can be trained here. `
+        ? `All but ${others.toLocaleString("en-GB")} can be trained here, and those say why not. `
         : "",
     );
     this.run = runs.find({ ...runs.defaults(), critic_weight: 3 }) ?? this.possible[0];

@@ -1,4 +1,4 @@
-"""The conditions, one per row of the table; none that a test of the suite tries already."""
+"""The conditions, one per row of the table, without those that the test suite tries."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ IN_REMOVED_FOLDER = (
     'export PYTHONPATH=$PWD; mkdir "$HOME/gone"; cd "$HOME/gone"; rmdir "$HOME/gone"; exec "$@"'
 )
 INJECTING = "exec strace --seccomp-bpf -f -qq -o /dev/null"
-NOWHERE = "/proc/none"  # cannot be created, by root neither
+NOWHERE = "/proc/none"  # which not even root can create
 STOPPED = r"^$|^Interrupted"
-KILLED = r"^$|resource_tracker"  # which Python starts, and which outlives its parent
+KILLED = r"^$|resource_tracker"  # Python's process that outlives its parent, and complains
 REFUSED = r"^error: --results .*Permission denied"
 BOTH = ((SWEEP, "--results"), (TRAIN, "--out"))
 STATUS = {"INT": 130, "HUP": 129, "TERM": 143, "KILL": 137}

@@ -31,6 +31,7 @@ def signalled(
     """Sends a signal at a random moment of a stage: starting, training or ending."""
 
     def disturb(place: Place, process: Process) -> str:
+        """Waits for the stage, sends the signal; returns what went wrong."""
         reached = {
             "starting": lambda: _in_imports(process),
             "training": lambda: _in_training(place),
@@ -70,13 +71,14 @@ def removed(place: Place, process: Process) -> str:
 
 
 def _in_imports(process: Process) -> bool:
-    """Whether libraries are being imported; Python before that shows a traceback of its own."""
+    """Whether the command has begun its imports; before, Python itself shows a traceback."""
     with suppress(OSError):
         return b"numpy" in Path(f"/proc/{process.pid}/maps").read_bytes()
     return False
 
 
 def _in_training(place: Place) -> bool:
+    """Whether the command has begun to train: it holds a lock or has written its configuration."""
     with suppress(OSError):
         locks = [path for path in place.out.glob("*.lock") if path.stat().st_size > 0]
         return bool(locks) or (place.out / "config.json").exists()

@@ -80,13 +80,14 @@ class Laboratory:
         return replace(outcome, wrong=wrong)
 
     def _place(self, fault: Fault) -> Place:
+        """A new folder for a row, with the results of its undisturbed command if it must finish."""
         undisturbed = self._folder / "none"
         if fault.finishes:
             undisturbed = self._reference(fault.command, fault.episodes)
         return self._new_place(self._folder / fault.name, fault, undisturbed)
 
     def _reference(self, command: Command, episodes: int) -> Path:
-        """`out` of the command without a fault."""
+        """The folder that the command writes without a fault; it is run once."""
         key = (command.name, episodes)
         if key not in self._undisturbed:
             fault = Fault(name=f"{command.name}-{episodes}", command=command, episodes=episodes)
@@ -97,6 +98,7 @@ class Laboratory:
         return self._undisturbed[key]
 
     def _new_place(self, folder: Path, fault: Fault, undisturbed: Path) -> Place:
+        """Makes a row's folder, with its experiment and the results that its command reads."""
         place = Place(
             folder=folder,
             out=folder / fault.out,
@@ -167,17 +169,19 @@ def _ended(group: int, seconds: float) -> bool:
 
 
 def _is_complete(command: Command, place: Place) -> bool:
+    """Whether the results equal the undisturbed ones."""
     return products(command, place.out) == products(command, place.undisturbed)
 
 
 def _differing(command: Command, place: Place) -> list[str]:
-    """Results that differ from the undisturbed; those of a stopped training may."""
+    """Results that differ from the undisturbed ones, as only those of a stopped training may."""
     expected = products(command, place.undisturbed)
     found = {} if command is TRAIN else products(command, place.out)
     return [f"{name} differs" for name in found if found[name] != expected.get(name)]
 
 
 def _leftovers(command: Command, place: Place) -> list[str]:
+    """Files that a finished command should not leave."""
     names = sorted(path.name for path in place.out.iterdir()) if place.out.is_dir() else []
     return [f"left {name}" for name in names if not re.fullmatch(command.files, name)]
 

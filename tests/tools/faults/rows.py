@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-SHORT, LONG = 2_000, 40_000  # episodes
+SHORT, LONG = 2_000, 100_000  # episodes
 Process = subprocess.Popen[bytes]
 
 
@@ -38,7 +38,7 @@ TRAIN = Command(
     name="train",
     line="pwm.train --episode-length 6 --hidden-size 3 --seeds 0 1 --log-every 500 "
     "--num-episodes {episodes} --out {out}",
-    product=r"history\.npz",
+    product=r"history\.npz|curves\.png",
     files=r"(config|provenance)\.json|(state|history)\.npz|curves\.png|notes\.txt",
 )
 VERIFY = Command(name="verify", line="pwm.store verify --results {stored}", reads=SWEEP)
