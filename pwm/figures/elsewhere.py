@@ -72,7 +72,7 @@ def _slowdowns(axes: Axes, evidence: Evidence, groups: Sequence[str]) -> Table:
         if cells:
             axes.plot([], [], marker, color=colour, markersize=3, label=label)
     _logarithmic(axes, "predicted slowdown", "measured")
-    axes.legend(frameon=False, fontsize=5, loc="upper left", handletextpad=0.2)
+    axes.legend(frameon=False, fontsize=5, loc="lower right", handletextpad=0.2)
     return table
 
 
@@ -180,6 +180,8 @@ def _carried(axes: Axes, evidence: Evidence) -> Table:
         if found:
             axes.plot([], [], marker, color=colour, markersize=3, label=label)
     _logarithmic(axes, "critic weight w", "slowdown")
+    axes.set_xlim(0.7, 140)
+    axes.set_ylim(0.8, 12)
     axes.legend(frameon=False, fontsize=5, loc="lower right", handletextpad=0.2)
     return table
 
