@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from pwm.analysis.stored import OUTCOME
 from pwm.audit import command_of
@@ -67,7 +66,7 @@ def test_the_page_reads_each_run_as_it_is_published(published_runs: Runs) -> Non
     assert [_words(command) for command in found["commands"]] == [_words(each) for each in theirs]
 
 
-def _finite(values: Sequence[float | None]) -> NDArray[np.float64]:
+def _finite(values: ArrayLike) -> NDArray[np.float64]:
     """Values with nan for those that JSON has no number for."""
     found = np.array(values, np.float64)
     return np.where(np.isfinite(found), found, np.nan)
