@@ -102,6 +102,14 @@ def test_every_claim_in_the_table_is_as_the_paper_has_it() -> None:
         assert minutes == f"{claim['minutes']:g}"
 
 
+def test_claims_quoted_by_other_settings_are_as_the_paper_has_them() -> None:
+    page = (REPOSITORY / "docs" / "elsewhere.md").read_text()
+    names = re.findall(r"\(`(claim\.[^`]+)`\)", page)
+    assert len(names) > 15
+    for name in names:
+        assert f"{NUMBERS[name]['text']} (`{name}`)" in page, NUMBERS[name]["text"]
+
+
 def test_claims_and_runs_are_counted() -> None:
     claims = [name for name in NUMBERS if name.startswith("claim.")]
     assert f"holds all {len(claims)} claims" in " ".join(RAW.split())
