@@ -103,7 +103,7 @@ def test_every_claim_in_the_table_is_as_the_paper_has_it() -> None:
 
 
 def test_claims_quoted_by_other_settings_are_as_the_paper_has_them() -> None:
-    page = (REPOSITORY / "docs" / "elsewhere.md").read_text()
+    page = DOCS["elsewhere"]
     names = re.findall(r"\(`(claim\.[^`]+)`\)", page)
     assert len(names) > 15
     for name in names:
