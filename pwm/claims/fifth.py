@@ -7,8 +7,10 @@ from dataclasses import replace
 from functools import cache
 from math import inf, sqrt
 
+import numpy as np
+
 from pwm.analysis.elsewhere import BIAS, NOTHING, SIGNAL_TO_NOISE, TIMES, law_edge
-from pwm.analysis.estimates import Estimate, interval
+from pwm.analysis.estimates import Estimate, interval, mean
 from pwm.analysis.fifth import fifth_cells, median, of_groups, the_cell
 from pwm.analysis.fifth_statements import BOOTSTRAPPED, statements
 from pwm.analysis.fourth import NEAR
@@ -125,6 +127,23 @@ def light_claims(evidence: Evidence) -> Iterator[Claim]:
             )
 
 
+def reward_claims(evidence: Evidence) -> Iterator[Claim]:
+    """Yields the reward gained by detaching in the notes' later setting, below the criterion."""
+    names = ("later-detached", "later-attached")
+    lightest, two = (
+        np.subtract(*(evidence.of(name).at(critic_weight=weight).reward for name in names))
+        for weight in (0.05, 2.0)
+    )
+    for weight, gained, band in ((0.05, lightest, (0.2, 1.0)), (2.0, two, (-0.3, 0.0))):
+        yield Claim(
+            name=f"fifth-later-reward-{weight:g}",
+            says=f"notes' later setting, weight {weight:g}: reward detached less that attached",
+            estimate=mean(gained),
+            band=band,
+            experiments=names,
+        )
+
+
 def error_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the errors of the law and of its rivals."""
     cells = fifth_cells(evidence)
@@ -212,4 +231,4 @@ def fifth_numbers() -> dict[str, Number]:
     return found
 
 
-GROUPS = (statement_claims, right_claims, cell_claims, light_claims, error_claims)
+GROUPS = (statement_claims, right_claims, cell_claims, light_claims, reward_claims, error_claims)

@@ -51,11 +51,17 @@ def elsewhere_outcome(
     return {
         "learned": learned,
         "time": times,
-        "reward": np.where(learned, 1.0, 0.5),
+        "reward": np.where(learned, 1.0, _unlearned(name, run, world)),
         "value_loss": np.full(seeds, blind if off else 0.01 * blind),
         "entropy": np.full(seeds, 0.5),
         "critic_bias": np.full(seeds, _bias(name, run, float(learned.mean()), off)),
     }
+
+
+def _unlearned(name: str, run: TrainConfig, world: Elsewhere) -> float:
+    """Reward of a run that did not learn."""
+    lost = name == "later-attached" and run.critic_weight < 0.1 and world == "found"
+    return 0.1 if lost else 0.5
 
 
 def _times(name: str, run: TrainConfig, seeds: int, world: Elsewhere) -> NDArray[np.float64]:

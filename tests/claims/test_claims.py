@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from functools import lru_cache
+from types import ModuleType
 
 import numpy as np
 import pytest
 
 from pwm.analysis.estimates import Estimate
+from pwm.analysis.outcomes import Evidence
 from pwm.claims.claim import Claim, right, too_low
 from pwm.claims.constants import quoted
-from pwm.claims.every import claims, numbers
+from pwm.claims.every import MODULES, claims, numbers
 from pwm.claims.grids import number
 from pwm.experiments import EXPERIMENTS
 from tests.claims.worlds import BROKEN, MadeUp
@@ -22,6 +25,11 @@ WORLDS = "tests/claims/worlds.py"
 @pytest.fixture(scope="module")
 def found() -> list[Claim]:
     return list(claims(MadeUp()))
+
+
+def claims_of(modules: Iterable[ModuleType], evidence: Evidence) -> list[Claim]:
+    """All claims of some modules."""
+    return [claim for module in modules for group in module.GROUPS for claim in group(evidence)]
 
 
 @lru_cache
@@ -82,16 +90,39 @@ def test_every_claim_has_its_own_name_a_band_and_experiments(found: list[Claim])
         assert not claim.estimate.low > claim.estimate.high
 
 
-def test_claims_name_every_experiment_that_they_rest_on(found: list[Claim]) -> None:
-    before = {claim.name: claim.estimate for claim in found}
-    named = {
-        name: frozenset(c.name for c in found if name in c.experiments) for name in EXPERIMENTS
-    }
-    for resting in set(named.values()):  # claims that name the same experiments
-        spoiled = {name for name, names in named.items() if names == resting}
-        for claim in claims(MadeUp(spoiled=spoiled)):
-            same = np.array_equal(claim.estimate, before[claim.name], equal_nan=True)
-            assert same or claim.name in resting, claim.name
+def test_claims_name_every_experiment_that_they_rest_on() -> None:
+    by_module = {module: claims_of([module], MadeUp()) for module in MODULES}
+    before = {claim.name: claim.estimate for found in by_module.values() for claim in found}
+
+    def changed(modules: Iterable[ModuleType], spoiled: set[str]) -> set[str]:
+        """Claims of some modules that change with experiments that they do not name."""
+        return {
+            claim.name
+            for claim in claims_of(modules, MadeUp(spoiled=spoiled))
+            if spoiled.isdisjoint(claim.experiments)
+            and not np.array_equal(claim.estimate, before[claim.name], equal_nan=True)
+        }
+
+    # Experiments that the same claims name are spoiled at once. If one module names them, only its
+    # claims are computed each time, and those of the others once for all of its experiments.
+    owned: dict[ModuleType, set[str]] = {module: set() for module in MODULES}
+    alike: dict[frozenset[str], set[str]] = {}
+    owners: dict[frozenset[str], list[ModuleType]] = {}
+    for name in EXPERIMENTS:
+        naming = {
+            module: {claim.name for claim in found if name in claim.experiments}
+            for module, found in by_module.items()
+        }
+        resting = frozenset[str]().union(*naming.values())
+        alike.setdefault(resting, set()).add(name)
+        owners[resting] = [module for module, names in naming.items() if names]
+        if len(owners[resting]) == 1:
+            owned[owners[resting][0]].add(name)
+    for resting, spoiled in alike.items():
+        modules = owners[resting] if len(owners[resting]) == 1 else MODULES
+        assert changed(modules, spoiled) == set(), spoiled
+    for module, spoiled in owned.items():
+        assert changed(set(MODULES) - {module}, spoiled) == set(), spoiled
 
 
 def test_numbers_hold_claims_and_quoted_constants(found: list[Claim]) -> None:

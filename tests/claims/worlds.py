@@ -310,25 +310,24 @@ BROKEN: Mapping[str, World] = MappingProxyType(
         ),
         "a critic that leaves the trunk alone": World(sharing=0.0),
         "a critic that takes over any trunk": World(sharing=40.0, sharing_apart=40.0),
-        "twice the bias": World(bias=2.0),
+        "twice the bias": World(bias=2.0, elsewhere="slower"),
         "a head that forgets nothing": World(head_forgets=False),
         "an identity that fails": World(identity=1.5),
         "no noise by hand, clear gradients": World(
             by_hand=0.0, lost="values", signal=10.0, sampling=0.0, arrived=True
         ),
-        "methods that never work": World(methods=lambda _run: 0.0),
-        "methods that always work": World(methods=lambda _run: 1.0),
-        "methods that work raw": World(methods=lambda run: float(run.loss.returns == "raw")),
-        "a weight of 100 that fails": World(methods=lambda run: float(run.critic_weight != 100)),
+        "methods that never work": World(methods=lambda _run: 0.0, elsewhere="none"),
+        "methods that always work": World(methods=lambda _run: 1.0, elsewhere="all"),
+        "methods that work raw": World(
+            methods=lambda run: float(run.loss.returns == "raw"), elsewhere="as predicted"
+        ),
+        "a weight of 100 that fails": World(
+            methods=lambda run: float(run.critic_weight != 100), elsewhere="nothing changes"
+        ),
         "no climb": World(far=0.0, fixed_point=1.0, carried=1.0, quirks=False),
         "a climb that centring does not shorten": World(recentred=False, fragile=False),
         "a start above that costs nothing": World(above=0.0, rates=0.5),
         "all is easy": World(leaks=lambda _run: False, far=0.0, speed=0.2, saturated=0.3),
-        "elsewhere as predicted": World(elsewhere="as predicted"),
-        "elsewhere as here": World(elsewhere="nothing changes"),
-        "elsewhere slower": World(elsewhere="slower"),
-        "elsewhere nothing learns": World(elsewhere="none"),
-        "elsewhere all learns": World(elsewhere="all"),
         "collapse everywhere": World(collapse=lambda _run: True),
         "collapse nowhere": World(collapse=lambda _run: False),
     }
