@@ -15,7 +15,7 @@ usage='usage: ./reproduce.sh [audit|setup|smoke|tests|external]
   setup      installs the pinned packages into .venv, as the other modes do first: 1 to 2 minutes
   smoke      the same path on tiny budgets, into build/smoke/: 2 to 3 minutes
   tests      the static checks and the test suite: 7 to 9 minutes
-  external   trains other people's code over its weight of the critic, into paper/external.csv and
+  external   trains code of other people over its weight of the critic, into paper/external.csv and
              paper/loops.csv: 100 minutes on 2 cores if neither is there; not part of the first mode
 
 PYTHON=/path/to/python chooses the interpreter (3.11 to 3.14).'

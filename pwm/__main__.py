@@ -16,10 +16,11 @@ PACKAGE = Path(__file__).parent
 def commands() -> dict[str, str]:
     """The commands and the first line of each one's docstring, read without importing them."""
     found = {}
-    for path in sorted([*PACKAGE.glob("*.py"), *PACKAGE.glob("*/__main__.py")]):
+    for path in sorted([*PACKAGE.glob("*.py"), *PACKAGE.glob("*/*.py")]):
         text = path.read_text()
         if path != Path(__file__) and '\nif __name__ == "__main__":' in text:
-            name = path.parent.name if path.stem == "__main__" else path.stem
+            parts = path.relative_to(PACKAGE).with_suffix("").parts
+            name = ".".join(part for part in parts if part != "__main__")
             summary, *_ = (ast.get_docstring(ast.parse(text)) or "").splitlines()
             summary = summary.removeprefix(f"`python -m pwm.{name}`: ")
             found[name] = summary[:1].upper() + summary[1:]
@@ -36,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise SystemExit(BAD_INPUT)
     print("Commands; each explains itself with --help:")
     for name, summary in known.items():
-        print(f"  {'python -m pwm.' + name:<22}  {summary}")
+        print(f"  {'python -m pwm.' + name:<23}  {summary}")
 
 
 if __name__ == "__main__":

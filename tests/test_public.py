@@ -76,7 +76,7 @@ def test_the_commands_are_listed_with_one_line_each(capsys: pytest.CaptureFixtur
 
 def test_every_listed_command_runs_and_none_is_left_out() -> None:
     for name in commands():
-        path = ROOT / "pwm" / name
+        path = ROOT / "pwm" / name.replace(".", "/")
         assert path.with_suffix(".py").exists() or (path / "__main__.py").exists()
     starts = 'if __name__ == "__main__":'
     programs = [path for path in (ROOT / "pwm").rglob("*.py") if starts in path.read_text()]

@@ -19,7 +19,7 @@ def settled_values(
     horizon: int | None = None,
     period: int | None = None,
 ) -> NDArray[np.float64]:
-    """Mean value at each step of a critic that has settled on λ-returns; exact at finite lengths.
+    """Mean value at each step of a critic at its fixed point on λ-returns; exact in short episodes.
 
     A λ-return is Σ_s≥t (γ λ)^(s-t) r_s + Σ_s>t m_ts v_s, m_ts = γ (1 - λ) (γ λ)^(s-t-1). The leak
     adds q_t = α H_t to the target, or with leaking targets α (H_t - Σ_s<t m_st H_s). A critic that
@@ -35,18 +35,18 @@ def settled_values(
     Args:
         rewards: mean reward at each of T steps.
         entropies: H_t, of the policy, in nats, [T].
-        temperature: α, of `leak_temperature`; 0 if detached.
-        discount: γ.
-        trace_decay: λ.
+        temperature: α, by `leak_temperature`; 0 if detached.
+        discount: γ, the discount.
+        trace_decay: λ, the decay of traces.
         leaking_targets: whether later values in the policy loss's returns are attached too.
         horizon: steps to the end of a return, a divisor of T; T if None.
         period: steps that the critic can tell apart, a divisor of T; T if None.
     Returns:
-        In reward, [T]. Minus the returns, they are the bias; times -1, q is the mean advantage.
+        The values, in reward, [T]. The bias is values minus returns; the mean advantage is -q.
     """
     steps = len(rewards)
     step = np.arange(steps)
-    lag = step - step[:, None]  # of column s after row t
+    lag = step - step[:, None]  # (T, T), from row t to column s
     same = step // (horizon or steps) == step[:, None] // (horizon or steps)
     of_reward = np.where(same & (lag >= 0), (discount * trace_decay) ** np.maximum(lag, 0), 0.0)
     earlier = np.where(same & (lag > 0), (discount * trace_decay) ** np.maximum(lag - 1, 0), 0.0)

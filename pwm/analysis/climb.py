@@ -33,17 +33,17 @@ SHARE = 0.265  # factor on the critic's share: fitted to 15 steps, learning rate
 
 @dataclass(frozen=True, kw_only=True)
 class Optimiser:
-    """RMSprop or Adam, of one typical parameter, with a learning rate of one."""
+    """RMSprop or Adam for one typical parameter, at a learning rate of one."""
 
     square_decay: float = SMOOTHING
-    """Of the mean square; Adam's β₂."""
+    """Decay of the mean square; Adam's β₂."""
     momentum_decay: float = 0.0
-    """Adam's β₁; RMSprop has no momentum."""
+    """Decay of the mean gradient; Adam's β₁, or 0 for RMSprop, which has no momentum."""
     corrected: bool = False
     """Whether means are divided by the sum of their weights, as Adam does."""
 
     def steps(self) -> Generator[float, tuple[float, float], None]:
-        """A coroutine: takes a mean gradient and its mean square, and gives the step."""
+        """A coroutine that is sent a gradient's mean and mean square, and yields the step."""
         mean = square = 0.0
         taken = 0
         step = 0.0
@@ -149,17 +149,17 @@ class Position(NamedTuple):
 
 
 def hidden_states(displacement: float, hidden_size: int, trial_length: int) -> list[float]:
-    """|h| at each step of a trial of a unit whose parameters have all moved in its direction.
+    """|h| of a unit at each step of a trial, once all its parameters have moved in one direction.
 
     A gate has two biases, one input weight where a stimulus is shown, and a recurrent weight for
     each unit; all start at zero here, which is their mean.
 
     Args:
-        displacement: E, of each parameter.
-        hidden_size: H, units that move alike.
-        trial_length: L.
+        displacement: E, distance that each parameter has moved.
+        hidden_size: H, number of units, which all move alike.
+        trial_length: L, steps per trial.
     Returns:
-        [L].
+        |h|, [L].
     """
     states = []
     hidden = cell = 0.0
@@ -174,7 +174,7 @@ def hidden_states(displacement: float, hidden_size: int, trial_length: int) -> l
 
 
 def mean_gain(end: Position, setting: Setting) -> float:
-    """Derivative 1 - h² of a unit's output, mean over a trial's steps, after the climb."""
+    """Mean over a trial's steps of the derivative 1 - h² of a unit's output, after the climb."""
     states = hidden_states(end.trunk, setting.hidden_size, setting.trial_length)
     return sum(1 - state**2 for state in states) / len(states)
 
@@ -187,7 +187,7 @@ def mean_return_variance(success: float, num_trials: int) -> float:
 
     Args:
         success: p, probability that a trial is rewarded, in [0, 1].
-        num_trials: N, at least 1.
+        num_trials: N, trials per episode, at least 1.
     Returns:
         p (1 - p) (N + 1) (2 N + 1) / (6 N), in reward².
     """
@@ -203,7 +203,7 @@ def score_variance(steps: int, trial_length: int) -> float:
     `pwm.core.leak.start_entropy`.
 
     Returns:
-        In units of the variance of a policy weight: 2/3 per step before a decision, 1/2 at it.
+        The variance, in units of a policy weight's: 2/3 per step before a decision, 1/2 at it.
     """
     decisions = steps // trial_length
     return (steps - decisions) * 2 / 3 + decisions / 2
@@ -226,12 +226,12 @@ def climb(setting: Setting, num_episodes: int) -> list[Position]:
     """Positions of the critic on its climb, with one update per episode.
 
     A parameter's step is the learning rate times its mean gradient over its running root mean
-    square. The mean is the distance that is left; the square adds the episodes' variance, and in
-    the trunk the policy's gradient, as in `critic_share`, with errors that the distance enlarges.
+    square. The mean is the remaining distance. The mean square adds the variance over episodes and,
+    in the trunk, the policy's gradient as in `critic_share`, which grows with the distance.
 
     Args:
-        setting: the critic.
-        num_episodes: updates.
+        setting: setting of the critic.
+        num_episodes: number of updates.
     Returns:
         The positions before the first update and after each: [num_episodes + 1].
     """
@@ -240,22 +240,22 @@ def climb(setting: Setting, num_episodes: int) -> list[Position]:
     distance, spread = setting.distance, setting.spread
     head = trunk = 0.0
     head_steps, trunk_steps = setting.optimiser.steps(), setting.optimiser.steps()
-    next(head_steps), next(trunk_steps)
-    course = []
+    next(head_steps), next(trunk_steps)  # a coroutine must be started
+    positions = []
     for _ in range(num_episodes + 1):
         states = hidden_states(trunk, units, setting.trial_length)
         weight = setting.initial_weight + head
         moved = head + units * weight * sum(states) / len(states)
-        course.append(Position(setting.start + copysign(moved, distance), head, trunk))
-        left = pull * (abs(distance) - moved)
-        square = left**2 + variance
+        positions.append(Position(setting.start + copysign(moved, distance), head, trunk))
+        error = pull * (abs(distance) - moved)
+        square = error**2 + variance
         gradient = 2 * setting.critic_weight * weight
-        policy = scores * (left**2 + spread**2)
-        head += setting.learning_rate * head_steps.send((left, square))
+        policy = scores * (error**2 + spread**2)
+        head += setting.learning_rate * head_steps.send((error, square))
         trunk += setting.learning_rate * trunk_steps.send(
-            (gradient * left, gradient**2 * square + policy)
+            (gradient * error, gradient**2 * square + policy)
         )
-    return course
+    return positions
 
 
 def climb_slowdown(setting: Setting, num_episodes: int = ARRIVED) -> float:
@@ -269,7 +269,7 @@ def climb_slowdown(setting: Setting, num_episodes: int = ARRIVED) -> float:
     the slowdown is the inverse of their `mean_gain`.
 
     Args:
-        setting: the critic.
+        setting: setting of the critic.
         num_episodes: length of the climb.
     """
     *_, end = climb(setting, num_episodes)

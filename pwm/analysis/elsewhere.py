@@ -1,18 +1,19 @@
-"""Accounts of the slowdown for other optimisers, returns, batches and advantages.
+"""Accounts of the slowdown with other optimisers, returns, batches and advantages.
 
-The law is that of `pwm.analysis.climb`, carried over without a new fit:
+The law is that of `pwm.analysis.climb`, extended without a new fit:
 
 - *Optimiser.* Adam climbs by its own steps. SGD's steps are not divided by the gradient's size, so
   that neither a bias nor a critic's share of the trunk slows it.
 - *Targets.* Fixed point and noise are those of `pwm.analysis.targets`.
-- *K episodes per update.* The mean gradient μ of an episode stays, the variance s² of its noise is
-  divided by K. An update advances by μ / sqrt(μ² + S² s² / K), with the slowdown S of one episode.
+- *K episodes per update.* The mean gradient μ stays that of an episode; the variance s² of its
+  noise is divided by K. An update advances by μ / sqrt(μ² + S² s² / K), with the slowdown S of one
+  episode.
 - *Normalised advantages.* A constant bias cancels. What leaks is α (H - mean H) / s, where s is the
   standard deviation of an episode's advantages, this bias included; and a weight w counts as s w.
 
 RMSprop's first steps are longer than its later ones, as its mean square starts at zero, so that n
-updates advance by Σ 1 / sqrt(1 - 0.99^k). Time is counted from the middle of the window of 500
-episodes that shows that the task is learned.
+updates advance by Σ 1 / sqrt(1 - 0.99^k). A time to learn is the end of a window of 500 episodes
+that meets the criterion; the law is about its middle.
 """
 
 from __future__ import annotations
@@ -47,29 +48,29 @@ from pwm.core.leak import leak_temperature
 SIGNAL_TO_NOISE = 1 / 170
 """μ² / s² of one episode, of a light critic before learning: as probed at 15 steps."""
 TIMES: Mapping[int, float] = {15: 2000.0, 60: 3100.0}
-"""Published median episodes to learn with a light critic that starts at the mean return."""
-LAG = FINAL_EPISODES / 2
+"""Published median episodes to learn, by steps, of a light critic started at the mean return."""
+LAG = FINAL_EPISODES / 2  # from the middle of the window to its end
 EDGE_STEPS = 12  # bisections of a factor of a million: to within a half of a percent
 NOTHING = "nothing changes"
-"""The account that a setting leaves every time and slowdown as it was."""
+"""The account that a setting changes no time and no slowdown."""
 BIAS = "bias"
-"""The account that the whole bias of a bootstrapped critic is noise."""
+"""The account that the whole bias of a bootstrapped critic acts as noise."""
 
 
 class Slowing(NamedTuple):
-    """Causes that lengthen learning, relative to the light critic of the first studies."""
+    """Causes of slow learning, relative to the light critic of the first studies."""
 
     noise: float
     """Noise of the policy's gradient without a leak or a critic in its trunk."""
     bias: float
-    """That of the leak, over this noise."""
+    """Bias by the leak, over this noise."""
     share: float
-    """That of the critic in the trunk, over this noise."""
+    """The critic's gradient in the trunk, over this noise."""
     gain: float
-    """Of the trunk's units."""
+    """Mean derivative of the trunk's units, as `mean_gain`."""
 
     def updates(self, batch: int) -> float:
-        """Factor on the advance that learning needs, in updates of that many episodes."""
+        """Factor on the advance that learning needs, with `batch` episodes per update."""
         head, trunk = (
             (SIGNAL_TO_NOISE + self.noise**2 * square / batch) / (SIGNAL_TO_NOISE + 1)
             for square in (1 + self.bias**2, 1 + self.bias**2 + self.share**2)
@@ -78,14 +79,14 @@ class Slowing(NamedTuple):
 
 
 def predicted_time(run: TrainConfig) -> float:
-    """Episodes that the law says it takes to learn; for SGD, in units of the light critic's."""
+    """Episodes to learn according to the law; for SGD, relative to the light critic."""
     if run.optimizer == "sgd":
         return 1.0
     return _time(_slowing(run), run)
 
 
 def time_as_before(run: TrainConfig) -> float:
-    """The same if the setting made no difference: RMSprop, whole returns, single episodes."""
+    """Episodes to learn if the setting made no difference: those in the first studies' setting."""
     loss = replace(
         run.loss,
         discount=1.0,
@@ -109,7 +110,7 @@ def time_as_before(run: TrainConfig) -> float:
 
 
 def time_by_the_bias(run: TrainConfig) -> float:
-    """The same if all of a bootstrapped critic's bias were noise, and the noise as before."""
+    """Episodes to learn if all of a bootstrapped critic's bias acted as noise."""
     targets = _targets(run)
     before = _targets(replace(run, loss=replace(run.loss, discount=1.0, trace_decay=1.0)))
     noise = before.unbiased.noise
@@ -118,7 +119,7 @@ def time_by_the_bias(run: TrainConfig) -> float:
 
 
 def _time(slowing: Slowing, run: TrainConfig) -> float:
-    """Episodes to learn, given what slows learning."""
+    """Episodes to learn, given the causes that slow a run."""
     batch = run.episodes_per_update
     of_rmsprop = run.optimizer == "rmsprop"
     needed = slowing.updates(batch) * _advance(TIMES[run.task.num_steps] - LAG)
@@ -127,7 +128,7 @@ def _time(slowing: Slowing, run: TrainConfig) -> float:
 
 
 def _advance(updates: float) -> float:
-    """Distance that RMSprop's updates cover, in steps of a mean square that has settled."""
+    """Distance that RMSprop's updates cover, in steps of the length that they settle at."""
     return updates + sum(1 / sqrt(1 - SMOOTHING**n) - 1 for n in range(1, int(updates) + 1))
 
 
@@ -144,7 +145,7 @@ def _slowing(run: TrainConfig) -> Slowing:
 
 @cache
 def _climbed(run: TrainConfig) -> Slowing:
-    """The same where advantages are not normalised."""
+    """Causes that slow a run whose advantages are not normalised."""
     setting = setting_of(run)
     *_, end = climb(setting, ARRIVED if setting.distance else 0)
     grown = 1 + end.head / setting.initial_weight
@@ -157,22 +158,26 @@ def _climbed(run: TrainConfig) -> Slowing:
 
 
 def _normalised(run: TrainConfig) -> Slowing:
-    """The same where they are."""
+    """Causes that slow a run whose advantages are normalised."""
     setting = Setting(steps=run.task.num_steps, critic_weight=run.critic_weight)
     within = setting.spread**2 - setting.mean_variance
     bias = normalised_bias(run) if run.loss.baseline == "attached" else 0.0
     deviation = sqrt(within + bias**2)
-    heavier = replace(run, critic_weight=run.critic_weight * deviation)
-    plain = replace(heavier.loss, normalise_advantages=False, baseline="detached")
-    climbed = _climbed(replace(heavier, loss=plain))
+    equivalent = replace(
+        run,
+        critic_weight=run.critic_weight * deviation,
+        loss=replace(run.loss, normalise_advantages=False, baseline="detached"),
+    )
+    climbed = _climbed(equivalent)
     return climbed._replace(noise=sqrt(within) / setting.spread, bias=bias / sqrt(within))
 
 
 def normalised_bias(run: TrainConfig) -> float:
     """Standard deviation over the steps of the leak's bias with normalised advantages, in reward.
 
-    With the variance W of an episode's advantages without it, and D² the variance of α H over the
-    steps of a trial, its square b² is that for which b² (W + b²) = D².
+    Let W be the variance of an episode's advantages without the bias, and D² that of α H over the
+    steps of a trial. As α H is divided by the advantages' standard deviation, which includes the
+    bias b, b² (W + b²) = D².
     """
     length = run.task.trial_length
     setting = Setting(steps=run.task.num_steps, critic_weight=run.critic_weight)
@@ -183,7 +188,7 @@ def normalised_bias(run: TrainConfig) -> float:
 
 
 def setting_of(run: TrainConfig) -> Setting:
-    """The climb of a run's critic, centred or from where it starts."""
+    """Setting of the climb of a run's critic; centred critics start at their fixed point."""
     targets = _targets(run)
     whole = targets.discount == targets.trace_decay == 1 and targets.horizon == "episode"
     adam = Optimiser(
@@ -224,8 +229,8 @@ def accounts(run: TrainConfig, light: TrainConfig) -> dict[str, float]:
     """Slowdown relative to the light critic of the same setting, by account.
 
     Args:
-        run: the run.
-        light: that critic's.
+        run: configuration of the run.
+        light: configuration of the light critic.
     """
     found = {
         LAW: predicted_time(run) / predicted_time(light),
@@ -248,8 +253,8 @@ def bias_terms(run: TrainConfig) -> tuple[float, float]:
 def huber_bias(run: TrainConfig, entropy: float, success: float) -> float:
     """Bias of an attached critic that learns by Huber's loss; inf where it has no fixed point.
 
-    The error of a step counts up to 1: E[clip(G - v, -1, 1)] = -α H. If α H ≥ 1 the leak outweighs
-    any error. G is a number of rewards, of as many trials as are left.
+    The error of a step counts up to 1, so that E[clip(G - v, -1, 1)] = -α H at the fixed point. If
+    α H ≥ 1, the leak outweighs any error. The return G is the number of rewards in the trials left.
     """
     trials = run.task.num_trials
     pull = leak_temperature(run.task.num_steps, run.critic_weight) * entropy
@@ -265,19 +270,19 @@ def huber_bias(run: TrainConfig, entropy: float, success: float) -> float:
     returns = np.arange(trials + 1)
 
     def error(value: float) -> float:
-        """Mean error that counts, plus the leak's pull."""
+        """Mean clipped error plus the leak's pull; zero at the fixed point."""
         return float(weights @ np.clip(returns - value, -1, 1)) + pull
 
     return float(brentq(error, -1.0, trials + 1.0, xtol=1e-14)) - float(weights @ returns)
 
 
 def law_edge(run: TrainConfig, light: TrainConfig) -> float:
-    """Weight at which a run takes twice as long as the light critic, by the law.
+    """Weight at which a run takes twice as long as the light critic, according to the law.
 
     Args:
-        run: attached, which a light weight slows by its leak, or detached from zero, which a heavy
-            one slows.
-        light: the light critic.
+        run: a configuration: attached, so that light weights are slow, or detached and started at
+            zero, so that heavy ones are.
+        light: configuration of the light critic.
     """
     limit, attached = 2 * predicted_time(light), run.loss.baseline == "attached"
     low, high = 0.01, 10_000.0

@@ -22,12 +22,12 @@ from pwm.analysis.times import median_time
 from pwm.experiments import EXPERIMENTS
 from pwm.experiments.fifth import WEIGHTS
 
-PREFIX = "fifth-"
+PREFIX = "fifth-"  # of the experiments' names
 
 
 @lru_cache(maxsize=1)
 def fifth_cells(evidence: Evidence) -> tuple[Cell, ...]:
-    """Every cell but those of the light critics."""
+    """Every cell of the fifth set except those of the light critics."""
     return tuple(_cells(evidence))
 
 
@@ -53,7 +53,7 @@ def _cells(evidence: Evidence) -> Iterator[Cell]:
 
 
 def of_groups(cells: Sequence[Cell], groups: Sequence[str], *variants: str) -> list[Cell]:
-    """The cells of some groups and variants, or of all variants, that have a prediction."""
+    """The cells with a prediction, of some groups, and of some variants or of all."""
     return [
         cell
         for cell in cells
@@ -99,7 +99,7 @@ def bias_ratio(
     measured: NDArray[np.float64], predicted: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Logarithm of the ratio of two means over seeds: [1 + resamples] from [S] and [S]."""
-    least = 1e-9  # so that there is a ratio
+    least = 1e-9  # for a logarithm, even of a mean that is not positive
     return np.asarray(np.log(np.maximum(means(measured), least) / means(predicted)))
 
 

@@ -1,6 +1,6 @@
 """The statements of the fifth set of predictions: what was measured, and the verdict on each.
 
-What each says, and the least and greatest number with which it is right, stands in
+Each statement, with the least and the greatest number with which it is right, is in
 `paper/predictions.json` (`fifth`, `statements`).
 """
 
@@ -39,7 +39,7 @@ BATCHES = ("batch-4", "batch-16", "batch-64", "batch-256")
 
 
 class Measured(NamedTuple):
-    """The number that a statement is about."""
+    """The measured number of a statement."""
 
     name: str
     estimate: Estimate
@@ -73,19 +73,19 @@ def measured(evidence: Evidence) -> Iterator[Measured]:
 
 
 def _less_error(name: str, cells: Sequence[Cell], rival: str) -> Measured:
-    """The law's error less a rival's."""
+    """The law's error minus a rival's, over the cells for which both have a prediction."""
     kept = [cell for cell in cells if rival in cell.predicted]
     less = root_mean_square(kept) - root_mean_square(kept, rival)
     return Measured(name, interval(less), experiments_of(kept))
 
 
 def _right(name: str, cells: Sequence[Cell]) -> Measured:
-    """The fraction of cells in which the law is right."""
+    """The fraction of cells for which the law is right within a factor of `NEAR`."""
     return Measured(name, fraction_right(cells, NEAR), experiments_of(cells))
 
 
 def _times(name: str, evidence: Evidence, groups: Sequence[str]) -> Measured:
-    """The fraction of light critics about whose times the law is right."""
+    """The fraction of light critics whose times the law predicts within a factor of `NEAR`."""
     found = light_times(evidence, groups)
     near = [abs(np.log(ratio[0])) <= np.log(NEAR) for ratio in found.values()]
     experiments = tuple(f"fifth-{each}-light" for each in found)
@@ -122,7 +122,7 @@ def _on_optimisers(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[Measur
 
 
 def _time(cell: Cell) -> NDArray[np.float64]:
-    """Median time to learn, the budget where fewer than half did: [1 + resamples]."""
+    """Median time to learn, or the budget if fewer than half learned: [1 + resamples]."""
     return np.minimum(median(cell.runs), cell.runs.base.num_episodes)
 
 
@@ -179,14 +179,14 @@ def _over_squared(cell: Cell) -> NDArray[np.float64]:
 
 
 def _over_huber(cell: Cell) -> NDArray[np.float64]:
-    """Logarithm of the bias over that predicted from each seed's outcome: [1 + resamples]."""
+    """Logarithm of the bias over that by `huber_bias` from the seeds' outcomes: [1 + resamples]."""
     pairs = zip(cell.runs.entropy, cell.runs.reward, strict=True)
     predicted = np.array([huber_bias(cell.runs.base, *pair) for pair in pairs])
     return bias_ratio(cell.runs.critic_bias, predicted)
 
 
 def _on_carried_states(evidence: Evidence) -> Iterator[Measured]:
-    """Yields the numbers on a critic that can know its position."""
+    """Yields the numbers on a carried state, with which the critic can know its position."""
     name = "fifth-carried-60-light"
     light = evidence.of(name).at(critic_weight=0.1)
     blind = value_floor(1.0, light.base.task.num_trials)

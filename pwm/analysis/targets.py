@@ -1,13 +1,12 @@
 """Bias and noise of a critic of other targets: discounted, bootstrapped, or of single trials.
 
-The target of a step is the λ-return, G = M r + N v with the rewards r and the values v of later
-steps,
+The target of a step is the λ-return G = M r + N v, with rewards r and the values v of later steps,
 
     M[t, k] = (γλ)^(k - t) from k = t on,    N[t, k] = γ (1 - λ) (γλ)^(k - 1 - t) from k = t + 1 on,
 
 up to the end of the episode, or of the trial. The state is reset at every trial, so that a critic
-knows the step in the trial, but not the trial; `settled_values` says where it rests. Its bias is
-multiplied by up to (1 - γλ) / (1 - γ), but the mean of the advantage G - v is that of the leak
+knows the step in the trial, but not the trial; `settled_values` is its fixed point. Its bias is up
+to (1 - γλ) / (1 - γ) times the leak's, but the mean of the advantage G - v is that of the leak
 alone: where the value is too high, so is its target.
 """
 
@@ -36,18 +35,18 @@ class Targets:
     """T, steps per episode, in whole trials."""
     trial_length: int = 3
     discount: float = 1.0
-    """γ."""
+    """γ, the discount."""
     trace_decay: float = 1.0
-    """λ."""
+    """λ, the decay of traces."""
     horizon: Literal["episode", "trial"] = "episode"
-    """End of the returns."""
+    """Period at whose end a return ends."""
     leak: Leak = "none"
     temperature: float = 0.0
     """α of the leak, in reward per nat."""
     success: float = 0.5
     """Probability that a trial is rewarded."""
     entropy: float | None = None
-    """Of the policy, in nats; if none, that of a policy that has only learned when to act."""
+    """Entropy of the policy, in nats; None for a policy that has only learned when to act."""
 
     @cached_property
     def fixed_point(self) -> Array:
@@ -70,7 +69,7 @@ class Targets:
 
     @property
     def bias(self) -> float:
-        """Mean over the steps of value minus return (with the same discount and horizon)."""
+        """Mean over the steps of value minus return, with the same discount and horizon."""
         return self.mean_value - self.mean_return
 
     @property
@@ -84,8 +83,8 @@ class Targets:
         """Root mean square over the steps of the advantage at the fixed point."""
         values = self.fixed_point
         means = self._rewarding @ self._rewards + self._bootstrap @ values - values
-        spread = self._rewards * (1 - self.success)  # variances of the rewards
-        return sqrt(float((means**2 + self._rewarding**2 @ spread).mean()))
+        variances = self._rewards * (1 - self.success)  # of the rewards
+        return sqrt(float((means**2 + self._rewarding**2 @ variances).mean()))
 
     @property
     def unbiased(self) -> Targets:
@@ -94,7 +93,7 @@ class Targets:
 
     @property
     def excess(self) -> float:
-        """Bias that would raise the noise as much as the leak does."""
+        """Constant bias that would raise the noise as much as the leak does."""
         return sqrt(max(self.noise**2 - self.unbiased.noise**2, 0.0))
 
     @property
@@ -105,7 +104,7 @@ class Targets:
 
     @property
     def pull(self) -> float:
-        """Mean error of a critic whose values are all off by one."""
+        """Mean error of a critic whose values are all off by one; less than 1 if it bootstraps."""
         return float(1 - self._bootstrap.sum(axis=1).mean())
 
     @cached_property

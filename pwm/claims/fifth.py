@@ -34,7 +34,7 @@ FAILS: Mapping[str, Band] = {
     "later-detached": (-0.3, 0.3),
     "later-gain": (-1.0, 0.0),
 }
-"""Bands of the numbers of which the set was wrong, by statement."""
+"""Bands of the numbers that the set predicted wrongly, by statement."""
 SHOWN = {
     "adam-0.99-60": {"own": 5.0, "raw": 10.0},
     "adam-0.999-60": {"own": 5.0, "raw": 10.0, "centred": 100.0},
@@ -49,7 +49,7 @@ SHOWN = {
     "huber-15": {"raw": 10.0},
 }
 """Weights of the cells in the paper's table, by condition and variant."""
-SLOWER, FASTER = (NEAR, inf), (0.0, 1 / NEAR)
+SLOWER, FASTER = (NEAR, inf), (0.0, 1 / NEAR)  # bands of measured over predicted
 OFF = {
     "fifth-adam-0.999-60-raw": SLOWER,
     "fifth-sgd-15-own": SLOWER,
@@ -59,8 +59,8 @@ OFF = {
     "fifth-normalised-15-light": SLOWER,
     "fifth-normalised-15-own": SLOWER,
 }
-"""Bands of slowdowns and times, over predicted, of which the law is wrong, by the claim's name."""
-NEARLY = (1 / NEAR, NEAR)
+"""Bands, over predicted, of slowdowns and times that the law predicts wrongly, by claim."""
+NEARLY = (1 / NEAR, NEAR)  # band of the others
 ERRORS: dict[str, Band] = {LAW: (0.0, 0.4), NOTHING: (0.4, 3.0), BIAS: (0.0, 0.4)}
 """Bands of the root mean square error of log S, by account."""
 
@@ -79,7 +79,7 @@ def statement_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def right_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields the number of statements that are right."""
+    """Yields a claim about the number of statements that are right."""
     found = list(statements(evidence))
     yield Claim(
         name="fifth-right",
@@ -160,7 +160,7 @@ def error_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _averaged(weight: float, steps: int, batch: int) -> float:
-    """Slowdown by the leak with that many episodes per update, by signal and noise alone."""
+    """Slowdown by the leak with `batch` episodes per update, from signal and noise alone."""
     bias = noise_weight(steps, 3) / weight
     return sqrt(1 + bias**2 / (1 + batch * SIGNAL_TO_NOISE))
 
@@ -182,13 +182,13 @@ def _cell_numbers(condition: str, variant: str, weight: float) -> dict[str, Numb
 
 @cache
 def _edge(run: TrainConfig, light: TrainConfig) -> Number:
-    """The weight at which the law says that learning takes twice as long."""
+    """The weight by `law_edge`, as a number of the paper."""
     weight = law_edge(run, light)
     return number(weight, text=f"{weight:.1f}" if weight < 10 else f"{weight:.0f}")
 
 
 def fifth_numbers() -> dict[str, Number]:
-    """Settings of the fifth set, and what it predicted of the cells in the paper's table."""
+    """Settings of the fifth set, and its predictions for the cells in the paper's table."""
     fifth = predictions()["fifth"]
     found = {
         "setting.fifth-statements": number(len(fifth["statements"])),

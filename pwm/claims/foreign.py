@@ -24,6 +24,7 @@ AGENTS: Mapping[str, AgentCell] = MappingProxyType(
     }
 )
 VF_COEFS = (0.005, 0.5, 50.0)
+"""A light weight, the default and a heavy one, of the agents."""
 LOOPS: Mapping[Loop, tuple[float, float, float]] = MappingProxyType(
     {"tutorial": (0.1, 1.0, 10.0), "reinforce": (0.02, 0.2, 2.0), "a3c": (0.1, 1.0, 10.0)}
 )
@@ -52,15 +53,15 @@ def foreign_numbers() -> dict[str, Number]:
 
 
 def _of(learned: NDArray[np.bool_]) -> Number:
-    """Seeds that learned, of all."""
+    """The number and the fraction of seeds that learned."""
     return {"text": f"{int(learned.sum())}/{len(learned)}", "value": float(learned.mean())}
 
 
 def _verdicts(part: str, statements: Iterable[Statement]) -> dict[str, Number]:
-    """Numbers of statements about a part, and of those that are right, and wrong."""
+    """Counts of a part's statements: all, right and wrong; some cannot be judged."""
     every = list(statements)
-    told = [one.right for one in every if not isnan(one.estimate.value)]
-    counts = {"statements": len(every), "right": sum(told), "wrong": len(told) - sum(told)}
+    judged = [one.right for one in every if not isnan(one.estimate.value)]
+    counts = {"statements": len(every), "right": sum(judged), "wrong": judged.count(False)}
     return {
         f"foreign.{part}-{name}": {"text": str(count), "value": count}
         for name, count in counts.items()

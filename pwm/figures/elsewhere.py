@@ -35,7 +35,7 @@ BEFORE_LINE: Mapping[str, Any] = {"color": "0.4", "linewidth": 0.8, "linestyle":
 
 
 def elsewhere_figure(evidence: Evidence) -> tuple[Figure, Table]:
-    """Slowdowns, biases and times against the law's, and success in the notes' later setting."""
+    """Slowdowns, biases and times with the law's, and success in the notes' later setting."""
     panels: Mapping[str, Callable[[Axes, Evidence], Table]] = {
         "optimisers": partial(_slowdowns, groups=(*OPTIMISERS, "sgd")),
         "returns": partial(_slowdowns, groups=TARGETS),
@@ -57,7 +57,7 @@ def elsewhere_figure(evidence: Evidence) -> tuple[Figure, Table]:
 
 
 def _slowdowns(axes: Axes, evidence: Evidence, groups: Sequence[str]) -> Table:
-    """Measured against predicted slowdown, by variant."""
+    """Draws measured against predicted slowdown, by variant; returns the rows."""
     table: Table = []
     ends = np.array([0.5, 14])
     axes.fill_between(ends, ends / NEAR, ends * NEAR, color="0.9", linewidth=0)
@@ -77,7 +77,7 @@ def _slowdowns(axes: Axes, evidence: Evidence, groups: Sequence[str]) -> Table:
 
 
 def _biases(axes: Axes, evidence: Evidence) -> Table:
-    """Measured against predicted bias of attached critics."""
+    """Draws measured against predicted bias of attached critics; returns the rows."""
     table: Table = []
     ends = np.array([0.1, 8])
     axes.plot(ends, ends, **LAW_LINE)
@@ -94,7 +94,7 @@ def _biases(axes: Axes, evidence: Evidence) -> Table:
 
 
 def _batches(axes: Axes, evidence: Evidence) -> Table:
-    """Episodes to learn against episodes per update, at 15 steps, and the law's."""
+    """Draws episodes to learn against episodes per update, at 15 steps, and the law's lines."""
     table: Table = []
     lines: dict[str, list[tuple[int, float]]] = {}
     times = predictions()["fifth"]["light"]
@@ -121,11 +121,12 @@ def _batches(axes: Axes, evidence: Evidence) -> Table:
 
 
 def _budget(evidence: Evidence, condition: str) -> int:
+    """Episodes that the runs of a condition are trained for."""
     return evidence.of(f"fifth-{condition}-light").base.num_episodes
 
 
 def _normalised(axes: Axes, evidence: Evidence) -> Table:
-    """Slowdown by the leak with normalised advantages, and that without normalising (dotted)."""
+    """Draws the slowdown by the leak with normalised advantages; dotted: without normalising."""
     table: Table = []
     cells = of_groups(fifth_cells(evidence), ("normalised",), "own")
     for steps, colour, marker in ((15, "#009E73", "o"), (60, "#D55E00", "s")):
@@ -146,9 +147,9 @@ def _normalised(axes: Axes, evidence: Evidence) -> Table:
 
 
 def _huber(axes: Axes, evidence: Evidence) -> Table:
-    """Bias of an attached critic with Huber's loss.
+    """Draws the bias of an attached critic with Huber's loss.
 
-    Left of the line it has no fixed point before learning; dotted: the bias with squared errors.
+    Left of the line, there is no fixed point before learning. Dotted: the bias with squared errors.
     """
     table: Table = []
     cells = [cell for cell in fifth_cells(evidence) if cell.condition == "huber-15"]
@@ -168,7 +169,7 @@ def _huber(axes: Axes, evidence: Evidence) -> Table:
 
 
 def _carried(axes: Axes, evidence: Evidence) -> Table:
-    """Slowdown against the weight where the state is carried, at 60 steps."""
+    """Draws slowdown against weight with a carried state, at 60 steps."""
     table: Table = []
     cells = [cell for cell in fifth_cells(evidence) if cell.condition == "carried-60"]
     for variant, (label, colour, marker) in VARIANTS.items():
@@ -187,7 +188,7 @@ def _carried(axes: Axes, evidence: Evidence) -> Table:
 
 
 def _later(axes: Axes, evidence: Evidence) -> Table:
-    """Success against the weight in the notes' later setting, with Wilson intervals."""
+    """Draws success against weight in the notes' later setting, with Wilson intervals."""
     table: Table = []
     looks = {
         "attached": VARIANTS["own"],
@@ -214,6 +215,7 @@ def _later(axes: Axes, evidence: Evidence) -> Table:
 def _row(
     series: str, x: float, predicted: float, estimate: Estimate, finished: bool
 ) -> Sequence[object]:
+    """A row of the table; without an interval if the number is a bound."""
     known = estimate if finished else Estimate(estimate.value)
     return (series, x, predicted, *known, finished)
 

@@ -41,9 +41,9 @@ COLUMNS = {
 }
 """Bytes per run of each column, little-endian but for the digest. `time` and `collapse` count
 windows of `log_every` episodes, 0 for never; `flags` are 1 for learned, 2 for collapsed; `reward`
-is in units of 1/65535, and `entropy` of log(actions)/65535; the last two are the upper bytes of a
-float32."""
-FULL = 65535
+is in units of 1/65534, and `entropy` of log(actions)/65534, both 65535 for nan; the last two are
+the upper bytes of a float32."""
+FULL, MISSING = 65534, 65535
 
 
 @dataclass(frozen=True)
@@ -183,20 +183,20 @@ def _leaves(config: Any, section: str = "") -> Sequence[tuple[str, str, Mapping[
 def _windows(episodes: NDArray[np.float64], log_every: NDArray[np.int64]) -> NDArray[np.uint16]:
     """Episodes as windows, 0 for inf."""
     count = np.where(np.isfinite(episodes), episodes, 0) / log_every
-    if (count != np.rint(count)).any() or count.max() > FULL:
+    if (count != np.rint(count)).any() or count.max() > MISSING:
         raise ValueError("expected times at the ends of windows")
     return count.astype("<u2")
 
 
 def _scaled(values: NDArray[np.float64], whole: float) -> bytes:
     """Numbers from 0 to a whole in two bytes."""
-    return np.rint(np.clip(values / whole, 0, 1) * FULL).astype("<u2").tobytes()
+    known = np.where(np.isnan(values), 0, values)
+    scaled = np.rint(np.clip(known / whole, 0, 1) * FULL)
+    return np.where(np.isnan(values), MISSING, scaled).astype("<u2").tobytes()
 
 
 def _upper_bytes(values: NDArray[np.float64]) -> bytes:
     """The upper three bytes of float32, rounded: 16 significant bits."""
     bits = values.astype("<f4").view("<u4")
-    rounded = (bits + np.uint32(0x80)) & np.uint32(
-        0xFFFFFF00
-    )  # exponents are far from their limits
+    rounded = bits + np.uint32(0x80)  # no finite number is so large that this makes it infinite
     return rounded.view(np.uint8).reshape(-1, 4)[:, 1:].tobytes()

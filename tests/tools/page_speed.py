@@ -1,16 +1,21 @@
-"""Speed of training in WebAssembly, in node, relative to native code on one core.
+"""Speed of training in WebAssembly, in node and in browsers, relative to native code on one core.
 
     python -m tests.tools.page_speed
 
-Both take turns, round after round, and ratios are taken within a round. Times are those of the
-processor, so that other programs on the machine matter less. They leave out compilation.
+All take turns, round after round, and ratios are taken within a round. The browsers run the page's
+own worker. Times are those of the clock, without compilation: run nothing else meanwhile.
 """
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 
 from tqdm import trange
 
@@ -19,7 +24,8 @@ from pwm.core.config import TrainConfig
 from pwm.core.task import TaskConfig
 from pwm.engines import make_trainer
 from pwm.runs.fields import identity
-from tests.page.node import node
+from tests.page.node import NODE, PAGE, node
+from tests.support.browser import PROGRAMS, Browser, browser, missing
 
 ROUNDS = 7
 EPISODES = 10_000
@@ -29,40 +35,88 @@ SETTINGS = {
     "15 steps": replace(BASE, task=TaskConfig(episode_length=15)),
     "60 steps, carried state": replace(BASE, agent=AgentConfig(carry_state=True)),
 }
-IN_NODE = """
-    for (const config of data) await engine.train(config);  // until all is compiled
+TIMED = """
     const times = [];
     for (const config of data) {
-      const started = process.cpuUsage().user;
+      const started = performance.now();
       await engine.train(config);
-      times.push((process.cpuUsage().user - started) / 1e6);
+      times.push((performance.now() - started) / 1e3);
     }
     return times;
 """
+IN_NODE = "for (const config of data) await engine.train(config);  // until compiled" + TIMED
+WORKER = """
+    globalThis.engine = (() => {
+      const text = (id) => document.getElementById(id).textContent;
+      const source = new Blob([text("engine"), text("worker")], { type: "text/javascript" });
+      const worker = new Worker(URL.createObjectURL(source));
+      worker.postMessage({ bytes: Uint8Array.from(atob(text("module")), (c) => c.charCodeAt(0)) });
+      const train = (config) => new Promise((resolve, reject) => {
+        worker.onmessage = ({ data }) => {
+          if (data.error) reject(new Error(data.error));
+          if (data.result) resolve(data.result);
+        };
+        worker.postMessage({ config });
+      });
+      return { train };
+    })()
+"""
+Contestant = Callable[[Sequence[TrainConfig]], list[float]]
 
 
-def native_seconds(run: TrainConfig) -> float:
-    """Processor time of training a run natively, in seconds."""
-    trainer = make_trainer([run])
-    started = time.process_time()
-    trainer.advance(run.num_episodes)
-    return time.process_time() - started
+def in_native_code(runs: Sequence[TrainConfig]) -> list[float]:
+    """Seconds for training each run with the compiled engine."""
+    times = []
+    for run in runs:
+        trainer = make_trainer([run])
+        started = time.perf_counter()
+        trainer.advance(run.num_episodes)
+        times.append(time.perf_counter() - started)
+    return times
+
+
+def in_node(runs: Sequence[TrainConfig]) -> list[float]:
+    """Seconds for training each run in node."""
+    times: list[float] = node(IN_NODE, [identity(run) for run in runs])
+    return times
+
+
+def in_browser(tab: Browser) -> Contestant:
+    """Seconds for training each run in a browser, as a function; compiles at the first call."""
+    tab.open((PAGE / "index.html").as_uri())
+    tab.ask(f"{WORKER}, true")
+
+    def seconds(runs: Sequence[TrainConfig]) -> list[float]:
+        data = json.dumps([identity(run) for run in runs])
+        times: list[float] = tab.ask(f"(async (data) => {{ {TIMED} }})({data})")
+        return times
+
+    return seconds
 
 
 def main() -> None:
     """Runs the command."""
-    rounds = []
-    for _ in trange(ROUNDS, unit=" rounds", leave=False):
-        in_node = node(IN_NODE, [identity(run) for run in SETTINGS.values()])
-        rounds.append((in_node, [native_seconds(run) for run in SETTINGS.values()]))
-    for place, name in enumerate(SETTINGS):
-        pairs = [(in_node[place], native[place]) for in_node, native in rounds]
-        wasm, native = (1e6 / EPISODES * min(column) for column in zip(*pairs, strict=True))
-        ratio = median(native / wasm for wasm, native in pairs)
-        print(
-            f"{name}: {wasm:.1f} µs per episode in WebAssembly, {native:.1f} native, at best; "
-            f"{ratio:.2f} of the native speed, by the median of {ROUNDS} rounds"
-        )
+    runs = list(SETTINGS.values())
+    with ExitStack() as opened:
+        contestants: dict[str, Contestant] = {"native": in_native_code}
+        if NODE is not None:
+            contestants["node"] = in_node
+        for name in PROGRAMS:
+            if not missing(name):
+                folder = Path(opened.enter_context(TemporaryDirectory()))
+                contestants[name] = in_browser(opened.enter_context(browser(name, folder)))
+        for train in contestants.values():
+            train(runs)  # until all is compiled
+        rounds = [
+            {name: train(runs) for name, train in contestants.items()}
+            for _ in trange(ROUNDS, unit=" rounds", leave=False)
+        ]
+    for place, setting in enumerate(SETTINGS):
+        for name in contestants:
+            times = [1e6 / EPISODES * each[name][place] for each in rounds]
+            ratio = median(each["native"][place] / each[name][place] for each in rounds)
+            print(f"{setting}: {name}: {min(times):.1f} µs per episode at best, ", end="")
+            print(f"{ratio:.2f} of the native speed by the median of {ROUNDS} rounds")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 // The published runs, as `pwm/page/content.py` packs them: fields, conditions, outcomes.
 
-const FULL = 65535;
+const FULL = 65534;
+const MISSING = 65535;
 const OWN = ["critic_weight", "seed"];
 
 export function bytesOf(base64) {
@@ -47,6 +48,12 @@ export class Runs {
     return part[2 * run] | (part[2 * run + 1] << 8);
   }
 
+  // A part of a whole, or NaN.
+  part(name, run) {
+    const number = this.short(name, run);
+    return number === MISSING ? NaN : number / FULL;
+  }
+
   float(name, run) {
     const part = this.parts[name].subarray(3 * run, 3 * run + 3);
     const view = new DataView(new ArrayBuffer(4));
@@ -81,8 +88,8 @@ export class Runs {
     const flags = this.parts.flags[run];
     if (name === "learned") return flags & 1;
     if (name === "collapsed") return flags >> 1;
-    if (name === "reward") return this.short(name, run) / FULL;
-    if (name === "entropy") return (this.short(name, run) / FULL) * Math.log(this.actions);
+    if (name === "reward") return this.part(name, run);
+    if (name === "entropy") return this.part(name, run) * Math.log(this.actions);
     if (name === "value_loss" || name === "critic_bias") return this.float(name, run);
     const windows = this.short(name, run); // of time or collapse
     return windows ? windows * this.condition(run).values.log_every : Infinity;

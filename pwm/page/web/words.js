@@ -27,6 +27,14 @@ const LABELS = {
   clip_gradient: "gradient clipped at",
   trunk_rate: "trunk’s relative rate",
   log_every: "window",
+  optimizer: "optimiser",
+  square_decay: "decay of the squares",
+  momentum_decay: "decay of the momentum",
+  episodes_per_update: "episodes per update",
+  trace_decay: "λ of the returns",
+  return_horizon: "returns end with the",
+  leaking_targets: "leaking targets",
+  value_loss: "error in the value loss",
 };
 
 const VALUES = {
