@@ -71,7 +71,7 @@ def numbers(found: Sequence[Claim]) -> dict[str, Mapping[str, Any]]:
             "says": claim.says,
             "band": _finite(*claim.band),
             "command": "python -m pwm.sweep " + " ".join(claim.experiments),
-            "minutes": round(sum(_minutes(name) for name in claim.experiments), 1),
+            "minutes": max(0.1, round(sum(_minutes(name) for name in claim.experiments), 1)),
         }
         for claim in found
     }
