@@ -17,7 +17,7 @@ def commands() -> dict[str, str]:
     """The commands and the first line of each one's docstring, read without importing them."""
     found = {}
     for path in sorted([*PACKAGE.glob("*.py"), *PACKAGE.glob("*/*.py")]):
-        text = path.read_text()
+        text = path.read_text("utf-8")
         if path != Path(__file__) and '\nif __name__ == "__main__":' in text:
             parts = path.relative_to(PACKAGE).with_suffix("").parts
             name = ".".join(part for part in parts if part != "__main__")

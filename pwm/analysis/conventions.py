@@ -111,7 +111,7 @@ def read_conventions(path: Path = FILE) -> dict[str, Convention]:
     known = {field.name for field in fields(Convention)}
     needed = {field.name for field in fields(Convention) if field.default is MISSING}
     found = {}
-    for library, table in tomllib.loads(path.read_text()).items():
+    for library, table in tomllib.loads(path.read_text("utf-8")).items():
         shared = {key: value for key, value in table.items() if not isinstance(value, dict)}
         algorithms = {key: value for key, value in table.items() if isinstance(value, dict)}
         for algorithm, own in (algorithms or {"": {}}).items():

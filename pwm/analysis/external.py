@@ -101,7 +101,7 @@ def read_outcomes(path: Path, kind: type[Outcome], versions: str | None = None) 
     """
     if not path.exists():
         return []
-    first, *lines = path.read_text().splitlines()
+    first, *lines = path.read_text("utf-8").splitlines()
     require_file(versions in (None, first), path, f"a file that begins: {versions}")
     hints: dict[str, Any] = get_type_hints(kind)
     run: Any = hints.pop("run")

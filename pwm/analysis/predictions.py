@@ -22,7 +22,7 @@ def predictions() -> dict[str, Any]:
     Raises:
         InputError: the package is installed without its repository.
     """
-    content: dict[str, Any] = json.loads(published("predictions.json").read_text())
+    content: dict[str, Any] = json.loads(published("predictions.json").read_text("utf-8"))
     return content
 
 

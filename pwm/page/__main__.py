@@ -35,15 +35,15 @@ def page(runs: Runs) -> bytes:
     for name in ENGINE:
         require_file((engine / name).is_file(), engine / name, "what python -m pwm.page.wasm makes")
     slots = {
-        "style": (WEB / "style.css").read_text(),
+        "style": (WEB / "style.css").read_text("utf-8"),
         "index": json.dumps(index(runs), separators=(",", ":")),
         "columns": b64encode(columns(runs)).decode(),
-        "engine": (engine / "engine.js").read_text(),
+        "engine": (engine / "engine.js").read_text("utf-8"),
         "module": b64encode((engine / "engine.wasm").read_bytes()).decode(),
-        "worker": (WEB / "worker.js").read_text(),
+        "worker": (WEB / "worker.js").read_text("utf-8"),
         "script": joined("main.js"),
     }
-    return filled((WEB / "index.html").read_text(), slots).encode()
+    return filled((WEB / "index.html").read_text("utf-8"), slots).encode()
 
 
 @dataclass(frozen=True, kw_only=True)

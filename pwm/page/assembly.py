@@ -42,7 +42,7 @@ def _collect(name: str, folder: Path, parts: dict[str, str]) -> None:
     """Adds what a module imports, then the module itself without its imports."""
     if name in parts:
         return
-    text = (folder / name).read_text()
+    text = (folder / name).read_text("utf-8")
     for match in IMPORT.finditer(text):
         _collect(match["name"], folder, parts)
     parts[name] = IMPORT.sub("", text)

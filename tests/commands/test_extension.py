@@ -198,9 +198,12 @@ def test_every_setting_next_to_extend_is_refused(capsys: pytest.CaptureFixture[s
         "optimizer": "adam",
         "square_decay": "0.9",
         "momentum_decay": "0.5",
-        "epsilon": "1e-5",
+        "epsilon": "0.001",
         "episodes_per_update": "11",
         "value_loss": "huber",
+        "trace_decay": "0.5",
+        "leaking_targets": "",
+        "return_horizon": "trial",
     }
     assert changed.keys() == flat(Arguments()).keys() - set(NOT_SETTINGS)
     for name, value in changed.items():

@@ -89,6 +89,9 @@ NOTES = {
         "normalise_advantages": False,
         "clip_gradient": 0.0,
         "value_loss": "squared",
+        "trace_decay": 1.0,
+        "leaking_targets": False,
+        "return_horizon": "episode",
     },
 }
 
@@ -255,6 +258,9 @@ FLAGS: list[tuple[str, str, Any]] = [
     ("--epsilon 1e-5", "epsilon", 1e-5),
     ("--episodes-per-update 3", "episodes_per_update", 3),
     ("--value-loss huber", "loss.value_loss", "huber"),
+    ("--trace-decay 0.9", "loss.trace_decay", 0.9),
+    ("--leaking-targets", "loss.leaking_targets", True),
+    ("--return-horizon trial", "loss.return_horizon", "trial"),
 ]
 
 
