@@ -70,8 +70,8 @@ def populations(draw: st.DrawFn) -> list[TrainConfig]:
 def assert_same_replica(one: Trainer, replica: int, other: Trainer, other_replica: int) -> None:
     """Asserts that two replicas have the same history and parameters, bit for bit."""
     assert equal(one.history().select([replica]), other.history().select([other_replica]))
-    parameters = one.parameters[replica], other.parameters[other_replica]
-    assert np.array_equal(*(row.detach().numpy() for row in parameters), equal_nan=True)
+    parameters = one.parameters.detach().numpy(), other.parameters.detach().numpy()
+    assert np.array_equal(parameters[0][replica], parameters[1][other_replica], equal_nan=True)
 
 
 @settings(max_examples=40)
