@@ -50,7 +50,10 @@ class Arguments:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command and ends the program."""
+    """Compares stored runs with the published ones, and exits with 1 if any differs.
+
+    With `--write` it publishes them instead.
+    """
     arguments = parse(
         Arguments,
         "python -m pwm.digests",

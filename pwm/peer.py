@@ -58,7 +58,7 @@ class JaxPopulation:
 
 
 def _initial(run: TrainConfig, key: Array) -> Weights:
-    """Initial weights of one replica, uniform on ±1 / sqrt(units) as in PyTorch."""
+    """Initial weights of one replica, uniform on ±1 / sqrt(units); one bias per gate."""
     stimuli, hidden = run.task.num_stimuli, run.agent.hidden_size
     shapes = {
         "input": (stimuli, NUM_GATES * hidden),

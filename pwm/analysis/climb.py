@@ -196,14 +196,16 @@ def mean_return_variance(success: float, num_trials: int) -> float:
 
 
 def score_variance(steps: int, trial_length: int) -> float:
-    """Variance of an episode's sum of log-probability gradients at one hidden unit.
+    """Variance of an episode's score at one hidden unit: of Σ_t ∂ log π(a_t) / ∂h_t.
 
-    The gradient of log π(a) with respect to a hidden unit is the policy weight of the action minus
-    the policy's mean weight. Actions at different steps are independent. The policy is that of
-    `pwm.core.leak.start_entropy`.
+    With the unit's weights u in the policy head, ∂ log π(a) / ∂h = u_a - Σ_b π(b) u_b. Actions at
+    different steps are independent. The policy is that of `pwm.core.leak.start_entropy`.
 
+    Args:
+        steps: T, steps per episode, in whole trials.
+        trial_length: L, steps per trial.
     Returns:
-        The variance, in units of a policy weight's: 2/3 per step before a decision, 1/2 at it.
+        The variance over that of u: 2/3 per step before a decision (three actions), 1/2 at it.
     """
     decisions = steps // trial_length
     return (steps - decisions) * 2 / 3 + decisions / 2

@@ -64,7 +64,7 @@ class Cell(NamedTuple):
 
 
 class AgentCell(NamedTuple):
-    """All fields of an `ExternalRun` but the seed and the length."""
+    """A setting of an agent: an `ExternalRun` without its seed and its length."""
 
     agent: Agent
     network: Network
@@ -89,7 +89,7 @@ def agents() -> Agents:
 
 @lru_cache(maxsize=1)
 def loops() -> Loops:
-    """The published runs of public loops."""
+    """The published runs of other people's training loops."""
     return Loops(read_outcomes(published(LOOP_FILE), LoopOutcome))
 
 

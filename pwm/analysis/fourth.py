@@ -193,7 +193,14 @@ def refuted_if(evidence: Evidence) -> Iterator[Statement]:
 def _reward_statement(
     evidence: Evidence, cell: Cell, weight_at_1: float, region: tuple[float, float]
 ) -> Statement:
-    """A statement about a cell's slowdown over that with reward 1, at the same episode length."""
+    """A statement about the ratio of a cell's slowdown to that at reward 1, at the same length.
+
+    Args:
+        evidence: what the runs of each experiment came to.
+        cell: the cell at another reward.
+        weight_at_1: critic weight of the cell at reward 1.
+        region: predicted range of the ratio.
+    """
     task = cell.runs.base.task
     same = evidence.of("weight-0.001").at(
         episode_length=task.episode_length, baseline="detached", critic_weight=weight_at_1

@@ -51,7 +51,7 @@ def learned(history: History, task: TaskConfig) -> NDArray[np.bool_]:
 
 
 def times_to_learn(history: History, task: TaskConfig) -> NDArray[np.float64]:
-    """Episodes until 500 in a row first met the criterion for *learned*.
+    """Episodes until the mean reward of 500 in a row first met the criterion for *learned*.
 
     Args:
         history: curves of R replicas; all windows but the last must have the same length.

@@ -45,7 +45,7 @@ class Runs(Protocol):
         """Outcomes of some runs, an array of `OUTCOME` in the shape of their numbers."""
 
     def history(self, numbers: NDArray[np.intp]) -> History:
-        """Curves of some runs [R], in the order given."""
+        """The history of the runs with these numbers, [R], in this order."""
 
     def course(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
         """One curve of some runs, by name: [R, K], or [R, J] for scheduled diagnostics."""

@@ -69,7 +69,9 @@ class StoredRuns:
         return self.history(numbers).curves[name]
 
     def history(self, numbers: NDArray[np.intp]) -> History:
-        """Curves of some runs [R], in the order given; diagnostics if all runs have the same.
+        """The history of the runs with these numbers, [R], in this order.
+
+        Diagnostics are included only if all runs measured the same ones at the same episodes.
 
         Raises:
             InputError: a run is not in the store.

@@ -1,4 +1,4 @@
-"""Numbers of other people's code that the paper quotes, from `external.csv` and `loops.csv`."""
+"""Numbers about other people's code that the paper quotes, from its two csv files."""
 
 from __future__ import annotations
 

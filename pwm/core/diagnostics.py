@@ -143,19 +143,19 @@ class Mechanism:
         self._bias_per_nat = np.array([_bias_per_nat(config, w) for w in critic_weights.tolist()])
         loss, num_steps = config.loss, config.task.num_steps
         weights = net_weights(config.horizon, loss.discount, loss.trace_decay)
-        self._weights = np.tile(weights, num_steps // config.horizon)  # (T,)
-        self._leaked = self._weights if loss.leaking_targets else np.ones(num_steps)
+        self._value_weights = np.tile(weights, num_steps // config.horizon)  # (T,)
+        self._leak_weights = self._value_weights if loss.leaking_targets else np.ones(num_steps)
         self._means: list[Doubles] = []  # activity, saturated and distance of each episode, (3, R)
-        self._visits = np.zeros((len(critic_weights), self._task.num_pairs))
-        self._sums = np.zeros((*self._visits.shape, config.agent.hidden_size))  # of h, last steps
+        self._visits = np.zeros((len(critic_weights), self._task.num_pairs))  # trials of each pair
+        self._sums = np.zeros((*self._visits.shape, config.agent.hidden_size))  # of h at their ends
 
     @np.errstate(invalid="ignore")
     def add(self, trajectory: Trajectory, trials: NDArray[np.int64]) -> None:
         """Adds an episode whose trials have the given pairs, [R, N]."""
         log_probs, values, returns, hidden = (part.astype(np.float64) for part in trajectory)
         sizes = np.abs(hidden).reshape(len(hidden), -1)  # (R, T H)
-        errors = self._weights * (values - returns)
-        errors += self._bias_per_nat[:, None] * log_probs * self._leaked
+        errors = self._value_weights * (values - returns)
+        errors += self._bias_per_nat[:, None] * log_probs * self._leak_weights
         self._means.append(np.stack([_mean(sizes), _mean(sizes > SATURATED), _mean(errors)]))
         last = hidden[:, self._task.trial_length - 1 :: self._task.trial_length]  # (R, N, H)
         replicas = np.arange(len(trials))
@@ -202,7 +202,15 @@ def _bias_per_nat(config: TrainConfig, critic_weight: float) -> float:
 
 
 def _covariance(one: Doubles, other: Doubles, states: NDArray[np.int64] | None) -> Doubles:
-    """Unbiased covariance within states visited more than once, mean over their steps: [R]."""
+    """Unbiased covariance of two quantities within states, averaged over their visits: [R].
+
+    Only states visited more than once count; nan if there is none, or if `states` is None.
+
+    Args:
+        one: of each step, [R, E T].
+        other: the same.
+        states: state at each step, [R, E T].
+    """
     if states is None:
         return np.full(len(one), np.nan)
     shape = (len(one), states.max() + 1)  # (R, states)

@@ -51,13 +51,13 @@ def critic_bias(
 
 
 def net_weights(steps: int, discount: float, trace_decay: float) -> list[float]:
-    """Weight of each step's value in the sum of all errors: 1 minus that in earlier λ-returns.
+    """Net weight of each value v_t in Σ_s (v_s - G_s), where the G_s are λ-returns.
 
-    λ-returns contain v_t with the weight γ (1 - λ) (γ λ)^(t-s-1) in that of each earlier step s.
+    v_t has weight 1 in its own error, minus γ (1 - λ) (γ λ)^(t-s-1) in each earlier return G_s.
     With leaking targets the leak of step t has this factor: at discount 1, λ^t.
 
     Args:
-        steps: number of steps after which returns end.
+        steps: steps until returns end: of an episode, or of a trial.
         discount: γ.
         trace_decay: λ; if it is 1, the weights are 1.
     Returns:

@@ -184,16 +184,17 @@ class TorchEngine:
     def _play(
         self, draws: Draws, config: LossConfig, critic_weights: Tensor, scales: Scales
     ) -> Played:
-        """Plays one episode of each replica; critic weights are [R]."""
+        """Plays one episode of each replica and computes its losses; critic weights are [R]."""
         episode = self._rollout.play(self.parameters, draws)
         rewards = episode.rewards.flatten(1)
+        # The same numbers twice; gradients of `head_values` reach the value head alone.
         values, head_values = episode.values.flatten(1), episode.head_values.flatten(1)
         error_scale = scales.error_scale.unsqueeze(1)  # (R, 1)
         targets = self._targets(rewards, values.detach(), scales, config)
         advantages = (targets - values) / error_scale
         head_advantages = (targets - head_values) / error_scale
-        errors = advantages
-        if config.leaking_targets:
+        errors = advantages  # of the value loss, whose targets are always detached
+        if config.leaking_targets:  # in the policy loss, gradients also reach the targets' values
             advantages, head_advantages = (
                 (self._targets(rewards, attached, scales, config) - attached) / error_scale
                 for attached in (values, head_values)

@@ -1,8 +1,9 @@
 """Settings of the fifth set of predictions: other optimisers, returns, batches and losses.
 
-A group is what differs from the first studies; its experiments are named after it, the number of
-steps and a variant: where the critic starts, and what reaches it. Slowdowns are relative to the
-group's own `light` critic, which is detached and starts at its fixed point.
+A group is one change of the first studies' setting. Its experiments are named by group, number of
+steps and variant; the variant says where the critic starts, and through which values the policy
+loss leaks. Slowdowns are relative to the group's own `light` critic, which is detached and starts
+at its fixed point.
 """
 
 from __future__ import annotations

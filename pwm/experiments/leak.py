@@ -134,7 +134,10 @@ def _variants() -> Iterator[Experiment]:
 
 
 def _gradients() -> Iterator[Experiment]:
-    """Yields experiments in which gradients are diagnosed, or lost."""
+    """Yields an experiment that measures the trunk's gradients, and one that loses some.
+
+    The notes' code once lost them while it collected an episode.
+    """
     yield grid(
         "gradients",
         "the gradients in the trunk, below, within and above the working range",

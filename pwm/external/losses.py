@@ -42,9 +42,10 @@ def tutorial_losses(
 def reinforce_losses(
     log_probs: Tensor, values: Tensor, targets: Tensor, baseline: Tensor, played: Tensor
 ) -> Losses:
-    """REINFORCE of TF-Agents: advantages standardised over the update, with their gradient.
+    """REINFORCE of TF-Agents: advantages standardised over the update.
 
-    Args: as those of `tutorial_losses`; the targets are returns as they are.
+    Gradients flow through the mean and the deviation. Arguments as of `tutorial_losses`, but the
+    targets are returns that are not standardised.
     """
     advantages = standardised(targets - baseline, played)
     policy = -(log_probs * advantages * played).sum(-1)

@@ -196,7 +196,7 @@ def _scaled(values: NDArray[np.float64], whole: float) -> bytes:
 
 
 def _upper_bytes(values: NDArray[np.float64]) -> bytes:
-    """The upper three bytes of float32, rounded: 16 significant bits."""
+    """Values as float32, rounded to 16 significant bits: the upper three bytes, little-endian."""
     bits = values.astype("<f4").view("<u4")
     rounded = bits + np.uint32(0x80)  # no finite number is so large that this makes it infinite
     return rounded.view(np.uint8).reshape(-1, 4)[:, 1:].tobytes()

@@ -153,7 +153,7 @@ def build(out: Path) -> None:
 
 
 def _for_target(code: str, machine: Any) -> Any:
-    """LLVM code as a module for another machine than the one that Numba compiled it for."""
+    """Parses LLVM code that Numba compiled for this machine, and targets it at another."""
     module = binding.parse_assembly(re.sub("(?m)^target .*$", "", code))
     module.triple, module.data_layout = machine.triple, str(machine.target_data)
     return module
@@ -179,6 +179,7 @@ def _optimise(module: Any, machine: Any, exported: set[str]) -> None:
 
 
 def _link(code: bytes, exported: list[str]) -> bytes:
+    """Links an object file to a WebAssembly module that exports the named functions."""
     with TemporaryDirectory() as folder:
         source, linked = Path(folder) / "engine.o", Path(folder) / "engine.wasm"
         source.write_bytes(code)

@@ -160,8 +160,8 @@ def _parts(
 ) -> _Parts:
     """Sorts the parameters that the advantage depends on.
 
-    The gradient of head or trunk may cancel, for instance where the loss subtracts what the head
-    contributes. Such a part is left out.
+    If the leak's gradient cancels in head or trunk (for instance because the loss subtracts what
+    the head contributes), that part is returned empty.
 
     Args:
         reached: these parameters.
@@ -176,8 +176,9 @@ def _parts(
     other = [leaf for leaf in reached if id(leaf) not in of_critic]
     whole = len(head) + len(trunk) == len(of_critic)
     if head and trunk:
-        score = torch.cat([tensor.detach().reshape(-1) for tensor in log_probs])
-        gradient = flat_gradient((pull * score).sum(), [*head, *trunk])
+        # The leak's gradient is that of Σ log π · ∂L/∂log π with log π held constant.
+        constant = torch.cat([tensor.detach().reshape(-1) for tensor in log_probs])
+        gradient = flat_gradient((pull * constant).sum(), [*head, *trunk])
         if gradient is not None:
             size = sum(leaf.numel() for leaf in head)
             in_head, in_trunk = float(gradient[:size].norm()), float(gradient[size:].norm())
