@@ -154,9 +154,20 @@ def build(out: Path) -> None:
 
 def _for_target(code: str, machine: Any) -> Any:
     """Parses LLVM code that Numba compiled for this machine, and targets it at another."""
-    module = binding.parse_assembly(re.sub("(?m)^target .*$", "", code))
+    module = binding.parse_assembly(_without_exceptions(re.sub("(?m)^target .*$", "", code)))
     module.triple, module.data_layout = machine.triple, str(machine.target_data)
     return module
+
+
+def _without_exceptions(code: str) -> str:
+    """LLVM code without the contents of exceptions, which are for Python.
+
+    They are pickled, with the path of the library that would raise them, so that the module would
+    depend on where this is installed.
+    """
+    data = r"(?m)^(@\.const\.pickledata\.\S+ = internal constant )\[\d+ x i8\] c\"[^\"]*\""
+    size = r"(?m)^(@\.const\.picklebuf\.[^\n]*?, i32 )\d+"
+    return re.sub(size, r"\g<1>0", re.sub(data, r"\g<1>[1 x i8] zeroinitializer", code))
 
 
 def _optimise(module: Any, machine: Any, exported: set[str]) -> None:

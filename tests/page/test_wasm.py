@@ -43,6 +43,10 @@ def test_the_module_is_small() -> None:
     assert MODULE.stat().st_size < 150_000
 
 
+def test_the_module_does_not_say_where_it_was_made() -> None:
+    assert b"site-packages" not in MODULE.read_bytes()
+
+
 @pytest.mark.machine
 def test_the_module_is_made_again_byte_for_byte(tmp_path: Path) -> None:
     if shutil.which(wasm.LINKER) is None:
