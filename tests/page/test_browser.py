@@ -175,7 +175,7 @@ def test_points_are_reached_by_keyboard_and_lead_to_their_runs(pages: Pages) -> 
     assert "critic weight w" in reached
     assert "of 24 seeds" in reached
     tab.click(".seed")
-    assert tab.ask("document.activeElement.id") == "check"
+    tab.wait("document.activeElement.id === 'check'")
     assert "seed 0." in tab.text("#check-words")
 
 

@@ -127,18 +127,24 @@ class Browser:
         return str(self.ask(f"document.querySelector({json.dumps(selector)}).textContent"))
 
     def click(self, selector: str) -> None:
-        """Scrolls to an element and clicks on its middle."""
-        found = self._evaluate(
-            f"(() => {{ const found = document.querySelector({json.dumps(selector)});"
-            "found.scrollIntoView({block: 'center', behavior: 'instant'}); return found; })()"
-        )
-        origin = {"type": "element", "element": {"sharedId": found["sharedId"]}}
-        actions = [
-            {"type": "pointerMove", "x": 0, "y": 0, "origin": origin},
-            {"type": "pointerDown", "button": 0},
-            {"type": "pointerUp", "button": 0},
-        ]
-        self._act({"type": "pointer", "id": "mouse", "actions": actions})
+        """Scrolls to an element, and clicks on its middle.
+
+        The mouse goes there twice: what it passes over may change, and move the element.
+        """
+        for is_there in (False, True):
+            found = self._evaluate(
+                f"(async () => {{ const found = document.querySelector({json.dumps(selector)});"
+                "found.scrollIntoView({block: 'center', behavior: 'instant'});"
+                "const frame = () => new Promise((drawn) => requestAnimationFrame(drawn));"
+                "await frame(); await frame(); return found; })()"
+            )
+            origin = {"type": "element", "element": {"sharedId": found["sharedId"]}}
+            actions: list[dict[str, Any]] = [
+                {"type": "pointerMove", "x": 0, "y": 0, "origin": origin}
+            ]
+            if is_there:
+                actions += [{"type": kind, "button": 0} for kind in ("pointerDown", "pointerUp")]
+            self._act({"type": "pointer", "id": "mouse", "actions": actions})
 
     def press(self, *keys: str) -> None:
         """Presses keys one after another; each is a character of WebDriver's."""
