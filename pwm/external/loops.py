@@ -7,7 +7,7 @@ weight, attached or detached.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import inf, nan, sqrt
 
@@ -59,6 +59,18 @@ class LoopSetting:
     optimiser: type[Adam] | type[RMSprop] = Adam
 
 
+# Its source learns Atari with a convolutional network, at a rate of 0.0001. As there, one thread
+# plays.
+A3C = LoopSetting(
+    weights=(0.1, 1.0, 10.0),
+    losses=a3c_losses,
+    units=32,
+    discount=0.99,
+    learning_rate=0.001,
+    num_updates=12_000,
+    segment=5,
+    optimisers=2,
+)
 LOOPS: dict[Loop, LoopSetting] = {
     "tutorial": LoopSetting(
         weights=(0.1, 0.3, 1.0, 3.0, 10.0),
@@ -79,27 +91,9 @@ LOOPS: dict[Loop, LoopSetting] = {
         shared=False,
         episodes=2,
     ),
-    # Its source learns Atari with a convolutional network, at a rate of 0.0001. As there, one
-    # thread plays.
-    "a3c": LoopSetting(
-        weights=(0.1, 1.0, 10.0),
-        losses=a3c_losses,
-        units=32,
-        discount=0.99,
-        learning_rate=0.001,
-        num_updates=12_000,
-        segment=5,
-        optimisers=2,
-    ),
-    "a3c-textbook": LoopSetting(
-        weights=(0.1, 0.3, 1.0, 3.0, 10.0),
-        losses=a3c_losses,
-        units=32,
-        discount=0.99,
-        learning_rate=0.001,
-        num_updates=12_000,
-        segment=5,
-        optimiser=RMSprop,
+    "a3c": A3C,
+    "a3c-textbook": replace(
+        A3C, weights=(0.1, 0.3, 1.0, 3.0, 10.0), optimisers=1, optimiser=RMSprop
     ),
 }
 

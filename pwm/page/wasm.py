@@ -92,6 +92,7 @@ class _Called(FusedEngine):
     arguments: tuple[Any, ...]
 
     def train(self, draws: Draws) -> Any:
+        """Keeps the arguments of the compiled `train`."""
         episodes = Episodes(draws.trials.numpy(), draws.noise.numpy(), np.zeros((0, 1, 5), "f4"))
         self.arguments = (self.task, self.rule, self.population, episodes, self.work)
 
