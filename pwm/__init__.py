@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from pwm.core.losses import LossConfig as LossConfig
     from pwm.core.rollout import Episode as Episode
     from pwm.core.task import TaskConfig as TaskConfig
-    from pwm.core.trainer import Trainer as Trainer
     from pwm.engines import make_trainer as make_trainer
     from pwm.runs.experiment import Experiment as Experiment
     from pwm.runs.saved import SavedRun as SavedRun
     from pwm.runs.saved import load_run as load_run
+    from pwm.training.trainer import Trainer as Trainer
 
 __version__ = "0.1.0"
 
@@ -45,7 +45,7 @@ _MODULES = {
     "SavedRun": "pwm.runs.saved",
     "TaskConfig": "pwm.core.task",
     "TrainConfig": "pwm.core.config",
-    "Trainer": "pwm.core.trainer",
+    "Trainer": "pwm.training.trainer",
     "convert_weight": "pwm.analysis.conventions",
     "critic_bias": "pwm.core.leak",
     "learned": "pwm.analysis.learning",

@@ -29,12 +29,12 @@ from pwm.core.config import TrainConfig
 from pwm.core.errors import require, require_integer
 from pwm.core.rollout import DrawSource
 from pwm.core.task import correct_actions
-from pwm.core.update import one_thread
 from pwm.engines import make_trainer
 from pwm.io.cli import errors_in_one_line, parse
 from pwm.io.provenance import cpu_model
 from pwm.runs.fields import replaced
 from pwm.runs.shards import Member, Shard
+from pwm.training.update import one_thread
 
 FUSED_SECONDS = 2.5  # approximate length of a round of the fused engine
 PRODUCT_SIZE = 256  # rows and columns of the matrices whose product measures a core's speed

@@ -1,7 +1,7 @@
 """The choice between the two engines.
 
-`pwm.core.update` is the reference, in PyTorch. It also runs on a GPU, but its rounding depends on
-the machine, and training amplifies rounding. `pwm.fused` is the same update compiled: many times
+`pwm.training.update` is the reference, in PyTorch. It also runs on a GPU, but its rounding depends
+on the machine, and training amplifies rounding. `pwm.fused` is the same update compiled: many times
 faster on the CPU, with the same bits on every machine, and therefore the default.
 """
 
@@ -18,8 +18,8 @@ import torch
 
 from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError, require, require_file
-from pwm.core.trainer import Trainer, as_population
-from pwm.core.update import TorchEngine
+from pwm.training.trainer import Trainer, as_population
+from pwm.training.update import TorchEngine
 
 EngineName = Literal["fused", "torch"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)

@@ -16,7 +16,6 @@ from pwm.core.config import OptimizerName, TrainConfig
 from pwm.core.errors import require
 from pwm.core.losses import LossConfig
 from pwm.core.task import TaskConfig
-from pwm.core.trainer import Trainer
 from pwm.engines import EngineName, make_trainer
 from pwm.io.cli import errors_in_one_line, parse
 from pwm.io.inherited import say, stop_signals
@@ -24,6 +23,7 @@ from pwm.runs.fields import flat
 from pwm.runs.folders import folder_name
 from pwm.runs.memory import memory_errors, require_memory
 from pwm.runs.training import Plan, episodes_per_step, extension, train_run
+from pwm.training.trainer import Trainer
 
 NOT_SETTINGS = ("num_episodes", "engine", "device", "extend", "out")  # flags next to --extend
 

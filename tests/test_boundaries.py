@@ -17,7 +17,8 @@ COMMANDS = ("train", "store", "sweep", "digests", "audit", "bench", "paper", "co
 # A room imports only from rooms on its left. Rooms in one group do not import each other.
 ORDER = (
     ("core",),
-    ("io", "fused", "envs"),
+    ("io", "training", "envs"),
+    ("fused",),
     ("engines",),
     ("runs",),
     ("experiments",),
@@ -49,7 +50,7 @@ def modules() -> dict[str, ast.Module]:
 
 
 MODULES = modules()
-LOW_LEVEL = [name for name in MODULES if name.startswith(("core/", "fused/"))]
+LOW_LEVEL = [name for name in MODULES if name.startswith(("core/", "training/", "fused/"))]
 
 
 def room(module: str) -> str:

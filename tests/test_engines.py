@@ -19,10 +19,10 @@ from pwm.core.agent import AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
 from pwm.core.task import TaskConfig
-from pwm.core.update import TorchEngine
 from pwm.engines import EngineName, make_trainer, require_numba
 from pwm.fused import kernel
 from pwm.fused.engine import FusedEngine
+from pwm.training.update import TorchEngine
 
 ROOT = Path(pwm.__file__).parent.parent
 QUICK = TrainConfig(

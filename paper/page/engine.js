@@ -202,7 +202,7 @@ const loadEngine = (() => {
 
   const product = (numbers) => numbers.reduce((one, other) => one * other, 1);
 
-  /* As `Agent.initial_parameters`, from uniform draws, and `pwm.core.start`. */
+  /* As `Agent.initial_parameters`, from uniform draws, and `pwm.training.start`. */
   function initialParameters({ constants }, agent, uniform, start) {
     const parameters = new Float32Array(agent.size);
     const scale = Math.fround(1 / Math.sqrt(agent.units));
@@ -227,7 +227,7 @@ const loadEngine = (() => {
     return parameters;
   }
 
-  /* As `pwm.core.start.critic_start`. */
+  /* As `pwm.training.start.critic_start`. */
   function criticStart(config, task) {
     const { critic_start: start, critic_weight: weight, loss } = config;
     if (typeof start === "number") return start;
@@ -244,7 +244,7 @@ const loadEngine = (() => {
     return Math.fround(((reward / 2) * length * trials * (trials + 1)) / 2 / steps);
   }
 
-  /* Why `pwm.core.start` has no such start or may round it otherwise than this does, if so. */
+  /* Why `pwm.training.start` has no such start or may round it otherwise than this does, if so. */
   function startProblem({ critic_start: start, critic_weight: weight, loss, task }) {
     if (typeof start === "number") return null;
     if (start === "fixed-point" && loss.baseline !== "detached") {
@@ -419,7 +419,7 @@ const loadEngine = (() => {
 
   // Training
 
-  /* One run, as `pwm.core.trainer.Trainer` trains it. */
+  /* One run, as `pwm.training.trainer.Trainer` trains it. */
   class Run {
     constructor(module, about, config) {
       const machine = (this.machine = new Machine(module, about));

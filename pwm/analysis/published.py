@@ -25,9 +25,8 @@ from numpy.typing import NDArray
 
 from pwm.analysis.stored import OUTCOME, outcomes_of
 from pwm.core.config import TrainConfig
-from pwm.core.diagnostics import MECHANISM
 from pwm.core.errors import FileError, InputError, require_file
-from pwm.core.history import History
+from pwm.core.history import MECHANISM, History
 from pwm.core.task import TaskConfig
 from pwm.io.files import read_arrays, write_arrays
 from pwm.io.repository import published

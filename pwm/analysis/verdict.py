@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from pwm.analysis.learning import FINAL_EPISODES, final_mean, learned
 from pwm.analysis.levels import reward_levels
 from pwm.core.config import TrainConfig
-from pwm.core.diagnostics import MECHANISM
-from pwm.core.history import History
+from pwm.core.history import MECHANISM, History
 from pwm.core.leak import critic_bias
 
 

@@ -1,1 +1,1 @@
-"""The minimal core. Read task, agent, rollout, returns, losses, leak, balance, update, trainer."""
+"""Task, agent and losses, in PyTorch. Read task, agent, rollout, returns, losses, leak."""

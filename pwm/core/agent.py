@@ -6,7 +6,7 @@ an `nn.Linear` on top of it.
 
 A replica gives the same bits alone or in a population. For this, products are `inputs @ weights`
 with weights stored [inputs, outputs]: in this orientation a batched product equals the single one
-at all shapes that `tests/core/test_trainer.py` tries. Hidden units and rows of parameters are
+at all shapes that `tests/training/test_trainer.py` tries. Hidden units and rows of parameters are
 padded, so that every replica's weights start at an aligned address, and so that vectorised loops
 have no remainder, which PyTorch rounds differently. The padding is zero and stays zero.
 

@@ -9,9 +9,46 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.core.diagnostics import DIAGNOSTICS, MECHANISM
-
 METRICS = ("reward", "value_loss", "policy_loss", "entropy", "critic_bias")
+DIAGNOSTICS = (
+    "policy_norm", "critic_norm", "leak_norm", "total_norm", "cosine", "signal_to_noise",
+    "explained_variance", "return_variance", "covariance",
+)  # fmt: skip
+"""Diagnostics of each replica's gradients.
+
+policy_norm, critic_norm, leak_norm, total_norm: root mean square, over episodes, of the Euclidean
+    norm of each part of the gradient with respect to the trunk's parameters, and of their sum.
+    The critic's part includes its weight.
+cosine: mean inner product of the policy's part and the critic's, over the product of their
+    root-mean-square norms.
+signal_to_noise: squared norm of the mean of the policy's part, over the trace of its covariance,
+    an estimate (both are unbiased), which can be negative.
+explained_variance: 1 - Var(G - v) / Var(G) over all steps. If the return does not vary: minus
+    infinity, or nan if the values do not vary either.
+return_variance: variance of the return among steps in the same state of a trial
+    (`pwm.core.task.trial_states`); mean over steps, in reward². A critic that does not see past
+    trials cannot explain it.
+covariance: Σ_t Cov(G_t, log π(a_t)) among the same steps, in reward times nats.
+
+The last two are nan if the state is carried or trials may be blanked by timeouts.
+"""
+MECHANISM = ("activity", "saturated", "value_weight_norm", "trace", "distance")
+"""Diagnostics of each replica's critic and hidden states h, of the LSTM that the policy reads.
+
+activity: mean of |h| over steps and units.
+saturated: fraction of steps and units with |h| > 0.6.
+value_weight_norm: Euclidean norm of the weights of the value head, without its bias.
+trace: variance of h at a trial's last step that the first stimulus explains given the second: of
+    h's means by pair, the variance among the pairs with the same second stimulus, weighted by
+    visits; mean over units. Where the state is carried, it contains the sampling variance of the
+    means. Nan if trials may be blanked by timeouts.
+distance: of the critic from its fixed point, in reward: mean over steps of v - G - b, where
+    b = -(c T / 2 w) log π(a), the leak's bias on average (c T H / 2 w), if the policy loss's
+    gradient reaches the value head, and 0 otherwise. With λ-returns, `net_weights` weigh v - G, and
+    b too if targets leak. This is the total loss's gradient with respect to the head's bias, over
+    2 w. Nan if w = 0, as there is no fixed point, nan with Huber's value loss, and nan if the head
+    is reached and a rule or the returns' standard deviation scales the errors.
+"""
 
 
 @dataclass(frozen=True)
@@ -32,7 +69,7 @@ class History:
     """Value minus return, mean over steps."""
     diagnostics: Mapping[str, NDArray[np.float32]] = field(default_factory=dict, kw_only=True)
     """With `probe_episodes`, the diagnostics at the end of each window, by the names of
-    `pwm.core.diagnostics.DIAGNOSTICS`; nan in an unfinished window. With `probe_at`, these and
+    `DIAGNOSTICS`; nan in an unfinished window. With `probe_at`, these and
     `MECHANISM` at `probe_episode`, [R, J]. Empty otherwise."""
     probe_episode: NDArray[np.int64] | None = field(default=None, kw_only=True)
     """With `probe_at`, the episodes after which the diagnostics were measured: [J]."""

@@ -38,11 +38,13 @@ from typing import Literal, NamedTuple, get_args
 import torch
 from torch import Tensor
 
-from pwm.core.balance import Balance
 from pwm.core.errors import require, require_non_negative
 from pwm.core.fields import added
 from pwm.core.returns import Horizon, Returns
 
+Balance = Literal[
+    "fixed", "stop-trunk", "per-loss", "equal", "pcgrad", "uncertainty", "popart", "return-scale"
+]
 Baseline = Literal["attached", "detached", "attached_head", "attached_trunk"]
 LostGradients = Literal["none", "values", "log_probs"]
 ValueLoss = Literal["squared", "huber"]
@@ -82,7 +84,7 @@ class LossConfig:
     return_horizon: Horizon = added("episode")
     """End of a return: that of the episode, or of the step's trial."""
     balance: Balance = added("fixed")
-    """Rule that balances the critic against the policy; see `pwm.core.balance`."""
+    """Rule that balances the critic against the policy; see `pwm.training.balance`."""
     normalise_advantages: bool = added(False)
     """Subtract the mean of an episode's advantages in the policy loss and divide by their standard
     deviation."""

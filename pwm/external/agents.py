@@ -29,8 +29,8 @@ from torch import Tensor, nn
 from pwm.analysis.external import Agent, ExternalOutcome, ExternalRun, Network, Returns
 from pwm.analysis.learning import FINAL_EPISODES, reward_to_learn
 from pwm.core.task import TaskConfig
-from pwm.core.update import one_thread
 from pwm.external.vector import VecCentre, VecPWM
+from pwm.training.update import one_thread
 
 UNITS = 64  # of each of the two layers of A2C's default network, and of RecurrentPPO's LSTMs here
 VF_COEFS = (0.005, 0.05, 0.5, 5.0, 50.0)

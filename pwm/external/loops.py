@@ -18,7 +18,6 @@ from torch import Tensor
 from torch.optim import Adam, RMSprop
 
 from pwm.analysis.external import Baseline, Loop, LoopOutcome, LoopRun
-from pwm.core.update import one_thread
 from pwm.external.cartpole import CartPoles
 from pwm.external.losses import (
     Losses,
@@ -27,6 +26,7 @@ from pwm.external.losses import (
     standardised,
     tutorial_losses,
 )
+from pwm.training.update import one_thread
 
 SEEDS = 48
 LONGEST = 200  # steps of an episode, as in CartPole-v0

@@ -1,4 +1,4 @@
-"""The rules of `pwm.core.balance`, running statistics and clipping, compiled, for one replica."""
+"""Rules of `pwm.training.balance`, running statistics and clipping, compiled, for one replica."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pwm.fused.products import dot
 
 @compiled
 def episode_scales(rule: UpdateRule, tracked: Floats) -> Scales:
-    """Scales of the next episode, as `pwm.core.balance.episode_scales`."""
+    """Scales of the next episode, as `pwm.training.balance.episode_scales`."""
     centre, spread, error, critic = ZERO, ONE, ONE, ONE
     mean, variance = tracked[Tracked.RETURN_MEAN], tracked[Tracked.RETURN_VARIANCE]
     if rule.centred:
@@ -65,7 +65,7 @@ def _quotient(numerator: np.float32, denominator: np.float32) -> np.float32:
 
 @compiled
 def clip(rule: UpdateRule, gradient: Floats) -> None:
-    """Scales a gradient down to the limit if its norm is larger, as `pwm.core.update.clipped`."""
+    """Scales a gradient down to the limit if its norm is larger: `pwm.training.update.clipped`."""
     factor = rule.clip_gradient / (np.sqrt(dot(gradient, gradient)) + rule.clip_epsilon)
     if factor < ONE:
         gradient *= factor
@@ -103,7 +103,7 @@ def _track_moments(moments: Floats, rate: np.float32, terms: Floats) -> None:
 def learn_log_variance(
     rule: UpdateRule, tracked: Floats, learning_rate: np.float32, value_loss: np.float32
 ) -> None:
-    """Learns the log σ² of `uncertainty`, as `pwm.core.balance.learn_log_variance`."""
+    """Learns the log σ² of `uncertainty`, as `pwm.training.balance.learn_log_variance`."""
     slope = (ONE - exp_of_number(-tracked[Tracked.LOG_VARIANCE]) * value_loss) * HALF
     square = tracked[Tracked.LOG_VARIANCE_MEAN_SQUARE] * rule.square_decay
     square += (ONE - rule.square_decay) * slope * slope
@@ -113,7 +113,7 @@ def learn_log_variance(
 
 @compiled
 def keep_outputs(parameters: Parameters, old: Scales, new: Scales) -> None:
-    """Rescales the value head to new scales, as `pwm.core.balance.keep_outputs`."""
+    """Rescales the value head to new scales, as `pwm.training.balance.keep_outputs`."""
     weight, bias = parameters.head[-1], parameters.head_bias[-1]
     for unit in range(len(weight)):
         weight[unit, VALUE] *= old.spread / new.spread

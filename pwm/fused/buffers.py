@@ -34,7 +34,7 @@ class TaskTables(NamedTuple):
 
 
 class Scales(NamedTuple):
-    """Scales of one replica's next episode; see `pwm.core.balance.Scales`."""
+    """Scales of one replica's next episode; see `pwm.training.balance.Scales`."""
 
     centre: np.float32
     spread: np.float32

@@ -1,4 +1,4 @@
-"""The fused engine: the update of `pwm.core.update`, compiled, with the same bits everywhere.
+"""The fused engine: the update of `pwm.training.update`, compiled, with the same bits everywhere.
 
 It agrees with the torch engine up to rounding, on the CPU and in single precision. Parameters and
 random draws come from the core; `pwm.fused.kernel` is the compiled code.
@@ -15,22 +15,22 @@ import torch
 from numpy.typing import NDArray
 
 from pwm.core.agent import GATES, NUM_OUTPUTS, VALUE, Agent
-from pwm.core.balance import COMBINATIONS, Balance, num_states
 from pwm.core.config import OptimizerName, TrainConfig
-from pwm.core.diagnostics import Trajectory
 from pwm.core.history import METRICS
-from pwm.core.losses import NORMALISER, LossConfig
+from pwm.core.losses import NORMALISER, Balance, LossConfig
 from pwm.core.returns import LEAST_SCALE, Tracked
 from pwm.core.rollout import Draws
-from pwm.core.start import initial_parameters
 from pwm.core.task import Action, TaskConfig, observation_table, reward_table, trial_states
-from pwm.core.trainer import OF_ADAM
-from pwm.core.update import CLIP_EPSILON
 from pwm.fused import kernel, layout
 from pwm.fused.buffers import Episodes, Population, ProbedEpisode, TaskTables, UpdateRule, Work
 from pwm.fused.layout import NUM_ACTIONS, NUM_GATES, Floats, Integers, Places
 from pwm.fused.products import COLUMNS
 from pwm.fused.vectors import LANES, WIDE
+from pwm.training.balance import COMBINATIONS, num_states
+from pwm.training.diagnostics import Trajectory
+from pwm.training.start import initial_parameters
+from pwm.training.trainer import OF_ADAM
+from pwm.training.update import CLIP_EPSILON
 
 
 class FusedEngine:

@@ -1,4 +1,4 @@
-"""The optimisers of `pwm.core.optimiser`, compiled, for one replica."""
+"""The optimisers of `pwm.training.optimiser`, compiled, for one replica."""
 
 from __future__ import annotations
 

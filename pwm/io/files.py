@@ -19,9 +19,8 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.core.diagnostics import DIAGNOSTICS, MECHANISM
 from pwm.core.errors import FileError, InputError
-from pwm.core.history import METRICS, History
+from pwm.core.history import DIAGNOSTICS, MECHANISM, METRICS, History
 
 DAMAGE = (ValueError, KeyError, EOFError, TypeError, AttributeError, RuntimeError, OSError,
           zipfile.BadZipFile, zlib.error)  # fmt: skip

@@ -7,13 +7,14 @@ from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from pwm.core import agent, losses, returns, update
-from pwm.core.balance import Balance
+from pwm.core import agent, losses, returns
 from pwm.core.config import OptimizerName, TrainConfig
 from pwm.core.history import METRICS
+from pwm.core.losses import Balance
 from pwm.core.task import STIMULUS_SETS, Action
 from pwm.fused import compilation, vectors
 from pwm.page import streams
+from pwm.training import update
 
 STREAMS = ("initialisation", "trials", "actions")
 

@@ -19,7 +19,6 @@ from filelock import Timeout
 
 from pwm.core.config import TrainConfig
 from pwm.core.errors import FileError, InputError, require
-from pwm.core.trainer import Trainer, as_population
 from pwm.engines import ENGINES, EngineName
 from pwm.io.files import (
     DAMAGE,
@@ -31,6 +30,7 @@ from pwm.io.files import (
 )
 from pwm.runs.fields import identity, restored
 from pwm.runs.locks import LOCK, lock_file
+from pwm.training.trainer import Trainer, as_population
 
 CONFIG, STATE_FILE, HISTORY = "config.json", "state.npz", "history.npz"
 PROVENANCE, CURVES = "provenance.json", "curves.png"

@@ -15,12 +15,9 @@ from torch import Tensor
 
 from pwm.core.agent import Agent
 from pwm.core.config import TrainConfig
-from pwm.core.diagnostics import DIAGNOSTICS, MECHANISM
 from pwm.core.errors import require, require_file, require_integer
-from pwm.core.history import History
+from pwm.core.history import DIAGNOSTICS, MECHANISM, History
 from pwm.core.rollout import Draws, DrawSource, Episode, Rollout
-from pwm.core.trainer import OPTIONAL, PROBES, STATE, Trainer
-from pwm.core.update import one_thread
 from pwm.engines import EngineName, make_trainer
 from pwm.io.files import read_arrays
 from pwm.runs.folders import (
@@ -34,6 +31,8 @@ from pwm.runs.folders import (
     read_provenance,
     require_no_run,
 )
+from pwm.training.trainer import OPTIONAL, PROBES, STATE, Trainer
+from pwm.training.update import one_thread
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -96,8 +95,7 @@ class SavedRun:
             num_episodes: episodes to play, at least 2.
             seed: seed of the trials and the action noise, as for `play`.
         Returns:
-            The diagnostics named by `DIAGNOSTICS` and `MECHANISM` of `pwm.core.diagnostics`, [R]
-            each.
+            The diagnostics named by `DIAGNOSTICS` and `MECHANISM` of `pwm.core.history`, [R] each.
         Raises:
             InputError: there are fewer than 2 episodes, the seed is not an integer from 0, or the
                 run was trained with `lost_gradients`.

@@ -16,8 +16,7 @@ from math import ceil, sqrt
 from typing import Any, NamedTuple
 
 from pwm.core.config import SEMANTICS, TrainConfig
-from pwm.core.diagnostics import DIAGNOSTICS, MECHANISM
-from pwm.core.history import METRICS
+from pwm.core.history import DIAGNOSTICS, MECHANISM, METRICS
 from pwm.engines import EngineName
 from pwm.runs.experiment import MEMBER_AXES, Experiment
 from pwm.runs.fields import identity, restored

@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from pwm.core.errors import FileError, InputError, require_file
 from pwm.core.history import History
-from pwm.core.trainer import OPTIONAL, STATE
 from pwm.io.files import (
     DAMAGE,
     HISTORY,
@@ -35,6 +34,7 @@ from pwm.io.files import (
 )
 from pwm.io.inherited import note
 from pwm.runs.shards import Shard, key_of, shard_of, trained_by
+from pwm.training.trainer import OPTIONAL, STATE
 
 CONTENT = "content"
 SESSIONS = "sessions"

@@ -16,7 +16,6 @@ from tqdm import tqdm
 
 from pwm.core.config import TrainConfig
 from pwm.core.errors import require
-from pwm.core.trainer import Trainer
 from pwm.engines import EngineName
 from pwm.io.files import folder_errors
 from pwm.io.inherited import Forgiving, counted, note
@@ -31,6 +30,7 @@ from pwm.runs.folders import (
     save_configs,
 )
 from pwm.runs.saved import SavedRun, load_run, unfinished_run
+from pwm.training.trainer import Trainer
 
 EPISODES_PER_STEP = 50
 PRODUCTS_PER_STEP = 10**8  # hidden size², times steps and replicas; they take about a second

@@ -14,7 +14,6 @@ from multiprocessing.connection import Connection
 
 from pwm.core.errors import FileError
 from pwm.core.history import History
-from pwm.core.trainer import Trainer
 from pwm.engines import make_trainer
 from pwm.io.files import folder_errors
 from pwm.io.provenance import current_provenance
@@ -22,6 +21,7 @@ from pwm.runs.locks import Lock, lock
 from pwm.runs.memory import memory_errors
 from pwm.runs.shards import Shard
 from pwm.runs.storage import Session, Store
+from pwm.training.trainer import Trainer
 
 CHECKPOINT_EVERY = 15.0  # seconds
 REPORT_EVERY = 0.5  # seconds

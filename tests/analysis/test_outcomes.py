@@ -13,9 +13,8 @@ from pwm.analysis.learning import final_mean, learned, times_to_learn
 from pwm.analysis.outcomes import Evidence, Outcomes
 from pwm.analysis.stored import COLLAPSED, outcomes_of
 from pwm.core.config import TrainConfig
-from pwm.core.diagnostics import DIAGNOSTICS
 from pwm.core.errors import InputError
-from pwm.core.history import History
+from pwm.core.history import DIAGNOSTICS, History
 from pwm.core.task import TaskConfig
 from pwm.experiments import chosen
 from pwm.runs.experiment import Experiment

@@ -11,8 +11,7 @@ import pytest
 
 from pwm.analysis.verdict import predicted_bias, verdict
 from pwm.core.config import TrainConfig
-from pwm.core.diagnostics import DIAGNOSTICS
-from pwm.core.history import METRICS, History
+from pwm.core.history import DIAGNOSTICS, METRICS, History
 from pwm.core.losses import LossConfig
 from pwm.core.task import TaskConfig
 from tests.support.histories import made_up

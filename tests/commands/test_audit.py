@@ -18,7 +18,6 @@ from pwm import audit
 from pwm.analysis.published import Published, Record
 from pwm.analysis.sampling import drawn, most_wrong
 from pwm.core.config import TrainConfig
-from pwm.core.trainer import Trainer
 from pwm.engines import make_trainer
 from pwm.experiments import EXPERIMENTS
 from pwm.io.cli import parse
@@ -27,6 +26,7 @@ from pwm.runs.fields import flat
 from pwm.runs.shards import plan
 from pwm.runs.storage import Store
 from pwm.train import Arguments
+from pwm.training.trainer import Trainer
 from tests.support.histories import session
 from tests.support.outcomes import published_from
 from tests.support.refusals import assert_refused

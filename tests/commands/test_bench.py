@@ -30,10 +30,10 @@ from pwm.core.agent import Agent, AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.rollout import Draws, Episode, Rollout
 from pwm.core.task import TaskConfig
-from pwm.core.trainer import Trainer
-from pwm.core.update import TorchEngine
 from pwm.engines import make_trainer
 from pwm.fused.engine import FusedEngine
+from pwm.training.trainer import Trainer
+from pwm.training.update import TorchEngine
 from tests.oracles.plain_agent import Trunk
 from tests.support.refusals import assert_refused
 

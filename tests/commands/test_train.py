@@ -27,11 +27,10 @@ from pwm import train
 from pwm.analysis.learning import learned
 from pwm.analysis.verdict import verdict
 from pwm.core.agent import AgentConfig
-from pwm.core.balance import Balance
 from pwm.core.config import TrainConfig
 from pwm.core.history import METRICS, History
+from pwm.core.losses import Balance
 from pwm.core.task import TaskConfig
-from pwm.core.trainer import Trainer
 from pwm.io.cli import parse
 from pwm.io.files import make_folder, read_history
 from pwm.io.inherited import STOPPING
@@ -41,6 +40,7 @@ from pwm.runs.folders import CONFIG, CURVES, FILES, HISTORY, PROVENANCE, STATE_F
 from pwm.runs.saved import load_run
 from pwm.runs.training import EPISODES_PER_STEP
 from pwm.train import Arguments, train_command
+from pwm.training.trainer import Trainer
 from tests.support.folders import contents, largest_file
 from tests.support.histories import same
 from tests.support.training import history_of

@@ -17,8 +17,8 @@ from pwm.core.losses import Baseline, LossConfig
 from pwm.core.returns import Returns, Tracked, bootstrapped_returns, discounted_returns, track
 from pwm.core.rollout import Draws, DrawSource, Rollout
 from pwm.core.task import TaskConfig
-from pwm.core.trainer import Trainer
 from pwm.engines import EngineName, make_trainer
+from pwm.training.trainer import Trainer
 from tests.oracles.plain_returns import lambda_returns, moments, returns_by_double_loop
 
 QUICK = TrainConfig(

@@ -15,17 +15,17 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from pwm.core.agent import VALUE, Agent, AgentConfig
-from pwm.core.balance import COMBINATIONS, Balance, episode_scales
 from pwm.core.config import TrainConfig
 from pwm.core.history import METRICS, History
-from pwm.core.losses import LossConfig, episode_losses
+from pwm.core.losses import Balance, LossConfig, episode_losses
 from pwm.core.returns import Returns
 from pwm.core.rollout import Draws, DrawSource, Episode, Rollout
 from pwm.core.task import TaskConfig
-from pwm.core.update import TorchEngine, clipped
 from pwm.engines import EngineName, make_trainer
 from pwm.fused import engine as fused_engine
 from pwm.fused.engine import FusedEngine
+from pwm.training.balance import COMBINATIONS, episode_scales
+from pwm.training.update import TorchEngine, clipped
 from tests.oracles.plain_returns import returns_of
 from tests.support.training import history_of, settings_of_runs
 

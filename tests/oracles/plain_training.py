@@ -1,7 +1,7 @@
 """One replica trained by each balancing rule in its simplest form.
 
-The oracle for `pwm.core.balance` and `pwm.core.update`, in double precision. Stop-gradients,
-optimisers, gradient clipping and PCGrad are those of PyTorch and TorchJD.
+The oracle for `pwm.training.balance` and `pwm.training.update`, in double precision.
+Stop-gradients, optimisers, gradient clipping and PCGrad are those of PyTorch and TorchJD.
 """
 
 from __future__ import annotations

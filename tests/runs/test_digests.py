@@ -8,8 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pwm.core.diagnostics import DIAGNOSTICS, MECHANISM
-from pwm.core.history import METRICS, History
+from pwm.core.history import DIAGNOSTICS, MECHANISM, METRICS, History
 from pwm.runs.digests import digests_of, trail_ends, trails_of
 from tests.support.histories import made_up
 

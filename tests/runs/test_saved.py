@@ -14,8 +14,8 @@ import torch
 
 from pwm.core.agent import Agent, AgentConfig
 from pwm.core.config import OptimizerName, TrainConfig
-from pwm.core.diagnostics import DIAGNOSTICS, MECHANISM
 from pwm.core.errors import FileError, InputError
+from pwm.core.history import DIAGNOSTICS, MECHANISM
 from pwm.core.losses import LossConfig
 from pwm.core.rollout import DrawSource
 from pwm.core.task import TaskConfig

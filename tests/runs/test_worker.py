@@ -19,12 +19,12 @@ from pwm.core.agent import AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
 from pwm.core.task import TaskConfig
-from pwm.core.trainer import Trainer
 from pwm.runs import worker
 from pwm.runs.locks import Lock, is_locked, lock, reported
 from pwm.runs.shards import Shard
 from pwm.runs.storage import Session, Store
 from pwm.runs.worker import Job, serve, train_shards
+from pwm.training.trainer import Trainer
 from tests.support.folders import contents, histories, largest_file, times
 from tests.support.histories import made_up, session, shard_of
 from tests.support.training import history_of

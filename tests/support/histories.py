@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pwm.core.config import TrainConfig
-from pwm.core.diagnostics import DIAGNOSTICS, MECHANISM
-from pwm.core.history import METRICS, History
+from pwm.core.history import DIAGNOSTICS, MECHANISM, METRICS, History
 from pwm.runs.shards import Member, Shard
 from pwm.runs.storage import Session
 

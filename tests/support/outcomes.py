@@ -13,8 +13,7 @@ from pwm.analysis.outcomes import Evidence, Outcomes
 from pwm.analysis.published import Published, Record, plan_of
 from pwm.analysis.stored import OUTCOME
 from pwm.core.config import TrainConfig
-from pwm.core.diagnostics import DIAGNOSTICS, MECHANISM
-from pwm.core.history import METRICS, History
+from pwm.core.history import DIAGNOSTICS, MECHANISM, METRICS, History
 from pwm.digests import stored_records
 from pwm.experiments import EXPERIMENTS
 from pwm.runs.experiment import Experiment

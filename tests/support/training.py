@@ -8,14 +8,13 @@ from typing import get_args
 from hypothesis import strategies as st
 
 from pwm.core.agent import AgentConfig
-from pwm.core.balance import Balance
 from pwm.core.config import OptimizerName, TrainConfig
 from pwm.core.history import History
-from pwm.core.losses import Baseline, LossConfig, ValueLoss
+from pwm.core.losses import Balance, Baseline, LossConfig, ValueLoss
 from pwm.core.returns import Returns
 from pwm.core.task import TaskConfig
-from pwm.core.trainer import Trainer
 from pwm.engines import EngineName, make_trainer
+from pwm.training.trainer import Trainer
 
 
 @st.composite

@@ -37,7 +37,6 @@ from numpy.typing import NDArray
 
 from pwm.core.config import TrainConfig
 from pwm.core.rollout import DrawSource
-from pwm.core.update import one_thread
 from pwm.engines import make_trainer
 from pwm.fused import kernel
 from pwm.fused.backward import (
@@ -69,6 +68,7 @@ from pwm.fused.products import (
 from pwm.fused.vectors import WIDE, load_wide, store
 from pwm.io.provenance import cpu_model
 from pwm.runs.fields import replaced
+from pwm.training.update import one_thread
 
 PARTS = (
     "inputs to the gates, transposed heads",

@@ -21,7 +21,7 @@ from pwm.core.agent import AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.losses import LossConfig
 from pwm.core.task import TaskConfig
-from pwm.core.trainer import Trainer
+from pwm.training.trainer import Trainer
 from tests.support.training import trained
 
 PINS = Path(__file__).parents[1] / "fused" / "pins.json"

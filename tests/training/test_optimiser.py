@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pwm.core.config import OptimizerName, TrainConfig
-from pwm.core.optimiser import Optimiser
+from pwm.training.optimiser import Optimiser
 
 RATES = (1e-4, 0.01, 3.0)
 CONFIGS = {

@@ -17,7 +17,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pwm.core.agent import Agent
-from pwm.core.balance import (
+from pwm.core.config import TrainConfig
+from pwm.core.history import METRICS
+from pwm.core.losses import LossConfig, Losses, episode_losses
+from pwm.core.returns import Tracked, bootstrapped_returns, discounted_returns, track
+from pwm.core.rollout import Draws, Episode, Rollout
+from pwm.training.balance import (
     COMBINATIONS,
     Scales,
     episode_scales,
@@ -25,14 +30,9 @@ from pwm.core.balance import (
     learn_log_variance,
     num_states,
 )
-from pwm.core.config import TrainConfig
-from pwm.core.diagnostics import Trajectory
-from pwm.core.history import METRICS
-from pwm.core.losses import LossConfig, Losses, episode_losses
-from pwm.core.optimiser import Optimiser
-from pwm.core.returns import Tracked, bootstrapped_returns, discounted_returns, track
-from pwm.core.rollout import Draws, Episode, Rollout
-from pwm.core.start import initial_parameters
+from pwm.training.diagnostics import Trajectory
+from pwm.training.optimiser import Optimiser
+from pwm.training.start import initial_parameters
 
 CLIP_EPSILON = 1e-6  # added to a norm, as `torch.nn.utils.clip_grad_norm_` does
 

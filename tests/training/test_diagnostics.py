@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from pwm.core.agent import VALUE, Agent, AgentConfig
 from pwm.core.config import TrainConfig
-from pwm.core.diagnostics import DIAGNOSTICS, MECHANISM, Mechanism, Probe, Trajectory
-from pwm.core.history import METRICS, History
+from pwm.core.history import DIAGNOSTICS, MECHANISM, METRICS, History
 from pwm.core.losses import Baseline, LossConfig, Reduction
 from pwm.core.rollout import Draws, DrawSource, Rollout
 from pwm.core.task import TaskConfig, observation_table, trial_states
-from pwm.core.trainer import Trainer
 from pwm.engines import EngineName, make_trainer
+from pwm.training.diagnostics import Mechanism, Probe, Trajectory
+from pwm.training.trainer import Trainer
 from tests.support.training import history_of, settings_of_runs, trained
 
 QUICK = TrainConfig(

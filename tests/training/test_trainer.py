@@ -20,8 +20,8 @@ from pwm.core.history import METRICS, History
 from pwm.core.losses import LossConfig
 from pwm.core.rollout import Draws, DrawSource, Episode, Rollout
 from pwm.core.task import TaskConfig
-from pwm.core.trainer import Trainer
 from pwm.engines import EngineName, make_trainer
+from pwm.training.trainer import Trainer
 from tests.support.training import history_of, settings_of_runs, trained
 
 QUICK = TrainConfig(

@@ -21,16 +21,13 @@ a few operations per step. Shapes: R replicas, P parameters of a replica, T step
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from pwm.core.losses import Balance
 from pwm.core.returns import Returns, Tracked, standard_deviation
-
-Balance = Literal[
-    "fixed", "stop-trunk", "per-loss", "equal", "pcgrad", "uncertainty", "popart", "return-scale"
-]
 
 
 class Scales(NamedTuple):

@@ -14,9 +14,16 @@ from torch import Tensor
 from torchjd.aggregation import IMTLG, PCGrad
 
 from pwm.core.agent import Agent, AgentConfig
-from pwm.core.balance import (
+from pwm.core.config import TrainConfig
+from pwm.core.errors import InputError
+from pwm.core.history import METRICS
+from pwm.core.losses import Balance, LossConfig
+from pwm.core.returns import LEAST_SCALE, Returns, Tracked
+from pwm.core.rollout import Draws, DrawSource
+from pwm.core.task import TaskConfig
+from pwm.engines import EngineName, make_trainer
+from pwm.training.balance import (
     COMBINATIONS,
-    Balance,
     Scales,
     episode_scales,
     equal,
@@ -27,16 +34,8 @@ from pwm.core.balance import (
     per_loss,
     stop_trunk,
 )
-from pwm.core.config import TrainConfig
-from pwm.core.errors import InputError
-from pwm.core.history import METRICS
-from pwm.core.losses import LossConfig
-from pwm.core.optimiser import Optimiser
-from pwm.core.returns import LEAST_SCALE, Returns, Tracked
-from pwm.core.rollout import Draws, DrawSource
-from pwm.core.task import TaskConfig
-from pwm.core.trainer import Trainer
-from pwm.engines import EngineName, make_trainer
+from pwm.training.optimiser import Optimiser
+from pwm.training.trainer import Trainer
 from tests.oracles.plain_training import PlainTraining
 
 DECAY, EPSILON = TrainConfig.square_decay, TrainConfig.epsilon

@@ -17,12 +17,12 @@ from torch import Tensor
 
 from pwm.core.agent import Agent
 from pwm.core.config import TrainConfig
-from pwm.core.diagnostics import DIAGNOSTICS, MECHANISM, Mechanism, Probe, Trajectory
-from pwm.core.history import METRICS, History
+from pwm.core.history import DIAGNOSTICS, MECHANISM, METRICS, History
 from pwm.core.losses import LossConfig
 from pwm.core.rollout import Draws, DrawSource
 from pwm.core.task import trial_states
-from pwm.core.update import one_thread
+from pwm.training.diagnostics import Mechanism, Probe, Trajectory
+from pwm.training.update import one_thread
 
 STATE = ("episodes_done", "parameters", "square_average", "tracked", "windows", "window_sum")
 PROBES = "probes"  # in the state of runs with `probe_at`
@@ -32,7 +32,7 @@ EPISODES_PER_DRAW = 64  # affects speed only
 
 
 class Engine(Protocol):
-    """Plays, differentiates and updates a population; see `pwm.core.update.TorchEngine`."""
+    """Plays, differentiates and updates a population; see `pwm.training.update.TorchEngine`."""
 
     runs: tuple[TrainConfig, ...]
     parameters: Tensor  # (R, P), updated in place

@@ -11,15 +11,14 @@ import pytest
 import torch
 
 from pwm.core.agent import VALUE, Agent, AgentConfig
-from pwm.core.balance import Balance
 from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
 from pwm.core.leak import critic_bias
-from pwm.core.losses import LossConfig
+from pwm.core.losses import Balance, LossConfig
 from pwm.core.returns import Returns
-from pwm.core.start import critic_start, initial_parameters, mean_return
 from pwm.core.task import TaskConfig
 from pwm.engines import EngineName, make_trainer
+from pwm.training.start import critic_start, initial_parameters, mean_return
 
 RUN = TrainConfig(task=TaskConfig(episode_length=15), agent=AgentConfig(hidden_size=5))
 DETACHED = LossConfig(baseline="detached")

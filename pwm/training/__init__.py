@@ -1,0 +1,1 @@
+"""Training, in PyTorch. Read start, optimiser, balance, update, trainer, diagnostics."""
