@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from pwm.analysis.stored import OUTCOME, outcomes_of
 from pwm.core.config import TrainConfig
 from pwm.core.errors import FileError, InputError, require_file
-from pwm.core.history import MECHANISM, History
+from pwm.core.history import AGENT_DIAGNOSTICS, History
 from pwm.core.task import TaskConfig
 from pwm.io.files import read_arrays, write_arrays
 from pwm.io.repository import published
@@ -43,7 +43,7 @@ CURVES: Mapping[str, Sequence[str]] = MappingProxyType(
             *("policy_norm", "critic_norm", "total_norm", "signal_to_noise"),
             *("return_variance", "covariance"),
         ),
-        "probes": MECHANISM,
+        "probes": AGENT_DIAGNOSTICS,
     }
 )
 """Published curves of runs with diagnostics, those that claims and figures read: of runs diagnosed

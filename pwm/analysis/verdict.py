@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pwm.analysis.learning import FINAL_EPISODES, final_mean, learned
 from pwm.analysis.levels import reward_levels
 from pwm.core.config import TrainConfig
-from pwm.core.history import MECHANISM, History
+from pwm.core.history import AGENT_DIAGNOSTICS, History
 from pwm.core.leak import critic_bias
 
 
@@ -114,7 +114,9 @@ def _mechanism(history: History) -> Iterator[str]:
         return
     saturated = np.median(history.diagnostics["saturated"], axis=0)
     for place in sorted({0, int(saturated.argmax()), len(saturated) - 1}):
-        found = {name: history.diagnostics[name][:, place].astype(float) for name in MECHANISM}
+        found = {
+            name: history.diagnostics[name][:, place].astype(float) for name in AGENT_DIAGNOSTICS
+        }
         episodes = history.probe_episode[place]
         yield (
             f"after {episodes} episodes: mean |h| {_median(found['activity'])}, "

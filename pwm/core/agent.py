@@ -1,24 +1,27 @@
 """The LSTM actor-critic, as a population of R independent replicas.
 
-The parameters of a replica are one row of a tensor [R, P]; every function carries the leading
-axis R. All parameters start uniform on ±1/sqrt(hidden size), as PyTorch initialises `nn.LSTM` and
-an `nn.Linear` on top of it.
+A replica's parameters are one row of a tensor [R, P], and every function carries the leading axis
+R. All parameters start uniform on ±1/sqrt(hidden size), as PyTorch initialises `nn.LSTM` and an
+`nn.Linear` on top of it.
 
-A replica gives the same bits alone or in a population. For this, products are `inputs @ weights`
-with weights stored [inputs, outputs]: in this orientation a batched product equals the single one
-at all shapes that `tests/training/test_trainer.py` tries. Hidden units and rows of parameters are
-padded, so that every replica's weights start at an aligned address, and so that vectorised loops
-have no remainder, which PyTorch rounds differently. The padding is zero and stays zero.
+A replica computes the same bits alone as in a population. Two choices ensure this:
 
-Shapes: R replicas, R' = R times 1 trunk, or 2 where policy and critic have separate ones, B trials,
-L steps, S stimuli, H units (padded), G = 4H gates.
+- Products are `inputs @ weights`, with weights stored [inputs, outputs]. In this orientation a
+  batched product rounds as the single one does, at all shapes that
+  `tests/training/test_trainer.py` tries.
+- Hidden units and rows of parameters are padded with zeros, which training leaves at zero. Every
+  replica's weights then start at an aligned address, and PyTorch's vectorised loops leave no
+  remainder, which they would round differently.
+
+Shapes: R replicas; R' LSTMs, which is R, or 2 R if policy and critic have separate ones; B trials,
+L steps, S stimuli, H units (padded), G = 4 H gates.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
+from math import ceil, prod
 from typing import NamedTuple
 
 import numpy as np
@@ -34,7 +37,7 @@ NUM_GATES = len(GATES)
 VALUE = len(Action)  # column of the value in a head, after the policy's logits
 NUM_OUTPUTS = VALUE + 1
 ROW_MULTIPLE = 32  # PyTorch's vectorised loops take at most 32 numbers at once
-UNIT_MULTIPLE = ROW_MULTIPLE // NUM_GATES  # so that the gates of a trunk are a multiple of 32
+UNIT_MULTIPLE = ROW_MULTIPLE // NUM_GATES  # makes the number of gates a multiple of 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +56,7 @@ class AgentConfig:
 
     @property
     def num_trunks(self) -> int:
-        """LSTMs per replica, each with a full head; policy from the first, value from the last."""
+        """LSTMs per replica. The policy reads the first, the critic the last."""
         return 2 if self.separate_trunks else 1
 
 
@@ -79,12 +82,16 @@ class Outputs(NamedTuple):
 
     logits: Tensor  # (R, B, L, actions)
     values: Tensor  # (R, B, L)
-    head_values: Tensor  # (R, B, L): the values, with gradients to the head alone
+    head_values: Tensor  # (R, B, L): the same numbers; gradients reach only the value head
     hidden: Tensor  # (R, B, L, units): of the LSTM that the policy reads, without gradients
 
 
 class Agent:
-    """One architecture for observations of S stimuli; parameters are arguments of its methods."""
+    """One architecture for observations of S stimuli; parameters are arguments of its methods.
+
+    A head is a linear layer from the hidden state to the policy's logits and the value. With
+    separate trunks each has a whole head, of which only the logits or the value are used.
+    """
 
     def __init__(
         self, config: AgentConfig, num_stimuli: int, device: torch.device | str = "cpu"
@@ -94,50 +101,44 @@ class Agent:
         """Units of a trunk, with padding."""
         self._shapes = _shapes(num_stimuli, config.hidden_size)
         self._padded_shapes = _shapes(num_stimuli, self.padded_size)
-        self._sizes = {
-            name: config.num_trunks * prod(shape) for name, shape in self._padded_shapes.items()
-        }
-        size = sum(self._sizes.values())
-        self.trunk_size = size - self._sizes["head_weight"] - self._sizes["head_bias"]
+        self._sizes = [config.num_trunks * prod(shape) for shape in self._padded_shapes.values()]
+        self.trunk_size = sum(self._sizes[:-2])  # the heads' weights and biases come last
         """Number of a replica's parameters before those of its heads, with padding."""
-        # tanh(x) = 2 sigmoid(2 x) - 1: doubling the cell gate's parameters lets one function
-        # serve all gates.
-        scale = torch.ones(1, _round_up(size, ROW_MULTIPLE))
-        for name, view in self._padded(scale).items():
-            if not name.startswith("head"):
-                view[..., GATES.index("cell"), :] = 2  # writes into `scale`
-        self._scale = scale.to(device)  # (1, P)
+        gate_scale = torch.tensor([2.0 if gate == "cell" else 1.0 for gate in GATES])
+        self._gate_scale = gate_scale.repeat_interleave(self.padded_size).to(device)  # (G,)
 
     def initial_parameters(self, seeds: Sequence[int]) -> Tensor:
         """Initial parameters of one replica per seed, on the CPU: [R, P]."""
-        parameters = torch.zeros(len(seeds), self._scale.shape[1])
+        parameters = torch.zeros(len(seeds), _round_up(sum(self._sizes), ROW_MULTIPLE))
         views = self._unpadded(parameters).values()
         sizes = [view[0].numel() for view in views]
         uniform = to_uniform(Streams(seeds, "initialisation").draw(sum(sizes)))
-        drawn = torch.from_numpy((2 * uniform - 1) * np.float32(self.config.hidden_size**-0.5))
-        for view, values in zip(views, drawn.split_with_sizes(sizes, dim=1), strict=True):
-            view.copy_(values.view(view.shape))
+        bound = np.float32(self.config.hidden_size**-0.5)
+        drawn = torch.from_numpy((2 * uniform - 1) * bound).split_with_sizes(sizes, dim=1)
+        for view, values in zip(views, drawn, strict=True):
+            view.copy_(values.view(view.shape))  # writes into `parameters`
         return parameters
 
     def named(self, parameters: Tensor) -> dict[str, Tensor]:
         """The parameters [R, P] by name without padding, each [R, trunks, rows, columns].
 
-        Columns are the units of each of `GATES`; in the heads, the logits, then the value.
+        In an LSTM, columns are the units of each of `GATES` in turn. In a head, they are the
+        logits and the value, and its parameters are views.
         """
         return {name: view.flatten(3) for name, view in self._unpadded(parameters).items()}
 
     def value_head(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        """Views of the value head's weights, [R, H], and bias, [R], in the parameters [R, P]."""
-        views = self._unpadded(parameters)
-        weight, bias = (views[name][:, -1, ..., VALUE] for name in ("head_weight", "head_bias"))
-        return weight[:, :, 0], bias[:, 0, 0]
+        """Weights [R, units] and bias [R] of the value head, as views of the parameters [R, P]."""
+        named = self.named(parameters)
+        return named["head_weight"][:, -1, :, VALUE], named["head_bias"][:, -1, 0, VALUE]
 
     def weights(self, parameters: Tensor) -> Weights:
-        """The parameters [R, P] as the weights that `unroll` reads."""
+        """Rearranges the parameters [R, P] into the weights that `unroll` reads."""
+        copy = parameters.clone()  # at an aligned address
         weights = {
-            name: view.reshape(-1, view.shape[2], prod(view.shape[3:]))
-            for name, view in self._padded(parameters * self._scale).items()
-        }  # (R', rows, columns)
+            name: view.flatten(3).flatten(0, 1)  # (R', rows, columns)
+            for name, view in self._padded(copy).items()
+        }
         bias = weights.pop("input_bias") + weights.pop("recurrent_bias")
         return Weights(bias=bias, **weights)
 
@@ -155,39 +156,59 @@ class Agent:
         """
         replicas, trials, steps, _ = observations.shape
         trunks = self.config.num_trunks
-        inputs = observations.flatten(1, 2)  # (R, B L, S)
-        if trunks > 1:
-            inputs = inputs.repeat_interleave(trunks, dim=0)  # (R', B L, S)
+        # Both trunks of a replica see the same observations.
+        inputs = observations.flatten(1, 2).repeat_interleave(trunks, dim=0)  # (R', B L, S)
         projected = torch.baddbmm(weights.bias, inputs, weights.input_weight)  # (R', B L, G)
         hidden = []
         for step_input in projected.view(len(inputs), trials, steps, -1).unbind(2):  # (R', B, G)
-            state = _lstm_step(weights.recurrent_weight, step_input, state)
+            state = self._step(weights.recurrent_weight, step_input, state)
             hidden.append(state.hidden)
-        features = torch.stack(hidden, dim=2).flatten(1, 2)  # (R', B L, H)
-        shape = (replicas, trunks, trials, steps, NUM_OUTPUTS)
-        outputs = torch.baddbmm(weights.head_bias, features, weights.head_weight).view(shape)
-        # Once more without gradients to the features, so that they reach the heads alone.
-        fixed = features.detach()
-        of_heads = torch.baddbmm(weights.head_bias, fixed, weights.head_weight).view(shape)
         assert state is not None  # a trial has steps
+        features = torch.stack(hidden, dim=2).flatten(1, 2)  # (R', B L, H)
+        detached = features.detach()
+        shape = (replicas, trunks, trials, steps, -1)
+
+        def heads(inputs: Tensor) -> Tensor:
+            """Outputs of the heads, [R, trunks, B, L, outputs], from features."""
+            return torch.baddbmm(weights.head_bias, inputs, weights.head_weight).view(shape)
+
+        outputs = heads(features)
         return Outputs(
             logits=outputs[:, 0, ..., :VALUE],
             values=outputs[:, -1, ..., VALUE],
-            head_values=of_heads[:, -1, ..., VALUE],
-            hidden=fixed.view(*shape[:-1], -1)[:, 0, ..., : self.config.hidden_size],
+            head_values=heads(detached)[:, -1, ..., VALUE],
+            hidden=detached.view(shape)[:, 0, ..., : self.config.hidden_size],
         ), state
+
+    def _step(self, recurrent_weight: Tensor, step_input: Tensor, state: State | None) -> State:
+        """One step of the LSTM.
+
+        Args:
+            recurrent_weight: weights from the hidden state to the gates, (R', H, G).
+            step_input: the gates' inputs from observation and biases, (R', B, G).
+            state: state before the step; None is the zero state.
+        """
+        if state is not None:
+            step_input = torch.baddbmm(step_input, state.hidden, recurrent_weight)
+        assert step_input.numel() % ROW_MULTIPLE == 0  # so that sigmoid has no remainder
+        # One sigmoid serves all gates, because tanh(x) = 2 sigmoid(2 x) - 1.
+        gates = torch.sigmoid(step_input * self._gate_scale)  # (R', B, G)
+        input_gate, forget_gate, candidate, output_gate = gates.chunk(NUM_GATES, dim=-1)
+        cell = input_gate * (2 * candidate - 1)
+        if state is not None:
+            cell = cell + forget_gate * state.cell
+        return State(output_gate * torch.tanh(cell), cell)
 
     def _padded(self, parameters: Tensor) -> dict[str, Tensor]:
         """Views of the parameters by name, [R, trunks, rows, blocks, columns], with padding."""
-        sizes = list(self._sizes.values())
-        columns = parameters[:, : sum(sizes)].split_with_sizes(sizes, dim=1)
+        parts = parameters[:, : sum(self._sizes)].split_with_sizes(self._sizes, dim=1)
         return {
-            name: values.view(len(values), self.config.num_trunks, *shape)
-            for (name, shape), values in zip(self._padded_shapes.items(), columns, strict=True)
+            name: part.view(len(part), self.config.num_trunks, *shape)
+            for (name, shape), part in zip(self._padded_shapes.items(), parts, strict=True)
         }
 
     def _unpadded(self, parameters: Tensor) -> dict[str, Tensor]:
-        """The same views without padding."""
+        """The views of `_padded`, restricted to what is not padding."""
         padded = self._padded(parameters)
         return {
             name: padded[name][:, :, :rows, :, :columns]
@@ -196,37 +217,20 @@ class Agent:
 
 
 def _round_up(number: int, multiple: int) -> int:
-    """The least multiple that is not below the number."""
-    return -(-number // multiple) * multiple
+    """Rounds a number up to a multiple."""
+    return ceil(number / multiple) * multiple
 
 
-def _shapes(num_stimuli: int, hidden_size: int) -> dict[str, tuple[int, int, int]]:
-    """Rows, blocks (gates) and columns of a trunk's parameters, in the order of initial draws."""
+def _shapes(num_stimuli: int, units: int) -> dict[str, tuple[int, int, int]]:
+    """Rows, blocks and columns of a trunk's parameters, in the order of their initial draws.
+
+    An LSTM's parameters have one block per gate, a head's have one block.
+    """
     return {
-        "input_weight": (num_stimuli, NUM_GATES, hidden_size),
-        "recurrent_weight": (hidden_size, NUM_GATES, hidden_size),
-        "input_bias": (1, NUM_GATES, hidden_size),
-        "recurrent_bias": (1, NUM_GATES, hidden_size),
-        "head_weight": (hidden_size, 1, NUM_OUTPUTS),
+        "input_weight": (num_stimuli, NUM_GATES, units),
+        "recurrent_weight": (units, NUM_GATES, units),
+        "input_bias": (1, NUM_GATES, units),
+        "recurrent_bias": (1, NUM_GATES, units),
+        "head_weight": (units, 1, NUM_OUTPUTS),
         "head_bias": (1, 1, NUM_OUTPUTS),
     }
-
-
-def _lstm_step(recurrent_weight: Tensor, step_input: Tensor, state: State | None) -> State:
-    """One step of the LSTM.
-
-    Args:
-        recurrent_weight: (R', H, G), G = 4 H. In this and in the inputs, the columns of the cell
-            gate are doubled (see `Agent._scale`), since tanh(x) = 2 sigmoid(2 x) - 1.
-        step_input: inputs to the gates from the observation, with the biases, (R', B, G).
-        state: state before the step; None is the zero state.
-    """
-    if state is not None:
-        step_input = torch.baddbmm(step_input, state.hidden, recurrent_weight)
-    assert step_input.numel() % ROW_MULTIPLE == 0  # so that sigmoid has no remainder
-    gates = torch.sigmoid(step_input)  # (R', B, G)
-    input_gate, forget_gate, candidate, output_gate = gates.chunk(NUM_GATES, dim=-1)
-    cell = input_gate * (candidate + candidate - 1)
-    if state is not None:
-        cell = cell + forget_gate * state.cell
-    return State(output_gate * torch.tanh(cell), cell)

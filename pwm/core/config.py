@@ -9,16 +9,18 @@ from pwm.core.agent import AgentConfig
 from pwm.core.errors import (
     LARGEST,
     require,
+    require_between,
+    require_choice,
     require_integer,
     require_non_negative,
     require_positive,
 )
-from pwm.core.fields import added
+from pwm.core.fields import added_later
 from pwm.core.losses import LossConfig
 from pwm.core.task import TaskConfig
 
 OptimizerName = Literal["rmsprop", "adam", "sgd"]
-MOST_DECAY = 0.999999  # below 1 as a float32
+MOST_DECAY = 0.999999  # it must not round to 1 as a float32
 SEMANTICS = 1  # increment when a change to the core changes histories
 
 
@@ -33,33 +35,31 @@ class TrainConfig:
     """Weight of the value loss (a mean over steps) relative to the policy loss."""
     learning_rate: float = 0.005
     """Learning rate of the optimiser."""
-    trunk_rate: float = added(1.0)
+    trunk_rate: float = added_later(1.0)
     """Learning rate of the trunk, relative to that of the heads."""
-    optimizer: OptimizerName = added("rmsprop")
+    optimizer: OptimizerName = added_later("rmsprop")
     """Optimiser: RMSprop, Adam, or SGD without momentum; equal to PyTorch's."""
-    square_decay: float = added(0.99)
-    """Factor by which the mean square of the gradient decays per update: RMSprop's smoothing,
-    Adam's β₂."""
-    momentum_decay: float = added(0.9)
-    """Factor by which Adam's mean gradient decays per update, its β₁."""
-    epsilon: float = added(1e-8)
+    square_decay: float = added_later(0.99)
+    """Decay per update of the gradient's mean square: RMSprop's smoothing, Adam's β₂."""
+    momentum_decay: float = added_later(0.9)
+    """Decay per update of Adam's mean gradient: β₁."""
+    epsilon: float = added_later(1e-8)
     """Number added to the root of the mean square, in RMSprop and Adam."""
     num_episodes: int = 10_000
     """Episodes to train for; a multiple of `episodes_per_update`."""
-    episodes_per_update: int = added(1)
-    """Episodes played with the same parameters before each update, against the gradient of their
-    mean loss."""
+    episodes_per_update: int = added_later(1)
+    """Episodes played before each update, which averages their losses."""
     log_every: int = 10
     """Episodes per window of the history, which holds averages over windows."""
     probe_episodes: int = 0
     """Episodes played at the end of each window to measure gradients, without training on them: 0
     for no diagnostics, or at least 2."""
-    probe_at: tuple[int, ...] = added(())
+    probe_at: tuple[int, ...] = added_later(())
     """Episodes of training after which to probe, in place of the ends of windows, 0 for before it;
     such probes also measure the hidden states and the critic."""
-    critic_start: float | Literal["mean", "fixed-point"] = added(0.0)
-    """Number added to the value head's initial bias; or the mean return of a policy that ignores
-    its input, without or with the leak's bias at the critic's fixed point."""
+    critic_start: float | Literal["mean", "fixed-point"] = added_later(0.0)
+    """Number added to the value head's initial bias; or mean, the mean return of a policy that
+    ignores its input; or fixed-point, which adds the leak's bias to that."""
     seed: int = 0
     """Determines the initial parameters, the trials and the action noise."""
 
@@ -77,21 +77,24 @@ class TrainConfig:
 
     @property
     def shared(self) -> TrainConfig:
-        """The configuration with fixed values of the fields that may differ in a population."""
+        """The configuration without what may differ in a population: weight, rate and seed."""
         return replace(self, critic_weight=0.0, learning_rate=1.0, seed=0)
 
+    @property
+    def horizon(self) -> int:
+        """Number of steps after which returns end: of an episode, or of a trial."""
+        of_trial = self.loss.return_horizon == "trial"
+        return self.task.trial_length if of_trial else self.task.num_steps
+
     def _require_optimiser(self) -> None:
-        """Requires an optimiser that exists, with settings that keep its divisors above 0."""
-        accepted = ", ".join(get_args(OptimizerName))
-        require(self.optimizer in get_args(OptimizerName), "optimizer", self.optimizer, accepted)
-        for name in ("square_decay", "momentum_decay"):
-            decay = getattr(self, name)
-            require(0 <= decay <= MOST_DECAY, name, decay, f"a number from 0 to {MOST_DECAY}")
-        accepted = f"a number from {1 / LARGEST:g} to {LARGEST:g}"
-        require(1 / LARGEST <= self.epsilon <= LARGEST, "epsilon", self.epsilon, accepted)
-        clash = self.optimizer != "rmsprop" and self.loss.balance == "uncertainty"
-        accepted = "rmsprop with uncertainty, which learns its weight by it"
-        require(not clash, "optimizer", self.optimizer, accepted)
+        """Requires an optimiser that exists, with settings by which it never divides by 0."""
+        require_choice("optimizer", self.optimizer, get_args(OptimizerName))
+        require_between("square_decay", self.square_decay, 0, MOST_DECAY)
+        require_between("momentum_decay", self.momentum_decay, 0, MOST_DECAY)
+        require_between("epsilon", self.epsilon, 1 / LARGEST, LARGEST)
+        if self.loss.balance == "uncertainty":
+            accepted = "rmsprop with uncertainty, which learns its weight by it"
+            require(self.optimizer == "rmsprop", "optimizer", self.optimizer, accepted)
 
     def _require_batches(self) -> None:
         """Requires that training ends, and is probed, only after a whole update."""
@@ -103,28 +106,28 @@ class TrainConfig:
             accepted += ", if probed at the ends of windows"
             require(self.log_every % count == 0, "log_every", self.log_every, accepted)
 
-    @property
-    def horizon(self) -> int:
-        """Number of steps in an episode, or in a trial where returns end with it."""
-        of_trial = self.loss.return_horizon == "trial"
-        return self.task.trial_length if of_trial else self.task.num_steps
-
     def _require_probes(self) -> None:
-        """Requires that `probe_at` increases, and that a probe has two episodes or more."""
-        count, at, most = self.probe_episodes, self.probe_at, self.num_episodes
+        """Requires that a probe has two episodes or more, at times when it is possible."""
+        count = self.probe_episodes
         require_integer("probe_episodes", count, 0)
-        diagnosed = count > 1 and self.loss.lost_gradients == "none"
-        accepted = "0, or at least 2 with lost_gradients none"
-        require(diagnosed or count == 0, "probe_episodes", count, accepted)
-        is_tuple = isinstance(at, tuple)
-        within = is_tuple and all(type(one) is int and 0 <= one <= most for one in at)
-        shown = " ".join(map(str, at)) if is_tuple else at
+        if count > 0:
+            possible = count >= 2 and self.loss.lost_gradients == "none"
+            accepted = "0, or at least 2 with lost_gradients none"
+            require(possible, "probe_episodes", count, accepted)
+        self._require_probe_times()
+        if self.probe_at:
+            require(count > 0, "probe_episodes", count, "at least 2 with --probe-at")
+
+    def _require_probe_times(self) -> None:
+        """Requires that `probe_at` increases, from 0 or more, in whole updates of the training."""
+        times, most, batch = self.probe_at, self.num_episodes, self.episodes_per_update
         accepted = f"increasing numbers of episodes from 0 to {most}"
-        require(within and list(at) == sorted(set(at)), "probe_at", shown, accepted)
-        between = all(one % self.episodes_per_update == 0 for one in at)
-        accepted = f"multiples of the {self.episodes_per_update} episodes per update"
-        require(between, "probe_at", shown, accepted)
-        require(count > 0 or not at, "probe_episodes", count, "at least 2 with --probe-at")
+        require(isinstance(times, tuple), "probe_at", times, accepted)
+        typed = " ".join(map(str, times))
+        in_range = all(type(time) is int and 0 <= time <= most for time in times)
+        require(in_range and list(times) == sorted(set(times)), "probe_at", typed, accepted)
+        accepted = f"multiples of the {batch} episodes per update"
+        require(all(time % batch == 0 for time in times), "probe_at", typed, accepted)
 
     def _require_start(self) -> None:
         """Requires a start that is "mean", "fixed-point", or a number finite as a float32."""

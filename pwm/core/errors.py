@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 LARGEST = 1e38  # a round number below the largest float32
 
 
@@ -31,7 +33,12 @@ class ArgumentError(InputError):
 
 
 class FileError(InputError):
-    """An invalid file: its path, and a description of valid files."""
+    """An unusable file, folder, library or limit of the system.
+
+    Args:
+        path: its path, or its name and current state.
+        accepted: description of usable ones.
+    """
 
     def __init__(self, path: object, accepted: str) -> None:
         super().__init__("FILE", path, accepted)
@@ -53,6 +60,23 @@ def require_argument(condition: bool, name: str, value: object, accepted: str) -
         raise ArgumentError(name, value, accepted)
 
 
+def require_file(condition: bool, path: object, accepted: str) -> None:
+    """Raises `FileError` unless the condition holds."""
+    if not condition:
+        raise FileError(path, accepted)
+
+
+def require_choice(name: str, value: str, choices: Iterable[str]) -> None:
+    """Requires one of the choices."""
+    choices = list(choices)
+    require(value in choices, name, value, "one of " + ", ".join(choices))
+
+
+def require_between(name: str, value: float, least: float, most: float) -> None:
+    """Requires a number from `least` to `most`, both included."""
+    require(least <= value <= most, name, value, f"a number from {least:g} to {most:g}")
+
+
 def require_non_negative(name: str, value: float) -> None:
     """Requires a number of at least 0 that is finite as a float32."""
     require(0 <= value <= LARGEST, name, value, f"a finite number from 0 to {LARGEST:g}")
@@ -67,9 +91,3 @@ def require_integer(name: str, value: int, least: int) -> None:
     """Requires an integer of at least `least`."""
     is_integer = isinstance(value, int) and not isinstance(value, bool)
     require(is_integer and value >= least, name, value, f"an integer, {least} or above")
-
-
-def require_file(condition: bool, path: object, accepted: str) -> None:
-    """Raises `FileError` unless the condition holds."""
-    if not condition:
-        raise FileError(path, accepted)

@@ -9,10 +9,10 @@ Value = TypeVar("Value")
 OMIT_IF_EQUAL = "omit if equal"  # key of a field's metadata
 
 
-def added(default: Value) -> Value:
-    """Declares a configuration's field that was added after runs had been published.
+def added_later(default: Value) -> Value:
+    """Declares a field of a configuration whose runs had been published without it.
 
-    For instance `noise: float = added(0.0)`. Runs with the default keep their names (see
+    For instance `noise: float = added_later(0.0)`. Runs with the default keep their names (see
     `pwm.runs.fields.identity`), so the default must never change.
     """
     return field(default=default, metadata={OMIT_IF_EQUAL: default})

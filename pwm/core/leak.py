@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def policy_factor(steps: int, reduction: Reduction) -> float:
-    """Factor c of each step's term of the policy loss: 1 for a sum, 1/T for a mean."""
+    """Factor c of each step's term in the policy loss: 1 for a sum, 1/T for a mean."""
     return 1.0 if reduction == "sum" else 1 / steps
 
 
@@ -38,8 +38,8 @@ def critic_bias(
 ) -> float:
     """Bias b = α H = c T H / 2w of the critic at its fixed point, in reward.
 
-    The critic regresses on the return plus the entropy bonus. In a state s its fixed point is the
-    mean of that, v = E[G|s] + α H. With a detached baseline there is no bonus and no bias.
+    The critic regresses on the return plus the entropy bonus. Its fixed point in a state s is the
+    mean of this target, v = E[G|s] + α H. With a detached baseline there is no bonus and no bias.
 
     Args:
         steps: T, steps per episode, at least 1.
@@ -54,7 +54,8 @@ def net_weights(steps: int, discount: float, trace_decay: float) -> list[float]:
     """Net weight of each value v_t in Σ_s (v_s - G_s), where the G_s are λ-returns.
 
     v_t has weight 1 in its own error, minus γ (1 - λ) (γ λ)^(t-s-1) in each earlier return G_s.
-    With leaking targets the leak of step t has this factor: at discount 1, λ^t.
+    If targets leak and the entropy is the same at all steps, the mean leak into v_t is multiplied
+    by the same weight.
 
     Args:
         steps: steps until returns end: of an episode, or of a trial.
@@ -63,10 +64,11 @@ def net_weights(steps: int, discount: float, trace_decay: float) -> list[float]:
     Returns:
         The weight of each step t, from 0: 1 - γ (1 - λ) (1 - (γ λ)^t) / (1 - γ λ).
     """
-    weights, earlier = [], 0.0
+    weights = []
+    earlier_decays = 0.0  # Σ_s<t (γ λ)^(t-s-1)
     for _ in range(steps):
-        weights.append(1 - discount * (1 - trace_decay) * earlier)
-        earlier = 1 + discount * trace_decay * earlier
+        weights.append(1 - discount * (1 - trace_decay) * earlier_decays)
+        earlier_decays = 1 + discount * trace_decay * earlier_decays
     return weights
 
 

@@ -1,4 +1,4 @@
-"""The losses of one episode, as pure functions; `episode_losses` defines them.
+"""The losses of one episode, as pure functions; `episode_losses` computes them all.
 
 With the advantage A_t = G_t - v_t of the return over the baseline, the policy's entropy H_t, the
 critic weight w, and a reduction over the T steps of the episode, reduce_t = c Σ_t,
@@ -11,14 +11,15 @@ so that
 
     ∂total/∂v_t = -(2 w / T) A_t + [attached] c log π(a_t),   c = 1 (sum) or 1/T (mean).
 
-The second term is the leak. Experiments may restrict it to the value head or to the trunk; raise
-the baseline explicitly (Ã = A - optimism * H) instead; or lose gradients, as the notes once did.
+The second term is the leak. Experiments may restrict it to the value head or to the trunk, or
+instead raise the baseline explicitly (Ã = A - optimism * H). They may also cut the gradients of
+values or log-probabilities, as did a bug in the notes (the report that is reproduced here).
 
 With Huber's value loss, A_t² is 2 |A_t| - 1 where |A_t| > 1; in the first term, A_t is then ±1.
 
 G is the return to the end of the episode or trial, or a λ-return, which contains later values
-(`pwm.core.returns.bootstrapped_returns`). The value loss's targets are always detached, and so are
-the policy loss's, unless `leaking_targets`: then ∂total/∂v_t has a third term,
+(`pwm.core.returns.bootstrapped_returns`). The value loss's targets G are always detached. The
+policy loss's are, too, unless `leaking_targets`; ∂total/∂v_t then has a third term,
 - c γ (1 - λ) Σ_s<t (γ λ)^(t-s-1) log π(a_s), over the earlier steps whose returns contain v_t.
 
 If `returns` is centred or standardised, G_t - v_t is in the units that the value head learns in:
@@ -38,8 +39,8 @@ from typing import Literal, NamedTuple, get_args
 import torch
 from torch import Tensor
 
-from pwm.core.errors import require, require_non_negative
-from pwm.core.fields import added
+from pwm.core.errors import require, require_between, require_choice, require_non_negative
+from pwm.core.fields import added_later
 from pwm.core.returns import Horizon, Returns
 
 Balance = Literal[
@@ -49,7 +50,7 @@ Baseline = Literal["attached", "detached", "attached_head", "attached_trunk"]
 LostGradients = Literal["none", "values", "log_probs"]
 ValueLoss = Literal["squared", "huber"]
 Reduction = Literal["sum", "mean"]
-NORMALISER = 1e-8  # added to the standard deviation of normalised advantages, as everyone does
+NORMALISER = 1e-8  # added to the standard deviation of advantages, as is customary
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +58,8 @@ class LossConfig:
     """The losses, except for the critic weight, which differs between replicas."""
 
     baseline: Baseline = "attached"
-    """Layers of the critic that receive the policy loss's gradient: all (attached, as in the
-    notes), none (detached), only its head, or only the trunk."""
+    """Layers that receive the policy loss's gradient through the values: the critic's head and the
+    trunk (attached, as in the notes), neither (detached), only the head, or only the trunk."""
     policy_reduction: Reduction = "sum"
     """Reduction of the policy loss and entropy bonus over the steps of an episode."""
     discount: float = 1.0
@@ -68,57 +69,57 @@ class LossConfig:
     optimism: float = 0.0
     """Multiple of the policy's entropy by which the baseline of the policy loss is raised."""
     lost_gradients: LostGradients = "none"
-    """Outputs that lose their gradients while an episode is collected, as in a bug of the notes:
-    the values, or the log-probabilities."""
-    returns: Returns = added("raw")
-    """Part of the return that the critic learns: all, the rest after subtracting its running mean
-    (centred), or that in running standard deviations (standardised)."""
-    tracking_rate: float = added(0.1)
-    """Rate at which that mean and standard deviation follow the episodes; 1 for the last alone."""
-    trace_decay: float = added(1.0)
+    """Outputs whose gradients are cut, as in a bug of the notes: the values, or the
+    log-probabilities."""
+    returns: Returns = added_later("raw")
+    """Form of the return that the critic learns: as it is (raw), minus its running mean (centred),
+    or also divided by its running standard deviation (standardised)."""
+    tracking_rate: float = added_later(0.1)
+    """Rate at which the running mean and standard deviation follow the episodes; 1 for the last
+    episode alone."""
+    trace_decay: float = added_later(1.0)
     """λ of the λ-return, which advantages and value loss use: 1 for the rewards to come alone
     (Monte Carlo), 0 for one reward and the discounted next value."""
-    leaking_targets: bool = added(False)
-    """With an attached baseline and a trace decay below 1, do not detach the later values in
-    λ-returns either: they receive the policy loss's gradient too."""
-    return_horizon: Horizon = added("episode")
+    leaking_targets: bool = added_later(False)
+    """With an attached baseline and a trace decay below 1, let the later values in λ-returns
+    receive the policy loss's gradient too."""
+    return_horizon: Horizon = added_later("episode")
     """End of a return: that of the episode, or of the step's trial."""
-    balance: Balance = added("fixed")
+    balance: Balance = added_later("fixed")
     """Rule that balances the critic against the policy; see `pwm.training.balance`."""
-    normalise_advantages: bool = added(False)
+    normalise_advantages: bool = added_later(False)
     """Subtract the mean of an episode's advantages in the policy loss and divide by their standard
     deviation."""
-    clip_gradient: float = added(0.0)
+    clip_gradient: float = added_later(0.0)
     """Norm to which a longer gradient of all parameters is scaled down; 0 for no limit."""
-    value_loss: ValueLoss = added("squared")
+    value_loss: ValueLoss = added_later("squared")
     """Value loss: the mean of A², or of a function that grows as 2 |A| - 1 where |A| > 1 (huber),
     with the errors A in the units that the value head learns in."""
 
     def __post_init__(self) -> None:
-        for name, value, accepted in (
-            ("baseline", self.baseline, get_args(Baseline)),
-            ("policy_reduction", self.policy_reduction, get_args(Reduction)),
-            ("lost_gradients", self.lost_gradients, get_args(LostGradients)),
-            ("returns", self.returns, get_args(Returns)),
-            ("return_horizon", self.return_horizon, get_args(Horizon)),
-            ("balance", self.balance, get_args(Balance)),
-            ("value_loss", self.value_loss, get_args(ValueLoss)),
-        ):
-            require(value in accepted, name, value, "one of " + ", ".join(accepted))
-        require(0 <= self.discount <= 1, "discount", self.discount, "a number from 0 to 1")
+        require_choice("baseline", self.baseline, get_args(Baseline))
+        require_choice("policy_reduction", self.policy_reduction, get_args(Reduction))
+        require_choice("lost_gradients", self.lost_gradients, get_args(LostGradients))
+        require_choice("returns", self.returns, get_args(Returns))
+        require_choice("return_horizon", self.return_horizon, get_args(Horizon))
+        require_choice("balance", self.balance, get_args(Balance))
+        require_choice("value_loss", self.value_loss, get_args(ValueLoss))
+        require_between("discount", self.discount, 0, 1)
         require_non_negative("entropy_weight", self.entropy_weight)
         require_non_negative("optimism", self.optimism)
         rate = self.tracking_rate
         require(0 < rate <= 1, "tracking_rate", rate, "a number above 0 and up to 1")
-        require(0 <= self.trace_decay <= 1, "trace_decay", self.trace_decay, "a number from 0 to 1")
-        attached = self.baseline != "detached" or not self.leaking_targets
-        require(attached, "leaking_targets", True, "False with a detached baseline")
+        require_between("trace_decay", self.trace_decay, 0, 1)
         require_non_negative("clip_gradient", self.clip_gradient)
-        clash = self.balance == "popart" and self.returns != "raw"
-        require(not clash, "returns", self.returns, "raw with popart, which standardises itself")
-        fits = self.balance != "uncertainty" or self.value_loss == "squared"
-        named = "squared with uncertainty, which learns a variance"
-        require(fits, "value_loss", self.value_loss, named)
+        if self.baseline == "detached":
+            accepted = "False with a detached baseline"
+            require(not self.leaking_targets, "leaking_targets", True, accepted)
+        if self.balance == "popart":
+            accepted = "raw with popart, which standardises itself"
+            require(self.returns == "raw", "returns", self.returns, accepted)
+        if self.balance == "uncertainty":
+            accepted = "squared with uncertainty, which learns a variance"
+            require(self.value_loss == "squared", "value_loss", self.value_loss, accepted)
 
     @property
     def tracks(self) -> bool:
@@ -127,13 +128,13 @@ class LossConfig:
 
     @property
     def scales_errors(self) -> bool:
-        """Whether errors or losses are scaled while training, and with them the leak's bias."""
-        kept = self.balance in ("fixed", "stop-trunk", "equal", "pcgrad")
-        return not kept or self.returns == "standardised" or self.normalise_advantages
+        """Whether training scales errors or losses, which changes the leak's bias."""
+        rule_scales = self.balance in ("per-loss", "uncertainty", "popart", "return-scale")
+        return rule_scales or self.returns == "standardised" or self.normalise_advantages
 
 
 class Losses(NamedTuple):
-    """Losses of one episode, each [R]."""
+    """Losses of one episode, [R] each."""
 
     policy: Tensor
     value: Tensor
@@ -144,12 +145,13 @@ class Losses(NamedTuple):
 def policy_loss(
     log_probs: Tensor, advantages: Tensor, head_advantages: Tensor, config: LossConfig
 ) -> Tensor:
-    """Loss of REINFORCE with a baseline (Williams, 1992): [R]; see `episode_losses`."""
+    """Loss of REINFORCE with a baseline (Williams, 1992), [R]; arguments as of `episode_losses`."""
     if config.baseline == "detached":
         advantages = advantages.detach()
     elif config.baseline == "attached_head":
         advantages = head_advantages
-    elif config.baseline == "attached_trunk":  # the head's gradient cancels; the trunk's stays
+    elif config.baseline == "attached_trunk":
+        # The numbers stay the same; the head's gradients cancel, and the trunk's remain.
         advantages = advantages - head_advantages + head_advantages.detach()
     if config.normalise_advantages:
         advantages = advantages - advantages.mean(dim=-1, keepdim=True)
@@ -173,11 +175,11 @@ def episode_losses(
         log_probs: log-probabilities of the actions taken, [R, T].
         entropies: entropies of the policy at each step, in nats, [R, T].
         advantages: returns minus values, attached to the values, [R, T].
-        head_advantages: the same numbers, attached to the value head alone, [R, T].
+        head_advantages: the same numbers, attached only to the value head, [R, T].
         critic_weight: w, one for all replicas or [R].
         config: configuration of the losses.
-        errors: the advantages with detached targets, for the value loss, [R, T]; None if the
-            targets of `advantages` are detached.
+        errors: the same numbers for the value loss, with detached targets, [R, T]; None if the
+            targets of `advantages` are detached already.
     Returns:
         The losses, differentiable in all tensors but the critic weight.
     """
@@ -205,5 +207,5 @@ def _huber(errors: Tensor) -> Tensor:
 
 
 def _reduce(steps: Tensor, reduction: Reduction) -> Tensor:
-    """The sum or the mean of terms by step: [R] from [R, T]."""
+    """Sum or mean over the steps: [R] from [R, T]."""
     return steps.sum(dim=-1) if reduction == "sum" else steps.mean(dim=-1)

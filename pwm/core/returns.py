@@ -1,17 +1,18 @@
 """Returns, and their running statistics while training.
 
 With `LossConfig.returns` other than raw, the value head does not learn the return G itself but
-(G - m) / s: its mean m (centred, standardised) and its standard deviation s (standardised) are
-tracked while training, one pair per replica. The value of a step in reward is then m + s v.
+(G - m) / s. Here m is the running mean of the returns; s is their running standard deviation if
+they are standardised, and 1 if they are centred. Each replica has its own m and s. The value of a
+step in reward is then m + s v.
 
-Both are exponential moving averages with rate max(1/n, `LossConfig.tracking_rate`) after the n-th
-episode: they start from the first, and later forget what is older than about 1/rate episodes. The
-default rate of 0.1 was chosen from exploratory runs; any from 0.1 to 1 does as well (experiment
+m and s are exponential moving averages with rate max(1/n, `LossConfig.tracking_rate`) after the
+n-th episode: they start from the first, and later forget what is older than about 1/rate episodes.
+The default rate of 0.1 was chosen from exploratory runs; any from 0.1 to 1 does as well (experiment
 `tracking`). Slower averages fall behind the return, and the critic must make up the difference.
 An episode updates them after it has trained, so that the baseline m + s v does not depend on the
 episode's own actions, and the policy's gradient stays unbiased (Williams, 1992).
 
-Both are those of Monte Carlo returns, even where the critic learns λ-returns.
+m and s are those of Monte Carlo returns, even where the critic learns λ-returns.
 
 Shapes: R replicas, T steps per episode. For returns that end with the trial, each trial is a row.
 """
@@ -29,13 +30,14 @@ from torch.nn.functional import pad
 Returns = Literal["raw", "centred", "standardised"]
 Horizon = Literal["episode", "trial"]
 LEAST_SCALE = 1e-4  # of a standard deviation, as in PopArt's code
-BLOCK = 16  # steps
+BLOCK = 16  # steps; matrix products of whole blocks round alike, batched or not
 
 
 class Tracked(IntEnum):
-    """Columns of the running statistics, [R, columns]; `uncertainty` alone uses the last two.
+    """Columns of the running statistics, [R, columns].
 
-    These are log σ², which it learns, and the running mean square of its gradient.
+    The last two serve the rule `uncertainty` alone: the log σ² that it learns, and the running mean
+    square of this parameter's gradient.
     """
 
     EPISODES = 0
@@ -49,11 +51,11 @@ class Tracked(IntEnum):
 
 def discounted_returns(rewards: Tensor, discount: float) -> Tensor:
     """Returns G_t = Σ_k≥t discount^(k-t) r_k to the last of T steps: [R, T] from [R, T]."""
-    steps = rewards.shape[1]
-    # Padding to whole blocks makes a batched product round as that of each row alone would.
-    rewards = pad(rewards, (0, (-steps) % BLOCK))
-    matrix = _discount_matrix(rewards.shape[1], discount, rewards.dtype, rewards.device)
-    returns = torch.bmm(rewards.unsqueeze(1), matrix.expand(len(rewards), -1, -1)).squeeze(1)
+    replicas, steps = rewards.shape
+    padding = -steps % BLOCK  # up to the next multiple
+    padded = pad(rewards, (0, padding))
+    matrix = _discount_matrix(steps + padding, discount, rewards.dtype, rewards.device)
+    returns = torch.bmm(padded.unsqueeze(1), matrix.expand(replicas, -1, -1)).squeeze(1)
     return returns[:, :steps]
 
 
@@ -62,8 +64,8 @@ def bootstrapped_returns(
 ) -> Tensor:
     """λ-returns G_t = r_t + γ ((1 - λ) v_t+1 + λ G_t+1), with 0 after the last step: [R, T].
 
-    They are the returns with discount γ λ of the rewards r_t + γ (1 - λ) v_t+1. Minus v_t they are
-    the advantages of GAE(λ) (Schulman et al., 2016).
+    They equal the returns of the rewards r_t + γ (1 - λ) v_t+1 with discount γ λ. G_t - v_t is the
+    advantage of GAE(λ) (Schulman et al., 2016).
 
     Args:
         rewards: rewards, [R, T].
@@ -73,8 +75,8 @@ def bootstrapped_returns(
     """
     if trace_decay == 1:
         return discounted_returns(rewards, discount)
-    later = pad(values[:, 1:], (0, 1))
-    bootstrapped = rewards + discount * (1 - trace_decay) * later
+    next_values = pad(values[:, 1:], (0, 1))  # 0 after the last step
+    bootstrapped = rewards + discount * (1 - trace_decay) * next_values
     return discounted_returns(bootstrapped, discount * trace_decay)
 
 
@@ -82,17 +84,17 @@ def bootstrapped_returns(
 def _discount_matrix(
     steps: int, discount: float, dtype: torch.dtype, device: torch.device
 ) -> Tensor:
-    """Contribution of the reward at step k (row) to the return at step t (column): [T, T]."""
+    """Matrix [T, T] with discount^(k-t) in row k and column t, 0 where k < t."""
     lag = torch.arange(steps).unsqueeze(1) - torch.arange(steps)
     weight = torch.where(lag < 0, 0.0, torch.tensor(discount, dtype=torch.float64) ** lag)
     return weight.to(device, dtype)
 
 
 def track(tracked: Tensor, rewards: Tensor, returns: Tensor, least_rate: float) -> None:
-    """Updates the running means and variances, in place, from one episode.
+    """Updates the running means and variances of rewards and returns from one episode, in place.
 
     The rate is ρ = max(1/n, least_rate) at the n-th episode. With the episode's mean m and variance
-    v, and δ = m - mean, the mean grows by ρ δ and the variance becomes
+    v, and δ = m - mean, the running mean grows by ρ δ, and the running variance becomes
     (1 - ρ) (variance + ρ δ²) + ρ v.
 
     Args:
@@ -115,7 +117,7 @@ def track(tracked: Tensor, rewards: Tensor, returns: Tensor, least_rate: float) 
         tracked[:, variance] = (1 - rate) * widened + rate * episode_variance
 
 
-def standard_deviation(tracked: Tensor, variance: Tensor) -> Tensor:
-    """The root of a variance, [R], at least `LEAST_SCALE`; 1 before the first episode."""
+def standard_deviation(variance: Tensor, num_episodes: Tensor) -> Tensor:
+    """Root of a running variance, at least `LEAST_SCALE`; 1 before the first episode; [R] each."""
     root = variance.sqrt().clamp(min=LEAST_SCALE)
-    return torch.where(tracked[:, Tracked.EPISODES] > 0, root, 1.0)
+    return torch.where(num_episodes > 0, root, 1.0)

@@ -6,9 +6,11 @@ Shapes: R replicas, P parameters, N trials, L steps per trial, S stimuli.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pwm.core.agent import Agent, Outputs, State
@@ -31,7 +33,7 @@ class Episode(NamedTuple):
     log_probs: Tensor  # (R, N, L): of the actions taken
     entropies: Tensor  # (R, N, L): of the policy, in nats
     values: Tensor  # (R, N, L)
-    head_values: Tensor  # (R, N, L): the values, with gradients to the value head alone
+    head_values: Tensor  # (R, N, L): the same numbers; gradients reach only the value head
     hidden: Tensor  # (R, N, L, units): of the LSTM that the policy reads
 
     @property
@@ -44,7 +46,7 @@ class Draws(NamedTuple):
     """Random draws for one episode, or for E episodes with a further leading axis."""
 
     trials: Tensor  # (R, N): pair indices, int64
-    noise: Tensor  # (R, N, L): uniform on [0, 1)
+    noise: Tensor  # (R, N, L): uniform on [0, 1), to sample the actions
 
 
 class DrawSource:
@@ -53,7 +55,7 @@ class DrawSource:
     Args:
         task: task, which sets how many draws an episode needs.
         seeds: seed of each replica.
-        of_probes: whether the draws are for probes, which have streams of their own.
+        of_probes: whether the episodes are probes (not trained on), which have separate streams.
     """
 
     def __init__(self, task: TaskConfig, seeds: Sequence[int], *, of_probes: bool = False) -> None:
@@ -67,9 +69,10 @@ class DrawSource:
         num_trials = num_episodes * task.num_trials
         trials = to_index(self._trials.draw(num_trials), task.num_pairs)
         noise = to_uniform(self._actions.draw(num_trials * task.trial_length))
-        shape = (len(trials), num_episodes, task.num_trials)
-        by_replica = trials.reshape(shape), noise.reshape(*shape, task.trial_length)
-        return Draws(*(torch.from_numpy(each).transpose(0, 1).contiguous() for each in by_replica))
+        by_episode = (len(trials), num_episodes, task.num_trials)  # (R, E, N)
+        trials = trials.reshape(by_episode)
+        noise = noise.reshape(*by_episode, task.trial_length)
+        return Draws(_episodes_first(trials), _episodes_first(noise))
 
     def skip(self, num_episodes: int) -> None:
         """Skips the draws of the first episodes; only before anything is drawn."""
@@ -81,8 +84,8 @@ class DrawSource:
 class Rollout:
     """Plays a task with an agent.
 
-    Trials are played in parallel, or one after the other if the state is carried or a violation
-    costs a timeout.
+    Trials are played in parallel; or one by one if each depends on the last, because the LSTM's
+    state is carried or a violation costs a timeout.
     """
 
     def __init__(self, task: TaskConfig, agent: Agent, device: torch.device | str = "cpu") -> None:
@@ -100,33 +103,34 @@ class Rollout:
         """
         weights = self._agent.weights(parameters)
         task, carry = self._task, self._agent.config.carry_state
-        trials_per_call = 1 if carry or task.timeout else task.num_trials
+        chunk_size = 1 if carry or task.timeout else task.num_trials  # trials
         blank_next = torch.zeros_like(draws.trials[:, :1], dtype=torch.bool)  # (R, 1)
         state: State | None = None
-        played = []
-        for start in range(0, task.num_trials, trials_per_call):
-            chosen = slice(start, start + trials_per_call)
-            trials = draws.trials[:, chosen].masked_fill(blank_next, task.num_pairs)
+        chunks = []
+        for start in range(0, task.num_trials, chunk_size):
+            chunk = slice(start, start + chunk_size)
+            trials = draws.trials[:, chunk].masked_fill(blank_next, task.num_pairs)
             observations = self._observations[trials].to(parameters.dtype)
             outputs, state = self._agent.unroll(weights, observations, state if carry else None)
-            chunk = self._act(trials, observations, outputs, draws.noise[:, chosen])
+            played = self._act(trials, observations, outputs, draws.noise[:, chunk])
             if task.timeout:
-                violation = (chunk.actions[..., :-1] != Action.HOLD).any(dim=-1)
+                violation = (played.actions[..., :-1] != Action.HOLD).any(dim=-1)
                 blank_next = violation & (trials != task.num_pairs)
-            played.append(chunk)
-        if len(played) == 1:
-            return played[0]
-        return Episode(*(torch.cat(chunks, dim=1) for chunks in zip(*played, strict=True)))
+            chunks.append(played)
+        return chunks[0] if len(chunks) == 1 else _joined(chunks)
 
     def _act(
         self, trials: Tensor, observations: Tensor, outputs: Outputs, noise: Tensor
     ) -> Episode:
-        """Samples the actions of trials [R, N'] from the agent's outputs, and rewards them."""
+        """Samples the actions of some trials from the agent's outputs, and rewards them.
+
+        All arguments are those of the same trials, as in `Episode`.
+        """
         log_policy = torch.log_softmax(outputs.logits, dim=-1)
         policy = log_policy.exp()
-        # Inverse transform sampling: the action is the number of cumulative probabilities not
-        # above the threshold. The noise is scaled by the last of them, which rounding leaves just
-        # off 1, so that no last action of probability 0 is ever chosen.
+        # Inverse transform sampling: the action is the number of cumulative probabilities that the
+        # threshold reaches. Rounding leaves the last of them just off 1. The threshold stays below
+        # it, so that a last action of probability 0 is never chosen.
         cumulative = policy.detach().cumsum(dim=-1)
         threshold = noise.unsqueeze(-1) * cumulative[..., -1:]
         chosen = (threshold >= cumulative[..., :-1]).sum(dim=-1, keepdim=True)
@@ -142,3 +146,14 @@ class Rollout:
             head_values=outputs.head_values,
             hidden=outputs.hidden,
         )
+
+
+def _episodes_first(array: NDArray[Any]) -> Tensor:
+    """An array [R, E, ...] as a tensor [E, R, ...]."""
+    return torch.from_numpy(np.ascontiguousarray(array.swapaxes(0, 1)))
+
+
+def _joined(chunks: Sequence[Episode]) -> Episode:
+    """The episode whose consecutive trials are given in chunks."""
+    fields = zip(*chunks, strict=True)  # of each field, the tensors of all chunks
+    return Episode(*(torch.cat(tensors, dim=1) for tensors in fields))

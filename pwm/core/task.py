@@ -9,7 +9,7 @@ other than hold before the last step makes the next trial blank; a blank trial c
 The task is two tables, of observations and of rewards. Their last row is the blank trial, which
 shows and pays nothing.
 
-Source: Romo et al. (1999), as discretised in the notes: the report reproduced here.
+Source: Romo et al. (1999), as discretised in the notes (the report that is reproduced here).
 """
 
 from __future__ import annotations
@@ -22,8 +22,14 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.core.errors import require, require_integer, require_non_negative, require_positive
-from pwm.core.fields import added
+from pwm.core.errors import (
+    require,
+    require_choice,
+    require_integer,
+    require_non_negative,
+    require_positive,
+)
+from pwm.core.fields import added_later
 
 
 class Action(IntEnum):
@@ -49,8 +55,8 @@ class TaskConfig:
     """The task and its episodes."""
 
     stimulus_set: str = "pwm5"
-    """Pairs to draw trials from: neighbours among five (pwm5) or seven (pwm7) stimuli, or one pair
-    and its reverse (pwm0), told apart by the second stimulus alone."""
+    """Pairs to draw trials from: neighbours among five (pwm5) or seven (pwm7) stimuli; or one pair
+    and its reverse (pwm0), where the second stimulus alone gives the answer."""
     trial_length: int = 3
     """Steps per trial: first stimulus, `trial_length` - 2 steps of delay, second stimulus."""
     episode_length: int = 60
@@ -59,12 +65,12 @@ class TaskConfig:
     """Make the next trial blank after any action but hold before the last step of a trial."""
     hold_reward: float = 0.0
     """Reward for each hold before the last step of a trial."""
-    reward: float = added(1.0)
+    reward: float = added_later(1.0)
     """Reward of the correct action at the last step of a trial."""
 
     def __post_init__(self) -> None:
         name, length = self.stimulus_set, self.trial_length
-        require(name in STIMULUS_SETS, "stimulus_set", name, "one of " + ", ".join(STIMULUS_SETS))
+        require_choice("stimulus_set", name, STIMULUS_SETS)
         pairs = STIMULUS_SETS[name]
         require(_is_valid_set(pairs), "stimulus_set", f"{name} = {pairs!r}", VALID_SET)
         require_integer("trial_length", length, 2)
@@ -76,7 +82,7 @@ class TaskConfig:
 
     @property
     def pairs(self) -> NDArray[np.int64]:
-        """First and second stimulus of each pair, 0 for A: [pairs, 2]."""
+        """First and second stimulus of each pair, as numbers from 0 for A: [pairs, 2]."""
         letters = STIMULUS_SETS[self.stimulus_set]
         return np.array([[ord(letter) - ord("A") for letter in pair] for pair in letters])
 
@@ -87,7 +93,7 @@ class TaskConfig:
 
     @property
     def num_stimuli(self) -> int:
-        """Stimuli from A to the largest, the width of an observation."""
+        """S, the number of stimuli from A to the largest; the width of an observation."""
         return int(self.pairs.max()) + 1
 
     @property
@@ -102,12 +108,13 @@ class TaskConfig:
 
 
 def _is_valid_set(pairs: object) -> bool:
-    """Whether the pairs are as `VALID_SET` says."""
+    """Whether the pairs are as `VALID_SET` says; `STIMULUS_SETS` is there to be extended."""
     return (
         isinstance(pairs, tuple)
+        and len(pairs) > 0
         and all(isinstance(pair, str) and len(pair) == len(set(pair)) == 2 for pair in pairs)
-        and all("A" <= letter <= "Z" for pair in pairs for letter in pair)
-        and len(pairs) == len(set(pairs)) > 0
+        and all("A" <= letter <= "Z" for letter in "".join(pairs))
+        and len(set(pairs)) == len(pairs)
     )
 
 
@@ -120,35 +127,33 @@ def correct_actions(config: TaskConfig) -> NDArray[np.int64]:
 def observation_table(config: TaskConfig) -> NDArray[np.float32]:
     """Observations of each pair's trial, then of the blank one: [pairs + 1, L, stimuli]."""
     first, second = config.pairs.T
-    trials = np.arange(config.num_pairs)
+    rows = np.arange(config.num_pairs)
     table = np.zeros((config.num_pairs + 1, config.trial_length, config.num_stimuli), np.float32)
-    table[trials, 0, first] = 1
-    table[trials, -1, second] = 1
+    table[rows, 0, first] = 1
+    table[rows, -1, second] = 1
     return table
 
 
 def reward_table(config: TaskConfig) -> NDArray[np.float32]:
-    """Reward of each action in each pair's trial, then in the blank: [pairs + 1, L, actions]."""
-    trials = np.arange(config.num_pairs)
+    """Rewards in each pair's trial, then in the blank one: [pairs + 1, L, actions]."""
+    rows = np.arange(config.num_pairs)
     table = np.zeros((config.num_pairs + 1, config.trial_length, len(Action)), np.float32)
     table[:-1, :-1, Action.HOLD] = config.hold_reward
-    table[trials, -1, correct_actions(config)] = config.reward
+    table[rows, -1, correct_actions(config)] = config.reward
     return table
 
 
 def trial_states(config: TaskConfig) -> NDArray[np.int64]:
-    """State of each pair's trial, then of the blank, at each step: [pairs + 1, L].
+    """State of each pair's trial, then of the blank one, at each step: [pairs + 1, L].
 
-    Two trials share a state as long as their observations so far are equal. States are numbered
-    from 0, in order of step.
+    Two trials are in the same state at a step if all their observations so far are equal. States
+    are numbered from 0: those of the first step, then those of the second, and so on.
     """
     observations = observation_table(config)
     states = np.zeros(observations.shape[:2], np.int64)
-    numbers: dict[tuple[int, bytes], int] = {}  # by previous state and observation
-    before = np.full(len(states), -1)
+    numbers: dict[bytes, int] = {}  # by the observations so far
     for step in range(config.trial_length):
-        for trial, observation in enumerate(observations[:, step]):
-            key = (int(before[trial]), observation.tobytes())
-            states[trial, step] = numbers.setdefault(key, len(numbers))
-        before = states[:, step]
+        for trial, seen in enumerate(observations[:, : step + 1]):
+            number = numbers.setdefault(seen.tobytes(), len(numbers))
+            states[trial, step] = number
     return states

@@ -20,14 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwm.core.errors import FileError, InputError
-from pwm.core.history import DIAGNOSTICS, MECHANISM, METRICS, History
+from pwm.core.history import AGENT_DIAGNOSTICS, DIAGNOSTICS, METRICS, History
 
 DAMAGE = (ValueError, KeyError, EOFError, TypeError, AttributeError, RuntimeError, OSError,
           zipfile.BadZipFile, zlib.error)  # fmt: skip
 """Exceptions that reading a damaged file raises."""
 HISTORY = ("episode", *METRICS)
 """Arrays of every history."""
-PROBED = (DIAGNOSTICS, ("probe_episode", *DIAGNOSTICS, *MECHANISM))
+PROBED = (DIAGNOSTICS, ("probe_episode", *DIAGNOSTICS, *AGENT_DIAGNOSTICS))
 """Further arrays of a history probed at the ends of windows, or with `probe_at`."""
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """Errors of file systems that cannot lock files, such as some on clusters."""

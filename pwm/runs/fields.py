@@ -17,7 +17,7 @@ from pwm.core.fields import OMIT_IF_EQUAL
 def identity(config: Any) -> dict[str, Any]:
     """The fields that identify a configuration, as nested dictionaries for JSON.
 
-    A field declared with `added` is left out while it has its default, so that runs published
+    A field declared with `added_later` is left out while it has its default, so that runs published
     before the field existed keep their names. In a field whose annotation begins with `float`, 2
     and 2.0 are the same.
     """
@@ -39,7 +39,7 @@ def restored(default: Any, data: Mapping[str, Any]) -> Any:
 
     Args:
         default: a configuration of the same class; supplies the fields missing from the data,
-            except that a missing `added` field takes its published default.
+            except that a missing `added_later` field takes its published default.
         data: the result of `identity` or `dataclasses.asdict`, perhaps by way of JSON.
     Raises:
         ValueError: the class lacks a field of the data.

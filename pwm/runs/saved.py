@@ -16,7 +16,7 @@ from torch import Tensor
 from pwm.core.agent import Agent
 from pwm.core.config import TrainConfig
 from pwm.core.errors import require, require_file, require_integer
-from pwm.core.history import DIAGNOSTICS, MECHANISM, History
+from pwm.core.history import AGENT_DIAGNOSTICS, DIAGNOSTICS, History
 from pwm.core.rollout import Draws, DrawSource, Episode, Rollout
 from pwm.engines import EngineName, make_trainer
 from pwm.io.files import read_arrays
@@ -95,7 +95,8 @@ class SavedRun:
             num_episodes: episodes to play, at least 2.
             seed: seed of the trials and the action noise, as for `play`.
         Returns:
-            The diagnostics named by `DIAGNOSTICS` and `MECHANISM` of `pwm.core.history`, [R] each.
+            The diagnostics named by `DIAGNOSTICS` and `AGENT_DIAGNOSTICS` of `pwm.core.history`,
+            [R] each.
         Raises:
             InputError: there are fewer than 2 episodes, the seed is not an integer from 0, or the
                 run was trained with `lost_gradients`.
@@ -108,7 +109,7 @@ class SavedRun:
         runs = (replace(run, probe_episodes=num_episodes, probe_at=(0,)) for run in self.configs)
         trainer = make_trainer(tuple(runs), self.engine)
         trainer.engine.restore(self.state)
-        return dict(zip(DIAGNOSTICS + MECHANISM, trainer.probe(draws), strict=True))
+        return dict(zip(DIAGNOSTICS + AGENT_DIAGNOSTICS, trainer.probe(draws), strict=True))
 
     def trainer(self, num_episodes: int, device: str = "cpu") -> Trainer:
         """A trainer that continues from the saved state, bit for bit.

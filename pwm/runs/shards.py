@@ -16,7 +16,7 @@ from math import ceil, sqrt
 from typing import Any, NamedTuple
 
 from pwm.core.config import SEMANTICS, TrainConfig
-from pwm.core.history import DIAGNOSTICS, MECHANISM, METRICS
+from pwm.core.history import AGENT_DIAGNOSTICS, DIAGNOSTICS, METRICS
 from pwm.engines import EngineName
 from pwm.runs.experiment import MEMBER_AXES, Experiment
 from pwm.runs.fields import identity, restored
@@ -95,7 +95,7 @@ class Shard:
         windows = ceil(self.setting.num_episodes / self.setting.log_every)
         logged = len(METRICS) * windows
         if self.setting.probe_at:
-            logged += len(DIAGNOSTICS + MECHANISM) * len(self.setting.probe_at)
+            logged += len(DIAGNOSTICS + AGENT_DIAGNOSTICS) * len(self.setting.probe_at)
         elif self.setting.probe_episodes:
             logged += len(DIAGNOSTICS) * windows
         return len(self.members) * logged * BYTES_PER_NUMBER

@@ -66,12 +66,12 @@ def episode_scales(
     if returns != "raw" or balance == "popart":
         centre = tracked[:, Tracked.RETURN_MEAN].clone()  # it will be updated in place
     if returns == "standardised" or balance == "popart":
-        spread = standard_deviation(tracked, variance)
+        spread = standard_deviation(variance, tracked[:, Tracked.EPISODES])
     if balance == "return-scale":
         mean_square = variance + tracked[:, Tracked.RETURN_MEAN].square()
         discount_variance = discount**2 * (1 - 1 / horizon) / horizon
         variance = tracked[:, Tracked.REWARD_VARIANCE] + discount_variance * mean_square
-        error_scale = standard_deviation(tracked, variance)
+        error_scale = standard_deviation(variance, tracked[:, Tracked.EPISODES])
     elif balance == "uncertainty":
         critic_factor = torch.exp(-tracked[:, Tracked.LOG_VARIANCE]) / 2
     return Scales(centre, spread, error_scale, critic_factor)

@@ -34,7 +34,7 @@ class Trajectory(NamedTuple):
     hidden: NDArray[np.float32]  # (R, T, H): of the LSTM that the policy reads
 
 
-class Probe:
+class GradientProbe:
     """Accumulates episodes and computes the diagnostics of their gradients."""
 
     def __init__(self) -> None:
@@ -93,7 +93,7 @@ class Probe:
         return np.stack([found[name] for name in DIAGNOSTICS])
 
 
-class Mechanism:
+class AgentProbe:
     """Accumulates episodes and computes the diagnostics of their hidden states and critics.
 
     Args:
@@ -127,7 +127,7 @@ class Mechanism:
             self._sums[replicas, pairs] += last[:, trial]
 
     def diagnostics(self, value_weights: NDArray[np.float32]) -> Doubles:
-        """The diagnostics named by `MECHANISM`, [diagnostics, R], of E >= 1 episodes.
+        """The diagnostics named by `AGENT_DIAGNOSTICS`, [diagnostics, R], of E >= 1 episodes.
 
         Args:
             value_weights: weights of the value head, [R, H].
@@ -137,7 +137,7 @@ class Mechanism:
         return np.stack([activity, saturated, norm, self._trace(), distance])
 
     def _trace(self) -> Doubles:
-        """`trace` of `MECHANISM`: variance of h by the first stimulus, given the second: [R]."""
+        """`trace` of `AGENT_DIAGNOSTICS`: variance of h by the first stimulus, given the second: [R]."""
         if self._task.timeout:
             return np.full(len(self._visits), np.nan)
         second = self._task.pairs[:, 1]

@@ -17,11 +17,11 @@ from torch import Tensor
 
 from pwm.core.agent import Agent
 from pwm.core.config import TrainConfig
-from pwm.core.history import DIAGNOSTICS, MECHANISM, METRICS, History
+from pwm.core.history import AGENT_DIAGNOSTICS, DIAGNOSTICS, METRICS, History
 from pwm.core.losses import LossConfig
 from pwm.core.rollout import Draws, DrawSource
 from pwm.core.task import trial_states
-from pwm.training.diagnostics import Mechanism, Probe, Trajectory
+from pwm.training.diagnostics import AgentProbe, GradientProbe, Trajectory
 from pwm.training.update import one_thread
 
 STATE = ("episodes_done", "parameters", "square_average", "tracked", "windows", "window_sum")
@@ -121,7 +121,7 @@ class Trainer:
         probe_episode = None
         if self._config.probe_at:
             probe_episode = np.array(self._config.probe_at[: len(self._probes)], np.int64)
-            curves |= self._curves(self._probes, DIAGNOSTICS + MECHANISM)
+            curves |= self._curves(self._probes, DIAGNOSTICS + AGENT_DIAGNOSTICS)
         return History.of_curves(np.array(episode, np.int64), curves, probe_episode)
 
     def state(self) -> dict[str, NDArray[Any]]:
@@ -133,7 +133,7 @@ class Trainer:
             "window_sum": self._window_sum.copy(),
         }
         if self._config.probe_at:
-            state[PROBES] = self._stacked(self._probes, DIAGNOSTICS + MECHANISM)
+            state[PROBES] = self._stacked(self._probes, DIAGNOSTICS + AGENT_DIAGNOSTICS)
         return state
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -153,9 +153,9 @@ class Trainer:
             draws: draws of at least two episodes: trials [E, R, N] and noise [E, R, N, L].
         Returns:
             The diagnostics named by `DIAGNOSTICS`, then, except for runs that are probed at the
-            ends of windows, by `MECHANISM`: [diagnostics, R].
+            ends of windows, by `AGENT_DIAGNOSTICS`: [diagnostics, R].
         """
-        probe, mechanism = Probe(), Mechanism(self._config, self._critic_weights)
+        probe, mechanism = GradientProbe(), AgentProbe(self._config, self._critic_weights)
         gradients_only = self._probes_at_window_ends
         for trials, noise in zip(draws.trials, draws.noise, strict=True):
             gradients = []

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pwm.core.history import DIAGNOSTICS, MECHANISM, METRICS, History
+from pwm.core.history import AGENT_DIAGNOSTICS, DIAGNOSTICS, METRICS, History
 from pwm.runs.digests import digests_of, trail_ends, trails_of
 from tests.support.histories import made_up
 
@@ -31,7 +31,7 @@ def test_a_digest_is_pinned() -> None:
 
 
 @given(
-    st.sampled_from(METRICS + DIAGNOSTICS + MECHANISM),
+    st.sampled_from(METRICS + DIAGNOSTICS + AGENT_DIAGNOSTICS),
     st.integers(0, 2),
     st.integers(0, 7),
     st.integers(0, 31),

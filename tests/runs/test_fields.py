@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pwm.core.agent import AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
-from pwm.core.fields import added
+from pwm.core.fields import added_later
 from pwm.core.losses import LossConfig
 from pwm.core.task import TaskConfig
 from pwm.experiments import EXPERIMENTS
@@ -24,22 +24,22 @@ from tests.support.training import settings_of_runs
 
 @dataclass(frozen=True, kw_only=True)
 class ExtendedTask(TaskConfig):
-    distractors: int = added(0)
+    distractors: int = added_later(0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExtendedAgent(AgentConfig):
-    leaky: bool = added(False)
+    leaky: bool = added_later(False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExtendedLoss(LossConfig):
-    clip: float = added(0.5)
+    clip: float = added_later(0.5)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExtendedTrain(TrainConfig):
-    schedule: str = added("constant")
+    schedule: str = added_later("constant")
 
 
 def extended(run: TrainConfig, **values: Any) -> TrainConfig:

@@ -15,7 +15,7 @@ import torch
 from pwm.core.agent import Agent, AgentConfig
 from pwm.core.config import OptimizerName, TrainConfig
 from pwm.core.errors import FileError, InputError
-from pwm.core.history import DIAGNOSTICS, MECHANISM
+from pwm.core.history import AGENT_DIAGNOSTICS, DIAGNOSTICS
 from pwm.core.losses import LossConfig
 from pwm.core.rollout import DrawSource
 from pwm.core.task import TaskConfig
@@ -120,7 +120,7 @@ def test_playing_uses_fresh_trials_and_the_trained_parameters(tmp_path: Path) ->
 def test_probing_diagnoses_the_trained_parameters(tmp_path: Path, engine: EngineName) -> None:
     run = load_run(saved(tmp_path, engine=engine))
     found = run.probe(3, seed=9)
-    assert tuple(found) == DIAGNOSTICS + MECHANISM
+    assert tuple(found) == DIAGNOSTICS + AGENT_DIAGNOSTICS
     trainer = trained(RUNS, engine)
     draws = DrawSource(RUN.task, (9, 9, 9), of_probes=True).next(3)
     assert np.array_equal(np.stack([*found.values()]), trainer.probe(draws), equal_nan=True)

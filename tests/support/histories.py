@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pwm.core.config import TrainConfig
-from pwm.core.history import DIAGNOSTICS, MECHANISM, METRICS, History
+from pwm.core.history import AGENT_DIAGNOSTICS, DIAGNOSTICS, METRICS, History
 from pwm.runs.shards import Member, Shard
 from pwm.runs.storage import Session
 
@@ -44,7 +44,7 @@ def made_up(
     """A history of random numbers, all different."""
     random = np.random.default_rng(seed)
     sizes = dict.fromkeys(METRICS + (DIAGNOSTICS if diagnosed else ()), windows)
-    sizes |= dict.fromkeys(DIAGNOSTICS + MECHANISM, len(probe_at)) if probe_at else {}
+    sizes |= dict.fromkeys(DIAGNOSTICS + AGENT_DIAGNOSTICS, len(probe_at)) if probe_at else {}
     curves = {
         name: random.random((replicas, size)).astype(np.float32) for name, size in sizes.items()
     }

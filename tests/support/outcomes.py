@@ -13,7 +13,7 @@ from pwm.analysis.outcomes import Evidence, Outcomes
 from pwm.analysis.published import Published, Record, plan_of
 from pwm.analysis.stored import OUTCOME
 from pwm.core.config import TrainConfig
-from pwm.core.history import DIAGNOSTICS, MECHANISM, METRICS, History
+from pwm.core.history import AGENT_DIAGNOSTICS, DIAGNOSTICS, METRICS, History
 from pwm.digests import stored_records
 from pwm.experiments import EXPERIMENTS
 from pwm.runs.experiment import Experiment
@@ -63,7 +63,7 @@ class MadeUpRuns:
         assert self._curves is not None
         at = np.array(self.configs[0].probe_at, np.int64)
         sizes = dict.fromkeys(METRICS + DIAGNOSTICS, self._windows)
-        sizes |= dict.fromkeys(DIAGNOSTICS + MECHANISM, len(at)) if len(at) else {}
+        sizes |= dict.fromkeys(DIAGNOSTICS + AGENT_DIAGNOSTICS, len(at)) if len(at) else {}
         found = {name: np.zeros((len(numbers), size), np.float32) for name, size in sizes.items()}
         cells, seeds = np.divmod(numbers, self._seeds)
         for cell in np.unique(cells):

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from pwm.core.agent import VALUE, Agent, AgentConfig
 from pwm.core.config import TrainConfig
-from pwm.core.history import DIAGNOSTICS, MECHANISM, METRICS, History
+from pwm.core.history import AGENT_DIAGNOSTICS, DIAGNOSTICS, METRICS, History
 from pwm.core.losses import Baseline, LossConfig, Reduction
 from pwm.core.rollout import Draws, DrawSource, Rollout
 from pwm.core.task import TaskConfig, observation_table, trial_states
 from pwm.engines import EngineName, make_trainer
-from pwm.training.diagnostics import Mechanism, Probe, Trajectory
+from pwm.training.diagnostics import AgentProbe, GradientProbe, Trajectory
 from pwm.training.trainer import Trainer
 from tests.support.training import history_of, settings_of_runs, trained
 
@@ -145,7 +145,7 @@ def test_probes_come_at_the_chosen_episodes(engine: EngineName) -> None:
     assert torch.equal(chosen.parameters, by_window.parameters)
     assert history.episode.tolist() == [3, 6, 9, 10]
     assert history.probed.tolist() == [4, 8]
-    assert tuple(history.diagnostics) == DIAGNOSTICS + MECHANISM
+    assert tuple(history.diagnostics) == DIAGNOSTICS + AGENT_DIAGNOSTICS
     for name in DIAGNOSTICS:
         expected = by_window.history().diagnostics[name][:, :2]
         assert np.array_equal(history.diagnostics[name], expected)
@@ -176,7 +176,7 @@ def test_engines_agree_on_the_diagnostics() -> None:
     # After one episode, before training amplifies rounding.
     runs = [replace(QUICK, num_episodes=1, probe_at=(0, 1), seed=seed) for seed in range(4)]
     ours, theirs = (history_of(runs, engine).diagnostics for engine in ("fused", "torch"))
-    for name in DIAGNOSTICS + MECHANISM:
+    for name in DIAGNOSTICS + AGENT_DIAGNOSTICS:
         np.testing.assert_allclose(ours[name], theirs[name], rtol=2e-3, atol=1e-5)
 
 
@@ -216,7 +216,7 @@ def test_variances_agree_with_a_loop_over_states(
     drawn: tuple[NDArray[np.int64], list[Trajectory]],
 ) -> None:
     states, trajectories = drawn
-    probe = Probe()
+    probe = GradientProbe()
     for trajectory in trajectories:
         probe.add([np.ones((2, 2), np.float32)] * 3, trajectory)
     diagnostics = probe.diagnostics(states)
@@ -242,7 +242,7 @@ def test_variances_agree_with_a_loop_over_states(
 
 def test_states_visited_once_are_left_out_of_variances() -> None:
     steps = np.array([[1.0, 3.0, 8.0]], np.float32)
-    probe = Probe()
+    probe = GradientProbe()
     for _ in range(2):
         trajectory = Trajectory(steps, steps, steps, np.zeros((1, 3, 1), np.float32))
         probe.add([np.ones((1, 2), np.float32)] * 3, trajectory)
@@ -253,7 +253,7 @@ def test_states_visited_once_are_left_out_of_variances() -> None:
 
 @pytest.mark.parametrize(("value", "explained"), [(2.0, np.nan), (3.0, -np.inf)])
 def test_a_constant_return_cannot_be_explained(value: float, explained: float) -> None:
-    probe = Probe()
+    probe = GradientProbe()
     same = np.full((1, 6), 2, np.float32)
     for other in (2.0, value):
         values, hidden = np.full((1, 6), other, np.float32), np.zeros((1, 6, 1), np.float32)
@@ -313,12 +313,12 @@ def worked(run: TrainConfig, episodes: int = 2) -> dict[str, float]:
     hidden[0, 3] = hidden[0, 5] = 0.125, 0  # CB
     hidden[0, 7] = 0.25, -0.75  # BA
     log_probs, values, returns = (np.full((1, 8), at, np.float32) for at in (-0.5, 3, 1))
-    mechanism = Mechanism(run, np.array([run.critic_weight], np.float32))
+    mechanism = AgentProbe(run, np.array([run.critic_weight], np.float32))
     for _ in range(episodes):
         trajectory = Trajectory(log_probs, values, returns, hidden)
         mechanism.add(trajectory, np.array([[AB, CB, CB, BA]]))
     found = mechanism.diagnostics(np.array([[3, -4]], np.float32))
-    return dict(zip(MECHANISM, found[:, 0].tolist(), strict=True))
+    return dict(zip(AGENT_DIAGNOSTICS, found[:, 0].tolist(), strict=True))
 
 
 def test_the_mechanism_as_worked_by_hand() -> None:
@@ -380,7 +380,7 @@ def test_the_distance_is_the_gradient_of_the_heads_bias(
         agent = Agent(run.agent, run.task.num_stimuli)
         named = agent.named(torch.from_numpy(gradient))
         of_bias.append(float(named["head_bias"][0, -1, 0, VALUE]))
-    found = dict(zip(DIAGNOSTICS + MECHANISM, trainer.probe(draws)[:, 0], strict=True))
+    found = dict(zip(DIAGNOSTICS + AGENT_DIAGNOSTICS, trainer.probe(draws)[:, 0], strict=True))
     critic = 0.5 if run.loss.balance == "uncertainty" else 1.0  # its scale at first
     expected = np.mean(of_bias) / (2 * run.critic_weight * critic)
     known = not np.isnan(found["distance"])
