@@ -1,1 +1,1 @@
-"""Training, in PyTorch. Read start, optimiser, balance, update, trainer, diagnostics."""
+"""Training, in PyTorch. Read start, optimiser, balance, episode, update, trainer, diagnostics."""

@@ -7,11 +7,11 @@ A rule acts at one of two places. Some scale the errors or the critic weight by 
 
     fixed         policy loss + w value loss, w as given: the reference
     stop-trunk    the critic reads the trunk through a stop-gradient
-    per-loss      optimiser state (the running mean square) for each loss
+    per-loss      each loss has a running mean square of its own in the optimiser
     equal         in the trunk, the critic's gradient is rescaled to the norm of the policy's
     pcgrad        conflicting gradients in the trunk are projected off each other
     uncertainty   a learned weight of the value loss
-    popart        standardised returns; the value head is rescaled so that its outputs do not change
+    popart        standardised returns; the value head is rescaled so that its values stay the same
     return-scale  errors divided by the scale of rewards and returns
 
 Cost of one update relative to `fixed`: the combinations run the backward pass twice; the others add
@@ -36,53 +36,65 @@ class Scales(NamedTuple):
     centre: Tensor  # in reward
     spread: Tensor  # in reward
     error_scale: Tensor
-    critic_factor: Tensor  # of the critic weight
+    critic_factor: Tensor  # multiplies the critic weight
 
-    def in_reward(self, outputs: Tensor) -> Tensor:
-        """Values in reward, from the value head's outputs, [R, T] each."""
+    def to_reward(self, outputs: Tensor) -> Tensor:
+        """Converts outputs of the value head, [R, T], to values in reward."""
         return self.centre.unsqueeze(1) + self.spread.unsqueeze(1) * outputs
 
-    def of_head(self, returns: Tensor) -> Tensor:
-        """Returns in the units that the value head learns in, [R, T] each."""
+    def from_reward(self, returns: Tensor) -> Tensor:
+        """Converts returns in reward, [R, T], to the units that the value head learns in."""
         return (returns - self.centre.unsqueeze(1)) / self.spread.unsqueeze(1)
 
 
 def episode_scales(
     tracked: Tensor, balance: Balance, returns: Returns, discount: float, horizon: int
 ) -> Scales:
-    """The scales of the next episode, from what is tracked, [R, columns] of `Tracked`.
+    """Scales of the next episode.
 
-    The horizon is the number of steps of an episode, or of a trial where returns end with it.
-
-    popart: those of standardised returns (van Hasselt et al., 2016; Hessel et al., 2019).
-    return-scale (Schaul et al., 2021, eq. 3): error_scale² = Var(r) + Var(γ) E(G²), where γ is the
-        discount of a step, 0 at the horizon's last.
-    uncertainty (Kendall et al., 2018, eq. 7, for the critic alone): value loss L becomes
-        L / 2σ² + log σ, with s = log σ² learned; critic_factor = exp(-s) / 2. Meant for w = 1.
+    Args:
+        tracked: the running statistics, [R, columns of `Tracked`].
+        balance: rule that balances critic and policy.
+        returns: form of the return that the critic learns. With the rule popart, returns are
+            standardised (van Hasselt et al., 2016; Hessel et al., 2019).
+        discount: discount of the return.
+        horizon: number of steps after which returns end.
     """
     one = torch.ones_like(tracked[:, 0])
-    centre, spread, error_scale, critic_factor = torch.zeros_like(one), one, one, one
-    variance = tracked[:, Tracked.RETURN_VARIANCE]
+    scales = Scales(torch.zeros_like(one), one, one, one)
     if returns != "raw" or balance == "popart":
-        centre = tracked[:, Tracked.RETURN_MEAN].clone()  # it will be updated in place
+        centre = tracked[:, Tracked.RETURN_MEAN].clone()  # `tracked` will be updated in place
+        scales = scales._replace(centre=centre)
     if returns == "standardised" or balance == "popart":
-        spread = standard_deviation(variance, tracked[:, Tracked.EPISODES])
+        variance, num_episodes = tracked[:, Tracked.RETURN_VARIANCE], tracked[:, Tracked.EPISODES]
+        scales = scales._replace(spread=standard_deviation(variance, num_episodes))
     if balance == "return-scale":
-        mean_square = variance + tracked[:, Tracked.RETURN_MEAN].square()
-        discount_variance = discount**2 * (1 - 1 / horizon) / horizon
-        variance = tracked[:, Tracked.REWARD_VARIANCE] + discount_variance * mean_square
-        error_scale = standard_deviation(variance, tracked[:, Tracked.EPISODES])
+        scales = scales._replace(error_scale=_return_scale(tracked, discount, horizon))
     elif balance == "uncertainty":
-        critic_factor = torch.exp(-tracked[:, Tracked.LOG_VARIANCE]) / 2
-    return Scales(centre, spread, error_scale, critic_factor)
+        # Kendall et al. (2018, eq. 7), for the critic alone: the value loss L becomes
+        # L / 2σ² + log σ, with s = log σ² learned. It is meant for a critic weight of 1.
+        scales = scales._replace(critic_factor=torch.exp(-tracked[:, Tracked.LOG_VARIANCE]) / 2)
+    return scales
 
 
-def stop_trunk(policy: Tensor, critic: Tensor, trunk: int) -> tuple[Tensor, ...]:
-    """The sum of the gradients, without the critic's for the first `trunk` parameters."""
-    return _joined(policy[:, :trunk], policy, critic)
+def _return_scale(tracked: Tensor, discount: float, horizon: int) -> Tensor:
+    """Error scale of the rule return-scale, [R]: sqrt(Var(r) + Var(γ) E(G²)).
+
+    This is eq. 3 of Schaul et al. (2021). A step's discount γ is 0 at the last step of the horizon.
+    """
+    variance, mean = tracked[:, Tracked.RETURN_VARIANCE], tracked[:, Tracked.RETURN_MEAN]
+    mean_square = variance + mean.square()
+    discount_variance = discount**2 * (1 - 1 / horizon) / horizon
+    square = tracked[:, Tracked.REWARD_VARIANCE] + discount_variance * mean_square
+    return standard_deviation(square, tracked[:, Tracked.EPISODES])
 
 
-def per_loss(policy: Tensor, critic: Tensor, _trunk: int) -> tuple[Tensor, ...]:
+def stop_trunk(policy: Tensor, critic: Tensor, trunk_size: int) -> tuple[Tensor, ...]:
+    """Sum of the gradients, without the critic's in the trunk."""
+    return _with_trunk(policy[:, :trunk_size], policy, critic)
+
+
+def per_loss(policy: Tensor, critic: Tensor, _trunk_size: int) -> tuple[Tensor, ...]:
     """Both gradients, each with its own state in the optimiser (AdaTask; Yang et al., 2023).
 
     Apart from epsilon, RMSprop's step does not depend on the scale of a loss, and so not on the
@@ -91,27 +103,29 @@ def per_loss(policy: Tensor, critic: Tensor, _trunk: int) -> tuple[Tensor, ...]:
     return policy, critic
 
 
-def equal(policy: Tensor, critic: Tensor, trunk: int) -> tuple[Tensor, ...]:
-    """The sum, with the critic's gradient in the trunk rescaled to the policy's norm.
+def equal(policy: Tensor, critic: Tensor, trunk_size: int) -> tuple[Tensor, ...]:
+    """Sum of the gradients, with the critic's in the trunk rescaled to the policy's norm.
 
-    policy + |policy| / |critic| critic, whatever the critic weight. For two losses, GradNorm with
-    α = 0 (Chen et al., 2018) and IMTL-G (Liu et al., 2021) ask for this ratio of norms.
+    In the trunk it is policy + |policy| / |critic| critic, whatever the critic weight. For two
+    losses, GradNorm with α = 0 (Chen et al., 2018) and IMTL-G (Liu et al., 2021) ask for this ratio
+    of norms.
     """
-    by_policy, by_critic = policy[:, :trunk], critic[:, :trunk]
-    ratio = _quotient(_dot(by_policy, by_policy), _dot(by_critic, by_critic)).sqrt()
-    return _joined(by_policy + ratio * by_critic, policy, critic)
+    p, c = policy[:, :trunk_size], critic[:, :trunk_size]
+    ratio = _quotient(_dot(p, p), _dot(c, c)).sqrt()
+    return _with_trunk(p + ratio * c, policy, critic)
 
 
-def pcgrad(policy: Tensor, critic: Tensor, trunk: int) -> tuple[Tensor, ...]:
-    """The sum, after projecting each off the other in the trunk if they conflict (Yu et al., 2020).
+def pcgrad(policy: Tensor, critic: Tensor, trunk_size: int) -> tuple[Tensor, ...]:
+    """Sum of the gradients, projected off each other in the trunk if they conflict there.
 
-    policy - (policy · critic / |critic|²) critic, and the reverse, if policy · critic < 0.
+    If policy · critic < 0 in the trunk, the policy's gradient becomes
+    policy - (policy · critic / |critic|²) critic, and the critic's the reverse (Yu et al., 2020).
     """
-    by_policy, by_critic = policy[:, :trunk], critic[:, :trunk]
-    conflict = _dot(by_policy, by_critic).clamp(max=0)
-    off_critic = by_policy - _quotient(conflict, _dot(by_critic, by_critic)) * by_critic
-    off_policy = by_critic - _quotient(conflict, _dot(by_policy, by_policy)) * by_policy
-    return _joined(off_critic + off_policy, policy, critic)
+    p, c = policy[:, :trunk_size], critic[:, :trunk_size]
+    conflict = _dot(p, c).clamp(max=0)
+    projected_p = p - _quotient(conflict, _dot(c, c)) * c
+    projected_c = c - _quotient(conflict, _dot(p, p)) * p
+    return _with_trunk(projected_p + projected_c, policy, critic)
 
 
 COMBINATIONS: Mapping[str, Callable[[Tensor, Tensor, int], tuple[Tensor, ...]]] = {
@@ -120,16 +134,19 @@ COMBINATIONS: Mapping[str, Callable[[Tensor, Tensor, int], tuple[Tensor, ...]]] 
     "equal": equal,
     "pcgrad": pcgrad,
 }
-"""Combinations of gradients by the names of their rules.
+"""Functions that combine gradients, by the names of their rules.
 
-Args: the gradients of the policy loss and of w times the value loss, [R, P], and the number of a
-replica's parameters in the trunk, which come first. Returns one gradient [R, P] for each state of
-the optimiser.
+Args:
+    policy: gradient of the policy loss, [R, P].
+    critic: gradient of w times the value loss, [R, P].
+    trunk_size: number of a replica's parameters in the trunk, which come first.
+Returns:
+    The gradients to step against, [R, P] each; the optimiser has a state for each.
 """
 
 
 def num_states(balance: Balance) -> int:
-    """States of the optimiser: one for each gradient that it steps against."""
+    """Number of gradients that the rule steps against, each with its own optimiser state."""
     return 2 if balance == "per-loss" else 1
 
 
@@ -149,10 +166,13 @@ def learn_log_variance(
 
 
 def keep_outputs(weight: Tensor, bias: Tensor, old: Scales, new: Scales) -> None:
-    """Changes a value head so that new scales leave its outputs in reward unchanged (popart).
+    """Rescales a value head so that its values in reward, centre + spread * v, stay the same.
 
-    centre + spread * v is the same, for the value head's weights [R, H] and bias [R], which are
-    changed in place.
+    Args:
+        weight: weights of the value head, changed in place, [R, H].
+        bias: its bias, changed in place, [R].
+        old: scales by which the head has learned.
+        new: scales that replace them.
     """
     weight *= (old.spread / new.spread).unsqueeze(1)
     bias *= old.spread
@@ -160,10 +180,11 @@ def keep_outputs(weight: Tensor, bias: Tensor, old: Scales, new: Scales) -> None
     bias /= new.spread
 
 
-def _joined(trunk: Tensor, policy: Tensor, critic: Tensor) -> tuple[Tensor]:
-    """One gradient [R, P]: that of the trunk as given, and in the heads the sum."""
-    size = trunk.shape[1]
-    return (torch.cat([trunk, policy[:, size:] + critic[:, size:]], dim=1),)
+def _with_trunk(trunk: Tensor, policy: Tensor, critic: Tensor) -> tuple[Tensor]:
+    """One gradient [R, P]: as given in the trunk, and the sum of both losses' in the heads."""
+    trunk_size = trunk.shape[1]
+    heads = policy[:, trunk_size:] + critic[:, trunk_size:]
+    return (torch.cat([trunk, heads], dim=1),)
 
 
 def _dot(one: Tensor, other: Tensor) -> Tensor:

@@ -1,17 +1,18 @@
 """Diagnostics of a population, measured on episodes that are not trained on.
 
-The gradient of the total loss with respect to the trunk is the sum of three parts: the policy's,
-through its log-probabilities; the critic's, the weight times the value loss's; and the leak, the
-policy loss's through the values. Every sum is taken in a fixed order, so that the diagnostics have
-the same bits on every machine if the gradients and the episodes do.
+The gradient of the total loss with respect to the trunk is the sum of three parts: the policy's, by
+way of its log-probabilities; the critic's, which is the weight times the value loss's; and the
+leak, which is the policy loss's by way of the values. Every sum is taken in a fixed order, so that
+the diagnostics have the same bits on every machine if the gradients and the episodes do.
 
-Shapes: R replicas, E episodes, T steps per episode, N trials, H units (without padding).
+Shapes: R replicas, E episodes, T steps per episode, N trials, M states of a trial, H units (without
+padding).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import nan, prod
+from math import nan
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +23,7 @@ from pwm.core.history import DIAGNOSTICS
 from pwm.core.leak import leak_temperature, net_weights
 
 Doubles = NDArray[np.float64]
-SATURATED = 0.6
+SATURATED = 0.6  # |h| above which a hidden state counts as saturated
 
 
 class Trajectory(NamedTuple):
@@ -39,7 +40,9 @@ class GradientProbe:
 
     def __init__(self) -> None:
         self._sums: dict[str, Doubles] = {}  # over episodes, of the terms in `add`, (R, P') each
-        self._steps: list[tuple[NDArray[np.float32], ...]] = []  # log-probs, values, returns
+        self._log_probs: list[NDArray[np.float32]] = []  # of each episode, (R, T)
+        self._values: list[NDArray[np.float32]] = []
+        self._returns: list[NDArray[np.float32]] = []
 
     def add(self, gradients: Sequence[NDArray[np.float32]], trajectory: Trajectory) -> None:
         """Adds an episode to the running sums.
@@ -61,7 +64,9 @@ class GradientProbe:
         }
         for name, term in terms.items():
             self._sums[name] = self._sums.get(name, 0.0) + term
-        self._steps.append(trajectory[:3])
+        self._log_probs.append(trajectory.log_probs)
+        self._values.append(trajectory.values)
+        self._returns.append(trajectory.returns)
 
     def diagnostics(self, states: NDArray[np.int64] | None) -> Doubles:
         """The diagnostics named by `DIAGNOSTICS`, [diagnostics, R], of E >= 2 episodes.
@@ -70,14 +75,12 @@ class GradientProbe:
             states: state of the trial at each step, [R, E T]; see `pwm.core.task.trial_states`.
                 None if the state is carried or trials may be blanked.
         """
-        count = len(self._steps)
+        count = len(self._returns)
         mean = {name: _total(terms) / count for name, terms in self._sums.items()}  # (R,) each
         squared_mean = _total((self._sums["policy"] / count) ** 2)
         covariance_trace = (mean["policy²"] - squared_mean) * count / (count - 1)
-        log_probs, values, returns = (
-            np.concatenate(episodes, axis=1).astype(np.float64)
-            for episodes in zip(*self._steps, strict=True)
-        )  # (R, E T)
+        log_probs = _concatenated(self._log_probs)  # (R, E T)
+        values, returns = _concatenated(self._values), _concatenated(self._returns)
         with np.errstate(divide="ignore", invalid="ignore"):
             found = {
                 "policy_norm": np.sqrt(mean["policy²"]),
@@ -110,7 +113,8 @@ class AgentProbe:
         self._leak_weights = self._value_weights if loss.leaking_targets else np.ones(num_steps)
         self._means: list[Doubles] = []  # activity, saturated and distance of each episode, (3, R)
         self._visits = np.zeros((len(critic_weights), self._task.num_pairs))  # trials of each pair
-        self._sums = np.zeros((*self._visits.shape, config.agent.hidden_size))  # of h at their ends
+        # Sum of h at the ends of these trials, (R, pairs, H)
+        self._sums = np.zeros((*self._visits.shape, config.agent.hidden_size))
 
     @np.errstate(invalid="ignore")
     def add(self, trajectory: Trajectory, trials: NDArray[np.int64]) -> None:
@@ -118,13 +122,13 @@ class AgentProbe:
         log_probs, values, returns, hidden = (part.astype(np.float64) for part in trajectory)
         sizes = np.abs(hidden).reshape(len(hidden), -1)  # (R, T H)
         errors = self._value_weights * (values - returns)
-        errors += self._bias_per_nat[:, None] * log_probs * self._leak_weights
+        errors += self._bias_per_nat[:, None] * log_probs * self._leak_weights  # minus b
         self._means.append(np.stack([_mean(sizes), _mean(sizes > SATURATED), _mean(errors)]))
-        last = hidden[:, self._task.trial_length - 1 :: self._task.trial_length]  # (R, N, H)
+        at_ends = hidden[:, self._task.trial_length - 1 :: self._task.trial_length]  # (R, N, H)
         replicas = np.arange(len(trials))
-        for trial, pairs in enumerate(trials.T):
+        for trial, pairs in enumerate(trials.T):  # pairs [R], one of each replica
             self._visits[replicas, pairs] += 1
-            self._sums[replicas, pairs] += last[:, trial]
+            self._sums[replicas, pairs] += at_ends[:, trial]
 
     def diagnostics(self, value_weights: NDArray[np.float32]) -> Doubles:
         """The diagnostics named by `AGENT_DIAGNOSTICS`, [diagnostics, R], of E >= 1 episodes.
@@ -137,23 +141,25 @@ class AgentProbe:
         return np.stack([activity, saturated, norm, self._trace(), distance])
 
     def _trace(self) -> Doubles:
-        """`trace` of `AGENT_DIAGNOSTICS`: variance of h by the first stimulus, given the second: [R]."""
+        """The diagnostic `trace` of `AGENT_DIAGNOSTICS`, [R]."""
         if self._task.timeout:
             return np.full(len(self._visits), np.nan)
         second = self._task.pairs[:, 1]
-        alike = second[:, None] == second  # pairs with the same second stimulus
-        sums, visits = self._sums.swapaxes(1, 2), self._visits[:, None]  # (R, H, pairs)
-        sums_alike, visits_alike = (
-            _total(np.where(alike, each[..., None, :], 0.0)) for each in (sums, visits)
-        )
-        with np.errstate(invalid="ignore"):
-            deviations = sums / visits - sums_alike / visits_alike
+        same_second = second[:, None] == second  # (pairs, pairs)
+
+        def among_same(terms: Doubles) -> Doubles:
+            """For each pair, the sum of terms over the pairs with the same second stimulus."""
+            return _total(np.where(same_second, terms[..., None, :], 0.0))
+
+        sums, visits = self._sums.swapaxes(1, 2), self._visits[:, None]  # (R, H or 1, pairs)
+        with np.errstate(invalid="ignore"):  # pairs that were never shown
+            deviations = sums / visits - among_same(sums) / among_same(visits)
         explained = _total(np.where(visits > 0, visits * deviations**2, 0.0))  # (R, H)
         return _mean(explained) / _total(self._visits)
 
 
 def _bias_per_nat(config: TrainConfig, critic_weight: float) -> float:
-    """The leak's bias b over -log π(a); nan if the critic has no known fixed point."""
+    """Factor of -log π(a) in the leak's bias b; nan if the critic has no known fixed point."""
     loss = config.loss
     reached = loss.baseline in ("attached", "attached_head")
     scaled = reached and loss.scales_errors
@@ -170,27 +176,34 @@ def _covariance(one: Doubles, other: Doubles, states: NDArray[np.int64] | None) 
     Only states visited more than once count; nan if there is none, or if `states` is None.
 
     Args:
-        one: of each step, [R, E T].
-        other: the same.
+        one: the first quantity at each step, [R, E T].
+        other: the second, [R, E T].
         states: state at each step, [R, E T].
     """
     if states is None:
         return np.full(len(one), np.nan)
-    shape = (len(one), states.max() + 1)  # (R, states)
-    # Each replica's states get numbers of their own, so that one `bincount` serves all replicas.
-    bins = states + shape[1] * np.arange(len(one))[:, None]
-
-    def by_state(terms: Doubles) -> Doubles:
-        """Sum of terms [R, E T] over the steps in each state: [R, states]."""
-        sums = np.bincount(bins.ravel(), terms.ravel(), minlength=prod(shape))
-        return np.asarray(sums, np.float64).reshape(shape)
-
-    visits = by_state(np.ones(bins.shape))
-    deviations = [terms - (by_state(terms) / visits).ravel()[bins] for terms in (one, other)]
+    visits = _sum_by_state(np.ones_like(one), states)  # (R, M)
+    mean_one = np.take_along_axis(_sum_by_state(one, states) / visits, states, axis=1)  # (R, E T)
+    mean_other = np.take_along_axis(_sum_by_state(other, states) / visits, states, axis=1)
+    products = _sum_by_state((one - mean_one) * (other - mean_other), states)  # (R, M)
     several = visits > 1
-    # Of each state: its covariance, times the steps in it
-    unbiased = np.where(several, by_state(deviations[0] * deviations[1]) * visits / (visits - 1), 0)
-    return np.asarray(_total(unbiased) / (visits * several).sum(axis=-1))
+    weighted = np.where(several, products * visits / (visits - 1), 0)  # covariances times visits
+    return np.asarray(_total(weighted) / (visits * several).sum(axis=-1))
+
+
+def _sum_by_state(terms: Doubles, states: NDArray[np.int64]) -> Doubles:
+    """Sum of each replica's terms [R, E T] over the steps in each of M states: [R, M]."""
+    count = states.max() + 1
+    sums = [
+        np.bincount(visited, of_replica, minlength=count)
+        for visited, of_replica in zip(states, terms, strict=True)
+    ]
+    return np.array(sums)
+
+
+def _concatenated(episodes: Sequence[NDArray[np.float32]]) -> Doubles:
+    """Episodes [R, T] one after the other, [R, E T]."""
+    return np.concatenate(episodes, axis=1).astype(np.float64)
 
 
 def _variance(values: Doubles) -> Doubles:
@@ -204,5 +217,5 @@ def _mean(values: NDArray[Any]) -> Doubles:
 
 
 def _total(terms: NDArray[Any]) -> Doubles:
-    """Sum over the last axis in order; the order of `np.sum` depends on the machine."""
+    """Sum over the last axis, from first to last; the order of `np.sum` depends on the machine."""
     return np.asarray(np.cumsum(terms, axis=-1)[..., -1])

@@ -25,9 +25,11 @@ from pwm.training.diagnostics import AgentProbe, GradientProbe, Trajectory
 from pwm.training.update import one_thread
 
 STATE = ("episodes_done", "parameters", "square_average", "tracked", "windows", "window_sum")
-PROBES = "probes"  # in the state of runs with `probe_at`
-OF_ADAM = ("average", "decay_powers")  # in the state of runs with Adam
+"""Names of the arrays in every state of a trainer."""
+PROBES = "probes"  # a further array, of runs with `probe_at`
+OF_ADAM = ("average", "decay_powers")  # further arrays, of runs with Adam
 OPTIONAL = ((PROBES,), OF_ADAM, (PROBES, *OF_ADAM))
+"""Groups of further arrays, one of which a state may have."""
 EPISODES_PER_DRAW = 64  # affects speed only
 
 
@@ -50,7 +52,7 @@ class Engine(Protocol):
         """Differentiates an episode's total loss; returns the gradient, [R, P], and trajectory."""
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Parameters, the optimiser's memories and running statistics, by name."""
+        """Parameters, the optimiser's state and running statistics, by name."""
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Restores an earlier `state`."""
@@ -89,7 +91,7 @@ class Trainer:
         self._critic_weights = np.array([run.critic_weight for run in self.runs], np.float32)
         # `probe_at` replaces the ends of windows as the times to probe.
         self._probes_at_window_ends = config.probe_episodes > 0 and not config.probe_at
-        self._names = METRICS + (DIAGNOSTICS if self._probes_at_window_ends else ())
+        self._window_names = METRICS + (DIAGNOSTICS if self._probes_at_window_ends else ())
         self._windows: list[NDArray[np.float64]] = []  # finished, (names, R) each
         self._probes: list[NDArray[np.float64]] = []  # with `probe_at`, (diagnostics, R) each
         self._window_sum = np.zeros((len(METRICS), len(self.runs)))  # of the unfinished window
@@ -97,13 +99,14 @@ class Trainer:
     def advance(self, num_episodes: int) -> None:
         """Trains for up to `num_episodes` more episodes, rounded up to whole updates."""
         batch = self._config.episodes_per_update
-        batches = ceil(min(num_episodes, self.num_episodes) / batch)
-        last = min(self.episodes_done + batches * batch, self.num_episodes)
-        at_once = max(EPISODES_PER_DRAW // batch, 1) * batch
+        updates = ceil(min(num_episodes, self.num_episodes) / batch)
+        last = min(self.episodes_done + updates * batch, self.num_episodes)
+        updates_per_draw = max(EPISODES_PER_DRAW // batch, 1)
         with one_thread():
             self._probe_if_due()
             while self.episodes_done < last:
-                count = min(at_once, last - self.episodes_done, self._until_probe())
+                until_stop = min(last - self.episodes_done, self._until_probe())
+                count = min(updates_per_draw * batch, until_stop)
                 self._log(self.engine.train(self._draws.next(count)))
                 self._probe_if_due()
 
@@ -112,12 +115,13 @@ class Trainer:
         log_every = self._config.log_every
         episode = [log_every * (row + 1) for row in range(len(self._windows))]
         windows = list(self._windows)
-        if pending := self.episodes_done % log_every:
+        unfinished = self.episodes_done % log_every  # episodes since the last whole window
+        if unfinished:
             episode.append(self.episodes_done)
-            num_diagnostics = len(self._names) - len(METRICS)  # probed only at a window's end
-            unprobed = np.full((num_diagnostics, len(self.runs)), np.nan)
-            windows.append(np.concatenate([self._window_sum / pending, unprobed]))
-        curves = self._curves(windows, self._names)
+            num_diagnostics = len(self._window_names) - len(METRICS)
+            not_probed = np.full((num_diagnostics, len(self.runs)), np.nan)
+            windows.append(np.concatenate([self._window_sum / unfinished, not_probed]))
+        curves = self._curves(windows, self._window_names)
         probe_episode = None
         if self._config.probe_at:
             probe_episode = np.array(self._config.probe_at[: len(self._probes)], np.int64)
@@ -129,7 +133,7 @@ class Trainer:
         state = {
             "episodes_done": np.array(self.episodes_done),
             **self.engine.state(),
-            "windows": self._stacked(self._windows, self._names),
+            "windows": self._stacked(self._windows, self._window_names),
             "window_sum": self._window_sum.copy(),
         }
         if self._config.probe_at:
@@ -143,8 +147,8 @@ class Trainer:
         self._window_sum = state["window_sum"].copy()
         self.episodes_done = int(state["episodes_done"])
         self._draws.skip(self.episodes_done)
-        probes = self._windows if self._probes_at_window_ends else self._probes
-        self._probe_draws.skip(len(probes) * self._config.probe_episodes)
+        num_probes = len(self._windows if self._probes_at_window_ends else self._probes)
+        self._probe_draws.skip(num_probes * self._config.probe_episodes)
 
     def probe(self, draws: Draws) -> NDArray[np.float64]:
         """Measures gradients and hidden states on episodes, without training on them.
@@ -152,33 +156,37 @@ class Trainer:
         Args:
             draws: draws of at least two episodes: trials [E, R, N] and noise [E, R, N, L].
         Returns:
-            The diagnostics named by `DIAGNOSTICS`, then, except for runs that are probed at the
-            ends of windows, by `AGENT_DIAGNOSTICS`: [diagnostics, R].
+            The diagnostics named by `DIAGNOSTICS`, [diagnostics, R]. Those named by
+            `AGENT_DIAGNOSTICS` follow, except in runs that are probed at the ends of windows.
         """
-        probe, mechanism = GradientProbe(), AgentProbe(self._config, self._critic_weights)
-        gradients_only = self._probes_at_window_ends
+        gradient_probe = GradientProbe()
+        agent_probe = AgentProbe(self._config, self._critic_weights)
         for trials, noise in zip(draws.trials, draws.noise, strict=True):
             gradients = []
-            for part in self.parts():
-                gradient, trajectory = self.engine.differentiate(Draws(trials, noise), *part)
+            for loss, weights in self.parts():
+                episode = Draws(trials, noise)
+                gradient, trajectory = self.engine.differentiate(episode, loss, weights)
                 gradients.append(gradient[:, : self._agent.trunk_size])
-            probe.add(gradients, trajectory)  # all parts play the same episode
-            if not gradients_only:
-                mechanism.add(trajectory, trials.numpy())
-        of_gradients = probe.diagnostics(self._states(draws.trials.numpy()))
-        if gradients_only:
+            gradient_probe.add(gradients, trajectory)  # the trajectories of all parts are equal
+            if not self._probes_at_window_ends:
+                agent_probe.add(trajectory, trials.numpy())
+        of_gradients = gradient_probe.diagnostics(self._states(draws.trials.numpy()))
+        if self._probes_at_window_ends:
             return of_gradients
         value_weights, _ = self._agent.value_head(self.parameters.detach().cpu())
-        return np.concatenate([of_gradients, mechanism.diagnostics(value_weights.numpy())])
+        return np.concatenate([of_gradients, agent_probe.diagnostics(value_weights.numpy())])
 
     def parts(self) -> Iterator[tuple[LossConfig, NDArray[np.float32]]]:
-        """Yields losses and critic weights [R] that isolate the parts: policy, critic and leak."""
+        """Yields losses and critic weights [R] that isolate the parts: policy, critic and leak.
+
+        Each cuts the gradients of the other parts. The value loss depends on the parameters only by
+        way of the values, the policy's part only by way of the log-probabilities and entropies.
+        """
         loss, weights = self._config.loss, self._critic_weights
         yield replace(loss, lost_gradients="values"), weights
         through_values = replace(loss, lost_gradients="log_probs", entropy_weight=0.0)
-        detached = replace(through_values, baseline="detached", leaking_targets=False)
-        yield detached, weights  # the value loss alone
-        yield through_values, np.zeros_like(weights)  # the policy loss alone
+        yield replace(through_values, baseline="detached", leaking_targets=False), weights
+        yield through_values, np.zeros_like(weights)
 
     def _states(self, trials: NDArray[np.int64]) -> NDArray[np.int64] | None:
         """State of the trial at each step, [R, E T], from the trials' pairs, [E, R, N].
@@ -193,37 +201,41 @@ class Trainer:
     def _stacked(
         self, rows: Sequence[NDArray[np.float64]], names: Sequence[str]
     ) -> NDArray[np.float64]:
-        """Rows [names, R] as one array, [rows, names, R], even if there are none."""
+        """Stacks rows [names, R] into one array, [rows, names, R], even if there are none."""
         return np.array(rows).reshape(len(rows), len(names), len(self.runs))
 
     def _curves(
         self, rows: Sequence[NDArray[np.float64]], names: Sequence[str]
     ) -> dict[str, NDArray[np.float32]]:
-        """Curves by name, [R, rows] each, of rows [names, R]."""
+        """Converts rows, one [names, R] per window or probe, to curves by name, [R, rows] each."""
         curves = np.moveaxis(self._stacked(rows, names), 0, -1)
         return dict(zip(names, np.ascontiguousarray(curves, np.float32), strict=True))
 
     def _until_probe(self) -> int:
-        """Episodes until the next probe, or the end."""
+        """Number of episodes until the next probe, or the end of training if none follows."""
         if self._probes_at_window_ends:
             return self._config.log_every - self.episodes_done % self._config.log_every
-        ahead = *self._config.probe_at[len(self._probes) :], self.num_episodes
-        return ahead[0] - self.episodes_done
+        still_to_come = self._config.probe_at[len(self._probes) :]
+        next_stop = still_to_come[0] if still_to_come else self.num_episodes
+        return next_stop - self.episodes_done
 
     def _probe_if_due(self) -> None:
-        """Probes if `probe_at` says so."""
+        """Probes now if `probe_at` says so, and it has not been done."""
         if self.episodes_done in self._config.probe_at[len(self._probes) :]:
             self._probes.append(self._next_probe())
 
     def _next_probe(self) -> NDArray[np.float64]:
-        """Diagnostics on the next draws of probes: [diagnostics, R]."""
+        """Probes on the next `probe_episodes` draws: [diagnostics, R]."""
         return self.probe(self._probe_draws.next(self._config.probe_episodes))
 
     def _log(self, metrics: NDArray[np.float64]) -> None:
-        """Averages metrics [E, metrics, R] into windows, and probes at the end of each window."""
+        """Averages the metrics of new episodes, [E, metrics, R], into windows.
+
+        Also probes at the end of a window, if the run is probed there.
+        """
         log_every = self._config.log_every
-        for row in metrics:
-            self._window_sum += row
+        for of_episode in metrics:
+            self._window_sum += of_episode
             self.episodes_done += 1
             if self.episodes_done % log_every == 0:
                 window = self._window_sum / log_every

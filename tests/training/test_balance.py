@@ -82,7 +82,7 @@ def test_per_loss_by_hand() -> None:
     # rate * g / 0.1 |g| = 10 rate, up or down: in the first and third place twice down, in the
     # second down and up.
     parameters = torch.zeros(1, 3, dtype=torch.float64)
-    optimiser = Optimiser(parameters, doubles(0.5, 0.5, 0.5), QUICK, memories=2)
+    optimiser = Optimiser(parameters, doubles(0.5, 0.5, 0.5), QUICK, num_gradients=2)
     gradients = per_loss(POLICY.clone(), CRITIC.clone(), 2)
     assert len(gradients) == num_states("per-loss")
     optimiser.step(*gradients)

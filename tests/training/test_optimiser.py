@@ -46,10 +46,10 @@ def some_gradients() -> Tensor:
     return scales * torch.randn(30, len(RATES), 40, generator=generator, dtype=torch.float64)
 
 
-def stepping(config: TrainConfig, parameters: Tensor, memories: int = 1) -> Optimiser:
+def stepping(config: TrainConfig, parameters: Tensor, num_gradients: int = 1) -> Optimiser:
     """An optimiser of parameters [R, P]."""
     rates = torch.tensor(RATES, dtype=torch.float64).unsqueeze(1).expand_as(parameters)
-    return Optimiser(parameters, rates, config, memories)
+    return Optimiser(parameters, rates, config, num_gradients)
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
@@ -70,7 +70,7 @@ def test_every_step_is_that_of_pytorch_at_every_learning_rate(config: TrainConfi
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
-def test_each_memory_is_an_optimiser_of_its_own(config: TrainConfig) -> None:
+def test_each_gradient_has_an_optimiser_of_its_own(config: TrainConfig) -> None:
     gradients = some_gradients()
     both, first, second = (torch.zeros(len(RATES), 40).double() for _ in range(3))
     together, one, other = (
