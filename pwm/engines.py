@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -17,7 +17,7 @@ from typing import Any, Literal, get_args
 import torch
 
 from pwm.core.config import TrainConfig
-from pwm.core.errors import InputError, require, require_file
+from pwm.core.errors import FileError, InputError, require, require_choice
 from pwm.training.trainer import Trainer, as_population
 from pwm.training.update import TorchEngine
 
@@ -43,7 +43,7 @@ def make_trainer(
         ValueError: there are no runs, or they cannot share a population.
         InputError: there is no such engine, it cannot use the device, or Numba cannot compile here.
     """
-    require(engine in ENGINES, "engine", engine, "one of " + ", ".join(ENGINES))
+    require_choice("engine", engine, ENGINES)
     population = as_population(runs)
     if engine == "torch":
         return Trainer(TorchEngine(population, _checked_device(device)))
@@ -63,35 +63,49 @@ def require_numba() -> None:
             features is malformed, which would make LLVM abort.
         FileError: the import failed and there is a file of settings, the likely cause.
     """
+    settings, processor = _imported_numba()
+    disabled = settings["DISABLE_JIT"]
+    accepted = "0, as the fused engine is compiled; or --engine torch"
+    require(not disabled, "NUMBA_DISABLE_JIT", disabled, accepted)
+    features: str | None = settings["CPU_FEATURES"]  # such as "+avx2,-fma"
+    if features is None:  # Numba asks LLVM for the processor's
+        return
+    listed = [feature for feature in features.split(",") if feature]
+    well_formed = all(feature.startswith(("+", "-")) for feature in listed)
+    require(well_formed, "NUMBA_CPU_FEATURES", features, "flags such as +avx2,-fma")
+    # An instruction that this processor lacks would kill the process.
+    lacking = [f"-{name}" for name, is_there in processor.items() if not is_there]
+    if not set(lacking) <= set(listed):
+        settings["CPU_FEATURES"] = ",".join(listed + lacking)
+
+
+def _imported_numba() -> tuple[dict[str, Any], Mapping[str, bool]]:
+    """Imports Numba; returns its settings, and which features this processor has.
+
+    Raises:
+        InputError: Numba cannot be imported.
+        FileError: the import failed and there is a file of settings, the likely cause.
+    """
     try:
         with warnings.catch_warnings(action="ignore"):  # about settings that Numba ignores
             from llvmlite.binding import get_host_cpu_features  # noqa: PLC0415, with Numba
             from numba.core import config  # noqa: PLC0415, Numba is slow to import
     except Exception as error:  # the import reads a file of settings, and may raise any
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        blamed = NUMBA_SETTINGS.exists() and not isinstance(error, ImportError)
-        require_file(not blamed, NUMBA_SETTINGS, f"settings that Numba can read ({reason})")
+        if NUMBA_SETTINGS.exists() and not isinstance(error, ImportError):
+            accepted = f"settings that Numba can read ({reason})"
+            raise FileError(NUMBA_SETTINGS, accepted) from error
         raise InputError("engine", "fused", f"a Numba that can be imported ({reason})") from error
-    settings: dict[str, Any] = vars(config)
-    disabled, features = settings["DISABLE_JIT"], settings["CPU_FEATURES"] or ""
-    accepted = "0, as the fused engine is compiled; or --engine torch"
-    require(not disabled, "NUMBA_DISABLE_JIT", disabled, accepted)
-    names = [feature for feature in features.split(",") if feature]
-    well_formed = all(name.startswith(("+", "-")) for name in names)
-    require(well_formed, "NUMBA_CPU_FEATURES", features, "flags such as +avx2,-fma")
-    lacking = ",".join(f"-{name}" for name, here in get_host_cpu_features().items() if not here)
-    if settings["CPU_FEATURES"] is not None and lacking not in features:
-        # An instruction that this processor lacks would kill the process.
-        settings["CPU_FEATURES"] = ",".join(filter(None, [features, lacking]))
+    return vars(config), get_host_cpu_features()
 
 
 def _checked_device(name: str) -> torch.device:
-    """The PyTorch device of that name, after a test that it can hold a tensor.
+    """The PyTorch device of that name, which has been tried.
 
     Raises:
         InputError: PyTorch does not know it, or this machine does not have it.
     """
-    accepted = "cpu" + (", cuda" if torch.cuda.is_available() else "; this machine has no other")
+    accepted = "cpu, cuda" if torch.cuda.is_available() else "cpu; this machine has no other"
     try:
         device = torch.device(name)
         require(device.type in DEVICES, "device", name, accepted)
@@ -103,7 +117,7 @@ def _checked_device(name: str) -> torch.device:
 
 @contextmanager
 def _compilation_announced() -> Iterator[None]:
-    """Prints one line if Numba compiles anything while the block lasts."""
+    """Prints one line if Numba compiles anything in the block."""
     from numba.core import event  # noqa: PLC0415, Numba is slow to import
 
     class Announcer(event.Listener):

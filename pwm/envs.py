@@ -82,19 +82,20 @@ class PWMEnv(gymnasium.Env[NDArray[np.float32], int]):
         self._rewards = reward_table(self.task).tolist()
         self._correct = _correct_table(self.task).tolist()
         self._phases = _phases(self.task)
-        self._trials: _Trials | None = None
-        self._drawn: list[int] = []  # pairs of the episode's trials, and of the blank one after it
-        self._trial, self._step, self._pair = self.task.num_trials, 0, self.task.num_pairs
-        self._violated = False  # in this trial
+        self._streams: Streams | None = None  # until the first reset
+        self._episode: list[int] = []  # pairs of its trials, and of a blank one at the end
+        self._trial, self._step = self.task.num_trials, 0
+        self._pair = self.task.num_pairs  # shown in this trial
+        self._violated = False  # whether the agent acted too early in this trial
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Starts the first episode of a seed, or else the next episode; options are ignored."""
         super().reset(seed=seed, options=options)
-        if seed is not None or self._trials is None:
-            self._trials = _Trials(self.task, [self.np_random_seed])
-        self._drawn = self._trials.next()[0].tolist()
+        if seed is not None or self._streams is None:
+            self._streams = Streams([self.np_random_seed], "trials")
+        self._episode = _next_episode(self._streams, self.task)[0].tolist()
         self._violated = False
         self._begin_trial(0)
         return self._observe()
@@ -108,7 +109,8 @@ class PWMEnv(gymnasium.Env[NDArray[np.float32], int]):
         """
         if self._trial == self.task.num_trials:
             raise ResetNeeded("the episode is over, or none has begun: expected a call of reset")
-        if not 0 <= (chosen := index(action)) < len(Action):
+        chosen = index(action)
+        if not 0 <= chosen < len(Action):
             raise InvalidAction(f"action {action}: expected {ACTIONS}")
         reward = self._rewards[self._pair][self._step][chosen]
         self._step += 1
@@ -120,11 +122,11 @@ class PWMEnv(gymnasium.Env[NDArray[np.float32], int]):
         return observation, reward, self._trial == self.task.num_trials, False, info
 
     def _begin_trial(self, trial: int) -> None:
-        """Begins a trial of the episode, blank after a violation where there are timeouts."""
+        """Begins a trial of the episode; it is blank if the last one causes a timeout."""
         blank = self.task.num_pairs
         timeout = self.task.timeout and self._violated and self._pair != blank
         self._trial, self._step, self._violated = trial, 0, False
-        self._pair = blank if timeout else self._drawn[trial]
+        self._pair = blank if timeout else self._episode[trial]
 
     def _observe(self) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """The observation of this step, and its `info`."""
@@ -140,9 +142,9 @@ class PWMEnv(gymnasium.Env[NDArray[np.float32], int]):
 class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any]]):
     """R replicas of the task, in one array operation per step.
 
-    All that it returns equals what `SyncVectorEnv` makes of R environments: `reset(seed=s)` gives
-    the replicas the seeds s to s + R - 1, `reset(seed=[...])` those of the list. Episodes end
-    together, and the `step` after that ignores its actions and begins the next ones.
+    It returns what Gymnasium's `SyncVectorEnv` would return with R environments: `reset(seed=s)`
+    gives the replicas the seeds s to s + R - 1, `reset(seed=[...])` those of the list. Episodes end
+    together; the next `step` ignores its actions and begins the next episodes.
 
     Args:
         num_envs: R, the number of replicas.
@@ -167,11 +169,11 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
         self._rewards = reward_table(self.task).astype(np.float64)  # as SyncVectorEnv returns them
         self._correct = _correct_table(self.task)
         self._phases = _phases(self.task)
-        self._trials: _Trials | None = None
-        self._drawn = np.empty((num_envs, 0), np.int64)
+        self._streams: Streams | None = None  # until the first reset
+        self._episodes = np.empty((num_envs, 0), np.int64)  # pairs of their trials, (R, N + 1)
         self._trial, self._step = self.task.num_trials, 0
-        self._pairs = np.full(num_envs, self.task.num_pairs)
-        self._violated = np.zeros(num_envs, bool)
+        self._pairs = np.full(num_envs, self.task.num_pairs)  # shown in this trial
+        self._violated = np.zeros(num_envs, bool)  # whether an agent acted too early in it
 
     def reset(
         self,
@@ -189,14 +191,14 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
             require(len(seed) == self.num_envs, "SEED", seed, accepted)
             for each in seed:
                 require_integer("SEED", each, 0)
-            self._trials = _Trials(self.task, seed)
+            self._streams = Streams(seed, "trials")
         else:
             super().reset(seed=seed, options=options)
-            if seed is not None or self._trials is None:
+            if seed is not None or self._streams is None:
                 first = self.np_random_seed
-                assert first is not None  # it draws one if there is none
-                self._trials = _Trials(self.task, range(first, first + self.num_envs))
-        self._drawn = self._trials.next()
+                assert first is not None  # Gymnasium draws one if none was given
+                self._streams = Streams(range(first, first + self.num_envs), "trials")
+        self._episodes = _next_episode(self._streams, self.task)
         self._violated[:] = False
         self._begin_trial(0)
         return self._observe()
@@ -214,7 +216,7 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
             ResetNeeded: no episode has begun.
             InvalidAction: there is no such action, or not one for each replica.
         """
-        if self._trials is None:
+        if self._streams is None:
             raise ResetNeeded("no episode has begun: expected a call of reset")
         rewards = np.zeros(self.num_envs)
         if self._trial == self.task.num_trials:
@@ -234,12 +236,12 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
         return observations, rewards, over, np.zeros_like(over), info
 
     def _begin_trial(self, trial: int) -> None:
-        """Begins a trial of the episode, blank in replicas to which a timeout applies."""
+        """Begins a trial of the episodes; it is blank where the last one causes a timeout."""
         blank = self.task.num_pairs
         timeout = self._violated & (self._pairs != blank) & self.task.timeout
         self._trial, self._step = trial, 0
         self._violated[:] = False
-        self._pairs = np.where(timeout, blank, self._drawn[:, trial])
+        self._pairs = np.where(timeout, blank, self._episodes[:, trial])
 
     def _observe(self) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """The observations of this step, and their `info` with Gymnasium's masks."""
@@ -249,23 +251,15 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
             "phase": np.full(self.num_envs, self._phases[self._step]),
             "correct_action": self._correct[self._pairs, self._step],
         }
+        # As Gymnasium's vector environments do: which replicas have the entry
         info |= dict.fromkeys([f"_{name}" for name in info], np.ones(self.num_envs, bool))
         return self._observations[self._pairs, self._step], info
 
 
-class _Trials:
-    """The trials of R replicas with the given seeds, episode after episode."""
-
-    def __init__(self, task: TaskConfig, seeds: Sequence[int]) -> None:
-        self._task = task
-        self._streams = Streams(seeds, "trials")
-
-    def next(self) -> NDArray[np.int64]:
-        """Pairs of the next episode, and a blank trial after it: [R, N + 1]."""
-        integers = self._streams.draw(self._task.num_trials)
-        trials = np.full((len(integers), self._task.num_trials + 1), self._task.num_pairs)
-        trials[:, :-1] = to_index(integers, self._task.num_pairs)
-        return trials
+def _next_episode(streams: Streams, task: TaskConfig) -> NDArray[np.int64]:
+    """Pairs of the next episode's trials, and of a blank trial at the end: [R, N + 1]."""
+    pairs = to_index(streams.draw(task.num_trials), task.num_pairs)
+    return np.pad(pairs, ((0, 0), (0, 1)), constant_values=task.num_pairs)
 
 
 def _spaces(task: TaskConfig) -> tuple[Space[Any], Space[Any]]:

@@ -1,8 +1,9 @@
-"""The notes' setting in JAX, written for speed, to time the fused engine against.
+"""The notes' setting in JAX, written for speed: a yardstick for the fused engine.
 
 Replicas are a `vmap`, episodes a `scan`, and everything is one compiled call. Nothing is logged,
-and results depend on the machine. As the LSTM's state is reset at each trial, trials of one pair
-are equal: an episode gathers its steps from the task's distinct states, as in the fused engine.
+and results depend on the machine. The LSTM's state is reset at each trial, so all trials of a pair
+have the same outputs. As in the fused engine, these are computed once per episode in each distinct
+state of the task (`pwm.core.task.trial_states`), and looked up for each step.
 
 JAX is not among the requirements: `pip install pwm[peers]`.
 
@@ -15,7 +16,7 @@ import os
 from functools import partial
 from typing import Any
 
-# XLA reads these flags when JAX is imported. One thread, as for the other contestants.
+# XLA reads these flags when JAX is imported. It gets one thread, as do the other engines.
 os.environ["XLA_FLAGS"] = (
     "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1 "
     + os.environ.get("XLA_FLAGS", "")
@@ -76,32 +77,41 @@ def _initial(run: TrainConfig, key: Array) -> Weights:
 
 
 def _train(run: TrainConfig, state: Any) -> Any:
-    """Trains one replica for `EPISODES_PER_CALL` episodes, whose random numbers are drawn first."""
+    """Trains one replica for `EPISODES_PER_CALL` episodes, whose random numbers are drawn first.
+
+    Args:
+        run: the configuration.
+        state: weights, their mean squared gradients, and the key of the random numbers.
+    Returns:
+        The new state, and the fraction of trials rewarded in each episode.
+    """
     weights, squares, key = state
-    key, of_trials, of_actions = jax.random.split(key, 3)
+    key, trial_key, noise_key = jax.random.split(key, 3)
     task = run.task
     shape = (EPISODES_PER_CALL, task.num_trials)
-    draws = (
-        jax.random.randint(of_trials, shape, 0, task.num_pairs),
-        jax.random.uniform(of_actions, (*shape, task.trial_length)),
-    )
-    episode = partial(_episode, run)
-    (weights, squares), rewards = jax.lax.scan(episode, (weights, squares), draws)
+    trials = jax.random.randint(trial_key, shape, 0, task.num_pairs)
+    noise = jax.random.uniform(noise_key, (*shape, task.trial_length))
+    update = partial(_update, run)
+    (weights, squares), rewards = jax.lax.scan(update, (weights, squares), (trials, noise))
     return (weights, squares, key), rewards
 
 
-def _episode(run: TrainConfig, state: Any, draws: Any) -> Any:
+def _update(run: TrainConfig, state: Any, draws: Any) -> Any:
     """Plays one episode and takes one step of RMSprop."""
     weights, squares = state
-    gradient, reward = jax.grad(partial(_loss, run), has_aux=True)(weights, *draws)
-    decay = run.square_decay
-    squares = jax.tree.map(lambda s, g: decay * s + (1 - decay) * g * g, squares, gradient)
-    weights = jax.tree.map(
-        lambda w, s, g: w - run.learning_rate * g / (jnp.sqrt(s) + run.epsilon),
-        weights,
-        squares,
-        gradient,
-    )
+    trials, noise = draws
+    gradients, reward = jax.grad(partial(_loss, run), has_aux=True)(weights, trials, noise)
+
+    def new_square(square: Array, gradient: Array) -> Array:
+        """The mean squared gradient, updated."""
+        return run.square_decay * square + (1 - run.square_decay) * gradient * gradient
+
+    def new_weight(weight: Array, square: Array, gradient: Array) -> Array:
+        """The weight after the step."""
+        return weight - run.learning_rate * gradient / (jnp.sqrt(square) + run.epsilon)
+
+    squares = jax.tree.map(new_square, squares, gradients)
+    weights = jax.tree.map(new_weight, weights, squares, gradients)
     return (weights, squares), reward
 
 
@@ -113,10 +123,9 @@ def _loss(run: TrainConfig, weights: Weights, trials: Array, noise: Array) -> An
     cumulative = jnp.cumsum(jnp.exp(jax.lax.stop_gradient(log_policy)), axis=-1)
     threshold = noise[..., None] * cumulative[..., -1:]
     actions = (threshold >= cumulative[..., :-1]).sum(axis=-1)
-    rewards = actions[:, -1] == jnp.asarray(correct_actions(run.task))[trials]
-    returns = jnp.cumsum(rewards[::-1].astype(jnp.float32))[
-        ::-1
-    ]  # (N,), the same for all steps of a trial
+    rewards = actions[:, -1] == jnp.asarray(correct_actions(run.task))[trials]  # (N,)
+    # Sums from the last trial back; all steps of a trial have the same return.
+    returns = jnp.flip(jnp.cumsum(jnp.flip(rewards.astype(jnp.float32))))  # (N,)
     advantages = returns[:, None] - values  # not detached, as in the notes
     log_probs = jnp.take_along_axis(log_policy, actions[..., None], axis=-1)[..., 0]
     value_loss = jnp.square(advantages).mean()
@@ -125,21 +134,29 @@ def _loss(run: TrainConfig, weights: Weights, trials: Array, noise: Array) -> An
 
 
 def _play_states(run: TrainConfig, weights: Weights) -> Array:
-    """The heads' outputs in each distinct state of the task: [M, outputs]."""
+    """The heads' outputs in each distinct state of the task, in the order of `trial_states`.
+
+    States of the first step and of delays are numbered by the first stimulus, those of the last
+    step by the pair.
+
+    Returns:
+        The outputs, [M, outputs].
+    """
     first, second = run.task.pairs.T
     by_stimulus = weights["input"] + weights["bias"]
-    hidden, cell = _cell(by_stimulus, 0.0)
+    hidden, cell = _lstm_step(by_stimulus, 0.0)
     played = [hidden]
     for _ in range(run.task.trial_length - 2):
-        hidden, cell = _cell(hidden @ weights["recurrent"] + weights["bias"], cell)
+        hidden, cell = _lstm_step(hidden @ weights["recurrent"] + weights["bias"], cell)
         played.append(hidden)
-    last = (hidden @ weights["recurrent"])[first] + by_stimulus[second]
-    played.append(_cell(last, cell[first])[0])
+    last_inputs = (hidden @ weights["recurrent"])[first] + by_stimulus[second]
+    last_hidden, _ = _lstm_step(last_inputs, cell[first])
+    played.append(last_hidden)
     return jnp.concatenate(played) @ weights["head"] + weights["head_bias"]
 
 
-def _cell(gates: Array, cell: Array) -> tuple[Array, Array]:
+def _lstm_step(gate_inputs: Array, cell: Array) -> tuple[Array, Array]:
     """A step of the LSTM: hidden state and cell, from the gates' inputs and the last cell."""
-    entry, forget, candidate, output = jnp.split(gates, NUM_GATES, axis=-1)
+    entry, forget, candidate, output = jnp.split(gate_inputs, NUM_GATES, axis=-1)
     cell = jax.nn.sigmoid(entry) * jnp.tanh(candidate) + jax.nn.sigmoid(forget) * cell
     return jax.nn.sigmoid(output) * jnp.tanh(cell), cell

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import itertools
 import os
 import re
 import shlex
@@ -18,19 +17,19 @@ import tyro
 from tqdm import tqdm
 
 from pwm.core.errors import InputError
-from pwm.io.inherited import expanded, mute, note, open_streams, say
+from pwm.io.inherited import expand_paths, mute, note, open_streams, say
 from pwm.io.start import BAD_INPUT, end_imports, require_versions
 
 CLOSED_PIPE = 141  # exit status
 WIDE = "1000"  # columns, so that tyro breaks no line of an error
-# What tyro says about bad input.
+# Parts of tyro's messages about bad input
 CHOICE = re.compile(
     r"invalid choice '(?P<value>.*)' for argument '(?P<flag>.*)'\. .* \((?P<all>.*)\)"
 )
 MISSING_VALUE = re.compile(r"Missing value for argument '(?P<flag>.*)'\. Expected 1 values")
 SIMILAR = re.compile(r"Perhaps you meant:|Arguments similar to ")
-FLAG = re.compile(r"(?:^|, )(--[\w-]+)")
-NOUNS = {"INT": "an integer", "FLOAT": "a number"}
+FLAG = re.compile(r"(?:^|, )(--[\w-]+)", re.MULTILINE)
+TYPES = {"INT": "an integer", "FLOAT": "a number"}  # tyro's names of types, in words
 Arguments = TypeVar("Arguments")
 ExperimentNames = tyro.conf.Positional[
     Annotated[tuple[str, ...], tyro.conf.arg(metavar="[EXPERIMENT ...]", help_behavior_hint="")]
@@ -53,15 +52,13 @@ def parse(
     """
     open_streams()
     typed = sys.argv[1:] if argv is None else argv
-    helping = "-h" in typed or "--help" in typed
-    complaint = io.StringIO()
+    wants_help = "-h" in typed or "--help" in typed
+    width = contextlib.nullcontext() if wants_help else _wide_terminal()
+    errors = io.StringIO()
     with errors_in_one_line():
         end_imports()
         try:
-            with (
-                contextlib.redirect_stderr(complaint),
-                contextlib.nullcontext() if helping else _wide_terminal(),
-            ):
+            with contextlib.redirect_stderr(errors), width:
                 found = tyro.cli(
                     arguments,
                     prog=prog,
@@ -71,10 +68,10 @@ def parse(
                 )
         except SystemExit as stop:
             if stop.code == BAD_INPUT:
-                fail(_input_error(stop) or _message(complaint.getvalue(), typed))
+                fail(_input_error(stop) or _message(errors.getvalue(), typed))
             raise
         require_versions()
-        return expanded(found)
+        return expand_paths(found)
 
 
 def fail(message: str) -> NoReturn:
@@ -110,7 +107,7 @@ def errors_in_one_line() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _wide_terminal() -> Iterator[None]:
-    """Makes the terminal appear so wide that tyro does not break the lines of its errors."""
+    """Pretends that the terminal is so wide that tyro need not break the lines of its errors."""
     before = os.environ.get("COLUMNS")
     os.environ["COLUMNS"] = WIDE
     try:
@@ -122,7 +119,7 @@ def _wide_terminal() -> Iterator[None]:
 
 
 def _input_error(stop: BaseException) -> str:
-    """The message of the `InputError` that made tyro stop; empty if there was none."""
+    """Message of the `InputError` that made tyro stop; empty if there was none."""
     cause: BaseException | None = stop
     while cause is not None and not isinstance(cause, InputError):
         cause = cause.__context__
@@ -133,56 +130,63 @@ def _message(box: str, typed: Sequence[str]) -> str:
     """Rewrites an error of tyro on one line, such as "--seeds 1 x: expected an integer each".
 
     Args:
-        box: the error as tyro prints it, in a box whose parts are divided by rules.
+        box: the error as tyro prints it, in a box with a title.
         typed: the words of the command line.
     """
-    _title, *lines = (line.strip("│ ") for line in box.splitlines())
-    parts = [list(part) for rule, part in itertools.groupby(lines, _is_rule) if not rule]
-    message = " ".join(parts[0][:2])  # it takes one line or two
-    similar: list[str] = []
+    first, *others = _parts(box)
+    message = " ".join(first[:2])  # it takes one line or two
     if choice := CHOICE.match(message):
         accepted = sorted(set(re.findall(r"'(.*?)'", choice["all"])) - {"None"})
         return f"{choice['flag']} {choice['value']}: expected {_one_of(accepted)}"
     if missing := MISSING_VALUE.match(message):
         return f"{missing['flag']} (none): expected a value"
-    for title, *rest in parts[1:]:
+    similar: list[str] = []
+    for title, *lines in others:
         if title == "Argument helptext:":
-            flag, _, metavar = rest[0].partition(" ")
+            flag, _, metavar = lines[0].partition(" ")
             return f"{flag} {_value(flag, typed)}: expected {_described(metavar)}"
         if SIMILAR.match(title):
-            similar += [flag for line in rest for flag in FLAG.findall(line)]
-    asked = f"did you mean {_one_of(sorted(similar))}? " if similar else ""
-    return f"{message.removesuffix('.')}; {asked}--help lists what is accepted"
+            similar += FLAG.findall("\n".join(lines))
+    question = f"did you mean {_one_of(sorted(similar))}? " if similar else ""
+    return f"{message.removesuffix('.')}; {question}--help lists what is accepted"
+
+
+def _parts(box: str) -> list[list[str]]:
+    """The lines of each part of a box, below its title; horizontal rules divide the parts."""
+    parts: list[list[str]] = [[]]
+    for line in box.splitlines()[1:]:
+        text = line.strip("│ ")
+        if text.strip("─-╰╯"):
+            parts[-1].append(text)
+        else:
+            parts.append([])
+    return [part for part in parts if part]
 
 
 def _value(flag: str, typed: Sequence[str]) -> str:
     """The words typed after a flag, quoted for a shell; the last ones if it was repeated."""
-    found, here = list[str](), False
+    words: list[str] = []
+    after_flag = False
     for word in typed:
-        name, _, value = word.partition("=")
-        if name.startswith("--"):
-            here = name.replace("_", "-") == flag
-            if here:
-                found = [value] if value else []
-        elif here:
-            found.append(word)
-    return shlex.join(found)
+        if word.startswith("--"):
+            name, _, value = word.partition("=")
+            after_flag = name.replace("_", "-") == flag
+            if after_flag:
+                words = [value] if value else []
+        elif after_flag:
+            words.append(word)
+    return shlex.join(words)
 
 
 def _described(metavar: str) -> str:
-    """The values that a flag accepts, in words: "[INT [INT ...]]" is "an integer each"."""
-    several = re.fullmatch(r"\[(.*) \[\1 \.\.\.\]\]", metavar)
-    parts = re.findall(r"[^|{},]+", several[1] if several else metavar)
-    accepted = _one_of([NOUNS.get(part, part) for part in parts if part != "None"])
-    return f"{accepted} each" if several else accepted
+    """The values that a flag accepts, in words, such as "an integer each" of "[INT [INT ...]]"."""
+    repeated = re.fullmatch(r"\[(.*) \[\1 \.\.\.\]\]", metavar)
+    alternatives = re.findall(r"[^|{},]+", repeated[1] if repeated else metavar)
+    accepted = _one_of([TYPES.get(name, name) for name in alternatives if name != "None"])
+    return f"{accepted} each" if repeated else accepted
 
 
 def _one_of(names: Sequence[str]) -> str:
     """Names as alternatives, such as "a, b or c"."""
     *first, last = names
     return f"{', '.join(first)} or {last}" if first else last
-
-
-def _is_rule(line: str) -> bool:
-    """Whether a line of tyro's box is a horizontal rule."""
-    return not line.strip("─-╰╯")

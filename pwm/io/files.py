@@ -28,11 +28,11 @@ DAMAGE = (ValueError, KeyError, EOFError, TypeError, AttributeError, RuntimeErro
 HISTORY = ("episode", *METRICS)
 """Arrays of every history."""
 PROBED = (DIAGNOSTICS, ("probe_episode", *DIAGNOSTICS, *AGENT_DIAGNOSTICS))
-"""Further arrays of a history probed at the ends of windows, or with `probe_at`."""
+"""Groups of further arrays: of a history probed at the ends of windows, and with `probe_at`."""
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """Errors of file systems that cannot lock files, such as some on clusters."""
 CHECKSUM = b"sha256:"
-COMMENT_SIZE = len(CHECKSUM) + 64
+COMMENT_SIZE = len(CHECKSUM) + 64  # bytes
 
 
 @contextmanager
@@ -134,7 +134,7 @@ def write_arrays(
     buffer = io.BytesIO()
     save = np.savez_compressed if compressed else np.savez
     save(buffer, allow_pickle=False, **arrays)
-    # A zip file without a comment ends with the comment's length, in two bytes.
+    # The last two bytes of a zip file without a comment are the length of the comment, 0.
     archive = buffer.getvalue()[:-2] + COMMENT_SIZE.to_bytes(2, "little")
     write_atomically(path, archive + _checksum(archive))
 
@@ -159,7 +159,8 @@ def read_arrays(
             arrays = {name: stored[name] for name in stored.files}
     except DAMAGE as error:
         raise FileError(path, "an undamaged file; delete it to compute it again") from error
-    if arrays.keys() not in [{*names, *group} for group in ((), *optional)]:
+    complete = [set(names), *({*names, *group} for group in optional)]
+    if set(arrays) not in complete:
         raise FileError(path, "a file with the arrays " + ", ".join(names))
     return arrays
 
@@ -179,7 +180,7 @@ def read_history(path: Path) -> History:
 
 
 def as_history(path: Path, arrays: dict[str, Any]) -> History:
-    """Makes a history of the arrays read from a file.
+    """Makes a history of arrays that were read from a file.
 
     Raises:
         FileError: the shapes or types of the arrays do not fit.
@@ -191,5 +192,5 @@ def as_history(path: Path, arrays: dict[str, Any]) -> History:
 
 
 def _checksum(content: bytes) -> bytes:
-    """The checksum that ends an archive: `COMMENT_SIZE` bytes."""
+    """Checksum of an archive, `COMMENT_SIZE` bytes."""
     return CHECKSUM + hashlib.sha256(content).hexdigest().encode()

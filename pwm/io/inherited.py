@@ -1,4 +1,4 @@
-"""Inherited state that a process cannot rely on: streams, paths from the shell, and signals."""
+"""Standard streams, paths with `~` and signals: inherited from the caller, and perhaps unusable."""
 
 from __future__ import annotations
 
@@ -32,21 +32,22 @@ def open_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def expanded(arguments: Arguments) -> Arguments:
-    """A command's arguments with `~` in its paths expanded; shells leave it in `--out=~/x`.
+def expand_paths(arguments: Arguments) -> Arguments:
+    """Expands `~` in the paths of a command's arguments; shells leave it in `--out=~/x`.
 
     Args:
         arguments: a dataclass of flags.
     Raises:
         InputError: a path such as `~name` names a user that does not exist.
     """
-    paths = {name: path for name, path in vars(arguments).items() if isinstance(path, Path)}
-    for name, path in paths.items():
-        try:
-            paths[name] = path.expanduser()
-        except RuntimeError as error:
-            raise InputError(name, path, "a path of a user that exists") from error
-    return cast(Arguments, replace(cast(Any, arguments), **paths))
+    changes = {}
+    for name, value in vars(arguments).items():
+        if isinstance(value, Path):
+            try:
+                changes[name] = value.expanduser()
+            except RuntimeError as error:
+                raise InputError(name, value, "a path of a user that exists") from error
+    return cast(Arguments, replace(cast(Any, arguments), **changes))
 
 
 def say(text: str, end: str = "\n") -> None:
@@ -73,11 +74,7 @@ def counted(number: int, noun: str) -> str:
 
 
 class Forgiving:
-    """A stream for progress and notes: if it cannot be written, the rest is discarded.
-
-    Args:
-        stream: stream to write to.
-    """
+    """Wraps a stream for progress and notes; once it cannot be written, the rest is discarded."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -118,22 +115,22 @@ def stop_signals(*, interrupt: bool = False) -> Iterator[list[int]]:
     Yields:
         A list that holds the number of the signal once it is caught.
     """
-    previous = {number: signal.getsignal(number) for number in STOPPING}
-    heeded = [number for number, handler in previous.items() if handler != signal.SIG_IGN]
+    handlers = {number: signal.getsignal(number) for number in STOPPING}
+    handlers = {number: old for number, old in handlers.items() if old != signal.SIG_IGN}
     caught: list[int] = []
 
-    def collect(number: int, _frame: FrameType | None) -> None:
-        """Records the signal, and restores the default, which ends the process, for the next."""
+    def catch(number: int, _frame: FrameType | None) -> None:
+        """Records the signal, and lets the next one end the process, as is the default."""
         caught.append(number)
-        for other in heeded:
+        for other in handlers:
             signal.signal(other, signal.SIG_DFL)
         if interrupt:
             raise KeyboardInterrupt(number)
 
-    for number in heeded:
-        signal.signal(number, collect)
+    for number in handlers:
+        signal.signal(number, catch)
     try:
         yield caught
     finally:
-        for number in heeded:
-            signal.signal(number, previous[number] or signal.SIG_DFL)
+        for number, old in handlers.items():
+            signal.signal(number, old or signal.SIG_DFL)

@@ -24,9 +24,10 @@ PACKAGE = str(Path(__file__).parents[1])
 
 
 def start_command() -> None:
-    """Makes errors of imports one line, and refuses conditions in which imports would fail.
+    """Prepares the slow imports of a command: if they fail, it ends with one line.
 
-    These are too little memory, a removed working folder, and invalid settings of tqdm.
+    It also ends with one line where they would fail: with too little memory, in a working folder
+    that was removed, and with invalid settings of tqdm.
     """
     sys.excepthook = _in_one_line
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
@@ -65,7 +66,10 @@ def require_versions() -> None:
         requirements = requires("pwm") or []
     except PackageNotFoundError:  # the repository is used without being installed
         return
-    for bound in filter(None, map(re.compile(r"([\w-]+)>=([\d.]+)").fullmatch, requirements)):
+    for requirement in requirements:
+        bound = re.fullmatch(r"([\w-]+)>=([\d.]+)", requirement)
+        if bound is None:  # of an optional extra
+            continue
         name, least = bound.groups()
         try:
             found = getattr(sys.modules.get(name), "__version__", None) or version(name)
@@ -75,8 +79,8 @@ def require_versions() -> None:
 
 
 def _numbers(version: str) -> list[int]:
-    """The numbers of a version, for comparison: [2, 6, 0] of "2.6.0"."""
-    return list(map(int, re.findall(r"\d+", version)))
+    """The numbers in a version, such as [2, 6, 0] of "2.6.0", to compare versions."""
+    return [int(number) for number in re.findall(r"\d+", version)]
 
 
 def _require_current_folder() -> None:
@@ -103,7 +107,7 @@ def _require_settings_of_tqdm() -> None:
 
 
 def _interrupted(number: int, _frame: object) -> None:
-    """Ends the process at once, as libraries hide a `KeyboardInterrupt` raised in an import."""
+    """Ends the process at once; libraries would hide a `KeyboardInterrupt` raised in an import."""
     os.write(2, b"Interrupted.\n")
     os._exit(128 + number)
 
@@ -112,21 +116,26 @@ def _in_one_line(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
     """Shows an uncaught exception: on one line if a library failed to import, else in full."""
-    frames = traceback.extract_tb(trace)
-    foreign = [frame for frame in frames if not frame.filename.startswith((PACKAGE, "<frozen"))]
-    if foreign and foreign[0].name == "<module>":  # raised while a library is imported
-        blamed: str | None = foreign[-1].filename
-    else:
-        blamed = error.name if isinstance(error, ImportError) else None
-    if blamed is None or blamed.startswith("pwm"):
+    library = _failed_import(error, trace)
+    if library is None:
         sys.__excepthook__(kind, error, trace)
         return
     try:
-        require_versions()
-        accepted = f"a library that can be imported ({_described(error)})"
-        raise FileError(blamed, accepted)
+        require_versions()  # if one is too old, this is the cause to show
+        raise FileError(library, f"a library that can be imported ({_described(error)})")
     except InputError as found:
         _end(f"error: {found}", BAD_INPUT)
+
+
+def _failed_import(error: BaseException, trace: TracebackType | None) -> str | None:
+    """File or name of the library that failed to import; None if the error is another one."""
+    frames = traceback.extract_tb(trace)
+    foreign = [frame for frame in frames if not frame.filename.startswith((PACKAGE, "<frozen"))]
+    if foreign and foreign[0].name == "<module>":  # raised while a library is imported
+        return foreign[-1].filename
+    if isinstance(error, ImportError) and error.name and not error.name.startswith("pwm"):
+        return error.name
+    return None
 
 
 def _described(error: BaseException) -> str:

@@ -20,20 +20,21 @@ def initial_parameters(runs: Sequence[TrainConfig]) -> Tensor:
     agent = Agent(config.agent, config.task.num_stimuli)
     parameters = agent.initial_parameters([run.seed for run in runs])
     starts = torch.tensor([critic_start(run) for run in runs])
-    agent.value_head(parameters)[1].add_(starts)  # a view of the parameters
+    _, bias = agent.value_head(parameters)
+    bias += starts  # changes `parameters`, of which it is a view
     return parameters
 
 
 def critic_start(config: TrainConfig) -> float:
     """Number added to the value head's random initial bias, in the units that it learns in.
 
-    A number is used as it is. `mean` is the `mean_return`, or 0 where returns are centred or
-    standardised. `fixed-point` adds the leak's bias for a policy of `start_entropy`, unless the
-    baseline is detached; this is exact for an attached baseline, a fixed weight and squared errors.
+    The start `mean` is the `mean_return`, or 0 if returns are centred or standardised. The start
+    `fixed-point` adds the leak's bias for a policy of `start_entropy`, unless the baseline is
+    detached. It is exact for an attached baseline, a fixed weight and squared errors.
 
     Raises:
-        InputError: the fixed point with an attached baseline needs a critic weight above 0, and
-            returns that contain no values.
+        InputError: the start is `fixed-point` with an attached baseline, and the critic weight is 0
+            or returns contain values (a trace decay below 1).
     """
     start = config.critic_start
     if not isinstance(start, str):
@@ -43,8 +44,8 @@ def critic_start(config: TrainConfig) -> float:
     if start == "mean" or loss.baseline == "detached":
         return mean
     require(weight > 0, "critic_weight", weight, "a number above 0 with critic_start fixed-point")
-    decay, accepted = loss.trace_decay, "1 with critic_start fixed-point; or a number as the start"
-    require(decay == 1, "trace_decay", decay, accepted)
+    accepted = "1 with critic_start fixed-point; or a number as the start"
+    require(loss.trace_decay == 1, "trace_decay", loss.trace_decay, accepted)
     entropy = start_entropy(task.trial_length)
     return mean + critic_bias(task.num_steps, entropy, weight, loss.policy_reduction)
 

@@ -16,7 +16,7 @@ from pwm.io.inherited import (
     STOPPING,
     Forgiving,
     counted,
-    expanded,
+    expand_paths,
     open_streams,
     say,
     stop_signals,
@@ -51,10 +51,12 @@ def test_the_home_folder_is_put_in_place_of_a_tilde(monkeypatch: pytest.MonkeyPa
         size: str = "~/size"
 
     monkeypatch.setenv("HOME", "/somewhere/of me")
-    assert expanded(Flags(Path("~/x"))) == Flags(Path("/somewhere/of me/x"))
-    assert expanded(Flags(Path("a/~"), Path("~"))) == Flags(Path("a/~"), Path("/somewhere/of me"))
+    assert expand_paths(Flags(Path("~/x"))) == Flags(Path("/somewhere/of me/x"))
+    assert expand_paths(Flags(Path("a/~"), Path("~"))) == Flags(
+        Path("a/~"), Path("/somewhere/of me")
+    )
     with pytest.raises(InputError, match="--other ~nobody-of-that-name/x: expected"):
-        expanded(Flags(Path("x"), Path("~nobody-of-that-name/x")))
+        expand_paths(Flags(Path("x"), Path("~nobody-of-that-name/x")))
 
 
 def test_output_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
