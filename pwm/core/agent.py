@@ -56,7 +56,7 @@ class AgentConfig:
 
     @property
     def num_trunks(self) -> int:
-        """LSTMs per replica. The policy reads the first, the critic the last."""
+        """LSTMs per replica; the policy reads the first, the critic the last."""
         return 2 if self.separate_trunks else 1
 
 
@@ -89,8 +89,8 @@ class Outputs(NamedTuple):
 class Agent:
     """One architecture for observations of S stimuli; parameters are arguments of its methods.
 
-    A head is a linear layer from the hidden state to the policy's logits and the value. With
-    separate trunks each has a whole head, of which only the logits or the value are used.
+    Each trunk has a linear head with the policy's logits and the value. With separate trunks, the
+    first one's value and the last one's logits are not used.
     """
 
     def __init__(
@@ -122,8 +122,8 @@ class Agent:
     def named(self, parameters: Tensor) -> dict[str, Tensor]:
         """The parameters [R, P] by name without padding, each [R, trunks, rows, columns].
 
-        In an LSTM, columns are the units of each of `GATES` in turn. In a head, they are the
-        logits and the value, and its parameters are views.
+        The columns are each gate's units in an LSTM, and logits and value in a head, whose
+        parameters are views.
         """
         return {name: view.flatten(3) for name, view in self._unpadded(parameters).items()}
 
@@ -134,11 +134,8 @@ class Agent:
 
     def weights(self, parameters: Tensor) -> Weights:
         """Rearranges the parameters [R, P] into the weights that `unroll` reads."""
-        copy = parameters.clone()  # at an aligned address
-        weights = {
-            name: view.flatten(3).flatten(0, 1)  # (R', rows, columns)
-            for name, view in self._padded(copy).items()
-        }
+        views = self._padded(parameters.clone())  # the clone is at an aligned address
+        weights = {name: view.flatten(3).flatten(0, 1) for name, view in views.items()}
         bias = weights.pop("input_bias") + weights.pop("recurrent_bias")
         return Weights(bias=bias, **weights)
 
@@ -156,7 +153,6 @@ class Agent:
         """
         replicas, trials, steps, _ = observations.shape
         trunks = self.config.num_trunks
-        # Both trunks of a replica see the same observations.
         inputs = observations.flatten(1, 2).repeat_interleave(trunks, dim=0)  # (R', B L, S)
         projected = torch.baddbmm(weights.bias, inputs, weights.input_weight)  # (R', B L, G)
         hidden = []
@@ -181,13 +177,7 @@ class Agent:
         ), state
 
     def _step(self, recurrent_weight: Tensor, step_input: Tensor, state: State | None) -> State:
-        """One step of the LSTM.
-
-        Args:
-            recurrent_weight: weights from the hidden state to the gates, (R', H, G).
-            step_input: the gates' inputs from observation and biases, (R', B, G).
-            state: state before the step; None is the zero state.
-        """
+        """One step of the LSTM; `step_input` holds the gates' inputs by observation and biases."""
         if state is not None:
             step_input = torch.baddbmm(step_input, state.hidden, recurrent_weight)
         assert step_input.numel() % ROW_MULTIPLE == 0  # so that sigmoid has no remainder
@@ -222,10 +212,7 @@ def _round_up(number: int, multiple: int) -> int:
 
 
 def _shapes(num_stimuli: int, units: int) -> dict[str, tuple[int, int, int]]:
-    """Rows, blocks and columns of a trunk's parameters, in the order of their initial draws.
-
-    An LSTM's parameters have one block per gate, a head's have one block.
-    """
+    """Rows, blocks (one per gate) and columns of a trunk's parameters, in the order of draws."""
     return {
         "input_weight": (num_stimuli, NUM_GATES, units),
         "recurrent_weight": (units, NUM_GATES, units),

@@ -50,28 +50,6 @@ def critic_bias(
     return leak_temperature(steps, critic_weight, reduction) * entropy
 
 
-def net_weights(steps: int, discount: float, trace_decay: float) -> list[float]:
-    """Net weight of each value v_t in Σ_s (v_s - G_s), where the G_s are λ-returns.
-
-    v_t has weight 1 in its own error, minus γ (1 - λ) (γ λ)^(t-s-1) in each earlier return G_s.
-    If targets leak and the entropy is the same at all steps, the mean leak into v_t is multiplied
-    by the same weight.
-
-    Args:
-        steps: steps until returns end: of an episode, or of a trial.
-        discount: γ.
-        trace_decay: λ; if it is 1, the weights are 1.
-    Returns:
-        The weight of each step t, from 0: 1 - γ (1 - λ) (1 - (γ λ)^t) / (1 - γ λ).
-    """
-    weights = []
-    earlier_decays = 0.0  # Σ_s<t (γ λ)^(t-s-1)
-    for _ in range(steps):
-        weights.append(1 - discount * (1 - trace_decay) * earlier_decays)
-        earlier_decays = 1 + discount * trace_decay * earlier_decays
-    return weights
-
-
 def start_entropy(trial_length: int) -> float:
     """Entropy H, in nats, of a policy that has only learned to act at a trial's last step.
 

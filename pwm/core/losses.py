@@ -23,7 +23,7 @@ policy loss's are, too, unless `leaking_targets`; ∂total/∂v_t then has a thi
 - c γ (1 - λ) Σ_s<t (γ λ)^(t-s-1) log π(a_s), over the earlier steps whose returns contain v_t.
 
 If `returns` is centred or standardised, G_t - v_t is in the units that the value head learns in:
-(G_t - m) / s - v_t, with the running mean m and standard deviation s (`pwm.core.returns`).
+(G_t - m) / s - v_t, with the running mean m and standard deviation s (`pwm.training.tracking`).
 
 A weight w here, with a summed policy loss, equals w / T in a library that averages both losses, and
 2 w / T if it also halves the squared error.

@@ -117,15 +117,15 @@ class Rollout:
                 violation = (played.actions[..., :-1] != Action.HOLD).any(dim=-1)
                 blank_next = violation & (trials != task.num_pairs)
             chunks.append(played)
-        return chunks[0] if len(chunks) == 1 else _joined(chunks)
+        if len(chunks) == 1:
+            return chunks[0]
+        fields = zip(*chunks, strict=True)  # for each field of `Episode`, its parts
+        return Episode(*(torch.cat(parts, dim=1) for parts in fields))
 
     def _act(
         self, trials: Tensor, observations: Tensor, outputs: Outputs, noise: Tensor
     ) -> Episode:
-        """Samples the actions of some trials from the agent's outputs, and rewards them.
-
-        All arguments are those of the same trials, as in `Episode`.
-        """
+        """Samples the actions of the given trials from the agent's outputs, and rewards them."""
         log_policy = torch.log_softmax(outputs.logits, dim=-1)
         policy = log_policy.exp()
         # Inverse transform sampling: the action is the number of cumulative probabilities that the
@@ -151,9 +151,3 @@ class Rollout:
 def _episodes_first(array: NDArray[Any]) -> Tensor:
     """An array [R, E, ...] as a tensor [E, R, ...]."""
     return torch.from_numpy(np.ascontiguousarray(array.swapaxes(0, 1)))
-
-
-def _joined(chunks: Sequence[Episode]) -> Episode:
-    """The episode whose consecutive trials are given in chunks."""
-    fields = zip(*chunks, strict=True)  # of each field, the tensors of all chunks
-    return Episode(*(torch.cat(tensors, dim=1) for tensors in fields))

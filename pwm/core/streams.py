@@ -44,8 +44,7 @@ def to_uniform(integers: NDArray[np.uint64]) -> NDArray[np.float32]:
 def to_index(integers: NDArray[np.uint64], size: int) -> NDArray[np.int64]:
     """Indices in [0, size), from the integers' top 32 bits.
 
-    They are exactly uniform if the size is a power of two; otherwise each has the probability
-    1 / size up to a relative error of size / 2**32.
+    They are exactly uniform for powers of two, otherwise up to a relative error of size / 2**32.
     """
     top = integers >> np.uint64(32)
     return ((top * np.uint64(size)) >> np.uint64(32)).astype(np.int64)

@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,13 +39,11 @@ class Action(IntEnum):
     RIGHT = 2
 
 
-STIMULUS_SETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "pwm0": ("AB", "BA"),
-        "pwm5": ("AB", "BA", "BC", "CB", "CD", "DC", "DE", "ED"),
-        "pwm7": ("AB", "BA", "BC", "CB", "CD", "DC", "DE", "ED", "EF", "FE", "FG", "GF"),
-    }
-)
+STIMULUS_SETS: Mapping[str, tuple[str, ...]] = {
+    "pwm0": ("AB", "BA"),
+    "pwm5": ("AB", "BA", "BC", "CB", "CD", "DC", "DE", "ED"),
+    "pwm7": ("AB", "BA", "BC", "CB", "CD", "DC", "DE", "ED", "EF", "FE", "FG", "GF"),
+}
 VALID_SET = 'a tuple of different pairs of two different capital letters, such as ("AB", "BA")'
 
 
@@ -60,7 +57,7 @@ class TaskConfig:
     trial_length: int = 3
     """Steps per trial: first stimulus, `trial_length` - 2 steps of delay, second stimulus."""
     episode_length: int = 60
-    """Upper limit on steps per episode, rounded down to whole trials; one update per episode."""
+    """Upper limit on steps per episode, rounded down to whole trials."""
     timeout: bool = False
     """Make the next trial blank after any action but hold before the last step of a trial."""
     hold_reward: float = 0.0

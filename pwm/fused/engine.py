@@ -18,7 +18,6 @@ from pwm.core.agent import GATES, NUM_OUTPUTS, VALUE, Agent
 from pwm.core.config import OptimizerName, TrainConfig
 from pwm.core.history import METRICS
 from pwm.core.losses import NORMALISER, Balance, LossConfig
-from pwm.core.returns import LEAST_SCALE, Tracked
 from pwm.core.rollout import Draws
 from pwm.core.task import Action, TaskConfig, observation_table, reward_table, trial_states
 from pwm.fused import kernel, layout
@@ -29,6 +28,7 @@ from pwm.fused.vectors import LANES, WIDE
 from pwm.training.balance import COMBINATIONS, num_states
 from pwm.training.diagnostics import Trajectory
 from pwm.training.start import initial_parameters
+from pwm.training.tracking import LEAST_SCALE, Tracked
 from pwm.training.trainer import OF_ADAM
 from pwm.training.update import CLIP_EPSILON
 

@@ -7,14 +7,14 @@ from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from pwm.core import agent, losses, returns
+from pwm.core import agent, losses
 from pwm.core.config import OptimizerName, TrainConfig
 from pwm.core.history import METRICS
 from pwm.core.losses import Balance
 from pwm.core.task import STIMULUS_SETS, Action
 from pwm.fused import compilation, vectors
 from pwm.page import streams
-from pwm.training import update
+from pwm.training import tracking, update
 
 STREAMS = ("initialisation", "trials", "actions")
 
@@ -36,12 +36,12 @@ def about() -> dict[str, Any]:
             "lanes": vectors.LANES,
             "pool": streams.POOL,
             "metrics": METRICS,
-            "tracked": len(returns.Tracked),
+            "tracked": len(tracking.Tracked),
             "balances": get_args(Balance),
             "optimizers": get_args(OptimizerName),
             "clip_epsilon": update.CLIP_EPSILON,
             "normaliser": losses.NORMALISER,
-            "least_scale": returns.LEAST_SCALE,
+            "least_scale": tracking.LEAST_SCALE,
         },
     }
 

@@ -1,1 +1,4 @@
-"""Training, in PyTorch. Read start, optimiser, balance, episode, update, trainer, diagnostics."""
+"""Training, in PyTorch.
+
+Read start, optimiser, tracking, balance, episode, update, trainer, diagnostics.
+"""

@@ -27,7 +27,8 @@ import torch
 from torch import Tensor
 
 from pwm.core.losses import Balance
-from pwm.core.returns import Returns, Tracked, standard_deviation
+from pwm.core.returns import Returns
+from pwm.training.tracking import Tracked, standard_deviation
 
 
 class Scales(NamedTuple):
@@ -50,15 +51,10 @@ class Scales(NamedTuple):
 def episode_scales(
     tracked: Tensor, balance: Balance, returns: Returns, discount: float, horizon: int
 ) -> Scales:
-    """Scales of the next episode.
+    """Scales of the next episode, from the running statistics [R, columns of `Tracked`].
 
-    Args:
-        tracked: the running statistics, [R, columns of `Tracked`].
-        balance: rule that balances critic and policy.
-        returns: form of the return that the critic learns. With the rule popart, returns are
-            standardised (van Hasselt et al., 2016; Hessel et al., 2019).
-        discount: discount of the return.
-        horizon: number of steps after which returns end.
+    The horizon is the number of steps after which returns end. The rule popart standardises returns
+    (van Hasselt et al., 2016; Hessel et al., 2019).
     """
     one = torch.ones_like(tracked[:, 0])
     scales = Scales(torch.zeros_like(one), one, one, one)
@@ -106,9 +102,8 @@ def per_loss(policy: Tensor, critic: Tensor, _trunk_size: int) -> tuple[Tensor, 
 def equal(policy: Tensor, critic: Tensor, trunk_size: int) -> tuple[Tensor, ...]:
     """Sum of the gradients, with the critic's in the trunk rescaled to the policy's norm.
 
-    In the trunk it is policy + |policy| / |critic| critic, whatever the critic weight. For two
-    losses, GradNorm with α = 0 (Chen et al., 2018) and IMTL-G (Liu et al., 2021) ask for this ratio
-    of norms.
+    In the trunk: policy + |policy| / |critic| critic, whatever the critic weight. For two losses,
+    GradNorm with α = 0 (Chen et al., 2018) and IMTL-G (Liu et al., 2021) ask for this ratio.
     """
     p, c = policy[:, :trunk_size], critic[:, :trunk_size]
     ratio = _quotient(_dot(p, p), _dot(c, c)).sqrt()
@@ -166,13 +161,9 @@ def learn_log_variance(
 
 
 def keep_outputs(weight: Tensor, bias: Tensor, old: Scales, new: Scales) -> None:
-    """Rescales a value head so that its values in reward, centre + spread * v, stay the same.
+    """Rescales the weights [R, H] and bias [R] of a value head, in place, as popart does.
 
-    Args:
-        weight: weights of the value head, changed in place, [R, H].
-        bias: its bias, changed in place, [R].
-        old: scales by which the head has learned.
-        new: scales that replace them.
+    The values in reward, centre + spread * v, stay the same when the new scales replace the old.
     """
     weight *= (old.spread / new.spread).unsqueeze(1)
     bias *= old.spread

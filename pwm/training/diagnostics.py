@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from pwm.core.config import TrainConfig
 from pwm.core.history import DIAGNOSTICS
-from pwm.core.leak import leak_temperature, net_weights
+from pwm.core.leak import leak_temperature
 
 Doubles = NDArray[np.float64]
 SATURATED = 0.6  # |h| above which a hidden state counts as saturated
@@ -156,6 +156,27 @@ class AgentProbe:
             deviations = sums / visits - among_same(sums) / among_same(visits)
         explained = _total(np.where(visits > 0, visits * deviations**2, 0.0))  # (R, H)
         return _mean(explained) / _total(self._visits)
+
+
+def net_weights(steps: int, discount: float, trace_decay: float) -> list[float]:
+    """Net weight of each value v_t in Σ_s (v_s - G_s), where the G_s are λ-returns.
+
+    v_t has weight 1 in its own error, minus γ (1 - λ) (γ λ)^(t-s-1) in each earlier return G_s.
+    If targets leak, this also multiplies the mean leak into v_t where all steps have one entropy.
+
+    Args:
+        steps: steps until returns end: of an episode, or of a trial.
+        discount: γ.
+        trace_decay: λ; if it is 1, the weights are 1.
+    Returns:
+        The weight of each step t, from 0: 1 - γ (1 - λ) (1 - (γ λ)^t) / (1 - γ λ).
+    """
+    weights = []
+    earlier_decays = 0.0  # Σ_s<t (γ λ)^(t-s-1)
+    for _ in range(steps):
+        weights.append(1 - discount * (1 - trace_decay) * earlier_decays)
+        earlier_decays = 1 + discount * trace_decay * earlier_decays
+    return weights
 
 
 def _bias_per_nat(config: TrainConfig, critic_weight: float) -> float:

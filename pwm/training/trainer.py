@@ -164,8 +164,8 @@ class Trainer:
         for trials, noise in zip(draws.trials, draws.noise, strict=True):
             gradients = []
             for loss, weights in self.parts():
-                episode = Draws(trials, noise)
-                gradient, trajectory = self.engine.differentiate(episode, loss, weights)
+                draw = Draws(trials, noise)
+                gradient, trajectory = self.engine.differentiate(draw, loss, weights)
                 gradients.append(gradient[:, : self._agent.trunk_size])
             gradient_probe.add(gradients, trajectory)  # the trajectories of all parts are equal
             if not self._probes_at_window_ends:
@@ -179,8 +179,8 @@ class Trainer:
     def parts(self) -> Iterator[tuple[LossConfig, NDArray[np.float32]]]:
         """Yields losses and critic weights [R] that isolate the parts: policy, critic and leak.
 
-        Each cuts the gradients of the other parts. The value loss depends on the parameters only by
-        way of the values, the policy's part only by way of the log-probabilities and entropies.
+        The first has no gradients of the values. The other two have no others: in the value loss,
+        as the baseline is detached, and in the policy loss, as the critic weight is 0.
         """
         loss, weights = self._config.loss, self._critic_weights
         yield replace(loss, lost_gradients="values"), weights
@@ -229,10 +229,7 @@ class Trainer:
         return self.probe(self._probe_draws.next(self._config.probe_episodes))
 
     def _log(self, metrics: NDArray[np.float64]) -> None:
-        """Averages the metrics of new episodes, [E, metrics, R], into windows.
-
-        Also probes at the end of a window, if the run is probed there.
-        """
+        """Averages metrics [E, metrics, R] into windows, and probes at their ends if due."""
         log_every = self._config.log_every
         for of_episode in metrics:
             self._window_sum += of_episode

@@ -18,7 +18,6 @@ from torch import Tensor
 from pwm.core.agent import Agent
 from pwm.core.config import TrainConfig
 from pwm.core.losses import LossConfig, Losses
-from pwm.core.returns import Tracked, track
 from pwm.core.rollout import Draws
 from pwm.training.balance import (
     COMBINATIONS,
@@ -32,6 +31,7 @@ from pwm.training.diagnostics import Trajectory
 from pwm.training.episode import Player, episode_metrics
 from pwm.training.optimiser import Optimiser
 from pwm.training.start import initial_parameters
+from pwm.training.tracking import Tracked, track
 
 CLIP_EPSILON = 1e-6  # added to a norm, as `torch.nn.utils.clip_grad_norm_` does
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from pwm.analysis.bootstrapping import settled_values
-from pwm.core.leak import leak_temperature, net_weights
+from pwm.core.leak import leak_temperature
 from pwm.core.losses import Baseline, LossConfig, episode_losses
 from pwm.core.returns import bootstrapped_returns
 
@@ -145,16 +145,3 @@ def test_undiscounted_biases_by_hand() -> None:
     assert settled_values(reward, one, 0.0, period=3, **td).tolist() == pytest.approx([1] * 6)
     monte_carlo = settled_values(reward, one, 0.0, period=3, discount=1.0, trace_decay=1.0)
     assert monte_carlo.tolist() == pytest.approx([0.75] * 6)
-
-
-@given(st.integers(1, 50), st.floats(0, 1), st.floats(0, 1))
-def test_net_weights_are_what_is_left_of_a_value(
-    steps: int, discount: float, trace_decay: float
-) -> None:
-    values = torch.zeros(1, steps, dtype=torch.float64, requires_grad=True)
-    returns = bootstrapped_returns(torch.zeros(1, steps).double(), values, discount, trace_decay)
-    (left,) = torch.autograd.grad((values - returns).sum(), values)
-    weights = net_weights(steps, discount, trace_decay)
-    assert weights == pytest.approx(left[0].tolist(), abs=1e-12)
-    if trace_decay == 1:
-        assert set(weights) == {1.0}

@@ -1,6 +1,6 @@
 """Returns by a double loop, λ-returns by their definition, and running moments from all episodes.
 
-The oracle for `pwm.core.returns`, in double precision.
+The oracle for `pwm.core.returns` and `pwm.training.tracking`, in double precision.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
 from pwm.core.history import METRICS
 from pwm.core.losses import Balance, LossConfig
-from pwm.core.returns import LEAST_SCALE, Returns, Tracked
+from pwm.core.returns import Returns
 from pwm.core.rollout import Draws, DrawSource
 from pwm.core.task import TaskConfig
 from pwm.engines import EngineName, make_trainer
@@ -35,6 +35,7 @@ from pwm.training.balance import (
     stop_trunk,
 )
 from pwm.training.optimiser import Optimiser
+from pwm.training.tracking import LEAST_SCALE, Tracked
 from pwm.training.trainer import Trainer
 from tests.oracles.plain_training import PlainTraining
 

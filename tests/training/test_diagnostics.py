@@ -15,10 +15,11 @@ from pwm.core.agent import VALUE, Agent, AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.history import AGENT_DIAGNOSTICS, DIAGNOSTICS, METRICS, History
 from pwm.core.losses import Baseline, LossConfig, Reduction
+from pwm.core.returns import bootstrapped_returns
 from pwm.core.rollout import Draws, DrawSource, Rollout
 from pwm.core.task import TaskConfig, observation_table, trial_states
 from pwm.engines import EngineName, make_trainer
-from pwm.training.diagnostics import AgentProbe, GradientProbe, Trajectory
+from pwm.training.diagnostics import AgentProbe, GradientProbe, Trajectory, net_weights
 from pwm.training.trainer import Trainer
 from tests.support.training import history_of, settings_of_runs, trained
 
@@ -385,6 +386,19 @@ def test_the_distance_is_the_gradient_of_the_heads_bias(
     expected = np.mean(of_bias) / (2 * run.critic_weight * critic)
     known = not np.isnan(found["distance"])
     assert not known or found["distance"] == pytest.approx(expected, rel=1e-4, abs=1e-4)
+
+
+@given(st.integers(1, 50), st.floats(0, 1), st.floats(0, 1))
+def test_net_weights_are_what_is_left_of_a_value(
+    steps: int, discount: float, trace_decay: float
+) -> None:
+    values = torch.zeros(1, steps, dtype=torch.float64, requires_grad=True)
+    returns = bootstrapped_returns(torch.zeros(1, steps).double(), values, discount, trace_decay)
+    (left,) = torch.autograd.grad((values - returns).sum(), values)
+    weights = net_weights(steps, discount, trace_decay)
+    assert weights == pytest.approx(left[0].tolist(), abs=1e-12)
+    if trace_decay == 1:
+        assert set(weights) == {1.0}
 
 
 def test_a_fresh_agent_has_no_trace_where_the_second_stimulus_decides(engine: EngineName) -> None:
