@@ -61,7 +61,6 @@ def require_numba() -> None:
     Raises:
         InputError: Numba cannot be imported, its compiler is disabled, or its list of processor
             features is malformed, which would make LLVM abort.
-        FileError: the import failed and there is a file of settings, the likely cause.
     """
     settings, processor = _imported_numba()
     disabled = settings["DISABLE_JIT"]
@@ -80,11 +79,10 @@ def require_numba() -> None:
 
 
 def _imported_numba() -> tuple[dict[str, Any], Mapping[str, bool]]:
-    """Imports Numba; returns its settings, and which features this processor has.
+    """Imports Numba; returns its settings, and whether this processor has each feature.
 
     Raises:
-        InputError: Numba cannot be imported.
-        FileError: the import failed and there is a file of settings, the likely cause.
+        InputError: Numba cannot be imported; as a `FileError` if its settings may be the cause.
     """
     try:
         with warnings.catch_warnings(action="ignore"):  # about settings that Numba ignores

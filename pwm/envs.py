@@ -56,7 +56,7 @@ class Phase(IntEnum):
 
 
 class PWMEnv(gymnasium.Env[NDArray[np.float32], int]):
-    """Gymnasium environment of the parametric working memory task.
+    """Gymnasium environment of the parametric working memory task: one replica of `PWMVectorEnv`.
 
     In each trial the agent sees two of S stimuli with a delay between them. It should hold until
     the second, and then say which was larger (`Action`): one reward for a right answer.
@@ -75,30 +75,22 @@ class PWMEnv(gymnasium.Env[NDArray[np.float32], int]):
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012, as Gymnasium declares it
 
     def __init__(self, **fields: Any) -> None:
-        self.task = TaskConfig(**fields)
-        self.observation_space, self.action_space = _spaces(self.task)
-        # Elements of lists are found much faster than those of small arrays.
-        self._observations = [list(trial) for trial in observation_table(self.task)]
-        self._rewards = reward_table(self.task).tolist()
-        self._correct = _correct_table(self.task).tolist()
-        self._phases = _phases(self.task)
-        self._streams: Streams | None = None  # until the first reset
-        self._episode: list[int] = []  # pairs of its trials, and of a blank one at the end
-        self._trial, self._step = self.task.num_trials, 0
-        self._pair = self.task.num_pairs  # shown in this trial
-        self._violated = False  # whether the agent acted too early in this trial
+        self._envs = PWMVectorEnv(1, **fields)
+        self.task = self._envs.task
+        self.observation_space = self._envs.single_observation_space
+        self.action_space = self._envs.single_action_space
+        self._has_seed = False
+        self._is_over = True  # also before the first episode
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Starts the first episode of a seed, or else the next episode; options are ignored."""
         super().reset(seed=seed, options=options)
-        if seed is not None or self._streams is None:
-            self._streams = Streams([self.np_random_seed], "trials")
-        self._episode = _next_episode(self._streams, self.task)[0].tolist()
-        self._violated = False
-        self._begin_trial(0)
-        return self._observe()
+        continues = seed is None and self._has_seed
+        observations, info = self._envs.reset(seed=None if continues else [self.np_random_seed])
+        self._has_seed, self._is_over = True, False
+        return observations[0], _of_first_replica(info)
 
     def step(self, action: int) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Takes an action; returns observation, reward, terminated, truncated and `info`.
@@ -107,36 +99,14 @@ class PWMEnv(gymnasium.Env[NDArray[np.float32], int]):
             ResetNeeded: no episode has begun since the last one ended.
             InvalidAction: there is no such action.
         """
-        if self._trial == self.task.num_trials:
+        if self._is_over:
             raise ResetNeeded("the episode is over, or none has begun: expected a call of reset")
         chosen = index(action)
         if not 0 <= chosen < len(Action):
             raise InvalidAction(f"action {action}: expected {ACTIONS}")
-        reward = self._rewards[self._pair][self._step][chosen]
-        self._step += 1
-        if self._step < self.task.trial_length:
-            self._violated |= chosen != Action.HOLD
-        else:
-            self._begin_trial(self._trial + 1)
-        observation, info = self._observe()
-        return observation, reward, self._trial == self.task.num_trials, False, info
-
-    def _begin_trial(self, trial: int) -> None:
-        """Begins a trial of the episode; it is blank if the last one causes a timeout."""
-        blank = self.task.num_pairs
-        timeout = self.task.timeout and self._violated and self._pair != blank
-        self._trial, self._step, self._violated = trial, 0, False
-        self._pair = blank if timeout else self._episode[trial]
-
-    def _observe(self) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """The observation of this step, and its `info`."""
-        info = {
-            "trial": self._trial,
-            "pair": self._pair,
-            "phase": self._phases[self._step],
-            "correct_action": self._correct[self._pair][self._step],
-        }
-        return self._observations[self._pair][self._step].copy(), info
+        observations, rewards, over, _, info = self._envs.step(np.array([chosen]))
+        self._is_over = bool(over[0])
+        return observations[0], float(rewards[0]), self._is_over, False, _of_first_replica(info)
 
 
 class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any]]):
@@ -254,6 +224,11 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
         # As Gymnasium's vector environments do: which replicas have the entry
         info |= dict.fromkeys([f"_{name}" for name in info], np.ones(self.num_envs, bool))
         return self._observations[self._pairs, self._step], info
+
+
+def _of_first_replica(info: dict[str, Any]) -> dict[str, Any]:
+    """The `info` of the first replica, without Gymnasium's masks."""
+    return {name: int(values[0]) for name, values in info.items() if not name.startswith("_")}
 
 
 def _next_episode(streams: Streams, task: TaskConfig) -> NDArray[np.int64]:

@@ -79,11 +79,8 @@ def _initial(run: TrainConfig, key: Array) -> Weights:
 def _train(run: TrainConfig, state: Any) -> Any:
     """Trains one replica for `EPISODES_PER_CALL` episodes, whose random numbers are drawn first.
 
-    Args:
-        run: the configuration.
-        state: weights, their mean squared gradients, and the key of the random numbers.
-    Returns:
-        The new state, and the fraction of trials rewarded in each episode.
+    The state is the weights, their mean squared gradients and the key of the random numbers.
+    Returns the new state, and the fraction of trials rewarded in each episode.
     """
     weights, squares, key = state
     key, trial_key, noise_key = jax.random.split(key, 3)
@@ -101,17 +98,12 @@ def _update(run: TrainConfig, state: Any, draws: Any) -> Any:
     weights, squares = state
     trials, noise = draws
     gradients, reward = jax.grad(partial(_loss, run), has_aux=True)(weights, trials, noise)
-
-    def new_square(square: Array, gradient: Array) -> Array:
-        """The mean squared gradient, updated."""
-        return run.square_decay * square + (1 - run.square_decay) * gradient * gradient
-
-    def new_weight(weight: Array, square: Array, gradient: Array) -> Array:
-        """The weight after the step."""
-        return weight - run.learning_rate * gradient / (jnp.sqrt(square) + run.epsilon)
-
-    squares = jax.tree.map(new_square, squares, gradients)
-    weights = jax.tree.map(new_weight, weights, squares, gradients)
+    decay = run.square_decay
+    for name, gradient in gradients.items():
+        square = decay * squares[name] + (1 - decay) * gradient * gradient
+        step = run.learning_rate * gradient / (jnp.sqrt(square) + run.epsilon)
+        squares = squares | {name: square}
+        weights = weights | {name: weights[name] - step}
     return (weights, squares), reward
 
 
@@ -134,13 +126,9 @@ def _loss(run: TrainConfig, weights: Weights, trials: Array, noise: Array) -> An
 
 
 def _play_states(run: TrainConfig, weights: Weights) -> Array:
-    """The heads' outputs in each distinct state of the task, in the order of `trial_states`.
+    """Outputs of the heads in each distinct state, in the order of `trial_states`: [M, outputs].
 
-    States of the first step and of delays are numbered by the first stimulus, those of the last
-    step by the pair.
-
-    Returns:
-        The outputs, [M, outputs].
+    At each step but the last there is one state per first stimulus; at the last, one per pair.
     """
     first, second = run.task.pairs.T
     by_stimulus = weights["input"] + weights["bias"]

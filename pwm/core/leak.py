@@ -24,10 +24,7 @@ def policy_factor(steps: int, reduction: Reduction) -> float:
 def leak_temperature(steps: int, critic_weight: float, reduction: Reduction = "sum") -> float:
     """Temperature α = c T / 2w of the entropy bonus in the critic's target, in reward per nat.
 
-    Args:
-        steps: T, steps per episode, at least 1.
-        critic_weight: w, above 0.
-        reduction: reduction of the policy loss, "sum" or "mean".
+    There are T steps per episode, at least 1, and the critic weight w is above 0.
     """
     c_times_steps = steps if reduction == "sum" else 1
     return c_times_steps / (2 * critic_weight)

@@ -59,11 +59,8 @@ def folder_errors(name: str, folder: Path, use: str = "written") -> Iterator[Non
 def make_folder(name: str, folder: Path) -> None:
     """Creates a folder unless it exists, and checks that files can be written there.
 
-    Args:
-        name: field that names the folder, for the message.
-        folder: folder to create.
     Raises:
-        InputError: the folder cannot be created or written.
+        InputError: the folder cannot be created or written; the message names that field.
     """
     with folder_errors(name, folder):
         folder.mkdir(parents=True, exist_ok=True)

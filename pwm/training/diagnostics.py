@@ -97,12 +97,7 @@ class GradientProbe:
 
 
 class AgentProbe:
-    """Accumulates episodes and computes the diagnostics of their hidden states and critics.
-
-    Args:
-        config: configuration of the runs.
-        critic_weights: w of each replica, [R].
-    """
+    """Accumulates episodes and computes the diagnostics of their hidden states and critics."""
 
     def __init__(self, config: TrainConfig, critic_weights: NDArray[np.float32]) -> None:
         self._task = config.task
@@ -133,8 +128,7 @@ class AgentProbe:
     def diagnostics(self, value_weights: NDArray[np.float32]) -> Doubles:
         """The diagnostics named by `AGENT_DIAGNOSTICS`, [diagnostics, R], of E >= 1 episodes.
 
-        Args:
-            value_weights: weights of the value head, [R, H].
+        The weights of the value head are [R, H].
         """
         activity, saturated, distance = _mean(np.stack(self._means, axis=-1))
         norm = np.sqrt(_total(value_weights.astype(np.float64) ** 2))

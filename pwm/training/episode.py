@@ -30,13 +30,7 @@ class Played(NamedTuple):
 
 
 class Player:
-    """Plays episodes and computes their losses.
-
-    Args:
-        config: configuration of the runs.
-        agent: their agent.
-        device: device of the parameters.
-    """
+    """Plays episodes of a configuration's task with an agent, and computes their losses."""
 
     def __init__(self, config: TrainConfig, agent: Agent, device: torch.device | str) -> None:
         self._rollout = Rollout(config.task, agent, device)
@@ -44,21 +38,11 @@ class Player:
         self._rows = (-1, config.horizon)
 
     def play(
-        self,
-        parameters: Tensor,
-        draws: Draws,
-        config: LossConfig,
-        critic_weights: Tensor,
-        scales: Scales,
+        self, parameters: Tensor, draws: Draws, config: LossConfig, weights: Tensor, scales: Scales
     ) -> Played:
-        """Plays one episode and computes its losses.
+        """Plays one episode; its losses are differentiable in the parameters, [R, P].
 
-        Args:
-            parameters: parameters, [R, P]; the losses are differentiable in them.
-            draws: trials [R, N] and noise [R, N, L].
-            config: configuration of the losses.
-            critic_weights: w of each replica, [R].
-            scales: scales of the errors.
+        The critic weights are [R].
         """
         episode = self._rollout.play(parameters, draws)
         rewards, outputs = episode.rewards.flatten(1), episode.values.flatten(1)
@@ -77,7 +61,7 @@ class Player:
             episode.entropies.flatten(1),
             advantages,
             head_advantages,
-            critic_weights * scales.critic_factor,
+            weights * scales.critic_factor,
             config,
             errors,
         )

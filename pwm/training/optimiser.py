@@ -27,7 +27,7 @@ class Optimiser:
     Args:
         parameters: parameters, updated in place, [R, P].
         rates: learning rates, [R, P].
-        config: configuration of the runs, which names the optimiser and has its settings.
+        config: configuration of the runs, with the optimiser and its settings.
         num_gradients: M, the number of gradients to step against at each update.
     """
 

@@ -40,11 +40,7 @@ class Engine(Protocol):
     parameters: Tensor  # (R, P), updated in place
 
     def train(self, draws: Draws) -> NDArray[np.float64]:
-        """Trains on the draws of E episodes, a multiple of the episodes per update.
-
-        Returns:
-            Their metrics, [E, metrics, R].
-        """
+        """Trains on the draws of E episodes, in whole updates; returns metrics [E, metrics, R]."""
 
     def differentiate(
         self, draws: Draws, config: LossConfig, critic_weights: NDArray[np.float32]
@@ -71,11 +67,7 @@ def as_population(runs: Sequence[TrainConfig]) -> tuple[TrainConfig, ...]:
 
 
 class Trainer:
-    """Trains the population of an engine and records its history.
-
-    Args:
-        engine: engine of the population, newly made.
-    """
+    """Trains the population of a newly made engine and records its history."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -162,10 +154,9 @@ class Trainer:
         gradient_probe = GradientProbe()
         agent_probe = AgentProbe(self._config, self._critic_weights)
         for trials, noise in zip(draws.trials, draws.noise, strict=True):
-            gradients = []
+            episode, gradients = Draws(trials, noise), []
             for loss, weights in self.parts():
-                draw = Draws(trials, noise)
-                gradient, trajectory = self.engine.differentiate(draw, loss, weights)
+                gradient, trajectory = self.engine.differentiate(episode, loss, weights)
                 gradients.append(gradient[:, : self._agent.trunk_size])
             gradient_probe.add(gradients, trajectory)  # the trajectories of all parts are equal
             if not self._probes_at_window_ends:

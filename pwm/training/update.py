@@ -37,12 +37,7 @@ CLIP_EPSILON = 1e-6  # added to a norm, as `torch.nn.utils.clip_grad_norm_` does
 
 
 class TorchEngine:
-    """Trains a population with PyTorch.
-
-    Args:
-        runs: R runs that differ only in seed, critic weight and learning rate.
-        device: device to train on.
-    """
+    """Trains R runs, which differ only in seed, critic weight and learning rate, with PyTorch."""
 
     def __init__(self, runs: tuple[TrainConfig, ...], device: torch.device | str = "cpu") -> None:
         self.runs = runs
@@ -55,16 +50,12 @@ class TorchEngine:
         self._learning_rates = torch.tensor([run.learning_rate for run in runs]).to(device)
         rates = self._learning_rates.unsqueeze(1).repeat(1, self.parameters.shape[1])  # (R, P)
         rates[:, : self._agent.trunk_size] *= config.trunk_rate
-        self._optimiser = Optimiser(
-            self.parameters, rates, config, num_gradients=num_states(config.loss.balance)
-        )
+        num_gradients = num_states(config.loss.balance)
+        self._optimiser = Optimiser(self.parameters, rates, config, num_gradients)
         self._tracked = self.parameters.detach().new_zeros(len(runs), len(Tracked))
 
     def train(self, draws: Draws) -> NDArray[np.float64]:
-        """Trains on the draws of E episodes; returns the metrics of each, [E, metrics, R].
-
-        E is a multiple of the episodes per update.
-        """
+        """Trains on the draws of E episodes, in whole updates; returns metrics [E, metrics, R]."""
         trials, noise = draws.trials.to(self._device), draws.noise.to(self._device)
         batch = self._config.episodes_per_update
         metrics = []
@@ -114,13 +105,7 @@ class TorchEngine:
         self._tracked.copy_(torch.from_numpy(state["tracked"]))
 
     def _update(self, draws: Draws) -> list[Tensor]:
-        """Plays the E episodes of one update and steps once; returns their metrics.
-
-        Args:
-            draws: trials [E, R, N] and noise [E, R, N, L].
-        Returns:
-            The metrics of each episode, [metrics, R].
-        """
+        """Plays E episodes and steps once; returns the metrics of each episode, [metrics, R]."""
         loss, scales = self._config.loss, self._scales()
         metrics, value_losses, gradients = [], [], []
         for trials, noise in zip(draws.trials, draws.noise, strict=True):
@@ -175,11 +160,9 @@ class TorchEngine:
 
     @torch.no_grad()
     def _rebalance(self, old: Scales, value_loss: Tensor) -> None:
-        """Updates what the rules `uncertainty` and `popart` change after an update.
+        """Takes the further step of the rules `uncertainty` and `popart` after an update.
 
-        Args:
-            old: scales of the update's episodes.
-            value_loss: mean of their value losses, [R].
+        `old` are the scales of its episodes, and `value_loss` the mean of their value losses, [R].
         """
         config = self._config
         if config.loss.balance == "uncertainty":
@@ -202,10 +185,7 @@ def _mean(tensors: Sequence[Tensor]) -> Tensor:
 
 
 def clipped(gradient: Tensor, limit: float) -> Tensor:
-    """The gradient [R, P], scaled down to the limit where a replica's norm is larger.
-
-    It computes for each replica what `torch.nn.utils.clip_grad_norm_` does.
-    """
+    """Clips the norm of each replica's gradient, [R, P], as `torch.nn.utils.clip_grad_norm_`."""
     norm = gradient.square().sum(dim=1, keepdim=True).sqrt()
     return gradient * (limit / (norm + CLIP_EPSILON)).clamp(max=1)
 
