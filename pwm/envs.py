@@ -27,7 +27,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium.error import InvalidAction, ResetNeeded
-from gymnasium.spaces import Box, Discrete, Space
+from gymnasium.spaces import Box, Discrete
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
@@ -132,7 +132,8 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
         require_integer("num_envs", num_envs, 1)
         self.num_envs = num_envs
         self.task = TaskConfig(**fields)
-        self.single_observation_space, self.single_action_space = _spaces(self.task)
+        self.single_observation_space = Box(0, 1, (self.task.num_stimuli,), np.float32)
+        self.single_action_space = Discrete(len(Action))
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._observations = observation_table(self.task)
@@ -235,11 +236,6 @@ def _next_episode(streams: Streams, task: TaskConfig) -> NDArray[np.int64]:
     """Pairs of the next episode's trials, and of a blank trial at the end: [R, N + 1]."""
     pairs = to_index(streams.draw(task.num_trials), task.num_pairs)
     return np.pad(pairs, ((0, 0), (0, 1)), constant_values=task.num_pairs)
-
-
-def _spaces(task: TaskConfig) -> tuple[Space[Any], Space[Any]]:
-    """The observation space and the action space of one replica."""
-    return Box(0, 1, (task.num_stimuli,), np.float32), Discrete(len(Action))
 
 
 def _phases(task: TaskConfig) -> list[int]:

@@ -107,7 +107,7 @@ class TrainConfig:
             require(self.log_every % count == 0, "log_every", self.log_every, accepted)
 
     def _require_probes(self) -> None:
-        """Requires that a probe has two episodes or more, at times when it is possible."""
+        """Requires no probes, or probes of two episodes or more that have gradients to measure."""
         count = self.probe_episodes
         require_integer("probe_episodes", count, 0)
         if count > 0:

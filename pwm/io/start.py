@@ -56,24 +56,21 @@ def require_versions() -> None:
     Raises:
         FileError: a library is missing or too old.
     """
-    from importlib.metadata import (  # noqa: PLC0415, slow
-        PackageNotFoundError,
-        requires,
-        version,
-    )
+    import importlib.metadata  # noqa: PLC0415, slow
 
     try:
-        requirements = requires("pwm") or []
-    except PackageNotFoundError:  # the repository is used without being installed
+        requirements = importlib.metadata.requires("pwm") or []
+    except ModuleNotFoundError:  # the repository is used without being installed
         return
     for requirement in requirements:
         bound = re.fullmatch(r"([\w-]+)>=([\d.]+)", requirement)
         if bound is None:  # of an optional extra
             continue
         name, least = bound.groups()
+        loaded = sys.modules.get(name)
         try:
-            found = getattr(sys.modules.get(name), "__version__", None) or version(name)
-        except PackageNotFoundError:
+            found = getattr(loaded, "__version__", None) or importlib.metadata.version(name)
+        except ModuleNotFoundError:
             found = "(none)"
         require_file(_numbers(found) >= _numbers(least), f"{name} {found}", f"{least} or later")
 
