@@ -290,7 +290,7 @@ def test_a_history_has_all_diagnostics_or_none() -> None:
     assert isinstance(few, History)
     assert tuple(few.diagnostics) == DIAGNOSTICS
     with pytest.raises(ValueError, match="history"):
-        replace(history, probe_episode=history.episode)  # needs the mechanism's too
+        replace(history, probe_episode=history.episode)  # needs those of the agent too
     scheduled = history_of([replace(QUICK, probe_at=(0, 3))])
     with pytest.raises(ValueError, match="history"):
         replace(scheduled, probe_episode=scheduled.episode)
@@ -308,21 +308,21 @@ AB, BA, CB = 0, 1, 3  # pairs of pwm5
 
 
 def worked(run: TrainConfig, episodes: int = 2) -> dict[str, float]:
-    """The mechanism in two equal episodes of the trials AB, CB, CB and BA, made up by hand."""
+    """The diagnostics of the agent in two equal episodes of the trials AB, CB, CB and BA, made up by hand."""
     hidden = np.zeros((1, 8, 2), np.float32)
     hidden[0, 1] = 0.875, 0  # AB
     hidden[0, 3] = hidden[0, 5] = 0.125, 0  # CB
     hidden[0, 7] = 0.25, -0.75  # BA
     log_probs, values, returns = (np.full((1, 8), at, np.float32) for at in (-0.5, 3, 1))
-    mechanism = AgentProbe(run, np.array([run.critic_weight], np.float32))
+    probe = AgentProbe(run, np.array([run.critic_weight], np.float32))
     for _ in range(episodes):
         trajectory = Trajectory(log_probs, values, returns, hidden)
-        mechanism.add(trajectory, np.array([[AB, CB, CB, BA]]))
-    found = mechanism.diagnostics(np.array([[3, -4]], np.float32))
+        probe.add(trajectory, np.array([[AB, CB, CB, BA]]))
+    found = probe.diagnostics(np.array([[3, -4]], np.float32))
     return dict(zip(AGENT_DIAGNOSTICS, found[:, 0].tolist(), strict=True))
 
 
-def test_the_mechanism_as_worked_by_hand() -> None:
+def test_the_diagnostics_of_the_agent_as_worked_by_hand() -> None:
     found = worked(TWO_UNITS)
     assert found["activity"] == (0.875 + 2 * 0.125 + 0.25 + 0.75) / 16
     assert found["saturated"] == 2 / 16  # 0.875 and -0.75
