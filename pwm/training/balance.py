@@ -57,7 +57,8 @@ def episode_scales(
     (van Hasselt et al., 2016; Hessel et al., 2019).
     """
     one = torch.ones_like(tracked[:, 0])
-    scales = Scales(torch.zeros_like(one), one, one, one)
+    zero = torch.zeros_like(one)
+    scales = Scales(centre=zero, spread=one, error_scale=one, critic_factor=one)
     if returns != "raw" or balance == "popart":
         centre = tracked[:, Tracked.RETURN_MEAN].clone()  # `tracked` will be updated in place
         scales = scales._replace(centre=centre)
@@ -68,7 +69,7 @@ def episode_scales(
         scales = scales._replace(error_scale=_return_scale(tracked, discount, horizon))
     elif balance == "uncertainty":
         # Kendall et al. (2018, eq. 7), for the critic alone: the value loss L becomes
-        # L / 2σ² + log σ, with s = log σ² learned. It is meant for a critic weight of 1.
+        # L / 2σ² + log σ, where log σ² is learned. It is meant for a critic weight of 1.
         scales = scales._replace(critic_factor=torch.exp(-tracked[:, Tracked.LOG_VARIANCE]) / 2)
     return scales
 

@@ -308,7 +308,7 @@ AB, BA, CB = 0, 1, 3  # pairs of pwm5
 
 
 def worked(run: TrainConfig, episodes: int = 2) -> dict[str, float]:
-    """The diagnostics of the agent in two equal episodes of the trials AB, CB, CB and BA, made up by hand."""
+    """Diagnostics of a made-up agent in two equal episodes of the trials AB, CB, CB and BA."""
     hidden = np.zeros((1, 8, 2), np.float32)
     hidden[0, 1] = 0.875, 0  # AB
     hidden[0, 3] = hidden[0, 5] = 0.125, 0  # CB
