@@ -80,9 +80,7 @@ class History:
             names_fit = names in ((), DIAGNOSTICS)
         else:
             names_fit = names == DIAGNOSTICS + AGENT_DIAGNOSTICS
-        times_fit = all(
-            times.ndim == 1 and times.dtype == np.int64 for times in (self.episode, self.probed)
-        )
+        axes_fit = all(axis.ndim == 1 and axis.dtype == np.int64 for axis in self.axes.values())
         replicas = self.reward.shape[:1]
         shapes = dict.fromkeys(METRICS, (*replicas, *self.episode.shape))
         shapes |= dict.fromkeys(names, (*replicas, *self.probed.shape))
@@ -90,7 +88,7 @@ class History:
             curve.shape == shapes[name] and curve.dtype == np.float32
             for name, curve in self.curves.items()
         )
-        if not (names_fit and times_fit and curves_fit):
+        if not (names_fit and axes_fit and curves_fit):
             raise ValueError("a history has episode [K], int64, and metrics [R, K], float32")
 
     @classmethod
@@ -128,6 +126,12 @@ class History:
         return self.episode if self.probe_episode is None else self.probe_episode
 
     @property
+    def axes(self) -> dict[str, NDArray[np.int64]]:
+        """The arrays of episodes by name: `episode`, and with `probe_at` `probe_episode`."""
+        probes = {} if self.probe_episode is None else {"probe_episode": self.probe_episode}
+        return {"episode": self.episode} | probes
+
+    @property
     def curves(self) -> dict[str, NDArray[np.float32]]:
         """Metrics by name, [R, K] each, and diagnostics by name, [R, J] or [R, K] each."""
         return {name: getattr(self, name) for name in METRICS} | dict(self.diagnostics)
@@ -139,5 +143,4 @@ class History:
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """All arrays by name."""
-        probes = {} if self.probe_episode is None else {"probe_episode": self.probe_episode}
-        return {"episode": self.episode, **probes, **self.curves}
+        return {**self.axes, **self.curves}
