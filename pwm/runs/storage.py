@@ -97,14 +97,16 @@ class Store:
         """
         path = self.folder / (key + UNFINISHED)
         arrays = read_arrays(path, [*STATE, CONTENT, SESSIONS], *OPTIONAL)
-        content, sessions = _content(arrays, key, path), json.loads(arrays[SESSIONS].item())
-        state = {name: arrays[name] for name in arrays.keys() - {CONTENT, SESSIONS}}
+        content = _content(arrays, key, path)
+        sessions = json.loads(arrays[SESSIONS].item())
+        state = {name: array for name, array in arrays.items() if name not in (CONTENT, SESSIONS)}
         return Checkpoint(state, content, sessions)
 
     def all_keys(self, ending: str = STORED) -> list[str]:
         """Keys of the shards that have a file with that ending, sorted."""
-        keys = (name.removesuffix(ending) for name in self.names() if name.endswith(ending))
-        return sorted(key for key in keys if "." not in key)  # KEY.unfinished.npz is no KEY.npz
+        keys = [name.removesuffix(ending) for name in self.names() if name.endswith(ending)]
+        # KEY.unfinished.npz ends with .npz too, but KEY.unfinished is no key.
+        return sorted(key for key in keys if "." not in key)
 
     def shards(self) -> Iterator[Shard]:
         """Yields every stored shard, as its file describes it.
@@ -148,13 +150,16 @@ class Store:
         return _if_undamaged(path, lambda: self.read_checkpoint(shard.key))
 
     def clean(self, shard: Shard) -> None:
-        """Removes temporary files, and a damaged history, or the checkpoint of an undamaged one."""
+        """Removes files of the shard that killed processes left, before it is trained.
+
+        They are temporary files, a damaged history, and the checkpoint of a shard that is stored.
+        """
         for temporary in self.folder.glob(f".{shard.key}.*"):
             temporary.unlink()
         try:
             self.read(shard.key)
         except FileError as error:
-            if not isinstance(error.__cause__, OSError):  # readable, and damaged
+            if not isinstance(error.__cause__, OSError):  # it can be read, and is damaged
                 self.path(shard).unlink(missing_ok=True)
         else:
             self.path(shard, UNFINISHED).unlink(missing_ok=True)
@@ -176,7 +181,7 @@ class Store:
         for shard in shards:
             history = self.get(shard)
             if history is None:
-                trains = " ".join(["python -m pwm.sweep", *filter(None, [shard.experiment])])
+                trains = f"python -m pwm.sweep {shard.experiment}".rstrip()
                 accepted = (
                     f"a folder that holds all runs; `{trains}` trains them, "
                     f"`python -m pwm.store why {shard.key[:8]}` explains what is missing"
@@ -186,7 +191,7 @@ class Store:
         return History.joined(histories)
 
     def trained_with(self, shards: Iterable[Shard]) -> str:
-        """The part of the provenance that determines histories, in words.
+        """Names all that determines the histories of some shards besides their configurations.
 
         The fused engine's histories are the same on every machine; those of PyTorch depend on its
         version and on the processor.
