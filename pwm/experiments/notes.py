@@ -10,28 +10,23 @@ from pwm.runs.fields import replaced
 
 
 def _grid(
-    name: str,
-    about: str,
-    weights: tuple[float, ...],
-    steps: int = 60,
-    notes_seeds: int = 1,
-    **fields: Any,
+    name: str, about: str, weights: tuple[float, ...], notes_seeds: int = 1, **fields: Any
 ) -> Experiment:
     """Makes a grid with 96 seeds per weight, enough to tell a success rate of 0.1 from one of 0.3.
+
+    The notes' setting is the default of `TrainConfig`.
 
     Args:
         name: name of the experiment.
         about: question that the experiment answers, or the notes' figure that it reproduces.
         weights: critic weights.
-        steps: steps per episode.
         notes_seeds: number of seeds in the notes' figure.
-        fields: values of further fields of `TrainConfig` and its parts.
+        fields: values of other fields of `TrainConfig` and its parts that are not the default.
     """
-    setting = {"stimulus_set": "pwm5", "num_episodes": 10_000, "learning_rate": 0.005}
     return Experiment(
         name=name,
         about=about,
-        base=replaced(TrainConfig(log_every=10), {**setting, "episode_length": steps, **fields}),
+        base=replaced(TrainConfig(), fields),
         axes={"critic_weight": weights, "seed": range(96)},
         notes_seeds=notes_seeds,
     )
@@ -50,14 +45,14 @@ NOTES = (
         "eplen15",
         _FIGURE + "pwm5-eplen15-vweight_loss-REINFORCE-lrate_0.0050-3seed",
         (2.0, 3.0, 4.0, 5.0),
-        steps=15,
+        episode_length=15,
         notes_seeds=3,
     ),
     _grid(
         "eplen15-edge",
         "lower weights than the notes tried, where learning begins at 15 steps",
         (0.25, 0.5, 1.0, 1.5),
-        steps=15,
+        episode_length=15,
         notes_seeds=3,
     ),
     _grid(

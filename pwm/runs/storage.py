@@ -87,7 +87,7 @@ class Store:
         path = self.folder / (key + STORED)
         arrays = read_arrays(path, [*HISTORY, CONTENT], *PROBED)
         content = _content(arrays, key, path)
-        return Stored(as_history(path, arrays), content, self._sessions(key))
+        return Stored(as_history(path, arrays), content, self.provenance(key))
 
     def read_checkpoint(self, key: str) -> Checkpoint:
         """Reads and verifies the checkpoint of a shard.
@@ -122,13 +122,17 @@ class Store:
             with suppress(*DAMAGE), np.load(path, allow_pickle=False) as stored:
                 yield shard_of(json.loads(stored[CONTENT].item()))
 
-    def provenance(self, shard: Shard) -> list[Session]:
-        """The provenance of the shard's history, session by session.
+    def provenance(self, key: str) -> list[Session]:
+        """Reads and verifies the provenance of a stored shard, session by session.
 
         Raises:
-            FileError: the file is missing or damaged.
+            FileError: the file is missing, damaged, or belongs to another shard.
         """
-        return self._sessions(shard.key)
+        path = self.folder / (key + PROVENANCE)
+        content = read_signed(path)
+        require_file(content.get("key") == key, path, f"the provenance of {key}")
+        sessions: list[Session] = content[SESSIONS]
+        return sessions
 
     def put(self, shard: Shard, history: History, sessions: Sequence[Session]) -> None:
         """Stores the shard's history and removes its checkpoint."""
@@ -204,17 +208,9 @@ class Store:
             else:
                 found |= {
                     f"{line}, torch {each['versions']['torch']} on {each['instruction_set']}"
-                    for each in self.provenance(shard)
+                    for each in self.provenance(shard.key)
                 }
         return " and ".join(sorted(found))
-
-    def _sessions(self, key: str) -> list[Session]:
-        """Reads and verifies the provenance of a stored shard."""
-        path = self.folder / (key + PROVENANCE)
-        content = read_signed(path)
-        require_file(content.get("key") == key, path, f"the provenance of {key}")
-        sessions: list[Session] = content[SESSIONS]
-        return sessions
 
 
 def _content(arrays: Mapping[str, NDArray[Any]], key: str, path: Path) -> dict[str, Any]:
