@@ -94,9 +94,13 @@ def _to_one(source: str, to: str, weight: float, episode_length: int | None) -> 
     width = max(len(source), len(to))
     for name, own in ((source, weight), (to, converted)):
         yield f"  {name:<{width}}  {formula(CONVENTIONS[name], own)}"
-    in_both = ratio(weight, source, steps)
-    yield f"In both, a step's squared error weighs {in_both:.3g} times as much as its policy term."
-    for caveat in (*_caveats_of_pair(source, to, steps), *_caveats_of_each(source, to, in_both)):
+    error_weight = ratio(weight, source, steps)
+    yield (
+        f"In both, a step's squared error weighs {error_weight:.3g} times as much as its policy "
+        "term."
+    )
+    caveats = *_caveats_of_pair(source, to, steps), *_caveats_of_each(source, to, error_weight)
+    for caveat in caveats:
         yield f"- {caveat}"
 
 
@@ -125,23 +129,23 @@ def _caveats_of_pair(source: str, to: str, steps: int) -> Iterator[str]:
         )
 
 
-def _caveats_of_each(source: str, to: str, in_both: float) -> Iterator[str]:
+def _caveats_of_each(source: str, to: str, error_weight: float) -> Iterator[str]:
     """Yields properties of either library that no weight makes up for, after the libraries' names.
 
     Args:
         source: first library.
         to: second library; may be the same.
-        in_both: weight of a step's squared error relative to its policy term.
+        error_weight: weight of a step's squared error relative to its policy term.
     """
     libraries: dict[str, list[str]] = {}  # by property
     for name in dict.fromkeys((source, to)):
-        for text in _caveats(CONVENTIONS[name], in_both):
+        for text in _caveats(CONVENTIONS[name], error_weight):
             libraries.setdefault(text, []).append(name)
     for text, names in libraries.items():
         yield f"{', '.join(names)}: {text}"
 
 
-def _caveats(convention: Convention, in_both: float) -> Iterator[str]:
+def _caveats(convention: Convention, error_weight: float) -> Iterator[str]:
     """Yields properties of a library that no weight makes up for; see `_caveats_of_each`."""
     if convention.networks == "separate":
         yield f"actor and critic share no parameters: {SEPARATE}"
@@ -156,7 +160,7 @@ def _caveats(convention: Convention, in_both: float) -> Iterator[str]:
         if "advantages" not in convention.normalises:
             yield (
                 "this leak acts as an entropy bonus in the critic's target would, of temperature "
-                f"{1 / (2 * in_both):.3g}."
+                f"{1 / (2 * error_weight):.3g}."
             )
 
 

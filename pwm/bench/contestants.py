@@ -74,7 +74,7 @@ def peers(run: TrainConfig, replicas: int, pool: Executor, cores: int) -> list[C
 
 
 def _on_cores(pool: Executor, cores: int, train: Callable[..., None], *arguments: Any) -> None:
-    """Calls `train(*arguments)` in as many processes of the pool, and waits for all."""
+    """Calls `train(*arguments)` in `cores` processes of the pool, and waits for all."""
     for future in [pool.submit(train, *arguments) for _ in range(cores)]:
         future.result()
 

@@ -33,7 +33,7 @@ class Lock:
 
 
 def lock_file(path: Path) -> FileLock:
-    """Makes an unlocked lock of a file, which is created when the lock is acquired.
+    """The lock of a file, not acquired yet; acquiring it creates the file.
 
     Group and others may read and write the file if they may do so with its folder: another user can
     then lock the file that a killed process left.

@@ -36,11 +36,8 @@ from pwm.io.inherited import note
 from pwm.runs.shards import Shard, key_of, shard_of, trained_by
 from pwm.training.trainer import OPTIONAL, STATE
 
-CONTENT = "content"
-SESSIONS = "sessions"
-STORED = ".npz"
-UNFINISHED = ".unfinished.npz"
-PROVENANCE = ".json"
+CONTENT, SESSIONS = "content", "sessions"  # names in the files
+STORED, UNFINISHED, PROVENANCE = ".npz", ".unfinished.npz", ".json"  # endings of the files' names
 Read = TypeVar("Read")
 Session = Mapping[str, Any]
 """Provenance of the episodes of a shard that one process trained."""
