@@ -34,7 +34,7 @@ def _grid(
 
 _FIGURE = "the notes' figure "
 _AUXILIARY = (0.05, 3.0, 10.0, 20.0)
-NOTES = (
+NOTES_GRIDS = (
     _grid(
         "eplen60",
         _FIGURE + "pwm5-eplen60-vweight_loss-REINFORCE-lrate_0.0050-1seed",

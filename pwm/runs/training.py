@@ -59,7 +59,9 @@ class Plan:
         if self.extends is not None and self.extends.resolve() == self.folder.resolve():
             return _run_to_extend(self.extends, self.runs[0].num_episodes)
         own = unfinished_run(self.folder_flag, self.folder, self.runs, self.engine)
-        return own or (load_run(self.extends) if self.extends else None)
+        if own is None and self.extends is not None:
+            return load_run(self.extends)
+        return own
 
 
 def extension(earlier: Path, num_episodes: int, engine: EngineName, out: Path | None) -> Plan:
