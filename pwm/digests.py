@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def stored_records(experiment: Experiment, store: Store) -> Iterator[tuple[slice, Record]]:
-    """Yields the numbers and the record of each stored shard's runs, for an experiment.
+    """Yields the record of each stored shard of an experiment, after the numbers of its runs.
 
     Raises:
         FileError: a stored file is damaged.

@@ -119,16 +119,30 @@ def _report(
             f"{spread:<14}"
         )
         if name == "fused":
-            share = np.median(own / product_rates)  # of a product's speed, per operation
-            flops = np.median(product_rates) / 1e9
-            line += f" {share * plain_operations(run):>8.0%}, {share * operations(run):.0%}"
-            line += f" of {flops:.0f} Gflop/s"
+            line += _efficiency(run, own, product_rates)
         elif contestant is racing[-1]:
             line += f"     {np.median(own / by_name['fused']):.2f} times one core"
         in_jax = by_name.get(name.replace("fused", "jax"))
         if in_jax is not None and name.startswith("fused"):
             line += f"; {np.median(own / in_jax):.1f} times JAX"
         tqdm.write(line.rstrip())
+
+
+def _efficiency(
+    run: TrainConfig, rates: NDArray[np.float64], product_rates: NDArray[np.float64]
+) -> str:
+    """Operations per second in training, relative to a matrix product; counted in both ways.
+
+    Args:
+        run: setting of the training.
+        rates: its replica-episodes per second, [rounds].
+        product_rates: operations per second of a matrix product, [rounds].
+    """
+    per_operation = np.median(rates / product_rates)
+    as_plain = per_operation * plain_operations(run)
+    as_computed = per_operation * operations(run)
+    gigaflops = np.median(product_rates) / 1e9
+    return f" {as_plain:>8.0%}, {as_computed:.0%} of {gigaflops:.0f} Gflop/s"
 
 
 if __name__ == "__main__":
