@@ -14,7 +14,6 @@ from pwm.io.cli import errors_in_one_line, parse
 from pwm.io.inherited import say
 
 ERRORS = {
-    "squared": "",
     "clipped": "values far from those before the update have no gradient.",
     "capped": "errors above the library's cap have no gradient.",
     "huber": "the loss of errors above 1 is linear (Huber), and lighter.",
@@ -54,9 +53,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         argv,
     )
     with errors_in_one_line():
-        names = [arguments.source, *([] if arguments.to is None else [arguments.to])]
-        for flag, name in zip(("from", "to"), names, strict=False):
-            require(name in CONVENTIONS, flag, name, "one of " + ", ".join(CONVENTIONS))
+        for flag, name in (("from", arguments.source), ("to", arguments.to)):
+            known = name is None or name in CONVENTIONS
+            require(known, flag, name, "one of " + ", ".join(CONVENTIONS))
         weight = arguments.weight
         if weight is None:
             weight = CONVENTIONS[arguments.source].weight
@@ -64,82 +63,105 @@ def main(argv: Sequence[str] | None = None) -> None:
         if arguments.episode_length is not None:
             require_integer("episode_length", arguments.episode_length, 1)
         if arguments.to is None:
-            lines = _all(arguments.source, weight, arguments.episode_length)
+            lines = _to_all(arguments.source, weight, arguments.episode_length)
         else:
-            lines = _pair(arguments.source, arguments.to, weight, arguments.episode_length)
+            lines = _to_one(arguments.source, arguments.to, weight, arguments.episode_length)
         for line in lines:
             say(line)
 
 
-def _steps(names: Sequence[str], given: int | None) -> int:
-    """Steps of an update; any number if no convention's meaning depends on it."""
+def _steps(names: Sequence[str], episode_length: int | None) -> int:
+    """Steps of an update: the episode's, or 1 if none are given and no result depends on them."""
     needing = [name for name in names if CONVENTIONS[name].needs_steps]
     accepted = f"a number of steps: {', '.join(needing)} sums one loss and averages the other"
-    require(given is not None or not needing, "episode_length", "(none)", accepted)
-    return given or 1
+    require(episode_length is not None or not needing, "episode_length", "(none)", accepted)
+    return episode_length or 1
 
 
-def _all(source: str, weight: float, length: int | None) -> Iterator[str]:
-    """A line for each library."""
-    steps = _steps(list(CONVENTIONS), length)
+def _to_all(source: str, weight: float, episode_length: int | None) -> Iterator[str]:
+    """Yields a line for each library: the converted weight, and the library's own."""
+    steps = _steps(list(CONVENTIONS), episode_length)
     for name, convention in CONVENTIONS.items():
         converted = convert_weight(weight, steps, source=source, to=name)
         yield f"{name:<26}{converted:<10.3g}{_default(convention)}"
 
 
-def _pair(source: str, to: str, weight: float, length: int | None) -> Iterator[str]:
-    """The conversion, both formulas, and what it does not cover."""
-    steps = _steps([source, to], length)
+def _to_one(source: str, to: str, weight: float, episode_length: int | None) -> Iterator[str]:
+    """Yields lines with the converted weight, both losses, and what the weight does not cover."""
+    steps = _steps([source, to], episode_length)
     converted = convert_weight(weight, steps, source=source, to=to)
     yield f"{weight:.3g} in {source} is {converted:.3g} in {to} ({_default(CONVENTIONS[to])})"
     width = max(len(source), len(to))
     for name, own in ((source, weight), (to, converted)):
         yield f"  {name:<{width}}  {formula(CONVENTIONS[name], own)}"
-    share = ratio(weight, source, steps)
-    yield f"In both, a step's squared error weighs {share:.3g} times as much as its policy term."
-    yield from (f"- {line}" for line in _caveats(source, to, share, steps))
+    error_weight = ratio(weight, source, steps)
+    yield (
+        f"In both, a step's squared error weighs {error_weight:.3g} times as much as its policy "
+        "term."
+    )
+    caveats = *_caveats_of_pair(source, to, steps), *_caveats_of_each(source, to, error_weight)
+    for caveat in caveats:
+        yield f"- {caveat}"
 
 
 def _default(convention: Convention) -> str:
+    """The name and the usual value of a library's weight."""
     if not convention.parameter:
         return "no such weight: multiply its value loss"
     return f"{convention.parameter}, {convention.weight:g} {convention.usual}"
 
 
-def _caveats(source: str, to: str, share: float, steps: int) -> Iterator[str]:
-    """Differences that no weight makes up for, with the names that they concern."""
-    pair = {name: CONVENTIONS[name] for name in dict.fromkeys((source, to))}
-    scaled = ["advantages" in CONVENTIONS[name].normalises for name in (source, to)]
-    reductions = [CONVENTIONS[name].policy for name in (source, to)]
-    found: dict[str, list[str]] = {}
-    for name, own in pair.items():
-        for condition, text in (
-            (own.networks == "separate", f"actor and critic share no parameters: {SEPARATE}"),
-            (own.networks == "either", f"if actor and critic share no parameters, {SEPARATE}"),
-            ("returns" in own.normalises, "returns are standardised, and errors with them."),
-            (own.error != "squared", ERRORS[own.error]),
-            (own.attached, "the baseline is attached: the policy loss trains the critic too."),
-            (
-                own.attached and "advantages" not in own.normalises,
-                "this leak acts as an entropy bonus in the critic's target would, of temperature "
-                f"{1 / (2 * share):.3g}.",
-            ),
-        ):
-            if condition:
-                found.setdefault(text, []).append(name)
-    if reductions[0] != reductions[1] and steps > 1:
-        change = f"1/{steps} of" if reductions[0] == "sum" else f"{steps} times"
+def _caveats_of_pair(source: str, to: str, steps: int) -> Iterator[str]:
+    """Yields differences between two libraries that no weight makes up for."""
+    first, second = CONVENTIONS[source], CONVENTIONS[to]
+    if first.policy != second.policy and steps > 1:
+        change = f"1/{steps} of" if first.policy == "sum" else f"{steps} times"
         yield (
             f"{to}: the gradient is {change} that in {source}; RMSprop and Adam do not see it, SGD "
             "and a limit on the gradient's norm do."
         )
-    if scaled[0] != scaled[1]:
-        act = "multiply" if scaled[0] else "divide"
+    first_scales, second_scales = ("advantages" in each.normalises for each in (first, second))
+    if first_scales != second_scales:
+        scaling, act = (source, "multiply") if first_scales else (to, "divide")
         yield (
-            f"{source if scaled[0] else to}: advantages are divided by their standard deviation: "
-            f"{act} the converted weight by it."
+            f"{scaling}: advantages are divided by their standard deviation: {act} the converted "
+            "weight by it."
         )
-    yield from (f"{', '.join(names)}: {text}" for text, names in found.items())
+
+
+def _caveats_of_each(source: str, to: str, error_weight: float) -> Iterator[str]:
+    """Yields properties of either library that no weight makes up for, after the libraries' names.
+
+    Args:
+        source: first library.
+        to: second library; may be the same.
+        error_weight: weight of a step's squared error relative to its policy term.
+    """
+    libraries: dict[str, list[str]] = {}  # by property
+    for name in dict.fromkeys((source, to)):
+        for text in _caveats(CONVENTIONS[name], error_weight):
+            libraries.setdefault(text, []).append(name)
+    for text, names in libraries.items():
+        yield f"{', '.join(names)}: {text}"
+
+
+def _caveats(convention: Convention, error_weight: float) -> Iterator[str]:
+    """Yields properties of a library that no weight makes up for; see `_caveats_of_each`."""
+    if convention.networks == "separate":
+        yield f"actor and critic share no parameters: {SEPARATE}"
+    if convention.networks == "either":
+        yield f"if actor and critic share no parameters, {SEPARATE}"
+    if "returns" in convention.normalises:
+        yield "returns are standardised, and errors with them."
+    if convention.error in ERRORS:
+        yield ERRORS[convention.error]
+    if convention.attached:
+        yield "the baseline is attached: the policy loss trains the critic too."
+        if "advantages" not in convention.normalises:
+            yield (
+                "this leak acts as an entropy bonus in the critic's target would, of temperature "
+                f"{1 / (2 * error_weight):.3g}."
+            )
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def stored_records(experiment: Experiment, store: Store) -> Iterator[tuple[slice, Record]]:
-    """Yields, for each stored shard of an experiment, the numbers of its runs and their record.
+    """Yields the record of each stored shard of an experiment, after the numbers of its runs.
 
     Raises:
         FileError: a stored file is damaged.
@@ -91,16 +91,17 @@ def _write(experiments: Sequence[Experiment], store: Store, known: Published) ->
     """Publishes the records of some experiments, and keeps those already published of others."""
     records, plans = dict(known.records), dict(known.plans)
     for experiment in _shown(experiments):
-        found = [record for _, record in stored_records(experiment, store)]
-        complete = sum(len(record.digest) for record in found) == experiment.num_runs
+        parts = [record for _, record in stored_records(experiment, store)]
+        num_stored = sum(len(record.digest) for record in parts)
         accepted = f"a folder that holds every run of {experiment.name}"
-        require(complete, "results", store.folder, accepted)
-        records[experiment.name] = Record.joined(found)
+        require(num_stored == experiment.num_runs, "results", store.folder, accepted)
+        records[experiment.name] = Record.joined(parts)
         plans[experiment.name] = plan_of(experiment)
-    names = [name for name in EXPERIMENTS if name in records]
-    ordered = {name: records[name] for name in names}, {name: plans[name] for name in names}
+    names = [name for name in EXPERIMENTS if name in records]  # in the order of the experiments
+    ordered_records = {name: records[name] for name in names}
+    ordered_plans = {name: plans[name] for name in names}
     with folder_errors("published", known.path):
-        Published(known.path, *ordered).write(known.path)
+        Published(known.path, ordered_records, ordered_plans).write(known.path)
     runs = sum(experiment.num_runs for experiment in experiments)
     say(f"Published the digests and outcomes of {runs} runs in {known.path}.")
 
@@ -116,44 +117,45 @@ def _compare(
         known: published records.
         named: whether the experiments were named, so that runs of each of them must be stored.
     """
-    stored, differing, missing = 0, 0, list[str]()
+    stored = different = 0  # runs
+    missing = []  # experiments
     for experiment in _shown(experiments):
         name, found = experiment.name, list(stored_records(experiment, store))
-        here = sum(len(record.digest) for _, record in found)
-        stored += here
-        if not here:
+        num_found = sum(len(record.digest) for _, record in found)
+        stored += num_found
+        if not num_found:
             missing.append(name)
         elif name not in known.plans:
-            differing += here
+            different += num_found
             say(f"{name}: not published yet; `python -m pwm.digests --write {name}` does that")
         else:
-            differing += _report(name, here, found, known.record(experiment))
+            different += _report(name, found, known.record(experiment))
     accepted = f"a folder that holds runs of {', '.join(missing)}; there is nothing to compare"
     require(not missing or (stored > 0 and not named), "results", store.folder, accepted)
     left = sum(experiment.num_runs for experiment in experiments) - stored
     text = f"; {left} runs are not stored" if left else ""
-    say(f"{stored - differing} of {stored} stored runs are bit-identical to the published{text}.")
-    return DIFFERENT if differing else 0
+    say(f"{stored - different} of {stored} stored runs are bit-identical to the published{text}.")
+    return DIFFERENT if different else 0
 
 
-def _report(name: str, here: int, found: Iterable[tuple[slice, Record]], published: Record) -> int:
+def _report(name: str, stored: Iterable[tuple[slice, Record]], published: Record) -> int:
     """Prints how many stored runs of an experiment differ from the published, if any do.
 
     Args:
         name: name of the experiment.
-        here: number of its stored runs.
-        found: numbers and records of the stored runs.
-        published: published record of all of its runs.
+        stored: numbers and records of the stored runs, one or more.
+        published: published record of all runs of the experiment.
     Returns:
         The number of runs that differ.
     """
-    parts = [record.differences(published.select(numbers)) for numbers, record in found]
-    columns = {column: np.concatenate([part[column] for part in parts]) for column in parts[0]}
-    differs = np.any(list(columns.values()), axis=0)
-    if differs.any():
-        where = ", ".join(column for column, of_runs in columns.items() if of_runs.any())
-        say(f"{name}: {differs.sum()} of {here} runs differ from the published, in {where}")
-    return int(differs.sum())
+    parts = [record.differences(published.select(numbers)) for numbers, record in stored]
+    by_array = {array: np.concatenate([part[array] for part in parts]) for array in parts[0]}
+    different = np.any(list(by_array.values()), axis=0)  # [runs]
+    if different.any():
+        where = ", ".join(array for array, differs in by_array.items() if differs.any())
+        of_all = f"{different.sum()} of {len(different)} runs"
+        say(f"{name}: {of_all} differ from the published, in {where}")
+    return int(different.sum())
 
 
 def _shown(experiments: Sequence[Experiment]) -> Iterator[Experiment]:

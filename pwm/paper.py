@@ -36,12 +36,12 @@ def compiled(folder: Path = PAPER) -> bytes:
         InputError: there is no source, or compiling it gives an error or a warning.
     """
     source = _source(folder)
-    with _complaints(source):
+    with _compiler_errors(source):
         pdf, warnings = typst.compile_with_warnings(
             source, root=source.parent.parent, ignore_system_fonts=True, timestamp=MADE
         )
     if warnings:
-        raise _complaint(source, warnings[0])
+        raise _error_of(source, warnings[0])
     return pdf
 
 
@@ -54,7 +54,7 @@ def numbers_used(folder: Path = PAPER) -> list[str]:
         InputError: there is no source, or compiling it gives an error.
     """
     source = _source(folder)
-    with _complaints(source):
+    with _compiler_errors(source):
         names = typst.query(
             source,
             "<number>",
@@ -75,16 +75,16 @@ def _source(folder: Path) -> Path:
 
 
 @contextmanager
-def _complaints(source: Path) -> Iterator[None]:
-    """Turns an error of the compiler into an `InputError`."""
+def _compiler_errors(source: Path) -> Iterator[None]:
+    """Turns an error of the compiler into an `InputError` while the block lasts."""
     try:
         yield
     except typst.TypstError as error:
-        raise _complaint(source, error) from error
+        raise _error_of(source, error) from error
 
 
-def _complaint(source: Path, problem: typst.TypstError | typst.TypstWarning) -> InputError:
-    """The error for a problem that the compiler found, with its location if it says one."""
+def _error_of(source: Path, problem: typst.TypstError | typst.TypstWarning) -> InputError:
+    """Makes an `InputError` of a problem that the compiler found, with its location if known."""
     place = LOCATION.search(problem.diagnostic)
     where = f" at {place[1]}" if place else ""
     message = " ".join(problem.message.split())

@@ -59,9 +59,13 @@ def main(argv: Sequence[str] | None = None) -> None:
             sys.exit(_verify(store))
         own = experiments_in(arguments.grid) if arguments.grid else {}
         known = known_shards([*own.values(), *EXPERIMENTS.values()])
-        listed = (HEADER, *map(_line, entries(store, known)))
-        for line in listed if action == "ls" else explain(key, store, known):
-            say(line)
+        if action == "why":
+            for line in explain(key, store, known):
+                say(line)
+        else:
+            say(HEADER)
+            for entry in entries(store, known):
+                say(_line(entry))
 
 
 def _verify(store: Store) -> int:

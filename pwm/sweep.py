@@ -79,13 +79,13 @@ class Arguments:
     def part(self, shards: list[Shard]) -> list[Shard]:
         """The part of the shards that `--shard` selects."""
         found = re.fullmatch(r"(\d+)/(\d+)", self.shard)
-        i, n = map(int, found.groups()) if found else (1, 0)  # n = 0 is refused
-        require(i <= n > 0, "shard", self.shard, "i/n with i from 1 to n, such as 2/3")
-        return shards[(i - 1) % n :: n]  # counted from 0, part 0 is part n
+        i, n = (int(found[1]), int(found[2])) if found else (0, 0)
+        require(n > 0 and i <= n, "shard", self.shard, "i/n with i from 1 to n, such as 2/3")
+        return shards[(i - 1) % n :: n]  # for those who count from 0, part 0 is part n
 
     @property
     def at_a_time(self) -> int:
-        """Number of processes or jobs at a time."""
+        """Largest number of processes or jobs that train at a time."""
         return self.workers or (CORES if self.executor == "process" else JOBS)
 
     def cluster(self) -> Cluster | None:
@@ -94,15 +94,18 @@ class Arguments:
         if self.executor == "process":
             require(not self.slurm, "slurm", typed, "--executor slurm with it")
             return None
-        options = dict(item.partition("=")[::2] for item in self.slurm)
-        complete = all(name and value for name, value in options.items())
-        require(complete, "slurm", typed, "KEY=VALUE ...")
+        options = {}
+        for item in self.slurm:
+            name, _, value = item.partition("=")
+            require(bool(name and value), "slurm", typed, "KEY=VALUE ...")
+            options[name] = value
         folder = self.results.absolute() / f"slurm-{os.getuid()}"  # users may share a store
         return Cluster(folder, self.at_a_time, options)
 
     def pool(self) -> tuple[Pool, int | None]:
         """A function that makes the executor, and the most tasks it takes, None for no limit."""
-        if (cluster := self.cluster()) is None:
+        cluster = self.cluster()
+        if cluster is None:
             return lambda tasks: processes(min(self.at_a_time, tasks)), None
         require_slurm()
         return lambda _: slurm_jobs(cluster), max_tasks()
@@ -116,25 +119,31 @@ def main(argv: Sequence[str] | None = None) -> None:
             require_integer("workers", arguments.workers, 1)
         require(arguments.dry_run or not arguments.keys, "keys", "alone", "--dry-run with it")
         arguments.cluster()  # refuses bad settings of a dry run too
-        store = Store(arguments.results.absolute())
         experiments = arguments.experiments()
         shards = arguments.part(planned(experiments))
+        store = Store(arguments.results.absolute())
         if arguments.dry_run:
             with folder_errors("results", arguments.results, "read"):
                 stored = set(store.all_keys())
             if arguments.keys:
                 _print_keys(shards, stored)
             _print_summary(experiments, shards, stored, arguments.at_a_time)
-            return
-        pool, limit = arguments.pool()
-        try:
-            with folder_errors("results", arguments.results), stop_signals(interrupt=True):
-                run(shards, Job(store, typed_command()), pool, limit)
-        except KeyboardInterrupt as interrupt:
-            note("Interrupted. Run the same command again to continue.")
-            sys.exit(128 + (interrupt.args or (signal.SIGINT,))[0])
-        except (BrokenExecutor, JobError) as error:
-            fail(str(error))
+        else:
+            _train(arguments, shards, store)
+
+
+def _train(arguments: Arguments, shards: Sequence[Shard], store: Store) -> None:
+    """Trains shards; ends the program if that is interrupted, or if workers or jobs fail."""
+    pool, most_tasks = arguments.pool()
+    try:
+        with folder_errors("results", arguments.results), stop_signals(interrupt=True):
+            run(shards, Job(store, typed_command()), pool, most_tasks)
+    except KeyboardInterrupt as interrupt:
+        note("Interrupted. Run the same command again to continue.")
+        caught = interrupt.args[0] if interrupt.args else signal.SIGINT
+        sys.exit(128 + caught)
+    except (BrokenExecutor, JobError) as error:
+        fail(str(error))
 
 
 def _description() -> str:
@@ -164,30 +173,30 @@ def _print_summary(
     for experiment in experiments:
         own = [shard for shard in plan(experiment) if shard.key in keys]
         left = [shard for shard in own if shard.key not in stored]
-        runs, _, _ = _sums(own)
-        _, seconds, megabytes = _sums(left)
+        seconds, megabytes = _costs(left)
         say(
-            f"{experiment.name:{width}}  {len(own):>6}  {runs:>6}  {len(left):>8}  "
+            f"{experiment.name:{width}}  {len(own):>6}  {_num_runs(own):>6}  {len(left):>8}  "
             f"{seconds / 60 / workers:>7.1f}  {megabytes:>7.1f}"
         )
     left = [shard for shard in shards if shard.key not in stored]
-    runs, _, _ = _sums(shards)
-    _, seconds, megabytes = _sums(left)
+    seconds, megabytes = _costs(left)
     say(
-        f"{counted(len(shards), 'shard')}, {counted(runs, 'run')}; "
+        f"{counted(len(shards), 'shard')}, {counted(_num_runs(shards), 'run')}; "
         f"{counted(len(left), 'shard')} to train: about "
         f"{timedelta(seconds=round(seconds / workers))} on {counted(workers, 'core')}, "
         f"{megabytes:.1f} MB."
     )
 
 
-def _sums(shards: Sequence[Shard]) -> tuple[int, float, float]:
-    """Number of runs, estimated seconds on one core, and estimated megabytes of some shards."""
-    return (
-        sum(len(shard.members) for shard in shards),
-        sum(shard.seconds for shard in shards),
-        sum(shard.bytes for shard in shards) / 1e6,
-    )
+def _num_runs(shards: Sequence[Shard]) -> int:
+    """Number of runs in some shards."""
+    return sum(len(shard.members) for shard in shards)
+
+
+def _costs(shards: Sequence[Shard]) -> tuple[float, float]:
+    """Estimated seconds on one core to train some shards, and megabytes to store them."""
+    seconds = sum(shard.seconds for shard in shards)
+    return seconds, sum(shard.bytes for shard in shards) / 1e6
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -25,7 +25,7 @@ from pwm.runs.memory import memory_errors, require_memory
 from pwm.runs.training import Plan, episodes_per_step, extension, train_run
 from pwm.training.trainer import Trainer
 
-NOT_SETTINGS = ("num_episodes", "engine", "device", "extend", "out")  # flags next to --extend
+NOT_SETTINGS = ("num_episodes", "engine", "device", "extend", "out")  # accepted with --extend
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,26 +90,11 @@ class Arguments:
             InputError: a value is not accepted.
         """
         for name, values in (("critic_weight", self.critic_weight), ("seeds", self.seeds)):
-            different = len(set(values)) == len(values) > 0
+            different = len(values) > 0 and len(set(values)) == len(values)
             accepted = "one or more different numbers, 0 or above"
             require(different and min(values) >= 0, name, _typed(values), accepted)
-        first = TrainConfig(
-            task=self.task,
-            agent=self.agent,
-            loss=self.loss,
-            learning_rate=self.learning_rate,
-            num_episodes=self.num_episodes,
-            log_every=self.log_every,
-            probe_episodes=self.probe_episodes,
-            probe_at=self.probe_at,
-            trunk_rate=self.trunk_rate,
-            critic_start=self.critic_start,
-            optimizer=self.optimizer,
-            square_decay=self.square_decay,
-            momentum_decay=self.momentum_decay,
-            epsilon=self.epsilon,
-            episodes_per_update=self.episodes_per_update,
-        )
+        names = {item.name for item in fields(TrainConfig)} - {"critic_weight", "seed"}
+        first = TrainConfig(**{name: getattr(self, name) for name in names})
         return tuple(
             replace(first, critic_weight=weight, seed=seed)
             for weight in self.critic_weight

@@ -23,7 +23,7 @@ ORDER = (
     ("runs",),
     ("experiments",),
     ("analysis",),
-    ("claims", "figures", "tools", "peer", "page"),
+    ("claims", "figures", "tools", "page"),
     ("commands",),
     ("__main__", "__init__"),
 )
@@ -33,7 +33,7 @@ LATE = {
     ("engines", "llvmlite.binding"): "Numba",
     ("engines", "numba.core"): "Numba",
     ("engines", "pwm.fused.engine"): "Numba",
-    ("bench", "pwm.peer"): "an optional extra",
+    ("bench/contestants", "pwm.bench.peer"): "an optional extra",
     ("io/start", "importlib.metadata"): "slow",
     ("io/start", "tqdm"): "it reads the environment",
     ("runs/slurm", "submitit"): "an optional extra",
@@ -207,4 +207,4 @@ def test_core_and_fused_draw_random_numbers_only_through_streams(module: str) ->
 
 def test_the_search_for_random_numbers_finds_them() -> None:
     # The plain loop of the benchmark draws in every way.
-    assert {"randint", "sample", "LSTM", "Linear", "distributions"} <= drawn_by("bench")
+    assert {"randint", "sample", "LSTM", "Linear", "distributions"} <= drawn_by("bench/plain")

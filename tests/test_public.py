@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 import pwm
-from pwm import audit
 from pwm.__main__ import commands, main
+from pwm.audit import __main__ as audit
+from pwm.audit import retraining
 from pwm.claims.__main__ import main as print_claims
 from tests.support.commands import call
 
@@ -147,8 +148,8 @@ def test_the_page_on_audits_shows_what_its_commands_print(
     with pytest.raises(SystemExit, match=r"^0$"):
         print_claims(claim.split()[3:])
     assert capsys.readouterr().out == shown
-    monkeypatch.setattr(audit, "processes", ThreadPoolExecutor)
-    monkeypatch.setattr(audit, "_claims_hold", lambda _: True)  # elsewhere, as it takes seconds
+    monkeypatch.setattr(retraining, "processes", ThreadPoolExecutor)
+    monkeypatch.setattr(audit, "claims_hold", lambda _: True)  # elsewhere, as it takes seconds
     assert call(sample.replace("--runs 59", "--runs 2")) == 0
     numbers = r"[\d,.]+"
     first, second, _ = re.sub(numbers, "#", drawn).splitlines()

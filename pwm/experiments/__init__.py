@@ -12,14 +12,14 @@ from pwm.experiments.fifth import fifth_experiments
 from pwm.experiments.fourth import fourth_experiments
 from pwm.experiments.grids import WEIGHTS
 from pwm.experiments.leak import leak_experiments
-from pwm.experiments.notes import NOTES as _NOTES
+from pwm.experiments.notes import NOTES_GRIDS
 from pwm.experiments.rules import rule_experiments
 from pwm.experiments.start import start_experiments
 from pwm.runs.experiment import Experiment, Size
 
 __all__ = ["EXPERIMENTS", "NOTES", "WEIGHTS", "chosen"]
 _ALL = (
-    *_NOTES,
+    *NOTES_GRIDS,
     *leak_experiments(),
     *start_experiments(),
     *rule_experiments(),
@@ -27,7 +27,7 @@ _ALL = (
     *fifth_experiments(),
 )
 EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType({item.name: item for item in _ALL})
-NOTES = tuple(item.name for item in _NOTES)
+NOTES = tuple(item.name for item in NOTES_GRIDS)
 """Experiments that reproduce the notes' figures, and their neighbours."""
 
 

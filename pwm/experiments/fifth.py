@@ -1,9 +1,8 @@
 """Settings of the fifth set of predictions: other optimisers, returns, batches and losses.
 
 A group is one change of the first studies' setting. Its experiments are named by group, number of
-steps and variant; the variant says where the critic starts, and through which values the policy
-loss leaks. Slowdowns are relative to the group's own `light` critic, which is detached and starts
-at its fixed point.
+steps and variant. The variant says where the critic starts, and through which values the policy
+loss's gradient reaches the critic (leaks). Slowdowns are relative to the group's `light` critic.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ GROUPS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 )
 """Fields that differ from those of the first studies, by group."""
 LIGHT: Mapping[str, float] = MappingProxyType({"sgd": 1.0})
-"""Weight of the light critic; 0.1 where none is given."""
+"""Critic weight of the variant `light`, by group; 0.1 where none is given."""
 WEIGHTS: Mapping[tuple[str, int], Mapping[str, Sequence[float]]] = MappingProxyType(
     {
         ("adam-0.99", 15): {"raw": (10.0, 30.0), "centred": (10.0, 100.0), "own": (2.0, 5.0)},
@@ -60,7 +59,7 @@ WEIGHTS: Mapping[tuple[str, int], Mapping[str, Sequence[float]]] = MappingProxyT
         ("carried", 60): {"raw": (1.0, 10.0), "centred": (10.0, 100.0), "own": (10.0, 20.0)},
     }
 )
-"""Weights by group, steps and variant."""
+"""Critic weights of the other variants, by group and number of steps."""
 VARIANTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "light": {"baseline": "detached", "critic_start": "mean"},
@@ -70,75 +69,73 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "all": {"baseline": "attached", "leaking_targets": True},
     }
 )
-"""From the fixed point without a leak (light), from 0 (raw), with centred returns, and from the
-leak's fixed point, where only the value of the same step leaks (own) or those in its target too."""
+"""Fields that differ from those of the group, by variant.
+
+light: a critic of small weight, without a leak, that starts at its fixed point.
+raw: a critic without a leak that starts at 0.
+centred: the same, with centred returns.
+own: a critic with a leak that starts at the leak's fixed point; only the value of the same step
+    leaks.
+all: the same, but the values in a step's bootstrapped target leak too.
+"""
 FROM_MEAN = ("normalised", "huber")
-"""Groups whose leak has no fixed point, or none but the mean return; there it starts at that."""
-STARTS: Mapping[tuple[str, int], Mapping[str, float]] = MappingProxyType(
+"""Groups in which the leak has no fixed point, or the mean return is it; `own` starts there."""
+STARTS: Mapping[tuple[str, int], Mapping[str, Mapping[float, float]]] = MappingProxyType(
     {
         ("gae", 15): {
-            "light": 1.555,
-            "own 2": 6.484,
-            "own 5": 3.527,
-            "all 2": 5.113,
-            "all 5": 2.978,
+            "light": {0.1: 1.555},
+            "own": {2.0: 6.484, 5.0: 3.527},
+            "all": {2.0: 5.113, 5.0: 2.978},
         },
         ("gae", 60): {
-            "light": 5.379,
-            "own 5": 19.97,
-            "own 10": 12.68,
-            "all 5": 11.1,
-            "all 10": 8.239,
+            "light": {0.1: 5.379},
+            "own": {5.0: 19.97, 10.0: 12.68},
+            "all": {5.0: 11.1, 10.0: 8.239},
         },
         ("td", 15): {
-            "light": 1.084,
-            "own 5": 9.816,
-            "own 10": 5.45,
-            "all 5": 2.162,
-            "all 10": 1.623,
+            "light": {0.1: 1.084},
+            "own": {5.0: 9.816, 10.0: 5.45},
+            "all": {5.0: 2.162, 10.0: 1.623},
         },
         ("td", 60): {
-            "light": 1.469,
-            "own 10": 26.5,
-            "own 20": 13.98,
-            "all 10": 4.137,
-            "all 20": 2.803,
+            "light": {0.1: 1.469},
+            "own": {10.0: 26.5, 20.0: 13.98},
+            "all": {10.0: 4.137, 20.0: 2.803},
         },
     }
 )
-"""Fixed points of bootstrapped critics (`pwm.analysis.targets`), by variant and weight."""
+"""Fixed points of bootstrapped critics (`pwm.analysis.targets`), by variant and critic weight."""
 
 
 def fifth_experiments() -> Iterator[Experiment]:
     """Yields the experiments of the fifth set, by group, steps and variant."""
     for (group, steps), variants in WEIGHTS.items():
-        light = {"light": (LIGHT.get(group, 0.1),)}
-        for variant, weights in {**light, **variants}.items():
+        yield from _experiments(group, steps, "light", (LIGHT.get(group, 0.1),))
+        for variant, weights in variants.items():
             yield from _experiments(group, steps, variant, weights)
-    yield from _later_notes()
+    yield from _later_setting()
 
 
 def _experiments(
     group: str, steps: int, variant: str, weights: Sequence[float]
 ) -> Iterator[Experiment]:
-    """Yields an experiment, or one per weight where each weight has a start of its own."""
+    """Yields one experiment, or one per weight if the critic's start depends on the weight."""
     name, about = f"fifth-{group}-{steps}-{variant}", "a setting of the fifth set of predictions"
     fields: dict[str, Any] = {"episode_length": steps, **GROUPS[group], **VARIANTS[variant]}
     if variant == "own" and group in FROM_MEAN:
         fields["critic_start"] = "mean"
-    starts = STARTS.get((group, steps), {})
-    if variant == "light" and starts:
-        fields["critic_start"] = starts["light"]
-    if variant not in ("own", "all") or not starts:
+    starts = STARTS.get((group, steps), {}).get(variant)
+    if starts is None:
         yield grid(name, about, weights=tuple(weights), **fields)
         return
     for weight in weights:
-        fields["critic_start"] = starts[f"{variant} {weight:g}"]
-        yield grid(f"{name}-{weight:g}", about, weights=(weight,), **fields)
+        ending = "" if variant == "light" else f"-{weight:g}"
+        fields["critic_start"] = starts[weight]
+        yield grid(name + ending, about, weights=(weight,), **fields)
 
 
-def _later_notes() -> Iterator[Experiment]:
-    """Yields experiments in the setting of the notes' later folder, with 48 seeds."""
+def _later_setting() -> Iterator[Experiment]:
+    """Yields experiments in the setting of the notes' later experiments, with 48 seeds."""
     variants: dict[str, dict[str, Any]] = {
         "attached": {"weights": (0.05, 0.5, 1.0, 2.0, 3.0, 10.0), "baseline": "attached"},
         "detached": {"weights": (0.05, 2.0), "baseline": "detached"},

@@ -35,7 +35,7 @@ ABOVE = (7.5, 9.0)  # starts above the mean return of 5.25 at 60 steps
 def fourth_experiments() -> Iterator[Experiment]:
     """Yields the experiments that test the fourth set of predictions, by condition and variant."""
     for name, setting in CONDITIONS.items():
-        default: dict[str, Any] = {"baseline": "detached", **setting}
+        detached: dict[str, Any] = {"baseline": "detached", **setting}
         variants: dict[str, dict[str, Any]] = {
             "raw": {"weights": RAW_WEIGHTS},
             "mean": {"weights": MEAN_WEIGHTS, "critic_start": "mean"},
@@ -44,10 +44,10 @@ def fourth_experiments() -> Iterator[Experiment]:
         if name in ATTACHED:
             attached = {"weights": ATTACHED_WEIGHTS, "baseline": "attached"}
             variants["attached"] = attached
-            variants["fixed-point"] = attached | {"critic_start": "fixed-point"}
+            variants["fixed-point"] = {**attached, "critic_start": "fixed-point"}
         for variant, fields in variants.items():
             about = "a condition of the fourth set of predictions"
-            yield grid(f"fourth-{name}-{variant}", about, **default | fields)
+            yield grid(f"fourth-{name}-{variant}", about, **{**detached, **fields})
     yield grid(
         "fourth-above",
         "a critic that starts above the mean return",

@@ -1,4 +1,4 @@
-"""Grids with 24 seeds per cell, enough to tell a success rate of 0.3 from one of 0.7."""
+"""Grids with 24 seeds per setting, enough to tell a success rate of 0.3 from one of 0.7."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BASE = TrainConfig(
 def grid(
     name: str, about: str, weights: tuple[float, ...] = WEIGHTS, seeds: int = 24, **fields: Any
 ) -> Experiment:
-    """An experiment that is a grid around `BASE`.
+    """Makes an experiment: a grid around `BASE`.
 
     Args:
         name: name of the experiment.
@@ -30,12 +30,10 @@ def grid(
             of the grid. Without `baseline`, the grid has both, attached and detached.
     """
     fields.setdefault("baseline", ("attached", "detached"))
-    base = {field: value for field, value in fields.items() if not isinstance(value, tuple)}
-    axes: dict[str, Any] = {
-        field: values for field, values in fields.items() if isinstance(values, tuple)
-    }
-    axes["critic_weight"] = weights
-    if "learning_rate" in axes:  # axes that differ within a population come last
-        axes["learning_rate"] = axes.pop("learning_rate")
-    axes["seed"] = range(seeds)
-    return Experiment(name=name, about=about, base=replaced(BASE, base), axes=axes)
+    axes = {field: value for field, value in fields.items() if isinstance(value, tuple)}
+    base = {field: value for field, value in fields.items() if field not in axes}
+    inner: dict[str, Any] = {"critic_weight": weights}  # axes that `Experiment` requires to be last
+    if "learning_rate" in axes:
+        inner["learning_rate"] = axes.pop("learning_rate")
+    inner["seed"] = range(seeds)
+    return Experiment(name=name, about=about, base=replaced(BASE, base), axes=axes | inner)

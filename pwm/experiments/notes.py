@@ -9,24 +9,24 @@ from pwm.runs.experiment import Experiment
 from pwm.runs.fields import replaced
 
 
-def _notes(
-    name: str, about: str, *weights: float, steps: int = 60, notes_seeds: int = 1, **base: Any
+def _grid(
+    name: str, about: str, weights: tuple[float, ...], notes_seeds: int = 1, **fields: Any
 ) -> Experiment:
-    """A grid with 96 seeds per weight, enough to tell a success rate of 0.1 from one of 0.3.
+    """Makes a grid with 96 seeds per weight, enough to tell a success rate of 0.1 from one of 0.3.
+
+    The notes' setting is the default of `TrainConfig`.
 
     Args:
         name: name of the experiment.
         about: question that the experiment answers, or the notes' figure that it reproduces.
         weights: critic weights.
-        steps: steps per episode.
         notes_seeds: number of seeds in the notes' figure.
-        base: further fields of `TrainConfig` and its parts.
+        fields: values of other fields of `TrainConfig` and its parts that are not the default.
     """
-    setting = {"episode_length": steps, "num_episodes": 10_000, "learning_rate": 0.005} | base
     return Experiment(
         name=name,
         about=about,
-        base=replaced(TrainConfig(log_every=10), {"stimulus_set": "pwm5"} | setting),
+        base=replaced(TrainConfig(), fields),
         axes={"critic_weight": weights, "seed": range(96)},
         notes_seeds=notes_seeds,
     )
@@ -34,46 +34,46 @@ def _notes(
 
 _FIGURE = "the notes' figure "
 _AUXILIARY = (0.05, 3.0, 10.0, 20.0)
-NOTES = (
-    _notes(
+NOTES_GRIDS = (
+    _grid(
         "eplen60",
         _FIGURE + "pwm5-eplen60-vweight_loss-REINFORCE-lrate_0.0050-1seed",
-        *(2.0, 3.0, 4.0, 5.0),
+        (2.0, 3.0, 4.0, 5.0),
         num_episodes=30_000,
     ),
-    _notes(
+    _grid(
         "eplen15",
         _FIGURE + "pwm5-eplen15-vweight_loss-REINFORCE-lrate_0.0050-3seed",
-        *(2.0, 3.0, 4.0, 5.0),
-        steps=15,
+        (2.0, 3.0, 4.0, 5.0),
+        episode_length=15,
         notes_seeds=3,
     ),
-    _notes(
+    _grid(
         "eplen15-edge",
         "lower weights than the notes tried, where learning begins at 15 steps",
-        *(0.25, 0.5, 1.0, 1.5),
-        steps=15,
+        (0.25, 0.5, 1.0, 1.5),
+        episode_length=15,
         notes_seeds=3,
     ),
-    _notes(
+    _grid(
         "lrate0.001",
         _FIGURE + "pwm5-vweight_loss-REINFORCE-lrate_0.0010-1seed",
-        *_AUXILIARY,
+        _AUXILIARY,
         learning_rate=0.001,
     ),
-    _notes(
-        "lrate0.005", "a learning rate between the two of the notes' auxiliary figures", *_AUXILIARY
+    _grid(
+        "lrate0.005", "a learning rate between the two of the notes' auxiliary figures", _AUXILIARY
     ),
-    _notes(
+    _grid(
         "lrate0.01",
         _FIGURE + "pwm5-vweight_loss-REINFORCE-lrate_0.0100-1seed",
-        *_AUXILIARY,
+        _AUXILIARY,
         learning_rate=0.01,
     ),
-    _notes(
+    _grid(
         "pwm0",
         "the trivial task, which needs no memory",
-        *(0.05, 3.0, 10.0, 15.0, 20.0),
+        (0.05, 3.0, 10.0, 15.0, 20.0),
         stimulus_set="pwm0",
     ),
 )

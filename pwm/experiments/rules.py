@@ -30,10 +30,7 @@ METHODS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "fixed": {"weights": (0.0, 1.0, 10.0, 100.0), "returns": BOTH},
         "standardised": {"weights": (100.0,), "returns": "standardised"},
-        "rule": {
-            "balance": RULES,
-            "returns": BOTH,
-        },
+        "rule": {"balance": RULES, "returns": BOTH},
         "popart": {"balance": "popart"},
         "separate": {"separate_trunks": True, "returns": BOTH},
         "usual": {
@@ -44,8 +41,11 @@ METHODS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         },
     }
 )
-"""Methods by group; the critic weight is 1 where none is given. `usual` is what libraries do. At
-weight 0 no critic is learned; with centred returns, the baseline is then the running mean alone."""
+"""Fields of the methods, by group; the critic weight is 1 where none is given.
+
+At weight 0 no critic is learned: with centred returns, the baseline is then the running mean alone.
+`usual` is what libraries usually do.
+"""
 CANDIDATES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "fixed": {"weights": (0.0, 10.0, 100.0), "returns": "centred"},
@@ -97,12 +97,12 @@ def rule_experiments() -> Iterator[Experiment]:
 
 
 def _compared(name: str, fields: dict[str, Any], seeds: int = 24) -> Experiment:
-    """The grid of a method in a group of conditions.
+    """Makes the grid of a group of methods in a group of conditions.
 
     Args:
         name: name of the experiment.
-        fields: fields of the method and of the conditions; by default, a detached baseline, weight
-            1 and 8000 episodes.
+        fields: fields of the methods and of the conditions; by default, a detached baseline, a
+            critic weight of 1 and 8000 episodes.
         seeds: number of seeds.
     """
     default: dict[str, Any] = {"weights": (1.0,), "baseline": "detached", "num_episodes": 8000}

@@ -15,7 +15,8 @@ from pwm.engines import EngineName
 from pwm.runs.fields import replaced
 
 Size = Literal["paper", "smoke"]
-MEMBER_AXES = ("critic_weight", "learning_rate", "seed")  # what may differ within a population
+INNER_AXES = ("critic_weight", "learning_rate", "seed")
+"""Fields in which the runs of a population may differ; a population is trained as one batch."""
 SMOKE_EPISODES = 200
 SMOKE_SEEDS = 3
 
@@ -37,8 +38,7 @@ class Experiment:
     """Configuration of every run, except for the axes."""
     axes: Mapping[str, Sequence[Any]]
     """Values by field, for instance `{"baseline": ("attached", "detached"), "seed": range(24)}`.
-    The last axis varies fastest. Axes that can differ within a population (critic weight,
-    learning rate, seed) come last."""
+    The last axis varies fastest. The `INNER_AXES` come last."""
     notes_seeds: int = 0
     """For a figure of the notes, the number of seeds that it averages: the first ones on the
     axis. 0 if the notes have no such figure."""
@@ -48,14 +48,16 @@ class Experiment:
     def __post_init__(self) -> None:
         axes = {name: _values(name, values) for name, values in self.axes.items()}
         object.__setattr__(self, "axes", MappingProxyType(axes))
-        of_members = [name in MEMBER_AXES for name in axes]
-        in_order = of_members == sorted(of_members)  # False comes before True
-        accepted = f"{', '.join(MEMBER_AXES)} after all other axes"
-        require(in_order, "axes", ", ".join(axes), accepted)
-        first, *_ = self.settings()  # makes, and so validates, each of them
-        for name in MEMBER_AXES:  # one axis at a time, as a grid may have millions of runs
-            for value in axes.get(name, ()):
-                replaced(first, {name: value})
+        inner = [name for name in axes if name in INNER_AXES]
+        outer = [name for name in axes if name not in INNER_AXES]
+        accepted = f"{', '.join(INNER_AXES)} after all other axes"
+        require(list(axes) == outer + inner, "axes", ", ".join(axes), accepted)
+        # Making a configuration validates its values. The inner axes are validated one at a time,
+        # as a grid may have millions of runs.
+        settings = list(self.settings())
+        for name in inner:
+            for value in axes[name]:
+                replaced(settings[0], {name: value})
 
     @property
     def num_runs(self) -> int:
@@ -64,21 +66,21 @@ class Experiment:
 
     @property
     def population_size(self) -> int:
-        """Runs per population: those that share all but critic weight, learning rate and seed."""
-        return prod(len(values) for name, values in self.axes.items() if name in MEMBER_AXES)
+        """Number of runs in each population: combinations of values on the inner axes."""
+        return prod(len(values) for name, values in self.axes.items() if name in INNER_AXES)
 
-    def combinations(self, *, of_members: bool) -> Iterator[dict[str, Any]]:
-        """Yields the combinations of values on the `MEMBER_AXES`, or on the other axes, by field.
+    def combinations(self, *, inner: bool) -> Iterator[dict[str, Any]]:
+        """Yields the combinations of values on the inner axes, or on the others, by field.
 
-        Without such axes, that is one empty combination.
+        Without such axes, it yields one empty combination.
         """
-        names = [name for name in self.axes if (name in MEMBER_AXES) == of_members]
+        names = [name for name in self.axes if (name in INNER_AXES) == inner]
         for values in itertools.product(*(self.axes[name] for name in names)):
             yield dict(zip(names, values, strict=True))
 
     def settings(self) -> Iterator[TrainConfig]:
-        """Yields the configuration that the runs of each population share."""
-        for combination in self.combinations(of_members=False):
+        """Yields one configuration per population, with the base's values of the inner axes."""
+        for combination in self.combinations(inner=False):
             yield replaced(self.base, combination)
 
     def runs(self) -> tuple[TrainConfig, ...]:
@@ -86,7 +88,7 @@ class Experiment:
         return tuple(
             replaced(setting, combination)
             for setting in self.settings()
-            for combination in self.combinations(of_members=True)
+            for combination in self.combinations(inner=True)
         )
 
     def sized(self, size: Size) -> Experiment:
@@ -98,8 +100,8 @@ class Experiment:
             axes["seed"] = axes["seed"][:SMOKE_SEEDS]
         if "probe_at" in axes:
             axes["probe_at"] = [_probes_within_smoke(at) for at in axes["probe_at"]]
-        per_update = axes.get("episodes_per_update", (self.base.episodes_per_update,))
-        batch = lcm(self.base.episodes_per_update, *per_update)  # whole updates for all of them
+        # A number of episodes that is a whole number of updates in every run.
+        batch = lcm(self.base.episodes_per_update, *axes.get("episodes_per_update", ()))
         num_episodes = ceil(SMOKE_EPISODES / batch) * batch
         log_every = min(self.base.log_every, num_episodes)
         probes = _probes_within_smoke(self.base.probe_at)
@@ -108,7 +110,7 @@ class Experiment:
 
 
 def _probes_within_smoke(probe_at: Sequence[int]) -> tuple[int, ...]:
-    """The probes that training at the smoke size reaches."""
+    """Episodes of `probe_at` that a run of `SMOKE_EPISODES` reaches."""
     return tuple(episode for episode in probe_at if episode <= SMOKE_EPISODES)
 
 
@@ -119,6 +121,6 @@ def _values(name: str, values: Any) -> tuple[Any, ...]:
         InputError: they are not one or more different values.
     """
     several = isinstance(values, Sequence) and not isinstance(values, str)
-    distinct = several and 0 < len(values) == len(set(values))
+    distinct = several and len(values) > 0 and len(set(values)) == len(values)
     require(distinct, name, values, "a tuple, list or range of one or more different values")
     return tuple(values)

@@ -26,35 +26,38 @@ def identity(config: Any) -> dict[str, Any]:
         value = getattr(config, item.name)
         if OMIT_IF_EQUAL in item.metadata and value == item.metadata[OMIT_IF_EQUAL]:
             continue
+        annotation = str(item.type).removeprefix("<class '")  # of a class, if it is not a string
         if is_dataclass(value):
             value = identity(value)
-        elif isinstance(value, int) and str(item.type).startswith(("float", "<class 'float'>")):
+        elif isinstance(value, int) and annotation.startswith("float"):
             value = float(value)
         content[item.name] = value
     return content
 
 
 def restored(default: Any, data: Mapping[str, Any]) -> Any:
-    """The configuration described by nested dictionaries: the inverse of `identity`.
+    """Rebuilds a configuration from nested dictionaries: the inverse of `identity`.
 
     Args:
-        default: a configuration of the same class; supplies the fields missing from the data,
-            except that a missing `added_later` field takes its published default.
+        default: a configuration of the same class, which supplies the fields missing from the data.
+            A missing field that was declared with `added_later` gets its published default instead.
         data: the result of `identity` or `dataclasses.asdict`, perhaps by way of JSON.
     Raises:
         ValueError: the class lacks a field of the data.
     """
-    values = {
-        item.name: item.metadata.get(OMIT_IF_EQUAL, getattr(default, item.name))
-        for item in fields(default)
-    }
+    values: dict[str, Any] = {}
+    for item in fields(default):
+        own = getattr(default, item.name)
+        values[item.name] = item.metadata.get(OMIT_IF_EQUAL, own)
     if unknown := data.keys() - values.keys():
         raise ValueError("unknown fields: " + ", ".join(sorted(unknown)))
     for name, value in data.items():
         if is_dataclass(values[name]):
             values[name] = restored(values[name], value)
+        elif isinstance(value, list):  # JSON has no tuples
+            values[name] = tuple(value)
         else:
-            values[name] = tuple(value) if isinstance(value, list) else value  # JSON has no tuples
+            values[name] = value
     return replace(default, **values)
 
 
@@ -62,7 +65,10 @@ def flat(config: Any) -> dict[str, Any]:
     """Values of all fields by name, including those of nested configurations."""
     values: dict[str, Any] = {}
     for name, value in vars(config).items():
-        values |= flat(value) if is_dataclass(value) else {name: value}
+        if is_dataclass(value):
+            values |= flat(value)
+        else:
+            values[name] = value
     return values
 
 
@@ -79,8 +85,8 @@ def replaced(config: Any, values: Mapping[str, Any]) -> Any:
     new: dict[str, Any] = {}
     for name, value in vars(config).items():
         if is_dataclass(value):
-            inner = flat(value).keys() & values.keys()
-            new[name] = replaced(value, {key: values[key] for key in inner})
+            nested = {key: values[key] for key in flat(value) if key in values}
+            new[name] = replaced(value, nested)
         elif name in values:
             new[name] = values[name]
     return replace(config, **new)

@@ -42,7 +42,7 @@ def folder_name(runs: Sequence[TrainConfig], engine: EngineName) -> str:
     """Name of the folder for a population, such as pwm5-3x60-attached-w5-lr0.005-1234abcd."""
     run = runs[0]
     weights = list(dict.fromkeys(f"{each.critic_weight:g}" for each in runs))
-    num_seeds = len(runs) // len(weights)
+    num_seeds = len(runs) // len(weights)  # each weight is trained on all seeds
     if len(weights) > MOST_WEIGHTS:
         weights = [weights[0], "to", weights[-1]]
     content = json.dumps([engine, *map(identity, runs)], sort_keys=True)
@@ -79,7 +79,7 @@ def save_configs(folder: Path, configs: Sequence[TrainConfig]) -> None:
 def save(folder: Path, trainer: Trainer, provenance: Mapping[str, object]) -> None:
     """Replaces the files of the provenance, the state and the history, in this order.
 
-    If the process is killed in between, the state is at least as far as the history.
+    If the process is killed in between, the state is at least as recent as the history.
     """
     write_json(folder / PROVENANCE, provenance)
     write_arrays(folder / STATE_FILE, trainer.state(), compressed=False)
@@ -135,12 +135,12 @@ def reserved(name: str, folder: Path) -> Iterator[Callable[[], None]]:
         except Timeout:
             accepted = "a folder in which no other process is training"
             raise InputError(name, folder, accepted) from None
-        held = path.stat().st_ino
+        inode = path.stat().st_ino
 
     def is_held() -> bool:
         """Whether the lock's path still leads to the file that was locked."""
         with suppress(OSError):
-            return path.stat().st_ino == held
+            return path.stat().st_ino == inode
         return False
 
     def require_held() -> None:
@@ -149,8 +149,8 @@ def reserved(name: str, folder: Path) -> Iterator[Callable[[], None]]:
 
     try:
         for file in FILES:
-            for aside in folder.glob(f".{file}.*"):  # of a process that was killed while it wrote
-                aside.unlink(missing_ok=True)
+            for temporary in folder.glob(f".{file}.*"):  # a process was killed while it wrote
+                temporary.unlink(missing_ok=True)
         yield require_held
     finally:
         with suppress(OSError):

@@ -23,14 +23,14 @@ def experiments_in(path: Path) -> dict[str, Experiment]:
     except (Exception, SystemExit) as error:
         accepted = f"a Python file that runs ({_place(path, error)}{_message(error)})"
         raise InputError("grid", path, accepted) from error
-    experiments: dict[str, Experiment] = {}
-    for value in defined.values():
-        if isinstance(value, Experiment):
-            other = experiments.setdefault(value.name, value)
-            accepted = f"experiments with names of their own; two are called {value.name}"
-            require(other is value, "grid", path, accepted)  # two variables may hold one
+    found = [value for value in defined.values() if isinstance(value, Experiment)]
     accepted = "a Python file that defines an Experiment(...) at top level"
-    require(bool(experiments), "grid", path, accepted)
+    require(len(found) > 0, "grid", path, accepted)
+    experiments = {item.name: item for item in found}
+    for item in found:
+        accepted = f"experiments with names of their own; two are called {item.name}"
+        # Two variables may hold the same experiment.
+        require(experiments[item.name] is item, "grid", path, accepted)
     return experiments
 
 

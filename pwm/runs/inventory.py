@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +18,8 @@ from pwm.runs.shards import Shard, plan
 from pwm.runs.storage import PROVENANCE, STORED, UNFINISHED, Session, Store
 
 SHOWN = 12  # characters of a key
+Differences = dict[str, tuple[Any, Any]]
+"""Fields in which two shards differ, by name: the value in the first, and in the second."""
 Known = Mapping[str, tuple[Shard, str]]
 """Shards of experiments by key, each with a description: experiment, size, number of runs."""
 
@@ -55,34 +57,39 @@ def entries(store: Store, known: Known) -> Iterator[Entry]:
         store: store to list.
         known: shards with a description; others are described by their provenance.
     """
-    reads = {STORED: store.read, UNFINISHED: store.read_checkpoint}
-    for ending, read in reads.items():
+    for ending in (STORED, UNFINISHED):
         for key in store.all_keys(ending):
-            _, description = known.get(key, (None, "unknown experiment"))
-            try:
-                _, content, sessions = read(key)
-            except FileError:
-                yield Entry(key, "damaged", description)
-                continue
-            if key not in known:
-                name = sessions[-1].get("experiment") or description
-                description = f"{name}, {counted(len(content['members']['seed']), 'run')}"
-            state = "stored" if ending == STORED else "unfinished"
-            size = (store.folder / (key + ending)).stat().st_size
-            yield Entry(key, state, description, size, sessions)
+            yield _entry(store, key, ending, known)
+
+
+def _entry(store: Store, key: str, ending: str, known: Known) -> Entry:
+    """Verifies and describes a shard that has a file with that ending."""
+    description = known[key][1] if key in known else "unknown experiment"
+    try:
+        found = store.read(key) if ending == STORED else store.read_checkpoint(key)
+    except FileError:
+        return Entry(key, "damaged", description)
+    if key not in known:
+        name = found.sessions[-1].get("experiment") or description
+        description = f"{name}, {counted(len(found.content['members']['seed']), 'run')}"
+    state = "stored" if ending == STORED else "unfinished"
+    size = (store.folder / (key + ending)).stat().st_size
+    return Entry(key, state, description, size, found.sessions)
 
 
 def damaged_files(store: Store) -> list[Path]:
     """Files of a store that are damaged, or missing although their shard has another file."""
+    finished = {*store.all_keys(STORED), *store.all_keys(PROVENANCE)}  # one of them may be missing
+    reads: list[tuple[Callable[[str], object], str]] = [
+        *((store.read, key) for key in sorted(finished)),
+        *((store.read_checkpoint, key) for key in store.all_keys(UNFINISHED)),
+    ]
     damaged = []
-    finished = sorted({*store.all_keys(STORED), *store.all_keys(PROVENANCE)})
-    reads = {store.read: finished, store.read_checkpoint: store.all_keys(UNFINISHED)}
-    for read, keys in reads.items():
-        for key in keys:
-            try:
-                read(key)
-            except FileError as error:
-                damaged.append(Path(str(error.value)))
+    for read, key in reads:
+        try:
+            read(key)
+        except FileError as error:
+            damaged.append(Path(str(error.value)))
     return damaged
 
 
@@ -120,12 +127,12 @@ def explain(prefix: str, store: Store, known: Known) -> Iterator[str]:
         yield "Nothing undamaged is stored there."
         return
     yield f"The most similar stored shard is {nearest[:SHOWN]}, which differs in"
-    for field, (here, theirs) in differences.items():
-        yield f"  {field}: {_short(here)} here, {_short(theirs)} stored"
+    for field, (ours, theirs) in differences.items():
+        yield f"  {field}: {_short(ours)} here, {_short(theirs)} stored"
 
 
 def _short(value: object) -> str:
-    """A value in words; a long list, which has one item per run, is abridged."""
+    """A value as text; a list of more than 3 items, one per run, is abridged."""
     if isinstance(value, list) and len(value) > 3:
         distinct = list(dict.fromkeys(value))
         shown = distinct if len(distinct) <= 3 else [distinct[0], "...", distinct[-1]]
@@ -133,30 +140,34 @@ def _short(value: object) -> str:
     return str(value)
 
 
-def _nearest(ours: Mapping[str, Any], store: Store) -> tuple[str, dict[str, tuple[Any, Any]]]:
-    """The key of the undamaged stored shard that differs in the fewest fields, and these fields.
+def _nearest(content: Mapping[str, Any], store: Store) -> tuple[str, Differences]:
+    """Finds the undamaged stored shard whose content differs from this one in the fewest fields.
 
+    Args:
+        content: content of a shard, flattened.
+        store: store to search.
     Returns:
-        The key, empty if there is no such shard; by field, our value and the stored one.
+        The key of the stored shard, empty if there is none, and the differences.
     """
-    nearest, fewest = "", dict[str, tuple[Any, Any]]()
+    found: dict[str, Differences] = {}
     for key in store.all_keys():
         with suppress(FileError):
-            theirs = _flattened(store.read(key).content)
-            differences = {
-                name: (ours.get(name), theirs.get(name))
-                for name in sorted(ours.keys() | theirs.keys())
-                if ours.get(name) != theirs.get(name)
+            stored = _flattened(store.read(key).content)
+            found[key] = {
+                name: (content.get(name), stored.get(name))
+                for name in sorted(content.keys() | stored.keys())
+                if content.get(name) != stored.get(name)
             }
-            if not nearest or len(differences) < len(fewest):
-                nearest, fewest = key, differences
-    return nearest, fewest
+    nearest = min(found, key=lambda key: len(found[key]), default="")
+    return nearest, found.get(nearest, {})
 
 
 def _flattened(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested dictionaries as one, their names joined by dots."""
+    """Nested dictionaries as one dictionary, whose names are joined by dots."""
     flat: dict[str, Any] = {}
     for name, value in content.items():
-        nested = isinstance(value, dict)
-        flat |= _flattened(value, f"{prefix}{name}.") if nested else {prefix + name: value}
+        if isinstance(value, dict):
+            flat |= _flattened(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
     return flat

@@ -23,21 +23,23 @@ LOCK = ".lock"
 
 @dataclass(frozen=True)
 class Lock:
-    """The right to train a shard."""
+    """The right to train a shard, for the process that holds its lock file locked."""
 
     path: Path
 
     def report(self, episodes_done: int) -> None:
-        """Records progress, for `reported`."""
+        """Writes the number of episodes done into the lock file, where `reported` reads it."""
         self.path.write_text(f"{episodes_done}\n")
 
 
 def lock_file(path: Path) -> FileLock:
-    """A lock for all users who can write its folder, even after another user's process was killed.
+    """The lock of a file, not acquired yet; acquiring it creates the file.
 
-    It needs a file system with locks: any substitute would outlive a killed process.
+    Group and others may read and write the file if they may do so with its folder: another user can
+    then lock the file that a killed process left.
     """
     shared_mode = path.parent.stat().st_mode & 0o066  # read and write, by group and others
+    # A soft lock, for file systems without locks, would outlive a killed process.
     return FileLock(path, blocking=False, mode=0o600 | shared_mode, fallback_to_soft=False)
 
 
@@ -50,7 +52,7 @@ def lock(store: Store, shard: Shard) -> Iterator[Lock | None]:
     try:
         try:
             file_lock.acquire()
-        except PermissionError:
+        except PermissionError:  # the file is another user's
             _remove_unheld(path)
             file_lock.acquire()
     except Timeout:
@@ -60,7 +62,9 @@ def lock(store: Store, shard: Shard) -> Iterator[Lock | None]:
         store.clean(shard)
         yield Lock(path)
     finally:
-        if store.path(shard).exists():  # until then, all processes must lock the same file
+        # An unfinished shard keeps its lock file: if one process removed the file while another
+        # opens it, a third could make and lock a new file at the same path.
+        if store.path(shard).exists():
             path.unlink(missing_ok=True)
         file_lock.release()
 
@@ -71,17 +75,17 @@ def is_locked(store: Store, shard: Shard) -> bool:
     if not path.exists():
         return False
     try:
-        with _held(path):
+        with _locked(path):
             return False
     except Timeout:
         return True
 
 
 @contextmanager
-def _held(path: Path) -> Iterator[None]:
-    """Locks an existing lock file while the block lasts.
+def _locked(path: Path) -> Iterator[None]:
+    """Locks an existing file while the block lasts.
 
-    It may be another user's file, which `FileLock` would need to open for writing.
+    Unlike `FileLock`, it opens the file for reading only, as the file may be another user's.
 
     Raises:
         Timeout: a running process holds it.
@@ -105,7 +109,7 @@ def _remove_unheld(path: Path) -> None:
     if not path.exists():  # the folder cannot be written; locking again says so
         return
     try:
-        with _held(path):
+        with _locked(path):
             path.unlink()
     except PermissionError as error:
         accepted = "a lock file that can be written; delete it unless a sweep is running"
@@ -113,16 +117,16 @@ def _remove_unheld(path: Path) -> None:
 
 
 def reported(store: Store, shard: Shard) -> int:
-    """Episodes done, as last reported by a process that trains the shard; 0 without a report."""
+    """Episodes done, as the process that trains the shard last reported; 0 without a report."""
     with suppress(OSError, ValueError):
         return int(store.path(shard, LOCK).read_text())
     return 0
 
 
 def tidy(store: Store, shards: Iterable[Shard]) -> None:
-    """Removes the lock files and checkpoints of stored shards."""
+    """Removes the lock files and checkpoints that killed processes left of stored shards."""
     names = store.names()
     for shard in shards:
         if names & {shard.key + LOCK, shard.key + UNFINISHED}:
-            with lock(store, shard):  # removes them
+            with lock(store, shard):  # entering it removes a checkpoint, leaving it the lock file
                 pass

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pwm.core.agent import NUM_GATES
 from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
+from pwm.runs.fields import flat
 
 BYTES_PER_DRAW = 24  # per random number: drawn, stacked, converted and copied
 BYTES_PER_STEP = 20  # per step of a played episode: table row, action, reward
@@ -23,23 +24,23 @@ def require_memory(runs: Sequence[TrainConfig], episodes_per_draw: int) -> None:
     Raises:
         InputError: they do not fit; the message names the field that makes them large.
     """
-    run = runs[0]
-    steps, size = run.task.episode_length, run.agent.hidden_size
-    draws = {  # random numbers per run
-        "hidden_size": run.agent.num_trunks * NUM_GATES * size**2,
+    run, steps = runs[0], runs[0].task.episode_length
+    parameters = run.agent.num_trunks * NUM_GATES * run.agent.hidden_size**2
+    drawn = {  # most random numbers that are drawn at once for a run, by the field that decides
+        "hidden_size": parameters,
         "episode_length": steps * min(episodes_per_draw, run.num_episodes),
         "probe_episodes": steps * run.probe_episodes,
     }
-    values = {"hidden_size": size, "episode_length": steps, "probe_episodes": run.probe_episodes}
+    needed = {name: BYTES_PER_DRAW * number * len(runs) for name, number in drawn.items()}
+    needed["episode_length"] += BYTES_PER_STEP * steps
+    needed["probe_episodes"] += BYTES_PER_STEP * steps
     available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for name, value in values.items():
-        needed = BYTES_PER_DRAW * draws[name] * len(runs)
-        if name != "hidden_size":
-            needed += BYTES_PER_STEP * steps
-        if needed > available:
+    for name, size in needed.items():
+        if size > available:
             of_all = f" for {len(runs)} runs" if len(runs) > 1 else ""
-            accepted = f"less: it takes {_gigabytes(needed)} of memory{of_all}"
-            raise InputError(name, value, f"{accepted}, and there are {_gigabytes(available)}")
+            accepted = f"less: it takes {_gigabytes(size)} of memory{of_all}"
+            accepted += f", and there are {_gigabytes(available)}"
+            raise InputError(name, flat(run)[name], accepted)
 
 
 @contextmanager

@@ -12,15 +12,18 @@ from tqdm import tqdm
 from pwm.io.inherited import Forgiving
 from pwm.runs.locks import LOCK, reported
 from pwm.runs.shards import Shard
-from pwm.runs.storage import Store
+from pwm.runs.storage import STORED, Store
 
 
 class Done(NamedTuple):
-    """Progress over a set of shards."""
+    """Training done so far, in a set of shards."""
 
-    cost: int = 0  # estimated, in microseconds of one core
-    runs: int = 0  # of finished shards
-    episodes: int = 0  # summed over runs
+    cost: int = 0
+    """Estimated training time of what is done, in microseconds of one core."""
+    runs: int = 0
+    """Runs of stored shards."""
+    episodes: int = 0
+    """Episodes, summed over runs."""
 
 
 class Progress:
@@ -37,8 +40,8 @@ class Progress:
         self._left = list(shards)
         self._store = store
         self._runs = sum(len(shard.members) for shard in shards)
-        # what is stored now is damaged, and does not count until it is replaced
-        self._damaged = store.names() & {store.path(shard).name for shard in shards}
+        # Shards to train that have a file: it is damaged, and counts only once it is replaced.
+        self._damaged = store.names() & {shard.key + STORED for shard in shards}
         self._finished = Done()
         self._started = time.monotonic()
         before = self._count()
@@ -60,7 +63,7 @@ class Progress:
         self._bar.close()
 
     def update(self) -> int:
-        """Updates the bar; returns the cost of what is done."""
+        """Updates the bar; returns `Done.cost`, which rises with any progress."""
         done = self._count()
         rate = (done.episodes - self._episodes_before) / (time.monotonic() - self._started)
         text = f"{done.runs} of {self._runs} runs, {rate:,.0f} replica-episodes/s"
@@ -73,24 +76,23 @@ class Progress:
         self._bar.write(text, self._bar.fp)
 
     def _count(self) -> Done:
-        """Adds up the finished shards, and the reported progress of those in training."""
-        names, left = self._store.names(), []
-        self._damaged &= names
+        """Adds up the stored shards, and the reported progress of those in training."""
+        names = self._store.names()
+        self._damaged &= names  # a removed file is no longer damaged when it comes back
+        undamaged = names - self._damaged
+        stored = [shard for shard in self._left if shard.key + STORED in undamaged]
+        self._left = [shard for shard in self._left if shard.key + STORED not in undamaged]
         cost, runs, episodes = self._finished
+        for shard in stored:
+            cost += cost_of(shard)
+            runs += len(shard.members)
+            episodes += shard.num_episodes
+        self._finished = Done(cost, runs, episodes)
         for shard in self._left:
-            name = self._store.path(shard).name
-            if name in names and name not in self._damaged:
-                cost += cost_of(shard)
-                runs += len(shard.members)
-                episodes += shard.num_episodes
-            else:
-                left.append(shard)
-        self._left, self._finished = left, Done(cost, runs, episodes)
-        for shard in left:
             if shard.key + LOCK in names:
-                part = min(reported(self._store, shard) / shard.setting.num_episodes, 1.0)
-                cost += int(part * cost_of(shard))
-                episodes += int(part * shard.num_episodes)
+                fraction = min(reported(self._store, shard) / shard.setting.num_episodes, 1.0)
+                cost += int(fraction * cost_of(shard))
+                episodes += int(fraction * shard.num_episodes)
         return Done(cost, runs, episodes)
 
 

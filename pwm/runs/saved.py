@@ -61,11 +61,10 @@ class SavedRun:
         return int(self.state["episodes_done"])
 
     def continues_to(self, num_episodes: int) -> bool:
-        """Whether training to that many episodes in all, or drawing its curves, is unfinished."""
-        drawn = CURVES in files_in(self.folder)
-        return self.episodes_done < num_episodes or (
-            self.episodes_done == num_episodes and not drawn
-        )
+        """Whether training to that many episodes in all would train or draw anything more."""
+        if self.episodes_done == num_episodes:
+            return CURVES not in files_in(self.folder)  # it was killed before it drew them
+        return self.episodes_done < num_episodes
 
     @property
     def parameters(self) -> dict[str, Tensor]:
@@ -84,9 +83,10 @@ class SavedRun:
         Raises:
             InputError: the seed is not an integer from 0.
         """
-        draws = Draws(*(part[0] for part in self._draws(seed, 1)))
+        draws = self._draws(seed, 1)
+        of_episode = Draws(*(array[0] for array in draws))  # without the axis of episodes
         with one_thread():
-            return Rollout(self.configs[0].task, self._agent).play(self._parameters, draws)
+            return Rollout(self.configs[0].task, self._agent).play(self._parameters, of_episode)
 
     def probe(self, num_episodes: int = 64, seed: int = 0) -> dict[str, NDArray[np.float64]]:
         """Diagnoses the gradients and hidden states of the trained agent; nothing is trained.
@@ -95,21 +95,20 @@ class SavedRun:
             num_episodes: episodes to play, at least 2.
             seed: seed of the trials and the action noise, as for `play`.
         Returns:
-            The diagnostics named by `DIAGNOSTICS` and `AGENT_DIAGNOSTICS` of `pwm.core.history`,
-            [R] each.
+            The `DIAGNOSTICS` and `AGENT_DIAGNOSTICS` of `pwm.core.history` by name, [R] each.
         Raises:
             InputError: there are fewer than 2 episodes, the seed is not an integer from 0, or the
                 run was trained with `lost_gradients`.
         """
         require_integer("num_episodes", num_episodes, 2)
-        loses = self.configs[0].loss.lost_gradients != "none"
-        require_file(not loses, self.folder, "a run that loses no gradients, to diagnose them")
-        draws = self._draws(seed, num_episodes)
-        # Only probes with `probe_at` measure the hidden states.
-        runs = (replace(run, probe_episodes=num_episodes, probe_at=(0,)) for run in self.configs)
-        trainer = make_trainer(tuple(runs), self.engine)
+        keeps_all = self.configs[0].loss.lost_gradients == "none"
+        require_file(keeps_all, self.folder, "a run that loses no gradients, to diagnose them")
+        # With `probe_at`, a probe also measures the hidden states.
+        probed = [replace(run, probe_episodes=num_episodes, probe_at=(0,)) for run in self.configs]
+        trainer = make_trainer(probed, self.engine)
         trainer.engine.restore(self.state)
-        return dict(zip(DIAGNOSTICS + AGENT_DIAGNOSTICS, trainer.probe(draws), strict=True))
+        values = trainer.probe(self._draws(seed, num_episodes))
+        return dict(zip(DIAGNOSTICS + AGENT_DIAGNOSTICS, values, strict=True))
 
     def trainer(self, num_episodes: int, device: str = "cpu") -> Trainer:
         """A trainer that continues from the saved state, bit for bit.
@@ -135,7 +134,7 @@ class SavedRun:
 
     @property
     def _parameters(self) -> Tensor:
-        """The trained parameters: [R, P]."""
+        """The trained parameters as one array: [R, P]."""
         return torch.from_numpy(self.state["parameters"])
 
     def _draws(self, seed: int, num_episodes: int) -> Draws:
@@ -154,7 +153,7 @@ def load_run(folder: Path | str) -> SavedRun:
         FileError: the folder holds no run, or a file of it is damaged.
     """
     folder = Path(folder)
-    with suppress(RuntimeError):  # "~name" where no user has the name: it is used as typed
+    with suppress(RuntimeError):  # no user has the name in "~name": the path is used as given
         folder = folder.expanduser()
     require_file(
         files_in(folder) >= {CONFIG, STATE_FILE},
@@ -164,13 +163,7 @@ def load_run(folder: Path | str) -> SavedRun:
     configs = read_configs(folder / CONFIG)
     state = read_arrays(folder / STATE_FILE, STATE, *OPTIONAL)
     trainer = make_trainer(configs, "torch")
-    done, run = int(state["episodes_done"]), configs[0]
-    fits = (
-        _shapes(state) == _shapes(trainer.state())
-        and done % run.episodes_per_update == 0
-        and len(state["windows"]) == done // run.log_every
-        and len(state.get(PROBES, ())) == sum(at <= done for at in run.probe_at)
-    )
+    fits = _layout(state) == _layout(trainer.state()) and _is_consistent(state, configs[0])
     require_file(fits, folder / STATE_FILE, f"the state of the runs in {CONFIG}")
     trainer.restore(state)
     return SavedRun(
@@ -204,9 +197,21 @@ def unfinished_run(
     return None
 
 
-def _shapes(state: Mapping[str, NDArray[Any]]) -> dict[str, tuple[Any, ...]]:
-    """Data type and shape of each array; of windows and probes, whose number grows, of one row."""
-    return {
-        name: (each.dtype, *(each.shape[1:] if name in {"windows", PROBES} else each.shape))
-        for name, each in state.items()
-    }
+def _layout(state: Mapping[str, NDArray[Any]]) -> dict[str, tuple[Any, ...]]:
+    """Data type and shape of each array; without the first axis of those that grow in training."""
+    layout = {}
+    for name, array in state.items():
+        shape = array.shape[1:] if name in ("windows", PROBES) else array.shape
+        layout[name] = (array.dtype, *shape)
+    return layout
+
+
+def _is_consistent(state: Mapping[str, NDArray[Any]], run: TrainConfig) -> bool:
+    """Whether a state has the windows and probes of as many episodes as it says were trained."""
+    done = int(state["episodes_done"])
+    num_probes = sum(episode <= done for episode in run.probe_at)
+    return (
+        done % run.episodes_per_update == 0
+        and len(state["windows"]) == done // run.log_every
+        and len(state.get(PROBES, ())) == num_probes
+    )

@@ -24,17 +24,17 @@ from pwm.runs.worker import Job, serve, train_shards
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 UPDATE_EVERY = 0.5  # seconds between updates of the progress bar
-WAIT_FOR_OTHERS = 5.0  # seconds between checks, when others hold the locks of all that is left
+WAIT_FOR_OTHERS = 5.0  # seconds between checks, when other processes train all that is left
 MAX_WAITS = 120  # such waits in a row without any progress by the others: ten minutes
 MAX_FAILURES = 3  # rounds in a row without any progress
 Pool = Callable[[int], AbstractContextManager[Executor]]
-"""Makes an executor for a number of tasks."""
+"""Function that makes an executor for a number of tasks."""
 
 
 def run(shards: Sequence[Shard], job: Job, pool: Pool, max_tasks: int | None = None) -> None:
     """Trains the shards that are not stored yet, with a progress bar.
 
-    Shards that another sweep is training are left to it, and taken over if it dies. Workers that
+    Shards that another process is training are left to it, and taken over if it dies. Workers that
     die are replaced.
 
     Args:
@@ -55,21 +55,25 @@ def run(shards: Sequence[Shard], job: Job, pool: Pool, max_tasks: int | None = N
             require_numba()  # here, as a worker would leave the lock of its shard
         make_folder("results", job.store.folder)
         with Progress(missing, job.store) as progress:
-            _train(missing, job, pool, max_tasks, progress)
+            _train_in_rounds(missing, job, pool, max_tasks, progress)
     tidy(job.store, shards)
 
 
-def _train(
+def _train_in_rounds(
     missing: list[Shard], job: Job, pool: Pool, max_tasks: int | None, progress: Progress
 ) -> None:
-    """Trains shards, round after round, until all are stored; waits for those that others train."""
-    failures = waits = 0
+    """Trains shards until all are stored; waits for those that other processes train.
+
+    A round makes an executor and gives it all shards that are free. Another follows if workers died
+    or other processes have left shards.
+    """
+    failures = waits = 0  # rounds, and waits, in a row without any progress
     while missing:
         free = [shard for shard in missing if not is_locked(job.store, shard)]
         before = progress.update()
         if free:
             died = _round(dealt(free, max_tasks), job, pool, progress)
-            failures = failures + 1 if progress.update() <= before else 0
+            failures = 0 if progress.update() > before else failures + 1
             if failures == MAX_FAILURES:
                 cause = "workers die" if died else "stored shards are lost or damaged"
                 raise BrokenExecutor(f"{cause} again and again without progress")
@@ -77,7 +81,7 @@ def _train(
                 progress.say("A worker died; its shard continues from the last checkpoint.")
         else:
             time.sleep(WAIT_FOR_OTHERS)
-            waits = waits + 1 if progress.update() <= before else 0
+            waits = 0 if progress.update() > before else waits + 1
             if waits == MAX_WAITS:
                 lock = job.store.path(missing[0], LOCK)
                 accepted = "progress by the process that holds it; there was none for ten minutes"
@@ -91,14 +95,14 @@ def _missing(shards: Sequence[Shard], store: Store) -> list[Shard]:
 
 
 def dealt(shards: Sequence[Shard], max_tasks: int | None) -> list[list[Shard]]:
-    """Deals shards out to at most `max_tasks` tasks, the most expensive ones first."""
-    ordered = sorted(shards, key=lambda shard: -shard.seconds)
+    """Deals shards out, as cards, to at most `max_tasks` tasks, the most expensive ones first."""
+    ordered = sorted(shards, key=lambda shard: shard.seconds, reverse=True)
     count = min(len(shards), max_tasks or len(shards))
     return [ordered[first::count] for first in range(count)]
 
 
 def _round(tasks: Sequence[Sequence[Shard]], job: Job, pool: Pool, progress: Progress) -> bool:
-    """Runs the tasks, which skip shards that others lock; returns whether a worker died."""
+    """Trains the shards of each task in a new executor; returns whether a worker died."""
     died = False
     with pool(len(tasks)) as executor:
         pending: set[Future[None]] = set()
@@ -134,25 +138,26 @@ def processes(workers: int) -> Iterator[Processes]:
         workers: number of processes, each with one thread.
     """
     context = multiprocessing.get_context("spawn")
-    lifeline, end = context.Pipe(duplex=False)
+    lifeline, own_end = context.Pipe(duplex=False)  # closed when this process ends, however it ends
     with _interrupts_blocked():
         executor = Processes(workers, context, serve, (lifeline,))
     try:
         yield executor
     except BaseException:
-        end.close()  # tells the workers to stop
+        own_end.close()  # tells the workers to stop
         raise
     finally:
         executor.shutdown(cancel_futures=True)
-        end.close()
+        own_end.close()
         lifeline.close()
 
 
 @contextmanager
 def _interrupts_blocked() -> Iterator[None]:
-    """Blocks the terminal's signals in this block, and for good in processes started in it.
+    """Blocks the terminal's signals while the block lasts; a process started in it inherits that.
 
-    A terminal sends them to all of its processes, and only the parent should act on them.
+    A terminal sends signals such as Ctrl-C to all of its processes; only the parent should act on
+    them.
     """
     from_terminal = set(STOPPING) - {signal.SIGTERM}
     previous = signal.pthread_sigmask(signal.SIG_BLOCK, from_terminal)

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from pwm.core.config import SEMANTICS, TrainConfig
 from pwm.core.history import AGENT_DIAGNOSTICS, DIAGNOSTICS, METRICS
 from pwm.engines import EngineName
-from pwm.runs.experiment import MEMBER_AXES, Experiment
+from pwm.runs.experiment import INNER_AXES, Experiment
 from pwm.runs.fields import identity, restored
 
 SHARD_SECONDS = {"fused": 2.5, "torch": 5.0}  # aimed at per shard, if its size is within bounds
@@ -27,7 +27,7 @@ BYTES_PER_NUMBER = 3  # of a stored curve, compressed
 
 
 class Member(NamedTuple):
-    """The values in which a run may differ from the others of its population."""
+    """A run of a population: the values in which it may differ from the others."""
 
     critic_weight: float
     learning_rate: float
@@ -54,13 +54,14 @@ class Shard:
 
     @cached_property
     def content(self) -> str:
-        """Everything that determines the shard's history, as JSON."""
-        setting = {
-            name: value
-            for name, value in identity(self.setting).items()
-            if name not in Member._fields
-        }
-        members = dict(zip(Member._fields, zip(*self.members, strict=True), strict=False))
+        """Everything that determines the shard's history, as JSON.
+
+        Changing it changes the key, and with it the names of all stored files.
+        """
+        setting, members = identity(self.setting), {}
+        for name in Member._fields:
+            del setting[name]
+            members[name] = [getattr(member, name) for member in self.members]
         content = {
             "semantics": SEMANTICS,
             "engine": self.engine,
@@ -82,23 +83,23 @@ class Shard:
     @property
     def seconds(self) -> float:
         """Estimated training time on one core."""
-        per_population, per_replica = _seconds_per_episode(self.setting, self.engine)
-        episodes, setting = self.setting.num_episodes, self.setting
-        probes = len(setting.probe_at) or episodes // setting.log_every
-        # A probed episode takes as long as 20: three gradients, summed in double precision.
-        episodes += 20 * setting.probe_episodes * probes
+        setting = self.setting
+        num_probes = len(setting.probe_at) or setting.num_episodes // setting.log_every
+        # An episode of a probe takes as long as 20: three gradients, summed in double precision.
+        episodes = setting.num_episodes + 20 * setting.probe_episodes * num_probes
+        per_population, per_replica = _seconds_per_episode(setting, self.engine)
         return episodes * (per_population + len(self.members) * per_replica)
 
     @property
     def bytes(self) -> int:
         """Estimated size of the stored history."""
         windows = ceil(self.setting.num_episodes / self.setting.log_every)
-        logged = len(METRICS) * windows
+        numbers = len(METRICS) * windows
         if self.setting.probe_at:
-            logged += len(DIAGNOSTICS + AGENT_DIAGNOSTICS) * len(self.setting.probe_at)
+            numbers += len(DIAGNOSTICS + AGENT_DIAGNOSTICS) * len(self.setting.probe_at)
         elif self.setting.probe_episodes:
-            logged += len(DIAGNOSTICS) * windows
-        return len(self.members) * logged * BYTES_PER_NUMBER
+            numbers += len(DIAGNOSTICS) * windows
+        return len(self.members) * numbers * BYTES_PER_NUMBER
 
 
 def key_of(content: str) -> str:
@@ -107,7 +108,7 @@ def key_of(content: str) -> str:
 
 
 def trained_by(engine: EngineName) -> str:
-    """The engine and the version of the training code, in words."""
+    """Names the engine and the version of the training code, for a provenance."""
     return f"engine {engine}, semantics {SEMANTICS}"
 
 
@@ -121,10 +122,11 @@ def shard_of(content: Mapping[str, Any]) -> Shard:
     """
     if content["semantics"] != SEMANTICS:
         raise ValueError("of other semantics")
-    # `shared` sets the fields in which members differ to fixed values, so that shards compare.
+    # `shared` sets the fields in which members differ to fixed values, as `plan` does.
     setting = restored(TrainConfig(), content["setting"]).shared
-    rows = zip(*(content["members"][name] for name in Member._fields), strict=True)
-    return Shard(setting, tuple(Member(*row) for row in rows), content["engine"])
+    columns = [content["members"][name] for name in Member._fields]
+    members = tuple(Member(*values) for values in zip(*columns, strict=True))
+    return Shard(setting, members, content["engine"])
 
 
 def plan(experiment: Experiment) -> Iterator[Shard]:
@@ -133,16 +135,16 @@ def plan(experiment: Experiment) -> Iterator[Shard]:
     As they are made one by one, a million runs take no more memory than one shard.
     """
     for setting in experiment.settings():
-        defaults = {name: getattr(setting, name) for name in MEMBER_AXES}
-        combinations = experiment.combinations(of_members=True)
+        defaults = {name: getattr(setting, name) for name in INNER_AXES}
+        combinations = experiment.combinations(inner=True)
         members = (_member(defaults | combination) for combination in combinations)
         for size in _sizes(setting, experiment.engine, experiment.population_size):
-            part = tuple(itertools.islice(members, size))
-            yield Shard(setting.shared, part, experiment.engine, experiment.name)
+            next_members = tuple(itertools.islice(members, size))
+            yield Shard(setting.shared, next_members, experiment.engine, experiment.name)
 
 
 def _member(values: Mapping[str, Any]) -> Member:
-    """A member with those values; a weight of 2 names the same shard as one of 2.0."""
+    """A member with those values; as floats, so that weights of 2 and 2.0 give the same key."""
     weight, rate = float(values["critic_weight"]), float(values["learning_rate"])
     return Member(weight, rate, values["seed"])
 
@@ -153,27 +155,28 @@ def planned(experiments: Iterable[Experiment]) -> list[Shard]:
     return list({shard.key: shard for shard in every}.values())
 
 
-def _sizes(setting: TrainConfig, engine: EngineName, num_runs: int) -> Iterator[int]:
-    """Yields the number of runs in each shard of a population, as equal as possible."""
+def _sizes(setting: TrainConfig, engine: EngineName, num_runs: int) -> list[int]:
+    """Number of runs in each shard of a population; the numbers differ by at most 1."""
     _, per_replica = _seconds_per_episode(setting, engine)
-    target = int(SHARD_SECONDS[engine] / (setting.num_episodes * per_replica))
-    count = ceil(num_runs / min(max(target, SMALLEST), LARGEST))
-    size, remainder = divmod(num_runs, count)
-    return (size + 1 if place < remainder else size for place in range(count))
+    affordable = int(SHARD_SECONDS[engine] / (setting.num_episodes * per_replica))
+    num_shards = ceil(num_runs / min(max(affordable, SMALLEST), LARGEST))
+    size, remainder = divmod(num_runs, num_shards)
+    return [size + 1] * remainder + [size] * (num_shards - remainder)
 
 
 def _seconds_per_episode(setting: TrainConfig, engine: EngineName) -> tuple[float, float]:
     """Estimated seconds per episode on one core: a fixed part, and a part per replica.
 
-    Fitted to a few settings on a server of 2024; right to within a factor of two.
+    Fitted to a few settings on a server of 2024; right to within a factor of two. As shards are cut
+    by it, changing it renames stored files.
     """
     task, agent = setting.task, setting.agent
     steps, size = task.num_steps, agent.hidden_size / 24
     if engine == "fused":
-        # steps computed: one per distinct beginning of a trial, or all
-        rows = min(task.num_stimuli * (task.trial_length - 1) + task.num_pairs, steps)
-        computed = 0.8 * steps if agent.carry_state else 0.33 * rows
-        # size**1.75, by roots: a power may round differently on another machine
+        # The engine computes equal beginnings of trials once, unless states are carried.
+        distinct = task.num_stimuli * (task.trial_length - 1) + task.num_pairs
+        computed = 0.8 * steps if agent.carry_state else 0.33 * min(distinct, steps)
+        # size**1.75, by roots: a power may round differently on another machine.
         products = agent.num_trunks * computed * size * sqrt(size) * sqrt(sqrt(size))
         return 0.0, (4 + 0.02 * steps + products) * 0.5e-6
     calls = steps if agent.carry_state or task.timeout else task.trial_length

@@ -7,13 +7,14 @@ import shutil
 import subprocess
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pwm.core.errors import require
 from pwm.io.inherited import note
@@ -54,12 +55,21 @@ def require_slurm() -> None:
     require(find_spec("submitit") is not None, "executor", "slurm", accepted)
 
 
+class Call(NamedTuple):
+    """A submitted call."""
+
+    future: Future[Any]
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
 class SlurmExecutor(Executor):
     """Runs calls as jobs of a SLURM cluster.
 
-    Calls submitted since the last poll are sent as one job array. If a job ends without a result
-    (killed, out of time, its node lost), its future raises `BrokenExecutor`, as those of
-    `ProcessPoolExecutor` do.
+    A thread asks the cluster every few seconds; it sends the calls submitted since then as one job
+    array. If a job ends without a result (killed, out of time, its node lost), its future raises
+    `BrokenExecutor`, as futures of `ProcessPoolExecutor` do.
 
     Args:
         cluster: settings for the jobs.
@@ -77,12 +87,12 @@ class SlurmExecutor(Executor):
             array_parallelism=cluster.workers,
             additional_parameters=options,
         )
-        self._submitted: list[tuple[Future[Any], tuple[Any, ...]]] = []
-        self._jobs: dict[Future[Any], Any] = {}
-        self._lock = threading.Lock()
+        self._submitted: list[Call] = []  # not sent yet
+        self._jobs: dict[Future[Any], Any] = {}  # sent, and not ended
+        self._lock = threading.Lock()  # of the two above and of `_lost`
         self._closing = False
-        self._lost: JobError | None = None
-        self._thread = threading.Thread(target=self._attend, daemon=True)
+        self._lost: JobError | None = None  # the error that ended the thread
+        self._thread = threading.Thread(target=self._run_thread, daemon=True)
         self._thread.start()
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
@@ -90,7 +100,7 @@ class SlurmExecutor(Executor):
         future: Future[Any] = Future()
         with self._lock:
             if self._lost is None:
-                self._submitted.append((future, (function, args, kwargs)))
+                self._submitted.append(Call(future, function, args, kwargs))
             else:
                 future.set_exception(self._lost)
         return future
@@ -106,23 +116,24 @@ class SlurmExecutor(Executor):
     def job_numbers(self) -> list[str]:
         """SLURM's numbers of the jobs and job arrays that have not ended, sorted."""
         with self._lock:
+            # "12_3" is the third job of array 12.
             return sorted({job.job_id.partition("_")[0] for job in self._jobs.values()})
 
-    def _attend(self) -> None:
+    def _run_thread(self) -> None:
         """Polls the jobs until shut down; if that fails, every waiting future gets the error."""
         try:
             self._poll()
         except Exception as error:  # from the operating system or submitit
             with self._lock:
                 self._lost = JobError(f"lost track of the jobs: {_last_line(error)}")
-                waiting = [*self._jobs, *(future for future, _ in self._submitted)]
+                waiting = [*self._jobs, *(call.future for call in self._submitted)]
             for future in waiting:
                 future.set_exception(self._lost)
 
     def _poll(self) -> None:
         """Sends submitted calls and collects results, until shut down."""
         silent = 0  # polls in a row without an answer
-        gone: dict[Future[Any], int] = {}  # polls that found no sign of a job
+        gone = Counter[Future[Any]]()  # polls that found a job neither queued nor finished
         while not self._closing or self._jobs or self._submitted:
             self._send()
             queued = _queued()
@@ -131,9 +142,9 @@ class SlurmExecutor(Executor):
                 raise JobError("squeue has not answered for half an hour")
             for future, job in list(self._jobs.items()):
                 if job.paths.result_pickle.exists():
-                    self._end(future, _outcome(job))
+                    self._end(future, _error_of(job))
                 elif queued is not None and job.job_id not in queued:
-                    gone[future] = gone.get(future, 0) + 1
+                    gone[future] += 1
                     if gone[future] >= GONE_AFTER:
                         self._end(future, BrokenExecutor(f"job {job.job_id} died"))
             time.sleep(POLL_EVERY)
@@ -147,18 +158,20 @@ class SlurmExecutor(Executor):
         try:
             with self._executor.batch():
                 jobs = [
-                    self._executor.submit(function, *args, **kwargs)
-                    for _, (function, args, kwargs) in submitted
+                    self._executor.submit(call.function, *call.args, **call.kwargs)
+                    for call in submitted
                 ]
         except Exception as error:  # submitit raises many kinds
-            for future, _ in submitted:
-                future.set_exception(JobError(f"sbatch refused the jobs: {_last_line(error)}"))
+            refused = JobError(f"sbatch refused the jobs: {_last_line(error)}")
+            for call in submitted:
+                call.future.set_exception(refused)
             return
         with self._lock:
-            self._jobs |= zip((future for future, _ in submitted), jobs, strict=True)
+            for call, job in zip(submitted, jobs, strict=True):
+                self._jobs[call.future] = job
 
     def _end(self, future: Future[Any], error: BaseException | None) -> None:
-        """Ends a future, with a result if there is no error."""
+        """Ends a job's future, with the error or, if there is none, with a result."""
         with self._lock:
             del self._jobs[future]
         if error is None:
@@ -168,7 +181,7 @@ class SlurmExecutor(Executor):
 
 
 def _last_line(error: Exception) -> str:
-    """The last line of an error's message, or its kind if it has none."""
+    """The last line of an error's message, or its type if it has none."""
     return (str(error).strip() or type(error).__name__).splitlines()[-1]
 
 
@@ -184,15 +197,16 @@ def _output(*command: str) -> str | None:
     return None if done.returncode else done.stdout
 
 
-def _outcome(job: Any) -> BaseException | None:
+def _error_of(job: Any) -> BaseException | None:
     """The error of a finished job; None if it succeeded, in which case its files are removed."""
     error, paths = job.exception(), job.paths
     if error is None:
         for path in (paths.submitted_pickle, paths.result_pickle, paths.stdout, paths.stderr):
             path.unlink(missing_ok=True)
         return None
-    # submitit returns the traceback as text, between two rules
-    last = str(error).split("-" * 22)[1].strip().splitlines()[-1]
+    # The text is a message, a rule of hyphens, the traceback and another rule.
+    traceback = str(error).split("-" * 22)[1]
+    last = traceback.strip().splitlines()[-1]
     if "UncompletedJobError" in last:  # out of time, or preempted
         return BrokenExecutor(f"job {job.job_id} was ended")
     return JobError(f"job {job.job_id}: {last} (its log is {paths.stderr})")

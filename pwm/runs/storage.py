@@ -36,11 +36,8 @@ from pwm.io.inherited import note
 from pwm.runs.shards import Shard, key_of, shard_of, trained_by
 from pwm.training.trainer import OPTIONAL, STATE
 
-CONTENT = "content"
-SESSIONS = "sessions"
-STORED = ".npz"
-UNFINISHED = ".unfinished.npz"
-PROVENANCE = ".json"
+CONTENT, SESSIONS = "content", "sessions"  # names in the files
+STORED, UNFINISHED, PROVENANCE = ".npz", ".unfinished.npz", ".json"  # endings of the files' names
 Read = TypeVar("Read")
 Session = Mapping[str, Any]
 """Provenance of the episodes of a shard that one process trained."""
@@ -87,7 +84,7 @@ class Store:
         path = self.folder / (key + STORED)
         arrays = read_arrays(path, [*HISTORY, CONTENT], *PROBED)
         content = _content(arrays, key, path)
-        return Stored(as_history(path, arrays), content, self._sessions(key))
+        return Stored(as_history(path, arrays), content, self.provenance(key))
 
     def read_checkpoint(self, key: str) -> Checkpoint:
         """Reads and verifies the checkpoint of a shard.
@@ -97,14 +94,16 @@ class Store:
         """
         path = self.folder / (key + UNFINISHED)
         arrays = read_arrays(path, [*STATE, CONTENT, SESSIONS], *OPTIONAL)
-        content, sessions = _content(arrays, key, path), json.loads(arrays[SESSIONS].item())
-        state = {name: arrays[name] for name in arrays.keys() - {CONTENT, SESSIONS}}
+        content = _content(arrays, key, path)
+        sessions = json.loads(arrays[SESSIONS].item())
+        state = {name: array for name, array in arrays.items() if name not in (CONTENT, SESSIONS)}
         return Checkpoint(state, content, sessions)
 
     def all_keys(self, ending: str = STORED) -> list[str]:
         """Keys of the shards that have a file with that ending, sorted."""
-        keys = (name.removesuffix(ending) for name in self.names() if name.endswith(ending))
-        return sorted(key for key in keys if "." not in key)  # KEY.unfinished.npz is no KEY.npz
+        keys = [name.removesuffix(ending) for name in self.names() if name.endswith(ending)]
+        # KEY.unfinished.npz ends with .npz too, but KEY.unfinished is no key.
+        return sorted(key for key in keys if "." not in key)
 
     def shards(self) -> Iterator[Shard]:
         """Yields every stored shard, as its file describes it.
@@ -120,13 +119,17 @@ class Store:
             with suppress(*DAMAGE), np.load(path, allow_pickle=False) as stored:
                 yield shard_of(json.loads(stored[CONTENT].item()))
 
-    def provenance(self, shard: Shard) -> list[Session]:
-        """The provenance of the shard's history, session by session.
+    def provenance(self, key: str) -> list[Session]:
+        """Reads and verifies the provenance of a stored shard, session by session.
 
         Raises:
-            FileError: the file is missing or damaged.
+            FileError: the file is missing, damaged, or belongs to another shard.
         """
-        return self._sessions(shard.key)
+        path = self.folder / (key + PROVENANCE)
+        content = read_signed(path)
+        require_file(content.get("key") == key, path, f"the provenance of {key}")
+        sessions: list[Session] = content[SESSIONS]
+        return sessions
 
     def put(self, shard: Shard, history: History, sessions: Sequence[Session]) -> None:
         """Stores the shard's history and removes its checkpoint."""
@@ -148,13 +151,16 @@ class Store:
         return _if_undamaged(path, lambda: self.read_checkpoint(shard.key))
 
     def clean(self, shard: Shard) -> None:
-        """Removes temporary files, and a damaged history, or the checkpoint of an undamaged one."""
+        """Removes files of the shard that killed processes left, before it is trained.
+
+        They are temporary files, a damaged history, and the checkpoint of a shard that is stored.
+        """
         for temporary in self.folder.glob(f".{shard.key}.*"):
             temporary.unlink()
         try:
             self.read(shard.key)
         except FileError as error:
-            if not isinstance(error.__cause__, OSError):  # readable, and damaged
+            if not isinstance(error.__cause__, OSError):  # it can be read, and is damaged
                 self.path(shard).unlink(missing_ok=True)
         else:
             self.path(shard, UNFINISHED).unlink(missing_ok=True)
@@ -176,7 +182,7 @@ class Store:
         for shard in shards:
             history = self.get(shard)
             if history is None:
-                trains = " ".join(["python -m pwm.sweep", *filter(None, [shard.experiment])])
+                trains = f"python -m pwm.sweep {shard.experiment}".rstrip()
                 accepted = (
                     f"a folder that holds all runs; `{trains}` trains them, "
                     f"`python -m pwm.store why {shard.key[:8]}` explains what is missing"
@@ -186,7 +192,7 @@ class Store:
         return History.joined(histories)
 
     def trained_with(self, shards: Iterable[Shard]) -> str:
-        """The part of the provenance that determines histories, in words.
+        """Names all that determines the histories of some shards besides their configurations.
 
         The fused engine's histories are the same on every machine; those of PyTorch depend on its
         version and on the processor.
@@ -199,17 +205,9 @@ class Store:
             else:
                 found |= {
                     f"{line}, torch {each['versions']['torch']} on {each['instruction_set']}"
-                    for each in self.provenance(shard)
+                    for each in self.provenance(shard.key)
                 }
         return " and ".join(sorted(found))
-
-    def _sessions(self, key: str) -> list[Session]:
-        """Reads and verifies the provenance of a stored shard."""
-        path = self.folder / (key + PROVENANCE)
-        content = read_signed(path)
-        require_file(content.get("key") == key, path, f"the provenance of {key}")
-        sessions: list[Session] = content[SESSIONS]
-        return sessions
 
 
 def _content(arrays: Mapping[str, NDArray[Any]], key: str, path: Path) -> dict[str, Any]:

@@ -57,9 +57,11 @@ class Plan:
             InputError: the folder holds another run, or a finished one.
         """
         if self.extends is not None and self.extends.resolve() == self.folder.resolve():
-            return _extended(self.extends, self.runs[0].num_episodes)
+            return _run_to_extend(self.extends, self.runs[0].num_episodes)
         own = unfinished_run(self.folder_flag, self.folder, self.runs, self.engine)
-        return own or (load_run(self.extends) if self.extends else None)
+        if own is None and self.extends is not None:
+            return load_run(self.extends)
+        return own
 
 
 def extension(earlier: Path, num_episodes: int, engine: EngineName, out: Path | None) -> Plan:
@@ -76,7 +78,7 @@ def extension(earlier: Path, num_episodes: int, engine: EngineName, out: Path | 
     complete = files_in(earlier) >= {CONFIG, STATE_FILE}
     accepted = f"a folder that holds a run, with {CONFIG} and {STATE_FILE}"
     require(complete, "extend", earlier, accepted)
-    run = _extended(earlier, num_episodes)
+    run = _run_to_extend(earlier, num_episodes)
     accepted = f"{run.engine}, the engine that trained {earlier}"
     require(engine == run.engine, "engine", engine, accepted)
     return Plan(
@@ -88,8 +90,8 @@ def extension(earlier: Path, num_episodes: int, engine: EngineName, out: Path | 
     )
 
 
-def _extended(folder: Path, num_episodes: int) -> SavedRun:
-    """The run saved in a folder, to be trained to that many episodes in all.
+def _run_to_extend(folder: Path, num_episodes: int) -> SavedRun:
+    """Loads a run, to be trained to that many episodes in all.
 
     Raises:
         InputError: it was trained that long already.
@@ -127,7 +129,7 @@ def train_run(
                 save(folder, trainer, origin | current_provenance(time.monotonic() - started))
 
         with folder_errors(plan.folder_flag, folder):
-            (folder / CURVES).unlink(missing_ok=True)  # a run with curves counts as finished
+            (folder / CURVES).unlink(missing_ok=True)  # they are how a finished run is recognised
             save_configs(folder, trainer.runs)
         train_until(trainer, save_now, caught)
         if not trainer.episodes_done:
@@ -145,7 +147,7 @@ def train_run(
 
 
 def _origin(engine: EngineName, earlier: SavedRun | None) -> dict[str, Any]:
-    """The part of the provenance that is known before training: engine and earlier sessions."""
+    """Provenance that is known before training: the engine, and that of earlier sessions."""
     if earlier is None:
         return {"engine": engine}
     last = dict(earlier.provenance)

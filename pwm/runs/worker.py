@@ -26,8 +26,8 @@ from pwm.training.trainer import Trainer
 CHECKPOINT_EVERY = 15.0  # seconds
 REPORT_EVERY = 0.5  # seconds
 
-_stop = threading.Event()
-_busy = threading.Lock()
+_stop = threading.Event()  # set when this process is told to stop
+_busy = threading.Lock()  # held while a shard is trained
 
 
 @dataclass(frozen=True)
@@ -69,15 +69,15 @@ def _train(shard: Shard, job: Job, held: Lock) -> None:
     if (checkpoint := job.store.resume(shard)) is not None:
         trainer.restore(checkpoint.state)
         sessions = checkpoint.sessions
-    first, training, step = trainer.episodes_done, 0.0, 1
+    first_episode, training_seconds, step = trainer.episodes_done, 0.0, 1
 
     def sessions_now() -> list[Session]:
-        """The provenance of all episodes trained so far."""
+        """The provenance of all episodes trained so far: of earlier sessions and this one."""
         session = {
             "experiment": shard.experiment,
-            "first_episode": first,
+            "first_episode": first_episode,
             "last_episode": trainer.episodes_done,
-            "training_seconds": round(training, 4),
+            "training_seconds": round(training_seconds, 4),
             **current_provenance(time.monotonic() - started, job.command),
         }
         return [*sessions, session]
@@ -90,7 +90,7 @@ def _train(shard: Shard, job: Job, held: Lock) -> None:
         if _stop.is_set():
             return
         seconds, step = _advance(trainer, step)
-        training += seconds
+        training_seconds += seconds
     job.store.put(shard, trainer.history(), sessions_now())
     try:
         job.store.read(shard.key)
@@ -110,7 +110,7 @@ def train_alone(shard: Shard) -> History | None:
         while trainer.episodes_done < trainer.num_episodes:
             if _stop.is_set():
                 return None
-            step = _advance(trainer, step)[1]
+            _, step = _advance(trainer, step)
         return trainer.history()
 
 
@@ -126,14 +126,14 @@ def _advance(trainer: Trainer, step: int) -> tuple[float, int]:
 
 
 def serve(lifeline: Connection) -> None:
-    """Initialises a worker process, which is to stop when its parent does or on SIGTERM.
+    """Prepares a worker process to stop when its parent stops, or on SIGTERM.
 
     Args:
         lifeline: pipe whose other end the parent holds. When that end closes, training stops at a
             checkpoint; if it closed because the parent died, the process ends too.
     """
     threading.Thread(target=_watch, args=(lifeline,), daemon=True).start()
-    # In a thread of its own: the handler interrupts the main thread, which may hold `_busy`.
+    # In a thread: the handler itself interrupts the main thread, which may hold `_busy`.
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=_leave).start())
 
 

@@ -134,10 +134,11 @@ def test_a_critic_off_by_one_is_off_its_targets_by_the_pull() -> None:
 
 @pytest.mark.parametrize(("group", "steps"), STARTS)
 def test_bootstrapped_critics_start_at_their_fixed_points(group: str, steps: int) -> None:
-    for name, start in STARTS[group, steps].items():
-        variant, _, weight = name.partition(" ")
-        one = Targets(steps=steps, **GROUPS[group])
-        if weight:
-            leak: Leak = "own" if variant == "own" else "all"
-            one = replace(one, leak=leak, temperature=leak_temperature(steps, float(weight)))
-        assert start == float(f"{one.mean_value:.4g}")
+    leaks: dict[str, Leak] = {"own": "own", "all": "all"}
+    for variant, starts in STARTS[group, steps].items():
+        for weight, start in starts.items():
+            one = Targets(steps=steps, **GROUPS[group])
+            if variant != "light":
+                temperature = leak_temperature(steps, weight)
+                one = replace(one, leak=leaks[variant], temperature=temperature)
+            assert start == float(f"{one.mean_value:.4g}")

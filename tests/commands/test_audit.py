@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pwm import audit
 from pwm.analysis.published import Published, Record
 from pwm.analysis.sampling import drawn, most_wrong
+from pwm.audit import __main__ as audit
+from pwm.audit import retraining
+from pwm.audit.comparison import command_of, published_runs
 from pwm.core.config import TrainConfig
 from pwm.engines import make_trainer
 from pwm.experiments import EXPERIMENTS
@@ -60,7 +62,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def small_study(monkeypatch: pytest.MonkeyPatch) -> None:
     """Audits these runs, in threads, and computes no claims."""
     monkeypatch.setattr(audit, "EXPERIMENTS", GRIDS)
-    monkeypatch.setattr(audit, "processes", ThreadPoolExecutor)
+    monkeypatch.setattr(retraining, "processes", ThreadPoolExecutor)
     monkeypatch.setattr(audit, "claims", lambda _evidence: [])
     monkeypatch.setattr(audit, "numbers", lambda _claims: {})
     monkeypatch.setattr(audit, "read_numbers", lambda _path: {})
@@ -142,7 +144,7 @@ def test_an_altered_digest_is_found_and_named(
     run = SMALL.runs()[4]
     assert named == (
         f"small, run 4 differs in digest; the histories part after episode {WINDOWS // 2}, or the "
-        f"published digest is wrong. To train it: {audit.command_of(run)}"
+        f"published digest is wrong. To train it: {command_of(run)}"
     )
     assert bound.startswith("15 of 16 runs are identical ")
     assert "at most 6.25% of all 16 differ" in bound
@@ -175,7 +177,7 @@ def test_a_run_that_two_experiments_have_must_be_as_both_publish_it(
     path = altered(published, tmp_path, "overlapping", change)
     _, named, bound, _ = lines(path, status=1)
     assert named.startswith(f"overlapping, run {place} differs in time; ")
-    assert named.endswith(audit.command_of(shared))
+    assert named.endswith(command_of(shared))
     assert bound.startswith("15 of 16 ")
 
 
@@ -241,9 +243,9 @@ def test_claims_that_fail_or_changed_fail_the_audit(
 def test_an_interrupt_gives_the_bound_for_the_first_runs_of_the_draw(
     published: Path, lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sample = drawn(list(audit.published_runs({name: np.ones(grid.num_runs, bool)
-                                              for name, grid in GRIDS.items()})), 8, 5)  # fmt: skip
-    complete = audit._records
+    every_run = {name: np.ones(grid.num_runs, bool) for name, grid in GRIDS.items()}
+    sample = drawn(list(published_runs(every_run, GRIDS)), 8, 5)
+    complete = retraining._records
 
     def interrupted(shards: Any, workers: int) -> Iterator[tuple[TrainConfig, Record]]:
         every = dict(complete(shards, workers))
@@ -251,7 +253,7 @@ def test_an_interrupt_gives_the_bound_for_the_first_runs_of_the_draw(
             yield sample[place], every[sample[place]]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(audit, "_records", interrupted)
+    monkeypatch.setattr(retraining, "_records", interrupted)
     drew, bound = lines(published, "--runs", "8", "--seed", "5", status=130)
     assert drew.startswith("Drew 8 ")
     assert bound.startswith("2 of 2 runs are identical ")  # the third was not trained
@@ -308,7 +310,7 @@ def test_the_command_of_a_run_trains_it() -> None:
             seen |= names
     assert len(seen) > 15
     for run in examples:
-        program, *words = shlex.split(audit.command_of(run).removeprefix("python -m "))
+        program, *words = shlex.split(command_of(run).removeprefix("python -m "))
         assert program == "pwm.train"
         assert parse(Arguments, "", "", words).runs() == (run,)
-    assert re.fullmatch(r"python -m pwm.train", audit.command_of(TrainConfig()))
+    assert re.fullmatch(r"python -m pwm.train", command_of(TrainConfig()))

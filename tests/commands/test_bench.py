@@ -17,15 +17,10 @@ from torch import Tensor, nn
 from torch.distributions import Categorical
 from torch.utils.flop_counter import FlopCounterMode
 
-from pwm import bench
-from pwm.bench import (
-    Contestant,
-    PlainLoop,
-    contestants,
-    operations,
-    plain_operations,
-    product_rate,
-)
+from pwm.bench import __main__ as bench
+from pwm.bench.contestants import Contestant, contestants
+from pwm.bench.operations import operations, plain_operations, product_rate
+from pwm.bench.plain import PlainLoop
 from pwm.core.agent import Agent, AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.rollout import Draws, Episode, Rollout

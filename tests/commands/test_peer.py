@@ -11,7 +11,7 @@ from pwm.core.task import TaskConfig
 
 pytest.importorskip("jax", reason="NOT SHOWN: JAX is not installed")
 
-from pwm.peer import JaxPopulation
+from pwm.bench.peer import JaxPopulation
 
 EPISODES = 10_000
 SEEDS = 24

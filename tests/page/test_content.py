@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import ArrayLike, NDArray
 
 from pwm.analysis.stored import OUTCOME
-from pwm.audit import command_of
+from pwm.audit.comparison import command_of
 from pwm.page.__main__ import page
 from pwm.page.assembly import WEB, filled, joined
 from pwm.page.content import COLUMNS, Runs, columns, index

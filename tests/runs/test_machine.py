@@ -229,7 +229,7 @@ def test_a_requeued_job_continues_without_the_sweep_noticing(
     assert process.returncode == 0, said
     assert "A worker died" not in said
     assert histories(tmp_path) == histories(undisturbed)
-    sessions = [Store(tmp_path).provenance(shard) for shard in shards]
+    sessions = [Store(tmp_path).provenance(shard.key) for shard in shards]
     assert sorted(map(len, sessions)) == [1, 2]
 
 
@@ -243,7 +243,7 @@ def test_a_dead_job_is_sent_again_and_continues(
     assert process.returncode == 0, said
     assert "A worker died; its shard continues from the last checkpoint." in said
     assert histories(tmp_path) == histories(undisturbed)
-    sessions = [Store(tmp_path).provenance(shard) for shard in shards]
+    sessions = [Store(tmp_path).provenance(shard.key) for shard in shards]
     assert sorted(map(len, sessions)) == [1, 2]
 
 
@@ -258,7 +258,7 @@ def test_jobs_continue_without_the_sweep_and_are_not_sent_twice(
     sweep_by_slurm(tmp_path)
     assert histories(tmp_path) == histories(undisturbed)
     for shard in shards:
-        assert len(Store(tmp_path).provenance(shard)) == 1  # by one job, without interruption
+        assert len(Store(tmp_path).provenance(shard.key)) == 1  # by one job, without interruption
 
 
 def test_a_failed_job_ends_the_sweep_with_one_line(tmp_path: Path) -> None:
@@ -325,7 +325,7 @@ def test_two_users_share_a_store_and_a_cluster() -> None:
             assert process.returncode == 0, said
         assert verified(folder) == "2 stored, 0 unfinished, 0 damaged."
         shards = list(Store(folder).shards())
-        assert [len(Store(folder).provenance(shard)) for shard in shards] == [1, 1]
+        assert [len(Store(folder).provenance(shard.key)) for shard in shards] == [1, 1]
 
 
 # Disks

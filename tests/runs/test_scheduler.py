@@ -94,7 +94,7 @@ def test_a_sweep_stores_the_histories_of_training_and_nothing_else(
     assert store.names() == {f"{shard.key}{end}" for shard in shards for end in (".npz", ".json")}
     assert same(store.gather(shards), history_of(TINY.runs()))
     for shard in shards:
-        (only,) = store.provenance(shard)
+        (only,) = store.provenance(shard.key)
         assert only["command"] == "python -m pwm.sweep tiny"
 
 
@@ -322,7 +322,7 @@ def test_two_sweeps_at_once_share_the_work(
     monkeypatch.setattr(scheduler, "WAIT_FOR_OTHERS", 0.0)
     run(shards, job(store), Pools(Late()))
     assert_complete(store, swept)
-    commands = [store.provenance(shard)[0]["command"] for shard in shards]
+    commands = [store.provenance(shard.key)[0]["command"] for shard in shards]
     assert commands == ["the other", job(store).command, job(store).command]
 
 

@@ -19,7 +19,7 @@ from pwm.core.losses import LossConfig
 from pwm.core.task import TaskConfig
 from pwm.io.files import write_history
 from pwm.runs import shards as planning
-from pwm.runs.experiment import MEMBER_AXES
+from pwm.runs.experiment import INNER_AXES
 from pwm.runs.fields import flat
 from pwm.runs.shards import LARGEST, SHARD_SECONDS, SMALLEST, Member, Shard, plan, planned
 from pwm.runs.shards import shard_of as restored
@@ -71,7 +71,7 @@ AXES = st.fixed_dictionaries(
 
 @given(AXES)
 def test_any_grid_is_divided_into_shards_as_equal_as_possible(axes: dict[str, list[Any]]) -> None:
-    in_order = sorted(axes, key=MEMBER_AXES.__contains__)
+    in_order = sorted(axes, key=INNER_AXES.__contains__)
     mine = experiment({name: tuple(axes[name]) for name in in_order})
     shards = list(plan(mine))
     assert runs_of(shards) == list(mine.runs())

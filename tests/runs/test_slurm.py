@@ -23,7 +23,7 @@ from pwm.core.errors import InputError
 from pwm.experiments import EXPERIMENTS
 from pwm.runs import slurm
 from pwm.runs.shards import planned
-from pwm.runs.slurm import Cluster, JobError, SlurmExecutor, max_tasks, slurm_jobs
+from pwm.runs.slurm import Call, Cluster, JobError, SlurmExecutor, max_tasks, slurm_jobs
 from pwm.runs.storage import Store
 from tests.support.refusals import assert_refused
 
@@ -103,8 +103,8 @@ def executor(folder: Path, **options: str) -> Iterator[SlurmExecutor]:
 
 def submitted(to: SlurmExecutor, count: int) -> list[Future[Any]]:
     with to._lock:  # so that all go out at once
-        to._submitted += [(Future(), (print, (number,), {})) for number in range(count)]
-        return [future for future, _ in to._submitted]
+        to._submitted += [Call(Future(), print, (number,), {}) for number in range(count)]
+        return [call.future for call in to._submitted]
 
 
 # Jobs

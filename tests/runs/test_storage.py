@@ -66,7 +66,7 @@ def test_a_stored_history_is_read_back_and_others_are_none(
     got = store.get(TWO)
     assert got is not None
     assert same(got, history)
-    assert store.provenance(TWO) == SESSIONS
+    assert store.provenance(TWO.key) == SESSIONS
     assert store.get(OTHER) is None
     assert capsys.readouterr().err == ""
     assert store.names() == {store.path(TWO).name, json_path(store).name}
@@ -192,7 +192,7 @@ def test_a_history_without_provenance_does_not_count(
     assert store.get(TWO) is None
     assert capsys.readouterr().err == f"damaged, to be computed again: {json_path(store)}\n"
     with pytest.raises(FileError):
-        store.provenance(TWO)
+        store.provenance(TWO.key)
 
 
 def test_provenance_without_a_history_is_ignored(

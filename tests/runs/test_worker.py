@@ -117,7 +117,7 @@ def test_shards_are_trained_and_stored_with_their_provenance(
     assert histories(store.folder) == at_once
     assert len(contents(store.folder)) == 4  # nothing else is left
     for shard in (SHARD, NEXT):
-        (only,) = store.provenance(shard)
+        (only,) = store.provenance(shard.key)
         assert spans([only]) == [(0, 170)]
         assert only["command"] == COMMAND
         assert only["experiment"] == "tiny"
@@ -142,8 +142,8 @@ def test_a_stopped_worker_resumes_where_it_was(
     }  # the next has not started
     train_shards([SHARD, NEXT], job(store))
     assert histories(store.folder) == at_once
-    assert spans(store.provenance(SHARD)) == [(0, episodes), (episodes, 170)]
-    assert spans(store.provenance(NEXT)) == [(0, 170)]
+    assert spans(store.provenance(SHARD.key)) == [(0, episodes), (episodes, 170)]
+    assert spans(store.provenance(NEXT.key)) == [(0, 170)]
     assert len(contents(store.folder)) == 4
 
 
@@ -155,7 +155,7 @@ def test_a_worker_can_be_stopped_again_and_again(
         train_until(end, [SHARD], store, stop)
     train_shards([SHARD, NEXT], job(store))
     assert histories(store.folder) == at_once
-    assert spans(store.provenance(SHARD)) == [(0, 30), (30, 90), (90, 100), (100, 170)]
+    assert spans(store.provenance(SHARD.key)) == [(0, 30), (30, 90), (90, 100), (100, 170)]
 
 
 class Killed(BaseException):
@@ -184,7 +184,7 @@ def test_a_killed_worker_resumes_from_its_last_checkpoint(
     assert kept.state["episodes_done"] == 120
     kill_at(140, store, checkpoint_every=1e9)  # without another checkpoint
     train_shards([SHARD, NEXT], job(store))
-    assert spans(store.provenance(SHARD)) == [(0, 120), (120, 170)]
+    assert spans(store.provenance(SHARD.key)) == [(0, 120), (120, 170)]
     assert histories(store.folder) == at_once
 
 
@@ -205,7 +205,7 @@ def test_checkpoints_are_as_frequent_as_asked_for(
     train_shards([SHARD], job(store, checkpoint_every=25))
     # Ten seconds per update: as soon as more than 25 seconds have passed.
     assert kept == [(30, 30), (60, 60), (90, 90), (120, 120), (150, 150)]
-    (only,) = store.provenance(SHARD)
+    (only,) = store.provenance(SHARD.key)
     assert only["training_seconds"] == 170
     assert only["wall_seconds"] == 170
     assert worker.CHECKPOINT_EVERY <= 30
@@ -248,7 +248,7 @@ def test_a_damaged_checkpoint_is_reported_and_training_starts_over(
     path.write_bytes(path.read_bytes()[:-10] if damage else b"")
     train_shards([SHARD, NEXT], job(store))
     assert histories(store.folder) == at_once
-    assert spans(store.provenance(SHARD)) == [(0, 170)]
+    assert spans(store.provenance(SHARD.key)) == [(0, 170)]
     assert capsys.readouterr().err == f"damaged, to be computed again: {path}\n"
 
 

@@ -154,7 +154,7 @@ def check(folder: Path, undisturbed: Path, num_episodes: int) -> int:
     sessions_in_all = 0
     for shard in shards:
         assert ours.path(shard).read_bytes() == theirs.path(shard).read_bytes(), shard.key
-        sessions = ours.provenance(shard)
+        sessions = ours.provenance(shard.key)
         ends = [session["last_episode"] for session in sessions]
         assert [session["first_episode"] for session in sessions] == [0, *ends[:-1]], sessions
         assert ends[-1] == num_episodes

@@ -49,7 +49,7 @@ def measured(experiments: Sequence[Experiment], workers: int) -> tuple[float, fl
         with redirect_stderr(nowhere):
             run(shards, job, lambda _: processes(workers))
         seconds = time.monotonic() - started
-        sessions = [session for shard in shards for session in job.store.provenance(shard)]
+        sessions = [session for shard in shards for session in job.store.provenance(shard.key)]
         wall, training = (
             sum(float(str(session[name])) for session in sessions)
             for name in ("wall_seconds", "training_seconds")

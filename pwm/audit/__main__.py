@@ -1,0 +1,178 @@
+"""`python -m pwm.audit`: trains a random sample of the published runs again, and compares the bits.
+
+Every run can be made again bit for bit, so that a random sample bounds how many of all published
+runs could be wrong. A run of the sample must have the published digest and outcomes; then every
+claim is computed again from the published outcomes. The sample is drawn without replacement, every
+run with the same probability, from all runs or from those of one experiment, claim or figure.
+"""
+
+from __future__ import annotations
+
+import secrets
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+from numpy.typing import NDArray
+
+from pwm.analysis.outcomes import Evidence
+from pwm.analysis.published import Published, Record
+from pwm.analysis.sampling import CONFIDENCE, drawn, most_wrong, power
+from pwm.audit.comparison import Places, differences, published_runs
+from pwm.audit.retraining import trained
+from pwm.claims.every import NUMBERS, claims, disagreements, numbers, read_numbers
+from pwm.claims.resting import known_claims, runs_behind
+from pwm.core.config import TrainConfig
+from pwm.core.errors import InputError, require, require_integer
+from pwm.experiments import EXPERIMENTS, chosen
+from pwm.figures.outputs import ANSWERS, NAMES
+from pwm.io.cli import errors_in_one_line, parse
+from pwm.io.inherited import counted, say
+from pwm.io.repository import published
+from pwm.runs.scheduler import CORES
+
+DIFFERENT = 1  # exit status
+INTERRUPTED = 128 + signal.SIGINT  # exit status
+ONE_IN = 100  # the power of the sample is stated for one wrong run in so many
+OptionalName = Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Flags of `python -m pwm.audit`."""
+
+    runs: int = 300
+    """Runs to draw; all there are, if there are fewer."""
+    seed: Annotated[
+        int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="(default: a fresh one)")
+    ] = None
+    """Seed of the draw."""
+    experiment: OptionalName = None
+    """Draw from the runs of this experiment."""
+    claim: OptionalName = None
+    """Draw from the runs that this claim rests on."""
+    figure: OptionalName = None
+    """Draw from the runs that this figure is made of."""
+    workers: int = CORES
+    """Processes that train at a time."""
+    published: Annotated[
+        Path | None,
+        tyro.conf.arg(metavar="PATH", help_behavior_hint="(default: paper/outcomes.npz)"),
+    ] = None
+    """File of the published outcomes."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs the command and ends the program."""
+    arguments = parse(
+        Arguments,
+        "python -m pwm.audit",
+        "Trains a random sample of the published runs again, and compares the bits.",
+        argv,
+    )
+    with errors_in_one_line():
+        require_integer("runs", arguments.runs, 1)
+        require_integer("workers", arguments.workers, 1)
+        seed = secrets.randbits(32) if arguments.seed is None else arguments.seed
+        require_integer("seed", seed, 0)
+        source = Published.read(arguments.published)
+        places = published_runs(_selected(arguments, source), EXPERIMENTS)
+        sample = drawn(list(places), arguments.runs, seed)
+        shown = power(len(places), len(sample), ceil(len(places) / ONE_IN))
+        say(
+            f"Drew {len(sample)} of {len(places):,} runs with --seed {seed}. If "
+            f"{1 / ONE_IN:.0%} of them were wrong, {shown:.0%} of such samples would show it."
+        )
+        records, interrupted = trained(sample, arguments.workers)
+        if not records:
+            sys.exit(INTERRUPTED)
+        identical = _report(records, places, source)
+        confirmed = interrupted or claims_hold(source)
+    if not (identical and confirmed):
+        sys.exit(DIFFERENT)
+    sys.exit(INTERRUPTED if interrupted else 0)
+
+
+def _selected(arguments: Arguments, source: Published) -> Mapping[str, NDArray[np.bool_]]:
+    """The runs to draw from: by experiment, whether each run is selected, [runs].
+
+    Raises:
+        InputError: a name is unknown, or several of experiment, claim and figure are given.
+    """
+    named = {name: getattr(arguments, name) for name in ("experiment", "claim", "figure")}
+    given = [(name, value) for name, value in named.items() if value is not None]
+    if len(given) > 1:
+        name, value = given[1]
+        raise InputError(name, value, "at most one of --experiment, --claim and --figure")
+    if arguments.claim:
+        (claim,) = known_claims([arguments.claim])
+        _, runs = runs_behind(claim, source)
+        return runs
+    figure = arguments.figure
+    if figure:
+        require(figure in NAMES, "figure", figure, "one of " + ", ".join(NAMES))
+        if figure in ANSWERS:
+            evidence = Evidence(source)
+            ANSWERS[figure](evidence)  # `evidence` notes which runs it reads
+            return evidence.read
+    # Any other figure shows all runs of the experiment of the same name.
+    names = [name for name in (arguments.experiment, figure) if name]
+    return {each.name: np.ones(each.num_runs, bool) for each in chosen(names, known=EXPERIMENTS)}
+
+
+def _report(records: Mapping[TrainConfig, Record], places: Places, source: Published) -> bool:
+    """Prints which runs differ from the published ones, and a bound on how many of all do.
+
+    Args:
+        records: records of the runs trained here.
+        places: all runs that they were drawn from, with their places.
+        source: the published records.
+    Returns:
+        Whether all runs trained here are as published.
+    """
+    wrong = 0
+    for run, record in records.items():
+        found = differences(run, record, places[run], source)
+        wrong += len(found) > 0
+        for text in found:
+            say(text)
+    total = len(places)
+    bound = most_wrong(total, len(records), wrong)
+    say(
+        f"{len(records) - wrong} of {len(records)} runs are identical to the published ones, bit "
+        f"for bit; with {CONFIDENCE:.0%} confidence, at most {bound / total:.2%} of all {total:,} "
+        "differ."
+    )
+    return wrong == 0
+
+
+def claims_hold(source: Published) -> bool:
+    """Computes every claim again; prints which do not hold or differ from the paper's numbers.
+
+    Returns:
+        Whether all hold and none differs.
+    """
+    found = list(claims(Evidence(source)))
+    ours = numbers(found)
+    failing = [claim.name for claim in found if not claim.holds]
+    wrong = disagreements(ours, read_numbers(published(NUMBERS)))
+    for name in failing:
+        say(f"claim.{name} is outside its band.")
+    for name in wrong:
+        say(f"{name} is not as in paper/{NUMBERS}.")
+    say(
+        f"{len(found) - len(failing)} of {counted(len(found), 'claim')}, computed again from the "
+        f"published outcomes, hold; {len(ours) - len(wrong)} of {len(ours)} numbers are as in "
+        f"paper/{NUMBERS}."
+    )
+    return not failing and not wrong
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""Compares runs with the published ones, bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import ceil
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pwm.analysis.published import Published, Record
+from pwm.core.config import TrainConfig
+from pwm.runs.digests import trail_ends
+from pwm.runs.experiment import Experiment
+from pwm.runs.fields import flat
+from pwm.runs.shards import plan
+
+
+class Place(NamedTuple):
+    """An experiment in which a run is published, and the run's number in it."""
+
+    experiment: Experiment
+    number: int
+
+
+Places = Mapping[TrainConfig, Sequence[Place]]
+"""Distinct runs, each with all places at which it is published."""
+
+
+def published_runs(
+    selected: Mapping[str, NDArray[np.bool_]], known: Mapping[str, Experiment]
+) -> Places:
+    """The distinct runs among those selected, each with its places.
+
+    Args:
+        selected: whether each run of an experiment is selected, [runs], by name of the experiment.
+        known: experiments by name.
+    """
+    places = dict[TrainConfig, list[Place]]()
+    for name, chosen in selected.items():
+        experiment = known[name]
+        runs = [run for shard in plan(experiment) for run in shard.runs]
+        for number in np.flatnonzero(chosen).tolist():
+            places.setdefault(runs[number], []).append(Place(experiment, number))
+    return places
+
+
+def differences(
+    run: TrainConfig, record: Record, places: Sequence[Place], published: Published
+) -> list[str]:
+    """Describes how a run differs from the published one, for each place where it differs.
+
+    Args:
+        run: the run.
+        record: its record, as trained again.
+        places: all places at which it is published.
+        published: the published records.
+    """
+    found = []
+    for experiment, number in places:
+        theirs = published.record(experiment).select([number])
+        columns = [name for name, differs in record.differences(theirs).items() if differs.any()]
+        if columns:
+            found.append(
+                f"{experiment.name}, run {number} differs in {', '.join(columns)}; "
+                f"{_parting(run, record, theirs)}. To train it: {command_of(run)}"
+            )
+    return found
+
+
+def _parting(run: TrainConfig, ours: Record, theirs: Record) -> str:
+    """Says in which episodes two histories of a run begin to differ, as far as trails tell."""
+    num_windows = ceil(run.num_episodes / run.log_every)
+    ends = [run.log_every * end for end in trail_ends(num_windows)]  # episodes
+    differs = ours.trail[0] != theirs.trail[0]
+    if differs.any():
+        last = ends[np.argmax(differs)]  # of the first difference
+        equal_until = max((end for end in ends if end < last), default=0)
+        return f"the histories part in episodes {equal_until + 1} to {last}"
+    if ours.digest[0] != theirs.digest[0]:
+        return f"the histories part after episode {ends[-1]}, or the published digest is wrong"
+    return "the histories are the same"
+
+
+def command_of(run: TrainConfig) -> str:
+    """The command that trains a run."""
+    words, default = ["python -m pwm.train"], flat(TrainConfig())
+    for name, value in flat(run).items():
+        if value == default[name]:
+            continue
+        flag = "seeds" if name == "seed" else name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            values = value if isinstance(value, tuple) else (value,)
+            words += [f"--{flag}", *map(str, values)]
+    return " ".join(words)

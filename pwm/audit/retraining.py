@@ -1,0 +1,85 @@
+"""Trains published runs again."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, as_completed
+from itertools import takewhile
+
+from tqdm import tqdm
+
+from pwm.analysis.published import Record
+from pwm.core.config import TrainConfig
+from pwm.engines import require_numba
+from pwm.io.cli import fail
+from pwm.io.inherited import Forgiving, note, stop_signals
+from pwm.runs.progress import cost_of
+from pwm.runs.scheduler import processes
+from pwm.runs.shards import Member, Shard
+from pwm.runs.worker import train_alone
+
+TOGETHER = 16  # runs that are trained together, at most
+
+
+def trained(sample: Sequence[TrainConfig], workers: int) -> tuple[dict[TrainConfig, Record], bool]:
+    """Trains runs, with a progress bar, until all are trained or Ctrl-C is pressed.
+
+    Args:
+        sample: the runs, in random order.
+        workers: number of processes.
+    Returns:
+        The record of each run, and whether training was interrupted. If it was, only the runs
+        before the first that was not trained are returned. They are a random sample too; among all
+        that were trained, short runs would be too frequent.
+    """
+    require_numba()
+    records, interrupted = dict[TrainConfig, Record](), False
+    try:
+        with stop_signals(interrupt=True):
+            for run, record in _records(populations(sample), workers):
+                records[run] = record
+    except KeyboardInterrupt:
+        interrupted = True
+        note("Interrupted.")
+    except BrokenExecutor as error:
+        fail(str(error))
+    beginning = takewhile(lambda run: run in records, sample)
+    return {run: records[run] for run in beginning}, interrupted
+
+
+def populations(runs: Iterable[TrainConfig]) -> list[Shard]:
+    """Groups runs that can share a population into shards of at most `TOGETHER` runs."""
+    members_by_setting = dict[TrainConfig, list[Member]]()
+    for run in runs:
+        member = Member(run.critic_weight, run.learning_rate, run.seed)
+        members_by_setting.setdefault(run.shared, []).append(member)
+    return [
+        Shard(setting, tuple(members[first : first + TOGETHER]))
+        for setting, members in members_by_setting.items()
+        for first in range(0, len(members), TOGETHER)
+    ]
+
+
+def _records(shards: Sequence[Shard], workers: int) -> Iterator[tuple[TrainConfig, Record]]:
+    """Trains shards in processes; yields each run with its record."""
+    num_runs = sum(len(shard.members) for shard in shards)
+    with (
+        tqdm(
+            file=Forgiving(sys.stderr),
+            total=sum(map(cost_of, shards)),
+            bar_format="{percentage:3.0f}%|{bar}| {desc} [{elapsed}, {remaining} left]",
+            dynamic_ncols=True,
+        ) as bar,
+        processes(min(workers, len(shards))) as executor,
+    ):
+        bar.set_description_str(f"0 of {num_runs} runs")
+        futures = {executor.submit(train_alone, shard): shard for shard in shards}
+        done = 0
+        for future in as_completed(futures):
+            shard, history = futures[future], future.result()
+            done += len(shard.members)
+            bar.set_description_str(f"{done} of {num_runs} runs", refresh=False)
+            bar.update(cost_of(shard))
+            for replica, run in enumerate(shard.runs):
+                yield run, Record.of(history.select([replica]), run.task)

@@ -1,0 +1,149 @@
+"""`python -m pwm.bench`: the speed of training, compared with a plain PyTorch loop.
+
+Contestants take turns, round after round, and ratios are taken within a round: the speed of a
+shared machine drifts, ratios much less. All run on one core, except the last: the fused engine in
+one process per core.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from pwm.bench.contestants import Contestant, contestants, peers
+from pwm.bench.operations import operations, plain_operations, product_rate
+from pwm.core.config import TrainConfig
+from pwm.core.errors import require, require_integer
+from pwm.engines import make_trainer
+from pwm.io.cli import errors_in_one_line, parse
+from pwm.io.provenance import cpu_model
+from pwm.runs.fields import replaced
+from pwm.training.update import one_thread
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Flags of `python -m pwm.bench`."""
+
+    episode_lengths: tuple[int, ...] = (15, 60, 240)
+    """Steps per episode."""
+    hidden_sizes: tuple[int, ...] = (24, 64)
+    """Units of the LSTM."""
+    replicas: int = 48
+    """Replicas in a population."""
+    rounds: int = 5
+    """Rounds of 6 to 15 seconds for each episode length and hidden size."""
+    cores: int = multiprocessing.cpu_count()
+    """Processes of the last contestant."""
+    peers: bool = False
+    """Also time a population in JAX, which `pip install 'pwm[peers]'` installs."""
+
+    def __post_init__(self) -> None:
+        for name in ("replicas", "rounds", "cores"):
+            require_integer(name, getattr(self, name), 1)
+        here = not self.peers or find_spec("jax") is not None
+        require(here, "peers", "", "JAX to be installed: pip install 'pwm[peers]'")
+        for name in ("episode_lengths", "hidden_sizes"):
+            require(len(getattr(self, name)) > 0, name, "", "at least one number")
+
+    def runs(self) -> list[TrainConfig]:
+        """A configuration for each hidden size and episode length."""
+        return [
+            replaced(TrainConfig(num_episodes=10**9), {"hidden_size": h, "episode_length": length})
+            for h in self.hidden_sizes
+            for length in self.episode_lengths
+        ]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs the command and prints a table."""
+    about = "Times a plain loop, and populations in PyTorch and fused, on one core and on all."
+    arguments = parse(Arguments, "python -m pwm.bench", about, argv)
+    with errors_in_one_line():
+        runs, replicas, cores = arguments.runs(), arguments.replicas, arguments.cores
+        print(
+            f"{cpu_model()}, {torch.backends.cpu.get_cpu_capability()}\n"
+            f"medians of {arguments.rounds} rounds; in brackets the smallest and the largest\n"
+            "products: operations per second, relative to a matrix product on one core, counted\n"
+            "  as in the plain loop (every step of every trial), and as computed\n"
+            f"{'units':>5} {'steps':>5}  {'':14} {'replicas':>8} {'replica-episodes/s':>18} "
+            f"{'times plain loop':>24}  products"
+        )
+        make_trainer([TrainConfig()])  # compiles, if necessary, once for all processes
+        pool = ProcessPoolExecutor(cores, multiprocessing.get_context("spawn"))
+        bar = tqdm(total=len(runs) * (arguments.rounds + 1), unit=" rounds", leave=False)
+        with one_thread(), bar, pool:
+            for run in runs:
+                racing = contestants(run, replicas, pool, cores)
+                if arguments.peers:
+                    racing[2:2] = peers(run, replicas, pool, cores)  # before the fused engine
+                rates, product_rates = [], []
+                for _ in range(arguments.rounds + 1):
+                    rates.append([contestant.rate() for contestant in racing])
+                    product_rates.append(product_rate())
+                    bar.update()
+                # The first round warms up.
+                _report(run, racing, np.array(rates[1:]), np.array(product_rates[1:]))
+
+
+def _report(
+    run: TrainConfig,
+    racing: Sequence[Contestant],
+    rates: NDArray[np.float64],
+    product_rates: NDArray[np.float64],
+) -> None:
+    """Prints a line per contestant.
+
+    Args:
+        run: setting of the contestants.
+        racing: the contestants; the plain loop first, all cores last.
+        rates: replica-episodes per second, [rounds, contestants].
+        product_rates: operations per second of a matrix product on one core, [rounds].
+    """
+    by_name = {contestant.name: rates[:, column] for column, contestant in enumerate(racing)}
+    for contestant in racing:
+        name, own = contestant.name, by_name[contestant.name]
+        ratios = own / rates[:, 0]
+        spread = f"[{ratios.min():,.0f}, {ratios.max():,.0f}]"
+        line = (
+            f"{run.agent.hidden_size:>5} {run.task.episode_length:>5}  {name:14} "
+            f"{contestant.replicas:>8} {np.median(own):>18,.0f} {np.median(ratios):>9,.0f} "
+            f"{spread:<14}"
+        )
+        if name == "fused":
+            line += _efficiency(run, own, product_rates)
+        elif contestant is racing[-1]:
+            line += f"     {np.median(own / by_name['fused']):.2f} times one core"
+        in_jax = by_name.get(name.replace("fused", "jax"))
+        if in_jax is not None and name.startswith("fused"):
+            line += f"; {np.median(own / in_jax):.1f} times JAX"
+        tqdm.write(line.rstrip())
+
+
+def _efficiency(
+    run: TrainConfig, rates: NDArray[np.float64], product_rates: NDArray[np.float64]
+) -> str:
+    """Operations per second in training, relative to a matrix product; counted in both ways.
+
+    Args:
+        run: setting of the training.
+        rates: its replica-episodes per second, [rounds].
+        product_rates: operations per second of a matrix product, [rounds].
+    """
+    per_operation = np.median(rates / product_rates)
+    as_plain = per_operation * plain_operations(run)
+    as_computed = per_operation * operations(run)
+    gigaflops = np.median(product_rates) / 1e9
+    return f" {as_plain:>8.0%}, {as_computed:.0%} of {gigaflops:.0f} Gflop/s"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""The contestants of the benchmark: ways of training, each timed on the same setting."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any
+
+from pwm.bench.plain import PlainLoop
+from pwm.core.config import TrainConfig
+from pwm.engines import make_trainer
+from pwm.runs.shards import Member, Shard
+from pwm.training.trainer import Trainer
+
+FUSED_SECONDS = 2.5  # approximate length of a round of the fused engine
+PLAIN_STEPS = 900  # steps per round of the plain loop and of PyTorch
+JAX_STEPS = 6000  # steps per round of JAX
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A way of training, to be timed."""
+
+    name: str
+    replicas: int
+    advance: Callable[[int], object]
+    """Trains all replicas for a number of episodes."""
+    episodes: int
+    """Episodes per round."""
+
+    def rate(self) -> float:
+        """Trains for a round; returns replica-episodes per second."""
+        started = time.perf_counter()
+        self.advance(self.episodes)
+        return self.replicas * self.episodes / (time.perf_counter() - started)
+
+
+def contestants(run: TrainConfig, replicas: int, pool: Executor, cores: int) -> list[Contestant]:
+    """The contestants: the plain loop, and populations in PyTorch, fused, and fused on all cores.
+
+    Args:
+        run: setting of all contestants.
+        replicas: replicas of a population.
+        pool: one process per core.
+        cores: number of these processes.
+    """
+    members = tuple(Member(run.critic_weight, run.learning_rate, seed) for seed in range(replicas))
+    shard = Shard(run.shared, members)
+    population = shard.runs
+    few = max(PLAIN_STEPS // run.task.episode_length, 1)
+    # A round is so long that the time to start and end it on several cores does not matter.
+    many = int(FUSED_SECONDS * shard.setting.num_episodes / shard.seconds) + 1
+    on_all_cores = partial(_on_cores, pool, cores, _train_fused, population)
+    return [
+        Contestant("plain loop", 1, PlainLoop(run).advance, few),
+        Contestant("torch", replicas, make_trainer(population, "torch").advance, few),
+        Contestant("fused", replicas, make_trainer(population).advance, many),
+        Contestant(f"fused, {cores} cores", cores * replicas, on_all_cores, many),
+    ]
+
+
+def peers(run: TrainConfig, replicas: int, pool: Executor, cores: int) -> list[Contestant]:
+    """The contestants in JAX, on one core and on all; the arguments are those of `contestants`."""
+    episodes = max(JAX_STEPS // run.task.episode_length, 1)
+    on_one_core = partial(_on_cores, pool, 1, _train_in_jax, run, replicas)
+    on_all_cores = partial(_on_cores, pool, cores, _train_in_jax, run, replicas)
+    return [
+        Contestant("jax", replicas, on_one_core, episodes),
+        Contestant(f"jax, {cores} cores", cores * replicas, on_all_cores, episodes),
+    ]
+
+
+def _on_cores(pool: Executor, cores: int, train: Callable[..., None], *arguments: Any) -> None:
+    """Calls `train(*arguments)` in `cores` processes of the pool, and waits for all."""
+    for future in [pool.submit(train, *arguments) for _ in range(cores)]:
+        future.result()
+
+
+def _train_fused(runs: tuple[TrainConfig, ...], num_episodes: int) -> None:
+    """Trains this process's population with the fused engine."""
+    _fused_population(runs).advance(num_episodes)
+
+
+def _train_in_jax(run: TrainConfig, replicas: int, num_episodes: int) -> None:
+    """Trains this process's population in JAX."""
+    _jax_population(run, replicas).advance(num_episodes)
+
+
+@lru_cache(maxsize=1)
+def _fused_population(runs: tuple[TrainConfig, ...]) -> Trainer:
+    """The fused engine's population of this process, made in the first round."""
+    return make_trainer(runs)
+
+
+@lru_cache(maxsize=1)
+def _jax_population(run: TrainConfig, replicas: int) -> Any:
+    """The population in JAX of this process, made in the first round."""
+    from pwm.bench.peer import JaxPopulation  # noqa: PLC0415, an optional extra
+
+    return JaxPopulation(run, replicas)
