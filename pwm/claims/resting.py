@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwm.analysis.outcomes import Evidence, Runs, Source
-from pwm.analysis.stored import OUTCOME
+from pwm.analysis.stored import FIELDS
 from pwm.claims.claim import Claim
 from pwm.claims.every import GROUPS, NUMBERS, PREFIX, Group, read_numbers
 from pwm.core.config import TrainConfig
@@ -146,7 +146,7 @@ class AlteredRuns:
         """Outcomes of some runs, as `Runs.outcomes`."""
         found = self._runs.outcomes(numbers).copy()
         changed = ~self._kept[numbers]
-        for name in OUTCOME.names or ():
+        for name in FIELDS:
             found[name][changed] = self._random(int(changed.sum()))
         found["time"][changed] = 1.0 if self._success else np.inf
         found["learned"][changed] = self._success

@@ -15,7 +15,7 @@ from pwm.analysis.slowdowns import (
     measured_over_predicted,
     root_mean_square,
 )
-from pwm.analysis.starts import fixed_point_cells, leak_constant, published_cells
+from pwm.analysis.starts import fixed_point_cells, grid_cells, leak_constant
 from pwm.claims.claim import Band, Claim
 
 RANGE = (1.0, 10.0, 100.0)
@@ -118,7 +118,7 @@ def _noise_law_claims(suffix: str, cells: Sequence[Cell]) -> Iterator[Claim]:
 def climb_law_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the law of the climb in the first study's grid, which is older."""
     for baseline, band in CLIMB_ERRORS.items():
-        cells = [cell for cell in published_cells(evidence, baseline) if cell.informative]
+        cells = [cell for cell in grid_cells(evidence, baseline) if cell.informative]
         experiments = ("weight-0.001", "start-mean")
         yield Claim(
             name=f"climb-law-{baseline}",

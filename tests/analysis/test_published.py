@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.published import CURVES, Published, Record, plan_of
-from pwm.analysis.stored import OUTCOME
+from pwm.analysis.stored import FIELDS
 from pwm.core.config import TrainConfig
 from pwm.core.errors import FileError, InputError
 from pwm.core.task import TaskConfig
@@ -69,7 +69,7 @@ def test_both_roads_give_the_same_outcomes(
     ours, theirs = Outcomes.of(experiment, store), Outcomes.of(experiment, Published.read(path))
     assert dict(ours.axes) == dict(theirs.axes)
     assert ours.configs == theirs.configs
-    for name in OUTCOME.names or ():
+    for name in FIELDS:
         one, other = getattr(ours, name), getattr(theirs, name)
         assert one.dtype == other.dtype
         assert np.array_equal(one, other), name
@@ -131,7 +131,7 @@ def changed(record: Record, name: str) -> Record:
     return replace(record, outcome=outcome)
 
 
-@pytest.mark.parametrize("name", ["digest", *(OUTCOME.names or ()), "policy_norm"])
+@pytest.mark.parametrize("name", ["digest", *FIELDS, "policy_norm"])
 def test_a_difference_is_found_in_its_run_and_column(name: str, path: Path) -> None:
     record = Published.read(path).records["diagnosed"]
     record.outcome["time"] = 100.0  # finite, so that one more is another
