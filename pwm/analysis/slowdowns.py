@@ -76,7 +76,7 @@ class Cell:
         return np.where(np.isfinite(self.slowdowns), known, unknown)
 
     def right(self, factor: float) -> bool:
-        """Whether the law's prediction is within a factor of the slowdown, as far as it is known."""
+        """Whether the law's prediction is within a factor of the slowdown, as far as known."""
         return bool(abs(self.errors()[0]) <= np.log(factor))
 
     @property

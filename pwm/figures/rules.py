@@ -85,7 +85,7 @@ def _draw(axes: Axes, methods: Comparison, names: Sequence[str | None]) -> None:
 
 def _rates(methods: Comparison, name: str, conditions: Sequence[str]) -> NDArray[np.float64]:
     """Success of a method: mean, worst, then in each condition."""
-    rates = methods.cells(name, conditions).mean(axis=-1)
+    rates = methods.learned_by(name, conditions).mean(axis=-1)
     return np.array([methods.success(name).value, methods.worst(name), *rates])
 
 
