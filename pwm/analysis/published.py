@@ -101,8 +101,10 @@ class Record:
 
     def differences(self, other: Record) -> dict[str, NDArray[np.bool_]]:
         """Whether each run differs from the same run of another record: [R], by name of array."""
-        ours, theirs = ({**each.columns, **each.curves} for each in (self, other))
-        return {name: _differs(ours[name], theirs[name]) for name in ours}
+        found = {name: _differs(ours, other.columns[name]) for name, ours in self.columns.items()}
+        for name, curve in self.curves.items():
+            found[CURVE + name] = _differs(curve, other.curves[name])
+        return found
 
     @property
     def columns(self) -> dict[str, NDArray[Any]]:

@@ -124,14 +124,15 @@ def changed(record: Record, name: str) -> Record:
 
     if name == "digest":
         return replace(record, digest=other(record.digest))
-    if name in record.curves:
-        return replace(record, curves={**record.curves, name: other(record.curves[name])})
+    if name.startswith("curve."):
+        curve = name.removeprefix("curve.")
+        return replace(record, curves={**record.curves, curve: other(record.curves[curve])})
     outcome = record.outcome.copy()
     outcome[name] = other(outcome[name])
     return replace(record, outcome=outcome)
 
 
-@pytest.mark.parametrize("name", ["digest", *FIELDS, "policy_norm"])
+@pytest.mark.parametrize("name", ["digest", *FIELDS, "curve.reward", "curve.policy_norm"])
 def test_a_difference_is_found_in_its_run_and_column(name: str, path: Path) -> None:
     record = Published.read(path).records["diagnosed"]
     record.outcome["time"] = 100.0  # finite, so that one more is another
