@@ -43,11 +43,11 @@ class Law:
         """Weight at which the leak slows learning by sqrt(2), for a summed policy loss."""
         return self.noise_constant * noise_weight(steps, trial_length)
 
-    def leak(self, weight: float, steps: int, trial_length: int = 3) -> float:
+    def leak_slowdown(self, weight: float, steps: int, trial_length: int = 3) -> float:
         """Predicted ratio of times to learn, attached over detached, for a summed policy loss."""
         return slowdown(self.noise_weight(steps, trial_length) / weight)
 
-    def sharing(self, weight: float, bias: float = 0.0) -> float:
+    def trunk_slowdown(self, weight: float, bias: float = 0.0) -> float:
         """Predicted ratio of times to learn, over that of a light critic without bias.
 
         Args:

@@ -243,7 +243,9 @@ def _by_hand_over_law(by_hand: Outcomes, detached: Outcomes) -> Estimate:
     law = Law(noise_constant=1.0, share_weight=fitted_law().share_weight)
     kept = [place for place, weight in enumerate(detached.weights) if 1 <= weight <= 10]
     biases = [law.noise_weight(15) / detached.weights[place] for place in kept]
-    predicted = np.array([law.sharing(5.0, bias) / law.sharing(5.0) for bias in biases])
+    predicted = np.array(
+        [law.trunk_slowdown(5.0, bias) / law.trunk_slowdown(5.0) for bias in biases]
+    )
     slow, fast = by_hand.time[kept], detached.at(critic_weight=5.0).time
 
     def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:

@@ -112,8 +112,8 @@ def _law_as_first_written(runs: Outcomes, probed: Outcomes) -> dict[str, NDArray
     law = Law(noise_constant=1.0, share_weight=share)
     steps = runs.base.task.episode_length
     # The law later took a root of this slowdown.
-    detached = np.array([law.sharing(weight) ** 2 for weight in runs.weights])
-    attached = detached * [law.leak(weight, steps) for weight in runs.weights]
+    detached = np.array([law.trunk_slowdown(weight) ** 2 for weight in runs.weights])
+    attached = detached * [law.leak_slowdown(weight, steps) for weight in runs.weights]
     times = reference_times(runs).ravel()
     return {
         baseline: times * slowdowns[:, None] <= runs.base.num_episodes
