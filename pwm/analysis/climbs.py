@@ -29,7 +29,7 @@ def probed(evidence: Evidence, start: str, steps: int, weight: float) -> Outcome
 
 def probes(runs: Outcomes, name: str) -> NDArray[np.float32]:
     """One diagnostic of the runs from `probed`, at all J probes: [S, J]."""
-    (course,) = runs.course(name)
+    (course,) = runs.curve(name)
     return np.asarray(course)
 
 

@@ -48,7 +48,7 @@ class Runs(Protocol):
     def history(self, numbers: NDArray[np.intp]) -> History:
         """The history of the runs with these numbers, [R], in this order."""
 
-    def course(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
+    def curve(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
         """One curve of some runs, by name: [R, K], or [R, J] for scheduled diagnostics."""
 
 
@@ -208,7 +208,7 @@ class Outcomes:
         self._require_equal_windows()
         return self._runs.history(self._noted().ravel())
 
-    def course(self, name: str) -> NDArray[np.float32]:
+    def curve(self, name: str) -> NDArray[np.float32]:
         """A curve by name, with a last axis of windows, or of the probes of `probe_at`: [..., K].
 
         Raises:
@@ -216,7 +216,7 @@ class Outcomes:
             InputError: a run is not in the store, or the curve is not published.
         """
         self._require_equal_windows()
-        curve = self._runs.course(name, self._noted().ravel())
+        curve = self._runs.curve(name, self._noted().ravel())
         return curve.reshape(*self._numbers.shape, curve.shape[1])
 
     def _require_equal_windows(self) -> None:

@@ -144,7 +144,7 @@ class PublishedRuns:
         """Outcomes of some runs, an array of `OUTCOME` in the shape of their numbers."""
         return np.asarray(self._record.outcome[numbers])
 
-    def course(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
+    def curve(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
         """A published curve of some runs, by name: [R, K], or [R, J] with `probe_at`.
 
         Raises:

@@ -70,7 +70,7 @@ class StoredRuns:
                 self._is_computed[shard] = True
         return np.asarray(self._outcomes[numbers])
 
-    def course(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
+    def curve(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
         """A curve of some runs, by name: [R, K], or [R, J] for diagnostics with `probe_at`.
 
         Raises:

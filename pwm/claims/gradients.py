@@ -49,7 +49,7 @@ def signal_claims(evidence: Evidence) -> Iterator[Claim]:
             yield Claim(
                 name=f"snr-{baseline}-{weight:g}",
                 says="policy's signal-to-noise ratio in ‰, 15 steps, before learning",
-                estimate=mean(1000 * before_learning(part, part.course("signal_to_noise"))),
+                estimate=mean(1000 * before_learning(part, part.curve("signal_to_noise"))),
                 band=(-1, 1) if (baseline, weight) == NO_SIGNAL else (0, 15),
                 experiments=PROBED,
                 digits=1,
@@ -72,7 +72,7 @@ def signal_claims(evidence: Evidence) -> Iterator[Claim]:
 
 def _at_start(runs: Outcomes, name: str) -> float:
     """Median over seeds of a curve's first window."""
-    return float(np.median(runs.course(name)[:, 0]))
+    return float(np.median(runs.curve(name)[:, 0]))
 
 
 def identity_claims(evidence: Evidence) -> Iterator[Claim]:

@@ -153,9 +153,9 @@ class AlteredRuns:
         found["collapsed"][changed] = not self._success
         return found
 
-    def course(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
-        """One curve of some runs, as `Runs.course`."""
-        found = self._runs.course(name, numbers).copy()
+    def curve(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
+        """One curve of some runs, as `Runs.curve`."""
+        found = self._runs.curve(name, numbers).copy()
         changed = ~self._kept[numbers]
         found[changed] = self._random(found[changed].size).reshape(found[changed].shape)
         return found

@@ -80,8 +80,8 @@ def test_outcomes_of_an_experiment_have_the_axes_of_its_grid(store: Store, found
     assert 0 < found.learned.sum() < 12
     assert np.array_equal(found.rate(), found.learned.mean(axis=2))
     for name in ("policy_norm", "critic_bias"):
-        course = found.course(name)
-        assert np.array_equal(course, history.curves[name].reshape(2, 2, 3, 12))
+        curve = found.curve(name)
+        assert np.array_equal(curve, history.curves[name].reshape(2, 2, 3, 12))
 
 
 def test_at_selects_every_run_by_its_fields(found: Outcomes) -> None:
@@ -92,7 +92,7 @@ def test_at_selects_every_run_by_its_fields(found: Outcomes) -> None:
         assert part.reward.shape == ()
         assert part.reward == found.reward.flat[place]
         assert np.array_equal(part.history.reward[0], found.history.reward[place])
-        assert np.array_equal(part.course("reward"), part.history.reward[0])
+        assert np.array_equal(part.curve("reward"), part.history.reward[0])
 
 
 def test_at_keeps_the_axis_of_several_values_in_the_order_given(found: Outcomes) -> None:

@@ -78,14 +78,14 @@ def test_both_roads_give_the_same_outcomes(
     assert np.array_equal(part.probed, part.history.probed)
     kinds = {"diagnosed": "windows", "scheduled": "probes"}
     for name in CURVES.get(kinds.get(experiment.name, ""), ()):
-        one, other = part.course(name), same_part.course(name)
+        one, other = part.curve(name), same_part.curve(name)
         assert one.dtype == other.dtype
         assert np.array_equal(one, other, equal_nan=True), name
 
 
 def test_what_is_not_published_is_named_with_the_command_that_trains_it(path: Path) -> None:
     runs = Outcomes.of(PLAIN, Published.read(path))
-    reads: list[Callable[[], object]] = [lambda: runs.history, lambda: runs.course("reward")]
+    reads: list[Callable[[], object]] = [lambda: runs.history, lambda: runs.curve("reward")]
     for read in reads:
         with pytest.raises(InputError, match=r"^--results \(none\): .*`python -m pwm.sweep plain`"):
             read()

@@ -54,8 +54,8 @@ class MadeUpRuns:
         """Outcomes of some runs, as `Runs.outcomes`."""
         return np.asarray(self._outcomes[numbers])
 
-    def course(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
-        """One curve of some runs, as `Runs.course`."""
+    def curve(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
+        """One curve of some runs, as `Runs.curve`."""
         return self.history(numbers).curves[name]
 
     def history(self, numbers: NDArray[np.intp]) -> History:
