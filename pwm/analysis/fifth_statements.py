@@ -94,7 +94,7 @@ def _times(name: str, evidence: Evidence, groups: Sequence[str]) -> Measured:
 
 def _slowdown(name: str, cell: Cell) -> Measured:
     """A cell's slowdown."""
-    return Measured(name, interval(cell.least), cell.experiments)
+    return Measured(name, interval(cell.least_slowdowns), cell.experiments)
 
 
 def _mean_ratio(

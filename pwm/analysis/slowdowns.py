@@ -49,7 +49,7 @@ class Cell:
         return np.asarray(self.runs.base.num_episodes / self._reference)
 
     @property
-    def least(self) -> NDArray[np.float64]:
+    def least_slowdowns(self) -> NDArray[np.float64]:
         """Slowdown or, where it is unknown, the bound that it exceeds: [1 + resamples]."""
         return np.where(np.isfinite(self.slowdowns), self.slowdowns, self.bounds)
 

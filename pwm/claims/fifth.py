@@ -102,7 +102,7 @@ def cell_claims(evidence: Evidence) -> Iterator[Claim]:
                 name=name,
                 says=f"{condition}, {variant}: slowdown at weight {weight:g}, predicted "
                 f"{predicted:g}",
-                estimate=interval(cell.least),
+                estimate=interval(cell.least_slowdowns),
                 band=(low * predicted, high * predicted),
                 experiments=cell.experiments,
                 digits=1,

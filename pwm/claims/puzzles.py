@@ -55,7 +55,7 @@ def middling_claims(evidence: Evidence) -> Iterator[Claim]:
             yield Claim(
                 name=f"middling-{start}-{steps}",
                 says=f"detached, {start}, weight 1: slowdown relative to a light critic",
-                estimate=interval(cell.least),
+                estimate=interval(cell.least_slowdowns),
                 band=band,
                 experiments=cell.experiments,
             )

@@ -70,7 +70,7 @@ def _distance_panel(axes: Axes, evidence: Evidence) -> Table:
     for weight, colour in WEIGHTS.items():
         part = [(start, cell) for (start, w), cell in cells.items() if w == weight]
         for start, cell in part:
-            estimate = interval(cell.least)
+            estimate = interval(cell.least_slowdowns)
             point(axes, start - mean, estimate, cell.finished, colour)
             known = estimate if cell.finished else Estimate(estimate.value)
             series = "measured" if cell.finished else "at least"
