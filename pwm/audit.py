@@ -22,7 +22,7 @@ import tyro
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pwm.analysis.outcomes import Evidence
+from pwm.analysis.evidence import Evidence
 from pwm.analysis.published import Published, Record
 from pwm.analysis.sampling import CONFIDENCE, drawn, most_wrong, power
 from pwm.claims.every import NUMBERS, claims, disagreements, numbers, read_numbers

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwm.analysis.estimates import Estimate, interval, rate
-from pwm.analysis.outcomes import Evidence
+from pwm.analysis.evidence import Evidence
 from pwm.analysis.predictions import predictions
 from pwm.analysis.rivals import RIVALS
 from pwm.analysis.slowdowns import Cell, experiments_of, fraction_right, root_mean_square

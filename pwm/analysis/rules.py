@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from pwm.analysis.estimates import Estimate, over_seeds, rate, rate_difference
-from pwm.analysis.outcomes import Evidence, Outcomes
+from pwm.analysis.evidence import Evidence
+from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.times import median_time
 from pwm.experiments import rules
 from pwm.experiments.rules import BOTH, CANDIDATE_STEPS, RATES

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwm.analysis.climb import Setting, climb_slowdown
-from pwm.analysis.outcomes import Evidence, Outcomes
+from pwm.analysis.evidence import Evidence
+from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.rivals import rival_slowdowns
 from pwm.analysis.slowdowns import LAW, Cell
 from pwm.analysis.theory import noise_weight, slowdown

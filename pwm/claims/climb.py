@@ -8,7 +8,7 @@ import numpy as np
 
 from pwm.analysis.climbs import probe_after, probed
 from pwm.analysis.estimates import Estimate, interval, over_seeds
-from pwm.analysis.outcomes import Evidence
+from pwm.analysis.evidence import Evidence
 from pwm.analysis.starts import distance_cells
 from pwm.claims.claim import Claim
 

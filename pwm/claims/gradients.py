@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwm.analysis.estimates import Estimate, mean, over_seeds
+from pwm.analysis.evidence import Evidence
 from pwm.analysis.gradients import before_learning, identity_sides, policy_share
-from pwm.analysis.outcomes import Evidence, Outcomes
+from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.theory import slowdown
 from pwm.claims.claim import Claim
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from pwm.analysis.conditions import light_edges
 from pwm.analysis.estimates import Estimate, interval, over_seeds, rate, rate_difference, spread
-from pwm.analysis.outcomes import Evidence, Outcomes
+from pwm.analysis.evidence import Evidence
+from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.predictions import Law, fitted_law
 from pwm.analysis.theory import value_floor
 from pwm.analysis.times import median_time

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from pwm.analysis.conditions import conditions, experiments_of, light_edges
 from pwm.analysis.edges import upper_edges
 from pwm.analysis.estimates import Estimate, interval, rate
+from pwm.analysis.evidence import Evidence
 from pwm.analysis.gradients import before_learning, middle, reference_times, share_weight
-from pwm.analysis.outcomes import Evidence, Outcomes
+from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.predictions import Law, predictions
 from pwm.claims.claim import Claim, right, too_low
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from pwm.analysis.estimates import interval, rate, rate_difference
-from pwm.analysis.outcomes import Evidence, Outcomes
+from pwm.analysis.evidence import Evidence
+from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.slowdowns import Cell
 from pwm.analysis.starts import light_critic
 from pwm.claims.claim import Claim

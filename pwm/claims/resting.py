@@ -9,7 +9,8 @@ from difflib import get_close_matches
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.analysis.outcomes import Evidence, Runs, Source
+from pwm.analysis.evidence import Evidence
+from pwm.analysis.outcomes import Runs, Source
 from pwm.analysis.stored import FIELDS
 from pwm.claims.claim import Claim
 from pwm.claims.every import GROUPS, NUMBERS, PREFIX, Group, read_numbers

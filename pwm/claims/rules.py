@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from math import inf
 
 from pwm.analysis.estimates import Estimate
-from pwm.analysis.outcomes import Evidence
+from pwm.analysis.evidence import Evidence
 from pwm.analysis.rule_predictions import Prediction, judged_brake, judged_rules
 from pwm.analysis.rules import CONDITIONS, Comparison, candidates, compared
 from pwm.claims.claim import Band, Claim

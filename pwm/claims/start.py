@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pwm.analysis.estimates import Estimate, interval, rate
+from pwm.analysis.evidence import Evidence
 from pwm.analysis.fourth import NEAR_NOISE, fourth_cells, of_variants
-from pwm.analysis.outcomes import Evidence, Outcomes
+from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.rivals import RIVALS
 from pwm.analysis.slowdowns import (
     LAW,

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from pwm.analysis.climb import Setting, climb_slowdown
 from pwm.analysis.climbs import STARTS, probed, probes
 from pwm.analysis.estimates import Estimate, interval
-from pwm.analysis.outcomes import Evidence
+from pwm.analysis.evidence import Evidence
 from pwm.analysis.starts import DISTANCE_STEPS, distance_cells
 from pwm.figures.render import WIDTH, point, without_powers
 from pwm.figures.tables import Table, quartiles

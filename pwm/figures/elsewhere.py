@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 
 from pwm.analysis.elsewhere import NOTHING, huber_bias
 from pwm.analysis.estimates import Estimate, interval, success_rate
+from pwm.analysis.evidence import Evidence
 from pwm.analysis.fifth import fifth_cells, means, median, of_groups, predicted_bias
 from pwm.analysis.fifth_statements import BATCHES, OPTIMISERS, TARGETS
 from pwm.analysis.fourth import NEAR
-from pwm.analysis.outcomes import Evidence
 from pwm.analysis.predictions import predictions
 from pwm.analysis.slowdowns import LAW
 from pwm.core.leak import critic_bias, start_entropy

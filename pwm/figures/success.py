@@ -15,7 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from pwm.analysis.outcomes import Evidence, Outcomes
+from pwm.analysis.evidence import Evidence
+from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.predictions import Law, fitted_law, learned_when_slowed
 from pwm.experiments import WEIGHTS
 from pwm.figures.render import BASELINES, WIDTH, without_powers
