@@ -113,11 +113,11 @@ class Comparison:
         """Mean success of a method over the ranked conditions or those given."""
         return rate(self.learned_by(method, conditions))
 
-    def worst(self, method: str) -> float:
+    def worst_success(self, method: str) -> float:
         """Success of a method in the ranked condition where it is lowest."""
         return float(self.learned_by(method).mean(axis=-1).min())
 
-    def failures(self, method: str) -> tuple[str, ...]:
+    def failed_conditions(self, method: str) -> tuple[str, ...]:
         """Conditions, held out or not, in which fewer than half of a method's seeds learned."""
         rates = self.learned_by(method, self.conditions).mean(axis=-1)
         return tuple(name for name, each in zip(self.conditions, rates, strict=True) if each < 0.5)
@@ -131,7 +131,7 @@ class Comparison:
         _, low, high = self.difference(one, other)
         return low <= 0 <= high
 
-    def median(self, method: str, condition: str) -> float:
+    def median_episodes(self, method: str, condition: str) -> float:
         """Episodes until half of a method's seeds had learned; inf if fewer ever did."""
         return float(median_time(self._times(method, condition)))
 
@@ -154,7 +154,7 @@ class Comparison:
         return tuple(self.methods[place] for place in np.argsort(-scores, kind="stable"))
 
     def rank(self, method: str) -> Estimate:
-        """Place of a method in the ranking, the best being 1; equal scores share their mean."""
+        """Place of a method in the ranking, from 1, the best; equal scores share their mean place."""
 
         def ranks(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
             """Rank of the method for each selection of seeds: [B]."""

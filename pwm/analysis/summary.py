@@ -48,7 +48,7 @@ def predicted_bias(run: TrainConfig, entropy: float) -> float | None:
     """
     loss = run.loss
     if run.critic_weight == 0 or loss.lost_gradients == "values":
-        return None  # nothing trains the values
+        return None  # the value loss does not train the critic
     if loss.value_loss == "huber" or loss.trace_decay < 1:
         return None
     if loss.baseline == "detached":

@@ -86,7 +86,7 @@ def _draw(axes: Axes, methods: Comparison, names: Sequence[str | None]) -> None:
 def _rates(methods: Comparison, name: str, conditions: Sequence[str]) -> NDArray[np.float64]:
     """Success of a method: mean, worst, then in each condition."""
     rates = methods.learned_by(name, conditions).mean(axis=-1)
-    return np.array([methods.success(name).value, methods.worst(name), *rates])
+    return np.array([methods.success(name).value, methods.worst_success(name), *rates])
 
 
 def _table(methods: Comparison) -> Table:
@@ -95,6 +95,9 @@ def _table(methods: Comparison) -> Table:
     for name in methods.ranking():
         table.append((name, "mean", 0, *methods.success(name), nan))
         for condition in methods.conditions:
-            rate, episodes = methods.success(name, condition), methods.median(name, condition)
+            rate, episodes = (
+                methods.success(name, condition),
+                methods.median_episodes(name, condition),
+            )
             table.append((name, condition, int(condition in methods.held_out), *rate, episodes))
     return table
