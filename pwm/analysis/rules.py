@@ -154,7 +154,7 @@ class Comparison:
         return tuple(self.methods[place] for place in np.argsort(-scores, kind="stable"))
 
     def rank(self, method: str) -> Estimate:
-        """Place of a method in the ranking, from 1, the best; equal scores share their mean place."""
+        """Rank of a method, the best being 1; equal scores share the mean of their ranks."""
 
         def ranks(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
             """Rank of the method for each selection of seeds: [B]."""

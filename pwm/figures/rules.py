@@ -95,9 +95,7 @@ def _table(methods: Comparison) -> Table:
     for name in methods.ranking():
         table.append((name, "mean", 0, *methods.success(name), nan))
         for condition in methods.conditions:
-            rate, episodes = (
-                methods.success(name, condition),
-                methods.median_episodes(name, condition),
-            )
+            rate = methods.success(name, condition)
+            episodes = methods.median_episodes(name, condition)
             table.append((name, condition, int(condition in methods.held_out), *rate, episodes))
     return table

@@ -68,7 +68,7 @@ def check_leak(
     _check_arguments(policy_loss, value_loss, weight, steps)
     value_list, log_prob_list = _listed(values), _listed(log_probs)
     with _before_backward():
-        gradient = flat_gradient(policy_loss, log_prob_list, keep=True)  # minus c times advantages
+        gradient = flat_gradient(policy_loss, log_prob_list, keep=True)
         weighted = policy_loss if value_loss is None else weight * value_loss
         value = value_term(weighted, value_list)
         values_used = flat_gradient(weighted, value_list) is not None
@@ -77,6 +77,7 @@ def check_leak(
     tracked = [tensor for tensor in log_prob_list if tensor.requires_grad]
     if any(isinstance(node, BackwardCFunction) for node in between(policy_loss, tracked)):
         return LeakReport(verdict="cannot tell", reason=HIDDEN)
+    # The gradient is proportional to the advantages, so both depend on the same tensors.
     sources = ancestors([gradient], stop=tracked)
     reached = leaves(sources)
     if reached and value_loss is None:
