@@ -77,7 +77,7 @@ class Targets:
     @property
     def mean_return(self) -> float:
         """Mean over the steps of the discounted return, without bootstrapping."""
-        weights = self.discount ** np.maximum(self._lag, 0) * self._counts
+        weights = self.discount ** np.maximum(self._lag, 0) * self._included
         return float((weights @ self._mean_rewards).mean())
 
     @property
@@ -85,7 +85,8 @@ class Targets:
         """Root mean square over the steps of the advantage at the fixed point."""
         values = self.fixed_point
         mean_targets = self._reward_weights @ self._mean_rewards + self._value_weights @ values
-        variances = self._reward_weights**2 @ (self._mean_rewards * (1 - self.success))
+        reward_variances = self._mean_rewards * (1 - self.success)  # p (1 - p) if rewarded
+        variances = self._reward_weights**2 @ reward_variances
         return sqrt(float(((mean_targets - values) ** 2 + variances).mean()))
 
     @property
@@ -116,7 +117,7 @@ class Targets:
         return np.asarray(steps - steps[:, None], float)
 
     @cached_property
-    def _counts(self) -> NDArray[np.bool_]:
+    def _included(self) -> NDArray[np.bool_]:
         """Whether the return of step t includes the reward of step k: [T, T]."""
         included = self._lag >= 0
         if self.horizon == "trial":
@@ -127,13 +128,13 @@ class Targets:
     @property
     def _reward_weights(self) -> Array:
         """Weights M of the rewards in the targets: [T, T]."""
-        return self._counts * (self.discount * self.trace_decay) ** np.maximum(self._lag, 0)
+        return self._included * (self.discount * self.trace_decay) ** np.maximum(self._lag, 0)
 
     @property
     def _value_weights(self) -> Array:
         """Weights N of the later values in the targets: [T, T]."""
         decay = (self.discount * self.trace_decay) ** np.maximum(self._lag - 1, 0)
-        is_later = self._counts & (self._lag >= 1)
+        is_later = self._included & (self._lag >= 1)
         return np.asarray(self.discount * (1 - self.trace_decay) * decay * is_later)
 
     @property

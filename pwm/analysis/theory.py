@@ -106,8 +106,8 @@ def noise_weight(
     Returns:
         w = c T H / (2 σ), where σ is the root of `value_floor` times the reward.
     """
-    bias_at_1 = critic_bias(steps, start_entropy(trial_length), 1.0, reduction)  # of weight 1
-    return bias_at_1 / (reward * sqrt(value_floor(0.5, steps // trial_length)))
+    bias_at_weight_1 = critic_bias(steps, start_entropy(trial_length), 1.0, reduction)
+    return bias_at_weight_1 / (reward * sqrt(value_floor(0.5, steps // trial_length)))
 
 
 def slowdown(bias: float = 0.0, critic: float = 0.0) -> float:

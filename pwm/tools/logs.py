@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import sqrt
 from statistics import fmean, stdev
-from typing import Literal
 
 from pwm.core.errors import require, require_integer, require_positive
+from pwm.core.losses import Reduction
+from pwm.tools.report import Verdict
 from pwm.tools.series import Series, floats
-
-Verdict = Literal["leak", "no leak", "cannot tell"]
-Reduction = Literal["sum", "mean"]
 
 BLOCKS = 8  # of the second half of the curves; their means count as independent
 QUANTILE = 2.365  # of Student's t with BLOCKS - 1 degrees of freedom, for 95%
@@ -83,14 +81,13 @@ def check_logs(
     lengths = [len(curve) for curve in curves]
     same = min(lengths) == max(lengths) >= FEWEST
     require(same, "CURVES", lengths, f"curves of one length, {FEWEST} points or more")
-    # Factor in its loss of each step's advantage, c, and of each step's squared error
-    policy_factor = 1.0 if policy_reduction == "sum" else 1 / steps
-    value_factor = (0.5 if halved else 1.0) * (1.0 if value_reduction == "sum" else 1 / steps)
+    c = 1.0 if policy_reduction == "sum" else 1 / steps  # factor of each step's policy term
+    of_squares = (0.5 if halved else 1.0) * (1.0 if value_reduction == "sum" else 1 / steps)
     half = len(entropy) // 2
     entropies = floats(entropy)[half:]
     if bias is None:
         measured = [
-            -loss / (policy_factor * steps * max(nats, LEAST_ENTROPY))
+            -loss / (c * steps * max(nats, LEAST_ENTROPY))
             for loss, nats in zip(floats(policy_loss)[half:], entropies, strict=True)
         ]
     else:
@@ -98,8 +95,8 @@ def check_logs(
     return _report(
         measured,
         entropies,
-        temperature=policy_factor / (2 * weight * value_factor),
-        mean_square=fmean(floats(value_loss)[half:]) / (value_factor * steps),
+        temperature=c / (2 * weight * of_squares),
+        mean_square=fmean(floats(value_loss)[half:]) / (of_squares * steps),
         logged=bias is not None,
     )
 
