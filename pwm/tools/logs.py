@@ -13,6 +13,7 @@ from math import sqrt
 from statistics import fmean, stdev
 
 from pwm.core.errors import require, require_integer, require_positive
+from pwm.core.leak import policy_factor
 from pwm.core.losses import Reduction
 from pwm.tools.report import Verdict
 from pwm.tools.series import Series, floats
@@ -81,7 +82,8 @@ def check_logs(
     lengths = [len(curve) for curve in curves]
     same = min(lengths) == max(lengths) >= FEWEST
     require(same, "CURVES", lengths, f"curves of one length, {FEWEST} points or more")
-    c = 1.0 if policy_reduction == "sum" else 1 / steps  # factor of each step's policy term
+    # Factors of each step's term in the policy loss and of its squared error in the value loss
+    c = policy_factor(steps, policy_reduction)
     of_squares = (0.5 if halved else 1.0) * (1.0 if value_reduction == "sum" else 1 / steps)
     half = len(entropy) // 2
     entropies = floats(entropy)[half:]
