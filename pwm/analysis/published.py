@@ -238,7 +238,7 @@ def _records(arrays: Mapping[str, NDArray[Any]]) -> Iterator[Record]:
     """Yields the record of each experiment from the arrays of the file."""
     num_runs = arrays["runs"]  # of each experiment
     columns = {name: _split(arrays[name], num_runs) for name in OF_RUNS}
-    curves = {}
+    curves: dict[str, list[NDArray[Any]]] = {}
     for kind, names in CURVES.items():
         num_points = num_runs * arrays[kind]
         curves |= {name: _split(arrays[CURVE + name], num_points) for name in names}
