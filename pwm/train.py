@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from pwm.analysis.verdict import verdict
+from pwm.analysis.summary import summary
 from pwm.core.agent import AgentConfig
 from pwm.core.config import OptimizerName, TrainConfig
 from pwm.core.errors import require
@@ -118,7 +118,7 @@ def train_command(argv: Sequence[str] | None = None) -> None:
         trainer = make_trainer(plan.runs, plan.engine, arguments.device)
         finished = train_run(plan, trainer, caught, _draw)
         if trainer.episodes_done:
-            say(f"{verdict(trainer.runs, trainer.history())}\nResults in {plan.folder}.")
+            say(f"{summary(trainer.runs, trainer.history())}\nResults in {plan.folder}.")
     sys.exit(0 if finished else 128 + caught[0])
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.analysis.outcomes import Evidence, Outcomes
+from pwm.analysis.evidence import Evidence
+from pwm.analysis.outcomes import Outcomes
 
 STARTS: Mapping[str, tuple[str, Mapping[str, Any]]] = MappingProxyType(
     {
@@ -29,7 +30,7 @@ def probed(evidence: Evidence, start: str, steps: int, weight: float) -> Outcome
 
 def probes(runs: Outcomes, name: str) -> NDArray[np.float32]:
     """One diagnostic of the runs from `probed`, at all J probes: [S, J]."""
-    (course,) = runs.course(name)
+    (course,) = runs.curve(name)
     return np.asarray(course)
 
 

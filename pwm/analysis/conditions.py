@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from pwm.analysis.edges import lower_edges
 from pwm.analysis.estimates import Estimate, interval
-from pwm.analysis.outcomes import Evidence, Outcomes
+from pwm.analysis.evidence import Evidence
+from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.predictions import fitted_law, learned_when_slowed
 from pwm.analysis.theory import noise_weight
 from pwm.core.leak import policy_factor

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwm.analysis.estimates import resampled
-from pwm.analysis.outcomes import Evidence, Outcomes
+from pwm.analysis.evidence import Evidence
+from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.predictions import predictions
 from pwm.analysis.slowdowns import LAW, Cell
 from pwm.analysis.times import median_time

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pwm.analysis.elsewhere import BIAS, NOTHING, huber_bias
 from pwm.analysis.estimates import Estimate, interval, rate, rate_difference, resampled
+from pwm.analysis.evidence import Evidence
 from pwm.analysis.fifth import (
     bias_ratio,
     fifth_cells,
@@ -26,7 +27,7 @@ from pwm.analysis.fifth import (
     the_cell,
 )
 from pwm.analysis.fourth import NEAR, Statement
-from pwm.analysis.outcomes import Evidence, Outcomes
+from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.predictions import predictions
 from pwm.analysis.slowdowns import Cell, experiments_of, fraction_right, root_mean_square
 from pwm.analysis.theory import value_floor
@@ -94,7 +95,7 @@ def _times(name: str, evidence: Evidence, groups: Sequence[str]) -> Measured:
 
 def _slowdown(name: str, cell: Cell) -> Measured:
     """A cell's slowdown."""
-    return Measured(name, interval(cell.least), cell.experiments)
+    return Measured(name, interval(cell.least_slowdowns), cell.experiments)
 
 
 def _mean_ratio(

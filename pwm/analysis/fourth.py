@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwm.analysis.estimates import Estimate, interval, rate
-from pwm.analysis.outcomes import Evidence
+from pwm.analysis.evidence import Evidence
 from pwm.analysis.predictions import predictions
 from pwm.analysis.rivals import RIVALS
 from pwm.analysis.slowdowns import Cell, experiments_of, fraction_right, root_mean_square
@@ -161,7 +161,7 @@ def _carried(cells: Sequence[Cell]) -> Statement:
     return Statement(
         name="carried",
         says="carried: slowdown of a centred critic of weight 100 (at least, if few learn)",
-        estimate=interval(heavy[-1].least),
+        estimate=interval(heavy[-1].least_slowdowns),
         region=(NEAR, inf),
         experiments=experiments_of(heavy),
         otherwise=bool(np.isfinite(slowdowns).all() and max(slowdowns) < 2 * min(slowdowns)),
@@ -217,7 +217,7 @@ def _reward_statement(
         name=f"reward-{task.reward:g}",
         says=f"{task.episode_length} steps: slowdown with reward {task.reward:g} over that with "
         "reward 1",
-        estimate=interval(cell.least / at_1.least),
+        estimate=interval(cell.least_slowdowns / at_1.least_slowdowns),
         region=region,
         experiments=experiments_of([cell, at_1]),
     )
@@ -232,7 +232,9 @@ def above_statement(cells: Mapping[tuple[float, float], Cell]) -> Statement:
     ]
     known = [pair for pair in pairs if any(cell.finished for cell in pair)]
     # `above / below` is the ratio of two sums of log S: one number over all pairs.
-    below, above = (np.log([pair[place].least for pair in known]).sum(axis=0) for place in (0, 1))
+    below, above = (
+        np.log([pair[place].least_slowdowns for pair in known]).sum(axis=0) for place in (0, 1)
+    )
     return Statement(
         name="above",
         says="log S of starts above the mean over that of starts as far below",
@@ -244,9 +246,9 @@ def above_statement(cells: Mapping[tuple[float, float], Cell]) -> Statement:
 
 def _factor_between(one: Cell, other: Cell) -> NDArray[np.float64]:
     """Ratio of the larger slowdown to the smaller, at least, if one is unknown: [1 + resamples]."""
-    factor = one.least / other.least
+    factor = one.least_slowdowns / other.least_slowdowns
     known_one, known_other = np.isfinite(one.slowdowns), np.isfinite(other.slowdowns)
-    # An unknown slowdown is `least` or more. If that exceeds the known one, so does the slowdown;
+    # An unknown slowdown is at least this. If that exceeds the known one, so does the slowdown;
     # if not, the two may be equal.
     factor = np.where(known_one | known_other, factor, 1.0)
     factor = np.where(known_one & known_other, np.maximum(factor, 1 / factor), factor)

@@ -31,7 +31,7 @@ def before_learning(runs: Outcomes, curve: NDArray[np.floating]) -> NDArray[np.f
         Means, [S]; nan for a seed that learned within its first window.
     """
     # True in the windows before the first with that reward
-    before = np.cumprod(runs.course("reward") < UNLEARNED, axis=1, dtype=bool)
+    before = np.cumprod(runs.curve("reward") < UNLEARNED, axis=1, dtype=bool)
     with np.errstate(invalid="ignore"):
         return np.asarray(np.where(before, curve, 0.0).sum(axis=1) / before.sum(axis=1))
 
@@ -45,14 +45,14 @@ def middle(values: NDArray[np.float64]) -> float:
 def policy_share(runs: Outcomes) -> NDArray[np.float64]:
     """The policy's share of the trunk's mean squared gradient norm: [S, K]; nan if that is 0."""
     with np.errstate(invalid="ignore"):  # a deterministic policy has no gradient left
-        return np.asarray(runs.course("policy_norm") ** 2 / runs.course("total_norm") ** 2)
+        return np.asarray(runs.curve("policy_norm") ** 2 / runs.curve("total_norm") ** 2)
 
 
 def share_weight(runs: Outcomes) -> NDArray[np.float64]:
     """Critic weight at which both gradients of the trunk would have equal norms: [S, K]."""
     weight = runs.base.critic_weight
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(weight * runs.course("policy_norm") / runs.course("critic_norm"))
+        return np.asarray(weight * runs.curve("policy_norm") / runs.curve("critic_norm"))
 
 
 def identity_sides(runs: Outcomes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -61,9 +61,9 @@ def identity_sides(runs: Outcomes) -> tuple[NDArray[np.float64], NDArray[np.floa
     Windows are those of the second half of training. The losses are means over a window; the
     return's variance and the covariance were measured at its end.
     """
-    half = runs.course("policy_loss").shape[1] // 2
+    half = runs.curve("policy_loss").shape[1] // 2
     policy_loss, value_loss, variance, covariance = (
-        runs.course(name)[:, half:].astype(np.float64)
+        runs.curve(name)[:, half:].astype(np.float64)
         for name in ("policy_loss", "value_loss", "return_variance", "covariance")
     )  # (S, K / 2)
     predicted = np.vectorize(advantage_log_prob)(

@@ -23,59 +23,52 @@ STANDARD_ERRORS = 4.0
 
 
 def reward_to_learn(task: TaskConfig, num_episodes: int) -> float:
-    """Final reward above which a run has learned.
+    """Final reward, a fraction of trials, above which a run has learned.
 
     Args:
-        task: the task that is played.
+        task: the task.
         num_episodes: episodes that the final reward is averaged over.
-    Returns:
-        Fraction of trials rewarded.
     """
     levels = reward_levels(task.stimulus_set)
-    ceiling = max(level for level in levels if level < levels.solved)
-    num_trials = num_episodes * task.num_trials
-    return ceiling + STANDARD_ERRORS * sqrt(ceiling * (1 - ceiling) / num_trials)
+    # The best level without solving the task. A memoryless policy solves pwm0.
+    unsolved = levels.memoryless if levels.memoryless < levels.solved else levels.one_sided
+    standard_error = sqrt(unsolved * (1 - unsolved) / (num_episodes * task.num_trials))
+    return unsolved + STANDARD_ERRORS * standard_error
 
 
 def learned(history: History, task: TaskConfig) -> NDArray[np.bool_]:
-    """Whether each replica learned, by its last 500 episodes.
-
-    Args:
-        history: curves of R replicas.
-        task: the task that they play.
-    Returns:
-        Whether each learned, [R].
-    """
-    _, episodes = _final_windows(history)
-    return final_mean(history, history.reward) > reward_to_learn(task, int(episodes.sum()))
+    """Whether each of R replicas learned the task, by its last 500 episodes: [R]."""
+    _, lengths = _final_windows(history)
+    return final_mean(history, history.reward) > reward_to_learn(task, int(lengths.sum()))
 
 
 def times_to_learn(history: History, task: TaskConfig) -> NDArray[np.float64]:
     """Episodes until the mean reward of 500 in a row first met the criterion for *learned*.
 
     Args:
-        history: curves of R replicas; all windows but the last must have the same length.
-        task: the task that they play.
+        history: curves of R replicas in K windows, all but the last of the same length.
+        task: the task.
     Returns:
-        Numbers of episodes, [R]; inf where they never did.
+        Numbers of episodes, [R]; inf where the criterion was never met.
     """
-    log_every = int(history.episode[0])
-    windows = min(ceil(FINAL_EPISODES / log_every), len(history.episode))
-    # Means over the windows of about 500 episodes, as they slide along: (R, K - windows + 1)
-    means = sliding_window_view(history.reward.astype(np.float64), windows, axis=1).mean(axis=-1)
-    above = means > reward_to_learn(task, windows * log_every)
-    last_episodes = history.episode[windows - 1 :]  # of each mean
-    first = above.argmax(axis=1)  # place of the first mean above; 0 if there is none
-    return np.where(above.any(axis=1), last_episodes[first], np.inf)
+    window_length = int(history.episode[0])  # in episodes
+    count = min(ceil(FINAL_EPISODES / window_length), len(history.episode))
+    # Mean over each group of `count` windows in a row: (R, K - count + 1)
+    means = sliding_window_view(history.reward.astype(np.float64), count, axis=1).mean(axis=-1)
+    met = means > reward_to_learn(task, count * window_length)
+    last_episodes = history.episode[count - 1 :]  # of each group
+    first_met = met.argmax(axis=1)  # 0 also where none met it
+    return np.where(met.any(axis=1), last_episodes[first_met], np.inf)
 
 
 def final_mean(history: History, curves: NDArray[np.float32]) -> NDArray[np.float64]:
     """Mean of curves [R, K] over the last 500 episodes, or over all if there are fewer: [R]."""
-    in_final, episodes = _final_windows(history)
-    return np.average(curves[:, in_final].astype(np.float64), axis=1, weights=episodes)
+    in_final, lengths = _final_windows(history)
+    return np.average(curves[:, in_final].astype(np.float64), axis=1, weights=lengths)
 
 
 def _final_windows(history: History) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Whether each window lies in the last 500 episodes, [K], and the lengths of those that do."""
+    """Whether each window ends in the last 500 episodes, [K], and the lengths of those that do."""
     in_final = history.episode > history.episode[-1] - FINAL_EPISODES
-    return in_final, np.diff(history.episode, prepend=0)[in_final]
+    lengths = np.diff(history.episode, prepend=0)  # in episodes
+    return in_final, lengths[in_final]

@@ -33,12 +33,14 @@ def reward_levels(stimulus_set: str) -> RewardLevels:
         InputError: the stimulus set is unknown.
     """
     config = TaskConfig(stimulus_set=stimulus_set)
-    decision = reward_table(config)[:-1, -1].astype(np.float64)  # (pairs, actions)
+    pairs, last_step = slice(config.num_pairs), -1
+    rewards = reward_table(config)[pairs, last_step].astype(np.float64)  # (pairs, actions)
     second = config.pairs[:, 1]
-    memoryless = sum(decision[second == shown].sum(axis=0).max() for shown in np.unique(second))
+    # The best action after a second stimulus is rewarded in most of the pairs that end with it.
+    rewarded = [rewards[second == stimulus].sum(axis=0).max() for stimulus in np.unique(second)]
     return RewardLevels(
-        uniform=float(decision.mean()),
-        one_sided=float(decision.mean(axis=0).max()),
-        memoryless=float(memoryless / config.num_pairs),
-        solved=float(decision.max(axis=1).mean()),
+        uniform=float(rewards.mean()),
+        one_sided=float(rewards.mean(axis=0).max()),
+        memoryless=float(sum(rewarded) / config.num_pairs),
+        solved=float(rewards.max(axis=1).mean()),
     )

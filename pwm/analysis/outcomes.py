@@ -14,7 +14,7 @@ or, from one of the paper's experiments, as published, without a store:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -28,9 +28,9 @@ from pwm.core.config import TrainConfig
 from pwm.core.history import History
 from pwm.engines import EngineName
 from pwm.experiments import chosen
-from pwm.runs.experiment import Experiment, Size
+from pwm.runs.experiment import Experiment
 from pwm.runs.fields import flat
-from pwm.runs.shards import plan, trained_by
+from pwm.runs.shards import plan
 from pwm.runs.storage import Store
 
 
@@ -47,87 +47,62 @@ class Runs(Protocol):
     def history(self, numbers: NDArray[np.intp]) -> History:
         """The history of the runs with these numbers, [R], in this order."""
 
-    def course(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
+    def curve(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
         """One curve of some runs, by name: [R, K], or [R, J] for scheduled diagnostics."""
 
 
 class Source(Protocol):
-    """Outcomes of experiments, for instance `pwm.analysis.published.Published`."""
+    """A collection of experiments that were run, for instance the published outcomes."""
 
     def runs(self, experiment: Experiment) -> Runs:
         """The runs of an experiment."""
 
 
-class Noted:
-    """Runs that report which of them are read.
-
-    Args:
-        runs: the runs.
-        note: called with the numbers of runs that are read.
-    """
-
-    def __init__(self, runs: Runs, note: Callable[[NDArray[np.intp]], None]) -> None:
-        self._runs, self._note = runs, note
-
-    @property
-    def configs(self) -> Sequence[TrainConfig]:
-        """The configuration of each run."""
-        return self._runs.configs
-
-    def outcomes(self, numbers: NDArray[np.intp]) -> NDArray[Any]:
-        """Outcomes of some runs, as `Runs.outcomes`."""
-        self._note(numbers)
-        return self._runs.outcomes(numbers)
-
-    def history(self, numbers: NDArray[np.intp]) -> History:
-        """Curves of some runs, as `Runs.history`."""
-        self._note(numbers)
-        return self._runs.history(numbers)
-
-    def course(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
-        """One curve of some runs, as `Runs.course`."""
-        self._note(numbers)
-        return self._runs.course(name, numbers)
+Note = Callable[[NDArray[np.intp]], None]
+"""Function that is called with the numbers of runs when their outcomes or curves are read."""
 
 
 class Outcomes:
-    """Some runs and their outcomes: arrays with one axis per field that varies, written [...].
+    """Some runs and their outcomes.
+
+    The outcomes are arrays with one axis for each field that varies, such as the critic weight and
+    the seed. Their shape is written [...].
 
     Args:
-        runs: the runs to choose from.
+        runs: all runs, from which some are chosen.
         axes: values by field, the slowest first; for a list of runs, the single axis "run".
-        numbers: the numbers of the chosen runs, in the shape of the axes.
+        numbers: numbers of the chosen runs, an array with these axes.
+        note: called with the numbers of the runs that are read.
     """
 
     def __init__(
-        self, runs: Runs, axes: Mapping[str, Sequence[Any]], numbers: NDArray[np.intp]
+        self,
+        runs: Runs,
+        axes: Mapping[str, Sequence[Any]],
+        numbers: NDArray[np.intp],
+        note: Note | None = None,
     ) -> None:
         self.axes = MappingProxyType({name: tuple(values) for name, values in axes.items()})
-        self._runs = runs
-        self._numbers = numbers
+        self._runs, self._numbers, self._note = runs, numbers, note
 
     @classmethod
     def of(
-        cls,
-        experiment: Experiment,
-        source: Store | Source,
-        note: Callable[[NDArray[np.intp]], None] | None = None,
+        cls, experiment: Experiment, source: Store | Source, note: Note | None = None
     ) -> Outcomes:
         """The runs of an experiment, with the axes of its grid.
 
         Args:
             experiment: the experiment.
             source: a store that holds its runs, or for instance the published outcomes.
-            note: called with the numbers of runs that are read.
+            note: called with the numbers of the runs that are read.
         """
-        shape = tuple(len(values) for values in experiment.axes.values())
         runs: Runs
         if isinstance(source, Store):
             runs = StoredRuns(source, plan(experiment))
         else:
             runs = source.runs(experiment)
-        numbers = np.arange(experiment.num_runs).reshape(shape)
-        return cls(Noted(runs, note) if note else runs, experiment.axes, numbers)
+        shape = [len(values) for values in experiment.axes.values()]
+        return cls(runs, experiment.axes, np.arange(experiment.num_runs).reshape(shape), note)
 
     @classmethod
     def published(cls, name: str) -> Outcomes:
@@ -137,19 +112,22 @@ class Outcomes:
             InputError: there is no experiment of that name.
             FileError: the published outcomes are missing, damaged or of another version.
         """
-        return Evidence(Published.read()).of(name)
+        (experiment,) = chosen((name,))
+        return cls.of(experiment, Published.read())
 
     @classmethod
     def stored(cls, folder: Path | str = "results", engine: EngineName = "fused") -> Outcomes:
-        """Every run that an engine trained and a folder holds, each once, as a list.
+        """A list of the runs in a folder that were trained by an engine, without duplicates.
 
         Raises:
             InputError: there is no such folder.
         """
         store = Store(Path(folder))
         runs = StoredRuns(store, (shard for shard in store.shards() if shard.engine == engine))
-        once = {config: number for number, config in enumerate(runs.configs)}
-        return cls(runs, {"run": range(len(once))}, np.array(list(once.values()), np.intp))
+        # Runs of equal configurations are identical: one number is kept for each.
+        number_of = {config: number for number, config in enumerate(runs.configs)}
+        numbers = np.array(list(number_of.values()), np.intp)
+        return cls(runs, {"run": range(len(numbers))}, numbers)
 
     def at(self, **values: Any) -> Outcomes:
         """Selects runs by the values of fields.
@@ -160,37 +138,48 @@ class Outcomes:
         Raises:
             ValueError: a field does not exist, or no run has one of the values.
         """
-        runs = self
+        selected = self
         for name, value in values.items():
-            runs = runs._where(name, list(value) if isinstance(value, list | tuple) else value)
-        return runs
+            several = isinstance(value, list | tuple)
+            wanted = value if several else [value]
+            if name in selected.axes:
+                selected = selected._along_axis(name, wanted, keep_axis=several)
+            else:
+                selected = selected._as_list(name, wanted)
+        return selected
 
-    def _where(self, name: str, value: Any) -> Outcomes:
-        """The runs with one field at a value, or at each of a list of values."""
-        several = isinstance(value, list)
-        wanted = value if several else [value]
-        if name not in self.axes:
-            return self._listed(name, wanted)
-        _require_all(name, wanted, self.axes[name])
-        axis = list(self.axes).index(name)
-        places = [self.axes[name].index(one) for one in wanted]
-        axes = dict(self.axes) | {name: tuple(wanted)}
-        if several:
-            return Outcomes(self._runs, axes, self._numbers.take(places, axis=axis))
-        del axes[name]
-        return Outcomes(self._runs, axes, np.take(self._numbers, places[0], axis=axis))
+    def _along_axis(self, name: str, wanted: Sequence[Any], *, keep_axis: bool) -> Outcomes:
+        """The runs with some values of a field that has an axis; a single value may remove it."""
+        values, axis = self.axes[name], list(self.axes).index(name)
+        _require_all(name, wanted, values)
+        axes = {**self.axes, name: wanted}
+        numbers = self._numbers.take([values.index(value) for value in wanted], axis=axis)
+        if not keep_axis:
+            del axes[name]
+            numbers = numbers.squeeze(axis)
+        return Outcomes(self._runs, axes, numbers, self._note)
 
-    def _listed(self, name: str, wanted: Sequence[Any]) -> Outcomes:
-        """A list of the runs with some values of a field without an axis; unchanged if all have."""
-        if name not in (known := flat(TrainConfig())):
-            raise ValueError(f"{name}: expected a field of a run, one of {', '.join(known)}")
-        found = [flat(config)[name] for config in self.configs]
-        _require_all(name, wanted, found)
-        kept = [one in wanted for one in found]
-        if all(kept):
+    def _as_list(self, name: str, wanted: Sequence[Any]) -> Outcomes:
+        """A list of the runs with some values of a field that has no axis.
+
+        If all runs have one of the values, nothing changes, and the axes are kept.
+        """
+        fields = flat(TrainConfig())
+        if name not in fields:
+            raise ValueError(f"{name}: expected a field of a run, one of {', '.join(fields)}")
+        values = [flat(config)[name] for config in self.configs]
+        _require_all(name, wanted, values)
+        selected = [value in wanted for value in values]
+        if all(selected):
             return self
-        numbers = self._numbers.ravel()[kept]
-        return Outcomes(self._runs, {"run": range(len(numbers))}, numbers)
+        numbers = self._numbers.ravel()[selected]
+        return Outcomes(self._runs, {"run": range(len(numbers))}, numbers, self._note)
+
+    def _noted(self) -> NDArray[np.intp]:
+        """Numbers of the runs, [...], after a call of `note`, since they are about to be read."""
+        if self._note is not None:
+            self._note(self._numbers)
+        return self._numbers
 
     @property
     def configs(self) -> tuple[TrainConfig, ...]:
@@ -216,21 +205,21 @@ class Outcomes:
             InputError: a run is not in the store.
         """
         self._require_equal_windows()
-        return self._runs.history(self._numbers.ravel())
+        return self._runs.history(self._noted().ravel())
 
-    def course(self, name: str) -> NDArray[np.float32]:
-        """A curve by name, with a last axis of windows: [..., K].
+    def curve(self, name: str) -> NDArray[np.float32]:
+        """A curve by name, with a last axis of windows, or of the probes of `probe_at`: [..., K].
 
         Raises:
             ValueError: the runs differ in their budget or in the length of their windows.
             InputError: a run is not in the store, or the curve is not published.
         """
         self._require_equal_windows()
-        curve = self._runs.course(name, self._numbers.ravel())
+        curve = self._runs.curve(name, self._noted().ravel())
         return curve.reshape(*self._numbers.shape, curve.shape[1])
 
     def _require_equal_windows(self) -> None:
-        """Raises `ValueError` unless the runs have one budget and one length of windows."""
+        """Raises `ValueError` unless all runs have the same budget and length of windows."""
         lengths = {(run.num_episodes, run.log_every) for run in self.configs}
         if len(lengths) > 1:
             listed = ", ".join(f"{budget} and {window}" for budget, window in sorted(lengths))
@@ -240,13 +229,13 @@ class Outcomes:
     def probed(self) -> NDArray[np.int64]:
         """Episodes after which diagnostics were measured: [K], or [J] with `probe_at`."""
         run = self.base
-        windows = range(run.log_every, run.num_episodes + 1, run.log_every)
-        return np.array(run.probe_at or windows, np.int64)
+        ends_of_windows = range(run.log_every, run.num_episodes + 1, run.log_every)
+        return np.array(run.probe_at or ends_of_windows, np.int64)
 
     @property
     def _outcomes(self) -> NDArray[Any]:
         """The runs' outcomes, an array of `OUTCOME`: [...]."""
-        return self._runs.outcomes(self._numbers)
+        return self._runs.outcomes(self._noted())
 
     @property
     def learned(self) -> NDArray[np.bool_]:
@@ -294,57 +283,13 @@ class Outcomes:
         return self._outcomes["peak_value_loss"]
 
     def rate(self) -> NDArray[np.float64]:
-        """Fraction of the last axis, the seeds, that learned: [...] without that axis."""
+        """Fraction of seeds, the last axis, that learned: [...] without that axis."""
         return np.asarray(self.learned.mean(axis=-1))
 
 
-class Evidence:
-    """The outcomes of the paper's experiments, each read once.
-
-    Args:
-        source: a store that holds all runs, or for instance the published outcomes.
-        size: size of the experiments.
-        engine: the engine that trained them.
-    """
-
-    def __init__(
-        self, source: Store | Source, size: Size = "paper", engine: EngineName = "fused"
-    ) -> None:
-        self.source = source
-        self._size, self._engine = size, engine
-        self._kept: dict[str, Outcomes] = {}
-        self.read: dict[str, NDArray[np.bool_]] = {}
-        """Whether each run has been read, [runs], by experiment asked for; may be reset to {}."""
-
-    def of(self, name: str) -> Outcomes:
-        """The outcomes of the experiment of that name."""
-        if name not in self._kept:
-            note = partial(self._note, name)
-            self._kept[name] = Outcomes.of(self.experiment(name), self.source, note)
-        self._note(name, np.arange(0))  # it was asked for, even if no run is read
-        return self._kept[name]
-
-    def _note(self, name: str, numbers: NDArray[np.intp]) -> None:
-        """Records in `read` that some runs of an experiment are read."""
-        if name not in self.read:
-            self.read[name] = np.zeros(self.experiment(name).num_runs, bool)
-        self.read[name][numbers] = True
-
-    def experiment(self, name: str) -> Experiment:
-        """The experiment of that name."""
-        (experiment,) = chosen((name,), self._size, self._engine)
-        return experiment
-
-    def trained_with(self, names: Iterable[str]) -> str:
-        """One line about the versions of code and engine that trained some experiments."""
-        if not isinstance(self.source, Store):
-            return trained_by(self._engine)
-        return self.source.trained_with(s for name in names for s in plan(self.experiment(name)))
-
-
 def _require_all(name: str, wanted: Iterable[Any], found: Sequence[Any]) -> None:
-    """Raises `ValueError` unless every value wanted is among those found."""
+    """Raises `ValueError` unless some runs have each of the values wanted."""
     for value in wanted:
         if value not in found:
-            listed = ", ".join(map(str, dict.fromkeys(found))) or "none"
+            listed = ", ".join(str(each) for each in dict.fromkeys(found)) or "none"
             raise ValueError(f"{name}={value}: expected one of the values that were run: {listed}")

@@ -1,4 +1,4 @@
-"""Predictions made before the runs, and the law behind the last set of them."""
+"""Predictions made before the runs, and the law behind the third set of them."""
 
 from __future__ import annotations
 
@@ -28,24 +28,27 @@ def predictions() -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class Law:
-    """Slowdown by the leak and by a heavy critic: the closed form `slowdown` with two numbers."""
+    """Slowdown by the leak and by a heavy critic: the closed form `slowdown` with two constants.
+
+    The leak is the gradient of the policy loss that reaches the critic.
+    """
 
     noise_constant: float
     """Factor on `pwm.analysis.theory.noise_weight`; 1 where nothing is fitted."""
     share_weight: float
-    """Weight at which the critic's gradient of the trunk equals the policy's; inf if the networks
-    are separate."""
+    """Critic weight at which the critic's gradient in the shared trunk is as large as the policy's;
+    inf if the networks are separate."""
 
     def noise_weight(self, steps: int, trial_length: int = 3) -> float:
         """Weight at which the leak slows learning by sqrt(2), for a summed policy loss."""
         return self.noise_constant * noise_weight(steps, trial_length)
 
-    def leak(self, weight: float, steps: int, trial_length: int = 3) -> float:
-        """Predicted time to learn, attached over detached, for a summed policy loss."""
+    def leak_slowdown(self, weight: float, steps: int, trial_length: int = 3) -> float:
+        """Predicted ratio of times to learn, attached over detached, for a summed policy loss."""
         return slowdown(self.noise_weight(steps, trial_length) / weight)
 
-    def sharing(self, weight: float, bias: float = 0.0) -> float:
-        """Predicted time to learn, relative to a light critic with an unbiased baseline.
+    def trunk_slowdown(self, weight: float, bias: float = 0.0) -> float:
+        """Predicted ratio of times to learn, over that of a light critic without bias.
 
         Args:
             weight: the critic weight.
@@ -55,7 +58,7 @@ class Law:
 
 
 def fitted_law() -> Law:
-    """The law as fitted, at 15 steps, before the third set of predictions."""
+    """The law of the third set of predictions, as fitted to episodes of 15 steps before them."""
     third = predictions()["third"]
     return Law(noise_constant=third["noise_constant"], share_weight=third["share_weight"])
 
@@ -63,7 +66,7 @@ def fitted_law() -> Law:
 def learned_when_slowed(
     weights: Sequence[float], times: NDArray[np.float64], budget: int, noise: float
 ) -> NDArray[np.bool_]:
-    """Which seeds should learn with an attached baseline, predicted from detached runs.
+    """Predicts from detached runs which seeds learn with an attached baseline.
 
     Args:
         weights: critic weights, [W].
@@ -71,7 +74,7 @@ def learned_when_slowed(
         budget: number of episodes.
         noise: weight at which the leak slows learning by sqrt(2).
     Returns:
-        Whether each should learn, [W, S].
+        Whether each seed learns, [W, S].
     """
-    factors = np.array([slowdown(noise / weight) for weight in weights])
-    return np.asarray(times * factors[:, None] <= budget)
+    slowdowns = np.array([slowdown(noise / weight) for weight in weights])
+    return np.asarray(times * slowdowns[:, None] <= budget)

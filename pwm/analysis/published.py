@@ -4,15 +4,17 @@
 
 - `version` of this layout;
 - of each experiment, its name, `experiment`, its number of `runs`, a hash that identifies them,
-  `plan`, and the lengths of its published curves, `windows` and `probes`, one or both of them 0;
-- `digest` [N] and `trail` [N, 7] of each run (see `pwm.runs.digests`);
-- an array [N] for each field of `pwm.analysis.stored.OUTCOME`;
+  `plan`, and the lengths of its published curves, `windows` and `probes`, 0 if it has none;
+- `digest` [N], a hash of each run's history, and `trail` [N, 7], a byte of the hash of each of
+  seven beginnings of it (see `pwm.runs.digests`);
+- an array [N] for each of `pwm.analysis.stored.FIELDS`;
 - `curve.NAME` for each curve in `CURVES`: those of all diagnosed runs, one after another.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.analysis.stored import OUTCOME, outcomes_of
+from pwm.analysis.stored import FIELDS, OUTCOME, outcomes_of
 from pwm.core.config import TrainConfig
 from pwm.core.errors import FileError, InputError, require_file
 from pwm.core.history import AGENT_DIAGNOSTICS, History
@@ -39,19 +41,18 @@ FILE = "outcomes.npz"  # in `paper/`
 CURVES: Mapping[str, Sequence[str]] = MappingProxyType(
     {
         "windows": (
-            *("reward", "value_loss", "policy_loss", "critic_bias"),
-            *("policy_norm", "critic_norm", "total_norm", "signal_to_noise"),
-            *("return_variance", "covariance"),
+            "reward", "value_loss", "policy_loss", "critic_bias", "policy_norm", "critic_norm",
+            "total_norm", "signal_to_noise", "return_variance", "covariance",
         ),
         "probes": AGENT_DIAGNOSTICS,
     }
-)
-"""Published curves of runs with diagnostics, those that claims and figures read: of runs diagnosed
-at the end of each window, and of runs with `probe_at`."""
+)  # fmt: skip
+"""Published curves by kind: "windows" if diagnostics were measured at the end of each window,
+"probes" if they were at chosen episodes (`probe_at`). Claims and figures read only these."""
 CURVE = "curve."  # prefix of their names in the file
-OF_EXPERIMENTS = ("experiment", "plan", "runs", *CURVES)
-DIGESTS = ("digest", "trail")
-OF_RUNS = (*DIGESTS, *(OUTCOME.names or ()))
+ALL_CURVES = tuple(itertools.chain.from_iterable(CURVES.values()))
+OF_EXPERIMENTS = ("experiment", "plan", "runs", *CURVES)  # arrays with an entry per experiment
+OF_RUNS = ("digest", "trail", *FIELDS)  # arrays with an entry per run
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,9 @@ class Record:
     """Published data of R runs: arrays [R, ...]."""
 
     digest: NDArray[np.uint64]
+    """Hash of each run's history, [R]."""
     trail: NDArray[np.uint8]
+    """A byte of the hash of each of seven beginnings of the history, [R, 7]."""
     outcome: NDArray[Any]
     """[R], of type `OUTCOME`."""
     curves: Mapping[str, NDArray[np.float32]]
@@ -76,18 +79,20 @@ class Record:
 
     @classmethod
     def joined(cls, parts: Sequence[Record]) -> Record:
-        """One record of the runs of several.
+        """One record of the runs of several, which have the same curves.
 
         Raises:
-            ValueError: they differ in the names or the lengths of their curves.
+            ValueError: the curves differ in length.
         """
-        curves = {name: np.concatenate([part.curves[name] for part in parts])
-                  for name in set().union(*(part.curves for part in parts))}  # fmt: skip
-        digest, trail, outcome = (
-            np.concatenate([getattr(part, name) for part in parts])
-            for name in ("digest", "trail", "outcome")
+        return cls(
+            digest=np.concatenate([part.digest for part in parts]),
+            trail=np.concatenate([part.trail for part in parts]),
+            outcome=np.concatenate([part.outcome for part in parts]),
+            curves={
+                name: np.concatenate([part.curves[name] for part in parts])
+                for name in parts[0].curves
+            },
         )
-        return cls(digest, trail, outcome, curves)
 
     def select(self, runs: slice | Sequence[int]) -> Record:
         """The record of some of the runs."""
@@ -95,20 +100,26 @@ class Record:
         return Record(self.digest[runs], self.trail[runs], self.outcome[runs], curves)
 
     def differences(self, other: Record) -> dict[str, NDArray[np.bool_]]:
-        """Whether each run differs from the same run of another record: [R], by array."""
-        outcomes = {name: (self.outcome[name], other.outcome[name]) for name in OUTCOME.names or ()}
-        curves = {name: (curve, other.curves[name]) for name, curve in self.curves.items()}
-        digests = {name: (getattr(self, name), getattr(other, name)) for name in DIGESTS}
-        pairs = {**digests, **outcomes, **curves}
-        return {name: _differs(one, two) for name, (one, two) in pairs.items()}
+        """Whether each run differs from the same run of another record: [R], by name of array."""
+        found = {name: _differs(ours, other.columns[name]) for name, ours in self.columns.items()}
+        for name, curve in self.curves.items():
+            found[CURVE + name] = _differs(curve, other.curves[name])
+        return found
 
-    def length(self, kind: str) -> int:
-        """Number of points in the curves of a kind, a key of `CURVES`; 0 if there are none."""
-        return next((self.curves[name].shape[1] for name in CURVES[kind] if name in self.curves), 0)
+    @property
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """Digests and outcomes, by the names in `OF_RUNS`."""
+        outcomes = {name: self.outcome[name] for name in FIELDS}
+        return {"digest": self.digest, "trail": self.trail, **outcomes}
+
+    def num_points(self, kind: str) -> int:
+        """Number of points in each curve of a kind, a key of `CURVES`; 0 without such curves."""
+        any_name = CURVES[kind][0]  # a record has all curves of a kind or none
+        return self.curves[any_name].shape[1] if any_name in self.curves else 0
 
 
 def _differs(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.bool_]:
-    """Whether two arrays [R, ...] differ, by row: [R]; nan equals nan."""
+    """Whether each row of two arrays [R, ...] differs: [R]. Nan equals nan."""
     same = (one == other) | (np.isnan(one) & np.isnan(other))
     return np.asarray(~same.reshape(len(one), -1).all(axis=1))
 
@@ -133,7 +144,7 @@ class PublishedRuns:
         """Outcomes of some runs, an array of `OUTCOME` in the shape of their numbers."""
         return np.asarray(self._record.outcome[numbers])
 
-    def course(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
+    def curve(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
         """A published curve of some runs, by name: [R, K], or [R, J] with `probe_at`.
 
         Raises:
@@ -148,7 +159,7 @@ class PublishedRuns:
         raise self._not_published()
 
     def _not_published(self) -> InputError:
-        """The error of reading curves that only a store has."""
+        """The error for curves that are in a store only."""
         name = self._experiment.name
         accepted = (
             f"a folder that holds the runs of {name}, whose curves are not published; "
@@ -170,13 +181,13 @@ class Published:
 
     @classmethod
     def read(cls, path: Path | None = None) -> Published:
-        """Reads what `write` wrote, by default `paper/outcomes.npz`, and verifies it.
+        """Reads and verifies a file of outcomes, by default `paper/outcomes.npz`.
 
         Raises:
             FileError: the file is missing, damaged or of another version.
         """
         path = path or published(FILE)
-        names = ["version", *OF_EXPERIMENTS, *OF_RUNS, *(CURVE + name for name in _all_curves())]
+        names = ["version", *OF_EXPERIMENTS, *OF_RUNS, *(CURVE + name for name in ALL_CURVES)]
         try:
             arrays = read_arrays(path, names)
         except FileError as error:
@@ -196,16 +207,15 @@ class Published:
             "experiment": np.array(list(self.records)),
             "plan": np.array(list(self.plans.values())),
             "runs": np.array([len(record.digest) for record in records]),
-            **{kind: np.array([record.length(kind) for record in records]) for kind in CURVES},
-            "digest": np.concatenate([record.digest for record in records]),
-            "trail": np.concatenate([record.trail for record in records]),
         }
-        for name in OUTCOME.names or ():
-            arrays[name] = np.concatenate([record.outcome[name] for record in records])
-        nothing = np.zeros(0, np.float32)
-        for name in _all_curves():
-            parts = (record.curves.get(name, nothing).ravel() for record in records)
-            arrays[CURVE + name] = np.concatenate(list(parts))
+        for kind in CURVES:
+            arrays[kind] = np.array([record.num_points(kind) for record in records])
+        for name in OF_RUNS:
+            arrays[name] = np.concatenate([record.columns[name] for record in records])
+        no_curve = np.zeros(0, np.float32)
+        for name in ALL_CURVES:
+            curves = [record.curves.get(name, no_curve).ravel() for record in records]
+            arrays[CURVE + name] = np.concatenate(curves)
         write_arrays(path, arrays)
 
     def record(self, experiment: Experiment) -> Record:
@@ -226,28 +236,30 @@ class Published:
 
 def _records(arrays: Mapping[str, NDArray[Any]]) -> Iterator[Record]:
     """Yields the record of each experiment from the arrays of the file."""
-    num_runs = arrays["runs"]
-    columns = {name: np.split(arrays[name], np.cumsum(num_runs)[:-1]) for name in OF_RUNS}
-    curves = {
-        name: np.split(arrays[CURVE + name], np.cumsum(num_runs * arrays[kind])[:-1])
-        for kind, members in CURVES.items()
-        for name in members
-    }
+    num_runs = arrays["runs"]  # of each experiment
+    columns = {name: _split(arrays[name], num_runs) for name in OF_RUNS}
+    curves: dict[str, list[NDArray[Any]]] = {}
+    for kind, names in CURVES.items():
+        num_points = num_runs * arrays[kind]
+        curves |= {name: _split(arrays[CURVE + name], num_points) for name in names}
     for place, runs in enumerate(num_runs.tolist()):
         outcome = np.zeros(runs, OUTCOME)
-        for name in OUTCOME.names or ():
+        for name in FIELDS:
             outcome[name] = columns[name][place]
-        own = {name: parts[place].reshape(runs, -1) for name, parts in curves.items()
-               if parts[place].size}  # fmt: skip
-        yield Record(columns["digest"][place], columns["trail"][place], outcome, own)
+        own_curves = {
+            name: parts[place].reshape(runs, -1)
+            for name, parts in curves.items()
+            if parts[place].size
+        }
+        yield Record(columns["digest"][place], columns["trail"][place], outcome, own_curves)
+
+
+def _split(values: NDArray[Any], lengths: NDArray[np.int64]) -> list[NDArray[Any]]:
+    """Consecutive parts of an array, of the given lengths."""
+    return np.split(values, np.cumsum(lengths)[:-1])
 
 
 def plan_of(experiment: Experiment) -> str:
     """Hash that identifies the runs of an experiment, computed from the keys of its shards."""
     keys = "".join(shard.key for shard in plan(experiment))
     return hashlib.sha256(keys.encode()).hexdigest()[:16]
-
-
-def _all_curves() -> tuple[str, ...]:
-    """Names of all published curves."""
-    return tuple(name for names in CURVES.values() for name in names)

@@ -1,8 +1,9 @@
 """Verdicts on the predictions about rules that balance the two losses.
 
 The predictions are in `paper/predictions.json` (`fourth`, `rules`: `predictions` and `brake`). They
-name methods and conditions as `pwm.analysis.rules` does. A prediction is right if all of its parts
-are met by the measured numbers, whatever their intervals, and wrong otherwise.
+name methods and conditions as `pwm.analysis.rules` does: "raw 10" is a critic of weight 10 that
+learns raw returns, "centred equal" the rule `equal` with centred returns. A prediction is right if
+all of its parts are met by the measured numbers, whatever their intervals, and wrong otherwise.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ SIDES: Mapping[Side, Callable[[float, float], bool]] = MappingProxyType(
 )
 """Comparisons of a number with the bound that was predicted for it."""
 SHARING = ("1", "10", "100", "per-loss", "equal", "pcgrad", "uncertainty", "return-scale")
-"""Rules under which the critic trains the policy's trunk, without their returns."""
+"""Weights and rules with which the critic trains the trunk, the layers shared with the policy."""
 APART = ("stop-trunk", "separate")
-"""Rules under which it does not."""
+"""Rules with which the critic trains no layer of the policy's."""
 
 
 class Part(NamedTuple):
@@ -64,7 +65,7 @@ def judged_rules(methods: Comparison) -> Iterator[Prediction]:
     yield Prediction(
         name="held-out",
         says="rank correlation with the held-out conditions of at least 0.7",
-        parts=(_number("correlation", methods.rank_correlation(), ">=", 0.7),),
+        parts=(_bounded("correlation", methods.rank_correlation(), ">=", 0.7),),
     )
 
 
@@ -76,21 +77,21 @@ def _on_centring(methods: Comparison) -> Iterator[Prediction]:
         parts=(_tied(methods, "centred 100", methods.ranking()[0]),),
     )
     rules = [name.removeprefix("raw ") for name in METHODS if name.startswith("raw ")]
-    pairs = {rule: (f"centred {rule}", f"raw {rule}") for rule in rules}
+    gains = []
+    for rule in rules:
+        compare = _tied if rule in APART else _better
+        gains.append(compare(methods, f"centred {rule}", f"raw {rule}"))
     yield Prediction(
         name="centring",
         says="every rule is better centred than raw, but for stop-trunk and separate: tied",
-        parts=tuple(
-            _tied(methods, *pair) if rule in APART else _better(methods, *pair)
-            for rule, pair in pairs.items()
-        ),
+        parts=tuple(gains),
     )
-    cell = "120 steps, 0.001"
-    few = [_success(methods, f"raw {rule}", cell, "<", 0.5) for rule in SHARING]
-    many = [_success(methods, f"raw {rule}", cell, ">", 0.5) for rule in APART]
+    condition = "120 steps, 0.001"
+    few = [_success(methods, f"raw {rule}", condition, "<", 0.5) for rule in SHARING]
+    many = [_success(methods, f"raw {rule}", condition, ">", 0.5) for rule in APART]
     yield Prediction(
         name="raw-sharing",
-        says=f"raw at {cell}: fewer than half learn if the critic shares the trunk, else more",
+        says=f"raw at {condition}: fewer than half learn if the critic shares the trunk, else more",
         parts=(*few, *many),
     )
 
@@ -109,54 +110,58 @@ def _on_other_methods(methods: Comparison) -> Iterator[Prediction]:
     yield Prediction(
         name="usual",
         says="usual is among the worse half",
-        parts=(_number("rank of usual", methods.rank("usual"), ">", middle),),
+        parts=(_bounded("rank of usual", methods.rank("usual"), ">", middle),),
     )
 
 
 def _on_long_episodes(methods: Comparison) -> Iterator[Prediction]:
     """Yields the predictions about 240 and 120 steps at learning rate 0.005."""
-    cell, heavy = "240 steps, 0.005", ("centred 100", "standardised 100")
+    longest, heavy = "240 steps, 0.005", ("centred 100", "standardised 100")
     others = [name for name in methods.methods if name not in heavy]
     yield Prediction(
         name="longest",
-        says=f"{cell}: no method but {heavy[0]} and {heavy[1]} learns in more than half",
-        parts=tuple(_success(methods, name, cell, "<=", 0.5) for name in others),
+        says=f"{longest}: no method but {heavy[0]} and {heavy[1]} learns in more than half",
+        parts=tuple(_success(methods, name, longest, "<=", 0.5) for name in others),
     )
-    cell = "120 steps, 0.005"
+    condition = "120 steps, 0.005"
     yield Prediction(
         name="heavy",
-        says=f"{cell}: centred 100 learns in at least 0.8, centred 0 in fewer than 0.6",
+        says=f"{condition}: centred 100 learns in at least 0.8, centred 0 in fewer than 0.6",
         parts=(
-            _success(methods, "centred 100", cell, ">=", 0.8),
-            _success(methods, "centred 0", cell, "<", 0.6),
+            _success(methods, "centred 100", condition, ">=", 0.8),
+            _success(methods, "centred 0", condition, "<", 0.6),
         ),
     )
 
 
 def judged_brake(runs: Outcomes) -> Prediction:
-    """The prediction that small steps of the trunk can replace a heavy critic.
+    """The prediction that a heavy critic only acts as a brake: it slows the shared trunk down.
 
-    Without the critic's gradient in the trunk, and with a tenth of the trunk's learning rate.
+    If so, a trunk without the critic's gradient, at a tenth of its learning rate, does as well.
+
+    Args:
+        runs: the runs of the experiment `brake`.
     """
     at_60 = runs.at(episode_length=60, critic_weight=100.0)
-    braked = at_60.at(balance="stop-trunk", trunk_rate=0.1)
-    heavy = at_60.at(balance="fixed", trunk_rate=1.0)
+    slow_trunk = at_60.at(balance="stop-trunk", trunk_rate=0.1)
+    heavy_critic = at_60.at(balance="fixed", trunk_rate=1.0)
+    difference = rate_difference(slow_trunk.learned, heavy_critic.learned)
     says = "60 steps, 0.005: stop-trunk with steps a tenth as long, less weight 100"
     return Prediction(
         name="brake",
         says=f"{says}: at least -0.1",
-        parts=(_number(says, rate_difference(braked.learned, heavy.learned), ">=", -0.1),),
+        parts=(_bounded(says, difference, ">=", -0.1),),
     )
 
 
-def _number(says: str, estimate: Estimate, side: Side, bound: float) -> Part:
-    """A number, met if it compares with the bound as predicted."""
+def _bounded(says: str, estimate: Estimate, side: Side, bound: float) -> Part:
+    """A number, met if it lies on the predicted side of a bound."""
     return Part(says, estimate, SIDES[side](estimate.value, bound))
 
 
 def _success(methods: Comparison, method: str, condition: str, side: Side, bound: float) -> Part:
-    """Success of a method in a condition, met if it compares with the bound as predicted."""
-    return _number(method, methods.success(method, condition), side, bound)
+    """Success of a method in a condition, met if it lies on the predicted side of a bound."""
+    return _bounded(method, methods.success(method, condition), side, bound)
 
 
 def _better(methods: Comparison, one: str, other: str) -> Part:

@@ -19,76 +19,71 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from pwm.analysis.estimates import Estimate, over_seeds, rate, rate_difference
-from pwm.analysis.outcomes import Evidence, Outcomes
+from pwm.analysis.evidence import Evidence
+from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.times import median_time
 from pwm.experiments import rules
 from pwm.experiments.rules import BOTH, CANDIDATE_STEPS, RATES
 
 
 class Selection(NamedTuple):
-    """Selection of runs: the group in the name of their experiment, and values on its axes."""
+    """Selection of runs: the group in the name of their experiment, and values of fields."""
 
     group: str
     values: Mapping[str, Any]
 
 
-METHODS: Mapping[str, Selection] = MappingProxyType(
-    {
-        **{
-            f"{returns} {weight:g}": Selection(
-                "fixed", {"returns": returns, "critic_weight": weight}
-            )
-            for returns in BOTH
-            for weight in rules.METHODS["fixed"]["weights"]
-        },
-        "standardised 100": Selection("standardised", {"critic_weight": 100.0}),
-        **{
-            f"{returns} {rule}": Selection(
-                "rule", {"returns": returns, "balance": rule, "critic_weight": 1.0}
-            )
-            for returns in BOTH
-            for rule in rules.METHODS["rule"]["balance"]
-        },
-        "popart": Selection("popart", {"critic_weight": 1.0}),
-        **{
-            f"{returns} separate": Selection("separate", {"returns": returns, "critic_weight": 1.0})
-            for returns in BOTH
-        },
-        "usual": Selection("usual", {"critic_weight": 0.5}),
-    }
-)
-"""Methods by name."""
-CONDITIONS: Mapping[str, Selection] = MappingProxyType(
-    {
-        **{
-            f"{steps} steps, {learning_rate:g}": Selection(
-                "length", {"episode_length": steps, "learning_rate": learning_rate}
-            )
-            for learning_rate in RATES
-            for steps in rules.CONDITIONS["length"]["episode_length"]
-        },
-        "trials of 8": Selection("trial", {}),
-        "reward 0.1": Selection("reward", {"reward": 0.1}),
-        "reward 10": Selection("reward", {"reward": 10.0}),
-        "carried": Selection("carried", {}),
-        "36 steps": Selection("held-out", {"episode_length": 36}),
-        "90 steps": Selection("held-out", {"episode_length": 90}),
-    }
-)
-"""Conditions by name: lengths at two learning rates, other tasks, and those held out."""
+def _methods() -> dict[str, Selection]:
+    """Methods by name: the returns that the critic learns, then its weight or the rule."""
+    found = {}
+    for returns in BOTH:
+        for weight in rules.METHODS["fixed"]["weights"]:
+            values = {"returns": returns, "critic_weight": weight}
+            found[f"{returns} {weight:g}"] = Selection("fixed", values)
+    found["standardised 100"] = Selection("standardised", {"critic_weight": 100.0})
+    for returns in BOTH:
+        for rule in rules.METHODS["rule"]["balance"]:
+            values = {"returns": returns, "balance": rule, "critic_weight": 1.0}
+            found[f"{returns} {rule}"] = Selection("rule", values)
+    found["popart"] = Selection("popart", {"critic_weight": 1.0})
+    for returns in BOTH:
+        values = {"returns": returns, "critic_weight": 1.0}
+        found[f"{returns} separate"] = Selection("separate", values)
+    found["usual"] = Selection("usual", {"critic_weight": 0.5})
+    return found
+
+
+def _conditions() -> dict[str, Selection]:
+    """Conditions by name: lengths at two learning rates, other tasks, and those held out."""
+    found = {}
+    for learning_rate in RATES:
+        for steps in rules.CONDITIONS["length"]["episode_length"]:
+            values = {"episode_length": steps, "learning_rate": learning_rate}
+            found[f"{steps} steps, {learning_rate:g}"] = Selection("length", values)
+    found["trials of 8"] = Selection("trial", {})
+    found["reward 0.1"] = Selection("reward", {"reward": 0.1})
+    found["reward 10"] = Selection("reward", {"reward": 10.0})
+    found["carried"] = Selection("carried", {})
+    found["36 steps"] = Selection("held-out", {"episode_length": 36})
+    found["90 steps"] = Selection("held-out", {"episode_length": 90})
+    return found
+
+
+def _candidates() -> dict[str, Selection]:
+    """Candidates for the recommendation by name: some methods, with more seeds and episodes."""
+    found = {}
+    for weight in rules.CANDIDATES["fixed"]["weights"]:
+        found[f"centred {weight:g}"] = Selection("fixed", {"critic_weight": weight})
+    found["centred per-loss"] = Selection("per-loss", {"critic_weight": 1.0})
+    found["centred separate"] = Selection("separate", {"critic_weight": 1.0})
+    found["usual"] = Selection("usual", {"critic_weight": 0.5})
+    return found
+
+
+METHODS: Mapping[str, Selection] = MappingProxyType(_methods())
+CONDITIONS: Mapping[str, Selection] = MappingProxyType(_conditions())
 HELD_OUT = ("36 steps", "90 steps")
-CANDIDATES: Mapping[str, Selection] = MappingProxyType(
-    {
-        **{
-            f"centred {weight:g}": Selection("fixed", {"critic_weight": weight})
-            for weight in rules.CANDIDATES["fixed"]["weights"]
-        },
-        "centred per-loss": Selection("per-loss", {"critic_weight": 1.0}),
-        "centred separate": Selection("separate", {"critic_weight": 1.0}),
-        "usual": Selection("usual", {"critic_weight": 0.5}),
-    }
-)
-"""Candidates for the recommendation by name: some of the methods, with more seeds and episodes."""
+CANDIDATES: Mapping[str, Selection] = MappingProxyType(_candidates())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,8 +92,10 @@ class Comparison:
 
     methods: tuple[str, ...]
     conditions: tuple[str, ...]
-    learned: NDArray[np.bool_]  # (M, C, S)
-    time: NDArray[np.float64]  # (M, C, S), episodes until each learned; inf if never
+    learned: NDArray[np.bool_]
+    """Whether each run learned, [M, C, S]."""
+    time: NDArray[np.float64]
+    """Episodes until each run learned, inf if it never did, [M, C, S]."""
     held_out: tuple[str, ...] = ()
     """Conditions that are not ranked."""
 
@@ -107,76 +104,76 @@ class Comparison:
         """Conditions that methods are ranked by."""
         return tuple(name for name in self.conditions if name not in self.held_out)
 
-    def cells(self, method: str, conditions: Sequence[str] = ()) -> NDArray[np.bool_]:
-        """Whether the seeds of a method learned, in the ranked conditions or in those given.
-
-        Returns:
-            Whether each learned, [conditions, S].
-        """
+    def learned_by(self, method: str, conditions: Sequence[str] = ()) -> NDArray[np.bool_]:
+        """Whether each seed of a method learned, in the ranked or the given conditions: [C, S]."""
         places = [self.conditions.index(name) for name in conditions or self.ranked]
         return np.asarray(self.learned[self.methods.index(method), places])
 
     def success(self, method: str, *conditions: str) -> Estimate:
         """Mean success of a method over the ranked conditions or those given."""
-        return rate(self.cells(method, conditions))
+        return rate(self.learned_by(method, conditions))
 
-    def worst(self, method: str) -> float:
-        """Least success of a method over the ranked conditions."""
-        return float(self.cells(method).mean(axis=-1).min())
+    def worst_success(self, method: str) -> float:
+        """Success of a method in the ranked condition where it is lowest."""
+        return float(self.learned_by(method).mean(axis=-1).min())
 
-    def failures(self, method: str) -> tuple[str, ...]:
+    def failed_conditions(self, method: str) -> tuple[str, ...]:
         """Conditions, held out or not, in which fewer than half of a method's seeds learned."""
-        rates = self.learned[self.methods.index(method)].mean(axis=-1)
+        rates = self.learned_by(method, self.conditions).mean(axis=-1)
         return tuple(name for name, each in zip(self.conditions, rates, strict=True) if each < 0.5)
 
     def difference(self, one: str, other: str, *conditions: str) -> Estimate:
         """Mean success of one method minus that of another, paired by seed."""
-        return rate_difference(self.cells(one, conditions), self.cells(other, conditions))
+        return rate_difference(self.learned_by(one, conditions), self.learned_by(other, conditions))
 
     def tied(self, one: str, other: str) -> bool:
         """Whether two methods are tied: the interval of their difference includes zero."""
         _, low, high = self.difference(one, other)
         return low <= 0 <= high
 
-    def median(self, method: str, condition: str) -> float:
+    def median_episodes(self, method: str, condition: str) -> float:
         """Episodes until half of a method's seeds had learned; inf if fewer ever did."""
         return float(median_time(self._times(method, condition)))
 
     def time_ratio(self, one: str, other: str, condition: str) -> Estimate:
         """Ratio of the median times to learn of two methods, with an interval paired by seed."""
-        times = [self._times(method, condition) for method in (one, other)]
+        times, reference = self._times(one, condition), self._times(other, condition)
         return over_seeds(
-            lambda seeds: np.divide(*(median_time(each[seeds]) for each in times)), len(times[0])
+            lambda seeds: median_time(times[seeds]) / median_time(reference[seeds]), len(times)
         )
 
     def _times(self, method: str, condition: str) -> NDArray[np.float64]:
         """Times to learn of a method's seeds in a condition: [S]."""
-        place = self.methods.index(method), self.conditions.index(condition)
-        return np.asarray(self.time[place])
+        times = self.time[self.methods.index(method), self.conditions.index(condition)]
+        return np.asarray(times)
 
     def ranking(self) -> tuple[str, ...]:
         """The methods, the best score first; equal scores in the order of the methods."""
-        (scores,) = self._scores(self.ranked, np.arange(self.learned.shape[-1])[None]).T
+        all_seeds = np.arange(self.learned.shape[-1])
+        scores = self._scores(self.ranked, all_seeds[None])[:, 0]
         return tuple(self.methods[place] for place in np.argsort(-scores, kind="stable"))
 
     def rank(self, method: str) -> Estimate:
-        """Place of a method in the ranking, the best being 1; equal scores share their mean."""
-        place = self.methods.index(method)
-        return over_seeds(
-            lambda seeds: rankdata(-self._scores(self.ranked, seeds), axis=0)[place],
-            self.learned.shape[-1],
-        )
+        """Rank of a method, the best being 1; equal scores share the mean of their ranks."""
+
+        def ranks(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
+            """Rank of the method for each selection of seeds: [B]."""
+            of_all = rankdata(-self._scores(self.ranked, seeds), axis=0)  # (M, B)
+            return np.asarray(of_all[self.methods.index(method)])
+
+        return over_seeds(ranks, self.learned.shape[-1])
 
     def rank_correlation(self) -> Estimate:
         """Spearman's correlation of the ranking with that by the held-out conditions."""
 
+        def deviations(conditions: Sequence[str], seeds: NDArray[np.intp]) -> NDArray[np.float64]:
+            """Ranks of the methods minus the mean rank, for each selection of seeds: [M, B]."""
+            ranks = rankdata(self._scores(conditions, seeds), axis=0)
+            return np.asarray(ranks - ranks.mean(axis=0))
+
         def correlation(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
             """Pearson's correlation of the two rankings, for each selection of seeds: [B]."""
-            one, other = (
-                rankdata(self._scores(names, seeds), axis=0)
-                for names in (self.ranked, self.held_out)
-            )  # (M, B)
-            one, other = one - one.mean(axis=0), other - other.mean(axis=0)
+            one, other = deviations(self.ranked, seeds), deviations(self.held_out, seeds)
             variances = (one**2).sum(axis=0) * (other**2).sum(axis=0)
             return np.asarray((one * other).sum(axis=0) / np.sqrt(variances))
 
@@ -185,60 +182,59 @@ class Comparison:
     def _scores(self, conditions: Sequence[str], seeds: NDArray[np.intp]) -> NDArray[np.int64]:
         """Scores that rank methods by mean success, and equal ones by their worst condition.
 
-        They are integers, so that ties are exact.
-
         Args:
             conditions: names of the conditions to include.
             seeds: indices of B selections of S seeds, [B, S].
         Returns:
-            Score of each of M methods for each selection, [M, B].
+            Score of each of M methods for each selection, [M, B]: an integer, so that ties are
+            exact.
         """
         places = [self.conditions.index(name) for name in conditions]
-        num_chosen = seeds.shape[-1]
-        successes = np.stack(
-            [self.learned[:, place, :][:, seeds].sum(axis=-1) for place in places]
-        )  # (conditions, M, B)
-        return np.asarray(successes.sum(axis=0) * (num_chosen + 1) + successes.min(axis=0))
+        num_learned = self.learned[:, places][..., seeds].sum(axis=-1)  # (M, C, B)
+        # The worst condition has at most S successes, so it counts only between equal sums.
+        num_seeds = seeds.shape[-1]
+        return np.asarray(num_learned.sum(axis=1) * (num_seeds + 1) + num_learned.min(axis=1))
 
 
 def compared(evidence: Evidence) -> Comparison:
     """The comparison of all methods in all conditions."""
-    runs = [
-        [
-            evidence.of(f"rules-{condition.group}-{method.group}").at(
-                **condition.values, **method.values
-            )
-            for condition in CONDITIONS.values()
-        ]
-        for method in METHODS.values()
-    ]
-    return _comparison(METHODS, CONDITIONS, runs, HELD_OUT)
+    runs = []
+    for method in METHODS.values():
+        for condition in CONDITIONS.values():
+            experiment = evidence.of(f"rules-{condition.group}-{method.group}")
+            runs.append(experiment.at(**condition.values, **method.values))
+    return _comparison(tuple(METHODS), tuple(CONDITIONS), runs, HELD_OUT)
 
 
 def candidates(evidence: Evidence) -> Comparison:
-    """Compares the candidates for the recommendation over lengths, at learning rate 0.005."""
-    names = {f"{steps} steps": steps for steps in CANDIDATE_STEPS}
-    runs = [
-        [
-            evidence.of(f"candidates-{method.group}").at(episode_length=steps, **method.values)
-            for steps in CANDIDATE_STEPS
-        ]
-        for method in CANDIDATES.values()
-    ]
-    return _comparison(CANDIDATES, names, runs)
+    """The comparison of the candidates for the recommendation, at several episode lengths."""
+    runs = []
+    for method in CANDIDATES.values():
+        of_method = evidence.of(f"candidates-{method.group}").at(**method.values)
+        runs += [of_method.at(episode_length=steps) for steps in CANDIDATE_STEPS]
+    conditions = tuple(f"{steps} steps" for steps in CANDIDATE_STEPS)
+    return _comparison(tuple(CANDIDATES), conditions, runs)
 
 
 def _comparison(
-    methods: Mapping[str, Any],
-    conditions: Mapping[str, Any],
-    runs: list[list[Outcomes]],
+    methods: tuple[str, ...],
+    conditions: tuple[str, ...],
+    runs: Sequence[Outcomes],
     held_out: tuple[str, ...] = (),
 ) -> Comparison:
-    """A comparison from the runs of each method in each condition, whose one axis is the seed."""
+    """The comparison of methods in conditions.
+
+    Args:
+        methods: names of the methods.
+        conditions: names of the conditions.
+        runs: the runs, [S], of the first method in each condition, then of the second, and so on.
+        held_out: conditions that are not ranked.
+    """
+    shape = (len(methods), len(conditions), -1)
     return Comparison(
-        methods=tuple(methods),
-        conditions=tuple(conditions),
-        learned=np.array([[cell.learned for cell in row] for row in runs]),
-        time=np.array([[cell.time for cell in row] for row in runs]),
+        methods=methods,
+        conditions=conditions,
+        learned=np.reshape([each.learned for each in runs], shape),
+        time=np.reshape([each.time for each in runs], shape),
         held_out=held_out,
     )

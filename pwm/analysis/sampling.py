@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -22,23 +21,24 @@ def drawn(items: Sequence[Item], count: int, seed: int) -> list[Item]:
 def most_wrong(total: int, drawn: int, wrong: int, confidence: float = CONFIDENCE) -> int:
     """Upper confidence bound on the number of wrong runs, from a sample.
 
-    It is the largest number with which a sample shows this few wrong runs, or fewer, with a
+    It is the largest number of wrong runs of which a sample shows `wrong` or fewer with a
     probability above 1 - confidence (hypergeometric distribution; the one-sided bound of Clopper
     and Pearson, 1934, for a finite population).
 
     Args:
         total: number of runs.
-        drawn: number of them in the sample.
-        wrong: number of wrong ones in the sample.
+        drawn: number of runs in the sample.
+        wrong: number of wrong runs in the sample.
         confidence: least probability that the bound of a sample holds.
     """
-    possible = range(wrong, total - drawn + wrong + 1)
-
-    def excluded(number: int) -> bool:
-        """Whether a sample of so many wrong runs rarely shows so few."""
-        return bool(hypergeom.cdf(wrong, total, number, drawn) <= 1 - confidence)
-
-    return possible[bisect_left(possible, True, key=excluded) - 1]
+    lowest, highest = wrong, total - drawn + wrong  # numbers that the sample does not rule out
+    while lowest < highest:  # bisection: the probability falls as the number grows
+        middle = (lowest + highest + 1) // 2
+        if hypergeom.cdf(wrong, total, middle, drawn) > 1 - confidence:
+            lowest = middle
+        else:
+            highest = middle - 1
+    return lowest
 
 
 def power(total: int, drawn: int, wrong: int) -> float:

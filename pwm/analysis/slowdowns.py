@@ -1,9 +1,9 @@
 """Measured slowdowns, and the errors of the accounts that predict them: the law and its rivals.
 
 The slowdown S of a cell is its median time to learn over that of a light detached critic that
-starts at the mean return, in the same condition. All are computed for the seeds as they are and
-for each resample of them, so that accounts are compared on the same seeds: [1 + resamples], from
-which `pwm.analysis.estimates.interval` makes an estimate.
+starts at the mean return, in the same condition. Every number is computed for the seeds as they are
+and for each bootstrap resample of them, so that accounts are compared on the same seeds. The result
+is an array [1 + resamples], from which `pwm.analysis.estimates.interval` makes an estimate.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.analysis.estimates import Estimate, resampled
+from pwm.analysis.estimates import RESAMPLES, Estimate, resampled
 from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.times import median_time
 
@@ -25,7 +25,7 @@ LAW = "law"
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """Runs of one critic weight, [S], and those of the light critic to compare them with, [S]."""
+    """Runs of one setting, [S], and those of the light critic to compare them with, [S]."""
 
     condition: str
     variant: str
@@ -49,8 +49,8 @@ class Cell:
         return np.asarray(self.runs.base.num_episodes / self._reference)
 
     @property
-    def least(self) -> NDArray[np.float64]:
-        """Slowdown; where it is unknown, the bound that it exceeds: [1 + resamples]."""
+    def least_slowdowns(self) -> NDArray[np.float64]:
+        """Slowdown or, where it is unknown, the bound that it exceeds: [1 + resamples]."""
         return np.where(np.isfinite(self.slowdowns), self.slowdowns, self.bounds)
 
     @property
@@ -66,8 +66,8 @@ class Cell:
     def errors(self, account: str = LAW) -> NDArray[np.float64]:
         """Logarithm of the slowdown over an account's prediction: [1 + resamples].
 
-        Where S is unknown, it exceeds the bound. The error is then the least that it can be: the
-        logarithm of the bound over the prediction, or 0 if the prediction exceeds the bound too.
+        Where the slowdown is unknown, it exceeds the bound. The smallest possible error is then
+        returned: of the bound, or 0 if the prediction exceeds the bound too.
         """
         predicted = self.predicted[account]
         unknown = np.maximum(np.log(self.bounds / predicted), 0.0)
@@ -76,7 +76,7 @@ class Cell:
         return np.where(np.isfinite(self.slowdowns), known, unknown)
 
     def right(self, factor: float) -> bool:
-        """Whether the law is right within a factor, or right that the budget is too short."""
+        """Whether the law's prediction is within a factor of the slowdown, as far as known."""
         return bool(abs(self.errors()[0]) <= np.log(factor))
 
     @property
@@ -87,7 +87,7 @@ class Cell:
 
 
 def _medians(runs: Outcomes) -> NDArray[np.float64]:
-    """Median time to learn: [1 + resamples]."""
+    """Median time to learn of some runs, [S], and of each resample of them: [1 + resamples]."""
     times = runs.time
     return median_time(times[resampled(len(times))])
 
@@ -95,7 +95,7 @@ def _medians(runs: Outcomes) -> NDArray[np.float64]:
 def root_mean_square(cells: Sequence[Cell], account: str = LAW) -> NDArray[np.float64]:
     """Root mean square over cells of an account's errors: [1 + resamples]; nan without cells."""
     if not cells:
-        return np.full(2, np.nan)
+        return np.full(1 + RESAMPLES, np.nan)
     squares = np.square([cell.errors(account) for cell in cells])
     known = np.isfinite(squares)
     total = np.where(known, squares, 0.0).sum(axis=0)
@@ -106,12 +106,12 @@ def root_mean_square(cells: Sequence[Cell], account: str = LAW) -> NDArray[np.fl
 def measured_over_predicted(cells: Sequence[Cell]) -> NDArray[np.float64]:
     """Geometric mean over cells of measured over predicted slowdown: [1 + resamples]."""
     if not cells:
-        return np.full(2, np.nan)
+        return np.full(1 + RESAMPLES, np.nan)
     return np.asarray(np.exp(np.mean([cell.errors() for cell in cells], axis=0)))
 
 
 def leaving_one_out(cells: Sequence[Cell], one: str, other: str) -> Estimate:
-    """Difference of two accounts' errors, and its range with each condition left out in turn."""
+    """Difference of two accounts' errors, and its range when each condition is left out in turn."""
 
     def difference(kept: Sequence[Cell]) -> float:
         """Error of the first account minus that of the other, over some cells."""
@@ -119,7 +119,7 @@ def leaving_one_out(cells: Sequence[Cell], one: str, other: str) -> Estimate:
 
     without = [
         difference([cell for cell in cells if cell.condition != left_out])
-        for left_out in dict.fromkeys(cell.condition for cell in cells)
+        for left_out in {cell.condition for cell in cells}
     ]
     return Estimate(difference(cells), min(without), max(without))
 

@@ -1,4 +1,7 @@
-"""Cells by the critic's start: at the leak's fixed point, at the mean return, or elsewhere."""
+"""Cells by the critic's start: at the leak's fixed point, at the mean return, or elsewhere.
+
+A cell is one setting, run with several seeds, next to the light critic that it is compared with.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwm.analysis.climb import Setting, climb_slowdown
-from pwm.analysis.outcomes import Evidence, Outcomes
-from pwm.analysis.rivals import RIVALS
+from pwm.analysis.evidence import Evidence
+from pwm.analysis.outcomes import Outcomes
+from pwm.analysis.rivals import rival_slowdowns
 from pwm.analysis.slowdowns import LAW, Cell
 from pwm.analysis.theory import noise_weight, slowdown
 from pwm.core.config import TrainConfig
@@ -25,7 +29,7 @@ CLEAR = 1.2  # smallest predicted slowdown from which the noise can be estimated
 
 
 def light_critic(evidence: Evidence, task: TaskConfig) -> Outcomes:
-    """The light detached critic that starts at the mean return, at learning rate 0.001: [S]."""
+    """Runs of a light detached critic that starts at the mean return, learning rate 0.001: [S]."""
     if task.trial_length == 3:
         runs = evidence.of("start-mean").at(episode_length=task.episode_length)
     else:
@@ -34,22 +38,21 @@ def light_critic(evidence: Evidence, task: TaskConfig) -> Outcomes:
 
 
 def fixed_point_cells(evidence: Evidence) -> Iterator[Cell]:
-    """Yields attached cells that start at the leak's fixed point."""
+    """Yields the cells with an attached baseline and a critic that starts at its fixed point."""
     runs = evidence.of("start-fixed-point")
     for steps in runs.axes["episode_length"]:
         experiments = ("start-fixed-point", "start-mean")
         yield from _noise_cells(evidence, f"{steps}", experiments, runs.at(episode_length=steps))
     for length in TRIAL_LENGTHS:
         experiments = (f"start-fixed-point-trial-{length}", f"start-mean-trial-{length}")
-        yield from _noise_cells(
-            evidence, f"trial-{length}", experiments, evidence.of(experiments[0])
-        )
+        runs = evidence.of(experiments[0])
+        yield from _noise_cells(evidence, f"trial-{length}", experiments, runs)
 
 
 def _noise_cells(
     evidence: Evidence, condition: str, experiments: tuple[str, ...], runs: Outcomes
 ) -> Iterator[Cell]:
-    """Yields a condition's cells by weight, with the slowdown by noise alone, nothing fitted."""
+    """Yields a cell for each weight, with the slowdown that the leak's noise alone predicts."""
     task = runs.base.task
     noise = noise_weight(task.episode_length, task.trial_length)
     for weight in runs.weights:
@@ -67,20 +70,22 @@ def _noise_cells(
 def leak_constant(cells: list[Cell]) -> NDArray[np.float64]:
     """Factor on the noise weight that fits the slowdowns of one condition: [1 + resamples].
 
-    Each cell for which the law predicts a clear slowdown gives a factor; their median counts.
+    A slowdown S by noise is sqrt(1 + (noise weight / w)²), so the factor grows with sqrt(S² - 1).
+    Each cell for which the law predicts a clear slowdown gives a factor. The median is returned.
     """
     factors = []
     for cell in cells:
         predicted = cell.predicted[LAW]
         if predicted > CLEAR:
-            squares = np.where(np.isfinite(cell.slowdowns), cell.slowdowns, np.nan) ** 2 - 1
-            factors.append(np.sqrt(np.maximum(squares, 0) / (predicted**2 - 1)))
+            measured = np.where(np.isfinite(cell.slowdowns), cell.slowdowns, np.nan)
+            excess = np.maximum(measured**2 - 1, 0)
+            factors.append(np.sqrt(excess / (predicted**2 - 1)))
     with catch_warnings(action="ignore", category=RuntimeWarning):  # no cell finished
         return np.asarray(np.nanmedian(factors, axis=0))
 
 
 def setting_of(run: TrainConfig, start: float) -> Setting:
-    """The law's setting for a run; `start` is the value that its critic starts at."""
+    """The setting of the law of the climb for a run whose critic starts at the value `start`."""
     return Setting(
         steps=run.task.episode_length,
         critic_weight=run.critic_weight,
@@ -94,33 +99,34 @@ def setting_of(run: TrainConfig, start: float) -> Setting:
 
 
 def distance_cells(evidence: Evidence) -> dict[tuple[float, float], Cell]:
-    """Detached cells at 60 steps, by the critic's start and weight."""
-    at = {"episode_length": DISTANCE_STEPS}
-    far = evidence.of("distance")
-    mean = Setting(steps=DISTANCE_STEPS, critic_weight=0.0).fixed_point
-    parts = {
-        0.0: ("weight-0.001", evidence.of("weight-0.001").at(**at, baseline="detached")),
-        mean: ("start-mean", evidence.of("start-mean").at(**at)),
-    }
-    parts |= {start: ("distance", far.at(critic_start=start)) for start in far.axes["critic_start"]}
-    return {
-        (start, weight): _climb_cell(evidence, name, runs.at(critic_weight=weight), start)
-        for start, (name, runs) in sorted(parts.items())
-        for weight in runs.weights
-    }
+    """Cells with a detached baseline, at 60 steps, by the critic's start and weight."""
+    grid = evidence.of("weight-0.001").at(baseline="detached", episode_length=DISTANCE_STEPS)
+    from_mean = evidence.of("start-mean").at(episode_length=DISTANCE_STEPS)
+    elsewhere = evidence.of("distance")
+    mean_return = Setting(steps=DISTANCE_STEPS, critic_weight=0.0).fixed_point
+    by_start = {0.0: ("weight-0.001", grid), mean_return: ("start-mean", from_mean)}
+    for start in elsewhere.axes["critic_start"]:
+        by_start[start] = ("distance", elsewhere.at(critic_start=start))
+    cells = {}
+    for start in sorted(by_start):
+        experiment, runs = by_start[start]
+        for weight in runs.weights:
+            at_weight = runs.at(critic_weight=weight)
+            cells[start, weight] = _climb_cell(evidence, experiment, at_weight, start)
+    return cells
 
 
-def published_cells(evidence: Evidence, baseline: str) -> Iterator[Cell]:
-    """Yields the cells of the first study's grid, at learning rate 0.001; critics start at 0."""
+def grid_cells(evidence: Evidence, baseline: str) -> Iterator[Cell]:
+    """Yields the cells of the grid `weight-0.001` with one baseline, whose critics start at 0."""
     runs = evidence.of("weight-0.001").at(baseline=baseline)
     for steps in runs.axes["episode_length"]:
         for weight in runs.weights:
-            cell = runs.at(episode_length=steps, critic_weight=weight)
-            yield _climb_cell(evidence, "weight-0.001", cell, 0.0)
+            at_weight = runs.at(episode_length=steps, critic_weight=weight)
+            yield _climb_cell(evidence, "weight-0.001", at_weight, 0.0)
 
 
-def _climb_cell(evidence: Evidence, name: str, runs: Outcomes, start: float) -> Cell:
-    """A cell with the slowdowns that the law of the climb and its rivals predict."""
+def _climb_cell(evidence: Evidence, experiment: str, runs: Outcomes, start: float) -> Cell:
+    """The cell of some runs, with the predictions of the law of the climb and of its rivals."""
     run = runs.base
     return Cell(
         condition=f"{run.task.episode_length}",
@@ -128,13 +134,13 @@ def _climb_cell(evidence: Evidence, name: str, runs: Outcomes, start: float) -> 
         weight=run.critic_weight,
         runs=runs,
         light=light_critic(evidence, run.task),
-        experiments=(name, "start-mean"),
+        experiments=(experiment, "start-mean"),
         predicted=_predicted(setting_of(run, start)),
     )
 
 
 @cache
 def _predicted(setting: Setting) -> dict[str, float]:
-    """The slowdown according to the law of the climb and, if detached, to its rivals."""
-    rivals = {} if setting.attached else {name: law(setting) for name, law in RIVALS.items()}
+    """Slowdown predicted by the law of the climb and, for a detached baseline, by its rivals."""
+    rivals = {} if setting.attached else rival_slowdowns(setting)
     return {LAW: climb_slowdown(setting), **rivals}

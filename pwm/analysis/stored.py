@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -16,20 +17,29 @@ from pwm.core.task import TaskConfig
 from pwm.runs.shards import Shard
 from pwm.runs.storage import Store
 
-COLLAPSED = 1e-3  # nats, mean over steps: a policy that no longer explores
-KEPT_HISTORIES = 64  # shards whose histories are kept in memory
-OUTCOME = np.dtype(
-    [
-        *(("learned", bool), ("time", float), ("reward", float), ("value_loss", float)),
-        *(("entropy", float), ("critic_bias", float), ("collapsed", bool), ("collapse", float)),
-        ("peak_value_loss", np.float32),
-    ]
+COLLAPSED = 1e-3  # entropy in nats, below which a policy no longer explores
+CACHED_HISTORIES = 64  # shards whose histories are kept in memory
+FIELDS: Mapping[str, type] = MappingProxyType(
+    {
+        "learned": bool,
+        "time": float,
+        "reward": float,
+        "value_loss": float,
+        "entropy": float,
+        "critic_bias": float,
+        "collapsed": bool,
+        "collapse": float,
+        "peak_value_loss": np.float32,
+    }
 )
-"""The outcome of one run; `pwm.analysis.outcomes.Outcomes` describes each field."""
+"""Types of the outcomes of a run by name; `pwm.analysis.outcomes.Outcomes` describes each."""
+OUTCOME = np.dtype(list(FIELDS.items()))
 
 
 class StoredRuns:
     """The runs of some shards, numbered from 0; a shard is read when one of its runs is needed.
+
+    A shard is a group of runs that were trained and stored together.
 
     Args:
         store: the store that holds the shards.
@@ -40,11 +50,11 @@ class StoredRuns:
         self._store, self._shards = store, list(shards)
         self.configs: Sequence[TrainConfig] = [run for shard in self._shards for run in shard.runs]
         sizes = [len(shard.members) for shard in self._shards]
-        self._shard = np.repeat(np.arange(len(sizes)), sizes)  # place of each run's shard
-        self._first = np.cumsum([0, *sizes])  # number of each shard's first run
+        self._shard_of_run = np.repeat(np.arange(len(sizes)), sizes)
+        self._first_run = np.cumsum([0, *sizes])  # of each shard
         self._outcomes = np.zeros(len(self.configs), OUTCOME)
-        self._known = np.zeros(len(sizes), bool)
-        self._kept = lru_cache(KEPT_HISTORIES)(self._read)
+        self._is_computed = np.zeros(len(sizes), bool)  # whether a shard's outcomes are
+        self._cached_history = lru_cache(CACHED_HISTORIES)(self._read)
 
     def outcomes(self, numbers: NDArray[np.intp]) -> NDArray[Any]:
         """Outcomes of some runs, an array of `OUTCOME` in the shape of their numbers.
@@ -52,15 +62,15 @@ class StoredRuns:
         Raises:
             InputError: a run is not in the store.
         """
-        for place in np.unique(self._shard[numbers]):
-            if not self._known[place]:
-                part = slice(self._first[place], self._first[place + 1])
-                task = self._shards[place].setting.task
-                self._outcomes[part] = outcomes_of(self._read(place), task)
-                self._known[place] = True
+        for shard in np.unique(self._shard_of_run[numbers]):
+            if not self._is_computed[shard]:
+                runs = slice(self._first_run[shard], self._first_run[shard + 1])
+                task = self._shards[shard].setting.task
+                self._outcomes[runs] = outcomes_of(self._read(shard), task)
+                self._is_computed[shard] = True
         return np.asarray(self._outcomes[numbers])
 
-    def course(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
+    def curve(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
         """A curve of some runs, by name: [R, K], or [R, J] for diagnostics with `probe_at`.
 
         Raises:
@@ -76,32 +86,31 @@ class StoredRuns:
         Raises:
             InputError: a run is not in the store.
         """
-        places = self._shard[numbers]
-        replicas = numbers - self._first[places]  # numbered within their shards
-        logged = [
-            self._kept(place).select([replica])
-            for place, replica in zip(places, replicas, strict=True)
+        shards = self._shard_of_run[numbers]
+        replicas = numbers - self._first_run[shards]  # numbers within the shards
+        histories = [
+            self._cached_history(shard).select([replica])
+            for shard, replica in zip(shards, replicas, strict=True)
         ]
-        return History.joined(logged)
+        return History.joined(histories)
 
-    def _read(self, place: int) -> History:
-        """The history of a shard, by its place among the shards."""
-        return self._store.gather([self._shards[place]])
+    def _read(self, shard: int) -> History:
+        """The history of a shard, given its number."""
+        return self._store.gather([self._shards[shard]])
 
 
 def outcomes_of(history: History, task: TaskConfig) -> NDArray[Any]:
     """The outcome of each replica, an array [R] of `OUTCOME`."""
-    success, entropy = learned(history, task), final_mean(history, history.entropy)
-    deterministic = history.entropy < COLLAPSED  # (R, K)
-    first = history.episode[deterministic.argmax(axis=1)]
-    found = np.zeros(len(success), OUTCOME)
-    found["learned"] = success
+    found = np.zeros(len(history.reward), OUTCOME)
+    found["learned"] = learned(history, task)
     found["time"] = times_to_learn(history, task)
     found["reward"] = final_mean(history, history.reward)
     found["value_loss"] = final_mean(history, history.value_loss)
-    found["entropy"] = entropy
+    found["entropy"] = final_mean(history, history.entropy)
     found["critic_bias"] = final_mean(history, history.critic_bias)
-    found["collapsed"] = (entropy < COLLAPSED) & ~success
-    found["collapse"] = np.where(deterministic.any(axis=1), first, np.inf)
+    found["collapsed"] = (found["entropy"] < COLLAPSED) & ~found["learned"]
+    is_deterministic = history.entropy < COLLAPSED  # (R, K)
+    first = history.episode[is_deterministic.argmax(axis=1)]  # unless no window is
+    found["collapse"] = np.where(is_deterministic.any(axis=1), first, np.inf)
     found["peak_value_loss"] = history.value_loss.max(axis=1)
     return found

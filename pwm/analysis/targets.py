@@ -5,9 +5,11 @@ The target of a step is the λ-return G = M r + N v, with rewards r and the valu
     M[t, k] = (γλ)^(k - t) from k = t on,    N[t, k] = γ (1 - λ) (γλ)^(k - 1 - t) from k = t + 1 on,
 
 up to the end of the episode, or of the trial. The state is reset at every trial, so that a critic
-knows the step in the trial, but not the trial; `settled_values` is its fixed point. Its bias is up
-to (1 - γλ) / (1 - γ) times the leak's, but the mean of the advantage G - v is that of the leak
-alone: where the value is too high, so is its target.
+knows the step in the trial, but not the trial; `settled_values` is its fixed point.
+
+The leak is the gradient of the policy loss that reaches the critic. It raises the values, and with
+bootstrapping the targets too, so that the bias grows to up to (1 - γλ) / (1 - γ) times that of
+returns without bootstrapping. The mean of the advantage G - v does not grow with it.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ class Targets:
     trace_decay: float = 1.0
     """λ, the decay of traces."""
     horizon: Literal["episode", "trial"] = "episode"
-    """Period at whose end a return ends."""
+    """Whether returns end with the episode or with the trial."""
     leak: Leak = "none"
     temperature: float = 0.0
     """α of the leak, in reward per nat."""
@@ -52,7 +54,7 @@ class Targets:
     def fixed_point(self) -> Array:
         """Value at each step of an episode: [T]."""
         return settled_values(
-            self._rewards.tolist(),
+            self._mean_rewards.tolist(),
             self._entropies.tolist(),
             self.temperature if self.leak != "none" else 0.0,
             discount=self.discount,
@@ -74,17 +76,18 @@ class Targets:
 
     @property
     def mean_return(self) -> float:
-        """Mean over the steps of the return without bootstrapping."""
-        powers = self.discount ** np.maximum(self._lag, 0) * self._later
-        return float((powers @ self._rewards).mean())
+        """Mean over the steps of the discounted return, without bootstrapping."""
+        weights = self.discount ** np.maximum(self._lag, 0) * self._included
+        return float((weights @ self._mean_rewards).mean())
 
     @property
     def noise(self) -> float:
         """Root mean square over the steps of the advantage at the fixed point."""
         values = self.fixed_point
-        means = self._rewarding @ self._rewards + self._bootstrap @ values - values
-        variances = self._rewards * (1 - self.success)  # of the rewards
-        return sqrt(float((means**2 + self._rewarding**2 @ variances).mean()))
+        mean_targets = self._reward_weights @ self._mean_rewards + self._value_weights @ values
+        reward_variances = self._mean_rewards * (1 - self.success)  # p (1 - p) if rewarded
+        variances = self._reward_weights**2 @ reward_variances
+        return sqrt(float(((mean_targets - values) ** 2 + variances).mean()))
 
     @property
     def unbiased(self) -> Targets:
@@ -93,56 +96,58 @@ class Targets:
 
     @property
     def excess(self) -> float:
-        """Constant bias that would raise the noise as much as the leak does."""
+        """Constant bias of the values that would raise the noise as much as the leak does."""
         return sqrt(max(self.noise**2 - self.unbiased.noise**2, 0.0))
 
     @property
     def mean_variance(self) -> float:
         """Variance over episodes of the target averaged over an episode's steps, in reward²."""
-        mean = self._rewarding.mean(axis=0)
-        return float(mean**2 @ self._rewards) * (1 - self.success)
+        mean_weights = self._reward_weights.mean(axis=0)
+        return float(mean_weights**2 @ self._mean_rewards) * (1 - self.success)
 
     @property
     def pull(self) -> float:
-        """Mean error of a critic whose values are all off by one; less than 1 if it bootstraps."""
-        return float(1 - self._bootstrap.sum(axis=1).mean())
+        """Mean growth of the error v - G if all values grow by 1; below 1 with bootstrapping."""
+        return float(1 - self._value_weights.sum(axis=1).mean())
 
     @cached_property
     def _lag(self) -> Array:
-        """Lag k - t: [T, T]."""
+        """Steps k - t from step t, the first axis, to step k, the second: [T, T]."""
         steps = np.arange(self.steps)
         return np.asarray(steps - steps[:, None], float)
 
     @cached_property
-    def _later(self) -> NDArray[np.bool_]:
-        """Whether step k is t or later, and before the horizon of t: [T, T]."""
-        trial = np.arange(self.steps) // self.trial_length
-        same = trial == trial[:, None] if self.horizon == "trial" else True
-        return np.asarray((self._lag >= 0) & same)
+    def _included(self) -> NDArray[np.bool_]:
+        """Whether the return of step t includes the reward of step k: [T, T]."""
+        included = self._lag >= 0
+        if self.horizon == "trial":
+            trial = np.arange(self.steps) // self.trial_length
+            included &= trial == trial[:, None]
+        return included
 
     @property
-    def _rewarding(self) -> Array:
-        """Weights M of the rewards: [T, T]."""
-        return self._later * (self.discount * self.trace_decay) ** np.maximum(self._lag, 0)
+    def _reward_weights(self) -> Array:
+        """Weights M of the rewards in the targets: [T, T]."""
+        return self._included * (self.discount * self.trace_decay) ** np.maximum(self._lag, 0)
 
     @property
-    def _bootstrap(self) -> Array:
-        """Weights N of the later values: [T, T]."""
+    def _value_weights(self) -> Array:
+        """Weights N of the later values in the targets: [T, T]."""
         decay = (self.discount * self.trace_decay) ** np.maximum(self._lag - 1, 0)
-        later = self._later & (self._lag >= 1)
-        return np.asarray(self.discount * (1 - self.trace_decay) * decay * later)
+        is_later = self._included & (self._lag >= 1)
+        return np.asarray(self.discount * (1 - self.trace_decay) * decay * is_later)
 
     @property
-    def _rewards(self) -> Array:
-        """Mean reward of each step: [T]."""
-        last = np.arange(1, self.steps + 1) % self.trial_length == 0
-        return np.asarray(self.success * last)
+    def _mean_rewards(self) -> Array:
+        """Mean reward of each step: [T]. Only the last step of a trial can be rewarded."""
+        is_last = np.arange(1, self.steps + 1) % self.trial_length == 0
+        return np.asarray(self.success * is_last)
 
     @property
     def _entropies(self) -> Array:
-        """Entropy of the policy at each step: [T]."""
-        entropies = np.full((self.steps // self.trial_length, self.trial_length), log(3))
-        entropies[:, -1] = log(2)
+        """Entropy of the policy at each step, in nats: [T]."""
         if self.entropy is not None:
-            entropies[:] = self.entropy
-        return entropies.ravel()
+            return np.full(self.steps, self.entropy)
+        # Uniform over three actions, and at a trial's last step over the two that may be rewarded
+        of_trial = [*[log(3)] * (self.trial_length - 1), log(2)]
+        return np.tile(of_trial, self.steps // self.trial_length)

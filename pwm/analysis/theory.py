@@ -10,7 +10,7 @@ from __future__ import annotations
 from math import sqrt
 from typing import TYPE_CHECKING
 
-from pwm.core.leak import critic_bias, leak_temperature, policy_factor, start_entropy
+from pwm.core.leak import critic_bias, policy_factor, start_entropy
 
 if TYPE_CHECKING:
     from pwm.core.losses import Reduction
@@ -34,7 +34,7 @@ def value_floor(success: float, num_trials: int, position_known: bool = False) -
 
     From the n-th of N trials on there are n' = N - n + 1 rewards to win, so the return has mean
     p n' and variance p (1 - p) n'. A critic that does not know n can at best predict the overall
-    mean. Its loss is the variance of p n' over n plus the mean of the variance:
+    mean. Its loss is then the variance of p n' over n, plus the mean of p (1 - p) n':
     p² (N² - 1) / 12 + p (1 - p) (N + 1) / 2. A critic that knows n predicts p n', which leaves
     the second term. Valid for undiscounted returns of whole episodes whose trials are all alike;
     for the first critic, with the LSTM's state reset at every trial.
@@ -68,8 +68,8 @@ def advantage_log_prob(
         Σ E[(G - v) log π(a)]  = Σ Cov(G, log π(a)) + Σ b H
         Σ b H                  = (2 w / (c T)) Σ b² = (2 w / c) (value loss - variance),
 
-    so that neither the entropy nor the bias remains. With a detached baseline the value loss is
-    the variance, and only the covariance remains.
+    so that neither the entropy nor the bias remains in the result. With a detached baseline the
+    value loss is the variance, and only the covariance remains.
 
     Args:
         value_loss: mean squared error of the values, in reward².
@@ -86,36 +86,12 @@ def advantage_log_prob(
     return factor * (value_loss - variance) + covariance
 
 
-def advantage_value(
-    value_log_prob: float, *, critic_weight: float, steps: int, reduction: Reduction = "sum"
-) -> float:
-    """Σ_t E[(G_t - v_t) v_t] of an episode whose attached value head is at its stationary point.
-
-    The value head is linear, v_t = θ · x_t. Where its expected gradient is zero,
-
-        Σ_t E[(-(2 w / T) (G_t - v_t) + c log π(a_t)) x_t] = 0,
-
-    and the product with θ replaces x_t by v_t. This needs neither a critic that can represent the
-    mean return, nor an entropy, a variance or a covariance; and it holds with carried state.
-
-    Args:
-        value_log_prob: Σ_t E[v_t log π(a_t)], in reward times nats.
-        critic_weight: w, above 0.
-        steps: T, steps per episode, at least 1.
-        reduction: reduction of the policy loss.
-    Returns:
-        α Σ_t E[v_t log π(a_t)], with α of `leak_temperature`, in reward². It is zero if detached.
-    """
-    return leak_temperature(steps, critic_weight, reduction) * value_log_prob
-
-
 def noise_weight(
     steps: int,
     trial_length: int,
     reduction: Reduction = "sum",
     *,
     reward: float = 1.0,
-    position_known: bool = False,
 ) -> float:
     """Critic weight at which the leak's bias equals the return's standard deviation.
 
@@ -127,18 +103,15 @@ def noise_weight(
         trial_length: steps per trial, at least 1.
         reduction: reduction of the policy loss.
         reward: reward of a trial.
-        position_known: whether the critic knows which trial of the episode it is in.
     Returns:
         w = c T H / (2 σ), where σ is the root of `value_floor` times the reward.
     """
-    variance = value_floor(0.5, steps // trial_length, position_known)
-    return critic_bias(steps, start_entropy(trial_length), 1.0, reduction) / (
-        reward * sqrt(variance)
-    )
+    bias_at_weight_1 = critic_bias(steps, start_entropy(trial_length), 1.0, reduction)
+    return bias_at_weight_1 / (reward * sqrt(value_floor(0.5, steps // trial_length)))
 
 
 def slowdown(bias: float = 0.0, critic: float = 0.0) -> float:
-    """Factor by which a biased baseline and a shared trunk lengthen learning.
+    """Factor by which a biased baseline and a critic in the shared trunk lengthen learning.
 
     RMSprop's steps all have one size, so progress is the mean of the gradient over its root mean
     square. A bias multiplies that root by S₁ = sqrt(1 + bias²) in the policy's head, and by

@@ -31,8 +31,8 @@ def noise_constant(
 ) -> NDArray[np.float64]:
     """Factor on `noise_weight` that fits the slowdown of attached runs.
 
-    Wherever attached runs take clearly longer than detached ones of the same weight w, the ratio
-    r of their median times gives sqrt(r² - 1) w / noise. The factor is the median over weights.
+    Where attached runs take clearly longer than detached ones of the same weight w, the ratio r of
+    their median times gives the factor sqrt(r² - 1) w / noise. The median over weights is returned.
 
     Args:
         weights: critic weights, [W].
@@ -43,7 +43,8 @@ def noise_constant(
         Factors, [...]; nan where no weight shows a slowdown.
     """
     slow, fast = median_time(attached), median_time(detached)  # (W, ...)
-    shown = (SLOWED * fast < slow) & (slow < np.inf)
+    is_slowed = (SLOWED * fast < slow) & (slow < np.inf)
+    weight = np.reshape(weights, (-1, *[1] * (slow.ndim - 1)))  # (W, 1, ...)
     with catch_warnings(action="ignore", category=RuntimeWarning):  # where no slowdown is shown
-        factors = np.where(shown, np.sqrt((slow / fast) ** 2 - 1), np.nan)
-        return np.asarray(np.nanmedian(factors.T * np.array(weights) / noise, axis=-1)).T
+        factors = np.sqrt((slow / fast) ** 2 - 1) * weight / noise
+        return np.asarray(np.nanmedian(np.where(is_slowed, factors, np.nan), axis=0))

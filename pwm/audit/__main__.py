@@ -21,7 +21,7 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 
-from pwm.analysis.outcomes import Evidence
+from pwm.analysis.evidence import Evidence
 from pwm.analysis.published import Published, Record
 from pwm.analysis.sampling import CONFIDENCE, drawn, most_wrong, power
 from pwm.audit.comparison import Places, differences, published_runs

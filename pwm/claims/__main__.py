@@ -19,7 +19,8 @@ from typing import Annotated
 import tyro
 from tqdm import tqdm
 
-from pwm.analysis.outcomes import Evidence, Runs, Source
+from pwm.analysis.evidence import Evidence
+from pwm.analysis.outcomes import Runs, Source
 from pwm.analysis.published import Published
 from pwm.analysis.stored import StoredRuns
 from pwm.claims.claim import Claim

@@ -8,7 +8,8 @@ from math import inf
 import numpy as np
 
 from pwm.analysis.estimates import over_seeds, rate, rate_difference
-from pwm.analysis.outcomes import Evidence, Outcomes
+from pwm.analysis.evidence import Evidence
+from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.rule_predictions import judged_brake
 from pwm.analysis.times import median_time
 from pwm.claims.claim import Band, Claim

@@ -8,7 +8,7 @@ import numpy as np
 
 from pwm.analysis.climbs import probe_after, probed
 from pwm.analysis.estimates import Estimate, interval, over_seeds
-from pwm.analysis.outcomes import Evidence
+from pwm.analysis.evidence import Evidence
 from pwm.analysis.starts import distance_cells
 from pwm.claims.claim import Claim
 
@@ -105,7 +105,7 @@ def distance_claims(evidence: Evidence) -> Iterator[Claim]:
             name=f"distance-{side}-{abs(distance):g}-{weight:g}",
             says=f"60 steps, weight {weight:g}: slowdown if the critic starts {abs(distance):g} "
             f"{side} the mean return (at least this, if fewer than half learn)",
-            estimate=interval(cell.least),
+            estimate=interval(cell.least_slowdowns),
             band=band,
             experiments=cell.experiments,
             digits=1,

@@ -175,7 +175,7 @@ def _theory() -> dict[str, Number]:
 def _sharing_exponent(law: Law) -> float:
     """Slope of the log slowdown by a heavy critic against its log weight."""
     weights = [weight for weight in WEIGHTS if weight >= 5]
-    slowdowns = [math.log(law.sharing(weight)) for weight in weights]
+    slowdowns = [math.log(law.trunk_slowdown(weight)) for weight in weights]
     return linear_regression([math.log(weight) for weight in weights], slowdowns).slope
 
 

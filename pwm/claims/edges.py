@@ -17,7 +17,7 @@ from pwm.analysis.conditions import (
 )
 from pwm.analysis.edges import upper_edges
 from pwm.analysis.estimates import Estimate, interval, rate, rate_difference, slope
-from pwm.analysis.outcomes import Evidence
+from pwm.analysis.evidence import Evidence
 from pwm.claims.claim import Claim
 
 EXPONENTS = {

@@ -11,10 +11,10 @@ import numpy as np
 
 from pwm.analysis.elsewhere import BIAS, NOTHING, SIGNAL_TO_NOISE, TIMES, law_edge
 from pwm.analysis.estimates import Estimate, interval, mean
+from pwm.analysis.evidence import Evidence
 from pwm.analysis.fifth import fifth_cells, median, of_groups, the_cell
 from pwm.analysis.fifth_statements import BOOTSTRAPPED, statements
 from pwm.analysis.fourth import NEAR
-from pwm.analysis.outcomes import Evidence
 from pwm.analysis.predictions import predictions
 from pwm.analysis.slowdowns import LAW, experiments_of, root_mean_square
 from pwm.analysis.theory import noise_weight
@@ -102,7 +102,7 @@ def cell_claims(evidence: Evidence) -> Iterator[Claim]:
                 name=name,
                 says=f"{condition}, {variant}: slowdown at weight {weight:g}, predicted "
                 f"{predicted:g}",
-                estimate=interval(cell.least),
+                estimate=interval(cell.least_slowdowns),
                 band=(low * predicted, high * predicted),
                 experiments=cell.experiments,
                 digits=1,

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwm.analysis.estimates import Estimate, mean, over_seeds
+from pwm.analysis.evidence import Evidence
 from pwm.analysis.gradients import before_learning, identity_sides, policy_share
-from pwm.analysis.outcomes import Evidence, Outcomes
+from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.theory import slowdown
 from pwm.claims.claim import Claim
 
@@ -49,7 +50,7 @@ def signal_claims(evidence: Evidence) -> Iterator[Claim]:
             yield Claim(
                 name=f"snr-{baseline}-{weight:g}",
                 says="policy's signal-to-noise ratio in ‰, 15 steps, before learning",
-                estimate=mean(1000 * before_learning(part, part.course("signal_to_noise"))),
+                estimate=mean(1000 * before_learning(part, part.curve("signal_to_noise"))),
                 band=(-1, 1) if (baseline, weight) == NO_SIGNAL else (0, 15),
                 experiments=PROBED,
                 digits=1,
@@ -72,7 +73,7 @@ def signal_claims(evidence: Evidence) -> Iterator[Claim]:
 
 def _at_start(runs: Outcomes, name: str) -> float:
     """Median over seeds of a curve's first window."""
-    return float(np.median(runs.course(name)[:, 0]))
+    return float(np.median(runs.curve(name)[:, 0]))
 
 
 def identity_claims(evidence: Evidence) -> Iterator[Claim]:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from pwm.analysis.conditions import light_edges
 from pwm.analysis.estimates import Estimate, interval, over_seeds, rate, rate_difference, spread
-from pwm.analysis.outcomes import Evidence, Outcomes
+from pwm.analysis.evidence import Evidence
+from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.predictions import Law, fitted_law
 from pwm.analysis.theory import value_floor
 from pwm.analysis.times import median_time
@@ -243,7 +244,9 @@ def _by_hand_over_law(by_hand: Outcomes, detached: Outcomes) -> Estimate:
     law = Law(noise_constant=1.0, share_weight=fitted_law().share_weight)
     kept = [place for place, weight in enumerate(detached.weights) if 1 <= weight <= 10]
     biases = [law.noise_weight(15) / detached.weights[place] for place in kept]
-    predicted = np.array([law.sharing(5.0, bias) / law.sharing(5.0) for bias in biases])
+    predicted = np.array(
+        [law.trunk_slowdown(5.0, bias) / law.trunk_slowdown(5.0) for bias in biases]
+    )
     slow, fast = by_hand.time[kept], detached.at(critic_weight=5.0).time
 
     def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwm.analysis.estimates import Estimate, over_seeds, rate, rate_difference, spread
-from pwm.analysis.outcomes import Evidence, Outcomes
+from pwm.analysis.evidence import Evidence
+from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.times import median_time
 from pwm.claims.claim import Claim
 

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from pwm.analysis.conditions import conditions, experiments_of, light_edges
 from pwm.analysis.edges import upper_edges
 from pwm.analysis.estimates import Estimate, interval, rate
+from pwm.analysis.evidence import Evidence
 from pwm.analysis.gradients import before_learning, middle, reference_times, share_weight
-from pwm.analysis.outcomes import Evidence, Outcomes
+from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.predictions import Law, predictions
 from pwm.claims.claim import Claim, right, too_low
 
@@ -112,8 +113,8 @@ def _law_as_first_written(runs: Outcomes, probed: Outcomes) -> dict[str, NDArray
     law = Law(noise_constant=1.0, share_weight=share)
     steps = runs.base.task.episode_length
     # The law later took a root of this slowdown.
-    detached = np.array([law.sharing(weight) ** 2 for weight in runs.weights])
-    attached = detached * [law.leak(weight, steps) for weight in runs.weights]
+    detached = np.array([law.trunk_slowdown(weight) ** 2 for weight in runs.weights])
+    attached = detached * [law.leak_slowdown(weight, steps) for weight in runs.weights]
     times = reference_times(runs).ravel()
     return {
         baseline: times * slowdowns[:, None] <= runs.base.num_episodes

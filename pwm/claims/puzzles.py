@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from pwm.analysis.estimates import interval, rate, rate_difference
-from pwm.analysis.outcomes import Evidence, Outcomes
+from pwm.analysis.evidence import Evidence
+from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.slowdowns import Cell
 from pwm.analysis.starts import light_critic
 from pwm.claims.claim import Claim
@@ -55,7 +56,7 @@ def middling_claims(evidence: Evidence) -> Iterator[Claim]:
             yield Claim(
                 name=f"middling-{start}-{steps}",
                 says=f"detached, {start}, weight 1: slowdown relative to a light critic",
-                estimate=interval(cell.least),
+                estimate=interval(cell.least_slowdowns),
                 band=band,
                 experiments=cell.experiments,
             )

@@ -9,8 +9,9 @@ from difflib import get_close_matches
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.analysis.outcomes import Evidence, Runs, Source
-from pwm.analysis.stored import OUTCOME
+from pwm.analysis.evidence import Evidence
+from pwm.analysis.outcomes import Runs, Source
+from pwm.analysis.stored import FIELDS
 from pwm.claims.claim import Claim
 from pwm.claims.every import GROUPS, NUMBERS, PREFIX, Group, read_numbers
 from pwm.core.config import TrainConfig
@@ -146,16 +147,16 @@ class AlteredRuns:
         """Outcomes of some runs, as `Runs.outcomes`."""
         found = self._runs.outcomes(numbers).copy()
         changed = ~self._kept[numbers]
-        for name in OUTCOME.names or ():
+        for name in FIELDS:
             found[name][changed] = self._random(int(changed.sum()))
         found["time"][changed] = 1.0 if self._success else np.inf
         found["learned"][changed] = self._success
         found["collapsed"][changed] = not self._success
         return found
 
-    def course(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
-        """One curve of some runs, as `Runs.course`."""
-        found = self._runs.course(name, numbers).copy()
+    def curve(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
+        """One curve of some runs, as `Runs.curve`."""
+        found = self._runs.curve(name, numbers).copy()
         changed = ~self._kept[numbers]
         found[changed] = self._random(found[changed].size).reshape(found[changed].shape)
         return found

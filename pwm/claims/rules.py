@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from math import inf
 
 from pwm.analysis.estimates import Estimate
-from pwm.analysis.outcomes import Evidence
+from pwm.analysis.evidence import Evidence
 from pwm.analysis.rule_predictions import Prediction, judged_brake, judged_rules
 from pwm.analysis.rules import CONDITIONS, Comparison, candidates, compared
 from pwm.claims.claim import Band, Claim
@@ -136,7 +136,7 @@ def _scores(methods: Comparison) -> Iterator[Claim]:
 def _limits(methods: Comparison) -> Iterator[Claim]:
     """Yields claims about conditions in which methods fail: carried state, longest episodes."""
     for name, band in FAILURES.items():
-        failures = Estimate(len(methods.failures(name)))
+        failures = Estimate(len(methods.failed_conditions(name)))
         says = f"{name}: conditions of {len(CONDITIONS)} in which fewer than half learn"
         yield _methods_claim(f"failures-{_slug(name)}", says, failures, band, digits=0)
     for name, band in CARRIED.items():

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pwm.analysis.estimates import Estimate, interval, rate
+from pwm.analysis.evidence import Evidence
 from pwm.analysis.fourth import NEAR_NOISE, fourth_cells, of_variants
-from pwm.analysis.outcomes import Evidence, Outcomes
+from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.rivals import RIVALS
 from pwm.analysis.slowdowns import (
     LAW,
@@ -15,7 +16,7 @@ from pwm.analysis.slowdowns import (
     measured_over_predicted,
     root_mean_square,
 )
-from pwm.analysis.starts import fixed_point_cells, leak_constant, published_cells
+from pwm.analysis.starts import fixed_point_cells, grid_cells, leak_constant
 from pwm.claims.claim import Band, Claim
 
 RANGE = (1.0, 10.0, 100.0)
@@ -118,7 +119,7 @@ def _noise_law_claims(suffix: str, cells: Sequence[Cell]) -> Iterator[Claim]:
 def climb_law_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the law of the climb in the first study's grid, which is older."""
     for baseline, band in CLIMB_ERRORS.items():
-        cells = [cell for cell in published_cells(evidence, baseline) if cell.informative]
+        cells = [cell for cell in grid_cells(evidence, baseline) if cell.informative]
         experiments = ("weight-0.001", "start-mean")
         yield Claim(
             name=f"climb-law-{baseline}",

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pwm.analysis.conditions import Condition, conditions
 from pwm.analysis.estimates import Estimate, over_seeds
-from pwm.analysis.outcomes import Evidence
+from pwm.analysis.evidence import Evidence
 from pwm.analysis.times import noise_constant
 from pwm.claims.claim import Claim
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import tyro
 from tqdm import tqdm
 
-from pwm.analysis.outcomes import Evidence
+from pwm.analysis.evidence import Evidence
 from pwm.analysis.published import Published
 from pwm.core.errors import require
 from pwm.engines import EngineName

@@ -8,7 +8,7 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pwm.analysis.outcomes import Evidence
+from pwm.analysis.evidence import Evidence
 from pwm.figures.render import WIDTH, without_powers
 from pwm.figures.tables import SUCCESS, Table, success_rows
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from pwm.analysis.climb import Setting, climb_slowdown
 from pwm.analysis.climbs import STARTS, probed, probes
 from pwm.analysis.estimates import Estimate, interval
-from pwm.analysis.outcomes import Evidence
+from pwm.analysis.evidence import Evidence
 from pwm.analysis.starts import DISTANCE_STEPS, distance_cells
 from pwm.figures.render import WIDTH, point, without_powers
 from pwm.figures.tables import Table, quartiles
@@ -70,7 +70,7 @@ def _distance_panel(axes: Axes, evidence: Evidence) -> Table:
     for weight, colour in WEIGHTS.items():
         part = [(start, cell) for (start, w), cell in cells.items() if w == weight]
         for start, cell in part:
-            estimate = interval(cell.least)
+            estimate = interval(cell.least_slowdowns)
             point(axes, start - mean, estimate, cell.finished, colour)
             known = estimate if cell.finished else Estimate(estimate.value)
             series = "measured" if cell.finished else "at least"

@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 
 from pwm.analysis.elsewhere import NOTHING, huber_bias
 from pwm.analysis.estimates import Estimate, interval, success_rate
+from pwm.analysis.evidence import Evidence
 from pwm.analysis.fifth import fifth_cells, means, median, of_groups, predicted_bias
 from pwm.analysis.fifth_statements import BATCHES, OPTIMISERS, TARGETS
 from pwm.analysis.fourth import NEAR
-from pwm.analysis.outcomes import Evidence
 from pwm.analysis.predictions import predictions
 from pwm.analysis.slowdowns import LAW
 from pwm.core.leak import critic_bias, start_entropy
@@ -65,7 +65,7 @@ def _slowdowns(axes: Axes, evidence: Evidence, groups: Sequence[str]) -> Table:
     for variant, (label, colour, marker) in VARIANTS.items():
         cells = of_groups(fifth_cells(evidence), groups, variant)
         for cell in cells:
-            estimate = interval(cell.least)
+            estimate = interval(cell.least_slowdowns)
             point(axes, cell.predicted[LAW], estimate, cell.finished, colour, marker)
             series = f"{cell.condition} {variant} {cell.weight:g}"
             table.append(_row(series, cell.weight, cell.predicted[LAW], estimate, cell.finished))
@@ -132,7 +132,7 @@ def _normalised(axes: Axes, evidence: Evidence) -> Table:
     for steps, colour, marker in ((15, "#009E73", "o"), (60, "#D55E00", "s")):
         of_steps = [cell for cell in cells if cell.condition == f"normalised-{steps}"]
         for cell in of_steps:
-            estimate = interval(cell.least)
+            estimate = interval(cell.least_slowdowns)
             point(axes, cell.weight, estimate, cell.finished, colour, marker)
             row = _row(f"{steps} steps", cell.weight, cell.predicted[LAW], estimate, cell.finished)
             table.append(row)
@@ -175,7 +175,7 @@ def _carried(axes: Axes, evidence: Evidence) -> Table:
     for variant, (label, colour, marker) in VARIANTS.items():
         found = [cell for cell in cells if cell.variant == variant]
         for cell in found:
-            estimate = interval(cell.least)
+            estimate = interval(cell.least_slowdowns)
             point(axes, cell.weight, estimate, cell.finished, colour, marker)
             table.append(_row(variant, cell.weight, np.nan, estimate, cell.finished))
         if found:

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pwm.analysis.estimates import Estimate, interval
+from pwm.analysis.evidence import Evidence
 from pwm.analysis.fourth import NEAR, NEAR_NOISE, fourth_cells, of_variants
-from pwm.analysis.outcomes import Evidence
 from pwm.analysis.rivals import RIVALS
 from pwm.analysis.slowdowns import LAW, Cell, root_mean_square
 from pwm.analysis.starts import fixed_point_cells
@@ -55,7 +55,7 @@ def _predicted_panel(axes: Axes, evidence: Evidence) -> Table:
     for label, (variants, colour, marker) in VARIANTS.items():
         cells = of_variants(fourth_cells(evidence), *variants)
         for cell in cells:
-            estimate = interval(cell.least)
+            estimate = interval(cell.least_slowdowns)
             point(axes, cell.predicted[LAW], estimate, cell.finished, colour, marker)
             table.append(_row("predicted", cell.variant, cell, estimate))
         axes.plot([], [], marker, color=colour, markersize=3, label=label)
@@ -104,7 +104,7 @@ def _noise_panel(axes: Axes, evidence: Evidence) -> Table:
     for name, cells in groups.items():
         label, colour, marker = FIXED_POINT[name]
         for cell in (each for each in cells if each.informative):
-            ratio = Estimate(*(np.array(interval(cell.least)) / cell.predicted[LAW]))
+            ratio = Estimate(*(np.array(interval(cell.least_slowdowns)) / cell.predicted[LAW]))
             point(axes, cell.predicted[LAW], ratio, cell.finished, colour, marker)
             table.append(_row("noise", name, cell, ratio))
         axes.plot([], [], marker, color=colour, markersize=3, label=label)

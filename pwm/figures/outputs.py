@@ -10,7 +10,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from pwm.analysis.outcomes import Evidence
+from pwm.analysis.evidence import Evidence
 from pwm.experiments import EXPERIMENTS, NOTES
 from pwm.figures import answer, climb, elsewhere, law, notes, rules, success, theory
 from pwm.figures.render import STYLE, rendered

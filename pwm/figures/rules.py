@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from pwm.analysis.outcomes import Evidence
+from pwm.analysis.evidence import Evidence
 from pwm.analysis.rules import Comparison, compared
 from pwm.experiments.rules import BOTH
 from pwm.figures.render import WIDTH
@@ -85,8 +85,8 @@ def _draw(axes: Axes, methods: Comparison, names: Sequence[str | None]) -> None:
 
 def _rates(methods: Comparison, name: str, conditions: Sequence[str]) -> NDArray[np.float64]:
     """Success of a method: mean, worst, then in each condition."""
-    rates = methods.cells(name, conditions).mean(axis=-1)
-    return np.array([methods.success(name).value, methods.worst(name), *rates])
+    rates = methods.learned_by(name, conditions).mean(axis=-1)
+    return np.array([methods.success(name).value, methods.worst_success(name), *rates])
 
 
 def _table(methods: Comparison) -> Table:
@@ -95,6 +95,7 @@ def _table(methods: Comparison) -> Table:
     for name in methods.ranking():
         table.append((name, "mean", 0, *methods.success(name), nan))
         for condition in methods.conditions:
-            rate, episodes = methods.success(name, condition), methods.median(name, condition)
+            rate = methods.success(name, condition)
+            episodes = methods.median_episodes(name, condition)
             table.append((name, condition, int(condition in methods.held_out), *rate, episodes))
     return table

@@ -15,7 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from pwm.analysis.outcomes import Evidence, Outcomes
+from pwm.analysis.evidence import Evidence
+from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.predictions import Law, fitted_law, learned_when_slowed
 from pwm.experiments import WEIGHTS
 from pwm.figures.render import BASELINES, WIDTH, without_powers
@@ -97,7 +98,7 @@ def _bias_by_hand(axes: Axes, evidence: Evidence) -> Table:
     attached, detached = (runs.at(baseline=baseline) for baseline in BASELINES)
     by_hand = evidence.of("by-hand").at(critic_weight=weight)
     noise, law = UNFITTED.noise_weight(15), fitted_law()
-    factors = [law.sharing(weight, noise / w) / law.sharing(weight) for w in WEIGHTS]
+    factors = [law.trunk_slowdown(weight, noise / w) / law.trunk_slowdown(weight) for w in WEIGHTS]
     times = np.outer(factors, detached.at(critic_weight=weight).time)
     return (
         _curve(axes, "attached", attached.weights, attached.learned, BASELINES["attached"])

@@ -8,8 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pwm.analysis.evidence import Evidence
 from pwm.analysis.gradients import identity_sides
-from pwm.analysis.outcomes import Evidence, Outcomes
+from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.theory import value_floor
 from pwm.core.leak import critic_bias
 from pwm.figures.render import BASELINES, WIDTH, without_powers

@@ -1,71 +1,71 @@
-"""Paths in PyTorch's autograd graph."""
+"""Paths in PyTorch's autograd graph, from a tensor back to those that it was computed from."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 
 from torch import Tensor
 from torch.autograd.graph import Node, get_gradient_edge
 
 Output = tuple[Node, int]
-"""An output of a node, by its number: identifies a tensor in the graph."""
+"""A tensor in the graph: the operation that computed it, and which of its outputs it is."""
 
 
 def output(tensor: Tensor) -> Output:
-    """The node and the number of its output that a tensor is; it must require a gradient."""
+    """The place in the graph of a tensor that requires a gradient."""
     edge = get_gradient_edge(tensor)
     return edge.node, edge.output_nr
 
 
 def ancestors(tensors: Iterable[Tensor], stop: Iterable[Tensor] = ()) -> set[Output]:
-    """Everything that the tensors were computed from, themselves included.
+    """Everything that some tensors were computed from, themselves included.
 
     Args:
         tensors: starts of the paths; those that require no gradient are skipped.
         stop: tensors that no path may pass through.
     """
-    seen = {output(tensor) for tensor in stop}
-    blocked = set(seen)
-    found = [start for start in map(output, filter(_in_graph, tensors)) if start not in seen]
-    seen.update(found)
-    while found:
-        node, _ = found.pop()
+    blocked = {output(tensor) for tensor in stop}
+    found = {output(tensor) for tensor in tensors if tensor.requires_grad} - blocked
+    unvisited = list(found)
+    while unvisited:
+        node, _ = unvisited.pop()
         for parent, number in node.next_functions:
-            if parent is not None and (parent, number) not in seen:
-                seen.add((parent, number))
-                found.append((parent, number))
-    return seen - blocked
+            if parent is None:
+                continue
+            place = (parent, number)
+            if place not in found and place not in blocked:
+                found.add(place)
+                unvisited.append(place)
+    return found
 
 
 def between(start: Tensor, ends: Iterable[Tensor]) -> set[Node]:
-    """The nodes on the paths from a tensor back to some of those that it was computed from.
+    """The operations on the paths from a tensor back to some of those that it was computed from.
 
     Args:
-        start: the tensor; its own node is among the nodes.
-        ends: tensors where paths end; their nodes are left out.
+        start: the tensor; the operation that computed it is included.
+        ends: tensors where paths end; the operations that computed them are left out.
     """
-    targets = {output(tensor) for tensor in ends}
-    children: dict[Node, list[Node]] = {}
-    found: list[Node] = []
+    ends = list(ends)
+    places = {output(tensor) for tensor in ends}
+    users: dict[Node, list[Node]] = defaultdict(list)  # of the results of each operation
+    unvisited: list[Node] = []  # at first, the users of the ends
     for node, _ in ancestors([start], stop=ends):
         for parent, number in node.next_functions:
-            if (parent, number) in targets:
-                found.append(node)
+            if (parent, number) in places:
+                unvisited.append(node)
             elif parent is not None:
-                children.setdefault(parent, []).append(node)
-    seen = set(found)
-    while found:
-        new = set(children.get(found.pop(), [])) - seen
-        seen |= new
-        found.extend(new)
-    return seen
+                users[parent].append(node)
+    found: set[Node] = set()
+    while unvisited:  # from the ends to the start
+        node = unvisited.pop()
+        if node not in found:
+            found.add(node)
+            unvisited.extend(users[node])
+    return found
 
 
 def leaves(outputs: Iterable[Output]) -> list[Tensor]:
     """The leaf tensors, such as parameters, among the outputs."""
     return [node.variable for node, _ in outputs if hasattr(node, "variable")]
-
-
-def _in_graph(tensor: Tensor) -> bool:
-    """Whether a tensor is part of a graph."""
-    return tensor.requires_grad

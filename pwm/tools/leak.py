@@ -1,10 +1,11 @@
 """The leak check: does the policy loss train the critic?
 
-In REINFORCE and its kin, the gradient of the loss with respect to an action's log-probability is
-minus that action's advantage, a constant. The check computes this gradient with its graph. If it
-depends on parameters, the baseline was not detached. The check does not need to know which tensor
-is the baseline, works with any reduction, and with the sum of both losses. PPO's ratio makes the
-gradient depend on the log-probabilities themselves, so paths through them do not count.
+In REINFORCE and similar methods, the gradient of the loss with respect to an action's
+log-probability is minus that action's advantage, a constant. The check computes this gradient with
+its graph. If it depends on parameters, the baseline was not detached. The check does not need to
+know which tensor is the baseline, works with any reduction, and with the sum of both losses. PPO's
+ratio makes the gradient depend on the log-probabilities themselves, so paths through them do not
+count.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from torch.autograd.function import BackwardCFunction
 from pwm.analysis.theory import slowdown
 from pwm.core.errors import ArgumentError, require_argument
 from pwm.tools.graph import ancestors, between, leaves, output
-from pwm.tools.reductions import EXACT, ValueTerm, flat_gradient, losses, value_term
+from pwm.tools.reductions import EXACT, ValueTerm, describe_losses, flat_gradient, value_term
 from pwm.tools.report import Cost, LeakReport
 
 Parameters = nn.Module | Mapping[str, nn.Module] | Iterable[Tensor] | Iterable[tuple[str, Tensor]]
@@ -48,7 +49,7 @@ def check_leak(
     weight: float = 1.0,
     steps: int | None = None,
 ) -> LeakReport:
-    """Whether the policy loss trains the critic, and what that costs.
+    """Checks whether the policy loss trains the critic, and estimates what that costs.
 
     Call it when the losses are made and before `backward`. It changes no gradient, parameter or
     random state.
@@ -67,40 +68,34 @@ def check_leak(
     _check_arguments(policy_loss, value_loss, weight, steps)
     value_list, log_prob_list = _listed(values), _listed(log_probs)
     with _before_backward():
-        pull = flat_gradient(policy_loss, log_prob_list, keep=True)
+        gradient = flat_gradient(policy_loss, log_prob_list, keep=True)
         weighted = policy_loss if value_loss is None else weight * value_loss
         value = value_term(weighted, value_list)
         values_used = flat_gradient(weighted, value_list) is not None
-    if pull is None:
+    if gradient is None:
         return LeakReport(verdict="cannot tell", reason=NOT_USED)
     tracked = [tensor for tensor in log_prob_list if tensor.requires_grad]
     if any(isinstance(node, BackwardCFunction) for node in between(policy_loss, tracked)):
         return LeakReport(verdict="cannot tell", reason=HIDDEN)
-    depends = ancestors([pull], stop=tracked)
-    reached = leaves(depends)
+    # The gradient is proportional to the advantages, so both depend on the same tensors.
+    sources = ancestors([gradient], stop=tracked)
+    reached = leaves(sources)
     if reached and value_loss is None:
         value = None  # the gradient of the sum is not that of the value loss alone
-    shape = [size for size in _shape(values) if size > 1] or [1]
-    found = losses(pull.detach(), value, steps=steps, shape=shape)
+    losses = describe_losses(gradient.detach(), value, steps=steps, shape=_shape(values))
     if not reached:
-        return LeakReport(verdict="no leak", values_used=values_used, losses=found)
-    parts = _parts(reached, pull, value_list, log_prob_list)
+        return LeakReport(verdict="no leak", values_used=values_used, losses=losses)
+    parts = _parts(reached, gradient, value_list, log_prob_list)
     names = _names(parameters)
-    head, trunk, other = (_sorted_names(part, names) for part in parts[:3])
-    leaked = flat_gradient(policy_loss, value_list)
-    cost = None
-    known = parts.whole and found.normalised is not None
-    if known and leaked is not None and value is not None and value.is_quadratic:
-        cost = _cost(leaked, value, normalised=bool(found.normalised))
     return LeakReport(
         verdict="leak",
-        head=head,
-        trunk=trunk,
-        other=other,
+        head=_sorted_names(parts.head, names),
+        trunk=_sorted_names(parts.trunk, names),
+        other=_sorted_names(parts.other, names),
         values_used=values_used,
-        through_values=any(v.requires_grad and output(v) in depends for v in value_list),
-        losses=found,
-        cost=cost,
+        through_values=any(v.requires_grad and output(v) in sources for v in value_list),
+        losses=losses,
+        cost=_cost(policy_loss, value_list, value, losses.normalised) if parts.whole else None,
     )
 
 
@@ -152,20 +147,20 @@ class _Parts(NamedTuple):
     head: list[Tensor]  # of the critic alone
     trunk: list[Tensor]  # of critic and policy
     other: list[Tensor]
-    whole: bool  # whether it reaches all of the critic
+    whole: bool  # whether the leak reaches every parameter of the critic
 
 
 def _parts(
-    reached: list[Tensor], pull: Tensor, values: list[Tensor], log_probs: list[Tensor]
+    reached: list[Tensor], gradient: Tensor, values: list[Tensor], log_probs: list[Tensor]
 ) -> _Parts:
-    """Sorts the parameters that the advantage depends on.
+    """Sorts the parameters that the advantages depend on into head, trunk and others.
 
     If the leak's gradient cancels in head or trunk (for instance because the loss subtracts what
     the head contributes), that part is returned empty.
 
     Args:
-        reached: these parameters.
-        pull: gradient of the policy loss with respect to the log-probabilities, with its graph.
+        reached: the parameters.
+        gradient: gradient of the policy loss with respect to the log-probabilities, with its graph.
         values: outputs of the critic.
         log_probs: outputs of the policy.
     """
@@ -174,32 +169,47 @@ def _parts(
     head = [leaf for leaf in reached if id(leaf) in of_critic - of_policy]
     trunk = [leaf for leaf in reached if id(leaf) in of_critic & of_policy]
     other = [leaf for leaf in reached if id(leaf) not in of_critic]
-    whole = len(head) + len(trunk) == len(of_critic)
     if head and trunk:
-        # The leak's gradient is that of Σ log π · ∂L/∂log π with log π held constant.
-        constant = torch.cat([tensor.detach().reshape(-1) for tensor in log_probs])
-        gradient = flat_gradient((pull * constant).sum(), [*head, *trunk])
-        if gradient is not None:
-            size = sum(leaf.numel() for leaf in head)
-            in_head, in_trunk = float(gradient[:size].norm()), float(gradient[size:].norm())
-            if in_head < CANCELS * in_trunk:
-                return _Parts([], trunk, other, whole=False)
-            if in_trunk < CANCELS * in_head:
-                return _Parts(head, [], other, whole=False)
-    return _Parts(head, trunk, other, whole)
+        in_head, in_trunk = _leaked_norms(gradient, log_probs, head, trunk)
+        if in_head < CANCELS * in_trunk:
+            return _Parts([], trunk, other, whole=False)
+        if in_trunk < CANCELS * in_head:
+            return _Parts(head, [], other, whole=False)
+    return _Parts(head, trunk, other, whole=len(head) + len(trunk) == len(of_critic))
 
 
-def _cost(leaked: Tensor, value: ValueTerm, *, normalised: bool) -> Cost:
-    """Bias and slowdown of a leak into the whole critic.
+def _leaked_norms(
+    gradient: Tensor, log_probs: list[Tensor], head: list[Tensor], trunk: list[Tensor]
+) -> tuple[float, float]:
+    """Norms of the leak's gradient in head and trunk; the arguments are those of `_parts`."""
+    # The leak's gradient is that of Σ log π · ∂L/∂log π with log π held constant.
+    constant = torch.cat([tensor.detach().reshape(-1) for tensor in log_probs])
+    in_both = flat_gradient((gradient * constant).sum(), [*head, *trunk])
+    if in_both is None:
+        return 0.0, 0.0
+    size = sum(leaf.numel() for leaf in head)
+    return float(in_both[:size].norm()), float(in_both[size:].norm())
+
+
+def _cost(
+    policy_loss: Tensor, values: list[Tensor], value: ValueTerm | None, normalised: bool | None
+) -> Cost | None:
+    """Bias and slowdown of a leak into the whole critic; None if they cannot be told.
 
     Each value settles where the leak's gradient and the value loss's cancel. No formula is needed
     for the leak's, which is c log π(a) for REINFORCE and c times the ratio for PPO.
 
     Args:
-        leaked: gradient of the policy loss with respect to the values, [steps].
-        value: the value loss.
-        normalised: whether advantages are normalised.
+        policy_loss: the policy loss.
+        values: outputs of the critic.
+        value: the value loss, or None if unknown.
+        normalised: whether advantages are normalised, or None if unknown.
     """
+    if value is None or not value.is_quadratic or normalised is None:
+        return None
+    leaked = flat_gradient(policy_loss, values)
+    if leaked is None:
+        return None
     biases = -leaked[value.used] / value.curvature
     bias, scatter = float(biases.mean()), float(value.errors.std())
     return Cost(
@@ -216,15 +226,20 @@ def _listed(tensors: Tensors) -> list[Tensor]:
 
 
 def _shape(tensors: Tensors) -> Sequence[int]:
-    """Shape of the steps: of a tensor, its own; of a list, [tensors, steps each], or their sum."""
+    """Shape of the steps, without axes of length 1.
+
+    For a list, it is [tensors, steps each], or [all steps] if tensors differ in size.
+    """
     if isinstance(tensors, Tensor):
-        return tensors.shape
-    sizes = [tensor.numel() for tensor in tensors]
-    return [len(sizes), sizes[0]] if len(set(sizes)) == 1 else [sum(sizes)]
+        shape = list(tensors.shape)
+    else:
+        sizes = [tensor.numel() for tensor in tensors]
+        shape = [len(sizes), sizes[0]] if len(set(sizes)) == 1 else [sum(sizes)]
+    return [size for size in shape if size > 1] or [1]
 
 
 def _names(parameters: Parameters) -> dict[int, str]:
-    """Names of parameters by their identity."""
+    """Names of parameters by their `id`, as tensors cannot be compared by ==."""
     if isinstance(parameters, nn.Module):
         return {id(tensor): name for name, tensor in parameters.named_parameters()}
     if isinstance(parameters, Mapping):
@@ -241,10 +256,10 @@ def _names(parameters: Parameters) -> dict[int, str]:
 
 
 def _sorted_names(part: list[Tensor], names: Mapping[int, str]) -> tuple[str, ...]:
-    """Names in the order of the parameters, then the shapes of those that were not passed."""
-    passed = {id(leaf) for leaf in part}
-    rest = [leaf for leaf in part if id(leaf) not in names]
+    """Names of some parameters, in the order of `names`; the shapes of those without a name."""
+    wanted = {id(leaf) for leaf in part}
+    unnamed = [leaf for leaf in part if id(leaf) not in names]
     return (
-        *(name for identity, name in names.items() if identity in passed),
-        *(f"a parameter of shape {list(leaf.shape)} that was not passed" for leaf in rest),
+        *(name for identity, name in names.items() if identity in wanted),
+        *(f"a parameter of shape {list(leaf.shape)} that was not passed" for leaf in unnamed),
     )

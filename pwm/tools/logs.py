@@ -1,7 +1,7 @@
 """Check of training curves: is the critic as biased as a leak would make it?
 
-A leak raises the values by c T H / 2w above the returns (`pwm.analysis.theory.critic_bias`): a
-number without a free parameter, to compare with the mean of values minus returns. Where that is not
+A leak raises the values by c T H / 2w above the returns (`pwm.core.leak.critic_bias`): a number
+without a free parameter, to compare with the mean of values minus returns. Where that is not
 logged, it follows from the policy loss: -c Σ (G - v) log π(a) is about -c T b H for a bias b.
 """
 
@@ -9,22 +9,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from math import inf, sqrt
+from math import sqrt
 from statistics import fmean, stdev
-from typing import Literal
 
 from pwm.core.errors import require, require_integer, require_positive
+from pwm.core.leak import policy_factor
+from pwm.core.losses import Reduction
+from pwm.tools.report import Verdict
 from pwm.tools.series import Series, floats
 
-Verdict = Literal["leak", "no leak", "cannot tell"]
-Reduction = Literal["sum", "mean"]
-
-BLOCKS = 8  # of the second half; their means count as independent
+BLOCKS = 8  # of the second half of the curves; their means count as independent
 QUANTILE = 2.365  # of Student's t with BLOCKS - 1 degrees of freedom, for 95%
 FEWEST = 4 * BLOCKS  # updates or windows, so that a block averages two
 LEAST_ENTROPY = 0.01  # nats; with less, a leak causes no visible bias
-LOW, HIGH = 0.5, 1.5  # range of measured over predicted bias that means a leak
-NONE = 0.3  # largest such ratio that means none
+LOW, HIGH = 0.5, 1.5  # measured over predicted bias in this range means a leak
+NONE = 0.3  # and below this, none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,29 +82,33 @@ def check_logs(
     lengths = [len(curve) for curve in curves]
     same = min(lengths) == max(lengths) >= FEWEST
     require(same, "CURVES", lengths, f"curves of one length, {FEWEST} points or more")
-    factor = 1.0 if policy_reduction == "sum" else 1 / steps
-    squares = (0.5 if halved else 1.0) * (1.0 if value_reduction == "sum" else 1 / steps)
-    temperature = factor / (2 * weight * squares)
+    # Factors of each step's term in the policy loss and of its squared error in the value loss
+    c = policy_factor(steps, policy_reduction)
+    of_squares = (0.5 if halved else 1.0) * (1.0 if value_reduction == "sum" else 1 / steps)
     half = len(entropy) // 2
-    entropies, errors = floats(entropy)[half:], floats(value_loss)[half:]
+    entropies = floats(entropy)[half:]
     if bias is None:
-        scale = factor * steps
         measured = [
-            -loss / (scale * max(nats, LEAST_ENTROPY))
+            -loss / (c * steps * max(nats, LEAST_ENTROPY))
             for loss, nats in zip(floats(policy_loss)[half:], entropies, strict=True)
         ]
     else:
         measured = floats(bias)[half:]
-    mean_square = fmean(errors) / (squares * steps)
-    return _judged(measured, entropies, temperature, mean_square, logged=bias is not None)
+    return _report(
+        measured,
+        entropies,
+        temperature=c / (2 * weight * of_squares),
+        mean_square=fmean(floats(value_loss)[half:]) / (of_squares * steps),
+        logged=bias is not None,
+    )
 
 
-def _judged(
+def _report(
     measured: list[float],
     entropies: list[float],
+    *,
     temperature: float,
     mean_square: float,
-    *,
     logged: bool,
 ) -> LogReport:
     """The report on a bias, which a leak would make proportional to the entropy.
@@ -117,22 +120,23 @@ def _judged(
         mean_square: mean square of the critic's error.
         logged: whether the bias was logged, or comes from the policy loss.
     """
-    predicted, found = temperature * fmean(entropies), fmean(measured)
-    ratio = found / predicted if predicted else inf
-    rest = [
-        m - ratio * temperature * h
-        for m, h in zip(_blocks(measured), _blocks(entropies), strict=True)
+    mean_entropy, found = fmean(entropies), fmean(measured)
+    predicted = temperature * mean_entropy
+    per_nat = found / mean_entropy if mean_entropy else 0.0
+    residuals = [
+        bias - per_nat * nats
+        for bias, nats in zip(_block_means(measured), _block_means(entropies), strict=True)
     ]
-    error = QUANTILE * stdev(rest) / sqrt(BLOCKS)
-    spread = sqrt(max(mean_square - found**2, 0.0))
+    error = QUANTILE * stdev(residuals) / sqrt(BLOCKS)
+    spread = sqrt(max(mean_square - found**2, 0.0))  # of the returns around the values
 
     def report(verdict: Verdict, reason: str) -> LogReport:
-        """A report of the numbers, with that verdict."""
+        """A report of these numbers."""
         return LogReport(
             verdict=verdict, reason=reason, predicted=predicted, measured=found, error=error
         )
 
-    if fmean(entropies) < LEAST_ENTROPY:
+    if mean_entropy < LEAST_ENTROPY:
         return report("cannot tell", "the policy is deterministic, and a leak leaves no trace")
     low, high = (found - error) / predicted, (found + error) / predicted
     if low > LOW and high < HIGH:
@@ -141,14 +145,13 @@ def _judged(
         return report("no leak", "the values do not exceed the returns as a leak would make them")
     if error > predicted / 2:
         return report("cannot tell", "the curves are too noisy, or too short")
-    return report(
-        "cannot tell",
-        "the bias is neither that of a leak nor none; the critic may not have arrived yet"
-        + ("" if logged else ". Log the mean of values minus returns"),
-    )
+    reason = "the bias is neither that of a leak nor none; the critic may not have arrived yet"
+    if not logged:
+        reason += ". Log the mean of values minus returns"
+    return report("cannot tell", reason)
 
 
-def _blocks(series: list[float]) -> list[float]:
+def _block_means(series: list[float]) -> list[float]:
     """Means of `BLOCKS` consecutive blocks of about equal length."""
     ends = [round(block * len(series) / BLOCKS) for block in range(BLOCKS + 1)]
-    return [fmean(series[a:b]) for a, b in pairwise(ends)]
+    return [fmean(series[first:end]) for first, end in pairwise(ends)]

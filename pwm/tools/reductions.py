@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd import grad
 
 EXACT = 1e-3  # relative error below which a relation counts as exact in single precision
-FEWEST = 4  # steps that tell a shift from a scale
+FEWEST = 4  # steps from which a line can be fitted
 UNKNOWN = "cannot tell"
 
 
@@ -24,13 +24,13 @@ class ValueTerm:
     errors: Tensor
     """Value minus target at the steps where it is known."""
     known: Tensor
-    """Whether a step's error is known, [steps]: not on the straight part of Huber's loss."""
+    """Whether a step's error is known, [steps]; it is not on the straight part of Huber's loss."""
     used: Tensor
-    """Whether the loss depends on a step, [steps]."""
+    """Whether the loss depends on the value of a step, [steps]."""
 
     @property
     def is_quadratic(self) -> bool:
-        """Whether the error is known wherever the loss depends on a step."""
+        """Whether the error is known at all steps that the loss depends on."""
         return bool((self.known == self.used).all())
 
 
@@ -41,7 +41,8 @@ class PolicyTerm:
     factor: float | None
     """Factor c of an advantage as it enters the loss: 1 for a sum, 1/T for a mean."""
     slope: float | None
-    """Factor of target minus value: c over the standard deviation that normalises advantages."""
+    """Factor of target minus value in the loss: c, divided by the standard deviation of advantages
+    if they are normalised."""
     normalised: bool | None
     """Whether advantages are normalised: shifted and scaled."""
 
@@ -66,24 +67,30 @@ class Losses:
 
     def rows(self) -> list[tuple[str, str]]:
         """Rows of a report: names, and findings in words."""
-        advantages = weight = None
-        if self.normalised is not None:
-            cancels = "normalised, so that a constant bias cancels"
-            advantages = cancels if self.normalised else "not normalised"
-        if self.weight is not None and self.normalised:
-            weight = f"{self.weight_of_means:.3g} in units of unnormalised advantages"
-            if self.weight_as_written is not None:
-                written = f"{self.weight_as_written:.3g} next to a mean policy loss, as written"
-                weight = f"{written}; {weight}"
-        elif self.weight is not None:
-            weight = f"{self.weight:.3g} for a mean squared error next to a summed policy loss"
-            weight += f"; {self.weight_of_means:.3g} next to a mean"
+        advantages = {
+            None: UNKNOWN,
+            True: "normalised, so that a constant bias cancels",
+            False: "not normalised",
+        }
         return [
             ("policy loss", self.policy_loss or UNKNOWN),
             ("value loss", f"{self.value_loss}, of squared errors" if self.value_loss else UNKNOWN),
-            ("advantages", advantages or UNKNOWN),
-            ("weight", weight or UNKNOWN),
+            ("advantages", advantages[self.normalised]),
+            ("weight", self._weight_text()),
         ]
+
+    def _weight_text(self) -> str:
+        """The critic weight in words."""
+        if self.weight is None:
+            return UNKNOWN
+        if not self.normalised:
+            summed = f"{self.weight:.3g} for a mean squared error next to a summed policy loss"
+            return f"{summed}; {self.weight_of_means:.3g} next to a mean"
+        unnormalised = f"{self.weight_of_means:.3g} in units of unnormalised advantages"
+        if self.weight_as_written is None:
+            return unnormalised
+        written = f"{self.weight_as_written:.3g} next to a mean policy loss, as written"
+        return f"{written}; {unnormalised}"
 
 
 def flat_gradient(loss: Tensor, inputs: Sequence[Tensor], *, keep: bool = False) -> Tensor | None:
@@ -100,18 +107,21 @@ def flat_gradient(loss: Tensor, inputs: Sequence[Tensor], *, keep: bool = False)
     if not tracked or not loss.requires_grad:
         return None
     gradients = grad(loss, tracked, retain_graph=True, create_graph=keep, allow_unused=True)
-    found = {id(t): g for t, g in zip(tracked, gradients, strict=True) if g is not None}
-    if not found:
+    if all(gradient is None for gradient in gradients):
         return None
-    return torch.cat([found.get(id(t), torch.zeros_like(t)).reshape(-1) for t in inputs])
+    parts = []
+    remaining = iter(gradients)
+    for tensor in inputs:
+        gradient = next(remaining) if tensor.requires_grad else None
+        parts.append(torch.zeros_like(tensor) if gradient is None else gradient)
+    return torch.cat([part.reshape(-1) for part in parts])
 
 
 def value_term(loss: Tensor, values: Sequence[Tensor]) -> ValueTerm | None:
     """Curvature and errors of a value loss that is quadratic in some steps; None for any other.
 
-    Where the curvature is k, the gradient is k times the error, so that the targets need not be
-    known. The term of a step must not depend on the values of others. Steps with curvature are
-    `known` (not those on the straight part of Huber's loss), and with any gradient `used`.
+    Where the second derivative with respect to a value is k, the first is k times the error, so
+    that the targets need not be known. The term of a step must not depend on other steps' values.
     """
     slope = flat_gradient(loss, values, keep=True)
     curvature = None if slope is None else flat_gradient(slope.sum(), values)
@@ -121,7 +131,7 @@ def value_term(loss: Tensor, values: Sequence[Tensor]) -> ValueTerm | None:
     known = curvature > 0
     if not known.any():
         return None
-    least, most = map(float, torch.aminmax(curvature[known]))
+    least, most = float(curvature[known].min()), float(curvature[known].max())
     if most - least > EXACT * most:
         return None
     middle = (least + most) / 2
@@ -129,66 +139,74 @@ def value_term(loss: Tensor, values: Sequence[Tensor]) -> ValueTerm | None:
     return ValueTerm(curvature=middle, errors=slope[known] / middle, known=known, used=used)
 
 
-def policy_term(pull: Tensor, value: ValueTerm | None) -> PolicyTerm:
+def policy_term(gradient: Tensor, value: ValueTerm | None) -> PolicyTerm:
     """Factors of the policy loss, from its gradient with respect to the log-probabilities.
 
     That gradient is minus the factor times the advantage. As a function of value minus target it is
     a line through the origin or, if advantages are normalised, a line with an intercept.
 
     Args:
-        pull: the gradient, [steps].
+        gradient: the gradient, [steps].
         value: the value loss at the same steps, or None if unknown.
     """
-    used = pull[pull != 0] if value is None else pull[value.used]
+    used = gradient[gradient != 0] if value is None else gradient[value.used]
     if len(used) < FEWEST:
         return PolicyTerm(factor=None, slope=None, normalised=None)
     size = float(used.square().mean().sqrt())
     centred = abs(float(used.mean())) < EXACT * size
-    factor = float(used.std()) if centred else None  # unknown if the mean is of a larger batch
+    # Normalised advantages have standard deviation 1, if these are all that were normalised.
+    factor = float(used.std()) if centred else None
     if value is not None and len(value.errors) >= FEWEST:
-        points, centred_errors = pull[value.known], value.errors - value.errors.mean()
-        slope = float((points * centred_errors).sum() / centred_errors.square().sum())
-        shift = float(points.mean()) - slope * float(value.errors.mean())
-        residual = points - slope * value.errors - shift
-        if float(residual.square().mean().sqrt()) < EXACT * size:  # it is a line
-            if abs(shift) < EXACT * size:
+        slope, intercept, residual = _fitted_line(value.errors, gradient[value.known])
+        if residual < EXACT * size:  # the points lie on the line
+            if abs(intercept) < EXACT * size:
                 return PolicyTerm(factor=slope, slope=slope, normalised=False)
             return PolicyTerm(factor=factor, slope=slope, normalised=True)
     return PolicyTerm(factor=factor, slope=None, normalised=True if centred else None)
 
 
-def losses(
-    pull: Tensor, value: ValueTerm | None, *, steps: int | None, shape: Sequence[int]
+def _fitted_line(x: Tensor, y: Tensor) -> tuple[float, float, float]:
+    """Least-squares line through points: slope, intercept, and root mean square residual."""
+    deviations = x - x.mean()
+    slope = float((y * deviations).sum() / deviations.square().sum())
+    intercept = float(y.mean()) - slope * float(x.mean())
+    residuals = y - slope * x - intercept
+    return slope, intercept, float(residuals.square().mean().sqrt())
+
+
+def describe_losses(
+    gradient: Tensor, value: ValueTerm | None, *, steps: int | None, shape: Sequence[int]
 ) -> Losses:
-    """The reductions of the two losses and their relative weight.
+    """Describes the reductions of the two losses and their relative weight.
 
     Args:
-        pull: gradient of the policy loss with respect to the log-probabilities, [steps].
+        gradient: gradient of the policy loss with respect to the log-probabilities, [steps].
         value: the weighted value loss at the same steps, or None if unknown.
         steps: T, steps per episode; None for all steps that the losses depend on.
         shape: shape of the steps.
     """
-    if value is not None and value.used.shape != pull.shape:
+    if value is not None and value.used.shape != gradient.shape:
         value = None
-    policy = policy_term(pull, value)
-    used = int((pull != 0).sum()) if value is None else int(value.used.sum())
+    policy = policy_term(gradient, value)
+    used = int((gradient != 0).sum()) if value is None else int(value.used.sum())
     if used != prod(shape):  # some steps are masked
         shape = (used,)
-    named = None if policy.factor is None else reduction(policy.factor, shape)
+    policy_loss = None if policy.factor is None else describe_reduction(policy.factor, shape)
     if value is None:
-        return Losses(policy_loss=named, normalised=policy.normalised)
-    ratio = None if policy.slope is None else value.curvature / policy.slope
+        return Losses(policy_loss=policy_loss, normalised=policy.normalised)
+    half = value.curvature / 2  # factor of each squared error
+    of_means = None if policy.slope is None else half / policy.slope
     return Losses(
-        policy_loss=named,
-        value_loss=reduction(value.curvature / 2, shape),
+        policy_loss=policy_loss,
+        value_loss=describe_reduction(half, shape),
         normalised=policy.normalised,
-        weight=None if ratio is None else ratio * (used if steps is None else steps) / 2,
-        weight_of_means=None if ratio is None else ratio / 2,
-        weight_as_written=None if policy.factor is None else value.curvature / policy.factor / 2,
+        weight=None if of_means is None else of_means * (steps or used),
+        weight_of_means=of_means,
+        weight_as_written=None if policy.factor is None else half / policy.factor,
     )
 
 
-def reduction(factor: float, shape: Sequence[int]) -> str:
+def describe_reduction(factor: float, shape: Sequence[int]) -> str:
     """The simplest description of a factor per step, for instance "0.5 × mean over 60 steps".
 
     Args:
@@ -196,18 +214,19 @@ def reduction(factor: float, shape: Sequence[int]) -> str:
         shape: shape of the steps, one or two axes.
     """
     steps = prod(shape)
-    named = {f"sum over {steps} steps": 1, f"mean over {steps} steps": steps}
+    divisors = {f"sum over {steps} steps": 1, f"mean over {steps} steps": steps}
     if len(shape) == 2:
         first, second = shape
-        named[f"sum over the first axis ({first}), mean over the second ({second})"] = second
-        named[f"mean over the first axis ({first}), sum over the second ({second})"] = first
-    coefficients = {name: factor * size for name, size in named.items()}
+        divisors[f"sum over the first axis ({first}), mean over the second ({second})"] = second
+        divisors[f"mean over the first axis ({first}), sum over the second ({second})"] = first
+    coefficients = {name: factor * divisor for name, divisor in divisors.items()}
 
-    def oddness(name: str) -> tuple[bool, float]:
-        """Sort key: whether the coefficient is neither 1 nor ½, then its distance from 1."""
-        usual = any(abs(coefficients[name] / usual - 1) < 0.02 for usual in (1, 0.5))
-        return not usual, abs(log(abs(coefficients[name])))
+    def preference(name: str) -> tuple[bool, float]:
+        """Sort key: coefficients of 1 or ½ come first, then those that are closer to 1."""
+        coefficient = coefficients[name]
+        is_usual = any(abs(coefficient / value - 1) < 0.02 for value in (1, 0.5))
+        return not is_usual, abs(log(abs(coefficient)))
 
-    best = min(coefficients, key=oddness)
+    best = min(coefficients, key=preference)
     coefficient = coefficients[best]
     return best if abs(coefficient - 1) < 0.02 else f"{coefficient:.3g} × {best}"

@@ -24,8 +24,7 @@ class Cost:
     """Expected cost of a leak."""
 
     bias: float
-    """Expected bias of the values, in reward: the leak's gradient over the value loss's curvature;
-    0 if normalised advantages cancel it."""
+    """Expected bias of the values, in reward; 0 if normalised advantages cancel it."""
     bias_error: float
     """Standard error of the bias."""
     scatter: float
@@ -71,13 +70,17 @@ class LeakReport:
     def __str__(self) -> str:
         if self.verdict == "cannot tell":
             return f"CANNOT TELL: {self.reason}."
-        parts = (("head", self.head), ("trunk", self.trunk), ("other", self.other))
-        rows = [(part, ", ".join(names)) for part, names in parts if names]
-        rows += [] if self.values_used else [("values", COPIED)]
+        parts = {"head": self.head, "trunk": self.trunk, "other": self.other}
+        rows = [(part, ", ".join(names)) for part, names in parts.items() if names]
+        if not self.values_used:
+            rows.append(("values", COPIED))
         rows += self.losses.rows()
-        rows += [] if self.cost is None else self.cost.rows()
-        found = [f"  {name:<12} {text}" for name, text in rows]
+        if self.cost is not None:
+            rows += self.cost.rows()
+        lines = [f"  {name:<12} {text}" for name, text in rows]
         if self.verdict == "no leak":
-            return "\n".join(["NO LEAK: the policy loss does not train the critic.", *found])
-        mend = [MEND] if self.through_values or not self.values_used else [MEND, RETURNS]
-        return "\n".join(["LEAK: the policy loss trains the critic.", *found, *mend])
+            return "\n".join(["NO LEAK: the policy loss does not train the critic.", *lines])
+        lines = ["LEAK: the policy loss trains the critic.", *lines, MEND]
+        if self.values_used and not self.through_values:
+            lines.append(RETURNS)
+        return "\n".join(lines)

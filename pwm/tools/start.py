@@ -2,7 +2,7 @@
 
 A critic's head starts near zero and must climb to the mean return. On the way, a heavy critic that
 shares its trunk with the policy harms the trunk; subtracting a running mean of the return leaves
-nothing to climb. Whether the distance is long is judged by the spread of the returns.
+nothing to climb. The distance is long or short in comparison with the spread of the returns.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ class StartReport:
 
     def __str__(self) -> str:
         side = "below" if self.distance > 0 else "above"
-        times = abs(self.distance) / self.spread if self.spread else inf
+        ratio = abs(self.distance) / self.spread if self.spread else inf
         lines = [
-            f"{'FAR' if self.far else 'NEAR'}: the values are {times:.2g} times the spread of the "
+            f"{'FAR' if self.far else 'NEAR'}: the values are {ratio:.2g} times the spread of the "
             f"returns {side} them.",
             f"  distance  {abs(self.distance):.3g} ± {self.error:.2g}",
             f"  spread    {self.spread:.3g}",
@@ -75,18 +75,18 @@ def check_start(values: Sequence[Series], returns: Sequence[Series]) -> StartRep
     Raises:
         InputError: fewer than 4 updates, or values and returns of different shapes.
     """
-    of_values, of_returns = [len(v) for v in values], [len(r) for r in returns]
-    same = of_values == of_returns and len(of_values) >= 4 and all(of_values)
+    lengths = [len(update) for update in values]
+    fit = lengths == [len(update) for update in returns] and len(lengths) >= 4 and all(lengths)
     accepted = "4 updates or more, each with as many values as returns"
-    require(same, "VALUES", f"{len(of_values)} updates of {sorted(set(of_values))} steps", accepted)
-    value = [fmean(floats(update)) for update in values]
-    target = [fmean(floats(update)) for update in returns]
-    distance = fmean(target) - value[-1]
-    middle = len(value) // 2
-    speed = (value[-1] - value[middle]) / (len(value) - 1 - middle)
+    require(fit, "VALUES", f"{len(lengths)} updates of {sorted(set(lengths))} steps", accepted)
+    mean_values = [fmean(floats(update)) for update in values]
+    mean_returns = [fmean(floats(update)) for update in returns]
+    distance = fmean(mean_returns) - mean_values[-1]
+    middle, last = len(mean_values) // 2, len(mean_values) - 1
+    speed = (mean_values[last] - mean_values[middle]) / (last - middle)  # per update
     return StartReport(
         distance=distance,
-        error=stdev(target) / sqrt(len(target)),
+        error=stdev(mean_returns) / sqrt(len(mean_returns)),
         spread=pstdev(number for update in returns for number in floats(update)),
         updates=distance / speed if distance * speed > 0 else inf,
     )

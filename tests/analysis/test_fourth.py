@@ -13,7 +13,7 @@ from pwm.analysis import estimates
 from pwm.analysis.climb import Setting, climb_slowdown
 from pwm.analysis.fourth import fourth_cells, of_variants, refuted_if, right_if
 from pwm.analysis.predictions import predictions
-from pwm.analysis.rivals import RIVALS
+from pwm.analysis.rivals import rival_slowdowns
 from pwm.analysis.theory import noise_weight, slowdown
 from pwm.experiments.fourth import CONDITIONS
 from tests.claims.worlds import MadeUp, World
@@ -53,7 +53,7 @@ def test_the_published_predictions_are_those_of_the_law_and_its_rivals(
     else:
         accounts = {"law": climb_slowdown(one)}
         if not one.attached:
-            accounts |= {rival: law(one) for rival, law in RIVALS.items()}
+            accounts |= rival_slowdowns(one)
     assert PREDICTED[condition][name] == {
         account: float(f"{value:.3g}") for account, value in accounts.items()
     }

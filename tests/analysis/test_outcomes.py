@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,17 +9,17 @@ import numpy as np
 import pytest
 
 from pwm.analysis.learning import final_mean, learned, times_to_learn
-from pwm.analysis.outcomes import Evidence, Outcomes
+from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.stored import COLLAPSED, outcomes_of
 from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
 from pwm.core.history import DIAGNOSTICS, History
 from pwm.core.task import TaskConfig
-from pwm.experiments import chosen
 from pwm.runs.experiment import Experiment
-from pwm.runs.shards import plan, planned
+from pwm.runs.shards import plan
 from pwm.runs.storage import Store
-from tests.support.histories import made_up, same, session
+from tests.support.histories import same
+from tests.support.outcomes import fill
 
 BASE = TrainConfig(
     task=TaskConfig(stimulus_set="pwm0", episode_length=6),
@@ -37,19 +36,6 @@ OVERLAPPING = replace(EXPERIMENT, name="wider", axes={**EXPERIMENT.axes, "seed":
 LONGER = replace(EXPERIMENT, name="longer", base=replace(BASE, num_episodes=2000, probe_episodes=0))
 TORCH = replace(EXPERIMENT, name="torch", axes={"seed": (7,)}, engine="torch")
 ALL = (EXPERIMENT, OVERLAPPING, LONGER, TORCH)
-
-
-def fill(folder: Path, experiments: Iterable[Experiment]) -> Store:
-    """A store in which every run of some experiments has a history of random numbers."""
-    store = Store(folder)
-    for number, shard in enumerate(planned(experiments)):
-        run = shard.setting
-        windows, diagnosed = -(-run.num_episodes // run.log_every), run.probe_episodes > 0
-        history = made_up(
-            len(shard.runs), windows, log_every=run.log_every, seed=number, diagnosed=diagnosed
-        )
-        store.put(shard, history, [session(1, run.num_episodes)])
-    return store
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +66,8 @@ def test_outcomes_of_an_experiment_have_the_axes_of_its_grid(store: Store, found
     assert 0 < found.learned.sum() < 12
     assert np.array_equal(found.rate(), found.learned.mean(axis=2))
     for name in ("policy_norm", "critic_bias"):
-        course = found.course(name)
-        assert np.array_equal(course, history.curves[name].reshape(2, 2, 3, 12))
+        curve = found.curve(name)
+        assert np.array_equal(curve, history.curves[name].reshape(2, 2, 3, 12))
 
 
 def test_at_selects_every_run_by_its_fields(found: Outcomes) -> None:
@@ -92,7 +78,7 @@ def test_at_selects_every_run_by_its_fields(found: Outcomes) -> None:
         assert part.reward.shape == ()
         assert part.reward == found.reward.flat[place]
         assert np.array_equal(part.history.reward[0], found.history.reward[place])
-        assert np.array_equal(part.course("reward"), part.history.reward[0])
+        assert np.array_equal(part.curve("reward"), part.history.reward[0])
 
 
 def test_at_keeps_the_axis_of_several_values_in_the_order_given(found: Outcomes) -> None:
@@ -214,14 +200,3 @@ def test_collapse_is_a_deterministic_policy_that_has_not_learned() -> None:
     assert outcomes["collapsed"].tolist() == [False, True, False, False]
     assert outcomes["collapse"].tolist() == [np.inf, 500, 500, 500]
     assert outcomes["learned"].tolist() == [False, False, True, False]
-
-
-def test_evidence_reads_each_experiment_once(tmp_path: Path) -> None:
-    experiments = chosen(("eplen15", "held-out"), "smoke")
-    evidence = Evidence(fill(tmp_path, experiments), "smoke")
-    for experiment in experiments:
-        runs = evidence.of(experiment.name)
-        assert runs is evidence.of(experiment.name)
-        assert runs.configs == experiment.runs()
-    with pytest.raises(InputError, match="no-such-name"):
-        evidence.of("no-such-name")

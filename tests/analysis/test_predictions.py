@@ -18,18 +18,18 @@ UNFITTED = Law(noise_constant=1.0, share_weight=inf)
 @given(st.floats(0.01, 100), st.sampled_from([6, 15, 60]), st.floats(0.5, 3))
 def test_without_a_fit_the_law_is_the_closed_form(weight: float, steps: int, bias: float) -> None:
     assert UNFITTED.noise_weight(steps) == noise_weight(steps, 3)
-    assert UNFITTED.leak(weight, steps) == slowdown(noise_weight(steps, 3) / weight)
-    assert UNFITTED.sharing(weight) == 1
-    assert UNFITTED.sharing(weight, bias) == slowdown(bias)
+    assert UNFITTED.leak_slowdown(weight, steps) == slowdown(noise_weight(steps, 3) / weight)
+    assert UNFITTED.trunk_slowdown(weight) == 1
+    assert UNFITTED.trunk_slowdown(weight, bias) == slowdown(bias)
 
 
 def test_the_law_by_hand() -> None:
     law = Law(noise_constant=2.0, share_weight=5.0)
     assert law.noise_weight(10, 2) == 2 * noise_weight(10, 2)
     # At its noise weight, the leak doubles the mean square of the gradient.
-    assert law.leak(law.noise_weight(12, 4), 12, 4) == pytest.approx(2**0.5)
-    assert law.sharing(5.0) == pytest.approx(2**0.25)  # in the trunk alone
-    assert law.sharing(10.0, bias=2.0) == pytest.approx((5 * 9) ** 0.25)
+    assert law.leak_slowdown(law.noise_weight(12, 4), 12, 4) == pytest.approx(2**0.5)
+    assert law.trunk_slowdown(5.0) == pytest.approx(2**0.25)  # in the trunk alone
+    assert law.trunk_slowdown(10.0, bias=2.0) == pytest.approx((5 * 9) ** 0.25)
 
 
 def test_the_fitted_law_is_the_published_one() -> None:

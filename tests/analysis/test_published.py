@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.published import CURVES, Published, Record, plan_of
-from pwm.analysis.stored import OUTCOME
+from pwm.analysis.stored import FIELDS
 from pwm.core.config import TrainConfig
 from pwm.core.errors import FileError, InputError
 from pwm.core.task import TaskConfig
@@ -69,7 +69,7 @@ def test_both_roads_give_the_same_outcomes(
     ours, theirs = Outcomes.of(experiment, store), Outcomes.of(experiment, Published.read(path))
     assert dict(ours.axes) == dict(theirs.axes)
     assert ours.configs == theirs.configs
-    for name in OUTCOME.names or ():
+    for name in FIELDS:
         one, other = getattr(ours, name), getattr(theirs, name)
         assert one.dtype == other.dtype
         assert np.array_equal(one, other), name
@@ -78,14 +78,14 @@ def test_both_roads_give_the_same_outcomes(
     assert np.array_equal(part.probed, part.history.probed)
     kinds = {"diagnosed": "windows", "scheduled": "probes"}
     for name in CURVES.get(kinds.get(experiment.name, ""), ()):
-        one, other = part.course(name), same_part.course(name)
+        one, other = part.curve(name), same_part.curve(name)
         assert one.dtype == other.dtype
         assert np.array_equal(one, other, equal_nan=True), name
 
 
 def test_what_is_not_published_is_named_with_the_command_that_trains_it(path: Path) -> None:
     runs = Outcomes.of(PLAIN, Published.read(path))
-    reads: list[Callable[[], object]] = [lambda: runs.history, lambda: runs.course("reward")]
+    reads: list[Callable[[], object]] = [lambda: runs.history, lambda: runs.curve("reward")]
     for read in reads:
         with pytest.raises(InputError, match=r"^--results \(none\): .*`python -m pwm.sweep plain`"):
             read()
@@ -124,14 +124,15 @@ def changed(record: Record, name: str) -> Record:
 
     if name == "digest":
         return replace(record, digest=other(record.digest))
-    if name in record.curves:
-        return replace(record, curves={**record.curves, name: other(record.curves[name])})
+    if name.startswith("curve."):
+        curve = name.removeprefix("curve.")
+        return replace(record, curves={**record.curves, curve: other(record.curves[curve])})
     outcome = record.outcome.copy()
     outcome[name] = other(outcome[name])
     return replace(record, outcome=outcome)
 
 
-@pytest.mark.parametrize("name", ["digest", *(OUTCOME.names or ()), "policy_norm"])
+@pytest.mark.parametrize("name", ["digest", *FIELDS, "curve.reward", "curve.policy_norm"])
 def test_a_difference_is_found_in_its_run_and_column(name: str, path: Path) -> None:
     record = Published.read(path).records["diagnosed"]
     record.outcome["time"] = 100.0  # finite, so that one more is another

@@ -56,7 +56,7 @@ def test_the_score_is_the_mean_over_ranked_conditions_then_the_worst() -> None:
     assert found.ranking() == ("better", "even", "uneven", "worse")
     assert found.success("uneven").value == found.success("even").value == 0.5
     assert found.success("uneven", "C").value == 1.0
-    assert (found.worst("uneven"), found.worst("even")) == (0.0, 0.5)
+    assert (found.worst_success("uneven"), found.worst_success("even")) == (0.0, 0.5)
     assert [found.rank(name).value for name in found.methods] == [2, 3, 1, 4]
 
 
@@ -90,7 +90,7 @@ def test_a_small_difference_in_the_same_seeds_is_a_tie_and_a_steady_one_is_not()
 
 def test_failures_are_conditions_in_which_fewer_than_half_learn() -> None:
     found = comparison(held_out="C", it=seeds(4, 3, 0))
-    assert found.failures("it") == ("B", "C")
+    assert found.failed_conditions("it") == ("B", "C")
 
 
 def test_rank_correlation_is_spearmans() -> None:
@@ -111,8 +111,8 @@ def test_rank_correlation_is_spearmans() -> None:
 
 def test_times_are_medians_over_all_seeds() -> None:
     found = comparison(most=seeds(5), few=seeds(3))
-    assert found.median("most", "A") == 100.0
-    assert found.median("few", "A") == inf
+    assert found.median_episodes("most", "A") == 100.0
+    assert found.median_episodes("few", "A") == inf
     assert found.time_ratio("most", "most", "A").value == 1.0
     assert found.time_ratio("few", "most", "A").value == inf
 

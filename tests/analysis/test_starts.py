@@ -10,9 +10,9 @@ from pwm.analysis.slowdowns import LAW
 from pwm.analysis.starts import (
     distance_cells,
     fixed_point_cells,
+    grid_cells,
     leak_constant,
     light_critic,
-    published_cells,
     setting_of,
 )
 from pwm.analysis.theory import noise_weight, slowdown
@@ -74,10 +74,10 @@ def test_distances_are_of_runs_that_start_there() -> None:
         assert cell.predicted[LAW] == climb_slowdown(setting)
 
 
-def test_published_cells_start_at_zero_and_have_rivals_if_detached() -> None:
+def test_grid_cells_start_at_zero_and_have_rivals_if_detached() -> None:
     evidence = MadeUp()
     for baseline in ("attached", "detached"):
-        cells = list(published_cells(evidence, baseline))
+        cells = list(grid_cells(evidence, baseline))
         assert len(cells) == 5 * 13
         assert all(cell.runs.base.loss.baseline == baseline for cell in cells)
         assert all((len(cell.predicted) > 1) == (baseline == "detached") for cell in cells)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pwm.analysis.estimates import Estimate
-from pwm.analysis.outcomes import Evidence
+from pwm.analysis.evidence import Evidence
 from pwm.claims.claim import Claim, right, too_low
 from pwm.claims.constants import quoted
 from pwm.claims.every import MODULES, claims, numbers

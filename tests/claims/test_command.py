@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pwm.analysis.estimates import Estimate
-from pwm.analysis.outcomes import Evidence
+from pwm.analysis.evidence import Evidence
 from pwm.claims import __main__ as command
 from pwm.claims.claim import Claim
 from pwm.experiments import EXPERIMENTS

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pwm.analysis.estimates import Estimate
-from pwm.analysis.outcomes import Evidence
+from pwm.analysis.evidence import Evidence
 from pwm.analysis.published import Published
 from pwm.claims import resting
 from pwm.claims.claim import Claim

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pwm.analysis.climb import Setting, climb, critic_share, hidden_states
-from pwm.analysis.outcomes import Evidence, Outcomes
+from pwm.analysis.evidence import Evidence
+from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.predictions import fitted_law
 from pwm.analysis.theory import noise_weight, slowdown, value_floor
 from pwm.core.config import TrainConfig

@@ -25,7 +25,7 @@ from tqdm import tqdm
 import pwm.figures.training
 from pwm import train
 from pwm.analysis.learning import learned
-from pwm.analysis.verdict import verdict
+from pwm.analysis.summary import summary
 from pwm.core.agent import AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.history import METRICS, History
@@ -415,7 +415,7 @@ def test_the_summary_counts_who_learned_and_names_the_folder(
     history = read_history(Path("mine/history.npz"))
     successes = learned(history, TaskConfig(stimulus_set="pwm0", episode_length=15))
     assert successes.sum() > 0  # or the count below would say nothing
-    assert outcome.out == verdict(configs_in("mine"), history) + "\nResults in mine.\n"
+    assert outcome.out == summary(configs_in("mine"), history) + "\nResults in mine.\n"
     assert f"learned {successes.sum()} of 3;" in outcome.out
     assert "critic bias " in outcome.out
 

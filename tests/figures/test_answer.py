@@ -9,8 +9,8 @@ import pytest
 
 from pwm.analysis import estimates
 from pwm.analysis.climbs import probed, probes
+from pwm.analysis.evidence import Evidence
 from pwm.analysis.fourth import fourth_cells, of_variants
-from pwm.analysis.outcomes import Evidence
 from pwm.analysis.slowdowns import LAW, root_mean_square
 from pwm.analysis.starts import distance_cells, fixed_point_cells
 from pwm.figures.answer import LENGTHS, RATES, SERIES, answer_figure
@@ -61,7 +61,7 @@ def test_the_climb_shows_probes_by_start_and_slowdowns_by_distance(evidence: Evi
     assert set(shown) == {key for key in cells if key[1] in (1.0, 10.0, 30.0)}
     assert {row[1] for row in measured} == {"measured", "at least"}
     for key, row in shown.items():
-        assert row[4] == cells[key].least[0]
+        assert row[4] == cells[key].least_slowdowns[0]
         assert (row[1] == "measured") == cells[key].finished
         assert np.isnan(row[5]) != cells[key].finished
 
@@ -77,4 +77,4 @@ def test_the_law_is_next_to_every_cell_and_every_rival(evidence: Evidence) -> No
             assert row[5] == root_mean_square(started, row[1])[0]
     noise = [row for row in table if row[0] == "noise" and row[1] == "lengths"]
     first = next(fixed_point_cells(evidence))
-    assert noise[0][5] == first.least[0] / first.predicted[LAW]
+    assert noise[0][5] == first.least_slowdowns[0] / first.predicted[LAW]

@@ -31,7 +31,7 @@ def test_every_panel_has_the_cells_that_it_is_about() -> None:
         condition, variant, _ = str(series).split()
         cell = the_cell(evidence, condition, variant, float(str(weight)))
         assert predicted == cell.predicted[LAW]
-        assert value == pytest.approx(cell.least[0])
+        assert value == pytest.approx(cell.least_slowdowns[0])
         assert finished == cell.finished
     assert len(by_panel["batches"]) == 12
     assert len(by_panel["notes, later"]) == 9

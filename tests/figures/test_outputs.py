@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 import pwm.figures
-from pwm.analysis.outcomes import Evidence
+from pwm.analysis.evidence import Evidence
 from pwm.analysis.published import Published
 from pwm.core.config import SEMANTICS
 from pwm.experiments import EXPERIMENTS, NOTES

@@ -51,7 +51,7 @@ def test_every_number_is_in_the_cell_of_its_method_and_condition() -> None:
         row = rest if returns in ("raw", "centred") else method
         row = f"weight {row}" if row.isdigit() else row
         assert panel[row, "mean"] == f"{100 * found.success(method).value:.0f}"
-        assert panel[row, "worst"] == f"{100 * found.worst(method):.0f}"
+        assert panel[row, "worst"] == f"{100 * found.worst_success(method):.0f}"
         for condition in CONDITIONS:
             assert panel[row, condition] == f"{100 * found.success(method, condition).value:.0f}"
     assert header[:3] == ("method", "condition", "held_out")
@@ -61,5 +61,5 @@ def test_every_number_is_in_the_cell_of_its_method_and_condition() -> None:
     assert means == pytest.approx(sorted(means, reverse=True), abs=1e-12)  # equal but for rounding
     for method, condition, _, *numbers in table:
         if condition != "mean":
-            expected = *found.success(method, condition), found.median(method, condition)
+            expected = *found.success(method, condition), found.median_episodes(method, condition)
             assert numbers == list(expected)

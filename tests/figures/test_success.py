@@ -6,7 +6,7 @@ import pytest
 from matplotlib.container import ErrorbarContainer
 
 from pwm.analysis.estimates import success_rate
-from pwm.analysis.outcomes import Evidence
+from pwm.analysis.evidence import Evidence
 from pwm.figures.success import SERIES, success_figure, variants_figure
 from pwm.figures.tables import SUCCESS
 from pwm.runs.storage import Store

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pwm.analysis.outcomes import Evidence
+from pwm.analysis.evidence import Evidence
 from pwm.core.leak import critic_bias
 from pwm.figures.theory import RATIOS, bias_figure
 from pwm.runs.storage import Store

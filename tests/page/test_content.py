@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike, NDArray
 
-from pwm.analysis.stored import OUTCOME
+from pwm.analysis.stored import FIELDS
 from pwm.audit.comparison import command_of
 from pwm.page.__main__ import page
 from pwm.page.assembly import WEB, filled, joined
@@ -20,7 +20,7 @@ from pwm.runs.fields import identity
 from tests.page.node import PAGE, needs_node
 from tests.page.test_page_law import run
 
-NAMES = [name for name in OUTCOME.names or () if name != "peak_value_loss"]
+NAMES = [name for name in FIELDS if name != "peak_value_loss"]
 EVERY = 97  # runs between those that are looked at
 SMALLEST = 3_000_000  # bytes
 

@@ -62,8 +62,10 @@ def test_noise_and_a_deterministic_policy_cannot_tell() -> None:
     assert noisy.verdict == "cannot tell"
     assert "noisy" in str(noisy)
     assert 10 < noisy.error < 60  # 2.4 standard errors of 100 points of deviation 100
-    certain = check_logs(**{**curves(1.0), "entropy": np.full(200, 1e-6)})
-    assert "deterministic" in str(certain)
+    for entropy in (1e-6, 0.0):
+        certain = check_logs(**{**curves(1.0), "entropy": np.full(200, entropy)})
+        assert certain.verdict == "cannot tell"
+        assert "deterministic" in str(certain)
 
 
 def test_a_critic_on_its_way_to_a_leak_is_not_cleared() -> None:

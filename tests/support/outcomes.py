@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pwm.analysis.outcomes import Evidence, Outcomes
+from pwm.analysis.evidence import Evidence
+from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.published import Published, Record, plan_of
 from pwm.analysis.stored import OUTCOME
 from pwm.core.config import TrainConfig
@@ -17,7 +18,9 @@ from pwm.core.history import AGENT_DIAGNOSTICS, DIAGNOSTICS, METRICS, History
 from pwm.digests import stored_records
 from pwm.experiments import EXPERIMENTS
 from pwm.runs.experiment import Experiment
+from pwm.runs.shards import planned
 from pwm.runs.storage import Store
+from tests.support.histories import made_up, session
 
 Cell = Callable[[TrainConfig], Mapping[str, ArrayLike]]
 """Values by name for the seeds of a cell, given the configuration of its first seed."""
@@ -54,8 +57,8 @@ class MadeUpRuns:
         """Outcomes of some runs, as `Runs.outcomes`."""
         return np.asarray(self._outcomes[numbers])
 
-    def course(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
-        """One curve of some runs, as `Runs.course`."""
+    def curve(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
+        """One curve of some runs, as `Runs.curve`."""
         return self.history(numbers).curves[name]
 
     def history(self, numbers: NDArray[np.intp]) -> History:
@@ -91,6 +94,19 @@ def published_from(experiments: Iterable[Experiment], store: Store, path: Path) 
         plans[experiment.name] = plan_of(experiment)
     Published(path, records, plans).write(path)
     return Published.read(path)
+
+
+def fill(folder: Path, experiments: Iterable[Experiment]) -> Store:
+    """A store in which every run of some experiments has a history of random numbers."""
+    store = Store(folder)
+    for number, shard in enumerate(planned(experiments)):
+        run = shard.setting
+        windows, diagnosed = -(-run.num_episodes // run.log_every), run.probe_episodes > 0
+        history = made_up(
+            len(shard.runs), windows, log_every=run.log_every, seed=number, diagnosed=diagnosed
+        )
+        store.put(shard, history, [session(1, run.num_episodes)])
+    return store
 
 
 class MadeUpEvidence(Evidence):

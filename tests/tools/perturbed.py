@@ -17,7 +17,8 @@ from typing import Any
 import tyro
 from tqdm import tqdm
 
-from pwm.analysis.outcomes import Evidence, Outcomes
+from pwm.analysis.evidence import Evidence
+from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.published import Published
 from pwm.claims.every import claims
 from pwm.core.config import TrainConfig

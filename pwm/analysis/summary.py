@@ -14,8 +14,8 @@ from pwm.core.history import AGENT_DIAGNOSTICS, History
 from pwm.core.leak import critic_bias
 
 
-def verdict(runs: Sequence[TrainConfig], history: History) -> str:
-    """Summary per critic weight: replicas that learned, the critic's bias, diagnostics.
+def summary(runs: Sequence[TrainConfig], history: History) -> str:
+    """Summarises each critic weight: replicas that learned, the critic's bias, diagnostics.
 
     Args:
         runs: the configuration of each replica.
@@ -30,47 +30,45 @@ def verdict(runs: Sequence[TrainConfig], history: History) -> str:
         replicas = [place for place, run in enumerate(runs) if run.critic_weight == weight]
         part, run = history.select(replicas), runs[replicas[0]]
         lines.append(f"critic weight {weight:g}: {_success(run, part)}")
-        lines += [f"  {line}" for line in (_bias(run, part), *_gradients(part), *_mechanism(part))]
+        details = [_bias(run, part), *_gradients(part), *_hidden_states(part)]
+        lines += [f"  {line}" for line in details]
     levels = reward_levels(runs[0].task.stimulus_set)._asdict()
     named = ", ".join(f"{name.replace('_', '-')} {level:.3g}" for name, level in levels.items())
     return "\n".join([*lines, f"reward of reference policies: {named}"])
 
 
 def predicted_bias(run: TrainConfig, entropy: float) -> float | None:
-    """Bias of the critic at its fixed point: c T H / 2w, or 0 if detached.
+    """Bias of the critic at its fixed point: c T H / 2w, or 0 with a detached baseline.
 
     Args:
         run: the configuration.
         entropy: H, entropy of the policy, in nats.
     Returns:
-        The bias, in reward; None where the critic has no fixed point, the leak reaches a part of
-        it, errors are scaled, the value loss is Huber's, or the critic learns λ-returns
-        (`settled_values`).
+        The bias, in reward; None in a setting for which this formula does not hold.
     """
     loss = run.loss
-    other_loss = loss.value_loss == "huber" or loss.trace_decay < 1
-    if run.critic_weight == 0 or loss.lost_gradients == "values" or other_loss:
+    if run.critic_weight == 0 or loss.lost_gradients == "values":
+        return None  # the value loss does not train the critic
+    if loss.value_loss == "huber" or loss.trace_decay < 1:
         return None
     if loss.baseline == "detached":
         return 0.0
     if loss.baseline != "attached" or loss.scales_errors:
-        return None
+        return None  # the policy loss trains a part of the critic, or its errors are scaled
     return critic_bias(run.task.num_steps, entropy, run.critic_weight, loss.policy_reduction)
 
 
 def _success(run: TrainConfig, history: History) -> str:
     """Number of replicas that learned and their final reward, in words."""
-    outcome, reward = learned(history, run.task), final_mean(history, history.reward)
+    successes, reward = learned(history, run.task), final_mean(history, history.reward)
     span = f" ({reward.min():.3f} to {reward.max():.3f})" if len(reward) > 1 else ""
-    return f"learned {outcome.sum()} of {len(outcome)}; reward {np.median(reward):.3f}{span}"
+    return f"learned {successes.sum()} of {len(successes)}; reward {np.median(reward):.3f}{span}"
 
 
 def _bias(run: TrainConfig, history: History) -> str:
     """The critic's final bias, and the one that `predicted_bias` gives, in words."""
-    bias, entropy = (
-        float(np.median(final_mean(history, curve)))
-        for curve in (history.critic_bias, history.entropy)
-    )
+    bias = float(np.median(final_mean(history, history.critic_bias)))
+    entropy = float(np.median(final_mean(history, history.entropy)))
     predicted = predicted_bias(run, entropy)
     if predicted is None:
         theory = "no prediction for this setting"
@@ -85,48 +83,54 @@ def _gradients(history: History) -> Iterator[str]:
     """Yields the diagnostics of gradients in words; nothing for a run without them."""
     if not history.diagnostics:
         return
-    probed = ~np.isnan(history.diagnostics["total_norm"]).all(axis=0)  # nan in an unfinished window
-    last = probed & (history.probed > history.episode[-1] - FINAL_EPISODES)
-    if not last.any():
+    is_known = ~np.isnan(history.diagnostics["total_norm"]).all(axis=0)  # not in unfinished windows
+    is_final = is_known & (history.probed > history.episode[-1] - FINAL_EPISODES)
+    if not is_final.any():
         if history.probe_episode is None:
             yield "gradients not probed, as no window was finished"
         return
-    final = {name: curve[:, last].astype(float) for name, curve in history.diagnostics.items()}
-    policy, critic, leak, total = (
-        (final[f"{part}_norm"] ** 2).mean(axis=1) for part in ("policy", "critic", "leak", "total")
-    )
+    final = {name: curve[:, is_final].astype(float) for name, curve in history.diagnostics.items()}
+
+    def mean_square(part: str) -> NDArray[np.float64]:
+        """Mean square over the final probes of the norm of a part of the gradient: [R]."""
+        return np.asarray((final[f"{part}_norm"] ** 2).mean(axis=1))
+
+    policy = mean_square("policy")
     with np.errstate(divide="ignore", invalid="ignore"):
-        share, critic, leak = policy / total, np.sqrt(critic / policy), np.sqrt(leak / policy)
+        share = policy / mean_square("total")
+        critic, leak = (np.sqrt(mean_square(part) / policy) for part in ("critic", "leak"))
     yield (
-        f"policy: {_median(share, '.1%')} of the trunk's squared gradient; norm of the critic's "
-        f"part {_median(critic)} times the policy's, of the leak {_median(leak)} times"
+        f"policy: {_median_text(share, '.1%')} of the trunk's squared gradient; norm of the "
+        f"critic's part {_median_text(critic)} times the policy's, of the leak "
+        f"{_median_text(leak)} times"
     )
     yield (
         "medians over probes: signal-to-noise ratio of the policy's gradient "
-        f"{_median(final['signal_to_noise'])}; explained variance of the critic "
-        f"{_median(final['explained_variance'])}"
+        f"{_median_text(final['signal_to_noise'])}; explained variance of the critic "
+        f"{_median_text(final['explained_variance'])}"
     )
 
 
-def _mechanism(history: History) -> Iterator[str]:
+def _hidden_states(history: History) -> Iterator[str]:
     """Yields hidden states and critic at the first, most saturated and last probe, in words."""
     if history.probe_episode is None or not len(history.probe_episode):
         return
-    saturated = np.median(history.diagnostics["saturated"], axis=0)
-    for place in sorted({0, int(saturated.argmax()), len(saturated) - 1}):
+    saturated = np.median(history.diagnostics["saturated"], axis=0)  # (probes,)
+    for probe in sorted({0, int(saturated.argmax()), len(saturated) - 1}):
         found = {
-            name: history.diagnostics[name][:, place].astype(float) for name in AGENT_DIAGNOSTICS
+            name: history.diagnostics[name][:, probe].astype(float) for name in AGENT_DIAGNOSTICS
         }
-        episodes = history.probe_episode[place]
+        episodes = history.probe_episode[probe]
         yield (
-            f"after {episodes} episodes: mean |h| {_median(found['activity'])}, "
-            f"{_median(found['saturated'], '.0%')} of units saturated; norm of the value weights "
-            f"{_median(found['value_weight_norm'])}; trace of the first stimulus "
-            f"{_median(found['trace'])}; critic {_median(found['distance'])} from its fixed point"
+            f"after {episodes} episodes: mean |h| {_median_text(found['activity'])}, "
+            f"{_median_text(found['saturated'], '.0%')} of units saturated; norm of the value "
+            f"weights {_median_text(found['value_weight_norm'])}; trace of the first stimulus "
+            f"{_median_text(found['trace'])}; critic {_median_text(found['distance'])} from its "
+            "fixed point"
         )
 
 
-def _median(values: NDArray[np.float64], form: str = ".3g") -> str:
-    """Formatted median of the finite values; "undefined" if there are none."""
+def _median_text(values: NDArray[np.float64], form: str = ".3g") -> str:
+    """Median of the finite values, formatted; "undefined" if no value is finite."""
     finite = values[np.isfinite(values)]
     return format(float(np.median(finite)), form) if len(finite) else "undefined"

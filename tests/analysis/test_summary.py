@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pwm.analysis.verdict import predicted_bias, verdict
+from pwm.analysis.summary import predicted_bias, summary
 from pwm.core.config import TrainConfig
 from pwm.core.history import DIAGNOSTICS, METRICS, History
 from pwm.core.losses import LossConfig
@@ -42,7 +42,7 @@ def test_it_counts_who_learned_at_each_weight() -> None:
     runs = [
         replace(RUN, critic_weight=weight, seed=seed) for weight in (1, 5) for seed in (0, 1, 2)
     ]
-    lines = verdict(runs, history([0.5, 0.6, 0.5, 0.9, 0.95, 0.55])).splitlines()
+    lines = summary(runs, history([0.5, 0.6, 0.5, 0.9, 0.95, 0.55])).splitlines()
     assert lines[0] == "Means over the last 500 episodes, medians over seeds:"
     assert lines[1] == "critic weight 1: learned 0 of 3; reward 0.500 (0.500 to 0.600)"
     assert lines[3] == "critic weight 5: learned 2 of 3; reward 0.900 (0.550 to 0.950)"
@@ -54,7 +54,7 @@ def test_it_counts_who_learned_at_each_weight() -> None:
 
 def test_it_speaks_of_one_seed_and_of_a_short_run_as_they_are() -> None:
     short = history([0.75], np.array([20, 30]))
-    lines = verdict([replace(RUN, task=TaskConfig(stimulus_set="pwm0"))], short).splitlines()
+    lines = summary([replace(RUN, task=TaskConfig(stimulus_set="pwm0"))], short).splitlines()
     assert lines[0] == "Means over the last 30 episodes:"
     assert lines[1] == "critic weight 5: learned 1 of 1; reward 0.750"
     assert lines[-1].endswith("one-sided 0.5, memoryless 1, solved 1")
@@ -64,19 +64,19 @@ def test_it_means_the_last_500_episodes() -> None:
     logged = history([0.5])
     logged.critic_bias[:, :5] = 100
     logged.critic_bias[:, 5:] = 3
-    assert "critic bias 3;" in verdict([RUN], logged)
+    assert "critic bias 3;" in summary([RUN], logged)
 
 
 def test_the_bias_stands_next_to_its_prediction() -> None:
     # 60 steps, entropy 0.5 nats, weight 5: 1 * 60 * 0.5 / (2 * 5) = 3
     logged = history([0.5], entropy=0.5, critic_bias=2.875)
-    assert verdict([RUN], logged).splitlines()[2] == (
+    assert summary([RUN], logged).splitlines()[2] == (
         "  critic bias 2.88; predicted cTH/2w = 3 at entropy H = 0.5 nats"
     )
     detached = replace(RUN, loss=LossConfig(baseline="detached"))
-    assert "  critic bias 2.88; predicted 0\n" in verdict([detached], logged)
+    assert "  critic bias 2.88; predicted 0\n" in summary([detached], logged)
     partly = replace(RUN, loss=LossConfig(baseline="attached_head"))
-    assert "  critic bias 2.88; no prediction for this setting\n" in verdict([partly], logged)
+    assert "  critic bias 2.88; no prediction for this setting\n" in summary([partly], logged)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_the_predicted_bias_is_cth_over_2w(run: TrainConfig, predicted: float | 
 
 def gradients(logged: History) -> list[str]:
     """Sentences about the gradients."""
-    return verdict([RUN], logged).splitlines()[3:-1]
+    return summary([RUN], logged).splitlines()[3:-1]
 
 
 def test_diagnostics_are_put_in_words() -> None:
@@ -150,7 +150,7 @@ def test_probes_at_chosen_episodes_are_put_in_words() -> None:
     logged.diagnostics["saturated"][:] = np.array([0, 0.46, 0.44])
     logged.diagnostics["trace"][:] = np.nan
     logged.diagnostics["activity"][:] = np.array([[0, 9, 1], [0.1, 0.53, 1], [0.2, 0.1, 1]])
-    gradients, _, first, most, last = verdict(runs, logged).splitlines()[3:-1]
+    gradients, _, first, most, last = summary(runs, logged).splitlines()[3:-1]
     assert gradients.startswith("  policy: 100.0% of")  # after 900 episodes
     assert first == (
         "  after 0 episodes: mean |h| 0.1, 0% of units saturated; norm of the value weights 0.25; "
@@ -159,7 +159,7 @@ def test_probes_at_chosen_episodes_are_put_in_words() -> None:
     assert most.startswith("  after 250 episodes: mean |h| 0.53, 46% of units saturated;")
     assert last.startswith("  after 900 episodes: mean |h| 1, 44% of units saturated;")
     early = made_up(3, 10, log_every=100, probe_at=(0,))
-    assert len(verdict(runs, early).splitlines()[3:-1]) == 1
+    assert len(summary(runs, early).splitlines()[3:-1]) == 1
 
 
 def test_a_window_that_is_not_finished_has_no_diagnostics() -> None:
