@@ -77,13 +77,7 @@ class Arguments:
 
 
 class Results(Generic[Outcome]):
-    """Outcomes of finished runs, and the file that holds them.
-
-    Args:
-        path: the file, which need not exist.
-        kind: class of the outcomes.
-        versions: first line of the file.
-    """
+    """Outcomes of finished runs, and the file that holds them, if there is any yet."""
 
     def __init__(self, path: Path, kind: type[Outcome], versions: str) -> None:
         self._path, self._versions = path, versions

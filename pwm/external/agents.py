@@ -10,9 +10,7 @@ RecurrentPPO has separate LSTMs: it could share one, but would then detach the c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 from math import inf
 from typing import Any
 
@@ -66,39 +64,30 @@ SETTINGS: dict[tuple[Agent, int], Setting] = {
 }
 
 
-def _runs(
-    agent: Agent,
-    network: Network,
-    episode_length: int,
-    returns: Sequence[Returns],
-    max_grad_norm: float = 0.5,
-) -> list[ExternalRun]:
-    """One run per seed, kind of returns and `vf_coef`."""
-    return [
-        ExternalRun(
-            agent=agent,
-            network=network,
-            max_grad_norm=max_grad_norm,
-            episode_length=episode_length,
-            returns=kind,
-            vf_coef=vf_coef,
-            seed=seed,
-        )
-        for seed, kind, vf_coef in product(range(SEEDS), returns, VF_COEFS)
-    ]
-
-
-# Sorted by seed: if training is cut short, every setting has the same number of seeds.
-GRID = sorted(
-    (
-        *_runs("A2C", "shared", 60, ("raw", "normalised", "centred")),
-        *_runs("A2C", "separate", 60, ("raw",)),
-        *_runs("A2C", "separate", 60, ("raw",), max_grad_norm=inf),
-        *_runs("RecurrentPPO", "separate", 15, ("raw", "centred")),
-        *_runs("RecurrentPPO", "separate", 15, ("raw",), max_grad_norm=inf),
-    ),
-    key=lambda run: run.seed,
+PARTS: tuple[tuple[Agent, Network, int, tuple[Returns, ...], float], ...] = (
+    ("A2C", "shared", 60, ("raw", "normalised", "centred"), 0.5),
+    ("A2C", "separate", 60, ("raw",), 0.5),
+    ("A2C", "separate", 60, ("raw",), inf),
+    ("RecurrentPPO", "separate", 15, ("raw", "centred"), 0.5),
+    ("RecurrentPPO", "separate", 15, ("raw",), inf),
 )
+"""Agent, network, episode length, kinds of returns, and largest norm of the gradient."""
+# The seed varies slowest: if training is cut short, every setting has the same number of seeds.
+GRID = [
+    ExternalRun(
+        agent=agent,
+        network=network,
+        max_grad_norm=max_grad_norm,
+        episode_length=episode_length,
+        returns=kind,
+        vf_coef=vf_coef,
+        seed=seed,
+    )
+    for seed in range(SEEDS)
+    for agent, network, episode_length, returns, max_grad_norm in PARTS
+    for kind in returns
+    for vf_coef in VF_COEFS
+]
 
 
 class SharedTrunk(BaseFeaturesExtractor):
@@ -119,10 +108,8 @@ class SharedTrunk(BaseFeaturesExtractor):
 class UntilLearned(BaseCallback):
     """Ends training once the last 500 episodes meet the criterion for having learned the task.
 
-    Args:
-        task: the task.
-        rewarded: fraction of trials rewarded in each episode so far, a list that the environments
-            append to.
+    `rewarded` is the list to which the environments append each episode's fraction of trials
+    rewarded.
     """
 
     def __init__(self, task: TaskConfig, rewarded: list[float]) -> None:

@@ -15,8 +15,6 @@ from pwm.external.loops import LOOPS
 
 WINDOW = 100  # episodes in a row that decide whether a run has learned
 SOLVED = 195.0  # steps that these must exceed on average
-
-
 Number = TypeVar("Number")
 
 
@@ -34,11 +32,7 @@ class StepSums(NamedTuple, Generic[Number]):
 
 
 class Record:
-    """The finished episodes of one run.
-
-    Args:
-        run: the run.
-    """
+    """The finished episodes of one run."""
 
     def __init__(self, run: LoopRun) -> None:
         self.run = run
@@ -50,12 +44,9 @@ class Record:
         self._sums: list[NDArray[np.float64]] = []  # `StepSums` between ends of episodes
 
     def add(self, lengths: Sequence[int], num_updates: int, sums: NDArray[np.float64]) -> None:
-        """Adds the episodes that an update ended.
+        """Adds the episodes, of these lengths in steps, that have ended by some update.
 
-        Args:
-            lengths: steps of each of them.
-            num_updates: updates made so far.
-            sums: `StepSums` over the steps since the previous call.
+        `sums` are the `StepSums` since the previous call.
         """
         self._lengths += lengths
         self._updates += [num_updates] * len(lengths)
@@ -64,12 +55,9 @@ class Record:
             self.time = float(self._updates[-WINDOW // 2])
 
     def outcome(self, num_updates: int) -> LoopOutcome:
-        """The run's outcome after so many updates; means are over the second half of its episodes.
-
-        At least one episode must have ended.
-        """
+        """The run's outcome after `num_updates`; at least one episode must have ended."""
         setting = LOOPS[self.run.loop]
-        half = len(self._sums) // 2
+        half = len(self._sums) // 2  # each element of `_sums` is of as many episodes
         sums = StepSums(*np.sum(self._sums[half:], axis=0))
         returns = summed_returns(self._lengths[half * setting.episodes :], setting.discount)
         bias = nan if setting.standardises else (sums.value - returns) / sums.steps
@@ -88,14 +76,9 @@ class Record:
 
 
 def summed_returns(lengths: Sequence[int], discount: float) -> float:
-    """Sum of the discounted returns of all steps of whole episodes.
+    """Sum over all steps of whole episodes of their discounted returns, at a reward of 1 per step.
 
-    A step with n steps to go has the return (1 - γⁿ) / (1 - γ); the sum over an episode of L steps
-    is Σ_{n=1}^{L} of that, by the geometric series.
-
-    Args:
-        lengths: L, steps of each episode.
-        discount: γ, below 1.
+    An episode of L steps gives Σ_{n=1}^{L} (1 - γⁿ) / (1 - γ), for a discount γ below 1.
     """
     length = np.array(lengths, np.float64)
     powers = discount * (1 - discount**length) / (1 - discount)  # Σ γⁿ

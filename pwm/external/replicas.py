@@ -41,11 +41,7 @@ def train_loop(runs: Sequence[LoopRun], num_updates: int) -> list[LoopOutcome]:
 
 
 class Replicas:
-    """Runs of one loop, each with a network, poles and an optimiser state of its own.
-
-    Args:
-        runs: the runs, all of the same loop.
-    """
+    """Runs of one loop, each with a network, poles and an optimiser state of its own."""
 
     def __init__(self, runs: Sequence[LoopRun]) -> None:
         self._setting = setting = LOOPS[runs[0].loop]
@@ -132,9 +128,9 @@ class Replicas:
             optimiser.step()
 
     def _batches(self, played: Tensor) -> Iterator[tuple[Tensor, int]]:
-        """Yields replicas to compute together, by index, and the steps of the longest of them.
+        """Yields indices of replicas to compute together, and the length of their longest episode.
 
-        Replicas are sorted by the length of their episodes, so that little is padded.
+        Replicas are sorted by that length, so that little is padded.
         """
         lengths = played.sum(-1).amax(1)  # [R]
         size = max(1, CACHED // (self._setting.units * played[0].numel()))
@@ -142,12 +138,7 @@ class Replicas:
             yield replicas, int(lengths[replicas[-1]])
 
     def _gradients(self, replicas: Tensor, steps: Steps) -> list[tuple[Tensor, ...]]:
-        """Gradients of some replicas' parameters, by optimiser; adds the steps to `_sums`.
-
-        Args:
-            replicas: indices, [r].
-            steps: their steps, [r, N].
-        """
+        """Gradients of r replicas' parameters, by optimiser, from their steps; adds to `_sums`."""
         setting, networks = self._setting, self._networks.copies(replicas)
         targets = steps.targets
         if setting.standardises:
@@ -184,7 +175,7 @@ class Replicas:
             self._sums[replica] = 0
 
     def _keep(self, kept: NDArray[np.bool_]) -> None:
-        """Drops all replicas but those that are `kept`, [R]."""
+        """Keeps only the replicas that are `kept`, [R]."""
         mask = torch.tensor(kept)
         for optimiser in self._optimisers:
             for state in optimiser.state.values():

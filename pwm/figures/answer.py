@@ -1,7 +1,4 @@
-"""The paper's answer in one figure: the critic weights at which agents learn.
-
-The function takes the evidence and returns a figure and the table of what it shows.
-"""
+"""The paper's answer in one figure: the critic weights at which agents learn."""
 
 from __future__ import annotations
 

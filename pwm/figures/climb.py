@@ -1,7 +1,4 @@
-"""The critic's climb: the way of its values from their start to the mean return, and its cost.
-
-The function takes the evidence and returns a figure and the table of what it shows.
-"""
+"""The critic's climb: the way of its values from their start to the mean return, and its cost."""
 
 from __future__ import annotations
 

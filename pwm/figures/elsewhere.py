@@ -1,9 +1,8 @@
 """The law in other settings: other optimisers, returns, batches and losses, in eight panels.
 
-The function takes the evidence and returns a figure and the table of what it shows. All panels but
-the last show the cells of the fifth set of predictions (`pwm.analysis.fifth`): a cell is the runs
-of one setting, variant and critic weight, and its slowdown is its median time to learn over that of
-the setting's light detached critic.
+All panels but the last show cells of the fifth set of predictions (`pwm.analysis.fifth`). A cell is
+the runs of one setting, variant and critic weight; its slowdown is their median time to learn over
+that of the setting's light detached critic.
 """
 
 from __future__ import annotations
@@ -231,7 +230,7 @@ def _draw_later_notes(axes: Axes, evidence: Evidence) -> Table:
 
 
 def _finish(axes: Axes, x_label: str, y_label: str, legend: str = "") -> None:
-    """Labels both axes, makes them logarithmic, and draws the legend in a place if it is given."""
+    """Makes both axes logarithmic, and labels them; draws the legend, if its place is given."""
     make_logarithmic(axes)
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)

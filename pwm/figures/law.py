@@ -1,8 +1,7 @@
 """The law of the climb against the runs that it predicted, and the noise of the leak.
 
-The function takes the evidence and returns a figure and the table of what it shows. A cell is the
-runs of one condition, variant and critic weight; its slowdown S is their median time to learn over
-that of the condition's light detached critic.
+A cell is the runs of one condition, variant and critic weight; its slowdown S is their median time
+to learn over that of the condition's light detached critic.
 """
 
 from __future__ import annotations

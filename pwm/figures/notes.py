@@ -53,9 +53,7 @@ class Row:
 def mean_of_few_seeds(runs: Outcomes, num_seeds: int) -> tuple[Figure, Table]:
     """Figure and table of the mean over the first seeds in every window, as in the notes.
 
-    Args:
-        runs: runs by critic weight and seed.
-        num_seeds: seeds to average over.
+    The runs have two axes, critic weight and seed.
     """
     rows = [replace(row, history=row.history.select(range(num_seeds))) for row in rows_of(runs)]
     seeds = f"mean of {num_seeds} seeds" if num_seeds > 1 else "one seed"
@@ -65,8 +63,7 @@ def mean_of_few_seeds(runs: Outcomes, num_seeds: int) -> tuple[Figure, Table]:
 def every_seed(runs: Outcomes) -> tuple[Figure, Table]:
     """Figure and table of all seeds: quartiles and single curves, of about 100 points each.
 
-    Args:
-        runs: runs by critic weight and seed.
+    The runs have two axes, critic weight and seed.
     """
     num_seeds = len(runs.axes["seed"])
     faint = f"{min(num_seeds, FAINT_SEEDS)} of them (faint)"

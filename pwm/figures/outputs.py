@@ -77,14 +77,7 @@ def _files(
     arguments: Sequence[Any],
     evidence: Evidence,
 ) -> dict[str, bytes]:
-    """Draws a figure by calling a function; returns its files by name.
-
-    Args:
-        stem: name of the files, without an ending.
-        function: returns the figure and its table.
-        arguments: the function's arguments.
-        evidence: the runs that these come from.
-    """
+    """Draws a figure by calling a function; returns its files by name, `stem` with an ending."""
     with mpl.rc_context(fname=STYLE):
         figure, table = function(*arguments)
     source = _source(function, table, evidence)

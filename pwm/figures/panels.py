@@ -38,7 +38,7 @@ def draw_success(
         alpha: opacity of the band.
         line: matplotlib's properties of the line.
     Returns:
-        A row per weight, with the columns `SUCCESS`.
+        One row per weight, with the columns `pwm.figures.tables.SUCCESS`.
     """
     rates = [success_rate(seeds) for seeds in learned]
     lows, highs = [rate.low for rate in rates], [rate.high for rate in rates]
@@ -58,17 +58,12 @@ def draw_estimate(
     *,
     finished: bool = True,
 ) -> Estimate:
-    """Draws an estimate with its interval or, if it is a lower bound, an arrow upwards from it.
+    """Draws an estimate with its interval or, if not `finished`, an arrow upwards from its value.
 
-    Args:
-        axes: the panel.
-        x: abscissa.
-        estimate: the estimate, or the lower bound as its value.
-        colour: colour of the point or arrow.
-        marker: marker of the point.
-        finished: False if the estimate is a lower bound, as fewer than half of the seeds learned.
+    The value is then only a lower bound, as fewer than half of the seeds learned.
+
     Returns:
-        The estimate to put into a table: without an interval if it is a lower bound.
+        The estimate for the table: without an interval if it is a lower bound.
     """
     value = estimate.value
     if finished:

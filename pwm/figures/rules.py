@@ -1,7 +1,4 @@
-"""Heat map of success by method of balancing the two losses, and by condition.
-
-The function takes the evidence and returns a figure and the table of what it shows.
-"""
+"""Heat map of success by method of balancing the two losses, and by condition."""
 
 from __future__ import annotations
 
@@ -62,10 +59,7 @@ def _method(row: str, returns: str) -> str | None:
 def _draw(axes: Axes, methods: Comparison, names: Sequence[str | None]) -> None:
     """Draws a panel in three blocks of columns: summaries, ranked conditions, held-out ones.
 
-    Args:
-        axes: the panel.
-        methods: the comparison.
-        names: method of each row; None leaves the row empty.
+    `names` are the methods of the rows; None leaves a row empty.
     """
     blocks = {"score": SUMMARIES, "conditions": methods.ranked, "held out": methods.held_out}
     conditions = [*methods.ranked, *methods.held_out]
@@ -102,10 +96,7 @@ def _rates(methods: Comparison, name: str | None, conditions: Sequence[str]) -> 
 
 
 def _table(methods: Comparison) -> Table:
-    """Table with a line per method and condition, and one per method for the mean over conditions.
-
-    The best method is the first.
-    """
+    """Table of success by method and condition; the best method first, and its mean first."""
     table: Table = [("method", "condition", "held_out", "rate", "low", "high", "median_episodes")]
     for name in methods.ranking():
         table.append((name, "mean", 0, *methods.success(name), nan))

@@ -1,7 +1,4 @@
-"""Figures of success against the critic weight, in the notes' setting and in others.
-
-Each function takes the evidence and returns a figure and the table of what it shows.
-"""
+"""Figures of success against the critic weight, in the notes' setting and in others."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """Theory against measurement: the leak's bias, the floor of the value loss, and an identity.
 
 The identity (`pwm.analysis.theory.advantage_log_prob`) gives the policy loss of an attached critic
-at its fixed point from its value loss. The function takes the evidence and returns a figure and the
-table of what it shows.
+at its fixed point from its value loss.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike
 
 from pwm.analysis.gradients import identity_sides
 from pwm.analysis.outcomes import Evidence, Outcomes
@@ -24,6 +22,8 @@ from pwm.figures.tables import Table
 
 LENGTHS = {6: "#56B4E9", 15: "#009E73", 30: "#E69F00", 60: "#D55E00", 120: "#CC79A7"}
 """Colours by steps per episode."""
+Point = tuple[float, float, float]
+"""Abscissa, predicted number and measured number."""
 
 
 class Panel(NamedTuple):
@@ -36,21 +36,12 @@ class Panel(NamedTuple):
     """Ticks of measured over predicted; the outer two are the ends of the axis."""
 
 
+WEIGHTS = ("critic weight w", (0.1, 1, 10, 100))
 PANELS = {
-    "bias": Panel(
-        "bias, attached / (T H / 2w)", "critic weight w", (0.1, 1, 10, 100), (0.2, 0.5, 1, 2)
-    ),
-    "floor": Panel(
-        "value loss, detached / floor",
-        "critic weight w",
-        (0.1, 1, 10, 100),
-        (0.8, 0.9, 1, 1.1, 1.25),
-    ),
+    "bias": Panel("bias, attached / (T H / 2w)", *WEIGHTS, (0.2, 0.5, 1, 2)),
+    "floor": Panel("value loss, detached / floor", *WEIGHTS, (0.8, 0.9, 1, 1.1, 1.25)),
     "identity": Panel(
-        "identity, left / right",
-        "steps per episode",
-        (6, 15, 30, 60, 120),
-        (0.8, 0.9, 1, 1.1, 1.25),
+        "identity, left / right", "steps per episode", (*LENGTHS,), (0.8, 0.9, 1, 1.1, 1.25)
     ),
 }
 
@@ -92,8 +83,7 @@ def _draw_bias_and_floor(panels: Mapping[str, Axes], evidence: Evidence) -> Tabl
                 ("floor", "detached", _value_losses(detached)),
             ):
                 table += [(name, experiment, baseline, steps, *point) for point in points]
-                weights, predicted, measured = np.transpose(points)
-                _draw_ratios(panels[name], name, weights, predicted, measured, colour, marker)
+                _draw_ratios(panels[name], name, points, colour, marker)
     return table
 
 
@@ -106,27 +96,20 @@ def _draw_identity(axes: Axes, evidence: Evidence) -> Table:
             sides = identity_sides(runs.at(episode_length=steps, critic_weight=weight))
             measured, predicted = (float(side.mean()) for side in sides)
             table.append(("identity", "gradients", "attached", steps, weight, predicted, measured))
-            _draw_ratios(axes, "identity", [steps], [predicted], [measured], colour, marker)
+            _draw_ratios(axes, "identity", [(steps, predicted, measured)], colour, marker)
     return table
 
 
-def _draw_ratios(
-    axes: Axes,
-    panel: str,
-    x: ArrayLike,
-    predicted: ArrayLike,
-    measured: ArrayLike,
-    colour: str,
-    marker: str,
-) -> None:
+def _draw_ratios(axes: Axes, panel: str, points: Sequence[Point], colour: str, marker: str) -> None:
     """Draws measured over predicted; a ratio beyond the end of the axis is drawn at its end."""
+    x, predicted, measured = np.transpose(points)
     least, *_, greatest = PANELS[panel].ratios
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = np.clip(np.divide(measured, predicted), least, greatest)
+        ratios = np.clip(measured / predicted, least, greatest)
     axes.plot(x, ratios, marker, color=colour, markersize=2.8, alpha=0.8, clip_on=False)
 
 
-def _biases(attached: Outcomes) -> list[tuple[float, float, float]]:
+def _biases(attached: Outcomes) -> list[Point]:
     """Critic weight, predicted bias and measured bias, means over seeds, by weight."""
     steps = attached.base.task.episode_length
     entropies, biases = attached.entropy.mean(axis=-1), attached.critic_bias.mean(axis=-1)
@@ -136,7 +119,7 @@ def _biases(attached: Outcomes) -> list[tuple[float, float, float]]:
     ]
 
 
-def _value_losses(detached: Outcomes) -> list[tuple[float, float, float]]:
+def _value_losses(detached: Outcomes) -> list[Point]:
     """Critic weight, floor given the success, and value loss, medians over seeds, by weight."""
     num_trials = detached.base.task.num_trials
     floors = [[value_floor(success, num_trials) for success in seeds] for seeds in detached.reward]

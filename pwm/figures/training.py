@@ -79,28 +79,24 @@ def training_figure(runs: Sequence[TrainConfig], history: History) -> Figure:
 
 def describe(runs: Sequence[TrainConfig]) -> list[str]:
     """The main settings of a population's runs, in two lines: task and losses, then training."""
-    run = runs[0]
+    run, loss = runs[0], runs[0].loss
     weights = list(dict.fromkeys(f"{each.critic_weight:g}" for each in runs))
     num_seeds = len(runs) // len(weights)
+    unusual = {
+        f"{loss.policy_reduction} policy loss": loss.policy_reduction != "sum",
+        f"discount {loss.discount:g}": loss.discount != 1,
+        f"trace decay {loss.trace_decay:g}": loss.trace_decay != 1,
+        f"returns to the end of the {loss.return_horizon}": loss.return_horizon != "episode",
+        f"{loss.returns} returns": loss.returns != "raw",
+        loss.balance: loss.balance != "fixed",
+        f"critic from {run.critic_start}": run.critic_start != 0,
+    }
     first = [
         run.task.stimulus_set,
         f"{run.task.trial_length} steps per trial, {run.task.episode_length} per episode",
-        f"{run.loss.baseline} baseline",
+        f"{loss.baseline} baseline",
+        *(text for text, holds in unusual.items() if holds),
     ]
-    if run.loss.policy_reduction != "sum":
-        first.append(f"{run.loss.policy_reduction} policy loss")
-    if run.loss.discount != 1:
-        first.append(f"discount {run.loss.discount:g}")
-    if run.loss.trace_decay != 1:
-        first.append(f"trace decay {run.loss.trace_decay:g}")
-    if run.loss.return_horizon != "episode":
-        first.append(f"returns to the end of the {run.loss.return_horizon}")
-    if run.loss.returns != "raw":
-        first.append(f"{run.loss.returns} returns")
-    if run.loss.balance != "fixed":
-        first.append(run.loss.balance)
-    if run.critic_start != 0:
-        first.append(f"critic from {run.critic_start}")
     second = [
         f"critic weight{'s' if len(weights) > 1 else ''} {', '.join(weights)}",
         f"learning rate {run.learning_rate:g}",
