@@ -17,7 +17,7 @@ from pwm.analysis.gradients import identity_sides
 from pwm.analysis.outcomes import Evidence, Outcomes
 from pwm.analysis.theory import value_floor
 from pwm.core.leak import critic_bias
-from pwm.figures.panels import BASELINES, WIDTH, add_to_legend, make_logarithmic
+from pwm.figures.panels import WIDTH, add_to_legend, make_logarithmic
 from pwm.figures.tables import Table
 
 LENGTHS = {6: "#56B4E9", 15: "#009E73", 30: "#E69F00", 60: "#D55E00", 120: "#CC79A7"}
@@ -36,10 +36,10 @@ class Panel(NamedTuple):
     """Ticks of measured over predicted; the outer two are the ends of the axis."""
 
 
-WEIGHTS = ("critic weight w", (0.1, 1, 10, 100))
+WEIGHT_AXIS = ("critic weight w", (0.1, 1, 10, 100))
 PANELS = {
-    "bias": Panel("bias, attached / (T H / 2w)", *WEIGHTS, (0.2, 0.5, 1, 2)),
-    "floor": Panel("value loss, detached / floor", *WEIGHTS, (0.8, 0.9, 1, 1.1, 1.25)),
+    "bias": Panel("bias, attached / (T H / 2w)", *WEIGHT_AXIS, (0.2, 0.5, 1, 2)),
+    "floor": Panel("value loss, detached / floor", *WEIGHT_AXIS, (0.8, 0.9, 1, 1.1, 1.25)),
     "identity": Panel(
         "identity, left / right", "steps per episode", (*LENGTHS,), (0.8, 0.9, 1, 1.1, 1.25)
     ),
@@ -77,10 +77,9 @@ def _draw_bias_and_floor(panels: Mapping[str, Axes], evidence: Evidence) -> Tabl
     for experiment, marker in (("weight-0.005", "o"), ("weight-0.001", "^")):
         for steps, colour in LENGTHS.items():
             runs = evidence.of(experiment).at(episode_length=steps)
-            attached, detached = (runs.at(baseline=baseline) for baseline in BASELINES)
             for name, baseline, points in (
-                ("bias", "attached", _biases(attached)),
-                ("floor", "detached", _value_losses(detached)),
+                ("bias", "attached", _biases(runs.at(baseline="attached"))),
+                ("floor", "detached", _value_losses(runs.at(baseline="detached"))),
             ):
                 table += [(name, experiment, baseline, steps, *point) for point in points]
                 _draw_ratios(panels[name], name, points, colour, marker)

@@ -51,11 +51,11 @@ def training_figure(runs: Sequence[TrainConfig], history: History) -> Figure:
     for replica, run in enumerate(runs):
         replicas.setdefault(run.critic_weight, []).append(replica)
     rows = [Row(run=runs[some[0]], history=history.select(some)) for some in replicas.values()]
-    has_seeds = len(runs) > len(rows)
+    several_seeds = len(runs) // len(rows) > 1
     title = "\n".join(textwrap.fill(line, TITLE_WIDTH) for line in describe(runs))
-    figure = seeds_figure(rows, title) if has_seeds else notes_figure(rows, title)
+    figure = seeds_figure(rows, title) if several_seeds else notes_figure(rows, title)
     legend: dict[str, Artist] = {}
-    if has_seeds:
+    if several_seeds:
         legend["median over seeds"] = Line2D([], [], color="black")
         legend["quartiles"] = Patch(color="0.75")
         legend["single seeds"] = Line2D([], [], color="0.6", linewidth=0.5)
