@@ -44,16 +44,16 @@ class Setting:
     """Number of environments, each of which plays one episode per update."""
     num_episodes: int
     """Episodes after which a run that has not learned ends."""
-    fields: dict[str, Any]
+    arguments: dict[str, Any]
     """Arguments of the agent's class, except those that the grid varies."""
 
 
 SETTINGS: dict[tuple[Agent, int], Setting] = {
-    ("A2C", 60): Setting(environments=32, num_episodes=24_000, fields={}),
+    ("A2C", 60): Setting(environments=32, num_episodes=24_000, arguments={}),
     ("RecurrentPPO", 15): Setting(
         environments=32,
         num_episodes=9_600,
-        fields={
+        arguments={
             "learning_rate": 0.003,
             "n_epochs": 4,
             "batch_size": 480,
@@ -62,8 +62,6 @@ SETTINGS: dict[tuple[Agent, int], Setting] = {
         },
     ),
 }
-
-
 PARTS: tuple[tuple[Agent, Network, int, tuple[Returns, ...], float], ...] = (
     ("A2C", "shared", 60, ("raw", "normalised", "centred"), 0.5),
     ("A2C", "separate", 60, ("raw",), 0.5),
@@ -139,7 +137,7 @@ def build(run: ExternalRun) -> tuple[OnPolicyAlgorithm, VecPWM]:
         wrapped = VecNormalize(envs, norm_obs=False, gamma=1.0)
     elif run.returns == "centred":
         wrapped = VecCentre(envs)
-    fields: dict[str, Any] = {
+    arguments: dict[str, Any] = {
         "n_steps": run.episode_length,
         "gamma": 1.0,
         "vf_coef": run.vf_coef,
@@ -147,13 +145,13 @@ def build(run: ExternalRun) -> tuple[OnPolicyAlgorithm, VecPWM]:
         # Environment i gets this seed plus i, so no two seeds of the grid share an environment.
         "seed": run.seed * setting.environments,
         "device": "cpu",
-        **setting.fields,
+        **setting.arguments,
     }
     if run.agent == "RecurrentPPO":
-        return RecurrentPPO("MlpLstmPolicy", wrapped, **fields), envs
+        return RecurrentPPO("MlpLstmPolicy", wrapped, **arguments), envs
     if run.network == "shared":
-        fields["policy_kwargs"] = {"features_extractor_class": SharedTrunk, "net_arch": []}
-    return A2C("MlpPolicy", VecFrameStack(wrapped, n_stack=3), **fields), envs
+        arguments["policy_kwargs"] = {"features_extractor_class": SharedTrunk, "net_arch": []}
+    return A2C("MlpPolicy", VecFrameStack(wrapped, n_stack=3), **arguments), envs
 
 
 def train(run: ExternalRun, num_episodes: int) -> ExternalOutcome:

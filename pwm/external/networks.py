@@ -49,19 +49,16 @@ class Networks:
             random = np.random.default_rng([seed, 1])  # the poles use the seed alone
             for of_layer, size in zip(drawn, sizes, strict=True):
                 of_layer.append(random.uniform(-1, 1, size) * sqrt(6 / sum(size)))
-        return cls(
-            [
-                (torch.tensor(np.stack(weights)).float(), torch.zeros(len(seeds), 1, size[1]))
-                for weights, size in zip(drawn, sizes, strict=True)
-            ]
-        )
+        layers = []
+        for weights, (_, outputs) in zip(drawn, sizes, strict=True):
+            stacked = torch.tensor(np.stack(weights)).float()
+            layers.append((stacked, torch.zeros(len(seeds), 1, outputs)))
+        return cls(layers)
 
     def copies(self, replicas: Tensor) -> Networks:
         """Copies of the networks of some replicas, by index."""
-        return Networks(
-            [(weights.detach()[replicas], biases.detach()[replicas])
-             for weights, biases in self._layers]
-        )  # fmt: skip
+        layers = [(w.detach()[replicas], b.detach()[replicas]) for w, b in self._layers]
+        return Networks(layers)
 
     def parameters(self) -> list[Tensor]:
         """Every parameter once."""
