@@ -49,8 +49,8 @@ def _draw_panel(axes: Axes, evidence: Evidence, learning_rate: float, steps: int
     for label, (experiments, baseline, colour, marker) in SERIES.items():
         runs = evidence.of(f"{experiments}-{learning_rate:g}")
         runs = runs.at(episode_length=steps, baseline=baseline)
-        look = {"alpha": 0.15, "marker": marker, "markersize": 3, "linewidth": 1.1}
-        rows = draw_success(axes, runs.weights, runs.learned, colour, **look)
+        rows = draw_success(axes, runs.weights, runs.learned, colour, alpha=0.15, marker=marker,
+                            markersize=3, linewidth=1.1)  # fmt: skip
         table += [(label, *row) for row in rows]
         if (learning_rate, steps) == LABELLED:
             axes.text(*LABELS[label], label, color=colour, fontsize=7, va="center")

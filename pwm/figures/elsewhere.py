@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -44,6 +44,7 @@ VARIANTS: Mapping[str, tuple[str, str, str]] = {
 HEADING = ("panel", "series", "x", "predicted", "value", "low", "high", "finished")
 LAW_LINE: Mapping[str, Any] = {"color": "0.4", "linewidth": 0.8}
 DOTTED: Mapping[str, Any] = {"color": "0.4", "linewidth": 0.8, "linestyle": ":"}
+Corner = Literal["lower right", "upper left", "upper right"]
 LEGEND: Mapping[str, Any] = {"frameon": False, "fontsize": 5, "handletextpad": 0.2}
 
 
@@ -229,7 +230,7 @@ def _draw_later_notes(axes: Axes, evidence: Evidence) -> Table:
     return table
 
 
-def _finish(axes: Axes, x_label: str, y_label: str, legend: str = "") -> None:
+def _finish(axes: Axes, x_label: str, y_label: str, legend: Corner | None = None) -> None:
     """Makes both axes logarithmic, and labels them; draws the legend, if its place is given."""
     make_logarithmic(axes)
     axes.set_xlabel(x_label)

@@ -197,8 +197,9 @@ def _draw_curve(
     axes: Axes, label: str, weights: Sequence[float], learned: NDArray[np.bool_], colour: str
 ) -> Table:
     """Draws success by weight with Wilson intervals, as `draw_success`; returns labelled rows."""
-    look = {"marker": MARKERS.get(label, "^"), "markersize": 2.5, "linewidth": 1}
-    rows = draw_success(axes, weights, learned, colour, label=label, **look)
+    marker = MARKERS.get(label, "^")
+    rows = draw_success(axes, weights, learned, colour, label=label, marker=marker, markersize=2.5,
+                        linewidth=1)  # fmt: skip
     axes.set_ylim(-0.04, 1.04)
     return [(label, *row) for row in rows]
 

@@ -25,7 +25,7 @@ SOLVED = 0.95  # final reward of a seed that solves the task
 POINTS = 100  # least number of points in a coarsened curve
 
 
-def as_csv(table: Table) -> bytes:
+def as_csv(table: Sequence[Sequence[Any]]) -> bytes:
     """A table as CSV; floating-point numbers have six significant digits."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -36,7 +36,7 @@ def as_csv(table: Table) -> bytes:
     return text.getvalue().encode()
 
 
-def digest(table: Table) -> str:
+def digest(table: Sequence[Sequence[Any]]) -> str:
     """The first 16 hexadecimal digits of the SHA-256 of a table as CSV."""
     return hashlib.sha256(as_csv(table)).hexdigest()[:16]
 
