@@ -1,1 +1,1 @@
-"""Other people's training, over its weight of the critic: `python -m pwm.external`."""
+"""Training of other people's agents and loops at many critic weights: `python -m pwm.external`."""

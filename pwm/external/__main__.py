@@ -1,7 +1,7 @@
-"""`python -m pwm.external`: other people's code over its weight of the critic.
+"""`python -m pwm.external`: trains other people's code at many critic weights.
 
-Agents of Stable-Baselines3, unmodified, on the task, and public loops that leak on CartPole. Every
-finished run is a row of one of two files; a run that has one is not repeated.
+It trains agents of Stable-Baselines3, unmodified, on the task, and public loops with a leak on
+CartPole. Each finished run is a row of one of two files, and is not trained again.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Generic, Literal
 
 from tqdm import tqdm
 
@@ -22,13 +22,15 @@ from pwm.analysis.external import (
     ExternalRun,
     LoopOutcome,
     LoopRun,
+    Outcome,
     as_text,
     read_outcomes,
 )
 from pwm.analysis.foreign import AGENT_FILE, LOOP_FILE
 from pwm.core.errors import require_integer
 from pwm.external.agents import GRID, SETTINGS, train
-from pwm.external.loops import LOOPS, SEEDS, runs_of, train_loop
+from pwm.external.loops import LONGEST, LOOPS, SEEDS, runs_of
+from pwm.external.replicas import train_loop
 from pwm.io.cli import errors_in_one_line, parse
 from pwm.io.files import write_atomically
 from pwm.io.repository import published
@@ -56,21 +58,42 @@ class Arguments:
 
     @property
     def folder(self) -> Path:
-        """Of the two files."""
+        """Folder of the two files."""
         default = SMOKE if self.size == "smoke" else published(AGENT_FILE).parent
         return self.out or default
 
-    def agents(self) -> dict[ExternalRun, int]:
-        """The runs of agents, and the episodes that each trains for."""
+    def agent_runs(self) -> dict[ExternalRun, int]:
+        """Episodes to train for at most, by run of an agent."""
         if self.size == "paper":
             return {run: SETTINGS[run.agent, run.episode_length].num_episodes for run in GRID}
         return {replace(run, vf_coef=0.5, seed=0): 32 for run in GRID}
 
-    def loops(self) -> list[tuple[list[LoopRun], int]]:
-        """The runs of each loop, and the updates that they train for."""
+    def loop_runs(self) -> list[tuple[list[LoopRun], int]]:
+        """All runs of each loop, and the updates to train them for at most."""
         if self.size == "paper":
             return [(runs_of(loop, range(SEEDS)), LOOPS[loop].num_updates) for loop in LOOPS]
-        return [(runs_of(loop, [0]), 2) for loop in LOOPS]
+        # Enough updates for two episodes of the greatest length
+        return [(runs_of(loop, [0]), 2 * LONGEST // LOOPS[loop].segment) for loop in LOOPS]
+
+
+class Results(Generic[Outcome]):
+    """Outcomes of finished runs, and the file that holds them, if there is any yet."""
+
+    def __init__(self, path: Path, kind: type[Outcome], versions: str) -> None:
+        self._path, self._versions = path, versions
+        self._outcomes = read_outcomes(path, kind, versions)
+
+    @property
+    def runs(self) -> set[ExternalRun | LoopRun]:
+        """The finished runs."""
+        return {outcome.run for outcome in self._outcomes}
+
+    def add(self, outcomes: Sequence[Outcome]) -> None:
+        """Adds outcomes, in place of earlier ones of the same runs, and writes the file."""
+        runs = {outcome.run for outcome in outcomes}
+        others = [outcome for outcome in self._outcomes if outcome.run not in runs]
+        self._outcomes = [*others, *outcomes]
+        write_atomically(self._path, as_text(self._outcomes, self._versions).encode())
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -79,31 +102,29 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parse(Arguments, "python -m pwm.external", about, argv)
     with errors_in_one_line():
         folder = arguments.folder
-        agents = read_outcomes(folder / AGENT_FILE, ExternalOutcome, AGENT_VERSIONS)
-        loops = read_outcomes(folder / LOOP_FILE, LoopOutcome, LOOP_VERSIONS)
-        known = {*(each.run for each in agents), *(each.run for each in loops)}
-        missing = {run: count for run, count in arguments.agents().items() if run not in known}
-        # A loop's runs train together, so that none of them is kept before the last.
-        batches = [batch for batch in arguments.loops() if not known.issuperset(batch[0])]
-        total = len(arguments.agents()) + sum(len(runs) for runs, _ in arguments.loops())
-        left = len(missing) + sum(len(runs) for runs, _ in batches)
+        of_agents = Results(folder / AGENT_FILE, ExternalOutcome, AGENT_VERSIONS)
+        of_loops = Results(folder / LOOP_FILE, LoopOutcome, LOOP_VERSIONS)
+        finished = of_agents.runs | of_loops.runs
+        all_agents, all_loops = arguments.agent_runs(), arguments.loop_runs()
+        agents = [(run, num) for run, num in all_agents.items() if run not in finished]
+        # A loop's runs train together, all of them again if one is missing.
+        loops = [(runs, num) for runs, num in all_loops if not finished.issuperset(runs)]
+        total = len(all_agents) + sum(len(runs) for runs, _ in all_loops)
+        missing = len(agents) + sum(len(runs) for runs, _ in loops)
         pool = ProcessPoolExecutor(arguments.workers, multiprocessing.get_context("spawn"))
-        bar = tqdm(total=total, initial=total - left, unit=" runs")
+        bar = tqdm(total=total, initial=total - missing, unit=" runs")
         try:
             futures: list[Future[Any]] = [
-                *(pool.submit(train_loop, *batch) for batch in batches),
-                *(pool.submit(train, *each) for each in missing.items()),
+                *(pool.submit(train_loop, runs, num_updates) for runs, num_updates in loops),
+                *(pool.submit(train, run, num_episodes) for run, num_episodes in agents),
             ]
             for future in as_completed(futures):
-                found: list[LoopOutcome] | ExternalOutcome = future.result()
+                found: ExternalOutcome | list[LoopOutcome] = future.result()
                 if isinstance(found, ExternalOutcome):
-                    agents.append(found)
-                    write_atomically(folder / AGENT_FILE, as_text(agents, AGENT_VERSIONS).encode())
+                    of_agents.add([found])
                     bar.update()
                 else:
-                    renewed = {outcome.run for outcome in found}
-                    loops = [*(each for each in loops if each.run not in renewed), *found]
-                    write_atomically(folder / LOOP_FILE, as_text(loops, LOOP_VERSIONS).encode())
+                    of_loops.add(found)
                     bar.update(len(found))
         finally:
             bar.close()

@@ -1,17 +1,16 @@
-"""Training of A2C and RecurrentPPO, as Stable-Baselines3 and sb3-contrib have them, on the task.
+"""Training of Stable-Baselines3's A2C and sb3-contrib's RecurrentPPO on the task, unmodified.
 
-Episodes are whole and undiscounted. All that is chosen here is data: `GRID` and `SETTINGS`.
+`GRID` lists the runs, and `SETTINGS` what is not the libraries' default. Returns are undiscounted,
+over whole episodes.
 
-A2C remembers by a window of three observations. Its default network is separate for policy and
-critic; the shared one is a trunk of the same size under both heads. RecurrentPPO has an LSTM for
-each: where it shares one, it detaches the critic.
+A2C has no recurrent network, and sees the last three observations instead. By default, its policy
+and its critic have separate networks; the shared one is a trunk of the same size below both heads.
+RecurrentPPO has separate LSTMs: it could share one, but would then detach the critic from it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 from math import inf
 from typing import Any
 
@@ -39,22 +38,22 @@ SEEDS = 27
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """Training of an agent on episodes of some length."""
+    """Setting of an agent for one length of episodes."""
 
     environments: int
-    """Episodes per update."""
+    """Number of environments, each of which plays one episode per update."""
     num_episodes: int
     """Episodes after which a run that has not learned ends."""
-    fields: dict[str, Any]
-    """Arguments of the agent, except those that the grid varies."""
+    arguments: dict[str, Any]
+    """Arguments of the agent's class, except those that the grid varies."""
 
 
 SETTINGS: dict[tuple[Agent, int], Setting] = {
-    ("A2C", 60): Setting(environments=32, num_episodes=24_000, fields={}),
+    ("A2C", 60): Setting(environments=32, num_episodes=24_000, arguments={}),
     ("RecurrentPPO", 15): Setting(
         environments=32,
         num_episodes=9_600,
-        fields={
+        arguments={
             "learning_rate": 0.003,
             "n_epochs": 4,
             "batch_size": 480,
@@ -63,79 +62,74 @@ SETTINGS: dict[tuple[Agent, int], Setting] = {
         },
     ),
 }
-
-
-def runs_of(
-    agent: Agent,
-    network: Network,
-    episode_length: int,
-    returns: Sequence[Returns],
-    max_grad_norm: float = 0.5,
-) -> list[ExternalRun]:
-    """A run for each seed, kind of returns and coefficient."""
-    return [
-        ExternalRun(
-            agent=agent,
-            network=network,
-            max_grad_norm=max_grad_norm,
-            episode_length=episode_length,
-            returns=kind,
-            vf_coef=vf_coef,
-            seed=seed,
-        )
-        for seed, kind, vf_coef in product(range(SEEDS), returns, VF_COEFS)
-    ]
-
-
-# Seed after seed, so that a grid cut short has as many runs of each cell.
-GRID = sorted(
-    (
-        *runs_of("A2C", "shared", 60, ("raw", "normalised", "centred")),
-        *runs_of("A2C", "separate", 60, ("raw",)),
-        *runs_of("A2C", "separate", 60, ("raw",), max_grad_norm=inf),
-        *runs_of("RecurrentPPO", "separate", 15, ("raw", "centred")),
-        *runs_of("RecurrentPPO", "separate", 15, ("raw",), max_grad_norm=inf),
-    ),
-    key=lambda run: run.seed,
+PARTS: tuple[tuple[Agent, Network, int, tuple[Returns, ...], float], ...] = (
+    ("A2C", "shared", 60, ("raw", "normalised", "centred"), 0.5),
+    ("A2C", "separate", 60, ("raw",), 0.5),
+    ("A2C", "separate", 60, ("raw",), inf),
+    ("RecurrentPPO", "separate", 15, ("raw", "centred"), 0.5),
+    ("RecurrentPPO", "separate", 15, ("raw",), inf),
 )
+"""Agent, network, episode length, kinds of returns, and largest norm of the gradient."""
+# The seed varies slowest: if training is cut short, every setting has the same number of seeds.
+GRID = [
+    ExternalRun(
+        agent=agent,
+        network=network,
+        max_grad_norm=max_grad_norm,
+        episode_length=episode_length,
+        returns=kind,
+        vf_coef=vf_coef,
+        seed=seed,
+    )
+    for seed in range(SEEDS)
+    for agent, network, episode_length, returns, max_grad_norm in PARTS
+    for kind in returns
+    for vf_coef in VF_COEFS
+]
 
 
 class SharedTrunk(BaseFeaturesExtractor):
-    """A2C's default layers, under both heads at once."""
+    """The two layers of A2C's default network, shared by policy and critic."""
 
     def __init__(self, observation_space: Space[Any]) -> None:
         super().__init__(observation_space, UNITS)
         assert observation_space.shape is not None
-        layers = (nn.Linear(observation_space.shape[0], UNITS), nn.Linear(UNITS, UNITS))
-        self._layers = nn.Sequential(layers[0], nn.Tanh(), layers[1], nn.Tanh())
+        first, second = nn.Linear(observation_space.shape[0], UNITS), nn.Linear(UNITS, UNITS)
+        self._layers = nn.Sequential(first, nn.Tanh(), second, nn.Tanh())
 
     def forward(self, observations: Tensor) -> Tensor:
-        """The features of observations."""
+        """Features [B, 64] of observations [B, inputs]."""
         features: Tensor = self._layers(observations)
         return features
 
 
 class UntilLearned(BaseCallback):
-    """Ends training at the first update after 500 episodes in a row that meet the criterion."""
+    """Ends training once the last 500 episodes meet the criterion for having learned the task.
+
+    `rewarded` is the list to which the environments append each episode's fraction of trials
+    rewarded.
+    """
 
     def __init__(self, task: TaskConfig, rewarded: list[float]) -> None:
         super().__init__()
         self._criterion = reward_to_learn(task, FINAL_EPISODES)
         self._rewarded = rewarded
         self.time = inf
-        """Episodes until then; inf if never."""
+        """Episodes until the criterion was met; inf before that."""
 
     def _on_step(self) -> bool:
+        """Whether training goes on, which Stable-Baselines3 asks after every step."""
         return self.time == inf
 
     def _on_rollout_end(self) -> None:
+        """Tests the criterion, before each update."""
         enough = len(self._rewarded) >= FINAL_EPISODES
         if enough and np.mean(self._rewarded[-FINAL_EPISODES:]) > self._criterion:
             self.time = float(len(self._rewarded))
 
 
 def build(run: ExternalRun) -> tuple[OnPolicyAlgorithm, VecPWM]:
-    """The agent of a run, and its environments without their wrappers."""
+    """Builds the agent of a run; returns it, and its environments without their wrappers."""
     setting = SETTINGS[run.agent, run.episode_length]
     envs = VecPWM(setting.environments, stimulus_set="pwm5", episode_length=run.episode_length)
     wrapped: VecEnv = envs
@@ -143,25 +137,25 @@ def build(run: ExternalRun) -> tuple[OnPolicyAlgorithm, VecPWM]:
         wrapped = VecNormalize(envs, norm_obs=False, gamma=1.0)
     elif run.returns == "centred":
         wrapped = VecCentre(envs)
-    fields: dict[str, Any] = {
+    arguments: dict[str, Any] = {
         "n_steps": run.episode_length,
         "gamma": 1.0,
         "vf_coef": run.vf_coef,
         "max_grad_norm": run.max_grad_norm,
-        # Environment i has the seed plus i: no two runs of the grid share one.
+        # Environment i gets this seed plus i, so no two seeds of the grid share an environment.
         "seed": run.seed * setting.environments,
         "device": "cpu",
-        **setting.fields,
+        **setting.arguments,
     }
     if run.agent == "RecurrentPPO":
-        return RecurrentPPO("MlpLstmPolicy", wrapped, **fields), envs
+        return RecurrentPPO("MlpLstmPolicy", wrapped, **arguments), envs
     if run.network == "shared":
-        fields["policy_kwargs"] = {"features_extractor_class": SharedTrunk, "net_arch": []}
-    return A2C("MlpPolicy", VecFrameStack(wrapped, n_stack=3), **fields), envs
+        arguments["policy_kwargs"] = {"features_extractor_class": SharedTrunk, "net_arch": []}
+    return A2C("MlpPolicy", VecFrameStack(wrapped, n_stack=3), **arguments), envs
 
 
 def train(run: ExternalRun, num_episodes: int) -> ExternalOutcome:
-    """Trains a run until it has learned, or for that many episodes, on one thread."""
+    """Trains a run on one thread, until it has learned or for `num_episodes`."""
     with one_thread():
         model, envs = build(run)
         watch = UntilLearned(TaskConfig(episode_length=run.episode_length), envs.rewarded)

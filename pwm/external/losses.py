@@ -1,8 +1,16 @@
-"""Losses of public loops that leak, written from what they do.
+"""Losses of public loops that leak: their policy loss also trains the critic.
 
-Each gives the policy loss and the value loss of an update, without the weight of the latter. The
-advantage is measured from a baseline: pass the values for what the loop does, detached values for
-what it should do. All tensors are [..., steps]; losses are [...].
+Each is written anew from what the loop's source does, and returns the policy loss and the value
+loss of an update, the latter without its weight. The arguments are the same for all:
+
+- `log_probs`: log-probabilities of the actions taken;
+- `values`: the critic's;
+- `targets`: returns, which the critic is trained to predict;
+- `baseline`: what advantages are measured from: the values, as in the source, or the values
+  detached, without a leak;
+- `played`: 1 for a step of the episode, 0 for one after its end.
+
+All are [..., steps], and the losses are [...].
 """
 
 from __future__ import annotations
@@ -26,14 +34,9 @@ class Losses(NamedTuple):
 def tutorial_losses(
     log_probs: Tensor, values: Tensor, targets: Tensor, baseline: Tensor, played: Tensor
 ) -> Losses:
-    """Actor-critic of TensorFlow's tutorial: sums, with Huber's loss for the critic.
+    """Losses of TensorFlow's actor-critic tutorial: sums, with Huber's value loss.
 
-    Args:
-        log_probs: of the actions taken.
-        values: of the critic.
-        targets: standardised returns.
-        baseline: the values, or the values detached.
-        played: 1 for a step of the episode, 0 for one after its end.
+    The targets are standardised.
     """
     policy = -(log_probs * (targets - baseline) * played).sum(-1)
     return Losses(policy, (huber_loss(values, targets, reduction="none") * played).sum(-1))
@@ -42,10 +45,9 @@ def tutorial_losses(
 def reinforce_losses(
     log_probs: Tensor, values: Tensor, targets: Tensor, baseline: Tensor, played: Tensor
 ) -> Losses:
-    """REINFORCE of TF-Agents: advantages standardised over the update.
+    """Losses of TF-Agents' REINFORCE: sums, with advantages standardised over the update.
 
-    Gradients flow through the mean and the deviation. Arguments as of `tutorial_losses`, but the
-    targets are returns that are not standardised.
+    Gradients flow through the mean and the standard deviation of the advantages.
     """
     advantages = standardised(targets - baseline, played)
     policy = -(log_probs * advantages * played).sum(-1)
@@ -55,16 +57,16 @@ def reinforce_losses(
 def a3c_losses(
     log_probs: Tensor, values: Tensor, targets: Tensor, baseline: Tensor, played: Tensor
 ) -> Losses:
-    """A3C of coreylynch/async-rl: sums over the steps of a segment, half the squared error.
+    """Losses of the A3C of coreylynch/async-rl: sums, with half the squared error.
 
-    Args: as those of `tutorial_losses`; the targets are bootstrapped returns.
+    The targets are bootstrapped returns.
     """
     policy = -(log_probs * (targets - baseline) * played).sum(-1)
     return Losses(policy, 0.5 * ((targets - values).square() * played).sum(-1))
 
 
 def standardised(values: Tensor, played: Tensor) -> Tensor:
-    """Values of the steps played, with mean 0 and standard deviation 1; [..., steps]."""
+    """Scales values to mean 0 and standard deviation 1 over the steps played; [..., steps]."""
     count = played.sum(-1, keepdim=True)
     centred = (values - (values * played).sum(-1, keepdim=True) / count) * played
     deviation = (centred.square().sum(-1, keepdim=True) / count).sqrt()

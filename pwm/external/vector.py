@@ -1,4 +1,4 @@
-"""The task as vector environments of Stable-Baselines3."""
+"""The task as a vector environment of Stable-Baselines3."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvS
 
 from pwm.envs import PWMVectorEnv
 
-LEAST_RATE = 0.1  # of the running mean, per update
+LEAST_RATE = 0.1  # least weight of the newest episodes in the running mean of the rewards
 
 
 class VecPWM(VecEnv):
-    """`PWMVectorEnv` as Stable-Baselines3 wants it: the next episodes begin at once.
+    """`PWMVectorEnv` for Stable-Baselines3: the next episodes begin as soon as all have ended.
 
-    Environment i has the seed plus i. `rewarded` collects the fraction of trials rewarded in each
-    episode that has ended, in order of time.
+    With the seed s, environment i is seeded by s + i.
 
     Args:
-        num_envs: environments.
+        num_envs: number of environments.
         fields: fields of `TaskConfig`.
     """
 
@@ -30,11 +29,12 @@ class VecPWM(VecEnv):
         spaces = self._envs.single_observation_space, self._envs.single_action_space
         super().__init__(num_envs, *spaces)
         self.rewarded: list[float] = []
-        self._rewards = np.zeros(num_envs)  # of the episodes so far
+        """Fraction of trials rewarded in each finished episode, in order of time."""
+        self._rewards = np.zeros(num_envs)  # sum over each unfinished episode
         self._actions = np.zeros(num_envs, np.int64)
 
     def reset(self) -> NDArray[np.float32]:
-        """Starts the first episodes of the seeds given by `seed`, or else the next ones."""
+        """Starts the next episodes, or the first ones if `seed` was called before."""
         seed = self._seeds[0]
         self._reset_seeds()
         return self._envs.reset(seed=seed)[0]
@@ -44,7 +44,11 @@ class VecPWM(VecEnv):
         self._actions = actions
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Takes a step; observations after an episode's last are the next episode's first."""
+        """Takes a step in each environment.
+
+        After the last step of the episodes, the observations returned are the first of the next
+        episodes, and `infos` contain the last of these.
+        """
         observations, rewards, over, _, _ = self._envs.step(self._actions)
         self._rewards += rewards
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
@@ -57,20 +61,20 @@ class VecPWM(VecEnv):
         return observations, rewards.astype(np.float32), over, infos
 
     def close(self) -> None:
-        """Nothing to release."""
+        """Does nothing: there is nothing to release."""
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
-        """An attribute, once per environment."""
-        return [getattr(self._envs, attr_name, None)] * len(list(self._get_indices(indices)))
+        """The value of an attribute in each environment; they all share it."""
+        return [getattr(self._envs, attr_name, None) for _ in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
-        """No attribute can be set."""
+        """Not supported."""
         raise NotImplementedError
 
     def env_method(
         self, method_name: str, *args: Any, indices: VecEnvIndices = None, **kwargs: Any
     ) -> list[Any]:
-        """No environment has methods of its own."""
+        """Not supported."""
         raise NotImplementedError
 
     def env_is_wrapped(
@@ -78,25 +82,29 @@ class VecPWM(VecEnv):
         wrapper_class: Any,  # noqa: ARG002, as Stable-Baselines3 calls it
         indices: VecEnvIndices = None,
     ) -> list[bool]:
-        """No environment is."""
+        """False for each environment."""
         return [False for _ in self._get_indices(indices)]
 
 
 class VecCentre(VecEnvWrapper):
-    """Subtracts a fast running mean of the rewards, so that returns are about zero on average."""
+    """Subtracts a fast running mean of the rewards, so that returns are about zero on average.
+
+    The mean is over steps and environments. The n-th episodes enter it with weight 1/n, and with
+    `LEAST_RATE` from the tenth on.
+    """
 
     def __init__(self, venv: VecEnv) -> None:
         super().__init__(venv)
         self._mean = 0.0  # reward per step
         self._updates = 0
-        self._episode: list[float] = []  # mean rewards of the steps so far
+        self._episode: list[float] = []  # mean over environments of each step's reward so far
 
     def reset(self) -> Any:
         """Starts new episodes."""
         return self.venv.reset()
 
     def step_wait(self) -> VecEnvStepReturn:
-        """The venv's step with centred rewards; the mean moves at the end of an episode."""
+        """Takes a step, and centres its rewards; updates the mean at the end of the episodes."""
         observations, rewards, dones, infos = self.venv.step_wait()
         centred = rewards - np.float32(self._mean)
         self._episode.append(float(rewards.mean()))

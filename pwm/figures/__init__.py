@@ -1,4 +1,7 @@
-"""Figures of the paper's experiments and of single runs, drawn into files only."""
+"""Figures of the paper's experiments and of single runs, written to files without a display.
+
+A function of a figure takes the evidence, and returns the figure and the table of what it shows.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +29,7 @@ def _without_user_settings() -> Iterator[None]:
         os.environ.update(hidden)
 
 
-logging.getLogger("matplotlib").setLevel(
-    logging.ERROR
-)  # no warnings about the folder for its cache
+# Matplotlib warns if it cannot write to the folder of its cache, which does not matter here.
+logging.getLogger("matplotlib").setLevel(logging.ERROR)
 with _without_user_settings():
     import matplotlib as mpl  # noqa: F401, so that all later imports find it

@@ -1,7 +1,7 @@
 """`python -m pwm.figures`: draws the figures, and writes the numbers behind them as CSV.
 
-They are drawn from the published outcomes, or from stored runs with `--results`; learning curves
-are not published, and need stored runs. A file is written only if its content changes.
+Both come from the published outcomes or, with `--results`, from stored runs; learning curves are
+not published, and need stored runs. A file is written only if its content changes.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Arguments:
     size: Size = "paper"
     """Size of the experiments."""
     results: OptionalPath = None
-    """Folder of stored runs to draw them from, in place of the published outcomes."""
+    """Folder of stored runs to draw from, in place of the published outcomes."""
     engine: EngineName = "fused"
     """Engine that trained the runs."""
     out: Path = Path("figures")
@@ -44,35 +44,46 @@ class Arguments:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command and ends the program."""
+    """Runs the command."""
     description = "Draws the figures. Figures: " + ", ".join(NAMES) + "."
     arguments = parse(Arguments, "python -m pwm.figures", description, argv)
     with errors_in_one_line():
         for name in arguments.names:
             require(name in NAMES, "NAMES", name, "some of " + ", ".join(NAMES))
-        results = arguments.results
-        for name, value in (("size", arguments.size), ("engine", arguments.engine)):
-            accepted = f"{getattr(Arguments, name)}, or stored runs with --results"
-            require(results is not None or value == getattr(Arguments, name), name, value, accepted)
-        source = Published.read() if results is None else Store(results)
-        evidence = Evidence(source, arguments.size, arguments.engine)
-        names = arguments.names or (NAMES if results else tuple(ANSWERS))
-        written = []
-        with tqdm(
-            names, unit=" names", file=Forgiving(sys.stderr), leave=False, disable=None
-        ) as shown:
-            for files in (files for name in shown for files in drawn(name, evidence)):
-                with folder_errors("out", arguments.out):
-                    written.append(write(files, arguments.out))
+        evidence = _evidence(arguments)
+        names = arguments.names or (NAMES if arguments.results else tuple(ANSWERS))
+        written = []  # whether each figure had to be written
+        shown = Forgiving(sys.stderr)
+        with tqdm(names, unit=" names", file=shown, leave=False, disable=None) as bar:
+            for name in bar:
+                for files in drawn(name, evidence):
+                    with folder_errors("out", arguments.out):
+                        written.append(write(files, arguments.out))
         say(
             f"{len(written)} figures: {sum(written)} written to {arguments.out}/, the rest "
             "unchanged."
         )
-        if not arguments.names and results is None:
+        if not arguments.names and arguments.results is None:
             say(
                 f"The learning curves need stored runs: `python -m pwm.sweep {' '.join(NOTES)}` "
                 "trains them, and --results results reads them."
             )
+
+
+def _evidence(arguments: Arguments) -> Evidence:
+    """The runs to draw: stored ones, or the published outcomes, of one size and engine.
+
+    Raises:
+        InputError: the published outcomes are not of this size or engine.
+    """
+    if arguments.results is not None:
+        return Evidence(Store(arguments.results), arguments.size, arguments.engine)
+    for name, value, published in (
+        ("size", arguments.size, "paper"),
+        ("engine", arguments.engine, "fused"),
+    ):
+        require(value == published, name, value, f"{published}, or stored runs with --results")
+    return Evidence(Published.read())
 
 
 if __name__ == "__main__":

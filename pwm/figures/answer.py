@@ -1,7 +1,4 @@
-"""The answer in one figure: which weights work, with the leak, without, and centred.
-
-Each function takes the evidence and returns a figure and the table of what it shows.
-"""
+"""The paper's answer in one figure: the critic weights at which agents learn."""
 
 from __future__ import annotations
 
@@ -9,36 +6,36 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pwm.analysis.evidence import Evidence
-from pwm.figures.render import WIDTH, without_powers
-from pwm.figures.tables import SUCCESS, Table, success_rows
+from pwm.figures.panels import WIDTH, draw_success
+from pwm.figures.tables import SUCCESS, Table
 
-LENGTHS = (15, 60, 120)
-RATES = (0.001, 0.005)
+LENGTHS = (15, 60, 120)  # steps per episode
+RATES = (0.001, 0.005)  # learning rates
 SERIES = {
     "attached": ("weight", "attached", "#D55E00", "o"),
     "detached": ("weight", "detached", "#0072B2", "s"),
     "detached, centred": ("centred", "detached", "#009E73", "^"),
 }
-"""Grid, baseline, colour and marker of each curve."""
-LABELS = {"attached": (0.06, 0.07), "detached": (1.3, 0.6), "detached, centred": (0.06, 1.06)}
-"""Positions of the curves' labels, in the panel of `LABELLED`."""
+"""Curves by label: the experiments' name without the learning rate, baseline, colour, marker."""
 LABELLED = (0.001, 60)
-"""Learning rate and steps of the panel with labels."""
+"""Learning rate and steps per episode of the panel with the curves' labels."""
+LABELS = {"attached": (0.06, 0.07), "detached": (1.3, 0.6), "detached, centred": (0.06, 1.06)}
+"""Positions of the labels, in data coordinates."""
 
 
 def answer_figure(evidence: Evidence) -> tuple[Figure, Table]:
-    """Success by weight at three lengths and two learning rates: attached, detached, centred."""
+    """Success by critic weight at three episode lengths and two learning rates.
+
+    The curves are attached and detached critics, and detached critics with centred returns.
+    """
     table: Table = [("learning_rate", "steps", "series", *SUCCESS)]
     figure = Figure(figsize=(WIDTH, 3.3), layout="constrained")
     panels = figure.subplots(2, 3, sharex=True, sharey=True)
-    for row, rate in zip(panels, RATES, strict=True):
+    for row, learning_rate in zip(panels, RATES, strict=True):
         for axes, steps in zip(row, LENGTHS, strict=True):
-            rows = _success(axes, evidence, rate, steps)
-            table += [(rate, steps, *line) for line in rows]
-            if (rate, steps) == LABELLED:
-                for name, place in LABELS.items():
-                    axes.text(*place, name, color=SERIES[name][2], fontsize=7, va="center")
-        row[0].set_ylabel(f"fraction that learned\nlearning rate {rate:g}")
+            rows = _draw_panel(axes, evidence, learning_rate, steps)
+            table += [(learning_rate, steps, *values) for values in rows]
+        row[0].set_ylabel(f"fraction that learned\nlearning rate {learning_rate:g}")
     for axes, steps in zip(panels[0], LENGTHS, strict=True):
         axes.set_title(f"{steps} steps per episode", fontsize=8, pad=8)
     panels[0, 0].set_xticks([0.1, 1, 10, 100])
@@ -46,18 +43,17 @@ def answer_figure(evidence: Evidence) -> tuple[Figure, Table]:
     return figure, table
 
 
-def _success(axes: Axes, evidence: Evidence, rate: float, steps: int) -> Table:
-    """Draws the curves of one panel; returns their rows."""
+def _draw_panel(axes: Axes, evidence: Evidence, learning_rate: float, steps: int) -> Table:
+    """Draws the curves of one panel; returns a row per curve and critic weight."""
     table: Table = []
-    for name, (grid, baseline, colour, marker) in SERIES.items():
-        runs = evidence.of(f"{grid}-{rate:g}").at(episode_length=steps, baseline=baseline)
-        rows = success_rows(runs.weights, runs.learned)
-        weights, _, _, fraction, low, high = zip(*rows, strict=True)
-        axes.fill_between(weights, low, high, color=colour, alpha=0.15, linewidth=0)
-        axes.plot(weights, fraction, color=colour, marker=marker, markersize=3, linewidth=1.1)
-        table += [(name, *row) for row in rows]
-    axes.set_xscale("log")
-    without_powers(axes.xaxis)
+    for label, (experiments, baseline, colour, marker) in SERIES.items():
+        runs = evidence.of(f"{experiments}-{learning_rate:g}")
+        runs = runs.at(episode_length=steps, baseline=baseline)
+        rows = draw_success(axes, runs.weights, runs.learned, colour, alpha=0.15, marker=marker,
+                            markersize=3, linewidth=1.1)  # fmt: skip
+        table += [(label, *row) for row in rows]
+        if (learning_rate, steps) == LABELLED:
+            axes.text(*LABELS[label], label, color=colour, fontsize=7, va="center")
     axes.set_xlim(0.04, 130)
     axes.set_ylim(-0.04, 1.12)
     axes.set_yticks([0, 0.5, 1])

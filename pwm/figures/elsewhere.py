@@ -1,10 +1,15 @@
-"""The fifth set of predictions: other optimisers, returns, batches and losses, in eight panels."""
+"""The law in other settings: other optimisers, returns, batches and losses, in eight panels.
+
+All panels but the last show cells of the fifth set of predictions (`pwm.analysis.fifth`). A cell is
+the runs of one setting, variant and critic weight; its slowdown is their median time to learn over
+that of the setting's light detached critic.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,10 +21,18 @@ from pwm.analysis.evidence import Evidence
 from pwm.analysis.fifth import fifth_cells, means, median, of_groups, predicted_bias
 from pwm.analysis.fifth_statements import BATCHES, OPTIMISERS, TARGETS
 from pwm.analysis.fourth import NEAR
+from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.predictions import predictions
 from pwm.analysis.slowdowns import LAW
 from pwm.core.leak import critic_bias, start_entropy
-from pwm.figures.render import WIDTH, point, without_powers
+from pwm.figures.panels import (
+    WIDTH,
+    add_to_legend,
+    draw_estimate,
+    draw_slowdown,
+    make_logarithmic,
+    without_powers,
+)
 from pwm.figures.tables import Table
 
 VARIANTS: Mapping[str, tuple[str, str, str]] = {
@@ -28,23 +41,25 @@ VARIANTS: Mapping[str, tuple[str, str, str]] = {
     "raw": ("detached, from 0", "#0072B2", "o"),
     "centred": ("detached, centred", "#009E73", "s"),
 }
-"""Label, colour and marker by variant."""
+"""Label, colour and marker by `Cell.variant`."""
 HEADING = ("panel", "series", "x", "predicted", "value", "low", "high", "finished")
 LAW_LINE: Mapping[str, Any] = {"color": "0.4", "linewidth": 0.8}
-BEFORE_LINE: Mapping[str, Any] = {"color": "0.4", "linewidth": 0.8, "linestyle": ":"}
+DOTTED: Mapping[str, Any] = {"color": "0.4", "linewidth": 0.8, "linestyle": ":"}
+Corner = Literal["lower right", "upper left", "upper right"]
+LEGEND: Mapping[str, Any] = {"frameon": False, "fontsize": 5, "handletextpad": 0.2}
 
 
 def elsewhere_figure(evidence: Evidence) -> tuple[Figure, Table]:
-    """Slowdowns, biases and times with the law's, and success in the notes' later setting."""
+    """Slowdowns, biases and times against the law, and success in the notes' later setting."""
     panels: Mapping[str, Callable[[Axes, Evidence], Table]] = {
-        "optimisers": partial(_slowdowns, groups=(*OPTIMISERS, "sgd")),
-        "returns": partial(_slowdowns, groups=TARGETS),
-        "bias": _biases,
-        "batches": _batches,
-        "normalised": _normalised,
-        "Huber's loss": _huber,
-        "state carried": _carried,
-        "notes, later": _later,
+        "optimisers": partial(_draw_slowdowns, groups=(*OPTIMISERS, "sgd")),
+        "returns": partial(_draw_slowdowns, groups=TARGETS),
+        "bias": _draw_biases,
+        "batches": _draw_batches,
+        "normalised": _draw_normalised,
+        "Huber's loss": _draw_huber,
+        "state carried": _draw_carried,
+        "notes, later": _draw_later_notes,
     }
     figure = Figure(figsize=(WIDTH, 3.6), layout="constrained")
     table: Table = [HEADING]
@@ -56,174 +71,170 @@ def elsewhere_figure(evidence: Evidence) -> tuple[Figure, Table]:
     return figure, table
 
 
-def _slowdowns(axes: Axes, evidence: Evidence, groups: Sequence[str]) -> Table:
-    """Draws measured against predicted slowdown, by variant; returns the rows."""
+def _draw_slowdowns(axes: Axes, evidence: Evidence, groups: Sequence[str]) -> Table:
+    """Draws measured against predicted slowdown of some groups of settings; returns the rows.
+
+    Grey: within a factor of `NEAR`.
+    """
     table: Table = []
-    ends = np.array([0.5, 14])
-    axes.fill_between(ends, ends / NEAR, ends * NEAR, color="0.9", linewidth=0)
-    axes.plot(ends, ends, **LAW_LINE)
+    diagonal = np.array([0.5, 14])
+    axes.fill_between(diagonal, diagonal / NEAR, diagonal * NEAR, color="0.9", linewidth=0)
+    axes.plot(diagonal, diagonal, **LAW_LINE)
     for variant, (label, colour, marker) in VARIANTS.items():
         cells = of_groups(fifth_cells(evidence), groups, variant)
         for cell in cells:
-            estimate = interval(cell.least_slowdowns)
-            point(axes, cell.predicted[LAW], estimate, cell.finished, colour, marker)
+            predicted = cell.predicted[LAW]
+            slowdown = draw_slowdown(axes, predicted, cell, colour, marker)
             series = f"{cell.condition} {variant} {cell.weight:g}"
-            table.append(_row(series, cell.weight, cell.predicted[LAW], estimate, cell.finished))
+            table.append((series, cell.weight, predicted, *slowdown, cell.finished))
         if cells:
-            axes.plot([], [], marker, color=colour, markersize=3, label=label)
-    _logarithmic(axes, "predicted slowdown", "measured")
-    axes.legend(frameon=False, fontsize=5, loc="lower right", handletextpad=0.2)
+            add_to_legend(axes, label, colour, marker)
+    _finish(axes, "predicted slowdown", "measured", "lower right")
     return table
 
 
-def _biases(axes: Axes, evidence: Evidence) -> Table:
+def _draw_biases(axes: Axes, evidence: Evidence) -> Table:
     """Draws measured against predicted bias of attached critics; returns the rows."""
     table: Table = []
-    ends = np.array([0.1, 8])
-    axes.plot(ends, ends, **LAW_LINE)
+    diagonal = np.array([0.1, 8])
+    axes.plot(diagonal, diagonal, **LAW_LINE)
     for variant in ("own", "all"):
         _, colour, marker = VARIANTS[variant]
         for cell in of_groups(fifth_cells(evidence), TARGETS, variant):
             predicted = float(means(predicted_bias(cell))[0])
-            estimate = interval(means(cell.runs.critic_bias))
-            point(axes, predicted, estimate, True, colour, marker)
+            bias = draw_estimate(
+                axes, predicted, interval(means(cell.runs.critic_bias)), colour, marker
+            )
             series = f"{cell.condition} {variant} {cell.weight:g}"
-            table.append(_row(series, cell.weight, predicted, estimate, True))
-    _logarithmic(axes, "predicted bias", "measured")
+            table.append((series, cell.weight, predicted, *bias, True))
+    _finish(axes, "predicted bias", "measured")
     return table
 
 
-def _batches(axes: Axes, evidence: Evidence) -> Table:
-    """Draws episodes to learn against episodes per update, at 15 steps, and the law's lines."""
+def _draw_batches(axes: Axes, evidence: Evidence) -> Table:
+    """Draws median episodes to learn against episodes per update, at 15 steps; returns the rows.
+
+    Lines join the times that the law predicts for the light critic and for each variant.
+    """
     table: Table = []
-    lines: dict[str, list[tuple[int, float]]] = {}
-    times = predictions()["fifth"]["light"]
+    lines: dict[str, list[tuple[int, float]]] = {}  # episodes per update and predicted time
     for group in BATCHES:
-        size, light = int(group.removeprefix("batch-")), f"{group}-15"
-        found = {"light": (median(evidence.of(f"fifth-{light}-light")), times[light][LAW])}
+        size, condition = int(group.removeprefix("batch-")), f"{group}-15"
+        light_time = predictions()["fifth"]["light"][condition][LAW]
+        found: dict[str, tuple[Outcomes, float]] = {  # runs and predicted time
+            "light": (evidence.of(f"fifth-{condition}-light"), light_time)
+        }
         for cell in of_groups(fifth_cells(evidence), (group,)):
-            if cell.condition == light:
-                predicted = cell.predicted[LAW] * times[light][LAW]
-                found[cell.variant] = (median(cell.runs), predicted)
-        for variant, (episodes, predicted) in found.items():
-            finished = bool(np.isfinite(episodes[0]))
-            estimate = interval(np.minimum(episodes, _budget(evidence, light)))
-            _, colour, marker = VARIANTS.get(variant, ("", "0.3", "D"))
-            point(axes, size, estimate, finished, colour, marker)
+            if cell.condition == condition:
+                found[cell.variant] = cell.runs, cell.predicted[LAW] * light_time
+        for variant, (runs, predicted) in found.items():
+            times = median(runs)
+            finished = bool(np.isfinite(times[0]))
+            estimate = interval(np.minimum(times, runs.base.num_episodes))
+            _, colour, marker = VARIANTS.get(variant, ("light", "0.3", "D"))
+            time = draw_estimate(axes, size, estimate, colour, marker, finished=finished)
             lines.setdefault(variant, []).append((size, predicted))
-            table.append(_row(variant, size, predicted, estimate, finished))
+            table.append((variant, size, predicted, *time, finished))
     for line in lines.values():
-        axes.plot(*zip(*line, strict=True), **LAW_LINE)
-    axes.plot([], [], "D", color="0.3", markersize=3, label="light")
-    _logarithmic(axes, "episodes per update", "episodes to learn")
-    axes.legend(frameon=False, fontsize=5, loc="upper left", handletextpad=0.2)
+        sizes, predicted_times = np.transpose(line)
+        axes.plot(sizes, predicted_times, **LAW_LINE)
+    add_to_legend(axes, "light", "0.3", "D")
+    _finish(axes, "episodes per update", "episodes to learn", "upper left")
     return table
 
 
-def _budget(evidence: Evidence, condition: str) -> int:
-    """Episodes that the runs of a condition are trained for."""
-    return evidence.of(f"fifth-{condition}-light").base.num_episodes
+def _draw_normalised(axes: Axes, evidence: Evidence) -> Table:
+    """Draws slowdowns of attached critics with normalised advantages; returns the rows.
 
-
-def _normalised(axes: Axes, evidence: Evidence) -> Table:
-    """Draws the slowdown by the leak with normalised advantages; dotted: without normalising."""
+    Dotted: predicted as if advantages were not normalised.
+    """
     table: Table = []
     cells = of_groups(fifth_cells(evidence), ("normalised",), "own")
     for steps, colour, marker in ((15, "#009E73", "o"), (60, "#D55E00", "s")):
         of_steps = [cell for cell in cells if cell.condition == f"normalised-{steps}"]
         for cell in of_steps:
-            estimate = interval(cell.least_slowdowns)
-            point(axes, cell.weight, estimate, cell.finished, colour, marker)
-            row = _row(f"{steps} steps", cell.weight, cell.predicted[LAW], estimate, cell.finished)
-            table.append(row)
+            slowdown = draw_slowdown(axes, cell.weight, cell, colour, marker)
+            predicted = cell.predicted[LAW]
+            table.append((f"{steps} steps", cell.weight, predicted, *slowdown, cell.finished))
         weights = [cell.weight for cell in of_steps]
-        for account, look in ((LAW, LAW_LINE), (NOTHING, BEFORE_LINE)):
-            line = [cell.predicted[account] for cell in of_steps]
-            axes.plot(weights, line, **{**look, "color": colour})
-        axes.plot([], [], marker, color=colour, markersize=3, label=f"{steps} steps")
-    _logarithmic(axes, "critic weight w", "slowdown, attached")
-    axes.legend(frameon=False, fontsize=5, loc="upper right", handletextpad=0.2)
+        for account, look in ((LAW, LAW_LINE), (NOTHING, DOTTED)):
+            slowdowns = [cell.predicted[account] for cell in of_steps]
+            axes.plot(weights, slowdowns, **{**look, "color": colour})
+        add_to_legend(axes, f"{steps} steps", colour, marker)
+    _finish(axes, "critic weight w", "slowdown, attached", "upper right")
     return table
 
 
-def _huber(axes: Axes, evidence: Evidence) -> Table:
-    """Draws the bias of an attached critic with Huber's loss.
+def _draw_huber(axes: Axes, evidence: Evidence) -> Table:
+    """Draws the bias of an attached critic with Huber's loss by weight; returns the rows.
 
-    Left of the line, there is no fixed point before learning. Dotted: the bias with squared errors.
+    Dotted: the bias with squared errors. Left of the vertical line, where that bias exceeds 1 and
+    Huber's loss is linear, there is no fixed point before learning.
     """
     table: Table = []
-    cells = [cell for cell in fifth_cells(evidence) if cell.condition == "huber-15"]
-    for cell in cells:
-        if cell.variant == "own":
+    _, colour, marker = VARIANTS["own"]
+    for cell in fifth_cells(evidence):
+        if (cell.condition, cell.variant) == ("huber-15", "own"):
             run = cell.runs.base
-            predicted = huber_bias(run, start_entropy(run.task.trial_length), 0.5)
-            estimate = interval(means(cell.runs.critic_bias))
-            point(axes, cell.weight, estimate, True, VARIANTS["own"][1], "v")
-            table.append(_row("Huber", cell.weight, predicted, estimate, True))
+            predicted = huber_bias(run, start_entropy(run.task.trial_length), success=0.5)
+            bias = draw_estimate(
+                axes, cell.weight, interval(means(cell.runs.critic_bias)), colour, marker
+            )
+            table.append(("Huber", cell.weight, predicted, *bias, True))
+    steps, entropy = 15, start_entropy(trial_length=3)
     weights = np.geomspace(2, 20, 40)
-    squared = [critic_bias(15, start_entropy(3), weight) for weight in weights]
-    axes.plot(weights, squared, **BEFORE_LINE)
-    axes.axvline(15 * start_entropy(3) / 2, **LAW_LINE)
-    _logarithmic(axes, "critic weight w", "bias")
+    axes.plot(weights, [critic_bias(steps, entropy, weight) for weight in weights], **DOTTED)
+    axes.axvline(critic_bias(steps, entropy, 1), **LAW_LINE)  # where w makes the bias 1
+    _finish(axes, "critic weight w", "bias")
     return table
 
 
-def _carried(axes: Axes, evidence: Evidence) -> Table:
-    """Draws slowdown against weight with a carried state, at 60 steps."""
+def _draw_carried(axes: Axes, evidence: Evidence) -> Table:
+    """Draws slowdowns by weight if the LSTM's state is carried over trials; returns the rows."""
     table: Table = []
     cells = [cell for cell in fifth_cells(evidence) if cell.condition == "carried-60"]
     for variant, (label, colour, marker) in VARIANTS.items():
-        found = [cell for cell in cells if cell.variant == variant]
-        for cell in found:
-            estimate = interval(cell.least_slowdowns)
-            point(axes, cell.weight, estimate, cell.finished, colour, marker)
-            table.append(_row(variant, cell.weight, np.nan, estimate, cell.finished))
-        if found:
-            axes.plot([], [], marker, color=colour, markersize=3, label=label)
-    _logarithmic(axes, "critic weight w", "slowdown")
+        of_variant = [cell for cell in cells if cell.variant == variant]
+        for cell in of_variant:
+            slowdown = draw_slowdown(axes, cell.weight, cell, colour, marker)
+            table.append((variant, cell.weight, np.nan, *slowdown, cell.finished))
+        if of_variant:
+            add_to_legend(axes, label, colour, marker)
+    _finish(axes, "critic weight w", "slowdown", "lower right")
     axes.set_xlim(0.7, 140)
     axes.set_ylim(0.8, 12)
-    axes.legend(frameon=False, fontsize=5, loc="lower right", handletextpad=0.2)
     return table
 
 
-def _later(axes: Axes, evidence: Evidence) -> Table:
-    """Draws success against weight in the notes' later setting, with Wilson intervals."""
+def _draw_later_notes(axes: Axes, evidence: Evidence) -> Table:
+    """Draws success by weight in the notes' later setting, with Wilson intervals; returns rows."""
     table: Table = []
-    looks = {
-        "attached": VARIANTS["own"],
-        "detached": VARIANTS["raw"],
-        "per-loss": ("optimiser for each loss", *VARIANTS["centred"][1:]),
-    }
-    for name, (label, colour, marker) in looks.items():
+    for name, label, variant in (
+        ("attached", "attached", "own"),
+        ("detached", "detached", "raw"),
+        ("per-loss", "optimiser for each loss", "centred"),
+    ):
+        _, colour, marker = VARIANTS[variant]
         runs = evidence.of(f"later-{name}")
         for weight in runs.weights:
-            *_, value, low, high = success_rate(runs.at(critic_weight=weight).learned)
-            estimate = Estimate(value, low, high)
-            point(axes, weight, estimate, True, colour, marker)
-            table.append(_row(name, weight, np.nan, estimate, True))
-        axes.plot([], [], marker, color=colour, markersize=3, label=label.partition(",")[0])
+            rate = success_rate(runs.at(critic_weight=weight).learned)
+            estimate = Estimate(rate.rate, rate.low, rate.high)
+            draw_estimate(axes, weight, estimate, colour, marker)
+            table.append((name, weight, np.nan, *estimate, True))
+        add_to_legend(axes, label, colour, marker)
     axes.set_xscale("log")
     without_powers(axes.xaxis)
     axes.set_ylim(-0.04, 1.04)
     axes.set_xlabel("critic weight w")
     axes.set_ylabel("fraction that learned")
-    axes.legend(frameon=False, fontsize=5, loc="best", handletextpad=0.2)
+    axes.legend(loc="best", **LEGEND)
     return table
 
 
-def _row(
-    series: str, x: float, predicted: float, estimate: Estimate, finished: bool
-) -> Sequence[object]:
-    """A row of the table; without an interval if the number is a bound."""
-    known = estimate if finished else Estimate(estimate.value)
-    return (series, x, predicted, *known, finished)
-
-
-def _logarithmic(axes: Axes, x: str, y: str) -> None:
-    """Labels both axes and makes them logarithmic."""
-    for scale, axis in ((axes.set_xscale, axes.xaxis), (axes.set_yscale, axes.yaxis)):
-        scale("log")
-        without_powers(axis)
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
+def _finish(axes: Axes, x_label: str, y_label: str, legend: Corner | None = None) -> None:
+    """Makes both axes logarithmic, and labels them; draws the legend, if its place is given."""
+    make_logarithmic(axes)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    if legend:
+        axes.legend(loc=legend, **LEGEND)

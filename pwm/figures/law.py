@@ -1,4 +1,8 @@
-"""The law of the climb against the runs that it predicted, and the noise of the leak."""
+"""The law of the climb against the runs that it predicted, and the noise of the leak.
+
+A cell is the runs of one condition, variant and critic weight; its slowdown S is their median time
+to learn over that of the condition's light detached critic.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +15,16 @@ from matplotlib.figure import Figure
 from pwm.analysis.estimates import Estimate, interval
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.fourth import NEAR, NEAR_NOISE, fourth_cells, of_variants
-from pwm.analysis.rivals import RIVALS
 from pwm.analysis.slowdowns import LAW, Cell, root_mean_square
 from pwm.analysis.starts import fixed_point_cells
-from pwm.figures.render import WIDTH, point, without_powers
+from pwm.figures.panels import (
+    WIDTH,
+    add_to_legend,
+    draw_estimate,
+    draw_slowdown,
+    error_lengths,
+    make_logarithmic,
+)
 from pwm.figures.tables import Table
 
 VARIANTS = {
@@ -23,43 +33,47 @@ VARIANTS = {
     "from above": (("start 7.5", "start 9"), "#CC79A7", "D"),
     "attached, from 0": (("attached",), "#D55E00", "v"),
 }
-"""Variants, colour and marker, by label."""
-NAMES = {LAW: "law of the climb", "weight": "weight", "weight per step": "weight / steps",
-         "share": "share, no climb", "saturation": "saturation"}  # fmt: skip
+"""Values of `Cell.variant`, colour and marker by label."""
+ACCOUNTS = {
+    LAW: "law of the climb",
+    "weight": "weight",
+    "weight per step": "weight / steps",
+    "share": "share, no climb",
+    "saturation": "saturation",
+}
+"""Labels of the law and its rivals."""
 FIXED_POINT = {
     "lengths": ("episodes of 6 to 120 steps", "#0072B2", "o"),
     "trials": ("trials of 2 to 6 steps", "#E69F00", "^"),
     "fourth": ("predicted in advance", "#CC79A7", "D"),
 }
-"""Label, colour and marker, by group of conditions."""
+"""Label, colour and marker by group of conditions."""
 
 
 def law_figure(evidence: Evidence) -> tuple[Figure, Table]:
-    """Slowdowns of the fourth set, the accounts' errors, and slowdowns from the fixed point."""
+    """Slowdowns against the law, errors of the law and its rivals, and slowdowns by noise alone."""
     table: Table = [("panel", "series", "condition", "critic_weight", "predicted", "value", "low",
                      "high", "finished")]  # fmt: skip
     figure = Figure(figsize=(WIDTH, 2.4), layout="constrained")
-    predicted_axes, error_axes, noise_axes = figure.subplots(1, 3, width_ratios=(1.25, 0.8, 1.25))
-    table += _predicted_panel(predicted_axes, evidence)
-    table += _error_panel(error_axes, evidence)
-    table += _noise_panel(noise_axes, evidence)
+    slowdown_axes, error_axes, noise_axes = figure.subplots(1, 3, width_ratios=(1.25, 0.8, 1.25))
+    table += _draw_slowdowns(slowdown_axes, evidence)
+    table += _draw_errors(error_axes, evidence)
+    table += _draw_noise(noise_axes, evidence)
     return figure, table
 
 
-def _predicted_panel(axes: Axes, evidence: Evidence) -> Table:
-    """Draws measured against predicted slowdown."""
+def _draw_slowdowns(axes: Axes, evidence: Evidence) -> Table:
+    """Draws measured against predicted slowdown; returns the rows. Grey: within a factor `NEAR`."""
     table: Table = []
-    ends = np.array([0.6, 60])
-    axes.fill_between(ends, ends / NEAR, ends * NEAR, color="0.9", linewidth=0)
-    axes.plot(ends, ends, color="0.4", linewidth=0.8)
+    diagonal = np.array([0.6, 60])
+    axes.fill_between(diagonal, diagonal / NEAR, diagonal * NEAR, color="0.9", linewidth=0)
+    axes.plot(diagonal, diagonal, color="0.4", linewidth=0.8)
     for label, (variants, colour, marker) in VARIANTS.items():
-        cells = of_variants(fourth_cells(evidence), *variants)
-        for cell in cells:
-            estimate = interval(cell.least_slowdowns)
-            point(axes, cell.predicted[LAW], estimate, cell.finished, colour, marker)
-            table.append(_row("predicted", cell.variant, cell, estimate))
-        axes.plot([], [], marker, color=colour, markersize=3, label=label)
-    _log_axes(axes)
+        for cell in of_variants(fourth_cells(evidence), *variants):
+            slowdown = draw_slowdown(axes, cell.predicted[LAW], cell, colour, marker)
+            table.append(_row("predicted", cell.variant, cell, slowdown))
+        add_to_legend(axes, label, colour, marker)
+    make_logarithmic(axes)
     axes.set_xlim(0.8, 60)
     axes.set_ylim(0.4, 25)
     axes.set_xticks([1, 2, 5, 10, 20, 50])
@@ -70,19 +84,19 @@ def _predicted_panel(axes: Axes, evidence: Evidence) -> Table:
     return table
 
 
-def _error_panel(axes: Axes, evidence: Evidence) -> Table:
-    """Draws the root mean square error of log S of each account."""
+def _draw_errors(axes: Axes, evidence: Evidence) -> Table:
+    """Draws the root mean square error of log S by the law and by its rivals; returns the rows."""
     cells = of_variants(fourth_cells(evidence), "raw", "mean")
     table: Table = []
-    for place, (account, name) in enumerate(NAMES.items()):
-        value, low, high = interval(root_mean_square(cells, account))
+    for place, (account, label) in enumerate(ACCOUNTS.items()):
+        error = interval(root_mean_square(cells, account))
         colour = "black" if account == LAW else "0.5"
-        axes.errorbar(value, -place, xerr=[[max(value - low, 0)], [max(high - value, 0)]],
-                      color=colour, marker="o", markersize=3.5, capsize=2, linewidth=1)  # fmt: skip
-        axes.text(0.02, -place + 0.2, name, fontsize=6.5, color=colour,
+        axes.errorbar(error.value, -place, xerr=error_lengths(error), color=colour, marker="o",
+                      markersize=3.5, capsize=2, linewidth=1)  # fmt: skip
+        axes.text(0.02, -place + 0.2, label, fontsize=6.5, color=colour,
                   transform=axes.get_yaxis_transform())  # fmt: skip
-        table.append(("error", account, "all", np.nan, np.nan, value, low, high, True))
-    axes.set_ylim(-len(RIVALS) - 0.5, 0.6)
+        table.append(("error", account, "all", np.nan, np.nan, *error, True))
+    axes.set_ylim(-len(ACCOUNTS) + 0.5, 0.6)
     axes.set_xlim(left=0)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
@@ -90,25 +104,32 @@ def _error_panel(axes: Axes, evidence: Evidence) -> Table:
     return table
 
 
-def _noise_panel(axes: Axes, evidence: Evidence) -> Table:
-    """Draws the slowdown of attached critics from the fixed point, relative to the noise law's."""
-    own = list(fixed_point_cells(evidence))
+def _draw_noise(axes: Axes, evidence: Evidence) -> Table:
+    """Draws measured over predicted slowdown of attached critics from their fixed point.
+
+    They have no distance to climb, so that only the leak's noise slows them. Returns the rows.
+    """
+    early = list(fixed_point_cells(evidence))
     groups = {
-        "lengths": [cell for cell in own if not cell.condition.startswith("trial")],
-        "trials": [cell for cell in own if cell.condition.startswith("trial")],
+        "lengths": [cell for cell in early if not cell.condition.startswith("trial")],
+        "trials": [cell for cell in early if cell.condition.startswith("trial")],
         "fourth": of_variants(fourth_cells(evidence), "fixed-point"),
     }
     table: Table = []
     axes.axhspan(1 / NEAR_NOISE, NEAR_NOISE, color="0.9", linewidth=0)
     axes.axhline(1, color="0.4", linewidth=0.8)
-    for name, cells in groups.items():
-        label, colour, marker = FIXED_POINT[name]
-        for cell in (each for each in cells if each.informative):
-            ratio = Estimate(*(np.array(interval(cell.least_slowdowns)) / cell.predicted[LAW]))
-            point(axes, cell.predicted[LAW], ratio, cell.finished, colour, marker)
-            table.append(_row("noise", name, cell, ratio))
-        axes.plot([], [], marker, color=colour, markersize=3, label=label)
-    _log_axes(axes)
+    for group, cells in groups.items():
+        label, colour, marker = FIXED_POINT[group]
+        for cell in cells:
+            if cell.informative:
+                predicted = cell.predicted[LAW]
+                ratio = draw_estimate(
+                    axes, predicted, interval(cell.least_slowdowns / predicted), colour, marker,
+                    finished=cell.finished,
+                )  # fmt: skip
+                table.append(_row("noise", group, cell, ratio))
+        add_to_legend(axes, label, colour, marker)
+    make_logarithmic(axes)
     axes.set_ylim(0.3, 2.2)
     axes.set_xticks([1, 2, 5, 10])
     axes.set_yticks([0.5, 0.7, 1, 1.4, 2])
@@ -119,13 +140,6 @@ def _noise_panel(axes: Axes, evidence: Evidence) -> Table:
 
 
 def _row(panel: str, series: str, cell: Cell, estimate: Estimate) -> Sequence[object]:
-    """A row of the table; without an interval if the number is a bound."""
-    known = estimate if cell.finished else Estimate(estimate.value)
-    return (panel, series, cell.condition, cell.weight, cell.predicted[LAW], *known, cell.finished)
-
-
-def _log_axes(axes: Axes) -> None:
-    """Makes both axes logarithmic."""
-    for scale, axis in ((axes.set_xscale, axes.xaxis), (axes.set_yscale, axes.yaxis)):
-        scale("log")
-        without_powers(axis)
+    """A row of the table."""
+    return (panel, series, cell.condition, cell.weight, cell.predicted[LAW], *estimate,
+            cell.finished)  # fmt: skip

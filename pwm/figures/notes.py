@@ -1,4 +1,7 @@
-"""The notes' figures: value loss, policy loss and reward in a row of panels per critic weight."""
+"""Learning curves as in the notes that the study began with, and of more seeds.
+
+A row of panels per critic weight shows the value loss, the policy loss and the reward.
+"""
 
 from __future__ import annotations
 
@@ -21,36 +24,36 @@ from pwm.core.history import History
 from pwm.figures.tables import Table, coarsened, quartiles
 
 PANELS = {"value_loss": "value loss", "policy_loss": "policy loss", "reward": "reward"}
-"""Titles of a row's panels by the curve that they show."""
+"""Titles of the panels in a row by the curve that they show, as `History.curves` names it."""
 COLOURS = {"value_loss": "#D55E00", "policy_loss": "#0072B2", "reward": "#007A5A"}
 WIDTH = 7.0  # inches
-FAINT_SEEDS = 24  # seeds with a curve of their own
+FAINT_SEEDS = 24  # number of seeds of which single curves are drawn
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A row of panels: replicas that differ only in their seed."""
+    """Data of a row of panels: runs that differ only in their seed."""
 
     run: TrainConfig
-    """The configuration of one of them."""
+    """The configuration of one of the runs."""
     history: History
+    """Curves of all of them."""
 
     @property
     def floor(self) -> float | None:
-        """`value_floor` of a solved task; None in a setting for which it does not hold."""
+        """Smallest value loss once the task is solved; None where `value_floor` is not valid."""
         task = self.run.task
-        position_unseen = not self.run.agent.carry_state and self.run.loss.discount == 1
-        decisions_alone_paid = not (task.timeout or task.hold_reward)
-        holds = position_unseen and decisions_alone_paid
-        return value_floor(1.0, task.num_trials) if holds else None
+        if self.run.agent.carry_state or self.run.loss.discount != 1:
+            return None
+        if task.timeout or task.hold_reward:
+            return None
+        return value_floor(1.0, task.num_trials)
 
 
 def mean_of_few_seeds(runs: Outcomes, num_seeds: int) -> tuple[Figure, Table]:
-    """Figure and table as in the notes: every window, averaged over the first seeds.
+    """Figure and table of the mean over the first seeds in every window, as in the notes.
 
-    Args:
-        runs: runs by critic weight and seed.
-        num_seeds: seeds to average over.
+    The runs have two axes, critic weight and seed.
     """
     rows = [replace(row, history=row.history.select(range(num_seeds))) for row in rows_of(runs)]
     seeds = f"mean of {num_seeds} seeds" if num_seeds > 1 else "one seed"
@@ -58,10 +61,9 @@ def mean_of_few_seeds(runs: Outcomes, num_seeds: int) -> tuple[Figure, Table]:
 
 
 def every_seed(runs: Outcomes) -> tuple[Figure, Table]:
-    """Figure and table of the learning curves of every seed, each curve reduced to 100 points.
+    """Figure and table of all seeds: quartiles and single curves, of about 100 points each.
 
-    Args:
-        runs: runs by critic weight and seed.
+    The runs have two axes, critic weight and seed.
     """
     num_seeds = len(runs.axes["seed"])
     faint = f"{min(num_seeds, FAINT_SEEDS)} of them (faint)"
@@ -71,18 +73,13 @@ def every_seed(runs: Outcomes) -> tuple[Figure, Table]:
 
 
 def rows_of(runs: Outcomes) -> list[Row]:
-    """A row per critic weight, with all seeds."""
-    parts = (runs.at(critic_weight=weight) for weight in runs.weights)
-    return [Row(run=part.base, history=part.history) for part in parts]
+    """One row per critic weight, with all seeds."""
+    of_weights = [runs.at(critic_weight=weight) for weight in runs.weights]
+    return [Row(run=each.base, history=each.history) for each in of_weights]
 
 
 def notes_figure(rows: Sequence[Row], title: str) -> Figure:
-    """Figure of the mean over replicas of every window.
-
-    Args:
-        rows: rows of panels, from top to bottom.
-        title: title of the figure.
-    """
+    """Figure of the mean over the runs of each row, in every window."""
     figure, axes = _panels(rows, title)
     for row, panels in zip(rows, axes, strict=True):
         for panel, name in zip(panels, PANELS, strict=True):
@@ -93,12 +90,7 @@ def notes_figure(rows: Sequence[Row], title: str) -> Figure:
 
 
 def seeds_figure(rows: Sequence[Row], title: str) -> Figure:
-    """Figure of median and quartiles over seeds, with faint curves of the first seeds.
-
-    Args:
-        rows: rows of panels, from top to bottom.
-        title: title of the figure.
-    """
+    """Figure of median and quartiles over the runs of each row, with faint single curves."""
     figure, axes = _panels(rows, title)
     for row, panels in zip(rows, axes, strict=True):
         coarse = coarsened(row.history)
@@ -117,29 +109,29 @@ def seeds_figure(rows: Sequence[Row], title: str) -> Figure:
 
 
 def means_table(rows: Sequence[Row]) -> Table:
-    """Table of the mean over replicas of every window."""
+    """Table of the means that `notes_figure` draws: a line per critic weight and window."""
     table: Table = [("critic_weight", "episode", *PANELS)]
     for row in rows:
-        means = (row.history.curves[name].mean(axis=0) for name in PANELS)
-        windows = zip(row.history.episode, *means, strict=True)
-        table += [(row.run.critic_weight, *window) for window in windows]
+        means = [row.history.curves[name].mean(axis=0) for name in PANELS]
+        for values in zip(row.history.episode, *means, strict=True):
+            table.append((row.run.critic_weight, *values))
     return table
 
 
 def quartiles_table(rows: Sequence[Row]) -> Table:
-    """Table of the quartiles over replicas, at the resolution of `seeds_figure`."""
-    names = (f"{name}_{part}" for name in PANELS for part in ("q25", "median", "q75"))
+    """Table of the quartiles that `seeds_figure` draws: a line per critic weight and point."""
+    names = [f"{name}_{part}" for name in PANELS for part in ("q25", "median", "q75")]
     table: Table = [("critic_weight", "episode", *names)]
     for row in rows:
         coarse = coarsened(row.history)
-        parts = (part for name in PANELS for part in quartiles(coarse.curves[name]))
-        windows = zip(coarse.episode, *parts, strict=True)
-        table += [(row.run.critic_weight, *window) for window in windows]
+        columns = np.concatenate([quartiles(coarse.curves[name]) for name in PANELS])
+        for values in zip(coarse.episode, *columns, strict=True):
+            table.append((row.run.critic_weight, *values))
     return table
 
 
 def _setting(runs: Outcomes) -> str:
-    """Task and learning rate, for a title."""
+    """Task and learning rate of the runs, for a title."""
     task = runs.base.task
     return (
         f"{task.stimulus_set}, {task.episode_length} steps per episode, "
@@ -148,7 +140,7 @@ def _setting(runs: Outcomes) -> str:
 
 
 def _panels(rows: Sequence[Row], title: str) -> tuple[Figure, NDArray[np.object_]]:
-    """A figure and its panels, [rows, 3], with everything but the curves."""
+    """A figure and its panels, [rows, 3], with labels and reference lines but no curves."""
     figure = Figure(figsize=(WIDTH, 0.75 + 1.12 * len(rows)), layout="constrained")
     figure.suptitle(title, fontsize=9)
     axes = figure.subplots(len(rows), len(PANELS), squeeze=False, sharex=True)
@@ -158,19 +150,19 @@ def _panels(rows: Sequence[Row], title: str) -> tuple[Figure, NDArray[np.object_
     for row, (value_axes, policy_axes, reward_axes) in zip(rows, axes, strict=True):
         value_axes.set_ylabel(f"critic weight {row.run.critic_weight:g}", fontweight="bold")
         if row.floor is not None:
-            _reference(value_axes, row.floor, f"floor\nif solved\n{row.floor:.4g}")
+            _draw_level(value_axes, row.floor, f"floor\nif solved\n{row.floor:.4g}")
         policy_axes.axhline(0, color="0.6", linewidth=0.5, zorder=0)
         reward_axes.set_ylim(0.2, 1.04)
         reward_axes.set_yticks([0.2, 0.4, 0.6, 0.8, 1.0])
         levels = reward_levels(row.run.task.stimulus_set)._asdict()
-        for level in sorted(set(levels.values())):
+        for level in sorted(set(levels.values())):  # policies of the same level share a label
             names = [name for name, value in levels.items() if value == level]
-            _reference(reward_axes, level, " = ".join(names).replace("_", "-"))
+            _draw_level(reward_axes, level, " = ".join(names).replace("_", "-"))
         value_axes.margins(x=0)
     return figure, axes
 
 
-def _reference(axes: Axes, level: float, label: str) -> None:
+def _draw_level(axes: Axes, level: float, label: str) -> None:
     """Draws a labelled horizontal line at a level."""
     axes.axhline(level, color="0.45", linewidth=0.5, linestyle=(0, (4, 3)), zorder=0)
     axes.annotate(
@@ -180,7 +172,7 @@ def _reference(axes: Axes, level: float, label: str) -> None:
 
 
 def _print_success(axes: Axes, row: Row) -> None:
-    """Writes a row's success, with its Wilson interval, into a panel."""
+    """Writes into a panel how many of the row's seeds learned, with the Wilson interval."""
     rate = success_rate(learned(row.history, row.run.task))
     text = f"learned {rate.successes}/{rate.total}  [{rate.low:.2f}, {rate.high:.2f}]"
     box = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1}

@@ -1,8 +1,8 @@
-"""The figures by name, and their files."""
+"""The figures by name, and the content of their files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -31,56 +31,55 @@ ANSWERS: Mapping[str, Callable[[Evidence], tuple[Figure, Table]]] = MappingProxy
         "elsewhere": elsewhere.elsewhere_figure,
     }
 )
-"""Functions of the figures that are not about one of the notes' experiments, by name."""
+"""Functions that draw the figures of this study's own results, by name."""
 NAMES = (*NOTES, *ANSWERS)
 """Names of figures: the notes' experiments, with two figures each, and those of `ANSWERS`."""
-IN_PAPER = frozenset(ANSWERS) - {"success"}  # written as SVG too
+IN_PAPER = frozenset(ANSWERS) - {"success"}  # figures that are also written as SVG
 
 
 def drawn(name: str, evidence: Evidence) -> Iterator[dict[str, bytes]]:
-    """Draws the figures of a name, and yields the contents of their files.
+    """Draws the figures of a name, and yields the files of each.
 
     Args:
         name: one of `NAMES`.
         evidence: the runs.
     Yields:
-        For each figure, contents by file name: PNG, SVG if the paper shows it, and tables.
+        Contents by file name: a PNG, an SVG if the paper shows the figure, and tables as CSV.
     Raises:
         InputError: a run is missing.
     """
-    evidence.read = {}
+    evidence.read = {}  # so that it lists what this figure reads
     if name in ANSWERS:
-        yield _files(name, ANSWERS[name], evidence)
+        yield _files(name, ANSWERS[name], (evidence,), evidence)
         return
     runs, notes_seeds = evidence.of(name), EXPERIMENTS[name].notes_seeds
-    yield _files(f"{name}-notes", notes.mean_of_few_seeds, evidence, runs, notes_seeds)
+    yield _files(f"{name}-notes", notes.mean_of_few_seeds, (runs, notes_seeds), evidence)
     learned = learned_table(runs)
-    source = _source(learned_table, learned, evidence)
-    table = {f"{name}-learned.csv": _csv(source, learned)}
-    yield _files(f"{name}-seeds", notes.every_seed, evidence, runs) | table
+    csv = _csv(_source(learned_table, learned, evidence), learned)
+    files = _files(f"{name}-seeds", notes.every_seed, (runs,), evidence)
+    yield files | {f"{name}-learned.csv": csv}
 
 
 def write(files: Mapping[str, bytes], folder: Path) -> bool:
-    """Writes the files that differ from those in the folder; returns whether there were any."""
-    different = [
-        name
-        for name, content in files.items()
-        if not (folder / name).is_file() or (folder / name).read_bytes() != content
-    ]
-    for name in different:
-        write_atomically(folder / name, files[name])
-    return bool(different)
+    """Writes the files that the folder lacks or has with another content; returns if any was."""
+    written = False
+    for name, content in files.items():
+        path = folder / name
+        if not path.is_file() or path.read_bytes() != content:
+            write_atomically(path, content)
+            written = True
+    return written
 
 
 def _files(
     stem: str,
     function: Callable[..., tuple[Figure, Table]],
+    arguments: Sequence[Any],
     evidence: Evidence,
-    *arguments: Any,
 ) -> dict[str, bytes]:
-    """A figure's files: `function` draws it from the arguments or, without any, the evidence."""
+    """Draws a figure by calling a function; returns its files by name, `stem` with an ending."""
     with mpl.rc_context(fname=STYLE):
-        figure, table = function(*(arguments or (evidence,)))
+        figure, table = function(*arguments)
     source = _source(function, table, evidence)
     files = {f"{stem}.png": rendered(figure, "png", source)}
     if stem in IN_PAPER:

@@ -1,4 +1,4 @@
-"""Heat map of the methods that balance the two losses, by condition."""
+"""Heat map of success by method of balancing the two losses, and by condition."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.rules import Comparison, compared
 from pwm.experiments.rules import BOTH
-from pwm.figures.render import WIDTH
+from pwm.figures.panels import WIDTH
 from pwm.figures.tables import Table
 
 ALONE = {"usual": "raw", "standardised 100": "centred", "popart": "centred"}
-"""Methods tried in one way only, and the panel that shows them."""
+"""Methods tried with one kind of returns only, and the panel (of `BOTH`) that shows them."""
 DARK = 0.6  # success from which a number is printed in white
 SUMMARIES = ("mean", "worst")
 NUMBERS: Mapping[str, Any] = {"ha": "center", "va": "center", "fontsize": 4.8}
@@ -27,75 +27,84 @@ NUMBERS: Mapping[str, Any] = {"ha": "center", "va": "center", "fontsize": 4.8}
 def rules_figure(evidence: Evidence) -> tuple[Figure, Table]:
     """Success of every method in every condition, in percent of seeds, raw and centred.
 
-    The figure's rows are sorted by the better of their two scores, the table by score.
+    A row of the figure holds a method with both kinds of returns; the better of the two scores
+    decides its place. In the table, methods are sorted by their score.
     """
     methods = compared(evidence)
-    rows = list(dict.fromkeys(_row(name) for name in methods.ranking()))
+    ranked = [_without_returns(method) for method in methods.ranking()]
+    rows = list(dict.fromkeys(ranked))  # each at its best place
     figure = Figure(figsize=(WIDTH, 3.5), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     for axes, returns in zip(panels, BOTH, strict=True):
-        names = [_method(row, returns) for row in rows]
-        _draw(axes, methods, names)
+        _draw(axes, methods, [_method(row, returns) for row in rows])
         axes.set_title(f"{returns} returns", pad=12)
     labels = [f"weight {row}" if row.isdigit() else row for row in rows]
     panels[0].set_yticks(range(len(rows)), labels, fontsize=6)
     return figure, _table(methods)
 
 
-def _row(method: str) -> str:
-    """The row of a method: its name without the returns."""
+def _without_returns(method: str) -> str:
+    """A method's name without the kind of returns, such as "pcgrad" for "centred pcgrad"."""
     returns, _, rest = method.partition(" ")
     return rest if returns in BOTH else method
 
 
 def _method(row: str, returns: str) -> str | None:
-    """The method in a row of a panel, if there is one."""
+    """Name of the method in a row with these returns; None if it was not tried."""
     if row not in ALONE:
         return f"{returns} {row}"
     return row if ALONE[row] == returns else None
 
 
 def _draw(axes: Axes, methods: Comparison, names: Sequence[str | None]) -> None:
-    """Draws a panel: mean and worst, ranked conditions, held-out ones, with gaps between."""
+    """Draws a panel in three blocks of columns: summaries, ranked conditions, held-out ones.
+
+    `names` are the methods of the rows; None leaves a row empty.
+    """
     blocks = {"score": SUMMARIES, "conditions": methods.ranked, "held out": methods.held_out}
     conditions = [*methods.ranked, *methods.held_out]
-    missing = np.full(len(SUMMARIES) + len(conditions), nan)
-    rates = np.array([_rates(methods, name, conditions) if name else missing for name in names])
-    ticks: list[float] = []
+    rates = np.array([_rates(methods, name, conditions) for name in names])  # [rows, columns]
+    places: list[float] = []  # abscissa of each column
     for title, block in blocks.items():
-        first = len(ticks)
-        left = ticks[-1] + 1.4 if ticks else 0.0
-        ticks += [left + number for number in range(len(block))]
+        left = places[-1] + 1.4 if places else 0.0  # with a gap between blocks
+        right = left + (len(block) - 1)
         axes.imshow(
-            rates[:, first : len(ticks)], cmap="Blues", vmin=0, vmax=1, aspect="auto",
-            extent=(left - 0.5, ticks[-1] + 0.5, len(names) - 0.5, -0.5),
+            rates[:, len(places) : len(places) + len(block)],
+            cmap="Blues", vmin=0, vmax=1, aspect="auto",
+            extent=(left - 0.5, right + 0.5, len(names) - 0.5, -0.5),
         )  # fmt: skip
-        middle = (left + ticks[-1]) / 2
+        middle = (left + right) / 2
         axes.text(middle, -0.6, title, ha="center", va="bottom", fontsize=5.5, style="italic")
+        places += [left + column for column in range(len(block))]
     for (row, column), rate in np.ndenumerate(rates):
         if not np.isnan(rate):
             colour = "white" if rate >= DARK else "black"
-            axes.text(ticks[column], row, f"{100 * rate:.0f}", color=colour, **NUMBERS)
-    axes.set_xticks(ticks, [*SUMMARIES, *conditions], rotation=90, fontsize=5.5)
+            axes.text(places[column], row, f"{100 * rate:.0f}", color=colour, **NUMBERS)
+    axes.set_xticks(places, [*SUMMARIES, *conditions], rotation=90, fontsize=5.5)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set_xlim(-0.5, ticks[-1] + 0.5)
+    axes.set_xlim(-0.5, places[-1] + 0.5)
     axes.set_ylim(len(names) - 0.5, -0.5)
 
 
-def _rates(methods: Comparison, name: str, conditions: Sequence[str]) -> NDArray[np.float64]:
-    """Success of a method: mean, worst, then in each condition."""
+def _rates(methods: Comparison, name: str | None, conditions: Sequence[str]) -> NDArray[np.float64]:
+    """Success of a method: mean, worst, and in each condition; nan if there is no method."""
+    if name is None:
+        return np.full(len(SUMMARIES) + len(conditions), nan)
     rates = methods.learned_by(name, conditions).mean(axis=-1)
     return np.array([methods.success(name).value, methods.worst_success(name), *rates])
 
 
 def _table(methods: Comparison) -> Table:
-    """A row per method and condition, and one for its mean; the best method first."""
+    """Table of success by method and condition; the best method first, and its mean first."""
     table: Table = [("method", "condition", "held_out", "rate", "low", "high", "median_episodes")]
     for name in methods.ranking():
         table.append((name, "mean", 0, *methods.success(name), nan))
         for condition in methods.conditions:
-            rate = methods.success(name, condition)
-            episodes = methods.median_episodes(name, condition)
-            table.append((name, condition, int(condition in methods.held_out), *rate, episodes))
+            held_out = int(condition in methods.held_out)
+            rate, episodes = (
+                methods.success(name, condition),
+                methods.median_episodes(name, condition),
+            )
+            table.append((name, condition, held_out, *rate, episodes))
     return table

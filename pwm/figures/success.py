@@ -1,13 +1,8 @@
-"""Figures of success against the critic weight, in the notes' setting and in others.
-
-Each function takes the evidence and returns a figure and the table of what it shows.
-"""
+"""Figures of success against the critic weight, in the notes' setting and in others."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
-from math import inf
 from typing import Any
 
 import numpy as np
@@ -15,22 +10,25 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from pwm.analysis.estimates import success_rate
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.outcomes import Outcomes
-from pwm.analysis.predictions import Law, fitted_law, learned_when_slowed
+from pwm.analysis.predictions import fitted_law, learned_when_slowed
+from pwm.analysis.theory import noise_weight
 from pwm.experiments import WEIGHTS
-from pwm.figures.render import BASELINES, WIDTH, without_powers
-from pwm.figures.tables import SUCCESS, Table, success_rows
+from pwm.figures.panels import BASELINES, WIDTH, draw_success, without_powers
+from pwm.figures.tables import SUCCESS, Table
 
 SERIES = {
     "15 steps, 10,000 episodes": ("eplen15-edge", "eplen15"),
     "60 steps, 10,000 episodes": ("lrate0.005",),
     "60 steps, 30,000 episodes": ("eplen60",),
 }
-"""The notes' experiments that make up each curve of `success_figure`, by its label."""
+"""Experiments that make up each curve of `success_figure`, by its label."""
+LOOKS = (("#0072B2", "o", 1 / 1.03), ("#E69F00", "s", 1.0), ("#CC3311", "^", 1.03))
+"""Colour and marker of these curves, and a factor that keeps their intervals apart on the axis."""
 MARKERS = {"attached": "o", "detached": "s"}
-LAW = {"color": "0.15", "linestyle": "--", "linewidth": 0.9}
-UNFITTED = Law(noise_constant=1.0, share_weight=inf)
+DASHED = {"color": "0.15", "linestyle": "--", "linewidth": 0.9}
 
 
 def success_figure(evidence: Evidence) -> tuple[Figure, Table]:
@@ -38,18 +36,16 @@ def success_figure(evidence: Evidence) -> tuple[Figure, Table]:
     table: Table = [("series", *SUCCESS)]
     figure = Figure(figsize=(4.6, 2.6), layout="constrained")
     axes = figure.subplots()
-    looks = zip(("#0072B2", "#E69F00", "#CC3311"), ("o", "s", "^"), strict=True)
-    for shift, ((name, experiments), (colour, marker)) in enumerate(
-        zip(SERIES.items(), looks, strict=True)
-    ):
-        parts = map(evidence.of, experiments)
-        rows = [row for part in parts for row in success_rows(part.weights, part.learned)]
-        table += [(name, *row) for row in rows]
-        weights, _, _, rate, low, high = np.array(rows).T
+    for (label, experiments), look in zip(SERIES.items(), LOOKS, strict=True):
+        colour, marker, factor = look
+        parts = [evidence.of(experiment) for experiment in experiments]
+        weights = np.concatenate([part.weights for part in parts])
+        rates = [success_rate(seeds) for part in parts for seeds in part.learned]
+        table += [(label, weight, *rate) for weight, rate in zip(weights, rates, strict=True)]
+        middle, low, high = np.transpose([(rate.rate, rate.low, rate.high) for rate in rates])
         axes.errorbar(
-            weights * 1.03 ** (shift - 1),  # side by side, so that intervals do not overlap
-            rate, np.clip([rate - low, high - rate], 0, 1), label=name, color=colour, marker=marker,
-            markersize=4, linewidth=1, elinewidth=0.8, capsize=2,
+            weights * factor, middle, np.clip([middle - low, high - middle], 0, 1), label=label,
+            color=colour, marker=marker, markersize=4, linewidth=1, elinewidth=0.8, capsize=2,
         )  # fmt: skip
     axes.set_xscale("log")
     without_powers(axes.xaxis)
@@ -61,92 +57,107 @@ def success_figure(evidence: Evidence) -> tuple[Figure, Table]:
 
 
 def places_figure(evidence: Evidence) -> tuple[Figure, Table]:
-    """Success at 15 steps: separate LSTMs, a bias added by hand, a leak into one part.
+    """Success at 15 steps with the leak in other places than the notes' agent has it.
 
-    Dashed: predicted by the law. Dotted: seeds that learned at any time.
+    The panels: separate LSTMs for policy and critic; no leak, but its bias added to the baseline by
+    hand; and a leak into the trunk or the value head alone. Dashed: predicted by the law. Dotted:
+    seeds that learned at any time.
     """
     table: Table = [("panel", "series", *SUCCESS)]
     figure = Figure(figsize=(WIDTH, 2.1), layout="constrained")
     panels = figure.subplots(1, 3, sharex=True, sharey=True)
-    for axes, (title, draw, place) in zip(
-        panels,
-        (
-            ("separate LSTMs", _separate_lstms, "lower right"),
-            ("bias by hand", _bias_by_hand, "lower right"),
-            ("leak into a part", _leak_into_a_part, "center right"),
-        ),
-        strict=True,
-    ):
-        table += [(title, *line) for line in draw(axes, evidence)]
+    contents = {
+        "separate LSTMs": (_draw_separate_lstms, "lower right"),
+        "bias by hand": (_draw_bias_by_hand, "lower right"),
+        "leak into a part": (_draw_leak_into_a_part, "center right"),
+    }
+    for axes, (title, (draw, legend_place)) in zip(panels, contents.items(), strict=True):
+        table += [(title, *row) for row in draw(axes, evidence)]
         axes.set_title(title, fontsize=8)
         axes.set_xlabel("critic weight w")
-        axes.legend(frameon=False, fontsize=6, loc=place, borderaxespad=0.6)
+        axes.legend(frameon=False, fontsize=6, loc=legend_place, borderaxespad=0.6)
     panels[0].set_ylabel("fraction that learned")
     panels[0].set_xticks([0.1, 1, 10, 100])
     return figure, table
 
 
-def _separate_lstms(axes: Axes, evidence: Evidence) -> Table:
-    """Draws both baselines with separate LSTMs, and the law without a fitted number."""
+def _draw_separate_lstms(axes: Axes, evidence: Evidence) -> Table:
+    """Draws both baselines with separate LSTMs; returns the rows.
+
+    The law predicts the attached runs from the detached ones, with the leak as noise alone and no
+    fitted number.
+    """
     runs = evidence.of("separate").at(episode_length=15)
-    return _both_baselines(axes, runs) + _slowed(axes, runs, UNFITTED, "by the law")
+    rows = _draw_baselines(axes, runs)
+    times = runs.at(baseline="detached").time
+    noise = noise_weight(steps=15, trial_length=3)
+    learned = learned_when_slowed(runs.weights, times, runs.base.num_episodes, noise)
+    return rows + _draw_line(axes, "by the law", runs.weights, learned, DASHED)
 
 
-def _bias_by_hand(axes: Axes, evidence: Evidence) -> Table:
-    """Draws detached critics with the leak's bias added by hand, attached ones, and the law."""
-    runs, weight = evidence.of("weight-0.001").at(episode_length=15), 5.0
-    attached, detached = (runs.at(baseline=baseline) for baseline in BASELINES)
-    by_hand = evidence.of("by-hand").at(critic_weight=weight)
-    noise, law = UNFITTED.noise_weight(15), fitted_law()
-    factors = [law.trunk_slowdown(weight, noise / w) / law.trunk_slowdown(weight) for w in WEIGHTS]
-    times = np.outer(factors, detached.at(critic_weight=weight).time)
-    return (
-        _curve(axes, "attached", attached.weights, attached.learned, BASELINES["attached"])
-        + _curve(axes, "by hand", WEIGHTS, by_hand.learned, "#CC79A7")
-        + _line(axes, "by the law", WEIGHTS, times <= runs.base.num_episodes, LAW)
-    )
+def _draw_bias_by_hand(axes: Axes, evidence: Evidence) -> Table:
+    """Draws attached critics, and detached ones with the leak's bias; returns the rows.
+
+    The detached critics all have weight 5. At w on the axis, their baseline has the bias that the
+    leak would have at w.
+    """
+    runs, critic_weight = evidence.of("weight-0.001").at(episode_length=15), 5.0
+    attached, detached = runs.at(baseline="attached"), runs.at(baseline="detached")
+    by_hand = evidence.of("by-hand").at(critic_weight=critic_weight)
+    law, noise = fitted_law(), noise_weight(steps=15, trial_length=3)
+    # The law multiplies the times without a bias by a factor for each bias.
+    unbiased_slowdown = law.trunk_slowdown(critic_weight)
+    factors = [law.trunk_slowdown(critic_weight, noise / w) / unbiased_slowdown for w in WEIGHTS]
+    times = np.outer(factors, detached.at(critic_weight=critic_weight).time)  # [W, S]
+    learned = times <= runs.base.num_episodes
+    return [
+        *_draw_curve(axes, "attached", attached.weights, attached.learned, BASELINES["attached"]),
+        *_draw_curve(axes, "by hand", WEIGHTS, by_hand.learned, "#CC79A7"),
+        *_draw_line(axes, "by the law", WEIGHTS, learned, DASHED),
+    ]
 
 
-def _leak_into_a_part(axes: Axes, evidence: Evidence) -> Table:
-    """Draws the leak into the trunk alone and into the head alone."""
+def _draw_leak_into_a_part(axes: Axes, evidence: Evidence) -> Table:
+    """Draws critics whose trunk alone or whose head alone the policy loss trains."""
     runs = evidence.of("leak-parts")
-    head, trunk = (runs.at(baseline=f"attached_{part}") for part in ("head", "trunk"))
+    head, trunk = runs.at(baseline="attached_head"), runs.at(baseline="attached_trunk")
     dotted = {"color": "#CC79A7", "linestyle": ":", "linewidth": 1.2}
-    return (
-        _curve(axes, "trunk alone", trunk.weights, trunk.learned, "#009E73")
-        + _curve(axes, "head alone", head.weights, head.learned, "#CC79A7")
-        + _line(axes, "head, at any time", head.weights, np.isfinite(head.time), dotted)
-    )
+    return [
+        *_draw_curve(axes, "trunk alone", trunk.weights, trunk.learned, "#009E73"),
+        *_draw_curve(axes, "head alone", head.weights, head.learned, "#CC79A7"),
+        *_draw_line(axes, "head, at any time", head.weights, np.isfinite(head.time), dotted),
+    ]
 
 
 def rates_figure(evidence: Evidence) -> tuple[Figure, Table]:
-    """Success and collapse by learning rate and weight."""
+    """Fractions of seeds that learned, and that collapsed, by learning rate and critic weight."""
     table: Table = [("steps", "baseline", "learning_rate", "critic_weight", "learned", "collapsed")]
     grid = evidence.of("learning-rate")
+    learning_rates = grid.axes["learning_rate"]
     figure = Figure(figsize=(WIDTH, 2.7), layout="constrained")
     panels = figure.subplots(2, 4, sharex=True, sharey=True)
-    images = []
     for row, steps in zip(panels, (15, 60), strict=True):
-        for place, baseline in enumerate(BASELINES):
-            part = grid.at(episode_length=steps, baseline=baseline)
-            rates = {name: getattr(part, name).mean(axis=-1) for name in ("learned", "collapsed")}
-            for axes, (name, values) in zip(row[place::2], rates.items(), strict=True):
-                images.append(axes.imshow(values, vmin=0, vmax=1, origin="lower", aspect="auto"))
+        for column, baseline in enumerate(BASELINES):
+            runs = grid.at(episode_length=steps, baseline=baseline)
+            learned, collapsed = runs.learned.mean(axis=-1), runs.collapsed.mean(axis=-1)
+            for axes, name, fractions in (
+                (row[column], "learned", learned),
+                (row[column + 2], "collapsed", collapsed),
+            ):
+                image = axes.imshow(fractions, vmin=0, vmax=1, origin="lower", aspect="auto")
                 if steps == 15:
                     axes.set_title(f"{name},\n{baseline}", fontsize=8)
-            cells = itertools.product(part.weights, part.axes["learning_rate"])
-            shown = zip(cells, *(values.flat for values in rates.values()), strict=True)
-            table += [(steps, baseline, rate, weight, *both) for (weight, rate), *both in shown]
+            for place in np.ndindex(learned.shape):
+                weight, learning_rate = runs.weights[place[0]], learning_rates[place[1]]
+                fractions = learned[place], collapsed[place]
+                table.append((steps, baseline, learning_rate, weight, *fractions))
         row[0].set_ylabel(f"{steps} steps\ncritic weight w", fontsize=7)
-    for axis, values in (
-        (panels[0, 0].yaxis, grid.weights),
-        (panels[0, 0].xaxis, grid.axes["learning_rate"]),
-    ):
-        axis.set_ticks(range(len(values)), [f"{value:g}" for value in values])
+    panels[0, 0].set_yticks(range(len(grid.weights)), [f"{w:g}" for w in grid.weights])
+    panels[0, 0].set_xticks(range(len(learning_rates)), [f"{rate:g}" for rate in learning_rates])
     for axes in panels[1]:
         axes.tick_params(axis="x", labelrotation=60, labelsize=6)
         axes.set_xlabel("learning rate", fontsize=7)
-    figure.colorbar(images[0], ax=panels, label="fraction of seeds", fraction=0.03)
+    figure.colorbar(image, ax=panels, label="fraction of seeds", fraction=0.03)
     return figure, table
 
 
@@ -154,16 +165,18 @@ def variants_figure(evidence: Evidence) -> tuple[Figure, Table]:
     """Success against the weight with a carried state, timeouts, other stimuli and other sizes."""
     table: Table = [("panel", "series", *SUCCESS)]
     variants, sizes = evidence.of("variants"), evidence.of("hidden-size")
-    contents = {"state carried": evidence.of("carried")}
-    contents |= {
-        f"{name}{', timeout' if timeout else ''}": variants.at(stimulus_set=name, timeout=timeout)
-        for name, timeout in (("pwm5", True), ("pwm0", False), ("pwm7", False))
+    contents = {
+        "state carried": evidence.of("carried"),
+        "pwm5, timeout": variants.at(stimulus_set="pwm5", timeout=True),
+        "pwm0": variants.at(stimulus_set="pwm0", timeout=False),
+        "pwm7": variants.at(stimulus_set="pwm7", timeout=False),
     }
-    contents |= {f"{size} units": sizes.at(hidden_size=size) for size in sizes.axes["hidden_size"]}
+    for size in sizes.axes["hidden_size"]:
+        contents[f"{size} units"] = sizes.at(hidden_size=size)
     figure = Figure(figsize=(WIDTH, 2.8), layout="constrained")
     panels = figure.subplots(2, 4, sharex=True, sharey=True)
     for axes, (title, runs) in zip(panels.flat, contents.items(), strict=True):
-        table += [(title, *line) for line in _both_baselines(axes, runs)]
+        table += [(title, *row) for row in _draw_baselines(axes, runs)]
         axes.set_title(title, fontsize=8)
     for row in panels:
         row[0].set_ylabel("fraction that learned", fontsize=7)
@@ -172,48 +185,34 @@ def variants_figure(evidence: Evidence) -> tuple[Figure, Table]:
     return figure, table
 
 
-def _both_baselines(axes: Axes, runs: Outcomes) -> Table:
+def _draw_baselines(axes: Axes, runs: Outcomes) -> Table:
     """Draws the success of attached and of detached runs; returns the rows."""
     rows: Table = []
     for baseline, colour in BASELINES.items():
         part = runs.at(baseline=baseline)
-        rows += _curve(axes, baseline, part.weights, part.learned, colour)
+        rows += _draw_curve(axes, baseline, part.weights, part.learned, colour)
     return rows
 
 
-def _curve(
+def _draw_curve(
     axes: Axes, label: str, weights: Sequence[float], learned: NDArray[np.bool_], colour: str
 ) -> Table:
-    """Draws success by weight, from [W, S], with its Wilson band; returns the rows."""
-    rows = success_rows(weights, learned)
-    *_, rate, low, high = zip(*rows, strict=True)
-    axes.fill_between(weights, low, high, color=colour, alpha=0.2, linewidth=0)
-    axes.plot(weights, rate, color=colour, marker=MARKERS.get(label, "^"), markersize=2.5,
-              linewidth=1, label=label)  # fmt: skip
-    axes.set_xscale("log")
-    without_powers(axes.xaxis)
+    """Draws success by weight with Wilson intervals, as `draw_success`; returns labelled rows."""
+    marker = MARKERS.get(label, "^")
+    rows = draw_success(axes, weights, learned, colour, label=label, marker=marker, markersize=2.5,
+                        linewidth=1)  # fmt: skip
     axes.set_ylim(-0.04, 1.04)
     return [(label, *row) for row in rows]
 
 
-def _slowed(axes: Axes, runs: Outcomes, law: Law, label: str) -> Table:
-    """Draws attached success as a law predicts it from detached runs; returns the rows."""
-    times, noise = (
-        runs.at(baseline="detached").time,
-        law.noise_weight(runs.base.task.episode_length),
-    )
-    learned = learned_when_slowed(runs.weights, times, runs.base.num_episodes, noise)
-    return _line(axes, label, runs.weights, learned, LAW)
-
-
-def _line(
+def _draw_line(
     axes: Axes,
     label: str,
     weights: Sequence[float],
     learned: NDArray[np.bool_],
     look: Mapping[str, Any],
 ) -> Table:
-    """Draws success by weight, from [W, S], without an interval; returns the rows."""
+    """Draws success by weight, [W, S], without intervals; returns labelled rows."""
     axes.plot(weights, learned.mean(axis=-1), label=label, **look)
     return [
         (label, weight, int(seeds.sum()), len(seeds), seeds.mean(), np.nan, np.nan)

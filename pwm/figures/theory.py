@@ -1,8 +1,13 @@
-"""The figure of theory against measurement: bias, floor and identity."""
+"""Theory against measurement: the leak's bias, the floor of the value loss, and an identity.
+
+The identity (`pwm.analysis.theory.advantage_log_prob`) gives the policy loss of an attached critic
+at its fixed point from its value loss.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,109 +18,111 @@ from pwm.analysis.gradients import identity_sides
 from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.theory import value_floor
 from pwm.core.leak import critic_bias
-from pwm.figures.render import BASELINES, WIDTH, without_powers
+from pwm.figures.panels import WIDTH, add_to_legend, make_logarithmic
 from pwm.figures.tables import Table
 
 LENGTHS = {6: "#56B4E9", 15: "#009E73", 30: "#E69F00", 60: "#D55E00", 120: "#CC79A7"}
 """Colours by steps per episode."""
-RATIOS = {
-    "bias": (0.2, 0.5, 1, 2),
-    "floor": (0.8, 0.9, 1, 1.1, 1.25),
-    "identity": (0.8, 0.9, 1, 1.1, 1.25),
+Point = tuple[float, float, float]
+"""Abscissa, predicted number and measured number."""
+
+
+class Panel(NamedTuple):
+    """Labels and ticks of a panel."""
+
+    title: str
+    x_label: str
+    x_ticks: Sequence[float]
+    ratios: Sequence[float]
+    """Ticks of measured over predicted; the outer two are the ends of the axis."""
+
+
+WEIGHT_AXIS = ("critic weight w", (0.1, 1, 10, 100))
+PANELS = {
+    "bias": Panel("bias, attached / (T H / 2w)", *WEIGHT_AXIS, (0.2, 0.5, 1, 2)),
+    "floor": Panel("value loss, detached / floor", *WEIGHT_AXIS, (0.8, 0.9, 1, 1.1, 1.25)),
+    "identity": Panel(
+        "identity, left / right", "steps per episode", (*LENGTHS,), (0.8, 0.9, 1, 1.1, 1.25)
+    ),
 }
-"""Ticks of each panel; the outer two are the ends of its axis."""
 
 
 def bias_figure(evidence: Evidence) -> tuple[Figure, Table]:
     """The critic's bias, the floor of its loss and the identity, measured over predicted."""
     table: Table = [("panel", "experiment", "baseline", "steps", "weight", "predicted", "measured")]
     figure = Figure(figsize=(WIDTH, 2.2), layout="constrained")
-    panels = dict(zip(RATIOS, figure.subplots(1, 3), strict=True))
-    table += _bias_and_floor(panels, evidence)
-    table += _identity(panels["identity"], evidence)
+    panels = dict(zip(PANELS, figure.subplots(1, 3), strict=True))
+    table += _draw_bias_and_floor(panels, evidence)
+    table += _draw_identity(panels["identity"], evidence)
     for steps, colour in LENGTHS.items():
-        panels["floor"].plot([], [], "o", color=colour, markersize=3, label=f"{steps} steps")
-    for (panel, axes), title, label in zip(
-        panels.items(),
-        ("bias, attached / (T H / 2w)", "value loss, detached / floor", "identity, left / right"),
-        ("critic weight w", "critic weight w", "steps per episode"),
-        strict=True,
-    ):
+        add_to_legend(panels["floor"], f"{steps} steps", colour)
+    for name, axes in panels.items():
+        panel = PANELS[name]
         axes.axhline(1, color="0.3", linewidth=0.8, zorder=0)
-        axes.set_xscale("log")
-        axes.set_yscale("log")
-        axes.set_xticks([6, 15, 30, 60, 120] if panel == "identity" else [0.1, 1, 10, 100])
-        for axis in (axes.xaxis, axes.yaxis):
-            without_powers(axis)
-            axis.minorticks_off()
-        axes.set_ylim(RATIOS[panel][0], RATIOS[panel][-1])
-        axes.set_yticks(RATIOS[panel])
-        axes.set_title(title, fontsize=8)
-        axes.set_xlabel(label)
+        make_logarithmic(axes)
+        axes.minorticks_off()
+        axes.set_xticks(panel.x_ticks)
+        axes.set_yticks(panel.ratios)
+        axes.set_ylim(panel.ratios[0], panel.ratios[-1])
+        axes.set_title(panel.title, fontsize=8)
+        axes.set_xlabel(panel.x_label)
     panels["bias"].set_ylabel("measured over predicted")
     panels["floor"].legend(frameon=False, fontsize=6.5, handletextpad=0.1, borderaxespad=0.1,
                            loc="lower right", ncols=2)  # fmt: skip
     return figure, table
 
 
-def _bias_and_floor(panels: Mapping[str, Axes], evidence: Evidence) -> Table:
+def _draw_bias_and_floor(panels: Mapping[str, Axes], evidence: Evidence) -> Table:
     """Draws the bias of attached critics and the loss of detached ones; returns the rows."""
     table: Table = []
-    for name, marker in (("weight-0.005", "o"), ("weight-0.001", "^")):
+    for experiment, marker in (("weight-0.005", "o"), ("weight-0.001", "^")):
         for steps, colour in LENGTHS.items():
-            grid = evidence.of(name).at(episode_length=steps)
-            attached, detached = (grid.at(baseline=baseline) for baseline in BASELINES)
-            for panel, baseline, points in (
-                ("bias", "attached", _bias_points(attached, steps)),
-                ("floor", "detached", _floor_points(detached, steps)),
+            runs = evidence.of(experiment).at(episode_length=steps)
+            for name, baseline, points in (
+                ("bias", "attached", _biases(runs.at(baseline="attached"))),
+                ("floor", "detached", _value_losses(runs.at(baseline="detached"))),
             ):
-                table += [(panel, name, baseline, steps, *point) for point in points]
-                weights, predicted, measured = zip(*points, strict=True)
-                look = colour, marker
-                _ratios(panels[panel], panel, weights, predicted, measured, look)
+                table += [(name, experiment, baseline, steps, *point) for point in points]
+                _draw_ratios(panels[name], name, points, colour, marker)
     return table
 
 
-def _identity(axes: Axes, evidence: Evidence) -> Table:
-    """Draws the ratio of the identity's sides; returns the rows."""
+def _draw_identity(axes: Axes, evidence: Evidence) -> Table:
+    """Draws the ratio of the identity's two sides by episode length; returns the rows."""
     table: Table = []
     runs = evidence.of("gradients").at(baseline="attached")
     for steps, colour in LENGTHS.items():
         for weight, marker in ((1.0, "o"), (5.0, "s")):
-            part = runs.at(episode_length=steps, critic_weight=weight)
-            measured, predicted = (float(side.mean()) for side in identity_sides(part))
+            sides = identity_sides(runs.at(episode_length=steps, critic_weight=weight))
+            measured, predicted = (float(side.mean()) for side in sides)
             table.append(("identity", "gradients", "attached", steps, weight, predicted, measured))
-            look = colour, marker
-            _ratios(axes, "identity", [steps], [predicted], [measured], look)
+            _draw_ratios(axes, "identity", [(steps, predicted, measured)], colour, marker)
     return table
 
 
-def _ratios(
-    axes: Axes,
-    panel: str,
-    x: Sequence[float],
-    predicted: Sequence[float],
-    measured: Sequence[float],
-    look: tuple[str, str],
-) -> None:
-    """Draws measured over predicted; at the end of the axis if it lies beyond."""
-    colour, marker = look
+def _draw_ratios(axes: Axes, panel: str, points: Sequence[Point], colour: str, marker: str) -> None:
+    """Draws measured over predicted; a ratio beyond the end of the axis is drawn at its end."""
+    x, predicted, measured = np.transpose(points)
+    least, *_, greatest = PANELS[panel].ratios
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.clip(np.divide(measured, predicted), RATIOS[panel][0], RATIOS[panel][-1])
-    axes.plot(x, ratio, marker, color=colour, markersize=2.8, alpha=0.8, clip_on=False)
+        ratios = np.clip(measured / predicted, least, greatest)
+    axes.plot(x, ratios, marker, color=colour, markersize=2.8, alpha=0.8, clip_on=False)
 
 
-def _bias_points(attached: Outcomes, steps: int) -> list[tuple[float, float, float]]:
-    """Weight, predicted bias and measured bias of each cell."""
-    entropy, measured = attached.entropy.mean(axis=-1), attached.critic_bias.mean(axis=-1)
+def _biases(attached: Outcomes) -> list[Point]:
+    """Critic weight, predicted bias and measured bias, means over seeds, by weight."""
+    steps = attached.base.task.episode_length
+    entropies, biases = attached.entropy.mean(axis=-1), attached.critic_bias.mean(axis=-1)
     return [
-        (weight, critic_bias(steps, float(mean), weight), float(bias))
-        for weight, mean, bias in zip(attached.weights, entropy, measured, strict=True)
+        (weight, critic_bias(steps, float(entropy), weight), float(bias))
+        for weight, entropy, bias in zip(attached.weights, entropies, biases, strict=True)
     ]
 
 
-def _floor_points(detached: Outcomes, steps: int) -> list[tuple[float, float, float]]:
-    """Weight, median floor given each seed's success, and median value loss of each cell."""
-    floors = [[value_floor(p, steps // 3) for p in seeds] for seeds in detached.reward]
-    medians = np.median(floors, axis=-1), np.median(detached.value_loss, axis=-1)
-    return list(zip(detached.weights, *map(np.ndarray.tolist, medians), strict=True))
+def _value_losses(detached: Outcomes) -> list[Point]:
+    """Critic weight, floor given the success, and value loss, medians over seeds, by weight."""
+    num_trials = detached.base.task.num_trials
+    floors = [[value_floor(success, num_trials) for success in seeds] for seeds in detached.reward]
+    predicted = np.median(floors, axis=-1).tolist()
+    measured = np.median(detached.value_loss, axis=-1).tolist()
+    return list(zip(detached.weights, predicted, measured, strict=True))

@@ -18,87 +18,85 @@ from numpy.typing import NDArray
 from pwm.core.config import TrainConfig
 from pwm.core.history import History
 from pwm.figures.notes import Row, notes_figure, seeds_figure
-from pwm.figures.render import STYLE, rendered, without_powers
+from pwm.figures.panels import without_powers
+from pwm.figures.render import STYLE, rendered
 from pwm.io.files import write_atomically
 
 PARTS = {"policy": "#0072B2", "critic": "#D55E00", "leak": "#882255"}
-"""Colours by part of the gradient."""
+"""Colours by part of the gradient: of the policy loss, the value loss, and the leak."""
 HIDDEN = {"activity": ("|h| (mean)", "#E69F00"), "saturated": ("saturated units (mean)", "#56B4E9")}
 """Labels and colours of the fifth panel's curves."""
 TITLE_WIDTH = 105  # characters per line
 
 
 def training_curves(runs: Sequence[TrainConfig], history: History, path: Path) -> None:
-    """Draws the curves of a run as PNG.
-
-    Panels show the value loss, the policy loss and the reward. If the run has diagnostics, a fourth
-    shows each part's share of the trunk's mean squared gradient. With `probe_at`, a fifth shows the
-    hidden states, and both have a logarithmic axis of episodes.
-
-    Args:
-        runs: the configuration of each replica.
-        history: history of the replicas, in the same order.
-        path: file to write.
-    """
+    """Writes the figure of `training_figure` as PNG to a path."""
     with mpl.rc_context(fname=STYLE):
         figure = training_figure(runs, history)
         write_atomically(path, rendered(figure, "png", "pwm.figures.training.training_curves"))
 
 
 def training_figure(runs: Sequence[TrainConfig], history: History) -> Figure:
-    """The figure that `training_curves` writes."""
-    replicas: dict[float, list[int]] = {}
+    """The learning curves of a population, one row of panels per critic weight.
+
+    Panels show the value loss, the policy loss and the reward. If the runs have diagnostics, a
+    fourth shows each part's share of the trunk's mean squared gradient. With `probe_at`, a fifth
+    shows the hidden states, and both have a logarithmic axis of episodes.
+
+    Args:
+        runs: the configuration of each replica; they differ in critic weight and seed.
+        history: history of the replicas, in the same order.
+    """
+    replicas: dict[float, list[int]] = {}  # by critic weight
     for replica, run in enumerate(runs):
         replicas.setdefault(run.critic_weight, []).append(replica)
-    rows = [
-        Row(run=runs[chosen[0]], history=history.select(chosen)) for chosen in replicas.values()
-    ]
-    num_seeds = len(runs) // len(rows)
+    rows = [Row(run=runs[some[0]], history=history.select(some)) for some in replicas.values()]
+    several_seeds = len(runs) // len(rows) > 1
     title = "\n".join(textwrap.fill(line, TITLE_WIDTH) for line in describe(runs))
-    figure = seeds_figure(rows, title) if num_seeds > 1 else notes_figure(rows, title)
+    figure = seeds_figure(rows, title) if several_seeds else notes_figure(rows, title)
     legend: dict[str, Artist] = {}
-    if num_seeds > 1:
+    if several_seeds:
         legend["median over seeds"] = Line2D([], [], color="black")
         legend["quartiles"] = Patch(color="0.75")
         legend["single seeds"] = Line2D([], [], color="0.6", linewidth=0.5)
     if history.diagnostics:
-        scheduled = history.probe_episode is not None
-        added = _add_panels(figure, rows, 2 if scheduled else 1)
+        has_probes = history.probe_episode is not None
+        added = _add_panels(figure, rows, 2 if has_probes else 1)
         _draw_shares(added[:, 0], rows)
-        legend |= {f"{part} (mean)": Line2D([], [], color=PARTS[part]) for part in PARTS}
-        if scheduled:
+        for part, colour in PARTS.items():
+            legend[f"{part} (mean)"] = Line2D([], [], color=colour)
+        if has_probes:
             _draw_hidden_states(added[:, 1], rows)
-            legend |= {name: Line2D([], [], color=colour) for name, colour in HIDDEN.values()}
+            for label, colour in HIDDEN.values():
+                legend[label] = Line2D([], [], color=colour)
     if legend:
-        handles, names = legend.values(), legend.keys()
-        figure.legend(handles, names, loc="outside lower center", ncols=len(legend), frameon=False)
+        figure.legend(
+            legend.values(), legend.keys(), loc="outside lower center", ncols=len(legend),
+            frameon=False,
+        )  # fmt: skip
     return figure
 
 
 def describe(runs: Sequence[TrainConfig]) -> list[str]:
-    """The main settings of a population in two lines: task and losses, then training."""
-    run = runs[0]
+    """The main settings of a population's runs, in two lines: task and losses, then training."""
+    run, loss = runs[0], runs[0].loss
     weights = list(dict.fromkeys(f"{each.critic_weight:g}" for each in runs))
     num_seeds = len(runs) // len(weights)
+    unusual = {
+        f"{loss.policy_reduction} policy loss": loss.policy_reduction != "sum",
+        f"discount {loss.discount:g}": loss.discount != 1,
+        f"trace decay {loss.trace_decay:g}": loss.trace_decay != 1,
+        f"returns to the end of the {loss.return_horizon}": loss.return_horizon != "episode",
+        f"{loss.returns} returns": loss.returns != "raw",
+        loss.balance: loss.balance != "fixed",
+        f"critic from {run.critic_start}": run.critic_start != 0,
+    }
     first = [
         run.task.stimulus_set,
         f"{run.task.trial_length} steps per trial, {run.task.episode_length} per episode",
-        f"{run.loss.baseline} baseline",
+        f"{loss.baseline} baseline",
+        *(text for text, holds in unusual.items() if holds),
     ]
-    if run.loss.policy_reduction != "sum":
-        first.append(f"{run.loss.policy_reduction} policy loss")
-    if run.loss.discount != 1:
-        first.append(f"discount {run.loss.discount:g}")
-    if run.loss.trace_decay != 1:
-        first.append(f"trace decay {run.loss.trace_decay:g}")
-    if run.loss.return_horizon != "episode":
-        first.append(f"returns to the end of the {run.loss.return_horizon}")
-    if run.loss.returns != "raw":
-        first.append(f"{run.loss.returns} returns")
-    if run.loss.balance != "fixed":
-        first.append(run.loss.balance)
-    if run.critic_start != 0:
-        first.append(f"critic from {run.critic_start}")
     second = [
         f"critic weight{'s' if len(weights) > 1 else ''} {', '.join(weights)}",
         f"learning rate {run.learning_rate:g}",
@@ -108,36 +106,37 @@ def describe(runs: Sequence[TrainConfig]) -> list[str]:
 
 
 def _add_panels(figure: Figure, rows: Sequence[Row], count: int) -> NDArray[np.object_]:
-    """Adds panels for diagnostics to each row: [rows, count]."""
+    """Widens a figure of rows of panels by further columns; returns their panels, [rows, count]."""
     panels = np.array(figure.axes).reshape(len(rows), -1)
+    before = panels.shape[1]
+    columns = before + count
     width, height = figure.get_size_inches()
-    columns = panels.shape[1] + count
-    figure.set_size_inches(width * columns / panels.shape[1], height)
+    figure.set_size_inches(width * columns / before, height)
     grid = GridSpec(len(rows), columns, figure=figure)
-    for (row, column), axes in np.ndenumerate(panels):
-        axes.set_subplotspec(grid[row, column])
+    for place, axes in np.ndenumerate(panels):
+        axes.set_subplotspec(grid[place])
     added = np.empty((len(rows), count), object)
-    scheduled = rows[0].history.probe_episode is not None
+    has_probes = rows[0].history.probe_episode is not None
     for row, column in np.ndindex(added.shape):
-        place = grid[row, panels.shape[1] + column]
-        axes = figure.add_subplot(place, sharex=None if scheduled else panels[0, 0])
-        if scheduled:
-            axes.set_xscale("symlog", linthresh=1)  # shows episode 0
+        shared = None if has_probes else panels[0, 0]
+        axes = figure.add_subplot(grid[row, before + column], sharex=shared)
+        if has_probes:
+            axes.set_xscale("symlog", linthresh=1)  # which has a place for episode 0
         axes.tick_params(labelbottom=row == len(rows) - 1)
         added[row, column] = axes
     for axes in added[-1]:
-        axes.set_xlabel("episode" if scheduled else "episode (thousands)")
+        axes.set_xlabel("episode" if has_probes else "episode (thousands)")
     return added
 
 
 def _draw_shares(panels: NDArray[np.object_], rows: Sequence[Row]) -> None:
-    """Draws each part's share of the trunk's squared gradient, mean over seeds, row by row."""
+    """Draws each part's share of the trunk's squared gradient, mean over seeds, in each row."""
     for axes, row in zip(panels, rows, strict=True):
         diagnostics = row.history.diagnostics
         for part, colour in PARTS.items():
             with np.errstate(divide="ignore", invalid="ignore"):
                 shares = (diagnostics[f"{part}_norm"] / diagnostics["total_norm"]) ** 2
-                share = np.where(np.isfinite(shares), shares, np.nan).mean(axis=0)
+            share = np.where(np.isfinite(shares), shares, np.nan).mean(axis=0)
             axes.plot(_episodes(row), share, color=colour, linewidth=0.8)
         axes.axhline(1, color="0.45", linewidth=0.5, linestyle=(0, (4, 3)), zorder=0)
         axes.set_yscale("log")
@@ -146,7 +145,7 @@ def _draw_shares(panels: NDArray[np.object_], rows: Sequence[Row]) -> None:
 
 
 def _draw_hidden_states(panels: NDArray[np.object_], rows: Sequence[Row]) -> None:
-    """Draws activity and saturation of the hidden units, mean over seeds, row by row."""
+    """Draws activity and saturation of the hidden units, mean over seeds, in each row."""
     for axes, row in zip(panels, rows, strict=True):
         for name, (_, colour) in HIDDEN.items():
             mean = row.history.diagnostics[name].mean(axis=0)
@@ -156,5 +155,6 @@ def _draw_hidden_states(panels: NDArray[np.object_], rows: Sequence[Row]) -> Non
 
 
 def _episodes(row: Row) -> NDArray[np.float64]:
-    """Episodes of a row's diagnostics; in thousands unless they were scheduled by `probe_at`."""
-    return row.history.probed / (1000 if row.history.probe_episode is None else 1)
+    """Abscissas of a row's diagnostics: episodes with `probe_at`, thousands of them without."""
+    unit = 1000 if row.history.probe_episode is None else 1
+    return row.history.probed / unit

@@ -13,9 +13,12 @@ from torch import Tensor
 from torch.nn.functional import relu
 
 from pwm.analysis.external import Loop
-from pwm.external import loops
-from pwm.external.loops import LOOPS, Replicas, bootstrapped, runs_of, summed_returns, train_loop
+from pwm.external import records, replicas
+from pwm.external.__main__ import Arguments
+from pwm.external.loops import LOOPS, LoopSetting, runs_of
 from pwm.external.losses import Losses, a3c_losses, reinforce_losses, tutorial_losses
+from pwm.external.records import summed_returns
+from pwm.external.replicas import Replicas, bootstrapped, train_loop
 
 LOG_PROBS = torch.tensor([0.5, 0.25, 0.8, 0.3]).log()
 TARGETS = torch.tensor([3.0, 2.0, 0.5, 9.0])
@@ -82,24 +85,24 @@ def test_an_update_is_that_of_each_replica_alone(
     loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Layer by layer, without padding: only the steps that were played."""
-    monkeypatch.setattr(loops, "CACHED", 40_000)  # so that gradients are computed in parts
+    monkeypatch.setattr(replicas, "CACHED", 40_000)  # so that gradients are computed in parts
     runs = [run for run in runs_of(loop, [5, 6]) if run.weight in LOOPS[loop].weights[:2]]
     setting, many = LOOPS[loop], Replicas(runs)
     for _ in range(3):
         many._update(*many._play())
-        starts = [each.detach().clone() for each in many._networks.parameters(1)[0]]
+        starts = [each.detach().clone() for each in many._networks.parameters()]
         states, actions, played = many._play()
         over = many._over.copy()
         optimisers = [
             type(each)(part, lr=setting.learning_rate)
             for each, part in zip(
-                many._optimisers, many._networks.parameters(setting.optimisers), strict=True
+                many._optimisers, many._networks.trained(setting.optimisers), strict=True
             )
         ]
         for fresh, old in zip(optimisers, many._optimisers, strict=True):
             old.load_state_dict(fresh.state_dict())  # a first step
         many._update(states, actions, played)
-        ends = many._networks.parameters(1)[0]
+        ends = many._networks.parameters()
         for replica, run in enumerate(runs):
             layers = [each[replica].clone().requires_grad_() for each in starts]
             log_probs, values, targets = [], [], []
@@ -140,9 +143,7 @@ def output(layers: Sequence[Tensor], inputs: Tensor, trunk: int, head: int) -> T
     return relu(inputs @ pairs[trunk][0] + pairs[trunk][1]) @ pairs[head][0] + pairs[head][1]
 
 
-def step(
-    setting: loops.LoopSetting, totals: Sequence[Tensor], parts: Sequence[Sequence[Tensor]]
-) -> None:
+def step(setting: LoopSetting, totals: Sequence[Tensor], parts: Sequence[Sequence[Tensor]]) -> None:
     """One first step of each total's optimiser on its part."""
     gradients = [
         torch.autograd.grad(total, part, retain_graph=True)
@@ -156,8 +157,8 @@ def step(
 
 
 def test_a_run_ends_when_it_is_solved_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loops, "WINDOW", 4)
-    monkeypatch.setattr(loops, "SOLVED", 24.0)
+    monkeypatch.setattr(records, "WINDOW", 4)
+    monkeypatch.setattr(records, "SOLVED", 24.0)
     runs = [run for run in runs_of("tutorial", range(4)) if run.weight == 1]
     found = {outcome.run: outcome for outcome in train_loop(runs, 12)}
     assert set(found) == set(runs)
@@ -174,11 +175,16 @@ def test_a_run_ends_when_it_is_solved_and_the_others_go_on(monkeypatch: pytest.M
 def test_errors_and_biases_are_means_over_the_second_half(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    still = {name: replace(each, learning_rate=0.0) for name, each in LOOPS.items()}
-    monkeypatch.setattr(loops, "LOOPS", still)
+    for name, setting in LOOPS.items():
+        monkeypatch.setitem(LOOPS, name, replace(setting, learning_rate=0.0))
     for loop in ("reinforce", "a3c"):
         (outcome, *_) = train_loop(runs_of(loop, [3])[:1], 300 if loop == "a3c" else 20)
         # Values near 0 lie below returns of n steps to go, or below those of at most 5 steps.
         assert -25 < outcome.bias < outcome.error + 1e-9 < 0.5
         assert (outcome.bias == outcome.error) == (loop == "reinforce")
         assert outcome.bootstrap == 0 if loop == "reinforce" else 0.7 < outcome.bootstrap < 0.99
+
+
+def test_short_runs_end_with_an_outcome() -> None:
+    for runs, num_updates in Arguments(size="smoke").loop_runs():
+        assert {each.run for each in train_loop(runs, num_updates)} == set(runs)

@@ -25,7 +25,8 @@ from pwm.figures import __main__ as command
 from pwm.figures import outputs
 from pwm.figures.__main__ import main
 from pwm.figures.outputs import ANSWERS, NAMES, drawn, write
-from pwm.figures.render import STYLE, WIDTH
+from pwm.figures.panels import WIDTH
+from pwm.figures.render import STYLE
 from pwm.figures.tables import as_csv
 from pwm.runs.shards import plan
 from pwm.runs.storage import Store

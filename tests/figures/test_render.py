@@ -9,7 +9,8 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from pwm.figures.render import STYLE, Format, rendered, without_powers
+from pwm.figures.panels import without_powers
+from pwm.figures.render import STYLE, Format, rendered
 
 
 def figure(height: float = 1.0) -> Figure:

@@ -7,7 +7,7 @@ import pytest
 
 from pwm.analysis.evidence import Evidence
 from pwm.core.leak import critic_bias
-from pwm.figures.theory import RATIOS, bias_figure
+from pwm.figures.theory import PANELS, bias_figure
 from pwm.runs.storage import Store
 from tests.figures.made_up import assert_close
 
@@ -53,6 +53,5 @@ def test_panels_show_measured_over_predicted_within_their_axis(evidence: Evidenc
         ]
         with np.errstate(divide="ignore", invalid="ignore"):
             ratios = [np.divide(row[6], row[5]) for row in table if row[0] == panel]
-        assert_close(
-            sorted(shown), sorted(np.clip(ratios, RATIOS[panel][0], RATIOS[panel][-1])), rtol=1e-9
-        )
+        least, *_, greatest = PANELS[panel].ratios
+        assert_close(sorted(shown), sorted(np.clip(ratios, least, greatest)), rtol=1e-9)

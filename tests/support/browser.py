@@ -38,6 +38,36 @@ FIREFOX: Mapping[str, object] = {
     "remote.active-protocols": 1,
 }
 
+# Functions of JavaScript
+SCROLL_TO = """
+    async (selector) => {
+      const found = document.querySelector(selector);
+      found.scrollIntoView({ block: "center", behavior: "instant" });
+      const frame = () => new Promise((drawn) => requestAnimationFrame(drawn));
+      await frame();
+      await frame();
+      return found;
+    }
+"""
+CHOOSE = """
+    (selector, text) => {
+      const list = document.querySelector(selector);
+      const texts = [...list.options].map((option) => option.text);
+      if (texts.includes(text)) {
+        list.value = list.options[texts.indexOf(text)].value;
+        list.dispatchEvent(new Event("change", { bubbles: true }));
+      }
+      return texts;
+    }
+"""
+FILL = """
+    (selector, text) => {
+      const field = document.querySelector(selector);
+      field.value = text;
+      field.dispatchEvent(new Event("change", { bubbles: true }));
+    }
+"""
+
 
 def missing(name: str) -> str:
     """The first of a browser's programs that is not installed; empty if all are."""
@@ -132,12 +162,7 @@ class Browser:
         The mouse goes there twice: what it passes over may change, and move the element.
         """
         for is_there in (False, True):
-            found = self._evaluate(
-                f"(async () => {{ const found = document.querySelector({json.dumps(selector)});"
-                "found.scrollIntoView({block: 'center', behavior: 'instant'});"
-                "const frame = () => new Promise((drawn) => requestAnimationFrame(drawn));"
-                "await frame(); await frame(); return found; })()"
-            )
+            found = self._evaluate(f"({SCROLL_TO})({json.dumps(selector)})")
             origin = {"type": "element", "element": {"sharedId": found["sharedId"]}}
             actions: list[dict[str, Any]] = [
                 {"type": "pointerMove", "x": 0, "y": 0, "origin": origin}
@@ -154,22 +179,12 @@ class Browser:
 
     def choose(self, selector: str, text: str) -> None:
         """Chooses the option with that text in a list."""
-        changed = self.ask(
-            f"(() => {{ const list = document.querySelector({json.dumps(selector)});"
-            f"const option = [...list.options].find((each) => each.text === {json.dumps(text)});"
-            "if (!option) return [...list.options].map((each) => each.text);"
-            "list.value = option.value; list.dispatchEvent(new Event('change', {bubbles: true}));"
-            "return true; })()"
-        )
-        assert changed is True, f"{selector}: {text} is not among {changed}"
+        options = self.ask(f"({CHOOSE})({json.dumps(selector)}, {json.dumps(text)})")
+        assert text in options, f"{selector}: {text} is not among {options}"
 
     def fill(self, selector: str, text: str) -> None:
         """Replaces the text of a field."""
-        self.ask(
-            f"(() => {{ const field = document.querySelector({json.dumps(selector)});"
-            f"field.value = {json.dumps(text)};"
-            "field.dispatchEvent(new Event('change', {bubbles: true})); })()"
-        )
+        self.ask(f"({FILL})({json.dumps(selector)}, {json.dumps(text)})")
 
     def screenshot(self, path: Path) -> None:
         """Writes a picture of the whole page."""

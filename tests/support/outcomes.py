@@ -64,18 +64,19 @@ class MadeUpRuns:
     def history(self, numbers: NDArray[np.intp]) -> History:
         """Curves of some runs, as `Runs.history`."""
         assert self._curves is not None
-        at = np.array(self.configs[0].probe_at, np.int64)
-        sizes = dict.fromkeys(METRICS + DIAGNOSTICS, self._windows)
-        sizes |= dict.fromkeys(DIAGNOSTICS + AGENT_DIAGNOSTICS, len(at)) if len(at) else {}
-        found = {name: np.zeros((len(numbers), size), np.float32) for name, size in sizes.items()}
+        probes = np.array(self.configs[0].probe_at, np.int64)
+        lengths = dict.fromkeys(METRICS + DIAGNOSTICS, self._windows)
+        if len(probes):
+            lengths |= dict.fromkeys(DIAGNOSTICS + AGENT_DIAGNOSTICS, len(probes))
+        found = {name: np.zeros((len(numbers), size), np.float32) for name, size in lengths.items()}
         cells, seeds = np.divmod(numbers, self._seeds)
         for cell in np.unique(cells):
-            places = np.flatnonzero(cells == cell)
+            rows = np.flatnonzero(cells == cell)
             for name, values in self._curves(self.configs[cell * self._seeds]).items():
-                of_seeds = np.broadcast_to(values, (self._seeds, sizes[name]))
-                found[name][places] = of_seeds[seeds[places]]
+                of_cell = np.broadcast_to(values, (self._seeds, lengths[name]))
+                found[name][rows] = of_cell[seeds[rows]]
         episode = self.configs[0].log_every * np.arange(1, self._windows + 1)
-        return History.of_curves(episode, found, at if len(at) else None)
+        return History.of_curves(episode, found, probes if len(probes) else None)
 
 
 def made_up_outcomes(experiment: Experiment, outcome: Cell, curves: Cell | None = None) -> Outcomes:

@@ -26,11 +26,10 @@ def play_by(
     """
     if engine == "torch":
         return Rollout(task, Agent(agent, task.num_stimuli)).play(parameters, draws)
-    played = [
-        _play_fused(task, agent, parameters[replica], Draws(*(part[replica] for part in draws)))
-        for replica in range(len(parameters))
-    ]
-    return Episode(*(torch.stack(pieces) for pieces in zip(*played, strict=True)))
+    played = []
+    for of_replica, trials, noise in zip(parameters, draws.trials, draws.noise, strict=True):
+        played.append(_play_fused(task, agent, of_replica, Draws(trials, noise)))
+    return Episode(*(torch.stack(values) for values in zip(*played, strict=True)))
 
 
 def _play_fused(task: TaskConfig, agent: AgentConfig, parameters: Tensor, draws: Draws) -> Episode:

@@ -25,7 +25,7 @@ def settings_of_runs(draw: st.DrawFn, most_trials: int, most_units: int) -> Trai
     trace_decay = draw(st.sampled_from([1.0, 1.0, 0.8, 0.0]))
     fixed_point = ["fixed-point"] if trace_decay == 1 else []
     balance = draw(st.sampled_from(("fixed", *get_args(Balance))))
-    plain = balance == "uncertainty"  # it learns a variance by RMSprop, from squared errors
+    fixed = balance == "uncertainty"  # which learns a variance by RMSprop, from squared errors
     return TrainConfig(
         task=TaskConfig(
             stimulus_set=draw(st.sampled_from(["pwm0", "pwm5"])),
@@ -55,9 +55,9 @@ def settings_of_runs(draw: st.DrawFn, most_trials: int, most_units: int) -> Trai
             balance=balance,
             normalise_advantages=draw(st.sampled_from([False, False, True])),
             clip_gradient=draw(st.sampled_from([0.0, 0.0, 0.5])),
-            value_loss=draw(st.sampled_from(["squared"] if plain else get_args(ValueLoss))),
+            value_loss=draw(st.sampled_from(["squared"] if fixed else get_args(ValueLoss))),
         ),
-        optimizer=draw(st.sampled_from(["rmsprop"] if plain else get_args(OptimizerName))),
+        optimizer=draw(st.sampled_from(["rmsprop"] if fixed else get_args(OptimizerName))),
         square_decay=draw(st.sampled_from([0.99, 0.5])),
         momentum_decay=draw(st.sampled_from([0.9, 0.0])),
         epsilon=draw(st.sampled_from([1e-8, 1e-3])),

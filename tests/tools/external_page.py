@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from math import inf, isfinite, isnan
 
-import numpy as np
-
 from pwm.analysis.estimates import Estimate, mean
 from pwm.analysis.external import Baseline
 from pwm.analysis.foreign import NAMES, Cell, LoopCell, agents, loops
@@ -35,10 +33,9 @@ def loop_table() -> Iterator[str]:
     cells = {(cell.setting, cell.weight, cell.variant): cell for cell in found.cells()}
     for loop, weight in sorted({(cell.loop, cell.weight) for cell in found.keys}):
         both = [cells[NAMES[loop], weight, baseline] for baseline in BASELINES]
-        lengths, errors = (
-            np.subtract(*(found.values(LoopCell(loop, each, weight), name) for each in BASELINES))
-            for name in ("length", "error")
-        )
+        attached, detached = (LoopCell(loop, baseline, weight) for baseline in BASELINES)
+        lengths = found.values(attached, "length") - found.values(detached, "length")
+        errors = found.values(attached, "error") - found.values(detached, "error")
         formula = both[0].predicted_bias
         comparable = isfinite(formula) and formula > 0
         columns = (

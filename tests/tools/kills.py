@@ -10,7 +10,6 @@ another, each from the checkpoint of the previous one; and no other file may be 
 
 from __future__ import annotations
 
-import itertools
 import os
 import random
 import signal
@@ -18,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -103,42 +103,37 @@ def written(folder: Path) -> dict[str, int]:
     }
 
 
-def torture(folder: Path, kills: int, num_episodes: int, seed: int) -> Toll:
-    """Kills workers and parents of a sweep in turn, so many times in all, then lets it finish."""
-    rng, toll = random.Random(seed), Toll()
-    stored: dict[str, int] = {}
+def start(folder: Path, num_episodes: int) -> subprocess.Popen[bytes]:
+    """Starts a sweep into a folder in a process of its own."""
     command = [sys.executable, "-m", "tests.tools.kills", "--sweep", str(folder)]
     command += ["--episodes", str(num_episodes)]
-    process: subprocess.Popen[bytes] | None = None
+    return subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.DEVNULL)
+
+
+def torture(folder: Path, kills: int, num_episodes: int, seed: int) -> Toll:
+    """Kills a worker and the parent of a sweep in turn, `kills` times in all, then completes it."""
+    rng, toll = random.Random(seed), Toll()
+    stored: dict[str, int] = {}
+    process = start(folder, num_episodes)
     while toll.parents + toll.workers < kills:
-        if process is None or process.poll() is not None:
-            if process is not None and process.returncode == 0:
-                break  # finished before enough kills
-            process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.DEVNULL)
         time.sleep(rng.uniform(*PAUSE))
         now = written(folder)
         assert stored.items() <= now.items(), "a stored history was lost, or computed twice"
         stored = now
-        victims = children(process.pid)
-        if process.poll() is not None:
-            continue
-        turn_of_worker = toll.workers <= toll.parents
-        if turn_of_worker and not victims:
-            continue
-        if turn_of_worker:
-            victim = rng.choice(victims)
-            toll.workers += 1
-        else:
-            victim = process.pid
+        status = process.poll()
+        if status == 0:
+            break  # finished before enough kills
+        if status is not None:
+            process = start(folder, num_episodes)
+        elif toll.workers > toll.parents:
             toll.parents += 1
-        try:
-            os.kill(victim, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
-        if victim == process.pid:
+            process.kill()
             process.wait()
-    if process is not None:
-        process.wait()
+        elif workers := children(process.pid):
+            toll.workers += 1
+            with suppress(ProcessLookupError):
+                os.kill(rng.choice(workers), signal.SIGKILL)
+    process.wait()
     sweep_into(folder, num_episodes)
     return toll
 
@@ -159,8 +154,9 @@ def check(folder: Path, undisturbed: Path, num_episodes: int) -> int:
         assert [session["first_episode"] for session in sessions] == [0, *ends[:-1]], sessions
         assert ends[-1] == num_episodes
         sessions_in_all += len(sessions)
-    expected = itertools.chain.from_iterable((f"{s.key}.npz", f"{s.key}.json") for s in shards)
-    assert ours.names() == set(expected)
+    assert ours.names() == {
+        f"{shard.key}.{ending}" for shard in shards for ending in ("npz", "json")
+    }
     return sessions_in_all
 
 

@@ -82,11 +82,15 @@ def in_node(runs: Sequence[TrainConfig]) -> list[float]:
 
 
 def in_browser(tab: Browser) -> Contestant:
-    """Seconds for training each run in a browser, as a function; compiles at the first call."""
+    """A function that gives the seconds for training each run in a browser.
+
+    Its first call also compiles.
+    """
     tab.open((PAGE / "index.html").as_uri())
     tab.ask(f"{WORKER}, true")
 
     def seconds(runs: Sequence[TrainConfig]) -> list[float]:
+        """Seconds for training each run."""
         data = json.dumps([identity(run) for run in runs])
         times: list[float] = tab.ask(f"(async (data) => {{ {TIMED} }})({data})")
         return times

@@ -6,33 +6,23 @@
 Compiles the engine's functions once more, with a reading of the processor's clock after each part,
 and checks that they still compute the same bits. A processor works on neighbouring parts at once,
 so that the border between two is not sharp, and a reading (9 ns) is mostly hidden behind the work;
-the sum of the parts is compared with the untouched kernel. Instructions are counted by a trap after
-each of them; the readings are among them. Linux on x86 only.
+the sum of the parts is compared with the untouched kernel. The readings are among the instructions
+counted. Linux on x86 only (`tests.tools.counters`).
 
-A limit is the time that a part's arithmetic alone would take: in the products, multiplications and
-additions of numbers in registers, as many per second as this processor can; in RMSprop, the roots
-and quotients; in the gates, sigmoid and tanh of numbers in the nearest cache.
+A limit is the time that a part's arithmetic alone would take (`tests.tools.limits`).
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
 import platform
-import signal
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import mean, median
-from typing import Any, cast
+from statistics import median
+from typing import Any
 
-import numba
 import numpy as np
 import tyro
-from llvmlite import binding, ir
-from numba import extending
-from numba.core import types
 from numpy.typing import NDArray
 
 from pwm.core.config import TrainConfig
@@ -47,11 +37,11 @@ from pwm.fused.backward import (
 )
 from pwm.fused.balance import episode_scales
 from pwm.fused.buffers import Episodes, Population
-from pwm.fused.compilation import OPTIONS, Function, compiled
-from pwm.fused.elementary import ONE, ZERO, sigmoid, tanh
+from pwm.fused.compilation import compiled
+from pwm.fused.elementary import ONE, ZERO
 from pwm.fused.engine import FusedEngine, _episodes
 from pwm.fused.forward import _decide, _plan, _sample, _squash, prepare
-from pwm.fused.layout import NUM_GATES, NUM_OUTPUTS, VALUE, Floats
+from pwm.fused.layout import NUM_OUTPUTS, VALUE, Floats
 from pwm.fused.optimiser import step
 from pwm.fused.products import (
     add,
@@ -65,10 +55,19 @@ from pwm.fused.products import (
     multiply_wide,
     transpose,
 )
-from pwm.fused.vectors import WIDE, load_wide, store
 from pwm.io.provenance import cpu_model
 from pwm.runs.fields import replaced
 from pwm.training.update import one_thread
+from tests.tools.counters import (
+    catch_traps,
+    clock,
+    end_trap,
+    entry,
+    instructions,
+    set_trap,
+    ticks_per_second,
+)
+from tests.tools.limits import limits, seconds
 
 PARTS = (
     "inputs to the gates, transposed heads",
@@ -95,78 +94,10 @@ COUNTED = 4  # episodes and replicas whose instructions are counted
 Counts = NDArray[np.int64]
 
 
-def entry(function: Function) -> Function:
-    """Compiles a function that Python calls, without caching it on disk."""
-    return cast(Function, numba.njit(**OPTIONS)(function))
-
-
-def _intrinsic(result: types.Type, build: Callable[[Any], Any]) -> Any:
-    """A function without arguments for compiled code, from one that builds its instructions."""
-
-    @extending.intrinsic
-    def function(_context: Any) -> Any:
-        """The signature and the code generator, as Numba asks for them."""
-        return result(), lambda context, builder, *_: build(builder) or context.get_dummy_value()
-
-    return function
-
-
-binding.initialize_native_asmparser()  # for `_assembly`
-INTEGER = ir.IntType(64)
-STEPS = np.zeros(1, np.int64)
-"""Instructions since the trap was set."""
-
-
-def _steps(builder: Any) -> Any:
-    """The address of `STEPS`."""
-    return builder.inttoptr(ir.Constant(INTEGER, STEPS.ctypes.data), INTEGER.as_pointer())
-
-
-def _read_clock(builder: Any) -> Any:
-    """Builds a reading of the processor's clock."""
-    name, kind = "llvm.readcyclecounter", ir.FunctionType(INTEGER, [])
-    return builder.call(builder.module.declare_intrinsic(name, fnty=kind), [])
-
-
-def _read_steps(builder: Any) -> Any:
-    """Builds a load of `STEPS` that is never moved or dropped."""
-    read = builder.load(_steps(builder))
-    read.volatile = True
-    return read
-
-
-def _assembly(code: str) -> Callable[[Any], Any]:
-    """A builder of inline assembly."""
-    kind = ir.FunctionType(ir.VoidType(), [])
-
-    def build(builder: Any) -> None:
-        """Builds the code with the stack pointer moved below what a function may keep there."""
-        # A function may keep numbers in the 128 bytes below the stack.
-        around = f"leaq -128(%rsp), %rsp; {code}; leaq 128(%rsp), %rsp"
-        builder.asm(kind, around, "~{memory},~{flags}", [], side_effect=True)
-
-    return build
-
-
-clock, steps = _intrinsic(types.int64, _read_clock), _intrinsic(types.int64, _read_steps)
-set_trap = _intrinsic(types.none, _assembly("pushfq; orq $$0x100, (%rsp); popfq"))
-end_trap = _intrinsic(types.none, _assembly("pushfq; andq $$~0x100, (%rsp); popfq"))
-
-
-def _count(builder: Any) -> None:
-    """Builds an increment of `STEPS`."""
-    builder.store(
-        builder.add(builder.load(_steps(builder)), ir.Constant(INTEGER, 1)), _steps(builder)
-    )
-
-
-count = _intrinsic(types.none, _count)
-
-
 @compiled
 def spend(spent: Counts, part: int, before: Any) -> Any:
     """Adds the ticks and instructions since `before` to a part; returns the present ones."""
-    now = clock(), steps()
+    now = clock(), instructions()
     spent[0, part] += now[0] - before[0]
     spent[1, part] += now[1] - before[1]
     return now
@@ -187,7 +118,7 @@ def train(
         set_trap()
     for replica in range(len(population.parameters)):
         for episode in range(len(episodes.trials)):
-            before = clock(), steps()
+            before = clock(), instructions()
             tracked = population.tracked[replica]
             weight, scales = population.critic_weights[replica], episode_scales(rule, tracked)
             parameters = kernel._parameters(population.parameters[replica], work)
@@ -250,11 +181,11 @@ def train(
 @entry
 def count_kernel(task: Any, rule: Any, population: Any, episodes: Any, work: Any) -> int:
     """Instructions of `pwm.fused.kernel.train`."""
-    before = steps()
+    before = instructions()
     set_trap()
     kernel.train(task, rule, population, episodes, work)
     end_trap()
-    total: int = steps() - before
+    total: int = instructions() - before
     return total
 
 
@@ -306,76 +237,6 @@ def backpropagate(
             total += by_heads[row, column]
         gradient.head_bias[0, column] = total
     return spend(spent, REST, before)
-
-
-@entry
-def products_and_sums(numbers: Floats, count: int) -> None:
-    """Multiplies and adds six wide vectors, in registers, `count` times."""
-    factor, term = load_wide(numbers, 0), load_wide(numbers, WIDE)
-    a, b, c = load_wide(numbers, 2 * WIDE), load_wide(numbers, 3 * WIDE), load_wide(numbers, 0)
-    d, e, f = load_wide(numbers, 4 * WIDE), load_wide(numbers, 5 * WIDE), load_wide(numbers, WIDE)
-    for _ in range(count):
-        a, b, c = a * factor + term, b * factor + term, c * factor + term
-        d, e, f = d * factor + term, e * factor + term, f * factor + term
-    store(numbers, 2 * WIDE, a + b + c + d + e + f)
-
-
-@entry
-def roots_and_quotients(numbers: Floats, count: int) -> None:
-    """Divides each number by a root, in place, `count` times."""
-    for _ in range(count):
-        for place in range(len(numbers)):
-            numbers[place] = ONE / np.sqrt(numbers[place])
-
-
-@entry
-def squashed(numbers: Floats, count: int) -> None:
-    """Sigmoids of four fifths of the numbers and tanh of the rest, in place, `count` times."""
-    for _ in range(count):
-        for place in range(0, len(numbers), 5 * WIDE):
-            for k in range(4):
-                store(numbers, place + k * WIDE, sigmoid(load_wide(numbers, place + k * WIDE)))
-            store(numbers, place + 4 * WIDE, tanh(load_wide(numbers, place + 4 * WIDE)))
-
-
-def nanoseconds(work: Callable[[Floats, int], None], size: int, count: int) -> float:
-    """Least processor time per number in nine tries, in nanoseconds."""
-    numbers = np.full(size, 0.5, np.float32)
-    work(numbers, 1)
-    return min(1e9 * seconds(lambda: work(numbers, count)) for _ in range(9)) / (size * count)
-
-
-def limits(run: TrainConfig, parameters: int, episodes: Episodes) -> dict[int, float]:
-    """Microseconds per episode of the arithmetic that some parts cannot do without.
-
-    Args:
-        run: the configuration; the state is reset at every trial.
-        parameters: number of parameters of a replica.
-        episodes: episodes whose rows are counted.
-    """
-    units, trials = run.agent.hidden_size, episodes.trials[:, 0]
-    firsts = mean(len(np.unique(run.task.pairs[episode, 0])) for episode in trials)
-    rows = firsts * (run.task.trial_length - 2) + mean(len(np.unique(e)) for e in trials)
-    product = rows * NUM_GATES * units**2 * nanoseconds(products_and_sums, 6 * WIDE, 100_000)
-    cells = (firsts + rows) * (NUM_GATES + 1) * units * nanoseconds(squashed, 5 * WIDE, 10_000)
-    return {
-        **dict.fromkeys((FORWARD, BACKWARD, OUTER), product / 1000),
-        CELLS: cells / 1000,
-        RMSPROP: parameters * nanoseconds(roots_and_quotients, parameters, 1000) / 1000,
-    }
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Processor time of a call, in seconds."""
-    begin = time.thread_time()
-    work()
-    return time.thread_time() - begin
-
-
-@numba.cfunc("void(int32)")
-def trapped(_signal: int) -> None:
-    """Counts an instruction; called by the trap after each."""
-    count()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -466,28 +327,13 @@ class Parts:
 
     def instructions(self) -> tuple[Counts, int]:
         """Instructions of each part and of the kernel, per replica and episode."""
-        ctypes.CDLL(None).signal(signal.SIGTRAP, ctypes.c_void_p(trapped.address))
+        catch_traps()
         few = cut(self.episodes, slice(COUNTED), slice(COUNTED))
         self.play(few, trap=True)
         number, engine = few.trials[..., 0].size, self.engine
         counts: Counts = self.spent[1] // number
         total = count_kernel(engine.task, engine.rule, self.first(few), few, engine.work)
         return counts, total // number
-
-
-@entry
-def read_clock() -> int:
-    """Ticks of the processor's clock."""
-    ticks: int = clock()
-    return ticks
-
-
-def ticks_per_second() -> float:
-    """Frequency of the processor's clock, in Hz."""
-    begin = read_clock(), time.perf_counter()
-    time.sleep(0.1)
-    ticks = read_clock() - begin[0]
-    return ticks / (time.perf_counter() - begin[1])
 
 
 def main() -> None:
@@ -504,14 +350,19 @@ def main() -> None:
             parts.check()
             times, whole, everything = parts.times(arguments.rounds)
             least = limits(run, parts.engine.parameters.shape[1], parts.episodes)
+            limit_of = {
+                **dict.fromkeys((FORWARD, BACKWARD, OUTER), least.product),
+                CELLS: least.cells,
+                RMSPROP: least.rmsprop,
+            }
             counted, total = parts.instructions()
         print(
             f"\n{length} steps, per replica and episode{'µs':>14}{'limit':>8}{'instructions':>14}"
         )
         for part, (name, spent, number) in enumerate(zip(PARTS, times, counted, strict=True)):
-            limit = f"{least[part]:.2f}" if part in least else ""
+            limit = f"{limit_of[part]:.2f}" if part in limit_of else ""
             print(f"{name:<40}{spent:>9.2f}{limit:>8}{number:>14,}")
-        limit = f"{sum(least.values()):.2f}"
+        limit = f"{sum(limit_of.values()):.2f}"
         print(f"{'sum of the parts':<40}{times.sum():>9.2f}{limit:>8}{counted.sum():>14,}")
         print(f"{'the kernel, without readings':<40}{whole:>9.2f}{'':>8}{total:>14,}")
         print(f"{'random draws, metrics, Python':<40}{everything - whole:>9.2f}")

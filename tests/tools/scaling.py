@@ -41,7 +41,7 @@ class Arguments:
 
 
 def measured(experiments: Sequence[Experiment], workers: int) -> tuple[float, float, float]:
-    """Seconds of a sweep; of all its shards with overhead; and of their training alone."""
+    """Seconds of a sweep, of its shards' sessions, and of the training in these, summed."""
     with TemporaryDirectory() as place, Path(os.devnull).open("w") as nowhere:
         job = Job(Store(Path(place)), "tests.tools.scaling")
         shards = planned(experiments)
@@ -60,10 +60,11 @@ def measured(experiments: Sequence[Experiment], workers: int) -> tuple[float, fl
 def main() -> None:
     """Runs the command."""
     arguments = tyro.cli(Arguments)
-    experiments = [
-        replace(item, base=replace(item.base, num_episodes=arguments.num_episodes))
-        for item in map(EXPERIMENTS.__getitem__, arguments.names)
-    ]
+    experiments = []
+    for name in arguments.names:
+        experiment = EXPERIMENTS[name]
+        base = replace(experiment.base, num_episodes=arguments.num_episodes)
+        experiments.append(replace(experiment, base=base))
     gains, overheads = [], []
     for _ in range(arguments.rounds):
         alone, wall, training = measured(experiments, 1)

@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def table(faults: Sequence[Fault], folder: str) -> int:
-    """Runs the rows and prints a line each; returns the number of those with problems."""
+    """Runs each condition and prints a line; returns the number of conditions with problems."""
     laboratory, faulty = Laboratory(Path(folder)), 0
     possible = [
         fault
@@ -58,7 +58,7 @@ def table(faults: Sequence[Fault], folder: str) -> int:
         faulty += bool(found)
         print(_row(fault, outcome, found), flush=True)
     skipped = len(faults) - len(possible)
-    left_out = f"; {skipped} need root or strace" * bool(skipped)
+    left_out = f"; {skipped} need root or strace" if skipped else ""
     print(f"{len(possible)} conditions, {faulty} faults{left_out}")
     return faulty
 

@@ -71,9 +71,11 @@ class Laboratory:
                     wrong.append(f"run again: status {again.status}, {again.said}")
                 wrong += again.wrong
             if fault.finishes:
-                wrong += ["not complete in the end"] * (not _is_complete(fault.command, place))
+                if not _is_complete(fault.command, place):
+                    wrong.append("not complete in the end")
                 wrong += _leftovers(fault.command, place)
-            wrong += ["changed what it reads"] * (snapshot(place.stored) != stored)
+            if snapshot(place.stored) != stored:
+                wrong.append("changed what it reads")
         finally:
             if place.out.is_mount():
                 subprocess.run(["umount", "--lazy", place.out], check=True)
@@ -149,7 +151,8 @@ def _run(fault: Fault, place: Place) -> Outcome:
     except subprocess.TimeoutExpired:
         status = None
     if not _ended(process.pid, GRACE if status is not None else 0.0):
-        wrong += ["left processes running"] * (status is not None)
+        if status is not None:
+            wrong.append("left processes running")
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()

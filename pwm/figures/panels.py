@@ -1,0 +1,108 @@
+"""Parts of panels that several figures have: curves, points, axes and legends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+from numpy.typing import NDArray
+
+from pwm.analysis.estimates import Estimate, interval, success_rate
+from pwm.analysis.slowdowns import Cell
+from pwm.figures.tables import Table
+
+WIDTH = 6.5  # inches, the paper's text width
+BASELINES = {"attached": "#D55E00", "detached": "#0072B2"}
+"""Colours by baseline."""
+
+
+def draw_success(
+    axes: Axes,
+    weights: Sequence[float],
+    learned: NDArray[np.bool_],
+    colour: str,
+    alpha: float = 0.2,
+    **line: Any,
+) -> Table:
+    """Draws success by critic weight, on a logarithmic axis, with a band of Wilson intervals.
+
+    Args:
+        axes: the panel.
+        weights: critic weights, [W].
+        learned: whether each seed learned, [W, S].
+        colour: colour of line and band.
+        alpha: opacity of the band.
+        line: matplotlib's properties of the line.
+    Returns:
+        One row per weight, with the columns `pwm.figures.tables.SUCCESS`.
+    """
+    rates = [success_rate(seeds) for seeds in learned]
+    lows, highs = [rate.low for rate in rates], [rate.high for rate in rates]
+    axes.fill_between(weights, lows, highs, color=colour, alpha=alpha, linewidth=0)
+    axes.plot(weights, [rate.rate for rate in rates], color=colour, **line)
+    axes.set_xscale("log")
+    without_powers(axes.xaxis)
+    return [(weight, *rate) for weight, rate in zip(weights, rates, strict=True)]
+
+
+def draw_estimate(
+    axes: Axes,
+    x: float,
+    estimate: Estimate,
+    colour: str,
+    marker: str = "o",
+    *,
+    finished: bool = True,
+) -> Estimate:
+    """Draws an estimate with its interval or, if not `finished`, an arrow upwards from its value.
+
+    The value is then only a lower bound, as fewer than half of the seeds learned.
+
+    Returns:
+        The estimate for the table: without an interval if it is a lower bound.
+    """
+    value = estimate.value
+    if finished:
+        axes.errorbar(x, value, error_lengths(estimate), color=colour, marker=marker,
+                      markersize=2.8, linewidth=0.7)  # fmt: skip
+        return estimate
+    arrow = {"arrowstyle": "->", "color": colour, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0}
+    axes.annotate("", (x, value * 1.35), (x, value), annotation_clip=True, arrowprops=arrow)
+    return Estimate(value)
+
+
+def draw_slowdown(axes: Axes, x: float, cell: Cell, colour: str, marker: str = "o") -> Estimate:
+    """Draws a cell's slowdown, or the bound that it exceeds, as `draw_estimate`."""
+    return draw_estimate(
+        axes, x, interval(cell.least_slowdowns), colour, marker, finished=cell.finished
+    )
+
+
+def error_lengths(estimate: Estimate) -> list[list[float]]:
+    """Lengths of an estimate's error bar below and above, [2, 1], for `Axes.errorbar`."""
+    value, low, high = estimate
+    return [[max(value - low, 0)], [max(high - value, 0)]]
+
+
+def add_to_legend(axes: Axes, label: str, colour: str, marker: str = "o") -> None:
+    """Adds an entry to a panel's legend, for the points of `draw_estimate`."""
+    axes.plot([], [], marker, color=colour, markersize=3, label=label)
+
+
+def make_logarithmic(axes: Axes) -> None:
+    """Makes both axes logarithmic, labelled without powers of ten."""
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    without_powers(axes.xaxis)
+    without_powers(axes.yaxis)
+
+
+def without_powers(axis: Axis) -> None:
+    """Labels a logarithmic axis 0.1, 1, 10 rather than in powers of ten, with ticks at 2 and 5."""
+    axis.set_minor_locator(LogLocator(subs=(2, 5)))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
