@@ -1,4 +1,8 @@
-"""Claims about the time to learn with a leak."""
+"""Claims about the time to learn with a leak.
+
+An attached baseline leaks: the policy loss also trains the critic, which biases it. The bias slows
+learning as random noise would whose size is the bias times some factor; theory says 1.
+"""
 
 from __future__ import annotations
 
@@ -13,24 +17,22 @@ from pwm.analysis.outcomes import Evidence
 from pwm.analysis.times import noise_constant
 from pwm.claims.claim import Claim
 
-CONSTANTS = (
-    *("lengths-6", "lengths-15", "lengths-30", "trial-2", "trial-4", "trial-6"),
-    *("held-out-9", "held-out-24", "held-out-45"),
-)
-"""Conditions, at learning rates up to 0.002, whose times give the factor on the leak's noise."""
+LENGTHS = {"lengths": (6, 15, 30), "trial": (2, 4, 6), "held-out": (9, 24, 45)}
+"""Lengths at which the factor is measured, at learning rates up to 0.002, by kind."""
 
 
 def noise_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims that the leak acts as noise: attached runs learn, but more slowly."""
-    for name in CONSTANTS:
-        condition = conditions(evidence)[name]
-        yield Claim(
-            name=f"noise-constant-{name}",
-            says="shared network: factor on the leak's noise that explains its slowdown",
-            estimate=_noise_constant(condition),
-            band=(1.25, 2.25),
-            experiments=(condition.experiment,),
-        )
+    for kind, lengths in LENGTHS.items():
+        for length in lengths:
+            condition = conditions(evidence)[f"{kind}-{length}"]
+            yield Claim(
+                name=f"noise-constant-{kind}-{length}",
+                says="shared network: factor on the leak's noise that explains its slowdown",
+                estimate=_noise_constant(condition),
+                band=(1.25, 2.25),
+                experiments=(condition.experiment,),
+            )
     errors = []
     for steps in (15, 60):
         runs = evidence.of("separate").at(episode_length=steps)
@@ -53,13 +55,13 @@ def noise_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _noise_constant(condition: Condition) -> Estimate:
-    """Factor on the leak's noise that explains a condition's slowdown, by `noise_constant`."""
+    """Factor on the leak's noise that explains the slowdown of a condition's attached runs."""
+    weights, noise = condition.runs.weights, condition.noise
     attached, detached = condition.attached.time, condition.detached.time
 
     def constant(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
         """The factor for each selection of seeds: [B] from [B, S]."""
-        times = attached[:, seeds], detached[:, seeds]
-        return noise_constant(condition.runs.weights, *times, condition.noise)
+        return noise_constant(weights, attached[:, seeds], detached[:, seeds], noise)
 
     return over_seeds(constant, attached.shape[-1])
 
