@@ -87,7 +87,7 @@ def _task() -> dict[str, Number]:
 
 
 def _training() -> dict[str, Number]:
-    """The agent, its optimiser, budgets and rates."""
+    """The agent, its optimiser, numbers of training episodes, and rates."""
     notes = EXPERIMENTS["eplen60"].base
     slow = EXPERIMENTS["weight-0.001"].base
     held_out = EXPERIMENTS["held-out"].base
@@ -213,21 +213,18 @@ def _conversions() -> dict[str, Number]:
 
     Its own units, those of the notes, are a policy loss summed over steps and a mean squared error.
     """
-    mean_squared, half_squared = "stable-baselines3-a2c", "cleanrl-ppo"  # both: a mean policy loss
-    long, short = (
-        convert_weight(CONVENTIONS[mean_squared].weight, steps, source=mean_squared, to="notes")
-        for steps in (60, 15)
-    )
+    squared, half = "stable-baselines3-a2c", "cleanrl-ppo"  # the mean squared error, and half of it
+    default = CONVENTIONS[squared].weight
     found = {
-        "library.default-weight": number(CONVENTIONS[mean_squared].weight, 1),
-        "convert.library-long-sum": number(long),
-        "convert.library-short-sum": number(short, 1),
+        "library.default-weight": number(default, 1),
+        "convert.library-long-sum": number(convert_weight(default, 60, source=squared, to="notes")),
+        "convert.library-short-sum": number(
+            convert_weight(default, 15, source=squared, to="notes"), 1
+        ),
     }
     for name, weight, steps in (("long", 5, 60), ("short", 2, 15), ("short-most", 5, 15)):
-        mse = convert_weight(weight, steps, to=mean_squared)
-        half = convert_weight(weight, steps, to=half_squared)
-        found[f"convert.notes-{name}-mse"] = number(mse, 2)
-        found[f"convert.notes-{name}-half"] = number(half, 2)
+        found[f"convert.notes-{name}-mse"] = number(convert_weight(weight, steps, to=squared), 2)
+        found[f"convert.notes-{name}-half"] = number(convert_weight(weight, steps, to=half), 2)
     for library in QUOTED_LIBRARIES:
         default = CONVENTIONS[library].weight
         here = convert_weight(default, 60, source=library, to="notes")

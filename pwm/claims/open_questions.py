@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from pwm.analysis.estimates import interval, rate, rate_difference
-from pwm.analysis.outcomes import Evidence
+from pwm.analysis.outcomes import Evidence, Outcomes
 from pwm.analysis.slowdowns import Cell
 from pwm.analysis.starts import light_critic
 from pwm.claims.claim import Band, Claim
@@ -84,21 +84,27 @@ def forgetting_claims(evidence: Evidence) -> Iterator[Claim]:
 
     Centring does not prevent forgetting, and from the leak's fixed point nothing is learned.
     """
-    few, nearly_all = (0.0, 0.2), (0.8, 1.0)
-    yield from _forgetting(evidence, "raw", 0.0, ever=nearly_all, kept=few, heavier=nearly_all)
-    yield from _forgetting(evidence, "raw", "fixed-point", ever=few, kept=few, heavier=(0.0, 0.4))
-    yield from _forgetting(evidence, "centred", 0.0, ever=nearly_all, kept=few, heavier=(0.6, 1.0))
-    yield from _forgetting(
-        evidence, "centred", "fixed-point", ever=few, kept=few, heavier=(0.0, 0.4)
-    )
+    runs = evidence.of("head-leak")
+    yield from _forgetting(runs, "raw", 0.0, ever=(0.8, 1.0), heavier=(0.8, 1.0))
+    yield from _forgetting(runs, "raw", "fixed-point", ever=(0.0, 0.2), heavier=(0.0, 0.4))
+    yield from _forgetting(runs, "centred", 0.0, ever=(0.8, 1.0), heavier=(0.6, 1.0))
+    yield from _forgetting(runs, "centred", "fixed-point", ever=(0.0, 0.2), heavier=(0.0, 0.4))
 
 
 def _forgetting(
-    evidence: Evidence, returns: str, start: float | str, ever: Band, kept: Band, heavier: Band
+    runs: Outcomes, returns: str, start: float | str, ever: Band, heavier: Band
 ) -> Iterator[Claim]:
-    """Yields claims about success with the leak in the head alone; `heavier` is about weight 5."""
-    runs = evidence.of("head-leak").at(returns=returns, critic_start=start)
-    forgetting = runs.at(critic_weight=(0.2, 0.5, 1.0))
+    """Yields claims about success with some returns and a start of the critic.
+
+    Args:
+        runs: runs with the leak in the head alone.
+        returns: "raw" or "centred".
+        start: the value that the critic starts at.
+        ever: band of the fraction that learns at any time, at weights up to 1.
+        heavier: band of the fraction that has learned at the end, at weight 5.
+    """
+    part = runs.at(returns=returns, critic_start=start)
+    forgetting = part.at(critic_weight=(0.2, 0.5, 1.0))
     name = f"{returns}-{'zero' if start == 0 else start}"
     says = f"leak in the head, {returns}, start {start}: fraction that"
     yield Claim(
@@ -112,13 +118,13 @@ def _forgetting(
         name=f"head-kept-{name}",
         says=f"{says} has learned at the end",
         estimate=rate(forgetting.learned),
-        band=kept,
+        band=(0.0, 0.2),
         experiments=("head-leak",),
     )
     yield Claim(
         name=f"head-kept-{name}-5",
         says=f"{says} has learned at the end, weight 5",
-        estimate=rate(runs.at(critic_weight=5.0).learned),
+        estimate=rate(part.at(critic_weight=5.0).learned),
         band=heavier,
         experiments=("head-leak",),
     )

@@ -113,7 +113,7 @@ def notes_claims(evidence: Evidence) -> Iterator[Claim]:
 
 def practice_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the choice of a weight, and about the cost of an attached baseline."""
-    slow, fast = (evidence.of(f"weight-{rate}") for rate in ("0.001", "0.005"))
+    slow, fast = evidence.of("weight-0.001"), evidence.of("weight-0.005")
     detached = [
         grid.at(episode_length=steps, baseline="detached")
         for grid in (slow, fast)

@@ -67,15 +67,14 @@ def first_claims(evidence: Evidence) -> Iterator[Claim]:
     every, predicted = conditions(evidence), predictions()["lower_edge"]
     num_right = 0
     for setting, name in FIRST.items():
-        edge, says = every[name].edge, f"lower edge, first predicted at {predicted[setting]}"
-        low, high = right = if_right(predicted[setting])
+        edge, said, fails = every[name].edge, predicted[setting], setting in FIRST_FAILS
+        low, high = if_right(said)
         num_right += low <= edge.value <= high
-        fails = setting in FIRST_FAILS
         yield Claim(
             name=f"first-{slug(setting.replace(',', ''))}",
-            says=f"{says}, wrongly" if fails else says,
+            says=f"lower edge, first predicted at {said}" + (", wrongly" if fails else ""),
             estimate=edge,
-            band=if_too_low(predicted[setting]) if fails else right,
+            band=if_too_low(said) if fails else (low, high),
             experiments=(every[name].experiment,),
         )
     yield Claim(
@@ -134,10 +133,10 @@ def _law_as_first_written(runs: Outcomes, probed: Outcomes) -> dict[str, NDArray
     # The law later took a root of this slowdown.
     detached = np.array([law.sharing(weight) ** 2 for weight in runs.weights])
     attached = detached * [law.leak(weight, steps) for weight in runs.weights]
-    times = reference_times(runs).ravel()
+    times, budget = reference_times(runs).ravel(), runs.base.num_episodes
     return {
-        baseline: times * slowdowns[:, None] <= runs.base.num_episodes
-        for baseline, slowdowns in (("attached", attached), ("detached", detached))
+        "attached": times * attached[:, None] <= budget,
+        "detached": times * detached[:, None] <= budget,
     }
 
 

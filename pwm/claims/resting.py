@@ -16,6 +16,7 @@ from pwm.claims.every import GROUPS, NUMBERS, PREFIX, Group, read_numbers
 from pwm.core.config import TrainConfig
 from pwm.core.errors import require
 from pwm.core.history import History
+from pwm.experiments import EXPERIMENTS
 from pwm.io.inherited import counted
 from pwm.io.repository import published
 from pwm.runs.experiment import Experiment
@@ -66,10 +67,9 @@ def _listed(values: Sequence[object]) -> str:
 def runs_behind(name: str, source: Source) -> tuple[Claim, Selection]:
     """Returns a claim and the runs that it rests on.
 
-    A group is a function that yields claims one by one, so that the runs read between two claims
-    are those read for the second. If its value depends on other runs too, which an earlier claim
-    of the group read, all that the group has read so far are returned. If it depends on still
-    others, all runs of the claim's experiments are.
+    These are the runs read for it. If its value depends on others too, which an earlier claim of
+    its group read, they are all that the group has read so far. If it depends on still others, they
+    are all runs of the claim's experiments.
 
     Args:
         name: name of the claim.
@@ -77,25 +77,41 @@ def runs_behind(name: str, source: Source) -> tuple[Claim, Selection]:
     Raises:
         KeyError: there is no such claim.
     """
+    claim, group, own, so_far = _computed(name, source)
+    for read in (own, so_far):
+        runs = {each: read[each] for each in claim.experiments if each in read}
+        if not _depends_on_others(claim, group, source, runs):
+            return claim, runs
+    experiments = [EXPERIMENTS[each] for each in claim.experiments]
+    return claim, {each.name: np.ones(each.num_runs, bool) for each in experiments}
+
+
+def _computed(name: str, source: Source) -> tuple[Claim, Group, Selection, Selection]:
+    """Computes a claim and those before it in its group, and records which runs are read.
+
+    Returns:
+        The claim; the group, a function that yields claims one by one; the runs read since the
+        previous claim; and all runs read so far.
+    """
     for group in GROUPS:
         evidence = Evidence(source)
         so_far: dict[str, NDArray[np.bool_]] = {}
         for claim in group(evidence):
             own = {each: read for each, read in evidence.read.items() if read.any()}
-            evidence.read = {}
-            so_far |= {each: read | so_far.get(each, False) for each, read in own.items()}
+            for each, read in own.items():
+                so_far[each] = read | so_far.get(each, np.zeros_like(read))
             if claim.name == name:
-                for read in (own, so_far):
-                    runs = {each: read[each] for each in claim.experiments if each in read}
-                    if not _depends_on_others(claim, group, source, runs):
-                        return claim, runs
-                experiments = [evidence.experiment(each) for each in claim.experiments]
-                return claim, {each.name: np.ones(each.num_runs, bool) for each in experiments}
+                return claim, group, own, so_far
+            evidence.read = {}
     raise KeyError(name)
 
 
 def _depends_on_others(claim: Claim, group: Group, source: Source, runs: Selection) -> bool:
-    """Whether a claim's value changes when all runs but those given have other outcomes."""
+    """Whether a claim's value changes when all runs but those given have other outcomes.
+
+    The others learn at once in one trial and never in another, as one of the two may give the same
+    value by accident.
+    """
     for success in (False, True):
         evidence = Evidence(Altered(source, runs, success=success))
         try:
@@ -166,5 +182,5 @@ class AlteredRuns:
         return self._runs.history(numbers)
 
     def _random(self, count: int) -> NDArray[np.float64]:
-        """Random numbers, which are not the same for runs that learn as for runs that do not."""
+        """Random numbers, which differ between runs that learn and runs that do not."""
         return np.random.default_rng(int(self._success)).random(count)
