@@ -1,9 +1,10 @@
-"""Claims about the critic's climb from its start to the mean return, and its cost.
+"""Claims about the critic's climb from its start to the mean return, its cost, and its law.
 
 A critic that starts at 0 must climb to the mean return. On the way the weights of its head grow,
 and units of the hidden state that it shares with the policy saturate (|h| > 0.6), which slows
 learning. In the experiments, a critic of start "raw" starts at 0, one of "mean" at the mean return;
-with "centred" returns, less their running mean, a critic that starts at 0 has nothing to climb.
+with "centred" returns, less their running mean, a critic that starts at 0 has nothing to climb. The
+slowdown S is the median time to learn over that of a light critic that starts at the mean return.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ import numpy as np
 from pwm.analysis.climbs import probe_after, probed
 from pwm.analysis.estimates import Estimate, interval, over_seeds
 from pwm.analysis.outcomes import Evidence
-from pwm.analysis.starts import distance_cells
-from pwm.claims.claim import Band, Claim
+from pwm.analysis.rivals import RIVALS
+from pwm.analysis.slowdowns import LAW, root_mean_square
+from pwm.analysis.starts import distance_cells, published_cells
+from pwm.claims.claim import Band, Claim, slug
 
 EXPERIMENTS = {"raw": "climb-raw", "mean": "climb-start", "centred": "climb-raw"}
 """Experiment by the critic's start."""
@@ -102,10 +105,7 @@ def _median(
 
 
 def distance_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the slowdown by the distance from the start to the mean return.
-
-    The slowdown is the median time to learn, relative to a light critic that starts at that mean.
-    """
+    """Yields claims about the slowdown by the distance from the start to the mean return."""
     cells = distance_cells(evidence)
     for (start, weight), band in DISTANCES.items():
         cell = cells[start, weight]
@@ -122,4 +122,41 @@ def distance_claims(evidence: Evidence) -> Iterator[Claim]:
         )
 
 
-GROUPS = (probe_claims, distance_claims)
+def climb_law_claims(evidence: Evidence) -> Iterator[Claim]:
+    """Yields claims about the law of the climb in the first study's grid, which is older than it.
+
+    In that grid critics start at 0. The law (`pwm.analysis.climb`) predicts the slowdown S by their
+    climb; so do its rivals. An informative cell is one in which half of the seeds learned, or
+    should have.
+    """
+    experiments = ("weight-0.001", "start-mean")
+    for baseline, band in {"attached": (0.0, 0.4), "detached": (0.0, 0.35)}.items():
+        cells = [cell for cell in published_cells(evidence, baseline) if cell.informative]
+        yield Claim(
+            name=f"climb-law-{baseline}",
+            says=f"{baseline}, raw: root mean square error of log S by the law of the climb",
+            estimate=interval(root_mean_square(cells)),
+            band=band,
+            experiments=experiments,
+        )
+        yield Claim(
+            name=f"climb-law-{baseline}-cells",
+            says=f"{baseline}, raw: cells that this rests on",
+            estimate=Estimate(len(cells)),
+            band=(5, 65),
+            experiments=experiments,
+            digits=0,
+        )
+        if baseline == "detached":  # the rivals predict no leak
+            for rival in RIVALS:
+                margin = root_mean_square(cells, rival) - root_mean_square(cells, LAW)
+                yield Claim(
+                    name=f"climb-law-margin-{slug(rival)}",
+                    says=f'detached, raw: error of "{rival}" less that of the law of the climb',
+                    estimate=interval(margin),
+                    band=(0.0, 3.0),
+                    experiments=experiments,
+                )
+
+
+GROUPS = (probe_claims, distance_claims, climb_law_claims)

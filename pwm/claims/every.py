@@ -18,12 +18,12 @@ from pwm.claims import (
     fourth,
     gradients,
     leak,
+    noise,
     open_questions,
     practice,
     predictions,
     rules,
-    start,
-    times,
+    working_range,
 )
 from pwm.claims.claim import Claim, Number
 from pwm.claims.constants import quoted
@@ -35,13 +35,13 @@ Group = Callable[[Evidence], Iterator[Claim]]
 """A function that yields the claims about one question."""
 MODULES = (
     leak,
-    start,
+    noise,
     climb,
+    working_range,
     fourth,
     fifth,
     open_questions,
     edges,
-    times,
     predictions,
     gradients,
     practice,

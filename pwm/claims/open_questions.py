@@ -1,6 +1,6 @@
 """Claims about questions that the first study left open, and about the running mean's rate.
 
-One such question, the constant of the leak's noise, is in `pwm.claims.start`. Returns are "raw", or
+One such question, the factor on the leak's noise, is in `pwm.claims.noise`. Returns are "raw", or
 "centred": less their running mean. A critic of start "mean" starts at the mean return, others at 0
 unless stated. A climb is the critic's way from its start to the mean return.
 """
