@@ -135,15 +135,15 @@ def _compute(
     command = " ".join(["python -m pwm.sweep", *listed])
     accepted = f"a folder that holds all runs; `{command}` trains those that are missing"
     require(arguments.check or not incomplete, "results", arguments.results, accepted)
-    stream = Forgiving(sys.stderr)
+    stream = Forgiving(sys.stderr)  # which does not fail if it cannot be written
     bar = tqdm(claims(Evidence(source)), unit=" claims", file=stream, leave=False, disable=None)
     every = list(bar)
     computed = [claim for claim in every if incomplete.isdisjoint(claim.experiments)]
     for claim in computed:
         say(_line(claim))
     holding = sum(claim.holds for claim in computed)
-    read = arguments.results or "the published outcomes"
-    say(f"{len(computed)} claims computed from {read}, {holding} in their bands.")
+    origin = arguments.results or "the published outcomes"
+    say(f"{len(computed)} claims computed from {origin}, {holding} in their bands.")
     if incomplete:
         left_out = len(every) - len(computed)
         say(f"{left_out} claims need runs that are missing; `{command}` trains them.")

@@ -135,12 +135,7 @@ def _protocol() -> dict[str, Number]:
 
 
 def _num_settings(prefix: str, suffix: str = "") -> int:
-    """Number of settings, each run with several seeds, in experiments with such names.
-
-    Args:
-        prefix: first part of the experiments' names.
-        suffix: last part.
-    """
+    """Number of settings of the experiments with such names; seeds are not counted."""
     return sum(
         each.num_runs // len(each.axes["seed"])
         for name, each in EXPERIMENTS.items()

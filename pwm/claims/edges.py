@@ -1,7 +1,9 @@
 """Claims about the edges of the working range: where they lie, what determines and moves them.
 
 The working range is the range of critic weights with which runs learn within their budget of
-episodes. At its lower edge and at its upper edge, success is half of what it is inside.
+episodes. At its lower edge and at its upper edge, success is half of what it is inside. A condition
+is a setting that was run with both baselines and all weights. Rival laws say what the lower edge
+depends on (`pwm.analysis.conditions`).
 """
 
 from __future__ import annotations

@@ -18,9 +18,9 @@ from pwm.analysis.fourth import Statement
 from pwm.claims.claim import Number, number
 
 WEIGHTS = ("light", "default", "heavy")
-"""Names of the critic weights in each of the tables below."""
+"""Names of the three critic weights of each agent and of each loop."""
 VF_COEFS = (0.005, 0.5, 50.0)
-"""Those of the agents."""
+"""The weights of every agent."""
 AGENTS: Mapping[str, AgentCell] = {
     "a2c-shared": AgentCell("A2C", "shared", "raw", 0.5),
     "a2c-centred": AgentCell("A2C", "shared", "centred", 0.5),
@@ -34,7 +34,7 @@ LOOPS: Mapping[Loop, tuple[float, float, float]] = {
     "reinforce": (0.02, 0.2, 2.0),
     "a3c": (0.1, 1.0, 10.0),
 }
-"""Weights in each loop's own units."""
+"""The weights of each loop, in its own units."""
 BASELINES: tuple[Baseline, ...] = ("attached", "detached")
 
 

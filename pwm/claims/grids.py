@@ -99,12 +99,7 @@ def _descriptions() -> dict[str, Number]:
 
 
 def _described(experiment: Experiment, hidden: Sequence[str] = ()) -> str:
-    """One-line description: the axes, then fixed fields that differ from the defaults.
-
-    Args:
-        experiment: the experiment to describe.
-        hidden: fields to leave out.
-    """
+    """One line: the axes, then fixed fields that differ from the defaults, without hidden ones."""
     axes = {name: values for name, values in experiment.axes.items() if name != "probe_at"}
     base, default = flat(experiment.base), flat(TrainConfig())
     changed = [name for name in base if base[name] != default[name] and name not in ALWAYS]

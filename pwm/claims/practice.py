@@ -148,19 +148,14 @@ def practice_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _most_lost(conditions: Sequence[Outcomes], weight: float) -> Estimate:
-    """Success at the best weight of a condition minus that at the weight given: the largest.
-
-    Args:
-        conditions: runs of C conditions, with W weights and S seeds each.
-        weight: the weight.
-    """
-    learned = np.stack([runs.learned for runs in conditions])  # (C, W, S)
+    """Success lost by a weight relative to a condition's best one, where it loses most."""
+    learned = np.stack([runs.learned for runs in conditions])  # (conditions, W, S)
     place = conditions[0].weights.index(weight)
 
     def most_lost(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
         """The largest loss for each selection of seeds: [B] from [B, S]."""
-        rates = learned[..., seeds].mean(axis=-1)  # (C, W, B)
-        lost = rates.max(axis=1) - rates[:, place]  # (C, B)
+        rates = learned[..., seeds].mean(axis=-1)  # (conditions, W, B)
+        lost = rates.max(axis=1) - rates[:, place]  # (conditions, B)
         return np.asarray(lost.max(axis=0))
 
     return over_seeds(most_lost, learned.shape[-1])

@@ -43,12 +43,7 @@ def known_claims(names: Sequence[str]) -> list[str]:
 
 
 def described(experiment: Experiment, selected: NDArray[np.bool_]) -> str:
-    """Number of selected runs of an experiment, and the values that they have on each axis.
-
-    Args:
-        experiment: the experiment.
-        selected: whether each of its runs is selected, [runs].
-    """
+    """Number of an experiment's selected runs, and the values that they have on each axis."""
     shape = [len(values) for values in experiment.axes.values()]
     places = np.nonzero(selected.reshape(shape))  # place of each selected run, for each axis
     parts = []
@@ -109,8 +104,8 @@ def _computed(name: str, source: Source) -> tuple[Claim, Group, Selection, Selec
 def _depends_on_others(claim: Claim, group: Group, source: Source, runs: Selection) -> bool:
     """Whether a claim's value changes when all runs but those given have other outcomes.
 
-    The others learn at once in one trial and never in another, as one of the two may give the same
-    value by accident.
+    The others are replaced twice, by runs that never learn and by runs that learn at once, because
+    one of the two may happen to give the same value.
     """
     for success in (False, True):
         evidence = Evidence(Altered(source, runs, success=success))
