@@ -49,12 +49,10 @@ class Claim:
     @property
     def text(self) -> str:
         """The number as the paper prints it, with its interval if it has one."""
-        value, low, high = map(self.printed, self.estimate)
+        value, low, high = (
+            f"{part:z,.{self.digits}f}" for part in self.estimate
+        )  # z: 0.0 for -0.0
         return value if isnan(self.estimate.low) else f"{value} [{low}, {high}]"
-
-    def printed(self, number: float) -> str:
-        """Formats a number with the claim's decimal places."""
-        return f"{number:z,.{self.digits}f}"  # "z" prints -0.0 as 0.0
 
 
 def slug(phrase: str) -> str:

@@ -157,9 +157,9 @@ def _theory() -> dict[str, Number]:
         "theory.exponent-sharing": number(_sharing_exponent(law), 2),
         "theory.share": number(SHARE, 3),
     }
-    for length, task in (("long", LONG), ("short", SHORT)):
-        found[f"theory.floor-{length}-half"] = number(value_floor(0.5, task.num_trials), 2)
-        found[f"theory.floor-{length}-solved"] = number(value_floor(1.0, task.num_trials), 2)
+    for name, task in (("long", LONG), ("short", SHORT)):
+        found[f"theory.floor-{name}-half"] = number(value_floor(0.5, task.num_trials), 2)
+        found[f"theory.floor-{name}-solved"] = number(value_floor(1.0, task.num_trials), 2)
     for steps in (6, 15, 60, 120):
         found[f"theory.noise-{steps}"] = number(noise_weight(steps, 3), 1)
         found[f"theory.mean-{steps}"] = number(mean_return(0.5, steps // 3), 2)

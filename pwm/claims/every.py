@@ -68,7 +68,7 @@ def numbers(found: Sequence[Claim]) -> dict[str, Number]:
     claimed = {
         f"{PREFIX}{claim.name}": {
             "text": claim.text,
-            "value": claim.printed(claim.estimate.value),
+            "value": f"{claim.estimate.value:,.{claim.digits}f}",
             "interval": _for_json(claim.estimate.low, claim.estimate.high),
             "says": claim.says,
             "band": _for_json(*claim.band),

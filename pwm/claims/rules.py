@@ -14,7 +14,7 @@ from math import inf
 
 from pwm.analysis.estimates import Estimate
 from pwm.analysis.outcomes import Evidence
-from pwm.analysis.rule_predictions import Prediction, judged_brake, judged_rules
+from pwm.analysis.rule_predictions import Prediction, Verdict, judged_brake, judged_rules
 from pwm.analysis.rules import CONDITIONS, Comparison, candidates, compared
 from pwm.claims.claim import Band, Claim, slug
 from pwm.experiments import EXPERIMENTS
@@ -79,7 +79,7 @@ UNCARRIED: Mapping[str, Band] = {"centred 100": (0.9, 1), "centred per-loss": (0
 """Bands of mean success over the other ranked conditions, by method."""
 LONGEST: Mapping[str, Band] = {"centred 100": (0.85, 1), "centred per-loss": (0.5, 0.95)}
 """Bands of success at 240 steps and learning rate 0.005, by method."""
-VERDICTS: Mapping[str, Band] = {"right": (6, 6), "wrong": (3, 3)}
+VERDICTS: Mapping[Verdict, Band] = {"right": (6, 6), "wrong": (3, 3)}
 """Bands of the number of predictions, of nine, with each verdict."""
 TRIED: Mapping[str, Mapping[int, Band]] = {
     "centred 100": {15: (0.9, 1), 60: (0.9, 1), 120: (0.9, 1)},
