@@ -2,16 +2,16 @@
 
 A band is the range in which the sentence about the number is true; it follows from the sentence,
 not from the number. The command fails if a number is outside its band. It computes all numbers
-from the published outcomes, or from stored runs with `--results`, and writes them to
+from the published outcomes or, with `--results`, from stored runs, and writes them to
 `paper/numbers.json`, the only numbers that the paper's text can quote. With `--check`, it writes
-nothing, and fails too if a number is not the one in that file; of a store that lacks runs, it then
-checks what it can.
+nothing, and fails too if a number is not the one in that file. It then accepts a store that lacks
+runs, and checks the claims whose runs are there.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -23,7 +23,7 @@ from pwm.analysis.evidence import Evidence
 from pwm.analysis.outcomes import Runs, Source
 from pwm.analysis.published import Published
 from pwm.analysis.stored import StoredRuns
-from pwm.claims.claim import Claim
+from pwm.claims.claim import Claim, Number
 from pwm.claims.every import NUMBERS, PREFIX, claims, disagreements, numbers, read_numbers
 from pwm.claims.resting import described, known_claims, runs_behind
 from pwm.core.errors import require
@@ -39,26 +39,26 @@ from pwm.runs.storage import Store
 WRONG = 1  # exit status: a claim is outside its band, or not the published number
 
 
-class Completed:
-    """Runs from a store, or the published ones of those experiments that the store lacks runs of.
+class StoreOrPublished:
+    """The runs of a store; of each experiment that the store lacks runs of, the published runs.
 
     Args:
-        store: runs to use where an experiment is complete.
+        store: the store.
     """
 
     def __init__(self, store: Store) -> None:
         self._store, self._published = store, Published.read()
-        keys = set(store.all_keys())
-        self.lacking = {
+        stored = set(store.all_keys())
+        self.incomplete = {
             name
             for name, experiment in EXPERIMENTS.items()
-            if any(shard.key not in keys for shard in plan(experiment))
+            if any(shard.key not in stored for shard in plan(experiment))
         }
-        """Experiments of which the store lacks runs."""
+        """Names of the experiments of which the store lacks runs."""
 
     def runs(self, experiment: Experiment) -> Runs:
         """The runs of an experiment."""
-        if experiment.name in self.lacking:
+        if experiment.name in self.incomplete:
             return self._published.runs(experiment)
         return StoredRuns(self._store, plan(experiment))
 
@@ -95,55 +95,66 @@ def main(argv: Sequence[str] | None = None) -> None:
         if arguments.names:
             require(arguments.results is None, "results", arguments.results, "none with CLAIM")
             shown = [_show(name) for name in known_claims(arguments.names)]
-            right = all(shown)
+            right = all(claim.holds for claim in shown)
         elif arguments.results is None:
-            right = _compute(Published.read(), set(), path, arguments)
+            right = _compute(arguments, path, Published.read())
         else:
             with folder_errors("results", arguments.results, "read"):
-                completed = Completed(Store(arguments.results))
-            right = _compute(completed, completed.lacking, path, arguments)
+                source = StoreOrPublished(Store(arguments.results))
+            right = _compute(arguments, path, source, source.incomplete)
     sys.exit(0 if right else WRONG)
 
 
-def _compute(source: Source, lacking: Set[str], path: Path, arguments: Arguments) -> bool:
-    """Computes all claims, prints them, and writes or compares the numbers.
+def _show(name: str) -> Claim:
+    """Prints a claim and the runs that it rests on; returns the claim."""
+    claim, runs = runs_behind(name, Published.read())
+    say(_line(claim))
+    count = sum(int(selected.sum()) for selected in runs.values())
+    say(f"It rests on {count} runs:")
+    for experiment, selected in runs.items():
+        say(f"  {experiment}: {described(EXPERIMENTS[experiment], selected)}")
+    say(f"`python -m pwm.sweep {' '.join(runs)}` trains them; "
+        f"`./reproduce.sh audit --claim {name}` trains a sample of them.")  # fmt: skip
+    return claim
+
+
+def _compute(
+    arguments: Arguments, path: Path, source: Source, incomplete: Set[str] = frozenset()
+) -> bool:
+    """Computes all claims, prints them, and writes the numbers or compares them with the file.
 
     Args:
-        source: the outcomes.
-        lacking: experiments that lack runs; their claims are skipped.
-        path: file of the numbers.
         arguments: the flags.
+        path: file of the numbers.
+        source: the outcomes.
+        incomplete: names of the experiments that lack runs; claims that need them are left out.
     Returns:
         Whether every claim is in its band and, with `--check`, as in the file.
     """
-    names = [name for name in EXPERIMENTS if name in lacking]
-    named = names if len(names) < len(EXPERIMENTS) else []  # the sweep trains all by default
-    trains = " ".join(["python -m pwm.sweep", *named])
-    accepted = f"a folder that holds all runs; `{trains}` trains those that are missing"
-    require(arguments.check or not lacking, "results", arguments.results, accepted)
-    bar = Forgiving(sys.stderr)
-    every = list(
-        tqdm(claims(Evidence(source)), unit=" claims", file=bar, leave=False, disable=None)
-    )
-    found = [claim for claim in every if lacking.isdisjoint(claim.experiments)]
-    for claim in found:
+    names = [name for name in EXPERIMENTS if name in incomplete]
+    listed = names if len(names) < len(EXPERIMENTS) else []  # the sweep trains all by default
+    command = " ".join(["python -m pwm.sweep", *listed])
+    accepted = f"a folder that holds all runs; `{command}` trains those that are missing"
+    require(arguments.check or not incomplete, "results", arguments.results, accepted)
+    stream = Forgiving(sys.stderr)  # which does not fail if it cannot be written
+    bar = tqdm(claims(Evidence(source)), unit=" claims", file=stream, leave=False, disable=None)
+    every = list(bar)
+    computed = [claim for claim in every if incomplete.isdisjoint(claim.experiments)]
+    for claim in computed:
         say(_line(claim))
-    holding = sum(claim.holds for claim in found)
-    read = arguments.results or "the published outcomes"
-    say(f"{len(found)} claims computed from {read}, {holding} in their bands.")
-    if lacking:
-        say(f"{len(every) - len(found)} claims need runs that are missing; `{trains}` trains them.")
-    ours = numbers(found)
-    if not arguments.check:
+    holding = sum(claim.holds for claim in computed)
+    origin = arguments.results or "the published outcomes"
+    say(f"{len(computed)} claims computed from {origin}, {holding} in their bands.")
+    if incomplete:
+        left_out = len(every) - len(computed)
+        say(f"{left_out} claims need runs that are missing; `{command}` trains them.")
+    same = True
+    if arguments.check:
+        same = _compare(numbers(computed), path, partial=bool(incomplete))
+    else:
         with folder_errors("out", path):
-            write_json(path, ours)
-        return holding == len(found)
-    theirs = read_numbers(path)
-    wrong = disagreements(ours, {name: theirs.get(name) for name in ours} if lacking else theirs)
-    for name in wrong:
-        say(f"{name}: not as in {path}")
-    say(f"{len(ours) - len(wrong)} of {len(ours)} numbers are as in {path}.")
-    return holding == len(found) and not wrong
+            write_json(path, numbers(computed))
+    return same and holding == len(computed)
 
 
 def _line(claim: Claim) -> str:
@@ -154,17 +165,22 @@ def _line(claim: Claim) -> str:
     return f"{PREFIX}{claim.name:30} {claim.text:24} {verdict:24} {claim.says} ({source})"
 
 
-def _show(name: str) -> bool:
-    """Prints a claim and the runs that it rests on; returns whether its value is in its band."""
-    claim, runs = runs_behind(name, Published.read())
-    say(_line(claim))
-    count = sum(int(selected.sum()) for selected in runs.values())
-    say(f"It rests on {count} runs:")
-    for experiment, selected in runs.items():
-        say(f"  {experiment}: {described(EXPERIMENTS[experiment], selected)}")
-    say(f"`python -m pwm.sweep {' '.join(runs)}` trains them; "
-        f"`./reproduce.sh audit --claim {name}` trains a sample of them.")  # fmt: skip
-    return claim.holds
+def _compare(ours: Mapping[str, Number], path: Path, *, partial: bool) -> bool:
+    """Prints which numbers differ from those in a file; returns whether none does.
+
+    Args:
+        ours: the computed numbers.
+        path: the file.
+        partial: whether only some numbers were computed; the others in the file are then ignored.
+    """
+    theirs = read_numbers(path)
+    if partial:
+        theirs = {name: number for name, number in theirs.items() if name in ours}
+    wrong = disagreements(ours, theirs)
+    for name in wrong:
+        say(f"{name}: not as in {path}")
+    say(f"{len(ours) - len(wrong)} of {len(ours)} numbers are as in {path}.")
+    return not wrong
 
 
 if __name__ == "__main__":

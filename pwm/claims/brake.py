@@ -1,8 +1,14 @@
-"""Claims about why a heavy critic helps, and what helps more in the longest episodes."""
+"""Claims about why a heavy critic helps, and what helps more in episodes of 240 steps.
+
+The trunk is the part of the network that policy and critic share. The gradients of a heavy critic
+make the policy's steps of the trunk small. The experiment `brake` tests whether that is all that a
+heavy critic does: it shortens the trunk's steps by a factor on their learning rate, with the
+critic's gradients (the rule "fixed") and without them ("stop-trunk").
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from math import inf
 
 import numpy as np
@@ -12,7 +18,7 @@ from pwm.analysis.evidence import Evidence
 from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.rule_predictions import judged_brake
 from pwm.analysis.times import median_time
-from pwm.claims.claim import Band, Claim
+from pwm.claims.claim import Band, Claim, slug
 
 BRAKES: Mapping[tuple[str, float], tuple[Band, Band]] = {
     ("fixed", 1.0): ((0.9, 1), (500, 2000)),
@@ -23,50 +29,39 @@ BRAKES: Mapping[tuple[str, float], tuple[Band, Band]] = {
     ("stop-trunk", 0.03): ((0.75, 1), (6000, 10_000)),
 }
 """Bands of success and of the median time to learn, at 60 steps and weight 100, by rule and by the
-factor on the trunk's steps."""
-BRAKE: Band = (-0.25, -0.1)
-"""Band of the success with a tenth of the trunk's steps, minus that with a heavy critic."""
+factor on the trunk's learning rate."""
 UNCHANGED: Mapping[str, float] = {"critic_weight": 100.0, "entropy_weight": 0.0, "discount": 1.0}
 """Fields of the centred critic of weight 100."""
-CHANGES: Mapping[str, Mapping[str, float]] = {
-    "no change": {},
-    "weight 1000": {"critic_weight": 1000.0},
-    "entropy": {"entropy_weight": 0.1},
-    "discount": {"discount": 0.9},
-    "light discount": {"critic_weight": 10.0, "discount": 0.9},
-}
-"""Changes to `UNCHANGED`, by name."""
-LIMITS: Mapping[str, tuple[Band, Band, Band]] = {
-    "no change": ((0.5, 0.85), (0.9, 1), (1500, 3000)),
-    "weight 1000": ((0.5, 0.85), (0.9, 1), (1500, 3000)),
-    "entropy": ((0.9, 1), (0.9, 1), (1500, 3000)),
-    "discount": ((0.9, 1), (0.9, 1), (500, 600)),
-    "light discount": ((0.9, 1), (0.9, 1), (500, 600)),
-}
-"""Bands at 240 steps, by change: success after 10,000 episodes, success at any time, and the median
-time to learn."""
-HELPS: Mapping[str, Band] = {
-    "weight 1000": (-0.15, 0.15),
-    "entropy": (0.15, 0.5),
-    "discount": (0.15, 0.5),
-}
-"""Bands of the success that a change adds at 240 steps."""
+CHANGES: Sequence[tuple[str, Mapping[str, float], Band, Band, Band | None]] = (
+    # change, its fields, bands of success, of the median time to learn, and of success gained
+    ("no change", {}, (0.5, 0.85), (1500, 3000), None),
+    ("weight 1000", {"critic_weight": 1000.0}, (0.5, 0.85), (1500, 3000), (-0.15, 0.15)),
+    ("entropy", {"entropy_weight": 0.1}, (0.9, 1), (1500, 3000), (0.15, 0.5)),
+    ("discount", {"discount": 0.9}, (0.9, 1), (500, 600), (0.15, 0.5)),
+    ("light discount", {"critic_weight": 10.0, "discount": 0.9}, (0.9, 1), (500, 600), None),
+)
+"""Changes to that critic, with bands at 240 steps."""
 
 
 def brake_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about small steps of the trunk as a substitute for a heavy critic."""
+    """Yields claims about short steps of the trunk as a substitute for a heavy critic."""
     runs = evidence.of("brake")
     heavy = runs.at(episode_length=60, critic_weight=100.0)
-    for (balance, factor), bands in BRAKES.items():
-        cell = heavy.at(balance=balance, trunk_rate=factor)
-        says = f"{balance}, 60 steps, trunk's steps times {factor:g}"
-        yield from _cell(f"brake-{balance}-{factor:g}", says, cell, bands, "brake")
+    for (rule, factor), (success, time) in BRAKES.items():
+        yield from _learning_claims(
+            name=f"brake-{rule}-{factor:g}",
+            says=f"{rule}, 60 steps, trunk's steps times {factor:g}",
+            runs=heavy.at(balance=rule, trunk_rate=factor),
+            success=success,
+            time=time,
+            experiment="brake",
+        )
     (difference,) = judged_brake(runs).parts
     yield Claim(
         name="brake-difference",
         says=difference.says,
         estimate=difference.estimate,
-        band=BRAKE,
+        band=(-0.25, -0.1),
         experiments=("brake",),
     )
 
@@ -74,25 +69,25 @@ def brake_claims(evidence: Evidence) -> Iterator[Claim]:
 def limit_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about changes that may help a centred critic of weight 100 at 240 steps."""
     runs = evidence.of("limits").at(episode_length=240)
-    usual = runs.at(**UNCHANGED)
-    for change, (learned, ever, time) in LIMITS.items():
-        cell = runs.at(**{**UNCHANGED, **CHANGES[change]})
-        name = f"limits-{change.replace(' ', '-')}"
+    unchanged = runs.at(**UNCHANGED)
+    for change, fields, success, time, gain in CHANGES:
+        changed = runs.at(**{**UNCHANGED, **fields})
+        name = f"limits-{slug(change)}"
         says = f"centred 100, 240 steps, learning rate 0.005, {change}"
-        yield from _cell(name, says, cell, (learned, time), "limits")
+        yield from _learning_claims(name, says, changed, success, time, "limits")
         yield Claim(
             name=f"{name}-ever",
             says=f"{says}: fraction that learns at any time",
-            estimate=rate(np.isfinite(cell.time)),
-            band=ever,
+            estimate=rate(np.isfinite(changed.time)),
+            band=(0.9, 1),
             experiments=("limits",),
         )
-        if change in HELPS:
+        if gain:
             yield Claim(
                 name=f"{name}-gain",
                 says=f"{says}: success gained",
-                estimate=rate_difference(cell.learned, usual.learned),
-                band=HELPS[change],
+                estimate=rate_difference(changed.learned, unchanged.learned),
+                band=gain,
                 experiments=("limits",),
             )
     yield Claim(
@@ -104,22 +99,21 @@ def limit_claims(evidence: Evidence) -> Iterator[Claim]:
     )
 
 
-def _cell(
-    name: str, says: str, cell: Outcomes, bands: tuple[Band, Band], experiment: str
+def _learning_claims(
+    name: str, says: str, runs: Outcomes, success: Band, time: Band, experiment: str
 ) -> Iterator[Claim]:
-    """Yields claims about the success and the median time to learn of the runs of one cell."""
-    success, time = bands
+    """Yields claims about the success and the median time to learn of the seeds of one setting."""
     yield Claim(
         name=name,
         says=f"{says}: fraction that learns",
-        estimate=rate(cell.learned),
+        estimate=rate(runs.learned),
         band=success,
         experiments=(experiment,),
     )
     yield Claim(
         name=f"{name}-time",
         says=f"{says}: median episodes to learn",
-        estimate=over_seeds(lambda seeds: median_time(cell.time[seeds]), len(cell.time)),
+        estimate=over_seeds(lambda seeds: median_time(runs.time[seeds]), len(runs.time)),
         band=time,
         experiments=(experiment,),
         digits=0,

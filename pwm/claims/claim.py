@@ -1,38 +1,44 @@
-"""A claim: a number with the band in which the paper's sentence about it is true."""
+"""Numbers of the paper: claims, each with the band in which its sentence is true, and constants."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isnan
+from typing import Any
 
 from pwm.analysis.estimates import Estimate, settled
 
 Band = tuple[float, float]
-"""Least and greatest value with which a sentence about a number is true."""
-FACTOR = 2.0  # a prediction of an edge is right within this factor
+"""Least and greatest value of a number with which the sentence about it is true."""
+Number = Mapping[str, Any]
+"""A number that rests on no run: as printed ("text"), and as computed ("value") if it is one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A number that the paper quotes, with a sentence about it and the sentence's band.
+    """A number that the paper quotes, a sentence about it, and the band in which that is true.
 
-    The number and its interval are `settled`, so that they are the same on every processor.
+    The number and its interval are rounded by `settled`, so that they are the same on every
+    processor.
     """
 
     name: str
-    """Its name in `paper/numbers.json`, without the prefix "claim."."""
+    """Name of the claim in `paper/numbers.json`, without the prefix "claim."."""
     says: str
-    """Description of the number; true if the number lies in the band."""
+    """Sentence about the number, or description of it."""
     estimate: Estimate
+    """The number with its interval."""
     band: Band
     """Range in which the sentence is true; it follows from the sentence, not from the number."""
     experiments: tuple[str, ...]
-    """Experiments whose runs it rests on."""
+    """Names of the experiments whose runs the number is computed from."""
     digits: int = 2
     """Decimal places in print."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "estimate", Estimate(*map(settled, self.estimate)))
+        rounded = Estimate(*map(settled, self.estimate))
+        object.__setattr__(self, "estimate", rounded)  # fields of a frozen class cannot be assigned
 
     @property
     def holds(self) -> bool:
@@ -43,16 +49,23 @@ class Claim:
     @property
     def text(self) -> str:
         """The number as the paper prints it, with its interval if it has one."""
-        rounded = (round(part, self.digits) + 0.0 for part in self.estimate)  # turns -0.0 into 0.0
-        value, low, high = (f"{part:,.{self.digits}f}" for part in rounded)
-        return value if math.isnan(self.estimate.low) else f"{value} [{low}, {high}]"
+        value, low, high = (
+            f"{part:z,.{self.digits}f}" for part in self.estimate
+        )  # z: 0.0 for -0.0
+        return value if isnan(self.estimate.low) else f"{value} [{low}, {high}]"
 
 
-def right(predicted: float) -> Band:
-    """Band of a number that was predicted correctly: within a factor of `FACTOR`."""
-    return predicted / FACTOR, predicted * FACTOR
+def slug(phrase: str) -> str:
+    """A phrase as part of a claim's name: its words joined by hyphens."""
+    return phrase.replace(" ", "-")
 
 
-def too_low(predicted: float) -> Band:
-    """Band of a number that was predicted too low: by more than a factor of `FACTOR`."""
-    return predicted * FACTOR, math.inf
+def number(value: float, digits: int = 0, text: str = "") -> Number:
+    """A constant, printed as the text given or else with a number of decimal places."""
+    value = settled(value) if isinstance(value, float) else value
+    return {"text": text or f"{value:,.{digits}f}", "value": value}
+
+
+def unrounded(value: float) -> Number:
+    """A constant printed with all of its digits, which are at most six."""
+    return number(value, text=f"{value:g}")

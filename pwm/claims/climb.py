@@ -1,42 +1,59 @@
-"""Claims about the critic's climb from its start to the mean return, and its cost."""
+"""Claims about the critic's climb from its start to the mean return, its cost, and its law.
+
+A critic that starts at 0 must climb to the mean return. On the way the weights of its head grow,
+and units of the hidden state that it shares with the policy saturate (|h| > 0.6), which slows
+learning. In the experiments, a critic of start "raw" starts at 0, one of "mean" at the mean return;
+with "centred" returns, less their running mean, a critic that starts at 0 has nothing to climb. The
+slowdown S is the median time to learn over that of a light critic that starts at the mean return.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from pwm.analysis.climbs import probe_after, probed
 from pwm.analysis.estimates import Estimate, interval, over_seeds
 from pwm.analysis.evidence import Evidence
-from pwm.analysis.starts import distance_cells
-from pwm.claims.claim import Claim
+from pwm.analysis.rivals import RIVALS
+from pwm.analysis.slowdowns import LAW, root_mean_square
+from pwm.analysis.starts import distance_cells, grid_cells
+from pwm.claims.claim import Band, Claim, slug
 
+EXPERIMENTS = {"raw": "climb-raw", "mean": "climb-start", "centred": "climb-raw"}
+"""Experiment by the critic's start."""
 ARRIVED, LATE = 200, 5000
 """Episodes by which a heavy critic has climbed, and at the last probe."""
-NO_UNITS, SOME_UNITS, HALF = (0.0, 0.02), (0.02, 0.35), (0.35, 0.7)
-"""Bands of the fraction of units that are saturated."""
-SATURATED = {
-    15: {"raw": (NO_UNITS, (0.0, 0.1), NO_UNITS, NO_UNITS)},
-    60: {"raw": (NO_UNITS, SOME_UNITS, HALF, HALF)},
-}
-"""Bands of that fraction by steps, start, and weight of `WEIGHTS`; `NO_UNITS` for other starts."""
 WEIGHTS = (0.1, 1.0, 10.0, 100.0)
-MEASURES = {
-    "activity": ("mean |h|", ARRIVED, {"raw": (0.15, 0.7), "mean": (0, 0.25), "centred": (0, 0.2)}),
-    "value_weight_norm": (
+NONE, SOME, HALF = (0.0, 0.02), (0.02, 0.35), (0.35, 0.7)
+SATURATED: Mapping[tuple[int, str], Sequence[Band]] = {
+    (15, "raw"): (NONE, (0.0, 0.1), NONE, NONE),
+    (15, "mean"): (NONE, NONE, NONE, NONE),
+    (15, "centred"): (NONE, NONE, NONE, NONE),
+    (60, "raw"): (NONE, SOME, HALF, HALF),
+    (60, "mean"): (NONE, NONE, NONE, NONE),
+    (60, "centred"): (NONE, NONE, NONE, NONE),
+}
+"""Bands of the fraction of units that are saturated at each of `WEIGHTS`, by steps and start."""
+PROBES: Sequence[tuple[str, str, int, Mapping[str, Band]]] = (
+    # diagnostic, in words, episodes after which it is measured, bands by start
+    ("activity", "mean |h|", ARRIVED, {"raw": (0.15, 0.7), "mean": (0, 0.25), "centred": (0, 0.2)}),
+    (
+        "value_weight_norm",
         "norm of the value weights",
         ARRIVED,
         {"raw": (0.85, 1.7), "mean": (0.55, 1.0), "centred": (0.4, 0.65)},
     ),
-    "trace": (
+    (
+        "trace",
         "the first stimulus' trace in the last hidden state",
         LATE,
         {"raw": (0.0, 0.01), "mean": (0.01, 0.06), "centred": (0.01, 0.06)},
     ),
-}
-"""Diagnostics at weight 10: description, episode of the probe, and bands by start."""
-DISTANCES = {
+)
+MEAN_RETURN = 5.25  # at 60 steps
+DISTANCES: Mapping[tuple[float, float], Band] = {
     (-5.25, 1.0): (2.0, 10.0),
     (-5.25, 10.0): (4.0, 10.0),
     (0.0, 1.0): (1.3, 2.5),
@@ -52,45 +69,38 @@ DISTANCES = {
     (15.75, 1.0): (2.0, 10.0),
     (15.75, 10.0): (4.0, 10.0),
 }
-"""Bands of the slowdown at 60 steps, by start and weight."""
-MEAN_RETURN = 5.25  # at 60 steps
+"""Bands of the slowdown at 60 steps, by the value that the critic starts at and its weight."""
 
 
 def probe_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about hidden states and value head early in training, by the critic's start."""
-    for steps, bands in SATURATED.items():
-        for start in ("raw", "mean", "centred"):
-            for weight, band in zip(WEIGHTS, bands.get(start, (NO_UNITS,) * 4), strict=True):
+    """Yields claims about hidden states and value head of detached runs early in training."""
+    for (steps, start), bands in SATURATED.items():
+        for weight, band in zip(WEIGHTS, bands, strict=True):
+            yield Claim(
+                name=f"climb-saturated-{start}-{steps}-{weight:g}",
+                says=f"detached, {start}: fraction of units saturated after {ARRIVED} episodes",
+                estimate=_median(evidence, start, steps, weight, "saturated", ARRIVED),
+                band=band,
+                experiments=(EXPERIMENTS[start],),
+            )
+    for diagnostic, words, episode, of_starts in PROBES:
+        for steps in (15, 60):
+            for start, band in of_starts.items():
                 yield Claim(
-                    name=f"climb-saturated-{start}-{steps}-{weight:g}",
-                    says=f"detached, {start}: fraction of units saturated after {ARRIVED} episodes",
-                    estimate=_median(evidence, "saturated", start, steps, weight, ARRIVED),
-                    band=band,
-                    experiments=(_experiment(start),),
-                )
-    for name, (words, episode, starts) in MEASURES.items():
-        for steps in SATURATED:
-            for start, band in starts.items():
-                yield Claim(
-                    name=f"climb-{name.replace('_', '-')}-{start}-{steps}",
+                    name=f"climb-{diagnostic.replace('_', '-')}-{start}-{steps}",
                     says=f"detached, {start}, weight 10: {words} after {episode} episodes",
-                    estimate=_median(evidence, name, start, steps, 10.0, episode),
+                    estimate=_median(evidence, start, steps, 10.0, diagnostic, episode),
                     band=band,
-                    experiments=(_experiment(start),),
-                    digits=3 if name == "trace" else 2,
+                    experiments=(EXPERIMENTS[start],),
+                    digits=3 if diagnostic == "trace" else 2,
                 )
-
-
-def _experiment(start: str) -> str:
-    """Name of the experiment whose critics have that start."""
-    return "climb-start" if start == "mean" else "climb-raw"
 
 
 def _median(
-    evidence: Evidence, name: str, start: str, steps: int, weight: float, episode: int
+    evidence: Evidence, start: str, steps: int, weight: float, diagnostic: str, episode: int
 ) -> Estimate:
-    """Median over seeds of a diagnostic after some episodes."""
-    values = probe_after(probed(evidence, start, steps, weight), name, episode)
+    """Median over seeds of a diagnostic after some episodes, for detached runs of one setting."""
+    values = probe_after(probed(evidence, start, steps, weight), diagnostic, episode)
     return over_seeds(lambda seeds: np.median(values[seeds], axis=-1), len(values))
 
 
@@ -99,11 +109,11 @@ def distance_claims(evidence: Evidence) -> Iterator[Claim]:
     cells = distance_cells(evidence)
     for (start, weight), band in DISTANCES.items():
         cell = cells[start, weight]
-        distance = start - MEAN_RETURN
-        side = "below" if distance < 0 else "above"
+        side = "below" if start < MEAN_RETURN else "above"
+        distance = f"{abs(start - MEAN_RETURN):g}"
         yield Claim(
-            name=f"distance-{side}-{abs(distance):g}-{weight:g}",
-            says=f"60 steps, weight {weight:g}: slowdown if the critic starts {abs(distance):g} "
+            name=f"distance-{side}-{distance}-{weight:g}",
+            says=f"60 steps, weight {weight:g}: slowdown if the critic starts {distance} "
             f"{side} the mean return (at least this, if fewer than half learn)",
             estimate=interval(cell.least_slowdowns),
             band=band,
@@ -112,4 +122,41 @@ def distance_claims(evidence: Evidence) -> Iterator[Claim]:
         )
 
 
-GROUPS = (probe_claims, distance_claims)
+def climb_law_claims(evidence: Evidence) -> Iterator[Claim]:
+    """Yields claims about the law of the climb in the first study's grid, which is older than it.
+
+    In that grid critics start at 0. The law (`pwm.analysis.climb`) predicts the slowdown S by their
+    climb; so do its rivals. An informative cell is one in which half of the seeds learned, or
+    should have.
+    """
+    experiments = ("weight-0.001", "start-mean")
+    for baseline, band in {"attached": (0.0, 0.4), "detached": (0.0, 0.35)}.items():
+        cells = [cell for cell in grid_cells(evidence, baseline) if cell.informative]
+        yield Claim(
+            name=f"climb-law-{baseline}",
+            says=f"{baseline}, raw: root mean square error of log S by the law of the climb",
+            estimate=interval(root_mean_square(cells)),
+            band=band,
+            experiments=experiments,
+        )
+        yield Claim(
+            name=f"climb-law-{baseline}-cells",
+            says=f"{baseline}, raw: cells that this rests on",
+            estimate=Estimate(len(cells)),
+            band=(5, 65),
+            experiments=experiments,
+            digits=0,
+        )
+        if baseline == "detached":  # the rivals predict no leak
+            for rival in RIVALS:
+                margin = root_mean_square(cells, rival) - root_mean_square(cells, LAW)
+                yield Claim(
+                    name=f"climb-law-margin-{slug(rival)}",
+                    says=f'detached, raw: error of "{rival}" less that of the law of the climb',
+                    estimate=interval(margin),
+                    band=(0.0, 3.0),
+                    experiments=experiments,
+                )
+
+
+GROUPS = (probe_claims, distance_claims, climb_law_claims)

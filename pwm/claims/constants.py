@@ -1,4 +1,7 @@
-"""Numbers that the paper quotes and that rest on no run: settings, closed forms, predictions."""
+"""Numbers that the paper quotes and that rest on no run: settings, closed forms, predictions.
+
+The notes are the public notes that this study began with. Lengths of episodes are in steps.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,10 @@ from pwm.analysis.learning import FINAL_EPISODES, STANDARD_ERRORS, reward_to_lea
 from pwm.analysis.levels import reward_levels
 from pwm.analysis.predictions import Law, fitted_law, predictions
 from pwm.analysis.theory import mean_return, noise_weight, value_floor
-from pwm.claims.fifth import fifth_numbers
+from pwm.claims.claim import Number, number, unrounded
+from pwm.claims.fifth_numbers import fifth_numbers
 from pwm.claims.foreign import foreign_numbers
-from pwm.claims.grids import Number, grids, number
+from pwm.claims.grids import grids
 from pwm.core.agent import AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.leak import critic_bias
@@ -23,28 +27,25 @@ from pwm.experiments import EXPERIMENTS, WEIGHTS
 
 HEAVY = 100.0  # recommended critic weight, for a summed policy loss
 QUOTED_LIBRARIES = (
-    *("stable-baselines3-a2c", "stable-baselines3-ppo", "cleanrl-ppo", "rllib-ppo", "rllib-a3c"),
+    "stable-baselines3-a2c",
+    "stable-baselines3-ppo",
+    "cleanrl-ppo",
+    "rllib-ppo",
+    "rllib-a3c",
     "acme-ppo",
 )
 LONG, SHORT = TaskConfig(episode_length=60), TaskConfig(episode_length=15)
 
 
 def quoted() -> dict[str, Number]:
-    """All numbers of this module and of `pwm.claims.grids`, by name."""
+    """All constants by name: those of this module, `fifth_numbers`, `foreign` and `grids`."""
     settings = _notes() | _task() | _training() | _protocol()
-    return (
-        settings
-        | _theory()
-        | _predictions()
-        | fifth_numbers()
-        | foreign_numbers()
-        | _conversions()
-        | grids()
-    )
+    computed = _theory() | _predictions() | _conversions()
+    return settings | computed | fifth_numbers() | foreign_numbers() | grids()
 
 
 def _notes() -> dict[str, Number]:
-    """Numbers that the notes report."""
+    """Numbers that the notes report: critic weights at which they learn, seeds, a value loss."""
     return {
         "notes.exploded-value-loss": number(20_000),
         "notes.seeds-short": number(EXPERIMENTS["eplen15"].notes_seeds, text="three"),
@@ -57,7 +58,7 @@ def _notes() -> dict[str, Number]:
 
 
 def _task() -> dict[str, Number]:
-    """The task, lengths of episodes, and the criterion for *learned*."""
+    """The task, lengths of episodes, and the criterion by which a run has learned the task."""
     lengths = EXPERIMENTS["weight-0.001"].axes["episode_length"]
     held_out_lengths = EXPERIMENTS["held-out"].axes["episode_length"]
     levels = reward_levels(LONG.stimulus_set)
@@ -86,10 +87,10 @@ def _task() -> dict[str, Number]:
 
 
 def _training() -> dict[str, Number]:
-    """The agent, its optimiser, budgets and rates."""
-    notes, slow, held_out = (
-        EXPERIMENTS[name].base for name in ("eplen60", "weight-0.001", "held-out")
-    )
+    """The agent, its optimiser, numbers of training episodes, and rates."""
+    notes = EXPERIMENTS["eplen60"].base
+    slow = EXPERIMENTS["weight-0.001"].base
+    held_out = EXPERIMENTS["held-out"].base
     rates = EXPERIMENTS["centred-learning-rate"].axes["learning_rate"]
     tracking = EXPERIMENTS["tracking"].axes["tracking_rate"]
     return {
@@ -100,9 +101,9 @@ def _training() -> dict[str, Number]:
         "setting.learning-rate": number(notes.learning_rate, 3),
         "setting.learning-rate-between": number(held_out.learning_rate, 3),
         "setting.learning-rate-slow": number(slow.learning_rate, 3),
-        **{f"setting.rate-{rate:g}": number(rate, text=f"{rate:g}") for rate in rates},
+        **{f"setting.rate-{rate:g}": unrounded(rate) for rate in rates},
         "setting.tracking-rate": number(LossConfig().tracking_rate, 1),
-        **{f"setting.tracking-{rate:g}": number(rate, text=f"{rate:g}") for rate in tracking},
+        **{f"setting.tracking-{rate:g}": unrounded(rate) for rate in tracking},
         "setting.episodes-long": number(notes.num_episodes),
         "setting.episodes-short": number(EXPERIMENTS["eplen15"].base.num_episodes),
         "setting.episodes-slow": number(slow.num_episodes),
@@ -114,43 +115,40 @@ def _training() -> dict[str, Number]:
 def _protocol() -> dict[str, Number]:
     """Numbers of seeds, probes, methods and conditions, and the time that all runs take."""
     probed = EXPERIMENTS["gradients"].base
-    ranked = _cells("rules-", "-popart") - _cells("rules-held-out-", "-popart")
-    held_out_cells = sum(map(len, predictions()["fourth"]["slowdown"].values()))
+    ranked = _num_settings("rules-", "-popart") - _num_settings("rules-held-out-", "-popart")
+    held_out = predictions()["fourth"]["slowdown"].values()
     return {
         "compute.cores": number(2),
         "compute.time": {"text": "50 to 60 minutes"},
         "setting.confidence": number(0.95, text="95%"),
         "setting.seeds": number(len(EXPERIMENTS["eplen15"].axes["seed"])),
         "setting.seeds-answer": number(len(EXPERIMENTS["mean"].axes["seed"])),
-        "setting.held-out-cells": number(held_out_cells),
-        **{f"setting.distance-{far:g}": number(far, text=f"{far:g}") for far in (3, 5.25, 10.5)},
+        "setting.held-out-cells": number(sum(len(cells) for cells in held_out)),
+        **{f"setting.distance-{distance:g}": unrounded(distance) for distance in (3, 5.25, 10.5)},
         "setting.probe-arrived": number(200),
         "setting.probe-late": number(5000),
         "setting.probe-episodes": number(probed.probe_episodes),
         "setting.probe-every": number(probed.log_every),
-        "setting.methods": number(_cells("rules-trial-")),
+        "setting.methods": number(_num_settings("rules-trial-")),
         "setting.rule-conditions": number(ranked),
     }
 
 
-def _cells(beginning: str, end: str = "") -> int:
-    """Number of cells in the experiments whose names begin and end so.
-
-    A cell is a group of runs that differ only in the seed.
-    """
+def _num_settings(prefix: str, suffix: str = "") -> int:
+    """Number of settings of the experiments with such names; seeds are not counted."""
     return sum(
         each.num_runs // len(each.axes["seed"])
         for name, each in EXPERIMENTS.items()
-        if name.startswith(beginning) and name.endswith(end)
+        if name.startswith(prefix) and name.endswith(suffix)
     )
 
 
 def _theory() -> dict[str, Number]:
     """Values of closed forms, and of the two laws that have a fitted number.
 
-    In the keys, `noise` is the weight at which the leak's bias equals the return's standard
+    In the keys, `noise` is the critic weight at which the leak's bias equals the return's standard
     deviation; `best` the one at which the leak slows learning by sqrt(2), according to `Law`; and
-    `share` the number fitted in the law of the climb.
+    `share` the number fitted in the law of the climb (`pwm.analysis.climb`).
     """
     law = fitted_law()
     lightest = critic_bias(steps=60, entropy=math.log(3), critic_weight=0.05)
@@ -173,14 +171,17 @@ def _theory() -> dict[str, Number]:
 
 
 def _sharing_exponent(law: Law) -> float:
-    """Slope of the log slowdown by a heavy critic against its log weight."""
+    """Power of the weight with which a heavy critic slows learning, according to the law.
+
+    It is the slope of the log slowdown against the log weight, from weight 5 on.
+    """
     weights = [weight for weight in WEIGHTS if weight >= 5]
     slowdowns = [math.log(law.trunk_slowdown(weight)) for weight in weights]
     return linear_regression([math.log(weight) for weight in weights], slowdowns).slope
 
 
 def _predictions() -> dict[str, Number]:
-    """Predictions made before the runs, from `paper/predictions.json`."""
+    """Predictions made before the runs, from `paper/predictions.json`, and errors they allow."""
     first, third, law = predictions()["lower_edge"], predictions()["third"], fitted_law()
     found = {
         "prediction.per-step": number(predictions()["lower_edge_per_step"], 3),
@@ -203,24 +204,29 @@ def _predictions() -> dict[str, Number]:
 
 
 def _conversions() -> dict[str, Number]:
-    """This project's weights in the units of libraries, and their default weights in its own."""
-    mse, half = "stable-baselines3-a2c", "cleanrl-ppo"
-    default = CONVENTIONS[mse].weight
+    """This project's weights in the units of libraries, and libraries' default weights in its own.
+
+    Its own units, those of the notes, are a policy loss summed over steps and a mean squared error.
+    """
+    squared, half = "stable-baselines3-a2c", "cleanrl-ppo"  # the mean squared error, and half of it
+    default = CONVENTIONS[squared].weight
     found = {
         "library.default-weight": number(default, 1),
-        "convert.library-long-sum": number(convert_weight(default, 60, source=mse, to="notes")),
-        "convert.library-short-sum": number(convert_weight(default, 15, source=mse, to="notes"), 1),
+        "convert.library-long-sum": number(convert_weight(default, 60, source=squared, to="notes")),
+        "convert.library-short-sum": number(
+            convert_weight(default, 15, source=squared, to="notes"), 1
+        ),
     }
     for name, weight, steps in (("long", 5, 60), ("short", 2, 15), ("short-most", 5, 15)):
-        for factor, library in (("mse", mse), ("half", half)):
-            converted = convert_weight(weight, steps, to=library)
-            found[f"convert.notes-{name}-{factor}"] = number(converted, 2)
-    for name in QUOTED_LIBRARIES:
-        default = CONVENTIONS[name].weight
+        found[f"convert.notes-{name}-mse"] = number(convert_weight(weight, steps, to=squared), 2)
+        found[f"convert.notes-{name}-half"] = number(convert_weight(weight, steps, to=half), 2)
+    for library in QUOTED_LIBRARIES:
+        default = CONVENTIONS[library].weight
+        here = convert_weight(default, 60, source=library, to="notes")
         found |= {
-            f"library.{name}-default": number(default, 1),
-            f"library.{name}-here": number(convert_weight(default, 60, source=name, to="notes")),
-            f"library.{name}-long": number(convert_weight(HEAVY, 60, to=name), 1),
-            f"library.{name}-short": number(convert_weight(HEAVY, 15, to=name), 1),
+            f"library.{library}-default": number(default, 1),
+            f"library.{library}-here": number(here),
+            f"library.{library}-long": number(convert_weight(HEAVY, 60, to=library), 1),
+            f"library.{library}-short": number(convert_weight(HEAVY, 15, to=library), 1),
         }
     return found

@@ -1,37 +1,35 @@
-"""Claims about the edges of the working range: where they lie, what determines and moves them."""
+"""Claims about the edges of the working range: where they lie, what determines and moves them.
+
+The working range is the range of critic weights with which runs learn within their budget of
+episodes. At its lower edge and at its upper edge, success is half of what it is inside. A condition
+is a setting that was run with both baselines and all weights. Rival laws say what the lower edge
+depends on (`pwm.analysis.conditions`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import nan
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.analysis.conditions import (
-    RIVALS,
-    Condition,
-    conditions,
-    experiments_of,
-    light_edges,
-)
+from pwm.analysis.conditions import RIVALS, Condition, conditions, experiments_of, light_edges
 from pwm.analysis.edges import upper_edges
 from pwm.analysis.estimates import Estimate, interval, rate, rate_difference, slope
 from pwm.analysis.evidence import Evidence
-from pwm.claims.claim import Claim
+from pwm.analysis.outcomes import Outcomes
+from pwm.claims.claim import Band, Claim
 
-EXPONENTS = {
-    "steps": ("episode", {6: "lengths-6", 15: "lengths-15", 30: "lengths-30"}, (0.4, 1.1)),
-    "trial": ("trial", {2: "trial-2", 4: "trial-4", 6: "trial-6"}, (1.5, 3.0)),
-}
-"""Length that varies, conditions by that length, and the band of the lower edge's power of it."""
-RATIO = "ratio"  # the rival that should miss least
-UPPER = {60: (10.0, 35.0), 120: (1.5, 10.0)}
-"""Bands of the upper edge by steps, detached, learning rate 0.001."""
-LONGER_LOWER = {1.0: (0.8, 1.0), 0.5: (0.5, 1.0)}
-"""Bands of success with five times the budget, by weight below the lower edge."""
+POWERS: Sequence[tuple[str, str, Mapping[int, str], Band]] = (
+    # name, the length that varies, conditions by that length, band of the lower edge's power of it
+    ("steps", "episode", {6: "lengths-6", 15: "lengths-15", 30: "lengths-30"}, (0.4, 1.1)),
+    ("trial", "trial", {2: "trial-2", 4: "trial-4", 6: "trial-6"}, (1.5, 3.0)),
+)
+RATIO = "ratio"
+"""The rival law of the lower edge that should have the least error."""
 BUDGETS = (10_000, 12_000, 14_000, 17_000, 20_000)
-"""Episodes after which the edges are measured, to see them move."""
+"""Numbers of episodes after which the edges are measured."""
 
 
 def lower_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -47,11 +45,11 @@ def lower_claims(evidence: Evidence) -> Iterator[Claim]:
         digits=0,
     )
     yield from _rival_claims(every, measured)
-    for name, (length, names, band) in EXPONENTS.items():
-        power = Estimate(nan)
-        if set(names.values()) <= set(measured):
-            logs = np.log([measured[each] for each in names.values()])
-            power = interval(slope(np.log(list(names)), logs))
+    for name, length, names, band in POWERS:
+        power = Estimate(nan)  # unless all of the edges could be measured
+        if all(each in measured for each in names.values()):
+            log_edges = np.log([measured[each] for each in names.values()])
+            power = interval(slope(np.log(list(names)), log_edges))
         yield Claim(
             name=f"exponent-{name}",
             says=f"the lower edge grows as this power of the length of the {length}",
@@ -64,13 +62,18 @@ def lower_claims(evidence: Evidence) -> Iterator[Claim]:
 def _rival_claims(
     every: Mapping[str, Condition], measured: Mapping[str, NDArray[np.float64]]
 ) -> Iterator[Claim]:
-    """Yields claims about the error of each rival law of the lower edge."""
-    misses = {rival: _miss(rival, every, measured) for rival in RIVALS}
-    for rival, miss in misses.items():
+    """Yields claims about the error of each rival law of the lower edge.
+
+    Args:
+        every: conditions by name.
+        measured: the lower edge of those that have one, [1 + resamples] each.
+    """
+    errors = {rival: _error(rival, every, measured) for rival in RIVALS}
+    for rival, error in errors.items():
         yield Claim(
             name=f"edges-{rival}",
             says=f'factor by which the rival "{rival}" misses the lower edges (root mean square)',
-            estimate=interval(miss),
+            estimate=interval(error),
             band=(1.0, 1.5 if rival == RATIO else 10.0),
             experiments=experiments_of(every.values()),
         )
@@ -78,30 +81,30 @@ def _rival_claims(
             yield Claim(
                 name=f"edges-{rival}-worse",
                 says=f'factor by which "{rival}" misses the lower edges over that of "{RATIO}"',
-                estimate=interval(miss / misses[RATIO]),
+                estimate=interval(error / errors[RATIO]),
                 band=(1.05, 10.0),
                 experiments=experiments_of(every.values()),
             )
 
 
-def _miss(
+def _error(
     rival: str, every: Mapping[str, Condition], measured: Mapping[str, NDArray[np.float64]]
 ) -> NDArray[np.float64]:
-    """Factor by which a rival misses the measured edges, root mean square: [1 + resamples]."""
+    """Factor between measured edges and a rival's, root mean square of its log: [1 + resamples]."""
     if not measured:
-        return np.full(2, nan)
+        return np.full(2, nan)  # a value and one resample: `interval` needs no more
     logs = [np.log(edges / every[name].edges_by(rival)) for name, edges in measured.items()]
     return np.asarray(np.exp(np.sqrt(np.square(logs).mean(axis=0))))
 
 
 def upper_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the upper edge, and about a budget that moves both edges."""
-    for steps, band in UPPER.items():
-        part = evidence.of("weight-0.001").at(episode_length=steps, baseline="detached")
+    """Yields claims about the upper edge, and about a larger budget, which moves both edges."""
+    for steps, band in {60: (10.0, 35.0), 120: (1.5, 10.0)}.items():
+        runs = evidence.of("weight-0.001").at(episode_length=steps, baseline="detached")
         yield Claim(
             name=f"upper-{steps}",
             says=f"upper edge at {steps} steps and learning rate 0.001, detached",
-            estimate=interval(upper_edges(part.weights, part.learned)),
+            estimate=interval(upper_edges(runs.weights, runs.learned)),
             band=band,
             experiments=("weight-0.001",),
             digits=1,
@@ -118,16 +121,17 @@ def _above_claims(evidence: Evidence) -> Iterator[Claim]:
     for weight in longer.weights:
         before = usual.at(critic_weight=weight).learned
         after = longer.at(critic_weight=weight).learned
+        says = f"five times the budget, weight {weight:g}, above the upper edge"
         yield Claim(
             name=f"upper-budget-{weight:g}",
-            says=f"five times the budget, weight {weight:g}, above the upper edge: success",
+            says=f"{says}: success",
             estimate=rate(after),
             band=(0.8, 1),
             experiments=("budget-upper",),
         )
         yield Claim(
             name=f"upper-gain-{weight:g}",
-            says=f"five times the budget, weight {weight:g}, above the upper edge: gain in success",
+            says=f"{says}: gain in success",
             estimate=rate_difference(after, before),
             band=(0.2, 1),
             experiments=("budget-upper", "weight-0.001"),
@@ -137,7 +141,7 @@ def _above_claims(evidence: Evidence) -> Iterator[Claim]:
 def _below_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about success below the lower edge with five times the budget, at 15 steps."""
     usual = evidence.of("weight-0.001").at(episode_length=15, baseline="attached")
-    for weight, band in LONGER_LOWER.items():
+    for weight, band in {1.0: (0.8, 1.0), 0.5: (0.5, 1.0)}.items():
         yield Claim(
             name=f"lower-budget-{weight:g}",
             says=f"five times the budget, weight {weight:g}, below the lower edge: success",
@@ -156,20 +160,29 @@ def _below_claims(evidence: Evidence) -> Iterator[Claim]:
 
 def _budget_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the edges at smaller budgets, from the same runs cut short."""
-    for name, baseline, steps, edges, band in (
-        ("lower", "attached", 15, light_edges, (-2.0, -0.5)),
-        ("upper", "detached", 60, upper_edges, (1.5, 3.0)),
-    ):
-        part = evidence.of("weight-0.001").at(episode_length=steps, baseline=baseline)
-        found = [edges(part.weights, part.time <= budget) for budget in BUDGETS]
-        yield Claim(
-            name=f"budget-{name}",
-            says=f"the {name} edge moves as this power of the budget",
-            estimate=interval(slope(np.log(BUDGETS), np.log(found))),
-            band=band,
-            experiments=("weight-0.001",),
-            digits=1,
-        )
+    runs = evidence.of("weight-0.001")
+    attached = runs.at(episode_length=15, baseline="attached")
+    detached = runs.at(episode_length=60, baseline="detached")
+    yield _budget_claim("lower", attached, light_edges, band=(-2.0, -0.5))
+    yield _budget_claim("upper", detached, upper_edges, band=(1.5, 3.0))
+
+
+def _budget_claim(
+    edge: str,
+    runs: Outcomes,
+    measure: Callable[[Sequence[float], NDArray[np.bool_]], NDArray[np.float64]],
+    band: Band,
+) -> Claim:
+    """The claim about an edge of some runs, found by a function of `pwm.analysis.edges`."""
+    edges = [measure(runs.weights, runs.time <= budget) for budget in BUDGETS]
+    return Claim(
+        name=f"budget-{edge}",
+        says=f"the {edge} edge moves as this power of the budget",
+        estimate=interval(slope(np.log(BUDGETS), np.log(edges))),
+        band=band,
+        experiments=("weight-0.001",),
+        digits=1,
+    )
 
 
 GROUPS = (lower_claims, upper_claims)

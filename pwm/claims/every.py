@@ -1,4 +1,4 @@
-"""All claims, their numbers for the paper, and the runs that each rests on."""
+"""All claims, and the content of `paper/numbers.json`."""
 
 from __future__ import annotations
 
@@ -18,38 +18,39 @@ from pwm.claims import (
     fourth,
     gradients,
     leak,
+    noise,
+    open_questions,
     practice,
     predictions,
-    puzzles,
     rules,
-    start,
-    times,
+    working_range,
 )
-from pwm.claims.claim import Claim
+from pwm.claims.claim import Claim, Number
 from pwm.claims.constants import quoted
 from pwm.core.errors import FileError
 from pwm.experiments import EXPERIMENTS
 from pwm.runs.shards import plan
 
 Group = Callable[[Evidence], Iterator[Claim]]
+"""A function that yields the claims about one question."""
 MODULES = (
     leak,
-    start,
+    noise,
     climb,
+    working_range,
     fourth,
     fifth,
-    puzzles,
+    open_questions,
     edges,
-    times,
     predictions,
     gradients,
     practice,
     rules,
     brake,
 )
+GROUPS: tuple[Group, ...] = tuple(group for module in MODULES for group in module.GROUPS)
 NUMBERS = "numbers.json"  # in `paper/`
 PREFIX = "claim."  # of claims' names in that file
-GROUPS: tuple[Group, ...] = tuple(group for module in MODULES for group in module.GROUPS)
 
 
 def claims(evidence: Evidence) -> Iterator[Claim]:
@@ -58,18 +59,19 @@ def claims(evidence: Evidence) -> Iterator[Claim]:
         yield from group(evidence)
 
 
-def numbers(found: Sequence[Claim]) -> dict[str, Mapping[str, Any]]:
-    """Every number that the paper may quote, by name.
+def numbers(found: Sequence[Claim]) -> dict[str, Number]:
+    """Every number that the paper may quote, by name: constants and the claims given.
 
-    A claim also has its sentence, its band, the command that trains its runs, and its minutes.
+    A claim has its sentence, its band, the command that trains its runs, and the minutes that one
+    core takes for them.
     """
     claimed = {
         f"{PREFIX}{claim.name}": {
             "text": claim.text,
             "value": f"{claim.estimate.value:,.{claim.digits}f}",
-            "interval": _finite(claim.estimate.low, claim.estimate.high),
+            "interval": _for_json(claim.estimate.low, claim.estimate.high),
             "says": claim.says,
-            "band": _finite(*claim.band),
+            "band": _for_json(*claim.band),
             "command": "python -m pwm.sweep " + " ".join(claim.experiments),
             "minutes": max(0.1, round(sum(_minutes(name) for name in claim.experiments), 1)),
         }
@@ -79,7 +81,7 @@ def numbers(found: Sequence[Claim]) -> dict[str, Mapping[str, Any]]:
 
 
 def disagreements(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
-    """Names of the numbers that differ, or that only one side has."""
+    """Names of the numbers that differ, or that only one of the two mappings has."""
     return [name for name in sorted({*ours, *theirs}) if ours.get(name) != theirs.get(name)]
 
 
@@ -96,9 +98,9 @@ def read_numbers(path: Path) -> dict[str, Any]:
     return content
 
 
-def _finite(*numbers: float) -> list[float | None]:
-    """Numbers for JSON: None for those that are not finite."""
-    return [number if math.isfinite(number) else None for number in numbers]
+def _for_json(*ends: float) -> list[float | None]:
+    """Ends of a range for JSON, which has no infinity: None for an end that is not finite."""
+    return [end if math.isfinite(end) else None for end in ends]
 
 
 @lru_cache

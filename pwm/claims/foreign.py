@@ -1,10 +1,13 @@
-"""Numbers about other people's code that the paper quotes, from its two csv files."""
+"""Numbers about other people's code that the paper quotes, from its two csv files.
+
+The agents are those of Stable-Baselines3 (`paper/external.csv`); the loops are public training
+loops of an actor-critic (`paper/loops.csv`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from math import inf, isnan
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,57 +15,59 @@ from numpy.typing import NDArray
 from pwm.analysis.external import Baseline, Loop
 from pwm.analysis.foreign import AgentCell, LoopCell, agents, loops
 from pwm.analysis.fourth import Statement
-from pwm.claims.grids import Number
+from pwm.claims.claim import Number, number
 
-AGENTS: Mapping[str, AgentCell] = MappingProxyType(
-    {
-        "a2c-shared": AgentCell("A2C", "shared", "raw", 0.5),
-        "a2c-centred": AgentCell("A2C", "shared", "centred", 0.5),
-        "a2c-separate": AgentCell("A2C", "separate", "raw", 0.5),
-        "ppo-clipped": AgentCell("RecurrentPPO", "separate", "raw", 0.5),
-        "ppo-free": AgentCell("RecurrentPPO", "separate", "raw", 0.5, inf),
-    }
-)
+WEIGHTS = ("light", "default", "heavy")
+"""Names of the three critic weights of each agent and of each loop."""
 VF_COEFS = (0.005, 0.5, 50.0)
-"""A light weight, the default and a heavy one, of the agents."""
-LOOPS: Mapping[Loop, tuple[float, float, float]] = MappingProxyType(
-    {"tutorial": (0.1, 1.0, 10.0), "reinforce": (0.02, 0.2, 2.0), "a3c": (0.1, 1.0, 10.0)}
-)
-"""A light weight, the default and a heavy one, in each loop's own units."""
+"""The weights of every agent."""
+AGENTS: Mapping[str, AgentCell] = {
+    "a2c-shared": AgentCell("A2C", "shared", "raw", 0.5),
+    "a2c-centred": AgentCell("A2C", "shared", "centred", 0.5),
+    "a2c-separate": AgentCell("A2C", "separate", "raw", 0.5),
+    "ppo-clipped": AgentCell("RecurrentPPO", "separate", "raw", 0.5),
+    "ppo-free": AgentCell("RecurrentPPO", "separate", "raw", 0.5, inf),
+}
+"""Settings of agents, with the default weight and, for "ppo-free", without gradient clipping."""
+LOOPS: Mapping[Loop, tuple[float, float, float]] = {
+    "tutorial": (0.1, 1.0, 10.0),
+    "reinforce": (0.02, 0.2, 2.0),
+    "a3c": (0.1, 1.0, 10.0),
+}
+"""The weights of each loop, in its own units."""
 BASELINES: tuple[Baseline, ...] = ("attached", "detached")
-PLACES = ("light", "default", "heavy")
 
 
 def foreign_numbers() -> dict[str, Number]:
     """Seeds that learned, by code and weight, and statements that are right (`foreign.*`)."""
     found: dict[str, Number] = {}
-    for name, cell in AGENTS.items():
-        for place, weight in zip(PLACES, VF_COEFS, strict=True):
-            learned = np.isfinite(agents().times[cell._replace(vf_coef=weight)])
-            found[f"foreign.{name}-{place}"] = _of(learned)
-    for place, weight in zip(PLACES, VF_COEFS, strict=True):
-        found[f"foreign.vf-coef-{place}"] = {"text": f"{weight:g}"}
+    for name, weight in zip(WEIGHTS, VF_COEFS, strict=True):
+        found[f"foreign.vf-coef-{name}"] = {"text": f"{weight:g}"}
+        for agent, cell in AGENTS.items():
+            times = agents().times[cell._replace(vf_coef=weight)]
+            found[f"foreign.{agent}-{name}"] = _learned(times)
     for loop, weights in LOOPS.items():
-        for place, weight in zip(PLACES, weights, strict=True):
-            found[f"foreign.weight-{loop}-{place}"] = {"text": f"{weight:g}"}
+        for name, weight in zip(WEIGHTS, weights, strict=True):
+            found[f"foreign.weight-{loop}-{name}"] = {"text": f"{weight:g}"}
             for baseline in BASELINES:
-                learned = np.isfinite(loops().values(LoopCell(loop, baseline, weight), "time"))
-                found[f"foreign.{loop}-{baseline}-{place}"] = _of(learned)
+                times = loops().values(LoopCell(loop, baseline, weight), "time")
+                found[f"foreign.{loop}-{baseline}-{name}"] = _learned(times)
     found |= _verdicts("agents", agents().statements())
     return found | _verdicts("loops", loops().statements())
 
 
-def _of(learned: NDArray[np.bool_]) -> Number:
-    """The number and the fraction of seeds that learned."""
+def _learned(times: NDArray[np.float64]) -> Number:
+    """Number and fraction of the seeds whose time to learn, [S], is finite."""
+    learned = np.isfinite(times)
     return {"text": f"{int(learned.sum())}/{len(learned)}", "value": float(learned.mean())}
 
 
 def _verdicts(part: str, statements: Iterable[Statement]) -> dict[str, Number]:
-    """Counts of a part's statements: all, right and wrong; some cannot be judged."""
+    """Numbers of predicted statements: all, right and wrong; those without a value are neither."""
     every = list(statements)
-    judged = [one.right for one in every if not isnan(one.estimate.value)]
-    counts = {"statements": len(every), "right": sum(judged), "wrong": judged.count(False)}
+    verdicts = [each.right for each in every if not isnan(each.estimate.value)]
     return {
-        f"foreign.{part}-{name}": {"text": str(count), "value": count}
-        for name, count in counts.items()
+        f"foreign.{part}-statements": number(len(every)),
+        f"foreign.{part}-right": number(verdicts.count(True)),
+        f"foreign.{part}-wrong": number(verdicts.count(False)),
     }

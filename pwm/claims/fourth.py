@@ -1,85 +1,101 @@
-"""Claims about the fourth set of predictions in `paper/predictions.json`."""
+"""Claims about the fourth set of predictions in `paper/predictions.json`.
+
+A cell has the runs of one condition, variant (the critic's start or returns) and weight. Its
+slowdown S is its median time to learn over that of a light critic that starts at the mean return.
+Accounts predict it: the law of the climb (`pwm.analysis.climb`), and its rivals.
+"""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from pwm.analysis.estimates import Estimate, interval
 from pwm.analysis.evidence import Evidence
-from pwm.analysis.fourth import NEAR, fourth_cells, of_variants, refuted_if, right_if
+from pwm.analysis.fourth import NEAR, Statement, fourth_cells, of_variants, refuted_if, right_if
 from pwm.analysis.rivals import RIVALS
 from pwm.analysis.slowdowns import LAW, experiments_of, leaving_one_out, root_mean_square
-from pwm.claims.claim import Claim
+from pwm.claims.claim import Band, Claim, slug
 
-FAILS = {"noise"}
+FAILS = ("noise",)
 """Statements of the set that turned out wrong."""
-ERRORS = {LAW: (0.0, 0.5)} | dict.fromkeys(RIVALS, (0.2, 3.0))
-"""Bands of the root mean square error of log S, where S is the slowdown, by account."""
+ERRORS: Mapping[str, Band] = {LAW: (0.0, 0.5)} | dict.fromkeys(RIVALS, (0.2, 3.0))
+"""Bands of the root mean square error of log S, by account."""
 MARGIN = (0.0, 3.0)
 """Band of a rival's error minus the law's."""
-VARIANTS = {
+VARIANTS: Mapping[str, tuple[str, ...]] = {
     "raw": ("raw",),
     "mean": ("mean",),
     "centred": ("centred",),
     "attached": ("attached",),
     "above": ("start 7.5", "start 9"),
 }
-"""Variants that are counted together, by their name in the claim."""
+"""Variants whose cells are counted together, by their name in the claim."""
 LEAST_RIGHT = 0.6
 """Least fraction of cells within a factor of `NEAR` of the law."""
 
 
 def statement_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields a claim for each statement that makes the set right or refutes it."""
+    """Yields a claim for each statement of the set."""
     for statement in itertools.chain(right_if(evidence), refuted_if(evidence)):
-        fails = statement.name in FAILS
-        yield Claim(
-            name=f"fourth-{statement.name}",
-            says=statement.says + (", predicted wrongly" if fails else ", as predicted"),
-            estimate=statement.estimate,
-            band=statement.wrong_region if fails else statement.region,
-            experiments=statement.experiments,
-        )
+        wrong = statement.wrong_region if statement.name in FAILS else None
+        yield statement_claim("fourth", statement, wrong)
+
+
+def statement_claim(prefix: str, statement: Statement, wrong: Band | None) -> Claim:
+    """The claim that a statement was predicted correctly or, given a band, wrongly.
+
+    Args:
+        prefix: first part of the claim's name.
+        statement: the statement, with its measured number.
+        wrong: band of the number if it was predicted wrongly.
+    """
+    return Claim(
+        name=f"{prefix}-{statement.name}",
+        says=statement.says + (", predicted wrongly" if wrong else ", as predicted"),
+        estimate=statement.estimate,
+        band=wrong or statement.region,
+        experiments=statement.experiments,
+    )
 
 
 def error_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the error of the law of the climb and of its rivals."""
+    """Yields claims about the errors of the law and of its rivals."""
     cells = of_variants(fourth_cells(evidence), "raw", "mean")
     experiments = experiments_of(cells)
     errors = {account: root_mean_square(cells, account) for account in (LAW, *RIVALS)}
     for account, error in errors.items():
         yield Claim(
-            name=f"fourth-error-{account.replace(' ', '-')}",
+            name=f"fourth-error-{slug(account)}",
             says=f'fourth set: root mean square error of log S by "{account}"',
             estimate=interval(error),
             band=ERRORS[account],
             experiments=experiments,
         )
-    centred = of_variants(fourth_cells(evidence), "centred")
-    for account in (LAW, "saturation"):  # the latter predicts no slowdown of centred critics
-        yield Claim(
-            name=f"fourth-centred-error-{account.replace(' ', '-')}",
-            says=f'fourth set, centred: root mean square error of log S by "{account}"',
-            estimate=interval(root_mean_square(centred, account)),
-            band=(0.0, 0.7),
-            experiments=experiments_of(centred),
-        )
     for rival in RIVALS:
         yield Claim(
-            name=f"fourth-margin-{rival.replace(' ', '-')}",
+            name=f"fourth-margin-{slug(rival)}",
             says=f'fourth set: error of "{rival}" less that of the law',
             estimate=interval(errors[rival] - errors[LAW]),
             band=MARGIN,
             experiments=experiments,
         )
         yield Claim(
-            name=f"fourth-margin-{rival.replace(' ', '-')}-left-out",
+            name=f"fourth-margin-{slug(rival)}-left-out",
             says=f'fourth set: error of "{rival}" less that of the law, and the range if any '
             "one condition is left out",
             estimate=leaving_one_out(cells, rival, LAW),
             band=MARGIN,
             experiments=experiments,
+        )
+    centred = of_variants(fourth_cells(evidence), "centred")
+    for account in (LAW, "saturation"):  # the latter predicts no slowdown of centred critics
+        yield Claim(
+            name=f"fourth-centred-error-{slug(account)}",
+            says=f'fourth set, centred: root mean square error of log S by "{account}"',
+            estimate=interval(root_mean_square(centred, account)),
+            band=(0.0, 0.7),
+            experiments=experiments_of(centred),
         )
 
 

@@ -1,4 +1,9 @@
-"""Claims about gradients: shares of the trunk's, noise of the policy's, and an identity."""
+"""Claims about gradients: shares of the trunk's, noise of the policy's, and an identity.
+
+The trunk is the part of the network that policy and critic share. The runs measured their gradients
+in windows of training; a curve has one number per window. The identity relates the policy loss to
+the value loss (`pwm.analysis.theory.advantage_log_prob`).
+"""
 
 from __future__ import annotations
 
@@ -16,20 +21,14 @@ from pwm.analysis.theory import slowdown
 from pwm.claims.claim import Claim
 
 PROBED = ("gradients",)
-SHARES = {0.1: (0.9, 1.0), 5.0: (0.0, 0.5), 100.0: (0.0, 0.1)}
-"""Bands of the policy's share of the trunk's gradient, by critic weight."""
-NO_SIGNAL = ("attached", 0.1)
-"""Baseline and weight at which the leak drowns the policy's signal."""
-CLOSE = {5.0: (3, 5), 20.0: (0, 2)}
-"""Bands of the number of lengths at which the identity holds in the median window, by weight; all
-five were predicted."""
 
 
 def share_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the policy's share of the trunk's gradient, detached, before learning."""
     detached = evidence.of("gradients").at(baseline="detached")
+    bands = {0.1: (0.9, 1.0), 5.0: (0.0, 0.5), 100.0: (0.0, 0.1)}  # by weight
     for steps in (15, 60):
-        for weight, band in SHARES.items():
+        for weight, band in bands.items():
             part = detached.at(episode_length=steps, critic_weight=weight)
             yield Claim(
                 name=f"share-{steps}-{weight:g}",
@@ -47,19 +46,18 @@ def signal_claims(evidence: Evidence) -> Iterator[Claim]:
     for baseline in ("attached", "detached"):
         for weight in (0.1, 5.0):
             part = runs.at(baseline=baseline, episode_length=15, critic_weight=weight)
+            drowned = baseline == "attached" and weight == 0.1  # the signal, by the leak
             yield Claim(
                 name=f"snr-{baseline}-{weight:g}",
                 says="policy's signal-to-noise ratio in ‰, 15 steps, before learning",
                 estimate=mean(1000 * before_learning(part, part.curve("signal_to_noise"))),
-                band=(-1, 1) if (baseline, weight) == NO_SIGNAL else (0, 15),
+                band=(-1, 1) if drowned else (0, 15),
                 experiments=PROBED,
                 digits=1,
             )
     for steps in (15, 60):
-        attached, detached = (
-            runs.at(baseline=kind, episode_length=steps, critic_weight=1.0)
-            for kind in ("attached", "detached")
-        )
+        part = runs.at(episode_length=steps, critic_weight=1.0)
+        attached, detached = part.at(baseline="attached"), part.at(baseline="detached")
         bias = _at_start(attached, "critic_bias") / sqrt(_at_start(attached, "return_variance"))
         ratio = _at_start(attached, "policy_norm") / _at_start(detached, "policy_norm")
         yield Claim(
@@ -71,13 +69,13 @@ def signal_claims(evidence: Evidence) -> Iterator[Claim]:
         )
 
 
-def _at_start(runs: Outcomes, name: str) -> float:
+def _at_start(runs: Outcomes, curve: str) -> float:
     """Median over seeds of a curve's first window."""
-    return float(np.median(runs.curve(name)[:, 0]))
+    return float(np.median(runs.curve(curve)[:, 0]))
 
 
 def identity_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the identity of `pwm.analysis.theory.advantage_log_prob`."""
+    """Yields claims about the two sides of the identity, with an attached baseline."""
     attached = evidence.of("gradients").at(baseline="attached")
     lengths = attached.axes["episode_length"]
     for steps in lengths:
@@ -97,21 +95,24 @@ def identity_claims(evidence: Evidence) -> Iterator[Claim]:
         band=(1.25, 3.0),
         experiments=PROBED,
     )
-    for weight, band in CLOSE.items():
-        cells = (attached.at(episode_length=steps, critic_weight=weight) for steps in lengths)
+    for weight, band in {5.0: (3, 5), 20.0: (0, 2)}.items():  # all five lengths were predicted
+        differences = [
+            _median_difference(attached.at(episode_length=steps, critic_weight=weight))
+            for steps in lengths
+        ]
         yield Claim(
             name=f"window-{weight:g}",
             says=f"lengths, of {len(lengths)}, with the sides within a fifth in the median window",
-            estimate=Estimate(sum(_median_difference(cell) < 0.2 for cell in cells)),
+            estimate=Estimate(sum(difference < 0.2 for difference in differences)),
             band=band,
             experiments=PROBED,
             digits=0,
         )
 
 
-def _ratio_of_sides(part: Outcomes) -> Estimate:
+def _ratio_of_sides(runs: Outcomes) -> Estimate:
     """Left side of the identity over its right side, both means over seeds and windows."""
-    left, right = (side.mean(axis=1) for side in identity_sides(part))  # (S,)
+    left, right = (side.mean(axis=1) for side in identity_sides(runs))  # (S,)
 
     def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
         """The ratio for each selection of seeds: [B] from [B, S]."""
@@ -120,9 +121,9 @@ def _ratio_of_sides(part: Outcomes) -> Estimate:
     return over_seeds(ratio, len(left))
 
 
-def _median_difference(part: Outcomes) -> float:
-    """Relative difference of the identity's sides, median over seeds and windows."""
-    left, right = identity_sides(part)
+def _median_difference(runs: Outcomes) -> float:
+    """Difference of the identity's sides over the larger one, median over seeds and windows."""
+    left, right = identity_sides(runs)
     larger = np.maximum(np.abs(left), np.abs(right))
     return float(np.nanmedian(np.abs(left - right) / larger))
 

@@ -1,49 +1,48 @@
-"""Counts of runs, and a one-line description of each experiment."""
+"""Counts of runs, and one-line descriptions of the experiments, for the paper."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from types import MappingProxyType
 from typing import Any
 
-from pwm.analysis.estimates import settled
+from pwm.claims.claim import Number, number
 from pwm.core.config import TrainConfig
 from pwm.experiments import EXPERIMENTS, fifth, fourth, rules
 from pwm.runs.experiment import Experiment
 from pwm.runs.fields import flat
 from pwm.runs.shards import plan
 
-Number = Mapping[str, Any]
-"""A number as printed ("text") and as computed ("value", if it is a single number)."""
-AXES: Mapping[str, str] = MappingProxyType(
-    {
-        "episode_length": "steps",
-        "stimulus_set": "tasks",
-        "timeout": "timeouts",
-        "hidden_size": "units",
-        "baseline": "baselines",
-        "entropy_weight": "entropy weights",
-        "optimism": "biases by hand",
-        "critic_start": "starts",
-        "tracking_rate": "tracking rates",
-        "trunk_rate": "learning rates of the trunk, relative",
-        "reward": "rewards",
-        "lost_gradients": "lost gradients",
-        "critic_weight": "weights",
-        "learning_rate": "learning rates",
-        "seed": "seeds",
-    }
-)
-"""Printed names of the axes; an axis that is not listed has its field's name."""
-COUNTED: Mapping[str, str] = MappingProxyType(
-    {"num_episodes": "episodes", "episode_length": "steps", "hidden_size": "units"}
-)
+AXES: Mapping[str, str] = {
+    "episode_length": "steps",
+    "stimulus_set": "tasks",
+    "timeout": "timeouts",
+    "hidden_size": "units",
+    "baseline": "baselines",
+    "entropy_weight": "entropy weights",
+    "optimism": "biases by hand",
+    "critic_start": "starts",
+    "tracking_rate": "tracking rates",
+    "trunk_rate": "learning rates of the trunk, relative",
+    "reward": "rewards",
+    "lost_gradients": "lost gradients",
+    "critic_weight": "weights",
+    "learning_rate": "learning rates",
+    "seed": "seeds",
+}
+"""Printed names of the axes; an axis that is not listed is printed by its field's name."""
+COUNTED: Mapping[str, str] = {
+    "num_episodes": "episodes",
+    "episode_length": "steps",
+    "hidden_size": "units",
+}
 """Printed names of fixed fields that follow their value, as in "60 steps"."""
-UNLISTED = ("log_every", "probe_episodes", "probe_at", "seed", "critic_weight", "stimulus_set")
+ALWAYS = ("num_episodes", "episode_length", "learning_rate")
+"""Fixed fields that are printed even with their default value."""
+NEVER = ("log_every", "probe_episodes", "probe_at", "seed", "critic_weight", "stimulus_set")
 """Fixed fields that are not printed."""
-LISTED = 5  # most values of an axis to print; of more, only the first and the last
+MOST_VALUES = 5  # of an axis that are printed; of more, only the first and the last
 
 
 def grids() -> dict[str, Number]:
@@ -51,18 +50,13 @@ def grids() -> dict[str, Number]:
     return dict(_counts()) | _descriptions()
 
 
-def number(value: float, digits: int = 0, text: str = "") -> Number:
-    """A number, printed with that many decimal places or as the text given."""
-    value = settled(value) if isinstance(value, float) else value
-    return {"text": text or f"{value:,.{digits}f}", "value": value}
-
-
 @lru_cache(maxsize=1)
 def _counts() -> Mapping[str, Number]:
     """Numbers of experiments, runs and settings.
 
-    Experiments that share a shard train it once; runs that they share in different shards are
-    trained again. Settings are different if they differ in more than the seed and what is logged.
+    A shard is a set of runs that are trained together. Experiments that share a shard train it
+    once; runs that they share in different shards are trained again. Two settings differ if their
+    runs differ in a field other than the seed and those that only decide what is logged.
     """
     shards = {shard.key: shard for each in EXPERIMENTS.values() for shard in plan(each)}
     trained = [(shard.setting, member) for shard in shards.values() for member in shard.members]
@@ -80,42 +74,41 @@ def _counts() -> Mapping[str, Number]:
 
 
 def _descriptions() -> dict[str, Number]:
-    """One-line descriptions of every experiment or family: what varies and what is fixed."""
+    """One-line descriptions, by name, of single experiments and of families of experiments.
+
+    The experiments of a family have the same conditions and differ in their methods or variants.
+    One of them is described, without the fields in which they differ.
+    """
+    families = ("rules-", "fourth-", "fifth-")
     shown = {
         name: _described(each)
         for name, each in EXPERIMENTS.items()
-        if not name.startswith(("rules-", "fourth-", "fifth-")) or name == "fourth-above"
+        if not name.startswith(families) or name == "fourth-above"
     }
-    for name in rules.CONDITIONS:  # all methods have the conditions in common
-        shown[f"rules-{name}"] = _described(
-            EXPERIMENTS[f"rules-{name}-popart"], ("balance", "critic_weight")
-        )
+    for name in rules.CONDITIONS:
+        one = EXPERIMENTS[f"rules-{name}-popart"]
+        shown[f"rules-{name}"] = _described(one, hidden=("balance", "critic_weight"))
     for name in fourth.CONDITIONS:
-        shown[f"fourth-{name}"] = _described(EXPERIMENTS[f"fourth-{name}-raw"], ("critic_weight",))
+        one = EXPERIMENTS[f"fourth-{name}-raw"]
+        shown[f"fourth-{name}"] = _described(one, hidden=("critic_weight",))
     for group, steps in fifth.WEIGHTS:
-        name, hidden = f"fifth-{group}-{steps}", ("critic_weight", "critic_start", "baseline")
+        name = f"fifth-{group}-{steps}"
+        hidden = ("critic_weight", "critic_start", "baseline")
         shown[name] = _described(EXPERIMENTS[f"{name}-light"], hidden)
     return {f"experiment.{name}": {"text": text} for name, text in shown.items()}
 
 
 def _described(experiment: Experiment, hidden: Sequence[str] = ()) -> str:
-    """One-line description: the axes, then fixed fields that differ from the defaults.
-
-    Args:
-        experiment: the experiment to describe.
-        hidden: fields to leave out.
-    """
+    """One line: the axes, then fixed fields that differ from the defaults, without hidden ones."""
+    axes = {name: values for name, values in experiment.axes.items() if name != "probe_at"}
     base, default = flat(experiment.base), flat(TrainConfig())
-    axes = [
-        _axis(name, values)
-        for name, values in experiment.axes.items()
-        if name not in {*hidden, "probe_at"}
+    changed = [name for name in base if base[name] != default[name] and name not in ALWAYS]
+    fixed = [
+        name for name in (*ALWAYS, *changed) if name not in NEVER and name not in experiment.axes
     ]
-    always = ("num_episodes", "episode_length", "learning_rate")
-    others = [name for name in base if base[name] != default[name] and name not in always]
-    left_out = {*hidden, *experiment.axes, *UNLISTED}
-    fixed = [_fixed(name, base[name]) for name in (*always, *others) if name not in left_out]
-    return "; ".join([*axes, *fixed])
+    parts = [_axis(name, values) for name, values in axes.items() if name not in hidden]
+    parts += [_fixed(name, base[name]) for name in fixed if name not in hidden]
+    return "; ".join(parts)
 
 
 def _fixed(field: str, value: Any) -> str:
@@ -129,7 +122,7 @@ def _fixed(field: str, value: Any) -> str:
 
 
 def _axis(field: str, values: Sequence[Any]) -> str:
-    """An axis as printed: its name, and its values or their number and ends."""
+    """An axis in words: its name, with its values or, of many, their number and the two ends."""
     name = AXES.get(field, field.replace("_", " "))
     if field == "seed":
         return f"{len(values)} {name}"
@@ -137,6 +130,6 @@ def _axis(field: str, values: Sequence[Any]) -> str:
         f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ")
         for value in values
     ]
-    if len(values) > LISTED:
+    if len(values) > MOST_VALUES:
         return f"{len(values)} {name} from {shown[0]} to {shown[-1]}"
     return f"{name} {', '.join(shown)}"

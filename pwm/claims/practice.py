@@ -1,9 +1,13 @@
-"""Claims about collapse, the entropy bonus, the notes' bugs and luck, and choosing the weight."""
+"""Claims about collapse, the entropy bonus, the notes' bugs and luck, and choosing the weight.
+
+A run collapses if its policy ends deterministic without having learned. The notes are the public
+notes that this study began with.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,37 +18,28 @@ from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.times import median_time
 from pwm.claims.claim import Claim
 
-COLLAPSES = (60, 0.01)
-"""Steps and learning rate at which many runs collapse."""
-LOST = {"values": ("values", (0.8, 1.0)), "log_probs": ("log-probabilities", (0.0, 0.1))}
-"""Tensors that lose their gradient during collection: name in words, and band of success."""
-REGRETS = {0.1: (0.3, 0.7), 1.0: (0.0, 0.35), 20.0: (0.7, 1.0)}
-"""Bands of the success lost by one weight for all conditions (`_regret`), by weight."""
-AROUND_DEFAULT = {1.0: (0.8, 1.0), 20.0: (0.0, 0.5), 50.0: (0.0, 0.2)}
-"""Bands of success at 60 steps, detached, by weight."""
-
 
 def collapse_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about collapse to one action, and the entropy bonus that prevents it."""
     grid = evidence.of("learning-rate").at(baseline="detached")
     for steps in (15, 60):
         for learning_rate in (0.001, 0.01):
-            part = grid.at(episode_length=steps, learning_rate=learning_rate)
+            runs = grid.at(episode_length=steps, learning_rate=learning_rate)
+            often = steps == 60 and learning_rate == 0.01
             yield Claim(
                 name=f"collapsed-{steps}-{learning_rate:g}",
                 says=f"detached, {steps} steps, learning rate {learning_rate:g}: fraction that "
                 "collapses",
-                estimate=rate(part.collapsed),
-                band=(0.4, 1) if (steps, learning_rate) == COLLAPSES else (0, 0.15),
+                estimate=rate(runs.collapsed),
+                band=(0.4, 1) if often else (0, 0.15),
                 experiments=("learning-rate",),
             )
-    steps, learning_rate = COLLAPSES
-    part = grid.at(episode_length=steps, learning_rate=learning_rate)
+    runs = grid.at(episode_length=60, learning_rate=0.01)
     yield Claim(
         name="collapse-time",
-        says=f"detached, {steps} steps, learning rate {learning_rate:g}: episode at which runs "
-        "that collapse are first deterministic (median, quartiles)",
-        estimate=spread(part.collapse[part.collapsed], tail=0.25),
+        says="detached, 60 steps, learning rate 0.01: episode at which runs that collapse are "
+        "first deterministic (median, quartiles)",
+        estimate=spread(runs.collapse[runs.collapsed], tail=0.25),
         band=(100, 5000),
         experiments=("learning-rate",),
         digits=0,
@@ -57,18 +52,21 @@ def collapse_claims(evidence: Evidence) -> Iterator[Claim]:
 def _bonus_claims(runs: Outcomes) -> Iterator[Claim]:
     """Yields claims about the entropy bonus, from detached runs at 60 steps: [bonuses, S]."""
     bonuses, rates = runs.axes["entropy_weight"], runs.rate()
-    best = np.flatnonzero(rates == rates.max())
-    for name, extreme, place, band in (
-        ("least", "smallest", best[0], (0.02, 0.1)),
-        ("most", "largest", best[-1], (0.2, 0.5)),
-    ):
-        yield Claim(
-            name=f"bonus-{name}",
-            says=f"detached, 60 steps: {extreme} of the entropy weights with the highest success",
-            estimate=Estimate(bonuses[place]),
-            band=band,
-            experiments=("entropy",),
-        )
+    best = np.flatnonzero(rates == rates.max())  # places of the bonuses with the highest success
+    yield Claim(
+        name="bonus-least",
+        says="detached, 60 steps: smallest of the entropy weights with the highest success",
+        estimate=Estimate(bonuses[best[0]]),
+        band=(0.02, 0.1),
+        experiments=("entropy",),
+    )
+    yield Claim(
+        name="bonus-most",
+        says="detached, 60 steps: largest of the entropy weights with the highest success",
+        estimate=Estimate(bonuses[best[-1]]),
+        band=(0.2, 0.5),
+        experiments=("entropy",),
+    )
     yield Claim(
         name="bonus-gain",
         says="detached, 60 steps: gain in success from the best of six entropy weights",
@@ -80,19 +78,27 @@ def _bonus_claims(runs: Outcomes) -> Iterator[Claim]:
 
 def notes_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the notes' bugs, and about how lucky their seeds were."""
-    for lost, (noun, band) in LOST.items():
-        yield Claim(
-            name=f"lost-{lost.replace('_', '-')}",
-            says=f"gradients of the {noun} lost: fraction that learns, over all weights",
-            estimate=rate(evidence.of("lost").at(lost_gradients=lost).learned),
-            band=band,
-            experiments=("lost",),
-        )
-    *fail, learns = evidence.of("eplen60").rate()
+    lost = evidence.of("lost")
+    yield Claim(
+        name="lost-values",
+        says="gradients of the values lost: fraction that learns, over all weights",
+        estimate=rate(lost.at(lost_gradients="values").learned),
+        band=(0.8, 1.0),
+        experiments=("lost",),
+    )
+    yield Claim(
+        name="lost-log-probs",
+        says="gradients of the log-probabilities lost: fraction that learns, over all weights",
+        estimate=rate(lost.at(lost_gradients="log_probs").learned),
+        band=(0.0, 0.1),
+        experiments=("lost",),
+    )
+    *lighter, weight_5 = evidence.of("eplen60").rate()  # of weights 2, 3, 4 and 5
+    only_weight_5 = weight_5 * math.prod(1 - success for success in lighter)
     yield Claim(
         name="luck",
         says="probability that, with one seed per weight, only weight 5 learns, as in the notes",
-        estimate=Estimate(float(learns * math.prod(1 - success for success in fail))),
+        estimate=Estimate(float(only_weight_5)),
         band=(0.02, 0.5),
         experiments=("eplen60",),
     )
@@ -108,21 +114,21 @@ def notes_claims(evidence: Evidence) -> Iterator[Claim]:
 
 def practice_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the choice of a weight, and about the cost of an attached baseline."""
-    slow, fast = (evidence.of(f"weight-{name}") for name in ("0.001", "0.005"))
+    slow, fast = evidence.of("weight-0.001"), evidence.of("weight-0.005")
     detached = [
         grid.at(episode_length=steps, baseline="detached")
         for grid in (slow, fast)
         for steps in grid.axes["episode_length"]
     ]
-    for weight, band in REGRETS.items():
+    for weight, band in {0.1: (0.3, 0.7), 1.0: (0.0, 0.35), 20.0: (0.7, 1.0)}.items():
         yield Claim(
             name=f"regret-{weight:g}",
             says=f"detached: most success lost in a condition by choosing weight {weight:g}",
-            estimate=_regret(detached, weight),
+            estimate=_most_lost(detached, weight),
             band=band,
             experiments=("weight-0.001", "weight-0.005"),
         )
-    for weight, band in AROUND_DEFAULT.items():
+    for weight, band in {1.0: (0.8, 1.0), 20.0: (0.0, 0.5), 50.0: (0.0, 0.2)}.items():
         cell = slow.at(episode_length=60, baseline="detached", critic_weight=weight)
         yield Claim(
             name=f"around-default-{weight:g}",
@@ -135,34 +141,36 @@ def practice_claims(evidence: Evidence) -> Iterator[Claim]:
         yield Claim(
             name=f"cost-{steps}",
             says="time to learn attached, relative to detached, each at its best weight",
-            estimate=_cost(slow.at(episode_length=steps)),
+            estimate=_cost_of_attaching(slow.at(episode_length=steps)),
             band=(2.0, 10.0),
             experiments=("weight-0.001",),
             digits=1,
         )
 
 
-def _regret(conditions: list[Outcomes], weight: float) -> Estimate:
-    """Success lost, in the worst condition, by one weight for all in place of the best in each."""
+def _most_lost(conditions: Sequence[Outcomes], weight: float) -> Estimate:
+    """Success lost by a weight relative to a condition's best one, where it loses most."""
     learned = np.stack([runs.learned for runs in conditions])  # (conditions, W, S)
     place = conditions[0].weights.index(weight)
 
-    def loss(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-        """The loss for each selection of seeds: [B] from [B, S]."""
+    def most_lost(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
+        """The largest loss for each selection of seeds: [B] from [B, S]."""
         rates = learned[..., seeds].mean(axis=-1)  # (conditions, W, B)
-        return np.asarray((rates.max(axis=1) - rates[:, place]).max(axis=0))
+        lost = rates.max(axis=1) - rates[:, place]  # (conditions, B)
+        return np.asarray(lost.max(axis=0))
 
-    return over_seeds(loss, learned.shape[-1])
+    return over_seeds(most_lost, learned.shape[-1])
 
 
-def _cost(runs: Outcomes) -> Estimate:
-    """Median time to learn at the best weight, attached over detached."""
-    attached, detached = (runs.at(baseline=kind).time for kind in ("attached", "detached"))
+def _cost_of_attaching(runs: Outcomes) -> Estimate:
+    """Median time to learn, attached over detached, each at the weight at which it is least."""
+    attached, detached = runs.at(baseline="attached").time, runs.at(baseline="detached").time
 
     def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
         """The ratio for each selection of seeds: [B] from [B, S]."""
-        best = (median_time(times[:, seeds]).min(axis=0) for times in (attached, detached))
-        return np.asarray(np.divide(*best))
+        least_attached = median_time(attached[:, seeds]).min(axis=0)
+        least_detached = median_time(detached[:, seeds]).min(axis=0)
+        return np.asarray(least_attached / least_detached)
 
     return over_seeds(ratio, attached.shape[-1])
 

@@ -1,4 +1,4 @@
-"""The runs that a claim rests on: those that it reads, if its value depends on no others."""
+"""The runs that a claim rests on: those that its value is computed from."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from pwm.claims.every import GROUPS, NUMBERS, PREFIX, Group, read_numbers
 from pwm.core.config import TrainConfig
 from pwm.core.errors import require
 from pwm.core.history import History
+from pwm.experiments import EXPERIMENTS
 from pwm.io.inherited import counted
 from pwm.io.repository import published
 from pwm.runs.experiment import Experiment
 
 Selection = Mapping[str, NDArray[np.bool_]]
-"""A selection of runs by experiment: whether each of its runs is selected, [runs]."""
+"""Some runs of experiments: for each experiment by name, whether each run is selected, [runs]."""
 
 
 def known_claims(names: Sequence[str]) -> list[str]:
@@ -31,34 +32,29 @@ def known_claims(names: Sequence[str]) -> list[str]:
     Raises:
         InputError: there is no claim of one of the names.
     """
-    known = [name.removeprefix(PREFIX) for name in read_numbers(published(NUMBERS))]
+    numbers = read_numbers(published(NUMBERS))
+    known = [name.removeprefix(PREFIX) for name in numbers if name.startswith(PREFIX)]
     asked = [name.removeprefix(PREFIX) for name in names]
     for name in asked:
-        near = get_close_matches(name, known, 3, 0.5)
         accepted = f"the name of a claim in paper/{NUMBERS}"
-        accepted += f", such as {', '.join(near)}" if near else ""
+        if similar := get_close_matches(name, known, 3, 0.5):
+            accepted += f", such as {', '.join(similar)}"
         require(name in known, "CLAIM", name, accepted)
     return asked
 
 
 def described(experiment: Experiment, selected: NDArray[np.bool_]) -> str:
-    """Some runs of an experiment: their number, and the values that they have on each axis.
-
-    Args:
-        experiment: the experiment.
-        selected: whether each of its runs is selected, [runs].
-    """
-    shape = tuple(len(values) for values in experiment.axes.values())
-    places = np.nonzero(selected.reshape(shape))
+    """Number of an experiment's selected runs, and the values that they have on each axis."""
+    shape = [len(values) for values in experiment.axes.values()]
+    places = np.nonzero(selected.reshape(shape))  # place of each selected run, for each axis
     parts = []
     for (name, values), used in zip(experiment.axes.items(), places, strict=True):
-        some = [values[place] for place in np.unique(used)]
-        parts.append(f"{name} {_listed(some)}")
+        parts.append(f"{name} {_listed([values[place] for place in np.unique(used)])}")
     return f"{counted(int(selected.sum()), 'run')}, {'; '.join(parts)}"
 
 
 def _listed(values: Sequence[object]) -> str:
-    """The values in words; of more than four, the first and the last."""
+    """The values, separated by commas; of more than four, the first, the last and their number."""
     if len(values) <= 4:
         return ", ".join(map(str, values))
     return f"{values[0]} to {values[-1]} ({len(values)} values)"
@@ -67,9 +63,9 @@ def _listed(values: Sequence[object]) -> str:
 def runs_behind(name: str, source: Source) -> tuple[Claim, Selection]:
     """Returns a claim and the runs that it rests on.
 
-    First it tries those runs of its experiments that were read since the previous claim, then those
-    that its group of claims has read so far, as claims may share what was read once. If the value
-    depends on others too, it returns all runs of the claim's experiments.
+    These are the runs read for it. If its value depends on others too, which an earlier claim of
+    its group read, they are all that the group has read so far. If it depends on still others, they
+    are all runs of the claim's experiments.
 
     Args:
         name: name of the claim.
@@ -77,25 +73,41 @@ def runs_behind(name: str, source: Source) -> tuple[Claim, Selection]:
     Raises:
         KeyError: there is no such claim.
     """
+    claim, group, own, so_far = _computed(name, source)
+    for read in (own, so_far):
+        runs = {each: read[each] for each in claim.experiments if each in read}
+        if not _depends_on_others(claim, group, source, runs):
+            return claim, runs
+    experiments = [EXPERIMENTS[each] for each in claim.experiments]
+    return claim, {each.name: np.ones(each.num_runs, bool) for each in experiments}
+
+
+def _computed(name: str, source: Source) -> tuple[Claim, Group, Selection, Selection]:
+    """Computes a claim and those before it in its group, and records which runs are read.
+
+    Returns:
+        The claim; the group, a function that yields claims one by one; the runs read since the
+        previous claim; and all runs read so far.
+    """
     for group in GROUPS:
-        evidence, before = Evidence(source), dict[str, NDArray[np.bool_]]()
+        evidence = Evidence(source)
+        so_far: dict[str, NDArray[np.bool_]] = {}
         for claim in group(evidence):
-            own = {name: read for name, read in evidence.read.items() if read.any()}
-            evidence.read = {}
-            for experiment, read in own.items():
-                before[experiment] = before.get(experiment, np.zeros_like(read)) | read
+            own = {each: read for each, read in evidence.read.items() if read.any()}
+            for each, read in own.items():
+                so_far[each] = read | so_far.get(each, np.zeros_like(read))
             if claim.name == name:
-                for some in (own, before):
-                    runs = {one: some[one] for one in claim.experiments if one in some}
-                    if not _depends_on_others(claim, group, source, runs):
-                        return claim, runs
-                whole = (evidence.experiment(one) for one in claim.experiments)
-                return claim, {each.name: np.ones(each.num_runs, bool) for each in whole}
+                return claim, group, own, so_far
+            evidence.read = {}
     raise KeyError(name)
 
 
 def _depends_on_others(claim: Claim, group: Group, source: Source, runs: Selection) -> bool:
-    """Whether a claim's value changes when all runs but those given have other outcomes."""
+    """Whether a claim's value changes when all runs but those given have other outcomes.
+
+    The others are replaced twice, by runs that never learn and by runs that learn at once, because
+    one of the two may happen to give the same value.
+    """
     for success in (False, True):
         evidence = Evidence(Altered(source, runs, success=success))
         try:
@@ -109,7 +121,7 @@ def _depends_on_others(claim: Claim, group: Group, source: Source, runs: Selecti
 
 
 class Altered:
-    """Outcomes in which all runs but some are replaced by runs that learn at once, or never.
+    """A source of outcomes in which all runs learn at once, or never, except for some.
 
     Args:
         source: the outcomes as they are.
@@ -127,11 +139,11 @@ class Altered:
 
 
 class AlteredRuns:
-    """Runs with replaced outcomes and curves, except for some.
+    """Runs of an experiment with random outcomes and curves, except for some.
 
     Args:
         runs: the runs as they are.
-        kept: whether each keeps its outcomes, [runs].
+        kept: whether each run keeps its outcomes, [runs].
         success: whether the others learn.
     """
 
@@ -166,5 +178,5 @@ class AlteredRuns:
         return self._runs.history(numbers)
 
     def _random(self, count: int) -> NDArray[np.float64]:
-        """Random numbers, others if the runs learn than if they do not."""
+        """Random numbers, which differ between runs that learn and runs that do not."""
         return np.random.default_rng(int(self._success)).random(count)

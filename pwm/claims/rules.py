@@ -1,16 +1,22 @@
-"""Claims about rules that balance the two losses: scores, failures, candidates, and predictions."""
+"""Claims about rules that balance the two losses: scores, failures, candidates, and predictions.
+
+A method (`pwm.analysis.rules`) is named by its returns, raw or centred (less their running mean),
+and its rule: a fixed critic weight, such as "centred 100"; an optimiser state for each loss
+("per-loss"); gradients scaled to equal norms ("equal"); no gradient of the critic in the shared
+network ("stop-trunk"); separate networks ("separate"); and so on. "usual" is what libraries do. A
+condition is a task and a learning rate.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from math import inf
 
 from pwm.analysis.estimates import Estimate
 from pwm.analysis.evidence import Evidence
-from pwm.analysis.rule_predictions import Prediction, judged_brake, judged_rules
+from pwm.analysis.rule_predictions import Prediction, Verdict, judged_brake, judged_rules
 from pwm.analysis.rules import CONDITIONS, Comparison, candidates, compared
-from pwm.claims.claim import Band, Claim
+from pwm.claims.claim import Band, Claim, slug
 from pwm.experiments import EXPERIMENTS
 
 COMPARED = tuple(name for name in EXPERIMENTS if name.startswith("rules-"))
@@ -51,7 +57,7 @@ GAINS: Mapping[str, Band] = {
 }
 """Bands of the mean success that centring adds, by rule."""
 BEHIND: Mapping[str, Band] = {"centred equal": (0, 0.05), "centred 100": (0.005, 0.1)}
-"""Bands of the mean success of the best method, centred per-loss, minus that of another."""
+"""Bands of the mean success of the best method, "centred per-loss", minus that of another."""
 FAILURES: Mapping[str, Band] = {
     "centred per-loss": (0, 0),
     "centred equal": (0, 0),
@@ -68,15 +74,12 @@ CARRIED: Mapping[str, Band] = {
     "centred 100": (0, 0.1),
     "centred 0": (0.35, 0.75),
 }
-"""Bands of success with a carried state, by method."""
-UNCARRIED: Mapping[str, Band] = {
-    "centred 100": (0.9, 1),
-    "centred per-loss": (0.9, 1),
-}
-"""Bands of mean success over the conditions without a carried state, by method."""
+"""Bands of success where the LSTM's state is carried across trials, by method."""
+UNCARRIED: Mapping[str, Band] = {"centred 100": (0.9, 1), "centred per-loss": (0.9, 1)}
+"""Bands of mean success over the other ranked conditions, by method."""
 LONGEST: Mapping[str, Band] = {"centred 100": (0.85, 1), "centred per-loss": (0.5, 0.95)}
 """Bands of success at 240 steps and learning rate 0.005, by method."""
-VERDICTS: Mapping[str, Band] = {"right": (6, 6), "wrong": (3, 3)}
+VERDICTS: Mapping[Verdict, Band] = {"right": (6, 6), "wrong": (3, 3)}
 """Bands of the number of predictions, of nine, with each verdict."""
 TRIED: Mapping[str, Mapping[int, Band]] = {
     "centred 100": {15: (0.9, 1), 60: (0.9, 1), 120: (0.9, 1)},
@@ -95,76 +98,78 @@ LEADS: Mapping[tuple[str, int], Band] = {
     ("centred 0", 120): (0.4, 0.9),
     ("centred separate", 120): (0.4, 0.9),
 }
-"""Bands of the leader's success minus another's, by candidate and steps."""
+"""Bands of the success of `LEADER` minus that of a candidate, by candidate and steps."""
 SLOWER: Mapping[tuple[str, int], Band] = {
     ("centred per-loss", 15): (0.5, 0.95),
     ("centred per-loss", 120): (1.01, 1.5),
     ("centred 0", 60): (1.5, inf),
 }
-"""Bands of the time to learn, relative to the leader's, by candidate and steps."""
+"""Bands of a candidate's median time to learn over that of `LEADER`, by candidate and steps."""
 
 
 def rule_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the comparison of all methods, and the verdicts on predictions."""
     methods = compared(evidence)
     yield from _scores(methods)
-    yield from _limits(methods)
+    yield from _failures(methods)
+    yield from _carried(methods)
+    for name, band in LONGEST.items():
+        says = f"{name}, 240 steps, learning rate 0.005: success after 8,000 episodes"
+        success = methods.success(name, "240 steps, 0.005")
+        yield _claim(f"rules-longest-{slug(name)}", says, success, band)
     says = "rank correlation of the methods with the held-out conditions"
-    yield _methods_claim("correlation", says, methods.rank_correlation(), (0.7, 1))
+    yield _claim("rules-correlation", says, methods.rank_correlation(), (0.7, 1))
     yield from _verdicts([*judged_rules(methods), judged_brake(evidence.of("brake"))])
 
 
 def _scores(methods: Comparison) -> Iterator[Claim]:
     """Yields claims about mean success, gains by centring, and losses to the best method."""
-    best = methods.ranking()[0]
     for name, band in SCORES.items():
         says = f"{name}: mean success over the twelve conditions"
-        yield _methods_claim(f"score-{_slug(name)}", says, methods.success(name), band)
+        yield _claim(f"rules-score-{slug(name)}", says, methods.success(name), band)
     for rule, band in GAINS.items():
+        says = f"{f'weight {rule}' if rule.isdigit() else rule}: mean success centred less raw"
         gain = methods.difference(f"centred {rule}", f"raw {rule}")
-        named = f"weight {rule}" if rule.isdigit() else rule
-        yield _methods_claim(f"gain-{rule}", f"{named}: mean success centred less raw", gain, band)
+        yield _claim(f"rules-gain-{rule}", says, gain, band)
+    best = methods.ranking()[0]
     for name, band in BEHIND.items():
-        loss = methods.difference(best, name)
         says = f"{name}: mean success lost to the best method"
-        yield _methods_claim(f"behind-{_slug(name)}", says, loss, band)
-    tied = sum(methods.tied(best, name) for name in methods.methods if name != best)
+        yield _claim(f"rules-behind-{slug(name)}", says, methods.difference(best, name), band)
     says = f"methods tied with the best, {best}"
-    yield _methods_claim("tied", says, Estimate(tied), (1, 1), digits=0)
+    tied = sum(methods.tied(best, name) for name in methods.methods if name != best)
+    yield _claim("rules-tied", says, Estimate(tied), (1, 1), digits=0)
 
 
-def _limits(methods: Comparison) -> Iterator[Claim]:
-    """Yields claims about conditions in which methods fail: carried state, longest episodes."""
+def _failures(methods: Comparison) -> Iterator[Claim]:
+    """Yields claims about the number of conditions in which fewer than half of the seeds learn."""
     for name, band in FAILURES.items():
-        failures = Estimate(len(methods.failed_conditions(name)))
         says = f"{name}: conditions of {len(CONDITIONS)} in which fewer than half learn"
-        yield _methods_claim(f"failures-{_slug(name)}", says, failures, band, digits=0)
+        failures = Estimate(len(methods.failed_conditions(name)))
+        yield _claim(f"rules-failures-{slug(name)}", says, failures, band, digits=0)
+
+
+def _carried(methods: Comparison) -> Iterator[Claim]:
+    """Yields claims about success with a carried state, and in the conditions without one."""
     for name, band in CARRIED.items():
-        success = methods.success(name, "carried")
-        yield _methods_claim(
-            f"carried-{_slug(name)}", f"{name}, state carried: success", success, band
-        )
+        says, success = f"{name}, state carried: success", methods.success(name, "carried")
+        yield _claim(f"rules-carried-{slug(name)}", says, success, band)
     others = [name for name in methods.ranked if name != "carried"]
     for name, band in UNCARRIED.items():
         says = f"{name}: mean success over the other eleven conditions"
-        yield _methods_claim(f"uncarried-{_slug(name)}", says, methods.success(name, *others), band)
-    lead = methods.difference("centred 100", "centred per-loss", *others)
+        yield _claim(f"rules-uncarried-{slug(name)}", says, methods.success(name, *others), band)
     says = "centred 100 less centred per-loss, over the other eleven conditions"
-    yield _methods_claim("uncarried-lead", says, lead, (-0.01, 0.1))
-    for name, band in LONGEST.items():
-        success = methods.success(name, "240 steps, 0.005")
-        says = f"{name}, 240 steps, learning rate 0.005: success after 8,000 episodes"
-        yield _methods_claim(f"longest-{_slug(name)}", says, success, band)
+    lead = methods.difference("centred 100", "centred per-loss", *others)
+    yield _claim("rules-uncarried-lead", says, lead, (-0.01, 0.1))
 
 
-def _verdicts(predictions: list[Prediction]) -> Iterator[Claim]:
+def _verdicts(predictions: Sequence[Prediction]) -> Iterator[Claim]:
     """Yields claims about the number of predictions with each verdict."""
-    found = Counter[str](each.verdict for each in predictions)
+    verdicts = [prediction.verdict for prediction in predictions]
     for verdict, band in VERDICTS.items():
         yield Claim(
             name=f"rules-{verdict}",
             says=f"predictions about rules, of {len(predictions)}, that are {verdict}",
-            estimate=Estimate(found[verdict]),
+            estimate=Estimate(verdicts.count(verdict)),
             band=band,
             experiments=(*COMPARED, "brake"),
             digits=0,
@@ -178,38 +183,26 @@ def candidate_claims(evidence: Evidence) -> Iterator[Claim]:
         for steps, band in bands.items():
             says = f"{name}, {steps} steps, learning rate 0.005: fraction that learns"
             success = methods.success(name, f"{steps} steps")
-            yield _candidate_claim(f"{_slug(name)}-{steps}", says, success, band)
+            yield _claim(f"candidates-{slug(name)}-{steps}", says, success, band)
     for (name, steps), band in LEADS.items():
         says = f"{LEADER}, {steps} steps, learning rate 0.005: success less that of {name}"
         lead = methods.difference(LEADER, name, f"{steps} steps")
-        yield _candidate_claim(f"lead-{_slug(name)}-{steps}", says, lead, band)
+        yield _claim(f"candidates-lead-{slug(name)}-{steps}", says, lead, band)
     for (name, steps), band in SLOWER.items():
         says = f"{name}, {steps} steps: median time to learn relative to {LEADER}"
         ratio = methods.time_ratio(name, LEADER, f"{steps} steps")
-        yield _candidate_claim(f"time-{_slug(name)}-{steps}", says, ratio, band)
+        yield _claim(f"candidates-time-{slug(name)}-{steps}", says, ratio, band)
 
 
-def _slug(method: str) -> str:
-    """A method's name as part of a claim's name."""
-    return method.replace(" ", "-")
-
-
-def _methods_claim(name: str, says: str, estimate: Estimate, band: Band, digits: int = 2) -> Claim:
-    """A claim about the comparison of all methods."""
+def _claim(name: str, says: str, estimate: Estimate, band: Band, digits: int = 2) -> Claim:
+    """A claim about all methods or, if it is named so, about the candidates."""
     return Claim(
-        name=f"rules-{name}",
+        name=name,
         says=says,
         estimate=estimate,
         band=band,
-        experiments=COMPARED,
+        experiments=CANDIDATES if name.startswith("candidates-") else COMPARED,
         digits=digits,
-    )
-
-
-def _candidate_claim(name: str, says: str, estimate: Estimate, band: Band) -> Claim:
-    """A claim about the candidates for the recommendation."""
-    return Claim(
-        name=f"candidates-{name}", says=says, estimate=estimate, band=band, experiments=CANDIDATES
     )
 
 

@@ -132,6 +132,11 @@ def test_an_unknown_claim_is_refused_with_similar_ones(capsys: pytest.CaptureFix
     assert_refused(command.main, ["bias-0.01"], capsys, *mentioned)
 
 
+def test_a_number_that_is_no_claim_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    mentioned = "CLAIM setting.seeds: expected the name of a claim"
+    assert_refused(command.main, ["setting.seeds"], capsys, mentioned)
+
+
 def test_a_claim_is_shown_with_the_runs_that_it_rests_on(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -1,0 +1,123 @@
+"""Numbers of the fifth set of predictions that rest on no run: settings, predictions and edges.
+
+The table of the paper has a cell for each entry of `SHOWN`. The law is that of
+`pwm.analysis.elsewhere`; its edge is the critic weight at which learning takes twice as long as
+with the light critic of the same condition.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from math import sqrt
+
+from pwm.analysis.elsewhere import SIGNAL_TO_NOISE, TIMES, law_edge
+from pwm.analysis.fourth import NEAR
+from pwm.analysis.predictions import predictions
+from pwm.analysis.slowdowns import LAW
+from pwm.analysis.theory import noise_weight
+from pwm.claims.claim import Number, number, unrounded
+from pwm.claims.fifth import SHOWN
+from pwm.core.config import TrainConfig
+from pwm.experiments import EXPERIMENTS
+from pwm.experiments.fifth import BATCHES
+from pwm.runs.fields import replaced
+
+
+def fifth_numbers() -> dict[str, Number]:
+    """All numbers of this module, by name."""
+    found = _settings() | _right_ranges() | _first_studies()
+    light = predictions()["fifth"]["light"]
+    for condition, weights in SHOWN.items():
+        if condition in light:
+            found[f"prediction.fifth-{condition}-light"] = number(light[condition][LAW])
+        for variant, weight in weights.items():
+            found |= _cell(condition, variant, weight)
+    return found
+
+
+def _settings() -> dict[str, Number]:
+    """Sizes of the set, and values of the fields that it varies."""
+    fifth = predictions()["fifth"]
+    found = {
+        "setting.fifth-statements": number(len(fifth["statements"])),
+        "setting.fifth-cells": number(sum(len(cells) for cells in fifth["slowdown"].values())),
+        "setting.fifth-near": number(NEAR, 1),
+        "setting.batch-least": number(min(BATCHES)),
+        "setting.batch-most": number(max(BATCHES)),
+        "setting.batch-16": number(16),
+        "setting.fifth-carried": number(10),
+        "setting.later-lightest": number(0.05, 2),
+        "setting.seeds-later": number(len(EXPERIMENTS["later-attached"].axes["seed"])),
+        "theory.batch-leak": number(_leak_of_a_batch(2.0, 15, max(BATCHES)), 1),
+    }
+    for group in ("adam-0.99", "adam-0.999"):
+        light = EXPERIMENTS[f"fifth-{group}-15-light"].base
+        found[f"setting.{group}"] = unrounded(light.square_decay)
+    for group in ("discount", "gae", "td"):
+        loss = EXPERIMENTS[f"fifth-{group}-15-light"].base.loss
+        found[f"setting.{group}-discount"] = unrounded(loss.discount)
+        found[f"setting.{group}-decay"] = unrounded(loss.trace_decay)
+    return found
+
+
+def _leak_of_a_batch(weight: float, steps: int, batch: int) -> float:
+    """Slowdown by the leak with `batch` episodes per update.
+
+    RMSprop divides the mean gradient μ by its root mean square, sqrt(μ² + (1 + b²) s² / batch),
+    where s is the noise of one episode and b the leak's bias over the standard deviation of the
+    return. The slowdown is that root over the one without a bias.
+    """
+    bias = noise_weight(steps, 3) / weight
+    return sqrt(1 + bias**2 / (1 + batch * SIGNAL_TO_NOISE))
+
+
+def _right_ranges() -> dict[str, Number]:
+    """The range of values with which each statement is right, in words."""
+    found: dict[str, Number] = {}
+    for name, statement in predictions()["fifth"]["statements"].items():
+        low, high = statement["right"]
+        if low is None:
+            text = f"at most {high:g}"
+        elif high is None:
+            text = f"at least {low:g}"
+        else:
+            text = f"{low:g} to {high:g}"
+        found[f"prediction.fifth-right-{name}"] = {"text": text}
+    return found
+
+
+def _cell(condition: str, variant: str, weight: float) -> dict[str, Number]:
+    """The weight of a cell in the paper's table, its predicted slowdown, and the law's edge."""
+    cell, slowdowns = f"fifth-{condition}-{variant}", predictions()["fifth"]["slowdown"]
+    experiment = cell if cell in slowdowns else f"{cell}-{weight:g}"
+    found = {
+        f"prediction.{cell}": number(slowdowns[experiment][f"{weight:g}"][LAW], 1),
+        f"setting.{cell}": unrounded(weight),
+    }
+    if not condition.startswith("sgd"):  # for which the law has no edge
+        light = EXPERIMENTS[f"fifth-{condition}-light"]
+        lightest = replace(light.base, critic_weight=light.axes["critic_weight"][0])
+        found[f"prediction.{cell}-edge"] = _edge(EXPERIMENTS[experiment].base, lightest)
+    return found
+
+
+def _first_studies() -> dict[str, Number]:
+    """The law's edges and the light critic's times in the first studies, for comparison."""
+    found: dict[str, Number] = {}
+    for steps, time in TIMES.items():
+        fields = {"episode_length": steps, "critic_weight": 0.1}
+        light = replaced(EXPERIMENTS["start-mean"].base, fields)
+        own = replaced(light, {"baseline": "attached", "critic_start": "fixed-point"})
+        raw = replace(light, critic_start=0.0)
+        found[f"theory.edge-own-{steps}"] = _edge(own, light)
+        found[f"theory.edge-raw-{steps}"] = _edge(raw, light)
+        found[f"theory.time-{steps}"] = number(time)
+    return found
+
+
+@cache
+def _edge(run: TrainConfig, light: TrainConfig) -> Number:
+    """The law's edge (`law_edge`), with one decimal place if it is below 10."""
+    weight = law_edge(run, light)
+    return number(weight, digits=1 if weight < 10 else 0)

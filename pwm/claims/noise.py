@@ -1,0 +1,136 @@
+"""Claims that the leak slows learning as random noise of the size of its bias would.
+
+An attached baseline leaks: the policy loss also trains the critic, which biases it. Some claims
+give the factor on this bias that explains the measured slowdown; theory says 1. The leak's fixed
+point is the mean return plus the bias: a critic that starts there has nothing to climb. S is the
+slowdown of a cell, the runs of one setting and weight: their median time to learn over that of a
+light detached critic that starts at the mean return.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pwm.analysis.conditions import Condition, conditions
+from pwm.analysis.estimates import Estimate, interval, over_seeds
+from pwm.analysis.evidence import Evidence
+from pwm.analysis.fourth import NEAR_NOISE, fourth_cells, of_variants
+from pwm.analysis.slowdowns import Cell, experiments_of, measured_over_predicted, root_mean_square
+from pwm.analysis.starts import fixed_point_cells, leak_constant
+from pwm.analysis.times import noise_constant
+from pwm.claims.claim import Band, Claim
+
+LENGTHS = {"lengths": (6, 15, 30), "trial": (2, 4, 6), "held-out": (9, 24, 45)}
+"""Lengths at which the factor is measured, at learning rates up to 0.002, by kind."""
+
+
+def noise_claims(evidence: Evidence) -> Iterator[Claim]:
+    """Yields claims that the leak acts as noise: attached runs learn, but more slowly."""
+    for kind, lengths in LENGTHS.items():
+        for length in lengths:
+            condition = conditions(evidence)[f"{kind}-{length}"]
+            yield Claim(
+                name=f"noise-constant-{kind}-{length}",
+                says="shared network: factor on the leak's noise that explains its slowdown",
+                estimate=_noise_constant(condition),
+                band=(1.25, 2.25),
+                experiments=(condition.experiment,),
+            )
+    errors = []
+    for steps in (15, 60):
+        runs = evidence.of("separate").at(episode_length=steps)
+        condition = Condition(group="separate", experiment="separate", runs=runs)
+        yield Claim(
+            name=f"noise-constant-separate-{steps}",
+            says="separate networks: factor on the leak's noise that explains its slowdown",
+            estimate=_noise_constant(condition),
+            band=(0.75, 1.25),
+            experiments=("separate",),
+        )
+        errors.append(condition.errors(condition.slowed(condition.noise)))
+    yield Claim(
+        name="error-separate",
+        says="separate networks: mean error of predicted success, with nothing fitted",
+        estimate=Estimate(float(np.mean(errors))),
+        band=(0, 0.1),
+        experiments=("separate",),
+    )
+
+
+def _noise_constant(condition: Condition) -> Estimate:
+    """Factor on the leak's noise that explains the slowdown of a condition's attached runs."""
+    weights, noise = condition.runs.weights, condition.noise
+    attached, detached = condition.attached.time, condition.detached.time
+
+    def constant(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
+        """The factor for each selection of seeds: [B] from [B, S]."""
+        return noise_constant(weights, attached[:, seeds], detached[:, seeds], noise)
+
+    return over_seeds(constant, attached.shape[-1])
+
+
+def fixed_point_claims(evidence: Evidence) -> Iterator[Claim]:
+    """Yields claims about attached critics that start at the leak's fixed point."""
+    cells = list(fixed_point_cells(evidence))
+    yield from _noise_law_claims("", cells, error=(0.0, 0.25))
+    fourth = of_variants(fourth_cells(evidence), "fixed-point")
+    yield from _noise_law_claims("-fourth", fourth, error=(0.0, 0.45))
+    for condition in dict.fromkeys(cell.condition for cell in cells):
+        members = [cell for cell in cells if cell.condition == condition]
+        yield Claim(
+            name=f"fixed-point-constant-{condition}",
+            says="factor on the leak's noise that explains its slowdown from the fixed point",
+            estimate=interval(leak_constant(members)),
+            band=(0.75, 2.5 if condition == "120" else 1.4),  # 120 steps: only two weights tell
+            experiments=experiments_of(members),
+        )
+
+
+def _noise_law_claims(suffix: str, cells: Sequence[Cell], error: Band) -> Iterator[Claim]:
+    """Yields claims about the noise law, tested on cells that start at the leak's fixed point.
+
+    The law says that the leak's bias slows learning as much as random noise of its size.
+
+    Args:
+        suffix: end of the claims' names.
+        cells: the cells, of which those count whose slowdown was, or should have been, measurable.
+        error: band of the law's error.
+    """
+    informative = [cell for cell in cells if cell.informative]
+    experiments = experiments_of(cells)
+    yield Claim(
+        name=f"fixed-point-error{suffix}",
+        says="from the leak's fixed point: root mean square error of log S, nothing fitted",
+        estimate=interval(root_mean_square(informative)),
+        band=error,
+        experiments=experiments,
+    )
+    yield Claim(
+        name=f"fixed-point-cells{suffix}",
+        says="from the leak's fixed point: cells of which half learned, or should have",
+        estimate=Estimate(len(informative)),
+        band=(len(cells) / 2, len(cells)),
+        experiments=experiments,
+        digits=0,
+    )
+    yield Claim(
+        name=f"fixed-point-mean{suffix}",
+        says="from the leak's fixed point: slowdown over predicted, geometric mean over cells",
+        estimate=interval(measured_over_predicted(informative)),
+        band=(0.85, 1.25),
+        experiments=experiments,
+    )
+    yield Claim(
+        name=f"fixed-point-within{suffix}",
+        says=f"cells within a factor of {NEAR_NOISE} of the noise law, of {len(informative)}",
+        estimate=Estimate(sum(cell.right(NEAR_NOISE) for cell in informative)),
+        band=(len(informative) / 3, len(informative)),
+        experiments=experiments,
+        digits=0,
+    )
+
+
+GROUPS = (noise_claims, fixed_point_claims)

@@ -1,0 +1,148 @@
+"""Claims about questions that the first study left open, and about the running mean's rate.
+
+One such question, the factor on the leak's noise, is in `pwm.claims.noise`. Returns are "raw", or
+"centred": less their running mean. A critic of start "mean" starts at the mean return, others at 0
+unless stated. A climb is the critic's way from its start to the mean return.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from pwm.analysis.estimates import interval, rate, rate_difference
+from pwm.analysis.evidence import Evidence
+from pwm.analysis.outcomes import Outcomes
+from pwm.analysis.slowdowns import Cell
+from pwm.analysis.starts import light_critic
+from pwm.claims.claim import Band, Claim
+
+WEIGHT_1: Mapping[str, tuple[str, Mapping[int, Band]]] = {
+    "raw": ("weight-0.001", {15: (0.8, 1.5), 60: (1.3, 2.5), 120: (1.5, 5.0)}),
+    "mean": ("start-mean", {15: (0.8, 1.3), 60: (0.8, 1.3), 120: (0.7, 1.4)}),
+    "centred": ("centred-0.001", {15: (0.8, 1.3), 60: (0.8, 1.3), 120: (0.7, 1.4)}),
+}
+"""Experiment, and bands of the slowdown at weight 1 by steps; by the critic's start or returns."""
+RATES = (0.003, 0.01, 0.03, 0.1, 1.0)
+HALF, MORE, ALL = (0.25, 0.85), (0.5, 0.97), (0.75, 1.0)
+TRACKING: Mapping[tuple[int, float], Sequence[Band]] = {
+    (60, 10.0): (MORE, MORE, MORE, ALL, ALL),
+    (60, 100.0): (HALF, MORE, ALL, ALL, ALL),
+    (120, 10.0): (HALF, HALF, HALF, HALF, MORE),
+    (120, 100.0): (HALF, HALF, MORE, ALL, ALL),
+}
+"""Bands of success at each of `RATES` of the running mean, by steps and weight."""
+
+
+def climb_claims(evidence: Evidence) -> Iterator[Claim]:
+    """Yields claims that it is the climb that slows intermediate weights in long episodes.
+
+    The slowdown is the median time to learn, relative to a light critic that starts at the mean
+    return.
+    """
+    for start, (experiment, bands) in WEIGHT_1.items():
+        runs = evidence.of(experiment).at(baseline="detached", critic_weight=1.0)
+        for steps, band in bands.items():
+            part = runs.at(episode_length=steps)
+            cell = Cell(
+                condition=experiment,
+                variant=start,
+                weight=1.0,
+                runs=part,
+                light=light_critic(evidence, part.base.task),
+                experiments=(experiment, "start-mean"),
+            )
+            yield Claim(
+                name=f"middling-{start}-{steps}",
+                says=f"detached, {start}, weight 1: slowdown relative to a light critic",
+                estimate=interval(cell.least_slowdowns),
+                band=band,
+                experiments=cell.experiments,
+            )
+
+
+def edge_claims(evidence: Evidence) -> Iterator[Claim]:
+    """Yields claims about the lower edge that remains once leak and climb are removed.
+
+    The lower edge is the critic weight below which runs no longer learn.
+    """
+    bands = {6: (-0.1, 0.5), 15: (0.0, 0.7), 30: (0.0, 0.7), 60: (0.1, 0.8), 120: (-0.2, 0.8)}
+    for steps, band in bands.items():
+        runs = evidence.of("centred-0.005").at(episode_length=steps, baseline="detached")
+        heavy, light = runs.at(critic_weight=100.0), runs.at(critic_weight=0.1)
+        yield Claim(
+            name=f"edge-left-{steps}",
+            says="centred, detached, learning rate 0.005: success at weight 100 less that at 0.1",
+            estimate=rate_difference(heavy.learned, light.learned),
+            band=band,
+            experiments=("centred-0.005",),
+        )
+
+
+def forgetting_claims(evidence: Evidence) -> Iterator[Claim]:
+    """Yields claims about runs that forget what they learned: the leak in the value head alone.
+
+    Centring does not prevent forgetting, and from the leak's fixed point nothing is learned.
+    """
+    runs = evidence.of("head-leak")
+    yield from _forgetting(runs, "raw", 0.0, ever=(0.8, 1.0), heavier=(0.8, 1.0))
+    yield from _forgetting(runs, "raw", "fixed-point", ever=(0.0, 0.2), heavier=(0.0, 0.4))
+    yield from _forgetting(runs, "centred", 0.0, ever=(0.8, 1.0), heavier=(0.6, 1.0))
+    yield from _forgetting(runs, "centred", "fixed-point", ever=(0.0, 0.2), heavier=(0.0, 0.4))
+
+
+def _forgetting(
+    runs: Outcomes, returns: str, start: float | str, ever: Band, heavier: Band
+) -> Iterator[Claim]:
+    """Yields claims about success with some returns and a start of the critic.
+
+    Args:
+        runs: runs with the leak in the head alone.
+        returns: "raw" or "centred".
+        start: the value that the critic starts at.
+        ever: band of the fraction that learns at any time, at weights up to 1.
+        heavier: band of the fraction that has learned at the end, at weight 5.
+    """
+    part = runs.at(returns=returns, critic_start=start)
+    forgetting = part.at(critic_weight=(0.2, 0.5, 1.0))
+    name = f"{returns}-{'zero' if start == 0 else start}"
+    says = f"leak in the head, {returns}, start {start}: fraction that"
+    yield Claim(
+        name=f"head-ever-{name}",
+        says=f"{says} learns at any time",
+        estimate=rate(np.isfinite(forgetting.time)),
+        band=ever,
+        experiments=("head-leak",),
+    )
+    yield Claim(
+        name=f"head-kept-{name}",
+        says=f"{says} has learned at the end",
+        estimate=rate(forgetting.learned),
+        band=(0.0, 0.2),
+        experiments=("head-leak",),
+    )
+    yield Claim(
+        name=f"head-kept-{name}-5",
+        says=f"{says} has learned at the end, weight 5",
+        estimate=rate(part.at(critic_weight=5.0).learned),
+        band=heavier,
+        experiments=("head-leak",),
+    )
+
+
+def tracking_claims(evidence: Evidence) -> Iterator[Claim]:
+    """Yields claims about success by the rate of the running mean, at learning rate 0.005."""
+    for (steps, weight), bands in TRACKING.items():
+        runs = evidence.of("tracking").at(episode_length=steps, critic_weight=weight)
+        for tracking_rate, band in zip(RATES, bands, strict=True):
+            yield Claim(
+                name=f"tracking-{steps}-{weight:g}-{tracking_rate:g}",
+                says=f"running mean of rate {tracking_rate:g}: fraction that learns",
+                estimate=rate(runs.at(tracking_rate=tracking_rate).learned),
+                band=band,
+                experiments=("tracking",),
+            )
+
+
+GROUPS = (climb_claims, edge_claims, forgetting_claims, tracking_claims)

@@ -1,0 +1,82 @@
+"""Claims about the working range: the critic weights with which runs learn, raw and centred.
+
+Centred returns are returns less their running mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from pwm.analysis.estimates import rate
+from pwm.analysis.evidence import Evidence
+from pwm.analysis.outcomes import Outcomes
+from pwm.claims.claim import Band, Claim
+
+RANGE = (1.0, 10.0, 100.0)
+"""Weights, a factor of ten apart, that were run with both raw and centred returns."""
+NONE, SOME, MOST = (0.0, 0.35), (0.15, 0.95), (0.65, 1.0)
+"""Bands of success."""
+STEPS = (6, 15, 30, 60, 120)
+LEAST: Mapping[tuple[str, str, str], Sequence[Band]] = {
+    ("0.001", "attached", "raw"): (MOST, NONE, NONE, NONE, NONE),
+    ("0.001", "attached", "centred"): (MOST, NONE, NONE, NONE, NONE),
+    ("0.001", "detached", "raw"): (MOST, MOST, SOME, NONE, NONE),
+    ("0.001", "detached", "centred"): (MOST, MOST, MOST, MOST, MOST),
+    ("0.005", "attached", "raw"): (MOST, NONE, NONE, NONE, NONE),
+    ("0.005", "attached", "centred"): (SOME, NONE, NONE, NONE, NONE),
+    ("0.005", "detached", "raw"): (MOST, MOST, SOME, SOME, NONE),
+    ("0.005", "detached", "centred"): (MOST, MOST, SOME, SOME, SOME),
+}
+"""Bands of the least success over `RANGE` at each of `STEPS`, by learning rate, baseline and
+returns."""
+ENDS = (1.0, 100.0)
+"""Weights at which learning rates were varied with raw and with centred returns."""
+RATES = (0.0003, 0.001, 0.003, 0.01)
+LEAST_RATES: Mapping[tuple[str, int], Sequence[Band]] = {
+    ("raw", 15): (NONE, NONE, MOST, SOME),
+    ("raw", 60): (NONE, NONE, NONE, NONE),
+    ("centred", 15): (NONE, MOST, MOST, MOST),
+    ("centred", 60): (NONE, MOST, MOST, SOME),
+}
+"""Bands of the least success over `ENDS` at each of `RATES`, detached, by returns and steps."""
+
+
+def range_claims(evidence: Evidence) -> Iterator[Claim]:
+    """Yields claims about the least success over the working range, raw and centred."""
+    for (rate_name, baseline, returns), bands in LEAST.items():
+        experiment = f"{'weight' if returns == 'raw' else 'centred'}-{rate_name}"
+        runs = evidence.of(experiment).at(baseline=baseline, critic_weight=RANGE)
+        says = f"{baseline}, {returns} returns: least success at weights 1, 10 and 100"
+        for steps, band in zip(STEPS, bands, strict=True):
+            name = f"least-{returns}-{baseline}-{steps}-{rate_name}"
+            yield _least_success(name, says, runs.at(episode_length=steps), band, experiment)
+    for baseline in ("attached", "detached"):
+        for returns in ("raw", "centred"):
+            runs = evidence.of("long").at(baseline=baseline, returns=returns, critic_weight=RANGE)
+            says = f"{baseline}, {returns} returns: least success at weights 1, 10 and 100"
+            name = f"least-{returns}-{baseline}-240-0.001"
+            band = MOST if (baseline, returns) == ("detached", "centred") else NONE
+            yield _least_success(name, says, runs, band, "long")
+    for (returns, steps), bands in LEAST_RATES.items():
+        experiment = "learning-rate" if returns == "raw" else "centred-learning-rate"
+        grid = evidence.of(experiment).at(baseline="detached", critic_weight=ENDS)
+        says = f"detached, {returns} returns: least success at weights 1 and 100"
+        for learning_rate, band in zip(RATES, bands, strict=True):
+            name = f"least-{returns}-{steps}-rate-{learning_rate:g}"
+            runs = grid.at(episode_length=steps, learning_rate=learning_rate)
+            yield _least_success(name, says, runs, band, experiment)
+
+
+def _least_success(name: str, says: str, runs: Outcomes, band: Band, experiment: str) -> Claim:
+    """A claim about success at the worst weight of some runs, [W, S]."""
+    worst = runs.rate().argmin()  # place of the weight
+    return Claim(
+        name=name,
+        says=says,
+        estimate=rate(runs.learned[worst]),
+        band=band,
+        experiments=(experiment,),
+    )
+
+
+GROUPS = (range_claims,)
