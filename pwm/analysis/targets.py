@@ -5,8 +5,8 @@ The target of a step is the λ-return G = M r + N v, with rewards r and the valu
     M[t, k] = (γλ)^(k - t) from k = t on,    N[t, k] = γ (1 - λ) (γλ)^(k - 1 - t) from k = t + 1 on,
 
 up to the end of the episode, or of the trial. The state is reset at every trial, so that a critic
-knows the step in the trial, but not the trial; `settled_values` is its fixed point. Its bias is up
-to (1 - γλ) / (1 - γ) times the leak's, but the mean of the advantage G - v is that of the leak
+knows the step in the trial, but not the trial; `fixed_point_values` is its fixed point. Its bias is
+up to (1 - γλ) / (1 - γ) times the leak's, but the mean of the advantage G - v is that of the leak
 alone: where the value is too high, so is its target.
 """
 
@@ -20,7 +20,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.analysis.bootstrapping import settled_values
+from pwm.analysis.fixed_points import fixed_point_values
 
 Leak = Literal["none", "own", "all"]
 """Values that the policy loss's gradient reaches: none, only v_t, or those in the targets too."""
@@ -51,7 +51,7 @@ class Targets:
     @cached_property
     def fixed_point(self) -> Array:
         """Value at each step of an episode: [T]."""
-        return settled_values(
+        return fixed_point_values(
             self._rewards.tolist(),
             self._entropies.tolist(),
             self.temperature if self.leak != "none" else 0.0,

@@ -45,7 +45,7 @@ def predicted_bias(run: TrainConfig, entropy: float) -> float | None:
     Returns:
         The bias, in reward; None where the critic has no fixed point, the leak reaches a part of
         it, errors are scaled, the value loss is Huber's, or the critic learns λ-returns
-        (`settled_values`).
+        (`fixed_point_values`).
     """
     loss = run.loss
     other_loss = loss.value_loss == "huber" or loss.trace_decay < 1

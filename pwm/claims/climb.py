@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pwm.analysis.climbs import probe_after, probed
+from pwm.analysis.early_probes import probe_after, probed
 from pwm.analysis.estimates import Estimate, interval, over_seeds
 from pwm.analysis.outcomes import Evidence
 from pwm.analysis.starts import distance_cells

@@ -11,9 +11,9 @@ import numpy as np
 
 from pwm.analysis.elsewhere import BIAS, NOTHING, SIGNAL_TO_NOISE, TIMES, law_edge
 from pwm.analysis.estimates import Estimate, interval, mean
-from pwm.analysis.fifth import fifth_cells, median, of_groups, the_cell
-from pwm.analysis.fifth_statements import BOOTSTRAPPED, statements
-from pwm.analysis.fourth import NEAR
+from pwm.analysis.fifth_cells import fifth_cells, median, of_groups, the_cell
+from pwm.analysis.fifth_predictions import BOOTSTRAPPED, statements
+from pwm.analysis.fourth_predictions import NEAR
 from pwm.analysis.outcomes import Evidence
 from pwm.analysis.predictions import predictions
 from pwm.analysis.slowdowns import LAW, experiments_of, root_mean_square

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwm.analysis.external import Baseline, Loop
-from pwm.analysis.foreign import AgentCell, LoopCell, agents, loops
-from pwm.analysis.fourth import Statement
+from pwm.analysis.external_cells import AgentCell, LoopCell, agents, loops
+from pwm.analysis.fourth_predictions import Statement
 from pwm.claims.grids import Number
 
 AGENTS: Mapping[str, AgentCell] = MappingProxyType(

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 
 from pwm.analysis.estimates import Estimate, interval
-from pwm.analysis.fourth import NEAR, fourth_cells, of_variants, refuted_if, right_if
+from pwm.analysis.fourth_predictions import NEAR, fourth_cells, of_variants, refuted_if, right_if
 from pwm.analysis.outcomes import Evidence
 from pwm.analysis.rivals import RIVALS
 from pwm.analysis.slowdowns import LAW, experiments_of, leaving_one_out, root_mean_square

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pwm.analysis.estimates import Estimate, interval, rate
-from pwm.analysis.fourth import NEAR_NOISE, fourth_cells, of_variants
+from pwm.analysis.fourth_predictions import NEAR_NOISE, fourth_cells, of_variants
 from pwm.analysis.outcomes import Evidence, Outcomes
 from pwm.analysis.rivals import RIVALS
 from pwm.analysis.slowdowns import (

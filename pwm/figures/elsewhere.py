@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 
 from pwm.analysis.elsewhere import NOTHING, huber_bias
 from pwm.analysis.estimates import Estimate, interval, success_rate
-from pwm.analysis.fifth import fifth_cells, means, median, of_groups, predicted_bias
-from pwm.analysis.fifth_statements import BATCHES, OPTIMISERS, TARGETS
-from pwm.analysis.fourth import NEAR
+from pwm.analysis.fifth_cells import fifth_cells, means, median, of_groups, predicted_bias
+from pwm.analysis.fifth_predictions import BATCHES, OPTIMISERS, TARGETS
+from pwm.analysis.fourth_predictions import NEAR
 from pwm.analysis.outcomes import Evidence
 from pwm.analysis.predictions import predictions
 from pwm.analysis.slowdowns import LAW

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pwm.analysis.estimates import Estimate, interval
-from pwm.analysis.fourth import NEAR, NEAR_NOISE, fourth_cells, of_variants
+from pwm.analysis.fourth_predictions import NEAR, NEAR_NOISE, fourth_cells, of_variants
 from pwm.analysis.outcomes import Evidence
 from pwm.analysis.rivals import RIVALS
 from pwm.analysis.slowdowns import LAW, Cell, root_mean_square

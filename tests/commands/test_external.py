@@ -20,7 +20,7 @@ from pwm.analysis.external import (
     as_text,
     read_outcomes,
 )
-from pwm.analysis.foreign import AGENT_FILE, LOOP_FILE, Agents, Loops
+from pwm.analysis.external_cells import AGENT_FILE, LOOP_FILE, Agents, Loops
 from pwm.core.errors import FileError
 from pwm.core.task import TaskConfig
 from pwm.envs import PWMEnv

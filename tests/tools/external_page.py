@@ -9,8 +9,8 @@ import numpy as np
 
 from pwm.analysis.estimates import Estimate, mean
 from pwm.analysis.external import Baseline
-from pwm.analysis.foreign import NAMES, Cell, LoopCell, agents, loops
-from pwm.analysis.fourth import Statement
+from pwm.analysis.external_cells import NAMES, Cell, LoopCell, agents, loops
+from pwm.analysis.fourth_predictions import Statement
 from pwm.analysis.predictions import predictions
 
 BASELINES: tuple[Baseline, ...] = ("attached", "detached")

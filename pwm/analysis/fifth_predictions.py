@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pwm.analysis.elsewhere import BIAS, NOTHING, huber_bias
 from pwm.analysis.estimates import Estimate, interval, rate, rate_difference, resampled
-from pwm.analysis.fifth import (
+from pwm.analysis.fifth_cells import (
     bias_ratio,
     fifth_cells,
     light_times,
@@ -25,7 +25,7 @@ from pwm.analysis.fifth import (
     predicted_bias,
     the_cell,
 )
-from pwm.analysis.fourth import NEAR, Statement
+from pwm.analysis.fourth_predictions import NEAR, Statement
 from pwm.analysis.outcomes import Evidence, Outcomes
 from pwm.analysis.predictions import predictions
 from pwm.analysis.slowdowns import Cell, experiments_of, fraction_right, root_mean_square

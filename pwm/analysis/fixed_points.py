@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def settled_values(
+def fixed_point_values(
     rewards: Sequence[float],
     entropies: Sequence[float],
     temperature: float,

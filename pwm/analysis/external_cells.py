@@ -25,7 +25,7 @@ from pwm.analysis.external import (
     Returns,
     read_outcomes,
 )
-from pwm.analysis.fourth import Statement
+from pwm.analysis.fourth_predictions import Statement
 from pwm.analysis.predictions import predictions
 from pwm.analysis.times import median_time
 from pwm.io.repository import published

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from pwm.analysis import estimates
-from pwm.analysis.fifth import bias_ratio, fifth_cells, light_times, of_groups, the_cell
-from pwm.analysis.fifth_statements import OPTIMISERS, statements
+from pwm.analysis.fifth_cells import bias_ratio, fifth_cells, light_times, of_groups, the_cell
+from pwm.analysis.fifth_predictions import OPTIMISERS, statements
 from pwm.analysis.predictions import predictions
 from pwm.claims.fifth import FAILS
 from pwm.experiments.fifth import WEIGHTS
