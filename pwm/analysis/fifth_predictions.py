@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.analysis.elsewhere import BIAS, NOTHING, huber_bias
+from pwm.analysis.elsewhere import BIAS, NOTHING
 from pwm.analysis.estimates import Estimate, interval, rate, rate_difference, resampled
 from pwm.analysis.fifth_cells import (
     bias_ratio,
@@ -25,6 +25,7 @@ from pwm.analysis.fifth_cells import (
     predicted_bias,
     the_cell,
 )
+from pwm.analysis.fixed_points import huber_bias
 from pwm.analysis.fourth_predictions import NEAR, Statement
 from pwm.analysis.outcomes import Evidence, Outcomes
 from pwm.analysis.predictions import predictions

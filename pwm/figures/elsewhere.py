@@ -10,10 +10,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pwm.analysis.elsewhere import NOTHING, huber_bias
+from pwm.analysis.elsewhere import NOTHING
 from pwm.analysis.estimates import Estimate, interval, success_rate
 from pwm.analysis.fifth_cells import fifth_cells, means, median, of_groups, predicted_bias
 from pwm.analysis.fifth_predictions import BATCHES, OPTIMISERS, TARGETS
+from pwm.analysis.fixed_points import huber_bias
 from pwm.analysis.fourth_predictions import NEAR
 from pwm.analysis.outcomes import Evidence
 from pwm.analysis.predictions import predictions

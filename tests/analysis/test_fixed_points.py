@@ -1,8 +1,9 @@
-"""The bias of a critic that learns λ-returns, next to the zero of the losses' own gradient."""
+"""Fixed points of a critic, next to the zero of the losses' own gradient and to simulation."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,10 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from pwm.analysis.fixed_points import fixed_point_values
+from pwm.analysis.fixed_points import fixed_point_values, huber_bias
+from pwm.core.config import TrainConfig
 from pwm.core.leak import leak_temperature, net_weights
 from pwm.core.losses import Baseline, LossConfig, episode_losses
 from pwm.core.returns import bootstrapped_returns
+from pwm.core.task import TaskConfig
 
 WEIGHT = 1.5
 
@@ -158,3 +161,15 @@ def test_net_weights_are_what_is_left_of_a_value(
     assert weights == pytest.approx(left[0].tolist(), abs=1e-12)
     if trace_decay == 1:
         assert set(weights) == {1.0}
+
+
+def test_huber_bounds_what_an_error_can_hold_against_the_leak() -> None:
+    run = TrainConfig(task=TaskConfig(episode_length=15), critic_weight=10.0)
+    assert huber_bias(run, 4 / 3, 0.5) == inf
+    assert huber_bias(run, 1.3, 0.5) < inf
+    mean, generator = 1.5, np.random.default_rng(0)
+    left = generator.integers(1, 6, size=200_000)
+    value = mean + huber_bias(run, 0.8, 0.5)
+    clipped = np.clip(generator.binomial(left, 0.5) - value, -1, 1).mean()
+    assert clipped == pytest.approx(-0.75 * 0.8, abs=0.01)
+    assert huber_bias(run, 0.0, 0.5) == pytest.approx(-0.1, abs=0.1)  # about the median
