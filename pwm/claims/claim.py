@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from pwm.analysis.estimates import Estimate, settled
+from pwm.analysis.estimates import Estimate, rounded
 
 Band = tuple[float, float]
 """Least and greatest value with which a sentence about a number is true."""
@@ -16,7 +16,7 @@ FACTOR = 2.0  # a prediction of an edge is right within this factor
 class Claim:
     """A number that the paper quotes, with a sentence about it and the sentence's band.
 
-    The number and its interval are `settled`, so that they are the same on every processor.
+    The number and its interval are `rounded`, so that they are the same on every processor.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Claim:
     """Decimal places in print."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "estimate", Estimate(*map(settled, self.estimate)))
+        object.__setattr__(self, "estimate", Estimate(*map(rounded, self.estimate)))
 
     @property
     def holds(self) -> bool:

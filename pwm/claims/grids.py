@@ -8,7 +8,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from pwm.analysis.estimates import settled
+from pwm.analysis.estimates import rounded
 from pwm.core.config import TrainConfig
 from pwm.experiments import EXPERIMENTS, fifth, fourth, rules
 from pwm.runs.experiment import Experiment
@@ -53,7 +53,7 @@ def grids() -> dict[str, Number]:
 
 def number(value: float, digits: int = 0, text: str = "") -> Number:
     """A number, printed with that many decimal places or as the text given."""
-    value = settled(value) if isinstance(value, float) else value
+    value = rounded(value) if isinstance(value, float) else value
     return {"text": text or f"{value:,.{digits}f}", "value": value}
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.analysis.estimates import Estimate, over_seeds, rate, rate_difference, spread
+from pwm.analysis.estimates import Estimate, over_seeds, quantiles, rate, rate_difference
 from pwm.analysis.outcomes import Evidence, Outcomes
 from pwm.analysis.times import median_time
 from pwm.claims.claim import Claim
@@ -43,7 +43,7 @@ def collapse_claims(evidence: Evidence) -> Iterator[Claim]:
         name="collapse-time",
         says=f"detached, {steps} steps, learning rate {learning_rate:g}: episode at which runs "
         "that collapse are first deterministic (median, quartiles)",
-        estimate=spread(part.collapse[part.collapsed], tail=0.25),
+        estimate=quantiles(part.collapse[part.collapsed], tail=0.25),
         band=(100, 5000),
         experiments=("learning-rate",),
         digits=0,

@@ -17,12 +17,12 @@ from pwm.analysis.estimates import (
     interval,
     mean,
     over_seeds,
+    quantiles,
     rate,
     rate_difference,
     resampled,
-    settled,
+    rounded,
     slope,
-    spread,
     success_rate,
 )
 
@@ -124,11 +124,11 @@ def test_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     assert 0.88 <= covered <= 0.98  # 0.93 for 24 seeds, and three standard errors either way
 
 
-def test_spread_is_the_median_and_two_quantiles() -> None:
+def test_quantiles_are_the_median_and_two_quantiles() -> None:
     values = np.arange(101.0)
-    assert spread(values, tail=0.25) == (50, 25, 75)
-    assert spread(values, tail=0.05) == (50, 5, 95)
-    assert all(map(isnan, spread(np.array([]), tail=0.25)))
+    assert quantiles(values, tail=0.25) == (50, 25, 75)
+    assert quantiles(values, tail=0.05) == (50, 5, 95)
+    assert all(map(isnan, quantiles(np.array([]), tail=0.25)))
 
 
 def test_all_statistics_see_the_same_resamples() -> None:
@@ -175,10 +175,10 @@ def test_infinite_ends_stay_infinite() -> None:
 
 
 @pytest.mark.parametrize("number", [0.125, 2 / 3, 22 / 24, 1e-7 / 3, -1234.5, 20_000.0, 0.0, inf])
-def test_a_settled_number_is_near_and_has_no_last_digits(number: float) -> None:
-    assert settled(number) == pytest.approx(number, rel=1e-8)
-    assert settled(nextafter(number, -inf)) == settled(number) or number in (0.0, inf)
-    assert settled(nextafter(number, 9.0)) == settled(number) or number in (0.0, inf)
+def test_a_rounded_number_is_near_and_has_no_last_digits(number: float) -> None:
+    assert rounded(number) == pytest.approx(number, rel=1e-8)
+    assert rounded(nextafter(number, -inf)) == rounded(number) or number in (0.0, inf)
+    assert rounded(nextafter(number, 9.0)) == rounded(number) or number in (0.0, inf)
 
 
 def test_slopes_are_those_of_least_squares() -> None:
