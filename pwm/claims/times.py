@@ -42,7 +42,7 @@ def noise_claims(evidence: Evidence) -> Iterator[Claim]:
             band=(0.75, 1.25),
             experiments=("separate",),
         )
-        errors.append(condition.errors(condition.slowed(condition.noise)))
+        errors.append(condition.errors(condition.learned_if_slowed(condition.noise_weight)))
     yield Claim(
         name="error-separate",
         says="separate networks: mean error of predicted success, with nothing fitted",
@@ -59,7 +59,7 @@ def _noise_constant(condition: Condition) -> Estimate:
     def constant(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
         """The factor for each selection of seeds: [B] from [B, S]."""
         times = attached[:, seeds], detached[:, seeds]
-        return noise_constant(condition.runs.weights, *times, condition.noise)
+        return noise_constant(condition.runs.weights, *times, condition.noise_weight)
 
     return over_seeds(constant, attached.shape[-1])
 
