@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import asdict, astuple, dataclass, fields
+from dataclasses import asdict, astuple, dataclass
 from io import StringIO
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_type_hints
@@ -37,7 +37,7 @@ class ExternalRun:
 
 @dataclass(frozen=True, kw_only=True)
 class ExternalOutcome:
-    """Outcome of a run."""
+    """Outcome of an agent's run."""
 
     run: ExternalRun
     num_episodes: int
@@ -63,7 +63,7 @@ class LoopRun:
 
 @dataclass(frozen=True, kw_only=True)
 class LoopOutcome:
-    """Outcome of a run; means are over the steps of the second half of its episodes."""
+    """Outcome of a loop's run; means are over the steps of the second half of its episodes."""
 
     run: LoopRun
     num_updates: int
@@ -79,7 +79,8 @@ class LoopOutcome:
     entropy: float
     """Mean entropy of the policy, in nats."""
     bias: float
-    """Mean of value minus the discounted return of the whole episode; nan if standardised."""
+    """Mean of value minus the discounted return of the whole episode; nan if returns are
+    standardised."""
     bootstrap: float
     """Mean factor of the bootstrap value in a target: γ to the number of steps, or 0."""
     torch: str
@@ -103,33 +104,33 @@ def read_outcomes(path: Path, kind: type[Outcome], versions: str | None = None) 
         return []
     first, *lines = path.read_text("utf-8").splitlines()
     require_file(versions in (None, first), path, f"a file that begins: {versions}")
-    hints: dict[str, Any] = get_type_hints(kind)
-    run: Any = hints.pop("run")
+    types: dict[str, Any] = get_type_hints(kind)
+    run_class: Any = types.pop("run")
+    run_types = get_type_hints(run_class)
     try:
         return [
-            kind(run=run(**_typed(row, get_type_hints(run))), **_typed(row, hints))
+            kind(run=run_class(**_typed(row, run_types)), **_typed(row, types))
             for row in csv.DictReader(lines, strict=True)
         ]
     except (csv.Error, KeyError, TypeError, ValueError):
-        columns = [*get_type_hints(run), *hints]
-        raise FileError(path, "columns " + ", ".join(columns)) from None
+        raise FileError(path, "columns " + ", ".join([*run_types, *types])) from None
+
+
+def _typed(row: dict[str, str], types: dict[str, Any]) -> dict[str, Any]:
+    """Values of a row of CSV, converted to int or float where that is the type of the column."""
+    converters = {int: int, float: float}  # others are strings
+    return {name: converters.get(kind, str)(row[name]) for name, kind in types.items()}
 
 
 def as_text(outcomes: Sequence[ExternalOutcome | LoopOutcome], versions: str) -> str:
     """The content of a file for `read_outcomes`: the line `versions`, then CSV, sorted by run."""
+    rows = []
+    for outcome in sorted(outcomes, key=lambda each: astuple(each.run)):
+        results = asdict(outcome)
+        rows.append(results.pop("run") | results)
     text = StringIO()
     text.write(f"{versions}\n")
-    first = outcomes[0]
-    results = [field.name for field in fields(first) if field.name != "run"]
-    columns = [*(field.name for field in fields(first.run)), *results]
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
-    for outcome in sorted(outcomes, key=lambda each: astuple(each.run)):
-        writer.writerow(asdict(outcome.run) | {name: getattr(outcome, name) for name in results})
+    writer.writerows(rows)
     return text.getvalue()
-
-
-def _typed(row: dict[str, str], hints: dict[str, Any]) -> dict[str, Any]:
-    """Values of a row of CSV, as the types in `hints`: int, float or str."""
-    numbers = {int: int, float: float}
-    return {name: numbers.get(hint, str)(row[name]) for name, hint in hints.items()}

@@ -1,9 +1,8 @@
-"""The fifth set of predictions: does the account hold in other settings?
+"""The cells of the fifth set of predictions: runs in other settings, and their light critics.
 
 A cell is the runs of one weight in a group (`pwm.experiments.fifth`), episode length and variant.
-Its slowdown is relative to the group's own light critic. Statements are those of `fifth` in
-`paper/predictions.json`, in order; a cell of which fewer than half learned is right if the law's
-time exceeds the budget.
+Its slowdown is relative to the group's own light critic. Predictions are those of `fifth` in
+`paper/predictions.json`.
 """
 
 from __future__ import annotations
@@ -14,15 +13,14 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.analysis.estimates import resampled
+from pwm.analysis.estimates import resampled_means, resampled_medians
 from pwm.analysis.outcomes import Evidence, Outcomes
 from pwm.analysis.predictions import predictions
 from pwm.analysis.slowdowns import LAW, Cell
-from pwm.analysis.times import median_time
 from pwm.experiments import EXPERIMENTS
 from pwm.experiments.fifth import WEIGHTS
 
-PREFIX = "fifth-"  # of the experiments' names
+LEAST_BIAS = 1e-9  # stands for a mean bias that is not positive, and so has no logarithm
 
 
 @lru_cache(maxsize=1)
@@ -35,74 +33,69 @@ def _cells(evidence: Evidence) -> Iterator[Cell]:
     """Yields the cells by group, steps, variant and weight."""
     predicted = predictions()["fifth"]["slowdown"]
     for group, steps in WEIGHTS:
-        beginning = f"{PREFIX}{group}-{steps}-"
-        light = evidence.of(beginning + "light")
-        for name in EXPERIMENTS:
-            if name.startswith(beginning) and not name.endswith("light"):
-                runs = evidence.of(name)
-                for weight in runs.weights:
-                    yield Cell(
-                        condition=f"{group}-{steps}",
-                        variant=name.removeprefix(beginning).split("-")[0],
-                        weight=weight,
-                        runs=runs.at(critic_weight=weight),
-                        light=light.at(critic_weight=light.weights[0]),
-                        experiments=(name, beginning + "light"),
-                        predicted=predicted.get(name, {}).get(f"{weight:g}", {}),
-                    )
+        beginning = f"fifth-{group}-{steps}-"
+        light_name = f"{beginning}light"
+        light = evidence.of(light_name)
+        names = [name for name in EXPERIMENTS if name.startswith(beginning) and name != light_name]
+        for name in names:
+            variant = name.removeprefix(beginning).split("-")[0]  # a weight may follow it
+            runs = evidence.of(name)
+            for weight in runs.weights:
+                yield Cell(
+                    condition=f"{group}-{steps}",
+                    variant=variant,
+                    weight=weight,
+                    runs=runs.at(critic_weight=weight),
+                    light=light.at(critic_weight=light.weights[0]),
+                    experiments=(name, light_name),
+                    predicted=predicted.get(name, {}).get(f"{weight:g}", {}),
+                )
 
 
 def of_groups(cells: Sequence[Cell], groups: Sequence[str], *variants: str) -> list[Cell]:
-    """The cells with a prediction, of some groups, and of some variants or of all."""
+    """The cells of some groups that have a prediction; of all variants if none is named."""
     return [
         cell
         for cell in cells
-        if cell.condition.rpartition("-")[0] in groups
-        and cell.variant in (variants or (cell.variant,))
-        and cell.predicted
+        if cell.predicted
+        and cell.condition.rpartition("-")[0] in groups
+        and (not variants or cell.variant in variants)
     ]
 
 
 def the_cell(evidence: Evidence, condition: str, variant: str, weight: float) -> Cell:
-    """The cell of a group and number of steps, a variant and a weight."""
-    (found,) = (
-        cell
-        for cell in fifth_cells(evidence)
-        if (cell.condition, cell.variant, cell.weight) == (condition, variant, weight)
-    )
-    return found
+    """The cell of a condition (group and steps, such as "td-60"), a variant and a weight."""
+    cells = {(cell.condition, cell.variant, cell.weight): cell for cell in fifth_cells(evidence)}
+    return cells[condition, variant, weight]
 
 
-def light_times(evidence: Evidence, groups: Sequence[str]) -> dict[str, NDArray[np.float64]]:
-    """Median time of the light critics over the law's, by group and steps: [1 + resamples]."""
+def light_time_ratios(evidence: Evidence, groups: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+    """Median time of the light critics over the law's, by condition: [1 + resamples]."""
     predicted = predictions()["fifth"]["light"]
-    return {
-        name: median(evidence.of(f"{PREFIX}{name}-light")) / predicted[name][LAW]
-        for name in (f"{group}-{steps}" for group, steps in WEIGHTS if group in groups)
-    }
+    ratios = {}
+    for group, steps in WEIGHTS:
+        if group in groups:
+            condition = f"{group}-{steps}"
+            measured = median_times(evidence.of(f"fifth-{condition}-light"))
+            ratios[condition] = measured / predicted[condition][LAW]
+    return ratios
 
 
-def median(runs: Outcomes) -> NDArray[np.float64]:
+def median_times(runs: Outcomes) -> NDArray[np.float64]:
     """Median time to learn of the runs of one cell: [1 + resamples]."""
-    times = runs.time.reshape(-1)
-    return median_time(times[resampled(len(times))])
+    return resampled_medians(runs.time.ravel())
 
 
 def predicted_bias(cell: Cell) -> NDArray[np.float64]:
     """Bias of each seed's critic, predicted from its entropy and success: [S]."""
-    terms = predictions()["fifth"]["bias"][cell.experiments[0]]
-    per_success, per_nat = terms[f"{cell.weight:g}"]
+    experiment = cell.experiments[0]
+    per_success, per_nat = predictions()["fifth"]["bias"][experiment][f"{cell.weight:g}"]
     return np.asarray(per_success * cell.runs.reward + per_nat * cell.runs.entropy)
 
 
-def bias_ratio(
+def log_bias_ratio(
     measured: NDArray[np.float64], predicted: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Logarithm of the ratio of two means over seeds: [1 + resamples] from [S] and [S]."""
-    least = 1e-9  # for a logarithm, even of a mean that is not positive
-    return np.asarray(np.log(np.maximum(means(measured), least) / means(predicted)))
-
-
-def means(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean over the seeds as they are and over each resample: [1 + resamples] from [S]."""
-    return np.asarray(values[resampled(len(values))].mean(axis=-1))
+    """Logarithm of mean measured over mean predicted bias: [1 + resamples] from [S] and [S]."""
+    positive = np.maximum(resampled_means(measured), LEAST_BIAS)
+    return np.asarray(np.log(positive / resampled_means(predicted)))

@@ -11,7 +11,7 @@ import numpy as np
 
 from pwm.analysis.elsewhere import BIAS, NOTHING, SIGNAL_TO_NOISE, TIMES, law_edge
 from pwm.analysis.estimates import Estimate, interval, mean
-from pwm.analysis.fifth_cells import fifth_cells, median, of_groups, the_cell
+from pwm.analysis.fifth_cells import fifth_cells, median_times, of_groups, the_cell
 from pwm.analysis.fifth_predictions import BOOTSTRAPPED, statements
 from pwm.analysis.fourth_predictions import NEAR
 from pwm.analysis.outcomes import Evidence
@@ -120,7 +120,7 @@ def light_claims(evidence: Evidence) -> Iterator[Claim]:
                 name=name,
                 says=f"{condition}: median episodes to learn with a light critic, predicted "
                 f"{predicted:,.0f}",
-                estimate=interval(median(evidence.of(name))),
+                estimate=interval(median_times(evidence.of(name))),
                 band=(low * predicted, high * predicted),
                 experiments=(name,),
                 digits=0,

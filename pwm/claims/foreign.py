@@ -10,17 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwm.analysis.external import Baseline, Loop
-from pwm.analysis.external_cells import AgentCell, LoopCell, agents, loops
-from pwm.analysis.fourth_predictions import Statement
+from pwm.analysis.external_predictions import agent_statements, loop_statements
+from pwm.analysis.external_results import AgentSetting, LoopSetting, agents, loops
+from pwm.analysis.statements import Statement
 from pwm.claims.grids import Number
 
-AGENTS: Mapping[str, AgentCell] = MappingProxyType(
+AGENTS: Mapping[str, AgentSetting] = MappingProxyType(
     {
-        "a2c-shared": AgentCell("A2C", "shared", "raw", 0.5),
-        "a2c-centred": AgentCell("A2C", "shared", "centred", 0.5),
-        "a2c-separate": AgentCell("A2C", "separate", "raw", 0.5),
-        "ppo-clipped": AgentCell("RecurrentPPO", "separate", "raw", 0.5),
-        "ppo-free": AgentCell("RecurrentPPO", "separate", "raw", 0.5, inf),
+        "a2c-shared": AgentSetting("A2C", "shared", "raw", 0.5),
+        "a2c-centred": AgentSetting("A2C", "shared", "centred", 0.5),
+        "a2c-separate": AgentSetting("A2C", "separate", "raw", 0.5),
+        "ppo-clipped": AgentSetting("RecurrentPPO", "separate", "raw", 0.5),
+        "ppo-free": AgentSetting("RecurrentPPO", "separate", "raw", 0.5, inf),
     }
 )
 VF_COEFS = (0.005, 0.5, 50.0)
@@ -36,9 +37,9 @@ PLACES = ("light", "default", "heavy")
 def foreign_numbers() -> dict[str, Number]:
     """Seeds that learned, by code and weight, and statements that are right (`foreign.*`)."""
     found: dict[str, Number] = {}
-    for name, cell in AGENTS.items():
+    for name, setting in AGENTS.items():
         for place, weight in zip(PLACES, VF_COEFS, strict=True):
-            learned = np.isfinite(agents().times[cell._replace(vf_coef=weight)])
+            learned = np.isfinite(agents().times[setting._replace(vf_coef=weight)])
             found[f"foreign.{name}-{place}"] = _of(learned)
     for place, weight in zip(PLACES, VF_COEFS, strict=True):
         found[f"foreign.vf-coef-{place}"] = {"text": f"{weight:g}"}
@@ -46,10 +47,10 @@ def foreign_numbers() -> dict[str, Number]:
         for place, weight in zip(PLACES, weights, strict=True):
             found[f"foreign.weight-{loop}-{place}"] = {"text": f"{weight:g}"}
             for baseline in BASELINES:
-                learned = np.isfinite(loops().values(LoopCell(loop, baseline, weight), "time"))
+                learned = np.isfinite(loops().values(LoopSetting(loop, baseline, weight), "time"))
                 found[f"foreign.{loop}-{baseline}-{place}"] = _of(learned)
-    found |= _verdicts("agents", agents().statements())
-    return found | _verdicts("loops", loops().statements())
+    found |= _verdicts("agents", agent_statements(agents()))
+    return found | _verdicts("loops", loop_statements(loops()))
 
 
 def _of(learned: NDArray[np.bool_]) -> Number:

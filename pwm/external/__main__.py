@@ -25,7 +25,7 @@ from pwm.analysis.external import (
     as_text,
     read_outcomes,
 )
-from pwm.analysis.external_cells import AGENT_FILE, LOOP_FILE
+from pwm.analysis.external_results import AGENT_FILE, LOOP_FILE
 from pwm.core.errors import require_integer
 from pwm.external.agents import GRID, SETTINGS, train
 from pwm.external.loops import LOOPS, SEEDS, runs_of, train_loop

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pwm.analysis.elsewhere import NOTHING
-from pwm.analysis.estimates import Estimate, interval, success_rate
-from pwm.analysis.fifth_cells import fifth_cells, means, median, of_groups, predicted_bias
+from pwm.analysis.estimates import Estimate, interval, resampled_means, success_rate
+from pwm.analysis.fifth_cells import fifth_cells, median_times, of_groups, predicted_bias
 from pwm.analysis.fifth_predictions import BATCHES, OPTIMISERS, TARGETS
 from pwm.analysis.fixed_points import huber_bias
 from pwm.analysis.fourth_predictions import NEAR
@@ -85,8 +85,8 @@ def _biases(axes: Axes, evidence: Evidence) -> Table:
     for variant in ("own", "all"):
         _, colour, marker = VARIANTS[variant]
         for cell in of_groups(fifth_cells(evidence), TARGETS, variant):
-            predicted = float(means(predicted_bias(cell))[0])
-            estimate = interval(means(cell.runs.critic_bias))
+            predicted = float(resampled_means(predicted_bias(cell))[0])
+            estimate = interval(resampled_means(cell.runs.critic_bias))
             point(axes, predicted, estimate, True, colour, marker)
             series = f"{cell.condition} {variant} {cell.weight:g}"
             table.append(_row(series, cell.weight, predicted, estimate, True))
@@ -101,11 +101,11 @@ def _batches(axes: Axes, evidence: Evidence) -> Table:
     times = predictions()["fifth"]["light"]
     for group in BATCHES:
         size, light = int(group.removeprefix("batch-")), f"{group}-15"
-        found = {"light": (median(evidence.of(f"fifth-{light}-light")), times[light][LAW])}
+        found = {"light": (median_times(evidence.of(f"fifth-{light}-light")), times[light][LAW])}
         for cell in of_groups(fifth_cells(evidence), (group,)):
             if cell.condition == light:
                 predicted = cell.predicted[LAW] * times[light][LAW]
-                found[cell.variant] = (median(cell.runs), predicted)
+                found[cell.variant] = (median_times(cell.runs), predicted)
         for variant, (episodes, predicted) in found.items():
             finished = bool(np.isfinite(episodes[0]))
             estimate = interval(np.minimum(episodes, _budget(evidence, light)))
@@ -158,7 +158,7 @@ def _huber(axes: Axes, evidence: Evidence) -> Table:
         if cell.variant == "own":
             run = cell.runs.base
             predicted = huber_bias(run, start_entropy(run.task.trial_length), 0.5)
-            estimate = interval(means(cell.runs.critic_bias))
+            estimate = interval(resampled_means(cell.runs.critic_bias))
             point(axes, cell.weight, estimate, True, VARIANTS["own"][1], "v")
             table.append(_row("Huber", cell.weight, predicted, estimate, True))
     weights = np.geomspace(2, 20, 40)

@@ -9,17 +9,18 @@ import numpy as np
 
 from pwm.analysis.estimates import Estimate, mean
 from pwm.analysis.external import Baseline
-from pwm.analysis.external_cells import NAMES, Cell, LoopCell, agents, loops
-from pwm.analysis.fourth_predictions import Statement
+from pwm.analysis.external_predictions import agent_statements, loop_statements
+from pwm.analysis.external_results import NAMES, LoopSetting, Summary, agents, loops
 from pwm.analysis.predictions import predictions
+from pwm.analysis.statements import Statement
 
 BASELINES: tuple[Baseline, ...] = ("attached", "detached")
 
 
 def agent_table() -> Iterator[str]:
     """Yields a row per variant with a column per weight: seeds that learned, median episodes."""
-    rows: dict[tuple[str, str], list[Cell]] = {}
-    for cell in agents().cells():
+    rows: dict[tuple[str, str], list[Summary]] = {}
+    for cell in agents().summaries():
         rows.setdefault((cell.setting, cell.variant), []).append(cell)
     for (setting, variant), cells in rows.items():
         found = " | ".join(
@@ -32,11 +33,12 @@ def agent_table() -> Iterator[str]:
 def loop_table() -> Iterator[str]:
     """Yields a row per loop and weight: success, times, lengths and errors of both baselines."""
     found = loops()
-    cells = {(cell.setting, cell.weight, cell.variant): cell for cell in found.cells()}
-    for loop, weight in sorted({(cell.loop, cell.weight) for cell in found.keys}):
+    cells = {(cell.setting, cell.weight, cell.variant): cell for cell in found.summaries()}
+    for loop, weight in sorted({(cell.loop, cell.weight) for cell in found.settings}):
         both = [cells[NAMES[loop], weight, baseline] for baseline in BASELINES]
+        settings = [LoopSetting(loop, baseline, weight) for baseline in BASELINES]
         lengths, errors = (
-            np.subtract(*(found.values(LoopCell(loop, each, weight), name) for each in BASELINES))
+            np.subtract(*(found.values(setting, name) for setting in settings))
             for name in ("length", "error")
         )
         formula = both[0].predicted_bias
@@ -68,9 +70,9 @@ def page_tables() -> list[str]:
     """All rows that the page has."""
     return [
         *agent_table(),
-        *verdict_table("agents", agents().statements()),
+        *verdict_table("agents", agent_statements(agents())),
         *loop_table(),
-        *verdict_table("loops", loops().statements()),
+        *verdict_table("loops", loop_statements(loops())),
     ]
 
 
