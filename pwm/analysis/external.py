@@ -1,15 +1,22 @@
-"""Outcomes of other people's code: the rows of `paper/external.csv` and `paper/loops.csv`."""
+"""Outcomes of other people's code: the rows of two files in `paper/`, and the runs by setting."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass
+from functools import lru_cache
 from io import StringIO
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_type_hints
+from typing import Any, Literal, NamedTuple, TypeVar, get_type_hints
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pwm.core.errors import FileError, require_file
+from pwm.io.repository import published
+
+AGENT_FILE, LOOP_FILE = "external.csv", "loops.csv"
 
 Agent = Literal["A2C", "RecurrentPPO"]
 Network = Literal["separate", "shared"]
@@ -134,3 +141,68 @@ def as_text(outcomes: Sequence[ExternalOutcome | LoopOutcome], versions: str) ->
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
+
+
+class AgentSetting(NamedTuple):
+    """Setting of an agent: an `ExternalRun` without its seed and its length."""
+
+    agent: Agent
+    network: Network
+    returns: Returns
+    vf_coef: float
+    max_grad_norm: float = 0.5
+
+
+class LoopSetting(NamedTuple):
+    """Setting of a loop: all fields of a `LoopRun` but the seed."""
+
+    loop: Loop
+    baseline: Baseline
+    weight: float
+
+
+@lru_cache(maxsize=1)
+def agents() -> Agents:
+    """The published runs of other people's agents."""
+    return Agents(read_outcomes(published(AGENT_FILE), ExternalOutcome))
+
+
+@lru_cache(maxsize=1)
+def loops() -> Loops:
+    """The published runs of other people's training loops."""
+    return Loops(read_outcomes(published(LOOP_FILE), LoopOutcome))
+
+
+class Agents:
+    """Runs of A2C and RecurrentPPO."""
+
+    def __init__(self, outcomes: Sequence[ExternalOutcome]) -> None:
+        times: dict[AgentSetting, list[float]] = {}
+        for outcome in sorted(outcomes, key=lambda each: each.run):
+            run = outcome.run
+            setting = AgentSetting(
+                run.agent, run.network, run.returns, run.vf_coef, run.max_grad_norm
+            )
+            times.setdefault(setting, []).append(outcome.time)
+        self.times = {setting: np.array(seeds) for setting, seeds in times.items()}
+        """Episodes until each seed of a setting had learned, inf if it never did: [S]."""
+
+
+class Loops:
+    """Runs of public training loops."""
+
+    def __init__(self, outcomes: Sequence[LoopOutcome]) -> None:
+        self._outcomes: dict[LoopSetting, list[LoopOutcome]] = {}
+        for outcome in sorted(outcomes, key=lambda each: each.run):
+            run = outcome.run
+            setting = LoopSetting(run.loop, run.baseline, run.weight)
+            self._outcomes.setdefault(setting, []).append(outcome)
+
+    @property
+    def settings(self) -> list[LoopSetting]:
+        """Every setting."""
+        return list(self._outcomes)
+
+    def values(self, setting: LoopSetting, field: str) -> NDArray[np.float64]:
+        """A field of the outcomes of each seed of a setting: [S]."""
+        return np.array([getattr(outcome, field) for outcome in self._outcomes[setting]], float)

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwm.analysis.estimates import interval, resampled_means, resampled_medians
-from pwm.analysis.external import Baseline, Loop
-from pwm.analysis.external_results import Agents, AgentSetting, Loops, LoopSetting
+from pwm.analysis.external import Agents, AgentSetting, Baseline, Loop, Loops, LoopSetting
 from pwm.analysis.predictions import predictions
 from pwm.analysis.statements import Statement, predicted_statement
 

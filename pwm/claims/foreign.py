@@ -9,9 +9,8 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.analysis.external import Baseline, Loop
+from pwm.analysis.external import AgentSetting, Baseline, Loop, LoopSetting, agents, loops
 from pwm.analysis.external_predictions import agent_statements, loop_statements
-from pwm.analysis.external_results import AgentSetting, LoopSetting, agents, loops
 from pwm.analysis.statements import Statement
 from pwm.claims.grids import Number
 

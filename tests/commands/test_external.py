@@ -13,15 +13,18 @@ import pytest
 from stable_baselines3.common.vec_env import VecNormalize
 
 from pwm.analysis.external import (
+    AGENT_FILE,
+    LOOP_FILE,
+    Agents,
     ExternalOutcome,
     ExternalRun,
     LoopOutcome,
     LoopRun,
+    Loops,
     as_text,
     read_outcomes,
 )
 from pwm.analysis.external_predictions import agent_statements, loop_statements
-from pwm.analysis.external_results import AGENT_FILE, LOOP_FILE, Agents, Loops
 from pwm.core.errors import FileError
 from pwm.core.task import TaskConfig
 from pwm.envs import PWMEnv
