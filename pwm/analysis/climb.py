@@ -106,10 +106,7 @@ class Setting:
 
     @property
     def bias(self) -> float:
-        """Bias of the advantages at the critic's fixed point, in reward; 0 if detached.
-
-        With `targets`, the bias varies over steps; a constant bias of this size is as noisy.
-        """
+        """Bias of the advantages at the fixed point, in reward; with `targets`, their `excess`."""
         if self.targets:
             return self.targets.excess
         if not self.attached:
@@ -130,10 +127,7 @@ class Setting:
 
     @property
     def spread(self) -> float:
-        """Standard deviation of the return over steps and episodes, in reward.
-
-        This is the noise of the advantages if the critic does not know the trial of the episode.
-        """
+        """Standard deviation of the return over steps and episodes, as the critic's noise."""
         if self.targets:
             return self.targets.unbiased.noise
         return self.reward * sqrt(value_floor(SUCCESS, self.num_trials))
@@ -147,10 +141,7 @@ class Setting:
 
     @property
     def pull(self) -> float:
-        """Mean error G - v per unit that all values v are too low.
-
-        It is 1, or less if the critic bootstraps, which lowers its targets too.
-        """
+        """Mean error G - v if all values v are too low by 1: less than 1 where targets G use v."""
         return self.targets.pull if self.targets else 1.0
 
     @property
@@ -252,9 +243,6 @@ def climb(setting: Setting, num_episodes: int) -> list[Position]:
     the variance over episodes. In the trunk it also adds the square of the policy's gradient, which
     grows with the distance (compare `critic_share`).
 
-    Args:
-        setting: setting of the critic.
-        num_episodes: number of updates.
     Returns:
         The positions before the first update and after each: [num_episodes + 1].
     """
@@ -294,11 +282,7 @@ def climb_slowdown(setting: Setting, num_episodes: int = ARRIVED) -> float:
 
     A bias slows learning as noise, and so does the critic's gradient of the trunk: see
     `pwm.analysis.theory.slowdown`. And units that the climb has driven towards their limits pass on
-    less gradient: learning takes 1 / `mean_gain` times as long.
-
-    Args:
-        setting: setting of the critic.
-        num_episodes: length of the climb.
+    less gradient: learning takes 1 / `mean_gain` times as long. The climb takes `num_episodes`.
     """
     end = climb(setting, num_episodes)[-1]
     noise_slowdown = slowdown(setting.bias / setting.spread, final_share(end, setting))

@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from math import log, sqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pwm.analysis.climb import (
     ARRIVED,
@@ -39,6 +39,7 @@ from pwm.analysis.slowdowns import LAW
 from pwm.analysis.targets import Leak, Targets
 from pwm.core.config import TrainConfig
 from pwm.core.leak import leak_temperature
+from pwm.runs.fields import replaced
 
 SIGNAL_TO_NOISE = 1 / 170
 """μ² / s² of one episode, of a light critic before learning: as probed at 15 steps."""
@@ -46,6 +47,19 @@ TIMES: Mapping[int, float] = {15: 2000.0, 60: 3100.0}
 """Published median episodes to learn, by steps, of a light critic started at the mean return."""
 LAG = FINAL_EPISODES / 2  # from the middle of a window to its end
 EDGE_STEPS = 12  # bisections of a factor of a million: to within a half of a percent
+FIRST_SETTING: Mapping[str, Any] = {
+    "discount": 1.0,
+    "trace_decay": 1.0,
+    "leaking_targets": False,
+    "return_horizon": "episode",
+    "normalise_advantages": False,
+    "value_loss": "squared",
+    "carry_state": False,
+    "optimizer": "rmsprop",
+    "learning_rate": 0.001,
+    "episodes_per_update": 1,
+}
+"""Fields of the first studies' setting that other settings change."""
 NOTHING = "nothing changes"
 """Name of the account that a setting changes no time and no slowdown."""
 BIAS = "bias"
@@ -83,32 +97,15 @@ def predicted_time(run: TrainConfig) -> float:
 
 def time_if_nothing_changes(run: TrainConfig) -> float:
     """Episodes to learn according to the law for the same run in the first studies' setting."""
-    loss = replace(
-        run.loss,
-        discount=1.0,
-        trace_decay=1.0,
-        leaking_targets=False,
-        return_horizon="episode",
-        normalise_advantages=False,
-        value_loss="squared",
-    )
-    first = replace(
-        run,
-        loss=loss,
-        agent=replace(run.agent, carry_state=False),
-        optimizer="rmsprop",
-        learning_rate=0.001,
-        episodes_per_update=1,
-        critic_start=0.0 if run.critic_start == 0 else "fixed-point",
-    )
-    return predicted_time(first)
+    start = 0.0 if run.critic_start == 0 else "fixed-point"
+    return predicted_time(replaced(run, {**FIRST_SETTING, "critic_start": start}))
 
 
 def time_if_bias_is_noise(run: TrainConfig) -> float:
     """Episodes to learn if all of a bootstrapped critic's bias acted as noise."""
     targets = _targets(run)
-    whole_returns = replace(run, loss=replace(run.loss, discount=1.0, trace_decay=1.0))
-    noise = _targets(whole_returns).unbiased.noise
+    whole_returns = _targets(replaced(run, {"discount": 1.0, "trace_decay": 1.0}))
+    noise = whole_returns.unbiased.noise
     bias = (targets.mean_value - targets.unbiased.mean_value) / noise
     return _time(Causes(noise=1.0, bias=bias, share=0.0, gain=1.0), run)
 
@@ -161,12 +158,9 @@ def _normalised_causes(run: TrainConfig) -> Causes:
     setting = Setting(steps=run.task.num_steps, critic_weight=run.critic_weight)
     variance = _episode_variance(setting)
     bias = normalised_bias(run) if run.loss.baseline == "attached" else 0.0
-    equivalent = replace(
-        run,
-        critic_weight=run.critic_weight * sqrt(variance + bias**2),
-        loss=replace(run.loss, normalise_advantages=False, baseline="detached"),
-    )
-    causes = _raw_causes(equivalent)
+    weight = run.critic_weight * sqrt(variance + bias**2)
+    changes = {"critic_weight": weight, "normalise_advantages": False, "baseline": "detached"}
+    causes = _raw_causes(replaced(run, changes))
     noise = sqrt(variance)
     return causes._replace(noise=noise / setting.spread, bias=bias / noise)
 
@@ -227,12 +221,7 @@ def _targets(run: TrainConfig) -> Targets:
 
 
 def accounts(run: TrainConfig, light: TrainConfig) -> dict[str, float]:
-    """Slowdown relative to the light critic of the same setting, by account.
-
-    Args:
-        run: configuration of the run.
-        light: configuration of the light critic.
-    """
+    """Slowdown of a run relative to the light critic of the same setting, by account."""
     unchanged = time_if_nothing_changes(light)
     found = {
         LAW: predicted_time(run) / predicted_time(light),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, astuple, dataclass
 from functools import lru_cache
 from io import StringIO
@@ -161,31 +161,16 @@ class LoopSetting(NamedTuple):
     weight: float
 
 
-@lru_cache(maxsize=1)
-def agents() -> Agents:
-    """The published runs of other people's agents."""
-    return Agents(read_outcomes(published(AGENT_FILE), ExternalOutcome))
-
-
-@lru_cache(maxsize=1)
-def loops() -> Loops:
-    """The published runs of other people's training loops."""
-    return Loops(read_outcomes(published(LOOP_FILE), LoopOutcome))
-
-
-class Agents:
-    """Runs of A2C and RecurrentPPO."""
-
-    def __init__(self, outcomes: Sequence[ExternalOutcome]) -> None:
-        times: dict[AgentSetting, list[float]] = {}
-        for outcome in sorted(outcomes, key=lambda each: each.run):
-            run = outcome.run
-            setting = AgentSetting(
-                run.agent, run.network, run.returns, run.vf_coef, run.max_grad_norm
-            )
-            times.setdefault(setting, []).append(outcome.time)
-        self.times = {setting: np.array(seeds) for setting, seeds in times.items()}
-        """Episodes until each seed of a setting had learned, inf if it never did: [S]."""
+def times_by_setting(
+    outcomes: Iterable[ExternalOutcome],
+) -> dict[AgentSetting, NDArray[np.float64]]:
+    """Episodes until each seed of an agent's setting had learned, inf if it never did: [S]."""
+    times: dict[AgentSetting, list[float]] = {}
+    for outcome in sorted(outcomes, key=lambda each: each.run):
+        run = outcome.run
+        setting = AgentSetting(run.agent, run.network, run.returns, run.vf_coef, run.max_grad_norm)
+        times.setdefault(setting, []).append(outcome.time)
+    return {setting: np.array(seeds) for setting, seeds in times.items()}
 
 
 class Loops:
@@ -206,3 +191,15 @@ class Loops:
     def values(self, setting: LoopSetting, field: str) -> NDArray[np.float64]:
         """A field of the outcomes of each seed of a setting: [S]."""
         return np.array([getattr(outcome, field) for outcome in self._outcomes[setting]], float)
+
+
+@lru_cache(maxsize=1)
+def agent_times() -> dict[AgentSetting, NDArray[np.float64]]:
+    """The published times to learn of other people's agents, as `times_by_setting`."""
+    return times_by_setting(read_outcomes(published(AGENT_FILE), ExternalOutcome))
+
+
+@lru_cache(maxsize=1)
+def loops() -> Loops:
+    """The published runs of other people's training loops."""
+    return Loops(read_outcomes(published(LOOP_FILE), LoopOutcome))

@@ -14,15 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwm.analysis.estimates import interval, resampled_means, resampled_medians
-from pwm.analysis.external import Agents, AgentSetting, Baseline, Loop, Loops, LoopSetting
+from pwm.analysis.external import AgentSetting, Baseline, Loop, Loops, LoopSetting
 from pwm.analysis.predictions import predictions
 from pwm.analysis.statements import Statement, predicted_statement
 
 Array = NDArray[np.float64]
 
 
-def agent_statements(agents: Agents) -> Iterator[Statement]:
-    """Yields the statements about the agents."""
+def agent_statements(times: Mapping[AgentSetting, Array]) -> Iterator[Statement]:
+    """Yields the statements about the agents, given the times to learn of each setting's seeds."""
     a2c = AgentSetting("A2C", "separate", "raw", 0.5)
     ppo = AgentSetting("RecurrentPPO", "separate", "raw", 0.5)
     shared = AgentSetting("A2C", "shared", "raw", 0.5)
@@ -30,12 +30,11 @@ def agent_statements(agents: Agents) -> Iterator[Statement]:
 
     def slowdown(setting: AgentSetting, weight: float) -> Array:
         """Median time at a weight over that at the setting's own weight."""
-        times = agents.times[setting._replace(vf_coef=weight)]
-        return _time_ratio(times, agents.times[setting])
+        return _time_ratio(times[setting._replace(vf_coef=weight)], times[setting])
 
     def success(setting: AgentSetting, weight: float) -> Array:
         """Fraction of seeds that learned at a weight."""
-        return resampled_means(np.isfinite(agents.times[setting._replace(vf_coef=weight)]))
+        return resampled_means(np.isfinite(times[setting._replace(vf_coef=weight)]))
 
     unclipped = [setting._replace(max_grad_norm=inf) for setting in (a2c, ppo)]
     heavy_a2c, heavy_ppo = slowdown(a2c, 50.0), slowdown(ppo, 50.0)
@@ -48,9 +47,7 @@ def agent_statements(agents: Agents) -> Iterator[Statement]:
         "upper-edge": success(shared, 0.05) - success(shared, 5.0),
         "centred": success(centred, 0.05) - success(centred, 50.0),
         "normalised": success(shared._replace(returns="normalised"), 5.0) - success(centred, 5.0),
-        "centring-separate": _largest_factor(
-            [_time_ratio(agents.times[ppo], agents.times[ppo_centred])]
-        ),
+        "centring-separate": _largest_factor([_time_ratio(times[ppo], times[ppo_centred])]),
     }
     yield from _statements("agents", measured)
 

@@ -7,7 +7,7 @@ Its slowdown is relative to the group's own light critic. Predictions are those 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -25,31 +25,29 @@ LEAST_BIAS = 1e-9  # stands for a mean bias that is not positive, and so has no 
 
 @lru_cache(maxsize=1)
 def fifth_cells(evidence: Evidence) -> tuple[Cell, ...]:
-    """Every cell of the fifth set except those of the light critics."""
-    return tuple(_cells(evidence))
-
-
-def _cells(evidence: Evidence) -> Iterator[Cell]:
-    """Yields the cells by group, steps, variant and weight."""
+    """Every cell of the fifth set but the light critics, by group, steps, variant and weight."""
     predicted = predictions()["fifth"]["slowdown"]
+    cells = []
     for group, steps in WEIGHTS:
         beginning = f"fifth-{group}-{steps}-"
         light_name = f"{beginning}light"
         light = evidence.of(light_name)
         names = [name for name in EXPERIMENTS if name.startswith(beginning) and name != light_name]
         for name in names:
-            variant = name.removeprefix(beginning).split("-")[0]  # a weight may follow it
             runs = evidence.of(name)
-            for weight in runs.weights:
-                yield Cell(
+            cells += [
+                Cell(
                     condition=f"{group}-{steps}",
-                    variant=variant,
+                    variant=name.removeprefix(beginning).split("-")[0],  # a weight may follow it
                     weight=weight,
                     runs=runs.at(critic_weight=weight),
                     light=light.at(critic_weight=light.weights[0]),
                     experiments=(name, light_name),
                     predicted=predicted.get(name, {}).get(f"{weight:g}", {}),
                 )
+                for weight in runs.weights
+            ]
+    return tuple(cells)
 
 
 def of_groups(cells: Sequence[Cell], groups: Sequence[str], *variants: str) -> list[Cell]:

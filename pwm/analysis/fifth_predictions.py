@@ -199,24 +199,24 @@ def _on_carried_states(evidence: Evidence) -> Iterator[Statement]:
 def _on_the_later_notes(evidence: Evidence) -> Iterator[Statement]:
     """Yields the statements on the notes' later setting."""
     attached, detached, per_loss = "later-attached", "later-detached", "later-per-loss"
-    attached_runs = evidence.of(attached)
-    attached_light = attached_runs.at(critic_weight=0.05).learned
-    attached_two = attached_runs.at(critic_weight=2.0).learned
-    detached_light = evidence.of(detached).at(critic_weight=0.05).learned
-    detached_two = evidence.of(detached).at(critic_weight=2.0).learned
-    per_loss_one = evidence.of(per_loss).at(critic_weight=1.0).learned
-    yield _statement("later-light", rate(attached_light), (attached,))
-    yield _statement("later-two", rate(attached_two), (attached,))
-    yield _statement("later-rise", rate_difference(attached_two, attached_light), (attached,))
-    gain = rate_difference(detached_light, attached_light)
-    yield _statement("later-detached", gain, (attached, detached))
-    gain = rate_difference(detached_two, attached_two)
-    yield _statement("later-gain", gain, (attached, detached))
-    gain = rate_difference(per_loss_one, detached_two)
-    yield _statement("later-per-loss", gain, (detached, per_loss))
+
+    def learned(name: str, weight: float) -> NDArray[np.bool_]:
+        """Whether each seed of an experiment learned at a weight: [S]."""
+        return evidence.of(name).at(critic_weight=weight).learned
+
+    light, two = learned(attached, 0.05), learned(attached, 2.0)
+    detached_two = learned(detached, 2.0)
+    yield _statement("later-light", rate(light), [attached])
+    yield _statement("later-two", rate(two), [attached])
+    yield _statement("later-rise", rate_difference(two, light), [attached])
+    gain = rate_difference(learned(detached, 0.05), light)
+    yield _statement("later-detached", gain, [attached, detached])
+    yield _statement("later-gain", rate_difference(detached_two, two), [attached, detached])
+    gain = rate_difference(learned(per_loss, 1.0), detached_two)
+    yield _statement("later-per-loss", gain, [detached, per_loss])
     logs = []
     for weight in (1.0, 2.0, 3.0):
-        runs = attached_runs.at(critic_weight=weight)
+        runs = evidence.of(attached).at(critic_weight=weight)
         predicted = runs.entropy * critic_bias(runs.base.task.num_steps, 1.0, weight)  # c T H / 2w
         logs.append(log_bias_ratio(runs.critic_bias, predicted))
     yield _mean_ratio("later-bias", logs, (attached,))

@@ -78,17 +78,11 @@ def fixed_point_values(
 
 
 def huber_bias(run: TrainConfig, entropy: float, success: float) -> float:
-    """Bias of an attached critic that learns by Huber's loss; inf where it has no fixed point.
+    """Value minus mean return of an attached critic that learns by Huber's loss, in reward.
 
     The gradient of Huber's loss grows with the error only up to an error of 1. At the fixed point
-    it balances the leak: E[clip(G - v, -1, 1)] = -α H. If α H ≥ 1, no error can.
-
-    Args:
-        run: configuration of the run; returns are undiscounted, of whole episodes.
-        entropy: H, of the policy, in nats.
-        success: probability that a trial is rewarded.
-    Returns:
-        Value minus mean return, in reward.
+    it balances the leak: E[clip(G - v, -1, 1)] = -α H. If α H ≥ 1, no error can, and the bias is
+    inf. Returns G are undiscounted, of whole episodes; `success` is the probability of a reward.
     """
     trials = run.task.num_trials
     leak = leak_temperature(run.task.num_steps, run.critic_weight) * entropy

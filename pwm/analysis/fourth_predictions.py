@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import product
 from math import inf, nan
 
 import numpy as np
@@ -39,48 +40,49 @@ MIRRORED_WEIGHTS = (1.0, 10.0)
 
 @lru_cache(maxsize=1)
 def fourth_cells(evidence: Evidence) -> tuple[Cell, ...]:
-    """Every cell of the fourth set except those of the light critics."""
-    return tuple(_cells(evidence))
-
-
-def _cells(evidence: Evidence) -> Iterator[Cell]:
-    """Yields the cells of all conditions, then those that start above the mean return."""
+    """Every cell of the fourth set but the light critics: by condition, then starts above."""
+    cells = []
     for condition in CONDITIONS:
         attached = ("attached", "fixed-point") if condition in ATTACHED else ()
         for variant in ("raw", "mean", "centred", *attached):
-            yield from _variant_cells(evidence, condition, variant)
-    predicted = predictions()["fourth"]["slowdown"]
+            cells += _variant_cells(evidence, condition, variant)
+    predicted = predictions()["fourth"]["slowdown"]["above"]
     runs = evidence.of("fourth-above")
     light = light_critic(evidence, runs.base.task)
-    for start in runs.axes["critic_start"]:
-        for weight in runs.weights:
-            yield Cell(
+    for start, weight in product(runs.axes["critic_start"], runs.weights):
+        variant = f"start {start:g}"
+        cells.append(
+            Cell(
                 condition="above",
-                variant=f"start {start:g}",
+                variant=variant,
                 weight=weight,
                 runs=runs.at(critic_start=start, critic_weight=weight),
                 light=light,
                 experiments=("fourth-above", "start-mean"),
-                predicted=predicted["above"][f"start {start:g}, {weight:g}"],
+                predicted=predicted[f"{variant}, {weight:g}"],
             )
+        )
+    return tuple(cells)
 
 
-def _variant_cells(evidence: Evidence, condition: str, variant: str) -> Iterator[Cell]:
-    """Yields the cells of a variant in a condition, by weight."""
+def _variant_cells(evidence: Evidence, condition: str, variant: str) -> list[Cell]:
+    """The cells of a variant in a condition, by weight."""
     predicted = predictions()["fourth"]["slowdown"].get(condition, {})
     name, reference = f"fourth-{condition}-{variant}", f"fourth-{condition}-mean"
     runs, light = evidence.of(name), evidence.of(reference).at(critic_weight=LIGHT)
-    for weight in runs.weights:
-        if (variant, weight) != ("mean", LIGHT):  # but the light critic itself
-            yield Cell(
-                condition=condition,
-                variant=variant,
-                weight=weight,
-                runs=runs.at(critic_weight=weight),
-                light=light,
-                experiments=(name, reference),
-                predicted=predicted.get(f"{variant} {weight:g}", {}),
-            )
+    return [
+        Cell(
+            condition=condition,
+            variant=variant,
+            weight=weight,
+            runs=runs.at(critic_weight=weight),
+            light=light,
+            experiments=(name, reference),
+            predicted=predicted.get(f"{variant} {weight:g}", {}),
+        )
+        for weight in runs.weights
+        if (variant, weight) != ("mean", LIGHT)  # that is the light critic
+    ]
 
 
 def of_variants(cells: Sequence[Cell], *variants: str) -> list[Cell]:
@@ -170,14 +172,7 @@ def refuted_if(evidence: Evidence) -> Iterator[Statement]:
 def _reward_statement(
     evidence: Evidence, cell: Cell, weight_at_1: float, region: tuple[float, float]
 ) -> Statement:
-    """A statement about the ratio of a cell's slowdown to that at reward 1, at the same length.
-
-    Args:
-        evidence: outcomes of the experiments.
-        cell: the cell at another reward.
-        weight_at_1: critic weight of the cell at reward 1.
-        region: predicted range of the ratio.
-    """
+    """A statement about a cell's slowdown over that at reward 1 and `weight_at_1`, equally long."""
     task = cell.runs.base.task
     same = evidence.of("weight-0.001").at(
         episode_length=task.episode_length, baseline="detached", critic_weight=weight_at_1

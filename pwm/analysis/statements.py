@@ -39,14 +39,10 @@ class Statement:
 def predicted_statement(
     name: str, said: Mapping[str, Any], estimate: Estimate, experiments: tuple[str, ...] = ()
 ) -> Statement:
-    """The statement of a name.
+    """A statement from its entry `said` in `paper/predictions.json`, and the measured number.
 
-    Args:
-        name: name of the statement.
-        said: its entry in `paper/predictions.json`: a description of the number (`measured`), and
-            the least and greatest value with which it is right (`right`; null for no end).
-        estimate: the measured number.
-        experiments: names of the experiments that were measured.
+    The entry has a description of the number (`measured`), and the least and greatest value with
+    which the statement is right (`right`; null for no limit).
     """
     low, high = said["right"]
     return Statement(

@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.analysis.external import AgentSetting, Baseline, Loop, LoopSetting, agents, loops
+from pwm.analysis.external import AgentSetting, Baseline, Loop, LoopSetting, agent_times, loops
 from pwm.analysis.external_predictions import agent_statements, loop_statements
 from pwm.analysis.statements import Statement
 from pwm.claims.grids import Number
@@ -38,7 +38,7 @@ def foreign_numbers() -> dict[str, Number]:
     found: dict[str, Number] = {}
     for name, setting in AGENTS.items():
         for place, weight in zip(PLACES, VF_COEFS, strict=True):
-            learned = np.isfinite(agents().times[setting._replace(vf_coef=weight)])
+            learned = np.isfinite(agent_times()[setting._replace(vf_coef=weight)])
             found[f"foreign.{name}-{place}"] = _of(learned)
     for place, weight in zip(PLACES, VF_COEFS, strict=True):
         found[f"foreign.vf-coef-{place}"] = {"text": f"{weight:g}"}
@@ -48,7 +48,7 @@ def foreign_numbers() -> dict[str, Number]:
             for baseline in BASELINES:
                 learned = np.isfinite(loops().values(LoopSetting(loop, baseline, weight), "time"))
                 found[f"foreign.{loop}-{baseline}-{place}"] = _of(learned)
-    found |= _verdicts("agents", agent_statements(agents()))
+    found |= _verdicts("agents", agent_statements(agent_times()))
     return found | _verdicts("loops", loop_statements(loops()))
 
 

@@ -15,7 +15,6 @@ from stable_baselines3.common.vec_env import VecNormalize
 from pwm.analysis.external import (
     AGENT_FILE,
     LOOP_FILE,
-    Agents,
     ExternalOutcome,
     ExternalRun,
     LoopOutcome,
@@ -23,6 +22,7 @@ from pwm.analysis.external import (
     Loops,
     as_text,
     read_outcomes,
+    times_by_setting,
 )
 from pwm.analysis.external_predictions import agent_statements, loop_statements
 from pwm.core.errors import FileError
@@ -229,11 +229,11 @@ def test_the_page_has_the_tables_of_the_outcomes() -> None:
 def test_verdicts_on_agents_follow_the_outcomes() -> None:
     found = read_outcomes(published(AGENT_FILE), ExternalOutcome)
     faster = [replace(each, time=100.0) if each.run.vf_coef == 50 else each for each in found]
-    judged = {each.name: each.right for each in agent_statements(Agents(faster))}
+    judged = {each.name: each.right for each in agent_statements(times_by_setting(faster))}
     wrong = {name for name, right in judged.items() if not right}
     assert wrong == {"without-clipping", "clipping"}
     lighter = [replace(each, time=inf) if each.run.vf_coef == 0.05 else each for each in found]
-    judged = {each.name: each.right for each in agent_statements(Agents(lighter))}
+    judged = {each.name: each.right for each in agent_statements(times_by_setting(lighter))}
     assert {name for name, right in judged.items() if not right} == {"upper-edge"}
 
 

@@ -14,7 +14,7 @@ from pwm.analysis.external import (
     Baseline,
     Loop,
     LoopSetting,
-    agents,
+    agent_times,
     loops,
 )
 from pwm.analysis.external_predictions import agent_statements, loop_statements
@@ -34,13 +34,13 @@ NAMES: Mapping[Loop, str] = {
 def agent_table() -> Iterator[str]:
     """Yields a row per variant with a column per weight: seeds that learned, median episodes."""
     rows: dict[AgentSetting, list[AgentSetting]] = {}
-    for setting in sorted(agents().times):
+    for setting in sorted(agent_times()):
         rows.setdefault(setting._replace(vf_coef=0.0), []).append(setting)
     for row, settings in rows.items():
         clipped = "" if row.max_grad_norm < inf else ", no clipping"
         variant = f"{row.network} networks, {row.returns} returns{clipped}"
         columns = [
-            f"{_learned(agents().times[setting])}, {_median(agents().times[setting])}"
+            f"{_learned(agent_times()[setting])}, {_median(agent_times()[setting])}"
             for setting in settings
         ]
         yield "| " + " | ".join([f"{row.agent}, {variant}", *columns]) + " |"
@@ -96,7 +96,7 @@ def page_tables() -> list[str]:
     """All rows that the page has."""
     return [
         *agent_table(),
-        *verdict_table("agents", agent_statements(agents())),
+        *verdict_table("agents", agent_statements(agent_times())),
         *loop_table(),
         *verdict_table("loops", loop_statements(loops())),
     ]
