@@ -153,7 +153,7 @@ def _raw_causes(run: TrainConfig) -> Causes:
 def _normalised_causes(run: TrainConfig) -> Causes:
     """Causes that slow a run whose advantages are normalised.
 
-    The critic climbs as that of a detached run without normalising, of the weight s w.
+    Its critic climbs as in a detached run of the weight s w whose advantages are not normalised.
     """
     setting = Setting(steps=run.task.num_steps, critic_weight=run.critic_weight)
     variance = _episode_variance(setting)
@@ -253,11 +253,9 @@ def law_edge(run: TrainConfig, light: TrainConfig) -> float:
     for _ in range(EDGE_STEPS):
         middle = sqrt(low * high)
         causes = _causes(replace(run, critic_weight=middle))
-        if attached:
+        if attached:  # the lower edge is due to the leak alone
             causes = causes._replace(share=0.0)
         too_slow = _time(causes, run) > limit
-        if too_slow == attached:  # too light, or detached and light enough
-            low = middle
-        else:
-            high = middle
+        edge_is_above = too_slow if attached else not too_slow
+        low, high = (middle, high) if edge_is_above else (low, middle)
     return sqrt(low * high)

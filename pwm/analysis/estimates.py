@@ -147,7 +147,8 @@ def interval(values: NDArray[np.float64]) -> Estimate:
         values: the statistic of the original seeds, then of each resample, [1 + resamples].
             Resamples without a value (nan) are left out. An infinite end stays infinite.
     """
-    value, known = float(values[0]), values[1:][~np.isnan(values[1:])]
+    value, resamples = float(values[0]), values[1:]
+    known = resamples[~np.isnan(resamples)]
     if not len(known):
         return Estimate(value)
     low, high = np.quantile(known, [TAIL, 1 - TAIL], method="inverted_cdf")

@@ -124,9 +124,9 @@ def read_outcomes(path: Path, kind: type[Outcome], versions: str | None = None) 
 
 
 def _typed(row: dict[str, str], types: dict[str, Any]) -> dict[str, Any]:
-    """Values of a row of CSV, converted to int or float where that is the type of the column."""
-    converters = {int: int, float: float}  # others are strings
-    return {name: converters.get(kind, str)(row[name]) for name, kind in types.items()}
+    """Values of a row of CSV: numbers in columns of type int or float, strings in others."""
+    converters = {name: kind if kind in (int, float) else str for name, kind in types.items()}
+    return {name: convert(row[name]) for name, convert in converters.items()}
 
 
 def as_text(outcomes: Sequence[ExternalOutcome | LoopOutcome], versions: str) -> str:

@@ -1,8 +1,9 @@
 """The statements of the fifth set of predictions: what was measured, and the verdict on each.
 
 The statements are those of `fifth` in `paper/predictions.json`, in order. As stated there, a cell
-of which fewer than half of the runs learned is right if the law's time exceeds the budget.
-Measured numbers are arrays [1 + resamples]: for the seeds as they are, then for each resample.
+of which fewer than half of the runs learned is right if the law's time exceeds the budget. Groups
+and variants, such as "gae" and "own", are explained in `pwm.experiments.fifth`. Measured numbers
+are arrays [1 + resamples]: for the seeds as they are, then for each resample.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def _cells_right(name: str, cells: Sequence[Cell]) -> Statement:
 
 
 def _light_times_right(name: str, evidence: Evidence, groups: Sequence[str]) -> Statement:
-    """A statement on the fraction of light critics whose times are right within that factor."""
+    """A statement on the fraction of light critics whose times are right within `NEAR`."""
     ratios = light_time_ratios(evidence, groups)
     near = [abs(np.log(ratio[0])) <= np.log(NEAR) for ratio in ratios.values()]
     experiments = [f"fifth-{condition}-light" for condition in ratios]
@@ -103,13 +104,13 @@ def _capped_time(runs: Outcomes) -> NDArray[np.float64]:
 def _on_optimisers(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[Statement]:
     """Yields the statements on Adam and SGD."""
     yield _cells_right("adam", of_groups(cells, OPTIMISERS))
-    short = of_groups(cells, ("adam-0.99",), "raw")
-    long = of_groups(cells, ("adam-0.999",), "raw")
+    short_memory, long_memory = (of_groups(cells, (group,), "raw") for group in OPTIMISERS)
     logs = [
-        np.log(_capped_time(slow.runs) / _capped_time(fast.runs))
-        for fast, slow in zip(short, long, strict=True)
+        np.log(_capped_time(long.runs) / _capped_time(short.runs))
+        for short, long in zip(short_memory, long_memory, strict=True)
     ]
-    yield _mean_ratio("memory", logs, [cell.experiments[0] for cell in (*short, *long)])
+    experiments = [cell.experiments[0] for cell in (*short_memory, *long_memory)]
+    yield _mean_ratio("memory", logs, experiments)
     centred = of_groups(cells, OPTIMISERS, "centred")
     worst = min(centred, key=lambda cell: float(cell.runs.rate()))
     experiments = [cell.experiments[0] for cell in centred]
@@ -185,7 +186,7 @@ def _on_carried_states(evidence: Evidence) -> Iterator[Statement]:
     """Yields the statements on a carried state, with which the critic can know the trial."""
     name = "fifth-carried-60-light"
     light = evidence.of(name).at(critic_weight=0.1)
-    floor = value_floor(1.0, light.base.task.num_trials)  # of a critic that does not know it
+    floor = value_floor(1.0, light.base.task.num_trials)  # of a critic that does not know the trial
     losses = np.median(light.value_loss[resampled(len(light.value_loss))], axis=-1)
     yield _statement("carried-floor", interval(losses / floor), (name,))
     own = the_cell(evidence, "carried-60", "own", 10.0)

@@ -21,6 +21,8 @@ from pwm.analysis.estimates import (
     rate,
     rate_difference,
     resampled,
+    resampled_means,
+    resampled_medians,
     rounded,
     slope,
     success_rate,
@@ -164,6 +166,17 @@ def test_resamples_without_a_value_are_left_out() -> None:
     assert alone.value == 3
     assert isnan(alone.low)
     assert isnan(alone.high)
+
+
+def test_resampled_statistics_are_of_all_seeds_and_then_of_each_resample() -> None:
+    times = np.array([3.0, 1.0, inf, 2.0, 2.5])
+    means, medians = resampled_means(np.isfinite(times)), resampled_medians(times)
+    assert means.shape == medians.shape == (1 + RESAMPLES,)
+    assert (means[0], medians[0]) == (0.8, 2.5)
+    for row in (1, RESAMPLES):
+        chosen = times[resampled(5)[row]]
+        assert means[row] == np.isfinite(chosen).mean()
+        assert medians[row] == sorted(chosen)[2]
 
 
 def test_infinite_ends_stay_infinite() -> None:
