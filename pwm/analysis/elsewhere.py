@@ -1,6 +1,7 @@
 """The law of the climb in other settings: other optimisers, returns, batches and advantages.
 
-An account is a hypothesis about how long a run takes to learn. The law is the account of
+An account is a hypothesis about how long a run takes to learn. `accounts` and `bias_terms` are the
+predictions of the fifth set (`paper/predictions.json`). The law is the account of
 `pwm.analysis.climb`, extended here without a new fit:
 
 - *Optimiser.* Adam climbs by its own steps. SGD's steps are not divided by the gradient's size, so
