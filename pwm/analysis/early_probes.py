@@ -29,7 +29,7 @@ def probed(evidence: Evidence, start: str, steps: int, weight: float) -> Outcome
 
 def probes(runs: Outcomes, name: str) -> NDArray[np.float32]:
     """One diagnostic of the runs from `probed`, at all J probes: [S, J]."""
-    return runs.course(name)[0]
+    return np.asarray(runs.course(name)[0])
 
 
 def probe_after(runs: Outcomes, name: str, episode: int) -> NDArray[np.float64]:

@@ -90,7 +90,7 @@ def rate_difference(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> Estimat
 
 def _seed_rates(learned: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Fraction of the cells in which each seed learned: [S] from [..., S]."""
-    return learned.reshape(-1, learned.shape[-1]).mean(axis=0)
+    return np.asarray(learned.reshape(-1, learned.shape[-1]).mean(axis=0))
 
 
 def mean(values: NDArray[np.float64]) -> Estimate:

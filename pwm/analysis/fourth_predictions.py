@@ -228,4 +228,4 @@ def _factor_between(one: Cell, other: Cell) -> NDArray[np.float64]:
         [np.maximum(ratio, 1 / ratio), ratio, 1 / ratio],
         default=1.0,
     )
-    return np.maximum(least_factor, 1.0)
+    return np.asarray(np.maximum(least_factor, 1.0))
