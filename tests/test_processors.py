@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pwm.analysis import edges
-from pwm.analysis.estimates import Estimate, interval, resampled, settled, slope
+from pwm.analysis.estimates import Estimate, interval, resampled, rounded, slope
 from tests.tools.processors import OLDEST, VARIANTS, computed
 
 WEIGHTS = np.geomspace(0.05, 50, 12)
@@ -35,7 +35,7 @@ def statistics() -> list[tuple[float, ...]]:
     means = np.exp(np.log(WEIGHTS[resampled(len(WEIGHTS))]).mean(axis=1)) ** 0.3
     climbs = [math.exp(weight / 40) + math.tanh(weight) for weight in WEIGHTS]
     made = [interval(each) for each in (*found, power, means)] + [Estimate(*climbs[:3])]
-    return [tuple(map(settled, each)) for each in made]
+    return [tuple(map(rounded, each)) for each in made]
 
 
 def test_statistics_are_the_same_with_the_oldest_instructions() -> None:

@@ -30,12 +30,15 @@ Reduction = Literal["sum", "mean"]
 Error = Literal["squared", "clipped", "capped", "huber"]
 Networks = Literal["shared", "separate", "either"]
 Normalised = Literal["advantages", "returns"]
-TARGETS = {
+CHOICES = {"policy": Reduction, "value": Reduction, "error": Error, "networks": Networks}
+"""Accepted values of a convention's fields."""
+ERROR_TERMS: dict[Error, str] = {
     "squared": "δ²",
     "clipped": "clipped δ²",
     "capped": "capped δ²",
     "huber": "Huber(δ)",
 }
+"""Terms of the value loss in a formula."""
 FILE = Path(__file__).with_suffix(".toml")
 
 
@@ -76,14 +79,10 @@ class Convention:
     def __post_init__(self) -> None:
         require(self.weight > 0, "weight", self.weight, "a number above 0")
         require(self.factor in (0.5, 1), "factor", self.factor, "0.5 or 1")
-        for name, value, accepted in (
-            ("policy", self.policy, get_args(Reduction)),
-            ("value", self.value, get_args(Reduction)),
-            ("error", self.error, get_args(Error)),
-            ("networks", self.networks, get_args(Networks)),
-            *(("normalises", given, get_args(Normalised)) for given in self.normalises),
-        ):
-            require(value in accepted, name, value, "one of " + ", ".join(accepted))
+        for name, choice in CHOICES.items():
+            _require_choice(name, getattr(self, name), get_args(choice))
+        for quantity in self.normalises:
+            _require_choice("normalises", quantity, get_args(Normalised))
         for name in ("repository", "file", "version"):
             require(bool(getattr(self, name)), name, "(none)", "where the loss was read")
 
@@ -98,8 +97,9 @@ class Convention:
         Args:
             steps: n, steps per update, at least 1.
         """
-        value, policy = (1 if c == "sum" else 1 / steps for c in (self.value, self.policy))
-        return self.factor * value / policy
+        c_value = 1 if self.value == "sum" else 1 / steps
+        c_policy = 1 if self.policy == "sum" else 1 / steps
+        return self.factor * c_value / c_policy
 
 
 def read_conventions(path: Path = FILE) -> dict[str, Convention]:
@@ -108,21 +108,31 @@ def read_conventions(path: Path = FILE) -> dict[str, Convention]:
     Raises:
         InputError: a field is unknown, missing or out of range.
     """
-    known = {field.name for field in fields(Convention)}
-    needed = {field.name for field in fields(Convention) if field.default is MISSING}
     found = {}
     for library, table in tomllib.loads(path.read_text("utf-8")).items():
-        shared = {key: value for key, value in table.items() if not isinstance(value, dict)}
         algorithms = {key: value for key, value in table.items() if isinstance(value, dict)}
-        for algorithm, own in (algorithms or {"": {}}).items():
-            row: dict[str, Any] = shared | own
-            for key in row:
-                require(key in known, library, key, "one of " + ", ".join(sorted(known)))
-            missing = ", ".join(needed - row.keys())
-            require(not missing, library, f"without {missing}", "all fields without a default")
-            row["normalises"] = tuple(row.get("normalises", ()))
-            found["-".join(filter(None, (library, algorithm)))] = Convention(**row)
+        shared = {key: value for key, value in table.items() if key not in algorithms}
+        if not algorithms:
+            found[library] = _convention(library, shared)
+        for algorithm, own in algorithms.items():
+            found[f"{library}-{algorithm}"] = _convention(library, shared | own)
     return found
+
+
+def _convention(library: str, row: dict[str, Any]) -> Convention:
+    """The convention with the fields of a row, or an `InputError` that names the library."""
+    known = {field.name for field in fields(Convention)}
+    for key in row:
+        require(key in known, library, key, "one of " + ", ".join(sorted(known)))
+    needed = {field.name for field in fields(Convention) if field.default is MISSING}
+    missing = ", ".join(sorted(needed - row.keys()))
+    require(not missing, library, f"without {missing}", "all fields without a default")
+    return Convention(**row | {"normalises": tuple(row.get("normalises", ()))})
+
+
+def _require_choice(name: str, value: str, accepted: tuple[str, ...]) -> None:
+    """Raises `InputError` unless the value is one of those accepted."""
+    require(value in accepted, name, value, "one of " + ", ".join(accepted))
 
 
 CONVENTIONS = read_conventions()
@@ -139,7 +149,8 @@ def ratio(weight: float, convention: str, steps: int) -> float:
         InputError: the convention is unknown, or there is no step.
     """
     require(steps >= 1, "steps", steps, "an integer, 1 or above")
-    return weight * _convention(convention).ratio_per_weight(steps)
+    _require_choice("library", convention, tuple(CONVENTIONS))
+    return weight * CONVENTIONS[convention].ratio_per_weight(steps)
 
 
 def convert_weight(
@@ -169,13 +180,8 @@ def formula(convention: Convention, weight: float) -> str:
         convention: the library's convention.
         weight: weight of the value loss, in the library's units.
     """
-    policy, value = ("Σ" if c == "sum" else "mean" for c in (convention.policy, convention.value))
+    symbols = {"sum": "Σ", "mean": "mean"}
+    policy, value = symbols[convention.policy], symbols[convention.value]
+    # Huber's loss includes the ½.
     half = " · ½" if convention.factor == 0.5 and convention.error != "huber" else ""
-    return f"-{policy} A log π + {weight:.3g}{half} · {value} {TARGETS[convention.error]}"
-
-
-def _convention(name: str) -> Convention:
-    """The convention of that name, or an `InputError`."""
-    accepted = "one of " + ", ".join(CONVENTIONS)
-    require(name in CONVENTIONS, "library", name, accepted)
-    return CONVENTIONS[name]
+    return f"-{policy} A log π + {weight:.3g}{half} · {value} {ERROR_TERMS[convention.error]}"

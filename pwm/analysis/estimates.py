@@ -1,16 +1,17 @@
 """Estimates with 95% intervals, each computed in one of two ways.
 
-The fraction of seeds that learned in one cell has a Wilson interval. Everything else has a 95%
-bootstrap interval over seeds: a statistic is computed on the seeds as they are and on each
-resample of them, and the interval lies between two quantiles of the resamples. All statistics see
-the same resamples, so that conditions can be compared seed by seed.
+The fraction of seeds that learned in one cell (the runs of one setting, over seeds) has a Wilson
+interval. Everything else has a bootstrap interval over seeds: a statistic is computed on the seeds
+as they are and on each resample of them, [1 + resamples], and the interval lies between two
+quantiles of the resamples. All statistics see the same resamples, so that conditions can be
+compared seed by seed.
 
 Runs have the same bits on every machine, and so must what is written about them. But logarithms,
 powers and matrix products differ in their last digits between processors. Three rules keep that
 out of what is written:
 
 - A number is rounded before it is written: to six digits in a table, and if it is claimed, to
-  nine, by `settled`.
+  nine, by `rounded`.
 - A result that jumps, such as the best model of a grid or a pixel's colour, comes from sums,
   products, quotients and roots in a fixed order, which are the same everywhere, or from exact sums
   (`pwm.analysis.edges`).
@@ -27,6 +28,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
+
+from pwm.analysis.times import median_time
 
 RESAMPLES = 2000  # 50 of them beyond either end of an interval
 TAIL = 0.025
@@ -51,7 +54,7 @@ class Estimate(NamedTuple):
     high: float = nan
 
 
-def settled(number: float) -> float:
+def rounded(number: float) -> float:
     """A number rounded to `DIGITS` digits, so that it is the same on every processor.
 
     Results of two processors differ by about 1e-15 of a number: they round differently for one
@@ -68,33 +71,38 @@ def success_rate(learned: NDArray[np.bool_]) -> SuccessRate:
 
 
 def rate(learned: NDArray[np.bool_]) -> Estimate:
-    """Fraction of runs that learned, over cells of the same seeds: [..., S].
+    """Fraction of runs that learned, in one or several cells of the same seeds: [..., S].
 
     A single cell has its Wilson interval, several have a bootstrap interval. If all of their runs
     learned or none did, that would have no width: they then count as one cell.
     """
     cells = learned.reshape(-1, learned.shape[-1])
     if len(cells) == 1 or cells.all() or not cells.any():
-        return Estimate(*success_rate(cells[0])[2:])
+        one = success_rate(cells[0])
+        return Estimate(one.rate, one.low, one.high)
     return mean(cells.mean(axis=0))
 
 
 def rate_difference(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> Estimate:
-    """Difference between two success rates, paired by seed; cells of the same seeds, [..., S]."""
-    of_each_seed = (learned.reshape(-1, learned.shape[-1]).mean(axis=0) for learned in (one, other))
-    return mean(np.subtract(*of_each_seed))
+    """Success rate of `one` minus that of `other`, paired by seed; cells as for `rate`."""
+    return mean(_seed_rates(one) - _seed_rates(other))
+
+
+def _seed_rates(learned: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Fraction of the cells in which each seed learned: [S] from [..., S]."""
+    return np.asarray(learned.reshape(-1, learned.shape[-1]).mean(axis=0))
 
 
 def mean(values: NDArray[np.float64]) -> Estimate:
     """Mean over the seeds [S] that have a finite value."""
     known = np.isfinite(values)
-    kept = np.where(known, values, 0.0)
-    return over_seeds(
-        lambda seeds: kept[seeds].sum(axis=-1) / known[seeds].sum(axis=-1), len(values)
-    )
+    finite = np.where(known, values, 0.0)
+    seeds = resampled(len(values))
+    with np.errstate(invalid="ignore"):  # a resample may have no finite value
+        return interval(finite[seeds].sum(axis=-1) / known[seeds].sum(axis=-1))
 
 
-def spread(values: NDArray[np.float64], tail: float) -> Estimate:
+def quantiles(values: NDArray[np.float64], tail: float) -> Estimate:
     """Median of the values, and the quantiles at `tail` and 1 - `tail`; nan without values."""
     if not len(values):
         return Estimate(nan)
@@ -104,19 +112,28 @@ def spread(values: NDArray[np.float64], tail: float) -> Estimate:
 
 @lru_cache(maxsize=8)
 def resampled(seeds: int) -> NDArray[np.intp]:
-    """Indices of S seeds: in order, then of each resample: [1 + resamples, S]."""
+    """Indices of S seeds, first in order, then of each resample: [1 + resamples, S]."""
     drawn = np.random.default_rng(0).integers(seeds, size=(RESAMPLES, seeds))
     return np.concatenate([np.arange(seeds)[None], drawn])
+
+
+def resampled_means(values: NDArray[np.float64] | NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Mean over the seeds as they are and over each resample: [1 + resamples] from [S]."""
+    return np.asarray(values[resampled(len(values))].mean(axis=-1))
+
+
+def resampled_medians(times: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`median_time` of the seeds as they are and of each resample: [1 + resamples] from [S]."""
+    return median_time(times[resampled(len(times))])
 
 
 def over_seeds(
     statistic: Callable[[NDArray[np.intp]], NDArray[np.float64]], seeds: int
 ) -> Estimate:
-    """A statistic over seeds, with its bootstrap interval.
+    """Value of a statistic over seeds, with its bootstrap interval.
 
     Args:
-        statistic: maps indices of seeds, [B, S], to one value per row, [B]; the first row has all
-            seeds in order.
+        statistic: maps indices of seeds, [B, S], to one value per row, [B].
         seeds: S, the number of seeds.
     """
     with np.errstate(divide="ignore", invalid="ignore"):  # times may be infinite
@@ -124,13 +141,14 @@ def over_seeds(
 
 
 def interval(values: NDArray[np.float64]) -> Estimate:
-    """Percentile interval of a statistic by the bootstrap.
+    """Value of a statistic, with its percentile interval by the bootstrap.
 
     Args:
         values: the statistic of the original seeds, then of each resample, [1 + resamples].
             Resamples without a value (nan) are left out. An infinite end stays infinite.
     """
-    value, known = float(values[0]), values[1:][~np.isnan(values[1:])]
+    value, resamples = float(values[0]), values[1:]
+    known = resamples[~np.isnan(resamples)]
     if not len(known):
         return Estimate(value)
     low, high = np.quantile(known, [TAIL, 1 - TAIL], method="inverted_cdf")
@@ -147,4 +165,5 @@ def slope(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]
         Slopes, [...].
     """
     deviations = x - x.mean()
-    return np.asarray((y.T * deviations).sum(axis=-1).T / np.square(deviations).sum())
+    products = y.T * deviations  # (..., N): the transpose lets N be the axis of both
+    return np.asarray(products.sum(axis=-1).T / np.square(deviations).sum())

@@ -1,15 +1,22 @@
-"""Outcomes of other people's code: the rows of `paper/external.csv` and `paper/loops.csv`."""
+"""Outcomes of other people's code: the rows of two files in `paper/`, and the runs by setting."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
-from dataclasses import asdict, astuple, dataclass, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, astuple, dataclass
+from functools import lru_cache
 from io import StringIO
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_type_hints
+from typing import Any, Literal, NamedTuple, TypeVar, get_type_hints
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pwm.core.errors import FileError, require_file
+from pwm.io.repository import published
+
+AGENT_FILE, LOOP_FILE = "external.csv", "loops.csv"
 
 Agent = Literal["A2C", "RecurrentPPO"]
 Network = Literal["separate", "shared"]
@@ -37,7 +44,7 @@ class ExternalRun:
 
 @dataclass(frozen=True, kw_only=True)
 class ExternalOutcome:
-    """Outcome of a run."""
+    """Outcome of an agent's run."""
 
     run: ExternalRun
     num_episodes: int
@@ -63,7 +70,7 @@ class LoopRun:
 
 @dataclass(frozen=True, kw_only=True)
 class LoopOutcome:
-    """Outcome of a run; means are over the steps of the second half of its episodes."""
+    """Outcome of a loop's run; means are over the steps of the second half of its episodes."""
 
     run: LoopRun
     num_updates: int
@@ -79,7 +86,8 @@ class LoopOutcome:
     entropy: float
     """Mean entropy of the policy, in nats."""
     bias: float
-    """Mean of value minus the discounted return of the whole episode; nan if standardised."""
+    """Mean of value minus the discounted return of the whole episode; nan if returns are
+    standardised."""
     bootstrap: float
     """Mean factor of the bootstrap value in a target: γ to the number of steps, or 0."""
     torch: str
@@ -103,33 +111,95 @@ def read_outcomes(path: Path, kind: type[Outcome], versions: str | None = None) 
         return []
     first, *lines = path.read_text("utf-8").splitlines()
     require_file(versions in (None, first), path, f"a file that begins: {versions}")
-    hints: dict[str, Any] = get_type_hints(kind)
-    run: Any = hints.pop("run")
+    types: dict[str, Any] = get_type_hints(kind)
+    run_class: Any = types.pop("run")
+    run_types = get_type_hints(run_class)
     try:
         return [
-            kind(run=run(**_typed(row, get_type_hints(run))), **_typed(row, hints))
+            kind(run=run_class(**_typed(row, run_types)), **_typed(row, types))
             for row in csv.DictReader(lines, strict=True)
         ]
     except (csv.Error, KeyError, TypeError, ValueError):
-        columns = [*get_type_hints(run), *hints]
-        raise FileError(path, "columns " + ", ".join(columns)) from None
+        raise FileError(path, "columns " + ", ".join([*run_types, *types])) from None
+
+
+def _typed(row: dict[str, str], types: dict[str, Any]) -> dict[str, Any]:
+    """Values of a row of CSV: numbers in columns of type int or float, strings in others."""
+    converters = {name: kind if kind in (int, float) else str for name, kind in types.items()}
+    return {name: convert(row[name]) for name, convert in converters.items()}
 
 
 def as_text(outcomes: Sequence[ExternalOutcome | LoopOutcome], versions: str) -> str:
     """The content of a file for `read_outcomes`: the line `versions`, then CSV, sorted by run."""
+    rows = []
+    for outcome in sorted(outcomes, key=lambda each: astuple(each.run)):
+        results = asdict(outcome)
+        rows.append(results.pop("run") | results)
     text = StringIO()
     text.write(f"{versions}\n")
-    first = outcomes[0]
-    results = [field.name for field in fields(first) if field.name != "run"]
-    columns = [*(field.name for field in fields(first.run)), *results]
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
-    for outcome in sorted(outcomes, key=lambda each: astuple(each.run)):
-        writer.writerow(asdict(outcome.run) | {name: getattr(outcome, name) for name in results})
+    writer.writerows(rows)
     return text.getvalue()
 
 
-def _typed(row: dict[str, str], hints: dict[str, Any]) -> dict[str, Any]:
-    """Values of a row of CSV, as the types in `hints`: int, float or str."""
-    numbers = {int: int, float: float}
-    return {name: numbers.get(hint, str)(row[name]) for name, hint in hints.items()}
+class AgentSetting(NamedTuple):
+    """Setting of an agent: an `ExternalRun` without its seed and its length."""
+
+    agent: Agent
+    network: Network
+    returns: Returns
+    vf_coef: float
+    max_grad_norm: float = 0.5
+
+
+class LoopSetting(NamedTuple):
+    """Setting of a loop: all fields of a `LoopRun` but the seed."""
+
+    loop: Loop
+    baseline: Baseline
+    weight: float
+
+
+def times_by_setting(
+    outcomes: Iterable[ExternalOutcome],
+) -> dict[AgentSetting, NDArray[np.float64]]:
+    """Episodes until each seed of an agent's setting had learned, inf if it never did: [S]."""
+    times: dict[AgentSetting, list[float]] = {}
+    for outcome in sorted(outcomes, key=lambda each: each.run):
+        run = outcome.run
+        setting = AgentSetting(run.agent, run.network, run.returns, run.vf_coef, run.max_grad_norm)
+        times.setdefault(setting, []).append(outcome.time)
+    return {setting: np.array(seeds) for setting, seeds in times.items()}
+
+
+class Loops:
+    """Runs of public training loops."""
+
+    def __init__(self, outcomes: Sequence[LoopOutcome]) -> None:
+        self._outcomes: dict[LoopSetting, list[LoopOutcome]] = {}
+        for outcome in sorted(outcomes, key=lambda each: each.run):
+            run = outcome.run
+            setting = LoopSetting(run.loop, run.baseline, run.weight)
+            self._outcomes.setdefault(setting, []).append(outcome)
+
+    @property
+    def settings(self) -> list[LoopSetting]:
+        """Every setting."""
+        return list(self._outcomes)
+
+    def values(self, setting: LoopSetting, field: str) -> NDArray[np.float64]:
+        """A field of the outcomes of each seed of a setting: [S]."""
+        return np.array([getattr(outcome, field) for outcome in self._outcomes[setting]], float)
+
+
+@lru_cache(maxsize=1)
+def agent_times() -> dict[AgentSetting, NDArray[np.float64]]:
+    """The published times to learn of other people's agents, as `times_by_setting`."""
+    return times_by_setting(read_outcomes(published(AGENT_FILE), ExternalOutcome))
+
+
+@lru_cache(maxsize=1)
+def loops() -> Loops:
+    """The published runs of other people's training loops."""
+    return Loops(read_outcomes(published(LOOP_FILE), LoopOutcome))

@@ -1,9 +1,11 @@
-"""Gradients of probed runs: shares of the trunk's gradient, and an identity of the losses.
+"""Gradients of the two losses during training, and a check of the losses against theory.
 
-Shapes: S seeds of one setting and weight, K windows.
+Shapes: S seeds of one setting and weight, K windows of episodes over which curves are averaged.
 """
 
 from __future__ import annotations
+
+from math import nan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +13,12 @@ from numpy.typing import NDArray
 from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.theory import advantage_log_prob
 
-UNLEARNED = 0.6  # reward, below the memoryless ceiling of pwm5
+UNLEARNED = 0.6  # fraction of trials rewarded; a policy without memory reaches 0.625 in pwm5
 SMALL_WEIGHT = 0.2  # up to this weight, a detached critic hardly moves the trunk
 
 
-def reference_times(runs: Outcomes) -> NDArray[np.float64]:
-    """Episodes until each detached run of a small weight learned: [small weights, S]."""
+def undisturbed_times(runs: Outcomes) -> NDArray[np.float64]:
+    """Times to learn of detached runs whose critic hardly moves the trunk: [small weights, S]."""
     small = [weight for weight in runs.weights if weight <= SMALL_WEIGHT]
     return runs.at(baseline="detached", critic_weight=small).time
 
@@ -30,16 +32,15 @@ def before_learning(runs: Outcomes, curve: NDArray[np.floating]) -> NDArray[np.f
     Returns:
         Means, [S]; nan for a seed that learned within its first window.
     """
-    # True in the windows before the first with that reward
-    before = np.cumprod(runs.curve("reward") < UNLEARNED, axis=1, dtype=bool)
-    with np.errstate(invalid="ignore"):
+    before = np.logical_and.accumulate(runs.curve("reward") < UNLEARNED, axis=1)
+    with np.errstate(invalid="ignore"):  # 0 / 0 where no window is before
         return np.asarray(np.where(before, curve, 0.0).sum(axis=1) / before.sum(axis=1))
 
 
-def middle(values: NDArray[np.float64]) -> float:
+def known_median(values: NDArray[np.float64]) -> float:
     """Median of the values that are not nan; nan if there are none."""
     known = values[~np.isnan(values)]
-    return float(np.median(known)) if len(known) else float("nan")
+    return float(np.median(known)) if len(known) else nan
 
 
 def policy_share(runs: Outcomes) -> NDArray[np.float64]:
@@ -56,21 +57,25 @@ def share_weight(runs: Outcomes) -> NDArray[np.float64]:
 
 
 def identity_sides(runs: Outcomes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Σ δ log π as measured and as `advantage_log_prob` predicts it: [S, K / 2] each.
+    """Both sides of an identity: Σ δ log π as measured, and by `advantage_log_prob`.
 
-    Windows are those of the second half of training. The losses are means over a window; the
-    return's variance and the covariance were measured at its end.
+    The losses are means over a window; the return's variance and the covariance were measured at
+    its end.
+
+    Returns:
+        Two arrays, [S, K / 2], over the windows of the second half of training.
     """
-    half = runs.curve("policy_loss").shape[1] // 2
-    policy_loss, value_loss, variance, covariance = (
-        runs.curve(name)[:, half:].astype(np.float64)
-        for name in ("policy_loss", "value_loss", "return_variance", "covariance")
-    )  # (S, K / 2)
+
+    def late(name: str) -> NDArray[np.float64]:
+        """The second half of a curve."""
+        curve = runs.curve(name).astype(np.float64)
+        return curve[:, curve.shape[1] // 2 :]
+
     predicted = np.vectorize(advantage_log_prob)(
-        value_loss,
-        variance,
-        covariance,
+        late("value_loss"),
+        late("return_variance"),
+        late("covariance"),
         critic_weight=runs.base.critic_weight,
         steps=runs.base.task.episode_length,
     )
-    return -policy_loss, predicted
+    return -late("policy_loss"), predicted

@@ -5,7 +5,7 @@ The target of a step is the λ-return G = M r + N v, with rewards r and the valu
     M[t, k] = (γλ)^(k - t) from k = t on,    N[t, k] = γ (1 - λ) (γλ)^(k - 1 - t) from k = t + 1 on,
 
 up to the end of the episode, or of the trial. The state is reset at every trial, so that a critic
-knows the step in the trial, but not the trial; `settled_values` is its fixed point.
+knows the step in the trial, but not the trial; `fixed_point_values` is its fixed point.
 
 The leak is the gradient of the policy loss that reaches the critic. It raises the values, and with
 bootstrapping the targets too, so that the bias grows to up to (1 - γλ) / (1 - γ) times that of
@@ -22,7 +22,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.analysis.bootstrapping import settled_values
+from pwm.analysis.fixed_points import fixed_point_values
 
 Leak = Literal["none", "own", "all"]
 """Values that the policy loss's gradient reaches: none, only v_t, or those in the targets too."""
@@ -53,7 +53,7 @@ class Targets:
     @cached_property
     def fixed_point(self) -> Array:
         """Value at each step of an episode: [T]."""
-        return settled_values(
+        return fixed_point_values(
             self._mean_rewards.tolist(),
             self._entropies.tolist(),
             self.temperature if self.leak != "none" else 0.0,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import isnan
 from typing import Any
 
-from pwm.analysis.estimates import Estimate, settled
+from pwm.analysis.estimates import Estimate, rounded
 
 Band = tuple[float, float]
 """Least and greatest value of a number with which the sentence about it is true."""
@@ -19,7 +19,7 @@ Number = Mapping[str, Any]
 class Claim:
     """A number that the paper quotes, a sentence about it, and the band in which that is true.
 
-    The number and its interval are rounded by `settled`, so that they are the same on every
+    The number and its interval are rounded by `rounded`, so that they are the same on every
     processor.
     """
 
@@ -37,8 +37,8 @@ class Claim:
     """Decimal places in print."""
 
     def __post_init__(self) -> None:
-        rounded = Estimate(*map(settled, self.estimate))
-        object.__setattr__(self, "estimate", rounded)  # fields of a frozen class cannot be assigned
+        estimate = Estimate(*map(rounded, self.estimate))
+        object.__setattr__(self, "estimate", estimate)  # a frozen class's fields cannot be assigned
 
     @property
     def holds(self) -> bool:
@@ -62,7 +62,7 @@ def slug(phrase: str) -> str:
 
 def number(value: float, digits: int = 0, text: str = "") -> Number:
     """A constant, printed as the text given or else with a number of decimal places."""
-    value = settled(value) if isinstance(value, float) else value
+    value = rounded(value) if isinstance(value, float) else value
     return {"text": text or f"{value:,.{digits}f}", "value": value}
 
 

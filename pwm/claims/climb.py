@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from pwm.analysis.climbs import probe_after, probed
+from pwm.analysis.early_probes import probe_after, probed
 from pwm.analysis.estimates import Estimate, interval, over_seeds
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.rivals import RIVALS

@@ -14,9 +14,9 @@ from math import inf
 from pwm.analysis.elsewhere import BIAS, NOTHING
 from pwm.analysis.estimates import Estimate, interval, mean
 from pwm.analysis.evidence import Evidence
-from pwm.analysis.fifth import fifth_cells, median, of_groups, the_cell
-from pwm.analysis.fifth_statements import BOOTSTRAPPED, statements
-from pwm.analysis.fourth import NEAR
+from pwm.analysis.fifth_cells import fifth_cells, median_times, of_groups, the_cell
+from pwm.analysis.fifth_predictions import BOOTSTRAPPED, statements
+from pwm.analysis.fourth_predictions import NEAR
 from pwm.analysis.predictions import predictions
 from pwm.analysis.slowdowns import LAW, experiments_of, root_mean_square
 from pwm.claims.claim import Band, Claim, slug
@@ -112,7 +112,7 @@ def light_claims(evidence: Evidence) -> Iterator[Claim]:
                 name=name,
                 says=f"{condition}: median episodes to learn with a light critic, predicted "
                 f"{predicted:,.0f}",
-                estimate=interval(median(evidence.of(name))),
+                estimate=interval(median_times(evidence.of(name))),
                 band=_band(name, predicted),
                 experiments=(name,),
                 digits=0,

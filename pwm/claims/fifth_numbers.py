@@ -12,7 +12,7 @@ from functools import cache
 from math import sqrt
 
 from pwm.analysis.elsewhere import SIGNAL_TO_NOISE, TIMES, law_edge
-from pwm.analysis.fourth import NEAR
+from pwm.analysis.fourth_predictions import NEAR
 from pwm.analysis.predictions import predictions
 from pwm.analysis.slowdowns import LAW
 from pwm.analysis.theory import noise_weight

@@ -12,21 +12,21 @@ from math import inf, isnan
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.analysis.external import Baseline, Loop
-from pwm.analysis.foreign import AgentCell, LoopCell, agents, loops
-from pwm.analysis.fourth import Statement
+from pwm.analysis.external import AgentSetting, Baseline, Loop, LoopSetting, agent_times, loops
+from pwm.analysis.external_predictions import agent_statements, loop_statements
+from pwm.analysis.statements import Statement
 from pwm.claims.claim import Number, number
 
 WEIGHTS = ("light", "default", "heavy")
 """Names of the three critic weights of each agent and of each loop."""
 VF_COEFS = (0.005, 0.5, 50.0)
 """The weights of every agent."""
-AGENTS: Mapping[str, AgentCell] = {
-    "a2c-shared": AgentCell("A2C", "shared", "raw", 0.5),
-    "a2c-centred": AgentCell("A2C", "shared", "centred", 0.5),
-    "a2c-separate": AgentCell("A2C", "separate", "raw", 0.5),
-    "ppo-clipped": AgentCell("RecurrentPPO", "separate", "raw", 0.5),
-    "ppo-free": AgentCell("RecurrentPPO", "separate", "raw", 0.5, inf),
+AGENTS: Mapping[str, AgentSetting] = {
+    "a2c-shared": AgentSetting("A2C", "shared", "raw", 0.5),
+    "a2c-centred": AgentSetting("A2C", "shared", "centred", 0.5),
+    "a2c-separate": AgentSetting("A2C", "separate", "raw", 0.5),
+    "ppo-clipped": AgentSetting("RecurrentPPO", "separate", "raw", 0.5),
+    "ppo-free": AgentSetting("RecurrentPPO", "separate", "raw", 0.5, inf),
 }
 """Settings of agents, with the default weight and, for "ppo-free", without gradient clipping."""
 LOOPS: Mapping[Loop, tuple[float, float, float]] = {
@@ -43,17 +43,17 @@ def foreign_numbers() -> dict[str, Number]:
     found: dict[str, Number] = {}
     for name, weight in zip(WEIGHTS, VF_COEFS, strict=True):
         found[f"foreign.vf-coef-{name}"] = {"text": f"{weight:g}"}
-        for agent, cell in AGENTS.items():
-            times = agents().times[cell._replace(vf_coef=weight)]
+        for agent, setting in AGENTS.items():
+            times = agent_times()[setting._replace(vf_coef=weight)]
             found[f"foreign.{agent}-{name}"] = _learned(times)
     for loop, weights in LOOPS.items():
         for name, weight in zip(WEIGHTS, weights, strict=True):
             found[f"foreign.weight-{loop}-{name}"] = {"text": f"{weight:g}"}
             for baseline in BASELINES:
-                times = loops().values(LoopCell(loop, baseline, weight), "time")
+                times = loops().values(LoopSetting(loop, baseline, weight), "time")
                 found[f"foreign.{loop}-{baseline}-{name}"] = _learned(times)
-    found |= _verdicts("agents", agents().statements())
-    return found | _verdicts("loops", loops().statements())
+    found |= _verdicts("agents", agent_statements(agent_times()))
+    return found | _verdicts("loops", loop_statements(loops()))
 
 
 def _learned(times: NDArray[np.float64]) -> Number:

@@ -12,9 +12,16 @@ from collections.abc import Iterator, Mapping
 
 from pwm.analysis.estimates import Estimate, interval
 from pwm.analysis.evidence import Evidence
-from pwm.analysis.fourth import NEAR, Statement, fourth_cells, of_variants, refuted_if, right_if
+from pwm.analysis.fourth_predictions import (
+    NEAR,
+    fourth_cells,
+    of_variants,
+    refuted_if,
+    right_if,
+)
 from pwm.analysis.rivals import RIVALS
 from pwm.analysis.slowdowns import LAW, experiments_of, leaving_one_out, root_mean_square
+from pwm.analysis.statements import Statement
 from pwm.claims.claim import Band, Claim, slug
 
 FAILS = ("noise",)

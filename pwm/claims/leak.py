@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwm.analysis.conditions import light_edges
-from pwm.analysis.estimates import Estimate, interval, over_seeds, rate, rate_difference, spread
+from pwm.analysis.estimates import Estimate, interval, over_seeds, quantiles, rate, rate_difference
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.predictions import Law, fitted_law
@@ -42,7 +42,7 @@ def floor_claims(evidence: Evidence) -> Iterator[Claim]:
         yield Claim(
             name=f"floor-{task.episode_length}",
             says="value loss of runs that solve the task over its floor (median, quartiles)",
-            estimate=spread(solved / value_floor(1.0, task.num_trials), tail=0.25),
+            estimate=quantiles(solved / value_floor(1.0, task.num_trials), tail=0.25),
             band=(0.9, 1.2),
             experiments=(name,),
         )
@@ -54,7 +54,7 @@ def bias_claims(evidence: Evidence) -> Iterator[Claim]:
         yield Claim(
             name=f"bias-{rate_name}",
             says="measured bias over cTH/2w, median over cells of weight 1 or more (5% to 95%)",
-            estimate=spread(_bias_ratios(evidence.of(name).at(baseline="attached")), tail=0.05),
+            estimate=quantiles(_bias_ratios(evidence.of(name).at(baseline="attached")), tail=0.05),
             band=(0.9, 1.1),
             experiments=(name,),
         )

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pwm.analysis.conditions import Condition, conditions
 from pwm.analysis.estimates import Estimate, interval, over_seeds
 from pwm.analysis.evidence import Evidence
-from pwm.analysis.fourth import NEAR_NOISE, fourth_cells, of_variants
+from pwm.analysis.fourth_predictions import NEAR_NOISE, fourth_cells, of_variants
 from pwm.analysis.slowdowns import Cell, experiments_of, measured_over_predicted, root_mean_square
 from pwm.analysis.starts import fixed_point_cells, leak_constant
 from pwm.analysis.times import noise_constant
@@ -50,7 +50,7 @@ def noise_claims(evidence: Evidence) -> Iterator[Claim]:
             band=(0.75, 1.25),
             experiments=("separate",),
         )
-        errors.append(condition.errors(condition.slowed(condition.noise)))
+        errors.append(condition.errors(condition.learned_if_slowed(condition.noise_weight)))
     yield Claim(
         name="error-separate",
         says="separate networks: mean error of predicted success, with nothing fitted",
@@ -62,7 +62,7 @@ def noise_claims(evidence: Evidence) -> Iterator[Claim]:
 
 def _noise_constant(condition: Condition) -> Estimate:
     """Factor on the leak's noise that explains the slowdown of a condition's attached runs."""
-    weights, noise = condition.runs.weights, condition.noise
+    weights, noise = condition.runs.weights, condition.noise_weight
     attached, detached = condition.attached.time, condition.detached.time
 
     def constant(seeds: NDArray[np.intp]) -> NDArray[np.float64]:

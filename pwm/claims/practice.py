@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.analysis.estimates import Estimate, over_seeds, rate, rate_difference, spread
+from pwm.analysis.estimates import Estimate, over_seeds, quantiles, rate, rate_difference
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.times import median_time
@@ -39,7 +39,7 @@ def collapse_claims(evidence: Evidence) -> Iterator[Claim]:
         name="collapse-time",
         says="detached, 60 steps, learning rate 0.01: episode at which runs that collapse are "
         "first deterministic (median, quartiles)",
-        estimate=spread(runs.collapse[runs.collapsed], tail=0.25),
+        estimate=quantiles(runs.collapse[runs.collapsed], tail=0.25),
         band=(100, 5000),
         experiments=("learning-rate",),
         digits=0,

@@ -16,7 +16,7 @@ from pwm.analysis.conditions import conditions, experiments_of, light_edges
 from pwm.analysis.edges import upper_edges
 from pwm.analysis.estimates import Estimate, interval, rate
 from pwm.analysis.evidence import Evidence
-from pwm.analysis.gradients import before_learning, middle, reference_times, share_weight
+from pwm.analysis.gradients import before_learning, known_median, share_weight, undisturbed_times
 from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.predictions import Law, predictions
 from pwm.claims.claim import Band, Claim, slug
@@ -128,13 +128,13 @@ def _law_as_first_written(runs: Outcomes, probed: Outcomes) -> dict[str, NDArray
         runs: runs of one episode length, by baseline, weight and seed.
         probed: light detached runs of that length with diagnosed gradients.
     """
-    share = middle(before_learning(probed, share_weight(probed)))
+    share = known_median(before_learning(probed, share_weight(probed)))
     law = Law(noise_constant=1.0, share_weight=share)
     steps = runs.base.task.episode_length
     # The law later took a root of this slowdown.
     detached = np.array([law.trunk_slowdown(weight) ** 2 for weight in runs.weights])
     attached = detached * [law.leak_slowdown(weight, steps) for weight in runs.weights]
-    times, budget = reference_times(runs).ravel(), runs.base.num_episodes
+    times, budget = undisturbed_times(runs).ravel(), runs.base.num_episodes
     return {
         "attached": times * attached[:, None] <= budget,
         "detached": times * detached[:, None] <= budget,

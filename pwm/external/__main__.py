@@ -18,6 +18,8 @@ from typing import Any, Generic, Literal
 from tqdm import tqdm
 
 from pwm.analysis.external import (
+    AGENT_FILE,
+    LOOP_FILE,
     ExternalOutcome,
     ExternalRun,
     LoopOutcome,
@@ -26,7 +28,6 @@ from pwm.analysis.external import (
     as_text,
     read_outcomes,
 )
-from pwm.analysis.foreign import AGENT_FILE, LOOP_FILE
 from pwm.core.errors import require_integer
 from pwm.external.agents import GRID, SETTINGS, train
 from pwm.external.loops import LONGEST, LOOPS, SEEDS, runs_of

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pwm.analysis.climb import Setting, climb_slowdown
-from pwm.analysis.climbs import STARTS, probed, probes
+from pwm.analysis.early_probes import STARTS, probed, probes
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.starts import DISTANCE_STEPS, distance_cells
 from pwm.figures.panels import WIDTH, draw_slowdown, without_powers

@@ -1,8 +1,8 @@
 """The law in other settings: other optimisers, returns, batches and losses, in eight panels.
 
-All panels but the last show cells of the fifth set of predictions (`pwm.analysis.fifth`). A cell is
-the runs of one setting, variant and critic weight; its slowdown is their median time to learn over
-that of the setting's light detached critic.
+All panels but the last show cells of the fifth set of predictions (`pwm.analysis.fifth_cells`). A
+cell is the runs of one setting, variant and critic weight; its slowdown is their median time to
+learn over that of the setting's light detached critic.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pwm.analysis.elsewhere import NOTHING, huber_bias
-from pwm.analysis.estimates import Estimate, interval, success_rate
+from pwm.analysis.elsewhere import NOTHING
+from pwm.analysis.estimates import Estimate, interval, resampled_means, success_rate
 from pwm.analysis.evidence import Evidence
-from pwm.analysis.fifth import fifth_cells, means, median, of_groups, predicted_bias
-from pwm.analysis.fifth_statements import BATCHES, OPTIMISERS, TARGETS
-from pwm.analysis.fourth import NEAR
+from pwm.analysis.fifth_cells import fifth_cells, of_groups, predicted_bias
+from pwm.analysis.fifth_predictions import BATCHES, OPTIMISERS, TARGETS
+from pwm.analysis.fixed_points import huber_bias
+from pwm.analysis.fourth_predictions import NEAR
 from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.predictions import predictions
 from pwm.analysis.slowdowns import LAW
@@ -101,9 +102,9 @@ def _draw_biases(axes: Axes, evidence: Evidence) -> Table:
     for variant in ("own", "all"):
         _, colour, marker = VARIANTS[variant]
         for cell in of_groups(fifth_cells(evidence), TARGETS, variant):
-            predicted = float(means(predicted_bias(cell))[0])
+            predicted = float(resampled_means(predicted_bias(cell))[0])
             bias = draw_estimate(
-                axes, predicted, interval(means(cell.runs.critic_bias)), colour, marker
+                axes, predicted, interval(resampled_means(cell.runs.critic_bias)), colour, marker
             )
             series = f"{cell.condition} {variant} {cell.weight:g}"
             table.append((series, cell.weight, predicted, *bias, True))
@@ -128,7 +129,7 @@ def _draw_batches(axes: Axes, evidence: Evidence) -> Table:
             if cell.condition == condition:
                 found[cell.variant] = cell.runs, cell.predicted[LAW] * light_time
         for variant, (runs, predicted) in found.items():
-            times = median(runs)
+            times = median_times(runs)
             finished = bool(np.isfinite(times[0]))
             estimate = interval(np.minimum(times, runs.base.num_episodes))
             _, colour, marker = VARIANTS.get(variant, ("light", "0.3", "D"))
@@ -178,7 +179,7 @@ def _draw_huber(axes: Axes, evidence: Evidence) -> Table:
             run = cell.runs.base
             predicted = huber_bias(run, start_entropy(run.task.trial_length), success=0.5)
             bias = draw_estimate(
-                axes, cell.weight, interval(means(cell.runs.critic_bias)), colour, marker
+                axes, cell.weight, interval(resampled_means(cell.runs.critic_bias)), colour, marker
             )
             table.append(("Huber", cell.weight, predicted, *bias, True))
     steps, entropy = 15, start_entropy(trial_length=3)

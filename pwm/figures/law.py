@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from pwm.analysis.estimates import Estimate, interval
 from pwm.analysis.evidence import Evidence
-from pwm.analysis.fourth import NEAR, NEAR_NOISE, fourth_cells, of_variants
+from pwm.analysis.fourth_predictions import NEAR, NEAR_NOISE, fourth_cells, of_variants
 from pwm.analysis.slowdowns import LAW, Cell, root_mean_square
 from pwm.analysis.starts import fixed_point_cells
 from pwm.figures.panels import (

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from pwm.analysis.climb import (
     SMOOTHING,
+    Optimiser,
     Setting,
+    Stepper,
     climb,
     climb_slowdown,
     critic_share,
@@ -82,6 +84,24 @@ def test_the_share_is_measured_before_training() -> None:
     measured = float(np.median(diagnostics[1] / diagnostics[0]))
     expected = critic_share(Setting(steps=15, critic_weight=weight))
     assert measured == pytest.approx(expected, rel=0.3)
+
+
+@pytest.mark.parametrize("corrected", [True, False])
+def test_optimisers_step_as_those_of_pytorch(corrected: bool) -> None:
+    parameter = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+    of_torch: torch.optim.Optimizer
+    if corrected:
+        of_torch = torch.optim.Adam([parameter], lr=1.0, betas=(0.9, 0.97), eps=0)
+        ours = Optimiser(square_decay=0.97, momentum_decay=0.9, corrected=True)
+    else:
+        of_torch = torch.optim.RMSprop([parameter], lr=1.0, alpha=0.97, eps=0)
+        ours = Optimiser(square_decay=0.97)
+    stepper, moved = Stepper(ours), 0.0
+    for gradient in (3.0, -1.0, 0.5, 0.5, 2.0):
+        parameter.grad = torch.tensor([gradient], dtype=torch.float64)
+        of_torch.step()
+        moved -= stepper.step(gradient, gradient**2)
+        assert moved == pytest.approx(parameter.item())
 
 
 def test_a_critic_at_the_mean_does_not_move() -> None:

@@ -92,8 +92,8 @@ def test_a_rival_predicts_attached_runs_from_detached_ones() -> None:
         assert np.array_equal(found.predicted(rival), found.attached.learned)
         assert np.array_equal(found.edges_by(rival), found.edges)
         assert not found.errors(found.predicted(rival)).any()
-    assert np.array_equal(found.slowed(0.0), found.detached.learned)
-    assert not np.array_equal(found.slowed(3 * FITTED), found.attached.learned)
+    assert np.array_equal(found.learned_if_slowed(0.0), found.detached.learned)
+    assert not np.array_equal(found.learned_if_slowed(3 * FITTED), found.attached.learned)
 
 
 def test_rivals_part_where_only_one_is_right() -> None:
@@ -118,10 +118,10 @@ def test_an_error_is_a_difference_of_fractions_of_seeds() -> None:
 def test_properties_are_those_of_the_runs() -> None:
     found = condition(5.0, episode_length=12, trial_length=4)
     assert (found.steps, found.policy_factor) == (12, 1)
-    assert found.noise == noise_weight(12, 4)
+    assert found.noise_weight == noise_weight(12, 4)
     mean = condition(5.0, episode_length=60, policy_reduction="mean")
     assert (mean.steps, mean.policy_factor) == (60, 1 / 60)
-    assert mean.noise == pytest.approx(noise_weight(60, 3) / 60)
+    assert mean.noise_weight == pytest.approx(noise_weight(60, 3) / 60)
     assert {run.loss.baseline for run in mean.attached.configs} == {"attached"}
     assert {run.loss.baseline for run in mean.detached.configs} == {"detached"}
 

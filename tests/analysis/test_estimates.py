@@ -17,12 +17,14 @@ from pwm.analysis.estimates import (
     interval,
     mean,
     over_seeds,
+    quantiles,
     rate,
     rate_difference,
     resampled,
-    settled,
+    resampled_means,
+    resampled_medians,
+    rounded,
     slope,
-    spread,
     success_rate,
 )
 
@@ -124,11 +126,11 @@ def test_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     assert 0.88 <= covered <= 0.98  # 0.93 for 24 seeds, and three standard errors either way
 
 
-def test_spread_is_the_median_and_two_quantiles() -> None:
+def test_quantiles_are_the_median_and_two_quantiles() -> None:
     values = np.arange(101.0)
-    assert spread(values, tail=0.25) == (50, 25, 75)
-    assert spread(values, tail=0.05) == (50, 5, 95)
-    assert all(map(isnan, spread(np.array([]), tail=0.25)))
+    assert quantiles(values, tail=0.25) == (50, 25, 75)
+    assert quantiles(values, tail=0.05) == (50, 5, 95)
+    assert all(map(isnan, quantiles(np.array([]), tail=0.25)))
 
 
 def test_all_statistics_see_the_same_resamples() -> None:
@@ -166,6 +168,17 @@ def test_resamples_without_a_value_are_left_out() -> None:
     assert isnan(alone.high)
 
 
+def test_resampled_statistics_are_of_all_seeds_and_then_of_each_resample() -> None:
+    times = np.array([3.0, 1.0, inf, 2.0, 2.5])
+    means, medians = resampled_means(np.isfinite(times)), resampled_medians(times)
+    assert means.shape == medians.shape == (1 + RESAMPLES,)
+    assert (means[0], medians[0]) == (0.8, 2.5)
+    for row in (1, RESAMPLES):
+        chosen = times[resampled(5)[row]]
+        assert means[row] == np.isfinite(chosen).mean()
+        assert medians[row] == sorted(chosen)[2]
+
+
 def test_infinite_ends_stay_infinite() -> None:
     assert interval(np.array([3.0, 1.0, np.inf])) == Estimate(3, 1, np.inf)
     times = np.array([1.0, np.inf])
@@ -175,10 +188,10 @@ def test_infinite_ends_stay_infinite() -> None:
 
 
 @pytest.mark.parametrize("number", [0.125, 2 / 3, 22 / 24, 1e-7 / 3, -1234.5, 20_000.0, 0.0, inf])
-def test_a_settled_number_is_near_and_has_no_last_digits(number: float) -> None:
-    assert settled(number) == pytest.approx(number, rel=1e-8)
-    assert settled(nextafter(number, -inf)) == settled(number) or number in (0.0, inf)
-    assert settled(nextafter(number, 9.0)) == settled(number) or number in (0.0, inf)
+def test_a_rounded_number_is_near_and_has_no_last_digits(number: float) -> None:
+    assert rounded(number) == pytest.approx(number, rel=1e-8)
+    assert rounded(nextafter(number, -inf)) == rounded(number) or number in (0.0, inf)
+    assert rounded(nextafter(number, 9.0)) == rounded(number) or number in (0.0, inf)
 
 
 def test_slopes_are_those_of_least_squares() -> None:

@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike
 from pwm.analysis.gradients import (
     before_learning,
     identity_sides,
-    middle,
+    known_median,
     policy_share,
-    reference_times,
     share_weight,
+    undisturbed_times,
 )
 from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.theory import advantage_log_prob
@@ -62,8 +62,8 @@ def runs() -> Outcomes:
     return made_up_outcomes(EXPERIMENT, outcome, curves)
 
 
-def test_reference_times_are_those_of_light_detached_runs(runs: Outcomes) -> None:
-    assert reference_times(runs).tolist() == [[10, 50, np.inf], [20, 100, np.inf]]
+def test_undisturbed_times_are_those_of_light_detached_runs(runs: Outcomes) -> None:
+    assert undisturbed_times(runs).tolist() == [[10, 50, np.inf], [20, 100, np.inf]]
 
 
 def test_before_learning_ends_at_the_first_rise(runs: Outcomes) -> None:
@@ -73,8 +73,8 @@ def test_before_learning_ends_at_the_first_rise(runs: Outcomes) -> None:
 
 
 def test_middle_ignores_nan() -> None:
-    assert middle(np.array([1.0, np.nan, 2.0, 4.0])) == 2
-    assert np.isnan(middle(np.full(2, np.nan)))
+    assert known_median(np.array([1.0, np.nan, 2.0, 4.0])) == 2
+    assert np.isnan(known_median(np.full(2, np.nan)))
 
 
 def test_shares_are_ratios_of_squared_norms(runs: Outcomes) -> None:

@@ -9,7 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.analysis.elsewhere import NOTHING, huber_bias
+from pwm.analysis.elsewhere import NOTHING
+from pwm.analysis.fixed_points import huber_bias
 from pwm.analysis.predictions import predictions
 from pwm.analysis.slowdowns import LAW
 from pwm.analysis.theory import value_floor

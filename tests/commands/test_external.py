@@ -13,14 +13,18 @@ import pytest
 from stable_baselines3.common.vec_env import VecNormalize
 
 from pwm.analysis.external import (
+    AGENT_FILE,
+    LOOP_FILE,
     ExternalOutcome,
     ExternalRun,
     LoopOutcome,
     LoopRun,
+    Loops,
     as_text,
     read_outcomes,
+    times_by_setting,
 )
-from pwm.analysis.foreign import AGENT_FILE, LOOP_FILE, Agents, Loops
+from pwm.analysis.external_predictions import agent_statements, loop_statements
 from pwm.core.errors import FileError
 from pwm.core.task import TaskConfig
 from pwm.envs import PWMEnv
@@ -225,11 +229,11 @@ def test_the_page_has_the_tables_of_the_outcomes() -> None:
 def test_verdicts_on_agents_follow_the_outcomes() -> None:
     found = read_outcomes(published(AGENT_FILE), ExternalOutcome)
     faster = [replace(each, time=100.0) if each.run.vf_coef == 50 else each for each in found]
-    judged = {each.name: each.right for each in Agents(faster).statements()}
+    judged = {each.name: each.right for each in agent_statements(times_by_setting(faster))}
     wrong = {name for name, right in judged.items() if not right}
     assert wrong == {"without-clipping", "clipping"}
     lighter = [replace(each, time=inf) if each.run.vf_coef == 0.05 else each for each in found]
-    judged = {each.name: each.right for each in Agents(lighter).statements()}
+    judged = {each.name: each.right for each in agent_statements(times_by_setting(lighter))}
     assert {name for name, right in judged.items() if not right} == {"upper-edge"}
 
 
@@ -254,11 +258,11 @@ def loop_outcome(run: LoopRun) -> LoopOutcome:
 def test_verdicts_on_loops_follow_the_outcomes() -> None:
     runs = [run for loop in LOOPS for run in runs_of(loop, range(3))]
     predicted = [loop_outcome(run) for run in runs]
-    assert all(each.right for each in Loops(predicted).statements())
+    assert all(each.right for each in loop_statements(Loops(predicted)))
     nothing_changes = [
         replace(loop_outcome(replace(run, baseline="detached")), run=run) for run in runs
     ]
-    judged = {each.name: each.right for each in Loops(nothing_changes).statements()}
+    judged = {each.name: each.right for each in loop_statements(Loops(nothing_changes))}
     assert {name for name, right in judged.items() if right} == {
         *("tutorial-heavy", "tutorial-no-upper-edge", "reinforce-bias", "reinforce-slowdown"),
         *("textbook-heavy", "textbook-upper-edge"),

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from pwm.analysis import estimates
-from pwm.analysis.climbs import probed, probes
+from pwm.analysis.early_probes import probed, probes
 from pwm.analysis.evidence import Evidence
-from pwm.analysis.fourth import fourth_cells, of_variants
+from pwm.analysis.fourth_predictions import fourth_cells, of_variants
 from pwm.analysis.slowdowns import LAW, root_mean_square
 from pwm.analysis.starts import distance_cells, fixed_point_cells
 from pwm.figures.answer import LENGTHS, RATES, SERIES, answer_figure

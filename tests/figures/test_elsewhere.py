@@ -7,7 +7,7 @@ from math import isnan
 import numpy as np
 import pytest
 
-from pwm.analysis.fifth import fifth_cells, the_cell
+from pwm.analysis.fifth_cells import fifth_cells, the_cell
 from pwm.analysis.predictions import predictions
 from pwm.analysis.slowdowns import LAW
 from pwm.figures.elsewhere import HEADING, elsewhere_figure

@@ -2,53 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from math import inf, isfinite, isnan
+from collections.abc import Iterable, Iterator, Mapping
+from math import inf, isfinite, isnan, nan
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pwm.analysis.estimates import Estimate, mean
-from pwm.analysis.external import Baseline
-from pwm.analysis.foreign import NAMES, Cell, LoopCell, agents, loops
-from pwm.analysis.fourth import Statement
+from pwm.analysis.external import (
+    AgentSetting,
+    Baseline,
+    Loop,
+    LoopSetting,
+    agent_times,
+    loops,
+)
+from pwm.analysis.external_predictions import agent_statements, loop_statements
 from pwm.analysis.predictions import predictions
+from pwm.analysis.statements import Statement
+from pwm.analysis.times import median_time
 
 BASELINES: tuple[Baseline, ...] = ("attached", "detached")
+NAMES: Mapping[Loop, str] = {
+    "tutorial": "TensorFlow tutorial",
+    "reinforce": "TF-Agents REINFORCE",
+    "a3c": "async A3C",
+    "a3c-textbook": "async A3C, one RMSprop",
+}
 
 
 def agent_table() -> Iterator[str]:
     """Yields a row per variant with a column per weight: seeds that learned, median episodes."""
-    rows: dict[tuple[str, str], list[Cell]] = {}
-    for cell in agents().cells():
-        rows.setdefault((cell.setting, cell.variant), []).append(cell)
-    for (setting, variant), cells in rows.items():
-        found = " | ".join(
-            f"{cell.learned.successes}/{cell.learned.total}, {_count(cell.time.value)}"
-            for cell in sorted(cells, key=lambda cell: cell.weight)
-        )
-        yield f"| {setting.split()[-1]}, {variant} | {found} |"
+    rows: dict[AgentSetting, list[AgentSetting]] = {}
+    for setting in sorted(agent_times()):
+        rows.setdefault(setting._replace(vf_coef=0.0), []).append(setting)
+    for row, settings in rows.items():
+        clipped = "" if row.max_grad_norm < inf else ", no clipping"
+        variant = f"{row.network} networks, {row.returns} returns{clipped}"
+        columns = [
+            f"{_learned(agent_times()[setting])}, {_median(agent_times()[setting])}"
+            for setting in settings
+        ]
+        yield "| " + " | ".join([f"{row.agent}, {variant}", *columns]) + " |"
 
 
 def loop_table() -> Iterator[str]:
     """Yields a row per loop and weight: success, times, lengths and errors of both baselines."""
     found = loops()
-    cells = {(cell.setting, cell.weight, cell.variant): cell for cell in found.cells()}
-    for loop, weight in sorted({(cell.loop, cell.weight) for cell in found.keys}):
-        both = [cells[NAMES[loop], weight, baseline] for baseline in BASELINES]
-        attached, detached = (LoopCell(loop, baseline, weight) for baseline in BASELINES)
-        lengths = found.values(attached, "length") - found.values(detached, "length")
-        errors = found.values(attached, "error") - found.values(detached, "error")
-        formula = both[0].predicted_bias
+    for loop, weight in sorted({(setting.loop, setting.weight) for setting in found.settings}):
+        both = [LoopSetting(loop, baseline, weight) for baseline in BASELINES]
+        times, lengths, errors = (
+            [found.values(setting, field) for setting in both]
+            for field in ("time", "length", "error")
+        )
+        formula = _predicted_error(both[0], found.values(both[0], "entropy"))
         comparable = isfinite(formula) and formula > 0
         columns = (
-            f"{NAMES[loop]}",
+            NAMES[loop],
             f"{weight:g}",
-            *(f"{cell.learned.successes}/{cell.learned.total}" for cell in both),
-            *(_count(cell.time.value) for cell in both),
-            _number(mean(lengths), ".0f"),
-            *(f"{cell.bias.value:.2f}" for cell in both),
+            *map(_learned, times),
+            *map(_median, times),
+            _number(mean(lengths[0] - lengths[1]), ".0f"),
+            *(f"{median_time(each):.2f}" for each in errors),
             f"{formula:.2f}" if isfinite(formula) else "none",
-            f"{mean(errors).value / formula:.2f}" if comparable else "",
+            f"{mean(errors[0] - errors[1]).value / formula:.2f}" if comparable else "",
         )
         yield "| " + " | ".join(columns) + " |"
+
+
+def _predicted_error(setting: LoopSetting, entropies: NDArray[np.float64]) -> float:
+    """The leak's bias of the values of an attached critic, relative to their targets, over seeds.
+
+    That is H / w where policy loss and half the squared error are summed over the same steps.
+    Huber's error counts up to 1. Normalised advantages leak nothing on average. Where each loss has
+    its own optimiser (a3c), there is no formula.
+    """
+    bias = entropies / setting.weight
+    by_loop = {"tutorial": np.minimum(bias, 1.0), "reinforce": 0 * bias, "a3c": nan * bias}
+    return float(np.median(by_loop.get(setting.loop, bias)))
 
 
 def verdict_table(part: str, statements: Iterable[Statement]) -> Iterator[str]:
@@ -65,15 +96,21 @@ def page_tables() -> list[str]:
     """All rows that the page has."""
     return [
         *agent_table(),
-        *verdict_table("agents", agents().statements()),
+        *verdict_table("agents", agent_statements(agent_times())),
         *loop_table(),
-        *verdict_table("loops", loops().statements()),
+        *verdict_table("loops", loop_statements(loops())),
     ]
 
 
-def _count(number: float) -> str:
-    """A number of episodes or updates; a dash if it is not finite."""
-    return f"{number:,.0f}" if isfinite(number) else "–"
+def _learned(times: NDArray[np.float64]) -> str:
+    """The number of seeds that learned, of all."""
+    return f"{np.isfinite(times).sum()}/{len(times)}"
+
+
+def _median(times: NDArray[np.float64]) -> str:
+    """The median time to learn, in episodes or updates; a dash if it is not finite."""
+    time = float(median_time(times))
+    return f"{time:,.0f}" if isfinite(time) else "–"
 
 
 def _region(low: float, high: float) -> str:

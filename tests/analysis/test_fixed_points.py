@@ -1,8 +1,9 @@
-"""The bias of a critic that learns λ-returns, next to the zero of the losses' own gradient."""
+"""Fixed points of a critic, next to the zero of the losses' own gradient and to simulation."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,10 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from pwm.analysis.bootstrapping import settled_values
+from pwm.analysis.fixed_points import fixed_point_values, huber_bias
+from pwm.core.config import TrainConfig
 from pwm.core.leak import leak_temperature
 from pwm.core.losses import Baseline, LossConfig, episode_losses
 from pwm.core.returns import bootstrapped_returns
+from pwm.core.task import TaskConfig
 
 WEIGHT = 1.5
 
@@ -57,7 +60,7 @@ class Episodes(NamedTuple):
         return self.features @ head
 
     def theory(self, **changed: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """The values by `settled_values`, of the mean rewards and surprises of these episodes."""
+        """The values by `fixed_point_values`, from the mean rewards and surprises."""
         config, steps = self.config, self.rewards.shape[1]
         attached = config.baseline == "attached"
         temperature = leak_temperature(steps, WEIGHT, config.policy_reduction) * attached
@@ -69,7 +72,7 @@ class Episodes(NamedTuple):
             "horizon": self.horizon,
             "period": self.features.shape[1],
         }
-        return settled_values(*means, temperature, **settings | changed)
+        return fixed_point_values(*means, temperature, **settings | changed)
 
 
 def episodes(config: LossConfig, trials: int, length: int, period: int, horizon: int) -> Episodes:
@@ -123,9 +126,9 @@ def test_the_limits_of_long_episodes(discount: float, trace_decay: float) -> Non
     steps, middle = 400, 200
     settings: dict[str, Any] = {"discount": discount, "trace_decay": trace_decay}
     zero, one = [0.0] * steps, [1.0] * steps
-    own = settled_values(zero, one, 2.0, **settings)[middle]
+    own = fixed_point_values(zero, one, 2.0, **settings)[middle]
     assert own == pytest.approx(2 * (1 - discount * trace_decay) / (1 - discount), rel=1e-6)
-    every = settled_values(zero, one, 2.0, leaking_targets=True, **settings)[middle]
+    every = fixed_point_values(zero, one, 2.0, leaking_targets=True, **settings)[middle]
     assert every == pytest.approx(2, rel=1e-6)
 
 
@@ -134,14 +137,26 @@ def test_undiscounted_biases_by_hand() -> None:
     # If later values leak too, all but the first step's cancel.
     zero, one = [0.0] * 6, [1.0] * 6
     td: dict[str, Any] = {"discount": 1.0, "trace_decay": 0.0}
-    assert settled_values(zero, one, 2.0, **td).tolist() == pytest.approx([12, 10, 8, 6, 4, 2])
-    every = settled_values(zero, one, 2.0, leaking_targets=True, **td)
+    assert fixed_point_values(zero, one, 2.0, **td).tolist() == pytest.approx([12, 10, 8, 6, 4, 2])
+    every = fixed_point_values(zero, one, 2.0, leaking_targets=True, **td)
     assert every.tolist() == pytest.approx([2, 0, 0, 0, 0, 0])
     # A critic that knows only the step of a trial of 3 overestimates all of them by all leaks.
-    blind = settled_values(zero, one, 2.0, period=3, **td)
+    blind = fixed_point_values(zero, one, 2.0, period=3, **td)
     assert blind.tolist() == pytest.approx([12, 10, 8] * 2)
     # The episode ends in one of the 2 trials: it takes a reward of 1/2 for 2 times 1/2.
     reward = [0, 0, 0.5] * 2
-    assert settled_values(reward, one, 0.0, period=3, **td).tolist() == pytest.approx([1] * 6)
-    monte_carlo = settled_values(reward, one, 0.0, period=3, discount=1.0, trace_decay=1.0)
+    assert fixed_point_values(reward, one, 0.0, period=3, **td).tolist() == pytest.approx([1] * 6)
+    monte_carlo = fixed_point_values(reward, one, 0.0, period=3, discount=1.0, trace_decay=1.0)
     assert monte_carlo.tolist() == pytest.approx([0.75] * 6)
+
+
+def test_huber_bounds_what_an_error_can_hold_against_the_leak() -> None:
+    run = TrainConfig(task=TaskConfig(episode_length=15), critic_weight=10.0)
+    assert huber_bias(run, 4 / 3, 0.5) == inf
+    assert huber_bias(run, 1.3, 0.5) < inf
+    mean, generator = 1.5, np.random.default_rng(0)
+    left = generator.integers(1, 6, size=200_000)
+    value = mean + huber_bias(run, 0.8, 0.5)
+    clipped = np.clip(generator.binomial(left, 0.5) - value, -1, 1).mean()
+    assert clipped == pytest.approx(-0.75 * 0.8, abs=0.01)
+    assert huber_bias(run, 0.0, 0.5) == pytest.approx(-0.1, abs=0.1)  # about the median

@@ -19,22 +19,21 @@ STARTS: Mapping[str, tuple[str, Mapping[str, Any]]] = MappingProxyType(
         "centred": ("climb-raw", {"returns": "centred"}),
     }
 )
-"""Experiment and its fields, by the critic's start or its returns."""
+"""By the critic's start or its returns: an experiment, and the fields that select its runs."""
 
 
 def probed(evidence: Evidence, start: str, steps: int, weight: float) -> Outcomes:
-    """Detached runs with early probes: [1, S], as the schedule of the probes is an axis."""
+    """Detached runs with early probes: [1, S]; the first axis is the schedule of the probes."""
     name, fields = STARTS[start]
     return evidence.of(name).at(**fields, episode_length=steps, critic_weight=weight)
 
 
 def probes(runs: Outcomes, name: str) -> NDArray[np.float32]:
     """One diagnostic of the runs from `probed`, at all J probes: [S, J]."""
-    (course,) = runs.curve(name)
-    return np.asarray(course)
+    return np.asarray(runs.curve(name)[0])
 
 
 def probe_after(runs: Outcomes, name: str, episode: int) -> NDArray[np.float64]:
-    """The same diagnostic at the last probe no later than some episode: [S]."""
-    place = int(np.searchsorted(runs.probed, episode, side="right")) - 1
-    return probes(runs, name)[:, place].astype(np.float64)
+    """One diagnostic of the runs from `probed`, at the last probe up to an episode: [S]."""
+    probe = int(np.searchsorted(runs.probed, episode, side="right")) - 1
+    return probes(runs, name)[:, probe].astype(np.float64)

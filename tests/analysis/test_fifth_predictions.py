@@ -9,8 +9,14 @@ import numpy as np
 import pytest
 
 from pwm.analysis import estimates
-from pwm.analysis.fifth import bias_ratio, fifth_cells, light_times, of_groups, the_cell
-from pwm.analysis.fifth_statements import OPTIMISERS, statements
+from pwm.analysis.fifth_cells import (
+    fifth_cells,
+    light_time_ratios,
+    log_bias_ratio,
+    of_groups,
+    the_cell,
+)
+from pwm.analysis.fifth_predictions import OPTIMISERS, statements
 from pwm.analysis.predictions import predictions
 from pwm.claims.fifth import FAILS
 from pwm.experiments.fifth import WEIGHTS
@@ -73,7 +79,7 @@ def test_verdicts_notice_a_world_in_which_nothing_changes() -> None:
 
 
 def test_light_critics_are_timed_against_the_law() -> None:
-    found = light_times(MadeUp(), ("td", "batch-256"))
+    found = light_time_ratios(MadeUp(), ("td", "batch-256"))
     assert set(found) == {"td-15", "td-60", "batch-256-15"}
     assert found["td-15"][0] == pytest.approx(1, rel=0.1)
     assert found["batch-256-15"][0] == pytest.approx(1.6, rel=0.1)
@@ -81,8 +87,8 @@ def test_light_critics_are_timed_against_the_law() -> None:
 
 def test_biases_are_compared_by_their_means() -> None:
     measured, predicted = np.array([1.0, 3.0, -1.0]), np.array([1.0, 0.5, 0.5])
-    assert bias_ratio(measured, predicted)[0] == pytest.approx(np.log(1.5))
-    assert bias_ratio(-measured, predicted)[0] < -10
+    assert log_bias_ratio(measured, predicted)[0] == pytest.approx(np.log(1.5))
+    assert log_bias_ratio(-measured, predicted)[0] < -10
 
 
 def test_a_cell_is_found_by_its_names() -> None:

@@ -1,18 +1,20 @@
-"""The fourth set of predictions: the cells' slowdowns, and the verdict on each statement.
+"""The fourth set of predictions: the slowdowns by cell, and the verdict on each statement.
 
-A cell is the runs of one critic weight in one condition and variant. The variant is the critic's
-start, at zero (raw), the mean return or the leak's fixed point, or centred returns. Its slowdown is
-relative to a light critic that starts at the mean return.
+A cell is the runs of one critic weight in one condition and variant. The condition is a setting of
+task and optimiser. The variant is the critic's start (zero, "raw"; the mean return; or the leak's
+fixed point), or centred returns. Slowdowns are relative to a light critic that starts at the mean
+return.
 
-Statements are those of `fourth` in `paper/predictions.json`, in order. As stated there, a cell of
-which fewer than half of the runs learned is right if the law's time exceeds the budget.
+Statements are those of `right_if` and `refuted_if` of `fourth` in `paper/predictions.json`, in
+order. As stated there, a cell of which fewer than half of the runs learned is right if the law's
+time exceeds the budget.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 from math import inf, nan
 
 import numpy as np
@@ -24,107 +26,81 @@ from pwm.analysis.predictions import predictions
 from pwm.analysis.rivals import RIVALS
 from pwm.analysis.slowdowns import Cell, experiments_of, fraction_right, root_mean_square
 from pwm.analysis.starts import LIGHT, distance_cells, light_critic
+from pwm.analysis.statements import Statement
 from pwm.experiments.fourth import ATTACHED, CONDITIONS
 
-NEAR = 1.5  # a slowdown is right within this factor
-NEAR_NOISE = 1.15  # the same for starts at the leak's fixed point
+NEAR = 1.5  # a predicted slowdown is right within this factor
+NEAR_NOISE = 1.15  # the factor for starts at the leak's fixed point
 MOST = 0.75  # fraction of the cells that must be right
 CENTRED_LEARN = 22 / 24  # fraction of the seeds that must learn with centred returns
 MIRRORED = ((-5.25, 15.75), (0.0, 10.5), (2.25, 8.25))
-"""Starts at 60 steps as far below as above the mean return of 5.25."""
+"""Pairs of starts at 60 steps, as far below and above the mean return of 5.25."""
 MIRRORED_WEIGHTS = (1.0, 10.0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Statement:
-    """A predicted statement: the measured number, and the values with which it is right."""
-
-    name: str
-    says: str
-    """Description of the number."""
-    estimate: Estimate
-    region: tuple[float, float]
-    """Least and greatest value with which the statement is right."""
-    experiments: tuple[str, ...]
-    otherwise: bool = False
-    """Whether the statement's alternative holds, which makes it right in any case."""
-
-    @property
-    def right(self) -> bool:
-        """Whether the number lies in the region, or the alternative holds."""
-        return self.otherwise or self.region[0] <= self.estimate.value <= self.region[1]
-
-    @property
-    def wrong_region(self) -> tuple[float, float]:
-        """Least and greatest value with which the statement is wrong."""
-        low, high = self.region
-        return (high, inf) if high < inf else (-inf, low)
 
 
 @lru_cache(maxsize=1)
 def fourth_cells(evidence: Evidence) -> tuple[Cell, ...]:
-    """Every cell of the fourth set except those of the light critics."""
-    return tuple(_cells(evidence))
-
-
-def _cells(evidence: Evidence) -> Iterator[Cell]:
-    """Yields the cells of all conditions, then those that start above the mean return."""
+    """Every cell of the fourth set but the light critics: by condition, then starts above."""
+    cells = []
     for condition in CONDITIONS:
-        variants = ["raw", "mean", "centred"]
-        variants += ["attached", "fixed-point"] if condition in ATTACHED else []
-        for variant in variants:
-            yield from _variant_cells(evidence, condition, variant)
-    predicted = predictions()["fourth"]["slowdown"]
+        attached = ("attached", "fixed-point") if condition in ATTACHED else ()
+        for variant in ("raw", "mean", "centred", *attached):
+            cells += _variant_cells(evidence, condition, variant)
+    predicted = predictions()["fourth"]["slowdown"]["above"]
     runs = evidence.of("fourth-above")
     light = light_critic(evidence, runs.base.task)
-    for start in runs.axes["critic_start"]:
-        for weight in runs.weights:
-            yield Cell(
+    for start, weight in product(runs.axes["critic_start"], runs.weights):
+        variant = f"start {start:g}"
+        cells.append(
+            Cell(
                 condition="above",
-                variant=f"start {start:g}",
+                variant=variant,
                 weight=weight,
                 runs=runs.at(critic_start=start, critic_weight=weight),
                 light=light,
                 experiments=("fourth-above", "start-mean"),
-                predicted=predicted["above"][f"start {start:g}, {weight:g}"],
+                predicted=predicted[f"{variant}, {weight:g}"],
             )
+        )
+    return tuple(cells)
 
 
-def _variant_cells(evidence: Evidence, condition: str, variant: str) -> Iterator[Cell]:
-    """Yields the cells of a variant (the critic's start or returns) in a condition, by weight."""
+def _variant_cells(evidence: Evidence, condition: str, variant: str) -> list[Cell]:
+    """The cells of a variant in a condition, by weight."""
     predicted = predictions()["fourth"]["slowdown"].get(condition, {})
     name, reference = f"fourth-{condition}-{variant}", f"fourth-{condition}-mean"
     runs, light = evidence.of(name), evidence.of(reference).at(critic_weight=LIGHT)
-    for weight in runs.weights:
-        if (variant, weight) != ("mean", LIGHT):  # the light critic itself
-            yield Cell(
-                condition=condition,
-                variant=variant,
-                weight=weight,
-                runs=runs.at(critic_weight=weight),
-                light=light,
-                experiments=(name, reference),
-                predicted=predicted.get(f"{variant} {weight:g}", {}),
-            )
+    return [
+        Cell(
+            condition=condition,
+            variant=variant,
+            weight=weight,
+            runs=runs.at(critic_weight=weight),
+            light=light,
+            experiments=(name, reference),
+            predicted=predicted.get(f"{variant} {weight:g}", {}),
+        )
+        for weight in runs.weights
+        if (variant, weight) != ("mean", LIGHT)  # that is the light critic
+    ]
 
 
 def of_variants(cells: Sequence[Cell], *variants: str) -> list[Cell]:
-    """The cells of some variants, without those for which the law predicts no slowdown."""
+    """The cells of some variants for which the set has predictions."""
     return [cell for cell in cells if cell.variant in variants and cell.predicted]
 
 
 def right_if(evidence: Evidence) -> Iterator[Statement]:
-    """Yields the statements that must be right for the set of predictions to be right."""
+    """Yields the statements that must all be right for the set of predictions to be right."""
     cells = fourth_cells(evidence)
     started = of_variants(cells, "raw", "mean")
     says = f"fraction of the raw and mean cells within a factor of {NEAR} of the law"
     yield _most_right("law-cells", says, started, NEAR)
-    law = root_mean_square(started)
-    least = np.min([root_mean_square(started, rival) for rival in RIVALS], axis=0)
+    best_rival = np.min([root_mean_square(started, rival) for rival in RIVALS], axis=0)
     yield Statement(
         name="law-error",
         says="root mean square error of log S, law less the best rival",
-        estimate=interval(law - least),
+        estimate=interval(root_mean_square(started) - best_rival),
         region=(-inf, 0.0),
         experiments=experiments_of(started),
     )
@@ -156,15 +132,17 @@ def _most_right(name: str, says: str, cells: Sequence[Cell], factor: float) -> S
 def _carried(cells: Sequence[Cell]) -> Statement:
     """The statement about a carried state: centring does not help there, or no start matters."""
     carried = {(cell.variant, cell.weight): cell for cell in cells if cell.condition == "carried"}
-    heavy = [carried[which] for which in (("raw", 30.0), ("mean", 30.0), ("centred", 100.0))]
+    centred = carried["centred", 100.0]
+    heavy = [carried["raw", 30.0], carried["mean", 30.0], centred]
     slowdowns = [cell.slowdowns[0] for cell in heavy]
+    all_alike = all(cell.finished for cell in heavy) and max(slowdowns) < 2 * min(slowdowns)
     return Statement(
         name="carried",
         says="carried: slowdown of a centred critic of weight 100 (at least, if few learn)",
-        estimate=interval(heavy[-1].least_slowdowns),
+        estimate=interval(centred.least_slowdowns),
         region=(NEAR, inf),
         experiments=experiments_of(heavy),
-        otherwise=bool(np.isfinite(slowdowns).all() and max(slowdowns) < 2 * min(slowdowns)),
+        otherwise=bool(all_alike),
     )
 
 
@@ -180,27 +158,21 @@ def refuted_if(evidence: Evidence) -> Iterator[Statement]:
     yield _reward_statement(evidence, large, weight_at_1=10.0, region=(NEAR, inf))
     yield above_statement(distance_cells(evidence))
     slow = [cell for cell in cells.values() if cell.condition == "slow"]
-    rates = [(cell, cells["fast", cell.variant, cell.weight]) for cell in slow]
+    pairs = [(cell, cells["fast", cell.variant, cell.weight]) for cell in slow]
+    factors = [_factor_between(one, other) for one, other in pairs]
     yield Statement(
         name="rates",
         says="largest ratio of slowdowns at learning rates 0.0005 and 0.0015",
-        estimate=interval(np.max([_factor_between(*pair) for pair in rates], axis=0)),
+        estimate=interval(np.max(factors, axis=0)),
         region=(1.0, NEAR),
-        experiments=experiments_of(cell for pair in rates for cell in pair),
+        experiments=experiments_of(cell for pair in pairs for cell in pair),
     )
 
 
 def _reward_statement(
     evidence: Evidence, cell: Cell, weight_at_1: float, region: tuple[float, float]
 ) -> Statement:
-    """A statement about the ratio of a cell's slowdown to that at reward 1, at the same length.
-
-    Args:
-        evidence: what the runs of each experiment came to.
-        cell: the cell at another reward.
-        weight_at_1: critic weight of the cell at reward 1.
-        region: predicted range of the ratio.
-    """
+    """A statement about a cell's slowdown over that at reward 1 and `weight_at_1`, equally long."""
     task = cell.runs.base.task
     same = evidence.of("weight-0.001").at(
         episode_length=task.episode_length, baseline="detached", critic_weight=weight_at_1
@@ -230,11 +202,10 @@ def above_statement(cells: Mapping[tuple[float, float], Cell]) -> Statement:
         for low, high in MIRRORED
         for weight in MIRRORED_WEIGHTS
     ]
-    known = [pair for pair in pairs if any(cell.finished for cell in pair)]
-    # `above / below` is the ratio of two sums of log S: one number over all pairs.
-    below, above = (
-        np.log([pair[place].least_slowdowns for pair in known]).sum(axis=0) for place in (0, 1)
-    )
+    known = [(low, high) for low, high in pairs if low.finished or high.finished]
+    # Sums over all pairs, so that their ratio is one number.
+    below = np.log([low.least_slowdowns for low, _ in known]).sum(axis=0)
+    above = np.log([high.least_slowdowns for _, high in known]).sum(axis=0)
     return Statement(
         name="above",
         says="log S of starts above the mean over that of starts as far below",
@@ -245,12 +216,16 @@ def above_statement(cells: Mapping[tuple[float, float], Cell]) -> Statement:
 
 
 def _factor_between(one: Cell, other: Cell) -> NDArray[np.float64]:
-    """Ratio of the larger slowdown to the smaller, at least, if one is unknown: [1 + resamples]."""
-    factor = one.least_slowdowns / other.least_slowdowns
+    """Least possible ratio of the larger slowdown to the smaller: [1 + resamples].
+
+    A slowdown that is unknown is `Cell.least_slowdowns` or more. If that exceeds the known one, so
+    does the slowdown; if not, the two may be equal.
+    """
+    ratio = one.least_slowdowns / other.least_slowdowns
     known_one, known_other = np.isfinite(one.slowdowns), np.isfinite(other.slowdowns)
-    # An unknown slowdown is at least this. If that exceeds the known one, so does the slowdown;
-    # if not, the two may be equal.
-    factor = np.where(known_one | known_other, factor, 1.0)
-    factor = np.where(known_one & known_other, np.maximum(factor, 1 / factor), factor)
-    factor = np.where(known_one & ~known_other, 1 / factor, factor)
-    return np.maximum(factor, 1.0)
+    least_factor = np.select(
+        [known_one & known_other, known_other, known_one],
+        [np.maximum(ratio, 1 / ratio), ratio, 1 / ratio],
+        default=1.0,
+    )
+    return np.asarray(np.maximum(least_factor, 1.0))

@@ -11,7 +11,7 @@ import pytest
 
 from pwm.analysis import estimates
 from pwm.analysis.climb import Setting, climb_slowdown
-from pwm.analysis.fourth import fourth_cells, of_variants, refuted_if, right_if
+from pwm.analysis.fourth_predictions import fourth_cells, of_variants, refuted_if, right_if
 from pwm.analysis.predictions import predictions
 from pwm.analysis.rivals import rival_slowdowns
 from pwm.analysis.theory import noise_weight, slowdown

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pwm.analysis.climbs import STARTS, probe_after, probed, probes
+from pwm.analysis.early_probes import STARTS, probe_after, probed, probes
 from pwm.experiments.start import EARLY
 from tests.claims.worlds import MadeUp
 

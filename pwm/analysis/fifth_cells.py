@@ -1,0 +1,100 @@
+"""The cells of the fifth set of predictions: runs in other settings, and their light critics.
+
+A cell is the runs of one weight in a group (`pwm.experiments.fifth`), episode length and variant.
+Its slowdown is relative to the group's own light critic. Predictions are those of `fifth` in
+`paper/predictions.json`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pwm.analysis.estimates import resampled_means, resampled_medians
+from pwm.analysis.evidence import Evidence
+from pwm.analysis.outcomes import Outcomes
+from pwm.analysis.predictions import predictions
+from pwm.analysis.slowdowns import LAW, Cell
+from pwm.experiments import EXPERIMENTS
+from pwm.experiments.fifth import WEIGHTS
+
+LEAST_BIAS = 1e-9  # stands for a mean bias that is not positive, and so has no logarithm
+
+
+@lru_cache(maxsize=1)
+def fifth_cells(evidence: Evidence) -> tuple[Cell, ...]:
+    """Every cell of the fifth set but the light critics, by group, steps, variant and weight."""
+    predicted = predictions()["fifth"]["slowdown"]
+    cells = []
+    for group, steps in WEIGHTS:
+        beginning = f"fifth-{group}-{steps}-"
+        light_name = f"{beginning}light"
+        light = evidence.of(light_name)
+        names = [name for name in EXPERIMENTS if name.startswith(beginning) and name != light_name]
+        for name in names:
+            runs = evidence.of(name)
+            cells += [
+                Cell(
+                    condition=f"{group}-{steps}",
+                    variant=name.removeprefix(beginning).split("-")[0],  # a weight may follow it
+                    weight=weight,
+                    runs=runs.at(critic_weight=weight),
+                    light=light.at(critic_weight=light.weights[0]),
+                    experiments=(name, light_name),
+                    predicted=predicted.get(name, {}).get(f"{weight:g}", {}),
+                )
+                for weight in runs.weights
+            ]
+    return tuple(cells)
+
+
+def of_groups(cells: Sequence[Cell], groups: Sequence[str], *variants: str) -> list[Cell]:
+    """The cells of some groups that have a prediction; of all variants if none is named."""
+    return [
+        cell
+        for cell in cells
+        if cell.predicted
+        and cell.condition.rpartition("-")[0] in groups
+        and (not variants or cell.variant in variants)
+    ]
+
+
+def the_cell(evidence: Evidence, condition: str, variant: str, weight: float) -> Cell:
+    """The cell of a condition (group and steps, such as "td-60"), a variant and a weight."""
+    cells = {(cell.condition, cell.variant, cell.weight): cell for cell in fifth_cells(evidence)}
+    return cells[condition, variant, weight]
+
+
+def light_time_ratios(evidence: Evidence, groups: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+    """Median time of the light critics over the law's, by condition: [1 + resamples]."""
+    predicted = predictions()["fifth"]["light"]
+    ratios = {}
+    for group, steps in WEIGHTS:
+        if group in groups:
+            condition = f"{group}-{steps}"
+            measured = median_times(evidence.of(f"fifth-{condition}-light"))
+            ratios[condition] = measured / predicted[condition][LAW]
+    return ratios
+
+
+def median_times(runs: Outcomes) -> NDArray[np.float64]:
+    """Median time to learn of the runs of one cell: [1 + resamples]."""
+    return resampled_medians(runs.time.ravel())
+
+
+def predicted_bias(cell: Cell) -> NDArray[np.float64]:
+    """Bias of each seed's critic, predicted from its entropy and success: [S]."""
+    experiment = cell.experiments[0]
+    per_success, per_nat = predictions()["fifth"]["bias"][experiment][f"{cell.weight:g}"]
+    return np.asarray(per_success * cell.runs.reward + per_nat * cell.runs.entropy)
+
+
+def log_bias_ratio(
+    measured: NDArray[np.float64], predicted: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Logarithm of mean measured over mean predicted bias: [1 + resamples] from [S] and [S]."""
+    positive = np.maximum(resampled_means(measured), LEAST_BIAS)
+    return np.asarray(np.log(positive / resampled_means(predicted)))
