@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from pwm.analysis.elsewhere import NOTHING
 from pwm.analysis.estimates import Estimate, interval, resampled_means, success_rate
 from pwm.analysis.evidence import Evidence
-from pwm.analysis.fifth_cells import fifth_cells, of_groups, predicted_bias
+from pwm.analysis.fifth_cells import fifth_cells, median_times, of_groups, predicted_bias
 from pwm.analysis.fifth_predictions import BATCHES, OPTIMISERS, TARGETS
 from pwm.analysis.fixed_points import huber_bias
 from pwm.analysis.fourth_predictions import NEAR
