@@ -138,7 +138,7 @@ def tools() -> dict[str, str]:
 
 
 def build(out: Path) -> None:
-    """Compiles the module into a file; Numba's `SETTINGS` must hold, so that it does not optimise."""
+    """Compiles the module into a file; Numba must have `SETTINGS`, so that it does not optimise."""
     machine = target()
     module = _for_target(LIBRARY, machine)
     for name, (function, kinds) in functions().items():
