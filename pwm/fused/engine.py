@@ -23,7 +23,7 @@ from pwm.core.rollout import Draws
 from pwm.core.task import Action, TaskConfig, observation_table, reward_table, trial_states
 from pwm.fused import kernel, layout
 from pwm.fused.buffers import Episodes, Population, ProbedEpisode, TaskTables, UpdateRule, Work
-from pwm.fused.layout import NUM_ACTIONS, NUM_GATES, Floats, Integers, Places
+from pwm.fused.layout import NUM_ACTIONS, NUM_GATES, Floats
 from pwm.fused.products import COLUMNS
 from pwm.fused.vectors import LANES, WIDE
 from pwm.training.balance import COMBINATIONS, num_states
@@ -219,16 +219,6 @@ def _floats(*shape: int) -> Floats:
     return zeros
 
 
-def _integers(*shape: int) -> Integers:
-    """Zeros, as integers."""
-    return np.zeros(shape, np.int64)
-
-
-def _places(*shape: int) -> Places:
-    """Zeros, as indices."""
-    return np.zeros(shape, np.uint64)
-
-
 def _work(task: TaskTables, agent: Agent, config: TaskConfig, num_parameters: int) -> Work:
     """Working memory for one episode, all zero."""
     steps = config.num_trials * config.trial_length
@@ -243,10 +233,10 @@ def _work(task: TaskTables, agent: Agent, config: TaskConfig, num_parameters: in
     return Work(
         projected=_floats(trunks, stimuli + 1, gates),
         head_transposed=_floats(trunks, NUM_OUTPUTS, units),
-        parent=_places(rows),
-        shown=_places(rows),
-        row_of_node=_integers(nodes),
-        level_start=_integers(rows + 1),
+        parent=np.zeros(rows, np.uint64),
+        shown=np.zeros(rows, np.uint64),
+        row_of_node=np.zeros(nodes, np.int64),
+        level_start=np.zeros(rows + 1, np.int64),
         previous=_floats(trunks, rows, units),
         gates=_floats(trunks, rows, gates),
         cell=_floats(trunks, rows, units),
@@ -274,7 +264,7 @@ def _work(task: TaskTables, agent: Agent, config: TaskConfig, num_parameters: in
         advantage=_floats(steps),
         leak=_floats(steps),
         visits=_floats(rows),
-        row=_places(steps),
-        action=_places(steps),
+        row=np.zeros(steps, np.uint64),
+        action=np.zeros(steps, np.uint64),
         reward=_floats(steps),
     )

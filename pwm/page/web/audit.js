@@ -46,12 +46,11 @@ export class Audit {
   }
 
   drawButtons(isTraining) {
-    const cores = CORES === 1 ? "one core" : `all ${CORES} cores`;
     const start = { id: "audit-start", class: "main", disabled: isTraining };
     const stop = () => this.trainers.forEach((trainer) => trainer.stop());
     replace(
       byId("audit-buttons"),
-      button(`Draw and train on ${cores}`, () => this.audit(), start),
+      button(`Draw and train on ${counted(CORES, "core")}`, () => this.audit(), start),
       button("Stop", stop, { id: "audit-stop", disabled: !isTraining }),
     );
   }
