@@ -39,7 +39,7 @@ def differentiate_losses(
     """
     steps = len(work.row)
     if rule.huber:
-        _bound(work.error)
+        _clip_errors(work.error)
     work.by_log_policy[:] = ZERO
     work.by_value[:] = ZERO
     work.by_head_value[:] = ZERO
@@ -61,7 +61,7 @@ def differentiate_losses(
 
 
 @compiled
-def _bound(errors: Floats) -> None:
+def _clip_errors(errors: Floats) -> None:
     """Clips errors to between -1 and 1: half the derivative of the Huber loss."""
     for time in range(len(errors)):
         if errors[time] > ONE:

@@ -133,7 +133,7 @@ def _plan(task: TaskTables, trials: Integers, work: Work) -> int:
 
 @compiled
 def _play_level(parameters: Parameters, work: Work, start: int, end: int) -> None:
-    """Computes the states of a level's rows from their parents'; those of the first are zero."""
+    """Computes the states of a level's rows from their parents', which are zero at first."""
     trunks = len(parameters.recurrent)
     for trunk in range(trunks):
         level, hidden = work.gates[trunk, start:end], work.hidden[trunk]

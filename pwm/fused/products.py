@@ -32,28 +32,28 @@ COLUMNS = 4  # of a product with a transposed matrix, computed together
 
 @compiled
 def copy(out: Floats, values: Floats) -> None:
-    """Copies a row to `out`, which has the same length."""
+    """Copies `values` to `out`, a row of the same length."""
     for column in range(0, len(out), LANES):
         store(out, column, load(values, column))
 
 
 @compiled
 def copy_wide(out: Floats, values: Floats) -> None:
-    """Copies a row to `out`, which has the same length."""
+    """Copies `values` to `out`, a row of the same length."""
     for column in range(0, len(out), WIDE):
         store(out, column, load_wide(values, column))
 
 
 @compiled
 def add(out: Floats, values: Floats) -> None:
-    """Adds a row to `out`, which has the same length."""
+    """Adds `values` to `out`, a row of the same length."""
     for column in range(0, len(out), LANES):
         store(out, column, load(out, column) + load(values, column))
 
 
 @compiled
 def add_wide(out: Floats, values: Floats) -> None:
-    """Adds a row to `out`, which has the same length."""
+    """Adds `values` to `out`, a row of the same length."""
     for column in range(0, len(out), WIDE):
         store(out, column, load_wide(out, column) + load_wide(values, column))
 
@@ -190,13 +190,13 @@ def _add_rows_transposed(out: Floats, left: Floats, right: Floats) -> None:
 
 @compiled
 def _add_lanes(out: Floats, column: int, lanes: Lanes) -> None:
-    """Adds a vector to as many numbers of a row, starting at a column."""
+    """Adds a vector's lanes to numbers of a row, starting at a column."""
     store(out, column, load_like(out, column, lanes) + lanes)
 
 
 @compiled
 def _four_times(lanes: Lanes) -> Lanes:
-    """A vector with the lanes of another, four times in a row."""
+    """A vector that holds the lanes of another four times."""
     return pair(pair(lanes, lanes), pair(lanes, lanes))
 
 

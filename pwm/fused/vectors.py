@@ -60,12 +60,12 @@ lanes_type, wide_type = LanesType(LANES), LanesType(WIDE)
 
 
 def code(build: Callable[[Any, Any], Any]) -> Any:
-    """An intrinsic's code builder, from a function of LLVM's builder and the arguments alone."""
+    """Makes an intrinsic's code builder from a function of LLVM's builder and arguments alone."""
     return lambda _context, builder, _signature, arguments: build(builder, arguments)
 
 
 def loading(lanes: LanesType) -> Any:
-    """The code builder of an intrinsic that loads a vector from a row and a column."""
+    """Makes the code builder of an intrinsic that loads a vector from a row, at a column."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         """Loads the vector; the arguments are the row and the column."""
@@ -220,7 +220,7 @@ def _make_operator(
 
 
 def _compare(symbol: str) -> Callable[..., Any]:
-    """An instruction that compares numbers: false in lanes where one of them is not a number."""
+    """Makes an instruction that compares numbers; a comparison with NaN is false."""
     return lambda builder, one, other: builder.fcmp_ordered(symbol, one, other)
 
 

@@ -42,7 +42,7 @@ def entry_function(name: str, overload: Any) -> str:
 
 
 def argument_table(function: Any, kinds: Sequence[Any], layout: Any) -> dict[str, Any]:
-    """The size in bytes of the struct of a function's arguments, and where each argument is.
+    """The size in bytes of the struct of a function's arguments, and the offset of each argument.
 
     A number has a type and an offset `at`; an array has the type of its elements, the number of its
     axes and an offset for each member of `ARRAY`; a named tuple has a table of its members.
@@ -68,7 +68,7 @@ def _struct(context: Any, kinds: Sequence[Any]) -> Any:
 def _members(
     context: Any, struct: Any, names: Sequence[str], kinds: Sequence[Any], start: int, layout: Any
 ) -> dict[str, Any]:
-    """Where each member of a struct is, by name; the struct begins at an offset."""
+    """Offsets of the members of a struct, by name; the struct itself begins at `start`."""
     return {
         name: _place(context, kind, start + struct.get_element_offset(layout, number), layout)
         for number, (name, kind) in enumerate(zip(names, kinds, strict=True))
@@ -76,7 +76,7 @@ def _members(
 
 
 def _place(context: Any, kind: Any, start: int, layout: Any) -> dict[str, Any]:
-    """Where a value of a Numba type is; it begins at an offset."""
+    """Type and offsets of a value of a Numba type that begins at `start`."""
     struct = context.get_data_type(kind)
     if isinstance(kind, NAMED_TUPLE):
         return _members(context, struct, kind.fields, kind.types, start, layout)

@@ -62,13 +62,13 @@ def make_key(entropy: Places, pool: Places, key: Places) -> None:
 
 @compiled
 def _hashed(word: np.uint64, constant: np.uint64, factor: np.uint64) -> np.uint64:
-    """A word hashed by SeedSequence's `hashmix`, with its current constant."""
+    """Hashes a word with the current constant, as `hashmix` in NumPy's SeedSequence."""
     return _folded((word ^ constant) * (constant * factor & LOW_WORD) & LOW_WORD)
 
 
 @compiled
 def _folded(word: np.uint64) -> np.uint64:
-    """A word whose lower half is combined with its upper half by exclusive or."""
+    """Combines the lower half of a word with its upper half, by exclusive or."""
     return word ^ (word >> HALF_WORD_BITS)
 
 

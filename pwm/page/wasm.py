@@ -119,7 +119,7 @@ def target() -> Any:
 
 
 def described() -> dict[str, Any]:
-    """The module's description of itself: `about`, and where its functions find their arguments."""
+    """The module's description of itself: `about`, and the offsets of arguments."""
     layout = target().target_data
     tables = {name: calls.argument_table(*each, layout) for name, each in functions().items()}
     return about() | {"functions": tables}
