@@ -63,7 +63,7 @@ def play(
             work.level_start[row - 1] = row
         work.level_start[levels] = levels + 1
     else:
-        levels = _plan(task, trials, work)
+        levels = _assign_rows(task, trials, work)
         for level in range(levels):
             start, end = work.level_start[level], work.level_start[level + 1]
             _play_level(parameters, work, start, end)
@@ -101,10 +101,10 @@ def _sample(work: Work, row: int, noise: np.float32) -> int:
 
 
 @compiled
-def _plan(task: TaskTables, trials: Integers, work: Work) -> int:
+def _assign_rows(task: TaskTables, trials: Integers, work: Work) -> int:
     """Assigns a row to each node that the trials visit; returns the number of levels.
 
-    A node is a distinct beginning of a trial, and its level the number of steps before its last.
+    A node is a distinct beginning of a trial. Nodes with the same number of steps form a level.
     Fills `row_of_node`, `level_start`, and the rows' `parent` and `shown`.
     """
     row_of_node = work.row_of_node
@@ -133,19 +133,19 @@ def _plan(task: TaskTables, trials: Integers, work: Work) -> int:
 
 @compiled
 def _play_level(parameters: Parameters, work: Work, start: int, end: int) -> None:
-    """Computes the states of a level's rows from their parents', which are zero at first."""
+    """Computes the states of a level's rows from those of their parents."""
     trunks = len(parameters.recurrent)
     for trunk in range(trunks):
-        level, hidden = work.gates[trunk, start:end], work.hidden[trunk]
+        gates, hidden = work.gates[trunk, start:end], work.hidden[trunk]
         for row in range(start, end):
             copy_wide(work.gates[trunk, row], work.projected[trunk, work.shown[row]])
-        if start > 1:
+        if start > 1:  # the parent of the first level's rows is the zero state
             for row in range(start, end):
                 copy(work.previous[trunk, row], hidden[work.parent[row]])
-            add_product_wide(level, work.previous[trunk, start:end], parameters.recurrent[trunk])
+            add_product_wide(gates, work.previous[trunk, start:end], parameters.recurrent[trunk])
         _compute_states(
             work.parent[start:end],
-            level,
+            gates,
             work.cell[trunk],
             work.cell[trunk, start:end],
             work.cell_tanh[trunk, start:end],
