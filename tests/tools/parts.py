@@ -46,7 +46,7 @@ from pwm.fused.buffers import Episodes, Population
 from pwm.fused.compilation import OPTIONS, Function, compiled
 from pwm.fused.elementary import ONE, ZERO, sigmoid, tanh
 from pwm.fused.engine import FusedEngine, _episodes
-from pwm.fused.forward import _compute_policies, _compute_states, _assign_rows, _sample, prepare
+from pwm.fused.forward import _assign_rows, _compute_policies, _compute_states, _sample, prepare
 from pwm.fused.layout import NUM_GATES, NUM_OUTPUTS, VALUE, Floats
 from pwm.fused.optimiser import step
 from pwm.fused.products import (
