@@ -426,11 +426,26 @@ const loadEngine = (() => {
 
   // Training
 
+  /* The arrays of `pwm.fused.buffers.Population` for one replica with these parameters. */
+  function makePopulation(machine, { constants }, config, parameters) {
+    const memories = [1, config.loss.balance === "per-loss" ? 2 : 1, parameters.length];
+    const adam = config.optimizer === "adam";
+    return {
+      critic_weights: machine.array("float32", [1], [config.critic_weight]),
+      learning_rates: machine.array("float32", [1], [config.learning_rate]),
+      parameters: machine.array("float32", [1, parameters.length], parameters),
+      square_average: machine.array("float32", memories),
+      average: machine.array("float32", adam ? memories : [0, 0, 0]),
+      decay_powers: machine.array("float64", [adam ? 1 : 0, 2], adam ? [1, 1] : []),
+      tracked: machine.array("float32", [1, constants.tracked]),
+    };
+  }
+
   /* A run in training, with the history of `pwm.training.trainer.Trainer`. */
   class Run {
     constructor(module, about, config) {
       const machine = (this.machine = new Machine(module, about));
-      const { pool, tracked, metrics } = about.constants;
+      const { pool, metrics } = about.constants;
       const task = (this.task = describeTask(about, config.task, config.agent.carry_state));
       const agent = describeAgent(about, config.agent, task.stimuli);
       this.config = config;
@@ -444,18 +459,8 @@ const loadEngine = (() => {
       const parameters = initialParameters(
         about, agent, machine.numbers(uniform), criticStart(config, task));
       this.keys = { trials: key("trials"), noise: key("actions") };
-      this.parameters = machine.array("float32", [1, agent.size], parameters);
-      const memories = [1, config.loss.balance === "per-loss" ? 2 : 1, agent.size];
-      const adam = config.optimizer === "adam";
-      const population = {
-        critic_weights: machine.array("float32", [1], [config.critic_weight]),
-        learning_rates: machine.array("float32", [1], [config.learning_rate]),
-        parameters: this.parameters,
-        square_average: machine.array("float32", memories),
-        average: machine.array("float32", adam ? memories : [0, 0, 0]),
-        decay_powers: machine.array("float64", [adam ? 1 : 0, 2], adam ? [1, 1] : []),
-        tracked: machine.array("float32", [1, tracked]),
-      };
+      const population = makePopulation(machine, about, config, parameters);
+      this.parameters = population.parameters;
       const places = about.functions.train.arguments;
       const shapes = workShapes(about, config, task, agent);
       const work = mapped(shapes, (shape, name) => machine.array(places.work[name].type, shape));
@@ -465,7 +470,7 @@ const loadEngine = (() => {
       });
       const rule = updateRule(about, config, task, agent);
       this.arguments = { task: tables, rule, population, work };
-      this.chunks = new Map(); // by number of episodes
+      this.chunks = new Map(); // the functions of `chunk` by number of episodes
     }
 
     /* A function that trains the next `count` episodes and returns their metrics, episode after

@@ -36,7 +36,7 @@ export class Check {
     if (others)
       say(
         byId("possible"),
-        `All but ${whole(others)} can be trained here, and those say why not. `,
+        `All but ${whole(others)} can be trained here; the others say why not. `,
       );
     this.choose(runs.find({ ...runs.defaults(), critic_weight: 3 }) ?? this.trainable[0]);
   }
