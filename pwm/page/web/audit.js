@@ -8,7 +8,7 @@ import {
   labelled,
   progressBar,
   replace,
-  say,
+  setText,
   textInput,
   verdict,
 } from "./dom.js";
@@ -18,9 +18,9 @@ import {
   counted,
   describeRun,
   duration,
-  plain,
+  rounded,
   secondsSince,
-  whole,
+  wholeNumber,
   withTimeLeft,
 } from "./words.js";
 
@@ -63,13 +63,13 @@ export class Audit {
     input.removeAttribute("aria-invalid");
     if (text && Number.isInteger(value) && value >= least && value <= most) return value;
     input.setAttribute("aria-invalid", "true");
-    const expected = `expected a whole number from ${least} to ${whole(most)}`;
-    say(byId("audit-error"), `${name} ${text || "(empty)"}: ${expected}.`);
+    const expected = `expected a whole number from ${least} to ${wholeNumber(most)}`;
+    setText(byId("audit-error"), `${name} ${text || "(empty)"}: ${expected}.`);
     return null;
   }
 
   async audit() {
-    say(byId("audit-error"), "");
+    setText(byId("audit-error"), "");
     const count = this.read("audit-count", "Runs to draw", 1, this.trainable.length);
     if (count === null) return;
     const seed = this.read("audit-seed", "Seed", 0, LARGEST_SEED);
@@ -87,7 +87,7 @@ export class Audit {
     replace(byId("audit-result"));
     const started = performance.now();
     const problem = await this.trainAll(sample, started);
-    say(byId("audit-error"), problem);
+    setText(byId("audit-error"), problem);
     this.conclude(sample, seed, secondsSince(started));
     this.drawButtons(false);
   }
@@ -131,8 +131,8 @@ export class Audit {
       update();
     });
     member.digest = digest;
-    say(cells.digest, digest);
-    say(cells.comparison, digest === this.runs.digest(run) ? "same" : "different");
+    setText(cells.digest, digest);
+    setText(cells.comparison, digest === this.runs.digest(run) ? "same" : "different");
   }
 
   // Says what the sample shows. If it was stopped, only its first runs count, up to the first that
@@ -153,7 +153,7 @@ export class Audit {
     const verb = tried.length === 1 && !wrong ? "is" : "are";
     const title = `${tried.length - wrong} of ${counted(tried.length, "run")} ${verb} the same, bit for bit.`;
     const share = `${((100 * most) / total).toPrecision(3)}%`;
-    const bound = `With 95% confidence, at most ${share} of the ${whole(total)} runs differ: ${plain(most)} of them.`;
+    const bound = `With 95% confidence, at most ${share} of the ${wholeNumber(total)} runs differ: ${rounded(most)} of them.`;
     const notes = [`Seed ${seed}; ${duration(seconds)}.`];
     if (!isWhole) notes.push("Stopped: only the first runs of the sample count.");
     const others = this.runs.total - total;

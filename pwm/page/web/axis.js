@@ -1,7 +1,7 @@
 // Axes of charts. An axis has `at`, a function from a value to its position between 0 and 1, and
 // `ticks`, pairs of a value and its text.
 
-import { plain } from "./words.js";
+import { rounded } from "./words.js";
 
 const HEADROOM = 1.06; // above the largest value of a linear axis
 const MARGIN_OF_CATEGORIES = 0.06; // before the first and after the last
@@ -13,7 +13,7 @@ const POWERS = [1, 10, 100, 1000, 10000];
 // `AXES`. Options: `text`, a function from a tick to its text; `low` and `high`, the ends; `never`,
 // whether a logarithmic axis has a place for Infinity.
 export function axisOf(kind, values, options = {}) {
-  const text = options.text ?? plain;
+  const text = options.text ?? rounded;
   const finite = values.filter((value) => kind === "category" || Number.isFinite(value));
   const { at, ticks } = AXES[kind]([...new Set(finite)], options);
   const named = (tick) => (tick === Infinity ? "never" : text(tick));

@@ -7,7 +7,7 @@ import {
   labelled,
   progressBar,
   replace,
-  say,
+  setText,
   textInput,
   verdict,
 } from "./dom.js";
@@ -17,9 +17,9 @@ import {
   counted,
   describeRun,
   duration,
-  plain,
+  rounded,
   secondsSince,
-  whole,
+  wholeNumber,
   withTimeLeft,
 } from "./words.js";
 
@@ -34,9 +34,9 @@ export class Check {
     this.trainable = trainable.flatMap((condition) => runs.runsOf(condition));
     const others = runs.total - this.trainable.length;
     if (others)
-      say(
+      setText(
         byId("possible"),
-        `All but ${whole(others)} can be trained here; the others say why not. `,
+        `All but ${wholeNumber(others)} can be trained here; the others say why not. `,
       );
     this.choose(runs.find({ ...runs.defaults(), critic_weight: 3 }) ?? this.trainable[0]);
   }
@@ -47,7 +47,7 @@ export class Check {
     this.problem = this.problems[this.runs.condition(run).number];
     this.drawControls();
     const values = this.runs.values(run);
-    say(byId("check-words"), `${capital(describeRun(values, this.runs.defaults()))}.`);
+    setText(byId("check-words"), `${capital(describeRun(values, this.runs.defaults()))}.`);
     replace(byId("check-progress"));
     replace(byId("check-result"));
     this.drawButtons(false);
@@ -70,7 +70,7 @@ export class Check {
     replace(
       byId("check-run"),
       labelled(
-        `Run, from 0 to ${whole(total - 1)}`,
+        `Run, from 0 to ${wholeNumber(total - 1)}`,
         textInput("check-number", this.run, { onchange }),
       ),
       button("Another at random", random, { id: "check-random" }),
@@ -105,7 +105,7 @@ export class Check {
     try {
       const { digest } = await trainer.train(this.runs.identity(values), (windows) => {
         const done = windows.at(-1)?.episode ?? 0;
-        progress(done / total, withTimeLeft(`episode ${plain(done)}`, started, done, total));
+        progress(done / total, withTimeLeft(`episode ${rounded(done)}`, started, done, total));
       });
       progress(1, `${counted(total, "episode")} in ${duration(secondsSince(started))}`);
       this.compare(run, digest);
@@ -125,7 +125,7 @@ export class Check {
     const outcome =
       time === Infinity
         ? "It never learned the task."
-        : `It had learned the task after ${plain(time)} episodes.`;
+        : `It had learned the task after ${rounded(time)} episodes.`;
     const code = (text) => element("code", {}, text);
     const digests = ["Trained here ", code(digest), ", published ", code(published), "."];
     const elsewhere = ["Elsewhere: ", code(this.runs.command(this.runs.values(run)))];

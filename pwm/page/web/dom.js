@@ -63,7 +63,7 @@ export function replace(parent, ...children) {
 }
 
 // Replaces an element's text, unless it is the same: screen readers announce every change.
-export function say(node, text) {
+export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
@@ -83,7 +83,7 @@ export function progressBar(parent, name) {
   parent.append(element("div", { class: "bar" }, element("span", {}, name), bar, note));
   return (fraction, text) => {
     bar.value = fraction;
-    say(note, text);
+    setText(note, text);
   };
 }
 

@@ -1,11 +1,11 @@
 // Look: the choice of what is shown, by controls or by a link, which the address bar keeps.
 
-import { byId, choice, element, replace, say } from "./dom.js";
+import { byId, choice, element, replace, setText } from "./dom.js";
 import { FIGURES, METRICS } from "./figures.js";
 import { LookCharts } from "./look_charts.js";
 import { WEIGHT } from "./selection.js";
 import { BUDGET, coloursOf, freeFields } from "./series.js";
-import { capital, labelOf, told, valueOf } from "./words.js";
+import { capital, labelOf, fieldText, valueOf } from "./words.js";
 
 // Fields with a control in sight; the others are under "More fields".
 const OFFERED = [
@@ -141,7 +141,7 @@ export class Look {
     const colours = coloursOf(this.view);
     if (panels === x || colours.includes(panels)) this.view.panels = "";
     this.view.colour = colours.filter((name) => name !== x).join(",");
-    say(byId("changed"), "");
+    setText(byId("changed"), "");
     this.draw();
   }
 
@@ -155,8 +155,8 @@ export class Look {
     this.draw();
     const others = changed
       .filter((each) => String(before[each]) !== String(selection[each]))
-      .map((each) => told(each, selection[each]));
-    say(byId("changed"), others.length ? `That was run with: ${others.join(", ")}.` : "");
+      .map((each) => fieldText(each, selection[each]));
+    setText(byId("changed"), others.length ? `That was run with: ${others.join(", ")}.` : "");
   }
 
   // Hides a series or shows it again; the last one cannot be hidden.

@@ -3,11 +3,11 @@
 
 import { axisOf } from "./axis.js";
 import { icon, panel } from "./chart.js";
-import { byId, button, element, fillTable, hideTip, replace, say, showTip } from "./dom.js";
+import { byId, button, element, fillTable, hideTip, replace, setText, showTip } from "./dom.js";
 import { METRICS } from "./figures.js";
 import { WEIGHT } from "./selection.js";
 import { BUDGET, coloursOf, freeFields, grouped, pointOf, sortBy } from "./series.js";
-import { capital, counted, labelOf, plain, told, valueOf } from "./words.js";
+import { capital, counted, labelOf, rounded, fieldText, valueOf } from "./words.js";
 
 const GAP = 18; // between panels
 const NARROWEST = 270; // panel in a row of several
@@ -166,12 +166,12 @@ export class LookCharts {
       String(this.selection[name]) !== String(this.runs.field[name].default);
     const fields = this.settings.names
       .filter((name) => !free.includes(name) && isTold(name))
-      .map((name) => told(name, this.selection[name]));
-    if (!free.includes(WEIGHT)) fields.push(`weight ${plain(this.selection[WEIGHT])}`);
+      .map((name) => fieldText(name, this.selection[name]));
+    if (!free.includes(WEIGHT)) fields.push(`weight ${rounded(this.selection[WEIGHT])}`);
     const trained = points.reduce((sum, { seeds }) => sum + seeds, 0);
     const bars = isShare(this.view) ? "95% Wilson intervals" : "quartiles";
     const caption = `${capital(fields.join(", "))}. ${counted(trained, "run")}; bars are ${bars}.`;
-    say(byId("shown"), caption);
+    setText(byId("shown"), caption);
   }
 
   // Describes the point that is pointed at or reached by a key; null hides the description.
@@ -179,16 +179,17 @@ export class LookCharts {
     if (!spot) return hideTip();
     const { point, series, svg, x, y, byKey } = spot;
     const colours = coloursOf(this.view).map(labelOf).join(" and ");
-    const title = told(this.view.x, point.x) + (series.name ? `; ${colours} ${series.name}` : "");
+    const title =
+      fieldText(this.view.x, point.x) + (series.name ? `; ${colours} ${series.name}` : "");
     const text = this.summary(point);
     const box = svg.getBoundingClientRect();
     const scale = box.width / svg.viewBox.baseVal.width;
     showTip(box.left + x * scale, box.top + y * scale, title, text);
-    return byKey && say(byId("reached"), `${title}: ${text}`);
+    return byKey && setText(byId("reached"), `${title}: ${text}`);
   }
 
   number(value) {
-    return isShare(this.view) ? value.toFixed(2) : plain(value);
+    return isShare(this.view) ? value.toFixed(2) : rounded(value);
   }
 
   summary({ y, low, high, count, seeds, predicted }) {
@@ -218,7 +219,7 @@ export class LookCharts {
     const commands = [...setting.experiments].map((name) => `python -m pwm.sweep ${name}`);
     return replace(
       box,
-      element("h3", {}, capital(names.map((name) => told(name, values[name])).join(", "))),
+      element("h3", {}, capital(names.map((name) => fieldText(name, values[name])).join(", "))),
       element("p", {}, "Each number is a seed; filled ones learned. Choose one to train it again."),
       element("p", { class: "seeds" }, ...seeds),
       element("p", { class: "quiet" }, "Trained by ", element("code", {}, commands.join("; "))),

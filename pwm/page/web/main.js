@@ -2,14 +2,14 @@
 
 import { Audit } from "./audit.js";
 import { Check } from "./check.js";
-import { byId, say } from "./dom.js";
+import { byId, setText } from "./dom.js";
 import { Look } from "./look.js";
 import { Laws } from "./predictions.js";
 import { bytesOf, Runs } from "./runs.js";
 import { Scatter } from "./scatter.js";
 import { Settings } from "./selection.js";
 import { Train } from "./train.js";
-import { whole } from "./words.js";
+import { wholeNumber } from "./words.js";
 
 function goTo(section) {
   section.scrollIntoView();
@@ -20,7 +20,7 @@ async function start() {
   const read = (id) => byId(id).textContent;
   const runs = new Runs(JSON.parse(read("index")), bytesOf(read("columns")));
   const settings = new Settings(runs);
-  say(byId("total"), whole(runs.total));
+  setText(byId("total"), wholeNumber(runs.total));
   let check = null;
   const trainAgain = (run) => {
     if (!check) return;
@@ -44,7 +44,7 @@ async function start() {
     new Audit(runs, check.trainable, bytes);
   } catch (error) {
     for (const id of ["train-error", "audit-error"])
-      say(byId(id), `Nothing can be trained here: ${error.message}`);
+      setText(byId(id), `Nothing can be trained here: ${error.message}`);
   }
   document.body.dataset.ready = "true";
 }

@@ -4,7 +4,7 @@ import { COLOURS } from "./chart.js";
 import { byId, choice, element, hideTip, replace, showTip } from "./dom.js";
 import { FIXED_COLOURS } from "./figures.js";
 import { randomSample } from "./statistics.js";
-import { describeRun, labelOf, plain, valueOf } from "./words.js";
+import { describeRun, labelOf, rounded, valueOf } from "./words.js";
 
 const FIELDS = ["baseline", "returns", "balance", "learning_rate", "episode_length", "hidden_size"];
 const SPACE = { left: 52, right: 12, top: 10, bottom: 36 };
@@ -138,7 +138,7 @@ export class Scatter {
     pen.strokeStyle = style.getPropertyValue("--line");
     pen.textAlign = "right";
     for (const time of TIMES) {
-      pen.fillText(plain(time), SPACE.left - 6, top(time) + 4);
+      pen.fillText(rounded(time), SPACE.left - 6, top(time) + 4);
       pen.beginPath();
       pen.moveTo(SPACE.left, top(time));
       pen.lineTo(width - SPACE.right, top(time));
@@ -146,7 +146,7 @@ export class Scatter {
     }
     pen.textAlign = "center";
     for (const weight of width < 500 ? FEW_WEIGHTS : WEIGHTS)
-      pen.fillText(plain(weight), left(weight), height - 20);
+      pen.fillText(rounded(weight), left(weight), height - 20);
     const middle = (SPACE.left + width - SPACE.right) / 2;
     pen.fillText("critic weight w", middle, height - 4);
   }
@@ -195,7 +195,7 @@ export class Scatter {
     if (run === null) return hideTip();
     const title = describeRun(this.runs.values(run), this.runs.defaults());
     const time = this.times[run];
-    const outcome = time === Infinity ? "never learned" : `learned after ${plain(time)} episodes`;
+    const outcome = time === Infinity ? "never learned" : `learned after ${rounded(time)} episodes`;
     return showTip(event.clientX, event.clientY, title, `${outcome}; click to train it again`);
   }
 }

@@ -7,7 +7,7 @@ import {
   labelled,
   progressBar,
   replace,
-  say,
+  setText,
   textInput,
   verdict,
 } from "./dom.js";
@@ -19,7 +19,7 @@ import {
   counted,
   duration,
   labelOf,
-  plain,
+  rounded,
   secondsSince,
   valueOf,
   withTimeLeft,
@@ -138,7 +138,7 @@ export class Train {
       const name = NUMBERS.find((each) => problem.startsWith(each));
       return this.refuse(name, `${problem}.`);
     }
-    say(byId("train-error"), "");
+    setText(byId("train-error"), "");
     return all;
   }
 
@@ -156,7 +156,7 @@ export class Train {
       input.setAttribute("aria-invalid", "true");
       input.focus();
     }
-    say(byId("train-error"), problem);
+    setText(byId("train-error"), problem);
     return null;
   }
 
@@ -196,14 +196,14 @@ export class Train {
         for (const window of batch)
           for (const [name, curve] of Object.entries(windows)) curve.push(window[name]);
         done = windows.episode.at(-1) ?? 0;
-        progress(done / total, withTimeLeft(`episode ${plain(done)}`, started, done, total));
+        progress(done / total, withTimeLeft(`episode ${rounded(done)}`, started, done, total));
         this.charts.redraw();
       });
       progress(1, `${counted(total, "episode")} in ${duration(secondsSince(started))}`);
       this.conclude(values, result);
     } catch (error) {
-      if (error instanceof Stopped) progress(done / total, `stopped at episode ${plain(done)}`);
-      else say(byId("train-error"), error.message);
+      if (error instanceof Stopped) progress(done / total, `stopped at episode ${rounded(done)}`);
+      else setText(byId("train-error"), error.message);
     } finally {
       arm.trainer.stop();
     }
@@ -218,7 +218,7 @@ export class Train {
     const outcome =
       time === Infinity
         ? "has not learned the task"
-        : `had learned the task after ${plain(time)} episodes${lost}`;
+        : `had learned the task after ${rounded(time)} episodes${lost}`;
     const title = `${capital(values.baseline)}: ${outcome}.`;
     const code = element("code", {}, digest);
     const run = this.runs.find(values);

@@ -8,7 +8,7 @@ import { curves, icon } from "./chart.js";
 import { byId, element, replace } from "./dom.js";
 import { METRICS } from "./figures.js";
 import { criticBias } from "./law.js";
-import { capital, plain } from "./words.js";
+import { capital, rounded } from "./words.js";
 
 const SHOWN_METRICS = ["reward", "value_loss", "critic_bias"];
 const REDRAW = 120; // milliseconds between drawings, at least
@@ -91,7 +91,7 @@ export class TrainingCharts {
     const { num_episodes, stimulus_set } = this.arms[0].values;
     const isReward = metric === "reward";
     const latest = this.arms.map(
-      (arm, index) => `${arm.values.baseline} ${plain(series[index].points.at(-1)?.y ?? NaN)}`,
+      (arm, index) => `${arm.values.baseline} ${rounded(series[index].points.at(-1)?.y ?? NaN)}`,
     );
     return curves({
       title: label,

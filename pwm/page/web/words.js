@@ -64,10 +64,12 @@ const VALUES = {
   stimulus_set: { pwm0: "one pair (pwm0)", pwm5: "five (pwm5)", pwm7: "seven (pwm7)" },
 };
 
+// A field's name in words.
 export function labelOf(name) {
   return LABELS[name] ?? name.replaceAll("_", " ");
 }
 
+// A text with its first letter as a capital.
 export function capital(text) {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
@@ -78,36 +80,38 @@ export function valueOf(name, value) {
   if (known) return known;
   if (Array.isArray(value)) return value.length ? value.join(", ") : "none";
   if (typeof value === "boolean") return value ? "yes" : "no";
-  return typeof value === "number" ? plain(value) : String(value);
+  return typeof value === "number" ? rounded(value) : String(value);
 }
 
 // A field's name and value in words.
-export function told(name, value) {
+export function fieldText(name, value) {
   return `${labelOf(name)} ${valueOf(name, value)}`;
 }
 
 // A number with up to three significant digits, or all of its digits before the point.
-export function plain(value) {
+export function rounded(value) {
   if (value === Infinity) return "never";
   if (!Number.isFinite(value)) return "–";
-  if (Math.abs(value) >= 1000) return whole(Math.round(value));
+  if (Math.abs(value) >= 1000) return wholeNumber(Math.round(value));
   return String(Number(value.toPrecision(3))).replace("-", "−");
 }
 
 // A whole number with all of its digits.
-export function whole(value) {
+export function wholeNumber(value) {
   return value.toLocaleString("en-GB");
 }
 
+// A number with a noun, in singular or plural.
 export function counted(number, noun) {
-  return `${whole(number)} ${noun}${number === 1 ? "" : "s"}`;
+  return `${wholeNumber(number)} ${noun}${number === 1 ? "" : "s"}`;
 }
 
+// A time in the largest unit that suits it.
 export function duration(seconds) {
   if (!Number.isFinite(seconds)) return "";
   if (seconds < 90) return counted(Math.max(1, Math.ceil(seconds)), "second");
   if (seconds < 5400) return counted(Math.round(seconds / 60), "minute");
-  return `${plain(seconds / 3600)} hours`;
+  return `${rounded(seconds / 3600)} hours`;
 }
 
 export function secondsSince(started) {
@@ -125,7 +129,7 @@ export function withTimeLeft(text, started, done, total) {
 // A run in words: the fields that matter most, others if they have unusual values, and the seed.
 export function describeRun(values, defaults) {
   const { baseline, returns, seed } = values;
-  const named = (names) => names.map((name) => told(name, values[name]));
+  const named = (names) => names.map((name) => fieldText(name, values[name]));
   const unusual = Object.keys(values).filter(
     (name) => !UNNAMED.includes(name) && String(values[name]) !== String(defaults[name]),
   );
