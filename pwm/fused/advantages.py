@@ -55,14 +55,7 @@ def measure_errors(
         bias -= error
     if rule.trace_decay < ONE:
         squares = _bootstrap(
-            rule,
-            scales,
-            work.row,
-            work.reward,
-            values,
-            work.entropy,
-            work.error,
-            work.advantage,
+            rule, scales, work.row, work.reward, values, work.entropy, work.error, work.advantage
         )
     if rule.normalise_advantages:
         _normalise_advantages(rule, work)

@@ -20,13 +20,7 @@ from pwm.fused.layout import (
     Parameters,
     Places,
 )
-from pwm.fused.products import (
-    add_product_transposed,
-    add_product_wide,
-    copy,
-    copy_wide,
-    transpose,
-)
+from pwm.fused.products import add_product_transposed, add_product_wide, copy, copy_wide, transpose
 from pwm.fused.shuffles import columns
 from pwm.fused.vectors import LANES, WIDE, load, load_wide, spread, store
 

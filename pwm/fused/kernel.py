@@ -16,14 +16,7 @@ import numpy as np
 
 from pwm.fused.advantages import measure_errors
 from pwm.fused.backward import backpropagate, differentiate_heads, differentiate_losses
-from pwm.fused.balance import (
-    clip,
-    combine,
-    episode_scales,
-    keep_outputs,
-    learn_log_variance,
-    track,
-)
+from pwm.fused.balance import clip, combine, episode_scales, keep_outputs, learn_log_variance, track
 from pwm.fused.buffers import (
     Episodes,
     Population,
