@@ -29,7 +29,7 @@ def advance_powers(rule: UpdateRule, population: Population, replica: int) -> No
 def step(
     rule: UpdateRule, population: Population, replica: int, memory: int, gradient: Floats
 ) -> None:
-    """Updates a replica's parameters with a gradient (P,) and one of its optimiser memories."""
+    """Takes one step against a gradient (P,), with one of the replica's optimiser memories."""
     rate = population.learning_rates[replica]
     trunk_size = rule.trunk_size if rule.trunk_rate != ONE else 0  # 0: all have one rate
     parameters = population.parameters[replica]

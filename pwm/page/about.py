@@ -1,4 +1,4 @@
-"""What JavaScript must know of the engine besides its compiled code: options and constants."""
+"""Options and constants of the engine that JavaScript needs besides the compiled code."""
 
 from __future__ import annotations
 
