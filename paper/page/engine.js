@@ -15,9 +15,9 @@ call trains one run; its bits do not depend on what else is trained.
     onWindow    called after each window, numbered from 0, as (window, {episode, reward, ...})
     signal      of an AbortController; training then rejects with `signal.reason`, within a slice
 
-Every `SLICE` milliseconds, training lets other events happen. It throws an Error for an option that
-does not exist, or has a value that it cannot have, naming it. Loaded as a classic script, also in a
-worker, this file defines `loadEngine`; in node, `require` returns it as a property.
+Every `SLICE` milliseconds, training lets other events happen. It throws an Error that names an
+option if this does not exist, or cannot have its value. Loaded as a classic script, also in a worker,
+this file defines `loadEngine`; in node, `require` returns it as a property.
 
 The compiled code comes from `pwm/fused`. What `pwm/fused/engine.py` prepares for it in Python is
 prepared here in JavaScript, under the same names; the module says where in memory it belongs.
@@ -28,12 +28,12 @@ const loadEngine = (() => {
   const SLICE = 20; // milliseconds
   const EPISODES = 32; // trained by one call of compiled code; affects speed only
   const ALIGNMENT = 64, PAGE = 65536; // bytes
-  const NOT_A_NUMBER = 0x7fc00000; // NumPy's bits, of many
+  const NOT_A_NUMBER = 0x7fc00000; // the bits of NumPy's NaN; others are NaN too
   const LN3 = 1.0986122886681098;
   const ARRAYS = {
     float32: Float32Array, float64: Float64Array, int64: BigInt64Array, uint64: BigUint64Array, bool: Uint8Array,
   };
-  // Least values of options that are numbers; those that must be above their least.
+  // Least values of options that are numbers; those in `ABOVE` must be larger than that.
   const LEAST = {
     trial_length: 2, episode_length: 1, hold_reward: 0, reward: 0, hidden_size: 1, discount: 0,
     entropy_weight: 0, optimism: 0, tracking_rate: 0, clip_gradient: 0, critic_weight: 0,
@@ -50,7 +50,8 @@ const loadEngine = (() => {
     "episodes_per_update", "seed",
   ];
   const LARGEST = 1e38;
-  // Other options that are computed here; one that is new in Python is refused until it is listed.
+  // Other options that are known here. One that is new in Python must have its default until it is
+  // listed.
   const OTHERS = [
     "stimulus_set", "timeout", "carry_state", "separate_trunks", "baseline", "policy_reduction",
     "lost_gradients", "returns", "return_horizon", "balance", "normalise_advantages", "value_loss",
@@ -59,24 +60,26 @@ const loadEngine = (() => {
 
   // Options
 
-  /* The configuration with defaults for all that is left out, checked. */
+  /* The configuration with defaults for all that is left out; throws if an option is wrong. */
   function complete(about, config, defaults = about.defaults) {
-    const given = { ...config };
-    const full = {};
-    for (const [name, value] of Object.entries(defaults)) {
-      const isGroup = value !== null && typeof value === "object" && !Array.isArray(value);
-      if (isGroup) {
-        full[name] = complete(about, given[name] ?? {}, value);
-      } else {
-        full[name] = name in given ? given[name] : value;
-        check(about, name, full[name], value);
-      }
-      delete given[name];
+    for (const name of Object.keys(config)) {
+      if (!Object.hasOwn(defaults, name)) throw new Error(`${name}: there is no such option`);
     }
-    for (const name of Object.keys(given)) throw new Error(`${name}: there is no such option`);
+    const full = {};
+    for (const [name, byDefault] of Object.entries(defaults)) {
+      const isGroup =
+        byDefault !== null && typeof byDefault === "object" && !Array.isArray(byDefault);
+      if (isGroup) {
+        full[name] = complete(about, config[name] ?? {}, byDefault);
+      } else {
+        full[name] = name in config ? config[name] : byDefault;
+        check(about, name, full[name], byDefault);
+      }
+    }
     return full;
   }
 
+  /* Throws if an option cannot have a value. */
   function check(about, name, value, byDefault) {
     const refuse = (accepted) => {
       throw new Error(`${name} ${JSON.stringify(value)}: expected ${accepted}`);
@@ -103,7 +106,7 @@ const loadEngine = (() => {
     }
   }
 
-  /* Why options do not go together, if so. */
+  /* Why options that are right by themselves do not go together, or null. */
   function conflict({ task, loss, ...config }) {
     const popart = loss.balance === "popart", uncertainty = loss.balance === "uncertainty";
     const problems = {
@@ -122,7 +125,7 @@ const loadEngine = (() => {
 
   // The task
 
-  /* As `pwm.core.task`: sizes of an episode, and the tables of `TaskTables`. */
+  /* The task as in `pwm.core.task`: sizes of an episode, and the tables of `TaskTables`. */
   function describeTask(about, task, carryState) {
     const actions = about.constants.actions;
     const pairs = about.stimulus_sets[task.stimulus_set].map((letters) =>
@@ -130,7 +133,7 @@ const loadEngine = (() => {
     const stimuli = Math.max(...pairs.flat()) + 1;
     const length = task.trial_length;
     const trials = Math.floor(task.episode_length / length);
-    const blank = Array(length).fill(stimuli);
+    const blank = Array(length).fill(stimuli); // no stimulus at any step
     const shown = [
       ...pairs.map(([first, second]) => {
         const trial = [...blank];
@@ -174,7 +177,7 @@ const loadEngine = (() => {
 
   // The agent
 
-  /* As `pwm.core.agent.Agent`: sizes, and the shape of each part of a row of parameters. */
+  /* The agent as in `pwm.core.agent.Agent`: sizes, and the parts of a row of parameters. */
   function describeAgent({ constants }, config, stimuli) {
     const roundUp = (number, multiple) => Math.ceil(number / multiple) * multiple;
     const trunks = config.separate_trunks ? 2 : 1;
@@ -202,7 +205,8 @@ const loadEngine = (() => {
 
   const product = (numbers) => numbers.reduce((one, other) => one * other, 1);
 
-  /* As `Agent.initial_parameters`, from uniform draws, and `pwm.training.start`. */
+  /* Initial parameters from uniform draws, as of `Agent.initial_parameters` and `pwm.training.start`;
+     `start` is the value that the critic starts at. */
   function initialParameters({ constants }, agent, uniform, start) {
     const parameters = new Float32Array(agent.size);
     const scale = Math.fround(1 / Math.sqrt(agent.units));
@@ -227,7 +231,7 @@ const loadEngine = (() => {
     return parameters;
   }
 
-  /* As `pwm.training.start.critic_start`. */
+  /* The value that the critic starts at, as `pwm.training.start.critic_start`. */
   function criticStart(config, task) {
     const { critic_start: start, critic_weight: weight, loss } = config;
     if (typeof start === "number") return start;
@@ -238,13 +242,14 @@ const loadEngine = (() => {
     return mean + temperature * entropy;
   }
 
-  /* Mean over steps of the return of half the reward per trial; see `startProblem`. */
+  /* Mean return over an episode's steps if half of the trials are rewarded; exact only if
+     `startProblem` finds nothing. */
   function meanReturn({ task: { reward }, loss }, { trials, length, steps }) {
     if (loss.return_horizon === "trial") return Math.fround(reward / 2);
     return Math.fround(((reward / 2) * length * trials * (trials + 1)) / 2 / steps);
   }
 
-  /* Why `pwm.training.start` has no such start or may round it otherwise than this does, if so. */
+  /* Why `pwm.training.start` has no such start, or may round it differently from here, or null. */
   function startProblem({ critic_start: start, critic_weight: weight, loss, task }) {
     if (typeof start === "number") return null;
     if (start === "fixed-point" && loss.baseline !== "detached") {
@@ -261,7 +266,7 @@ const loadEngine = (() => {
 
   // Losses and optimiser
 
-  /* As `pwm.fused.engine.update_rule`. */
+  /* Settings of losses and optimiser for compiled code, as `pwm.fused.engine.update_rule`. */
   function updateRule({ constants }, config, task, agent) {
     const { loss } = config, popart = loss.balance === "popart";
     return {
@@ -298,18 +303,18 @@ const loadEngine = (() => {
     };
   }
 
-  /* Shapes of `pwm.fused.buffers.Work`, as `pwm.fused.engine` makes them. */
+  /* Shapes of the arrays of `pwm.fused.buffers.Work`, as in `pwm.fused.engine`. */
   function workShapes({ constants }, config, task, agent) {
     const { trunks: K, padded: H } = agent, { steps: T, nodes, stimuli: S } = task;
     const G = constants.gates * H, outputs = constants.outputs, actions = constants.actions.length;
-    const rows = 1 + (config.agent.carry_state ? T : nodes), lanes = rows + constants.lanes;
+    const rows = 1 + (config.agent.carry_state ? T : nodes), padded = rows + constants.lanes;
     return {
       projected: [K, S + 1, G], head_transposed: [K, outputs, H],
       parent: [rows], shown: [rows], row_of_node: [nodes], level_start: [rows + 1],
       previous: [K, rows, H], gates: [K, rows, G], cell: [K, rows, H], cell_tanh: [K, rows, H],
-      hidden: [K, rows, H], heads: [K, lanes, outputs],
-      log_policy: [actions, lanes], policy: [actions, lanes], cumulative: [actions, lanes],
-      entropy: [lanes],
+      hidden: [K, rows, H], heads: [K, padded, outputs],
+      log_policy: [actions, padded], policy: [actions, padded], cumulative: [actions, padded],
+      entropy: [padded],
       by_gates: [rows, G], by_cell: [K, rows, H], by_hidden: [K, rows, H],
       by_previous: [K, rows, H], by_heads: [K, rows, outputs], by_log_policy: [actions, rows],
       by_value: [rows], by_head_value: [rows], by_projected: [S + 1, G],
@@ -321,7 +326,7 @@ const loadEngine = (() => {
 
   // Memory of compiled code
 
-  /* An instance of the module, whose memory only grows: one for each run. */
+  /* An instance of the WebAssembly module with memory of its own, which only grows; one per run. */
   class Machine {
     constructor(module, about) {
       this.exports = new WebAssembly.Instance(module, {}).exports;
@@ -339,7 +344,7 @@ const loadEngine = (() => {
       return start;
     }
 
-    /* A new array of a NumPy type and a shape; zero unless there are values. */
+    /* A new array of a NumPy type and a shape, with these values or zeros: {type, shape, start}. */
     array(type, shape, values) {
       const start = this.allocate(ARRAYS[type].BYTES_PER_ELEMENT * product(shape));
       const array = { type, shape, start };
@@ -347,12 +352,13 @@ const loadEngine = (() => {
       return array;
     }
 
-    /* The elements of an array; valid until memory grows. */
+    /* The elements of an array as a typed array, which is valid until memory grows. */
     numbers({ type, shape, start }) {
       return new ARRAYS[type](this.exports.memory.buffer, start, product(shape));
     }
 
-    /* A function that calls compiled code with these arguments, some of which it may change. */
+    /* A function that calls the compiled function with that name and these arguments by name; each
+       call may change some of them. */
     prepare(name, values) {
       const { size, arguments: places } = this.functions[name];
       const start = this.allocate(size);
@@ -365,7 +371,8 @@ const loadEngine = (() => {
       };
     }
 
-    /* Writes an argument to its place. */
+    /* Writes an argument into the struct at `start`; `place` is its entry in the table of
+       `pwm.page.calls`, `name` is for messages. */
     write(start, place, value, name) {
       const view = new DataView(this.exports.memory.buffer, start);
       const integer = (at, number) => view.setBigInt64(at, BigInt(number), true);
@@ -403,7 +410,7 @@ const loadEngine = (() => {
 
   // Random streams
 
-  /* The key of a stream, as `pwm.core.streams.Streams` makes it of a seed and a name. */
+  /* The key of the random stream of a seed and a name, as in `pwm.core.streams.Streams`. */
   function streamKey(machine, pool, seed, name) {
     const words = [seed % 2 ** 32, Math.floor(seed / 2 ** 32)];
     while (words.length < pool) words.push(0);
@@ -419,11 +426,26 @@ const loadEngine = (() => {
 
   // Training
 
-  /* One run, as `pwm.training.trainer.Trainer` trains it. */
+  /* The arrays of `pwm.fused.buffers.Population` for one replica with these parameters. */
+  function makePopulation(machine, { constants }, config, parameters) {
+    const memories = [1, config.loss.balance === "per-loss" ? 2 : 1, parameters.length];
+    const adam = config.optimizer === "adam";
+    return {
+      critic_weights: machine.array("float32", [1], [config.critic_weight]),
+      learning_rates: machine.array("float32", [1], [config.learning_rate]),
+      parameters: machine.array("float32", [1, parameters.length], parameters),
+      square_average: machine.array("float32", memories),
+      average: machine.array("float32", adam ? memories : [0, 0, 0]),
+      decay_powers: machine.array("float64", [adam ? 1 : 0, 2], adam ? [1, 1] : []),
+      tracked: machine.array("float32", [1, constants.tracked]),
+    };
+  }
+
+  /* A run in training, with the history of `pwm.training.trainer.Trainer`. */
   class Run {
     constructor(module, about, config) {
       const machine = (this.machine = new Machine(module, about));
-      const { pool, tracked, metrics } = about.constants;
+      const { pool, metrics } = about.constants;
       const task = (this.task = describeTask(about, config.task, config.agent.carry_state));
       const agent = describeAgent(about, config.agent, task.stimuli);
       this.config = config;
@@ -437,18 +459,8 @@ const loadEngine = (() => {
       const parameters = initialParameters(
         about, agent, machine.numbers(uniform), criticStart(config, task));
       this.keys = { trials: key("trials"), noise: key("actions") };
-      this.parameters = machine.array("float32", [1, agent.size], parameters);
-      const memories = [1, config.loss.balance === "per-loss" ? 2 : 1, agent.size];
-      const adam = config.optimizer === "adam";
-      const population = {
-        critic_weights: machine.array("float32", [1], [config.critic_weight]),
-        learning_rates: machine.array("float32", [1], [config.learning_rate]),
-        parameters: this.parameters,
-        square_average: machine.array("float32", memories),
-        average: machine.array("float32", adam ? memories : [0, 0, 0]),
-        decay_powers: machine.array("float64", [adam ? 1 : 0, 2], adam ? [1, 1] : []),
-        tracked: machine.array("float32", [1, tracked]),
-      };
+      const population = makePopulation(machine, about, config, parameters);
+      this.parameters = population.parameters;
       const places = about.functions.train.arguments;
       const shapes = workShapes(about, config, task, agent);
       const work = mapped(shapes, (shape, name) => machine.array(places.work[name].type, shape));
@@ -458,10 +470,11 @@ const loadEngine = (() => {
       });
       const rule = updateRule(about, config, task, agent);
       this.arguments = { task: tables, rule, population, work };
-      this.chunks = new Map(); // by number of episodes
+      this.chunks = new Map(); // the functions of `chunk` by number of episodes
     }
 
-    /* A function that trains so many episodes and returns their metrics, one after another. */
+    /* A function that trains the next `count` episodes and returns their metrics, episode after
+       episode. */
     chunk(count) {
       const { machine, task, metrics } = this;
       const pairs = machine.array("int64", [count * task.trials]);
@@ -491,7 +504,7 @@ const loadEngine = (() => {
       return this.done === this.config.num_episodes;
     }
 
-    /* Trains a few episodes; calls `onWindow` after each window. */
+    /* Trains a few episodes, whole updates; calls `onWindow` after each window. */
     advance(onWindow) {
       const { num_episodes: all, episodes_per_update: batch } = this.config;
       const count = Math.min(Math.max(Math.floor(EPISODES / batch), 1) * batch, all - this.done);
@@ -507,6 +520,7 @@ const loadEngine = (() => {
       }
     }
 
+    /* Adds the means over the last window, of some episodes, to the history. */
     closeWindow(episodes, onWindow) {
       const window = { episode: this.done };
       this.metrics.forEach((name, column) => {
@@ -525,15 +539,17 @@ const loadEngine = (() => {
     }
   }
 
+  /* An object with each value changed by a function (value, name). */
   const mapped = (object, change) =>
     Object.fromEntries(Object.entries(object).map(([name, each]) => [name, change(each, name)]));
 
+  /* The shape of nested lists. */
   const shapeOf = (nested) =>
     Array.isArray(nested) ? [nested.length, ...shapeOf(nested[0])] : [];
 
   // Digests
 
-  /* As `pwm.runs.digests.digests_of`. */
+  /* The first 16 hexadecimal digits of a history's SHA-256, as `pwm.runs.digests.digests_of`. */
   function digestOf(history, metrics) {
     const words = []; // of 32 bits, little-endian
     for (const episode of history.episode) words.push(episode, Math.floor(episode / 2 ** 32));
@@ -586,7 +602,7 @@ const loadEngine = (() => {
     return [...state].map((word) => (word >>> 0).toString(16).padStart(8, "0")).join("");
   }
 
-  /* The first 32 bits of the fractions of roots of the first primes. */
+  /* SHA-256's constants: the first 32 bits of the fractional parts of the first primes' roots. */
   function rootBits(count, root) {
     const primes = [];
     for (let number = 2; primes.length < count; number++) {
@@ -598,11 +614,11 @@ const loadEngine = (() => {
 
   // The engine
 
-  /* Lets other events happen. */
+  /* A promise that is kept after other pending events. */
   const pause = () =>
     new Promise((resume) => {
       if (typeof setImmediate === "function") return setImmediate(resume);
-      const { port1, port2 } = new MessageChannel(); // sooner than setTimeout
+      const { port1, port2 } = new MessageChannel(); // setTimeout would wait for 4 ms
       port1.onmessage = () => {
         port1.close();
         resume();

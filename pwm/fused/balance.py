@@ -14,7 +14,7 @@ from pwm.fused.products import dot
 @compiled
 def episode_scales(rule: UpdateRule, tracked: Floats) -> Scales:
     """Scales of the next episode, as `pwm.training.balance.episode_scales`."""
-    centre, spread, error, critic = ZERO, ONE, ONE, ONE
+    centre, spread, error_scale, critic_factor = ZERO, ONE, ONE, ONE
     mean, variance = tracked[Tracked.RETURN_MEAN], tracked[Tracked.RETURN_VARIANCE]
     if rule.centred:
         centre = mean
@@ -22,25 +22,29 @@ def episode_scales(rule: UpdateRule, tracked: Floats) -> Scales:
         spread = _standard_deviation(rule, tracked, variance)
     if rule.balance == Balance.RETURN_SCALE:
         length = np.float32(rule.horizon)
-        of_discount = rule.discount * rule.discount * (ONE - ONE / length) / length
-        of_rewards = tracked[Tracked.REWARD_VARIANCE]
-        square = of_rewards + of_discount * (variance + mean * mean)
-        error = _standard_deviation(rule, tracked, square)
+        discount_variance = rule.discount * rule.discount * (ONE - ONE / length) / length
+        reward_variance = tracked[Tracked.REWARD_VARIANCE]
+        total_variance = reward_variance + discount_variance * (variance + mean * mean)
+        error_scale = _standard_deviation(rule, tracked, total_variance)
     elif rule.balance == Balance.UNCERTAINTY:
-        critic = exp_of_number(-tracked[Tracked.LOG_VARIANCE]) * HALF
-    return Scales(centre, spread, error, critic)
+        critic_factor = exp_of_number(-tracked[Tracked.LOG_VARIANCE]) * HALF
+    return Scales(centre, spread, error_scale, critic_factor)
 
 
 @compiled
 def _standard_deviation(rule: UpdateRule, tracked: Floats, variance: np.float32) -> np.float32:
-    """The root of a variance, at least `least_scale`; 1 before the first episode."""
+    """The square root of a variance, at least `least_scale`; 1 before the first episode."""
     root = max(np.sqrt(variance), rule.least_scale)
     return root if tracked[Tracked.EPISODES] > ZERO else ONE
 
 
 @compiled
 def combine(rule: UpdateRule, policy: Floats, critic: Floats) -> None:
-    """Replaces the policy's gradient by the rule's combination; overwrites the critic's."""
+    """Combines the two losses' gradients, (P,) each, as `pwm.training.balance.COMBINATIONS` do.
+
+    The result replaces the policy's gradient; the critic's is overwritten. The rules change the
+    gradients in the trunk only.
+    """
     shared = rule.trunk_size
     p, c = policy[:shared], critic[:shared]
     if rule.balance == Balance.STOP_TRUNK:
@@ -48,11 +52,12 @@ def combine(rule: UpdateRule, policy: Floats, critic: Floats) -> None:
     elif rule.balance == Balance.EQUAL:
         c *= np.sqrt(_quotient(dot(p, p), dot(c, c)))
     elif rule.balance == Balance.PCGRAD:
+        # If the gradients conflict, each loses its component along the other.
         conflict = min(dot(p, c), ZERO)
-        off_policy, off_critic = _quotient(conflict, dot(p, p)), _quotient(conflict, dot(c, c))
+        along_policy, along_critic = _quotient(conflict, dot(p, p)), _quotient(conflict, dot(c, c))
         for index in range(shared):
-            projected = p[index] - off_critic * c[index]
-            c[index] -= off_policy * p[index]
+            projected = p[index] - along_critic * c[index]
+            c[index] -= along_policy * p[index]
             p[index] = projected
     policy += critic
 
@@ -65,7 +70,7 @@ def _quotient(numerator: np.float32, denominator: np.float32) -> np.float32:
 
 @compiled
 def clip(rule: UpdateRule, gradient: Floats) -> None:
-    """Scales a gradient down to the limit if its norm is larger: `pwm.training.update.clipped`."""
+    """Clips the norm of a gradient, (P,), in place, as `pwm.training.update.clipped`."""
     factor = rule.clip_gradient / (np.sqrt(dot(gradient, gradient)) + rule.clip_epsilon)
     if factor < ONE:
         gradient *= factor
@@ -73,7 +78,7 @@ def clip(rule: UpdateRule, gradient: Floats) -> None:
 
 @compiled
 def track(rule: UpdateRule, tracked: Floats, work: Work) -> None:
-    """Updates the running statistics after an episode."""
+    """Updates the running moments of returns and rewards after an episode, if they are needed."""
     if not rule.tracks:
         return
     tracked[Tracked.EPISODES] += ONE
@@ -85,7 +90,13 @@ def track(rule: UpdateRule, tracked: Floats, work: Work) -> None:
 
 @compiled
 def _track_moments(moments: Floats, rate: np.float32, terms: Floats) -> None:
-    """Updates a mean and a variance, the first two moments, by an episode's terms (T,)."""
+    """Moves a running mean and variance, the first two `moments`, towards those of some terms.
+
+    Args:
+        moments: array that starts with the mean and the variance, updated in place.
+        rate: weight of the terms, from 0 to 1.
+        terms: returns or rewards of an episode, (T,).
+    """
     count = np.float32(len(terms))
     total = squares = ZERO
     for term in terms:
@@ -94,9 +105,9 @@ def _track_moments(moments: Floats, rate: np.float32, terms: Floats) -> None:
     for term in terms:
         squares += (term - mean) * (term - mean)
     change = mean - moments[0]
-    old = moments[1] + rate * change * change
+    old_variance = moments[1] + rate * change * change
     moments[0] += rate * change
-    moments[1] = (ONE - rate) * old + rate * (squares / count)
+    moments[1] = (ONE - rate) * old_variance + rate * (squares / count)
 
 
 @compiled

@@ -1,14 +1,15 @@
 """Data of the compiled code: the task, the replicas, their episodes and working memory.
 
-A step of the network is a row: the row that its state comes from (`parent`), and a stimulus
-(`shown`). Row 0 is the zero state. If the state is carried across trials, the rows of an episode
-form a chain, one row per step. If it is reset, a trial's rows depend only on its pair, so the rows
-are the nodes of a forest: the distinct beginnings of trials (`pwm.core.task.trial_states`). Each
-row is played once per episode, however many trials visit it, and its gradient is the sum over the
-steps that share it. Rows of the same depth form a level and are computed together.
+The network's states in an episode are the rows of arrays. Row 0 is the zero state. Each other row
+is computed from the state of an earlier row, its `parent`, and a stimulus, `shown`. If the state is
+carried across trials, the rows form a chain, one row per step. If it is reset, a state depends only
+on the trial's stimuli so far, so that trials share rows: the rows are the nodes of a forest, the
+distinct beginnings of trials (`pwm.core.task.trial_states`). Each row is computed once per episode,
+however many trials visit it, and its gradient is the sum over the steps that share it. Rows of the
+same depth form a level and are computed together.
 
-Shapes: K trunks, M rows, H units (padded), G = 4H gates, S stimuli, N trials, L steps per trial,
-T = N L steps per episode.
+Shapes: K trunks (networks: 2 if policy and critic have one each, else 1), M rows, H units (padded),
+G = 4H gates, S stimuli, N trials, L steps per trial, T = N L steps per episode.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ class TaskTables(NamedTuple):
     """The task as tables; the last row of `shown`, `node` and `rewards` is the blank trial."""
 
     shown: Integers  # (pairs + 1, L): the stimulus; S for none
-    node: Integers  # (pairs + 1, L)
-    level_end: Integers  # (L,): number of nodes up to each step; they are numbered in order of step
+    node: Integers  # (pairs + 1, L): the node of the forest; nodes are numbered in order of step
+    level_end: Integers  # (L,): number of nodes up to each step
     node_parent: Integers  # (nodes,): the node one step earlier; -1 at the first step
-    node_shown: Integers  # (nodes,)
+    node_shown: Integers  # (nodes,): the stimulus
     rewards: Floats  # (pairs + 1, L, actions)
     carry_state: bool
     timeout: bool
@@ -38,8 +39,8 @@ class Scales(NamedTuple):
 
     centre: np.float32
     spread: np.float32
-    error: np.float32
-    critic: np.float32
+    error_scale: np.float32
+    critic_factor: np.float32
 
 
 class UpdateRule(NamedTuple):
@@ -52,7 +53,7 @@ class UpdateRule(NamedTuple):
     optimism: np.float32
     policy_factor: np.float32  # c, the weight of a step in the policy loss: 1 or 1 / T
     discount: np.float32
-    horizon: int  # steps of the episode or trial that a return ends with
+    horizon: int  # number of steps of an episode, or of a trial where returns end with it
     trace_decay: np.float32
     leaking_targets: bool
     entropy_weight: np.float32
@@ -63,22 +64,22 @@ class UpdateRule(NamedTuple):
     episodes_per_update: int
     huber: bool  # whether the value loss is Huber's
     balance: int  # of `pwm.fused.layout.Balance`
-    takes_apart: bool  # whether it needs the gradients of the two losses apart
-    tracks: bool  # whether it needs the moments of returns and rewards
-    centred: bool  # whether the head learns the return minus its mean
-    standardised: bool  # and in standard deviations
+    takes_apart: bool  # whether the balance needs separate gradients of the two losses
+    tracks: bool  # whether running moments of returns and rewards are needed
+    centred: bool  # whether the critic learns the return minus its running mean
+    standardised: bool  # and divided by its running standard deviation
     normalise_advantages: bool
-    normaliser: np.float32  # added to their standard deviation
-    clip_gradient: np.float32  # 0 for no limit
+    normaliser: np.float32  # added to the standard deviation of the advantages
+    clip_gradient: np.float32  # largest norm; 0 for no limit
     clip_epsilon: np.float32  # added to the norm
-    rate: np.float32  # least rate of what is tracked
+    rate: np.float32  # least rate of the running statistics
     least_scale: np.float32  # of a standard deviation
     trunk_rate: np.float32  # learning rate of the trunk, relative to that of the heads
     trunk_size: int  # parameters before those of the heads
 
 
 class Population(NamedTuple):
-    """R replicas."""
+    """R replicas: runs of one setting that differ in seed, critic weight and learning rate."""
 
     critic_weights: Floats  # (R,)
     learning_rates: Floats  # (R,)
@@ -98,7 +99,7 @@ class Episodes(NamedTuple):
 
 
 class ProbedEpisode(NamedTuple):
-    """One episode; its gradient and trajectory are outputs."""
+    """One episode of each replica; gradients and trajectories are outputs."""
 
     episodes: Episodes  # E = 1
     gradients: Floats  # (R, P)
@@ -111,7 +112,7 @@ class ProbedEpisode(NamedTuple):
 class Work(NamedTuple):
     """Working memory, overwritten by every episode."""
 
-    projected: Floats  # (K, S + 1, G): input to the gates under each stimulus; last, under none
+    projected: Floats  # (K, S + 1, G): input to the gates from each stimulus; last, from none
     head_transposed: Floats  # (K, outputs, H)
     parent: Places  # (M,)
     shown: Places  # (M,)
@@ -119,7 +120,7 @@ class Work(NamedTuple):
     level_start: Integers  # (levels + 1,): first row of each level, then the number of rows
     previous: Floats  # (K, M, H): hidden state of the parent
     gates: Floats  # (K, M, G): after the nonlinearity
-    cell: Floats  # (K, M, H)
+    cell: Floats  # (K, M, H): cell state
     cell_tanh: Floats  # (K, M, H)
     hidden: Floats  # (K, M, H)
     heads: Floats  # (K, M, outputs)
@@ -138,13 +139,15 @@ class Work(NamedTuple):
     by_head_value: Floats  # (M,): as backpropagated to the value head
     by_projected: Floats  # (S + 1, G)
     by_head_transposed: Floats  # (outputs, H)
-    gradients: Floats  # (2, P): of the total loss; or of the policy loss, and of w value loss
-    gradient: Floats  # (P,): of one part, of an episode that is not the first before its update
+    # Gradient of the total loss; or, for rules that take the losses apart, those of policy loss and
+    # w times value loss.
+    gradients: Floats  # (2, P)
+    gradient: Floats  # (P,): of one episode, before it is added to one of `gradients`
     return_: Floats  # (T,): in reward
     error: Floats  # (T,): of the value, as in the value loss
     advantage: Floats  # (T,): as in the policy loss
     leak: Floats  # (T,): gradient of the policy loss with respect to the value
-    visits: Floats  # (M,): number of steps at the row
+    visits: Floats  # (M,): number of steps that share the row
     row: Places  # (T,): of each step
     action: Places  # (T,)
     reward: Floats  # (T,)

@@ -20,8 +20,8 @@ from numba.core.serialize import dumps
 Function = TypeVar("Function", bound=Callable[..., object])
 # Modules that are compiled together.
 SOURCES = (
-    "compilation", "vectors", "elementary", "layout", "buffers", "products", "forward", "backward",
-    "balance", "optimiser", "kernel",
+    "compilation", "vectors", "shuffles", "elementary", "layout", "buffers", "products", "forward",
+    "advantages", "backward", "balance", "optimiser", "kernel",
 )  # fmt: skip
 OPTIONS: dict[str, Any] = {
     "error_model": "numpy",  # a division by zero is infinite
@@ -38,59 +38,59 @@ SETTINGS = ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "BOUNDSCHECK", "DEBUGINFO_
 
 
 def compiled(function: Function) -> Function:
-    """Compiles a function to be called by other compiled code, in strict IEEE arithmetic.
+    """Compiles a function that other compiled code calls, in strict IEEE arithmetic.
 
-    It becomes a part of its callers, since a call copies the description of every array, of which
-    `Work` has many.
+    It is inlined: a call would copy the shape and strides of every array, and `Work` has dozens.
     """
     return cast(Function, numba.njit(**OPTIONS, **WITHOUT_ENTRY, forceinline=True)(function))
 
 
 def compiled_apart(function: Function) -> Function:
-    """Compiles a function like `compiled`, but to be called.
+    """Compiles a function like `compiled`, but does not inline it.
 
-    For inner loops with few arrays: within the large function that calls them, there are not
-    enough registers for addresses.
+    For inner loops over few arrays: inlined into a large caller, they would run out of registers
+    for addresses.
     """
     return cast(Function, numba.njit(**OPTIONS, **WITHOUT_ENTRY, forceinline=False)(function))
 
 
 def cached(function: Function) -> Function:
-    """Compiles a function to be called by Python, and caches its code on disk.
+    """Compiles a function that Python calls, and caches its code on disk.
 
-    Numba only checks whether the function's own file has changed. Here a hash of all sources is
-    part of the function's name. Where nothing can be cached, each process compiles.
+    Numba compiles again only if the function's own file has changed. A hash of all sources in the
+    function's name makes it do so for any of them. Where nothing can be cached, each process
+    compiles.
     """
-    folder = Path(__file__).parent
-    sources = b"".join((folder / f"{module}.py").read_bytes() for module in SOURCES)
+    package = Path(__file__).parent
+    sources = b"".join((package / f"{module}.py").read_bytes() for module in SOURCES)
     function.__qualname__ += "_" + hashlib.sha256(sources).hexdigest()[:16]
     dispatcher = numba.njit(**OPTIONS)(function)
-    wanted = CONFIG.CACHE_DIR or str(folder / "__pycache__")
+    folder = CONFIG.CACHE_DIR or str(package / "__pycache__")
     try:
         dispatcher._cache = _Cache(function)
     except (RuntimeError, OSError):
-        _say(f"{wanted}: compiled code cannot be cached here; each process compiles it again.")
+        _warn(f"{folder}: compiled code cannot be cached here; each process compiles it again.")
     else:
-        used = dispatcher._cache.cache_path
-        if CONFIG.CACHE_DIR and not Path(used).is_relative_to(wanted):
-            _say(f"{wanted}: compiled code cannot be cached here; it is cached in {used}.")
+        actual = dispatcher._cache.cache_path
+        if CONFIG.CACHE_DIR and not Path(actual).is_relative_to(folder):
+            _warn(f"{folder}: compiled code cannot be cached here; it is cached in {actual}.")
     return cast(Function, dispatcher)
 
 
 @cache
-def _say(line: str) -> None:
-    """Prints a line on standard error, once, unless logging is configured otherwise."""
+def _warn(line: str) -> None:
+    """Logs a warning, once per process; by default it appears on standard error."""
     logging.getLogger(__name__).warning(line)
 
 
 def _reason(error: Exception) -> str:
-    """The message of an exception, on one line."""
-    described = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return str(described).splitlines()[0]
+    """The first line of an exception's message, or its type if it has none."""
+    message = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return str(message).splitlines()[0]
 
 
 class _Cache:
-    """Numba's cache, except that a failure to load or save code is reported, not raised."""
+    """Numba's cache, which warns instead of raising if code cannot be loaded or saved."""
 
     def __init__(self, function: Callable[..., object]) -> None:
         self.numba = cast(Any, FunctionCache(function))
@@ -102,33 +102,34 @@ class _Cache:
         try:
             return self.numba.load_overload(*arguments)
         except Exception as error:  # unpickling may raise any
-            _say(f"{self.cache_path}: ignoring damaged compiled code ({_reason(error)}).")
+            _warn(f"{self.cache_path}: ignoring damaged compiled code ({_reason(error)}).")
             return None
 
     def save_overload(self, *arguments: object) -> None:
         """Saves the code for a signature, if possible."""
         try:
-            with warnings.catch_warnings(action="error"):  # that it is not saved
+            # Numba itself only warns that some kinds of code cannot be saved.
+            with warnings.catch_warnings(action="error"):
                 self.numba.save_overload(*arguments)
         except Exception as error:
-            _say(
+            _warn(
                 f"{self.cache_path}: compiled code cannot be cached here ({_reason(error)}); "
                 "each process compiles it again."
             )
 
 
 class _CodeFiles:
-    """One file per signature and processor, which starts with the SHA-256 of the rest.
+    """Stores the code for each signature and processor in one file, after its SHA-256.
 
-    Numba's own files have no checksum, and an index that two processes may write at once, after
-    which each may find the code of the other's processor.
+    Numba's own files have no checksum. They share an index, which two processes may write at once;
+    one of them may then load code that was compiled for the other's processor.
     """
 
     def __init__(self, files: Any) -> None:
         self.files = files
 
     def load(self, key: object) -> Any:
-        """Loads the code with that key; None if there is none.
+        """Loads the code for a signature and a processor, the key; None if there is none.
 
         Raises:
             ValueError: the file is damaged.
@@ -149,7 +150,7 @@ class _CodeFiles:
             file.write(hashlib.sha256(code).digest() + code)
 
     def _path(self, key: object) -> Path:
-        """The file for a key, with these versions and settings of Numba."""
+        """The file for a key, under the versions of `VERSIONS` and Numba's current settings."""
         identity = repr((key, VERSIONS, [getattr(CONFIG, name) for name in SETTINGS]))
         digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
         return Path(self.files._index_path).with_suffix(f".{digest}.nbc")

@@ -1,7 +1,8 @@
 """exp, tanh, sigmoid and log in single precision, with the same bits on every machine.
 
-Each takes and returns a vector. It combines an exact power of two with a polynomial, by IEEE
-operations and bit operations in a fixed order, and is accurate to 4 units in the last place.
+Each function takes and returns a vector. It multiplies or adds an exact power of two and a
+polynomial, by IEEE operations and bit operations in a fixed order, and is accurate to 4 units in
+the last place.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 import numpy as np
 
 from pwm.fused.compilation import compiled
-from pwm.fused.vectors import Bits, Lanes, bits_of, choose, first, number_of, spread
+from pwm.fused.shuffles import first
+from pwm.fused.vectors import Bits, Lanes, bits_of, choose, number_of, spread
 
 ZERO, HALF, ONE, TWO = (np.float32(number) for number in (0, 0.5, 1, 2))
 LOG2_E = np.float32(1.4426950408889634)
-LN2_HIGH = np.float32(0.693359375)  # few bits: an integer times it is exact
-LN2_LOW = np.float32(-2.12194440e-4)
+# log 2 in two parts. The first has few bits, so that its product with an integer is exact.
+LN2_HIGH, LN2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)
 ROUNDER = np.float32(1.5 * 2**23)  # adding it leaves the nearest integer in the low bits
 ROUNDER_BITS = np.int32(0x4B400000)
 EXPONENT_BIAS = np.int32(127)
@@ -22,10 +24,10 @@ MANTISSA_BITS = np.int32(23)
 ONE_BIT = np.int32(1)
 SIGN_BIT = np.int32(-(2**31))
 INFINITY, NOT_A_NUMBER = np.float32(np.inf), np.float32(np.nan)
-# Outside these, exp is 0 or infinite.
+# Outside these, exp is 0 or infinite in single precision.
 EXP_LEAST, EXP_MOST = np.float32(-105), np.float32(90)
 TANH_MOST = np.float32(20)  # twice an argument for which tanh rounds to 1
-# Coefficients from Cephes (Moshier, 1989).
+# Coefficients of the powers of x in exp(x) (E) and log(1 + x) (L), from Cephes (Moshier, 1989).
 E2, E3, E4, E5, E6, E7 = map(np.float32, (
     5.0000001201e-1, 1.6666665459e-1, 4.1665795894e-2,
     8.3334519073e-3, 1.3981999507e-3, 1.9875691500e-4,
@@ -36,7 +38,8 @@ L3, L4, L5, L6, L7, L8, L9, L10, L11 = map(np.float32, (
 ))  # fmt: skip
 SQRT_HALF_BITS = np.int32(0x3F3504F3)
 LEAST_NORMAL = np.float32(2**-126)
-INTO_NORMAL, INTO_NORMAL_BITS = np.float32(2**25), np.float32(25)
+# A subnormal number times 2^25 is normal; log then subtracts 25 from the exponent.
+INTO_NORMAL, INTO_NORMAL_EXPONENT = np.float32(2**25), np.float32(25)
 
 
 @compiled
@@ -68,8 +71,8 @@ def _power_of_two(exponent: Bits) -> Lanes:
 def _exp_parts(x: Lanes) -> tuple[Bits, Lanes]:
     """An integer n and a number p with exp(x) = 2^n (1 + p), |p| < 0.42."""
     rounded = x * LOG2_E + ROUNDER
-    integer = rounded - ROUNDER
-    rest = (x - integer * LN2_HIGH) - integer * LN2_LOW
+    n = rounded - ROUNDER
+    rest = (x - n * LN2_HIGH) - n * LN2_LOW  # x - n log 2
     series = ((((E7 * rest + E6) * rest + E5) * rest + E4) * rest + E3) * rest + E2
     return bits_of(rounded) - ROUNDER_BITS, rest + rest * rest * series
 
@@ -78,39 +81,44 @@ def _exp_parts(x: Lanes) -> tuple[Bits, Lanes]:
 def exp(x: Lanes) -> Lanes:
     """The exponential function."""
     exponent, part = _exp_parts(smaller(larger(x, EXP_LEAST), EXP_MOST))
-    half = exponent >> ONE_BIT  # in two factors, as one may be too large or too small
+    # 2^n is two factors, because it may be too large or too small for a float.
+    half = exponent >> ONE_BIT
     return (ONE + part) * _power_of_two(half) * _power_of_two(exponent - half)
 
 
 @compiled
 def sigmoid(x: Lanes) -> Lanes:
-    """1 / (1 + exp(-x))."""
-    power = exp(number_of(bits_of(x) | SIGN_BIT))  # of -|x|
+    """1 / (1 + exp(-x)), from exp(-|x|), which cannot overflow."""
+    power = exp(number_of(bits_of(x) | SIGN_BIT))
     return choose(x >= ZERO, ONE, power) / (ONE + power)
 
 
 @compiled
 def tanh(x: Lanes) -> Lanes:
-    """Hyperbolic tangent, from exp(2 |x|) - 1."""
+    """Hyperbolic tangent: u / (u + 2) with the sign of x, where u = exp(2 |x|) - 1."""
     sign = bits_of(x) & SIGN_BIT
     exponent, part = _exp_parts(smaller(TWO * number_of(bits_of(x) ^ sign), TANH_MOST))
     power = _power_of_two(exponent)
-    less_one = part * power + (power - ONE)
-    return number_of(bits_of(less_one / (less_one + TWO)) | sign)
+    u = part * power + (power - ONE)
+    return number_of(bits_of(u / (u + TWO)) | sign)
 
 
 @compiled
 def log(x: Lanes) -> Lanes:
-    """Natural logarithm."""
-    small = x < LEAST_NORMAL
-    bits = bits_of(choose(small, x * INTO_NORMAL, x))
+    """Natural logarithm of x = 2^n (1 + rest): n log 2 plus a polynomial in the rest.
+
+    The integer n is such that 1 + rest is between √½ and √2.
+    """
+    subnormal = x < LEAST_NORMAL
+    bits = bits_of(choose(subnormal, x * INTO_NORMAL, x))
     exponent = (bits - SQRT_HALF_BITS) >> MANTISSA_BITS
     rest = number_of(bits - (exponent << MANTISSA_BITS)) - ONE
-    power = number_of(exponent + ROUNDER_BITS) - ROUNDER - choose(small, INTO_NORMAL_BITS, ZERO)
+    n = number_of(exponent + ROUNDER_BITS) - ROUNDER
+    n = n - choose(subnormal, INTO_NORMAL_EXPONENT, ZERO)
     series = ((L11 * rest + L10) * rest + L9) * rest + L8
     series = ((((series * rest + L7) * rest + L6) * rest + L5) * rest + L4) * rest + L3
     square = rest * rest
-    result = (square * rest * series + power * LN2_LOW - HALF * square + rest) + power * LN2_HIGH
+    result = (square * rest * series + n * LN2_LOW - HALF * square + rest) + n * LN2_HIGH
     result = choose(x >= INFINITY, x, result)
     result = choose(x <= ZERO, -INFINITY, result)
     return choose(x >= ZERO, result, NOT_A_NUMBER)

@@ -22,7 +22,7 @@ from pwm.core.rollout import Draws
 from pwm.core.task import Action, TaskConfig, observation_table, reward_table, trial_states
 from pwm.fused import kernel, layout
 from pwm.fused.buffers import Episodes, Population, ProbedEpisode, TaskTables, UpdateRule, Work
-from pwm.fused.layout import NUM_ACTIONS, NUM_GATES, Floats, Integers, Places
+from pwm.fused.layout import NUM_ACTIONS, NUM_GATES, Floats
 from pwm.fused.products import COLUMNS
 from pwm.fused.vectors import LANES, WIDE
 from pwm.training.balance import COMBINATIONS, num_states
@@ -54,13 +54,13 @@ class FusedEngine:
         memories = (len(runs), num_states(config.loss.balance), self.parameters.shape[1])
         adam = config.optimizer == "adam"
         self.population = Population(
-            np.array([run.critic_weight for run in runs], np.float32),
-            np.array([run.learning_rate for run in runs], np.float32),
-            self.parameters.numpy(),  # the same memory
-            _floats(*memories),
-            _floats(*(memories if adam else (0, 0, 0))),
-            np.ones((len(runs) if adam else 0, 2)),
-            _floats(len(runs), len(Tracked)),
+            critic_weights=np.array([run.critic_weight for run in runs], np.float32),
+            learning_rates=np.array([run.learning_rate for run in runs], np.float32),
+            parameters=self.parameters.numpy(),  # the same memory
+            square_average=_floats(*memories),
+            average=_floats(*memories) if adam else _floats(0, 0, 0),
+            decay_powers=np.ones((len(runs) if adam else 0, 2)),
+            tracked=_floats(len(runs), len(Tracked)),
         )
         # Compile now, so that training time excludes it.
         trials = torch.zeros((1, len(runs), config.task.num_trials), dtype=torch.int64)
@@ -81,8 +81,12 @@ class FusedEngine:
     ) -> tuple[NDArray[np.float32], Trajectory]:
         """Plays and differentiates one episode; see `TorchEngine.differentiate`."""
         shape = (len(self.runs), len(self.work.row))
-        shapes = [shape, shape, shape, (*shape, self.runs[0].agent.hidden_size)]
-        trajectory = Trajectory(*(np.zeros(each, np.float32) for each in shapes))
+        trajectory = Trajectory(
+            log_probs=np.zeros(shape, np.float32),
+            values=np.zeros(shape, np.float32),
+            returns=np.zeros(shape, np.float32),
+            hidden=np.zeros((*shape, self.runs[0].agent.hidden_size), np.float32),
+        )
         gradients = np.zeros_like(self.population.parameters)
         episodes = _episodes(Draws(draws.trials[None], draws.noise[None]))
         probed = ProbedEpisode(episodes=episodes, gradients=gradients, **trajectory._asdict())
@@ -103,7 +107,8 @@ class FusedEngine:
     def _state(self) -> dict[str, NDArray[Any]]:
         """The arrays that training updates, by name."""
         names = ["parameters", "square_average", "tracked"]
-        names += OF_ADAM if self.runs[0].optimizer == "adam" else ()
+        if self.runs[0].optimizer == "adam":
+            names += OF_ADAM
         return {name: getattr(self.population, name) for name in names}
 
 
@@ -111,33 +116,35 @@ def check_constants() -> None:
     """Compares the constants that compiled code repeats with those of the core.
 
     Raises:
-        ValueError: they differ; the compiled code must be changed with the core.
+        ValueError: some differ; the compiled code must be changed with the core.
     """
 
     def names(members: type[IntEnum]) -> tuple[str, ...]:
-        """Members as the core writes them."""
+        """Names of an enumeration's members, as the core writes them."""
         return tuple(member.name.lower() for member in members)
 
-    core = (
-        *(names(Action), VALUE, NUM_OUTPUTS, GATES, METRICS, names(Tracked)),
-        *(get_args(Balance), get_args(OptimizerName)),
-    )
-    balance = tuple(name.replace("_", "-") for name in names(layout.Balance))
-    compiled = (
-        *(names(layout.Action), layout.VALUE, layout.NUM_OUTPUTS, names(layout.Gate)),
-        *(names(layout.Metric), names(layout.Tracked), balance, names(layout.Optimizer)),
-    )
-    if core != compiled:
-        raise ValueError(f"the fused engine computes {compiled}; the core has {core}")
+    pairs: list[tuple[object, object]] = [
+        (names(layout.Action), names(Action)),
+        (layout.VALUE, VALUE),
+        (layout.NUM_OUTPUTS, NUM_OUTPUTS),
+        (names(layout.Gate), GATES),
+        (names(layout.Metric), METRICS),
+        (names(layout.Tracked), names(Tracked)),
+        (names(layout.Balance), tuple(name.replace("-", "_") for name in get_args(Balance))),
+        (names(layout.Optimizer), get_args(OptimizerName)),
+    ]
+    for compiled, core in pairs:
+        if compiled != core:
+            raise ValueError(f"the fused engine computes {compiled}; the core has {core}")
 
 
 def task_tables(config: TrainConfig) -> TaskTables:
     """The task as the tables that compiled code reads."""
-    observations = observation_table(config.task)  # (pairs + 1, L, S)
-    seen = observations.any(axis=-1)
-    shown = np.where(seen, observations.argmax(axis=-1), observations.shape[-1])
-    node = trial_states(config.task)
-    node_parent, node_shown = np.full((2, node.max() + 1), -1)
+    observations = observation_table(config.task)  # (pairs + 1, L, S), one-hot or zero
+    has_stimulus = observations.any(axis=-1)
+    shown = np.where(has_stimulus, observations.argmax(axis=-1), config.task.num_stimuli)
+    node = trial_states(config.task)  # (pairs + 1, L)
+    node_parent, node_shown = np.full(node.max() + 1, -1), np.full(node.max() + 1, -1)
     node_parent[node[:, 1:]] = node[:, :-1]
     node_shown[node] = shown
     return TaskTables(
@@ -205,21 +212,11 @@ def _episodes(draws: Draws) -> Episodes:
 def _floats(*shape: int) -> Floats:
     """Zeros at an aligned address.
 
-    PyTorch aligns memory to lines of the cache, NumPy to fewer bytes, so that every load and store
-    of the widest vectors would touch two lines.
+    PyTorch aligns memory to cache lines. NumPy aligns it to fewer bytes, so that every load or
+    store of the widest vectors would touch two lines.
     """
     zeros: Floats = torch.zeros(shape).numpy()
     return zeros
-
-
-def _integers(*shape: int) -> Integers:
-    """Zeros, as integers."""
-    return np.zeros(shape, np.int64)
-
-
-def _places(*shape: int) -> Places:
-    """Zeros, as indices."""
-    return np.zeros(shape, np.uint64)
 
 
 def _work(task: TaskTables, agent: Agent, config: TaskConfig, num_parameters: int) -> Work:
@@ -227,28 +224,29 @@ def _work(task: TaskTables, agent: Agent, config: TaskConfig, num_parameters: in
     steps = config.num_trials * config.trial_length
     nodes = len(task.node_parent)
     rows = 1 + (steps if task.carry_state else nodes)
-    lanes = rows + LANES  # as the last rows are computed with some that follow
+    padded_rows = rows + LANES  # policies are computed for `LANES` rows at once
     trunks, units, stimuli = agent.config.num_trunks, agent.padded_size, config.num_stimuli
     gates = NUM_GATES * units
-    assert units % LANES == gates % WIDE == NUM_OUTPUTS % COLUMNS == 0  # as products need
+    # The products of `pwm.fused.products` need these multiples.
+    assert units % LANES == gates % WIDE == NUM_OUTPUTS % COLUMNS == 0
 
     return Work(
         projected=_floats(trunks, stimuli + 1, gates),
         head_transposed=_floats(trunks, NUM_OUTPUTS, units),
-        parent=_places(rows),
-        shown=_places(rows),
-        row_of_node=_integers(nodes),
-        level_start=_integers(rows + 1),
+        parent=np.zeros(rows, np.uint64),
+        shown=np.zeros(rows, np.uint64),
+        row_of_node=np.zeros(nodes, np.int64),
+        level_start=np.zeros(rows + 1, np.int64),
         previous=_floats(trunks, rows, units),
         gates=_floats(trunks, rows, gates),
         cell=_floats(trunks, rows, units),
         cell_tanh=_floats(trunks, rows, units),
         hidden=_floats(trunks, rows, units),
-        heads=_floats(trunks, lanes, NUM_OUTPUTS),
-        log_policy=_floats(NUM_ACTIONS, lanes),
-        policy=_floats(NUM_ACTIONS, lanes),
-        cumulative=_floats(NUM_ACTIONS, lanes),
-        entropy=_floats(lanes),
+        heads=_floats(trunks, padded_rows, NUM_OUTPUTS),
+        log_policy=_floats(NUM_ACTIONS, padded_rows),
+        policy=_floats(NUM_ACTIONS, padded_rows),
+        cumulative=_floats(NUM_ACTIONS, padded_rows),
+        entropy=_floats(padded_rows),
         by_gates=_floats(rows, gates),
         by_cell=_floats(trunks, rows, units),
         by_hidden=_floats(trunks, rows, units),
@@ -266,7 +264,7 @@ def _work(task: TaskTables, agent: Agent, config: TaskConfig, num_parameters: in
         advantage=_floats(steps),
         leak=_floats(steps),
         visits=_floats(rows),
-        row=_places(steps),
-        action=_places(steps),
+        row=np.zeros(steps, np.uint64),
+        action=np.zeros(steps, np.uint64),
         reward=_floats(steps),
     )

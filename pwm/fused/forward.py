@@ -20,19 +20,14 @@ from pwm.fused.layout import (
     Parameters,
     Places,
 )
-from pwm.fused.products import (
-    add_product_transposed,
-    add_product_wide,
-    copy,
-    copy_wide,
-    transpose,
-)
-from pwm.fused.vectors import LANES, WIDE, columns, load, load_wide, spread, store
+from pwm.fused.products import add_product_transposed, add_product_wide, copy, copy_wide, transpose
+from pwm.fused.shuffles import columns
+from pwm.fused.vectors import LANES, WIDE, load, load_wide, spread, store
 
 
 @compiled
 def prepare(parameters: Parameters, work: Work) -> None:
-    """Computes what an episode needs from the parameters: inputs to the gates, transposed heads."""
+    """Computes from the parameters each stimulus's input to the gates, and the transposed heads."""
     trunks, stimuli, gates = parameters.input.shape
     for trunk in range(trunks):
         projected = work.projected[trunk]
@@ -50,7 +45,10 @@ def prepare(parameters: Parameters, work: Work) -> None:
 def play(
     task: TaskTables, parameters: Parameters, trials: Integers, noise: Floats, work: Work
 ) -> int:
-    """Plays an episode with trials (N,) and noise (N, L); returns its number of levels."""
+    """Plays an episode with trials (N,) and noise (N, L); returns its number of levels.
+
+    States that are reset do not depend on the actions, and are all computed beforehand.
+    """
     blank, num_trials, length = len(task.node) - 1, len(trials), len(task.level_end)
     if task.carry_state:
         levels = num_trials * length
@@ -59,11 +57,11 @@ def play(
             work.level_start[row - 1] = row
         work.level_start[levels] = levels + 1
     else:
-        levels = _plan(task, trials, work)
+        levels = _assign_rows(task, trials, work)
         for level in range(levels):
             start, end = work.level_start[level], work.level_start[level + 1]
             _play_level(parameters, work, start, end)
-        _decide(parameters, work, 1, work.level_start[levels])
+        _compute_policies(parameters, work, 1, work.level_start[levels])
     violated = False
     for trial in range(num_trials):
         pair = blank if violated else trials[trial]
@@ -74,7 +72,7 @@ def play(
                 row = time + 1
                 work.shown[row] = task.shown[pair, step]
                 _play_level(parameters, work, row, row + 1)
-                _decide(parameters, work, row, row + 1)
+                _compute_policies(parameters, work, row, row + 1)
             else:
                 row = work.row_of_node[task.node[pair, step]]
             action = _sample(work, row, noise[trial, step])
@@ -88,7 +86,7 @@ def play(
 
 @compiled
 def _sample(work: Work, row: int, noise: np.float32) -> int:
-    """Samples an action as `pwm.core.rollout.Rollout` does."""
+    """Samples an action as `pwm.core.rollout.Rollout` does: by inverting the distribution."""
     threshold = noise * work.cumulative[NUM_ACTIONS - 1, row]
     chosen = 0
     for action in range(NUM_ACTIONS - 1):
@@ -97,14 +95,15 @@ def _sample(work: Work, row: int, noise: np.float32) -> int:
 
 
 @compiled
-def _plan(task: TaskTables, trials: Integers, work: Work) -> int:
+def _assign_rows(task: TaskTables, trials: Integers, work: Work) -> int:
     """Assigns a row to each node that the trials visit; returns the number of levels.
 
-    A node is a distinct beginning of a trial, and its level the number of steps in it. Fills
-    `row_of_node`, `level_start`, and the rows' `parent` and `shown`.
+    A node is a distinct beginning of a trial. Nodes with the same number of steps form a level.
+    Fills `row_of_node`, `level_start`, and the rows' `parent` and `shown`.
     """
-    row_of_node = work.row_of_node  # first 1 for each visited node, then its row
+    row_of_node = work.row_of_node
     row_of_node[:] = 0
+    # Marks visited nodes with 1, then replaces each 1 by the node's row.
     for trial in range(len(trials)):
         for node in task.node[trials[trial]]:
             row_of_node[node] = 1
@@ -128,19 +127,19 @@ def _plan(task: TaskTables, trials: Integers, work: Work) -> int:
 
 @compiled
 def _play_level(parameters: Parameters, work: Work, start: int, end: int) -> None:
-    """Plays the rows of a level, whose parents have been played; the first starts from zero."""
+    """Computes the states of a level's rows from those of their parents."""
     trunks = len(parameters.recurrent)
     for trunk in range(trunks):
-        level, hidden = work.gates[trunk, start:end], work.hidden[trunk]
+        gates, hidden = work.gates[trunk, start:end], work.hidden[trunk]
         for row in range(start, end):
             copy_wide(work.gates[trunk, row], work.projected[trunk, work.shown[row]])
-        if start > 1:
+        if start > 1:  # the parent of the first level's rows is the zero state
             for row in range(start, end):
                 copy(work.previous[trunk, row], hidden[work.parent[row]])
-            add_product_wide(level, work.previous[trunk, start:end], parameters.recurrent[trunk])
-        _squash(
+            add_product_wide(gates, work.previous[trunk, start:end], parameters.recurrent[trunk])
+        _compute_states(
             work.parent[start:end],
-            level,
+            gates,
             work.cell[trunk],
             work.cell[trunk, start:end],
             work.cell_tanh[trunk, start:end],
@@ -149,7 +148,7 @@ def _play_level(parameters: Parameters, work: Work, start: int, end: int) -> Non
 
 
 @compiled_apart
-def _squash(
+def _compute_states(
     parents: Places,
     gates: Floats,
     cells: Floats,
@@ -157,7 +156,7 @@ def _squash(
     cell_tanh: Floats,
     hidden: Floats,
 ) -> None:
-    """Computes the states of a level's rows from the inputs to their gates.
+    """Computes the LSTM's states in a level's rows from the inputs to their gates.
 
     Args:
         parents: parent of each row of the level.
@@ -170,7 +169,7 @@ def _squash(
     # Each loop runs over all rows: they are independent, and a wide load of numbers that narrow
     # stores have just written would have to wait.
     units = cell.shape[1]
-    # The cell's gate is tanh(x) = 2 sigmoid(2 x) - 1, so that one function serves all gates.
+    # The candidate is tanh(x) = 2 sigmoid(2 x) - 1, so that one function serves all gates.
     for row in range(len(parents)):
         for unit in range(Gate.CELL * units, (Gate.CELL + 1) * units, LANES):
             store(gates[row], unit, TWO * load(gates[row], unit))
@@ -193,8 +192,8 @@ def _squash(
 
 
 @compiled
-def _decide(parameters: Parameters, work: Work, start: int, end: int) -> None:
-    """Computes the heads of some rows, and from them the policies.
+def _compute_policies(parameters: Parameters, work: Work, start: int, end: int) -> None:
+    """Computes the heads' outputs in some rows, and from their logits the policies.
 
     As in PyTorch, a policy is the exponential of a log-softmax. Values stay in `Work.heads`.
     """

@@ -6,28 +6,17 @@ reassociation. It is fast nevertheless, because the innermost loops run over ind
 which the compiler can vectorise at any width.
 
 Compiled code is cached on disk, and compiled again only if this package's sources change. What it
-needs from other modules it gets as arguments, or from constants that `pwm.fused.engine` checks
-against theirs.
+needs from other packages it gets as arguments, or from constants that `pwm.fused.engine` compares
+with theirs.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from pwm.fused.backward import (
-    backpropagate,
-    differentiate_heads,
-    differentiate_losses,
-    measure_errors,
-)
-from pwm.fused.balance import (
-    clip,
-    combine,
-    episode_scales,
-    keep_outputs,
-    learn_log_variance,
-    track,
-)
+from pwm.fused.advantages import measure_errors
+from pwm.fused.backward import backpropagate, differentiate_heads, differentiate_losses
+from pwm.fused.balance import clip, combine, episode_scales, keep_outputs, learn_log_variance, track
 from pwm.fused.buffers import (
     Episodes,
     Population,
@@ -93,12 +82,16 @@ def _update(
     parts, count = 2 if rule.takes_apart else 1, np.float32(rule.episodes_per_update)
     for episode in range(first, first + rule.episodes_per_update):
         levels = _play(task, rule, scales, parameters, episodes, episode, replica, work)
-        for part in range(parts):  # one call, as every call is compiled inline
-            of_policy = ONE if part == 0 else ZERO
+        # Part 0 is the total loss, or the policy loss if part 1 is the value loss. One call of
+        # `_differentiate` serves both, because each call is compiled inline.
+        for part in range(parts):
+            policy_weight = ONE if part == 0 else ZERO
             critic_weight = ZERO if rule.takes_apart and part == 0 else weight
             total = work.gradients[part]
             own = total if episode == first else work.gradient
-            _differentiate(rule, scales, parameters, of_policy, critic_weight, levels, work, own)
+            _differentiate(
+                rule, scales, parameters, policy_weight, critic_weight, levels, work, own
+            )
             if episode > first:
                 total += own
         value_loss += episodes.metrics[episode, replica, Metric.VALUE_LOSS] / count
@@ -117,11 +110,11 @@ def _update(
 
 @compiled
 def _step(rule: UpdateRule, population: Population, replica: int, work: Work) -> None:
-    """Combines and clips the gradients, and steps against them."""
+    """Combines and clips the gradients in `work`, and updates the parameters."""
     if rule.takes_apart and rule.balance != Balance.PER_LOSS:
         combine(rule, work.gradients[0], work.gradients[1])
     advance_powers(rule, population, replica)
-    # Two memories if each loss has its own, or else one, for the first gradient.
+    # One memory for the first gradient, or two if each loss has an optimiser state of its own.
     for memory in range(population.square_average.shape[1]):
         if rule.clip_gradient > ZERO:
             clip(rule, work.gradients[memory])
@@ -146,7 +139,7 @@ def _play(
     replica: int,
     work: Work,
 ) -> int:
-    """Plays an episode of one replica and writes its metrics; returns its number of levels."""
+    """Plays an episode of one replica and writes its metrics; returns the number of levels."""
     trials, noise = episodes.trials[episode, replica], episodes.noise[episode, replica]
     prepare(parameters, work)
     levels = play(task, parameters, trials, noise, work)
@@ -159,13 +152,13 @@ def _differentiate(
     rule: UpdateRule,
     scales: Scales,
     parameters: Parameters,
-    of_policy: np.float32,
+    policy_weight: np.float32,
     critic_weight: np.float32,
     levels: int,
     work: Work,
     gradient: Floats,
 ) -> None:
-    """Writes the gradient (P,) of `of_policy` (policy loss) + w (value loss)."""
-    differentiate_losses(rule, scales, of_policy, critic_weight * scales.critic, work)
-    differentiate_heads(rule, of_policy, work.level_start[levels], work)
+    """Writes the gradient (P,) of the weighted sum of policy loss and value loss."""
+    differentiate_losses(rule, scales, policy_weight, critic_weight * scales.critic_factor, work)
+    differentiate_heads(rule, policy_weight, work.level_start[levels], work)
     backpropagate(parameters, work, _parameters(gradient, work), levels)

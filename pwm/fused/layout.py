@@ -17,7 +17,7 @@ from pwm.fused.compilation import compiled
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Integers = NDArray[np.int64]
-Places = NDArray[np.uint64]  # indices; compiled code need not check whether they are negative
+Places = NDArray[np.uint64]  # indices; unsigned, so that compiled code tests for no negative ones
 
 
 class Action(IntEnum):
@@ -41,7 +41,9 @@ class Metric(IntEnum):
 class Tracked(IntEnum):
     """Columns of a replica's running statistics."""
 
-    EPISODES, RETURN_MEAN, RETURN_VARIANCE, REWARD_MEAN, REWARD_VARIANCE = range(5)
+    EPISODES = 0
+    RETURN_MEAN, RETURN_VARIANCE = 1, 2
+    REWARD_MEAN, REWARD_VARIANCE = 3, 4
     LOG_VARIANCE, LOG_VARIANCE_MEAN_SQUARE = 5, 6
 
 
@@ -63,7 +65,7 @@ NUM_OUTPUTS = VALUE + 1
 
 
 class Parameters(NamedTuple):
-    """Parameters of one replica, or their gradient; `pwm.fused.buffers` explains shapes."""
+    """Parameters of one replica, or their gradient; `pwm.fused.buffers` explains the shapes."""
 
     input: Floats  # (K, S, G)
     recurrent: Floats  # (K, H, G)
@@ -75,7 +77,7 @@ class Parameters(NamedTuple):
 
 @compiled
 def parameters_of(row: Floats, trunks: int, stimuli: int, gates: int) -> Parameters:
-    """Splits a parameter row (P,) into named views; `gates` is G."""
+    """Splits a row of parameters, (P,), into named views; K, S and G are given."""
     units = gates // NUM_GATES
     recurrent = trunks * stimuli * gates
     input_bias = recurrent + trunks * units * gates

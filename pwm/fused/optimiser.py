@@ -14,10 +14,10 @@ UNIT = np.float64(1)
 
 @compiled
 def advance_powers(rule: UpdateRule, population: Population, replica: int) -> None:
-    """Raises the powers of Adam's decays by one, before an update.
+    """Updates β₁ᵗ and β₂ᵗ, the powers of Adam's decays, before update t.
 
-    As running products they need no function of libm. The factors are the decays in single
-    precision, which the averages use; the products are in double precision.
+    As running products they need no function of libm. The products are in double precision; their
+    factors are the decays in single precision, as in Adam's averages.
     """
     if rule.optimizer == Optimizer.ADAM:
         powers = population.decay_powers[replica]
@@ -29,15 +29,13 @@ def advance_powers(rule: UpdateRule, population: Population, replica: int) -> No
 def step(
     rule: UpdateRule, population: Population, replica: int, memory: int, gradient: Floats
 ) -> None:
-    """One step against a gradient (P,), with one of the optimiser's memories."""
+    """Takes one step against a gradient (P,), with one of the replica's optimiser memories."""
     rate = population.learning_rates[replica]
-    apart = rule.trunk_size if rule.trunk_rate != ONE else 0  # parameters with another rate
+    trunk_size = rule.trunk_size if rule.trunk_rate != ONE else 0  # 0: all have one rate
     parameters = population.parameters[replica]
     square_average = population.square_average[replica, memory]
-    for part, part_rate in (
-        (slice(0, apart), rate * rule.trunk_rate),
-        (slice(apart, len(parameters)), rate),
-    ):
+    trunk, rest = slice(0, trunk_size), slice(trunk_size, len(parameters))
+    for part, part_rate in ((trunk, rate * rule.trunk_rate), (rest, rate)):
         if rule.optimizer == Optimizer.RMSPROP:
             _rmsprop(rule, part_rate, parameters[part], square_average[part], gradient[part])
         elif rule.optimizer == Optimizer.ADAM:
@@ -63,7 +61,7 @@ def _rmsprop(
     square_average: Floats,
     gradient: Floats,
 ) -> None:
-    """A step of RMSprop against a gradient; all arrays are of the same parameters."""
+    """A step of RMSprop; the arrays, of equal length, belong to the same parameters."""
     fresh = ONE - rule.square_decay
     for index in range(len(parameters)):
         slope = gradient[index]
@@ -82,7 +80,17 @@ def _adam(
     square_average: Floats,
     gradient: Floats,
 ) -> None:
-    """A step of Adam, with the learning rate divided by 1 - β₁ᵗ, and √(1 - β₂ᵗ) to correct √s."""
+    """A step of Adam; the arrays, of equal length, belong to the same parameters.
+
+    Args:
+        rule: settings of the optimiser.
+        learning_rate: learning rate divided by 1 - β₁ᵗ, which corrects the bias of `average`.
+        correction: √(1 - β₂ᵗ), which corrects that of the root of `square_average`.
+        parameters: parameters, updated in place.
+        average: running mean of the gradient, updated in place.
+        square_average: running mean of its square, updated in place.
+        gradient: gradient.
+    """
     fresh, fresh_square = ONE - rule.momentum_decay, ONE - rule.square_decay
     for index in range(len(parameters)):
         slope = gradient[index]

@@ -1,8 +1,8 @@
 """Operations on rows, and matrix products, of the fused engine.
 
-Every matrix is contiguous along its rows. If columns are computed as lanes, their number is a
-multiple of `LANES`, or of `WIDE` where the text says so. Sums stay in registers until they are
-complete: reading and writing them for each term would take longer than the arithmetic.
+Every matrix is contiguous along its rows. The number of columns is a multiple of `LANES`, or of
+`WIDE` in functions whose names end in `_wide`. Sums stay in registers until they are complete:
+reading and writing them for each term would take longer than the arithmetic.
 """
 
 from __future__ import annotations
@@ -14,50 +14,46 @@ import numpy as np
 from pwm.fused.compilation import compiled, compiled_apart
 from pwm.fused.elementary import ZERO
 from pwm.fused.layout import Floats
+from pwm.fused.shuffles import first, first_half, fold, pair, second_half
 from pwm.fused.vectors import (
     LANES,
     WIDE,
     Lanes,
-    first,
-    first_half,
-    fold,
     load,
     load_like,
     load_wide,
-    pair,
-    second_half,
     spread,
     spread_wide,
     store,
 )
 
-COLUMNS = 4  # columns of the transposed product that are computed together
+COLUMNS = 4  # of a product with a transposed matrix, computed together
 
 
 @compiled
 def copy(out: Floats, values: Floats) -> None:
-    """Copies a row to another of the same length, a multiple of `LANES`."""
+    """Copies `values` to `out`, a row of the same length."""
     for column in range(0, len(out), LANES):
         store(out, column, load(values, column))
 
 
 @compiled
 def copy_wide(out: Floats, values: Floats) -> None:
-    """Copies a row to another of the same length, a multiple of `WIDE`."""
+    """Copies `values` to `out`, a row of the same length."""
     for column in range(0, len(out), WIDE):
         store(out, column, load_wide(values, column))
 
 
 @compiled
 def add(out: Floats, values: Floats) -> None:
-    """Adds a row to another of the same length, a multiple of `LANES`."""
+    """Adds `values` to `out`, a row of the same length."""
     for column in range(0, len(out), LANES):
         store(out, column, load(out, column) + load(values, column))
 
 
 @compiled
 def add_wide(out: Floats, values: Floats) -> None:
-    """Adds a row to another of the same length, a multiple of `WIDE`."""
+    """Adds `values` to `out`, a row of the same length."""
     for column in range(0, len(out), WIDE):
         store(out, column, load_wide(out, column) + load_wide(values, column))
 
@@ -91,22 +87,22 @@ def _zero_wide(_row: Floats, _column: int) -> Lanes:
 
 
 def _product(load: Any, begin: Any, width: int) -> Any:
-    """Makes a function that writes or adds left @ right to a matrix.
+    """Makes a compiled function (out, left, right) that computes a matrix product.
 
     Each element is one sum, in the order of the inner index.
 
     Args:
         load: function that loads a vector, `load` or `load_wide`.
-        begin: function that gives the initial value of the sums: zero to write the product, that
-            of `out` to add it.
-        width: lanes of the vectors, which must divide the number of columns.
+        begin: function with the same arguments that gives the sums' initial values: zeros, so that
+            out = left @ right, or those of `out`, so that out += left @ right.
+        width: lanes of a vector, which must divide the number of columns.
     """
 
     @compiled_apart
     def product(out: Floats, left: Floats, right: Floats) -> None:
-        """Writes or adds left @ right to out: (M, N) from (M, K) and (K, N)."""
+        """Computes left @ right in `out`: (M, N) from (M, K) and (K, N)."""
         rows, inner = left.shape
-        for row in range(0, rows - 3, 4):  # four together, as they read the same numbers of `right`
+        for row in range(0, rows - 3, 4):  # four together, which share what is read of `right`
             out0, out1, out2, out3 = out[row], out[row + 1], out[row + 2], out[row + 3]
             for column in range(0, out.shape[1], width):
                 a, b = begin(out0, column), begin(out1, column)
@@ -140,9 +136,9 @@ def add_product_transposed(out: Floats, left: Floats, right: Floats) -> None:
     """Adds left @ right.T to out: (M, N) from (M, K) and (N, K).
 
     N must be a multiple of `COLUMNS`, K of `LANES`. Each element is the sum of `LANES` partial
-    sums, in an order that is the same on every machine. Four rows share a vector, because the
-    partial sums of one do not fill the widest registers. If two or three rows are left, the last
-    is computed more than once.
+    sums, added in the order of `fold`. Four rows of `left` share a vector, because the partial sums
+    of one do not fill the widest registers. If two or three rows remain, the last of them is
+    computed more than once.
     """
     rows = len(left)
     for row in range(0, rows, 4):
@@ -154,7 +150,7 @@ def add_product_transposed(out: Floats, left: Floats, right: Floats) -> None:
 
 @compiled
 def _add_row_transposed(out: Floats, left: Floats, right: Floats) -> None:
-    """Adds the inner products of one row (K,) with all rows of `right`, (N, K), to out, (N,)."""
+    """Adds right @ left to out: (N,) from one row of the left matrix, (K,), and (N, K)."""
     for column in range(0, len(right), COLUMNS):
         right0, right1 = right[column], right[column + 1]
         right2, right3 = right[column + 2], right[column + 3]
@@ -170,7 +166,7 @@ def _add_row_transposed(out: Floats, left: Floats, right: Floats) -> None:
 
 @compiled
 def _add_rows_transposed(out: Floats, left: Floats, right: Floats) -> None:
-    """Adds left @ right.T to out, for the first four rows of `left`, or all if it has 2 or 3."""
+    """Adds left @ right.T to out for the first four rows of `left`, or for all of 2 or 3 rows."""
     last = len(left) - 1
     left0, left1, left2, left3 = left[0], left[1], left[min(2, last)], left[min(3, last)]
     for column in range(0, len(right), COLUMNS):
@@ -183,7 +179,7 @@ def _add_rows_transposed(out: Floats, left: Floats, right: Floats) -> None:
             b += lanes * _four_times(load(right1, k))
             c += lanes * _four_times(load(right2, k))
             d += lanes * _four_times(load(right3, k))
-        sums = fold((a, b, c, d))
+        sums = fold((a, b, c, d))  # `COLUMNS` sums of the first row, then those of the next
         _add_lanes(out[0], column, first_half(first_half(sums)))
         _add_lanes(out[1], column, second_half(first_half(sums)))
         if last > 1:
@@ -194,19 +190,19 @@ def _add_rows_transposed(out: Floats, left: Floats, right: Floats) -> None:
 
 @compiled
 def _add_lanes(out: Floats, column: int, lanes: Lanes) -> None:
-    """Adds a vector to the numbers of a row that start at a column."""
+    """Adds a vector's lanes to numbers of a row, starting at a column."""
     store(out, column, load_like(out, column, lanes) + lanes)
 
 
 @compiled
 def _four_times(lanes: Lanes) -> Lanes:
-    """A vector that repeats the lanes of another four times."""
+    """A vector that holds the lanes of another four times."""
     return pair(pair(lanes, lanes), pair(lanes, lanes))
 
 
 @compiled
 def dot(left: Floats, right: Floats) -> np.float32:
-    """The inner product of two rows whose length is a multiple of `LANES`."""
+    """The inner product of two rows of the same length."""
     sums = spread(ZERO)
     for column in range(0, len(left), LANES):
         sums += load(left, column) * load(right, column)

@@ -26,7 +26,7 @@ ENGINE = ("engine.js", "engine.wasm")
 
 
 def page(runs: Runs) -> bytes:
-    """The page of some published runs.
+    """The page of these runs, as HTML in UTF-8.
 
     Raises:
         FileError: there is no compiled engine.

@@ -1,4 +1,4 @@
-"""The data that JavaScript needs besides the compiled code: options of runs, and constants."""
+"""Options and constants of the engine that JavaScript needs besides the compiled code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STREAMS = ("initialisation", "trials", "actions")
 
 
 def about() -> dict[str, Any]:
-    """Options of runs, with defaults and accepted words, and constants of the engine."""
+    """Defaults and accepted words of a run's options, and constants of the engine, for JSON."""
     return {
         "sources": sources(),
         "defaults": asdict(TrainConfig()),
@@ -47,7 +47,7 @@ def about() -> dict[str, Any]:
 
 
 def sources() -> str:
-    """SHA-256 of the source of all compiled code."""
+    """SHA-256 of the source of all compiled code: the engine's and that of the streams."""
     folder = Path(compilation.__file__).parent
     paths = [folder / f"{module}.py" for module in compilation.SOURCES]
     content = b"".join(path.read_bytes() for path in [*paths, Path(streams.__file__)])
@@ -55,13 +55,16 @@ def sources() -> str:
 
 
 def words(config: Any) -> dict[str, list[str]]:
-    """The accepted words of each field that is a word, of a configuration and those within."""
+    """Accepted words by field, of a configuration and of the configurations that it contains.
+
+    These are the fields whose type is a `Literal`.
+    """
     found: dict[str, list[str]] = {}
     hints = get_type_hints(type(config))
-    for item in fields(config):
-        value, hint = getattr(config, item.name), hints[item.name]
+    for field in fields(config):
+        value, hint = getattr(config, field.name), hints[field.name]
         if is_dataclass(value):
             found |= words(value)
         elif get_origin(hint) is Literal:
-            found[item.name] = list(get_args(hint))
+            found[field.name] = list(get_args(hint))
     return found

@@ -1,7 +1,7 @@
 """Assembles the page from its parts in `web/`: one file, which opens from disk and from any host.
 
-Its scripts are modules. A browser refuses to load modules from a file, so they are joined into one
-script, in the order of their imports; no two may therefore give one name to different things.
+Its scripts are modules. A browser refuses to load modules from disk, so they are joined into one
+script, in the order of their imports. Two modules must therefore not define the same name.
 """
 
 from __future__ import annotations
@@ -23,33 +23,34 @@ def joined(entry: str, folder: Path = WEB) -> str:
 
     Args:
         entry: file name of the module.
-        folder: that holds it and the others.
+        folder: folder of the modules.
     Raises:
         ValueError: two modules define the same name at their top level.
     """
-    parts: dict[str, str] = {}
-    _collect(entry, folder, parts)
-    owner: dict[str, str] = {}
-    for file, text in parts.items():
-        for name in (match["name"] for match in TOP_LEVEL.finditer(text)):
+    modules: dict[str, str] = {}
+    _add_module(modules, entry, folder)
+    owner: dict[str, str] = {}  # of each name, the module that defines it
+    for file, text in modules.items():
+        for match in TOP_LEVEL.finditer(text):
+            name = match["name"]
             if owner.setdefault(name, file) != file:
                 raise ValueError(f"{file}, {owner[name]}: both define {name}")
-    text = "\n".join(re.sub(r"^export ", "", text, flags=re.MULTILINE) for text in parts.values())
-    return '"use strict";\n' + text
+    script = re.sub(r"^export ", "", "\n".join(modules.values()), flags=re.MULTILINE)
+    return '"use strict";\n' + script
 
 
-def _collect(name: str, folder: Path, parts: dict[str, str]) -> None:
-    """Adds what a module imports, then the module itself without its imports."""
-    if name in parts:
+def _add_module(modules: dict[str, str], file: str, folder: Path) -> None:
+    """Adds the text of a module, without its imports, after those of the modules it imports."""
+    if file in modules:
         return
-    text = (folder / name).read_text("utf-8")
+    text = (folder / file).read_text("utf-8")
     for match in IMPORT.finditer(text):
-        _collect(match["name"], folder, parts)
-    parts[name] = IMPORT.sub("", text)
+        _add_module(modules, match["name"], folder)
+    modules[file] = IMPORT.sub("", text)
 
 
 def filled(template: str, slots: Mapping[str, str]) -> str:
-    """The template with each slot, `/* name */`, replaced.
+    """A template with the text of each slot in place of `/* name */`.
 
     Raises:
         ValueError: a slot's text would end the element that it is in.

@@ -1,7 +1,8 @@
-"""Calls of compiled functions from outside: with the address of a struct that holds the arguments.
+"""Lets JavaScript call functions that Numba has compiled.
 
-The struct is Numba's own: its data model says how an array or a named tuple is laid out, and LLVM
-where that is in memory. A table of offsets tells JavaScript where to write what.
+Numba passes an array or a named tuple as many scalars. Instead, an entry function takes the address
+of one struct that holds all arguments. Numba's data models say what the struct contains, LLVM at
+which offsets; JavaScript reads these offsets from a table, and writes the arguments there.
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ from llvmlite import ir
 from numba.core import types
 from numba.core.registry import cpu_target
 
-ARRAY = ("nitems", "itemsize", "data", "shape", "strides")  # members that a caller must write
+ARRAY = ("nitems", "itemsize", "data", "shape", "strides")  # of Numba's array; a caller sets these
 NAMED_TUPLE: Any = types.BaseNamedTuple
 STATUS, ADDRESS = ir.IntType(32), ir.IntType(8).as_pointer()
 
 
-def entry(name: str, overload: Any) -> str:
-    """LLVM code of a function that takes the address of its arguments and returns 0.
+def entry_function(name: str, overload: Any) -> str:
+    """LLVM code of the entry function of a compiled function; it returns 0, or another status.
 
     Args:
-        name: of the new function.
+        name: name of the entry function.
         overload: Numba's result of compiling the function that it calls.
     """
     context, kinds = overload.target_context, overload.signature.args
@@ -40,44 +41,45 @@ def entry(name: str, overload: Any) -> str:
     return str(module)
 
 
-def table(function: Any, kinds: Sequence[Any], layout: Any) -> dict[str, Any]:
-    """The size of the struct of a function's arguments, and the place of each argument by name.
+def argument_table(function: Any, kinds: Sequence[Any], layout: Any) -> dict[str, Any]:
+    """The size in bytes of the struct of a function's arguments, and the offset of each argument.
 
-    A number has a type and an offset `at`; an array the type of its elements, the number of its
-    axes and an offset for each member of `ARRAY`; a named tuple a table of its own.
+    A number has a type and an offset `at`; an array has the type of its elements, the number of its
+    axes and an offset for each member of `ARRAY`; a named tuple has a table of its members.
 
     Args:
-        function: in Python.
+        function: function in Python, which has the arguments' names.
         kinds: Numba's types of its arguments.
         layout: LLVM's data layout of the target.
     """
     context: Any = cpu_target.target_context
-    struct = _struct(context, kinds)
+    struct, names = _struct(context, kinds), list(inspect.signature(function).parameters)
     return {
         "size": struct.get_abi_size(layout),
-        "arguments": {
-            name: _places(context, kind, struct.get_element_offset(layout, number), layout)
-            for number, (name, kind) in enumerate(
-                zip(inspect.signature(function).parameters, kinds, strict=True)
-            )
-        },
+        "arguments": _members(context, struct, names, kinds, 0, layout),
     }
 
 
 def _struct(context: Any, kinds: Sequence[Any]) -> Any:
+    """LLVM's type of a struct with members of these Numba types."""
     return ir.LiteralStructType([context.get_data_type(kind) for kind in kinds])
 
 
-def _places(context: Any, kind: Any, start: int, layout: Any) -> dict[str, Any]:
-    """Places of one argument of a Numba type that begins at an offset."""
+def _members(
+    context: Any, struct: Any, names: Sequence[str], kinds: Sequence[Any], start: int, layout: Any
+) -> dict[str, Any]:
+    """Offsets of the members of a struct, by name; the struct itself begins at `start`."""
+    return {
+        name: _place(context, kind, start + struct.get_element_offset(layout, number), layout)
+        for number, (name, kind) in enumerate(zip(names, kinds, strict=True))
+    }
+
+
+def _place(context: Any, kind: Any, start: int, layout: Any) -> dict[str, Any]:
+    """Type and offsets of a value of a Numba type that begins at `start`."""
     struct = context.get_data_type(kind)
     if isinstance(kind, NAMED_TUPLE):
-        return {
-            name: _places(
-                context, member, start + struct.get_element_offset(layout, number), layout
-            )
-            for number, (name, member) in enumerate(zip(kind.fields, kind.types, strict=True))
-        }
+        return _members(context, struct, kind.fields, kind.types, start, layout)
     if isinstance(kind, types.Array):
         position = context.data_model_manager[kind].get_field_position
         members = {

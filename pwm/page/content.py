@@ -1,15 +1,15 @@
 """The published runs as the page reads them: fields and conditions as JSON, outcomes as columns.
 
-Each different run is there once. Runs that differ only in critic weight and seed are a condition;
-they are ordered by weight, then seed, and the seeds of a weight are 0, 1, 2, and so on. A column is
-one array over all runs; `COLUMNS` lists them with the bytes of one number. Nothing is compressed,
-since compressors differ in their bytes between versions, and a host compresses anyway.
+The page has each different run once. A condition is the runs that differ only in critic weight and
+seed. Its runs are ordered by weight, then seed, and the seeds of a weight are 0, 1, 2, and so on. A
+column is one number of every run, in that order. Nothing is compressed: the bytes would depend on
+the compressor's version, and web servers compress anyway.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import Field, dataclass, fields, is_dataclass, replace
 from math import log
 from typing import Any
 
@@ -28,7 +28,7 @@ from pwm.experiments import EXPERIMENTS
 from pwm.runs.fields import flat
 from pwm.runs.shards import plan
 
-OWN = ("critic_weight", "seed")  # of a run, within its condition
+OWN = ("critic_weight", "seed")  # fields in which the runs of a condition differ
 COLUMNS = {
     "digest": 8,
     "time": 2,
@@ -39,79 +39,86 @@ COLUMNS = {
     "value_loss": 3,
     "critic_bias": 3,
 }
-"""Bytes per run of each column, little-endian but for the digest. `time` and `collapse` count
-windows of `log_every` episodes, 0 for never; `flags` are 1 for learned, 2 for collapsed; `reward`
-is in units of 1/65534, and `entropy` of log(actions)/65534, both 65535 for nan; the last two are
-the upper bytes of a float32."""
+"""Bytes per run of each column; all but the digest are little-endian.
+
+digest                   first 64 bits of the SHA-256 of the run's history
+time, collapse           number of windows of `log_every` episodes; 0 for never
+flags                    1 if the run learned, plus 2 if it collapsed
+reward, entropy          as a fraction of 1 and of log(actions), in units of 1/65534; 65535 for nan
+value_loss, critic_bias  the upper three bytes of a float32
+"""
 FULL, MISSING = 65534, 65535
 
 
 @dataclass(frozen=True)
 class Runs:
-    """Different published runs and what is published of each, in one order."""
+    """The different published runs, in the order of the page; one element of each part per run."""
 
     configs: Sequence[TrainConfig]
     digests: NDArray[np.uint64]
     outcomes: NDArray[Any]
-    """Of `OUTCOME`."""
+    """Of the type `OUTCOME`."""
     experiments: Sequence[Sequence[str]]
-    """Names of those that each run is part of."""
+    """Names of the experiments that contain the run."""
     conditions: Sequence[TrainConfig]
-    """Each run with its own weight and seed set to fixed values."""
+    """The run's configuration with fixed values of the critic weight and the seed."""
 
 
 def different_runs(source: Published) -> Runs:
     """The different runs of all published experiments, in the order of the page."""
-    names = dict[TrainConfig, list[str]]()
-    rows = dict[TrainConfig, tuple[np.uint64, Any]]()
+    experiments = dict[TrainConfig, list[str]]()
+    published = dict[TrainConfig, tuple[np.uint64, Any]]()  # digest and outcome
     for name in source.records:
         record = source.record(EXPERIMENTS[name])
-        configs = (run for shard in plan(EXPERIMENTS[name]) for run in shard.runs)
-        for number, config in enumerate(configs):
-            names.setdefault(config, []).append(name)
-            rows.setdefault(config, (record.digest[number], record.outcome[number]))
-    condition = {run: replace(run, critic_weight=1.0, seed=0) for run in names}
-    place = {each: number for number, each in enumerate(dict.fromkeys(condition.values()))}
-    ordered = sorted(names, key=lambda run: (place[condition[run]], run.critic_weight, run.seed))
+        runs = (run for shard in plan(EXPERIMENTS[name]) for run in shard.runs)
+        for run, digest, outcome in zip(runs, record.digest, record.outcome, strict=True):
+            experiments.setdefault(run, []).append(name)
+            published.setdefault(run, (digest, outcome))
+    conditions = {run: replace(run, critic_weight=1.0, seed=0) for run in experiments}
+    different = dict.fromkeys(conditions.values())
+    rank = {condition: number for number, condition in enumerate(different)}
+    ordered = sorted(
+        experiments, key=lambda run: (rank[conditions[run]], run.critic_weight, run.seed)
+    )
     return Runs(
-        ordered,
-        np.array([rows[run][0] for run in ordered], np.uint64),
-        np.array([rows[run][1] for run in ordered], OUTCOME),
-        [names[run] for run in ordered],
-        [condition[run] for run in ordered],
+        configs=ordered,
+        digests=np.array([published[run][0] for run in ordered], np.uint64),
+        outcomes=np.array([published[run][1] for run in ordered], OUTCOME),
+        experiments=[experiments[run] for run in ordered],
+        conditions=[conditions[run] for run in ordered],
     )
 
 
 def index(runs: Runs) -> dict[str, Any]:
-    """All that is not a column, for JSON: fields with their values, and conditions.
+    """All that the page reads besides the columns, for JSON.
 
-    A condition is a list: the places of its values among those of each field, its weights, the
-    number of seeds of each, and the places of its experiments.
+    A condition is a list: for each field the index of its value among the field's values; the
+    weights; the number of seeds of each weight; the indices of the condition's experiments.
+
+    Raises:
+        ValueError: the seeds of a weight are not 0, 1, 2, and so on.
     """
-    described = _fields(list(dict.fromkeys(runs.conditions)))
-    places = [{value: place for place, value in enumerate(each["values"])} for each in described]
     experiments = list(dict.fromkeys(name for names in runs.experiments for name in names))
-    members = dict[TrainConfig, dict[float, list[int]]]()
-    parts = dict[TrainConfig, dict[str, None]]()
+    num_seeds = dict[TrainConfig, dict[float, int]]()  # by condition and weight
+    names_of = dict[TrainConfig, dict[str, None]]()  # experiments by condition, in order
     rows = zip(runs.configs, runs.experiments, runs.conditions, strict=True)
     for run, names, condition in rows:
-        seeds = members.setdefault(condition, {}).setdefault(run.critic_weight, [])
-        if run.seed != len(seeds):
-            raise ValueError(f"seed {run.seed} of {condition}: expected {len(seeds)}")
-        seeds.append(run.seed)
-        parts.setdefault(condition, {}).update(dict.fromkeys(names))
+        by_weight = num_seeds.setdefault(condition, {})
+        expected = by_weight.get(run.critic_weight, 0)
+        if run.seed != expected:
+            raise ValueError(f"seed {run.seed} of {condition}: expected {expected}")
+        by_weight[run.critic_weight] = expected + 1
+        names_of.setdefault(condition, {}).update(dict.fromkeys(names))
+    described = _fields(list(num_seeds))
     conditions = []
-    for condition, weights in members.items():
+    for condition, by_weight in num_seeds.items():
         values = flat(condition)
         conditions.append(
             [
-                [
-                    place[values[each["name"]]]
-                    for place, each in zip(places, described, strict=True)
-                ],
-                list(weights),
-                [len(seeds) for seeds in weights.values()],
-                [experiments.index(name) for name in parts[condition]],
+                [field["values"].index(values[field["name"]]) for field in described],
+                list(by_weight),
+                list(by_weight.values()),
+                [experiments.index(name) for name in names_of[condition]],
             ]
         )
     return {
@@ -139,11 +146,11 @@ def columns(runs: Runs) -> bytes:
     flags = outcomes["learned"] + 2 * outcomes["collapsed"]
     packed = {
         "digest": runs.digests.astype(">u8").tobytes(),
-        "time": _windows(outcomes["time"], log_every).tobytes(),
-        "collapse": _windows(outcomes["collapse"], log_every).tobytes(),
+        "time": _windows(outcomes["time"], log_every),
+        "collapse": _windows(outcomes["collapse"], log_every),
         "flags": flags.astype(np.uint8).tobytes(),
-        "reward": _scaled(outcomes["reward"], 1.0),
-        "entropy": _scaled(outcomes["entropy"], log(len(Action))),
+        "reward": _fractions(outcomes["reward"], 1.0),
+        "entropy": _fractions(outcomes["entropy"], log(len(Action))),
         "value_loss": _upper_bytes(outcomes["value_loss"]),
         "critic_bias": _upper_bytes(outcomes["critic_bias"]),
     }
@@ -154,49 +161,57 @@ def columns(runs: Runs) -> bytes:
 
 
 def _fields(conditions: Sequence[TrainConfig]) -> list[dict[str, Any]]:
-    """The fields of a condition: name, section, default, whether it may be left out, values."""
-    found = []
+    """Fields in which conditions may differ: section, default, and the values that occur.
+
+    A field that a run's identity omits at some value has that value as `omitted`.
+    """
+    described = []
     known = [flat(condition) for condition in conditions]
-    for section, name, metadata, default in _leaves(TrainConfig()):
-        if name in OWN:
+    for section, field, default in _leaves(TrainConfig()):
+        if field.name in OWN:
             continue
-        values = sorted({each[name] for each in known}, key=lambda one: (str(type(one)), one))
-        field = {"name": name, "section": section, "default": default, "values": values}
-        if OMIT_IF_EQUAL in metadata:
-            field["omitted"] = metadata[OMIT_IF_EQUAL]
-        found.append(field)
-    return found
+        # Values of several types, numbers and words, have no order of their own.
+        values = sorted(
+            {each[field.name] for each in known}, key=lambda value: (str(type(value)), value)
+        )
+        entry = {"name": field.name, "section": section, "default": default, "values": values}
+        if OMIT_IF_EQUAL in field.metadata:
+            entry["omitted"] = field.metadata[OMIT_IF_EQUAL]
+        described.append(entry)
+    return described
 
 
-def _leaves(config: Any, section: str = "") -> Sequence[tuple[str, str, Mapping[Any, Any], Any]]:
-    """Each field that is not a configuration itself: section, name, metadata, value."""
-    found: list[tuple[str, str, Mapping[Any, Any], Any]] = []
-    for item in fields(config):
-        value = getattr(config, item.name)
+def _leaves(config: Any, section: str = "") -> Iterator[tuple[str, Field[Any], Any]]:
+    """Yields each field that is not a configuration itself, after its section, with its value."""
+    for field in fields(config):
+        value = getattr(config, field.name)
         if is_dataclass(value):
-            found += _leaves(value, item.name)
+            yield from _leaves(value, field.name)
         else:
-            found.append((section, item.name, item.metadata, value))
-    return found
+            yield section, field, value
 
 
-def _windows(episodes: NDArray[np.float64], log_every: NDArray[np.int64]) -> NDArray[np.uint16]:
-    """Episodes as windows, 0 for inf."""
-    count = np.where(np.isfinite(episodes), episodes, 0) / log_every
-    if (count != np.rint(count)).any() or count.max() > MISSING:
+def _windows(episodes: NDArray[np.float64], log_every: NDArray[np.int64]) -> bytes:
+    """Numbers of episodes as numbers of windows, which end every `log_every` episodes; 0 for inf.
+
+    Raises:
+        ValueError: a number is not at the end of a window, or too large.
+    """
+    windows = np.where(np.isfinite(episodes), episodes, 0) / log_every
+    if (windows != np.rint(windows)).any() or windows.max() > MISSING:
         raise ValueError("expected times at the ends of windows")
-    return count.astype("<u2")
+    return windows.astype("<u2").tobytes()
 
 
-def _scaled(values: NDArray[np.float64], whole: float) -> bytes:
-    """Numbers from 0 to a whole in two bytes."""
+def _fractions(values: NDArray[np.float64], whole: float) -> bytes:
+    """Numbers from 0 to `whole` as integers from 0 to `FULL`; `MISSING` for nan."""
     known = np.where(np.isnan(values), 0, values)
     scaled = np.rint(np.clip(known / whole, 0, 1) * FULL)
     return np.where(np.isnan(values), MISSING, scaled).astype("<u2").tobytes()
 
 
 def _upper_bytes(values: NDArray[np.float64]) -> bytes:
-    """Values as float32, rounded to 16 significant bits: the upper three bytes, little-endian."""
+    """The upper three bytes of each number as float32, rounded to 16 significant bits."""
     bits = values.astype("<f4").view("<u4")
-    rounded = bits + np.uint32(0x80)  # no finite number is so large that this makes it infinite
-    return rounded.view(np.uint8).reshape(-1, 4)[:, 1:].tobytes()
+    half = np.uint32(0x80)  # of the last bit that remains; no number here overflows
+    return (bits + half).view(np.uint8).reshape(-1, 4)[:, 1:].tobytes()

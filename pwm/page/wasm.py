@@ -87,18 +87,18 @@ end:
 
 
 class _Called(FusedEngine):
-    """An engine that keeps what it would call compiled code with, instead of compiling."""
+    """An engine that compiles nothing, and keeps the arguments for the compiled `train`."""
 
     arguments: tuple[Any, ...]
 
     def train(self, draws: Draws) -> Any:
-        """Keeps the arguments of the compiled `train`."""
+        """Keeps the arguments, which `FusedEngine` passes when it is created."""
         episodes = Episodes(draws.trials.numpy(), draws.noise.numpy(), np.zeros((0, 1, 5), "f4"))
         self.arguments = (self.task, self.rule, self.population, episodes, self.work)
 
 
 def functions() -> dict[str, tuple[Any, tuple[Any, ...]]]:
-    """The functions of the module by name, in Python, and the Numba types of their arguments."""
+    """The module's functions by name: each in Python, and the Numba types of its arguments."""
     arguments = _Called((TrainConfig(),)).arguments
     compiled: dict[Any, tuple[Any, ...]] = {
         kernel.train: tuple(numba.typeof(each) for each in arguments),
@@ -110,7 +110,7 @@ def functions() -> dict[str, tuple[Any, tuple[Any, ...]]]:
 
 
 def target() -> Any:
-    """LLVM's description of the machine that the module is for."""
+    """LLVM's description of the target: WebAssembly with vectors."""
     binding.initialize_all_targets()
     binding.initialize_all_asmprinters()
     return binding.Target.from_triple(TRIPLE).create_target_machine(
@@ -119,9 +119,9 @@ def target() -> Any:
 
 
 def described() -> dict[str, Any]:
-    """The module's description of itself: `about`, and the places of its functions' arguments."""
+    """The module's description of itself: `about`, and the offsets of arguments."""
     layout = target().target_data
-    tables = {name: calls.table(*each, layout) for name, each in functions().items()}
+    tables = {name: calls.argument_table(*each, layout) for name, each in functions().items()}
     return about() | {"functions": tables}
 
 
@@ -138,14 +138,14 @@ def tools() -> dict[str, str]:
 
 
 def build(out: Path) -> None:
-    """Compiles the module; Numba must not optimise, as it is told by `SETTINGS`."""
+    """Compiles the module into a file; Numba must have `SETTINGS`, so that it does not optimise."""
     machine = target()
     module = _for_target(LIBRARY, machine)
     for name, (function, kinds) in functions().items():
         dispatcher: Any = compiled_apart(function)
         dispatcher.compile(kinds)
         overload = dispatcher.overloads[kinds]
-        for code in (overload.library.get_llvm_str(), calls.entry(name, overload)):
+        for code in (overload.library.get_llvm_str(), calls.entry_function(name, overload)):
             module.link_in(_for_target(code, machine))
     _optimise(module, machine, set(functions()))
     linked = _link(machine.emit_object(module), list(functions()))

@@ -1,4 +1,4 @@
-"""The closed forms and bounds in `pwm/page/web/law.js` are those of Python."""
+"""The laws and statistics in `law.js` and `statistics.js` of the page are those of Python."""
 
 from __future__ import annotations
 
@@ -68,6 +68,10 @@ def law(body: str, data: object) -> Any:
     return run("law.js", f"return data.map((each) => {{ {body} }});", data)
 
 
+def statistics(body: str, data: object) -> Any:
+    return run("statistics.js", f"return data.map((each) => {{ {body} }});", data)
+
+
 def test_the_leak_and_the_floor_are_those_of_the_theory() -> None:
     cases = list(itertools.product((6, 60, 240), (2, 3), (0.02, 1.0, 100.0), ("sum", "mean")))
     ours = law(
@@ -113,10 +117,10 @@ def test_the_law_of_the_climb_is_that_of_python() -> None:
 def test_intervals_and_medians_are_those_of_python() -> None:
     counts = [(0, 24), (1, 24), (12, 24), (24, 24), (95, 96), (1, 1)]
     theirs = [success_rate(np.arange(total) < count)[2:] for count, total in counts]
-    np.testing.assert_allclose(law("return wilson(...each);", counts), theirs, rtol=1e-12)
+    np.testing.assert_allclose(statistics("return wilson(...each);", counts), theirs, rtol=1e-12)
     samples = [[3.0, 1.0, 2.0], [4.0, 1.0, 3.0, 2.0], [5.0]]
     middles = [float(median_time(np.array(sample))) for sample in samples]
-    assert law("return quartiles(each)[1];", samples) == middles
+    assert statistics("return quartiles(each)[1];", samples) == middles
 
 
 def test_bounds_on_wrong_runs_are_those_of_python() -> None:
@@ -128,17 +132,17 @@ def test_bounds_on_wrong_runs_are_those_of_python() -> None:
         (42_336, 1, 0),
         (5, 1, 1),
     ]
-    assert law("return mostWrong(...each);", cases) == [most_wrong(*case) for case in cases]
+    assert statistics("return mostWrong(...each);", cases) == [most_wrong(*case) for case in cases]
 
 
 def test_a_sample_has_no_run_twice_depends_on_its_seed_and_is_even() -> None:
-    samples = law("return drawn(40, 10, each);", list(range(2000)))
+    samples = statistics("return randomSample(40, 10, each);", list(range(2000)))
     assert all(len(set(sample)) == 10 and max(sample) < 40 for sample in samples)
     assert len({tuple(sample) for sample in samples}) == len(samples)
     counts = np.bincount(np.ravel(samples), minlength=40)  # each is drawn 500 times on average
     assert counts.min() > 400
     assert counts.max() < 600
-    assert sorted(law("return drawn(7, 9, each);", [4])[0]) == list(range(7))
+    assert sorted(statistics("return randomSample(7, 9, each);", [4])[0]) == list(range(7))
 
 
 @pytest.mark.parametrize(("log_every", "windows"), [(10, 120), (100, 31), (1000, 4), (70, 11)])
@@ -150,7 +154,7 @@ def test_learning_is_judged_as_in_python(log_every: int, windows: int) -> None:
     reward = np.clip(level, 0, 1).astype(np.float32)
     history = History(episode, *(reward if name == "reward" else 0 * reward for name in METRICS))
     levels = reward_levels(task.stimulus_set)._asdict()
-    ours = law(
+    ours = statistics(
         f"return learning(each, {json.dumps(levels)}, {task.num_trials}, {STANDARD_ERRORS});",
         [{"episode": episode.tolist(), "reward": one.tolist()} for one in reward],
     )

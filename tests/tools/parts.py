@@ -29,18 +29,14 @@ from pwm.core.config import TrainConfig
 from pwm.core.rollout import DrawSource
 from pwm.engines import make_trainer
 from pwm.fused import kernel
-from pwm.fused.backward import (
-    _backpropagate_states,
-    differentiate_heads,
-    differentiate_losses,
-    measure_errors,
-)
+from pwm.fused.advantages import measure_errors
+from pwm.fused.backward import _backpropagate_states, differentiate_heads, differentiate_losses
 from pwm.fused.balance import episode_scales
 from pwm.fused.buffers import Episodes, Population
 from pwm.fused.compilation import compiled
 from pwm.fused.elementary import ONE, ZERO
 from pwm.fused.engine import FusedEngine, _episodes
-from pwm.fused.forward import _decide, _plan, _sample, _squash, prepare
+from pwm.fused.forward import _assign_rows, _compute_policies, _compute_states, _sample, prepare
 from pwm.fused.layout import NUM_OUTPUTS, VALUE, Floats
 from pwm.fused.optimiser import step
 from pwm.fused.products import (
@@ -127,7 +123,7 @@ def train(
             levels = len(task.level_end)
             prepare(parameters, work)
             before = spend(spent, INPUTS, before)
-            levels = _plan(task, trials, work)
+            levels = _assign_rows(task, trials, work)
             before = spend(spent, PLAN, before)
             rows = work.level_start[levels]
             for level in range(levels):
@@ -142,7 +138,7 @@ def train(
                 if level:
                     add_product_wide(gates, work.previous[0, start:end], parameters.recurrent[0])
                     before = spend(spent, FORWARD, before)
-                _squash(
+                _compute_states(
                     work.parent[start:end],
                     gates,
                     work.cell[0],
@@ -151,7 +147,7 @@ def train(
                     hidden[start:end],
                 )
                 before = spend(spent, CELLS, before)
-            _decide(parameters, work, 1, rows)
+            _compute_policies(parameters, work, 1, rows)
             before = spend(spent, DECIDE, before)
             for trial in range(len(trials)):
                 pair = trials[trial]
@@ -165,7 +161,7 @@ def train(
             before = spend(spent, SAMPLE, before)
             measure_errors(rule, scales, levels, work, episodes.metrics[episode, replica])
             before = spend(spent, ERRORS, before)
-            differentiate_losses(rule, scales, ONE, weight * scales.critic, work)
+            differentiate_losses(rule, scales, ONE, weight * scales.critic_factor, work)
             before = spend(spent, LOSSES, before)
             differentiate_heads(rule, ONE, rows, work)
             clear(work.by_cell[0, :rows])

@@ -1,33 +1,35 @@
 // Starts the page. `loadEngine` comes from the engine's own script.
 
+import { Audit } from "./audit.js";
 import { Check } from "./check.js";
-import { byId, say } from "./dom.js";
-import { Laws } from "./law_of.js";
+import { byId, setText } from "./dom.js";
 import { Look } from "./look.js";
+import { Laws } from "./predictions.js";
 import { bytesOf, Runs } from "./runs.js";
 import { Scatter } from "./scatter.js";
 import { Settings } from "./selection.js";
 import { Train } from "./train.js";
+import { wholeNumber } from "./words.js";
 
-function goTo(part) {
-  part.scrollIntoView();
-  part.focus({ preventScroll: true });
+function goTo(section) {
+  section.scrollIntoView();
+  section.focus({ preventScroll: true });
 }
 
 async function start() {
   const read = (id) => byId(id).textContent;
   const runs = new Runs(JSON.parse(read("index")), bytesOf(read("columns")));
   const settings = new Settings(runs);
-  say(byId("total"), runs.total.toLocaleString("en-GB"));
+  setText(byId("total"), wholeNumber(runs.total));
   let check = null;
-  const checked = (run) => {
+  const trainAgain = (run) => {
     if (!check) return;
     check.choose(run);
     goTo(byId("check"));
   };
-  new Look(runs, settings, new Laws(runs, settings), checked);
-  new Scatter(runs, checked);
-  // Links to parts of the page, which must not replace the link to what is shown.
+  new Look(runs, settings, new Laws(runs, settings), trainAgain);
+  new Scatter(runs, trainAgain);
+  // Links to sections of the page, which must not replace the link to what is shown.
   for (const link of document.querySelectorAll("nav a")) {
     link.addEventListener("click", (event) => {
       event.preventDefault();
@@ -39,9 +41,10 @@ async function start() {
     const engine = await loadEngine(bytes);
     new Train(runs, engine, bytes);
     check = new Check(runs, engine, bytes);
+    new Audit(runs, check.trainable, bytes);
   } catch (error) {
-    for (const part of ["train-error", "audit-error"])
-      say(byId(part), `Nothing can be trained here: ${error.message}`);
+    for (const id of ["train-error", "audit-error"])
+      setText(byId(id), `Nothing can be trained here: ${error.message}`);
   }
   document.body.dataset.ready = "true";
 }

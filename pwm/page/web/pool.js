@@ -1,25 +1,27 @@
-// Workers that train runs. The page stays free, and a worker is stopped by ending it.
+// Workers that train runs. The page stays responsive, and training is stopped by ending its worker.
 
 import { byId } from "./dom.js";
 
 export const CORES = Math.max(1, navigator.hardwareConcurrency || 1);
-let source = null;
+let workerAddress = null; // of the script of all workers, made for the first
 
 export class Stopped extends Error {}
 
 export class Trainer {
+  // `bytes` is the compiled engine.
   constructor(bytes) {
-    source ??= URL.createObjectURL(
+    workerAddress ??= URL.createObjectURL(
       new Blob([byId("engine").textContent, byId("worker").textContent], {
         type: "text/javascript",
       }),
     );
-    this.worker = new Worker(source);
+    this.worker = new Worker(workerAddress);
     this.worker.postMessage({ bytes });
   }
 
-  // Trains a run; `onWindows` gets lists of windows as they come. One run at a time.
-  train(config, onWindows = () => {}) {
+  // Trains a run, one at a time; `onWindows` gets lists of windows as they come. The promise is
+  // rejected with `Stopped` if the training is stopped.
+  train(config, onWindows) {
     return new Promise((resolve, reject) => {
       this.reject = reject;
       this.worker.onmessage = ({ data }) => {
@@ -38,7 +40,8 @@ export class Trainer {
   }
 }
 
-// Estimated time to train a run, in units of its own; as `pwm.runs.shards` estimates it.
+// Estimated time to train a run, as `pwm.runs.shards` estimates it, in units of half a microsecond.
+// `pairs` are the pairs of each stimulus set, as two letters.
 export function costOf(values, pairs) {
   const steps = Math.floor(values.episode_length / values.trial_length) * values.trial_length;
   const size = values.hidden_size / 24;

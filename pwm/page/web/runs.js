@@ -1,17 +1,20 @@
 // The published runs, as `pwm/page/content.py` packs them: fields, conditions, outcomes.
+//
+// A run is a number. A condition is the runs that differ only in critic weight and seed; a cell is
+// the part of a condition with one weight: its runs follow each other, with seeds 0, 1, 2, and so on.
 
-const FULL = 65534;
+const FULL = 65534; // stands for 1, or the largest entropy
 const MISSING = 65535;
-const OWN = ["critic_weight", "seed"];
+const OWN = ["critic_weight", "seed"]; // fields of a run that are not its condition's
 
 export function bytesOf(base64) {
   const text = atob(base64);
   const bytes = new Uint8Array(text.length);
-  for (let place = 0; place < text.length; place++) bytes[place] = text.charCodeAt(place);
+  for (let index = 0; index < text.length; index++) bytes[index] = text.charCodeAt(index);
   return bytes;
 }
 
-// Whether two values of a field are the same; `probe_at` is a list.
+// Whether two values of a field are the same; some values are lists.
 export function same(one, other) {
   return one === other || (Array.isArray(one) && String(one) === String(other));
 }
@@ -20,45 +23,44 @@ export class Runs {
   constructor(index, bytes) {
     Object.assign(this, index);
     this.total = index.runs;
-    const parts = {};
-    let first = 0;
+    this.column = {}; // bytes of each outcome
+    let start = 0;
     for (const [name, width] of Object.entries(index.columns)) {
-      parts[name] = bytes.subarray(first, first + width * this.total);
-      first += width * this.total;
+      this.column[name] = bytes.subarray(start, start + width * this.total);
+      start += width * this.total;
     }
-    this.parts = parts;
     this.field = Object.fromEntries(this.fields.map((field) => [field.name, field]));
-    first = 0;
-    this.conditions = index.conditions.map(([places, weights, seeds, experiments], number) => {
-      const values = {};
-      this.fields.forEach((field, place) => (values[field.name] = field.values[places[place]]));
-      const cells = weights.map((weight, place) => {
-        const cell = { weight, first, seeds: seeds[place] };
-        first += seeds[place];
+    let first = 0; // run
+    this.conditions = index.conditions.map(([choices, weights, seeds, experiments], number) => {
+      const values = Object.fromEntries(
+        this.fields.map((field, index) => [field.name, field.values[choices[index]]]),
+      );
+      const cells = weights.map((weight, index) => {
+        const cell = { weight, first, seeds: seeds[index] };
+        first += seeds[index];
         return cell;
       });
-      const names = experiments.map((place) => this.experiments[place]);
+      const names = experiments.map((index) => this.experiments[index]);
       return { number, values, cells, experiments: names };
     });
     this.starts = this.conditions.map((condition) => condition.cells[0].first);
   }
 
-  short(name, run) {
-    const part = this.parts[name];
-    return part[2 * run] | (part[2 * run + 1] << 8);
+  integer16(name, run) {
+    const bytes = this.column[name];
+    return bytes[2 * run] | (bytes[2 * run + 1] << 8);
   }
 
-  // A part of a whole, or NaN.
-  part(name, run) {
-    const number = this.short(name, run);
+  // A number from 0 to 1, or NaN.
+  fraction(name, run) {
+    const number = this.integer16(name, run);
     return number === MISSING ? NaN : number / FULL;
   }
 
-  float(name, run) {
-    const part = this.parts[name].subarray(3 * run, 3 * run + 3);
-    const view = new DataView(new ArrayBuffer(4));
-    part.forEach((byte, place) => view.setUint8(place + 1, byte));
-    return view.getFloat32(0, true);
+  // A float32 of which the upper three bytes are known.
+  float24(name, run) {
+    const bytes = this.column[name].subarray(3 * run, 3 * run + 3);
+    return new DataView(Uint8Array.of(0, ...bytes).buffer).getFloat32(0, true);
   }
 
   // The condition of a run, by bisection.
@@ -73,6 +75,12 @@ export class Runs {
     return this.conditions[low];
   }
 
+  // The runs of a condition.
+  runsOf({ cells }) {
+    const size = cells.reduce((sum, { seeds }) => sum + seeds, 0);
+    return Array.from({ length: size }, (_, number) => cells[0].first + number);
+  }
+
   cell(run) {
     const { cells } = this.condition(run);
     return cells.find((cell) => run < cell.first + cell.seeds);
@@ -84,24 +92,25 @@ export class Runs {
     return { ...this.condition(run).values, critic_weight: cell.weight, seed: run - cell.first };
   }
 
+  // An outcome of a run; times are in episodes, and Infinity for never.
   outcome(run, name) {
-    const flags = this.parts.flags[run];
+    const flags = this.column.flags[run];
     if (name === "learned") return flags & 1;
     if (name === "collapsed") return flags >> 1;
-    if (name === "reward") return this.part(name, run);
-    if (name === "entropy") return this.part(name, run) * Math.log(this.actions);
-    if (name === "value_loss" || name === "critic_bias") return this.float(name, run);
-    const windows = this.short(name, run); // of time or collapse
+    if (name === "reward") return this.fraction(name, run);
+    if (name === "entropy") return this.fraction(name, run) * Math.log(this.actions);
+    if (name === "value_loss" || name === "critic_bias") return this.float24(name, run);
+    const windows = this.integer16(name, run); // until the run learned, or collapsed
     return windows ? windows * this.condition(run).values.log_every : Infinity;
   }
 
   // The first 64 bits of the SHA-256 of a run's history, in hexadecimal.
   digest(run) {
-    const bytes = this.parts.digest.subarray(8 * run, 8 * run + 8);
+    const bytes = this.column.digest.subarray(8 * run, 8 * run + 8);
     return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   }
 
-  // A run's identity, as `pwm.runs.fields.identity` nests it.
+  // The configuration of a run with these values, as `pwm.runs.fields.identity` nests it.
   identity(values) {
     const nested = { task: {}, agent: {}, loss: {} };
     for (const { name, section, omitted } of this.fields) {
@@ -122,13 +131,13 @@ export class Runs {
     return null;
   }
 
-  // The values of `python -m pwm.train` without flags.
+  // The values of the run that `python -m pwm.train` trains without flags.
   defaults() {
     const values = Object.fromEntries(this.fields.map((field) => [field.name, field.default]));
     return { ...values, critic_weight: 5, seed: 0 };
   }
 
-  // The command that trains a run.
+  // The command that trains a run with these values.
   command(values) {
     const usual = this.defaults();
     const words = ["python -m pwm.train"];

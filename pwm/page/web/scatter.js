@@ -1,35 +1,42 @@
 // All runs at once: critic weight against time to learn, a dot for each.
 
 import { COLOURS } from "./chart.js";
-import { byId, choice, element, replace } from "./dom.js";
-import { drawn } from "./law.js";
-import { labelOf, plain, valueOf } from "./words.js";
+import { byId, choice, element, hideTip, replace, showTip } from "./dom.js";
+import { FIXED_COLOURS } from "./figures.js";
+import { randomSample } from "./statistics.js";
+import { describeRun, labelOf, rounded, valueOf } from "./words.js";
 
 const FIELDS = ["baseline", "returns", "balance", "learning_rate", "episode_length", "hidden_size"];
 const SPACE = { left: 52, right: 12, top: 10, bottom: 36 };
-const OPACITY = 0.55; // of a dot
-const LEAST = 0.0006; // place of weight 0
-const NEVER = 1.22; // place of runs that never learned, above those that did
-const [FIRST, LAST] = [400, 100000]; // episodes
+const DOT = { size: 2, opacity: 0.55, reach: 12 }; // reach of the pointer
+const [LIGHTEST, HEAVIEST] = [0.00042, 1600]; // ends of the axis of weights
+const ZERO = 0.0006; // where weight 0 is drawn
+const [FASTEST, SLOWEST] = [400, 100000]; // episodes; ends of the axis of times
+const ABOVE = 1.22; // height of the chart over that of the axis: runs that never learned are above it
+const NEVER_LEARNED_AT = 1.16;
+const WEIGHTS = [0, 0.001, 0.01, 0.1, 1, 10, 100, 1000];
+const FEW_WEIGHTS = [0, 0.01, 1, 100];
+const TIMES = [500, 1000, 10000, 100000, Infinity];
 
-// A colour of the style as red, green and blue.
-function pixelOf(pen, name) {
+// The red, green and blue of a colour of the style, from 0 to 255.
+function rgbOf(pen, name) {
   pen.fillStyle = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  return [1, 3, 5].map((place) => parseInt(pen.fillStyle.slice(place, place + 2), 16));
+  return [1, 3, 5].map((start) => parseInt(pen.fillStyle.slice(start, start + 2), 16));
 }
 
-// A number from 0 to 1 that belongs to a run, so that dots of one weight do not hide each other.
-function apart(run, salt) {
+// A number from -½ to ½ that belongs to a run, so that dots of one weight do not hide each other.
+function jitter(run, salt) {
   let mixed = Math.imul(run ^ salt, 0x85ebca6b);
   mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
-  return ((mixed ^ (mixed >>> 16)) >>> 0) / 2 ** 32;
+  return ((mixed ^ (mixed >>> 16)) >>> 0) / 2 ** 32 - 0.5;
 }
 
 export class Scatter {
-  constructor(runs, checked) {
-    Object.assign(this, { runs, checked, field: "baseline", hidden: new Set() });
+  // `train(run)` is called when a run is to be trained again.
+  constructor(runs, train) {
+    Object.assign(this, { runs, train, field: "baseline", hidden: new Set() });
     this.canvas = byId("scatter");
-    this.spots = new Float32Array(2 * runs.total);
+    this.spots = new Float32Array(2 * runs.total); // x and y of each run; NaN if it is hidden
     this.conditions = new Uint16Array(runs.total);
     this.weights = new Float64Array(runs.total);
     this.times = Float64Array.from({ length: runs.total }, (_, run) => runs.outcome(run, "time"));
@@ -39,66 +46,54 @@ export class Scatter {
         this.weights.fill(weight, first, first + seeds);
       }
     }
-    this.order = drawn(runs.total, runs.total, 1); // at random, so that no condition covers another
-    this.options = FIELDS.filter((name) => runs.field[name]);
+    this.order = randomSample(runs.total, runs.total, 1); // so that no condition covers another
     new ResizeObserver(() => requestAnimationFrame(() => this.draw())).observe(
       this.canvas.parentElement,
     );
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
-    this.canvas.addEventListener("pointermove", (event) => this.tip(event, this.nearest(event)));
-    this.canvas.addEventListener("pointerleave", () => (byId("tip").hidden = true));
+    this.canvas.addEventListener("pointermove", (event) => this.tell(event));
+    this.canvas.addEventListener("pointerleave", hideTip);
     this.canvas.addEventListener("click", (event) => {
       const run = this.nearest(event);
-      if (run !== null) this.checked(run);
+      if (run !== null) this.train(run);
     });
-    this.controls();
+    this.drawControls();
   }
 
-  controls() {
-    const options = this.options.map((name) => ({ text: labelOf(name) }));
-    const chosen = (place) => {
-      this.field = this.options[place];
+  drawControls() {
+    const fields = FIELDS.filter((name) => this.runs.field[name]);
+    const onChoice = (index) => {
+      this.field = fields[index];
       this.hidden.clear();
-      this.controls();
+      this.drawControls();
       this.draw();
     };
-    const values = this.runs.field[this.field].values;
-    const toggles = values.map((value, place) => {
-      const toggled = (event) => {
-        if (event.target.checked) this.hidden.delete(place);
-        else this.hidden.add(place);
+    const toggles = this.runs.field[this.field].values.map((value, index) => {
+      const onchange = ({ target }) => {
+        if (target.checked) this.hidden.delete(index);
+        else this.hidden.add(index);
         this.draw();
       };
-      const box = element("input", {
-        type: "checkbox",
-        checked: !this.hidden.has(place),
-        onchange: toggled,
-      });
-      const dot = element("span", { class: `dot s${this.colour(place)}`, "aria-hidden": "true" });
+      const box = element("input", { type: "checkbox", checked: true, onchange });
+      const dot = element("span", { class: `dot s${this.colour(index)}`, "aria-hidden": "true" });
       return element("label", { class: "toggle" }, box, dot, valueOf(this.field, value));
     });
+    const options = fields.map((name) => ({ text: labelOf(name) }));
     replace(
       byId("scatter-controls"),
-      choice("scatter-colour", "Coloured by", options, this.options.indexOf(this.field), chosen),
+      choice("scatter-colour", "Coloured by", options, fields.indexOf(this.field), onChoice),
       element("span", { class: "toggles" }, ...toggles),
     );
   }
 
-  // For each condition the place of its value among those of the field that colours the dots.
-  places() {
-    const { values } = this.runs.field[this.field];
-    return this.runs.conditions.map((condition) => values.indexOf(condition.values[this.field]));
-  }
-
-  colour(place) {
-    const value = this.runs.field[this.field].values[place];
-    if (value === "attached") return 1;
-    if (value === "detached") return 0;
-    return (place + (this.field === "baseline" ? 1 : 0)) % COLOURS;
+  // The colour of a value of the field that colours the dots, by the value's index.
+  colour(index) {
+    const value = this.runs.field[this.field].values[index];
+    return FIXED_COLOURS[value] ?? (index + (this.field === "baseline" ? 1 : 0)) % COLOURS;
   }
 
   draw() {
-    const { canvas, runs } = this;
+    const { canvas } = this;
     const width = canvas.parentElement.clientWidth;
     const height = Math.round(Math.min(440, Math.max(280, width * 0.5)));
     const scale = devicePixelRatio || 1;
@@ -107,73 +102,72 @@ export class Scatter {
     canvas.style.height = `${height}px`;
     const pen = canvas.getContext("2d");
     pen.scale(scale, scale);
-    const style = getComputedStyle(document.documentElement);
     const inner = {
       width: width - SPACE.left - SPACE.right,
       height: height - SPACE.top - SPACE.bottom,
     };
-    const weightAt = (weight) =>
-      SPACE.left +
-      (inner.width * Math.log(Math.max(weight, LEAST) / (LEAST * 0.7))) /
-        Math.log(1600 / (LEAST * 0.7));
-    const timeAt = (time) =>
-      SPACE.top +
-      inner.height *
-        (1 -
-          (time === Infinity ? NEVER - 0.06 : Math.log(time / FIRST) / Math.log(LAST / FIRST)) /
-            NEVER);
+    const fraction = (value, least, most) => Math.log(value / least) / Math.log(most / least);
+    const left = (weight) =>
+      SPACE.left + inner.width * fraction(Math.max(weight, ZERO), LIGHTEST, HEAVIEST);
+    const top = (time) => {
+      const at = time === Infinity ? NEVER_LEARNED_AT : fraction(time, FASTEST, SLOWEST);
+      return SPACE.top + inner.height * (1 - at / ABOVE);
+    };
+    this.drawFrame(pen, left, top, width, height);
+    const { values } = this.runs.field[this.field];
+    const valueIndex = this.runs.conditions.map((condition) =>
+      values.indexOf(condition.values[this.field]),
+    );
+    const shown = this.order.filter((run) => !this.hidden.has(valueIndex[this.conditions[run]]));
+    this.spots.fill(NaN);
+    for (const run of shown) {
+      const time = this.times[run];
+      const spread = time === Infinity ? inner.height * 0.12 : 3;
+      this.spots[2 * run] = left(this.weights[run]) + jitter(run, 0x3c6ef372) * inner.width * 0.018;
+      this.spots[2 * run + 1] = top(time) + jitter(run, 0x1b873593) * spread;
+    }
+    const colours = Array.from({ length: COLOURS }, (_, number) => rgbOf(pen, `--s${number}`));
+    const ofConditions = valueIndex.map((index) => colours[this.colour(index)]);
+    this.drawDots(pen, shown, scale, ofConditions);
+  }
+
+  drawFrame(pen, left, top, width, height) {
+    const style = getComputedStyle(document.documentElement);
     pen.font = "11px system-ui, sans-serif";
     pen.fillStyle = style.getPropertyValue("--muted");
     pen.strokeStyle = style.getPropertyValue("--line");
     pen.textAlign = "right";
-    for (const [time, text] of [
-      [500, "500"],
-      [1000, "1,000"],
-      [10000, "10,000"],
-      [100000, "100,000"],
-      [Infinity, "never"],
-    ]) {
-      pen.fillText(text, SPACE.left - 6, timeAt(time) + 4);
+    for (const time of TIMES) {
+      pen.fillText(rounded(time), SPACE.left - 6, top(time) + 4);
       pen.beginPath();
-      pen.moveTo(SPACE.left, timeAt(time));
-      pen.lineTo(width - SPACE.right, timeAt(time));
+      pen.moveTo(SPACE.left, top(time));
+      pen.lineTo(width - SPACE.right, top(time));
       pen.stroke();
     }
     pen.textAlign = "center";
-    for (const weight of width < 500 ? [0, 0.01, 1, 100] : [0, 0.001, 0.01, 0.1, 1, 10, 100, 1000])
-      pen.fillText(plain(weight), weightAt(weight), height - 20);
-    pen.fillText("critic weight w", SPACE.left + inner.width / 2, height - 4);
-    this.spots.fill(NaN);
-    const place = (run) => {
-      const time = this.times[run];
-      const spread = time === Infinity ? inner.height * 0.12 : 3;
-      this.spots[2 * run] =
-        weightAt(this.weights[run]) + (apart(run, 0x3c6ef372) - 0.5) * inner.width * 0.018;
-      this.spots[2 * run + 1] = timeAt(time) + (apart(run, 0x1b873593) - 0.5) * spread;
-    };
-    const places = this.places();
-    const shown = this.order.filter((run) => !this.hidden.has(places[this.conditions[run]]));
-    shown.forEach(place);
-    this.dots(pen, shown, scale, places);
+    for (const weight of width < 500 ? FEW_WEIGHTS : WEIGHTS)
+      pen.fillText(rounded(weight), left(weight), height - 20);
+    const middle = (SPACE.left + width - SPACE.right) / 2;
+    pen.fillText("critic weight w", middle, height - 4);
   }
 
-  // Draws the dots pixel by pixel, which is many times faster than shapes.
-  dots(pen, shown, scale, places) {
+  // Draws the dots pixel by pixel, which is many times faster than shapes. `colours` are those of
+  // the conditions.
+  drawDots(pen, shown, scale, colours) {
     const image = pen.getImageData(0, 0, this.canvas.width, this.canvas.height);
-    const back = pixelOf(pen, "--page");
-    const every = Array.from({ length: COLOURS }, (_, number) => pixelOf(pen, `--s${number}`));
-    const colours = places.map((place) => every[this.colour(place)]); // of each condition
-    const size = Math.round(2 * scale);
+    const page = rgbOf(pen, "--page");
+    const size = Math.round(DOT.size * scale);
     for (const run of shown) {
       const colour = colours[this.conditions[run]];
       const left = Math.round(this.spots[2 * run] * scale - size / 2);
       const top = Math.round(this.spots[2 * run + 1] * scale - size / 2);
       for (let pixel = 0; pixel < size * size; pixel++) {
-        const at = 4 * ((top + Math.floor(pixel / size)) * image.width + left + (pixel % size));
+        const row = top + Math.floor(pixel / size);
+        const at = 4 * (row * image.width + left + (pixel % size));
         const isDrawn = image.data[at + 3] > 0;
-        for (let part = 0; part < 3; part++) {
-          const below = isDrawn ? image.data[at + part] : back[part];
-          image.data[at + part] = below + OPACITY * (colour[part] - below);
+        for (let channel = 0; channel < 3; channel++) {
+          const below = isDrawn ? image.data[at + channel] : page[channel];
+          image.data[at + channel] = below + DOT.opacity * (colour[channel] - below);
         }
         image.data[at + 3] = 255;
       }
@@ -181,11 +175,12 @@ export class Scatter {
     pen.putImageData(image, 0, 0);
   }
 
+  // The run whose dot is nearest to the pointer, or null if none is near.
   nearest(event) {
     const box = this.canvas.getBoundingClientRect();
     const [x, y] = [event.clientX - box.left, event.clientY - box.top];
     let best = null;
-    let least = 12 ** 2;
+    let least = DOT.reach ** 2;
     for (let run = 0; run < this.runs.total; run++) {
       const distance = (this.spots[2 * run] - x) ** 2 + (this.spots[2 * run + 1] - y) ** 2;
       if (distance < least) [best, least] = [run, distance];
@@ -193,51 +188,14 @@ export class Scatter {
     return best;
   }
 
-  tip(event, run) {
-    const tip = byId("tip");
-    tip.hidden = run === null;
+  // Describes the run under the pointer.
+  tell(event) {
+    const run = this.nearest(event);
     this.canvas.style.cursor = run === null ? "default" : "pointer";
-    if (run === null) return;
+    if (run === null) return hideTip();
+    const title = describeRun(this.runs.values(run), this.runs.defaults());
     const time = this.times[run];
-    const value = time === Infinity ? "never learned" : `learned after ${plain(time)} episodes`;
-    replace(
-      tip,
-      element("strong", {}, describe(this.runs, run)),
-      element("span", {}, `${value}; click to train it again`),
-    );
-    const half = tip.offsetWidth / 2;
-    tip.style.left = `${Math.min(Math.max(event.clientX, half + 8), innerWidth - half - 8) - half + scrollX}px`;
-    tip.style.top = `${event.clientY - tip.offsetHeight - 16 + scrollY}px`;
+    const outcome = time === Infinity ? "never learned" : `learned after ${rounded(time)} episodes`;
+    return showTip(event.clientX, event.clientY, title, `${outcome}; click to train it again`);
   }
-}
-
-const ALWAYS = [
-  "critic_weight",
-  "episode_length",
-  "trial_length",
-  "learning_rate",
-  "baseline",
-  "returns",
-  "num_episodes",
-  "seed",
-];
-
-// A run in words: the fields that matter most, and those that are not as usual.
-export function describe(runs, run) {
-  const values = runs.values(run);
-  const usual = runs.defaults();
-  const unusual = Object.keys(values).filter(
-    (name) =>
-      !ALWAYS.includes(name) &&
-      String(values[name]) !== String(usual[name]) &&
-      name !== "log_every",
-  );
-  const told = [...ALWAYS.slice(0, -1), ...unusual, "seed"];
-  return told
-    .map((name) =>
-      name === "baseline" || name === "returns"
-        ? `${values[name]}${name === "returns" ? " returns" : ""}`
-        : `${labelOf(name)} ${valueOf(name, values[name])}`,
-    )
-    .join(", ");
 }

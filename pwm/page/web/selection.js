@@ -1,14 +1,20 @@
-// What is shown of the runs: a selection of fields, and the cells that match it.
+// Selections of runs: a value of each field, of which some are free, and the runs that match it.
 //
-// A *setting* is a condition without how its runs were recorded (windows and probes), which does
-// not change the training. A run that was recorded in several ways counts once.
+// A setting is a condition without how its runs were recorded (windows and probes), which does not
+// change the training: a run that was recorded in several ways counts once. A cell is the runs of a
+// setting at one critic weight, in order of seed.
 
 import { same } from "./runs.js";
 
 const RECORDED = ["log_every", "probe_episodes", "probe_at"];
 export const WEIGHT = "critic_weight";
-// How much it takes to change a field that was not asked for; 1 for the others.
+// How undesirable it is to change a field that was not chosen; 1 for the others.
 const COSTS = { baseline: 4, returns: 4, episode_length: 3, learning_rate: 2, num_episodes: 0.5 };
+
+// The first of some items for which a function is least.
+function least(items, rank) {
+  return items.reduce((one, other) => (rank(other) < rank(one) ? other : one));
+}
 
 export class Settings {
   constructor(runs) {
@@ -16,10 +22,10 @@ export class Settings {
     this.names = runs.fields
       .filter((field) => field.values.length > 1 && !RECORDED.includes(field.name))
       .map((field) => field.name);
-    const known = new Map();
-    const preference = ({ values }) =>
-      [100, 10, 1000].indexOf(values.log_every) + values.probe_at.length;
-    for (const condition of [...runs.conditions].sort((a, b) => preference(a) - preference(b))) {
+    const known = new Map(); // settings by their values
+    // Of several records the one with the usual windows and the fewest probes is shown.
+    const rank = ({ values }) => [100, 10, 1000].indexOf(values.log_every) + values.probe_at.length;
+    for (const condition of [...runs.conditions].sort((a, b) => rank(a) - rank(b))) {
       const key = JSON.stringify(this.names.map((name) => condition.values[name]));
       if (!known.has(key)) {
         known.set(key, { values: condition.values, cells: new Map(), experiments: new Set() });
@@ -27,14 +33,20 @@ export class Settings {
       const setting = known.get(key);
       condition.experiments.forEach((name) => setting.experiments.add(name));
       for (const { weight, first, seeds } of condition.cells) {
-        const chosen = setting.cells.get(weight) ?? [];
-        for (let seed = 0; seed < seeds; seed++) chosen[seed] ??= first + seed;
-        setting.cells.set(weight, chosen);
+        const cell = setting.cells.get(weight) ?? [];
+        for (let seed = 0; seed < seeds; seed++) cell[seed] ??= first + seed;
+        setting.cells.set(weight, cell);
       }
     }
     this.all = [...known.values()];
-    this.weights = [...new Set(this.all.flatMap(({ cells }) => [...cells.keys()]))].sort(
-      (a, b) => a - b,
+    const weights = new Set(this.all.flatMap(({ cells }) => [...cells.keys()]));
+    this.weights = [...weights].sort((a, b) => a - b);
+  }
+
+  // The setting with these values, or undefined.
+  find(values) {
+    return this.all.find((setting) =>
+      this.names.every((name) => same(setting.values[name], values[name])),
     );
   }
 
@@ -42,7 +54,7 @@ export class Settings {
     return name === WEIGHT ? this.weights : this.runs.field[name].values;
   }
 
-  // For each setting the fields, but for the free ones, in which it differs from a selection.
+  // For each setting the fields, without the free ones, in which it differs from a selection.
   differing(selection, free) {
     const fixed = this.names.filter((name) => !free.includes(name));
     return this.all.map((setting) => {
@@ -52,71 +64,64 @@ export class Settings {
     });
   }
 
-  // Values of each field in settings that do not differ from a selection in any other.
+  // For each field the values that can be chosen without changing the selection in another field.
   reachable(selection, free) {
     const found = new Map([WEIGHT, ...this.names].map((name) => [name, new Set()]));
-    const add = (name, { values, cells }) => {
-      for (const value of name === WEIGHT ? cells.keys() : [values[name]])
-        found.get(name).add(value);
-    };
-    this.differing(selection, free).forEach((names, place) => {
-      if (names.length === 0) for (const name of found.keys()) add(name, this.all[place]);
-      else if (names.length === 1) add(names[0], this.all[place]);
+    this.differing(selection, free).forEach((names, index) => {
+      if (names.length > 1) return;
+      const { values, cells } = this.all[index];
+      for (const name of names.length ? names : found.keys())
+        for (const value of name === WEIGHT ? cells.keys() : [values[name]])
+          found.get(name).add(value);
     });
     return found;
   }
 
-  // The selection with a new value of a field, and the names of what else had to change.
+  // The selection with a new value of a field, and the names of other fields that had to change:
+  // of the settings with that value, the one whose changes cost least. Ties are broken by fields
+  // that are free, then by the number of weights.
   choose(selection, free, name, value) {
-    const ranked = this.differing(selection, free).map((names, place) => {
-      const setting = this.all[place];
-      const has = name === WEIGHT ? setting.cells.has(value) : same(setting.values[name], value);
+    const candidates = this.differing(selection, free).map((names, index) => {
+      const setting = this.all[index];
+      const isOffered =
+        name === WEIGHT ? setting.cells.has(value) : same(setting.values[name], value);
       const changed = names.filter((each) => each !== name);
       const cost = changed.reduce((sum, each) => sum + (COSTS[each] ?? 1), 0);
-      const apart = free.filter((each) => !same(setting.values[each], selection[each])).length;
-      return {
-        setting,
-        changed,
-        rank: has ? cost + 0.01 * apart - 1e-5 * setting.cells.size : Infinity,
-      };
+      const freeChanges = free.filter((each) => !same(setting.values[each], selection[each]));
+      const rank = cost + 0.01 * freeChanges.length - 1e-5 * setting.cells.size;
+      return { setting, changed, rank: isOffered ? rank : Infinity };
     });
-    const { setting, changed } = ranked.reduce((one, other) =>
-      other.rank < one.rank ? other : one,
-    );
+    const { setting, changed } = least(candidates, ({ rank }) => rank);
     const next = { ...selection };
     for (const each of this.names) next[each] = setting.values[each];
     if (name === WEIGHT) next[WEIGHT] = value;
     else if (!setting.cells.has(next[WEIGHT])) {
-      const distance = (weight) => Math.abs(Math.log((weight + 1e-4) / (selection[WEIGHT] + 1e-4)));
-      const weights = [...setting.cells.keys()];
-      next[WEIGHT] = weights.reduce((one, other) =>
-        distance(other) < distance(one) ? other : one,
+      const logarithm = (weight) => Math.log(weight + 1e-4); // of weights, which may be 0
+      next[WEIGHT] = least([...setting.cells.keys()], (weight) =>
+        Math.abs(logarithm(weight) - logarithm(selection[WEIGHT])),
       );
     }
     return { selection: next, changed };
   }
 
-  // The selection completed from some values: the nearest setting there is.
+  // The selection that comes nearest to the values of some fields: it differs from them in the
+  // fewest fields, then from the defaults of the others.
   nearest(values) {
-    const has = Object.keys(values).filter((name) => this.names.includes(name));
-    const ranked = this.all.map((setting) => {
-      const wrong = has.filter((name) => !same(setting.values[name], values[name])).length;
-      const usual = this.names.filter(
-        (name) => !has.includes(name) && !same(setting.values[name], this.runs.field[name].default),
-      ).length;
-      return { setting, rank: wrong * 100 + usual - 1e-5 * setting.cells.size };
-    });
-    const { setting } = ranked.reduce((one, other) => (other.rank < one.rank ? other : one));
-    const weight = setting.cells.has(values[WEIGHT])
-      ? values[WEIGHT]
-      : [...setting.cells.keys()][0];
-    return {
-      ...Object.fromEntries(this.names.map((name) => [name, setting.values[name]])),
-      [WEIGHT]: weight,
+    const given = this.names.filter((name) => name in values);
+    const others = this.names.filter((name) => !(name in values));
+    const rank = (setting) => {
+      const differs = (name, value) => !same(setting.values[name], value);
+      const wrong = given.filter((name) => differs(name, values[name])).length;
+      const unusual = others.filter((name) => differs(name, this.runs.field[name].default)).length;
+      return 100 * wrong + unusual - 1e-5 * setting.cells.size;
     };
+    const { values: found, cells } = least(this.all, rank);
+    const selection = Object.fromEntries(this.names.map((name) => [name, found[name]]));
+    const weight = cells.has(values[WEIGHT]) ? values[WEIGHT] : [...cells.keys()][0];
+    return { ...selection, [WEIGHT]: weight };
   }
 
-  // Cells that match a selection in all fields but the free ones, each with its own values.
+  // Cells that match a selection in all fields but the free ones: {setting, values, runs}.
   matching(selection, free) {
     const fixed = this.names.filter((name) => !free.includes(name));
     const found = [];
@@ -130,7 +135,7 @@ export class Settings {
     return found;
   }
 
-  // Fields with several values among the settings that match in all others.
+  // Fields with several values that can be chosen without changing another field.
   varying(selection, free) {
     const found = this.reachable(selection, free);
     return [...found.keys()].filter((name) => found.get(name).size > 1);

@@ -1,0 +1,157 @@
+"""Compiled errors and advantages of an episode's steps, and the episode's metrics.
+
+`pwm.core.losses` defines the losses that contain them; `pwm.fused.buffers` explains rows and
+shapes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pwm.fused.buffers import Scales, UpdateRule, Work
+from pwm.fused.compilation import compiled, compiled_apart
+from pwm.fused.elementary import ONE, ZERO
+from pwm.fused.layout import VALUE, Floats, Metric, Places
+
+
+@compiled
+def measure_errors(
+    rule: UpdateRule, scales: Scales, length: int, work: Work, metrics: Floats
+) -> None:
+    """Computes each step's return, error, advantage and leak, and the episode's metrics.
+
+    An error is return minus value, in the units of the value head. The leak is the policy loss's
+    gradient with respect to a value.
+
+    Args:
+        rule: settings of the losses.
+        scales: scales of the episode.
+        length: steps per trial.
+        work: working memory with the episode, which receives the quantities of each step.
+        metrics: metrics of the episode, output.
+    """
+    steps, values = len(work.row), work.heads[-1, :, VALUE]
+    unit = scales.spread * scales.error_scale  # of an error, in reward
+    # Sums over steps, in double precision; `gain` is that of advantage times log-probability.
+    rewarded = squares = gain = entropy = bias = 0.0
+    ahead = 0  # steps until the return ends
+    return_ = ZERO
+    for time in range(steps - 1, -1, -1):
+        row = work.row[time]
+        if ahead == rule.horizon:
+            ahead, return_ = 0, ZERO
+        ahead += 1
+        return_ = work.reward[time] + rule.discount * return_
+        error = ((return_ - scales.centre) / scales.spread - values[row]) / scales.error_scale
+        work.return_[time], work.error[time] = return_, error
+        work.advantage[time] = error - rule.optimism * work.entropy[row]
+        log_prob = work.log_policy[work.action[time], row]
+        work.leak[time] = rule.policy_factor * log_prob / scales.error_scale
+        gain += np.float64(work.advantage[time]) * log_prob
+        if time % length == length - 1 and work.reward[time] > ZERO:
+            rewarded += 1.0
+        squares += np.float64(error) * error
+        entropy += work.entropy[row]
+        bias -= error
+    if rule.trace_decay < ONE:
+        squares = _bootstrap(
+            rule, scales, work.row, work.reward, values, work.entropy, work.error, work.advantage
+        )
+    if rule.normalise_advantages:
+        _normalise_advantages(rule, work)
+    if rule.normalise_advantages or rule.trace_decay < ONE:
+        gain = 0.0
+        for time in range(steps - 1, -1, -1):
+            log_prob = work.log_policy[work.action[time], work.row[time]]
+            gain += np.float64(work.advantage[time]) * log_prob
+    if rule.leaking_targets:
+        _leak_through_targets(rule.horizon, rule.discount, rule.trace_decay, work.leak)
+    metrics[Metric.REWARD] = rewarded / (steps // length)
+    metrics[Metric.VALUE_LOSS] = squares / steps * unit * unit
+    policy_unit = ONE if rule.normalise_advantages else unit
+    metrics[Metric.POLICY_LOSS] = -gain * rule.policy_factor * policy_unit
+    metrics[Metric.ENTROPY] = entropy / steps
+    metrics[Metric.CRITIC_BIAS] = bias / steps * unit
+
+
+@compiled_apart
+def _bootstrap(
+    rule: UpdateRule,
+    scales: Scales,
+    rows: Places,
+    rewards: Floats,
+    outputs: Floats,
+    entropy: Floats,
+    errors: Floats,
+    advantages: Floats,
+) -> float:
+    """Computes errors and advantages with λ-returns; returns the sum of the squared errors.
+
+    Args:
+        rule: settings of the losses.
+        scales: scales of the episode.
+        rows: row of each step, (T,).
+        rewards: rewards, (T,).
+        outputs: outputs of the value head, (M,).
+        entropy: entropies of the policy, (M,).
+        errors: errors, (T,), output.
+        advantages: advantages, (T,), output.
+    """
+    squares = 0.0
+    ahead = 0  # steps until the return ends
+    target = value = ZERO  # λ-return and value of the next step
+    for time in range(len(rows) - 1, -1, -1):
+        if ahead == rule.horizon:
+            ahead, target, value = 0, ZERO, ZERO
+        ahead += 1
+        row = rows[time]
+        mixed = (ONE - rule.trace_decay) * value + rule.trace_decay * target
+        target = rewards[time] + rule.discount * mixed
+        value = scales.centre + scales.spread * outputs[row]
+        error = ((target - scales.centre) / scales.spread - outputs[row]) / scales.error_scale
+        errors[time] = error
+        advantages[time] = error - rule.optimism * entropy[row]
+        squares += np.float64(error) * error
+    return squares
+
+
+@compiled
+def _normalise_advantages(rule: UpdateRule, work: Work) -> None:
+    """Normalises the advantages, and backpropagates the leak through the normalisation.
+
+    A normalised advantage is (A - mean) / divisor, divisor = standard deviation + `normaliser`.
+    """
+    steps = len(work.advantage)
+    mean = mean_leak = squares = product = ZERO
+    for time in range(steps):
+        mean += work.advantage[time] / np.float32(steps)
+        mean_leak += work.leak[time] / np.float32(steps)
+    for time in range(steps):
+        work.advantage[time] -= mean
+        squares += work.advantage[time] * work.advantage[time]
+    deviation = np.sqrt(squares / np.float32(steps - 1))
+    divisor = deviation + rule.normaliser
+    for time in range(steps):
+        product += work.leak[time] * work.advantage[time]
+    slope = product / (np.float32(steps - 1) * deviation * divisor)
+    for time in range(steps):
+        through_deviation = slope * work.advantage[time]
+        work.leak[time] = (work.leak[time] - mean_leak - through_deviation) / divisor
+        work.advantage[time] /= divisor
+
+
+@compiled_apart
+def _leak_through_targets(
+    horizon: int, discount: np.float32, trace_decay: np.float32, leak: Floats
+) -> None:
+    """Adds to the leak of each value, (T,), the part through λ-returns that contain the value.
+
+    These are the returns of earlier steps; `pwm.core.losses` has the formula.
+    """
+    earlier = ZERO  # Σ (γ λ)^(t-s-1) leak_s over the earlier steps s of the horizon
+    for time in range(len(leak)):
+        if time % horizon == 0:
+            earlier = ZERO
+        own = leak[time]
+        leak[time] = own - discount * (ONE - trace_decay) * earlier
+        earlier = own + discount * trace_decay * earlier
