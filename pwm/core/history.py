@@ -44,10 +44,10 @@ trace: how much h remembers of the first stimulus at a trial's last step. It is 
 distance: distance of the critic from its fixed point, in reward: mean over steps of v - G - b. If
     the policy loss's gradient reaches the value head, b = -(c T / 2 w) log π(a), whose mean is the
     leak's bias c T H / 2 w (`pwm.core.leak`); otherwise b = 0. With λ-returns, the `net_weights` of
-    `pwm.training.diagnostics` weigh v - G, and b too if targets leak. The distance is the total
-    loss's gradient with respect to the value head's bias, over 2 w; if targets leak, only
-    approximately. Nan where no fixed point is known: if w = 0, with Huber's value loss, and if the
-    head is reached while a rule or the returns' standard deviation scales the errors.
+    `pwm.training.diagnostics` weigh v - G, and b in reverse order if targets leak. The distance is
+    the total loss's gradient with respect to the value head's bias, over 2 w. Nan where no fixed
+    point is known: if w = 0, with Huber's value loss, and if the head is reached while a rule or
+    the returns' standard deviation scales the errors.
 """
 
 

@@ -104,8 +104,11 @@ class AgentProbe:
         self._bias_per_nat = np.array([_bias_per_nat(config, w) for w in critic_weights.tolist()])
         loss, num_steps = config.loss, config.task.num_steps
         weights = net_weights(config.horizon, loss.discount, loss.trace_decay)
-        self._value_weights = np.tile(weights, num_steps // config.horizon)  # (T,)
-        self._leak_weights = self._value_weights if loss.leaking_targets else np.ones(num_steps)
+        horizons = num_steps // config.horizon
+        self._value_weights = np.tile(weights, horizons)  # (T,)
+        # The leak of a step also reaches the later values that its return contains.
+        leak_weights = np.tile(weights[::-1], horizons)
+        self._leak_weights = leak_weights if loss.leaking_targets else np.ones(num_steps)
         self._means: list[Doubles] = []  # activity, saturated and distance of each episode, (3, R)
         self._visits = np.zeros((len(critic_weights), self._task.num_pairs))  # trials of each pair
         # Sum of h at the ends of these trials, (R, pairs, H)
@@ -156,7 +159,8 @@ def net_weights(steps: int, discount: float, trace_decay: float) -> list[float]:
     """Net weight of each value v_t in Σ_s (v_s - G_s), where the G_s are λ-returns.
 
     v_t has weight 1 in its own error, minus γ (1 - λ) (γ λ)^(t-s-1) in each earlier return G_s.
-    If targets leak, this also multiplies the mean leak into v_t where all steps have one entropy.
+    In reverse order they are the factors of each step's leak in Σ_t ∂(policy loss)/∂v_t, if targets
+    leak.
 
     Args:
         steps: steps until returns end: of an episode, or of a trial.
