@@ -49,9 +49,8 @@ class Claim:
     @property
     def text(self) -> str:
         """The number as the paper prints it, with its interval if it has one."""
-        value, low, high = (
-            f"{part:z,.{self.digits}f}" for part in self.estimate
-        )  # z: 0.0 for -0.0
+        # The option z prints 0.0 for -0.0.
+        value, low, high = (f"{part:z,.{self.digits}f}" for part in self.estimate)
         return value if isnan(self.estimate.low) else f"{value} [{low}, {high}]"
 
 
