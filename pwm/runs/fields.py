@@ -80,7 +80,8 @@ def replaced(config: Any, values: Mapping[str, Any]) -> Any:
     for name, value in vars(config).items():
         if is_dataclass(value):
             inner = flat(value).keys() & values.keys()
-            new[name] = replaced(value, {key: values[key] for key in inner})
+            if inner:
+                new[name] = replaced(value, {key: values[key] for key in inner})
         elif name in values:
             new[name] = values[name]
     return replace(config, **new)
