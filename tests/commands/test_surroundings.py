@@ -75,7 +75,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 @pytest.fixture(scope="module")
 def undisturbed(store: Store, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    return written_in(tmp_path_factory.mktemp("undisturbed"), store, {})
+    """The same files, written in this process."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    small_paper(folder / "paper")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", ["-c", "out", str(store.folder), "torch", "fused"])
+        exec(PROGRAM, {})
+    return written(folder / "out")
 
 
 def small_paper(folder: Path) -> None:
@@ -85,8 +92,17 @@ def small_paper(folder: Path) -> None:
     (folder / "paper.typ").write_text('#import "style.typ": num\n#num("seeds") ä\n')
 
 
+def written(place: Path) -> dict[str, bytes]:
+    """Contents of all files in a folder, but for the provenance."""
+    return {
+        str(path.relative_to(place)): path.read_bytes()
+        for path in place.rglob("*")
+        if path.is_file() and path.name != PROVENANCE
+    }
+
+
 def written_in(folder: Path, store: Store, environment: dict[str, str]) -> dict[str, bytes]:
-    """Contents of all files that the commands write, but for the provenance."""
+    """Contents of the files that the commands write in a new process."""
     place = folder / "Läufe of 1"
     small_paper(folder / "paper")
     path = os.pathsep.join(filter(None, [environment.get("PYTHONPATH"), str(REPOSITORY)]))
@@ -103,11 +119,7 @@ def written_in(folder: Path, store: Store, environment: dict[str, str]) -> dict[
     assert "atplotlib" not in shown  # which complains about its folders and settings
     assert done.stdout.count(b"written") == 2
     assert f"of 1/{engines[-1]}.".encode() in done.stdout.splitlines()[-1]
-    return {
-        str(path.relative_to(place)): path.read_bytes()
-        for path in place.rglob("*")
-        if path.is_file() and path.name != PROVENANCE
-    }
+    return written(place)
 
 
 @pytest.mark.parametrize("name", SURROUNDINGS)
