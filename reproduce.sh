@@ -41,8 +41,9 @@ home() {
 }
 
 cd "$(home)"
-# Settings of the shell that the packages in .venv should not see.
-unset PYTHONPATH PYTHONHOME PYTHONSTARTUP MPLBACKEND MATPLOTLIBRC
+# Settings of the shell that the packages in .venv should not see; with the last, each of many
+# processes would compile every module again.
+unset PYTHONPATH PYTHONHOME PYTHONSTARTUP MPLBACKEND MATPLOTLIBRC PYTHONDONTWRITEBYTECODE
 python=.venv/bin/python
 made=.venv/made-by-reproduce.sh
 mode=${1:-all}
