@@ -12,7 +12,6 @@ from typing import Any
 import numba
 import pytest
 from llvmlite import binding
-from numba.core.caching import UserProvidedCacheLocator
 
 import pwm
 from pwm.core.agent import AgentConfig
@@ -20,7 +19,7 @@ from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
 from pwm.core.task import TaskConfig
 from pwm.engines import EngineName, make_trainer, require_numba
-from pwm.fused import kernel
+from pwm.fused import compilation, kernel
 from pwm.fused.engine import FusedEngine
 from pwm.training.update import TorchEngine
 
@@ -175,20 +174,29 @@ def test_invalid_settings_of_numba_are_ignored(
     assert (found.stdout, found.stderr) == ("1 0\n", "")
 
 
-def test_damaged_code_in_the_cache_changes_no_result(tmp_path: Path) -> None:
-    undisturbed = trained_by_command(tmp_path / "undisturbed")
-    cache = tmp_path / "cache"
-    folder = cache / UserProvidedCacheLocator.get_suitable_cache_subpath(kernel.__file__)
-    folder.mkdir(parents=True)
-    train: Any = kernel.train
-    for path in Path(train.stats.cache_path).glob(f"kernel.{train.py_func.__qualname__}-*"):
-        content = path.read_bytes()
-        (folder / path.name).write_bytes(content[: len(content) // 2])
-    disturbed = trained_by_command(tmp_path / "disturbed", NUMBA_CACHE_DIR=str(cache))
-    assert (undisturbed.returncode, disturbed.returncode) == (0, 0)
-    ignored, compiling, *_ = disturbed.stderr.splitlines()
-    assert ignored == f"{folder}: ignoring damaged compiled code (wrong checksum)."
-    assert compiling == "Compiling the fused engine, once: about 30 s."
-    for file in ("history.npz", "state.npz"):
-        one, other = (tmp_path / run / file for run in ("undisturbed", "disturbed"))
-        assert one.read_bytes() == other.read_bytes()
+def loaded_kernel() -> Any:
+    """A kernel that does nothing, as a new process has it; it takes a second to compile."""
+
+    def train(_task: Any, _rule: Any, _population: Any, _episodes: Any, _work: Any) -> None:
+        """Trains nothing."""
+
+    return compilation.cached(train)
+
+
+def test_damaged_code_in_the_cache_is_said_and_compiled_anew(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    compiling = "Compiling the fused engine, once: about 30 s.\n"
+    for said, damaged in ((compiling, False), ("", False), (compiling, True), ("", False)):
+        for path in filter(Path.is_file, tmp_path.rglob("*") if damaged else ()):
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        monkeypatch.setattr(kernel, "train", loaded_kernel())
+        make_trainer([QUICK]).advance(10)
+        assert capsys.readouterr().err == said
+    [ignored] = caplog.messages
+    assert ignored.startswith(str(tmp_path))
+    assert ignored.endswith(": ignoring damaged compiled code (wrong checksum).")

@@ -221,6 +221,16 @@ def test_an_audit_passes_its_flags_on(place: Path) -> None:
     assert (place / "calls").read_text().endswith("-m pwm.audit --runs 7 --claim bias-0.001\n")
 
 
+@pytest.mark.parametrize(
+    ("fails", "status"),
+    [("nothing", 0), ("*ruff?check*", 1), ("*mypy*", 1), ("*make_trainer*", 1), ("*pytest*", 1)],
+)
+def test_the_checks_pass_if_all_of_them_do(place: Path, fails: str, status: int) -> None:
+    done = run(place, "tests", FAILS=fails)
+    assert done.returncode == status
+    assert ("all checks passed" in done.stderr) == (status == 0)
+
+
 FILES = ("figures/answer.csv", "figures/two words.png", "paper/numbers.json", "paper/paper.pdf")
 
 

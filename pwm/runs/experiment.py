@@ -86,7 +86,7 @@ class Experiment:
     def runs(self) -> tuple[TrainConfig, ...]:
         """The configurations of all runs, in order; the last axis varies fastest."""
         return tuple(
-            replaced(setting, combination)
+            replace(setting, **combination)
             for setting in self.settings()
             for combination in self.combinations(inner=True)
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache, partial
+from functools import cache, partial
 from math import inf
 from pathlib import Path
 from types import MappingProxyType
@@ -379,6 +379,6 @@ class MadeUp(Evidence):
         return self._made[name]
 
 
-@lru_cache
+@cache
 def _configs(name: str) -> tuple[TrainConfig, ...]:
     return EXPERIMENTS[name].runs()

@@ -18,7 +18,7 @@ def test_a_training_survives_signals(tmp_path: Path, monkeypatch: pytest.MonkeyP
     numbers = (signal.SIGTERM, signal.SIGKILL)
     stopped = 0
     for seed in (1, 2, 3):  # on a busy machine, training may be over before the signal
-        toll = signals.survive(tmp_path / str(seed), 2, 200_000, seed, numbers)
+        toll = signals.survive(tmp_path / str(seed), 2, 100_000, seed, numbers)
         stopped += toll.statuses[0] == 128 + signal.SIGTERM and toll.sessions > 1
         if stopped:
             break

@@ -155,34 +155,35 @@ HOSTILE = {
     "LC_ALL": "tr_TR.ISO8859-9",
     "PYTHONIOENCODING": "ascii",
     "TZ": "Asia/Kathmandu",
-    "PYTHONOPTIMIZE": "2",
     "PYTHONWARNINGS": "error",
     "COLUMNS": "7",
     "NO_COLOR": "1",
     "OMP_NUM_THREADS": "3",
 }
+# Two commands in one process, as importing takes longer than all that they do.
+SWEEP_AND_LIST = """
+import sys
+from pwm.store import main as store
+from pwm.sweep import main as sweep
+
+grid, results = sys.argv[1:]
+sweep(["--grid", grid, "--results", results])
+store(["ls", "--results", results])
+"""
 
 
 def test_no_environment_stops_a_sweep_or_changes_a_byte(tmp_path: Path) -> None:
     calm, hostile, mine = tmp_path / "calm", tmp_path / "höstile", tmp_path / "mine.py"
     mine.write_text("from tests.support.sweeps import TINY\n")
     run(planned([TINY]), Job(Store(calm), "test"), threads(1))
-    for argv in (["sweep", "--grid", str(mine)], ["store", "ls"]):
-        done = subprocess.run(
-            [sys.executable, "-m", f"pwm.{argv[0]}", *argv[1:], "--results", str(hostile)],
-            cwd=REPOSITORY, env=os.environ | HOSTILE, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        assert "Traceback" not in done.stderr
+    done = subprocess.run(
+        [sys.executable, "-c", SWEEP_AND_LIST, str(mine), str(hostile)],
+        cwd=REPOSITORY, env=os.environ | HOSTILE, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert " stored " in done.stdout
     assert histories(hostile) == histories(calm)
-
-
-def test_the_output_and_progress_of_a_sweep_need_no_reader(mine: Path, store: Store) -> None:
-    sweep_mine = f"{sys.executable} -m pwm.sweep --grid {mine} --results {store.folder}"
-    script = f"{sweep_mine} 2>&1 | true; exit ${{PIPESTATUS[0]}}"
-    done = subprocess.run(["bash", "-c", script], check=False, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert len(store.all_keys()) > 0
 
 
 def test_giving_up_on_dying_workers_is_one_line(
@@ -385,10 +386,14 @@ def test_a_grid_of_ones_own_is_swept_into_the_same_store_and_named_by_ls(
     ]
 
 
-def test_workers_of_a_grid_of_ones_own_are_processes(mine: Path, store: Store) -> None:
+def test_workers_of_a_grid_of_ones_own_are_processes_and_need_no_reader(
+    mine: Path, store: Store
+) -> None:
     # They cannot import the file.
-    command = [sys.executable, "-m", "pwm.sweep", "--grid", str(mine), "--workers", "1"]
-    subprocess.run([*command, "--results", str(store.folder)], check=True, capture_output=True)
+    command = f"{sys.executable} -m pwm.sweep --grid {mine} --workers 1 --results {store.folder}"
+    script = f"{command} 2>&1 | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", script], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
     named = [
         session["experiment"]
         for key in store.all_keys()
@@ -462,8 +467,13 @@ def test_a_bad_number_of_workers_is_one_line(
 )
 @pytest.mark.parametrize("dry_run", [[], ["--dry-run"]])
 def test_a_bad_part_is_one_line(
-    part: str, dry_run: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    part: str,
+    dry_run: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    sweeping: Sweeping,
 ) -> None:
+    sweeping(no_pool)
     flags = [f"--shard={part}", "--results", str(tmp_path / "new"), *dry_run]
     mentioned = f"--shard {part}: expected i/n with i from 1 to n, such as 2/3"
     assert_refused(sweep.main, flags, capsys, mentioned)

@@ -103,22 +103,6 @@ def test_bad_input_is_one_line_on_any_terminal(
     assert os.environ.get("COLUMNS") == columns
 
 
-CALL = "import sys; from tests.io.test_cli import parsed; parsed(*sys.argv[1:])"
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
-def test_bad_input_is_one_line_in_any_encoding(encoding: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", CALL, "me", "--workers", "x"],
-        env=os.environ | {"PYTHONIOENCODING": encoding, "PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        check=False,
-        text=True,
-    )
-    assert done.returncode == 2
-    assert done.stderr == "error: --workers x: expected an integer\n"
-
-
 def test_help_fits_the_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,6 +195,7 @@ from pwm.io.cli import errors_in_one_line, parse
 @dataclass
 class Arguments:
     name: str = "me"
+    workers: int = 1
 
 with errors_in_one_line():
     parse(Arguments, "print", "Prints.")
@@ -220,22 +205,30 @@ with errors_in_one_line():
 PIPE = '"$@" | true; exit ${PIPESTATUS[0]}'
 
 
-def in_bash(script: str, *argv: str, unbuffered: str = "") -> subprocess.CompletedProcess[str]:
+def in_bash(script: str, *argv: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Calls a command that prints from a script, as `"$@"`."""
+    usual = {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": ""}
     return subprocess.run(
         ["bash", "-c", script, "bash", sys.executable, "-c", PRINT, *argv],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": unbuffered},
+        env=os.environ | usual | environment,
         capture_output=True,
         check=False,
         text=True,
     )
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_bad_input_is_one_line_in_any_encoding(encoding: str) -> None:
+    done = in_bash('"$@"', "--workers", "x", PYTHONIOENCODING=encoding)
+    assert done.returncode == 2
+    assert done.stderr == "error: --workers x: expected an integer\n"
+
+
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("argv", ["--name=me", "--help"])
 def test_closed_and_broken_output_is_no_traceback(argv: str, unbuffered: str) -> None:
     for script, status in (('"$@" >&-', 0), ('"$@" >&- 2>&-', 0), (PIPE, 141)):
-        done = in_bash(script, argv, unbuffered=unbuffered)
+        done = in_bash(script, argv, PYTHONUNBUFFERED=unbuffered)
         assert (done.returncode, done.stderr) == (status, "")
 
 

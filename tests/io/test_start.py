@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -16,12 +17,18 @@ from pwm.io.repository import REPOSITORY
 
 OLD = '__version__ = "1.26.4"\n'
 BROKEN = "raise OSError('no such symbol')\n"
-COMMAND = ("-m", "pwm.store", "ls", "--results", ".")
+COMMAND = ("pwm.store", "ls", "--results", ".")
+LIGHT = ("pwm.convert", "--from", "stable-baselines3-ppo", "--to", "cleanrl-ppo")  # without PyTorch
 INTERRUPTED = "import os, time; os.kill(os.getpid(), 2); time.sleep(9)\n"
 
 
 def started(
-    folder: Path, library: str = "", code: str = "", before: str = ":", **environment: str
+    folder: Path,
+    library: str = "",
+    code: str = "",
+    before: str = ":",
+    command: Sequence[str] = COMMAND,
+    **environment: str,
 ) -> tuple[int, str]:
     """Exit status and errors of a command that finds a library of that code before others."""
     if library:
@@ -30,7 +37,7 @@ def started(
     (folder / "results").mkdir()
     path = os.pathsep.join([str(folder), str(REPOSITORY)])
     done = subprocess.run(
-        ["bash", "-c", f'{before}; exec "$@"', "bash", sys.executable, *COMMAND],
+        ["bash", "-c", f'{before}; exec "$@"', "bash", sys.executable, "-m", *command],
         cwd=folder / "results", env=os.environ | {"PYTHONPATH": path} | environment,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
@@ -39,7 +46,7 @@ def started(
 
 
 def test_a_command_starts(tmp_path: Path) -> None:
-    assert started(tmp_path) == (0, "")
+    assert started(tmp_path, command=LIGHT) == (0, "")
 
 
 def test_an_old_numpy_is_named(tmp_path: Path) -> None:
@@ -92,7 +99,7 @@ def test_settings_that_tqdm_cannot_use_are_named(name: str, value: str, tmp_path
 
 
 def test_settings_that_tqdm_can_use_are_used(tmp_path: Path) -> None:
-    assert started(tmp_path, TQDM_NCOLS="80", TQDM_DISABLE="1") == (0, "")
+    assert started(tmp_path, command=LIGHT, TQDM_NCOLS="80", TQDM_DISABLE="1") == (0, "")
 
 
 def test_other_errors_keep_their_traceback(capsys: pytest.CaptureFixture[str]) -> None:
