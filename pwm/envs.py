@@ -27,7 +27,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium.error import InvalidAction, ResetNeeded
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box, Discrete, Space
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
@@ -56,7 +56,7 @@ class Phase(IntEnum):
 
 
 class PWMEnv(gymnasium.Env[NDArray[np.float32], int]):
-    """Gymnasium environment of the parametric working memory task: one replica of `PWMVectorEnv`.
+    """Gymnasium environment of the parametric working memory task.
 
     In each trial the agent sees two of S stimuli with a delay between them. It should hold until
     the second, and then say which was larger (`Action`): one reward for a right answer.
@@ -75,22 +75,29 @@ class PWMEnv(gymnasium.Env[NDArray[np.float32], int]):
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012, as Gymnasium declares it
 
     def __init__(self, **fields: Any) -> None:
-        self._envs = PWMVectorEnv(1, **fields)
-        self.task = self._envs.task
-        self.observation_space = self._envs.single_observation_space
-        self.action_space = self._envs.single_action_space
-        self._has_seed = False
-        self._is_over = True  # also before the first episode
+        self.task = TaskConfig(**fields)
+        self.observation_space, self.action_space = _spaces(self.task)
+        # One element of a list is read much faster than one of an array.
+        self._observations = [list(trial) for trial in observation_table(self.task)]
+        self._rewards = reward_table(self.task).tolist()
+        self._correct = _correct_table(self.task).tolist()
+        self._phases = _phases(self.task)
+        self._trials: _Trials | None = None
+        self._drawn: list[int] = []  # pairs of the episode's trials, and of the blank one after it
+        self._trial, self._step, self._pair = self.task.num_trials, 0, self.task.num_pairs
+        self._violated = False  # whether the agent acted too early in this trial
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Starts the first episode of a seed, or else the next episode; options are ignored."""
         super().reset(seed=seed, options=options)
-        continues = seed is None and self._has_seed
-        observations, info = self._envs.reset(seed=None if continues else [self.np_random_seed])
-        self._has_seed, self._is_over = True, False
-        return observations[0], _of_first_replica(info)
+        if seed is not None or self._trials is None:
+            self._trials = _Trials(self.task, [self.np_random_seed])
+        self._drawn = self._trials.next()[0].tolist()
+        self._violated = False
+        self._begin_trial(0)
+        return self._observe()
 
     def step(self, action: int) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Takes an action; returns observation, reward, terminated, truncated and `info`.
@@ -99,14 +106,35 @@ class PWMEnv(gymnasium.Env[NDArray[np.float32], int]):
             ResetNeeded: no episode has begun since the last one ended.
             InvalidAction: there is no such action.
         """
-        if self._is_over:
+        if self._trial == self.task.num_trials:
             raise ResetNeeded("the episode is over, or none has begun: expected a call of reset")
-        chosen = index(action)
-        if not 0 <= chosen < len(Action):
+        if not 0 <= (chosen := index(action)) < len(Action):
             raise InvalidAction(f"action {action}: expected {ACTIONS}")
-        observations, rewards, over, _, info = self._envs.step(np.array([chosen]))
-        self._is_over = bool(over[0])
-        return observations[0], float(rewards[0]), self._is_over, False, _of_first_replica(info)
+        reward = self._rewards[self._pair][self._step][chosen]
+        self._step += 1
+        if self._step < self.task.trial_length:
+            self._violated |= chosen != Action.HOLD
+        else:
+            self._begin_trial(self._trial + 1)
+        observation, info = self._observe()
+        return observation, reward, self._trial == self.task.num_trials, False, info
+
+    def _begin_trial(self, trial: int) -> None:
+        """Begins a trial of the episode, blank after a violation where there are timeouts."""
+        blank = self.task.num_pairs
+        timeout = self.task.timeout and self._violated and self._pair != blank
+        self._trial, self._step, self._violated = trial, 0, False
+        self._pair = blank if timeout else self._drawn[trial]
+
+    def _observe(self) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """The observation of this step, and its `info`."""
+        info = {
+            "trial": self._trial,
+            "pair": self._pair,
+            "phase": self._phases[self._step],
+            "correct_action": self._correct[self._pair][self._step],
+        }
+        return self._observations[self._pair][self._step].copy(), info
 
 
 class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any]]):
@@ -132,19 +160,18 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
         require_integer("num_envs", num_envs, 1)
         self.num_envs = num_envs
         self.task = TaskConfig(**fields)
-        self.single_observation_space = Box(0, 1, (self.task.num_stimuli,), np.float32)
-        self.single_action_space = Discrete(len(Action))
+        self.single_observation_space, self.single_action_space = _spaces(self.task)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._observations = observation_table(self.task)
         self._rewards = reward_table(self.task).astype(np.float64)  # as SyncVectorEnv returns them
         self._correct = _correct_table(self.task)
         self._phases = _phases(self.task)
-        self._streams: Streams | None = None  # until the first reset
-        self._episodes = np.empty((num_envs, 0), np.int64)  # pairs of their trials, (R, N + 1)
+        self._trials: _Trials | None = None
+        self._drawn = np.empty((num_envs, 0), np.int64)
         self._trial, self._step = self.task.num_trials, 0
-        self._pairs = np.full(num_envs, self.task.num_pairs)  # shown in this trial
-        self._violated = np.zeros(num_envs, bool)  # whether an agent acted too early in it
+        self._pairs = np.full(num_envs, self.task.num_pairs)
+        self._violated = np.zeros(num_envs, bool)  # whether an agent acted too early in this trial
 
     def reset(
         self,
@@ -162,14 +189,14 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
             require(len(seed) == self.num_envs, "SEED", seed, accepted)
             for each in seed:
                 require_integer("SEED", each, 0)
-            self._streams = Streams(seed, "trials")
+            self._trials = _Trials(self.task, seed)
         else:
             super().reset(seed=seed, options=options)
-            if seed is not None or self._streams is None:
+            if seed is not None or self._trials is None:
                 first = self.np_random_seed
                 assert first is not None  # Gymnasium draws one if none was given
-                self._streams = Streams(range(first, first + self.num_envs), "trials")
-        self._episodes = _next_episode(self._streams, self.task)
+                self._trials = _Trials(self.task, range(first, first + self.num_envs))
+        self._drawn = self._trials.next()
         self._violated[:] = False
         self._begin_trial(0)
         return self._observe()
@@ -187,7 +214,7 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
             ResetNeeded: no episode has begun.
             InvalidAction: there is no such action, or not one for each replica.
         """
-        if self._streams is None:
+        if self._trials is None:
             raise ResetNeeded("no episode has begun: expected a call of reset")
         rewards = np.zeros(self.num_envs)
         if self._trial == self.task.num_trials:
@@ -207,12 +234,12 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
         return observations, rewards, over, np.zeros_like(over), info
 
     def _begin_trial(self, trial: int) -> None:
-        """Begins a trial of the episodes; it is blank where the last one causes a timeout."""
+        """Begins a trial of the episode, blank in replicas to which a timeout applies."""
         blank = self.task.num_pairs
         timeout = self._violated & (self._pairs != blank) & self.task.timeout
         self._trial, self._step = trial, 0
         self._violated[:] = False
-        self._pairs = np.where(timeout, blank, self._episodes[:, trial])
+        self._pairs = np.where(timeout, blank, self._drawn[:, trial])
 
     def _observe(self) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """The observations of this step, and their `info` with Gymnasium's masks."""
@@ -222,20 +249,28 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
             "phase": np.full(self.num_envs, self._phases[self._step]),
             "correct_action": self._correct[self._pairs, self._step],
         }
-        # As Gymnasium's vector environments do: which replicas have the entry
         info |= dict.fromkeys([f"_{name}" for name in info], np.ones(self.num_envs, bool))
         return self._observations[self._pairs, self._step], info
 
 
-def _of_first_replica(info: dict[str, Any]) -> dict[str, Any]:
-    """The `info` of the first replica, without Gymnasium's masks."""
-    return {name: int(values[0]) for name, values in info.items() if not name.startswith("_")}
+class _Trials:
+    """The trials of R replicas with the given seeds, episode after episode."""
+
+    def __init__(self, task: TaskConfig, seeds: Sequence[int]) -> None:
+        self._task = task
+        self._streams = Streams(seeds, "trials")
+
+    def next(self) -> NDArray[np.int64]:
+        """Pairs of the next episode, and a blank trial after it: [R, N + 1]."""
+        integers = self._streams.draw(self._task.num_trials)
+        trials = np.full((len(integers), self._task.num_trials + 1), self._task.num_pairs)
+        trials[:, :-1] = to_index(integers, self._task.num_pairs)
+        return trials
 
 
-def _next_episode(streams: Streams, task: TaskConfig) -> NDArray[np.int64]:
-    """Pairs of the next episode's trials, and of a blank trial at the end: [R, N + 1]."""
-    pairs = to_index(streams.draw(task.num_trials), task.num_pairs)
-    return np.pad(pairs, ((0, 0), (0, 1)), constant_values=task.num_pairs)
+def _spaces(task: TaskConfig) -> tuple[Space[Any], Space[Any]]:
+    """The observation space and the action space of one replica."""
+    return Box(0, 1, (task.num_stimuli,), np.float32), Discrete(len(Action))
 
 
 def _phases(task: TaskConfig) -> list[int]:
