@@ -17,7 +17,8 @@ EPISODES = 20
 
 def test_a_sweep_survives_kills_of_a_worker_and_of_the_parent(tmp_path: Path) -> None:
     for seed in (1, 2, 3):  # on a busy machine, a kill may come before the first checkpoint
-        toll = kills.survive(tmp_path / str(seed), kills=2, num_episodes=40_000, seed=seed)
+        num_episodes = 20_000 * 2**seed
+        toll = kills.survive(tmp_path / str(seed), kills=2, num_episodes=num_episodes, seed=seed)
         assert (toll.workers, toll.parents) == (1, 1)
         if toll.sessions > 4:  # more than one for some of the four shards
             return
