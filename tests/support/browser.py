@@ -84,6 +84,8 @@ class Browser:
         """Uncaught errors, and messages that the page logs."""
         self.requests: list[str] = []
         """Addresses that were asked for."""
+        self.tab = ""
+        """The tab, as the browser names it."""
 
     def begin(self, *, is_new: bool) -> None:
         """Begins a session, if it is to be a new one, and takes its first tab."""
@@ -91,13 +93,13 @@ class Browser:
             self.send("session.new", capabilities={})
         events = ["log.entryAdded", "network.beforeRequestSent"]
         self.send("session.subscribe", events=events)
-        self._tab = self.send("browsingContext.getTree")["contexts"][0]["context"]
+        self.tab = self.send("browsingContext.getTree")["contexts"][0]["context"]
 
     def end(self) -> None:
         """Closes the connection."""
         self._socket.close()
 
-    def send(self, method: str, **parameters: Any) -> dict[str, Any]:
+    def send(self, method: str, /, **parameters: Any) -> dict[str, Any]:
         """Sends a command and returns its result.
 
         Raises:
@@ -123,12 +125,12 @@ class Browser:
 
     def open(self, address: str) -> None:
         """Opens an address and waits until it is loaded."""
-        self.send("browsingContext.navigate", context=self._tab, url=address, wait="complete")
+        self.send("browsingContext.navigate", context=self.tab, url=address, wait="complete")
 
     def resize(self, width: int, height: int) -> None:
         """Gives the page a size, in CSS pixels."""
         size = {"width": width, "height": height}
-        self.send("browsingContext.setViewport", context=self._tab, viewport=size)
+        self.send("browsingContext.setViewport", context=self.tab, viewport=size)
 
     def ask(self, expression: str) -> Any:
         """The value of a JavaScript expression, by way of JSON; promises are awaited.
@@ -188,7 +190,7 @@ class Browser:
 
     def screenshot(self, path: Path) -> None:
         """Writes a picture of the whole page."""
-        shot = self.send("browsingContext.captureScreenshot", context=self._tab, origin="document")
+        shot = self.send("browsingContext.captureScreenshot", context=self.tab, origin="document")
         path.write_bytes(b64decode(shot["data"]))
 
     async def _write(self, text: str) -> None:
@@ -201,7 +203,7 @@ class Browser:
 
     def _act(self, source: Mapping[str, Any]) -> None:
         """Performs the actions of one input source."""
-        self.send("input.performActions", context=self._tab, actions=[source])
+        self.send("input.performActions", context=self.tab, actions=[source])
 
     def _evaluate(self, expression: str) -> dict[str, Any]:
         """Evaluates an expression; its value as the protocol describes it."""
@@ -209,7 +211,7 @@ class Browser:
             "script.evaluate",
             expression=expression,
             awaitPromise=True,
-            target={"context": self._tab},
+            target={"context": self.tab},
         )
         if answer["type"] == "exception":
             raise RuntimeError(answer["exceptionDetails"]["text"])
