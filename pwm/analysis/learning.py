@@ -1,9 +1,9 @@
 """The criterion for having learned the task.
 
-It was fixed before any run was made: over the last 500 episodes, the fraction of trials rewarded
-exceeds, by four standard errors, the best that is possible without solving the task. For pwm5,
-this level is that of the best memoryless policy, 0.625. For pwm0, which a memoryless policy solves,
-it is that of a policy that always answers the same, 0.5. See `pwm.analysis.levels`.
+A run has learned if the fraction of trials rewarded in its last 500 episodes exceeds, by four
+standard errors, the best that is possible without solving the task. For pwm5, this is the reward of
+the best memoryless policy, 0.625. A memoryless policy solves pwm0, so that there it is the reward
+of a policy that always answers the same, 0.5. The criterion was fixed before any run was made.
 """
 
 from __future__ import annotations
@@ -23,12 +23,7 @@ STANDARD_ERRORS = 4.0
 
 
 def reward_to_learn(task: TaskConfig, num_episodes: int) -> float:
-    """Final reward, a fraction of trials, above which a run has learned.
-
-    Args:
-        task: the task.
-        num_episodes: episodes that the final reward is averaged over.
-    """
+    """Fraction of trials rewarded in `num_episodes` episodes above which a run has learned."""
     levels = reward_levels(task.stimulus_set)
     # The best level without solving the task. A memoryless policy solves pwm0.
     unsolved = levels.memoryless if levels.memoryless < levels.solved else levels.one_sided
@@ -57,7 +52,7 @@ def times_to_learn(history: History, task: TaskConfig) -> NDArray[np.float64]:
     means = groups.mean(axis=-1)  # over each group of windows in a row: (R, groups)
     met = means > reward_to_learn(task, group_size * window_length)
     last_episodes = history.episode[group_size - 1 :]  # of each group
-    first_met = met.argmax(axis=1)  # the first group; also where no group met the criterion
+    first_met = met.argmax(axis=1)  # index of the first group that met the criterion; 0 if none
     return np.where(met.any(axis=1), last_episodes[first_met], np.inf)
 
 

@@ -34,7 +34,7 @@ def reward_levels(stimulus_set: str) -> RewardLevels:
         InputError: the stimulus set is unknown.
     """
     config = TaskConfig(stimulus_set=stimulus_set)
-    rewards = reward_table(config)[:-1, -1].astype(np.float64)  # without the blank trial, last step
+    rewards = reward_table(config)[:-1, -1].astype(np.float64)  # of the last step: (pairs, actions)
     second = config.pairs[:, 1]  # second stimulus of each pair
     num_rewarded = 0.0  # pairs that the best memoryless policy is rewarded for
     for stimulus in np.unique(second):

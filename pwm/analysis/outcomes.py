@@ -48,10 +48,7 @@ class Runs(Protocol):
         """The history of the runs with these numbers, [R], in this order."""
 
     def curve(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
-        """The curve `name` of the runs with these numbers: [R, windows].
-
-        For diagnostics at chosen episodes, it is [R, probes].
-        """
+        """The curve `name` of the runs with these numbers: [R, windows], or [R, probes]."""
 
 
 class Source(Protocol):
@@ -153,10 +150,7 @@ class Outcomes:
         return selected
 
     def _along_axis(self, name: str, wanted: Sequence[Any], *, keep_axis: bool) -> Outcomes:
-        """The runs with the wanted values of a field that has an axis.
-
-        Without `keep_axis`, there is one value, and its axis is removed.
-        """
+        """Selects along the axis of a field; for a single value, the axis can be removed."""
         values, axis = self.axes[name], list(self.axes).index(name)
         _require_all(name, wanted, values)
         axes = {**self.axes, name: wanted}
@@ -251,7 +245,7 @@ class Outcomes:
 
     @property
     def time(self) -> NDArray[np.float64]:
-        """Episodes until 500 in a row first met this criterion of learning; inf if never: [...]."""
+        """Episodes until 500 in a row first met the criterion; inf if none did: [...]."""
         return self._outcomes["time"]
 
     @property
@@ -261,12 +255,12 @@ class Outcomes:
 
     @property
     def value_loss(self) -> NDArray[np.float64]:
-        """Value loss of the last 500 episodes, in reward²: [...]."""
+        """Mean value loss over the last 500 episodes, in reward²: [...]."""
         return self._outcomes["value_loss"]
 
     @property
     def entropy(self) -> NDArray[np.float64]:
-        """Entropy of the policy in the last 500 episodes, in nats: [...]."""
+        """Mean entropy of the policy over the last 500 episodes, in nats: [...]."""
         return self._outcomes["entropy"]
 
     @property
@@ -276,12 +270,12 @@ class Outcomes:
 
     @property
     def collapsed(self) -> NDArray[np.bool_]:
-        """Whether the run ends with an entropy below `COLLAPSED` and has not learned: [...]."""
+        """Whether the policy ended deterministic (below 0.001 nats) without learning: [...]."""
         return self._outcomes["collapsed"]
 
     @property
     def collapse(self) -> NDArray[np.float64]:
-        """End of the first window with an entropy below `COLLAPSED`; inf if none has: [...]."""
+        """Last episode of the first window with a deterministic policy; inf if none: [...]."""
         return self._outcomes["collapse"]
 
     @property

@@ -41,14 +41,11 @@ class Law:
     inf if the networks are separate."""
 
     def noise_weight(self, steps: int, trial_length: int = 3) -> float:
-        """Critic weight at which a leak multiplies the time to learn by sqrt(2).
-
-        `steps` are per episode, and the policy loss is a sum over them.
-        """
+        """Critic weight at which a leak lengthens learning by sqrt(2); summed policy loss."""
         return self.noise_constant * noise_weight(steps, trial_length)
 
     def leak_slowdown(self, weight: float, steps: int, trial_length: int = 3) -> float:
-        """Predicted time to learn with a leak divided by that without; summed policy loss."""
+        """Predicted time to learn with a leak divided by that without one; summed policy loss."""
         return slowdown(self.noise_weight(steps, trial_length) / weight)
 
     def trunk_slowdown(self, weight: float, bias: float = 0.0) -> float:

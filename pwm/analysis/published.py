@@ -101,7 +101,7 @@ class Record:
         return Record(self.digest[runs], self.trail[runs], self.outcome[runs], curves)
 
     def differences(self, other: Record) -> dict[str, NDArray[np.bool_]]:
-        """Whether each run differs from that of `other`, [R], by the name of the array compared."""
+        """Whether each run differs from the same run of `other`: [R], for each array by name."""
         found = {name: _differs(ours, other.columns[name]) for name, ours in self.columns.items()}
         for name, curve in self.curves.items():
             found[CURVE + name] = _differs(curve, other.curves[name])
@@ -243,16 +243,16 @@ def _records(arrays: Mapping[str, NDArray[Any]]) -> Iterator[Record]:
     for kind, names in CURVES.items():
         num_points = num_runs * arrays[kind]
         curves |= {name: _split(arrays[CURVE + name], num_points) for name in names}
-    for place, size in enumerate(num_runs.tolist()):
+    for index, size in enumerate(num_runs.tolist()):
         outcome = np.zeros(size, OUTCOME)
         for name in FIELDS:
-            outcome[name] = columns[name][place]
+            outcome[name] = columns[name][index]
         own_curves = {
-            name: parts[place].reshape(size, -1)
+            name: parts[index].reshape(size, -1)
             for name, parts in curves.items()
-            if parts[place].size  # else the experiment does not publish this curve
+            if parts[index].size  # else the experiment does not publish this curve
         }
-        yield Record(columns["digest"][place], columns["trail"][place], outcome, own_curves)
+        yield Record(columns["digest"][index], columns["trail"][index], outcome, own_curves)
 
 
 def _split(values: NDArray[Any], lengths: NDArray[np.int64]) -> list[NDArray[Any]]:

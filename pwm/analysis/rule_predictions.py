@@ -54,7 +54,7 @@ class Prediction:
 
     @property
     def verdict(self) -> Verdict:
-        """Right if all parts are met."""
+        """Verdict "right" if all parts are met, else "wrong"."""
         return "wrong" if self.missed else "right"
 
 

@@ -71,7 +71,7 @@ def _conditions() -> dict[str, Selection]:
 
 
 def _candidates() -> dict[str, Selection]:
-    """Candidates for the recommended method by name: methods run with more seeds and episodes."""
+    """Candidates for the recommended method, by name: methods with more seeds and episodes."""
     found = {}
     for weight in rules.CANDIDATES["fixed"]["weights"]:
         found[f"centred {weight:g}"] = Selection("fixed", {"critic_weight": weight})
@@ -106,12 +106,12 @@ class Comparison:
         return tuple(name for name in self.conditions if name not in self.held_out)
 
     def learned_by(self, method: str, conditions: Sequence[str] = ()) -> NDArray[np.bool_]:
-        """Whether a method learned in each condition, by default the ranked ones: [C, S]."""
-        places = [self.conditions.index(name) for name in conditions or self.ranked]
-        return np.asarray(self.learned[self.methods.index(method), places])
+        """Whether each seed of a method learned in `conditions`, or in all ranked ones: [C, S]."""
+        indices = [self.conditions.index(name) for name in conditions or self.ranked]
+        return np.asarray(self.learned[self.methods.index(method), indices])
 
     def success(self, method: str, *conditions: str) -> Estimate:
-        """Mean success of a method over the conditions, by default the ranked ones."""
+        """Mean success of a method over `conditions`, by default the ranked ones."""
         return rate(self.learned_by(method, conditions))
 
     def worst_success(self, method: str) -> float:
@@ -120,11 +120,15 @@ class Comparison:
 
     def failed_conditions(self, method: str) -> tuple[str, ...]:
         """Conditions, held out or not, in which fewer than half of a method's seeds learned."""
-        rates = self.learned_by(method, self.conditions).mean(axis=-1)
-        return tuple(name for name, part in zip(self.conditions, rates, strict=True) if part < 0.5)
+        fractions = self.learned_by(method, self.conditions).mean(axis=-1)  # (C,)
+        pairs = zip(self.conditions, fractions, strict=True)
+        return tuple(condition for condition, fraction in pairs if fraction < 0.5)
 
     def difference(self, one: str, other: str, *conditions: str) -> Estimate:
-        """Mean success of `one` minus that of `other`, paired by seed; conditions as above."""
+        """Mean success of `one` minus that of `other`, paired by seed.
+
+        The means are over `conditions`, by default the ranked ones.
+        """
         return rate_difference(self.learned_by(one, conditions), self.learned_by(other, conditions))
 
     def tied(self, one: str, other: str) -> bool:
@@ -145,14 +149,13 @@ class Comparison:
 
     def _times(self, method: str, condition: str) -> NDArray[np.float64]:
         """Times to learn of a method's seeds in a condition: [S]."""
-        times = self.time[self.methods.index(method), self.conditions.index(condition)]
-        return np.asarray(times)
+        return np.asarray(self.time[self.methods.index(method), self.conditions.index(condition)])
 
     def ranking(self) -> tuple[str, ...]:
         """The methods, the best first; methods with equal scores in the order of `methods`."""
         all_seeds = np.arange(self.learned.shape[-1])[None]  # a single selection: (1, S)
         scores = self._scores(self.ranked, all_seeds)[:, 0]
-        return tuple(self.methods[place] for place in np.argsort(-scores, kind="stable"))
+        return tuple(self.methods[index] for index in np.argsort(-scores, kind="stable"))
 
     def rank(self, method: str) -> Estimate:
         """Rank of a method, 1 for the best; methods with equal scores share their mean rank."""
@@ -165,7 +168,7 @@ class Comparison:
         return over_seeds(ranks, self.learned.shape[-1])
 
     def rank_correlation(self) -> Estimate:
-        """Spearman's correlation of the ranks over the ranked and over the held-out conditions."""
+        """Spearman's correlation between the ranks in the ranked and in the held-out conditions."""
 
         def deviations(conditions: Sequence[str], seeds: NDArray[np.intp]) -> NDArray[np.float64]:
             """Ranks of the methods minus the mean rank, for each selection of seeds: [M, B]."""
@@ -189,8 +192,8 @@ class Comparison:
         Returns:
             Score of each method for each selection, [M, B]: an integer, so that ties are exact.
         """
-        places = [self.conditions.index(name) for name in conditions]
-        learned = self.learned[:, places]  # (M, C, S)
+        indices = [self.conditions.index(name) for name in conditions]
+        learned = self.learned[:, indices]  # (M, C, S)
         num_learned = learned[..., seeds].sum(axis=-1)  # (M, C, B)
         # The worst condition has at most S successes, so that it only decides between equal sums.
         num_seeds = seeds.shape[-1]
@@ -223,14 +226,7 @@ def _comparison(
     runs: Sequence[Outcomes],
     held_out: tuple[str, ...] = (),
 ) -> Comparison:
-    """The comparison of methods in conditions.
-
-    Args:
-        methods: names of the methods.
-        conditions: names of the conditions.
-        runs: the runs, [S], of the first method in each condition, then of the second, and so on.
-        held_out: conditions that are not ranked.
-    """
+    """Makes a comparison from runs, [S] each, that are ordered by method, then by condition."""
     shape = (len(methods), len(conditions), -1)
     return Comparison(
         methods=methods,

@@ -15,7 +15,7 @@ Item = TypeVar("Item")
 def drawn(items: Sequence[Item], count: int, seed: int) -> list[Item]:
     """Draws `count` items without replacement, in random order; all items if there are fewer."""
     order = np.random.default_rng(seed).permutation(len(items))
-    return [items[place] for place in order[:count].tolist()]
+    return [items[index] for index in order[:count].tolist()]
 
 
 def most_wrong(total: int, drawn: int, wrong: int, confidence: float = CONFIDENCE) -> int:
@@ -32,7 +32,7 @@ def most_wrong(total: int, drawn: int, wrong: int, confidence: float = CONFIDENC
         confidence: least probability that the bound holds.
     """
     lowest, highest = wrong, total - drawn + wrong  # at most, all runs not drawn are wrong too
-    while lowest < highest:  # bisection: the probability falls as the number grows
+    while lowest < highest:  # bisection: the probability falls as `middle` grows
         middle = (lowest + highest + 1) // 2
         if hypergeom.cdf(wrong, total, middle, drawn) > 1 - confidence:
             lowest = middle

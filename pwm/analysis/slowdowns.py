@@ -27,6 +27,7 @@ class Cell:
     """Runs of one setting, [S], and the light critic's runs that they are compared with, [S]."""
 
     condition: str
+    """Name of the condition, for instance its steps per episode."""
     variant: str
     """Name of the critic's start, or of its returns."""
     weight: float
@@ -38,11 +39,7 @@ class Cell:
 
     @cached_property
     def slowdowns(self) -> NDArray[np.float64]:
-        """Slowdown S: [1 + resamples].
-
-        It is inf where fewer than half of the seeds ever learned, and nan where fewer than half of
-        those of the light critic did.
-        """
+        """Slowdown S: [1 + resamples]; inf where fewer than half of the seeds ever learned."""
         with np.errstate(invalid="ignore"):
             return resampled_medians(self.runs.time) / self._light_median
 
@@ -63,7 +60,7 @@ class Cell:
 
     @property
     def informative(self) -> bool:
-        """Whether the cell tests the law: the slowdown is, or is predicted to be, measurable."""
+        """Whether the slowdown tests the law: it is known, or predicted to be below the bound."""
         return self.finished or self.predicted[LAW] < self.bounds[0]
 
     def errors(self, account: str = LAW) -> NDArray[np.float64]:
@@ -79,7 +76,7 @@ class Cell:
         return np.where(np.isfinite(self.slowdowns), known, smallest)
 
     def right(self, factor: float) -> bool:
-        """Whether slowdown and law differ by at most this factor; if unknown, whether they may."""
+        """Whether slowdown and law differ by at most this factor, as far as known: see `errors`."""
         return bool(abs(self.errors(LAW)[0]) <= np.log(factor))
 
     @property

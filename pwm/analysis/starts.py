@@ -105,7 +105,7 @@ def distance_cells(evidence: Evidence) -> dict[tuple[float, float], Cell]:
     grid = evidence.of("weight-0.001").at(baseline="detached", episode_length=DISTANCE_STEPS)
     from_mean = evidence.of("start-mean").at(episode_length=DISTANCE_STEPS)
     elsewhere = evidence.of("distance")
-    mean_return = Setting(steps=DISTANCE_STEPS, critic_weight=0.0).fixed_point
+    mean_return = Setting(steps=DISTANCE_STEPS, critic_weight=0.0).fixed_point  # detached: no bias
     by_start = {0.0: ("weight-0.001", grid), mean_return: ("start-mean", from_mean)}
     for start in elsewhere.axes["critic_start"]:
         by_start[start] = ("distance", elsewhere.at(critic_start=start))

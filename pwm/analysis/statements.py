@@ -22,7 +22,7 @@ class Statement:
     """Least and greatest value of the number for which the statement is right."""
     experiments: tuple[str, ...]
     otherwise: bool = False
-    """Whether an alternative that the statement allows holds; it is then right for any number."""
+    """Whether an alternative holds that makes the statement right whatever the number."""
 
     @property
     def right(self) -> bool:

@@ -18,7 +18,7 @@ from pwm.runs.shards import Shard
 from pwm.runs.storage import Store
 
 COLLAPSED = 1e-3  # entropy in nats, below which a policy no longer explores
-CACHED_HISTORIES = 64  # at most, of shards; a shard is a group of runs trained together
+CACHED_HISTORIES = 64  # number of shards whose histories are kept in memory
 FIELDS: Mapping[str, type] = MappingProxyType(
     {
         "learned": bool,

@@ -27,7 +27,7 @@ def summary(runs: Sequence[TrainConfig], history: History) -> str:
     of_seeds = ", medians over seeds" if len({run.seed for run in runs}) > 1 else ""
     lines = [f"Means over the last {episodes} episodes{of_seeds}:"]
     for weight in dict.fromkeys(run.critic_weight for run in runs):
-        replicas = [place for place, run in enumerate(runs) if run.critic_weight == weight]
+        replicas = [index for index, run in enumerate(runs) if run.critic_weight == weight]
         at_weight, run = history.select(replicas), runs[replicas[0]]
         lines.append(f"critic weight {weight:g}: {_success(run, at_weight)}")
         details = [_bias(run, at_weight), *_gradients(at_weight), *_hidden_states(at_weight)]

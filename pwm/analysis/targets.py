@@ -32,7 +32,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Targets:
-    """Targets of a critic that sees the step within a trial, but not which trial it is in."""
+    """Targets of a critic that sees the step within a trial, but not which trial of the episode."""
 
     steps: int
     """T, steps per episode, in whole trials."""
@@ -49,8 +49,7 @@ class Targets:
     success: float = 0.5
     """Probability that a trial is rewarded."""
     entropy: float | None = None
-    """Entropy of the policy at every step, in nats; None for a policy that has only learned when to
-    act, as in `pwm.core.leak.start_entropy`."""
+    """Entropy of the policy at every step, in nats; None for the policy of `start_entropy`."""
 
     @cached_property
     def fixed_point(self) -> Array:
@@ -87,7 +86,7 @@ class Targets:
         """Root mean square over steps and episodes of the advantage at the fixed point."""
         values = self.fixed_point
         mean_targets = self._reward_weights @ self._mean_rewards + self._value_weights @ values
-        reward_variances = self._mean_rewards * (1 - self.success)  # p (1 - p), or 0: (T,)
+        reward_variances = self._mean_rewards * (1 - self.success)  # p (1 - p) at last steps
         variances = self._reward_weights**2 @ reward_variances
         return sqrt(float(((mean_targets - values) ** 2 + variances).mean()))
 

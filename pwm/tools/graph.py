@@ -1,4 +1,4 @@
-"""Paths in PyTorch's autograd graph, from a tensor back to those that it was computed from."""
+"""Paths in PyTorch's autograd graph, from a tensor back to the tensors it was computed from."""
 
 from __future__ import annotations
 
@@ -13,10 +13,7 @@ Output = tuple[Node, int]
 
 
 def output(tensor: Tensor) -> Output:
-    """The autograd node that computed `tensor`, and which of the node's outputs `tensor` is.
-
-    `tensor` must require a gradient.
-    """
+    """The node that computed `tensor`, which requires a gradient, and its index in the outputs."""
     edge = get_gradient_edge(tensor)
     return edge.node, edge.output_nr
 

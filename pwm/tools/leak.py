@@ -28,7 +28,7 @@ from pwm.tools.report import Cost, LeakReport
 Parameters = nn.Module | Mapping[str, nn.Module] | Iterable[Tensor] | Iterable[tuple[str, Tensor]]
 Tensors = Tensor | Sequence[Tensor]
 
-CANCELS = 1e-6  # smaller than this times the other, a norm in head or trunk counts as zero
+CANCELS = 1e-6  # relative norm below which the gradient in head or trunk counts as zero
 NOT_USED = (
     "the policy loss was not computed from these log-probabilities. Pass the tensor, or the list "
     "of tensors, that it was computed from: no copy, stack or slice of it"
@@ -61,8 +61,7 @@ def check_leak(
         values: the critic's outputs that the losses were computed from, one tensor or a list.
         log_probs: log-probabilities of the actions taken, one tensor or a list.
         weight: factor outside `value_loss` in the sum that `backward` is called on.
-        steps: T, steps per episode, for the units of the reported weight; by default all steps
-            that the losses depend on.
+        steps: T, steps per episode, for the reported weight; by default all steps of the losses.
     Raises:
         ArgumentError: a loss is not a scalar with a gradient, or `backward` has been called.
     """
@@ -195,19 +194,17 @@ def _leaked_norms(
 def _cost(
     policy_loss: Tensor, values: list[Tensor], value: ValueTerm | None, normalised: bool | None
 ) -> Cost | None:
-    """Estimates the bias and slowdown that a leak into the whole critic causes.
+    """Bias and slowdown caused by a leak into the whole critic; None if they cannot be estimated.
 
     At the fixed point, the gradients of policy loss and value loss with respect to each value
-    cancel. The value loss's is its curvature times the bias, so that the bias is minus the policy
-    loss's gradient divided by the curvature.
+    cancel. The gradient of the value loss is its curvature times the bias. So the bias is minus the
+    gradient of the policy loss, divided by this curvature.
 
     Args:
         policy_loss: the policy loss.
         values: outputs of the critic.
         value: the value loss, or None if unknown.
         normalised: whether advantages are normalised, or None if unknown.
-    Returns:
-        The estimates; None if the losses do not suffice for them.
     """
     if value is None or not value.is_quadratic or normalised is None:
         return None
@@ -261,10 +258,7 @@ def _names(parameters: Parameters) -> dict[int, str]:
 
 
 def _sorted_names(part: list[Tensor], names: Mapping[int, str]) -> tuple[str, ...]:
-    """Names of the parameters in `part`, in the order of `names`, then a text for each unnamed one.
-
-    This text gives the parameter's shape.
-    """
+    """Names of the parameters in `part`, in the order of `names`; unnamed ones by their shape."""
     wanted = {id(leaf) for leaf in part}
     unnamed = [leaf for leaf in part if id(leaf) not in names]
     return (

@@ -75,8 +75,7 @@ def check_logs(
         value_reduction: reduction of the value loss over steps.
         halved: whether the value loss is half the squared error.
     Raises:
-        InputError: the curves are of unequal length or have fewer than 32 points, `weight` is not
-            above 0, or `steps` is no integer above 0.
+        InputError: curves of unequal length or of fewer than 32 points, or a number out of range.
     """
     require_positive("WEIGHT", weight)
     require_integer("STEPS", steps, 1)

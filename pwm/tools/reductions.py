@@ -118,14 +118,11 @@ def flat_gradient(loss: Tensor, inputs: Sequence[Tensor], *, keep: bool = False)
 
 
 def value_term(loss: Tensor, values: Sequence[Tensor]) -> ValueTerm | None:
-    """Finds the curvature and the errors of a loss that is quadratic in the values of some steps.
+    """Curvature and errors of a loss that is quadratic in some values; None for any other loss.
 
-    If the second derivative with respect to a value is k, the first derivative is k times the
-    error, so that the targets need not be known. The term of a step must not depend on the values
-    of other steps.
-
-    Returns:
-        The term; None if no step is quadratic, or if the curvature differs between steps.
+    If the second derivative with respect to a value is k, the first is k times the error, so that
+    the targets need not be known. k must be the same for all these steps, and the term of a step
+    must not depend on the values of other steps.
     """
     slope = flat_gradient(loss, values, keep=True)
     curvature = None if slope is None else flat_gradient(slope.sum(), values)
@@ -139,7 +136,7 @@ def value_term(loss: Tensor, values: Sequence[Tensor]) -> ValueTerm | None:
     if most - least > EXACT * most:
         return None
     middle = (least + most) / 2
-    used = known | (slope != 0)
+    used = known | (slope != 0)  # on the linear part of Huber's loss, only the slope is not zero
     return ValueTerm(curvature=middle, errors=slope[known] / middle, known=known, used=used)
 
 
@@ -187,7 +184,7 @@ def describe_losses(
         gradient: gradient of the policy loss with respect to the log-probabilities, [steps].
         value: the weighted value loss at the same steps, or None if unknown.
         steps: T, steps per episode; None for all steps that the losses depend on.
-        shape: shape of the steps.
+        shape: number of steps along each of one or two axes.
     """
     if value is not None and value.used.shape != gradient.shape:
         value = None
@@ -198,15 +195,15 @@ def describe_losses(
     policy_loss = None if policy.factor is None else describe_reduction(policy.factor, shape)
     if value is None:
         return Losses(policy_loss=policy_loss, normalised=policy.normalised)
-    half = value.curvature / 2  # factor of each squared error
-    of_means = None if policy.slope is None else half / policy.slope
+    square_factor = value.curvature / 2  # of each step's squared error
+    weight_of_means = None if policy.slope is None else square_factor / policy.slope
     return Losses(
         policy_loss=policy_loss,
-        value_loss=describe_reduction(half, shape),
+        value_loss=describe_reduction(square_factor, shape),
         normalised=policy.normalised,
-        weight=None if of_means is None else of_means * (steps or used),
-        weight_of_means=of_means,
-        weight_as_written=None if policy.factor is None else half / policy.factor,
+        weight=None if weight_of_means is None else weight_of_means * (steps or used),
+        weight_of_means=weight_of_means,
+        weight_as_written=None if policy.factor is None else square_factor / policy.factor,
     )
 
 
@@ -217,7 +214,7 @@ def describe_reduction(factor: float, shape: Sequence[int]) -> str:
 
     Args:
         factor: factor of each step's term.
-        shape: shape of the steps, one or two axes.
+        shape: number of steps along each of one or two axes.
     """
     steps = prod(shape)
     # A reduction with coefficient 1 gives each step's term the factor 1 / divisor.

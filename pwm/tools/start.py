@@ -2,8 +2,7 @@
 
 A critic's head starts near zero, so that its values must first climb to the mean return. During the
 climb, a heavy critic that shares its trunk with the policy harms the trunk. Subtracting a running
-mean of the return leaves nothing to climb. The distance is compared with the standard deviation of
-the returns.
+mean of the return leaves nothing to climb. The unit of distance is the spread of the returns.
 """
 
 from __future__ import annotations
@@ -16,9 +15,7 @@ from statistics import fmean, pstdev, stdev
 from pwm.core.errors import require
 from pwm.tools.series import Series, floats
 
-# Distance in standard deviations of the returns from which it matters: at nearly twice this
-# distance, a critic of weight 1 makes learning take 1.2 times as long.
-NEAR = 0.5
+NEAR = 0.5  # times the returns' spread; at nearly twice that, weight 1 takes 1.2 times as long
 ADVICE = """\
 If critic and policy share layers, let the critic learn the return minus a running mean m of it:
     advantages = returns - m - values.detach()
@@ -38,7 +35,7 @@ class StartReport:
     error: float
     """Standard error of the distance."""
     spread: float
-    """Standard deviation of the returns, in reward."""
+    """Spread of the returns, their standard deviation, in reward."""
     updates: float
     """Updates until the values reach the returns at the present speed; inf if they move away."""
 
@@ -76,8 +73,7 @@ def check_start(values: Sequence[Series], returns: Sequence[Series]) -> StartRep
             Twenty updates are enough.
         returns: the critic's targets, in the same form.
     Raises:
-        InputError: fewer than 4 updates, one without steps, or values and returns of different
-            shapes.
+        InputError: fewer than 4 updates, no steps, or values and returns of different shapes.
     """
     lengths = [len(update) for update in values]
     same_lengths = lengths == [len(update) for update in returns]
