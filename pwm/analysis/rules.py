@@ -98,11 +98,11 @@ class Comparison:
     time: NDArray[np.float64]
     """Episodes until each run learned, inf if it never did, [M, C, S]."""
     held_out: tuple[str, ...] = ()
-    """Conditions that are not ranked."""
+    """Conditions that do not count in the ranking."""
 
     @property
     def ranked(self) -> tuple[str, ...]:
-        """Conditions that methods are ranked by."""
+        """Conditions that methods are ranked by: all but the held-out ones."""
         return tuple(name for name in self.conditions if name not in self.held_out)
 
     def learned_by(self, method: str, conditions: Sequence[str] = ()) -> NDArray[np.bool_]:
