@@ -1,9 +1,9 @@
 """The criterion for having learned the task.
 
-It was fixed before any run was made: over the last 500 episodes, the fraction of trials rewarded
-exceeds, by four standard errors, the best that is possible without solving the task. For pwm5
-that is the memoryless ceiling, 0.625. For pwm0, which a memoryless policy solves, it is the
-one-sided level, 0.5.
+A run has learned if the fraction of trials rewarded in its last 500 episodes exceeds, by four
+standard errors, the best that is possible without solving the task. For pwm5, this is the reward of
+the best memoryless policy, 0.625. A memoryless policy solves pwm0, so that there it is the reward
+of a policy that always answers the same, 0.5. The criterion was fixed before any run was made.
 """
 
 from __future__ import annotations
@@ -23,12 +23,7 @@ STANDARD_ERRORS = 4.0
 
 
 def reward_to_learn(task: TaskConfig, num_episodes: int) -> float:
-    """Final reward, a fraction of trials, above which a run has learned.
-
-    Args:
-        task: the task.
-        num_episodes: episodes that the final reward is averaged over.
-    """
+    """Fraction of trials rewarded in `num_episodes` episodes above which a run has learned."""
     levels = reward_levels(task.stimulus_set)
     # The best level without solving the task. A memoryless policy solves pwm0.
     unsolved = levels.memoryless if levels.memoryless < levels.solved else levels.one_sided
@@ -37,13 +32,13 @@ def reward_to_learn(task: TaskConfig, num_episodes: int) -> float:
 
 
 def learned(history: History, task: TaskConfig) -> NDArray[np.bool_]:
-    """Whether each of R replicas learned the task, by its last 500 episodes: [R]."""
+    """Whether each of R replicas learned the task, judged by its last 500 episodes: [R]."""
     _, lengths = _final_windows(history)
     return final_mean(history, history.reward) > reward_to_learn(task, int(lengths.sum()))
 
 
 def times_to_learn(history: History, task: TaskConfig) -> NDArray[np.float64]:
-    """Episodes until the mean reward of 500 in a row first met the criterion for *learned*.
+    """Episodes until the mean reward of 500 in a row first met the criterion.
 
     Args:
         history: curves of R replicas in K windows, all but the last of the same length.
@@ -52,12 +47,12 @@ def times_to_learn(history: History, task: TaskConfig) -> NDArray[np.float64]:
         Numbers of episodes, [R]; inf where the criterion was never met.
     """
     window_length = int(history.episode[0])  # in episodes
-    count = min(ceil(FINAL_EPISODES / window_length), len(history.episode))
-    # Mean over each group of `count` windows in a row: (R, K - count + 1)
-    means = sliding_window_view(history.reward.astype(np.float64), count, axis=1).mean(axis=-1)
-    met = means > reward_to_learn(task, count * window_length)
-    last_episodes = history.episode[count - 1 :]  # of each group
-    first_met = met.argmax(axis=1)  # 0 also where none met it
+    group_size = min(ceil(FINAL_EPISODES / window_length), len(history.episode))
+    groups = sliding_window_view(history.reward.astype(np.float64), group_size, axis=1)
+    means = groups.mean(axis=-1)  # over each group of windows in a row: (R, groups)
+    met = means > reward_to_learn(task, group_size * window_length)
+    last_episodes = history.episode[group_size - 1 :]  # of each group
+    first_met = met.argmax(axis=1)  # index of the first group that met the criterion; 0 if none
     return np.where(met.any(axis=1), last_episodes[first_met], np.inf)
 
 
@@ -68,7 +63,7 @@ def final_mean(history: History, curves: NDArray[np.float32]) -> NDArray[np.floa
 
 
 def _final_windows(history: History) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Whether each window ends in the last 500 episodes, [K], and the lengths of those that do."""
+    """Whether each window ends in the last 500 episodes, [K], and the lengths of these windows."""
     in_final = history.episode > history.episode[-1] - FINAL_EPISODES
     lengths = np.diff(history.episode, prepend=0)  # in episodes
     return in_final, lengths[in_final]

@@ -13,9 +13,9 @@ class RewardLevels(NamedTuple):
     """Fractions of trials rewarded under reference policies, in increasing order."""
 
     uniform: float
-    """Every action equally likely."""
+    """Left, right and hold with equal probability."""
     one_sided: float
-    """The better of always left and always right."""
+    """Always left or always right, whichever is better."""
     memoryless: float
     """The best policy that sees only the second stimulus."""
     solved: float
@@ -23,9 +23,10 @@ class RewardLevels(NamedTuple):
 
 
 def reward_levels(stimulus_set: str) -> RewardLevels:
-    """Exact reward levels of a stimulus set, by enumeration of its pairs.
+    """Exact reward levels of a stimulus set, computed from all of its pairs.
 
-    The policies hold before the last step; `hold_reward` and blank trials do not count.
+    The policies choose among the three actions at the last step, and hold before. `hold_reward`
+    and blank trials do not count.
 
     Args:
         stimulus_set: a key of `pwm.core.task.STIMULUS_SETS`.
@@ -33,14 +34,15 @@ def reward_levels(stimulus_set: str) -> RewardLevels:
         InputError: the stimulus set is unknown.
     """
     config = TaskConfig(stimulus_set=stimulus_set)
-    pairs, last_step = slice(config.num_pairs), -1
-    rewards = reward_table(config)[pairs, last_step].astype(np.float64)  # (pairs, actions)
-    second = config.pairs[:, 1]
-    # The best action after a second stimulus is rewarded in most of the pairs that end with it.
-    rewarded = [rewards[second == stimulus].sum(axis=0).max() for stimulus in np.unique(second)]
+    rewards = reward_table(config)[:-1, -1].astype(np.float64)  # of the last step: (pairs, actions)
+    second = config.pairs[:, 1]  # second stimulus of each pair
+    num_rewarded = 0.0  # pairs that the best memoryless policy is rewarded for
+    for stimulus in np.unique(second):
+        of_actions = rewards[second == stimulus].sum(axis=0)  # pairs each action is rewarded for
+        num_rewarded += of_actions.max()
     return RewardLevels(
         uniform=float(rewards.mean()),
         one_sided=float(rewards.mean(axis=0).max()),
-        memoryless=float(sum(rewarded) / config.num_pairs),
+        memoryless=float(num_rewarded / config.num_pairs),
         solved=float(rewards.max(axis=1).mean()),
     )

@@ -1,6 +1,6 @@
-"""Selection of runs by their fields, and their outcomes; all analysis reads runs through it.
+"""Runs selected by the fields of their configurations, and the outcomes of these runs.
 
-For instance, from every run in a folder:
+All analysis reads runs through `Outcomes`. For instance, from every run in a folder:
 
     runs = Outcomes.stored("results").at(critic_weight=5, baseline="detached")
     runs.configs, runs.time, runs.learned
@@ -42,17 +42,17 @@ class Runs(Protocol):
         """The configuration of each run."""
 
     def outcomes(self, numbers: NDArray[np.intp]) -> NDArray[Any]:
-        """Outcomes of some runs, an array of `OUTCOME` in the shape of their numbers."""
+        """Outcomes of the runs with these numbers: an array of `OUTCOME`, shaped as `numbers`."""
 
     def history(self, numbers: NDArray[np.intp]) -> History:
         """The history of the runs with these numbers, [R], in this order."""
 
     def curve(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
-        """One curve of some runs, by name: [R, K], or [R, J] for scheduled diagnostics."""
+        """The curve `name` of the runs with these numbers: [R, windows], or [R, probes]."""
 
 
 class Source(Protocol):
-    """A collection of experiments that were run, for instance the published outcomes."""
+    """A source of the runs of experiments, for instance the published outcomes."""
 
     def runs(self, experiment: Experiment) -> Runs:
         """The runs of an experiment."""
@@ -70,8 +70,9 @@ class Outcomes:
 
     Args:
         runs: all runs, from which some are chosen.
-        axes: values by field, the slowest first; for a list of runs, the single axis "run".
-        numbers: numbers of the chosen runs, an array with these axes.
+        axes: values of each field that varies, in the order of the axes of `numbers`; for a list
+            of runs, the single axis "run".
+        numbers: numbers of the chosen runs, [...].
         note: called with the numbers of the runs that are read.
     """
 
@@ -93,7 +94,7 @@ class Outcomes:
 
         Args:
             experiment: the experiment.
-            source: a store that holds its runs, or for instance the published outcomes.
+            source: a store that holds the experiment's runs, or the published outcomes.
             note: called with the numbers of the runs that are read.
         """
         runs: Runs
@@ -117,7 +118,7 @@ class Outcomes:
 
     @classmethod
     def stored(cls, folder: Path | str = "results", engine: EngineName = "fused") -> Outcomes:
-        """A list of the runs in a folder that were trained by an engine, without duplicates.
+        """A list of the runs in a folder that one engine trained, without duplicates.
 
         Raises:
             InputError: there is no such folder.
@@ -140,16 +141,16 @@ class Outcomes:
         """
         selected = self
         for name, value in values.items():
-            several = isinstance(value, list | tuple)
-            wanted = value if several else [value]
+            is_list = isinstance(value, list | tuple)
+            wanted = value if is_list else [value]
             if name in selected.axes:
-                selected = selected._along_axis(name, wanted, keep_axis=several)
+                selected = selected._along_axis(name, wanted, keep_axis=is_list)
             else:
                 selected = selected._as_list(name, wanted)
         return selected
 
     def _along_axis(self, name: str, wanted: Sequence[Any], *, keep_axis: bool) -> Outcomes:
-        """The runs with some values of a field that has an axis; a single value may remove it."""
+        """Selects along the axis of a field; for a single value, the axis can be removed."""
         values, axis = self.axes[name], list(self.axes).index(name)
         _require_all(name, wanted, values)
         axes = {**self.axes, name: wanted}
@@ -160,9 +161,9 @@ class Outcomes:
         return Outcomes(self._runs, axes, numbers, self._note)
 
     def _as_list(self, name: str, wanted: Sequence[Any]) -> Outcomes:
-        """A list of the runs with some values of a field that has no axis.
+        """A list of the runs with any of the wanted values of a field that has no axis.
 
-        If all runs have one of the values, nothing changes, and the axes are kept.
+        If all runs have one of these values, the same runs are returned, with their axes.
         """
         fields = flat(TrainConfig())
         if name not in fields:
@@ -175,47 +176,47 @@ class Outcomes:
         numbers = self._numbers.ravel()[selected]
         return Outcomes(self._runs, {"run": range(len(numbers))}, numbers, self._note)
 
-    def _noted(self) -> NDArray[np.intp]:
-        """Numbers of the runs, [...], after a call of `note`, since they are about to be read."""
+    def _numbers_to_read(self) -> NDArray[np.intp]:
+        """Numbers of the runs, [...]; calls `note`, as outcomes or curves are about to be read."""
         if self._note is not None:
             self._note(self._numbers)
         return self._numbers
 
     @property
     def configs(self) -> tuple[TrainConfig, ...]:
-        """The configuration of each run, in order."""
+        """The configuration of each run, in the order of the flattened axes."""
         return tuple(self._runs.configs[number] for number in self._numbers.ravel().tolist())
 
     @property
     def base(self) -> TrainConfig:
-        """The configuration of the first run; it gives the fields that do not vary."""
+        """The configuration of the first run, for the fields that do not vary."""
         return self._runs.configs[int(self._numbers.flat[0])]
 
     @property
     def weights(self) -> tuple[float, ...]:
-        """The critic weights on the axis of that name."""
+        """The values on the axis `critic_weight`."""
         return self.axes["critic_weight"]
 
     @cached_property
     def history(self) -> History:
-        """Curves of the runs, in order: [runs, windows].
+        """The history of the runs, in the order of `configs`: curves are [runs, windows].
 
         Raises:
             ValueError: the runs differ in their budget or in the length of their windows.
             InputError: a run is not in the store.
         """
         self._require_equal_windows()
-        return self._runs.history(self._noted().ravel())
+        return self._runs.history(self._numbers_to_read().ravel())
 
     def curve(self, name: str) -> NDArray[np.float32]:
-        """A curve by name, with a last axis of windows, or of the probes of `probe_at`: [..., K].
+        """The curve `name`: [..., windows], or [..., probes] for diagnostics at chosen episodes.
 
         Raises:
             ValueError: the runs differ in their budget or in the length of their windows.
             InputError: a run is not in the store, or the curve is not published.
         """
         self._require_equal_windows()
-        curve = self._runs.curve(name, self._noted().ravel())
+        curve = self._runs.curve(name, self._numbers_to_read().ravel())
         return curve.reshape(*self._numbers.shape, curve.shape[1])
 
     def _require_equal_windows(self) -> None:
@@ -227,24 +228,24 @@ class Outcomes:
 
     @property
     def probed(self) -> NDArray[np.int64]:
-        """Episodes after which diagnostics were measured: [K], or [J] with `probe_at`."""
+        """Episodes after which diagnostics were measured: [windows], or [probes] of `probe_at`."""
         run = self.base
         ends_of_windows = range(run.log_every, run.num_episodes + 1, run.log_every)
         return np.array(run.probe_at or ends_of_windows, np.int64)
 
     @property
     def _outcomes(self) -> NDArray[Any]:
-        """The runs' outcomes, an array of `OUTCOME`: [...]."""
-        return self._runs.outcomes(self._noted())
+        """All outcomes of the runs: an array of `OUTCOME`, [...]."""
+        return self._runs.outcomes(self._numbers_to_read())
 
     @property
     def learned(self) -> NDArray[np.bool_]:
-        """Whether the last 500 episodes meet the criterion: [...]."""
+        """Whether the last 500 episodes meet the criterion of `pwm.analysis.learning`: [...]."""
         return self._outcomes["learned"]
 
     @property
     def time(self) -> NDArray[np.float64]:
-        """Episodes until 500 in a row first met the criterion; inf if they never did: [...]."""
+        """Episodes until 500 in a row first met the criterion; inf if none did: [...]."""
         return self._outcomes["time"]
 
     @property
@@ -254,27 +255,27 @@ class Outcomes:
 
     @property
     def value_loss(self) -> NDArray[np.float64]:
-        """Value loss of the last 500 episodes, in reward²: [...]."""
+        """Mean value loss over the last 500 episodes, in reward²: [...]."""
         return self._outcomes["value_loss"]
 
     @property
     def entropy(self) -> NDArray[np.float64]:
-        """Entropy of the policy in the last 500 episodes, in nats: [...]."""
+        """Mean entropy of the policy over the last 500 episodes, in nats: [...]."""
         return self._outcomes["entropy"]
 
     @property
     def critic_bias(self) -> NDArray[np.float64]:
-        """Value minus return in the last 500 episodes: [...]."""
+        """Mean of value minus return over the last 500 episodes: [...]."""
         return self._outcomes["critic_bias"]
 
     @property
     def collapsed(self) -> NDArray[np.bool_]:
-        """Whether the policy ends deterministic without having learned: [...]."""
+        """Whether the policy ended deterministic (below 0.001 nats) without learning: [...]."""
         return self._outcomes["collapsed"]
 
     @property
     def collapse(self) -> NDArray[np.float64]:
-        """End of the first window in which the policy was deterministic; inf if never: [...]."""
+        """Last episode of the first window with a deterministic policy; inf if none: [...]."""
         return self._outcomes["collapse"]
 
     @property
@@ -283,12 +284,12 @@ class Outcomes:
         return self._outcomes["peak_value_loss"]
 
     def rate(self) -> NDArray[np.float64]:
-        """Fraction of seeds, the last axis, that learned: [...] without that axis."""
+        """Fraction of seeds that learned: [...] without the last axis, which is the seeds'."""
         return np.asarray(self.learned.mean(axis=-1))
 
 
 def _require_all(name: str, wanted: Iterable[Any], found: Sequence[Any]) -> None:
-    """Raises `ValueError` unless some runs have each of the values wanted."""
+    """Raises `ValueError` if any wanted value was not run."""
     for value in wanted:
         if value not in found:
             listed = ", ".join(str(each) for each in dict.fromkeys(found)) or "none"

@@ -1,4 +1,4 @@
-"""Predictions made before the runs, and the law behind the third set of them."""
+"""Predictions made before the runs that test them, and the law behind the third set."""
 
 from __future__ import annotations
 
@@ -28,27 +28,28 @@ def predictions() -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class Law:
-    """Slowdown by the leak and by a heavy critic: the closed form `slowdown` with two constants.
+    """Law of the slowdown: the closed form `pwm.analysis.theory.slowdown` with two constants.
 
-    The leak is the gradient of the policy loss that reaches the critic.
+    Learning is slowed by a leak, the gradient of the policy loss that reaches the critic, and by
+    the gradient of a heavy critic in the shared trunk.
     """
 
     noise_constant: float
-    """Factor on `pwm.analysis.theory.noise_weight`; 1 where nothing is fitted."""
+    """Factor on `pwm.analysis.theory.noise_weight`; 1 if it is not fitted."""
     share_weight: float
     """Critic weight at which the critic's gradient in the shared trunk is as large as the policy's;
     inf if the networks are separate."""
 
     def noise_weight(self, steps: int, trial_length: int = 3) -> float:
-        """Weight at which the leak slows learning by sqrt(2), for a summed policy loss."""
+        """Critic weight at which a leak lengthens learning by sqrt(2); summed policy loss."""
         return self.noise_constant * noise_weight(steps, trial_length)
 
     def leak_slowdown(self, weight: float, steps: int, trial_length: int = 3) -> float:
-        """Predicted ratio of times to learn, attached over detached, for a summed policy loss."""
+        """Predicted time to learn with a leak divided by that without one; summed policy loss."""
         return slowdown(self.noise_weight(steps, trial_length) / weight)
 
     def trunk_slowdown(self, weight: float, bias: float = 0.0) -> float:
-        """Predicted ratio of times to learn, over that of a light critic without bias.
+        """Predicted time to learn divided by that with a light critic without bias.
 
         Args:
             weight: the critic weight.
@@ -58,7 +59,7 @@ class Law:
 
 
 def fitted_law() -> Law:
-    """The law of the third set of predictions, as fitted to episodes of 15 steps before them."""
+    """The law of the third set of predictions, with the constants that were fitted before it."""
     third = predictions()["third"]
     return Law(noise_constant=third["noise_constant"], share_weight=third["share_weight"])
 
@@ -68,13 +69,15 @@ def learned_when_slowed(
 ) -> NDArray[np.bool_]:
     """Predicts from detached runs which seeds learn with an attached baseline.
 
+    A seed learns if its time in the detached run, times the leak's slowdown, is within the budget.
+
     Args:
         weights: critic weights, [W].
         times: episodes until each detached run learned, inf if never, [W, S].
-        budget: number of episodes.
-        noise: weight at which the leak slows learning by sqrt(2).
+        budget: number of episodes of a run.
+        noise: critic weight at which the leak multiplies the time to learn by sqrt(2).
     Returns:
         Whether each seed learns, [W, S].
     """
-    slowdowns = np.array([slowdown(noise / weight) for weight in weights])
+    slowdowns = np.array([slowdown(noise / weight) for weight in weights])  # (W,)
     return np.asarray(times * slowdowns[:, None] <= budget)

@@ -3,12 +3,13 @@
 `paper/outcomes.npz` holds the experiments' runs one after another, N in all. `numpy.load` reads it:
 
 - `version` of this layout;
-- of each experiment, its name, `experiment`, its number of `runs`, a hash that identifies them,
-  `plan`, and the lengths of its published curves, `windows` and `probes`, 0 if it has none;
+- arrays with one entry per experiment: `experiment`, its name; `runs`, the number of its runs;
+  `plan`, a hash that identifies these runs; `windows` and `probes`, the lengths of its published
+  curves, 0 if it has none;
 - `digest` [N], a hash of each run's history, and `trail` [N, 7], a byte of the hash of each of
-  seven beginnings of it (see `pwm.runs.digests`);
+  seven beginnings of this history (see `pwm.runs.digests`);
 - an array [N] for each of `pwm.analysis.stored.FIELDS`;
-- `curve.NAME` for each curve in `CURVES`: those of all diagnosed runs, one after another.
+- `curve.NAME` for each curve in `CURVES`: the curves of all diagnosed runs, one after another.
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ CURVES: Mapping[str, Sequence[str]] = MappingProxyType(
     }
 )  # fmt: skip
 """Published curves by kind: "windows" if diagnostics were measured at the end of each window,
-"probes" if they were at chosen episodes (`probe_at`). Claims and figures read only these."""
-CURVE = "curve."  # prefix of their names in the file
+"probes" if they were measured at chosen episodes. Claims and figures read no other curves."""
+CURVE = "curve."  # prefix of the names of curves in the file
 ALL_CURVES = tuple(itertools.chain.from_iterable(CURVES.values()))
 OF_EXPERIMENTS = ("experiment", "plan", "runs", *CURVES)  # arrays with an entry per experiment
 OF_RUNS = ("digest", "trail", *FIELDS)  # arrays with an entry per run
@@ -62,11 +63,11 @@ class Record:
     digest: NDArray[np.uint64]
     """Hash of each run's history, [R]."""
     trail: NDArray[np.uint8]
-    """A byte of the hash of each of seven beginnings of the history, [R, 7]."""
+    """A byte of the hash of each of seven beginnings of this history, [R, 7]."""
     outcome: NDArray[Any]
-    """[R], of type `OUTCOME`."""
+    """Outcomes of each run, an array of `OUTCOME`, [R]."""
     curves: Mapping[str, NDArray[np.float32]]
-    """Published curves by name, [R, K] or [R, J]."""
+    """Published curves by name, [R, windows] or [R, probes]."""
 
     @classmethod
     def of(cls, history: History, task: TaskConfig) -> Record:
@@ -79,10 +80,10 @@ class Record:
 
     @classmethod
     def joined(cls, parts: Sequence[Record]) -> Record:
-        """One record of the runs of several, which have the same curves.
+        """Joins records that have curves of the same names into one record of all their runs.
 
         Raises:
-            ValueError: the curves differ in length.
+            ValueError: the curves of a name differ in length.
         """
         return cls(
             digest=np.concatenate([part.digest for part in parts]),
@@ -95,12 +96,12 @@ class Record:
         )
 
     def select(self, runs: slice | Sequence[int]) -> Record:
-        """The record of some of the runs."""
+        """The record of the runs with these indices."""
         curves = {name: curve[runs] for name, curve in self.curves.items()}
         return Record(self.digest[runs], self.trail[runs], self.outcome[runs], curves)
 
     def differences(self, other: Record) -> dict[str, NDArray[np.bool_]]:
-        """Whether each run differs from the same run of another record: [R], by name of array."""
+        """Whether each run differs from the same run of `other`: [R], for each array by name."""
         found = {name: _differs(ours, other.columns[name]) for name, ours in self.columns.items()}
         for name, curve in self.curves.items():
             found[CURVE + name] = _differs(curve, other.curves[name])
@@ -108,18 +109,18 @@ class Record:
 
     @property
     def columns(self) -> dict[str, NDArray[Any]]:
-        """Digests and outcomes, by the names in `OF_RUNS`."""
+        """Digests, trails and outcomes: an array [R, ...] for each name in `OF_RUNS`."""
         outcomes = {name: self.outcome[name] for name in FIELDS}
         return {"digest": self.digest, "trail": self.trail, **outcomes}
 
     def num_points(self, kind: str) -> int:
-        """Number of points in each curve of a kind, a key of `CURVES`; 0 without such curves."""
+        """Length of the curves of a kind, a key of `CURVES`; 0 without such curves."""
         any_name = CURVES[kind][0]  # a record has all curves of a kind or none
         return self.curves[any_name].shape[1] if any_name in self.curves else 0
 
 
 def _differs(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.bool_]:
-    """Whether each row of two arrays [R, ...] differs: [R]. Nan equals nan."""
+    """Whether the rows of two arrays [R, ...] differ: [R]. Nan equals nan."""
     same = (one == other) | (np.isnan(one) & np.isnan(other))
     return np.asarray(~same.reshape(len(one), -1).all(axis=1))
 
@@ -141,14 +142,14 @@ class PublishedRuns:
         return [run for shard in plan(self._experiment) for run in shard.runs]
 
     def outcomes(self, numbers: NDArray[np.intp]) -> NDArray[Any]:
-        """Outcomes of some runs, an array of `OUTCOME` in the shape of their numbers."""
+        """Outcomes of the runs with these numbers: an array of `OUTCOME`, shaped as `numbers`."""
         return np.asarray(self._record.outcome[numbers])
 
     def curve(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
-        """A published curve of some runs, by name: [R, K], or [R, J] with `probe_at`.
+        """The published curve `name` of the runs with these numbers: [R, windows or probes].
 
         Raises:
-            InputError: it is not published.
+            InputError: the curve is not published.
         """
         if name not in self._record.curves:
             raise self._not_published()
@@ -159,7 +160,7 @@ class PublishedRuns:
         raise self._not_published()
 
     def _not_published(self) -> InputError:
-        """The error for curves that are in a store only."""
+        """The error for a curve that only a store can hold."""
         name = self._experiment.name
         accepted = (
             f"a folder that holds the runs of {name}, whose curves are not published; "
@@ -173,11 +174,11 @@ class Published:
     """The published outcomes of some experiments."""
 
     path: Path
-    """File that holds them, for messages."""
+    """File that they were read from, for messages."""
     records: Mapping[str, Record]
-    """By experiment."""
+    """Published data of the runs, by the name of the experiment."""
     plans: Mapping[str, str]
-    """Hash that identifies the runs, by experiment; see `plan_of`."""
+    """Hash that identifies the runs (`plan_of`), by the name of the experiment."""
 
     @classmethod
     def read(cls, path: Path | None = None) -> Published:
@@ -212,7 +213,7 @@ class Published:
             arrays[kind] = np.array([record.num_points(kind) for record in records])
         for name in OF_RUNS:
             arrays[name] = np.concatenate([record.columns[name] for record in records])
-        no_curve = np.zeros(0, np.float32)
+        no_curve = np.zeros(0, np.float32)  # of an experiment that does not publish the curve
         for name in ALL_CURVES:
             curves = [record.curves.get(name, no_curve).ravel() for record in records]
             arrays[CURVE + name] = np.concatenate(curves)
@@ -222,7 +223,7 @@ class Published:
         """The published data of an experiment's runs.
 
         Raises:
-            FileError: they are not published, or the experiment has changed since.
+            FileError: the runs are not published, or are not those of the experiment as it is now.
         """
         name = experiment.name
         accepted = f"the outcomes of {name} as it is now; `python -m pwm.digests --write {name}`"
@@ -242,20 +243,20 @@ def _records(arrays: Mapping[str, NDArray[Any]]) -> Iterator[Record]:
     for kind, names in CURVES.items():
         num_points = num_runs * arrays[kind]
         curves |= {name: _split(arrays[CURVE + name], num_points) for name in names}
-    for place, runs in enumerate(num_runs.tolist()):
-        outcome = np.zeros(runs, OUTCOME)
+    for index, size in enumerate(num_runs.tolist()):
+        outcome = np.zeros(size, OUTCOME)
         for name in FIELDS:
-            outcome[name] = columns[name][place]
+            outcome[name] = columns[name][index]
         own_curves = {
-            name: parts[place].reshape(runs, -1)
+            name: parts[index].reshape(size, -1)
             for name, parts in curves.items()
-            if parts[place].size
+            if parts[index].size  # else the experiment does not publish this curve
         }
-        yield Record(columns["digest"][place], columns["trail"][place], outcome, own_curves)
+        yield Record(columns["digest"][index], columns["trail"][index], outcome, own_curves)
 
 
 def _split(values: NDArray[Any], lengths: NDArray[np.int64]) -> list[NDArray[Any]]:
-    """Consecutive parts of an array, of the given lengths."""
+    """Splits an array into consecutive parts of these lengths."""
     return np.split(values, np.cumsum(lengths)[:-1])
 
 

@@ -1,8 +1,8 @@
 """Rival laws of the slowdown by a heavy critic that starts away from the mean return.
 
-Each has one constant. It was fitted as the law's own (`pwm.analysis.climb.SHARE`) was, before the
-fourth set of predictions: to the same 42 cells (settings, each run with several seeds) of 15 steps
-at learning rate 0.001.
+Each rival has one constant, which was fitted before the fourth set of predictions to the same runs
+as the constant of the law, `pwm.analysis.climb.SHARE`: 42 settings with episodes of 15 steps, at
+learning rate 0.001.
 """
 
 from __future__ import annotations
@@ -14,12 +14,17 @@ RIVALS = ("weight", "weight per step", "share", "saturation")
 
 
 def rival_slowdowns(setting: Setting) -> dict[str, float]:
-    """Slowdown that each rival predicts, over a light critic that starts at the mean return."""
+    """Slowdown predicted by each rival, relative to a light critic that starts at the mean return.
+
+    By the first three, the critic's gradient in the trunk slows learning. Relative to the policy's,
+    it is proportional to the weight, to the weight per step, or to `critic_share`. By "saturation",
+    learning is slowed because units that the critic's climb has saturated pass on less gradient.
+    """
     weight, share = setting.critic_weight, critic_share(setting)
-    gain_after_climb = mean_gain(climb(setting, ARRIVED)[-1], setting)
+    end = climb(setting, ARRIVED)[-1]
     return {
         "weight": slowdown(critic=0.436 * weight),
         "weight per step": slowdown(critic=6.54 * weight / setting.steps),
         "share": slowdown(critic=0.995 * share),
-        "saturation": gain_after_climb**-3.407,
+        "saturation": mean_gain(end, setting) ** -3.407,
     }

@@ -3,7 +3,8 @@
 The predictions are in `paper/predictions.json` (`fourth`, `rules`: `predictions` and `brake`). They
 name methods and conditions as `pwm.analysis.rules` does: "raw 10" is a critic of weight 10 that
 learns raw returns, "centred equal" the rule `equal` with centred returns. A prediction is right if
-all of its parts are met by the measured numbers, whatever their intervals, and wrong otherwise.
+all of its parts are met, and wrong otherwise. A part compares a measured number with a bound; only
+"better" and "tied" depend on the number's interval.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ SIDES: Mapping[Side, Callable[[float, float], bool]] = MappingProxyType(
 SHARING = ("1", "10", "100", "per-loss", "equal", "pcgrad", "uncertainty", "return-scale")
 """Weights and rules with which the critic trains the trunk, the layers shared with the policy."""
 APART = ("stop-trunk", "separate")
-"""Rules with which the critic trains no layer of the policy's."""
+"""Rules with which the critic trains no layer of the policy."""
 
 
 class Part(NamedTuple):
     """One number of a prediction, and whether it is as predicted."""
 
-    says: str
+    says: str  # description of the number
     estimate: Estimate
     met: bool
 
@@ -53,12 +54,12 @@ class Prediction:
 
     @property
     def verdict(self) -> Verdict:
-        """Right if all parts are met."""
+        """Verdict "right" if all parts are met, else "wrong"."""
         return "wrong" if self.missed else "right"
 
 
 def judged_rules(methods: Comparison) -> Iterator[Prediction]:
-    """Yields the predictions about the comparison of all methods, in the order of the file."""
+    """Yields the predictions about the comparison of all methods, in their published order."""
     yield from _on_centring(methods)
     yield from _on_other_methods(methods)
     yield from _on_long_episodes(methods)
@@ -77,22 +78,22 @@ def _on_centring(methods: Comparison) -> Iterator[Prediction]:
         parts=(_tied(methods, "centred 100", methods.ranking()[0]),),
     )
     rules = [name.removeprefix("raw ") for name in METHODS if name.startswith("raw ")]
-    gains = []
+    centring = []
     for rule in rules:
         compare = _tied if rule in APART else _better
-        gains.append(compare(methods, f"centred {rule}", f"raw {rule}"))
+        centring.append(compare(methods, f"centred {rule}", f"raw {rule}"))
     yield Prediction(
         name="centring",
         says="every rule is better centred than raw, but for stop-trunk and separate: tied",
-        parts=tuple(gains),
+        parts=tuple(centring),
     )
     condition = "120 steps, 0.001"
-    few = [_success(methods, f"raw {rule}", condition, "<", 0.5) for rule in SHARING]
-    many = [_success(methods, f"raw {rule}", condition, ">", 0.5) for rule in APART]
+    sharing = [_success(methods, f"raw {rule}", condition, "<", 0.5) for rule in SHARING]
+    apart = [_success(methods, f"raw {rule}", condition, ">", 0.5) for rule in APART]
     yield Prediction(
         name="raw-sharing",
         says=f"raw at {condition}: fewer than half learn if the critic shares the trunk, else more",
-        parts=(*few, *many),
+        parts=(*sharing, *apart),
     )
 
 
@@ -102,11 +103,11 @@ def _on_other_methods(methods: Comparison) -> Iterator[Prediction]:
         name="scaling",
         says="popart is within 0.1 of centred 1, standardised 100 within 0.1 of centred 100",
         parts=(
-            _close(methods, "popart", "centred 1"),
-            _close(methods, "standardised 100", "centred 100"),
+            _close(methods, "popart", "centred 1", within=0.1),
+            _close(methods, "standardised 100", "centred 100", within=0.1),
         ),
     )
-    middle = (len(methods.methods) + 1) / 2
+    middle = (len(methods.methods) + 1) / 2  # mean of all ranks; the best rank is 1
     yield Prediction(
         name="usual",
         says="usual is among the worse half",
@@ -137,7 +138,8 @@ def _on_long_episodes(methods: Comparison) -> Iterator[Prediction]:
 def judged_brake(runs: Outcomes) -> Prediction:
     """The prediction that a heavy critic only acts as a brake: it slows the shared trunk down.
 
-    If so, a trunk without the critic's gradient, at a tenth of its learning rate, does as well.
+    If so, about as many seeds learn with a trunk that has no gradient of the critic and a tenth of
+    the learning rate.
 
     Args:
         runs: the runs of the experiment `brake`.
@@ -155,27 +157,27 @@ def judged_brake(runs: Outcomes) -> Prediction:
 
 
 def _bounded(says: str, estimate: Estimate, side: Side, bound: float) -> Part:
-    """A number, met if it lies on the predicted side of a bound."""
+    """Part that is met if the number lies on the predicted side of the bound."""
     return Part(says, estimate, SIDES[side](estimate.value, bound))
 
 
 def _success(methods: Comparison, method: str, condition: str, side: Side, bound: float) -> Part:
-    """Success of a method in a condition, met if it lies on the predicted side of a bound."""
+    """Part that is met if a method's success in a condition lies on this side of the bound."""
     return _bounded(method, methods.success(method, condition), side, bound)
 
 
 def _better(methods: Comparison, one: str, other: str) -> Part:
-    """Mean success of one method minus another's, met if the interval lies above 0."""
+    """Part that is met if `one` has more mean success: the difference's interval is above 0."""
     difference = methods.difference(one, other)
     return Part(f"{one} less {other}", difference, difference.low > 0)
 
 
 def _tied(methods: Comparison, one: str, other: str) -> Part:
-    """Mean success of one method minus another's, met if the interval includes 0."""
+    """Part that is met if two methods are tied: the interval of their difference includes 0."""
     return Part(f"{one} less {other}", methods.difference(one, other), methods.tied(one, other))
 
 
-def _close(methods: Comparison, one: str, other: str, within: float = 0.1) -> Part:
-    """Mean success of one method minus another's, met if its absolute value is within a bound."""
+def _close(methods: Comparison, one: str, other: str, *, within: float) -> Part:
+    """Part that is met if the mean success of two methods differs by at most `within`."""
     difference = methods.difference(one, other)
     return Part(f"{one} less {other}", difference, abs(difference.value) <= within)

@@ -1,8 +1,9 @@
 """Methods that balance the two losses, compared by the protocol fixed before their runs.
 
 The protocol is in `paper/predictions.json` (`fourth`, `rules`). Every method has one setting for
-all conditions, and all methods share their seeds. Methods are ranked by their mean success over the
-ranked conditions, ties by the worst of these; the held-out conditions only test the ranking.
+all conditions, and all methods share their seeds. Methods are ranked by their mean success over all
+but the held-out conditions, and if these means are equal, by their success in the worst condition.
+The held-out conditions only test the ranking.
 
 Shapes: M methods, C conditions, S seeds, B selections of seeds.
 """
@@ -27,14 +28,14 @@ from pwm.experiments.rules import BOTH, CANDIDATE_STEPS, RATES
 
 
 class Selection(NamedTuple):
-    """Selection of runs: the group in the name of their experiment, and values of fields."""
+    """Selection of runs: part of the name of their experiment, and values of their fields."""
 
     group: str
     values: Mapping[str, Any]
 
 
 def _methods() -> dict[str, Selection]:
-    """Methods by name: the returns that the critic learns, then its weight or the rule."""
+    """Methods by name: most names are the critic's returns, then its weight or the rule."""
     found = {}
     for returns in BOTH:
         for weight in rules.METHODS["fixed"]["weights"]:
@@ -54,7 +55,7 @@ def _methods() -> dict[str, Selection]:
 
 
 def _conditions() -> dict[str, Selection]:
-    """Conditions by name: lengths at two learning rates, other tasks, and those held out."""
+    """Conditions by name: lengths at two learning rates, other tasks, and held-out lengths."""
     found = {}
     for learning_rate in RATES:
         for steps in rules.CONDITIONS["length"]["episode_length"]:
@@ -70,7 +71,7 @@ def _conditions() -> dict[str, Selection]:
 
 
 def _candidates() -> dict[str, Selection]:
-    """Candidates for the recommendation by name: some methods, with more seeds and episodes."""
+    """Candidates for the recommended method, by name: methods with more seeds and episodes."""
     found = {}
     for weight in rules.CANDIDATES["fixed"]["weights"]:
         found[f"centred {weight:g}"] = Selection("fixed", {"critic_weight": weight})
@@ -97,20 +98,20 @@ class Comparison:
     time: NDArray[np.float64]
     """Episodes until each run learned, inf if it never did, [M, C, S]."""
     held_out: tuple[str, ...] = ()
-    """Conditions that are not ranked."""
+    """Conditions that do not count in the ranking."""
 
     @property
     def ranked(self) -> tuple[str, ...]:
-        """Conditions that methods are ranked by."""
+        """Conditions that methods are ranked by: all but the held-out ones."""
         return tuple(name for name in self.conditions if name not in self.held_out)
 
     def learned_by(self, method: str, conditions: Sequence[str] = ()) -> NDArray[np.bool_]:
-        """Whether each seed of a method learned, in the ranked or the given conditions: [C, S]."""
-        places = [self.conditions.index(name) for name in conditions or self.ranked]
-        return np.asarray(self.learned[self.methods.index(method), places])
+        """Whether each seed of a method learned in `conditions`, or in all ranked ones: [C, S]."""
+        indices = [self.conditions.index(name) for name in conditions or self.ranked]
+        return np.asarray(self.learned[self.methods.index(method), indices])
 
     def success(self, method: str, *conditions: str) -> Estimate:
-        """Mean success of a method over the ranked conditions or those given."""
+        """Mean success of a method over `conditions`, by default the ranked ones."""
         return rate(self.learned_by(method, conditions))
 
     def worst_success(self, method: str) -> float:
@@ -119,15 +120,19 @@ class Comparison:
 
     def failed_conditions(self, method: str) -> tuple[str, ...]:
         """Conditions, held out or not, in which fewer than half of a method's seeds learned."""
-        rates = self.learned_by(method, self.conditions).mean(axis=-1)
-        return tuple(name for name, each in zip(self.conditions, rates, strict=True) if each < 0.5)
+        fractions = self.learned_by(method, self.conditions).mean(axis=-1)  # (C,)
+        pairs = zip(self.conditions, fractions, strict=True)
+        return tuple(condition for condition, fraction in pairs if fraction < 0.5)
 
     def difference(self, one: str, other: str, *conditions: str) -> Estimate:
-        """Mean success of one method minus that of another, paired by seed."""
+        """Mean success of `one` minus that of `other`, paired by seed.
+
+        The means are over `conditions`, by default the ranked ones.
+        """
         return rate_difference(self.learned_by(one, conditions), self.learned_by(other, conditions))
 
     def tied(self, one: str, other: str) -> bool:
-        """Whether two methods are tied: the interval of their difference includes zero."""
+        """Whether two methods are tied: the interval of their `difference` includes zero."""
         _, low, high = self.difference(one, other)
         return low <= 0 <= high
 
@@ -136,7 +141,7 @@ class Comparison:
         return float(median_time(self._times(method, condition)))
 
     def time_ratio(self, one: str, other: str, condition: str) -> Estimate:
-        """Ratio of the median times to learn of two methods, with an interval paired by seed."""
+        """Median time to learn of `one` divided by that of `other`, paired by seed."""
         times, reference = self._times(one, condition), self._times(other, condition)
         return over_seeds(
             lambda seeds: median_time(times[seeds]) / median_time(reference[seeds]), len(times)
@@ -144,27 +149,26 @@ class Comparison:
 
     def _times(self, method: str, condition: str) -> NDArray[np.float64]:
         """Times to learn of a method's seeds in a condition: [S]."""
-        times = self.time[self.methods.index(method), self.conditions.index(condition)]
-        return np.asarray(times)
+        return np.asarray(self.time[self.methods.index(method), self.conditions.index(condition)])
 
     def ranking(self) -> tuple[str, ...]:
-        """The methods, the best score first; equal scores in the order of the methods."""
-        all_seeds = np.arange(self.learned.shape[-1])
-        scores = self._scores(self.ranked, all_seeds[None])[:, 0]
-        return tuple(self.methods[place] for place in np.argsort(-scores, kind="stable"))
+        """The methods, the best first; methods with equal scores in the order of `methods`."""
+        all_seeds = np.arange(self.learned.shape[-1])[None]  # a single selection: (1, S)
+        scores = self._scores(self.ranked, all_seeds)[:, 0]
+        return tuple(self.methods[index] for index in np.argsort(-scores, kind="stable"))
 
     def rank(self, method: str) -> Estimate:
-        """Rank of a method, the best being 1; equal scores share the mean of their ranks."""
+        """Rank of a method, 1 for the best; methods with equal scores share their mean rank."""
 
         def ranks(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
             """Rank of the method for each selection of seeds: [B]."""
-            of_all = rankdata(-self._scores(self.ranked, seeds), axis=0)  # (M, B)
-            return np.asarray(of_all[self.methods.index(method)])
+            all_ranks = rankdata(-self._scores(self.ranked, seeds), axis=0)  # (M, B)
+            return np.asarray(all_ranks[self.methods.index(method)])
 
         return over_seeds(ranks, self.learned.shape[-1])
 
     def rank_correlation(self) -> Estimate:
-        """Spearman's correlation of the ranking with that by the held-out conditions."""
+        """Spearman's correlation between the ranks in the ranked and in the held-out conditions."""
 
         def deviations(conditions: Sequence[str], seeds: NDArray[np.intp]) -> NDArray[np.float64]:
             """Ranks of the methods minus the mean rank, for each selection of seeds: [M, B]."""
@@ -172,26 +176,26 @@ class Comparison:
             return np.asarray(ranks - ranks.mean(axis=0))
 
         def correlation(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-            """Pearson's correlation of the two rankings, for each selection of seeds: [B]."""
+            """Pearson's correlation of the two sets of ranks, for each selection of seeds: [B]."""
             one, other = deviations(self.ranked, seeds), deviations(self.held_out, seeds)
-            variances = (one**2).sum(axis=0) * (other**2).sum(axis=0)
-            return np.asarray((one * other).sum(axis=0) / np.sqrt(variances))
+            squares = (one**2).sum(axis=0) * (other**2).sum(axis=0)
+            return np.asarray((one * other).sum(axis=0) / np.sqrt(squares))
 
         return over_seeds(correlation, self.learned.shape[-1])
 
     def _scores(self, conditions: Sequence[str], seeds: NDArray[np.intp]) -> NDArray[np.int64]:
-        """Scores that rank methods by mean success, and equal ones by their worst condition.
+        """Scores by which methods are ranked; the best method has the largest.
 
         Args:
-            conditions: names of the conditions to include.
+            conditions: names of the conditions that the score covers.
             seeds: indices of B selections of S seeds, [B, S].
         Returns:
-            Score of each of M methods for each selection, [M, B]: an integer, so that ties are
-            exact.
+            Score of each method for each selection, [M, B]: an integer, so that ties are exact.
         """
-        places = [self.conditions.index(name) for name in conditions]
-        num_learned = self.learned[:, places][..., seeds].sum(axis=-1)  # (M, C, B)
-        # The worst condition has at most S successes, so it counts only between equal sums.
+        indices = [self.conditions.index(name) for name in conditions]
+        learned = self.learned[:, indices]  # (M, C, S)
+        num_learned = learned[..., seeds].sum(axis=-1)  # (M, C, B)
+        # The worst condition has at most S successes, so that it only decides between equal sums.
         num_seeds = seeds.shape[-1]
         return np.asarray(num_learned.sum(axis=1) * (num_seeds + 1) + num_learned.min(axis=1))
 
@@ -222,14 +226,7 @@ def _comparison(
     runs: Sequence[Outcomes],
     held_out: tuple[str, ...] = (),
 ) -> Comparison:
-    """The comparison of methods in conditions.
-
-    Args:
-        methods: names of the methods.
-        conditions: names of the conditions.
-        runs: the runs, [S], of the first method in each condition, then of the second, and so on.
-        held_out: conditions that are not ranked.
-    """
+    """Makes a comparison from runs, [S] each, that are ordered by method, then by condition."""
     shape = (len(methods), len(conditions), -1)
     return Comparison(
         methods=methods,

@@ -1,4 +1,4 @@
-"""Exact bounds on a population from a sample drawn without replacement."""
+"""Samples drawn without replacement, and exact bounds on the population that they are from."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ Item = TypeVar("Item")
 
 
 def drawn(items: Sequence[Item], count: int, seed: int) -> list[Item]:
-    """Draws `count` items without replacement, in random order; all if there are fewer."""
+    """Draws `count` items without replacement, in random order; all items if there are fewer."""
     order = np.random.default_rng(seed).permutation(len(items))
-    return [items[place] for place in order[:count].tolist()]
+    return [items[index] for index in order[:count].tolist()]
 
 
 def most_wrong(total: int, drawn: int, wrong: int, confidence: float = CONFIDENCE) -> int:
-    """Upper confidence bound on the number of wrong runs, from a sample.
+    """Upper confidence bound on the number of wrong runs in a population, from a sample.
 
-    It is the largest number of wrong runs of which a sample shows `wrong` or fewer with a
-    probability above 1 - confidence (hypergeometric distribution; the one-sided bound of Clopper
-    and Pearson, 1934, for a finite population).
+    It is the largest number K of wrong runs in the population for which a sample has `wrong` or
+    fewer of them with a probability above 1 - confidence (hypergeometric distribution; the
+    one-sided bound of Clopper and Pearson, 1934, for a finite population).
 
     Args:
-        total: number of runs.
+        total: number of runs in the population.
         drawn: number of runs in the sample.
         wrong: number of wrong runs in the sample.
-        confidence: least probability that the bound of a sample holds.
+        confidence: least probability that the bound holds.
     """
-    lowest, highest = wrong, total - drawn + wrong  # numbers that the sample does not rule out
-    while lowest < highest:  # bisection: the probability falls as the number grows
+    lowest, highest = wrong, total - drawn + wrong  # at most, all runs not drawn are wrong too
+    while lowest < highest:  # bisection: the probability falls as `middle` grows
         middle = (lowest + highest + 1) // 2
         if hypergeom.cdf(wrong, total, middle, drawn) > 1 - confidence:
             lowest = middle
@@ -42,11 +42,11 @@ def most_wrong(total: int, drawn: int, wrong: int, confidence: float = CONFIDENC
 
 
 def power(total: int, drawn: int, wrong: int) -> float:
-    """Probability that a sample shows at least one of the wrong runs.
+    """Probability that a sample has at least one wrong run.
 
     Args:
-        total: number of runs.
-        drawn: number of them in the sample.
-        wrong: number of wrong ones among all.
+        total: number of runs in the population.
+        drawn: number of runs in the sample.
+        wrong: number of wrong runs in the population.
     """
     return float(hypergeom.sf(0, total, wrong, drawn))

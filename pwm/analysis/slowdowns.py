@@ -1,6 +1,6 @@
 """Measured slowdowns, and the errors of the accounts that predict them: the law and its rivals.
 
-The slowdown S of a cell is its median time to learn over that of a light detached critic that
+The slowdown S of a cell is its median time to learn divided by that of a light detached critic that
 starts at the mean return, in the same condition. Every number is computed for the seeds as they are
 and for each bootstrap resample of them, so that accounts are compared on the same seeds. The result
 is an array [1 + resamples], from which `pwm.analysis.estimates.interval` makes an estimate.
@@ -15,88 +15,85 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.analysis.estimates import RESAMPLES, Estimate, resampled
+from pwm.analysis.estimates import RESAMPLES, Estimate, resampled_medians
 from pwm.analysis.outcomes import Outcomes
-from pwm.analysis.times import median_time
 
 LAW = "law"
-"""The account of `pwm.analysis.climb`, next to its rivals."""
+"""Name of the account that is tested, the law of `pwm.analysis.climb`; others are its rivals."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """Runs of one setting, [S], and those of the light critic to compare them with, [S]."""
+    """Runs of one setting, [S], and the light critic's runs that they are compared with, [S]."""
 
     condition: str
+    """Name of the condition, for instance its steps per episode."""
     variant: str
-    """The critic's start, or its returns."""
+    """Name of the critic's start, or of its returns."""
     weight: float
     runs: Outcomes
     light: Outcomes
     experiments: tuple[str, ...]
     predicted: Mapping[str, float] = field(default_factory=dict)
-    """Predicted slowdown, by account."""
+    """Predicted slowdown, by the name of the account."""
 
     @cached_property
     def slowdowns(self) -> NDArray[np.float64]:
         """Slowdown S: [1 + resamples]; inf where fewer than half of the seeds ever learned."""
         with np.errstate(invalid="ignore"):
-            return _medians(self.runs) / self._reference
+            return resampled_medians(self.runs.time) / self._light_median
 
     @cached_property
     def bounds(self) -> NDArray[np.float64]:
-        """Largest slowdown that the budget lets one measure: [1 + resamples]."""
-        return np.asarray(self.runs.base.num_episodes / self._reference)
+        """Largest slowdown that can be measured within the runs' budget: [1 + resamples]."""
+        return np.asarray(self.runs.base.num_episodes / self._light_median)
 
     @property
     def least_slowdowns(self) -> NDArray[np.float64]:
-        """Slowdown or, where it is unknown, the bound that it exceeds: [1 + resamples]."""
+        """Slowdown, or a lower bound on it where it is unknown: [1 + resamples]."""
         return np.where(np.isfinite(self.slowdowns), self.slowdowns, self.bounds)
 
     @property
     def finished(self) -> bool:
-        """Whether half of the seeds learned, so that the slowdown is known."""
+        """Whether the slowdown is known: at least half of the seeds learned."""
         return bool(np.isfinite(self.slowdowns[0]))
 
     @property
     def informative(self) -> bool:
-        """Whether the cell tests the law: half of the seeds learned, or should have."""
+        """Whether the slowdown tests the law: it is known, or predicted to be below the bound."""
         return self.finished or self.predicted[LAW] < self.bounds[0]
 
     def errors(self, account: str = LAW) -> NDArray[np.float64]:
-        """Logarithm of the slowdown over an account's prediction: [1 + resamples].
+        """Logarithm of the slowdown divided by an account's prediction: [1 + resamples].
 
-        Where the slowdown is unknown, it exceeds the bound. The smallest possible error is then
-        returned: of the bound, or 0 if the prediction exceeds the bound too.
+        An unknown slowdown exceeds the bound. Its error is the smallest that is possible: that of
+        the bound, or 0 if the prediction exceeds the bound too.
         """
         predicted = self.predicted[account]
-        unknown = np.maximum(np.log(self.bounds / predicted), 0.0)
+        smallest = np.maximum(np.log(self.bounds / predicted), 0.0)
         with np.errstate(divide="ignore"):
             known = np.log(self.slowdowns / predicted)
-        return np.where(np.isfinite(self.slowdowns), known, unknown)
+        return np.where(np.isfinite(self.slowdowns), known, smallest)
 
     def right(self, factor: float) -> bool:
-        """Whether the law's prediction is within a factor of the slowdown, as far as known."""
-        return bool(abs(self.errors()[0]) <= np.log(factor))
+        """Whether slowdown and law differ by at most this factor, as far as known: see `errors`."""
+        return bool(abs(self.errors(LAW)[0]) <= np.log(factor))
 
     @property
-    def _reference(self) -> NDArray[np.float64]:
-        """Median time of the light critic: [1 + resamples]; nan where most seeds failed."""
-        times = _medians(self.light)
+    def _light_median(self) -> NDArray[np.float64]:
+        """Median time to learn of the light critic: [1 + resamples]; nan where it is infinite."""
+        times = resampled_medians(self.light.time)
         return np.where(np.isfinite(times), times, np.nan)
 
 
-def _medians(runs: Outcomes) -> NDArray[np.float64]:
-    """Median time to learn of some runs, [S], and of each resample of them: [1 + resamples]."""
-    times = runs.time
-    return median_time(times[resampled(len(times))])
-
-
 def root_mean_square(cells: Sequence[Cell], account: str = LAW) -> NDArray[np.float64]:
-    """Root mean square over cells of an account's errors: [1 + resamples]; nan without cells."""
+    """Root mean square over cells of an account's errors: [1 + resamples]; nan without cells.
+
+    Cells whose light critic failed to learn have no error and are left out.
+    """
     if not cells:
         return np.full(1 + RESAMPLES, np.nan)
-    squares = np.square([cell.errors(account) for cell in cells])
+    squares = np.square([cell.errors(account) for cell in cells])  # (cells, 1 + resamples)
     known = np.isfinite(squares)
     total = np.where(known, squares, 0.0).sum(axis=0)
     with np.errstate(invalid="ignore"):
@@ -104,31 +101,38 @@ def root_mean_square(cells: Sequence[Cell], account: str = LAW) -> NDArray[np.fl
 
 
 def measured_over_predicted(cells: Sequence[Cell]) -> NDArray[np.float64]:
-    """Geometric mean over cells of measured over predicted slowdown: [1 + resamples]."""
+    """Geometric mean over cells of the slowdown divided by the law's: [1 + resamples].
+
+    Unknown slowdowns count as in `Cell.errors`. Without cells, the result is nan.
+    """
     if not cells:
         return np.full(1 + RESAMPLES, np.nan)
-    return np.asarray(np.exp(np.mean([cell.errors() for cell in cells], axis=0)))
+    return np.asarray(np.exp(np.mean([cell.errors(LAW) for cell in cells], axis=0)))
 
 
 def leaving_one_out(cells: Sequence[Cell], one: str, other: str) -> Estimate:
-    """Difference of two accounts' errors, and its range when each condition is left out in turn."""
+    """Error of account `one` minus that of `other`, by `root_mean_square` over all cells.
+
+    The ends of its interval are the smallest and the largest difference when each condition is left
+    out in turn.
+    """
 
     def difference(kept: Sequence[Cell]) -> float:
-        """Error of the first account minus that of the other, over some cells."""
+        """Error of account `one` minus that of `other`, over some cells."""
         return float(root_mean_square(kept, one)[0] - root_mean_square(kept, other)[0])
 
-    without = [
-        difference([cell for cell in cells if cell.condition != left_out])
-        for left_out in {cell.condition for cell in cells}
-    ]
+    without = []
+    for left_out in {cell.condition for cell in cells}:
+        kept = [cell for cell in cells if cell.condition != left_out]
+        without.append(difference(kept))
     return Estimate(difference(cells), min(without), max(without))
 
 
 def fraction_right(cells: Sequence[Cell], factor: float) -> Estimate:
-    """Fraction of cells for which the law is `right` within a factor."""
+    """Fraction of cells for which the law is right to within a factor, by `Cell.right`."""
     return Estimate(float(np.mean([cell.right(factor) for cell in cells])))
 
 
 def experiments_of(cells: Iterable[Cell]) -> tuple[str, ...]:
-    """The experiments of some cells, each once."""
+    """Names of the experiments that some cells belong to, each once."""
     return tuple(dict.fromkeys(name for cell in cells for name in cell.experiments))

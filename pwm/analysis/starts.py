@@ -23,13 +23,13 @@ from pwm.core.task import TaskConfig
 
 LIGHT = 0.1
 """Weight of the light critic that slowdowns are relative to."""
-TRIAL_LENGTHS = (2, 4, 6)
-DISTANCE_STEPS = 60
+TRIAL_LENGTHS = (2, 4, 6)  # other than the default, 3
+DISTANCE_STEPS = 60  # steps per episode of `distance_cells`
 CLEAR = 1.2  # smallest predicted slowdown from which the noise can be estimated
 
 
 def light_critic(evidence: Evidence, task: TaskConfig) -> Outcomes:
-    """Runs of a light detached critic that starts at the mean return, learning rate 0.001: [S]."""
+    """Runs of a light detached critic, started at the mean return, at learning rate 0.001: [S]."""
     if task.trial_length == 3:
         runs = evidence.of("start-mean").at(episode_length=task.episode_length)
     else:
@@ -52,7 +52,7 @@ def fixed_point_cells(evidence: Evidence) -> Iterator[Cell]:
 def _noise_cells(
     evidence: Evidence, condition: str, experiments: tuple[str, ...], runs: Outcomes
 ) -> Iterator[Cell]:
-    """Yields a cell for each weight, with the slowdown that the leak's noise alone predicts."""
+    """Yields a cell for each weight; the predicted slowdown is that of the leak's noise alone."""
     task = runs.base.task
     noise = noise_weight(task.episode_length, task.trial_length)
     for weight in runs.weights:
@@ -70,22 +70,24 @@ def _noise_cells(
 def leak_constant(cells: list[Cell]) -> NDArray[np.float64]:
     """Factor on the noise weight that fits the slowdowns of one condition: [1 + resamples].
 
-    A slowdown S by noise is sqrt(1 + (noise weight / w)²), so the factor grows with sqrt(S² - 1).
-    Each cell for which the law predicts a clear slowdown gives a factor. The median is returned.
+    A critic that starts at its fixed point has nothing to climb, so that only noise slows learning:
+    S = sqrt(1 + (noise weight / w)²). The noise weight is proportional to sqrt(S² - 1). The factor
+    of a cell is this root of the measured S divided by that of the predicted S. The result is the
+    median over the cells with a predicted S above `CLEAR`; nan if no slowdown is known.
     """
     factors = []
     for cell in cells:
         predicted = cell.predicted[LAW]
         if predicted > CLEAR:
             measured = np.where(np.isfinite(cell.slowdowns), cell.slowdowns, np.nan)
-            excess = np.maximum(measured**2 - 1, 0)
+            excess = np.maximum(measured**2 - 1, 0)  # 0 if learning is not slowed at all
             factors.append(np.sqrt(excess / (predicted**2 - 1)))
     with catch_warnings(action="ignore", category=RuntimeWarning):  # no cell finished
         return np.asarray(np.nanmedian(factors, axis=0))
 
 
 def setting_of(run: TrainConfig, start: float) -> Setting:
-    """The setting of the law of the climb for a run whose critic starts at the value `start`."""
+    """Setting of the law of the climb for a run whose critic starts at the value `start`."""
     return Setting(
         steps=run.task.episode_length,
         critic_weight=run.critic_weight,
@@ -99,11 +101,11 @@ def setting_of(run: TrainConfig, start: float) -> Setting:
 
 
 def distance_cells(evidence: Evidence) -> dict[tuple[float, float], Cell]:
-    """Cells with a detached baseline, at 60 steps, by the critic's start and weight."""
+    """Cells with a detached baseline, at 60 steps, by the pair of the critic's start and weight."""
     grid = evidence.of("weight-0.001").at(baseline="detached", episode_length=DISTANCE_STEPS)
     from_mean = evidence.of("start-mean").at(episode_length=DISTANCE_STEPS)
     elsewhere = evidence.of("distance")
-    mean_return = Setting(steps=DISTANCE_STEPS, critic_weight=0.0).fixed_point
+    mean_return = Setting(steps=DISTANCE_STEPS, critic_weight=0.0).fixed_point  # detached: no bias
     by_start = {0.0: ("weight-0.001", grid), mean_return: ("start-mean", from_mean)}
     for start in elsewhere.axes["critic_start"]:
         by_start[start] = ("distance", elsewhere.at(critic_start=start))
@@ -126,7 +128,7 @@ def grid_cells(evidence: Evidence, baseline: str) -> Iterator[Cell]:
 
 
 def _climb_cell(evidence: Evidence, experiment: str, runs: Outcomes, start: float) -> Cell:
-    """The cell of some runs, with the predictions of the law of the climb and of its rivals."""
+    """Cell of some runs, with the predictions of the law of the climb and of its rivals."""
     run = runs.base
     return Cell(
         condition=f"{run.task.episode_length}",

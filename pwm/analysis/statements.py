@@ -1,4 +1,4 @@
-"""Statements of a set of predictions, each with the measured number that decides it."""
+"""Predicted statements, each with the measured number that decides whether it is right."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from pwm.analysis.estimates import Estimate
 
 @dataclass(frozen=True, kw_only=True)
 class Statement:
-    """A predicted statement: the measured number, and the values with which it is right."""
+    """A statement about a number: the measured number, and the region in which it is right."""
 
     name: str
     says: str
     """Description of the number."""
     estimate: Estimate
     region: tuple[float, float]
-    """Least and greatest value with which the statement is right."""
+    """Least and greatest value of the number for which the statement is right."""
     experiments: tuple[str, ...]
     otherwise: bool = False
-    """Whether the statement's alternative holds, which makes it right in any case."""
+    """Whether an alternative holds that makes the statement right whatever the number."""
 
     @property
     def right(self) -> bool:
@@ -31,23 +31,23 @@ class Statement:
 
     @property
     def wrong_region(self) -> tuple[float, float]:
-        """Least and greatest value with which the statement is wrong."""
+        """Region above the right one or, if the right one has no upper end, below it."""
         low, high = self.region
         return (high, inf) if high < inf else (-inf, low)
 
 
 def predicted_statement(
-    name: str, said: Mapping[str, Any], estimate: Estimate, experiments: tuple[str, ...] = ()
+    name: str, entry: Mapping[str, Any], estimate: Estimate, experiments: tuple[str, ...] = ()
 ) -> Statement:
-    """A statement from its entry `said` in `paper/predictions.json`, and the measured number.
+    """Makes a statement from its entry in `paper/predictions.json` and the measured number.
 
-    The entry has a description of the number (`measured`), and the least and greatest value with
+    The entry has a description of the number (`measured`), and the least and greatest value for
     which the statement is right (`right`; null for no limit).
     """
-    low, high = said["right"]
+    low, high = entry["right"]
     return Statement(
         name=name,
-        says=said["measured"],
+        says=entry["measured"],
         estimate=estimate,
         region=(-inf if low is None else low, inf if high is None else high),
         experiments=experiments,

@@ -1,4 +1,4 @@
-"""Runs in a store: the curves and the outcome of each."""
+"""Runs in a store: their configurations, histories and outcomes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pwm.runs.shards import Shard
 from pwm.runs.storage import Store
 
 COLLAPSED = 1e-3  # entropy in nats, below which a policy no longer explores
-CACHED_HISTORIES = 64  # shards whose histories are kept in memory
+CACHED_HISTORIES = 64  # number of shards whose histories are kept in memory
 FIELDS: Mapping[str, type] = MappingProxyType(
     {
         "learned": bool,
@@ -34,6 +34,7 @@ FIELDS: Mapping[str, type] = MappingProxyType(
 )
 """Types of the outcomes of a run by name; `pwm.analysis.outcomes.Outcomes` describes each."""
 OUTCOME = np.dtype(list(FIELDS.items()))
+"""Structured type of the outcomes of a run."""
 
 
 class StoredRuns:
@@ -43,7 +44,7 @@ class StoredRuns:
 
     Args:
         store: the store that holds the shards.
-        shards: the shards, in the order of the numbers.
+        shards: the shards, in the order in which their runs are numbered.
     """
 
     def __init__(self, store: Store, shards: Iterable[Shard]) -> None:
@@ -53,11 +54,11 @@ class StoredRuns:
         self._shard_of_run = np.repeat(np.arange(len(sizes)), sizes)
         self._first_run = np.cumsum([0, *sizes])  # of each shard
         self._outcomes = np.zeros(len(self.configs), OUTCOME)
-        self._is_computed = np.zeros(len(sizes), bool)  # whether a shard's outcomes are
+        self._is_computed = np.zeros(len(sizes), bool)  # by shard: whether `_outcomes` has its runs
         self._cached_history = lru_cache(CACHED_HISTORIES)(self._read)
 
     def outcomes(self, numbers: NDArray[np.intp]) -> NDArray[Any]:
-        """Outcomes of some runs, an array of `OUTCOME` in the shape of their numbers.
+        """Outcomes of the runs with these numbers: an array of `OUTCOME`, shaped as `numbers`.
 
         Raises:
             InputError: a run is not in the store.
@@ -71,7 +72,7 @@ class StoredRuns:
         return np.asarray(self._outcomes[numbers])
 
     def curve(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
-        """A curve of some runs, by name: [R, K], or [R, J] for diagnostics with `probe_at`.
+        """The curve `name` of the runs with these numbers: [R, windows or probes].
 
         Raises:
             InputError: a run is not in the store.
@@ -86,8 +87,8 @@ class StoredRuns:
         Raises:
             InputError: a run is not in the store.
         """
-        shards = self._shard_of_run[numbers]
-        replicas = numbers - self._first_run[shards]  # numbers within the shards
+        shards = self._shard_of_run[numbers]  # number of each run's shard
+        replicas = numbers - self._first_run[shards]  # index of each run in its shard
         histories = [
             self._cached_history(shard).select([replica])
             for shard, replica in zip(shards, replicas, strict=True)
@@ -95,12 +96,12 @@ class StoredRuns:
         return History.joined(histories)
 
     def _read(self, shard: int) -> History:
-        """The history of a shard, given its number."""
+        """Reads the history of the shard with this number."""
         return self._store.gather([self._shards[shard]])
 
 
 def outcomes_of(history: History, task: TaskConfig) -> NDArray[Any]:
-    """The outcome of each replica, an array [R] of `OUTCOME`."""
+    """Outcomes of the replicas of a history: an array of `OUTCOME`, [R]."""
     found = np.zeros(len(history.reward), OUTCOME)
     found["learned"] = learned(history, task)
     found["time"] = times_to_learn(history, task)
@@ -110,7 +111,7 @@ def outcomes_of(history: History, task: TaskConfig) -> NDArray[Any]:
     found["critic_bias"] = final_mean(history, history.critic_bias)
     found["collapsed"] = (found["entropy"] < COLLAPSED) & ~found["learned"]
     is_deterministic = history.entropy < COLLAPSED  # (R, K)
-    first = history.episode[is_deterministic.argmax(axis=1)]  # unless no window is
+    first = history.episode[is_deterministic.argmax(axis=1)]  # the first window also if none is
     found["collapse"] = np.where(is_deterministic.any(axis=1), first, np.inf)
     found["peak_value_loss"] = history.value_loss.max(axis=1)
     return found

@@ -1,4 +1,4 @@
-"""A summary of one training run in words."""
+"""A summary in words of replicas that were trained together."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ def summary(runs: Sequence[TrainConfig], history: History) -> str:
         runs: the configuration of each replica.
         history: history of the replicas, in the same order.
     Returns:
-        Lines of text. Numbers are means over the last 500 episodes, and medians over seeds.
+        Lines of text. A number is a mean over the last 500 episodes, then a median over seeds.
     """
     episodes = min(FINAL_EPISODES, int(history.episode[-1]))
     of_seeds = ", medians over seeds" if len({run.seed for run in runs}) > 1 else ""
     lines = [f"Means over the last {episodes} episodes{of_seeds}:"]
     for weight in dict.fromkeys(run.critic_weight for run in runs):
-        replicas = [place for place, run in enumerate(runs) if run.critic_weight == weight]
-        part, run = history.select(replicas), runs[replicas[0]]
-        lines.append(f"critic weight {weight:g}: {_success(run, part)}")
-        details = [_bias(run, part), *_gradients(part), *_hidden_states(part)]
+        replicas = [index for index, run in enumerate(runs) if run.critic_weight == weight]
+        at_weight, run = history.select(replicas), runs[replicas[0]]
+        lines.append(f"critic weight {weight:g}: {_success(run, at_weight)}")
+        details = [_bias(run, at_weight), *_gradients(at_weight), *_hidden_states(at_weight)]
         lines += [f"  {line}" for line in details]
     levels = reward_levels(runs[0].task.stimulus_set)._asdict()
     named = ", ".join(f"{name.replace('_', '-')} {level:.3g}" for name, level in levels.items())
@@ -38,7 +38,7 @@ def summary(runs: Sequence[TrainConfig], history: History) -> str:
 
 
 def predicted_bias(run: TrainConfig, entropy: float) -> float | None:
-    """Bias of the critic at its fixed point: c T H / 2w, or 0 with a detached baseline.
+    """Bias of the critic at its fixed point: c T H / (2 w), or 0 with a detached baseline.
 
     Args:
         run: the configuration.
@@ -50,23 +50,23 @@ def predicted_bias(run: TrainConfig, entropy: float) -> float | None:
     if run.critic_weight == 0 or loss.lost_gradients == "values":
         return None  # the value loss does not train the critic
     if loss.value_loss == "huber" or loss.trace_decay < 1:
-        return None
+        return None  # the critic's fixed point is not the mean return plus the leak's bonus
     if loss.baseline == "detached":
         return 0.0
     if loss.baseline != "attached" or loss.scales_errors:
-        return None  # the policy loss trains a part of the critic, or its errors are scaled
+        return None  # the leak reaches only a part of the critic, or the errors are scaled
     return critic_bias(run.task.num_steps, entropy, run.critic_weight, loss.policy_reduction)
 
 
 def _success(run: TrainConfig, history: History) -> str:
-    """Number of replicas that learned and their final reward, in words."""
+    """Number of replicas that learned, and the final reward of all, in words."""
     successes, reward = learned(history, run.task), final_mean(history, history.reward)
     span = f" ({reward.min():.3f} to {reward.max():.3f})" if len(reward) > 1 else ""
     return f"learned {successes.sum()} of {len(successes)}; reward {np.median(reward):.3f}{span}"
 
 
 def _bias(run: TrainConfig, history: History) -> str:
-    """The critic's final bias, and the one that `predicted_bias` gives, in words."""
+    """The critic's final bias, and the bias that `predicted_bias` gives, in words."""
     bias = float(np.median(final_mean(history, history.critic_bias)))
     entropy = float(np.median(final_mean(history, history.entropy)))
     predicted = predicted_bias(run, entropy)
@@ -80,10 +80,11 @@ def _bias(run: TrainConfig, history: History) -> str:
 
 
 def _gradients(history: History) -> Iterator[str]:
-    """Yields the diagnostics of gradients in words; nothing for a run without them."""
+    """Yields the diagnostics of gradients in words; nothing if there are no diagnostics."""
     if not history.diagnostics:
         return
-    is_known = ~np.isnan(history.diagnostics["total_norm"]).all(axis=0)  # not in unfinished windows
+    # Diagnostics are nan in an unfinished window.
+    is_known = ~np.isnan(history.diagnostics["total_norm"]).all(axis=0)  # (probes,)
     is_final = is_known & (history.probed > history.episode[-1] - FINAL_EPISODES)
     if not is_final.any():
         if history.probe_episode is None:
@@ -92,15 +93,16 @@ def _gradients(history: History) -> Iterator[str]:
     final = {name: curve[:, is_final].astype(float) for name, curve in history.diagnostics.items()}
 
     def mean_square(part: str) -> NDArray[np.float64]:
-        """Mean square over the final probes of the norm of a part of the gradient: [R]."""
+        """Mean over the final probes of the squared norm of a part of the gradient: [R]."""
         return np.asarray((final[f"{part}_norm"] ** 2).mean(axis=1))
 
     policy = mean_square("policy")
     with np.errstate(divide="ignore", invalid="ignore"):
-        share = policy / mean_square("total")
-        critic, leak = (np.sqrt(mean_square(part) / policy) for part in ("critic", "leak"))
+        fraction = policy / mean_square("total")
+        critic = np.sqrt(mean_square("critic") / policy)
+        leak = np.sqrt(mean_square("leak") / policy)
     yield (
-        f"policy: {_median_text(share, '.1%')} of the trunk's squared gradient; norm of the "
+        f"policy: {_median_text(fraction, '.1%')} of the trunk's squared gradient; norm of the "
         f"critic's part {_median_text(critic)} times the policy's, of the leak "
         f"{_median_text(leak)} times"
     )
@@ -112,11 +114,11 @@ def _gradients(history: History) -> Iterator[str]:
 
 
 def _hidden_states(history: History) -> Iterator[str]:
-    """Yields hidden states and critic at the first, most saturated and last probe, in words."""
+    """Yields a description of the agent at the first, the most saturated and the last probe."""
     if history.probe_episode is None or not len(history.probe_episode):
         return
     saturated = np.median(history.diagnostics["saturated"], axis=0)  # (probes,)
-    for probe in sorted({0, int(saturated.argmax()), len(saturated) - 1}):
+    for probe in sorted({0, int(saturated.argmax()), len(saturated) - 1}):  # each probe once
         found = {
             name: history.diagnostics[name][:, probe].astype(float) for name in AGENT_DIAGNOSTICS
         }

@@ -1,15 +1,16 @@
-"""Bias and noise of a critic of other targets: discounted, bootstrapped, or of single trials.
+"""Bias and noise of a critic of discounted or bootstrapped returns, or of returns of one trial.
 
-The target of a step is the λ-return G = M r + N v, with rewards r and the values v of later steps,
+The targets of the steps are the λ-returns G = M r + N v, with rewards r, values v, and
 
     M[t, k] = (γλ)^(k - t) from k = t on,    N[t, k] = γ (1 - λ) (γλ)^(k - 1 - t) from k = t + 1 on,
 
-up to the end of the episode, or of the trial. The state is reset at every trial, so that a critic
-knows the step in the trial, but not the trial; `fixed_point_values` is its fixed point.
+up to the end of the episode, or of the trial; γ is the discount and λ the decay of traces. The
+state is reset at every trial, so that a critic knows the step within the trial, but not the trial.
+`fixed_point_values` computes the values at its fixed point.
 
-The leak is the gradient of the policy loss that reaches the critic. It raises the values, and with
-bootstrapping the targets too, so that the bias grows to up to (1 - γλ) / (1 - γ) times that of
-returns without bootstrapping. The mean of the advantage G - v does not grow with it.
+The leak is the gradient of the policy loss that reaches the critic. It raises the values and, with
+bootstrapping, the targets too. The bias is then up to (1 - γλ) / (1 - γ) times as large as without
+bootstrapping. The mean of the advantage G - v does not grow.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Targets:
-    """Targets of a critic that does not know its trial."""
+    """Targets of a critic that sees the step within a trial, but not which trial of the episode."""
 
     steps: int
     """T, steps per episode, in whole trials."""
@@ -44,15 +45,15 @@ class Targets:
     """Whether returns end with the episode or with the trial."""
     leak: Leak = "none"
     temperature: float = 0.0
-    """α of the leak, in reward per nat."""
+    """Strength α of the leak, `pwm.core.leak.leak_temperature`, in reward per nat."""
     success: float = 0.5
     """Probability that a trial is rewarded."""
     entropy: float | None = None
-    """Entropy of the policy, in nats; None for a policy that has only learned when to act."""
+    """Entropy of the policy at every step, in nats; None for the policy of `start_entropy`."""
 
     @cached_property
     def fixed_point(self) -> Array:
-        """Value at each step of an episode: [T]."""
+        """Value at each step of an episode, with the critic at its fixed point: [T]."""
         return fixed_point_values(
             self._mean_rewards.tolist(),
             self._entropies.tolist(),
@@ -66,26 +67,26 @@ class Targets:
 
     @property
     def mean_value(self) -> float:
-        """Mean value over the steps at the fixed point."""
+        """Mean over the steps of the value at the fixed point."""
         return float(self.fixed_point.mean())
 
     @property
     def bias(self) -> float:
-        """Mean over the steps of value minus return, with the same discount and horizon."""
+        """Mean over the steps of the value at the fixed point minus `mean_return`."""
         return self.mean_value - self.mean_return
 
     @property
     def mean_return(self) -> float:
-        """Mean over the steps of the discounted return, without bootstrapping."""
+        """Mean over the steps of the discounted return within the horizon, not bootstrapped."""
         weights = self.discount ** np.maximum(self._lag, 0) * self._included
         return float((weights @ self._mean_rewards).mean())
 
     @property
     def noise(self) -> float:
-        """Root mean square over the steps of the advantage at the fixed point."""
+        """Root mean square over steps and episodes of the advantage at the fixed point."""
         values = self.fixed_point
         mean_targets = self._reward_weights @ self._mean_rewards + self._value_weights @ values
-        reward_variances = self._mean_rewards * (1 - self.success)  # p (1 - p) if rewarded
+        reward_variances = self._mean_rewards * (1 - self.success)  # p (1 - p) at last steps
         variances = self._reward_weights**2 @ reward_variances
         return sqrt(float(((mean_targets - values) ** 2 + variances).mean()))
 
@@ -96,7 +97,7 @@ class Targets:
 
     @property
     def excess(self) -> float:
-        """Constant bias of the values that would raise the noise as much as the leak does."""
+        """Constant bias of the advantages that would raise the noise as much as the leak does."""
         return sqrt(max(self.noise**2 - self.unbiased.noise**2, 0.0))
 
     @property
@@ -107,12 +108,12 @@ class Targets:
 
     @property
     def pull(self) -> float:
-        """Mean growth of the error v - G if all values grow by 1; below 1 with bootstrapping."""
+        """Mean increase of v - G if all values increase by 1; below 1 with bootstrapping."""
         return float(1 - self._value_weights.sum(axis=1).mean())
 
     @cached_property
     def _lag(self) -> Array:
-        """Steps k - t from step t, the first axis, to step k, the second: [T, T]."""
+        """Number of steps k - t from step t (row) to step k (column): [T, T]."""
         steps = np.arange(self.steps)
         return np.asarray(steps - steps[:, None], float)
 
@@ -148,6 +149,6 @@ class Targets:
         """Entropy of the policy at each step, in nats: [T]."""
         if self.entropy is not None:
             return np.full(self.steps, self.entropy)
-        # Uniform over three actions, and at a trial's last step over the two that may be rewarded
+        # Three equally likely actions; at a trial's last step, only the two that may be rewarded
         of_trial = [*[log(3)] * (self.trial_length - 1), log(2)]
         return np.tile(of_trial, self.steps // self.trial_length)

@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 
 
 def mean_return(success: float, num_trials: int, reward: float = 1.0) -> float:
-    """Mean return over the steps of an episode.
+    """Mean return over the steps of an episode, in the unit of `reward`.
+
+    From a step of trial n on, the trials n to N can be rewarded, so that the expected return is
+    reward p (N - n + 1). Its mean over n is reward p (N + 1) / 2.
 
     Args:
         success: p, probability that a trial is rewarded, in [0, 1].
         num_trials: N, trials per episode, at least 1.
         reward: reward of a trial.
-    Returns:
-        p (N + 1) / 2, in units of the reward.
     """
     return reward * success * (num_trials + 1) / 2
 
@@ -32,12 +33,12 @@ def mean_return(success: float, num_trials: int, reward: float = 1.0) -> float:
 def value_floor(success: float, num_trials: int, position_known: bool = False) -> float:
     """Smallest value loss of a critic that cannot predict whether a trial will be rewarded.
 
-    From the n-th of N trials on there are n' = N - n + 1 rewards to win, so the return has mean
-    p n' and variance p (1 - p) n'. A critic that does not know n can at best predict the overall
-    mean. Its loss is then the variance of p n' over n, plus the mean of p (1 - p) n':
-    p² (N² - 1) / 12 + p (1 - p) (N + 1) / 2. A critic that knows n predicts p n', which leaves
-    the second term. Valid for undiscounted returns of whole episodes whose trials are all alike;
-    for the first critic, with the LSTM's state reset at every trial.
+    From trial n of N on, n' = N - n + 1 trials can be rewarded, so the return has mean p n' and
+    variance p (1 - p) n'. A critic that does not know n can at best predict the overall mean. Its
+    loss is then the variance of p n' over n, plus the mean of p (1 - p) n':
+    p² (N² - 1) / 12 + p (1 - p) (N + 1) / 2. A critic that knows n predicts p n', so that only the
+    second term remains. Valid for undiscounted returns of whole episodes whose trials are all
+    alike. A critic does not know n if its LSTM's state is reset at every trial.
 
     Args:
         success: p, probability that a trial is rewarded, in [0, 1].
@@ -95,8 +96,9 @@ def noise_weight(
 ) -> float:
     """Critic weight at which the leak's bias equals the return's standard deviation.
 
-    Before the task is learned, the policy is that of `start_entropy`, and half of the trials are
-    rewarded. No number is fitted. The leak does not grow with the reward, and the return does.
+    Assumes the policy before the task is learned, that of `start_entropy`, for which half of the
+    trials are rewarded. No number is fitted. The bias does not depend on the size of the reward,
+    while the standard deviation is proportional to it.
 
     Args:
         steps: T, steps per episode, in whole trials; more than one trial.
@@ -104,7 +106,7 @@ def noise_weight(
         reduction: reduction of the policy loss.
         reward: reward of a trial.
     Returns:
-        w = c T H / (2 σ), where σ is the root of `value_floor` times the reward.
+        w = c T H / (2 σ), where σ is the reward times the root of `value_floor`.
     """
     bias_at_weight_1 = critic_bias(steps, start_entropy(trial_length), 1.0, reduction)
     return bias_at_weight_1 / (reward * sqrt(value_floor(0.5, steps // trial_length)))
@@ -113,12 +115,13 @@ def noise_weight(
 def slowdown(bias: float = 0.0, critic: float = 0.0) -> float:
     """Factor by which a biased baseline and a critic in the shared trunk lengthen learning.
 
-    RMSprop's steps all have one size, so progress is the mean of the gradient over its root mean
-    square. A bias multiplies that root by S₁ = sqrt(1 + bias²) in the policy's head, and by
-    S₂ = sqrt(1 + bias² + critic²) in the trunk, where the critic's gradient is added. The policy's
-    logits are a product of the head's weights, of size x, and the trunk's features, of size y. Each
-    grows in proportion to the other, x' = y / S₁ and y' = x / S₂, so that both grow at the rate
-    1 / sqrt(S₁ S₂): learning takes sqrt(S₁ S₂) times as long.
+    RMSprop's steps all have one size, so progress is the mean of the gradient divided by its root
+    mean square. A bias multiplies this root mean square by S₁ = sqrt(1 + bias²) in the policy's
+    head. In the trunk, where the critic's gradient is added, the factor is
+    S₂ = sqrt(1 + bias² + critic²). The policy's logits are a product of the head's weights, of size
+    x, and the trunk's features, of size y. The gradient of each is proportional to the other,
+    so that x' = y / S₁ and y' = x / S₂. Both then grow at the rate 1 / sqrt(S₁ S₂): learning takes
+    sqrt(S₁ S₂) times as long.
 
     Args:
         bias: bias of the baseline over the standard deviation σ of the return.

@@ -1,4 +1,4 @@
-"""Times to learn, and how much longer a leak makes them."""
+"""Median times to learn, and the strength of a leak that is fitted to them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from warnings import catch_warnings
 import numpy as np
 from numpy.typing import NDArray
 
-SLOWED = 1.2  # smallest ratio of two times that counts as a slowdown rather than as scatter
+SLOWED = 1.2  # a smaller ratio of two median times counts as scatter, not as a slowdown
 
 
 def median_time(times: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -31,20 +31,21 @@ def noise_constant(
 ) -> NDArray[np.float64]:
     """Factor on `noise_weight` that fits the slowdown of attached runs.
 
-    Where attached runs take clearly longer than detached ones of the same weight w, the ratio r of
-    their median times gives the factor sqrt(r² - 1) w / noise. The median over weights is returned.
+    By `pwm.analysis.theory.slowdown`, attached runs take r = sqrt(1 + (factor noise / w)²) times as
+    long as detached ones of the same weight w. Each weight whose ratio r of median times exceeds
+    `SLOWED` thus gives a factor sqrt(r² - 1) w / noise. The median over these weights is returned.
 
     Args:
         weights: critic weights, [W].
-        attached: times to learn, [W, ..., S].
-        detached: times to learn, [W, ..., S].
+        attached: times to learn of attached runs, in episodes, [W, ..., S].
+        detached: times to learn of detached runs, in episodes, [W, ..., S].
         noise: `noise_weight` of the setting.
     Returns:
         Factors, [...]; nan where no weight shows a slowdown.
     """
     slow, fast = median_time(attached), median_time(detached)  # (W, ...)
     is_slowed = (SLOWED * fast < slow) & (slow < np.inf)
-    weight = np.reshape(weights, (-1, *[1] * (slow.ndim - 1)))  # (W, 1, ...)
+    weight = np.reshape(weights, (-1, *[1] * (slow.ndim - 1)))  # (W, 1, ...), next to (W, ...)
     with catch_warnings(action="ignore", category=RuntimeWarning):  # where no slowdown is shown
         factors = np.sqrt((slow / fast) ** 2 - 1) * weight / noise
         return np.asarray(np.nanmedian(np.where(is_slowed, factors, np.nan), axis=0))

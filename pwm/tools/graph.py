@@ -1,4 +1,4 @@
-"""Paths in PyTorch's autograd graph, from a tensor back to those that it was computed from."""
+"""Paths in PyTorch's autograd graph, from a tensor back to the tensors it was computed from."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from torch import Tensor
 from torch.autograd.graph import Node, get_gradient_edge
 
 Output = tuple[Node, int]
-"""A tensor in the graph: the operation that computed it, and which of its outputs it is."""
+"""A tensor in the graph: the node (operation) that computed it, and its index among the outputs."""
 
 
 def output(tensor: Tensor) -> Output:
-    """The place in the graph of a tensor that requires a gradient."""
+    """The node that computed `tensor`, which requires a gradient, and its index in the outputs."""
     edge = get_gradient_edge(tensor)
     return edge.node, edge.output_nr
 
 
 def ancestors(tensors: Iterable[Tensor], stop: Iterable[Tensor] = ()) -> set[Output]:
-    """Everything that some tensors were computed from, themselves included.
+    """All tensors in the graph that `tensors` were computed from, `tensors` included.
 
     Args:
-        tensors: starts of the paths; those that require no gradient are skipped.
+        tensors: starts of the paths; tensors that require no gradient are skipped.
         stop: tensors that no path may pass through.
     """
     blocked = {output(tensor) for tensor in stop}
@@ -31,29 +31,29 @@ def ancestors(tensors: Iterable[Tensor], stop: Iterable[Tensor] = ()) -> set[Out
     while unvisited:
         node, _ = unvisited.pop()
         for parent, number in node.next_functions:
-            if parent is None:
+            if parent is None:  # an input that requires no gradient
                 continue
-            place = (parent, number)
-            if place not in found and place not in blocked:
-                found.add(place)
-                unvisited.append(place)
+            source = (parent, number)
+            if source not in found and source not in blocked:
+                found.add(source)
+                unvisited.append(source)
     return found
 
 
 def between(start: Tensor, ends: Iterable[Tensor]) -> set[Node]:
-    """The operations on the paths from a tensor back to some of those that it was computed from.
+    """The operations on the paths from `start` back to tensors that it was computed from.
 
     Args:
-        start: the tensor; the operation that computed it is included.
-        ends: tensors where paths end; the operations that computed them are left out.
+        start: a tensor; the operation that computed it is included.
+        ends: tensors where the paths end; the operations that computed them are left out.
     """
     ends = list(ends)
-    places = {output(tensor) for tensor in ends}
-    users: dict[Node, list[Node]] = defaultdict(list)  # of the results of each operation
-    unvisited: list[Node] = []  # at first, the users of the ends
+    end_outputs = {output(tensor) for tensor in ends}
+    users: dict[Node, list[Node]] = defaultdict(list)  # operations on the results of each node
+    unvisited: list[Node] = []  # at first, the operations on the ends
     for node, _ in ancestors([start], stop=ends):
         for parent, number in node.next_functions:
-            if (parent, number) in places:
+            if (parent, number) in end_outputs:
                 unvisited.append(node)
             elif parent is not None:
                 users[parent].append(node)
@@ -67,5 +67,6 @@ def between(start: Tensor, ends: Iterable[Tensor]) -> set[Node]:
 
 
 def leaves(outputs: Iterable[Output]) -> list[Tensor]:
-    """The leaf tensors, such as parameters, among the outputs."""
+    """The leaf tensors, such as parameters, among `outputs`."""
+    # Only the node of a leaf (AccumulateGrad) holds its tensor.
     return [node.variable for node, _ in outputs if hasattr(node, "variable")]

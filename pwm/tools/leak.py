@@ -28,7 +28,7 @@ from pwm.tools.report import Cost, LeakReport
 Parameters = nn.Module | Mapping[str, nn.Module] | Iterable[Tensor] | Iterable[tuple[str, Tensor]]
 Tensors = Tensor | Sequence[Tensor]
 
-CANCELS = 1e-6  # relative norm below which the gradient of a part counts as zero
+CANCELS = 1e-6  # relative norm below which the gradient in head or trunk counts as zero
 NOT_USED = (
     "the policy loss was not computed from these log-probabilities. Pass the tensor, or the list "
     "of tensors, that it was computed from: no copy, stack or slice of it"
@@ -57,11 +57,11 @@ def check_leak(
     Args:
         policy_loss: a scalar; it may include an entropy bonus.
         value_loss: a scalar, without its weight; None if `policy_loss` is the sum of both.
-        parameters: the agent's: a module, modules by name, or parameters, with or without names.
+        parameters: the agent's parameters, with or without names, or its module or modules by name.
         values: the critic's outputs that the losses were computed from, one tensor or a list.
         log_probs: log-probabilities of the actions taken, one tensor or a list.
         weight: factor outside `value_loss` in the sum that `backward` is called on.
-        steps: T, steps per episode, for the weight's units; by default all steps of the losses.
+        steps: T, steps per episode, for the reported weight; by default all steps of the losses.
     Raises:
         ArgumentError: a loss is not a scalar with a gradient, or `backward` has been called.
     """
@@ -107,7 +107,7 @@ def assert_no_leak(
     values: Tensors,
     log_probs: Tensors,
 ) -> None:
-    """Raises an AssertionError, with the report, unless `check_leak` finds no leak."""
+    """Raises an AssertionError with the report unless the verdict of `check_leak` is "no leak"."""
     report = check_leak(policy_loss, value_loss, parameters, values=values, log_probs=log_probs)
     if report.verdict != "no leak":
         raise AssertionError(str(report))
@@ -131,7 +131,7 @@ def _check_arguments(
 
 @contextmanager
 def _before_backward() -> Iterator[None]:
-    """Raises an ArgumentError if `backward` has freed the graph of a loss."""
+    """Context that raises an ArgumentError if `backward` has freed the graph of a loss."""
     try:
         yield
     except RuntimeError as error:
@@ -142,11 +142,11 @@ def _before_backward() -> Iterator[None]:
 
 
 class _Parts(NamedTuple):
-    """Parameters that a leak reaches, by what they belong to."""
+    """Parameters that a leak reaches, by the networks that they belong to."""
 
     head: list[Tensor]  # of the critic alone
     trunk: list[Tensor]  # of critic and policy
-    other: list[Tensor]
+    other: list[Tensor]  # that the values do not depend on
     whole: bool  # whether the leak reaches every parameter of the critic
 
 
@@ -155,11 +155,11 @@ def _parts(
 ) -> _Parts:
     """Sorts the parameters that the advantages depend on into head, trunk and others.
 
-    If the leak's gradient cancels in head or trunk (for instance because the loss subtracts what
-    the head contributes), that part is returned empty.
+    If the leak's gradient cancels in the head or in the trunk (for instance because the loss
+    subtracts what the head contributes), the list of these parameters is empty.
 
     Args:
-        reached: the parameters.
+        reached: the parameters that the advantages depend on.
         gradient: gradient of the policy loss with respect to the log-probabilities, with its graph.
         values: outputs of the critic.
         log_probs: outputs of the policy.
@@ -181,7 +181,7 @@ def _parts(
 def _leaked_norms(
     gradient: Tensor, log_probs: list[Tensor], head: list[Tensor], trunk: list[Tensor]
 ) -> tuple[float, float]:
-    """Norms of the leak's gradient in head and trunk; the arguments are those of `_parts`."""
+    """Norms of the leak's gradient in the head and in the trunk; arguments as in `_parts`."""
     # The leak's gradient is that of Σ log π · ∂L/∂log π with log π held constant.
     constant = torch.cat([tensor.detach().reshape(-1) for tensor in log_probs])
     in_both = flat_gradient((gradient * constant).sum(), [*head, *trunk])
@@ -194,10 +194,11 @@ def _leaked_norms(
 def _cost(
     policy_loss: Tensor, values: list[Tensor], value: ValueTerm | None, normalised: bool | None
 ) -> Cost | None:
-    """Bias and slowdown of a leak into the whole critic; None if they cannot be told.
+    """Bias and slowdown caused by a leak into the whole critic; None if they cannot be estimated.
 
-    Each value settles where the leak's gradient and the value loss's cancel. No formula is needed
-    for the leak's, which is c log π(a) for REINFORCE and c times the ratio for PPO.
+    At the fixed point, the gradients of policy loss and value loss with respect to each value
+    cancel. The gradient of the value loss is its curvature times the bias. So the bias is minus the
+    gradient of the policy loss, divided by this curvature.
 
     Args:
         policy_loss: the policy loss.
@@ -221,14 +222,15 @@ def _cost(
 
 
 def _listed(tensors: Tensors) -> list[Tensor]:
-    """One tensor or several as a list."""
+    """A list of one tensor, or of all tensors of a sequence."""
     return [tensors] if isinstance(tensors, Tensor) else list(tensors)
 
 
 def _shape(tensors: Tensors) -> Sequence[int]:
-    """Shape of the steps, without axes of length 1.
+    """Number of steps along each axis of `tensors`, to describe sums and means over steps.
 
-    For a list, it is [tensors, steps each], or [all steps] if tensors differ in size.
+    A list has the axes [tensors, steps per tensor], or [all steps] if its tensors differ in size.
+    Axes of length 1 do not change the count and are dropped.
     """
     if isinstance(tensors, Tensor):
         shape = list(tensors.shape)
@@ -239,7 +241,7 @@ def _shape(tensors: Tensors) -> Sequence[int]:
 
 
 def _names(parameters: Parameters) -> dict[int, str]:
-    """Names of parameters by their `id`, as tensors cannot be compared by ==."""
+    """Names of parameters by their `id`, as == compares the elements of tensors."""
     if isinstance(parameters, nn.Module):
         return {id(tensor): name for name, tensor in parameters.named_parameters()}
     if isinstance(parameters, Mapping):
@@ -249,14 +251,14 @@ def _names(parameters: Parameters) -> dict[int, str]:
             for name, tensor in module.named_parameters()
         }
     named: dict[int, str] = {}
-    for place, item in enumerate(cast(Iterable[Tensor | tuple[str, Tensor]], parameters)):
-        name, tensor = (f"parameter {place}", item) if isinstance(item, Tensor) else item
+    for index, item in enumerate(cast(Iterable[Tensor | tuple[str, Tensor]], parameters)):
+        name, tensor = (f"parameter {index}", item) if isinstance(item, Tensor) else item
         named[id(tensor)] = name
     return named
 
 
 def _sorted_names(part: list[Tensor], names: Mapping[int, str]) -> tuple[str, ...]:
-    """Names of some parameters, in the order of `names`; the shapes of those without a name."""
+    """Names of the parameters in `part`, in the order of `names`; unnamed ones by their shape."""
     wanted = {id(leaf) for leaf in part}
     unnamed = [leaf for leaf in part if id(leaf) not in names]
     return (

@@ -1,8 +1,8 @@
 """Check of training curves: is the critic as biased as a leak would make it?
 
-A leak raises the values by c T H / 2w above the returns (`pwm.core.leak.critic_bias`): a number
-without a free parameter, to compare with the mean of values minus returns. Where that is not
-logged, it follows from the policy loss: -c Σ (G - v) log π(a) is about -c T b H for a bias b.
+A leak raises the values by c T H / (2 w) above the returns (`pwm.core.leak.critic_bias`). This
+number has no free parameter. It is compared with the mean of values minus returns, the bias b. If b
+is not logged, it is computed from the policy loss: -c Σ (G - v) log π(a) is about -c T b H.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from pwm.core.losses import Reduction
 from pwm.tools.report import Verdict
 from pwm.tools.series import Series, floats
 
-BLOCKS = 8  # of the second half of the curves; their means count as independent
+BLOCKS = 8  # that the second half of the curves is cut into; their means count as independent
 QUANTILE = 2.365  # of Student's t with BLOCKS - 1 degrees of freedom, for 95%
-FEWEST = 4 * BLOCKS  # updates or windows, so that a block averages two
+FEWEST = 4 * BLOCKS  # points of a curve, so that a block of its second half averages two
 LEAST_ENTROPY = 0.01  # nats; with less, a leak causes no visible bias
-LOW, HIGH = 0.5, 1.5  # measured over predicted bias in this range means a leak
-NONE = 0.3  # and below this, none
+LOW, HIGH = 0.5, 1.5  # a measured bias divided by the predicted one in this range means a leak
+NONE = 0.3  # and from -LOW to this, no leak
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +33,11 @@ class LogReport:
     verdict: Verdict
     reason: str
     predicted: float
-    """Bias that a leak would give the values, c T H / 2w, mean over the second half, in reward."""
+    """Bias c T H / (2 w) with a leak, mean over the second half of the curves, in reward."""
     measured: float
-    """Bias in the logs, mean over the second half, in reward."""
+    """Bias in the logs, mean over the second half of the curves, in reward."""
     error: float
-    """Half-width of its 95% interval, if the bias is proportional to the entropy."""
+    """Half-width of the 95% interval of `measured`, for a bias proportional to the entropy."""
 
     def __str__(self) -> str:
         return (
@@ -61,11 +61,12 @@ def check_logs(
 ) -> LogReport:
     """Checks from training curves whether the policy loss trains the critic.
 
-    Not for normalised advantages or bootstrapped returns: a leak's bias is different there.
+    Not for normalised advantages or bootstrapped returns, which change a leak's bias. All curves
+    have the same points: one per update, or means over windows of updates.
 
     Args:
-        policy_loss: policy loss without the entropy bonus, per update or per window of updates.
-        value_loss: value loss without its weight, at the same points, as are all curves.
+        policy_loss: policy loss without the entropy bonus.
+        value_loss: value loss without its weight.
         entropy: entropy of the policy, mean over steps, in nats.
         weight: weight of the value loss.
         steps: T, steps per update.
@@ -74,18 +75,18 @@ def check_logs(
         value_reduction: reduction of the value loss over steps.
         halved: whether the value loss is half the squared error.
     Raises:
-        InputError: curves of unequal length, fewer than 32 points, or a bad number.
+        InputError: curves of unequal length or of fewer than 32 points, or a number out of range.
     """
     require_positive("WEIGHT", weight)
     require_integer("STEPS", steps, 1)
     curves = [policy_loss, value_loss, entropy, *([] if bias is None else [bias])]
     lengths = [len(curve) for curve in curves]
-    same = min(lengths) == max(lengths) >= FEWEST
-    require(same, "CURVES", lengths, f"curves of one length, {FEWEST} points or more")
+    lengths_fit = min(lengths) == max(lengths) >= FEWEST
+    require(lengths_fit, "CURVES", lengths, f"curves of one length, {FEWEST} points or more")
     # Factors of each step's term in the policy loss and of its squared error in the value loss
     c = policy_factor(steps, policy_reduction)
-    of_squares = (0.5 if halved else 1.0) * (1.0 if value_reduction == "sum" else 1 / steps)
-    half = len(entropy) // 2
+    square_factor = (0.5 if halved else 1.0) * (1.0 if value_reduction == "sum" else 1 / steps)
+    half = len(entropy) // 2  # only the second half is used: the critic may climb in the first
     entropies = floats(entropy)[half:]
     if bias is None:
         measured = [
@@ -97,8 +98,8 @@ def check_logs(
     return _report(
         measured,
         entropies,
-        temperature=c / (2 * weight * of_squares),
-        mean_square=fmean(floats(value_loss)[half:]) / (of_squares * steps),
+        temperature=c / (2 * weight * square_factor),
+        mean_square=fmean(floats(value_loss)[half:]) / (square_factor * steps),
         logged=bias is not None,
     )
 
@@ -114,11 +115,11 @@ def _report(
     """The report on a bias, which a leak would make proportional to the entropy.
 
     Args:
-        measured: bias at each point.
-        entropies: entropy at each point, in nats.
+        measured: bias at each point of the second half of the curves, in reward.
+        entropies: entropy at each of these points, in nats.
         temperature: α, the bias per nat of entropy with a leak.
-        mean_square: mean square of the critic's error.
-        logged: whether the bias was logged, or comes from the policy loss.
+        mean_square: mean square of the critic's error, in reward².
+        logged: whether the bias was logged; if not, it was computed from the policy loss.
     """
     mean_entropy, found = fmean(entropies), fmean(measured)
     predicted = temperature * mean_entropy
@@ -131,16 +132,18 @@ def _report(
     spread = sqrt(max(mean_square - found**2, 0.0))  # of the returns around the values
 
     def report(verdict: Verdict, reason: str) -> LogReport:
-        """A report of these numbers."""
+        """The report with this verdict and the numbers above."""
         return LogReport(
             verdict=verdict, reason=reason, predicted=predicted, measured=found, error=error
         )
 
     if mean_entropy < LEAST_ENTROPY:
         return report("cannot tell", "the policy is deterministic, and a leak leaves no trace")
+    # Ends of the interval of the measured bias, as fractions of the predicted one
     low, high = (found - error) / predicted, (found + error) / predicted
     if low > LOW and high < HIGH:
         return report("leak", "the values exceed the returns by about as much as a leak predicts")
+    # A bias that is large next to the spread may be that of a critic on its way to a leak's.
     if low > -LOW and high < NONE and abs(found) < spread / 2:
         return report("no leak", "the values do not exceed the returns as a leak would make them")
     if error > predicted / 2:

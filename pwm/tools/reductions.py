@@ -11,20 +11,20 @@ from torch import Tensor
 from torch.autograd import grad
 
 EXACT = 1e-3  # relative error below which a relation counts as exact in single precision
-FEWEST = 4  # steps from which a line can be fitted
+FEWEST = 4  # steps, to fit a line or compute a standard deviation
 UNKNOWN = "cannot tell"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ValueTerm:
-    """The value loss near the present values: a parabola in each step's value."""
+    """The value loss near the present values, as a quadratic function of each step's value."""
 
     curvature: float
     """Second derivative with respect to a step's value: 2 / T for a mean squared error."""
     errors: Tensor
-    """Value minus target at the steps where it is known."""
+    """Value minus target, [known steps]."""
     known: Tensor
-    """Whether a step's error is known, [steps]; it is not on the straight part of Huber's loss."""
+    """Whether a step's error is known, [steps]; it is not on the linear part of Huber's loss."""
     used: Tensor
     """Whether the loss depends on the value of a step, [steps]."""
 
@@ -41,20 +41,20 @@ class PolicyTerm:
     factor: float | None
     """Factor c of an advantage as it enters the loss: 1 for a sum, 1/T for a mean."""
     slope: float | None
-    """Factor of target minus value in the loss: c, divided by the standard deviation of advantages
-    if they are normalised."""
+    """Factor of target minus value in the loss: c or, if advantages are normalised, c divided by
+    their standard deviation."""
     normalised: bool | None
-    """Whether advantages are normalised: shifted and scaled."""
+    """Whether advantages are normalised, that is, shifted and scaled."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Losses:
-    """Properties of the two losses, found from their gradients; None where they cannot be."""
+    """Properties of the two losses, found from their gradients; None if they are unknown."""
 
     policy_loss: str | None = None
-    """Coefficient and reduction."""
+    """Coefficient and reduction, as by `describe_reduction`."""
     value_loss: str | None = None
-    """Coefficient and reduction of the squared error, the weight included."""
+    """Coefficient, with the weight, and reduction of the squared errors."""
     normalised: bool | None = None
     """Whether advantages are normalised, so that a constant bias cancels in the policy loss."""
     weight: float | None = None
@@ -62,11 +62,11 @@ class Losses:
     weight_of_means: float | None = None
     """w of a mean squared error next to a mean policy loss."""
     weight_as_written: float | None = None
-    """w of a mean squared error next to a mean policy loss, with the advantages as they enter it,
-    normalised or not."""
+    """w of a mean squared error next to a mean policy loss of the advantages that enter it, which
+    may be normalised."""
 
     def rows(self) -> list[tuple[str, str]]:
-        """Rows of a report: names, and findings in words."""
+        """Rows of a report: pairs of a name and a finding in words."""
         advantages = {
             None: UNKNOWN,
             True: "normalised, so that a constant bias cancels",
@@ -98,10 +98,10 @@ def flat_gradient(loss: Tensor, inputs: Sequence[Tensor], *, keep: bool = False)
 
     Args:
         loss: a scalar.
-        inputs: tensors; the gradient is zero for those on which the loss does not depend.
+        inputs: tensors; the gradient is zero for a tensor on which the loss does not depend.
         keep: whether the gradient is to be differentiated again.
     Returns:
-        The gradient, [elements of all inputs]; None if the loss depends on none of them.
+        The gradient, [elements of all inputs]; None if the loss depends on none of the inputs.
     """
     tracked = [tensor for tensor in inputs if tensor.requires_grad]
     if not tracked or not loss.requires_grad:
@@ -109,19 +109,20 @@ def flat_gradient(loss: Tensor, inputs: Sequence[Tensor], *, keep: bool = False)
     gradients = grad(loss, tracked, retain_graph=True, create_graph=keep, allow_unused=True)
     if all(gradient is None for gradient in gradients):
         return None
+    gradient_of = {id(tensor): found for tensor, found in zip(tracked, gradients, strict=True)}
     parts = []
-    remaining = iter(gradients)
     for tensor in inputs:
-        gradient = next(remaining) if tensor.requires_grad else None
+        gradient = gradient_of.get(id(tensor))
         parts.append(torch.zeros_like(tensor) if gradient is None else gradient)
     return torch.cat([part.reshape(-1) for part in parts])
 
 
 def value_term(loss: Tensor, values: Sequence[Tensor]) -> ValueTerm | None:
-    """Curvature and errors of a value loss that is quadratic in some steps; None for any other.
+    """Curvature and errors of a loss that is quadratic in some values; None for any other loss.
 
-    Where the second derivative with respect to a value is k, the first is k times the error, so
-    that the targets need not be known. The term of a step must not depend on other steps' values.
+    If the second derivative with respect to a value is k, the first is k times the error, so that
+    the targets need not be known. k must be the same for all these steps, and the term of a step
+    must not depend on the values of other steps.
     """
     slope = flat_gradient(loss, values, keep=True)
     curvature = None if slope is None else flat_gradient(slope.sum(), values)
@@ -135,15 +136,15 @@ def value_term(loss: Tensor, values: Sequence[Tensor]) -> ValueTerm | None:
     if most - least > EXACT * most:
         return None
     middle = (least + most) / 2
-    used = known | (slope != 0)
+    used = known | (slope != 0)  # on the linear part of Huber's loss, only the slope is not zero
     return ValueTerm(curvature=middle, errors=slope[known] / middle, known=known, used=used)
 
 
 def policy_term(gradient: Tensor, value: ValueTerm | None) -> PolicyTerm:
-    """Factors of the policy loss, from its gradient with respect to the log-probabilities.
+    """Finds the factors of the policy loss from its gradient in the log-probabilities.
 
-    That gradient is minus the factor times the advantage. As a function of value minus target it is
-    a line through the origin or, if advantages are normalised, a line with an intercept.
+    This gradient is minus the factor times the advantage. As a function of value minus target, it
+    is a line through the origin or, if advantages are normalised, a line with an intercept.
 
     Args:
         gradient: the gradient, [steps].
@@ -154,7 +155,7 @@ def policy_term(gradient: Tensor, value: ValueTerm | None) -> PolicyTerm:
         return PolicyTerm(factor=None, slope=None, normalised=None)
     size = float(used.square().mean().sqrt())
     centred = abs(float(used.mean())) < EXACT * size
-    # Normalised advantages have standard deviation 1, if these are all that were normalised.
+    # Advantages that were normalised over these steps have mean 0 and standard deviation 1.
     factor = float(used.std()) if centred else None
     if value is not None and len(value.errors) >= FEWEST:
         slope, intercept, residual = _fitted_line(value.errors, gradient[value.known])
@@ -183,7 +184,7 @@ def describe_losses(
         gradient: gradient of the policy loss with respect to the log-probabilities, [steps].
         value: the weighted value loss at the same steps, or None if unknown.
         steps: T, steps per episode; None for all steps that the losses depend on.
-        shape: shape of the steps.
+        shape: number of steps along each of one or two axes.
     """
     if value is not None and value.used.shape != gradient.shape:
         value = None
@@ -194,26 +195,29 @@ def describe_losses(
     policy_loss = None if policy.factor is None else describe_reduction(policy.factor, shape)
     if value is None:
         return Losses(policy_loss=policy_loss, normalised=policy.normalised)
-    half = value.curvature / 2  # factor of each squared error
-    of_means = None if policy.slope is None else half / policy.slope
+    square_factor = value.curvature / 2  # of each step's squared error
+    weight_of_means = None if policy.slope is None else square_factor / policy.slope
     return Losses(
         policy_loss=policy_loss,
-        value_loss=describe_reduction(half, shape),
+        value_loss=describe_reduction(square_factor, shape),
         normalised=policy.normalised,
-        weight=None if of_means is None else of_means * (steps or used),
-        weight_of_means=of_means,
-        weight_as_written=None if policy.factor is None else half / policy.factor,
+        weight=None if weight_of_means is None else weight_of_means * (steps or used),
+        weight_of_means=weight_of_means,
+        weight_as_written=None if policy.factor is None else square_factor / policy.factor,
     )
 
 
 def describe_reduction(factor: float, shape: Sequence[int]) -> str:
-    """The simplest description of a factor per step, for instance "0.5 × mean over 60 steps".
+    """Describes a factor per step as a coefficient and a reduction: "0.5 × mean over 60 steps".
+
+    Of all descriptions, it takes the one with a coefficient of 1 or 0.5, or else closest to 1.
 
     Args:
         factor: factor of each step's term.
-        shape: shape of the steps, one or two axes.
+        shape: number of steps along each of one or two axes.
     """
     steps = prod(shape)
+    # A reduction with coefficient 1 gives each step's term the factor 1 / divisor.
     divisors = {f"sum over {steps} steps": 1, f"mean over {steps} steps": steps}
     if len(shape) == 2:
         first, second = shape

@@ -26,14 +26,14 @@ class Cost:
     bias: float
     """Expected bias of the values, in reward; 0 if normalised advantages cancel it."""
     bias_error: float
-    """Standard error of the bias."""
+    """Standard error of `bias`."""
     scatter: float
     """Standard deviation of the returns around the values, in reward."""
     slowdown: float | None
     """Factor on the time to learn; None if it is unknown."""
 
     def rows(self) -> list[tuple[str, str]]:
-        """Rows of the report: names, and findings in words."""
+        """Rows of a report: pairs of a name and a finding in words."""
         if self.bias == 0:
             return [("bias", "none: it cancels")]
         bias = f"{self.bias:+.3g}"
@@ -58,11 +58,11 @@ class LeakReport:
     trunk: tuple[str, ...] = ()
     """Parameters of critic and policy that the policy loss trains through the critic."""
     other: tuple[str, ...] = ()
-    """Further parameters that the advantage depends on."""
+    """Parameters that the advantages depend on, while the values that were passed do not."""
     values_used: bool = True
     """Whether the losses were computed from the values that were passed."""
     through_values: bool = True
-    """Whether the leak is through these values, and not another output of the critic."""
+    """Whether the leak is through the values that were passed, not another output of the critic."""
     losses: Losses = field(default_factory=Losses)
     cost: Cost | None = None
     """Expected cost of the leak; None without a leak, or if it is unknown."""

@@ -1,4 +1,4 @@
-"""Curves and batches of numbers, from any library."""
+"""One-dimensional numbers from any library: curves, and the values or returns of a batch."""
 
 from __future__ import annotations
 

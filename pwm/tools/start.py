@@ -1,8 +1,8 @@
 """Check of the critic's start: its distance from the returns, and whether that matters.
 
-A critic's head starts near zero and must climb to the mean return. On the way, a heavy critic that
-shares its trunk with the policy harms the trunk; subtracting a running mean of the return leaves
-nothing to climb. The distance is long or short in comparison with the spread of the returns.
+A critic's head starts near zero, so that its values must first climb to the mean return. During the
+climb, a heavy critic that shares its trunk with the policy harms the trunk. Subtracting a running
+mean of the return leaves nothing to climb. The unit of distance is the spread of the returns.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from statistics import fmean, pstdev, stdev
 from pwm.core.errors import require
 from pwm.tools.series import Series, floats
 
-NEAR = 0.5  # of the returns' spread; at nearly twice that, weight 1 takes 1.2 times as long
+NEAR = 0.5  # times the returns' spread; at nearly twice that, weight 1 takes 1.2 times as long
 ADVICE = """\
 If critic and policy share layers, let the critic learn the return minus a running mean m of it:
     advantages = returns - m - values.detach()
@@ -35,7 +35,7 @@ class StartReport:
     error: float
     """Standard error of the distance."""
     spread: float
-    """Standard deviation of the returns, in reward."""
+    """Spread of the returns, their standard deviation, in reward."""
     updates: float
     """Updates until the values reach the returns at the present speed; inf if they move away."""
 
@@ -64,26 +64,28 @@ class StartReport:
 def check_start(values: Sequence[Series], returns: Sequence[Series]) -> StartReport:
     """Measures the distance from critic to returns in the first updates, and the time to cover it.
 
-    The speed is that of the second half of the updates, so that optimiser and learning rate need
-    not be known. It changes on the way: the first steps of RMSprop are larger than later ones, SGD
-    slows down as it arrives, and the layers below the head speed up both.
+    The speed is measured in the second half of these updates, so that optimiser and learning rate
+    need not be known. It is not constant: the first steps of RMSprop are larger than later ones,
+    SGD slows down as the values approach the returns, and the layers below the head speed up both.
 
     Args:
-        values: the critic's values in the first updates, a series over steps for each. Twenty
-            updates are enough.
+        values: the critic's values in the first updates, for each update a series over steps.
+            Twenty updates are enough.
         returns: the critic's targets, in the same form.
     Raises:
-        InputError: fewer than 4 updates, or values and returns of different shapes.
+        InputError: fewer than 4 updates, no steps, or values and returns of different shapes.
     """
     lengths = [len(update) for update in values]
-    fit = lengths == [len(update) for update in returns] and len(lengths) >= 4 and all(lengths)
+    same_lengths = lengths == [len(update) for update in returns]
+    enough = len(lengths) >= 4 and all(lengths)
+    found = f"{len(lengths)} updates of {sorted(set(lengths))} steps"
     accepted = "4 updates or more, each with as many values as returns"
-    require(fit, "VALUES", f"{len(lengths)} updates of {sorted(set(lengths))} steps", accepted)
+    require(same_lengths and enough, "VALUES", found, accepted)
     mean_values = [fmean(floats(update)) for update in values]
     mean_returns = [fmean(floats(update)) for update in returns]
     distance = fmean(mean_returns) - mean_values[-1]
     middle, last = len(mean_values) // 2, len(mean_values) - 1
-    speed = (mean_values[last] - mean_values[middle]) / (last - middle)  # per update
+    speed = (mean_values[last] - mean_values[middle]) / (last - middle)  # in reward per update
     return StartReport(
         distance=distance,
         error=stdev(mean_returns) / sqrt(len(mean_returns)),

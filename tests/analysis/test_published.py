@@ -115,7 +115,7 @@ def test_a_damaged_file_or_another_version_is_refused(path: Path, tmp_path: Path
 
 
 def changed(record: Record, name: str) -> Record:
-    """A record in which one column of the second run is another."""
+    """A copy of the record in which the second run has another value in the column `name`."""
 
     def other(values: NDArray[Any]) -> NDArray[Any]:
         copy = values.copy()

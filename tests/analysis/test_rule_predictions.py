@@ -17,11 +17,11 @@ from tests.support.outcomes import made_up_outcomes
 
 SEEDS = 24
 Success = Callable[[str, str], float]
-"""Seeds that learn, by method and condition."""
+"""Function from a method and a condition to the number of seeds that learn."""
 
 
 def as_predicted(method: str, condition: str) -> float:
-    """A world in which every prediction is right."""
+    """Number of seeds that learn in made-up runs for which every prediction is right."""
     if condition == "240 steps, 0.005" and method not in ("centred 100", "standardised 100"):
         return 10
     apart = "stop-trunk" in method or "separate" in method
@@ -37,9 +37,14 @@ def as_predicted(method: str, condition: str) -> float:
 
 
 def judged(success: Success) -> dict[str, Prediction]:
-    """The predictions by name; the first seeds learn."""
-    counts = [[success(method, condition) for condition in CONDITIONS] for method in METHODS]
-    learned = np.arange(SEEDS) < np.array(counts)[..., None]
+    """Judges the predictions, by name, on made-up runs.
+
+    In each condition, the first `success(method, condition)` seeds learn.
+    """
+    counts = np.zeros((len(METHODS), len(CONDITIONS)))
+    for row, method in enumerate(METHODS):
+        counts[row] = [success(method, condition) for condition in CONDITIONS]
+    learned = np.arange(SEEDS) < counts[..., None]
     found = Comparison(
         methods=tuple(METHODS),
         conditions=tuple(CONDITIONS),
@@ -58,7 +63,7 @@ def test_every_prediction_can_be_right() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "methods", "conditions", "count", "verdict"),
+    ("name", "changed_method", "conditions", "count", "verdict"),
     [
         ("winner", "popart", "", 24, "right"),  # tied
         ("winner", "centred 100", "", 14, "wrong"),
@@ -83,10 +88,10 @@ def test_every_prediction_can_be_right() -> None:
     ],
 )
 def test_a_prediction_is_judged_by_its_words(
-    name: str, methods: str, conditions: str, count: int, verdict: str
+    name: str, changed_method: str, conditions: str, count: int, verdict: str
 ) -> None:
     def changed(method: str, condition: str) -> float:
-        if method == methods and condition.startswith(conditions):
+        if method == changed_method and condition.startswith(conditions):
             return count
         return as_predicted(method, condition)
 

@@ -28,12 +28,12 @@ SEEDS = 8
 
 
 def seeds(*successes: int) -> list[NDArray[np.bool_]]:
-    """For each condition, the first seeds learn."""
+    """Whether each seed learns, [S] for each condition: the first `successes` of them do."""
     return [np.arange(SEEDS) < number for number in successes]
 
 
 def comparison(held_out: Sequence[str] = (), **learned: Sequence[NDArray[np.bool_]]) -> Comparison:
-    """Methods by name, in conditions "A", "B", ...; who learns does so after 100 episodes."""
+    """Comparison of methods by name in conditions "A", "B", ...; time to learn is 100 episodes."""
     cells = np.array(list(learned.values()))
     return Comparison(
         methods=tuple(learned),

@@ -13,7 +13,7 @@ from pwm.analysis.sampling import drawn, most_wrong, power
 
 
 def probability(total: int, count: int, wrong: int, at_most: int) -> float:
-    """Probability that a sample shows at most so many wrong runs, by counting samples."""
+    """Probability that a sample has `at_most` wrong runs or fewer, by counting samples."""
     samples = (
         comb(wrong, shown) * comb(total - wrong, count - shown) for shown in range(at_most + 1)
     )

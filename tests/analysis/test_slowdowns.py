@@ -27,7 +27,7 @@ NEVER = float("inf")
 
 
 def runs(*times: float) -> Outcomes:
-    """Runs that take so many episodes to learn."""
+    """Runs with these times to learn, in episodes, one per seed."""
 
     def outcome(_run: TrainConfig) -> Mapping[str, ArrayLike]:
         return {"time": np.array(times)}
@@ -39,7 +39,7 @@ def runs(*times: float) -> Outcomes:
 
 
 def cell(*times: float, condition: str = "one", **predicted: float) -> Cell:
-    """A cell next to a light critic that takes 1,000 episodes."""
+    """Cell with these times to learn; the light critic takes 1,000 episodes."""
     return Cell(
         condition=condition,
         variant="raw",

@@ -23,7 +23,10 @@ EPISODE = np.arange(100, 1001, 100)
 def history(
     reward: list[float], episode: np.ndarray = EPISODE, **curves: float | list[float]
 ) -> History:
-    """Constant curves: one number per replica, or one for all; diagnostics if one is given."""
+    """History of constant curves, each given by one number per replica or one for all.
+
+    It has diagnostics if one of them is given.
+    """
     names = METRICS + (DIAGNOSTICS if set(curves) & set(DIAGNOSTICS) else ())
     values: Mapping[str, float | list[float]] = {"reward": reward, **curves}
     shape = (len(reward), len(episode))
@@ -106,7 +109,7 @@ def test_the_predicted_bias_is_cth_over_2w(run: TrainConfig, predicted: float | 
 
 
 def gradients(logged: History) -> list[str]:
-    """Sentences about the gradients."""
+    """The lines of a summary that describe the gradients."""
     return summary([RUN], logged).splitlines()[3:-1]
 
 

@@ -35,7 +35,7 @@ def targets(draw: st.DrawFn) -> Targets:
 
 
 def returns(one: Targets, rewards: list[float], values: list[float]) -> list[float]:
-    """λ-returns by their recursion, from the end of the episode or trial back."""
+    """λ-returns, [T], by the recursion from the end of the episode or trial backwards."""
     found = [0.0] * one.steps
     for step in reversed(range(one.steps)):
         ends = step + 1 == one.steps or (
@@ -64,7 +64,7 @@ def entropies(one: Targets) -> list[float]:
 
 
 def pulled(one: Targets, values: list[float], step: int) -> float:
-    """Derivative of Σ (G - v) (-H) with respect to the value of a step, as far as it leaks."""
+    """Derivative of Σ (G - v) (-H) with respect to the value of a step, through attached values."""
 
     def loss(change: float) -> float:
         moved = [value + change * (place == step) for place, value in enumerate(values)]

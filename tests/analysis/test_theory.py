@@ -166,7 +166,7 @@ def covariance_of(policy: list[float], rewards: list[float]) -> float:
 
 
 class Moments(NamedTuple):
-    """Moments of all episodes that visit given states."""
+    """Moments over all episodes that visit given states, weighted by their probabilities."""
 
     value_loss: float
     variance: float
@@ -176,7 +176,7 @@ class Moments(NamedTuple):
 def enumerated(
     states: tuple[int, ...], policy: list[list[float]], reward: list[list[float]], bias: list[float]
 ) -> Moments:
-    """Enumerates every episode, with the critic at its mean return in each state plus a bias."""
+    """Enumerates every episode; the critic's value is a state's mean return plus its bias."""
     probability, returns, log_probs = [], [], []
     for actions in product(range(3), repeat=len(states)):
         taken = [policy[state][action] for state, action in zip(states, actions, strict=True)]

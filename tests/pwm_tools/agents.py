@@ -37,12 +37,12 @@ class Case:
 
     @property
     def verdict(self) -> str:
-        """The right one."""
+        """The right verdict."""
         return "leak" if self.head or self.trunk else "no leak"
 
 
 class Network(nn.Module):
-    """A critic and a policy, with one trunk or one each."""
+    """A critic and a policy with a shared trunk or separate trunks."""
 
     def __init__(self, trunk: Trunk = "mlp", *, shared: bool = True, continuous: bool = False):
         super().__init__()
@@ -81,7 +81,7 @@ class Network(nn.Module):
         return values
 
     def reached(self, leak: Leak) -> dict[str, Any]:
-        """Parameters that a leak reaches, by part."""
+        """Names of the parameters that a leak reaches, in the "head" and in the "trunk"."""
         of_critic = {name for name, _ in self.named_parameters() if name.startswith("critic")}
         of_trunk = {name for name, _ in self.named_parameters() if name.startswith("trunk")}
         return {
@@ -93,7 +93,7 @@ class Network(nn.Module):
 
 
 def baseline(network: Network, features: Tensor, values: Tensor, leak: Leak) -> Tensor:
-    """The values, as a leak attaches them to the policy loss."""
+    """The baseline in the policy loss: the values, attached only to the parameters of the leak."""
     if leak == "all":
         return values
     if leak == "head":
@@ -111,7 +111,7 @@ def returns_of(shape: Sequence[int]) -> Tensor:
 
 
 def generalised_advantages(values: Tensor, rewards: Tensor) -> Tensor:
-    """With discount 0.9, λ = 0.8 and value 0 at the end, attached to the values."""
+    """Advantages with discount 0.9 and λ = 0.8, attached to the values; the end has value 0."""
     following = torch.cat([values[1:], torch.zeros_like(values[:1])])
     errors = rewards + 0.9 * following - values
     advantage, advantages = torch.zeros_like(values[0]), []

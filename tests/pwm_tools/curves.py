@@ -1,7 +1,7 @@
 """`python -m tests.pwm_tools.curves`: verdicts of `check_logs` on stored runs, for `docs/check.md`.
 
-One run of each of 300 settings with raw returns and a leak into all of the critic or none. The
-thresholds of `pwm/tools/logs.py` were chosen on such a sample, with other draws.
+The table is of one run of each of 300 settings, with raw returns and a baseline that is attached or
+detached. The thresholds of `pwm/tools/logs.py` were chosen on another random sample of this kind.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ VERDICTS = ("leak", "no leak", "cannot tell")
 
 
 def usual(config: TrainConfig) -> bool:
-    """Whether a run has no other rule, return or bonus than the notes', and enough points."""
+    """Whether a run has a critic, enough points, and the default loss but for two fields."""
     loss = config.loss
     plain = LossConfig(baseline=loss.baseline, policy_reduction=loss.policy_reduction)
     enough = config.num_episodes // config.log_every >= FEWEST
@@ -29,7 +29,7 @@ def usual(config: TrainConfig) -> bool:
 
 
 def main() -> None:
-    """Prints the table."""
+    """Prints the table of verdicts."""
     runs = Outcomes.stored()
     configs = runs.configs
     settings: dict[object, list[int]] = {}

@@ -35,7 +35,7 @@ def stable_baselines(algorithm: Any, policy: str, **settings: Any) -> Case:
     Args:
         algorithm: the class.
         policy: name of its policy.
-        settings: of the algorithm.
+        settings: arguments of the algorithm.
     """
     model = algorithm(policy, "CartPole-v1", seed=0, device="cpu", **settings)
     seen: list[tuple[Tensor, Tensor]] = []
@@ -85,7 +85,7 @@ def sb3_ppo() -> Case:
 
 
 def sb3_ppo_shared() -> Case:
-    """With a layer that policy and critic share."""
+    """PPO with a layer that policy and critic share."""
     from stable_baselines3 import PPO
     from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 
@@ -108,7 +108,7 @@ def recurrent_ppo() -> Case:
 
 
 def recurrent_ppo_shared() -> Case:
-    """With one LSTM for policy and critic, which here trains through both."""
+    """Recurrent PPO with one LSTM, which both the policy and the critic train."""
     from sb3_contrib import RecurrentPPO
 
     network = {"shared_lstm": True, "enable_critic_lstm": False}
@@ -118,7 +118,7 @@ def recurrent_ppo_shared() -> Case:
 
 
 def torchrl(loss: str, *, shared: bool) -> Case:
-    """A loss of TorchRL on made-up transitions, with one trunk or two."""
+    """A loss of TorchRL on made-up transitions, with a shared trunk or separate trunks."""
     from tensordict import TensorDict
     from tensordict.nn import TensorDictModule, TensorDictSequential
     from torchrl import objectives
@@ -196,7 +196,7 @@ LIBRARIES: dict[str, tuple[str, Callable[[], Case]]] = {
     "ClipPPOLoss, shared": ("torchrl", lambda: torchrl("ClipPPOLoss", shared=True)),
     "ClipPPOLoss, separate": ("torchrl", lambda: torchrl("ClipPPOLoss", shared=False)),
 }
-"""Package and losses by name."""
+"""Package and a function that makes the losses, by name."""
 
 
 def is_installed(package: str) -> bool:

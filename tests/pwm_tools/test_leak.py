@@ -65,7 +65,7 @@ REDUCTIONS = ("sum", "mean")
 
 @st.composite
 def twins(draw: st.DrawFn) -> tuple[Case, Case]:
-    """An actor-critic without a leak, and the same with one."""
+    """An actor-critic without a leak, and the same actor-critic with a leak."""
     trunk: Trunk = draw(st.sampled_from(["mlp", "gru", "lstm"]))
     shared, continuous = draw(st.booleans()), draw(st.booleans())
     shape = draw(st.sampled_from([(5,), (24,), (6, 3)]))
@@ -131,7 +131,7 @@ def test_no_false_alarm_and_no_miss_on_random_agents(pair: tuple[Case, Case]) ->
 def test_weight_and_bias_are_those_of_the_theory(
     reduce_policy: str, reduce_value: str, factor: float, leak: Leak
 ) -> None:
-    """L = reduce(policy) + 3 * factor * reduce(squares), in closed form."""
+    """Closed forms for L = reduce(policy) + 3 * factor * reduce(squares)."""
     torch.manual_seed(0)
     case, steps = reinforce(leak), 30
     assert isinstance(case.values, Tensor)
@@ -366,7 +366,7 @@ def test_a_detached_mean_of_the_advantages_does_not_cancel_the_bias() -> None:
 
 
 def test_no_cost_is_given_where_the_advantages_cannot_be_told() -> None:
-    """Advantages that are no line of the value loss's errors: other targets, say."""
+    """Advantages that are not linear in the value loss's errors, as they have other targets."""
     torch.manual_seed(0)
     case = reinforce("all")
     assert isinstance(case.values, Tensor)

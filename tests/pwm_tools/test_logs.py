@@ -15,7 +15,7 @@ STEPS, WEIGHT, SPREAD = 60, 2.0, 3.0
 
 
 def curves(share: float, *, points: int = 200, noise: float = 0.3) -> dict[str, Any]:
-    """Curves of an agent whose bias is a share of that of a leak; summed and mean losses."""
+    """Arguments for an agent whose bias is `share` times a leak's; summed and mean losses."""
     random = np.random.default_rng(0)
     entropy = np.linspace(1.0, 0.4, points)
     bias = share * critic_bias(STEPS, 1.0, WEIGHT) * entropy
@@ -69,7 +69,7 @@ def test_noise_and_a_deterministic_policy_cannot_tell() -> None:
 
 
 def test_a_critic_on_its_way_to_a_leak_is_not_cleared() -> None:
-    """Its bias is small next to that of a leak, but not next to the spread."""
+    """The critic's bias is small next to a leak's, but not next to the spread of the returns."""
     logged = curves(0.15)
     assert check_logs(**logged).verdict == "no leak"
     logged["value_loss"] -= SPREAD**2 - 1

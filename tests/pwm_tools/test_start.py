@@ -1,4 +1,4 @@
-"""The check of the start, on critics whose way and speed are known."""
+"""The check of the start, on critics whose distance and speed are known."""
 
 from __future__ import annotations
 
