@@ -26,17 +26,17 @@ from pwm.training.trainer import Trainer
 CHECKPOINT_EVERY = 15.0  # seconds
 REPORT_EVERY = 0.5  # seconds
 
-_stop = threading.Event()  # set when this process is told to stop
+_stop = threading.Event()  # set when this process must stop
 _busy = threading.Lock()  # held while a shard is trained
 
 
 @dataclass(frozen=True)
 class Job:
-    """The store that shards are trained into, and what is recorded about their training."""
+    """Store for trained shards, and what is recorded about their training."""
 
     store: Store
     command: str
-    """Command that was typed, for the provenance."""
+    """Command line that the user typed, for the provenance."""
     checkpoint_every: float = CHECKPOINT_EVERY
     """Seconds between checkpoints."""
 
@@ -62,7 +62,7 @@ def train_shards(shards: Sequence[Shard], job: Job) -> None:
 
 
 def _train(shard: Shard, job: Job, held: Lock) -> None:
-    """Trains a shard from its last checkpoint; saves another if told to stop."""
+    """Trains a shard from its last checkpoint and stores it, or saves a checkpoint at a stop."""
     started = saved = time.monotonic()
     trainer = make_trainer(shard.runs, shard.engine)
     sessions: list[Session] = []
@@ -72,7 +72,7 @@ def _train(shard: Shard, job: Job, held: Lock) -> None:
     first_episode, training_seconds, step = trainer.episodes_done, 0.0, 1
 
     def sessions_now() -> list[Session]:
-        """The provenance of all episodes trained so far: of earlier sessions and this one."""
+        """Provenance of all episodes trained so far: earlier sessions, then this session."""
         session = {
             "experiment": shard.experiment,
             "first_episode": first_episode,
@@ -100,7 +100,7 @@ def _train(shard: Shard, job: Job, held: Lock) -> None:
 
 
 def train_alone(shard: Shard) -> History | None:
-    """Trains a shard without a store; None if told to stop.
+    """Trains a shard and returns its history, without a store; None if this process must stop.
 
     Raises:
         InputError: memory is exhausted.
@@ -115,13 +115,14 @@ def train_alone(shard: Shard) -> History | None:
 
 
 def _advance(trainer: Trainer, step: int) -> tuple[float, int]:
-    """Trains for `step` episodes; returns the seconds they took, and the size of the next step.
+    """Trains for `step` episodes; returns their time in seconds, and the length of the next step.
 
-    Steps grow, at most twofold, until they take `REPORT_EVERY` seconds.
+    The next step is as long as takes `REPORT_EVERY` seconds at this speed, but at most twice as
+    long as this one and at least one episode.
     """
     before = time.monotonic()
     trainer.advance(step)
-    seconds = max(time.monotonic() - before, 1e-6)  # a coarse clock may say 0
+    seconds = max(time.monotonic() - before, 1e-6)  # a coarse clock may give 0
     return seconds, max(1, min(2 * step, int(step * REPORT_EVERY / seconds)))
 
 
@@ -129,11 +130,11 @@ def serve(lifeline: Connection) -> None:
     """Prepares a worker process to stop when its parent stops, or on SIGTERM.
 
     Args:
-        lifeline: pipe whose other end the parent holds. When that end closes, training stops at a
-            checkpoint; if it closed because the parent died, the process ends too.
+        lifeline: pipe whose other end the parent holds. When the parent's end closes, training
+            stops at a checkpoint; if the parent has ended, this process ends too.
     """
     threading.Thread(target=_watch, args=(lifeline,), daemon=True).start()
-    # In a thread: the handler itself interrupts the main thread, which may hold `_busy`.
+    # The handler runs in the main thread, which may hold `_busy`; so another thread waits for it.
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=_leave).start())
 
 
@@ -149,7 +150,7 @@ def _watch(lifeline: Connection) -> None:
 
 
 def _leave() -> None:
-    """Ends this process once training has stopped at a checkpoint."""
+    """Stops training at a checkpoint, then ends this process."""
     _stop.set()
     with _busy:
         os._exit(0)
