@@ -90,7 +90,7 @@ def stored_records(experiment: Experiment, store: Store) -> Iterator[tuple[slice
 def _write(experiments: Sequence[Experiment], store: Store, known: Published) -> None:
     """Publishes the records of `experiments`; keeps the published records of all others."""
     records, plans = dict(known.records), dict(known.plans)
-    for experiment in _shown(experiments):
+    for experiment in _with_progress_bar(experiments):
         parts = [record for _, record in stored_records(experiment, store)]
         num_stored = sum(len(record.digest) for record in parts)
         accepted = f"a folder that holds every run of {experiment.name}"
@@ -119,7 +119,7 @@ def _compare(
     """
     stored = different = 0  # numbers of runs
     missing = []  # names of experiments
-    for experiment in _shown(experiments):
+    for experiment in _with_progress_bar(experiments):
         name, found = experiment.name, list(stored_records(experiment, store))
         num_found = sum(len(record.digest) for _, record in found)
         stored += num_found
@@ -162,7 +162,7 @@ def _report(name: str, stored: Iterable[tuple[slice, Record]], published: Record
     return num_different
 
 
-def _shown(experiments: Sequence[Experiment]) -> Iterator[Experiment]:
+def _with_progress_bar(experiments: Sequence[Experiment]) -> Iterator[Experiment]:
     """Yields the experiments, with a progress bar."""
     bar = Forgiving(sys.stderr)
     yield from tqdm(experiments, unit=" experiments", leave=False, disable=None, file=bar)

@@ -27,7 +27,7 @@ MADE = datetime(2026, 11, 22, tzinfo=UTC)  # date of creation in the PDF
 LOCATION = re.compile(r"┌─ (\S+)")  # file, line and column in the compiler's diagnostics
 
 
-def compiled(folder: Path = PAPER) -> bytes:
+def compile_paper(folder: Path = PAPER) -> bytes:
     """Compiles the paper and returns the PDF.
 
     Args:
@@ -105,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command and ends the program."""
     arguments = parse(Arguments, "python -m pwm.paper", "Compiles the paper to PDF.", argv)
     with errors_in_one_line():
-        pdf = compiled(arguments.folder)
+        pdf = compile_paper(arguments.folder)
         with folder_errors("out", arguments.out):
             changed = not arguments.out.is_file() or arguments.out.read_bytes() != pdf
             if changed:

@@ -103,7 +103,7 @@ class Arguments:
         return Cluster(folder, self.at_a_time, options)
 
     def pool(self) -> tuple[Pool, int | None]:
-        """Returns a function that makes an executor, and the limit on its tasks (None: no limit)."""
+        """Returns a function that makes an executor, and the limit on its tasks (None for none)."""
         cluster = self.cluster()
         if cluster is None:
             return lambda tasks: processes(min(self.at_a_time, tasks)), None

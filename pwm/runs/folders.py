@@ -116,7 +116,7 @@ def read_provenance(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def reserved(name: str, folder: Path) -> Iterator[Callable[[], None]]:
-    """Reserves a folder for one process while the block lasts, creating it if needed.
+    """Reserves a folder for one process while the block lasts; creates the folder if needed.
 
     Args:
         name: name of the flag that gave the folder, for messages.

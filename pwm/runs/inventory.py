@@ -26,7 +26,7 @@ Known = Mapping[str, tuple[Shard, str]]
 
 
 class Entry(NamedTuple):
-    """A shard in a store, as `python -m pwm.store ls` lists it."""
+    """A shard in a store, as listed by `python -m pwm.store ls`."""
 
     key: str
     state: str

@@ -112,10 +112,10 @@ class SavedRun:
         return dict(zip(DIAGNOSTICS + AGENT_DIAGNOSTICS, values, strict=True))
 
     def trainer(self, num_episodes: int, device: str = "cpu") -> Trainer:
-        """A trainer that continues from the saved state, bit for bit.
+        """Makes a trainer that continues from the saved state, bit for bit.
 
         Args:
-            num_episodes: episodes to train for in all, those already trained included.
+            num_episodes: episodes to train for in all, including those already trained.
             device: device to train on, as for `make_trainer`.
         Raises:
             InputError: `num_episodes` are trained already, or the run's engine cannot use the
@@ -163,7 +163,7 @@ def load_run(folder: Path | str) -> SavedRun:
     )
     configs = read_configs(folder / CONFIG)
     state = read_arrays(folder / STATE_FILE, STATE, *OPTIONAL)
-    trainer = make_trainer(configs, "torch")
+    trainer = make_trainer(configs, "torch")  # either engine's state fits; this compiles nothing
     belongs = _layout(state) == _layout(trainer.state()) and _is_consistent(state, configs[0])
     require_file(belongs, folder / STATE_FILE, f"the state of the runs in {CONFIG}")
     trainer.restore(state)
@@ -179,7 +179,7 @@ def load_run(folder: Path | str) -> SavedRun:
 def unfinished_run(
     name: str, folder: Path, configs: Sequence[TrainConfig], engine: EngineName
 ) -> SavedRun | None:
-    """Loads the stopped run of these configurations in a folder; None if there is no run at all.
+    """Loads the stopped run of these configurations in a folder; None if it holds no run at all.
 
     Args:
         name: name of the flag that gave the folder, for messages.

@@ -72,7 +72,7 @@ def _train_in_rounds(
         free = [shard for shard in missing if not is_locked(job.store, shard)]
         before = progress.update()
         if free:
-            died = _round(dealt(free, max_tasks), job, pool, progress)
+            died = _round(split_into_tasks(free, max_tasks), job, pool, progress)
             failures = 0 if progress.update() > before else failures + 1
             if failures == MAX_FAILURES:
                 cause = "workers die" if died else "stored shards are lost or damaged"
@@ -94,8 +94,8 @@ def _missing(shards: Sequence[Shard], store: Store) -> list[Shard]:
     return [shard for shard in shards if store.get(shard) is None]
 
 
-def dealt(shards: Sequence[Shard], max_tasks: int | None) -> list[list[Shard]]:
-    """Distributes shards over at most `max_tasks` tasks in turn, the most expensive first."""
+def split_into_tasks(shards: Sequence[Shard], max_tasks: int | None) -> list[list[Shard]]:
+    """Deals shards in turn to at most `max_tasks` tasks, the most expensive first."""
     ordered = sorted(shards, key=lambda shard: shard.seconds, reverse=True)
     num_tasks = min(len(shards), max_tasks or len(shards))
     return [ordered[task::num_tasks] for task in range(num_tasks)]
@@ -108,7 +108,7 @@ def _round(tasks: Sequence[Sequence[Shard]], job: Job, pool: Pool, progress: Pro
         pending: set[Future[None]] = set()
         try:
             pending |= {executor.submit(train_shards, shards, job) for shards in tasks}
-        except BrokenExecutor:
+        except BrokenExecutor:  # a worker died before all tasks were submitted
             return True
         while pending:
             done, pending = wait(pending, UPDATE_EVERY)

@@ -83,7 +83,7 @@ class Shard:
 
     @property
     def seconds(self) -> float:
-        """Estimated training time on one core."""
+        """Estimated training time on one core, in seconds."""
         setting = self.setting
         num_probes = len(setting.probe_at) or setting.num_episodes // setting.log_every
         # A probe's episode takes as long as 20 trained ones: its three gradients are summed in
@@ -94,18 +94,18 @@ class Shard:
 
     @property
     def bytes(self) -> int:
-        """Estimated size of the stored history."""
-        windows = ceil(self.setting.num_episodes / self.setting.log_every)
-        numbers = len(METRICS) * windows
+        """Estimated size of the stored history, in bytes."""
+        num_windows = ceil(self.setting.num_episodes / self.setting.log_every)
+        numbers = len(METRICS) * num_windows  # per run
         if self.setting.probe_at:
             numbers += len(DIAGNOSTICS + AGENT_DIAGNOSTICS) * len(self.setting.probe_at)
         elif self.setting.probe_episodes:
-            numbers += len(DIAGNOSTICS) * windows
+            numbers += len(DIAGNOSTICS) * num_windows
         return len(self.members) * numbers * BYTES_PER_NUMBER
 
 
 def key_of(content: str) -> str:
-    """Key of a shard with this content: the first half of its SHA-256 hash."""
+    """Key of a shard: the first 32 hexadecimal digits of the SHA-256 hash of its content."""
     return hashlib.sha256(content.encode()).hexdigest()[:32]
 
 
@@ -146,7 +146,7 @@ def plan(experiment: Experiment) -> Iterator[Shard]:
 
 
 def _member(values: Mapping[str, Any]) -> Member:
-    """Makes a member of values by field; as weights are floats, 2 and 2.0 give the same key."""
+    """Makes a member from values by field; as floats, weights 2 and 2.0 give the same key."""
     weight, rate = float(values["critic_weight"]), float(values["learning_rate"])
     return Member(weight, rate, values["seed"])
 
@@ -181,6 +181,7 @@ def _seconds_per_episode(setting: TrainConfig, engine: EngineName) -> tuple[floa
         # size**1.75, by roots: a power may round differently on another machine.
         products = agent.num_trunks * computed * size * sqrt(size) * sqrt(sqrt(size))
         return 0.0, (4 + 0.02 * steps + products) * 0.5e-6
+    # All trials of an episode are played at once, unless each depends on the trial before.
     calls = steps if agent.carry_state or task.timeout else task.trial_length
     per_replica = (11 + 0.65 * steps) * agent.num_trunks * size * sqrt(size)
     return (0.3 + 0.15 * calls) * 1e-3, per_replica * 1e-6

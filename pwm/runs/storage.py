@@ -155,8 +155,8 @@ class Store:
     def clean(self, shard: Shard) -> None:
         """Removes what killed processes left of a shard, before the shard is trained.
 
-        Removes temporary files, a history that is damaged or lacks an undamaged provenance, and the
-        checkpoint of a shard that is stored.
+        Removes temporary files; the history, if it or its provenance is damaged; and the checkpoint,
+        if the shard is stored.
         """
         for temporary in self.folder.glob(f".{shard.key}.*"):
             temporary.unlink()

@@ -117,8 +117,8 @@ def train_alone(shard: Shard) -> History | None:
 def _advance(trainer: Trainer, step: int) -> tuple[float, int]:
     """Trains for `step` episodes; returns their time in seconds, and the length of the next step.
 
-    The next step is as long as takes `REPORT_EVERY` seconds at this speed, but at most twice as
-    long as this one and at least one episode.
+    The next step takes `REPORT_EVERY` seconds at the speed of this step, but has at least one
+    episode and at most twice as many as this step.
     """
     before = time.monotonic()
     trainer.advance(step)
