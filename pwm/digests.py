@@ -109,13 +109,9 @@ def _write(experiments: Sequence[Experiment], store: Store, known: Published) ->
 def _compare(
     experiments: Sequence[Experiment], store: Store, known: Published, *, named: bool
 ) -> int:
-    """Prints how many stored runs are as published; returns the exit status.
+    """Prints how many stored runs are as published in `known`; returns the exit status.
 
-    Args:
-        experiments: experiments to compare.
-        store: store of the runs.
-        known: published records.
-        named: whether the user named the experiments; each must then have stored runs.
+    If the user has named the experiments, each must have stored runs.
     """
     stored = different = 0  # numbers of runs
     missing = []  # names of experiments

@@ -84,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         source = Published.read(arguments.published)
         places = published_runs(_selected(arguments, source), EXPERIMENTS)
         sample = drawn(list(places), arguments.runs, seed)
-        shown = power(len(places), len(sample), ceil(len(places) / ONE_IN))
+        shown = power(len(places), len(sample), wrong=ceil(len(places) / ONE_IN))  # probability
         say(
             f"Drew {len(sample)} of {len(places):,} runs with --seed {seed}. If "
             f"{1 / ONE_IN:.0%} of them were wrong, {shown:.0%} of such samples would show it."
@@ -93,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if not records:
             sys.exit(INTERRUPTED)
         identical = _report(records, places, source)
-        confirmed = interrupted or claims_hold(source)
+        confirmed = interrupted or claims_hold(source)  # skipped after an interruption
     if not (identical and confirmed):
         sys.exit(DIFFERENT)
     sys.exit(INTERRUPTED if interrupted else 0)
@@ -154,7 +154,7 @@ def _report(records: Mapping[TrainConfig, Record], places: Places, source: Publi
 
 
 def claims_hold(source: Published) -> bool:
-    """Computes every claim again; prints claims outside their band, and numbers not in the paper.
+    """Computes every claim again; prints claims outside their band, and numbers unlike the paper's.
 
     Returns:
         Whether all claims hold and all numbers are as in the paper.

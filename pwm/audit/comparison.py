@@ -49,13 +49,9 @@ def published_runs(
 def differences(
     run: TrainConfig, record: Record, places: Sequence[Place], published: Published
 ) -> list[str]:
-    """Describes how a run differs from the published one, for each place where it differs.
+    """Describes how a run, trained again with this record, differs from the published run.
 
-    Args:
-        run: the run.
-        record: record of the run as trained again.
-        places: all places at which the run is published.
-        published: the published records.
+    Returns one line for each of the `places` where the run is published and differs.
     """
     found = []
     for experiment, number in places:

@@ -47,7 +47,7 @@ class Experiment:
 
     def __post_init__(self) -> None:
         axes = {name: _values(name, values) for name, values in self.axes.items()}
-        object.__setattr__(self, "axes", MappingProxyType(axes))
+        object.__setattr__(self, "axes", MappingProxyType(axes))  # as the dataclass is frozen
         inner = [name for name in axes if name in INNER_AXES]
         outer = [name for name in axes if name not in INNER_AXES]
         accepted = f"{', '.join(INNER_AXES)} after all other axes"

@@ -51,11 +51,9 @@ def known_shards(experiments: Iterable[Experiment]) -> Known:
 
 
 def entries(store: Store, known: Known) -> Iterator[Entry]:
-    """Yields every stored shard, then every unfinished one, each verified.
+    """Yields every stored shard of a store, then every unfinished shard, each verified.
 
-    Args:
-        store: store to list.
-        known: shards with a description; any other shard is described by its provenance.
+    Shards that are not in `known` are described by their provenance.
     """
     for ending in (STORED, UNFINISHED):
         for key in store.all_keys(ending):

@@ -27,13 +27,9 @@ class Done(NamedTuple):
 
 
 class Progress:
-    """Progress bar of shards that any number of processes train.
+    """Progress bar of `shards`, which any number of processes train into `store`.
 
     The bar advances in proportion to estimated cost, so that it can estimate the time left.
-
-    Args:
-        shards: shards to train.
-        store: store that receives the trained shards.
     """
 
     def __init__(self, shards: Sequence[Shard], store: Store) -> None:

@@ -134,7 +134,7 @@ class Processes(ProcessPoolExecutor):
 def processes(workers: int) -> Iterator[Processes]:
     """Makes a pool of `workers` processes, which stop at a checkpoint if the block raises."""
     context = multiprocessing.get_context("spawn")
-    # The operating system closes this process's end of the pipe when it ends, even if it is killed.
+    # When this process ends, even if killed, the operating system closes its end of the pipe.
     lifeline, own_end = context.Pipe(duplex=False)
     with _interrupts_blocked():
         executor = Processes(workers, context, serve, (lifeline,))

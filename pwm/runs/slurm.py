@@ -70,9 +70,6 @@ class SlurmExecutor(Executor):
     A thread polls the cluster every few seconds, and sends the calls submitted since the last poll
     as one job array. If a job ends without a result (killed, out of time, its node lost), its
     future raises `BrokenExecutor`, as futures of `ProcessPoolExecutor` do.
-
-    Args:
-        cluster: settings for the jobs.
     """
 
     def __init__(self, cluster: Cluster) -> None:

@@ -155,7 +155,7 @@ class Store:
     def clean(self, shard: Shard) -> None:
         """Removes what killed processes left of a shard, before the shard is trained.
 
-        Removes temporary files; the history, if it or its provenance is damaged; and the checkpoint,
+        Removes temporary files; the history if it or its provenance is damaged; and the checkpoint
         if the shard is stored.
         """
         for temporary in self.folder.glob(f".{shard.key}.*"):

@@ -130,9 +130,7 @@ def train_run(
                 save(folder, trainer, origin | current_provenance(time.monotonic() - started))
 
         with folder_errors(plan.folder_flag, folder):
-            (folder / CURVES).unlink(
-                missing_ok=True
-            )  # drawn at the end: a run without them is unfinished
+            (folder / CURVES).unlink(missing_ok=True)  # a run without curves is unfinished
             save_configs(folder, trainer.runs)
         train_until(trainer, save_now, caught)
         if not trainer.episodes_done:
@@ -142,8 +140,7 @@ def train_run(
         save_now()
         with folder_errors(plan.folder_flag, folder):
             draw(trainer, folder / CURVES)
-    # A signal after the last episode does not count.
-    finished = trainer.episodes_done == trainer.num_episodes
+    finished = trainer.episodes_done == trainer.num_episodes  # whether or not a signal came later
     if not finished:
         kept = counted(trainer.episodes_done, "episode")
         note(f"Interrupted. Kept the {kept} so far; the same command continues.")
@@ -155,7 +152,7 @@ def _origin(engine: EngineName, earlier: SavedRun | None) -> dict[str, Any]:
     if earlier is None:
         return {"engine": engine}
     last = dict(earlier.provenance)
-    sessions = [*last.pop("earlier_sessions", []), last]
+    sessions = [*last.pop("earlier_sessions", []), last]  # `last` lists those before it
     return {
         "engine": engine,
         "first_episode": earlier.episodes_done + 1,
@@ -170,12 +167,9 @@ def episodes_per_step(runs: Sequence[TrainConfig]) -> int:
 
 
 def train_until(trainer: Trainer, save_now: Callable[[], None], caught: Sequence[int]) -> None:
-    """Trains to the end or until a signal is caught, with a progress bar.
+    """Trains to the end or until `caught` holds a signal, with a progress bar.
 
-    Args:
-        trainer: trainer of the run.
-        save_now: function that saves the run; called every `SAVE_EVERY` seconds.
-        caught: signals caught so far, a list that grows.
+    Every `SAVE_EVERY` seconds, `save_now` is called.
     """
     saved = shown = time.monotonic()
     step = episodes_per_step(trainer.runs)

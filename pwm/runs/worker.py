@@ -69,7 +69,8 @@ def _train(shard: Shard, job: Job, held: Lock) -> None:
     if (checkpoint := job.store.resume(shard)) is not None:
         trainer.restore(checkpoint.state)
         sessions = checkpoint.sessions
-    first_episode, training_seconds, step = trainer.episodes_done, 0.0, 1
+    first_episode, training_seconds = trainer.episodes_done, 0.0
+    step = 1  # episodes
 
     def sessions_now() -> list[Session]:
         """Provenance of all episodes trained so far: earlier sessions, then this session."""
@@ -92,7 +93,7 @@ def _train(shard: Shard, job: Job, held: Lock) -> None:
         seconds, step = _advance(trainer, step)
         training_seconds += seconds
     job.store.put(shard, trainer.history(), sessions_now())
-    try:
+    try:  # a damaged file is an error now, not when the results are read
         job.store.read(shard.key)
     except FileError as error:
         accepted = f"a file that can be read just after it was written ({error})"
@@ -106,7 +107,8 @@ def train_alone(shard: Shard) -> History | None:
         InputError: memory is exhausted.
     """
     with _busy, memory_errors():
-        trainer, step = make_trainer(shard.runs, shard.engine), 1
+        trainer = make_trainer(shard.runs, shard.engine)
+        step = 1  # episodes
         while trainer.episodes_done < trainer.num_episodes:
             if _stop.is_set():
                 return None
