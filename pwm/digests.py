@@ -62,8 +62,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     with errors_in_one_line():
         path = arguments.published or published(FILE)
-        new = arguments.write and not path.exists()
-        known = Published(path, {}, {}) if new else Published.read(path)
+        is_first = arguments.write and not path.exists()
+        known = Published(path, {}, {}) if is_first else Published.read(path)
         store = Store(arguments.results)
         experiments = chosen(arguments.names, known=EXPERIMENTS)
         if arguments.write:
@@ -126,6 +126,7 @@ def _compare(
             say(f"{name}: not published yet; `python -m pwm.digests --write {name}` does that")
         else:
             different += _report(name, found, known.record(experiment))
+    # If no experiment was named, some of them may lack stored runs, but not all.
     accepted = f"a folder that holds runs of {', '.join(missing)}; there is nothing to compare"
     require(not missing or (stored > 0 and not named), "results", store.folder, accepted)
     left = sum(experiment.num_runs for experiment in experiments) - stored
@@ -146,7 +147,7 @@ def _report(name: str, stored: Iterable[tuple[slice, Record]], published: Record
     """
     # Per pair, whether each of its runs differs, [runs], by the name of the array compared.
     by_pair = [record.differences(published.select(numbers)) for numbers, record in stored]
-    differs = {}  # the same for all pairs
+    differs = {}  # the pairs joined: whether each stored run differs
     for array in by_pair[0]:
         differs[array] = np.concatenate([of_pair[array] for of_pair in by_pair])
     differs_anywhere = np.any(list(differs.values()), axis=0)  # [runs]

@@ -160,15 +160,9 @@ def reserved(name: str, folder: Path) -> Iterator[Callable[[], None]]:
 
 
 def require_no_run(name: str, folder: Path) -> None:
-    """Requires that a folder holds no run, nor other files with the names of a run's files.
+    """Raises `InputError` about the flag `name` if its folder holds a file named as in `FILES`.
 
     A folder with configurations but no state is accepted: its run was killed before the first save.
-
-    Args:
-        name: name of the flag that gave the folder, for the message.
-        folder: folder to check.
-    Raises:
-        InputError: the folder holds such files.
     """
     found = files_in(folder)
     never_saved = found <= {CONFIG, PROVENANCE} and configs_in(folder) is not None

@@ -20,7 +20,7 @@ from pwm.runs.storage import PROVENANCE, STORED, UNFINISHED, Session, Store
 
 SHOWN = 12  # characters of a key that are printed
 Differences = dict[str, tuple[Any, Any]]
-"""Fields in which a stored shard differs from a missing one, by name: (missing, stored) values."""
+"""Values of a field in a missing and in a stored shard, by the name of the field that differs."""
 Known = Mapping[str, tuple[Shard, str]]
 """Shards by key, each with a description: its experiment, size and number of runs."""
 
@@ -40,7 +40,7 @@ class Entry(NamedTuple):
 
 
 def known_shards(experiments: Iterable[Experiment]) -> Known:
-    """The shards of some experiments, in both sizes and for both engines."""
+    """All shards of some experiments, in both sizes and for both engines, with descriptions."""
     sizes: tuple[Size, ...] = get_args(Size)
     known = {}
     for experiment, engine, size in itertools.product(experiments, ENGINES, sizes):
@@ -88,19 +88,17 @@ def damaged_files(store: Store) -> list[Path]:
         try:
             read(key)
         except FileError as error:
-            damaged.append(Path(str(error.value)))
+            damaged.append(Path(str(error.value)))  # `value` is the path of the file
     return damaged
 
 
 def explain(prefix: str, store: Store, known: Known) -> Iterator[str]:
-    """Explains why a shard is missing, by comparison with the most similar stored one.
+    """Yields lines that explain why a shard is missing, by comparison with the most similar one.
 
     Args:
         prefix: beginning of the shard's key, long enough to be unique.
-        store: store to search.
+        store: store that lacks the shard.
         known: shards that may be missing.
-    Yields:
-        The lines of the explanation.
     Raises:
         InputError: no shard's key begins like this, or several do.
         FileError: the shard is stored, but damaged.
@@ -127,8 +125,8 @@ def explain(prefix: str, store: Store, known: Known) -> Iterator[str]:
         yield "Nothing undamaged is stored there."
         return
     yield f"The most similar stored shard is {nearest[:SHOWN]}, which differs in"
-    for field, (ours, theirs) in differences.items():
-        yield f"  {field}: {_short(ours)} here, {_short(theirs)} stored"
+    for field, (in_missing, in_stored) in differences.items():
+        yield f"  {field}: {_short(in_missing)} here, {_short(in_stored)} stored"
 
 
 def _short(value: object) -> str:
