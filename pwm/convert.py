@@ -71,7 +71,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _steps(names: Sequence[str], episode_length: int | None) -> int:
-    """Steps of an update: the episode's, or 1 if none are given and no result depends on them."""
+    """Steps per update: `episode_length`, or 1 if it is None and no named convention needs it.
+
+    Raises:
+        InputError: `episode_length` is None, and one of the conventions depends on it.
+    """
     needing = [name for name in names if CONVENTIONS[name].needs_steps]
     accepted = f"a number of steps: {', '.join(needing)} sums one loss and averages the other"
     require(episode_length is not None or not needing, "episode_length", "(none)", accepted)
@@ -79,7 +83,7 @@ def _steps(names: Sequence[str], episode_length: int | None) -> int:
 
 
 def _to_all(source: str, weight: float, episode_length: int | None) -> Iterator[str]:
-    """Yields a line for each library: the converted weight, and the library's own."""
+    """Yields a line per library: the converted weight, and the library's usual weight."""
     steps = _steps(list(CONVENTIONS), episode_length)
     for name, convention in CONVENTIONS.items():
         converted = convert_weight(weight, steps, source=source, to=name)
@@ -87,32 +91,33 @@ def _to_all(source: str, weight: float, episode_length: int | None) -> Iterator[
 
 
 def _to_one(source: str, to: str, weight: float, episode_length: int | None) -> Iterator[str]:
-    """Yields lines with the converted weight, both losses, and what the weight does not cover."""
+    """Yields the converted weight, both losses, and differences that no weight compensates."""
     steps = _steps([source, to], episode_length)
     converted = convert_weight(weight, steps, source=source, to=to)
     yield f"{weight:.3g} in {source} is {converted:.3g} in {to} ({_default(CONVENTIONS[to])})"
     width = max(len(source), len(to))
-    for name, own in ((source, weight), (to, converted)):
-        yield f"  {name:<{width}}  {formula(CONVENTIONS[name], own)}"
-    error_weight = ratio(weight, source, steps)
+    for name, weight_there in ((source, weight), (to, converted)):
+        yield f"  {name:<{width}}  {formula(CONVENTIONS[name], weight_there)}"
+    error_weight = ratio(weight, source, steps)  # the same in both: this defines the conversion
     yield (
         f"In both, a step's squared error weighs {error_weight:.3g} times as much as its policy "
         "term."
     )
-    caveats = *_caveats_of_pair(source, to, steps), *_caveats_of_each(source, to, error_weight)
-    for caveat in caveats:
+    for caveat in _caveats_of_pair(source, to, steps):
+        yield f"- {caveat}"
+    for caveat in _caveats_of_each(source, to, error_weight):
         yield f"- {caveat}"
 
 
 def _default(convention: Convention) -> str:
-    """The name and the usual value of a library's weight."""
+    """Describes a library's weight by its name and usual value, as text."""
     if not convention.parameter:
         return "no such weight: multiply its value loss"
     return f"{convention.parameter}, {convention.weight:g} {convention.usual}"
 
 
 def _caveats_of_pair(source: str, to: str, steps: int) -> Iterator[str]:
-    """Yields differences between two libraries that no weight makes up for."""
+    """Yields differences between two libraries that no weight compensates."""
     first, second = CONVENTIONS[source], CONVENTIONS[to]
     if first.policy != second.policy and steps > 1:
         change = f"1/{steps} of" if first.policy == "sum" else f"{steps} times"
@@ -120,7 +125,8 @@ def _caveats_of_pair(source: str, to: str, steps: int) -> Iterator[str]:
             f"{to}: the gradient is {change} that in {source}; RMSprop and Adam do not see it, SGD "
             "and a limit on the gradient's norm do."
         )
-    first_scales, second_scales = ("advantages" in each.normalises for each in (first, second))
+    first_scales = "advantages" in first.normalises
+    second_scales = "advantages" in second.normalises
     if first_scales != second_scales:
         scaling, act = (source, "multiply") if first_scales else (to, "divide")
         yield (
@@ -130,15 +136,15 @@ def _caveats_of_pair(source: str, to: str, steps: int) -> Iterator[str]:
 
 
 def _caveats_of_each(source: str, to: str, error_weight: float) -> Iterator[str]:
-    """Yields properties of either library that no weight makes up for, after the libraries' names.
+    """Yields properties that no weight compensates, each after the names of the libraries with it.
 
     Args:
         source: first library.
-        to: second library; may be the same.
+        to: second library, which may be the first.
         error_weight: weight of a step's squared error relative to its policy term.
     """
-    libraries: dict[str, list[str]] = {}  # by property
-    for name in dict.fromkeys((source, to)):
+    libraries: dict[str, list[str]] = {}  # names of the libraries with a property, by property
+    for name in dict.fromkeys((source, to)):  # once if they are the same
         for text in _caveats(CONVENTIONS[name], error_weight):
             libraries.setdefault(text, []).append(name)
     for text, names in libraries.items():
@@ -146,7 +152,7 @@ def _caveats_of_each(source: str, to: str, error_weight: float) -> Iterator[str]
 
 
 def _caveats(convention: Convention, error_weight: float) -> Iterator[str]:
-    """Yields properties of a library that no weight makes up for; see `_caveats_of_each`."""
+    """Yields properties of a library that no weight compensates; see `_caveats_of_each`."""
     if convention.networks == "separate":
         yield f"actor and critic share no parameters: {SEPARATE}"
     if convention.networks == "either":

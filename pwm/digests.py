@@ -62,8 +62,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     with errors_in_one_line():
         path = arguments.published or published(FILE)
-        new = arguments.write and not path.exists()
-        known = Published(path, {}, {}) if new else Published.read(path)
+        is_first = arguments.write and not path.exists()
+        known = Published(path, {}, {}) if is_first else Published.read(path)
         store = Store(arguments.results)
         experiments = chosen(arguments.names, known=EXPERIMENTS)
         if arguments.write:
@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def stored_records(experiment: Experiment, store: Store) -> Iterator[tuple[slice, Record]]:
-    """Yields the record of each stored shard of an experiment, after the numbers of its runs.
+    """Yields each stored shard of an experiment: a slice of run numbers, and these runs' record.
 
     Raises:
         FileError: a stored file is damaged.
@@ -88,9 +88,9 @@ def stored_records(experiment: Experiment, store: Store) -> Iterator[tuple[slice
 
 
 def _write(experiments: Sequence[Experiment], store: Store, known: Published) -> None:
-    """Publishes the records of some experiments, and keeps those already published of others."""
+    """Publishes the records of `experiments`; keeps the published records of all others."""
     records, plans = dict(known.records), dict(known.plans)
-    for experiment in _shown(experiments):
+    for experiment in _with_progress_bar(experiments):
         parts = [record for _, record in stored_records(experiment, store)]
         num_stored = sum(len(record.digest) for record in parts)
         accepted = f"a folder that holds every run of {experiment.name}"
@@ -109,17 +109,13 @@ def _write(experiments: Sequence[Experiment], store: Store, known: Published) ->
 def _compare(
     experiments: Sequence[Experiment], store: Store, known: Published, *, named: bool
 ) -> int:
-    """Prints how many stored runs are as published; returns the exit status.
+    """Prints how many stored runs are as published in `known`; returns the exit status.
 
-    Args:
-        experiments: experiments to compare.
-        store: store of the runs.
-        known: published records.
-        named: whether the experiments were named, so that runs of each of them must be stored.
+    If the user has named the experiments, each must have stored runs.
     """
-    stored = different = 0  # runs
-    missing = []  # experiments
-    for experiment in _shown(experiments):
+    stored = different = 0  # numbers of runs
+    missing = []  # names of experiments
+    for experiment in _with_progress_bar(experiments):
         name, found = experiment.name, list(stored_records(experiment, store))
         num_found = sum(len(record.digest) for _, record in found)
         stored += num_found
@@ -130,6 +126,7 @@ def _compare(
             say(f"{name}: not published yet; `python -m pwm.digests --write {name}` does that")
         else:
             different += _report(name, found, known.record(experiment))
+    # If no experiment was named, some of them may lack stored runs, but not all.
     accepted = f"a folder that holds runs of {', '.join(missing)}; there is nothing to compare"
     require(not missing or (stored > 0 and not named), "results", store.folder, accepted)
     left = sum(experiment.num_runs for experiment in experiments) - stored
@@ -139,26 +136,30 @@ def _compare(
 
 
 def _report(name: str, stored: Iterable[tuple[slice, Record]], published: Record) -> int:
-    """Prints how many stored runs of an experiment differ from the published, if any do.
+    """Prints how many stored runs of an experiment differ from the published ones, if any do.
 
     Args:
         name: name of the experiment.
-        stored: numbers and records of the stored runs, one or more.
+        stored: pairs of a slice of run numbers and the record of these runs; at least one pair.
         published: published record of all runs of the experiment.
     Returns:
         The number of runs that differ.
     """
-    parts = [record.differences(published.select(numbers)) for numbers, record in stored]
-    by_array = {array: np.concatenate([part[array] for part in parts]) for array in parts[0]}
-    different = np.any(list(by_array.values()), axis=0)  # [runs]
-    if different.any():
-        where = ", ".join(array for array, differs in by_array.items() if differs.any())
-        of_all = f"{different.sum()} of {len(different)} runs"
+    # Per pair, whether each of its runs differs, [runs], by the name of the array compared.
+    by_pair = [record.differences(published.select(numbers)) for numbers, record in stored]
+    differs = {}  # the pairs joined: whether each stored run differs
+    for array in by_pair[0]:
+        differs[array] = np.concatenate([of_pair[array] for of_pair in by_pair])
+    differs_anywhere = np.any(list(differs.values()), axis=0)  # [runs]
+    num_different = int(differs_anywhere.sum())
+    if num_different:
+        where = ", ".join(array for array, by_run in differs.items() if by_run.any())
+        of_all = f"{num_different} of {len(differs_anywhere)} runs"
         say(f"{name}: {of_all} differ from the published, in {where}")
-    return int(different.sum())
+    return num_different
 
 
-def _shown(experiments: Sequence[Experiment]) -> Iterator[Experiment]:
+def _with_progress_bar(experiments: Sequence[Experiment]) -> Iterator[Experiment]:
     """Yields the experiments, with a progress bar."""
     bar = Forgiving(sys.stderr)
     yield from tqdm(experiments, unit=" experiments", leave=False, disable=None, file=bar)

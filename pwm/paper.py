@@ -23,11 +23,11 @@ from pwm.io.inherited import say
 from pwm.io.repository import PAPER, published
 
 SOURCE = "paper.typ"
-MADE = datetime(2026, 11, 22, tzinfo=UTC)  # date in the file
+MADE = datetime(2026, 11, 22, tzinfo=UTC)  # date of creation in the PDF
 LOCATION = re.compile(r"┌─ (\S+)")  # file, line and column in the compiler's diagnostics
 
 
-def compiled(folder: Path = PAPER) -> bytes:
+def compile_paper(folder: Path = PAPER) -> bytes:
     """Compiles the paper and returns the PDF.
 
     Args:
@@ -46,7 +46,7 @@ def compiled(folder: Path = PAPER) -> bytes:
 
 
 def numbers_used(folder: Path = PAPER) -> list[str]:
-    """Names of the numbers that the paper prints, in order, with repetitions.
+    """Names of the numbers that the paper prints, in order of appearance, with repetitions.
 
     Args:
         folder: folder of the source.
@@ -67,7 +67,7 @@ def numbers_used(folder: Path = PAPER) -> list[str]:
 
 
 def _source(folder: Path) -> Path:
-    """The path of the source in a folder, or an `InputError` if there is none."""
+    """Path of the source in a folder; raises `InputError` if there is no source."""
     source = published(SOURCE) if folder == PAPER else folder.resolve() / SOURCE
     if not source.is_file():
         raise InputError("folder", folder, f"a folder that holds {SOURCE}")
@@ -76,7 +76,7 @@ def _source(folder: Path) -> Path:
 
 @contextmanager
 def _compiler_errors(source: Path) -> Iterator[None]:
-    """Turns an error of the compiler into an `InputError` while the block lasts."""
+    """Turns an error of the compiler in the block into an `InputError`."""
     try:
         yield
     except typst.TypstError as error:
@@ -84,7 +84,7 @@ def _compiler_errors(source: Path) -> Iterator[None]:
 
 
 def _error_of(source: Path, problem: typst.TypstError | typst.TypstWarning) -> InputError:
-    """Makes an `InputError` of a problem that the compiler found, with its location if known."""
+    """Makes an `InputError` from a problem that the compiler found, with its location if known."""
     place = LOCATION.search(problem.diagnostic)
     where = f" at {place[1]}" if place else ""
     message = " ".join(problem.message.split())
@@ -105,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command and ends the program."""
     arguments = parse(Arguments, "python -m pwm.paper", "Compiles the paper to PDF.", argv)
     with errors_in_one_line():
-        pdf = compiled(arguments.folder)
+        pdf = compile_paper(arguments.folder)
         with folder_errors("out", arguments.out):
             changed = not arguments.out.is_file() or arguments.out.read_bytes() != pdf
             if changed:

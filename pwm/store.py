@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _verify(store: Store) -> int:
-    """Prints the damaged files and a summary; returns the exit status."""
+    """Prints the damaged files of a store and a summary; returns the exit status."""
     damaged = damaged_files(store)
     for path in damaged:
         say(f"damaged: {path}")
@@ -81,7 +81,7 @@ def _verify(store: Store) -> int:
 
 
 def _line(entry: Entry) -> str:
-    """The line of `ls` for a shard."""
+    """Returns the line that `ls` prints for a shard."""
     if entry.state != "stored":
         return LINE.format(entry.key[:SHOWN], entry.state, "", "", "", entry.description)
     seconds = sum(session["wall_seconds"] for session in entry.sessions)
@@ -89,7 +89,7 @@ def _line(entry: Entry) -> str:
     commit = (last["commit"] or "unknown")[:7]
     if last["commit"] and last["clean"] is False:
         commit += "+changes"
-    size, time = f"{entry.bytes / 1e6:.2f}", f"{seconds:.1f}"
+    size, time = f"{entry.bytes / 1e6:.2f}", f"{seconds:.1f}"  # MB, seconds
     return LINE.format(entry.key[:SHOWN], entry.state, size, time, commit, entry.description)
 
 

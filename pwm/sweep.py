@@ -30,7 +30,7 @@ from pwm.runs.slurm import Cluster, JobError, max_tasks, require_slurm, slurm_jo
 from pwm.runs.storage import Store
 from pwm.runs.worker import Job
 
-JOBS = 256  # SLURM jobs at a time, by default
+JOBS = 256  # SLURM jobs at a time by default
 
 
 @dataclass(frozen=True)
@@ -77,19 +77,19 @@ class Arguments:
         return chosen(self.names, self.size, self.engine, known)
 
     def part(self, shards: list[Shard]) -> list[Shard]:
-        """The part of the shards that `--shard` selects."""
+        """Every n-th of the shards, from the i-th on, for `--shard i/n`."""
         found = re.fullmatch(r"(\d+)/(\d+)", self.shard)
-        i, n = (int(found[1]), int(found[2])) if found else (0, 0)
+        i, n = (int(found[1]), int(found[2])) if found else (0, 0)  # n = 0 is refused
         require(n > 0 and i <= n, "shard", self.shard, "i/n with i from 1 to n, such as 2/3")
         return shards[(i - 1) % n :: n]  # for those who count from 0, part 0 is part n
 
     @property
     def at_a_time(self) -> int:
-        """Largest number of processes or jobs that train at a time."""
+        """Largest number of processes or jobs that train at the same time."""
         return self.workers or (CORES if self.executor == "process" else JOBS)
 
     def cluster(self) -> Cluster | None:
-        """Settings of the cluster that trains; None if this machine does."""
+        """Settings of the SLURM cluster that trains; None if this machine trains."""
         typed = " ".join(self.slurm)
         if self.executor == "process":
             require(not self.slurm, "slurm", typed, "--executor slurm with it")
@@ -103,7 +103,7 @@ class Arguments:
         return Cluster(folder, self.at_a_time, options)
 
     def pool(self) -> tuple[Pool, int | None]:
-        """A function that makes the executor, and the most tasks it takes, None for no limit."""
+        """Returns a function that makes an executor, and the limit on its tasks (None for none)."""
         cluster = self.cluster()
         if cluster is None:
             return lambda tasks: processes(min(self.at_a_time, tasks)), None
@@ -118,7 +118,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if arguments.workers is not None:
             require_integer("workers", arguments.workers, 1)
         require(arguments.dry_run or not arguments.keys, "keys", "alone", "--dry-run with it")
-        arguments.cluster()  # refuses bad settings of a dry run too
+        arguments.cluster()  # refuses invalid settings, also in a dry run
         experiments = arguments.experiments()
         shards = arguments.part(planned(experiments))
         store = Store(arguments.results.absolute())
@@ -133,13 +133,14 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _train(arguments: Arguments, shards: Sequence[Shard], store: Store) -> None:
-    """Trains shards; ends the program if that is interrupted, or if workers or jobs fail."""
+    """Trains shards; ends the program if training is interrupted, or if workers or jobs fail."""
     pool, most_tasks = arguments.pool()
     try:
         with folder_errors("results", arguments.results), stop_signals(interrupt=True):
             run(shards, Job(store, typed_command()), pool, most_tasks)
     except KeyboardInterrupt as interrupt:
         note("Interrupted. Run the same command again to continue.")
+        # `stop_signals` passes the signal's number; Python's own exception has none.
         caught = interrupt.args[0] if interrupt.args else signal.SIGINT
         sys.exit(128 + caught)
     except (BrokenExecutor, JobError) as error:
@@ -147,7 +148,7 @@ def _train(arguments: Arguments, shards: Sequence[Shard], store: Store) -> None:
 
 
 def _description() -> str:
-    """The first lines of the help: a summary, and a list of the experiments."""
+    """Summary of the command for its help, followed by a list of the experiments."""
     width = max(map(len, EXPERIMENTS))
     listed = [f"  {item.name:{width}}  {item.about}" for item in EXPERIMENTS.values()]
     first = "Trains every run of some experiments that is not stored yet. The paper's experiments:"
@@ -166,7 +167,7 @@ def _print_keys(shards: Sequence[Shard], stored: Set[str]) -> None:
 def _print_summary(
     experiments: Sequence[Experiment], shards: Sequence[Shard], stored: Set[str], workers: int
 ) -> None:
-    """Prints a line per experiment, and a total that counts shards of several experiments once."""
+    """Prints a line per experiment, and a total that counts a shard of several of them once."""
     keys = {shard.key for shard in shards}
     width = max(len("experiment"), *(len(item.name) for item in experiments))
     say(f"{'experiment':{width}}  shards    runs  to train  minutes       MB")
@@ -194,7 +195,7 @@ def _num_runs(shards: Sequence[Shard]) -> int:
 
 
 def _costs(shards: Sequence[Shard]) -> tuple[float, float]:
-    """Estimated seconds on one core to train some shards, and megabytes to store them."""
+    """Estimated seconds to train some shards on one core, and megabytes to store their runs."""
     seconds = sum(shard.seconds for shard in shards)
     return seconds, sum(shard.bytes for shard in shards) / 1e6
 

@@ -90,9 +90,9 @@ class Arguments:
             InputError: a value is not accepted.
         """
         for name, values in (("critic_weight", self.critic_weight), ("seeds", self.seeds)):
-            different = len(values) > 0 and len(set(values)) == len(values)
+            are_different = len(values) > 0 and len(set(values)) == len(values)
             accepted = "one or more different numbers, 0 or above"
-            require(different and min(values) >= 0, name, _typed(values), accepted)
+            require(are_different and min(values) >= 0, name, _typed(values), accepted)
         names = {item.name for item in fields(TrainConfig)} - {"critic_weight", "seed"}
         first = TrainConfig(**{name: getattr(self, name) for name in names})
         return tuple(
@@ -113,7 +113,7 @@ def train_command(argv: Sequence[str] | None = None) -> None:
     )
     with errors_in_one_line(), memory_errors(), stop_signals() as caught:
         plan = _plan(arguments)
-        plan.earlier()  # refuses a folder before anything is compiled
+        plan.earlier()  # refuses an unsuitable folder before anything is compiled
         require_memory(plan.runs, episodes_per_step(plan.runs))
         trainer = make_trainer(plan.runs, plan.engine, arguments.device)
         finished = train_run(plan, trainer, caught, _draw)
@@ -123,10 +123,10 @@ def train_command(argv: Sequence[str] | None = None) -> None:
 
 
 def _plan(arguments: Arguments) -> Plan:
-    """The plan that the flags ask for.
+    """Makes the training plan that the flags define.
 
     Raises:
-        InputError: a value is not accepted, or comes with `--extend` although it is a setting.
+        InputError: a value is not accepted, or a setting is given together with `--extend`.
     """
     engine, out, earlier = arguments.engine, arguments.out, arguments.extend
     if earlier is None:
@@ -141,8 +141,10 @@ def _plan(arguments: Arguments) -> Plan:
 
 
 def _typed(value: object) -> str:
-    """The value of a flag as it is typed on a command line."""
-    return " ".join(f"{part:g}" for part in value) if isinstance(value, tuple) else str(value)
+    """Converts the value of a flag to text, as typed on a command line."""
+    if isinstance(value, tuple):
+        return " ".join(f"{number:g}" for number in value)
+    return str(value)
 
 
 def _draw(trainer: Trainer, path: Path) -> None:

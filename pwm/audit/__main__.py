@@ -1,9 +1,9 @@
 """`python -m pwm.audit`: trains a random sample of the published runs again, and compares the bits.
 
-Every run can be made again bit for bit, so that a random sample bounds how many of all published
+Every run can be reproduced bit for bit, so that a random sample bounds how many of all published
 runs could be wrong. A run of the sample must have the published digest and outcomes; then every
 claim is computed again from the published outcomes. The sample is drawn without replacement, every
-run with the same probability, from all runs or from those of one experiment, claim or figure.
+run with the same probability, from all runs or from the runs of one experiment, claim or figure.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pwm.analysis.evidence import Evidence
 from pwm.analysis.published import Published, Record
 from pwm.analysis.sampling import CONFIDENCE, drawn, most_wrong, power
 from pwm.audit.comparison import Places, differences, published_runs
-from pwm.audit.retraining import trained
+from pwm.audit.retraining import retrain
 from pwm.claims.every import NUMBERS, claims, disagreements, numbers, read_numbers
 from pwm.claims.resting import known_claims, runs_behind
 from pwm.core.config import TrainConfig
@@ -39,7 +39,7 @@ from pwm.runs.scheduler import CORES
 
 DIFFERENT = 1  # exit status
 INTERRUPTED = 128 + signal.SIGINT  # exit status
-ONE_IN = 100  # the power of the sample is stated for one wrong run in so many
+ONE_IN = 100  # the sample's power is stated for one wrong run in 100
 OptionalName = Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")]
 
 
@@ -84,23 +84,23 @@ def main(argv: Sequence[str] | None = None) -> None:
         source = Published.read(arguments.published)
         places = published_runs(_selected(arguments, source), EXPERIMENTS)
         sample = drawn(list(places), arguments.runs, seed)
-        shown = power(len(places), len(sample), ceil(len(places) / ONE_IN))
+        shown = power(len(places), len(sample), wrong=ceil(len(places) / ONE_IN))  # probability
         say(
             f"Drew {len(sample)} of {len(places):,} runs with --seed {seed}. If "
             f"{1 / ONE_IN:.0%} of them were wrong, {shown:.0%} of such samples would show it."
         )
-        records, interrupted = trained(sample, arguments.workers)
+        records, interrupted = retrain(sample, arguments.workers)
         if not records:
             sys.exit(INTERRUPTED)
         identical = _report(records, places, source)
-        confirmed = interrupted or claims_hold(source)
+        confirmed = interrupted or claims_hold(source)  # skipped after an interruption
     if not (identical and confirmed):
         sys.exit(DIFFERENT)
     sys.exit(INTERRUPTED if interrupted else 0)
 
 
 def _selected(arguments: Arguments, source: Published) -> Mapping[str, NDArray[np.bool_]]:
-    """The runs to draw from: by experiment, whether each run is selected, [runs].
+    """Selects the runs to draw from: by experiment, whether each of its runs is selected, [runs].
 
     Raises:
         InputError: a name is unknown, or several of experiment, claim and figure are given.
@@ -119,7 +119,7 @@ def _selected(arguments: Arguments, source: Published) -> Mapping[str, NDArray[n
         require(figure in NAMES, "figure", figure, "one of " + ", ".join(NAMES))
         if figure in ANSWERS:
             evidence = Evidence(source)
-            ANSWERS[figure](evidence)  # `evidence` notes which runs it reads
+            ANSWERS[figure](evidence)  # `evidence.read` records the runs it reads
             return evidence.read
     # Any other figure shows all runs of the experiment of the same name.
     names = [name for name in (arguments.experiment, figure) if name]
@@ -127,19 +127,20 @@ def _selected(arguments: Arguments, source: Published) -> Mapping[str, NDArray[n
 
 
 def _report(records: Mapping[TrainConfig, Record], places: Places, source: Published) -> bool:
-    """Prints which runs differ from the published ones, and a bound on how many of all do.
+    """Prints the runs that differ from the published ones, and a bound on how many of all differ.
 
     Args:
-        records: records of the runs trained here.
-        places: all runs that they were drawn from, with their places.
+        records: records of the runs trained again.
+        places: all runs from which the sample was drawn, with their places.
         source: the published records.
     Returns:
-        Whether all runs trained here are as published.
+        Whether all runs trained again are identical to the published ones.
     """
-    wrong = 0
+    wrong = 0  # number of runs
     for run, record in records.items():
         found = differences(run, record, places[run], source)
-        wrong += len(found) > 0
+        if found:
+            wrong += 1
         for text in found:
             say(text)
     total = len(places)
@@ -153,22 +154,23 @@ def _report(records: Mapping[TrainConfig, Record], places: Places, source: Publi
 
 
 def claims_hold(source: Published) -> bool:
-    """Computes every claim again; prints which do not hold or differ from the paper's numbers.
+    """Computes every claim again; prints claims outside their band, and numbers unlike the paper's.
 
     Returns:
-        Whether all hold and none differs.
+        Whether all claims hold and all numbers are as in the paper.
     """
     found = list(claims(Evidence(source)))
-    ours = numbers(found)
+    recomputed = numbers(found)
     failing = [claim.name for claim in found if not claim.holds]
-    wrong = disagreements(ours, read_numbers(published(NUMBERS)))
+    wrong = disagreements(recomputed, read_numbers(published(NUMBERS)))  # names of numbers
     for name in failing:
         say(f"claim.{name} is outside its band.")
     for name in wrong:
         say(f"{name} is not as in paper/{NUMBERS}.")
+    num_equal = len(recomputed) - len(wrong)
     say(
         f"{len(found) - len(failing)} of {counted(len(found), 'claim')}, computed again from the "
-        f"published outcomes, hold; {len(ours) - len(wrong)} of {len(ours)} numbers are as in "
+        f"published outcomes, hold; {num_equal} of {len(recomputed)} numbers are as in "
         f"paper/{NUMBERS}."
     )
     return not failing and not wrong

@@ -18,7 +18,7 @@ from pwm.runs.shards import plan
 
 
 class Place(NamedTuple):
-    """An experiment in which a run is published, and the run's number in it."""
+    """An experiment in which a run is published, and the number of the run in the experiment."""
 
     experiment: Experiment
     number: int
@@ -31,10 +31,10 @@ Places = Mapping[TrainConfig, Sequence[Place]]
 def published_runs(
     selected: Mapping[str, NDArray[np.bool_]], known: Mapping[str, Experiment]
 ) -> Places:
-    """The distinct runs among those selected, each with its places.
+    """The distinct runs that are selected, each with its places.
 
     Args:
-        selected: whether each run of an experiment is selected, [runs], by name of the experiment.
+        selected: by name of experiment, whether each of its runs is selected, [runs].
         known: experiments by name.
     """
     places = dict[TrainConfig, list[Place]]()
@@ -49,13 +49,9 @@ def published_runs(
 def differences(
     run: TrainConfig, record: Record, places: Sequence[Place], published: Published
 ) -> list[str]:
-    """Describes how a run differs from the published one, for each place where it differs.
+    """Describes how a run, trained again with this record, differs from the published run.
 
-    Args:
-        run: the run.
-        record: its record, as trained again.
-        places: all places at which it is published.
-        published: the published records.
+    Returns one line for each of the `places` where the run is published and differs.
     """
     found = []
     for experiment, number in places:
@@ -70,12 +66,13 @@ def differences(
 
 
 def _parting(run: TrainConfig, ours: Record, theirs: Record) -> str:
-    """Says in which episodes two histories of a run begin to differ, as far as trails tell."""
+    """Describes when two histories of a run begin to differ, as closely as their trails show."""
     num_windows = ceil(run.num_episodes / run.log_every)
-    ends = [run.log_every * end for end in trail_ends(num_windows)]  # episodes
-    differs = ours.trail[0] != theirs.trail[0]
+    # A trail has a byte per beginning of the history; these are the last episodes of each.
+    ends = [run.log_every * end for end in trail_ends(num_windows)]
+    differs = ours.trail[0] != theirs.trail[0]  # [ends]
     if differs.any():
-        last = ends[np.argmax(differs)]  # of the first difference
+        last = ends[np.argmax(differs)]  # of the first beginning that differs
         equal_until = max((end for end in ends if end < last), default=0)
         return f"the histories part in episodes {equal_until + 1} to {last}"
     if ours.digest[0] != theirs.digest[0]:
@@ -84,8 +81,9 @@ def _parting(run: TrainConfig, ours: Record, theirs: Record) -> str:
 
 
 def command_of(run: TrainConfig) -> str:
-    """The command that trains a run."""
-    words, default = ["python -m pwm.train"], flat(TrainConfig())
+    """Command that trains a run: its flags give all fields that do not have their default."""
+    words = ["python -m pwm.train"]
+    default = flat(TrainConfig())
     for name, value in flat(run).items():
         if value == default[name]:
             continue

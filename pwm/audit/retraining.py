@@ -1,4 +1,4 @@
-"""Trains published runs again."""
+"""Trains published runs again, in several processes."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ from pwm.runs.scheduler import processes
 from pwm.runs.shards import Member, Shard
 from pwm.runs.worker import train_alone
 
-TOGETHER = 16  # runs that are trained together, at most
+TOGETHER = 16  # most runs that are trained as one population
 
 
-def trained(sample: Sequence[TrainConfig], workers: int) -> tuple[dict[TrainConfig, Record], bool]:
+def retrain(sample: Sequence[TrainConfig], workers: int) -> tuple[dict[TrainConfig, Record], bool]:
     """Trains runs, with a progress bar, until all are trained or Ctrl-C is pressed.
 
     Args:
         sample: the runs, in random order.
         workers: number of processes.
     Returns:
-        The record of each run, and whether training was interrupted. If it was, only the runs
-        before the first that was not trained are returned. They are a random sample too; among all
-        that were trained, short runs would be too frequent.
+        The record of each run, and whether training was interrupted. After an interruption, only
+        the runs before the first untrained one are returned. These runs are a random sample too;
+        among all trained runs, short runs would be too frequent.
     """
     require_numba()
-    records, interrupted = dict[TrainConfig, Record](), False
+    records = dict[TrainConfig, Record]()
+    interrupted = False
     try:
         with stop_signals(interrupt=True):
             for run, record in _records(populations(sample), workers):
@@ -49,7 +50,7 @@ def trained(sample: Sequence[TrainConfig], workers: int) -> tuple[dict[TrainConf
 
 
 def populations(runs: Iterable[TrainConfig]) -> list[Shard]:
-    """Groups runs that can share a population into shards of at most `TOGETHER` runs."""
+    """Groups runs that can be trained as one population, in shards of at most `TOGETHER` runs."""
     members_by_setting = dict[TrainConfig, list[Member]]()
     for run in runs:
         member = Member(run.critic_weight, run.learning_rate, run.seed)
@@ -62,7 +63,7 @@ def populations(runs: Iterable[TrainConfig]) -> list[Shard]:
 
 
 def _records(shards: Sequence[Shard], workers: int) -> Iterator[tuple[TrainConfig, Record]]:
-    """Trains shards in processes; yields each run with its record."""
+    """Trains shards in `workers` processes; yields each run with its record, once trained."""
     num_runs = sum(len(shard.members) for shard in shards)
     with (
         tqdm(

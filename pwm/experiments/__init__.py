@@ -28,7 +28,7 @@ _ALL = (
 )
 EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType({item.name: item for item in _ALL})
 NOTES = tuple(item.name for item in NOTES_GRIDS)
-"""Experiments that reproduce the notes' figures, and their neighbours."""
+"""Names of the experiments that reproduce the notes' figures, or vary their settings."""
 
 
 def chosen(
@@ -37,7 +37,7 @@ def chosen(
     engine: EngineName | None = None,
     known: Mapping[str, Experiment] = EXPERIMENTS,
 ) -> tuple[Experiment, ...]:
-    """The experiments with those names, or all if none is named.
+    """The experiments with the given names, or all if no name is given.
 
     Args:
         names: names of experiments.
@@ -45,7 +45,7 @@ def chosen(
         engine: engine that trains them; by default each experiment's own.
         known: experiments to choose from, by name.
     Raises:
-        InputError: no experiment has that name.
+        InputError: no experiment has one of the names.
     """
     for name in names:
         require(name in known, "EXPERIMENT", name, "some of " + ", ".join(known))

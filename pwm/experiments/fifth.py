@@ -1,8 +1,9 @@
 """Settings of the fifth set of predictions: other optimisers, returns, batches and losses.
 
-A group is one change of the first studies' setting. Its experiments are named by group, number of
-steps and variant. The variant says where the critic starts, and through which values the policy
-loss's gradient reaches the critic (leaks). Slowdowns are relative to the group's `light` critic.
+A group changes the first studies' setting in one respect. Its experiments are named by group,
+number of steps per episode and variant. The variant determines where the critic starts, and through
+which values the policy loss's gradient reaches the critic (the leak). Slowdowns are relative to the
+group's `light` critic.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ WEIGHTS: Mapping[tuple[str, int], Mapping[str, Sequence[float]]] = MappingProxyT
         ("carried", 60): {"raw": (1.0, 10.0), "centred": (10.0, 100.0), "own": (10.0, 20.0)},
     }
 )
-"""Critic weights of the other variants, by group and number of steps."""
+"""Critic weights of all variants but `light`, by group and number of steps per episode."""
 VARIANTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "light": {"baseline": "detached", "critic_start": "mean"},
@@ -69,17 +70,17 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "all": {"baseline": "attached", "leaking_targets": True},
     }
 )
-"""Fields that differ from those of the group, by variant.
+"""Fields that a variant adds to those of the group, by variant.
 
 light: a critic of small weight, without a leak, that starts at its fixed point.
 raw: a critic without a leak that starts at 0.
-centred: the same, with centred returns.
-own: a critic with a leak that starts at the leak's fixed point; only the value of the same step
-    leaks.
-all: the same, but the values in a step's bootstrapped target leak too.
+centred: as `raw`, with centred returns.
+own: a critic with a leak through the value of each step itself, which starts at the fixed point of
+    this leak.
+all: as `own`, with a leak also through the values in each step's bootstrapped target.
 """
 FROM_MEAN = ("normalised", "huber")
-"""Groups in which the leak has no fixed point, or the mean return is it; `own` starts there."""
+"""Groups whose `own` starts at the mean return, as the leak has no other fixed point."""
 STARTS: Mapping[tuple[str, int], Mapping[str, Mapping[float, float]]] = MappingProxyType(
     {
         ("gae", 15): {
@@ -104,11 +105,12 @@ STARTS: Mapping[tuple[str, int], Mapping[str, Mapping[float, float]]] = MappingP
         },
     }
 )
-"""Fixed points of bootstrapped critics (`pwm.analysis.targets`), by variant and critic weight."""
+"""Fixed points of bootstrapped critics, at which they start: by group and steps, then variant, then
+critic weight. `pwm.analysis.targets` computes them."""
 
 
 def fifth_experiments() -> Iterator[Experiment]:
-    """Yields the experiments of the fifth set, by group, steps and variant."""
+    """Yields the experiments of the fifth set, ordered by group, steps and variant."""
     for (group, steps), variants in WEIGHTS.items():
         yield from _experiments(group, steps, "light", (LIGHT.get(group, 0.1),))
         for variant, weights in variants.items():

@@ -24,7 +24,8 @@ CONDITIONS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "carried": {"episode_length": 36, "carry_state": True},
     }
 )
-ATTACHED = ("21-steps", "75-steps", "trial-8")
+"""Fields that differ from those of the first studies, by condition."""
+ATTACHED = ("21-steps", "75-steps", "trial-8")  # conditions with attached critics too
 RAW_WEIGHTS = (1.0, 10.0, 30.0)
 MEAN_WEIGHTS = (0.1, 30.0)
 CENTRED_WEIGHTS = (10.0, 100.0)
@@ -33,7 +34,7 @@ ABOVE = (7.5, 9.0)  # starts above the mean return of 5.25 at 60 steps
 
 
 def fourth_experiments() -> Iterator[Experiment]:
-    """Yields the experiments that test the fourth set of predictions, by condition and variant."""
+    """Yields the experiments of the fourth set of predictions, ordered by condition and variant."""
     for name, setting in CONDITIONS.items():
         detached: dict[str, Any] = {"baseline": "detached", **setting}
         variants: dict[str, dict[str, Any]] = {

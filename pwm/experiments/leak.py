@@ -18,7 +18,7 @@ def leak_experiments() -> Iterator[Experiment]:
 
 
 def _conditions() -> Iterator[Experiment]:
-    """Yields experiments with other lengths of episodes and trials, and a mean policy loss."""
+    """Yields experiments that vary episode and trial length, and one with a mean policy loss."""
     for rate, episodes in ((0.005, 10_000), (0.001, 20_000)):
         yield grid(
             f"weight-{rate:g}",
@@ -43,7 +43,7 @@ def _conditions() -> Iterator[Experiment]:
     yield grid(
         "mean",
         "the policy loss as a mean over steps, which divides the leak by their number",
-        weights=tuple(weight / 20 for weight in WEIGHTS),
+        weights=tuple(weight / 20 for weight in WEIGHTS),  # smaller, as a mean policy loss is
         policy_reduction="mean",
         episode_length=(15, 60),
     )
@@ -77,7 +77,7 @@ def _budgets_and_rates() -> Iterator[Experiment]:
 
 
 def _parts_of_the_leak() -> Iterator[Experiment]:
-    """Yields experiments in which the leak reaches a part of the network, or is imitated."""
+    """Yields experiments in which the leak is confined to a part of the network, or imitated."""
     yield grid(
         "separate",
         "separate LSTMs for actor and critic, which then share no trunk",
@@ -95,7 +95,7 @@ def _parts_of_the_leak() -> Iterator[Experiment]:
         "a detached baseline raised by T / 2w times the entropy, as the leak raises it",
         weights=(5.0,),
         baseline="detached",
-        optimism=tuple(15 / (2 * weight) for weight in WEIGHTS),
+        optimism=tuple(15 / (2 * weight) for weight in WEIGHTS),  # T is 15 steps
     )
 
 
@@ -134,9 +134,9 @@ def _variants() -> Iterator[Experiment]:
 
 
 def _gradients() -> Iterator[Experiment]:
-    """Yields an experiment that measures the trunk's gradients, and one that loses some.
+    """Yields an experiment that measures the trunk's gradients, and one without some gradients.
 
-    The notes' code once lost them while it collected an episode.
+    A bug in the notes' code lost these gradients while an episode was collected.
     """
     yield grid(
         "gradients",

@@ -21,7 +21,7 @@ def _grid(
         about: question that the experiment answers, or the notes' figure that it reproduces.
         weights: critic weights.
         notes_seeds: number of seeds in the notes' figure.
-        fields: values of other fields of `TrainConfig` and its parts that are not the default.
+        fields: values other than the default of further fields of `TrainConfig` and its parts.
     """
     return Experiment(
         name=name,

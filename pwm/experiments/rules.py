@@ -1,7 +1,7 @@
 """Rules that balance the two losses, compared under one protocol.
 
 Every method is tried in every condition, with the same seeds, and none is tuned to a condition.
-What is scored, and how, was fixed before the runs (`fourth` in `paper/predictions.json`).
+The score was fixed before the runs (`fourth` in `paper/predictions.json`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CONDITIONS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "held-out": {"episode_length": (36, 90), "learning_rate": 0.002},
     }
 )
-"""Conditions by group; the ranking is made on the others and tested on `held-out`."""
+"""Fields of the conditions, by group. The ranking on all other groups is tested on `held-out`."""
 BOTH = ("raw", "centred")
 RULES = ("stop-trunk", "per-loss", "equal", "pcgrad", "uncertainty", "return-scale")
 METHODS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
@@ -41,10 +41,10 @@ METHODS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         },
     }
 )
-"""Fields of the methods, by group; the critic weight is 1 where none is given.
+"""Fields of the methods, by group; the critic weight is 1 where no weights are given.
 
-At weight 0 no critic is learned: with centred returns, the baseline is then the running mean alone.
-`usual` is what libraries usually do.
+At weight 0 the critic learns nothing: with centred returns, the baseline is the running mean alone.
+`usual` is the usual setting of libraries.
 """
 CANDIDATES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
@@ -54,7 +54,7 @@ CANDIDATES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "usual": METHODS["usual"],
     }
 )
-"""Candidates for the recommendation, compared with 96 seeds."""
+"""Fields of the candidates for the recommendation, which are compared with 96 seeds."""
 CANDIDATE_STEPS = (15, 60, 120)
 
 
@@ -101,8 +101,8 @@ def _compared(name: str, fields: dict[str, Any], seeds: int = 24) -> Experiment:
 
     Args:
         name: name of the experiment.
-        fields: fields of the methods and of the conditions; by default, a detached baseline, a
-            critic weight of 1 and 8000 episodes.
+        fields: fields of the methods and of the conditions. Unless they say otherwise, the
+            baseline is detached, the critic weight 1 and the number of episodes 8000.
         seeds: number of seeds.
     """
     default: dict[str, Any] = {"weights": (1.0,), "baseline": "detached", "num_episodes": 8000}

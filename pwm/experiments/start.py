@@ -10,7 +10,7 @@ from pwm.runs.experiment import Experiment
 LENGTHS = (6, 15, 30, 60, 120)
 DECADES = (0.1, 1.0, 10.0, 100.0)  # critic weights
 ATTACHED_WEIGHTS = (1.0, 2.0, 3.0, 5.0, 10.0)
-EARLY = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)  # episodes to probe after
+EARLY = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)  # episodes after which to probe
 
 
 def start_experiments() -> Iterator[Experiment]:
@@ -99,7 +99,7 @@ def _starts() -> Iterator[Experiment]:
 
 
 def _early_probes() -> Iterator[Experiment]:
-    """Yields experiments that are probed while the critic climbs to the mean return."""
+    """Yields experiments that probe the agent while the critic's values rise to the mean return."""
     for name, fields in (
         ("raw", {"returns": ("raw", "centred")}),
         ("start", {"critic_start": "mean"}),

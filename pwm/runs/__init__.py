@@ -1,1 +1,1 @@
-"""Grids of runs, trained and stored: experiments, shards, the store, workers, schedulers."""
+"""Defines grids of runs, trains them and stores them, on one machine or a cluster."""

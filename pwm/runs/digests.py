@@ -1,4 +1,4 @@
-"""Digests of runs: 64-bit hashes, by which histories are compared bit for bit."""
+"""Digests: 64-bit hashes of histories, which show whether two runs are equal bit for bit."""
 
 from __future__ import annotations
 
@@ -11,47 +11,48 @@ from numpy.typing import NDArray
 from pwm.core.history import History
 
 PARTS = 64, 32, 16, 8, 4, 2
-"""A trail covers the first window, the first 1/64 of the windows, 1/32, ..., and one half."""
+"""A trail hashes the first window of a history, the first 1/64 of its windows, 1/32, ..., 1/2."""
 
 
 def digests_of(history: History) -> NDArray[np.uint64]:
-    """Digest of each run: the first 64 bits of a SHA-256 of its history, [R]."""
-    of_axes = hashlib.sha256()  # the same for all runs
+    """Digest of each run: the first 64 bits of the SHA-256 hash of its history, [R]."""
+    axes_hash = hashlib.sha256()  # the same for all runs
     for axis in history.axes.values():
-        of_axes.update(axis.astype("<i8").tobytes())
-    # The bits of a NaN depend on the machine, so that each is replaced by the same one.
+        axes_hash.update(axis.astype("<i8").tobytes())
+    # The bits of a NaN depend on the machine; every NaN is replaced by one with fixed bits.
     curves = [
         np.ascontiguousarray(np.where(np.isnan(curve), np.float32(np.nan), curve), "<f4")
         for curve in history.curves.values()
     ]
     digests = []
     for replica in range(len(history.reward)):
-        of_run = of_axes.copy()
+        run_hash = axes_hash.copy()
         for curve in curves:
-            of_run.update(curve[replica])
-        digests.append(int.from_bytes(of_run.digest()[:8], "big"))
+            run_hash.update(curve[replica])
+        digests.append(int.from_bytes(run_hash.digest()[:8], "big"))
     return np.array(digests, np.uint64)
 
 
 def trails_of(history: History) -> NDArray[np.uint8]:
     """Trail of each run: [R, 1 + len(PARTS)].
 
-    A trail holds one byte for each of the `trail_ends`: the first byte of the digest of the history
-    until then. The first byte in which two trails differ tells roughly where the histories part.
+    A trail holds one byte per beginning of the history (see `trail_ends`): the first byte of the
+    beginning's digest. The first byte in which the trails of two runs differ shows roughly when
+    their histories begin to differ.
     """
     ends = trail_ends(len(history.episode))
     digests = [digests_of(_beginning(history, end)) for end in ends]
-    first_bytes = np.stack(digests, axis=1) >> np.uint64(56)
+    first_bytes = np.stack(digests, axis=1) >> np.uint64(56)  # the highest of 8 bytes: [R, ends]
     return first_bytes.astype(np.uint8)
 
 
 def trail_ends(num_windows: int) -> list[int]:
-    """Numbers of windows after which a trail takes the digest of a history."""
+    """Lengths, in windows, of the beginnings of a history that its trail hashes."""
     return [1, *(ceil(num_windows / part) for part in PARTS)]
 
 
 def _beginning(history: History, num_windows: int) -> History:
-    """The first windows of a history, and the probes made until the last of them ends."""
+    """The first `num_windows` windows of a history, with the probes made by their end."""
     last_episode = history.episode[num_windows - 1]
     num_probes = int(np.searchsorted(history.probed, last_episode, side="right"))
     curves = {}

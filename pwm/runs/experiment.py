@@ -1,4 +1,4 @@
-"""An experiment as data: a grid of runs around one configuration, in two sizes."""
+"""An experiment: a grid of runs that vary some fields of one configuration, in two sizes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Experiment:
     name: str
     """Name on the command line."""
     about: str = ""
-    """The question it answers, or the notes' figure that it reproduces; one line."""
+    """The question that it answers, or the notes' figure that it reproduces; one line."""
     base: TrainConfig = field(default_factory=TrainConfig)
     """Configuration of every run, except for the axes."""
     axes: Mapping[str, Sequence[Any]]
@@ -43,17 +43,17 @@ class Experiment:
     """For a figure of the notes, the number of seeds that it averages: the first ones on the
     axis. 0 if the notes have no such figure."""
     engine: EngineName = "fused"
-    """Engine that trains it."""
+    """Engine that trains the runs."""
 
     def __post_init__(self) -> None:
         axes = {name: _values(name, values) for name, values in self.axes.items()}
-        object.__setattr__(self, "axes", MappingProxyType(axes))
+        object.__setattr__(self, "axes", MappingProxyType(axes))  # as the dataclass is frozen
         inner = [name for name in axes if name in INNER_AXES]
         outer = [name for name in axes if name not in INNER_AXES]
         accepted = f"{', '.join(INNER_AXES)} after all other axes"
         require(list(axes) == outer + inner, "axes", ", ".join(axes), accepted)
-        # Making a configuration validates its values. The inner axes are validated one at a time,
-        # as a grid may have millions of runs.
+        # Making a configuration validates its values. Values of the inner axes are validated one by
+        # one, not in all combinations, as a grid may have millions of runs.
         settings = list(self.settings())
         for name in inner:
             for value in axes[name]:
@@ -70,16 +70,16 @@ class Experiment:
         return prod(len(values) for name, values in self.axes.items() if name in INNER_AXES)
 
     def combinations(self, *, inner: bool) -> Iterator[dict[str, Any]]:
-        """Yields the combinations of values on the inner axes, or on the others, by field.
+        """Yields each combination of values on the inner or the other axes, as values by field.
 
-        Without such axes, it yields one empty combination.
+        If there are no such axes, the only combination is empty.
         """
         names = [name for name in self.axes if (name in INNER_AXES) == inner]
         for values in itertools.product(*(self.axes[name] for name in names)):
             yield dict(zip(names, values, strict=True))
 
     def settings(self) -> Iterator[TrainConfig]:
-        """Yields one configuration per population, with the base's values of the inner axes."""
+        """Yields a configuration per population; fields on inner axes have the values of `base`."""
         for combination in self.combinations(inner=False):
             yield replaced(self.base, combination)
 
@@ -100,9 +100,9 @@ class Experiment:
             axes["seed"] = axes["seed"][:SMOKE_SEEDS]
         if "probe_at" in axes:
             axes["probe_at"] = [_probes_within_smoke(at) for at in axes["probe_at"]]
-        # A number of episodes that is a whole number of updates in every run.
-        batch = lcm(self.base.episodes_per_update, *axes.get("episodes_per_update", ()))
-        num_episodes = ceil(SMOKE_EPISODES / batch) * batch
+        # Every run must train for a whole number of updates.
+        multiple = lcm(self.base.episodes_per_update, *axes.get("episodes_per_update", ()))
+        num_episodes = ceil(SMOKE_EPISODES / multiple) * multiple
         log_every = min(self.base.log_every, num_episodes)
         probes = _probes_within_smoke(self.base.probe_at)
         base = replace(self.base, num_episodes=num_episodes, log_every=log_every, probe_at=probes)
@@ -120,7 +120,7 @@ def _values(name: str, values: Any) -> tuple[Any, ...]:
     Raises:
         InputError: they are not one or more different values.
     """
-    several = isinstance(values, Sequence) and not isinstance(values, str)
-    distinct = several and len(values) > 0 and len(set(values)) == len(values)
-    require(distinct, name, values, "a tuple, list or range of one or more different values")
+    is_list = isinstance(values, Sequence) and not isinstance(values, str)
+    is_valid = is_list and len(values) > 0 and len(set(values)) == len(values)
+    require(is_valid, name, values, "a tuple, list or range of one or more different values")
     return tuple(values)

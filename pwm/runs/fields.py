@@ -1,7 +1,7 @@
-"""Configurations as data: their fields by name, and the fields that identify a run.
+"""Reads and changes the fields of configurations by name, and converts them to and from JSON.
 
-A configuration is a frozen dataclass, possibly of further configurations. No two fields share a
-name, so that "episode_length" identifies one.
+A configuration is a frozen dataclass, whose fields may be configurations themselves. No two fields
+share a name, so that "episode_length" identifies one of them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def identity(config: Any) -> dict[str, Any]:
         value = getattr(config, item.name)
         if OMIT_IF_EQUAL in item.metadata and value == item.metadata[OMIT_IF_EQUAL]:
             continue
-        annotation = str(item.type).removeprefix("<class '")  # of a class, if it is not a string
+        annotation = str(item.type).removeprefix("<class '")  # "<class 'float'>" if no string
         if is_dataclass(value):
             value = identity(value)
         elif isinstance(value, int) and annotation.startswith("float"):
@@ -41,14 +41,14 @@ def restored(default: Any, data: Mapping[str, Any]) -> Any:
     Args:
         default: a configuration of the same class, which supplies the fields missing from the data.
             A missing field that was declared with `added_later` gets its published default instead.
-        data: the result of `identity` or `dataclasses.asdict`, perhaps by way of JSON.
+        data: the result of `identity` or `dataclasses.asdict`, which may have been saved as JSON.
     Raises:
         ValueError: the class lacks a field of the data.
     """
     values: dict[str, Any] = {}
     for item in fields(default):
-        own = getattr(default, item.name)
-        values[item.name] = item.metadata.get(OMIT_IF_EQUAL, own)
+        value = getattr(default, item.name)
+        values[item.name] = item.metadata.get(OMIT_IF_EQUAL, value)
     if unknown := data.keys() - values.keys():
         raise ValueError("unknown fields: " + ", ".join(sorted(unknown)))
     for name, value in data.items():
@@ -73,7 +73,7 @@ def flat(config: Any) -> dict[str, Any]:
 
 
 def replaced(config: Any, values: Mapping[str, Any]) -> Any:
-    """A copy of the configuration with new values of some fields, its own or nested ones.
+    """A copy of the configuration with new values of some of its fields, at any depth.
 
     Raises:
         InputError: there is no such field, or the value is invalid.

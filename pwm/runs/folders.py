@@ -1,8 +1,8 @@
 """The folder that `python -m pwm.train` saves a run in.
 
-It holds the configurations, the trainer's full state, the history, its provenance and the figure
-of its curves. Each file is replaced atomically, and the state before the history, so that a run
-killed at any moment continues from its last save.
+The folder holds the configurations, the trainer's full state, the history, the provenance and the
+figure of the curves. Each file is replaced atomically, and the state before the history, so that a
+run killed at any moment continues from its last save.
 """
 
 from __future__ import annotations
@@ -40,23 +40,23 @@ MOST_WEIGHTS = 4  # most weights listed in a folder's name
 
 def folder_name(runs: Sequence[TrainConfig], engine: EngineName) -> str:
     """Name of the folder for a population, such as pwm5-3x60-attached-w5-lr0.005-1234abcd."""
-    run = runs[0]
-    weights = list(dict.fromkeys(f"{each.critic_weight:g}" for each in runs))
+    first = runs[0]  # the others differ in critic weight and seed only
+    weights = list(dict.fromkeys(f"{run.critic_weight:g}" for run in runs))
     num_seeds = len(runs) // len(weights)  # each weight is trained on all seeds
     if len(weights) > MOST_WEIGHTS:
         weights = [weights[0], "to", weights[-1]]
     content = json.dumps([engine, *map(identity, runs)], sort_keys=True)
     parts = [
-        run.task.stimulus_set,
-        f"{run.task.trial_length}x{run.task.episode_length}",
-        run.loss.baseline,
-        "" if run.loss.policy_reduction == "sum" else run.loss.policy_reduction,
-        "" if run.loss.discount == 1 else f"discount{run.loss.discount:g}",
-        "" if run.loss.returns == "raw" else run.loss.returns,
-        "" if run.loss.balance == "fixed" else run.loss.balance,
-        "" if run.critic_start == 0 else f"start-{run.critic_start}",
+        first.task.stimulus_set,
+        f"{first.task.trial_length}x{first.task.episode_length}",
+        first.loss.baseline,
+        "" if first.loss.policy_reduction == "sum" else first.loss.policy_reduction,
+        "" if first.loss.discount == 1 else f"discount{first.loss.discount:g}",
+        "" if first.loss.returns == "raw" else first.loss.returns,
+        "" if first.loss.balance == "fixed" else first.loss.balance,
+        "" if first.critic_start == 0 else f"start-{first.critic_start}",
         f"w{'-'.join(weights)}",
-        f"lr{run.learning_rate:g}",
+        f"lr{first.learning_rate:g}",
         f"{num_seeds}seeds" if num_seeds > 1 else "",
         hashlib.sha256(content.encode()).hexdigest()[:8],
     ]
@@ -64,7 +64,7 @@ def folder_name(runs: Sequence[TrainConfig], engine: EngineName) -> str:
 
 
 def files_in(folder: Path) -> set[str]:
-    """Names of those of a run's `FILES` that a folder holds."""
+    """Names of a run's `FILES` that exist in a folder; empty if the folder cannot be read."""
     try:
         return {path.name for path in folder.iterdir()} & set(FILES)
     except OSError:  # no such folder, or it cannot be read
@@ -72,7 +72,7 @@ def files_in(folder: Path) -> set[str]:
 
 
 def save_configs(folder: Path, configs: Sequence[TrainConfig]) -> None:
-    """Writes `config.json`."""
+    """Writes the configurations to `config.json`."""
     write_json(folder / CONFIG, [asdict(config) for config in configs])
 
 
@@ -87,10 +87,10 @@ def save(folder: Path, trainer: Trainer, provenance: Mapping[str, object]) -> No
 
 
 def read_configs(path: Path) -> tuple[TrainConfig, ...]:
-    """Reads what `save_configs` wrote.
+    """Reads the configurations that `save_configs` wrote.
 
     Raises:
-        FileError: it is missing or damaged.
+        FileError: the file is missing or damaged.
     """
     try:
         entries = json.loads(path.read_bytes())
@@ -103,7 +103,7 @@ def read_provenance(path: Path) -> dict[str, Any]:
     """Reads the provenance that `save` wrote.
 
     Raises:
-        FileError: it is missing or damaged.
+        FileError: the file is missing or damaged.
     """
     try:
         content: dict[str, Any] = json.loads(path.read_bytes())
@@ -116,10 +116,10 @@ def read_provenance(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def reserved(name: str, folder: Path) -> Iterator[Callable[[], None]]:
-    """Reserves a folder for one process while the block lasts, creating it if needed.
+    """Reserves a folder for one process while the block lasts; creates the folder if needed.
 
     Args:
-        name: field that names the folder, for messages.
+        name: name of the flag that gave the folder, for messages.
         folder: folder to train in.
     Yields:
         A function that raises `InputError` if the folder has been moved or removed.
@@ -135,7 +135,7 @@ def reserved(name: str, folder: Path) -> Iterator[Callable[[], None]]:
         except Timeout:
             accepted = "a folder in which no other process is training"
             raise InputError(name, folder, accepted) from None
-        inode = path.stat().st_ino
+        inode = path.stat().st_ino  # differs if another file takes the path
 
     def is_held() -> bool:
         """Whether the lock's path still leads to the file that was locked."""
@@ -144,7 +144,7 @@ def reserved(name: str, folder: Path) -> Iterator[Callable[[], None]]:
         return False
 
     def require_held() -> None:
-        """Requires that the folder is still the reserved one."""
+        """Raises `InputError` if the folder has been moved or removed since it was reserved."""
         require(is_held(), name, folder, "a folder that is not removed or moved during training")
 
     try:
@@ -160,15 +160,9 @@ def reserved(name: str, folder: Path) -> Iterator[Callable[[], None]]:
 
 
 def require_no_run(name: str, folder: Path) -> None:
-    """Requires that a folder holds no run, nor other files with the names of a run's files.
+    """Raises `InputError` about the flag `name` if its folder holds a file named as in `FILES`.
 
     A folder with configurations but no state is accepted: its run was killed before the first save.
-
-    Args:
-        name: field that names the folder, for the message.
-        folder: folder to check.
-    Raises:
-        InputError: the folder holds such files.
     """
     found = files_in(folder)
     never_saved = found <= {CONFIG, PROVENANCE} and configs_in(folder) is not None

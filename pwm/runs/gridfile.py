@@ -26,16 +26,16 @@ def experiments_in(path: Path) -> dict[str, Experiment]:
     found = [value for value in defined.values() if isinstance(value, Experiment)]
     accepted = "a Python file that defines an Experiment(...) at top level"
     require(len(found) > 0, "grid", path, accepted)
-    experiments = {item.name: item for item in found}
+    by_name = {item.name: item for item in found}
     for item in found:
         accepted = f"experiments with names of their own; two are called {item.name}"
-        # Two variables may hold the same experiment.
-        require(experiments[item.name] is item, "grid", path, accepted)
-    return experiments
+        # Two variables may hold one experiment, but two experiments may not share a name.
+        require(by_name[item.name] is item, "grid", path, accepted)
+    return by_name
 
 
 def _place(path: Path, error: BaseException) -> str:
-    """The line of the file that raised an error, as "line 3: "; empty if it is not known."""
+    """Number of the line that raised an error, as "line 3: "; empty if it is not known."""
     if isinstance(error, SyntaxError) and error.filename == str(path):
         return f"line {error.lineno}: "
     frames = traceback.extract_tb(error.__traceback__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -17,45 +18,42 @@ from pwm.runs.locks import is_locked
 from pwm.runs.shards import Shard, plan
 from pwm.runs.storage import PROVENANCE, STORED, UNFINISHED, Session, Store
 
-SHOWN = 12  # characters of a key
+SHOWN = 12  # characters of a key that are printed
 Differences = dict[str, tuple[Any, Any]]
-"""Fields in which two shards differ, by name: the value in the first, and in the second."""
+"""Values of a field in a missing and in a stored shard, by the name of the field that differs."""
 Known = Mapping[str, tuple[Shard, str]]
-"""Shards of experiments by key, each with a description: experiment, size, number of runs."""
+"""Shards by key, each with a description: its experiment, size and number of runs."""
 
 
 class Entry(NamedTuple):
-    """A shard in a store, as `python -m pwm.store ls` lists it."""
+    """A shard in a store, as listed by `python -m pwm.store ls`."""
 
     key: str
     state: str
     """"stored", "unfinished" or "damaged"."""
     description: str
-    """Its experiment and number of runs, as far as they are known."""
+    """Experiment and number of runs, as far as they are known."""
     bytes: int = 0
-    """Size of its file; 0 if damaged."""
+    """Size of the file; 0 if damaged."""
     sessions: Sequence[Session] = ()
-    """Its provenance; empty if damaged."""
+    """Provenance; empty if damaged."""
 
 
 def known_shards(experiments: Iterable[Experiment]) -> Known:
-    """The shards of some experiments, in both sizes and for both engines."""
+    """All shards of some experiments, in both sizes and for both engines, with descriptions."""
     sizes: tuple[Size, ...] = get_args(Size)
-    return {
-        shard.key: (shard, f"{shard.experiment} ({size}), {counted(len(shard.members), 'run')}")
-        for experiment in experiments
-        for engine in ENGINES
-        for size in sizes
-        for shard in plan(replace(experiment.sized(size), engine=engine))
-    }
+    known = {}
+    for experiment, engine, size in itertools.product(experiments, ENGINES, sizes):
+        for shard in plan(replace(experiment.sized(size), engine=engine)):
+            num_runs = counted(len(shard.members), "run")
+            known[shard.key] = shard, f"{experiment.name} ({size}), {num_runs}"
+    return known
 
 
 def entries(store: Store, known: Known) -> Iterator[Entry]:
-    """Yields every stored shard, then every unfinished one, each verified.
+    """Yields every stored shard of a store, then every unfinished shard, each verified.
 
-    Args:
-        store: store to list.
-        known: shards with a description; others are described by their provenance.
+    Shards that are not in `known` are described by their provenance.
     """
     for ending in (STORED, UNFINISHED):
         for key in store.all_keys(ending):
@@ -63,7 +61,7 @@ def entries(store: Store, known: Known) -> Iterator[Entry]:
 
 
 def _entry(store: Store, key: str, ending: str, known: Known) -> Entry:
-    """Verifies and describes a shard that has a file with that ending."""
+    """Verifies and describes a shard whose file has the ending `STORED` or `UNFINISHED`."""
     description = known[key][1] if key in known else "unknown experiment"
     try:
         found = store.read(key) if ending == STORED else store.read_checkpoint(key)
@@ -71,15 +69,16 @@ def _entry(store: Store, key: str, ending: str, known: Known) -> Entry:
         return Entry(key, "damaged", description)
     if key not in known:
         name = found.sessions[-1].get("experiment") or description
-        description = f"{name}, {counted(len(found.content['members']['seed']), 'run')}"
+        num_runs = len(found.content["members"]["seed"])  # one seed per run
+        description = f"{name}, {counted(num_runs, 'run')}"
     state = "stored" if ending == STORED else "unfinished"
     size = (store.folder / (key + ending)).stat().st_size
     return Entry(key, state, description, size, found.sessions)
 
 
 def damaged_files(store: Store) -> list[Path]:
-    """Files of a store that are damaged, or missing although their shard has another file."""
-    finished = {*store.all_keys(STORED), *store.all_keys(PROVENANCE)}  # one of them may be missing
+    """Paths of damaged files, and of a missing history or provenance if the other file exists."""
+    finished = {*store.all_keys(STORED), *store.all_keys(PROVENANCE)}  # keys that have either file
     reads: list[tuple[Callable[[str], object], str]] = [
         *((store.read, key) for key in sorted(finished)),
         *((store.read_checkpoint, key) for key in store.all_keys(UNFINISHED)),
@@ -89,19 +88,17 @@ def damaged_files(store: Store) -> list[Path]:
         try:
             read(key)
         except FileError as error:
-            damaged.append(Path(str(error.value)))
+            damaged.append(Path(str(error.value)))  # `value` is the path of the file
     return damaged
 
 
 def explain(prefix: str, store: Store, known: Known) -> Iterator[str]:
-    """Explains why a shard is missing, by comparison with the most similar stored one.
+    """Yields lines that explain why a shard is missing, by comparison with the most similar one.
 
     Args:
         prefix: beginning of the shard's key, long enough to be unique.
-        store: store to search.
+        store: store that lacks the shard.
         known: shards that may be missing.
-    Yields:
-        The lines of the explanation.
     Raises:
         InputError: no shard's key begins like this, or several do.
         FileError: the shard is stored, but damaged.
@@ -122,17 +119,18 @@ def explain(prefix: str, store: Store, known: Known) -> Iterator[str]:
         yield "It is being trained now."
     elif key in store.all_keys(UNFINISHED):
         yield "It is unfinished; `python -m pwm.sweep` continues it."
-    nearest, differences = _nearest(_flattened(json.loads(shard.content)), store)
+    content = _flattened(json.loads(shard.content))
+    nearest, differences = _nearest(content, store)
     if not nearest:
         yield "Nothing undamaged is stored there."
         return
     yield f"The most similar stored shard is {nearest[:SHOWN]}, which differs in"
-    for field, (ours, theirs) in differences.items():
-        yield f"  {field}: {_short(ours)} here, {_short(theirs)} stored"
+    for field, (in_missing, in_stored) in differences.items():
+        yield f"  {field}: {_short(in_missing)} here, {_short(in_stored)} stored"
 
 
 def _short(value: object) -> str:
-    """A value as text; a list of more than 3 items, one per run, is abridged."""
+    """Converts a value to text; abridges a list (one item per run) of more than 3 items."""
     if isinstance(value, list) and len(value) > 3:
         distinct = list(dict.fromkeys(value))
         shown = distinct if len(distinct) <= 3 else [distinct[0], "...", distinct[-1]]
@@ -141,13 +139,13 @@ def _short(value: object) -> str:
 
 
 def _nearest(content: Mapping[str, Any], store: Store) -> tuple[str, Differences]:
-    """Finds the undamaged stored shard whose content differs from this one in the fewest fields.
+    """Finds the undamaged stored shard whose content differs in the fewest fields.
 
     Args:
-        content: content of a shard, flattened.
+        content: content of a missing shard, flattened.
         store: store to search.
     Returns:
-        The key of the stored shard, empty if there is none, and the differences.
+        The key of the stored shard and its differences; both are empty if nothing is stored.
     """
     found: dict[str, Differences] = {}
     for key in store.all_keys():
@@ -163,7 +161,7 @@ def _nearest(content: Mapping[str, Any], store: Store) -> tuple[str, Differences
 
 
 def _flattened(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested dictionaries as one dictionary, whose names are joined by dots."""
+    """Flattens nested dictionaries: {"a": {"b": 1}} becomes {"a.b": 1}."""
     flat: dict[str, Any] = {}
     for name, value in content.items():
         if isinstance(value, dict):

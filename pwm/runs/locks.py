@@ -23,7 +23,7 @@ LOCK = ".lock"
 
 @dataclass(frozen=True)
 class Lock:
-    """The right to train a shard, for the process that holds its lock file locked."""
+    """A lock file that this process holds locked, so that it alone may train the shard."""
 
     path: Path
 
@@ -33,10 +33,10 @@ class Lock:
 
 
 def lock_file(path: Path) -> FileLock:
-    """The lock of a file, not acquired yet; acquiring it creates the file.
+    """Makes a lock on the file `path`, not acquired yet; acquiring it creates the file.
 
-    Group and others may read and write the file if they may do so with its folder: another user can
-    then lock the file that a killed process left.
+    Group and others may read or write the file if they may read or write its folder. Another user
+    can then lock the file that a killed process left.
     """
     shared_mode = path.parent.stat().st_mode & 0o066  # read and write, by group and others
     # A soft lock, for file systems without locks, would outlive a killed process.
@@ -62,7 +62,7 @@ def lock(store: Store, shard: Shard) -> Iterator[Lock | None]:
         store.clean(shard)
         yield Lock(path)
     finally:
-        # An unfinished shard keeps its lock file: if one process removed the file while another
+        # The file of an unfinished shard stays: if one process removed the file while a second one
         # opens it, a third could make and lock a new file at the same path.
         if store.path(shard).exists():
             path.unlink(missing_ok=True)
@@ -88,8 +88,8 @@ def _locked(path: Path) -> Iterator[None]:
     Unlike `FileLock`, it opens the file for reading only, as the file may be another user's.
 
     Raises:
-        Timeout: a running process holds it.
-        PermissionError: it cannot be read.
+        Timeout: a running process holds the lock.
+        PermissionError: the file cannot be read.
     """
     with path.open("rb") as file:
         try:
@@ -100,13 +100,13 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _remove_unheld(path: Path) -> None:
-    """Removes a lock file that another user left.
+    """Removes the lock file of another user, if no process holds it locked.
 
     Raises:
         Timeout: a running process holds the lock.
         FileError: the file cannot be removed.
     """
-    if not path.exists():  # the folder cannot be written; locking again says so
+    if not path.exists():  # the folder cannot be written, which the next attempt to lock reports
         return
     try:
         with _locked(path):
@@ -117,16 +117,16 @@ def _remove_unheld(path: Path) -> None:
 
 
 def reported(store: Store, shard: Shard) -> int:
-    """Episodes done, as the process that trains the shard last reported; 0 without a report."""
+    """Number of episodes that the process training the shard last reported; 0 without a report."""
     with suppress(OSError, ValueError):
         return int(store.path(shard, LOCK).read_text())
     return 0
 
 
 def tidy(store: Store, shards: Iterable[Shard]) -> None:
-    """Removes the lock files and checkpoints that killed processes left of stored shards."""
+    """Removes lock files and checkpoints of stored shards, which killed processes left."""
     names = store.names()
     for shard in shards:
         if names & {shard.key + LOCK, shard.key + UNFINISHED}:
-            with lock(store, shard):  # entering it removes a checkpoint, leaving it the lock file
+            with lock(store, shard):  # removes the checkpoint on entry, the lock file on exit
                 pass

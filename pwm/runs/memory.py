@@ -1,4 +1,4 @@
-"""Memory that training needs: sizes that do not fit are refused before anything is allocated."""
+"""Refuses runs that need more memory than there is, before anything is allocated."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ def require_memory(runs: Sequence[TrainConfig], episodes_per_draw: int) -> None:
         runs: configurations of the population.
         episodes_per_draw: episodes whose random numbers are drawn at once.
     Raises:
-        InputError: they do not fit; the message names the field that makes them large.
+        InputError: an array does not fit; the message names the field that makes it large.
     """
     run, steps = runs[0], runs[0].task.episode_length
     parameters = run.agent.num_trunks * NUM_GATES * run.agent.hidden_size**2
-    drawn = {  # most random numbers that are drawn at once for a run, by the field that decides
+    drawn = {  # random numbers that a run draws at once, by the field that determines how many
         "hidden_size": parameters,
         "episode_length": steps * min(episodes_per_draw, run.num_episodes),
         "probe_episodes": steps * run.probe_episodes,
     }
-    needed = {name: BYTES_PER_DRAW * number * len(runs) for name, number in drawn.items()}
+    needed = {name: BYTES_PER_DRAW * count * len(runs) for name, count in drawn.items()}  # bytes
     needed["episode_length"] += BYTES_PER_STEP * steps
     needed["probe_episodes"] += BYTES_PER_STEP * steps
     available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -45,7 +45,7 @@ def require_memory(runs: Sequence[TrainConfig], episodes_per_draw: int) -> None:
 
 @contextmanager
 def memory_errors() -> Iterator[None]:
-    """Turns an error that exhausted memory caused, directly or not, into an `InputError`."""
+    """Turns an error caused by exhausted memory, directly or indirectly, into an `InputError`."""
     try:
         yield
     except Exception as error:
@@ -60,12 +60,12 @@ def memory_errors() -> Iterator[None]:
 
 
 def _is_about_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out; PyTorch raises `RuntimeError` for that."""
+    """Whether an error says that memory is exhausted; PyTorch then raises `RuntimeError`."""
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and "memory" in str(error)
     )
 
 
 def _gigabytes(size: int) -> str:
-    """A number of bytes in gigabytes, as "12 GB"; rounded down."""
+    """Converts a number of bytes to text, such as "12 GB"; rounded down."""
     return f"{size // 10**9:,} GB"

@@ -1,4 +1,4 @@
-"""The progress bar of a sweep."""
+"""Progress bar of a sweep, whose shards any number of processes train."""
 
 from __future__ import annotations
 
@@ -16,33 +16,30 @@ from pwm.runs.storage import STORED, Store
 
 
 class Done(NamedTuple):
-    """Training done so far, in a set of shards."""
+    """Training done so far, summed over shards."""
 
     cost: int = 0
-    """Estimated training time of what is done, in microseconds of one core."""
+    """Estimated time of this training, in microseconds of one core."""
     runs: int = 0
-    """Runs of stored shards."""
+    """Number of runs in stored shards."""
     episodes: int = 0
-    """Episodes, summed over runs."""
+    """Number of episodes trained, summed over runs."""
 
 
 class Progress:
-    """A progress bar of shards that any number of processes train into a store.
+    """Progress bar of `shards`, which any number of processes train into `store`.
 
-    It advances in proportion to estimated cost, so that it can estimate the time left.
-
-    Args:
-        shards: shards to train.
-        store: store that they are trained into.
+    The bar advances in proportion to estimated cost, so that it can estimate the time left.
     """
 
     def __init__(self, shards: Sequence[Shard], store: Store) -> None:
-        self._left = list(shards)
+        self._left = list(shards)  # not stored yet
+        self._finished = Done()  # of the stored shards
         self._store = store
         self._runs = sum(len(shard.members) for shard in shards)
-        # Shards to train that have a file: it is damaged, and counts only once it is replaced.
+        # A shard is to be trained although its file exists: the file is damaged. The shard counts
+        # as stored once the file has been removed and written again.
         self._damaged = store.names() & {shard.key + STORED for shard in shards}
-        self._finished = Done()
         self._started = time.monotonic()
         before = self._count()
         self._episodes_before = before.episodes
@@ -76,9 +73,9 @@ class Progress:
         self._bar.write(text, self._bar.fp)
 
     def _count(self) -> Done:
-        """Adds up the stored shards, and the reported progress of those in training."""
+        """Sums over stored shards, and over the reported progress of shards in training."""
         names = self._store.names()
-        self._damaged &= names  # a removed file is no longer damaged when it comes back
+        self._damaged &= names  # after a removal, the next file is undamaged
         undamaged = names - self._damaged
         stored = [shard for shard in self._left if shard.key + STORED in undamaged]
         self._left = [shard for shard in self._left if shard.key + STORED not in undamaged]
@@ -97,5 +94,5 @@ class Progress:
 
 
 def cost_of(shard: Shard) -> int:
-    """Estimated training time of a shard, in microseconds of one core; at least 1."""
+    """Estimated training time of a shard, in microseconds of one core, plus 1 so as not to be 0."""
     return round(1e6 * shard.seconds) + 1

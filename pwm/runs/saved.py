@@ -1,4 +1,4 @@
-"""Runs that `python -m pwm.train` saved: loaded, played, probed and continued."""
+"""Loads runs that `python -m pwm.train` saved, to play, probe or continue them."""
 
 from __future__ import annotations
 
@@ -41,29 +41,29 @@ class SavedRun:
 
     folder: Path
     configs: tuple[TrainConfig, ...]
-    """One configuration per replica, by critic weight, then seed."""
+    """One configuration per replica, ordered by critic weight, then seed."""
     history: History
-    """Curves [R, K], averaged over windows of episodes."""
+    """Curves [R, K]: averages over each of K windows of episodes."""
     provenance: Mapping[str, Any]
-    """Code, versions, machine and command that trained it."""
+    """Code, versions, machine and command of the training."""
     state: Mapping[str, NDArray[Any]]
     """The trainer's state at the last save; see `Trainer.state`."""
 
     @property
     def engine(self) -> EngineName:
-        """The engine that trained it."""
+        """Name of the engine that trained the run."""
         engine: EngineName = self.provenance["engine"]
         return engine
 
     @property
     def episodes_done(self) -> int:
-        """Episodes trained for so far."""
+        """Number of episodes trained so far."""
         return int(self.state["episodes_done"])
 
     def continues_to(self, num_episodes: int) -> bool:
-        """Whether training to that many episodes in all would train or draw anything more."""
+        """Whether training to `num_episodes` in all adds episodes, or draws missing curves."""
         if self.episodes_done == num_episodes:
-            return CURVES not in files_in(self.folder)  # it was killed before it drew them
+            return CURVES not in files_in(self.folder)  # training was killed before it drew them
         return self.episodes_done < num_episodes
 
     @property
@@ -84,12 +84,13 @@ class SavedRun:
             InputError: the seed is not an integer from 0.
         """
         draws = self._draws(seed, 1)
-        of_episode = Draws(*(array[0] for array in draws))  # without the axis of episodes
+        only_episode = Draws(*(array[0] for array in draws))  # removes the axis of episodes
+        rollout = Rollout(self.configs[0].task, self._agent)
         with one_thread():
-            return Rollout(self.configs[0].task, self._agent).play(self._parameters, of_episode)
+            return rollout.play(self._parameters, only_episode)
 
     def probe(self, num_episodes: int = 64, seed: int = 0) -> dict[str, NDArray[np.float64]]:
-        """Diagnoses the gradients and hidden states of the trained agent; nothing is trained.
+        """Measures diagnostics of the trained agent's gradients and hidden states; trains nothing.
 
         Args:
             num_episodes: episodes to play, at least 2.
@@ -111,13 +112,13 @@ class SavedRun:
         return dict(zip(DIAGNOSTICS + AGENT_DIAGNOSTICS, values, strict=True))
 
     def trainer(self, num_episodes: int, device: str = "cpu") -> Trainer:
-        """A trainer that continues from the saved state, bit for bit.
+        """Makes a trainer that continues from the saved state, bit for bit.
 
         Args:
-            num_episodes: episodes to train for in all, those already trained included.
+            num_episodes: episodes to train for in all, including those already trained.
             device: device to train on, as for `make_trainer`.
         Raises:
-            InputError: the run has trained that long already, or its engine cannot use the
+            InputError: `num_episodes` are trained already, or the run's engine cannot use the
                 device.
         """
         accepted = f"more than the {self.episodes_done} episodes trained so far"
@@ -129,16 +130,16 @@ class SavedRun:
 
     @property
     def _agent(self) -> Agent:
-        """The agent whose parameters were trained."""
+        """Agent of the run's architecture, which holds no parameters itself."""
         return Agent(self.configs[0].agent, self.configs[0].task.num_stimuli)
 
     @property
     def _parameters(self) -> Tensor:
-        """The trained parameters as one array: [R, P]."""
+        """The trained parameters as one tensor: [R, P]."""
         return torch.from_numpy(self.state["parameters"])
 
     def _draws(self, seed: int, num_episodes: int) -> Draws:
-        """Draws of E episodes that training never sees, the same for all replicas."""
+        """Random numbers of episodes that training never sees, the same for all replicas."""
         require_integer("seed", seed, 0)
         seeds = (seed,) * len(self.configs)
         return DrawSource(self.configs[0].task, seeds, of_probes=True).next(num_episodes)
@@ -148,7 +149,7 @@ def load_run(folder: Path | str) -> SavedRun:
     """Loads a run that `python -m pwm.train` saved.
 
     Args:
-        folder: folder that it was saved in (`--out`).
+        folder: folder that the run was saved in (`--out`).
     Raises:
         FileError: the folder holds no run, or a file of it is damaged.
     """
@@ -162,9 +163,9 @@ def load_run(folder: Path | str) -> SavedRun:
     )
     configs = read_configs(folder / CONFIG)
     state = read_arrays(folder / STATE_FILE, STATE, *OPTIONAL)
-    trainer = make_trainer(configs, "torch")
-    fits = _layout(state) == _layout(trainer.state()) and _is_consistent(state, configs[0])
-    require_file(fits, folder / STATE_FILE, f"the state of the runs in {CONFIG}")
+    trainer = make_trainer(configs, "torch")  # either engine's state fits; this compiles nothing
+    belongs = _layout(state) == _layout(trainer.state()) and _is_consistent(state, configs[0])
+    require_file(belongs, folder / STATE_FILE, f"the state of the runs in {CONFIG}")
     trainer.restore(state)
     return SavedRun(
         folder=folder,
@@ -178,15 +179,15 @@ def load_run(folder: Path | str) -> SavedRun:
 def unfinished_run(
     name: str, folder: Path, configs: Sequence[TrainConfig], engine: EngineName
 ) -> SavedRun | None:
-    """The stopped run of these configurations in a folder; None if the folder holds no run.
+    """Loads the stopped run of these configurations in a folder; None if it holds no run at all.
 
     Args:
-        name: field that names the folder, for messages.
+        name: name of the flag that gave the folder, for messages.
         folder: folder to train in.
         configs: configurations to train.
         engine: engine to train with.
     Raises:
-        InputError: the folder holds another run, or this one, finished.
+        InputError: the folder holds another run, or the finished run of these configurations.
         FileError: a file of the run is damaged.
     """
     if STATE_FILE in files_in(folder) and configs_in(folder) == tuple(configs):
@@ -198,7 +199,7 @@ def unfinished_run(
 
 
 def _layout(state: Mapping[str, NDArray[Any]]) -> dict[str, tuple[Any, ...]]:
-    """Data type and shape of each array; without the first axis of those that grow in training."""
+    """Data type and shape of each array by name, but for the first axis if training extends it."""
     layout = {}
     for name, array in state.items():
         shape = array.shape[1:] if name in ("windows", PROBES) else array.shape
@@ -207,7 +208,7 @@ def _layout(state: Mapping[str, NDArray[Any]]) -> dict[str, tuple[Any, ...]]:
 
 
 def _is_consistent(state: Mapping[str, NDArray[Any]], run: TrainConfig) -> bool:
-    """Whether a state has the windows and probes of as many episodes as it says were trained."""
+    """Whether the numbers of windows and probes in a state fit its number of trained episodes."""
     done = int(state["episodes_done"])
     num_probes = sum(episode <= done for episode in run.probe_at)
     return (

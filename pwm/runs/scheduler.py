@@ -28,7 +28,7 @@ WAIT_FOR_OTHERS = 5.0  # seconds between checks, when other processes train all 
 MAX_WAITS = 120  # such waits in a row without any progress by the others: ten minutes
 MAX_FAILURES = 3  # rounds in a row without any progress
 Pool = Callable[[int], AbstractContextManager[Executor]]
-"""Function that makes an executor for a number of tasks."""
+"""Function that makes an executor, given the number of tasks that will be submitted."""
 
 
 def run(shards: Sequence[Shard], job: Job, pool: Pool, max_tasks: int | None = None) -> None:
@@ -39,10 +39,10 @@ def run(shards: Sequence[Shard], job: Job, pool: Pool, max_tasks: int | None = N
 
     Args:
         shards: shards to train, unless they are stored.
-        job: the store, and what to record.
+        job: the store, and what to record about the training.
         pool: function that makes the executor.
-        max_tasks: largest number of tasks that the executor takes, each of which trains some of
-            the shards; None for no limit.
+        max_tasks: largest number of tasks that the executor accepts, each of which trains one or
+            more shards; None for no limit.
     Raises:
         InputError: the store cannot be written.
         BrokenExecutor: workers die, or stored shards get lost, again and again without progress.
@@ -52,7 +52,7 @@ def run(shards: Sequence[Shard], job: Job, pool: Pool, max_tasks: int | None = N
     note(f"{counted(len(shards), 'shard')}, {len(missing)} to train.")
     if missing:
         if any(shard.engine == "fused" for shard in missing):
-            require_numba()  # here, as a worker would leave the lock of its shard
+            require_numba()  # here, as a failing worker would leave a lock file
         make_folder("results", job.store.folder)
         with Progress(missing, job.store) as progress:
             _train_in_rounds(missing, job, pool, max_tasks, progress)
@@ -62,17 +62,17 @@ def run(shards: Sequence[Shard], job: Job, pool: Pool, max_tasks: int | None = N
 def _train_in_rounds(
     missing: list[Shard], job: Job, pool: Pool, max_tasks: int | None, progress: Progress
 ) -> None:
-    """Trains shards until all are stored; waits for those that other processes train.
+    """Trains shards until all are stored; waits for shards that other processes train.
 
-    A round makes an executor and gives it all shards that are free. Another follows if workers died
-    or other processes have left shards.
+    A round makes an executor and submits all shards that no process is training. Another round
+    follows if workers died or other processes stopped before their shards were stored.
     """
-    failures = waits = 0  # rounds, and waits, in a row without any progress
+    failures = waits = 0  # numbers of rounds and of waits in a row without any progress
     while missing:
         free = [shard for shard in missing if not is_locked(job.store, shard)]
         before = progress.update()
         if free:
-            died = _round(dealt(free, max_tasks), job, pool, progress)
+            died = _round(split_into_tasks(free, max_tasks), job, pool, progress)
             failures = 0 if progress.update() > before else failures + 1
             if failures == MAX_FAILURES:
                 cause = "workers die" if died else "stored shards are lost or damaged"
@@ -94,11 +94,11 @@ def _missing(shards: Sequence[Shard], store: Store) -> list[Shard]:
     return [shard for shard in shards if store.get(shard) is None]
 
 
-def dealt(shards: Sequence[Shard], max_tasks: int | None) -> list[list[Shard]]:
-    """Deals shards out, as cards, to at most `max_tasks` tasks, the most expensive ones first."""
+def split_into_tasks(shards: Sequence[Shard], max_tasks: int | None) -> list[list[Shard]]:
+    """Deals shards in turn to at most `max_tasks` tasks, the most expensive first."""
     ordered = sorted(shards, key=lambda shard: shard.seconds, reverse=True)
-    count = min(len(shards), max_tasks or len(shards))
-    return [ordered[first::count] for first in range(count)]
+    num_tasks = min(len(shards), max_tasks or len(shards))
+    return [ordered[task::num_tasks] for task in range(num_tasks)]
 
 
 def _round(tasks: Sequence[Sequence[Shard]], job: Job, pool: Pool, progress: Progress) -> bool:
@@ -108,7 +108,7 @@ def _round(tasks: Sequence[Sequence[Shard]], job: Job, pool: Pool, progress: Pro
         pending: set[Future[None]] = set()
         try:
             pending |= {executor.submit(train_shards, shards, job) for shards in tasks}
-        except BrokenExecutor:
+        except BrokenExecutor:  # a worker died before all tasks were submitted
             return True
         while pending:
             done, pending = wait(pending, UPDATE_EVERY)
@@ -122,23 +122,20 @@ def _round(tasks: Sequence[Sequence[Shard]], job: Job, pool: Pool, progress: Pro
 
 
 class Processes(ProcessPoolExecutor):
-    """A pool of processes that do not receive the terminal's signals."""
+    """A pool of processes that the signals of the terminal, such as Ctrl-C, do not reach."""
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Submits a call, for which it may start a process; see `Executor.submit`."""
+        """Submits a call, which may start a process; see `Executor.submit`."""
         with _interrupts_blocked():
             return super().submit(function, *args, **kwargs)
 
 
 @contextmanager
 def processes(workers: int) -> Iterator[Processes]:
-    """Makes a pool of worker processes, which stop at a checkpoint if the block raises.
-
-    Args:
-        workers: number of processes, each with one thread.
-    """
+    """Makes a pool of `workers` processes, which stop at a checkpoint if the block raises."""
     context = multiprocessing.get_context("spawn")
-    lifeline, own_end = context.Pipe(duplex=False)  # closed when this process ends, however it ends
+    # When this process ends, even if killed, the operating system closes its end of the pipe.
+    lifeline, own_end = context.Pipe(duplex=False)
     with _interrupts_blocked():
         executor = Processes(workers, context, serve, (lifeline,))
     try:
@@ -154,14 +151,15 @@ def processes(workers: int) -> Iterator[Processes]:
 
 @contextmanager
 def _interrupts_blocked() -> Iterator[None]:
-    """Blocks the terminal's signals while the block lasts; a process started in it inherits that.
+    """Blocks the terminal's signals in this thread, and for good in processes that it starts.
 
     A terminal sends signals such as Ctrl-C to all of its processes; only the parent should act on
     them.
     """
     from_terminal = set(STOPPING) - {signal.SIGTERM}
     previous = signal.pthread_sigmask(signal.SIG_BLOCK, from_terminal)
-    resource_tracker.ensure_running()  # started here, as its start unblocks some of the signals
+    # The pool would start Python's resource tracker later; its start unblocks some of the signals.
+    resource_tracker.ensure_running()
     signal.pthread_sigmask(signal.SIG_BLOCK, from_terminal)
     try:
         yield

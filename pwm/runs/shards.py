@@ -1,7 +1,7 @@
 """Shards: runs of an experiment that are trained together and stored together.
 
-The division into shards depends on the experiment alone. Changing it renames shards, so that
-everything would be trained again.
+The division into shards depends on the experiment alone. A change of the division renames shards,
+so that all runs would be trained again.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from pwm.engines import EngineName
 from pwm.runs.experiment import INNER_AXES, Experiment
 from pwm.runs.fields import identity, restored
 
-SHARD_SECONDS = {"fused": 2.5, "torch": 5.0}  # aimed at per shard, if its size is within bounds
+SHARD_SECONDS = {"fused": 2.5, "torch": 5.0}  # target per shard, within the bounds on its size
 SMALLEST, LARGEST = 8, 96  # bounds on the replicas per shard
 BYTES_PER_NUMBER = 3  # of a stored curve, compressed
 
 
 class Member(NamedTuple):
-    """A run of a population: the values in which it may differ from the others."""
+    """The values in which a run may differ from the other runs of its population."""
 
     critic_weight: float
     learning_rate: float
@@ -41,11 +41,11 @@ class Shard:
     setting: TrainConfig
     """Configuration that the runs share."""
     members: tuple[Member, ...]
-    """For each run, the values in which it may differ from the others."""
+    """For each run, the values in which it may differ from the other runs."""
     engine: EngineName = "fused"
     """Engine that trains the runs."""
     experiment: str = field(default="", compare=False)
-    """Name of the experiment, which is not part of the content."""
+    """Name of the experiment; not part of `content`, so that experiments can share a shard."""
 
     @property
     def runs(self) -> tuple[TrainConfig, ...]:
@@ -56,9 +56,10 @@ class Shard:
     def content(self) -> str:
         """Everything that determines the shard's history, as JSON.
 
-        Changing it changes the key, and with it the names of all stored files.
+        Any change of this text changes the key, and with it the names of all stored files.
         """
-        setting, members = identity(self.setting), {}
+        setting = identity(self.setting)
+        members = {}
         for name in Member._fields:
             del setting[name]
             members[name] = [getattr(member, name) for member in self.members]
@@ -82,33 +83,34 @@ class Shard:
 
     @property
     def seconds(self) -> float:
-        """Estimated training time on one core."""
+        """Estimated training time on one core, in seconds."""
         setting = self.setting
         num_probes = len(setting.probe_at) or setting.num_episodes // setting.log_every
-        # An episode of a probe takes as long as 20: three gradients, summed in double precision.
+        # A probe's episode takes as long as 20 trained ones: its three gradients are summed in
+        # double precision.
         episodes = setting.num_episodes + 20 * setting.probe_episodes * num_probes
         per_population, per_replica = _seconds_per_episode(setting, self.engine)
         return episodes * (per_population + len(self.members) * per_replica)
 
     @property
     def bytes(self) -> int:
-        """Estimated size of the stored history."""
-        windows = ceil(self.setting.num_episodes / self.setting.log_every)
-        numbers = len(METRICS) * windows
+        """Estimated size of the stored history, in bytes."""
+        num_windows = ceil(self.setting.num_episodes / self.setting.log_every)
+        numbers = len(METRICS) * num_windows  # per run
         if self.setting.probe_at:
             numbers += len(DIAGNOSTICS + AGENT_DIAGNOSTICS) * len(self.setting.probe_at)
         elif self.setting.probe_episodes:
-            numbers += len(DIAGNOSTICS) * windows
+            numbers += len(DIAGNOSTICS) * num_windows
         return len(self.members) * numbers * BYTES_PER_NUMBER
 
 
 def key_of(content: str) -> str:
-    """The key of a shard with that content."""
+    """Key of a shard: the first 32 hexadecimal digits of the SHA-256 hash of its content."""
     return hashlib.sha256(content.encode()).hexdigest()[:32]
 
 
 def trained_by(engine: EngineName) -> str:
-    """Names the engine and the version of the training code, for a provenance."""
+    """Returns the engine and the version of the training code, as text for a provenance file."""
     return f"engine {engine}, semantics {SEMANTICS}"
 
 
@@ -124,7 +126,7 @@ def shard_of(content: Mapping[str, Any]) -> Shard:
         raise ValueError("of other semantics")
     # `shared` sets the fields in which members differ to fixed values, as `plan` does.
     setting = restored(TrainConfig(), content["setting"]).shared
-    columns = [content["members"][name] for name in Member._fields]
+    columns = [content["members"][name] for name in Member._fields]  # each holds a value per run
     members = tuple(Member(*values) for values in zip(*columns, strict=True))
     return Shard(setting, members, content["engine"])
 
@@ -132,25 +134,25 @@ def shard_of(content: Mapping[str, Any]) -> Shard:
 def plan(experiment: Experiment) -> Iterator[Shard]:
     """Yields shards of similar cost that together hold an experiment's runs, in order.
 
-    As they are made one by one, a million runs take no more memory than one shard.
+    Shards are made one by one, so that a million runs take no more memory than one shard.
     """
     for setting in experiment.settings():
         defaults = {name: getattr(setting, name) for name in INNER_AXES}
         combinations = experiment.combinations(inner=True)
         members = (_member(defaults | combination) for combination in combinations)
         for size in _sizes(setting, experiment.engine, experiment.population_size):
-            next_members = tuple(itertools.islice(members, size))
+            next_members = tuple(itertools.islice(members, size))  # each is taken only once
             yield Shard(setting.shared, next_members, experiment.engine, experiment.name)
 
 
 def _member(values: Mapping[str, Any]) -> Member:
-    """A member with those values; as floats, so that weights of 2 and 2.0 give the same key."""
+    """Makes a member from values by field; as floats, weights 2 and 2.0 give the same key."""
     weight, rate = float(values["critic_weight"]), float(values["learning_rate"])
     return Member(weight, rate, values["seed"])
 
 
 def planned(experiments: Iterable[Experiment]) -> list[Shard]:
-    """The shards of some experiments, in order, without duplicates."""
+    """The shards of some experiments, in order; a shard of several experiments appears once."""
     every = itertools.chain.from_iterable(map(plan, experiments))
     return list({shard.key: shard for shard in every}.values())
 
@@ -158,20 +160,20 @@ def planned(experiments: Iterable[Experiment]) -> list[Shard]:
 def _sizes(setting: TrainConfig, engine: EngineName, num_runs: int) -> list[int]:
     """Number of runs in each shard of a population; the numbers differ by at most 1."""
     _, per_replica = _seconds_per_episode(setting, engine)
-    affordable = int(SHARD_SECONDS[engine] / (setting.num_episodes * per_replica))
-    num_shards = ceil(num_runs / min(max(affordable, SMALLEST), LARGEST))
+    runs_in_time = int(SHARD_SECONDS[engine] / (setting.num_episodes * per_replica))
+    num_shards = ceil(num_runs / min(max(runs_in_time, SMALLEST), LARGEST))
     size, remainder = divmod(num_runs, num_shards)
     return [size + 1] * remainder + [size] * (num_shards - remainder)
 
 
 def _seconds_per_episode(setting: TrainConfig, engine: EngineName) -> tuple[float, float]:
-    """Estimated seconds per episode on one core: a fixed part, and a part per replica.
+    """Estimated seconds per episode on one core: a fixed term, and a term per replica.
 
-    Fitted to a few settings on a server of 2024; right to within a factor of two. As shards are cut
-    by it, changing it renames stored files.
+    The formulas were fitted to a few settings on a server of 2024 and are right within a factor of
+    two. The sizes of shards depend on them, so that any change renames stored files.
     """
     task, agent = setting.task, setting.agent
-    steps, size = task.num_steps, agent.hidden_size / 24
+    steps, size = task.num_steps, agent.hidden_size / 24  # size relative to that of the notes
     if engine == "fused":
         # The engine computes equal beginnings of trials once, unless states are carried.
         distinct = task.num_stimuli * (task.trial_length - 1) + task.num_pairs
@@ -179,6 +181,7 @@ def _seconds_per_episode(setting: TrainConfig, engine: EngineName) -> tuple[floa
         # size**1.75, by roots: a power may round differently on another machine.
         products = agent.num_trunks * computed * size * sqrt(size) * sqrt(sqrt(size))
         return 0.0, (4 + 0.02 * steps + products) * 0.5e-6
+    # All trials of an episode are played at once, unless each depends on the trial before.
     calls = steps if agent.carry_state or task.timeout else task.trial_length
     per_replica = (11 + 0.65 * steps) * agent.num_trunks * size * sqrt(size)
     return (0.3 + 0.15 * calls) * 1e-3, per_replica * 1e-6

@@ -20,14 +20,14 @@ from pwm.core.errors import require
 from pwm.io.inherited import note
 
 POLL_EVERY = 2.0  # seconds
-SILENT_AFTER = 900  # polls in a row that the cluster does not answer: half an hour
-GONE_AFTER = 3  # polls in a row that find a job neither queued nor finished
-MINUTES = 240  # default time limit of a job; its shard continues in another
+SILENT_AFTER = 900  # failed polls in a row until the cluster counts as lost: half an hour
+GONE_AFTER = 3  # polls that find a job neither queued nor finished, until it counts as dead
+MINUTES = 240  # default time limit of a job; another job then continues its shard
 MAX_TASKS = 1000  # most tasks in an array, even if the cluster allows more
 
 
 class JobError(RuntimeError):
-    """A failure of a job or of the cluster, in one line."""
+    """Failure of a job or of the cluster; the message is one line."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,12 @@ class Cluster:
     """Options of `sbatch` by name; `time` is in minutes."""
 
     def __post_init__(self) -> None:
-        time_limit = self.options.get("time", "1")
+        time_limit = self.options.get("time", str(MINUTES))
         require(time_limit.isdecimal(), "slurm", f"time={time_limit}", "time in minutes")
 
 
 def require_slurm() -> None:
-    """Requires SLURM's commands and submitit."""
+    """Raises `InputError` unless SLURM's commands and submitit are installed."""
     found = all(map(shutil.which, ("sbatch", "srun", "squeue", "scontrol", "scancel")))
     accepted = "process, or slurm where SLURM's commands are installed (sbatch, squeue, ...)"
     require(found, "executor", "slurm", accepted)
@@ -56,7 +56,7 @@ def require_slurm() -> None:
 
 
 class Call(NamedTuple):
-    """A submitted call."""
+    """A submitted call, and the future for its result."""
 
     future: Future[Any]
     function: Callable[..., Any]
@@ -67,12 +67,9 @@ class Call(NamedTuple):
 class SlurmExecutor(Executor):
     """Runs calls as jobs of a SLURM cluster.
 
-    A thread asks the cluster every few seconds; it sends the calls submitted since then as one job
-    array. If a job ends without a result (killed, out of time, its node lost), its future raises
-    `BrokenExecutor`, as futures of `ProcessPoolExecutor` do.
-
-    Args:
-        cluster: settings for the jobs.
+    A thread polls the cluster every few seconds, and sends the calls submitted since the last poll
+    as one job array. If a job ends without a result (killed, out of time, its node lost), its
+    future raises `BrokenExecutor`, as futures of `ProcessPoolExecutor` do.
     """
 
     def __init__(self, cluster: Cluster) -> None:
@@ -87,12 +84,12 @@ class SlurmExecutor(Executor):
             array_parallelism=cluster.workers,
             additional_parameters=options,
         )
-        self._submitted: list[Call] = []  # not sent yet
-        self._jobs: dict[Future[Any], Any] = {}  # sent, and not ended
-        self._lock = threading.Lock()  # of the two above and of `_lost`
-        self._closing = False
-        self._lost: JobError | None = None  # the error that ended the thread
-        self._thread = threading.Thread(target=self._run_thread, daemon=True)
+        self._unsent: list[Call] = []  # waiting for the next job array
+        self._jobs: dict[Future[Any], Any] = {}  # submitit's job by future, until the job ends
+        self._lost: JobError | None = None  # set if the polling thread fails
+        self._lock = threading.Lock()  # protects `_unsent`, `_jobs` and `_lost`
+        self._closing = False  # set by `shutdown`; the thread then ends after the last job
+        self._thread = threading.Thread(target=self._poll_or_fail, daemon=True)
         self._thread.start()
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
@@ -100,7 +97,7 @@ class SlurmExecutor(Executor):
         future: Future[Any] = Future()
         with self._lock:
             if self._lost is None:
-                self._submitted.append(Call(future, function, args, kwargs))
+                self._unsent.append(Call(future, function, args, kwargs))
             else:
                 future.set_exception(self._lost)
         return future
@@ -119,22 +116,24 @@ class SlurmExecutor(Executor):
             # "12_3" is the third job of array 12.
             return sorted({job.job_id.partition("_")[0] for job in self._jobs.values()})
 
-    def _run_thread(self) -> None:
-        """Polls the jobs until shut down; if that fails, every waiting future gets the error."""
+    def _poll_or_fail(self) -> None:
+        """Polls until shut down; if polling fails, every waiting future gets the error."""
         try:
             self._poll()
         except Exception as error:  # from the operating system or submitit
             with self._lock:
                 self._lost = JobError(f"lost track of the jobs: {_last_line(error)}")
-                waiting = [*self._jobs, *(call.future for call in self._submitted)]
+                waiting = [*self._jobs, *(call.future for call in self._unsent)]
             for future in waiting:
                 future.set_exception(self._lost)
 
     def _poll(self) -> None:
-        """Sends submitted calls and collects results, until shut down."""
-        silent = 0  # polls in a row without an answer
-        gone = Counter[Future[Any]]()  # polls that found a job neither queued nor finished
-        while not self._closing or self._jobs or self._submitted:
+        """Sends calls and collects results until the executor is shut down and all jobs ended."""
+        silent = 0  # polls in a row that the cluster did not answer
+        gone = Counter[
+            Future[Any]
+        ]()  # polls that found the future's job neither queued nor finished
+        while not self._closing or self._jobs or self._unsent:
             self._send()
             queued = _queued()
             silent = silent + 1 if queued is None else 0
@@ -152,26 +151,26 @@ class SlurmExecutor(Executor):
     def _send(self) -> None:
         """Sends the calls submitted since the last poll to SLURM, as one job array."""
         with self._lock:
-            submitted, self._submitted = self._submitted, []
-        if not submitted:
+            calls, self._unsent = self._unsent, []
+        if not calls:
             return
         try:
             with self._executor.batch():
                 jobs = [
                     self._executor.submit(call.function, *call.args, **call.kwargs)
-                    for call in submitted
+                    for call in calls
                 ]
         except Exception as error:  # submitit raises many kinds
             refused = JobError(f"sbatch refused the jobs: {_last_line(error)}")
-            for call in submitted:
+            for call in calls:
                 call.future.set_exception(refused)
             return
         with self._lock:
-            for call, job in zip(submitted, jobs, strict=True):
+            for call, job in zip(calls, jobs, strict=True):
                 self._jobs[call.future] = job
 
     def _end(self, future: Future[Any], error: BaseException | None) -> None:
-        """Ends a job's future, with the error or, if there is none, with a result."""
+        """Ends a job's future: with the error, or with the result None if there is no error."""
         with self._lock:
             del self._jobs[future]
         if error is None:
@@ -181,7 +180,7 @@ class SlurmExecutor(Executor):
 
 
 def _last_line(error: Exception) -> str:
-    """The last line of an error's message, or its type if it has none."""
+    """The last line of an error's message; the name of its type if the message is empty."""
     return (str(error).strip() or type(error).__name__).splitlines()[-1]
 
 
@@ -198,13 +197,13 @@ def _output(*command: str) -> str | None:
 
 
 def _error_of(job: Any) -> BaseException | None:
-    """The error of a finished job; None if it succeeded, in which case its files are removed."""
+    """The error of a finished job; None if the job succeeded, whose files are then removed."""
     error, paths = job.exception(), job.paths
     if error is None:
         for path in (paths.submitted_pickle, paths.result_pickle, paths.stdout, paths.stderr):
             path.unlink(missing_ok=True)
         return None
-    # The text is a message, a rule of hyphens, the traceback and another rule.
+    # submitit's text is a message, a line of hyphens, the traceback and another line of hyphens.
     traceback = str(error).split("-" * 22)[1]
     last = traceback.strip().splitlines()[-1]
     if "UncompletedJobError" in last:  # out of time, or preempted
@@ -218,16 +217,12 @@ def max_tasks() -> int:
     limit = re.search(r"^MaxArraySize\s*=\s*(\d+)", config, re.MULTILINE)
     if limit is None:
         return MAX_TASKS
-    return min(max(int(limit[1]), 1), MAX_TASKS)  # a limit of 0 still allows single jobs
+    return min(max(int(limit[1]), 1), MAX_TASKS)  # 0 forbids arrays, but not single jobs
 
 
 @contextmanager
 def slurm_jobs(cluster: Cluster) -> Iterator[SlurmExecutor]:
-    """Makes an executor whose jobs continue after Ctrl-C and are cancelled if the block raises.
-
-    Args:
-        cluster: settings for the jobs.
-    """
+    """Makes an executor; its jobs continue after Ctrl-C, and any other exception cancels them."""
     executor = SlurmExecutor(cluster)
     try:
         yield executor

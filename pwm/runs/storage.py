@@ -1,4 +1,4 @@
-"""The store: one history per shard, in files named by a hash of all that determines the history.
+"""Stores the histories of shards, in files named by a hash of all that determines the history.
 
 A stored shard has two files: `KEY.npz`, its history and content, and `KEY.json`, its provenance.
 A shard in training has `KEY.unfinished.npz`, a checkpoint a few seconds old, and `KEY.lock` (see
@@ -36,7 +36,7 @@ from pwm.io.inherited import note
 from pwm.runs.shards import Shard, key_of, shard_of, trained_by
 from pwm.training.trainer import OPTIONAL, STATE
 
-CONTENT, SESSIONS = "content", "sessions"  # names in the files
+CONTENT, SESSIONS = "content", "sessions"  # names of arrays and fields in the files
 STORED, UNFINISHED, PROVENANCE = ".npz", ".unfinished.npz", ".json"  # endings of the files' names
 Read = TypeVar("Read")
 Session = Mapping[str, Any]
@@ -44,7 +44,7 @@ Session = Mapping[str, Any]
 
 
 class Stored(NamedTuple):
-    """The verified files of a stored shard."""
+    """Content of a stored shard's files, verified."""
 
     history: History
     content: dict[str, Any]
@@ -53,10 +53,12 @@ class Stored(NamedTuple):
 
 
 class Checkpoint(NamedTuple):
-    """The verified checkpoint of a shard in training."""
+    """Checkpoint of a shard in training, verified."""
 
     state: dict[str, NDArray[Any]]
+    """The trainer's state; see `Trainer.state`."""
     content: dict[str, Any]
+    """`Shard.content`, parsed."""
     sessions: list[Session]
 
 
@@ -67,11 +69,11 @@ class Store:
     folder: Path
 
     def path(self, shard: Shard, ending: str = STORED) -> Path:
-        """Path of a file of the shard, by default of its history; the file need not exist."""
+        """Path of a shard's file, by default of its history; the file need not exist."""
         return self.folder / (shard.key + ending)
 
     def get(self, shard: Shard) -> History | None:
-        """Reads the shard's history; None if it is missing or damaged, which is reported."""
+        """Reads a shard's history; None if it is missing or damaged. Prints any damage."""
         stored = _if_undamaged(self.path(shard), lambda: self.read(shard.key))
         return None if stored is None else stored.history
 
@@ -90,7 +92,7 @@ class Store:
         """Reads and verifies the checkpoint of a shard.
 
         Raises:
-            FileError: it is missing, damaged, or belongs to another shard.
+            FileError: the file is missing, damaged, or belongs to another shard.
         """
         path = self.folder / (key + UNFINISHED)
         arrays = read_arrays(path, [*STATE, CONTENT, SESSIONS], *OPTIONAL)
@@ -100,15 +102,15 @@ class Store:
         return Checkpoint(state, content, sessions)
 
     def all_keys(self, ending: str = STORED) -> list[str]:
-        """Keys of the shards that have a file with that ending, sorted."""
+        """Keys of the shards that have a file with this ending, sorted."""
         keys = [name.removesuffix(ending) for name in self.names() if name.endswith(ending)]
         # KEY.unfinished.npz ends with .npz too, but KEY.unfinished is no key.
         return sorted(key for key in keys if "." not in key)
 
     def shards(self) -> Iterator[Shard]:
-        """Yields every stored shard, as its file describes it.
+        """Yields every stored shard, rebuilt from the content in its file.
 
-        Files are not verified; those that cannot be read are left out.
+        Files are not verified; files that cannot be read are left out.
 
         Raises:
             FileError: the folder does not exist.
@@ -120,7 +122,7 @@ class Store:
                 yield shard_of(json.loads(stored[CONTENT].item()))
 
     def provenance(self, key: str) -> list[Session]:
-        """Reads and verifies the provenance of a stored shard, session by session.
+        """Reads and verifies the provenance of a stored shard: a list with an entry per session.
 
         Raises:
             FileError: the file is missing, damaged, or belongs to another shard.
@@ -146,37 +148,38 @@ class Store:
         write_arrays(self.path(shard, UNFINISHED), {**state, **texts}, compressed=False)
 
     def resume(self, shard: Shard) -> Checkpoint | None:
-        """Reads the shard's checkpoint; None if it is missing or damaged, which is reported."""
+        """Reads a shard's checkpoint; None if it is missing or damaged. Prints any damage."""
         path = self.path(shard, UNFINISHED)
         return _if_undamaged(path, lambda: self.read_checkpoint(shard.key))
 
     def clean(self, shard: Shard) -> None:
-        """Removes files of the shard that killed processes left, before it is trained.
+        """Removes what killed processes left of a shard, before the shard is trained.
 
-        They are temporary files, a damaged history, and the checkpoint of a shard that is stored.
+        Removes temporary files; the history if it or its provenance is damaged; and the checkpoint
+        if the shard is stored.
         """
         for temporary in self.folder.glob(f".{shard.key}.*"):
             temporary.unlink()
         try:
             self.read(shard.key)
         except FileError as error:
-            if not isinstance(error.__cause__, OSError):  # it can be read, and is damaged
+            if not isinstance(error.__cause__, OSError):  # a file that cannot be read may be whole
                 self.path(shard).unlink(missing_ok=True)
         else:
             self.path(shard, UNFINISHED).unlink(missing_ok=True)
 
     def names(self) -> set[str]:
-        """Names of all files in the folder."""
+        """Names of all files in the folder; empty if the folder does not exist."""
         try:
-            return set(os.listdir(self.folder))  # noqa: PTH208, twenty times as fast
+            return set(os.listdir(self.folder))  # noqa: PTH208, 20 times as fast as pathlib
         except FileNotFoundError:
             return set()
 
     def gather(self, shards: Iterable[Shard]) -> History:
-        """Reads the history of all runs of some shards, in order.
+        """Reads the histories of some shards, and joins them into one of all runs, in order.
 
         Raises:
-            InputError: a shard is missing.
+            InputError: a shard is missing or damaged.
         """
         histories = []
         for shard in shards:
@@ -192,26 +195,25 @@ class Store:
         return History.joined(histories)
 
     def trained_with(self, shards: Iterable[Shard]) -> str:
-        """Names all that determines the histories of some shards besides their configurations.
+        """Returns, as text, all that determines some shards' histories besides configurations.
 
-        The fused engine's histories are the same on every machine; those of PyTorch depend on its
-        version and on the processor.
+        The fused engine's histories are the same on every machine; histories of the torch engine
+        depend on PyTorch's version and on the processor.
         """
         found = set()
         for shard in shards:
-            line = trained_by(shard.engine)
+            engine = trained_by(shard.engine)
             if shard.engine == "fused":
-                found.add(line)
-            else:
-                found |= {
-                    f"{line}, torch {each['versions']['torch']} on {each['instruction_set']}"
-                    for each in self.provenance(shard.key)
-                }
+                found.add(engine)
+                continue
+            for session in self.provenance(shard.key):
+                version, processor = session["versions"]["torch"], session["instruction_set"]
+                found.add(f"{engine}, torch {version} on {processor}")
         return " and ".join(sorted(found))
 
 
 def _content(arrays: Mapping[str, NDArray[Any]], key: str, path: Path) -> dict[str, Any]:
-    """Parses the content in the arrays of a file; its hash must be the key."""
+    """Parses the `CONTENT` of a file's arrays; raises `FileError` if its hash is not the key."""
     text = arrays[CONTENT].item()
     require_file(key_of(text) == key, path, f"a file of shard {key}")
     content: dict[str, Any] = json.loads(text)
@@ -219,7 +221,7 @@ def _content(arrays: Mapping[str, NDArray[Any]], key: str, path: Path) -> dict[s
 
 
 def _if_undamaged(path: Path, read: Callable[[], Read]) -> Read | None:
-    """Reads a file; None if it is missing or damaged. Reports damage on standard error."""
+    """Reads a file; None if it is missing or damaged. Prints any damage to standard error."""
     if not path.exists():
         return None
     try:

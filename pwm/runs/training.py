@@ -1,6 +1,6 @@
 """Trains the runs of `python -m pwm.train`, and saves them in a folder.
 
-After each step of training, of at most about a second, it checks for signals and the time.
+Training checks for signals, and whether to save, after each step of at most about a second.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from pwm.runs.saved import SavedRun, load_run, unfinished_run
 from pwm.training.trainer import Trainer
 
 EPISODES_PER_STEP = 50
-PRODUCTS_PER_STEP = 10**8  # hidden size², times steps and replicas; they take about a second
+PRODUCTS_PER_STEP = 10**8  # hidden size² × steps × replicas that take about a second
 SAVE_EVERY = 10.0  # seconds
 SHOW_EVERY = 0.2  # seconds
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A run to train or to continue, and where it is saved."""
+    """Runs to train or to continue as one population, and the folder to save them in."""
 
     runs: tuple[TrainConfig, ...]
     engine: EngineName
@@ -48,13 +48,13 @@ class Plan:
     folder_flag: str
     """Name of the flag that gave the folder, for messages."""
     extends: Path | None = None
-    """Folder of the run to extend."""
+    """Folder of the run to extend; None to extend no run."""
 
     def earlier(self) -> SavedRun | None:
-        """The saved run to continue: the folder's own, or else the one to extend; or None.
+        """Loads the saved run to continue: from `folder`, else from `extends`; None if neither.
 
         Raises:
-            InputError: the folder holds another run, or a finished one.
+            InputError: `folder` holds another run, or a finished run.
         """
         if self.extends is not None and self.extends.resolve() == self.folder.resolve():
             return _run_to_extend(self.extends, self.runs[0].num_episodes)
@@ -65,15 +65,16 @@ class Plan:
 
 
 def extension(earlier: Path, num_episodes: int, engine: EngineName, out: Path | None) -> Plan:
-    """The plan to train an earlier run for longer.
+    """Makes the plan to train an earlier run for longer.
 
     Args:
         earlier: folder of the earlier run.
-        num_episodes: episodes to train for in all, those of the earlier run included.
+        num_episodes: episodes to train for in all, including the earlier run's.
         engine: engine to train with, which must be the one that trained the earlier run.
         out: folder for the results; None for the folder of the earlier run.
     Raises:
-        InputError: there is no such run, it was trained that long already, or by another engine.
+        InputError: the folder holds no run, or the run has `num_episodes` already or was trained
+            by another engine.
     """
     complete = files_in(earlier) >= {CONFIG, STATE_FILE}
     accepted = f"a folder that holds a run, with {CONFIG} and {STATE_FILE}"
@@ -91,10 +92,10 @@ def extension(earlier: Path, num_episodes: int, engine: EngineName, out: Path | 
 
 
 def _run_to_extend(folder: Path, num_episodes: int) -> SavedRun:
-    """Loads a run, to be trained to that many episodes in all.
+    """Loads a run that is to be trained to `num_episodes` episodes in all.
 
     Raises:
-        InputError: it was trained that long already.
+        InputError: the run has `num_episodes` already.
     """
     run = load_run(folder)
     accepted = f"more than the {run.episodes_done} episodes trained so far"
@@ -108,28 +109,28 @@ def train_run(
     """Trains to the end or until a signal is caught, and saves the run.
 
     Args:
-        plan: the run, and the folder to save it in.
+        plan: the runs, and the folder to save them in.
         trainer: new trainer of the plan's runs.
-        caught: signals caught so far; training stops when there is one.
+        caught: signals caught so far, a list that grows; training stops once it has an item.
         draw: function that draws a trainer's curves into a file.
     Returns:
-        Whether it trained to the end.
+        Whether training reached the last episode.
     """
     folder, started = plan.folder, time.monotonic()
     with reserved(plan.folder_flag, folder) as require_reserved:
-        earlier = plan.earlier()  # once more: another process may have trained in the folder
+        earlier = plan.earlier()  # again: until now, another process could train in the folder
         if earlier is not None:
             trainer.restore(earlier.state)
         origin = _origin(plan.engine, earlier)
 
         def save_now() -> None:
-            """Saves what is trained so far."""
+            """Saves the training so far."""
             require_reserved()
             with folder_errors(plan.folder_flag, folder):
                 save(folder, trainer, origin | current_provenance(time.monotonic() - started))
 
         with folder_errors(plan.folder_flag, folder):
-            (folder / CURVES).unlink(missing_ok=True)  # they are how a finished run is recognised
+            (folder / CURVES).unlink(missing_ok=True)  # a run without curves is unfinished
             save_configs(folder, trainer.runs)
         train_until(trainer, save_now, caught)
         if not trainer.episodes_done:
@@ -139,7 +140,7 @@ def train_run(
         save_now()
         with folder_errors(plan.folder_flag, folder):
             draw(trainer, folder / CURVES)
-    finished = trainer.episodes_done == trainer.num_episodes  # even if a signal came after
+    finished = trainer.episodes_done == trainer.num_episodes  # whether or not a signal came later
     if not finished:
         kept = counted(trainer.episodes_done, "episode")
         note(f"Interrupted. Kept the {kept} so far; the same command continues.")
@@ -147,11 +148,11 @@ def train_run(
 
 
 def _origin(engine: EngineName, earlier: SavedRun | None) -> dict[str, Any]:
-    """Provenance that is known before training: the engine, and that of earlier sessions."""
+    """Provenance known before training: the engine and, of a continued run, earlier sessions."""
     if earlier is None:
         return {"engine": engine}
     last = dict(earlier.provenance)
-    sessions = [*last.pop("earlier_sessions", []), last]
+    sessions = [*last.pop("earlier_sessions", []), last]  # `last` lists those before it
     return {
         "engine": engine,
         "first_episode": earlier.episodes_done + 1,
@@ -160,18 +161,15 @@ def _origin(engine: EngineName, earlier: SavedRun | None) -> dict[str, Any]:
 
 
 def episodes_per_step(runs: Sequence[TrainConfig]) -> int:
-    """Episodes between checks for signals: as many as take about a second, and at most 50."""
-    products = runs[0].task.episode_length * runs[0].agent.hidden_size ** 2 * len(runs)
-    return min(EPISODES_PER_STEP, max(1, PRODUCTS_PER_STEP // products))
+    """Episodes between checks for signals: about a second's worth, but at least 1, at most 50."""
+    products_per_episode = runs[0].task.episode_length * runs[0].agent.hidden_size ** 2 * len(runs)
+    return min(EPISODES_PER_STEP, max(1, PRODUCTS_PER_STEP // products_per_episode))
 
 
 def train_until(trainer: Trainer, save_now: Callable[[], None], caught: Sequence[int]) -> None:
-    """Trains to the end or until a signal is caught, with a progress bar.
+    """Trains to the end or until `caught` holds a signal, with a progress bar.
 
-    Args:
-        trainer: trainer of the run.
-        save_now: function that saves the run; called every `SAVE_EVERY` seconds.
-        caught: signals caught so far.
+    Every `SAVE_EVERY` seconds, `save_now` is called.
     """
     saved = shown = time.monotonic()
     step = episodes_per_step(trainer.runs)

@@ -26,17 +26,17 @@ from pwm.training.trainer import Trainer
 CHECKPOINT_EVERY = 15.0  # seconds
 REPORT_EVERY = 0.5  # seconds
 
-_stop = threading.Event()  # set when this process is told to stop
+_stop = threading.Event()  # set when this process must stop
 _busy = threading.Lock()  # held while a shard is trained
 
 
 @dataclass(frozen=True)
 class Job:
-    """The store that shards are trained into, and what is recorded about their training."""
+    """Store for trained shards, and what is recorded about their training."""
 
     store: Store
     command: str
-    """Command that was typed, for the provenance."""
+    """Command line that the user typed, for the provenance."""
     checkpoint_every: float = CHECKPOINT_EVERY
     """Seconds between checkpoints."""
 
@@ -62,17 +62,18 @@ def train_shards(shards: Sequence[Shard], job: Job) -> None:
 
 
 def _train(shard: Shard, job: Job, held: Lock) -> None:
-    """Trains a shard from its last checkpoint; saves another if told to stop."""
+    """Trains a shard from its last checkpoint and stores it, or saves a checkpoint at a stop."""
     started = saved = time.monotonic()
     trainer = make_trainer(shard.runs, shard.engine)
     sessions: list[Session] = []
     if (checkpoint := job.store.resume(shard)) is not None:
         trainer.restore(checkpoint.state)
         sessions = checkpoint.sessions
-    first_episode, training_seconds, step = trainer.episodes_done, 0.0, 1
+    first_episode, training_seconds = trainer.episodes_done, 0.0
+    step = 1  # episodes
 
     def sessions_now() -> list[Session]:
-        """The provenance of all episodes trained so far: of earlier sessions and this one."""
+        """Provenance of all episodes trained so far: earlier sessions, then this session."""
         session = {
             "experiment": shard.experiment,
             "first_episode": first_episode,
@@ -92,7 +93,7 @@ def _train(shard: Shard, job: Job, held: Lock) -> None:
         seconds, step = _advance(trainer, step)
         training_seconds += seconds
     job.store.put(shard, trainer.history(), sessions_now())
-    try:
+    try:  # a damaged file is an error now, not when the results are read
         job.store.read(shard.key)
     except FileError as error:
         accepted = f"a file that can be read just after it was written ({error})"
@@ -100,13 +101,14 @@ def _train(shard: Shard, job: Job, held: Lock) -> None:
 
 
 def train_alone(shard: Shard) -> History | None:
-    """Trains a shard without a store; None if told to stop.
+    """Trains a shard and returns its history, without a store; None if this process must stop.
 
     Raises:
         InputError: memory is exhausted.
     """
     with _busy, memory_errors():
-        trainer, step = make_trainer(shard.runs, shard.engine), 1
+        trainer = make_trainer(shard.runs, shard.engine)
+        step = 1  # episodes
         while trainer.episodes_done < trainer.num_episodes:
             if _stop.is_set():
                 return None
@@ -115,13 +117,14 @@ def train_alone(shard: Shard) -> History | None:
 
 
 def _advance(trainer: Trainer, step: int) -> tuple[float, int]:
-    """Trains for `step` episodes; returns the seconds they took, and the size of the next step.
+    """Trains for `step` episodes; returns their time in seconds, and the length of the next step.
 
-    Steps grow, at most twofold, until they take `REPORT_EVERY` seconds.
+    The next step takes `REPORT_EVERY` seconds at the speed of this step, but has at least one
+    episode and at most twice as many as this step.
     """
     before = time.monotonic()
     trainer.advance(step)
-    seconds = max(time.monotonic() - before, 1e-6)  # a coarse clock may say 0
+    seconds = max(time.monotonic() - before, 1e-6)  # a coarse clock may give 0
     return seconds, max(1, min(2 * step, int(step * REPORT_EVERY / seconds)))
 
 
@@ -129,11 +132,11 @@ def serve(lifeline: Connection) -> None:
     """Prepares a worker process to stop when its parent stops, or on SIGTERM.
 
     Args:
-        lifeline: pipe whose other end the parent holds. When that end closes, training stops at a
-            checkpoint; if it closed because the parent died, the process ends too.
+        lifeline: pipe whose other end the parent holds. When the parent's end closes, training
+            stops at a checkpoint; if the parent has ended, this process ends too.
     """
     threading.Thread(target=_watch, args=(lifeline,), daemon=True).start()
-    # In a thread: the handler itself interrupts the main thread, which may hold `_busy`.
+    # The handler runs in the main thread, which may hold `_busy`; so another thread waits for it.
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=_leave).start())
 
 
@@ -149,7 +152,7 @@ def _watch(lifeline: Connection) -> None:
 
 
 def _leave() -> None:
-    """Ends this process once training has stopped at a checkpoint."""
+    """Stops training at a checkpoint, then ends this process."""
     _stop.set()
     with _busy:
         os._exit(0)

@@ -13,7 +13,7 @@ from pwm import paper
 from pwm.core.errors import InputError
 from pwm.io import repository
 from pwm.io.repository import PAPER
-from pwm.paper import compiled, main, numbers_used
+from pwm.paper import compile_paper, main, numbers_used
 from tests.support.refusals import assert_refused
 
 SOURCES = [PAPER / "paper.typ", *sorted((PAPER / "sections").glob("*.typ"))]
@@ -43,13 +43,13 @@ def stray_numerals(source: str) -> list[str]:
 
 
 def test_the_paper_compiles_without_a_warning_to_the_same_bytes_each_time() -> None:
-    first = compiled()
+    first = compile_paper()
     assert first.startswith(b"%PDF")
-    assert compiled() == first
+    assert compile_paper() == first
 
 
 def test_the_published_paper_is_compiled_from_its_source() -> None:
-    assert (PAPER / "paper.pdf").read_bytes() == compiled(), "run python -m pwm.paper"
+    assert (PAPER / "paper.pdf").read_bytes() == compile_paper(), "run python -m pwm.paper"
 
 
 def test_every_number_was_written_by_a_command_and_every_claim_is_quoted() -> None:
@@ -127,7 +127,7 @@ def test_the_command_writes_the_paper_only_if_it_changed(
     out = small / "deep" / "paper.pdf"
     flags = ["--folder", str(small), "--out", str(out)]
     main(flags)
-    assert out.read_bytes() == compiled(small)
+    assert out.read_bytes() == compile_paper(small)
     assert numbers_used(small) == ["seeds", "seeds"]
     before = out.stat()
     main(flags)

@@ -27,7 +27,7 @@ from pwm.runs import scheduler
 from pwm.runs import shards as planning
 from pwm.runs.locks import is_locked, lock
 from pwm.runs.progress import Progress, cost_of
-from pwm.runs.scheduler import dealt, processes, run
+from pwm.runs.scheduler import processes, run, split_into_tasks
 from pwm.runs.shards import Shard, plan, planned
 from pwm.runs.storage import Store
 from pwm.runs.worker import Job, train_shards
@@ -134,7 +134,7 @@ def test_two_threads_give_the_files_of_one_worker(
 
 def test_expensive_shards_come_first_and_are_dealt_out_evenly() -> None:
     each = [shard_of([replace(TINY.base, num_episodes=n)]) for n in (1, 5, 2, 4, 3)]
-    tasks = dealt(each, 2)
+    tasks = split_into_tasks(each, 2)
     assert [[shard.num_episodes for shard in task] for task in tasks] == [[5, 3, 1], [4, 2]]
 
 

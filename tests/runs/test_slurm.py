@@ -103,8 +103,8 @@ def executor(folder: Path, **options: str) -> Iterator[SlurmExecutor]:
 
 def submitted(to: SlurmExecutor, count: int) -> list[Future[Any]]:
     with to._lock:  # so that all go out at once
-        to._submitted += [Call(Future(), print, (number,), {}) for number in range(count)]
-        return [call.future for call in to._submitted]
+        to._unsent += [Call(Future(), print, (number,), {}) for number in range(count)]
+        return [call.future for call in to._unsent]
 
 
 # Jobs
