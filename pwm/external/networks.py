@@ -69,9 +69,10 @@ class Networks:
         return _parameters(self._layers)
 
     def by_optimiser(self, num_optimisers: int) -> list[list[Tensor]]:
-        """Parameters that each optimiser trains: a single one, all; two, the policy's, the critic's.
+        """Lists of the parameters that each optimiser trains.
 
-        With two, both train a shared hidden layer.
+        A single optimiser trains all. Of two, one trains the policy and one the critic, and both
+        train a shared hidden layer.
         """
         if num_optimisers == 1:
             return [self.parameters()]
