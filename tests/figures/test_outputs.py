@@ -1,4 +1,4 @@
-"""The figures' files: which there are, where they come from, and when they are written."""
+"""The figures' files: their names, their origin, and when they are written."""
 
 from __future__ import annotations
 
@@ -309,7 +309,7 @@ def test_a_figure_fits_its_frame_and_its_table_is_regular(
 
 
 def words(figure: Figure) -> Iterator[Text]:
-    """Titles, labels of axes and legends."""
+    """Yields titles, labels of axes, and entries of legends."""
     for axes in figure.axes:
         yield from (axes.title, axes.xaxis.label, axes.yaxis.label)
         if legend := axes.get_legend():
