@@ -29,7 +29,7 @@ class CartPoles:
         """Position, velocity, angle, angular velocity: [R, 4]."""
 
     def keep(self, kept: NDArray[np.bool_]) -> None:
-        """Drops the replicas for which `kept`, [R], is false."""
+        """Removes all replicas for which `kept`, [R], is false."""
         self._random = [self._random[replica] for replica in np.flatnonzero(kept)]
         self.states = self.states[kept]
 

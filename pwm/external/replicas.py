@@ -189,7 +189,7 @@ class Replicas:
             self._step_sums[replica] = 0
 
     def _keep(self, kept: NDArray[np.bool_]) -> None:
-        """Drops the replicas for which `kept`, [R], is false."""
+        """Removes all replicas for which `kept`, [R], is false."""
         mask = torch.tensor(kept)
         for optimiser in self._optimisers:
             for state in optimiser.state.values():
