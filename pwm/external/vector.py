@@ -104,10 +104,7 @@ class VecCentre(VecEnvWrapper):
         return self.venv.reset()
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Takes a step, and subtracts the mean from its rewards.
-
-        The mean is updated after the last step of the episodes, for the next episodes.
-        """
+        """Takes a step, subtracts the mean from its rewards, and after episodes updates the mean."""
         observations, rewards, dones, infos = self.venv.step_wait()
         centred = rewards - np.float32(self._mean)
         self._episode.append(float(rewards.mean()))

@@ -73,14 +73,9 @@ def elsewhere_figure(evidence: Evidence) -> tuple[Figure, Table]:
 
 
 def _draw_slowdowns(axes: Axes, evidence: Evidence, groups: Sequence[str]) -> Table:
-    """Draws the measured against the predicted slowdown of cells; returns the rows.
+    """Draws the measured against the predicted slowdown of the groups' cells; returns the rows.
 
     In the grey band, they differ by a factor of at most `NEAR`.
-
-    Args:
-        axes: the panel.
-        evidence: the runs.
-        groups: groups of settings whose cells are drawn.
     """
     table: Table = []
     diagonal = np.array([0.5, 14])

@@ -88,10 +88,7 @@ def _draw_slowdowns(axes: Axes, evidence: Evidence) -> Table:
 
 
 def _draw_errors(axes: Axes, evidence: Evidence) -> Table:
-    """Draws the root mean square error of log S, as the law and each rival predict it.
-
-    Returns the rows.
-    """
+    """Draws the root mean square error of log S for the law and each rival; returns the rows."""
     cells = of_variants(fourth_cells(evidence), "raw", "mean")
     table: Table = []
     for place, (account, label) in enumerate(ACCOUNTS.items()):
@@ -113,8 +110,7 @@ def _draw_errors(axes: Axes, evidence: Evidence) -> Table:
 def _draw_noise(axes: Axes, evidence: Evidence) -> Table:
     """Draws measured over predicted slowdown of attached critics that start at their fixed point.
 
-    These critics have no distance to climb, so only the leak's noise slows learning. Returns the
-    rows.
+    These critics do not climb, so only the leak's noise slows learning. Returns the rows.
     """
     early = list(fixed_point_cells(evidence))
     groups = {

@@ -48,10 +48,7 @@ PANELS = {
 
 
 def bias_figure(evidence: Evidence) -> tuple[Figure, Table]:
-    """Figure and table of the critic's bias, its value loss and the identity's sides.
-
-    The panels show each measured number over the predicted one.
-    """
+    """Figure and table of the critic's bias, value loss and the identity: measured, predicted."""
     table: Table = [("panel", "experiment", "baseline", "steps", "weight", "predicted", "measured")]
     figure = Figure(figsize=(WIDTH, 2.2), layout="constrained")
     panels = dict(zip(PANELS, figure.subplots(1, 3), strict=True))
@@ -123,10 +120,7 @@ def _biases(attached: Outcomes) -> list[Point]:
 
 
 def _value_losses(detached: Outcomes) -> list[Point]:
-    """Points of the panel "floor", one per critic weight: medians over seeds.
-
-    The floor of a seed's value loss is computed from its fraction of rewarded trials.
-    """
+    """Points of the panel "floor", one per critic weight: medians over seeds."""
     num_trials = detached.base.task.num_trials
     floors = [[value_floor(success, num_trials) for success in seeds] for seeds in detached.reward]
     predicted = np.median(floors, axis=-1).tolist()

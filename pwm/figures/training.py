@@ -51,10 +51,7 @@ def training_figure(runs: Sequence[TrainConfig], history: History) -> Figure:
     replicas: dict[float, list[int]] = {}  # by critic weight
     for replica, run in enumerate(runs):
         replicas.setdefault(run.critic_weight, []).append(replica)
-    rows = [
-        Row(run=runs[of_weight[0]], history=history.select(of_weight))
-        for of_weight in replicas.values()
-    ]
+    rows = [Row(run=runs[each[0]], history=history.select(each)) for each in replicas.values()]
     several_seeds = len(runs) // len(rows) > 1
     title = "\n".join(textwrap.fill(line, TITLE_WIDTH) for line in describe(runs))
     figure = seeds_figure(rows, title) if several_seeds else notes_figure(rows, title)
@@ -134,10 +131,7 @@ def _add_panels(figure: Figure, rows: Sequence[Row], count: int) -> NDArray[np.o
 
 
 def _draw_shares(panels: NDArray[np.object_], rows: Sequence[Row]) -> None:
-    """Draws in each row the fraction of the trunk's squared gradient that each of `PARTS` has.
-
-    The fractions are means over seeds.
-    """
+    """Draws each of `PARTS` as a fraction of the trunk's squared gradient, mean over seeds."""
     for axes, row in zip(panels, rows, strict=True):
         diagnostics = row.history.diagnostics
         for part, colour in PARTS.items():
@@ -152,7 +146,7 @@ def _draw_shares(panels: NDArray[np.object_], rows: Sequence[Row]) -> None:
 
 
 def _draw_hidden_states(panels: NDArray[np.object_], rows: Sequence[Row]) -> None:
-    """Draws in each row the activity and saturation of the hidden units, means over seeds."""
+    """Draws the activity and saturation of the hidden units, mean over seeds, in each row."""
     for axes, row in zip(panels, rows, strict=True):
         for name, (_, colour) in HIDDEN.items():
             mean = row.history.diagnostics[name].mean(axis=0)
