@@ -104,7 +104,7 @@ class VecCentre(VecEnvWrapper):
         return self.venv.reset()
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Takes a step, subtracts the mean from its rewards, and after episodes updates the mean."""
+        """Takes a step and centres its rewards; after the last step, updates the running mean."""
         observations, rewards, dones, infos = self.venv.step_wait()
         centred = rewards - np.float32(self._mean)
         self._episode.append(float(rewards.mean()))
