@@ -36,6 +36,7 @@ from pwm.io.cli import errors_in_one_line, parse
 from pwm.io.files import write_atomically
 from pwm.io.repository import published
 
+# First lines of the two files; a file made with other versions is refused.
 AGENT_VERSIONS = "# " + ", ".join(
     f"{name} {version(name)}" for name in ("stable_baselines3", "sb3_contrib", "gymnasium")
 )
@@ -50,7 +51,7 @@ class Arguments:
     size: Literal["paper", "smoke"] = "paper"
     """All runs, or one short run of each part of them."""
     workers: int = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    """Processes."""
+    """Number of processes."""
     out: Path | None = None
     """Folder of the two files; paper/ if none is given, or build/smoke/external/ for smoke."""
 
@@ -64,13 +65,14 @@ class Arguments:
         return self.out or default
 
     def agent_runs(self) -> dict[ExternalRun, int]:
-        """Episodes to train for at most, by run of an agent."""
+        """Runs of the agents, each with the largest number of episodes to train it for."""
         if self.size == "paper":
             return {run: SETTINGS[run.agent, run.episode_length].num_episodes for run in GRID}
+        # With one weight and one seed, many runs become equal, and so one key.
         return {replace(run, vf_coef=0.5, seed=0): 32 for run in GRID}
 
     def loop_runs(self) -> list[tuple[list[LoopRun], int]]:
-        """All runs of each loop, and the updates to train them for at most."""
+        """Runs of each loop, with the largest number of updates to train them for."""
         if self.size == "paper":
             return [(runs_of(loop, range(SEEDS)), LOOPS[loop].num_updates) for loop in LOOPS]
         # Enough updates for two episodes of the greatest length
@@ -78,7 +80,13 @@ class Arguments:
 
 
 class Results(Generic[Outcome]):
-    """Outcomes of finished runs, and the file that holds them, if there is any yet."""
+    """Outcomes of finished runs, kept in a file.
+
+    Args:
+        path: the file; it may not exist yet.
+        kind: class of the outcomes.
+        versions: first line of the file.
+    """
 
     def __init__(self, path: Path, kind: type[Outcome], versions: str) -> None:
         self._path, self._versions = path, versions
@@ -90,7 +98,7 @@ class Results(Generic[Outcome]):
         return {outcome.run for outcome in self._outcomes}
 
     def add(self, outcomes: Sequence[Outcome]) -> None:
-        """Adds outcomes, in place of earlier ones of the same runs, and writes the file."""
+        """Adds outcomes, replaces earlier outcomes of the same runs, and writes the file."""
         runs = {outcome.run for outcome in outcomes}
         others = [outcome for outcome in self._outcomes if outcome.run not in runs]
         self._outcomes = [*others, *outcomes]
@@ -103,30 +111,30 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parse(Arguments, "python -m pwm.external", about, argv)
     with errors_in_one_line():
         folder = arguments.folder
-        of_agents = Results(folder / AGENT_FILE, ExternalOutcome, AGENT_VERSIONS)
-        of_loops = Results(folder / LOOP_FILE, LoopOutcome, LOOP_VERSIONS)
-        finished = of_agents.runs | of_loops.runs
+        agent_results = Results(folder / AGENT_FILE, ExternalOutcome, AGENT_VERSIONS)
+        loop_results = Results(folder / LOOP_FILE, LoopOutcome, LOOP_VERSIONS)
+        finished = agent_results.runs | loop_results.runs
         all_agents, all_loops = arguments.agent_runs(), arguments.loop_runs()
-        agents = [(run, num) for run, num in all_agents.items() if run not in finished]
-        # A loop's runs train together, all of them again if one is missing.
-        loops = [(runs, num) for runs, num in all_loops if not finished.issuperset(runs)]
+        agents = [(run, episodes) for run, episodes in all_agents.items() if run not in finished]
+        # The runs of a loop train together: all of them again if one is missing.
+        loops = [(runs, updates) for runs, updates in all_loops if not finished.issuperset(runs)]
         total = len(all_agents) + sum(len(runs) for runs, _ in all_loops)
         missing = len(agents) + sum(len(runs) for runs, _ in loops)
         pool = ProcessPoolExecutor(arguments.workers, multiprocessing.get_context("spawn"))
         bar = tqdm(total=total, initial=total - missing, unit=" runs")
         try:
             futures: list[Future[Any]] = [
-                *(pool.submit(train_loop, runs, num_updates) for runs, num_updates in loops),
-                *(pool.submit(train, run, num_episodes) for run, num_episodes in agents),
+                *(pool.submit(train_loop, runs, updates) for runs, updates in loops),
+                *(pool.submit(train, run, episodes) for run, episodes in agents),
             ]
             for future in as_completed(futures):
-                found: ExternalOutcome | list[LoopOutcome] = future.result()
-                if isinstance(found, ExternalOutcome):
-                    of_agents.add([found])
+                result: ExternalOutcome | list[LoopOutcome] = future.result()
+                if isinstance(result, ExternalOutcome):
+                    agent_results.add([result])
                     bar.update()
                 else:
-                    of_loops.add(found)
-                    bar.update(len(found))
+                    loop_results.add(result)
+                    bar.update(len(result))
         finally:
             bar.close()
             pool.shutdown(cancel_futures=True)

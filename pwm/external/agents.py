@@ -1,7 +1,7 @@
 """Training of Stable-Baselines3's A2C and sb3-contrib's RecurrentPPO on the task, unmodified.
 
-`GRID` lists the runs, and `SETTINGS` what is not the libraries' default. Returns are undiscounted,
-over whole episodes.
+`GRID` lists the runs, and `SETTINGS` their arguments that differ from the libraries' defaults.
+Returns are undiscounted, over whole episodes.
 
 A2C has no recurrent network, and sees the last three observations instead. By default, its policy
 and its critic have separate networks; the shared one is a trunk of the same size below both heads.
@@ -69,7 +69,7 @@ PARTS: tuple[tuple[Agent, Network, int, tuple[Returns, ...], float], ...] = (
     ("RecurrentPPO", "separate", 15, ("raw", "centred"), 0.5),
     ("RecurrentPPO", "separate", 15, ("raw",), inf),
 )
-"""Agent, network, episode length, kinds of returns, and largest norm of the gradient."""
+"""Parts of the grid: agent, network, episode length, kinds of returns, largest gradient norm."""
 # The seed varies slowest: if training is cut short, every setting has the same number of seeds.
 GRID = [
     ExternalRun(
@@ -106,8 +106,9 @@ class SharedTrunk(BaseFeaturesExtractor):
 class UntilLearned(BaseCallback):
     """Ends training once the last 500 episodes meet the criterion for having learned the task.
 
-    `rewarded` is the list to which the environments append each episode's fraction of trials
-    rewarded.
+    Args:
+        task: the task.
+        rewarded: fraction of trials rewarded in each episode; the environments append to this list.
     """
 
     def __init__(self, task: TaskConfig, rewarded: list[float]) -> None:
@@ -118,7 +119,7 @@ class UntilLearned(BaseCallback):
         """Episodes until the criterion was met; inf before that."""
 
     def _on_step(self) -> bool:
-        """Whether training goes on, which Stable-Baselines3 asks after every step."""
+        """Returns whether training goes on; Stable-Baselines3 asks after every step."""
         return self.time == inf
 
     def _on_rollout_end(self) -> None:
@@ -129,7 +130,7 @@ class UntilLearned(BaseCallback):
 
 
 def build(run: ExternalRun) -> tuple[OnPolicyAlgorithm, VecPWM]:
-    """Builds the agent of a run; returns it, and its environments without their wrappers."""
+    """Builds the agent of a run; returns the agent, and its environments without wrappers."""
     setting = SETTINGS[run.agent, run.episode_length]
     envs = VecPWM(setting.environments, stimulus_set="pwm5", episode_length=run.episode_length)
     wrapped: VecEnv = envs
@@ -155,15 +156,15 @@ def build(run: ExternalRun) -> tuple[OnPolicyAlgorithm, VecPWM]:
 
 
 def train(run: ExternalRun, num_episodes: int) -> ExternalOutcome:
-    """Trains a run on one thread, until it has learned or for `num_episodes`."""
+    """Trains the agent of a run on one thread, until it has learned or for `num_episodes`."""
     with one_thread():
         model, envs = build(run)
-        watch = UntilLearned(TaskConfig(episode_length=run.episode_length), envs.rewarded)
-        model.learn(num_episodes * run.episode_length, watch)
+        stop = UntilLearned(TaskConfig(episode_length=run.episode_length), envs.rewarded)
+        model.learn(num_episodes * run.episode_length, stop)
     return ExternalOutcome(
         run=run,
         num_episodes=len(envs.rewarded),
         reward=round(float(np.mean(envs.rewarded[-FINAL_EPISODES:])), 4),
-        time=watch.time,
+        time=stop.time,
         torch=torch.__version__,
     )

@@ -8,19 +8,19 @@ from math import pi
 import numpy as np
 from numpy.typing import NDArray
 
-# In SI units, as Gymnasium has them.
+# Gymnasium's constants, in SI units
 TOTAL_MASS, POLE_MASS, HALF_LENGTH = 1.1, 0.1, 0.5
 POLE_MOMENT = POLE_MASS * HALF_LENGTH
 GRAVITY, FORCE, SECONDS = 9.8, 10.0, 0.02
 LARGEST_POSITION, LARGEST_ANGLE = 2.4, 12 * 2 * pi / 360
-START = 0.05  # largest size of each number in a first state
+START = 0.05  # the numbers of an initial state are uniform between -START and START
 
 
 class CartPoles:
-    """R carts with a pole on each.
+    """The carts and poles of R replicas.
 
     Args:
-        seeds: seed of each replica; replicas of one seed have the same first states.
+        seeds: seed of each replica; replicas of one seed have the same initial states.
     """
 
     def __init__(self, seeds: Sequence[int]) -> None:
@@ -29,19 +29,19 @@ class CartPoles:
         """Position, velocity, angle, angular velocity: [R, 4]."""
 
     def keep(self, kept: NDArray[np.bool_]) -> None:
-        """Keeps only the replicas that are `kept`, [R]."""
+        """Removes all replicas for which `kept`, [R], is false."""
         self._random = [self._random[replica] for replica in np.flatnonzero(kept)]
         self.states = self.states[kept]
 
     def reset(self, over: NDArray[np.bool_]) -> None:
-        """Draws new first states for the replicas whose episode is `over`, [R]."""
+        """Draws new initial states for the replicas whose episode is `over`, [R]."""
         for replica in np.flatnonzero(over):
             self.states[replica] = self._random[replica].uniform(-START, START, 4)
 
     def step(self, actions: NDArray[np.integer | np.bool_]) -> NDArray[np.bool_]:
-        """Pushes each cart for a time step, and moves it by Euler's method.
+        """Pushes each cart for one time step, and updates its state by Euler's method.
 
-        The equations of motion are those of Barto, Sutton & Anderson (1983), without friction.
+        Equations of motion: Barto, Sutton & Anderson (1983), without friction.
 
         Args:
             actions: 0 to push to the left, 1 to the right, [R].

@@ -1,4 +1,4 @@
-"""Public actor-critic loops whose policy loss also trains the critic: their settings and runs."""
+"""Settings and runs of public actor-critic loops whose policy loss also trains the critic."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from pwm.analysis.external import Baseline, Loop, LoopRun
 from pwm.external.losses import Losses, a3c_losses, reinforce_losses, tutorial_losses
 
 SEEDS = 48
-LONGEST = 200  # steps of an episode, as in CartPole-v0
+LONGEST = 200  # most steps of an episode, as in CartPole-v0
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoopSetting:
-    """Setting of a loop, as in its source but for the differences that comments name."""
+    """Setting of a training loop, as in its source except where a comment names a difference."""
 
     weights: tuple[float, ...]
     """Critic weights to train at."""
     losses: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Losses]
     """One of the functions of `pwm.external.losses`."""
     largest_error: float = inf
-    """Size of an error from which the value loss is linear, as Huber's; inf if it is squared."""
+    """Error beyond which the value loss is linear (Huber's loss); inf for the squared error."""
     units: int
     """Units of each network's hidden layer, with ReLU."""
     discount: float
@@ -40,14 +40,14 @@ class LoopSetting:
     episodes: int = 1
     """Episodes per update."""
     segment: int = LONGEST
-    """Steps per update, at most; the return bootstraps if the episode goes on after them."""
-    optimisers: int = 1
-    """1 for the sum of both losses, or 2: one for the policy loss, which then does not train the
-    value head, and one for the value loss."""
+    """Most steps per update; returns are bootstrapped if the episode goes on after these steps."""
+    num_optimisers: int = 1
+    """1: it minimises the sum of both losses. 2: the first minimises the policy loss, and does not
+    train the value head; the second minimises the value loss."""
     optimiser: type[Adam] | type[RMSprop] = Adam
 
 
-# The source learns Atari with a convolutional network, at a learning rate of 0.0001, in one thread.
+# The source trains on Atari: a convolutional network, a learning rate of 0.0001, one thread.
 A3C = LoopSetting(
     weights=(0.1, 1.0, 10.0),
     losses=a3c_losses,
@@ -56,7 +56,7 @@ A3C = LoopSetting(
     learning_rate=0.001,
     num_updates=12_000,
     segment=5,
-    optimisers=2,
+    num_optimisers=2,
 )
 LOOPS: dict[Loop, LoopSetting] = {
     "tutorial": LoopSetting(
@@ -81,7 +81,7 @@ LOOPS: dict[Loop, LoopSetting] = {
     ),
     "a3c": A3C,
     "a3c-textbook": replace(
-        A3C, weights=(0.1, 0.3, 1.0, 3.0, 10.0), optimisers=1, optimiser=RMSprop
+        A3C, weights=(0.1, 0.3, 1.0, 3.0, 10.0), num_optimisers=1, optimiser=RMSprop
     ),
 }
 

@@ -1,16 +1,16 @@
 """Losses of public loops that leak: their policy loss also trains the critic.
 
-Each is written anew from what the loop's source does, and returns the policy loss and the value
-loss of an update, the latter without its weight. The arguments are the same for all:
+Each function computes the losses that one loop's source computes, written anew: the policy loss and
+the value loss of an update, without the critic weight. All functions have the same arguments:
 
 - `log_probs`: log-probabilities of the actions taken;
-- `values`: the critic's;
+- `values`: values that the critic predicts;
 - `targets`: returns, which the critic is trained to predict;
-- `baseline`: what advantages are measured from: the values, as in the source, or the values
-  detached, without a leak;
+- `baseline`: subtracted from the targets to give the advantages: the values, as in the source, or
+  the detached values, through which the policy loss does not train the critic;
 - `played`: 1 for a step of the episode, 0 for one after its end.
 
-All are [..., steps], and the losses are [...].
+All arguments are [..., steps], and the losses are [...].
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ EPSILON = torch.finfo(torch.float32).eps  # added to a standard deviation
 
 
 class Losses(NamedTuple):
-    """The two losses of an update."""
+    """Losses of an update, [...] each; the value loss is not multiplied by the critic weight."""
 
     policy: Tensor
     value: Tensor
@@ -34,9 +34,9 @@ class Losses(NamedTuple):
 def tutorial_losses(
     log_probs: Tensor, values: Tensor, targets: Tensor, baseline: Tensor, played: Tensor
 ) -> Losses:
-    """Losses of TensorFlow's actor-critic tutorial: sums, with Huber's value loss.
+    """Losses of TensorFlow's actor-critic tutorial, summed over steps; the value loss is Huber's.
 
-    The targets are standardised.
+    The caller passes standardised targets.
     """
     policy = -(log_probs * (targets - baseline) * played).sum(-1)
     return Losses(policy, (huber_loss(values, targets, reduction="none") * played).sum(-1))
@@ -45,7 +45,7 @@ def tutorial_losses(
 def reinforce_losses(
     log_probs: Tensor, values: Tensor, targets: Tensor, baseline: Tensor, played: Tensor
 ) -> Losses:
-    """Losses of TF-Agents' REINFORCE: sums, with advantages standardised over the update.
+    """Losses of TF-Agents' REINFORCE, summed over steps; advantages are standardised.
 
     Gradients flow through the mean and the standard deviation of the advantages.
     """
@@ -57,16 +57,19 @@ def reinforce_losses(
 def a3c_losses(
     log_probs: Tensor, values: Tensor, targets: Tensor, baseline: Tensor, played: Tensor
 ) -> Losses:
-    """Losses of the A3C of coreylynch/async-rl: sums, with half the squared error.
+    """Losses of A3C in coreylynch/async-rl, summed over steps; squared errors are halved.
 
-    The targets are bootstrapped returns.
+    The caller passes bootstrapped returns as targets.
     """
     policy = -(log_probs * (targets - baseline) * played).sum(-1)
     return Losses(policy, 0.5 * ((targets - values).square() * played).sum(-1))
 
 
 def standardised(values: Tensor, played: Tensor) -> Tensor:
-    """Scales values to mean 0 and standard deviation 1 over the steps played; [..., steps]."""
+    """Shifts and scales values, [..., steps], to mean 0 and standard deviation 1.
+
+    Mean and deviation are over the steps played; the result is 0 at all other steps.
+    """
     count = played.sum(-1, keepdim=True)
     centred = (values - (values * played).sum(-1, keepdim=True) / count) * played
     deviation = (centred.square().sum(-1, keepdim=True) / count).sqrt()

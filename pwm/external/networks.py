@@ -1,4 +1,4 @@
-"""The policies and critics of many replicas, computed together."""
+"""Policy and value networks of many replicas, computed in one batch."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from torch import Tensor
 
 from pwm.external.loops import LoopSetting
 
-STATES, ACTIONS = 4, 2  # numbers of a CartPole state, actions
+STATE_SIZE = 4  # numbers in a state of CartPole
+NUM_ACTIONS = 2
 
 Layer = tuple[Tensor, Tensor]
 """Weights [R, inputs, outputs] and biases [R, 1, outputs]."""
 
 
 class Networks:
-    """A policy and a critic for each of R replicas, of one hidden layer each.
+    """A policy and a critic for each of R replicas, with one hidden layer each.
 
     Args:
-        layers: the hidden layer that both share, or that of the policy and that of the critic;
-            then the policy's head and the critic's.
+        layers: first the hidden layers: a shared one, or the policy's and the critic's. Then the
+            policy's head and the critic's head.
     """
 
     def __init__(self, layers: Sequence[Layer]) -> None:
@@ -33,43 +34,47 @@ class Networks:
         *hidden, policy_head, critic_head = layers
         self._layers = layers
         self._policy = [hidden[0], policy_head]
-        self._critic = [hidden[-1], critic_head]
+        self._critic = [hidden[-1], critic_head]  # hidden[-1] is hidden[0] if it is shared
 
     @classmethod
-    def drawn(cls, seeds: Sequence[int], setting: LoopSetting) -> Networks:
-        """Draws a loop's networks for each seed, as Keras does by default.
+    def draw(cls, seeds: Sequence[int], setting: LoopSetting) -> Networks:
+        """Draws the initial networks of a loop, one per seed, as Keras does by default.
 
         Weights are uniform with Glorot's limit, sqrt(6 / (inputs + outputs)); biases are 0.
         """
         num_hidden = 1 if setting.shared else 2
-        sizes = [(STATES, setting.units)] * num_hidden
-        sizes += [(setting.units, ACTIONS), (setting.units, 1)]
-        drawn: list[list[NDArray[np.float64]]] = [[] for _ in sizes]  # by layer and replica
+        sizes = [(STATE_SIZE, setting.units)] * num_hidden  # inputs and outputs of each layer
+        sizes += [(setting.units, NUM_ACTIONS), (setting.units, 1)]
+        weights: list[list[NDArray[np.float64]]] = [[] for _ in sizes]  # by layer and replica
         for seed in seeds:
-            random = np.random.default_rng([seed, 1])  # the poles use the seed alone
-            for of_layer, size in zip(drawn, sizes, strict=True):
+            random = np.random.default_rng([seed, 1])  # `CartPoles` uses `default_rng(seed)`
+            for of_layer, size in zip(weights, sizes, strict=True):
                 of_layer.append(random.uniform(-1, 1, size) * sqrt(6 / sum(size)))
         layers = []
-        for weights, (_, outputs) in zip(drawn, sizes, strict=True):
-            stacked = torch.tensor(np.stack(weights)).float()
+        for of_layer, (_, outputs) in zip(weights, sizes, strict=True):
+            stacked = torch.tensor(np.stack(of_layer)).float()
             layers.append((stacked, torch.zeros(len(seeds), 1, outputs)))
         return cls(layers)
 
     def copies(self, replicas: Tensor) -> Networks:
-        """Copies of the networks of some replicas, by index."""
-        layers = [(w.detach()[replicas], b.detach()[replicas]) for w, b in self._layers]
+        """Copies of the networks of r replicas, given by their indices, [r]."""
+        layers = [
+            (weights.detach()[replicas], biases.detach()[replicas])
+            for weights, biases in self._layers
+        ]
         return Networks(layers)
 
     def parameters(self) -> list[Tensor]:
-        """Every parameter once."""
+        """Parameters of all layers, each once."""
         return _parameters(self._layers)
 
-    def trained(self, optimisers: int) -> list[list[Tensor]]:
-        """Parameters that each optimiser trains: all, or the policy's and the critic's.
+    def by_optimiser(self, num_optimisers: int) -> list[list[Tensor]]:
+        """Lists of the parameters that each optimiser trains.
 
-        A shared hidden layer is trained by both.
+        A single optimiser trains all. Of two, one trains the policy and one the critic, and both
+        train a shared hidden layer.
         """
-        if optimisers == 1:
+        if num_optimisers == 1:
             return [self.parameters()]
         return [_parameters(self._policy), _parameters(self._critic)]
 
@@ -83,12 +88,12 @@ class Networks:
 
 
 def _parameters(layers: Sequence[Layer]) -> list[Tensor]:
-    """The parameters of some layers, in order."""
+    """Weights and biases of some layers, in the order of the layers."""
     return [parameter for layer in layers for parameter in layer]
 
 
 def _outputs(layers: Sequence[Layer], states: Tensor) -> Tensor:
-    """Outputs, [R, N, outputs], of a hidden layer with ReLU and a head."""
+    """Outputs, [R, N, outputs], of a network, given its hidden layer (with ReLU) and its head."""
     (hidden_weights, hidden_biases), (head_weights, head_biases) = layers
     hidden = torch.baddbmm(hidden_biases, states, hidden_weights).relu()
     return torch.baddbmm(head_biases, hidden, head_weights)

@@ -1,4 +1,4 @@
-"""Records of a loop's runs: the episodes that each has finished, and its outcome."""
+"""Records of the episodes that a loop's runs have finished, and the outcomes of the runs."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from pwm.analysis.external import LoopOutcome, LoopRun
 from pwm.external.loops import LOOPS
 
 WINDOW = 100  # episodes in a row that decide whether a run has learned
-SOLVED = 195.0  # steps that these must exceed on average
+SOLVED = 195.0  # a run has learned if these episodes have more steps on average
 Number = TypeVar("Number")
 
 
 class StepSums(NamedTuple, Generic[Number]):
-    """Sums over steps, or the numbers of each step that are summed."""
+    """Quantities of each step, or their sums over steps."""
 
     steps: Number
-    """The number of steps; 1 for each of them."""
+    """1 for a single step; in a sum, the number of steps."""
     error: Number
-    """Value minus target, of at most `LoopSetting.largest_error` either way."""
+    """Value minus target, clipped to plus or minus `LoopSetting.largest_error`."""
     entropy: Number
     bootstrap: Number
     """Weight of the bootstrap value in the target."""
@@ -32,21 +32,24 @@ class StepSums(NamedTuple, Generic[Number]):
 
 
 class Record:
-    """The finished episodes of one run."""
+    """Lengths of the episodes that one run has finished, and sums over their steps."""
 
     def __init__(self, run: LoopRun) -> None:
         self.run = run
         self.time = inf
-        """Updates until the middle of the first `WINDOW` episodes that were long enough; inf
-        before these have ended."""
+        """Updates by the middle of the first `WINDOW` episodes in a row with a mean length above
+        `SOLVED`; inf before these episodes have ended."""
         self._lengths: list[int] = []  # steps of each episode
         self._updates: list[int] = []  # updates made by the end of each episode
-        self._sums: list[NDArray[np.float64]] = []  # `StepSums` between ends of episodes
+        self._sums: list[NDArray[np.float64]] = []  # argument `sums` of each call of `add`
 
     def add(self, lengths: Sequence[int], num_updates: int, sums: NDArray[np.float64]) -> None:
-        """Adds the episodes, of these lengths in steps, that have ended by some update.
+        """Adds the episodes that ended in one update.
 
-        `sums` are the `StepSums` since the previous call.
+        Args:
+            lengths: steps of each episode.
+            num_updates: updates made so far.
+            sums: `StepSums` over all steps since the previous call, [5].
         """
         self._lengths += lengths
         self._updates += [num_updates] * len(lengths)
@@ -57,7 +60,7 @@ class Record:
     def outcome(self, num_updates: int) -> LoopOutcome:
         """The run's outcome after `num_updates`; at least one episode must have ended."""
         setting = LOOPS[self.run.loop]
-        half = len(self._sums) // 2  # each element of `_sums` is of as many episodes
+        half = len(self._sums) // 2  # each element is of `setting.episodes` episodes
         sums = StepSums(*np.sum(self._sums[half:], axis=0))
         returns = summed_returns(self._lengths[half * setting.episodes :], setting.discount)
         bias = nan if setting.standardises else (sums.value - returns) / sums.steps
@@ -76,9 +79,10 @@ class Record:
 
 
 def summed_returns(lengths: Sequence[int], discount: float) -> float:
-    """Sum over all steps of whole episodes of their discounted returns, at a reward of 1 per step.
+    """Sum of the discounted returns from all steps of whole episodes, for a reward of 1 per step.
 
-    An episode of L steps gives Σ_{n=1}^{L} (1 - γⁿ) / (1 - γ), for a discount γ below 1.
+    When n steps remain, the return is 1 + γ + ... + γⁿ⁻¹ = (1 - γⁿ) / (1 - γ), for a discount γ
+    below 1. An episode of L steps gives the sum of this over n = 1 to L: (L - Σ γⁿ) / (1 - γ).
     """
     length = np.array(lengths, np.float64)
     powers = discount * (1 - discount**length) / (1 - discount)  # Σ γⁿ
@@ -86,5 +90,5 @@ def summed_returns(lengths: Sequence[int], discount: float) -> float:
 
 
 def _five_digits(number: float) -> float:
-    """A number rounded to five significant digits."""
+    """Rounds a number to five significant digits."""
     return float(f"{number:.5g}")

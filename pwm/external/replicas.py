@@ -1,4 +1,4 @@
-"""Training of a public loop's runs on CartPole, all at once.
+"""Training of all runs of a public loop on CartPole at once.
 
 Shapes: R replicas (runs), E episodes per update, L steps, N = E L.
 """
@@ -21,11 +21,11 @@ from pwm.external.networks import Networks
 from pwm.external.records import Record, StepSums
 from pwm.training.update import one_thread
 
-CACHED = 2**18  # activations per layer computed at once, so that they stay in the processor's cache
+CACHED = 2**18  # most activations of a layer computed at once, which fit the processor's cache
 
 
 class Steps(NamedTuple):
-    """Steps of an update: [R, E, L], or of some replicas with all episodes in a row, [r, N]."""
+    """Steps of an update: [R, E, L]; in a batch of r replicas, [r, N], their episodes in a row."""
 
     states: Tensor  # with a last axis of 4
     actions: Tensor
@@ -35,7 +35,10 @@ class Steps(NamedTuple):
 
 
 def train_loop(runs: Sequence[LoopRun], num_updates: int) -> list[LoopOutcome]:
-    """Trains runs of one loop on one thread, each until it has learned or for `num_updates`."""
+    """Trains runs of one loop on one thread, each until it has learned or for `num_updates`.
+
+    Returns the outcomes in the order in which the runs end.
+    """
     with one_thread():
         return list(Replicas(runs).train(num_updates))
 
@@ -47,20 +50,24 @@ class Replicas:
         self._setting = setting = LOOPS[runs[0].loop]
         seeds = [run.seed for run in runs]
         self._records = [Record(run) for run in runs]
-        self._networks = Networks.drawn(seeds, setting)
+        self._networks = Networks.draw(seeds, setting)
         self._optimisers = [
             setting.optimiser(parameters, lr=setting.learning_rate)
-            for parameters in self._networks.trained(setting.optimisers)
+            for parameters in self._networks.by_optimiser(setting.num_optimisers)
         ]
-        self._weight = torch.tensor([run.weight for run in runs])
-        self._attached = torch.tensor([run.baseline == "attached" for run in runs])
+        self._critic_weights = torch.tensor([run.weight for run in runs])  # [R]
+        self._attached = torch.tensor([run.baseline == "attached" for run in runs])  # [R]
+        # All episodes of a replica have its seed: those of one update begin in the same state.
         self._poles = CartPoles(np.repeat(seeds, setting.episodes).tolist())
         shape = (len(runs), setting.episodes)
-        self._over = np.ones(shape, bool)  # whether each episode has ended
-        self._length = np.zeros(shape, np.int64)  # of each episode so far
-        self._sums = np.zeros((len(runs), len(StepSums._fields)))  # since an episode ended
-        self._random = torch.Generator().manual_seed(seeds[0])
-        self._num_updates = 0
+        # Whether each episode has ended; true at first, so that `_play` begins the first episodes.
+        self._over = np.ones(shape, bool)
+        self._lengths = np.zeros(shape, np.int64)  # steps of each episode so far
+        # Sums over the steps of each replica since it last finished an episode, [R, 5].
+        self._step_sums = np.zeros((len(runs), len(StepSums._fields)))
+        # One generator draws the actions of all replicas; its seed is that of the first run.
+        self._action_generator = torch.Generator().manual_seed(seeds[0])
+        self._num_updates = 0  # made so far
 
     def train(self, num_updates: int) -> Iterator[LoopOutcome]:
         """Yields each run's outcome as soon as it has learned, or after `num_updates`."""
@@ -77,7 +84,7 @@ class Replicas:
                 self._keep(~ended)
 
     def _play(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Plays the next steps of each replica's episodes; begins new ones where one has ended.
+        """Plays the next steps of all episodes; first begins a new one wherever one has ended.
 
         Returns:
             States, the last one included, [R, E, L + 1, 4]; actions, [R, E, L]; and 1 for each step
@@ -85,43 +92,45 @@ class Replicas:
         """
         shape = self._over.shape
         self._poles.reset(self._over.reshape(-1))
-        self._length[self._over] = 0
+        self._lengths[self._over] = 0
         self._over = np.zeros(shape, bool)
         states, actions, played = [self._states()], [], []
         with torch.no_grad():
             for _ in range(self._setting.segment):
                 left, right = self._networks.logits(states[-1]).unbind(-1)
-                action = torch.rand(shape, generator=self._random) < (right - left).sigmoid()
+                uniform = torch.rand(shape, generator=self._action_generator)
+                action = uniform < (right - left).sigmoid()  # the probability of right
                 fallen = self._poles.step(action.numpy().reshape(-1)).reshape(shape)
                 played.append(torch.tensor(~self._over))
                 actions.append(action.long())
                 states.append(self._states())
-                self._length += ~self._over
-                self._over |= fallen | (self._length == LONGEST)
+                self._lengths += ~self._over
+                self._over |= fallen | (self._lengths == LONGEST)
                 if self._over.all():
                     break
         return torch.stack(states, 2), torch.stack(actions, 2), torch.stack(played, 2).float()
 
     def _states(self) -> Tensor:
-        """Present states of the poles, [R, E, 4]."""
+        """Current states of the poles, [R, E, 4]."""
         return torch.tensor(self._poles.states.reshape(*self._over.shape, 4), dtype=torch.float32)
 
     def _update(self, states: Tensor, actions: Tensor, played: Tensor) -> None:
-        """Updates all parameters by what `_play` returned."""
+        """Updates all parameters from the steps that `_play` returned."""
         goes_on = torch.tensor(~self._over)
         with torch.no_grad():
-            last = self._networks.values(states[:, :, -1]) * goes_on
-        targets = bootstrapped(played, last, goes_on, self._setting.discount)
-        steps = Steps(states[:, :, :-1], actions, played, *targets)
-        trained = self._networks.trained(self._setting.optimisers)
+            last_values = self._networks.values(states[:, :, -1]) * goes_on
+        targets, bootstraps = bootstrapped(played, last_values, goes_on, self._setting.discount)
+        steps = Steps(states[:, :, :-1], actions, played, targets, bootstraps)
+        # Parameters and gradients: a list per optimiser, of tensors [R, ...].
+        trained = self._networks.by_optimiser(self._setting.num_optimisers)
         gradients = [[torch.empty_like(each) for each in parameters] for parameters in trained]
         for replicas, num_steps in self._batches(played):
             batch = Steps(*(each[replicas, :, :num_steps].flatten(1, 2) for each in steps))
-            found = self._gradients(replicas, batch)
-            for of_all, of_batch in zip(gradients, found, strict=True):
+            batch_gradients = self._gradients(replicas, batch)
+            for of_all, of_batch in zip(gradients, batch_gradients, strict=True):
                 for whole, part in zip(of_all, of_batch, strict=True):
                     whole[replicas] = part
-        # One after another, since both may train a shared layer, each by its own gradient.
+        # Two optimisers step in turn, as both may train a shared layer, each with its own gradient.
         for optimiser, parameters, of_all in zip(self._optimisers, trained, gradients, strict=True):
             for parameter, gradient in zip(parameters, of_all, strict=True):
                 parameter.grad = gradient
@@ -130,15 +139,18 @@ class Replicas:
     def _batches(self, played: Tensor) -> Iterator[tuple[Tensor, int]]:
         """Yields indices of replicas to compute together, and the length of their longest episode.
 
-        Replicas are sorted by that length, so that little is padded.
+        Replicas are sorted by the length of their longest episode, so that little is padded.
         """
-        lengths = played.sum(-1).amax(1)  # [R]
+        lengths = played.sum(-1).amax(1)  # steps of the longest episode, [R]
         size = max(1, CACHED // (self._setting.units * played[0].numel()))
         for replicas in lengths.argsort().split(size):
             yield replicas, int(lengths[replicas[-1]])
 
     def _gradients(self, replicas: Tensor, steps: Steps) -> list[tuple[Tensor, ...]]:
-        """Gradients of r replicas' parameters, by optimiser, from their steps; adds to `_sums`."""
+        """Gradients with respect to the parameters of r replicas, one tuple per optimiser.
+
+        It also adds the replicas' steps to `_step_sums`.
+        """
         setting, networks = self._setting, self._networks.copies(replicas)
         targets = steps.targets
         if setting.standardises:
@@ -148,8 +160,8 @@ class Replicas:
         values = networks.values(steps.states)
         baseline = torch.where(self._attached[replicas, None], values, values.detach())
         losses = setting.losses(log_probs, values, targets, baseline, steps.played)
-        totals = [losses.policy, self._weight[replicas] * losses.value]
-        if setting.optimisers == 1:
+        totals = [losses.policy, self._critic_weights[replicas] * losses.value]  # by optimiser
+        if setting.num_optimisers == 1:
             totals = [totals[0] + totals[1]]
         with torch.no_grad():
             limit = setting.largest_error
@@ -161,57 +173,60 @@ class Replicas:
                 value=values,
             )  # [r, N] each
             sums = (torch.stack(numbers) * steps.played).sum(-1)  # [5, r]
-            self._sums[replicas.numpy()] += sums.T.double().numpy()
+            self._step_sums[replicas.numpy()] += sums.T.double().numpy()
+        trained = networks.by_optimiser(setting.num_optimisers)
+        # A replica's parameters affect its own loss alone, so the sum has each replica's gradient.
         return [
             torch.autograd.grad(total.sum(), parameters, retain_graph=True)
-            for total, parameters in zip(totals, networks.trained(setting.optimisers), strict=True)
+            for total, parameters in zip(totals, trained, strict=True)
         ]
 
     def _record_episodes(self) -> None:
-        """Records the episodes that the last update ended."""
+        """Records the episodes that ended in the last update."""
         for replica in np.flatnonzero(self._over.any(axis=1)):
-            lengths = self._length[replica, self._over[replica]].tolist()
-            self._records[replica].add(lengths, self._num_updates, self._sums[replica].copy())
-            self._sums[replica] = 0
+            lengths = self._lengths[replica, self._over[replica]].tolist()
+            self._records[replica].add(lengths, self._num_updates, self._step_sums[replica].copy())
+            self._step_sums[replica] = 0
 
     def _keep(self, kept: NDArray[np.bool_]) -> None:
-        """Keeps only the replicas that are `kept`, [R]."""
+        """Removes all replicas for which `kept`, [R], is false."""
         mask = torch.tensor(kept)
         for optimiser in self._optimisers:
             for state in optimiser.state.values():
                 for name, value in state.items():
-                    if value.dim():  # not the count of steps
+                    if value.dim():  # a scalar is the number of steps, the same for all replicas
                         state[name] = value[mask]
         for parameter in self._networks.parameters():
             parameter.data, parameter.grad = parameter.data[mask], None
-        self._weight, self._attached = self._weight[mask], self._attached[mask]
+        self._critic_weights = self._critic_weights[mask]
+        self._attached = self._attached[mask]
         self._poles.keep(np.repeat(kept, self._setting.episodes))
-        self._over, self._length = self._over[kept], self._length[kept]
-        self._sums = self._sums[kept]
+        self._over, self._lengths = self._over[kept], self._lengths[kept]
+        self._step_sums = self._step_sums[kept]
         self._records = [self._records[replica] for replica in np.flatnonzero(kept)]
 
 
 def bootstrapped(
-    played: Tensor, last: Tensor, goes_on: Tensor, discount: float
+    played: Tensor, last_value: Tensor, goes_on: Tensor, discount: float
 ) -> tuple[Tensor, Tensor]:
-    """Returns from each step of a segment on, and the weight of the bootstrap value in each.
+    """Computes the return from each step of a segment, and the bootstrap value's weight in it.
 
-    A step n steps before the end of the segment has the return 1 + γ + ... + γⁿ⁻¹ + γⁿ v. If the
-    episode ends within the segment, the bootstrap value v and its weight γⁿ are replaced by 0.
+    With n steps left in the segment, the return is 1 + γ + ... + γⁿ⁻¹ + γⁿ v. If the episode ends
+    within the segment, n counts the steps left in the episode, and v and its weight γⁿ are 0.
 
     Args:
         played: 1 for each step played, 0 after the episode's end, [..., L].
-        last: v, value of the state after the last step; 0 if the episode has ended, [...].
+        last_value: v, value of the state after the last step; 0 if the episode has ended, [...].
         goes_on: whether the episode goes on after the segment, [...].
         discount: γ.
     Returns:
         Returns and weights, [..., L] each.
     """
-    following, weight = last, goes_on.float()
+    next_return, weight = last_value, goes_on.float()
     returns, weights = [], []
-    for step in reversed(played.unbind(-1)):
-        following = torch.where(step > 0, 1 + discount * following, following)
-        weight = torch.where(step > 0, discount * weight, weight)
-        returns.append(following)
+    for was_played in reversed(played.unbind(-1)):
+        next_return = torch.where(was_played > 0, 1 + discount * next_return, next_return)
+        weight = torch.where(was_played > 0, discount * weight, weight)
+        returns.append(next_return)
         weights.append(weight)
     return torch.stack(returns[::-1], -1), torch.stack(weights[::-1], -1)

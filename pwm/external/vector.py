@@ -34,7 +34,7 @@ class VecPWM(VecEnv):
         self._actions = np.zeros(num_envs, np.int64)
 
     def reset(self) -> NDArray[np.float32]:
-        """Starts the next episodes, or the first ones if `seed` was called before."""
+        """Starts new episodes; after a call of `seed`, its first ones. Returns the observations."""
         seed = self._seeds[0]
         self._reset_seeds()
         return self._envs.reset(seed=seed)[0]
@@ -46,8 +46,8 @@ class VecPWM(VecEnv):
     def step_wait(self) -> VecEnvStepReturn:
         """Takes a step in each environment.
 
-        After the last step of the episodes, the observations returned are the first of the next
-        episodes, and `infos` contain the last of these.
+        After the last step of the episodes, it returns the first observations of the next episodes,
+        and the last observations of the finished episodes in `infos`.
         """
         observations, rewards, over, _, _ = self._envs.step(self._actions)
         self._rewards += rewards
@@ -64,7 +64,7 @@ class VecPWM(VecEnv):
         """Does nothing: there is nothing to release."""
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
-        """The value of an attribute in each environment; they all share it."""
+        """Value of an attribute for each environment; it is the same, or None, for all."""
         return [getattr(self._envs, attr_name, None) for _ in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
@@ -82,21 +82,21 @@ class VecPWM(VecEnv):
         wrapper_class: Any,  # noqa: ARG002, as Stable-Baselines3 calls it
         indices: VecEnvIndices = None,
     ) -> list[bool]:
-        """False for each environment."""
+        """Returns False for each environment, as none has a wrapper of its own."""
         return [False for _ in self._get_indices(indices)]
 
 
 class VecCentre(VecEnvWrapper):
-    """Subtracts a fast running mean of the rewards, so that returns are about zero on average.
+    """Subtracts a running mean from the rewards, so that returns are about zero on average.
 
-    The mean is over steps and environments. The n-th episodes enter it with weight 1/n, and with
-    `LEAST_RATE` from the tenth on.
+    The mean is over steps and environments. After the n-th episodes, it moves by the fraction
+    max(1/n, `LEAST_RATE`) towards their mean reward.
     """
 
     def __init__(self, venv: VecEnv) -> None:
         super().__init__(venv)
         self._mean = 0.0  # reward per step
-        self._updates = 0
+        self._updates = 0  # of the mean
         self._episode: list[float] = []  # mean over environments of each step's reward so far
 
     def reset(self) -> Any:
@@ -104,7 +104,7 @@ class VecCentre(VecEnvWrapper):
         return self.venv.reset()
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Takes a step, and centres its rewards; updates the mean at the end of the episodes."""
+        """Takes a step and centres its rewards; after the last step, updates the running mean."""
         observations, rewards, dones, infos = self.venv.step_wait()
         centred = rewards - np.float32(self._mean)
         self._episode.append(float(rewards.mean()))

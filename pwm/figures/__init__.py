@@ -1,6 +1,7 @@
 """Figures of the paper's experiments and of single runs, written to files without a display.
 
-A function of a figure takes the evidence, and returns the figure and the table of what it shows.
+Each figure has a function that takes the evidence, and returns the figure and the table of the
+numbers that it shows.
 """
 
 from __future__ import annotations

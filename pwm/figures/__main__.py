@@ -1,7 +1,7 @@
 """`python -m pwm.figures`: draws the figures, and writes the numbers behind them as CSV.
 
-Both come from the published outcomes or, with `--results`, from stored runs; learning curves are
-not published, and need stored runs. A file is written only if its content changes.
+The numbers come from the published outcomes or, with `--results`, from stored runs. Learning curves
+are not published, and need stored runs. A file is written only if its content changes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pwm.analysis.published import Published
 from pwm.core.errors import require
 from pwm.engines import EngineName
 from pwm.experiments import NOTES
-from pwm.figures.outputs import ANSWERS, NAMES, drawn, write
+from pwm.figures.outputs import ANSWERS, NAMES, draw, write
 from pwm.io.cli import OptionalPath, errors_in_one_line, parse
 from pwm.io.files import folder_errors
 from pwm.io.inherited import Forgiving, say
@@ -51,12 +51,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         for name in arguments.names:
             require(name in NAMES, "NAMES", name, "some of " + ", ".join(NAMES))
         evidence = _evidence(arguments)
-        names = arguments.names or (NAMES if arguments.results else tuple(ANSWERS))
+        every_name = NAMES if arguments.results else tuple(ANSWERS)
+        names = arguments.names or every_name
         written = []  # whether each figure had to be written
         shown = Forgiving(sys.stderr)
         with tqdm(names, unit=" names", file=shown, leave=False, disable=None) as bar:
             for name in bar:
-                for files in drawn(name, evidence):
+                for files in draw(name, evidence):
                     with folder_errors("out", arguments.out):
                         written.append(write(files, arguments.out))
         say(
@@ -71,10 +72,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _evidence(arguments: Arguments) -> Evidence:
-    """The runs to draw: stored ones, or the published outcomes, of one size and engine.
+    """The evidence to draw: stored runs of the given size and engine, or the published outcomes.
 
     Raises:
-        InputError: the published outcomes are not of this size or engine.
+        InputError: the published outcomes are of another size or engine.
     """
     if arguments.results is not None:
         return Evidence(Store(arguments.results), arguments.size, arguments.engine)

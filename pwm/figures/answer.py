@@ -24,18 +24,18 @@ LABELS = {"attached": (0.06, 0.07), "detached": (1.3, 0.6), "detached, centred":
 
 
 def answer_figure(evidence: Evidence) -> tuple[Figure, Table]:
-    """Success by critic weight at three episode lengths and two learning rates.
+    """Figure and table of success by critic weight, for each learning rate and episode length.
 
-    The curves are attached and detached critics, and detached critics with centred returns.
+    The curves are of attached critics, detached critics, and detached critics with centred returns.
     """
     table: Table = [("learning_rate", "steps", "series", *SUCCESS)]
     figure = Figure(figsize=(WIDTH, 3.3), layout="constrained")
     panels = figure.subplots(2, 3, sharex=True, sharey=True)
-    for row, learning_rate in zip(panels, RATES, strict=True):
-        for axes, steps in zip(row, LENGTHS, strict=True):
+    for panels_of_rate, learning_rate in zip(panels, RATES, strict=True):
+        for axes, steps in zip(panels_of_rate, LENGTHS, strict=True):
             rows = _draw_panel(axes, evidence, learning_rate, steps)
-            table += [(learning_rate, steps, *values) for values in rows]
-        row[0].set_ylabel(f"fraction that learned\nlearning rate {learning_rate:g}")
+            table += [(learning_rate, steps, *row) for row in rows]
+        panels_of_rate[0].set_ylabel(f"fraction that learned\nlearning rate {learning_rate:g}")
     for axes, steps in zip(panels[0], LENGTHS, strict=True):
         axes.set_title(f"{steps} steps per episode", fontsize=8, pad=8)
     panels[0, 0].set_xticks([0.1, 1, 10, 100])
@@ -44,7 +44,7 @@ def answer_figure(evidence: Evidence) -> tuple[Figure, Table]:
 
 
 def _draw_panel(axes: Axes, evidence: Evidence, learning_rate: float, steps: int) -> Table:
-    """Draws the curves of one panel; returns a row per curve and critic weight."""
+    """Draws the curves of one panel; returns their rows: the label, then the columns `SUCCESS`."""
     table: Table = []
     for label, (experiments, baseline, colour, marker) in SERIES.items():
         runs = evidence.of(f"{experiments}-{learning_rate:g}")

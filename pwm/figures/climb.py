@@ -1,4 +1,4 @@
-"""The critic's climb: the way of its values from their start to the mean return, and its cost."""
+"""The climb of a critic's values from their start to the mean return, and its cost in episodes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LABELS = {"raw": (1, -3.0), "mean": (9, 1.6), "centred": (6, 0.45)}
 
 
 def climb_figure(evidence: Evidence) -> tuple[Figure, Table]:
-    """Saturation and value early in training, and slowdown against the critic's start."""
+    """Figure and table of saturation, value and slowdown, for critics with different starts."""
     table: Table = [("panel", "series", "critic_weight", "x", "value", "low", "high")]
     figure = Figure(figsize=(WIDTH, 2.2), layout="constrained")
     *diagnostic_axes, slowdown_axes = figure.subplots(1, 3)
@@ -47,7 +47,7 @@ def climb_figure(evidence: Evidence) -> tuple[Figure, Table]:
 
 
 def _draw_diagnostic(axes: Axes, evidence: Evidence, name: str) -> Table:
-    """Draws median and quartiles over seeds of a diagnostic by episode; returns the rows."""
+    """Draws a diagnostic by episode, median and quartiles over seeds; returns the rows."""
     table: Table = []
     for start in STARTS:
         label, colour = LOOKS[start]
@@ -67,12 +67,12 @@ def _draw_diagnostic(axes: Axes, evidence: Evidence, name: str) -> Table:
 
 
 def _draw_slowdowns(axes: Axes, evidence: Evidence) -> Table:
-    """Draws slowdowns by the critic's start, measured and by the law of the climb.
+    """Draws measured slowdowns, and those that the law predicts, against the critic's start.
 
-    The abscissa is the start less the mean return, which is a detached critic's fixed point.
-    Returns the rows.
+    The abscissa is the critic's start minus the mean return. Returns the rows.
     """
     table: Table = []
+    # The fixed point of a detached critic is the mean return, whatever the critic weight.
     mean_return = Setting(steps=DISTANCE_STEPS, critic_weight=0.0).fixed_point
     cells = distance_cells(evidence)
     measured_starts = [start for start, _ in cells]
@@ -91,8 +91,8 @@ def _draw_slowdowns(axes: Axes, evidence: Evidence) -> Table:
         axes.annotate(f"w = {weight:g}", (distances[-1], predicted[-1]), xytext=(2, 0),
                       textcoords="offset points", fontsize=6.5, color=colour, va="center",
                       annotation_clip=False)  # fmt: skip
-        for distance, value in zip(distances, predicted, strict=True):
-            table.append(("slowdown", "law", weight, float(distance), value, np.nan, np.nan))
+        for distance, value in zip(distances.tolist(), predicted, strict=True):
+            table.append(("slowdown", "law", weight, distance, value, np.nan, np.nan))
     axes.set_yscale("log")
     axes.set_ylim(0.7, 20)
     without_powers(axes.yaxis)

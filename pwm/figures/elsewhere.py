@@ -51,7 +51,7 @@ LEGEND: Mapping[str, Any] = {"frameon": False, "fontsize": 5, "handletextpad": 0
 
 
 def elsewhere_figure(evidence: Evidence) -> tuple[Figure, Table]:
-    """Slowdowns, biases and times against the law, and success in the notes' later setting."""
+    """Figure and table of slowdowns, biases and times next to the law's, and of success."""
     panels: Mapping[str, Callable[[Axes, Evidence], Table]] = {
         "optimisers": partial(_draw_slowdowns, groups=(*OPTIMISERS, "sgd")),
         "returns": partial(_draw_slowdowns, groups=TARGETS),
@@ -73,9 +73,9 @@ def elsewhere_figure(evidence: Evidence) -> tuple[Figure, Table]:
 
 
 def _draw_slowdowns(axes: Axes, evidence: Evidence, groups: Sequence[str]) -> Table:
-    """Draws measured against predicted slowdown of some groups of settings; returns the rows.
+    """Draws the measured against the predicted slowdown of the groups' cells; returns the rows.
 
-    Grey: within a factor of `NEAR`.
+    In the grey band, they differ by a factor of at most `NEAR`.
     """
     table: Table = []
     diagonal = np.array([0.5, 14])
@@ -95,14 +95,14 @@ def _draw_slowdowns(axes: Axes, evidence: Evidence, groups: Sequence[str]) -> Ta
 
 
 def _draw_biases(axes: Axes, evidence: Evidence) -> Table:
-    """Draws measured against predicted bias of attached critics; returns the rows."""
+    """Draws the measured against the predicted bias of attached critics; returns the rows."""
     table: Table = []
     diagonal = np.array([0.1, 8])
     axes.plot(diagonal, diagonal, **LAW_LINE)
     for variant in ("own", "all"):
         _, colour, marker = VARIANTS[variant]
         for cell in of_groups(fifth_cells(evidence), TARGETS, variant):
-            predicted = float(resampled_means(predicted_bias(cell))[0])
+            predicted = float(resampled_means(predicted_bias(cell))[0])  # mean over seeds
             bias = draw_estimate(
                 axes, predicted, interval(resampled_means(cell.runs.critic_bias)), colour, marker
             )
@@ -122,14 +122,14 @@ def _draw_batches(axes: Axes, evidence: Evidence) -> Table:
     for group in BATCHES:
         size, condition = int(group.removeprefix("batch-")), f"{group}-15"
         light_time = predictions()["fifth"]["light"][condition][LAW]
-        found: dict[str, tuple[Outcomes, float]] = {  # runs and predicted time
+        runs_and_times: dict[str, tuple[Outcomes, float]] = {  # runs and predicted time
             "light": (evidence.of(f"fifth-{condition}-light"), light_time)
         }
         for cell in of_groups(fifth_cells(evidence), (group,)):
             if cell.condition == condition:
-                found[cell.variant] = cell.runs, cell.predicted[LAW] * light_time
-        for variant, (runs, predicted) in found.items():
-            times = median_times(runs)
+                runs_and_times[cell.variant] = cell.runs, cell.predicted[LAW] * light_time
+        for variant, (runs, predicted) in runs_and_times.items():
+            times = median_times(runs)  # [1 + resamples]; inf if most seeds failed
             finished = bool(np.isfinite(times[0]))
             estimate = interval(np.minimum(times, runs.base.num_episodes))
             _, colour, marker = VARIANTS.get(variant, ("light", "0.3", "D"))
@@ -147,7 +147,7 @@ def _draw_batches(axes: Axes, evidence: Evidence) -> Table:
 def _draw_normalised(axes: Axes, evidence: Evidence) -> Table:
     """Draws slowdowns of attached critics with normalised advantages; returns the rows.
 
-    Dotted: predicted as if advantages were not normalised.
+    Dotted lines predict them as if advantages were not normalised.
     """
     table: Table = []
     cells = of_groups(fifth_cells(evidence), ("normalised",), "own")
@@ -169,8 +169,8 @@ def _draw_normalised(axes: Axes, evidence: Evidence) -> Table:
 def _draw_huber(axes: Axes, evidence: Evidence) -> Table:
     """Draws the bias of an attached critic with Huber's loss by weight; returns the rows.
 
-    Dotted: the bias with squared errors. Left of the vertical line, where that bias exceeds 1 and
-    Huber's loss is linear, there is no fixed point before learning.
+    The dotted line is the bias with squared errors. Left of the vertical line it exceeds 1, where
+    Huber's loss is linear: such a critic has no fixed point before learning.
     """
     table: Table = []
     _, colour, marker = VARIANTS["own"]
@@ -185,7 +185,7 @@ def _draw_huber(axes: Axes, evidence: Evidence) -> Table:
     steps, entropy = 15, start_entropy(trial_length=3)
     weights = np.geomspace(2, 20, 40)
     axes.plot(weights, [critic_bias(steps, entropy, weight) for weight in weights], **DOTTED)
-    axes.axvline(critic_bias(steps, entropy, 1), **LAW_LINE)  # where w makes the bias 1
+    axes.axvline(critic_bias(steps, entropy, 1), **LAW_LINE)  # w b(w) is constant: b is 1 there
     _finish(axes, "critic weight w", "bias")
     return table
 
@@ -210,7 +210,7 @@ def _draw_carried(axes: Axes, evidence: Evidence) -> Table:
 def _draw_later_notes(axes: Axes, evidence: Evidence) -> Table:
     """Draws success by weight in the notes' later setting, with Wilson intervals; returns rows."""
     table: Table = []
-    for name, label, variant in (
+    for name, label, variant in (  # of `VARIANTS`, only for the look
         ("attached", "attached", "own"),
         ("detached", "detached", "raw"),
         ("per-loss", "optimiser for each loss", "centred"),
@@ -233,7 +233,7 @@ def _draw_later_notes(axes: Axes, evidence: Evidence) -> Table:
 
 
 def _finish(axes: Axes, x_label: str, y_label: str, legend: Corner | None = None) -> None:
-    """Makes both axes logarithmic, and labels them; draws the legend, if its place is given."""
+    """Makes both axes logarithmic, and labels them; draws a legend in the given corner, if any."""
     make_logarithmic(axes)
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)

@@ -1,4 +1,4 @@
-"""The law of the climb against the runs that it predicted, and the noise of the leak.
+"""The law of the climb next to the runs that it predicted, and slowdowns by the leak's noise alone.
 
 A cell is the runs of one condition, variant and critic weight; its slowdown S is their median time
 to learn over that of the condition's light detached critic.
@@ -51,7 +51,7 @@ FIXED_POINT = {
 
 
 def law_figure(evidence: Evidence) -> tuple[Figure, Table]:
-    """Slowdowns against the law, errors of the law and its rivals, and slowdowns by noise alone."""
+    """Figure and table of slowdowns, errors of the law and its rivals, and slowdowns by noise."""
     table: Table = [("panel", "series", "condition", "critic_weight", "predicted", "value", "low",
                      "high", "finished")]  # fmt: skip
     figure = Figure(figsize=(WIDTH, 2.4), layout="constrained")
@@ -63,7 +63,10 @@ def law_figure(evidence: Evidence) -> tuple[Figure, Table]:
 
 
 def _draw_slowdowns(axes: Axes, evidence: Evidence) -> Table:
-    """Draws measured against predicted slowdown; returns the rows. Grey: within a factor `NEAR`."""
+    """Draws the measured slowdown against the predicted one; returns the table's rows.
+
+    In the grey band, they differ by a factor of at most `NEAR`.
+    """
     table: Table = []
     diagonal = np.array([0.6, 60])
     axes.fill_between(diagonal, diagonal / NEAR, diagonal * NEAR, color="0.9", linewidth=0)
@@ -71,7 +74,7 @@ def _draw_slowdowns(axes: Axes, evidence: Evidence) -> Table:
     for label, (variants, colour, marker) in VARIANTS.items():
         for cell in of_variants(fourth_cells(evidence), *variants):
             slowdown = draw_slowdown(axes, cell.predicted[LAW], cell, colour, marker)
-            table.append(_row("predicted", cell.variant, cell, slowdown))
+            table.append(_row(cell, slowdown, panel="predicted", series=cell.variant))
         add_to_legend(axes, label, colour, marker)
     make_logarithmic(axes)
     axes.set_xlim(0.8, 60)
@@ -85,7 +88,7 @@ def _draw_slowdowns(axes: Axes, evidence: Evidence) -> Table:
 
 
 def _draw_errors(axes: Axes, evidence: Evidence) -> Table:
-    """Draws the root mean square error of log S by the law and by its rivals; returns the rows."""
+    """Draws the root mean square error of log S for the law and each rival; returns the rows."""
     cells = of_variants(fourth_cells(evidence), "raw", "mean")
     table: Table = []
     for place, (account, label) in enumerate(ACCOUNTS.items()):
@@ -105,9 +108,9 @@ def _draw_errors(axes: Axes, evidence: Evidence) -> Table:
 
 
 def _draw_noise(axes: Axes, evidence: Evidence) -> Table:
-    """Draws measured over predicted slowdown of attached critics from their fixed point.
+    """Draws measured over predicted slowdown of attached critics that start at their fixed point.
 
-    They have no distance to climb, so that only the leak's noise slows them. Returns the rows.
+    These critics do not climb, so only the leak's noise slows learning. Returns the rows.
     """
     early = list(fixed_point_cells(evidence))
     groups = {
@@ -127,7 +130,7 @@ def _draw_noise(axes: Axes, evidence: Evidence) -> Table:
                     axes, predicted, interval(cell.least_slowdowns / predicted), colour, marker,
                     finished=cell.finished,
                 )  # fmt: skip
-                table.append(_row("noise", group, cell, ratio))
+                table.append(_row(cell, ratio, panel="noise", series=group))
         add_to_legend(axes, label, colour, marker)
     make_logarithmic(axes)
     axes.set_ylim(0.3, 2.2)
@@ -139,7 +142,7 @@ def _draw_noise(axes: Axes, evidence: Evidence) -> Table:
     return table
 
 
-def _row(panel: str, series: str, cell: Cell, estimate: Estimate) -> Sequence[object]:
-    """A row of the table."""
+def _row(cell: Cell, estimate: Estimate, *, panel: str, series: str) -> Sequence[object]:
+    """Row of the table for a cell; `estimate` is the measured number."""
     return (panel, series, cell.condition, cell.weight, cell.predicted[LAW], *estimate,
             cell.finished)  # fmt: skip

@@ -1,6 +1,6 @@
-"""Learning curves as in the notes that the study began with, and of more seeds.
+"""Learning curves as in the notes that the study began with, and curves of more seeds.
 
-A row of panels per critic weight shows the value loss, the policy loss and the reward.
+For each critic weight, a row of panels shows the value loss, the policy loss and the reward.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PANELS = {"value_loss": "value loss", "policy_loss": "policy loss", "reward": "r
 """Titles of the panels in a row by the curve that they show, as `History.curves` names it."""
 COLOURS = {"value_loss": "#D55E00", "policy_loss": "#0072B2", "reward": "#007A5A"}
 WIDTH = 7.0  # inches
-FAINT_SEEDS = 24  # number of seeds of which single curves are drawn
+FAINT_SEEDS = 24  # number of seeds whose single curves are drawn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +35,9 @@ class Row:
     """Data of a row of panels: runs that differ only in their seed."""
 
     run: TrainConfig
-    """The configuration of one of the runs."""
+    """Configuration of one of the runs."""
     history: History
-    """Curves of all of them."""
+    """Curves of all runs of the row."""
 
     @property
     def floor(self) -> float | None:
@@ -51,9 +51,9 @@ class Row:
 
 
 def mean_of_few_seeds(runs: Outcomes, num_seeds: int) -> tuple[Figure, Table]:
-    """Figure and table of the mean over the first seeds in every window, as in the notes.
+    """Figure and table of learning curves by critic weight, averaged over the first seeds.
 
-    The runs have two axes, critic weight and seed.
+    The notes show such means. The runs have two axes, critic weight and seed.
     """
     rows = [replace(row, history=row.history.select(range(num_seeds))) for row in rows_of(runs)]
     seeds = f"mean of {num_seeds} seeds" if num_seeds > 1 else "one seed"
@@ -61,8 +61,9 @@ def mean_of_few_seeds(runs: Outcomes, num_seeds: int) -> tuple[Figure, Table]:
 
 
 def every_seed(runs: Outcomes) -> tuple[Figure, Table]:
-    """Figure and table of all seeds: quartiles and single curves, of about 100 points each.
+    """Figure and table of learning curves by critic weight: quartiles over all seeds.
 
+    The figure also has the single curves of some seeds. All curves are reduced to about 100 points.
     The runs have two axes, critic weight and seed.
     """
     num_seeds = len(runs.axes["seed"])
@@ -73,13 +74,13 @@ def every_seed(runs: Outcomes) -> tuple[Figure, Table]:
 
 
 def rows_of(runs: Outcomes) -> list[Row]:
-    """One row per critic weight, with all seeds."""
+    """Returns one row per critic weight, with the runs of all seeds."""
     of_weights = [runs.at(critic_weight=weight) for weight in runs.weights]
     return [Row(run=each.base, history=each.history) for each in of_weights]
 
 
 def notes_figure(rows: Sequence[Row], title: str) -> Figure:
-    """Figure of the mean over the runs of each row, in every window."""
+    """Figure with a row of panels per `Row`: curves averaged over the row's runs."""
     figure, axes = _panels(rows, title)
     for row, panels in zip(rows, axes, strict=True):
         for panel, name in zip(panels, PANELS, strict=True):
@@ -90,7 +91,7 @@ def notes_figure(rows: Sequence[Row], title: str) -> Figure:
 
 
 def seeds_figure(rows: Sequence[Row], title: str) -> Figure:
-    """Figure of median and quartiles over the runs of each row, with faint single curves."""
+    """Figure with a row of panels per `Row`: median, quartiles and single curves of the runs."""
     figure, axes = _panels(rows, title)
     for row, panels in zip(rows, axes, strict=True):
         coarse = coarsened(row.history)
@@ -124,6 +125,7 @@ def quartiles_table(rows: Sequence[Row]) -> Table:
     table: Table = [("critic_weight", "episode", *names)]
     for row in rows:
         coarse = coarsened(row.history)
+        # [9, points], in the order of `names`
         columns = np.concatenate([quartiles(coarse.curves[name]) for name in PANELS])
         for values in zip(coarse.episode, *columns, strict=True):
             table.append((row.run.critic_weight, *values))
@@ -131,7 +133,7 @@ def quartiles_table(rows: Sequence[Row]) -> Table:
 
 
 def _setting(runs: Outcomes) -> str:
-    """Task and learning rate of the runs, for a title."""
+    """Text for a title: task and learning rate of the runs."""
     task = runs.base.task
     return (
         f"{task.stimulus_set}, {task.episode_length} steps per episode, "
@@ -140,7 +142,7 @@ def _setting(runs: Outcomes) -> str:
 
 
 def _panels(rows: Sequence[Row], title: str) -> tuple[Figure, NDArray[np.object_]]:
-    """A figure and its panels, [rows, 3], with labels and reference lines but no curves."""
+    """Makes a figure and its panels, [rows, 3], with labels and reference lines but no curves."""
     figure = Figure(figsize=(WIDTH, 0.75 + 1.12 * len(rows)), layout="constrained")
     figure.suptitle(title, fontsize=9)
     axes = figure.subplots(len(rows), len(PANELS), squeeze=False, sharex=True)

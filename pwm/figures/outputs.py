@@ -1,4 +1,4 @@
-"""The figures by name, and the content of their files."""
+"""Drawing of figures by name, and writing of their files."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ NAMES = (*NOTES, *ANSWERS)
 IN_PAPER = frozenset(ANSWERS) - {"success"}  # figures that are also written as SVG
 
 
-def drawn(name: str, evidence: Evidence) -> Iterator[dict[str, bytes]]:
-    """Draws the figures of a name, and yields the files of each.
+def draw(name: str, evidence: Evidence) -> Iterator[dict[str, bytes]]:
+    """Draws the one or two figures of a name, and yields the files of each.
 
     Args:
         name: one of `NAMES`.
@@ -48,20 +48,20 @@ def drawn(name: str, evidence: Evidence) -> Iterator[dict[str, bytes]]:
     Raises:
         InputError: a run is missing.
     """
-    evidence.read = {}  # so that it lists what this figure reads
+    evidence.read = {}  # now it records the experiments that this figure reads
     if name in ANSWERS:
         yield _files(name, ANSWERS[name], (evidence,), evidence)
         return
     runs, notes_seeds = evidence.of(name), EXPERIMENTS[name].notes_seeds
     yield _files(f"{name}-notes", notes.mean_of_few_seeds, (runs, notes_seeds), evidence)
-    learned = learned_table(runs)
-    csv = _csv(_source(learned_table, learned, evidence), learned)
     files = _files(f"{name}-seeds", notes.every_seed, (runs,), evidence)
-    yield files | {f"{name}-learned.csv": csv}
+    table = learned_table(runs)
+    source = _source(learned_table, table, evidence)
+    yield files | {f"{name}-learned.csv": _csv(source, table)}
 
 
 def write(files: Mapping[str, bytes], folder: Path) -> bool:
-    """Writes the files that the folder lacks or has with another content; returns if any was."""
+    """Writes each file that is missing or has another content; returns whether any was written."""
     written = False
     for name, content in files.items():
         path = folder / name
@@ -77,7 +77,7 @@ def _files(
     arguments: Sequence[Any],
     evidence: Evidence,
 ) -> dict[str, bytes]:
-    """Draws a figure by calling a function; returns its files by name, `stem` with an ending."""
+    """Draws a figure with `function`; returns its files by name, which is `stem` with an ending."""
     with mpl.rc_context(fname=STYLE):
         figure, table = function(*arguments)
     source = _source(function, table, evidence)
@@ -88,7 +88,7 @@ def _files(
 
 
 def _source(function: Callable[..., Any], table: Table, evidence: Evidence) -> str:
-    """Origin of a table in one line: function, experiments read, engine, and a digest."""
+    """One line on a table's origin: its function, the experiments read, the engine, its digest."""
     return (
         f"{function.__module__}.{function.__name__} of {', '.join(evidence.read)}; "
         f"{evidence.trained_with(evidence.read)}; data {digest(table)}"

@@ -1,4 +1,4 @@
-"""Parts of panels that several figures have: curves, points, axes and legends."""
+"""Curves, points, axes and legends that the panels of several figures have."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def draw_estimate(
 ) -> Estimate:
     """Draws an estimate with its interval or, if not `finished`, an arrow upwards from its value.
 
-    The value is then only a lower bound, as fewer than half of the seeds learned.
+    If fewer than half of the seeds learned, the value is only a lower bound, and not `finished`.
 
     Returns:
         The estimate for the table: without an interval if it is a lower bound.
@@ -76,7 +76,7 @@ def draw_estimate(
 
 
 def draw_slowdown(axes: Axes, x: float, cell: Cell, colour: str, marker: str = "o") -> Estimate:
-    """Draws a cell's slowdown, or the bound that it exceeds, as `draw_estimate`."""
+    """Draws a cell's slowdown, or a lower bound on it, with `draw_estimate`; returns its result."""
     return draw_estimate(
         axes, x, interval(cell.least_slowdowns), colour, marker, finished=cell.finished
     )
@@ -84,7 +84,7 @@ def draw_slowdown(axes: Axes, x: float, cell: Cell, colour: str, marker: str = "
 
 def error_lengths(estimate: Estimate) -> list[list[float]]:
     """Lengths of an estimate's error bar below and above, [2, 1], for `Axes.errorbar`."""
-    value, low, high = estimate
+    value, low, high = estimate  # a bootstrap's interval may exclude the value
     return [[max(value - low, 0)], [max(high - value, 0)]]
 
 

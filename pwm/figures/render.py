@@ -20,7 +20,7 @@ Format = Literal["png", "svg"]
 
 
 def rendered(figure: Figure, kind: Format, source: str) -> bytes:
-    """Renders a figure; returns the content of a file.
+    """Renders a figure; returns the content of its file, the same each time.
 
     Args:
         figure: the figure.
@@ -32,8 +32,8 @@ def rendered(figure: Figure, kind: Format, source: str) -> bytes:
 
 
 def _svg(figure: Figure, source: str) -> bytes:
-    """Renders a figure as SVG."""
-    FigureCanvasSVG(figure)
+    """Renders a figure as SVG, without the date."""
+    FigureCanvasSVG(figure)  # becomes the figure's canvas
     metadata = {"Description": source, "Date": None, "Creator": "pwm"}
     content = io.BytesIO()
     figure.savefig(content, format="svg", metadata=metadata)
@@ -42,7 +42,7 @@ def _svg(figure: Figure, source: str) -> bytes:
 
 def _png(figure: Figure, source: str) -> bytes:
     """Renders a figure as PNG, with a palette, which makes the file three times smaller."""
-    FigureCanvasAgg(figure)
+    FigureCanvasAgg(figure)  # becomes the figure's canvas
     picture = io.BytesIO()
     figure.savefig(picture, format="png", pil_kwargs={"compress_level": 1})
     image = Image.open(picture).convert("RGB").quantize(PALETTE, dither=Image.Dither.NONE)

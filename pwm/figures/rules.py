@@ -25,14 +25,14 @@ NUMBERS: Mapping[str, Any] = {"ha": "center", "va": "center", "fontsize": 4.8}
 
 
 def rules_figure(evidence: Evidence) -> tuple[Figure, Table]:
-    """Success of every method in every condition, in percent of seeds, raw and centred.
+    """Figure and table of the success of every method in every condition, in percent of seeds.
 
-    A row of the figure holds a method with both kinds of returns; the better of the two scores
-    decides its place. In the table, methods are sorted by their score.
+    A row shows a method with raw returns in the left panel and with centred returns in the right
+    one. Rows are sorted by the better of these two scores. The table's methods are sorted by score.
     """
     methods = compared(evidence)
     ranked = [_without_returns(method) for method in methods.ranking()]
-    rows = list(dict.fromkeys(ranked))  # each at its best place
+    rows = list(dict.fromkeys(ranked))  # each once, at the better of its two places
     figure = Figure(figsize=(WIDTH, 3.5), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     for axes, returns in zip(panels, BOTH, strict=True):
@@ -57,7 +57,7 @@ def _method(row: str, returns: str) -> str | None:
 
 
 def _draw(axes: Axes, methods: Comparison, names: Sequence[str | None]) -> None:
-    """Draws a panel in three blocks of columns: summaries, ranked conditions, held-out ones.
+    """Draws a panel with three blocks of columns: summaries, ranked and held-out conditions.
 
     `names` are the methods of the rows; None leaves a row empty.
     """
@@ -68,8 +68,9 @@ def _draw(axes: Axes, methods: Comparison, names: Sequence[str | None]) -> None:
     for title, block in blocks.items():
         left = places[-1] + 1.4 if places else 0.0  # with a gap between blocks
         right = left + (len(block) - 1)
+        first = len(places)
         axes.imshow(
-            rates[:, len(places) : len(places) + len(block)],
+            rates[:, first : first + len(block)],
             cmap="Blues", vmin=0, vmax=1, aspect="auto",
             extent=(left - 0.5, right + 0.5, len(names) - 0.5, -0.5),
         )  # fmt: skip
@@ -88,7 +89,7 @@ def _draw(axes: Axes, methods: Comparison, names: Sequence[str | None]) -> None:
 
 
 def _rates(methods: Comparison, name: str | None, conditions: Sequence[str]) -> NDArray[np.float64]:
-    """Success of a method: mean, worst, and in each condition; nan if there is no method."""
+    """Success of a method: mean, worst, and in each condition; all nan if `name` is None."""
     if name is None:
         return np.full(len(SUMMARIES) + len(conditions), nan)
     rates = methods.learned_by(name, conditions).mean(axis=-1)
@@ -96,15 +97,13 @@ def _rates(methods: Comparison, name: str | None, conditions: Sequence[str]) -> 
 
 
 def _table(methods: Comparison) -> Table:
-    """Table of success by method and condition; the best method first, and its mean first."""
+    """Table of success by method, best first: its mean, then its success in each condition."""
     table: Table = [("method", "condition", "held_out", "rate", "low", "high", "median_episodes")]
     for name in methods.ranking():
         table.append((name, "mean", 0, *methods.success(name), nan))
         for condition in methods.conditions:
             held_out = int(condition in methods.held_out)
-            rate, episodes = (
-                methods.success(name, condition),
-                methods.median_episodes(name, condition),
-            )
+            rate = methods.success(name, condition)
+            episodes = methods.median_episodes(name, condition)
             table.append((name, condition, held_out, *rate, episodes))
     return table

@@ -26,13 +26,13 @@ SERIES = {
 }
 """Experiments that make up each curve of `success_figure`, by its label."""
 LOOKS = (("#0072B2", "o", 1 / 1.03), ("#E69F00", "s", 1.0), ("#CC3311", "^", 1.03))
-"""Colour and marker of these curves, and a factor that keeps their intervals apart on the axis."""
+"""For each curve of `SERIES`: colour, marker, and a factor on weights that separates intervals."""
 MARKERS = {"attached": "o", "detached": "s"}
 DASHED = {"color": "0.15", "linestyle": "--", "linewidth": 0.9}
 
 
 def success_figure(evidence: Evidence) -> tuple[Figure, Table]:
-    """The notes' setting: the fraction of 96 seeds that learned, with Wilson intervals."""
+    """Figure and table of the fraction of 96 seeds that learned, in the notes' setting."""
     table: Table = [("series", *SUCCESS)]
     figure = Figure(figsize=(4.6, 2.6), layout="constrained")
     axes = figure.subplots()
@@ -43,8 +43,10 @@ def success_figure(evidence: Evidence) -> tuple[Figure, Table]:
         rates = [success_rate(seeds) for part in parts for seeds in part.learned]
         table += [(label, weight, *rate) for weight, rate in zip(weights, rates, strict=True)]
         middle, low, high = np.transpose([(rate.rate, rate.low, rate.high) for rate in rates])
+        # Lengths of the error bars below and above; rounding may make one negative.
+        lengths = np.clip([middle - low, high - middle], 0, 1)
         axes.errorbar(
-            weights * factor, middle, np.clip([middle - low, high - middle], 0, 1), label=label,
+            weights * factor, middle, lengths, label=label,
             color=colour, marker=marker, markersize=4, linewidth=1, elinewidth=0.8, capsize=2,
         )  # fmt: skip
     axes.set_xscale("log")
@@ -57,11 +59,11 @@ def success_figure(evidence: Evidence) -> tuple[Figure, Table]:
 
 
 def places_figure(evidence: Evidence) -> tuple[Figure, Table]:
-    """Success at 15 steps with the leak in other places than the notes' agent has it.
+    """Figure and table of success at 15 steps, with the leak elsewhere than in the notes' agent.
 
-    The panels: separate LSTMs for policy and critic; no leak, but its bias added to the baseline by
-    hand; and a leak into the trunk or the value head alone. Dashed: predicted by the law. Dotted:
-    seeds that learned at any time.
+    The panels show separate LSTMs for policy and critic; no leak, but its bias added to the
+    baseline by hand; and a leak into the trunk or the value head alone. Dashed lines are predicted
+    by the law. The dotted line counts seeds that learned at any time.
     """
     table: Table = [("panel", "series", *SUCCESS)]
     figure = Figure(figsize=(WIDTH, 2.1), layout="constrained")
@@ -84,8 +86,8 @@ def places_figure(evidence: Evidence) -> tuple[Figure, Table]:
 def _draw_separate_lstms(axes: Axes, evidence: Evidence) -> Table:
     """Draws both baselines with separate LSTMs; returns the rows.
 
-    The law predicts the attached runs from the detached ones, with the leak as noise alone and no
-    fitted number.
+    The law predicts the success of attached runs from the times of detached runs. The leak only
+    adds noise here, and no number is fitted.
     """
     runs = evidence.of("separate").at(episode_length=15)
     rows = _draw_baselines(axes, runs)
@@ -96,16 +98,16 @@ def _draw_separate_lstms(axes: Axes, evidence: Evidence) -> Table:
 
 
 def _draw_bias_by_hand(axes: Axes, evidence: Evidence) -> Table:
-    """Draws attached critics, and detached ones with the leak's bias; returns the rows.
+    """Draws attached critics, and detached critics with the leak's bias; returns the rows.
 
-    The detached critics all have weight 5. At w on the axis, their baseline has the bias that the
-    leak would have at w.
+    The detached critics all have weight 5. At w on the axis, their baseline has the bias that a
+    leak would cause at weight w.
     """
     runs, critic_weight = evidence.of("weight-0.001").at(episode_length=15), 5.0
     attached, detached = runs.at(baseline="attached"), runs.at(baseline="detached")
     by_hand = evidence.of("by-hand").at(critic_weight=critic_weight)
     law, noise = fitted_law(), noise_weight(steps=15, trial_length=3)
-    # The law multiplies the times without a bias by a factor for each bias.
+    # The law multiplies the times of runs without a bias by a factor for each bias.
     unbiased_slowdown = law.trunk_slowdown(critic_weight)
     factors = [law.trunk_slowdown(critic_weight, noise / w) / unbiased_slowdown for w in WEIGHTS]
     times = np.outer(factors, detached.at(critic_weight=critic_weight).time)  # [W, S]
@@ -118,7 +120,7 @@ def _draw_bias_by_hand(axes: Axes, evidence: Evidence) -> Table:
 
 
 def _draw_leak_into_a_part(axes: Axes, evidence: Evidence) -> Table:
-    """Draws critics whose trunk alone or whose head alone the policy loss trains."""
+    """Draws critics whose trunk only, or head only, the policy loss trains; returns the rows."""
     runs = evidence.of("leak-parts")
     head, trunk = runs.at(baseline="attached_head"), runs.at(baseline="attached_trunk")
     dotted = {"color": "#CC79A7", "linestyle": ":", "linewidth": 1.2}
@@ -130,7 +132,11 @@ def _draw_leak_into_a_part(axes: Axes, evidence: Evidence) -> Table:
 
 
 def rates_figure(evidence: Evidence) -> tuple[Figure, Table]:
-    """Fractions of seeds that learned, and that collapsed, by learning rate and critic weight."""
+    """Figure and table of the fractions of seeds that learned and that collapsed.
+
+    The axes are learning rate and critic weight. A collapsed seed ends with a deterministic policy
+    without having learned.
+    """
     table: Table = [("steps", "baseline", "learning_rate", "critic_weight", "learned", "collapsed")]
     grid = evidence.of("learning-rate")
     learning_rates = grid.axes["learning_rate"]
@@ -147,10 +153,9 @@ def rates_figure(evidence: Evidence) -> tuple[Figure, Table]:
                 image = axes.imshow(fractions, vmin=0, vmax=1, origin="lower", aspect="auto")
                 if steps == 15:
                     axes.set_title(f"{name},\n{baseline}", fontsize=8)
-            for place in np.ndindex(learned.shape):
-                weight, learning_rate = runs.weights[place[0]], learning_rates[place[1]]
-                fractions = learned[place], collapsed[place]
-                table.append((steps, baseline, learning_rate, weight, *fractions))
+            for i, j in np.ndindex(learned.shape):  # weights, learning rates
+                weight, rate = runs.weights[i], learning_rates[j]
+                table.append((steps, baseline, rate, weight, learned[i, j], collapsed[i, j]))
         row[0].set_ylabel(f"{steps} steps\ncritic weight w", fontsize=7)
     panels[0, 0].set_yticks(range(len(grid.weights)), [f"{w:g}" for w in grid.weights])
     panels[0, 0].set_xticks(range(len(learning_rates)), [f"{rate:g}" for rate in learning_rates])
@@ -162,7 +167,7 @@ def rates_figure(evidence: Evidence) -> tuple[Figure, Table]:
 
 
 def variants_figure(evidence: Evidence) -> tuple[Figure, Table]:
-    """Success against the weight with a carried state, timeouts, other stimuli and other sizes."""
+    """Figure and table of success by weight: carried state, timeouts, other stimuli and sizes."""
     table: Table = [("panel", "series", *SUCCESS)]
     variants, sizes = evidence.of("variants"), evidence.of("hidden-size")
     contents = {
@@ -197,7 +202,7 @@ def _draw_baselines(axes: Axes, runs: Outcomes) -> Table:
 def _draw_curve(
     axes: Axes, label: str, weights: Sequence[float], learned: NDArray[np.bool_], colour: str
 ) -> Table:
-    """Draws success by weight with Wilson intervals, as `draw_success`; returns labelled rows."""
+    """Draws success by weight with `draw_success`; returns its rows, each behind the label."""
     marker = MARKERS.get(label, "^")
     rows = draw_success(axes, weights, learned, colour, label=label, marker=marker, markersize=2.5,
                         linewidth=1)  # fmt: skip
@@ -212,7 +217,7 @@ def _draw_line(
     learned: NDArray[np.bool_],
     look: Mapping[str, Any],
 ) -> Table:
-    """Draws success by weight, [W, S], without intervals; returns labelled rows."""
+    """Draws success by weight, the mean of `learned`, [W, S], over seeds; returns labelled rows."""
     axes.plot(weights, learned.mean(axis=-1), label=label, **look)
     return [
         (label, weight, int(seeds.sum()), len(seeds), seeds.mean(), np.nan, np.nan)

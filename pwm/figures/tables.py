@@ -1,4 +1,4 @@
-"""Tables of the numbers behind the figures, and their form as CSV."""
+"""Tables of the numbers behind the figures, and their text as CSV."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def digest(table: Sequence[Sequence[Any]]) -> str:
 
 
 def learned_table(runs: Outcomes) -> Table:
-    """Success, time to learn and value loss at each weight.
+    """Table of success, time to learn and value loss by critic weight.
 
     The columns after the success rate:
 
@@ -53,7 +53,7 @@ def learned_table(runs: Outcomes) -> Table:
     - `solved`: number of seeds with a final reward above 0.95;
     - `solved_value_loss`: median final value loss of those seeds.
 
-    The first three have 95% intervals.
+    `heaviest_gain`, `reward` and `episodes` have 95% intervals.
 
     Args:
         runs: runs by critic weight and seed.
@@ -109,8 +109,8 @@ def quartiles(curves: NDArray[np.float32]) -> NDArray[np.float64]:
 def coarsened(history: History, points: int = POINTS) -> History:
     """A history averaged over groups of consecutive windows, all of the same size.
 
-    The size is the largest that leaves at least `points` groups; a shorter history keeps all
-    windows. The last windows are dropped if they do not fill a group, and so are the diagnostics.
+    The size is the largest that leaves at least `points` groups; a history with fewer windows keeps
+    all of them. Last windows that do not fill a group are dropped, and so are all diagnostics.
     """
     size = max(len(history.episode) // points, 1)
     groups = len(history.episode) // size
@@ -119,4 +119,5 @@ def coarsened(history: History, points: int = POINTS) -> History:
         name: history.curves[name][:, :kept].reshape(-1, groups, size).mean(axis=2)
         for name in METRICS
     }
-    return History.of_curves(history.episode[size - 1 : kept : size], curves)
+    last_episodes = history.episode[size - 1 : kept : size]  # of each group
+    return History.of_curves(last_episodes, curves)

@@ -48,7 +48,7 @@ PANELS = {
 
 
 def bias_figure(evidence: Evidence) -> tuple[Figure, Table]:
-    """The critic's bias, the floor of its loss and the identity, measured over predicted."""
+    """Figure and table of the critic's bias, value loss and the identity: measured, predicted."""
     table: Table = [("panel", "experiment", "baseline", "steps", "weight", "predicted", "measured")]
     figure = Figure(figsize=(WIDTH, 2.2), layout="constrained")
     panels = dict(zip(PANELS, figure.subplots(1, 3), strict=True))
@@ -88,7 +88,7 @@ def _draw_bias_and_floor(panels: Mapping[str, Axes], evidence: Evidence) -> Tabl
 
 
 def _draw_identity(axes: Axes, evidence: Evidence) -> Table:
-    """Draws the ratio of the identity's two sides by episode length; returns the rows."""
+    """Draws the left over the right side of the identity, by episode length; returns the rows."""
     table: Table = []
     runs = evidence.of("gradients").at(baseline="attached")
     for steps, colour in LENGTHS.items():
@@ -101,7 +101,7 @@ def _draw_identity(axes: Axes, evidence: Evidence) -> Table:
 
 
 def _draw_ratios(axes: Axes, panel: str, points: Sequence[Point], colour: str, marker: str) -> None:
-    """Draws measured over predicted; a ratio beyond the end of the axis is drawn at its end."""
+    """Draws measured over predicted numbers; ratios beyond the axis are drawn at its end."""
     x, predicted, measured = np.transpose(points)
     least, *_, greatest = PANELS[panel].ratios
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -110,7 +110,7 @@ def _draw_ratios(axes: Axes, panel: str, points: Sequence[Point], colour: str, m
 
 
 def _biases(attached: Outcomes) -> list[Point]:
-    """Critic weight, predicted bias and measured bias, means over seeds, by weight."""
+    """Points of the panel "bias", one per critic weight: means over seeds."""
     steps = attached.base.task.episode_length
     entropies, biases = attached.entropy.mean(axis=-1), attached.critic_bias.mean(axis=-1)
     return [
@@ -120,7 +120,7 @@ def _biases(attached: Outcomes) -> list[Point]:
 
 
 def _value_losses(detached: Outcomes) -> list[Point]:
-    """Critic weight, floor given the success, and value loss, medians over seeds, by weight."""
+    """Points of the panel "floor", one per critic weight: medians over seeds."""
     num_trials = detached.base.task.num_trials
     floors = [[value_floor(success, num_trials) for success in seeds] for seeds in detached.reward]
     predicted = np.median(floors, axis=-1).tolist()

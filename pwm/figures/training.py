@@ -30,18 +30,19 @@ TITLE_WIDTH = 105  # characters per line
 
 
 def training_curves(runs: Sequence[TrainConfig], history: History, path: Path) -> None:
-    """Writes the figure of `training_figure` as PNG to a path."""
+    """Draws the learning curves of a population with `training_figure`; writes a PNG to `path`."""
     with mpl.rc_context(fname=STYLE):
         figure = training_figure(runs, history)
         write_atomically(path, rendered(figure, "png", "pwm.figures.training.training_curves"))
 
 
 def training_figure(runs: Sequence[TrainConfig], history: History) -> Figure:
-    """The learning curves of a population, one row of panels per critic weight.
+    """Figure of the learning curves of a population, with one row of panels per critic weight.
 
     Panels show the value loss, the policy loss and the reward. If the runs have diagnostics, a
-    fourth shows each part's share of the trunk's mean squared gradient. With `probe_at`, a fifth
-    shows the hidden states, and both have a logarithmic axis of episodes.
+    fourth panel shows the fraction of the trunk's mean squared gradient that each of `PARTS` has.
+    With `probe_at`, a fifth panel shows the hidden states; the fourth and the fifth panel then have
+    a logarithmic axis of episodes.
 
     Args:
         runs: the configuration of each replica; they differ in critic weight and seed.
@@ -50,7 +51,7 @@ def training_figure(runs: Sequence[TrainConfig], history: History) -> Figure:
     replicas: dict[float, list[int]] = {}  # by critic weight
     for replica, run in enumerate(runs):
         replicas.setdefault(run.critic_weight, []).append(replica)
-    rows = [Row(run=runs[some[0]], history=history.select(some)) for some in replicas.values()]
+    rows = [Row(run=runs[each[0]], history=history.select(each)) for each in replicas.values()]
     several_seeds = len(runs) // len(rows) > 1
     title = "\n".join(textwrap.fill(line, TITLE_WIDTH) for line in describe(runs))
     figure = seeds_figure(rows, title) if several_seeds else notes_figure(rows, title)
@@ -82,7 +83,7 @@ def describe(runs: Sequence[TrainConfig]) -> list[str]:
     run, loss = runs[0], runs[0].loss
     weights = list(dict.fromkeys(f"{each.critic_weight:g}" for each in runs))
     num_seeds = len(runs) // len(weights)
-    unusual = {
+    unusual = {  # by text: whether it holds
         f"{loss.policy_reduction} policy loss": loss.policy_reduction != "sum",
         f"discount {loss.discount:g}": loss.discount != 1,
         f"trace decay {loss.trace_decay:g}": loss.trace_decay != 1,
@@ -106,22 +107,22 @@ def describe(runs: Sequence[TrainConfig]) -> list[str]:
 
 
 def _add_panels(figure: Figure, rows: Sequence[Row], count: int) -> NDArray[np.object_]:
-    """Widens a figure of rows of panels by further columns; returns their panels, [rows, count]."""
+    """Widens a figure by `count` columns of panels; returns the new panels, [rows, count]."""
     panels = np.array(figure.axes).reshape(len(rows), -1)
-    before = panels.shape[1]
-    columns = before + count
+    columns_before = panels.shape[1]
+    columns = columns_before + count
     width, height = figure.get_size_inches()
-    figure.set_size_inches(width * columns / before, height)
+    figure.set_size_inches(width * columns / columns_before, height)
     grid = GridSpec(len(rows), columns, figure=figure)
-    for place, axes in np.ndenumerate(panels):
-        axes.set_subplotspec(grid[place])
+    for row_and_column, axes in np.ndenumerate(panels):
+        axes.set_subplotspec(grid[row_and_column])
     added = np.empty((len(rows), count), object)
     has_probes = rows[0].history.probe_episode is not None
     for row, column in np.ndindex(added.shape):
         shared = None if has_probes else panels[0, 0]
-        axes = figure.add_subplot(grid[row, before + column], sharex=shared)
+        axes = figure.add_subplot(grid[row, columns_before + column], sharex=shared)
         if has_probes:
-            axes.set_xscale("symlog", linthresh=1)  # which has a place for episode 0
+            axes.set_xscale("symlog", linthresh=1)  # a logarithmic axis that includes episode 0
         axes.tick_params(labelbottom=row == len(rows) - 1)
         added[row, column] = axes
     for axes in added[-1]:
@@ -130,7 +131,7 @@ def _add_panels(figure: Figure, rows: Sequence[Row], count: int) -> NDArray[np.o
 
 
 def _draw_shares(panels: NDArray[np.object_], rows: Sequence[Row]) -> None:
-    """Draws each part's share of the trunk's squared gradient, mean over seeds, in each row."""
+    """Draws each of `PARTS` as a fraction of the trunk's squared gradient, mean over seeds."""
     for axes, row in zip(panels, rows, strict=True):
         diagnostics = row.history.diagnostics
         for part, colour in PARTS.items():
@@ -145,7 +146,7 @@ def _draw_shares(panels: NDArray[np.object_], rows: Sequence[Row]) -> None:
 
 
 def _draw_hidden_states(panels: NDArray[np.object_], rows: Sequence[Row]) -> None:
-    """Draws activity and saturation of the hidden units, mean over seeds, in each row."""
+    """Draws the activity and saturation of the hidden units, mean over seeds, in each row."""
     for axes, row in zip(panels, rows, strict=True):
         for name, (_, colour) in HIDDEN.items():
             mean = row.history.diagnostics[name].mean(axis=0)
@@ -155,6 +156,6 @@ def _draw_hidden_states(panels: NDArray[np.object_], rows: Sequence[Row]) -> Non
 
 
 def _episodes(row: Row) -> NDArray[np.float64]:
-    """Abscissas of a row's diagnostics: episodes with `probe_at`, thousands of them without."""
+    """Abscissas of a row's diagnostics: episodes with `probe_at`, else thousands of episodes."""
     unit = 1000 if row.history.probe_episode is None else 1
     return row.history.probed / unit

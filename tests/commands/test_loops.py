@@ -96,7 +96,7 @@ def test_an_update_is_that_of_each_replica_alone(
         optimisers = [
             type(each)(part, lr=setting.learning_rate)
             for each, part in zip(
-                many._optimisers, many._networks.trained(setting.optimisers), strict=True
+                many._optimisers, many._networks.by_optimiser(setting.num_optimisers), strict=True
             )
         ]
         for fresh, old in zip(optimisers, many._optimisers, strict=True):
@@ -126,7 +126,7 @@ def test_an_update_is_that_of_each_replica_alone(
             baseline = value if run.baseline == "attached" else value.detach()
             losses = setting.losses(log_prob, value, target, baseline, torch.ones_like(value))
             total = losses.policy + run.weight * losses.value
-            if setting.optimisers == 1:
+            if setting.num_optimisers == 1:
                 step(setting, [total], [layers])
             else:
                 trunk, policy, critic = layers[:2], layers[2:4], layers[4:]

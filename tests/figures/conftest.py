@@ -12,20 +12,20 @@ from tests.support.outcomes import published_from
 
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """A store of every experiment in the smoke size; not to be changed."""
+    """A store of every experiment in the smoke size; tests must not change it."""
     return smoke_store(tmp_path_factory.mktemp("smoke"))
 
 
 @pytest.fixture(scope="session")
 def smoke_outcomes(smoke: Store, tmp_path_factory: pytest.TempPathFactory) -> Published:
-    """The outcomes that would be published of that store."""
+    """The outcomes of the store `smoke`, published."""
     path = tmp_path_factory.mktemp("published") / "outcomes.npz"
     return published_from(chosen((), "smoke"), smoke, path)
 
 
 @pytest.fixture
 def few_resamples(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Makes intervals from a few resamples, for tests that do not look at them."""
+    """Lets intervals have few resamples, for tests that do not check the intervals."""
     monkeypatch.setattr(estimates, "RESAMPLES", 20)
     estimates.resampled.cache_clear()
     yield

@@ -1,4 +1,4 @@
-"""A stored experiment for tests of its figures, and what they look like."""
+"""Stored experiments for tests of the figures, and functions that read what a figure shows."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ EXPERIMENT = Experiment(
     notes_seeds=2,
 )
 WINDOWS = 200
-GROUPS = 100  # of windows, in a figure of many seeds
-LEARNED = {2.0: 1, 10.0: 3}
-SOLVED = {2.0: 0, 10.0: 2}
+GROUPS = 100  # groups of windows in a figure of many seeds
+LEARNED = {2.0: 1, 10.0: 3}  # number of the four seeds that learned, by critic weight
+SOLVED = {2.0: 0, 10.0: 2}  # number of these seeds that solved the task
 
 
 def histories() -> dict[float, History]:
-    """A history for each weight, of which the last seeds learned and the very last solved."""
+    """History of four seeds by critic weight; the last seeds are those that learned or solved."""
     made = {}
     for number, weight in enumerate(LEARNED):
         history = made_up(4, WINDOWS, seed=number)
@@ -54,7 +54,7 @@ def histories() -> dict[float, History]:
 
 
 def rows(stimulus_set: str = "pwm5") -> list[Row]:
-    """A row for each weight."""
+    """A row per critic weight, with the made-up histories."""
     task = TaskConfig(stimulus_set=stimulus_set)
     return [
         Row(run=TrainConfig(critic_weight=weight, task=task), history=history)
@@ -63,7 +63,7 @@ def rows(stimulus_set: str = "pwm5") -> list[Row]:
 
 
 def stored_runs(folder: Path) -> Outcomes:
-    """The experiment, from a store that holds it."""
+    """Stores the experiment with the made-up histories in a folder; returns its outcomes."""
     store = Store(folder)
     (shard,) = plan(EXPERIMENT)
     parts = histories().values()
@@ -74,26 +74,26 @@ def stored_runs(folder: Path) -> Outcomes:
 
 
 def quantile(values: Sequence[float], part: float) -> float:
-    """A quantile by its definition: linear between the ranked values."""
+    """Quantile by its definition: linear between the ranked values, without those that are nan."""
     ranked = sorted(value for value in values if not np.isnan(value))
-    place = part * (len(ranked) - 1)
-    below = int(place)
+    rank = part * (len(ranked) - 1)
+    below = int(rank)
     above = min(below + 1, len(ranked) - 1)
-    return ranked[below] + (place - below) * (ranked[above] - ranked[below])
+    return ranked[below] + (rank - below) * (ranked[above] - ranked[below])
 
 
 def panels_of(figure: Figure) -> list[list[Axes]]:
-    """Axes, row by row."""
+    """The figure's panels: a list of three per row."""
     return [figure.axes[start : start + 3] for start in range(0, len(figure.axes), 3)]
 
 
 def curves_of(axes: Axes) -> list[Line2D]:
-    """Lines that are not straight across the panel."""
+    """Lines of more than two points, which are curves rather than levels."""
     return [line for line in axes.lines if len(np.atleast_1d(line.get_xdata())) > 2]
 
 
 def levels_of(axes: Axes) -> set[float]:
-    """Heights of the lines across a panel."""
+    """Heights of the horizontal lines across a panel."""
     across = (np.asarray(line.get_ydata()) for line in axes.lines if line not in curves_of(axes))
     return {float(heights[0]) for heights in across if heights[0] == heights[-1]}
 
@@ -110,9 +110,14 @@ def assert_curve(line: Line2D, x: ArrayLike, y: ArrayLike) -> None:
 
 
 def smoke_store(folder: Path) -> Store:
-    """Every experiment in the smoke size; heavier weights learn, and lighter ones if detached."""
+    """Stores a history of every experiment in the smoke size.
+
+    A run learns if its critic weight exceeds a threshold that grows with its seed, more slowly for
+    a detached critic.
+    """
     store = Store(folder)
-    for number, shard in enumerate(shard for item in chosen((), "smoke") for shard in plan(item)):
+    shards = [shard for experiment in chosen((), "smoke") for shard in plan(experiment)]
+    for number, shard in enumerate(shards):
         setting = shard.setting
         windows = setting.num_episodes // setting.log_every
         history = made_up(

@@ -1,4 +1,4 @@
-"""The figures of the answer, the climb and the law: what is plotted is what is stored."""
+"""The figures of the answer, the climb and the law: they plot the stored numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The notes' figures: what is plotted, labelled and printed."""
+"""The notes' figures: their curves, labels and numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The figures' files: which there are, where they come from, and when they are written."""
+"""The figures' files: their names, their origin, and when they are written."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pwm.experiments import EXPERIMENTS, NOTES
 from pwm.figures import __main__ as command
 from pwm.figures import outputs
 from pwm.figures.__main__ import main
-from pwm.figures.outputs import ANSWERS, NAMES, drawn, write
+from pwm.figures.outputs import ANSWERS, NAMES, draw, write
 from pwm.figures.panels import WIDTH
 from pwm.figures.render import STYLE
 from pwm.figures.tables import as_csv
@@ -60,7 +60,7 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def files_of(name: str, evidence: Evidence) -> dict[str, bytes]:
-    return {file: content for files in drawn(name, evidence) for file, content in files.items()}
+    return {file: content for files in draw(name, evidence) for file, content in files.items()}
 
 
 def flags(store: Store, out: Path, *names: str) -> list[str]:
@@ -182,7 +182,7 @@ def test_the_source_text_does_not_decide_the_bytes(
     other = importlib.import_module("pwm.figures.outputs")
     assert hasattr(other, "UNUSED")
     again = Evidence(smoke, "smoke")
-    after = [files for name in ("eplen15", "success") for files in other.drawn(name, again)]
+    after = [files for name in ("eplen15", "success") for files in other.draw(name, again)]
     assert {name: content for files in after for name, content in files.items()} == before
 
 
@@ -274,7 +274,7 @@ def test_without_stored_runs_all_but_the_learning_curves_are_drawn(
         asked.append(name)
         yield {}
 
-    monkeypatch.setattr(command, "drawn", nothing)
+    monkeypatch.setattr(command, "draw", nothing)
     main(["--out", str(tmp_path)])
     assert asked == list(ANSWERS)
     *_, last = capsys.readouterr().out.splitlines()
@@ -309,7 +309,7 @@ def test_a_figure_fits_its_frame_and_its_table_is_regular(
 
 
 def words(figure: Figure) -> Iterator[Text]:
-    """Titles, labels of axes and legends."""
+    """Yields titles, labels of axes, and entries of legends."""
     for axes in figure.axes:
         yield from (axes.title, axes.xaxis.label, axes.yaxis.label)
         if legend := axes.get_legend():

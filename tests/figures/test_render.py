@@ -1,4 +1,4 @@
-"""Figures as bytes."""
+"""Rendering of figures to bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of methods: each number stands in the cell of its method and condition."""
+"""The heat map of methods: each number is in the row of its method, the column of its condition."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ SEEDS = 24
 
 
 def outcome(run: TrainConfig) -> dict[str, ArrayLike]:
-    """A success rate that depends on every field that methods and conditions differ in."""
+    """Outcomes whose success rate depends on all fields that methods and conditions vary."""
     seed = sum(map(ord, repr((run.loss, run.task, run.agent, run.learning_rate))))
     learned = np.arange(SEEDS) < np.random.default_rng(seed).integers(SEEDS + 1)
     return {"learned": learned, "time": np.where(learned, 3000.0, inf)}
 
 
 def shown(axes: Axes, rows: list[str]) -> dict[tuple[str, str], str]:
-    """The numbers in a panel by the labels of row and column."""
+    """Numbers in a panel, by the labels of their row and column."""
     columns = {
         place: label.get_text()
         for place, label in zip(axes.get_xticks(), axes.get_xticklabels(), strict=True)

@@ -1,4 +1,4 @@
-"""Success against the weight: what is plotted is what is stored."""
+"""The figures of success against the weight: they plot the stored numbers."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def test_the_table_of_seeds_that_learned_has_counts_and_intervals(tmp_path: Path
         "heaviest_gain_low": [0, 0],
         "heaviest_gain_high": [1, 0],
         "reward": [],
-        # At weight 2, fewer than half learn; at weight 10, as soon as 500 episodes were played.
+        # At weight 2, fewer than half learn; at weight 10, half learn by episode 500.
         "episodes": [np.inf, 500],
         "episodes_low": [500, 500],
         "episodes_high": [np.inf, np.inf],
@@ -54,7 +54,7 @@ def test_the_table_of_seeds_that_learned_has_counts_and_intervals(tmp_path: Path
         expected["reward"].append(float(np.mean(final[1:3])))  # the middle half
         peaks = [max(curve) for curve in history.value_loss.tolist()]
         expected["peak_value_loss"].append(quantile(peaks, 0.5))
-        # Of the seeds that solved it, over the last 500 of 2000 episodes; none at weight 2.
+        # Of the seeds that solved the task, over the last 500 of 2000 episodes; none at weight 2.
         settled = [np.mean(curve[150:]) for curve in history.value_loss[2:]]
         expected["solved_value_loss"].append(float(np.mean(settled)) if SOLVED[weight] else np.nan)
         assert final[0] - 1e-5 <= table["reward_low"][place] < table["reward"][place]

@@ -1,4 +1,4 @@
-"""Theory next to measurement: the tables hold both, from the right runs."""
+"""The figure of theory and measurement: its table has both numbers, from the right runs."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class Trunk(nn.Module):
         self.value_head = nn.Linear(hidden_size, 1, dtype=dtype)
 
     def by_name(self) -> dict[str, list[nn.Parameter]]:
-        """The tensors that `Agent.named` concatenates and transposes, by its names."""
+        """Parameters, listed by the name of the tensor in `Agent.named` that joins them."""
         names = {
             "input_weight": ["lstm.weight_ih_l0"],
             "recurrent_weight": ["lstm.weight_hh_l0"],
@@ -69,14 +69,12 @@ class PlainAgent(nn.Module):
                 return parameter.detach()
             return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
 
-        by_trunk = [
-            {
-                name: torch.cat([read(part).view(len(part), -1) for part in parts]).T
-                for name, parts in trunk.by_name().items()
-            }
-            for trunk in self.trunks
-        ]
-        return {name: torch.stack([part[name] for part in by_trunk]) for name in by_trunk[0]}
+        by_name: dict[str, list[Tensor]] = {}  # a tensor per trunk
+        for trunk in self.trunks:
+            for name, parts in trunk.by_name().items():
+                joined = torch.cat([read(part).view(len(part), -1) for part in parts]).T
+                by_name.setdefault(name, []).append(joined)
+        return {name: torch.stack(tensors) for name, tensors in by_name.items()}
 
     def forward(
         self, observations: Tensor, states: Sequence[LSTMState] | None = None
@@ -100,7 +98,7 @@ class PlainAgent(nn.Module):
 class PlainEpisode(NamedTuple):
     """One replica's episode, N trials of L steps."""
 
-    shown: list[str]
+    shown: list[str]  # pair of stimuli of each trial, empty in a blank one
     observations: Tensor  # (N, L, S)
     actions: Tensor  # (N, L), like all that follow
     rewards: Tensor
@@ -111,7 +109,7 @@ class PlainEpisode(NamedTuple):
 
 
 def act(policy: Sequence[float], noise: float) -> int:
-    """The action whose share of [0, 1), by its probability, the noise falls into."""
+    """Draws an action: splits [0, 1) by the probabilities, and returns the part with the noise."""
     if noise < policy[0]:
         return 0
     return 1 if noise < policy[0] + policy[1] else 2
@@ -120,7 +118,7 @@ def act(policy: Sequence[float], noise: float) -> int:
 def play_plainly(
     task: PlainTask, agent: PlainAgent, pairs: Sequence[str], noise: Tensor, *, carry_state: bool
 ) -> PlainEpisode:
-    """Plays an episode one step at a time.
+    """Plays an episode, one step at a time.
 
     Args:
         task: the task, before its first trial.
@@ -148,7 +146,7 @@ def play_plainly(
             hidden = states[0][0].flatten()
             steps.append((observation, action, reward, log_prob, entropy, value.squeeze(), hidden))
     shape = noise.shape
-    collected = (
-        torch.stack(pieces).view(*shape, *pieces[0].shape) for pieces in zip(*steps, strict=True)
-    )
+    collected = [  # [N, L, ...] of each quantity, from its values at all steps
+        torch.stack(values).view(*shape, *values[0].shape) for values in zip(*steps, strict=True)
+    ]
     return PlainEpisode(shown, *collected)

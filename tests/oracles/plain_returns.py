@@ -16,7 +16,7 @@ from pwm.core.config import TrainConfig
 
 
 def returns_by_double_loop(rewards: Sequence[float], discount: float) -> list[float]:
-    """The return of each step of an episode."""
+    """Monte Carlo return of each step of an episode."""
     return [
         sum(discount ** (later - step) * rewards[later] for later in range(step, len(rewards)))
         for step in range(len(rewards))
@@ -39,18 +39,19 @@ def returns_of(run: TrainConfig, rewards: Tensor, values: Tensor | None = None) 
             plain = returns_by_double_loop(rewards[part].tolist(), loss.discount)
             returns += [torch.tensor(one, dtype=torch.float64) for one in plain]
         else:
-            pair = rewards[part].tolist(), list(values[part])
-            returns += lambda_returns(*pair, loss.discount, loss.trace_decay)
+            returns += lambda_returns(
+                rewards[part].tolist(), list(values[part]), loss.discount, loss.trace_decay
+            )
     return torch.stack(returns)
 
 
 def lambda_returns(
     rewards: Sequence[float], values: Sequence[Tensor], discount: float, trace_decay: float
 ) -> list[Tensor]:
-    """λ-returns: averages of each step's n-step returns, weighted by (1 - λ) λ^(n - 1).
+    """λ-return of each step: average of its n-step returns, weighted by (1 - λ) λ^(n - 1).
 
-    The last n-step return, which reaches the end and contains no value, gets the remaining weight.
-    Source: Sutton & Barto (2018), section 12.1.
+    The longest n-step return, which reaches the end and contains no value, gets the remaining
+    weight, λ^(n - 1). Source: Sutton & Barto (2018), section 12.1.
 
     Args:
         rewards: rewards of T steps.
@@ -76,17 +77,18 @@ def lambda_returns(
 def moments(episodes: Sequence[NDArray[np.float64]], least_rate: float) -> tuple[float, float]:
     """Running mean and variance over the steps of all episodes so far, by weighted averages.
 
-    The n-th episode enters with weight max(1/n, least rate), and multiplies those of all earlier
-    episodes by one minus that. The first 1/least rate episodes therefore have equal weights.
+    The n-th episode gets the weight max(1/n, `least_rate`), and the weights of all earlier episodes
+    are multiplied by one minus this weight. The first 1 / `least_rate` episodes therefore have
+    equal weights.
 
     Args:
         episodes: values at each step, [T] per episode.
         least_rate: above 0, at most 1.
     """
-    rates = [max(1 / (number + 1), least_rate) for number in range(len(episodes))]
-    # The factor by which all later episodes together have reduced each weight.
-    kept = np.cumprod([1.0] + [1 - rate for rate in rates[:0:-1]])[::-1]
-    weights = np.array(rates) * kept
+    weights: list[float] = []
+    for number in range(1, len(episodes) + 1):
+        rate = max(1 / number, least_rate)
+        weights = [*((1 - rate) * weight for weight in weights), rate]
     mean = np.average([terms.mean() for terms in episodes], weights=weights)
     variance = np.average([((terms - mean) ** 2).mean() for terms in episodes], weights=weights)
     return float(mean), float(variance)

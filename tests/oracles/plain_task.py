@@ -32,7 +32,7 @@ class PlainTask:
         self._owes_timeout = False
 
     def begin_trial(self, pair: str) -> None:
-        """Starts the next trial, with that pair unless it is a timeout."""
+        """Starts the next trial: it shows the pair, or nothing if it is a timeout."""
         self.shown = "" if self._owes_timeout else pair
         self._owes_timeout = False
         self._step = 0
@@ -68,12 +68,12 @@ def correct_action(pair: str) -> int:
 
 
 def decision_reward(pair: str, action: int) -> float:
-    """Reward for an action at the last step of that pair's trial, after holding."""
+    """Reward for an action at the last step of a trial with the given pair, after holding."""
     task = PlainTask(8, trial_length=3, timeout=False, hold_reward=0.0)
     task.begin_trial(pair)
     return [task.act(taken) for taken in (HOLD, HOLD, action)][-1]
 
 
 def num_stimuli(pairs: Sequence[str]) -> int:
-    """Number of stimuli from A to the largest."""
+    """Number of stimuli from A to the largest in the pairs."""
     return "ABCDEFGH".index(max("".join(pairs))) + 1

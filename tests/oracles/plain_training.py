@@ -1,4 +1,4 @@
-"""One replica trained by each balancing rule in its simplest form.
+"""Training of one replica, with each rule for balancing the losses in its simplest form.
 
 The oracle for `pwm.training.balance` and `pwm.training.update`, in double precision.
 Stop-gradients, optimisers, gradient clipping and PCGrad are those of PyTorch and TorchJD.
@@ -25,18 +25,18 @@ LEAST_SCALE = 1e-4
 
 
 class Played(NamedTuple):
-    """An episode, and its losses."""
+    """Losses, rewards, returns and metrics of an episode."""
 
     policy: Tensor  # policy loss with the entropy bonus
-    critic: Tensor  # value loss with its weight
-    value: Tensor  # value loss without it
-    rewards: NDArray[np.float64]
-    returns: NDArray[np.float64]
+    critic: Tensor  # value loss times the critic weight
+    value: Tensor  # value loss without the critic weight
+    rewards: NDArray[np.float64]  # [T]
+    returns: NDArray[np.float64]  # [T]
     metrics: list[float]
 
 
 def _optimiser(run: TrainConfig, leaf: Tensor) -> torch.optim.Optimizer:
-    """PyTorch's optimiser for one tensor, with the run's settings."""
+    """Makes PyTorch's optimiser of one tensor, with the run's settings."""
     rate, decay, epsilon = run.learning_rate, run.square_decay, run.epsilon
     if run.optimizer == "adam":
         return torch.optim.Adam([leaf], rate, (run.momentum_decay, decay), eps=epsilon)
@@ -59,12 +59,13 @@ class PlainTraining:
         self._agent = Agent(run.agent, run.task.num_stimuli)
         self._rollout = Rollout(run.task, self._agent)
         self._log_variance = torch.zeros((), dtype=torch.float64, requires_grad=True)
-        # For both losses or the policy's alone; for the critic's; for the log variance.
+        # One for both losses, or for the policy loss only; one for the value loss; one for the log
+        # variance that the rule "uncertainty" learns.
         self._optimisers = [
             _optimiser(run, leaf) for leaf in (self.parameters, self.parameters, self._log_variance)
         ]
-        self._rewards: list[NDArray[np.float64]] = []
-        self._returns: list[NDArray[np.float64]] = []
+        self._rewards: list[NDArray[np.float64]] = []  # of all episodes so far
+        self._returns: list[NDArray[np.float64]] = []  # of all episodes so far
 
     def update(self, draws: Draws) -> list[list[float]]:
         """Trains on the E episodes of an update: trials [E, 1, N] and noise [E, 1, N, L].
@@ -110,8 +111,8 @@ class PlainTraining:
         weight: float | Tensor = run.critic_weight
         if loss.balance == "uncertainty":
             weight = weight * torch.exp(-self._log_variance.detach()) / 2
-        unit = spread * error_scale
-        metrics = (
+        unit = spread * error_scale  # reward per unit of a scaled error
+        metrics = (  # in the order of `METRICS`
             (rewards.reshape(-1, run.task.trial_length)[:, -1] > 0).mean(),
             (critic_errors**2).mean() * unit**2,
             policy if loss.normalise_advantages else policy * unit,
@@ -145,30 +146,28 @@ class PlainTraining:
 
     def _step(self, policy: Tensor, critic: Tensor) -> None:
         """Takes a step, given the policy loss and w times the value loss."""
-        rule, trunk = self.run.loss.balance, self._agent.trunk_size
-        p, c = (
-            torch.autograd.grad(part, self.parameters, retain_graph=True)[0]
-            for part in (policy, critic)
-        )
+        rule, trunk = self.run.loss.balance, slice(self._agent.trunk_size)
+        (by_policy,) = torch.autograd.grad(policy, self.parameters, retain_graph=True)
+        (by_critic,) = torch.autograd.grad(critic, self.parameters, retain_graph=True)
         before = self.parameters.detach().clone()
-        gradients = [p, c] if rule == "per-loss" else [p + c]
+        gradients = [by_policy, by_critic] if rule == "per-loss" else [by_policy + by_critic]
         if rule == "pcgrad":
-            gradients[0][:, :trunk] = PCGrad()(torch.cat([p, c])[:, :trunk])
+            gradients[0][:, trunk] = PCGrad()(torch.cat([by_policy, by_critic])[:, trunk])
         elif rule == "equal":
             norm = torch.linalg.vector_norm
-            ratio = norm(p[:, :trunk]) / norm(c[:, :trunk])
-            gradients[0][:, :trunk] = p[:, :trunk] + ratio * c[:, :trunk]
-        for gradient, optimiser in zip(gradients, self._optimisers, strict=False):
+            ratio = norm(by_policy[:, trunk]) / norm(by_critic[:, trunk])
+            gradients[0][:, trunk] = by_policy[:, trunk] + ratio * by_critic[:, trunk]
+        for gradient, optimiser in zip(gradients, self._optimisers, strict=False):  # one or two
             self.parameters.grad = gradient
             if self.run.loss.clip_gradient:
                 torch.nn.utils.clip_grad_norm_([self.parameters], self.run.loss.clip_gradient)
             optimiser.step()
         with torch.no_grad():  # the trunk takes `trunk_rate` of its step
-            moved = (self.parameters - before)[:, :trunk]
-            self.parameters[:, :trunk] = before[:, :trunk] + self.run.trunk_rate * moved
+            moved = (self.parameters - before)[:, trunk]
+            self.parameters[:, trunk] = before[:, trunk] + self.run.trunk_rate * moved
 
     def _moments(self, episodes: list[NDArray[np.float64]]) -> tuple[float, float]:
-        """Running mean and variance at the run's tracking rate."""
+        """Running mean and variance over `episodes`, with the run's tracking rate."""
         return moments(episodes, self.run.loss.tracking_rate)
 
     def _standard(self) -> tuple[float, float]:
@@ -196,7 +195,7 @@ class PlainTraining:
         return max(sqrt(square), LEAST_SCALE)
 
     def _keep_outputs(self, centre: float, spread: float) -> None:
-        """Keeps the head's outputs: new centre + new spread * v' = centre + spread * v."""
+        """Changes the value head so that new centre + new spread * v' = centre + spread * v."""
         new_centre, new_spread = self._standard()
         named = self._agent.named(self.parameters.detach())  # views
         named["head_weight"][0, -1, :, VALUE] *= spread / new_spread

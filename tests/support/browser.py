@@ -1,7 +1,7 @@
-"""A real browser, driven by its own protocol, WebDriver BiDi.
+"""A real browser, driven by the protocol WebDriver BiDi.
 
-Firefox speaks it itself, Chromium through its driver. Nothing is needed but what Debian packages as
-firefox-esr, chromium and chromium-driver.
+Firefox implements the protocol itself, Chromium through its driver. Needed are only the Debian
+packages firefox-esr, chromium and chromium-driver.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ FILL = """
 
 
 def missing(name: str) -> str:
-    """The first of a browser's programs that is not installed; empty if all are."""
+    """Name of the first of a browser's programs that is not installed; "" if all are."""
     return next((each for each in PROGRAMS[name] if not shutil.which(each)), "")
 
 
@@ -83,12 +83,12 @@ class Browser:
         self.log: list[str] = []
         """Uncaught errors, and messages that the page logs."""
         self.requests: list[str] = []
-        """Addresses that were asked for."""
+        """Addresses that the browser requested."""
         self.tab = ""
         """The tab, as the browser names it."""
 
     def begin(self, *, is_new: bool) -> None:
-        """Begins a session, if it is to be a new one, and takes its first tab."""
+        """Begins a session if `is_new`, subscribes to events, and takes the first tab."""
         if is_new:
             self.send("session.new", capabilities={})
         events = ["log.entryAdded", "network.beforeRequestSent"]
@@ -133,19 +133,19 @@ class Browser:
         self.send("browsingContext.setViewport", context=self.tab, viewport=size)
 
     def ask(self, expression: str) -> Any:
-        """The value of a JavaScript expression, by way of JSON; promises are awaited.
+        """Value of a JavaScript expression, converted through JSON; promises are awaited.
 
         Raises:
-            RuntimeError: it throws.
+            RuntimeError: the expression throws.
         """
         answer = self._evaluate(f"(async () => JSON.stringify(await ({expression})))()")
         return json.loads(answer["value"]) if answer["type"] == "string" else None
 
     def wait(self, expression: str, seconds: float = 30.0) -> Any:
-        """The value of an expression as soon as it is true.
+        """Waits until an expression is true; returns its value.
 
         Raises:
-            TimeoutError: it was not within that time.
+            TimeoutError: the expression is still false after so many seconds.
         """
         end = time.monotonic() + seconds
         while not (value := self.ask(expression)):
@@ -161,7 +161,8 @@ class Browser:
     def click(self, selector: str) -> None:
         """Scrolls to an element, and clicks on its middle.
 
-        The mouse goes there twice: what it passes over may change, and move the element.
+        The mouse moves there twice: elements that it passes over the first time may change size,
+        and so move the target.
         """
         for is_there in (False, True):
             found = self._evaluate(f"({SCROLL_TO})({json.dumps(selector)})")
@@ -174,7 +175,7 @@ class Browser:
             self._act({"type": "pointer", "id": "mouse", "actions": actions})
 
     def press(self, *keys: str) -> None:
-        """Presses keys one after another; each is a character of WebDriver's."""
+        """Presses keys in turn; a key is named by its character in the WebDriver standard."""
         kinds = ("keyDown", "keyUp")
         actions = [{"type": kind, "value": key} for key in keys for kind in kinds]
         self._act({"type": "key", "id": "keyboard", "actions": actions})
@@ -206,7 +207,7 @@ class Browser:
         self.send("input.performActions", context=self.tab, actions=[source])
 
     def _evaluate(self, expression: str) -> dict[str, Any]:
-        """Evaluates an expression; its value as the protocol describes it."""
+        """Evaluates an expression; returns its value in the protocol's form."""
         answer = self.send(
             "script.evaluate",
             expression=expression,
@@ -221,7 +222,7 @@ class Browser:
 
 @contextlib.contextmanager
 def browser(name: str, folder: Path) -> Iterator[Browser]:
-    """Starts a browser without a window, and ends it.
+    """Starts a browser without a window, yields its tab, and ends the browser.
 
     Args:
         name: one of `PROGRAMS`.
@@ -244,7 +245,7 @@ def browser(name: str, folder: Path) -> Iterator[Browser]:
         if name == "chromium":
             address, ending = _chromium(port, folder)
         else:
-            address, ending = f"ws://127.0.0.1:{port}/session", None
+            address, ending = f"ws://127.0.0.1:{port}/session", None  # ends with its process
         tab = Browser(loop.run_until_complete(_connected(address)), loop)
         tab.begin(is_new=ending is None)
         yield tab
@@ -258,7 +259,7 @@ def browser(name: str, folder: Path) -> Iterator[Browser]:
 
 
 async def _connected(address: str) -> WebSocketClientConnection:
-    """A connection with a browser, for messages as large as screenshots."""
+    """Connects to a browser, for messages of up to 256 MiB, such as screenshots."""
     return await websocket_connect(address, max_message_size=2**28)
 
 
@@ -274,7 +275,7 @@ def _port(log: Path, process: subprocess.Popen[bytes]) -> int:
 
 
 def _chromium(port: int, folder: Path) -> tuple[str, Request]:
-    """Begins a session of Chromium; its address, and the request that ends it."""
+    """Begins a session of Chromium; returns its address and the request that ends it."""
     options = {"args": [*CHROMIUM, f"--user-data-dir={folder / 'profile'}"]}
     wanted = {"webSocketUrl": True, "goog:chromeOptions": options}
     body = json.dumps({"capabilities": {"alwaysMatch": wanted}}).encode()

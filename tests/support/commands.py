@@ -1,4 +1,4 @@
-"""Calls of commands in this process, since starting Python takes longer than most of them."""
+"""Calls of commands in this process: starting Python would take longer than most commands."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def times(folder: Path) -> dict[str, int]:
 
 
 def flipped(content: bytes, bit: int) -> bytes:
-    """The content with one bit flipped."""
+    """Returns the content with one bit flipped; bit 0 is the lowest of the first byte."""
     changed = bytearray(content)
     changed[bit // 8] ^= 1 << bit % 8
     return bytes(changed)
@@ -37,10 +37,13 @@ def flipped(content: bytes, bit: int) -> bytes:
 
 @contextmanager
 def largest_file(num_bytes: int) -> Iterator[None]:
-    """Makes this process fail when it writes beyond that size, as on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
+    """Limits the files that this process writes to `num_bytes`; a longer write fails.
+
+    It fails as a write to a full disk would.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
     try:
         yield
     finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -41,21 +41,32 @@ def made_up(
     diagnosed: bool = False,
     probe_at: Sequence[int] = (),
 ) -> History:
-    """A history of random numbers, all different."""
+    """A history of random numbers: metrics in all windows, and diagnostics as asked.
+
+    Args:
+        replicas: number of replicas.
+        windows: number of windows.
+        log_every: episodes per window.
+        seed: seed of the random numbers.
+        diagnosed: whether there are diagnostics of every window.
+        probe_at: episodes with diagnostics, in place of those of every window.
+    """
     random = np.random.default_rng(seed)
-    sizes = dict.fromkeys(METRICS + (DIAGNOSTICS if diagnosed else ()), windows)
-    sizes |= dict.fromkeys(DIAGNOSTICS + AGENT_DIAGNOSTICS, len(probe_at)) if probe_at else {}
+    lengths = dict.fromkeys(METRICS + (DIAGNOSTICS if diagnosed else ()), windows)  # by curve
+    if probe_at:
+        lengths |= dict.fromkeys(DIAGNOSTICS + AGENT_DIAGNOSTICS, len(probe_at))
     curves = {
-        name: random.random((replicas, size)).astype(np.float32) for name, size in sizes.items()
+        name: random.random((replicas, length)).astype(np.float32)
+        for name, length in lengths.items()
     }
     episode = log_every * np.arange(1, windows + 1, dtype=np.int64)
     return History.of_curves(episode, curves, np.array(probe_at, np.int64) if probe_at else None)
 
 
 def of_rewards(episode: Sequence[int], reward: Sequence[Sequence[float]]) -> History:
-    """A history with those rewards, and 0 for everything else."""
+    """A history with the given rewards, [R, K], and 0 for all other metrics."""
     rewards = np.array(reward, dtype=np.float32)
-    rest = (np.zeros_like(rewards) for _ in METRICS[1:])
+    rest = (np.zeros_like(rewards) for _ in METRICS[1:])  # the first metric is the reward
     return History(np.array(episode, dtype=np.int64), rewards, *rest)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,10 @@ from pwm.runs.storage import Store
 from tests.support.histories import made_up, session
 
 Cell = Callable[[TrainConfig], Mapping[str, ArrayLike]]
-"""Values by name for the seeds of a cell, given the configuration of its first seed."""
+"""Values by name for the seeds of a cell, given the configuration of its first seed.
+
+A cell is the runs that differ only in their seed.
+"""
 
 
 class MadeUpRuns:
@@ -73,14 +77,14 @@ class MadeUpRuns:
         for cell in np.unique(cells):
             rows = np.flatnonzero(cells == cell)
             for name, values in self._curves(self.configs[cell * self._seeds]).items():
-                of_cell = np.broadcast_to(values, (self._seeds, lengths[name]))
+                of_cell = np.broadcast_to(values, (self._seeds, lengths[name]))  # [S, K] or [S, J]
                 found[name][rows] = of_cell[seeds[rows]]
         episode = self.configs[0].log_every * np.arange(1, self._windows + 1)
         return History.of_curves(episode, found, probes if len(probes) else None)
 
 
 def made_up_outcomes(experiment: Experiment, outcome: Cell, curves: Cell | None = None) -> Outcomes:
-    """Outcomes of an experiment whose last axis is the seed, made up by functions of its cells."""
+    """Made-up outcomes of an experiment whose last axis is the seed, by functions of its cells."""
     shape = tuple(len(values) for values in experiment.axes.values())
     runs = MadeUpRuns(experiment.runs(), shape[-1], outcome, curves)
     return Outcomes(runs, experiment.axes, np.arange(len(runs.configs)).reshape(shape))
@@ -102,9 +106,12 @@ def fill(folder: Path, experiments: Iterable[Experiment]) -> Store:
     store = Store(folder)
     for number, shard in enumerate(planned(experiments)):
         run = shard.setting
-        windows, diagnosed = -(-run.num_episodes // run.log_every), run.probe_episodes > 0
         history = made_up(
-            len(shard.runs), windows, log_every=run.log_every, seed=number, diagnosed=diagnosed
+            len(shard.runs),
+            windows=ceil(run.num_episodes / run.log_every),
+            log_every=run.log_every,
+            seed=number,
+            diagnosed=run.probe_episodes > 0,
         )
         store.put(shard, history, [session(1, run.num_episodes)])
     return store

@@ -1,4 +1,4 @@
-"""Episodes played by either engine."""
+"""Episodes that either engine plays, in the same form."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from pwm.fused.engine import FusedEngine
 def play_by(
     engine: EngineName, task: TaskConfig, agent: AgentConfig, parameters: Tensor, draws: Draws
 ) -> Episode:
-    """Plays an episode of R replicas with parameters [R, P].
+    """Plays an episode of R replicas with parameters [R, P]; returns it as `Rollout.play` does.
 
-    For the fused engine, the episode is read from its working memory.
+    The fused engine's episode is read from its working memory.
     """
     if engine == "torch":
         return Rollout(task, Agent(agent, task.num_stimuli)).play(parameters, draws)
@@ -40,13 +40,15 @@ def _play_fused(task: TaskConfig, agent: AgentConfig, parameters: Tensor, draws:
     fused.train(Draws(draws.trials[None, None], draws.noise[None, None].float()))
     work = fused.work
     shape = (task.num_trials, task.trial_length)
-    observations = np.eye(task.num_stimuli + 1, dtype=np.float32)[work.shown[work.row], :-1]
-    observations = observations.reshape(*shape, -1)
-    alike = (observations[:, None] == observation_table(task)).all(axis=(2, 3))  # (N, pairs + 1)
+    # One-hot stimuli; the number after the last stimulus stands for none.
+    one_hot = np.eye(task.num_stimuli + 1, task.num_stimuli, dtype=np.float32)
+    observations = one_hot[work.shown[work.row]].reshape(*shape, -1)  # [N, L, stimuli]
+    # Each trial is told by its observations: [N, pairs + 1].
+    alike = (observations[:, None] == observation_table(task)).all(axis=(2, 3))
     assert (alike.sum(axis=1) == 1).all()
 
     def by_step(values: NDArray[Any]) -> Tensor:
-        """Values of all steps, [N L, ...], as [N, L, ...]."""
+        """Reshapes the values of all steps from [N L, ...] to [N, L, ...]."""
         return torch.from_numpy(values.reshape(*shape, *values.shape[1:]).copy())
 
     return Episode(

@@ -28,30 +28,30 @@ TINY = Experiment(
 
 
 def experiment(axes: Mapping[str, Sequence[Any]], base: TrainConfig = TINY.base) -> Experiment:
-    """An experiment with other axes, around the same small configuration unless given."""
+    """An experiment with the given axes; `base` gives all other fields."""
     return Experiment(name="mine", base=base, axes=axes)
 
 
 def threads(workers: int) -> Pool:
-    """Makes thread pools, which start faster than processes."""
+    """Returns a function that makes pools of threads, which start faster than processes."""
     return lambda _tasks: ThreadPoolExecutor(workers)
 
 
 def no_pool(_tasks: int) -> NoReturn:
-    """A pool that fails, for sweeps that should not train anything."""
+    """Fails in place of making a pool, for sweeps that should not train anything."""
     raise AssertionError("the sweep trains something")
 
 
 class Watched(Executor):
-    """An executor that calls each function when it is submitted, and records its shards.
+    """An executor that calls `train_shards` as soon as it is submitted, and records its shards.
 
     Args:
-        submits: calls that it accepts before it breaks.
-        trains: calls that it makes before it breaks.
+        submits: number of calls that it accepts before it breaks.
+        trains: number of calls that it makes before it breaks.
     """
 
     def __init__(self, *, submits: int = 10**9, trains: int = 10**9) -> None:
-        self.tasks: list[list[Shard]] = []
+        self.tasks: list[list[Shard]] = []  # shards of each call
         self._submits = submits
         self._trains = trains
 
@@ -70,10 +70,10 @@ class Watched(Executor):
 
 
 class Pools:
-    """Makes the given executors in turn, and the last one from then on."""
+    """Returns the given executors in turn when called, and from then on the last executor."""
 
     def __init__(self, *executors: Watched) -> None:
-        self.asked: list[int] = []
+        self.asked: list[int] = []  # number of tasks in each call
         self._executors = executors
 
     def __call__(self, tasks: int) -> Watched:

@@ -31,11 +31,12 @@ def entry(function: Function) -> Function:
 
 
 def _intrinsic(result: types.Type, build: Callable[[Any], Any]) -> Any:
-    """A function for compiled code, without arguments.
+    """Makes a function without arguments that compiled code can call.
 
     Args:
-        result: Numba's type of what it returns.
-        build: adds its instructions through an LLVM builder; returns their result, None if none.
+        result: Numba's type of the function's result.
+        build: adds the function's instructions through an LLVM builder; returns their result or
+            None.
     """
 
     def generate(context: Any, builder: Any, _signature: Any, _arguments: Any) -> Any:
@@ -52,7 +53,7 @@ def _intrinsic(result: types.Type, build: Callable[[Any], Any]) -> Any:
 
 
 def _address(builder: Any) -> Any:
-    """The address of `INSTRUCTIONS`."""
+    """Builds the address of `INSTRUCTIONS`, a pointer to an integer."""
     number = ir.Constant(INTEGER, INSTRUCTIONS.ctypes.data)
     return builder.inttoptr(number, INTEGER.as_pointer())
 
@@ -77,7 +78,7 @@ def _count(builder: Any) -> None:
 
 
 def _assembly(code: str) -> Callable[[Any], None]:
-    """A function that builds inline assembly."""
+    """Returns a function that builds inline assembly."""
     kind = ir.FunctionType(ir.VoidType(), [])
     # A function may keep numbers in the 128 bytes below the stack pointer.
     around = f"leaq -128(%rsp), %rsp; {code}; leaq 128(%rsp), %rsp"
@@ -98,7 +99,7 @@ end_trap = _intrinsic(types.none, _assembly("pushfq; andq $$~0x100, (%rsp); popf
 
 @numba.cfunc("void(int32)")
 def trapped(_signal: int) -> None:
-    """Counts an instruction; called by the trap after each."""
+    """Counts an instruction; the trap calls it after each instruction."""
     count()
 
 

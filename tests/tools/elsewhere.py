@@ -2,7 +2,7 @@
 
 `python -m tests.tools.elsewhere write FILE` trains them here, and writes the inputs and outputs of
 the compiled code. `python -m tests.tools.elsewhere check FILE` needs only NumPy and Numba, and
-reports for how many settings the outputs are the same, bit for bit. CONTRIBUTING.md has the
+prints for how many settings the outputs are the same, bit for bit. CONTRIBUTING.md has the
 commands for qemu.
 """
 
@@ -22,7 +22,7 @@ EMPTY = np.zeros((0, 0, 0), np.float32)
 
 
 def write(path: Path) -> None:
-    """Trains each setting's episodes in one call, and writes inputs and outputs."""
+    """Trains each setting in one call of the compiled code, and writes its inputs and outputs."""
     from pwm.core.rollout import DrawSource  # noqa: PLC0415, needs PyTorch
     from pwm.fused.engine import FusedEngine  # noqa: PLC0415
     from tests.tools.pins import SETTINGS, population  # noqa: PLC0415
@@ -39,7 +39,7 @@ def write(path: Path) -> None:
 
 
 def check(path: Path) -> bool:
-    """Repeats the calls; returns whether metrics and parameters of every setting are the same."""
+    """Repeats the written calls; returns whether all metrics and parameters are the same."""
     kept = pickle.loads(path.read_bytes())
     same = []
     for inputs, metrics, parameters in kept.values():

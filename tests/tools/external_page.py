@@ -39,10 +39,8 @@ def agent_table() -> Iterator[str]:
     for row, settings in rows.items():
         clipped = "" if row.max_grad_norm < inf else ", no clipping"
         variant = f"{row.network} networks, {row.returns} returns{clipped}"
-        columns = [
-            f"{_learned(agent_times()[setting])}, {_median(agent_times()[setting])}"
-            for setting in settings
-        ]
+        times = [agent_times()[setting] for setting in settings]
+        columns = [f"{_learned(of_setting)}, {_median(of_setting)}" for of_setting in times]
         yield "| " + " | ".join([f"{row.agent}, {variant}", *columns]) + " |"
 
 
@@ -50,12 +48,13 @@ def loop_table() -> Iterator[str]:
     """Yields a row per loop and weight: success, times, lengths and errors of both baselines."""
     found = loops()
     for loop, weight in sorted({(setting.loop, setting.weight) for setting in found.settings}):
-        both = [LoopSetting(loop, baseline, weight) for baseline in BASELINES]
+        attached, detached = (LoopSetting(loop, baseline, weight) for baseline in BASELINES)
+        # Of each field, the values [S] of the attached and of the detached runs.
         times, lengths, errors = (
-            [found.values(setting, field) for setting in both]
+            (found.values(attached, field), found.values(detached, field))
             for field in ("time", "length", "error")
         )
-        formula = _predicted_error(both[0], found.values(both[0], "entropy"))
+        formula = _predicted_error(attached, found.values(attached, "entropy"))
         comparable = isfinite(formula) and formula > 0
         columns = (
             NAMES[loop],
@@ -71,11 +70,11 @@ def loop_table() -> Iterator[str]:
 
 
 def _predicted_error(setting: LoopSetting, entropies: NDArray[np.float64]) -> float:
-    """The leak's bias of the values of an attached critic, relative to their targets, over seeds.
+    """Median over seeds of the bias predicted for an attached critic; nan if there is no formula.
 
-    That is H / w where policy loss and half the squared error are summed over the same steps.
-    Huber's error counts up to 1. Normalised advantages leak nothing on average. Where each loss has
-    its own optimiser (a3c), there is no formula.
+    The bias is H / w where policy loss and half the squared error are summed over the same steps.
+    With Huber's loss, an error counts up to 1. Normalised advantages leak nothing on average. For
+    an optimiser per loss (a3c), there is no formula.
     """
     bias = entropies / setting.weight
     by_loop = {"tutorial": np.minimum(bias, 1.0), "reinforce": 0 * bias, "a3c": nan * bias}
@@ -83,7 +82,7 @@ def _predicted_error(setting: LoopSetting, entropies: NDArray[np.float64]) -> fl
 
 
 def verdict_table(part: str, statements: Iterable[Statement]) -> Iterator[str]:
-    """Yields a row per statement: what it is about, what is right, what was measured, verdicts."""
+    """Yields a row per statement: its text, its region, the measurement, the verdict, the rival."""
     for statement in statements:
         said = predictions()["external"][part][statement.name]
         judged = not isnan(statement.estimate.value)
@@ -93,7 +92,7 @@ def verdict_table(part: str, statements: Iterable[Statement]) -> Iterator[str]:
 
 
 def page_tables() -> list[str]:
-    """All rows that the page has."""
+    """Rows of all tables of the page."""
     return [
         *agent_table(),
         *verdict_table("agents", agent_statements(agent_times())),
@@ -103,25 +102,25 @@ def page_tables() -> list[str]:
 
 
 def _learned(times: NDArray[np.float64]) -> str:
-    """The number of seeds that learned, of all."""
+    """Number of seeds that learned, over the number of all seeds."""
     return f"{np.isfinite(times).sum()}/{len(times)}"
 
 
 def _median(times: NDArray[np.float64]) -> str:
-    """The median time to learn, in episodes or updates; a dash if it is not finite."""
+    """Median time to learn, in episodes or updates; a dash if it is infinite."""
     time = float(median_time(times))
     return f"{time:,.0f}" if isfinite(time) else "–"
 
 
 def _region(low: float, high: float) -> str:
-    """The values with which a statement is right, in words."""
+    """Words for the interval of values with which a statement is right."""
     if high == inf:
         return f"at least {low:g}"
     return f"at most {high:g}" if low in (-inf, -1) else f"{low:g} to {high:g}"
 
 
 def _number(estimate: Estimate, form: str = ".2f") -> str:
-    """An estimate with its interval; words if it is nan."""
+    """Text of an estimate with its interval, or "too few learned" if it is nan."""
     if isnan(estimate.value):
         return "too few learned"
     value, low, high = (f"{each:{form}}" if isfinite(each) else "∞" for each in estimate)

@@ -34,11 +34,11 @@ from pwm.runs.worker import Job, train_shards
 from tests.support.folders import is_history
 
 CHECKPOINT_EVERY = 0.3  # seconds, so that short sweeps have checkpoints
-PAUSE = (0.5, 5.0)  # seconds between kills, from and to; starting a sweep takes about three
+PAUSE = (0.5, 5.0)  # range of the seconds between kills; starting a sweep takes about three
 
 
 def experiment(num_episodes: int) -> Experiment:
-    """An experiment of four shards, each of about a second at 25,000 episodes."""
+    """An experiment of four shards; each takes about a second at 25,000 episodes."""
     return Experiment(
         name="kills",
         base=TrainConfig(num_episodes=num_episodes),
@@ -55,17 +55,19 @@ class Arguments:
     episodes: int = 300_000
     """Episodes of each run."""
     seed: int = 0
-    """Seed for the moments and the choice of workers."""
+    """Seed of the random moments and of the choice of workers."""
     sweep: str = ""
     """Only sweep into this folder (used for the sweep to be killed)."""
 
 
 @dataclass
 class Toll:
-    """Counts of the kills of a sweep, and of the sessions it took."""
+    """Numbers of kills of a sweep, and of the sessions that it took."""
 
     parents: int = 0
+    """Kills of the parent."""
     workers: int = 0
+    """Kills of a worker."""
     sessions: int = 0
     """Number of sessions in which the shards were trained."""
 
@@ -83,7 +85,7 @@ def train_into(folder: Path, num_episodes: int) -> None:
 
 
 def children(pid: int) -> list[int]:
-    """Process numbers of a process's workers."""
+    """Process numbers of the workers that a process has started."""
     found = []
     for entry in Path("/proc").iterdir():
         try:
@@ -97,7 +99,7 @@ def children(pid: int) -> list[int]:
 
 
 def written(folder: Path) -> dict[str, int]:
-    """The time at which each stored history was written, by name."""
+    """Time of the last write of each stored history, in nanoseconds, by name."""
     return {
         path.name: path.stat().st_mtime_ns for path in folder.glob("*.npz") if is_history(path.name)
     }
@@ -111,7 +113,7 @@ def start(folder: Path, num_episodes: int) -> subprocess.Popen[bytes]:
 
 
 def torture(folder: Path, kills: int, num_episodes: int, seed: int) -> Toll:
-    """Kills a worker and the parent of a sweep in turn, `kills` times in all, then completes it."""
+    """Kills a worker and the parent of a sweep in turn, `kills` times; then completes the sweep."""
     rng, toll = random.Random(seed), Toll()
     stored: dict[str, int] = {}
     process = start(folder, num_episodes)
@@ -139,7 +141,7 @@ def torture(folder: Path, kills: int, num_episodes: int, seed: int) -> Toll:
 
 
 def check(folder: Path, undisturbed: Path, num_episodes: int) -> int:
-    """Compares a sweep with an undisturbed one; returns the number of its sessions.
+    """Compares a sweep with an undisturbed sweep; returns the number of sessions it took.
 
     Raises:
         AssertionError: a file is missing, differs, or should not exist.
@@ -161,7 +163,7 @@ def check(folder: Path, undisturbed: Path, num_episodes: int) -> int:
 
 
 def survive(place: Path, kills: int, num_episodes: int, seed: int) -> Toll:
-    """Runs both sweeps in a folder; raises `AssertionError` unless their results agree."""
+    """Runs a sweep without and one with kills; raises `AssertionError` unless results agree."""
     undisturbed, tortured = place / "undisturbed", place / "tortured"
     train_into(undisturbed, num_episodes)
     toll = torture(tortured, kills, num_episodes, seed)

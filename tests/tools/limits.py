@@ -1,7 +1,8 @@
-"""Least times of parts of an episode: of their arithmetic alone, as fast as this processor can.
+"""Least times of parts of an episode: those of their arithmetic at this processor's full speed.
 
-In the products, these are multiplications and additions of numbers in registers; in RMSprop, the
-roots and quotients; in the gates, sigmoid and tanh of numbers in the nearest cache.
+The arithmetic of the products is multiplications and additions of numbers in registers; that of
+RMSprop is roots and quotients; that of the gates is sigmoid and tanh of numbers in the nearest
+cache.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ class Limits(NamedTuple):
     """Least times in microseconds per episode."""
 
     product: float
-    """Of each of the three products with the recurrent weights."""
+    """Each of the three matrix products with the recurrent weights."""
     cells: float
+    """Gates and cells of the LSTM, forward."""
     rmsprop: float
 
 
@@ -61,19 +63,19 @@ def squashed(numbers: Floats, count: int) -> None:
 
 
 def nanoseconds(work: Callable[[Floats, int], None], size: int, count: int) -> float:
-    """Least processor time per number in nine tries, in nanoseconds."""
+    """Least processor time of `work` per number in nine tries, in nanoseconds."""
     numbers = np.full(size, 0.5, np.float32)
     work(numbers, 1)
     return min(1e9 * seconds(lambda: work(numbers, count)) for _ in range(9)) / (size * count)
 
 
-def limits(run: TrainConfig, parameters: int, episodes: Episodes) -> Limits:
+def limits(run: TrainConfig, num_parameters: int, episodes: Episodes) -> Limits:
     """Least times of an episode's parts.
 
     Args:
         run: the configuration; the state is reset at every trial.
-        parameters: number of parameters of a replica.
-        episodes: episodes whose rows are counted.
+        num_parameters: number of parameters of a replica.
+        episodes: episodes that rows (distinct LSTM states) are counted in.
     """
     units, trials = run.agent.hidden_size, episodes.trials[:, 0]
     # Trials of the same stimuli share their states: one row per first stimulus, then per pair.
@@ -82,7 +84,7 @@ def limits(run: TrainConfig, parameters: int, episodes: Episodes) -> Limits:
     rows = firsts * (run.task.trial_length - 2) + pairs
     product = rows * NUM_GATES * units**2 * nanoseconds(products_and_sums, 6 * WIDE, 100_000)
     cells = (firsts + rows) * (NUM_GATES + 1) * units * nanoseconds(squashed, 5 * WIDE, 10_000)
-    rmsprop = parameters * nanoseconds(roots_and_quotients, parameters, 1000)
+    rmsprop = num_parameters * nanoseconds(roots_and_quotients, num_parameters, 1000)
     return Limits(product / 1000, cells / 1000, rmsprop / 1000)
 
 

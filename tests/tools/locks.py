@@ -2,11 +2,11 @@
 
     python -m tests.tools.locks
 
-uv finds the packages that pyproject.toml names, and what these need, for each Python and platform
-in `ENVIRONMENTS`. Versions stay as they are locked if pyproject.toml allows that; to change one,
-delete its lines first. `requirements.lock` gets all but PyTorch, `torch-cuda.lock` PyTorch as the
-package registry has it. `torch-cpu.lock` is kept by hand: it holds what PyTorch's own index of CPU
-wheels lists for Linux, and what the registry lists for macOS.
+uv finds the packages that pyproject.toml names, and their dependencies, for each Python and
+platform in `ENVIRONMENTS`. A locked version is kept if pyproject.toml allows it; to change a
+version, delete its lines first. `requirements.lock` gets all packages but PyTorch, and
+`torch-cuda.lock` PyTorch as the package registry has it. `torch-cpu.lock` is kept by hand: it holds
+what PyTorch's own index of CPU wheels lists for Linux, and what the registry lists for macOS.
 """
 
 from __future__ import annotations
@@ -73,10 +73,10 @@ def tags(minor: int, platform: tuple[str, str]) -> frozenset[Tag]:
 
 
 def resolved(known: Path) -> list[dict[str, Any]]:
-    """The packages that pyproject.toml needs, with their wheels, as in a `pylock.toml`.
+    """Packages that pyproject.toml needs, with their wheels: the tables of a `pylock.toml`.
 
     Args:
-        known: file of versions to keep.
+        known: file of versions to keep, a NAME==VERSION on each line.
     """
     with TemporaryDirectory() as place:
         out = Path(place) / "pylock.toml"
@@ -89,16 +89,16 @@ def resolved(known: Path) -> list[dict[str, Any]]:
 
 
 def entry(package: Mapping[str, Any]) -> str:
-    """The lines of a package in a lock; empty if no environment needs it.
+    """Lines of a package in a lock; "" if no environment needs the package.
 
     Raises:
-        SystemExit: an environment needs it and has no wheel.
+        SystemExit: an environment needs the package, which has no wheel for it.
     """
     marker = Marker(package["marker"]) if "marker" in package else None
     needing = [each for each in ENVIRONMENTS if not marker or marker.evaluate(marker_values(*each))]
     if not needing:
         return ""
-    wheels = {
+    wheels = {  # hash by file name
         wheel["url"].rsplit("/", 1)[1]: wheel["hashes"]["sha256"] for wheel in package["wheels"]
     }
     kept = set()
@@ -120,7 +120,7 @@ def pins(text: str) -> Iterator[str]:
 
 
 def main() -> None:
-    """Writes both files."""
+    """Writes `requirements.lock` and `torch-cuda.lock`."""
     paths = [REPOSITORY / "requirements.lock", REPOSITORY / "torch-cuda.lock"]
     with TemporaryDirectory() as place:
         known = Path(place) / "known.txt"

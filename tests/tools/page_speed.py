@@ -2,8 +2,8 @@
 
     python -m tests.tools.page_speed
 
-All take turns, round after round, and ratios are taken within a round. The browsers run the page's
-own worker. Times are those of the clock, without compilation: run nothing else meanwhile.
+In each round, all of them train in turn, and ratios are taken within a round. The browsers run the
+page's own worker. Times are read from a clock and exclude compilation: run nothing else meanwhile.
 """
 
 from __future__ import annotations
@@ -62,10 +62,11 @@ WORKER = """
     })()
 """
 Contestant = Callable[[Sequence[TrainConfig]], list[float]]
+"""Trains runs, one after another; returns the seconds that each takes."""
 
 
 def in_native_code(runs: Sequence[TrainConfig]) -> list[float]:
-    """Seconds for training each run with the compiled engine."""
+    """Trains each run with the compiled engine; returns the seconds."""
     times = []
     for run in runs:
         trainer = make_trainer([run])
@@ -76,21 +77,21 @@ def in_native_code(runs: Sequence[TrainConfig]) -> list[float]:
 
 
 def in_node(runs: Sequence[TrainConfig]) -> list[float]:
-    """Seconds for training each run in node."""
+    """Trains each run in node; returns the seconds."""
     times: list[float] = node(IN_NODE, [identity(run) for run in runs])
     return times
 
 
 def in_browser(tab: Browser) -> Contestant:
-    """A function that gives the seconds for training each run in a browser.
+    """Loads the page in a browser; returns a function that trains runs there.
 
-    Its first call also compiles.
+    The function's first call also compiles.
     """
     tab.open((PAGE / "index.html").as_uri())
     tab.ask(f"{WORKER}, true")
 
     def seconds(runs: Sequence[TrainConfig]) -> list[float]:
-        """Seconds for training each run."""
+        """Trains each run in the browser; returns the seconds."""
         data = json.dumps([identity(run) for run in runs])
         times: list[float] = tab.ask(f"(async (data) => {{ {TIMED} }})({data})")
         return times
@@ -115,10 +116,10 @@ def main() -> None:
             {name: train(runs) for name, train in contestants.items()}
             for _ in trange(ROUNDS, unit=" rounds", leave=False)
         ]
-    for place, setting in enumerate(SETTINGS):
+    for index, setting in enumerate(SETTINGS):
         for name in contestants:
-            times = [1e6 / EPISODES * each[name][place] for each in rounds]
-            ratio = median(each["native"][place] / each[name][place] for each in rounds)
+            times = [1e6 / EPISODES * each[name][index] for each in rounds]
+            ratio = median(each["native"][index] / each[name][index] for each in rounds)
             print(f"{setting}: {name}: {min(times):.1f} µs per episode at best, ", end="")
             print(f"{ratio:.2f} of the native speed by the median of {ROUNDS} rounds")
 

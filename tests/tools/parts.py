@@ -1,10 +1,10 @@
-"""Accounts for the time of an episode in the fused engine: by part, with instructions and limits.
+"""Time and instructions of each part of an episode in the fused engine, and lower limits on them.
 
     python -m tests.tools.parts
     NUMBA_CPU_NAME=haswell python -m tests.tools.parts    # with AVX2
 
-Compiles the engine's functions once more, with a reading of the processor's clock after each part,
-and checks that they still compute the same bits. A processor works on neighbouring parts at once,
+Compiles a copy of the engine's functions with a reading of the processor's clock after each part,
+and checks that the copy computes the same bits. A processor works on neighbouring parts at once,
 so that the border between two is not sharp, and a reading (9 ns) is mostly hidden behind the work;
 the sum of the parts is compared with the untouched kernel. The readings are among the instructions
 counted. Linux on x86 only (`tests.tools.counters`).
@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -84,15 +85,18 @@ PARTS = (
 )
 INPUTS, PLAN, ROWS, FORWARD, CELLS, DECIDE, SAMPLE, ERRORS, LOSSES, HEADS = range(10)
 CELLS_BACK, BACKWARD, OUTER, REST, RMSPROP = range(10, len(PARTS))
-EPISODES = 200  # drawn
-SLICE = 10  # of these, timed in one call
+EPISODES = 200  # episodes drawn
+SLICE = 10  # episodes timed in one call
 COUNTED = 4  # episodes and replicas whose instructions are counted
 Counts = NDArray[np.int64]
 
 
 @compiled
 def spend(spent: Counts, part: int, before: Any) -> Any:
-    """Adds the ticks and instructions since `before` to a part; returns the present ones."""
+    """Adds the ticks and instructions since `before` to those of a part.
+
+    Returns the present ticks and instructions, the next `before`.
+    """
     now = clock(), instructions()
     spent[0, part] += now[0] - before[0]
     spent[1, part] += now[1] - before[1]
@@ -103,10 +107,10 @@ def spend(spent: Counts, part: int, before: Any) -> Any:
 def train(
     task: Any, rule: Any, population: Any, episodes: Any, work: Any, spent: Counts, trap: bool
 ) -> None:
-    """`pwm.fused.kernel.train` for the notes' agent and losses.
+    """Does what `pwm.fused.kernel.train` does for the notes' agent and losses; measures each part.
 
     Args:
-        task: as there; so are the next four arguments.
+        task: as in `kernel.train`; so are `rule`, `population`, `episodes` and `work`.
         spent: ticks and instructions of each part, [2, parts]; output.
         trap: whether to count instructions.
     """
@@ -176,7 +180,7 @@ def train(
 
 @entry
 def count_kernel(task: Any, rule: Any, population: Any, episodes: Any, work: Any) -> int:
-    """Instructions of `pwm.fused.kernel.train`."""
+    """Calls `pwm.fused.kernel.train`; returns the number of instructions executed."""
     before = instructions()
     set_trap()
     kernel.train(task, rule, population, episodes, work)
@@ -189,7 +193,10 @@ def count_kernel(task: Any, rule: Any, population: Any, episodes: Any, work: Any
 def backpropagate(
     parameters: Any, work: Any, gradient: Any, levels: int, spent: Counts, before: Any
 ) -> Any:
-    """`pwm.fused.backward.backpropagate`, for one trunk and from its hidden states on."""
+    """Does what `pwm.fused.backward.backpropagate` does for one trunk, from its hidden states on.
+
+    Returns the ticks and instructions at the end.
+    """
     first, rows = work.level_start[1], work.level_start[levels]
     gates, by_hidden, by_heads = work.by_gates, work.by_hidden[0], work.by_heads[0]
     for level in range(levels - 1, -1, -1):
@@ -250,7 +257,7 @@ class Arguments:
 
 
 def cut(episodes: Episodes, *places: slice) -> Episodes:
-    """Some of the episodes, of some replicas."""
+    """Selects episodes and, with a second slice, replicas."""
     few: list[Any] = [each[places] for each in episodes]
     return Episodes(*few)
 
@@ -271,7 +278,7 @@ class Parts:
         self.spent = np.zeros((2, len(PARTS)), np.int64)
 
     def play(self, episodes: Episodes, *, trap: bool = False) -> None:
-        """Trains by the copy: times each part or, with the trap, counts its instructions."""
+        """Trains with the copy: times each part or, with the trap, counts its instructions."""
         engine, population = self.engine, self.first(episodes)
         self.spent[:] = 0
         train(engine.task, engine.rule, population, episodes, engine.work, self.spent, trap)
@@ -282,43 +289,40 @@ class Parts:
         return Population(*few)
 
     def kernel(self, episodes: Episodes) -> None:
-        """Trains by the untouched kernel."""
+        """Trains with the kernel itself."""
         engine = self.engine
         kernel.train(engine.task, engine.rule, engine.population, episodes, engine.work)
 
     def check(self) -> None:
         """Exits unless the copy computes the same parameters as the kernel."""
-        found = []
-        for copied in (False, True):
-            state = self.engine.state()
-            if copied:
-                self.play(self.episodes)
-            else:
-                self.kernel(self.episodes)
-            found.append(self.engine.state())
-            self.engine.restore(state)
-        ours, theirs = (state["parameters"] for state in found)
-        if not np.array_equal(ours, theirs):
+        before = self.engine.state()
+        ways: Sequence[Callable[[Episodes], None]] = (self.kernel, self.play)
+        trained = []  # parameters after training in either way
+        for train_on in ways:
+            train_on(self.episodes)
+            trained.append(self.engine.state()["parameters"])
+            self.engine.restore(before)
+        by_kernel, by_copy = trained
+        if not np.array_equal(by_kernel, by_copy):
             sys.exit("tests.tools.parts does not compute what pwm.fused.kernel does")
 
     def times(self, rounds: int) -> tuple[Floats, float, float]:
         """Microseconds per episode: of each part, of the kernel, and of all training."""
         replicas = len(self.trainer.runs)
-        spent, kernels, alls = [], [], []
+        ticks, kernel_seconds, training_seconds = [], [], []
         for number in range(rounds):
             first = SLICE * number % EPISODES
             episodes = cut(self.episodes, slice(first, first + SLICE))
             self.play(episodes)
-            spent.append(self.spent[0].copy())
-            kernels.append(seconds(lambda: self.kernel(episodes)))  # noqa: B023, called here
+            ticks.append(self.spent[0].copy())
+            kernel_seconds.append(seconds(lambda: self.kernel(episodes)))  # noqa: B023, called here
             if number % 10 == 0:
-                alls.append(seconds(lambda: self.trainer.advance(EPISODES)))
-        scale = 1e6 / (SLICE * replicas)
-        everything = 1e6 * median(alls) / (EPISODES * replicas)
+                training_seconds.append(seconds(lambda: self.trainer.advance(EPISODES)))
+        scale = 1e6 / (SLICE * replicas)  # microseconds per episode
         return (
-            np.median(spent, axis=0) * scale / ticks_per_second(),
-            scale * median(kernels),
-            everything,
+            np.median(ticks, axis=0) * scale / ticks_per_second(),
+            scale * median(kernel_seconds),
+            1e6 * median(training_seconds) / (EPISODES * replicas),
         )
 
     def instructions(self) -> tuple[Counts, int]:

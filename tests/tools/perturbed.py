@@ -1,7 +1,8 @@
 """`python -m tests.tools.perturbed NAME`: trains wrongly on purpose; lists the claims that notice.
 
 One experiment is trained again, on one core in about three minutes, with the configurations that a
-broken engine would in effect train. All others are as published. NAME is one of `PERTURBATIONS`.
+broken engine would in effect train. All other experiments are as published. NAME is one of
+`PERTURBATIONS`.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Perturbed(Evidence):
 
     Args:
         published: the outcomes of all other experiments.
-        wrong: the outcomes of that experiment.
+        wrong: the outcomes of the experiment `TRAINED`.
     """
 
     def __init__(self, published: Published, wrong: Outcomes) -> None:
@@ -61,7 +62,7 @@ class Perturbed(Evidence):
 
 
 def train(perturbation: Callable[[TrainConfig], dict[str, Any]], store: Store) -> Outcomes:
-    """Trains the experiment with some fields changed, and stores it as if they were not."""
+    """Trains the experiment with perturbed fields, and stores it under the fields as planned."""
     for shard in tqdm(list(plan(EXPERIMENTS[TRAINED])), file=sys.stderr, unit=" shards"):
         trainer = make_trainer([replaced(run, perturbation(run)) for run in shard.runs])
         trainer.advance(trainer.num_episodes)

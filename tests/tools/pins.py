@@ -148,7 +148,7 @@ def digest(trainer: Trainer) -> str:
 
 
 def population(run: TrainConfig) -> list[TrainConfig]:
-    """Three seeds of a setting, under two critic weights."""
+    """Three replicas of a setting, with different seeds and two critic weights."""
     return [
         replace(run, seed=seed, critic_weight=weight)
         for seed, weight in ((0, 3.0), (1, 0.25), (2, 3.0))
@@ -156,7 +156,7 @@ def population(run: TrainConfig) -> list[TrainConfig]:
 
 
 def digests() -> dict[str, str]:
-    """Digests by setting."""
+    """Digest of a trained population of each setting, by the setting's name."""
     return {name: digest(trained(population(run))) for name, run in SETTINGS.items()}
 
 

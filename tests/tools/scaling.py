@@ -41,7 +41,7 @@ class Arguments:
 
 
 def measured(experiments: Sequence[Experiment], workers: int) -> tuple[float, float, float]:
-    """Seconds of a sweep, of its shards' sessions, and of the training in these, summed."""
+    """Runs a sweep; returns the seconds of the sweep, of all sessions, and of their training."""
     with TemporaryDirectory() as place, Path(os.devnull).open("w") as nowhere:
         job = Job(Store(Path(place)), "tests.tools.scaling")
         shards = planned(experiments)

@@ -4,7 +4,8 @@
 
 SIGTERM, SIGHUP and SIGKILL (which cannot be caught) are sent in turn, at a random moment after the
 start or after training began. Each time the same command is started again. In the end, all files
-but the provenance must equal those of the undisturbed run byte for byte, and no other may be left.
+but the provenance must equal the files of the undisturbed run byte for byte, and there must be no
+further files.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ TRAIN = (
     "from pwm import train; from pwm.runs import training; training.SAVE_EVERY = 0.2; "
     "train.train_command()"
 )
-IN_TRAINING = 0.7  # probability of a moment after training began
+IN_TRAINING = 0.7  # probability that a signal is sent after training began
 SETTING = (
     *("--episode-length", "6", "--hidden-size", "4", "--log-every", "10"),
     *("--critic-weight", "5", "1", "--seeds", "0", "3"),
@@ -49,7 +50,7 @@ class Arguments:
     episodes: int = 400_000
     """Episodes of the run."""
     seed: int = 0
-    """Seed for the moments."""
+    """Seed of the random moments."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +64,7 @@ class Toll:
 
 
 def start(folder: Path, num_episodes: int) -> subprocess.Popen[str]:
-    """Starts the command, the same each time for a folder."""
+    """Starts the training command, which is the same each time for a folder."""
     flags = [*SETTING, "--num-episodes", str(num_episodes), "--out", str(folder)]
     return subprocess.Popen(
         [sys.executable, "-c", TRAIN, *flags],
@@ -75,14 +76,14 @@ def start(folder: Path, num_episodes: int) -> subprocess.Popen[str]:
 
 
 def finish(folder: Path, num_episodes: int) -> None:
-    """Trains to the end."""
+    """Runs the training command to its end."""
     process = start(folder, num_episodes)
     _, shown = process.communicate()
     assert process.returncode == 0, shown
 
 
 def stopped(process: subprocess.Popen[str], folder: Path, number: int, rng: random.Random) -> int:
-    """Sends a signal at a random moment; returns the exit status.
+    """Sends a signal to the process at a random moment; returns the exit status.
 
     Raises:
         AssertionError: the exit status is wrong, or there was a traceback.
@@ -94,7 +95,7 @@ def stopped(process: subprocess.Popen[str], folder: Path, number: int, rng: rand
     process.send_signal(number)
     _, shown = process.communicate(timeout=120)
     assert "Traceback" not in shown, shown
-    # Killed before the program could catch the signal, ended by it, or finished before it.
+    # Killed before the program could catch the signal, ended by the signal, or finished before.
     assert process.returncode in {-number, 128 + number, 0}, (process.returncode, shown)
     return process.returncode
 
@@ -102,7 +103,7 @@ def stopped(process: subprocess.Popen[str], folder: Path, number: int, rng: rand
 def survive(
     place: Path, kills: int, num_episodes: int, seed: int, signals: Sequence[int] = SIGNALS
 ) -> Toll:
-    """Trains in a folder with and without signals.
+    """Trains once without signals and once with `kills` signals, in two folders of `place`.
 
     Raises:
         AssertionError: the results differ, or episodes were lost that had been saved.

@@ -64,7 +64,7 @@ def table(faults: Sequence[Fault], folder: str) -> int:
 
 
 def _row(fault: Fault, outcome: Outcome, found: Sequence[str]) -> str:
-    """A line of the table; below it the last lines of standard error if there are problems."""
+    """Line of the table for a fault; with problems, the end of standard error stands below it."""
     status = "-" if outcome.status is None else outcome.status
     said = outcome.said[0][:SHOWN] if outcome.said else ""
     verdict = "FAULT: " + "; ".join(found) if found else "ok"

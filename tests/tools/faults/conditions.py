@@ -1,4 +1,4 @@
-"""The conditions, one per row of the table, without those that the test suite tries."""
+"""The conditions, one per row of the table; the test suite tries further ones."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tests.tools.faults.disturbances import (
 )
 from tests.tools.faults.rows import LONG, SWEEP, TRAIN, VERIFY, Fault
 
-# Root without the right to pass over permissions.
+# Runs a command as root without the right to ignore permissions.
 CONFINED = 'exec setpriv --bounding-set=-dac_override,-dac_read_search,-fowner "$@"'
 UNPRIVILEGED = CONFINED if os.geteuid() == 0 else 'exec "$@"'
 LITTLE_MEMORY = 'ulimit -v 2000000; exec "$@"'
-# Standard error is such a file too, and must not be cut off.
+# Standard error goes to a file too, and must not be cut off.
 SMALL_FILES = 'ulimit -S -f 1; exec "$@" 2> >(ulimit -S -f unlimited; cat >&2)'
 IN_REMOVED_FOLDER = (
     'export PYTHONPATH=$PWD; mkdir "$HOME/gone"; cd "$HOME/gone"; rmdir "$HOME/gone"; exec "$@"'

@@ -17,9 +17,10 @@ from tests.tools.faults.rows import SWEEP, TRAIN, Place, Process, products
 from tests.tools.kills import children
 
 Disturbance = Callable[[Place, Process], str]
-NOBODY = 65534
+"""Acts while the command runs; returns what went wrong, "" if nothing."""
+NOBODY = 65534  # a user without rights
 
-# While it runs
+# While the command runs
 
 
 def signalled(
@@ -28,7 +29,10 @@ def signalled(
     stage: str = "training",
     times: int = 1,
 ) -> Disturbance:
-    """Sends a signal at a random moment of a stage: starting, training or ending."""
+    """Returns a disturbance that sends a signal at a random moment of a stage.
+
+    The stage is starting, training or ending.
+    """
 
     def disturb(place: Place, process: Process) -> str:
         """Waits for the stage, sends the signal; returns what went wrong."""
@@ -63,7 +67,7 @@ def suspended(place: Place, process: Process) -> str:
 
 
 def removed(place: Place, process: Process) -> str:
-    """Removes the folder that is written to."""
+    """Removes the folder that the command writes to."""
     if not _until(lambda: _in_training(place), process):
         return "it ended before training"
     shutil.rmtree(place.out, ignore_errors=True)
@@ -71,7 +75,7 @@ def removed(place: Place, process: Process) -> str:
 
 
 def _in_imports(process: Process) -> bool:
-    """Whether the command has begun its imports; before, Python itself shows a traceback."""
+    """Whether the command has begun its imports; a signal before gives Python's own traceback."""
     with suppress(OSError):
         return b"numpy" in Path(f"/proc/{process.pid}/maps").read_bytes()
     return False
@@ -86,7 +90,7 @@ def _in_training(place: Place) -> bool:
 
 
 def _until(reached: Callable[[], bool], process: Process) -> bool:
-    """Waits until something is true; False if the process ends first."""
+    """Waits until `reached()` is true; returns False if the process ends first."""
     while process.poll() is None:
         if reached():
             return True
@@ -94,7 +98,7 @@ def _until(reached: Callable[[], bool], process: Process) -> bool:
     return False
 
 
-# Before it runs
+# Before the command runs
 
 
 def stored_already(place: Place) -> None:
@@ -110,7 +114,7 @@ def given_away(folder: Path) -> None:
 
 
 def begun_by_another(place: Place) -> None:
-    """Leaves a store of another user that lacks every history."""
+    """Leaves a store that belongs to another user and has lost every history."""
     stored_already(place)
     for history in place.out.glob("*.npz"):
         history.unlink()
@@ -118,7 +122,7 @@ def begun_by_another(place: Place) -> None:
 
 
 def full_disk(place: Place) -> None:
-    """Mounts a full disk in memory where the command writes."""
+    """Mounts a disk in memory where the command writes, and fills it."""
     place.out.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", place.out], check=True)
     with suppress(OSError), (place.out / "filling").open("wb", buffering=0) as filling:
@@ -127,5 +131,5 @@ def full_disk(place: Place) -> None:
 
 
 def large_networks(place: Place) -> None:
-    """Lets the experiment train networks of 3,000 units."""
+    """Edits the experiment so that it trains networks of 3,000 units."""
     place.grid.write_text(place.grid.read_text().replace("hidden_size=3", "hidden_size=3000"))

@@ -28,6 +28,7 @@ from tests.tools.faults.rows import (
 TIMEOUT = 300.0  # seconds per run of a command; a busy machine needs them
 GRACE = 20.0  # seconds for the processes of an ended command to end too
 BAR = re.compile(r"^.*\[\d\d:\d\d[^\]]*\]|^.*\d%\|.*$")
+"""A progress bar."""
 ORDINARY = re.compile(
     r"^\d+ shards?, \d+ to train\.$|^Compiling|^/bin/bash: warning|^warnings\.warn"
 )
@@ -44,7 +45,7 @@ mine = Experiment(name="mine", base=base, axes=axes)
 
 
 class Laboratory:
-    """Runs rows in a folder, each next to an undisturbed run of its command.
+    """Runs rows in a folder, and compares each with an undisturbed run of the same command.
 
     Raises:
         RuntimeError: a command fails without any fault.
@@ -55,7 +56,7 @@ class Laboratory:
         self._undisturbed: dict[tuple[str, int], Path] = {}
 
     def run(self, fault: Fault) -> Outcome:
-        """Runs a row: the command under the fault, then once more without it if it must finish."""
+        """Runs a row's command under the fault; then without it, if the command must finish."""
         place = self._place(fault)
         fault.arrange(place)
         stored = snapshot(place.stored)
@@ -89,7 +90,7 @@ class Laboratory:
         return self._new_place(self._folder / fault.name, fault, undisturbed)
 
     def _reference(self, command: Command, episodes: int) -> Path:
-        """The folder that the command writes without a fault; it is run once."""
+        """Folder that the command writes without a fault; the command runs at the first call."""
         key = (command.name, episodes)
         if key not in self._undisturbed:
             fault = Fault(name=f"{command.name}-{episodes}", command=command, episodes=episodes)
@@ -100,7 +101,7 @@ class Laboratory:
         return self._undisturbed[key]
 
     def _new_place(self, folder: Path, fault: Fault, undisturbed: Path) -> Place:
-        """Makes a row's folder, with its experiment and the results that its command reads."""
+        """Makes a row's folder, with an experiment and the results that the row's command reads."""
         place = Place(
             folder=folder,
             out=folder / fault.out,
@@ -117,7 +118,7 @@ class Laboratory:
 
 
 def _start(fault: Fault, place: Place) -> Process:
-    """Starts a row's command; its errors go to a file."""
+    """Starts a row's command; its standard error goes to a file."""
     words = [place.filled(word) for word in f"{fault.command.line} {fault.flags}".split()]
     inherited = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
     with (place.folder / "errors").open("wb") as errors:
@@ -140,14 +141,14 @@ def _said(place: Place) -> list[str]:
 
 
 def _run(fault: Fault, place: Place) -> Outcome:
-    """Runs a row's command once."""
+    """Runs a row's command once, until it ends or `TIMEOUT`."""
     process = _start(fault, place)
     wrong = []
     try:
         if problem := fault.disturb(place, process):
             wrong.append(problem)
         returned = process.wait(TIMEOUT)
-        status = 128 - returned if returned < 0 else returned
+        status = 128 - returned if returned < 0 else returned  # -n: ended by signal n
     except subprocess.TimeoutExpired:
         status = None
     if not _ended(process.pid, GRACE if status is not None else 0.0):
@@ -172,25 +173,28 @@ def _ended(group: int, seconds: float) -> bool:
 
 
 def _is_complete(command: Command, place: Place) -> bool:
-    """Whether the results equal the undisturbed ones."""
+    """Whether the results equal those of the undisturbed command."""
     return products(command, place.out) == products(command, place.undisturbed)
 
 
 def _differing(command: Command, place: Place) -> list[str]:
-    """Results that differ from the undisturbed ones, as only those of a stopped training may."""
+    """One line per result that differs from the undisturbed command's.
+
+    Results of `TRAIN` are not compared: if the training was stopped, they may differ.
+    """
     expected = products(command, place.undisturbed)
     found = {} if command is TRAIN else products(command, place.out)
     return [f"{name} differs" for name in found if found[name] != expected.get(name)]
 
 
 def _leftovers(command: Command, place: Place) -> list[str]:
-    """Files that a finished command should not leave."""
+    """One line per file that a finished command should not leave."""
     names = sorted(path.name for path in place.out.iterdir()) if place.out.is_dir() else []
     return [f"left {name}" for name in names if not re.fullmatch(command.files, name)]
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, int, bytes]]:
-    """Mode, time and content of every file below a folder."""
+    """Mode, time of the last write, and content of every file below a folder, by name."""
     found = {}
     for path in folder.rglob("*"):
         status = path.lstat()

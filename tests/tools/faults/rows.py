@@ -21,7 +21,7 @@ class Command:
     line: str
     """Module and flags, with fields of `Place` in braces."""
     product: str = r"(?!)"
-    """Pattern of the files in `Place.out` whose bytes are determined by the command."""
+    """Pattern of the files in `Place.out` whose bytes the command determines; by default, none."""
     files: str = r".*"
     """Pattern of all files that a finished command leaves in `Place.out`."""
     reads: Command | None = None
@@ -52,7 +52,7 @@ class Place:
     out: Path
     """Folder that the command writes to."""
     stored: Path
-    """Results for commands that read."""
+    """Results of `Command.reads`."""
     grid: Path
     """The experiment that is swept."""
     episodes: int
@@ -60,7 +60,7 @@ class Place:
     """`out` of the same command without a fault."""
 
     def filled(self, text: str) -> str:
-        """The text with the fields in braces replaced."""
+        """Returns the text with names of fields in braces replaced by the fields."""
         return text.format(**vars(self))
 
 
@@ -79,7 +79,7 @@ class Fault:
     shell: str = 'exec "$@"'
     """Bash script that runs the command, given as "$@"."""
     disturb: Callable[[Place, Process], str] = lambda _place, _process: ""
-    """Acts while the command runs; returns what went wrong."""
+    """Acts while the command runs; returns what went wrong, "" if nothing."""
     repair: Callable[[Place], None] = lambda _place: None
     """Ends the fault, so that the command can be run again."""
     out: str = "out"
@@ -122,7 +122,7 @@ def problems(fault: Fault, outcome: Outcome) -> list[str]:
 
 
 def products(command: Command, folder: Path) -> dict[str, bytes]:
-    """Contents by name of the files that a command determines."""
+    """Contents by name of the files that match `Command.product`; none without the folder."""
     with suppress(OSError):
         return {path.name: path.read_bytes() for path in folder.iterdir()
                 if re.fullmatch(command.product, path.name)}  # fmt: skip
