@@ -162,7 +162,7 @@ def _below_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _budget_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about how the edges move at smaller budgets, from the times of the same runs."""
+    """Yields claims about the edges at smaller budgets, from the same runs' times to learn."""
     runs = evidence.of("weight-0.001")
     attached = runs.at(episode_length=15, baseline="attached")
     detached = runs.at(episode_length=60, baseline="detached")
