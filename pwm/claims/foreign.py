@@ -57,7 +57,7 @@ def foreign_numbers() -> dict[str, Number]:
 
 
 def _learned(times: NDArray[np.float64]) -> Number:
-    """How many of the seeds learned, "12/24", and as a fraction: those with a finite time, [S]."""
+    """Number, such as "12/24", and fraction of the seeds whose time to learn, [S], is finite."""
     learned = np.isfinite(times)
     return {"text": f"{int(learned.sum())}/{len(learned)}", "value": float(learned.mean())}
 

@@ -44,7 +44,7 @@ _course = cache(partial(climb, num_episodes=600))
 
 
 class End(NamedTuple):
-    """What the end of a climb does to the gradient of the trunk, and so to the time to learn."""
+    """State of the trunk's gradient at the end of a climb, which decides the time to learn."""
 
     share: float  # norm of the critic's gradient over that of the policy's
     gain: float  # mean derivative of the units' outputs, at most 1
