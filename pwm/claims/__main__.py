@@ -4,8 +4,8 @@ A band is the range in which the sentence about the number is true; it follows f
 not from the number. The command fails if a number is outside its band. It computes all numbers
 from the published outcomes or, with `--results`, from stored runs, and writes them to
 `paper/numbers.json`, the only numbers that the paper's text can quote. With `--check`, it writes
-nothing, and fails too if a number is not the one in that file. It then accepts a store that lacks
-runs, and checks the claims whose runs are there.
+nothing, and also fails if a number differs from that in the file. A store that lacks runs is then
+accepted: the claims that need the missing runs are left out.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ from pwm.runs.experiment import Experiment
 from pwm.runs.shards import plan
 from pwm.runs.storage import Store
 
-WRONG = 1  # exit status: a claim is outside its band, or not the published number
+WRONG = 1  # exit status: a claim is outside its band, or a number differs from the published one
 
 
 class StoreOrPublished:
-    """The runs of a store; of each experiment that the store lacks runs of, the published runs.
+    """Source of outcomes: a store or, for an experiment that the store lacks runs of, `Published`.
 
     Args:
         store: the store.
@@ -54,7 +54,7 @@ class StoreOrPublished:
             for name, experiment in EXPERIMENTS.items()
             if any(shard.key not in stored for shard in plan(experiment))
         }
-        """Names of the experiments of which the store lacks runs."""
+        """Names of the experiments that the store lacks runs of."""
 
     def runs(self, experiment: Experiment) -> Runs:
         """The runs of an experiment."""
@@ -72,7 +72,7 @@ class Arguments:
     ] = ()
     """Claims to show, each with the runs that it rests on; by default, all are computed."""
     results: OptionalPath = None
-    """Folder of stored runs to compute them from, in place of the published outcomes."""
+    """Folder of stored runs to compute the numbers from, in place of the published outcomes."""
     out: Annotated[
         Path | None,
         tyro.conf.arg(metavar="PATH", help_behavior_hint="(default: paper/numbers.json)"),
@@ -95,14 +95,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         if arguments.names:
             require(arguments.results is None, "results", arguments.results, "none with CLAIM")
             shown = [_show(name) for name in known_claims(arguments.names)]
-            right = all(claim.holds for claim in shown)
+            passed = all(claim.holds for claim in shown)
         elif arguments.results is None:
-            right = _compute(arguments, path, Published.read())
+            passed = _compute(arguments, path, Published.read())
         else:
             with folder_errors("results", arguments.results, "read"):
                 source = StoreOrPublished(Store(arguments.results))
-            right = _compute(arguments, path, source, source.incomplete)
-    sys.exit(0 if right else WRONG)
+            passed = _compute(arguments, path, source, source.incomplete)
+    sys.exit(0 if passed else WRONG)
 
 
 def _show(name: str) -> Claim:
@@ -129,40 +129,48 @@ def _compute(
         source: the outcomes.
         incomplete: names of the experiments that lack runs; claims that need them are left out.
     Returns:
-        Whether every claim is in its band and, with `--check`, as in the file.
+        Whether every claim that is not left out is in its band and, with `--check`, whether every
+        number is as in the file.
     """
-    names = [name for name in EXPERIMENTS if name in incomplete]
-    listed = names if len(names) < len(EXPERIMENTS) else []  # the sweep trains all by default
-    command = " ".join(["python -m pwm.sweep", *listed])
+    command = _training_command(incomplete)
     accepted = f"a folder that holds all runs; `{command}` trains those that are missing"
-    require(arguments.check or not incomplete, "results", arguments.results, accepted)
-    stream = Forgiving(sys.stderr)  # which does not fail if it cannot be written
+    can_go_on = arguments.check or not incomplete  # only --check accepts a store that lacks runs
+    require(can_go_on, "results", arguments.results, accepted)
+    stream = Forgiving(sys.stderr)  # does not fail if standard error cannot be written
     bar = tqdm(claims(Evidence(source)), unit=" claims", file=stream, leave=False, disable=None)
-    every = list(bar)
-    computed = [claim for claim in every if incomplete.isdisjoint(claim.experiments)]
+    all_claims = list(bar)
+    computed = [claim for claim in all_claims if incomplete.isdisjoint(claim.experiments)]
     for claim in computed:
         say(_line(claim))
-    holding = sum(claim.holds for claim in computed)
+    num_holding = sum(claim.holds for claim in computed)
     origin = arguments.results or "the published outcomes"
-    say(f"{len(computed)} claims computed from {origin}, {holding} in their bands.")
+    say(f"{len(computed)} claims computed from {origin}, {num_holding} in their bands.")
     if incomplete:
-        left_out = len(every) - len(computed)
-        say(f"{left_out} claims need runs that are missing; `{command}` trains them.")
+        num_left_out = len(all_claims) - len(computed)
+        say(f"{num_left_out} claims need runs that are missing; `{command}` trains them.")
     same = True
     if arguments.check:
         same = _compare(numbers(computed), path, partial=bool(incomplete))
     else:
         with folder_errors("out", path):
             write_json(path, numbers(computed))
-    return same and holding == len(computed)
+    return same and num_holding == len(computed)
+
+
+def _training_command(incomplete: Set[str]) -> str:
+    """The command that trains the missing runs of these experiments."""
+    names = [name for name in EXPERIMENTS if name in incomplete]
+    if len(names) == len(EXPERIMENTS):
+        names = []  # without names, the command trains all experiments
+    return " ".join(["python -m pwm.sweep", *names])
 
 
 def _line(claim: Claim) -> str:
-    """A claim's number, band, sentence and experiments."""
+    """A line to print: the claim's name, number, verdict with band, sentence and experiments."""
     low, high = claim.band
     verdict = f"{'in' if claim.holds else 'NOT in'} [{low:g}, {high:g}]"
-    source = ", ".join(claim.experiments)
-    return f"{PREFIX}{claim.name:30} {claim.text:24} {verdict:24} {claim.says} ({source})"
+    experiments = ", ".join(claim.experiments)
+    return f"{PREFIX}{claim.name:30} {claim.text:24} {verdict:24} {claim.says} ({experiments})"
 
 
 def _compare(ours: Mapping[str, Number], path: Path, *, partial: bool) -> bool:
@@ -171,16 +179,16 @@ def _compare(ours: Mapping[str, Number], path: Path, *, partial: bool) -> bool:
     Args:
         ours: the computed numbers.
         path: the file.
-        partial: whether only some numbers were computed; the others in the file are then ignored.
+        partial: whether only some numbers were computed; all others in the file are then ignored.
     """
     theirs = read_numbers(path)
     if partial:
         theirs = {name: number for name, number in theirs.items() if name in ours}
-    wrong = disagreements(ours, theirs)
-    for name in wrong:
+    different = disagreements(ours, theirs)
+    for name in different:
         say(f"{name}: not as in {path}")
-    say(f"{len(ours) - len(wrong)} of {len(ours)} numbers are as in {path}.")
-    return not wrong
+    say(f"{len(ours) - len(different)} of {len(ours)} numbers are as in {path}.")
+    return not different
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """Claims about why a heavy critic helps, and what helps more in episodes of 240 steps.
 
 The trunk is the part of the network that policy and critic share. The gradients of a heavy critic
-make the policy's steps of the trunk small. The experiment `brake` tests whether that is all that a
-heavy critic does: it shortens the trunk's steps by a factor on their learning rate, with the
-critic's gradients (the rule "fixed") and without them ("stop-trunk").
+make the policy's steps of the trunk small. The experiment `brake` tests whether this is all that a
+heavy critic does: it multiplies the trunk's learning rate by a factor, with the critic's gradients
+in the trunk (the rule "fixed") and without them ("stop-trunk"). "centred" critics learn centred
+returns: returns less their running mean.
 """
 
 from __future__ import annotations
@@ -31,16 +32,16 @@ BRAKES: Mapping[tuple[str, float], tuple[Band, Band]] = {
 """Bands of success and of the median time to learn, at 60 steps and weight 100, by rule and by the
 factor on the trunk's learning rate."""
 UNCHANGED: Mapping[str, float] = {"critic_weight": 100.0, "entropy_weight": 0.0, "discount": 1.0}
-"""Fields of the centred critic of weight 100."""
+"""Fields of the runs without a change: critic weight 100, no entropy bonus and no discount."""
 CHANGES: Sequence[tuple[str, Mapping[str, float], Band, Band, Band | None]] = (
-    # change, its fields, bands of success, of the median time to learn, and of success gained
+    # change, its fields, bands of success, of the median time to learn, and of the gain in success
     ("no change", {}, (0.5, 0.85), (1500, 3000), None),
     ("weight 1000", {"critic_weight": 1000.0}, (0.5, 0.85), (1500, 3000), (-0.15, 0.15)),
     ("entropy", {"entropy_weight": 0.1}, (0.9, 1), (1500, 3000), (0.15, 0.5)),
     ("discount", {"discount": 0.9}, (0.9, 1), (500, 600), (0.15, 0.5)),
     ("light discount", {"critic_weight": 10.0, "discount": 0.9}, (0.9, 1), (500, 600), None),
 )
-"""Changes to that critic, with bands at 240 steps."""
+"""Changes to the fields in `UNCHANGED`, with bands at 240 steps."""
 
 
 def brake_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -56,7 +57,7 @@ def brake_claims(evidence: Evidence) -> Iterator[Claim]:
             time=time,
             experiment="brake",
         )
-    (difference,) = judged_brake(runs).parts
+    (difference,) = judged_brake(runs).parts  # success of "stop-trunk" minus that of "fixed"
     yield Claim(
         name="brake-difference",
         says=difference.says,
@@ -82,7 +83,7 @@ def limit_claims(evidence: Evidence) -> Iterator[Claim]:
             band=(0.9, 1),
             experiments=("limits",),
         )
-        if gain:
+        if gain is not None:
             yield Claim(
                 name=f"{name}-gain",
                 says=f"{says}: success gained",

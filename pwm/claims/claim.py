@@ -12,12 +12,12 @@ from pwm.analysis.estimates import Estimate, rounded
 Band = tuple[float, float]
 """Least and greatest value of a number with which the sentence about it is true."""
 Number = Mapping[str, Any]
-"""A number that rests on no run: as printed ("text"), and as computed ("value") if it is one."""
+"""An entry of `paper/numbers.json`: the text that the paper prints and, in most, more fields."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A number that the paper quotes, a sentence about it, and the band in which that is true.
+    """A number that the paper quotes, with the band in which the sentence about it is true.
 
     The number and its interval are rounded by `rounded`, so that they are the same on every
     processor.
@@ -55,16 +55,16 @@ class Claim:
 
 
 def slug(phrase: str) -> str:
-    """A phrase as part of a claim's name: its words joined by hyphens."""
+    """The phrase with hyphens in place of spaces, for a claim's name."""
     return phrase.replace(" ", "-")
 
 
 def number(value: float, digits: int = 0, text: str = "") -> Number:
-    """A constant, printed as the text given or else with a number of decimal places."""
+    """Entry of a constant, printed as `text` or, if that is empty, with `digits` decimal places."""
     value = rounded(value) if isinstance(value, float) else value
     return {"text": text or f"{value:,.{digits}f}", "value": value}
 
 
 def unrounded(value: float) -> Number:
-    """A constant printed with all of its digits, which are at most six."""
+    """Entry of a constant of at most six digits, all of which are printed."""
     return number(value, text=f"{value:g}")

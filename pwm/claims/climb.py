@@ -24,9 +24,10 @@ from pwm.claims.claim import Band, Claim, slug
 EXPERIMENTS = {"raw": "climb-raw", "mean": "climb-start", "centred": "climb-raw"}
 """Experiment by the critic's start."""
 ARRIVED, LATE = 200, 5000
-"""Episodes by which a heavy critic has climbed, and at the last probe."""
+"""Episodes after which runs are probed: once a heavy critic has climbed, and at the last probe."""
 WEIGHTS = (0.1, 1.0, 10.0, 100.0)
 NONE, SOME, HALF = (0.0, 0.02), (0.02, 0.35), (0.35, 0.7)
+"""Bands of a fraction of units."""
 SATURATED: Mapping[tuple[int, str], Sequence[Band]] = {
     (15, "raw"): (NONE, (0.0, 0.1), NONE, NONE),
     (15, "mean"): (NONE, NONE, NONE, NONE),
@@ -73,7 +74,7 @@ DISTANCES: Mapping[tuple[float, float], Band] = {
 
 
 def probe_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about hidden states and value head of detached runs early in training."""
+    """Yields claims about the hidden states and the value head of detached runs in training."""
     for (steps, start), bands in SATURATED.items():
         for weight, band in zip(WEIGHTS, bands, strict=True):
             yield Claim(
@@ -99,13 +100,13 @@ def probe_claims(evidence: Evidence) -> Iterator[Claim]:
 def _median(
     evidence: Evidence, start: str, steps: int, weight: float, diagnostic: str, episode: int
 ) -> Estimate:
-    """Median over seeds of a diagnostic after some episodes, for detached runs of one setting."""
+    """Median over seeds of a diagnostic of detached runs, measured after `episode` episodes."""
     values = probe_after(probed(evidence, start, steps, weight), diagnostic, episode)
     return over_seeds(lambda seeds: np.median(values[seeds], axis=-1), len(values))
 
 
 def distance_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the slowdown by the distance from the start to the mean return."""
+    """Yields claims about how the slowdown depends on the start's distance from the mean return."""
     cells = distance_cells(evidence)
     for (start, weight), band in DISTANCES.items():
         cell = cells[start, weight]
@@ -123,19 +124,21 @@ def distance_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def climb_law_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the law of the climb in the first study's grid, which is older than it.
+    """Yields claims about how well the law of the climb fits the first study's grid.
 
-    In that grid critics start at 0. The law (`pwm.analysis.climb`) predicts the slowdown S by their
-    climb; so do its rivals. An informative cell is one in which half of the seeds learned, or
-    should have.
+    The runs of this grid, whose critics start at 0, were made before the law was written. The law
+    (`pwm.analysis.climb`) and its rivals predict the slowdown S of each cell, the runs of one
+    setting and weight. Only informative cells count: those in which half of the seeds learned, or
+    in which the law's predicted time to learn is within the budget.
     """
     experiments = ("weight-0.001", "start-mean")
     for baseline, band in {"attached": (0.0, 0.4), "detached": (0.0, 0.35)}.items():
         cells = [cell for cell in grid_cells(evidence, baseline) if cell.informative]
+        law_error = root_mean_square(cells, LAW)
         yield Claim(
             name=f"climb-law-{baseline}",
             says=f"{baseline}, raw: root mean square error of log S by the law of the climb",
-            estimate=interval(root_mean_square(cells)),
+            estimate=interval(law_error),
             band=band,
             experiments=experiments,
         )
@@ -147,9 +150,9 @@ def climb_law_claims(evidence: Evidence) -> Iterator[Claim]:
             experiments=experiments,
             digits=0,
         )
-        if baseline == "detached":  # the rivals predict no leak
+        if baseline == "detached":  # the rivals do not predict the slowdown by a leak
             for rival in RIVALS:
-                margin = root_mean_square(cells, rival) - root_mean_square(cells, LAW)
+                margin = root_mean_square(cells, rival) - law_error
                 yield Claim(
                     name=f"climb-law-margin-{slug(rival)}",
                     says=f'detached, raw: error of "{rival}" less that of the law of the climb',

@@ -38,14 +38,14 @@ LONG, SHORT = TaskConfig(episode_length=60), TaskConfig(episode_length=15)
 
 
 def quoted() -> dict[str, Number]:
-    """All constants by name: those of this module, `fifth_numbers`, `foreign` and `grids`."""
+    """Returns all constants by name, of this module, `fifth_numbers`, `foreign` and `grids`."""
     settings = _notes() | _task() | _training() | _protocol()
     computed = _theory() | _predictions() | _conversions()
     return settings | computed | fifth_numbers() | foreign_numbers() | grids()
 
 
 def _notes() -> dict[str, Number]:
-    """Numbers that the notes report: critic weights at which they learn, seeds, a value loss."""
+    """Numbers that the notes report: critic weights at which runs learn, seeds, a value loss."""
     return {
         "notes.exploded-value-loss": number(20_000),
         "notes.seeds-short": number(EXPERIMENTS["eplen15"].notes_seeds, text="three"),
@@ -115,6 +115,7 @@ def _training() -> dict[str, Number]:
 def _protocol() -> dict[str, Number]:
     """Numbers of seeds, probes, methods and conditions, and the time that all runs take."""
     probed = EXPERIMENTS["gradients"].base
+    # The method "popart" has one setting in each condition.
     ranked = _num_settings("rules-", "-popart") - _num_settings("rules-held-out-", "-popart")
     held_out = predictions()["fourth"]["slowdown"].values()
     return {
@@ -135,7 +136,7 @@ def _protocol() -> dict[str, Number]:
 
 
 def _num_settings(prefix: str, suffix: str = "") -> int:
-    """Number of settings of the experiments with such names; seeds are not counted."""
+    """Number of settings, seeds not counted, of experiments by how their names begin and end."""
     return sum(
         each.num_runs // len(each.axes["seed"])
         for name, each in EXPERIMENTS.items()
@@ -146,14 +147,14 @@ def _num_settings(prefix: str, suffix: str = "") -> int:
 def _theory() -> dict[str, Number]:
     """Values of closed forms, and of the two laws that have a fitted number.
 
-    In the keys, `noise` is the critic weight at which the leak's bias equals the return's standard
-    deviation; `best` the one at which the leak slows learning by sqrt(2), according to `Law`; and
-    `share` the number fitted in the law of the climb (`pwm.analysis.climb`).
+    In the keys, "noise" is the critic weight at which the leak's bias equals the return's standard
+    deviation, and "best" the weight at which the leak slows learning by sqrt(2) according to `Law`;
+    "share" is the number fitted in the law of the climb (`pwm.analysis.climb`).
     """
     law = fitted_law()
-    lightest = critic_bias(steps=60, entropy=math.log(3), critic_weight=0.05)
+    largest_bias = critic_bias(steps=60, entropy=math.log(3), critic_weight=0.05)
     found = {
-        "theory.bias-long-lowest": number(lightest),
+        "theory.bias-long-lowest": number(largest_bias),
         "theory.exponent-sharing": number(_sharing_exponent(law), 2),
         "theory.share": number(SHARE, 3),
     }
@@ -171,7 +172,7 @@ def _theory() -> dict[str, Number]:
 
 
 def _sharing_exponent(law: Law) -> float:
-    """Power of the weight with which a heavy critic slows learning, according to the law.
+    """Exponent a if the law's slowdown by a heavy critic of weight w is approximated by w^a.
 
     It is the slope of the log slowdown against the log weight, from weight 5 on.
     """
@@ -181,7 +182,7 @@ def _sharing_exponent(law: Law) -> float:
 
 
 def _predictions() -> dict[str, Number]:
-    """Predictions made before the runs, from `paper/predictions.json`, and errors they allow."""
+    """Predictions made before the runs, in `paper/predictions.json`, and their tolerances."""
     first, third, law = predictions()["lower_edge"], predictions()["third"], fitted_law()
     found = {
         "prediction.per-step": number(predictions()["lower_edge_per_step"], 3),
@@ -204,11 +205,13 @@ def _predictions() -> dict[str, Number]:
 
 
 def _conversions() -> dict[str, Number]:
-    """This project's weights in the units of libraries, and libraries' default weights in its own.
+    """The paper's weights in the units of libraries, and libraries' default weights in the paper's.
 
-    Its own units, those of the notes, are a policy loss summed over steps and a mean squared error.
+    The paper's units are those of the notes: a policy loss summed over steps, and the mean squared
+    error.
     """
-    squared, half = "stable-baselines3-a2c", "cleanrl-ppo"  # the mean squared error, and half of it
+    squared = "stable-baselines3-a2c"  # its value loss is the mean squared error
+    half = "cleanrl-ppo"  # its value loss is half of that error
     default = CONVENTIONS[squared].weight
     found = {
         "library.default-weight": number(default, 1),

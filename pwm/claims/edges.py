@@ -1,14 +1,14 @@
-"""Claims about the edges of the working range: where they lie, what determines and moves them.
+"""Claims about the edges of the working range: their positions, and what these depend on.
 
 The working range is the range of critic weights with which runs learn within their budget of
 episodes. At its lower edge and at its upper edge, success is half of what it is inside. A condition
-is a setting that was run with both baselines and all weights. Rival laws say what the lower edge
-depends on (`pwm.analysis.conditions`).
+is a setting that was run with both baselines and all weights. Rival laws differ in what the lower
+edge depends on (`pwm.analysis.conditions`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import nan
 
 import numpy as np
@@ -18,16 +18,16 @@ from pwm.analysis.conditions import RIVALS, Condition, conditions, experiments_o
 from pwm.analysis.edges import upper_edges
 from pwm.analysis.estimates import Estimate, interval, rate, rate_difference, slope
 from pwm.analysis.evidence import Evidence
-from pwm.analysis.outcomes import Outcomes
 from pwm.claims.claim import Band, Claim
 
 POWERS: Sequence[tuple[str, str, Mapping[int, str], Band]] = (
-    # name, the length that varies, conditions by that length, band of the lower edge's power of it
+    # name, the length that varies, conditions by that length, band of the exponent
     ("steps", "episode", {6: "lengths-6", 15: "lengths-15", 30: "lengths-30"}, (0.4, 1.1)),
     ("trial", "trial", {2: "trial-2", 4: "trial-4", 6: "trial-6"}, (1.5, 3.0)),
 )
+"""Lengths of which the lower edge is a power."""
 RATIO = "ratio"
-"""The rival law of the lower edge that should have the least error."""
+"""The rival law whose error should be the least."""
 BUDGETS = (10_000, 12_000, 14_000, 17_000, 20_000)
 """Numbers of episodes after which the edges are measured."""
 
@@ -45,17 +45,17 @@ def lower_claims(evidence: Evidence) -> Iterator[Claim]:
         digits=0,
     )
     yield from _rival_claims(every, measured)
-    for name, length, names, band in POWERS:
-        power = Estimate(nan)  # unless all of the edges could be measured
-        if all(each in measured for each in names.values()):
-            log_edges = np.log([measured[each] for each in names.values()])
-            power = interval(slope(np.log(list(names)), log_edges))
+    for name, length, by_length, band in POWERS:
+        exponent = Estimate(nan)  # if not all of the edges could be measured
+        if all(each in measured for each in by_length.values()):
+            log_edges = np.log([measured[each] for each in by_length.values()])
+            exponent = interval(slope(np.log(list(by_length)), log_edges))
         yield Claim(
             name=f"exponent-{name}",
             says=f"the lower edge grows as this power of the length of the {length}",
-            estimate=power,
+            estimate=exponent,
             band=band,
-            experiments=experiments_of(every[each] for each in names.values()),
+            experiments=experiments_of(every[each] for each in by_length.values()),
         )
 
 
@@ -66,7 +66,7 @@ def _rival_claims(
 
     Args:
         every: conditions by name.
-        measured: the lower edge of those that have one, [1 + resamples] each.
+        measured: lower edges, [1 + resamples] each, by name of the conditions that have one.
     """
     errors = {rival: _error(rival, every, measured) for rival in RIVALS}
     for rival, error in errors.items():
@@ -90,7 +90,10 @@ def _rival_claims(
 def _error(
     rival: str, every: Mapping[str, Condition], measured: Mapping[str, NDArray[np.float64]]
 ) -> NDArray[np.float64]:
-    """Factor between measured edges and a rival's, root mean square of its log: [1 + resamples]."""
+    """Factor by which a rival misses the lower edges: [1 + resamples]; nan if none was measured.
+
+    It is the exponential of the root mean square of the log of measured over predicted edges.
+    """
     if not measured:
         return np.full(2, nan)  # a value and one resample: `interval` needs no more
     logs = [np.log(edges / every[name].edges_by(rival)) for name, edges in measured.items()]
@@ -98,7 +101,7 @@ def _error(
 
 
 def upper_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the upper edge, and about a larger budget, which moves both edges."""
+    """Yields claims about the upper edge, and about how the budget of episodes moves both edges."""
     for steps, band in {60: (10.0, 35.0), 120: (1.5, 10.0)}.items():
         runs = evidence.of("weight-0.001").at(episode_length=steps, baseline="detached")
         yield Claim(
@@ -115,7 +118,7 @@ def upper_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _above_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about success above the upper edge with five times the budget, at 60 steps."""
+    """Yields claims about success above the upper edge, at 60 steps, with five times the budget."""
     usual = evidence.of("weight-0.001").at(episode_length=60, baseline="detached")
     longer = evidence.of("budget-upper")
     for weight in longer.weights:
@@ -139,7 +142,7 @@ def _above_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _below_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about success below the lower edge with five times the budget, at 15 steps."""
+    """Yields claims about success below the lower edge, at 15 steps, with five times the budget."""
     usual = evidence.of("weight-0.001").at(episode_length=15, baseline="attached")
     for weight, band in {1.0: (0.8, 1.0), 0.5: (0.5, 1.0)}.items():
         yield Claim(
@@ -159,30 +162,23 @@ def _below_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _budget_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the edges at smaller budgets, from the same runs cut short."""
+    """Yields claims about the edges at smaller budgets, from the same runs' times to learn."""
     runs = evidence.of("weight-0.001")
     attached = runs.at(episode_length=15, baseline="attached")
     detached = runs.at(episode_length=60, baseline="detached")
-    yield _budget_claim("lower", attached, light_edges, band=(-2.0, -0.5))
-    yield _budget_claim("upper", detached, upper_edges, band=(1.5, 3.0))
-
-
-def _budget_claim(
-    edge: str,
-    runs: Outcomes,
-    measure: Callable[[Sequence[float], NDArray[np.bool_]], NDArray[np.float64]],
-    band: Band,
-) -> Claim:
-    """The claim about an edge of some runs, found by a function of `pwm.analysis.edges`."""
-    edges = [measure(runs.weights, runs.time <= budget) for budget in BUDGETS]
-    return Claim(
-        name=f"budget-{edge}",
-        says=f"the {edge} edge moves as this power of the budget",
-        estimate=interval(slope(np.log(BUDGETS), np.log(edges))),
-        band=band,
-        experiments=("weight-0.001",),
-        digits=1,
-    )
+    for edge, part, find_edges, band in (
+        ("lower", attached, light_edges, (-2.0, -0.5)),
+        ("upper", detached, upper_edges, (1.5, 3.0)),
+    ):
+        edges = [find_edges(part.weights, part.time <= budget) for budget in BUDGETS]
+        yield Claim(
+            name=f"budget-{edge}",
+            says=f"the {edge} edge moves as this power of the budget",
+            estimate=interval(slope(np.log(BUDGETS), np.log(edges))),
+            band=band,
+            experiments=("weight-0.001",),
+            digits=1,
+        )
 
 
 GROUPS = (lower_claims, upper_claims)

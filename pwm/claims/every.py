@@ -60,10 +60,10 @@ def claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def numbers(found: Sequence[Claim]) -> dict[str, Number]:
-    """Every number that the paper may quote, by name: constants and the claims given.
+    """Returns the content of `paper/numbers.json`: constants and the given claims, by name.
 
-    A claim has its sentence, its band, the command that trains its runs, and the minutes that one
-    core takes for them.
+    The entry of a claim has its number, interval, sentence and band, the command that trains its
+    runs, and the minutes that one core takes for them.
     """
     claimed = {
         f"{PREFIX}{claim.name}": {

@@ -25,7 +25,7 @@ from pwm.runs.fields import replaced
 
 
 def fifth_numbers() -> dict[str, Number]:
-    """All numbers of this module, by name."""
+    """Returns all numbers of this module, by name."""
     found = _settings() | _right_ranges() | _first_studies()
     light = predictions()["fifth"]["light"]
     for condition, weights in SHOWN.items():
@@ -62,18 +62,18 @@ def _settings() -> dict[str, Number]:
 
 
 def _leak_of_a_batch(weight: float, steps: int, batch: int) -> float:
-    """Slowdown by the leak with `batch` episodes per update.
+    """Slowdown by the leak at a critic weight, with `steps` per episode and `batch` per update.
 
     RMSprop divides the mean gradient μ by its root mean square, sqrt(μ² + (1 + b²) s² / batch),
     where s is the noise of one episode and b the leak's bias over the standard deviation of the
-    return. The slowdown is that root over the one without a bias.
+    return. The slowdown is this root over the root at b = 0: sqrt(1 + b² / (1 + batch μ² / s²)).
     """
     bias = noise_weight(steps, 3) / weight
     return sqrt(1 + bias**2 / (1 + batch * SIGNAL_TO_NOISE))
 
 
 def _right_ranges() -> dict[str, Number]:
-    """The range of values with which each statement is right, in words."""
+    """The range of the measured number with which each statement is right, in words."""
     found: dict[str, Number] = {}
     for name, statement in predictions()["fifth"]["statements"].items():
         low, high = statement["right"]
@@ -90,12 +90,13 @@ def _right_ranges() -> dict[str, Number]:
 def _cell(condition: str, variant: str, weight: float) -> dict[str, Number]:
     """The weight of a cell in the paper's table, its predicted slowdown, and the law's edge."""
     cell, slowdowns = f"fifth-{condition}-{variant}", predictions()["fifth"]["slowdown"]
+    # An experiment has all weights of a variant or, if the critic's start depends on them, one.
     experiment = cell if cell in slowdowns else f"{cell}-{weight:g}"
     found = {
         f"prediction.{cell}": number(slowdowns[experiment][f"{weight:g}"][LAW], 1),
         f"setting.{cell}": unrounded(weight),
     }
-    if not condition.startswith("sgd"):  # for which the law has no edge
+    if not condition.startswith("sgd"):  # the law has no edge for SGD
         light = EXPERIMENTS[f"fifth-{condition}-light"]
         lightest = replace(light.base, critic_weight=light.axes["critic_weight"][0])
         found[f"prediction.{cell}-edge"] = _edge(EXPERIMENTS[experiment].base, lightest)
@@ -118,6 +119,6 @@ def _first_studies() -> dict[str, Number]:
 
 @cache
 def _edge(run: TrainConfig, light: TrainConfig) -> Number:
-    """The law's edge (`law_edge`), with one decimal place if it is below 10."""
+    """The law's edge by `law_edge`, printed with one decimal place if it is below 10."""
     weight = law_edge(run, light)
     return number(weight, digits=1 if weight < 10 else 0)

@@ -2,7 +2,7 @@
 
 A cell has the runs of one condition, variant (the critic's start or returns) and weight. Its
 slowdown S is its median time to learn over that of a light critic that starts at the mean return.
-Accounts predict it: the law of the climb (`pwm.analysis.climb`), and its rivals.
+Accounts that predict S are the law of the climb (`pwm.analysis.climb`) and its rivals.
 """
 
 from __future__ import annotations
@@ -50,12 +50,13 @@ def statement_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def statement_claim(prefix: str, statement: Statement, wrong: Band | None) -> Claim:
-    """The claim that a statement was predicted correctly or, given a band, wrongly.
+    """The claim that a statement is right or, if `wrong` is given, that it is wrong.
 
     Args:
         prefix: first part of the claim's name.
         statement: the statement, with its measured number.
-        wrong: band of the number if it was predicted wrongly.
+        wrong: band of the measured number of a wrong statement; None for a right one, whose band is
+            the statement's region.
     """
     return Claim(
         name=f"{prefix}-{statement.name}",
@@ -96,7 +97,7 @@ def error_claims(evidence: Evidence) -> Iterator[Claim]:
             experiments=experiments,
         )
     centred = of_variants(fourth_cells(evidence), "centred")
-    for account in (LAW, "saturation"):  # the latter predicts no slowdown of centred critics
+    for account in (LAW, "saturation"):  # "saturation" predicts no slowdown of centred critics
         yield Claim(
             name=f"fourth-centred-error-{slug(account)}",
             says=f'fourth set, centred: root mean square error of log S by "{account}"',

@@ -1,4 +1,4 @@
-"""Claims about gradients: shares of the trunk's, noise of the policy's, and an identity.
+"""Claims about the policy's share of the trunk's gradient, about its noise, and about an identity.
 
 The trunk is the part of the network that policy and critic share. The runs measured their gradients
 in windows of training; a curve has one number per window. The identity relates the policy loss to
@@ -21,6 +21,7 @@ from pwm.analysis.theory import slowdown
 from pwm.claims.claim import Claim
 
 PROBED = ("gradients",)
+"""The experiment whose runs measured their gradients."""
 
 
 def share_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -29,11 +30,11 @@ def share_claims(evidence: Evidence) -> Iterator[Claim]:
     bands = {0.1: (0.9, 1.0), 5.0: (0.0, 0.5), 100.0: (0.0, 0.1)}  # by weight
     for steps in (15, 60):
         for weight, band in bands.items():
-            part = detached.at(episode_length=steps, critic_weight=weight)
+            runs = detached.at(episode_length=steps, critic_weight=weight)
             yield Claim(
                 name=f"share-{steps}-{weight:g}",
                 says="detached, the policy's share of the trunk's squared gradient before learning",
-                estimate=mean(before_learning(part, policy_share(part))),
+                estimate=mean(before_learning(runs, policy_share(runs))),
                 band=band,
                 experiments=PROBED,
                 digits=3,
@@ -46,7 +47,7 @@ def signal_claims(evidence: Evidence) -> Iterator[Claim]:
     for baseline in ("attached", "detached"):
         for weight in (0.1, 5.0):
             part = runs.at(baseline=baseline, episode_length=15, critic_weight=weight)
-            drowned = baseline == "attached" and weight == 0.1  # the signal, by the leak
+            drowned = baseline == "attached" and weight == 0.1  # the leak's noise hides the signal
             yield Claim(
                 name=f"snr-{baseline}-{weight:g}",
                 says="policy's signal-to-noise ratio in ‰, 15 steps, before learning",
@@ -60,17 +61,18 @@ def signal_claims(evidence: Evidence) -> Iterator[Claim]:
         attached, detached = part.at(baseline="attached"), part.at(baseline="detached")
         bias = _at_start(attached, "critic_bias") / sqrt(_at_start(attached, "return_variance"))
         ratio = _at_start(attached, "policy_norm") / _at_start(detached, "policy_norm")
+        predicted = slowdown(bias)  # the leak slows learning as much as it enlarges the gradient
         yield Claim(
             name=f"norm-{steps}",
             says="weight 1: norm of the policy's gradient, attached over detached, over predicted",
-            estimate=Estimate(ratio / slowdown(bias)),
+            estimate=Estimate(ratio / predicted),
             band=(0, 0.7),
             experiments=PROBED,
         )
 
 
 def _at_start(runs: Outcomes, curve: str) -> float:
-    """Median over seeds of a curve's first window."""
+    """Median over seeds of a curve in its first window."""
     return float(np.median(runs.curve(curve)[:, 0]))
 
 
@@ -95,7 +97,7 @@ def identity_claims(evidence: Evidence) -> Iterator[Claim]:
         band=(1.25, 3.0),
         experiments=PROBED,
     )
-    for weight, band in {5.0: (3, 5), 20.0: (0, 2)}.items():  # all five lengths were predicted
+    for weight, band in {5.0: (3, 5), 20.0: (0, 2)}.items():  # predicted: at all five lengths
         differences = [
             _median_difference(attached.at(episode_length=steps, critic_weight=weight))
             for steps in lengths
@@ -111,19 +113,19 @@ def identity_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _ratio_of_sides(runs: Outcomes) -> Estimate:
-    """Left side of the identity over its right side, both means over seeds and windows."""
-    left, right = (side.mean(axis=1) for side in identity_sides(runs))  # (S,)
+    """Left side of the identity over its right side, each a mean over seeds and windows."""
+    left, right = (side.mean(axis=1) for side in identity_sides(runs))  # (S,) each
 
     def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-        """The ratio for each selection of seeds: [B] from [B, S]."""
+        """Returns the ratio for B selections of seeds, [B], from their indices, [B, S]."""
         return np.asarray(left[seeds].mean(axis=-1) / right[seeds].mean(axis=-1))
 
     return over_seeds(ratio, len(left))
 
 
 def _median_difference(runs: Outcomes) -> float:
-    """Difference of the identity's sides over the larger one, median over seeds and windows."""
-    left, right = identity_sides(runs)
+    """Relative difference of the identity's two sides, median over seeds and windows."""
+    left, right = identity_sides(runs)  # (S, windows) each
     larger = np.maximum(np.abs(left), np.abs(right))
     return float(np.nanmedian(np.abs(left - right) / larger))
 

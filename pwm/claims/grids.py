@@ -12,7 +12,7 @@ from pwm.core.config import TrainConfig
 from pwm.experiments import EXPERIMENTS, fifth, fourth, rules
 from pwm.runs.experiment import Experiment
 from pwm.runs.fields import flat
-from pwm.runs.shards import plan
+from pwm.runs.shards import Member, planned
 
 AXES: Mapping[str, str] = {
     "episode_length": "steps",
@@ -42,11 +42,11 @@ ALWAYS = ("num_episodes", "episode_length", "learning_rate")
 """Fixed fields that are printed even with their default value."""
 NEVER = ("log_every", "probe_episodes", "probe_at", "seed", "critic_weight", "stimulus_set")
 """Fixed fields that are not printed."""
-MOST_VALUES = 5  # of an axis that are printed; of more, only the first and the last
+MOST_VALUES = 5  # of an axis with more values, only the first and the last are printed
 
 
 def grids() -> dict[str, Number]:
-    """Counts (`compute.*`) and descriptions of experiments (`experiment.*`), by name."""
+    """Returns counts of runs (`compute.*`) and descriptions (`experiment.*`), by name."""
     return dict(_counts()) | _descriptions()
 
 
@@ -58,12 +58,13 @@ def _counts() -> Mapping[str, Number]:
     once; runs that they share in different shards are trained again. Two settings differ if their
     runs differ in a field other than the seed and those that only decide what is logged.
     """
-    shards = {shard.key: shard for each in EXPERIMENTS.values() for shard in plan(each)}
-    trained = [(shard.setting, member) for shard in shards.values() for member in shard.members]
+    trained = list[tuple[TrainConfig, Member]]()
     settings = set[tuple[TrainConfig, float, float]]()
-    for shard in shards.values():
+    for shard in planned(EXPERIMENTS.values()):
         unlogged = replace(shard.setting, log_every=1, probe_episodes=0, probe_at=())
-        settings |= {(unlogged, each.critic_weight, each.learning_rate) for each in shard.members}
+        for member in shard.members:
+            trained.append((shard.setting, member))
+            settings.add((unlogged, member.critic_weight, member.learning_rate))
     return {
         "compute.runs": number(sum(each.num_runs for each in EXPERIMENTS.values())),
         "compute.trained": number(len(trained)),
@@ -80,11 +81,10 @@ def _descriptions() -> dict[str, Number]:
     One of them is described, without the fields in which they differ.
     """
     families = ("rules-", "fourth-", "fifth-")
-    shown = {
-        name: _described(each)
-        for name, each in EXPERIMENTS.items()
-        if not name.startswith(families) or name == "fourth-above"
-    }
+    shown = {"fourth-above": _described(EXPERIMENTS["fourth-above"])}  # of no family
+    for name, experiment in EXPERIMENTS.items():
+        if not name.startswith(families):
+            shown[name] = _described(experiment)
     for name in rules.CONDITIONS:
         one = EXPERIMENTS[f"rules-{name}-popart"]
         shown[f"rules-{name}"] = _described(one, hidden=("balance", "critic_weight"))
@@ -99,7 +99,11 @@ def _descriptions() -> dict[str, Number]:
 
 
 def _described(experiment: Experiment, hidden: Sequence[str] = ()) -> str:
-    """One line: the axes, then fixed fields that differ from the defaults, without hidden ones."""
+    """Describes an experiment in one line: its axes, then its fixed fields, without hidden ones.
+
+    Of the fixed fields, those in `ALWAYS` and those that differ from the defaults are printed, and
+    none in `NEVER`.
+    """
     axes = {name: values for name, values in experiment.axes.items() if name != "probe_at"}
     base, default = flat(experiment.base), flat(TrainConfig())
     changed = [name for name in base if base[name] != default[name] and name not in ALWAYS]
@@ -112,7 +116,7 @@ def _described(experiment: Experiment, hidden: Sequence[str] = ()) -> str:
 
 
 def _fixed(field: str, value: Any) -> str:
-    """The value of a field that does not vary, in words."""
+    """A field that does not vary, with its value, in words."""
     if field in COUNTED:
         return f"{value:,} {COUNTED[field]}"
     name = field.replace("_", " ")
@@ -122,7 +126,7 @@ def _fixed(field: str, value: Any) -> str:
 
 
 def _axis(field: str, values: Sequence[Any]) -> str:
-    """An axis in words: its name, with its values or, of many, their number and the two ends."""
+    """An axis in words: its name, and its values or, if they are many, their number and ends."""
     name = AXES.get(field, field.replace("_", " "))
     if field == "seed":
         return f"{len(values)} {name}"

@@ -1,7 +1,7 @@
 """Claims about the leak: its effect on the critic, the effect of detaching, and where it acts.
 
 With an attached baseline, the policy loss also trains the critic: this gradient is the leak. It
-biases the critic by c T H / 2w (`pwm.core.leak`). It acts through the value head and through the
+biases the critic by c T H / (2 w) (`pwm.core.leak`). It acts through the value head and through the
 trunk, the part of the network that critic and policy share.
 """
 
@@ -26,9 +26,9 @@ GRIDS: Mapping[str, str] = {"0.005": "weight-0.005", "0.001": "weight-0.001"}
 """Experiments with all critic weights at five lengths of episodes, by learning rate."""
 LIGHT = (0.02, 0.05, 0.1)
 MIDDLE = (2.0, 3.0, 5.0)
-TREND = 0.3  # predicted: detached, the middle weights differ from the light ones by at most this
+TREND = 0.3  # largest predicted difference in success of middle and light weights, detached
 TREND_FAILS: Mapping[str, Band] = {"30-0.005": (TREND, 1.0), "120-0.001": (-1.0, -TREND)}
-"""Bands of the two exceptions to that prediction, by steps and learning rate."""
+"""Bands of that difference in the two exceptions, by steps and learning rate."""
 LIGHT_LEARN: Mapping[str, Band] = {"0.005": (0.2, 1.0), "0.001": (0.85, 1.0)}
 """Bands of the fraction that learns at light weights, detached, by learning rate."""
 
@@ -49,7 +49,7 @@ def floor_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def bias_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the critic's bias: as the formula says if attached, none if detached."""
+    """Yields claims about the critic's bias: as predicted if attached, and none if detached."""
     for rate_name, name in GRIDS.items():
         yield Claim(
             name=f"bias-{rate_name}",
@@ -58,7 +58,7 @@ def bias_claims(evidence: Evidence) -> Iterator[Claim]:
             band=(0.9, 1.1),
             experiments=(name,),
         )
-        bias = evidence.of(name).at(baseline="detached").critic_bias
+        bias = evidence.of(name).at(baseline="detached").critic_bias  # (lengths, W, S)
         yield Claim(
             name=f"no-bias-{rate_name}",
             says="largest absolute mean bias of a detached cell, in reward",
@@ -69,9 +69,9 @@ def bias_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _bias_ratios(attached: Outcomes) -> NDArray[np.float64]:
-    """Measured over predicted bias, for each length and each weight of 1 or more: [settings].
+    """Ratio of measured to predicted bias at each length and each weight of 1 or more: [cells].
 
-    Settings in which the policy no longer explores are left out: without entropy, there is no leak.
+    Cells in which the policy no longer explores are left out: without entropy, there is no bias.
     """
     ratios = []
     for steps in attached.axes["episode_length"]:
@@ -87,7 +87,8 @@ def detaching_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about success with both baselines, at light and at middle weights."""
     for rate_name, name in GRIDS.items():
         for steps in evidence.of(name).axes["episode_length"]:
-            runs, setting = evidence.of(name).at(episode_length=steps), f"{steps}-{rate_name}"
+            setting = f"{steps}-{rate_name}"
+            runs = evidence.of(name).at(episode_length=steps)
             attached, detached = runs.at(baseline="attached"), runs.at(baseline="detached")
             light, middle = detached.at(critic_weight=LIGHT), detached.at(critic_weight=MIDDLE)
             yield Claim(
@@ -114,7 +115,7 @@ def detaching_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def part_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the leak in the trunk or the head alone, at 15 steps and rate 0.001."""
+    """Yields claims about a leak in the trunk or the head alone, 15 steps, learning rate 0.001."""
     detached = evidence.of("weight-0.001").at(episode_length=15, baseline="detached")
     parts = evidence.of("leak-parts")
     yield from _trunk_claims(parts.at(baseline="attached_trunk"), detached)
@@ -122,7 +123,7 @@ def part_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _trunk_claims(trunk: Outcomes, detached: Outcomes) -> Iterator[Claim]:
-    """Yields claims about the leak in the trunk alone: light weights learn, but more slowly."""
+    """Yields claims about the leak in the trunk alone: with light critics, learning is slower."""
     yield Claim(
         name="low-trunk",
         says="leak in the trunk alone: fraction that learns at weights up to 0.1",
@@ -141,7 +142,7 @@ def _trunk_claims(trunk: Outcomes, detached: Outcomes) -> Iterator[Claim]:
 
 
 def _head_claims(head: Outcomes, detached: Outcomes) -> Iterator[Claim]:
-    """Yields claims about the leak in the head alone: some weights learn and then forget."""
+    """Yields claims about the leak in the head alone: at some weights, runs learn and forget."""
     yield Claim(
         name="slow-head-heavy",
         says="leak in the head alone, weight 0.5, 1, 2, 3: time to learn, relative to detached",
@@ -185,13 +186,14 @@ def _head_claims(head: Outcomes, detached: Outcomes) -> Iterator[Claim]:
 def hand_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about a bias that is added by hand to a detached baseline, at 15 steps.
 
-    Each bias is the one that the leak would cause at one of the critic weights. The lower edge is
-    the weight below which runs no longer learn.
+    The lower edge is the weight below which runs no longer learn. All runs with a bias by hand have
+    critic weight 5. There is one bias for each critic weight of the other runs: the bias that the
+    leak would cause at this weight.
     """
     runs = evidence.of("weight-0.001").at(episode_length=15)
-    by_hand = evidence.of("by-hand").at(critic_weight=5.0)  # (biases, seeds)
+    by_hand = evidence.of("by-hand").at(critic_weight=5.0)  # (biases, S)
     attached_edge = light_edges(runs.weights, runs.at(baseline="attached").learned)
-    edge_by_hand = light_edges(runs.weights, by_hand.learned)
+    edge_by_hand = light_edges(runs.weights, by_hand.learned)  # a bias counts as its weight
     yield Claim(
         name="edge-attached",
         says="lower edge at 15 steps, attached",
@@ -223,7 +225,7 @@ def hand_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def separate_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about separate LSTMs for actor and critic: only light attached critics fail."""
+    """Yields claims about separate LSTMs for policy and critic: only light attached ones fail."""
     runs = evidence.of("separate")
     for steps in (15, 60):
         for baseline in ("attached", "detached"):
@@ -240,11 +242,12 @@ def separate_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _relative_time(runs: Outcomes, reference: Outcomes, weights: Sequence[float]) -> Estimate:
-    """Median time to learn over that of the reference at the same weight, mean over weights."""
-    slow, fast = runs.at(critic_weight=weights).time, reference.at(critic_weight=weights).time
+    """Median time to learn over that of `reference` at the same weight, mean over `weights`."""
+    slow = runs.at(critic_weight=weights).time  # (W, S)
+    fast = reference.at(critic_weight=weights).time  # (W, S)
 
     def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-        """The mean ratio for each selection of seeds: [B] from [B, S]."""
+        """Returns the mean ratio for B selections of seeds, [B], from their indices, [B, S]."""
         ratios = median_time(slow[:, seeds]) / median_time(fast[:, seeds])  # (W, B)
         return np.asarray(ratios.mean(axis=0))
 
@@ -255,21 +258,24 @@ def _by_hand_over_law(by_hand: Outcomes, detached: Outcomes) -> Estimate:
     """Slowdown by a bias added by hand, measured over predicted, geometric mean over biases.
 
     Args:
-        by_hand: runs of critic weight 5 with one bias for each weight of `detached`, [W, S].
+        by_hand: runs of critic weight 5 with one bias for each weight of `detached`, [W, S]; only
+            the biases of weights 1 to 10 are used.
         detached: runs without a bias, [W, S].
     """
     law = Law(noise_constant=1.0, share_weight=fitted_law().share_weight)  # the noise is not fitted
     kept = [place for place, weight in enumerate(detached.weights) if 1 <= weight <= 10]
-    biases = [law.noise_weight(15) / detached.weights[place] for place in kept]
-    predicted = np.array(
-        [law.trunk_slowdown(5.0, bias) / law.trunk_slowdown(5.0) for bias in biases]
-    )
-    slow, fast = by_hand.time[kept], detached.at(critic_weight=5.0).time  # (biases, S) and (S,)
+    predicted = []
+    for place in kept:
+        bias = law.noise_weight(15) / detached.weights[place]  # over the return's deviation
+        predicted.append(law.trunk_slowdown(5.0, bias) / law.trunk_slowdown(5.0))
+    slow = by_hand.time[kept]  # (biases, S)
+    fast = detached.at(critic_weight=5.0).time  # (S,)
 
     def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-        """The mean ratio for each selection of seeds: [B] from [B, S]."""
+        """Returns the mean ratio for B selections of seeds, [B], from their indices, [B, S]."""
         slowdowns = median_time(slow[:, seeds]) / median_time(fast[seeds])  # (biases, B)
-        return np.asarray(np.exp(np.log(slowdowns.T / predicted).mean(axis=-1)))
+        log_ratios = np.log(slowdowns.T / predicted)  # (B, biases)
+        return np.asarray(np.exp(log_ratios.mean(axis=-1)))
 
     return over_seeds(ratio, len(fast))
 

@@ -1,8 +1,8 @@
 """Claims that the leak slows learning as random noise of the size of its bias would.
 
 An attached baseline leaks: the policy loss also trains the critic, which biases it. Some claims
-give the factor on this bias that explains the measured slowdown; theory says 1. The leak's fixed
-point is the mean return plus the bias: a critic that starts there has nothing to climb. S is the
+give the factor on this bias that explains the measured slowdown: 1 according to theory. The leak's
+fixed point is the mean return plus the bias: a critic that starts there does not climb. S is the
 slowdown of a cell, the runs of one setting and weight: their median time to learn over that of a
 light detached critic that starts at the mean return.
 """
@@ -50,7 +50,8 @@ def noise_claims(evidence: Evidence) -> Iterator[Claim]:
             band=(0.75, 1.25),
             experiments=("separate",),
         )
-        errors.append(condition.errors(condition.learned_if_slowed(condition.noise_weight)))
+        predicted = condition.learned_if_slowed(condition.noise_weight)
+        errors.append(condition.errors(predicted))
     yield Claim(
         name="error-separate",
         says="separate networks: mean error of predicted success, with nothing fitted",
@@ -63,10 +64,10 @@ def noise_claims(evidence: Evidence) -> Iterator[Claim]:
 def _noise_constant(condition: Condition) -> Estimate:
     """Factor on the leak's noise that explains the slowdown of a condition's attached runs."""
     weights, noise = condition.runs.weights, condition.noise_weight
-    attached, detached = condition.attached.time, condition.detached.time
+    attached, detached = condition.attached.time, condition.detached.time  # (W, S) each
 
     def constant(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-        """The factor for each selection of seeds: [B] from [B, S]."""
+        """Returns the factor for B selections of seeds, [B], from their indices, [B, S]."""
         return noise_constant(weights, attached[:, seeds], detached[:, seeds], noise)
 
     return over_seeds(constant, attached.shape[-1])
@@ -84,7 +85,8 @@ def fixed_point_claims(evidence: Evidence) -> Iterator[Claim]:
             name=f"fixed-point-constant-{condition}",
             says="factor on the leak's noise that explains its slowdown from the fixed point",
             estimate=interval(leak_constant(members)),
-            band=(0.75, 2.5 if condition == "120" else 1.4),  # 120 steps: only two weights tell
+            # At 120 steps, the factor is computed from two weights only.
+            band=(0.75, 2.5 if condition == "120" else 1.4),
             experiments=experiments_of(members),
         )
 
@@ -96,7 +98,8 @@ def _noise_law_claims(suffix: str, cells: Sequence[Cell], error: Band) -> Iterat
 
     Args:
         suffix: end of the claims' names.
-        cells: the cells, of which those count whose slowdown was, or should have been, measurable.
+        cells: the cells. Only informative ones are used: half of their seeds learned, or the law's
+            predicted time to learn is within the budget.
         error: band of the law's error.
     """
     informative = [cell for cell in cells if cell.informative]

@@ -1,8 +1,8 @@
 """Claims about questions that the first study left open, and about the running mean's rate.
 
-One such question, the factor on the leak's noise, is in `pwm.claims.noise`. Returns are "raw", or
-"centred": less their running mean. A critic of start "mean" starts at the mean return, others at 0
-unless stated. A climb is the critic's way from its start to the mean return.
+One open question, the factor on the leak's noise, is in `pwm.claims.noise`. Returns are "raw", or
+"centred": less their running mean. A critic of start "mean" starts at the mean return, all others
+at 0 unless stated. The change of the critic's value from its start to the mean return is its climb.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ WEIGHT_1: Mapping[str, tuple[str, Mapping[int, Band]]] = {
     "mean": ("start-mean", {15: (0.8, 1.3), 60: (0.8, 1.3), 120: (0.7, 1.4)}),
     "centred": ("centred-0.001", {15: (0.8, 1.3), 60: (0.8, 1.3), 120: (0.7, 1.4)}),
 }
-"""Experiment, and bands of the slowdown at weight 1 by steps; by the critic's start or returns."""
+"""Experiment and, by steps, bands of the slowdown at weight 1, by the critic's start or returns."""
 RATES = (0.003, 0.01, 0.03, 0.1, 1.0)
 HALF, MORE, ALL = (0.25, 0.85), (0.5, 0.97), (0.75, 1.0)
+"""Bands of success."""
 TRACKING: Mapping[tuple[int, float], Sequence[Band]] = {
     (60, 10.0): (MORE, MORE, MORE, ALL, ALL),
     (60, 100.0): (HALF, MORE, ALL, ALL, ALL),
@@ -63,7 +64,7 @@ def climb_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def edge_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the lower edge that remains once leak and climb are removed.
+    """Yields claims about the lower edge that remains without a leak and without a climb.
 
     The lower edge is the critic weight below which runs no longer learn.
     """
@@ -81,7 +82,7 @@ def edge_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def forgetting_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about runs that forget what they learned: the leak in the value head alone.
+    """Yields claims about runs with the leak in the value head alone, which learn and then forget.
 
     Centring does not prevent forgetting, and from the leak's fixed point nothing is learned.
     """
@@ -95,18 +96,19 @@ def forgetting_claims(evidence: Evidence) -> Iterator[Claim]:
 def _forgetting(
     runs: Outcomes, returns: str, start: float | str, ever: Band, heavier: Band
 ) -> Iterator[Claim]:
-    """Yields claims about success with some returns and a start of the critic.
+    """Yields claims about learning and forgetting with one kind of returns and one start.
 
     Args:
         runs: runs with the leak in the head alone.
         returns: "raw" or "centred".
-        start: the value that the critic starts at.
+        start: the value that the critic starts at, or "fixed-point": the leak's fixed point.
         ever: band of the fraction that learns at any time, at weights up to 1.
         heavier: band of the fraction that has learned at the end, at weight 5.
     """
     part = runs.at(returns=returns, critic_start=start)
     forgetting = part.at(critic_weight=(0.2, 0.5, 1.0))
-    name = f"{returns}-{'zero' if start == 0 else start}"
+    start_name = "zero" if start == 0 else start
+    name = f"{returns}-{start_name}"
     says = f"leak in the head, {returns}, start {start}: fraction that"
     yield Claim(
         name=f"head-ever-{name}",
@@ -132,7 +134,7 @@ def _forgetting(
 
 
 def tracking_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about success by the rate of the running mean, at learning rate 0.005."""
+    """Yields claims about success as a function of the running mean's rate, learning rate 0.005."""
     for (steps, weight), bands in TRACKING.items():
         runs = evidence.of("tracking").at(episode_length=steps, critic_weight=weight)
         for tracking_rate, band in zip(RATES, bands, strict=True):

@@ -50,7 +50,7 @@ def collapse_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _bonus_claims(runs: Outcomes) -> Iterator[Claim]:
-    """Yields claims about the entropy bonus, from detached runs at 60 steps: [bonuses, S]."""
+    """Yields claims about the weight of the entropy bonus, from detached runs: [bonuses, S]."""
     bonuses, rates = runs.axes["entropy_weight"], runs.rate()
     best = np.flatnonzero(rates == rates.max())  # places of the bonuses with the highest success
     yield Claim(
@@ -115,16 +115,15 @@ def notes_claims(evidence: Evidence) -> Iterator[Claim]:
 def practice_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the choice of a weight, and about the cost of an attached baseline."""
     slow, fast = evidence.of("weight-0.001"), evidence.of("weight-0.005")
-    detached = [
-        grid.at(episode_length=steps, baseline="detached")
-        for grid in (slow, fast)
-        for steps in grid.axes["episode_length"]
-    ]
+    conditions = []
+    for grid in (slow, fast):
+        detached = grid.at(baseline="detached")
+        conditions += [detached.at(episode_length=steps) for steps in grid.axes["episode_length"]]
     for weight, band in {0.1: (0.3, 0.7), 1.0: (0.0, 0.35), 20.0: (0.7, 1.0)}.items():
         yield Claim(
             name=f"regret-{weight:g}",
             says=f"detached: most success lost in a condition by choosing weight {weight:g}",
-            estimate=_most_lost(detached, weight),
+            estimate=_most_lost(conditions, weight),
             band=band,
             experiments=("weight-0.001", "weight-0.005"),
         )
@@ -149,12 +148,12 @@ def practice_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _most_lost(conditions: Sequence[Outcomes], weight: float) -> Estimate:
-    """Success lost by a weight relative to a condition's best one, where it loses most."""
+    """Largest difference over conditions of success at the best weight and success at `weight`."""
     learned = np.stack([runs.learned for runs in conditions])  # (conditions, W, S)
     place = conditions[0].weights.index(weight)
 
     def most_lost(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-        """The largest loss for each selection of seeds: [B] from [B, S]."""
+        """Returns that difference for B selections of seeds, [B], from their indices, [B, S]."""
         rates = learned[..., seeds].mean(axis=-1)  # (conditions, W, B)
         lost = rates.max(axis=1) - rates[:, place]  # (conditions, B)
         return np.asarray(lost.max(axis=0))
@@ -163,12 +162,13 @@ def _most_lost(conditions: Sequence[Outcomes], weight: float) -> Estimate:
 
 
 def _cost_of_attaching(runs: Outcomes) -> Estimate:
-    """Median time to learn, attached over detached, each at the weight at which it is least."""
-    attached, detached = runs.at(baseline="attached").time, runs.at(baseline="detached").time
+    """Median time to learn attached over that detached, each at the weight where it is least."""
+    attached = runs.at(baseline="attached").time  # (W, S)
+    detached = runs.at(baseline="detached").time  # (W, S)
 
     def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-        """The ratio for each selection of seeds: [B] from [B, S]."""
-        least_attached = median_time(attached[:, seeds]).min(axis=0)
+        """Returns the ratio for B selections of seeds, [B], from their indices, [B, S]."""
+        least_attached = median_time(attached[:, seeds]).min(axis=0)  # (B,) from (W, B)
         least_detached = median_time(detached[:, seeds]).min(axis=0)
         return np.asarray(least_attached / least_detached)
 

@@ -31,10 +31,10 @@ FIRST: Mapping[str, str] = {
     "trial length 6": "trial-6",
     "mean, 15 steps": "mean-15",
 }
-"""Conditions of the first set, by their name in it; in a seventh, of 120 steps, too few runs learn
-for there to be an edge."""
+"""Names of conditions in `pwm.analysis.conditions`, by their name in the first set. The set has a
+seventh, of 120 steps, in which too few runs learn for an edge to be measured."""
 FIRST_FAILS = ("trial length 6",)
-"""Conditions whose edge the first set predicted too low."""
+"""Conditions for which the first set's predicted edge is too low."""
 SECOND = ("weight-0.001", "gradients")
 """Experiments of the second set."""
 SECOND_EDGES: Mapping[tuple[str, int], Band] = {
@@ -43,8 +43,8 @@ SECOND_EDGES: Mapping[tuple[str, int], Band] = {
     ("detached", 60): (0.5, 2.0),
     ("detached", 120): (0.5, 2.0),
 }
-"""Bands of the measured edge over the second set's, by baseline and steps: of attached runs the
-lower edge, for which the set failed, and of detached runs the upper one."""
+"""Bands of the measured over the predicted edge, by baseline and steps. Attached runs have a lower
+edge, which the second set predicted wrongly; detached runs have an upper edge."""
 THIRD_HEAVY: Mapping[int, str] = {
     45: "so that the upper edge, predicted at 68, lies beyond the weights tried",
     9: "predicted to be one half or more",
@@ -64,18 +64,23 @@ def if_too_low(predicted: float) -> Band:
 
 
 def first_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the first set, which predicts the lower edge at w = 0.107 c T."""
-    every, predicted = conditions(evidence), predictions()["lower_edge"]
+    """Yields claims about the first set, which predicts the lower edge at w = 0.107 c T.
+
+    T is the number of steps per episode, and c is 1 for a summed policy loss, 1 / T for a mean.
+    """
+    every = conditions(evidence)
     num_right = 0
     for setting, name in FIRST.items():
-        edge, said, fails = every[name].edge, predicted[setting], setting in FIRST_FAILS
-        low, high = if_right(said)
-        num_right += low <= edge.value <= high
+        measured, predicted = every[name].edge, predictions()["lower_edge"][setting]
+        fails = setting in FIRST_FAILS
+        low, high = if_right(predicted)
+        if low <= measured.value <= high:
+            num_right += 1
         yield Claim(
             name=f"first-{slug(setting.replace(',', ''))}",
-            says=f"lower edge, first predicted at {said}" + (", wrongly" if fails else ""),
-            estimate=edge,
-            band=if_too_low(said) if fails else (low, high),
+            says=f"lower edge, first predicted at {predicted}" + (", wrongly" if fails else ""),
+            estimate=measured,
+            band=if_too_low(predicted) if fails else (low, high),
             experiments=(every[name].experiment,),
         )
     yield Claim(
@@ -96,15 +101,15 @@ def second_claims(evidence: Evidence) -> Iterator[Claim]:
     for steps in runs.axes["episode_length"]:
         part, light = runs.at(episode_length=steps), probed.at(episode_length=steps)
         for baseline, predicted in _law_as_first_written(part, light).items():
-            measured = part.at(baseline=baseline).learned
+            measured = part.at(baseline=baseline).learned  # (W, S)
             errors.append(np.abs(predicted.mean(axis=-1) - measured.mean(axis=-1)))
             if (baseline, steps) in SECOND_EDGES:
-                edges = light_edges if baseline == "attached" else upper_edges
-                predicted_edge, *_ = edges(part.weights, predicted)  # without its resamples
+                find_edges = light_edges if baseline == "attached" else upper_edges
+                predicted_edge, *_ = find_edges(part.weights, predicted)  # without its resamples
                 yield Claim(
                     name=f"second-{baseline}-{steps}",
                     says=f"{baseline}, {steps} steps: edge over the law's as first written",
-                    estimate=interval(edges(part.weights, measured) / predicted_edge),
+                    estimate=interval(find_edges(part.weights, measured) / predicted_edge),
                     band=SECOND_EDGES[baseline, steps],
                     experiments=SECOND,
                 )
@@ -118,23 +123,26 @@ def second_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _law_as_first_written(runs: Outcomes, probed: Outcomes) -> dict[str, NDArray[np.bool_]]:
-    """Whether each of R reference runs should learn at each weight: [W, R], by baseline.
+    """Predicts which runs learn at each weight, by the first version of the law.
 
-    The reference runs are detached runs of small weights, which nothing slows. By the law, a
-    critic multiplies their times to learn by its slowdown; a run learns if that is within the
-    budget.
+    The time to learn of an undisturbed run, detached and of small weight, is multiplied by the
+    law's slowdown at each weight. A run learns if this product is within its budget.
 
     Args:
-        runs: runs of one episode length, by baseline, weight and seed.
-        probed: light detached runs of that length with diagnosed gradients.
+        runs: runs of one episode length, by baseline, weight and seed; R of them are undisturbed.
+        probed: light detached runs of the same length with diagnosed gradients, which give the
+            law's share weight.
+    Returns:
+        Whether each undisturbed run would learn at each weight, [W, R], by baseline.
     """
     share = known_median(before_learning(probed, share_weight(probed)))
     law = Law(noise_constant=1.0, share_weight=share)
     steps = runs.base.task.episode_length
-    # The law later took a root of this slowdown.
+    # In its first version, the law had the square of the slowdown by the trunk.
     detached = np.array([law.trunk_slowdown(weight) ** 2 for weight in runs.weights])
     attached = detached * [law.leak_slowdown(weight, steps) for weight in runs.weights]
-    times, budget = undisturbed_times(runs).ravel(), runs.base.num_episodes
+    times = undisturbed_times(runs).ravel()  # (R,)
+    budget = runs.base.num_episodes
     return {
         "attached": times * attached[:, None] <= budget,
         "detached": times * detached[:, None] <= budget,
@@ -150,23 +158,23 @@ def third_claims(evidence: Evidence) -> Iterator[Claim]:
 def _third_edges(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the edges that the third set predicts."""
     predicted = predictions()["third"]
-    for setting, edge in predicted["lower_edge"].items():
+    for setting, lower_edge in predicted["lower_edge"].items():
         steps = setting.removeprefix("steps ")
         condition = conditions(evidence)[f"held-out-{steps}"]
         yield Claim(
             name=f"third-lower-{steps}",
-            says=f"lower edge at {steps} steps, predicted at {edge} before the runs",
+            says=f"lower edge at {steps} steps, predicted at {lower_edge} before the runs",
             estimate=condition.edge,
-            band=if_right(edge),
+            band=if_right(lower_edge),
             experiments=("held-out",),
         )
-    edge = predicted["upper_edge"]["steps 90"]
+    upper_edge = predicted["upper_edge"]["steps 90"]
     detached = evidence.of("held-out").at(baseline="detached", episode_length=90)
     yield Claim(
         name="third-upper-90",
-        says=f"upper edge at 90 steps, detached, predicted at {edge} before the runs",
+        says=f"upper edge at 90 steps, detached, predicted at {upper_edge} before the runs",
         estimate=interval(upper_edges(detached.weights, detached.learned)),
-        band=if_right(edge),
+        band=if_right(upper_edge),
         experiments=("held-out",),
         digits=0,
     )
@@ -176,10 +184,10 @@ def _third_success(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the success that the third set predicts."""
     runs = evidence.of("held-out")
     attached, detached = runs.at(baseline="attached"), runs.at(baseline="detached")
-    for steps, verdict in THIRD_HEAVY.items():
+    for steps, prediction in THIRD_HEAVY.items():
         yield Claim(
             name=f"third-heavy-{steps}",
-            says=f"detached, {steps} steps: success at weight 100, {verdict}",
+            says=f"detached, {steps} steps: success at weight 100, {prediction}",
             estimate=rate(detached.at(episode_length=steps, critic_weight=100.0).learned),
             band=(0.5, 1),
             experiments=("held-out",),

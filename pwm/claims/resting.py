@@ -23,11 +23,11 @@ from pwm.io.repository import published
 from pwm.runs.experiment import Experiment
 
 Selection = Mapping[str, NDArray[np.bool_]]
-"""Some runs of experiments: for each experiment by name, whether each run is selected, [runs]."""
+"""Selected runs: for each experiment, by name, whether each of its runs is selected, [runs]."""
 
 
 def known_claims(names: Sequence[str]) -> list[str]:
-    """The names given, without the prefix "claim.".
+    """Returns names of claims without the prefix "claim.", which they may have.
 
     Raises:
         InputError: there is no claim of one of the names.
@@ -37,24 +37,25 @@ def known_claims(names: Sequence[str]) -> list[str]:
     asked = [name.removeprefix(PREFIX) for name in names]
     for name in asked:
         accepted = f"the name of a claim in paper/{NUMBERS}"
-        if similar := get_close_matches(name, known, 3, 0.5):
+        if similar := get_close_matches(name, known, n=3, cutoff=0.5):
             accepted += f", such as {', '.join(similar)}"
         require(name in known, "CLAIM", name, accepted)
     return asked
 
 
 def described(experiment: Experiment, selected: NDArray[np.bool_]) -> str:
-    """Number of an experiment's selected runs, and the values that they have on each axis."""
+    """Describes the selected runs, [runs], of an experiment: their number, their values by axis."""
     shape = [len(values) for values in experiment.axes.values()]
     places = np.nonzero(selected.reshape(shape))  # place of each selected run, for each axis
     parts = []
-    for (name, values), used in zip(experiment.axes.items(), places, strict=True):
-        parts.append(f"{name} {_listed([values[place] for place in np.unique(used)])}")
+    for (name, values), places_on_axis in zip(experiment.axes.items(), places, strict=True):
+        selected_values = [values[place] for place in np.unique(places_on_axis)]
+        parts.append(f"{name} {_listed(selected_values)}")
     return f"{counted(int(selected.sum()), 'run')}, {'; '.join(parts)}"
 
 
 def _listed(values: Sequence[object]) -> str:
-    """The values, separated by commas; of more than four, the first, the last and their number."""
+    """Values separated by commas; of more than four, the first, the last and how many there are."""
     if len(values) <= 4:
         return ", ".join(map(str, values))
     return f"{values[0]} to {values[-1]} ({len(values)} values)"
@@ -63,9 +64,9 @@ def _listed(values: Sequence[object]) -> str:
 def runs_behind(name: str, source: Source) -> tuple[Claim, Selection]:
     """Returns a claim and the runs that it rests on.
 
-    These are the runs read for it. If its value depends on others too, which an earlier claim of
-    its group read, they are all that the group has read so far. If it depends on still others, they
-    are all runs of the claim's experiments.
+    These are the smallest of three sets that determines the claim's value: the runs that are read
+    while it is computed; the runs that its group has read up to then, since a value may depend on
+    runs read for an earlier claim; and all runs. Each has only runs of the claim's experiments.
 
     Args:
         name: name of the claim.
@@ -103,10 +104,10 @@ def _computed(name: str, source: Source) -> tuple[Claim, Group, Selection, Selec
 
 
 def _depends_on_others(claim: Claim, group: Group, source: Source, runs: Selection) -> bool:
-    """Whether a claim's value changes when all runs but those given have other outcomes.
+    """Whether a claim's value changes when all runs that are not in `runs` have other outcomes.
 
-    The others are replaced twice, by runs that never learn and by runs that learn at once, because
-    one of the two may happen to give the same value.
+    These are replaced twice, by runs that never learn and by runs that learn at once, because one
+    of these replacements may happen to give the same value.
     """
     for success in (False, True):
         evidence = Evidence(Altered(source, runs, success=success))
@@ -114,19 +115,19 @@ def _depends_on_others(claim: Claim, group: Group, source: Source, runs: Selecti
             with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
                 again = next(one for one in group(evidence) if one.name == claim.name)
         except (ArithmeticError, LookupError, ValueError, StopIteration):
-            return True  # it cannot be computed from the other outcomes
+            return True  # the claim cannot be computed from the replaced outcomes
         if not np.array_equal(again.estimate.value, claim.estimate.value, equal_nan=True):
             return True
     return False
 
 
 class Altered:
-    """A source of outcomes in which all runs learn at once, or never, except for some.
+    """Source of outcomes in which all runs that are not in `kept` learn at once, or never.
 
     Args:
         source: the outcomes as they are.
         kept: runs whose outcomes are kept.
-        success: whether the other runs learn.
+        success: whether the runs that are not kept learn.
     """
 
     def __init__(self, source: Source, kept: Selection, *, success: bool) -> None:
@@ -139,12 +140,12 @@ class Altered:
 
 
 class AlteredRuns:
-    """Runs of an experiment with random outcomes and curves, except for some.
+    """Runs of an experiment; those that are not in `kept` have random outcomes and curves.
 
     Args:
         runs: the runs as they are.
         kept: whether each run keeps its outcomes, [runs].
-        success: whether the others learn.
+        success: whether the runs that are not kept learn.
     """
 
     def __init__(self, runs: Runs, kept: NDArray[np.bool_], *, success: bool) -> None:
@@ -178,5 +179,5 @@ class AlteredRuns:
         return self._runs.history(numbers)
 
     def _random(self, count: int) -> NDArray[np.float64]:
-        """Random numbers, which differ between runs that learn and runs that do not."""
+        """`count` random numbers in [0, 1), which differ between the two values of `success`."""
         return np.random.default_rng(int(self._success)).random(count)

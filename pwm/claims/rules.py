@@ -4,7 +4,8 @@ A method (`pwm.analysis.rules`) is named by its returns, raw or centred (less th
 and its rule: a fixed critic weight, such as "centred 100"; an optimiser state for each loss
 ("per-loss"); gradients scaled to equal norms ("equal"); no gradient of the critic in the shared
 network ("stop-trunk"); separate networks ("separate"); and so on. "usual" is what libraries do. A
-condition is a task and a learning rate.
+condition is a task and a learning rate. Methods are ranked by their mean success over twelve
+conditions; two held-out conditions test the ranking.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pwm.experiments import EXPERIMENTS
 COMPARED = tuple(name for name in EXPERIMENTS if name.startswith("rules-"))
 """Experiments of the comparison of all methods."""
 CANDIDATES = tuple(name for name in EXPERIMENTS if name.startswith("candidates-"))
-"""Experiments of the candidates."""
+"""Experiments of the candidates for the recommendation, a few methods run with more seeds."""
 SCORES: Mapping[str, Band] = {
     "centred per-loss": (0.9, 1),
     "centred equal": (0.9, 1),
@@ -76,7 +77,7 @@ CARRIED: Mapping[str, Band] = {
 }
 """Bands of success where the LSTM's state is carried across trials, by method."""
 UNCARRIED: Mapping[str, Band] = {"centred 100": (0.9, 1), "centred per-loss": (0.9, 1)}
-"""Bands of mean success over the other ranked conditions, by method."""
+"""Bands of mean success over the ranked conditions without a carried state, by method."""
 LONGEST: Mapping[str, Band] = {"centred 100": (0.85, 1), "centred per-loss": (0.5, 0.95)}
 """Bands of success at 240 steps and learning rate 0.005, by method."""
 VERDICTS: Mapping[Verdict, Band] = {"right": (6, 6), "wrong": (3, 3)}
@@ -91,6 +92,7 @@ TRIED: Mapping[str, Mapping[int, Band]] = {
 }
 """Bands of success at learning rate 0.005, by candidate and steps."""
 LEADER = "centred 100"
+"""The candidate that all others are compared with."""
 LEADS: Mapping[tuple[str, int], Band] = {
     ("centred per-loss", 60): (-0.1, 0.05),
     ("centred per-loss", 120): (0.03, 0.2),
@@ -109,56 +111,61 @@ SLOWER: Mapping[tuple[str, int], Band] = {
 
 def rule_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the comparison of all methods, and the verdicts on predictions."""
-    methods = compared(evidence)
-    yield from _scores(methods)
-    yield from _failures(methods)
-    yield from _carried(methods)
+    comparison = compared(evidence)
+    yield from _scores(comparison)
+    yield from _failures(comparison)
+    yield from _carried(comparison)
     for name, band in LONGEST.items():
         says = f"{name}, 240 steps, learning rate 0.005: success after 8,000 episodes"
-        success = methods.success(name, "240 steps, 0.005")
+        success = comparison.success(name, "240 steps, 0.005")
         yield _claim(f"rules-longest-{slug(name)}", says, success, band)
     says = "rank correlation of the methods with the held-out conditions"
-    yield _claim("rules-correlation", says, methods.rank_correlation(), (0.7, 1))
-    yield from _verdicts([*judged_rules(methods), judged_brake(evidence.of("brake"))])
+    correlation = comparison.rank_correlation()  # of rankings by ranked and by held-out conditions
+    yield _claim("rules-correlation", says, correlation, (0.7, 1))
+    # The experiment `brake` tests whether a heavy critic only shortens the shared network's steps.
+    yield from _verdicts([*judged_rules(comparison), judged_brake(evidence.of("brake"))])
 
 
-def _scores(methods: Comparison) -> Iterator[Claim]:
-    """Yields claims about mean success, gains by centring, and losses to the best method."""
+def _scores(comparison: Comparison) -> Iterator[Claim]:
+    """Yields claims about mean success, gains by centring, differences from the best, and ties."""
     for name, band in SCORES.items():
         says = f"{name}: mean success over the twelve conditions"
-        yield _claim(f"rules-score-{slug(name)}", says, methods.success(name), band)
+        yield _claim(f"rules-score-{slug(name)}", says, comparison.success(name), band)
     for rule, band in GAINS.items():
-        says = f"{f'weight {rule}' if rule.isdigit() else rule}: mean success centred less raw"
-        gain = methods.difference(f"centred {rule}", f"raw {rule}")
+        label = f"weight {rule}" if rule.isdigit() else rule
+        says = f"{label}: mean success centred less raw"
+        gain = comparison.difference(f"centred {rule}", f"raw {rule}")
         yield _claim(f"rules-gain-{rule}", says, gain, band)
-    best = methods.ranking()[0]
+    best = comparison.ranking()[0]
     for name, band in BEHIND.items():
         says = f"{name}: mean success lost to the best method"
-        yield _claim(f"rules-behind-{slug(name)}", says, methods.difference(best, name), band)
+        yield _claim(f"rules-behind-{slug(name)}", says, comparison.difference(best, name), band)
     says = f"methods tied with the best, {best}"
-    tied = sum(methods.tied(best, name) for name in methods.methods if name != best)
-    yield _claim("rules-tied", says, Estimate(tied), (1, 1), digits=0)
+    tied = [name for name in comparison.methods if name != best and comparison.tied(best, name)]
+    yield _claim("rules-tied", says, Estimate(len(tied)), (1, 1), digits=0)
 
 
-def _failures(methods: Comparison) -> Iterator[Claim]:
+def _failures(comparison: Comparison) -> Iterator[Claim]:
     """Yields claims about the number of conditions in which fewer than half of the seeds learn."""
     for name, band in FAILURES.items():
         says = f"{name}: conditions of {len(CONDITIONS)} in which fewer than half learn"
-        failures = Estimate(len(methods.failed_conditions(name)))
+        failures = Estimate(len(comparison.failed_conditions(name)))
         yield _claim(f"rules-failures-{slug(name)}", says, failures, band, digits=0)
 
 
-def _carried(methods: Comparison) -> Iterator[Claim]:
-    """Yields claims about success with a carried state, and in the conditions without one."""
+def _carried(comparison: Comparison) -> Iterator[Claim]:
+    """Yields claims about success with a carried state, and in the ranked conditions without it."""
     for name, band in CARRIED.items():
-        says, success = f"{name}, state carried: success", methods.success(name, "carried")
+        says = f"{name}, state carried: success"
+        success = comparison.success(name, "carried")
         yield _claim(f"rules-carried-{slug(name)}", says, success, band)
-    others = [name for name in methods.ranked if name != "carried"]
+    others = [name for name in comparison.ranked if name != "carried"]
     for name, band in UNCARRIED.items():
         says = f"{name}: mean success over the other eleven conditions"
-        yield _claim(f"rules-uncarried-{slug(name)}", says, methods.success(name, *others), band)
+        success = comparison.success(name, *others)
+        yield _claim(f"rules-uncarried-{slug(name)}", says, success, band)
     says = "centred 100 less centred per-loss, over the other eleven conditions"
-    lead = methods.difference("centred 100", "centred per-loss", *others)
+    lead = comparison.difference("centred 100", "centred per-loss", *others)
     yield _claim("rules-uncarried-lead", says, lead, (-0.01, 0.1))
 
 
@@ -178,24 +185,24 @@ def _verdicts(predictions: Sequence[Prediction]) -> Iterator[Claim]:
 
 def candidate_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the candidates for the recommendation, with 96 seeds."""
-    methods = candidates(evidence)
+    comparison = candidates(evidence)
     for name, bands in TRIED.items():
         for steps, band in bands.items():
             says = f"{name}, {steps} steps, learning rate 0.005: fraction that learns"
-            success = methods.success(name, f"{steps} steps")
+            success = comparison.success(name, f"{steps} steps")
             yield _claim(f"candidates-{slug(name)}-{steps}", says, success, band)
     for (name, steps), band in LEADS.items():
         says = f"{LEADER}, {steps} steps, learning rate 0.005: success less that of {name}"
-        lead = methods.difference(LEADER, name, f"{steps} steps")
+        lead = comparison.difference(LEADER, name, f"{steps} steps")
         yield _claim(f"candidates-lead-{slug(name)}-{steps}", says, lead, band)
     for (name, steps), band in SLOWER.items():
         says = f"{name}, {steps} steps: median time to learn relative to {LEADER}"
-        ratio = methods.time_ratio(name, LEADER, f"{steps} steps")
+        ratio = comparison.time_ratio(name, LEADER, f"{steps} steps")
         yield _claim(f"candidates-time-{slug(name)}-{steps}", says, ratio, band)
 
 
 def _claim(name: str, says: str, estimate: Estimate, band: Band, digits: int = 2) -> Claim:
-    """A claim about all methods or, if it is named so, about the candidates."""
+    """A claim about all methods or, if its name begins with "candidates-", about the candidates."""
     return Claim(
         name=name,
         says=says,

@@ -14,6 +14,13 @@ from pwm.claims.claim import Band, Claim
 
 RANGE = (1.0, 10.0, 100.0)
 """Weights, a factor of ten apart, that were run with both raw and centred returns."""
+EXPERIMENTS: Mapping[tuple[str, str], str] = {
+    ("raw", "0.001"): "weight-0.001",
+    ("raw", "0.005"): "weight-0.005",
+    ("centred", "0.001"): "centred-0.001",
+    ("centred", "0.005"): "centred-0.005",
+}
+"""Experiments with those weights, by returns and learning rate."""
 NONE, SOME, MOST = (0.0, 0.35), (0.15, 0.95), (0.65, 1.0)
 """Bands of success."""
 STEPS = (6, 15, 30, 60, 120)
@@ -41,15 +48,19 @@ LEAST_RATES: Mapping[tuple[str, int], Sequence[Band]] = {
 """Bands of the least success over `ENDS` at each of `RATES`, detached, by returns and steps."""
 
 
-def range_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the least success over the working range, raw and centred."""
+def grid_claims(evidence: Evidence) -> Iterator[Claim]:
+    """Yields claims about the least success at weights 1, 10 and 100, at 6 to 120 steps."""
     for (rate_name, baseline, returns), bands in LEAST.items():
-        experiment = f"{'weight' if returns == 'raw' else 'centred'}-{rate_name}"
+        experiment = EXPERIMENTS[returns, rate_name]
         runs = evidence.of(experiment).at(baseline=baseline, critic_weight=RANGE)
         says = f"{baseline}, {returns} returns: least success at weights 1, 10 and 100"
         for steps, band in zip(STEPS, bands, strict=True):
             name = f"least-{returns}-{baseline}-{steps}-{rate_name}"
             yield _least_success(name, says, runs.at(episode_length=steps), band, experiment)
+
+
+def long_claims(evidence: Evidence) -> Iterator[Claim]:
+    """Yields claims about the least success at weights 1, 10 and 100, at 240 steps."""
     for baseline in ("attached", "detached"):
         for returns in ("raw", "centred"):
             runs = evidence.of("long").at(baseline=baseline, returns=returns, critic_weight=RANGE)
@@ -57,6 +68,10 @@ def range_claims(evidence: Evidence) -> Iterator[Claim]:
             name = f"least-{returns}-{baseline}-240-0.001"
             band = MOST if (baseline, returns) == ("detached", "centred") else NONE
             yield _least_success(name, says, runs, band, "long")
+
+
+def learning_rate_claims(evidence: Evidence) -> Iterator[Claim]:
+    """Yields claims about the least success at weights 1 and 100, at several learning rates."""
     for (returns, steps), bands in LEAST_RATES.items():
         experiment = "learning-rate" if returns == "raw" else "centred-learning-rate"
         grid = evidence.of(experiment).at(baseline="detached", critic_weight=ENDS)
@@ -68,8 +83,8 @@ def range_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _least_success(name: str, says: str, runs: Outcomes, band: Band, experiment: str) -> Claim:
-    """A claim about success at the worst weight of some runs, [W, S]."""
-    worst = runs.rate().argmin()  # place of the weight
+    """A claim about the success of runs, [W, S], at the weight where it is least."""
+    worst = runs.rate().argmin()  # place of that weight
     return Claim(
         name=name,
         says=says,
@@ -79,4 +94,4 @@ def _least_success(name: str, says: str, runs: Outcomes, band: Band, experiment:
     )
 
 
-GROUPS = (range_claims,)
+GROUPS = (grid_claims, long_claims, learning_rate_claims)

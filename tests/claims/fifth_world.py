@@ -1,4 +1,4 @@
-"""Made-up outcomes of the fifth set of predictions: as its law says, but for what was found."""
+"""Made-up outcomes of the experiments of the fifth set of predictions, in several worlds."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from pwm.core.config import TrainConfig
 from pwm.core.leak import critic_bias, start_entropy
 
 Elsewhere = Literal["found", "as predicted", "nothing changes", "slower", "none", "all"]
-"""Worlds: as it was found; as every prediction says; as if no setting changed anything; with all
-slowdowns cubed; and where no run learns, or all do at once."""
+"""Worlds: as found by the real runs; as every prediction says; as if no setting changed anything;
+with all slowdowns cubed; where no run learns; and where all runs learn at once."""
 FIFTH = predictions()["fifth"]
 FACTORS: Mapping[str, float] = {
     "adam-0.999-60-raw 10": 1.8,
@@ -34,17 +34,17 @@ FACTORS: Mapping[str, float] = {
     "normalised-60-own 0.3": 1.7,
     "normalised-60-own 1": 2.5,
 }
-"""Measured over predicted, of light critics' times and of other cells' slowdowns."""
+"""Measured over predicted time of light critics, or slowdown of other cells, as was found."""
 LATER: Mapping[str, tuple[float, float]] = {"attached 2": (0.35, 0.6), "detached 2": (0.02, 0.9)}
 """Success in the notes' later setting as found and as predicted; otherwise 0, detached 0.9."""
 BEGINS = ("fifth-", "later-")
-"""First parts of the names of the experiments that this is about."""
+"""Beginnings of the names of these experiments."""
 
 
 def elsewhere_outcome(
     name: str, run: TrainConfig, seeds: int, world: Elsewhere
 ) -> dict[str, NDArray[Any]]:
-    """The outcomes of a cell of an experiment by name: [S] each."""
+    """Outcomes of the seeds of one setting of the experiment `name`, by field: [S] each."""
     times = _times(name, run, seeds, world)
     learned = np.isfinite(times)
     off = world in ("nothing changes", "none")
@@ -84,32 +84,36 @@ def _times(name: str, run: TrainConfig, seeds: int, world: Elsewhere) -> NDArray
 
 def _typical(name: str, run: TrainConfig, world: Elsewhere) -> float:
     """Episodes until the typical seed learns."""
-    account = NOTHING if world == "nothing changes" else LAW
     weight = f"{run.critic_weight:g}"
-    condition = next(
-        each for each in (*FIFTH["light"], "sgd-15", "carried-60") if name.startswith(f"{each}-")
-    )
-    variant = name.removeprefix(f"{condition}-").split("-")[0]
+    conditions = (*FIFTH["light"], "sgd-15", "carried-60")
+    condition = next(each for each in conditions if name.startswith(f"{each}-"))
+    variant = name.removeprefix(f"{condition}-").split("-")[0]  # a weight may follow it
+    account = NOTHING if world == "nothing changes" else LAW
     time = FIFTH["light"].get(condition, {}).get(account, 6000.0)
-    cells = FIFTH["slowdown"].get(f"fifth-{name}", {})
-    slowed = cells[weight][account] if weight in cells else 1.0
-    if condition == "carried-60" and variant != "light":
-        slowed = 2.0 if variant == "centred" else 2.5 if world == "found" else 5.0
-        slowed = 1.0 if world == "nothing changes" else slowed
-    if condition == "sgd-15" and weight == "1000":
-        slowed = 1.0 if world == "nothing changes" else inf
+    slowed = FIFTH["slowdown"].get(f"fifth-{name}", {}).get(weight, {}).get(account, 1.0)
+    if world != "nothing changes":
+        if condition == "sgd-15" and weight == "1000":
+            slowed = inf
+        elif condition == "carried-60" and variant == "centred":
+            slowed = 2.0
+        elif condition == "carried-60" and variant != "light":
+            slowed = 2.5 if world == "found" else 5.0
     if world == "slower":
-        time, slowed = 1.7 * time, slowed**3 + 1.0 * (variant != "light")
+        time *= 1.7
+        slowed **= 3
+        if variant != "light":
+            slowed += 1.0
     if world == "found":
         time *= FACTORS.get(f"{condition}-light 0.1", 1.0)
-        slowed *= FACTORS.get(f"{condition}-{variant} {weight}", 1.0) if variant != "light" else 1
-    if run.square_decay == 0.999 and world == "nothing changes":  # and memory lasts
+        if variant != "light":
+            slowed *= FACTORS.get(f"{condition}-{variant} {weight}", 1.0)
+    if run.square_decay == 0.999 and world == "nothing changes":  # "memory" is to fail
         time *= 1.5
     return float(time * slowed)
 
 
 def _bias(name: str, run: TrainConfig, success: float, off: bool) -> float:
-    """Bias of the critic."""
+    """Bias of the critic, in reward; `off` if it is to be off from every prediction."""
     if run.loss.baseline == "detached":
         return 0.0
     weight, reward = run.critic_weight, 0.5 + 0.5 * success

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pwm.core.config import TrainConfig
 
 COMPARED = ("rules-", "candidates-", "brake", "limits")
-"""First parts of the names of the experiments that this is about."""
+"""Beginnings of the names of these experiments."""
 FIXED: Mapping[float, float] = {0.0: 0.4, 1.0: 0.5, 10.0: 0.87, 100.0: 0.99, 1000.0: 0.99}
 """Success by weight in a condition of difficulty 1, centred."""
 RULES: Mapping[str, float] = {
@@ -24,7 +24,7 @@ RULES: Mapping[str, float] = {
     "popart": 0.45,
     "return-scale": 0.6,
 }
-"""The same by rule."""
+"""Success by rule in a condition of difficulty 1, centred."""
 
 
 def skill(run: TrainConfig) -> float:
@@ -42,7 +42,9 @@ def difficulty(run: TrainConfig) -> float:
         return 0.1
     if run.learning_rate == 0.005:
         return {15: 0.6, 60: 1.0}.get(steps, 1.5) * run.trunk_rate
-    return 1.0 if run.task.trial_length == 8 else 0.1 if steps < 120 else 0.3
+    if run.task.trial_length == 8:
+        return 1.0
+    return 0.1 if steps < 120 else 0.3
 
 
 def success(run: TrainConfig) -> float:
@@ -70,10 +72,10 @@ def time_to_learn(run: TrainConfig) -> float:
 
 
 def method_outcome(run: TrainConfig, seeds: int, fraction: float) -> dict[str, NDArray[Any]]:
-    """The outcomes of a cell in which a fraction of the seeds learn: [S] each.
+    """Outcomes of a cell in which a fraction of the seeds have learned at the end: [S] each.
 
-    If most learn, the others learn and forget; if none does, all collapse. Which seeds learn
-    differs between conditions, and not between methods.
+    If more than half have, all other seeds learn and forget; if none has, all collapse. Which seeds
+    learn differs between conditions, and not between methods.
     """
     order = (np.arange(seeds) + run.task.episode_length + round(1000 * run.learning_rate)) % seeds
     learned = order < round(fraction * seeds)

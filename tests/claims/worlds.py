@@ -44,10 +44,10 @@ _course = cache(partial(climb, num_episodes=600))
 
 
 class End(NamedTuple):
-    """The end of a climb, as it slows learning."""
+    """State of the trunk's gradient at the end of a climb, which decides the time to learn."""
 
-    share: float  # the critic's gradient of the trunk over the policy's
-    gain: float  # of the trunk
+    share: float  # norm of the critic's gradient over that of the policy's
+    gain: float  # mean derivative of the units' outputs, at most 1
 
 
 @cache
@@ -77,7 +77,7 @@ class World:
     sharing: float = 1.0
     """Factor on the critic's gradient of a shared trunk."""
     sharing_apart: float = 0.0
-    """The same for separate networks."""
+    """Factor on the critic's gradient of separate networks, where there should be no effect."""
     bias: float = 1.0
     """Factor on the measured bias of the critic."""
     identity: float = 1.0
@@ -104,7 +104,7 @@ class World:
     far: float = 1.0
     """Factor on the critic's distance from its fixed point."""
     above: float = 1.0
-    """The same for starts above it."""
+    """Factor on the critic's distance if it starts above its fixed point."""
     rates: float = 0.0
     """Power of the learning rate, relative to 0.001, with which the share grows further."""
     recentred: bool = True
@@ -167,7 +167,8 @@ class World:
         times: NDArray[np.float64] = base * np.geomspace(1 / 1.3, 1.3, SEEDS)
         if self.collapse(run):
             times[::2] = inf
-            times[: 4 if steps > 100 else 0] = inf
+            if steps > 100:
+                times[:4] = inf
         elif self.fragile:
             times[: self.lost_seeds(run, weight)] = inf
         return times
@@ -227,7 +228,7 @@ class World:
         return 5 if rate >= 0.005 and self.leaks(run) and weight <= 1 else 0
 
     def outcome(self, run: TrainConfig, seeds: int) -> dict[str, NDArray[Any]]:
-        """The outcomes of a cell by name: [S] each."""
+        """Outcomes of the seeds of one setting, by field: [S] each."""
         times = np.resize(self.times(run), seeds)
         times[times > run.num_episodes] = inf
         learned = np.isfinite(times)
