@@ -134,7 +134,7 @@ def _num_light(weights: Sequence[float], policy_factor: float) -> int:
 
 
 def _ratio(condition: Condition) -> float:
-    """Noise weight by the rival law that takes it from the bias and the return's deviation."""
+    """Noise weight by the rival law in which it is proportional to `Condition.noise_weight`."""
     return fitted_law().noise_constant * condition.noise_weight
 
 
