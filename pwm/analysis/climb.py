@@ -85,8 +85,8 @@ class Setting:
     attached: bool = False
     """Whether the policy loss's gradient reaches the critic (the leak)."""
     targets: Targets | None = None
-    """Targets of the critic, for a reward of 1, with the leak's bias if there is a leak; None for
-    undiscounted returns of whole episodes."""
+    """Targets of the critic, with their leak if any, for a reward of 1; None for undiscounted
+    returns of whole episodes."""
     optimiser: Optimiser = Optimiser()
 
     def __post_init__(self) -> None:

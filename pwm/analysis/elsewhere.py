@@ -118,7 +118,7 @@ def time_if_bias_is_noise(run: TrainConfig) -> float:
 
 
 def _time(causes: Causes, run: TrainConfig) -> float:
-    """Episodes to learn of a run that these causes slow."""
+    """Episodes that a run takes to learn, given the causes that slow it."""
     batch = run.episodes_per_update
     late_steps = causes.slowdown(batch) * _late_steps(TIMES[run.task.num_steps] - LAG)
     # All steps of Adam, whose means are corrected, are as long as late steps of RMSprop.
@@ -232,7 +232,7 @@ def _targets(run: TrainConfig) -> Targets:
 
 
 def accounts(run: TrainConfig, light: TrainConfig) -> dict[str, float]:
-    """Slowdown of a run over `light`, the light critic of its setting, by account that applies."""
+    """Slowdown of a run relative to `light`, the light critic of its setting, by account."""
     light_time = time_if_nothing_changes(light)
     slowdowns = {
         LAW: predicted_time(run) / predicted_time(light),
@@ -244,7 +244,7 @@ def accounts(run: TrainConfig, light: TrainConfig) -> dict[str, float]:
 
 
 def bias_terms(run: TrainConfig) -> tuple[float, float]:
-    """Bias of the values per unit of success and per nat of entropy, in reward; it is linear."""
+    """Coefficients of success and of entropy in the bias of the values, which is linear in both."""
     targets = _targets(run)
     of_success = replace(targets, success=1.0, entropy=0.0).bias
     of_entropy = replace(targets, success=0.0, entropy=1.0).bias

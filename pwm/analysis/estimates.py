@@ -127,7 +127,7 @@ def resampled_means(values: NDArray[np.float64] | NDArray[np.bool_]) -> NDArray[
 
 
 def resampled_medians(times: NDArray[np.float64]) -> NDArray[np.float64]:
-    """`median_time` of times by seed, [S], for the seeds as they are and each resample."""
+    """`median_time` of times by seed, [S], as they are and in each resample: [1 + resamples]."""
     return median_time(times[resampled(len(times))])
 
 

@@ -79,7 +79,7 @@ def _cells_right(name: str, cells: Sequence[Cell]) -> Statement:
 
 
 def _light_times_right(name: str, evidence: Evidence, groups: Sequence[str]) -> Statement:
-    """Statement on the fraction of light critics whose median times the law predicts rightly."""
+    """Statement on the fraction of light critics whose times the law predicts within `NEAR`."""
     ratios = light_time_ratios(evidence, groups)
     near = [abs(np.log(ratio[0])) <= np.log(NEAR) for ratio in ratios.values()]
     experiments = [f"fifth-{condition}-light" for condition in ratios]
@@ -191,7 +191,7 @@ def _log_bias_over_huber(cell: Cell) -> NDArray[np.float64]:
 
 
 def _on_carried_states(evidence: Evidence) -> Iterator[Statement]:
-    """Yields the statements on a state carried across trials: the critic can know its trial."""
+    """Yields the statements on a state carried across trials, by which the critic knows its trial."""
     name = "fifth-carried-60-light"
     light = evidence.of(name).at(critic_weight=0.1)
     floor = value_floor(1.0, light.base.task.num_trials)  # of a critic that does not know its trial

@@ -93,7 +93,7 @@ def of_variants(cells: Sequence[Cell], *variants: str) -> list[Cell]:
 
 
 def right_if(evidence: Evidence) -> Iterator[Statement]:
-    """Yields the statements of `right_if`, which must all be right to confirm the predictions."""
+    """Yields the statements that must all be right for the fourth set of predictions to be right."""
     cells = fourth_cells(evidence)
     started = of_variants(cells, "raw", "mean")
     says = f"fraction of the raw and mean cells within a factor of {NEAR} of the law"
@@ -153,11 +153,11 @@ def _carried(cells: Sequence[Cell]) -> Statement:
 
 
 def refuted_if(evidence: Evidence) -> Iterator[Statement]:
-    """Yields the statements of `refuted_if`, any of which refutes the predictions if it is wrong.
+    """Yields the statements of which any, if it is wrong, refutes the fourth set of predictions.
 
-    The first compares critics of weight 30 with rewards of 0.1 and 1. As weight 30 was not run with
-    reward 1 from zero, weight 20 replaces it there. A lighter critic is faster, so that the
-    statement is harder to pass.
+    The first statement compares critics of weight 30 with rewards of 0.1 and 1. As weight 30 was
+    not run with reward 1 from zero, weight 20 replaces it. A lighter critic learns faster, so that
+    this makes the statement harder to pass.
     """
     cells = {(cell.condition, cell.variant, cell.weight): cell for cell in fourth_cells(evidence)}
     small_reward, large_reward = cells["reward-0.1", "raw", 30.0], cells["reward-10", "raw", 10.0]
