@@ -191,7 +191,7 @@ def _log_bias_over_huber(cell: Cell) -> NDArray[np.float64]:
 
 
 def _on_carried_states(evidence: Evidence) -> Iterator[Statement]:
-    """Yields the statements on a state carried across trials, by which the critic knows its trial."""
+    """Yields the statements on a state carried across trials, which makes the trial knowable."""
     name = "fifth-carried-60-light"
     light = evidence.of(name).at(critic_weight=0.1)
     floor = value_floor(1.0, light.base.task.num_trials)  # of a critic that does not know its trial

@@ -93,7 +93,7 @@ def of_variants(cells: Sequence[Cell], *variants: str) -> list[Cell]:
 
 
 def right_if(evidence: Evidence) -> Iterator[Statement]:
-    """Yields the statements that must all be right for the fourth set of predictions to be right."""
+    """Yields the statements that must all be right for the fourth set of predictions to hold."""
     cells = fourth_cells(evidence)
     started = of_variants(cells, "raw", "mean")
     says = f"fraction of the raw and mean cells within a factor of {NEAR} of the law"
