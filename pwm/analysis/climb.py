@@ -1,16 +1,16 @@
-"""The critic's climb: a model of its way from the start to its fixed point, and of what this costs.
+"""A model of the critic's climb, from its start to its fixed point, and of its cost to learning.
 
 The value head starts near zero, and the mean return is above. RMSprop moves every parameter by
 about the learning rate as long as its gradient keeps its sign, whatever the gradient's size. So
-while the critic is far from the mean return, each head weight and the bias move by the same
-distance D, and each parameter of the trunk moves by the same distance E towards the sign of its
-unit's head weight. The value is then
+while the critic is far from the mean return, each weight of the value head and its bias move by the
+same distance D. Each parameter of a unit in the trunk moves by the same distance E, in the
+direction of the sign of that unit's head weight. The value is then
 
     v = start ± (D + H W h(E)),    W = 1 / sqrt(3 H) + D,
 
 where H is the number of units, h(E) the mean |h| of a unit whose parameters have all moved by E,
-and W a head weight, which starts at the root mean square of its initial draw. A descent mirrors a
-climb. Only `SHARE` is fitted. The model needs no PyTorch.
+and W the size of a head weight, which starts at the root mean square of its initial draw. The sign
+is + for a climb and - for a descent, which mirrors a climb. Only `SHARE` is fitted.
 """
 
 from __future__ import annotations
@@ -39,61 +39,62 @@ class Optimiser:
     momentum_decay: float = 0.0
     """Decay of the mean gradient; Adam's β₁, or 0 for RMSprop, which has no momentum."""
     corrected: bool = False
-    """Whether means are divided by the sum of their weights, as Adam does."""
+    """Whether each mean is divided by 1 - decay^k at the k-th step, as Adam does."""
 
 
 class Stepper:
-    """RMSprop or Adam for one typical parameter, at a learning rate of one."""
+    """RMSprop or Adam for one parameter at a learning rate of 1, given expected gradients."""
 
     def __init__(self, optimiser: Optimiser) -> None:
         self._optimiser = optimiser
         self._mean = self._square = 0.0
-        self._taken = 0
+        self._num_steps = 0
 
     def step(self, gradient: float, square: float) -> float:
-        """Returns the next step of the parameter.
+        """Returns the next change of the parameter, in the direction of the gradient.
 
         Args:
-            gradient: mean over episodes of the gradient of this update.
-            square: mean over episodes of its square.
+            gradient: expectation, over random episodes, of this update's gradient.
+            square: expectation of the gradient's square.
         """
         optimiser = self._optimiser
-        self._taken += 1
+        self._num_steps += 1
         self._square += (1 - optimiser.square_decay) * (square - self._square)
         self._mean += (1 - optimiser.momentum_decay) * (gradient - self._mean)
         if not optimiser.corrected:
             return self._mean / sqrt(self._square)
-        mean = self._mean / (1 - optimiser.momentum_decay**self._taken)
-        return mean / sqrt(self._square / (1 - optimiser.square_decay**self._taken))
+        mean = self._mean / (1 - optimiser.momentum_decay**self._num_steps)
+        return mean / sqrt(self._square / (1 - optimiser.square_decay**self._num_steps))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """Setting of a climb: a shared trunk, the state reset at every trial, a summed policy loss."""
+    """Setting of a climb; the trunk is shared, and the LSTM's state is reset at every trial."""
 
     steps: int
-    """T, steps per episode, in whole trials."""
+    """T, steps per episode, a multiple of `trial_length`."""
     critic_weight: float
+    """w, weight of the value loss next to a policy loss that is a sum over steps."""
     start: float = 0.0
-    """Value that the critic starts at."""
+    """Value that the critic starts at, in reward."""
     trial_length: int = 3
     learning_rate: float = 0.001
     hidden_size: int = 24
     reward: float = 1.0
-    """Reward of a trial."""
+    """Reward of a successful trial."""
     attached: bool = False
-    """Whether the policy loss's gradient reaches the critic."""
+    """Whether the policy loss's gradient reaches the critic (the leak)."""
     targets: Targets | None = None
-    """Targets of the critic; None for undiscounted returns of whole episodes. They include the
-    leak, and the reward is then 1."""
+    """Targets of the critic, with their leak if any, for a reward of 1; None for undiscounted
+    returns of whole episodes."""
     optimiser: Optimiser = Optimiser()
 
     def __post_init__(self) -> None:
         require_integer("trial_length", self.trial_length, 1)
         require_integer("hidden_size", self.hidden_size, 1)
-        whole = self.steps >= self.trial_length and self.steps % self.trial_length == 0
-        require(whole, "steps", self.steps, f"a multiple of the {self.trial_length} of a trial")
-        if self.attached:  # the leak's bias, c T H / 2w, is infinite at 0
+        in_trials = self.steps >= self.trial_length and self.steps % self.trial_length == 0
+        require(in_trials, "steps", self.steps, f"a multiple of the {self.trial_length} of a trial")
+        if self.attached:  # the leak's bias, c T H / (2 w), is infinite at 0
             require_positive("critic_weight", self.critic_weight)
         require_non_negative("critic_weight", self.critic_weight)
         require_positive("learning_rate", self.learning_rate)
@@ -106,7 +107,7 @@ class Setting:
 
     @property
     def bias(self) -> float:
-        """Bias of the advantages at the fixed point, in reward; with `targets`, their `excess`."""
+        """Bias of the values at the fixed point, in reward; with `targets`, their `excess`."""
         if self.targets:
             return self.targets.excess
         if not self.attached:
@@ -115,7 +116,7 @@ class Setting:
 
     @property
     def fixed_point(self) -> float:
-        """Mean return at `SUCCESS`, plus the bias."""
+        """Mean over the steps of the critic's value at its fixed point, in reward."""
         if self.targets:
             return self.targets.mean_value
         return mean_return(SUCCESS, self.num_trials, self.reward) + self.bias
@@ -127,26 +128,26 @@ class Setting:
 
     @property
     def spread(self) -> float:
-        """Standard deviation of the return over steps and episodes, as the critic's noise."""
+        """Root mean square error G - v of an unbiased critic at its fixed point, in reward."""
         if self.targets:
             return self.targets.unbiased.noise
         return self.reward * sqrt(value_floor(SUCCESS, self.num_trials))
 
     @property
     def mean_variance(self) -> float:
-        """Variance over episodes of the target averaged over an episode's steps, in reward²."""
+        """Variance, over episodes, of the mean target of an episode's steps, in reward²."""
         if self.targets:
             return self.targets.mean_variance
         return self.reward**2 * mean_return_variance(SUCCESS, self.num_trials)
 
     @property
     def pull(self) -> float:
-        """Mean error G - v if all values v are too low by 1: less than 1 where targets G use v."""
+        """Mean growth of the error G - v if all values v fall by 1; below 1 if targets G use v."""
         return self.targets.pull if self.targets else 1.0
 
     @property
     def initial_weight(self) -> float:
-        """Root mean square of an initial head weight, which is uniform on ±1 / sqrt(H)."""
+        """Root mean square of an initial head weight, uniform on [-k, k] with k = 1 / sqrt(H)."""
         return 1 / sqrt(3 * self.hidden_size)
 
 
@@ -159,15 +160,15 @@ class Position(NamedTuple):
 
 
 def hidden_states(displacement: float, hidden_size: int, trial_length: int) -> list[float]:
-    """|h| of an LSTM's unit at each step of a trial, after its parameters moved by one distance.
+    """|h| of an LSTM's unit at each step of a trial, after all its parameters have moved by E.
 
-    Each gate, and the candidate of the cell, adds up two biases, one input weight where a stimulus
-    is shown, and a recurrent weight for each unit. All are zero at first, which is their mean, and
-    so are equal later.
+    The input of each gate, and of the cell's candidate, is the sum of two biases, one input weight
+    where a stimulus is shown, and a recurrent weight times h for each unit. In the model all these
+    parameters start at 0, the mean of their initial draw, and so all equal E.
 
     Args:
         displacement: E, distance that each parameter has moved.
-        hidden_size: H, number of units, which all move alike.
+        hidden_size: H, number of units; all have the same state.
         trial_length: L, steps per trial.
     Returns:
         |h|, [L].
@@ -185,16 +186,16 @@ def hidden_states(displacement: float, hidden_size: int, trial_length: int) -> l
 
 
 def mean_gain(end: Position, setting: Setting) -> float:
-    """Mean over a trial's steps of the derivative 1 - h² of a unit's output, after the climb."""
+    """Mean of 1 - h², the derivative of a tanh unit of output h, over a trial after the climb."""
     states = hidden_states(end.trunk, setting.hidden_size, setting.trial_length)
     return sum(1 - state**2 for state in states) / len(states)
 
 
 def mean_return_variance(success: float, num_trials: int) -> float:
-    """Variance over episodes of the return averaged over an episode's steps.
+    """Variance, over episodes, of the mean return of an episode's steps.
 
-    The reward r_k of the k-th trial is part of the returns of k trials of N, so that the average
-    is Σ_k r_k k / N.
+    The reward r_k of the k-th trial is included in the returns of the first k of N trials. So the
+    mean return is Σ_k r_k k / N, and its variance is p (1 - p) Σ_k k² / N².
 
     Args:
         success: p, probability that a trial is rewarded, in [0, 1].
@@ -207,29 +208,31 @@ def mean_return_variance(success: float, num_trials: int) -> float:
 
 
 def score_variance(steps: int, trial_length: int) -> float:
-    """Variance of an episode's score at one hidden unit: of Σ_t ∂ log π(a_t) / ∂h_t.
+    """Variance of an episode's score Σ_t ∂ log π(a_t) / ∂h_t at one hidden unit.
 
-    With the unit's weights u in the policy head, ∂ log π(a) / ∂h = u_a - Σ_b π(b) u_b. Actions at
-    different steps are independent. The policy is that of `pwm.core.leak.start_entropy`: uniform
-    over three actions before a decision, and over two at it.
+    With the unit's weights u in the policy head, ∂ log π(a) / ∂h = u_a - Σ_b π(b) u_b. If the
+    weights are independent with variance 1, the variance of this is 1 - Σ_b π(b)²: 2/3 for a policy
+    uniform over three actions, 1/2 for one uniform over two. The policy is that of
+    `pwm.core.leak.start_entropy`: two actions at the last step of a trial, three at all others.
 
     Args:
-        steps: T, steps per episode, in whole trials.
+        steps: T, steps per episode, a multiple of `trial_length`.
         trial_length: L, steps per trial.
     Returns:
-        The score's variance divided by that of u: 2/3 per step before a decision, 1/2 at it.
+        The variance for weights u of variance 1: the sum over steps, whose actions are independent.
     """
-    decisions = steps // trial_length
-    return (steps - decisions) * 2 / 3 + decisions / 2
+    last_steps = steps // trial_length
+    return (steps - last_steps) * 2 / 3 + last_steps / 2
 
 
 def critic_share(setting: Setting) -> float:
-    """Ratio of the critic's root mean square gradient in a trunk parameter to the policy's.
+    """Root mean square gradient of the critic in a trunk parameter, over that of the policy.
 
     Assumes that the critic is at the mean return and that the weights of both heads are equally
     large. Both gradients reach the parameter through the same unit, so that the other factors of
-    the chain rule cancel. The critic's is 2 w times the episode's mean error. The policy's is a sum
-    of independent scores, times the return's standard deviation. The scale of the reward cancels.
+    the chain rule cancel. There remain, for the critic, 2 w times the episode's mean error and, for
+    the policy, a sum over steps of the advantage times the score (`score_variance`). The scale of
+    the reward cancels.
     """
     mean_error = sqrt(setting.mean_variance)
     score = sqrt(score_variance(setting.steps, setting.trial_length))
@@ -237,17 +240,17 @@ def critic_share(setting: Setting) -> float:
 
 
 def climb(setting: Setting, num_episodes: int) -> list[Position]:
-    """Positions of the critic on its climb, with one update per episode.
+    """Computes the positions of the critic on its climb, with one update per episode.
 
-    The mean gradient of a parameter is proportional to the remaining distance. Its mean square adds
-    the variance over episodes. In the trunk it also adds the square of the policy's gradient, which
-    grows with the distance (compare `critic_share`).
+    A parameter's expected gradient is proportional to the remaining distance. The expected square
+    is the square of this plus a variance over episodes. In the trunk the policy's gradient adds its
+    own expected square, which grows with the distance (compare `critic_share`).
 
     Returns:
         The positions before the first update and after each: [num_episodes + 1].
     """
-    units, pull, variance = setting.hidden_size, setting.pull, setting.mean_variance
-    distance, spread, rate = setting.distance, setting.spread, setting.learning_rate
+    units, distance, rate = setting.hidden_size, setting.distance, setting.learning_rate
+    pull, variance, spread = setting.pull, setting.mean_variance, setting.spread
     score = score_variance(setting.steps, setting.trial_length) * setting.initial_weight**2
     head = trunk = 0.0
     head_stepper, trunk_stepper = Stepper(setting.optimiser), Stepper(setting.optimiser)
@@ -259,19 +262,20 @@ def climb(setting: Setting, num_episodes: int) -> list[Position]:
         positions.append(Position(setting.start + copysign(moved, distance), head, trunk))
         error = pull * (abs(distance) - moved)
         square = error**2 + variance
+        head += rate * head_stepper.step(error, square)  # its gradient's factor 2 w cancels
         factor = 2 * setting.critic_weight * weight  # from an error to the trunk's gradient
-        policy = score * (error**2 + spread**2)  # mean square of the policy's gradient
-        head += rate * head_stepper.step(error, square)
-        trunk += rate * trunk_stepper.step(factor * error, factor**2 * square + policy)
+        policy_square = score * (error**2 + spread**2)  # expected square of its gradient
+        trunk += rate * trunk_stepper.step(factor * error, factor**2 * square + policy_square)
     return positions
 
 
 def final_share(end: Position, setting: Setting) -> float:
-    """The `critic_share` after a climb, times the fitted factor `SHARE`.
+    """Ratio of root mean square gradients, as `critic_share`, but after a climb.
 
-    Where head weights have grown by a factor R, the critic's share of the trunk's gradient is about
-    R² times as large, as measured: one factor R is the head's, the other is there because the
-    policy's gradient does not grow as it does in a fresh trunk.
+    It is k R² times the `critic_share` at the start, where R is the growth of the head's weights
+    and k is `SHARE`. The form was chosen after seeing measured slowdowns. One factor R is in the
+    critic's gradient, which passes through the head. The other stands for the policy's gradient,
+    which does not grow as it does in a trunk that has not climbed.
     """
     growth = 1 + end.head / setting.initial_weight
     return SHARE * growth**2 * critic_share(setting)
@@ -280,9 +284,10 @@ def final_share(end: Position, setting: Setting) -> float:
 def climb_slowdown(setting: Setting, num_episodes: int = ARRIVED) -> float:
     """Predicted slowdown relative to a light detached critic that starts at the mean return.
 
-    A bias slows learning as noise, and so does the critic's gradient of the trunk: see
-    `pwm.analysis.theory.slowdown`. And units that the climb has driven towards their limits pass on
-    less gradient: learning takes 1 / `mean_gain` times as long. The climb takes `num_episodes`.
+    It is the product of two factors. The first is `pwm.analysis.theory.slowdown`: a bias of the
+    baseline, and the critic's gradient in the trunk, add noise to the policy's gradient. The second
+    is 1 / `mean_gain`: units that the climb has driven towards saturation pass on less gradient.
+    Both are computed for the critic's position after `num_episodes` of climbing.
     """
     end = climb(setting, num_episodes)[-1]
     noise_slowdown = slowdown(setting.bias / setting.spread, final_share(end, setting))

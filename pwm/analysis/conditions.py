@@ -1,8 +1,9 @@
-"""Settings run with both baselines, and the predictions of rival laws of the lower edge.
+"""Conditions (settings run with both baselines), and rival laws of their lower edge.
 
-Each rival says that the leak slows learning by sqrt(1 + (k / w)²) at critic weight w, and what
-determines the noise weight k. All rivals are fitted to the same condition, 15 steps at learning
-rate 0.001, and take everything else from the detached runs of the condition that they predict.
+The lower edge (`pwm.analysis.edges`) is the critic weight above which attached runs learn. Each
+rival law says that the leak slows learning by sqrt(1 + (k / w)²) at critic weight w. The rivals
+differ in the noise weight k. They are fitted to the same condition, 15 steps at learning rate
+0.001. To predict the attached runs of a condition, they slow its detached runs.
 """
 
 from __future__ import annotations
@@ -30,12 +31,12 @@ EXPERIMENTS: Mapping[str, str] = MappingProxyType(
     {"lengths": "weight-0.001", "fast": "weight-0.005", "mean": "mean", "held-out": "held-out"}
 )
 """Experiments by group of conditions; each episode length of an experiment is a condition."""
-TRIAL_LENGTHS = (2, 4, 6)
+TRIAL_LENGTHS = (2, 4, 6)  # steps per trial, in the group "trial"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Condition:
-    """Runs of one setting with two baselines, W critic weights and S seeds: [2, W, S]."""
+    """Runs of one setting, attached and detached, with W critic weights and S seeds: [2, W, S]."""
 
     group: str
     """Kind of condition, for instance "lengths", "trial" or "held-out"."""
@@ -49,42 +50,45 @@ class Condition:
 
     @property
     def attached(self) -> Outcomes:
-        """The runs with an attached baseline, and so with a leak: [W, S]."""
+        """Runs with an attached baseline, and so with a leak: [W, S]."""
         return self.runs.at(baseline="attached")
 
     @property
     def detached(self) -> Outcomes:
-        """The runs with a detached baseline: [W, S]."""
+        """Runs with a detached baseline, and so without a leak: [W, S]."""
         return self.runs.at(baseline="detached")
 
     @property
     def policy_factor(self) -> float:
-        """The factor c of the policy loss: 1 if it is a sum over steps, 1/T if it is a mean."""
+        """Factor c of the policy loss: 1 if it is a sum over steps, 1/T if it is a mean."""
         return policy_factor(self.steps, self.runs.base.loss.policy_reduction)
 
     @property
     def noise_weight(self) -> float:
-        """Weight at which the leak's bias equals the standard deviation of the return."""
+        """Critic weight at which the leak's bias equals the return's standard deviation."""
         base = self.runs.base
         return noise_weight(self.steps, base.task.trial_length, base.loss.policy_reduction)
 
-    def learned_if_slowed(self, noise: float) -> NDArray[np.bool_]:
-        """Whether detached runs would learn if slowed by sqrt(1 + (noise / w)²): [W, S]."""
+    def learned_if_slowed(self, noise_weight: float) -> NDArray[np.bool_]:
+        """Whether detached runs would learn if slowed by sqrt(1 + (noise_weight / w)²): [W, S]."""
         budget = self.runs.base.num_episodes
-        return learned_when_slowed(self.runs.weights, self.detached.time, budget, noise)
+        return learned_when_slowed(self.runs.weights, self.detached.time, budget, noise_weight)
 
     def predicted(self, rival: str) -> NDArray[np.bool_]:
-        """Whether attached runs should learn, according to a rival: [W, S]."""
+        """Whether attached runs learn, as predicted by the law `rival` of `RIVALS`: [W, S]."""
         return self.learned_if_slowed(RIVALS[rival](self))
 
     @property
     def ever_learned(self) -> NDArray[np.float64]:
-        """Fraction of attached seeds that learned at any time: [W]."""
+        """Fraction of the attached seeds that met the criterion at any time, by weight: [W]."""
         return np.asarray(np.isfinite(self.attached.time).mean(axis=-1))
 
     @cached_property
     def edges(self) -> NDArray[np.float64] | None:
-        """The lower edge and its resamples, [1 + resamples]; None if too few runs learn."""
+        """Lower edge of the attached runs, as `light_edges`: [1 + resamples].
+
+        None if at all light weights fewer than `LEAST_PLATEAU` of the seeds learned.
+        """
         learned = self.attached.learned
         num_light = _num_light(self.runs.weights, self.policy_factor)
         best_rate = learned[:num_light].mean(axis=-1).max()
@@ -92,26 +96,26 @@ class Condition:
 
     @property
     def edge(self) -> Estimate:
-        """The lower edge with its interval; nan if there is none."""
+        """Lower edge of the attached runs, with its interval; nan where `edges` is None."""
         return Estimate(np.nan) if self.edges is None else interval(self.edges)
 
     def edges_by(self, rival: str) -> NDArray[np.float64]:
-        """The lower edge according to a rival, and its resamples: [1 + resamples]."""
+        """Lower edge of the runs that a rival law predicts, as `light_edges`: [1 + resamples]."""
         return self._edges(self.predicted(rival))
 
     def errors(self, predicted: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Absolute error of the predicted fraction of seeds that learn: [W] from [W, S]."""
+        """Absolute error of the success rate by weight, [W], of predicted outcomes, [W, S]."""
         return np.asarray(np.abs(predicted.mean(axis=-1) - self.ever_learned))
 
     def _edges(self, learned: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """The lower edge and its resamples, [1 + resamples], from whether runs learned, [W, S]."""
+        """Lower edge, [1 + resamples], given whether each run learned, [W, S]."""
         return light_edges(self.runs.weights, learned, self.policy_factor)
 
 
 def light_edges(
     weights: Sequence[float], learned: NDArray[np.bool_], policy_factor: float = 1.0
 ) -> NDArray[np.float64]:
-    """The lower edge, sought only among weights too light for the upper edge to matter.
+    """Lower edge, fitted to light weights only, so that failures above an upper edge do not count.
 
     Args:
         weights: critic weights, ascending, [W].
@@ -120,40 +124,40 @@ def light_edges(
     Returns:
         The edge for the seeds as they are and for each resample, [1 + resamples].
     """
-    light = _num_light(weights, policy_factor)
-    return lower_edges(weights[:light], learned[:light])
+    num_light = _num_light(weights, policy_factor)
+    return lower_edges(weights[:num_light], learned[:num_light])
 
 
 def _num_light(weights: Sequence[float], policy_factor: float) -> int:
-    """Number of critic weights, from the first on, among which the lower edge is sought."""
+    """Number of light weights: those up to `LARGEST_LIGHT` times the factor of the policy loss."""
     return sum(weight <= LARGEST_LIGHT * policy_factor for weight in weights)
 
 
 def _ratio(condition: Condition) -> float:
-    """Noise weight that grows with the bias over the return's standard deviation."""
+    """Noise weight by the rival law in which it is proportional to `Condition.noise_weight`."""
     return fitted_law().noise_constant * condition.noise_weight
 
 
 def _steps(condition: Condition) -> float:
-    """Noise weight that grows with the bias, which is proportional to the number of steps."""
+    """Noise weight by the rival law in which it is proportional to the steps and the factor c."""
     return _fixed(condition) * condition.steps / FITTED_STEPS
 
 
 def _fixed(condition: Condition) -> float:
-    """Noise weight that is the same everywhere."""
+    """Noise weight by the rival law in which it depends on nothing but the factor c."""
     return fitted_law().noise_weight(FITTED_STEPS) * condition.policy_factor
 
 
 RIVALS: Mapping[str, Callable[[Condition], float]] = MappingProxyType(
     {"ratio": _ratio, "steps": _steps, "fixed": _fixed}
 )
-"""Rival accounts of the noise weight k of a condition. All include the factor c, so that they do
-not depend on whether the policy loss is a sum or a mean."""
+"""Noise weight k of a condition according to each rival law. All three are proportional to the
+factor c of the policy loss, and so is the leak."""
 
 
 @lru_cache(maxsize=1)
 def conditions(evidence: Evidence) -> dict[str, Condition]:
-    """All conditions, by group and steps: "lengths-15" per episode, but "trial-4" per trial."""
+    """All conditions, by group and steps per episode ("lengths-15") or per trial ("trial-4")."""
     found = {}
     for group, name in EXPERIMENTS.items():
         runs = evidence.of(name)
@@ -167,6 +171,6 @@ def conditions(evidence: Evidence) -> dict[str, Condition]:
     return found
 
 
-def experiments_of(some: Iterable[Condition]) -> tuple[str, ...]:
-    """The experiments of some conditions, each once."""
-    return tuple(dict.fromkeys(condition.experiment for condition in some))
+def experiments_of(selected: Iterable[Condition]) -> tuple[str, ...]:
+    """Names of the experiments of the selected conditions, each once."""
+    return tuple(dict.fromkeys(condition.experiment for condition in selected))

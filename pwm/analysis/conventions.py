@@ -10,11 +10,11 @@ the gradients of the two terms. Relative to a step's policy term, its squared er
     ρ = weight · factor · c_value / c_policy,
 
 where c is 1 for a sum and 1/n for a mean over n steps. The number of steps matters only if one
-loss is summed and the other averaged, as in the notes: ρ = w / T for an episode of T steps. In the
-first gradient step of a PPO update the ratio of probabilities is 1 and nothing is clipped, so that
-its gradients are those above.
+loss is summed and the other averaged, as in the notes: ρ = w / T for an episode of T steps. The
+formula also gives the gradients of PPO in the first gradient step of an update, where the ratio of
+probabilities is 1 and nothing is clipped.
 
-Where the baseline is attached, α = 1 / 2ρ is the temperature of the leak (`pwm.core.leak`).
+Where the baseline is attached, α = 1 / (2 ρ) is the temperature of the leak (`pwm.core.leak`).
 """
 
 from __future__ import annotations
@@ -31,50 +31,50 @@ Error = Literal["squared", "clipped", "capped", "huber"]
 Networks = Literal["shared", "separate", "either"]
 Normalised = Literal["advantages", "returns"]
 CHOICES = {"policy": Reduction, "value": Reduction, "error": Error, "networks": Networks}
-"""Accepted values of a convention's fields."""
+"""Type of each field of `Convention` that accepts only some values."""
 ERROR_TERMS: dict[Error, str] = {
     "squared": "δ²",
     "clipped": "clipped δ²",
     "capped": "capped δ²",
     "huber": "Huber(δ)",
 }
-"""Terms of the value loss in a formula."""
+"""Term of the value loss in the text of a formula, by the form of the loss."""
 FILE = Path(__file__).with_suffix(".toml")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Convention:
-    """The loss of one algorithm of a library, as it is by default."""
+    """Loss of one algorithm of a library, with the library's default settings."""
 
     repository: str
     """Owner and name on GitHub."""
     file: str
     """File of the repository that defines the loss."""
     version: str
-    """Version of the package, or the commit if it is not on PyPI."""
+    """Version of `package`, or a commit of the repository if there is no package."""
     package: str = ""
-    """Name on PyPI; empty if it is not there in this form."""
+    """Name on PyPI; empty if this version of the loss is not on PyPI."""
     parameter: str = ""
-    """Library's name of the weight; empty if it has none."""
+    """Library's name for the weight; empty if the library has no such parameter."""
     weight: float
     """Usual weight of the value loss."""
     usual: str = "by default"
-    """Condition under which that weight is usual, in words."""
+    """Circumstances in which `weight` is usual, in words that can follow the number."""
     factor: float = 1.0
-    """Factor of the squared error next to the weight, for small errors: 1 or ½."""
+    """Factor of δ², 1 or ½, in addition to the weight; Huber's loss is ½ δ² for small errors."""
     policy: Reduction = "mean"
     """Reduction of the policy loss over the steps of an update."""
     value: Reduction = "mean"
-    """Reduction of the value loss."""
+    """Reduction of the value loss over the steps of an update."""
     error: Error = "squared"
-    """Form of the value loss: squared; clipped, with no gradient for values far from those before
-    the update; capped, with no gradient for large errors; or Huber's."""
+    """Form of the value loss: squared; clipped, with no gradient for values that have moved far in
+    this update; capped, with no gradient for large errors; or Huber's."""
     attached: bool = False
     """Whether the policy loss trains the critic through the advantage."""
     networks: Networks
-    """Whether actor and critic share parameters, or either, depending on the network chosen."""
+    """Whether actor and critic share parameters; "either" if the user's network decides."""
     normalises: tuple[Normalised, ...] = ()
-    """Quantities scaled to a standard deviation of 1."""
+    """Quantities that are divided by their standard deviation."""
 
     def __post_init__(self) -> None:
         require(self.weight > 0, "weight", self.weight, "a number above 0")
@@ -92,7 +92,7 @@ class Convention:
         return self.policy != self.value
 
     def ratio_per_weight(self, steps: int) -> float:
-        """ρ for a weight of 1: a step's squared error relative to its policy term.
+        """Weight ρ of a step's squared error relative to its policy term, for a `weight` of 1.
 
         Args:
             steps: n, steps per update, at least 1.
@@ -103,13 +103,14 @@ class Convention:
 
 
 def read_conventions(path: Path = FILE) -> dict[str, Convention]:
-    """Reads the conventions of a file: by "library-algorithm", in the file's order.
+    """Reads conventions, by "library-algorithm" or just "library", in the order of the TOML file.
 
     Raises:
         InputError: a field is unknown, missing or out of range.
     """
     found = {}
     for library, table in tomllib.loads(path.read_text("utf-8")).items():
+        # A library's table holds a table for each algorithm, and the fields that all of them share.
         algorithms = {key: value for key, value in table.items() if isinstance(value, dict)}
         shared = {key: value for key, value in table.items() if key not in algorithms}
         if not algorithms:
@@ -119,19 +120,20 @@ def read_conventions(path: Path = FILE) -> dict[str, Convention]:
     return found
 
 
-def _convention(library: str, row: dict[str, Any]) -> Convention:
-    """The convention with the fields of a row, or an `InputError` that names the library."""
+def _convention(library: str, values: dict[str, Any]) -> Convention:
+    """Returns a convention given the values of its fields; an `InputError` names the library."""
     known = {field.name for field in fields(Convention)}
-    for key in row:
-        require(key in known, library, key, "one of " + ", ".join(sorted(known)))
+    for name in values:
+        require(name in known, library, name, "one of " + ", ".join(sorted(known)))
     needed = {field.name for field in fields(Convention) if field.default is MISSING}
-    missing = ", ".join(sorted(needed - row.keys()))
+    missing = ", ".join(sorted(needed - values.keys()))
     require(not missing, library, f"without {missing}", "all fields without a default")
-    return Convention(**row | {"normalises": tuple(row.get("normalises", ()))})
+    normalises = tuple(values.get("normalises", ()))  # a list in TOML
+    return Convention(**{**values, "normalises": normalises})
 
 
 def _require_choice(name: str, value: str, accepted: tuple[str, ...]) -> None:
-    """Raises `InputError` unless the value is one of those accepted."""
+    """Raises `InputError` unless `value` is in `accepted`."""
     require(value in accepted, name, value, "one of " + ", ".join(accepted))
 
 
@@ -146,7 +148,7 @@ def ratio(weight: float, convention: str, steps: int) -> float:
         convention: a key of `CONVENTIONS`.
         steps: steps per update, at least 1.
     Raises:
-        InputError: the convention is unknown, or there is no step.
+        InputError: the convention is unknown, or `steps` is below 1.
     """
     require(steps >= 1, "steps", steps, "an integer, 1 or above")
     _require_choice("library", convention, tuple(CONVENTIONS))
@@ -156,29 +158,31 @@ def ratio(weight: float, convention: str, steps: int) -> float:
 def convert_weight(
     critic_weight: float, steps: int, *, source: str = "notes", to: str = "stable-baselines3-a2c"
 ) -> float:
-    """Weight at which one library balances its two losses as another does at a given weight.
+    """Converts a critic weight so that the policy and value gradients keep their ratio.
 
-    The two totals may still differ by a common factor, to which RMSprop and Adam are invariant.
+    The total loss may still differ by a factor, to which RMSprop and Adam are invariant.
 
     Args:
         critic_weight: weight in the units of `source`; this project's units are the notes'.
         steps: steps per update, at least 1; for the notes, steps per episode.
         source: a key of `CONVENTIONS`.
-        to: another key.
+        to: a key of `CONVENTIONS`.
     Returns:
         The weight in the units of `to`.
     Raises:
-        InputError: a convention is unknown, or there is no step.
+        InputError: a convention is unknown, or `steps` is below 1.
     """
     return ratio(critic_weight, source, steps) / ratio(1, to, steps)
 
 
 def formula(convention: Convention, weight: float) -> str:
-    """A library's loss as a formula in the advantage A and the value's error δ.
+    """Formula of a loss as text, for instance "-mean A log π + 0.5 · mean δ²".
+
+    A is the advantage, π the probability of the action, and δ the error of the value.
 
     Args:
-        convention: the library's convention.
-        weight: weight of the value loss, in the library's units.
+        convention: the loss, apart from the weight.
+        weight: weight of the value loss, in the units of the convention.
     """
     symbols = {"sum": "Σ", "mean": "mean"}
     policy, value = symbols[convention.policy], symbols[convention.value]

@@ -1,4 +1,4 @@
-"""Early probes of the hidden states and the critic, by where the critic starts."""
+"""Early probes: diagnostics of hidden states and critic in the first episodes, by critic start."""
 
 from __future__ import annotations
 
@@ -19,21 +19,22 @@ STARTS: Mapping[str, tuple[str, Mapping[str, Any]]] = MappingProxyType(
         "centred": ("climb-raw", {"returns": "centred"}),
     }
 )
-"""By the critic's start or its returns: an experiment, and the fields that select its runs."""
+"""Experiment and fields that select its runs, by the critic's start: at 0 ("raw"), at the mean
+return ("mean"), or at 0 with centred returns ("centred")."""
 
 
 def probed(evidence: Evidence, start: str, steps: int, weight: float) -> Outcomes:
-    """Detached runs with early probes: [1, S]; the first axis is the schedule of the probes."""
+    """Detached runs with early probes: [1, S]; the first axis is the single value of `probe_at`."""
     name, fields = STARTS[start]
     return evidence.of(name).at(**fields, episode_length=steps, critic_weight=weight)
 
 
 def probes(runs: Outcomes, name: str) -> NDArray[np.float32]:
-    """One diagnostic of the runs from `probed`, at all J probes: [S, J]."""
+    """Diagnostic `name` of the runs from `probed`, at all J probes: [S, J]."""
     return np.asarray(runs.curve(name)[0])
 
 
 def probe_after(runs: Outcomes, name: str, episode: int) -> NDArray[np.float64]:
-    """One diagnostic of the runs from `probed`, at the last probe up to an episode: [S]."""
-    probe = int(np.searchsorted(runs.probed, episode, side="right")) - 1
-    return probes(runs, name)[:, probe].astype(np.float64)
+    """Diagnostic `name` of the runs from `probed`, at the last probe until `episode`: [S]."""
+    last = int(np.searchsorted(runs.probed, episode, side="right")) - 1
+    return probes(runs, name)[:, last].astype(np.float64)

@@ -1,21 +1,22 @@
 """The law of the climb in other settings: other optimisers, returns, batches and advantages.
 
-An account is a hypothesis about how long a run takes to learn. `accounts` and `bias_terms` are the
-predictions of the fifth set (`paper/predictions.json`). The law is the account of
+An account is a hypothesis about how long a run takes to learn. `accounts` and `bias_terms` compute
+the predictions of the fifth set (`paper/predictions.json`). The law is the account of
 `pwm.analysis.climb`, extended here without a new fit:
 
-- *Optimiser.* Adam climbs by its own steps. SGD's steps are not divided by the gradient's size, so
-  that neither a bias nor a critic's share of the trunk slows it.
+- *Optimiser.* The critic climbs by the steps of its optimiser. SGD's steps are not divided by the
+  gradient's size, so that neither a bias nor the critic's gradient in the trunk slows learning.
 - *Targets.* Fixed point and noise are those of `pwm.analysis.targets`.
-- *K episodes per update.* The mean gradient μ stays that of an episode; the variance s² of its
-  noise is divided by K. An update advances by μ / sqrt(μ² + S² s² / K), with the slowdown S of one
-  episode.
-- *Normalised advantages.* A constant bias cancels. What leaks is α (H - mean H) / s, where s is the
-  standard deviation of an episode's advantages, this bias included; and a weight w counts as s w.
+- *K episodes per update.* The mean gradient μ does not depend on K; the variance s² of an episode's
+  gradient is divided by K. With the slowdown S for one episode per update, the progress of an
+  update is μ / sqrt(μ² + S² s² / K).
+- *Normalised advantages.* A constant bias cancels. The bias that remains is α (H - mean H) / s,
+  where s is the standard deviation of an episode's advantages, this bias included. The critic
+  climbs as with a weight of s w and no normalisation.
 
 RMSprop's first steps are longer than its later ones, as its mean square starts at zero: the k-th
-step is 1 / sqrt(1 - 0.99^k) times as long as a late one. A time to learn is the end of a window of
-500 episodes that meets the criterion; the law is about its middle.
+step is 1 / sqrt(1 - 0.99^k) times as long as a late one. A measured time to learn is the end of a
+window of 500 episodes that meets the criterion; the law predicts the window's middle.
 """
 
 from __future__ import annotations
@@ -43,11 +44,11 @@ from pwm.core.leak import leak_temperature
 from pwm.runs.fields import replaced
 
 SIGNAL_TO_NOISE = 1 / 170
-"""μ² / s² of one episode, of a light critic before learning: as probed at 15 steps."""
+"""μ² / s² for one episode with a light critic before learning, as measured at 15 steps."""
 TIMES: Mapping[int, float] = {15: 2000.0, 60: 3100.0}
-"""Published median episodes to learn, by steps, of a light critic started at the mean return."""
-LAG = FINAL_EPISODES / 2  # from the middle of a window to its end
-EDGE_STEPS = 12  # bisections of a factor of a million: to within a half of a percent
+"""Measured median episodes to learn with a light critic started at the mean return, by steps."""
+LAG = FINAL_EPISODES / 2  # episodes from the middle of a window to its end
+EDGE_STEPS = 12  # bisections of the range of weights, a factor of a million: to half a percent
 FIRST_SETTING: Mapping[str, Any] = {
     "discount": 1.0,
     "trace_decay": 1.0,
@@ -60,50 +61,55 @@ FIRST_SETTING: Mapping[str, Any] = {
     "learning_rate": 0.001,
     "episodes_per_update": 1,
 }
-"""Fields of the first studies' setting that other settings change."""
+"""Values in the first studies' setting of the fields that other settings change."""
 NOTHING = "nothing changes"
-"""Name of the account that a setting changes no time and no slowdown."""
+"""Name of the account by which all settings have the times of the first studies' setting."""
 BIAS = "bias"
-"""Name of the account that the whole bias of a bootstrapped critic acts as noise."""
+"""Name of the account by which the whole bias of a bootstrapped critic acts as noise."""
 
 
 class Causes(NamedTuple):
-    """Causes of slow learning, relative to the light critic of the first studies."""
+    """Causes of slow learning in a run.
+
+    The reference is a run of the first studies' setting, of as many steps per episode, whose light
+    detached critic starts at the mean return.
+    """
 
     noise: float
-    """Noise of the policy's gradient without a leak or a critic in its trunk."""
+    """Noise of the policy's gradient, without leak or critic, over the noise in the reference."""
     bias: float
-    """Bias by the leak, over this noise."""
+    """Bias that the leak causes, over the standard deviation of the run's unbiased advantages."""
     share: float
-    """The critic's gradient in the trunk, over this noise."""
+    """Root mean square of the critic's gradient in the trunk over that of the policy's."""
     gain: float
-    """Mean derivative of the trunk's units, as `mean_gain`."""
+    """Mean derivative of the trunk's units after the climb, as `mean_gain`."""
 
     def slowdown(self, batch: int) -> float:
-        """Number of equally long steps that learning needs, with `batch` episodes per update.
+        """Number of late steps to learn, over the reference's, with `batch` episodes per update.
 
-        It is relative to that of the light critic with one episode per update.
+        In head and trunk it is proportional to the root mean square gradient. Their geometric mean
+        is returned, as by `pwm.analysis.theory.slowdown`.
         """
-        power = self.noise**2
-        head = SIGNAL_TO_NOISE + power * (1 + self.bias**2) / batch
-        trunk = SIGNAL_TO_NOISE + power * (1 + self.bias**2 + self.share**2) / batch
-        light = SIGNAL_TO_NOISE + 1
-        return sqrt(sqrt(head / light) * sqrt(trunk / light)) / self.gain
+        variance = self.noise**2 / batch  # in units of the reference's s², as all below
+        head = SIGNAL_TO_NOISE + variance * (1 + self.bias**2)  # mean square gradient
+        trunk = SIGNAL_TO_NOISE + variance * (1 + self.bias**2 + self.share**2)
+        reference = SIGNAL_TO_NOISE + 1
+        return sqrt(sqrt(head / reference) * sqrt(trunk / reference)) / self.gain
 
 
 def predicted_time(run: TrainConfig) -> float:
-    """Episodes to learn according to the law; 1 for SGD, for which it predicts only ratios."""
+    """Episodes to learn according to the law; 1 for SGD, where the law predicts ratios only."""
     return 1.0 if run.optimizer == "sgd" else _time(_causes(run), run)
 
 
 def time_if_nothing_changes(run: TrainConfig) -> float:
-    """Episodes to learn according to the law for the same run in the first studies' setting."""
-    start = 0.0 if run.critic_start == 0 else "fixed-point"
+    """Episodes that a run would take to learn in the first studies' setting, by the law."""
+    start = 0.0 if run.critic_start == 0 else "fixed-point"  # all other starts are fixed points
     return predicted_time(replaced(run, {**FIRST_SETTING, "critic_start": start}))
 
 
 def time_if_bias_is_noise(run: TrainConfig) -> float:
-    """Episodes to learn if all of a bootstrapped critic's bias acted as noise."""
+    """Episodes to learn if the whole bias of a bootstrapped critic acted as noise."""
     targets = _targets(run)
     whole_returns = _targets(replaced(run, {"discount": 1.0, "trace_decay": 1.0}))
     noise = whole_returns.unbiased.noise
@@ -112,39 +118,41 @@ def time_if_bias_is_noise(run: TrainConfig) -> float:
 
 
 def _time(causes: Causes, run: TrainConfig) -> float:
-    """Episodes to learn, given the causes that slow a run."""
+    """Episodes that a run takes to learn, given the causes that slow it."""
     batch = run.episodes_per_update
-    steps = causes.slowdown(batch) * _rmsprop_steps(TIMES[run.task.num_steps] - LAG)
-    updates = _rmsprop_updates(steps) if run.optimizer == "rmsprop" else steps
+    late_steps = causes.slowdown(batch) * _late_steps(TIMES[run.task.num_steps] - LAG)
+    # All steps of Adam, whose means are corrected, are as long as late steps of RMSprop.
+    updates = _rmsprop_updates(late_steps) if run.optimizer == "rmsprop" else late_steps
     return LAG + batch * updates
 
 
-def _rmsprop_steps(updates: float) -> float:
-    """Number of late steps of RMSprop that are together as long as its first `updates` steps."""
+def _late_steps(updates: float) -> float:
+    """Total length of RMSprop's first `updates` steps, in units of a late step."""
     return updates + sum(1 / sqrt(1 - SMOOTHING**n) - 1 for n in range(1, int(updates) + 1))
 
 
-def _rmsprop_updates(steps: float) -> int:
-    """Updates of RMSprop that go as far as a number of late steps: inverse of `_rmsprop_steps`."""
+def _rmsprop_updates(late_steps: float) -> int:
+    """Number of RMSprop's first steps that cover `late_steps`: the inverse of `_late_steps`."""
     updates, covered = 0, 0.0
-    while covered < steps:
+    while covered < late_steps:
         updates += 1
         covered += 1 / sqrt(1 - SMOOTHING**updates)
     return updates
 
 
 def _causes(run: TrainConfig) -> Causes:
-    """Causes that slow a run, by the law."""
+    """Causes of slow learning in a run, according to the law."""
     return _normalised_causes(run) if run.loss.normalise_advantages else _raw_causes(run)
 
 
 @cache
 def _raw_causes(run: TrainConfig) -> Causes:
-    """Causes that slow a run whose advantages are not normalised."""
+    """Causes of slow learning in a run whose advantages are not normalised."""
     setting = _climb_setting(run)
     end = climb(setting, ARRIVED if setting.distance else 0)[-1]
+    reference = Setting(steps=setting.steps, critic_weight=0.0)
     return Causes(
-        noise=setting.spread / Setting(steps=setting.steps, critic_weight=0.0).spread,
+        noise=setting.spread / reference.spread,
         bias=setting.bias / setting.spread,
         share=final_share(end, setting),
         gain=mean_gain(end, setting),
@@ -152,9 +160,10 @@ def _raw_causes(run: TrainConfig) -> Causes:
 
 
 def _normalised_causes(run: TrainConfig) -> Causes:
-    """Causes that slow a run whose advantages are normalised.
+    """Causes of slow learning in a run whose advantages are normalised.
 
-    Its critic climbs as in a detached run of the weight s w whose advantages are not normalised.
+    Its critic climbs as in a detached run of weight s w whose advantages are not normalised, where
+    s is the standard deviation of an episode's advantages.
     """
     setting = Setting(steps=run.task.num_steps, critic_weight=run.critic_weight)
     variance = _episode_variance(setting)
@@ -167,11 +176,11 @@ def _normalised_causes(run: TrainConfig) -> Causes:
 
 
 def normalised_bias(run: TrainConfig) -> float:
-    """Standard deviation over the steps of the leak's bias with normalised advantages, in reward.
+    """Standard deviation b over steps of the leak's bias with normalised advantages, in reward.
 
-    Let W be the variance of an episode's advantages without the bias, and D² that of α H over the
-    steps of a trial, where H is log 3 at all steps but the last and log 2 there. As α H is divided
-    by the advantages' standard deviation, which includes the bias b, b² (W + b²) = D².
+    Let W be the variance of an episode's advantages without the bias, and D² the variance of α H
+    over the steps of a trial, where H is log 2 at the last step and log 3 at all others. As α H is
+    divided by the standard deviation of the advantages with the bias, b² (W + b²) = D².
     """
     steps, length = run.task.num_steps, run.task.trial_length
     variance = _episode_variance(Setting(steps=steps, critic_weight=run.critic_weight))  # W
@@ -181,12 +190,12 @@ def normalised_bias(run: TrainConfig) -> float:
 
 
 def _episode_variance(setting: Setting) -> float:
-    """Variance of the advantages within an episode without a bias, mean over episodes."""
+    """Variance of unbiased advantages within an episode, averaged over episodes, in reward²."""
     return setting.spread**2 - setting.mean_variance
 
 
 def _climb_setting(run: TrainConfig) -> Setting:
-    """Setting of the climb of a run's critic; centred critics start at their fixed point."""
+    """Setting of the climb of a run's critic, which starts at 0 or at its fixed point."""
     targets = _targets(run)
     whole_returns = targets.discount == targets.trace_decay == 1 and targets.horizon == "episode"
     adam = Optimiser(
@@ -202,12 +211,13 @@ def _climb_setting(run: TrainConfig) -> Setting:
         targets=None if whole_returns else targets,
         optimiser=adam if run.optimizer == "adam" else Optimiser(),
     )
+    # With centred returns the fixed point is about 0, so that the critic starts there.
     from_zero = run.critic_start == 0 and run.loss.returns == "raw"
     return setting if from_zero else replace(setting, start=setting.fixed_point)
 
 
 def _targets(run: TrainConfig) -> Targets:
-    """The targets of a run's critic."""
+    """Targets of a run's critic."""
     loss = run.loss
     leak: Leak = "all" if loss.leaking_targets else "own"
     return Targets(
@@ -222,19 +232,19 @@ def _targets(run: TrainConfig) -> Targets:
 
 
 def accounts(run: TrainConfig, light: TrainConfig) -> dict[str, float]:
-    """Slowdown of a run relative to the light critic of the same setting, by account."""
-    unchanged = time_if_nothing_changes(light)
-    found = {
+    """Slowdown of a run relative to `light`, the light critic of its setting, by account."""
+    light_time = time_if_nothing_changes(light)
+    slowdowns = {
         LAW: predicted_time(run) / predicted_time(light),
-        NOTHING: time_if_nothing_changes(run) / unchanged,
+        NOTHING: time_if_nothing_changes(run) / light_time,
     }
     if run.loss.trace_decay < 1 and run.loss.baseline == "attached":
-        found[BIAS] = time_if_bias_is_noise(run) / unchanged
-    return found
+        slowdowns[BIAS] = time_if_bias_is_noise(run) / light_time
+    return slowdowns
 
 
 def bias_terms(run: TrainConfig) -> tuple[float, float]:
-    """The critic's bias per unit of success and per nat of the policy's entropy, in reward."""
+    """Coefficients of success and of entropy in the bias of the values, which is linear in both."""
     targets = _targets(run)
     of_success = replace(targets, success=1.0, entropy=0.0).bias
     of_entropy = replace(targets, success=0.0, entropy=1.0).bias
@@ -244,10 +254,8 @@ def bias_terms(run: TrainConfig) -> tuple[float, float]:
 def law_edge(run: TrainConfig, light: TrainConfig) -> float:
     """Weight at which a run takes twice as long as the light critic, according to the law.
 
-    Args:
-        run: a configuration: attached, so that light weights are slow, or detached and started at
-            zero, so that heavy ones are.
-        light: configuration of the light critic.
+    It is the lower edge, due to the leak, if the run is attached, and the upper edge, due to the
+    climb, if the run is detached and starts at 0. The critic weight of `run` does not matter.
     """
     limit, attached = 2 * predicted_time(light), run.loss.baseline == "attached"
     low, high = 0.01, 10_000.0
@@ -258,5 +266,8 @@ def law_edge(run: TrainConfig, light: TrainConfig) -> float:
             causes = causes._replace(share=0.0)
         too_slow = _time(causes, run) > limit
         edge_is_above = too_slow if attached else not too_slow
-        low, high = (middle, high) if edge_is_above else (low, middle)
+        if edge_is_above:
+            low = middle
+        else:
+            high = middle
     return sqrt(low * high)

@@ -6,16 +6,16 @@ as they are and on each resample of them, [1 + resamples], and the interval lies
 quantiles of the resamples. All statistics see the same resamples, so that conditions can be
 compared seed by seed.
 
-Runs have the same bits on every machine, and so must what is written about them. But logarithms,
-powers and matrix products differ in their last digits between processors. Three rules keep that
-out of what is written:
+Runs have the same bits on every machine, and files written from them must have, too. But the last
+digits of logarithms, powers and matrix products differ between processors. Three rules keep these
+differences out of files:
 
-- A number is rounded before it is written: to six digits in a table, and if it is claimed, to
-  nine, by `rounded`.
-- A result that jumps, such as the best model of a grid or a pixel's colour, comes from sums,
-  products, quotients and roots in a fixed order, which are the same everywhere, or from exact sums
+- A number is rounded before it is written: to six digits in a table, to nine in a claim
+  (`rounded`).
+- A discontinuous result, such as the best model of a grid or a pixel's colour, is computed by sums,
+  products, quotients and roots in a fixed order, which are the same everywhere, or by exact sums
   (`pwm.analysis.edges`).
-- A fit is a closed form (`slope`): a solver of LAPACK would add in an order of its own.
+- A fit is a closed form (`slope`), as LAPACK's solvers have no fixed order of summation.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from scipy.stats import binomtest
 from pwm.analysis.times import median_time
 
 RESAMPLES = 2000  # 50 of them beyond either end of an interval
-TAIL = 0.025
-DIGITS = 9  # significant, of a claim: the paper quotes 5, and processors differ in the 16th
+TAIL = 0.025  # probability beyond either end of an interval
+DIGITS = 9  # significant digits in a claim; the paper quotes 5, and processors differ in the 16th
 
 
 class SuccessRate(NamedTuple):
-    """A fraction of seeds with its Wilson interval."""
+    """Fraction `rate` of seeds that learned, with its Wilson interval."""
 
     successes: int
     total: int
@@ -47,7 +47,7 @@ class SuccessRate(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """A number with its interval; nan at both ends if it has none."""
+    """A number with its interval, whose ends are nan if there is none."""
 
     value: float
     low: float = nan
@@ -55,10 +55,10 @@ class Estimate(NamedTuple):
 
 
 def rounded(number: float) -> float:
-    """A number rounded to `DIGITS` digits, so that it is the same on every processor.
+    """Rounds a number to `DIGITS` significant digits, so that it is the same on every processor.
 
-    Results of two processors differ by about 1e-15 of a number: they round differently for one
-    number in a million.
+    Two processors' results differ by about 1e-15 of the number, so that about one number in a
+    million still rounds to different digits.
     """
     return float(f"{number:.{DIGITS}g}")
 
@@ -71,10 +71,14 @@ def success_rate(learned: NDArray[np.bool_]) -> SuccessRate:
 
 
 def rate(learned: NDArray[np.bool_]) -> Estimate:
-    """Fraction of runs that learned, in one or several cells of the same seeds: [..., S].
+    """Fraction of runs that learned, with its interval.
 
-    A single cell has its Wilson interval, several have a bootstrap interval. If all of their runs
-    learned or none did, that would have no width: they then count as one cell.
+    The interval is Wilson's for one cell, and a bootstrap interval for several. But if all or none
+    of the runs of several cells learned, a bootstrap interval would have no width, and the Wilson
+    interval of a single cell is used.
+
+    Args:
+        learned: whether each seed learned, in one or several cells of the same seeds, [..., S].
     """
     cells = learned.reshape(-1, learned.shape[-1])
     if len(cells) == 1 or cells.all() or not cells.any():
@@ -84,17 +88,17 @@ def rate(learned: NDArray[np.bool_]) -> Estimate:
 
 
 def rate_difference(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> Estimate:
-    """Success rate of `one` minus that of `other`, paired by seed; cells as for `rate`."""
+    """Success rate of `one` minus that of `other`, each [..., S] as in `rate`, paired by seed."""
     return mean(_seed_rates(one) - _seed_rates(other))
 
 
 def _seed_rates(learned: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Fraction of the cells in which each seed learned: [S] from [..., S]."""
+    """Fraction of cells in which each seed learned, [S]; `learned` is [..., S], as in `rate`."""
     return np.asarray(learned.reshape(-1, learned.shape[-1]).mean(axis=0))
 
 
 def mean(values: NDArray[np.float64]) -> Estimate:
-    """Mean over the seeds [S] that have a finite value."""
+    """Mean of values by seed, [S], with its interval; values that are not finite are left out."""
     known = np.isfinite(values)
     finite = np.where(known, values, 0.0)
     seeds = resampled(len(values))
@@ -103,7 +107,7 @@ def mean(values: NDArray[np.float64]) -> Estimate:
 
 
 def quantiles(values: NDArray[np.float64], tail: float) -> Estimate:
-    """Median of the values, and the quantiles at `tail` and 1 - `tail`; nan without values."""
+    """Median of the values, with the quantiles at `tail` and 1 - `tail`; nan without values."""
     if not len(values):
         return Estimate(nan)
     low, middle, high = np.quantile(values, [tail, 0.5, 1 - tail])
@@ -111,33 +115,33 @@ def quantiles(values: NDArray[np.float64], tail: float) -> Estimate:
 
 
 @lru_cache(maxsize=8)
-def resampled(seeds: int) -> NDArray[np.intp]:
-    """Indices of S seeds, first in order, then of each resample: [1 + resamples, S]."""
-    drawn = np.random.default_rng(0).integers(seeds, size=(RESAMPLES, seeds))
-    return np.concatenate([np.arange(seeds)[None], drawn])
+def resampled(num_seeds: int) -> NDArray[np.intp]:
+    """Indices of S seeds, [1 + resamples, S]: in order in row 0, else drawn with replacement."""
+    drawn = np.random.default_rng(0).integers(num_seeds, size=(RESAMPLES, num_seeds))
+    return np.concatenate([np.arange(num_seeds)[None], drawn])
 
 
 def resampled_means(values: NDArray[np.float64] | NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Mean over the seeds as they are and over each resample: [1 + resamples] from [S]."""
+    """Mean of values by seed, [S], for the seeds as they are and each resample: [1 + resamples]."""
     return np.asarray(values[resampled(len(values))].mean(axis=-1))
 
 
 def resampled_medians(times: NDArray[np.float64]) -> NDArray[np.float64]:
-    """`median_time` of the seeds as they are and of each resample: [1 + resamples] from [S]."""
+    """`median_time` of times by seed, [S], as they are and in each resample: [1 + resamples]."""
     return median_time(times[resampled(len(times))])
 
 
 def over_seeds(
-    statistic: Callable[[NDArray[np.intp]], NDArray[np.float64]], seeds: int
+    statistic: Callable[[NDArray[np.intp]], NDArray[np.float64]], num_seeds: int
 ) -> Estimate:
-    """Value of a statistic over seeds, with its bootstrap interval.
+    """Value of a statistic of the seeds, with its bootstrap interval.
 
     Args:
-        statistic: maps indices of seeds, [B, S], to one value per row, [B].
-        seeds: S, the number of seeds.
+        statistic: maps rows of S indices of seeds, [B, S], to one value per row, [B].
+        num_seeds: S, the number of seeds.
     """
     with np.errstate(divide="ignore", invalid="ignore"):  # times may be infinite
-        return interval(np.asarray(statistic(resampled(seeds))))
+        return interval(np.asarray(statistic(resampled(num_seeds))))
 
 
 def interval(values: NDArray[np.float64]) -> Estimate:
@@ -145,25 +149,26 @@ def interval(values: NDArray[np.float64]) -> Estimate:
 
     Args:
         values: the statistic of the original seeds, then of each resample, [1 + resamples].
-            Resamples without a value (nan) are left out. An infinite end stays infinite.
+            Resamples where it is nan are left out.
     """
     value, resamples = float(values[0]), values[1:]
     known = resamples[~np.isnan(resamples)]
     if not len(known):
         return Estimate(value)
+    # This method returns values of resamples; interpolation between infinite ones would be nan.
     low, high = np.quantile(known, [TAIL, 1 - TAIL], method="inverted_cdf")
     return Estimate(value, float(low), float(high))
 
 
 def slope(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Slopes of the least-squares lines through N points each, by their closed form.
+    """Slopes of least-squares lines through N points each: Σ (x - mean x) y / Σ (x - mean x)².
 
     Args:
         x: abscissas, the same for all lines, [N].
-        y: ordinates, one line per further index, [N, ...].
+        y: ordinates, for lines in an array of any shape [...]: [N, ...].
     Returns:
         Slopes, [...].
     """
     deviations = x - x.mean()
-    products = y.T * deviations  # (..., N): the transpose lets N be the axis of both
+    products = y.T * deviations  # the axes of y reversed, so that N is last: (..., N)
     return np.asarray(products.sum(axis=-1).T / np.square(deviations).sum())

@@ -18,14 +18,14 @@ from pwm.runs.storage import Store
 
 
 class Evidence:
-    """The outcomes of the paper's experiments, and a record of the runs that are read.
+    """Outcomes of the paper's experiments, with a record of the runs that are read.
 
-    A claim or a figure gets its runs from here, so that the record tells on which runs it rests.
+    Claims and figures get their runs from here. The record shows on which runs each of them rests.
 
     Args:
-        source: a store that holds all runs, or for instance the published outcomes.
+        source: a store that holds the runs, or another source such as the published outcomes.
         size: size of the experiments.
-        engine: the engine that trained them.
+        engine: engine that trained the runs.
     """
 
     def __init__(
@@ -33,32 +33,32 @@ class Evidence:
     ) -> None:
         self.source = source
         self._size, self._engine = size, engine
-        self._kept: dict[str, Outcomes] = {}
+        self._outcomes: dict[str, Outcomes] = {}  # by experiment, as far as asked for
         self.read: dict[str, NDArray[np.bool_]] = {}
-        """Whether each run has been read, [runs], by the names passed to `of`. A caller that wants
-        to know what is read from now on sets it to {}."""
+        """Whether each run has been read, [runs], for each experiment passed to `of`. A caller may
+        set this to {} to begin a new record."""
 
     def of(self, name: str) -> Outcomes:
-        """The outcomes of the experiment of that name."""
-        if name not in self._kept:
+        """Returns the outcomes of the experiment `name`; runs that are read there are recorded."""
+        if name not in self._outcomes:
             note = partial(self._record, name)
-            self._kept[name] = Outcomes.of(self.experiment(name), self.source, note)
+            self._outcomes[name] = Outcomes.of(self.experiment(name), self.source, note)
         self._record(name, np.arange(0))  # no run yet, only the name
-        return self._kept[name]
+        return self._outcomes[name]
 
     def _record(self, name: str, numbers: NDArray[np.intp]) -> None:
-        """Records in `read` that some runs of an experiment are read."""
+        """Records in `read` that the runs with these numbers of the experiment `name` are read."""
         if name not in self.read:
             self.read[name] = np.zeros(self.experiment(name).num_runs, bool)
         self.read[name][numbers] = True
 
     def experiment(self, name: str) -> Experiment:
-        """The experiment of that name."""
+        """Returns the experiment `name`, in the size and for the engine of this evidence."""
         (experiment,) = chosen((name,), self._size, self._engine)
         return experiment
 
     def trained_with(self, names: Iterable[str]) -> str:
-        """The versions of code and engine that trained some experiments, in words."""
+        """Engines and versions of the code that trained the experiments, as text for a record."""
         if not isinstance(self.source, Store):
             return trained_by(self._engine)
         shards = itertools.chain.from_iterable(plan(self.experiment(name)) for name in names)

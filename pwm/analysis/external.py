@@ -1,4 +1,8 @@
-"""Outcomes of other people's code: the rows of two files in `paper/`, and the runs by setting."""
+"""Outcomes of other people's code, read from two files in `paper/`, and the runs by setting.
+
+The code is of two kinds: agents of public libraries, trained on this project's task (pwm5), and
+public training loops, written anew and run on CartPole.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +31,7 @@ Baseline = Literal["attached", "detached"]
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class ExternalRun:
-    """A training run of somebody else's agent on pwm5, in that library's own units."""
+    """A training run of a library's agent on pwm5; the weight has the library's unit."""
 
     agent: Agent
     network: Network
@@ -44,7 +48,7 @@ class ExternalRun:
 
 @dataclass(frozen=True, kw_only=True)
 class ExternalOutcome:
-    """Outcome of an agent's run."""
+    """Outcome of a training run of an agent."""
 
     run: ExternalRun
     num_episodes: int
@@ -54,12 +58,12 @@ class ExternalOutcome:
     time: float
     """Episodes until 500 in a row met the criterion for *learned*; inf if they never did."""
     torch: str
-    """Version of PyTorch: results have other bits with another, and the same distribution."""
+    """Version of PyTorch; other versions give other bits, but the same distribution of results."""
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class LoopRun:
-    """A training run of a public loop on CartPole."""
+    """A training run of a public training loop on CartPole."""
 
     loop: Loop
     baseline: Baseline
@@ -70,7 +74,11 @@ class LoopRun:
 
 @dataclass(frozen=True, kw_only=True)
 class LoopOutcome:
-    """Outcome of a loop's run; means are over the steps of the second half of its episodes."""
+    """Outcome of a training run of a loop.
+
+    `error`, `entropy`, `bias` and `bootstrap` are means over the steps of the second half of the
+    episodes.
+    """
 
     run: LoopRun
     num_updates: int
@@ -80,16 +88,16 @@ class LoopOutcome:
     """Mean number of steps of the last 100 episodes."""
     time: float
     """Updates until the middle of the first 100 episodes in a row with more than 195 steps on
-    average; inf if there were none."""
+    average; inf if no 100 episodes were that long."""
     error: float
-    """Mean of value minus target; with Huber's loss, an error counts up to 1."""
+    """Value minus target; with Huber's loss, limited to [-1, 1]."""
     entropy: float
-    """Mean entropy of the policy, in nats."""
+    """Entropy of the policy, in nats."""
     bias: float
-    """Mean of value minus the discounted return of the whole episode; nan if returns are
+    """Value minus the discounted return until the end of the episode; nan if returns are
     standardised."""
     bootstrap: float
-    """Mean factor of the bootstrap value in a target: γ to the number of steps, or 0."""
+    """Factor of the bootstrap value in an n-step target, γ^n; 0 for targets without it."""
     torch: str
     """Version of PyTorch."""
 
@@ -98,12 +106,12 @@ Outcome = TypeVar("Outcome", bound=ExternalOutcome | LoopOutcome)
 
 
 def read_outcomes(path: Path, kind: type[Outcome], versions: str | None = None) -> list[Outcome]:
-    """Reads the outcomes in a file; none if there is no file.
+    """Reads the outcomes in a file that `as_text` made; an empty list if there is no file.
 
     Args:
         path: the file.
         kind: class of the outcomes.
-        versions: first line that the file must have, if that matters.
+        versions: expected first line of the file, or None to accept any.
     Raises:
         FileError: the file is damaged, or was made with other versions of the libraries.
     """
@@ -111,30 +119,32 @@ def read_outcomes(path: Path, kind: type[Outcome], versions: str | None = None) 
         return []
     first, *lines = path.read_text("utf-8").splitlines()
     require_file(versions in (None, first), path, f"a file that begins: {versions}")
-    types: dict[str, Any] = get_type_hints(kind)
-    run_class: Any = types.pop("run")
+    result_types: dict[str, Any] = get_type_hints(kind)
+    run_class: Any = result_types.pop("run")
     run_types = get_type_hints(run_class)
+    outcomes = []
     try:
-        return [
-            kind(run=run_class(**_typed(row, run_types)), **_typed(row, types))
-            for row in csv.DictReader(lines, strict=True)
-        ]
+        for row in csv.DictReader(lines, strict=True):
+            run = run_class(**_typed(row, run_types))
+            outcomes.append(kind(run=run, **_typed(row, result_types)))
     except (csv.Error, KeyError, TypeError, ValueError):
-        raise FileError(path, "columns " + ", ".join([*run_types, *types])) from None
+        raise FileError(path, "columns " + ", ".join([*run_types, *result_types])) from None
+    return outcomes
 
 
 def _typed(row: dict[str, str], types: dict[str, Any]) -> dict[str, Any]:
-    """Values of a row of CSV: numbers in columns of type int or float, strings in others."""
+    """Values of the columns in `types` of a row of CSV, converted to int, float or else str."""
     converters = {name: kind if kind in (int, float) else str for name, kind in types.items()}
     return {name: convert(row[name]) for name, convert in converters.items()}
 
 
 def as_text(outcomes: Sequence[ExternalOutcome | LoopOutcome], versions: str) -> str:
-    """The content of a file for `read_outcomes`: the line `versions`, then CSV, sorted by run."""
+    """Content of a file for `read_outcomes`: the line `versions`, then CSV, sorted by run."""
     rows = []
     for outcome in sorted(outcomes, key=lambda each: astuple(each.run)):
         results = asdict(outcome)
-        rows.append(results.pop("run") | results)
+        run = results.pop("run")
+        rows.append(run | results)
     text = StringIO()
     text.write(f"{versions}\n")
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
@@ -144,7 +154,7 @@ def as_text(outcomes: Sequence[ExternalOutcome | LoopOutcome], versions: str) ->
 
 
 class AgentSetting(NamedTuple):
-    """Setting of an agent: an `ExternalRun` without its seed and its length."""
+    """Setting of an agent: the fields of `ExternalRun` without `seed` and `episode_length`."""
 
     agent: Agent
     network: Network
@@ -154,7 +164,7 @@ class AgentSetting(NamedTuple):
 
 
 class LoopSetting(NamedTuple):
-    """Setting of a loop: all fields of a `LoopRun` but the seed."""
+    """Setting of a loop: the fields of `LoopRun` without `seed`."""
 
     loop: Loop
     baseline: Baseline
@@ -164,7 +174,7 @@ class LoopSetting(NamedTuple):
 def times_by_setting(
     outcomes: Iterable[ExternalOutcome],
 ) -> dict[AgentSetting, NDArray[np.float64]]:
-    """Episodes until each seed of an agent's setting had learned, inf if it never did: [S]."""
+    """Episodes until each seed learned, inf if it never did: an array [S] for each setting."""
     times: dict[AgentSetting, list[float]] = {}
     for outcome in sorted(outcomes, key=lambda each: each.run):
         run = outcome.run
@@ -174,7 +184,7 @@ def times_by_setting(
 
 
 class Loops:
-    """Runs of public training loops."""
+    """Outcomes of the runs of public training loops, by setting and seed."""
 
     def __init__(self, outcomes: Sequence[LoopOutcome]) -> None:
         self._outcomes: dict[LoopSetting, list[LoopOutcome]] = {}
@@ -185,21 +195,21 @@ class Loops:
 
     @property
     def settings(self) -> list[LoopSetting]:
-        """Every setting."""
+        """All settings that were run."""
         return list(self._outcomes)
 
     def values(self, setting: LoopSetting, field: str) -> NDArray[np.float64]:
-        """A field of the outcomes of each seed of a setting: [S]."""
+        """Values of the field `field` of `LoopOutcome` for each seed of a setting: [S]."""
         return np.array([getattr(outcome, field) for outcome in self._outcomes[setting]], float)
 
 
 @lru_cache(maxsize=1)
 def agent_times() -> dict[AgentSetting, NDArray[np.float64]]:
-    """The published times to learn of other people's agents, as `times_by_setting`."""
+    """Published times to learn of the libraries' agents, as returned by `times_by_setting`."""
     return times_by_setting(read_outcomes(published(AGENT_FILE), ExternalOutcome))
 
 
 @lru_cache(maxsize=1)
 def loops() -> Loops:
-    """The published runs of other people's training loops."""
+    """Published outcomes of the training loops."""
     return Loops(read_outcomes(published(LOOP_FILE), LoopOutcome))

@@ -1,7 +1,11 @@
-"""The predictions about other people's code: the measured numbers, and the verdicts.
+"""Predictions about other people's code: the measured numbers, and the verdicts.
 
 The statements are those of `external` in `paper/predictions.json`, in order. Measured numbers are
 arrays [1 + resamples]: for the seeds as they are, then for each resample of them.
+
+H is the policy's entropy and w the weight of the value loss. Both losses are sums over steps. So
+the leak raises a value above its target by H / w if the value loss is ½ δ² (TensorFlow's tutorial
+and A3C), and by H / (2 w) if it is δ² (REINFORCE, were its advantages not normalised).
 """
 
 from __future__ import annotations
@@ -22,18 +26,18 @@ Array = NDArray[np.float64]
 
 
 def agent_statements(times: Mapping[AgentSetting, Array]) -> Iterator[Statement]:
-    """Yields the statements about the agents, given the times to learn of each setting's seeds."""
-    a2c = AgentSetting("A2C", "separate", "raw", 0.5)
-    ppo = AgentSetting("RecurrentPPO", "separate", "raw", 0.5)
-    shared = AgentSetting("A2C", "shared", "raw", 0.5)
+    """Yields the statements about the agents, given the times to learn, [S], of each setting."""
+    a2c = AgentSetting("A2C", "separate", "raw", vf_coef=0.5)
+    ppo = AgentSetting("RecurrentPPO", "separate", "raw", vf_coef=0.5)
+    shared = AgentSetting("A2C", "shared", "raw", vf_coef=0.5)
     centred = shared._replace(returns="centred")
 
     def slowdown(setting: AgentSetting, weight: float) -> Array:
-        """Median time at a weight over that at the setting's own weight."""
+        """Median time with another weight over the median time of the setting itself."""
         return _time_ratio(times[setting._replace(vf_coef=weight)], times[setting])
 
     def success(setting: AgentSetting, weight: float) -> Array:
-        """Fraction of seeds that learned at a weight."""
+        """Fraction of seeds that learned with another weight."""
         return resampled_means(np.isfinite(times[setting._replace(vf_coef=weight)]))
 
     unclipped = [setting._replace(max_grad_norm=inf) for setting in (a2c, ppo)]
@@ -53,14 +57,14 @@ def agent_statements(times: Mapping[AgentSetting, Array]) -> Iterator[Statement]
 
 
 def loop_statements(loops: Loops) -> Iterator[Statement]:
-    """Yields the statements about the loops."""
+    """Yields the statements about the loops, given the outcomes of their runs."""
     yield from _statements("loops", _tutorial(loops) | _reinforce(loops) | _a3c(loops))
 
 
-def _statements(part: str, measured: Mapping[str, Array]) -> Iterator[Statement]:
-    """Yields the statements of a part of the predictions, given their measured numbers by name."""
-    for name, said in predictions()["external"][part].items():
-        yield predicted_statement(name, said, interval(measured[name]))
+def _statements(kind: str, measured: Mapping[str, Array]) -> Iterator[Statement]:
+    """Yields the statements about "agents" or "loops", given the measured number of each."""
+    for name, entry in predictions()["external"][kind].items():
+        yield predicted_statement(name, entry, interval(measured[name]))
 
 
 @dataclass(frozen=True)
@@ -68,54 +72,53 @@ class Pair:
     """Attached and detached runs of a loop at one weight."""
 
     loops: Loops
+    """Runs of all loops."""
     loop: Loop
     weight: float
 
     def values(self, baseline: Baseline, field: str) -> Array:
-        """A field of the outcomes of each seed: [S]."""
+        """Values of the field `field` of `LoopOutcome` for each seed: [S]."""
         return self.loops.values(LoopSetting(self.loop, baseline, self.weight), field)
 
-    def attached_mean(self, field: str) -> Array:
-        """Mean over the attached seeds of a field."""
-        return resampled_means(self.values("attached", field))
+    def mean(self, baseline: Baseline, field: str) -> Array:
+        """Mean over the seeds of the field `field` of `LoopOutcome`."""
+        return resampled_means(self.values(baseline, field))
 
     def difference(self, field: str) -> Array:
-        """Mean of a field, attached minus detached."""
-        return self.attached_mean(field) - resampled_means(self.values("detached", field))
+        """Mean over the seeds of the field `field`, attached minus detached."""
+        return self.mean("attached", field) - self.mean("detached", field)
 
     @property
     def slowdown(self) -> Array:
-        """Ratio of median times, attached over detached."""
+        """Ratio of median times to learn, attached over detached."""
         return _time_ratio(self.values("attached", "time"), self.values("detached", "time"))
 
     @property
     def lost_success(self) -> Array:
         """Fraction of seeds that learned, detached minus attached."""
-        attached, detached = (
-            resampled_means(np.isfinite(self.values(baseline, "time")))
-            for baseline in ("attached", "detached")
-        )
+        attached = resampled_means(np.isfinite(self.values("attached", "time")))
+        detached = resampled_means(np.isfinite(self.values("detached", "time")))
         return detached - attached
 
     @property
     def median_error(self) -> Array:
-        """Median error of the attached critics."""
+        """Median over the attached seeds of the critic's error, value minus target."""
         return resampled_medians(self.values("attached", "error"))
 
     @property
     def error_ratio(self) -> Array:
         """Mean error of the attached critics over the predicted H / w."""
         predicted = resampled_means(self.values("attached", "entropy") / self.weight)
-        return self.attached_mean("error") / predicted
+        return self.mean("attached", "error") / predicted
 
 
 def _pairs(loops: Loops, loop: Loop, weights: Sequence[float]) -> dict[float, Pair]:
-    """The runs of a loop by weight."""
+    """Runs of one loop, attached and detached, by weight."""
     return {weight: Pair(loops, loop, weight) for weight in weights}
 
 
 def _tutorial(loops: Loops) -> dict[str, Array]:
-    """Measured numbers of the statements about TensorFlow's tutorial, by name."""
+    """Measured numbers of the statements about TensorFlow's tutorial, by the statement's name."""
     at = _pairs(loops, "tutorial", (0.1, 0.3, 1.0, 3.0, 10.0))
     light = (at[0.1], at[0.3])
     return {
@@ -129,37 +132,36 @@ def _tutorial(loops: Loops) -> dict[str, Array]:
 
 
 def _reinforce(loops: Loops) -> dict[str, Array]:
-    """Measured numbers of the statements about TF-Agents' REINFORCE, by name."""
+    """Measured numbers of the statements about TF-Agents' REINFORCE, by the statement's name."""
     at = _pairs(loops, "reinforce", (0.02, 0.2, 2.0))
-    # Size of the leak's bias over H / 2w, its size if advantages were not normalised.
-    biases = []
+    bias_ratios = []
     for weight in (0.02, 0.2):
-        unnormalised = at[weight].attached_mean("entropy") / (2 * weight)
-        biases.append(np.abs(at[weight].difference("error")) / unnormalised)
-    slowdowns = np.array([pair.slowdown for pair in at.values()])
+        unnormalised = at[weight].mean("attached", "entropy") / (2 * weight)
+        bias_ratios.append(np.abs(at[weight].difference("error")) / unnormalised)
+    slowdowns = np.array([pair.slowdown for pair in at.values()])  # (weights, 1 + resamples)
     with np.errstate(divide="ignore"):
-        farthest_from_1 = np.abs(np.log(slowdowns)).argmax(axis=0)
+        farthest_from_1 = np.abs(np.log(slowdowns)).argmax(axis=0)  # index of a weight
     return {
-        "reinforce-bias": np.max(biases, axis=0),
+        "reinforce-bias": np.max(bias_ratios, axis=0),
         "reinforce-slowdown": np.take_along_axis(slowdowns, farthest_from_1[None], axis=0)[0],
     }
 
 
 def _a3c(loops: Loops) -> dict[str, Array]:
-    """Measured numbers of the statements about both variants of A3C, by name."""
+    """Measured numbers of the statements about both variants of A3C, by the statement's name."""
     at = _pairs(loops, "a3c", (0.1, 1.0, 10.0))
     textbook = _pairs(loops, "a3c-textbook", (0.1, 0.3, 1.0, 3.0, 10.0))
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = at[0.1].median_error / at[10.0].median_error
         # Errors of opposite sign are infinitely far apart.
         factor = np.where(ratio > 0, np.maximum(ratio, 1 / ratio), inf)
-    errors = [textbook[weight].error_ratio for weight in (0.3, 1.0, 3.0, 10.0)]
-    biases = [_bias_ratio(textbook[weight]) for weight in (1.0, 3.0, 10.0)]
+    error_ratios = [textbook[weight].error_ratio for weight in (0.3, 1.0, 3.0, 10.0)]
+    bias_ratios = [_bias_ratio(textbook[weight]) for weight in (1.0, 3.0, 10.0)]
     return {
         "a3c-weight": factor,
         "a3c-slowdown": at[1.0].slowdown,
-        "textbook-error": _geometric_mean(errors),
-        "textbook-bias": _geometric_mean(biases),
+        "textbook-error": _geometric_mean(error_ratios),
+        "textbook-bias": _geometric_mean(bias_ratios),
         "textbook-light": textbook[0.1].slowdown,
         "textbook-heavy": np.maximum(textbook[3.0].slowdown, textbook[10.0].slowdown),
         "textbook-upper-edge": _heavy_slowdown(textbook),
@@ -167,9 +169,13 @@ def _a3c(loops: Loops) -> dict[str, Array]:
 
 
 def _bias_ratio(pair: Pair) -> Array:
-    """Bias of the values, attached minus detached, over the predicted H / w / (1 - bootstrap)."""
-    predicted = pair.attached_mean("entropy") / pair.weight / (1 - pair.attached_mean("bootstrap"))
-    return pair.difference("bias") / predicted
+    """Bias of the values, attached minus detached, over the predicted bias b.
+
+    The bootstrap value in a target has the bias too, and the factor c. So b = H / w + c b, and
+    b = (H / w) / (1 - c).
+    """
+    entropy, bootstrap = pair.mean("attached", "entropy"), pair.mean("attached", "bootstrap")
+    return pair.difference("bias") / (entropy / pair.weight / (1 - bootstrap))
 
 
 def _heavy_slowdown(at: Mapping[float, Pair]) -> Array:
@@ -177,21 +183,21 @@ def _heavy_slowdown(at: Mapping[float, Pair]) -> Array:
     return _time_ratio(at[10.0].values("detached", "time"), at[0.1].values("detached", "time"))
 
 
-def _time_ratio(times: Array, other: Array) -> Array:
-    """Ratio of two median times of S seeds each: [1 + resamples]; nan where neither is finite.
+def _time_ratio(times: Array, reference: Array) -> Array:
+    """Median of `times`, [S], over that of `reference`, [S]; nan where both medians are infinite.
 
     A median time is infinite if fewer than half of the seeds learned.
     """
     with np.errstate(invalid="ignore"):
-        return resampled_medians(times) / resampled_medians(other)
+        return resampled_medians(times) / resampled_medians(reference)
 
 
 def _largest_factor(ratios: Sequence[Array]) -> Array:
-    """The largest factor between 1 and any of the ratios, in either direction."""
+    """Largest of all ratios and their inverses."""
     return np.asarray(np.max([np.maximum(ratio, 1 / ratio) for ratio in ratios], axis=0))
 
 
 def _geometric_mean(ratios: Sequence[Array]) -> Array:
-    """Geometric mean of ratios; 0 where one is negative."""
+    """Geometric mean of ratios; 0 where a ratio is negative."""
     with np.errstate(divide="ignore"):
         return np.asarray(np.exp(np.mean(np.log(np.maximum(ratios, 0)), axis=0)))

@@ -1,8 +1,8 @@
-"""The cells of the fifth set of predictions: runs in other settings, and their light critics.
+"""Cells of the fifth set of predictions: runs in other settings, and their light critics.
 
-A cell is the runs of one weight in a group (`pwm.experiments.fifth`), episode length and variant.
-Its slowdown is relative to the group's own light critic. Predictions are those of `fifth` in
-`paper/predictions.json`.
+A cell is the runs of one weight, group, episode length and variant; `pwm.experiments.fifth` lists
+the groups and variants. Its slowdown is relative to the light critic of the same group and length.
+Predictions are those of `fifth` in `paper/predictions.json`.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from pwm.analysis.slowdowns import LAW, Cell
 from pwm.experiments import EXPERIMENTS
 from pwm.experiments.fifth import WEIGHTS
 
-LEAST_BIAS = 1e-9  # stands for a mean bias that is not positive, and so has no logarithm
+LEAST_BIAS = 1e-9  # replaces a mean bias that is not positive, and so has no logarithm
 
 
 @lru_cache(maxsize=1)
 def fifth_cells(evidence: Evidence) -> tuple[Cell, ...]:
-    """Every cell of the fifth set but the light critics, by group, steps, variant and weight."""
+    """All cells of the fifth set but the light critics, by group, steps, variant and weight."""
     predicted = predictions()["fifth"]["slowdown"]
     cells = []
     for group, steps in WEIGHTS:
-        beginning = f"fifth-{group}-{steps}-"
-        light_name = f"{beginning}light"
+        prefix = f"fifth-{group}-{steps}-"
+        light_name = f"{prefix}light"
         light = evidence.of(light_name)
-        names = [name for name in EXPERIMENTS if name.startswith(beginning) and name != light_name]
+        names = [name for name in EXPERIMENTS if name.startswith(prefix) and name != light_name]
         for name in names:
             runs = evidence.of(name)
             cells += [
                 Cell(
                     condition=f"{group}-{steps}",
-                    variant=name.removeprefix(beginning).split("-")[0],  # a weight may follow it
+                    variant=name.removeprefix(prefix).split("-")[0],  # a weight may follow it
                     weight=weight,
                     runs=runs.at(critic_weight=weight),
                     light=light.at(critic_weight=light.weights[0]),
@@ -52,7 +52,7 @@ def fifth_cells(evidence: Evidence) -> tuple[Cell, ...]:
 
 
 def of_groups(cells: Sequence[Cell], groups: Sequence[str], *variants: str) -> list[Cell]:
-    """The cells of some groups that have a prediction; of all variants if none is named."""
+    """Cells of the groups that have a prediction; only those of `variants` if any are given."""
     return [
         cell
         for cell in cells
@@ -63,13 +63,13 @@ def of_groups(cells: Sequence[Cell], groups: Sequence[str], *variants: str) -> l
 
 
 def the_cell(evidence: Evidence, condition: str, variant: str, weight: float) -> Cell:
-    """The cell of a condition (group and steps, such as "td-60"), a variant and a weight."""
+    """Cell of a condition (group and steps, such as "td-60"), a variant and a weight."""
     cells = {(cell.condition, cell.variant, cell.weight): cell for cell in fifth_cells(evidence)}
     return cells[condition, variant, weight]
 
 
 def light_time_ratios(evidence: Evidence, groups: Sequence[str]) -> dict[str, NDArray[np.float64]]:
-    """Median time of the light critics over the law's, by condition: [1 + resamples]."""
+    """Median time of the light critic over the law's prediction, [1 + resamples], by condition."""
     predicted = predictions()["fifth"]["light"]
     ratios = {}
     for group, steps in WEIGHTS:
@@ -81,12 +81,12 @@ def light_time_ratios(evidence: Evidence, groups: Sequence[str]) -> dict[str, ND
 
 
 def median_times(runs: Outcomes) -> NDArray[np.float64]:
-    """Median time to learn of the runs of one cell: [1 + resamples]."""
+    """Median time to learn of runs that differ in their seeds only: [1 + resamples]."""
     return resampled_medians(runs.time.ravel())
 
 
 def predicted_bias(cell: Cell) -> NDArray[np.float64]:
-    """Bias of each seed's critic, predicted from its entropy and success: [S]."""
+    """Predicted bias of each seed's critic, given the seed's final entropy and success: [S]."""
     experiment = cell.experiments[0]
     per_success, per_nat = predictions()["fifth"]["bias"][experiment][f"{cell.weight:g}"]
     return np.asarray(per_success * cell.runs.reward + per_nat * cell.runs.entropy)
@@ -95,6 +95,6 @@ def predicted_bias(cell: Cell) -> NDArray[np.float64]:
 def log_bias_ratio(
     measured: NDArray[np.float64], predicted: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Logarithm of mean measured over mean predicted bias: [1 + resamples] from [S] and [S]."""
+    """Logarithm of mean measured over mean predicted bias, [1 + resamples], of biases by seed."""
     positive = np.maximum(resampled_means(measured), LEAST_BIAS)
     return np.asarray(np.log(positive / resampled_means(predicted)))

@@ -1,4 +1,7 @@
-"""Fixed points of a critic: on λ-returns, and with Huber's loss; with or without the leak."""
+"""Fixed points of a critic on λ-returns, and of a critic with Huber's loss.
+
+Both are with or without a leak: a gradient of the policy loss that reaches the critic.
+"""
 
 from __future__ import annotations
 
@@ -31,15 +34,15 @@ def fixed_point_values(
 
         G_t = Σ_s≥t (γ λ)^(s-t) r_s + Σ_s>t m_ts v_s,    m_ts = γ (1 - λ) (γ λ)^(s-t-1).
 
-    The leak adds q_t to it: q_t = α H_t or, if the values in the returns leak too,
-    q_t = α (H_t - Σ_s<t m_st H_s). At the fixed point, values equal G + q on average.
+    The leak adds q_t to this target: q_t = α H_t or, if the policy loss's gradient also reaches the
+    values in G, q_t = α (H_t - Σ_s<t m_st H_s). At the fixed point, v = G + q on average.
 
-    A critic that knows the step then overestimates the return by
+    If the critic knows the step of the episode, then v exceeds the discounted return by
     b_t = q_t + (1 - λ) Σ_j≥1 γ^j q_t+j. Far from both ends of an episode, b is
     α H (1 - γ λ) / (1 - γ), or α H with leaking targets. At discount 1, b is α H (1 + (1 - λ) n)
     with n steps to come, or about 0 after the first steps with leaking targets.
 
-    Valid where the value head is stationary, and its features tell the steps of a period apart. A
+    Valid where the value head is stationary, and its features distinguish the steps of a period. A
     period shorter than the episode also requires that no state is carried and no trial is blanked,
     so that values are alike in all trials. Entropies may be means over the states met at a step.
 
@@ -49,40 +52,45 @@ def fixed_point_values(
         temperature: α, by `leak_temperature`; 0 if detached.
         discount: γ, the discount.
         trace_decay: λ, the decay of traces.
-        leaking_targets: whether later values in the policy loss's returns are attached too.
-        horizon: steps after which returns end, a divisor of T; T if None.
-        period: steps that the critic can tell apart, a divisor of T; T if None.
+        leaking_targets: whether the policy loss's gradient also reaches the values in G.
+        horizon: number of steps into which returns are cut, a divisor of T; T if None.
+        period: number of steps that the critic distinguishes, a divisor of T; T if None.
     Returns:
         The values, in reward, [T]. The bias is values minus returns; the mean advantage is -q.
     """
     steps = len(rewards)
     step = np.arange(steps)
     lag = step - step[:, None]  # s - t, in row t and column s: (T, T)
-    stretch = step // (horizon or steps)
-    within = stretch == stretch[:, None]  # a return ends with the stretch of its step
+    segment = step // (horizon or steps)
+    within = segment == segment[:, None]  # a return ends with the segment of its step
     decay = discount * trace_decay
     reward_weights = np.where(within & (lag >= 0), decay ** np.maximum(lag, 0), 0.0)
     decayed = np.where(within & (lag > 0), decay ** np.maximum(lag - 1, 0), 0.0)
-    value_weights = discount * (1 - trace_decay) * decayed  # m
-    leaked = np.array(entropies, np.float64)
+    value_weights = discount * (1 - trace_decay) * decayed  # m: (T, T)
+    leak = np.array(entropies, np.float64)  # q / α: (T,)
     if leaking_targets:
-        leaked -= value_weights.T @ leaked
+        leak -= value_weights.T @ leak
     # Steps at the same place in their period share a value: there are P values for T steps.
     places = np.arange(period or steps)
     at_place = step % len(places) == places[:, None]  # (P, T)
-    mean_at = at_place / at_place.sum(axis=1, keepdims=True)
-    # Solves values = mean_at @ (rewards' part + value_weights @ at_place.T @ values + leak).
+    mean_at = at_place / at_place.sum(axis=1, keepdims=True)  # averages over the steps at a place
+    # values = mean_at @ (reward_weights @ rewards + value_weights @ at_place.T @ values + q)
     system = np.eye(len(places)) - mean_at @ value_weights @ at_place.T
-    values = np.linalg.solve(system, mean_at @ (reward_weights @ rewards + temperature * leaked))
-    return np.asarray(values @ at_place)
+    values = np.linalg.solve(system, mean_at @ (reward_weights @ rewards + temperature * leak))
+    return np.asarray(values @ at_place)  # (P,) to (T,)
 
 
 def huber_bias(run: TrainConfig, entropy: float, success: float) -> float:
     """Value minus mean return of an attached critic that learns by Huber's loss, in reward.
 
-    The gradient of Huber's loss grows with the error only up to an error of 1. At the fixed point
-    it balances the leak: E[clip(G - v, -1, 1)] = -α H. If α H ≥ 1, no error can, and the bias is
-    inf. Returns G are undiscounted, of whole episodes; `success` is the probability of a reward.
+    The gradient of Huber's loss grows with the error up to an error of 1, then stays constant. At
+    the fixed point it balances the leak: E[clip(G - v, -1, 1)] = -α H. If α H ≥ 1, no error is
+    large enough, and the bias is inf. Returns G are undiscounted, of whole episodes.
+
+    Args:
+        run: configuration that gives the task and the critic weight.
+        entropy: H, entropy of the policy, in nats.
+        success: probability that a trial is rewarded.
     """
     trials = run.task.num_trials
     leak = leak_temperature(run.task.num_steps, run.critic_weight) * entropy
@@ -97,5 +105,6 @@ def huber_bias(run: TrainConfig, entropy: float, success: float) -> float:
         """Mean clipped error plus the leak, zero at the fixed point."""
         return float(probabilities @ np.clip(returns - value, -1, 1)) + leak
 
+    # Returns are in [0, trials], so that the fixed point is at most 1 outside.
     fixed_point = float(brentq(imbalance, -1.0, trials + 1.0, xtol=1e-14))
     return fixed_point - float(probabilities @ returns)

@@ -1,13 +1,14 @@
-"""The fourth set of predictions: the slowdowns by cell, and the verdict on each statement.
+"""Fourth set of predictions: the slowdown of each cell, and the verdict on each statement.
 
 A cell is the runs of one critic weight in one condition and variant. The condition is a setting of
-task and optimiser. The variant is the critic's start (zero, "raw"; the mean return; or the leak's
-fixed point), or centred returns. Slowdowns are relative to a light critic that starts at the mean
-return.
+task, network and learning rate. The variant is the critic's start and returns: from zero ("raw"),
+from the mean return ("mean"), from zero with centred returns ("centred"), or with a leak from zero
+("attached") or from the leak's fixed point ("fixed-point"). Slowdowns are relative to a light
+critic that starts at the mean return.
 
 Statements are those of `right_if` and `refuted_if` of `fourth` in `paper/predictions.json`, in
-order. As stated there, a cell of which fewer than half of the runs learned is right if the law's
-time exceeds the budget.
+order. As stated there, if fewer than half of a cell's runs learned, the law is right if the time
+that it predicts exceeds the budget.
 """
 
 from __future__ import annotations
@@ -24,23 +25,24 @@ from pwm.analysis.estimates import Estimate, interval, rate
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.predictions import predictions
 from pwm.analysis.rivals import RIVALS
-from pwm.analysis.slowdowns import Cell, experiments_of, fraction_right, root_mean_square
+from pwm.analysis.slowdowns import LAW, Cell, experiments_of, fraction_right, root_mean_square
 from pwm.analysis.starts import LIGHT, distance_cells, light_critic
 from pwm.analysis.statements import Statement
 from pwm.experiments.fourth import ATTACHED, CONDITIONS
 
+# The criteria of `paper/predictions.json`:
 NEAR = 1.5  # a predicted slowdown is right within this factor
-NEAR_NOISE = 1.15  # the factor for starts at the leak's fixed point
-MOST = 0.75  # fraction of the cells that must be right
-CENTRED_LEARN = 22 / 24  # fraction of the seeds that must learn with centred returns
+NEAR_NOISE = 1.15  # the same for starts at the leak's fixed point
+MOST = 0.75  # fraction of cells for which the law must be right
+CENTRED_LEARN = 22 / 24  # fraction of seeds that must learn with centred returns
 MIRRORED = ((-5.25, 15.75), (0.0, 10.5), (2.25, 8.25))
-"""Pairs of starts at 60 steps, as far below and above the mean return of 5.25."""
-MIRRORED_WEIGHTS = (1.0, 10.0)
+"""Pairs of starts at 60 steps, equally far below and above the mean return of 5.25."""
+MIRRORED_WEIGHTS = (1.0, 10.0)  # those that were run from all of these starts
 
 
 @lru_cache(maxsize=1)
 def fourth_cells(evidence: Evidence) -> tuple[Cell, ...]:
-    """Every cell of the fourth set but the light critics: by condition, then starts above."""
+    """All cells but the light critics, by condition; last, those that start above the mean."""
     cells = []
     for condition in CONDITIONS:
         attached = ("attached", "fixed-point") if condition in ATTACHED else ()
@@ -66,10 +68,10 @@ def fourth_cells(evidence: Evidence) -> tuple[Cell, ...]:
 
 
 def _variant_cells(evidence: Evidence, condition: str, variant: str) -> list[Cell]:
-    """The cells of a variant in a condition, by weight."""
+    """Cells of a variant in a condition, by weight."""
     predicted = predictions()["fourth"]["slowdown"].get(condition, {})
-    name, reference = f"fourth-{condition}-{variant}", f"fourth-{condition}-mean"
-    runs, light = evidence.of(name), evidence.of(reference).at(critic_weight=LIGHT)
+    name, light_name = f"fourth-{condition}-{variant}", f"fourth-{condition}-mean"
+    runs, light = evidence.of(name), evidence.of(light_name).at(critic_weight=LIGHT)
     return [
         Cell(
             condition=condition,
@@ -77,21 +79,21 @@ def _variant_cells(evidence: Evidence, condition: str, variant: str) -> list[Cel
             weight=weight,
             runs=runs.at(critic_weight=weight),
             light=light,
-            experiments=(name, reference),
+            experiments=(name, light_name),
             predicted=predicted.get(f"{variant} {weight:g}", {}),
         )
         for weight in runs.weights
-        if (variant, weight) != ("mean", LIGHT)  # that is the light critic
+        if (variant, weight) != ("mean", LIGHT)  # these runs are the light critic
     ]
 
 
 def of_variants(cells: Sequence[Cell], *variants: str) -> list[Cell]:
-    """The cells of some variants for which the set has predictions."""
+    """Cells of the given variants for which a slowdown was predicted."""
     return [cell for cell in cells if cell.variant in variants and cell.predicted]
 
 
 def right_if(evidence: Evidence) -> Iterator[Statement]:
-    """Yields the statements that must all be right for the set of predictions to be right."""
+    """Yields the statements that must all be right for the fourth set of predictions to hold."""
     cells = fourth_cells(evidence)
     started = of_variants(cells, "raw", "mean")
     says = f"fraction of the raw and mean cells within a factor of {NEAR} of the law"
@@ -100,7 +102,7 @@ def right_if(evidence: Evidence) -> Iterator[Statement]:
     yield Statement(
         name="law-error",
         says="root mean square error of log S, law less the best rival",
-        estimate=interval(root_mean_square(started) - best_rival),
+        estimate=interval(root_mean_square(started, LAW) - best_rival),
         region=(-inf, 0.0),
         experiments=experiments_of(started),
     )
@@ -119,7 +121,7 @@ def right_if(evidence: Evidence) -> Iterator[Statement]:
 
 
 def _most_right(name: str, says: str, cells: Sequence[Cell], factor: float) -> Statement:
-    """A statement that the law predicts most cells' slowdowns within a factor."""
+    """Statement that the law predicts the slowdowns of most cells within a factor."""
     return Statement(
         name=name,
         says=says,
@@ -130,11 +132,15 @@ def _most_right(name: str, says: str, cells: Sequence[Cell], factor: float) -> S
 
 
 def _carried(cells: Sequence[Cell]) -> Statement:
-    """The statement about a carried state: centring does not help there, or no start matters."""
+    """Statement about a state carried across trials, where centring helps less than elsewhere.
+
+    It is right if a heavy centred critic is slow, or if three heavy critics are about equally slow
+    whether they start at zero, start at the mean return, or have centred returns.
+    """
     carried = {(cell.variant, cell.weight): cell for cell in cells if cell.condition == "carried"}
     centred = carried["centred", 100.0]
     heavy = [carried["raw", 30.0], carried["mean", 30.0], centred]
-    slowdowns = [cell.slowdowns[0] for cell in heavy]
+    slowdowns = [cell.slowdowns[0] for cell in heavy]  # of all seeds
     all_alike = all(cell.finished for cell in heavy) and max(slowdowns) < 2 * min(slowdowns)
     return Statement(
         name="carried",
@@ -147,19 +153,20 @@ def _carried(cells: Sequence[Cell]) -> Statement:
 
 
 def refuted_if(evidence: Evidence) -> Iterator[Statement]:
-    """Yields the statements whose failure would refute the set of predictions.
+    """Yields the statements of which any, if it is wrong, refutes the fourth set of predictions.
 
-    Weight 30 was not run at 60 steps and reward 1. A lighter critic, of weight 20, replaces it,
-    which makes the comparison harder to pass.
+    The first statement compares critics of weight 30 with rewards of 0.1 and 1. As weight 30 was
+    not run with reward 1 from zero, weight 20 replaces it. A lighter critic learns faster, so that
+    this makes the statement harder to pass.
     """
     cells = {(cell.condition, cell.variant, cell.weight): cell for cell in fourth_cells(evidence)}
-    small, large = cells["reward-0.1", "raw", 30.0], cells["reward-10", "raw", 10.0]
-    yield _reward_statement(evidence, small, weight_at_1=20.0, region=(0.0, 1 / NEAR))
-    yield _reward_statement(evidence, large, weight_at_1=10.0, region=(NEAR, inf))
-    yield above_statement(distance_cells(evidence))
+    small_reward, large_reward = cells["reward-0.1", "raw", 30.0], cells["reward-10", "raw", 10.0]
+    yield _reward_statement(evidence, small_reward, weight_at_1=20.0, region=(0.0, 1 / NEAR))
+    yield _reward_statement(evidence, large_reward, weight_at_1=10.0, region=(NEAR, inf))
+    yield _above_statement(distance_cells(evidence))
     slow = [cell for cell in cells.values() if cell.condition == "slow"]
     pairs = [(cell, cells["fast", cell.variant, cell.weight]) for cell in slow]
-    factors = [_factor_between(one, other) for one, other in pairs]
+    factors = [_least_factor(slow_cell, fast_cell) for slow_cell, fast_cell in pairs]
     yield Statement(
         name="rates",
         says="largest ratio of slowdowns at learning rates 0.0005 and 0.0015",
@@ -172,17 +179,20 @@ def refuted_if(evidence: Evidence) -> Iterator[Statement]:
 def _reward_statement(
     evidence: Evidence, cell: Cell, weight_at_1: float, region: tuple[float, float]
 ) -> Statement:
-    """A statement about a cell's slowdown over that at reward 1 and `weight_at_1`, equally long."""
+    """Statement about the slowdown of `cell` over the slowdown with a reward of 1.
+
+    The latter is that of runs with episodes of the same length and the weight `weight_at_1`.
+    """
     task = cell.runs.base.task
-    same = evidence.of("weight-0.001").at(
+    runs = evidence.of("weight-0.001").at(
         episode_length=task.episode_length, baseline="detached", critic_weight=weight_at_1
     )
     at_1 = Cell(
         condition=f"{task.episode_length} steps",
         variant="raw",
         weight=weight_at_1,
-        runs=same,
-        light=light_critic(evidence, same.base.task),
+        runs=runs,
+        light=light_critic(evidence, runs.base.task),
         experiments=("weight-0.001", "start-mean"),
     )
     return Statement(
@@ -195,15 +205,18 @@ def _reward_statement(
     )
 
 
-def above_statement(cells: Mapping[tuple[float, float], Cell]) -> Statement:
-    """The statement about starts above the mean return, compared with those as far below it."""
+def _above_statement(cells: Mapping[tuple[float, float], Cell]) -> Statement:
+    """Statement about starts above the mean return, compared with starts equally far below.
+
+    The number is a ratio of two sums of log S over pairs of cells. Pairs of which neither slowdown
+    is known are left out. `cells` are by start and weight.
+    """
     pairs = [
         (cells[low, weight], cells[high, weight])
         for low, high in MIRRORED
         for weight in MIRRORED_WEIGHTS
     ]
     known = [(low, high) for low, high in pairs if low.finished or high.finished]
-    # Sums over all pairs, so that their ratio is one number.
     below = np.log([low.least_slowdowns for low, _ in known]).sum(axis=0)
     above = np.log([high.least_slowdowns for _, high in known]).sum(axis=0)
     return Statement(
@@ -215,17 +228,17 @@ def above_statement(cells: Mapping[tuple[float, float], Cell]) -> Statement:
     )
 
 
-def _factor_between(one: Cell, other: Cell) -> NDArray[np.float64]:
+def _least_factor(one: Cell, other: Cell) -> NDArray[np.float64]:
     """Least possible ratio of the larger slowdown to the smaller: [1 + resamples].
 
-    A slowdown that is unknown is `Cell.least_slowdowns` or more. If that exceeds the known one, so
-    does the slowdown; if not, the two may be equal.
+    An unknown slowdown may have any value from `Cell.least_slowdowns` on. If it is the only unknown
+    one, the ratio is at least this bound over the known slowdown. The ratio is never below 1.
     """
     ratio = one.least_slowdowns / other.least_slowdowns
     known_one, known_other = np.isfinite(one.slowdowns), np.isfinite(other.slowdowns)
     least_factor = np.select(
         [known_one & known_other, known_other, known_one],
         [np.maximum(ratio, 1 / ratio), ratio, 1 / ratio],
-        default=1.0,
+        default=1.0,  # if both are unknown, they may be equal
     )
     return np.asarray(np.maximum(least_factor, 1.0))

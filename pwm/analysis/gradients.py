@@ -13,24 +13,24 @@ from numpy.typing import NDArray
 from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.theory import advantage_log_prob
 
-UNLEARNED = 0.6  # fraction of trials rewarded; a policy without memory reaches 0.625 in pwm5
-SMALL_WEIGHT = 0.2  # up to this weight, a detached critic hardly moves the trunk
+UNLEARNED = 0.6  # reward (fraction of trials); in pwm5 a policy without memory reaches 0.625
+SMALL_WEIGHT = 0.2  # up to this critic weight, a detached critic hardly moves the trunk
 
 
 def undisturbed_times(runs: Outcomes) -> NDArray[np.float64]:
-    """Times to learn of detached runs whose critic hardly moves the trunk: [small weights, S]."""
+    """Times to learn of detached runs of the weights up to `SMALL_WEIGHT`: [small weights, S]."""
     small = [weight for weight in runs.weights if weight <= SMALL_WEIGHT]
     return runs.at(baseline="detached", critic_weight=small).time
 
 
 def before_learning(runs: Outcomes, curve: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Mean of a curve over each seed's windows before its reward first reaches `UNLEARNED`.
+    """Mean of a curve over the windows before a seed's reward first reaches `UNLEARNED`.
 
     Args:
         runs: runs with diagnostics, [S].
-        curve: a curve of those runs, [S, K].
+        curve: a curve of these runs, [S, K].
     Returns:
-        Means, [S]; nan for a seed that learned within its first window.
+        Means, [S]; nan for a seed whose reward reaches `UNLEARNED` in the first window.
     """
     before = np.logical_and.accumulate(runs.curve("reward") < UNLEARNED, axis=1)
     with np.errstate(invalid="ignore"):  # 0 / 0 where no window is before
@@ -44,30 +44,34 @@ def known_median(values: NDArray[np.float64]) -> float:
 
 
 def policy_share(runs: Outcomes) -> NDArray[np.float64]:
-    """The policy's share of the trunk's mean squared gradient norm: [S, K]; nan if that is 0."""
+    """Squared norm of the policy's gradient over that of the whole gradient of the trunk: [S, K].
+
+    It is nan where the whole gradient is 0.
+    """
     with np.errstate(invalid="ignore"):  # a deterministic policy has no gradient left
         return np.asarray(runs.curve("policy_norm") ** 2 / runs.curve("total_norm") ** 2)
 
 
 def share_weight(runs: Outcomes) -> NDArray[np.float64]:
-    """Critic weight at which both gradients of the trunk would have equal norms: [S, K]."""
+    """Critic weight at which both losses' gradients of the trunk would have equal norms: [S, K]."""
     weight = runs.base.critic_weight
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(weight * runs.curve("policy_norm") / runs.curve("critic_norm"))
 
 
 def identity_sides(runs: Outcomes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Both sides of an identity: Σ δ log π as measured, and by `advantage_log_prob`.
+    """Both sides of the identity of `advantage_log_prob`: Σ_t E[(G_t - v_t) log π(a_t)].
 
-    The losses are means over a window; the return's variance and the covariance were measured at
-    its end.
+    The left side is minus the policy loss. The right side is computed from the value loss, and from
+    the return's variance and covariance. Losses are means over a window. Variance and covariance
+    were measured at its end.
 
     Returns:
-        Two arrays, [S, K / 2], over the windows of the second half of training.
+        The left and the right side, each [S, K / 2], in the second half of training.
     """
 
     def late(name: str) -> NDArray[np.float64]:
-        """The second half of a curve."""
+        """Second half of the curve `name`: [S, K / 2]."""
         curve = runs.curve(name).astype(np.float64)
         return curve[:, curve.shape[1] // 2 :]
 

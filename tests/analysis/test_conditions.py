@@ -35,7 +35,7 @@ FAST = np.geomspace(1000.0, 4000.0, 24)
 
 
 def condition(noise: float, **fields: Any) -> Condition:
-    """A condition whose attached runs are detached ones, slowed by a leak of that noise weight."""
+    """Condition whose attached runs are the detached ones, slowed by a leak of that strength."""
 
     def outcome(run: TrainConfig) -> Mapping[str, ArrayLike]:
         slow = slowdown(noise / run.critic_weight) if run.loss.baseline == "attached" else 1.0

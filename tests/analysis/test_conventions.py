@@ -1,4 +1,4 @@
-"""The table of libraries' losses, and conversions of the critic weight, against gradients."""
+"""Libraries' losses and conversions of the critic weight, compared with gradients."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def loss_of(
     row: Convention, weight: float, log_probs: torch.Tensor, returns: torch.Tensor,
     values: torch.Tensor,
 ) -> torch.Tensor:  # fmt: skip
-    """The loss that a row describes, for advantages that are not scaled."""
+    """Loss that a convention describes, without scaling of the advantages."""
     errors = returns - values
     advantages = errors if row.attached else errors.detach()
     policy = REDUCE[row.policy](-advantages * log_probs)

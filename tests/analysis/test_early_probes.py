@@ -1,4 +1,4 @@
-"""Early probes, by the critic's start."""
+"""Selection of runs with early probes, by the critic's start."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ WEIGHTS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.
 
 
 def drawn(edge: float, plateau: float, seeds: int, seed: int) -> NDArray[np.bool_]:
-    """Runs with a known edge, [W, S]."""
+    """Whether made-up runs of S seeds learn, [W, S], drawn from the model with this edge."""
     random = np.random.default_rng(seed)
     rate = plateau / (1 + (edge / np.array(WEIGHTS)) ** 3)
     return random.random((len(WEIGHTS), seeds)) < rate[:, None]

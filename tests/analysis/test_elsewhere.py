@@ -1,4 +1,4 @@
-"""Laws of other settings: the published predictions are theirs, and each agrees with an oracle."""
+"""The law in other settings: it gives the published predictions, and agrees with closed forms."""
 
 from __future__ import annotations
 

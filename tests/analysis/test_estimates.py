@@ -36,7 +36,7 @@ def seeds(successes: int, total: int) -> NDArray[np.bool_]:
 
 
 def wilson(successes: int, total: int) -> tuple[float, float]:
-    """The interval of Wilson (1927), as in any textbook."""
+    """Wilson score interval of a fraction (Wilson, 1927), computed from its formula."""
     rate = successes / total
     middle = rate + Z**2 / (2 * total)
     half = Z * sqrt(rate * (1 - rate) / total + Z**2 / (4 * total**2))

@@ -35,7 +35,7 @@ def few_resamples(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def wrong(world: Elsewhere) -> set[str]:
-    """Statements that are wrong in a world."""
+    """Names of the statements that are wrong if made-up runs follow the laws of `world`."""
     return {one.name for one in statements(MadeUp(World(elsewhere=world))) if not one.right}
 
 

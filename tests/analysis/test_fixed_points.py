@@ -1,4 +1,4 @@
-"""Fixed points of a critic, next to the zero of the losses' own gradient and to simulation."""
+"""Fixed points of a critic, compared with zeros of the losses' gradient and with simulation."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Episodes(NamedTuple):
     horizon: int
 
     def returns(self, values: Tensor) -> Tensor:
-        """λ-returns with these values, [T]: [E, T]."""
+        """Returns the λ-returns, [E, T], that bootstrap from the values of each step, [T]."""
         rows = (-1, self.horizon)
         later = values.expand_as(self.rewards).reshape(rows)
         discount, decay = self.config.discount, self.config.trace_decay
@@ -52,7 +52,7 @@ class Episodes(NamedTuple):
         return gradient
 
     def settled(self) -> Tensor:
-        """The values at the zero of the gradient, which is linear in the head: [T]."""
+        """Values where the gradient, which is linear in the head's weights, is zero: [T]."""
         units = torch.eye(self.features.shape[1], dtype=torch.float64)
         start = self.gradient(0 * units[0])
         slopes = torch.stack([self.gradient(unit) - start for unit in units], dim=1)
@@ -60,7 +60,7 @@ class Episodes(NamedTuple):
         return self.features @ head
 
     def theory(self, **changed: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """The values by `fixed_point_values`, from the mean rewards and surprises."""
+        """Values by `fixed_point_values` for the episodes' mean rewards and mean -log π: [T]."""
         config, steps = self.config, self.rewards.shape[1]
         attached = config.baseline == "attached"
         temperature = leak_temperature(steps, WEIGHT, config.policy_reduction) * attached

@@ -1,4 +1,4 @@
-"""The fourth set of predictions: the law that made it is the law of today, and the verdicts."""
+"""Fourth set of predictions: today's law still gives the published numbers; the verdicts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def few_resamples(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def setting(condition: str, variant: str, weight: float) -> Setting:
-    """The setting of a cell, as the file names it."""
+    """Setting of the climb of a cell, by the names in `paper/predictions.json`."""
     fields: dict[str, Any] = dict(CONDITIONS.get(condition, {"episode_length": 60}))
     fields["steps"] = fields.pop("episode_length")
     attached = variant in ("attached", "fixed-point")

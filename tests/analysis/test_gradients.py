@@ -1,4 +1,4 @@
-"""Summaries of diagnosed runs, from curves made up for the purpose."""
+"""Summaries of runs with diagnostics, computed from made-up curves."""
 
 from __future__ import annotations
 
