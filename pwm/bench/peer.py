@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
+from math import ceil
 from typing import Any
 
 # XLA reads these flags when JAX is imported. It gets one thread, as do the other engines.
@@ -41,7 +42,7 @@ class JaxPopulation:
 
     Args:
         run: the configuration; the LSTM's state must be reset at each trial.
-        replicas: number of seeds, 0 and up.
+        replicas: number of replicas, whose random numbers all derive from the run's seed.
     """
 
     def __init__(self, run: TrainConfig, replicas: int) -> None:
@@ -53,8 +54,8 @@ class JaxPopulation:
         """Fraction of trials rewarded in each episode of the last call: [replicas, episodes]."""
 
     def advance(self, num_episodes: int) -> None:
-        """Trains for at least that many episodes: whole calls of `EPISODES_PER_CALL`."""
-        for _ in range(-(-num_episodes // EPISODES_PER_CALL)):
+        """Trains for `num_episodes`, rounded up to a multiple of `EPISODES_PER_CALL`."""
+        for _ in range(ceil(num_episodes / EPISODES_PER_CALL)):
             self._state, rewards = self._train(self._state)
         self.rewards = np.asarray(rewards)
 
@@ -83,8 +84,8 @@ def _initial(run: TrainConfig, key: Array) -> Weights:
 def _train(run: TrainConfig, state: Any) -> Any:
     """Trains one replica for `EPISODES_PER_CALL` episodes, whose random numbers are drawn first.
 
-    The state is the weights, their mean squared gradients and the key of the random numbers.
-    Returns the new state, and the fraction of trials rewarded in each episode.
+    A state is the weights, the running means of their squared gradients, and the key of the random
+    numbers. Returns the new state, and the fraction of trials rewarded in each episode.
     """
     weights, squares, key = state
     key, trial_key, noise_key = jax.random.split(key, 3)
@@ -98,7 +99,11 @@ def _train(run: TrainConfig, state: Any) -> Any:
 
 
 def _update(run: TrainConfig, state: Any, draws: Any) -> Any:
-    """Plays one episode and takes one step of RMSprop."""
+    """Plays one episode and takes one step of RMSprop.
+
+    The state is that of `_train` without the key. Returns the new state, and the fraction of trials
+    rewarded.
+    """
     weights, squares = state
     trials, noise = draws
     gradients, reward = jax.grad(partial(_loss, run), has_aux=True)(weights, trials, noise)

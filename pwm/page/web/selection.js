@@ -8,7 +8,7 @@ import { same } from "./runs.js";
 
 const RECORDED = ["log_every", "probe_episodes", "probe_at"];
 export const WEIGHT = "critic_weight";
-// How undesirable it is to change a field that was not chosen; 1 for the others.
+// Cost of changing a field that the reader did not choose; 1 for fields not listed.
 const COSTS = { baseline: 4, returns: 4, episode_length: 3, learning_rate: 2, num_episodes: 0.5 };
 
 // The first of some items for which a function is least.
