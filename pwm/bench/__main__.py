@@ -40,7 +40,7 @@ class Arguments:
     replicas: int = 48
     """Replicas in a population."""
     rounds: int = 5
-    """Rounds of 6 to 15 seconds for each episode length and hidden size."""
+    """Rounds for each episode length and hidden size; a round takes 6 to 15 seconds."""
     cores: int = multiprocessing.cpu_count()
     """Processes of the last contestant."""
     peers: bool = False
@@ -49,13 +49,14 @@ class Arguments:
     def __post_init__(self) -> None:
         for name in ("replicas", "rounds", "cores"):
             require_integer(name, getattr(self, name), 1)
-        here = not self.peers or find_spec("jax") is not None
-        require(here, "peers", "", "JAX to be installed: pip install 'pwm[peers]'")
+        if self.peers:
+            accepted = "JAX to be installed: pip install 'pwm[peers]'"
+            require(find_spec("jax") is not None, "peers", "", accepted)
         for name in ("episode_lengths", "hidden_sizes"):
             require(len(getattr(self, name)) > 0, name, "", "at least one number")
 
     def runs(self) -> list[TrainConfig]:
-        """A configuration for each hidden size and episode length."""
+        """Returns a configuration for each hidden size and episode length."""
         return [
             replaced(TrainConfig(num_episodes=10**9), {"hidden_size": h, "episode_length": length})
             for h in self.hidden_sizes
@@ -85,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 racing = contestants(run, replicas, pool, cores)
                 if arguments.peers:
                     racing[2:2] = peers(run, replicas, pool, cores)  # before the fused engine
-                rates, product_rates = [], []
+                rates, product_rates = [], []  # of each round
                 for _ in range(arguments.rounds + 1):
                     rates.append([contestant.rate() for contestant in racing])
                     product_rates.append(product_rate())
@@ -100,7 +101,7 @@ def _report(
     rates: NDArray[np.float64],
     product_rates: NDArray[np.float64],
 ) -> None:
-    """Prints a line per contestant.
+    """Prints a row of the table for each contestant.
 
     Args:
         run: setting of the contestants.
@@ -110,37 +111,39 @@ def _report(
     """
     by_name = {contestant.name: rates[:, column] for column, contestant in enumerate(racing)}
     for contestant in racing:
-        name, own = contestant.name, by_name[contestant.name]
-        ratios = own / rates[:, 0]
+        name, own_rates = contestant.name, by_name[contestant.name]
+        ratios = own_rates / rates[:, 0]  # to the plain loop, [rounds]
         spread = f"[{ratios.min():,.0f}, {ratios.max():,.0f}]"
         line = (
             f"{run.agent.hidden_size:>5} {run.task.episode_length:>5}  {name:14} "
-            f"{contestant.replicas:>8} {np.median(own):>18,.0f} {np.median(ratios):>9,.0f} "
+            f"{contestant.replicas:>8} {np.median(own_rates):>18,.0f} {np.median(ratios):>9,.0f} "
             f"{spread:<14}"
         )
         if name == "fused":
-            line += _efficiency(run, own, product_rates)
+            line += _efficiency(run, own_rates, product_rates)
         elif contestant is racing[-1]:
-            line += f"     {np.median(own / by_name['fused']):.2f} times one core"
+            line += f"     {np.median(own_rates / by_name['fused']):.2f} times one core"
         in_jax = by_name.get(name.replace("fused", "jax"))
         if in_jax is not None and name.startswith("fused"):
-            line += f"; {np.median(own / in_jax):.1f} times JAX"
+            line += f"; {np.median(own_rates / in_jax):.1f} times JAX"
         tqdm.write(line.rstrip())
 
 
 def _efficiency(
     run: TrainConfig, rates: NDArray[np.float64], product_rates: NDArray[np.float64]
 ) -> str:
-    """Operations per second in training, relative to a matrix product; counted in both ways.
+    """Text for the table: training's speed as a fraction of a matrix product's.
+
+    It counts first the plain loop's operations, then the operations that are actually computed.
 
     Args:
         run: setting of the training.
         rates: its replica-episodes per second, [rounds].
-        product_rates: operations per second of a matrix product, [rounds].
+        product_rates: operations per second of a matrix product on one core, [rounds].
     """
-    per_operation = np.median(rates / product_rates)
-    as_plain = per_operation * plain_operations(run)
-    as_computed = per_operation * operations(run)
+    relative_rate = np.median(rates / product_rates)  # episodes per operation of the product
+    as_plain = relative_rate * plain_operations(run)
+    as_computed = relative_rate * operations(run)
     gigaflops = np.median(product_rates) / 1e9
     return f" {as_plain:>8.0%}, {as_computed:.0%} of {gigaflops:.0f} Gflop/s"
 

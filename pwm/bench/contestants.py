@@ -39,31 +39,31 @@ class Contestant:
 
 
 def contestants(run: TrainConfig, replicas: int, pool: Executor, cores: int) -> list[Contestant]:
-    """The contestants: the plain loop, and populations in PyTorch, fused, and fused on all cores.
+    """Returns the plain loop, a population in PyTorch, a fused one, and a fused one per core.
 
     Args:
         run: setting of all contestants.
-        replicas: replicas of a population.
-        pool: one process per core.
-        cores: number of these processes.
+        replicas: number of replicas in a population.
+        pool: pool of one process per core.
+        cores: number of processes in the pool.
     """
     members = tuple(Member(run.critic_weight, run.learning_rate, seed) for seed in range(replicas))
     shard = Shard(run.shared, members)
     population = shard.runs
-    few = max(PLAIN_STEPS // run.task.episode_length, 1)
+    slow_episodes = max(PLAIN_STEPS // run.task.episode_length, 1)
     # A round is so long that the time to start and end it on several cores does not matter.
-    many = int(FUSED_SECONDS * shard.setting.num_episodes / shard.seconds) + 1
+    fused_episodes = int(FUSED_SECONDS * shard.setting.num_episodes / shard.seconds) + 1
     on_all_cores = partial(_on_cores, pool, cores, _train_fused, population)
     return [
-        Contestant("plain loop", 1, PlainLoop(run).advance, few),
-        Contestant("torch", replicas, make_trainer(population, "torch").advance, few),
-        Contestant("fused", replicas, make_trainer(population).advance, many),
-        Contestant(f"fused, {cores} cores", cores * replicas, on_all_cores, many),
+        Contestant("plain loop", 1, PlainLoop(run).advance, slow_episodes),
+        Contestant("torch", replicas, make_trainer(population, "torch").advance, slow_episodes),
+        Contestant("fused", replicas, make_trainer(population).advance, fused_episodes),
+        Contestant(f"fused, {cores} cores", cores * replicas, on_all_cores, fused_episodes),
     ]
 
 
 def peers(run: TrainConfig, replicas: int, pool: Executor, cores: int) -> list[Contestant]:
-    """The contestants in JAX, on one core and on all; the arguments are those of `contestants`."""
+    """Returns a population in JAX, and one per core; the arguments are those of `contestants`."""
     episodes = max(JAX_STEPS // run.task.episode_length, 1)
     on_one_core = partial(_on_cores, pool, 1, _train_in_jax, run, replicas)
     on_all_cores = partial(_on_cores, pool, cores, _train_in_jax, run, replicas)
@@ -91,13 +91,13 @@ def _train_in_jax(run: TrainConfig, replicas: int, num_episodes: int) -> None:
 
 @lru_cache(maxsize=1)
 def _fused_population(runs: tuple[TrainConfig, ...]) -> Trainer:
-    """The fused engine's population of this process, made in the first round."""
+    """Returns this process's fused population; made on the first call, then cached."""
     return make_trainer(runs)
 
 
 @lru_cache(maxsize=1)
 def _jax_population(run: TrainConfig, replicas: int) -> Any:
-    """The population in JAX of this process, made in the first round."""
+    """Returns this process's JAX population; made on the first call, then cached."""
     from pwm.bench.peer import JaxPopulation  # noqa: PLC0415, an optional extra
 
     return JaxPopulation(run, replicas)

@@ -1,7 +1,7 @@
 """Floating-point operations: how many training needs, and how many a core does per second.
 
-A product of matrices needs a multiplication and an addition for each weight and each row. Backward,
-it needs as many again for the gradient with respect to each of its two factors.
+A product of matrices needs a multiplication and an addition for each weight and each row. The
+backward pass needs as many again for the gradient with respect to each of the two factors.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ def product_rate() -> float:
 
 
 def operations(run: TrainConfig, episodes: int = 200) -> float:
-    """Operations per episode in the fused engine's products, on average.
+    """Mean number of floating-point operations per episode in the fused engine's products.
 
-    Of the steps of an episode that have seen the same stimuli in their trial, it computes one.
+    An episode's trials share the steps at which they have shown the same stimuli so far: the engine
+    computes such a step once.
 
     Args:
         run: run whose LSTM state is reset at each trial.
@@ -39,21 +40,21 @@ def operations(run: TrainConfig, episodes: int = 200) -> float:
     task, hidden = run.task, run.agent.hidden_size
     trials = DrawSource(task, (run.seed,)).next(episodes).trials[:, 0].numpy()  # pairs, [E, N]
     # A trial's last step depends on the pair of stimuli, all earlier ones only on the first.
-    firsts = mean(len(np.unique(task.pairs[pairs, 0])) for pairs in trials)
+    distinct_firsts = mean(len(np.unique(task.pairs[pairs, 0])) for pairs in trials)
     distinct_pairs = mean(len(np.unique(pairs)) for pairs in trials)
-    after_first_step = firsts * (task.trial_length - 2) + distinct_pairs
+    after_first_step = distinct_firsts * (task.trial_length - 2) + distinct_pairs
     recurrent = after_first_step * NUM_GATES * hidden  # at its first step, the state is zero
-    heads = (firsts + after_first_step) * NUM_OUTPUTS
+    heads = (distinct_firsts + after_first_step) * NUM_OUTPUTS
     return 3 * 2 * (recurrent + heads) * hidden  # once forward, and twice backward
 
 
 def plain_operations(run: TrainConfig) -> float:
-    """Operations per episode in the plain loop's products; it computes every step of every trial.
+    """Number of floating-point operations per episode in the plain loop's products.
 
-    The gradient with respect to the observations is not needed.
+    The loop computes every step of every trial, but no gradient with respect to the observations.
     """
     task, hidden = run.task, run.agent.hidden_size
     gates = NUM_GATES * hidden
     recurrent_and_heads = 3 * hidden * (gates + NUM_OUTPUTS)
-    of_observations = 2 * task.num_stimuli * gates
-    return 2 * task.num_trials * task.trial_length * (recurrent_and_heads + of_observations)
+    inputs = 2 * task.num_stimuli * gates
+    return 2 * task.num_trials * task.trial_length * (recurrent_and_heads + inputs)

@@ -1,19 +1,20 @@
 """The notes' setting in JAX, written for speed: a yardstick for the fused engine.
 
 Replicas are a `vmap`, episodes a `scan`, and everything is one compiled call. Nothing is logged,
-and results depend on the machine. The LSTM's state is reset at each trial, so all trials of a pair
-have the same outputs. As in the fused engine, these are computed once per episode in each distinct
-state of the task (`pwm.core.task.trial_states`), and looked up for each step.
+and results depend on the machine. The LSTM's state is reset at each trial, so its outputs depend
+only on the stimuli seen in the trial so far. As in the fused engine, they are computed once per
+episode for each such state, as the rows of a table, and looked up for each step.
 
 JAX is not among the requirements: `pip install pwm[peers]`.
 
-Shapes: N trials, L steps per trial, T = N L steps per episode, S stimuli, H units, M states.
+Shapes: N trials, L steps per trial, S stimuli, H units, G = 4 H gate units, M rows of the table.
 """
 
 from __future__ import annotations
 
 import os
 from functools import partial
+from math import ceil
 from typing import Any
 
 # XLA reads these flags when JAX is imported. It gets one thread, as do the other engines.
@@ -26,9 +27,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pwm.bench.rows import state_rows
 from pwm.core.agent import NUM_GATES, NUM_OUTPUTS, VALUE
 from pwm.core.config import TrainConfig
-from pwm.core.task import correct_actions, trial_states
+from pwm.core.task import correct_actions
 
 EPISODES_PER_CALL = 64
 Array = Any
@@ -40,7 +42,7 @@ class JaxPopulation:
 
     Args:
         run: the configuration; the LSTM's state must be reset at each trial.
-        replicas: number of seeds, 0 and up.
+        replicas: number of replicas, whose random numbers all derive from the run's seed.
     """
 
     def __init__(self, run: TrainConfig, replicas: int) -> None:
@@ -52,14 +54,17 @@ class JaxPopulation:
         """Fraction of trials rewarded in each episode of the last call: [replicas, episodes]."""
 
     def advance(self, num_episodes: int) -> None:
-        """Trains for at least that many episodes: whole calls of `EPISODES_PER_CALL`."""
-        for _ in range(-(-num_episodes // EPISODES_PER_CALL)):
+        """Trains for `num_episodes`, rounded up to a multiple of `EPISODES_PER_CALL`."""
+        for _ in range(ceil(num_episodes / EPISODES_PER_CALL)):
             self._state, rewards = self._train(self._state)
         self.rewards = np.asarray(rewards)
 
 
 def _initial(run: TrainConfig, key: Array) -> Weights:
-    """Initial weights of one replica, uniform on ±1 / sqrt(units); one bias per gate."""
+    """Draws the initial weights of one replica, uniform in [-k, k] with k = 1 / sqrt(H).
+
+    Each gate unit has one bias, instead of the two that `nn.LSTM` adds.
+    """
     stimuli, hidden = run.task.num_stimuli, run.agent.hidden_size
     shapes = {
         "input": (stimuli, NUM_GATES * hidden),
@@ -71,16 +76,16 @@ def _initial(run: TrainConfig, key: Array) -> Weights:
     keys = jax.random.split(key, len(shapes))
     bound = hidden**-0.5
     return {
-        name: jax.random.uniform(each, shape, minval=-bound, maxval=bound)
-        for each, (name, shape) in zip(keys, shapes.items(), strict=True)
+        name: jax.random.uniform(name_key, shape, minval=-bound, maxval=bound)
+        for name_key, (name, shape) in zip(keys, shapes.items(), strict=True)
     }
 
 
 def _train(run: TrainConfig, state: Any) -> Any:
     """Trains one replica for `EPISODES_PER_CALL` episodes, whose random numbers are drawn first.
 
-    The state is the weights, their mean squared gradients and the key of the random numbers.
-    Returns the new state, and the fraction of trials rewarded in each episode.
+    A state is the weights, the running means of their squared gradients, and the key of the random
+    numbers. Returns the new state, and the fraction of trials rewarded in each episode.
     """
     weights, squares, key = state
     key, trial_key, noise_key = jax.random.split(key, 3)
@@ -94,7 +99,11 @@ def _train(run: TrainConfig, state: Any) -> Any:
 
 
 def _update(run: TrainConfig, state: Any, draws: Any) -> Any:
-    """Plays one episode and takes one step of RMSprop."""
+    """Plays one episode and takes one step of RMSprop.
+
+    The state is that of `_train` without the key. Returns the new state, and the fraction of trials
+    rewarded.
+    """
     weights, squares = state
     trials, noise = draws
     gradients, reward = jax.grad(partial(_loss, run), has_aux=True)(weights, trials, noise)
@@ -108,9 +117,16 @@ def _update(run: TrainConfig, state: Any, draws: Any) -> Any:
 
 
 def _loss(run: TrainConfig, weights: Weights, trials: Array, noise: Array) -> Any:
-    """Total loss and fraction of trials rewarded of an episode: trials [N], noise [N, L]."""
-    states = jnp.asarray(trial_states(run.task)[:-1])
-    outputs = _play_states(run, weights)[states[trials]]  # (N, L, outputs)
+    """Returns an episode's total loss and its fraction of trials rewarded.
+
+    Args:
+        run: setting of the task and of the losses.
+        weights: weights of the replica.
+        trials: index of each trial's pair, [N].
+        noise: uniform random numbers that choose the actions, [N, L].
+    """
+    rows = jnp.asarray(state_rows(run.task))[trials]  # (N, L)
+    outputs = _play_states(run, weights)[rows]  # (N, L, outputs)
     values, log_policy = outputs[..., VALUE], jax.nn.log_softmax(outputs[..., :VALUE])
     cumulative = jnp.cumsum(jnp.exp(jax.lax.stop_gradient(log_policy)), axis=-1)
     threshold = noise[..., None] * cumulative[..., -1:]
@@ -126,25 +142,23 @@ def _loss(run: TrainConfig, weights: Weights, trials: Array, noise: Array) -> An
 
 
 def _play_states(run: TrainConfig, weights: Weights) -> Array:
-    """Outputs of the heads in each distinct state, in the order of `trial_states`: [M, outputs].
-
-    At each step but the last there is one state per first stimulus; at the last, one per pair.
-    """
+    """Computes the heads' outputs in each state: [M, outputs], with rows as in `state_rows`."""
     first, second = run.task.pairs.T
-    by_stimulus = weights["input"] + weights["bias"]
-    hidden, cell = _lstm_step(by_stimulus, 0.0)
+    by_stimulus = weights["input"] + weights["bias"]  # (S, G)
+    hidden, cell = _lstm_step(by_stimulus, 0.0)  # (S, H) each, by first stimulus
     played = [hidden]
     for _ in range(run.task.trial_length - 2):
         hidden, cell = _lstm_step(hidden @ weights["recurrent"] + weights["bias"], cell)
         played.append(hidden)
     last_inputs = (hidden @ weights["recurrent"])[first] + by_stimulus[second]
-    last_hidden, _ = _lstm_step(last_inputs, cell[first])
+    last_hidden, _ = _lstm_step(last_inputs, cell[first])  # (pairs, H)
     played.append(last_hidden)
     return jnp.concatenate(played) @ weights["head"] + weights["head_bias"]
 
 
 def _lstm_step(gate_inputs: Array, cell: Array) -> tuple[Array, Array]:
-    """A step of the LSTM: hidden state and cell, from the gates' inputs and the last cell."""
-    entry, forget, candidate, output = jnp.split(gate_inputs, NUM_GATES, axis=-1)
-    cell = jax.nn.sigmoid(entry) * jnp.tanh(candidate) + jax.nn.sigmoid(forget) * cell
-    return jax.nn.sigmoid(output) * jnp.tanh(cell), cell
+    """Returns the LSTM's next hidden state and cell state, from its gates' inputs and last cell."""
+    input_gate, forget_gate, candidate, output_gate = jnp.split(gate_inputs, NUM_GATES, axis=-1)
+    kept = jax.nn.sigmoid(forget_gate) * cell
+    cell = kept + jax.nn.sigmoid(input_gate) * jnp.tanh(candidate)
+    return jax.nn.sigmoid(output_gate) * jnp.tanh(cell), cell

@@ -12,7 +12,7 @@ from pwm.core.task import correct_actions
 
 
 class PlainLoop:
-    """A simple loop, one replica and one trial at a time.
+    """Trains one replica, one trial at a time.
 
     A trial is one call of `nn.LSTM`, and an episode one step of `torch.optim.RMSprop`. The
     losses are those of `pwm.core.losses`.
@@ -33,7 +33,7 @@ class PlainLoop:
         self._optimiser = torch.optim.RMSprop(layers.parameters(), lr=run.learning_rate)
 
     def advance(self, num_episodes: int) -> None:
-        """Trains for that many episodes."""
+        """Trains for `num_episodes`."""
         for _ in range(num_episodes):
             self._episode()
 
@@ -41,7 +41,7 @@ class PlainLoop:
         """Plays an episode and makes an update.
 
         Returns:
-            Total reward, value loss, policy loss and mean entropy, as a loop that logs would.
+            Total reward, value loss, policy loss and mean entropy, which a training loop would log.
         """
         log_probs, values, entropies, rewards = [], [], [], []
         for _ in range(self._run.task.num_trials):

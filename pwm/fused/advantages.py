@@ -32,7 +32,8 @@ def measure_errors(
     """
     steps, values = len(work.row), work.heads[-1, :, VALUE]
     unit = scales.spread * scales.error_scale  # of an error, in reward
-    # Sums over steps, in double precision; `gain` is that of advantage times log-probability.
+    # Sums over steps, in double precision: `squares` of squared errors, `gain` of advantages times
+    # log-probabilities, `bias` of values minus returns.
     rewarded = squares = gain = entropy = bias = 0.0
     ahead = 0  # steps until the return ends
     return_ = ZERO
@@ -85,7 +86,7 @@ def _bootstrap(
     errors: Floats,
     advantages: Floats,
 ) -> float:
-    """Computes errors and advantages with λ-returns; returns the sum of the squared errors.
+    """Computes errors and advantages with λ-returns, and returns the sum of the squared errors.
 
     Args:
         rule: settings of the losses.
@@ -120,6 +121,7 @@ def _normalise_advantages(rule: UpdateRule, work: Work) -> None:
     """Normalises the advantages, and backpropagates the leak through the normalisation.
 
     A normalised advantage is (A - mean) / divisor, divisor = standard deviation + `normaliser`.
+    A value changes its own advantage, the mean and the standard deviation: three terms of its leak.
     """
     steps = len(work.advantage)
     mean = mean_leak = squares = product = ZERO
@@ -144,9 +146,9 @@ def _normalise_advantages(rule: UpdateRule, work: Work) -> None:
 def _leak_through_targets(
     horizon: int, discount: np.float32, trace_decay: np.float32, leak: Floats
 ) -> None:
-    """Adds to the leak of each value, (T,), the part through λ-returns that contain the value.
+    """Adds to the leak of each value, (T,), its gradient through the λ-returns that contain it.
 
-    These are the returns of earlier steps; `pwm.core.losses` has the formula.
+    They are the returns of earlier steps; `pwm.core.losses` has the formula.
     """
     earlier = ZERO  # Σ (γ λ)^(t-s-1) leak_s over the earlier steps s of the horizon
     for time in range(len(leak)):

@@ -34,7 +34,7 @@ def differentiate_losses(
 ) -> None:
     """Computes the gradients with respect to each row's log-policy and value.
 
-    The loss is policy_weight (policy loss) + critic_weight (value loss), without the entropy bonus.
+    The loss is policy_weight * policy loss + critic_weight * value loss, without the entropy bonus.
     The policy's weight is 1, or 0 for the value loss alone.
     """
     steps = len(work.row)
@@ -62,7 +62,7 @@ def differentiate_losses(
 
 @compiled
 def _clip_errors(errors: Floats) -> None:
-    """Clips errors to between -1 and 1: half the derivative of the Huber loss."""
+    """Clips errors to [-1, 1]; the result is half the derivative of the Huber loss."""
     for time in range(len(errors)):
         if errors[time] > ONE:
             errors[time] = ONE
@@ -79,7 +79,7 @@ def differentiate_heads(rule: UpdateRule, policy_weight: np.float32, rows: int, 
     """
     work.by_heads[:] = ZERO
     bonus = policy_weight * rule.entropy_weight * rule.policy_factor
-    for row in range(1, rows):
+    for row in range(1, rows):  # row 0 is the zero state
         total = ZERO
         for action in range(NUM_ACTIONS):
             total += work.by_log_policy[action, row]
@@ -88,9 +88,12 @@ def differentiate_heads(rule: UpdateRule, policy_weight: np.float32, rows: int, 
             by_logit = work.by_log_policy[action, row] - probability * total
             if bonus > ZERO:
                 above_mean = work.log_policy[action, row] + work.entropy[row]
+                # `by_log_policy` is a sum over the steps at this row; the bonus is of one step.
                 by_logit += bonus * work.visits[row] * probability * above_mean
-            work.by_heads[0, row, action] = by_logit
-        work.by_heads[-1, row, VALUE] = work.by_value[row]
+            work.by_heads[0, row, action] = by_logit  # the first trunk has the policy
+        work.by_heads[-1, row, VALUE] = work.by_value[
+            row
+        ]  # the last has the value; may be the first
 
 
 @compiled
@@ -100,7 +103,7 @@ def backpropagate(parameters: Parameters, work: Work, gradient: Parameters, leve
     Args:
         parameters: parameters of the replica.
         work: working memory with the episode and the gradient of each row's outputs.
-        gradient: output.
+        gradient: gradient with respect to the parameters, output.
         levels: number of levels of rows.
     """
     trunks, stimuli, _ = gradient.input.shape
@@ -147,7 +150,8 @@ def backpropagate(parameters: Parameters, work: Work, gradient: Parameters, leve
 
         # Parameters of the heads.
         if trunk == trunks - 1:
-            # The leak may reach the trunk or the value head alone. The trunk is done.
+            # The leak may reach only the trunk, or only the value head. The trunk's gradient is
+            # done, so the head's own gradient of the value can replace the trunk's.
             for row in range(1, rows):
                 by_heads[row, VALUE] = work.by_head_value[row]
         by_head = work.by_head_transposed

@@ -33,7 +33,7 @@ def episode_scales(rule: UpdateRule, tracked: Floats) -> Scales:
 
 @compiled
 def _standard_deviation(rule: UpdateRule, tracked: Floats, variance: np.float32) -> np.float32:
-    """The square root of a variance, at least `least_scale`; 1 before the first episode."""
+    """The square root of a variance, or `least_scale` if larger; 1 before the first episode."""
     root = max(np.sqrt(variance), rule.least_scale)
     return root if tracked[Tracked.EPISODES] > ZERO else ONE
 

@@ -26,7 +26,7 @@ class TaskTables(NamedTuple):
 
     shown: Integers  # (pairs + 1, L): the stimulus; S for none
     node: Integers  # (pairs + 1, L): the node of the forest; nodes are numbered in order of step
-    level_end: Integers  # (L,): number of nodes up to each step
+    level_end: Integers  # (L,): number of nodes up to and including each step
     node_parent: Integers  # (nodes,): the node one step earlier; -1 at the first step
     node_shown: Integers  # (nodes,): the stimulus
     rewards: Floats  # (pairs + 1, L, actions)
@@ -49,7 +49,7 @@ class UpdateRule(NamedTuple):
     leak_into_trunk: bool
     leak_into_head: bool
     values_kept: bool  # whether values keep their gradients
-    log_probs_kept: bool  # whether log-probabilities keep theirs
+    log_probs_kept: bool  # whether log-probabilities keep their gradients
     optimism: np.float32
     policy_factor: np.float32  # c, the weight of a step in the policy loss: 1 or 1 / T
     discount: np.float32
@@ -64,16 +64,16 @@ class UpdateRule(NamedTuple):
     episodes_per_update: int
     huber: bool  # whether the value loss is Huber's
     balance: int  # of `pwm.fused.layout.Balance`
-    takes_apart: bool  # whether the balance needs separate gradients of the two losses
+    takes_apart: bool  # whether the balance needs the gradient of each loss separately
     tracks: bool  # whether running moments of returns and rewards are needed
     centred: bool  # whether the critic learns the return minus its running mean
-    standardised: bool  # and divided by its running standard deviation
+    standardised: bool  # whether it learns this difference divided by a running deviation
     normalise_advantages: bool
     normaliser: np.float32  # added to the standard deviation of the advantages
-    clip_gradient: np.float32  # largest norm; 0 for no limit
-    clip_epsilon: np.float32  # added to the norm
+    clip_gradient: np.float32  # largest norm of a gradient; 0 for no limit
+    clip_epsilon: np.float32  # added to the norm that a gradient is divided by
     rate: np.float32  # least rate of the running statistics
-    least_scale: np.float32  # of a standard deviation
+    least_scale: np.float32  # least running standard deviation that errors are divided by
     trunk_rate: np.float32  # learning rate of the trunk, relative to that of the heads
     trunk_size: int  # parameters before those of the heads
 
@@ -85,7 +85,7 @@ class Population(NamedTuple):
     learning_rates: Floats  # (R,)
     parameters: Floats  # (R, P), updated in place
     square_average: Floats  # (R, memories, P), updated in place
-    average: Floats  # (R, memories, P), updated in place; with Adam
+    average: Floats  # (R, memories, P), updated in place; empty unless Adam is used
     decay_powers: Doubles  # (R, 2), updated in place; see `pwm.fused.optimiser`
     tracked: Floats  # (R, columns of `Tracked`), updated in place
 
@@ -128,7 +128,7 @@ class Work(NamedTuple):
     policy: Floats  # (actions, M)
     cumulative: Floats  # (actions, M): sums of the policy up to each action
     entropy: Floats  # (M,)
-    # Gradients of the total loss are called by_x, with respect to x.
+    # An array by_x is the gradient of the total loss with respect to x.
     by_gates: Floats  # (M, G): before the nonlinearity, of one trunk
     by_cell: Floats  # (K, M, H)
     by_hidden: Floats  # (K, M, H)
@@ -139,8 +139,8 @@ class Work(NamedTuple):
     by_head_value: Floats  # (M,): as backpropagated to the value head
     by_projected: Floats  # (S + 1, G)
     by_head_transposed: Floats  # (outputs, H)
-    # Gradient of the total loss; or, for rules that take the losses apart, those of policy loss and
-    # w times value loss.
+    # The gradient of the total loss; or, if `takes_apart`, the gradient of the policy loss and that
+    # of w times the value loss.
     gradients: Floats  # (2, P)
     gradient: Floats  # (P,): of one episode, before it is added to one of `gradients`
     return_: Floats  # (T,): in reward

@@ -57,9 +57,9 @@ def compiled_apart(function: Function) -> Function:
 def cached(function: Function) -> Function:
     """Compiles a function that Python calls, and caches its code on disk.
 
-    Numba compiles again only if the function's own file has changed. A hash of all sources in the
-    function's name makes it do so for any of them. Where nothing can be cached, each process
-    compiles.
+    By itself, Numba compiles again only if the function's own file has changed. A hash of all
+    `SOURCES` becomes part of the function's name, so that it compiles again if any of them has.
+    Where nothing can be cached, each process compiles.
     """
     package = Path(__file__).parent
     sources = b"".join((package / f"{module}.py").read_bytes() for module in SOURCES)
@@ -84,7 +84,7 @@ def _warn(line: str) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """The first line of an exception's message, or its type if it has none."""
+    """The first line of an exception's message, or the name of its type if it has no message."""
     message = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return str(message).splitlines()[0]
 
@@ -150,7 +150,7 @@ class _CodeFiles:
             file.write(hashlib.sha256(code).digest() + code)
 
     def _path(self, key: object) -> Path:
-        """The file for a key, under the versions of `VERSIONS` and Numba's current settings."""
+        """The file for a key; `VERSIONS` and Numba's current `SETTINGS` are part of its name."""
         identity = repr((key, VERSIONS, [getattr(CONFIG, name) for name in SETTINGS]))
         digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
         return Path(self.files._index_path).with_suffix(f".{digest}.nbc")

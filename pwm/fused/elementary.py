@@ -71,7 +71,7 @@ def _power_of_two(exponent: Bits) -> Lanes:
 def _exp_parts(x: Lanes) -> tuple[Bits, Lanes]:
     """An integer n and a number p with exp(x) = 2^n (1 + p), |p| < 0.42."""
     rounded = x * LOG2_E + ROUNDER
-    n = rounded - ROUNDER
+    n = rounded - ROUNDER  # the nearest integer to x / log 2
     rest = (x - n * LN2_HIGH) - n * LN2_LOW  # x - n log 2
     series = ((((E7 * rest + E6) * rest + E5) * rest + E4) * rest + E3) * rest + E2
     return bits_of(rounded) - ROUNDER_BITS, rest + rest * rest * series
@@ -81,7 +81,7 @@ def _exp_parts(x: Lanes) -> tuple[Bits, Lanes]:
 def exp(x: Lanes) -> Lanes:
     """The exponential function."""
     exponent, part = _exp_parts(smaller(larger(x, EXP_LEAST), EXP_MOST))
-    # 2^n is two factors, because it may be too large or too small for a float.
+    # 2^n is applied as two factors, because it alone may be too large or too small for a float.
     half = exponent >> ONE_BIT
     return (ONE + part) * _power_of_two(half) * _power_of_two(exponent - half)
 

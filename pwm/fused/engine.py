@@ -96,7 +96,7 @@ class FusedEngine:
         return gradients, trajectory
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Parameters, the optimiser's memories and running statistics; see `TorchEngine.state`."""
+        """Copies parameters, optimiser memories and statistics; see `TorchEngine.state`."""
         return {name: part.copy() for name, part in self._state().items()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -123,7 +123,7 @@ def check_constants() -> None:
         """Names of an enumeration's members, as the core writes them."""
         return tuple(member.name.lower() for member in members)
 
-    pairs: list[tuple[object, object]] = [
+    constants: list[tuple[object, object]] = [  # as compiled code has them, and the core
         (names(layout.Action), names(Action)),
         (layout.VALUE, VALUE),
         (layout.NUM_OUTPUTS, NUM_OUTPUTS),
@@ -133,7 +133,7 @@ def check_constants() -> None:
         (names(layout.Balance), tuple(name.replace("-", "_") for name in get_args(Balance))),
         (names(layout.Optimizer), get_args(OptimizerName)),
     ]
-    for compiled, core in pairs:
+    for compiled, core in constants:
         if compiled != core:
             raise ValueError(f"the fused engine computes {compiled}; the core has {core}")
 
@@ -145,6 +145,7 @@ def task_tables(config: TrainConfig) -> TaskTables:
     shown = np.where(has_stimulus, observations.argmax(axis=-1), config.task.num_stimuli)
     node = trial_states(config.task)  # (pairs + 1, L)
     node_parent, node_shown = np.full(node.max() + 1, -1), np.full(node.max() + 1, -1)
+    # Trials that share a node write the same numbers to it.
     node_parent[node[:, 1:]] = node[:, :-1]
     node_shown[node] = shown
     return TaskTables(
@@ -204,7 +205,7 @@ def update_rule(config: TrainConfig, loss: LossConfig, trunk_size: int) -> Updat
 
 
 def _episodes(draws: Draws) -> Episodes:
-    """Episodes with trials [E, R, N] and noise [E, R, N, L], and memory for their metrics."""
+    """Returns the episodes of trials [E, R, N] and noise [E, R, N, L], with metrics still zero."""
     metrics = np.zeros((*draws.trials.shape[:2], len(METRICS)), np.float32)
     return Episodes(draws.trials.numpy(), draws.noise.numpy(), metrics)
 
@@ -213,7 +214,7 @@ def _floats(*shape: int) -> Floats:
     """Zeros at an aligned address.
 
     PyTorch aligns memory to cache lines. NumPy aligns it to fewer bytes, so that every load or
-    store of the widest vectors would touch two lines.
+    store of one of the widest vectors would touch two lines.
     """
     zeros: Floats = torch.zeros(shape).numpy()
     return zeros

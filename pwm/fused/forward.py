@@ -45,9 +45,9 @@ def prepare(parameters: Parameters, work: Work) -> None:
 def play(
     task: TaskTables, parameters: Parameters, trials: Integers, noise: Floats, work: Work
 ) -> int:
-    """Plays an episode with trials (N,) and noise (N, L); returns its number of levels.
+    """Plays an episode with trials (N,) and noise (N, L); returns its number of levels of rows.
 
-    States that are reset do not depend on the actions, and are all computed beforehand.
+    States that are reset at each trial do not depend on the actions: all are computed first.
     """
     blank, num_trials, length = len(task.node) - 1, len(trials), len(task.level_end)
     if task.carry_state:
@@ -99,7 +99,7 @@ def _assign_rows(task: TaskTables, trials: Integers, work: Work) -> int:
     """Assigns a row to each node that the trials visit; returns the number of levels.
 
     A node is a distinct beginning of a trial. Nodes with the same number of steps form a level.
-    Fills `row_of_node`, `level_start`, and the rows' `parent` and `shown`.
+    Fills `row_of_node`, `level_start`, `parent` and `shown` of `work`.
     """
     row_of_node = work.row_of_node
     row_of_node[:] = 0
@@ -193,7 +193,7 @@ def _compute_states(
 
 @compiled
 def _compute_policies(parameters: Parameters, work: Work, start: int, end: int) -> None:
-    """Computes the heads' outputs in some rows, and from their logits the policies.
+    """Computes the heads' outputs and the policies in the rows from `start` to `end` - 1.
 
     As in PyTorch, a policy is the exponential of a log-softmax. Values stay in `Work.heads`.
     """

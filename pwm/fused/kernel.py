@@ -75,19 +75,19 @@ def _update(
     replica: int,
     work: Work,
 ) -> None:
-    """Trains one replica once, on the episodes of an update, and writes their metrics."""
+    """Makes one update of a replica, from its episodes from number `first` on; writes metrics."""
     tracked, weight = population.tracked[replica], population.critic_weights[replica]
     scales, value_loss = episode_scales(rule, tracked), ZERO
     parameters = _parameters(population.parameters[replica], work)
     parts, count = 2 if rule.takes_apart else 1, np.float32(rule.episodes_per_update)
     for episode in range(first, first + rule.episodes_per_update):
         levels = _play(task, rule, scales, parameters, episodes, episode, replica, work)
-        # Part 0 is the total loss, or the policy loss if part 1 is the value loss. One call of
-        # `_differentiate` serves both, because each call is compiled inline.
+        # A single part is the total loss; two are the policy loss and the value loss. One call of
+        # `_differentiate`, in a loop, serves both: each call in the source is compiled inline.
         for part in range(parts):
             policy_weight = ONE if part == 0 else ZERO
             critic_weight = ZERO if rule.takes_apart and part == 0 else weight
-            total = work.gradients[part]
+            total = work.gradients[part]  # sum over the episodes; the first is written into it
             own = total if episode == first else work.gradient
             _differentiate(
                 rule, scales, parameters, policy_weight, critic_weight, levels, work, own
@@ -123,7 +123,7 @@ def _step(rule: UpdateRule, population: Population, replica: int, work: Work) ->
 
 @compiled
 def _parameters(row: Floats, work: Work) -> Parameters:
-    """Named views of a row of parameters, or of a gradient."""
+    """Splits a row of parameters, or of their gradient, into named views."""
     trunks, stimuli, gates = work.projected.shape
     return parameters_of(row, trunks, stimuli - 1, gates)
 

@@ -16,8 +16,8 @@ UNIT = np.float64(1)
 def advance_powers(rule: UpdateRule, population: Population, replica: int) -> None:
     """Updates β₁ᵗ and β₂ᵗ, the powers of Adam's decays, before update t.
 
-    As running products they need no function of libm. The products are in double precision; their
-    factors are the decays in single precision, as in Adam's averages.
+    Running products need no power function from libm. They are in double precision; their factors
+    are the decays in single precision, as in Adam's averages.
     """
     if rule.optimizer == Optimizer.ADAM:
         powers = population.decay_powers[replica]

@@ -27,7 +27,7 @@ from pwm.fused.vectors import (
     store,
 )
 
-COLUMNS = 4  # of a product with a transposed matrix, computed together
+COLUMNS = 4  # columns of a product with a transposed matrix that are computed together
 
 
 @compiled
@@ -76,37 +76,38 @@ def transpose(out: Floats, matrix: Floats) -> None:
 
 @compiled
 def _zero(_row: Floats, _column: int) -> Lanes:
-    """Zeros, with the arguments of `load`."""
+    """A vector of zeros; the arguments, those of `load`, are ignored."""
     return spread(ZERO)
 
 
 @compiled
 def _zero_wide(_row: Floats, _column: int) -> Lanes:
-    """Zeros, with the arguments of `load_wide`."""
+    """A wide vector of zeros; the arguments, those of `load_wide`, are ignored."""
     return spread_wide(ZERO)
 
 
-def _product(load: Any, begin: Any, width: int) -> Any:
-    """Makes a compiled function (out, left, right) that computes a matrix product.
+def _product(load: Any, initial_sums: Any, width: int) -> Any:
+    """Makes a compiled function (out, left, right): a matrix product, written to `out` or added.
 
     Each element is one sum, in the order of the inner index.
 
     Args:
         load: function that loads a vector, `load` or `load_wide`.
-        begin: function with the same arguments that gives the sums' initial values: zeros, so that
-            out = left @ right, or those of `out`, so that out += left @ right.
+        initial_sums: function with the arguments of `load` that returns what sums start from:
+            zeros, so that out = left @ right; or numbers of `out`, so that out += left @ right.
         width: lanes of a vector, which must divide the number of columns.
     """
 
     @compiled_apart
     def product(out: Floats, left: Floats, right: Floats) -> None:
-        """Computes left @ right in `out`: (M, N) from (M, K) and (K, N)."""
+        """Computes left @ right, written to `out` or added to it: (M, N) from (M, K) and (K, N)."""
         rows, inner = left.shape
-        for row in range(0, rows - 3, 4):  # four together, which share what is read of `right`
+        # Four rows at a time: each vector of `right` is loaded once for all four.
+        for row in range(0, rows - 3, 4):
             out0, out1, out2, out3 = out[row], out[row + 1], out[row + 2], out[row + 3]
             for column in range(0, out.shape[1], width):
-                a, b = begin(out0, column), begin(out1, column)
-                c, d = begin(out2, column), begin(out3, column)
+                a, b = initial_sums(out0, column), initial_sums(out1, column)
+                c, d = initial_sums(out2, column), initial_sums(out3, column)
                 for k in range(inner):
                     lanes = load(right[k], column)
                     a += left[row, k] * lanes
@@ -117,9 +118,10 @@ def _product(load: Any, begin: Any, width: int) -> Any:
                 store(out1, column, b)
                 store(out2, column, c)
                 store(out3, column, d)
+        # The last rows, up to three, one at a time.
         for row in range(rows - rows % 4, rows):
             for column in range(0, out.shape[1], width):
-                a = begin(out[row], column)
+                a = initial_sums(out[row], column)
                 for k in range(inner):
                     a += left[row, k] * load(right[k], column)
                 store(out[row], column, a)

@@ -10,7 +10,7 @@ from numba.core import types
 
 from pwm.fused.vectors import BITS, LANES, LanesType, code, intrinsic, lanes_type, loading, take
 
-MATRIX_COLUMNS = 4  # of the matrix that `columns` reads
+MATRIX_COLUMNS = 4  # number of columns of the matrix that `columns` reads
 
 
 @intrinsic
@@ -35,7 +35,7 @@ def second_half(_context: Any, lanes: Any) -> Any:
 
 
 def _half(lanes: Any, start: int) -> Any:
-    """Signature and code of an intrinsic: the half of a vector that starts at a lane."""
+    """Signature and code of an intrinsic that returns the half of a vector from `start` on."""
     half = LanesType(lanes.count // 2)
     taken = range(start, start + half.count)
     return half(lanes), code(lambda builder, vectors: take(builder, vectors[0], vectors[0], taken))
@@ -53,21 +53,23 @@ def first(_context: Any, lanes: Any) -> Any:
 def columns(_context: Any, numbers: Any, start: Any) -> Any:
     """Loads the columns of a matrix (`LANES`, `MATRIX_COLUMNS`), each as a vector.
 
-    The matrix is stored row after row, in an array with one axis, from the place `start` on.
+    The matrix is stored row after row in `numbers`, an array with one axis, from index `start` on.
     """
-    matrix, result = LanesType(LANES * MATRIX_COLUMNS), types.UniTuple(lanes_type, MATRIX_COLUMNS)
-    load = loading(matrix)
+    matrix_type = LanesType(LANES * MATRIX_COLUMNS)  # the whole matrix as one vector
+    result_type = types.UniTuple(lanes_type, MATRIX_COLUMNS)
+    build_load = loading(matrix_type)
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        """Loads the matrix as one vector, and takes the lanes of each column."""
-        loaded = load(context, builder, signature, arguments)
-        found = [
-            take(builder, loaded, loaded, range(column, matrix.count, MATRIX_COLUMNS))
+        """Loads the whole matrix, and takes the lanes of each column."""
+        whole = build_load(context, builder, signature, arguments)
+        # `take` selects lanes of two vectors; here both are the matrix.
+        vectors = [
+            take(builder, whole, whole, range(column, matrix_type.count, MATRIX_COLUMNS))
             for column in range(MATRIX_COLUMNS)
         ]
-        return context.make_tuple(builder, result, found)
+        return context.make_tuple(builder, result_type, vectors)
 
-    return result(numbers, start), build
+    return result_type(numbers, start), build
 
 
 @intrinsic
@@ -84,7 +86,7 @@ def fold(_context: Any, vectors: Any) -> Any:
 
     def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         """Adds halves until each group is one number."""
-        (packed,) = arguments
+        (packed,) = arguments  # the tuple
         parts = [builder.extract_value(packed, number) for number in range(count)]
         width = LANES  # lanes that are still to be added to one number
         while width > 1:
@@ -105,7 +107,7 @@ def _add_halves(builder: Any, vectors: list[Any], half: int, groups: int) -> lis
         half: lanes in half of a partial sum.
         groups: number of groups in a vector.
     """
-    joined = min(len(vectors), 2)
+    joined = min(len(vectors), 2)  # 1 if a single vector remains
     # The lanes by number, with axes for vector, group, partial sum, half of the sum, and lane.
     lanes = np.arange(joined * vectors[0].type.count).reshape(joined, groups, -1, 2, half)
     # In the result, a group of the second vector follows the same group of the first.

@@ -132,7 +132,7 @@ def _spread(builder: Any, number: Any, lanes: LanesType) -> Any:
 
 
 def take(builder: Any, one: Any, other: Any, lanes: Iterable[int]) -> Any:
-    """Builds a vector of some lanes of two vectors; the second's are numbered after the first's."""
+    """Builds a vector from lanes of two vectors, numbered through the first, then the second."""
     numbers = list(lanes)
     selected = ir.Constant(ir.VectorType(BITS, len(numbers)), numbers)
     return builder.shuffle_vector(one, other, selected)
@@ -151,7 +151,7 @@ def number_of(_context: Any, bits: Any) -> Any:
 
 
 def _reinterpreted(lanes: Any, element: Any) -> Any:
-    """Signature and code of an intrinsic: a vector's bits, read as elements of another type."""
+    """Signature and code of an intrinsic that reads a vector's bits as elements of another type."""
     result = lanes.with_element(element)
     return result(lanes), code(lambda builder, vectors: builder.bitcast(vectors[0], result.vector))
 
@@ -165,7 +165,7 @@ def choose(_context: Any, condition: Any, if_true: Any, if_false: Any) -> Any:
     result = condition.with_element(NUMBER)
 
     def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        """Selects lanes."""
+        """Builds the selection; the first argument is the condition."""
         chosen = _as_vectors(builder, result, (if_true, if_false), arguments[1:])
         return builder.select(arguments[0], *chosen)
 
@@ -173,7 +173,7 @@ def choose(_context: Any, condition: Any, if_true: Any, if_false: Any) -> Any:
 
 
 def _as_vectors(builder: Any, lanes: LanesType, kinds: Any, values: Any) -> list[Any]:
-    """Operands of these types as vectors; a scalar is spread over all lanes."""
+    """Returns operands of these Numba types as vectors; a scalar is copied to all lanes."""
     return [
         value if isinstance(kind, LanesType) else _spread(builder, value, lanes)
         for kind, value in zip(kinds, values, strict=True)
@@ -182,22 +182,23 @@ def _as_vectors(builder: Any, lanes: LanesType, kinds: Any, values: Any) -> list
 
 def _make_operator(
     operation: Callable[..., Any],
-    numbers: Callable[..., Any] | None = None,
-    bits: Callable[..., Any] | None = None,
+    on_numbers: Callable[..., Any] | None = None,
+    on_integers: Callable[..., Any] | None = None,
 ) -> None:
     """Lets compiled code apply an operator to two vectors, or to a vector and a scalar.
 
     Args:
         operation: operator, from Python's module `operator`.
-        numbers: method of LLVM's builder that applies it to two vectors of numbers, if any.
-        bits: method that applies it to two vectors of integers, if any.
+        on_numbers: method of LLVM's builder that applies it to two vectors of floating-point
+            numbers; None if it has no such operands.
+        on_integers: likewise for two vectors of integers.
     """
 
     @intrinsic
     def apply(_context: Any, one: Any, other: Any) -> Any:
         """The operator as an intrinsic."""
         lanes = one if isinstance(one, LanesType) else other
-        instruction: Any = bits if lanes.element == BITS else numbers
+        instruction: Any = on_integers if lanes.element == BITS else on_numbers
         result = lanes.with_element(TRUTH) if operation in COMPARISONS else lanes
         return result(one, other), code(
             lambda builder, values: instruction(
@@ -215,8 +216,8 @@ def _make_operator(
 
         lanes = one if isinstance(one, LanesType) else other
         accepted = (lanes, types.float32, types.int32)
-        fits = isinstance(lanes, LanesType) and one in accepted and other in accepted
-        return operate if fits else None
+        is_accepted = isinstance(lanes, LanesType) and one in accepted and other in accepted
+        return operate if is_accepted else None
 
 
 def _compare(symbol: str) -> Callable[..., Any]:
@@ -232,8 +233,8 @@ _make_operator(operator.iadd, ir.IRBuilder.fadd, ir.IRBuilder.add)
 _make_operator(operator.sub, ir.IRBuilder.fsub, ir.IRBuilder.sub)
 _make_operator(operator.mul, ir.IRBuilder.fmul)
 _make_operator(operator.truediv, ir.IRBuilder.fdiv)
-_make_operator(operator.lshift, bits=ir.IRBuilder.shl)
-_make_operator(operator.rshift, bits=ir.IRBuilder.ashr)
-_make_operator(operator.and_, bits=ir.IRBuilder.and_)
-_make_operator(operator.or_, bits=ir.IRBuilder.or_)
-_make_operator(operator.xor, bits=ir.IRBuilder.xor)
+_make_operator(operator.lshift, on_integers=ir.IRBuilder.shl)
+_make_operator(operator.rshift, on_integers=ir.IRBuilder.ashr)
+_make_operator(operator.and_, on_integers=ir.IRBuilder.and_)
+_make_operator(operator.or_, on_integers=ir.IRBuilder.or_)
+_make_operator(operator.xor, on_integers=ir.IRBuilder.xor)

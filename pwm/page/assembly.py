@@ -19,7 +19,7 @@ SLOT = re.compile(r"/\* (?P<name>[a-z]+) \*/")
 
 
 def joined(entry: str, folder: Path = WEB) -> str:
-    """A module and all that it imports, as one script.
+    """Returns one script: a module after all the modules that it imports, directly or not.
 
     Args:
         entry: file name of the module.
@@ -29,7 +29,7 @@ def joined(entry: str, folder: Path = WEB) -> str:
     """
     modules: dict[str, str] = {}
     _add_module(modules, entry, folder)
-    owner: dict[str, str] = {}  # of each name, the module that defines it
+    owner: dict[str, str] = {}  # by name, the module that defines it
     for file, text in modules.items():
         for match in TOP_LEVEL.finditer(text):
             name = match["name"]
@@ -40,7 +40,7 @@ def joined(entry: str, folder: Path = WEB) -> str:
 
 
 def _add_module(modules: dict[str, str], file: str, folder: Path) -> None:
-    """Adds the text of a module, without its imports, after those of the modules it imports."""
+    """Adds a module's text, without its import lines, after the modules that it imports."""
     if file in modules:
         return
     text = (folder / file).read_text("utf-8")

@@ -21,11 +21,11 @@ STATUS, ADDRESS = ir.IntType(32), ir.IntType(8).as_pointer()
 
 
 def entry_function(name: str, overload: Any) -> str:
-    """LLVM code of the entry function of a compiled function; it returns 0, or another status.
+    """Returns LLVM code of an entry function, which returns 0 on success, else another status.
 
     Args:
         name: name of the entry function.
-        overload: Numba's result of compiling the function that it calls.
+        overload: Numba's result of compiling the function that the entry function calls.
     """
     context, kinds = overload.target_context, overload.signature.args
     module = ir.Module(name)
@@ -42,7 +42,7 @@ def entry_function(name: str, overload: Any) -> str:
 
 
 def argument_table(function: Any, kinds: Sequence[Any], layout: Any) -> dict[str, Any]:
-    """The size in bytes of the struct of a function's arguments, and the offset of each argument.
+    """Returns the size, in bytes, of the struct of a function's arguments, and their offsets.
 
     A number has a type and an offset `at`; an array has the type of its elements, the number of its
     axes and an offset for each member of `ARRAY`; a named tuple has a table of its members.

@@ -65,7 +65,7 @@ class Runs:
 
 
 def different_runs(source: Published) -> Runs:
-    """The different runs of all published experiments, in the order of the page."""
+    """Returns the published runs, each once, in the order of the page."""
     experiments = dict[TrainConfig, list[str]]()
     published = dict[TrainConfig, tuple[np.uint64, Any]]()  # digest and outcome
     for name in source.records:
@@ -90,7 +90,7 @@ def different_runs(source: Published) -> Runs:
 
 
 def index(runs: Runs) -> dict[str, Any]:
-    """All that the page reads besides the columns, for JSON.
+    """Returns all that the page reads besides the columns, for JSON.
 
     A condition is a list: for each field the index of its value among the field's values; the
     weights; the number of seeds of each weight; the indices of the condition's experiments.
@@ -136,7 +136,7 @@ def index(runs: Runs) -> dict[str, Any]:
 
 
 def columns(runs: Runs) -> bytes:
-    """The columns one after another, in the order of `COLUMNS`.
+    """Returns the bytes of all columns, one after another, in the order of `COLUMNS`.
 
     Raises:
         ValueError: a time is not at the end of a window.
@@ -161,9 +161,9 @@ def columns(runs: Runs) -> bytes:
 
 
 def _fields(conditions: Sequence[TrainConfig]) -> list[dict[str, Any]]:
-    """Fields in which conditions may differ: section, default, and the values that occur.
+    """Describes the fields in which conditions may differ: name, section, default, values found.
 
-    A field that a run's identity omits at some value has that value as `omitted`.
+    If a run's identity omits a field at one value, this value is its `omitted`.
     """
     described = []
     known = [flat(condition) for condition in conditions]
@@ -182,7 +182,7 @@ def _fields(conditions: Sequence[TrainConfig]) -> list[dict[str, Any]]:
 
 
 def _leaves(config: Any, section: str = "") -> Iterator[tuple[str, Field[Any], Any]]:
-    """Yields each field that is not a configuration itself, after its section, with its value."""
+    """Yields section, field and value, for each field whose value is not a configuration."""
     for field in fields(config):
         value = getattr(config, field.name)
         if is_dataclass(value):
@@ -192,10 +192,10 @@ def _leaves(config: Any, section: str = "") -> Iterator[tuple[str, Field[Any], A
 
 
 def _windows(episodes: NDArray[np.float64], log_every: NDArray[np.int64]) -> bytes:
-    """Numbers of episodes as numbers of windows, which end every `log_every` episodes; 0 for inf.
+    """Packs times, in episodes, as numbers of windows of `log_every` episodes; 0 for inf.
 
     Raises:
-        ValueError: a number is not at the end of a window, or too large.
+        ValueError: a time is not at the end of a window, or too large for 16 bits.
     """
     windows = np.where(np.isfinite(episodes), episodes, 0) / log_every
     if (windows != np.rint(windows)).any() or windows.max() > MISSING:
@@ -204,14 +204,14 @@ def _windows(episodes: NDArray[np.float64], log_every: NDArray[np.int64]) -> byt
 
 
 def _fractions(values: NDArray[np.float64], whole: float) -> bytes:
-    """Numbers from 0 to `whole` as integers from 0 to `FULL`; `MISSING` for nan."""
+    """Packs numbers from 0 to `whole` as 16-bit integers from 0 to `FULL`; `MISSING` for nan."""
     known = np.where(np.isnan(values), 0, values)
     scaled = np.rint(np.clip(known / whole, 0, 1) * FULL)
     return np.where(np.isnan(values), MISSING, scaled).astype("<u2").tobytes()
 
 
 def _upper_bytes(values: NDArray[np.float64]) -> bytes:
-    """The upper three bytes of each number as float32, rounded to 16 significant bits."""
+    """Packs numbers as the upper three bytes of a float32, rounded to 16 significant bits."""
     bits = values.astype("<f4").view("<u4")
-    half = np.uint32(0x80)  # of the last bit that remains; no number here overflows
+    half = np.uint32(0x80)  # half of the last bit that is kept; no number here overflows
     return (bits + half).view(np.uint8).reshape(-1, 4)[:, 1:].tobytes()

@@ -93,7 +93,7 @@ def draw_uniform(key: Places, first: int, out: Floats) -> None:
 def draw_index(key: Places, first: int, size: int, out: Integers) -> None:
     """Fills an array with integers from 0 to `size` - 1, as `pwm.core.streams.to_index` makes them.
 
-    The other arguments are those of `draw_uniform`.
+    The arguments `key`, `first` and `out` are those of `draw_uniform`.
     """
     for number in range(first // BLOCK, (first + len(out) - 1) // BLOCK + 1):
         place = number * BLOCK - first
@@ -117,7 +117,7 @@ def _block(key: Places, number: int) -> Block:
 
 @compiled
 def _high(one: np.uint64, other: np.uint64) -> np.uint64:
-    """The upper 64 bits of a product of two integers of 64 bits."""
+    """The upper 64 bits of the product, of 128 bits, of two integers."""
     low_0, high_0 = one & LOW_WORD, one >> WORD_BITS
     low_1, high_1 = other & LOW_WORD, other >> WORD_BITS
     middle = high_0 * low_1 + (low_0 * low_1 >> WORD_BITS)

@@ -43,7 +43,7 @@ TRIPLE, FEATURES = "wasm32-unknown-unknown", "+simd128,+bulk-memory"
 LINKER = "wasm-ld"
 STACK = 2**18  # bytes
 SECTION = "pwm"
-OPERATOR_BLOCKS = 2  # of LLVM's code of a vector's operator, at most
+OPERATOR_BLOCKS = 2  # most basic blocks in LLVM's code of a vector's operator
 # Numba's settings, for code that depends on no machine; and an order of sets, for the same bytes.
 SETTINGS = {
     "NUMBA_OPT": "0",
@@ -86,20 +86,20 @@ end:
 """
 
 
-class _Called(FusedEngine):
-    """An engine that compiles nothing, and keeps the arguments for the compiled `train`."""
+class _UncompiledEngine(FusedEngine):
+    """A fused engine that compiles nothing, but keeps the arguments of the compiled `train`."""
 
     arguments: tuple[Any, ...]
 
     def train(self, draws: Draws) -> Any:
-        """Keeps the arguments, which `FusedEngine` passes when it is created."""
+        """Keeps the arguments; the constructor of `FusedEngine` calls this once."""
         episodes = Episodes(draws.trials.numpy(), draws.noise.numpy(), np.zeros((0, 1, 5), "f4"))
         self.arguments = (self.task, self.rule, self.population, episodes, self.work)
 
 
 def functions() -> dict[str, tuple[Any, tuple[Any, ...]]]:
     """The module's functions by name: each in Python, and the Numba types of its arguments."""
-    arguments = _Called((TrainConfig(),)).arguments
+    arguments = _UncompiledEngine((TrainConfig(),)).arguments
     compiled: dict[Any, tuple[Any, ...]] = {
         kernel.train: tuple(numba.typeof(each) for each in arguments),
         streams.make_key: (PLACES,) * 3,
@@ -126,7 +126,7 @@ def described() -> dict[str, Any]:
 
 
 def tools() -> dict[str, str]:
-    """Versions of all that the module's bytes depend on besides the source."""
+    """Versions of the tools that, with the source, determine the module's bytes."""
     version = subprocess.run([LINKER, "--version"], capture_output=True, text=True, check=True)
     names = "numba", "llvmlite", "numpy"
     python = ".".join(platform.python_version_tuple()[:2])
@@ -172,10 +172,10 @@ def _without_exceptions(code: str) -> str:
 
 
 def _optimise(module: Any, machine: Any, exported: set[str]) -> None:
-    """Optimises a module, whose functions but the exported ones are for itself alone.
+    """Optimises a module in which only the exported functions are called from outside.
 
-    Numba keeps apart what should not be inlined, and vectors' operators, which should. Engines of
-    browsers make slower code of what LLVM would inline.
+    Functions marked `alwaysinline` are inlined. Of the others, only small ones may be: the vectors'
+    operators. Browsers' engines make slower code if LLVM inlines larger ones.
     """
     for value in [*module.functions, *module.global_variables]:
         if not value.is_declaration and value.name not in exported:
@@ -203,14 +203,14 @@ def _link(code: bytes, exported: list[str]) -> bytes:
 
 
 def _section(content: bytes) -> bytes:
-    """A custom section of WebAssembly's binary format, with the name `SECTION`."""
+    """Encodes a custom section of WebAssembly's binary format, with the name `SECTION`."""
     name = SECTION.encode()
     body = _length(len(name)) + name + content
     return b"\0" + _length(len(body)) + body
 
 
 def _length(number: int) -> bytes:
-    """A number in LEB128: seven bits per byte, the lowest first."""
+    """Encodes a number in LEB128: seven bits per byte, the lowest first; bit 8 if more follow."""
     low, rest = number & 0x7F, number >> 7
     return bytes([low | 0x80]) + _length(rest) if rest else bytes([low])
 
@@ -230,12 +230,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         require(which(LINKER) is not None, LINKER, "(not found)", "Debian's package lld, or LLVM's")
         if CONFIG.OPT != 0:
             # Numba reads its settings when it is imported.
-            own = {
+            environment = {
                 name: value for name, value in os.environ.items() if not name.startswith("NUMBA")
             }
             command = [sys.executable, "-m", "pwm.page.wasm", "--out", str(arguments.out)]
             note("Compiling the engine to WebAssembly: about 30 s.")
-            os.execve(sys.executable, command, own | SETTINGS)
+            os.execve(sys.executable, command, environment | SETTINGS)
         with folder_errors("out", arguments.out):
             build(arguments.out)
 

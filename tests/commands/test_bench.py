@@ -21,10 +21,11 @@ from pwm.bench import __main__ as bench
 from pwm.bench.contestants import Contestant, contestants
 from pwm.bench.operations import operations, plain_operations, product_rate
 from pwm.bench.plain import PlainLoop
+from pwm.bench.rows import state_rows
 from pwm.core.agent import Agent, AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.rollout import Draws, Episode, Rollout
-from pwm.core.task import TaskConfig
+from pwm.core.task import STIMULUS_SETS, TaskConfig
 from pwm.engines import make_trainer
 from pwm.fused.engine import FusedEngine
 from pwm.training.trainer import Trainer
@@ -109,6 +110,28 @@ def test_the_plain_loop_makes_one_update_per_episode() -> None:
     states = loop._optimiser.state.values()
     assert {int(state["step"]) for state in states} == {3}
     assert len(states) == 8  # every parameter: four of the LSTM, two of each head
+
+
+# The rows of the peer in JAX
+
+
+@pytest.mark.parametrize("trial_length", [2, 3, 5])
+@pytest.mark.parametrize("stimulus_set", STIMULUS_SETS)
+def test_each_step_of_a_trial_has_the_row_of_the_stimuli_seen_so_far(
+    stimulus_set: str, trial_length: int
+) -> None:
+    task = TaskConfig(stimulus_set=stimulus_set, trial_length=trial_length)
+    # What each row of `_play_states` computes: the step, and the stimuli seen until it.
+    played: list[tuple[int, ...]] = [
+        (step, stimulus) for step in range(trial_length - 1) for stimulus in range(task.num_stimuli)
+    ]
+    played += [(trial_length - 1, first, second) for first, second in task.pairs]
+    rows = state_rows(task)
+    assert rows.shape == (task.num_pairs, trial_length)
+    for (first, second), pair_rows in zip(task.pairs, rows, strict=True):
+        *before_last, last = [played[row] for row in pair_rows]
+        assert before_last == [(step, first) for step in range(trial_length - 1)]
+        assert last == (trial_length - 1, first, second)
 
 
 # Contestants

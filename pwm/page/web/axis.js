@@ -73,7 +73,8 @@ function logAxis(values, { high, never }) {
   return { at, ticks: [...(hasZero ? [0] : []), ...ticks, ...(never ? [Infinity] : [])] };
 }
 
-// Powers of ten, every second of them if they are many, and 2 and 5 times them if they are few.
+// Powers of ten, only every second one if there are more than eight; also 2 and 5 times each power if
+// the range is at most a factor of 100.
 function logTicks(least, most) {
   const [first, last] = [Math.floor(Math.log10(least)), Math.ceil(Math.log10(most))];
   const powers = Array.from({ length: last - first + 1 }, (_, number) => first + number);

@@ -79,7 +79,7 @@ function turnedTicks(x, left, bottom) {
   });
 }
 
-// Ticks in a row, without those that would overlap the one before or stand out of the chart.
+// Labels of ticks in a row; one that would overlap the label before it or leave the chart is omitted.
 function levelTicks(x, left, y, width) {
   const ticks = [];
   let free = -Infinity; // where the last tick ends
@@ -144,7 +144,7 @@ export function panel({ id, title, series, onReach, onPick, ...options }) {
   return figure(title, svg);
 }
 
-// The law of a series, the curve between its points unless x is a category, and their intervals.
+// Shapes of a series: its law, the curve through its points unless x is a category, its intervals.
 function lines({ colour, points, law }, left, top, isCategory) {
   const colourClass = `s${colour % COLOURS}`;
   const finite = points.filter(({ y }) => Number.isFinite(y));
@@ -157,8 +157,8 @@ function lines({ colour, points, law }, left, top, isCategory) {
   return drawn;
 }
 
-// Lets a pointer and keys reach spots {x, y, point, series} of an <svg>, and marks the current one
-// by a ring. `width` is that of the coordinates.
+// Lets a pointer and keys reach spots {x, y, point, series} of an <svg>, and marks the current spot
+// by a ring. `width` is the width of the svg's coordinates.
 function makeReachable(svg, spots, width, onReach, onPick) {
   const ring = shape("circle", { class: "ring", r: 9, visibility: "hidden" });
   svg.append(ring);

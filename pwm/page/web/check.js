@@ -26,7 +26,7 @@ import {
 export class Check {
   constructor(runs, engine, bytes) {
     Object.assign(this, { runs, bytes });
-    // Why the runs of a condition cannot be trained here, or null.
+    // By condition, why its runs cannot be trained here; null if they can.
     this.problems = runs.conditions.map(({ cells }) =>
       engine.supports(runs.identity(runs.values(cells[0].first))),
     );

@@ -22,7 +22,7 @@ export function element(tag, attributes = {}, ...children) {
   return completed(document.createElement(tag), attributes, children);
 }
 
-// An SVG element, likewise.
+// An SVG element; the arguments are those of `element`.
 export function shape(tag, attributes = {}, ...children) {
   return completed(document.createElementNS(SVG, tag), attributes, children);
 }

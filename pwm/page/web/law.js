@@ -17,7 +17,7 @@ export function startEntropy(trialLength) {
   return ((trialLength - 1) * Math.log(3) + Math.log(2)) / trialLength;
 }
 
-// The leak's bias b = c T H / 2w.
+// The leak's bias, b = c T H / (2 w), in reward.
 export function criticBias(steps, entropy, weight, reduction = "sum") {
   return ((policyFactor(steps, reduction) * steps) / (2 * weight)) * entropy;
 }
@@ -46,8 +46,8 @@ export function noiseWeight(
   return bias / (reward * Math.sqrt(variance));
 }
 
-// Factor on the time to learn, from the bias and the critic's share of the gradient in the trunk,
-// each relative to the policy's noise.
+// Factor on the time to learn. `bias` is relative to the return's standard deviation, `critic` is the
+// critic's gradient in the trunk relative to the policy's.
 export function slowdown(bias = 0, critic = 0) {
   const head = 1 + bias ** 2;
   return Math.sqrt(Math.sqrt(head) * Math.sqrt(head + critic ** 2));

@@ -20,7 +20,7 @@ const LAWS = {
   value_loss: "least possible loss, nothing fitted",
 };
 
-// Columns of panels, and the size of each.
+// Number of columns of panels, and the width and height of a panel.
 function layout(available, count) {
   const fitting = Math.min(count, Math.floor(available / NARROWEST), MOST_COLUMNS);
   const columns = Math.max(1, fitting);
@@ -79,7 +79,7 @@ export class LookCharts {
     if (isBusy) this.laws.compute(() => this.draw());
   }
 
-  // A series of some cells as chart.js draws it. Times beyond the budget are not drawn.
+  // A series of these cells as chart.js draws it. A law's times beyond the budget are left out.
   drawnSeries({ name, colour }, cells) {
     const points = cells.map((cell) => pointOf(cell, this.view, this.runs, this.laws));
     const most = this.view.y === "time" ? this.selection[BUDGET] : Infinity;

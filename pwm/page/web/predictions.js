@@ -53,7 +53,7 @@ function startOf(values) {
   return mean + criticBias(stepsOf(values), startEntropy(values.trial_length), weight);
 }
 
-// Predictions from the values of a cell's fields, its weight among them.
+// Predictions for a cell, from the values of its fields, the critic weight included.
 export class Laws {
   constructor(runs, settings) {
     Object.assign(this, { runs, settings, defaults: runs.defaults() });
@@ -67,7 +67,8 @@ export class Laws {
     );
   }
 
-  // Times to learn of the published runs that differ from these values in some; undefined if none.
+  // Times to learn of the published runs with these values after some changes; undefined if there are
+  // no such runs.
   times(values, changes) {
     const wanted = { ...values, ...changes };
     const runs = this.settings.find(wanted)?.cells.get(wanted.critic_weight);
@@ -91,7 +92,7 @@ export class Laws {
     return this.slowdowns.get(key);
   }
 
-  // Computes in short pieces what `climb` was asked for and does not know yet; then calls `onEnd`.
+  // Computes the slowdowns in `wanted`, in short pieces; then calls `onEnd`.
   compute(onEnd) {
     const end = performance.now() + PIECE;
     for (const [key, setting] of this.wanted) {

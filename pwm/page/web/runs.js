@@ -57,7 +57,7 @@ export class Runs {
     return number === MISSING ? NaN : number / FULL;
   }
 
-  // A float32 of which the upper three bytes are known.
+  // A float32 from its upper three bytes; the lowest byte is taken as 0.
   float24(name, run) {
     const bytes = this.column[name].subarray(3 * run, 3 * run + 3);
     return new DataView(Uint8Array.of(0, ...bytes).buffer).getFloat32(0, true);

@@ -8,10 +8,10 @@ import { same } from "./runs.js";
 
 const RECORDED = ["log_every", "probe_episodes", "probe_at"];
 export const WEIGHT = "critic_weight";
-// How undesirable it is to change a field that was not chosen; 1 for the others.
+// Cost of changing a field that the reader did not choose; 1 for fields not listed.
 const COSTS = { baseline: 4, returns: 4, episode_length: 3, learning_rate: 2, num_episodes: 0.5 };
 
-// The first of some items for which a function is least.
+// The first of the items whose `rank`, a function of the item, is least.
 function least(items, rank) {
   return items.reduce((one, other) => (rank(other) < rank(one) ? other : one));
 }
@@ -54,7 +54,7 @@ export class Settings {
     return name === WEIGHT ? this.weights : this.runs.field[name].values;
   }
 
-  // For each setting the fields, without the free ones, in which it differs from a selection.
+  // For each setting, the names of the fields, except free ones, in which it differs from a selection.
   differing(selection, free) {
     const fixed = this.names.filter((name) => !free.includes(name));
     return this.all.map((setting) => {
@@ -64,7 +64,7 @@ export class Settings {
     });
   }
 
-  // For each field the values that can be chosen without changing the selection in another field.
+  // By field, the values that can be chosen without changing another field that is not free.
   reachable(selection, free) {
     const found = new Map([WEIGHT, ...this.names].map((name) => [name, new Set()]));
     this.differing(selection, free).forEach((names, index) => {
@@ -77,9 +77,9 @@ export class Settings {
     return found;
   }
 
-  // The selection with a new value of a field, and the names of other fields that had to change:
-  // of the settings with that value, the one whose changes cost least. Ties are broken by fields
-  // that are free, then by the number of weights.
+  // Gives a field a new value; returns the new selection, and the names of the other fields that had
+  // to change. Of the settings with the value, it takes the one whose changes cost least; among equal
+  // ones that with the fewest changes of free fields, then that with the most weights.
   choose(selection, free, name, value) {
     const candidates = this.differing(selection, free).map((names, index) => {
       const setting = this.all[index];
@@ -104,8 +104,8 @@ export class Settings {
     return { selection: next, changed };
   }
 
-  // The selection that comes nearest to the values of some fields: it differs from them in the
-  // fewest fields, then from the defaults of the others.
+  // The selection that differs in the fewest fields from the given values of some fields; among equal
+  // ones, that with the most defaults in the remaining fields.
   nearest(values) {
     const given = this.names.filter((name) => name in values);
     const others = this.names.filter((name) => !(name in values));
@@ -121,7 +121,7 @@ export class Settings {
     return { ...selection, [WEIGHT]: weight };
   }
 
-  // Cells that match a selection in all fields but the free ones: {setting, values, runs}.
+  // Cells {setting, values, runs} that match a selection in all fields except the free ones.
   matching(selection, free) {
     const fixed = this.names.filter((name) => !free.includes(name));
     const found = [];

@@ -20,9 +20,9 @@ export function freeFields(view) {
   return [view.x, ...coloursOf(view), view.panels].filter(Boolean);
 }
 
-// Sorts cells in place, by the order of their values in the first of some fields, then the next.
+// Sorts cells in place by their values in the named fields; earlier names count more.
 export function sortBy(names, cells, settings) {
-  // Sorting is stable, so that the field that matters most comes last.
+  // Sorting is stable, so the field that counts most is sorted by last.
   for (const name of [...names].reverse()) {
     const order = settings.valuesOf(name).map(String);
     const rank = (cell) => order.indexOf(String(cell.values[name]));
@@ -51,7 +51,7 @@ export function grouped(cells, view, hidden) {
   return { series, panels };
 }
 
-// Gives each series the colour that its name always has, or else the next that is free.
+// Gives each series the fixed colour of its name; without one, the next colour that is not taken.
 function assignColours(series) {
   for (const one of series) one.colour = FIXED_COLOURS[one.name];
   const taken = new Set(series.map(({ colour }) => colour));
@@ -62,8 +62,8 @@ function assignColours(series) {
   }
 }
 
-// A cell as a point: y with an interval from low to high, the number of seeds, and what a law
-// predicts. The outcomes of a share are 0 or 1, and `count` is their sum.
+// Returns a cell's point: x, the cell, y with an interval from low to high, the number of seeds, and
+// what a law predicts. For fractions of seeds, `count` is the number of seeds with the outcome.
 export function pointOf(cell, view, runs, laws) {
   const outcomes = cell.runs.map((run) => runs.outcome(run, view.y));
   const seeds = outcomes.length;
@@ -78,7 +78,7 @@ export function pointOf(cell, view, runs, laws) {
   return point;
 }
 
-// What a law predicts of a cell's outcome: {law, y}, or null.
+// Prediction {law, y} of a cell's outcome; null if no law applies.
 function prediction({ values, runs: members }, outcome, runs, laws) {
   const middle = (name) => median(members.map((run) => runs.outcome(run, name)));
   let y = null;

@@ -36,7 +36,7 @@ function logChoose(from, some) {
   return logFactorial(from) - logFactorial(some) - logFactorial(from - some);
 }
 
-// Probability that a sample without replacement has at most `most` wrong runs (hypergeometric).
+// Hypergeometric probability that a sample without replacement has at most `most` wrong runs.
 function probabilityOfAtMost(most, total, wrong, drawn) {
   let sum = 0;
   for (let found = 0; found <= most; found++) {
@@ -58,7 +58,7 @@ export function mostWrong(total, drawn, wrong) {
   return low;
 }
 
-// Different whole numbers below a limit, in random order. The generator is Marsaglia's xorshift of
+// Draws different whole numbers below a limit, in random order, by Marsaglia's xorshift generator of
 // 32 bits, whose state must not be zero.
 export function randomSample(limit, count, seed) {
   const order = Uint32Array.from({ length: limit }, (_, index) => index);

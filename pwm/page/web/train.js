@@ -76,7 +76,7 @@ export class Train {
     this.drawButtons(false);
   }
 
-  // The form with these values; ticked baselines stay as they are, at first all.
+  // Draws the form with these values; ticked baselines stay ticked, and all are ticked at first.
   drawForm(values) {
     const numbers = NUMBERS.map((name) =>
       labelled(
@@ -142,14 +142,14 @@ export class Train {
     return all;
   }
 
-  // The values with the windows with which this run is published, if it is.
+  // The values with the window length of the same run as published; unchanged if it is not published.
   asPublished(values) {
     const lengths = this.runs.field.log_every.values;
     const known = lengths.find((log_every) => this.runs.find({ ...values, log_every }) !== null);
     return { ...values, log_every: known ?? values.log_every };
   }
 
-  // Says what is wrong, and leads to the control with that name, if there is one.
+  // Shows what is wrong and moves the focus to the control `name`, if there is one; returns null.
   refuse(name, problem) {
     const input = name && inputOf(name);
     if (input) {

@@ -37,7 +37,7 @@ const LABELS = {
   value_loss: "error in the value loss",
 };
 
-// Fields that a run's description names in any case, or never.
+// Fields that `describeRun` does not name as unusual: it always shows them, or never does.
 const UNNAMED = [
   "critic_weight",
   "episode_length",

@@ -1,0 +1,21 @@
+"""The rows of `pwm.bench.peer`'s table of states; a module of its own, as it needs no JAX."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pwm.core.task import TaskConfig
+
+
+def state_rows(task: TaskConfig) -> NDArray[np.int64]:
+    """Row of the table of states for each pair and step of its trial: [pairs, L].
+
+    The table holds each step's states in turn. Before the last step, a state depends only on the
+    first stimulus: one row per stimulus. At the last step, it depends on both: one row per pair.
+    """
+    first_stimulus = task.pairs[:, :1]  # (pairs, 1)
+    start = task.num_stimuli * np.arange(task.trial_length)  # first row of each step, (L,)
+    before_last = start[:-1] + first_stimulus  # (pairs, L - 1)
+    last = start[-1] + np.arange(task.num_pairs)
+    return np.column_stack([before_last, last])
