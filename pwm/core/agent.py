@@ -128,8 +128,8 @@ class Agent:
     def named(self, parameters: Tensor) -> dict[str, Tensor]:
         """The parameters [R, P] by name without padding, each [R, trunks, rows, columns].
 
-        The columns of LSTM tensors are the units of each gate in turn; those of head tensors are
-        the logits, then the value. Head tensors are views: writing to them changes `parameters`.
+        LSTM tensors have a column per unit of each gate in turn; head tensors have a column per
+        logit, then one for the value. Head tensors are views: writing to them changes `parameters`.
         LSTM tensors may be copies.
         """
         return {name: view.flatten(3) for name, view in self._unpadded(parameters).items()}
@@ -185,7 +185,7 @@ class Agent:
         ), state
 
     def _step(self, recurrent_weight: Tensor, step_input: Tensor, state: State | None) -> State:
-        """Takes one LSTM step; `step_input` is the observation's part of it and the biases."""
+        """Takes one LSTM step; `step_input` is the gate units' input without the recurrent part."""
         if state is not None:
             step_input = torch.baddbmm(step_input, state.hidden, recurrent_weight)
         assert step_input.numel() % ROW_MULTIPLE == 0  # so that sigmoid has no remainder

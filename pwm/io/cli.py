@@ -49,7 +49,7 @@ def parse(
         arguments: the dataclass; the docstrings of its fields are the help texts.
         prog: the command, as the help shows it.
         description: first lines of the help.
-        argv: words after the command; by default those of this process.
+        argv: words after the command; by default, the words that this process was given.
     """
     open_streams()
     typed = sys.argv[1:] if argv is None else argv

@@ -100,11 +100,13 @@ def episode_metrics(played: Played, config: LossConfig) -> Tensor:
     """The `METRICS` of an episode, without gradients, [metrics, R]."""
     episode, losses = played.episode, played.losses
     reward_per_error = played.scales.spread * played.scales.error_scale
+    policy_loss = losses.policy
+    if not config.normalise_advantages:  # normalised advantages have no unit
+        policy_loss = policy_loss * reward_per_error
     metrics = {
         "reward": _mean(episode.rewarded),  # fraction of trials
         "value_loss": losses.squared_error * reward_per_error.square(),
-        # Normalised advantages have no unit.
-        "policy_loss": losses.policy * (1 if config.normalise_advantages else reward_per_error),
+        "policy_loss": policy_loss,
         "entropy": _mean(episode.entropies.flatten(1)),
         "critic_bias": _mean(played.values - played.returns),
     }

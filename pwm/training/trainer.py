@@ -29,7 +29,7 @@ STATE = ("episodes_done", "parameters", "square_average", "tracked", "windows", 
 PROBES = "probes"  # a further array, in runs with `probe_at`
 OF_ADAM = ("average", "decay_powers")  # further arrays, in runs with Adam
 OPTIONAL = ((PROBES,), OF_ADAM, (PROBES, *OF_ADAM))
-"""Groups of further arrays; a state has those of one group, or none."""
+"""Groups of further arrays; a state has all arrays of one group, or no further arrays."""
 EPISODES_PER_DRAW = 64  # episodes per call of the engine; affects speed only
 
 
