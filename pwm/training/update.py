@@ -1,7 +1,7 @@
 """The update of a population in PyTorch: play episodes, differentiate their losses, step.
 
-This is the reference engine; the fused engine must match it. Shapes: R replicas, P parameters, N trials, L
-steps per trial, T = N L steps per episode, E episodes.
+This is the reference engine; the fused engine must match it. Shapes: R replicas, P parameters, N
+trials, L steps per trial, T = N L steps per episode, E episodes.
 """
 
 from __future__ import annotations
