@@ -1,8 +1,8 @@
 """The weight of the critic's loss relative to the policy's: a reproducible study.
 
-The names in `__all__` are the public interface; `docs/train.md` and `docs/grid.md` show how to
-use it. Everything else is private and may change. A name is imported when it is first used, so that
-`import pwm` is instant.
+The names in `__all__` are the public interface; `docs/train.md` and `docs/grid.md` show how to use
+them. Everything else is private and may change. The module of a name is imported when the name is
+first used, so that `import pwm` is fast.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ _MODULES = {
     "reward_levels": "pwm.analysis.levels",
     "times_to_learn": "pwm.analysis.learning",
 }
-"""Modules of the public names."""
+"""Module of each public name."""
 
 __all__ = list(_MODULES)
 
 
-if not TYPE_CHECKING:  # or type checkers would accept any name
+if not TYPE_CHECKING:  # otherwise type checkers would accept any name
 
     def __getattr__(name: str) -> object:
         if name not in _MODULES:
@@ -72,7 +72,7 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-if _sys.argv[:1] == ["-m"]:  # Python is looking for the module of `python -m pwm.NAME`
+if _sys.argv[:1] == ["-m"]:  # while Python looks for the module of `python -m pwm.NAME`
     from pwm.io.start import start_command
 
     start_command()

@@ -14,8 +14,8 @@ PACKAGE = Path(__file__).parent
 
 
 def commands() -> dict[str, str]:
-    """The commands and the first line of each one's docstring, read without importing them."""
-    found = {}
+    """Name of each command, and the first line of its docstring, read without importing it."""
+    summaries = {}
     for path in sorted([*PACKAGE.glob("*.py"), *PACKAGE.glob("*/*.py")]):
         text = path.read_text("utf-8")
         if path != Path(__file__) and '\nif __name__ == "__main__":' in text:
@@ -23,12 +23,12 @@ def commands() -> dict[str, str]:
             name = ".".join(part for part in parts if part != "__main__")
             summary, *_ = (ast.get_docstring(ast.parse(text)) or "").splitlines()
             summary = summary.removeprefix(f"`python -m pwm.{name}`: ")
-            found[name] = summary[:1].upper() + summary[1:]
-    return dict(sorted(found.items()))
+            summaries[name] = summary[:1].upper() + summary[1:]
+    return dict(sorted(summaries.items()))
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Lists the commands; ends with status 2 if there are arguments."""
+    """Lists the commands; ends with status 2 if given arguments other than -h or --help."""
     given = " ".join(sys.argv[1:] if argv is None else argv)
     known = commands()
     if given not in ("", "-h", "--help"):

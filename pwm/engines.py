@@ -1,8 +1,8 @@
 """The choice between the two engines.
 
-`pwm.training.update` is the reference, in PyTorch. It also runs on a GPU, but its rounding depends
-on the machine, and training amplifies rounding. `pwm.fused` is the same update compiled: many times
-faster on the CPU, with the same bits on every machine, and therefore the default.
+`pwm.training.update` is the reference, in PyTorch. It also runs on a GPU. Its rounding depends on
+the machine, and training amplifies such differences. `pwm.fused` is the default: the same update
+compiled with Numba, which is many times faster on the CPU and gives the same bits on every machine.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pwm.training.update import TorchEngine
 EngineName = Literal["fused", "torch"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 DEVICES = ("cpu", "cuda", "mps")
-NUMBA_SETTINGS = Path(".numba_config.yaml")  # in the working folder
+NUMBA_SETTINGS = Path(".numba_config.yaml")  # Numba reads it in the working folder
 
 
 def make_trainer(
@@ -41,7 +41,8 @@ def make_trainer(
         device: device to train on, as PyTorch names it; the fused engine needs "cpu".
     Raises:
         ValueError: there are no runs, or they cannot share a population.
-        InputError: there is no such engine, it cannot use the device, or Numba cannot compile here.
+        InputError: there is no such engine, the engine cannot use the device, or Numba cannot
+            compile here.
     """
     require_choice("engine", engine, ENGINES)
     population = as_population(runs)
@@ -56,7 +57,7 @@ def make_trainer(
 
 
 def require_numba() -> None:
-    """Checks that Numba can compile, and restricts it to the instructions of this processor.
+    """Checks that Numba can compile, and restricts it to the instructions that this processor has.
 
     Raises:
         InputError: Numba cannot be imported, its compiler is disabled, or its list of processor
@@ -67,28 +68,29 @@ def require_numba() -> None:
     accepted = "0, as the fused engine is compiled; or --engine torch"
     require(not disabled, "NUMBA_DISABLE_JIT", disabled, accepted)
     features: str | None = settings["CPU_FEATURES"]  # such as "+avx2,-fma"
-    if features is None:  # Numba asks LLVM for the processor's
+    if features is None:  # the usual case: Numba asks LLVM for this processor's features
         return
     listed = [feature for feature in features.split(",") if feature]
     well_formed = all(feature.startswith(("+", "-")) for feature in listed)
     require(well_formed, "NUMBA_CPU_FEATURES", features, "flags such as +avx2,-fma")
-    # An instruction that this processor lacks would kill the process.
-    lacking = [f"-{name}" for name, is_there in processor.items() if not is_there]
+    # The user's list may hold features that this processor lacks, which would kill the process.
+    lacking = [f"-{name}" for name, is_present in processor.items() if not is_present]
     if not set(lacking) <= set(listed):
         settings["CPU_FEATURES"] = ",".join(listed + lacking)
 
 
 def _imported_numba() -> tuple[dict[str, Any], Mapping[str, bool]]:
-    """Imports Numba; returns its settings, and whether this processor has each feature.
+    """Imports Numba; returns its settings, and for each feature whether this processor has it.
 
     Raises:
-        InputError: Numba cannot be imported; as a `FileError` if its settings may be the cause.
+        InputError: Numba cannot be imported. It is a `FileError` if Numba's file of settings may be
+            the cause.
     """
     try:
-        with warnings.catch_warnings(action="ignore"):  # about settings that Numba ignores
+        with warnings.catch_warnings(action="ignore"):  # Numba warns of settings that it ignores
             from llvmlite.binding import get_host_cpu_features  # noqa: PLC0415, with Numba
             from numba.core import config  # noqa: PLC0415, Numba is slow to import
-    except Exception as error:  # the import reads a file of settings, and may raise any
+    except Exception as error:  # a bad file of settings can raise any exception
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         if NUMBA_SETTINGS.exists() and not isinstance(error, ImportError):
             accepted = f"settings that Numba can read ({reason})"
@@ -98,10 +100,10 @@ def _imported_numba() -> tuple[dict[str, Any], Mapping[str, bool]]:
 
 
 def _checked_device(name: str) -> torch.device:
-    """The PyTorch device of that name, which has been tried.
+    """The PyTorch device `name`, after a test that it can hold a tensor.
 
     Raises:
-        InputError: PyTorch does not know it, or this machine does not have it.
+        InputError: PyTorch does not know the device, or this machine does not have it.
     """
     accepted = "cpu, cuda" if torch.cuda.is_available() else "cpu; this machine has no other"
     try:
@@ -115,16 +117,16 @@ def _checked_device(name: str) -> torch.device:
 
 @contextmanager
 def _compilation_announced() -> Iterator[None]:
-    """Prints one line if Numba compiles anything in the block."""
+    """Prints one line to standard error if Numba compiles anything in the block."""
     from numba.core import event  # noqa: PLC0415, Numba is slow to import
 
     class Announcer(event.Listener):
-        """Announces the first of Numba's compilations."""
+        """Announces the first compilation; later ones are silent."""
 
         announced = False
 
         def on_start(self, _event: object) -> None:
-            """Announces a compilation that begins, unless one was announced before."""
+            """Announces the compilation that begins, unless an earlier one was announced."""
             if not self.announced:
                 print("Compiling the fused engine, once: about 30 s.", file=sys.stderr)
             self.announced = True

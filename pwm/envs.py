@@ -1,18 +1,18 @@
-"""The task as Gymnasium environments, which equal the core's task step for step.
+"""The task of `pwm.core.task` as Gymnasium environments, with the same trials and rewards.
 
 Importing this module registers `pwm/PWM0-v0`, `pwm/PWM5-v0` and `pwm/PWM7-v0`, each also with a
-vector version for `gymnasium.make_vec`. Every field of `TaskConfig` is a keyword of `make`. A seed
-gives the trials that the core gives a run of that seed, episode after episode; the rewards are the
-core's. An episode terminates at its end and is never truncated.
+vector version for `gymnasium.make_vec`. Every field of `TaskConfig` is a keyword of `make`. An
+environment with the seed of a run shows the trials of that run's episodes, in the same order. An
+episode terminates at its end and is never truncated.
 
-An `info` describes the observation that it comes with:
+The `info` that is returned with an observation describes it:
 
 - `trial`: index of the trial in the episode, from 0;
-- `pair`: index of the trial in the stimulus set, or the number of pairs if it is blank;
+- `pair`: index of the trial's pair in the stimulus set, or the number of pairs if it is blank;
 - `phase`: a `Phase`, as an integer;
-- `correct_action`: the action that is correct now, or `NO_ACTION` in a blank trial.
+- `correct_action`: the correct action at this step, or `NO_ACTION` in a blank trial.
 
-After the last step, when the episode is over, the observation is the first of a blank trial.
+After an episode's last step, the observation is the first of a blank trial.
 
 PyTorch is not needed. Shapes: R replicas, N trials, L steps per trial, S stimuli.
 """
@@ -48,7 +48,7 @@ ACTIONS = " or ".join(f"{action} ({action.name.lower()})" for action in Action)
 
 
 class Phase(IntEnum):
-    """Parts of a trial."""
+    """Phases of a trial: the kinds of its steps."""
 
     FIRST_STIMULUS = 0
     DELAY = 1
@@ -58,13 +58,13 @@ class Phase(IntEnum):
 class PWMEnv(gymnasium.Env[NDArray[np.float32], int]):
     """Gymnasium environment of the parametric working memory task.
 
-    In each trial the agent sees two of S stimuli with a delay between them. It should hold until
-    the second, and then say which was larger (`Action`): one reward for a right answer.
+    In each trial the agent sees two of S stimuli, with a delay between them. It should hold until
+    the second stimulus, and then report which was larger (`Action`). A right report is rewarded.
 
     Observations have shape [S]: one-hot while a stimulus is shown, zeros in delays and blank
     trials. `reset(seed=...)` starts the first episode of that seed; each later `reset()` starts the
-    next, even if the last was not finished. If no seed was ever given, the first `reset()` draws
-    one, available as `np_random_seed`.
+    next episode, even if the current one is unfinished. If no seed was ever given, the first
+    `reset()` draws one, which is then available as `np_random_seed`.
 
     Args:
         fields: fields of `TaskConfig`.
@@ -77,20 +77,23 @@ class PWMEnv(gymnasium.Env[NDArray[np.float32], int]):
     def __init__(self, **fields: Any) -> None:
         self.task = TaskConfig(**fields)
         self.observation_space, self.action_space = _spaces(self.task)
-        # One element of a list is read much faster than one of an array.
+        # An element of a list is read much faster than an element of an array.
         self._observations = [list(trial) for trial in observation_table(self.task)]
         self._rewards = reward_table(self.task).tolist()
         self._correct = _correct_table(self.task).tolist()
         self._phases = _phases(self.task)
         self._trials: _Trials | None = None
-        self._drawn: list[int] = []  # pairs of the episode's trials, and of the blank one after it
+        self._drawn: list[int] = []  # pairs of the episode's trials, and of a blank trial after it
         self._trial, self._step, self._pair = self.task.num_trials, 0, self.task.num_pairs
         self._violated = False  # whether the agent acted too early in this trial
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Starts the first episode of a seed, or else the next episode; options are ignored."""
+        """Starts the first episode of `seed`, or the next episode if it is None.
+
+        Options are ignored. Returns the first observation, [S], and its `info`.
+        """
         super().reset(seed=seed, options=options)
         if seed is not None or self._trials is None:
             self._trials = _Trials(self.task, [self.np_random_seed])
@@ -100,7 +103,7 @@ class PWMEnv(gymnasium.Env[NDArray[np.float32], int]):
         return self._observe()
 
     def step(self, action: int) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """Takes an action; returns observation, reward, terminated, truncated and `info`.
+        """Takes an action; returns the next observation, reward, terminated, truncated and `info`.
 
         Raises:
             ResetNeeded: no episode has begun since the last one ended.
@@ -120,7 +123,7 @@ class PWMEnv(gymnasium.Env[NDArray[np.float32], int]):
         return observation, reward, self._trial == self.task.num_trials, False, info
 
     def _begin_trial(self, trial: int) -> None:
-        """Begins a trial of the episode, blank after a violation where there are timeouts."""
+        """Begins a trial of the episode; with timeouts, it is blank after a violation."""
         blank = self.task.num_pairs
         timeout = self.task.timeout and self._violated and self._pair != blank
         self._trial, self._step, self._violated = trial, 0, False
@@ -138,11 +141,11 @@ class PWMEnv(gymnasium.Env[NDArray[np.float32], int]):
 
 
 class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any]]):
-    """R replicas of the task, in one array operation per step.
+    """Vector environment of R replicas of the task, which steps them with array operations.
 
-    It returns what Gymnasium's `SyncVectorEnv` would return with R environments: `reset(seed=s)`
-    gives the replicas the seeds s to s + R - 1, `reset(seed=[...])` those of the list. Episodes end
-    together; the next `step` ignores its actions and begins the next episodes.
+    It returns what Gymnasium's `SyncVectorEnv` of R environments would return. `reset(seed=s)`
+    gives the replicas the seeds s to s + R - 1, `reset(seed=[...])` the seeds of the list. Episodes
+    end together; the next `step` then ignores its actions and begins the next episodes.
 
     Args:
         num_envs: R, the number of replicas.
@@ -179,10 +182,13 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
         seed: int | Sequence[int] | None = None,
         options: dict[str, Any] | None = None,
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Starts the first episodes of seeds, or else the next episodes; options are ignored.
+        """Starts the first episodes of the seeds, or the next episodes if `seed` is None.
+
+        Options are ignored. Returns the first observations, [R, S], and their `info`.
 
         Raises:
-            InputError: a list has not one seed per replica, or a seed is not an integer from 0.
+            InputError: a list does not have one seed per replica, or a seed is not an integer of at
+                least 0.
         """
         if isinstance(seed, Sequence):
             accepted = f"one seed, or {self.num_envs}, one for each replica"
@@ -206,13 +212,15 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
     ) -> tuple[
         NDArray[np.float32], NDArray[np.float64], NDArray[np.bool], NDArray[np.bool], dict[str, Any]
     ]:
-        """Takes an action in each replica, or begins the next episodes if the current are over.
+        """Takes an action in each replica, or begins the next episodes if the episodes are over.
 
+        Args:
+            actions: actions, [R].
         Returns:
             Observations [R, S]; rewards, terminated and truncated, [R] each; and `info`.
         Raises:
             ResetNeeded: no episode has begun.
-            InvalidAction: there is no such action, or not one for each replica.
+            InvalidAction: an action does not exist, or there is not one per replica.
         """
         if self._trials is None:
             raise ResetNeeded("no episode has begun: expected a call of reset")
@@ -234,7 +242,7 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
         return observations, rewards, over, np.zeros_like(over), info
 
     def _begin_trial(self, trial: int) -> None:
-        """Begins a trial of the episode, blank in replicas to which a timeout applies."""
+        """Begins a trial of the episodes; with timeouts, it is blank where a violation was."""
         blank = self.task.num_pairs
         timeout = self._violated & (self._pairs != blank) & self.task.timeout
         self._trial, self._step = trial, 0
@@ -242,7 +250,7 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
         self._pairs = np.where(timeout, blank, self._drawn[:, trial])
 
     def _observe(self) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """The observations of this step, and their `info` with Gymnasium's masks."""
+        """The observations of this step, [R, S], and their `info` with Gymnasium's masks."""
         info: dict[str, Any] = {
             "trial": np.full(self.num_envs, self._trial),
             "pair": self._pairs.copy(),
@@ -254,14 +262,14 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
 
 
 class _Trials:
-    """The trials of R replicas with the given seeds, episode after episode."""
+    """Source of the trials of R replicas with the given seeds, one episode per call."""
 
     def __init__(self, task: TaskConfig, seeds: Sequence[int]) -> None:
         self._task = task
         self._streams = Streams(seeds, "trials")
 
     def next(self) -> NDArray[np.int64]:
-        """Pairs of the next episode, and a blank trial after it: [R, N + 1]."""
+        """Pairs of the next episode's trials, and of a blank trial after it: [R, N + 1]."""
         integers = self._streams.draw(self._task.num_trials)
         trials = np.full((len(integers), self._task.num_trials + 1), self._task.num_pairs)
         trials[:, :-1] = to_index(integers, self._task.num_pairs)
@@ -280,7 +288,7 @@ def _phases(task: TaskConfig) -> list[int]:
 
 
 def _correct_table(task: TaskConfig) -> NDArray[np.int64]:
-    """The correct action at each step of each pair's trial, then of the blank: [pairs + 1, L]."""
+    """Correct action at each step of each pair's trial and of the blank trial: [pairs + 1, L]."""
     table = np.full((task.num_pairs + 1, task.trial_length), Action.HOLD, np.int64)
     table[:-1, -1] = correct_actions(task)
     table[-1] = NO_ACTION

@@ -4,7 +4,8 @@ A replica's parameters are one row of a tensor [R, P], and every function carrie
 R. All parameters start uniform on ±1/sqrt(hidden size), as PyTorch initialises `nn.LSTM` and an
 `nn.Linear` on top of it.
 
-A replica computes the same bits alone as in a population. Two choices ensure this:
+A replica computes the same bits alone as in a population, so that a run can be reproduced alone.
+Two choices ensure this:
 
 - Products are `inputs @ weights`, with weights stored [inputs, outputs]. In this orientation a
   batched product rounds as the single one does, at all shapes that
@@ -13,8 +14,12 @@ A replica computes the same bits alone as in a population. Two choices ensure th
   replica's weights then start at an aligned address, and PyTorch's vectorised loops leave no
   remainder, which they would round differently.
 
-Shapes: R replicas; R' LSTMs, which is R, or 2 R if policy and critic have separate ones; B trials,
-L steps, S stimuli, H units (padded), G = 4 H gates.
+As in `nn.LSTM`, each gate unit has two biases, which are added. Both have the same gradient, so
+their sum takes twice the step that a single bias would take.
+
+Shapes: R replicas; R' LSTMs, which is R, or 2 R if policy and critic have separate ones; P
+parameters of a replica, with padding; N trials, L steps per trial, S stimuli; U units of an LSTM,
+with padding; 4 U gate units.
 """
 
 from __future__ import annotations
@@ -37,7 +42,7 @@ NUM_GATES = len(GATES)
 VALUE = len(Action)  # column of the value in a head, after the policy's logits
 NUM_OUTPUTS = VALUE + 1
 ROW_MULTIPLE = 32  # PyTorch's vectorised loops take at most 32 numbers at once
-UNIT_MULTIPLE = ROW_MULTIPLE // NUM_GATES  # makes the number of gates a multiple of 32
+UNIT_MULTIPLE = ROW_MULTIPLE // NUM_GATES  # makes the number of gate units a multiple of 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,41 +61,41 @@ class AgentConfig:
 
     @property
     def num_trunks(self) -> int:
-        """LSTMs per replica; the policy reads the first, the critic the last."""
+        """Number of LSTMs per replica; the policy reads the first, the critic the last."""
         return 2 if self.separate_trunks else 1
 
 
 class Weights(NamedTuple):
     """A population's parameters, shaped for `Agent.unroll`."""
 
-    input_weight: Tensor  # (R', S, G)
-    recurrent_weight: Tensor  # (R', H, G)
-    bias: Tensor  # (R', 1, G)
-    head_weight: Tensor  # (R', H, outputs)
+    input_weight: Tensor  # (R', S, 4 U)
+    recurrent_weight: Tensor  # (R', U, 4 U)
+    bias: Tensor  # (R', 1, 4 U): sum of the two biases
+    head_weight: Tensor  # (R', U, outputs)
     head_bias: Tensor  # (R', 1, outputs)
 
 
 class State(NamedTuple):
     """The LSTM's state after a step."""
 
-    hidden: Tensor  # (R', B, H)
-    cell: Tensor  # (R', B, H)
+    hidden: Tensor  # (R', N, U)
+    cell: Tensor  # (R', N, U)
 
 
 class Outputs(NamedTuple):
-    """Outputs of the heads at each step."""
+    """Outputs of the heads at each step; some baselines (`pwm.core.losses`) need `head_values`."""
 
-    logits: Tensor  # (R, B, L, actions)
-    values: Tensor  # (R, B, L)
-    head_values: Tensor  # (R, B, L): the same numbers; gradients reach only the value head
-    hidden: Tensor  # (R, B, L, units): of the LSTM that the policy reads, without gradients
+    logits: Tensor  # (R, N, L, actions)
+    values: Tensor  # (R, N, L)
+    head_values: Tensor  # (R, N, L): equal to `values`, but gradients reach only the value head
+    hidden: Tensor  # (R, N, L, hidden size): of the LSTM that the policy reads, without gradients
 
 
 class Agent:
-    """One architecture for observations of S stimuli; parameters are arguments of its methods.
+    """An architecture for observations of S stimuli; its methods take the parameters as arguments.
 
-    Each trunk has a linear head with the policy's logits and the value. With separate trunks, the
-    first one's value and the last one's logits are not used.
+    A trunk is an LSTM. Each trunk has a linear head, which outputs the policy's logits and the
+    value. With separate trunks, the value of the first and the logits of the last are not used.
     """
 
     def __init__(
@@ -98,14 +103,15 @@ class Agent:
     ) -> None:
         self.config = config
         self.padded_size = _round_up(config.hidden_size, UNIT_MULTIPLE)
-        """Units of a trunk, with padding."""
+        """U, the units of an LSTM with padding."""
         self._shapes = _shapes(num_stimuli, config.hidden_size)
         self._padded_shapes = _shapes(num_stimuli, self.padded_size)
         self._sizes = [config.num_trunks * prod(shape) for shape in self._padded_shapes.values()]
         self.trunk_size = sum(self._sizes[:-2])  # the heads' weights and biases come last
         """Number of a replica's parameters before those of its heads, with padding."""
+        # The cell's gate has a tanh, which `_step` computes as tanh(x) = 2 sigmoid(2 x) - 1.
         gate_scale = torch.tensor([2.0 if gate == "cell" else 1.0 for gate in GATES])
-        self._gate_scale = gate_scale.repeat_interleave(self.padded_size).to(device)  # (G,)
+        self._gate_scale = gate_scale.repeat_interleave(self.padded_size).to(device)  # (4 U,)
 
     def initial_parameters(self, seeds: Sequence[int]) -> Tensor:
         """Initial parameters of one replica per seed, on the CPU: [R, P]."""
@@ -122,13 +128,14 @@ class Agent:
     def named(self, parameters: Tensor) -> dict[str, Tensor]:
         """The parameters [R, P] by name without padding, each [R, trunks, rows, columns].
 
-        The columns are each gate's units in an LSTM, and logits and value in a head, whose
-        parameters are views.
+        LSTM tensors have a column per unit of each gate in turn; head tensors have a column per
+        logit, then one for the value. Head tensors are views: writing to them changes `parameters`.
+        LSTM tensors may be copies.
         """
         return {name: view.flatten(3) for name, view in self._unpadded(parameters).items()}
 
     def value_head(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        """Weights [R, units] and bias [R] of the value head, as views of the parameters [R, P]."""
+        """Weights, [R, hidden size], and bias, [R], of the value head: views of the parameters."""
         named = self.named(parameters)
         return named["head_weight"][:, -1, :, VALUE], named["head_bias"][:, -1, 0, VALUE]
 
@@ -142,30 +149,31 @@ class Agent:
     def unroll(
         self, weights: Weights, observations: Tensor, state: State | None
     ) -> tuple[Outputs, State]:
-        """Runs the LSTM and its heads over the L steps of B trials in parallel.
+        """Runs the LSTM and its heads over the L steps of N trials in parallel.
 
         Args:
             weights: weights of R replicas.
-            observations: observations of the trials, [R, B, L, S].
-            state: state before the first step; None is the zero state.
+            observations: observations of the trials, [R, N, L, S].
+            state: state of every trial before its first step; None is the zero state.
         Returns:
             The outputs at every step, and the state after the last.
         """
         replicas, trials, steps, _ = observations.shape
         trunks = self.config.num_trunks
-        inputs = observations.flatten(1, 2).repeat_interleave(trunks, dim=0)  # (R', B L, S)
-        projected = torch.baddbmm(weights.bias, inputs, weights.input_weight)  # (R', B L, G)
+        inputs = observations.flatten(1, 2).repeat_interleave(trunks, dim=0)  # (R', N L, S)
+        projected = torch.baddbmm(weights.bias, inputs, weights.input_weight)  # (R', N L, 4 U)
+        by_step = projected.view(len(inputs), trials, steps, -1).unbind(2)  # (R', N, 4 U) each
         hidden = []
-        for step_input in projected.view(len(inputs), trials, steps, -1).unbind(2):  # (R', B, G)
+        for step_input in by_step:
             state = self._step(weights.recurrent_weight, step_input, state)
             hidden.append(state.hidden)
         assert state is not None  # a trial has steps
-        features = torch.stack(hidden, dim=2).flatten(1, 2)  # (R', B L, H)
+        features = torch.stack(hidden, dim=2).flatten(1, 2)  # (R', N L, U)
         detached = features.detach()
         shape = (replicas, trunks, trials, steps, -1)
 
         def heads(inputs: Tensor) -> Tensor:
-            """Outputs of the heads, [R, trunks, B, L, outputs], from features."""
+            """Outputs of the heads, [R, trunks, N, L, outputs], from features [R', N L, U]."""
             return torch.baddbmm(weights.head_bias, inputs, weights.head_weight).view(shape)
 
         outputs = heads(features)
@@ -177,14 +185,13 @@ class Agent:
         ), state
 
     def _step(self, recurrent_weight: Tensor, step_input: Tensor, state: State | None) -> State:
-        """One step of the LSTM; `step_input` holds the gates' inputs by observation and biases."""
+        """Takes one LSTM step; `step_input` is the gate units' input without the recurrent part."""
         if state is not None:
             step_input = torch.baddbmm(step_input, state.hidden, recurrent_weight)
         assert step_input.numel() % ROW_MULTIPLE == 0  # so that sigmoid has no remainder
-        # One sigmoid serves all gates, because tanh(x) = 2 sigmoid(2 x) - 1.
-        gates = torch.sigmoid(step_input * self._gate_scale)  # (R', B, G)
+        gates = torch.sigmoid(step_input * self._gate_scale)  # (R', N, 4 U)
         input_gate, forget_gate, candidate, output_gate = gates.chunk(NUM_GATES, dim=-1)
-        cell = input_gate * (2 * candidate - 1)
+        cell = input_gate * (2 * candidate - 1)  # tanh of the candidate's input
         if state is not None:
             cell = cell + forget_gate * state.cell
         return State(output_gate * torch.tanh(cell), cell)
@@ -198,7 +205,7 @@ class Agent:
         }
 
     def _unpadded(self, parameters: Tensor) -> dict[str, Tensor]:
-        """The views of `_padded`, restricted to what is not padding."""
+        """The views of `_padded` without the rows and columns of padding."""
         padded = self._padded(parameters)
         return {
             name: padded[name][:, :, :rows, :, :columns]
@@ -207,12 +214,16 @@ class Agent:
 
 
 def _round_up(number: int, multiple: int) -> int:
-    """Rounds a number up to a multiple."""
+    """The least multiple of `multiple` that is not below `number`."""
     return ceil(number / multiple) * multiple
 
 
 def _shapes(num_stimuli: int, units: int) -> dict[str, tuple[int, int, int]]:
-    """Rows, blocks (one per gate) and columns of a trunk's parameters, in the order of draws."""
+    """Shape of each of a trunk's parameters, by name: rows, blocks and columns.
+
+    An LSTM tensor has a block per gate, a head tensor has one. The order is that in which the
+    initial parameters are drawn and stored.
+    """
     return {
         "input_weight": (num_stimuli, NUM_GATES, units),
         "recurrent_weight": (units, NUM_GATES, units),

@@ -21,12 +21,14 @@ from pwm.core.task import TaskConfig
 
 OptimizerName = Literal["rmsprop", "adam", "sgd"]
 MOST_DECAY = 0.999999  # it must not round to 1 as a float32
-SEMANTICS = 1  # increment when a change to the core changes histories
+SEMANTICS = 1
+"""Version of the training code, to be raised when a change alters histories. `pwm.runs.shards`
+refuses results of another version."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """One run: everything that determines its history."""
+    """One run: everything that determines its history. The defaults are the notes' setting."""
 
     task: TaskConfig = field(default_factory=TaskConfig)
     agent: AgentConfig = field(default_factory=AgentConfig)
@@ -36,7 +38,7 @@ class TrainConfig:
     learning_rate: float = 0.005
     """Learning rate of the optimiser."""
     trunk_rate: float = added_later(1.0)
-    """Learning rate of the trunk, relative to that of the heads."""
+    """Learning rate of the trunk (the LSTMs), as a multiple of `learning_rate`."""
     optimizer: OptimizerName = added_later("rmsprop")
     """Optimiser: RMSprop, Adam, or SGD without momentum; equal to PyTorch's."""
     square_decay: float = added_later(0.99)
@@ -44,7 +46,7 @@ class TrainConfig:
     momentum_decay: float = added_later(0.9)
     """Decay per update of Adam's mean gradient: β₁."""
     epsilon: float = added_later(1e-8)
-    """Number added to the root of the mean square, in RMSprop and Adam."""
+    """Number added to the root of the mean square in the denominator of RMSprop and Adam."""
     num_episodes: int = 10_000
     """Episodes to train for; a multiple of `episodes_per_update`."""
     episodes_per_update: int = added_later(1)
@@ -55,11 +57,11 @@ class TrainConfig:
     """Episodes played at the end of each window to measure gradients, without training on them: 0
     for no diagnostics, or at least 2."""
     probe_at: tuple[int, ...] = added_later(())
-    """Episodes of training after which to probe, in place of the ends of windows, 0 for before it;
-    such probes also measure the hidden states and the critic."""
+    """Numbers of episodes of training after which to probe, instead of at the ends of windows; 0 is
+    before training. Such probes also measure the hidden states and the critic."""
     critic_start: float | Literal["mean", "fixed-point"] = added_later(0.0)
     """Number added to the value head's initial bias; or mean, the mean return of a policy that
-    ignores its input; or fixed-point, which adds the leak's bias to that."""
+    guesses left or right; or fixed-point, the mean return plus the leak's bias."""
     seed: int = 0
     """Determines the initial parameters, the trials and the action noise."""
 
@@ -77,7 +79,7 @@ class TrainConfig:
 
     @property
     def shared(self) -> TrainConfig:
-        """The configuration without what may differ in a population: weight, rate and seed."""
+        """Copy with fixed critic weight, learning rate and seed: equal for runs of a population."""
         return replace(self, critic_weight=0.0, learning_rate=1.0, seed=0)
 
     @property
@@ -87,7 +89,7 @@ class TrainConfig:
         return self.task.trial_length if of_trial else self.task.num_steps
 
     def _require_optimiser(self) -> None:
-        """Requires an optimiser that exists, with settings by which it never divides by 0."""
+        """Requires a known optimiser, with settings for which no step divides by 0."""
         require_choice("optimizer", self.optimizer, get_args(OptimizerName))
         require_between("square_decay", self.square_decay, 0, MOST_DECAY)
         require_between("momentum_decay", self.momentum_decay, 0, MOST_DECAY)
@@ -97,7 +99,7 @@ class TrainConfig:
             require(self.optimizer == "rmsprop", "optimizer", self.optimizer, accepted)
 
     def _require_batches(self) -> None:
-        """Requires that training ends, and is probed, only after a whole update."""
+        """Requires that training and probed windows end after whole updates."""
         count = self.episodes_per_update
         require_integer("episodes_per_update", count, 1)
         accepted = f"a multiple of the {count} episodes per update"
@@ -107,7 +109,7 @@ class TrainConfig:
             require(self.log_every % count == 0, "log_every", self.log_every, accepted)
 
     def _require_probes(self) -> None:
-        """Requires no probes, or probes of two episodes or more that have gradients to measure."""
+        """Requires 0 episodes per probe, or at least 2 in a run that loses no gradients."""
         count = self.probe_episodes
         require_integer("probe_episodes", count, 0)
         if count > 0:
@@ -119,7 +121,7 @@ class TrainConfig:
             require(count > 0, "probe_episodes", count, "at least 2 with --probe-at")
 
     def _require_probe_times(self) -> None:
-        """Requires that `probe_at` increases, from 0 or more, in whole updates of the training."""
+        """Requires that `probe_at` increases from 0 or more, in multiples of the update."""
         times, most, batch = self.probe_at, self.num_episodes, self.episodes_per_update
         accepted = f"increasing numbers of episodes from 0 to {most}"
         require(isinstance(times, tuple), "probe_at", times, accepted)
@@ -133,6 +135,6 @@ class TrainConfig:
         """Requires a start that is "mean", "fixed-point", or a number finite as a float32."""
         start = self.critic_start
         is_number = isinstance(start, int | float) and not isinstance(start, bool)
-        fits = start in ("mean", "fixed-point") or (is_number and abs(float(start)) <= LARGEST)
+        is_finite = is_number and abs(float(start)) <= LARGEST
         accepted = f"a number from {-LARGEST:g} to {LARGEST:g}, mean or fixed-point"
-        require(fits, "critic_start", start, accepted)
+        require(start in ("mean", "fixed-point") or is_finite, "critic_start", start, accepted)

@@ -11,7 +11,7 @@ class InputError(ValueError):
     """An invalid value of a field.
 
     Args:
-        name: field name, printed as a flag; upper case for a positional argument.
+        name: name of the field, printed as a flag; of a positional argument, in upper case.
         value: the invalid value.
         accepted: description of valid values.
     """
@@ -36,8 +36,8 @@ class FileError(InputError):
     """An unusable file, folder, library or limit of the system.
 
     Args:
-        path: its path, or its name and current state.
-        accepted: description of usable ones.
+        path: path of the file or folder; or name of the library or limit, with its current state.
+        accepted: description of usable files, folders, libraries or limits.
     """
 
     def __init__(self, path: object, accepted: str) -> None:
@@ -67,27 +67,27 @@ def require_file(condition: bool, path: object, accepted: str) -> None:
 
 
 def require_choice(name: str, value: str, choices: Iterable[str]) -> None:
-    """Requires one of the choices."""
+    """Raises `InputError` unless the value is one of the choices."""
     choices = list(choices)
     require(value in choices, name, value, "one of " + ", ".join(choices))
 
 
 def require_between(name: str, value: float, least: float, most: float) -> None:
-    """Requires a number from `least` to `most`, both included."""
+    """Raises `InputError` unless the value is from `least` to `most`, both included."""
     require(least <= value <= most, name, value, f"a number from {least:g} to {most:g}")
 
 
 def require_non_negative(name: str, value: float) -> None:
-    """Requires a number of at least 0 that is finite as a float32."""
+    """Raises `InputError` unless the value is at least 0, and finite as a float32."""
     require(0 <= value <= LARGEST, name, value, f"a finite number from 0 to {LARGEST:g}")
 
 
 def require_positive(name: str, value: float) -> None:
-    """Requires a number greater than 0 that is finite as a float32."""
+    """Raises `InputError` unless the value is above 0, and finite as a float32."""
     require(0 < value <= LARGEST, name, value, f"a finite number above 0 and at most {LARGEST:g}")
 
 
 def require_integer(name: str, value: int, least: int) -> None:
-    """Requires an integer of at least `least`."""
+    """Raises `InputError` unless the value is an integer of at least `least`."""
     is_integer = isinstance(value, int) and not isinstance(value, bool)
     require(is_integer and value >= least, name, value, f"an integer, {least} or above")

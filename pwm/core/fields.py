@@ -10,9 +10,10 @@ OMIT_IF_EQUAL = "omit if equal"  # key of a field's metadata
 
 
 def added_later(default: Value) -> Value:
-    """Declares a field of a configuration whose runs had been published without it.
+    """Declares a field of a configuration of which runs were published before it had this field.
 
-    For instance `noise: float = added_later(0.0)`. Runs with the default keep their names (see
-    `pwm.runs.fields.identity`), so the default must never change.
+    For instance `noise: float = added_later(0.0)`. Where such a field has its default, it is left
+    out of what identifies a run (`pwm.runs.fields.identity`). Published runs therefore keep their
+    names, and the default must never change.
     """
     return field(default=default, metadata={OMIT_IF_EQUAL: default})

@@ -17,19 +17,20 @@ DIAGNOSTICS = (
 """Diagnostics of each replica's gradients with respect to the trunk's parameters.
 
 policy_norm, critic_norm, leak_norm, total_norm: root mean square, over episodes, of the Euclidean
-    norm of each part of the gradient, and of their sum. The critic's part includes its weight.
-cosine: mean inner product of the policy's part and the critic's, over the product of their
-    root-mean-square norms.
-signal_to_noise: squared norm of the mean of the policy's part, over the trace of its covariance.
-    Both are unbiased estimates, so the ratio can be negative.
+    norm of each part of the gradient (`pwm.training.diagnostics`), and of the sum of the three. The
+    critic's part includes the critic weight.
+cosine: E(p · q) / (policy_norm critic_norm), for the policy's part p and the critic's part q.
+signal_to_noise: |E(p)|² / tr Cov(p) over episodes, for the policy's part p. Numerator and
+    denominator are unbiased estimates, so the ratio can be negative.
 explained_variance: 1 - Var(G - v) / Var(G) over all steps. If the return does not vary: minus
     infinity, or nan if the values do not vary either.
 return_variance: variance of the return among steps in the same state of a trial
     (`pwm.core.task.trial_states`); mean over steps, in reward². A critic that does not see past
     trials cannot explain it.
-covariance: Σ_t Cov(G_t, log π(a_t)) among the same steps, in reward times nats.
+covariance: Σ_t Cov(G_t, log π(a_t)), each among steps in the same state, in reward times nats.
 
-The last two are nan if the LSTM's state is carried or trials may be blanked by timeouts.
+The last two are nan if the LSTM's state is carried over trials, if trials may be blanked by
+timeouts, or if no state was visited twice.
 """
 AGENT_DIAGNOSTICS = ("activity", "saturated", "value_weight_norm", "trace", "distance")
 """Diagnostics of each replica's critic, and of hidden states h of the LSTM that the policy reads.
@@ -41,32 +42,37 @@ trace: how much h remembers of the first stimulus at a trial's last step. It is 
     means by pair, among pairs with the same second stimulus, weighted by visits; mean over units.
     Where the state is carried, it contains the sampling variance of the means. Nan if trials may
     be blanked by timeouts.
-distance: distance of the critic from its fixed point, in reward: mean over steps of v - G - b. If
-    the policy loss's gradient reaches the value head, b = -(c T / 2 w) log π(a), whose mean is the
-    leak's bias c T H / 2 w (`pwm.core.leak`); otherwise b = 0. With λ-returns, the `net_weights` of
-    `pwm.training.diagnostics` weigh v - G, and b in reverse order if targets leak. The distance is
-    the total loss's gradient with respect to the value head's bias, over 2 w. Nan where no fixed
-    point is known: if w = 0, with Huber's value loss, and if the head is reached while a rule or
-    the returns' standard deviation scales the errors.
+distance: distance of the critic from its fixed point, in reward: mean over steps of v - G - b,
+    where G is the Monte Carlo return. If the policy loss's gradient reaches the value head,
+    b = -(c T / (2 w)) log π(a), whose mean is the leak's bias c T H / (2 w) (`pwm.core.leak`);
+    otherwise b = 0. Unless errors are scaled, the distance is the total loss's gradient with
+    respect to the value head's bias, divided by 2 w.
+    With λ-returns, the terms v - G are weighted by the `net_weights` of `pwm.training.diagnostics`,
+    and if the targets leak, the terms b by the same weights in reverse order.
+    Nan where no fixed point is known: if w = 0; with Huber's value loss; or if the policy loss's
+    gradient reaches the value head and `LossConfig.scales_errors`.
 """
 
 
 @dataclass(frozen=True)
 class History:
-    """Averages over windows of episodes; R replicas, K windows, J probes."""
+    """Averages over windows of episodes, and diagnostics; R replicas, K windows, J probes."""
 
     episode: NDArray[np.int64]
     """Last episode of each window, counted from 1: [K]."""
     reward: NDArray[np.float32]
-    """Fraction of trials rewarded at their last step: [R, K], as for all the following."""
+    """Fraction of trials rewarded at their last step; a blank trial counts as not rewarded. [R, K],
+    as for all metrics."""
     value_loss: NDArray[np.float32]
-    """Mean squared advantage, with Huber's value loss too."""
+    """Squared error of the critic, mean over steps, in reward², with Huber's value loss too."""
     policy_loss: NDArray[np.float32]
-    """Policy loss with the run's reduction, as optimised."""
+    """Policy loss with the run's reduction, in reward times nats, which is the loss as optimised
+    unless errors are scaled; with normalised advantages, as optimised, without a unit."""
     entropy: NDArray[np.float32]
-    """Entropy of the policy, mean over steps, nats."""
+    """Entropy of the policy, mean over steps, in nats."""
     critic_bias: NDArray[np.float32]
-    """Value minus return, mean over steps."""
+    """Measured bias of the critic: value minus Monte Carlo return (also if the critic learns
+    λ-returns), mean over steps, in reward. `pwm.core.leak.critic_bias` predicts it."""
     diagnostics: Mapping[str, NDArray[np.float32]] = field(default_factory=dict, kw_only=True)
     """With `probe_episodes`, the diagnostics at the end of each window, by the names of
     `DIAGNOSTICS`; nan in an unfinished window. With `probe_at`, these and `AGENT_DIAGNOSTICS` at
@@ -98,7 +104,7 @@ class History:
         curves: Mapping[str, NDArray[np.float32]],
         probe_episode: NDArray[np.int64] | None = None,
     ) -> History:
-        """Makes a history of curves by name: all metrics, and diagnostics if there are any."""
+        """Makes a history from curves by name: all metrics, and diagnostics if there are any."""
         metrics: dict[str, Any] = {name: curves[name] for name in METRICS}
         known = DIAGNOSTICS + AGENT_DIAGNOSTICS
         diagnostics = {name: curves[name] for name in known if name in curves}
@@ -111,23 +117,24 @@ class History:
         Diagnostics are kept if all histories have the same ones, measured at the same episodes.
         """
         first = histories[0]
-        alike = all(
+        same_diagnostics = all(
             each.diagnostics.keys() == first.diagnostics.keys()
             and np.array_equal(each.probed, first.probed)
             for each in histories
         )
-        names = first.curves if alike else METRICS
+        names = first.curves if same_diagnostics else METRICS
         curves = {name: np.concatenate([each.curves[name] for each in histories]) for name in names}
-        return cls.of_curves(first.episode, curves, first.probe_episode if alike else None)
+        probe_episode = first.probe_episode if same_diagnostics else None
+        return cls.of_curves(first.episode, curves, probe_episode)
 
     @property
     def probed(self) -> NDArray[np.int64]:
-        """Episodes after which the diagnostics were measured: [J], or [K] without `probe_at`."""
+        """Episodes after which diagnostics are measured: [J] with `probe_at`, otherwise [K]."""
         return self.episode if self.probe_episode is None else self.probe_episode
 
     @property
     def axes(self) -> dict[str, NDArray[np.int64]]:
-        """The arrays of episodes by name: `episode`, and with `probe_at` `probe_episode`."""
+        """Episode numbers, by name: `episode` and, with `probe_at`, `probe_episode`."""
         probes = {} if self.probe_episode is None else {"probe_episode": self.probe_episode}
         return {"episode": self.episode} | probes
 
@@ -142,5 +149,5 @@ class History:
         return self.of_curves(self.episode, chosen, self.probe_episode)
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
-        """All arrays by name."""
+        """All arrays by name, as they are stored."""
         return {**self.axes, **self.curves}

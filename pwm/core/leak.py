@@ -1,10 +1,12 @@
-"""The leak in closed form, without PyTorch: the bias of the critic under an attached baseline.
+"""The leak in closed form: the bias of the critic under an attached baseline.
 
-With a squared value loss, the loss of an episode (`pwm.core.losses`) has
-∂L/∂v_t = -(2 w / T) (G_t - v_t) + c log π(a_t). This is the gradient of the value loss with the
-targets G_t - α log π(a_t), where α = c T / 2w: at every update, whatever computes the values. Since
-E[-log π] is the policy's entropy H, the leak is an entropy bonus of temperature α, of one step, in
-the critic's target.
+With a squared value loss, the total loss of an episode (`pwm.core.losses`) has
+∂total/∂v_t = -(2 w / T) (G_t - v_t) + c log π(a_t). This is also the gradient of w times the value
+loss with targets G_t - α log π(a_t), where α = c T / (2 w). The two agree at every update, for any
+network that computes the values. Since E[-log π] is the policy's entropy H, the leak adds an
+entropy bonus α H to the critic's target. The bonus is that of step t alone, not of later steps.
+
+This module does not import PyTorch, so that commands which only compute with formulas start fast.
 """
 
 from __future__ import annotations
@@ -17,12 +19,12 @@ if TYPE_CHECKING:
 
 
 def policy_factor(steps: int, reduction: Reduction) -> float:
-    """Factor c of each step's term in the policy loss: 1 for a sum, 1/T for a mean."""
+    """Factor c of each step's term in the policy loss: 1 for a sum, 1/T for a mean of T steps."""
     return 1.0 if reduction == "sum" else 1 / steps
 
 
 def leak_temperature(steps: int, critic_weight: float, reduction: Reduction = "sum") -> float:
-    """Temperature α = c T / 2w of the entropy bonus in the critic's target, in reward per nat.
+    """Temperature α = c T / (2 w) of the entropy bonus in the critic's target, in reward per nat.
 
     There are T steps per episode, at least 1, and the critic weight w is above 0.
     """
@@ -33,10 +35,11 @@ def leak_temperature(steps: int, critic_weight: float, reduction: Reduction = "s
 def critic_bias(
     steps: int, entropy: float, critic_weight: float, reduction: Reduction = "sum"
 ) -> float:
-    """Bias b = α H = c T H / 2w of the critic at its fixed point, in reward.
+    """Predicted bias b = α H = c T H / (2 w) of the critic at its fixed point, in reward.
 
     The critic regresses on the return plus the entropy bonus. Its fixed point in a state s is the
     mean of this target, v = E[G|s] + α H. With a detached baseline there is no bonus and no bias.
+    `History.critic_bias` is the measured bias.
 
     Args:
         steps: T, steps per episode, at least 1.
@@ -50,7 +53,8 @@ def critic_bias(
 def start_entropy(trial_length: int) -> float:
     """Entropy H, in nats, of a policy that has only learned to act at a trial's last step.
 
-    It is uniform over three actions before that step, and at it over the two that may be rewarded.
-    H is the mean over the trial's steps, of which there is at least one.
+    Before the last step, the policy picks each of the three actions with probability 1/3. At the
+    last step it picks left or right, each with probability 1/2. H is the mean over the trial's
+    steps, of which there is at least one.
     """
     return ((trial_length - 1) * log(3) + log(2)) / trial_length

@@ -1,19 +1,21 @@
-"""The losses of one episode, as pure functions; `episode_losses` computes them all.
+"""The losses of one episode, as pure functions.
 
-With the advantage A_t = G_t - v_t of the return over the baseline, the policy's entropy H_t, the
-critic weight w, and a reduction over the T steps of the episode, reduce_t = c Σ_t,
+With the advantage A_t = G_t - v_t of the return over the baseline, the policy's entropy H_t and the
+critic weight w, over the T steps of the episode,
 
     value loss  = mean_t A_t²
-    policy loss = -reduce_t (Ã_t log π(a_t)),   Ã = A if attached, stop-gradient(A) if detached
-    total       = policy loss + w * value loss - entropy weight * reduce_t H_t
+    policy loss = -c Σ_t Ã_t log π(a_t),   Ã = A if attached, stop-gradient(A) if detached
+    total       = policy loss + w * value loss - entropy weight * c Σ_t H_t
 
-so that
+where c is 1 if the policy loss is a sum over steps and 1/T if it is a mean. Hence
 
-    ∂total/∂v_t = -(2 w / T) A_t + [attached] c log π(a_t),   c = 1 (sum) or 1/T (mean).
+    ∂total/∂v_t = -(2 w / T) A_t + (c log π(a_t) if attached, else 0).
 
-The second term is the leak. Experiments may restrict it to the value head or to the trunk, or
-instead raise the baseline explicitly (Ã = A - optimism * H). They may also cut the gradients of
-values or log-probabilities, as did a bug in the notes (the report that is reproduced here).
+The last term is the leak. The other baselines restrict it to the value head or to the trunk. With
+any baseline, `optimism` raises it in the policy loss: Ã - optimism * stop-gradient(H) replaces Ã.
+Gradients of values or log-probabilities may be cut, as a bug did in the notes (the report that is
+reproduced here). Normalised advantages replace Ã by (Ã - mean) / standard deviation; if Ã is
+attached, so are these two, and the leak has further terms.
 
 With Huber's value loss, A_t² is 2 |A_t| - 1 where |A_t| > 1; in the first term, A_t is then ±1.
 
@@ -22,8 +24,11 @@ G is the return to the end of the episode or trial, or a λ-return, which contai
 policy loss's are, too, unless `leaking_targets`; ∂total/∂v_t then has a third term,
 - c γ (1 - λ) Σ_s<t (γ λ)^(t-s-1) log π(a_s), over the earlier steps whose returns contain v_t.
 
-If `returns` is centred or standardised, G_t - v_t is in the units that the value head learns in:
-(G_t - m) / s - v_t, with the running mean m and standard deviation s (`pwm.training.tracking`).
+If `returns` or `balance` scales the errors, A_t = ((G_t - centre) / spread - v_t) / error_scale,
+all terms of ∂total/∂v_t are divided by error_scale, and w is multiplied by critic_factor
+(`pwm.training.balance.Scales`). Of `LossConfig`, the functions below read baseline,
+policy_reduction, entropy_weight, optimism, lost_gradients, normalise_advantages and value_loss. The
+other fields act before them (`pwm.training.episode`) or after them (`pwm.training.update`).
 
 A weight w here, with a summed policy loss, equals w / T in a library that averages both losses, and
 2 w / T if it also halves the squared error.
@@ -50,12 +55,12 @@ Baseline = Literal["attached", "detached", "attached_head", "attached_trunk"]
 LostGradients = Literal["none", "values", "log_probs"]
 ValueLoss = Literal["squared", "huber"]
 Reduction = Literal["sum", "mean"]
-NORMALISER = 1e-8  # added to the standard deviation of advantages, as is customary
+NORMALISER = 1e-8  # added to the standard deviation of advantages, against division by 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class LossConfig:
-    """The losses, except for the critic weight, which differs between replicas."""
+    """Settings of the losses, except for the critic weight, which may differ between replicas."""
 
     baseline: Baseline = "attached"
     """Layers that receive the policy loss's gradient through the values: the critic's head and the
@@ -63,37 +68,38 @@ class LossConfig:
     policy_reduction: Reduction = "sum"
     """Reduction of the policy loss and entropy bonus over the steps of an episode."""
     discount: float = 1.0
-    """Discount of the return, which runs over the whole episode or trial."""
+    """Discount of the return per step."""
     entropy_weight: float = 0.0
     """Weight of the entropy bonus."""
     optimism: float = 0.0
     """Multiple of the policy's entropy by which the baseline of the policy loss is raised."""
     lost_gradients: LostGradients = "none"
     """Outputs whose gradients are cut, as in a bug of the notes: the values, or the
-    log-probabilities."""
+    log-probabilities; an entropy bonus keeps its gradient."""
     returns: Returns = added_later("raw")
     """Form of the return that the critic learns: as it is (raw), minus its running mean (centred),
     or also divided by its running standard deviation (standardised)."""
     tracking_rate: float = added_later(0.1)
-    """Rate at which the running mean and standard deviation follow the episodes; 1 for the last
-    episode alone."""
+    """Rate of the exponential averages of returns and rewards, and of their variances; 1 for the
+    last episode alone."""
     trace_decay: float = added_later(1.0)
-    """λ of the λ-return, which advantages and value loss use: 1 for the rewards to come alone
-    (Monte Carlo), 0 for one reward and the discounted next value."""
+    """λ of the λ-return, which advantages and value loss use: 1 for future rewards alone (Monte
+    Carlo), 0 for one reward and the discounted next value."""
     leaking_targets: bool = added_later(False)
-    """With an attached baseline and a trace decay below 1, let the later values in λ-returns
-    receive the policy loss's gradient too."""
+    """With an attached baseline and a trace decay below 1, let the policy loss's gradient also
+    reach the later values that λ-returns contain."""
     return_horizon: Horizon = added_later("episode")
     """End of a return: that of the episode, or of the step's trial."""
     balance: Balance = added_later("fixed")
     """Rule that balances the critic against the policy; see `pwm.training.balance`."""
     normalise_advantages: bool = added_later(False)
-    """Subtract the mean of an episode's advantages in the policy loss and divide by their standard
-    deviation."""
+    """In the policy loss, subtract the mean of an episode's advantages, then divide by their
+    standard deviation."""
     clip_gradient: float = added_later(0.0)
-    """Norm to which a longer gradient of all parameters is scaled down; 0 for no limit."""
+    """Norm to which a longer gradient of all parameters is scaled down, under per-loss for each
+    loss alone; 0 for no limit."""
     value_loss: ValueLoss = added_later("squared")
-    """Value loss: the mean of A², or of a function that grows as 2 |A| - 1 where |A| > 1 (huber),
+    """Value loss: the mean of A² (squared), or of A² where |A| ≤ 1 and 2 |A| - 1 elsewhere (huber),
     with the errors A in the units that the value head learns in."""
 
     def __post_init__(self) -> None:
@@ -123,12 +129,12 @@ class LossConfig:
 
     @property
     def tracks(self) -> bool:
-        """Whether training needs the mean and variance of the returns or rewards so far."""
+        """Whether training keeps running means and variances of returns and rewards."""
         return self.returns != "raw" or self.balance in ("popart", "return-scale")
 
     @property
     def scales_errors(self) -> bool:
-        """Whether training scales errors or losses, which changes the leak's bias."""
+        """Whether training scales errors, losses or steps, which changes the leak's bias."""
         rule_scales = self.balance in ("per-loss", "uncertainty", "popart", "return-scale")
         return rule_scales or self.returns == "standardised" or self.normalise_advantages
 
@@ -139,19 +145,19 @@ class Losses(NamedTuple):
     policy: Tensor
     value: Tensor
     total: Tensor
-    squared_error: Tensor  # mean over steps; the value loss itself, unless that is Huber's
+    squared_error: Tensor  # mean of A² over steps, which is the value loss unless that is Huber's
 
 
 def policy_loss(
     log_probs: Tensor, advantages: Tensor, head_advantages: Tensor, config: LossConfig
 ) -> Tensor:
-    """Loss of REINFORCE with a baseline (Williams, 1992), [R]; arguments as of `episode_losses`."""
+    """Loss of REINFORCE with a baseline (Williams, 1992), [R]; arguments: see `episode_losses`."""
     if config.baseline == "detached":
         advantages = advantages.detach()
     elif config.baseline == "attached_head":
         advantages = head_advantages
     elif config.baseline == "attached_trunk":
-        # The numbers stay the same; the head's gradients cancel, and the trunk's remain.
+        # The added terms sum to 0. Their gradient cancels that in the head; the trunk's remains.
         advantages = advantages - head_advantages + head_advantages.detach()
     if config.normalise_advantages:
         advantages = advantages - advantages.mean(dim=-1, keepdim=True)
@@ -169,19 +175,19 @@ def episode_losses(
     config: LossConfig,
     errors: Tensor | None = None,
 ) -> Losses:
-    """All losses of one episode.
+    """Computes all losses of one episode.
 
     Args:
         log_probs: log-probabilities of the actions taken, [R, T].
         entropies: entropies of the policy at each step, in nats, [R, T].
         advantages: returns minus values, attached to the values, [R, T].
-        head_advantages: the same numbers, attached only to the value head, [R, T].
+        head_advantages: equal to `advantages`, but attached only to the value head, [R, T].
         critic_weight: w, one for all replicas or [R].
         config: configuration of the losses.
-        errors: the same numbers for the value loss, with detached targets, [R, T]; None if the
-            targets of `advantages` are detached already.
+        errors: equal to `advantages`, but with detached returns, for the value loss, [R, T]; None
+            if the returns in `advantages` are detached already.
     Returns:
-        The losses, differentiable in all tensors but the critic weight.
+        The losses; gradients reach the other arguments as `config` says.
     """
     errors = advantages if errors is None else errors
     if config.lost_gradients == "log_probs":

@@ -25,35 +25,35 @@ class Episode(NamedTuple):
     rewards and hidden states carry no gradients.
     """
 
-    trials: Tensor  # (R, N): index of the pair, or `num_pairs` for a blank trial
+    trials: Tensor  # (R, N): index of each trial's pair, or `num_pairs` if the trial is blank
     observations: Tensor  # (R, N, L, S)
     actions: Tensor  # (R, N, L)
     rewards: Tensor  # (R, N, L)
     logits: Tensor  # (R, N, L, actions)
     log_probs: Tensor  # (R, N, L): of the actions taken
     entropies: Tensor  # (R, N, L): of the policy, in nats
-    values: Tensor  # (R, N, L)
-    head_values: Tensor  # (R, N, L): the same numbers; gradients reach only the value head
-    hidden: Tensor  # (R, N, L, units): of the LSTM that the policy reads
+    values: Tensor  # (R, N, L): outputs of the value head, in the units that it learns in
+    head_values: Tensor  # (R, N, L): equal to `values`, but gradients reach only the value head
+    hidden: Tensor  # (R, N, L, hidden size): of the LSTM that the policy reads
 
     @property
     def rewarded(self) -> Tensor:
-        """Whether each trial was rewarded at its last step, (R, N): 0 or 1."""
+        """Whether each trial was rewarded at its last step, [R, N]: 0 or 1."""
         return (self.rewards[..., -1] > 0).to(self.rewards.dtype)
 
 
 class Draws(NamedTuple):
-    """Random draws for one episode, or for E episodes with a further leading axis."""
+    """Random draws for one episode; or for E episodes, which are then a further, first axis."""
 
     trials: Tensor  # (R, N): pair indices, int64
     noise: Tensor  # (R, N, L): uniform on [0, 1), to sample the actions
 
 
 class DrawSource:
-    """Random draws for the episodes of R replicas, in order.
+    """Source of the random draws for successive episodes of R replicas.
 
     Args:
-        task: task, which sets how many draws an episode needs.
+        task: task, which determines how many draws an episode needs.
         seeds: seed of each replica.
         of_probes: whether the episodes are probes (not trained on), which have separate streams.
     """
@@ -64,18 +64,18 @@ class DrawSource:
         self._actions = Streams(seeds, "probe actions" if of_probes else "actions")
 
     def next(self, num_episodes: int) -> Draws:
-        """The draws of the next E episodes: trials [E, R, N] and noise [E, R, N, L]."""
+        """Draws for the next E episodes: trials [E, R, N] and noise [E, R, N, L]."""
         task = self._task
         num_trials = num_episodes * task.num_trials
         trials = to_index(self._trials.draw(num_trials), task.num_pairs)
         noise = to_uniform(self._actions.draw(num_trials * task.trial_length))
-        by_episode = (len(trials), num_episodes, task.num_trials)  # (R, E, N)
-        trials = trials.reshape(by_episode)
-        noise = noise.reshape(*by_episode, task.trial_length)
+        shape = (len(trials), num_episodes, task.num_trials)  # (R, E, N)
+        trials = trials.reshape(shape)
+        noise = noise.reshape(*shape, task.trial_length)
         return Draws(_episodes_first(trials), _episodes_first(noise))
 
     def skip(self, num_episodes: int) -> None:
-        """Skips the draws of the first episodes; only before anything is drawn."""
+        """Skips the draws for the first episodes; call it before `next` (see `Streams.skip`)."""
         num_trials = num_episodes * self._task.num_trials
         self._trials.skip(num_trials)
         self._actions.skip(num_trials * self._task.trial_length)
@@ -84,8 +84,9 @@ class DrawSource:
 class Rollout:
     """Plays a task with an agent.
 
-    Trials are played in parallel; or one by one if each depends on the last, because the LSTM's
-    state is carried or a violation costs a timeout.
+    Trials are played in parallel; or one by one if each depends on the trial before, because the
+    LSTM's state is carried, or because a violation (an action other than hold before a trial's last
+    step) makes the next trial blank.
     """
 
     def __init__(self, task: TaskConfig, agent: Agent, device: torch.device | str = "cpu") -> None:
@@ -98,12 +99,13 @@ class Rollout:
         """Plays one episode.
 
         Args:
-            parameters: [R, P]; the episode stays differentiable in them, and has their precision.
+            parameters: parameters, [R, P], in which the episode stays differentiable; it has their
+                data type, except for rewards, which are float32.
             draws: trials [R, N] and noise [R, N, L].
         """
         weights = self._agent.weights(parameters)
         task, carry = self._task, self._agent.config.carry_state
-        chunk_size = 1 if carry or task.timeout else task.num_trials  # trials
+        chunk_size = 1 if carry or task.timeout else task.num_trials  # trials played in parallel
         blank_next = torch.zeros_like(draws.trials[:, :1], dtype=torch.bool)  # (R, 1)
         state: State | None = None
         chunks = []
@@ -119,18 +121,18 @@ class Rollout:
             chunks.append(played)
         if len(chunks) == 1:
             return chunks[0]
-        fields = zip(*chunks, strict=True)  # for each field of `Episode`, its parts
-        return Episode(*(torch.cat(parts, dim=1) for parts in fields))
+        by_field = zip(*chunks, strict=True)  # for each field of `Episode`, a tensor per chunk
+        return Episode(*(torch.cat(tensors, dim=1) for tensors in by_field))
 
     def _act(
         self, trials: Tensor, observations: Tensor, outputs: Outputs, noise: Tensor
     ) -> Episode:
-        """Samples the actions of the given trials from the agent's outputs, and rewards them."""
+        """Samples actions from the outputs, with uniform noise; returns the trials as played."""
         log_policy = torch.log_softmax(outputs.logits, dim=-1)
         policy = log_policy.exp()
-        # Inverse transform sampling: the action is the number of cumulative probabilities that the
-        # threshold reaches. Rounding leaves the last of them just off 1. The threshold stays below
-        # it, so that a last action of probability 0 is never chosen.
+        # Inverse transform sampling. The action is the number of cumulative probabilities, of all
+        # but the last, that do not exceed the threshold. The last one is 1 up to rounding; the
+        # noise is scaled by it, so that a last action of probability 0 is never chosen.
         cumulative = policy.detach().cumsum(dim=-1)
         threshold = noise.unsqueeze(-1) * cumulative[..., -1:]
         chosen = (threshold >= cumulative[..., :-1]).sum(dim=-1, keepdim=True)
@@ -149,5 +151,5 @@ class Rollout:
 
 
 def _episodes_first(array: NDArray[Any]) -> Tensor:
-    """An array [R, E, ...] as a tensor [E, R, ...]."""
+    """Converts an array [R, E, ...] to a tensor [E, R, ...]."""
     return torch.from_numpy(np.ascontiguousarray(array.swapaxes(0, 1)))

@@ -2,12 +2,13 @@
 
 The first step of a trial shows the first stimulus, the last step the second; the steps between
 are a blank delay. Stimuli are one-hot and ordered by their letters (A < B < C ...). The agent
-should hold until the last step, and there report *right* if the first stimulus was smaller,
-*left* if it was larger. Pairs are drawn uniformly from the stimulus set. With timeouts, an action
-other than hold before the last step makes the next trial blank; a blank trial causes no timeout.
+should hold until the last step, and there report *right* if the first stimulus was smaller, *left*
+if it was larger; a wrong report, or a hold, earns 0 there. Pairs are drawn uniformly from the
+stimulus set. With timeouts, an action other than hold before the last step makes the next trial
+blank; a blank trial causes no timeout.
 
 The task is two tables, of observations and of rewards. Their last row is the blank trial, which
-shows and pays nothing.
+shows nothing and pays nothing.
 
 Source: Romo et al. (1999), as discretised in the notes (the report that is reproduced here).
 """
@@ -55,9 +56,9 @@ class TaskConfig:
     """Pairs to draw trials from: neighbours among five (pwm5) or seven (pwm7) stimuli; or one pair
     and its reverse (pwm0), where the second stimulus alone gives the answer."""
     trial_length: int = 3
-    """Steps per trial: first stimulus, `trial_length` - 2 steps of delay, second stimulus."""
+    """L, steps per trial: first stimulus, L - 2 steps of delay, second stimulus."""
     episode_length: int = 60
-    """Upper limit on steps per episode, rounded down to whole trials."""
+    """Largest number of steps per episode, which has as many whole trials as fit."""
     timeout: bool = False
     """Make the next trial blank after any action but hold before the last step of a trial."""
     hold_reward: float = 0.0
@@ -79,33 +80,33 @@ class TaskConfig:
 
     @property
     def pairs(self) -> NDArray[np.int64]:
-        """First and second stimulus of each pair, as numbers from 0 for A: [pairs, 2]."""
+        """First and second stimulus of each pair, with A as 0, B as 1, ...: [pairs, 2]."""
         letters = STIMULUS_SETS[self.stimulus_set]
         return np.array([[ord(letter) - ord("A") for letter in pair] for pair in letters])
 
     @property
     def num_pairs(self) -> int:
-        """Pairs in the stimulus set; also the index of the blank trial in the tables."""
+        """Number of pairs in the stimulus set; also the index of the blank trial in the tables."""
         return len(STIMULUS_SETS[self.stimulus_set])
 
     @property
     def num_stimuli(self) -> int:
-        """S, the number of stimuli from A to the largest; the width of an observation."""
+        """S, the number of stimuli from A to the largest, and the length of an observation."""
         return int(self.pairs.max()) + 1
 
     @property
     def num_trials(self) -> int:
-        """Trials per episode."""
+        """N, trials per episode."""
         return self.episode_length // self.trial_length
 
     @property
     def num_steps(self) -> int:
-        """T, steps per episode: those of its whole trials."""
+        """T = N L, steps per episode."""
         return self.num_trials * self.trial_length
 
 
 def _is_valid_set(pairs: object) -> bool:
-    """Whether the pairs are as `VALID_SET` says; `STIMULUS_SETS` is there to be extended."""
+    """Whether the pairs are as `VALID_SET` says; users may extend `STIMULUS_SETS`."""
     return (
         isinstance(pairs, tuple)
         and len(pairs) > 0
@@ -122,7 +123,7 @@ def correct_actions(config: TaskConfig) -> NDArray[np.int64]:
 
 
 def observation_table(config: TaskConfig) -> NDArray[np.float32]:
-    """Observations of each pair's trial, then of the blank one: [pairs + 1, L, stimuli]."""
+    """Observations of each pair's trial, then of the blank trial: [pairs + 1, L, S]."""
     first, second = config.pairs.T
     rows = np.arange(config.num_pairs)
     table = np.zeros((config.num_pairs + 1, config.trial_length, config.num_stimuli), np.float32)
@@ -132,7 +133,7 @@ def observation_table(config: TaskConfig) -> NDArray[np.float32]:
 
 
 def reward_table(config: TaskConfig) -> NDArray[np.float32]:
-    """Rewards in each pair's trial, then in the blank one: [pairs + 1, L, actions]."""
+    """Rewards in each pair's trial, then in the blank trial: [pairs + 1, L, actions]."""
     rows = np.arange(config.num_pairs)
     table = np.zeros((config.num_pairs + 1, config.trial_length, len(Action)), np.float32)
     table[:-1, :-1, Action.HOLD] = config.hold_reward
@@ -141,14 +142,16 @@ def reward_table(config: TaskConfig) -> NDArray[np.float32]:
 
 
 def trial_states(config: TaskConfig) -> NDArray[np.int64]:
-    """State of each pair's trial, then of the blank one, at each step: [pairs + 1, L].
+    """State of each pair's trial, then of the blank trial, at each step: [pairs + 1, L].
 
-    Two trials are in the same state at a step if all their observations so far are equal. States
-    are numbered from 0: those of the first step, then those of the second, and so on.
+    A state is all that a trial has shown so far: two trials are in the same state at a step if
+    their observations up to it are equal. States are numbered from 0, those of the first step
+    before those of the second, and so on.
     """
     observations = observation_table(config)
     states = np.zeros(observations.shape[:2], np.int64)
-    numbers: dict[bytes, int] = {}  # by the observations so far
+    # State by the observations so far. These are longer at a later step, so no two steps share one.
+    numbers: dict[bytes, int] = {}
     for step in range(config.trial_length):
         for trial, seen in enumerate(observations[:, : step + 1]):
             number = numbers.setdefault(seen.tobytes(), len(numbers))

@@ -1,1 +1,1 @@
-"""Files, command lines and provenance."""
+"""Files, command lines and provenance, for the packages that have commands."""

@@ -20,16 +20,16 @@ from pwm.core.errors import InputError
 from pwm.io.inherited import expand_paths, mute, note, open_streams, say
 from pwm.io.start import BAD_INPUT, end_imports, require_versions
 
-CLOSED_PIPE = 141  # exit status
+CLOSED_PIPE = 141  # exit status after a broken pipe, as shells report it: 128 + SIGPIPE
 WIDE = "1000"  # columns, so that tyro breaks no line of an error
-# Parts of tyro's messages about bad input
+# Patterns in tyro's messages about bad input
 CHOICE = re.compile(
     r"invalid choice '(?P<value>.*)' for argument '(?P<flag>.*)'\. .* \((?P<all>.*)\)"
 )
 MISSING_VALUE = re.compile(r"Missing value for argument '(?P<flag>.*)'\. Expected 1 values")
 SIMILAR = re.compile(r"Perhaps you meant:|Arguments similar to ")
 FLAG = re.compile(r"(?:^|, )(--[\w-]+)", re.MULTILINE)
-TYPES = {"INT": "an integer", "FLOAT": "a number"}  # tyro's names of types, in words
+TYPES = {"INT": "an integer", "FLOAT": "a number"}  # words for tyro's names of types
 Arguments = TypeVar("Arguments")
 ExperimentNames = tyro.conf.Positional[
     Annotated[tuple[str, ...], tyro.conf.arg(metavar="[EXPERIMENT ...]", help_behavior_hint="")]
@@ -40,15 +40,16 @@ OptionalPath = Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavio
 def parse(
     arguments: type[Arguments], prog: str, description: str, argv: Sequence[str] | None = None
 ) -> Arguments:
-    """Parses flags into a dataclass; the fields of nested dataclasses are flat flags.
+    """Parses flags into an instance of a dataclass.
 
-    Bad input ends the program with one line on standard error and status 2.
+    The fields of nested dataclasses are flags without a prefix. Bad input ends the program with one
+    line on standard error and status 2.
 
     Args:
-        arguments: the dataclass, whose docstrings are the help texts.
-        prog: the command, for the help.
+        arguments: the dataclass; the docstrings of its fields are the help texts.
+        prog: the command, as the help shows it.
         description: first lines of the help.
-        argv: words after the command; by default those of this process.
+        argv: words after the command; by default, the words that this process was given.
     """
     open_streams()
     typed = sys.argv[1:] if argv is None else argv
@@ -59,7 +60,7 @@ def parse(
         end_imports()
         try:
             with contextlib.redirect_stderr(errors), width:
-                found = tyro.cli(
+                parsed = tyro.cli(
                     arguments,
                     prog=prog,
                     description=description,
@@ -71,13 +72,13 @@ def parse(
                 fail(_input_error(stop) or _message(errors.getvalue(), typed))
             raise
         require_versions()
-        return expand_paths(found)
+        return expand_paths(parsed)
 
 
 def fail(message: str) -> NoReturn:
     """Ends the program with an error message and status 2; removes unfinished progress bars."""
-    for bar in list(getattr(tqdm, "_instances", ())):
-        bar.leave = False
+    for bar in list(getattr(tqdm, "_instances", ())):  # bars that are not closed
+        bar.leave = False  # `close` then erases it
         bar.close()
     note(f"error: {message}")
     raise SystemExit(BAD_INPUT)
@@ -94,7 +95,7 @@ def errors_in_one_line() -> Iterator[None]:
         try:
             yield
         finally:
-            say("", end="")  # flushes, before an error is shown
+            say("", end="")  # flushes standard output before an error is shown
     except InputError as error:
         fail(str(error))
     except KeyboardInterrupt:
@@ -107,7 +108,7 @@ def errors_in_one_line() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _wide_terminal() -> Iterator[None]:
-    """Pretends that the terminal is so wide that tyro need not break the lines of its errors."""
+    """Sets the terminal's width so high that tyro does not break the lines of its errors."""
     before = os.environ.get("COLUMNS")
     os.environ["COLUMNS"] = WIDE
     try:
@@ -119,7 +120,7 @@ def _wide_terminal() -> Iterator[None]:
 
 
 def _input_error(stop: BaseException) -> str:
-    """Message of the `InputError` that made tyro stop; empty if there was none."""
+    """Message of the `InputError` that made tyro stop; empty if something else did."""
     cause: BaseException | None = stop
     while cause is not None and not isinstance(cause, InputError):
         cause = cause.__context__
@@ -134,7 +135,7 @@ def _message(box: str, typed: Sequence[str]) -> str:
         typed: the words of the command line.
     """
     first, *others = _parts(box)
-    message = " ".join(first[:2])  # it takes one line or two
+    message = " ".join(first[:2])  # tyro's message has one line or two
     if choice := CHOICE.match(message):
         accepted = sorted(set(re.findall(r"'(.*?)'", choice["all"])) - {"None"})
         return f"{choice['flag']} {choice['value']}: expected {_one_of(accepted)}"
@@ -152,19 +153,20 @@ def _message(box: str, typed: Sequence[str]) -> str:
 
 
 def _parts(box: str) -> list[list[str]]:
-    """The lines of each part of a box, below its title; horizontal rules divide the parts."""
+    """Lines of each part of a box that has any; horizontal rules and empty lines separate parts."""
     parts: list[list[str]] = [[]]
-    for line in box.splitlines()[1:]:
+    for line in box.splitlines()[1:]:  # below the title
         text = line.strip("│ ")
-        if text.strip("─-╰╯"):
-            parts[-1].append(text)
-        else:
+        is_separator = not text.strip("─-╰╯")
+        if is_separator:
             parts.append([])
+        else:
+            parts[-1].append(text)
     return [part for part in parts if part]
 
 
 def _value(flag: str, typed: Sequence[str]) -> str:
-    """The words typed after a flag, quoted for a shell; the last ones if it was repeated."""
+    """Words typed after a flag, quoted for a shell; if the flag was repeated, after the last."""
     words: list[str] = []
     after_flag = False
     for word in typed:
@@ -179,7 +181,7 @@ def _value(flag: str, typed: Sequence[str]) -> str:
 
 
 def _described(metavar: str) -> str:
-    """The values that a flag accepts, in words, such as "an integer each" of "[INT [INT ...]]"."""
+    """Values that a flag accepts, in words: "an integer each" for the metavar "[INT [INT ...]]"."""
     repeated = re.fullmatch(r"\[(.*) \[\1 \.\.\.\]\]", metavar)
     alternatives = re.findall(r"[^|{},]+", repeated[1] if repeated else metavar)
     accepted = _one_of([TYPES.get(name, name) for name in alternatives if name != "None"])
@@ -187,6 +189,6 @@ def _described(metavar: str) -> str:
 
 
 def _one_of(names: Sequence[str]) -> str:
-    """Names as alternatives, such as "a, b or c"."""
+    """Joins names as alternatives, such as "a, b or c"."""
     *first, last = names
     return f"{', '.join(first)} or {last}" if first else last

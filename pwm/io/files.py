@@ -24,25 +24,25 @@ from pwm.core.history import AGENT_DIAGNOSTICS, DIAGNOSTICS, METRICS, History
 
 DAMAGE = (ValueError, KeyError, EOFError, TypeError, AttributeError, RuntimeError, OSError,
           zipfile.BadZipFile, zlib.error)  # fmt: skip
-"""Exceptions that reading a damaged file raises."""
+"""Exceptions that reading a damaged file may raise."""
 HISTORY = ("episode", *METRICS)
-"""Arrays of every history."""
+"""Names of the arrays of every history."""
 PROBED = (DIAGNOSTICS, ("probe_episode", *DIAGNOSTICS, *AGENT_DIAGNOSTICS))
-"""Groups of further arrays: of a history probed at the ends of windows, and with `probe_at`."""
+"""Names of the further arrays of a history probed at the ends of windows, or with `probe_at`."""
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
-"""Errors of file systems that cannot lock files, such as some on clusters."""
+"""Error numbers of file systems that cannot lock files, such as some on clusters."""
 CHECKSUM = b"sha256:"
 COMMENT_SIZE = len(CHECKSUM) + 64  # bytes
 
 
 @contextmanager
 def folder_errors(name: str, folder: Path, use: str = "written") -> Iterator[None]:
-    """Turns an `OSError` about a folder into an `InputError`.
+    """Turns an `OSError` that the block raises into an `InputError` about a folder.
 
     Args:
-        name: field that names the folder, for the message.
+        name: configuration field that holds the folder, for the message.
         folder: folder that the block uses.
-        use: "read" or "written", for the message.
+        use: what cannot be done with the folder, for the message: "read" or "written".
     Raises:
         InputError: the block raised an `OSError`.
     """
@@ -60,7 +60,7 @@ def make_folder(name: str, folder: Path) -> None:
     """Creates a folder unless it exists, and checks that files can be written there.
 
     Raises:
-        InputError: the folder cannot be created or written; the message names that field.
+        InputError: the folder cannot be created or written; the message names the field `name`.
     """
     with folder_errors(name, folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -71,15 +71,15 @@ def make_folder(name: str, folder: Path) -> None:
 def write_atomically(path: Path, content: bytes) -> None:
     """Writes a file; if the process is killed, the file has either its old content or the new."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{uuid4().hex[:8]}")
+    temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}")
     try:
-        with aside.open("xb") as file:  # with the mode that the umask gives
+        with temporary.open("xb") as file:  # unlike `tempfile`, with the permissions of the umask
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        aside.replace(path)
+        temporary.replace(path)
     except BaseException:
-        aside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -89,7 +89,7 @@ def write_json(path: Path, content: object) -> None:
 
 
 def _json(content: object) -> bytes:
-    """Indented JSON that ends with a newline."""
+    """Converts content to indented JSON that ends with a newline."""
     return (json.dumps(content, indent=2) + "\n").encode()
 
 
@@ -99,7 +99,7 @@ def write_signed(path: Path, content: Mapping[str, object]) -> None:
 
 
 def read_signed(path: Path) -> dict[str, Any]:
-    """Reads what `write_signed` wrote, and verifies it.
+    """Reads and verifies a file of `write_signed`; returns its content without the checksum.
 
     Raises:
         FileError: the file is missing or damaged.
@@ -108,7 +108,7 @@ def read_signed(path: Path) -> dict[str, Any]:
         written = path.read_bytes()
         content: dict[str, Any] = json.loads(written)
         del content["sha256"]
-        if written != _signed(content):  # every byte, white space included
+        if written != _signed(content):  # compares every byte, white space included
             raise ValueError("the checksum differs")
     except DAMAGE as error:
         raise FileError(path, "an undamaged file") from error
@@ -116,9 +116,9 @@ def read_signed(path: Path) -> dict[str, Any]:
 
 
 def _signed(content: Mapping[str, object]) -> bytes:
-    """The content as JSON, with its checksum as a further field."""
-    signature = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-    return _json({**content, "sha256": signature})
+    """Converts content to JSON with its checksum as a further field."""
+    checksum = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return _json({**content, "sha256": checksum})
 
 
 def write_arrays(
@@ -139,12 +139,12 @@ def write_arrays(
 def read_arrays(
     path: Path, names: Collection[str], *optional: Collection[str]
 ) -> dict[str, NDArray[Any]]:
-    """Reads what `write_arrays` wrote, and verifies it.
+    """Reads and verifies a file of `write_arrays`; returns its arrays by name.
 
     Args:
         path: path of the file.
         names: names of the arrays that the file must hold.
-        optional: groups of names; the file may also hold all arrays of one group.
+        optional: groups of names; the file may also hold the arrays of one group, all of them.
     Raises:
         FileError: the file is missing or damaged, or holds other arrays.
     """
@@ -156,8 +156,8 @@ def read_arrays(
             arrays = {name: stored[name] for name in stored.files}
     except DAMAGE as error:
         raise FileError(path, "an undamaged file; delete it to compute it again") from error
-    complete = [set(names), *({*names, *group} for group in optional)]
-    if set(arrays) not in complete:
+    allowed = [set(names), *({*names, *group} for group in optional)]
+    if set(arrays) not in allowed:
         raise FileError(path, "a file with the arrays " + ", ".join(names))
     return arrays
 
@@ -168,7 +168,7 @@ def write_history(path: Path, history: History) -> None:
 
 
 def read_history(path: Path) -> History:
-    """Reads what `write_history` wrote, and verifies it.
+    """Reads and verifies a file of `write_history`.
 
     Raises:
         FileError: the file is missing, damaged, or not a history.
@@ -177,10 +177,10 @@ def read_history(path: Path) -> History:
 
 
 def as_history(path: Path, arrays: dict[str, Any]) -> History:
-    """Makes a history of arrays that were read from a file.
+    """Makes a history from the arrays, by name, that were read from a file.
 
     Raises:
-        FileError: the shapes or types of the arrays do not fit.
+        FileError: the shapes or types of the arrays are not those of a history.
     """
     try:
         return History.of_curves(arrays["episode"], arrays, arrays.get("probe_episode"))
@@ -189,5 +189,5 @@ def as_history(path: Path, arrays: dict[str, Any]) -> History:
 
 
 def _checksum(content: bytes) -> bytes:
-    """Checksum of an archive, `COMMENT_SIZE` bytes."""
+    """Checksum of an archive, as a zip comment of `COMMENT_SIZE` bytes."""
     return CHECKSUM + hashlib.sha256(content).hexdigest().encode()

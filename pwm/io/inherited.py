@@ -1,4 +1,7 @@
-"""Standard streams, paths with `~` and signals: inherited from the caller, and perhaps unusable."""
+"""Standard streams, paths and signals, which a process gets from its caller and may find unusable.
+
+For instance, a stream may be closed, a path may begin with `~`, and a signal may be ignored.
+"""
 
 from __future__ import annotations
 
@@ -23,20 +26,20 @@ STOPPING = tuple(
 
 
 def open_streams() -> None:
-    """Makes standard output and error usable, even if closed or of an encoding such as ASCII."""
+    """Makes standard output and error usable, even if closed or limited to ASCII."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if stream is None:  # `>&-`
-            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115, for all the process
+        if stream is None:  # closed by the shell's `>&-`
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115, stays open to the end
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def expand_paths(arguments: Arguments) -> Arguments:
-    """Expands `~` in the paths of a command's arguments; shells leave it in `--out=~/x`.
+    """Expands `~` in the paths of a command's arguments, since shells leave it in `--out=~/x`.
 
     Args:
-        arguments: a dataclass of flags.
+        arguments: the parsed arguments, an instance of a dataclass.
     Raises:
         InputError: a path such as `~name` names a user that does not exist.
     """
@@ -54,8 +57,8 @@ def say(text: str, end: str = "\n") -> None:
     """Prints to standard output, and flushes it.
 
     Raises:
-        BrokenPipeError: the reader, such as `head`, has stopped reading.
-        FileError: standard output cannot be written.
+        BrokenPipeError: the process that reads the output, such as `head`, has ended.
+        FileError: standard output cannot be written, for instance because a disk is full.
     """
     try:
         if text or end:
@@ -69,12 +72,12 @@ def say(text: str, end: str = "\n") -> None:
 
 
 def counted(number: int, noun: str) -> str:
-    """A number and its noun, such as "1 run" or "2 runs"."""
+    """A number with its noun, such as "1 run" or "2 runs"."""
     return f"{number} {noun}{'s' * (number != 1)}"
 
 
 class Forgiving:
-    """Wraps a stream for progress and notes; once it cannot be written, the rest is discarded."""
+    """Wraps a stream so that writing raises no errors: after a failure, output is discarded."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -83,7 +86,7 @@ class Forgiving:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> None:
-        """Writes and flushes a text, if possible."""
+        """Writes and flushes a text, or discards it if the stream cannot be written."""
         try:
             self._stream.write(text)
             self._stream.flush()
@@ -95,35 +98,35 @@ class Forgiving:
 
 
 def note(text: str) -> None:
-    """Prints a line to standard error, if possible."""
+    """Prints a line to standard error, or discards it if standard error cannot be written."""
     print(text, file=Forgiving(sys.stderr))
 
 
 def mute(stream: TextIO) -> None:
-    """Discards the rest of a stream that cannot be written, so that the flush at exit succeeds."""
+    """Redirects a stream that cannot be written to the null device, so that exit can flush it."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @contextmanager
 def stop_signals(*, interrupt: bool = False) -> Iterator[list[int]]:
-    """Catches the first signal that asks to stop; a second one ends the process at once.
+    """Catches the first of the `STOPPING` signals; a second one ends the process at once.
 
-    A signal that is ignored, as SIGHUP is under `nohup`, stays ignored.
+    Signals that the caller has set to be ignored, as `nohup` does with SIGHUP, stay ignored.
 
     Args:
-        interrupt: whether the signal also raises `KeyboardInterrupt`, with its number.
+        interrupt: whether the caught signal also raises `KeyboardInterrupt(number)`.
     Yields:
-        A list that holds the number of the signal once it is caught.
+        A list, to which the number of the signal is appended when it is caught.
     """
     handlers = {number: signal.getsignal(number) for number in STOPPING}
     handlers = {number: old for number, old in handlers.items() if old != signal.SIG_IGN}
     caught: list[int] = []
 
     def catch(number: int, _frame: FrameType | None) -> None:
-        """Records the signal, and lets the next one end the process, as is the default."""
+        """Records the signal, and restores the default for the next one: it ends the process."""
         caught.append(number)
-        for other in handlers:
-            signal.signal(other, signal.SIG_DFL)
+        for each in handlers:
+            signal.signal(each, signal.SIG_DFL)
         if interrupt:
             raise KeyboardInterrupt(number)
 
@@ -133,4 +136,4 @@ def stop_signals(*, interrupt: bool = False) -> Iterator[list[int]]:
         yield caught
     finally:
         for number, old in handlers.items():
-            signal.signal(number, old or signal.SIG_DFL)
+            signal.signal(number, old or signal.SIG_DFL)  # None: not installed from Python

@@ -20,8 +20,8 @@ def current_provenance(wall_seconds: float, command: str | None = None) -> dict[
     """The provenance of a result of this process, as a dictionary for JSON.
 
     Args:
-        wall_seconds: time that the result took.
-        command: command that was typed; by default, the one that started this process.
+        wall_seconds: wall time that the result took.
+        command: command that produced the result; by default, the one that started this process.
     """
     return {
         "command": command or typed_command(),
@@ -31,13 +31,13 @@ def current_provenance(wall_seconds: float, command: str | None = None) -> dict[
 
 
 def typed_command() -> str:
-    """The command that started this process."""
+    """The command that started this process, quoted for a shell, without the folder of Python."""
     return shlex.join([Path(sys.orig_argv[0]).name, *sys.orig_argv[1:]])
 
 
 @lru_cache(maxsize=1)
 def _environment() -> dict[str, object]:
-    """The part that is constant in a process; a value that is not known is None."""
+    """The part of the provenance that is constant in a process; unknown values are None."""
     changes = _git("status", "--porcelain", "--untracked-files=no")
     return {
         "commit": _git("rev-parse", "HEAD"),
@@ -54,7 +54,7 @@ def _environment() -> dict[str, object]:
 
 
 def cpu_model() -> str:
-    """Model name of the processor."""
+    """Model name of the processor, or its architecture if the system does not give a name."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -64,9 +64,14 @@ def cpu_model() -> str:
 
 
 def _git(*arguments: str) -> str | None:
-    """Output of git in this repository; None without git, or in another user's repository."""
-    if not (REPOSITORY / ".git").exists():  # installed elsewhere, perhaps inside another repository
+    """Output of a git command in this repository; None if it fails.
+
+    It fails if this is not a checkout, if git is missing, or if git refuses the repository because
+    another user owns it.
+    """
+    if not (REPOSITORY / ".git").exists():  # git would look for a repository in the parent folders
         return None
+    # A caller, such as a git hook, may have set it for another repository.
     environment = {name: value for name, value in os.environ.items() if name != "GIT_DIR"}
     try:
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Paths of the repository's own folders."""
+"""Paths of the repository and of its published results."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The first steps of a command, before its slow imports; `pwm/__init__.py` takes them.
+"""Preparations of a command, before its slow imports; `pwm/__init__.py` calls them.
 
-An interrupted import, or a library that cannot be imported, ends the command with one line.
+If an import is interrupted or fails, the command then ends with one line instead of a traceback.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ PACKAGE = str(Path(__file__).parents[1])
 
 
 def start_command() -> None:
-    """Prepares the slow imports of a command: if they fail, it ends with one line.
+    """Prepares a command for its slow imports, so that a failure prints one line, not a traceback.
 
-    It also ends with one line where they would fail: with too little memory, in a working folder
-    that was removed, and with invalid settings of tqdm.
+    Ends the command at once, also with one line, if the imports cannot succeed: with too little
+    memory, in a working folder that was removed, or with invalid settings of tqdm.
     """
     sys.excepthook = _in_one_line
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupted)
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)  # bytes
     try:
         enough = limit == resource.RLIM_INFINITY or limit >= LEAST_MEMORY * 1024
         accepted = f"unlimited, or at least {LEAST_MEMORY}"
@@ -51,7 +51,7 @@ def end_imports() -> None:
 
 @cache
 def require_versions() -> None:
-    """Refuses libraries that are too old, which `PYTHONPATH` may bring in.
+    """Checks the versions of the required libraries, since `PYTHONPATH` may bring in old ones.
 
     Raises:
         FileError: a library is missing or too old.
@@ -81,7 +81,7 @@ def _numbers(version: str) -> list[int]:
 
 
 def _require_current_folder() -> None:
-    """Refuses to start in a removed folder, where PyTorch cannot load its libraries."""
+    """Raises `FileError` in a working folder that was removed, where importing PyTorch fails."""
     try:
         Path.cwd()
     except OSError as error:
@@ -90,7 +90,7 @@ def _require_current_folder() -> None:
 
 
 def _require_settings_of_tqdm() -> None:
-    """Refuses environment variables with which tqdm's progress bars would fail."""
+    """Raises `FileError` for environment variables with which tqdm's progress bars would fail."""
     given = [f"{name}={value}" for name, value in os.environ.items() if name.startswith("TQDM_")]
     if not given:
         return
@@ -104,7 +104,7 @@ def _require_settings_of_tqdm() -> None:
 
 
 def _interrupted(number: int, _frame: object) -> None:
-    """Ends the process at once; libraries would hide a `KeyboardInterrupt` raised in an import."""
+    """Ends the process at once, since libraries may catch a `KeyboardInterrupt` in an import."""
     os.write(2, b"Interrupted.\n")
     os._exit(128 + number)
 
@@ -112,7 +112,7 @@ def _interrupted(number: int, _frame: object) -> None:
 def _in_one_line(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    """Shows an uncaught exception: on one line if a library failed to import, else in full."""
+    """Prints an uncaught exception: on one line if a library failed to import, else in full."""
     library = _failed_import(error, trace)
     if library is None:
         sys.__excepthook__(kind, error, trace)
@@ -125,10 +125,11 @@ def _in_one_line(
 
 
 def _failed_import(error: BaseException, trace: TracebackType | None) -> str | None:
-    """File or name of the library that failed to import; None if the error is another one."""
+    """File or name of the library that failed to import; None if the error has another cause."""
     frames = traceback.extract_tb(trace)
+    # Frames outside this package and Python's import system.
     foreign = [frame for frame in frames if not frame.filename.startswith((PACKAGE, "<frozen"))]
-    if foreign and foreign[0].name == "<module>":  # raised while a library is imported
+    if foreign and foreign[0].name == "<module>":  # raised while a library was imported
         return foreign[-1].filename
     if isinstance(error, ImportError) and error.name and not error.name.startswith("pwm"):
         return error.name

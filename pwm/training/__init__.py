@@ -1,4 +1,5 @@
 """Training, in PyTorch.
 
-Read start, optimiser, tracking, balance, episode, update, trainer, diagnostics.
+Read start, optimiser, tracking, balance, episode, update, trainer, diagnostics. With the defaults
+of `TrainConfig`, tracking, balance and diagnostics do nothing.
 """

@@ -1,21 +1,23 @@
 """Rules that balance the critic against the policy: alternatives to a fixed critic weight.
 
-A rule acts at one of two places. Some scale the errors or the critic weight by running statistics
-(`episode_scales`). Others compute the two losses' gradients separately and combine them
-(`COMBINATIONS`): the policy's includes its entropy bonus and, if the baseline is attached, the leak
-(`pwm.core.losses`); the critic's includes the critic weight w. CONTRIBUTING.md says how to add one.
+A rule acts at one of two places. Some rules scale the errors or the critic weight by running
+statistics (`episode_scales`). Others compute the two losses' gradients separately and combine them
+(`COMBINATIONS`). The policy's gradient then includes the entropy bonus and, if the baseline is
+attached, the leak (`pwm.core.losses`); the critic's is multiplied by the critic weight w.
+CONTRIBUTING.md says how to add a rule.
 
     fixed         policy loss + w value loss, w as given: the reference
     stop-trunk    the critic reads the trunk through a stop-gradient
-    per-loss      each loss has a running mean square of its own in the optimiser
+    per-loss      the optimiser divides each loss's gradient by its own running root mean square
     equal         in the trunk, the critic's gradient is rescaled to the norm of the policy's
     pcgrad        conflicting gradients in the trunk are projected off each other
     uncertainty   a learned weight of the value loss
     popart        standardised returns; the value head is rescaled so that its values stay the same
     return-scale  errors divided by the scale of rewards and returns
 
-Cost of one update relative to `fixed`: the combinations run the backward pass twice; the others add
-a few operations per step. Shapes: R replicas, P parameters of a replica, T steps per episode.
+Cost of one update relative to `fixed`: the combinations run the backward pass twice; the scaling
+rules add a few operations per step. Shapes: R replicas, P parameters of a replica, H hidden units
+of an LSTM, T steps per episode.
 """
 
 from __future__ import annotations
@@ -32,11 +34,14 @@ from pwm.training.tracking import Tracked, standard_deviation
 
 
 class Scales(NamedTuple):
-    """An episode's scales, [R] each: its errors are ((G - centre) / spread - v) / error_scale."""
+    """Scales of one episode, [R] each: its errors are ((G - centre) / spread - v) / error_scale.
+
+    G are returns in reward, and v the outputs of the value head.
+    """
 
     centre: Tensor  # in reward
-    spread: Tensor  # in reward
-    error_scale: Tensor
+    spread: Tensor  # in reward per unit of v
+    error_scale: Tensor  # in units of v
     critic_factor: Tensor  # multiplies the critic weight
 
     def to_reward(self, outputs: Tensor) -> Tensor:
@@ -51,16 +56,22 @@ class Scales(NamedTuple):
 def episode_scales(
     tracked: Tensor, balance: Balance, returns: Returns, discount: float, horizon: int
 ) -> Scales:
-    """Scales of the next episode, from the running statistics [R, columns of `Tracked`].
+    """Scales of the next episode, from the running statistics of the episodes so far.
 
-    The horizon is the number of steps after which returns end. The rule popart standardises returns
-    (van Hasselt et al., 2016; Hessel et al., 2019).
+    The rule popart standardises returns (van Hasselt et al., 2016; Hessel et al., 2019).
+
+    Args:
+        tracked: running statistics, [R, columns of `Tracked`].
+        balance: rule that balances the critic against the policy.
+        returns: form of the return that the critic learns.
+        discount: discount of the return.
+        horizon: number of steps after which returns end.
     """
     one = torch.ones_like(tracked[:, 0])
     zero = torch.zeros_like(one)
     scales = Scales(centre=zero, spread=one, error_scale=one, critic_factor=one)
     if returns != "raw" or balance == "popart":
-        centre = tracked[:, Tracked.RETURN_MEAN].clone()  # `tracked` will be updated in place
+        centre = tracked[:, Tracked.RETURN_MEAN].clone()  # not a view: `tracked` changes in place
         scales = scales._replace(centre=centre)
     if returns == "standardised" or balance == "popart":
         variance, num_episodes = tracked[:, Tracked.RETURN_VARIANCE], tracked[:, Tracked.EPISODES]
@@ -77,48 +88,51 @@ def episode_scales(
 def _return_scale(tracked: Tensor, discount: float, horizon: int) -> Tensor:
     """Error scale of the rule return-scale, [R]: sqrt(Var(r) + Var(γ) E(G²)).
 
-    This is eq. 3 of Schaul et al. (2021). A step's discount γ is 0 at the last step of the horizon.
+    This is eq. 3 of Schaul et al. (2021), where γ is the discount of one step: 0 at the last of the
+    `horizon` steps of a return, `discount` at all others.
     """
     variance, mean = tracked[:, Tracked.RETURN_VARIANCE], tracked[:, Tracked.RETURN_MEAN]
     mean_square = variance + mean.square()
-    discount_variance = discount**2 * (1 - 1 / horizon) / horizon
+    discount_variance = discount**2 * (1 - 1 / horizon) / horizon  # Var(γ) over these steps
     square = tracked[:, Tracked.REWARD_VARIANCE] + discount_variance * mean_square
     return standard_deviation(square, tracked[:, Tracked.EPISODES])
 
 
+# `COMBINATIONS` describes the arguments and results of these four functions.
 def stop_trunk(policy: Tensor, critic: Tensor, trunk_size: int) -> tuple[Tensor, ...]:
-    """Sum of the gradients, without the critic's in the trunk."""
+    """One gradient: the policy's in the trunk, and the sum of both losses' in the heads."""
     return _with_trunk(policy[:, :trunk_size], policy, critic)
 
 
 def per_loss(policy: Tensor, critic: Tensor, _trunk_size: int) -> tuple[Tensor, ...]:
-    """Both gradients, each with its own state in the optimiser (AdaTask; Yang et al., 2023).
+    """Both gradients unchanged, for separate optimiser states (AdaTask; Yang et al., 2023).
 
-    Apart from epsilon, RMSprop's step does not depend on the scale of a loss, and so not on the
-    critic weight.
+    RMSprop divides each by its own root mean square. Apart from epsilon, its step then does not
+    depend on the scale of a loss, and so not on the critic weight.
     """
     return policy, critic
 
 
 def equal(policy: Tensor, critic: Tensor, trunk_size: int) -> tuple[Tensor, ...]:
-    """Sum of the gradients, with the critic's in the trunk rescaled to the policy's norm.
+    """One gradient: the sum of both, after the critic's is rescaled in the trunk.
 
-    In the trunk: policy + |policy| / |critic| critic, whatever the critic weight. For two losses,
-    GradNorm with α = 0 (Chen et al., 2018) and IMTL-G (Liu et al., 2021) ask for this ratio.
+    Let p and c be the policy's and the critic's gradient in the trunk. There the sum is
+    p + (|p| / |c|) c, which does not depend on the critic weight. For two losses, GradNorm with
+    α = 0 (Chen et al., 2018) and IMTL-G (Liu et al., 2021) also aim at equal norms.
     """
     p, c = policy[:, :trunk_size], critic[:, :trunk_size]
-    ratio = _quotient(_dot(p, p), _dot(c, c)).sqrt()
+    ratio = _quotient(_dot(p, p), _dot(c, c)).sqrt()  # |p| / |c|
     return _with_trunk(p + ratio * c, policy, critic)
 
 
 def pcgrad(policy: Tensor, critic: Tensor, trunk_size: int) -> tuple[Tensor, ...]:
-    """Sum of the gradients, projected off each other in the trunk if they conflict there.
+    """One gradient: the sum of both, after projections in the trunk if they conflict there.
 
-    If policy · critic < 0 in the trunk, the policy's gradient becomes
-    policy - (policy · critic / |critic|²) critic, and the critic's the reverse (Yu et al., 2020).
+    Let p and c be the policy's and the critic's gradient in the trunk. If p · c < 0, then p becomes
+    p - (p · c / |c|²) c, and c becomes c - (p · c / |p|²) p (PCGrad; Yu et al., 2020).
     """
     p, c = policy[:, :trunk_size], critic[:, :trunk_size]
-    conflict = _dot(p, c).clamp(max=0)
+    conflict = _dot(p, c).clamp(max=0)  # 0 if the gradients do not conflict
     projected_p = p - _quotient(conflict, _dot(c, c)) * c
     projected_c = c - _quotient(conflict, _dot(p, p)) * p
     return _with_trunk(projected_p + projected_c, policy, critic)
@@ -130,29 +144,37 @@ COMBINATIONS: Mapping[str, Callable[[Tensor, Tensor, int], tuple[Tensor, ...]]] 
     "equal": equal,
     "pcgrad": pcgrad,
 }
-"""Functions that combine gradients, by the names of their rules.
+"""Functions that combine two gradients, by the names of their rules.
 
 Args:
-    policy: gradient of the policy loss, [R, P].
+    policy: gradient of the policy loss and the entropy bonus, [R, P].
     critic: gradient of w times the value loss, [R, P].
-    trunk_size: number of a replica's parameters in the trunk, which come first.
+    trunk_size: number of a replica's parameters in the trunk, which are the first ones.
 Returns:
-    The gradients to step against, [R, P] each; the optimiser has a state for each.
+    Tuple of the gradients that the optimiser steps against, [R, P] each. It has one element, except
+    for per-loss, which has two; the optimiser keeps a state for each.
 """
 
 
 def num_states(balance: Balance) -> int:
-    """Number of gradients that the rule steps against, each with its own optimiser state."""
+    """Number of gradients that the optimiser steps against under a rule, with a state for each."""
     return 2 if balance == "per-loss" else 1
 
 
 def learn_log_variance(
     tracked: Tensor, value_loss: Tensor, learning_rates: Tensor, smoothing: float, epsilon: float
 ) -> None:
-    """One step of RMSprop, in place, for the log σ² of `uncertainty`.
+    """Takes one step of RMSprop, in place, for s = log σ² of the rule `uncertainty`.
 
-    With s = log σ², its gradient is (1 - exp(-s) L) / 2 for the value loss L, [R]. The learning
-    rates are [R].
+    For the value loss L, the rule's loss is exp(-s) L / 2 + s / 2. Its derivative with respect to s
+    is (1 - exp(-s) L) / 2.
+
+    Args:
+        tracked: running statistics, [R, columns of `Tracked`], two of which are changed.
+        value_loss: L, [R].
+        learning_rates: learning rates, [R].
+        smoothing: decay of the gradient's mean square.
+        epsilon: number added to the root of the mean square.
     """
     log_variance = tracked[:, Tracked.LOG_VARIANCE]  # views, so that `tracked` is updated
     mean_square = tracked[:, Tracked.LOG_VARIANCE_MEAN_SQUARE]
@@ -164,7 +186,8 @@ def learn_log_variance(
 def keep_outputs(weight: Tensor, bias: Tensor, old: Scales, new: Scales) -> None:
     """Rescales the weights [R, H] and bias [R] of a value head, in place, as popart does.
 
-    The values in reward, centre + spread * v, stay the same when the new scales replace the old.
+    The values in reward, centre + spread * v, are then the same with the new scales and the new v
+    as with the old scales and the old v.
     """
     weight *= (old.spread / new.spread).unsqueeze(1)
     bias *= old.spread
@@ -173,14 +196,17 @@ def keep_outputs(weight: Tensor, bias: Tensor, old: Scales, new: Scales) -> None
 
 
 def _with_trunk(trunk: Tensor, policy: Tensor, critic: Tensor) -> tuple[Tensor]:
-    """One gradient [R, P]: as given in the trunk, and the sum of both losses' in the heads."""
+    """Joins `trunk`, the gradient in the trunk, with the sum of both gradients in the heads.
+
+    Returns one gradient, [R, P], in a tuple, as `COMBINATIONS` says.
+    """
     trunk_size = trunk.shape[1]
     heads = policy[:, trunk_size:] + critic[:, trunk_size:]
     return (torch.cat([trunk, heads], dim=1),)
 
 
 def _dot(one: Tensor, other: Tensor) -> Tensor:
-    """Inner products of rows: [R, 1]."""
+    """Inner product of each row of `one` with the same row of `other`: [R, 1]."""
     return (one * other).sum(dim=1, keepdim=True)
 
 

@@ -1,12 +1,16 @@
 """Diagnostics of a population, measured on episodes that are not trained on.
 
-The gradient of the total loss with respect to the trunk is the sum of three parts: the policy's, by
-way of its log-probabilities; the critic's, which is the weight times the value loss's; and the
-leak, which is the policy loss's by way of the values. Every sum is taken in a fixed order, so that
-the diagnostics have the same bits on every machine if the gradients and the episodes do.
+The gradient of the total loss with respect to the trunk's parameters is the sum of three parts:
 
-Shapes: R replicas, E episodes, T steps per episode, N trials, M states of a trial, H units (without
-padding).
+- the policy's: that of the policy loss through the log-probabilities, and of the entropy bonus;
+- the critic's: the critic weight times that of the value loss;
+- the leak: that of the policy loss through the values.
+
+Every sum is taken in a fixed order. The diagnostics therefore have the same bits on every machine
+if the gradients and the episodes have.
+
+Shapes: R replicas, E episodes, T steps per episode, N trials per episode, M states of a trial
+(`pwm.core.task.trial_states`), H hidden units (without padding), P' parameters of the trunk.
 """
 
 from __future__ import annotations
@@ -30,8 +34,8 @@ class Trajectory(NamedTuple):
     """Quantities of one episode at each step."""
 
     log_probs: NDArray[np.float32]  # (R, T): of the actions taken
-    values: NDArray[np.float32]  # (R, T)
-    returns: NDArray[np.float32]  # (R, T)
+    values: NDArray[np.float32]  # (R, T): in reward
+    returns: NDArray[np.float32]  # (R, T): Monte Carlo returns, in reward
     hidden: NDArray[np.float32]  # (R, T, H): of the LSTM that the policy reads
 
 
@@ -40,16 +44,16 @@ class GradientProbe:
 
     def __init__(self) -> None:
         self._sums: dict[str, Doubles] = {}  # over episodes, of the terms in `add`, (R, P') each
-        self._log_probs: list[NDArray[np.float32]] = []  # of each episode, (R, T)
-        self._values: list[NDArray[np.float32]] = []
-        self._returns: list[NDArray[np.float32]] = []
+        self._log_probs: list[NDArray[np.float32]] = []  # (R, T) per episode
+        self._values: list[NDArray[np.float32]] = []  # (R, T) per episode
+        self._returns: list[NDArray[np.float32]] = []  # (R, T) per episode
 
     def add(self, gradients: Sequence[NDArray[np.float32]], trajectory: Trajectory) -> None:
         """Adds an episode to the running sums.
 
         Args:
-            gradients: parts of the gradient with respect to the trunk's P' parameters, [R, P']
-                each, in this order: the policy's (with its entropy bonus), the critic's, the leak.
+            gradients: parts of the gradient, [R, P'] each, in this order: the policy's, the
+                critic's, the leak.
             trajectory: trajectory of the episode.
         """
         policy, critic, leak = (part.astype(np.float64) for part in gradients)
@@ -69,69 +73,81 @@ class GradientProbe:
         self._returns.append(trajectory.returns)
 
     def diagnostics(self, states: NDArray[np.int64] | None) -> Doubles:
-        """The diagnostics named by `DIAGNOSTICS`, [diagnostics, R], of E >= 2 episodes.
+        """The diagnostics that `DIAGNOSTICS` names, from the E >= 2 episodes: [diagnostics, R].
 
         Args:
             states: state of the trial at each step, [R, E T]; see `pwm.core.task.trial_states`.
-                None if the state is carried or trials may be blanked.
+                None if the LSTM's state is carried over trials or trials may be blanked.
         """
-        count = len(self._returns)
-        mean = {name: _total(terms) / count for name, terms in self._sums.items()}  # (R,) each
-        squared_mean = _total((self._sums["policy"] / count) ** 2)
-        covariance_trace = (mean["policy²"] - squared_mean) * count / (count - 1)
+        count = len(self._returns)  # E
+        # Means over episodes of each term, summed over parameters: (R,) each.
+        mean = {name: _total(terms) / count for name, terms in self._sums.items()}
+        squared_mean = _total((self._sums["policy"] / count) ** 2)  # |mean of the policy's part|²
+        covariance_trace = (mean["policy²"] - squared_mean) * count / (count - 1)  # unbiased
         log_probs = _concatenated(self._log_probs)  # (R, E T)
         values, returns = _concatenated(self._values), _concatenated(self._returns)
         with np.errstate(divide="ignore", invalid="ignore"):
-            found = {
+            diagnostics = {
                 "policy_norm": np.sqrt(mean["policy²"]),
                 "critic_norm": np.sqrt(mean["critic²"]),
                 "leak_norm": np.sqrt(mean["leak²"]),
                 "total_norm": np.sqrt(mean["total²"]),
                 "cosine": mean["policy · critic"] / np.sqrt(mean["policy²"] * mean["critic²"]),
+                # |mean|² exceeds the squared norm of the expectation by trace / E, on average.
                 "signal_to_noise": (squared_mean - covariance_trace / count) / covariance_trace,
                 "explained_variance": 1 - _variance(returns - values) / _variance(returns),
                 "return_variance": _covariance(returns, returns, states),
+                # The mean over steps times T is the sum over the steps of an episode.
                 "covariance": _covariance(returns, log_probs, states) * (returns.shape[1] / count),
             }
-        return np.stack([found[name] for name in DIAGNOSTICS])
+        return np.stack([diagnostics[name] for name in DIAGNOSTICS])
 
 
 class AgentProbe:
-    """Accumulates episodes and computes the diagnostics of their hidden states and critics."""
+    """Accumulates episodes and computes the diagnostics of the hidden states and the critic.
+
+    Args:
+        config: configuration of the runs.
+        critic_weights: critic weights, [R].
+    """
 
     def __init__(self, config: TrainConfig, critic_weights: NDArray[np.float32]) -> None:
         self._task = config.task
-        self._bias_per_nat = np.array([_bias_per_nat(config, w) for w in critic_weights.tolist()])
+        temperatures = [_temperature(config, weight) for weight in critic_weights.tolist()]
+        self._temperatures = np.array(temperatures)  # (R,)
         loss, num_steps = config.loss, config.task.num_steps
         weights = net_weights(config.horizon, loss.discount, loss.trace_decay)
-        horizons = num_steps // config.horizon
-        self._value_weights = np.tile(weights, horizons)  # (T,)
-        # The leak of a step also reaches the later values that its return contains.
+        horizons = num_steps // config.horizon  # per episode
+        self._error_weights = np.tile(weights, horizons)  # (T,)
+        # If targets leak, the leak of a step also reaches the later values in its return.
         leak_weights = np.tile(weights[::-1], horizons)
-        self._leak_weights = leak_weights if loss.leaking_targets else np.ones(num_steps)
-        self._means: list[Doubles] = []  # activity, saturated and distance of each episode, (3, R)
+        self._leak_weights = leak_weights if loss.leaking_targets else np.ones(num_steps)  # (T,)
+        self._means: list[Doubles] = []  # activity, saturated, distance of each episode, (3, R)
         self._visits = np.zeros((len(critic_weights), self._task.num_pairs))  # trials of each pair
-        # Sum of h at the ends of these trials, (R, pairs, H)
+        # Sum of the hidden states h at the ends of these trials, (R, pairs, H)
         self._sums = np.zeros((*self._visits.shape, config.agent.hidden_size))
 
     @np.errstate(invalid="ignore")
     def add(self, trajectory: Trajectory, trials: NDArray[np.int64]) -> None:
-        """Adds an episode whose trials have the given pairs, [R, N]."""
+        """Adds an episode; `trials` are the pairs of its trials, [R, N]."""
         log_probs, values, returns, hidden = (part.astype(np.float64) for part in trajectory)
-        sizes = np.abs(hidden).reshape(len(hidden), -1)  # (R, T H)
-        errors = self._value_weights * (values - returns)
-        errors += self._bias_per_nat[:, None] * log_probs * self._leak_weights  # minus b
-        self._means.append(np.stack([_mean(sizes), _mean(sizes > SATURATED), _mean(errors)]))
-        at_ends = hidden[:, self._task.trial_length - 1 :: self._task.trial_length]  # (R, N, H)
+        sizes = np.abs(hidden).reshape(len(hidden), -1)  # |h|, (R, T H)
+        errors = self._error_weights * (values - returns)  # v - G, (R, T)
+        biases = -self._temperatures[:, None] * log_probs * self._leak_weights  # b, (R, T)
+        distance = _mean(errors - biases)
+        self._means.append(np.stack([_mean(sizes), _mean(sizes > SATURATED), distance]))
+        length = self._task.trial_length
+        at_ends = hidden[:, length - 1 :: length]  # at the last step of each trial, (R, N, H)
         replicas = np.arange(len(trials))
-        for trial, pairs in enumerate(trials.T):  # pairs [R], one of each replica
+        for trial, pairs in enumerate(trials.T):  # pairs [R]: this trial's in each replica
             self._visits[replicas, pairs] += 1
             self._sums[replicas, pairs] += at_ends[:, trial]
 
     def diagnostics(self, value_weights: NDArray[np.float32]) -> Doubles:
-        """The diagnostics named by `AGENT_DIAGNOSTICS`, [diagnostics, R], of E >= 1 episodes.
+        """The diagnostics that `AGENT_DIAGNOSTICS` names, from E >= 1 episodes: [diagnostics, R].
 
-        The weights of the value head are [R, H].
+        Args:
+            value_weights: weights of the value head, [R, H].
         """
         activity, saturated, distance = _mean(np.stack(self._means, axis=-1))
         norm = np.sqrt(_total(value_weights.astype(np.float64) ** 2))
@@ -145,29 +161,34 @@ class AgentProbe:
         same_second = second[:, None] == second  # (pairs, pairs)
 
         def among_same(terms: Doubles) -> Doubles:
-            """For each pair, the sum of terms over the pairs with the same second stimulus."""
+            """Sums terms [..., pairs], for each pair, over the pairs with its second stimulus."""
             return _total(np.where(same_second, terms[..., None, :], 0.0))
 
         sums, visits = self._sums.swapaxes(1, 2), self._visits[:, None]  # (R, H or 1, pairs)
-        with np.errstate(invalid="ignore"):  # pairs that were never shown
-            deviations = sums / visits - among_same(sums) / among_same(visits)
-        explained = _total(np.where(visits > 0, visits * deviations**2, 0.0))  # (R, H)
-        return _mean(explained) / _total(self._visits)
+        with np.errstate(invalid="ignore"):  # 0 / 0 for pairs that were never shown
+            mean_of_pair = sums / visits
+            mean_of_same = among_same(sums) / among_same(visits)
+        squares = visits * (mean_of_pair - mean_of_same) ** 2  # (R, H, pairs)
+        variance = _total(np.where(visits > 0, squares, 0.0))  # times all visits, (R, H)
+        return _mean(variance) / _total(self._visits)
 
 
 def net_weights(steps: int, discount: float, trace_decay: float) -> list[float]:
-    """Net weight of each value v_t in Σ_s (v_s - G_s), where the G_s are λ-returns.
+    """Net weight of each value v_t in the sum of errors, Σ_s (v_s - G_s), with λ-returns G_s.
 
-    v_t has weight 1 in its own error, minus γ (1 - λ) (γ λ)^(t-s-1) in each earlier return G_s.
-    In reverse order they are the factors of each step's leak in Σ_t ∂(policy loss)/∂v_t, if targets
-    leak.
+    v_t has the coefficient 1 in its own error v_t - G_t, and -γ (1 - λ) (γ λ)^(t-s-1) in the error
+    of each earlier step s, whose return contains it. The net weight is the sum of these.
+
+    If targets leak, log π(a_s) has the same coefficients in the derivatives of the policy loss with
+    respect to v_s and to later values. Step s has steps - 1 - s later ones, so the sum of its
+    coefficients is the net weight at the same distance from the other end.
 
     Args:
         steps: steps until returns end: of an episode, or of a trial.
         discount: γ.
         trace_decay: λ; if it is 1, the weights are 1.
     Returns:
-        The weight of each step t, from 0: 1 - γ (1 - λ) (1 - (γ λ)^t) / (1 - γ λ).
+        The weights of the steps t = 0, 1, ...: 1 - γ (1 - λ) (1 - (γ λ)^t) / (1 - γ λ), if γ λ < 1.
     """
     weights = []
     earlier_decays = 0.0  # Σ_s<t (γ λ)^(t-s-1)
@@ -177,26 +198,30 @@ def net_weights(steps: int, discount: float, trace_decay: float) -> list[float]:
     return weights
 
 
-def _bias_per_nat(config: TrainConfig, critic_weight: float) -> float:
-    """Factor of -log π(a) in the leak's bias b; nan if the critic has no known fixed point."""
+def _temperature(config: TrainConfig, critic_weight: float) -> float:
+    """Temperature α of the entropy bonus that the leak adds to the value head's targets.
+
+    It is 0 if the policy loss's gradient does not reach the head, and nan if no fixed point of the
+    critic is known. See `pwm.core.leak`.
+    """
     loss = config.loss
-    reached = loss.baseline in ("attached", "attached_head")
-    scaled = reached and loss.scales_errors
-    if critic_weight == 0 or scaled or loss.value_loss == "huber":
+    head_leaks = loss.baseline in ("attached", "attached_head")
+    leak_is_scaled = head_leaks and loss.scales_errors
+    if critic_weight == 0 or leak_is_scaled or loss.value_loss == "huber":
         return nan
-    if not reached:
+    if not head_leaks:
         return 0.0
     return leak_temperature(config.task.num_steps, critic_weight, loss.policy_reduction)
 
 
 def _covariance(one: Doubles, other: Doubles, states: NDArray[np.int64] | None) -> Doubles:
-    """Unbiased covariance of two quantities within states, averaged over their visits: [R].
+    """Unbiased covariance within each state, averaged over states weighted by their visits: [R].
 
-    Only states visited more than once count; nan if there is none, or if `states` is None.
+    States visited once are left out. The result is nan if none remain, or if `states` is None.
 
     Args:
-        one: the first quantity at each step, [R, E T].
-        other: the second, [R, E T].
+        one: first quantity at each step, [R, E T].
+        other: second quantity at each step, [R, E T].
         states: state at each step, [R, E T].
     """
     if states is None:
@@ -206,22 +231,23 @@ def _covariance(one: Doubles, other: Doubles, states: NDArray[np.int64] | None) 
     mean_other = np.take_along_axis(_sum_by_state(other, states) / visits, states, axis=1)
     products = _sum_by_state((one - mean_one) * (other - mean_other), states)  # (R, M)
     several = visits > 1
-    weighted = np.where(several, products * visits / (visits - 1), 0)  # covariances times visits
+    # The covariance within a state, products / (visits - 1), times its weight, visits.
+    weighted = np.where(several, products * visits / (visits - 1), 0)
     return np.asarray(_total(weighted) / (visits * several).sum(axis=-1))
 
 
 def _sum_by_state(terms: Doubles, states: NDArray[np.int64]) -> Doubles:
-    """Sum of each replica's terms [R, E T] over the steps in each of M states: [R, M]."""
-    count = states.max() + 1
+    """Sum of each replica's terms, [R, E T], over the steps in each of M states: [R, M]."""
+    num_states = states.max() + 1  # M
     sums = [
-        np.bincount(visited, of_replica, minlength=count)
-        for visited, of_replica in zip(states, terms, strict=True)
+        np.bincount(states_of_replica, weights=terms_of_replica, minlength=num_states)
+        for states_of_replica, terms_of_replica in zip(states, terms, strict=True)
     ]
     return np.array(sums)
 
 
 def _concatenated(episodes: Sequence[NDArray[np.float32]]) -> Doubles:
-    """Episodes [R, T] one after the other, [R, E T]."""
+    """Joins E episodes, [R, T] each, along the steps: [R, E T]."""
     return np.concatenate(episodes, axis=1).astype(np.float64)
 
 

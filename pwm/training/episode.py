@@ -23,9 +23,9 @@ class Played(NamedTuple):
     """An episode of R replicas and its losses."""
 
     episode: Episode
-    returns: Tensor  # (R, T), in reward, as are the values
-    values: Tensor  # (R, T)
-    scales: Scales
+    returns: Tensor  # (R, T): Monte Carlo returns, in reward
+    values: Tensor  # (R, T): in reward
+    scales: Scales  # of the errors
     losses: Losses
 
 
@@ -34,22 +34,33 @@ class Player:
 
     def __init__(self, config: TrainConfig, agent: Agent, device: torch.device | str) -> None:
         self._rollout = Rollout(config.task, agent, device)
-        # Returns run along rows: an episode is one row, or one row per trial if they end with it.
-        self._rows = (-1, config.horizon)
+        # Shape in which each row ends where returns end: with the episode, or with a trial.
+        self._by_horizon = (-1, config.horizon)
 
     def play(
-        self, parameters: Tensor, draws: Draws, config: LossConfig, weights: Tensor, scales: Scales
+        self,
+        parameters: Tensor,
+        draws: Draws,
+        config: LossConfig,
+        critic_weights: Tensor,
+        scales: Scales,
     ) -> Played:
-        """Plays one episode; its losses are differentiable in the parameters, [R, P].
+        """Plays one episode and computes its losses.
 
-        The critic weights are [R].
+        Args:
+            parameters: parameters, [R, P], in which the losses are differentiable.
+            draws: draws for the episode: trials [R, N] and noise [R, N, L].
+            config: configuration of the losses.
+            critic_weights: critic weights, [R].
+            scales: scales of the errors and of the critic weights.
         """
         episode = self._rollout.play(parameters, draws)
-        rewards, outputs = episode.rewards.flatten(1), episode.values.flatten(1)
-        head_outputs = episode.head_values.flatten(1)  # the same numbers
-        error_scale = scales.error_scale.unsqueeze(1)  # (R, 1)
+        rewards = episode.rewards.flatten(1)  # (R, T)
+        # The same numbers twice, but gradients of the second reach only the value head.
+        outputs, head_outputs = episode.values.flatten(1), episode.head_values.flatten(1)
         targets = self._targets(rewards, outputs.detach(), scales, config)
-        errors = (targets - outputs) / error_scale  # of the value loss; its targets are detached
+        error_scale = scales.error_scale.unsqueeze(1)  # (R, 1)
+        errors = (targets - outputs) / error_scale  # (R, T)
         advantages, head_advantages = errors, (targets - head_outputs) / error_scale
         if config.leaking_targets:  # the policy loss's gradient reaches the values in its targets
             targets = self._targets(rewards, outputs, scales, config)
@@ -57,25 +68,28 @@ class Player:
             head_targets = self._targets(rewards, head_outputs, scales, config)
             head_advantages = (head_targets - head_outputs) / error_scale
         losses = episode_losses(
-            episode.log_probs.flatten(1),
-            episode.entropies.flatten(1),
-            advantages,
-            head_advantages,
-            weights * scales.critic_factor,
-            config,
-            errors,
+            log_probs=episode.log_probs.flatten(1),
+            entropies=episode.entropies.flatten(1),
+            advantages=advantages,
+            head_advantages=head_advantages,
+            critic_weight=critic_weights * scales.critic_factor,
+            config=config,
+            errors=errors,
         )
-        returns = discounted_returns(rewards.reshape(self._rows), config.discount)
+        returns = discounted_returns(rewards.reshape(self._by_horizon), config.discount)
         values = scales.to_reward(outputs)
         return Played(episode, returns.reshape_as(rewards), values, scales, losses)
 
     def _targets(
         self, rewards: Tensor, outputs: Tensor, scales: Scales, config: LossConfig
     ) -> Tensor:
-        """Targets of the value head, [R, T], from rewards and its own outputs, [R, T] each."""
+        """Targets of the value head, [R, T], in the units that it learns in.
+
+        They are the λ-returns of the rewards, [R, T], and of the head's outputs, [R, T].
+        """
         returns = bootstrapped_returns(
-            rewards.reshape(self._rows),
-            scales.to_reward(outputs).reshape(self._rows),
+            rewards.reshape(self._by_horizon),
+            scales.to_reward(outputs).reshape(self._by_horizon),
             config.discount,
             config.trace_decay,
         )
@@ -85,12 +99,14 @@ class Player:
 def episode_metrics(played: Played, config: LossConfig) -> Tensor:
     """The `METRICS` of an episode, without gradients, [metrics, R]."""
     episode, losses = played.episode, played.losses
-    unit = played.scales.spread * played.scales.error_scale  # of an error, in reward
+    reward_per_error = played.scales.spread * played.scales.error_scale
+    policy_loss = losses.policy
+    if not config.normalise_advantages:  # normalised advantages have no unit
+        policy_loss = policy_loss * reward_per_error
     metrics = {
-        "reward": _mean(episode.rewarded),
-        "value_loss": losses.squared_error * unit.square(),
-        # Normalised advantages have no unit.
-        "policy_loss": losses.policy if config.normalise_advantages else losses.policy * unit,
+        "reward": _mean(episode.rewarded),  # fraction of trials
+        "value_loss": losses.squared_error * reward_per_error.square(),
+        "policy_loss": policy_loss,
         "entropy": _mean(episode.entropies.flatten(1)),
         "critic_bias": _mean(played.values - played.returns),
     }
@@ -98,5 +114,5 @@ def episode_metrics(played: Played, config: LossConfig) -> Tensor:
 
 
 def _mean(terms: Tensor) -> Tensor:
-    """Mean over the steps or trials: [R] from [R, T] or [R, N]."""
-    return terms.contiguous().mean(dim=-1)  # the order of its sums depends on the layout
+    """Mean over the last axis, of steps or trials: [R] from [R, T] or [R, N]."""
+    return terms.contiguous().mean(dim=-1)  # the order of summation depends on the memory layout

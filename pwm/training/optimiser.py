@@ -1,4 +1,4 @@
-"""The optimisers of `TrainConfig.optimizer`: PyTorch's, for R replicas with rates of their own.
+"""The optimisers of `TrainConfig.optimizer`, as PyTorch's, for R replicas with separate rates.
 
 With a gradient g, the rate η, decays β₁ (`momentum_decay`) and β₂ (`square_decay`) and ε, the step
 of a parameter at the t-th update is
@@ -7,8 +7,8 @@ of a parameter at the t-th update is
     rmsprop   -η g / (√s + ε),   s ← β₂ s + (1 - β₂) g²
     adam      -η m̂ / (√ŝ + ε),   m ← β₁ m + (1 - β₁) g,   m̂ = m / (1 - β₁ᵗ),   ŝ = s / (1 - β₂ᵗ)
 
-Sources: Tieleman & Hinton (2012), lecture 6.5; Kingma & Ba (2015). Shapes: P parameters; M
-gradients per update, each with averages s and m of its own.
+Sources: Tieleman & Hinton (2012), lecture 6.5; Kingma & Ba (2015). Shapes: R replicas, P
+parameters of a replica, M gradients per update, each with averages s and m of its own.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ class Optimiser:
         self._rates, self._config = rates, config
         replicas, size = parameters.shape
         zeros = self.parameters.new_zeros(replicas, num_gradients, size)
-        self._state = {"square_average": zeros}  # s
+        self._state = {"square_average": zeros}  # s; SGD leaves it at 0
         if config.optimizer == "adam":
             self._state["average"] = zeros.clone()  # m
             # β₁ᵗ and β₂ᵗ; the rows of all replicas are alike.
             self._state["decay_powers"] = torch.ones(replicas, 2, dtype=torch.float64)
 
     def step(self, *gradients: Tensor) -> None:
-        """Takes one step against each of M gradients [R, P]."""
+        """Takes one step against each of the M gradients, [R, P] each."""
         config = self._config
         if config.optimizer == "adam":
             decays = torch.tensor([config.momentum_decay, config.square_decay], dtype=torch.float64)
@@ -67,7 +67,10 @@ class Optimiser:
             self.parameters.addcdiv_(self._rates * direction, root + config.epsilon, value=-1)
 
     def state(self) -> dict[str, Tensor]:
-        """Averages by name, [R, M, P], and Adam's powers of its decays, [R, 2]; not copied."""
+        """The averages s and m, [R, M, P] each, and Adam's powers β₁ᵗ and β₂ᵗ, [R, 2], by name.
+
+        These are the tensors themselves, not copies.
+        """
         return dict(self._state)
 
     def restore(self, state: Mapping[str, Tensor]) -> None:

@@ -1,4 +1,4 @@
-"""The parameters that a run starts from."""
+"""Initial parameters of runs, and the critic's start (`TrainConfig.critic_start`)."""
 
 from __future__ import annotations
 
@@ -21,16 +21,21 @@ def initial_parameters(runs: Sequence[TrainConfig]) -> Tensor:
     parameters = agent.initial_parameters([run.seed for run in runs])
     starts = torch.tensor([critic_start(run) for run in runs])
     _, bias = agent.value_head(parameters)
-    bias += starts  # changes `parameters`, of which it is a view
+    bias += starts  # changes `parameters`, as `bias` is a view of it
     return parameters
 
 
 def critic_start(config: TrainConfig) -> float:
-    """Number added to the value head's random initial bias, in the units that it learns in.
+    """Number added to the value head's random initial bias, in the units that the head learns in.
 
     The start `mean` is the `mean_return`, or 0 if returns are centred or standardised. The start
-    `fixed-point` adds the leak's bias for a policy of `start_entropy`, unless the baseline is
-    detached. It is exact for an attached baseline, a fixed weight and squared errors.
+    `fixed-point` is `mean` plus the leak's bias at the entropy `start_entropy`; with a detached
+    baseline, it is `mean`. The bias is exact for an attached baseline, a fixed weight and squared
+    errors.
+
+    Both numbers assume a policy that picks left or right at random at a trial's last step. Without
+    timeouts and rewards for holding, its earlier actions do not affect the return; the entropy
+    takes them as uniform over the three actions.
 
     Raises:
         InputError: the start is `fixed-point` with an attached baseline, and the critic weight is 0
@@ -51,12 +56,13 @@ def critic_start(config: TrainConfig) -> float:
 
 
 def mean_return(config: TrainConfig) -> float:
-    """Mean over steps of the return of a policy that holds, then guesses left or right.
+    """Mean over steps of the expected return of a policy that holds, then guesses left or right.
 
-    It earns half of the reward at the last step of each trial; rewards for holding do not count.
+    The policy earns half of the reward, on average, at the last step of each trial. Rewards for
+    holding are left out.
     """
     task = config.task
     rewards = torch.zeros(task.num_trials, task.trial_length)
-    rewards[:, -1] = task.reward / 2
+    rewards[:, -1] = task.reward / 2  # a guess is right with probability 1/2
     returns = discounted_returns(rewards.view(-1, config.horizon), config.loss.discount)
     return float(returns.mean())

@@ -1,18 +1,19 @@
-"""Running statistics of returns and rewards, by which training scales them.
+"""Running statistics of returns and rewards, with which training scales errors.
 
 With `LossConfig.returns` other than raw, the value head does not learn the return G itself but
 (G - m) / s. Here m is the running mean of the returns; s is their running standard deviation if
-they are standardised, and 1 if they are centred. Each replica has its own m and s. The value of a
-step in reward is then m + s v.
+they are standardised, and 1 if they are centred. Each replica has its own m and s. If the head's
+output is v, the value in reward is m + s v.
 
-m and s are exponential moving averages with rate max(1/n, `LossConfig.tracking_rate`) after the
-n-th episode: they start from the first, and later forget what is older than about 1/rate episodes.
-The default rate of 0.1 was chosen from exploratory runs; any from 0.1 to 1 does as well (experiment
-`tracking`). Slower averages fall behind the return, and the critic must make up the difference.
-An episode updates them after it has trained, so that the baseline m + s v does not depend on the
-episode's own actions, and the policy's gradient stays unbiased (Williams, 1992).
+The running mean and variance are exponential moving averages. Their rate at the n-th episode is
+max(1/n, `LossConfig.tracking_rate`), so that the first episode counts in full, and episodes older
+than about 1/rate are forgotten. The default rate of 0.1 was chosen from exploratory runs; any rate
+from 0.1 to 1 does as well (experiment `tracking`). Slower averages fall behind the return, and the
+critic must make up the difference. The statistics are updated only after an episode's losses have
+been computed. The baseline m + s v therefore does not depend on the episode's own actions, and the
+policy's gradient stays unbiased (Williams, 1992).
 
-m and s are those of Monte Carlo returns, even where the critic learns λ-returns.
+The returns are Monte Carlo returns, even if the critic learns λ-returns.
 
 Shapes: R replicas, T steps per episode.
 """
@@ -24,14 +25,14 @@ from enum import IntEnum
 import torch
 from torch import Tensor
 
-LEAST_SCALE = 1e-4  # of a standard deviation, as in PopArt's code
+LEAST_SCALE = 1e-4  # least standard deviation, as in PopArt's code
 
 
 class Tracked(IntEnum):
     """Columns of the running statistics, [R, columns].
 
-    The last two serve the rule `uncertainty` alone: the log σ² that it learns, and the running mean
-    square of this parameter's gradient.
+    Only the rule `uncertainty` uses the last two columns: log σ², which it learns, and the running
+    mean square of the gradient with respect to log σ².
     """
 
     EPISODES = 0
@@ -46,9 +47,10 @@ class Tracked(IntEnum):
 def track(tracked: Tensor, rewards: Tensor, returns: Tensor, least_rate: float) -> None:
     """Updates the running means and variances of rewards and returns from one episode, in place.
 
-    The rate is ρ = max(1/n, least_rate) at the n-th episode. With the episode's mean m and variance
-    v, and δ = m - mean, the running mean grows by ρ δ, and the running variance becomes
-    (1 - ρ) (variance + ρ δ²) + ρ v.
+    At the n-th episode, the rate is ρ = max(1/n, least_rate). Let δ be the episode's mean minus the
+    running mean. The running mean grows by ρ δ, and the running variance V becomes
+    (1 - ρ) (V + ρ δ²) + ρ times the episode's variance. This is the variance of a mixture of the
+    past, with weight 1 - ρ, and the episode, with weight ρ.
 
     Args:
         tracked: the running statistics, [R, columns].
@@ -65,12 +67,12 @@ def track(tracked: Tensor, rewards: Tensor, returns: Tensor, least_rate: float) 
         episode_mean = terms.mean(dim=-1)
         episode_variance = (terms - episode_mean.unsqueeze(-1)).square().mean(dim=-1)
         change = episode_mean - tracked[:, mean]
-        widened = tracked[:, variance] + rate * change.square()
+        widened = tracked[:, variance] + rate * change.square()  # V + ρ δ²
         tracked[:, mean] += rate * change
         tracked[:, variance] = (1 - rate) * widened + rate * episode_variance
 
 
 def standard_deviation(variance: Tensor, num_episodes: Tensor) -> Tensor:
-    """Root of a running variance, at least `LEAST_SCALE`; 1 before the first episode; [R] each."""
+    """Root of a running variance [R], at least `LEAST_SCALE`; 1 before the first episode: [R]."""
     root = variance.sqrt().clamp(min=LEAST_SCALE)
     return torch.where(num_episodes > 0, root, 1.0)

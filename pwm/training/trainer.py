@@ -25,12 +25,12 @@ from pwm.training.diagnostics import AgentProbe, GradientProbe, Trajectory
 from pwm.training.update import one_thread
 
 STATE = ("episodes_done", "parameters", "square_average", "tracked", "windows", "window_sum")
-"""Names of the arrays in every state of a trainer."""
-PROBES = "probes"  # a further array, of runs with `probe_at`
-OF_ADAM = ("average", "decay_powers")  # further arrays, of runs with Adam
+"""Names of the arrays in every `Trainer.state`."""
+PROBES = "probes"  # a further array, in runs with `probe_at`
+OF_ADAM = ("average", "decay_powers")  # further arrays, in runs with Adam
 OPTIONAL = ((PROBES,), OF_ADAM, (PROBES, *OF_ADAM))
-"""Groups of further arrays, one of which a state may have."""
-EPISODES_PER_DRAW = 64  # affects speed only
+"""Groups of further arrays; a state has all arrays of one group, or no further arrays."""
+EPISODES_PER_DRAW = 64  # episodes per call of the engine; affects speed only
 
 
 class Engine(Protocol):
@@ -45,7 +45,7 @@ class Engine(Protocol):
     def differentiate(
         self, draws: Draws, config: LossConfig, critic_weights: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], Trajectory]:
-        """Differentiates an episode's total loss; returns the gradient, [R, P], and trajectory."""
+        """Plays one episode; returns its total loss's gradient, [R, P], and its trajectory."""
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Parameters, the optimiser's state and running statistics, by name."""
@@ -55,7 +55,7 @@ class Engine(Protocol):
 
 
 def as_population(runs: Sequence[TrainConfig]) -> tuple[TrainConfig, ...]:
-    """The runs as a tuple, if they can be trained together.
+    """Returns the runs as a tuple, after a check that they can be trained together.
 
     Raises:
         ValueError: there are no runs, or they differ in other fields than seed, critic weight and
@@ -67,7 +67,11 @@ def as_population(runs: Sequence[TrainConfig]) -> tuple[TrainConfig, ...]:
 
 
 class Trainer:
-    """Trains the population of a newly made engine and records its history."""
+    """Trains a population and records its history.
+
+    Args:
+        engine: engine that holds the population, which has not been trained yet.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -81,15 +85,16 @@ class Trainer:
         self._probe_draws = DrawSource(config.task, seeds, of_probes=True)
         self._agent = Agent(config.agent, config.task.num_stimuli)
         self._critic_weights = np.array([run.critic_weight for run in self.runs], np.float32)
-        # `probe_at` replaces the ends of windows as the times to probe.
+        # With `probe_at`, probes are at these episodes instead.
         self._probes_at_window_ends = config.probe_episodes > 0 and not config.probe_at
         self._window_names = METRICS + (DIAGNOSTICS if self._probes_at_window_ends else ())
-        self._windows: list[NDArray[np.float64]] = []  # finished, (names, R) each
+        self._windows: list[NDArray[np.float64]] = []  # finished windows, (window names, R) each
         self._probes: list[NDArray[np.float64]] = []  # with `probe_at`, (diagnostics, R) each
-        self._window_sum = np.zeros((len(METRICS), len(self.runs)))  # of the unfinished window
+        # Sum of the metrics over the episodes of the unfinished window.
+        self._window_sum = np.zeros((len(METRICS), len(self.runs)))
 
     def advance(self, num_episodes: int) -> None:
-        """Trains for up to `num_episodes` more episodes, rounded up to whole updates."""
+        """Trains for `num_episodes` more, rounded up to whole updates, but not beyond the end."""
         batch = self._config.episodes_per_update
         updates = ceil(min(num_episodes, self.num_episodes) / batch)
         last = min(self.episodes_done + updates * batch, self.num_episodes)
@@ -103,9 +108,9 @@ class Trainer:
                 self._probe_if_due()
 
     def history(self) -> History:
-        """The history so far; an unfinished window is averaged over its episodes."""
+        """The history so far; an unfinished window is averaged over its episodes so far."""
         log_every = self._config.log_every
-        episode = [log_every * (row + 1) for row in range(len(self._windows))]
+        episode = [log_every * (window + 1) for window in range(len(self._windows))]  # last of each
         windows = list(self._windows)
         unfinished = self.episodes_done % log_every  # episodes since the last whole window
         if unfinished:
@@ -121,7 +126,7 @@ class Trainer:
         return History.of_curves(np.array(episode, np.int64), curves, probe_episode)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Everything needed to continue from here, by the names of `STATE` and `OPTIONAL`."""
+        """All arrays needed to continue from here, by name (`STATE` and `OPTIONAL`)."""
         state = {
             "episodes_done": np.array(self.episodes_done),
             **self.engine.state(),
@@ -133,7 +138,7 @@ class Trainer:
         return state
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Restores the `state` of a trainer of the same runs; call before `advance`."""
+        """Restores the `state` of a trainer of the same runs; call it before `advance`."""
         self.engine.restore(state)
         self._windows, self._probes = list(state["windows"]), list(state.get(PROBES, ()))
         self._window_sum = state["window_sum"].copy()
@@ -146,81 +151,87 @@ class Trainer:
         """Measures gradients and hidden states on episodes, without training on them.
 
         Args:
-            draws: draws of at least two episodes: trials [E, R, N] and noise [E, R, N, L].
+            draws: draws for at least two episodes: trials [E, R, N] and noise [E, R, N, L].
         Returns:
-            The diagnostics named by `DIAGNOSTICS`, [diagnostics, R]. Those named by
-            `AGENT_DIAGNOSTICS` follow, except in runs that are probed at the ends of windows.
+            The diagnostics that `DIAGNOSTICS` names, then those that `AGENT_DIAGNOSTICS` names:
+            [diagnostics, R]. Runs that are probed at the ends of windows lack the latter.
         """
         gradient_probe = GradientProbe()
         agent_probe = AgentProbe(self._config, self._critic_weights)
         for trials, noise in zip(draws.trials, draws.noise, strict=True):
-            episode, gradients = Draws(trials, noise), []
+            gradients = []
             for loss, weights in self.parts():
-                gradient, trajectory = self.engine.differentiate(episode, loss, weights)
+                # The trajectory is the same for all parts.
+                gradient, trajectory = self.engine.differentiate(
+                    Draws(trials, noise), loss, weights
+                )
                 gradients.append(gradient[:, : self._agent.trunk_size])
-            gradient_probe.add(gradients, trajectory)  # the trajectories of all parts are equal
+            gradient_probe.add(gradients, trajectory)
             if not self._probes_at_window_ends:
                 agent_probe.add(trajectory, trials.numpy())
-        of_gradients = gradient_probe.diagnostics(self._states(draws.trials.numpy()))
+        gradient_diagnostics = gradient_probe.diagnostics(self._states(draws.trials.numpy()))
         if self._probes_at_window_ends:
-            return of_gradients
+            return gradient_diagnostics
         value_weights, _ = self._agent.value_head(self.parameters.detach().cpu())
-        return np.concatenate([of_gradients, agent_probe.diagnostics(value_weights.numpy())])
+        agent_diagnostics = agent_probe.diagnostics(value_weights.numpy())
+        return np.concatenate([gradient_diagnostics, agent_diagnostics])
 
     def parts(self) -> Iterator[tuple[LossConfig, NDArray[np.float32]]]:
-        """Yields losses and critic weights [R] that isolate the parts: policy, critic and leak.
+        """Yields losses and critic weights [R] that isolate each part of the gradient.
 
-        The first has no gradients of the values. The other two have no others: in the value loss,
-        as the baseline is detached, and in the policy loss, as the critic weight is 0.
+        The parts are the policy's, the critic's and the leak (`pwm.training.diagnostics`).
         """
         loss, weights = self._config.loss, self._critic_weights
+        # The policy's: no gradients pass through the values.
         yield replace(loss, lost_gradients="values"), weights
+        # The critic's: gradients pass through the values alone, and only from the value loss.
         through_values = replace(loss, lost_gradients="log_probs", entropy_weight=0.0)
         yield replace(through_values, baseline="detached", leaking_targets=False), weights
+        # The leak: the value loss has weight 0, so gradients come from the policy loss alone.
         yield through_values, np.zeros_like(weights)
 
     def _states(self, trials: NDArray[np.int64]) -> NDArray[np.int64] | None:
-        """State of the trial at each step, [R, E T], from the trials' pairs, [E, R, N].
+        """State of the trial at each step, [R, E T], for trials with the given pairs, [E, R, N].
 
-        None if the LSTM's state is carried or trials may be blanked.
+        None if the LSTM's state is carried over trials or trials may be blanked.
         """
         if self._config.agent.carry_state or self._config.task.timeout:
             return None
         states = trial_states(self._config.task)[trials]  # (E, R, N, L)
-        return states.swapaxes(0, 1).reshape(len(self.runs), -1)
+        return states.swapaxes(0, 1).reshape(len(self.runs), -1)  # (R, E N L)
 
     def _stacked(
         self, rows: Sequence[NDArray[np.float64]], names: Sequence[str]
     ) -> NDArray[np.float64]:
-        """Stacks rows [names, R] into one array, [rows, names, R], even if there are none."""
+        """Stacks rows, [names, R] each, into one array [rows, names, R]; there may be no rows."""
         return np.array(rows).reshape(len(rows), len(names), len(self.runs))
 
     def _curves(
         self, rows: Sequence[NDArray[np.float64]], names: Sequence[str]
     ) -> dict[str, NDArray[np.float32]]:
-        """Converts rows, one [names, R] per window or probe, to curves by name, [R, rows] each."""
-        curves = np.moveaxis(self._stacked(rows, names), 0, -1)
+        """Curves by name, [R, rows] each, from one row [names, R] per window or probe."""
+        curves = np.moveaxis(self._stacked(rows, names), 0, -1)  # (names, R, rows)
         return dict(zip(names, np.ascontiguousarray(curves, np.float32), strict=True))
 
     def _until_probe(self) -> int:
-        """Number of episodes until the next probe, or the end of training if none follows."""
+        """Number of episodes until the next probe, or until the end of training if none follows."""
         if self._probes_at_window_ends:
             return self._config.log_every - self.episodes_done % self._config.log_every
-        still_to_come = self._config.probe_at[len(self._probes) :]
-        next_stop = still_to_come[0] if still_to_come else self.num_episodes
+        remaining = self._config.probe_at[len(self._probes) :]
+        next_stop = remaining[0] if remaining else self.num_episodes
         return next_stop - self.episodes_done
 
     def _probe_if_due(self) -> None:
-        """Probes now if `probe_at` says so, and it has not been done."""
+        """Probes if `probe_at` lists this number of episodes, and this probe is not done yet."""
         if self.episodes_done in self._config.probe_at[len(self._probes) :]:
             self._probes.append(self._next_probe())
 
     def _next_probe(self) -> NDArray[np.float64]:
-        """Probes on the next `probe_episodes` draws: [diagnostics, R]."""
+        """Probes on the next `probe_episodes` episodes: [diagnostics, R]."""
         return self.probe(self._probe_draws.next(self._config.probe_episodes))
 
     def _log(self, metrics: NDArray[np.float64]) -> None:
-        """Averages metrics [E, metrics, R] into windows, and probes at their ends if due."""
+        """Averages metrics, [E, metrics, R], over windows; probes at window ends if configured."""
         log_every = self._config.log_every
         for of_episode in metrics:
             self._window_sum += of_episode

@@ -1,7 +1,7 @@
 """The update of a population in PyTorch: play episodes, differentiate their losses, step.
 
-This is the reference engine; others must match it. Shapes: R replicas, P parameters, N trials, L
-steps per trial, T = N L steps per episode, E episodes.
+This is the reference engine; the fused engine must match it. Shapes: R replicas, P parameters, N
+trials, L steps per trial, T = N L steps per episode, E episodes.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ class TorchEngine:
         self.parameters = initial_parameters(runs).to(device).requires_grad_()
         self._critic_weights = torch.tensor([run.critic_weight for run in runs]).to(device)
         self._learning_rates = torch.tensor([run.learning_rate for run in runs]).to(device)
-        rates = self._learning_rates.unsqueeze(1).repeat(1, self.parameters.shape[1])  # (R, P)
+        # Learning rate of each parameter, (R, P); the trunk's parameters are the first.
+        rates = self._learning_rates.unsqueeze(1).repeat(1, self.parameters.shape[1])
         rates[:, : self._agent.trunk_size] *= config.trunk_rate
         num_gradients = num_states(config.loss.balance)
         self._optimiser = Optimiser(self.parameters, rates, config, num_gradients)
@@ -60,8 +61,8 @@ class TorchEngine:
         batch = self._config.episodes_per_update
         metrics = []
         for first in range(0, len(trials), batch):
-            chosen = slice(first, first + batch)
-            metrics += self._update(Draws(trials[chosen], noise[chosen]))
+            episodes = slice(first, first + batch)
+            metrics += self._update(Draws(trials[episodes], noise[episodes]))
         return _array(torch.stack(metrics)).astype(np.float64)
 
     def differentiate(
@@ -70,9 +71,9 @@ class TorchEngine:
         """Plays one episode and differentiates its total loss, without training.
 
         Args:
-            draws: draws of one episode: trials [R, N] and noise [R, N, L].
+            draws: draws for one episode: trials [R, N] and noise [R, N, L].
             config: configuration of the losses.
-            critic_weights: w of each replica, [R].
+            critic_weights: critic weight of each replica, [R].
         Returns:
             The gradient with respect to the parameters, [R, P], and the episode's trajectory.
         """
@@ -88,7 +89,7 @@ class TorchEngine:
         return _array(self._gradient(played.losses.total)), trajectory
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Parameters, the optimiser's state and running statistics, by name; replicas first."""
+        """Copies of parameters, optimiser state and running statistics, by name: [R, ...] each."""
         tensors = {
             "parameters": self.parameters.detach(),
             **self._optimiser.state(),
@@ -105,7 +106,7 @@ class TorchEngine:
         self._tracked.copy_(torch.from_numpy(state["tracked"]))
 
     def _update(self, draws: Draws) -> list[Tensor]:
-        """Plays E episodes and steps once; returns the metrics of each episode, [metrics, R]."""
+        """Takes one update on E episodes; returns the metrics of each episode, [metrics, R]."""
         loss, scales = self._config.loss, self._scales()
         metrics, value_losses, gradients = [], [], []
         for trials, noise in zip(draws.trials, draws.noise, strict=True):
@@ -125,25 +126,25 @@ class TorchEngine:
     def _gradients(self, losses: Losses) -> Tensor:
         """Gradients of an episode that the update needs, [gradients, R, P].
 
-        For rules that combine gradients, they are those of the policy loss and of w times the value
-        loss; for others, that of the total loss alone.
+        Rules in `COMBINATIONS` need two: of the total loss without the value loss, and of w times
+        the value loss. All other rules need one: of the total loss.
         """
         if self._config.loss.balance not in COMBINATIONS:
             return self._gradient(losses.total).unsqueeze(0)
-        critic = self._critic_weights * losses.value  # these rules have no `critic_factor`
+        critic = self._critic_weights * losses.value  # `critic_factor` is 1 under these rules
         return torch.stack([self._gradient(losses.total - critic), self._gradient(critic)])
 
     def _gradient(self, loss: Tensor) -> Tensor:
         """Gradient of a loss [R] with respect to the parameters: [R, P]."""
         if not loss.requires_grad:  # `LossConfig.lost_gradients` has cut them all
             return torch.zeros_like(self.parameters)
-        # Replicas are independent, so row r of the sum's gradient is that of replica r. The graph
-        # is kept for a second loss.
+        # Replicas are independent, so row r of the sum's gradient is the gradient of replica r's
+        # loss. The graph is kept because `_gradients` may differentiate a second loss.
         (gradient,) = torch.autograd.grad(loss.sum(), self.parameters, retain_graph=True)
         return gradient
 
     def _step(self, gradients: Tensor) -> None:
-        """Combines and clips the `_gradients`, and steps against the result."""
+        """Combines and clips `_gradients`, [gradients, R, P], and steps against the result."""
         loss = self._config.loss
         combined = gradients.unbind(0)
         if loss.balance in COMBINATIONS:
@@ -160,9 +161,11 @@ class TorchEngine:
 
     @torch.no_grad()
     def _rebalance(self, old: Scales, value_loss: Tensor) -> None:
-        """Takes the further step of the rules `uncertainty` and `popart` after an update.
+        """Does what the rules `uncertainty` and `popart` add after an update.
 
-        `old` are the scales of its episodes, and `value_loss` the mean of their value losses, [R].
+        Args:
+            old: scales of the update's episodes.
+            value_loss: mean of the value losses of these episodes, [R].
         """
         config = self._config
         if config.loss.balance == "uncertainty":
@@ -174,27 +177,28 @@ class TorchEngine:
 
 
 def _array(tensor: Tensor) -> NDArray[np.float32]:
-    """A tensor as an array, without gradients."""
+    """Converts a tensor, on any device, to an array without gradients."""
     array: NDArray[np.float32] = tensor.detach().cpu().numpy()
     return array
 
 
 def _mean(tensors: Sequence[Tensor]) -> Tensor:
-    """Mean of tensors of one shape, which are added in order."""
+    """Mean of tensors of one shape; they are added in order, so that it always rounds alike."""
     return sum(tensors[1:], start=tensors[0]) / len(tensors)
 
 
 def clipped(gradient: Tensor, limit: float) -> Tensor:
-    """Clips the norm of each replica's gradient, [R, P], as `torch.nn.utils.clip_grad_norm_`."""
+    """Clips the norm of each replica's gradient, [R, P], as PyTorch's `clip_grad_norm_` does."""
     norm = gradient.square().sum(dim=1, keepdim=True).sqrt()
     return gradient * (limit / (norm + CLIP_EPSILON)).clamp(max=1)
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Runs PyTorch on one thread.
+    """Runs PyTorch on one thread in the block.
 
-    At these sizes one thread is as fast, and splitting work over threads would change rounding.
+    For networks of this size, more threads are not faster; and splitting work over threads would
+    change rounding.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
