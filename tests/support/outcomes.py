@@ -123,9 +123,10 @@ class MadeUpEvidence(Evidence):
     def __init__(self, outcome: Cell) -> None:
         super().__init__(Store(Path("nowhere")))
         self._outcome = outcome
+        self._made_up: dict[str, Outcomes] = {}  # by experiment, as far as asked for
 
     def of(self, name: str) -> Outcomes:
         """The outcomes of the experiment of that name."""
-        if name not in self._kept:
-            self._kept[name] = made_up_outcomes(EXPERIMENTS[name], self._outcome)
-        return self._kept[name]
+        if name not in self._made_up:
+            self._made_up[name] = made_up_outcomes(EXPERIMENTS[name], self._outcome)
+        return self._made_up[name]
