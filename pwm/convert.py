@@ -91,7 +91,7 @@ def _to_all(source: str, weight: float, episode_length: int | None) -> Iterator[
 
 
 def _to_one(source: str, to: str, weight: float, episode_length: int | None) -> Iterator[str]:
-    """Yields the converted weight, both losses, and differences that no weight compensates."""
+    """Yields lines: the converted weight, both losses, and what no weight can compensate for."""
     steps = _steps([source, to], episode_length)
     converted = convert_weight(weight, steps, source=source, to=to)
     yield f"{weight:.3g} in {source} is {converted:.3g} in {to} ({_default(CONVENTIONS[to])})"

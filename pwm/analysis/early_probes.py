@@ -30,7 +30,7 @@ def probed(evidence: Evidence, start: str, steps: int, weight: float) -> Outcome
 
 
 def probes(runs: Outcomes, name: str) -> NDArray[np.float32]:
-    """Diagnostic `name` of the runs from `probed`, at all J probes: [S, J]."""
+    """Diagnostic `name` at all J probes of the runs that `probed()` returns: [S, J]."""
     return np.asarray(runs.curve(name)[0])
 
 

@@ -85,10 +85,11 @@ class Causes(NamedTuple):
     """Mean derivative of the trunk's units after the climb, as `mean_gain`."""
 
     def slowdown(self, batch: int) -> float:
-        """Number of late steps to learn, over the reference's, with `batch` episodes per update.
+        """Ratio of the updates needed late in learning to the reference's.
 
-        In head and trunk it is proportional to the root mean square gradient. Their geometric mean
-        is returned, as by `pwm.analysis.theory.slowdown`.
+        There are `batch` episodes per update. In the head and in the trunk, the ratio is that of
+        the root mean square gradients; returned is the geometric mean of the two, as in
+        `pwm.analysis.theory.slowdown`.
         """
         variance = self.noise**2 / batch  # in units of the reference's s², as all below
         head = SIGNAL_TO_NOISE + variance * (1 + self.bias**2)  # mean square gradient

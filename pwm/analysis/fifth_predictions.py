@@ -174,14 +174,17 @@ def _on_losses(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[Statement]
 
 
 def _bias_over_squared(cell: Cell) -> NDArray[np.float64]:
-    """Mean bias over c T H / (2 w), the bias with squared errors at the entropy before learning."""
+    """Mean bias divided by that of a squared loss, c T H / (2 w), with H before learning."""
     task = cell.runs.base.task
     squared = critic_bias(task.num_steps, start_entropy(task.trial_length), cell.weight)
     return resampled_means(cell.runs.critic_bias) / squared
 
 
 def _log_bias_over_huber(cell: Cell) -> NDArray[np.float64]:
-    """Logarithm of the mean bias over the mean of `huber_bias` at each seed's final outcome."""
+    """Logarithm of measured over predicted bias, each a mean over seeds: [1 + resamples].
+
+    `huber_bias` predicts each seed's bias from its final entropy and reward.
+    """
     runs = cell.runs
     predicted = [
         huber_bias(runs.base, entropy, success)

@@ -95,16 +95,17 @@ def of_variants(cells: Sequence[Cell], *variants: str) -> list[Cell]:
 def right_if(evidence: Evidence) -> Iterator[Statement]:
     """Yields the statements that must all be right for the fourth set of predictions to hold."""
     cells = fourth_cells(evidence)
-    started = of_variants(cells, "raw", "mean")
+    raw_and_mean = of_variants(cells, "raw", "mean")
     says = f"fraction of the raw and mean cells within a factor of {NEAR} of the law"
-    yield _most_right("law-cells", says, started, NEAR)
-    best_rival = np.min([root_mean_square(started, rival) for rival in RIVALS], axis=0)
+    yield _most_right("law-cells", says, raw_and_mean, NEAR)
+    rival_errors = [root_mean_square(raw_and_mean, rival) for rival in RIVALS]
+    least_rival_error = np.min(rival_errors, axis=0)  # in each resample: [1 + resamples]
     yield Statement(
         name="law-error",
         says="root mean square error of log S, law less the best rival",
-        estimate=interval(root_mean_square(started, LAW) - best_rival),
+        estimate=interval(root_mean_square(raw_and_mean, LAW) - least_rival_error),
         region=(-inf, 0.0),
-        experiments=experiments_of(started),
+        experiments=experiments_of(raw_and_mean),
     )
     says = f"attached from the fixed point: fraction of cells within a factor of {NEAR_NOISE}"
     yield _most_right("noise", says, of_variants(cells, "fixed-point"), NEAR_NOISE)
@@ -153,11 +154,11 @@ def _carried(cells: Sequence[Cell]) -> Statement:
 
 
 def refuted_if(evidence: Evidence) -> Iterator[Statement]:
-    """Yields the statements of which any, if it is wrong, refutes the fourth set of predictions.
+    """Yields statements each of which, if wrong, refutes the fourth set of predictions.
 
-    The first statement compares critics of weight 30 with rewards of 0.1 and 1. As weight 30 was
-    not run with reward 1 from zero, weight 20 replaces it. A lighter critic learns faster, so that
-    this makes the statement harder to pass.
+    The first compares rewards of 0.1 and 1 with critics of weight 30. Weight 30 was not run with
+    reward 1 and a critic that starts at 0, so weight 20 stands in. A lighter critic learns faster,
+    which makes the statement harder to pass.
     """
     cells = {(cell.condition, cell.variant, cell.weight): cell for cell in fourth_cells(evidence)}
     small_reward, large_reward = cells["reward-0.1", "raw", 30.0], cells["reward-10", "raw", 10.0]

@@ -38,7 +38,7 @@ def learned(history: History, task: TaskConfig) -> NDArray[np.bool_]:
 
 
 def times_to_learn(history: History, task: TaskConfig) -> NDArray[np.float64]:
-    """Episodes until the mean reward of 500 in a row first met the criterion.
+    """Episodes until the mean reward of 500 consecutive episodes first met the criterion.
 
     Args:
         history: curves of R replicas in K windows, all but the last of the same length.

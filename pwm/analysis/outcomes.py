@@ -150,7 +150,7 @@ class Outcomes:
         return selected
 
     def _along_axis(self, name: str, wanted: Sequence[Any], *, keep_axis: bool) -> Outcomes:
-        """Selects along the axis of a field; for a single value, the axis can be removed."""
+        """Selects the wanted values along a field's axis; removes the axis unless `keep_axis`."""
         values, axis = self.axes[name], list(self.axes).index(name)
         _require_all(name, wanted, values)
         axes = {**self.axes, name: wanted}

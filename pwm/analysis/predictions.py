@@ -30,8 +30,8 @@ def predictions() -> dict[str, Any]:
 class Law:
     """Law of the slowdown: the closed form `pwm.analysis.theory.slowdown` with two constants.
 
-    Learning is slowed by a leak, the gradient of the policy loss that reaches the critic, and by
-    the gradient of a heavy critic in the shared trunk.
+    Two things slow learning: the leak (the policy loss's gradient that reaches the critic), and the
+    gradient of a heavy critic in the shared trunk.
     """
 
     noise_constant: float

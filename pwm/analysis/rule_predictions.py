@@ -162,7 +162,7 @@ def _bounded(says: str, estimate: Estimate, side: Side, bound: float) -> Part:
 
 
 def _success(methods: Comparison, method: str, condition: str, side: Side, bound: float) -> Part:
-    """Part that is met if a method's success in a condition lies on this side of the bound."""
+    """Part that is met if a method's success in a condition is on the given side of the bound."""
     return _bounded(method, methods.success(method, condition), side, bound)
 
 

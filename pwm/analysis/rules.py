@@ -106,7 +106,7 @@ class Comparison:
         return tuple(name for name in self.conditions if name not in self.held_out)
 
     def learned_by(self, method: str, conditions: Sequence[str] = ()) -> NDArray[np.bool_]:
-        """Whether each seed of a method learned in `conditions`, or in all ranked ones: [C, S]."""
+        """Whether each seed of a method learned, [C, S], by default in all C ranked conditions."""
         indices = [self.conditions.index(name) for name in conditions or self.ranked]
         return np.asarray(self.learned[self.methods.index(method), indices])
 

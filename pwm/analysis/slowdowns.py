@@ -129,7 +129,7 @@ def leaving_one_out(cells: Sequence[Cell], one: str, other: str) -> Estimate:
 
 
 def fraction_right(cells: Sequence[Cell], factor: float) -> Estimate:
-    """Fraction of cells for which the law is right to within a factor, by `Cell.right`."""
+    """Fraction of cells whose slowdown the law predicts to within a factor (see `Cell.right`)."""
     return Estimate(float(np.mean([cell.right(factor) for cell in cells])))
 
 

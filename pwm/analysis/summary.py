@@ -44,7 +44,7 @@ def predicted_bias(run: TrainConfig, entropy: float) -> float | None:
         run: the configuration.
         entropy: H, entropy of the policy, in nats.
     Returns:
-        The bias, in reward; None in a setting for which this formula does not hold.
+        The bias, in units of reward; None in settings for which the formula does not hold.
     """
     loss = run.loss
     if run.critic_weight == 0 or loss.lost_gradients == "values":

@@ -73,8 +73,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(
             f"{cpu_model()}, {torch.backends.cpu.get_cpu_capability()}\n"
             f"medians of {arguments.rounds} rounds; in brackets the smallest and the largest\n"
-            "products: operations per second, relative to a matrix product on one core, counted\n"
-            "  as in the plain loop (every step of every trial), and as computed\n"
+            "products: operations per second, in percent of a matrix product's on one core,\n"
+            "  counting those of the plain loop (every step of every trial), then those done\n"
             f"{'units':>5} {'steps':>5}  {'':14} {'replicas':>8} {'replica-episodes/s':>18} "
             f"{'times plain loop':>24}  products"
         )

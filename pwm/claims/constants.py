@@ -38,7 +38,7 @@ LONG, SHORT = TaskConfig(episode_length=60), TaskConfig(episode_length=15)
 
 
 def quoted() -> dict[str, Number]:
-    """Returns all constants by name, of this module, `fifth_numbers`, `foreign` and `grids`."""
+    """Constants of this module and of `fifth_numbers`, `foreign` and `grids`, by name."""
     settings = _notes() | _task() | _training() | _protocol()
     computed = _theory() | _predictions() | _conversions()
     return settings | computed | fifth_numbers() | foreign_numbers() | grids()

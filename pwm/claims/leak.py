@@ -42,7 +42,9 @@ def floor_claims(evidence: Evidence) -> Iterator[Claim]:
         yield Claim(
             name=f"floor-{task.episode_length}",
             says="value loss of runs that solve the task over its floor (median, quartiles)",
-            estimate=quantiles(solved / value_floor(1.0, task.num_trials), tail=0.25),
+            estimate=quantiles(
+                solved / value_floor(success=1.0, num_trials=task.num_trials), tail=0.25
+            ),
             band=(0.9, 1.2),
             experiments=(name,),
         )

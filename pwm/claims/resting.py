@@ -84,7 +84,9 @@ def runs_behind(name: str, source: Source) -> tuple[Claim, Selection]:
 
 
 def _computed(name: str, source: Source) -> tuple[Claim, Group, Selection, Selection]:
-    """Computes a claim and those before it in its group, and records which runs are read.
+    """Computes the claims of a group up to a name, and records which runs are read.
+
+    A group may read runs once for several claims, so that a claim can rest on runs read before it.
 
     Returns:
         The claim; the group, a function that yields claims one by one; the runs read since the
@@ -94,12 +96,14 @@ def _computed(name: str, source: Source) -> tuple[Claim, Group, Selection, Selec
         evidence = Evidence(source)
         so_far: dict[str, NDArray[np.bool_]] = {}
         for claim in group(evidence):
-            own = {each: read for each, read in evidence.read.items() if read.any()}
+            own = {
+                each: read for each, read in evidence.read.items() if read.any()
+            }  # for this claim
             for each, read in own.items():
                 so_far[each] = read | so_far.get(each, np.zeros_like(read))
             if claim.name == name:
                 return claim, group, own, so_far
-            evidence.read = {}
+            evidence.read = {}  # the generator reads the next claim's runs when it is resumed
     raise KeyError(name)
 
 

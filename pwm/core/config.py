@@ -109,7 +109,10 @@ class TrainConfig:
             require(self.log_every % count == 0, "log_every", self.log_every, accepted)
 
     def _require_probes(self) -> None:
-        """Requires 0 episodes per probe, or at least 2 in a run that loses no gradients."""
+        """Requires 0 episodes per probe, or at least 2 (for variances) and `lost_gradients` none.
+
+        `probe_at` requires a probe.
+        """
         count = self.probe_episodes
         require_integer("probe_episodes", count, 0)
         if count > 0:

@@ -20,11 +20,11 @@ Layer = tuple[Tensor, Tensor]
 
 
 class Networks:
-    """A policy and a critic for each of R replicas, with one hidden layer each.
+    """A policy and a critic for each of R replicas, each with one hidden layer, perhaps shared.
 
     Args:
-        layers: first the hidden layers: a shared one, or the policy's and the critic's. Then the
-            policy's head and the critic's head.
+        layers: (hidden, policy's head, critic's head) if the hidden layer is shared, else (policy's
+            hidden, critic's hidden, policy's head, critic's head).
     """
 
     def __init__(self, layers: Sequence[Layer]) -> None:

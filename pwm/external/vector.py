@@ -34,7 +34,7 @@ class VecPWM(VecEnv):
         self._actions = np.zeros(num_envs, np.int64)
 
     def reset(self) -> NDArray[np.float32]:
-        """Starts new episodes; after a call of `seed`, its first ones. Returns the observations."""
+        """Starts new episodes, of a new seed if `seed` was called; returns the observations."""
         seed = self._seeds[0]
         self._reset_seeds()
         return self._envs.reset(seed=seed)[0]

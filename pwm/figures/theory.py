@@ -73,7 +73,7 @@ def bias_figure(evidence: Evidence) -> tuple[Figure, Table]:
 
 
 def _draw_bias_and_floor(panels: Mapping[str, Axes], evidence: Evidence) -> Table:
-    """Draws the bias of attached critics and the loss of detached ones; returns the rows."""
+    """Draws the bias of attached critics, the value loss of detached ones; returns the table."""
     table: Table = []
     for experiment, marker in (("weight-0.005", "o"), ("weight-0.001", "^")):
         for steps, colour in LENGTHS.items():
@@ -88,7 +88,7 @@ def _draw_bias_and_floor(panels: Mapping[str, Axes], evidence: Evidence) -> Tabl
 
 
 def _draw_identity(axes: Axes, evidence: Evidence) -> Table:
-    """Draws the left over the right side of the identity, by episode length; returns the rows."""
+    """Draws the ratio of the identity's two sides against episode length; returns the table."""
     table: Table = []
     runs = evidence.of("gradients").at(baseline="attached")
     for steps, colour in LENGTHS.items():

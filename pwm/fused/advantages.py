@@ -30,12 +30,13 @@ def measure_errors(
         work: working memory with the episode, which receives the quantities of each step.
         metrics: metrics of the episode, output.
     """
-    steps, values = len(work.row), work.heads[-1, :, VALUE]
+    steps = len(work.row)
+    values = work.heads[-1, :, VALUE]  # of the last trunk: the critic's, if trunks are separate
     unit = scales.spread * scales.error_scale  # of an error, in reward
     # Sums over steps, in double precision: `squares` of squared errors, `gain` of advantages times
     # log-probabilities, `bias` of values minus returns.
     rewarded = squares = gain = entropy = bias = 0.0
-    ahead = 0  # steps until the return ends
+    ahead = 0  # later steps whose rewards are in the return, up to the horizon
     return_ = ZERO
     for time in range(steps - 1, -1, -1):
         row = work.row[time]
@@ -45,6 +46,7 @@ def measure_errors(
         return_ = work.reward[time] + rule.discount * return_
         error = ((return_ - scales.centre) / scales.spread - values[row]) / scales.error_scale
         work.return_[time], work.error[time] = return_, error
+        # Optimism raises the baseline by a multiple of the entropy, as a leak does to the values.
         work.advantage[time] = error - rule.optimism * work.entropy[row]
         log_prob = work.log_policy[work.action[time], row]
         work.leak[time] = rule.policy_factor * log_prob / scales.error_scale
@@ -99,7 +101,7 @@ def _bootstrap(
         advantages: advantages, (T,), output.
     """
     squares = 0.0
-    ahead = 0  # steps until the return ends
+    ahead = 0  # later steps whose rewards are in the return, up to the horizon
     target = value = ZERO  # λ-return and value of the next step
     for time in range(len(rows) - 1, -1, -1):
         if ahead == rule.horizon:

@@ -175,7 +175,7 @@ def _backpropagate_states(
     by_cells: Floats,
     by_gates: Floats,
 ) -> None:
-    """Backpropagates the states of a level's rows to their gates and to their parents' cells.
+    """Backpropagates from the states of a level's rows to their gates and their parents' cells.
 
     Args:
         parents: parent of each row of the level.
@@ -184,7 +184,7 @@ def _backpropagate_states(
         cell_tanh: tanh of the cell states of the level's rows.
         by_hidden: gradient with respect to the hidden states of the level's rows.
         by_cell: gradient with respect to their cell states, except through their hidden states.
-        by_cells: gradient with respect to the cell states of all rows, output.
+        by_cells: gradient with respect to the cell states of all rows; that of parents is added.
         by_gates: gradient with respect to the inputs to the gates of the level's rows, output.
     """
     one, units = spread(ONE), cells.shape[1]

@@ -119,7 +119,7 @@ class _Cache:
 
 
 class _CodeFiles:
-    """Stores the code for each signature and processor in one file, after its SHA-256.
+    """Stores the code for each signature and processor in a file that begins with its SHA-256.
 
     Numba's own files have no checksum. They share an index, which two processes may write at once;
     one of them may then load code that was compiled for the other's processor.

@@ -96,7 +96,7 @@ class FusedEngine:
         return gradients, trajectory
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Copies parameters, optimiser memories and statistics; see `TorchEngine.state`."""
+        """Copies of parameters, optimiser memories and statistics; see `TorchEngine.state`."""
         return {name: part.copy() for name, part in self._state().items()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -205,7 +205,7 @@ def update_rule(config: TrainConfig, loss: LossConfig, trunk_size: int) -> Updat
 
 
 def _episodes(draws: Draws) -> Episodes:
-    """Returns the episodes of trials [E, R, N] and noise [E, R, N, L], with metrics still zero."""
+    """Episodes that hold drawn trials, [E, R, N], and noise, [E, R, N, L]; metrics are zero."""
     metrics = np.zeros((*draws.trials.shape[:2], len(METRICS)), np.float32)
     return Episodes(draws.trials.numpy(), draws.noise.numpy(), metrics)
 

@@ -100,16 +100,17 @@ def load_like(_context: Any, row: Any, column: Any, lanes: Any) -> Any:
 
 
 @intrinsic
-def store(_context: Any, row: Any, column: Any, lanes: Any) -> Any:
+def store(_context: Any, row_type: Any, column_type: Any, vector_type: Any) -> Any:
     """Writes the numbers of a vector into a row, starting at a column."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        """Stores the vector; the arguments are the row, the column and the vector."""
-        address = _address(context, builder, signature, arguments[:2], lanes)
-        builder.store(arguments[2], address, align=ALIGNMENT)
+        """Builds the code of the store."""
+        row, column, vector = arguments
+        address = _address(context, builder, signature, (row, column), vector_type)
+        builder.store(vector, address, align=ALIGNMENT)
         return context.get_dummy_value()
 
-    return types.void(row, column, lanes), build
+    return types.void(row_type, column_type, vector_type), build
 
 
 @intrinsic

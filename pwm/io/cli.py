@@ -54,6 +54,7 @@ def parse(
     open_streams()
     typed = sys.argv[1:] if argv is None else argv
     wants_help = "-h" in typed or "--help" in typed
+    # tyro breaks lines at the terminal's width; an error must stay on one line, help need not.
     width = contextlib.nullcontext() if wants_help else _wide_terminal()
     errors = io.StringIO()
     with errors_in_one_line():
@@ -69,6 +70,7 @@ def parse(
                 )
         except SystemExit as stop:
             if stop.code == BAD_INPUT:
+                # Either a configuration refused a value, or tyro could not parse the words.
                 fail(_input_error(stop) or _message(errors.getvalue(), typed))
             raise
         require_versions()

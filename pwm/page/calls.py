@@ -68,7 +68,16 @@ def _struct(context: Any, kinds: Sequence[Any]) -> Any:
 def _members(
     context: Any, struct: Any, names: Sequence[str], kinds: Sequence[Any], start: int, layout: Any
 ) -> dict[str, Any]:
-    """Offsets of the members of a struct, by name; the struct itself begins at `start`."""
+    """Table of a struct's members by name: the type and the offsets of each, as from `_place`.
+
+    Args:
+        context: Numba's context of the compiled code.
+        struct: the struct's type in LLVM.
+        names: names of the members.
+        kinds: their Numba types.
+        start: offset at which the struct begins.
+        layout: LLVM's layout of data on the target machine.
+    """
     return {
         name: _place(context, kind, start + struct.get_element_offset(layout, number), layout)
         for number, (name, kind) in enumerate(zip(names, kinds, strict=True))

@@ -36,9 +36,9 @@ def digests_of(history: History) -> NDArray[np.uint64]:
 def trails_of(history: History) -> NDArray[np.uint8]:
     """Trail of each run: [R, 1 + len(PARTS)].
 
-    A trail holds one byte per beginning of the history (see `trail_ends`): the first byte of the
-    beginning's digest. The first byte in which the trails of two runs differ shows roughly when
-    their histories begin to differ.
+    A trail holds a byte for each prefix of the history (see `trail_ends`): the first of the
+    prefix's digest. Where the trails of two runs first differ shows roughly when their histories
+    do.
     """
     ends = trail_ends(len(history.episode))
     digests = [digests_of(_beginning(history, end)) for end in ends]

@@ -90,7 +90,7 @@ class SavedRun:
             return rollout.play(self._parameters, only_episode)
 
     def probe(self, num_episodes: int = 64, seed: int = 0) -> dict[str, NDArray[np.float64]]:
-        """Measures diagnostics of the trained agent's gradients and hidden states; trains nothing.
+        """Measures diagnostics of the agent's gradients and hidden states, without training it.
 
         Args:
             num_episodes: episodes to play, at least 2.
@@ -98,8 +98,8 @@ class SavedRun:
         Returns:
             The `DIAGNOSTICS` and `AGENT_DIAGNOSTICS` of `pwm.core.history` by name, [R] each.
         Raises:
-            InputError: there are fewer than 2 episodes, the seed is not an integer from 0, or the
-                run was trained with `lost_gradients`.
+            InputError: there are fewer than 2 episodes, the seed is negative or no integer, or
+                the run was trained with `lost_gradients`.
         """
         require_integer("num_episodes", num_episodes, 2)
         keeps_all = self.configs[0].loss.lost_gradients == "none"

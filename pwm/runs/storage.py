@@ -163,9 +163,11 @@ class Store:
         try:
             self.read(shard.key)
         except FileError as error:
-            if not isinstance(error.__cause__, OSError):  # a file that cannot be read may be whole
+            # A file that cannot be read may be whole. A missing one also ends here.
+            is_unreadable = isinstance(error.__cause__, OSError)
+            if not is_unreadable:
                 self.path(shard).unlink(missing_ok=True)
-        else:
+        else:  # stored and whole: the checkpoint is no longer needed
             self.path(shard, UNFINISHED).unlink(missing_ok=True)
 
     def names(self) -> set[str]:
@@ -185,9 +187,10 @@ class Store:
         for shard in shards:
             history = self.get(shard)
             if history is None:
-                trains = f"python -m pwm.sweep {shard.experiment}".rstrip()
+                # Without a name, the command trains every experiment.
+                command = f"python -m pwm.sweep {shard.experiment}".rstrip()
                 accepted = (
-                    f"a folder that holds all runs; `{trains}` trains them, "
+                    f"a folder that holds all runs; `{command}` trains them, "
                     f"`python -m pwm.store why {shard.key[:8]}` explains what is missing"
                 )
                 raise InputError("results", self.folder, accepted)

@@ -74,13 +74,15 @@ def episode_scales(
         centre = tracked[:, Tracked.RETURN_MEAN].clone()  # not a view: `tracked` changes in place
         scales = scales._replace(centre=centre)
     if returns == "standardised" or balance == "popart":
-        variance, num_episodes = tracked[:, Tracked.RETURN_VARIANCE], tracked[:, Tracked.EPISODES]
+        variance = tracked[:, Tracked.RETURN_VARIANCE]
+        num_episodes = tracked[:, Tracked.EPISODES]  # if 0, the deviation is 1
         scales = scales._replace(spread=standard_deviation(variance, num_episodes))
     if balance == "return-scale":
         scales = scales._replace(error_scale=_return_scale(tracked, discount, horizon))
     elif balance == "uncertainty":
         # Kendall et al. (2018, eq. 7), for the critic alone: the value loss L becomes
-        # L / 2σ² + log σ, where log σ² is learned. It is meant for a critic weight of 1.
+        # L / 2σ² + log σ. Here is the factor of L; `learn_log_variance` learns log σ² by the whole sum.
+        # The rule is meant for a critic weight of 1.
         scales = scales._replace(critic_factor=torch.exp(-tracked[:, Tracked.LOG_VARIANCE]) / 2)
     return scales
 

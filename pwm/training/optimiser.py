@@ -47,20 +47,20 @@ class Optimiser:
     def step(self, *gradients: Tensor) -> None:
         """Takes one step against each of the M gradients, [R, P] each."""
         config = self._config
+        of_mean, of_square = config.momentum_decay, config.square_decay  # Adam's β₁ and β₂
         if config.optimizer == "adam":
-            decays = torch.tensor([config.momentum_decay, config.square_decay], dtype=torch.float64)
+            decays = torch.tensor([of_mean, of_square], dtype=torch.float64)
             self._state["decay_powers"] *= decays
         squares = self._state["square_average"].unbind(1)  # views, [R, P] each
         for index, (square, gradient) in enumerate(zip(squares, gradients, strict=True)):
             if config.optimizer == "sgd":
                 self.parameters -= self._rates * gradient
                 continue
-            decay = config.square_decay
-            square.mul_(decay).addcmul_(gradient, gradient, value=1 - decay)
+            square.mul_(of_square).addcmul_(gradient, gradient, value=1 - of_square)
             direction, root = gradient, square.sqrt()
             if config.optimizer == "adam":
-                average, decay = self._state["average"][:, index], config.momentum_decay
-                average.mul_(decay).add_(gradient * (1 - decay))
+                average = self._state["average"][:, index]
+                average.mul_(of_mean).add_(gradient * (1 - of_mean))
                 corrections = 1 - self._state["decay_powers"]  # 1 - β₁ᵗ and 1 - β₂ᵗ
                 direction = average / corrections[:, :1].to(average)
                 root = root / corrections[:, 1:].sqrt().to(root)

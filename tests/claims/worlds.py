@@ -295,7 +295,7 @@ class World:
 
 
 def bias_noise(run: TrainConfig) -> float:
-    """Noise weight if the bias alone decides, not its ratio to the noise."""
+    """Noise weight where the bias slows learning, not its ratio to the return's deviation."""
     steps = 1 if run.loss.policy_reduction == "mean" else run.task.episode_length
     return noise_weight(15, 3) * steps / 15
 

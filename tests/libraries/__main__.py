@@ -18,7 +18,7 @@ from tests.libraries.page import MEASURED, PAGE, Result, page, results
 
 
 def measure(name: str) -> Result | None:
-    """Runs a library's loss, and compares its gradients with the table's; None if it is missing."""
+    """Compares the gradients of a library's loss with the table's; None without the library."""
     found = loss_of(name)
     if isinstance(found, str):
         print(f"{name}: {found}")

@@ -42,7 +42,7 @@ def equal(one: History, other: History) -> bool:
 
 @st.composite
 def populations(draw: st.DrawFn) -> list[TrainConfig]:
-    """Two to five arbitrary runs of a few episodes, of odd sizes."""
+    """Two to five arbitrary runs of one setting, of six episodes each."""
     setting = draw(settings_of_runs(most_trials=6, most_units=25))
     can_be_probed = setting.loss.lost_gradients == "none"
     probe_episodes = draw(st.sampled_from([0, 2] if can_be_probed else [0]))
