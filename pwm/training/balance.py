@@ -81,8 +81,8 @@ def episode_scales(
         scales = scales._replace(error_scale=_return_scale(tracked, discount, horizon))
     elif balance == "uncertainty":
         # Kendall et al. (2018, eq. 7), for the critic alone: the value loss L becomes
-        # L / 2σ² + log σ. Here is the factor of L; `learn_log_variance` learns log σ² by the whole sum.
-        # The rule is meant for a critic weight of 1.
+        # L / 2σ² + log σ. Here is the factor of L; `learn_log_variance` learns log σ² by the whole
+        # sum. The rule is meant for a critic weight of 1.
         scales = scales._replace(critic_factor=torch.exp(-tracked[:, Tracked.LOG_VARIANCE]) / 2)
     return scales
 
