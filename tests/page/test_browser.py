@@ -184,7 +184,7 @@ def test_a_run_trained_again_has_its_published_digest(
     pages: Pages, published_runs: Runs, kind: str
 ) -> None:
     number = shortest(published_runs, **SHORT[kind])
-    tab = pages.tab if kind != "attached" else pages.open(pages.published)
+    tab = pages.open(pages.published)
     tab.fill("#check-number", str(number))
     tab.click("#check-start")
     tab.wait("document.querySelector('#check-result .sign') !== null", SECONDS)
