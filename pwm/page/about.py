@@ -16,8 +16,6 @@ from pwm.fused import compilation, vectors
 from pwm.page import streams
 from pwm.training import tracking, update
 
-STREAMS = ("initialisation", "trials", "actions")
-
 
 def about() -> dict[str, Any]:
     """Defaults and accepted words of a run's options, and constants of the engine, for JSON."""

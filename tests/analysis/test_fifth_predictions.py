@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from math import inf
 
 import numpy as np
 import pytest
 
-from pwm.analysis import estimates
 from pwm.analysis.fifth_cells import (
     fifth_cells,
     light_time_ratios,
@@ -23,15 +21,8 @@ from pwm.experiments.fifth import WEIGHTS
 from tests.claims.fifth_world import Elsewhere
 from tests.claims.worlds import MadeUp, World
 
+pytestmark = pytest.mark.usefixtures("few_resamples")
 FIFTH = predictions()["fifth"]
-
-
-@pytest.fixture(autouse=True)
-def few_resamples(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(estimates, "RESAMPLES", 10)
-    estimates.resampled.cache_clear()
-    yield
-    estimates.resampled.cache_clear()
 
 
 def wrong(world: Elsewhere) -> set[str]:

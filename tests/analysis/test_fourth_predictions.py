@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from pwm.analysis import estimates
 from pwm.analysis.climb import Setting, climb_slowdown
 from pwm.analysis.fourth_predictions import fourth_cells, of_variants, refuted_if, right_if
 from pwm.analysis.predictions import predictions
@@ -18,16 +16,9 @@ from pwm.analysis.theory import noise_weight, slowdown
 from pwm.experiments.fourth import CONDITIONS
 from tests.claims.worlds import MadeUp, World
 
+pytestmark = pytest.mark.usefixtures("few_resamples")
 PREDICTED = predictions()["fourth"]["slowdown"]
 CELLS = [(condition, name) for condition, cells in PREDICTED.items() for name in cells]
-
-
-@pytest.fixture(autouse=True)
-def few_resamples(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(estimates, "RESAMPLES", 10)
-    estimates.resampled.cache_clear()
-    yield
-    estimates.resampled.cache_clear()
 
 
 def setting(condition: str, variant: str, weight: float) -> Setting:

@@ -2,11 +2,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from pwm.analysis import estimates
 from pwm.analysis.published import Published
 from pwm.experiments import chosen
 from pwm.runs.storage import Store
 from tests.figures.made_up import smoke_store
+from tests.support import resampling
 from tests.support.outcomes import published_from
 
 
@@ -24,9 +24,7 @@ def smoke_outcomes(smoke: Store, tmp_path_factory: pytest.TempPathFactory) -> Pu
 
 
 @pytest.fixture
-def few_resamples(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def few_resamples() -> Iterator[None]:
     """Lets intervals have few resamples, for tests that do not check the intervals."""
-    monkeypatch.setattr(estimates, "RESAMPLES", 20)
-    estimates.resampled.cache_clear()
-    yield
-    estimates.resampled.cache_clear()
+    with resampling.few_resamples():
+        yield

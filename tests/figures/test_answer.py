@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from pwm.analysis import estimates
 from pwm.analysis.early_probes import probed, probes
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.fourth_predictions import fourth_cells, of_variants
@@ -18,15 +17,13 @@ from pwm.figures.climb import climb_figure
 from pwm.figures.law import law_figure
 from tests.claims.worlds import MadeUp
 from tests.figures.made_up import assert_close
+from tests.support.resampling import few_resamples
 
 
 @pytest.fixture(scope="module", autouse=True)
 def few() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(estimates, "RESAMPLES", 10)
-        estimates.resampled.cache_clear()
+    with few_resamples(10):
         yield
-    estimates.resampled.cache_clear()
 
 
 @pytest.fixture(scope="module")
