@@ -7,7 +7,7 @@ usage='usage: ./reproduce.sh [audit|setup|smoke|tests|external]
 
   (nothing)  trains every run of every experiment, compares each with the published one, draws
              every figure, computes every claim, compiles the paper, makes the page of all runs, and
-             says which of these files differ from the published ones: 50 to 60 minutes on 2 cores,
+             says which of these files differ from the published ones: 45 to 80 minutes on 2 cores,
              1 minute when nothing is left to train
   audit      trains a random sample of the published runs, compares the bits, and computes every
              claim from the published outcomes: 1 to 2 minutes for 300 runs on 2 cores;
@@ -138,7 +138,7 @@ set_up() {
 }
 
 reproduce() {
-  say "1 of 6: training every run that is not stored yet (50 to 60 minutes on 2 cores if none is)"
+  say "1 of 6: training every run that is not stored yet (45 to 80 minutes on 2 cores if none is)"
   "$python" -m pwm.sweep
   say "2 of 6: comparing every run with the published one, bit for bit"
   "$python" -m pwm.digests
