@@ -32,12 +32,12 @@ SHARE = 0.265  # factor of `final_share`, fitted to runs of 15 steps at learning
 
 @dataclass(frozen=True, kw_only=True)
 class Optimiser:
-    """Constants of RMSprop or Adam."""
+    """Constants of RMSprop, by default, or of Adam."""
 
     square_decay: float = SMOOTHING
     """Decay of the mean square; Adam's β₂."""
     momentum_decay: float = 0.0
-    """Decay of the mean gradient; Adam's β₁, or 0 for RMSprop, which has no momentum."""
+    """Decay of the mean gradient; Adam's β₁."""
     corrected: bool = False
     """Whether each mean is divided by 1 - decay^k at the k-th step, as Adam does."""
 
@@ -231,8 +231,7 @@ def critic_share(setting: Setting) -> float:
     Assumes that the critic is at the mean return and that the weights of both heads are equally
     large. Both gradients reach the parameter through the same unit, so that the other factors of
     the chain rule cancel. There remain, for the critic, 2 w times the episode's mean error and, for
-    the policy, a sum over steps of the advantage times the score (`score_variance`). The scale of
-    the reward cancels.
+    the policy, a sum over steps of the advantage times the score (`score_variance`).
     """
     mean_error = sqrt(setting.mean_variance)
     score = sqrt(score_variance(setting.steps, setting.trial_length))
@@ -240,14 +239,12 @@ def critic_share(setting: Setting) -> float:
 
 
 def climb(setting: Setting, num_episodes: int) -> list[Position]:
-    """Computes the positions of the critic on its climb, with one update per episode.
+    """Positions of the critic before the first update and after each: [num_episodes + 1].
 
-    A parameter's expected gradient is proportional to the remaining distance. The expected square
-    is the square of this plus a variance over episodes. In the trunk the policy's gradient adds its
-    own expected square, which grows with the distance (compare `critic_share`).
-
-    Returns:
-        The positions before the first update and after each: [num_episodes + 1].
+    There is one update per episode. A parameter's expected gradient is proportional to the
+    remaining distance. The expected square is the square of this plus a variance over episodes. In
+    the trunk the policy's gradient adds its own expected square, which grows with the distance
+    (compare `critic_share`).
     """
     units, distance, rate = setting.hidden_size, setting.distance, setting.learning_rate
     pull, variance, spread = setting.pull, setting.mean_variance, setting.spread
@@ -257,7 +254,7 @@ def climb(setting: Setting, num_episodes: int) -> list[Position]:
     positions = []
     for _ in range(num_episodes + 1):
         states = hidden_states(trunk, units, setting.trial_length)
-        weight = setting.initial_weight + head
+        weight = setting.initial_weight + head  # W
         moved = head + units * weight * sum(states) / len(states)
         positions.append(Position(setting.start + copysign(moved, distance), head, trunk))
         error = pull * (abs(distance) - moved)
@@ -270,12 +267,11 @@ def climb(setting: Setting, num_episodes: int) -> list[Position]:
 
 
 def final_share(end: Position, setting: Setting) -> float:
-    """Ratio of root mean square gradients, as `critic_share`, but after a climb.
+    """Ratio of root mean square gradients after a climb: `SHARE` R² times `critic_share`.
 
-    It is k R² times the `critic_share` at the start, where R is the growth of the head's weights
-    and k is `SHARE`. The form was chosen after seeing measured slowdowns. One factor R is in the
-    critic's gradient, which passes through the head. The other stands for the policy's gradient,
-    which does not grow as it does in a trunk that has not climbed.
+    R is the growth of the head's weights. The form was chosen after seeing measured slowdowns. One
+    factor R is in the critic's gradient, which passes through the head. The other stands for the
+    policy's gradient, which does not grow as it does in a trunk that has not climbed.
     """
     growth = 1 + end.head / setting.initial_weight
     return SHARE * growth**2 * critic_share(setting)
@@ -284,10 +280,10 @@ def final_share(end: Position, setting: Setting) -> float:
 def climb_slowdown(setting: Setting, num_episodes: int = ARRIVED) -> float:
     """Predicted slowdown relative to a light detached critic that starts at the mean return.
 
-    It is the product of two factors. The first is `pwm.analysis.theory.slowdown`: a bias of the
-    baseline, and the critic's gradient in the trunk, add noise to the policy's gradient. The second
-    is 1 / `mean_gain`: units that the climb has driven towards saturation pass on less gradient.
-    Both are computed for the critic's position after `num_episodes` of climbing.
+    It is the product of two factors, for the critic's position after `num_episodes` of climbing.
+    The first is `pwm.analysis.theory.slowdown`: a bias of the baseline, and the critic's gradient
+    in the trunk, add noise to the policy's gradient. The second is 1 / `mean_gain`: units that the
+    climb has driven towards saturation pass on less gradient.
     """
     end = climb(setting, num_episodes)[-1]
     noise_slowdown = slowdown(setting.bias / setting.spread, final_share(end, setting))

@@ -24,7 +24,7 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pwm.core.errors import require
+from pwm.core.errors import require, require_choice
 
 Reduction = Literal["sum", "mean"]
 Error = Literal["squared", "clipped", "capped", "huber"]
@@ -32,13 +32,6 @@ Networks = Literal["shared", "separate", "either"]
 Normalised = Literal["advantages", "returns"]
 CHOICES = {"policy": Reduction, "value": Reduction, "error": Error, "networks": Networks}
 """Type of each field of `Convention` that accepts only some values."""
-ERROR_TERMS: dict[Error, str] = {
-    "squared": "δ²",
-    "clipped": "clipped δ²",
-    "capped": "capped δ²",
-    "huber": "Huber(δ)",
-}
-"""Term of the value loss in the text of a formula, by the form of the loss."""
 FILE = Path(__file__).with_suffix(".toml")
 
 
@@ -80,9 +73,9 @@ class Convention:
         require(self.weight > 0, "weight", self.weight, "a number above 0")
         require(self.factor in (0.5, 1), "factor", self.factor, "0.5 or 1")
         for name, choice in CHOICES.items():
-            _require_choice(name, getattr(self, name), get_args(choice))
+            require_choice(name, getattr(self, name), get_args(choice))
         for quantity in self.normalises:
-            _require_choice("normalises", quantity, get_args(Normalised))
+            require_choice("normalises", quantity, get_args(Normalised))
         for name in ("repository", "file", "version"):
             require(bool(getattr(self, name)), name, "(none)", "where the loss was read")
 
@@ -90,16 +83,6 @@ class Convention:
     def needs_steps(self) -> bool:
         """Whether ρ depends on the number of steps of an update."""
         return self.policy != self.value
-
-    def ratio_per_weight(self, steps: int) -> float:
-        """Weight ρ of a step's squared error relative to its policy term, for a `weight` of 1.
-
-        Args:
-            steps: n, steps per update, at least 1.
-        """
-        c_value = 1 if self.value == "sum" else 1 / steps
-        c_policy = 1 if self.policy == "sum" else 1 / steps
-        return self.factor * c_value / c_policy
 
 
 def read_conventions(path: Path = FILE) -> dict[str, Convention]:
@@ -121,20 +104,14 @@ def read_conventions(path: Path = FILE) -> dict[str, Convention]:
 
 
 def _convention(library: str, values: dict[str, Any]) -> Convention:
-    """Returns a convention given the values of its fields; an `InputError` names the library."""
-    known = {field.name for field in fields(Convention)}
+    """Makes a convention from the values of its fields; an `InputError` names the library."""
     for name in values:
-        require(name in known, library, name, "one of " + ", ".join(sorted(known)))
+        require_choice(library, name, sorted(field.name for field in fields(Convention)))
     needed = {field.name for field in fields(Convention) if field.default is MISSING}
     missing = ", ".join(sorted(needed - values.keys()))
     require(not missing, library, f"without {missing}", "all fields without a default")
     normalises = tuple(values.get("normalises", ()))  # a list in TOML
     return Convention(**{**values, "normalises": normalises})
-
-
-def _require_choice(name: str, value: str, accepted: tuple[str, ...]) -> None:
-    """Raises `InputError` unless `value` is in `accepted`."""
-    require(value in accepted, name, value, "one of " + ", ".join(accepted))
 
 
 CONVENTIONS = read_conventions()
@@ -151,8 +128,11 @@ def ratio(weight: float, convention: str, steps: int) -> float:
         InputError: the convention is unknown, or `steps` is below 1.
     """
     require(steps >= 1, "steps", steps, "an integer, 1 or above")
-    _require_choice("library", convention, tuple(CONVENTIONS))
-    return weight * CONVENTIONS[convention].ratio_per_weight(steps)
+    require_choice("library", convention, CONVENTIONS)
+    loss = CONVENTIONS[convention]
+    c_value = 1 if loss.value == "sum" else 1 / steps
+    c_policy = 1 if loss.policy == "sum" else 1 / steps
+    return weight * (loss.factor * c_value / c_policy)
 
 
 def convert_weight(
@@ -178,14 +158,13 @@ def convert_weight(
 def formula(convention: Convention, weight: float) -> str:
     """Formula of a loss as text, for instance "-mean A log π + 0.5 · mean δ²".
 
-    A is the advantage, π the probability of the action, and δ the error of the value.
-
-    Args:
-        convention: the loss, apart from the weight.
-        weight: weight of the value loss, in the units of the convention.
+    A is the advantage, π the probability of the action, and δ the error of the value. The weight is
+    in the units of the convention.
     """
     symbols = {"sum": "Σ", "mean": "mean"}
     policy, value = symbols[convention.policy], symbols[convention.value]
-    # Huber's loss includes the ½.
-    half = " · ½" if convention.factor == 0.5 and convention.error != "huber" else ""
-    return f"-{policy} A log π + {weight:.3g}{half} · {value} {ERROR_TERMS[convention.error]}"
+    is_huber = convention.error == "huber"
+    half = " · ½" if convention.factor == 0.5 and not is_huber else ""  # Huber's loss includes it
+    form = "" if convention.error == "squared" else f"{convention.error} "
+    error = "Huber(δ)" if is_huber else f"{form}δ²"
+    return f"-{policy} A log π + {weight:.3g}{half} · {value} {error}"

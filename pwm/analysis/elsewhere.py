@@ -48,7 +48,6 @@ SIGNAL_TO_NOISE = 1 / 170
 TIMES: Mapping[int, float] = {15: 2000.0, 60: 3100.0}
 """Measured median episodes to learn with a light critic started at the mean return, by steps."""
 LAG = FINAL_EPISODES / 2  # episodes from the middle of a window to its end
-EDGE_STEPS = 12  # bisections of the range of weights, a factor of a million: to half a percent
 FIRST_SETTING: Mapping[str, Any] = {
     "discount": 1.0,
     "trace_decay": 1.0,
@@ -85,11 +84,10 @@ class Causes(NamedTuple):
     """Mean derivative of the trunk's units after the climb, as `mean_gain`."""
 
     def slowdown(self, batch: int) -> float:
-        """Ratio of the updates needed late in learning to the reference's.
+        """Ratio of the updates needed late in learning, of `batch` episodes, to the reference's.
 
-        There are `batch` episodes per update. In the head and in the trunk, the ratio is that of
-        the root mean square gradients; returned is the geometric mean of the two, as in
-        `pwm.analysis.theory.slowdown`.
+        In the head and in the trunk, the ratio is that of the root mean square gradients; returned
+        is the geometric mean of the two, as in `pwm.analysis.theory.slowdown`.
         """
         variance = self.noise**2 / batch  # in units of the reference's s², as all below
         head = SIGNAL_TO_NOISE + variance * (1 + self.bias**2)  # mean square gradient
@@ -121,34 +119,23 @@ def time_if_bias_is_noise(run: TrainConfig) -> float:
 def _time(causes: Causes, run: TrainConfig) -> float:
     """Episodes that a run takes to learn, given the causes that slow it."""
     batch = run.episodes_per_update
-    late_steps = causes.slowdown(batch) * _late_steps(TIMES[run.task.num_steps] - LAG)
-    # All steps of Adam, whose means are corrected, are as long as late steps of RMSprop.
-    updates = _rmsprop_updates(late_steps) if run.optimizer == "rmsprop" else late_steps
+    reference = TIMES[run.task.num_steps] - LAG  # updates of the reference
+    excess = sum(1 / sqrt(1 - SMOOTHING**n) - 1 for n in range(1, int(reference) + 1))
+    length = causes.slowdown(batch) * (reference + excess)  # of all updates, in late steps
+    if run.optimizer != "rmsprop":  # Adam's steps are all as long as a late step of RMSprop
+        return LAG + batch * length
+    updates, covered = 0, 0.0
+    while covered < length:
+        updates += 1
+        covered += 1 / sqrt(1 - SMOOTHING**updates)
     return LAG + batch * updates
 
 
-def _late_steps(updates: float) -> float:
-    """Total length of RMSprop's first `updates` steps, in units of a late step."""
-    return updates + sum(1 / sqrt(1 - SMOOTHING**n) - 1 for n in range(1, int(updates) + 1))
-
-
-def _rmsprop_updates(late_steps: float) -> int:
-    """Number of RMSprop's first steps that cover `late_steps`: the inverse of `_late_steps`."""
-    updates, covered = 0, 0.0
-    while covered < late_steps:
-        updates += 1
-        covered += 1 / sqrt(1 - SMOOTHING**updates)
-    return updates
-
-
+@cache
 def _causes(run: TrainConfig) -> Causes:
     """Causes of slow learning in a run, according to the law."""
-    return _normalised_causes(run) if run.loss.normalise_advantages else _raw_causes(run)
-
-
-@cache
-def _raw_causes(run: TrainConfig) -> Causes:
-    """Causes of slow learning in a run whose advantages are not normalised."""
+    if run.loss.normalise_advantages:
+        return _normalised_causes(run)
     setting = _climb_setting(run)
     end = climb(setting, ARRIVED if setting.distance else 0)[-1]
     reference = Setting(steps=setting.steps, critic_weight=0.0)
@@ -161,17 +148,13 @@ def _raw_causes(run: TrainConfig) -> Causes:
 
 
 def _normalised_causes(run: TrainConfig) -> Causes:
-    """Causes of slow learning in a run whose advantages are normalised.
-
-    Its critic climbs as in a detached run of weight s w whose advantages are not normalised, where
-    s is the standard deviation of an episode's advantages.
-    """
+    """Causes of slow learning in a run whose advantages are normalised (see the module)."""
     setting = Setting(steps=run.task.num_steps, critic_weight=run.critic_weight)
     variance = _episode_variance(setting)
     bias = normalised_bias(run) if run.loss.baseline == "attached" else 0.0
     weight = run.critic_weight * sqrt(variance + bias**2)
     changes = {"critic_weight": weight, "normalise_advantages": False, "baseline": "detached"}
-    causes = _raw_causes(replaced(run, changes))
+    causes = _causes(replaced(run, changes))
     noise = sqrt(variance)
     return causes._replace(noise=noise / setting.spread, bias=bias / noise)
 
@@ -260,14 +243,13 @@ def law_edge(run: TrainConfig, light: TrainConfig) -> float:
     """
     limit, attached = 2 * predicted_time(light), run.loss.baseline == "attached"
     low, high = 0.01, 10_000.0
-    for _ in range(EDGE_STEPS):
+    for _ in range(12):  # bisections of a factor of a million: to half a percent
         middle = sqrt(low * high)
         causes = _causes(replace(run, critic_weight=middle))
         if attached:  # the lower edge is due to the leak alone
             causes = causes._replace(share=0.0)
         too_slow = _time(causes, run) > limit
-        edge_is_above = too_slow if attached else not too_slow
-        if edge_is_above:
+        if too_slow == attached:  # the edge is above
             low = middle
         else:
             high = middle

@@ -10,7 +10,7 @@ from __future__ import annotations
 from math import sqrt
 from typing import TYPE_CHECKING
 
-from pwm.core.leak import critic_bias, policy_factor, start_entropy
+from pwm.core.leak import critic_bias, start_entropy
 
 if TYPE_CHECKING:
     from pwm.core.losses import Reduction
@@ -58,16 +58,15 @@ def advantage_log_prob(
     covariance: float,
     *,
     critic_weight: float,
-    steps: int,
-    reduction: Reduction = "sum",
 ) -> float:
     """Σ_t E[(G_t - v_t) log π(a_t)] of an episode with the critic at its fixed point.
 
-    With an attached baseline, v = E[G|s] + b(s), where b = c T H / (2 w) as in `critic_bias`. Then
+    The policy loss is a sum over steps, and so minus this. With an attached baseline,
+    v = E[G|s] + b(s), where b = T H / (2 w) as in `critic_bias`. Then
 
         T · value loss         = T · variance + Σ b²
         Σ E[(G - v) log π(a)]  = Σ Cov(G, log π(a)) + Σ b H
-        Σ b H                  = (2 w / (c T)) Σ b² = (2 w / c) (value loss - variance),
+        Σ b H                  = (2 w / T) Σ b² = 2 w (value loss - variance),
 
     so that neither the entropy nor the bias remains in the result. With a detached baseline the
     value loss is the variance, and only the covariance remains.
@@ -78,13 +77,10 @@ def advantage_log_prob(
             for a critic that does not know its position, `value_floor`.
         covariance: Σ_t Cov(G_t, log π(a_t)) given the critic's state, in reward times nats.
         critic_weight: w, weight of the value loss.
-        steps: T, steps per episode, at least 1.
-        reduction: reduction of the policy loss.
     Returns:
-        The sum, in reward times nats. The policy loss is -c times this.
+        The sum, in reward times nats.
     """
-    factor = 2 * critic_weight / policy_factor(steps, reduction)
-    return factor * (value_loss - variance) + covariance
+    return 2 * critic_weight * (value_loss - variance) + covariance
 
 
 def noise_weight(

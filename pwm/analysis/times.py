@@ -12,12 +12,9 @@ SLOWED = 1.2  # a smaller ratio of two median times counts as scatter, not as a 
 
 
 def median_time(times: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Episodes until half of the seeds had learned; inf if fewer ever did.
+    """Episodes until half of the seeds had learned, [...]; inf if fewer ever did.
 
-    Args:
-        times: episodes until each seed learned, inf if never, [..., S].
-    Returns:
-        Median times, [...].
+    `times` are the episodes until each seed learned, inf if never: [..., S].
     """
     half = (times.shape[-1] - 1) // 2
     return np.asarray(np.partition(times, half, axis=-1)[..., half])
