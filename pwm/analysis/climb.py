@@ -43,7 +43,7 @@ class Optimiser:
 
 
 class Stepper:
-    """RMSprop or Adam for one parameter at a learning rate of 1, given expected gradients."""
+    """RMSprop or Adam for one parameter, at a learning rate of 1."""
 
     def __init__(self, optimiser: Optimiser) -> None:
         self._optimiser = optimiser
@@ -51,11 +51,9 @@ class Stepper:
         self._num_steps = 0
 
     def step(self, gradient: float, square: float) -> float:
-        """Returns the next change of the parameter, in the direction of the gradient.
+        """Next change of the parameter, in the direction of the gradient.
 
-        Args:
-            gradient: expectation, over random episodes, of this update's gradient.
-            square: expectation of the gradient's square.
+        It is given this update's expected gradient, and the expectation of the gradient's square.
         """
         optimiser = self._optimiser
         self._num_steps += 1
@@ -141,11 +139,6 @@ class Setting:
         return self.reward**2 * mean_return_variance(SUCCESS, self.num_trials)
 
     @property
-    def pull(self) -> float:
-        """Mean growth of the error G - v if all values v fall by 1; below 1 if targets G use v."""
-        return self.targets.pull if self.targets else 1.0
-
-    @property
     def initial_weight(self) -> float:
         """Root mean square of an initial head weight, uniform on [-k, k] with k = 1 / sqrt(H)."""
         return 1 / sqrt(3 * self.hidden_size)
@@ -160,18 +153,12 @@ class Position(NamedTuple):
 
 
 def hidden_states(displacement: float, hidden_size: int, trial_length: int) -> list[float]:
-    """|h| of an LSTM's unit at each step of a trial, after all its parameters have moved by E.
+    """|h| of an LSTM's unit at each step of a trial, after all its parameters have moved: [L].
 
     The input of each gate, and of the cell's candidate, is the sum of two biases, one input weight
-    where a stimulus is shown, and a recurrent weight times h for each unit. In the model all these
-    parameters start at 0, the mean of their initial draw, and so all equal E.
-
-    Args:
-        displacement: E, distance that each parameter has moved.
-        hidden_size: H, number of units; all have the same state.
-        trial_length: L, steps per trial.
-    Returns:
-        |h|, [L].
+    where a stimulus is shown, and a recurrent weight times h for each of the H units, which have
+    the same state. In the model all these parameters start at 0, the mean of their initial draw,
+    and so all equal E, the `displacement`.
     """
     states = []
     hidden = cell = 0.0
@@ -192,16 +179,11 @@ def mean_gain(end: Position, setting: Setting) -> float:
 
 
 def mean_return_variance(success: float, num_trials: int) -> float:
-    """Variance, over episodes, of the mean return of an episode's steps.
+    """Variance, over episodes of N trials, of the mean return of an episode's steps, in reward².
 
-    The reward r_k of the k-th trial is included in the returns of the first k of N trials. So the
-    mean return is Σ_k r_k k / N, and its variance is p (1 - p) Σ_k k² / N².
-
-    Args:
-        success: p, probability that a trial is rewarded, in [0, 1].
-        num_trials: N, trials per episode, at least 1.
-    Returns:
-        p (1 - p) (N + 1) (2 N + 1) / (6 N), in reward².
+    The reward r_k of the k-th trial is included in the returns of the first k trials. So the mean
+    return is Σ_k r_k k / N. Its variance is p (1 - p) Σ_k k² / N², where p is the `success`, the
+    probability that a trial is rewarded. This is p (1 - p) (N + 1) (2 N + 1) / (6 N).
     """
     variance = success * (1 - success)
     return variance * (num_trials + 1) * (2 * num_trials + 1) / (6 * num_trials)
@@ -214,12 +196,7 @@ def score_variance(steps: int, trial_length: int) -> float:
     weights are independent with variance 1, the variance of this is 1 - Σ_b π(b)²: 2/3 for a policy
     uniform over three actions, 1/2 for one uniform over two. The policy is that of
     `pwm.core.leak.start_entropy`: two actions at the last step of a trial, three at all others.
-
-    Args:
-        steps: T, steps per episode, a multiple of `trial_length`.
-        trial_length: L, steps per trial.
-    Returns:
-        The variance for weights u of variance 1: the sum over steps, whose actions are independent.
+    The steps' actions are independent, so that their variances add up.
     """
     last_steps = steps // trial_length
     return (steps - last_steps) * 2 / 3 + last_steps / 2
@@ -247,7 +224,9 @@ def climb(setting: Setting, num_episodes: int) -> list[Position]:
     (compare `critic_share`).
     """
     units, distance, rate = setting.hidden_size, setting.distance, setting.learning_rate
-    pull, variance, spread = setting.pull, setting.mean_variance, setting.spread
+    variance, spread = setting.mean_variance, setting.spread
+    # Mean growth of the error G - v if all values v fall by 1; below 1 if targets G use v
+    pull = setting.targets.pull if setting.targets else 1.0
     score = score_variance(setting.steps, setting.trial_length) * setting.initial_weight**2
     head = trunk = 0.0
     head_stepper, trunk_stepper = Stepper(setting.optimiser), Stepper(setting.optimiser)

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,9 +27,9 @@ LARGEST_LIGHT = 20.0  # greatest weight at which a lower edge is sought, for a s
 LEAST_PLATEAU = 0.25  # success rate that some weight must reach for there to be an edge
 RIVALS = ("ratio", "steps", "fixed")
 FITTED_STEPS = 15  # steps per episode of the runs that the rivals are fitted to
-EXPERIMENTS: Mapping[str, str] = MappingProxyType(
-    {"lengths": "weight-0.001", "fast": "weight-0.005", "mean": "mean", "held-out": "held-out"}
-)
+EXPERIMENTS: Mapping[str, str] = {
+    "lengths": "weight-0.001", "fast": "weight-0.005", "mean": "mean", "held-out": "held-out",
+}  # fmt: skip
 """Experiments by group of conditions; each episode length of an experiment is a condition."""
 TRIAL_LENGTHS = (2, 4, 6)  # steps per trial, in the group "trial"
 
@@ -96,10 +95,7 @@ class Condition:
 
     @cached_property
     def edges(self) -> NDArray[np.float64] | None:
-        """Lower edge of the attached runs, as `light_edges`: [1 + resamples].
-
-        None if at all light weights fewer than `LEAST_PLATEAU` of the seeds learned.
-        """
+        """`light_edges` of the attached runs; None if too few learn (`LEAST_PLATEAU`)."""
         runs = self.attached
         is_light = np.array(runs.weights) <= LARGEST_LIGHT * self.policy_factor  # (W,)
         best_rate = runs.rate()[is_light].max()
@@ -130,14 +126,10 @@ class Condition:
 def light_edges(
     weights: Sequence[float], learned: NDArray[np.bool_], policy_factor: float = 1.0
 ) -> NDArray[np.float64]:
-    """Lower edge, fitted to light weights only, so that failures above an upper edge do not count.
+    """Lower edge, as `lower_edges`, but fitted to light weights only: [1 + resamples].
 
-    Args:
-        weights: critic weights, ascending, [W].
-        learned: whether each seed learned at each weight, [W, S].
-        policy_factor: c, the factor of each step's term of the policy loss.
-    Returns:
-        The edge for the seeds as they are and for each resample, [1 + resamples].
+    So failures above an upper edge do not count. Weights up to `LARGEST_LIGHT` times the factor c
+    of the policy loss are light.
     """
     num_light = sum(weight <= LARGEST_LIGHT * policy_factor for weight in weights)
     return lower_edges(weights[:num_light], learned[:num_light])

@@ -61,17 +61,15 @@ FIRST_SETTING: Mapping[str, Any] = {
     "episodes_per_update": 1,
 }
 """Values in the first studies' setting of the fields that other settings change."""
-NOTHING = "nothing changes"
-"""Name of the account by which all settings have the times of the first studies' setting."""
-BIAS = "bias"
-"""Name of the account by which the whole bias of a bootstrapped critic acts as noise."""
+NOTHING = "nothing changes"  # account: all settings have the times of the first studies' setting
+BIAS = "bias"  # account: the whole bias of a bootstrapped critic acts as noise
 
 
 class Causes(NamedTuple):
-    """Causes of slow learning in a run.
+    """Causes of slow learning in a run, compared with a reference.
 
-    The reference is a run of the first studies' setting, of as many steps per episode, whose light
-    detached critic starts at the mean return.
+    It is a run of the first studies' setting, with as many steps per episode, whose light detached
+    critic starts at the mean return.
     """
 
     noise: float

@@ -55,11 +55,8 @@ class Estimate(NamedTuple):
 
 
 def rounded(number: float) -> float:
-    """Rounds a number to `DIGITS` significant digits, so that it is the same on every processor.
-
-    Two processors' results differ by about 1e-15 of the number, so that about one number in a
-    million still rounds to different digits.
-    """
+    """Rounds a number to `DIGITS` significant digits, so that it is the same on every processor."""
+    # Results differ by about 1e-15 of the number: about one in a million still rounds differently.
     return float(f"{number:.{DIGITS}g}")
 
 
@@ -127,11 +124,9 @@ def resampled_medians(times: NDArray[np.float64]) -> NDArray[np.float64]:
 def over_seeds(
     statistic: Callable[[NDArray[np.intp]], NDArray[np.float64]], num_seeds: int
 ) -> Estimate:
-    """Value of a statistic of the seeds, with its bootstrap interval.
+    """Value of a statistic of S seeds, with its bootstrap interval.
 
-    Args:
-        statistic: maps rows of S indices of seeds, [B, S], to one value per row, [B].
-        num_seeds: S, the number of seeds.
+    The statistic maps rows of S indices of seeds, [B, S], to one value per row, [B].
     """
     with np.errstate(divide="ignore", invalid="ignore"):  # times may be infinite
         return interval(np.asarray(statistic(resampled(num_seeds))))
@@ -140,9 +135,8 @@ def over_seeds(
 def interval(values: NDArray[np.float64]) -> Estimate:
     """Value of a statistic, with its percentile interval by the bootstrap.
 
-    Args:
-        values: the statistic of the original seeds, then of each resample, [1 + resamples].
-            Resamples where it is nan are left out.
+    `values` are those of the original seeds, then of each resample, [1 + resamples]. Resamples
+    where the statistic is nan are left out.
     """
     value, resamples = float(values[0]), values[1:]
     known = resamples[~np.isnan(resamples)]

@@ -19,7 +19,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -38,15 +37,13 @@ from pwm.runs.shards import plan
 
 VERSION = 1
 FILE = "outcomes.npz"  # in `paper/`
-CURVES: Mapping[str, Sequence[str]] = MappingProxyType(
-    {
-        "windows": (
-            "reward", "value_loss", "policy_loss", "critic_bias", "policy_norm", "critic_norm",
-            "total_norm", "signal_to_noise", "return_variance", "covariance",
-        ),
-        "probes": AGENT_DIAGNOSTICS,
-    }
-)  # fmt: skip
+CURVES: Mapping[str, Sequence[str]] = {
+    "windows": (
+        "reward", "value_loss", "policy_loss", "critic_bias", "policy_norm", "critic_norm",
+        "total_norm", "signal_to_noise", "return_variance", "covariance",
+    ),
+    "probes": AGENT_DIAGNOSTICS,
+}  # fmt: skip
 """Published curves by kind: "windows" if diagnostics were measured at the end of each window,
 "probes" if they were measured at chosen episodes. Claims and figures read no other curves."""
 CURVE = "curve."  # prefix of the names of curves in the file

@@ -19,16 +19,12 @@ def drawn(items: Sequence[Item], count: int, seed: int) -> list[Item]:
 
 
 def most_wrong(total: int, drawn: int, wrong: int) -> int:
-    """Upper bound on the number of wrong runs in a population, which holds with `CONFIDENCE`.
+    """Upper bound, at `CONFIDENCE`, on the number of wrong runs in a population of `total` runs.
 
-    It is the largest number K of wrong runs in the population for which a sample has `wrong` or
-    fewer of them with a probability above 1 - `CONFIDENCE` (hypergeometric distribution; the
-    one-sided bound of Clopper and Pearson, 1934, for a finite population).
-
-    Args:
-        total: number of runs in the population.
-        drawn: number of runs in the sample.
-        wrong: number of wrong runs in the sample.
+    Of a sample of `drawn` runs, `wrong` are wrong. The bound is the largest number of wrong runs in
+    the population for which a sample has `wrong` or fewer of them with a probability above
+    1 - `CONFIDENCE` (hypergeometric distribution; the one-sided bound of Clopper and Pearson, 1934,
+    for a finite population).
     """
     lowest, highest = wrong, total - drawn + wrong  # at most, all runs not drawn are wrong too
     while lowest < highest:  # bisection: the probability falls as `middle` grows

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,19 +18,17 @@ from pwm.runs.storage import Store
 
 COLLAPSED = 1e-3  # entropy in nats, below which a policy no longer explores
 CACHED_HISTORIES = 64  # number of shards whose histories are kept in memory
-FIELDS: Mapping[str, type] = MappingProxyType(
-    {
-        "learned": bool,
-        "time": float,
-        "reward": float,
-        "value_loss": float,
-        "entropy": float,
-        "critic_bias": float,
-        "collapsed": bool,
-        "collapse": float,
-        "peak_value_loss": np.float32,
-    }
-)
+FIELDS: Mapping[str, type] = {
+    "learned": bool,
+    "time": float,
+    "reward": float,
+    "value_loss": float,
+    "entropy": float,
+    "critic_bias": float,
+    "collapsed": bool,
+    "collapse": float,
+    "peak_value_loss": np.float32,
+}
 """Types of the outcomes of a run by name; `pwm.analysis.outcomes.Outcomes` describes each."""
 OUTCOME = np.dtype(list(FIELDS.items()))
 

@@ -17,15 +17,11 @@ if TYPE_CHECKING:
 
 
 def mean_return(success: float, num_trials: int, reward: float = 1.0) -> float:
-    """Mean return over the steps of an episode, in the unit of `reward`.
+    """Mean return over the steps of an episode of N trials, in the unit of `reward`.
 
-    From a step of trial n on, the trials n to N can be rewarded, so that the expected return is
-    reward p (N - n + 1). Its mean over n is reward p (N + 1) / 2.
-
-    Args:
-        success: p, probability that a trial is rewarded, in [0, 1].
-        num_trials: N, trials per episode, at least 1.
-        reward: reward of a trial.
+    Each trial is rewarded with probability p, the `success`. From a step of trial n on, the trials
+    n to N can be rewarded: the expected return is reward p (N - n + 1). Its mean over n is
+    reward p (N + 1) / 2.
     """
     return reward * success * (num_trials + 1) / 2
 
