@@ -30,17 +30,15 @@ ARRIVED = 1500  # episodes, more than any climb takes
 SHARE = 0.265  # factor of `final_share`, fitted to runs of 15 steps at learning rate 0.001
 
 
-@dataclass(frozen=True, kw_only=True)
-class Optimiser:
-    """Constants of RMSprop, by default, or of Adam."""
+class Optimiser(NamedTuple):
+    """Constants of RMSprop (the defaults) or of Adam."""
 
-    square_decay: float = SMOOTHING
-    """Decay of the mean square; Adam's β₂."""
-    momentum_decay: float = 0.0
-    """Decay of the mean gradient; Adam's β₁."""
-    corrected: bool = False
-    """Whether each mean is divided by 1 - decay^k at the k-th step, as Adam does."""
+    square_decay: float = SMOOTHING  # of the mean square; Adam's β₂
+    momentum_decay: float = 0.0  # of the mean gradient; Adam's β₁
+    corrected: bool = False  # whether each mean is divided by 1 - decay^k at step k, as in Adam
 
+
+RMSPROP = Optimiser()
 
 class Stepper:
     """RMSprop or Adam for one parameter, at a learning rate of 1."""
@@ -85,7 +83,7 @@ class Setting:
     targets: Targets | None = None
     """Targets of the critic, with their leak if any, for a reward of 1; None for undiscounted
     returns of whole episodes."""
-    optimiser: Optimiser = Optimiser()
+    optimiser: Optimiser = RMSPROP
 
     def __post_init__(self) -> None:
         require_integer("trial_length", self.trial_length, 1)

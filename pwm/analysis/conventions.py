@@ -118,12 +118,10 @@ CONVENTIONS = read_conventions()
 
 
 def ratio(weight: float, convention: str, steps: int) -> float:
-    """Weight ρ of a step's squared error relative to its policy term.
+    """Weight ρ of a step's squared error relative to its policy term, with `steps` per update.
 
-    Args:
-        weight: weight of the value loss, in the units of the convention.
-        convention: a key of `CONVENTIONS`.
-        steps: steps per update, at least 1.
+    The weight of the value loss is in the units of the convention, a key of `CONVENTIONS`.
+
     Raises:
         InputError: the convention is unknown, or `steps` is below 1.
     """

@@ -28,13 +28,10 @@ BLOCK = 32  # about this many resamples per matrix product, too few for it to st
 
 
 def lower_edges(weights: Sequence[float], learned: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Weight above which runs learn, for the seeds as they are and for each resample.
+    """Weight above which runs learn: for the seeds as they are and each resample, [1 + resamples].
 
-    Args:
-        weights: critic weights, ascending, [W].
-        learned: whether each seed learned at each weight, [W, S].
-    Returns:
-        The edge, [1 + resamples]; `pwm.analysis.estimates.interval` makes an estimate of it.
+    The critic weights are ascending, [W]; `learned` says whether each seed learned at each, [W, S].
+    `pwm.analysis.estimates.interval` makes an estimate of the result.
     """
     num_seeds = learned.shape[1]
     model_edges, log_odds, log_failure = _models(tuple(weights))
@@ -59,11 +56,10 @@ def upper_edges(weights: Sequence[float], learned: NDArray[np.bool_]) -> NDArray
 def _models(
     weights: tuple[float, ...],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Edges and likelihoods of the models on the grid: P plateaus by M pairs of slope and edge.
+    """Models on the grid: P plateaus by M pairs of a slope and an edge.
 
-    Returns:
-        The edge of each model, [P · M]; its log odds of success at each weight, [P, W, M]; and
-        its log probability that one seed fails at every weight, [P, 1, M].
+    Returns the edge of each model, [P · M], its log odds of success at each weight, [P, W, M], and
+    its log probability that one seed fails at every weight, [P, 1, M].
     """
     log_weights = np.log(weights)
     span = log_weights[-1] - log_weights[0]

@@ -29,6 +29,7 @@ from typing import Any, NamedTuple
 
 from pwm.analysis.climb import (
     ARRIVED,
+    RMSPROP,
     SMOOTHING,
     Optimiser,
     Setting,
@@ -180,9 +181,7 @@ def _climb_setting(run: TrainConfig) -> Setting:
     """Setting of the climb of a run's critic, which starts at 0 or at its fixed point."""
     targets = _targets(run)
     whole_returns = targets.discount == targets.trace_decay == 1 and targets.horizon == "episode"
-    adam = Optimiser(
-        square_decay=run.square_decay, momentum_decay=run.momentum_decay, corrected=True
-    )
+    adam = Optimiser(run.square_decay, run.momentum_decay, corrected=True)
     setting = Setting(
         steps=run.task.num_steps,
         critic_weight=run.critic_weight,
@@ -191,7 +190,7 @@ def _climb_setting(run: TrainConfig) -> Setting:
         hidden_size=run.agent.hidden_size,
         attached=run.loss.baseline == "attached",
         targets=None if whole_returns else targets,
-        optimiser=adam if run.optimizer == "adam" else Optimiser(),
+        optimiser=adam if run.optimizer == "adam" else RMSPROP,
     )
     # With centred returns the fixed point is about 0, so that the critic starts there.
     from_zero = run.critic_start == 0 and run.loss.returns == "raw"

@@ -29,19 +29,14 @@ def mean_return(success: float, num_trials: int, reward: float = 1.0) -> float:
 def value_floor(success: float, num_trials: int, position_known: bool = False) -> float:
     """Smallest value loss of a critic that cannot predict whether a trial will be rewarded.
 
-    From trial n of N on, n' = N - n + 1 trials can be rewarded, so the return has mean p n' and
-    variance p (1 - p) n'. A critic that does not know n can at best predict the overall mean. Its
-    loss is then the variance of p n' over n, plus the mean of p (1 - p) n':
-    p² (N² - 1) / 12 + p (1 - p) (N + 1) / 2. A critic that knows n predicts p n', so that only the
-    second term remains. Valid for undiscounted returns of whole episodes whose trials are all
-    alike. A critic does not know n if its LSTM's state is reset at every trial.
-
-    Args:
-        success: p, probability that a trial is rewarded, in [0, 1].
-        num_trials: N, trials per episode, at least 1.
-        position_known: whether the critic knows which trial of the episode it is in.
-    Returns:
-        Variance of the return given what the critic knows, in reward².
+    It is the variance of the return given what the critic knows, in reward². Each of the N trials
+    of an episode is rewarded with probability p, the `success`. From trial n on, n' = N - n + 1
+    trials can be rewarded, so the return has mean p n' and variance p (1 - p) n'. A critic that
+    does not know n, as its LSTM's state is reset at every trial, can at best predict the overall
+    mean. Its loss is then the variance of p n' over n, plus the mean of p (1 - p) n':
+    p² (N² - 1) / 12 + p (1 - p) (N + 1) / 2. A critic that knows n, its position, predicts p n', so
+    that only the second term remains. Valid for undiscounted returns of whole episodes whose trials
+    are all alike.
     """
     between = success**2 * (num_trials**2 - 1) / 12
     within = success * (1 - success) * (num_trials + 1) / 2
