@@ -40,6 +40,7 @@ class Optimiser(NamedTuple):
 
 RMSPROP = Optimiser()
 
+
 class Stepper:
     """RMSprop or Adam for one parameter, at a learning rate of 1."""
 
@@ -67,19 +68,14 @@ class Stepper:
 class Setting:
     """Setting of a climb; the trunk is shared, and the LSTM's state is reset at every trial."""
 
-    steps: int
-    """T, steps per episode, a multiple of `trial_length`."""
-    critic_weight: float
-    """w, weight of the value loss next to a policy loss that is a sum over steps."""
-    start: float = 0.0
-    """Value that the critic starts at, in reward."""
+    steps: int  # T, steps per episode, a multiple of `trial_length`
+    critic_weight: float  # w, of the value loss next to a policy loss that is a sum over steps
+    start: float = 0.0  # value that the critic starts at, in reward
     trial_length: int = 3
     learning_rate: float = 0.001
     hidden_size: int = 24
-    reward: float = 1.0
-    """Reward of a successful trial."""
-    attached: bool = False
-    """Whether the policy loss's gradient reaches the critic (the leak)."""
+    reward: float = 1.0  # of a successful trial
+    attached: bool = False  # whether the policy loss's gradient reaches the critic (the leak)
     targets: Targets | None = None
     """Targets of the critic, with their leak if any, for a reward of 1; None for undiscounted
     returns of whole episodes."""

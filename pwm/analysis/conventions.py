@@ -30,8 +30,8 @@ Reduction = Literal["sum", "mean"]
 Error = Literal["squared", "clipped", "capped", "huber"]
 Networks = Literal["shared", "separate", "either"]
 Normalised = Literal["advantages", "returns"]
+# Fields of `Convention` that accept only some values
 CHOICES = {"policy": Reduction, "value": Reduction, "error": Error, "networks": Networks}
-"""Type of each field of `Convention` that accepts only some values."""
 FILE = Path(__file__).with_suffix(".toml")
 
 
@@ -39,35 +39,22 @@ FILE = Path(__file__).with_suffix(".toml")
 class Convention:
     """Loss of one algorithm of a library, with the library's default settings."""
 
-    repository: str
-    """Owner and name on GitHub."""
-    file: str
-    """File of the repository that defines the loss."""
-    version: str
-    """Version of `package`, or a commit of the repository if there is no package."""
-    package: str = ""
-    """Name on PyPI; empty if this version of the loss is not on PyPI."""
-    parameter: str = ""
-    """Library's name for the weight; empty if the library has no such parameter."""
-    weight: float
-    """Usual weight of the value loss."""
-    usual: str = "by default"
-    """Circumstances in which `weight` is usual, in words that can follow the number."""
-    factor: float = 1.0
-    """Factor of δ², 1 or ½, in addition to the weight; Huber's loss is ½ δ² for small errors."""
-    policy: Reduction = "mean"
-    """Reduction of the policy loss over the steps of an update."""
-    value: Reduction = "mean"
-    """Reduction of the value loss over the steps of an update."""
+    repository: str  # owner and name on GitHub
+    file: str  # path in the repository of the file that defines the loss
+    version: str  # of `package`, or a commit of the repository if there is no package
+    package: str = ""  # name on PyPI; empty if this version of the loss is not on PyPI
+    parameter: str = ""  # the library's name for the weight; empty if it has no such parameter
+    weight: float  # usual weight of the value loss
+    usual: str = "by default"  # when `weight` is usual, in words that can follow the number
+    factor: float = 1.0  # of δ², in addition to the weight; Huber's loss is ½ δ² for small errors
+    policy: Reduction = "mean"  # of the policy loss over the steps of an update
+    value: Reduction = "mean"  # of the value loss over the steps of an update
     error: Error = "squared"
     """Form of the value loss: squared; clipped, with no gradient for values that have moved far in
     this update; capped, with no gradient for large errors; or Huber's."""
-    attached: bool = False
-    """Whether the policy loss trains the critic through the advantage."""
-    networks: Networks
-    """Whether actor and critic share parameters; "either" if the user's network decides."""
-    normalises: tuple[Normalised, ...] = ()
-    """Quantities that are divided by their standard deviation."""
+    attached: bool = False  # whether the policy loss trains the critic through the advantage
+    networks: Networks  # of actor and critic; "either" if the user's network decides
+    normalises: tuple[Normalised, ...] = ()  # what is divided by its standard deviation
 
     def __post_init__(self) -> None:
         require(self.weight > 0, "weight", self.weight, "a number above 0")

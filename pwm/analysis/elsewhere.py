@@ -44,8 +44,7 @@ from pwm.core.config import TrainConfig
 from pwm.core.leak import leak_temperature
 from pwm.runs.fields import replaced
 
-SIGNAL_TO_NOISE = 1 / 170
-"""μ² / s² for one episode with a light critic before learning, as measured at 15 steps."""
+SIGNAL_TO_NOISE = 1 / 170  # μ² / s², light critic before learning, as measured at 15 steps
 TIMES: Mapping[int, float] = {15: 2000.0, 60: 3100.0}
 """Measured median episodes to learn with a light critic started at the mean return, by steps."""
 LAG = FINAL_EPISODES / 2  # episodes from the middle of a window to its end
@@ -73,14 +72,10 @@ class Causes(NamedTuple):
     critic starts at the mean return.
     """
 
-    noise: float
-    """Noise of the policy's gradient, without leak or critic, over the noise in the reference."""
-    bias: float
-    """Bias that the leak causes, over the standard deviation of the run's unbiased advantages."""
-    share: float
-    """Root mean square of the critic's gradient in the trunk over that of the policy's."""
-    gain: float
-    """Mean derivative of the trunk's units after the climb, as `mean_gain`."""
+    noise: float  # of the policy's gradient without leak or critic, over the reference's
+    bias: float  # due to the leak, over the standard deviation of the run's unbiased advantages
+    share: float  # root mean square of the critic's gradient in the trunk, over the policy's
+    gain: float  # mean derivative of the trunk's units after the climb, as `mean_gain`
 
     def slowdown(self, batch: int) -> float:
         """Ratio of the updates needed late in learning, of `batch` episodes, to the reference's.

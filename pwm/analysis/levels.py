@@ -12,14 +12,10 @@ from pwm.core.task import TaskConfig, reward_table
 class RewardLevels(NamedTuple):
     """Fractions of trials rewarded under reference policies, in increasing order."""
 
-    uniform: float
-    """Left, right and hold with equal probability."""
-    one_sided: float
-    """Always left or always right, whichever is better."""
-    memoryless: float
-    """The best policy that sees only the second stimulus."""
-    solved: float
-    """The best policy."""
+    uniform: float  # left, right and hold with equal probability
+    one_sided: float  # always left or always right, whichever is better
+    memoryless: float  # the best policy that sees only the second stimulus
+    solved: float  # the best policy
 
 
 def reward_levels(stimulus_set: str) -> RewardLevels:

@@ -55,14 +55,10 @@ OF_RUNS = ("digest", "trail", *FIELDS)  # arrays with an entry per run
 class Record:
     """Published data of R runs: arrays [R, ...]."""
 
-    digest: NDArray[np.uint64]
-    """Hash of each run's history, [R]."""
-    trail: NDArray[np.uint8]
-    """A byte of the hash of each of seven beginnings of this history, [R, 7]."""
-    outcome: NDArray[Any]
-    """Outcomes of each run, an array of `OUTCOME`, [R]."""
-    curves: Mapping[str, NDArray[np.float32]]
-    """Published curves by name, [R, windows] or [R, probes]."""
+    digest: NDArray[np.uint64]  # hash of each run's history, [R]
+    trail: NDArray[np.uint8]  # a byte of the hash of each of seven beginnings of it, [R, 7]
+    outcome: NDArray[Any]  # outcomes of each run, an array of `OUTCOME`, [R]
+    curves: Mapping[str, NDArray[np.float32]]  # by name, [R, windows] or [R, probes]
 
     @classmethod
     def of(cls, history: History, task: TaskConfig) -> Record:
@@ -149,12 +145,9 @@ class PublishedRuns:
 class Published:
     """The published outcomes of some experiments."""
 
-    path: Path
-    """File that they were read from, for messages."""
-    records: Mapping[str, Record]
-    """Published data of the runs, by the name of the experiment."""
-    plans: Mapping[str, str]
-    """Hash that identifies the runs (`plan_of`), by the name of the experiment."""
+    path: Path  # file that they were read from, for messages
+    records: Mapping[str, Record]  # published data of the runs, by the name of the experiment
+    plans: Mapping[str, str]  # hash that identifies the runs (`plan_of`), by experiment
 
     @classmethod
     def read(cls, path: Path | None = None) -> Published:
