@@ -14,9 +14,9 @@ the predictions of the fifth set (`paper/predictions.json`). The law is the acco
   where s is the standard deviation of an episode's advantages, this bias included. The critic
   climbs as with a weight of s w and no normalisation.
 
-RMSprop's first steps are longer than its later ones, as its mean square starts at zero: the k-th
-step is 1 / sqrt(1 - 0.99^k) times as long as a late one. A measured time to learn is the end of a
-window of 500 episodes that meets the criterion; the law predicts the window's middle.
+RMSprop's first steps are longer than its later ones, as its mean square starts at zero. A measured
+time to learn is the end of a window of 500 episodes that meets the criterion; the law predicts the
+window's middle.
 """
 
 from __future__ import annotations
@@ -114,9 +114,10 @@ def _time(causes: Causes, run: TrainConfig) -> float:
     """Episodes that a run takes to learn, given the causes that slow it."""
     batch = run.episodes_per_update
     reference = TIMES[run.task.num_steps] - LAG  # updates of the reference
+    # RMSprop's n-th step is 1 / sqrt(1 - SMOOTHING^n) times as long as a late one.
     excess = sum(1 / sqrt(1 - SMOOTHING**n) - 1 for n in range(1, int(reference) + 1))
     length = causes.slowdown(batch) * (reference + excess)  # of all updates, in late steps
-    if run.optimizer != "rmsprop":  # Adam's steps are all as long as a late step of RMSprop
+    if run.optimizer != "rmsprop":  # all of Adam's steps are as long as a late one
         return LAG + batch * length
     updates, covered = 0, 0.0
     while covered < length:

@@ -37,7 +37,7 @@ from pwm.runs.storage import Store
 class Runs(Protocol):
     """Numbered runs: their configurations, outcomes and histories.
 
-    A method raises an `InputError` if a run is not stored, or what it should return not published.
+    Methods raise an `InputError` if a run is not stored, or if its curves are not published.
     """
 
     @property
