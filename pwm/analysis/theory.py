@@ -44,11 +44,7 @@ def value_floor(success: float, num_trials: int, position_known: bool = False) -
 
 
 def advantage_log_prob(
-    value_loss: float,
-    variance: float,
-    covariance: float,
-    *,
-    critic_weight: float,
+    value_loss: float, variance: float, covariance: float, *, critic_weight: float
 ) -> float:
     """Σ_t E[(G_t - v_t) log π(a_t)] of an episode with the critic at its fixed point.
 
@@ -75,11 +71,7 @@ def advantage_log_prob(
 
 
 def noise_weight(
-    steps: int,
-    trial_length: int,
-    reduction: Reduction = "sum",
-    *,
-    reward: float = 1.0,
+    steps: int, trial_length: int, reduction: Reduction = "sum", *, reward: float = 1.0
 ) -> float:
     """Critic weight at which the leak's bias equals the return's standard deviation.
 

@@ -12,13 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pwm.analysis.theory import (
-    advantage_log_prob,
-    mean_return,
-    noise_weight,
-    slowdown,
-    value_floor,
-)
+from pwm.analysis.theory import advantage_log_prob, mean_return, noise_weight, slowdown, value_floor
 from pwm.core.agent import Agent, AgentConfig
 from pwm.core.leak import critic_bias, leak_temperature, policy_factor, start_entropy
 from pwm.core.losses import Baseline, LossConfig, Reduction, episode_losses
