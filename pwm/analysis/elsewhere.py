@@ -39,6 +39,7 @@ from pwm.analysis.climb import (
 )
 from pwm.analysis.learning import FINAL_EPISODES
 from pwm.analysis.slowdowns import LAW
+from pwm.analysis.starts import setting_of
 from pwm.analysis.targets import Leak, Targets
 from pwm.core.config import TrainConfig
 from pwm.core.leak import leak_temperature
@@ -178,13 +179,8 @@ def _climb_setting(run: TrainConfig) -> Setting:
     targets = _targets(run)
     whole_returns = targets.discount == targets.trace_decay == 1 and targets.horizon == "episode"
     adam = Optimiser(run.square_decay, run.momentum_decay, corrected=True)
-    setting = Setting(
-        steps=run.task.num_steps,
-        critic_weight=run.critic_weight,
-        trial_length=run.task.trial_length,
-        learning_rate=run.learning_rate,
-        hidden_size=run.agent.hidden_size,
-        attached=run.loss.baseline == "attached",
+    setting = replace(
+        setting_of(run, start=0.0),
         targets=None if whole_returns else targets,
         optimiser=adam if run.optimizer == "adam" else RMSPROP,
     )
