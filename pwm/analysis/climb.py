@@ -202,7 +202,8 @@ def critic_share(setting: Setting) -> float:
     Assumes that the critic is at the mean return and that the weights of both heads are equally
     large. Both gradients reach the parameter through the same unit, so that the other factors of
     the chain rule cancel. There remain, for the critic, 2 w times the episode's mean error and, for
-    the policy, a sum over steps of the advantage times the score (`score_variance`).
+    the policy, a sum over steps of the advantage times the score (`score_variance`). The scale of
+    the reward cancels.
     """
     mean_error = sqrt(setting.mean_variance)
     score = sqrt(score_variance(setting.steps, setting.trial_length))

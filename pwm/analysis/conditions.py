@@ -73,8 +73,8 @@ class Condition:
     def rival_noise_weights(self) -> dict[str, float]:
         """Noise weight k by each of the rival laws; proportional to the leak, and so to c, in all.
 
-        By "ratio", k is proportional to `noise_weight`; by "steps", to the number of steps; by
-        "fixed", it depends on nothing else.
+        By "ratio", k is proportional to `noise_weight`; by "steps", to the number of steps T; by
+        "fixed", to neither.
         """
         law = fitted_law()
         fixed = law.noise_weight(FITTED_STEPS) * self.policy_factor

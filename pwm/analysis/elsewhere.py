@@ -67,10 +67,10 @@ BIAS = "bias"  # account: the whole bias of a bootstrapped critic acts as noise
 
 
 class Causes(NamedTuple):
-    """Causes of slow learning in a run, compared with a reference.
+    """Causes of slow learning in a run, relative to a reference.
 
-    It is a run of the first studies' setting, with as many steps per episode, whose light detached
-    critic starts at the mean return.
+    The reference is a run of the first studies' setting, of as many steps per episode, whose light
+    detached critic starts at the mean return.
     """
 
     noise: float  # of the policy's gradient without leak or critic, over the reference's
