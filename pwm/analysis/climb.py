@@ -30,20 +30,19 @@ ARRIVED = 1500  # episodes, more than any climb takes
 SHARE = 0.265  # factor of `final_share`, fitted to runs of 15 steps at learning rate 0.001
 
 
-@dataclass(frozen=True, kw_only=True)
-class Optimiser:
-    """Constants of RMSprop or Adam."""
+class Optimiser(NamedTuple):
+    """Constants of RMSprop (the defaults) or of Adam."""
 
-    square_decay: float = SMOOTHING
-    """Decay of the mean square; Adam's β₂."""
-    momentum_decay: float = 0.0
-    """Decay of the mean gradient; Adam's β₁, or 0 for RMSprop, which has no momentum."""
-    corrected: bool = False
-    """Whether each mean is divided by 1 - decay^k at the k-th step, as Adam does."""
+    square_decay: float = SMOOTHING  # of the mean square; Adam's β₂
+    momentum_decay: float = 0.0  # of the mean gradient; Adam's β₁
+    corrected: bool = False  # whether each mean is divided by 1 - decay^k at step k, as in Adam
+
+
+RMSPROP = Optimiser()
 
 
 class Stepper:
-    """RMSprop or Adam for one parameter at a learning rate of 1, given expected gradients."""
+    """RMSprop or Adam for one parameter, at a learning rate of 1."""
 
     def __init__(self, optimiser: Optimiser) -> None:
         self._optimiser = optimiser
@@ -51,11 +50,9 @@ class Stepper:
         self._num_steps = 0
 
     def step(self, gradient: float, square: float) -> float:
-        """Returns the next change of the parameter, in the direction of the gradient.
+        """Next change of the parameter, in the direction of the gradient.
 
-        Args:
-            gradient: expectation, over random episodes, of this update's gradient.
-            square: expectation of the gradient's square.
+        It is given this update's expected gradient, and the expectation of the gradient's square.
         """
         optimiser = self._optimiser
         self._num_steps += 1
@@ -71,23 +68,18 @@ class Stepper:
 class Setting:
     """Setting of a climb; the trunk is shared, and the LSTM's state is reset at every trial."""
 
-    steps: int
-    """T, steps per episode, a multiple of `trial_length`."""
-    critic_weight: float
-    """w, weight of the value loss next to a policy loss that is a sum over steps."""
-    start: float = 0.0
-    """Value that the critic starts at, in reward."""
+    steps: int  # T, steps per episode, a multiple of `trial_length`
+    critic_weight: float  # w, of the value loss next to a policy loss that is a sum over steps
+    start: float = 0.0  # value that the critic starts at, in reward
     trial_length: int = 3
     learning_rate: float = 0.001
     hidden_size: int = 24
-    reward: float = 1.0
-    """Reward of a successful trial."""
-    attached: bool = False
-    """Whether the policy loss's gradient reaches the critic (the leak)."""
+    reward: float = 1.0  # of a successful trial
+    attached: bool = False  # whether the policy loss's gradient reaches the critic (the leak)
     targets: Targets | None = None
     """Targets of the critic, with their leak if any, for a reward of 1; None for undiscounted
     returns of whole episodes."""
-    optimiser: Optimiser = Optimiser()
+    optimiser: Optimiser = RMSPROP
 
     def __post_init__(self) -> None:
         require_integer("trial_length", self.trial_length, 1)
@@ -141,11 +133,6 @@ class Setting:
         return self.reward**2 * mean_return_variance(SUCCESS, self.num_trials)
 
     @property
-    def pull(self) -> float:
-        """Mean growth of the error G - v if all values v fall by 1; below 1 if targets G use v."""
-        return self.targets.pull if self.targets else 1.0
-
-    @property
     def initial_weight(self) -> float:
         """Root mean square of an initial head weight, uniform on [-k, k] with k = 1 / sqrt(H)."""
         return 1 / sqrt(3 * self.hidden_size)
@@ -160,18 +147,12 @@ class Position(NamedTuple):
 
 
 def hidden_states(displacement: float, hidden_size: int, trial_length: int) -> list[float]:
-    """|h| of an LSTM's unit at each step of a trial, after all its parameters have moved by E.
+    """|h| of an LSTM's unit at each step of a trial, after all its parameters have moved: [L].
 
     The input of each gate, and of the cell's candidate, is the sum of two biases, one input weight
-    where a stimulus is shown, and a recurrent weight times h for each unit. In the model all these
-    parameters start at 0, the mean of their initial draw, and so all equal E.
-
-    Args:
-        displacement: E, distance that each parameter has moved.
-        hidden_size: H, number of units; all have the same state.
-        trial_length: L, steps per trial.
-    Returns:
-        |h|, [L].
+    where a stimulus is shown, and a recurrent weight times h for each of the H units, which have
+    the same state. In the model all these parameters start at 0, the mean of their initial draw,
+    and so all equal E, the `displacement`.
     """
     states = []
     hidden = cell = 0.0
@@ -192,16 +173,11 @@ def mean_gain(end: Position, setting: Setting) -> float:
 
 
 def mean_return_variance(success: float, num_trials: int) -> float:
-    """Variance, over episodes, of the mean return of an episode's steps.
+    """Variance, over episodes of N trials, of the mean return of an episode's steps, in reward².
 
-    The reward r_k of the k-th trial is included in the returns of the first k of N trials. So the
-    mean return is Σ_k r_k k / N, and its variance is p (1 - p) Σ_k k² / N².
-
-    Args:
-        success: p, probability that a trial is rewarded, in [0, 1].
-        num_trials: N, trials per episode, at least 1.
-    Returns:
-        p (1 - p) (N + 1) (2 N + 1) / (6 N), in reward².
+    The reward r_k of the k-th trial is included in the returns of the first k trials. So the mean
+    return is Σ_k r_k k / N. Its variance is p (1 - p) Σ_k k² / N², where p is the `success`, the
+    probability that a trial is rewarded. This is p (1 - p) (N + 1) (2 N + 1) / (6 N).
     """
     variance = success * (1 - success)
     return variance * (num_trials + 1) * (2 * num_trials + 1) / (6 * num_trials)
@@ -214,12 +190,7 @@ def score_variance(steps: int, trial_length: int) -> float:
     weights are independent with variance 1, the variance of this is 1 - Σ_b π(b)²: 2/3 for a policy
     uniform over three actions, 1/2 for one uniform over two. The policy is that of
     `pwm.core.leak.start_entropy`: two actions at the last step of a trial, three at all others.
-
-    Args:
-        steps: T, steps per episode, a multiple of `trial_length`.
-        trial_length: L, steps per trial.
-    Returns:
-        The variance for weights u of variance 1: the sum over steps, whose actions are independent.
+    The steps' actions are independent, so that their variances add up.
     """
     last_steps = steps // trial_length
     return (steps - last_steps) * 2 / 3 + last_steps / 2
@@ -240,24 +211,24 @@ def critic_share(setting: Setting) -> float:
 
 
 def climb(setting: Setting, num_episodes: int) -> list[Position]:
-    """Computes the positions of the critic on its climb, with one update per episode.
+    """Positions of the critic before the first update and after each: [num_episodes + 1].
 
-    A parameter's expected gradient is proportional to the remaining distance. The expected square
-    is the square of this plus a variance over episodes. In the trunk the policy's gradient adds its
-    own expected square, which grows with the distance (compare `critic_share`).
-
-    Returns:
-        The positions before the first update and after each: [num_episodes + 1].
+    There is one update per episode. A parameter's expected gradient is proportional to the
+    remaining distance. The expected square is the square of this plus a variance over episodes. In
+    the trunk the policy's gradient adds its own expected square, which grows with the distance
+    (compare `critic_share`).
     """
     units, distance, rate = setting.hidden_size, setting.distance, setting.learning_rate
-    pull, variance, spread = setting.pull, setting.mean_variance, setting.spread
+    variance, spread = setting.mean_variance, setting.spread
+    # Mean growth of the error G - v if all values v fall by 1; below 1 if targets G use v
+    pull = setting.targets.pull if setting.targets else 1.0
     score = score_variance(setting.steps, setting.trial_length) * setting.initial_weight**2
     head = trunk = 0.0
     head_stepper, trunk_stepper = Stepper(setting.optimiser), Stepper(setting.optimiser)
     positions = []
     for _ in range(num_episodes + 1):
         states = hidden_states(trunk, units, setting.trial_length)
-        weight = setting.initial_weight + head
+        weight = setting.initial_weight + head  # W
         moved = head + units * weight * sum(states) / len(states)
         positions.append(Position(setting.start + copysign(moved, distance), head, trunk))
         error = pull * (abs(distance) - moved)
@@ -270,12 +241,11 @@ def climb(setting: Setting, num_episodes: int) -> list[Position]:
 
 
 def final_share(end: Position, setting: Setting) -> float:
-    """Ratio of root mean square gradients, as `critic_share`, but after a climb.
+    """Ratio of root mean square gradients after a climb: `SHARE` R² times `critic_share`.
 
-    It is k R² times the `critic_share` at the start, where R is the growth of the head's weights
-    and k is `SHARE`. The form was chosen after seeing measured slowdowns. One factor R is in the
-    critic's gradient, which passes through the head. The other stands for the policy's gradient,
-    which does not grow as it does in a trunk that has not climbed.
+    R is the growth of the head's weights. The form was chosen after seeing measured slowdowns. One
+    factor R is in the critic's gradient, which passes through the head. The other stands for the
+    policy's gradient, which does not grow as it does in a trunk that has not climbed.
     """
     growth = 1 + end.head / setting.initial_weight
     return SHARE * growth**2 * critic_share(setting)
@@ -284,10 +254,10 @@ def final_share(end: Position, setting: Setting) -> float:
 def climb_slowdown(setting: Setting, num_episodes: int = ARRIVED) -> float:
     """Predicted slowdown relative to a light detached critic that starts at the mean return.
 
-    It is the product of two factors. The first is `pwm.analysis.theory.slowdown`: a bias of the
-    baseline, and the critic's gradient in the trunk, add noise to the policy's gradient. The second
-    is 1 / `mean_gain`: units that the climb has driven towards saturation pass on less gradient.
-    Both are computed for the critic's position after `num_episodes` of climbing.
+    It is the product of two factors, for the critic's position after `num_episodes` of climbing.
+    The first is `pwm.analysis.theory.slowdown`: a bias of the baseline, and the critic's gradient
+    in the trunk, add noise to the policy's gradient. The second is 1 / `mean_gain`: units that the
+    climb has driven towards saturation pass on less gradient.
     """
     end = climb(setting, num_episodes)[-1]
     noise_slowdown = slowdown(setting.bias / setting.spread, final_share(end, setting))

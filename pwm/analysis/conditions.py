@@ -8,10 +8,9 @@ differ in the noise weight k. They are fitted to the same condition, 15 steps at
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,10 +25,11 @@ from pwm.core.leak import policy_factor
 
 LARGEST_LIGHT = 20.0  # greatest weight at which a lower edge is sought, for a summed policy loss
 LEAST_PLATEAU = 0.25  # success rate that some weight must reach for there to be an edge
-FITTED_STEPS = 15
-EXPERIMENTS: Mapping[str, str] = MappingProxyType(
-    {"lengths": "weight-0.001", "fast": "weight-0.005", "mean": "mean", "held-out": "held-out"}
-)
+RIVALS = ("ratio", "steps", "fixed")
+FITTED_STEPS = 15  # steps per episode of the runs that the rivals are fitted to
+EXPERIMENTS: Mapping[str, str] = {
+    "lengths": "weight-0.001", "fast": "weight-0.005", "mean": "mean", "held-out": "held-out",
+}  # fmt: skip
 """Experiments by group of conditions; each episode length of an experiment is a condition."""
 TRIAL_LENGTHS = (2, 4, 6)  # steps per trial, in the group "trial"
 
@@ -69,30 +69,37 @@ class Condition:
         base = self.runs.base
         return noise_weight(self.steps, base.task.trial_length, base.loss.policy_reduction)
 
+    @property
+    def rival_noise_weights(self) -> dict[str, float]:
+        """Noise weight k by each of the rival laws; proportional to the leak, and so to c, in all.
+
+        By "ratio", k is proportional to `noise_weight`; by "steps", to the number of steps T; by
+        "fixed", to neither.
+        """
+        law = fitted_law()
+        fixed = law.noise_weight(FITTED_STEPS) * self.policy_factor
+        return {
+            "ratio": law.noise_constant * self.noise_weight,
+            "steps": fixed * self.steps / FITTED_STEPS,
+            "fixed": fixed,
+        }
+
     def learned_if_slowed(self, noise_weight: float) -> NDArray[np.bool_]:
         """Whether detached runs would learn if slowed by sqrt(1 + (noise_weight / w)²): [W, S]."""
         budget = self.runs.base.num_episodes
         return learned_when_slowed(self.runs.weights, self.detached.time, budget, noise_weight)
 
     def predicted(self, rival: str) -> NDArray[np.bool_]:
-        """Whether attached runs learn, as predicted by the law `rival` of `RIVALS`: [W, S]."""
-        return self.learned_if_slowed(RIVALS[rival](self))
-
-    @property
-    def ever_learned(self) -> NDArray[np.float64]:
-        """Fraction of the attached seeds that met the criterion at any time, by weight: [W]."""
-        return np.asarray(np.isfinite(self.attached.time).mean(axis=-1))
+        """Whether attached runs learn, as predicted by one of the `RIVALS`: [W, S]."""
+        return self.learned_if_slowed(self.rival_noise_weights[rival])
 
     @cached_property
     def edges(self) -> NDArray[np.float64] | None:
-        """Lower edge of the attached runs, as `light_edges`: [1 + resamples].
-
-        None if at all light weights fewer than `LEAST_PLATEAU` of the seeds learned.
-        """
-        learned = self.attached.learned
-        num_light = _num_light(self.runs.weights, self.policy_factor)
-        best_rate = learned[:num_light].mean(axis=-1).max()
-        return self._edges(learned) if best_rate >= LEAST_PLATEAU else None
+        """`light_edges` of the attached runs; None if too few learn (`LEAST_PLATEAU`)."""
+        runs = self.attached
+        is_light = np.array(runs.weights) <= LARGEST_LIGHT * self.policy_factor  # (W,)
+        best_rate = runs.rate()[is_light].max()
+        return self._edges(runs.learned) if best_rate >= LEAST_PLATEAU else None
 
     @property
     def edge(self) -> Estimate:
@@ -103,56 +110,29 @@ class Condition:
         """Lower edge of the runs that a rival law predicts, as `light_edges`: [1 + resamples]."""
         return self._edges(self.predicted(rival))
 
-    def errors(self, predicted: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Absolute error of the success rate by weight, [W], of predicted outcomes, [W, S]."""
-        return np.asarray(np.abs(predicted.mean(axis=-1) - self.ever_learned))
-
     def _edges(self, learned: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Lower edge, [1 + resamples], given whether each run learned, [W, S]."""
         return light_edges(self.runs.weights, learned, self.policy_factor)
+
+    def errors(self, predicted: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Absolute error of predicted success rates, [W], given whether runs learn, [W, S].
+
+        Attached seeds count as successes if they met the criterion at any time.
+        """
+        ever_learned = np.isfinite(self.attached.time)  # (W, S)
+        return np.asarray(np.abs(predicted.mean(axis=-1) - ever_learned.mean(axis=-1)))
 
 
 def light_edges(
     weights: Sequence[float], learned: NDArray[np.bool_], policy_factor: float = 1.0
 ) -> NDArray[np.float64]:
-    """Lower edge, fitted to light weights only, so that failures above an upper edge do not count.
+    """Lower edge, as `lower_edges`, but fitted to light weights only: [1 + resamples].
 
-    Args:
-        weights: critic weights, ascending, [W].
-        learned: whether each seed learned at each weight, [W, S].
-        policy_factor: c, the factor of each step's term of the policy loss.
-    Returns:
-        The edge for the seeds as they are and for each resample, [1 + resamples].
+    So failures above an upper edge do not count. Weights up to `LARGEST_LIGHT` times the factor c
+    of the policy loss are light.
     """
-    num_light = _num_light(weights, policy_factor)
+    num_light = sum(weight <= LARGEST_LIGHT * policy_factor for weight in weights)
     return lower_edges(weights[:num_light], learned[:num_light])
-
-
-def _num_light(weights: Sequence[float], policy_factor: float) -> int:
-    """Number of light weights: those up to `LARGEST_LIGHT` times the factor of the policy loss."""
-    return sum(weight <= LARGEST_LIGHT * policy_factor for weight in weights)
-
-
-def _ratio(condition: Condition) -> float:
-    """Noise weight by the rival law in which it is proportional to `Condition.noise_weight`."""
-    return fitted_law().noise_constant * condition.noise_weight
-
-
-def _steps(condition: Condition) -> float:
-    """Noise weight by the rival law in which it is proportional to the steps and the factor c."""
-    return _fixed(condition) * condition.steps / FITTED_STEPS
-
-
-def _fixed(condition: Condition) -> float:
-    """Noise weight by the rival law in which it depends on nothing but the factor c."""
-    return fitted_law().noise_weight(FITTED_STEPS) * condition.policy_factor
-
-
-RIVALS: Mapping[str, Callable[[Condition], float]] = MappingProxyType(
-    {"ratio": _ratio, "steps": _steps, "fixed": _fixed}
-)
-"""Noise weight k of a condition according to each rival law. All three are proportional to the
-factor c of the policy loss, and so is the leak."""
 
 
 @lru_cache(maxsize=1)

@@ -24,21 +24,14 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pwm.core.errors import require
+from pwm.core.errors import require, require_choice
 
 Reduction = Literal["sum", "mean"]
 Error = Literal["squared", "clipped", "capped", "huber"]
 Networks = Literal["shared", "separate", "either"]
 Normalised = Literal["advantages", "returns"]
+# Fields of `Convention` that accept only some values
 CHOICES = {"policy": Reduction, "value": Reduction, "error": Error, "networks": Networks}
-"""Type of each field of `Convention` that accepts only some values."""
-ERROR_TERMS: dict[Error, str] = {
-    "squared": "δ²",
-    "clipped": "clipped δ²",
-    "capped": "capped δ²",
-    "huber": "Huber(δ)",
-}
-"""Term of the value loss in the text of a formula, by the form of the loss."""
 FILE = Path(__file__).with_suffix(".toml")
 
 
@@ -46,43 +39,30 @@ FILE = Path(__file__).with_suffix(".toml")
 class Convention:
     """Loss of one algorithm of a library, with the library's default settings."""
 
-    repository: str
-    """Owner and name on GitHub."""
-    file: str
-    """File of the repository that defines the loss."""
-    version: str
-    """Version of `package`, or a commit of the repository if there is no package."""
-    package: str = ""
-    """Name on PyPI; empty if this version of the loss is not on PyPI."""
-    parameter: str = ""
-    """Library's name for the weight; empty if the library has no such parameter."""
-    weight: float
-    """Usual weight of the value loss."""
-    usual: str = "by default"
-    """Circumstances in which `weight` is usual, in words that can follow the number."""
-    factor: float = 1.0
-    """Factor of δ², 1 or ½, in addition to the weight; Huber's loss is ½ δ² for small errors."""
-    policy: Reduction = "mean"
-    """Reduction of the policy loss over the steps of an update."""
-    value: Reduction = "mean"
-    """Reduction of the value loss over the steps of an update."""
+    repository: str  # owner and name on GitHub
+    file: str  # path in the repository of the file that defines the loss
+    version: str  # of `package`, or a commit of the repository if there is no package
+    package: str = ""  # name on PyPI; empty if this version of the loss is not on PyPI
+    parameter: str = ""  # the library's name for the weight; empty if it has no such parameter
+    weight: float  # usual weight of the value loss
+    usual: str = "by default"  # when `weight` is usual, in words that can follow the number
+    factor: float = 1.0  # of δ², in addition to the weight; Huber's loss is ½ δ² for small errors
+    policy: Reduction = "mean"  # of the policy loss over the steps of an update
+    value: Reduction = "mean"  # of the value loss over the steps of an update
     error: Error = "squared"
     """Form of the value loss: squared; clipped, with no gradient for values that have moved far in
     this update; capped, with no gradient for large errors; or Huber's."""
-    attached: bool = False
-    """Whether the policy loss trains the critic through the advantage."""
-    networks: Networks
-    """Whether actor and critic share parameters; "either" if the user's network decides."""
-    normalises: tuple[Normalised, ...] = ()
-    """Quantities that are divided by their standard deviation."""
+    attached: bool = False  # whether the policy loss trains the critic through the advantage
+    networks: Networks  # of actor and critic; "either" if the user's network decides
+    normalises: tuple[Normalised, ...] = ()  # what is divided by its standard deviation
 
     def __post_init__(self) -> None:
         require(self.weight > 0, "weight", self.weight, "a number above 0")
         require(self.factor in (0.5, 1), "factor", self.factor, "0.5 or 1")
         for name, choice in CHOICES.items():
-            _require_choice(name, getattr(self, name), get_args(choice))
+            require_choice(name, getattr(self, name), get_args(choice))
         for quantity in self.normalises:
-            _require_choice("normalises", quantity, get_args(Normalised))
+            require_choice("normalises", quantity, get_args(Normalised))
         for name in ("repository", "file", "version"):
             require(bool(getattr(self, name)), name, "(none)", "where the loss was read")
 
@@ -90,16 +70,6 @@ class Convention:
     def needs_steps(self) -> bool:
         """Whether ρ depends on the number of steps of an update."""
         return self.policy != self.value
-
-    def ratio_per_weight(self, steps: int) -> float:
-        """Weight ρ of a step's squared error relative to its policy term, for a `weight` of 1.
-
-        Args:
-            steps: n, steps per update, at least 1.
-        """
-        c_value = 1 if self.value == "sum" else 1 / steps
-        c_policy = 1 if self.policy == "sum" else 1 / steps
-        return self.factor * c_value / c_policy
 
 
 def read_conventions(path: Path = FILE) -> dict[str, Convention]:
@@ -121,10 +91,9 @@ def read_conventions(path: Path = FILE) -> dict[str, Convention]:
 
 
 def _convention(library: str, values: dict[str, Any]) -> Convention:
-    """Returns a convention given the values of its fields; an `InputError` names the library."""
-    known = {field.name for field in fields(Convention)}
+    """Makes a convention from the values of its fields; an `InputError` names the library."""
     for name in values:
-        require(name in known, library, name, "one of " + ", ".join(sorted(known)))
+        require_choice(library, name, sorted(field.name for field in fields(Convention)))
     needed = {field.name for field in fields(Convention) if field.default is MISSING}
     missing = ", ".join(sorted(needed - values.keys()))
     require(not missing, library, f"without {missing}", "all fields without a default")
@@ -132,27 +101,23 @@ def _convention(library: str, values: dict[str, Any]) -> Convention:
     return Convention(**{**values, "normalises": normalises})
 
 
-def _require_choice(name: str, value: str, accepted: tuple[str, ...]) -> None:
-    """Raises `InputError` unless `value` is in `accepted`."""
-    require(value in accepted, name, value, "one of " + ", ".join(accepted))
-
-
 CONVENTIONS = read_conventions()
 
 
 def ratio(weight: float, convention: str, steps: int) -> float:
-    """Weight ρ of a step's squared error relative to its policy term.
+    """Weight ρ of a step's squared error relative to its policy term, with `steps` per update.
 
-    Args:
-        weight: weight of the value loss, in the units of the convention.
-        convention: a key of `CONVENTIONS`.
-        steps: steps per update, at least 1.
+    The weight of the value loss is in the units of the convention, a key of `CONVENTIONS`.
+
     Raises:
         InputError: the convention is unknown, or `steps` is below 1.
     """
     require(steps >= 1, "steps", steps, "an integer, 1 or above")
-    _require_choice("library", convention, tuple(CONVENTIONS))
-    return weight * CONVENTIONS[convention].ratio_per_weight(steps)
+    require_choice("library", convention, CONVENTIONS)
+    loss = CONVENTIONS[convention]
+    c_value = 1 if loss.value == "sum" else 1 / steps
+    c_policy = 1 if loss.policy == "sum" else 1 / steps
+    return weight * (loss.factor * c_value / c_policy)
 
 
 def convert_weight(
@@ -178,14 +143,13 @@ def convert_weight(
 def formula(convention: Convention, weight: float) -> str:
     """Formula of a loss as text, for instance "-mean A log π + 0.5 · mean δ²".
 
-    A is the advantage, π the probability of the action, and δ the error of the value.
-
-    Args:
-        convention: the loss, apart from the weight.
-        weight: weight of the value loss, in the units of the convention.
+    A is the advantage, π the probability of the action, and δ the error of the value. The weight is
+    in the units of the convention.
     """
     symbols = {"sum": "Σ", "mean": "mean"}
     policy, value = symbols[convention.policy], symbols[convention.value]
-    # Huber's loss includes the ½.
-    half = " · ½" if convention.factor == 0.5 and convention.error != "huber" else ""
-    return f"-{policy} A log π + {weight:.3g}{half} · {value} {ERROR_TERMS[convention.error]}"
+    is_huber = convention.error == "huber"
+    half = " · ½" if convention.factor == 0.5 and not is_huber else ""  # Huber's loss includes it
+    form = "" if convention.error == "squared" else f"{convention.error} "
+    error = "Huber(δ)" if is_huber else f"{form}δ²"
+    return f"-{policy} A log π + {weight:.3g}{half} · {value} {error}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,13 +11,11 @@ from numpy.typing import NDArray
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.outcomes import Outcomes
 
-STARTS: Mapping[str, tuple[str, Mapping[str, Any]]] = MappingProxyType(
-    {
-        "raw": ("climb-raw", {"returns": "raw"}),
-        "mean": ("climb-start", {}),
-        "centred": ("climb-raw", {"returns": "centred"}),
-    }
-)
+STARTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "raw": ("climb-raw", {"returns": "raw"}),
+    "mean": ("climb-start", {}),
+    "centred": ("climb-raw", {"returns": "centred"}),
+}
 """Experiment and fields that select its runs, by the critic's start: at 0 ("raw"), at the mean
 return ("mean"), or at 0 with centred returns ("centred")."""
 

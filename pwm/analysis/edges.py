@@ -28,20 +28,15 @@ BLOCK = 32  # about this many resamples per matrix product, too few for it to st
 
 
 def lower_edges(weights: Sequence[float], learned: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Returns the weight above which runs learn, for the seeds as they are and for each resample.
+    """Weight above which runs learn: for the seeds as they are and each resample, [1 + resamples].
 
-    Args:
-        weights: critic weights, ascending, [W].
-        learned: whether each seed learned at each weight, [W, S].
-    Returns:
-        The edge, [1 + resamples]; `pwm.analysis.estimates.interval` makes an estimate of it.
+    The critic weights are ascending, [W]; `learned` says whether each seed learned at each, [W, S].
+    `pwm.analysis.estimates.interval` makes an estimate of the result.
     """
     num_seeds = learned.shape[1]
     model_edges, log_odds, log_failure = _models(tuple(weights))
-    of_resamples = learned[:, resampled(num_seeds)]  # (W, 1 + resamples, S)
-    successes = of_resamples.sum(
-        axis=-1, dtype=np.float64
-    ).T  # seeds that learned: (1 + resamples, W)
+    of_resamples = learned.T[resampled(num_seeds)]  # (1 + resamples, S, W)
+    successes = of_resamples.sum(axis=1, dtype=np.float64)  # (1 + resamples, W)
     best = []  # index of the most likely model for each resample
     for block in np.array_split(successes, 1 + len(successes) // BLOCK):  # (B, W)
         # With s successes of S seeds: s log p + (S - s) log(1 - p) = s log odds + S log(1 - p)
@@ -52,10 +47,8 @@ def lower_edges(weights: Sequence[float], learned: NDArray[np.bool_]) -> NDArray
 
 
 def upper_edges(weights: Sequence[float], learned: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Returns the weight above which runs no longer learn; see `lower_edges` for the arguments.
-
-    It is the inverse of the lower edge of the inverse weights, whose order is reversed.
-    """
+    """Weight above which runs no longer learn, with the arguments and shape of `lower_edges`."""
+    # The inverse of the lower edge of the inverse weights, whose order is reversed
     return 1 / lower_edges([1 / weight for weight in reversed(weights)], learned[::-1])
 
 
@@ -63,11 +56,10 @@ def upper_edges(weights: Sequence[float], learned: NDArray[np.bool_]) -> NDArray
 def _models(
     weights: tuple[float, ...],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Returns the models on the grid: P plateaus by M pairs of a slope and an edge.
+    """Models on the grid: P plateaus by M pairs of a slope and an edge.
 
-    Returns:
-        The edge of each model, [P · M]; its log odds of success at each weight, [P, W, M]; and
-        its log probability that one seed fails at every weight, [P, 1, M].
+    Returns the edge of each model, [P · M], its log odds of success at each weight, [P, W, M], and
+    its log probability that one seed fails at every weight, [P, 1, M].
     """
     log_weights = np.log(weights)
     span = log_weights[-1] - log_weights[0]
@@ -76,12 +68,7 @@ def _models(
     powers = np.exp(SLOPES[:, None] * log_ratios)  # (edge / weight)^slope: (W, slopes, E)
     rates = PLATEAUS[:, None, None] / (1 + powers.reshape(len(weights), -1))  # (P, W, M)
     rates = np.clip(rates, LEAST_RATE, 1 - LEAST_RATE)
-    log_failures = _rounded(np.log1p(-rates))
-    log_odds = _rounded(np.log(rates)) - log_failures
+    log_failures = np.round(np.log1p(-rates) / UNIT) * UNIT
+    log_odds = np.round(np.log(rates) / UNIT) * UNIT - log_failures
     edges = np.tile(np.exp(log_edges), len(PLATEAUS) * len(SLOPES))  # the edge varies fastest
     return edges, log_odds, log_failures.sum(axis=1, keepdims=True)
-
-
-def _rounded(logarithms: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rounds logarithms to multiples of `UNIT`."""
-    return np.asarray(np.round(logarithms / UNIT) * UNIT)

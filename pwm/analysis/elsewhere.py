@@ -14,9 +14,9 @@ the predictions of the fifth set (`paper/predictions.json`). The law is the acco
   where s is the standard deviation of an episode's advantages, this bias included. The critic
   climbs as with a weight of s w and no normalisation.
 
-RMSprop's first steps are longer than its later ones, as its mean square starts at zero: the k-th
-step is 1 / sqrt(1 - 0.99^k) times as long as a late one. A measured time to learn is the end of a
-window of 500 episodes that meets the criterion; the law predicts the window's middle.
+RMSprop's first steps are longer than its later ones, as its mean square starts at zero. A measured
+time to learn is the end of a window of 500 episodes that meets the criterion; the law predicts the
+window's middle.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from typing import Any, NamedTuple
 
 from pwm.analysis.climb import (
     ARRIVED,
+    RMSPROP,
     SMOOTHING,
     Optimiser,
     Setting,
@@ -38,17 +39,16 @@ from pwm.analysis.climb import (
 )
 from pwm.analysis.learning import FINAL_EPISODES
 from pwm.analysis.slowdowns import LAW
+from pwm.analysis.starts import setting_of
 from pwm.analysis.targets import Leak, Targets
 from pwm.core.config import TrainConfig
 from pwm.core.leak import leak_temperature
 from pwm.runs.fields import replaced
 
-SIGNAL_TO_NOISE = 1 / 170
-"""μ² / s² for one episode with a light critic before learning, as measured at 15 steps."""
+SIGNAL_TO_NOISE = 1 / 170  # μ² / s², light critic before learning, as measured at 15 steps
 TIMES: Mapping[int, float] = {15: 2000.0, 60: 3100.0}
 """Measured median episodes to learn with a light critic started at the mean return, by steps."""
 LAG = FINAL_EPISODES / 2  # episodes from the middle of a window to its end
-EDGE_STEPS = 12  # bisections of the range of weights, a factor of a million: to half a percent
 FIRST_SETTING: Mapping[str, Any] = {
     "discount": 1.0,
     "trace_decay": 1.0,
@@ -62,34 +62,27 @@ FIRST_SETTING: Mapping[str, Any] = {
     "episodes_per_update": 1,
 }
 """Values in the first studies' setting of the fields that other settings change."""
-NOTHING = "nothing changes"
-"""Name of the account by which all settings have the times of the first studies' setting."""
-BIAS = "bias"
-"""Name of the account by which the whole bias of a bootstrapped critic acts as noise."""
+NOTHING = "nothing changes"  # account: all settings have the times of the first studies' setting
+BIAS = "bias"  # account: the whole bias of a bootstrapped critic acts as noise
 
 
 class Causes(NamedTuple):
-    """Causes of slow learning in a run.
+    """Causes of slow learning in a run, relative to a reference.
 
     The reference is a run of the first studies' setting, of as many steps per episode, whose light
     detached critic starts at the mean return.
     """
 
-    noise: float
-    """Noise of the policy's gradient, without leak or critic, over the noise in the reference."""
-    bias: float
-    """Bias that the leak causes, over the standard deviation of the run's unbiased advantages."""
-    share: float
-    """Root mean square of the critic's gradient in the trunk over that of the policy's."""
-    gain: float
-    """Mean derivative of the trunk's units after the climb, as `mean_gain`."""
+    noise: float  # of the policy's gradient without leak or critic, over the reference's
+    bias: float  # due to the leak, over the standard deviation of the run's unbiased advantages
+    share: float  # root mean square of the critic's gradient in the trunk, over the policy's
+    gain: float  # mean derivative of the trunk's units after the climb, as `mean_gain`
 
     def slowdown(self, batch: int) -> float:
-        """Ratio of the updates needed late in learning to the reference's.
+        """Ratio of the updates needed late in learning, of `batch` episodes, to the reference's.
 
-        There are `batch` episodes per update. In the head and in the trunk, the ratio is that of
-        the root mean square gradients; returned is the geometric mean of the two, as in
-        `pwm.analysis.theory.slowdown`.
+        In the head and in the trunk, the ratio is that of the root mean square gradients; returned
+        is the geometric mean of the two, as in `pwm.analysis.theory.slowdown`.
         """
         variance = self.noise**2 / batch  # in units of the reference's s², as all below
         head = SIGNAL_TO_NOISE + variance * (1 + self.bias**2)  # mean square gradient
@@ -121,34 +114,24 @@ def time_if_bias_is_noise(run: TrainConfig) -> float:
 def _time(causes: Causes, run: TrainConfig) -> float:
     """Episodes that a run takes to learn, given the causes that slow it."""
     batch = run.episodes_per_update
-    late_steps = causes.slowdown(batch) * _late_steps(TIMES[run.task.num_steps] - LAG)
-    # All steps of Adam, whose means are corrected, are as long as late steps of RMSprop.
-    updates = _rmsprop_updates(late_steps) if run.optimizer == "rmsprop" else late_steps
+    reference = TIMES[run.task.num_steps] - LAG  # updates of the reference
+    # RMSprop's n-th step is 1 / sqrt(1 - SMOOTHING^n) times as long as a late one.
+    excess = sum(1 / sqrt(1 - SMOOTHING**n) - 1 for n in range(1, int(reference) + 1))
+    length = causes.slowdown(batch) * (reference + excess)  # of all updates, in late steps
+    if run.optimizer != "rmsprop":  # all of Adam's steps are as long as a late one
+        return LAG + batch * length
+    updates, covered = 0, 0.0
+    while covered < length:
+        updates += 1
+        covered += 1 / sqrt(1 - SMOOTHING**updates)
     return LAG + batch * updates
 
 
-def _late_steps(updates: float) -> float:
-    """Total length of RMSprop's first `updates` steps, in units of a late step."""
-    return updates + sum(1 / sqrt(1 - SMOOTHING**n) - 1 for n in range(1, int(updates) + 1))
-
-
-def _rmsprop_updates(late_steps: float) -> int:
-    """Number of RMSprop's first steps that cover `late_steps`: the inverse of `_late_steps`."""
-    updates, covered = 0, 0.0
-    while covered < late_steps:
-        updates += 1
-        covered += 1 / sqrt(1 - SMOOTHING**updates)
-    return updates
-
-
+@cache
 def _causes(run: TrainConfig) -> Causes:
     """Causes of slow learning in a run, according to the law."""
-    return _normalised_causes(run) if run.loss.normalise_advantages else _raw_causes(run)
-
-
-@cache
-def _raw_causes(run: TrainConfig) -> Causes:
-    """Causes of slow learning in a run whose advantages are not normalised."""
+    if run.loss.normalise_advantages:
+        return _normalised_causes(run)
     setting = _climb_setting(run)
     end = climb(setting, ARRIVED if setting.distance else 0)[-1]
     reference = Setting(steps=setting.steps, critic_weight=0.0)
@@ -161,17 +144,13 @@ def _raw_causes(run: TrainConfig) -> Causes:
 
 
 def _normalised_causes(run: TrainConfig) -> Causes:
-    """Causes of slow learning in a run whose advantages are normalised.
-
-    Its critic climbs as in a detached run of weight s w whose advantages are not normalised, where
-    s is the standard deviation of an episode's advantages.
-    """
+    """Causes of slow learning in a run whose advantages are normalised (see the module)."""
     setting = Setting(steps=run.task.num_steps, critic_weight=run.critic_weight)
     variance = _episode_variance(setting)
     bias = normalised_bias(run) if run.loss.baseline == "attached" else 0.0
     weight = run.critic_weight * sqrt(variance + bias**2)
     changes = {"critic_weight": weight, "normalise_advantages": False, "baseline": "detached"}
-    causes = _raw_causes(replaced(run, changes))
+    causes = _causes(replaced(run, changes))
     noise = sqrt(variance)
     return causes._replace(noise=noise / setting.spread, bias=bias / noise)
 
@@ -199,18 +178,11 @@ def _climb_setting(run: TrainConfig) -> Setting:
     """Setting of the climb of a run's critic, which starts at 0 or at its fixed point."""
     targets = _targets(run)
     whole_returns = targets.discount == targets.trace_decay == 1 and targets.horizon == "episode"
-    adam = Optimiser(
-        square_decay=run.square_decay, momentum_decay=run.momentum_decay, corrected=True
-    )
-    setting = Setting(
-        steps=run.task.num_steps,
-        critic_weight=run.critic_weight,
-        trial_length=run.task.trial_length,
-        learning_rate=run.learning_rate,
-        hidden_size=run.agent.hidden_size,
-        attached=run.loss.baseline == "attached",
+    adam = Optimiser(run.square_decay, run.momentum_decay, corrected=True)
+    setting = replace(
+        setting_of(run, start=0.0),
         targets=None if whole_returns else targets,
-        optimiser=adam if run.optimizer == "adam" else Optimiser(),
+        optimiser=adam if run.optimizer == "adam" else RMSPROP,
     )
     # With centred returns the fixed point is about 0, so that the critic starts there.
     from_zero = run.critic_start == 0 and run.loss.returns == "raw"
@@ -260,14 +232,13 @@ def law_edge(run: TrainConfig, light: TrainConfig) -> float:
     """
     limit, attached = 2 * predicted_time(light), run.loss.baseline == "attached"
     low, high = 0.01, 10_000.0
-    for _ in range(EDGE_STEPS):
+    for _ in range(12):  # bisections of a factor of a million: to half a percent
         middle = sqrt(low * high)
         causes = _causes(replace(run, critic_weight=middle))
         if attached:  # the lower edge is due to the leak alone
             causes = causes._replace(share=0.0)
         too_slow = _time(causes, run) > limit
-        edge_is_above = too_slow if attached else not too_slow
-        if edge_is_above:
+        if too_slow == attached:  # the edge is above
             low = middle
         else:
             high = middle

@@ -55,11 +55,8 @@ class Estimate(NamedTuple):
 
 
 def rounded(number: float) -> float:
-    """Rounds a number to `DIGITS` significant digits, so that it is the same on every processor.
-
-    Two processors' results differ by about 1e-15 of the number, so that about one number in a
-    million still rounds to different digits.
-    """
+    """Rounds a number to `DIGITS` significant digits, so that it is the same on every processor."""
+    # Results differ by about 1e-15 of the number: about one in a million still rounds differently.
     return float(f"{number:.{DIGITS}g}")
 
 
@@ -71,16 +68,13 @@ def success_rate(learned: NDArray[np.bool_]) -> SuccessRate:
 
 
 def rate(learned: NDArray[np.bool_]) -> Estimate:
-    """Fraction of runs that learned, with its interval.
-
-    The interval is Wilson's for one cell, and a bootstrap interval for several. But if all or none
-    of the runs of several cells learned, a bootstrap interval would have no width, and the Wilson
-    interval of a single cell is used.
+    """Fraction of runs that learned, with its interval: Wilson's for one cell, else by bootstrap.
 
     Args:
         learned: whether each seed learned, in one or several cells of the same seeds, [..., S].
     """
     cells = learned.reshape(-1, learned.shape[-1])
+    # If all runs agree, a bootstrap interval would have no width; that of one cell is used.
     if len(cells) == 1 or cells.all() or not cells.any():
         one = success_rate(cells[0])
         return Estimate(one.rate, one.low, one.high)
@@ -89,12 +83,8 @@ def rate(learned: NDArray[np.bool_]) -> Estimate:
 
 def rate_difference(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> Estimate:
     """Success rate of `one` minus that of `other`, each [..., S] as in `rate`, paired by seed."""
-    return mean(_seed_rates(one) - _seed_rates(other))
-
-
-def _seed_rates(learned: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Fraction of cells in which each seed learned, [S]; `learned` is [..., S], as in `rate`."""
-    return np.asarray(learned.reshape(-1, learned.shape[-1]).mean(axis=0))
+    rates = [cells.reshape(-1, cells.shape[-1]).mean(axis=0) for cells in (one, other)]  # (S,)
+    return mean(rates[0] - rates[1])
 
 
 def mean(values: NDArray[np.float64]) -> Estimate:
@@ -134,11 +124,9 @@ def resampled_medians(times: NDArray[np.float64]) -> NDArray[np.float64]:
 def over_seeds(
     statistic: Callable[[NDArray[np.intp]], NDArray[np.float64]], num_seeds: int
 ) -> Estimate:
-    """Value of a statistic of the seeds, with its bootstrap interval.
+    """Value of a statistic of S seeds, with its bootstrap interval.
 
-    Args:
-        statistic: maps rows of S indices of seeds, [B, S], to one value per row, [B].
-        num_seeds: S, the number of seeds.
+    The statistic maps rows of S indices of seeds, [B, S], to one value per row, [B].
     """
     with np.errstate(divide="ignore", invalid="ignore"):  # times may be infinite
         return interval(np.asarray(statistic(resampled(num_seeds))))
@@ -147,9 +135,8 @@ def over_seeds(
 def interval(values: NDArray[np.float64]) -> Estimate:
     """Value of a statistic, with its percentile interval by the bootstrap.
 
-    Args:
-        values: the statistic of the original seeds, then of each resample, [1 + resamples].
-            Resamples where it is nan are left out.
+    `values` are those of the original seeds, then of each resample, [1 + resamples]. Resamples
+    where the statistic is nan are left out.
     """
     value, resamples = float(values[0]), values[1:]
     known = resamples[~np.isnan(resamples)]
@@ -163,11 +150,7 @@ def interval(values: NDArray[np.float64]) -> Estimate:
 def slope(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
     """Slopes of least-squares lines through N points each: Σ (x - mean x) y / Σ (x - mean x)².
 
-    Args:
-        x: abscissas, the same for all lines, [N].
-        y: ordinates, for lines in an array of any shape [...]: [N, ...].
-    Returns:
-        Slopes, [...].
+    The abscissas x are the same for all lines, [N]; ordinates y are [N, ...], and slopes [...].
     """
     deviations = x - x.mean()
     products = y.T * deviations  # the axes of y reversed, so that N is last: (..., N)

@@ -18,14 +18,11 @@ from pwm.runs.storage import Store
 
 
 class Evidence:
-    """Outcomes of the paper's experiments, with a record of the runs that are read.
+    """Outcomes of the paper's experiments, of one size and trained by one engine.
 
-    Claims and figures get their runs from here. The record shows on which runs each of them rests.
-
-    Args:
-        source: a store that holds the runs, or another source such as the published outcomes.
-        size: size of the experiments.
-        engine: engine that trained the runs.
+    Claims and figures get their runs from here. A record of the runs that are read shows on which
+    runs each of them rests. The source is a store that holds the runs, or for instance the
+    published outcomes.
     """
 
     def __init__(
@@ -39,7 +36,7 @@ class Evidence:
         set this to {} to begin a new record."""
 
     def of(self, name: str) -> Outcomes:
-        """Returns the outcomes of the experiment `name`; runs that are read there are recorded."""
+        """The outcomes of the experiment `name`; runs that are read there are recorded."""
         if name not in self._outcomes:
             note = partial(self._record, name)
             self._outcomes[name] = Outcomes.of(self.experiment(name), self.source, note)
@@ -47,13 +44,13 @@ class Evidence:
         return self._outcomes[name]
 
     def _record(self, name: str, numbers: NDArray[np.intp]) -> None:
-        """Records in `read` that the runs with these numbers of the experiment `name` are read."""
+        """Records that the runs with these numbers of the experiment `name` are read."""
         if name not in self.read:
             self.read[name] = np.zeros(self.experiment(name).num_runs, bool)
         self.read[name][numbers] = True
 
     def experiment(self, name: str) -> Experiment:
-        """Returns the experiment `name`, in the size and for the engine of this evidence."""
+        """The experiment `name`, in the size and for the engine of this evidence."""
         (experiment,) = chosen((name,), self._size, self._engine)
         return experiment
 

@@ -24,13 +24,9 @@ def undisturbed_times(runs: Outcomes) -> NDArray[np.float64]:
 
 
 def before_learning(runs: Outcomes, curve: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Mean of a curve over the windows before a seed's reward first reaches `UNLEARNED`.
+    """Mean of a curve [S, K] over the windows before a run's reward first reaches `UNLEARNED`: [S].
 
-    Args:
-        runs: runs with diagnostics, [S].
-        curve: a curve of these runs, [S, K].
-    Returns:
-        Means, [S]; nan for a seed whose reward reaches `UNLEARNED` in the first window.
+    It is nan for a run whose reward reaches `UNLEARNED` in the first window.
     """
     before = np.logical_and.accumulate(runs.curve("reward") < UNLEARNED, axis=1)
     with np.errstate(invalid="ignore"):  # 0 / 0 where no window is before
@@ -44,11 +40,8 @@ def known_median(values: NDArray[np.float64]) -> float:
 
 
 def policy_share(runs: Outcomes) -> NDArray[np.float64]:
-    """Squared norm of the policy's gradient over that of the whole gradient of the trunk: [S, K].
-
-    It is nan where the whole gradient is 0.
-    """
-    with np.errstate(invalid="ignore"):  # a deterministic policy has no gradient left
+    """Squared norm of the policy's gradient over that of the trunk's whole gradient: [S, K]."""
+    with np.errstate(invalid="ignore"):  # nan: a deterministic policy has no gradient left
         return np.asarray(runs.curve("policy_norm") ** 2 / runs.curve("total_norm") ** 2)
 
 
@@ -60,26 +53,14 @@ def share_weight(runs: Outcomes) -> NDArray[np.float64]:
 
 
 def identity_sides(runs: Outcomes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Both sides of the identity of `advantage_log_prob`: Σ_t E[(G_t - v_t) log π(a_t)].
+    """Both sides of the identity of `advantage_log_prob` in the second half of training.
 
     The left side is minus the policy loss. The right side is computed from the value loss, and from
     the return's variance and covariance. Losses are means over a window. Variance and covariance
-    were measured at its end.
-
-    Returns:
-        The left and the right side, each [S, K / 2], in the second half of training.
+    were measured at its end. Both sides are [S, K / 2].
     """
-
-    def late(name: str) -> NDArray[np.float64]:
-        """Second half of the curve `name`: [S, K / 2]."""
-        curve = runs.curve(name).astype(np.float64)
-        return curve[:, curve.shape[1] // 2 :]
-
-    predicted = np.vectorize(advantage_log_prob)(
-        late("value_loss"),
-        late("return_variance"),
-        late("covariance"),
-        critic_weight=runs.base.critic_weight,
-        steps=runs.base.task.episode_length,
-    )
-    return -late("policy_loss"), predicted
+    names = ("policy_loss", "value_loss", "return_variance", "covariance")
+    curves = np.array([runs.curve(name) for name in names], np.float64)  # (4, S, K)
+    policy_loss, *moments = curves[:, :, curves.shape[-1] // 2 :]
+    identity = np.vectorize(advantage_log_prob)
+    return -policy_loss, identity(*moments, critic_weight=runs.base.critic_weight)

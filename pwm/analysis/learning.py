@@ -38,13 +38,9 @@ def learned(history: History, task: TaskConfig) -> NDArray[np.bool_]:
 
 
 def times_to_learn(history: History, task: TaskConfig) -> NDArray[np.float64]:
-    """Episodes until the mean reward of 500 consecutive episodes first met the criterion.
+    """Episodes until the mean reward of 500 consecutive episodes first met the criterion: [R].
 
-    Args:
-        history: curves of R replicas in K windows, all but the last of the same length.
-        task: the task.
-    Returns:
-        Numbers of episodes, [R]; inf where the criterion was never met.
+    It is inf for a replica that never met it. All windows but the last must have the same length.
     """
     window_length = int(history.episode[0])  # in episodes
     group_size = min(ceil(FINAL_EPISODES / window_length), len(history.episode))

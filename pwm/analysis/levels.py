@@ -12,14 +12,10 @@ from pwm.core.task import TaskConfig, reward_table
 class RewardLevels(NamedTuple):
     """Fractions of trials rewarded under reference policies, in increasing order."""
 
-    uniform: float
-    """Left, right and hold with equal probability."""
-    one_sided: float
-    """Always left or always right, whichever is better."""
-    memoryless: float
-    """The best policy that sees only the second stimulus."""
-    solved: float
-    """The best policy."""
+    uniform: float  # left, right and hold with equal probability
+    one_sided: float  # always left or always right, whichever is better
+    memoryless: float  # the best policy that sees only the second stimulus
+    solved: float  # the best policy
 
 
 def reward_levels(stimulus_set: str) -> RewardLevels:
@@ -36,13 +32,11 @@ def reward_levels(stimulus_set: str) -> RewardLevels:
     config = TaskConfig(stimulus_set=stimulus_set)
     rewards = reward_table(config)[:-1, -1].astype(np.float64)  # of the last step: (pairs, actions)
     second = config.pairs[:, 1]  # second stimulus of each pair
-    num_rewarded = 0.0  # pairs that the best memoryless policy is rewarded for
-    for stimulus in np.unique(second):
-        of_actions = rewards[second == stimulus].sum(axis=0)  # pairs each action is rewarded for
-        num_rewarded += of_actions.max()
+    # For each second stimulus, the rewarded pairs with the action that is rewarded most often
+    most_rewarded = [rewards[second == each].sum(axis=0).max() for each in np.unique(second)]
     return RewardLevels(
         uniform=float(rewards.mean()),
         one_sided=float(rewards.mean(axis=0).max()),
-        memoryless=float(num_rewarded / config.num_pairs),
+        memoryless=float(sum(most_rewarded) / config.num_pairs),
         solved=float(rewards.max(axis=1).mean()),
     )

@@ -35,7 +35,10 @@ from pwm.runs.storage import Store
 
 
 class Runs(Protocol):
-    """Numbered runs: their configurations, outcomes and histories."""
+    """Numbered runs: their configurations, outcomes and histories.
+
+    Methods raise an `InputError` if a run is not stored, or if its curves are not published.
+    """
 
     @property
     def configs(self) -> Sequence[TrainConfig]:
@@ -90,16 +93,12 @@ class Outcomes:
     def of(
         cls, experiment: Experiment, source: Store | Source, note: Note | None = None
     ) -> Outcomes:
-        """The runs of an experiment, with the axes of its grid.
+        """The runs of an experiment, in a store or the published ones, with the axes of its grid.
 
-        Args:
-            experiment: the experiment.
-            source: a store that holds the experiment's runs, or the published outcomes.
-            note: called with the numbers of the runs that are read.
+        `note` is called with the numbers of the runs that are read.
         """
-        runs: Runs
         if isinstance(source, Store):
-            runs = StoredRuns(source, plan(experiment))
+            runs: Runs = StoredRuns(source, plan(experiment))
         else:
             runs = source.runs(experiment)
         shape = [len(values) for values in experiment.axes.values()]
@@ -150,7 +149,7 @@ class Outcomes:
         return selected
 
     def _along_axis(self, name: str, wanted: Sequence[Any], *, keep_axis: bool) -> Outcomes:
-        """Selects the wanted values along a field's axis; removes the axis unless `keep_axis`."""
+        """The runs with the wanted values of a field that has an axis, which may be removed."""
         values, axis = self.axes[name], list(self.axes).index(name)
         _require_all(name, wanted, values)
         axes = {**self.axes, name: wanted}
@@ -161,10 +160,7 @@ class Outcomes:
         return Outcomes(self._runs, axes, numbers, self._note)
 
     def _as_list(self, name: str, wanted: Sequence[Any]) -> Outcomes:
-        """A list of the runs with any of the wanted values of a field that has no axis.
-
-        If all runs have one of these values, the same runs are returned, with their axes.
-        """
+        """A list of the runs with any of the wanted values of a field that has no axis."""
         fields = flat(TrainConfig())
         if name not in fields:
             raise ValueError(f"{name}: expected a field of a run, one of {', '.join(fields)}")
@@ -172,7 +168,7 @@ class Outcomes:
         _require_all(name, wanted, values)
         selected = [value in wanted for value in values]
         if all(selected):
-            return self
+            return self  # with its axes
         numbers = self._numbers.ravel()[selected]
         return Outcomes(self._runs, {"run": range(len(numbers))}, numbers, self._note)
 
@@ -205,8 +201,7 @@ class Outcomes:
             ValueError: the runs differ in their budget or in the length of their windows.
             InputError: a run is not in the store.
         """
-        self._require_equal_windows()
-        return self._runs.history(self._numbers_to_read().ravel())
+        return self._runs.history(self._numbers_of_equal_windows())
 
     def curve(self, name: str) -> NDArray[np.float32]:
         """The curve `name`: [..., windows], or [..., probes] for diagnostics at chosen episodes.
@@ -215,16 +210,16 @@ class Outcomes:
             ValueError: the runs differ in their budget or in the length of their windows.
             InputError: a run is not in the store, or the curve is not published.
         """
-        self._require_equal_windows()
-        curve = self._runs.curve(name, self._numbers_to_read().ravel())
+        curve = self._runs.curve(name, self._numbers_of_equal_windows())
         return curve.reshape(*self._numbers.shape, curve.shape[1])
 
-    def _require_equal_windows(self) -> None:
-        """Raises `ValueError` unless all runs have the same budget and length of windows."""
+    def _numbers_of_equal_windows(self) -> NDArray[np.intp]:
+        """Numbers of the runs, [R]; raises `ValueError` if their windows differ."""
         lengths = {(run.num_episodes, run.log_every) for run in self.configs}
         if len(lengths) > 1:
             listed = ", ".join(f"{budget} and {window}" for budget, window in sorted(lengths))
             raise ValueError(f"num_episodes, log_every: expected one pair, not {listed}")
+        return self._numbers_to_read().ravel()
 
     @property
     def probed(self) -> NDArray[np.int64]:

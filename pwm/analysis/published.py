@@ -15,12 +15,10 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -39,20 +37,17 @@ from pwm.runs.shards import plan
 
 VERSION = 1
 FILE = "outcomes.npz"  # in `paper/`
-CURVES: Mapping[str, Sequence[str]] = MappingProxyType(
-    {
-        "windows": (
-            "reward", "value_loss", "policy_loss", "critic_bias", "policy_norm", "critic_norm",
-            "total_norm", "signal_to_noise", "return_variance", "covariance",
-        ),
-        "probes": AGENT_DIAGNOSTICS,
-    }
-)  # fmt: skip
+CURVES: Mapping[str, Sequence[str]] = {
+    "windows": (
+        "reward", "value_loss", "policy_loss", "critic_bias", "policy_norm", "critic_norm",
+        "total_norm", "signal_to_noise", "return_variance", "covariance",
+    ),
+    "probes": AGENT_DIAGNOSTICS,
+}  # fmt: skip
 """Published curves by kind: "windows" if diagnostics were measured at the end of each window,
 "probes" if they were measured at chosen episodes. Claims and figures read no other curves."""
 CURVE = "curve."  # prefix of the names of curves in the file
-ALL_CURVES = tuple(itertools.chain.from_iterable(CURVES.values()))
-OF_EXPERIMENTS = ("experiment", "plan", "runs", *CURVES)  # arrays with an entry per experiment
+ALL_CURVES = tuple(CURVE + name for names in CURVES.values() for name in names)
 OF_RUNS = ("digest", "trail", *FIELDS)  # arrays with an entry per run
 
 
@@ -60,14 +55,10 @@ OF_RUNS = ("digest", "trail", *FIELDS)  # arrays with an entry per run
 class Record:
     """Published data of R runs: arrays [R, ...]."""
 
-    digest: NDArray[np.uint64]
-    """Hash of each run's history, [R]."""
-    trail: NDArray[np.uint8]
-    """A byte of the hash of each of seven beginnings of this history, [R, 7]."""
-    outcome: NDArray[Any]
-    """Outcomes of each run, an array of `OUTCOME`, [R]."""
-    curves: Mapping[str, NDArray[np.float32]]
-    """Published curves by name, [R, windows] or [R, probes]."""
+    digest: NDArray[np.uint64]  # hash of each run's history, [R]
+    trail: NDArray[np.uint8]  # a byte of the hash of each of seven beginnings of it, [R, 7]
+    outcome: NDArray[Any]  # outcomes of each run, an array of `OUTCOME`, [R]
+    curves: Mapping[str, NDArray[np.float32]]  # by name, [R, windows] or [R, probes]
 
     @classmethod
     def of(cls, history: History, task: TaskConfig) -> Record:
@@ -85,15 +76,13 @@ class Record:
         Raises:
             ValueError: the curves of a name differ in length.
         """
-        return cls(
-            digest=np.concatenate([part.digest for part in parts]),
-            trail=np.concatenate([part.trail for part in parts]),
-            outcome=np.concatenate([part.outcome for part in parts]),
-            curves={
-                name: np.concatenate([part.curves[name] for part in parts])
-                for name in parts[0].curves
-            },
-        )
+        digest = np.concatenate([part.digest for part in parts])
+        trail = np.concatenate([part.trail for part in parts])
+        outcome = np.concatenate([part.outcome for part in parts])
+        curves = {
+            name: np.concatenate([part.curves[name] for part in parts]) for name in parts[0].curves
+        }
+        return cls(digest, trail, outcome, curves)
 
     def select(self, runs: slice | Sequence[int]) -> Record:
         """The record of the runs with these indices."""
@@ -102,36 +91,23 @@ class Record:
 
     def differences(self, other: Record) -> dict[str, NDArray[np.bool_]]:
         """Whether each run differs from the same run of `other`: [R], for each array by name."""
-        found = {name: _differs(ours, other.columns[name]) for name, ours in self.columns.items()}
-        for name, curve in self.curves.items():
-            found[CURVE + name] = _differs(curve, other.curves[name])
-        return found
+        differs = {}
+        theirs = other.columns
+        for name, one in self.columns.items():
+            same = (one == theirs[name]) | (np.isnan(one) & np.isnan(theirs[name]))
+            differs[name] = ~same.reshape(len(one), -1).all(axis=1)
+        return differs
 
     @property
     def columns(self) -> dict[str, NDArray[Any]]:
-        """Digests, trails and outcomes: an array [R, ...] for each name in `OF_RUNS`."""
+        """Digests, trails, outcomes and curves: an array [R, ...] by its name in the file."""
         outcomes = {name: self.outcome[name] for name in FIELDS}
-        return {"digest": self.digest, "trail": self.trail, **outcomes}
-
-    def num_points(self, kind: str) -> int:
-        """Length of the curves of a kind, a key of `CURVES`; 0 without such curves."""
-        any_name = CURVES[kind][0]  # a record has all curves of a kind or none
-        return self.curves[any_name].shape[1] if any_name in self.curves else 0
-
-
-def _differs(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.bool_]:
-    """Whether the rows of two arrays [R, ...] differ: [R]. Nan equals nan."""
-    same = (one == other) | (np.isnan(one) & np.isnan(other))
-    return np.asarray(~same.reshape(len(one), -1).all(axis=1))
+        curves = {CURVE + name: curve for name, curve in self.curves.items()}
+        return {"digest": self.digest, "trail": self.trail, **outcomes, **curves}
 
 
 class PublishedRuns:
-    """The published runs of an experiment, numbered as in the experiment.
-
-    Args:
-        experiment: the experiment.
-        record: the published data of its runs.
-    """
+    """The published runs of an experiment, numbered as in it: a `pwm.analysis.outcomes.Runs`."""
 
     def __init__(self, experiment: Experiment, record: Record) -> None:
         self._experiment, self._record = experiment, record
@@ -142,15 +118,11 @@ class PublishedRuns:
         return [run for shard in plan(self._experiment) for run in shard.runs]
 
     def outcomes(self, numbers: NDArray[np.intp]) -> NDArray[Any]:
-        """Outcomes of the runs with these numbers: an array of `OUTCOME`, shaped as `numbers`."""
+        """Outcomes of the runs with these numbers, as `Runs.outcomes`."""
         return np.asarray(self._record.outcome[numbers])
 
     def curve(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
-        """The published curve `name` of the runs with these numbers: [R, windows or probes].
-
-        Raises:
-            InputError: the curve is not published.
-        """
+        """The curve `name` of the runs with these numbers, as `Runs.curve`."""
         if name not in self._record.curves:
             raise self._not_published()
         return self._record.curves[name][numbers]
@@ -173,12 +145,9 @@ class PublishedRuns:
 class Published:
     """The published outcomes of some experiments."""
 
-    path: Path
-    """File that they were read from, for messages."""
-    records: Mapping[str, Record]
-    """Published data of the runs, by the name of the experiment."""
-    plans: Mapping[str, str]
-    """Hash that identifies the runs (`plan_of`), by the name of the experiment."""
+    path: Path  # file that they were read from, for messages
+    records: Mapping[str, Record]  # published data of the runs, by the name of the experiment
+    plans: Mapping[str, str]  # hash that identifies the runs (`plan_of`), by experiment
 
     @classmethod
     def read(cls, path: Path | None = None) -> Published:
@@ -188,9 +157,9 @@ class Published:
             FileError: the file is missing, damaged or of another version.
         """
         path = path or published(FILE)
-        names = ["version", *OF_EXPERIMENTS, *OF_RUNS, *(CURVE + name for name in ALL_CURVES)]
+        of_experiments = ("experiment", "plan", "runs", *CURVES)
         try:
-            arrays = read_arrays(path, names)
+            arrays = read_arrays(path, ["version", *of_experiments, *OF_RUNS, *ALL_CURVES])
         except FileError as error:
             accepted = "the published outcomes, undamaged; `git restore` brings them back"
             raise FileError(path, accepted) from error
@@ -202,21 +171,21 @@ class Published:
 
     def write(self, path: Path) -> None:
         """Writes the outcomes with a checksum, atomically."""
-        records = self.records.values()
+        columns = [record.columns for record in self.records.values()]
         arrays: dict[str, NDArray[Any]] = {
             "version": np.array(VERSION),
             "experiment": np.array(list(self.records)),
             "plan": np.array(list(self.plans.values())),
-            "runs": np.array([len(record.digest) for record in records]),
+            "runs": np.array([len(each["digest"]) for each in columns]),
         }
-        for kind in CURVES:
-            arrays[kind] = np.array([record.num_points(kind) for record in records])
+        no_curve = np.zeros((0, 0), np.float32)  # of an experiment that does not publish the curve
+        for kind, names in CURVES.items():  # a record has all curves of a kind, or none
+            lengths = [each.get(CURVE + names[0], no_curve).shape[1] for each in columns]
+            arrays[kind] = np.array(lengths)
         for name in OF_RUNS:
-            arrays[name] = np.concatenate([record.columns[name] for record in records])
-        no_curve = np.zeros(0, np.float32)  # of an experiment that does not publish the curve
+            arrays[name] = np.concatenate([each[name] for each in columns])
         for name in ALL_CURVES:
-            curves = [record.curves.get(name, no_curve).ravel() for record in records]
-            arrays[CURVE + name] = np.concatenate(curves)
+            arrays[name] = np.concatenate([each.get(name, no_curve).ravel() for each in columns])
         write_arrays(path, arrays)
 
     def record(self, experiment: Experiment) -> Record:
@@ -238,11 +207,12 @@ class Published:
 def _records(arrays: Mapping[str, NDArray[Any]]) -> Iterator[Record]:
     """Yields the record of each experiment from the arrays of the file."""
     num_runs = arrays["runs"]  # of each experiment
-    columns = {name: _split(arrays[name], num_runs) for name in OF_RUNS}
+    ends = np.cumsum(num_runs)
+    columns = {name: np.split(arrays[name], ends[:-1]) for name in OF_RUNS}
     curves: dict[str, list[NDArray[Any]]] = {}
     for kind, names in CURVES.items():
-        num_points = num_runs * arrays[kind]
-        curves |= {name: _split(arrays[CURVE + name], num_points) for name in names}
+        ends = np.cumsum(num_runs * arrays[kind])
+        curves |= {name: np.split(arrays[CURVE + name], ends[:-1]) for name in names}
     for index, size in enumerate(num_runs.tolist()):
         outcome = np.zeros(size, OUTCOME)
         for name in FIELDS:
@@ -253,11 +223,6 @@ def _records(arrays: Mapping[str, NDArray[Any]]) -> Iterator[Record]:
             if parts[index].size  # else the experiment does not publish this curve
         }
         yield Record(columns["digest"][index], columns["trail"][index], outcome, own_curves)
-
-
-def _split(values: NDArray[Any], lengths: NDArray[np.int64]) -> list[NDArray[Any]]:
-    """Splits an array into consecutive parts of these lengths."""
-    return np.split(values, np.cumsum(lengths)[:-1])
 
 
 def plan_of(experiment: Experiment) -> str:

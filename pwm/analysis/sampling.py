@@ -18,23 +18,18 @@ def drawn(items: Sequence[Item], count: int, seed: int) -> list[Item]:
     return [items[index] for index in order[:count].tolist()]
 
 
-def most_wrong(total: int, drawn: int, wrong: int, confidence: float = CONFIDENCE) -> int:
-    """Upper confidence bound on the number of wrong runs in a population, from a sample.
+def most_wrong(total: int, drawn: int, wrong: int) -> int:
+    """Upper bound, at `CONFIDENCE`, on the number of wrong runs in a population of `total` runs.
 
-    It is the largest number K of wrong runs in the population for which a sample has `wrong` or
-    fewer of them with a probability above 1 - confidence (hypergeometric distribution; the
-    one-sided bound of Clopper and Pearson, 1934, for a finite population).
-
-    Args:
-        total: number of runs in the population.
-        drawn: number of runs in the sample.
-        wrong: number of wrong runs in the sample.
-        confidence: least probability that the bound holds.
+    Of a sample of `drawn` runs, `wrong` are wrong. The bound is the largest number of wrong runs in
+    the population for which a sample has `wrong` or fewer of them with a probability above
+    1 - `CONFIDENCE` (hypergeometric distribution; the one-sided bound of Clopper and Pearson, 1934,
+    for a finite population).
     """
     lowest, highest = wrong, total - drawn + wrong  # at most, all runs not drawn are wrong too
     while lowest < highest:  # bisection: the probability falls as `middle` grows
         middle = (lowest + highest + 1) // 2
-        if hypergeom.cdf(wrong, total, middle, drawn) > 1 - confidence:
+        if hypergeom.cdf(wrong, total, middle, drawn) > 1 - CONFIDENCE:
             lowest = middle
         else:
             highest = middle - 1
@@ -42,11 +37,8 @@ def most_wrong(total: int, drawn: int, wrong: int, confidence: float = CONFIDENC
 
 
 def power(total: int, drawn: int, wrong: int) -> float:
-    """Probability that a sample has at least one wrong run.
+    """Probability that a sample of `drawn` runs has at least one of the population's wrong runs.
 
-    Args:
-        total: number of runs in the population.
-        drawn: number of runs in the sample.
-        wrong: number of wrong runs in the population.
+    The population has `total` runs, of which `wrong` are wrong.
     """
     return float(hypergeom.sf(0, total, wrong, drawn))

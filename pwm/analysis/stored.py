@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,32 +18,26 @@ from pwm.runs.storage import Store
 
 COLLAPSED = 1e-3  # entropy in nats, below which a policy no longer explores
 CACHED_HISTORIES = 64  # number of shards whose histories are kept in memory
-FIELDS: Mapping[str, type] = MappingProxyType(
-    {
-        "learned": bool,
-        "time": float,
-        "reward": float,
-        "value_loss": float,
-        "entropy": float,
-        "critic_bias": float,
-        "collapsed": bool,
-        "collapse": float,
-        "peak_value_loss": np.float32,
-    }
-)
+FIELDS: Mapping[str, type] = {
+    "learned": bool,
+    "time": float,
+    "reward": float,
+    "value_loss": float,
+    "entropy": float,
+    "critic_bias": float,
+    "collapsed": bool,
+    "collapse": float,
+    "peak_value_loss": np.float32,
+}
 """Types of the outcomes of a run by name; `pwm.analysis.outcomes.Outcomes` describes each."""
 OUTCOME = np.dtype(list(FIELDS.items()))
-"""Structured type of the outcomes of a run."""
 
 
 class StoredRuns:
-    """The runs of some shards, numbered from 0; a shard is read when one of its runs is needed.
+    """The runs of some shards of a store, numbered from 0: a `pwm.analysis.outcomes.Runs`.
 
-    A shard is a group of runs that were trained and stored together.
-
-    Args:
-        store: the store that holds the shards.
-        shards: the shards, in the order in which their runs are numbered.
+    A shard is a group of runs that were trained and stored together. It is read when one of its
+    runs is needed.
     """
 
     def __init__(self, store: Store, shards: Iterable[Shard]) -> None:
@@ -58,11 +51,7 @@ class StoredRuns:
         self._cached_history = lru_cache(CACHED_HISTORIES)(self._read)
 
     def outcomes(self, numbers: NDArray[np.intp]) -> NDArray[Any]:
-        """Outcomes of the runs with these numbers: an array of `OUTCOME`, shaped as `numbers`.
-
-        Raises:
-            InputError: a run is not in the store.
-        """
+        """Outcomes of the runs with these numbers, as `Runs.outcomes`."""
         for shard in np.unique(self._shard_of_run[numbers]):
             if not self._is_computed[shard]:
                 runs = slice(self._first_run[shard], self._first_run[shard + 1])
@@ -72,20 +61,13 @@ class StoredRuns:
         return np.asarray(self._outcomes[numbers])
 
     def curve(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
-        """The curve `name` of the runs with these numbers: [R, windows or probes].
-
-        Raises:
-            InputError: a run is not in the store.
-        """
+        """The curve `name` of the runs with these numbers, as `Runs.curve`."""
         return self.history(numbers).curves[name]
 
     def history(self, numbers: NDArray[np.intp]) -> History:
-        """The history of the runs with these numbers, [R], in this order.
+        """The history of the runs with these numbers, as `Runs.history`.
 
         Diagnostics are included only if all runs measured the same ones at the same episodes.
-
-        Raises:
-            InputError: a run is not in the store.
         """
         shards = self._shard_of_run[numbers]  # number of each run's shard
         replicas = numbers - self._first_run[shards]  # index of each run in its shard
@@ -105,10 +87,8 @@ def outcomes_of(history: History, task: TaskConfig) -> NDArray[Any]:
     found = np.zeros(len(history.reward), OUTCOME)
     found["learned"] = learned(history, task)
     found["time"] = times_to_learn(history, task)
-    found["reward"] = final_mean(history, history.reward)
-    found["value_loss"] = final_mean(history, history.value_loss)
-    found["entropy"] = final_mean(history, history.entropy)
-    found["critic_bias"] = final_mean(history, history.critic_bias)
+    for name in ("reward", "value_loss", "entropy", "critic_bias"):
+        found[name] = final_mean(history, history.curves[name])
     found["collapsed"] = (found["entropy"] < COLLAPSED) & ~found["learned"]
     is_deterministic = history.entropy < COLLAPSED  # (R, K)
     first = history.episode[is_deterministic.argmax(axis=1)]  # the first window also if none is

@@ -15,13 +15,10 @@ from pwm.core.leak import critic_bias
 
 
 def summary(runs: Sequence[TrainConfig], history: History) -> str:
-    """Summarises each critic weight: replicas that learned, the critic's bias, diagnostics.
+    """Lines of text for each critic weight: replicas that learned, the critic's bias, diagnostics.
 
-    Args:
-        runs: the configuration of each replica.
-        history: history of the replicas, in the same order.
-    Returns:
-        Lines of text. A number is a mean over the last 500 episodes, then a median over seeds.
+    A number is a mean over the last 500 episodes, then a median over seeds. The history is of the
+    replicas with these configurations, in the same order.
     """
     episodes = min(FINAL_EPISODES, int(history.episode[-1]))
     of_seeds = ", medians over seeds" if len({run.seed for run in runs}) > 1 else ""
@@ -38,13 +35,9 @@ def summary(runs: Sequence[TrainConfig], history: History) -> str:
 
 
 def predicted_bias(run: TrainConfig, entropy: float) -> float | None:
-    """Bias of the critic at its fixed point: c T H / (2 w), or 0 with a detached baseline.
+    """Bias of the critic at its fixed point, in reward; None in settings without a formula.
 
-    Args:
-        run: the configuration.
-        entropy: H, entropy of the policy, in nats.
-    Returns:
-        The bias, in units of reward; None in settings for which the formula does not hold.
+    It is c T H / (2 w), where H is the policy's entropy in nats, or 0 with a detached baseline.
     """
     loss = run.loss
     if run.critic_weight == 0 or loss.lost_gradients == "values":
@@ -59,14 +52,14 @@ def predicted_bias(run: TrainConfig, entropy: float) -> float | None:
 
 
 def _success(run: TrainConfig, history: History) -> str:
-    """Number of replicas that learned, and the final reward of all, in words."""
+    """Number of replicas that learned, and their final reward, in words."""
     successes, reward = learned(history, run.task), final_mean(history, history.reward)
     span = f" ({reward.min():.3f} to {reward.max():.3f})" if len(reward) > 1 else ""
     return f"learned {successes.sum()} of {len(successes)}; reward {np.median(reward):.3f}{span}"
 
 
 def _bias(run: TrainConfig, history: History) -> str:
-    """The critic's final bias, and the bias that `predicted_bias` gives, in words."""
+    """The critic's final bias and its prediction, in words."""
     bias = float(np.median(final_mean(history, history.critic_bias)))
     entropy = float(np.median(final_mean(history, history.entropy)))
     predicted = predicted_bias(run, entropy)
@@ -80,7 +73,7 @@ def _bias(run: TrainConfig, history: History) -> str:
 
 
 def _gradients(history: History) -> Iterator[str]:
-    """Yields the diagnostics of gradients in words; nothing if there are no diagnostics."""
+    """Yields the diagnostics of gradients in words, if there are any."""
     if not history.diagnostics:
         return
     # Diagnostics are nan in an unfinished window.
@@ -119,20 +112,17 @@ def _hidden_states(history: History) -> Iterator[str]:
         return
     saturated = np.median(history.diagnostics["saturated"], axis=0)  # (probes,)
     for probe in sorted({0, int(saturated.argmax()), len(saturated) - 1}):  # each probe once
-        found = {
-            name: history.diagnostics[name][:, probe].astype(float) for name in AGENT_DIAGNOSTICS
-        }
-        episodes = history.probe_episode[probe]
+        found = {name: history.diagnostics[name][:, probe] for name in AGENT_DIAGNOSTICS}
         yield (
-            f"after {episodes} episodes: mean |h| {_median_text(found['activity'])}, "
-            f"{_median_text(found['saturated'], '.0%')} of units saturated; norm of the value "
-            f"weights {_median_text(found['value_weight_norm'])}; trace of the first stimulus "
-            f"{_median_text(found['trace'])}; critic {_median_text(found['distance'])} from its "
-            "fixed point"
+            f"after {history.probe_episode[probe]} episodes: mean |h| "
+            f"{_median_text(found['activity'])}, {_median_text(found['saturated'], '.0%')} of "
+            f"units saturated; norm of the value weights {_median_text(found['value_weight_norm'])}"
+            f"; trace of the first stimulus {_median_text(found['trace'])}; critic "
+            f"{_median_text(found['distance'])} from its fixed point"
         )
 
 
-def _median_text(values: NDArray[np.float64], form: str = ".3g") -> str:
+def _median_text(values: NDArray[np.floating], form: str = ".3g") -> str:
     """Median of the finite values, formatted; "undefined" if no value is finite."""
-    finite = values[np.isfinite(values)]
+    finite = values[np.isfinite(values)].astype(float)
     return format(float(np.median(finite)), form) if len(finite) else "undefined"

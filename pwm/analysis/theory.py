@@ -10,22 +10,18 @@ from __future__ import annotations
 from math import sqrt
 from typing import TYPE_CHECKING
 
-from pwm.core.leak import critic_bias, policy_factor, start_entropy
+from pwm.core.leak import critic_bias, start_entropy
 
 if TYPE_CHECKING:
     from pwm.core.losses import Reduction
 
 
 def mean_return(success: float, num_trials: int, reward: float = 1.0) -> float:
-    """Mean return over the steps of an episode, in the unit of `reward`.
+    """Mean return over the steps of an episode of N trials, in the unit of `reward`.
 
-    From a step of trial n on, the trials n to N can be rewarded, so that the expected return is
-    reward p (N - n + 1). Its mean over n is reward p (N + 1) / 2.
-
-    Args:
-        success: p, probability that a trial is rewarded, in [0, 1].
-        num_trials: N, trials per episode, at least 1.
-        reward: reward of a trial.
+    Each trial is rewarded with probability p, the `success`. From a step of trial n on, the trials
+    n to N can be rewarded: the expected return is reward p (N - n + 1). Its mean over n is
+    reward p (N + 1) / 2.
     """
     return reward * success * (num_trials + 1) / 2
 
@@ -33,19 +29,14 @@ def mean_return(success: float, num_trials: int, reward: float = 1.0) -> float:
 def value_floor(success: float, num_trials: int, position_known: bool = False) -> float:
     """Smallest value loss of a critic that cannot predict whether a trial will be rewarded.
 
-    From trial n of N on, n' = N - n + 1 trials can be rewarded, so the return has mean p n' and
-    variance p (1 - p) n'. A critic that does not know n can at best predict the overall mean. Its
-    loss is then the variance of p n' over n, plus the mean of p (1 - p) n':
-    p² (N² - 1) / 12 + p (1 - p) (N + 1) / 2. A critic that knows n predicts p n', so that only the
-    second term remains. Valid for undiscounted returns of whole episodes whose trials are all
-    alike. A critic does not know n if its LSTM's state is reset at every trial.
-
-    Args:
-        success: p, probability that a trial is rewarded, in [0, 1].
-        num_trials: N, trials per episode, at least 1.
-        position_known: whether the critic knows which trial of the episode it is in.
-    Returns:
-        Variance of the return given what the critic knows, in reward².
+    It is the variance of the return given what the critic knows, in reward². Each of the N trials
+    of an episode is rewarded with probability p, the `success`. From trial n on, n' = N - n + 1
+    trials can be rewarded, so the return has mean p n' and variance p (1 - p) n'. A critic that
+    does not know n, as its LSTM's state is reset at every trial, can at best predict the overall
+    mean. Its loss is then the variance of p n' over n, plus the mean of p (1 - p) n':
+    p² (N² - 1) / 12 + p (1 - p) (N + 1) / 2. A critic that knows n, its position, predicts p n', so
+    that only the second term remains. Valid for undiscounted returns of whole episodes whose trials
+    are all alike.
     """
     between = success**2 * (num_trials**2 - 1) / 12
     within = success * (1 - success) * (num_trials + 1) / 2
@@ -53,21 +44,16 @@ def value_floor(success: float, num_trials: int, position_known: bool = False) -
 
 
 def advantage_log_prob(
-    value_loss: float,
-    variance: float,
-    covariance: float,
-    *,
-    critic_weight: float,
-    steps: int,
-    reduction: Reduction = "sum",
+    value_loss: float, variance: float, covariance: float, *, critic_weight: float
 ) -> float:
     """Σ_t E[(G_t - v_t) log π(a_t)] of an episode with the critic at its fixed point.
 
-    With an attached baseline, v = E[G|s] + b(s), where b = c T H / (2 w) as in `critic_bias`. Then
+    The policy loss is a sum over steps, and so minus this. With an attached baseline,
+    v = E[G|s] + b(s), where b = T H / (2 w) as in `critic_bias`. Then
 
         T · value loss         = T · variance + Σ b²
         Σ E[(G - v) log π(a)]  = Σ Cov(G, log π(a)) + Σ b H
-        Σ b H                  = (2 w / (c T)) Σ b² = (2 w / c) (value loss - variance),
+        Σ b H                  = (2 w / T) Σ b² = 2 w (value loss - variance),
 
     so that neither the entropy nor the bias remains in the result. With a detached baseline the
     value loss is the variance, and only the covariance remains.
@@ -78,21 +64,14 @@ def advantage_log_prob(
             for a critic that does not know its position, `value_floor`.
         covariance: Σ_t Cov(G_t, log π(a_t)) given the critic's state, in reward times nats.
         critic_weight: w, weight of the value loss.
-        steps: T, steps per episode, at least 1.
-        reduction: reduction of the policy loss.
     Returns:
-        The sum, in reward times nats. The policy loss is -c times this.
+        The sum, in reward times nats.
     """
-    factor = 2 * critic_weight / policy_factor(steps, reduction)
-    return factor * (value_loss - variance) + covariance
+    return 2 * critic_weight * (value_loss - variance) + covariance
 
 
 def noise_weight(
-    steps: int,
-    trial_length: int,
-    reduction: Reduction = "sum",
-    *,
-    reward: float = 1.0,
+    steps: int, trial_length: int, reduction: Reduction = "sum", *, reward: float = 1.0
 ) -> float:
     """Critic weight at which the leak's bias equals the return's standard deviation.
 

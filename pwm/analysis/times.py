@@ -12,12 +12,9 @@ SLOWED = 1.2  # a smaller ratio of two median times counts as scatter, not as a 
 
 
 def median_time(times: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Episodes until half of the seeds had learned; inf if fewer ever did.
+    """Episodes until half of the seeds had learned, [...]; inf if fewer ever did.
 
-    Args:
-        times: episodes until each seed learned, inf if never, [..., S].
-    Returns:
-        Median times, [...].
+    `times` are the episodes until each seed learned, inf if never: [..., S].
     """
     half = (times.shape[-1] - 1) // 2
     return np.asarray(np.partition(times, half, axis=-1)[..., half])
@@ -29,19 +26,12 @@ def noise_constant(
     detached: NDArray[np.float64],
     noise: float,
 ) -> NDArray[np.float64]:
-    """Factor on `noise_weight` that fits the slowdown of attached runs.
+    """Factor on `noise`, the `noise_weight` of a setting, that fits the slowdown of attached runs.
 
     By `pwm.analysis.theory.slowdown`, attached runs take r = sqrt(1 + (factor noise / w)²) times as
-    long as detached ones of the same weight w. Each weight whose ratio r of median times exceeds
-    `SLOWED` thus gives a factor sqrt(r² - 1) w / noise. The median over these weights is returned.
-
-    Args:
-        weights: critic weights, [W].
-        attached: times to learn of attached runs, in episodes, [W, ..., S].
-        detached: times to learn of detached runs, in episodes, [W, ..., S].
-        noise: `noise_weight` of the setting.
-    Returns:
-        Factors, [...]; nan where no weight shows a slowdown.
+    long as detached ones of the same critic weight w. Each weight whose ratio r of median times
+    exceeds `SLOWED` thus gives a factor sqrt(r² - 1) w / noise. The median over these weights is
+    returned, [...]; nan without any. The times to learn are in episodes, [W, ..., S].
     """
     slow, fast = median_time(attached), median_time(detached)  # (W, ...)
     is_slowed = (SLOWED * fast < slow) & (slow < np.inf)

@@ -80,9 +80,8 @@ def test_rivals_differ_in_what_determines_the_noise_weight(
 ) -> None:
     found = condition(5.0, **fields)
     expected = {"ratio": ratio, "steps": steps, "fixed": fixed}
-    assert set(RIVALS) == set(expected)
-    for name, rival in RIVALS.items():
-        assert rival(found) == pytest.approx(expected[name]), name
+    assert found.rival_noise_weights == pytest.approx(expected)
+    assert tuple(found.rival_noise_weights) == RIVALS
 
 
 def test_a_rival_predicts_attached_runs_from_detached_ones() -> None:
@@ -112,7 +111,8 @@ def test_an_error_is_a_difference_of_fractions_of_seeds() -> None:
     wrong = found.attached.learned.copy()
     wrong[-1, :6] = False
     assert found.errors(wrong).tolist() == [0.0] * 12 + [0.25]
-    assert found.ever_learned.tolist() == found.attached.rate().tolist()
+    none = np.zeros_like(wrong)
+    assert found.errors(none).tolist() == found.attached.rate().tolist()
 
 
 def test_properties_are_those_of_the_runs() -> None:

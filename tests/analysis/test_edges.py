@@ -10,14 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pwm.analysis.edges import (
-    LEAST_RATE,
-    PLATEAUS,
-    SLOPES,
-    _models,
-    lower_edges,
-    upper_edges,
-)
+from pwm.analysis.edges import LEAST_RATE, PLATEAUS, SLOPES, _models, lower_edges, upper_edges
 from pwm.analysis.estimates import RESAMPLES, interval, resampled
 
 WEIGHTS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)

@@ -87,6 +87,6 @@ def test_shares_are_ratios_of_squared_norms(runs: Outcomes) -> None:
 def test_the_sides_of_the_identity_are_its_terms_in_the_second_half(runs: Outcomes) -> None:
     left, right = identity_sides(runs.at(baseline="attached", critic_weight=5.0))
     np.testing.assert_allclose(left, np.outer([1, 2, 3], [5, 6, 7, 8]))
-    expected = advantage_log_prob(2.0, 0.0, 0.5, critic_weight=5.0, steps=6)
+    expected = advantage_log_prob(2.0, 0.0, 0.5, critic_weight=5.0)
     assert expected == 20.5
     np.testing.assert_allclose(right, np.full((3, 4), expected))
