@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import inf, nan
-from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -15,20 +14,6 @@ from pwm.external.loops import LOOPS
 
 WINDOW = 100  # episodes in a row that decide whether a run has learned
 SOLVED = 195.0  # a run has learned if these episodes have more steps on average
-Number = TypeVar("Number")
-
-
-class StepSums(NamedTuple, Generic[Number]):
-    """Quantities of each step, or their sums over steps."""
-
-    steps: Number
-    """1 for a single step; in a sum, the number of steps."""
-    error: Number
-    """Value minus target, clipped to plus or minus `LoopSetting.largest_error`."""
-    entropy: Number
-    bootstrap: Number
-    """Weight of the bootstrap value in the target."""
-    value: Number
 
 
 class Record:
@@ -49,7 +34,9 @@ class Record:
         Args:
             lengths: steps of each episode.
             num_updates: updates made so far.
-            sums: `StepSums` over all steps since the previous call, [5].
+            sums: number of steps since the previous call, and sums over these steps of value minus
+                target, clipped to plus or minus `LoopSetting.largest_error`; of the policy's
+                entropy; of the bootstrap value's weight in the target; and of the value: [5].
         """
         self._lengths += lengths
         self._updates += [num_updates] * len(lengths)
@@ -61,19 +48,19 @@ class Record:
         """The run's outcome after `num_updates`; at least one episode must have ended."""
         setting = LOOPS[self.run.loop]
         half = len(self._sums) // 2  # each element is of `setting.episodes` episodes
-        sums = StepSums(*np.sum(self._sums[half:], axis=0))
+        steps, error, entropy, bootstrap, value = np.sum(self._sums[half:], axis=0)
         returns = summed_returns(self._lengths[half * setting.episodes :], setting.discount)
-        bias = nan if setting.standardises else (sums.value - returns) / sums.steps
+        bias = nan if setting.standardises else (value - returns) / steps
         return LoopOutcome(
             run=self.run,
             num_updates=num_updates,
             num_episodes=len(self._lengths),
             length=round(float(np.mean(self._lengths[-WINDOW:])), 2),
             time=self.time,
-            error=_five_digits(sums.error / sums.steps),
-            entropy=_five_digits(sums.entropy / sums.steps),
+            error=_five_digits(error / steps),
+            entropy=_five_digits(entropy / steps),
             bias=_five_digits(bias),
-            bootstrap=_five_digits(sums.bootstrap / sums.steps),
+            bootstrap=_five_digits(bootstrap / steps),
             torch=torch.__version__,
         )
 

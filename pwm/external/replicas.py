@@ -18,7 +18,7 @@ from pwm.external.cartpole import CartPoles
 from pwm.external.loops import LONGEST, LOOPS
 from pwm.external.losses import standardised
 from pwm.external.networks import Networks
-from pwm.external.records import Record, StepSums
+from pwm.external.records import Record
 from pwm.training.update import one_thread
 
 CACHED = 2**18  # most activations of a layer computed at once, which fit the processor's cache
@@ -63,8 +63,8 @@ class Replicas:
         # Whether each episode has ended; true at first, so that `_play` begins the first episodes.
         self._over = np.ones(shape, bool)
         self._lengths = np.zeros(shape, np.int64)  # steps of each episode so far
-        # Sums over the steps of each replica since it last finished an episode, [R, 5].
-        self._step_sums = np.zeros((len(runs), len(StepSums._fields)))
+        # Argument `sums` of `Record.add`: sums since each replica last finished an episode, [R, 5].
+        self._step_sums = np.zeros((len(runs), 5))
         # One generator draws the actions of all replicas; its seed is that of the first run.
         self._action_generator = torch.Generator().manual_seed(seeds[0])
         self._num_updates = 0  # made so far
@@ -72,8 +72,7 @@ class Replicas:
     def train(self, num_updates: int) -> Iterator[LoopOutcome]:
         """Yields each run's outcome as soon as it has learned, or after `num_updates`."""
         while self._records:
-            states, actions, played = self._play()
-            self._update(states, actions, played)
+            self._update(*self._play())
             self._num_updates += 1
             self._record_episodes()
             is_last = self._num_updates == num_updates
@@ -124,7 +123,11 @@ class Replicas:
         # Parameters and gradients: a list per optimiser, of tensors [R, ...].
         trained = self._networks.by_optimiser(self._setting.num_optimisers)
         gradients = [[torch.empty_like(each) for each in parameters] for parameters in trained]
-        for replicas, num_steps in self._batches(played):
+        # Replicas are sorted by the length of their longest episode, so that little is padded.
+        lengths = played.sum(-1).amax(1)  # (R,)
+        size = max(1, CACHED // (self._setting.units * played[0].numel()))  # replicas per batch
+        for replicas in lengths.argsort().split(size):
+            num_steps = int(lengths[replicas[-1]])
             batch = Steps(*(each[replicas, :, :num_steps].flatten(1, 2) for each in steps))
             batch_gradients = self._gradients(replicas, batch)
             for of_all, of_batch in zip(gradients, batch_gradients, strict=True):
@@ -135,16 +138,6 @@ class Replicas:
             for parameter, gradient in zip(parameters, of_all, strict=True):
                 parameter.grad = gradient
             optimiser.step()
-
-    def _batches(self, played: Tensor) -> Iterator[tuple[Tensor, int]]:
-        """Yields indices of replicas to compute together, and the length of their longest episode.
-
-        Replicas are sorted by the length of their longest episode, so that little is padded.
-        """
-        lengths = played.sum(-1).amax(1)  # steps of the longest episode, [R]
-        size = max(1, CACHED // (self._setting.units * played[0].numel()))
-        for replicas in lengths.argsort().split(size):
-            yield replicas, int(lengths[replicas[-1]])
 
     def _gradients(self, replicas: Tensor, steps: Steps) -> list[tuple[Tensor, ...]]:
         """Gradients with respect to the parameters of r replicas, one tuple per optimiser.
@@ -164,15 +157,10 @@ class Replicas:
         if setting.num_optimisers == 1:
             totals = [totals[0] + totals[1]]
         with torch.no_grad():
-            limit = setting.largest_error
-            numbers = StepSums(
-                steps=torch.ones_like(values),
-                error=(values - targets).clamp(-limit, limit),
-                entropy=-(log_policy.exp() * log_policy).sum(-1),
-                bootstrap=steps.bootstraps,
-                value=values,
-            )  # [r, N] each
-            sums = (torch.stack(numbers) * steps.played).sum(-1)  # [5, r]
+            error = (values - targets).clamp(-setting.largest_error, setting.largest_error)
+            entropy = -(log_policy.exp() * log_policy).sum(-1)
+            summands = [torch.ones_like(values), error, entropy, steps.bootstraps, values]  # (r, N)
+            sums = (torch.stack(summands) * steps.played).sum(-1)  # (5, r)
             self._step_sums[replicas.numpy()] += sums.T.double().numpy()
         trained = networks.by_optimiser(setting.num_optimisers)
         # A replica's parameters affect its own loss alone, so the sum has each replica's gradient.
@@ -196,7 +184,7 @@ class Replicas:
                 for name, value in state.items():
                     if value.dim():  # a scalar is the number of steps, the same for all replicas
                         state[name] = value[mask]
-        for parameter in self._networks.parameters():
+        for parameter in self._networks.parameters:
             parameter.data, parameter.grad = parameter.data[mask], None
         self._critic_weights = self._critic_weights[mask]
         self._attached = self._attached[mask]

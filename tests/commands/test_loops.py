@@ -90,7 +90,7 @@ def test_an_update_is_that_of_each_replica_alone(
     setting, many = LOOPS[loop], Replicas(runs)
     for _ in range(3):
         many._update(*many._play())
-        starts = [each.detach().clone() for each in many._networks.parameters()]
+        starts = [each.detach().clone() for each in many._networks.parameters]
         states, actions, played = many._play()
         over = many._over.copy()
         optimisers = [
@@ -102,7 +102,7 @@ def test_an_update_is_that_of_each_replica_alone(
         for fresh, old in zip(optimisers, many._optimisers, strict=True):
             old.load_state_dict(fresh.state_dict())  # a first step
         many._update(states, actions, played)
-        ends = many._networks.parameters()
+        ends = many._networks.parameters
         for replica, run in enumerate(runs):
             layers = [each[replica].clone().requires_grad_() for each in starts]
             log_probs, values, targets = [], [], []
