@@ -56,7 +56,7 @@ class Arguments:
             require(len(getattr(self, name)) > 0, name, "", "at least one number")
 
     def runs(self) -> list[TrainConfig]:
-        """Returns a configuration for each hidden size and episode length."""
+        """A configuration for each hidden size and episode length."""
         return [
             replaced(TrainConfig(num_episodes=10**9), {"hidden_size": h, "episode_length": length})
             for h in self.hidden_sizes
@@ -101,13 +101,10 @@ def _report(
     rates: NDArray[np.float64],
     product_rates: NDArray[np.float64],
 ) -> None:
-    """Prints a row of the table for each contestant.
+    """Prints a row of the table for each contestant: the plain loop first, all cores last.
 
-    Args:
-        run: setting of the contestants.
-        racing: the contestants; the plain loop first, all cores last.
-        rates: replica-episodes per second, [rounds, contestants].
-        product_rates: operations per second of a matrix product on one core, [rounds].
+    `rates` are replica-episodes per second, [rounds, contestants]; `product_rates` are operations
+    per second of a matrix product on one core, [rounds].
     """
     by_name = {contestant.name: rates[:, column] for column, contestant in enumerate(racing)}
     for contestant in racing:
@@ -135,15 +132,9 @@ def _efficiency(
     """Text for the table: training's speed as a fraction of a matrix product's.
 
     It counts first the plain loop's operations, then the operations that are actually computed.
-
-    Args:
-        run: setting of the training.
-        rates: its replica-episodes per second, [rounds].
-        product_rates: operations per second of a matrix product on one core, [rounds].
     """
     relative_rate = np.median(rates / product_rates)  # episodes per operation of the product
-    as_plain = relative_rate * plain_operations(run)
-    as_computed = relative_rate * operations(run)
+    as_plain, as_computed = relative_rate * plain_operations(run), relative_rate * operations(run)
     gigaflops = np.median(product_rates) / 1e9
     return f" {as_plain:>8.0%}, {as_computed:.0%} of {gigaflops:.0f} Gflop/s"
 

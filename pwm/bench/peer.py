@@ -119,11 +119,8 @@ def _update(run: TrainConfig, state: Any, draws: Any) -> Any:
 def _loss(run: TrainConfig, weights: Weights, trials: Array, noise: Array) -> Any:
     """Returns an episode's total loss and its fraction of trials rewarded.
 
-    Args:
-        run: setting of the task and of the losses.
-        weights: weights of the replica.
-        trials: index of each trial's pair, [N].
-        noise: uniform random numbers that choose the actions, [N, L].
+    `trials` are the indices of the trials' pairs, [N]; `noise`, uniform random numbers that choose
+    the actions, [N, L].
     """
     rows = jnp.asarray(state_rows(run.task))[trials]  # (N, L)
     outputs = _play_states(run, weights)[rows]  # (N, L, outputs)

@@ -38,10 +38,9 @@ class PlainLoop:
             self._episode()
 
     def _episode(self) -> tuple[float, ...]:
-        """Plays an episode and makes an update.
+        """Plays an episode and makes an update; returns what a training loop would log.
 
-        Returns:
-            Total reward, value loss, policy loss and mean entropy, which a training loop would log.
+        This is the total reward, value loss, policy loss and mean entropy.
         """
         log_probs, values, entropies, rewards = [], [], [], []
         for _ in range(self._run.task.num_trials):
