@@ -84,7 +84,6 @@ class PWMEnv(gymnasium.Env[NDArray[np.float32], int]):
         self._correct = _correct_table(self.task).tolist()
         self._phases = _phases(self.task)
         self._streams: Streams | None = None
-        self._drawn: list[int] = []  # pairs of the episode's trials, and of a blank trial after it
         self._trial, self._step, self._pair = self.task.num_trials, 0, self.task.num_pairs
         self._violated = False  # whether the agent acted too early in this trial
 
@@ -173,8 +172,6 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
         self._correct = _correct_table(self.task)
         self._phases = _phases(self.task)
         self._streams: Streams | None = None
-        self._drawn = np.empty((num_envs, 0), np.int64)
-        self._trial, self._step = self.task.num_trials, 0
         self._pairs = np.full(num_envs, self.task.num_pairs)
         self._violated = np.zeros(num_envs, bool)  # whether an agent acted too early in this trial
 

@@ -55,21 +55,19 @@ class Arguments:
         for name in ("episode_lengths", "hidden_sizes"):
             require(len(getattr(self, name)) > 0, name, "", "at least one number")
 
-    def runs(self) -> list[TrainConfig]:
-        """A configuration for each hidden size and episode length."""
-        return [
-            replaced(TrainConfig(num_episodes=10**9), {"hidden_size": h, "episode_length": length})
-            for h in self.hidden_sizes
-            for length in self.episode_lengths
-        ]
-
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command and prints a table."""
     about = "Times a plain loop, and populations in PyTorch and fused, on one core and on all."
     arguments = parse(Arguments, "python -m pwm.bench", about, argv)
     with errors_in_one_line():
-        runs, replicas, cores = arguments.runs(), arguments.replicas, arguments.cores
+        replicas, cores = arguments.replicas, arguments.cores
+        longest = TrainConfig(num_episodes=10**9)
+        runs = [
+            replaced(longest, {"hidden_size": hidden_size, "episode_length": episode_length})
+            for hidden_size in arguments.hidden_sizes
+            for episode_length in arguments.episode_lengths
+        ]
         print(
             f"{cpu_model()}, {torch.backends.cpu.get_cpu_capability()}\n"
             f"medians of {arguments.rounds} rounds; in brackets the smallest and the largest\n"

@@ -38,13 +38,9 @@ class Contestant:
 
 
 def contestants(run: TrainConfig, replicas: int, pool: Executor, cores: int) -> list[Contestant]:
-    """Returns the plain loop, a population in PyTorch, a fused one, and a fused one per core.
+    """The plain loop, a population in PyTorch, a fused one, and a fused one per core.
 
-    Args:
-        run: setting of all contestants.
-        replicas: number of replicas in a population.
-        pool: pool of one process per core.
-        cores: number of processes in the pool.
+    A population has `replicas` runs; the last contestant trains in the `cores` processes of `pool`.
     """
     members = tuple(Member(run.critic_weight, run.learning_rate, seed) for seed in range(replicas))
     shard = Shard(run.shared, members)
@@ -62,7 +58,7 @@ def contestants(run: TrainConfig, replicas: int, pool: Executor, cores: int) -> 
 
 
 def peers(run: TrainConfig, replicas: int, pool: Executor, cores: int) -> list[Contestant]:
-    """Returns a population in JAX, and one per core; the arguments are those of `contestants`."""
+    """A population in JAX, and one per core; the arguments are those of `contestants`."""
     episodes = max(JAX_STEPS // run.task.episode_length, 1)
     on_one_core = partial(_on_cores, pool, 1, _jax_population, (run, replicas))
     on_all_cores = partial(_on_cores, pool, cores, _jax_population, (run, replicas))

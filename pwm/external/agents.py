@@ -80,9 +80,7 @@ class SharedTrunk(BaseFeaturesExtractor):
 class UntilLearned(BaseCallback):
     """Ends training once the last 500 episodes meet the criterion for having learned the task.
 
-    Args:
-        task: the task.
-        rewarded: fraction of trials rewarded in each episode; the environments append to this list.
+    The environments append to `rewarded`, the fraction of trials rewarded in each episode.
     """
 
     def __init__(self, task: TaskConfig, rewarded: list[float]) -> None:

@@ -11,9 +11,6 @@ from torch import Tensor
 
 from pwm.external.loops import LoopSetting
 
-STATE_SIZE = 4  # numbers in a state of CartPole
-NUM_ACTIONS = 2
-
 
 class Networks:
     """A policy and a critic for each of R replicas, each with one hidden layer, perhaps shared.
@@ -36,9 +33,9 @@ class Networks:
 
         Weights are uniform with Glorot's limit, sqrt(6 / (inputs + outputs)); biases are 0.
         """
-        num_hidden = 1 if setting.shared else 2
-        sizes = [(STATE_SIZE, setting.units)] * num_hidden  # inputs and outputs of each layer
-        sizes += [(setting.units, NUM_ACTIONS), (setting.units, 1)]
+        # Inputs and outputs of each layer; CartPole has 4 numbers in a state, and 2 actions.
+        sizes = [(4, setting.units)] * (1 if setting.shared else 2)
+        sizes += [(setting.units, 2), (setting.units, 1)]
         # `CartPoles` uses `default_rng(seed)`.
         generators = [np.random.default_rng([seed, 1]) for seed in seeds]
         parameters = []

@@ -141,18 +141,11 @@ def _check_arguments(
 def _by_network(
     reached: list[Tensor], of_critic: list[Tensor], gradient: Tensor, log_probs: list[Tensor]
 ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-    """Sorts the parameters that the advantages depend on by the network that they belong to.
+    """Sorts the parameters that a leak reaches: of the critic alone, of critic and policy, others.
 
-    If the leak's gradient cancels in the head or in the trunk (for instance because the loss
-    subtracts what the head contributes), the list of these parameters is empty.
-
-    Args:
-        reached: the parameters that the advantages depend on.
-        of_critic: all parameters that the values depend on.
-        gradient: gradient of the policy loss with respect to the log-probabilities, with its graph.
-        log_probs: outputs of the policy.
-    Returns:
-        Parameters of the critic alone (head), of critic and policy (trunk), and all others.
+    If the leak's gradient cancels in the critic's own (the head) or in the shared ones (the trunk),
+    for instance because the loss subtracts what the head contributes, their list is empty.
+    `gradient` is that of the policy loss with respect to the log-probabilities, with its graph.
     """
     critic = {id(leaf) for leaf in of_critic}  # by id, as == compares the elements of tensors
     policy = {id(leaf) for leaf in leaves(ancestors(log_probs))}

@@ -76,14 +76,10 @@ class Losses:
 
 
 def flat_gradient(loss: Tensor, inputs: Sequence[Tensor], *, keep: bool = False) -> Tensor | None:
-    """Gradient of a loss with respect to all inputs, flattened and concatenated.
+    """Gradient of a scalar with respect to all inputs, flattened and concatenated: [elements].
 
-    Args:
-        loss: a scalar.
-        inputs: tensors; the gradient is zero for a tensor on which the loss does not depend.
-        keep: whether the gradient is to be differentiated again.
-    Returns:
-        The gradient, [elements of all inputs]; None if the loss depends on none of the inputs.
+    It is zero for an input on which the loss does not depend, and None if there are only such
+    inputs. With `keep`, it can be differentiated again.
     """
     tracked = [tensor for tensor in inputs if tensor.requires_grad]
     if not tracked or not loss.requires_grad:
@@ -166,11 +162,9 @@ def describe_losses(
 ) -> Losses:
     """Describes the reductions of the two losses and their relative weight.
 
-    Args:
-        gradient: gradient of the policy loss with respect to the log-probabilities, [steps].
-        value: the weighted value loss at the same steps, or None if unknown.
-        steps: T, steps per episode; None for all steps that the losses depend on.
-        shape: number of steps along each of one or two axes.
+    `gradient` and `value`, with the weight, are those of `policy_factors`. `steps` is T, steps per
+    episode, or None for all steps that the losses depend on. `shape` has the number of steps along
+    each of one or two axes.
     """
     if value is not None and value.used.shape != gradient.shape:
         value = None
@@ -197,10 +191,7 @@ def describe_reduction(factor: float, shape: Sequence[int]) -> str:
     """Describes a factor per step as a coefficient and a reduction: "0.5 × mean over 60 steps".
 
     Of all descriptions, it takes the one with a coefficient of 1 or 0.5, or else closest to 1.
-
-    Args:
-        factor: factor of each step's term.
-        shape: number of steps along each of one or two axes.
+    `shape` has the number of steps along each of one or two axes.
     """
     steps = prod(shape)
     # A reduction with coefficient 1 gives each step's term the factor 1 / divisor.

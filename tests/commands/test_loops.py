@@ -13,12 +13,11 @@ from torch import Tensor
 from torch.nn.functional import relu
 
 from pwm.analysis.external import Loop
-from pwm.external import records, replicas
+from pwm.external import replicas
 from pwm.external.__main__ import Arguments
 from pwm.external.loops import LOOPS, LoopSetting, runs_of
 from pwm.external.losses import Losses, a3c_losses, reinforce_losses, tutorial_losses
-from pwm.external.records import summed_returns
-from pwm.external.replicas import Replicas, bootstrapped, train_loop
+from pwm.external.replicas import Replicas, bootstrapped, summed_returns, train_loop
 
 LOG_PROBS = torch.tensor([0.5, 0.25, 0.8, 0.3]).log()
 TARGETS = torch.tensor([3.0, 2.0, 0.5, 9.0])
@@ -157,8 +156,8 @@ def step(setting: LoopSetting, totals: Sequence[Tensor], parts: Sequence[Sequenc
 
 
 def test_a_run_ends_when_it_is_solved_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "WINDOW", 4)
-    monkeypatch.setattr(records, "SOLVED", 24.0)
+    monkeypatch.setattr(replicas, "WINDOW", 4)
+    monkeypatch.setattr(replicas, "SOLVED", 24.0)
     runs = [run for run in runs_of("tutorial", range(4)) if run.weight == 1]
     found = {outcome.run: outcome for outcome in train_loop(runs, 12)}
     assert set(found) == set(runs)
