@@ -84,8 +84,7 @@ class PWMEnv(gymnasium.Env[NDArray[np.float32], int]):
         self._correct = _correct_table(self.task).tolist()
         self._phases = _phases(self.task)
         self._streams: Streams | None = None
-        self._trial, self._step, self._pair = self.task.num_trials, 0, self.task.num_pairs
-        self._violated = False  # whether the agent acted too early in this trial
+        self._trial = self.task.num_trials  # no episode has begun
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -98,8 +97,8 @@ class PWMEnv(gymnasium.Env[NDArray[np.float32], int]):
         if seed is not None or self._streams is None:
             self._streams = Streams([self.np_random_seed], "trials")
         self._drawn = _draw_trials(self._streams, self.task)[0].tolist()
-        self._violated = False
-        self._begin_trial(0)
+        self._trial, self._step, self._pair = 0, 0, self._drawn[0]
+        self._violated = False  # whether the agent acted too early in this trial
         return self._observe()
 
     def step(self, action: int) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
@@ -117,17 +116,13 @@ class PWMEnv(gymnasium.Env[NDArray[np.float32], int]):
         self._step += 1
         if self._step < self.task.trial_length:
             self._violated |= chosen != Action.HOLD
-        else:
-            self._begin_trial(self._trial + 1)
+        else:  # the next trial begins; with timeouts, it is blank after a violation
+            blank = self.task.num_pairs
+            timeout = self.task.timeout and self._violated and self._pair != blank
+            self._trial, self._step, self._violated = self._trial + 1, 0, False
+            self._pair = blank if timeout else self._drawn[self._trial]
         observation, info = self._observe()
         return observation, reward, self._trial == self.task.num_trials, False, info
-
-    def _begin_trial(self, trial: int) -> None:
-        """Begins a trial of the episode; with timeouts, it is blank after a violation."""
-        blank = self.task.num_pairs
-        timeout = self.task.timeout and self._violated and self._pair != blank
-        self._trial, self._step, self._violated = trial, 0, False
-        self._pair = blank if timeout else self._drawn[trial]
 
     def _observe(self) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """The observation of this step, and its `info`."""
@@ -172,8 +167,6 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
         self._correct = _correct_table(self.task)
         self._phases = _phases(self.task)
         self._streams: Streams | None = None
-        self._pairs = np.full(num_envs, self.task.num_pairs)
-        self._violated = np.zeros(num_envs, bool)  # whether an agent acted too early in this trial
 
     def reset(
         self,
@@ -202,8 +195,8 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
                 assert first is not None  # Gymnasium draws one if none was given
                 self._streams = Streams(range(first, first + self.num_envs), "trials")
         self._drawn = _draw_trials(self._streams, self.task)
-        self._violated[:] = False
-        self._begin_trial(0)
+        self._trial, self._step, self._pairs = 0, 0, self._drawn[:, 0]
+        self._violated = np.zeros(self.num_envs, bool)  # whether each acted too early in this trial
         return self._observe()
 
     def step(
@@ -234,19 +227,15 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
             self._step += 1
             if self._step < self.task.trial_length:
                 self._violated |= actions != Action.HOLD
-            else:
-                self._begin_trial(self._trial + 1)
+            else:  # the next trials begin; with timeouts, they are blank after violations
+                blank = self.task.num_pairs
+                timeout = self._violated & (self._pairs != blank) & self.task.timeout
+                self._trial, self._step = self._trial + 1, 0
+                self._violated[:] = False
+                self._pairs = np.where(timeout, blank, self._drawn[:, self._trial])
             observations, info = self._observe()
         over = np.full(self.num_envs, self._trial == self.task.num_trials)
         return observations, rewards, over, np.zeros_like(over), info
-
-    def _begin_trial(self, trial: int) -> None:
-        """Begins a trial of the episodes; with timeouts, it is blank where a violation was."""
-        blank = self.task.num_pairs
-        timeout = self._violated & (self._pairs != blank) & self.task.timeout
-        self._trial, self._step = trial, 0
-        self._violated[:] = False
-        self._pairs = np.where(timeout, blank, self._drawn[:, trial])
 
     def _observe(self) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """The observations of this step, [R, S], and their `info` with Gymnasium's masks."""

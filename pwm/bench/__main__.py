@@ -62,9 +62,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parse(Arguments, "python -m pwm.bench", about, argv)
     with errors_in_one_line():
         replicas, cores = arguments.replicas, arguments.cores
-        longest = TrainConfig(num_episodes=10**9)
+        endless = TrainConfig(num_episodes=10**9)
         runs = [
-            replaced(longest, {"hidden_size": hidden_size, "episode_length": episode_length})
+            replaced(endless, {"hidden_size": hidden_size, "episode_length": episode_length})
             for hidden_size in arguments.hidden_sizes
             for episode_length in arguments.episode_lengths
         ]

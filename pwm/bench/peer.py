@@ -40,9 +40,7 @@ Weights = dict[str, Array]
 class JaxPopulation:
     """Replicas of a run with the notes' agent and losses, trained on one core.
 
-    Args:
-        run: the configuration; the LSTM's state must be reset at each trial.
-        replicas: number of replicas, whose random numbers all derive from the run's seed.
+    The LSTM's state must be reset at each trial. All random numbers derive from the run's seed.
     """
 
     def __init__(self, run: TrainConfig, replicas: int) -> None:

@@ -12,13 +12,10 @@ from pwm.core.task import correct_actions
 
 
 class PlainLoop:
-    """Trains one replica, one trial at a time.
+    """Trains one replica of a run with the notes' agent and losses, one trial at a time.
 
     A trial is one call of `nn.LSTM`, and an episode one step of `torch.optim.RMSprop`. The
     losses are those of `pwm.core.losses`.
-
-    Args:
-        run: run to train, with the notes' agent and losses.
     """
 
     def __init__(self, run: TrainConfig) -> None:

@@ -29,7 +29,7 @@ from pwm.analysis.external import (
 )
 from pwm.core.errors import require_integer
 from pwm.external.agents import GRID, NUM_EPISODES, train
-from pwm.external.loops import LONGEST, LOOPS, SEEDS, runs_of
+from pwm.external.loops import LONGEST, LOOPS, runs_of
 from pwm.external.replicas import train_loop
 from pwm.io.cli import errors_in_one_line, parse
 from pwm.io.files import write_atomically
@@ -72,7 +72,7 @@ class Arguments:
     def loop_runs(self) -> list[tuple[list[LoopRun], int]]:
         """Runs of each loop, with the largest number of updates to train them for."""
         if self.size == "paper":
-            return [(runs_of(loop, range(SEEDS)), LOOPS[loop].num_updates) for loop in LOOPS]
+            return [(runs_of(loop), LOOPS[loop].num_updates) for loop in LOOPS]
         # Enough updates for two episodes of the greatest length
         return [(runs_of(loop, [0]), 2 * LONGEST // LOOPS[loop].segment) for loop in LOOPS]
 

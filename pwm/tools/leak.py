@@ -10,7 +10,7 @@ count.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import inf, sqrt
 from typing import cast
 
@@ -95,7 +95,7 @@ def check_leak(
     cost = None
     if len(head) + len(trunk) == len(of_critic):  # the leak reaches every parameter of the critic
         cost = _cost(policy_loss, value_list, value, losses.normalised)
-    names = _names(parameters)
+    names = {id(tensor): name for name, tensor in _named(parameters)}
     return LeakReport(
         verdict="leak",
         head=_sorted_names(head, names),
@@ -205,21 +205,17 @@ def _shape(tensors: Tensors) -> Sequence[int]:
     return [size for size in shape if size > 1] or [1]
 
 
-def _names(parameters: Parameters) -> dict[int, str]:
-    """Names of parameters by their `id`, as == compares the elements of tensors."""
+def _named(parameters: Parameters) -> Iterator[tuple[str, Tensor]]:
+    """Yields parameters with their names; one that was passed without a name has its number."""
     if isinstance(parameters, nn.Module):
-        return {id(tensor): name for name, tensor in parameters.named_parameters()}
-    if isinstance(parameters, Mapping):
-        return {
-            id(tensor): f"{part}.{name}"
-            for part, module in parameters.items()
-            for name, tensor in module.named_parameters()
-        }
-    named: dict[int, str] = {}
-    for index, item in enumerate(cast(Iterable[Tensor | tuple[str, Tensor]], parameters)):
-        name, tensor = (f"parameter {index}", item) if isinstance(item, Tensor) else item
-        named[id(tensor)] = name
-    return named
+        yield from parameters.named_parameters()
+    elif isinstance(parameters, Mapping):
+        for part, module in parameters.items():
+            yield from module.named_parameters(part)
+    else:
+        items = cast(Iterable[Tensor | tuple[str, Tensor]], parameters)
+        for index, item in enumerate(items):
+            yield (f"parameter {index}", item) if isinstance(item, Tensor) else item
 
 
 def _sorted_names(part: list[Tensor], names: Mapping[int, str]) -> tuple[str, ...]:
