@@ -172,9 +172,10 @@ def _cost(
 ) -> Cost | None:
     """Bias and slowdown caused by a leak into the whole critic; None if they cannot be estimated.
 
-    At the fixed point, the gradients of policy loss and value loss with respect to each value
-    cancel. The gradient of the value loss is its curvature times the bias. So the bias is minus the
-    gradient of the policy loss, divided by this curvature.
+    They cannot where the value loss is linear in the error of some step, as Huber's may be. At the
+    fixed point, the gradients of policy loss and value loss with respect to each value cancel. The
+    gradient of the value loss is its curvature times the bias. So the bias is minus the gradient of
+    the policy loss, divided by this curvature.
     """
     if value is None or normalised is None or not torch.equal(value.known, value.used):
         return None

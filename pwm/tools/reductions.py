@@ -162,9 +162,9 @@ def describe_losses(
 ) -> Losses:
     """Describes the reductions of the two losses and their relative weight.
 
-    `gradient` and `value`, with the weight, are those of `policy_factors`. `steps` is T, steps per
-    episode, or None for all steps that the losses depend on. `shape` has the number of steps along
-    each of one or two axes.
+    `gradient` and `value` are as in `policy_factors`; `value` includes its weight. `steps` is T,
+    steps per episode, or None for all steps that the losses depend on. `shape` has the number of
+    steps along each of one or two axes.
     """
     if value is not None and value.used.shape != gradient.shape:
         value = None
