@@ -28,7 +28,7 @@ class Arguments:
     """Flags of `python -m pwm.convert`."""
 
     source: Annotated[str, tyro.conf.arg(name="from", metavar="NAME", help_behavior_hint="")]
-    """Library and algorithm, or the notes, that the weight is of."""
+    """Library and algorithm that the weight is from, or "notes"."""
     to: Annotated[
         str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="(default: all)")
     ] = None
@@ -40,7 +40,7 @@ class Arguments:
     episode_length: Annotated[
         int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="(default: none)")
     ] = None
-    """Steps of an episode, of which the notes sum one loss and average the other."""
+    """Steps per episode, needed where one loss is summed and the other averaged, as in the notes."""
 
     def __post_init__(self) -> None:
         require_choice("from", self.source, CONVENTIONS)

@@ -98,7 +98,7 @@ def check_logs(
         biases = floats(bias)[half:]
     mean_entropy, measured = fmean(entropies), fmean(biases)
     predicted = c / (2 * weight * square_factor) * mean_entropy
-    per_nat = measured / mean_entropy if mean_entropy else 0.0
+    per_nat = measured / mean_entropy if mean_entropy else 0.0  # bias per nat of entropy
     block_means = zip(_block_means(biases), _block_means(entropies), strict=True)
     residuals = [block_bias - per_nat * nats for block_bias, nats in block_means]
     error = QUANTILE * stdev(residuals) / sqrt(BLOCKS)
