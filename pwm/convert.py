@@ -40,7 +40,7 @@ class Arguments:
     episode_length: Annotated[
         int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="(default: none)")
     ] = None
-    """Steps per episode, needed where one loss is summed and the other averaged, as in the notes."""
+    """Steps per episode; needed if one loss is summed and the other averaged, as in the notes."""
 
     def __post_init__(self) -> None:
         require_choice("from", self.source, CONVENTIONS)

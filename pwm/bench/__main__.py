@@ -115,26 +115,16 @@ def _report(
             f"{spread:<14}"
         )
         if name == "fused":
-            line += _efficiency(run, own_rates, product_rates)
+            relative_rate = np.median(own_rates / product_rates)  # episodes per operation
+            in_plain_loop = relative_rate * plain_operations(run)
+            line += f" {in_plain_loop:>8.0%}, {relative_rate * operations(run):.0%} of "
+            line += f"{np.median(product_rates) / 1e9:.0f} Gflop/s"
         elif contestant is racing[-1]:
             line += f"     {np.median(own_rates / by_name['fused']):.2f} times one core"
         in_jax = by_name.get(name.replace("fused", "jax"))
         if in_jax is not None and name.startswith("fused"):
             line += f"; {np.median(own_rates / in_jax):.1f} times JAX"
         tqdm.write(line.rstrip())
-
-
-def _efficiency(
-    run: TrainConfig, rates: NDArray[np.float64], product_rates: NDArray[np.float64]
-) -> str:
-    """Text for the table: training's speed as a fraction of a matrix product's.
-
-    It counts first the plain loop's operations, then the operations that are actually computed.
-    """
-    relative_rate = np.median(rates / product_rates)  # episodes per operation of the product
-    as_plain, as_computed = relative_rate * plain_operations(run), relative_rate * operations(run)
-    gigaflops = np.median(product_rates) / 1e9
-    return f" {as_plain:>8.0%}, {as_computed:.0%} of {gigaflops:.0f} Gflop/s"
 
 
 if __name__ == "__main__":

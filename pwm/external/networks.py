@@ -19,13 +19,17 @@ class Networks:
         parameters: weights [R, inputs, outputs] and biases [R, 1, outputs] of each layer: hidden
             layer, policy's head, critic's head; or, if the hidden layer is not shared, policy's
             hidden layer, critic's hidden layer, policy's head, critic's head.
+        num_optimisers: 1, which trains all parameters, or 2.
     """
 
-    def __init__(self, parameters: Sequence[Tensor]) -> None:
+    def __init__(self, parameters: Sequence[Tensor], num_optimisers: int) -> None:
         self.parameters = [parameter.requires_grad_() for parameter in parameters]
         hidden, heads = self.parameters[:-4], self.parameters[-4:]
         self._policy = [*hidden[:2], *heads[:2]]
         self._critic = [*hidden[-2:], *heads[2:]]  # hidden[-2:] is hidden[:2] if it is shared
+        networks = [self._policy, self._critic]
+        self.by_optimiser = [self.parameters] if num_optimisers == 1 else networks
+        """Parameters that each optimiser trains; two optimisers both train a shared layer."""
 
     @classmethod
     def draw(cls, seeds: Sequence[int], setting: LoopSetting) -> Networks:
@@ -43,19 +47,12 @@ class Networks:
             weights = [random.uniform(-1, 1, size) * sqrt(6 / sum(size)) for random in generators]
             parameters.append(torch.tensor(np.stack(weights)).float())
             parameters.append(torch.zeros(len(seeds), 1, size[1]))
-        return cls(parameters)
+        return cls(parameters, setting.num_optimisers)
 
     def copies(self, replicas: Tensor) -> Networks:
         """Copies of the networks of r replicas, given by their indices, [r]."""
-        return Networks([parameter.detach()[replicas] for parameter in self.parameters])
-
-    def by_optimiser(self, num_optimisers: int) -> list[list[Tensor]]:
-        """Lists of the parameters that each optimiser trains.
-
-        A single optimiser trains all. Of two, one trains the policy and one the critic, and both
-        train a shared hidden layer.
-        """
-        return [self.parameters] if num_optimisers == 1 else [self._policy, self._critic]
+        parameters = [parameter.detach()[replicas] for parameter in self.parameters]
+        return Networks(parameters, len(self.by_optimiser))
 
     def logits(self, states: Tensor) -> Tensor:
         """Logits of the actions, [R, N, 2], in states [R, N, 4]."""

@@ -101,7 +101,7 @@ class Replicas:
         self._networks = Networks.draw(seeds, setting)
         self._optimisers = [
             setting.optimiser(parameters, lr=setting.learning_rate)
-            for parameters in self._networks.by_optimiser(setting.num_optimisers)
+            for parameters in self._networks.by_optimiser
         ]
         self._critic_weights = torch.tensor([run.weight for run in runs])  # [R]
         self._attached = torch.tensor([run.baseline == "attached" for run in runs])  # [R]
@@ -171,7 +171,7 @@ class Replicas:
         targets, bootstraps = bootstrapped(played, last_values, goes_on, self._setting.discount)
         steps = Steps(states[:, :, :-1], actions, played, targets, bootstraps)
         # Parameters and gradients: a list per optimiser, of tensors [R, ...].
-        trained = self._networks.by_optimiser(self._setting.num_optimisers)
+        trained = self._networks.by_optimiser
         gradients = [[torch.empty_like(each) for each in parameters] for parameters in trained]
         # Replicas are sorted by the length of their longest episode, so that little is padded.
         lengths = played.sum(-1).amax(1)  # (R,)
@@ -212,11 +212,10 @@ class Replicas:
             summands = [torch.ones_like(values), error, entropy, steps.bootstraps, values]  # (r, N)
             sums = (torch.stack(summands) * steps.played).sum(-1)  # (5, r)
             self._step_sums[replicas.numpy()] += sums.T.double().numpy()
-        trained = networks.by_optimiser(setting.num_optimisers)
         # A replica's parameters affect its own loss alone, so the sum has each replica's gradient.
         return [
             torch.autograd.grad(total.sum(), parameters, retain_graph=True)
-            for total, parameters in zip(totals, trained, strict=True)
+            for total, parameters in zip(totals, networks.by_optimiser, strict=True)
         ]
 
     def _keep(self, kept: NDArray[np.bool_]) -> None:

@@ -94,9 +94,7 @@ def test_an_update_is_that_of_each_replica_alone(
         over = many._over.copy()
         optimisers = [
             type(each)(part, lr=setting.learning_rate)
-            for each, part in zip(
-                many._optimisers, many._networks.by_optimiser(setting.num_optimisers), strict=True
-            )
+            for each, part in zip(many._optimisers, many._networks.by_optimiser, strict=True)
         ]
         for fresh, old in zip(optimisers, many._optimisers, strict=True):
             old.load_state_dict(fresh.state_dict())  # a first step
