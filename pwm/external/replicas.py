@@ -174,7 +174,7 @@ class Replicas:
         trained = self._networks.by_optimiser
         gradients = [[torch.empty_like(each) for each in parameters] for parameters in trained]
         # Replicas are sorted by the length of their longest episode, so that little is padded.
-        lengths = played.sum(-1).amax(1)  # (R,)
+        lengths = played.sum(-1).amax(1)  # steps of the longest episode, (R,)
         size = max(1, CACHED // (self._setting.units * played[0].numel()))  # replicas per batch
         for replicas in lengths.argsort().split(size):
             num_steps = int(lengths[replicas[-1]])
