@@ -27,7 +27,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium.error import InvalidAction, ResetNeeded
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box, Discrete, Space
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
@@ -77,7 +77,7 @@ class PWMEnv(gymnasium.Env[NDArray[np.float32], int]):
     def __init__(self, **fields: Any) -> None:
         self.task = TaskConfig(**fields)
         self.observation_space = Box(0, 1, (self.task.num_stimuli,), np.float32)
-        self.action_space = Discrete(len(Action))
+        self.action_space: Space[Any] = Discrete(len(Action))
         # An element of a list is read much faster than an element of an array.
         self._observations = [list(trial) for trial in observation_table(self.task)]
         self._rewards = reward_table(self.task).tolist()
