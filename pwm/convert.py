@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 
 from pwm.analysis.conventions import CONVENTIONS, Convention, convert_weight, formula, ratio
-from pwm.core.errors import require, require_integer, require_positive
+from pwm.core.errors import require, require_choice, require_integer, require_positive
 from pwm.io.cli import errors_in_one_line, parse
 from pwm.io.inherited import say
 
@@ -28,7 +28,7 @@ class Arguments:
     """Flags of `python -m pwm.convert`."""
 
     source: Annotated[str, tyro.conf.arg(name="from", metavar="NAME", help_behavior_hint="")]
-    """Library and algorithm, or the notes, that the weight is of."""
+    """Library and algorithm that the weight is from, or "notes"."""
     to: Annotated[
         str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="(default: all)")
     ] = None
@@ -40,7 +40,16 @@ class Arguments:
     episode_length: Annotated[
         int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="(default: none)")
     ] = None
-    """Steps of an episode, of which the notes sum one loss and average the other."""
+    """Steps per episode; needed if one loss is summed and the other averaged, as in the notes."""
+
+    def __post_init__(self) -> None:
+        require_choice("from", self.source, CONVENTIONS)
+        if self.to is not None:
+            require_choice("to", self.to, CONVENTIONS)
+        if self.weight is not None:
+            require_positive("weight", self.weight)
+        if self.episode_length is not None:
+            require_integer("episode_length", self.episode_length, 1)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -53,46 +62,28 @@ def main(argv: Sequence[str] | None = None) -> None:
         argv,
     )
     with errors_in_one_line():
-        for flag, name in (("from", arguments.source), ("to", arguments.to)):
-            known = name is None or name in CONVENTIONS
-            require(known, flag, name, "one of " + ", ".join(CONVENTIONS))
-        weight = arguments.weight
-        if weight is None:
-            weight = CONVENTIONS[arguments.source].weight
-        require_positive("weight", weight)
-        if arguments.episode_length is not None:
-            require_integer("episode_length", arguments.episode_length, 1)
-        if arguments.to is None:
-            lines = _to_all(arguments.source, weight, arguments.episode_length)
-        else:
-            lines = _to_one(arguments.source, arguments.to, weight, arguments.episode_length)
+        source, to = arguments.source, arguments.to
+        weight = arguments.weight or CONVENTIONS[source].weight
+        named = list(CONVENTIONS) if to is None else [source, to]
+        needing = [name for name in named if CONVENTIONS[name].needs_steps]
+        steps_known = arguments.episode_length is not None or not needing
+        accepted = f"a number of steps: {', '.join(needing)} sums one loss and averages the other"
+        require(steps_known, "episode_length", "(none)", accepted)
+        steps = arguments.episode_length or 1  # if nothing depends on it
+        lines = _to_all(source, weight, steps) if to is None else _to_one(source, to, weight, steps)
         for line in lines:
             say(line)
 
 
-def _steps(names: Sequence[str], episode_length: int | None) -> int:
-    """Steps per update: `episode_length`, or 1 if it is None and no named convention needs it.
-
-    Raises:
-        InputError: `episode_length` is None, and one of the conventions depends on it.
-    """
-    needing = [name for name in names if CONVENTIONS[name].needs_steps]
-    accepted = f"a number of steps: {', '.join(needing)} sums one loss and averages the other"
-    require(episode_length is not None or not needing, "episode_length", "(none)", accepted)
-    return episode_length or 1
-
-
-def _to_all(source: str, weight: float, episode_length: int | None) -> Iterator[str]:
+def _to_all(source: str, weight: float, steps: int) -> Iterator[str]:
     """Yields a line per library: the converted weight, and the library's usual weight."""
-    steps = _steps(list(CONVENTIONS), episode_length)
     for name, convention in CONVENTIONS.items():
         converted = convert_weight(weight, steps, source=source, to=name)
         yield f"{name:<26}{converted:<10.3g}{_default(convention)}"
 
 
-def _to_one(source: str, to: str, weight: float, episode_length: int | None) -> Iterator[str]:
+def _to_one(source: str, to: str, weight: float, steps: int) -> Iterator[str]:
     """Yields lines: the converted weight, both losses, and what no weight can compensate for."""
-    steps = _steps([source, to], episode_length)
     converted = convert_weight(weight, steps, source=source, to=to)
     yield f"{weight:.3g} in {source} is {converted:.3g} in {to} ({_default(CONVENTIONS[to])})"
     width = max(len(source), len(to))
@@ -105,8 +96,12 @@ def _to_one(source: str, to: str, weight: float, episode_length: int | None) -> 
     )
     for caveat in _caveats_of_pair(source, to, steps):
         yield f"- {caveat}"
-    for caveat in _caveats_of_each(source, to, error_weight):
-        yield f"- {caveat}"
+    libraries: dict[str, list[str]] = {}  # names of the libraries with a caveat, by caveat
+    for name in dict.fromkeys((source, to)):  # once if they are the same
+        for caveat in _caveats(CONVENTIONS[name], error_weight):
+            libraries.setdefault(caveat, []).append(name)
+    for caveat, names in libraries.items():
+        yield f"- {', '.join(names)}: {caveat}"
 
 
 def _default(convention: Convention) -> str:
@@ -135,24 +130,11 @@ def _caveats_of_pair(source: str, to: str, steps: int) -> Iterator[str]:
         )
 
 
-def _caveats_of_each(source: str, to: str, error_weight: float) -> Iterator[str]:
-    """Yields properties that no weight compensates, each after the names of the libraries with it.
-
-    Args:
-        source: first library.
-        to: second library, which may be the first.
-        error_weight: weight of a step's squared error relative to its policy term.
-    """
-    libraries: dict[str, list[str]] = {}  # names of the libraries with a property, by property
-    for name in dict.fromkeys((source, to)):  # once if they are the same
-        for text in _caveats(CONVENTIONS[name], error_weight):
-            libraries.setdefault(text, []).append(name)
-    for text, names in libraries.items():
-        yield f"{', '.join(names)}: {text}"
-
-
 def _caveats(convention: Convention, error_weight: float) -> Iterator[str]:
-    """Yields properties of a library that no weight compensates; see `_caveats_of_each`."""
+    """Yields properties of a library that no weight compensates.
+
+    `error_weight` is the weight of a step's squared error relative to its policy term.
+    """
     if convention.networks == "separate":
         yield f"actor and critic share no parameters: {SEPARATE}"
     if convention.networks == "either":

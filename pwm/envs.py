@@ -76,16 +76,15 @@ class PWMEnv(gymnasium.Env[NDArray[np.float32], int]):
 
     def __init__(self, **fields: Any) -> None:
         self.task = TaskConfig(**fields)
-        self.observation_space, self.action_space = _spaces(self.task)
+        self.observation_space = Box(0, 1, (self.task.num_stimuli,), np.float32)
+        self.action_space: Space[Any] = Discrete(len(Action))
         # An element of a list is read much faster than an element of an array.
         self._observations = [list(trial) for trial in observation_table(self.task)]
         self._rewards = reward_table(self.task).tolist()
         self._correct = _correct_table(self.task).tolist()
         self._phases = _phases(self.task)
-        self._trials: _Trials | None = None
-        self._drawn: list[int] = []  # pairs of the episode's trials, and of a blank trial after it
-        self._trial, self._step, self._pair = self.task.num_trials, 0, self.task.num_pairs
-        self._violated = False  # whether the agent acted too early in this trial
+        self._streams: Streams | None = None
+        self._trial = self.task.num_trials  # no episode has begun
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -95,11 +94,11 @@ class PWMEnv(gymnasium.Env[NDArray[np.float32], int]):
         Options are ignored. Returns the first observation, [S], and its `info`.
         """
         super().reset(seed=seed, options=options)
-        if seed is not None or self._trials is None:
-            self._trials = _Trials(self.task, [self.np_random_seed])
-        self._drawn = self._trials.next()[0].tolist()
-        self._violated = False
-        self._begin_trial(0)
+        if seed is not None or self._streams is None:
+            self._streams = Streams([self.np_random_seed], "trials")
+        self._drawn = _draw_trials(self._streams, self.task)[0].tolist()
+        self._trial, self._step, self._pair = 0, 0, self._drawn[0]
+        self._violated = False  # whether the agent acted too early in this trial
         return self._observe()
 
     def step(self, action: int) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
@@ -117,17 +116,13 @@ class PWMEnv(gymnasium.Env[NDArray[np.float32], int]):
         self._step += 1
         if self._step < self.task.trial_length:
             self._violated |= chosen != Action.HOLD
-        else:
-            self._begin_trial(self._trial + 1)
+        else:  # the next trial begins; with timeouts, it is blank after a violation
+            blank = self.task.num_pairs
+            timeout = self.task.timeout and self._violated and self._pair != blank
+            self._trial, self._step, self._violated = self._trial + 1, 0, False
+            self._pair = blank if timeout else self._drawn[self._trial]
         observation, info = self._observe()
         return observation, reward, self._trial == self.task.num_trials, False, info
-
-    def _begin_trial(self, trial: int) -> None:
-        """Begins a trial of the episode; with timeouts, it is blank after a violation."""
-        blank = self.task.num_pairs
-        timeout = self.task.timeout and self._violated and self._pair != blank
-        self._trial, self._step, self._violated = trial, 0, False
-        self._pair = blank if timeout else self._drawn[trial]
 
     def _observe(self) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """The observation of this step, and its `info`."""
@@ -163,18 +158,15 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
         require_integer("num_envs", num_envs, 1)
         self.num_envs = num_envs
         self.task = TaskConfig(**fields)
-        self.single_observation_space, self.single_action_space = _spaces(self.task)
+        self.single_observation_space = Box(0, 1, (self.task.num_stimuli,), np.float32)
+        self.single_action_space = Discrete(len(Action))
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._observations = observation_table(self.task)
         self._rewards = reward_table(self.task).astype(np.float64)  # as SyncVectorEnv returns them
         self._correct = _correct_table(self.task)
         self._phases = _phases(self.task)
-        self._trials: _Trials | None = None
-        self._drawn = np.empty((num_envs, 0), np.int64)
-        self._trial, self._step = self.task.num_trials, 0
-        self._pairs = np.full(num_envs, self.task.num_pairs)
-        self._violated = np.zeros(num_envs, bool)  # whether an agent acted too early in this trial
+        self._streams: Streams | None = None
 
     def reset(
         self,
@@ -195,16 +187,16 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
             require(len(seed) == self.num_envs, "SEED", seed, accepted)
             for each in seed:
                 require_integer("SEED", each, 0)
-            self._trials = _Trials(self.task, seed)
+            self._streams = Streams(seed, "trials")
         else:
             super().reset(seed=seed, options=options)
-            if seed is not None or self._trials is None:
+            if seed is not None or self._streams is None:
                 first = self.np_random_seed
                 assert first is not None  # Gymnasium draws one if none was given
-                self._trials = _Trials(self.task, range(first, first + self.num_envs))
-        self._drawn = self._trials.next()
-        self._violated[:] = False
-        self._begin_trial(0)
+                self._streams = Streams(range(first, first + self.num_envs), "trials")
+        self._drawn = _draw_trials(self._streams, self.task)
+        self._trial, self._step, self._pairs = 0, 0, self._drawn[:, 0]
+        self._violated = np.zeros(self.num_envs, bool)  # whether each acted too early in this trial
         return self._observe()
 
     def step(
@@ -222,7 +214,7 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
             ResetNeeded: no episode has begun.
             InvalidAction: an action does not exist, or there is not one per replica.
         """
-        if self._trials is None:
+        if self._streams is None:
             raise ResetNeeded("no episode has begun: expected a call of reset")
         rewards = np.zeros(self.num_envs)
         if self._trial == self.task.num_trials:
@@ -235,19 +227,15 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
             self._step += 1
             if self._step < self.task.trial_length:
                 self._violated |= actions != Action.HOLD
-            else:
-                self._begin_trial(self._trial + 1)
+            else:  # the next trials begin; with timeouts, they are blank after violations
+                blank = self.task.num_pairs
+                timeout = self._violated & (self._pairs != blank) & self.task.timeout
+                self._trial, self._step = self._trial + 1, 0
+                self._violated[:] = False
+                self._pairs = np.where(timeout, blank, self._drawn[:, self._trial])
             observations, info = self._observe()
         over = np.full(self.num_envs, self._trial == self.task.num_trials)
         return observations, rewards, over, np.zeros_like(over), info
-
-    def _begin_trial(self, trial: int) -> None:
-        """Begins a trial of the episodes; with timeouts, it is blank where a violation was."""
-        blank = self.task.num_pairs
-        timeout = self._violated & (self._pairs != blank) & self.task.timeout
-        self._trial, self._step = trial, 0
-        self._violated[:] = False
-        self._pairs = np.where(timeout, blank, self._drawn[:, trial])
 
     def _observe(self) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """The observations of this step, [R, S], and their `info` with Gymnasium's masks."""
@@ -261,24 +249,12 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
         return self._observations[self._pairs, self._step], info
 
 
-class _Trials:
-    """Source of the trials of R replicas with the given seeds, one episode per call."""
-
-    def __init__(self, task: TaskConfig, seeds: Sequence[int]) -> None:
-        self._task = task
-        self._streams = Streams(seeds, "trials")
-
-    def next(self) -> NDArray[np.int64]:
-        """Pairs of the next episode's trials, and of a blank trial after it: [R, N + 1]."""
-        integers = self._streams.draw(self._task.num_trials)
-        trials = np.full((len(integers), self._task.num_trials + 1), self._task.num_pairs)
-        trials[:, :-1] = to_index(integers, self._task.num_pairs)
-        return trials
-
-
-def _spaces(task: TaskConfig) -> tuple[Space[Any], Space[Any]]:
-    """The observation space and the action space of one replica."""
-    return Box(0, 1, (task.num_stimuli,), np.float32), Discrete(len(Action))
+def _draw_trials(streams: Streams, task: TaskConfig) -> NDArray[np.int64]:
+    """Draws the pairs of the next episode's trials, and adds a blank trial after it: [R, N + 1]."""
+    integers = streams.draw(task.num_trials)  # (R, N)
+    trials = np.full((len(integers), task.num_trials + 1), task.num_pairs)
+    trials[:, :-1] = to_index(integers, task.num_pairs)
+    return trials
 
 
 def _phases(task: TaskConfig) -> list[int]:

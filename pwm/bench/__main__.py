@@ -55,21 +55,19 @@ class Arguments:
         for name in ("episode_lengths", "hidden_sizes"):
             require(len(getattr(self, name)) > 0, name, "", "at least one number")
 
-    def runs(self) -> list[TrainConfig]:
-        """Returns a configuration for each hidden size and episode length."""
-        return [
-            replaced(TrainConfig(num_episodes=10**9), {"hidden_size": h, "episode_length": length})
-            for h in self.hidden_sizes
-            for length in self.episode_lengths
-        ]
-
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command and prints a table."""
     about = "Times a plain loop, and populations in PyTorch and fused, on one core and on all."
     arguments = parse(Arguments, "python -m pwm.bench", about, argv)
     with errors_in_one_line():
-        runs, replicas, cores = arguments.runs(), arguments.replicas, arguments.cores
+        replicas, cores = arguments.replicas, arguments.cores
+        endless = TrainConfig(num_episodes=10**9)
+        runs = [
+            replaced(endless, {"hidden_size": hidden_size, "episode_length": episode_length})
+            for hidden_size in arguments.hidden_sizes
+            for episode_length in arguments.episode_lengths
+        ]
         print(
             f"{cpu_model()}, {torch.backends.cpu.get_cpu_capability()}\n"
             f"medians of {arguments.rounds} rounds; in brackets the smallest and the largest\n"
@@ -101,13 +99,10 @@ def _report(
     rates: NDArray[np.float64],
     product_rates: NDArray[np.float64],
 ) -> None:
-    """Prints a row of the table for each contestant.
+    """Prints a row of the table for each contestant: the plain loop first, all cores last.
 
-    Args:
-        run: setting of the contestants.
-        racing: the contestants; the plain loop first, all cores last.
-        rates: replica-episodes per second, [rounds, contestants].
-        product_rates: operations per second of a matrix product on one core, [rounds].
+    `rates` are replica-episodes per second, [rounds, contestants]; `product_rates` are operations
+    per second of a matrix product on one core, [rounds].
     """
     by_name = {contestant.name: rates[:, column] for column, contestant in enumerate(racing)}
     for contestant in racing:
@@ -120,32 +115,16 @@ def _report(
             f"{spread:<14}"
         )
         if name == "fused":
-            line += _efficiency(run, own_rates, product_rates)
+            relative_rate = np.median(own_rates / product_rates)  # episodes per operation
+            in_plain_loop = relative_rate * plain_operations(run)
+            line += f" {in_plain_loop:>8.0%}, {relative_rate * operations(run):.0%} of "
+            line += f"{np.median(product_rates) / 1e9:.0f} Gflop/s"
         elif contestant is racing[-1]:
             line += f"     {np.median(own_rates / by_name['fused']):.2f} times one core"
         in_jax = by_name.get(name.replace("fused", "jax"))
         if in_jax is not None and name.startswith("fused"):
             line += f"; {np.median(own_rates / in_jax):.1f} times JAX"
         tqdm.write(line.rstrip())
-
-
-def _efficiency(
-    run: TrainConfig, rates: NDArray[np.float64], product_rates: NDArray[np.float64]
-) -> str:
-    """Text for the table: training's speed as a fraction of a matrix product's.
-
-    It counts first the plain loop's operations, then the operations that are actually computed.
-
-    Args:
-        run: setting of the training.
-        rates: its replica-episodes per second, [rounds].
-        product_rates: operations per second of a matrix product on one core, [rounds].
-    """
-    relative_rate = np.median(rates / product_rates)  # episodes per operation of the product
-    as_plain = relative_rate * plain_operations(run)
-    as_computed = relative_rate * operations(run)
-    gigaflops = np.median(product_rates) / 1e9
-    return f" {as_plain:>8.0%}, {as_computed:.0%} of {gigaflops:.0f} Gflop/s"
 
 
 if __name__ == "__main__":

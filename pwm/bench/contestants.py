@@ -13,7 +13,6 @@ from pwm.bench.plain import PlainLoop
 from pwm.core.config import TrainConfig
 from pwm.engines import make_trainer
 from pwm.runs.shards import Member, Shard
-from pwm.training.trainer import Trainer
 
 FUSED_SECONDS = 2.5  # approximate length of a round of the fused engine
 PLAIN_STEPS = 900  # steps per round of the plain loop and of PyTorch
@@ -39,13 +38,9 @@ class Contestant:
 
 
 def contestants(run: TrainConfig, replicas: int, pool: Executor, cores: int) -> list[Contestant]:
-    """Returns the plain loop, a population in PyTorch, a fused one, and a fused one per core.
+    """The plain loop, a population in PyTorch, a fused one, and a fused one per core.
 
-    Args:
-        run: setting of all contestants.
-        replicas: number of replicas in a population.
-        pool: pool of one process per core.
-        cores: number of processes in the pool.
+    A population has `replicas` runs; the last contestant trains in the `cores` processes of `pool`.
     """
     members = tuple(Member(run.critic_weight, run.learning_rate, seed) for seed in range(replicas))
     shard = Shard(run.shared, members)
@@ -53,7 +48,7 @@ def contestants(run: TrainConfig, replicas: int, pool: Executor, cores: int) -> 
     slow_episodes = max(PLAIN_STEPS // run.task.episode_length, 1)
     # A round is so long that the time to start and end it on several cores does not matter.
     fused_episodes = int(FUSED_SECONDS * shard.setting.num_episodes / shard.seconds) + 1
-    on_all_cores = partial(_on_cores, pool, cores, _train_fused, population)
+    on_all_cores = partial(_on_cores, pool, cores, make_trainer, (population,))
     return [
         Contestant("plain loop", 1, PlainLoop(run).advance, slow_episodes),
         Contestant("torch", replicas, make_trainer(population, "torch").advance, slow_episodes),
@@ -63,41 +58,37 @@ def contestants(run: TrainConfig, replicas: int, pool: Executor, cores: int) -> 
 
 
 def peers(run: TrainConfig, replicas: int, pool: Executor, cores: int) -> list[Contestant]:
-    """Returns a population in JAX, and one per core; the arguments are those of `contestants`."""
+    """A population in JAX, and one per core; the arguments are those of `contestants`."""
     episodes = max(JAX_STEPS // run.task.episode_length, 1)
-    on_one_core = partial(_on_cores, pool, 1, _train_in_jax, run, replicas)
-    on_all_cores = partial(_on_cores, pool, cores, _train_in_jax, run, replicas)
+    on_one_core = partial(_on_cores, pool, 1, _jax_population, (run, replicas))
+    on_all_cores = partial(_on_cores, pool, cores, _jax_population, (run, replicas))
     return [
         Contestant("jax", replicas, on_one_core, episodes),
         Contestant(f"jax, {cores} cores", cores * replicas, on_all_cores, episodes),
     ]
 
 
-def _on_cores(pool: Executor, cores: int, train: Callable[..., None], *arguments: Any) -> None:
-    """Calls `train(*arguments)` in `cores` processes of the pool, and waits for all."""
-    for future in [pool.submit(train, *arguments) for _ in range(cores)]:
+def _on_cores(
+    pool: Executor, cores: int, make: Callable[..., Any], arguments: tuple[Any, ...], episodes: int
+) -> None:
+    """Trains a population `make(*arguments)` in each of `cores` processes, and waits for all."""
+    for future in [pool.submit(_train, make, arguments, episodes) for _ in range(cores)]:
         future.result()
 
 
-def _train_fused(runs: tuple[TrainConfig, ...], num_episodes: int) -> None:
-    """Trains this process's population with the fused engine."""
-    _fused_population(runs).advance(num_episodes)
+def _train(make: Callable[..., Any], arguments: tuple[Any, ...], episodes: int) -> None:
+    """Trains this process's population `make(*arguments)` for a number of episodes."""
+    _population(make, arguments).advance(episodes)
 
 
-def _train_in_jax(run: TrainConfig, replicas: int, num_episodes: int) -> None:
-    """Trains this process's population in JAX."""
-    _jax_population(run, replicas).advance(num_episodes)
+@lru_cache(maxsize=2)  # a fused population and one in JAX
+def _population(make: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    """This process's population `make(*arguments)`; made on the first call, then cached."""
+    return make(*arguments)
 
 
-@lru_cache(maxsize=1)
-def _fused_population(runs: tuple[TrainConfig, ...]) -> Trainer:
-    """Returns this process's fused population; made on the first call, then cached."""
-    return make_trainer(runs)
-
-
-@lru_cache(maxsize=1)
 def _jax_population(run: TrainConfig, replicas: int) -> Any:
-    """Returns this process's JAX population; made on the first call, then cached."""
+    """Makes a population in JAX."""
     from pwm.bench.peer import JaxPopulation  # noqa: PLC0415, an optional extra
 
     return JaxPopulation(run, replicas)

@@ -31,11 +31,8 @@ def operations(run: TrainConfig, episodes: int = 200) -> float:
     """Mean number of floating-point operations per episode in the fused engine's products.
 
     An episode's trials share the steps at which they have shown the same stimuli so far: the engine
-    computes such a step once.
-
-    Args:
-        run: run whose LSTM state is reset at each trial.
-        episodes: number of episodes to average over.
+    computes such a step once, if the LSTM's state is reset at each trial. The mean is over
+    `episodes`.
     """
     task, hidden = run.task, run.agent.hidden_size
     trials = DrawSource(task, (run.seed,)).next(episodes).trials[:, 0].numpy()  # pairs, [E, N]

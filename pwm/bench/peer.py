@@ -40,9 +40,7 @@ Weights = dict[str, Array]
 class JaxPopulation:
     """Replicas of a run with the notes' agent and losses, trained on one core.
 
-    Args:
-        run: the configuration; the LSTM's state must be reset at each trial.
-        replicas: number of replicas, whose random numbers all derive from the run's seed.
+    The LSTM's state must be reset at each trial. All random numbers derive from the run's seed.
     """
 
     def __init__(self, run: TrainConfig, replicas: int) -> None:
@@ -119,11 +117,8 @@ def _update(run: TrainConfig, state: Any, draws: Any) -> Any:
 def _loss(run: TrainConfig, weights: Weights, trials: Array, noise: Array) -> Any:
     """Returns an episode's total loss and its fraction of trials rewarded.
 
-    Args:
-        run: setting of the task and of the losses.
-        weights: weights of the replica.
-        trials: index of each trial's pair, [N].
-        noise: uniform random numbers that choose the actions, [N, L].
+    `trials` are the indices of the trials' pairs, [N]; `noise`, uniform random numbers that choose
+    the actions, [N, L].
     """
     rows = jnp.asarray(state_rows(run.task))[trials]  # (N, L)
     outputs = _play_states(run, weights)[rows]  # (N, L, outputs)

@@ -12,13 +12,10 @@ from pwm.core.task import correct_actions
 
 
 class PlainLoop:
-    """Trains one replica, one trial at a time.
+    """Trains one replica of a run with the notes' agent and losses, one trial at a time.
 
     A trial is one call of `nn.LSTM`, and an episode one step of `torch.optim.RMSprop`. The
     losses are those of `pwm.core.losses`.
-
-    Args:
-        run: run to train, with the notes' agent and losses.
     """
 
     def __init__(self, run: TrainConfig) -> None:
@@ -38,10 +35,9 @@ class PlainLoop:
             self._episode()
 
     def _episode(self) -> tuple[float, ...]:
-        """Plays an episode and makes an update.
+        """Plays an episode and makes an update; returns what a training loop would log.
 
-        Returns:
-            Total reward, value loss, policy loss and mean entropy, which a training loop would log.
+        This is the total reward, value loss, policy loss and mean entropy.
         """
         log_probs, values, entropies, rewards = [], [], [], []
         for _ in range(self._run.task.num_trials):

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Generic, Literal
+from typing import Any, Literal
 
 from tqdm import tqdm
 
@@ -24,13 +24,12 @@ from pwm.analysis.external import (
     ExternalRun,
     LoopOutcome,
     LoopRun,
-    Outcome,
     as_text,
     read_outcomes,
 )
 from pwm.core.errors import require_integer
-from pwm.external.agents import GRID, SETTINGS, train
-from pwm.external.loops import LONGEST, LOOPS, SEEDS, runs_of
+from pwm.external.agents import GRID, NUM_EPISODES, train
+from pwm.external.loops import LONGEST, LOOPS, runs_of
 from pwm.external.replicas import train_loop
 from pwm.io.cli import errors_in_one_line, parse
 from pwm.io.files import write_atomically
@@ -41,7 +40,6 @@ AGENT_VERSIONS = "# " + ", ".join(
     f"{name} {version(name)}" for name in ("stable_baselines3", "sb3_contrib", "gymnasium")
 )
 LOOP_VERSIONS = "# loops on CartPole; the version of PyTorch is a column"
-SMOKE = Path("build/smoke/external")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,48 +59,22 @@ class Arguments:
     @property
     def folder(self) -> Path:
         """Folder of the two files."""
-        default = SMOKE if self.size == "smoke" else published(AGENT_FILE).parent
-        return self.out or default
+        smoke = Path("build/smoke/external")
+        return self.out or (smoke if self.size == "smoke" else published(AGENT_FILE).parent)
 
     def agent_runs(self) -> dict[ExternalRun, int]:
         """Runs of the agents, each with the largest number of episodes to train it for."""
         if self.size == "paper":
-            return {run: SETTINGS[run.agent, run.episode_length].num_episodes for run in GRID}
+            return {run: NUM_EPISODES[run.agent] for run in GRID}
         # With one weight and one seed, many runs become equal, and so one key.
         return {replace(run, vf_coef=0.5, seed=0): 32 for run in GRID}
 
     def loop_runs(self) -> list[tuple[list[LoopRun], int]]:
         """Runs of each loop, with the largest number of updates to train them for."""
         if self.size == "paper":
-            return [(runs_of(loop, range(SEEDS)), LOOPS[loop].num_updates) for loop in LOOPS]
+            return [(runs_of(loop), LOOPS[loop].num_updates) for loop in LOOPS]
         # Enough updates for two episodes of the greatest length
         return [(runs_of(loop, [0]), 2 * LONGEST // LOOPS[loop].segment) for loop in LOOPS]
-
-
-class Results(Generic[Outcome]):
-    """Outcomes of finished runs, kept in a file.
-
-    Args:
-        path: the file; it may not exist yet.
-        kind: class of the outcomes.
-        versions: first line of the file.
-    """
-
-    def __init__(self, path: Path, kind: type[Outcome], versions: str) -> None:
-        self._path, self._versions = path, versions
-        self._outcomes = read_outcomes(path, kind, versions)
-
-    @property
-    def runs(self) -> set[ExternalRun | LoopRun]:
-        """The finished runs."""
-        return {outcome.run for outcome in self._outcomes}
-
-    def add(self, outcomes: Sequence[Outcome]) -> None:
-        """Adds outcomes, replaces earlier outcomes of the same runs, and writes the file."""
-        runs = {outcome.run for outcome in outcomes}
-        others = [outcome for outcome in self._outcomes if outcome.run not in runs]
-        self._outcomes = [*others, *outcomes]
-        write_atomically(self._path, as_text(self._outcomes, self._versions).encode())
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -110,14 +82,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     about = "Trains other people's agents and loops over their weight; goes on where it was."
     arguments = parse(Arguments, "python -m pwm.external", about, argv)
     with errors_in_one_line():
-        folder = arguments.folder
-        agent_results = Results(folder / AGENT_FILE, ExternalOutcome, AGENT_VERSIONS)
-        loop_results = Results(folder / LOOP_FILE, LoopOutcome, LOOP_VERSIONS)
-        finished = agent_results.runs | loop_results.runs
+        agent_file, loop_file = arguments.folder / AGENT_FILE, arguments.folder / LOOP_FILE
+        read_agents = read_outcomes(agent_file, ExternalOutcome, AGENT_VERSIONS)
+        read_loops = read_outcomes(loop_file, LoopOutcome, LOOP_VERSIONS)
+        # Outcomes of the finished runs; those of a run that is trained again are replaced.
+        of_agents = {outcome.run: outcome for outcome in read_agents}
+        of_loops = {outcome.run: outcome for outcome in read_loops}
         all_agents, all_loops = arguments.agent_runs(), arguments.loop_runs()
-        agents = [(run, episodes) for run, episodes in all_agents.items() if run not in finished]
+        agents = [(run, episodes) for run, episodes in all_agents.items() if run not in of_agents]
         # The runs of a loop train together: all of them again if one is missing.
-        loops = [(runs, updates) for runs, updates in all_loops if not finished.issuperset(runs)]
+        loops = [(runs, updates) for runs, updates in all_loops if not of_loops.keys() >= set(runs)]
         total = len(all_agents) + sum(len(runs) for runs, _ in all_loops)
         missing = len(agents) + sum(len(runs) for runs, _ in loops)
         pool = ProcessPoolExecutor(arguments.workers, multiprocessing.get_context("spawn"))
@@ -130,10 +104,14 @@ def main(argv: Sequence[str] | None = None) -> None:
             for future in as_completed(futures):
                 result: ExternalOutcome | list[LoopOutcome] = future.result()
                 if isinstance(result, ExternalOutcome):
-                    agent_results.add([result])
+                    of_agents[result.run] = result
+                    text = as_text(list(of_agents.values()), AGENT_VERSIONS)
+                    write_atomically(agent_file, text.encode())
                     bar.update()
                 else:
-                    loop_results.add(result)
+                    of_loops |= {outcome.run: outcome for outcome in result}
+                    text = as_text(list(of_loops.values()), LOOP_VERSIONS)
+                    write_atomically(loop_file, text.encode())
                     bar.update(len(result))
         finally:
             bar.close()

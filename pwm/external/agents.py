@@ -1,6 +1,6 @@
 """Training of Stable-Baselines3's A2C and sb3-contrib's RecurrentPPO on the task, unmodified.
 
-`GRID` lists the runs, and `SETTINGS` their arguments that differ from the libraries' defaults.
+`GRID` lists the runs, and `build` their arguments that differ from the libraries' defaults.
 Returns are undiscounted, over whole episodes.
 
 A2C has no recurrent network, and sees the last three observations instead. By default, its policy
@@ -10,7 +10,6 @@ RecurrentPPO has separate LSTMs: it could share one, but would then detach the c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import inf
 from typing import Any
 
@@ -32,36 +31,11 @@ from pwm.external.vector import VecCentre, VecPWM
 from pwm.training.update import one_thread
 
 UNITS = 64  # of each of the two layers of A2C's default network, and of RecurrentPPO's LSTMs here
+ENVIRONMENTS = 32  # each of which plays one episode per update
 VF_COEFS = (0.005, 0.05, 0.5, 5.0, 50.0)
 SEEDS = 27
-
-
-@dataclass(frozen=True, kw_only=True)
-class Setting:
-    """Setting of an agent for one length of episodes."""
-
-    environments: int
-    """Number of environments, each of which plays one episode per update."""
-    num_episodes: int
-    """Episodes after which a run that has not learned ends."""
-    arguments: dict[str, Any]
-    """Arguments of the agent's class, except those that the grid varies."""
-
-
-SETTINGS: dict[tuple[Agent, int], Setting] = {
-    ("A2C", 60): Setting(environments=32, num_episodes=24_000, arguments={}),
-    ("RecurrentPPO", 15): Setting(
-        environments=32,
-        num_episodes=9_600,
-        arguments={
-            "learning_rate": 0.003,
-            "n_epochs": 4,
-            "batch_size": 480,
-            "gae_lambda": 1.0,
-            "policy_kwargs": {"lstm_hidden_size": UNITS},
-        },
-    ),
-}
+NUM_EPISODES: dict[Agent, int] = {"A2C": 24_000, "RecurrentPPO": 9_600}
+"""Episodes after which a run that has not learned ends."""
 PARTS: tuple[tuple[Agent, Network, int, tuple[Returns, ...], float], ...] = (
     ("A2C", "shared", 60, ("raw", "normalised", "centred"), 0.5),
     ("A2C", "separate", 60, ("raw",), 0.5),
@@ -106,9 +80,7 @@ class SharedTrunk(BaseFeaturesExtractor):
 class UntilLearned(BaseCallback):
     """Ends training once the last 500 episodes meet the criterion for having learned the task.
 
-    Args:
-        task: the task.
-        rewarded: fraction of trials rewarded in each episode; the environments append to this list.
+    The environments append to `rewarded`, the fraction of trials rewarded in each episode.
     """
 
     def __init__(self, task: TaskConfig, rewarded: list[float]) -> None:
@@ -119,7 +91,7 @@ class UntilLearned(BaseCallback):
         """Episodes until the criterion was met; inf before that."""
 
     def _on_step(self) -> bool:
-        """Returns whether training goes on; Stable-Baselines3 asks after every step."""
+        """Whether training goes on; Stable-Baselines3 asks after every step."""
         return self.time == inf
 
     def _on_rollout_end(self) -> None:
@@ -131,8 +103,7 @@ class UntilLearned(BaseCallback):
 
 def build(run: ExternalRun) -> tuple[OnPolicyAlgorithm, VecPWM]:
     """Builds the agent of a run; returns the agent, and its environments without wrappers."""
-    setting = SETTINGS[run.agent, run.episode_length]
-    envs = VecPWM(setting.environments, stimulus_set="pwm5", episode_length=run.episode_length)
+    envs = VecPWM(ENVIRONMENTS, stimulus_set="pwm5", episode_length=run.episode_length)
     wrapped: VecEnv = envs
     if run.returns == "normalised":
         wrapped = VecNormalize(envs, norm_obs=False, gamma=1.0)
@@ -144,11 +115,17 @@ def build(run: ExternalRun) -> tuple[OnPolicyAlgorithm, VecPWM]:
         "vf_coef": run.vf_coef,
         "max_grad_norm": run.max_grad_norm,
         # Environment i gets this seed plus i, so no two seeds of the grid share an environment.
-        "seed": run.seed * setting.environments,
+        "seed": run.seed * ENVIRONMENTS,
         "device": "cpu",
-        **setting.arguments,
     }
     if run.agent == "RecurrentPPO":
+        arguments |= {
+            "learning_rate": 0.003,
+            "n_epochs": 4,
+            "batch_size": 480,
+            "gae_lambda": 1.0,
+            "policy_kwargs": {"lstm_hidden_size": UNITS},
+        }
         return RecurrentPPO("MlpLstmPolicy", wrapped, **arguments), envs
     if run.network == "shared":
         arguments["policy_kwargs"] = {"features_extractor_class": SharedTrunk, "net_arch": []}

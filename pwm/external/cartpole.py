@@ -17,11 +17,7 @@ START = 0.05  # the numbers of an initial state are uniform between -START and S
 
 
 class CartPoles:
-    """The carts and poles of R replicas.
-
-    Args:
-        seeds: seed of each replica; replicas of one seed have the same initial states.
-    """
+    """The carts and poles of R replicas; those of one seed have the same initial states."""
 
     def __init__(self, seeds: Sequence[int]) -> None:
         self._random = [np.random.default_rng(seed) for seed in seeds]
@@ -39,14 +35,11 @@ class CartPoles:
             self.states[replica] = self._random[replica].uniform(-START, START, 4)
 
     def step(self, actions: NDArray[np.integer | np.bool_]) -> NDArray[np.bool_]:
-        """Pushes each cart for one time step, and updates its state by Euler's method.
+        """Pushes each cart to the left (0) or to the right (1) for one time step; actions are [R].
 
-        Equations of motion: Barto, Sutton & Anderson (1983), without friction.
-
-        Args:
-            actions: 0 to push to the left, 1 to the right, [R].
-        Returns:
-            Whether each pole has fallen or its cart has left the track, [R].
+        States are updated by Euler's method, with the equations of motion of Barto, Sutton &
+        Anderson (1983) without friction. Returns whether each pole has fallen or its cart has left
+        the track, [R].
         """
         _, velocity, angle, angular_velocity = self.states.T
         cosine, sine = np.cos(angle), np.sin(angle)

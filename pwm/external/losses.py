@@ -21,8 +21,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import huber_loss
 
-EPSILON = torch.finfo(torch.float32).eps  # added to a standard deviation
-
 
 class Losses(NamedTuple):
     """Losses of an update, [...] each; the value loss is not multiplied by the critic weight."""
@@ -73,4 +71,4 @@ def standardised(values: Tensor, played: Tensor) -> Tensor:
     count = played.sum(-1, keepdim=True)
     centred = (values - (values * played).sum(-1, keepdim=True) / count) * played
     deviation = (centred.square().sum(-1, keepdim=True) / count).sqrt()
-    return centred / (deviation + EPSILON)
+    return centred / (deviation + torch.finfo(torch.float32).eps)

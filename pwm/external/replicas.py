@@ -1,4 +1,4 @@
-"""Training of all runs of a public loop on CartPole at once.
+"""Training of all runs of a public loop on CartPole at once, and their outcomes.
 
 Shapes: R replicas (runs), E episodes per update, L steps, N = E L.
 """
@@ -6,6 +6,7 @@ Shapes: R replicas (runs), E episodes per update, L steps, N = E L.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import inf, nan
 from typing import NamedTuple
 
 import numpy as np
@@ -18,10 +19,11 @@ from pwm.external.cartpole import CartPoles
 from pwm.external.loops import LONGEST, LOOPS
 from pwm.external.losses import standardised
 from pwm.external.networks import Networks
-from pwm.external.records import Record, StepSums
 from pwm.training.update import one_thread
 
 CACHED = 2**18  # most activations of a layer computed at once, which fit the processor's cache
+WINDOW = 100  # episodes in a row that decide whether a run has learned
+SOLVED = 195.0  # a run has learned if these episodes have more steps on average
 
 
 class Steps(NamedTuple):
@@ -32,6 +34,52 @@ class Steps(NamedTuple):
     played: Tensor  # 1, or 0 after the end of an episode
     targets: Tensor  # returns
     bootstraps: Tensor  # weights of the bootstrap values in the targets
+
+
+class Record:
+    """Lengths of the episodes that one run has finished, and sums over their steps."""
+
+    def __init__(self, run: LoopRun) -> None:
+        self.run = run
+        self.time = inf
+        """Updates by the middle of the first `WINDOW` episodes in a row with a mean length above
+        `SOLVED`; inf before these episodes have ended."""
+        self._lengths: list[int] = []  # steps of each episode
+        self._updates: list[int] = []  # updates made by the end of each episode
+        self._sums: list[NDArray[np.float64]] = []  # argument `sums` of each call of `add`
+
+    def add(self, lengths: Sequence[int], num_updates: int, sums: NDArray[np.float64]) -> None:
+        """Adds the episodes that ended in the last of `num_updates`, given their lengths in steps.
+
+        `sums` has the number of steps since the previous call, and sums over these steps of value
+        minus target, clipped to plus or minus `LoopSetting.largest_error`; of the policy's entropy;
+        of the bootstrap value's weight in the target; and of the value: [5].
+        """
+        self._lengths += lengths
+        self._updates += [num_updates] * len(lengths)
+        self._sums.append(sums)
+        if len(self._lengths) >= WINDOW and np.mean(self._lengths[-WINDOW:]) > SOLVED:
+            self.time = float(self._updates[-WINDOW // 2])
+
+    def outcome(self, num_updates: int) -> LoopOutcome:
+        """The run's outcome after `num_updates`; at least one episode must have ended."""
+        setting = LOOPS[self.run.loop]
+        half = len(self._sums) // 2  # each element is of `setting.episodes` episodes
+        steps, error, entropy, bootstrap, value = np.sum(self._sums[half:], axis=0)
+        returns = summed_returns(self._lengths[half * setting.episodes :], setting.discount)
+        bias = nan if setting.standardises else (value - returns) / steps
+        return LoopOutcome(
+            run=self.run,
+            num_updates=num_updates,
+            num_episodes=len(self._lengths),
+            length=round(float(np.mean(self._lengths[-WINDOW:])), 2),
+            time=self.time,
+            error=_five_digits(error / steps),
+            entropy=_five_digits(entropy / steps),
+            bias=_five_digits(bias),
+            bootstrap=_five_digits(bootstrap / steps),
+            torch=torch.__version__,
+        )
 
 
 def train_loop(runs: Sequence[LoopRun], num_updates: int) -> list[LoopOutcome]:
@@ -53,7 +101,7 @@ class Replicas:
         self._networks = Networks.draw(seeds, setting)
         self._optimisers = [
             setting.optimiser(parameters, lr=setting.learning_rate)
-            for parameters in self._networks.by_optimiser(setting.num_optimisers)
+            for parameters in self._networks.by_optimiser
         ]
         self._critic_weights = torch.tensor([run.weight for run in runs])  # [R]
         self._attached = torch.tensor([run.baseline == "attached" for run in runs])  # [R]
@@ -63,32 +111,33 @@ class Replicas:
         # Whether each episode has ended; true at first, so that `_play` begins the first episodes.
         self._over = np.ones(shape, bool)
         self._lengths = np.zeros(shape, np.int64)  # steps of each episode so far
-        # Sums over the steps of each replica since it last finished an episode, [R, 5].
-        self._step_sums = np.zeros((len(runs), len(StepSums._fields)))
+        # Argument `sums` of `Record.add`: sums since each replica last finished an episode, [R, 5].
+        self._step_sums = np.zeros((len(runs), 5))
         # One generator draws the actions of all replicas; its seed is that of the first run.
         self._action_generator = torch.Generator().manual_seed(seeds[0])
-        self._num_updates = 0  # made so far
 
     def train(self, num_updates: int) -> Iterator[LoopOutcome]:
         """Yields each run's outcome as soon as it has learned, or after `num_updates`."""
-        while self._records:
-            states, actions, played = self._play()
-            self._update(states, actions, played)
-            self._num_updates += 1
-            self._record_episodes()
-            is_last = self._num_updates == num_updates
+        for update in range(1, num_updates + 1):
+            self._update(*self._play())
+            for replica in np.flatnonzero(self._over.any(axis=1)):  # has finished an episode
+                lengths = self._lengths[replica, self._over[replica]].tolist()
+                self._records[replica].add(lengths, update, self._step_sums[replica].copy())
+                self._step_sums[replica] = 0
+            is_last = update == num_updates
             ended = np.array([is_last or np.isfinite(record.time) for record in self._records])
             for replica in np.flatnonzero(ended):
-                yield self._records[replica].outcome(self._num_updates)
+                yield self._records[replica].outcome(update)
+            if ended.all():
+                return
             if ended.any():
                 self._keep(~ended)
 
     def _play(self) -> tuple[Tensor, Tensor, Tensor]:
         """Plays the next steps of all episodes; first begins a new one wherever one has ended.
 
-        Returns:
-            States, the last one included, [R, E, L + 1, 4]; actions, [R, E, L]; and 1 for each step
-            played, 0 for one after the end of its episode, [R, E, L].
+        Returns the states, the last one included, [R, E, L + 1, 4]; the actions, [R, E, L]; and 1
+        for each step played, 0 for one after the end of its episode, [R, E, L].
         """
         shape = self._over.shape
         self._poles.reset(self._over.reshape(-1))
@@ -122,9 +171,13 @@ class Replicas:
         targets, bootstraps = bootstrapped(played, last_values, goes_on, self._setting.discount)
         steps = Steps(states[:, :, :-1], actions, played, targets, bootstraps)
         # Parameters and gradients: a list per optimiser, of tensors [R, ...].
-        trained = self._networks.by_optimiser(self._setting.num_optimisers)
+        trained = self._networks.by_optimiser
         gradients = [[torch.empty_like(each) for each in parameters] for parameters in trained]
-        for replicas, num_steps in self._batches(played):
+        # Replicas are sorted by the length of their longest episode, so that little is padded.
+        lengths = played.sum(-1).amax(1)  # steps of the longest episode, (R,)
+        size = max(1, CACHED // (self._setting.units * played[0].numel()))  # replicas per batch
+        for replicas in lengths.argsort().split(size):
+            num_steps = int(lengths[replicas[-1]])
             batch = Steps(*(each[replicas, :, :num_steps].flatten(1, 2) for each in steps))
             batch_gradients = self._gradients(replicas, batch)
             for of_all, of_batch in zip(gradients, batch_gradients, strict=True):
@@ -135,16 +188,6 @@ class Replicas:
             for parameter, gradient in zip(parameters, of_all, strict=True):
                 parameter.grad = gradient
             optimiser.step()
-
-    def _batches(self, played: Tensor) -> Iterator[tuple[Tensor, int]]:
-        """Yields indices of replicas to compute together, and the length of their longest episode.
-
-        Replicas are sorted by the length of their longest episode, so that little is padded.
-        """
-        lengths = played.sum(-1).amax(1)  # steps of the longest episode, [R]
-        size = max(1, CACHED // (self._setting.units * played[0].numel()))
-        for replicas in lengths.argsort().split(size):
-            yield replicas, int(lengths[replicas[-1]])
 
     def _gradients(self, replicas: Tensor, steps: Steps) -> list[tuple[Tensor, ...]]:
         """Gradients with respect to the parameters of r replicas, one tuple per optimiser.
@@ -164,29 +207,16 @@ class Replicas:
         if setting.num_optimisers == 1:
             totals = [totals[0] + totals[1]]
         with torch.no_grad():
-            limit = setting.largest_error
-            numbers = StepSums(
-                steps=torch.ones_like(values),
-                error=(values - targets).clamp(-limit, limit),
-                entropy=-(log_policy.exp() * log_policy).sum(-1),
-                bootstrap=steps.bootstraps,
-                value=values,
-            )  # [r, N] each
-            sums = (torch.stack(numbers) * steps.played).sum(-1)  # [5, r]
+            error = (values - targets).clamp(-setting.largest_error, setting.largest_error)
+            entropy = -(log_policy.exp() * log_policy).sum(-1)
+            summands = [torch.ones_like(values), error, entropy, steps.bootstraps, values]  # (r, N)
+            sums = (torch.stack(summands) * steps.played).sum(-1)  # (5, r)
             self._step_sums[replicas.numpy()] += sums.T.double().numpy()
-        trained = networks.by_optimiser(setting.num_optimisers)
         # A replica's parameters affect its own loss alone, so the sum has each replica's gradient.
         return [
             torch.autograd.grad(total.sum(), parameters, retain_graph=True)
-            for total, parameters in zip(totals, trained, strict=True)
+            for total, parameters in zip(totals, networks.by_optimiser, strict=True)
         ]
-
-    def _record_episodes(self) -> None:
-        """Records the episodes that ended in the last update."""
-        for replica in np.flatnonzero(self._over.any(axis=1)):
-            lengths = self._lengths[replica, self._over[replica]].tolist()
-            self._records[replica].add(lengths, self._num_updates, self._step_sums[replica].copy())
-            self._step_sums[replica] = 0
 
     def _keep(self, kept: NDArray[np.bool_]) -> None:
         """Removes all replicas for which `kept`, [R], is false."""
@@ -196,7 +226,7 @@ class Replicas:
                 for name, value in state.items():
                     if value.dim():  # a scalar is the number of steps, the same for all replicas
                         state[name] = value[mask]
-        for parameter in self._networks.parameters():
+        for parameter in self._networks.parameters:
             parameter.data, parameter.grad = parameter.data[mask], None
         self._critic_weights = self._critic_weights[mask]
         self._attached = self._attached[mask]
@@ -209,7 +239,7 @@ class Replicas:
 def bootstrapped(
     played: Tensor, last_value: Tensor, goes_on: Tensor, discount: float
 ) -> tuple[Tensor, Tensor]:
-    """Computes the return from each step of a segment, and the bootstrap value's weight in it.
+    """Return from each step of a segment, and the bootstrap value's weight in it: [..., L] each.
 
     With n steps left in the segment, the return is 1 + γ + ... + γⁿ⁻¹ + γⁿ v. If the episode ends
     within the segment, n counts the steps left in the episode, and v and its weight γⁿ are 0.
@@ -219,8 +249,6 @@ def bootstrapped(
         last_value: v, value of the state after the last step; 0 if the episode has ended, [...].
         goes_on: whether the episode goes on after the segment, [...].
         discount: γ.
-    Returns:
-        Returns and weights, [..., L] each.
     """
     next_return, weight = last_value, goes_on.float()
     returns, weights = [], []
@@ -230,3 +258,19 @@ def bootstrapped(
         returns.append(next_return)
         weights.append(weight)
     return torch.stack(returns[::-1], -1), torch.stack(weights[::-1], -1)
+
+
+def summed_returns(lengths: Sequence[int], discount: float) -> float:
+    """Sum of the discounted returns from all steps of whole episodes, for a reward of 1 per step.
+
+    When n steps remain, the return is 1 + γ + ... + γⁿ⁻¹ = (1 - γⁿ) / (1 - γ), for a discount γ
+    below 1. An episode of L steps gives the sum of this over n = 1 to L: (L - Σ γⁿ) / (1 - γ).
+    """
+    length = np.array(lengths, np.float64)
+    powers = discount * (1 - discount**length) / (1 - discount)  # Σ γⁿ
+    return float(((length - powers) / (1 - discount)).sum())
+
+
+def _five_digits(number: float) -> float:
+    """Rounds a number to five significant digits."""
+    return float(f"{number:.5g}")

@@ -11,17 +11,11 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvS
 
 from pwm.envs import PWMVectorEnv
 
-LEAST_RATE = 0.1  # least weight of the newest episodes in the running mean of the rewards
-
 
 class VecPWM(VecEnv):
     """`PWMVectorEnv` for Stable-Baselines3: the next episodes begin as soon as all have ended.
 
-    With the seed s, environment i is seeded by s + i.
-
-    Args:
-        num_envs: number of environments.
-        fields: fields of `TaskConfig`.
+    With the seed s, environment i is seeded by s + i. The arguments are those of `PWMVectorEnv`.
     """
 
     def __init__(self, num_envs: int, **fields: Any) -> None:
@@ -90,7 +84,7 @@ class VecCentre(VecEnvWrapper):
     """Subtracts a running mean from the rewards, so that returns are about zero on average.
 
     The mean is over steps and environments. After the n-th episodes, it moves by the fraction
-    max(1/n, `LEAST_RATE`) towards their mean reward.
+    max(1/n, 0.1) towards their mean reward.
     """
 
     def __init__(self, venv: VecEnv) -> None:
@@ -110,7 +104,7 @@ class VecCentre(VecEnvWrapper):
         self._episode.append(float(rewards.mean()))
         if dones.all():  # all episodes have the same length
             self._updates += 1
-            rate = max(1 / self._updates, LEAST_RATE)
+            rate = max(1 / self._updates, 0.1)
             self._mean += rate * (float(np.mean(self._episode)) - self._mean)
             self._episode.clear()
         return observations, centred, dones, infos

@@ -21,9 +21,7 @@ def output(tensor: Tensor) -> Output:
 def ancestors(tensors: Iterable[Tensor], stop: Iterable[Tensor] = ()) -> set[Output]:
     """All tensors in the graph that `tensors` were computed from, `tensors` included.
 
-    Args:
-        tensors: starts of the paths; tensors that require no gradient are skipped.
-        stop: tensors that no path may pass through.
+    Tensors that require no gradient are skipped. No path passes through the tensors in `stop`.
     """
     blocked = {output(tensor) for tensor in stop}
     found = {output(tensor) for tensor in tensors if tensor.requires_grad} - blocked
@@ -41,11 +39,9 @@ def ancestors(tensors: Iterable[Tensor], stop: Iterable[Tensor] = ()) -> set[Out
 
 
 def between(start: Tensor, ends: Iterable[Tensor]) -> set[Node]:
-    """The operations on the paths from `start` back to tensors that it was computed from.
+    """The operations on the paths from `start` back to `ends`, tensors that it was computed from.
 
-    Args:
-        start: a tensor; the operation that computed it is included.
-        ends: tensors where the paths end; the operations that computed them are left out.
+    The operation that computed `start` is included; those that computed `ends` are not.
     """
     ends = list(ends)
     end_outputs = {output(tensor) for tensor in ends}

@@ -11,9 +11,8 @@ count.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from math import inf, sqrt
-from typing import NamedTuple, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -66,12 +65,18 @@ def check_leak(
         ArgumentError: a loss is not a scalar with a gradient, or `backward` has been called.
     """
     _check_arguments(policy_loss, value_loss, weight, steps)
-    value_list, log_prob_list = _listed(values), _listed(log_probs)
-    with _before_backward():
+    value_list = [values] if isinstance(values, Tensor) else list(values)
+    log_prob_list = [log_probs] if isinstance(log_probs, Tensor) else list(log_probs)
+    weighted = policy_loss if value_loss is None else weight * value_loss
+    try:
         gradient = flat_gradient(policy_loss, log_prob_list, keep=True)
-        weighted = policy_loss if value_loss is None else weight * value_loss
         value = value_term(weighted, value_list)
         values_used = flat_gradient(weighted, value_list) is not None
+    except RuntimeError as error:
+        if "second time" not in str(error):
+            raise
+        accepted = "a loss on which backward has not been called"
+        raise ArgumentError("policy_loss", "without its graph", accepted) from error
     if gradient is None:
         return LeakReport(verdict="cannot tell", reason=NOT_USED)
     tracked = [tensor for tensor in log_prob_list if tensor.requires_grad]
@@ -85,17 +90,21 @@ def check_leak(
     losses = describe_losses(gradient.detach(), value, steps=steps, shape=_shape(values))
     if not reached:
         return LeakReport(verdict="no leak", values_used=values_used, losses=losses)
-    parts = _parts(reached, gradient, value_list, log_prob_list)
-    names = _names(parameters)
+    of_critic = leaves(ancestors(value_list))
+    head, trunk, other = _by_network(reached, of_critic, gradient, log_prob_list)
+    cost = None
+    if len(head) + len(trunk) == len(of_critic):  # the leak reaches every parameter of the critic
+        cost = _cost(policy_loss, value_list, value, losses.normalised)
+    names = {id(tensor): name for name, tensor in _named(parameters)}
     return LeakReport(
         verdict="leak",
-        head=_sorted_names(parts.head, names),
-        trunk=_sorted_names(parts.trunk, names),
-        other=_sorted_names(parts.other, names),
+        head=_sorted_names(head, names),
+        trunk=_sorted_names(trunk, names),
+        other=_sorted_names(other, names),
         values_used=values_used,
         through_values=any(v.requires_grad and output(v) in sources for v in value_list),
         losses=losses,
-        cost=_cost(policy_loss, value_list, value, losses.normalised) if parts.whole else None,
+        cost=cost,
     )
 
 
@@ -129,66 +138,33 @@ def _check_arguments(
     require_argument(steps is None or steps >= 1, "steps", steps, "an integer, 1 or above")
 
 
-@contextmanager
-def _before_backward() -> Iterator[None]:
-    """Context that raises an ArgumentError if `backward` has freed the graph of a loss."""
-    try:
-        yield
-    except RuntimeError as error:
-        if "second time" not in str(error):
-            raise
-        accepted = "a loss on which backward has not been called"
-        raise ArgumentError("policy_loss", "without its graph", accepted) from error
+def _by_network(
+    reached: list[Tensor], of_critic: list[Tensor], gradient: Tensor, log_probs: list[Tensor]
+) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+    """Sorts the parameters that a leak reaches: of the critic alone, of critic and policy, others.
 
-
-class _Parts(NamedTuple):
-    """Parameters that a leak reaches, by the networks that they belong to."""
-
-    head: list[Tensor]  # of the critic alone
-    trunk: list[Tensor]  # of critic and policy
-    other: list[Tensor]  # that the values do not depend on
-    whole: bool  # whether the leak reaches every parameter of the critic
-
-
-def _parts(
-    reached: list[Tensor], gradient: Tensor, values: list[Tensor], log_probs: list[Tensor]
-) -> _Parts:
-    """Sorts the parameters that the advantages depend on into head, trunk and others.
-
-    If the leak's gradient cancels in the head or in the trunk (for instance because the loss
-    subtracts what the head contributes), the list of these parameters is empty.
-
-    Args:
-        reached: the parameters that the advantages depend on.
-        gradient: gradient of the policy loss with respect to the log-probabilities, with its graph.
-        values: outputs of the critic.
-        log_probs: outputs of the policy.
+    If the leak's gradient cancels in the critic's own (the head) or in the shared ones (the trunk),
+    for instance because the loss subtracts what the head contributes, their list is empty.
+    `gradient` is that of the policy loss with respect to the log-probabilities, with its graph.
     """
-    of_critic = {id(leaf) for leaf in leaves(ancestors(values))}
-    of_policy = {id(leaf) for leaf in leaves(ancestors(log_probs))}
-    head = [leaf for leaf in reached if id(leaf) in of_critic - of_policy]
-    trunk = [leaf for leaf in reached if id(leaf) in of_critic & of_policy]
-    other = [leaf for leaf in reached if id(leaf) not in of_critic]
-    if head and trunk:
-        in_head, in_trunk = _leaked_norms(gradient, log_probs, head, trunk)
-        if in_head < CANCELS * in_trunk:
-            return _Parts([], trunk, other, whole=False)
-        if in_trunk < CANCELS * in_head:
-            return _Parts(head, [], other, whole=False)
-    return _Parts(head, trunk, other, whole=len(head) + len(trunk) == len(of_critic))
-
-
-def _leaked_norms(
-    gradient: Tensor, log_probs: list[Tensor], head: list[Tensor], trunk: list[Tensor]
-) -> tuple[float, float]:
-    """Norms of the leak's gradient in the head and in the trunk; arguments as in `_parts`."""
+    critic = {id(leaf) for leaf in of_critic}  # by id, as == compares the elements of tensors
+    policy = {id(leaf) for leaf in leaves(ancestors(log_probs))}
+    head = [leaf for leaf in reached if id(leaf) in critic - policy]
+    trunk = [leaf for leaf in reached if id(leaf) in critic & policy]
+    other = [leaf for leaf in reached if id(leaf) not in critic]
+    if not (head and trunk):
+        return head, trunk, other
     # The leak's gradient is that of Σ log π · ∂L/∂log π with log π held constant.
     constant = torch.cat([tensor.detach().reshape(-1) for tensor in log_probs])
-    in_both = flat_gradient((gradient * constant).sum(), [*head, *trunk])
-    if in_both is None:
-        return 0.0, 0.0
-    size = sum(leaf.numel() for leaf in head)
-    return float(in_both[:size].norm()), float(in_both[size:].norm())
+    leaked = flat_gradient((gradient * constant).sum(), [*head, *trunk])
+    if leaked is not None:
+        size = sum(leaf.numel() for leaf in head)
+        in_head, in_trunk = float(leaked[:size].norm()), float(leaked[size:].norm())
+        if in_head < CANCELS * in_trunk:
+            head = []
+        elif in_trunk < CANCELS * in_head:
+            trunk = []
+    return head, trunk, other
 
 
 def _cost(
@@ -196,17 +172,12 @@ def _cost(
 ) -> Cost | None:
     """Bias and slowdown caused by a leak into the whole critic; None if they cannot be estimated.
 
-    At the fixed point, the gradients of policy loss and value loss with respect to each value
-    cancel. The gradient of the value loss is its curvature times the bias. So the bias is minus the
-    gradient of the policy loss, divided by this curvature.
-
-    Args:
-        policy_loss: the policy loss.
-        values: outputs of the critic.
-        value: the value loss, or None if unknown.
-        normalised: whether advantages are normalised, or None if unknown.
+    They cannot where the value loss is linear in the error of some step, as Huber's may be. At the
+    fixed point, the gradients of policy loss and value loss with respect to each value cancel. The
+    gradient of the value loss is its curvature times the bias. So the bias is minus the gradient of
+    the policy loss, divided by this curvature.
     """
-    if value is None or not value.is_quadratic or normalised is None:
+    if value is None or normalised is None or not torch.equal(value.known, value.used):
         return None
     leaked = flat_gradient(policy_loss, values)
     if leaked is None:
@@ -219,11 +190,6 @@ def _cost(
         scatter=scatter,
         slowdown=None if normalised or not scatter else slowdown(bias / scatter),
     )
-
-
-def _listed(tensors: Tensors) -> list[Tensor]:
-    """A list of one tensor, or of all tensors of a sequence."""
-    return [tensors] if isinstance(tensors, Tensor) else list(tensors)
 
 
 def _shape(tensors: Tensors) -> Sequence[int]:
@@ -240,21 +206,17 @@ def _shape(tensors: Tensors) -> Sequence[int]:
     return [size for size in shape if size > 1] or [1]
 
 
-def _names(parameters: Parameters) -> dict[int, str]:
-    """Names of parameters by their `id`, as == compares the elements of tensors."""
+def _named(parameters: Parameters) -> Iterator[tuple[str, Tensor]]:
+    """Yields parameters with their names; one that was passed without a name has its number."""
     if isinstance(parameters, nn.Module):
-        return {id(tensor): name for name, tensor in parameters.named_parameters()}
-    if isinstance(parameters, Mapping):
-        return {
-            id(tensor): f"{part}.{name}"
-            for part, module in parameters.items()
-            for name, tensor in module.named_parameters()
-        }
-    named: dict[int, str] = {}
-    for index, item in enumerate(cast(Iterable[Tensor | tuple[str, Tensor]], parameters)):
-        name, tensor = (f"parameter {index}", item) if isinstance(item, Tensor) else item
-        named[id(tensor)] = name
-    return named
+        yield from parameters.named_parameters()
+    elif isinstance(parameters, Mapping):
+        for part, module in parameters.items():
+            yield from module.named_parameters(part)
+    else:
+        items = cast(Iterable[Tensor | tuple[str, Tensor]], parameters)
+        for index, item in enumerate(items):
+            yield (f"parameter {index}", item) if isinstance(item, Tensor) else item
 
 
 def _sorted_names(part: list[Tensor], names: Mapping[int, str]) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ FEWEST = 4 * BLOCKS  # points of a curve, so that a block of its second half ave
 LEAST_ENTROPY = 0.01  # nats; with less, a leak causes no visible bias
 LOW, HIGH = 0.5, 1.5  # a measured bias divided by the predicted one in this range means a leak
 NONE = 0.3  # and from -LOW to this, no leak
+UNKNOWN: Verdict = "cannot tell"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,69 +90,50 @@ def check_logs(
     half = len(entropy) // 2  # only the second half is used: the critic may climb in the first
     entropies = floats(entropy)[half:]
     if bias is None:
-        measured = [
+        biases = [
             -loss / (c * steps * max(nats, LEAST_ENTROPY))
             for loss, nats in zip(floats(policy_loss)[half:], entropies, strict=True)
         ]
     else:
-        measured = floats(bias)[half:]
-    return _report(
-        measured,
-        entropies,
-        temperature=c / (2 * weight * square_factor),
-        mean_square=fmean(floats(value_loss)[half:]) / (square_factor * steps),
-        logged=bias is not None,
+        biases = floats(bias)[half:]
+    mean_entropy, measured = fmean(entropies), fmean(biases)
+    predicted = c / (2 * weight * square_factor) * mean_entropy
+    per_nat = measured / mean_entropy if mean_entropy else 0.0  # bias per nat of entropy
+    block_means = zip(_block_means(biases), _block_means(entropies), strict=True)
+    residuals = [block_bias - per_nat * nats for block_bias, nats in block_means]
+    error = QUANTILE * stdev(residuals) / sqrt(BLOCKS)
+    mean_square = fmean(floats(value_loss)[half:]) / (square_factor * steps)
+    spread = sqrt(max(mean_square - measured**2, 0.0))
+    if mean_entropy < LEAST_ENTROPY:
+        verdict, reason = UNKNOWN, "the policy is deterministic, and a leak leaves no trace"
+    else:
+        verdict, reason = _verdict(predicted, measured, error, spread, logged=bias is not None)
+    return LogReport(
+        verdict=verdict, reason=reason, predicted=predicted, measured=measured, error=error
     )
 
 
-def _report(
-    measured: list[float],
-    entropies: list[float],
-    *,
-    temperature: float,
-    mean_square: float,
-    logged: bool,
-) -> LogReport:
-    """The report on a bias, which a leak would make proportional to the entropy.
+def _verdict(
+    predicted: float, measured: float, error: float, spread: float, *, logged: bool
+) -> tuple[Verdict, str]:
+    """Verdict and reason from the numbers of a `LogReport`, unless the policy is deterministic.
 
-    Args:
-        measured: bias at each point of the second half of the curves, in reward.
-        entropies: entropy at each of these points, in nats.
-        temperature: α, the bias per nat of entropy with a leak.
-        mean_square: mean square of the critic's error, in reward².
-        logged: whether the bias was logged; if not, it was computed from the policy loss.
+    `spread` is the standard deviation of the returns around the values, in reward; `logged`,
+    whether the bias was logged.
     """
-    mean_entropy, found = fmean(entropies), fmean(measured)
-    predicted = temperature * mean_entropy
-    per_nat = found / mean_entropy if mean_entropy else 0.0
-    residuals = [
-        bias - per_nat * nats
-        for bias, nats in zip(_block_means(measured), _block_means(entropies), strict=True)
-    ]
-    error = QUANTILE * stdev(residuals) / sqrt(BLOCKS)
-    spread = sqrt(max(mean_square - found**2, 0.0))  # of the returns around the values
-
-    def report(verdict: Verdict, reason: str) -> LogReport:
-        """The report with this verdict and the numbers above."""
-        return LogReport(
-            verdict=verdict, reason=reason, predicted=predicted, measured=found, error=error
-        )
-
-    if mean_entropy < LEAST_ENTROPY:
-        return report("cannot tell", "the policy is deterministic, and a leak leaves no trace")
     # Ends of the interval of the measured bias, as fractions of the predicted one
-    low, high = (found - error) / predicted, (found + error) / predicted
+    low, high = (measured - error) / predicted, (measured + error) / predicted
     if low > LOW and high < HIGH:
-        return report("leak", "the values exceed the returns by about as much as a leak predicts")
+        return "leak", "the values exceed the returns by about as much as a leak predicts"
     # A bias that is large next to the spread may be that of a critic on its way to a leak's.
-    if low > -LOW and high < NONE and abs(found) < spread / 2:
-        return report("no leak", "the values do not exceed the returns as a leak would make them")
+    if low > -LOW and high < NONE and abs(measured) < spread / 2:
+        return "no leak", "the values do not exceed the returns as a leak would make them"
     if error > predicted / 2:
-        return report("cannot tell", "the curves are too noisy, or too short")
+        return UNKNOWN, "the curves are too noisy, or too short"
     reason = "the bias is neither that of a leak nor none; the critic may not have arrived yet"
     if not logged:
         reason += ". Log the mean of values minus returns"
-    return report("cannot tell", reason)
+    return UNKNOWN, reason
 
 
 def _block_means(series: list[float]) -> list[float]:

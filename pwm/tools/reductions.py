@@ -28,24 +28,6 @@ class ValueTerm:
     used: Tensor
     """Whether the loss depends on the value of a step, [steps]."""
 
-    @property
-    def is_quadratic(self) -> bool:
-        """Whether the error is known at all steps that the loss depends on."""
-        return bool((self.known == self.used).all())
-
-
-@dataclass(frozen=True, kw_only=True)
-class PolicyTerm:
-    """The policy loss near the present policy: -factor Σ advantage log π(a)."""
-
-    factor: float | None
-    """Factor c of an advantage as it enters the loss: 1 for a sum, 1/T for a mean."""
-    slope: float | None
-    """Factor of target minus value in the loss: c or, if advantages are normalised, c divided by
-    their standard deviation."""
-    normalised: bool | None
-    """Whether advantages are normalised, that is, shifted and scaled."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Losses:
@@ -65,19 +47,19 @@ class Losses:
     """w of a mean squared error next to a mean policy loss of the advantages that enter it, which
     may be normalised."""
 
-    def rows(self) -> list[tuple[str, str]]:
-        """Rows of a report: pairs of a name and a finding in words."""
+    def rows(self) -> dict[str, str]:
+        """Findings in words, by name."""
         advantages = {
             None: UNKNOWN,
             True: "normalised, so that a constant bias cancels",
             False: "not normalised",
         }
-        return [
-            ("policy loss", self.policy_loss or UNKNOWN),
-            ("value loss", f"{self.value_loss}, of squared errors" if self.value_loss else UNKNOWN),
-            ("advantages", advantages[self.normalised]),
-            ("weight", self._weight_text()),
-        ]
+        return {
+            "policy loss": self.policy_loss or UNKNOWN,
+            "value loss": f"{self.value_loss}, of squared errors" if self.value_loss else UNKNOWN,
+            "advantages": advantages[self.normalised],
+            "weight": self._weight_text(),
+        }
 
     def _weight_text(self) -> str:
         """The critic weight in words."""
@@ -94,14 +76,10 @@ class Losses:
 
 
 def flat_gradient(loss: Tensor, inputs: Sequence[Tensor], *, keep: bool = False) -> Tensor | None:
-    """Gradient of a loss with respect to all inputs, flattened and concatenated.
+    """Gradient of a scalar with respect to all inputs, flattened and concatenated: [elements].
 
-    Args:
-        loss: a scalar.
-        inputs: tensors; the gradient is zero for a tensor on which the loss does not depend.
-        keep: whether the gradient is to be differentiated again.
-    Returns:
-        The gradient, [elements of all inputs]; None if the loss depends on none of the inputs.
+    It is zero for an input on which the loss does not depend, and None if there are only such
+    inputs. With `keep`, it can be differentiated again.
     """
     tracked = [tensor for tensor in inputs if tensor.requires_grad]
     if not tracked or not loss.requires_grad:
@@ -126,12 +104,9 @@ def value_term(loss: Tensor, values: Sequence[Tensor]) -> ValueTerm | None:
     """
     slope = flat_gradient(loss, values, keep=True)
     curvature = None if slope is None else flat_gradient(slope.sum(), values)
-    if slope is None or curvature is None:
+    if slope is None or curvature is None or not (curvature > 0).any():
         return None
-    slope = slope.detach()
-    known = curvature > 0
-    if not known.any():
-        return None
+    slope, known = slope.detach(), curvature > 0
     least, most = float(curvature[known].min()), float(curvature[known].max())
     if most - least > EXACT * most:
         return None
@@ -140,19 +115,26 @@ def value_term(loss: Tensor, values: Sequence[Tensor]) -> ValueTerm | None:
     return ValueTerm(curvature=middle, errors=slope[known] / middle, known=known, used=used)
 
 
-def policy_term(gradient: Tensor, value: ValueTerm | None) -> PolicyTerm:
-    """Finds the factors of the policy loss from its gradient in the log-probabilities.
+def policy_factors(
+    gradient: Tensor, value: ValueTerm | None
+) -> tuple[float | None, float | None, bool | None]:
+    """Factors in the policy loss, -c Σ advantage log π(a), and whether advantages are normalised.
 
-    This gradient is minus the factor times the advantage. As a function of value minus target, it
-    is a line through the origin or, if advantages are normalised, a line with an intercept.
+    The gradient with respect to the log-probabilities is -c times the advantages. As a function of
+    value minus target, it is a line through the origin or, if advantages are normalised (shifted
+    and scaled), a line with an intercept.
 
     Args:
         gradient: the gradient, [steps].
         value: the value loss at the same steps, or None if unknown.
+    Returns:
+        The factor c of an advantage, 1 for a sum and 1/T for a mean; the factor of target minus
+        value, which is c or, if advantages are normalised, c over their standard deviation; and
+        whether they are normalised. Each is None if unknown.
     """
     used = gradient[gradient != 0] if value is None else gradient[value.used]
     if len(used) < FEWEST:
-        return PolicyTerm(factor=None, slope=None, normalised=None)
+        return None, None, None
     size = float(used.square().mean().sqrt())
     centred = abs(float(used.mean())) < EXACT * size
     # Advantages that were normalised over these steps have mean 0 and standard deviation 1.
@@ -161,9 +143,9 @@ def policy_term(gradient: Tensor, value: ValueTerm | None) -> PolicyTerm:
         slope, intercept, residual = _fitted_line(value.errors, gradient[value.known])
         if residual < EXACT * size:  # the points lie on the line
             if abs(intercept) < EXACT * size:
-                return PolicyTerm(factor=slope, slope=slope, normalised=False)
-            return PolicyTerm(factor=factor, slope=slope, normalised=True)
-    return PolicyTerm(factor=factor, slope=None, normalised=True if centred else None)
+                return slope, slope, False
+            return factor, slope, True
+    return factor, None, True if centred else None
 
 
 def _fitted_line(x: Tensor, y: Tensor) -> tuple[float, float, float]:
@@ -180,30 +162,28 @@ def describe_losses(
 ) -> Losses:
     """Describes the reductions of the two losses and their relative weight.
 
-    Args:
-        gradient: gradient of the policy loss with respect to the log-probabilities, [steps].
-        value: the weighted value loss at the same steps, or None if unknown.
-        steps: T, steps per episode; None for all steps that the losses depend on.
-        shape: number of steps along each of one or two axes.
+    `gradient` and `value` are as in `policy_factors`; `value` includes its weight. `steps` is T,
+    steps per episode, or None for all steps that the losses depend on. `shape` has the number of
+    steps along each of one or two axes.
     """
     if value is not None and value.used.shape != gradient.shape:
         value = None
-    policy = policy_term(gradient, value)
+    factor, slope, normalised = policy_factors(gradient, value)
     used = int((gradient != 0).sum()) if value is None else int(value.used.sum())
     if used != prod(shape):  # some steps are masked
         shape = (used,)
-    policy_loss = None if policy.factor is None else describe_reduction(policy.factor, shape)
+    policy_loss = None if factor is None else describe_reduction(factor, shape)
     if value is None:
-        return Losses(policy_loss=policy_loss, normalised=policy.normalised)
+        return Losses(policy_loss=policy_loss, normalised=normalised)
     square_factor = value.curvature / 2  # of each step's squared error
-    weight_of_means = None if policy.slope is None else square_factor / policy.slope
+    weight_of_means = None if slope is None else square_factor / slope
     return Losses(
         policy_loss=policy_loss,
         value_loss=describe_reduction(square_factor, shape),
-        normalised=policy.normalised,
+        normalised=normalised,
         weight=None if weight_of_means is None else weight_of_means * (steps or used),
         weight_of_means=weight_of_means,
-        weight_as_written=None if policy.factor is None else square_factor / policy.factor,
+        weight_as_written=None if factor is None else square_factor / factor,
     )
 
 
@@ -211,10 +191,7 @@ def describe_reduction(factor: float, shape: Sequence[int]) -> str:
     """Describes a factor per step as a coefficient and a reduction: "0.5 × mean over 60 steps".
 
     Of all descriptions, it takes the one with a coefficient of 1 or 0.5, or else closest to 1.
-
-    Args:
-        factor: factor of each step's term.
-        shape: number of steps along each of one or two axes.
+    `shape` has the number of steps along each of one or two axes.
     """
     steps = prod(shape)
     # A reduction with coefficient 1 gives each step's term the factor 1 / divisor.
@@ -223,14 +200,13 @@ def describe_reduction(factor: float, shape: Sequence[int]) -> str:
         first, second = shape
         divisors[f"sum over the first axis ({first}), mean over the second ({second})"] = second
         divisors[f"mean over the first axis ({first}), sum over the second ({second})"] = first
-    coefficients = {name: factor * divisor for name, divisor in divisors.items()}
+    candidates = [(factor * divisor, name) for name, divisor in divisors.items()]
 
-    def preference(name: str) -> tuple[bool, float]:
+    def preference(candidate: tuple[float, str]) -> tuple[bool, float]:
         """Sort key: coefficients of 1 or ½ come first, then those that are closer to 1."""
-        coefficient = coefficients[name]
+        coefficient, _ = candidate
         is_usual = any(abs(coefficient / value - 1) < 0.02 for value in (1, 0.5))
         return not is_usual, abs(log(abs(coefficient)))
 
-    best = min(coefficients, key=preference)
-    coefficient = coefficients[best]
+    coefficient, best = min(candidates, key=preference)
     return best if abs(coefficient - 1) < 0.02 else f"{coefficient:.3g} × {best}"

@@ -9,7 +9,6 @@ from pwm.tools.reductions import EXACT, Losses
 
 Verdict = Literal["leak", "no leak", "cannot tell"]
 
-COPIED = "the rows below need the very tensor of values that the losses used"
 MEND = """\
 To mend it, detach the advantages in the policy loss, for instance
     policy_loss = -(log_probs * advantages.detach()).mean()  # or .sum(), as it was
@@ -32,18 +31,18 @@ class Cost:
     slowdown: float | None
     """Factor on the time to learn; None if it is unknown."""
 
-    def rows(self) -> list[tuple[str, str]]:
-        """Rows of a report: pairs of a name and a finding in words."""
+    def rows(self) -> dict[str, str]:
+        """Findings in words, by name."""
         if self.bias == 0:
-            return [("bias", "none: it cancels")]
+            return {"bias": "none: it cancels"}
         bias = f"{self.bias:+.3g}"
         if self.bias_error > EXACT * abs(self.bias):
             bias += f" ± {self.bias_error:.2g}"
         bias += f" expected in the values; returns scatter by {self.scatter:.3g} around the values"
         if self.slowdown is None:
-            return [("bias", bias)]
+            return {"bias": bias}
         slow = f"up to about {self.slowdown:.2g} times the episodes, with RMSprop and returns of "
-        return [("bias", bias), ("slowdown", slow + "whole episodes; from this batch alone")]
+        return {"bias": bias, "slowdown": slow + "whole episodes; from this batch alone"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,13 +70,13 @@ class LeakReport:
         if self.verdict == "cannot tell":
             return f"CANNOT TELL: {self.reason}."
         parts = {"head": self.head, "trunk": self.trunk, "other": self.other}
-        rows = [(part, ", ".join(names)) for part, names in parts.items() if names]
+        rows = {part: ", ".join(names) for part, names in parts.items() if names}
         if not self.values_used:
-            rows.append(("values", COPIED))
-        rows += self.losses.rows()
+            rows["values"] = "the rows below need the very tensor of values that the losses used"
+        rows |= self.losses.rows()
         if self.cost is not None:
-            rows += self.cost.rows()
-        lines = [f"  {name:<12} {text}" for name, text in rows]
+            rows |= self.cost.rows()
+        lines = [f"  {name:<12} {text}" for name, text in rows.items()]
         if self.verdict == "no leak":
             return "\n".join(["NO LEAK: the policy loss does not train the critic.", *lines])
         lines = ["LEAK: the policy loss trains the critic.", *lines, MEND]

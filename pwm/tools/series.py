@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Protocol
+from collections.abc import Collection
+from typing import Any
 
-
-class Series(Protocol):
-    """One-dimensional numbers: a list, a NumPy array, or a tensor without gradient."""
-
-    def __len__(self) -> int: ...
-
-    def __iter__(self) -> Iterator[Any]: ...
+Series = Collection[Any]
+"""One-dimensional numbers: a list, a NumPy array, or a tensor without gradient."""
 
 
 def floats(series: Series) -> list[float]:

@@ -164,7 +164,7 @@ def test_the_contestants_train_as_named() -> None:
             contestant.advance(3)
             assert trainer.episodes_done == 3
         on_all_cores.advance(3)
-    assert submitted == [(population, 3)] * 2
+    assert submitted == [(make_trainer, (population,), 3)] * 2
 
 
 def trained_by(contestant: Contestant) -> object:

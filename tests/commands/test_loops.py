@@ -13,12 +13,11 @@ from torch import Tensor
 from torch.nn.functional import relu
 
 from pwm.analysis.external import Loop
-from pwm.external import records, replicas
+from pwm.external import replicas
 from pwm.external.__main__ import Arguments
 from pwm.external.loops import LOOPS, LoopSetting, runs_of
 from pwm.external.losses import Losses, a3c_losses, reinforce_losses, tutorial_losses
-from pwm.external.records import summed_returns
-from pwm.external.replicas import Replicas, bootstrapped, train_loop
+from pwm.external.replicas import Replicas, bootstrapped, summed_returns, train_loop
 
 LOG_PROBS = torch.tensor([0.5, 0.25, 0.8, 0.3]).log()
 TARGETS = torch.tensor([3.0, 2.0, 0.5, 9.0])
@@ -90,19 +89,17 @@ def test_an_update_is_that_of_each_replica_alone(
     setting, many = LOOPS[loop], Replicas(runs)
     for _ in range(3):
         many._update(*many._play())
-        starts = [each.detach().clone() for each in many._networks.parameters()]
+        starts = [each.detach().clone() for each in many._networks.parameters]
         states, actions, played = many._play()
         over = many._over.copy()
         optimisers = [
             type(each)(part, lr=setting.learning_rate)
-            for each, part in zip(
-                many._optimisers, many._networks.by_optimiser(setting.num_optimisers), strict=True
-            )
+            for each, part in zip(many._optimisers, many._networks.by_optimiser, strict=True)
         ]
         for fresh, old in zip(optimisers, many._optimisers, strict=True):
             old.load_state_dict(fresh.state_dict())  # a first step
         many._update(states, actions, played)
-        ends = many._networks.parameters()
+        ends = many._networks.parameters
         for replica, run in enumerate(runs):
             layers = [each[replica].clone().requires_grad_() for each in starts]
             log_probs, values, targets = [], [], []
@@ -157,8 +154,8 @@ def step(setting: LoopSetting, totals: Sequence[Tensor], parts: Sequence[Sequenc
 
 
 def test_a_run_ends_when_it_is_solved_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "WINDOW", 4)
-    monkeypatch.setattr(records, "SOLVED", 24.0)
+    monkeypatch.setattr(replicas, "WINDOW", 4)
+    monkeypatch.setattr(replicas, "SOLVED", 24.0)
     runs = [run for run in runs_of("tutorial", range(4)) if run.weight == 1]
     found = {outcome.run: outcome for outcome in train_loop(runs, 12)}
     assert set(found) == set(runs)
