@@ -20,15 +20,7 @@ from pwm.engines import EngineName
 from pwm.io.files import folder_errors
 from pwm.io.inherited import Forgiving, counted, note
 from pwm.io.provenance import current_provenance
-from pwm.runs.folders import (
-    CONFIG,
-    CURVES,
-    STATE_FILE,
-    files_in,
-    reserved,
-    save,
-    save_configs,
-)
+from pwm.runs.folders import CONFIG, CURVES, STATE_FILE, files_in, reserved, save, save_configs
 from pwm.runs.saved import SavedRun, load_run, unfinished_run
 from pwm.training.trainer import Trainer
 

@@ -20,15 +20,7 @@ from pwm.io.files import folder_errors
 from pwm.runs.locks import is_locked, lock, reported, tidy
 from pwm.runs.shards import Shard
 from pwm.runs.storage import Store
-from tests.runs.test_storage import (
-    OTHER,
-    RUN,
-    SESSIONS,
-    TWO,
-    json_path,
-    put,
-    state,
-)
+from tests.runs.test_storage import OTHER, RUN, SESSIONS, TWO, json_path, put, state
 from tests.support.folders import contents, times
 from tests.support.histories import shard_of
 

@@ -20,15 +20,7 @@ from pwm.core.losses import LossConfig
 from pwm.core.rollout import DrawSource
 from pwm.core.task import TaskConfig
 from pwm.engines import EngineName, make_trainer
-from pwm.runs.folders import (
-    CONFIG,
-    CURVES,
-    HISTORY,
-    PROVENANCE,
-    STATE_FILE,
-    save,
-    save_configs,
-)
+from pwm.runs.folders import CONFIG, CURVES, HISTORY, PROVENANCE, STATE_FILE, save, save_configs
 from pwm.runs.saved import SavedRun, load_run, unfinished_run
 from tests.support.histories import same
 from tests.support.training import trained
