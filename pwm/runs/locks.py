@@ -45,7 +45,11 @@ def lock_file(path: Path) -> FileLock:
 
 @contextmanager
 def lock(store: Store, shard: Shard) -> Iterator[Lock | None]:
-    """Locks a shard while the block lasts; yields None if another process holds the lock."""
+    """Locks a shard while the block lasts; yields None if another process holds the lock.
+
+    Raises:
+        FileError: the lock file is another user's, and can be neither written nor removed.
+    """
     path = store.path(shard, LOCK)
     path.parent.mkdir(parents=True, exist_ok=True)
     file_lock = lock_file(path)
@@ -55,7 +59,7 @@ def lock(store: Store, shard: Shard) -> Iterator[Lock | None]:
         except PermissionError:  # the file is another user's
             _remove_unheld(path)
             file_lock.acquire()
-    except Timeout:
+    except (Timeout, BlockingIOError):
         yield None
         return
     try:
@@ -71,46 +75,33 @@ def lock(store: Store, shard: Shard) -> Iterator[Lock | None]:
 
 def is_locked(store: Store, shard: Shard) -> bool:
     """Whether a running process holds the lock of a shard."""
-    path = store.path(shard, LOCK)
-    if not path.exists():
-        return False
     try:
-        with _locked(path):
+        with _locked(store.path(shard, LOCK)):
             return False
-    except Timeout:
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
         return True
 
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Locks an existing file while the block lasts.
+    """Locks an existing file while the block lasts; raises `BlockingIOError` if a process holds it.
 
     Unlike `FileLock`, it opens the file for reading only, as the file may be another user's.
-
-    Raises:
-        Timeout: a running process holds the lock.
-        PermissionError: the file cannot be read.
     """
     with path.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Timeout(str(path)) from None
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
 
 
 def _remove_unheld(path: Path) -> None:
-    """Removes the lock file of another user, if no process holds it locked.
-
-    Raises:
-        Timeout: a running process holds the lock.
-        FileError: the file cannot be removed.
-    """
-    if not path.exists():  # the folder cannot be written, which the next attempt to lock reports
-        return
+    """Removes the lock file of another user; raises `BlockingIOError` if a process holds it."""
     try:
         with _locked(path):
             path.unlink()
+    except FileNotFoundError:  # the folder cannot be written: the next attempt to lock reports it
+        return
     except PermissionError as error:
         accepted = "a lock file that can be written; delete it unless a sweep is running"
         raise FileError(path, accepted) from error

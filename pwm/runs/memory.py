@@ -38,8 +38,8 @@ def require_memory(runs: Sequence[TrainConfig], episodes_per_draw: int) -> None:
     for name, size in needed.items():
         if size > available:
             of_all = f" for {len(runs)} runs" if len(runs) > 1 else ""
-            accepted = f"less: it takes {_gigabytes(size)} of memory{of_all}"
-            accepted += f", and there are {_gigabytes(available)}"
+            accepted = f"less: it takes {size // 10**9:,} GB of memory{of_all}"
+            accepted += f", and there are {available // 10**9:,} GB"
             raise InputError(name, flat(run)[name], accepted)
 
 
@@ -50,22 +50,12 @@ def memory_errors() -> Iterator[None]:
         yield
     except Exception as error:
         cause: BaseException | None = error
-        while cause is not None and not _is_about_memory(cause):
+        while cause is not None:
+            message = " ".join(str(cause).split())
+            of_torch = isinstance(cause, RuntimeError) and "memory" in message
+            if isinstance(cause, MemoryError) or of_torch:
+                reason = message or type(cause).__name__
+                accepted = f"a smaller hidden size or episode length, or fewer runs ({reason})"
+                raise InputError("MEMORY", "exhausted", accepted) from error
             cause = cause.__cause__ or cause.__context__
-        if cause is None:
-            raise
-        reason = " ".join(str(cause).split()) or type(cause).__name__
-        accepted = f"a smaller hidden size or episode length, or fewer runs ({reason})"
-        raise InputError("MEMORY", "exhausted", accepted) from error
-
-
-def _is_about_memory(error: BaseException) -> bool:
-    """Whether an error says that memory is exhausted; PyTorch then raises `RuntimeError`."""
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and "memory" in str(error)
-    )
-
-
-def _gigabytes(size: int) -> str:
-    """Converts a number of bytes to text, such as "12 GB"; rounded down."""
-    return f"{size // 10**9:,} GB"
+        raise

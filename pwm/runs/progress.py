@@ -18,12 +18,9 @@ from pwm.runs.storage import STORED, Store
 class Done(NamedTuple):
     """Training done so far, summed over shards."""
 
-    cost: int = 0
-    """Estimated time of this training, in microseconds of one core."""
-    runs: int = 0
-    """Number of runs in stored shards."""
-    episodes: int = 0
-    """Number of episodes trained, summed over runs."""
+    cost: int = 0  # estimated time, in microseconds of one core
+    runs: int = 0  # in stored shards
+    episodes: int = 0  # summed over runs
 
 
 class Progress:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -35,7 +35,7 @@ from pwm.training.trainer import OPTIONAL, PROBES, STATE, Trainer
 from pwm.training.update import one_thread
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class SavedRun:
     """A trained population of R replicas, as `load_run` returns it."""
 
@@ -52,8 +52,7 @@ class SavedRun:
     @property
     def engine(self) -> EngineName:
         """Name of the engine that trained the run."""
-        engine: EngineName = self.provenance["engine"]
-        return engine
+        return cast(EngineName, self.provenance["engine"])
 
     @property
     def episodes_done(self) -> int:
@@ -83,11 +82,9 @@ class SavedRun:
         Raises:
             InputError: the seed is not an integer from 0.
         """
-        draws = self._draws(seed, 1)
-        only_episode = Draws(*(array[0] for array in draws))  # removes the axis of episodes
-        rollout = Rollout(self.configs[0].task, self._agent)
+        draws = Draws(*(array[0] for array in self._draws(seed, 1)))  # of the only episode
         with one_thread():
-            return rollout.play(self._parameters, only_episode)
+            return Rollout(self.configs[0].task, self._agent).play(self._parameters, draws)
 
     def probe(self, num_episodes: int = 64, seed: int = 0) -> dict[str, NDArray[np.float64]]:
         """Measures diagnostics of the agent's gradients and hidden states, without training it.
@@ -156,24 +153,16 @@ def load_run(folder: Path | str) -> SavedRun:
     folder = Path(folder)
     with suppress(RuntimeError):  # no user has the name in "~name": the path is used as given
         folder = folder.expanduser()
-    require_file(
-        files_in(folder) >= {CONFIG, STATE_FILE},
-        folder,
-        f"a folder with a run: {CONFIG} and {STATE_FILE}",
-    )
+    accepted = f"a folder with a run: {CONFIG} and {STATE_FILE}"
+    require_file(files_in(folder) >= {CONFIG, STATE_FILE}, folder, accepted)
     configs = read_configs(folder / CONFIG)
     state = read_arrays(folder / STATE_FILE, STATE, *OPTIONAL)
     trainer = make_trainer(configs, "torch")  # either engine's state fits; this compiles nothing
     belongs = _layout(state) == _layout(trainer.state()) and _is_consistent(state, configs[0])
     require_file(belongs, folder / STATE_FILE, f"the state of the runs in {CONFIG}")
     trainer.restore(state)
-    return SavedRun(
-        folder=folder,
-        configs=configs,
-        history=trainer.history(),
-        provenance=read_provenance(folder / PROVENANCE),
-        state=state,
-    )
+    provenance = read_provenance(folder / PROVENANCE)
+    return SavedRun(folder, configs, trainer.history(), provenance, state)
 
 
 def unfinished_run(
@@ -181,13 +170,8 @@ def unfinished_run(
 ) -> SavedRun | None:
     """Loads the stopped run of these configurations in a folder; None if it holds no run at all.
 
-    Args:
-        name: name of the flag that gave the folder, for messages.
-        folder: folder to train in.
-        configs: configurations to train.
-        engine: engine to train with.
     Raises:
-        InputError: the folder holds another run, or the finished run of these configurations.
+        InputError: the folder, which the flag `name` gave, holds another run or a finished one.
         FileError: a file of the run is damaged.
     """
     if STATE_FILE in files_in(folder) and configs_in(folder) == tuple(configs):
@@ -199,7 +183,7 @@ def unfinished_run(
 
 
 def _layout(state: Mapping[str, NDArray[Any]]) -> dict[str, tuple[Any, ...]]:
-    """Data type and shape of each array by name, but for the first axis if training extends it."""
+    """Data type and shape of each array by name, without the first axis if training extends it."""
     layout = {}
     for name, array in state.items():
         shape = array.shape[1:] if name in ("windows", PROBES) else array.shape
