@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pwm.core.errors import require
 from pwm.io.inherited import note
@@ -55,15 +56,6 @@ def require_slurm() -> None:
     require(find_spec("submitit") is not None, "executor", "slurm", accepted)
 
 
-class Call(NamedTuple):
-    """A submitted call, and the future for its result."""
-
-    future: Future[Any]
-    function: Callable[..., Any]
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-
-
 class SlurmExecutor(Executor):
     """Runs calls as jobs of a SLURM cluster.
 
@@ -84,7 +76,7 @@ class SlurmExecutor(Executor):
             array_parallelism=cluster.workers,
             additional_parameters=options,
         )
-        self._unsent: list[Call] = []  # waiting for the next job array
+        self._unsent: dict[Future[Any], Callable[[], Any]] = {}  # calls for the next job array
         self._jobs: dict[Future[Any], Any] = {}  # submitit's job by future, until the job ends
         self._lost: JobError | None = None  # set if the polling thread fails
         self._lock = threading.Lock()  # protects `_unsent`, `_jobs` and `_lost`
@@ -93,11 +85,11 @@ class SlurmExecutor(Executor):
         self._thread.start()
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Submits a call; see `Executor.submit`."""
+        """Submits a call, which the polling thread sends to the cluster."""
         future: Future[Any] = Future()
         with self._lock:
             if self._lost is None:
-                self._unsent.append(Call(future, function, args, kwargs))
+                self._unsent[future] = partial(function, *args, **kwargs)
             else:
                 future.set_exception(self._lost)
         return future
@@ -123,16 +115,14 @@ class SlurmExecutor(Executor):
         except Exception as error:  # from the operating system or submitit
             with self._lock:
                 self._lost = JobError(f"lost track of the jobs: {_last_line(error)}")
-                waiting = [*self._jobs, *(call.future for call in self._unsent)]
+                waiting = [*self._jobs, *self._unsent]
             for future in waiting:
                 future.set_exception(self._lost)
 
     def _poll(self) -> None:
         """Sends calls and collects results until the executor is shut down and all jobs ended."""
         silent = 0  # polls in a row that the cluster did not answer
-        gone = Counter[
-            Future[Any]
-        ]()  # polls that found the future's job neither queued nor finished
+        gone: Counter[Future[Any]] = Counter()  # polls that found the job neither queued nor ended
         while not self._closing or self._jobs or self._unsent:
             self._send()
             queued = _queued()
@@ -151,23 +141,19 @@ class SlurmExecutor(Executor):
     def _send(self) -> None:
         """Sends the calls submitted since the last poll to SLURM, as one job array."""
         with self._lock:
-            calls, self._unsent = self._unsent, []
+            calls, self._unsent = self._unsent, {}
         if not calls:
             return
         try:
             with self._executor.batch():
-                jobs = [
-                    self._executor.submit(call.function, *call.args, **call.kwargs)
-                    for call in calls
-                ]
+                jobs = [self._executor.submit(call) for call in calls.values()]
         except Exception as error:  # submitit raises many kinds
             refused = JobError(f"sbatch refused the jobs: {_last_line(error)}")
-            for call in calls:
-                call.future.set_exception(refused)
+            for future in calls:
+                future.set_exception(refused)
             return
         with self._lock:
-            for call, job in zip(calls, jobs, strict=True):
-                self._jobs[call.future] = job
+            self._jobs |= dict(zip(calls, jobs, strict=True))
 
     def _end(self, future: Future[Any], error: BaseException | None) -> None:
         """Ends a job's future: with the error, or with the result None if there is no error."""

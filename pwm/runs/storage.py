@@ -47,18 +47,15 @@ class Stored(NamedTuple):
     """Content of a stored shard's files, verified."""
 
     history: History
-    content: dict[str, Any]
-    """`Shard.content`, parsed."""
+    content: dict[str, Any]  # `Shard.content`, parsed
     sessions: list[Session]
 
 
 class Checkpoint(NamedTuple):
     """Checkpoint of a shard in training, verified."""
 
-    state: dict[str, NDArray[Any]]
-    """The trainer's state; see `Trainer.state`."""
-    content: dict[str, Any]
-    """`Shard.content`, parsed."""
+    state: dict[str, NDArray[Any]]  # `Trainer.state`
+    content: dict[str, Any]  # `Shard.content`, parsed
     sessions: list[Session]
 
 
@@ -97,9 +94,9 @@ class Store:
         path = self.folder / (key + UNFINISHED)
         arrays = read_arrays(path, [*STATE, CONTENT, SESSIONS], *OPTIONAL)
         content = _content(arrays, key, path)
-        sessions = json.loads(arrays[SESSIONS].item())
-        state = {name: array for name, array in arrays.items() if name not in (CONTENT, SESSIONS)}
-        return Checkpoint(state, content, sessions)
+        del arrays[CONTENT]
+        sessions = json.loads(arrays.pop(SESSIONS).item())
+        return Checkpoint(arrays, content, sessions)
 
     def all_keys(self, ending: str = STORED) -> list[str]:
         """Keys of the shards that have a file with this ending, sorted."""
@@ -164,8 +161,7 @@ class Store:
             self.read(shard.key)
         except FileError as error:
             # A file that cannot be read may be whole. A missing one also ends here.
-            is_unreadable = isinstance(error.__cause__, OSError)
-            if not is_unreadable:
+            if not isinstance(error.__cause__, OSError):
                 self.path(shard).unlink(missing_ok=True)
         else:  # stored and whole: the checkpoint is no longer needed
             self.path(shard, UNFINISHED).unlink(missing_ok=True)
@@ -189,10 +185,8 @@ class Store:
             if history is None:
                 # Without a name, the command trains every experiment.
                 command = f"python -m pwm.sweep {shard.experiment}".rstrip()
-                accepted = (
-                    f"a folder that holds all runs; `{command}` trains them, "
-                    f"`python -m pwm.store why {shard.key[:8]}` explains what is missing"
-                )
+                accepted = f"a folder that holds all runs; `{command}` trains them, "
+                accepted += f"`python -m pwm.store why {shard.key[:8]}` explains what is missing"
                 raise InputError("results", self.folder, accepted)
             histories.append(history)
         return History.joined(histories)
@@ -205,13 +199,12 @@ class Store:
         """
         found = set()
         for shard in shards:
-            engine = trained_by(shard.engine)
             if shard.engine == "fused":
-                found.add(engine)
+                found.add(trained_by("fused"))
                 continue
             for session in self.provenance(shard.key):
                 version, processor = session["versions"]["torch"], session["instruction_set"]
-                found.add(f"{engine}, torch {version} on {processor}")
+                found.add(f"{trained_by('torch')}, torch {version} on {processor}")
         return " and ".join(sorted(found))
 
 

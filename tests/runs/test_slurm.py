@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Future
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from pwm.core.errors import InputError
 from pwm.experiments import EXPERIMENTS
 from pwm.runs import slurm
 from pwm.runs.shards import planned
-from pwm.runs.slurm import Call, Cluster, JobError, SlurmExecutor, max_tasks, slurm_jobs
+from pwm.runs.slurm import Cluster, JobError, SlurmExecutor, max_tasks, slurm_jobs
 from pwm.runs.storage import Store
 from tests.support.refusals import assert_refused
 
@@ -103,8 +104,8 @@ def executor(folder: Path, **options: str) -> Iterator[SlurmExecutor]:
 
 def submitted(to: SlurmExecutor, count: int) -> list[Future[Any]]:
     with to._lock:  # so that all go out at once
-        to._unsent += [Call(Future(), print, (number,), {}) for number in range(count)]
-        return [call.future for call in to._unsent]
+        to._unsent |= {Future(): partial(print, number) for number in range(count)}
+        return list(to._unsent)
 
 
 # Jobs
