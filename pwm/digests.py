@@ -28,8 +28,6 @@ from pwm.runs.experiment import Experiment
 from pwm.runs.shards import plan
 from pwm.runs.storage import Store
 
-DIFFERENT = 1  # exit status
-
 
 @dataclass(frozen=True)
 class Arguments:
@@ -50,10 +48,7 @@ class Arguments:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Compares stored runs with the published ones, and exits with 1 if any differs.
-
-    With `--write` it publishes them instead.
-    """
+    """Runs the command; without `--write` it ends the program, with status 1 if any run differs."""
     arguments = parse(
         Arguments,
         "python -m pwm.digests",
@@ -72,8 +67,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             sys.exit(_compare(experiments, store, known, named=bool(arguments.names)))
 
 
-def stored_records(experiment: Experiment, store: Store) -> Iterator[tuple[slice, Record]]:
-    """Yields each stored shard of an experiment: a slice of run numbers, and these runs' record.
+def stored_records(experiment: Experiment, store: Store) -> Iterator[tuple[range, Record]]:
+    """Yields the numbers of the runs in each stored shard of an experiment, and their record.
 
     Raises:
         FileError: a stored file is damaged.
@@ -83,12 +78,12 @@ def stored_records(experiment: Experiment, store: Store) -> Iterator[tuple[slice
         last = first + len(shard.members)
         if store.path(shard).exists():
             history = store.read(shard.key).history
-            yield slice(first, last), Record.of(history, shard.setting.task)
+            yield range(first, last), Record.of(history, shard.setting.task)
         first = last
 
 
 def _write(experiments: Sequence[Experiment], store: Store, known: Published) -> None:
-    """Publishes the records of `experiments`; keeps the published records of all others."""
+    """Publishes the records of `experiments`; keeps those published of other experiments."""
     records, plans = dict(known.records), dict(known.plans)
     for experiment in _with_progress_bar(experiments):
         parts = [record for _, record in stored_records(experiment, store)]
@@ -98,10 +93,9 @@ def _write(experiments: Sequence[Experiment], store: Store, known: Published) ->
         records[experiment.name] = Record.joined(parts)
         plans[experiment.name] = plan_of(experiment)
     names = [name for name in EXPERIMENTS if name in records]  # in the order of the experiments
-    ordered_records = {name: records[name] for name in names}
-    ordered_plans = {name: plans[name] for name in names}
+    records, plans = {name: records[name] for name in names}, {name: plans[name] for name in names}
     with folder_errors("published", known.path):
-        Published(known.path, ordered_records, ordered_plans).write(known.path)
+        Published(known.path, records, plans).write(known.path)
     runs = sum(experiment.num_runs for experiment in experiments)
     say(f"Published the digests and outcomes of {runs} runs in {known.path}.")
 
@@ -111,7 +105,7 @@ def _compare(
 ) -> int:
     """Prints how many stored runs are as published in `known`; returns the exit status.
 
-    If the user has named the experiments, each must have stored runs.
+    Experiments that the user has named must have stored runs.
     """
     stored = different = 0  # numbers of runs
     missing = []  # names of experiments
@@ -132,37 +126,27 @@ def _compare(
     left = sum(experiment.num_runs for experiment in experiments) - stored
     text = f"; {left} runs are not stored" if left else ""
     say(f"{stored - different} of {stored} stored runs are bit-identical to the published{text}.")
-    return DIFFERENT if different else 0
+    return 1 if different else 0
 
 
-def _report(name: str, stored: Iterable[tuple[slice, Record]], published: Record) -> int:
-    """Prints how many stored runs of an experiment differ from the published ones, if any do.
-
-    Args:
-        name: name of the experiment.
-        stored: pairs of a slice of run numbers and the record of these runs; at least one pair.
-        published: published record of all runs of the experiment.
-    Returns:
-        The number of runs that differ.
-    """
-    # Per pair, whether each of its runs differs, [runs], by the name of the array compared.
-    by_pair = [record.differences(published.select(numbers)) for numbers, record in stored]
-    differs = {}  # the pairs joined: whether each stored run differs
-    for array in by_pair[0]:
-        differs[array] = np.concatenate([of_pair[array] for of_pair in by_pair])
-    differs_anywhere = np.any(list(differs.values()), axis=0)  # [runs]
-    num_different = int(differs_anywhere.sum())
+def _report(name: str, stored: Sequence[tuple[range, Record]], published: Record) -> int:
+    """Prints how many stored runs of an experiment differ from the published; returns how many."""
+    numbers = [number for of_shard, _ in stored for number in of_shard]
+    record = Record.joined([of_shard for _, of_shard in stored])
+    differences = record.differences(published.select(numbers))  # by array: (runs,)
+    differs = np.any(list(differences.values()), axis=0)  # (runs,)
+    num_different = int(differs.sum())
     if num_different:
-        where = ", ".join(array for array, by_run in differs.items() if by_run.any())
-        of_all = f"{num_different} of {len(differs_anywhere)} runs"
+        where = ", ".join(array for array, by_run in differences.items() if by_run.any())
+        of_all = f"{num_different} of {len(differs)} runs"
         say(f"{name}: {of_all} differ from the published, in {where}")
     return num_different
 
 
-def _with_progress_bar(experiments: Sequence[Experiment]) -> Iterator[Experiment]:
-    """Yields the experiments, with a progress bar."""
+def _with_progress_bar(experiments: Sequence[Experiment]) -> Iterable[Experiment]:
+    """The experiments, with a progress bar as they are passed through."""
     bar = Forgiving(sys.stderr)
-    yield from tqdm(experiments, unit=" experiments", leave=False, disable=None, file=bar)
+    return tqdm(experiments, unit=" experiments", leave=False, disable=None, file=bar)
 
 
 if __name__ == "__main__":

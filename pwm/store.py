@@ -20,7 +20,6 @@ from pwm.runs.inventory import damaged_files, explain, known_shards, listed
 from pwm.runs.storage import UNFINISHED, Store
 
 
-
 @dataclass(frozen=True)
 class Arguments:
     """Flags of `python -m pwm.store`."""

@@ -123,11 +123,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         shards = arguments.part(planned(experiments))
         store = Store(arguments.results.absolute())
         if arguments.dry_run:
-            with folder_errors("results", arguments.results, "read"):
-                stored = set(store.all_keys())
-            if arguments.keys:
-                _print_keys(shards, stored)
-            _print_summary(experiments, shards, stored, arguments.at_a_time)
+            _print_plan(arguments, experiments, shards, store)
         else:
             _train(arguments, shards, store)
 
@@ -150,54 +146,50 @@ def _train(arguments: Arguments, shards: Sequence[Shard], store: Store) -> None:
 def _description() -> str:
     """Summary of the command for its help, followed by a list of the experiments."""
     width = max(map(len, EXPERIMENTS))
-    listed = [f"  {item.name:{width}}  {item.about}" for item in EXPERIMENTS.values()]
     first = "Trains every run of some experiments that is not stored yet. The paper's experiments:"
+    listed = [f"  {item.name:{width}}  {item.about}" for item in EXPERIMENTS.values()]
     return "\n".join([first, *listed])
 
 
-def _print_keys(shards: Sequence[Shard], stored: Set[str]) -> None:
-    """Prints a line per shard: key, runs, estimated seconds and size, and whether it is stored."""
-    for shard in shards:
+def _print_plan(
+    arguments: Arguments, experiments: Sequence[Experiment], shards: Sequence[Shard], store: Store
+) -> None:
+    """Prints a line per experiment, and a total that counts a shard of several of them once.
+
+    With `--keys`, a line per shard comes first.
+    """
+    with folder_errors("results", arguments.results, "read"):
+        stored = set(store.all_keys())
+    for shard in shards if arguments.keys else ():
         say(
             f"{shard.key}  {len(shard.members):>4} runs  {shard.seconds:>7.0f} s  "
             f"{shard.bytes / 1e6:>7.2f} MB  {'stored' if shard.key in stored else 'to train'}"
         )
-
-
-def _print_summary(
-    experiments: Sequence[Experiment], shards: Sequence[Shard], stored: Set[str], workers: int
-) -> None:
-    """Prints a line per experiment, and a total that counts a shard of several of them once."""
+    workers = arguments.at_a_time
     keys = {shard.key for shard in shards}
     width = max(len("experiment"), *(len(item.name) for item in experiments))
     say(f"{'experiment':{width}}  shards    runs  to train  minutes       MB")
     for experiment in experiments:
         own = [shard for shard in plan(experiment) if shard.key in keys]
-        left = [shard for shard in own if shard.key not in stored]
-        seconds, megabytes = _costs(left)
+        runs, left, seconds, megabytes = _totals(own, stored)
         say(
-            f"{experiment.name:{width}}  {len(own):>6}  {_num_runs(own):>6}  {len(left):>8}  "
+            f"{experiment.name:{width}}  {len(own):>6}  {runs:>6}  {left:>8}  "
             f"{seconds / 60 / workers:>7.1f}  {megabytes:>7.1f}"
         )
-    left = [shard for shard in shards if shard.key not in stored]
-    seconds, megabytes = _costs(left)
+    runs, left, seconds, megabytes = _totals(shards, stored)
     say(
-        f"{counted(len(shards), 'shard')}, {counted(_num_runs(shards), 'run')}; "
-        f"{counted(len(left), 'shard')} to train: about "
-        f"{timedelta(seconds=round(seconds / workers))} on {counted(workers, 'core')}, "
-        f"{megabytes:.1f} MB."
+        f"{counted(len(shards), 'shard')}, {counted(runs, 'run')}; {counted(left, 'shard')} to "
+        f"train: about {timedelta(seconds=round(seconds / workers))} on "
+        f"{counted(workers, 'core')}, {megabytes:.1f} MB."
     )
 
 
-def _num_runs(shards: Sequence[Shard]) -> int:
-    """Number of runs in some shards."""
-    return sum(len(shard.members) for shard in shards)
-
-
-def _costs(shards: Sequence[Shard]) -> tuple[float, float]:
-    """Estimated seconds to train some shards on one core, and megabytes to store their runs."""
-    seconds = sum(shard.seconds for shard in shards)
-    return seconds, sum(shard.bytes for shard in shards) / 1e6
+def _totals(shards: Sequence[Shard], stored: Set[str]) -> tuple[int, int, float, float]:
+    """Numbers of runs and of shards to train; seconds on one core and megabytes for the latter."""
+    runs = sum(len(shard.members) for shard in shards)
+    left = [shard for shard in shards if shard.key not in stored]
+    seconds, size = sum(shard.seconds for shard in left), sum(shard.bytes for shard in left)
+    return runs, len(left), seconds, size / 1e6
 
 
 if __name__ == "__main__":
