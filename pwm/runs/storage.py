@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +38,6 @@ from pwm.training.trainer import OPTIONAL, STATE
 
 CONTENT, SESSIONS = "content", "sessions"  # names of arrays and fields in the files
 STORED, UNFINISHED, PROVENANCE = ".npz", ".unfinished.npz", ".json"  # endings of the files' names
-Read = TypeVar("Read")
 Session = Mapping[str, Any]
 """Provenance of the episodes of a shard that one process trained."""
 
@@ -71,8 +70,10 @@ class Store:
 
     def get(self, shard: Shard) -> History | None:
         """Reads a shard's history; None if it is missing or damaged. Prints any damage."""
-        stored = _if_undamaged(self.path(shard), lambda: self.read(shard.key))
-        return None if stored is None else stored.history
+        if self.path(shard).exists():
+            with _damage_printed():
+                return self.read(shard.key).history
+        return None
 
     def read(self, key: str) -> Stored:
         """Reads and verifies the files of a stored shard.
@@ -146,8 +147,10 @@ class Store:
 
     def resume(self, shard: Shard) -> Checkpoint | None:
         """Reads a shard's checkpoint; None if it is missing or damaged. Prints any damage."""
-        path = self.path(shard, UNFINISHED)
-        return _if_undamaged(path, lambda: self.read_checkpoint(shard.key))
+        if self.path(shard, UNFINISHED).exists():
+            with _damage_printed():
+                return self.read_checkpoint(shard.key)
+        return None
 
     def clean(self, shard: Shard) -> None:
         """Removes what killed processes left of a shard, before the shard is trained.
@@ -216,12 +219,10 @@ def _content(arrays: Mapping[str, NDArray[Any]], key: str, path: Path) -> dict[s
     return content
 
 
-def _if_undamaged(path: Path, read: Callable[[], Read]) -> Read | None:
-    """Reads a file; None if it is missing or damaged. Prints any damage to standard error."""
-    if not path.exists():
-        return None
+@contextmanager
+def _damage_printed() -> Iterator[None]:
+    """Ends the block at a damaged file, and prints its path to standard error."""
     try:
-        return read()
+        yield
     except FileError as error:
         note(f"damaged, to be computed again: {error.value}")
-        return None

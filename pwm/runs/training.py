@@ -57,38 +57,26 @@ class Plan:
 
 
 def extension(earlier: Path, num_episodes: int, engine: EngineName, out: Path | None) -> Plan:
-    """Makes the plan to train an earlier run for longer.
+    """Makes the plan to train the run in the folder `earlier` to `num_episodes` episodes in all.
 
-    Args:
-        earlier: folder of the earlier run.
-        num_episodes: episodes to train for in all, including the earlier run's.
-        engine: engine to train with, which must be the one that trained the earlier run.
-        out: folder for the results; None for the folder of the earlier run.
+    The results go into the folder `out`, or into that of the earlier run if `out` is None.
+
     Raises:
         InputError: the folder holds no run, or the run has `num_episodes` already or was trained
             by another engine.
     """
-    complete = files_in(earlier) >= {CONFIG, STATE_FILE}
     accepted = f"a folder that holds a run, with {CONFIG} and {STATE_FILE}"
-    require(complete, "extend", earlier, accepted)
+    require(files_in(earlier) >= {CONFIG, STATE_FILE}, "extend", earlier, accepted)
     run = _run_to_extend(earlier, num_episodes)
     accepted = f"{run.engine}, the engine that trained {earlier}"
     require(engine == run.engine, "engine", engine, accepted)
-    return Plan(
-        runs=tuple(replace(each, num_episodes=num_episodes) for each in run.configs),
-        engine=run.engine,
-        folder=out or earlier,
-        folder_flag="extend" if out is None else "out",
-        extends=earlier,
-    )
+    runs = tuple(replace(each, num_episodes=num_episodes) for each in run.configs)
+    folder, flag = (earlier, "extend") if out is None else (out, "out")
+    return Plan(runs=runs, engine=engine, folder=folder, folder_flag=flag, extends=earlier)
 
 
 def _run_to_extend(folder: Path, num_episodes: int) -> SavedRun:
-    """Loads a run that is to be trained to `num_episodes` episodes in all.
-
-    Raises:
-        InputError: the run has `num_episodes` already.
-    """
+    """Loads a run; raises `InputError` if it has `num_episodes` already."""
     run = load_run(folder)
     accepted = f"more than the {run.episodes_done} episodes trained so far"
     require(run.continues_to(num_episodes), "num_episodes", num_episodes, accepted)
@@ -116,7 +104,6 @@ def train_run(
         origin = _origin(plan.engine, earlier)
 
         def save_now() -> None:
-            """Saves the training so far."""
             require_reserved()
             with folder_errors(plan.folder_flag, folder):
                 save(folder, trainer, origin | current_provenance(time.monotonic() - started))
@@ -145,11 +132,8 @@ def _origin(engine: EngineName, earlier: SavedRun | None) -> dict[str, Any]:
         return {"engine": engine}
     last = dict(earlier.provenance)
     sessions = [*last.pop("earlier_sessions", []), last]  # `last` lists those before it
-    return {
-        "engine": engine,
-        "first_episode": earlier.episodes_done + 1,
-        "earlier_sessions": sessions,
-    }
+    first = earlier.episodes_done + 1
+    return {"engine": engine, "first_episode": first, "earlier_sessions": sessions}
 
 
 def episodes_per_step(runs: Sequence[TrainConfig]) -> int:
@@ -159,10 +143,7 @@ def episodes_per_step(runs: Sequence[TrainConfig]) -> int:
 
 
 def train_until(trainer: Trainer, save_now: Callable[[], None], caught: Sequence[int]) -> None:
-    """Trains to the end or until `caught` holds a signal, with a progress bar.
-
-    Every `SAVE_EVERY` seconds, `save_now` is called.
-    """
+    """Trains to the end or until `caught` holds a signal, with a progress bar; saves at times."""
     saved = shown = time.monotonic()
     step = episodes_per_step(trainer.runs)
     with tqdm(
