@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -19,17 +18,6 @@ from pwm.runs.shards import Shard
 from pwm.runs.storage import UNFINISHED, Store
 
 LOCK = ".lock"
-
-
-@dataclass(frozen=True)
-class Lock:
-    """A lock file that this process holds locked, so that it alone may train the shard."""
-
-    path: Path
-
-    def report(self, episodes_done: int) -> None:
-        """Writes the number of episodes done into the lock file, where `reported` reads it."""
-        self.path.write_text(f"{episodes_done}\n")
 
 
 def lock_file(path: Path) -> FileLock:
@@ -44,8 +32,8 @@ def lock_file(path: Path) -> FileLock:
 
 
 @contextmanager
-def lock(store: Store, shard: Shard) -> Iterator[Lock | None]:
-    """Locks a shard while the block lasts; yields None if another process holds the lock.
+def lock(store: Store, shard: Shard) -> Iterator[bool]:
+    """Locks a shard while the block lasts; yields False if another process holds the lock.
 
     Raises:
         FileError: the lock file is another user's, and can be neither written nor removed.
@@ -60,11 +48,11 @@ def lock(store: Store, shard: Shard) -> Iterator[Lock | None]:
             _remove_unheld(path)
             file_lock.acquire()
     except (Timeout, BlockingIOError):
-        yield None
+        yield False
         return
     try:
         store.clean(shard)
-        yield Lock(path)
+        yield True
     finally:
         # The file of an unfinished shard stays: if one process removed the file while a second one
         # opens it, a third could make and lock a new file at the same path.
@@ -105,6 +93,11 @@ def _remove_unheld(path: Path) -> None:
     except PermissionError as error:
         accepted = "a lock file that can be written; delete it unless a sweep is running"
         raise FileError(path, accepted) from error
+
+
+def report(store: Store, shard: Shard, episodes_done: int) -> None:
+    """Writes the number of episodes done into the lock file, which this process holds locked."""
+    store.path(shard, LOCK).write_text(f"{episodes_done}\n")
 
 
 def reported(store: Store, shard: Shard) -> int:

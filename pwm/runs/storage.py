@@ -76,22 +76,14 @@ class Store:
         return None
 
     def read(self, key: str) -> Stored:
-        """Reads and verifies the files of a stored shard.
-
-        Raises:
-            FileError: a file is missing, damaged, or belongs to another shard.
-        """
+        """Reads a stored shard; raises `FileError` unless all its files are there and undamaged."""
         path = self.folder / (key + STORED)
         arrays = read_arrays(path, [*HISTORY, CONTENT], *PROBED)
         content = _content(arrays, key, path)
         return Stored(as_history(path, arrays), content, self.provenance(key))
 
     def read_checkpoint(self, key: str) -> Checkpoint:
-        """Reads and verifies the checkpoint of a shard.
-
-        Raises:
-            FileError: the file is missing, damaged, or belongs to another shard.
-        """
+        """Reads a shard's checkpoint; raises `FileError` unless it is there and undamaged."""
         path = self.folder / (key + UNFINISHED)
         arrays = read_arrays(path, [*STATE, CONTENT, SESSIONS], *OPTIONAL)
         content = _content(arrays, key, path)
@@ -106,9 +98,7 @@ class Store:
         return sorted(key for key in keys if "." not in key)
 
     def shards(self) -> Iterator[Shard]:
-        """Yields every stored shard, rebuilt from the content in its file.
-
-        Files are not verified; files that cannot be read are left out.
+        """Yields every stored shard, without verifying its file, unless it cannot be read.
 
         Raises:
             FileError: the folder does not exist.
@@ -120,11 +110,7 @@ class Store:
                 yield shard_of(json.loads(stored[CONTENT].item()))
 
     def provenance(self, key: str) -> list[Session]:
-        """Reads and verifies the provenance of a stored shard: a list with an entry per session.
-
-        Raises:
-            FileError: the file is missing, damaged, or belongs to another shard.
-        """
+        """Reads a stored shard's provenance, per session; raises `FileError` as `read` does."""
         path = self.folder / (key + PROVENANCE)
         content = read_signed(path)
         require_file(content.get("key") == key, path, f"the provenance of {key}")
@@ -155,8 +141,8 @@ class Store:
     def clean(self, shard: Shard) -> None:
         """Removes what killed processes left of a shard, before the shard is trained.
 
-        Removes temporary files; the history if it or its provenance is damaged; and the checkpoint
-        if the shard is stored.
+        That is temporary files, a history that is damaged or whose provenance is, and the
+        checkpoint of a shard that is stored.
         """
         for temporary in self.folder.glob(f".{shard.key}.*"):
             temporary.unlink()
