@@ -26,14 +26,13 @@ def require_memory(runs: Sequence[TrainConfig], episodes_per_draw: int) -> None:
     """
     run, steps = runs[0], runs[0].task.episode_length
     parameters = run.agent.num_trunks * NUM_GATES * run.agent.hidden_size**2
-    drawn = {  # random numbers that a run draws at once, by the field that determines how many
-        "hidden_size": parameters,
-        "episode_length": steps * min(episodes_per_draw, run.num_episodes),
-        "probe_episodes": steps * run.probe_episodes,
+    episodes = min(episodes_per_draw, run.num_episodes)
+    needed = {  # bytes, by the field that determines how many
+        "hidden_size": BYTES_PER_DRAW * len(runs) * parameters,
+        "episode_length": (BYTES_PER_DRAW * len(runs) * episodes + BYTES_PER_STEP) * steps,
+        "probe_episodes": (BYTES_PER_DRAW * len(runs) * run.probe_episodes + BYTES_PER_STEP)
+        * steps,
     }
-    needed = {name: BYTES_PER_DRAW * count * len(runs) for name, count in drawn.items()}  # bytes
-    needed["episode_length"] += BYTES_PER_STEP * steps
-    needed["probe_episodes"] += BYTES_PER_STEP * steps
     available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for name, size in needed.items():
         if size > available:

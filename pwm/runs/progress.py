@@ -18,9 +18,9 @@ from pwm.runs.storage import STORED, Store
 class Done(NamedTuple):
     """Training done so far, summed over shards."""
 
-    cost: int = 0  # estimated time, in microseconds of one core
-    runs: int = 0  # in stored shards
-    episodes: int = 0  # summed over runs
+    cost: int  # estimated time, in microseconds of one core
+    runs: int  # in stored shards
+    episodes: int  # summed over runs
 
 
 class Progress:
@@ -30,9 +30,8 @@ class Progress:
     """
 
     def __init__(self, shards: Sequence[Shard], store: Store) -> None:
-        self._left = list(shards)  # not stored yet
-        self._finished = Done()  # of the stored shards
         self._store = store
+        self._shards = [(shard, cost_of(shard)) for shard in shards]  # costs are slow to estimate
         self._runs = sum(len(shard.members) for shard in shards)
         # A shard is to be trained although its file exists: the file is damaged. The shard counts
         # as stored once the file has been removed and written again.
@@ -42,17 +41,15 @@ class Progress:
         self._episodes_before = before.episodes
         self._bar = tqdm(
             file=Forgiving(sys.stderr),
-            total=sum(map(cost_of, shards)),
+            total=sum(cost for _, cost in self._shards),
             initial=before.cost,
             bar_format="{percentage:3.0f}%|{bar}| {desc} [{elapsed}, {remaining} left]",
             smoothing=0.05,
             dynamic_ncols=True,
         )
 
-    def __enter__(self) -> Progress:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
+    def close(self) -> None:
+        """Updates the bar for the last time."""
         self.update()
         self._bar.close()
 
@@ -74,19 +71,17 @@ class Progress:
         names = self._store.names()
         self._damaged &= names  # after a removal, the next file is undamaged
         undamaged = names - self._damaged
-        stored = [shard for shard in self._left if shard.key + STORED in undamaged]
-        self._left = [shard for shard in self._left if shard.key + STORED not in undamaged]
-        cost, runs, episodes = self._finished
-        for shard in stored:
-            cost += cost_of(shard)
-            runs += len(shard.members)
-            episodes += shard.num_episodes
-        self._finished = Done(cost, runs, episodes)
-        for shard in self._left:
-            if shard.key + LOCK in names:
+        cost = runs = episodes = 0
+        for shard, shard_cost in self._shards:
+            if shard.key + STORED in undamaged:
+                fraction = 1.0
+                runs += len(shard.members)
+            elif shard.key + LOCK in names:
                 fraction = min(reported(self._store, shard) / shard.setting.num_episodes, 1.0)
-                cost += int(fraction * cost_of(shard))
-                episodes += int(fraction * shard.num_episodes)
+            else:
+                continue
+            cost += int(fraction * shard_cost)
+            episodes += int(fraction * shard.num_episodes)
         return Done(cost, runs, episodes)
 
 
