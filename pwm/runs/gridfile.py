@@ -37,10 +37,10 @@ def _line(path: Path, error: BaseException) -> str:
     """Describes an error on one line, with the number of the line in the file that raised it."""
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if frame.filename == str(path)]
-    message = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    text = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
+    message = f"{type(error).__name__}: {text}"
     if isinstance(error, InputError):
         message = f"{error.name} {error.value}: expected {error.accepted}"
-    elif isinstance(error, SyntaxError):
-        message = f"SyntaxError: {error.msg}"
-        lines += [error.lineno] if error.filename == str(path) else []
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        lines.append(error.lineno)
     return f"line {lines[-1]}: {message}" if lines else message

@@ -26,12 +26,12 @@ def require_memory(runs: Sequence[TrainConfig], episodes_per_draw: int) -> None:
     """
     run, steps = runs[0], runs[0].task.episode_length
     parameters = run.agent.num_trunks * NUM_GATES * run.agent.hidden_size**2
+    per_draw = BYTES_PER_DRAW * len(runs)
     episodes = min(episodes_per_draw, run.num_episodes)
     needed = {  # bytes, by the field that determines how many
-        "hidden_size": BYTES_PER_DRAW * len(runs) * parameters,
-        "episode_length": (BYTES_PER_DRAW * len(runs) * episodes + BYTES_PER_STEP) * steps,
-        "probe_episodes": (BYTES_PER_DRAW * len(runs) * run.probe_episodes + BYTES_PER_STEP)
-        * steps,
+        "hidden_size": per_draw * parameters,
+        "episode_length": (per_draw * episodes + BYTES_PER_STEP) * steps,
+        "probe_episodes": (per_draw * run.probe_episodes + BYTES_PER_STEP) * steps,
     }
     available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for name, size in needed.items():

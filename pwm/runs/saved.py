@@ -68,7 +68,7 @@ class SavedRun:
     @property
     def parameters(self) -> dict[str, Tensor]:
         """Trained parameters by name, each [R, LSTMs, rows, columns]; see `Agent.named`."""
-        return self._agent.named(self._parameters)
+        return self._agent.named(torch.from_numpy(self.state["parameters"]))
 
     def play(self, seed: int = 0) -> Episode:
         """Plays one episode with the trained parameters; nothing is trained.
@@ -83,8 +83,9 @@ class SavedRun:
             InputError: the seed is not an integer from 0.
         """
         draws = Draws(*(array[0] for array in self._draws(seed, 1)))  # of the only episode
+        parameters = torch.from_numpy(self.state["parameters"])  # (R, P)
         with one_thread():
-            return Rollout(self.configs[0].task, self._agent).play(self._parameters, draws)
+            return Rollout(self.configs[0].task, self._agent).play(parameters, draws)
 
     def probe(self, num_episodes: int = 64, seed: int = 0) -> dict[str, NDArray[np.float64]]:
         """Measures diagnostics of the agent's gradients and hidden states, without training it.
@@ -109,11 +110,8 @@ class SavedRun:
         return dict(zip(DIAGNOSTICS + AGENT_DIAGNOSTICS, values, strict=True))
 
     def trainer(self, num_episodes: int, device: str = "cpu") -> Trainer:
-        """Makes a trainer that continues from the saved state, bit for bit.
+        """Makes a trainer that continues bit for bit, to `num_episodes` in all; see `make_trainer`.
 
-        Args:
-            num_episodes: episodes to train for in all, including those already trained.
-            device: device to train on, as for `make_trainer`.
         Raises:
             InputError: `num_episodes` are trained already, or the run's engine cannot use the
                 device.
@@ -130,11 +128,6 @@ class SavedRun:
         """Agent of the run's architecture, which holds no parameters itself."""
         return Agent(self.configs[0].agent, self.configs[0].task.num_stimuli)
 
-    @property
-    def _parameters(self) -> Tensor:
-        """The trained parameters as one tensor: [R, P]."""
-        return torch.from_numpy(self.state["parameters"])
-
     def _draws(self, seed: int, num_episodes: int) -> Draws:
         """Random numbers of episodes that training never sees, the same for all replicas."""
         require_integer("seed", seed, 0)
@@ -143,10 +136,8 @@ class SavedRun:
 
 
 def load_run(folder: Path | str) -> SavedRun:
-    """Loads a run that `python -m pwm.train` saved.
+    """Loads the run that `python -m pwm.train` saved in a folder.
 
-    Args:
-        folder: folder that the run was saved in (`--out`).
     Raises:
         FileError: the folder holds no run, or a file of it is damaged.
     """
@@ -194,9 +185,6 @@ def _layout(state: Mapping[str, NDArray[Any]]) -> dict[str, tuple[Any, ...]]:
 def _is_consistent(state: Mapping[str, NDArray[Any]], run: TrainConfig) -> bool:
     """Whether the numbers of windows and probes in a state fit its number of trained episodes."""
     done = int(state["episodes_done"])
-    num_probes = sum(episode <= done for episode in run.probe_at)
-    return (
-        done % run.episodes_per_update == 0
-        and len(state["windows"]) == done // run.log_every
-        and len(state.get(PROBES, ())) == num_probes
-    )
+    num_windows, num_probes = len(state["windows"]), len(state.get(PROBES, ()))
+    expected = done // run.log_every, sum(episode <= done for episode in run.probe_at)
+    return done % run.episodes_per_update == 0 and (num_windows, num_probes) == expected
