@@ -68,11 +68,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def stored_records(experiment: Experiment, store: Store) -> Iterator[tuple[range, Record]]:
-    """Yields the numbers of the runs in each stored shard of an experiment, and their record.
-
-    Raises:
-        FileError: a stored file is damaged.
-    """
+    """Yields the numbers of the runs in each stored shard of an experiment, and their record."""
     first = 0
     for shard in plan(experiment):
         last = first + len(shard.members)

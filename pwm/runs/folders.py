@@ -104,10 +104,8 @@ def reserved(name: str, folder: Path) -> Iterator[Callable[[], None]]:
     """Reserves a folder for one process while the block lasts; creates the folder if needed.
 
     Yields a function that raises `InputError` if the folder has been moved or removed since.
+    Messages name the flag `name`, which gave the folder.
 
-    Args:
-        name: name of the flag that gave the folder, for messages.
-        folder: folder to train in.
     Raises:
         InputError: the folder cannot be written, or another process is training in it.
     """

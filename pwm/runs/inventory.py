@@ -84,10 +84,8 @@ def damaged_files(store: Store) -> Iterator[object]:
 def explain(prefix: str, store: Store, known: Known) -> Iterator[str]:
     """Yields lines that explain why a shard is missing, by comparison with the most similar one.
 
-    Args:
-        prefix: beginning of the shard's key, long enough to be unique.
-        store: store that lacks the shard.
-        known: shards that may be missing.
+    The shard is one of those in `known`, and its key is the only one that begins with `prefix`.
+
     Raises:
         InputError: no shard's key begins like this, or several do.
         FileError: the shard is stored, but damaged.

@@ -33,11 +33,7 @@ def lock_file(path: Path) -> FileLock:
 
 @contextmanager
 def lock(store: Store, shard: Shard) -> Iterator[bool]:
-    """Locks a shard while the block lasts; yields False if another process holds the lock.
-
-    Raises:
-        FileError: the lock file is another user's, and can be neither written nor removed.
-    """
+    """Locks a shard while the block lasts; yields False if another process holds the lock."""
     path = store.path(shard, LOCK)
     path.parent.mkdir(parents=True, exist_ok=True)
     file_lock = lock_file(path)

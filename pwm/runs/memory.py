@@ -18,9 +18,8 @@ BYTES_PER_STEP = 20  # per step of a played episode: table row, action, reward
 def require_memory(runs: Sequence[TrainConfig], episodes_per_draw: int) -> None:
     """Requires that the largest arrays of a population fit into this machine's memory.
 
-    Args:
-        runs: configurations of the population.
-        episodes_per_draw: episodes whose random numbers are drawn at once.
+    Random numbers are drawn for `episodes_per_draw` episodes at once.
+
     Raises:
         InputError: an array does not fit; the message names the field that makes it large.
     """

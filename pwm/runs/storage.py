@@ -98,11 +98,7 @@ class Store:
         return sorted(key for key in keys if "." not in key)
 
     def shards(self) -> Iterator[Shard]:
-        """Yields every stored shard, without verifying its file, unless it cannot be read.
-
-        Raises:
-            FileError: the folder does not exist.
-        """
+        """Yields every stored shard whose file can be read; it is not verified."""
         require_file(self.folder.is_dir(), self.folder, "a folder of stored runs")
         for key in self.all_keys():
             path = self.folder / (key + STORED)
@@ -163,11 +159,7 @@ class Store:
             return set()
 
     def gather(self, shards: Iterable[Shard]) -> History:
-        """Reads the histories of some shards, and joins them into one of all runs, in order.
-
-        Raises:
-            InputError: a shard is missing or damaged.
-        """
+        """The history of all runs in some shards; raises `InputError` if one cannot be read."""
         histories = []
         for shard in shards:
             history = self.get(shard)
