@@ -139,23 +139,3 @@ def reserved(name: str, folder: Path) -> Iterator[Callable[[], None]]:
             if is_held():
                 path.unlink()
         lock.release()
-
-
-def require_no_run(name: str, folder: Path) -> None:
-    """Raises `InputError` about the flag `name` if its folder holds a file named as in `FILES`.
-
-    A folder with configurations but no state is accepted: its run was killed before the first save.
-    """
-    found = files_in(folder)
-    never_saved = found <= {CONFIG, PROVENANCE} and configs_in(folder) is not None
-    if found and not never_saved:
-        first = min(found, key=FILES.index)
-        raise InputError(name, folder, f"a folder that holds no run yet (there is {first})")
-
-
-def configs_in(folder: Path) -> tuple[TrainConfig, ...] | None:
-    """The configurations that a folder holds; None if they are missing or damaged."""
-    try:
-        return read_configs(folder / CONFIG)
-    except FileError:
-        return None

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pwm.core.agent import Agent
 from pwm.core.config import TrainConfig
-from pwm.core.errors import require, require_file, require_integer
+from pwm.core.errors import FileError, InputError, require, require_file, require_integer
 from pwm.core.history import AGENT_DIAGNOSTICS, DIAGNOSTICS, History
 from pwm.core.rollout import Draws, DrawSource, Episode, Rollout
 from pwm.engines import EngineName, make_trainer
@@ -23,13 +23,12 @@ from pwm.io.files import read_arrays
 from pwm.runs.folders import (
     CONFIG,
     CURVES,
+    FILES,
     PROVENANCE,
     STATE_FILE,
-    configs_in,
     files_in,
     read_configs,
     read_provenance,
-    require_no_run,
 )
 from pwm.training.trainer import OPTIONAL, PROBES, STATE, Trainer
 from pwm.training.update import one_thread
@@ -165,11 +164,18 @@ def unfinished_run(
         InputError: the folder, which the flag `name` gave, holds another run or a finished one.
         FileError: a file of the run is damaged.
     """
-    if STATE_FILE in files_in(folder) and configs_in(folder) == tuple(configs):
+    found, held = files_in(folder), None
+    with suppress(FileError):
+        held = read_configs(folder / CONFIG)
+    if STATE_FILE in found and held == tuple(configs):
         run = load_run(folder)
         if run.engine == engine and run.continues_to(configs[0].num_episodes):
             return run
-    require_no_run(name, folder)
+    # A folder with configurations but no state: its run was killed before the first save.
+    never_saved = held is not None and found <= {CONFIG, PROVENANCE}
+    if found and not never_saved:
+        first = min(found, key=FILES.index)
+        raise InputError(name, folder, f"a folder that holds no run yet (there is {first})")
     return None
 
 

@@ -201,9 +201,8 @@ def max_tasks() -> int:
     """Largest number of tasks that a job array may have on this cluster; at most `MAX_TASKS`."""
     config = _output("scontrol", "show", "config") or ""
     limit = re.search(r"^MaxArraySize\s*=\s*(\d+)", config, re.MULTILINE)
-    if limit is None:
-        return MAX_TASKS
-    return min(max(int(limit[1]), 1), MAX_TASKS)  # 0 forbids arrays, but not single jobs
+    most = int(limit[1]) if limit else MAX_TASKS
+    return min(max(most, 1), MAX_TASKS)  # 0 forbids arrays, but not single jobs
 
 
 @contextmanager

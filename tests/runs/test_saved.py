@@ -20,7 +20,16 @@ from pwm.core.losses import LossConfig
 from pwm.core.rollout import DrawSource
 from pwm.core.task import TaskConfig
 from pwm.engines import EngineName, make_trainer
-from pwm.runs.folders import CONFIG, CURVES, HISTORY, PROVENANCE, STATE_FILE, save, save_configs
+from pwm.runs.folders import (
+    CONFIG,
+    CURVES,
+    FILES,
+    HISTORY,
+    PROVENANCE,
+    STATE_FILE,
+    save,
+    save_configs,
+)
 from pwm.runs.saved import SavedRun, load_run, unfinished_run
 from tests.support.histories import same
 from tests.support.training import trained
@@ -176,6 +185,24 @@ def test_a_run_is_finished_when_its_curves_are_drawn(tmp_path: Path) -> None:
     assert [run.continues_to(num_episodes) for num_episodes in (6, 7, 8)] == [False, False, True]
     with pytest.raises(InputError, match="holds no run yet"):
         unfinished_run("out", tmp_path, RUNS, "fused")
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_folder_with_any_file_of_a_run_holds_one(file: str, tmp_path: Path) -> None:
+    (tmp_path / file).write_text("an earlier run")
+    with pytest.raises(InputError, match=rf"holds no run yet \(there is {file}\)"):
+        unfinished_run("out", tmp_path, RUNS, "fused")
+
+
+def test_a_folder_with_configurations_alone_holds_no_run(tmp_path: Path) -> None:
+    assert unfinished_run("out", tmp_path / "none", RUNS, "fused") is None
+    save_configs(tmp_path, RUNS)
+    assert unfinished_run("out", tmp_path, RUNS[:1], "fused") is None
+    (tmp_path / PROVENANCE).write_text("{}")  # killed within its first save
+    assert unfinished_run("out", tmp_path, RUNS[:1], "fused") is None
+    (tmp_path / HISTORY).write_text("history")
+    with pytest.raises(InputError, match="there is config"):
+        unfinished_run("out", tmp_path, RUNS[:1], "fused")
 
 
 def test_a_stopped_run_with_a_damaged_state_is_not_overwritten(tmp_path: Path) -> None:
