@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,22 +30,6 @@ class JobError(RuntimeError):
     """Failure of a job or of the cluster; the message is one line."""
 
 
-@dataclass(frozen=True)
-class Cluster:
-    """Settings for the jobs of a SLURM cluster."""
-
-    folder: Path
-    """Folder for the jobs' scripts and logs, which the nodes can read and write."""
-    workers: int
-    """Largest number of jobs that run at a time."""
-    options: Mapping[str, str]
-    """Options of `sbatch` by name; `time` is in minutes."""
-
-    def __post_init__(self) -> None:
-        time_limit = self.options.get("time", str(MINUTES))
-        require(time_limit.isdecimal(), "slurm", f"time={time_limit}", "time in minutes")
-
-
 def require_slurm() -> None:
     """Raises `InputError` unless SLURM's commands and submitit are installed."""
     found = all(map(shutil.which, ("sbatch", "srun", "squeue", "scontrol", "scancel")))
@@ -62,19 +45,23 @@ class SlurmExecutor(Executor):
     A thread polls the cluster every few seconds, and sends the calls submitted since the last poll
     as one job array. If a job ends without a result (killed, out of time, its node lost), its
     future raises `BrokenExecutor`, as futures of `ProcessPoolExecutor` do.
+
+    Args:
+        folder: folder for the jobs' scripts and logs, which the nodes can read and write.
+        workers: largest number of jobs that run at a time.
+        options: options of `sbatch` by name; `time` is in minutes.
     """
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, folder: Path, workers: int, options: Mapping[str, str]) -> None:
         import submitit  # noqa: PLC0415, an optional extra
 
-        self._executor = submitit.SlurmExecutor(cluster.folder)
-        options = dict(cluster.options)
+        self._executor = submitit.SlurmExecutor(folder)
         self._executor.update_parameters(
             job_name="pwm",
-            time=int(options.pop("time", MINUTES)),
+            time=int(options.get("time", MINUTES)),
             cpus_per_task=1,
-            array_parallelism=cluster.workers,
-            additional_parameters=options,
+            array_parallelism=workers,
+            additional_parameters={key: options[key] for key in options if key != "time"},
         )
         self._unsent: dict[Future[Any], Callable[[], Any]] = {}  # calls for the next job array
         self._jobs: dict[Future[Any], Any] = {}  # submitit's job by future, until the job ends
@@ -206,9 +193,9 @@ def max_tasks() -> int:
 
 
 @contextmanager
-def slurm_jobs(cluster: Cluster) -> Iterator[SlurmExecutor]:
+def slurm_jobs(folder: Path, workers: int, options: Mapping[str, str]) -> Iterator[SlurmExecutor]:
     """Makes an executor; its jobs continue after Ctrl-C, and any other exception cancels them."""
-    executor = SlurmExecutor(cluster)
+    executor = SlurmExecutor(folder, workers, options)
     try:
         yield executor
     except KeyboardInterrupt:
