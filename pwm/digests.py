@@ -8,7 +8,7 @@ published ones.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -67,25 +67,26 @@ def main(argv: Sequence[str] | None = None) -> None:
             sys.exit(_compare(experiments, store, known, named=bool(arguments.names)))
 
 
-def stored_records(experiment: Experiment, store: Store) -> Iterator[tuple[range, Record]]:
-    """Yields the numbers of the runs in each stored shard of an experiment, and their record."""
+def stored_records(experiment: Experiment, store: Store) -> tuple[list[int], list[Record]]:
+    """The numbers of an experiment's stored runs, and their records, one per shard."""
+    numbers, records = list[int](), list[Record]()
     first = 0
     for shard in plan(experiment):
         last = first + len(shard.members)
         if store.path(shard).exists():
-            history = store.read(shard.key).history
-            yield range(first, last), Record.of(history, shard.setting.task)
+            numbers += range(first, last)
+            records.append(Record.of(store.read(shard.key).history, shard.setting.task))
         first = last
+    return numbers, records
 
 
 def _write(experiments: Sequence[Experiment], store: Store, known: Published) -> None:
     """Publishes the records of `experiments`; keeps those published of other experiments."""
     records, plans = dict(known.records), dict(known.plans)
     for experiment in _with_progress_bar(experiments):
-        parts = [record for _, record in stored_records(experiment, store)]
-        num_stored = sum(len(record.digest) for record in parts)
+        numbers, parts = stored_records(experiment, store)
         accepted = f"a folder that holds every run of {experiment.name}"
-        require(num_stored == experiment.num_runs, "results", store.folder, accepted)
+        require(len(numbers) == experiment.num_runs, "results", store.folder, accepted)
         records[experiment.name] = Record.joined(parts)
         plans[experiment.name] = plan_of(experiment)
     names = [name for name in EXPERIMENTS if name in records]  # in the order of the experiments
@@ -106,16 +107,16 @@ def _compare(
     stored = different = 0  # numbers of runs
     missing = []  # names of experiments
     for experiment in _with_progress_bar(experiments):
-        name, found = experiment.name, list(stored_records(experiment, store))
-        num_found = sum(len(record.digest) for _, record in found)
-        stored += num_found
-        if not num_found:
+        name, (numbers, parts) = experiment.name, stored_records(experiment, store)
+        stored += len(numbers)
+        if not numbers:
             missing.append(name)
         elif name not in known.plans:
-            different += num_found
+            different += len(numbers)
             say(f"{name}: not published yet; `python -m pwm.digests --write {name}` does that")
         else:
-            different += _report(name, found, known.record(experiment))
+            same_runs = known.record(experiment).select(numbers)
+            different += _report(name, Record.joined(parts), same_runs)
     # If no experiment was named, some of them may lack stored runs, but not all.
     accepted = f"a folder that holds runs of {', '.join(missing)}; there is nothing to compare"
     require(not missing or (stored > 0 and not named), "results", store.folder, accepted)
@@ -125,11 +126,9 @@ def _compare(
     return 1 if different else 0
 
 
-def _report(name: str, stored: Sequence[tuple[range, Record]], published: Record) -> int:
+def _report(name: str, stored: Record, published: Record) -> int:
     """Prints how many stored runs of an experiment differ from the published; returns how many."""
-    numbers = [number for of_shard, _ in stored for number in of_shard]
-    record = Record.joined([of_shard for _, of_shard in stored])
-    differences = record.differences(published.select(numbers))  # by array: (runs,)
+    differences = stored.differences(published)  # (runs,), by array
     differs = np.any(list(differences.values()), axis=0)  # (runs,)
     num_different = int(differs.sum())
     if num_different:

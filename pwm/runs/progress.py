@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from tqdm import tqdm
 
@@ -13,14 +12,6 @@ from pwm.io.inherited import Forgiving
 from pwm.runs.locks import LOCK, reported
 from pwm.runs.shards import Shard
 from pwm.runs.storage import STORED, Store
-
-
-class Done(NamedTuple):
-    """Training done so far, summed over shards."""
-
-    cost: int  # estimated time, in microseconds of one core
-    runs: int  # in stored shards
-    episodes: int  # summed over runs
 
 
 class Progress:
@@ -37,12 +28,11 @@ class Progress:
         # as stored once the file has been removed and written again.
         self._damaged = store.names() & {shard.key + STORED for shard in shards}
         self._started = time.monotonic()
-        before = self._count()
-        self._episodes_before = before.episodes
+        cost, _, self._episodes_before = self._count()
         self._bar = tqdm(
             file=Forgiving(sys.stderr),
             total=sum(cost for _, cost in self._shards),
-            initial=before.cost,
+            initial=cost,
             bar_format="{percentage:3.0f}%|{bar}| {desc} [{elapsed}, {remaining} left]",
             smoothing=0.05,
             dynamic_ncols=True,
@@ -54,20 +44,20 @@ class Progress:
         self._bar.close()
 
     def update(self) -> int:
-        """Updates the bar; returns `Done.cost`, which rises with any progress."""
-        done = self._count()
-        rate = (done.episodes - self._episodes_before) / (time.monotonic() - self._started)
-        text = f"{done.runs} of {self._runs} runs, {rate:,.0f} replica-episodes/s"
+        """Updates the bar; returns the cost of the training done, which rises with any progress."""
+        cost, runs, episodes = self._count()
+        rate = (episodes - self._episodes_before) / (time.monotonic() - self._started)
+        text = f"{runs} of {self._runs} runs, {rate:,.0f} replica-episodes/s"
         self._bar.set_description_str(text, refresh=False)
-        self._bar.update(done.cost - self._bar.n)
-        return done.cost
+        self._bar.update(cost - self._bar.n)
+        return cost
 
     def say(self, text: str) -> None:
         """Prints a line above the bar."""
         self._bar.write(text, self._bar.fp)
 
-    def _count(self) -> Done:
-        """Sums over stored shards, and over the reported progress of shards in training."""
+    def _count(self) -> tuple[int, int, int]:
+        """Training done: its cost (see `cost_of`), runs in stored shards, episodes of all runs."""
         names = self._store.names()
         self._damaged &= names  # after a removal, the next file is undamaged
         undamaged = names - self._damaged
@@ -82,7 +72,7 @@ class Progress:
                 continue
             cost += int(fraction * shard_cost)
             episodes += int(fraction * shard.num_episodes)
-        return Done(cost, runs, episodes)
+        return cost, runs, episodes
 
 
 def cost_of(shard: Shard) -> int:
