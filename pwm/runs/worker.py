@@ -82,7 +82,7 @@ def _train(shard: Shard, job: Job) -> None:
         return [*sessions, session]
 
     report(job.store, shard, first_episode)
-    for seconds in _steps(trainer):
+    for seconds in _train_in_chunks(trainer):
         training_seconds += seconds
         report(job.store, shard, trainer.episodes_done)
         if time.monotonic() - saved > job.checkpoint_every:
@@ -103,20 +103,20 @@ def train_alone(shard: Shard) -> History | None:
     """Trains a shard without a store; returns its history, or None if this process must stop."""
     with _busy, memory_errors():
         trainer = make_trainer(shard.runs, shard.engine)
-        for _ in _steps(trainer):
+        for _ in _train_in_chunks(trainer):
             pass
         return trainer.history() if trainer.episodes_done == trainer.num_episodes else None
 
 
-def _steps(trainer: Trainer) -> Iterator[float]:
-    """Trains to the end, or until this process must stop; yields the seconds of each step."""
-    step = 1  # episodes
+def _train_in_chunks(trainer: Trainer) -> Iterator[float]:
+    """Trains to the end, or until this process must stop; yields the seconds of each chunk."""
+    chunk = 1  # episodes
     while trainer.episodes_done < trainer.num_episodes and not _stop.is_set():
         before = time.monotonic()
-        trainer.advance(step)
+        trainer.advance(chunk)
         seconds = max(time.monotonic() - before, 1e-6)  # a coarse clock may give 0
-        # At this speed, the next step takes `REPORT_EVERY` seconds; steps grow at most twofold.
-        step = max(1, min(2 * step, int(step * REPORT_EVERY / seconds)))
+        # At this speed, the next chunk takes `REPORT_EVERY` seconds; chunks grow at most twofold.
+        chunk = max(1, min(2 * chunk, int(chunk * REPORT_EVERY / seconds)))
         yield seconds
 
 

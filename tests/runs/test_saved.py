@@ -226,37 +226,18 @@ def shortened(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-7])
 
 
-def of_other_runs(path: Path) -> None:
-    entries = json.loads(path.read_text())
-    path.write_text(json.dumps(entries[:2]))
+def of_fewer_runs(path: Path) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text())[:2]))
 
 
-def of_a_larger_agent(path: Path) -> None:
-    entries = json.loads(path.read_text())
-    for entry in entries:
-        entry["agent"]["hidden_size"] = 24
-    path.write_text(json.dumps(entries))
+def of_others(**values: object) -> Callable[[Path], None]:
+    """Writes other values of some fields into all configurations."""
 
+    def damage(path: Path) -> None:
+        entries = json.loads(path.read_text())
+        path.write_text(json.dumps([entry | values for entry in entries]))
 
-def of_other_windows(path: Path) -> None:
-    entries = json.loads(path.read_text())
-    for entry in entries:
-        entry["log_every"] = 1
-    path.write_text(json.dumps(entries))
-
-
-def of_another_optimiser(path: Path) -> None:
-    entries = json.loads(path.read_text())
-    for entry in entries:
-        entry["optimizer"] = "adam"
-    path.write_text(json.dumps(entries))
-
-
-def of_longer_updates(path: Path) -> None:
-    entries = json.loads(path.read_text())
-    for entry in entries:  # 7 episodes were trained
-        entry |= {"num_episodes": 8, "episodes_per_update": 2}
-    path.write_text(json.dumps(entries))
+    return damage
 
 
 DAMAGED: list[tuple[str, Callable[[Path], object], str]] = [
@@ -265,11 +246,11 @@ DAMAGED: list[tuple[str, Callable[[Path], object], str]] = [
     (CONFIG, lambda path: path.write_text("3"), CONFIG),
     (CONFIG, lambda path: path.write_text('[{"critic_weight": -1}]'), CONFIG),
     (CONFIG, lambda path: path.write_text('[{"weight": 1}]'), CONFIG),
-    (CONFIG, of_other_runs, STATE_FILE),
-    (CONFIG, of_a_larger_agent, STATE_FILE),
-    (CONFIG, of_other_windows, STATE_FILE),
-    (CONFIG, of_another_optimiser, STATE_FILE),
-    (CONFIG, of_longer_updates, STATE_FILE),
+    (CONFIG, of_fewer_runs, STATE_FILE),
+    (CONFIG, of_others(agent={"hidden_size": 24}), STATE_FILE),
+    (CONFIG, of_others(log_every=1), STATE_FILE),
+    (CONFIG, of_others(optimizer="adam"), STATE_FILE),
+    (CONFIG, of_others(num_episodes=8, episodes_per_update=2), STATE_FILE),  # 7 were trained
     (STATE_FILE, shortened, STATE_FILE),
     (PROVENANCE, shortened, PROVENANCE),
     (PROVENANCE, Path.unlink, PROVENANCE),
