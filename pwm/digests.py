@@ -49,12 +49,8 @@ class Arguments:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command; without `--write` it ends the program, with status 1 if any run differs."""
-    arguments = parse(
-        Arguments,
-        "python -m pwm.digests",
-        "Compares the stored runs with the published ones, bit for bit.",
-        argv,
-    )
+    about = "Compares the stored runs with the published ones, bit for bit."
+    arguments = parse(Arguments, "python -m pwm.digests", about, argv)
     with errors_in_one_line():
         path = arguments.published or published(FILE)
         is_first = arguments.write and not path.exists()

@@ -39,12 +39,8 @@ class Arguments:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command and ends the program."""
-    arguments = parse(
-        Arguments,
-        "python -m pwm.store",
-        "Lists and verifies the stored runs, and explains why a shard is missing.",
-        argv,
-    )
+    about = "Lists and verifies the stored runs, and explains why a shard is missing."
+    arguments = parse(Arguments, "python -m pwm.store", about, argv)
     action, key, folder = arguments.action, arguments.key, arguments.results
     with errors_in_one_line(), folder_errors("results", folder, "read"):
         require(folder.is_dir(), "results", folder, "a folder of stored runs")

@@ -164,7 +164,8 @@ def unfinished_run(
         InputError: the folder, which the flag `name` gave, holds another run or a finished one.
         FileError: a file of the run is damaged.
     """
-    found, held = files_in(folder), None
+    found = files_in(folder)
+    held = None  # the configurations that the folder holds
     with suppress(FileError):
         held = read_configs(folder / CONFIG)
     if STATE_FILE in found and held == tuple(configs):
