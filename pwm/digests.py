@@ -28,6 +28,8 @@ from pwm.runs.experiment import Experiment
 from pwm.runs.shards import plan
 from pwm.runs.storage import Store
 
+DIFFERENT = 1  # exit status
+
 
 @dataclass(frozen=True)
 class Arguments:
@@ -65,7 +67,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def stored_records(experiment: Experiment, store: Store) -> tuple[list[int], list[Record]]:
     """The numbers of an experiment's stored runs, and their records, one per shard."""
-    numbers, records = list[int](), list[Record]()
+    numbers: list[int] = []
+    records: list[Record] = []
     first = 0
     for shard in plan(experiment):
         last = first + len(shard.members)
@@ -86,9 +89,10 @@ def _write(experiments: Sequence[Experiment], store: Store, known: Published) ->
         records[experiment.name] = Record.joined(parts)
         plans[experiment.name] = plan_of(experiment)
     names = [name for name in EXPERIMENTS if name in records]  # in the order of the experiments
-    records, plans = {name: records[name] for name in names}, {name: plans[name] for name in names}
+    ordered_records = {name: records[name] for name in names}
+    ordered_plans = {name: plans[name] for name in names}
     with folder_errors("published", known.path):
-        Published(known.path, records, plans).write(known.path)
+        Published(known.path, ordered_records, ordered_plans).write(known.path)
     runs = sum(experiment.num_runs for experiment in experiments)
     say(f"Published the digests and outcomes of {runs} runs in {known.path}.")
 
@@ -103,7 +107,8 @@ def _compare(
     stored = different = 0  # numbers of runs
     missing = []  # names of experiments
     for experiment in _with_progress_bar(experiments):
-        name, (numbers, parts) = experiment.name, stored_records(experiment, store)
+        name = experiment.name
+        numbers, parts = stored_records(experiment, store)
         stored += len(numbers)
         if not numbers:
             missing.append(name)
@@ -119,7 +124,7 @@ def _compare(
     left = sum(experiment.num_runs for experiment in experiments) - stored
     text = f"; {left} runs are not stored" if left else ""
     say(f"{stored - different} of {stored} stored runs are bit-identical to the published{text}.")
-    return 1 if different else 0
+    return DIFFERENT if different else 0
 
 
 def _report(name: str, stored: Record, published: Record) -> int:

@@ -19,6 +19,8 @@ from pwm.runs.gridfile import experiments_in
 from pwm.runs.inventory import damaged_files, explain, known_shards, listed
 from pwm.runs.storage import UNFINISHED, Store
 
+DAMAGED = 1  # exit status
+
 
 @dataclass(frozen=True)
 class Arguments:
@@ -64,7 +66,7 @@ def _verify(store: Store) -> int:
     accepted = "a folder of stored runs; there is nothing to verify"
     require(stored + unfinished + len(damaged) > 0, "results", store.folder, accepted)
     say(f"{stored} stored, {unfinished} unfinished, {len(damaged)} damaged.")
-    return 1 if damaged else 0
+    return DAMAGED if damaged else 0
 
 
 if __name__ == "__main__":

@@ -90,9 +90,10 @@ class Arguments:
 
     def sbatch_options(self) -> dict[str, str]:
         """Options of sbatch by name, for `--slurm NAME=VALUE ...`; `time` is in minutes."""
-        typed, options = " ".join(self.slurm), dict[str, str]()
+        typed = " ".join(self.slurm)
         is_used = self.executor == "slurm" or not self.slurm
         require(is_used, "slurm", typed, "--executor slurm with it")
+        options = {}
         for item in self.slurm:
             name, _, value = item.partition("=")
             require(bool(name and value), "slurm", typed, "KEY=VALUE ...")
@@ -121,7 +122,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         shards = arguments.part(planned(experiments))
         store = Store(arguments.results.absolute())
         if arguments.dry_run:
-            _print_plan(arguments, experiments, shards, store)
+            with folder_errors("results", arguments.results, "read"):
+                stored = set(store.all_keys())
+            if arguments.keys:
+                _print_keys(shards, stored)
+            _print_summary(experiments, shards, stored, arguments.at_a_time)
         else:
             _train(arguments, shards, store)
 
@@ -149,45 +154,49 @@ def _description() -> str:
     return "\n".join([first, *listed])
 
 
-def _print_plan(
-    arguments: Arguments, experiments: Sequence[Experiment], shards: Sequence[Shard], store: Store
-) -> None:
-    """Prints a line per experiment, and a total that counts a shard of several of them once.
-
-    With `--keys`, a line per shard comes first.
-    """
-    with folder_errors("results", arguments.results, "read"):
-        stored = set(store.all_keys())
-    for shard in shards if arguments.keys else ():
+def _print_keys(shards: Sequence[Shard], stored: Set[str]) -> None:
+    """Prints a line per shard: key, runs, estimated seconds and size, and whether it is stored."""
+    for shard in shards:
         say(
             f"{shard.key}  {len(shard.members):>4} runs  {shard.seconds:>7.0f} s  "
             f"{shard.bytes / 1e6:>7.2f} MB  {'stored' if shard.key in stored else 'to train'}"
         )
-    workers = arguments.at_a_time
+
+
+def _print_summary(
+    experiments: Sequence[Experiment], shards: Sequence[Shard], stored: Set[str], workers: int
+) -> None:
+    """Prints a line per experiment, and a total that counts a shard of several of them once."""
     keys = {shard.key for shard in shards}
     width = max(len("experiment"), *(len(item.name) for item in experiments))
     say(f"{'experiment':{width}}  shards    runs  to train  minutes       MB")
     for experiment in experiments:
         own = [shard for shard in plan(experiment) if shard.key in keys]
-        runs, left, seconds, megabytes = _totals(own, stored)
+        left = [shard for shard in own if shard.key not in stored]
+        seconds, megabytes = _costs(left)
         say(
-            f"{experiment.name:{width}}  {len(own):>6}  {runs:>6}  {left:>8}  "
+            f"{experiment.name:{width}}  {len(own):>6}  {_num_runs(own):>6}  {len(left):>8}  "
             f"{seconds / 60 / workers:>7.1f}  {megabytes:>7.1f}"
         )
-    runs, left, seconds, megabytes = _totals(shards, stored)
+    left = [shard for shard in shards if shard.key not in stored]
+    seconds, megabytes = _costs(left)
     say(
-        f"{counted(len(shards), 'shard')}, {counted(runs, 'run')}; {counted(left, 'shard')} to "
-        f"train: about {timedelta(seconds=round(seconds / workers))} on "
-        f"{counted(workers, 'core')}, {megabytes:.1f} MB."
+        f"{counted(len(shards), 'shard')}, {counted(_num_runs(shards), 'run')}; "
+        f"{counted(len(left), 'shard')} to train: about "
+        f"{timedelta(seconds=round(seconds / workers))} on {counted(workers, 'core')}, "
+        f"{megabytes:.1f} MB."
     )
 
 
-def _totals(shards: Sequence[Shard], stored: Set[str]) -> tuple[int, int, float, float]:
-    """Numbers of runs and of shards to train; seconds on one core and megabytes for the latter."""
-    runs = sum(len(shard.members) for shard in shards)
-    left = [shard for shard in shards if shard.key not in stored]
-    seconds, size = sum(shard.seconds for shard in left), sum(shard.bytes for shard in left)
-    return runs, len(left), seconds, size / 1e6
+def _num_runs(shards: Sequence[Shard]) -> int:
+    """Number of runs in some shards."""
+    return sum(len(shard.members) for shard in shards)
+
+
+def _costs(shards: Sequence[Shard]) -> tuple[float, float]:
+    """Estimated seconds to train some shards on one core, and megabytes to store their runs."""
+    seconds = sum(shard.seconds for shard in shards)
+    return seconds, sum(shard.bytes for shard in shards) / 1e6
 
 
 if __name__ == "__main__":

@@ -32,11 +32,13 @@ def digests_of(history: History) -> NDArray[np.uint64]:
 def trails_of(history: History) -> NDArray[np.uint8]:
     """Trail of each run, [R, 7]: the first byte of the digest of each beginning of its history.
 
-    Where the trails of two runs first differ shows roughly when their histories do.
+    `trail_ends` gives the lengths of the beginnings. Where the trails of two runs first differ
+    shows roughly when their histories do.
     """
     ends = trail_ends(len(history.episode))
     digests = [digests_of(_beginning(history, end)) for end in ends]
-    return (np.stack(digests, axis=1) >> np.uint64(56)).astype(np.uint8)  # the highest of 8 bytes
+    first_bytes = np.stack(digests, axis=1) >> np.uint64(56)  # the highest of 8 bytes: (R, ends)
+    return first_bytes.astype(np.uint8)
 
 
 def trail_ends(num_windows: int) -> list[int]:

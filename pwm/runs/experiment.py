@@ -58,10 +58,10 @@ class Experiment:
         require(are_ordered, "axes", ", ".join(axes), accepted)
         # Making a configuration validates its values. Values of the inner axes are validated one by
         # one, not in all combinations, as a grid may have millions of runs.
-        first, *_ = self.settings()
+        settings = list(self.settings())
         for name in INNER_AXES:
             for value in axes.get(name, ()):
-                replaced(first, {name: value})
+                replaced(settings[0], {name: value})
 
     @property
     def num_runs(self) -> int:
@@ -74,7 +74,10 @@ class Experiment:
         return prod(len(values) for name, values in self.axes.items() if name in INNER_AXES)
 
     def combinations(self, *, inner: bool) -> Iterator[dict[str, Any]]:
-        """Yields each combination of values on the inner or the other axes, as values by field."""
+        """Yields each combination of values on the inner or the other axes, as values by field.
+
+        If there are no such axes, the only combination is empty.
+        """
         names = [name for name in self.axes if (name in INNER_AXES) == inner]
         for values in itertools.product(*(self.axes[name] for name in names)):
             yield dict(zip(names, values, strict=True))
@@ -96,23 +99,20 @@ class Experiment:
         """The experiment at its full budget ("paper"), or with few episodes and seeds ("smoke")."""
         if size == "paper":
             return self
-
-        def reached(probe_at: Sequence[int]) -> tuple[int, ...]:
-            """Episodes of `probe_at` that a run of the small budget reaches."""
-            return tuple(episode for episode in probe_at if episode <= SMOKE_EPISODES)
-
         axes = dict(self.axes)
         if "seed" in axes:
             axes["seed"] = axes["seed"][:SMOKE_SEEDS]
         if "probe_at" in axes:
-            axes["probe_at"] = [reached(probe_at) for probe_at in axes["probe_at"]]
+            axes["probe_at"] = [_probes_within_smoke(at) for at in axes["probe_at"]]
         # Every run must train for a whole number of updates.
         multiple = lcm(self.base.episodes_per_update, *axes.get("episodes_per_update", ()))
         num_episodes = ceil(SMOKE_EPISODES / multiple) * multiple
-        base = replace(
-            self.base,
-            num_episodes=num_episodes,
-            log_every=min(self.base.log_every, num_episodes),
-            probe_at=reached(self.base.probe_at),
-        )
+        log_every = min(self.base.log_every, num_episodes)
+        probes = _probes_within_smoke(self.base.probe_at)
+        base = replace(self.base, num_episodes=num_episodes, log_every=log_every, probe_at=probes)
         return replace(self, base=base, axes=axes)
+
+
+def _probes_within_smoke(probe_at: Sequence[int]) -> tuple[int, ...]:
+    """Episodes of `probe_at` that a run of `SMOKE_EPISODES` reaches."""
+    return tuple(episode for episode in probe_at if episode <= SMOKE_EPISODES)

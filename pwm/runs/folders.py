@@ -28,6 +28,7 @@ from pwm.training.trainer import Trainer, as_population
 CONFIG, STATE_FILE, HISTORY = "config.json", "state.npz", "history.npz"
 PROVENANCE, CURVES = "provenance.json", "curves.png"
 FILES = (CONFIG, STATE_FILE, HISTORY, PROVENANCE, CURVES)
+MOST_WEIGHTS = 4  # most weights listed in a folder's name
 
 
 def folder_name(runs: Sequence[TrainConfig], engine: EngineName) -> str:
@@ -36,7 +37,7 @@ def folder_name(runs: Sequence[TrainConfig], engine: EngineName) -> str:
     task, loss = first.task, first.loss
     weights = list(dict.fromkeys(f"{run.critic_weight:g}" for run in runs))
     num_seeds = len(runs) // len(weights)  # each weight is trained on all seeds
-    if len(weights) > 4:
+    if len(weights) > MOST_WEIGHTS:
         weights = [weights[0], "to", weights[-1]]
     content = json.dumps([engine, *map(identity, runs)], sort_keys=True)
     parts = [
@@ -60,7 +61,7 @@ def files_in(folder: Path) -> set[str]:
     """Names of a run's `FILES` that exist in a folder; empty if the folder cannot be read."""
     try:
         return {path.name for path in folder.iterdir()} & set(FILES)
-    except OSError:
+    except OSError:  # no such folder, or it cannot be read
         return set()
 
 

@@ -21,7 +21,8 @@ def experiments_in(path: Path) -> dict[str, Experiment]:
     try:
         defined = runpy.run_path(str(path))
     except (Exception, SystemExit) as error:
-        raise InputError("grid", path, f"a Python file that runs ({_line(path, error)})") from error
+        accepted = f"a Python file that runs ({_place(path, error)}{_message(error)})"
+        raise InputError("grid", path, accepted) from error
     found = [value for value in defined.values() if isinstance(value, Experiment)]
     accepted = "a Python file that defines an Experiment(...) at top level"
     require(len(found) > 0, "grid", path, accepted)
@@ -33,14 +34,18 @@ def experiments_in(path: Path) -> dict[str, Experiment]:
     return by_name
 
 
-def _line(path: Path, error: BaseException) -> str:
-    """Describes an error on one line, with the number of the line in the file that raised it."""
+def _place(path: Path, error: BaseException) -> str:
+    """Number of the line that raised an error, as "line 3: "; empty if it is not known."""
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        return f"line {error.lineno}: "
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if frame.filename == str(path)]
-    text = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
-    message = f"{type(error).__name__}: {text}"
+    return f"line {lines[-1]}: " if lines else ""
+
+
+def _message(error: BaseException) -> str:
+    """The message of an error, on one line."""
     if isinstance(error, InputError):
-        message = f"{error.name} {error.value}: expected {error.accepted}"
-    if isinstance(error, SyntaxError) and error.filename == str(path):
-        lines.append(error.lineno)
-    return f"line {lines[-1]}: {message}" if lines else message
+        return f"{error.name} {error.value}: expected {error.accepted}"
+    text = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}"

@@ -17,7 +17,8 @@ from pwm.runs.locks import is_locked
 from pwm.runs.shards import Shard, plan
 from pwm.runs.storage import PROVENANCE, STORED, UNFINISHED, Store
 
-LINE = "{:12.12}  {:10}  {:>7}  {:>8}  {:15}  {}"  # 12 characters of a key are shown
+SHOWN = 12  # characters of a key that are printed
+LINE = "{:12}  {:10}  {:>7}  {:>8}  {:15}  {}"
 HEADER = LINE.format("key", "state", "MB", "seconds", "commit", "runs")
 Known = Mapping[str, tuple[Shard, str]]
 """Shards by key, each with a description: its experiment, size and number of runs."""
@@ -47,23 +48,24 @@ def listed(store: Store, known: Known) -> Iterator[str]:
 
 def _line(store: Store, key: str, ending: str, known: Known) -> str:
     """The line about a shard whose file has the ending `STORED` or `UNFINISHED`."""
+    short = key[:SHOWN]
     description = known[key][1] if key in known else "unknown experiment"
     try:
         found = store.read(key) if ending == STORED else store.read_checkpoint(key)
     except FileError:
-        return LINE.format(key, "damaged", "", "", "", description)
+        return LINE.format(short, "damaged", "", "", "", description)
     last = found.sessions[-1]
     if key not in known:
         num_runs = len(found.content["members"]["seed"])  # one seed per run
         description = f"{last.get('experiment') or description}, {counted(num_runs, 'run')}"
     if ending == UNFINISHED:
-        return LINE.format(key, "unfinished", "", "", "", description)
+        return LINE.format(short, "unfinished", "", "", "", description)
     megabytes = (store.folder / (key + ending)).stat().st_size / 1e6
     seconds = sum(session["wall_seconds"] for session in found.sessions)
     commit = (last["commit"] or "unknown")[:7]
     if last["commit"] and last["clean"] is False:
         commit += "+changes"
-    return LINE.format(key, "stored", f"{megabytes:.2f}", f"{seconds:.1f}", commit, description)
+    return LINE.format(short, "stored", f"{megabytes:.2f}", f"{seconds:.1f}", commit, description)
 
 
 def damaged_files(store: Store) -> Iterator[object]:
@@ -106,23 +108,27 @@ def explain(prefix: str, store: Store, known: Known) -> Iterator[str]:
         yield "It is being trained now."
     elif key in store.all_keys(UNFINISHED):
         yield "It is unfinished; `python -m pwm.sweep` continues it."
-    ours = _flattened(json.loads(shard.content))
-    differences: dict[str, dict[str, str]] = {}  # by key of a stored shard and name of a field
+    content = _flattened(json.loads(shard.content))
+    differences: dict[str, dict[str, tuple[Any, Any]]] = {}  # by key of a stored shard
     for other in stored:
         with suppress(FileError):
-            theirs = _flattened(store.read(other).content)
-            differences[other] = {
-                name: f"{_short(ours.get(name))} here, {_short(theirs.get(name))} stored"
-                for name in sorted(ours.keys() | theirs.keys())
-                if ours.get(name) != theirs.get(name)
-            }
+            differences[other] = _differences(content, _flattened(store.read(other).content))
     if not differences:
         yield "Nothing undamaged is stored there."
         return
     nearest = min(differences, key=lambda other: len(differences[other]))
-    yield f"The most similar stored shard is {nearest[:12]}, which differs in"
-    for name, values in differences[nearest].items():
-        yield f"  {name}: {values}"
+    yield f"The most similar stored shard is {nearest[:SHOWN]}, which differs in"
+    for field, (in_missing, in_stored) in differences[nearest].items():
+        yield f"  {field}: {_short(in_missing)} here, {_short(in_stored)} stored"
+
+
+def _differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Values in one and in another shard's content, for each field in which they differ."""
+    return {
+        name: (one.get(name), other.get(name))
+        for name in sorted(one.keys() | other.keys())
+        if one.get(name) != other.get(name)
+    }
 
 
 def _short(value: object) -> str:

@@ -80,7 +80,12 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _remove_unheld(path: Path) -> None:
-    """Removes the lock file of another user; raises `BlockingIOError` if a process holds it."""
+    """Removes the lock file of another user, if no process holds it locked.
+
+    Raises:
+        BlockingIOError: a running process holds the lock.
+        FileError: the file cannot be removed.
+    """
     try:
         with _locked(path):
             path.unlink()

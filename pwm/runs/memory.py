@@ -48,12 +48,17 @@ def memory_errors() -> Iterator[None]:
         yield
     except Exception as error:
         cause: BaseException | None = error
-        while cause is not None:
-            message = " ".join(str(cause).split())
-            of_torch = isinstance(cause, RuntimeError) and "memory" in message
-            if isinstance(cause, MemoryError) or of_torch:
-                reason = message or type(cause).__name__
-                accepted = f"a smaller hidden size or episode length, or fewer runs ({reason})"
-                raise InputError("MEMORY", "exhausted", accepted) from error
+        while cause is not None and not _is_about_memory(cause):
             cause = cause.__cause__ or cause.__context__
-        raise
+        if cause is None:
+            raise
+        reason = " ".join(str(cause).split()) or type(cause).__name__
+        accepted = f"a smaller hidden size or episode length, or fewer runs ({reason})"
+        raise InputError("MEMORY", "exhausted", accepted) from error
+
+
+def _is_about_memory(error: BaseException) -> bool:
+    """Whether an error says that memory is exhausted; PyTorch then raises `RuntimeError`."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and "memory" in str(error)
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from tqdm import tqdm
 
@@ -14,6 +15,17 @@ from pwm.runs.shards import Shard
 from pwm.runs.storage import STORED, Store
 
 
+class Done(NamedTuple):
+    """Training done so far, summed over shards."""
+
+    cost: int = 0
+    """Estimated time of this training, in microseconds of one core."""
+    runs: int = 0
+    """Number of runs in stored shards."""
+    episodes: int = 0
+    """Number of episodes trained, summed over runs."""
+
+
 class Progress:
     """Progress bar of `shards`, which any number of processes train into `store`.
 
@@ -21,58 +33,64 @@ class Progress:
     """
 
     def __init__(self, shards: Sequence[Shard], store: Store) -> None:
+        self._left = list(shards)  # not stored yet
+        self._finished = Done()  # of the stored shards
         self._store = store
-        self._shards = [(shard, cost_of(shard)) for shard in shards]  # costs are slow to estimate
         self._runs = sum(len(shard.members) for shard in shards)
         # A shard is to be trained although its file exists: the file is damaged. The shard counts
         # as stored once the file has been removed and written again.
         self._damaged = store.names() & {shard.key + STORED for shard in shards}
         self._started = time.monotonic()
-        cost, _, self._episodes_before = self._count()
+        before = self._count()
+        self._episodes_before = before.episodes
         self._bar = tqdm(
             file=Forgiving(sys.stderr),
-            total=sum(cost for _, cost in self._shards),
-            initial=cost,
+            total=sum(map(cost_of, shards)),
+            initial=before.cost,
             bar_format="{percentage:3.0f}%|{bar}| {desc} [{elapsed}, {remaining} left]",
             smoothing=0.05,
             dynamic_ncols=True,
         )
 
-    def close(self) -> None:
-        """Updates the bar for the last time."""
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
         self.update()
         self._bar.close()
 
     def update(self) -> int:
-        """Updates the bar; returns the cost of the training done, which rises with any progress."""
-        cost, runs, episodes = self._count()
-        rate = (episodes - self._episodes_before) / (time.monotonic() - self._started)
-        text = f"{runs} of {self._runs} runs, {rate:,.0f} replica-episodes/s"
+        """Updates the bar; returns `Done.cost`, which rises with any progress."""
+        done = self._count()
+        rate = (done.episodes - self._episodes_before) / (time.monotonic() - self._started)
+        text = f"{done.runs} of {self._runs} runs, {rate:,.0f} replica-episodes/s"
         self._bar.set_description_str(text, refresh=False)
-        self._bar.update(cost - self._bar.n)
-        return cost
+        self._bar.update(done.cost - self._bar.n)
+        return done.cost
 
     def say(self, text: str) -> None:
         """Prints a line above the bar."""
         self._bar.write(text, self._bar.fp)
 
-    def _count(self) -> tuple[int, int, int]:
-        """Training done: its cost (see `cost_of`), runs in stored shards, episodes of all runs."""
+    def _count(self) -> Done:
+        """Sums over stored shards, and over the reported progress of shards in training."""
         names = self._store.names()
         self._damaged &= names  # after a removal, the next file is undamaged
         undamaged = names - self._damaged
-        cost = runs = episodes = 0
-        for shard, shard_cost in self._shards:
-            if shard.key + STORED in undamaged:
-                fraction = 1.0
-                runs += len(shard.members)
-            elif shard.key + LOCK in names:
+        stored = [shard for shard in self._left if shard.key + STORED in undamaged]
+        self._left = [shard for shard in self._left if shard.key + STORED not in undamaged]
+        cost, runs, episodes = self._finished
+        for shard in stored:
+            cost += cost_of(shard)
+            runs += len(shard.members)
+            episodes += shard.num_episodes
+        self._finished = Done(cost, runs, episodes)
+        for shard in self._left:
+            if shard.key + LOCK in names:
                 fraction = min(reported(self._store, shard) / shard.setting.num_episodes, 1.0)
-            else:
-                continue
-            cost += int(fraction * shard_cost)
-            episodes += int(fraction * shard.num_episodes)
-        return cost, runs, episodes
+                cost += int(fraction * cost_of(shard))
+                episodes += int(fraction * shard.num_episodes)
+        return Done(cost, runs, episodes)
 
 
 def cost_of(shard: Shard) -> int:

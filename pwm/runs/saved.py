@@ -34,7 +34,7 @@ from pwm.training.trainer import OPTIONAL, PROBES, STATE, Trainer
 from pwm.training.update import one_thread
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class SavedRun:
     """A trained population of R replicas, as `load_run` returns it."""
 
@@ -67,7 +67,7 @@ class SavedRun:
     @property
     def parameters(self) -> dict[str, Tensor]:
         """Trained parameters by name, each [R, LSTMs, rows, columns]; see `Agent.named`."""
-        return self._agent.named(torch.from_numpy(self.state["parameters"]))
+        return self._agent.named(self._parameters)
 
     def play(self, seed: int = 0) -> Episode:
         """Plays one episode with the trained parameters; nothing is trained.
@@ -81,10 +81,11 @@ class SavedRun:
         Raises:
             InputError: the seed is not an integer from 0.
         """
-        draws = Draws(*(array[0] for array in self._draws(seed, 1)))  # of the only episode
-        parameters = torch.from_numpy(self.state["parameters"])  # (R, P)
+        draws = self._draws(seed, 1)
+        only_episode = Draws(*(array[0] for array in draws))  # removes the axis of episodes
+        rollout = Rollout(self.configs[0].task, self._agent)
         with one_thread():
-            return Rollout(self.configs[0].task, self._agent).play(parameters, draws)
+            return rollout.play(self._parameters, only_episode)
 
     def probe(self, num_episodes: int = 64, seed: int = 0) -> dict[str, NDArray[np.float64]]:
         """Measures diagnostics of the agent's gradients and hidden states, without training it.
@@ -127,6 +128,11 @@ class SavedRun:
         """Agent of the run's architecture, which holds no parameters itself."""
         return Agent(self.configs[0].agent, self.configs[0].task.num_stimuli)
 
+    @property
+    def _parameters(self) -> Tensor:
+        """The trained parameters as one tensor: [R, P]."""
+        return torch.from_numpy(self.state["parameters"])
+
     def _draws(self, seed: int, num_episodes: int) -> Draws:
         """Random numbers of episodes that training never sees, the same for all replicas."""
         require_integer("seed", seed, 0)
@@ -151,8 +157,13 @@ def load_run(folder: Path | str) -> SavedRun:
     belongs = _layout(state) == _layout(trainer.state()) and _is_consistent(state, configs[0])
     require_file(belongs, folder / STATE_FILE, f"the state of the runs in {CONFIG}")
     trainer.restore(state)
-    provenance = read_provenance(folder / PROVENANCE)
-    return SavedRun(folder, configs, trainer.history(), provenance, state)
+    return SavedRun(
+        folder=folder,
+        configs=configs,
+        history=trainer.history(),
+        provenance=read_provenance(folder / PROVENANCE),
+        state=state,
+    )
 
 
 def unfinished_run(
@@ -192,6 +203,9 @@ def _layout(state: Mapping[str, NDArray[Any]]) -> dict[str, tuple[Any, ...]]:
 def _is_consistent(state: Mapping[str, NDArray[Any]], run: TrainConfig) -> bool:
     """Whether the numbers of windows and probes in a state fit its number of trained episodes."""
     done = int(state["episodes_done"])
-    num_windows, num_probes = len(state["windows"]), len(state.get(PROBES, ()))
-    expected = done // run.log_every, sum(episode <= done for episode in run.probe_at)
-    return done % run.episodes_per_update == 0 and (num_windows, num_probes) == expected
+    num_probes = sum(episode <= done for episode in run.probe_at)
+    return (
+        done % run.episodes_per_update == 0
+        and len(state["windows"]) == done // run.log_every
+        and len(state.get(PROBES, ())) == num_probes
+    )

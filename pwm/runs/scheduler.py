@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from multiprocessing import resource_tracker
 from typing import Any
 
@@ -49,7 +49,7 @@ def run(shards: Sequence[Shard], job: Job, pool: Pool, max_tasks: int | None = N
         if any(shard.engine == "fused" for shard in missing):
             require_numba()  # here, as a failing worker would leave a lock file
         make_folder("results", job.store.folder)
-        with closing(Progress(missing, job.store)) as progress:
+        with Progress(missing, job.store) as progress:
             _train_in_rounds(missing, job, pool, max_tasks, progress)
     tidy(job.store, shards)
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from pwm.core.config import SEMANTICS, TrainConfig
 from pwm.core.history import AGENT_DIAGNOSTICS, DIAGNOSTICS, METRICS
 from pwm.engines import EngineName
-from pwm.runs.experiment import Experiment
+from pwm.runs.experiment import INNER_AXES, Experiment
 from pwm.runs.fields import identity, restored
 
 SHARD_SECONDS = {"fused": 2.5, "torch": 5.0}  # target per shard, within the bounds on its size
@@ -62,8 +62,13 @@ class Shard:
         for name in Member._fields:
             del setting[name]
             members[name] = [getattr(member, name) for member in self.members]
-        content = {"engine": self.engine, "setting": setting, "members": members}
-        return json.dumps({"semantics": SEMANTICS, **content}, sort_keys=True)
+        content = {
+            "semantics": SEMANTICS,
+            "engine": self.engine,
+            "setting": setting,
+            "members": members,
+        }
+        return json.dumps(content, sort_keys=True)
 
     @cached_property
     def key(self) -> str:
@@ -125,17 +130,18 @@ def plan(experiment: Experiment) -> Iterator[Shard]:
     Shards are made one by one, so that a million runs take no more memory than one shard.
     """
     for setting in experiment.settings():
+        defaults = {name: getattr(setting, name) for name in INNER_AXES}
         combinations = experiment.combinations(inner=True)
-        members = (_member(setting, combination) for combination in combinations)
+        members = (_member(defaults | combination) for combination in combinations)
         for size in _sizes(setting, experiment.engine, experiment.population_size):
             next_members = tuple(itertools.islice(members, size))  # each is taken only once
             yield Shard(setting.shared, next_members, experiment.engine, experiment.name)
 
 
-def _member(setting: TrainConfig, values: Mapping[str, Any]) -> Member:
-    """Member with the given values, and those of the setting for other fields."""
-    weight, rate, seed = (values.get(name, getattr(setting, name)) for name in Member._fields)
-    return Member(float(weight), float(rate), seed)  # as floats, 2 and 2.0 give the same key
+def _member(values: Mapping[str, Any]) -> Member:
+    """Makes a member from values by field; as floats, weights 2 and 2.0 give the same key."""
+    weight, rate = float(values["critic_weight"]), float(values["learning_rate"])
+    return Member(weight, rate, values["seed"])
 
 
 def planned(experiments: Iterable[Experiment]) -> list[Shard]:

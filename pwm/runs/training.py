@@ -70,9 +70,13 @@ def extension(earlier: Path, num_episodes: int, engine: EngineName, out: Path | 
     run = _run_to_extend(earlier, num_episodes)
     accepted = f"{run.engine}, the engine that trained {earlier}"
     require(engine == run.engine, "engine", engine, accepted)
-    runs = tuple(replace(each, num_episodes=num_episodes) for each in run.configs)
-    folder, flag = (earlier, "extend") if out is None else (out, "out")
-    return Plan(runs=runs, engine=engine, folder=folder, folder_flag=flag, extends=earlier)
+    return Plan(
+        runs=tuple(replace(each, num_episodes=num_episodes) for each in run.configs),
+        engine=engine,
+        folder=out or earlier,
+        folder_flag="extend" if out is None else "out",
+        extends=earlier,
+    )
 
 
 def _run_to_extend(folder: Path, num_episodes: int) -> SavedRun:
@@ -104,6 +108,7 @@ def train_run(
         origin = _origin(plan.engine, earlier)
 
         def save_now() -> None:
+            """Saves the training so far."""
             require_reserved()
             with folder_errors(plan.folder_flag, folder):
                 save(folder, trainer, origin | current_provenance(time.monotonic() - started))
@@ -132,8 +137,11 @@ def _origin(engine: EngineName, earlier: SavedRun | None) -> dict[str, Any]:
         return {"engine": engine}
     last = dict(earlier.provenance)
     sessions = [*last.pop("earlier_sessions", []), last]  # `last` lists those before it
-    first = earlier.episodes_done + 1
-    return {"engine": engine, "first_episode": first, "earlier_sessions": sessions}
+    return {
+        "engine": engine,
+        "first_episode": earlier.episodes_done + 1,
+        "earlier_sessions": sessions,
+    }
 
 
 def episodes_per_step(runs: Sequence[TrainConfig]) -> int:
@@ -143,7 +151,10 @@ def episodes_per_step(runs: Sequence[TrainConfig]) -> int:
 
 
 def train_until(trainer: Trainer, save_now: Callable[[], None], caught: Sequence[int]) -> None:
-    """Trains to the end or until `caught` holds a signal, with a progress bar; saves at times."""
+    """Trains to the end or until `caught` holds a signal, with a progress bar.
+
+    Every `SAVE_EVERY` seconds, `save_now` is called.
+    """
     saved = shown = time.monotonic()
     step = episodes_per_step(trainer.runs)
     with tqdm(

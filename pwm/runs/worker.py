@@ -47,15 +47,10 @@ def train_shards(shards: Sequence[Shard], job: Job) -> None:
         InputError: the store cannot be written, a shard cannot be read just after it was written,
             or memory is exhausted.
     """
-    store = job.store
-    with _busy:
+    with _busy, memory_errors():
         for shard in shards:
-            with (
-                memory_errors(),
-                folder_errors("results", store.folder),
-                lock(store, shard) as held,
-            ):
-                if held and store.get(shard) is None:
+            with folder_errors("results", job.store.folder), lock(job.store, shard) as held:
+                if held and job.store.get(shard) is None:
                     _train(shard, job)
             if _stop.is_set():
                 return

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Future
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -435,7 +435,7 @@ def test_progress_counts_stored_and_reported_episodes_of_any_process(
     store.path(damaged).write_bytes(b"damaged")
     (store.folder / f"{begun.key}.lock").write_text("30\n")  # before the sweep began
     each = cost_of(shards[0])
-    with closing(Progress(shards, store)) as progress:
+    with Progress(shards, store) as progress:
         clock[0] += 2
         assert progress.update() == pytest.approx(each / 2, abs=1)
         (store.folder / f"{trained.key}.lock").write_text("45\n")
