@@ -50,9 +50,9 @@ def _beginning(history: History, num_windows: int) -> History:
     """The first `num_windows` windows of a history, with the probes made by their end."""
     last_episode = history.episode[num_windows - 1]
     num_probes = int(np.searchsorted(history.probed, last_episode, side="right"))
-    curves = {
-        name: curve[:, : num_probes if name in history.diagnostics else num_windows]
-        for name, curve in history.curves.items()
-    }
+    curves = {}
+    for name, curve in history.curves.items():
+        length = num_probes if name in history.diagnostics else num_windows
+        curves[name] = curve[:, :length]
     probes = None if history.probe_episode is None else history.probe_episode[:num_probes]
     return History.of_curves(history.episode[:num_windows], curves, probes)

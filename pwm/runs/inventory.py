@@ -69,7 +69,7 @@ def _line(store: Store, key: str, ending: str, known: Known) -> str:
 
 
 def damaged_files(store: Store) -> Iterator[object]:
-    """Yields paths of damaged files, and of a history or provenance that lacks the other file."""
+    """Yields paths of damaged files, and of a missing history or provenance if the other exists."""
     either = {*store.all_keys(STORED), *store.all_keys(PROVENANCE)}  # keys that have either file
     reads: list[tuple[Callable[[str], object], list[str]]] = [
         (store.read, sorted(either)),

@@ -76,14 +76,18 @@ class Store:
         return None
 
     def read(self, key: str) -> Stored:
-        """Reads a stored shard; raises `FileError` unless all its files are there and undamaged."""
+        """Reads and verifies the files of a stored shard.
+
+        Raises:
+            FileError: a file is missing, damaged, or belongs to another shard.
+        """
         path = self.folder / (key + STORED)
         arrays = read_arrays(path, [*HISTORY, CONTENT], *PROBED)
         content = _content(arrays, key, path)
         return Stored(as_history(path, arrays), content, self.provenance(key))
 
     def read_checkpoint(self, key: str) -> Checkpoint:
-        """Reads a shard's checkpoint; raises `FileError` unless it is there and undamaged."""
+        """Reads and verifies the checkpoint of a shard; raises `FileError` as `read` does."""
         path = self.folder / (key + UNFINISHED)
         arrays = read_arrays(path, [*STATE, CONTENT, SESSIONS], *OPTIONAL)
         content = _content(arrays, key, path)
