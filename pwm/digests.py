@@ -66,7 +66,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def stored_records(experiment: Experiment, store: Store) -> tuple[list[int], list[Record]]:
-    """The numbers of an experiment's stored runs, and their records, one per shard."""
+    """The numbers of an experiment's stored runs, and their records, one per shard.
+
+    Raises:
+        FileError: a stored file is damaged.
+    """
     numbers: list[int] = []
     records: list[Record] = []
     first = 0

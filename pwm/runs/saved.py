@@ -110,8 +110,11 @@ class SavedRun:
         return dict(zip(DIAGNOSTICS + AGENT_DIAGNOSTICS, values, strict=True))
 
     def trainer(self, num_episodes: int, device: str = "cpu") -> Trainer:
-        """Makes a trainer that continues bit for bit, to `num_episodes` in all; see `make_trainer`.
+        """Makes a trainer that continues from the saved state, bit for bit.
 
+        Args:
+            num_episodes: episodes to train for in all, including those already trained.
+            device: device to train on, as for `make_trainer`.
         Raises:
             InputError: `num_episodes` are trained already, or the run's engine cannot use the
                 device.
@@ -141,7 +144,7 @@ class SavedRun:
 
 
 def load_run(folder: Path | str) -> SavedRun:
-    """Loads the run that `python -m pwm.train` saved in a folder.
+    """Loads the run that `python -m pwm.train` saved in a folder (`--out`).
 
     Raises:
         FileError: the folder holds no run, or a file of it is damaged.

@@ -43,6 +43,7 @@ class Shard:
     members: tuple[Member, ...]
     """For each run, the values in which it may differ from the other runs."""
     engine: EngineName = "fused"
+    """Engine that trains the runs."""
     experiment: str = field(default="", compare=False)
     """Name of the experiment; not part of `content`, so that experiments can share a shard."""
 

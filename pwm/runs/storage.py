@@ -102,7 +102,11 @@ class Store:
         return sorted(key for key in keys if "." not in key)
 
     def shards(self) -> Iterator[Shard]:
-        """Yields every stored shard whose file can be read; it is not verified."""
+        """Yields every stored shard whose file can be read; files are not verified.
+
+        Raises:
+            FileError: the folder does not exist.
+        """
         require_file(self.folder.is_dir(), self.folder, "a folder of stored runs")
         for key in self.all_keys():
             path = self.folder / (key + STORED)
@@ -163,7 +167,11 @@ class Store:
             return set()
 
     def gather(self, shards: Iterable[Shard]) -> History:
-        """The history of all runs in some shards; raises `InputError` if one cannot be read."""
+        """Reads the histories of some shards, and joins them into one of all runs, in order.
+
+        Raises:
+            InputError: a shard is missing or damaged.
+        """
         histories = []
         for shard in shards:
             history = self.get(shard)

@@ -96,7 +96,11 @@ def _train(shard: Shard, job: Job) -> None:
 
 
 def train_alone(shard: Shard) -> History | None:
-    """Trains a shard without a store; returns its history, or None if this process must stop."""
+    """Trains a shard without a store; returns its history, or None if this process must stop.
+
+    Raises:
+        InputError: memory is exhausted.
+    """
     with _busy, memory_errors():
         trainer = make_trainer(shard.runs, shard.engine)
         for _ in _train_in_chunks(trainer):
