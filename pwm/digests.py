@@ -8,7 +8,7 @@ published ones.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -50,16 +50,9 @@ class Arguments:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Compares stored runs with the published ones, and exits with 1 if any differs.
-
-    With `--write` it publishes them instead.
-    """
-    arguments = parse(
-        Arguments,
-        "python -m pwm.digests",
-        "Compares the stored runs with the published ones, bit for bit.",
-        argv,
-    )
+    """Runs the command; without `--write` it ends the program, with status 1 if any run differs."""
+    about = "Compares the stored runs with the published ones, bit for bit."
+    arguments = parse(Arguments, "python -m pwm.digests", about, argv)
     with errors_in_one_line():
         path = arguments.published or published(FILE)
         is_first = arguments.write and not path.exists()
@@ -72,29 +65,31 @@ def main(argv: Sequence[str] | None = None) -> None:
             sys.exit(_compare(experiments, store, known, named=bool(arguments.names)))
 
 
-def stored_records(experiment: Experiment, store: Store) -> Iterator[tuple[slice, Record]]:
-    """Yields each stored shard of an experiment: a slice of run numbers, and these runs' record.
+def stored_records(experiment: Experiment, store: Store) -> tuple[list[int], list[Record]]:
+    """The numbers of an experiment's stored runs, and their records, one per shard.
 
     Raises:
         FileError: a stored file is damaged.
     """
+    numbers: list[int] = []
+    records: list[Record] = []
     first = 0
     for shard in plan(experiment):
         last = first + len(shard.members)
         if store.path(shard).exists():
-            history = store.read(shard.key).history
-            yield slice(first, last), Record.of(history, shard.setting.task)
+            numbers += range(first, last)
+            records.append(Record.of(store.read(shard.key).history, shard.setting.task))
         first = last
+    return numbers, records
 
 
 def _write(experiments: Sequence[Experiment], store: Store, known: Published) -> None:
-    """Publishes the records of `experiments`; keeps the published records of all others."""
+    """Publishes the records of `experiments`; keeps those published of other experiments."""
     records, plans = dict(known.records), dict(known.plans)
     for experiment in _with_progress_bar(experiments):
-        parts = [record for _, record in stored_records(experiment, store)]
-        num_stored = sum(len(record.digest) for record in parts)
+        numbers, parts = stored_records(experiment, store)
         accepted = f"a folder that holds every run of {experiment.name}"
-        require(num_stored == experiment.num_runs, "results", store.folder, accepted)
+        require(len(numbers) == experiment.num_runs, "results", store.folder, accepted)
         records[experiment.name] = Record.joined(parts)
         plans[experiment.name] = plan_of(experiment)
     names = [name for name in EXPERIMENTS if name in records]  # in the order of the experiments
@@ -111,21 +106,22 @@ def _compare(
 ) -> int:
     """Prints how many stored runs are as published in `known`; returns the exit status.
 
-    If the user has named the experiments, each must have stored runs.
+    Experiments that the user has named must have stored runs.
     """
     stored = different = 0  # numbers of runs
     missing = []  # names of experiments
     for experiment in _with_progress_bar(experiments):
-        name, found = experiment.name, list(stored_records(experiment, store))
-        num_found = sum(len(record.digest) for _, record in found)
-        stored += num_found
-        if not num_found:
+        name = experiment.name
+        numbers, parts = stored_records(experiment, store)
+        stored += len(numbers)
+        if not numbers:
             missing.append(name)
         elif name not in known.plans:
-            different += num_found
+            different += len(numbers)
             say(f"{name}: not published yet; `python -m pwm.digests --write {name}` does that")
         else:
-            different += _report(name, found, known.record(experiment))
+            same_runs = known.record(experiment).select(numbers)
+            different += _report(name, Record.joined(parts), same_runs)
     # If no experiment was named, some of them may lack stored runs, but not all.
     accepted = f"a folder that holds runs of {', '.join(missing)}; there is nothing to compare"
     require(not missing or (stored > 0 and not named), "results", store.folder, accepted)
@@ -135,34 +131,22 @@ def _compare(
     return DIFFERENT if different else 0
 
 
-def _report(name: str, stored: Iterable[tuple[slice, Record]], published: Record) -> int:
-    """Prints how many stored runs of an experiment differ from the published ones, if any do.
-
-    Args:
-        name: name of the experiment.
-        stored: pairs of a slice of run numbers and the record of these runs; at least one pair.
-        published: published record of all runs of the experiment.
-    Returns:
-        The number of runs that differ.
-    """
-    # Per pair, whether each of its runs differs, [runs], by the name of the array compared.
-    by_pair = [record.differences(published.select(numbers)) for numbers, record in stored]
-    differs = {}  # the pairs joined: whether each stored run differs
-    for array in by_pair[0]:
-        differs[array] = np.concatenate([of_pair[array] for of_pair in by_pair])
-    differs_anywhere = np.any(list(differs.values()), axis=0)  # [runs]
-    num_different = int(differs_anywhere.sum())
+def _report(name: str, stored: Record, published: Record) -> int:
+    """Prints how many stored runs of an experiment differ from the published; returns how many."""
+    differences = stored.differences(published)  # (runs,), by array
+    differs = np.any(list(differences.values()), axis=0)  # (runs,)
+    num_different = int(differs.sum())
     if num_different:
-        where = ", ".join(array for array, by_run in differs.items() if by_run.any())
-        of_all = f"{num_different} of {len(differs_anywhere)} runs"
+        where = ", ".join(array for array, by_run in differences.items() if by_run.any())
+        of_all = f"{num_different} of {len(differs)} runs"
         say(f"{name}: {of_all} differ from the published, in {where}")
     return num_different
 
 
-def _with_progress_bar(experiments: Sequence[Experiment]) -> Iterator[Experiment]:
-    """Yields the experiments, with a progress bar."""
+def _with_progress_bar(experiments: Sequence[Experiment]) -> Iterable[Experiment]:
+    """The experiments, with a progress bar as they are passed through."""
     bar = Forgiving(sys.stderr)
-    yield from tqdm(experiments, unit=" experiments", leave=False, disable=None, file=bar)
+    return tqdm(experiments, unit=" experiments", leave=False, disable=None, file=bar)
 
 
 if __name__ == "__main__":

@@ -16,12 +16,10 @@ from pwm.io.cli import OptionalPath, errors_in_one_line, parse
 from pwm.io.files import folder_errors
 from pwm.io.inherited import say
 from pwm.runs.gridfile import experiments_in
-from pwm.runs.inventory import SHOWN, Entry, damaged_files, entries, explain, known_shards
+from pwm.runs.inventory import damaged_files, explain, known_shards, listed
 from pwm.runs.storage import UNFINISHED, Store
 
 DAMAGED = 1  # exit status
-LINE = "{:12}  {:10}  {:>7}  {:>8}  {:15}  {}"
-HEADER = LINE.format("key", "state", "MB", "seconds", "commit", "runs")
 
 
 @dataclass(frozen=True)
@@ -43,12 +41,8 @@ class Arguments:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command and ends the program."""
-    arguments = parse(
-        Arguments,
-        "python -m pwm.store",
-        "Lists and verifies the stored runs, and explains why a shard is missing.",
-        argv,
-    )
+    about = "Lists and verifies the stored runs, and explains why a shard is missing."
+    arguments = parse(Arguments, "python -m pwm.store", about, argv)
     action, key, folder = arguments.action, arguments.key, arguments.results
     with errors_in_one_line(), folder_errors("results", folder, "read"):
         require(folder.is_dir(), "results", folder, "a folder of stored runs")
@@ -59,18 +53,13 @@ def main(argv: Sequence[str] | None = None) -> None:
             sys.exit(_verify(store))
         own = experiments_in(arguments.grid) if arguments.grid else {}
         known = known_shards([*own.values(), *EXPERIMENTS.values()])
-        if action == "why":
-            for line in explain(key, store, known):
-                say(line)
-        else:
-            say(HEADER)
-            for entry in entries(store, known):
-                say(_line(entry))
+        for line in explain(key, store, known) if action == "why" else listed(store, known):
+            say(line)
 
 
 def _verify(store: Store) -> int:
     """Prints the damaged files of a store and a summary; returns the exit status."""
-    damaged = damaged_files(store)
+    damaged = list(damaged_files(store))
     for path in damaged:
         say(f"damaged: {path}")
     stored, unfinished = len(store.all_keys()), len(store.all_keys(UNFINISHED))
@@ -78,19 +67,6 @@ def _verify(store: Store) -> int:
     require(stored + unfinished + len(damaged) > 0, "results", store.folder, accepted)
     say(f"{stored} stored, {unfinished} unfinished, {len(damaged)} damaged.")
     return DAMAGED if damaged else 0
-
-
-def _line(entry: Entry) -> str:
-    """Returns the line that `ls` prints for a shard."""
-    if entry.state != "stored":
-        return LINE.format(entry.key[:SHOWN], entry.state, "", "", "", entry.description)
-    seconds = sum(session["wall_seconds"] for session in entry.sessions)
-    last = entry.sessions[-1]
-    commit = (last["commit"] or "unknown")[:7]
-    if last["commit"] and last["clean"] is False:
-        commit += "+changes"
-    size, time = f"{entry.bytes / 1e6:.2f}", f"{seconds:.1f}"  # MB, seconds
-    return LINE.format(entry.key[:SHOWN], entry.state, size, time, commit, entry.description)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from pwm.runs.experiment import Experiment, Size
 from pwm.runs.gridfile import experiments_in
 from pwm.runs.scheduler import CORES, Pool, processes, run
 from pwm.runs.shards import Shard, plan, planned
-from pwm.runs.slurm import Cluster, JobError, max_tasks, require_slurm, slurm_jobs
+from pwm.runs.slurm import JobError, max_tasks, require_slurm, slurm_jobs
 from pwm.runs.storage import Store
 from pwm.runs.worker import Job
 
@@ -88,27 +88,26 @@ class Arguments:
         """Largest number of processes or jobs that train at the same time."""
         return self.workers or (CORES if self.executor == "process" else JOBS)
 
-    def cluster(self) -> Cluster | None:
-        """Settings of the SLURM cluster that trains; None if this machine trains."""
+    def sbatch_options(self) -> dict[str, str]:
+        """Options of sbatch by name, for `--slurm NAME=VALUE ...`; `time` is in minutes."""
         typed = " ".join(self.slurm)
-        if self.executor == "process":
-            require(not self.slurm, "slurm", typed, "--executor slurm with it")
-            return None
+        is_used = self.executor == "slurm" or not self.slurm
+        require(is_used, "slurm", typed, "--executor slurm with it")
         options = {}
         for item in self.slurm:
             name, _, value = item.partition("=")
             require(bool(name and value), "slurm", typed, "KEY=VALUE ...")
+            require(name != "time" or value.isdecimal(), "slurm", item, "time in minutes")
             options[name] = value
-        folder = self.results.absolute() / f"slurm-{os.getuid()}"  # users may share a store
-        return Cluster(folder, self.at_a_time, options)
+        return options
 
     def pool(self) -> tuple[Pool, int | None]:
         """Returns a function that makes an executor, and the limit on its tasks (None for none)."""
-        cluster = self.cluster()
-        if cluster is None:
+        if self.executor == "process":
             return lambda tasks: processes(min(self.at_a_time, tasks)), None
         require_slurm()
-        return lambda _: slurm_jobs(cluster), max_tasks()
+        folder = self.results.absolute() / f"slurm-{os.getuid()}"  # users may share a store
+        return lambda _: slurm_jobs(folder, self.at_a_time, self.sbatch_options()), max_tasks()
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -118,7 +117,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if arguments.workers is not None:
             require_integer("workers", arguments.workers, 1)
         require(arguments.dry_run or not arguments.keys, "keys", "alone", "--dry-run with it")
-        arguments.cluster()  # refuses invalid settings, also in a dry run
+        arguments.sbatch_options()  # refuses bad options, also in a dry run
         experiments = arguments.experiments()
         shards = arguments.part(planned(experiments))
         store = Store(arguments.results.absolute())
@@ -150,8 +149,8 @@ def _train(arguments: Arguments, shards: Sequence[Shard], store: Store) -> None:
 def _description() -> str:
     """Summary of the command for its help, followed by a list of the experiments."""
     width = max(map(len, EXPERIMENTS))
-    listed = [f"  {item.name:{width}}  {item.about}" for item in EXPERIMENTS.values()]
     first = "Trains every run of some experiments that is not stored yet. The paper's experiments:"
+    listed = [f"  {item.name:{width}}  {item.about}" for item in EXPERIMENTS.values()]
     return "\n".join([first, *listed])
 
 

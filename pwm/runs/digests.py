@@ -16,33 +16,28 @@ PARTS = 64, 32, 16, 8, 4, 2
 
 def digests_of(history: History) -> NDArray[np.uint64]:
     """Digest of each run: the first 64 bits of the SHA-256 hash of its history, [R]."""
-    axes_hash = hashlib.sha256()  # the same for all runs
-    for axis in history.axes.values():
-        axes_hash.update(axis.astype("<i8").tobytes())
+    axes = [axis.astype("<i8").tobytes() for axis in history.axes.values()]  # of all runs
     # The bits of a NaN depend on the machine; every NaN is replaced by one with fixed bits.
     curves = [
-        np.ascontiguousarray(np.where(np.isnan(curve), np.float32(np.nan), curve), "<f4")
+        np.where(np.isnan(curve), np.float32(np.nan), curve).astype("<f4")
         for curve in history.curves.values()
     ]
     digests = []
     for replica in range(len(history.reward)):
-        run_hash = axes_hash.copy()
-        for curve in curves:
-            run_hash.update(curve[replica])
-        digests.append(int.from_bytes(run_hash.digest()[:8], "big"))
+        content = b"".join([*axes, *(curve[replica].tobytes() for curve in curves)])
+        digests.append(int.from_bytes(hashlib.sha256(content).digest()[:8], "big"))
     return np.array(digests, np.uint64)
 
 
 def trails_of(history: History) -> NDArray[np.uint8]:
-    """Trail of each run: [R, 1 + len(PARTS)].
+    """Trail of each run, [R, 7]: the first byte of the digest of each beginning of its history.
 
-    A trail holds a byte for each prefix of the history (see `trail_ends`): the first of the
-    prefix's digest. Where the trails of two runs first differ shows roughly when their histories
-    do.
+    `trail_ends` gives the lengths of the beginnings. Where the trails of two runs first differ
+    shows roughly when their histories do.
     """
     ends = trail_ends(len(history.episode))
     digests = [digests_of(_beginning(history, end)) for end in ends]
-    first_bytes = np.stack(digests, axis=1) >> np.uint64(56)  # the highest of 8 bytes: [R, ends]
+    first_bytes = np.stack(digests, axis=1) >> np.uint64(56)  # the highest of 8 bytes: (R, ends)
     return first_bytes.astype(np.uint8)
 
 
@@ -59,7 +54,5 @@ def _beginning(history: History, num_windows: int) -> History:
     for name, curve in history.curves.items():
         length = num_probes if name in history.diagnostics else num_windows
         curves[name] = curve[:, :length]
-    probe_episode = history.probe_episode
-    if probe_episode is not None:
-        probe_episode = probe_episode[:num_probes]
-    return History.of_curves(history.episode[:num_windows], curves, probe_episode)
+    probes = None if history.probe_episode is None else history.probe_episode[:num_probes]
+    return History.of_curves(history.episode[:num_windows], curves, probes)

@@ -46,17 +46,21 @@ class Experiment:
     """Engine that trains the runs."""
 
     def __post_init__(self) -> None:
-        axes = {name: _values(name, values) for name, values in self.axes.items()}
+        for name, values in self.axes.items():
+            is_list = isinstance(values, Sequence) and not isinstance(values, str)
+            is_valid = is_list and len(values) > 0 and len(set(values)) == len(values)
+            accepted = "a tuple, list or range of one or more different values"
+            require(is_valid, name, values, accepted)
+        axes = {name: tuple(values) for name, values in self.axes.items()}
         object.__setattr__(self, "axes", MappingProxyType(axes))  # as the dataclass is frozen
-        inner = [name for name in axes if name in INNER_AXES]
-        outer = [name for name in axes if name not in INNER_AXES]
+        are_ordered = list(axes) == sorted(axes, key=lambda name: name in INNER_AXES)
         accepted = f"{', '.join(INNER_AXES)} after all other axes"
-        require(list(axes) == outer + inner, "axes", ", ".join(axes), accepted)
+        require(are_ordered, "axes", ", ".join(axes), accepted)
         # Making a configuration validates its values. Values of the inner axes are validated one by
         # one, not in all combinations, as a grid may have millions of runs.
         settings = list(self.settings())
-        for name in inner:
-            for value in axes[name]:
+        for name in INNER_AXES:
+            for value in axes.get(name, ()):
                 replaced(settings[0], {name: value})
 
     @property
@@ -112,15 +116,3 @@ class Experiment:
 def _probes_within_smoke(probe_at: Sequence[int]) -> tuple[int, ...]:
     """Episodes of `probe_at` that a run of `SMOKE_EPISODES` reaches."""
     return tuple(episode for episode in probe_at if episode <= SMOKE_EPISODES)
-
-
-def _values(name: str, values: Any) -> tuple[Any, ...]:
-    """The values on an axis, as a tuple.
-
-    Raises:
-        InputError: they are not one or more different values.
-    """
-    is_list = isinstance(values, Sequence) and not isinstance(values, str)
-    is_valid = is_list and len(values) > 0 and len(set(values)) == len(values)
-    require(is_valid, name, values, "a tuple, list or range of one or more different values")
-    return tuple(values)

@@ -18,18 +18,17 @@ def identity(config: Any) -> dict[str, Any]:
     """The fields that identify a configuration, as nested dictionaries for JSON.
 
     A field declared with `added_later` is left out while it has its default, so that runs published
-    before the field existed keep their names. In a field whose annotation begins with `float`, 2
-    and 2.0 are the same.
+    before the field existed keep their names. In a field annotated `float`, or `float | ...`, 2 and
+    2.0 are the same.
     """
     content: dict[str, Any] = {}
     for item in fields(config):
         value = getattr(config, item.name)
         if OMIT_IF_EQUAL in item.metadata and value == item.metadata[OMIT_IF_EQUAL]:
             continue
-        annotation = str(item.type).removeprefix("<class '")  # "<class 'float'>" if no string
         if is_dataclass(value):
             value = identity(value)
-        elif isinstance(value, int) and annotation.startswith("float"):
+        elif isinstance(value, int) and str(item.type).startswith("float"):
             value = float(value)
         content[item.name] = value
     return content
@@ -45,19 +44,17 @@ def restored(default: Any, data: Mapping[str, Any]) -> Any:
     Raises:
         ValueError: the class lacks a field of the data.
     """
-    values: dict[str, Any] = {}
-    for item in fields(default):
-        value = getattr(default, item.name)
-        values[item.name] = item.metadata.get(OMIT_IF_EQUAL, value)
+    values: dict[str, Any] = {
+        item.name: item.metadata.get(OMIT_IF_EQUAL, getattr(default, item.name))
+        for item in fields(default)
+    }
     if unknown := data.keys() - values.keys():
         raise ValueError("unknown fields: " + ", ".join(sorted(unknown)))
     for name, value in data.items():
         if is_dataclass(values[name]):
             values[name] = restored(values[name], value)
-        elif isinstance(value, list):  # JSON has no tuples
-            values[name] = tuple(value)
         else:
-            values[name] = value
+            values[name] = tuple(value) if isinstance(value, list) else value  # JSON has no tuples
     return replace(default, **values)
 
 

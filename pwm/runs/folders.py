@@ -20,14 +20,7 @@ from filelock import Timeout
 from pwm.core.config import TrainConfig
 from pwm.core.errors import FileError, InputError, require
 from pwm.engines import ENGINES, EngineName
-from pwm.io.files import (
-    DAMAGE,
-    folder_errors,
-    make_folder,
-    write_arrays,
-    write_history,
-    write_json,
-)
+from pwm.io.files import DAMAGE, folder_errors, make_folder, write_arrays, write_history, write_json
 from pwm.runs.fields import identity, restored
 from pwm.runs.locks import LOCK, lock_file
 from pwm.training.trainer import Trainer, as_population
@@ -41,19 +34,20 @@ MOST_WEIGHTS = 4  # most weights listed in a folder's name
 def folder_name(runs: Sequence[TrainConfig], engine: EngineName) -> str:
     """Name of the folder for a population, such as pwm5-3x60-attached-w5-lr0.005-1234abcd."""
     first = runs[0]  # the others differ in critic weight and seed only
+    task, loss = first.task, first.loss
     weights = list(dict.fromkeys(f"{run.critic_weight:g}" for run in runs))
     num_seeds = len(runs) // len(weights)  # each weight is trained on all seeds
     if len(weights) > MOST_WEIGHTS:
         weights = [weights[0], "to", weights[-1]]
     content = json.dumps([engine, *map(identity, runs)], sort_keys=True)
     parts = [
-        first.task.stimulus_set,
-        f"{first.task.trial_length}x{first.task.episode_length}",
-        first.loss.baseline,
-        "" if first.loss.policy_reduction == "sum" else first.loss.policy_reduction,
-        "" if first.loss.discount == 1 else f"discount{first.loss.discount:g}",
-        "" if first.loss.returns == "raw" else first.loss.returns,
-        "" if first.loss.balance == "fixed" else first.loss.balance,
+        task.stimulus_set,
+        f"{task.trial_length}x{task.episode_length}",
+        loss.baseline,
+        "" if loss.policy_reduction == "sum" else loss.policy_reduction,
+        "" if loss.discount == 1 else f"discount{loss.discount:g}",
+        "" if loss.returns == "raw" else loss.returns,
+        "" if loss.balance == "fixed" else loss.balance,
         "" if first.critic_start == 0 else f"start-{first.critic_start}",
         f"w{'-'.join(weights)}",
         f"lr{first.learning_rate:g}",
@@ -87,11 +81,7 @@ def save(folder: Path, trainer: Trainer, provenance: Mapping[str, object]) -> No
 
 
 def read_configs(path: Path) -> tuple[TrainConfig, ...]:
-    """Reads the configurations that `save_configs` wrote.
-
-    Raises:
-        FileError: the file is missing or damaged.
-    """
+    """Reads `config.json`; raises `FileError` if it is missing or damaged."""
     try:
         entries = json.loads(path.read_bytes())
         return as_population([restored(TrainConfig(), entry) for entry in entries])
@@ -100,11 +90,7 @@ def read_configs(path: Path) -> tuple[TrainConfig, ...]:
 
 
 def read_provenance(path: Path) -> dict[str, Any]:
-    """Reads the provenance that `save` wrote.
-
-    Raises:
-        FileError: the file is missing or damaged.
-    """
+    """Reads `provenance.json`; raises `FileError` if it is missing or damaged."""
     try:
         content: dict[str, Any] = json.loads(path.read_bytes())
         if content["engine"] not in ENGINES:
@@ -118,11 +104,9 @@ def read_provenance(path: Path) -> dict[str, Any]:
 def reserved(name: str, folder: Path) -> Iterator[Callable[[], None]]:
     """Reserves a folder for one process while the block lasts; creates the folder if needed.
 
-    Args:
-        name: name of the flag that gave the folder, for messages.
-        folder: folder to train in.
-    Yields:
-        A function that raises `InputError` if the folder has been moved or removed.
+    Yields a function that raises `InputError` if the folder has been moved or removed since.
+    Messages name the flag `name`, which gave the folder.
+
     Raises:
         InputError: the folder cannot be written, or another process is training in it.
     """
@@ -144,7 +128,6 @@ def reserved(name: str, folder: Path) -> Iterator[Callable[[], None]]:
         return False
 
     def require_held() -> None:
-        """Raises `InputError` if the folder has been moved or removed since it was reserved."""
         require(is_held(), name, folder, "a folder that is not removed or moved during training")
 
     try:
@@ -157,23 +140,3 @@ def reserved(name: str, folder: Path) -> Iterator[Callable[[], None]]:
             if is_held():
                 path.unlink()
         lock.release()
-
-
-def require_no_run(name: str, folder: Path) -> None:
-    """Raises `InputError` about the flag `name` if its folder holds a file named as in `FILES`.
-
-    A folder with configurations but no state is accepted: its run was killed before the first save.
-    """
-    found = files_in(folder)
-    never_saved = found <= {CONFIG, PROVENANCE} and configs_in(folder) is not None
-    if found and not never_saved:
-        first = next(file for file in FILES if file in found)
-        raise InputError(name, folder, f"a folder that holds no run yet (there is {first})")
-
-
-def configs_in(folder: Path) -> tuple[TrainConfig, ...] | None:
-    """The configurations that a folder holds; None if they are missing or damaged."""
-    try:
-        return read_configs(folder / CONFIG)
-    except FileError:
-        return None

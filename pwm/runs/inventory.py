@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 from pwm.core.errors import FileError, require
 from pwm.engines import ENGINES
@@ -16,89 +15,79 @@ from pwm.io.inherited import counted
 from pwm.runs.experiment import Experiment, Size
 from pwm.runs.locks import is_locked
 from pwm.runs.shards import Shard, plan
-from pwm.runs.storage import PROVENANCE, STORED, UNFINISHED, Session, Store
+from pwm.runs.storage import PROVENANCE, STORED, UNFINISHED, Store
 
 SHOWN = 12  # characters of a key that are printed
-Differences = dict[str, tuple[Any, Any]]
-"""Values of a field in a missing and in a stored shard, by the name of the field that differs."""
+LINE = "{:12}  {:10}  {:>7}  {:>8}  {:15}  {}"
+HEADER = LINE.format("key", "state", "MB", "seconds", "commit", "runs")
 Known = Mapping[str, tuple[Shard, str]]
 """Shards by key, each with a description: its experiment, size and number of runs."""
 
 
-class Entry(NamedTuple):
-    """A shard in a store, as listed by `python -m pwm.store ls`."""
-
-    key: str
-    state: str
-    """"stored", "unfinished" or "damaged"."""
-    description: str
-    """Experiment and number of runs, as far as they are known."""
-    bytes: int = 0
-    """Size of the file; 0 if damaged."""
-    sessions: Sequence[Session] = ()
-    """Provenance; empty if damaged."""
-
-
 def known_shards(experiments: Iterable[Experiment]) -> Known:
     """All shards of some experiments, in both sizes and for both engines, with descriptions."""
-    sizes: tuple[Size, ...] = get_args(Size)
     known = {}
-    for experiment, engine, size in itertools.product(experiments, ENGINES, sizes):
+    for experiment, engine, size in itertools.product(experiments, ENGINES, get_args(Size)):
         for shard in plan(replace(experiment.sized(size), engine=engine)):
             num_runs = counted(len(shard.members), "run")
             known[shard.key] = shard, f"{experiment.name} ({size}), {num_runs}"
     return known
 
 
-def entries(store: Store, known: Known) -> Iterator[Entry]:
-    """Yields every stored shard of a store, then every unfinished shard, each verified.
+def listed(store: Store, known: Known) -> Iterator[str]:
+    """Yields a header, then a line for every stored shard and every unfinished one, verified.
 
     Shards that are not in `known` are described by their provenance.
     """
-    for ending in (STORED, UNFINISHED):
-        for key in store.all_keys(ending):
-            yield _entry(store, key, ending, known)
+    yield HEADER
+    for key in store.all_keys(STORED):
+        yield _line(store, key, STORED, known)
+    for key in store.all_keys(UNFINISHED):
+        yield _line(store, key, UNFINISHED, known)
 
 
-def _entry(store: Store, key: str, ending: str, known: Known) -> Entry:
-    """Verifies and describes a shard whose file has the ending `STORED` or `UNFINISHED`."""
+def _line(store: Store, key: str, ending: str, known: Known) -> str:
+    """The line about a shard whose file has the ending `STORED` or `UNFINISHED`."""
+    short = key[:SHOWN]
     description = known[key][1] if key in known else "unknown experiment"
     try:
         found = store.read(key) if ending == STORED else store.read_checkpoint(key)
     except FileError:
-        return Entry(key, "damaged", description)
+        return LINE.format(short, "damaged", "", "", "", description)
+    last = found.sessions[-1]
     if key not in known:
-        name = found.sessions[-1].get("experiment") or description
         num_runs = len(found.content["members"]["seed"])  # one seed per run
-        description = f"{name}, {counted(num_runs, 'run')}"
-    state = "stored" if ending == STORED else "unfinished"
-    size = (store.folder / (key + ending)).stat().st_size
-    return Entry(key, state, description, size, found.sessions)
+        description = f"{last.get('experiment') or description}, {counted(num_runs, 'run')}"
+    if ending == UNFINISHED:
+        return LINE.format(short, "unfinished", "", "", "", description)
+    megabytes = (store.folder / (key + ending)).stat().st_size / 1e6
+    seconds = sum(session["wall_seconds"] for session in found.sessions)
+    commit = (last["commit"] or "unknown")[:7]
+    if last["commit"] and last["clean"] is False:
+        commit += "+changes"
+    return LINE.format(short, "stored", f"{megabytes:.2f}", f"{seconds:.1f}", commit, description)
 
 
-def damaged_files(store: Store) -> list[Path]:
-    """Paths of damaged files, and of a missing history or provenance if the other file exists."""
-    finished = {*store.all_keys(STORED), *store.all_keys(PROVENANCE)}  # keys that have either file
-    reads: list[tuple[Callable[[str], object], str]] = [
-        *((store.read, key) for key in sorted(finished)),
-        *((store.read_checkpoint, key) for key in store.all_keys(UNFINISHED)),
+def damaged_files(store: Store) -> Iterator[object]:
+    """Yields paths of damaged files, and of a missing history or provenance if the other exists."""
+    either = {*store.all_keys(STORED), *store.all_keys(PROVENANCE)}  # keys that have either file
+    reads: list[tuple[Callable[[str], object], list[str]]] = [
+        (store.read, sorted(either)),
+        (store.read_checkpoint, store.all_keys(UNFINISHED)),
     ]
-    damaged = []
-    for read, key in reads:
-        try:
-            read(key)
-        except FileError as error:
-            damaged.append(Path(str(error.value)))  # `value` is the path of the file
-    return damaged
+    for read, keys in reads:
+        for key in keys:
+            try:
+                read(key)
+            except FileError as error:
+                yield error.value  # the path
 
 
 def explain(prefix: str, store: Store, known: Known) -> Iterator[str]:
     """Yields lines that explain why a shard is missing, by comparison with the most similar one.
 
-    Args:
-        prefix: beginning of the shard's key, long enough to be unique.
-        store: store that lacks the shard.
-        known: shards that may be missing.
+    The shard is one of those in `known`, and its key is the only one that begins with `prefix`.
+
     Raises:
         InputError: no shard's key begins like this, or several do.
         FileError: the shard is stored, but damaged.
@@ -120,13 +109,26 @@ def explain(prefix: str, store: Store, known: Known) -> Iterator[str]:
     elif key in store.all_keys(UNFINISHED):
         yield "It is unfinished; `python -m pwm.sweep` continues it."
     content = _flattened(json.loads(shard.content))
-    nearest, differences = _nearest(content, store)
-    if not nearest:
+    differences: dict[str, dict[str, tuple[Any, Any]]] = {}  # by key of a stored shard
+    for other in stored:
+        with suppress(FileError):
+            differences[other] = _differences(content, _flattened(store.read(other).content))
+    if not differences:
         yield "Nothing undamaged is stored there."
         return
+    nearest = min(differences, key=lambda other: len(differences[other]))
     yield f"The most similar stored shard is {nearest[:SHOWN]}, which differs in"
-    for field, (in_missing, in_stored) in differences.items():
+    for field, (in_missing, in_stored) in differences[nearest].items():
         yield f"  {field}: {_short(in_missing)} here, {_short(in_stored)} stored"
+
+
+def _differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Values in one and in another shard's content, for each field in which they differ."""
+    return {
+        name: (one.get(name), other.get(name))
+        for name in sorted(one.keys() | other.keys())
+        if one.get(name) != other.get(name)
+    }
 
 
 def _short(value: object) -> str:
@@ -136,28 +138,6 @@ def _short(value: object) -> str:
         shown = distinct if len(distinct) <= 3 else [distinct[0], "...", distinct[-1]]
         return f"{len(value)} runs with {', '.join(map(str, shown))}"
     return str(value)
-
-
-def _nearest(content: Mapping[str, Any], store: Store) -> tuple[str, Differences]:
-    """Finds the undamaged stored shard whose content differs in the fewest fields.
-
-    Args:
-        content: content of a missing shard, flattened.
-        store: store to search.
-    Returns:
-        The key of the stored shard and its differences; both are empty if nothing is stored.
-    """
-    found: dict[str, Differences] = {}
-    for key in store.all_keys():
-        with suppress(FileError):
-            stored = _flattened(store.read(key).content)
-            found[key] = {
-                name: (content.get(name), stored.get(name))
-                for name in sorted(content.keys() | stored.keys())
-                if content.get(name) != stored.get(name)
-            }
-    nearest = min(found, key=lambda key: len(found[key]), default="")
-    return nearest, found.get(nearest, {})
 
 
 def _flattened(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -19,17 +18,6 @@ from pwm.runs.shards import Shard
 from pwm.runs.storage import UNFINISHED, Store
 
 LOCK = ".lock"
-
-
-@dataclass(frozen=True)
-class Lock:
-    """A lock file that this process holds locked, so that it alone may train the shard."""
-
-    path: Path
-
-    def report(self, episodes_done: int) -> None:
-        """Writes the number of episodes done into the lock file, where `reported` reads it."""
-        self.path.write_text(f"{episodes_done}\n")
 
 
 def lock_file(path: Path) -> FileLock:
@@ -44,8 +32,8 @@ def lock_file(path: Path) -> FileLock:
 
 
 @contextmanager
-def lock(store: Store, shard: Shard) -> Iterator[Lock | None]:
-    """Locks a shard while the block lasts; yields None if another process holds the lock."""
+def lock(store: Store, shard: Shard) -> Iterator[bool]:
+    """Locks a shard while the block lasts; yields False if another process holds the lock."""
     path = store.path(shard, LOCK)
     path.parent.mkdir(parents=True, exist_ok=True)
     file_lock = lock_file(path)
@@ -55,12 +43,12 @@ def lock(store: Store, shard: Shard) -> Iterator[Lock | None]:
         except PermissionError:  # the file is another user's
             _remove_unheld(path)
             file_lock.acquire()
-    except Timeout:
-        yield None
+    except (Timeout, BlockingIOError):
+        yield False
         return
     try:
         store.clean(shard)
-        yield Lock(path)
+        yield True
     finally:
         # The file of an unfinished shard stays: if one process removed the file while a second one
         # opens it, a third could make and lock a new file at the same path.
@@ -71,31 +59,23 @@ def lock(store: Store, shard: Shard) -> Iterator[Lock | None]:
 
 def is_locked(store: Store, shard: Shard) -> bool:
     """Whether a running process holds the lock of a shard."""
-    path = store.path(shard, LOCK)
-    if not path.exists():
-        return False
     try:
-        with _locked(path):
+        with _locked(store.path(shard, LOCK)):
             return False
-    except Timeout:
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
         return True
 
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Locks an existing file while the block lasts.
+    """Locks an existing file while the block lasts; raises `BlockingIOError` if a process holds it.
 
     Unlike `FileLock`, it opens the file for reading only, as the file may be another user's.
-
-    Raises:
-        Timeout: a running process holds the lock.
-        PermissionError: the file cannot be read.
     """
     with path.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Timeout(str(path)) from None
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
 
 
@@ -103,17 +83,22 @@ def _remove_unheld(path: Path) -> None:
     """Removes the lock file of another user, if no process holds it locked.
 
     Raises:
-        Timeout: a running process holds the lock.
+        BlockingIOError: a running process holds the lock.
         FileError: the file cannot be removed.
     """
-    if not path.exists():  # the folder cannot be written, which the next attempt to lock reports
-        return
     try:
         with _locked(path):
             path.unlink()
+    except FileNotFoundError:  # the folder cannot be written: the next attempt to lock reports it
+        return
     except PermissionError as error:
         accepted = "a lock file that can be written; delete it unless a sweep is running"
         raise FileError(path, accepted) from error
+
+
+def report(store: Store, shard: Shard, episodes_done: int) -> None:
+    """Writes the number of episodes done into the lock file, which this process holds locked."""
+    store.path(shard, LOCK).write_text(f"{episodes_done}\n")
 
 
 def reported(store: Store, shard: Shard) -> int:

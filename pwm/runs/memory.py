@@ -18,28 +18,26 @@ BYTES_PER_STEP = 20  # per step of a played episode: table row, action, reward
 def require_memory(runs: Sequence[TrainConfig], episodes_per_draw: int) -> None:
     """Requires that the largest arrays of a population fit into this machine's memory.
 
-    Args:
-        runs: configurations of the population.
-        episodes_per_draw: episodes whose random numbers are drawn at once.
+    Random numbers are drawn for `episodes_per_draw` episodes at once.
+
     Raises:
         InputError: an array does not fit; the message names the field that makes it large.
     """
     run, steps = runs[0], runs[0].task.episode_length
     parameters = run.agent.num_trunks * NUM_GATES * run.agent.hidden_size**2
-    drawn = {  # random numbers that a run draws at once, by the field that determines how many
-        "hidden_size": parameters,
-        "episode_length": steps * min(episodes_per_draw, run.num_episodes),
-        "probe_episodes": steps * run.probe_episodes,
+    per_draw = BYTES_PER_DRAW * len(runs)
+    episodes = min(episodes_per_draw, run.num_episodes)
+    needed = {  # bytes, by the field that determines how many
+        "hidden_size": per_draw * parameters,
+        "episode_length": (per_draw * episodes + BYTES_PER_STEP) * steps,
+        "probe_episodes": (per_draw * run.probe_episodes + BYTES_PER_STEP) * steps,
     }
-    needed = {name: BYTES_PER_DRAW * count * len(runs) for name, count in drawn.items()}  # bytes
-    needed["episode_length"] += BYTES_PER_STEP * steps
-    needed["probe_episodes"] += BYTES_PER_STEP * steps
     available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for name, size in needed.items():
         if size > available:
             of_all = f" for {len(runs)} runs" if len(runs) > 1 else ""
-            accepted = f"less: it takes {_gigabytes(size)} of memory{of_all}"
-            accepted += f", and there are {_gigabytes(available)}"
+            accepted = f"less: it takes {size // 10**9:,} GB of memory{of_all}"
+            accepted += f", and there are {available // 10**9:,} GB"
             raise InputError(name, flat(run)[name], accepted)
 
 
@@ -64,8 +62,3 @@ def _is_about_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and "memory" in str(error)
     )
-
-
-def _gigabytes(size: int) -> str:
-    """Converts a number of bytes to text, such as "12 GB"; rounded down."""
-    return f"{size // 10**9:,} GB"

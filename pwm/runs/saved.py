@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pwm.core.agent import Agent
 from pwm.core.config import TrainConfig
-from pwm.core.errors import require, require_file, require_integer
+from pwm.core.errors import FileError, InputError, require, require_file, require_integer
 from pwm.core.history import AGENT_DIAGNOSTICS, DIAGNOSTICS, History
 from pwm.core.rollout import Draws, DrawSource, Episode, Rollout
 from pwm.engines import EngineName, make_trainer
@@ -23,13 +23,12 @@ from pwm.io.files import read_arrays
 from pwm.runs.folders import (
     CONFIG,
     CURVES,
+    FILES,
     PROVENANCE,
     STATE_FILE,
-    configs_in,
     files_in,
     read_configs,
     read_provenance,
-    require_no_run,
 )
 from pwm.training.trainer import OPTIONAL, PROBES, STATE, Trainer
 from pwm.training.update import one_thread
@@ -52,8 +51,7 @@ class SavedRun:
     @property
     def engine(self) -> EngineName:
         """Name of the engine that trained the run."""
-        engine: EngineName = self.provenance["engine"]
-        return engine
+        return cast(EngineName, self.provenance["engine"])
 
     @property
     def episodes_done(self) -> int:
@@ -146,21 +144,16 @@ class SavedRun:
 
 
 def load_run(folder: Path | str) -> SavedRun:
-    """Loads a run that `python -m pwm.train` saved.
+    """Loads the run that `python -m pwm.train` saved in a folder (`--out`).
 
-    Args:
-        folder: folder that the run was saved in (`--out`).
     Raises:
         FileError: the folder holds no run, or a file of it is damaged.
     """
     folder = Path(folder)
     with suppress(RuntimeError):  # no user has the name in "~name": the path is used as given
         folder = folder.expanduser()
-    require_file(
-        files_in(folder) >= {CONFIG, STATE_FILE},
-        folder,
-        f"a folder with a run: {CONFIG} and {STATE_FILE}",
-    )
+    accepted = f"a folder with a run: {CONFIG} and {STATE_FILE}"
+    require_file(files_in(folder) >= {CONFIG, STATE_FILE}, folder, accepted)
     configs = read_configs(folder / CONFIG)
     state = read_arrays(folder / STATE_FILE, STATE, *OPTIONAL)
     trainer = make_trainer(configs, "torch")  # either engine's state fits; this compiles nothing
@@ -181,25 +174,28 @@ def unfinished_run(
 ) -> SavedRun | None:
     """Loads the stopped run of these configurations in a folder; None if it holds no run at all.
 
-    Args:
-        name: name of the flag that gave the folder, for messages.
-        folder: folder to train in.
-        configs: configurations to train.
-        engine: engine to train with.
     Raises:
-        InputError: the folder holds another run, or the finished run of these configurations.
+        InputError: the folder, which the flag `name` gave, holds another run or a finished one.
         FileError: a file of the run is damaged.
     """
-    if STATE_FILE in files_in(folder) and configs_in(folder) == tuple(configs):
+    found = files_in(folder)
+    held = None  # the configurations that the folder holds
+    with suppress(FileError):
+        held = read_configs(folder / CONFIG)
+    if STATE_FILE in found and held == tuple(configs):
         run = load_run(folder)
         if run.engine == engine and run.continues_to(configs[0].num_episodes):
             return run
-    require_no_run(name, folder)
+    # A folder with configurations but no state: its run was killed before the first save.
+    never_saved = held is not None and found <= {CONFIG, PROVENANCE}
+    if found and not never_saved:
+        first = min(found, key=FILES.index)
+        raise InputError(name, folder, f"a folder that holds no run yet (there is {first})")
     return None
 
 
 def _layout(state: Mapping[str, NDArray[Any]]) -> dict[str, tuple[Any, ...]]:
-    """Data type and shape of each array by name, but for the first axis if training extends it."""
+    """Data type and shape of each array by name, without the first axis if training extends it."""
     layout = {}
     for name, array in state.items():
         shape = array.shape[1:] if name in ("windows", PROBES) else array.shape

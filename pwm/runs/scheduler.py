@@ -35,14 +35,9 @@ def run(shards: Sequence[Shard], job: Job, pool: Pool, max_tasks: int | None = N
     """Trains the shards that are not stored yet, with a progress bar.
 
     Shards that another process is training are left to it, and taken over if it dies. Workers that
-    die are replaced.
+    die are replaced. A task of the executors that `pool` makes trains one or more shards; there are
+    at most `max_tasks`, or one per shard.
 
-    Args:
-        shards: shards to train, unless they are stored.
-        job: the store, and what to record about the training.
-        pool: function that makes the executor.
-        max_tasks: largest number of tasks that the executor accepts, each of which trains one or
-            more shards; None for no limit.
     Raises:
         InputError: the store cannot be written.
         BrokenExecutor: workers die, or stored shards get lost, again and again without progress.
@@ -62,10 +57,10 @@ def run(shards: Sequence[Shard], job: Job, pool: Pool, max_tasks: int | None = N
 def _train_in_rounds(
     missing: list[Shard], job: Job, pool: Pool, max_tasks: int | None, progress: Progress
 ) -> None:
-    """Trains shards until all are stored; waits for shards that other processes train.
+    """Trains shards in rounds until all are stored; waits while other processes train all the rest.
 
-    A round makes an executor and submits all shards that no process is training. Another round
-    follows if workers died or other processes stopped before their shards were stored.
+    A further round is needed if workers died, or other processes stopped before their shards were
+    stored.
     """
     failures = waits = 0  # numbers of rounds and of waits in a row without any progress
     while missing:
@@ -105,9 +100,8 @@ def _round(tasks: Sequence[Sequence[Shard]], job: Job, pool: Pool, progress: Pro
     """Trains the shards of each task in a new executor; returns whether a worker died."""
     died = False
     with pool(len(tasks)) as executor:
-        pending: set[Future[None]] = set()
         try:
-            pending |= {executor.submit(train_shards, shards, job) for shards in tasks}
+            pending = {executor.submit(train_shards, shards, job) for shards in tasks}
         except BrokenExecutor:  # a worker died before all tasks were submitted
             return True
         while pending:
@@ -125,7 +119,7 @@ class Processes(ProcessPoolExecutor):
     """A pool of processes that the signals of the terminal, such as Ctrl-C, do not reach."""
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Submits a call, which may start a process; see `Executor.submit`."""
+        """Submits a call, which may start a process."""
         with _interrupts_blocked():
             return super().submit(function, *args, **kwargs)
 

@@ -115,13 +115,7 @@ def trained_by(engine: EngineName) -> str:
 
 
 def shard_of(content: Mapping[str, Any]) -> Shard:
-    """Rebuilds a shard from its content.
-
-    Args:
-        content: `Shard.content`, parsed.
-    Raises:
-        ValueError: the shard was trained by another version of the code (`SEMANTICS`).
-    """
+    """Rebuilds a shard from its `content`, parsed; raises `ValueError` if of other `SEMANTICS`."""
     if content["semantics"] != SEMANTICS:
         raise ValueError("of other semantics")
     # `shared` sets the fields in which members differ to fixed values, as `plan` does.

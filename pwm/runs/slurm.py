@@ -11,10 +11,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pwm.core.errors import require
 from pwm.io.inherited import note
@@ -30,22 +30,6 @@ class JobError(RuntimeError):
     """Failure of a job or of the cluster; the message is one line."""
 
 
-@dataclass(frozen=True)
-class Cluster:
-    """Settings for the jobs of a SLURM cluster."""
-
-    folder: Path
-    """Folder for the jobs' scripts and logs, which the nodes can read and write."""
-    workers: int
-    """Largest number of jobs that run at a time."""
-    options: Mapping[str, str]
-    """Options of `sbatch` by name; `time` is in minutes."""
-
-    def __post_init__(self) -> None:
-        time_limit = self.options.get("time", str(MINUTES))
-        require(time_limit.isdecimal(), "slurm", f"time={time_limit}", "time in minutes")
-
-
 def require_slurm() -> None:
     """Raises `InputError` unless SLURM's commands and submitit are installed."""
     found = all(map(shutil.which, ("sbatch", "srun", "squeue", "scontrol", "scancel")))
@@ -55,36 +39,31 @@ def require_slurm() -> None:
     require(find_spec("submitit") is not None, "executor", "slurm", accepted)
 
 
-class Call(NamedTuple):
-    """A submitted call, and the future for its result."""
-
-    future: Future[Any]
-    function: Callable[..., Any]
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-
-
 class SlurmExecutor(Executor):
     """Runs calls as jobs of a SLURM cluster.
 
     A thread polls the cluster every few seconds, and sends the calls submitted since the last poll
     as one job array. If a job ends without a result (killed, out of time, its node lost), its
     future raises `BrokenExecutor`, as futures of `ProcessPoolExecutor` do.
+
+    Args:
+        folder: folder for the jobs' scripts and logs, which the nodes can read and write.
+        workers: largest number of jobs that run at a time.
+        options: options of `sbatch` by name; `time` is in minutes.
     """
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, folder: Path, workers: int, options: Mapping[str, str]) -> None:
         import submitit  # noqa: PLC0415, an optional extra
 
-        self._executor = submitit.SlurmExecutor(cluster.folder)
-        options = dict(cluster.options)
+        self._executor = submitit.SlurmExecutor(folder)
         self._executor.update_parameters(
             job_name="pwm",
-            time=int(options.pop("time", MINUTES)),
+            time=int(options.get("time", MINUTES)),
             cpus_per_task=1,
-            array_parallelism=cluster.workers,
-            additional_parameters=options,
+            array_parallelism=workers,
+            additional_parameters={key: options[key] for key in options if key != "time"},
         )
-        self._unsent: list[Call] = []  # waiting for the next job array
+        self._unsent: dict[Future[Any], Callable[[], Any]] = {}  # calls for the next job array
         self._jobs: dict[Future[Any], Any] = {}  # submitit's job by future, until the job ends
         self._lost: JobError | None = None  # set if the polling thread fails
         self._lock = threading.Lock()  # protects `_unsent`, `_jobs` and `_lost`
@@ -93,11 +72,11 @@ class SlurmExecutor(Executor):
         self._thread.start()
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Submits a call; see `Executor.submit`."""
+        """Submits a call, which the polling thread sends to the cluster."""
         future: Future[Any] = Future()
         with self._lock:
             if self._lost is None:
-                self._unsent.append(Call(future, function, args, kwargs))
+                self._unsent[future] = partial(function, *args, **kwargs)
             else:
                 future.set_exception(self._lost)
         return future
@@ -123,16 +102,14 @@ class SlurmExecutor(Executor):
         except Exception as error:  # from the operating system or submitit
             with self._lock:
                 self._lost = JobError(f"lost track of the jobs: {_last_line(error)}")
-                waiting = [*self._jobs, *(call.future for call in self._unsent)]
+                waiting = [*self._jobs, *self._unsent]
             for future in waiting:
                 future.set_exception(self._lost)
 
     def _poll(self) -> None:
         """Sends calls and collects results until the executor is shut down and all jobs ended."""
         silent = 0  # polls in a row that the cluster did not answer
-        gone = Counter[
-            Future[Any]
-        ]()  # polls that found the future's job neither queued nor finished
+        gone: Counter[Future[Any]] = Counter()  # polls that found the job neither queued nor ended
         while not self._closing or self._jobs or self._unsent:
             self._send()
             queued = _queued()
@@ -151,23 +128,19 @@ class SlurmExecutor(Executor):
     def _send(self) -> None:
         """Sends the calls submitted since the last poll to SLURM, as one job array."""
         with self._lock:
-            calls, self._unsent = self._unsent, []
+            calls, self._unsent = self._unsent, {}
         if not calls:
             return
         try:
             with self._executor.batch():
-                jobs = [
-                    self._executor.submit(call.function, *call.args, **call.kwargs)
-                    for call in calls
-                ]
+                jobs = [self._executor.submit(call) for call in calls.values()]
         except Exception as error:  # submitit raises many kinds
             refused = JobError(f"sbatch refused the jobs: {_last_line(error)}")
-            for call in calls:
-                call.future.set_exception(refused)
+            for future in calls:
+                future.set_exception(refused)
             return
         with self._lock:
-            for call, job in zip(calls, jobs, strict=True):
-                self._jobs[call.future] = job
+            self._jobs |= dict(zip(calls, jobs, strict=True))
 
     def _end(self, future: Future[Any], error: BaseException | None) -> None:
         """Ends a job's future: with the error, or with the result None if there is no error."""
@@ -215,15 +188,14 @@ def max_tasks() -> int:
     """Largest number of tasks that a job array may have on this cluster; at most `MAX_TASKS`."""
     config = _output("scontrol", "show", "config") or ""
     limit = re.search(r"^MaxArraySize\s*=\s*(\d+)", config, re.MULTILINE)
-    if limit is None:
-        return MAX_TASKS
-    return min(max(int(limit[1]), 1), MAX_TASKS)  # 0 forbids arrays, but not single jobs
+    most = int(limit[1]) if limit else MAX_TASKS
+    return min(max(most, 1), MAX_TASKS)  # 0 forbids arrays, but not single jobs
 
 
 @contextmanager
-def slurm_jobs(cluster: Cluster) -> Iterator[SlurmExecutor]:
+def slurm_jobs(folder: Path, workers: int, options: Mapping[str, str]) -> Iterator[SlurmExecutor]:
     """Makes an executor; its jobs continue after Ctrl-C, and any other exception cancels them."""
-    executor = SlurmExecutor(cluster)
+    executor = SlurmExecutor(folder, workers, options)
     try:
         yield executor
     except KeyboardInterrupt:

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +38,6 @@ from pwm.training.trainer import OPTIONAL, STATE
 
 CONTENT, SESSIONS = "content", "sessions"  # names of arrays and fields in the files
 STORED, UNFINISHED, PROVENANCE = ".npz", ".unfinished.npz", ".json"  # endings of the files' names
-Read = TypeVar("Read")
 Session = Mapping[str, Any]
 """Provenance of the episodes of a shard that one process trained."""
 
@@ -47,18 +46,15 @@ class Stored(NamedTuple):
     """Content of a stored shard's files, verified."""
 
     history: History
-    content: dict[str, Any]
-    """`Shard.content`, parsed."""
+    content: dict[str, Any]  # `Shard.content`, parsed
     sessions: list[Session]
 
 
 class Checkpoint(NamedTuple):
     """Checkpoint of a shard in training, verified."""
 
-    state: dict[str, NDArray[Any]]
-    """The trainer's state; see `Trainer.state`."""
-    content: dict[str, Any]
-    """`Shard.content`, parsed."""
+    state: dict[str, NDArray[Any]]  # `Trainer.state`
+    content: dict[str, Any]  # `Shard.content`, parsed
     sessions: list[Session]
 
 
@@ -74,8 +70,10 @@ class Store:
 
     def get(self, shard: Shard) -> History | None:
         """Reads a shard's history; None if it is missing or damaged. Prints any damage."""
-        stored = _if_undamaged(self.path(shard), lambda: self.read(shard.key))
-        return None if stored is None else stored.history
+        if self.path(shard).exists():
+            with _damage_printed():
+                return self.read(shard.key).history
+        return None
 
     def read(self, key: str) -> Stored:
         """Reads and verifies the files of a stored shard.
@@ -89,17 +87,13 @@ class Store:
         return Stored(as_history(path, arrays), content, self.provenance(key))
 
     def read_checkpoint(self, key: str) -> Checkpoint:
-        """Reads and verifies the checkpoint of a shard.
-
-        Raises:
-            FileError: the file is missing, damaged, or belongs to another shard.
-        """
+        """Reads and verifies the checkpoint of a shard; raises `FileError` as `read` does."""
         path = self.folder / (key + UNFINISHED)
         arrays = read_arrays(path, [*STATE, CONTENT, SESSIONS], *OPTIONAL)
         content = _content(arrays, key, path)
-        sessions = json.loads(arrays[SESSIONS].item())
-        state = {name: array for name, array in arrays.items() if name not in (CONTENT, SESSIONS)}
-        return Checkpoint(state, content, sessions)
+        del arrays[CONTENT]
+        sessions = json.loads(arrays.pop(SESSIONS).item())
+        return Checkpoint(arrays, content, sessions)
 
     def all_keys(self, ending: str = STORED) -> list[str]:
         """Keys of the shards that have a file with this ending, sorted."""
@@ -108,9 +102,7 @@ class Store:
         return sorted(key for key in keys if "." not in key)
 
     def shards(self) -> Iterator[Shard]:
-        """Yields every stored shard, rebuilt from the content in its file.
-
-        Files are not verified; files that cannot be read are left out.
+        """Yields every stored shard whose file can be read; files are not verified.
 
         Raises:
             FileError: the folder does not exist.
@@ -122,11 +114,7 @@ class Store:
                 yield shard_of(json.loads(stored[CONTENT].item()))
 
     def provenance(self, key: str) -> list[Session]:
-        """Reads and verifies the provenance of a stored shard: a list with an entry per session.
-
-        Raises:
-            FileError: the file is missing, damaged, or belongs to another shard.
-        """
+        """Reads a stored shard's provenance, per session; raises `FileError` as `read` does."""
         path = self.folder / (key + PROVENANCE)
         content = read_signed(path)
         require_file(content.get("key") == key, path, f"the provenance of {key}")
@@ -149,14 +137,16 @@ class Store:
 
     def resume(self, shard: Shard) -> Checkpoint | None:
         """Reads a shard's checkpoint; None if it is missing or damaged. Prints any damage."""
-        path = self.path(shard, UNFINISHED)
-        return _if_undamaged(path, lambda: self.read_checkpoint(shard.key))
+        if self.path(shard, UNFINISHED).exists():
+            with _damage_printed():
+                return self.read_checkpoint(shard.key)
+        return None
 
     def clean(self, shard: Shard) -> None:
         """Removes what killed processes left of a shard, before the shard is trained.
 
-        Removes temporary files; the history if it or its provenance is damaged; and the checkpoint
-        if the shard is stored.
+        That is temporary files, a history that is damaged or whose provenance is, and the
+        checkpoint of a shard that is stored.
         """
         for temporary in self.folder.glob(f".{shard.key}.*"):
             temporary.unlink()
@@ -164,8 +154,7 @@ class Store:
             self.read(shard.key)
         except FileError as error:
             # A file that cannot be read may be whole. A missing one also ends here.
-            is_unreadable = isinstance(error.__cause__, OSError)
-            if not is_unreadable:
+            if not isinstance(error.__cause__, OSError):
                 self.path(shard).unlink(missing_ok=True)
         else:  # stored and whole: the checkpoint is no longer needed
             self.path(shard, UNFINISHED).unlink(missing_ok=True)
@@ -189,10 +178,8 @@ class Store:
             if history is None:
                 # Without a name, the command trains every experiment.
                 command = f"python -m pwm.sweep {shard.experiment}".rstrip()
-                accepted = (
-                    f"a folder that holds all runs; `{command}` trains them, "
-                    f"`python -m pwm.store why {shard.key[:8]}` explains what is missing"
-                )
+                accepted = f"a folder that holds all runs; `{command}` trains them, "
+                accepted += f"`python -m pwm.store why {shard.key[:8]}` explains what is missing"
                 raise InputError("results", self.folder, accepted)
             histories.append(history)
         return History.joined(histories)
@@ -205,13 +192,12 @@ class Store:
         """
         found = set()
         for shard in shards:
-            engine = trained_by(shard.engine)
             if shard.engine == "fused":
-                found.add(engine)
+                found.add(trained_by("fused"))
                 continue
             for session in self.provenance(shard.key):
                 version, processor = session["versions"]["torch"], session["instruction_set"]
-                found.add(f"{engine}, torch {version} on {processor}")
+                found.add(f"{trained_by('torch')}, torch {version} on {processor}")
         return " and ".join(sorted(found))
 
 
@@ -223,12 +209,10 @@ def _content(arrays: Mapping[str, NDArray[Any]], key: str, path: Path) -> dict[s
     return content
 
 
-def _if_undamaged(path: Path, read: Callable[[], Read]) -> Read | None:
-    """Reads a file; None if it is missing or damaged. Prints any damage to standard error."""
-    if not path.exists():
-        return None
+@contextmanager
+def _damage_printed() -> Iterator[None]:
+    """Ends the block at a damaged file, and prints its path to standard error."""
     try:
-        return read()
+        yield
     except FileError as error:
         note(f"damaged, to be computed again: {error.value}")
-        return None

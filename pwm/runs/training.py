@@ -20,15 +20,7 @@ from pwm.engines import EngineName
 from pwm.io.files import folder_errors
 from pwm.io.inherited import Forgiving, counted, note
 from pwm.io.provenance import current_provenance
-from pwm.runs.folders import (
-    CONFIG,
-    CURVES,
-    STATE_FILE,
-    files_in,
-    reserved,
-    save,
-    save_configs,
-)
+from pwm.runs.folders import CONFIG, CURVES, STATE_FILE, files_in, reserved, save, save_configs
 from pwm.runs.saved import SavedRun, load_run, unfinished_run
 from pwm.training.trainer import Trainer
 
@@ -65,26 +57,22 @@ class Plan:
 
 
 def extension(earlier: Path, num_episodes: int, engine: EngineName, out: Path | None) -> Plan:
-    """Makes the plan to train an earlier run for longer.
+    """Makes the plan to train the run in the folder `earlier` to `num_episodes` episodes in all.
 
-    Args:
-        earlier: folder of the earlier run.
-        num_episodes: episodes to train for in all, including the earlier run's.
-        engine: engine to train with, which must be the one that trained the earlier run.
-        out: folder for the results; None for the folder of the earlier run.
+    The results go into the folder `out`, or into that of the earlier run if `out` is None.
+
     Raises:
         InputError: the folder holds no run, or the run has `num_episodes` already or was trained
             by another engine.
     """
-    complete = files_in(earlier) >= {CONFIG, STATE_FILE}
     accepted = f"a folder that holds a run, with {CONFIG} and {STATE_FILE}"
-    require(complete, "extend", earlier, accepted)
+    require(files_in(earlier) >= {CONFIG, STATE_FILE}, "extend", earlier, accepted)
     run = _run_to_extend(earlier, num_episodes)
     accepted = f"{run.engine}, the engine that trained {earlier}"
     require(engine == run.engine, "engine", engine, accepted)
     return Plan(
         runs=tuple(replace(each, num_episodes=num_episodes) for each in run.configs),
-        engine=run.engine,
+        engine=engine,
         folder=out or earlier,
         folder_flag="extend" if out is None else "out",
         extends=earlier,
@@ -92,11 +80,7 @@ def extension(earlier: Path, num_episodes: int, engine: EngineName, out: Path | 
 
 
 def _run_to_extend(folder: Path, num_episodes: int) -> SavedRun:
-    """Loads a run that is to be trained to `num_episodes` episodes in all.
-
-    Raises:
-        InputError: the run has `num_episodes` already.
-    """
+    """Loads a run; raises `InputError` if it has `num_episodes` already."""
     run = load_run(folder)
     accepted = f"more than the {run.episodes_done} episodes trained so far"
     require(run.continues_to(num_episodes), "num_episodes", num_episodes, accepted)

@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -17,13 +17,12 @@ from pwm.core.history import History
 from pwm.engines import make_trainer
 from pwm.io.files import folder_errors
 from pwm.io.provenance import current_provenance
-from pwm.runs.locks import Lock, lock
+from pwm.runs.locks import lock, report
 from pwm.runs.memory import memory_errors
 from pwm.runs.shards import Shard
 from pwm.runs.storage import Session, Store
 from pwm.training.trainer import Trainer
 
-CHECKPOINT_EVERY = 15.0  # seconds
 REPORT_EVERY = 0.5  # seconds
 
 _stop = threading.Event()  # set when this process must stop
@@ -37,7 +36,7 @@ class Job:
     store: Store
     command: str
     """Command line that the user typed, for the provenance."""
-    checkpoint_every: float = CHECKPOINT_EVERY
+    checkpoint_every: float = 15.0
     """Seconds between checkpoints."""
 
 
@@ -48,20 +47,16 @@ def train_shards(shards: Sequence[Shard], job: Job) -> None:
         InputError: the store cannot be written, a shard cannot be read just after it was written,
             or memory is exhausted.
     """
-    with _busy:
+    with _busy, memory_errors():
         for shard in shards:
-            with (
-                memory_errors(),
-                folder_errors("results", job.store.folder),
-                lock(job.store, shard) as held,
-            ):
-                if held is not None and job.store.get(shard) is None:
-                    _train(shard, job, held)
+            with folder_errors("results", job.store.folder), lock(job.store, shard) as held:
+                if held and job.store.get(shard) is None:
+                    _train(shard, job)
             if _stop.is_set():
                 return
 
 
-def _train(shard: Shard, job: Job, held: Lock) -> None:
+def _train(shard: Shard, job: Job) -> None:
     """Trains a shard from its last checkpoint and stores it, or saves a checkpoint at a stop."""
     started = saved = time.monotonic()
     trainer = make_trainer(shard.runs, shard.engine)
@@ -70,7 +65,6 @@ def _train(shard: Shard, job: Job, held: Lock) -> None:
         trainer.restore(checkpoint.state)
         sessions = checkpoint.sessions
     first_episode, training_seconds = trainer.episodes_done, 0.0
-    step = 1  # episodes
 
     def sessions_now() -> list[Session]:
         """Provenance of all episodes trained so far: earlier sessions, then this session."""
@@ -83,15 +77,16 @@ def _train(shard: Shard, job: Job, held: Lock) -> None:
         }
         return [*sessions, session]
 
-    while trainer.episodes_done < trainer.num_episodes:
-        held.report(trainer.episodes_done)
-        if _stop.is_set() or time.monotonic() - saved > job.checkpoint_every:
+    report(job.store, shard, first_episode)
+    for seconds in _train_in_chunks(trainer):
+        training_seconds += seconds
+        report(job.store, shard, trainer.episodes_done)
+        if time.monotonic() - saved > job.checkpoint_every:
             job.store.checkpoint(shard, trainer.state(), sessions_now())
             saved = time.monotonic()
-        if _stop.is_set():
-            return
-        seconds, step = _advance(trainer, step)
-        training_seconds += seconds
+    if trainer.episodes_done < trainer.num_episodes:  # this process must stop
+        job.store.checkpoint(shard, trainer.state(), sessions_now())
+        return
     job.store.put(shard, trainer.history(), sessions_now())
     try:  # a damaged file is an error now, not when the results are read
         job.store.read(shard.key)
@@ -101,39 +96,35 @@ def _train(shard: Shard, job: Job, held: Lock) -> None:
 
 
 def train_alone(shard: Shard) -> History | None:
-    """Trains a shard and returns its history, without a store; None if this process must stop.
+    """Trains a shard without a store; returns its history, or None if this process must stop.
 
     Raises:
         InputError: memory is exhausted.
     """
     with _busy, memory_errors():
         trainer = make_trainer(shard.runs, shard.engine)
-        step = 1  # episodes
-        while trainer.episodes_done < trainer.num_episodes:
-            if _stop.is_set():
-                return None
-            _, step = _advance(trainer, step)
-        return trainer.history()
+        for _ in _train_in_chunks(trainer):
+            pass
+        return trainer.history() if trainer.episodes_done == trainer.num_episodes else None
 
 
-def _advance(trainer: Trainer, step: int) -> tuple[float, int]:
-    """Trains for `step` episodes; returns their time in seconds, and the length of the next step.
-
-    The next step takes `REPORT_EVERY` seconds at the speed of this step, but has at least one
-    episode and at most twice as many as this step.
-    """
-    before = time.monotonic()
-    trainer.advance(step)
-    seconds = max(time.monotonic() - before, 1e-6)  # a coarse clock may give 0
-    return seconds, max(1, min(2 * step, int(step * REPORT_EVERY / seconds)))
+def _train_in_chunks(trainer: Trainer) -> Iterator[float]:
+    """Trains to the end, or until this process must stop; yields the seconds of each chunk."""
+    chunk = 1  # episodes
+    while trainer.episodes_done < trainer.num_episodes and not _stop.is_set():
+        before = time.monotonic()
+        trainer.advance(chunk)
+        seconds = max(time.monotonic() - before, 1e-6)  # a coarse clock may give 0
+        # At this speed, the next chunk takes `REPORT_EVERY` seconds; chunks grow at most twofold.
+        chunk = max(1, min(2 * chunk, int(chunk * REPORT_EVERY / seconds)))
+        yield seconds
 
 
 def serve(lifeline: Connection) -> None:
     """Prepares a worker process to stop when its parent stops, or on SIGTERM.
 
-    Args:
-        lifeline: pipe whose other end the parent holds. When the parent's end closes, training
-            stops at a checkpoint; if the parent has ended, this process ends too.
+    When the parent's end of the pipe `lifeline` closes, training stops at a checkpoint; when the
+    parent has ended, this process ends too.
     """
     threading.Thread(target=_watch, args=(lifeline,), daemon=True).start()
     # The handler runs in the main thread, which may hold `_busy`; so another thread waits for it.

@@ -16,6 +16,7 @@ from pwm.core.task import TaskConfig
 from pwm.engines import make_trainer
 from pwm.experiments import EXPERIMENTS
 from pwm.runs.experiment import Experiment
+from pwm.runs.inventory import HEADER
 from pwm.runs.shards import Shard, plan, planned
 from pwm.runs.storage import Store
 from tests.support import sweeps
@@ -121,7 +122,7 @@ def test_ls_reports_damage(store: Store, capsys: pytest.CaptureFixture[str]) -> 
 def test_ls_of_an_empty_folder_prints_the_header_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert said(Store(tmp_path), capsys, "ls").splitlines() == [command.HEADER]
+    assert said(Store(tmp_path), capsys, "ls").splitlines() == [HEADER]
 
 
 # verify

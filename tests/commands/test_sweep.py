@@ -218,10 +218,7 @@ def part_of_all(text: str) -> list[Shard]:
 
 def test_parts_may_be_counted_from_0() -> None:
     assert part_of_all("0/3") == part_of_all("3/3")
-    assert [*part_of_all("0/2"), *part_of_all("1/2")] == [
-        *part_of_all("2/2"),
-        *part_of_all("1/2"),
-    ]
+    assert [*part_of_all("0/2"), *part_of_all("1/2")] == [*part_of_all("2/2"), *part_of_all("1/2")]
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 40])
@@ -238,10 +235,7 @@ def test_parts_have_every_shard_once_and_are_equally_large(count: int) -> None:
 
 
 def test_a_dry_run_sums_up_by_experiment_and_writes_nothing(
-    copied: Store,
-    shards: list[Shard],
-    capsys: pytest.CaptureFixture[str],
-    sweeping: Sweeping,
+    copied: Store, shards: list[Shard], capsys: pytest.CaptureFixture[str], sweeping: Sweeping
 ) -> None:
     sweeping(no_pool)
     copied.path(shards[1]).unlink()
@@ -262,10 +256,7 @@ def test_a_dry_run_sums_up_by_experiment_and_writes_nothing(
 
 
 def test_keys_are_printed_on_request(
-    copied: Store,
-    shards: list[Shard],
-    capsys: pytest.CaptureFixture[str],
-    sweeping: Sweeping,
+    copied: Store, shards: list[Shard], capsys: pytest.CaptureFixture[str], sweeping: Sweeping
 ) -> None:
     sweeping(no_pool)
     copied.path(shards[1]).unlink()

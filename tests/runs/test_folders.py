@@ -16,17 +16,7 @@ from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
 from pwm.core.losses import LossConfig
 from pwm.core.task import TaskConfig
-from pwm.runs.folders import (
-    CONFIG,
-    FILES,
-    HISTORY,
-    PROVENANCE,
-    STATE_FILE,
-    folder_name,
-    require_no_run,
-    reserved,
-    save_configs,
-)
+from pwm.runs.folders import CONFIG, STATE_FILE, folder_name, reserved, save_configs
 from pwm.runs.locks import LOCK
 from tests.support.folders import contents
 
@@ -88,24 +78,6 @@ def test_a_folder_that_is_removed_or_moved_is_noticed(what: str, tmp_path: Path)
             require_reserved()
     assert folder.exists() == (what == "replaced")
     assert what != "replaced" or (folder / LOCK).exists()  # another's
-
-
-@pytest.mark.parametrize("file", FILES)
-def test_a_folder_with_any_file_of_a_run_holds_one(file: str, tmp_path: Path) -> None:
-    (tmp_path / file).write_text("an earlier run")
-    with pytest.raises(InputError, match=rf"holds no run yet \(there is {file}\)"):
-        require_no_run("out", tmp_path)
-
-
-def test_a_folder_with_configurations_alone_holds_no_run(tmp_path: Path) -> None:
-    require_no_run("out", tmp_path / "none")
-    save_configs(tmp_path, RUNS)
-    require_no_run("out", tmp_path)
-    (tmp_path / PROVENANCE).write_text("{}")  # killed within its first save
-    require_no_run("out", tmp_path)
-    (tmp_path / HISTORY).write_text("history")
-    with pytest.raises(InputError):
-        require_no_run("out", tmp_path)
 
 
 # Names

@@ -46,18 +46,19 @@ def leave_a_lock(folder: Path) -> None:
     (folder / f"{next(folder.glob('*.npz')).stem}.lock").touch()
 
 
-def leave_a_gap(folder: Path) -> None:
+def change_a_session(folder: Path, index: int, field: str, episode: int) -> None:
     provenance = next(folder.glob("*.json"))
     content = read_signed(provenance)
-    content["sessions"][0]["first_episode"] = 5
+    content["sessions"][index][field] = episode
     write_signed(provenance, content)
+
+
+def leave_a_gap(folder: Path) -> None:
+    change_a_session(folder, 0, "first_episode", 5)
 
 
 def stop_early(folder: Path) -> None:
-    provenance = next(folder.glob("*.json"))
-    content = read_signed(provenance)
-    content["sessions"][-1]["last_episode"] = EPISODES - 1
-    write_signed(provenance, content)
+    change_a_session(folder, -1, "last_episode", EPISODES - 1)
 
 
 def test_an_undisturbed_sweep_passes_the_check(undisturbed: Path, tmp_path: Path) -> None:

@@ -17,18 +17,10 @@ import pytest
 
 from pwm.core.errors import InputError
 from pwm.io.files import folder_errors
-from pwm.runs.locks import is_locked, lock, reported, tidy
+from pwm.runs.locks import is_locked, lock, report, reported, tidy
 from pwm.runs.shards import Shard
 from pwm.runs.storage import Store
-from tests.runs.test_storage import (
-    OTHER,
-    RUN,
-    SESSIONS,
-    TWO,
-    json_path,
-    put,
-    state,
-)
+from tests.runs.test_storage import OTHER, RUN, SESSIONS, TWO, json_path, put, state
 from tests.support.folders import contents, times
 from tests.support.histories import shard_of
 
@@ -41,18 +33,18 @@ def test_a_lock_excludes_others_until_it_is_released(tmp_path: Path) -> None:
     store = Store(tmp_path)
     assert not is_locked(store, TWO)
     with lock(store, TWO) as held:
-        assert held is not None
+        assert held
         assert is_locked(store, TWO)
         with lock(store, TWO) as second, lock(Store(tmp_path), TWO) as third:
-            assert second is None
-            assert third is None
+            assert not second
+            assert not third
         assert is_locked(store, TWO)
         assert not is_locked(store, OTHER)
         with lock(store, OTHER) as other:
-            assert other is not None
+            assert other
     assert not is_locked(store, TWO)
     with lock(store, TWO) as again:
-        assert again is not None
+        assert again
 
 
 def test_a_lock_is_released_when_its_block_raises(tmp_path: Path) -> None:
@@ -65,8 +57,8 @@ def test_a_lock_is_released_when_its_block_raises(tmp_path: Path) -> None:
 def hold(store: Store, ready: Connection) -> None:
     """Locks a shard until the process is killed."""
     with lock(store, TWO) as held:
-        assert held is not None
-        held.report(3)
+        assert held
+        report(store, TWO, 3)
         ready.send("locked")
         signal.pause()
 
@@ -84,14 +76,14 @@ def test_a_lock_is_released_when_its_process_is_killed(tmp_path: Path) -> None:
         assert waiting.recv() == "locked"
         assert is_locked(store, TWO)
         with lock(store, TWO) as held:
-            assert held is None
+            assert not held
         assert reported(store, TWO) == 3  # asking has not disturbed it
     finally:
         process.kill()
         process.join()
     assert not is_locked(store, TWO)
     with lock(store, TWO) as held:
-        assert held is not None
+        assert held
     assert store.resume(TWO) is not None
 
 
@@ -109,10 +101,10 @@ def test_reported_progress_can_be_read_and_is_zero_otherwise(tmp_path: Path) -> 
     store = Store(tmp_path)
     assert reported(store, TWO) == 0
     with lock(store, TWO) as held:
-        assert held is not None
+        assert held
         assert reported(store, TWO) == 0
         for episodes in (12, 3):
-            held.report(episodes)
+            report(store, TWO, episodes)
             assert is_locked(store, TWO)
             assert reported(store, TWO) == episodes
     lock_path(store).write_text("half a num")
@@ -146,7 +138,7 @@ def test_locking_removes_a_damaged_history_and_keeps_the_checkpoint(
     path = tmp_path / (TWO.key + ending)
     path.write_bytes(path.read_bytes()[:-1])
     with lock(store, TWO) as held:
-        assert held is not None
+        assert held
         assert not store.path(TWO).exists()
         assert store.resume(TWO) is not None
 
@@ -189,7 +181,7 @@ needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can act as a
 
 def acquired(store: Store) -> bool:
     with lock(store, TWO) as held:
-        return held is not None
+        return held
 
 
 def as_nobody(function: Callable[[Store], object], store: Store) -> str:

@@ -24,7 +24,7 @@ from pwm.runs import slurm
 from pwm.runs.experiment import Experiment
 from pwm.runs.scheduler import processes, run
 from pwm.runs.shards import Shard, planned
-from pwm.runs.slurm import Cluster, max_tasks, slurm_jobs
+from pwm.runs.slurm import max_tasks, slurm_jobs
 from pwm.runs.storage import Store
 from pwm.runs.worker import Job
 from tests.tools.kills import CHECKPOINT_EVERY
@@ -157,9 +157,8 @@ SWEEP_LONG = (
 def sweep_by_slurm(folder: Path) -> None:
     """Runs the longer sweep, one job at a time, polled often."""
     slurm.POLL_EVERY = 0.3
-    cluster = Cluster(folder / "slurm", 1, {"time": "5"})
     job = Job(Store(folder), "test", CHECKPOINT_EVERY)
-    run(planned([LONG]), job, lambda _: slurm_jobs(cluster), max_tasks())
+    run(planned([LONG]), job, lambda _: slurm_jobs(folder / "slurm", 1, {"time": "5"}), max_tasks())
 
 
 def start_long(folder: Path) -> subprocess.Popen[str]:

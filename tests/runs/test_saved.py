@@ -23,6 +23,7 @@ from pwm.engines import EngineName, make_trainer
 from pwm.runs.folders import (
     CONFIG,
     CURVES,
+    FILES,
     HISTORY,
     PROVENANCE,
     STATE_FILE,
@@ -186,6 +187,24 @@ def test_a_run_is_finished_when_its_curves_are_drawn(tmp_path: Path) -> None:
         unfinished_run("out", tmp_path, RUNS, "fused")
 
 
+@pytest.mark.parametrize("file", FILES)
+def test_a_folder_with_any_file_of_a_run_holds_one(file: str, tmp_path: Path) -> None:
+    (tmp_path / file).write_text("an earlier run")
+    with pytest.raises(InputError, match=rf"holds no run yet \(there is {file}\)"):
+        unfinished_run("out", tmp_path, RUNS, "fused")
+
+
+def test_a_folder_with_configurations_alone_holds_no_run(tmp_path: Path) -> None:
+    assert unfinished_run("out", tmp_path / "none", RUNS, "fused") is None
+    save_configs(tmp_path, RUNS)
+    assert unfinished_run("out", tmp_path, RUNS[:1], "fused") is None
+    (tmp_path / PROVENANCE).write_text("{}")  # killed within its first save
+    assert unfinished_run("out", tmp_path, RUNS[:1], "fused") is None
+    (tmp_path / HISTORY).write_text("history")
+    with pytest.raises(InputError, match="there is config"):
+        unfinished_run("out", tmp_path, RUNS[:1], "fused")
+
+
 def test_a_stopped_run_with_a_damaged_state_is_not_overwritten(tmp_path: Path) -> None:
     shortened(saved(tmp_path) / STATE_FILE)
     with pytest.raises(FileError, match=rf"{STATE_FILE}: expected an undamaged file"):
@@ -207,37 +226,18 @@ def shortened(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-7])
 
 
-def of_other_runs(path: Path) -> None:
-    entries = json.loads(path.read_text())
-    path.write_text(json.dumps(entries[:2]))
+def of_fewer_runs(path: Path) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text())[:2]))
 
 
-def of_a_larger_agent(path: Path) -> None:
-    entries = json.loads(path.read_text())
-    for entry in entries:
-        entry["agent"]["hidden_size"] = 24
-    path.write_text(json.dumps(entries))
+def of_others(**values: object) -> Callable[[Path], None]:
+    """Writes other values of some fields into all configurations."""
 
+    def damage(path: Path) -> None:
+        entries = json.loads(path.read_text())
+        path.write_text(json.dumps([entry | values for entry in entries]))
 
-def of_other_windows(path: Path) -> None:
-    entries = json.loads(path.read_text())
-    for entry in entries:
-        entry["log_every"] = 1
-    path.write_text(json.dumps(entries))
-
-
-def of_another_optimiser(path: Path) -> None:
-    entries = json.loads(path.read_text())
-    for entry in entries:
-        entry["optimizer"] = "adam"
-    path.write_text(json.dumps(entries))
-
-
-def of_longer_updates(path: Path) -> None:
-    entries = json.loads(path.read_text())
-    for entry in entries:  # 7 episodes were trained
-        entry |= {"num_episodes": 8, "episodes_per_update": 2}
-    path.write_text(json.dumps(entries))
+    return damage
 
 
 DAMAGED: list[tuple[str, Callable[[Path], object], str]] = [
@@ -246,11 +246,11 @@ DAMAGED: list[tuple[str, Callable[[Path], object], str]] = [
     (CONFIG, lambda path: path.write_text("3"), CONFIG),
     (CONFIG, lambda path: path.write_text('[{"critic_weight": -1}]'), CONFIG),
     (CONFIG, lambda path: path.write_text('[{"weight": 1}]'), CONFIG),
-    (CONFIG, of_other_runs, STATE_FILE),
-    (CONFIG, of_a_larger_agent, STATE_FILE),
-    (CONFIG, of_other_windows, STATE_FILE),
-    (CONFIG, of_another_optimiser, STATE_FILE),
-    (CONFIG, of_longer_updates, STATE_FILE),
+    (CONFIG, of_fewer_runs, STATE_FILE),
+    (CONFIG, of_others(agent={"hidden_size": 24}), STATE_FILE),
+    (CONFIG, of_others(log_every=1), STATE_FILE),
+    (CONFIG, of_others(optimizer="adam"), STATE_FILE),
+    (CONFIG, of_others(num_episodes=8, episodes_per_update=2), STATE_FILE),  # 7 were trained
     (STATE_FILE, shortened, STATE_FILE),
     (PROVENANCE, shortened, PROVENANCE),
     (PROVENANCE, Path.unlink, PROVENANCE),

@@ -25,7 +25,7 @@ from pwm.io.repository import REPOSITORY
 from pwm.runs import progress as progressing
 from pwm.runs import scheduler
 from pwm.runs import shards as planning
-from pwm.runs.locks import is_locked, lock
+from pwm.runs.locks import is_locked, lock, report
 from pwm.runs.progress import Progress, cost_of
 from pwm.runs.scheduler import processes, run, split_into_tasks
 from pwm.runs.shards import Shard, plan, planned
@@ -270,9 +270,10 @@ def test_another_sweeps_shard_is_awaited_and_taken_over_when_it_dies(
 ) -> None:
     pools = Pools(Watched(), Watched())
     with ExitStack() as other:
-        held = other.enter_context(lock(store, shards[1]))
-        assert held is not None
-        waits = waiting(monkeypatch, [lambda: held.report(30), lambda: None, other.close])
+        assert other.enter_context(lock(store, shards[1]))
+        waits = waiting(
+            monkeypatch, [lambda: report(store, shards[1], 30), lambda: None, other.close]
+        )
         run(shards, job(store), pools)
     assert waits == [scheduler.WAIT_FOR_OTHERS] * 3
     assert pools.asked == [2, 1]
@@ -284,9 +285,11 @@ def test_another_sweep_without_progress_is_not_awaited_for_ever(
 ) -> None:
     monkeypatch.setattr(scheduler, "MAX_WAITS", 3)
     with lock(store, shards[1]) as held:
-        assert held is not None
+        assert held
         nothing = lambda: None  # noqa: E731
-        waits = waiting(monkeypatch, [nothing, nothing, lambda: held.report(30), *[nothing] * 3])
+        waits = waiting(
+            monkeypatch, [nothing, nothing, lambda: report(store, shards[1], 30), *[nothing] * 3]
+        )
         with pytest.raises(FileError, match=r"\.lock: expected progress by the process"):
             run(shards, job(store), Pools(Watched()))
     assert len(waits) == 6

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Future
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from pwm.core.errors import InputError
 from pwm.experiments import EXPERIMENTS
 from pwm.runs import slurm
 from pwm.runs.shards import planned
-from pwm.runs.slurm import Call, Cluster, JobError, SlurmExecutor, max_tasks, slurm_jobs
+from pwm.runs.slurm import JobError, SlurmExecutor, max_tasks, slurm_jobs
 from pwm.runs.storage import Store
 from tests.support.refusals import assert_refused
 
@@ -93,7 +94,7 @@ def folder(tmp_path: Path) -> Path:
 @contextmanager
 def executor(folder: Path, **options: str) -> Iterator[SlurmExecutor]:
     """Makes an executor, and abandons its jobs at the end."""
-    made = SlurmExecutor(Cluster(folder, 2, options))
+    made = SlurmExecutor(folder, 2, options)
     try:
         yield made
     finally:
@@ -103,8 +104,8 @@ def executor(folder: Path, **options: str) -> Iterator[SlurmExecutor]:
 
 def submitted(to: SlurmExecutor, count: int) -> list[Future[Any]]:
     with to._lock:  # so that all go out at once
-        to._unsent += [Call(Future(), print, (number,), {}) for number in range(count)]
-        return [call.future for call in to._unsent]
+        to._unsent |= {Future(): partial(print, number) for number in range(count)}
+        return list(to._unsent)
 
 
 # Jobs
@@ -242,7 +243,7 @@ def test_jobs_are_cancelled_when_polling_fails(
         monkeypatch.delattr(slurm, "_queued")
         future.result(TIMEOUT)
 
-    with pytest.raises(JobError, match="_queued"), slurm_jobs(Cluster(folder, 2, {})) as to:
+    with pytest.raises(JobError, match="_queued"), slurm_jobs(folder, 2, {}) as to:
         poll_fails(to)
     assert fake.read("scancel") == "7\n"
 
@@ -252,7 +253,7 @@ def test_jobs_are_cancelled_when_polling_fails(
 
 def test_the_block_ends_when_its_jobs_do(fake: Fake, folder: Path) -> None:
     fake.jobs_end_with("success", None)
-    with slurm_jobs(Cluster(folder, 2, {})) as to:
+    with slurm_jobs(folder, 2, {}) as to:
         future = to.submit(print)
     assert future.done()
     assert not fake.read("scancel")
@@ -266,7 +267,7 @@ def raise_once_submitted(to: SlurmExecutor, error: BaseException) -> None:
 
 def test_an_error_in_the_block_cancels_the_jobs(fake: Fake, folder: Path) -> None:
     fake.write("queue", "7\n")
-    with pytest.raises(InputError), slurm_jobs(Cluster(folder, 2, {})) as to:
+    with pytest.raises(InputError), slurm_jobs(folder, 2, {}) as to:
         raise_once_submitted(to, InputError("results", folder, "another"))
     assert fake.read("scancel") == "7\n"
 
@@ -275,7 +276,7 @@ def test_ctrl_c_leaves_the_jobs_and_says_how_to_cancel_them(
     fake: Fake, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake.write("queue", "7\n")
-    with pytest.raises(KeyboardInterrupt), slurm_jobs(Cluster(folder, 2, {})) as to:
+    with pytest.raises(KeyboardInterrupt), slurm_jobs(folder, 2, {}) as to:
         raise_once_submitted(to, KeyboardInterrupt())
     assert not fake.read("scancel")
     assert capsys.readouterr().err == (
@@ -288,7 +289,7 @@ def test_ctrl_c_leaves_the_jobs_and_says_how_to_cancel_them(
 def test_ctrl_c_before_there_are_jobs_says_nothing(
     fake: Fake, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(KeyboardInterrupt), slurm_jobs(Cluster(folder, 2, {})):
+    with pytest.raises(KeyboardInterrupt), slurm_jobs(folder, 2, {}):
         raise KeyboardInterrupt
     assert not fake.read("sbatch")
     assert capsys.readouterr().err == ""
@@ -334,13 +335,16 @@ def test_the_command_submits_chunks_within_the_limit(
         assert to._executor.folder == tmp_path / "results" / f"slurm-{os.getuid()}"
 
 
-def test_the_files_of_a_users_jobs_are_no_other_users(monkeypatch: pytest.MonkeyPatch) -> None:
-    folders = set()
+@pytest.mark.usefixtures("fake")
+def test_the_files_of_a_users_jobs_are_no_other_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for user in (1000, 1001):
-        monkeypatch.setattr(os, "getuid", lambda user=user: user)
-        cluster = sweep.Arguments(executor="slurm").cluster()
-        folders.add(cluster and cluster.folder.name)
-    assert folders == {"slurm-1000", "slurm-1001"}
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "getuid", lambda user=user: user)
+            pool: Any = sweep.Arguments(executor="slurm", results=tmp_path).pool()[0]
+        with pool(1) as to:
+            assert to._executor.folder == tmp_path / f"slurm-{user}"
 
 
 def test_a_failed_job_ends_the_command_with_one_line(

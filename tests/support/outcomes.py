@@ -94,7 +94,7 @@ def published_from(experiments: Iterable[Experiment], store: Store, path: Path) 
     """The outcomes of stored experiments, published in a file and read again."""
     records, plans = dict[str, Record](), dict[str, str]()
     for experiment in experiments:
-        parts = [record for _, record in stored_records(experiment, store)]
+        _, parts = stored_records(experiment, store)
         records[experiment.name] = Record.joined(parts)
         plans[experiment.name] = plan_of(experiment)
     Published(path, records, plans).write(path)
