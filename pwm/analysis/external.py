@@ -143,8 +143,7 @@ def as_text(outcomes: Sequence[ExternalOutcome | LoopOutcome], versions: str) ->
     rows = []
     for outcome in sorted(outcomes, key=lambda each: astuple(each.run)):
         results = asdict(outcome)
-        run = results.pop("run")
-        rows.append(run | results)
+        rows.append(results.pop("run") | results)
     text = StringIO()
     text.write(f"{versions}\n")
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")

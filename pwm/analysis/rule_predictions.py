@@ -9,10 +9,9 @@ all of its parts are met, and wrong otherwise. A part compares a measured number
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from types import MappingProxyType
+from operator import ge, gt, le, lt
 from typing import Literal, NamedTuple
 
 from pwm.analysis.estimates import Estimate, rate_difference
@@ -20,11 +19,8 @@ from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.rules import METHODS, Comparison
 
 Verdict = Literal["right", "wrong"]
-Side = Literal["<", "<=", ">=", ">"]
-SIDES: Mapping[Side, Callable[[float, float], bool]] = MappingProxyType(
-    {"<": operator.lt, "<=": operator.le, ">=": operator.ge, ">": operator.gt}
-)
-"""Comparisons of a number with the bound that was predicted for it."""
+Side = Callable[[float, float], bool]
+"""Comparison of a number with the bound that was predicted for it: `lt`, `le`, `ge` or `gt`."""
 SHARING = ("1", "10", "100", "per-loss", "equal", "pcgrad", "uncertainty", "return-scale")
 """Weights and rules with which the critic trains the trunk, the layers shared with the policy."""
 APART = ("stop-trunk", "separate")
@@ -48,14 +44,9 @@ class Prediction:
     parts: tuple[Part, ...]
 
     @property
-    def missed(self) -> tuple[Part, ...]:
-        """Parts that are not met."""
-        return tuple(part for part in self.parts if not part.met)
-
-    @property
     def verdict(self) -> Verdict:
         """Verdict "right" if all parts are met, else "wrong"."""
-        return "wrong" if self.missed else "right"
+        return "right" if all(part.met for part in self.parts) else "wrong"
 
 
 def judged_rules(methods: Comparison) -> Iterator[Prediction]:
@@ -66,7 +57,7 @@ def judged_rules(methods: Comparison) -> Iterator[Prediction]:
     yield Prediction(
         name="held-out",
         says="rank correlation with the held-out conditions of at least 0.7",
-        parts=(_bounded("correlation", methods.rank_correlation(), ">=", 0.7),),
+        parts=(_bounded("correlation", methods.rank_correlation(), ge, 0.7),),
     )
 
 
@@ -77,19 +68,20 @@ def _on_centring(methods: Comparison) -> Iterator[Prediction]:
         says="centred at weight 100 is the best or tied with it",
         parts=(_tied(methods, "centred 100", methods.ranking()[0]),),
     )
-    rules = [name.removeprefix("raw ") for name in METHODS if name.startswith("raw ")]
     centring = []
-    for rule in rules:
-        compare = _tied if rule in APART else _better
-        centring.append(compare(methods, f"centred {rule}", f"raw {rule}"))
+    for method in METHODS:
+        returns, _, rule = method.partition(" ")
+        if returns == "raw":
+            compare = _tied if rule in APART else _better
+            centring.append(compare(methods, f"centred {rule}", method))
     yield Prediction(
         name="centring",
         says="every rule is better centred than raw, but for stop-trunk and separate: tied",
         parts=tuple(centring),
     )
     condition = "120 steps, 0.001"
-    sharing = [_success(methods, f"raw {rule}", condition, "<", 0.5) for rule in SHARING]
-    apart = [_success(methods, f"raw {rule}", condition, ">", 0.5) for rule in APART]
+    sharing = [_success(methods, f"raw {rule}", condition, lt, 0.5) for rule in SHARING]
+    apart = [_success(methods, f"raw {rule}", condition, gt, 0.5) for rule in APART]
     yield Prediction(
         name="raw-sharing",
         says=f"raw at {condition}: fewer than half learn if the critic shares the trunk, else more",
@@ -111,7 +103,7 @@ def _on_other_methods(methods: Comparison) -> Iterator[Prediction]:
     yield Prediction(
         name="usual",
         says="usual is among the worse half",
-        parts=(_bounded("rank of usual", methods.rank("usual"), ">", middle),),
+        parts=(_bounded("rank of usual", methods.rank("usual"), gt, middle),),
     )
 
 
@@ -122,15 +114,15 @@ def _on_long_episodes(methods: Comparison) -> Iterator[Prediction]:
     yield Prediction(
         name="longest",
         says=f"{longest}: no method but {heavy[0]} and {heavy[1]} learns in more than half",
-        parts=tuple(_success(methods, name, longest, "<=", 0.5) for name in others),
+        parts=tuple(_success(methods, name, longest, le, 0.5) for name in others),
     )
     condition = "120 steps, 0.005"
     yield Prediction(
         name="heavy",
         says=f"{condition}: centred 100 learns in at least 0.8, centred 0 in fewer than 0.6",
         parts=(
-            _success(methods, "centred 100", condition, ">=", 0.8),
-            _success(methods, "centred 0", condition, "<", 0.6),
+            _success(methods, "centred 100", condition, ge, 0.8),
+            _success(methods, "centred 0", condition, lt, 0.6),
         ),
     )
 
@@ -152,13 +144,13 @@ def judged_brake(runs: Outcomes) -> Prediction:
     return Prediction(
         name="brake",
         says=f"{says}: at least -0.1",
-        parts=(_bounded(says, difference, ">=", -0.1),),
+        parts=(_bounded(says, difference, ge, -0.1),),
     )
 
 
 def _bounded(says: str, estimate: Estimate, side: Side, bound: float) -> Part:
     """Part that is met if the number lies on the predicted side of the bound."""
-    return Part(says, estimate, SIDES[side](estimate.value, bound))
+    return Part(says, estimate, side(estimate.value, bound))
 
 
 def _success(methods: Comparison, method: str, condition: str, side: Side, bound: float) -> Part:

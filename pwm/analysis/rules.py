@@ -19,7 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from pwm.analysis.estimates import Estimate, over_seeds, rate, rate_difference
+from pwm.analysis.estimates import (
+    Estimate,
+    interval,
+    rate,
+    rate_difference,
+    resampled,
+    resampled_medians,
+)
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.times import median_time
@@ -28,63 +35,60 @@ from pwm.experiments.rules import BOTH, CANDIDATE_STEPS, RATES
 
 
 class Selection(NamedTuple):
-    """Selection of runs: part of the name of their experiment, and values of their fields."""
+    """Runs of one method, or of one condition, among those of a group of experiments."""
 
-    group: str
-    values: Mapping[str, Any]
-
-
-def _methods() -> dict[str, Selection]:
-    """Methods by name: most names are the critic's returns, then its weight or the rule."""
-    found = {}
-    for returns in BOTH:
-        for weight in rules.METHODS["fixed"]["weights"]:
-            values = {"returns": returns, "critic_weight": weight}
-            found[f"{returns} {weight:g}"] = Selection("fixed", values)
-    found["standardised 100"] = Selection("standardised", {"critic_weight": 100.0})
-    for returns in BOTH:
-        for rule in rules.METHODS["rule"]["balance"]:
-            values = {"returns": returns, "balance": rule, "critic_weight": 1.0}
-            found[f"{returns} {rule}"] = Selection("rule", values)
-    found["popart"] = Selection("popart", {"critic_weight": 1.0})
-    for returns in BOTH:
-        values = {"returns": returns, "critic_weight": 1.0}
-        found[f"{returns} separate"] = Selection("separate", values)
-    found["usual"] = Selection("usual", {"critic_weight": 0.5})
-    return found
+    group: str  # part of the experiments' names
+    values: Mapping[str, Any]  # of the fields that differ between the runs of the group
 
 
-def _conditions() -> dict[str, Selection]:
-    """Conditions by name: lengths at two learning rates, other tasks, and held-out lengths."""
-    found = {}
-    for learning_rate in RATES:
-        for steps in rules.CONDITIONS["length"]["episode_length"]:
-            values = {"episode_length": steps, "learning_rate": learning_rate}
-            found[f"{steps} steps, {learning_rate:g}"] = Selection("length", values)
-    found["trials of 8"] = Selection("trial", {})
-    found["reward 0.1"] = Selection("reward", {"reward": 0.1})
-    found["reward 10"] = Selection("reward", {"reward": 10.0})
-    found["carried"] = Selection("carried", {})
-    found["36 steps"] = Selection("held-out", {"episode_length": 36})
-    found["90 steps"] = Selection("held-out", {"episode_length": 90})
-    return found
-
-
-def _candidates() -> dict[str, Selection]:
-    """Candidates for the recommended method, by name: methods with more seeds and episodes."""
-    found = {}
-    for weight in rules.CANDIDATES["fixed"]["weights"]:
-        found[f"centred {weight:g}"] = Selection("fixed", {"critic_weight": weight})
-    found["centred per-loss"] = Selection("per-loss", {"critic_weight": 1.0})
-    found["centred separate"] = Selection("separate", {"critic_weight": 1.0})
-    found["usual"] = Selection("usual", {"critic_weight": 0.5})
-    return found
-
-
-METHODS: Mapping[str, Selection] = MappingProxyType(_methods())
-CONDITIONS: Mapping[str, Selection] = MappingProxyType(_conditions())
+METHODS: Mapping[str, Selection] = MappingProxyType(
+    {
+        f"{returns} {weight:g}": Selection("fixed", {"returns": returns, "critic_weight": weight})
+        for returns in BOTH
+        for weight in rules.METHODS["fixed"]["weights"]
+    }
+    | {"standardised 100": Selection("standardised", {})}
+    | {
+        f"{returns} {rule}": Selection("rule", {"returns": returns, "balance": rule})
+        for returns in BOTH
+        for rule in rules.METHODS["rule"]["balance"]
+    }
+    | {"popart": Selection("popart", {})}
+    | {f"{returns} separate": Selection("separate", {"returns": returns}) for returns in BOTH}
+    | {"usual": Selection("usual", {})}
+)
+"""Methods by name: most names are the critic's returns, then its weight or the rule."""
+CONDITIONS: Mapping[str, Selection] = MappingProxyType(
+    {
+        f"{steps} steps, {learning_rate:g}": Selection(
+            "length", {"episode_length": steps, "learning_rate": learning_rate}
+        )
+        for learning_rate in RATES
+        for steps in rules.CONDITIONS["length"]["episode_length"]
+    }
+    | {
+        "trials of 8": Selection("trial", {}),
+        "reward 0.1": Selection("reward", {"reward": 0.1}),
+        "reward 10": Selection("reward", {"reward": 10.0}),
+        "carried": Selection("carried", {}),
+        "36 steps": Selection("held-out", {"episode_length": 36}),
+        "90 steps": Selection("held-out", {"episode_length": 90}),
+    }
+)
+"""Conditions by name: lengths at two learning rates, other tasks, and held-out lengths."""
 HELD_OUT = ("36 steps", "90 steps")
-CANDIDATES: Mapping[str, Selection] = MappingProxyType(_candidates())
+CANDIDATES: Mapping[str, Selection] = MappingProxyType(
+    {
+        f"centred {weight:g}": Selection("fixed", {"critic_weight": weight})
+        for weight in rules.CANDIDATES["fixed"]["weights"]
+    }
+    | {
+        "centred per-loss": Selection("per-loss", {}),
+        "centred separate": Selection("separate", {}),
+        "usual": Selection("usual", {}),
+    }
+)
+"""Candidates for the recommended method, by name: methods with more seeds and episodes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,9 +147,8 @@ class Comparison:
     def time_ratio(self, one: str, other: str, condition: str) -> Estimate:
         """Median time to learn of `one` divided by that of `other`, paired by seed."""
         times, reference = self._times(one, condition), self._times(other, condition)
-        return over_seeds(
-            lambda seeds: median_time(times[seeds]) / median_time(reference[seeds]), len(times)
-        )
+        with np.errstate(invalid="ignore"):  # both medians may be infinite
+            return interval(resampled_medians(times) / resampled_medians(reference))
 
     def _times(self, method: str, condition: str) -> NDArray[np.float64]:
         """Times to learn of a method's seeds in a condition: [S]."""
@@ -159,38 +162,26 @@ class Comparison:
 
     def rank(self, method: str) -> Estimate:
         """Rank of a method, 1 for the best; methods with equal scores share their mean rank."""
-
-        def ranks(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-            """Rank of the method for each selection of seeds: [B]."""
-            all_ranks = rankdata(-self._scores(self.ranked, seeds), axis=0)  # (M, B)
-            return np.asarray(all_ranks[self.methods.index(method)])
-
-        return over_seeds(ranks, self.learned.shape[-1])
+        seeds = resampled(self.learned.shape[-1])
+        ranks = rankdata(-self._scores(self.ranked, seeds), axis=0)  # (M, B)
+        return interval(ranks[self.methods.index(method)])
 
     def rank_correlation(self) -> Estimate:
         """Spearman's correlation between the ranks in the ranked and in the held-out conditions."""
-
-        def deviations(conditions: Sequence[str], seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-            """Ranks of the methods minus the mean rank, for each selection of seeds: [M, B]."""
-            ranks = rankdata(self._scores(conditions, seeds), axis=0)
-            return np.asarray(ranks - ranks.mean(axis=0))
-
-        def correlation(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-            """Pearson's correlation of the two sets of ranks, for each selection of seeds: [B]."""
-            one, other = deviations(self.ranked, seeds), deviations(self.held_out, seeds)
-            squares = (one**2).sum(axis=0) * (other**2).sum(axis=0)
-            return np.asarray((one * other).sum(axis=0) / np.sqrt(squares))
-
-        return over_seeds(correlation, self.learned.shape[-1])
+        seeds = resampled(self.learned.shape[-1])
+        ranks = rankdata(self._scores(self.ranked, seeds), axis=0)  # (M, B)
+        held_out_ranks = rankdata(self._scores(self.held_out, seeds), axis=0)
+        # Pearson's correlation of the ranks
+        one = ranks - ranks.mean(axis=0)
+        other = held_out_ranks - held_out_ranks.mean(axis=0)
+        squares = (one**2).sum(axis=0) * (other**2).sum(axis=0)
+        with np.errstate(divide="ignore", invalid="ignore"):  # all methods may have one rank
+            return interval((one * other).sum(axis=0) / np.sqrt(squares))
 
     def _scores(self, conditions: Sequence[str], seeds: NDArray[np.intp]) -> NDArray[np.int64]:
-        """Scores by which methods are ranked; the best method has the largest.
+        """Score of each method in some conditions, for B selections of seeds, [B, S]: [M, B].
 
-        Args:
-            conditions: names of the conditions that the score covers.
-            seeds: indices of B selections of S seeds, [B, S].
-        Returns:
-            Score of each method for each selection, [M, B]: an integer, so that ties are exact.
+        The best method has the largest score. It is an integer, so that ties are exact.
         """
         indices = [self.conditions.index(name) for name in conditions]
         learned = self.learned[:, indices]  # (M, C, S)
@@ -226,12 +217,12 @@ def _comparison(
     runs: Sequence[Outcomes],
     held_out: tuple[str, ...] = (),
 ) -> Comparison:
-    """Makes a comparison from runs, [S] each, that are ordered by method, then by condition."""
+    """Makes a comparison from runs of S seeds each, ordered by method, then by condition."""
     shape = (len(methods), len(conditions), -1)
     return Comparison(
         methods=methods,
         conditions=conditions,
-        learned=np.reshape([each.learned for each in runs], shape),
-        time=np.reshape([each.time for each in runs], shape),
+        learned=np.reshape([each.learned.ravel() for each in runs], shape),
+        time=np.reshape([each.time.ravel() for each in runs], shape),
         held_out=held_out,
     )

@@ -114,7 +114,7 @@ def distance_cells(evidence: Evidence) -> dict[tuple[float, float], Cell]:
         experiment, runs = by_start[start]
         for weight in runs.weights:
             at_weight = runs.at(critic_weight=weight)
-            cells[start, weight] = _climb_cell(evidence, experiment, at_weight, start)
+            cells[start, weight] = climb_cell(evidence, experiment, at_weight, start)
     return cells
 
 
@@ -124,10 +124,10 @@ def grid_cells(evidence: Evidence, baseline: str) -> Iterator[Cell]:
     for steps in runs.axes["episode_length"]:
         for weight in runs.weights:
             at_weight = runs.at(episode_length=steps, critic_weight=weight)
-            yield _climb_cell(evidence, "weight-0.001", at_weight, 0.0)
+            yield climb_cell(evidence, "weight-0.001", at_weight, 0.0)
 
 
-def _climb_cell(evidence: Evidence, experiment: str, runs: Outcomes, start: float) -> Cell:
+def climb_cell(evidence: Evidence, experiment: str, runs: Outcomes, start: float) -> Cell:
     """Cell of some runs, with the predictions of the law of the climb and of its rivals."""
     run = runs.base
     return Cell(
