@@ -165,32 +165,20 @@ def _on_losses(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[Statement]
     yield _cells_right("normalised-climb", of_groups(cells, ("normalised",), "raw"))
     yield _light_times_right("normalised-light", evidence, ("normalised",))
     light = [the_cell(evidence, "huber-15", "own", weight) for weight in (2.0, 5.0)]
+    ratios = []  # of the bias to that of a squared loss, c T H / (2 w), with H before learning
+    for cell in light:
+        task = cell.runs.base.task
+        squared = critic_bias(task.num_steps, start_entropy(task.trial_length), cell.weight)
+        ratios.append(resampled_means(cell.runs.critic_bias) / squared)
+    yield _statement("huber-runaway", interval(np.min(ratios, axis=0)), _without_light(light))
     heavy = [the_cell(evidence, "huber-15", "own", weight) for weight in (10.0, 20.0)]
-    smaller = np.min([_bias_over_squared(cell) for cell in light], axis=0)
-    yield _statement("huber-runaway", interval(smaller), _without_light(light))
-    log_ratios = [_log_bias_over_huber(cell) for cell in heavy]
+    log_ratios = []
+    for cell in heavy:
+        seeds = zip(cell.runs.entropy, cell.runs.reward, strict=True)
+        predicted = [huber_bias(cell.runs.base, entropy, success) for entropy, success in seeds]
+        log_ratios.append(log_bias_ratio(cell.runs.critic_bias, np.array(predicted)))
     yield _mean_ratio("huber-rest", log_ratios, _without_light(heavy))
     yield _cells_right("huber-climb", of_groups(cells, ("huber",), "raw"))
-
-
-def _bias_over_squared(cell: Cell) -> NDArray[np.float64]:
-    """Mean bias divided by that of a squared loss, c T H / (2 w), with H before learning."""
-    task = cell.runs.base.task
-    squared = critic_bias(task.num_steps, start_entropy(task.trial_length), cell.weight)
-    return resampled_means(cell.runs.critic_bias) / squared
-
-
-def _log_bias_over_huber(cell: Cell) -> NDArray[np.float64]:
-    """Logarithm of measured over predicted bias, each a mean over seeds: [1 + resamples].
-
-    `huber_bias` predicts each seed's bias from its final entropy and reward.
-    """
-    runs = cell.runs
-    predicted = [
-        huber_bias(runs.base, entropy, success)
-        for entropy, success in zip(runs.entropy, runs.reward, strict=True)
-    ]
-    return log_bias_ratio(runs.critic_bias, np.array(predicted))
 
 
 def _on_carried_states(evidence: Evidence) -> Iterator[Statement]:
@@ -210,26 +198,22 @@ def _on_carried_states(evidence: Evidence) -> Iterator[Statement]:
 
 def _on_the_later_notes(evidence: Evidence) -> Iterator[Statement]:
     """Yields the statements on the setting of the notes' later experiments."""
-    attached, detached, per_loss = "later-attached", "later-detached", "later-per-loss"
-
-    def learned(name: str, weight: float) -> NDArray[np.bool_]:
-        """Whether each seed of an experiment learned at a weight: [S]."""
-        return evidence.of(name).at(critic_weight=weight).learned
-
-    attached_light, attached_two = learned(attached, 0.05), learned(attached, 2.0)
-    detached_two = learned(detached, 2.0)
-    yield _statement("later-light", rate(attached_light), [attached])
-    yield _statement("later-two", rate(attached_two), [attached])
-    yield _statement("later-rise", rate_difference(attached_two, attached_light), [attached])
-    gain = rate_difference(learned(detached, 0.05), attached_light)
-    yield _statement("later-detached", gain, [attached, detached])
-    gain = rate_difference(detached_two, attached_two)
-    yield _statement("later-gain", gain, [attached, detached])
-    gain = rate_difference(learned(per_loss, 1.0), detached_two)
-    yield _statement("later-per-loss", gain, [detached, per_loss])
+    attached, detached = evidence.of("later-attached"), evidence.of("later-detached")
+    # Whether each seed learned at these weights: [S] each
+    light, two = attached.at(critic_weight=[0.05, 2.0]).learned
+    detached_light, detached_two = detached.at(critic_weight=[0.05, 2.0]).learned
+    per_loss = evidence.of("later-per-loss").at(critic_weight=1.0).learned
+    both = ("later-attached", "later-detached")
+    yield _statement("later-light", rate(light), ["later-attached"])
+    yield _statement("later-two", rate(two), ["later-attached"])
+    yield _statement("later-rise", rate_difference(two, light), ["later-attached"])
+    yield _statement("later-detached", rate_difference(detached_light, light), both)
+    yield _statement("later-gain", rate_difference(detached_two, two), both)
+    gain = rate_difference(per_loss, detached_two)
+    yield _statement("later-per-loss", gain, ["later-detached", "later-per-loss"])
     log_ratios = []
     for weight in (1.0, 2.0, 3.0):
-        runs = evidence.of(attached).at(critic_weight=weight)
+        runs = attached.at(critic_weight=weight)
         temperature = leak_temperature(runs.base.task.num_steps, weight)  # c T / (2 w)
         log_ratios.append(log_bias_ratio(runs.critic_bias, temperature * runs.entropy))
-    yield _mean_ratio("later-bias", log_ratios, (attached,))
+    yield _mean_ratio("later-bias", log_ratios, ["later-attached"])

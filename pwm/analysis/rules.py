@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,64 +28,60 @@ from pwm.analysis.estimates import (
     resampled_medians,
 )
 from pwm.analysis.evidence import Evidence
-from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.times import median_time
 from pwm.experiments import rules
 from pwm.experiments.rules import BOTH, CANDIDATE_STEPS, RATES
 
-
-class Selection(NamedTuple):
-    """Runs of one method, or of one condition, among those of a group of experiments."""
-
-    group: str  # part of the experiments' names
-    values: Mapping[str, Any]  # of the fields that differ between the runs of the group
-
-
+Selection = tuple[str, Mapping[str, Any]]
+"""Runs of one method or condition: part of their experiments' names, and values of fields."""
 METHODS: Mapping[str, Selection] = MappingProxyType(
     {
-        f"{returns} {weight:g}": Selection("fixed", {"returns": returns, "critic_weight": weight})
-        for returns in BOTH
-        for weight in rules.METHODS["fixed"]["weights"]
+        **{
+            f"{returns} {weight:g}": ("fixed", {"returns": returns, "critic_weight": weight})
+            for returns in BOTH
+            for weight in rules.METHODS["fixed"]["weights"]
+        },
+        "standardised 100": ("standardised", {}),
+        **{
+            f"{returns} {rule}": ("rule", {"returns": returns, "balance": rule})
+            for returns in BOTH
+            for rule in rules.METHODS["rule"]["balance"]
+        },
+        "popart": ("popart", {}),
+        **{f"{returns} separate": ("separate", {"returns": returns}) for returns in BOTH},
+        "usual": ("usual", {}),
     }
-    | {"standardised 100": Selection("standardised", {})}
-    | {
-        f"{returns} {rule}": Selection("rule", {"returns": returns, "balance": rule})
-        for returns in BOTH
-        for rule in rules.METHODS["rule"]["balance"]
-    }
-    | {"popart": Selection("popart", {})}
-    | {f"{returns} separate": Selection("separate", {"returns": returns}) for returns in BOTH}
-    | {"usual": Selection("usual", {})}
 )
 """Methods by name: most names are the critic's returns, then its weight or the rule."""
 CONDITIONS: Mapping[str, Selection] = MappingProxyType(
     {
-        f"{steps} steps, {learning_rate:g}": Selection(
-            "length", {"episode_length": steps, "learning_rate": learning_rate}
-        )
-        for learning_rate in RATES
-        for steps in rules.CONDITIONS["length"]["episode_length"]
-    }
-    | {
-        "trials of 8": Selection("trial", {}),
-        "reward 0.1": Selection("reward", {"reward": 0.1}),
-        "reward 10": Selection("reward", {"reward": 10.0}),
-        "carried": Selection("carried", {}),
-        "36 steps": Selection("held-out", {"episode_length": 36}),
-        "90 steps": Selection("held-out", {"episode_length": 90}),
+        **{
+            f"{steps} steps, {learning_rate:g}": (
+                "rules-length",
+                {"episode_length": steps, "learning_rate": learning_rate},
+            )
+            for learning_rate in RATES
+            for steps in rules.CONDITIONS["length"]["episode_length"]
+        },
+        "trials of 8": ("rules-trial", {}),
+        "reward 0.1": ("rules-reward", {"reward": 0.1}),
+        "reward 10": ("rules-reward", {"reward": 10.0}),
+        "carried": ("rules-carried", {}),
+        "36 steps": ("rules-held-out", {"episode_length": 36}),
+        "90 steps": ("rules-held-out", {"episode_length": 90}),
     }
 )
 """Conditions by name: lengths at two learning rates, other tasks, and held-out lengths."""
 HELD_OUT = ("36 steps", "90 steps")
 CANDIDATES: Mapping[str, Selection] = MappingProxyType(
     {
-        f"centred {weight:g}": Selection("fixed", {"critic_weight": weight})
-        for weight in rules.CANDIDATES["fixed"]["weights"]
-    }
-    | {
-        "centred per-loss": Selection("per-loss", {}),
-        "centred separate": Selection("separate", {}),
-        "usual": Selection("usual", {}),
+        **{
+            f"centred {weight:g}": ("fixed", {"critic_weight": weight})
+            for weight in rules.CANDIDATES["fixed"]["weights"]
+        },
+        "centred per-loss": ("per-loss", {}),
+        "centred separate": ("separate", {}),
+        "usual": ("usual", {}),
     }
 )
 """Candidates for the recommended method, by name: methods with more seeds and episodes."""
@@ -193,35 +189,32 @@ class Comparison:
 
 def compared(evidence: Evidence) -> Comparison:
     """The comparison of all methods in all conditions."""
-    runs = []
-    for method in METHODS.values():
-        for condition in CONDITIONS.values():
-            experiment = evidence.of(f"rules-{condition.group}-{method.group}")
-            runs.append(experiment.at(**condition.values, **method.values))
-    return _comparison(tuple(METHODS), tuple(CONDITIONS), runs, HELD_OUT)
+    return _comparison(evidence, METHODS, CONDITIONS, HELD_OUT)
 
 
 def candidates(evidence: Evidence) -> Comparison:
     """The comparison of the candidates for the recommendation, at several episode lengths."""
-    runs = []
-    for method in CANDIDATES.values():
-        of_method = evidence.of(f"candidates-{method.group}").at(**method.values)
-        runs += [of_method.at(episode_length=steps) for steps in CANDIDATE_STEPS]
-    conditions = tuple(f"{steps} steps" for steps in CANDIDATE_STEPS)
-    return _comparison(tuple(CANDIDATES), conditions, runs)
+    conditions = {
+        f"{steps} steps": ("candidates", {"episode_length": steps}) for steps in CANDIDATE_STEPS
+    }
+    return _comparison(evidence, CANDIDATES, conditions)
 
 
 def _comparison(
-    methods: tuple[str, ...],
-    conditions: tuple[str, ...],
-    runs: Sequence[Outcomes],
+    evidence: Evidence,
+    methods: Mapping[str, Selection],
+    conditions: Mapping[str, Selection],
     held_out: tuple[str, ...] = (),
 ) -> Comparison:
-    """Makes a comparison from runs of S seeds each, ordered by method, then by condition."""
+    """Comparison of methods in conditions; both are part of the names of the experiments."""
+    runs = []
+    for method, method_fields in methods.values():
+        for condition, fields in conditions.values():
+            runs.append(evidence.of(f"{condition}-{method}").at(**fields, **method_fields))
     shape = (len(methods), len(conditions), -1)
     return Comparison(
-        methods=methods,
-        conditions=conditions,
+        methods=tuple(methods),
+        conditions=tuple(conditions),
         learned=np.reshape([each.learned.ravel() for each in runs], shape),
         time=np.reshape([each.time.ravel() for each in runs], shape),
         held_out=held_out,
