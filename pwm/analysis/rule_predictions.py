@@ -79,7 +79,7 @@ def judged_rules(methods: Comparison) -> Iterator[Prediction]:
     yield Prediction(
         name="usual",
         says="usual is among the worse half",
-        right=methods.rank("usual").value > middle,
+        right=methods.rank("usual") > middle,
     )
     condition, heavy = "240 steps, 0.005", ("centred 100", "standardised 100")
     others = [name for name in methods.methods if name not in heavy]

@@ -5,7 +5,7 @@ all conditions, and all methods share their seeds. Methods are ranked by their m
 but the held-out conditions, and if these means are equal, by their success in the worst condition.
 The held-out conditions only test the ranking.
 
-Shapes: M methods, C conditions, S seeds, B selections of seeds.
+Shapes: M methods, C conditions, S seeds.
 """
 
 from __future__ import annotations
@@ -120,21 +120,18 @@ class Comparison:
 
     def failed_conditions(self, method: str) -> tuple[str, ...]:
         """Conditions, held out or not, in which fewer than half of a method's seeds learned."""
-        fractions = self.learned_by(method, self.conditions).mean(axis=-1)  # (C,)
-        pairs = zip(self.conditions, fractions, strict=True)
-        return tuple(condition for condition, fraction in pairs if fraction < 0.5)
+        return tuple(
+            name for name in self.conditions if self.learned_by(method, [name]).mean() < 0.5
+        )
 
     def difference(self, one: str, other: str, *conditions: str) -> Estimate:
-        """Mean success of `one` minus that of `other`, paired by seed.
-
-        The means are over `conditions`, by default the ranked ones.
-        """
+        """Mean success, as `success`, of `one` minus that of `other`, paired by seed."""
         return rate_difference(self.learned_by(one, conditions), self.learned_by(other, conditions))
 
     def tied(self, one: str, other: str) -> bool:
         """Whether two methods are tied: the interval of their `difference` includes zero."""
-        _, low, high = self.difference(one, other)
-        return low <= 0 <= high
+        difference = self.difference(one, other)
+        return difference.low <= 0 <= difference.high
 
     def median_episodes(self, method: str, condition: str) -> float:
         """Episodes until half of a method's seeds had learned; inf if fewer ever did."""
@@ -152,36 +149,32 @@ class Comparison:
 
     def ranking(self) -> tuple[str, ...]:
         """The methods, the best first; methods with equal scores in the order of `methods`."""
-        all_seeds = np.arange(self.learned.shape[-1])[None]  # a single selection: (1, S)
-        scores = self._scores(self.ranked, all_seeds)[:, 0]
+        scores = self._scores(self.ranked)[:, 0]  # of the seeds as they are: (M,)
         return tuple(self.methods[index] for index in np.argsort(-scores, kind="stable"))
 
-    def rank(self, method: str) -> Estimate:
+    def rank(self, method: str) -> float:
         """Rank of a method, 1 for the best; methods with equal scores share their mean rank."""
-        seeds = resampled(self.learned.shape[-1])
-        ranks = rankdata(-self._scores(self.ranked, seeds), axis=0)  # (M, B)
-        return interval(ranks[self.methods.index(method)])
+        scores = self._scores(self.ranked)[:, 0]
+        return float(rankdata(-scores)[self.methods.index(method)])
 
     def rank_correlation(self) -> Estimate:
         """Spearman's correlation between the ranks in the ranked and in the held-out conditions."""
-        seeds = resampled(self.learned.shape[-1])
-        ranks = rankdata(self._scores(self.ranked, seeds), axis=0)  # (M, B)
-        held_out_ranks = rankdata(self._scores(self.held_out, seeds), axis=0)
+        ranks = rankdata(self._scores(self.ranked), axis=0)  # (M, 1 + resamples)
+        held_out_ranks = rankdata(self._scores(self.held_out), axis=0)
         # Pearson's correlation of the ranks
-        one = ranks - ranks.mean(axis=0)
-        other = held_out_ranks - held_out_ranks.mean(axis=0)
+        one, other = ranks - ranks.mean(axis=0), held_out_ranks - held_out_ranks.mean(axis=0)
         squares = (one**2).sum(axis=0) * (other**2).sum(axis=0)
         with np.errstate(divide="ignore", invalid="ignore"):  # all methods may have one rank
             return interval((one * other).sum(axis=0) / np.sqrt(squares))
 
-    def _scores(self, conditions: Sequence[str], seeds: NDArray[np.intp]) -> NDArray[np.int64]:
-        """Score of each method in some conditions, for B selections of seeds, [B, S]: [M, B].
+    def _scores(self, conditions: Sequence[str]) -> NDArray[np.int64]:
+        """Score of each method, for the seeds as they are and each resample: [M, 1 + resamples].
 
         The best method has the largest score. It is an integer, so that ties are exact.
         """
         indices = [self.conditions.index(name) for name in conditions]
-        learned = self.learned[:, indices]  # (M, C, S)
-        num_learned = learned[..., seeds].sum(axis=-1)  # (M, C, B)
+        seeds = resampled(self.learned.shape[-1])  # (1 + resamples, S)
+        num_learned = self.learned[:, indices][..., seeds].sum(axis=-1)  # (M, C, 1 + resamples)
         # The worst condition has at most S successes, so that it only decides between equal sums.
         num_seeds = seeds.shape[-1]
         return np.asarray(num_learned.sum(axis=1) * (num_seeds + 1) + num_learned.min(axis=1))
@@ -206,7 +199,7 @@ def _comparison(
     conditions: Mapping[str, Selection],
     held_out: tuple[str, ...] = (),
 ) -> Comparison:
-    """Comparison of methods in conditions; both are part of the names of the experiments."""
+    """Comparison of methods in conditions; each cell has an experiment named after both."""
     runs = []
     for method, method_fields in methods.values():
         for condition, fields in conditions.values():

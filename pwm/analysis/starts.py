@@ -110,8 +110,7 @@ def distance_cells(evidence: Evidence) -> dict[tuple[float, float], Cell]:
     for start in elsewhere.axes["critic_start"]:
         by_start[start] = ("distance", elsewhere.at(critic_start=start))
     cells = {}
-    for start in sorted(by_start):
-        experiment, runs = by_start[start]
+    for start, (experiment, runs) in sorted(by_start.items()):
         for weight in runs.weights:
             at_weight = runs.at(critic_weight=weight)
             cells[start, weight] = climb_cell(evidence, experiment, at_weight, start)
