@@ -99,7 +99,6 @@ class LoopOutcome:
     bootstrap: float
     """Factor of the bootstrap value in an n-step target, γ^n; 0 for targets without it."""
     torch: str
-    """Version of PyTorch."""
 
 
 Outcome = TypeVar("Outcome", bound=ExternalOutcome | LoopOutcome)

@@ -22,18 +22,11 @@ Array = NDArray[np.float64]
 def target_weights(
     steps: int, discount: float, trace_decay: float, horizon: int | None = None
 ) -> tuple[Array, Array]:
-    """Weights M of the rewards r and N of the later values v in the λ-returns G = M r + N v.
+    """Weights M of rewards r and N of later values v in the λ-returns G = M r + N v: [T, T] each.
 
-    In row t and column s, M is (γ λ)^(s-t) from s = t on, and N is γ (1 - λ) (γ λ)^(s-t-1) from
-    s = t + 1 on, up to the end of the episode or of the segment of step t.
-
-    Args:
-        steps: T, steps per episode.
-        discount: γ, the discount.
-        trace_decay: λ, the decay of traces.
-        horizon: number of steps per segment, a divisor of T; None for a single segment.
-    Returns:
-        M and N, both [T, T].
+    With the discount γ and the decay λ of traces, M[t, s] is (γ λ)^(s-t) from s = t on, and N[t, s]
+    is γ (1 - λ) (γ λ)^(s-t-1) from s = t + 1 on. Returns end with the episode of T `steps`, or with
+    each of the segments of `horizon` steps, a divisor of T, into which it is cut.
     """
     step = np.arange(steps)
     lag = step - step[:, None]  # s - t: (T, T)
@@ -58,9 +51,9 @@ def fixed_point_values(
 ) -> Array:
     """Mean value of each step of an episode, for a critic at its fixed point on λ-returns.
 
-    The leak adds q_t to the target G_t (`target_weights`): q_t = α H_t or, if the policy loss's
-    gradient also reaches the values in G, q_t = α (H_t - Σ_s<t N_st H_s). At the fixed point,
-    v = G + q on average.
+    The leak adds q_t to the target G_t: q_t = α H_t or, if the policy loss's gradient also reaches
+    the values in G (whose weights N are those of `target_weights`), q_t = α (H_t - Σ_s<t N_st H_s).
+    At the fixed point, v = G + q on average.
 
     If the critic knows the step of the episode, then v exceeds the discounted return by
     b_t = q_t + (1 - λ) Σ_j≥1 γ^j q_t+j. Far from both ends of an episode, b is

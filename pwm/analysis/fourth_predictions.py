@@ -7,8 +7,7 @@ from the mean return ("mean"), from zero with centred returns ("centred"), or wi
 critic that starts at the mean return.
 
 Statements are those of `right_if` and `refuted_if` of `fourth` in `paper/predictions.json`, in
-order. As stated there, if fewer than half of a cell's runs learned, the law is right if the time
-that it predicts exceeds the budget.
+order.
 """
 
 from __future__ import annotations

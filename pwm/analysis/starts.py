@@ -1,7 +1,4 @@
-"""Cells by the critic's start: at the leak's fixed point, at the mean return, or elsewhere.
-
-A cell is one setting, run with several seeds, next to the light critic that it is compared with.
-"""
+"""Cells by the critic's start: at the leak's fixed point, at the mean return, or elsewhere."""
 
 from __future__ import annotations
 
@@ -29,11 +26,9 @@ CLEAR = 1.2  # smallest predicted slowdown from which the noise can be estimated
 
 def light_critic(evidence: Evidence, task: TaskConfig) -> Outcomes:
     """Runs of a light detached critic, started at the mean return, at learning rate 0.001: [S]."""
-    if task.trial_length == 3:
-        runs = evidence.of("start-mean").at(episode_length=task.episode_length)
-    else:
-        runs = evidence.of(f"start-mean-trial-{task.trial_length}")
-    return runs.at(critic_weight=LIGHT)
+    suffix = "" if task.trial_length == 3 else f"-trial-{task.trial_length}"
+    runs = evidence.of(f"start-mean{suffix}")
+    return runs.at(episode_length=task.episode_length, critic_weight=LIGHT)
 
 
 def fixed_point_cells(evidence: Evidence) -> Iterator[Cell]:

@@ -5,8 +5,7 @@ The targets are λ-returns G = M r + N v, whose weights M of the rewards and N o
 trial, so that a critic knows the step within the trial, but not the trial.
 
 The leak is the gradient of the policy loss that reaches the critic. It raises the values and, with
-bootstrapping, the targets too. The bias is then up to (1 - γλ) / (1 - γ) times as large as without
-bootstrapping. The mean of the advantage G - v does not grow.
+bootstrapping, the targets too, so that the mean of the advantage G - v does not grow with the bias.
 """
 
 from __future__ import annotations
