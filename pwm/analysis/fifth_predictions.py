@@ -24,7 +24,6 @@ from pwm.analysis.estimates import (
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.fifth_cells import (
     fifth_cells,
-    light_time_ratios,
     log_bias_ratio,
     median_times,
     of_groups,
@@ -39,6 +38,7 @@ from pwm.analysis.slowdowns import LAW, Cell, experiments_of, fraction_right, ro
 from pwm.analysis.statements import Statement, predicted_statement
 from pwm.analysis.theory import value_floor
 from pwm.core.leak import critic_bias, leak_temperature, start_entropy
+from pwm.experiments.fifth import WEIGHTS
 
 # Groups of the fifth set, by the change that they have in common.
 TARGETS = ("discount", "trial", "gae", "td")
@@ -79,10 +79,14 @@ def _cells_right(name: str, cells: Sequence[Cell]) -> Statement:
 
 def _light_times_right(name: str, evidence: Evidence, groups: Sequence[str]) -> Statement:
     """Statement on the fraction of light critics whose times the law predicts within `NEAR`."""
-    ratios = light_time_ratios(evidence, groups)
-    near = [abs(np.log(ratio[0])) <= np.log(NEAR) for ratio in ratios.values()]
-    experiments = [f"fifth-{condition}-light" for condition in ratios]
-    return _statement(name, Estimate(float(np.mean(near))), experiments)
+    conditions = [f"{group}-{steps}" for group, steps in WEIGHTS if group in groups]
+    experiments = [f"fifth-{condition}-light" for condition in conditions]
+    right = []
+    for condition, experiment in zip(conditions, experiments, strict=True):
+        measured = median_times(evidence.of(experiment))[0]
+        predicted = predictions()["fifth"]["light"][condition][LAW]
+        right.append(abs(np.log(measured / predicted)) <= np.log(NEAR))
+    return _statement(name, Estimate(float(np.mean(right))), experiments)
 
 
 def _slowdown(name: str, cell: Cell) -> Statement:

@@ -13,6 +13,7 @@ order.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from itertools import chain
 from math import inf, nan
@@ -108,9 +109,7 @@ def of_variants(cells: Sequence[Cell], *variants: str) -> list[Cell]:
     return [cell for cell in cells if cell.variant in variants and cell.predicted]
 
 
-def _statement(
-    name: str, estimate: Estimate, cells: Iterable[Cell], otherwise: bool = False
-) -> Statement:
+def _statement(name: str, estimate: Estimate, cells: Iterable[Cell]) -> Statement:
     """Statement `name`, with its measured number and the cells that it rests on."""
     says, region = STATEMENTS[name]
     return Statement(
@@ -119,7 +118,6 @@ def _statement(
         estimate=estimate,
         region=region,
         experiments=experiments_of(cells),
-        otherwise=otherwise,
     )
 
 
@@ -151,8 +149,8 @@ def _carried(cells: Sequence[Cell]) -> Statement:
     heavy = [carried["raw", 30.0], carried["mean", 30.0], centred]
     slowdowns = [cell.slowdowns[0] for cell in heavy]  # of all seeds
     all_alike = all(cell.finished for cell in heavy) and max(slowdowns) < 2 * min(slowdowns)
-    slowdown = interval(centred.least_slowdowns)
-    return _statement("carried", slowdown, heavy, otherwise=bool(all_alike))
+    statement = _statement("carried", interval(centred.least_slowdowns), heavy)
+    return replace(statement, otherwise=bool(all_alike))
 
 
 def refuted_if(evidence: Evidence) -> Iterator[Statement]:
