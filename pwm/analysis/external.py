@@ -99,6 +99,7 @@ class LoopOutcome:
     bootstrap: float
     """Factor of the bootstrap value in an n-step target, γ^n; 0 for targets without it."""
     torch: str
+    """Version of PyTorch."""
 
 
 Outcome = TypeVar("Outcome", bound=ExternalOutcome | LoopOutcome)
@@ -142,7 +143,8 @@ def as_text(outcomes: Sequence[ExternalOutcome | LoopOutcome], versions: str) ->
     rows = []
     for outcome in sorted(outcomes, key=lambda each: astuple(each.run)):
         results = asdict(outcome)
-        rows.append(results.pop("run") | results)
+        run = results.pop("run")
+        rows.append(run | results)
     text = StringIO()
     text.write(f"{versions}\n")
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")

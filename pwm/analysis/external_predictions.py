@@ -95,8 +95,9 @@ class Pair:
     @property
     def lost_success(self) -> Array:
         """Fraction of seeds that learned, detached minus attached."""
-        attached, detached = self.values("attached", "time"), self.values("detached", "time")
-        return resampled_means(np.isfinite(detached)) - resampled_means(np.isfinite(attached))
+        attached = resampled_means(np.isfinite(self.values("attached", "time")))
+        detached = resampled_means(np.isfinite(self.values("detached", "time")))
+        return detached - attached
 
     @property
     def median_error(self) -> Array:

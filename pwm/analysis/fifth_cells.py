@@ -31,22 +31,23 @@ def fifth_cells(evidence: Evidence) -> tuple[Cell, ...]:
     cells = []
     for group, steps in WEIGHTS:
         prefix = f"fifth-{group}-{steps}-"
-        light = evidence.of(f"{prefix}light")
-        for name in EXPERIMENTS:
-            if name.startswith(prefix) and name != f"{prefix}light":
-                runs = evidence.of(name)
-                cells += [
-                    Cell(
-                        condition=f"{group}-{steps}",
-                        variant=name.removeprefix(prefix).split("-")[0],  # a weight may follow it
-                        weight=weight,
-                        runs=runs.at(critic_weight=weight),
-                        light=light.at(critic_weight=light.weights[0]),
-                        experiments=(name, f"{prefix}light"),
-                        predicted=predicted.get(name, {}).get(f"{weight:g}", {}),
-                    )
-                    for weight in runs.weights
-                ]
+        light_name = f"{prefix}light"
+        light = evidence.of(light_name)
+        names = [name for name in EXPERIMENTS if name.startswith(prefix) and name != light_name]
+        for name in names:
+            runs = evidence.of(name)
+            cells += [
+                Cell(
+                    condition=f"{group}-{steps}",
+                    variant=name.removeprefix(prefix).split("-")[0],  # a weight may follow it
+                    weight=weight,
+                    runs=runs.at(critic_weight=weight),
+                    light=light.at(critic_weight=light.weights[0]),
+                    experiments=(name, light_name),
+                    predicted=predicted.get(name, {}).get(f"{weight:g}", {}),
+                )
+                for weight in runs.weights
+            ]
     return tuple(cells)
 
 

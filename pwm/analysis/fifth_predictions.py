@@ -54,7 +54,8 @@ def statements(evidence: Evidence) -> Iterator[Statement]:
     yield from _on_optimisers(evidence, cells)
     yield from _on_targets(evidence, cells)
     yield from _on_batches(evidence, cells)
-    yield from _on_losses(evidence, cells)
+    yield from _on_normalised_advantages(evidence, cells)
+    yield from _on_huber(evidence, cells)
     yield from _on_carried_states(evidence)
     yield from _on_the_later_notes(evidence)
 
@@ -162,11 +163,15 @@ def _on_batches(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[Statement
     yield _slowdown("batch-leak", the_cell(evidence, "batch-256-15", "own", 2.0))
 
 
-def _on_losses(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[Statement]:
-    """Yields the statements on normalised advantages and Huber's loss."""
+def _on_normalised_advantages(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[Statement]:
+    """Yields the statements on normalised advantages."""
     yield _cells_right("normalised-leak", of_groups(cells, ("normalised",), "own"))
     yield _cells_right("normalised-climb", of_groups(cells, ("normalised",), "raw"))
     yield _light_times_right("normalised-light", evidence, ("normalised",))
+
+
+def _on_huber(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[Statement]:
+    """Yields the statements on Huber's loss."""
     light = [the_cell(evidence, "huber-15", "own", weight) for weight in (2.0, 5.0)]
     ratios = []  # of the bias to that of a squared loss, c T H / (2 w), with H before learning
     for cell in light:
@@ -175,7 +180,7 @@ def _on_losses(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[Statement]
         ratios.append(resampled_means(cell.runs.critic_bias) / squared)
     yield _statement("huber-runaway", interval(np.min(ratios, axis=0)), _without_light(light))
     heavy = [the_cell(evidence, "huber-15", "own", weight) for weight in (10.0, 20.0)]
-    log_ratios = []
+    log_ratios = []  # of the bias to that predicted from each seed's final entropy and reward
     for cell in heavy:
         seeds = zip(cell.runs.entropy, cell.runs.reward, strict=True)
         predicted = [huber_bias(cell.runs.base, entropy, success) for entropy, success in seeds]

@@ -90,7 +90,7 @@ def _cells_by_weight(
 ) -> Iterator[Cell]:
     """Yields a cell for each weight of the runs."""
     predicted = predictions()["fourth"]["slowdown"].get(condition, {})
-    separator = ", " if condition == "above" else " "
+    separator = ", " if condition == "above" else " "  # in the names of the predictions
     for weight in runs.weights:
         if (variant, weight) != ("mean", LIGHT):  # these runs are the light critic
             yield Cell(

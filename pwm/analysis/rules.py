@@ -162,7 +162,8 @@ class Comparison:
         ranks = rankdata(self._scores(self.ranked), axis=0)  # (M, 1 + resamples)
         held_out_ranks = rankdata(self._scores(self.held_out), axis=0)
         # Pearson's correlation of the ranks
-        one, other = ranks - ranks.mean(axis=0), held_out_ranks - held_out_ranks.mean(axis=0)
+        one = ranks - ranks.mean(axis=0)
+        other = held_out_ranks - held_out_ranks.mean(axis=0)
         squares = (one**2).sum(axis=0) * (other**2).sum(axis=0)
         with np.errstate(divide="ignore", invalid="ignore"):  # all methods may have one rank
             return interval((one * other).sum(axis=0) / np.sqrt(squares))

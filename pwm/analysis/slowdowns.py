@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from warnings import catch_warnings
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,9 +94,10 @@ def root_mean_square(cells: Sequence[Cell], account: str = LAW) -> NDArray[np.fl
     if not cells:
         return np.full(1 + RESAMPLES, np.nan)
     squares = np.square([cell.errors(account) for cell in cells])  # (cells, 1 + resamples)
-    known = np.where(np.isfinite(squares), squares, np.nan)
-    with catch_warnings(action="ignore", category=RuntimeWarning):  # no cell has an error
-        return np.asarray(np.sqrt(np.nanmean(known, axis=0)))
+    known = np.isfinite(squares)
+    total = np.where(known, squares, 0.0).sum(axis=0)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.sqrt(total / known.sum(axis=0)))
 
 
 def measured_over_predicted(cells: Sequence[Cell]) -> NDArray[np.float64]:

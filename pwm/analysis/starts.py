@@ -20,6 +20,7 @@ from pwm.core.task import TaskConfig
 
 LIGHT = 0.1
 """Weight of the light critic that slowdowns are relative to."""
+TRIAL_LENGTHS = (2, 4, 6)  # other than the default, 3
 DISTANCE_STEPS = 60  # steps per episode of `distance_cells`
 CLEAR = 1.2  # smallest predicted slowdown from which the noise can be estimated
 
@@ -32,26 +33,33 @@ def light_critic(evidence: Evidence, task: TaskConfig) -> Outcomes:
 
 
 def fixed_point_cells(evidence: Evidence) -> Iterator[Cell]:
-    """Yields the cells with an attached baseline and a critic that starts at its fixed point.
+    """Yields the cells with an attached baseline and a critic that starts at its fixed point."""
+    runs = evidence.of("start-fixed-point")
+    for steps in runs.axes["episode_length"]:
+        experiments = ("start-fixed-point", "start-mean")
+        yield from _noise_cells(evidence, f"{steps}", experiments, runs.at(episode_length=steps))
+    for length in TRIAL_LENGTHS:
+        experiments = (f"start-fixed-point-trial-{length}", f"start-mean-trial-{length}")
+        runs = evidence.of(experiments[0])
+        yield from _noise_cells(evidence, f"trial-{length}", experiments, runs)
 
-    The predicted slowdown is that of the leak's noise alone.
-    """
-    for suffix in ("", "-trial-2", "-trial-4", "-trial-6"):
-        experiments = f"start-fixed-point{suffix}", f"start-mean{suffix}"
-        all_runs = evidence.of(experiments[0])
-        for steps in all_runs.axes.get("episode_length", (all_runs.base.task.episode_length,)):
-            for weight in all_runs.weights:
-                runs = all_runs.at(episode_length=steps, critic_weight=weight)
-                task = runs.base.task
-                yield Cell(
-                    condition=suffix.removeprefix("-") or f"{steps}",
-                    variant="fixed-point",
-                    weight=weight,
-                    runs=runs,
-                    light=light_critic(evidence, task),
-                    experiments=experiments,
-                    predicted={LAW: slowdown(noise_weight(steps, task.trial_length) / weight)},
-                )
+
+def _noise_cells(
+    evidence: Evidence, condition: str, experiments: tuple[str, ...], runs: Outcomes
+) -> Iterator[Cell]:
+    """Yields a cell for each weight; the predicted slowdown is that of the leak's noise alone."""
+    task = runs.base.task
+    noise = noise_weight(task.episode_length, task.trial_length)
+    for weight in runs.weights:
+        yield Cell(
+            condition=condition,
+            variant="fixed-point",
+            weight=weight,
+            runs=runs.at(critic_weight=weight),
+            light=light_critic(evidence, task),
+            experiments=experiments,
+            predicted={LAW: slowdown(noise / weight)},
+        )
 
 
 def leak_constant(cells: list[Cell]) -> NDArray[np.float64]:
