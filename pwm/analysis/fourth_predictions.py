@@ -68,7 +68,7 @@ STATEMENTS: Mapping[str, tuple[str, tuple[float, float]]] = {
 @lru_cache(maxsize=1)
 def fourth_cells(evidence: Evidence) -> tuple[Cell, ...]:
     """All cells but the light critics, by condition; last, those that start above the mean."""
-    cells = []
+    cells: list[Cell] = []
     for condition in CONDITIONS:
         attached = ("attached", "fixed-point") if condition in ATTACHED else ()
         for variant in ("raw", "mean", "centred", *attached):
