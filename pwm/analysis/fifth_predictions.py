@@ -206,22 +206,26 @@ def _on_carried_states(evidence: Evidence) -> Iterator[Statement]:
 
 def _on_the_later_notes(evidence: Evidence) -> Iterator[Statement]:
     """Yields the statements on the setting of the notes' later experiments."""
-    attached, detached = evidence.of("later-attached"), evidence.of("later-detached")
-    # Whether each seed learned at these weights: [S] each
-    light, two = attached.at(critic_weight=[0.05, 2.0]).learned
-    detached_light, detached_two = detached.at(critic_weight=[0.05, 2.0]).learned
-    per_loss = evidence.of("later-per-loss").at(critic_weight=1.0).learned
-    both = ("later-attached", "later-detached")
-    yield _statement("later-light", rate(light), ["later-attached"])
-    yield _statement("later-two", rate(two), ["later-attached"])
-    yield _statement("later-rise", rate_difference(two, light), ["later-attached"])
-    yield _statement("later-detached", rate_difference(detached_light, light), both)
-    yield _statement("later-gain", rate_difference(detached_two, two), both)
-    gain = rate_difference(per_loss, detached_two)
-    yield _statement("later-per-loss", gain, ["later-detached", "later-per-loss"])
+    attached, detached, per_loss = "later-attached", "later-detached", "later-per-loss"
+
+    def learned(name: str, weight: float) -> NDArray[np.bool_]:
+        """Whether each seed of an experiment learned at a weight: [S]."""
+        return evidence.of(name).at(critic_weight=weight).learned
+
+    attached_light, attached_two = learned(attached, 0.05), learned(attached, 2.0)
+    detached_two = learned(detached, 2.0)
+    yield _statement("later-light", rate(attached_light), [attached])
+    yield _statement("later-two", rate(attached_two), [attached])
+    yield _statement("later-rise", rate_difference(attached_two, attached_light), [attached])
+    gain = rate_difference(learned(detached, 0.05), attached_light)
+    yield _statement("later-detached", gain, [attached, detached])
+    gain = rate_difference(detached_two, attached_two)
+    yield _statement("later-gain", gain, [attached, detached])
+    gain = rate_difference(learned(per_loss, 1.0), detached_two)
+    yield _statement("later-per-loss", gain, [detached, per_loss])
     log_ratios = []
     for weight in (1.0, 2.0, 3.0):
-        runs = attached.at(critic_weight=weight)
+        runs = evidence.of(attached).at(critic_weight=weight)
         temperature = leak_temperature(runs.base.task.num_steps, weight)  # c T / (2 w)
         log_ratios.append(log_bias_ratio(runs.critic_bias, temperature * runs.entropy))
-    yield _mean_ratio("later-bias", log_ratios, ["later-attached"])
+    yield _mean_ratio("later-bias", log_ratios, (attached,))
