@@ -72,7 +72,6 @@ class Pair:
     """Attached and detached runs of a loop at one weight."""
 
     loops: Loops
-    """Runs of all loops."""
     loop: Loop
     weight: float
 
@@ -111,15 +110,26 @@ class Pair:
         predicted = resampled_means(self.values("attached", "entropy") / self.weight)
         return self.mean("attached", "error") / predicted
 
+    @property
+    def bias_ratio(self) -> Array:
+        """Bias of the values, attached minus detached, over the predicted bias b.
 
-def _pairs(loops: Loops, loop: Loop, weights: Sequence[float]) -> dict[float, Pair]:
+        The bootstrap value in a target has the bias too, and the factor c. So b = H / w + c b, and
+        b = (H / w) / (1 - c).
+        """
+        entropy, bootstrap = self.mean("attached", "entropy"), self.mean("attached", "bootstrap")
+        return self.difference("bias") / (entropy / self.weight / (1 - bootstrap))
+
+
+def _pairs(loops: Loops, loop: Loop) -> dict[float, Pair]:
     """Runs of one loop, attached and detached, by weight."""
+    weights = [setting.weight for setting in loops.settings if setting.loop == loop]
     return {weight: Pair(loops, loop, weight) for weight in weights}
 
 
 def _tutorial(loops: Loops) -> dict[str, Array]:
     """Measured numbers of the statements about TensorFlow's tutorial, by the statement's name."""
-    at = _pairs(loops, "tutorial", (0.1, 0.3, 1.0, 3.0, 10.0))
+    at = _pairs(loops, "tutorial")
     light = (at[0.1], at[0.3])
     return {
         "tutorial-bias": _geometric_mean([at[weight].error_ratio for weight in (1.0, 3.0, 10.0)]),
@@ -133,7 +143,7 @@ def _tutorial(loops: Loops) -> dict[str, Array]:
 
 def _reinforce(loops: Loops) -> dict[str, Array]:
     """Measured numbers of the statements about TF-Agents' REINFORCE, by the statement's name."""
-    at = _pairs(loops, "reinforce", (0.02, 0.2, 2.0))
+    at = _pairs(loops, "reinforce")
     bias_ratios = []
     for weight in (0.02, 0.2):
         unnormalised = at[weight].mean("attached", "entropy") / (2 * weight)
@@ -149,14 +159,14 @@ def _reinforce(loops: Loops) -> dict[str, Array]:
 
 def _a3c(loops: Loops) -> dict[str, Array]:
     """Measured numbers of the statements about both variants of A3C, by the statement's name."""
-    at = _pairs(loops, "a3c", (0.1, 1.0, 10.0))
-    textbook = _pairs(loops, "a3c-textbook", (0.1, 0.3, 1.0, 3.0, 10.0))
+    at = _pairs(loops, "a3c")
+    textbook = _pairs(loops, "a3c-textbook")
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = at[0.1].median_error / at[10.0].median_error
         # Errors of opposite sign are infinitely far apart.
         factor = np.where(ratio > 0, np.maximum(ratio, 1 / ratio), inf)
     error_ratios = [textbook[weight].error_ratio for weight in (0.3, 1.0, 3.0, 10.0)]
-    bias_ratios = [_bias_ratio(textbook[weight]) for weight in (1.0, 3.0, 10.0)]
+    bias_ratios = [textbook[weight].bias_ratio for weight in (1.0, 3.0, 10.0)]
     return {
         "a3c-weight": factor,
         "a3c-slowdown": at[1.0].slowdown,
@@ -166,16 +176,6 @@ def _a3c(loops: Loops) -> dict[str, Array]:
         "textbook-heavy": np.maximum(textbook[3.0].slowdown, textbook[10.0].slowdown),
         "textbook-upper-edge": _heavy_slowdown(textbook),
     }
-
-
-def _bias_ratio(pair: Pair) -> Array:
-    """Bias of the values, attached minus detached, over the predicted bias b.
-
-    The bootstrap value in a target has the bias too, and the factor c. So b = H / w + c b, and
-    b = (H / w) / (1 - c).
-    """
-    entropy, bootstrap = pair.mean("attached", "entropy"), pair.mean("attached", "bootstrap")
-    return pair.difference("bias") / (entropy / pair.weight / (1 - bootstrap))
 
 
 def _heavy_slowdown(at: Mapping[float, Pair]) -> Array:

@@ -17,7 +17,7 @@ from pwm.analysis.estimates import resampled_means, resampled_medians
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.predictions import predictions
-from pwm.analysis.slowdowns import LAW, Cell
+from pwm.analysis.slowdowns import Cell
 from pwm.experiments import EXPERIMENTS
 from pwm.experiments.fifth import WEIGHTS
 
@@ -66,18 +66,6 @@ def the_cell(evidence: Evidence, condition: str, variant: str, weight: float) ->
     """Cell of a condition (group and steps, such as "td-60"), a variant and a weight."""
     cells = {(cell.condition, cell.variant, cell.weight): cell for cell in fifth_cells(evidence)}
     return cells[condition, variant, weight]
-
-
-def light_time_ratios(evidence: Evidence, groups: Sequence[str]) -> dict[str, NDArray[np.float64]]:
-    """Median time of the light critic over the law's prediction, [1 + resamples], by condition."""
-    predicted = predictions()["fifth"]["light"]
-    ratios = {}
-    for group, steps in WEIGHTS:
-        if group in groups:
-            condition = f"{group}-{steps}"
-            measured = median_times(evidence.of(f"fifth-{condition}-light"))
-            ratios[condition] = measured / predicted[condition][LAW]
-    return ratios
 
 
 def median_times(runs: Outcomes) -> NDArray[np.float64]:

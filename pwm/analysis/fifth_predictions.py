@@ -1,9 +1,8 @@
 """Statements of the fifth set of predictions: the measured number and the verdict of each.
 
-The statements are those of `fifth` in `paper/predictions.json`, in order. As stated there, if
-fewer than half of a cell's runs learned, the law is right if the time that it predicts exceeds the
-budget. Groups and variants, such as "gae" and "own", are explained in `pwm.experiments.fifth`.
-Measured numbers are arrays [1 + resamples]: for the seeds as they are, then for each resample.
+The statements are those of `fifth` in `paper/predictions.json`, in order. Groups and variants, such
+as "gae" and "own", are explained in `pwm.experiments.fifth`. Measured numbers are arrays
+[1 + resamples]: for the seeds as they are, then for each resample.
 """
 
 from __future__ import annotations
@@ -25,7 +24,6 @@ from pwm.analysis.estimates import (
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.fifth_cells import (
     fifth_cells,
-    light_time_ratios,
     log_bias_ratio,
     median_times,
     of_groups,
@@ -40,6 +38,7 @@ from pwm.analysis.slowdowns import LAW, Cell, experiments_of, fraction_right, ro
 from pwm.analysis.statements import Statement, predicted_statement
 from pwm.analysis.theory import value_floor
 from pwm.core.leak import critic_bias, leak_temperature, start_entropy
+from pwm.experiments.fifth import WEIGHTS
 
 # Groups of the fifth set, by the change that they have in common.
 TARGETS = ("discount", "trial", "gae", "td")
@@ -55,7 +54,8 @@ def statements(evidence: Evidence) -> Iterator[Statement]:
     yield from _on_optimisers(evidence, cells)
     yield from _on_targets(evidence, cells)
     yield from _on_batches(evidence, cells)
-    yield from _on_losses(evidence, cells)
+    yield from _on_normalised_advantages(evidence, cells)
+    yield from _on_huber(evidence, cells)
     yield from _on_carried_states(evidence)
     yield from _on_the_later_notes(evidence)
 
@@ -80,10 +80,14 @@ def _cells_right(name: str, cells: Sequence[Cell]) -> Statement:
 
 def _light_times_right(name: str, evidence: Evidence, groups: Sequence[str]) -> Statement:
     """Statement on the fraction of light critics whose times the law predicts within `NEAR`."""
-    ratios = light_time_ratios(evidence, groups)
-    near = [abs(np.log(ratio[0])) <= np.log(NEAR) for ratio in ratios.values()]
-    experiments = [f"fifth-{condition}-light" for condition in ratios]
-    return _statement(name, Estimate(float(np.mean(near))), experiments)
+    conditions = [f"{group}-{steps}" for group, steps in WEIGHTS if group in groups]
+    experiments = [f"fifth-{condition}-light" for condition in conditions]
+    right = []
+    for condition, experiment in zip(conditions, experiments, strict=True):
+        measured = median_times(evidence.of(experiment))[0]
+        predicted = predictions()["fifth"]["light"][condition][LAW]
+        right.append(abs(np.log(measured / predicted)) <= np.log(NEAR))
+    return _statement(name, Estimate(float(np.mean(right))), experiments)
 
 
 def _slowdown(name: str, cell: Cell) -> Statement:
@@ -124,7 +128,7 @@ def _on_optimisers(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[Statem
     yield _slowdown("sgd-leak", the_cell(evidence, "sgd-15", "own", 2.0))
     yield _slowdown("sgd-climb", the_cell(evidence, "sgd-15", "raw", 30.0))
     unstable = the_cell(evidence, "sgd-15", "raw", 1000.0)
-    yield _statement("sgd-unstable", rate(unstable.runs.learned), _without_light([unstable]))
+    yield _statement("sgd-unstable", rate(unstable.runs.learned), unstable.experiments[:1])
 
 
 def _on_targets(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[Statement]:
@@ -148,7 +152,7 @@ def _on_targets(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[Statement
         episode_length=60, baseline="detached", critic_weight=10.0
     )
     ratio = _capped_time(bootstrapped.runs) / _capped_time(whole_returns)
-    experiments = [*_without_light([bootstrapped]), "weight-0.001"]
+    experiments = (bootstrapped.experiments[0], "weight-0.001")
     yield _statement("gae-climb", interval(ratio), experiments)
 
 
@@ -159,38 +163,30 @@ def _on_batches(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[Statement
     yield _slowdown("batch-leak", the_cell(evidence, "batch-256-15", "own", 2.0))
 
 
-def _on_losses(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[Statement]:
-    """Yields the statements on normalised advantages and Huber's loss."""
+def _on_normalised_advantages(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[Statement]:
+    """Yields the statements on normalised advantages."""
     yield _cells_right("normalised-leak", of_groups(cells, ("normalised",), "own"))
     yield _cells_right("normalised-climb", of_groups(cells, ("normalised",), "raw"))
     yield _light_times_right("normalised-light", evidence, ("normalised",))
+
+
+def _on_huber(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[Statement]:
+    """Yields the statements on Huber's loss."""
     light = [the_cell(evidence, "huber-15", "own", weight) for weight in (2.0, 5.0)]
+    ratios = []  # of the bias to that of a squared loss, c T H / (2 w), with H before learning
+    for cell in light:
+        task = cell.runs.base.task
+        squared = critic_bias(task.num_steps, start_entropy(task.trial_length), cell.weight)
+        ratios.append(resampled_means(cell.runs.critic_bias) / squared)
+    yield _statement("huber-runaway", interval(np.min(ratios, axis=0)), _without_light(light))
     heavy = [the_cell(evidence, "huber-15", "own", weight) for weight in (10.0, 20.0)]
-    smaller = np.min([_bias_over_squared(cell) for cell in light], axis=0)
-    yield _statement("huber-runaway", interval(smaller), _without_light(light))
-    log_ratios = [_log_bias_over_huber(cell) for cell in heavy]
+    log_ratios = []  # of the bias to that predicted from each seed's final entropy and reward
+    for cell in heavy:
+        seeds = zip(cell.runs.entropy, cell.runs.reward, strict=True)
+        predicted = [huber_bias(cell.runs.base, entropy, success) for entropy, success in seeds]
+        log_ratios.append(log_bias_ratio(cell.runs.critic_bias, np.array(predicted)))
     yield _mean_ratio("huber-rest", log_ratios, _without_light(heavy))
     yield _cells_right("huber-climb", of_groups(cells, ("huber",), "raw"))
-
-
-def _bias_over_squared(cell: Cell) -> NDArray[np.float64]:
-    """Mean bias divided by that of a squared loss, c T H / (2 w), with H before learning."""
-    task = cell.runs.base.task
-    squared = critic_bias(task.num_steps, start_entropy(task.trial_length), cell.weight)
-    return resampled_means(cell.runs.critic_bias) / squared
-
-
-def _log_bias_over_huber(cell: Cell) -> NDArray[np.float64]:
-    """Logarithm of measured over predicted bias, each a mean over seeds: [1 + resamples].
-
-    `huber_bias` predicts each seed's bias from its final entropy and reward.
-    """
-    runs = cell.runs
-    predicted = [
-        huber_bias(runs.base, entropy, success)
-        for entropy, success in zip(runs.entropy, runs.reward, strict=True)
-    ]
-    return log_bias_ratio(runs.critic_bias, np.array(predicted))
 
 
 def _on_carried_states(evidence: Evidence) -> Iterator[Statement]:

@@ -16,10 +16,31 @@ from scipy.stats import binom
 from pwm.core.config import TrainConfig
 from pwm.core.leak import leak_temperature
 
+Array = NDArray[np.float64]
+
+
+def target_weights(
+    steps: int, discount: float, trace_decay: float, horizon: int | None = None
+) -> tuple[Array, Array]:
+    """Weights M of rewards r and N of later values v in the λ-returns G = M r + N v: [T, T] each.
+
+    With the discount γ and the decay λ of traces, M[t, s] is (γ λ)^(s-t) from s = t on, and N[t, s]
+    is γ (1 - λ) (γ λ)^(s-t-1) from s = t + 1 on. Returns end with the episode of T `steps`, or with
+    each of the segments of `horizon` steps, a divisor of T, into which it is cut.
+    """
+    step = np.arange(steps)
+    lag = step - step[:, None]  # s - t: (T, T)
+    segment = step // (horizon or steps)
+    within = segment == segment[:, None]
+    decay = discount * trace_decay
+    reward_weights = np.where(within & (lag >= 0), decay ** np.maximum(lag, 0), 0.0)
+    decayed = np.where(within & (lag > 0), decay ** np.maximum(lag - 1, 0), 0.0)
+    return reward_weights, discount * (1 - trace_decay) * decayed
+
 
 def fixed_point_values(
-    rewards: Sequence[float],
-    entropies: Sequence[float],
+    rewards: Sequence[float] | Array,
+    entropies: Sequence[float] | Array,
     temperature: float,
     *,
     discount: float,
@@ -27,15 +48,12 @@ def fixed_point_values(
     leaking_targets: bool = False,
     horizon: int | None = None,
     period: int | None = None,
-) -> NDArray[np.float64]:
+) -> Array:
     """Mean value of each step of an episode, for a critic at its fixed point on λ-returns.
 
-    The λ-return of step t is a weighted sum of rewards and of later values,
-
-        G_t = Σ_s≥t (γ λ)^(s-t) r_s + Σ_s>t m_ts v_s,    m_ts = γ (1 - λ) (γ λ)^(s-t-1).
-
-    The leak adds q_t to this target: q_t = α H_t or, if the policy loss's gradient also reaches the
-    values in G, q_t = α (H_t - Σ_s<t m_st H_s). At the fixed point, v = G + q on average.
+    The leak adds q_t to the target G_t: q_t = α H_t or, if the policy loss's gradient also reaches
+    the values in G (whose weights N are those of `target_weights`), q_t = α (H_t - Σ_s<t N_st H_s).
+    At the fixed point, v = G + q on average.
 
     If the critic knows the step of the episode, then v exceeds the discounted return by
     b_t = q_t + (1 - λ) Σ_j≥1 γ^j q_t+j. Far from both ends of an episode, b is
@@ -59,20 +77,13 @@ def fixed_point_values(
         The values, in reward, [T]. The bias is values minus returns; the mean advantage is -q.
     """
     steps = len(rewards)
-    step = np.arange(steps)
-    lag = step - step[:, None]  # s - t, in row t and column s: (T, T)
-    segment = step // (horizon or steps)
-    within = segment == segment[:, None]  # a return ends with the segment of its step
-    decay = discount * trace_decay
-    reward_weights = np.where(within & (lag >= 0), decay ** np.maximum(lag, 0), 0.0)
-    decayed = np.where(within & (lag > 0), decay ** np.maximum(lag - 1, 0), 0.0)
-    value_weights = discount * (1 - trace_decay) * decayed  # m: (T, T)
+    reward_weights, value_weights = target_weights(steps, discount, trace_decay, horizon)
     leak = np.array(entropies, np.float64)  # q / α: (T,)
     if leaking_targets:
         leak -= value_weights.T @ leak
     # Steps at the same place in their period share a value: there are P values for T steps.
     places = np.arange(period or steps)
-    at_place = step % len(places) == places[:, None]  # (P, T)
+    at_place = np.arange(steps) % len(places) == places[:, None]  # (P, T)
     mean_at = at_place / at_place.sum(axis=1, keepdims=True)  # averages over the steps at a place
     # values = mean_at @ (reward_weights @ rewards + value_weights @ at_place.T @ values + q)
     system = np.eye(len(places)) - mean_at @ value_weights @ at_place.T

@@ -7,15 +7,15 @@ from the mean return ("mean"), from zero with centred returns ("centred"), or wi
 critic that starts at the mean return.
 
 Statements are those of `right_if` and `refuted_if` of `fourth` in `paper/predictions.json`, in
-order. As stated there, if fewer than half of a cell's runs learned, the law is right if the time
-that it predicts exceeds the budget.
+order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
-from itertools import product
+from itertools import chain
 from math import inf, nan
 
 import numpy as np
@@ -23,10 +23,11 @@ from numpy.typing import NDArray
 
 from pwm.analysis.estimates import Estimate, interval, rate
 from pwm.analysis.evidence import Evidence
+from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.predictions import predictions
 from pwm.analysis.rivals import RIVALS
 from pwm.analysis.slowdowns import LAW, Cell, experiments_of, fraction_right, root_mean_square
-from pwm.analysis.starts import LIGHT, distance_cells, light_critic
+from pwm.analysis.starts import LIGHT, climb_cell, distance_cells, light_critic
 from pwm.analysis.statements import Statement
 from pwm.experiments.fourth import ATTACHED, CONDITIONS
 
@@ -38,53 +39,69 @@ CENTRED_LEARN = 22 / 24  # fraction of seeds that must learn with centred return
 MIRRORED = ((-5.25, 15.75), (0.0, 10.5), (2.25, 8.25))
 """Pairs of starts at 60 steps, equally far below and above the mean return of 5.25."""
 MIRRORED_WEIGHTS = (1.0, 10.0)  # those that were run from all of these starts
+STATEMENTS: Mapping[str, tuple[str, tuple[float, float]]] = {
+    "law-cells": (
+        f"fraction of the raw and mean cells within a factor of {NEAR} of the law",
+        (MOST, inf),
+    ),
+    "law-error": ("root mean square error of log S, law less the best rival", (-inf, 0.0)),
+    "noise": (
+        f"attached from the fixed point: fraction of cells within a factor of {NEAR_NOISE}",
+        (MOST, inf),
+    ),
+    "centred": (
+        "centred, weights 10 and 100: least fraction that learns in a condition",
+        (CENTRED_LEARN, 1.0),
+    ),
+    "carried": (
+        "carried: slowdown of a centred critic of weight 100 (at least, if few learn)",
+        (NEAR, inf),
+    ),
+    "reward-0.1": ("60 steps: slowdown with reward 0.1 over that with reward 1", (0.0, 1 / NEAR)),
+    "reward-10": ("15 steps: slowdown with reward 10 over that with reward 1", (NEAR, inf)),
+    "above": ("log S of starts above the mean over that of starts as far below", (0.5, inf)),
+    "rates": ("largest ratio of slowdowns at learning rates 0.0005 and 0.0015", (1.0, NEAR)),
+}
+"""Number that each statement is about, and the region in which it makes the statement right."""
 
 
 @lru_cache(maxsize=1)
 def fourth_cells(evidence: Evidence) -> tuple[Cell, ...]:
     """All cells but the light critics, by condition; last, those that start above the mean."""
-    cells = []
+    cells: list[Cell] = []
     for condition in CONDITIONS:
         attached = ("attached", "fixed-point") if condition in ATTACHED else ()
         for variant in ("raw", "mean", "centred", *attached):
-            cells += _variant_cells(evidence, condition, variant)
-    predicted = predictions()["fourth"]["slowdown"]["above"]
+            experiments = f"fourth-{condition}-{variant}", f"fourth-{condition}-mean"
+            runs, from_mean = (evidence.of(name) for name in experiments)
+            light = from_mean.at(critic_weight=LIGHT)
+            cells += _cells_by_weight(condition, variant, experiments, runs, light)
+    experiments = "fourth-above", "start-mean"
     runs = evidence.of("fourth-above")
     light = light_critic(evidence, runs.base.task)
-    for start, weight in product(runs.axes["critic_start"], runs.weights):
-        variant = f"start {start:g}"
-        cells.append(
-            Cell(
-                condition="above",
-                variant=variant,
-                weight=weight,
-                runs=runs.at(critic_start=start, critic_weight=weight),
-                light=light,
-                experiments=("fourth-above", "start-mean"),
-                predicted=predicted[f"{variant}, {weight:g}"],
-            )
-        )
+    for start in runs.axes["critic_start"]:
+        from_start = runs.at(critic_start=start)
+        cells += _cells_by_weight("above", f"start {start:g}", experiments, from_start, light)
     return tuple(cells)
 
 
-def _variant_cells(evidence: Evidence, condition: str, variant: str) -> list[Cell]:
-    """Cells of a variant in a condition, by weight."""
+def _cells_by_weight(
+    condition: str, variant: str, experiments: tuple[str, ...], runs: Outcomes, light: Outcomes
+) -> Iterator[Cell]:
+    """Yields a cell for each weight of the runs."""
     predicted = predictions()["fourth"]["slowdown"].get(condition, {})
-    name, light_name = f"fourth-{condition}-{variant}", f"fourth-{condition}-mean"
-    runs, light = evidence.of(name), evidence.of(light_name).at(critic_weight=LIGHT)
-    return [
-        Cell(
-            condition=condition,
-            variant=variant,
-            weight=weight,
-            runs=runs.at(critic_weight=weight),
-            light=light,
-            experiments=(name, light_name),
-            predicted=predicted.get(f"{variant} {weight:g}", {}),
-        )
-        for weight in runs.weights
-        if (variant, weight) != ("mean", LIGHT)  # these runs are the light critic
-    ]
+    separator = ", " if condition == "above" else " "  # in the names of the predictions
+    for weight in runs.weights:
+        if (variant, weight) != ("mean", LIGHT):  # these runs are the light critic
+            yield Cell(
+                condition=condition,
+                variant=variant,
+                weight=weight,
+                runs=runs.at(critic_weight=weight),
+                light=light,
+                experiments=experiments,
+                predicted=predicted.get(f"{variant}{separator}{weight:g}", {}),
+            )
 
 
 def of_variants(cells: Sequence[Cell], *variants: str) -> list[Cell]:
@@ -92,44 +109,33 @@ def of_variants(cells: Sequence[Cell], *variants: str) -> list[Cell]:
     return [cell for cell in cells if cell.variant in variants and cell.predicted]
 
 
+def _statement(name: str, estimate: Estimate, cells: Iterable[Cell]) -> Statement:
+    """Statement `name`, with its measured number and the cells that it rests on."""
+    says, region = STATEMENTS[name]
+    return Statement(
+        name=name,
+        says=says,
+        estimate=estimate,
+        region=region,
+        experiments=experiments_of(cells),
+    )
+
+
 def right_if(evidence: Evidence) -> Iterator[Statement]:
     """Yields the statements that must all be right for the fourth set of predictions to hold."""
     cells = fourth_cells(evidence)
     raw_and_mean = of_variants(cells, "raw", "mean")
-    says = f"fraction of the raw and mean cells within a factor of {NEAR} of the law"
-    yield _most_right("law-cells", says, raw_and_mean, NEAR)
+    yield _statement("law-cells", fraction_right(raw_and_mean, NEAR), raw_and_mean)
     rival_errors = [root_mean_square(raw_and_mean, rival) for rival in RIVALS]
     least_rival_error = np.min(rival_errors, axis=0)  # in each resample: [1 + resamples]
-    yield Statement(
-        name="law-error",
-        says="root mean square error of log S, law less the best rival",
-        estimate=interval(root_mean_square(raw_and_mean, LAW) - least_rival_error),
-        region=(-inf, 0.0),
-        experiments=experiments_of(raw_and_mean),
-    )
-    says = f"attached from the fixed point: fraction of cells within a factor of {NEAR_NOISE}"
-    yield _most_right("noise", says, of_variants(cells, "fixed-point"), NEAR_NOISE)
+    margin = root_mean_square(raw_and_mean, LAW) - least_rival_error
+    yield _statement("law-error", interval(margin), raw_and_mean)
+    noisy = of_variants(cells, "fixed-point")
+    yield _statement("noise", fraction_right(noisy, NEAR_NOISE), noisy)
     centred = [cell for cell in cells if cell.variant == "centred" and cell.condition != "carried"]
     worst = min(centred, key=lambda cell: float(cell.runs.rate()))
-    yield Statement(
-        name="centred",
-        says="centred, weights 10 and 100: least fraction that learns in a condition",
-        estimate=rate(worst.runs.learned),
-        region=(CENTRED_LEARN, 1.0),
-        experiments=experiments_of(centred),
-    )
+    yield _statement("centred", rate(worst.runs.learned), centred)
     yield _carried(cells)
-
-
-def _most_right(name: str, says: str, cells: Sequence[Cell], factor: float) -> Statement:
-    """Statement that the law predicts the slowdowns of most cells within a factor."""
-    return Statement(
-        name=name,
-        says=says,
-        estimate=fraction_right(cells, factor),
-        region=(MOST, inf),
-        experiments=experiments_of(cells),
-    )
 
 
 def _carried(cells: Sequence[Cell]) -> Statement:
@@ -143,14 +149,8 @@ def _carried(cells: Sequence[Cell]) -> Statement:
     heavy = [carried["raw", 30.0], carried["mean", 30.0], centred]
     slowdowns = [cell.slowdowns[0] for cell in heavy]  # of all seeds
     all_alike = all(cell.finished for cell in heavy) and max(slowdowns) < 2 * min(slowdowns)
-    return Statement(
-        name="carried",
-        says="carried: slowdown of a centred critic of weight 100 (at least, if few learn)",
-        estimate=interval(centred.least_slowdowns),
-        region=(NEAR, inf),
-        experiments=experiments_of(heavy),
-        otherwise=bool(all_alike),
-    )
+    statement = _statement("carried", interval(centred.least_slowdowns), heavy)
+    return replace(statement, otherwise=bool(all_alike))
 
 
 def refuted_if(evidence: Evidence) -> Iterator[Statement]:
@@ -161,49 +161,25 @@ def refuted_if(evidence: Evidence) -> Iterator[Statement]:
     which makes the statement harder to pass.
     """
     cells = {(cell.condition, cell.variant, cell.weight): cell for cell in fourth_cells(evidence)}
-    small_reward, large_reward = cells["reward-0.1", "raw", 30.0], cells["reward-10", "raw", 10.0]
-    yield _reward_statement(evidence, small_reward, weight_at_1=20.0, region=(0.0, 1 / NEAR))
-    yield _reward_statement(evidence, large_reward, weight_at_1=10.0, region=(NEAR, inf))
+    yield _reward_statement(evidence, cells["reward-0.1", "raw", 30.0], weight_at_1=20.0)
+    yield _reward_statement(evidence, cells["reward-10", "raw", 10.0], weight_at_1=10.0)
     yield _above_statement(distance_cells(evidence))
     slow = [cell for cell in cells.values() if cell.condition == "slow"]
     pairs = [(cell, cells["fast", cell.variant, cell.weight]) for cell in slow]
     factors = [_least_factor(slow_cell, fast_cell) for slow_cell, fast_cell in pairs]
-    yield Statement(
-        name="rates",
-        says="largest ratio of slowdowns at learning rates 0.0005 and 0.0015",
-        estimate=interval(np.max(factors, axis=0)),
-        region=(1.0, NEAR),
-        experiments=experiments_of(cell for pair in pairs for cell in pair),
-    )
+    yield _statement("rates", interval(np.max(factors, axis=0)), chain.from_iterable(pairs))
 
 
-def _reward_statement(
-    evidence: Evidence, cell: Cell, weight_at_1: float, region: tuple[float, float]
-) -> Statement:
-    """Statement about the slowdown of `cell` over the slowdown with a reward of 1.
-
-    The latter is that of runs with episodes of the same length and the weight `weight_at_1`.
-    """
-    task = cell.runs.base.task
+def _reward_statement(evidence: Evidence, cell: Cell, weight_at_1: float) -> Statement:
+    """Statement about the slowdown of `cell` over that with a reward of 1 and another weight."""
     runs = evidence.of("weight-0.001").at(
-        episode_length=task.episode_length, baseline="detached", critic_weight=weight_at_1
+        episode_length=cell.runs.base.task.episode_length,
+        baseline="detached",
+        critic_weight=weight_at_1,
     )
-    at_1 = Cell(
-        condition=f"{task.episode_length} steps",
-        variant="raw",
-        weight=weight_at_1,
-        runs=runs,
-        light=light_critic(evidence, runs.base.task),
-        experiments=("weight-0.001", "start-mean"),
-    )
-    return Statement(
-        name=f"reward-{task.reward:g}",
-        says=f"{task.episode_length} steps: slowdown with reward {task.reward:g} over that with "
-        "reward 1",
-        estimate=interval(cell.least_slowdowns / at_1.least_slowdowns),
-        region=region,
-        experiments=experiments_of([cell, at_1]),
-    )
+    at_1 = climb_cell(evidence, "weight-0.001", runs, start=0.0)
+    ratio = cell.least_slowdowns / at_1.least_slowdowns
+    return _statement(cell.condition, interval(ratio), [cell, at_1])
 
 
 def _above_statement(cells: Mapping[tuple[float, float], Cell]) -> Statement:
@@ -220,13 +196,8 @@ def _above_statement(cells: Mapping[tuple[float, float], Cell]) -> Statement:
     known = [(low, high) for low, high in pairs if low.finished or high.finished]
     below = np.log([low.least_slowdowns for low, _ in known]).sum(axis=0)
     above = np.log([high.least_slowdowns for _, high in known]).sum(axis=0)
-    return Statement(
-        name="above",
-        says="log S of starts above the mean over that of starts as far below",
-        estimate=interval(above / below) if known else Estimate(nan),
-        region=(0.5, inf),
-        experiments=experiments_of(cell for pair in pairs for cell in pair),
-    )
+    estimate = interval(above / below) if known else Estimate(nan)
+    return _statement("above", estimate, chain.from_iterable(pairs))
 
 
 def _least_factor(one: Cell, other: Cell) -> NDArray[np.float64]:
@@ -236,10 +207,6 @@ def _least_factor(one: Cell, other: Cell) -> NDArray[np.float64]:
     one, the ratio is at least this bound over the known slowdown. The ratio is never below 1.
     """
     ratio = one.least_slowdowns / other.least_slowdowns
-    known_one, known_other = np.isfinite(one.slowdowns), np.isfinite(other.slowdowns)
-    least_factor = np.select(
-        [known_one & known_other, known_other, known_one],
-        [np.maximum(ratio, 1 / ratio), ratio, 1 / ratio],
-        default=1.0,  # if both are unknown, they may be equal
-    )
-    return np.asarray(np.maximum(least_factor, 1.0))
+    if_other_known = np.where(np.isfinite(other.slowdowns), ratio, 1.0)
+    if_one_known = np.where(np.isfinite(one.slowdowns), 1 / ratio, 1.0)
+    return np.maximum(np.maximum(if_one_known, if_other_known), 1.0)

@@ -51,9 +51,7 @@ class Law:
     def trunk_slowdown(self, weight: float, bias: float = 0.0) -> float:
         """Predicted time to learn divided by that with a light critic without bias.
 
-        Args:
-            weight: the critic weight.
-            bias: bias of the baseline over the standard deviation of the return.
+        `bias` is that of the baseline, over the standard deviation of the return.
         """
         return slowdown(bias, weight / self.share_weight)
 

@@ -5,7 +5,7 @@ all conditions, and all methods share their seeds. Methods are ranked by their m
 but the held-out conditions, and if these means are equal, by their success in the worst condition.
 The held-out conditions only test the ranking.
 
-Shapes: M methods, C conditions, S seeds, B selections of seeds.
+Shapes: M methods, C conditions, S seeds.
 """
 
 from __future__ import annotations
@@ -13,78 +13,78 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from pwm.analysis.estimates import Estimate, over_seeds, rate, rate_difference
+from pwm.analysis.estimates import (
+    Estimate,
+    interval,
+    rate,
+    rate_difference,
+    resampled,
+    resampled_medians,
+)
 from pwm.analysis.evidence import Evidence
-from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.times import median_time
 from pwm.experiments import rules
 from pwm.experiments.rules import BOTH, CANDIDATE_STEPS, RATES
 
-
-class Selection(NamedTuple):
-    """Selection of runs: part of the name of their experiment, and values of their fields."""
-
-    group: str
-    values: Mapping[str, Any]
-
-
-def _methods() -> dict[str, Selection]:
-    """Methods by name: most names are the critic's returns, then its weight or the rule."""
-    found = {}
-    for returns in BOTH:
-        for weight in rules.METHODS["fixed"]["weights"]:
-            values = {"returns": returns, "critic_weight": weight}
-            found[f"{returns} {weight:g}"] = Selection("fixed", values)
-    found["standardised 100"] = Selection("standardised", {"critic_weight": 100.0})
-    for returns in BOTH:
-        for rule in rules.METHODS["rule"]["balance"]:
-            values = {"returns": returns, "balance": rule, "critic_weight": 1.0}
-            found[f"{returns} {rule}"] = Selection("rule", values)
-    found["popart"] = Selection("popart", {"critic_weight": 1.0})
-    for returns in BOTH:
-        values = {"returns": returns, "critic_weight": 1.0}
-        found[f"{returns} separate"] = Selection("separate", values)
-    found["usual"] = Selection("usual", {"critic_weight": 0.5})
-    return found
-
-
-def _conditions() -> dict[str, Selection]:
-    """Conditions by name: lengths at two learning rates, other tasks, and held-out lengths."""
-    found = {}
-    for learning_rate in RATES:
-        for steps in rules.CONDITIONS["length"]["episode_length"]:
-            values = {"episode_length": steps, "learning_rate": learning_rate}
-            found[f"{steps} steps, {learning_rate:g}"] = Selection("length", values)
-    found["trials of 8"] = Selection("trial", {})
-    found["reward 0.1"] = Selection("reward", {"reward": 0.1})
-    found["reward 10"] = Selection("reward", {"reward": 10.0})
-    found["carried"] = Selection("carried", {})
-    found["36 steps"] = Selection("held-out", {"episode_length": 36})
-    found["90 steps"] = Selection("held-out", {"episode_length": 90})
-    return found
-
-
-def _candidates() -> dict[str, Selection]:
-    """Candidates for the recommended method, by name: methods with more seeds and episodes."""
-    found = {}
-    for weight in rules.CANDIDATES["fixed"]["weights"]:
-        found[f"centred {weight:g}"] = Selection("fixed", {"critic_weight": weight})
-    found["centred per-loss"] = Selection("per-loss", {"critic_weight": 1.0})
-    found["centred separate"] = Selection("separate", {"critic_weight": 1.0})
-    found["usual"] = Selection("usual", {"critic_weight": 0.5})
-    return found
-
-
-METHODS: Mapping[str, Selection] = MappingProxyType(_methods())
-CONDITIONS: Mapping[str, Selection] = MappingProxyType(_conditions())
+Selection = tuple[str, Mapping[str, Any]]
+"""Runs of one method or condition: part of their experiments' names, and values of fields."""
+METHODS: Mapping[str, Selection] = MappingProxyType(
+    {
+        **{
+            f"{returns} {weight:g}": ("fixed", {"returns": returns, "critic_weight": weight})
+            for returns in BOTH
+            for weight in rules.METHODS["fixed"]["weights"]
+        },
+        "standardised 100": ("standardised", {}),
+        **{
+            f"{returns} {rule}": ("rule", {"returns": returns, "balance": rule})
+            for returns in BOTH
+            for rule in rules.METHODS["rule"]["balance"]
+        },
+        "popart": ("popart", {}),
+        **{f"{returns} separate": ("separate", {"returns": returns}) for returns in BOTH},
+        "usual": ("usual", {}),
+    }
+)
+"""Methods by name: most names are the critic's returns, then its weight or the rule."""
+CONDITIONS: Mapping[str, Selection] = MappingProxyType(
+    {
+        **{
+            f"{steps} steps, {learning_rate:g}": (
+                "rules-length",
+                {"episode_length": steps, "learning_rate": learning_rate},
+            )
+            for learning_rate in RATES
+            for steps in rules.CONDITIONS["length"]["episode_length"]
+        },
+        "trials of 8": ("rules-trial", {}),
+        "reward 0.1": ("rules-reward", {"reward": 0.1}),
+        "reward 10": ("rules-reward", {"reward": 10.0}),
+        "carried": ("rules-carried", {}),
+        "36 steps": ("rules-held-out", {"episode_length": 36}),
+        "90 steps": ("rules-held-out", {"episode_length": 90}),
+    }
+)
+"""Conditions by name: lengths at two learning rates, other tasks, and held-out lengths."""
 HELD_OUT = ("36 steps", "90 steps")
-CANDIDATES: Mapping[str, Selection] = MappingProxyType(_candidates())
+CANDIDATES: Mapping[str, Selection] = MappingProxyType(
+    {
+        **{
+            f"centred {weight:g}": ("fixed", {"critic_weight": weight})
+            for weight in rules.CANDIDATES["fixed"]["weights"]
+        },
+        "centred per-loss": ("per-loss", {}),
+        "centred separate": ("separate", {}),
+        "usual": ("usual", {}),
+    }
+)
+"""Candidates for the recommended method, by name: methods with more seeds and episodes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,21 +120,18 @@ class Comparison:
 
     def failed_conditions(self, method: str) -> tuple[str, ...]:
         """Conditions, held out or not, in which fewer than half of a method's seeds learned."""
-        fractions = self.learned_by(method, self.conditions).mean(axis=-1)  # (C,)
-        pairs = zip(self.conditions, fractions, strict=True)
-        return tuple(condition for condition, fraction in pairs if fraction < 0.5)
+        return tuple(
+            name for name in self.conditions if self.learned_by(method, [name]).mean() < 0.5
+        )
 
     def difference(self, one: str, other: str, *conditions: str) -> Estimate:
-        """Mean success of `one` minus that of `other`, paired by seed.
-
-        The means are over `conditions`, by default the ranked ones.
-        """
+        """Mean success, as `success`, of `one` minus that of `other`, paired by seed."""
         return rate_difference(self.learned_by(one, conditions), self.learned_by(other, conditions))
 
     def tied(self, one: str, other: str) -> bool:
         """Whether two methods are tied: the interval of their `difference` includes zero."""
-        _, low, high = self.difference(one, other)
-        return low <= 0 <= high
+        difference = self.difference(one, other)
+        return difference.low <= 0 <= difference.high
 
     def median_episodes(self, method: str, condition: str) -> float:
         """Episodes until half of a method's seeds had learned; inf if fewer ever did."""
@@ -143,9 +140,8 @@ class Comparison:
     def time_ratio(self, one: str, other: str, condition: str) -> Estimate:
         """Median time to learn of `one` divided by that of `other`, paired by seed."""
         times, reference = self._times(one, condition), self._times(other, condition)
-        return over_seeds(
-            lambda seeds: median_time(times[seeds]) / median_time(reference[seeds]), len(times)
-        )
+        with np.errstate(invalid="ignore"):  # both medians may be infinite
+            return interval(resampled_medians(times) / resampled_medians(reference))
 
     def _times(self, method: str, condition: str) -> NDArray[np.float64]:
         """Times to learn of a method's seeds in a condition: [S]."""
@@ -153,48 +149,33 @@ class Comparison:
 
     def ranking(self) -> tuple[str, ...]:
         """The methods, the best first; methods with equal scores in the order of `methods`."""
-        all_seeds = np.arange(self.learned.shape[-1])[None]  # a single selection: (1, S)
-        scores = self._scores(self.ranked, all_seeds)[:, 0]
+        scores = self._scores(self.ranked)[:, 0]  # of the seeds as they are: (M,)
         return tuple(self.methods[index] for index in np.argsort(-scores, kind="stable"))
 
-    def rank(self, method: str) -> Estimate:
+    def rank(self, method: str) -> float:
         """Rank of a method, 1 for the best; methods with equal scores share their mean rank."""
-
-        def ranks(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-            """Rank of the method for each selection of seeds: [B]."""
-            all_ranks = rankdata(-self._scores(self.ranked, seeds), axis=0)  # (M, B)
-            return np.asarray(all_ranks[self.methods.index(method)])
-
-        return over_seeds(ranks, self.learned.shape[-1])
+        scores = self._scores(self.ranked)[:, 0]
+        return float(rankdata(-scores)[self.methods.index(method)])
 
     def rank_correlation(self) -> Estimate:
         """Spearman's correlation between the ranks in the ranked and in the held-out conditions."""
+        ranks = rankdata(self._scores(self.ranked), axis=0)  # (M, 1 + resamples)
+        held_out_ranks = rankdata(self._scores(self.held_out), axis=0)
+        # Pearson's correlation of the ranks
+        one = ranks - ranks.mean(axis=0)
+        other = held_out_ranks - held_out_ranks.mean(axis=0)
+        squares = (one**2).sum(axis=0) * (other**2).sum(axis=0)
+        with np.errstate(divide="ignore", invalid="ignore"):  # all methods may have one rank
+            return interval((one * other).sum(axis=0) / np.sqrt(squares))
 
-        def deviations(conditions: Sequence[str], seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-            """Ranks of the methods minus the mean rank, for each selection of seeds: [M, B]."""
-            ranks = rankdata(self._scores(conditions, seeds), axis=0)
-            return np.asarray(ranks - ranks.mean(axis=0))
+    def _scores(self, conditions: Sequence[str]) -> NDArray[np.int64]:
+        """Score of each method, for the seeds as they are and each resample: [M, 1 + resamples].
 
-        def correlation(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-            """Pearson's correlation of the two sets of ranks, for each selection of seeds: [B]."""
-            one, other = deviations(self.ranked, seeds), deviations(self.held_out, seeds)
-            squares = (one**2).sum(axis=0) * (other**2).sum(axis=0)
-            return np.asarray((one * other).sum(axis=0) / np.sqrt(squares))
-
-        return over_seeds(correlation, self.learned.shape[-1])
-
-    def _scores(self, conditions: Sequence[str], seeds: NDArray[np.intp]) -> NDArray[np.int64]:
-        """Scores by which methods are ranked; the best method has the largest.
-
-        Args:
-            conditions: names of the conditions that the score covers.
-            seeds: indices of B selections of S seeds, [B, S].
-        Returns:
-            Score of each method for each selection, [M, B]: an integer, so that ties are exact.
+        The best method has the largest score. It is an integer, so that ties are exact.
         """
         indices = [self.conditions.index(name) for name in conditions]
-        learned = self.learned[:, indices]  # (M, C, S)
-        num_learned = learned[..., seeds].sum(axis=-1)  # (M, C, B)
+        seeds = resampled(self.learned.shape[-1])  # (1 + resamples, S)
+        num_learned = self.learned[:, indices][..., seeds].sum(axis=-1)  # (M, C, 1 + resamples)
         # The worst condition has at most S successes, so that it only decides between equal sums.
         num_seeds = seeds.shape[-1]
         return np.asarray(num_learned.sum(axis=1) * (num_seeds + 1) + num_learned.min(axis=1))
@@ -202,36 +183,33 @@ class Comparison:
 
 def compared(evidence: Evidence) -> Comparison:
     """The comparison of all methods in all conditions."""
-    runs = []
-    for method in METHODS.values():
-        for condition in CONDITIONS.values():
-            experiment = evidence.of(f"rules-{condition.group}-{method.group}")
-            runs.append(experiment.at(**condition.values, **method.values))
-    return _comparison(tuple(METHODS), tuple(CONDITIONS), runs, HELD_OUT)
+    return _comparison(evidence, METHODS, CONDITIONS, HELD_OUT)
 
 
 def candidates(evidence: Evidence) -> Comparison:
     """The comparison of the candidates for the recommendation, at several episode lengths."""
-    runs = []
-    for method in CANDIDATES.values():
-        of_method = evidence.of(f"candidates-{method.group}").at(**method.values)
-        runs += [of_method.at(episode_length=steps) for steps in CANDIDATE_STEPS]
-    conditions = tuple(f"{steps} steps" for steps in CANDIDATE_STEPS)
-    return _comparison(tuple(CANDIDATES), conditions, runs)
+    conditions = {
+        f"{steps} steps": ("candidates", {"episode_length": steps}) for steps in CANDIDATE_STEPS
+    }
+    return _comparison(evidence, CANDIDATES, conditions)
 
 
 def _comparison(
-    methods: tuple[str, ...],
-    conditions: tuple[str, ...],
-    runs: Sequence[Outcomes],
+    evidence: Evidence,
+    methods: Mapping[str, Selection],
+    conditions: Mapping[str, Selection],
     held_out: tuple[str, ...] = (),
 ) -> Comparison:
-    """Makes a comparison from runs, [S] each, that are ordered by method, then by condition."""
+    """Comparison of methods in conditions; each cell has an experiment named after both."""
+    runs = []
+    for method, method_fields in methods.values():
+        for condition, fields in conditions.values():
+            runs.append(evidence.of(f"{condition}-{method}").at(**fields, **method_fields))
     shape = (len(methods), len(conditions), -1)
     return Comparison(
-        methods=methods,
-        conditions=conditions,
-        learned=np.reshape([each.learned for each in runs], shape),
-        time=np.reshape([each.time for each in runs], shape),
+        methods=tuple(methods),
+        conditions=tuple(conditions),
+        learned=np.reshape([each.learned.ravel() for each in runs], shape),
+        time=np.reshape([each.time.ravel() for each in runs], shape),
         held_out=held_out,
     )

@@ -67,7 +67,7 @@ class Cell:
         """Logarithm of the slowdown divided by an account's prediction: [1 + resamples].
 
         An unknown slowdown exceeds the bound. Its error is the smallest that is possible: that of
-        the bound, or 0 if the prediction exceeds the bound too.
+        the bound, or 0 if the prediction exceeds the bound too, as was stated in advance.
         """
         predicted = self.predicted[account]
         smallest = np.maximum(np.log(self.bounds / predicted), 0.0)

@@ -1,7 +1,4 @@
-"""Cells by the critic's start: at the leak's fixed point, at the mean return, or elsewhere.
-
-A cell is one setting, run with several seeds, next to the light critic that it is compared with.
-"""
+"""Cells by the critic's start: at the leak's fixed point, at the mean return, or elsewhere."""
 
 from __future__ import annotations
 
@@ -30,11 +27,9 @@ CLEAR = 1.2  # smallest predicted slowdown from which the noise can be estimated
 
 def light_critic(evidence: Evidence, task: TaskConfig) -> Outcomes:
     """Runs of a light detached critic, started at the mean return, at learning rate 0.001: [S]."""
-    if task.trial_length == 3:
-        runs = evidence.of("start-mean").at(episode_length=task.episode_length)
-    else:
-        runs = evidence.of(f"start-mean-trial-{task.trial_length}")
-    return runs.at(critic_weight=LIGHT)
+    suffix = "" if task.trial_length == 3 else f"-trial-{task.trial_length}"
+    runs = evidence.of(f"start-mean{suffix}")
+    return runs.at(episode_length=task.episode_length, critic_weight=LIGHT)
 
 
 def fixed_point_cells(evidence: Evidence) -> Iterator[Cell]:
@@ -110,11 +105,10 @@ def distance_cells(evidence: Evidence) -> dict[tuple[float, float], Cell]:
     for start in elsewhere.axes["critic_start"]:
         by_start[start] = ("distance", elsewhere.at(critic_start=start))
     cells = {}
-    for start in sorted(by_start):
-        experiment, runs = by_start[start]
+    for start, (experiment, runs) in sorted(by_start.items()):
         for weight in runs.weights:
             at_weight = runs.at(critic_weight=weight)
-            cells[start, weight] = _climb_cell(evidence, experiment, at_weight, start)
+            cells[start, weight] = climb_cell(evidence, experiment, at_weight, start)
     return cells
 
 
@@ -124,10 +118,10 @@ def grid_cells(evidence: Evidence, baseline: str) -> Iterator[Cell]:
     for steps in runs.axes["episode_length"]:
         for weight in runs.weights:
             at_weight = runs.at(episode_length=steps, critic_weight=weight)
-            yield _climb_cell(evidence, "weight-0.001", at_weight, 0.0)
+            yield climb_cell(evidence, "weight-0.001", at_weight, 0.0)
 
 
-def _climb_cell(evidence: Evidence, experiment: str, runs: Outcomes, start: float) -> Cell:
+def climb_cell(evidence: Evidence, experiment: str, runs: Outcomes, start: float) -> Cell:
     """Cell of some runs, with the predictions of the law of the climb and of its rivals."""
     run = runs.base
     return Cell(

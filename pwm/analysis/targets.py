@@ -1,16 +1,11 @@
 """Bias and noise of a critic of discounted or bootstrapped returns, or of returns of one trial.
 
-The targets of the steps are the λ-returns G = M r + N v, with rewards r, values v, and
-
-    M[t, k] = (γλ)^(k - t) from k = t on,    N[t, k] = γ (1 - λ) (γλ)^(k - 1 - t) from k = t + 1 on,
-
-up to the end of the episode, or of the trial; γ is the discount and λ the decay of traces. The
-state is reset at every trial, so that a critic knows the step within the trial, but not the trial.
-`fixed_point_values` computes the values at its fixed point.
+The targets are λ-returns G = M r + N v, whose weights M of the rewards and N of the later values
+`target_weights` computes. They end with the episode or with the trial. The state is reset at every
+trial, so that a critic knows the step within the trial, but not the trial.
 
 The leak is the gradient of the policy loss that reaches the critic. It raises the values and, with
-bootstrapping, the targets too. The bias is then up to (1 - γλ) / (1 - γ) times as large as without
-bootstrapping. The mean of the advantage G - v does not grow.
+bootstrapping, the targets too, so that the mean of the advantage G - v does not grow with the bias.
 """
 
 from __future__ import annotations
@@ -21,13 +16,11 @@ from math import log, sqrt
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pwm.analysis.fixed_points import fixed_point_values
+from pwm.analysis.fixed_points import Array, fixed_point_values, target_weights
 
 Leak = Literal["none", "own", "all"]
 """Values that the policy loss's gradient reaches: none, only v_t, or those in the targets too."""
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,13 +48,13 @@ class Targets:
     def fixed_point(self) -> Array:
         """Value at each step of an episode, with the critic at its fixed point: [T]."""
         return fixed_point_values(
-            self._mean_rewards.tolist(),
-            self._entropies.tolist(),
+            self._mean_rewards,
+            self._entropies,
             self.temperature if self.leak != "none" else 0.0,
             discount=self.discount,
             trace_decay=self.trace_decay,
             leaking_targets=self.leak == "all",
-            horizon=self.trial_length if self.horizon == "trial" else None,
+            horizon=self._horizon_steps,
             period=self.trial_length,
         )
 
@@ -78,17 +71,17 @@ class Targets:
     @property
     def mean_return(self) -> float:
         """Mean over the steps of the discounted return within the horizon, not bootstrapped."""
-        weights = self.discount ** np.maximum(self._lag, 0) * self._included
+        weights, _ = target_weights(self.steps, self.discount, 1.0, self._horizon_steps)
         return float((weights @ self._mean_rewards).mean())
 
     @property
     def noise(self) -> float:
         """Root mean square over steps and episodes of the advantage at the fixed point."""
-        values = self.fixed_point
-        mean_targets = self._reward_weights @ self._mean_rewards + self._value_weights @ values
+        reward_weights, value_weights = self._weights
+        mean_targets = reward_weights @ self._mean_rewards + value_weights @ self.fixed_point
         reward_variances = self._mean_rewards * (1 - self.success)  # p (1 - p) at last steps
-        variances = self._reward_weights**2 @ reward_variances
-        return sqrt(float(((mean_targets - values) ** 2 + variances).mean()))
+        variances = reward_weights**2 @ reward_variances
+        return sqrt(float(((mean_targets - self.fixed_point) ** 2 + variances).mean()))
 
     @property
     def unbiased(self) -> Targets:
@@ -103,40 +96,23 @@ class Targets:
     @property
     def mean_variance(self) -> float:
         """Variance over episodes of the target averaged over an episode's steps, in reward²."""
-        mean_weights = self._reward_weights.mean(axis=0)
+        mean_weights = self._weights[0].mean(axis=0)
         return float(mean_weights**2 @ self._mean_rewards) * (1 - self.success)
 
     @property
     def pull(self) -> float:
         """Mean increase of v - G if all values increase by 1; below 1 with bootstrapping."""
-        return float(1 - self._value_weights.sum(axis=1).mean())
-
-    @cached_property
-    def _lag(self) -> Array:
-        """Number of steps k - t from step t (row) to step k (column): [T, T]."""
-        steps = np.arange(self.steps)
-        return np.asarray(steps - steps[:, None], float)
-
-    @cached_property
-    def _included(self) -> NDArray[np.bool_]:
-        """Whether the return of step t includes the reward of step k: [T, T]."""
-        included = self._lag >= 0
-        if self.horizon == "trial":
-            trial = np.arange(self.steps) // self.trial_length
-            included &= trial == trial[:, None]
-        return included
+        return float(1 - self._weights[1].sum(axis=1).mean())
 
     @property
-    def _reward_weights(self) -> Array:
-        """Weights M of the rewards in the targets: [T, T]."""
-        return self._included * (self.discount * self.trace_decay) ** np.maximum(self._lag, 0)
+    def _horizon_steps(self) -> int | None:
+        """Number of steps after which returns are cut; None if they end with the episode."""
+        return self.trial_length if self.horizon == "trial" else None
 
-    @property
-    def _value_weights(self) -> Array:
-        """Weights N of the later values in the targets: [T, T]."""
-        decay = (self.discount * self.trace_decay) ** np.maximum(self._lag - 1, 0)
-        is_later = self._included & (self._lag >= 1)
-        return np.asarray(self.discount * (1 - self.trace_decay) * decay * is_later)
+    @cached_property
+    def _weights(self) -> tuple[Array, Array]:
+        """Weights M of the rewards and N of the later values in the targets: [T, T] each."""
+        return target_weights(self.steps, self.discount, self.trace_decay, self._horizon_steps)
 
     @property
     def _mean_rewards(self) -> Array:

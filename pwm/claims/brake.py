@@ -17,7 +17,7 @@ import numpy as np
 from pwm.analysis.estimates import over_seeds, rate, rate_difference
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.outcomes import Outcomes
-from pwm.analysis.rule_predictions import judged_brake
+from pwm.analysis.rule_predictions import brake_difference
 from pwm.analysis.times import median_time
 from pwm.claims.claim import Band, Claim, slug
 
@@ -57,11 +57,10 @@ def brake_claims(evidence: Evidence) -> Iterator[Claim]:
             time=time,
             experiment="brake",
         )
-    (difference,) = judged_brake(runs).parts  # success of "stop-trunk" minus that of "fixed"
     yield Claim(
         name="brake-difference",
-        says=difference.says,
-        estimate=difference.estimate,
+        says="60 steps, 0.005: stop-trunk with steps a tenth as long, less weight 100",
+        estimate=brake_difference(runs),
         band=(-0.25, -0.1),
         experiments=("brake",),
     )

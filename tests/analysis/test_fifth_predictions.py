@@ -7,13 +7,7 @@ from math import inf
 import numpy as np
 import pytest
 
-from pwm.analysis.fifth_cells import (
-    fifth_cells,
-    light_time_ratios,
-    log_bias_ratio,
-    of_groups,
-    the_cell,
-)
+from pwm.analysis.fifth_cells import fifth_cells, log_bias_ratio, of_groups, the_cell
 from pwm.analysis.fifth_predictions import OPTIMISERS, statements
 from pwm.analysis.predictions import predictions
 from pwm.claims.fifth import FAILS
@@ -70,10 +64,12 @@ def test_verdicts_notice_a_world_in_which_nothing_changes() -> None:
 
 
 def test_light_critics_are_timed_against_the_law() -> None:
-    found = light_time_ratios(MadeUp(), ("td", "batch-256"))
-    assert set(found) == {"td-15", "td-60", "batch-256-15"}
-    assert found["td-15"][0] == pytest.approx(1, rel=0.1)
-    assert found["batch-256-15"][0] == pytest.approx(1.6, rel=0.1)
+    found = {one.name: one for one in statements(MadeUp())}
+    names = ("batch-4-15", "batch-16-15", "batch-64-15", "batch-256-15", "batch-16-60")
+    assert found["batch-light"].experiments == tuple(f"fifth-{name}-light" for name in names)
+    assert found["batch-light"].estimate.value == 0.8  # with 256 episodes, 1.6 times as slow
+    assert found["targets-light"].estimate.value == 1
+    assert found["normalised-light"].estimate.value == 0
 
 
 def test_biases_are_compared_by_their_means() -> None:

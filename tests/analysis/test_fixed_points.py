@@ -59,20 +59,20 @@ class Episodes(NamedTuple):
         head: Tensor = torch.linalg.solve(slopes, -start)
         return self.features @ head
 
-    def theory(self, **changed: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def theory(self) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Values by `fixed_point_values` for the episodes' mean rewards and mean -log π: [T]."""
         config, steps = self.config, self.rewards.shape[1]
         attached = config.baseline == "attached"
-        temperature = leak_temperature(steps, WEIGHT, config.policy_reduction) * attached
-        means = self.rewards.mean(dim=0).tolist(), (-self.log_probs.mean(dim=0)).tolist()
-        settings: dict[str, Any] = {
-            "discount": config.discount,
-            "trace_decay": config.trace_decay,
-            "leaking_targets": config.leaking_targets,
-            "horizon": self.horizon,
-            "period": self.features.shape[1],
-        }
-        return fixed_point_values(*means, temperature, **settings | changed)
+        return fixed_point_values(
+            self.rewards.mean(dim=0).tolist(),
+            (-self.log_probs.mean(dim=0)).tolist(),
+            leak_temperature(steps, WEIGHT, config.policy_reduction) * attached,
+            discount=config.discount,
+            trace_decay=config.trace_decay,
+            leaking_targets=config.leaking_targets,
+            horizon=self.horizon,
+            period=self.features.shape[1],
+        )
 
 
 def episodes(config: LossConfig, trials: int, length: int, period: int, horizon: int) -> Episodes:

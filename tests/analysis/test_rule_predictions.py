@@ -58,7 +58,6 @@ def judged(success: Success) -> dict[str, Prediction]:
 def test_every_prediction_can_be_right() -> None:
     found = judged(as_predicted)
     assert len(found) == 8
-    assert {name: each.missed for name, each in found.items()} == dict.fromkeys(found, ())
     assert {each.verdict for each in found.values()} == {"right"}
 
 
@@ -102,9 +101,8 @@ def test_a_rule_that_is_tied_with_itself_centred_is_no_better() -> None:
     def tied(method: str, condition: str) -> float:
         return as_predicted(method.replace("raw equal", "centred equal"), condition)
 
-    (missed,) = judged(tied)["centring"].missed
-    assert missed.says == "centred equal less raw equal"
-    assert judged(tied)["centring"].verdict == "wrong"
+    wrong = {name for name, each in judged(tied).items() if each.verdict == "wrong"}
+    assert wrong == {"centring", "raw-sharing"}  # the latter as raw succeeds, too
 
 
 def test_the_ranking_must_hold_in_the_held_out_conditions() -> None:

@@ -57,13 +57,13 @@ def test_the_score_is_the_mean_over_ranked_conditions_then_the_worst() -> None:
     assert found.success("uneven").value == found.success("even").value == 0.5
     assert found.success("uneven", "C").value == 1.0
     assert (found.worst_success("uneven"), found.worst_success("even")) == (0.0, 0.5)
-    assert [found.rank(name).value for name in found.methods] == [2, 3, 1, 4]
+    assert [found.rank(name) for name in found.methods] == [2, 3, 1, 4]
 
 
 def test_equal_scores_share_their_rank_and_keep_their_order() -> None:
     found = comparison(one=seeds(4, 6), other=seeds(6, 4), last=seeds(0, 0))
     assert found.ranking() == ("one", "other", "last")
-    assert [found.rank(name).value for name in found.methods] == [1.5, 1.5, 3]
+    assert [found.rank(name) for name in found.methods] == [1.5, 1.5, 3]
 
 
 def test_differences_are_paired_by_seed() -> None:

@@ -49,10 +49,6 @@ def returns(one: Targets, rewards: list[float], values: list[float]) -> list[flo
     return found
 
 
-def values_of(one: Targets) -> list[float]:
-    return list(one.fixed_point)
-
-
 def mean_rewards(one: Targets) -> list[float]:
     last = one.trial_length - 1
     return [one.success * (step % one.trial_length == last) for step in range(one.steps)]
@@ -79,7 +75,7 @@ def pulled(one: Targets, values: list[float], step: int) -> float:
 @given(one=targets())
 @settings(max_examples=60, deadline=None)
 def test_at_the_fixed_point_no_phase_is_pulled(one: Targets) -> None:
-    values = values_of(one)
+    values = list(one.fixed_point)
     found = returns(one, mean_rewards(one), values)
     for phase in range(one.trial_length):
         pull = sum(
@@ -92,7 +88,7 @@ def test_at_the_fixed_point_no_phase_is_pulled(one: Targets) -> None:
 @given(one=targets())
 @settings(max_examples=30, deadline=None)
 def test_noise_and_mean_variance_are_those_of_all_outcomes(one: Targets) -> None:
-    trials, values = one.steps // one.trial_length, values_of(one)
+    trials, values = one.steps // one.trial_length, list(one.fixed_point)
     square = mean = mean_square = 0.0
     for outcome in itertools.product((0.0, 1.0), repeat=trials):
         chance = float(np.prod([one.success if won else 1 - one.success for won in outcome]))
