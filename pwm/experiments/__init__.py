@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from types import MappingProxyType
 
 from pwm.core.errors import require
 from pwm.engines import EngineName
@@ -26,7 +25,7 @@ _ALL = (
     *fourth_experiments(),
     *fifth_experiments(),
 )
-EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType({item.name: item for item in _ALL})
+EXPERIMENTS: Mapping[str, Experiment] = {item.name: item for item in _ALL}
 NOTES = tuple(item.name for item in NOTES_GRIDS)
 """Names of the experiments that reproduce the notes' figures, or vary their settings."""
 

@@ -15,14 +15,7 @@ EARLY = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)  # episodes af
 
 def start_experiments() -> Iterator[Experiment]:
     """Yields the experiments on the critic's initial bias and on centred returns."""
-    yield from _centred_returns()
-    yield from _starts()
-    yield from _early_probes()
-    yield from _open_questions()
-
-
-def _centred_returns() -> Iterator[Experiment]:
-    """Yields experiments with centred returns."""
+    # Centred returns
     for rate, episodes in ((0.005, 10_000), (0.001, 20_000)):
         yield grid(
             f"centred-{rate:g}",
@@ -50,10 +43,7 @@ def _centred_returns() -> Iterator[Experiment]:
         returns="centred",
         learning_rate=(0.0003, 0.001, 0.003, 0.01),
     )
-
-
-def _starts() -> Iterator[Experiment]:
-    """Yields experiments with critics that start at the mean return or the leak's fixed point."""
+    # Critics that start at the mean return, at the leak's fixed point, or elsewhere
     yield grid(
         "start-mean",
         "a detached critic that starts at the mean return",
@@ -96,10 +86,7 @@ def _starts() -> Iterator[Experiment]:
         episode_length=60,
         critic_start=(-5.25, 2.25, 8.25, 10.5, 15.75),
     )
-
-
-def _early_probes() -> Iterator[Experiment]:
-    """Yields experiments that probe the agent while the critic's values rise to the mean return."""
+    # Probes of the agent while the critic's values rise to the mean return
     for name, fields in (
         ("raw", {"returns": ("raw", "centred")}),
         ("start", {"critic_start": "mean"}),
@@ -115,10 +102,7 @@ def _early_probes() -> Iterator[Experiment]:
             episode_length=(15, 60),
             **fields,
         )
-
-
-def _open_questions() -> Iterator[Experiment]:
-    """Yields experiments on the running mean's rate, and on the leak into the head alone."""
+    # The running mean's rate, and the leak into the head alone
     yield grid(
         "tracking",
         "how fast the running mean should follow the return",
