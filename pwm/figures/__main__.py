@@ -51,8 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         for name in arguments.names:
             require(name in NAMES, "NAMES", name, "some of " + ", ".join(NAMES))
         evidence = _evidence(arguments)
-        every_name = NAMES if arguments.results else tuple(ANSWERS)
-        names = arguments.names or every_name
+        names = arguments.names or (NAMES if arguments.results else tuple(ANSWERS))
         written = []  # whether each figure had to be written
         shown = Forgiving(sys.stderr)
         with tqdm(names, unit=" names", file=shown, leave=False, disable=None) as bar:

@@ -16,8 +16,6 @@ from pwm.analysis.slowdowns import Cell
 from pwm.figures.tables import Table
 
 WIDTH = 6.5  # inches, the paper's text width
-BASELINES = {"attached": "#D55E00", "detached": "#0072B2"}
-"""Colours by baseline."""
 
 
 def draw_success(

@@ -27,7 +27,7 @@ def test_the_notes_setting_has_a_curve_per_series_with_wilson_intervals(evidence
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == list(SERIES)
     shown = []
-    for container, (name, experiments) in zip(axes.containers, SERIES.items(), strict=True):
+    for container, (name, (experiments, *_)) in zip(axes.containers, SERIES.items(), strict=True):
         assert isinstance(container, ErrorbarContainer)
         parts = [evidence.of(experiment) for experiment in experiments]
         weights = [weight for part in parts for weight in part.weights]
