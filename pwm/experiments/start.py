@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from pwm.experiments.grids import grid
 from pwm.runs.experiment import Experiment
 
 LENGTHS = (6, 15, 30, 60, 120)
 DECADES = (0.1, 1.0, 10.0, 100.0)  # critic weights
-ATTACHED_WEIGHTS = (1.0, 2.0, 3.0, 5.0, 10.0)
 EARLY = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)  # episodes after which to probe
 
 
@@ -44,40 +44,22 @@ def start_experiments() -> Iterator[Experiment]:
         learning_rate=(0.0003, 0.001, 0.003, 0.01),
     )
     # Critics that start at the mean return, at the leak's fixed point, or elsewhere
-    yield grid(
-        "start-mean",
-        "a detached critic that starts at the mean return",
-        weights=DECADES,
-        baseline="detached",
-        critic_start="mean",
-        episode_length=LENGTHS,
-    )
-    yield grid(
-        "start-fixed-point",
-        "an attached critic that starts at the leak's fixed point",
-        weights=ATTACHED_WEIGHTS,
-        baseline="attached",
-        critic_start="fixed-point",
-        episode_length=LENGTHS,
-    )
-    for trial_length in (2, 4, 6):
-        task = {"episode_length": 5 * trial_length, "trial_length": trial_length}
-        yield grid(
-            f"start-mean-trial-{trial_length}",
-            "the grid of start-mean, with shorter or longer trials, five per episode",
-            weights=(0.1,),
-            baseline="detached",
-            critic_start="mean",
-            **task,
-        )
-        yield grid(
-            f"start-fixed-point-trial-{trial_length}",
-            "the grid of start-fixed-point, with shorter or longer trials, five per episode",
-            weights=ATTACHED_WEIGHTS,
-            baseline="attached",
-            critic_start="fixed-point",
-            **task,
-        )
+    mean: dict[str, Any] = {"baseline": "detached", "critic_start": "mean"}
+    fixed_point: dict[str, Any] = {
+        "weights": (1.0, 2.0, 3.0, 5.0, 10.0),
+        "baseline": "attached",
+        "critic_start": "fixed-point",
+    }
+    about = "a detached critic that starts at the mean return"
+    yield grid("start-mean", about, DECADES, episode_length=LENGTHS, **mean)
+    about = "an attached critic that starts at the leak's fixed point"
+    yield grid("start-fixed-point", about, episode_length=LENGTHS, **fixed_point)
+    for length in (2, 4, 6):
+        task = {"episode_length": 5 * length, "trial_length": length}
+        about = "the grid of start-mean, with shorter or longer trials, five per episode"
+        yield grid(f"start-mean-trial-{length}", about, (0.1,), **task, **mean)
+        about = "the grid of start-fixed-point, with shorter or longer trials, five per episode"
+        yield grid(f"start-fixed-point-trial-{length}", about, **task, **fixed_point)
     yield grid(
         "distance",
         "a detached critic that starts below, at and above the mean return of 5.25",

@@ -78,11 +78,9 @@ def _evidence(arguments: Arguments) -> Evidence:
     """
     if arguments.results is not None:
         return Evidence(Store(arguments.results), arguments.size, arguments.engine)
-    for name, value, published in (
-        ("size", arguments.size, "paper"),
-        ("engine", arguments.engine, "fused"),
-    ):
-        require(value == published, name, value, f"{published}, or stored runs with --results")
+    stored = "or stored runs with --results"
+    require(arguments.size == "paper", "size", arguments.size, f"paper, {stored}")
+    require(arguments.engine == "fused", "engine", arguments.engine, f"fused, {stored}")
     return Evidence(Published.read())
 
 

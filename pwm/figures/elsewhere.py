@@ -7,7 +7,7 @@ learn over that of the setting's light detached critic.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -44,28 +44,33 @@ VARIANTS: Mapping[str, tuple[str, str, str]] = {
 """Label, colour and marker by `Cell.variant`."""
 HEADING = ("panel", "series", "x", "predicted", "value", "low", "high", "finished")
 LAW_LINE: Mapping[str, Any] = {"color": "0.4", "linewidth": 0.8}
-LEGEND: Mapping[str, Any] = {"frameon": False, "fontsize": 5, "handletextpad": 0.2}
 
 
 def elsewhere_figure(evidence: Evidence) -> tuple[Figure, Table]:
     """Figure and table of slowdowns, biases and times next to the law's, and of success."""
-    panels: Mapping[str, Callable[[Axes, Evidence], Table]] = {
-        "optimisers": partial(_draw_slowdowns, groups=(*OPTIMISERS, "sgd")),
-        "returns": partial(_draw_slowdowns, groups=TARGETS),
-        "bias": _draw_biases,
-        "batches": _draw_batches,
-        "normalised": _draw_normalised,
-        "Huber's loss": _draw_huber,
-        "state carried": _draw_carried,
-        "notes, later": _draw_later_notes,
+    optimisers = partial(_draw_slowdowns, groups=(*OPTIMISERS, "sgd"))
+    returns = partial(_draw_slowdowns, groups=TARGETS)
+    weight = "critic weight w"
+    panels = {  # by title: function, label of x, label of y, place of the legend
+        "optimisers": (optimisers, "predicted slowdown", "measured", "lower right"),
+        "returns": (returns, "predicted slowdown", "measured", "lower right"),
+        "bias": (_draw_biases, "predicted bias", "measured", None),
+        "batches": (_draw_batches, "episodes per update", "episodes to learn", "upper left"),
+        "normalised": (_draw_normalised, weight, "slowdown, attached", "upper right"),
+        "Huber's loss": (_draw_huber, weight, "bias", None),
+        "state carried": (_draw_carried, weight, "slowdown", "lower right"),
+        "notes, later": (_draw_later_notes, weight, "fraction that learned", "best"),
     }
     figure = Figure(figsize=(WIDTH, 3.6), layout="constrained")
     table: Table = [HEADING]
-    for axes, (title, draw) in zip(figure.subplots(2, 4).flat, panels.items(), strict=True):
-        axes.set_title(title, fontsize=8)
+    for axes, (title, panel) in zip(figure.subplots(2, 4).flat, panels.items(), strict=True):
+        draw, x_label, y_label, legend = panel
         table += [(title, *row) for row in draw(axes, evidence)]
-        axes.xaxis.label.set_size(7)
-        axes.yaxis.label.set_size(7)
+        axes.set_title(title, fontsize=8)
+        axes.set_xlabel(x_label, fontsize=7)
+        axes.set_ylabel(y_label, fontsize=7)
+        if legend:
+            axes.legend(loc=legend, frameon=False, fontsize=5, handletextpad=0.2)
     return figure, table
 
 
@@ -88,8 +93,6 @@ def _draw_slowdowns(axes: Axes, evidence: Evidence, groups: Sequence[str]) -> Ta
         if cells:
             add_to_legend(axes, label, colour, marker)
     make_logarithmic(axes)
-    axes.set(xlabel="predicted slowdown", ylabel="measured")
-    axes.legend(loc="lower right", **LEGEND)
     return table
 
 
@@ -107,7 +110,6 @@ def _draw_biases(axes: Axes, evidence: Evidence) -> Table:
             series = f"{cell.condition} {variant} {cell.weight:g}"
             table.append((series, cell.weight, predicted, *measured, True))
     make_logarithmic(axes)
-    axes.set(xlabel="predicted bias", ylabel="measured")
     return table
 
 
@@ -138,8 +140,6 @@ def _draw_batches(axes: Axes, evidence: Evidence) -> Table:
         axes.plot(sizes, times, **LAW_LINE)
     add_to_legend(axes, "light", "0.3", "D")
     make_logarithmic(axes)
-    axes.set(xlabel="episodes per update", ylabel="episodes to learn")
-    axes.legend(loc="upper left", **LEGEND)
     return table
 
 
@@ -162,8 +162,6 @@ def _draw_normalised(axes: Axes, evidence: Evidence) -> Table:
             axes.plot(weights, slowdowns, color=colour, linewidth=0.8, linestyle=style)
         add_to_legend(axes, f"{steps} steps", colour, marker)
     make_logarithmic(axes)
-    axes.set(xlabel="critic weight w", ylabel="slowdown, attached")
-    axes.legend(loc="upper right", **LEGEND)
     return table
 
 
@@ -188,7 +186,6 @@ def _draw_huber(axes: Axes, evidence: Evidence) -> Table:
     axes.plot(weights, biases, linestyle=":", **LAW_LINE)
     axes.axvline(critic_bias(steps, entropy, 1), **LAW_LINE)  # w b(w) is constant: b is 1 there
     make_logarithmic(axes)
-    axes.set(xlabel="critic weight w", ylabel="bias")
     return table
 
 
@@ -204,8 +201,7 @@ def _draw_carried(axes: Axes, evidence: Evidence) -> Table:
         if of_variant:
             add_to_legend(axes, label, colour, marker)
     make_logarithmic(axes)
-    axes.set(xlim=(0.7, 140), ylim=(0.8, 12), xlabel="critic weight w", ylabel="slowdown")
-    axes.legend(loc="lower right", **LEGEND)
+    axes.set(xlim=(0.7, 140), ylim=(0.8, 12))
     return table
 
 
@@ -226,6 +222,5 @@ def _draw_later_notes(axes: Axes, evidence: Evidence) -> Table:
         add_to_legend(axes, label, colour, marker)
     axes.set_xscale("log")
     without_powers(axes.xaxis)
-    axes.set(ylim=(-0.04, 1.04), xlabel="critic weight w", ylabel="fraction that learned")
-    axes.legend(loc="best", **LEGEND)
+    axes.set_ylim(-0.04, 1.04)
     return table

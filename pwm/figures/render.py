@@ -19,10 +19,7 @@ Format = Literal["png", "svg"]
 def rendered(figure: Figure, kind: Format, source: str) -> bytes:
     """Renders a figure; returns the content of its file, the same each time.
 
-    Args:
-        figure: the figure.
-        kind: format of the file.
-        source: the function and the data behind the figure, for the file's metadata.
+    The file's metadata have `source`, which names the function and the data behind the figure.
     """
     content = io.BytesIO()
     with mpl.rc_context(fname=STYLE):
