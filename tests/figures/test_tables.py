@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from pwm.core.history import METRICS
-from pwm.figures.tables import as_csv, coarsened, digest, learned_table, quartiles
+from pwm.figures.tables import as_csv, coarsened, learned_table, quartiles
 from tests.figures.made_up import LEARNED, SOLVED, histories, quantile, stored_runs
 from tests.support.histories import made_up, same
 
@@ -20,11 +20,6 @@ from tests.support.histories import made_up, same
 def test_numbers_have_six_digits_and_text_is_quoted_where_needed() -> None:
     table = [("a", "b"), ("x, y", 1 / 3), (np.float32(2), np.int64(123456789)), (5.0, np.inf)]
     assert as_csv(table).decode() == 'a,b\n"x, y",0.333333\n2,123456789\n5,inf\n'
-
-
-def test_a_digest_is_of_the_numbers_as_they_are_written() -> None:
-    assert digest([("a",), (0.1,)]) == digest([("a",), (0.1 + 1e-12,)])
-    assert len({digest([("a",), (0.1,)]), digest([("a",), (0.2,)]), digest([("b",), (0.1,)])}) == 3
 
 
 def test_the_table_of_seeds_that_learned_has_counts_and_intervals(tmp_path: Path) -> None:
