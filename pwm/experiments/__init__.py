@@ -36,13 +36,10 @@ def chosen(
     engine: EngineName | None = None,
     known: Mapping[str, Experiment] = EXPERIMENTS,
 ) -> tuple[Experiment, ...]:
-    """The experiments with the given names, or all if no name is given.
+    """The experiments of `known` with the given names, or all if no name is given.
 
-    Args:
-        names: names of experiments.
-        size: full budget or a small one.
-        engine: engine that trains them; by default each experiment's own.
-        known: experiments to choose from, by name.
+    Each has the given size and, if one is given, the engine.
+
     Raises:
         InputError: no experiment has one of the names.
     """

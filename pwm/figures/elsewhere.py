@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pwm.analysis.elsewhere import NOTHING
-from pwm.analysis.estimates import interval, rate, resampled_means
+from pwm.analysis.estimates import Estimate, interval, rate, resampled_means
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.fifth_cells import fifth_cells, median_times, of_groups, predicted_bias
 from pwm.analysis.fifth_predictions import BATCHES, OPTIMISERS, TARGETS
@@ -70,7 +70,7 @@ def elsewhere_figure(evidence: Evidence) -> tuple[Figure, Table]:
         axes.set_xlabel(x_label, fontsize=7)
         axes.set_ylabel(y_label, fontsize=7)
         if legend:
-            axes.legend(loc=legend, frameon=False, fontsize=5, handletextpad=0.2)
+            axes.legend(loc=legend, fontsize=5, handletextpad=0.2)
     return figure, table
 
 
@@ -129,11 +129,12 @@ def _draw_batches(axes: Axes, evidence: Evidence) -> Table:
             if cell.condition == condition
         ]
         for variant, runs, predicted in curves:
+            budget = float(runs.base.num_episodes)
             times = median_times(runs)  # [1 + resamples]; inf if most seeds failed
             finished = bool(np.isfinite(times[0]))
-            estimate = interval(np.minimum(times, runs.base.num_episodes))
+            time = interval(np.minimum(times, budget)) if finished else Estimate(budget)
             _, colour, marker = VARIANTS.get(variant, ("light", "0.3", "D"))
-            time = draw_estimate(axes, size, estimate, colour, marker, finished=finished)
+            draw_estimate(axes, size, time, colour, marker)
             table.append((variant, size, predicted, *time, finished))
     for variant in ("light", "raw", "own"):
         sizes, times = np.transpose([row[1:3] for row in table if row[0] == variant])  # predicted

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pwm.analysis.estimates import interval
+from pwm.analysis.estimates import Estimate, interval
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.fourth_predictions import NEAR, NEAR_NOISE, fourth_cells, of_variants
 from pwm.analysis.slowdowns import LAW, root_mean_square
@@ -73,7 +73,7 @@ def _draw_slowdowns(axes: Axes, evidence: Evidence) -> Table:
     make_logarithmic(axes)
     axes.set(xlim=(0.8, 60), xticks=[1, 2, 5, 10, 20, 50], xlabel="slowdown, predicted")
     axes.set(ylim=(0.4, 25), yticks=[0.5, 1, 2, 5, 10, 20], ylabel="slowdown, measured")
-    axes.legend(frameon=False, fontsize=6, loc="upper left", handletextpad=0.1, borderaxespad=0.1)
+    axes.legend(fontsize=6, loc="upper left", handletextpad=0.1, borderaxespad=0.1)
     return table
 
 
@@ -115,10 +115,9 @@ def _draw_noise(axes: Axes, evidence: Evidence) -> Table:
         for cell in cells:
             if cell.informative:
                 predicted = cell.predicted[LAW]
-                ratio = interval(cell.least_slowdowns / predicted)
-                ratio = draw_estimate(
-                    axes, predicted, ratio, colour, marker, finished=cell.finished
-                )
+                ratios = cell.least_slowdowns / predicted  # (1 + resamples,)
+                ratio = interval(ratios) if cell.finished else Estimate(float(ratios[0]))
+                draw_estimate(axes, predicted, ratio, colour, marker)
                 table.append(("noise", group, cell.condition, cell.weight, predicted, *ratio,
                               cell.finished))  # fmt: skip
         add_to_legend(axes, label, colour, marker)
@@ -126,5 +125,5 @@ def _draw_noise(axes: Axes, evidence: Evidence) -> Table:
     axes.set(xticks=[1, 2, 5, 10], xlabel="slowdown by noise, predicted")
     axes.set(ylim=(0.3, 2.2), yticks=[0.5, 0.7, 1, 1.4, 2])
     axes.set_ylabel("measured over predicted,\nfrom the fixed point")
-    axes.legend(frameon=False, fontsize=6, loc="lower left", handletextpad=0.1, borderaxespad=0.1)
+    axes.legend(fontsize=6, loc="lower left", handletextpad=0.1, borderaxespad=0.1)
     return table

@@ -36,13 +36,10 @@ IN_PAPER = frozenset(ANSWERS) - {"success"}  # figures that are also written as 
 
 
 def draw(name: str, evidence: Evidence) -> Iterator[dict[str, bytes]]:
-    """Draws the one or two figures of a name, and yields the files of each.
+    """Draws the one or two figures of a name in `NAMES`; yields each figure's files, by file name.
 
-    Args:
-        name: one of `NAMES`.
-        evidence: the runs.
-    Yields:
-        Contents by file name: a PNG, an SVG if the paper shows the figure, and tables as CSV.
+    The files are a PNG, an SVG if the paper shows the figure, and tables as CSV.
+
     Raises:
         InputError: a run is missing.
     """

@@ -52,7 +52,7 @@ def success_figure(evidence: Evidence) -> tuple[Figure, Table]:
     axes.set_xscale("log")
     without_powers(axes.xaxis)
     axes.set(ylim=(-0.03, 1.03), xlabel="critic weight", ylabel="fraction of seeds that learned")
-    axes.legend(frameon=False, fontsize=7, loc="center left")
+    axes.legend(fontsize=7, loc="center left")
     return figure, table
 
 
@@ -75,7 +75,7 @@ def places_figure(evidence: Evidence) -> tuple[Figure, Table]:
         table += [(title, *row) for row in draw(axes, evidence)]
         axes.set_title(title, fontsize=8)
         axes.set_xlabel("critic weight w")
-        axes.legend(frameon=False, fontsize=6, loc=legend_place, borderaxespad=0.6)
+        axes.legend(fontsize=6, loc=legend_place, borderaxespad=0.6)
     panels[0].set_ylabel("fraction that learned")
     panels[0].set_xticks([0.1, 1, 10, 100])
     return figure, table
@@ -181,7 +181,7 @@ def variants_figure(evidence: Evidence) -> tuple[Figure, Table]:
         axes.set_title(title, fontsize=8)
     for row in panels:
         row[0].set_ylabel("fraction that learned", fontsize=7)
-    panels[0, 1].legend(frameon=False, fontsize=6.5, loc="center")
+    panels[0, 1].legend(fontsize=6.5, loc="center")
     figure.supxlabel("critic weight w", fontsize=8)
     return figure, table
 

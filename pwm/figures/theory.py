@@ -50,7 +50,7 @@ def bias_figure(evidence: Evidence) -> tuple[Figure, Table]:
         axes.set(xticks=x_ticks, yticks=ratios, ylim=(ratios[0], ratios[-1]), xlabel=x_label)
         axes.set_title(title, fontsize=8)
     panels["bias"].set_ylabel("measured over predicted")
-    panels["floor"].legend(frameon=False, fontsize=6.5, handletextpad=0.1, borderaxespad=0.1,
+    panels["floor"].legend(fontsize=6.5, handletextpad=0.1, borderaxespad=0.1,
                            loc="lower right", ncols=2)  # fmt: skip
     return figure, table
 
