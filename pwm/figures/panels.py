@@ -54,7 +54,7 @@ def draw_estimate(axes: Axes, x: float, estimate: Estimate, colour: str, marker:
 
 
 def draw_slowdown(axes: Axes, x: float, cell: Cell, colour: str, marker: str = "o") -> Estimate:
-    """Draws and returns a cell's slowdown: a lower bound, without interval, if most seeds failed."""
+    """Draws and returns a cell's slowdown; without interval, a lower bound if most seeds failed."""
     slowdowns = cell.least_slowdowns  # (1 + resamples,)
     slowdown = interval(slowdowns) if cell.finished else Estimate(float(slowdowns[0]))
     draw_estimate(axes, x, slowdown, colour, marker)
