@@ -114,7 +114,7 @@ def fifth_experiments() -> Iterator[Experiment]:
     """
     about = "a setting of the fifth set of predictions"
     for (group, steps), variants in WEIGHTS.items():
-        light = {"light": (LIGHT.get(group, 0.1),)}
+        light: Mapping[str, Sequence[float]] = {"light": (LIGHT.get(group, 0.1),)}
         for variant, weights in {**light, **variants}.items():
             name = f"fifth-{group}-{steps}-{variant}"
             fields: dict[str, Any] = {"episode_length": steps, **GROUPS[group], **VARIANTS[variant]}
@@ -132,5 +132,5 @@ def fifth_experiments() -> Iterator[Experiment]:
     weights = (0.05, 0.5, 1.0, 2.0, 3.0, 10.0)
     yield grid("later-attached", about, weights, baseline="attached", **LATER_SETTING)
     yield grid("later-detached", about, (0.05, 2.0), baseline="detached", **LATER_SETTING)
-    per_loss = {"returns": "centred", "balance": "per-loss"}
+    per_loss: dict[str, Any] = {"returns": "centred", "balance": "per-loss"}
     yield grid("later-per-loss", about, (1.0,), baseline="detached", **per_loss, **LATER_SETTING)

@@ -55,7 +55,7 @@ def start_experiments() -> Iterator[Experiment]:
     about = "an attached critic that starts at the leak's fixed point"
     yield grid("start-fixed-point", about, episode_length=LENGTHS, **fixed_point)
     for length in (2, 4, 6):
-        task = {"episode_length": 5 * length, "trial_length": length}
+        task: dict[str, Any] = {"episode_length": 5 * length, "trial_length": length}
         about = "the grid of start-mean, with shorter or longer trials, five per episode"
         yield grid(f"start-mean-trial-{length}", about, (0.1,), **task, **mean)
         about = "the grid of start-fixed-point, with shorter or longer trials, five per episode"

@@ -7,7 +7,7 @@ learn over that of the setting's light detached critic.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -51,7 +51,8 @@ def elsewhere_figure(evidence: Evidence) -> tuple[Figure, Table]:
     optimisers = partial(_draw_slowdowns, groups=(*OPTIMISERS, "sgd"))
     returns = partial(_draw_slowdowns, groups=TARGETS)
     weight = "critic weight w"
-    panels = {  # by title: function, label of x, label of y, place of the legend
+    # By title: function, labels of both axes, place of the legend
+    panels: Mapping[str, tuple[Callable[[Axes, Evidence], Table], str, str, str | None]] = {
         "optimisers": (optimisers, "predicted slowdown", "measured", "lower right"),
         "returns": (returns, "predicted slowdown", "measured", "lower right"),
         "bias": (_draw_biases, "predicted bias", "measured", None),
