@@ -37,9 +37,7 @@ def answer_figure(evidence: Evidence) -> tuple[Figure, Table]:
                 table += [(learning_rate, steps, label, *row) for row in rows]
                 if (learning_rate, steps) == (0.001, 60):
                     axes.text(*position, label, color=colour, fontsize=7, va="center")
-            axes.set_xlim(0.04, 130)
-            axes.set_ylim(-0.04, 1.12)
-            axes.set_yticks([0, 0.5, 1])
+            axes.set(xlim=(0.04, 130), ylim=(-0.04, 1.12), yticks=[0, 0.5, 1])
         panels_of_rate[0].set_ylabel(f"fraction that learned\nlearning rate {learning_rate:g}")
     for axes, steps in zip(panels[0], LENGTHS, strict=True):
         axes.set_title(f"{steps} steps per episode", fontsize=8, pad=8)

@@ -90,10 +90,8 @@ def _draw_slowdowns(axes: Axes, evidence: Evidence) -> Table:
                       annotation_clip=False)  # fmt: skip
         for distance, value in zip(distances.tolist(), predicted, strict=True):
             table.append(("slowdown", "law", weight, distance, value, np.nan, np.nan))
-    axes.set_yscale("log")
-    axes.set_ylim(0.7, 20)
+    axes.set(yscale="log", ylim=(0.7, 20), xlabel="critic's start less the mean return")
     without_powers(axes.yaxis)
     axes.set_yticks([1, 2, 5, 10, 20])
     axes.set_title("slowdown", fontsize=8)
-    axes.set_xlabel("critic's start less the mean return")
     return table

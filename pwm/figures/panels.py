@@ -74,8 +74,7 @@ def add_to_legend(axes: Axes, label: str, colour: str, marker: str = "o") -> Non
 
 def make_logarithmic(axes: Axes) -> None:
     """Makes both axes logarithmic, labelled without powers of ten."""
-    axes.set_xscale("log")
-    axes.set_yscale("log")
+    axes.set(xscale="log", yscale="log")
     without_powers(axes.xaxis)
     without_powers(axes.yaxis)
 

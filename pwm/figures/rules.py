@@ -79,8 +79,7 @@ def _draw(axes: Axes, methods: Comparison, names: Sequence[str | None]) -> None:
     axes.set_xticks(places, [*SUMMARIES, *conditions], rotation=90, fontsize=5.5)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set_xlim(-0.5, places[-1] + 0.5)
-    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set(xlim=(-0.5, places[-1] + 0.5), ylim=(len(names) - 0.5, -0.5))
 
 
 def _table(methods: Comparison) -> Table:

@@ -25,7 +25,6 @@ PARTS = {"policy": "#0072B2", "critic": "#D55E00", "leak": "#882255"}
 """Colours by part of the gradient: of the policy loss, the value loss, and the leak."""
 HIDDEN = {"activity": ("|h| (mean)", "#E69F00"), "saturated": ("saturated units (mean)", "#56B4E9")}
 """Labels and colours of the fifth panel's curves."""
-TITLE_WIDTH = 105  # characters per line
 
 
 def training_curves(runs: Sequence[TrainConfig], history: History, path: Path) -> None:
@@ -49,7 +48,7 @@ def training_figure(runs: Sequence[TrainConfig], history: History) -> Figure:
         replicas.setdefault(run.critic_weight, []).append(replica)
     rows = [Row(run=runs[each[0]], history=history.select(each)) for each in replicas.values()]
     several_seeds = len(runs) // len(rows) > 1
-    title = "\n".join(textwrap.fill(line, TITLE_WIDTH) for line in describe(runs))
+    title = "\n".join(textwrap.fill(line, width=105) for line in describe(runs))
     has_probes = history.probe_episode is not None
     num_added = (2 if has_probes else 1) if history.diagnostics else 0
     draw = seeds_figure if several_seeds else notes_figure
