@@ -138,8 +138,8 @@ def _draw_batches(axes: Axes, evidence: Evidence) -> Table:
             draw_estimate(axes, size, time, colour, marker)
             table.append((variant, size, predicted, *time, finished))
     for variant in ("light", "raw", "own"):
-        sizes, times = np.transpose([row[1:3] for row in table if row[0] == variant])  # predicted
-        axes.plot(sizes, times, **LAW_LINE)
+        points = [row[1:3] for row in table if row[0] == variant]  # size and predicted time
+        axes.plot(*np.transpose(points), **LAW_LINE)
     add_to_legend(axes, "light", "0.3", "D")
     make_logarithmic(axes)
     return table
@@ -210,7 +210,7 @@ def _draw_carried(axes: Axes, evidence: Evidence) -> Table:
 def _draw_later_notes(axes: Axes, evidence: Evidence) -> Table:
     """Draws success by weight in the notes' later setting, with Wilson intervals; returns rows."""
     table: Table = []
-    for name, label, variant in (  # of `VARIANTS`, only for the look
+    for name, label, variant in (  # drawn in the colour of this variant
         ("attached", "attached", "own"),
         ("detached", "detached", "raw"),
         ("per-loss", "optimiser for each loss", "centred"),

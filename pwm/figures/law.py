@@ -55,7 +55,7 @@ def law_figure(evidence: Evidence) -> tuple[Figure, Table]:
 
 
 def _draw_slowdowns(axes: Axes, evidence: Evidence) -> Table:
-    """Draws the measured slowdown against the predicted one; returns the table's rows.
+    """Draws the measured slowdown against the predicted one; returns the rows.
 
     In the grey band, they differ by a factor of at most `NEAR`.
     """
