@@ -27,7 +27,7 @@ Table = list[Sequence[Any]]
 SUCCESS = ("critic_weight", "learned", "seeds", "rate", "wilson_low", "wilson_high")
 
 
-def as_csv(table: Table) -> bytes:
+def as_csv(table: Sequence[Sequence[Any]]) -> bytes:
     """A table as CSV; floating-point numbers have six significant digits."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
