@@ -90,12 +90,9 @@ def rows_of(runs: Outcomes) -> list[Row]:
     return [Row(run=each.base, history=each.history) for each in of_weights]
 
 
-def notes_figure(rows: Sequence[Row], title: str, num_added: int = 0) -> Figure:
-    """Figure with a row of panels per `Row`: curves averaged over the row's runs.
-
-    Behind the three panels, each row has `num_added` empty ones.
-    """
-    figure, axes = _panels(rows, title, num_added)
+def notes_figure(rows: Sequence[Row], title: str) -> Figure:
+    """Figure with a row of panels per `Row`: curves averaged over the row's runs."""
+    figure, axes = _panels(rows, title)
     for row, panels in zip(rows, axes, strict=True):
         for panel, name in zip(panels, PANELS, strict=True):
             mean = row.history.curves[name].mean(axis=0)
@@ -104,13 +101,12 @@ def notes_figure(rows: Sequence[Row], title: str, num_added: int = 0) -> Figure:
     return figure
 
 
-def seeds_figure(rows: Sequence[Row], title: str, num_added: int = 0) -> Figure:
+def seeds_figure(rows: Sequence[Row], title: str) -> Figure:
     """Figure with a row of panels per `Row`: median, quartiles and single curves of the runs.
 
-    The third panel also says how many seeds learned, with the Wilson interval. Behind the three
-    panels, each row has `num_added` empty ones.
+    The third panel also says how many seeds learned, with the Wilson interval.
     """
-    figure, axes = _panels(rows, title, num_added)
+    figure, axes = _panels(rows, title)
     for row, panels in zip(rows, axes, strict=True):
         coarse = coarsened(row.history)
         thousands = coarse.episode / 1000
@@ -140,13 +136,11 @@ def _setting(runs: Outcomes) -> str:
     )
 
 
-def _panels(rows: Sequence[Row], title: str, num_added: int) -> tuple[Figure, NDArray[np.object_]]:
+def _panels(rows: Sequence[Row], title: str) -> tuple[Figure, NDArray[np.object_]]:
     """Makes a figure and its panels, [rows, 3], with labels and reference lines but no curves."""
-    columns = len(PANELS) + num_added
-    size = (WIDTH * columns / len(PANELS), 0.75 + 1.12 * len(rows))
-    figure = Figure(figsize=size, layout="constrained")
+    figure = Figure(figsize=(WIDTH, 0.75 + 1.12 * len(rows)), layout="constrained")
     figure.suptitle(title, fontsize=9)
-    axes = figure.subplots(len(rows), columns, squeeze=False, sharex="col")[:, : len(PANELS)]
+    axes = figure.subplots(len(rows), len(PANELS), squeeze=False, sharex=True)
     for column, name in enumerate(PANELS):
         axes[0, column].set_title(PANELS[name])
         axes[-1, column].set_xlabel("episode (thousands)")
@@ -160,8 +154,7 @@ def _panels(rows: Sequence[Row], title: str, num_added: int) -> tuple[Figure, ND
         for level in sorted(set(levels.values())):  # policies of the same level share a label
             names = [name for name, value in levels.items() if value == level]
             _draw_level(reward_axes, level, " = ".join(names).replace("_", "-"))
-        for panel in (value_axes, policy_axes, reward_axes):
-            panel.margins(x=0)
+        value_axes.margins(x=0)
     return figure, axes
 
 

@@ -61,7 +61,7 @@ def learned_table(runs: Outcomes) -> Table:
     for weight in runs.weights:
         part = runs.at(critic_weight=weight)
         reward = part.reward  # (S,)
-        means = trim_mean(reward[resampled(len(reward))], 0.25, axis=-1)  # (1 + resamples,)
+        means = np.asarray(trim_mean(reward[resampled(len(reward))], 0.25, axis=-1))
         solved = reward > 0.95
         row = (
             weight,

@@ -10,6 +10,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpec
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ PARTS = {"policy": "#0072B2", "critic": "#D55E00", "leak": "#882255"}
 """Colours by part of the gradient: of the policy loss, the value loss, and the leak."""
 HIDDEN = {"activity": ("|h| (mean)", "#E69F00"), "saturated": ("saturated units (mean)", "#56B4E9")}
 """Labels and colours of the fifth panel's curves."""
+TITLE_WIDTH = 105  # characters per line
 
 
 def training_curves(runs: Sequence[TrainConfig], history: History, path: Path) -> None:
@@ -40,33 +42,27 @@ def training_figure(runs: Sequence[TrainConfig], history: History) -> Figure:
     Panels show the value loss, the policy loss and the reward. If the runs have diagnostics, a
     fourth panel shows the fraction of the trunk's mean squared gradient that each of `PARTS` has.
     With `probe_at`, a fifth panel shows the hidden states; the fourth and the fifth panel then have
-    a logarithmic axis of episodes. The runs, which differ in critic weight and seed, are in the
-    order of the history's replicas.
+    a logarithmic axis of episodes.
+
+    Args:
+        runs: the configuration of each replica; they differ in critic weight and seed.
+        history: history of the replicas, in the same order.
     """
     replicas: dict[float, list[int]] = {}  # by critic weight
     for replica, run in enumerate(runs):
         replicas.setdefault(run.critic_weight, []).append(replica)
     rows = [Row(run=runs[each[0]], history=history.select(each)) for each in replicas.values()]
     several_seeds = len(runs) // len(rows) > 1
-    title = "\n".join(textwrap.fill(line, width=105) for line in describe(runs))
-    has_probes = history.probe_episode is not None
-    num_added = (2 if has_probes else 1) if history.diagnostics else 0
-    draw = seeds_figure if several_seeds else notes_figure
-    figure = draw(rows, title, num_added)
+    title = "\n".join(textwrap.fill(line, TITLE_WIDTH) for line in describe(runs))
+    figure = seeds_figure(rows, title) if several_seeds else notes_figure(rows, title)
     legend: dict[str, Artist] = {}
     if several_seeds:
         legend["median over seeds"] = Line2D([], [], color="black")
         legend["quartiles"] = Patch(color="0.75")
         legend["single seeds"] = Line2D([], [], color="0.6", linewidth=0.5)
     if history.diagnostics:
-        added = np.reshape(figure.axes, (len(rows), -1))[:, -num_added:]
-        for axes in added.flat:
-            if has_probes:
-                axes.set_xscale("symlog", linthresh=1)  # a logarithmic axis that has episode 0
-            else:
-                axes.margins(x=0)
-        for axes in added[-1]:
-            axes.set_xlabel("episode" if has_probes else "episode (thousands)")
+        has_probes = history.probe_episode is not None
+        added = _add_panels(figure, rows, 2 if has_probes else 1)
         _draw_shares(added[:, 0], rows)
         for part, colour in PARTS.items():
             legend[f"{part} (mean)"] = Line2D([], [], color=colour)
@@ -105,6 +101,30 @@ def describe(runs: Sequence[TrainConfig]) -> list[str]:
         f"{num_seeds} seeds" if num_seeds > 1 else f"seed {run.seed}",
     ]
     return [", ".join(first), "; ".join(second)]
+
+
+def _add_panels(figure: Figure, rows: Sequence[Row], count: int) -> NDArray[np.object_]:
+    """Widens a figure by `count` columns of panels; returns the new panels, [rows, count]."""
+    panels = np.array(figure.axes).reshape(len(rows), -1)
+    columns_before = panels.shape[1]
+    columns = columns_before + count
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width * columns / columns_before, height)
+    grid = GridSpec(len(rows), columns, figure=figure)
+    for row_and_column, axes in np.ndenumerate(panels):
+        axes.set_subplotspec(grid[row_and_column])
+    added = np.empty((len(rows), count), object)
+    has_probes = rows[0].history.probe_episode is not None
+    for row, column in np.ndindex(added.shape):
+        shared = None if has_probes else panels[0, 0]
+        axes = figure.add_subplot(grid[row, columns_before + column], sharex=shared)
+        if has_probes:
+            axes.set_xscale("symlog", linthresh=1)  # a logarithmic axis that includes episode 0
+        axes.tick_params(labelbottom=row == len(rows) - 1)
+        added[row, column] = axes
+    for axes in added[-1]:
+        axes.set_xlabel("episode" if has_probes else "episode (thousands)")
+    return added
 
 
 def _draw_shares(panels: NDArray[np.object_], rows: Sequence[Row]) -> None:

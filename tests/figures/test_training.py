@@ -75,7 +75,7 @@ def test_diagnosed_runs_have_a_fourth_panel() -> None:
         assert np.allclose(np.delete(share, 3), np.delete(expected, 3))
     places = [axes.get_subplotspec() for axes in figure.axes]
     columns = [place.colspan.start for place in places if place is not None]
-    assert columns == [0, 1, 2, 3, 0, 1, 2, 3]
+    assert columns == [0, 1, 2, 0, 1, 2, 3, 3]
     assert len(drawn([1, 3], 1, diagnosed=True).axes) == 8
 
 
@@ -89,7 +89,7 @@ def test_runs_probed_at_chosen_episodes_have_a_fifth_panel() -> None:
         assert np.array_equal(line.get_ydata(), history.diagnostics[name][2:].mean(axis=0))
     places = [axes.get_subplotspec() for axes in figure.axes]
     columns = [place.colspan.start for place in places if place is not None]
-    assert columns == [0, 1, 2, 3, 4, 0, 1, 2, 3, 4]
+    assert columns == [0, 1, 2, 0, 1, 2, 3, 4, 3, 4]
 
 
 def test_the_title_tells_settings_apart() -> None:
