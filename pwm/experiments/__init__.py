@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from types import MappingProxyType
 
 from pwm.core.errors import require
 from pwm.engines import EngineName
@@ -26,7 +25,7 @@ _ALL = (
     *fourth_experiments(),
     *fifth_experiments(),
 )
-EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType({item.name: item for item in _ALL})
+EXPERIMENTS: Mapping[str, Experiment] = {item.name: item for item in _ALL}
 NOTES = tuple(item.name for item in NOTES_GRIDS)
 """Names of the experiments that reproduce the notes' figures, or vary their settings."""
 
@@ -37,13 +36,10 @@ def chosen(
     engine: EngineName | None = None,
     known: Mapping[str, Experiment] = EXPERIMENTS,
 ) -> tuple[Experiment, ...]:
-    """The experiments with the given names, or all if no name is given.
+    """The experiments of `known` with the given names, or all if no name is given.
 
-    Args:
-        names: names of experiments.
-        size: full budget or a small one.
-        engine: engine that trains them; by default each experiment's own.
-        known: experiments to choose from, by name.
+    Each has the given size and, if one is given, the engine.
+
     Raises:
         InputError: no experiment has one of the names.
     """

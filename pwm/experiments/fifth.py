@@ -9,153 +9,128 @@ group's `light` critic.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
 from pwm.experiments.grids import grid
 from pwm.runs.experiment import Experiment
 
 BATCHES = (4, 16, 64, 256)
-GROUPS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
-    {
-        "adam-0.99": {"optimizer": "adam"},
-        "adam-0.999": {"optimizer": "adam", "square_decay": 0.999},
-        "sgd": {"optimizer": "sgd", "learning_rate": 0.01, "num_episodes": 40_000},
-        "discount": {"discount": 0.95},
-        "trial": {"return_horizon": "trial"},
-        "gae": {"discount": 0.99, "trace_decay": 0.95},
-        "td": {"discount": 0.9, "trace_decay": 0.0},
-        "batch-4": {"episodes_per_update": 4, "num_episodes": 40_000},
-        "batch-16": {"episodes_per_update": 16, "num_episodes": 80_000},
-        "batch-64": {"episodes_per_update": 64, "num_episodes": 153_600},
-        "batch-256": {"episodes_per_update": 256, "num_episodes": 307_200},
-        "normalised": {"normalise_advantages": True},
-        "huber": {"value_loss": "huber"},
-        "carried": {"carry_state": True, "num_episodes": 40_000},
-    }
-)
+GROUPS: Mapping[str, Mapping[str, Any]] = {
+    "adam-0.99": {"optimizer": "adam"},
+    "adam-0.999": {"optimizer": "adam", "square_decay": 0.999},
+    "sgd": {"optimizer": "sgd", "learning_rate": 0.01, "num_episodes": 40_000},
+    "discount": {"discount": 0.95},
+    "trial": {"return_horizon": "trial"},
+    "gae": {"discount": 0.99, "trace_decay": 0.95},
+    "td": {"discount": 0.9, "trace_decay": 0.0},
+    "batch-4": {"episodes_per_update": 4, "num_episodes": 40_000},
+    "batch-16": {"episodes_per_update": 16, "num_episodes": 80_000},
+    "batch-64": {"episodes_per_update": 64, "num_episodes": 153_600},
+    "batch-256": {"episodes_per_update": 256, "num_episodes": 307_200},
+    "normalised": {"normalise_advantages": True},
+    "huber": {"value_loss": "huber"},
+    "carried": {"carry_state": True, "num_episodes": 40_000},
+}
 """Fields that differ from those of the first studies, by group."""
-LIGHT: Mapping[str, float] = MappingProxyType({"sgd": 1.0})
+LIGHT: Mapping[str, float] = {"sgd": 1.0}
 """Critic weight of the variant `light`, by group; 0.1 where none is given."""
-WEIGHTS: Mapping[tuple[str, int], Mapping[str, Sequence[float]]] = MappingProxyType(
-    {
-        ("adam-0.99", 15): {"raw": (10.0, 30.0), "centred": (10.0, 100.0), "own": (2.0, 5.0)},
-        ("adam-0.99", 60): {"raw": (1.0, 10.0, 30.0), "centred": (10.0, 100.0), "own": (5.0,)},
-        ("adam-0.999", 15): {"raw": (10.0, 30.0), "centred": (10.0, 100.0), "own": (2.0, 5.0)},
-        ("adam-0.999", 60): {"raw": (1.0, 10.0, 30.0), "centred": (10.0, 100.0), "own": (5.0,)},
-        ("sgd", 15): {"raw": (30.0, 1000.0), "own": (2.0, 5.0)},
-        ("discount", 15): {"own": (2.0, 5.0)},
-        ("discount", 60): {"raw": (10.0, 30.0), "own": (5.0, 10.0)},
-        ("trial", 15): {"own": (5.0, 10.0)},
-        ("trial", 60): {"raw": (10.0, 30.0, 100.0), "own": (10.0, 20.0)},
-        ("gae", 15): {"own": (2.0, 5.0), "all": (2.0, 5.0)},
-        ("gae", 60): {"raw": (10.0, 30.0), "own": (5.0, 10.0), "all": (5.0, 10.0)},
-        ("td", 15): {"own": (5.0, 10.0), "all": (5.0, 10.0)},
-        ("td", 60): {"raw": (10.0, 30.0), "own": (10.0, 20.0), "all": (10.0, 20.0)},
-        **{(f"batch-{size}", 15): {"raw": (10.0,), "own": (2.0,)} for size in BATCHES},
-        ("batch-16", 60): {"raw": (10.0,), "own": (5.0,)},
-        ("normalised", 15): {"raw": (10.0, 30.0), "own": (0.1, 1.0, 5.0)},
-        ("normalised", 60): {"raw": (10.0,), "own": (0.3, 1.0, 5.0)},
-        ("huber", 15): {"raw": (10.0,), "own": (2.0, 5.0, 10.0, 20.0)},
-        ("carried", 60): {"raw": (1.0, 10.0), "centred": (10.0, 100.0), "own": (10.0, 20.0)},
-    }
-)
+WEIGHTS: Mapping[tuple[str, int], Mapping[str, Sequence[float]]] = {
+    ("adam-0.99", 15): {"raw": (10.0, 30.0), "centred": (10.0, 100.0), "own": (2.0, 5.0)},
+    ("adam-0.99", 60): {"raw": (1.0, 10.0, 30.0), "centred": (10.0, 100.0), "own": (5.0,)},
+    ("adam-0.999", 15): {"raw": (10.0, 30.0), "centred": (10.0, 100.0), "own": (2.0, 5.0)},
+    ("adam-0.999", 60): {"raw": (1.0, 10.0, 30.0), "centred": (10.0, 100.0), "own": (5.0,)},
+    ("sgd", 15): {"raw": (30.0, 1000.0), "own": (2.0, 5.0)},
+    ("discount", 15): {"own": (2.0, 5.0)},
+    ("discount", 60): {"raw": (10.0, 30.0), "own": (5.0, 10.0)},
+    ("trial", 15): {"own": (5.0, 10.0)},
+    ("trial", 60): {"raw": (10.0, 30.0, 100.0), "own": (10.0, 20.0)},
+    ("gae", 15): {"own": (2.0, 5.0), "all": (2.0, 5.0)},
+    ("gae", 60): {"raw": (10.0, 30.0), "own": (5.0, 10.0), "all": (5.0, 10.0)},
+    ("td", 15): {"own": (5.0, 10.0), "all": (5.0, 10.0)},
+    ("td", 60): {"raw": (10.0, 30.0), "own": (10.0, 20.0), "all": (10.0, 20.0)},
+    **{(f"batch-{size}", 15): {"raw": (10.0,), "own": (2.0,)} for size in BATCHES},
+    ("batch-16", 60): {"raw": (10.0,), "own": (5.0,)},
+    ("normalised", 15): {"raw": (10.0, 30.0), "own": (0.1, 1.0, 5.0)},
+    ("normalised", 60): {"raw": (10.0,), "own": (0.3, 1.0, 5.0)},
+    ("huber", 15): {"raw": (10.0,), "own": (2.0, 5.0, 10.0, 20.0)},
+    ("carried", 60): {"raw": (1.0, 10.0), "centred": (10.0, 100.0), "own": (10.0, 20.0)},
+}
 """Critic weights of all variants but `light`, by group and number of steps per episode."""
-VARIANTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
-    {
-        "light": {"baseline": "detached", "critic_start": "mean"},
-        "raw": {"baseline": "detached"},
-        "centred": {"baseline": "detached", "returns": "centred"},
-        "own": {"baseline": "attached", "critic_start": "fixed-point"},
-        "all": {"baseline": "attached", "leaking_targets": True},
-    }
-)
+VARIANTS: Mapping[str, Mapping[str, Any]] = {
+    "light": {"baseline": "detached", "critic_start": "mean"},
+    "raw": {"baseline": "detached"},
+    "centred": {"baseline": "detached", "returns": "centred"},
+    "own": {"baseline": "attached", "critic_start": "fixed-point"},
+    "all": {"baseline": "attached", "leaking_targets": True},
+}
 """Fields that a variant adds to those of the group, by variant.
 
-light: a critic of small weight, without a leak, that starts at its fixed point.
-raw: a critic without a leak that starts at 0.
-centred: as `raw`, with centred returns.
-own: a critic with a leak through the value of each step itself, which starts at the fixed point of
-    this leak.
+light, raw, centred: no leak. `light` has a small weight and starts at its fixed point, `raw` at 0.
+own: a leak through the value of each step itself; the critic starts at this leak's fixed point.
 all: as `own`, with a leak also through the values in each step's bootstrapped target.
 """
 FROM_MEAN = ("normalised", "huber")
 """Groups whose `own` starts at the mean return, as the leak has no other fixed point."""
-STARTS: Mapping[tuple[str, int], Mapping[str, Mapping[float, float]]] = MappingProxyType(
-    {
-        ("gae", 15): {
-            "light": {0.1: 1.555},
-            "own": {2.0: 6.484, 5.0: 3.527},
-            "all": {2.0: 5.113, 5.0: 2.978},
-        },
-        ("gae", 60): {
-            "light": {0.1: 5.379},
-            "own": {5.0: 19.97, 10.0: 12.68},
-            "all": {5.0: 11.1, 10.0: 8.239},
-        },
-        ("td", 15): {
-            "light": {0.1: 1.084},
-            "own": {5.0: 9.816, 10.0: 5.45},
-            "all": {5.0: 2.162, 10.0: 1.623},
-        },
-        ("td", 60): {
-            "light": {0.1: 1.469},
-            "own": {10.0: 26.5, 20.0: 13.98},
-            "all": {10.0: 4.137, 20.0: 2.803},
-        },
-    }
-)
+STARTS: Mapping[tuple[str, int], Mapping[str, Mapping[float, float]]] = {
+    ("gae", 15): {
+        "light": {0.1: 1.555},
+        "own": {2.0: 6.484, 5.0: 3.527},
+        "all": {2.0: 5.113, 5.0: 2.978},
+    },
+    ("gae", 60): {
+        "light": {0.1: 5.379},
+        "own": {5.0: 19.97, 10.0: 12.68},
+        "all": {5.0: 11.1, 10.0: 8.239},
+    },
+    ("td", 15): {
+        "light": {0.1: 1.084},
+        "own": {5.0: 9.816, 10.0: 5.45},
+        "all": {5.0: 2.162, 10.0: 1.623},
+    },
+    ("td", 60): {
+        "light": {0.1: 1.469},
+        "own": {10.0: 26.5, 20.0: 13.98},
+        "all": {10.0: 4.137, 20.0: 2.803},
+    },
+}
 """Fixed points of bootstrapped critics, at which they start: by group and steps, then variant, then
 critic weight. `pwm.analysis.targets` computes them."""
+LATER_SETTING: Mapping[str, Any] = {
+    "episode_length": 9,
+    "timeout": True,
+    "carry_state": True,
+    "hidden_size": 48,
+    "learning_rate": 0.005,
+    "num_episodes": 100_000,
+    "seeds": 48,
+}
+"""Setting of the notes' later experiments."""
 
 
 def fifth_experiments() -> Iterator[Experiment]:
-    """Yields the experiments of the fifth set, ordered by group, steps and variant."""
+    """Yields the experiments of the fifth set, ordered by group, steps and variant.
+
+    If the critic's start depends on its weight, each weight has an experiment of its own.
+    """
+    about = "a setting of the fifth set of predictions"
     for (group, steps), variants in WEIGHTS.items():
-        yield from _experiments(group, steps, "light", (LIGHT.get(group, 0.1),))
-        for variant, weights in variants.items():
-            yield from _experiments(group, steps, variant, weights)
-    yield from _later_setting()
-
-
-def _experiments(
-    group: str, steps: int, variant: str, weights: Sequence[float]
-) -> Iterator[Experiment]:
-    """Yields one experiment, or one per weight if the critic's start depends on the weight."""
-    name, about = f"fifth-{group}-{steps}-{variant}", "a setting of the fifth set of predictions"
-    fields: dict[str, Any] = {"episode_length": steps, **GROUPS[group], **VARIANTS[variant]}
-    if variant == "own" and group in FROM_MEAN:
-        fields["critic_start"] = "mean"
-    starts = STARTS.get((group, steps), {}).get(variant)
-    if starts is None:
-        yield grid(name, about, weights=tuple(weights), **fields)
-        return
-    for weight in weights:
-        ending = "" if variant == "light" else f"-{weight:g}"
-        fields["critic_start"] = starts[weight]
-        yield grid(name + ending, about, weights=(weight,), **fields)
-
-
-def _later_setting() -> Iterator[Experiment]:
-    """Yields experiments in the setting of the notes' later experiments, with 48 seeds."""
-    variants: dict[str, dict[str, Any]] = {
-        "attached": {"weights": (0.05, 0.5, 1.0, 2.0, 3.0, 10.0), "baseline": "attached"},
-        "detached": {"weights": (0.05, 2.0), "baseline": "detached"},
-        "per-loss": {
-            "weights": (1.0,),
-            "baseline": "detached",
-            "returns": "centred",
-            "balance": "per-loss",
-        },
-    }
-    for name, fields in variants.items():
-        setting: dict[str, Any] = {
-            "episode_length": 9,
-            "timeout": True,
-            "carry_state": True,
-            "hidden_size": 48,
-            "learning_rate": 0.005,
-            "num_episodes": 100_000,
-        }
-        about = "three trials, timeouts, state carried: the notes' later setting"
-        yield grid(f"later-{name}", about, seeds=48, **setting, **fields)
+        light: Mapping[str, Sequence[float]] = {"light": (LIGHT.get(group, 0.1),)}
+        for variant, weights in {**light, **variants}.items():
+            name = f"fifth-{group}-{steps}-{variant}"
+            fields: dict[str, Any] = {"episode_length": steps, **GROUPS[group], **VARIANTS[variant]}
+            if variant == "own" and group in FROM_MEAN:
+                fields["critic_start"] = "mean"
+            starts = STARTS.get((group, steps), {}).get(variant)
+            if starts is None:
+                yield grid(name, about, weights=weights, **fields)
+                continue
+            for weight in weights:
+                ending = "" if variant == "light" else f"-{weight:g}"
+                fields["critic_start"] = starts[weight]
+                yield grid(name + ending, about, weights=(weight,), **fields)
+    about = "three trials, timeouts, state carried: the notes' later setting"
+    weights = (0.05, 0.5, 1.0, 2.0, 3.0, 10.0)
+    yield grid("later-attached", about, weights, baseline="attached", **LATER_SETTING)
+    yield grid("later-detached", about, (0.05, 2.0), baseline="detached", **LATER_SETTING)
+    per_loss: dict[str, Any] = {"returns": "centred", "balance": "per-loss"}
+    yield grid("later-per-loss", about, (1.0,), baseline="detached", **per_loss, **LATER_SETTING)

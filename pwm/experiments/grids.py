@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pwm.core.config import TrainConfig
@@ -17,17 +18,12 @@ BASE = TrainConfig(
 
 
 def grid(
-    name: str, about: str, weights: tuple[float, ...] = WEIGHTS, seeds: int = 24, **fields: Any
+    name: str, about: str, weights: Sequence[float] = WEIGHTS, seeds: int = 24, **fields: Any
 ) -> Experiment:
-    """Makes an experiment: a grid around `BASE`.
+    """Makes an experiment: a grid of critic weights and seeds around `BASE`.
 
-    Args:
-        name: name of the experiment.
-        about: question that the experiment answers.
-        weights: critic weights.
-        seeds: number of seeds, which count from 0.
-        fields: values of other fields of `TrainConfig` and its parts; a tuple of values is an axis
-            of the grid. Without `baseline`, the grid has both, attached and detached.
+    `fields` are other fields of `TrainConfig` and its parts; a tuple of values is an axis of the
+    grid. Without `baseline`, the grid has both, attached and detached.
     """
     fields.setdefault("baseline", ("attached", "detached"))
     axes = {field: value for field, value in fields.items() if isinstance(value, tuple)}

@@ -10,15 +10,7 @@ from pwm.runs.experiment import Experiment
 
 def leak_experiments() -> Iterator[Experiment]:
     """Yields the experiments on the leak and on the working range."""
-    yield from _conditions()
-    yield from _budgets_and_rates()
-    yield from _parts_of_the_leak()
-    yield from _variants()
-    yield from _gradients()
-
-
-def _conditions() -> Iterator[Experiment]:
-    """Yields experiments that vary episode and trial length, and one with a mean policy loss."""
+    # Episode and trial lengths, and a mean policy loss
     for rate, episodes in ((0.005, 10_000), (0.001, 20_000)):
         yield grid(
             f"weight-{rate:g}",
@@ -47,10 +39,7 @@ def _conditions() -> Iterator[Experiment]:
         policy_reduction="mean",
         episode_length=(15, 60),
     )
-
-
-def _budgets_and_rates() -> Iterator[Experiment]:
-    """Yields experiments with longer training, and with other learning rates."""
+    # Longer training, and other learning rates
     yield grid(
         "budget-lower",
         "weights below the lower edge, trained five times as long",
@@ -74,10 +63,7 @@ def _budgets_and_rates() -> Iterator[Experiment]:
         episode_length=(15, 60),
         learning_rate=(0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03),
     )
-
-
-def _parts_of_the_leak() -> Iterator[Experiment]:
-    """Yields experiments in which the leak is confined to a part of the network, or imitated."""
+    # The leak into a part of the network, or imitated
     yield grid(
         "separate",
         "separate LSTMs for actor and critic, which then share no trunk",
@@ -97,10 +83,7 @@ def _parts_of_the_leak() -> Iterator[Experiment]:
         baseline="detached",
         optimism=tuple(15 / (2 * weight) for weight in WEIGHTS),  # T is 15 steps
     )
-
-
-def _variants() -> Iterator[Experiment]:
-    """Yields experiments with variants of the loss, the task and the network."""
+    # Variants of the loss, the task and the network
     yield grid(
         "entropy",
         "an entropy bonus, at the learning rate where policies collapse",
@@ -131,13 +114,7 @@ def _variants() -> Iterator[Experiment]:
         weights=FEW_WEIGHTS,
         hidden_size=(12, 24, 48, 96),
     )
-
-
-def _gradients() -> Iterator[Experiment]:
-    """Yields an experiment that measures the trunk's gradients, and one without some gradients.
-
-    A bug in the notes' code lost these gradients while an episode was collected.
-    """
+    # The trunk's gradients, measured or in part lost
     yield grid(
         "gradients",
         "the gradients in the trunk, below, within and above the working range",

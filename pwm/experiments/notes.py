@@ -14,14 +14,7 @@ def _grid(
 ) -> Experiment:
     """Makes a grid with 96 seeds per weight, enough to tell a success rate of 0.1 from one of 0.3.
 
-    The notes' setting is the default of `TrainConfig`.
-
-    Args:
-        name: name of the experiment.
-        about: question that the experiment answers, or the notes' figure that it reproduces.
-        weights: critic weights.
-        notes_seeds: number of seeds in the notes' figure.
-        fields: values other than the default of further fields of `TrainConfig` and its parts.
+    The notes' setting is the default of `TrainConfig`; their figure averages `notes_seeds` seeds.
     """
     return Experiment(
         name=name,

@@ -7,69 +7,62 @@ The score was fixed before the runs (`fourth` in `paper/predictions.json`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from types import MappingProxyType
 from typing import Any
 
 from pwm.experiments.grids import grid
 from pwm.runs.experiment import Experiment
 
 RATES = (0.001, 0.005)
-CONDITIONS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
-    {
-        "length": {"episode_length": (15, 60, 120, 240), "learning_rate": RATES},
-        "trial": {"episode_length": 64, "trial_length": 8, "learning_rate": 0.002},
-        "reward": {"episode_length": 60, "reward": (0.1, 10.0), "learning_rate": 0.002},
-        "carried": {"episode_length": 60, "carry_state": True, "learning_rate": 0.002},
-        "held-out": {"episode_length": (36, 90), "learning_rate": 0.002},
-    }
-)
+CONDITIONS: Mapping[str, Mapping[str, Any]] = {
+    "length": {"episode_length": (15, 60, 120, 240), "learning_rate": RATES},
+    "trial": {"episode_length": 64, "trial_length": 8, "learning_rate": 0.002},
+    "reward": {"episode_length": 60, "reward": (0.1, 10.0), "learning_rate": 0.002},
+    "carried": {"episode_length": 60, "carry_state": True, "learning_rate": 0.002},
+    "held-out": {"episode_length": (36, 90), "learning_rate": 0.002},
+}
 """Fields of the conditions, by group. The ranking on all other groups is tested on `held-out`."""
 BOTH = ("raw", "centred")
-RULES = ("stop-trunk", "per-loss", "equal", "pcgrad", "uncertainty", "return-scale")
-METHODS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
-    {
-        "fixed": {"weights": (0.0, 1.0, 10.0, 100.0), "returns": BOTH},
-        "standardised": {"weights": (100.0,), "returns": "standardised"},
-        "rule": {"balance": RULES, "returns": BOTH},
-        "popart": {"balance": "popart"},
-        "separate": {"separate_trunks": True, "returns": BOTH},
-        "usual": {
-            "weights": (0.5,),
-            "policy_reduction": "mean",
-            "normalise_advantages": True,
-            "clip_gradient": 0.5,
-        },
-    }
-)
+METHODS: Mapping[str, Mapping[str, Any]] = {
+    "fixed": {"weights": (0.0, 1.0, 10.0, 100.0), "returns": BOTH},
+    "standardised": {"weights": (100.0,), "returns": "standardised"},
+    "rule": {
+        "balance": ("stop-trunk", "per-loss", "equal", "pcgrad", "uncertainty", "return-scale"),
+        "returns": BOTH,
+    },
+    "popart": {"balance": "popart"},
+    "separate": {"separate_trunks": True, "returns": BOTH},
+    "usual": {
+        "weights": (0.5,),
+        "policy_reduction": "mean",
+        "normalise_advantages": True,
+        "clip_gradient": 0.5,
+    },
+}
 """Fields of the methods, by group; the critic weight is 1 where no weights are given.
 
 At weight 0 the critic learns nothing: with centred returns, the baseline is the running mean alone.
 `usual` is the usual setting of libraries.
 """
-CANDIDATES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
-    {
-        "fixed": {"weights": (0.0, 10.0, 100.0), "returns": "centred"},
-        "per-loss": {"balance": "per-loss", "returns": "centred"},
-        "separate": {"separate_trunks": True, "returns": "centred"},
-        "usual": METHODS["usual"],
-    }
-)
+CANDIDATES: Mapping[str, Mapping[str, Any]] = {
+    "fixed": {"weights": (0.0, 10.0, 100.0), "returns": "centred"},
+    "per-loss": {"balance": "per-loss", "returns": "centred"},
+    "separate": {"separate_trunks": True, "returns": "centred"},
+    "usual": METHODS["usual"],
+}
 """Fields of the candidates for the recommendation, which are compared with 96 seeds."""
 CANDIDATE_STEPS = (15, 60, 120)
 
 
 def rule_experiments() -> Iterator[Experiment]:
     """Yields the experiments that compare rules."""
+    about = "rules that balance the two losses"
+    default: dict[str, Any] = {"weights": (1.0,), "baseline": "detached", "num_episodes": 8000}
     for condition, setting in CONDITIONS.items():
         for method, fields in METHODS.items():
-            yield _compared(f"rules-{condition}-{method}", {**setting, **fields})
+            yield grid(f"rules-{condition}-{method}", about, **{**default, **setting, **fields})
+    default |= {"episode_length": CANDIDATE_STEPS, "learning_rate": 0.005, "num_episodes": 10_000}
     for method, fields in CANDIDATES.items():
-        setting = {
-            "episode_length": CANDIDATE_STEPS,
-            "learning_rate": 0.005,
-            "num_episodes": 10_000,
-        }
-        yield _compared(f"candidates-{method}", {**setting, **fields}, seeds=96)
+        yield grid(f"candidates-{method}", about, seeds=96, **{**default, **fields})
     yield grid(
         "brake",
         "smaller steps of the trunk: whether a heavy critic is a brake or a teacher",
@@ -94,16 +87,3 @@ def rule_experiments() -> Iterator[Experiment]:
         entropy_weight=(0.0, 0.1),
         discount=(1.0, 0.9),
     )
-
-
-def _compared(name: str, fields: dict[str, Any], seeds: int = 24) -> Experiment:
-    """Makes the grid of a group of methods in a group of conditions.
-
-    Args:
-        name: name of the experiment.
-        fields: fields of the methods and of the conditions. Unless they say otherwise, the
-            baseline is detached, the critic weight 1 and the number of episodes 8000.
-        seeds: number of seeds.
-    """
-    default: dict[str, Any] = {"weights": (1.0,), "baseline": "detached", "num_episodes": 8000}
-    return grid(name, "rules that balance the two losses", seeds=seeds, **default | fields)

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from pwm.experiments.grids import grid
 from pwm.runs.experiment import Experiment
 
 LENGTHS = (6, 15, 30, 60, 120)
 DECADES = (0.1, 1.0, 10.0, 100.0)  # critic weights
-ATTACHED_WEIGHTS = (1.0, 2.0, 3.0, 5.0, 10.0)
 EARLY = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)  # episodes after which to probe
 
 
 def start_experiments() -> Iterator[Experiment]:
     """Yields the experiments on the critic's initial bias and on centred returns."""
-    yield from _centred_returns()
-    yield from _starts()
-    yield from _early_probes()
-    yield from _open_questions()
-
-
-def _centred_returns() -> Iterator[Experiment]:
-    """Yields experiments with centred returns."""
+    # Centred returns
     for rate, episodes in ((0.005, 10_000), (0.001, 20_000)):
         yield grid(
             f"centred-{rate:g}",
@@ -50,44 +43,23 @@ def _centred_returns() -> Iterator[Experiment]:
         returns="centred",
         learning_rate=(0.0003, 0.001, 0.003, 0.01),
     )
-
-
-def _starts() -> Iterator[Experiment]:
-    """Yields experiments with critics that start at the mean return or the leak's fixed point."""
-    yield grid(
-        "start-mean",
-        "a detached critic that starts at the mean return",
-        weights=DECADES,
-        baseline="detached",
-        critic_start="mean",
-        episode_length=LENGTHS,
-    )
-    yield grid(
-        "start-fixed-point",
-        "an attached critic that starts at the leak's fixed point",
-        weights=ATTACHED_WEIGHTS,
-        baseline="attached",
-        critic_start="fixed-point",
-        episode_length=LENGTHS,
-    )
-    for trial_length in (2, 4, 6):
-        task = {"episode_length": 5 * trial_length, "trial_length": trial_length}
-        yield grid(
-            f"start-mean-trial-{trial_length}",
-            "the grid of start-mean, with shorter or longer trials, five per episode",
-            weights=(0.1,),
-            baseline="detached",
-            critic_start="mean",
-            **task,
-        )
-        yield grid(
-            f"start-fixed-point-trial-{trial_length}",
-            "the grid of start-fixed-point, with shorter or longer trials, five per episode",
-            weights=ATTACHED_WEIGHTS,
-            baseline="attached",
-            critic_start="fixed-point",
-            **task,
-        )
+    # Critics that start at the mean return, at the leak's fixed point, or elsewhere
+    mean: dict[str, Any] = {"baseline": "detached", "critic_start": "mean"}
+    fixed_point: dict[str, Any] = {
+        "weights": (1.0, 2.0, 3.0, 5.0, 10.0),
+        "baseline": "attached",
+        "critic_start": "fixed-point",
+    }
+    about = "a detached critic that starts at the mean return"
+    yield grid("start-mean", about, DECADES, episode_length=LENGTHS, **mean)
+    about = "an attached critic that starts at the leak's fixed point"
+    yield grid("start-fixed-point", about, episode_length=LENGTHS, **fixed_point)
+    for length in (2, 4, 6):
+        task: dict[str, Any] = {"episode_length": 5 * length, "trial_length": length}
+        about = "the grid of start-mean, with shorter or longer trials, five per episode"
+        yield grid(f"start-mean-trial-{length}", about, (0.1,), **task, **mean)
+        about = "the grid of start-fixed-point, with shorter or longer trials, five per episode"
+        yield grid(f"start-fixed-point-trial-{length}", about, **task, **fixed_point)
     yield grid(
         "distance",
         "a detached critic that starts below, at and above the mean return of 5.25",
@@ -96,10 +68,7 @@ def _starts() -> Iterator[Experiment]:
         episode_length=60,
         critic_start=(-5.25, 2.25, 8.25, 10.5, 15.75),
     )
-
-
-def _early_probes() -> Iterator[Experiment]:
-    """Yields experiments that probe the agent while the critic's values rise to the mean return."""
+    # Probes of the agent while the critic's values rise to the mean return
     for name, fields in (
         ("raw", {"returns": ("raw", "centred")}),
         ("start", {"critic_start": "mean"}),
@@ -115,10 +84,7 @@ def _early_probes() -> Iterator[Experiment]:
             episode_length=(15, 60),
             **fields,
         )
-
-
-def _open_questions() -> Iterator[Experiment]:
-    """Yields experiments on the running mean's rate, and on the leak into the head alone."""
+    # The running mean's rate, and the leak into the head alone
     yield grid(
         "tracking",
         "how fast the running mean should follow the return",

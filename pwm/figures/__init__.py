@@ -8,29 +8,19 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import chdir, contextmanager
+from contextlib import chdir
 from pathlib import Path
-
-
-@contextmanager
-def _without_user_settings() -> Iterator[None]:
-    """Hides the user's backend and matplotlibrc files, which may make matplotlib's import fail.
-
-    Figures get their whole style from `style.mplstyle`, on top of matplotlib's defaults.
-    """
-    names = ("MPLBACKEND", "MATPLOTLIBRC")
-    hidden = {name: os.environ.pop(name) for name in names if name in os.environ}
-    os.environ["MATPLOTLIBRC"] = os.devnull
-    try:
-        with chdir(Path(__file__).parent):  # a matplotlibrc in the working folder comes first
-            yield
-    finally:
-        del os.environ["MATPLOTLIBRC"]
-        os.environ.update(hidden)
-
 
 # Matplotlib warns if it cannot write to the folder of its cache, which does not matter here.
 logging.getLogger("matplotlib").setLevel(logging.ERROR)
-with _without_user_settings():
-    import matplotlib as mpl  # noqa: F401, so that all later imports find it
+# A user's backend or matplotlibrc may make matplotlib's import fail. Figures get their whole style
+# from `style.mplstyle`, on top of matplotlib's defaults.
+_NAMES = ("MPLBACKEND", "MATPLOTLIBRC")
+_hidden = {name: os.environ.pop(name) for name in _NAMES if name in os.environ}
+os.environ["MATPLOTLIBRC"] = os.devnull
+try:
+    with chdir(Path(__file__).parent):  # a matplotlibrc in the working folder comes first
+        import matplotlib as mpl  # noqa: F401, so that all later imports find it
+finally:
+    del os.environ["MATPLOTLIBRC"]
+    os.environ.update(_hidden)

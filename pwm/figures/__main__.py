@@ -51,8 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         for name in arguments.names:
             require(name in NAMES, "NAMES", name, "some of " + ", ".join(NAMES))
         evidence = _evidence(arguments)
-        every_name = NAMES if arguments.results else tuple(ANSWERS)
-        names = arguments.names or every_name
+        names = arguments.names or (NAMES if arguments.results else tuple(ANSWERS))
         written = []  # whether each figure had to be written
         shown = Forgiving(sys.stderr)
         with tqdm(names, unit=" names", file=shown, leave=False, disable=None) as bar:
@@ -79,11 +78,9 @@ def _evidence(arguments: Arguments) -> Evidence:
     """
     if arguments.results is not None:
         return Evidence(Store(arguments.results), arguments.size, arguments.engine)
-    for name, value, published in (
-        ("size", arguments.size, "paper"),
-        ("engine", arguments.engine, "fused"),
-    ):
-        require(value == published, name, value, f"{published}, or stored runs with --results")
+    stored = "or stored runs with --results"
+    require(arguments.size == "paper", "size", arguments.size, f"paper, {stored}")
+    require(arguments.engine == "fused", "engine", arguments.engine, f"fused, {stored}")
     return Evidence(Published.read())
 
 

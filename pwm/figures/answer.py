@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pwm.analysis.evidence import Evidence
@@ -12,15 +11,12 @@ from pwm.figures.tables import SUCCESS, Table
 LENGTHS = (15, 60, 120)  # steps per episode
 RATES = (0.001, 0.005)  # learning rates
 SERIES = {
-    "attached": ("weight", "attached", "#D55E00", "o"),
-    "detached": ("weight", "detached", "#0072B2", "s"),
-    "detached, centred": ("centred", "detached", "#009E73", "^"),
+    "attached": ("weight", "attached", "#D55E00", "o", (0.06, 0.07)),
+    "detached": ("weight", "detached", "#0072B2", "s", (1.3, 0.6)),
+    "detached, centred": ("centred", "detached", "#009E73", "^", (0.06, 1.06)),
 }
-"""Curves by label: the experiments' name without the learning rate, baseline, colour, marker."""
-LABELLED = (0.001, 60)
-"""Learning rate and steps per episode of the panel with the curves' labels."""
-LABELS = {"attached": (0.06, 0.07), "detached": (1.3, 0.6), "detached, centred": (0.06, 1.06)}
-"""Positions of the labels, in data coordinates."""
+"""Curves by label: the experiments' name without the learning rate, the baseline, the colour, the
+marker, and where the label is in the one panel that has labels, in data coordinates."""
 
 
 def answer_figure(evidence: Evidence) -> tuple[Figure, Table]:
@@ -31,30 +27,20 @@ def answer_figure(evidence: Evidence) -> tuple[Figure, Table]:
     table: Table = [("learning_rate", "steps", "series", *SUCCESS)]
     figure = Figure(figsize=(WIDTH, 3.3), layout="constrained")
     panels = figure.subplots(2, 3, sharex=True, sharey=True)
-    for panels_of_rate, learning_rate in zip(panels, RATES, strict=True):
-        for axes, steps in zip(panels_of_rate, LENGTHS, strict=True):
-            rows = _draw_panel(axes, evidence, learning_rate, steps)
-            table += [(learning_rate, steps, *row) for row in rows]
+    for learning_rate, panels_of_rate in zip(RATES, panels, strict=True):
+        for steps, axes in zip(LENGTHS, panels_of_rate, strict=True):
+            for label, (name, baseline, colour, marker, position) in SERIES.items():
+                runs = evidence.of(f"{name}-{learning_rate:g}")
+                runs = runs.at(episode_length=steps, baseline=baseline)
+                rows = draw_success(axes, runs.weights, runs.learned, colour, alpha=0.15,
+                                    marker=marker, markersize=3, linewidth=1.1)  # fmt: skip
+                table += [(learning_rate, steps, label, *row) for row in rows]
+                if (learning_rate, steps) == (0.001, 60):
+                    axes.text(*position, label, color=colour, fontsize=7, va="center")
+            axes.set(xlim=(0.04, 130), ylim=(-0.04, 1.12), yticks=[0, 0.5, 1])
         panels_of_rate[0].set_ylabel(f"fraction that learned\nlearning rate {learning_rate:g}")
     for axes, steps in zip(panels[0], LENGTHS, strict=True):
         axes.set_title(f"{steps} steps per episode", fontsize=8, pad=8)
     panels[0, 0].set_xticks([0.1, 1, 10, 100])
     figure.supxlabel("critic weight w (policy loss summed, value loss averaged)", fontsize=8)
     return figure, table
-
-
-def _draw_panel(axes: Axes, evidence: Evidence, learning_rate: float, steps: int) -> Table:
-    """Draws the curves of one panel; returns their rows: the label, then the columns `SUCCESS`."""
-    table: Table = []
-    for label, (experiments, baseline, colour, marker) in SERIES.items():
-        runs = evidence.of(f"{experiments}-{learning_rate:g}")
-        runs = runs.at(episode_length=steps, baseline=baseline)
-        rows = draw_success(axes, runs.weights, runs.learned, colour, alpha=0.15, marker=marker,
-                            markersize=3, linewidth=1.1)  # fmt: skip
-        table += [(label, *row) for row in rows]
-        if (learning_rate, steps) == LABELLED:
-            axes.text(*LABELS[label], label, color=colour, fontsize=7, va="center")
-    axes.set_xlim(0.04, 130)
-    axes.set_ylim(-0.04, 1.12)
-    axes.set_yticks([0, 0.5, 1])
-    return table

@@ -17,11 +17,11 @@ from pwm.figures.tables import Table, quartiles
 
 WEIGHT = 10.0  # critic weight in the first two panels
 LOOKS = {
-    "raw": ("from 0", "#0072B2"),
-    "mean": ("from the mean return", "#E69F00"),
-    "centred": ("centred", "#009E73"),
+    "raw": ("from 0", "#0072B2", (1, -3.0)),
+    "mean": ("from the mean return", "#E69F00", (9, 1.6)),
+    "centred": ("centred", "#009E73", (6, 0.45)),
 }
-"""Label and colour by the critic's start or its returns, a key of `STARTS`."""
+"""Label, colour, and position of the label in the panel "distance", by a key of `STARTS`."""
 DIAGNOSTICS = {
     "saturated": "fraction of units saturated",
     "distance": "value less fixed point (reward)",
@@ -29,8 +29,6 @@ DIAGNOSTICS = {
 """Titles of the first two panels by the diagnostic that they show."""
 WEIGHTS = {1.0: "#56B4E9", 10.0: "#0072B2", 30.0: "#CC79A7"}
 """Colours of the last panel by critic weight."""
-LABELS = {"raw": (1, -3.0), "mean": (9, 1.6), "centred": (6, 0.45)}
-"""Positions of the curves' labels in the panel "distance", in data coordinates."""
 
 
 def climb_figure(evidence: Evidence) -> tuple[Figure, Table]:
@@ -50,7 +48,7 @@ def _draw_diagnostic(axes: Axes, evidence: Evidence, name: str) -> Table:
     """Draws a diagnostic by episode, median and quartiles over seeds; returns the rows."""
     table: Table = []
     for start in STARTS:
-        label, colour = LOOKS[start]
+        label, colour, position = LOOKS[start]
         runs = probed(evidence, start, DISTANCE_STEPS, WEIGHT)
         low, median, high = quartiles(probes(runs, name))
         shifted = runs.probed + 1  # so that episode 0 is on the logarithmic axis
@@ -59,7 +57,7 @@ def _draw_diagnostic(axes: Axes, evidence: Evidence, name: str) -> Table:
         rows = zip(runs.probed.tolist(), median, low, high, strict=True)
         table += [(name, start, WEIGHT, *row) for row in rows]
         if name == "distance":
-            axes.text(*LABELS[start], label, color=colour, fontsize=7, in_layout=False)
+            axes.text(*position, label, color=colour, fontsize=7, in_layout=False)
     axes.set_xscale("log")
     axes.set_xticks([1, 10, 100, 1000], ["0", "10", "100", "1,000"])
     axes.minorticks_off()
@@ -67,16 +65,15 @@ def _draw_diagnostic(axes: Axes, evidence: Evidence, name: str) -> Table:
 
 
 def _draw_slowdowns(axes: Axes, evidence: Evidence) -> Table:
-    """Draws measured slowdowns, and those that the law predicts, against the critic's start.
+    """Draws measured and predicted slowdowns by the critic's start minus the mean return.
 
-    The abscissa is the critic's start minus the mean return. Returns the rows.
+    Returns the rows.
     """
     table: Table = []
     # The fixed point of a detached critic is the mean return, whatever the critic weight.
     mean_return = Setting(steps=DISTANCE_STEPS, critic_weight=0.0).fixed_point
-    cells = distance_cells(evidence)
-    measured_starts = [start for start, _ in cells]
-    starts = np.linspace(min(measured_starts), max(measured_starts), 81)
+    cells = distance_cells(evidence)  # by start and weight
+    starts = np.linspace(min(cells)[0], max(cells)[0], 81)
     for weight, colour in WEIGHTS.items():
         for (start, cell_weight), cell in cells.items():
             if cell_weight == weight:
@@ -93,10 +90,8 @@ def _draw_slowdowns(axes: Axes, evidence: Evidence) -> Table:
                       annotation_clip=False)  # fmt: skip
         for distance, value in zip(distances.tolist(), predicted, strict=True):
             table.append(("slowdown", "law", weight, distance, value, np.nan, np.nan))
-    axes.set_yscale("log")
-    axes.set_ylim(0.7, 20)
+    axes.set(yscale="log", ylim=(0.7, 20), xlabel="critic's start less the mean return")
     without_powers(axes.yaxis)
     axes.set_yticks([1, 2, 5, 10, 20])
     axes.set_title("slowdown", fontsize=8)
-    axes.set_xlabel("critic's start less the mean return")
     return table

@@ -9,20 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pwm.analysis.elsewhere import NOTHING
-from pwm.analysis.estimates import Estimate, interval, resampled_means, success_rate
+from pwm.analysis.estimates import Estimate, interval, rate, resampled_means
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.fifth_cells import fifth_cells, median_times, of_groups, predicted_bias
 from pwm.analysis.fifth_predictions import BATCHES, OPTIMISERS, TARGETS
 from pwm.analysis.fixed_points import huber_bias
 from pwm.analysis.fourth_predictions import NEAR
-from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.predictions import predictions
 from pwm.analysis.slowdowns import LAW
 from pwm.core.leak import critic_bias, start_entropy
@@ -45,30 +44,34 @@ VARIANTS: Mapping[str, tuple[str, str, str]] = {
 """Label, colour and marker by `Cell.variant`."""
 HEADING = ("panel", "series", "x", "predicted", "value", "low", "high", "finished")
 LAW_LINE: Mapping[str, Any] = {"color": "0.4", "linewidth": 0.8}
-DOTTED: Mapping[str, Any] = {"color": "0.4", "linewidth": 0.8, "linestyle": ":"}
-Corner = Literal["lower right", "upper left", "upper right"]
-LEGEND: Mapping[str, Any] = {"frameon": False, "fontsize": 5, "handletextpad": 0.2}
 
 
 def elsewhere_figure(evidence: Evidence) -> tuple[Figure, Table]:
     """Figure and table of slowdowns, biases and times next to the law's, and of success."""
-    panels: Mapping[str, Callable[[Axes, Evidence], Table]] = {
-        "optimisers": partial(_draw_slowdowns, groups=(*OPTIMISERS, "sgd")),
-        "returns": partial(_draw_slowdowns, groups=TARGETS),
-        "bias": _draw_biases,
-        "batches": _draw_batches,
-        "normalised": _draw_normalised,
-        "Huber's loss": _draw_huber,
-        "state carried": _draw_carried,
-        "notes, later": _draw_later_notes,
+    optimisers = partial(_draw_slowdowns, groups=(*OPTIMISERS, "sgd"))
+    returns = partial(_draw_slowdowns, groups=TARGETS)
+    weight = "critic weight w"
+    # By title: function, labels of both axes, place of the legend
+    panels: Mapping[str, tuple[Callable[[Axes, Evidence], Table], str, str, str | None]] = {
+        "optimisers": (optimisers, "predicted slowdown", "measured", "lower right"),
+        "returns": (returns, "predicted slowdown", "measured", "lower right"),
+        "bias": (_draw_biases, "predicted bias", "measured", None),
+        "batches": (_draw_batches, "episodes per update", "episodes to learn", "upper left"),
+        "normalised": (_draw_normalised, weight, "slowdown, attached", "upper right"),
+        "Huber's loss": (_draw_huber, weight, "bias", None),
+        "state carried": (_draw_carried, weight, "slowdown", "lower right"),
+        "notes, later": (_draw_later_notes, weight, "fraction that learned", "best"),
     }
     figure = Figure(figsize=(WIDTH, 3.6), layout="constrained")
     table: Table = [HEADING]
-    for axes, (title, draw) in zip(figure.subplots(2, 4).flat, panels.items(), strict=True):
-        axes.set_title(title, fontsize=8)
+    for axes, (title, panel) in zip(figure.subplots(2, 4).flat, panels.items(), strict=True):
+        draw, x_label, y_label, legend = panel
         table += [(title, *row) for row in draw(axes, evidence)]
-        axes.xaxis.label.set_size(7)
-        axes.yaxis.label.set_size(7)
+        axes.set_title(title, fontsize=8)
+        axes.set_xlabel(x_label, fontsize=7)
+        axes.set_ylabel(y_label, fontsize=7)
+        if legend:
+            axes.legend(loc=legend, fontsize=5, handletextpad=0.2)
     return figure, table
 
 
@@ -90,7 +93,7 @@ def _draw_slowdowns(axes: Axes, evidence: Evidence, groups: Sequence[str]) -> Ta
             table.append((series, cell.weight, predicted, *slowdown, cell.finished))
         if cells:
             add_to_legend(axes, label, colour, marker)
-    _finish(axes, "predicted slowdown", "measured", "lower right")
+    make_logarithmic(axes)
     return table
 
 
@@ -103,12 +106,11 @@ def _draw_biases(axes: Axes, evidence: Evidence) -> Table:
         _, colour, marker = VARIANTS[variant]
         for cell in of_groups(fifth_cells(evidence), TARGETS, variant):
             predicted = float(resampled_means(predicted_bias(cell))[0])  # mean over seeds
-            bias = draw_estimate(
-                axes, predicted, interval(resampled_means(cell.runs.critic_bias)), colour, marker
-            )
+            measured = interval(resampled_means(cell.runs.critic_bias))
+            draw_estimate(axes, predicted, measured, colour, marker)
             series = f"{cell.condition} {variant} {cell.weight:g}"
-            table.append((series, cell.weight, predicted, *bias, True))
-    _finish(axes, "predicted bias", "measured")
+            table.append((series, cell.weight, predicted, *measured, True))
+    make_logarithmic(axes)
     return table
 
 
@@ -118,29 +120,28 @@ def _draw_batches(axes: Axes, evidence: Evidence) -> Table:
     Lines join the times that the law predicts for the light critic and for each variant.
     """
     table: Table = []
-    lines: dict[str, list[tuple[int, float]]] = {}  # episodes per update and predicted time
     for group in BATCHES:
         size, condition = int(group.removeprefix("batch-")), f"{group}-15"
         light_time = predictions()["fifth"]["light"][condition][LAW]
-        runs_and_times: dict[str, tuple[Outcomes, float]] = {  # runs and predicted time
-            "light": (evidence.of(f"fifth-{condition}-light"), light_time)
-        }
-        for cell in of_groups(fifth_cells(evidence), (group,)):
-            if cell.condition == condition:
-                runs_and_times[cell.variant] = cell.runs, cell.predicted[LAW] * light_time
-        for variant, (runs, predicted) in runs_and_times.items():
+        curves = [("light", evidence.of(f"fifth-{condition}-light"), light_time)]
+        curves += [
+            (cell.variant, cell.runs, cell.predicted[LAW] * light_time)
+            for cell in of_groups(fifth_cells(evidence), (group,))
+            if cell.condition == condition
+        ]
+        for variant, runs, predicted in curves:
+            budget = float(runs.base.num_episodes)
             times = median_times(runs)  # [1 + resamples]; inf if most seeds failed
             finished = bool(np.isfinite(times[0]))
-            estimate = interval(np.minimum(times, runs.base.num_episodes))
+            time = interval(np.minimum(times, budget)) if finished else Estimate(budget)
             _, colour, marker = VARIANTS.get(variant, ("light", "0.3", "D"))
-            time = draw_estimate(axes, size, estimate, colour, marker, finished=finished)
-            lines.setdefault(variant, []).append((size, predicted))
+            draw_estimate(axes, size, time, colour, marker)
             table.append((variant, size, predicted, *time, finished))
-    for line in lines.values():
-        sizes, predicted_times = np.transpose(line)
-        axes.plot(sizes, predicted_times, **LAW_LINE)
+    for variant in ("light", "raw", "own"):
+        points = [row[1:3] for row in table if row[0] == variant]  # size and predicted time
+        axes.plot(*np.transpose(points), **LAW_LINE)
     add_to_legend(axes, "light", "0.3", "D")
-    _finish(axes, "episodes per update", "episodes to learn", "upper left")
+    make_logarithmic(axes)
     return table
 
 
@@ -158,11 +159,11 @@ def _draw_normalised(axes: Axes, evidence: Evidence) -> Table:
             predicted = cell.predicted[LAW]
             table.append((f"{steps} steps", cell.weight, predicted, *slowdown, cell.finished))
         weights = [cell.weight for cell in of_steps]
-        for account, look in ((LAW, LAW_LINE), (NOTHING, DOTTED)):
+        for account, style in ((LAW, "-"), (NOTHING, ":")):
             slowdowns = [cell.predicted[account] for cell in of_steps]
-            axes.plot(weights, slowdowns, **{**look, "color": colour})
+            axes.plot(weights, slowdowns, color=colour, linewidth=0.8, linestyle=style)
         add_to_legend(axes, f"{steps} steps", colour, marker)
-    _finish(axes, "critic weight w", "slowdown, attached", "upper right")
+    make_logarithmic(axes)
     return table
 
 
@@ -178,15 +179,15 @@ def _draw_huber(axes: Axes, evidence: Evidence) -> Table:
         if (cell.condition, cell.variant) == ("huber-15", "own"):
             run = cell.runs.base
             predicted = huber_bias(run, start_entropy(run.task.trial_length), success=0.5)
-            bias = draw_estimate(
-                axes, cell.weight, interval(resampled_means(cell.runs.critic_bias)), colour, marker
-            )
-            table.append(("Huber", cell.weight, predicted, *bias, True))
+            measured = interval(resampled_means(cell.runs.critic_bias))
+            draw_estimate(axes, cell.weight, measured, colour, marker)
+            table.append(("Huber", cell.weight, predicted, *measured, True))
     steps, entropy = 15, start_entropy(trial_length=3)
     weights = np.geomspace(2, 20, 40)
-    axes.plot(weights, [critic_bias(steps, entropy, weight) for weight in weights], **DOTTED)
+    biases = [critic_bias(steps, entropy, weight) for weight in weights]
+    axes.plot(weights, biases, linestyle=":", **LAW_LINE)
     axes.axvline(critic_bias(steps, entropy, 1), **LAW_LINE)  # w b(w) is constant: b is 1 there
-    _finish(axes, "critic weight w", "bias")
+    make_logarithmic(axes)
     return table
 
 
@@ -201,41 +202,27 @@ def _draw_carried(axes: Axes, evidence: Evidence) -> Table:
             table.append((variant, cell.weight, np.nan, *slowdown, cell.finished))
         if of_variant:
             add_to_legend(axes, label, colour, marker)
-    _finish(axes, "critic weight w", "slowdown", "lower right")
-    axes.set_xlim(0.7, 140)
-    axes.set_ylim(0.8, 12)
+    make_logarithmic(axes)
+    axes.set(xlim=(0.7, 140), ylim=(0.8, 12))
     return table
 
 
 def _draw_later_notes(axes: Axes, evidence: Evidence) -> Table:
     """Draws success by weight in the notes' later setting, with Wilson intervals; returns rows."""
     table: Table = []
-    for name, label, variant in (  # of `VARIANTS`, only for the look
+    for name, label, variant in (  # drawn in the colour of this variant
         ("attached", "attached", "own"),
         ("detached", "detached", "raw"),
         ("per-loss", "optimiser for each loss", "centred"),
     ):
         _, colour, marker = VARIANTS[variant]
         runs = evidence.of(f"later-{name}")
-        for weight in runs.weights:
-            rate = success_rate(runs.at(critic_weight=weight).learned)
-            estimate = Estimate(rate.rate, rate.low, rate.high)
-            draw_estimate(axes, weight, estimate, colour, marker)
-            table.append((name, weight, np.nan, *estimate, True))
+        for weight, learned in zip(runs.weights, runs.learned, strict=True):
+            success = rate(learned)
+            draw_estimate(axes, weight, success, colour, marker)
+            table.append((name, weight, np.nan, *success, True))
         add_to_legend(axes, label, colour, marker)
     axes.set_xscale("log")
     without_powers(axes.xaxis)
     axes.set_ylim(-0.04, 1.04)
-    axes.set_xlabel("critic weight w")
-    axes.set_ylabel("fraction that learned")
-    axes.legend(loc="best", **LEGEND)
     return table
-
-
-def _finish(axes: Axes, x_label: str, y_label: str, legend: Corner | None = None) -> None:
-    """Makes both axes logarithmic, and labels them; draws a legend in the given corner, if any."""
-    make_logarithmic(axes)
-    axes.set_xlabel(x_label)
-    axes.set_ylabel(y_label)
-    if legend:
-        axes.legend(loc=legend, **LEGEND)

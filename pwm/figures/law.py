@@ -6,8 +6,6 @@ to learn over that of the condition's light detached critic.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,7 +13,7 @@ from matplotlib.figure import Figure
 from pwm.analysis.estimates import Estimate, interval
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.fourth_predictions import NEAR, NEAR_NOISE, fourth_cells, of_variants
-from pwm.analysis.slowdowns import LAW, Cell, root_mean_square
+from pwm.analysis.slowdowns import LAW, root_mean_square
 from pwm.analysis.starts import fixed_point_cells
 from pwm.figures.panels import (
     WIDTH,
@@ -42,12 +40,6 @@ ACCOUNTS = {
     "saturation": "saturation",
 }
 """Labels of the law and its rivals."""
-FIXED_POINT = {
-    "lengths": ("episodes of 6 to 120 steps", "#0072B2", "o"),
-    "trials": ("trials of 2 to 6 steps", "#E69F00", "^"),
-    "fourth": ("predicted in advance", "#CC79A7", "D"),
-}
-"""Label, colour and marker by group of conditions."""
 
 
 def law_figure(evidence: Evidence) -> tuple[Figure, Table]:
@@ -63,7 +55,7 @@ def law_figure(evidence: Evidence) -> tuple[Figure, Table]:
 
 
 def _draw_slowdowns(axes: Axes, evidence: Evidence) -> Table:
-    """Draws the measured slowdown against the predicted one; returns the table's rows.
+    """Draws the measured slowdown against the predicted one; returns the rows.
 
     In the grey band, they differ by a factor of at most `NEAR`.
     """
@@ -73,17 +65,15 @@ def _draw_slowdowns(axes: Axes, evidence: Evidence) -> Table:
     axes.plot(diagonal, diagonal, color="0.4", linewidth=0.8)
     for label, (variants, colour, marker) in VARIANTS.items():
         for cell in of_variants(fourth_cells(evidence), *variants):
-            slowdown = draw_slowdown(axes, cell.predicted[LAW], cell, colour, marker)
-            table.append(_row(cell, slowdown, panel="predicted", series=cell.variant))
+            predicted = cell.predicted[LAW]
+            slowdown = draw_slowdown(axes, predicted, cell, colour, marker)
+            table.append(("predicted", cell.variant, cell.condition, cell.weight, predicted,
+                          *slowdown, cell.finished))  # fmt: skip
         add_to_legend(axes, label, colour, marker)
     make_logarithmic(axes)
-    axes.set_xlim(0.8, 60)
-    axes.set_ylim(0.4, 25)
-    axes.set_xticks([1, 2, 5, 10, 20, 50])
-    axes.set_yticks([0.5, 1, 2, 5, 10, 20])
-    axes.legend(frameon=False, fontsize=6, loc="upper left", handletextpad=0.1, borderaxespad=0.1)
-    axes.set_xlabel("slowdown, predicted")
-    axes.set_ylabel("slowdown, measured")
+    axes.set(xlim=(0.8, 60), xticks=[1, 2, 5, 10, 20, 50], xlabel="slowdown, predicted")
+    axes.set(ylim=(0.4, 25), yticks=[0.5, 1, 2, 5, 10, 20], ylabel="slowdown, measured")
+    axes.legend(fontsize=6, loc="upper left", handletextpad=0.1, borderaxespad=0.1)
     return table
 
 
@@ -99,11 +89,9 @@ def _draw_errors(axes: Axes, evidence: Evidence) -> Table:
         axes.text(0.02, -place + 0.2, label, fontsize=6.5, color=colour,
                   transform=axes.get_yaxis_transform())  # fmt: skip
         table.append(("error", account, "all", np.nan, np.nan, *error, True))
-    axes.set_ylim(-len(ACCOUNTS) + 0.5, 0.6)
     axes.set_xlim(left=0)
-    axes.set_yticks([])
+    axes.set(xlabel="error of log slowdown (r.m.s.)", ylim=(-len(ACCOUNTS) + 0.5, 0.6), yticks=[])
     axes.spines["left"].set_visible(False)
-    axes.set_xlabel("error of log slowdown (r.m.s.)")
     return table
 
 
@@ -113,36 +101,29 @@ def _draw_noise(axes: Axes, evidence: Evidence) -> Table:
     These critics do not climb, so only the leak's noise slows learning. Returns the rows.
     """
     early = list(fixed_point_cells(evidence))
-    groups = {
-        "lengths": [cell for cell in early if not cell.condition.startswith("trial")],
-        "trials": [cell for cell in early if cell.condition.startswith("trial")],
-        "fourth": of_variants(fourth_cells(evidence), "fixed-point"),
-    }
+    lengths = [cell for cell in early if not cell.condition.startswith("trial")]
+    trials = [cell for cell in early if cell.condition.startswith("trial")]
+    fourth = of_variants(fourth_cells(evidence), "fixed-point")
     table: Table = []
     axes.axhspan(1 / NEAR_NOISE, NEAR_NOISE, color="0.9", linewidth=0)
     axes.axhline(1, color="0.4", linewidth=0.8)
-    for group, cells in groups.items():
-        label, colour, marker = FIXED_POINT[group]
+    for group, cells, label, colour, marker in (
+        ("lengths", lengths, "episodes of 6 to 120 steps", "#0072B2", "o"),
+        ("trials", trials, "trials of 2 to 6 steps", "#E69F00", "^"),
+        ("fourth", fourth, "predicted in advance", "#CC79A7", "D"),
+    ):
         for cell in cells:
             if cell.informative:
                 predicted = cell.predicted[LAW]
-                ratio = draw_estimate(
-                    axes, predicted, interval(cell.least_slowdowns / predicted), colour, marker,
-                    finished=cell.finished,
-                )  # fmt: skip
-                table.append(_row(cell, ratio, panel="noise", series=group))
+                ratios = cell.least_slowdowns / predicted  # (1 + resamples,)
+                ratio = interval(ratios) if cell.finished else Estimate(float(ratios[0]))
+                draw_estimate(axes, predicted, ratio, colour, marker)
+                table.append(("noise", group, cell.condition, cell.weight, predicted, *ratio,
+                              cell.finished))  # fmt: skip
         add_to_legend(axes, label, colour, marker)
     make_logarithmic(axes)
-    axes.set_ylim(0.3, 2.2)
-    axes.set_xticks([1, 2, 5, 10])
-    axes.set_yticks([0.5, 0.7, 1, 1.4, 2])
-    axes.legend(frameon=False, fontsize=6, loc="lower left", handletextpad=0.1, borderaxespad=0.1)
-    axes.set_xlabel("slowdown by noise, predicted")
+    axes.set(xticks=[1, 2, 5, 10], xlabel="slowdown by noise, predicted")
+    axes.set(ylim=(0.3, 2.2), yticks=[0.5, 0.7, 1, 1.4, 2])
     axes.set_ylabel("measured over predicted,\nfrom the fixed point")
+    axes.legend(fontsize=6, loc="lower left", handletextpad=0.1, borderaxespad=0.1)
     return table
-
-
-def _row(cell: Cell, estimate: Estimate, *, panel: str, series: str) -> Sequence[object]:
-    """Row of the table for a cell; `estimate` is the measured number."""
-    return (panel, series, cell.condition, cell.weight, cell.predicted[LAW], *estimate,
-            cell.finished)  # fmt: skip

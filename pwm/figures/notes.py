@@ -42,10 +42,8 @@ class Row:
     @property
     def floor(self) -> float | None:
         """Smallest value loss once the task is solved; None where `value_floor` is not valid."""
-        task = self.run.task
-        if self.run.agent.carry_state or self.run.loss.discount != 1:
-            return None
-        if task.timeout or task.hold_reward:
+        run, task = self.run, self.run.task
+        if run.agent.carry_state or run.loss.discount != 1 or task.timeout or task.hold_reward:
             return None
         return value_floor(1.0, task.num_trials)
 
@@ -56,8 +54,13 @@ def mean_of_few_seeds(runs: Outcomes, num_seeds: int) -> tuple[Figure, Table]:
     The notes show such means. The runs have two axes, critic weight and seed.
     """
     rows = [replace(row, history=row.history.select(range(num_seeds))) for row in rows_of(runs)]
+    table: Table = [("critic_weight", "episode", *PANELS)]
+    for row in rows:
+        means = [row.history.curves[name].mean(axis=0) for name in PANELS]
+        for values in zip(row.history.episode, *means, strict=True):
+            table.append((row.run.critic_weight, *values))
     seeds = f"mean of {num_seeds} seeds" if num_seeds > 1 else "one seed"
-    return notes_figure(rows, f"{_setting(runs)}: {seeds}, as in the notes"), means_table(rows)
+    return notes_figure(rows, f"{_setting(runs)}: {seeds}, as in the notes"), table
 
 
 def every_seed(runs: Outcomes) -> tuple[Figure, Table]:
@@ -66,11 +69,19 @@ def every_seed(runs: Outcomes) -> tuple[Figure, Table]:
     The figure also has the single curves of some seeds. All curves are reduced to about 100 points.
     The runs have two axes, critic weight and seed.
     """
+    rows = rows_of(runs)
+    names = [f"{name}_{part}" for name in PANELS for part in ("q25", "median", "q75")]
+    table: Table = [("critic_weight", "episode", *names)]
+    for row in rows:
+        coarse = coarsened(row.history)
+        # [9, points], in the order of `names`
+        columns = np.concatenate([quartiles(coarse.curves[name]) for name in PANELS])
+        for values in zip(coarse.episode, *columns, strict=True):
+            table.append((row.run.critic_weight, *values))
     num_seeds = len(runs.axes["seed"])
     faint = f"{min(num_seeds, FAINT_SEEDS)} of them (faint)"
     title = f"{_setting(runs)}\n{num_seeds} seeds: median (black), quartiles (band), {faint}"
-    rows = rows_of(runs)
-    return seeds_figure(rows, title), quartiles_table(rows)
+    return seeds_figure(rows, title), table
 
 
 def rows_of(runs: Outcomes) -> list[Row]:
@@ -91,7 +102,10 @@ def notes_figure(rows: Sequence[Row], title: str) -> Figure:
 
 
 def seeds_figure(rows: Sequence[Row], title: str) -> Figure:
-    """Figure with a row of panels per `Row`: median, quartiles and single curves of the runs."""
+    """Figure with a row of panels per `Row`: median, quartiles and single curves of the runs.
+
+    The third panel also says how many seeds learned, with the Wilson interval.
+    """
     figure, axes = _panels(rows, title)
     for row, panels in zip(rows, axes, strict=True):
         coarse = coarsened(row.history)
@@ -105,31 +119,12 @@ def seeds_figure(rows: Sequence[Row], title: str) -> Figure:
         panels[0].set_yscale("log")
         panels[0].yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         panels[0].yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.5)))
-        _print_success(panels[2], row)
+        rate = success_rate(learned(row.history, row.run.task))
+        text = f"learned {rate.successes}/{rate.total}  [{rate.low:.2f}, {rate.high:.2f}]"
+        box = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1}
+        panels[2].text(0.98, 0.03, text, transform=panels[2].transAxes, ha="right", va="bottom",
+                       fontsize=6.5, bbox=box)  # fmt: skip
     return figure
-
-
-def means_table(rows: Sequence[Row]) -> Table:
-    """Table of the means that `notes_figure` draws: a line per critic weight and window."""
-    table: Table = [("critic_weight", "episode", *PANELS)]
-    for row in rows:
-        means = [row.history.curves[name].mean(axis=0) for name in PANELS]
-        for values in zip(row.history.episode, *means, strict=True):
-            table.append((row.run.critic_weight, *values))
-    return table
-
-
-def quartiles_table(rows: Sequence[Row]) -> Table:
-    """Table of the quartiles that `seeds_figure` draws: a line per critic weight and point."""
-    names = [f"{name}_{part}" for name in PANELS for part in ("q25", "median", "q75")]
-    table: Table = [("critic_weight", "episode", *names)]
-    for row in rows:
-        coarse = coarsened(row.history)
-        # [9, points], in the order of `names`
-        columns = np.concatenate([quartiles(coarse.curves[name]) for name in PANELS])
-        for values in zip(coarse.episode, *columns, strict=True):
-            table.append((row.run.critic_weight, *values))
-    return table
 
 
 def _setting(runs: Outcomes) -> str:
@@ -154,8 +149,7 @@ def _panels(rows: Sequence[Row], title: str) -> tuple[Figure, NDArray[np.object_
         if row.floor is not None:
             _draw_level(value_axes, row.floor, f"floor\nif solved\n{row.floor:.4g}")
         policy_axes.axhline(0, color="0.6", linewidth=0.5, zorder=0)
-        reward_axes.set_ylim(0.2, 1.04)
-        reward_axes.set_yticks([0.2, 0.4, 0.6, 0.8, 1.0])
+        reward_axes.set(ylim=(0.2, 1.04), yticks=[0.2, 0.4, 0.6, 0.8, 1.0])
         levels = reward_levels(row.run.task.stimulus_set)._asdict()
         for level in sorted(set(levels.values())):  # policies of the same level share a label
             names = [name for name, value in levels.items() if value == level]
@@ -171,13 +165,3 @@ def _draw_level(axes: Axes, level: float, label: str) -> None:
         label, (1, level), xycoords=("axes fraction", "data"), xytext=(2, 0),
         textcoords="offset points", fontsize=5.5, color="0.3", va="center", annotation_clip=False,
     )  # fmt: skip
-
-
-def _print_success(axes: Axes, row: Row) -> None:
-    """Writes into a panel how many of the row's seeds learned, with the Wilson interval."""
-    rate = success_rate(learned(row.history, row.run.task))
-    text = f"learned {rate.successes}/{rate.total}  [{rate.low:.2f}, {rate.high:.2f}]"
-    box = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1}
-    axes.text(
-        0.98, 0.03, text, transform=axes.transAxes, ha="right", va="bottom", fontsize=6.5, bbox=box
-    )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from hashlib import sha256
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import matplotlib as mpl
@@ -14,23 +14,21 @@ from pwm.analysis.evidence import Evidence
 from pwm.experiments import EXPERIMENTS, NOTES
 from pwm.figures import answer, climb, elsewhere, law, notes, rules, success, theory
 from pwm.figures.render import STYLE, rendered
-from pwm.figures.tables import Table, as_csv, digest, learned_table
+from pwm.figures.tables import Table, as_csv, learned_table
 from pwm.io.files import write_atomically
 
-ANSWERS: Mapping[str, Callable[[Evidence], tuple[Figure, Table]]] = MappingProxyType(
-    {
-        "success": success.success_figure,
-        "answer": answer.answer_figure,
-        "climb": climb.climb_figure,
-        "law": law.law_figure,
-        "bias": theory.bias_figure,
-        "places": success.places_figure,
-        "rates": success.rates_figure,
-        "variants": success.variants_figure,
-        "rules": rules.rules_figure,
-        "elsewhere": elsewhere.elsewhere_figure,
-    }
-)
+ANSWERS: Mapping[str, Callable[[Evidence], tuple[Figure, Table]]] = {
+    "success": success.success_figure,
+    "answer": answer.answer_figure,
+    "climb": climb.climb_figure,
+    "law": law.law_figure,
+    "bias": theory.bias_figure,
+    "places": success.places_figure,
+    "rates": success.rates_figure,
+    "variants": success.variants_figure,
+    "rules": rules.rules_figure,
+    "elsewhere": elsewhere.elsewhere_figure,
+}
 """Functions that draw the figures of this study's own results, by name."""
 NAMES = (*NOTES, *ANSWERS)
 """Names of figures: the notes' experiments, with two figures each, and those of `ANSWERS`."""
@@ -38,26 +36,22 @@ IN_PAPER = frozenset(ANSWERS) - {"success"}  # figures that are also written as 
 
 
 def draw(name: str, evidence: Evidence) -> Iterator[dict[str, bytes]]:
-    """Draws the one or two figures of a name, and yields the files of each.
+    """Draws the one or two figures of a name in `NAMES`; yields each figure's files, by file name.
 
-    Args:
-        name: one of `NAMES`.
-        evidence: the runs.
-    Yields:
-        Contents by file name: a PNG, an SVG if the paper shows the figure, and tables as CSV.
+    The files are a PNG, an SVG if the paper shows the figure, and tables as CSV.
+
     Raises:
         InputError: a run is missing.
     """
     evidence.read = {}  # now it records the experiments that this figure reads
     if name in ANSWERS:
-        yield _files(name, ANSWERS[name], (evidence,), evidence)
+        yield _files(name, evidence, ANSWERS[name], evidence)
         return
     runs, notes_seeds = evidence.of(name), EXPERIMENTS[name].notes_seeds
-    yield _files(f"{name}-notes", notes.mean_of_few_seeds, (runs, notes_seeds), evidence)
-    files = _files(f"{name}-seeds", notes.every_seed, (runs,), evidence)
-    table = learned_table(runs)
-    source = _source(learned_table, table, evidence)
-    yield files | {f"{name}-learned.csv": _csv(source, table)}
+    yield _files(f"{name}-notes", evidence, notes.mean_of_few_seeds, runs, notes_seeds)
+    files = _files(f"{name}-seeds", evidence, notes.every_seed, runs)
+    _, content = _with_source(learned_table(runs), learned_table, evidence)
+    yield files | {f"{name}-learned.csv": content}
 
 
 def write(files: Mapping[str, bytes], folder: Path) -> bool:
@@ -72,29 +66,28 @@ def write(files: Mapping[str, bytes], folder: Path) -> bool:
 
 
 def _files(
-    stem: str,
-    function: Callable[..., tuple[Figure, Table]],
-    arguments: Sequence[Any],
-    evidence: Evidence,
+    stem: str, evidence: Evidence, function: Callable[..., tuple[Figure, Table]], *arguments: Any
 ) -> dict[str, bytes]:
     """Draws a figure with `function`; returns its files by name, which is `stem` with an ending."""
     with mpl.rc_context(fname=STYLE):
         figure, table = function(*arguments)
-    source = _source(function, table, evidence)
+    source, content = _with_source(table, function, evidence)
     files = {f"{stem}.png": rendered(figure, "png", source)}
     if stem in IN_PAPER:
         files[f"{stem}.svg"] = rendered(figure, "svg", source)
-    return files | {f"{stem}.csv": _csv(source, table)}
+    return files | {f"{stem}.csv": content}
 
 
-def _source(function: Callable[..., Any], table: Table, evidence: Evidence) -> str:
-    """One line on a table's origin: its function, the experiments read, the engine, its digest."""
-    return (
+def _with_source(
+    table: Table, function: Callable[..., Any], evidence: Evidence
+) -> tuple[str, bytes]:
+    """One line on a table's origin, and the table as CSV below this line.
+
+    The origin is the function, the experiments read, the engine, and a hash of the table as CSV.
+    """
+    content = as_csv(table)
+    source = (
         f"{function.__module__}.{function.__name__} of {', '.join(evidence.read)}; "
-        f"{evidence.trained_with(evidence.read)}; data {digest(table)}"
+        f"{evidence.trained_with(evidence.read)}; data {sha256(content).hexdigest()[:16]}"
     )
-
-
-def _csv(source: str, table: Table) -> bytes:
-    """A table as CSV, below a comment with its origin."""
-    return f"# {source}\n".encode() + as_csv(table)
+    return source, f"# {source}\n".encode() + content

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,6 @@ from pwm.analysis.slowdowns import Cell
 from pwm.figures.tables import Table
 
 WIDTH = 6.5  # inches, the paper's text width
-BASELINES = {"attached": "#D55E00", "detached": "#0072B2"}
-"""Colours by baseline."""
 
 
 def draw_success(
@@ -30,15 +29,9 @@ def draw_success(
 ) -> Table:
     """Draws success by critic weight, on a logarithmic axis, with a band of Wilson intervals.
 
-    Args:
-        axes: the panel.
-        weights: critic weights, [W].
-        learned: whether each seed learned, [W, S].
-        colour: colour of line and band.
-        alpha: opacity of the band.
-        line: matplotlib's properties of the line.
-    Returns:
-        One row per weight, with the columns `pwm.figures.tables.SUCCESS`.
+    `learned` is whether each seed learned at each of the weights, [W, S]; `alpha` is the opacity of
+    the band, and `line` has matplotlib's properties of the line. Returns one row per weight, with
+    the columns `pwm.figures.tables.SUCCESS`.
     """
     rates = [success_rate(seeds) for seeds in learned]
     lows, highs = [rate.low for rate in rates], [rate.high for rate in rates]
@@ -49,37 +42,23 @@ def draw_success(
     return [(weight, *rate) for weight, rate in zip(weights, rates, strict=True)]
 
 
-def draw_estimate(
-    axes: Axes,
-    x: float,
-    estimate: Estimate,
-    colour: str,
-    marker: str = "o",
-    *,
-    finished: bool = True,
-) -> Estimate:
-    """Draws an estimate with its interval or, if not `finished`, an arrow upwards from its value.
-
-    If fewer than half of the seeds learned, the value is only a lower bound, and not `finished`.
-
-    Returns:
-        The estimate for the table: without an interval if it is a lower bound.
-    """
-    value = estimate.value
-    if finished:
+def draw_estimate(axes: Axes, x: float, estimate: Estimate, colour: str, marker: str) -> None:
+    """Draws an estimate with its interval, or an arrow up from a lower bound, which has none."""
+    value, low, _ = estimate
+    if isnan(low):
+        arrow = {"arrowstyle": "->", "color": colour, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0}
+        axes.annotate("", (x, value * 1.35), (x, value), annotation_clip=True, arrowprops=arrow)
+    else:
         axes.errorbar(x, value, error_lengths(estimate), color=colour, marker=marker,
                       markersize=2.8, linewidth=0.7)  # fmt: skip
-        return estimate
-    arrow = {"arrowstyle": "->", "color": colour, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0}
-    axes.annotate("", (x, value * 1.35), (x, value), annotation_clip=True, arrowprops=arrow)
-    return Estimate(value)
 
 
 def draw_slowdown(axes: Axes, x: float, cell: Cell, colour: str, marker: str = "o") -> Estimate:
-    """Draws a cell's slowdown, or a lower bound on it, with `draw_estimate`; returns its result."""
-    return draw_estimate(
-        axes, x, interval(cell.least_slowdowns), colour, marker, finished=cell.finished
-    )
+    """Draws and returns a cell's slowdown; without interval, a lower bound if most seeds failed."""
+    slowdowns = cell.least_slowdowns  # (1 + resamples,)
+    slowdown = interval(slowdowns) if cell.finished else Estimate(float(slowdowns[0]))
+    draw_estimate(axes, x, slowdown, colour, marker)
+    return slowdown
 
 
 def error_lengths(estimate: Estimate) -> list[list[float]]:
@@ -95,8 +74,7 @@ def add_to_legend(axes: Axes, label: str, colour: str, marker: str = "o") -> Non
 
 def make_logarithmic(axes: Axes) -> None:
     """Makes both axes logarithmic, labelled without powers of ten."""
-    axes.set_xscale("log")
-    axes.set_yscale("log")
+    axes.set(xscale="log", yscale="log")
     without_powers(axes.xaxis)
     without_powers(axes.yaxis)
 

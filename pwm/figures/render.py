@@ -7,48 +7,32 @@ from pathlib import Path
 from typing import Literal
 
 import matplotlib as mpl
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 STYLE = Path(__file__).with_name("style.mplstyle")
 """The style sheet that every figure is drawn with."""
-PALETTE = 256  # colours in a PNG
 Format = Literal["png", "svg"]
 
 
 def rendered(figure: Figure, kind: Format, source: str) -> bytes:
     """Renders a figure; returns the content of its file, the same each time.
 
-    Args:
-        figure: the figure.
-        kind: format of the file.
-        source: the function and the data behind the figure, for the file's metadata.
+    The file's metadata have `source`, which names the function and the data behind the figure.
     """
+    content = io.BytesIO()
     with mpl.rc_context(fname=STYLE):
-        return _svg(figure, source) if kind == "svg" else _png(figure, source)
-
-
-def _svg(figure: Figure, source: str) -> bytes:
-    """Renders a figure as SVG, without the date."""
-    FigureCanvasSVG(figure)  # becomes the figure's canvas
-    metadata = {"Description": source, "Date": None, "Creator": "pwm"}
-    content = io.BytesIO()
-    figure.savefig(content, format="svg", metadata=metadata)
-    return content.getvalue()
-
-
-def _png(figure: Figure, source: str) -> bytes:
-    """Renders a figure as PNG, with a palette, which makes the file three times smaller."""
-    FigureCanvasAgg(figure)  # becomes the figure's canvas
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", pil_kwargs={"compress_level": 1})
-    image = Image.open(picture).convert("RGB").quantize(PALETTE, dither=Image.Dither.NONE)
-    metadata = PngInfo()
-    metadata.add_text("Description", source)
-    metadata.add_text("Software", "pwm")
-    content = io.BytesIO()
-    image.save(content, "png", optimize=True, dpi=(figure.dpi, figure.dpi), pnginfo=metadata)
-    return content.getvalue()
+        if kind == "svg":
+            metadata = {"Description": source, "Date": None, "Creator": "pwm"}
+            figure.savefig(content, format="svg", metadata=metadata)
+            return content.getvalue()
+        figure.savefig(content, format="png", pil_kwargs={"compress_level": 1})
+    # A palette of 256 colours makes the file three times smaller.
+    image = Image.open(content).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    text = PngInfo()
+    text.add_text("Description", source)
+    text.add_text("Software", "pwm")
+    small = io.BytesIO()
+    image.save(small, "png", optimize=True, dpi=(figure.dpi, figure.dpi), pnginfo=text)
+    return small.getvalue()

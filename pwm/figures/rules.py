@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import nan
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.rules import Comparison, compared
@@ -19,9 +17,7 @@ from pwm.figures.tables import Table
 
 ALONE = {"usual": "raw", "standardised 100": "centred", "popart": "centred"}
 """Methods tried with one kind of returns only, and the panel (of `BOTH`) that shows them."""
-DARK = 0.6  # success from which a number is printed in white
 SUMMARIES = ("mean", "worst")
-NUMBERS: Mapping[str, Any] = {"ha": "center", "va": "center", "fontsize": 4.8}
 
 
 def rules_figure(evidence: Evidence) -> tuple[Figure, Table]:
@@ -31,29 +27,22 @@ def rules_figure(evidence: Evidence) -> tuple[Figure, Table]:
     one. Rows are sorted by the better of these two scores. The table's methods are sorted by score.
     """
     methods = compared(evidence)
-    ranked = [_without_returns(method) for method in methods.ranking()]
-    rows = list(dict.fromkeys(ranked))  # each once, at the better of its two places
+    by_place = {_place(method): method for method in methods.ranking()}
+    rows = list(dict.fromkeys(row for row, _ in by_place))  # each once, at the better of its two
     figure = Figure(figsize=(WIDTH, 3.5), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     for axes, returns in zip(panels, BOTH, strict=True):
-        _draw(axes, methods, [_method(row, returns) for row in rows])
+        _draw(axes, methods, [by_place.get((row, returns)) for row in rows])
         axes.set_title(f"{returns} returns", pad=12)
     labels = [f"weight {row}" if row.isdigit() else row for row in rows]
     panels[0].set_yticks(range(len(rows)), labels, fontsize=6)
     return figure, _table(methods)
 
 
-def _without_returns(method: str) -> str:
-    """A method's name without the kind of returns, such as "pcgrad" for "centred pcgrad"."""
-    returns, _, rest = method.partition(" ")
-    return rest if returns in BOTH else method
-
-
-def _method(row: str, returns: str) -> str | None:
-    """Name of the method in a row with these returns; None if it was not tried."""
-    if row not in ALONE:
-        return f"{returns} {row}"
-    return row if ALONE[row] == returns else None
+def _place(method: str) -> tuple[str, str]:
+    """Row and panel (of `BOTH`) that show a method; "centred pcgrad" is in "pcgrad", "centred"."""
+    returns, _, row = method.partition(" ")
+    return (row, returns) if returns in BOTH else (method, ALONE[method])
 
 
 def _draw(axes: Axes, methods: Comparison, names: Sequence[str | None]) -> None:
@@ -63,7 +52,12 @@ def _draw(axes: Axes, methods: Comparison, names: Sequence[str | None]) -> None:
     """
     blocks = {"score": SUMMARIES, "conditions": methods.ranked, "held out": methods.held_out}
     conditions = [*methods.ranked, *methods.held_out]
-    rates = np.array([_rates(methods, name, conditions) for name in names])  # [rows, columns]
+    rates = np.full((len(names), len(SUMMARIES) + len(conditions)), nan)
+    for row, name in enumerate(names):
+        if name is not None:
+            by_condition = methods.learned_by(name, conditions).mean(axis=-1)
+            summaries = methods.success(name).value, methods.worst_success(name)
+            rates[row] = (*summaries, *by_condition)
     places: list[float] = []  # abscissa of each column
     for title, block in blocks.items():
         left = places[-1] + 1.4 if places else 0.0  # with a gap between blocks
@@ -79,21 +73,13 @@ def _draw(axes: Axes, methods: Comparison, names: Sequence[str | None]) -> None:
         places += [left + column for column in range(len(block))]
     for (row, column), rate in np.ndenumerate(rates):
         if not np.isnan(rate):
-            colour = "white" if rate >= DARK else "black"
-            axes.text(places[column], row, f"{100 * rate:.0f}", color=colour, **NUMBERS)
+            colour = "white" if rate >= 0.6 else "black"  # on dark or light blue
+            axes.text(places[column], row, f"{100 * rate:.0f}", color=colour, ha="center",
+                      va="center", fontsize=4.8)  # fmt: skip
     axes.set_xticks(places, [*SUMMARIES, *conditions], rotation=90, fontsize=5.5)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set_xlim(-0.5, places[-1] + 0.5)
-    axes.set_ylim(len(names) - 0.5, -0.5)
-
-
-def _rates(methods: Comparison, name: str | None, conditions: Sequence[str]) -> NDArray[np.float64]:
-    """Success of a method: mean, worst, and in each condition; all nan if `name` is None."""
-    if name is None:
-        return np.full(len(SUMMARIES) + len(conditions), nan)
-    rates = methods.learned_by(name, conditions).mean(axis=-1)
-    return np.array([methods.success(name).value, methods.worst_success(name), *rates])
+    axes.set(xlim=(-0.5, places[-1] + 0.5), ylim=(len(names) - 0.5, -0.5))
 
 
 def _table(methods: Comparison) -> Table:

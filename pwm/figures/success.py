@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,18 +16,19 @@ from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.predictions import fitted_law, learned_when_slowed
 from pwm.analysis.theory import noise_weight
 from pwm.experiments import WEIGHTS
-from pwm.figures.panels import BASELINES, WIDTH, draw_success, without_powers
+from pwm.figures.panels import WIDTH, draw_success, without_powers
 from pwm.figures.tables import SUCCESS, Table
 
 SERIES = {
-    "15 steps, 10,000 episodes": ("eplen15-edge", "eplen15"),
-    "60 steps, 10,000 episodes": ("lrate0.005",),
-    "60 steps, 30,000 episodes": ("eplen60",),
+    "15 steps, 10,000 episodes": (("eplen15-edge", "eplen15"), "#0072B2", "o", 1 / 1.03),
+    "60 steps, 10,000 episodes": (("lrate0.005",), "#E69F00", "s", 1.0),
+    "60 steps, 30,000 episodes": (("eplen60",), "#CC3311", "^", 1.03),
 }
-"""Experiments that make up each curve of `success_figure`, by its label."""
-LOOKS = (("#0072B2", "o", 1 / 1.03), ("#E69F00", "s", 1.0), ("#CC3311", "^", 1.03))
-"""For each curve of `SERIES`: colour, marker, and a factor on weights that separates intervals."""
-MARKERS = {"attached": "o", "detached": "s"}
+"""Curves of `success_figure` by label: their experiments, colour, marker, and a factor on weights
+that separates intervals."""
+BASELINES = {"attached": "#D55E00", "detached": "#0072B2"}
+"""Colours by baseline."""
+MARKERS = {"attached": "o", "detached": "s"}  # of other curves "^"
 DASHED = {"color": "0.15", "linestyle": "--", "linewidth": 0.9}
 
 
@@ -36,8 +37,7 @@ def success_figure(evidence: Evidence) -> tuple[Figure, Table]:
     table: Table = [("series", *SUCCESS)]
     figure = Figure(figsize=(4.6, 2.6), layout="constrained")
     axes = figure.subplots()
-    for (label, experiments), look in zip(SERIES.items(), LOOKS, strict=True):
-        colour, marker, factor = look
+    for label, (experiments, colour, marker, factor) in SERIES.items():
         parts = [evidence.of(experiment) for experiment in experiments]
         weights = np.concatenate([part.weights for part in parts])
         rates = [success_rate(seeds) for part in parts for seeds in part.learned]
@@ -51,10 +51,8 @@ def success_figure(evidence: Evidence) -> tuple[Figure, Table]:
         )  # fmt: skip
     axes.set_xscale("log")
     without_powers(axes.xaxis)
-    axes.set_ylim(-0.03, 1.03)
-    axes.set_xlabel("critic weight")
-    axes.set_ylabel("fraction of seeds that learned")
-    axes.legend(frameon=False, fontsize=7, loc="center left")
+    axes.set(ylim=(-0.03, 1.03), xlabel="critic weight", ylabel="fraction of seeds that learned")
+    axes.legend(fontsize=7, loc="center left")
     return figure, table
 
 
@@ -77,31 +75,29 @@ def places_figure(evidence: Evidence) -> tuple[Figure, Table]:
         table += [(title, *row) for row in draw(axes, evidence)]
         axes.set_title(title, fontsize=8)
         axes.set_xlabel("critic weight w")
-        axes.legend(frameon=False, fontsize=6, loc=legend_place, borderaxespad=0.6)
+        axes.legend(fontsize=6, loc=legend_place, borderaxespad=0.6)
     panels[0].set_ylabel("fraction that learned")
     panels[0].set_xticks([0.1, 1, 10, 100])
     return figure, table
 
 
 def _draw_separate_lstms(axes: Axes, evidence: Evidence) -> Table:
-    """Draws both baselines with separate LSTMs; returns the rows.
+    """Draws both baselines with separate LSTMs, where the leak only adds noise; returns the rows.
 
-    The law predicts the success of attached runs from the times of detached runs. The leak only
-    adds noise here, and no number is fitted.
+    The law predicts the success of attached runs from the times of detached runs, without a fit.
     """
     runs = evidence.of("separate").at(episode_length=15)
     rows = _draw_baselines(axes, runs)
     times = runs.at(baseline="detached").time
     noise = noise_weight(steps=15, trial_length=3)
     learned = learned_when_slowed(runs.weights, times, runs.base.num_episodes, noise)
-    return rows + _draw_line(axes, "by the law", runs.weights, learned, DASHED)
+    return rows + _draw_line(axes, "by the law", runs.weights, learned, **DASHED)
 
 
 def _draw_bias_by_hand(axes: Axes, evidence: Evidence) -> Table:
-    """Draws attached critics, and detached critics with the leak's bias; returns the rows.
+    """Draws attached critics, and detached ones with the leak's bias; returns the rows.
 
-    The detached critics all have weight 5. At w on the axis, their baseline has the bias that a
-    leak would cause at weight w.
+    The detached critics all have weight 5. At w, their baseline has the bias of a leak at weight w.
     """
     runs, critic_weight = evidence.of("weight-0.001").at(episode_length=15), 5.0
     attached, detached = runs.at(baseline="attached"), runs.at(baseline="detached")
@@ -115,7 +111,7 @@ def _draw_bias_by_hand(axes: Axes, evidence: Evidence) -> Table:
     return [
         *_draw_curve(axes, "attached", attached.weights, attached.learned, BASELINES["attached"]),
         *_draw_curve(axes, "by hand", WEIGHTS, by_hand.learned, "#CC79A7"),
-        *_draw_line(axes, "by the law", WEIGHTS, learned, DASHED),
+        *_draw_line(axes, "by the law", WEIGHTS, learned, **DASHED),
     ]
 
 
@@ -127,7 +123,7 @@ def _draw_leak_into_a_part(axes: Axes, evidence: Evidence) -> Table:
     return [
         *_draw_curve(axes, "trunk alone", trunk.weights, trunk.learned, "#009E73"),
         *_draw_curve(axes, "head alone", head.weights, head.learned, "#CC79A7"),
-        *_draw_line(axes, "head, at any time", head.weights, np.isfinite(head.time), dotted),
+        *_draw_line(axes, "head, at any time", head.weights, np.isfinite(head.time), **dotted),
     ]
 
 
@@ -139,7 +135,7 @@ def rates_figure(evidence: Evidence) -> tuple[Figure, Table]:
     """
     table: Table = [("steps", "baseline", "learning_rate", "critic_weight", "learned", "collapsed")]
     grid = evidence.of("learning-rate")
-    learning_rates = grid.axes["learning_rate"]
+    weights, learning_rates = grid.weights, grid.axes["learning_rate"]
     figure = Figure(figsize=(WIDTH, 2.7), layout="constrained")
     panels = figure.subplots(2, 4, sharex=True, sharey=True)
     for row, steps in zip(panels, (15, 60), strict=True):
@@ -153,11 +149,11 @@ def rates_figure(evidence: Evidence) -> tuple[Figure, Table]:
                 image = axes.imshow(fractions, vmin=0, vmax=1, origin="lower", aspect="auto")
                 if steps == 15:
                     axes.set_title(f"{name},\n{baseline}", fontsize=8)
-            for i, j in np.ndindex(learned.shape):  # weights, learning rates
-                weight, rate = runs.weights[i], learning_rates[j]
-                table.append((steps, baseline, rate, weight, learned[i, j], collapsed[i, j]))
+            for i, j in np.ndindex(learned.shape):
+                setting = (steps, baseline, learning_rates[j], weights[i])
+                table.append((*setting, learned[i, j], collapsed[i, j]))
         row[0].set_ylabel(f"{steps} steps\ncritic weight w", fontsize=7)
-    panels[0, 0].set_yticks(range(len(grid.weights)), [f"{w:g}" for w in grid.weights])
+    panels[0, 0].set_yticks(range(len(weights)), [f"{weight:g}" for weight in weights])
     panels[0, 0].set_xticks(range(len(learning_rates)), [f"{rate:g}" for rate in learning_rates])
     for axes in panels[1]:
         axes.tick_params(axis="x", labelrotation=60, labelsize=6)
@@ -185,7 +181,7 @@ def variants_figure(evidence: Evidence) -> tuple[Figure, Table]:
         axes.set_title(title, fontsize=8)
     for row in panels:
         row[0].set_ylabel("fraction that learned", fontsize=7)
-    panels[0, 1].legend(frameon=False, fontsize=6.5, loc="center")
+    panels[0, 1].legend(fontsize=6.5, loc="center")
     figure.supxlabel("critic weight w", fontsize=8)
     return figure, table
 
@@ -194,8 +190,8 @@ def _draw_baselines(axes: Axes, runs: Outcomes) -> Table:
     """Draws the success of attached and of detached runs; returns the rows."""
     rows: Table = []
     for baseline, colour in BASELINES.items():
-        part = runs.at(baseline=baseline)
-        rows += _draw_curve(axes, baseline, part.weights, part.learned, colour)
+        learned = runs.at(baseline=baseline).learned
+        rows += _draw_curve(axes, baseline, runs.weights, learned, colour)
     return rows
 
 
@@ -211,11 +207,7 @@ def _draw_curve(
 
 
 def _draw_line(
-    axes: Axes,
-    label: str,
-    weights: Sequence[float],
-    learned: NDArray[np.bool_],
-    look: Mapping[str, Any],
+    axes: Axes, label: str, weights: Sequence[float], learned: NDArray[np.bool_], **look: Any
 ) -> Table:
     """Draws success by weight, the mean of `learned`, [W, S], over seeds; returns labelled rows."""
     axes.plot(weights, learned.mean(axis=-1), label=label, **look)

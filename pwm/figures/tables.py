@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import warnings
 from collections.abc import Sequence
@@ -13,16 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import trim_mean
 
-from pwm.analysis.estimates import Estimate, over_seeds, rate_difference, success_rate
+from pwm.analysis.estimates import (
+    interval,
+    rate_difference,
+    resampled,
+    resampled_medians,
+    success_rate,
+)
 from pwm.analysis.outcomes import Outcomes
-from pwm.analysis.times import median_time
 from pwm.core.history import METRICS, History
 
 Table = list[Sequence[Any]]
 """Rows of a table; in a whole table, the first row is the heading."""
 SUCCESS = ("critic_weight", "learned", "seeds", "rate", "wilson_low", "wilson_high")
-SOLVED = 0.95  # final reward of a seed that solves the task
-POINTS = 100  # least number of points in a coarsened curve
 
 
 def as_csv(table: Sequence[Sequence[Any]]) -> bytes:
@@ -34,11 +36,6 @@ def as_csv(table: Sequence[Sequence[Any]]) -> bytes:
             f"{value:.6g}" if isinstance(value, float | np.floating) else value for value in row
         )
     return text.getvalue().encode()
-
-
-def digest(table: Sequence[Sequence[Any]]) -> str:
-    """The first 16 hexadecimal digits of the SHA-256 of a table as CSV."""
-    return hashlib.sha256(as_csv(table)).hexdigest()[:16]
 
 
 def learned_table(runs: Outcomes) -> Table:
@@ -53,10 +50,8 @@ def learned_table(runs: Outcomes) -> Table:
     - `solved`: number of seeds with a final reward above 0.95;
     - `solved_value_loss`: median final value loss of those seeds.
 
-    `heaviest_gain`, `reward` and `episodes` have 95% intervals.
-
-    Args:
-        runs: runs by critic weight and seed.
+    `heaviest_gain`, `reward` and `episodes` have 95% intervals. The axes of the runs are critic
+    weight and seed.
     """
     names = [*SUCCESS]
     for estimated in ("heaviest_gain", "reward", "episodes"):
@@ -65,13 +60,15 @@ def learned_table(runs: Outcomes) -> Table:
     heaviest = runs.at(critic_weight=runs.weights[-1]).learned
     for weight in runs.weights:
         part = runs.at(critic_weight=weight)
-        solved = part.reward > SOLVED
+        reward = part.reward  # (S,)
+        means = np.asarray(trim_mean(reward[resampled(len(reward))], 0.25, axis=-1))
+        solved = reward > 0.95
         row = (
             weight,
             *success_rate(part.learned),
             *rate_difference(heaviest, part.learned),
-            *_interquartile_mean(part.reward),
-            *_median_time(part.time),
+            *interval(means),
+            *interval(resampled_medians(part.time)),
             np.median(part.peak_value_loss),
             int(solved.sum()),
             np.median(part.value_loss[solved]) if solved.any() else np.nan,
@@ -80,33 +77,15 @@ def learned_table(runs: Outcomes) -> Table:
     return table
 
 
-def _interquartile_mean(values: NDArray[np.float64]) -> Estimate:
-    """Interquartile mean over seeds [S], with its interval."""
-    return over_seeds(
-        lambda chosen: np.asarray(trim_mean(values[chosen], 0.25, axis=-1)), len(values)
-    )
-
-
-def _median_time(times: NDArray[np.float64]) -> Estimate:
-    """Median time to learn over seeds [S], with its interval."""
-    return over_seeds(lambda chosen: median_time(times[chosen]), len(times))
-
-
 def quartiles(curves: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Quartiles over runs in each window, without values that are not finite.
-
-    Args:
-        curves: one curve per run, [R, K].
-    Returns:
-        The quartiles, [3, K]; nan where no value is finite.
-    """
+    """Quartiles [3, K] over R curves [R, K], of finite values only; nan where there are none."""
     finite = np.where(np.isfinite(curves), curves.astype(np.float64), np.nan)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
         return np.nanquantile(finite, [0.25, 0.5, 0.75], axis=0)
 
 
-def coarsened(history: History, points: int = POINTS) -> History:
+def coarsened(history: History, points: int = 100) -> History:
     """A history averaged over groups of consecutive windows, all of the same size.
 
     The size is the largest that leaves at least `points` groups; a history with fewer windows keeps

@@ -7,7 +7,6 @@ at its fixed point from its value loss.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -23,28 +22,15 @@ from pwm.figures.tables import Table
 
 LENGTHS = {6: "#56B4E9", 15: "#009E73", 30: "#E69F00", 60: "#D55E00", 120: "#CC79A7"}
 """Colours by steps per episode."""
-Point = tuple[float, float, float]
-"""Abscissa, predicted number and measured number."""
-
-
-class Panel(NamedTuple):
-    """Labels and ticks of a panel."""
-
-    title: str
-    x_label: str
-    x_ticks: Sequence[float]
-    ratios: Sequence[float]
-    """Ticks of measured over predicted; the outer two are the ends of the axis."""
-
-
 WEIGHT_AXIS = ("critic weight w", (0.1, 1, 10, 100))
-PANELS = {
-    "bias": Panel("bias, attached / (T H / 2w)", *WEIGHT_AXIS, (0.2, 0.5, 1, 2)),
-    "floor": Panel("value loss, detached / floor", *WEIGHT_AXIS, (0.8, 0.9, 1, 1.1, 1.25)),
-    "identity": Panel(
-        "identity, left / right", "steps per episode", (*LENGTHS,), (0.8, 0.9, 1, 1.1, 1.25)
-    ),
+STEPS_AXIS = ("steps per episode", (*LENGTHS,))
+PANELS: Mapping[str, tuple[str, str, Sequence[float], Sequence[float]]] = {
+    "bias": ("bias, attached / (T H / 2w)", *WEIGHT_AXIS, (0.2, 0.5, 1, 2)),
+    "floor": ("value loss, detached / floor", *WEIGHT_AXIS, (0.8, 0.9, 1, 1.1, 1.25)),
+    "identity": ("identity, left / right", *STEPS_AXIS, (0.8, 0.9, 1, 1.1, 1.25)),
 }
+"""Title, label and ticks of the abscissa, and ticks of measured over predicted, by panel. The outer
+two of the last are the ends of their axis."""
 
 
 def bias_figure(evidence: Evidence) -> tuple[Figure, Table]:
@@ -56,18 +42,15 @@ def bias_figure(evidence: Evidence) -> tuple[Figure, Table]:
     table += _draw_identity(panels["identity"], evidence)
     for steps, colour in LENGTHS.items():
         add_to_legend(panels["floor"], f"{steps} steps", colour)
-    for name, axes in panels.items():
-        panel = PANELS[name]
+    for name, (title, x_label, x_ticks, ratios) in PANELS.items():
+        axes = panels[name]
         axes.axhline(1, color="0.3", linewidth=0.8, zorder=0)
         make_logarithmic(axes)
         axes.minorticks_off()
-        axes.set_xticks(panel.x_ticks)
-        axes.set_yticks(panel.ratios)
-        axes.set_ylim(panel.ratios[0], panel.ratios[-1])
-        axes.set_title(panel.title, fontsize=8)
-        axes.set_xlabel(panel.x_label)
+        axes.set(xticks=x_ticks, yticks=ratios, ylim=(ratios[0], ratios[-1]), xlabel=x_label)
+        axes.set_title(title, fontsize=8)
     panels["bias"].set_ylabel("measured over predicted")
-    panels["floor"].legend(frameon=False, fontsize=6.5, handletextpad=0.1, borderaxespad=0.1,
+    panels["floor"].legend(fontsize=6.5, handletextpad=0.1, borderaxespad=0.1,
                            loc="lower right", ncols=2)  # fmt: skip
     return figure, table
 
@@ -100,16 +83,19 @@ def _draw_identity(axes: Axes, evidence: Evidence) -> Table:
     return table
 
 
-def _draw_ratios(axes: Axes, panel: str, points: Sequence[Point], colour: str, marker: str) -> None:
-    """Draws measured over predicted numbers; ratios beyond the axis are drawn at its end."""
+def _draw_ratios(axes: Axes, panel: str, points: Table, colour: str, marker: str) -> None:
+    """Draws measured over predicted numbers; ratios beyond the axis are drawn at its end.
+
+    Each point is an abscissa, a predicted and a measured number.
+    """
     x, predicted, measured = np.transpose(points)
-    least, *_, greatest = PANELS[panel].ratios
+    least, *_, greatest = PANELS[panel][-1]
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = np.clip(measured / predicted, least, greatest)
     axes.plot(x, ratios, marker, color=colour, markersize=2.8, alpha=0.8, clip_on=False)
 
 
-def _biases(attached: Outcomes) -> list[Point]:
+def _biases(attached: Outcomes) -> Table:
     """Points of the panel "bias", one per critic weight: means over seeds."""
     steps = attached.base.task.episode_length
     entropies, biases = attached.entropy.mean(axis=-1), attached.critic_bias.mean(axis=-1)
@@ -119,7 +105,7 @@ def _biases(attached: Outcomes) -> list[Point]:
     ]
 
 
-def _value_losses(detached: Outcomes) -> list[Point]:
+def _value_losses(detached: Outcomes) -> Table:
     """Points of the panel "floor", one per critic weight: medians over seeds."""
     num_trials = detached.base.task.num_trials
     floors = [[value_floor(success, num_trials) for success in seeds] for seeds in detached.reward]

@@ -71,10 +71,7 @@ def training_figure(runs: Sequence[TrainConfig], history: History) -> Figure:
             for label, colour in HIDDEN.values():
                 legend[label] = Line2D([], [], color=colour)
     if legend:
-        figure.legend(
-            legend.values(), legend.keys(), loc="outside lower center", ncols=len(legend),
-            frameon=False,
-        )  # fmt: skip
+        figure.legend(legend.values(), legend, loc="outside lower center", ncols=len(legend))
     return figure
 
 

@@ -2,6 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from pwm.analysis.evidence import Evidence
 from pwm.analysis.published import Published
 from pwm.experiments import chosen
 from pwm.runs.storage import Store
@@ -14,6 +15,12 @@ from tests.support.outcomes import published_from
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """A store of every experiment in the smoke size; tests must not change it."""
     return smoke_store(tmp_path_factory.mktemp("smoke"))
+
+
+@pytest.fixture(scope="module")
+def evidence(smoke: Store) -> Evidence:
+    """All runs in the store `smoke`."""
+    return Evidence(smoke, "smoke")
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from pwm.analysis.outcomes import Outcomes
 from pwm.core.config import TrainConfig
@@ -31,7 +31,6 @@ EXPERIMENT = Experiment(
     notes_seeds=2,
 )
 WINDOWS = 200
-GROUPS = 100  # groups of windows in a figure of many seeds
 LEARNED = {2.0: 1, 10.0: 3}  # number of the four seeds that learned, by critic weight
 SOLVED = {2.0: 0, 10.0: 2}  # number of these seeds that solved the task
 
@@ -80,6 +79,12 @@ def quantile(values: Sequence[float], part: float) -> float:
     below = int(rank)
     above = min(below + 1, len(ranked) - 1)
     return ranked[below] + (rank - below) * (ranked[above] - ranked[below])
+
+
+def quartiles_by_hand(curves: NDArray[np.float32]) -> list[list[float]]:
+    """Quartiles of each column of curves [R, K], by `quantile`: [3, K]."""
+    columns = curves.T.tolist()
+    return [[quantile(column, part) for column in columns] for part in (0.25, 0.5, 0.75)]
 
 
 def panels_of(figure: Figure) -> list[list[Axes]]:

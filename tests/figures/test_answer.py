@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
@@ -17,13 +15,8 @@ from pwm.figures.climb import climb_figure
 from pwm.figures.law import law_figure
 from tests.claims.worlds import MadeUp
 from tests.figures.made_up import assert_close
-from tests.support.resampling import few_resamples
 
-
-@pytest.fixture(scope="module", autouse=True)
-def few() -> Iterator[None]:
-    with few_resamples(10):
-        yield
+pytestmark = pytest.mark.usefixtures("few_resamples")
 
 
 @pytest.fixture(scope="module")

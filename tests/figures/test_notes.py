@@ -23,7 +23,6 @@ from pwm.figures.render import STYLE
 from pwm.runs.shards import plan
 from pwm.runs.storage import Store
 from tests.figures.made_up import (
-    GROUPS,
     WINDOWS,
     assert_close,
     assert_curve,
@@ -31,7 +30,7 @@ from tests.figures.made_up import (
     histories,
     levels_of,
     panels_of,
-    quantile,
+    quartiles_by_hand,
     rows,
     stored_runs,
 )
@@ -96,12 +95,9 @@ def test_the_seeds_figure_plots_median_quartiles_and_each_seed() -> None:
     for row, panels in zip(rows(), panels_of(seeds_figure(rows(), "")), strict=True):
         thousands = row.history.episode[1::2] / 1000
         for axes, name in zip(panels, PANELS, strict=True):
-            values = row.history.curves[name].reshape(4, GROUPS, 2).mean(axis=2)
+            values = row.history.curves[name].reshape(4, -1, 2).mean(axis=2)
             *seeds, middle = curves_of(axes)
-            low, median, high = (
-                [quantile(values[:, group].tolist(), part) for group in range(GROUPS)]
-                for part in (0.25, 0.5, 0.75)
-            )
+            low, median, high = quartiles_by_hand(values)
             assert_curve(middle, thousands, median)
             assert len(seeds) == 4
             for seed, line in enumerate(seeds):
@@ -171,16 +167,14 @@ def test_all_seeds_are_summed_up_by_quartiles(tmp_path: Path) -> None:
     figure, (header, *table) = every_seed(stored_runs(tmp_path))
     parts = (f"{name}_{part}" for name in PANELS for part in ("q25", "median", "q75"))
     assert header == ("critic_weight", "episode", *parts)
-    expected = [
-        [weight, history.episode[2 * group + 1]]
-        + [
-            quantile(history.curves[name].reshape(4, -1, 2).mean(axis=2)[:, group].tolist(), part)
-            for name in PANELS
-            for part in (0.25, 0.5, 0.75)
+    expected: list[list[float]] = []
+    for weight, history in histories().items():
+        coarse = [history.curves[name].reshape(4, -1, 2).mean(axis=2) for name in PANELS]
+        columns = np.concatenate([quartiles_by_hand(curves) for curves in coarse])
+        expected += [
+            [weight, episode, *values]
+            for episode, values in zip(history.episode[1::2], columns.T, strict=True)
         ]
-        for weight, history in histories().items()
-        for group in range(GROUPS)
-    ]
     assert_close(table, expected, rtol=1e-6)
     assert "\n4 seeds: " in figure.get_suptitle()
 

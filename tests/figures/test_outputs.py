@@ -44,11 +44,6 @@ PAGES = [
 SHOWN = r'\((?:\.\./)?figures/([^)*]+)\)|#drawn\(\s*"([^"]+)"'  # on a page; in the paper
 
 
-@pytest.fixture(scope="module")
-def evidence(smoke: Store) -> Evidence:
-    return Evidence(smoke, "smoke")
-
-
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Skips rendering, which takes longer than all the rest."""

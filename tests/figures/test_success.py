@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
 from matplotlib.container import ErrorbarContainer
 
 from pwm.analysis.estimates import success_rate
 from pwm.analysis.evidence import Evidence
 from pwm.figures.success import SERIES, success_figure, variants_figure
 from pwm.figures.tables import SUCCESS
-from pwm.runs.storage import Store
 from tests.figures.made_up import assert_close
-
-
-@pytest.fixture(scope="module")
-def evidence(smoke: Store) -> Evidence:
-    return Evidence(smoke, "smoke")
 
 
 def test_the_notes_setting_has_a_curve_per_series_with_wilson_intervals(evidence: Evidence) -> None:
@@ -27,7 +20,7 @@ def test_the_notes_setting_has_a_curve_per_series_with_wilson_intervals(evidence
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == list(SERIES)
     shown = []
-    for container, (name, experiments) in zip(axes.containers, SERIES.items(), strict=True):
+    for container, (name, (experiments, *_)) in zip(axes.containers, SERIES.items(), strict=True):
         assert isinstance(container, ErrorbarContainer)
         parts = [evidence.of(experiment) for experiment in experiments]
         weights = [weight for part in parts for weight in part.weights]
