@@ -19,6 +19,7 @@ from pwm.fused.backward import backpropagate, differentiate_heads, differentiate
 from pwm.fused.balance import clip, combine, episode_scales, keep_outputs, learn_log_variance, track
 from pwm.fused.buffers import (
     Episodes,
+    Parameters,
     Population,
     ProbedEpisode,
     Scales,
@@ -29,7 +30,7 @@ from pwm.fused.buffers import (
 from pwm.fused.compilation import cached, compiled
 from pwm.fused.elementary import ONE, ZERO
 from pwm.fused.forward import play, prepare
-from pwm.fused.layout import VALUE, Balance, Floats, Metric, Parameters, parameters_of
+from pwm.fused.layout import NUM_GATES, NUM_OUTPUTS, VALUE, Balance, Floats, Metric
 from pwm.fused.optimiser import advance_powers, step
 
 
@@ -123,9 +124,22 @@ def _step(rule: UpdateRule, population: Population, replica: int, work: Work) ->
 
 @compiled
 def _parameters(row: Floats, work: Work) -> Parameters:
-    """Splits a row of parameters, or of their gradient, into named views."""
-    trunks, stimuli, gates = work.projected.shape
-    return parameters_of(row, trunks, stimuli - 1, gates)
+    """Splits a replica's parameters, or their gradient, (P,), into named views; ignores padding."""
+    trunks, inputs, gates = work.projected.shape
+    stimuli, units = inputs - 1, gates // NUM_GATES
+    recurrent = trunks * stimuli * gates
+    input_bias = recurrent + trunks * units * gates
+    recurrent_bias = input_bias + trunks * gates
+    head = recurrent_bias + trunks * gates
+    head_bias = head + trunks * units * NUM_OUTPUTS
+    return Parameters(
+        row[:recurrent].reshape((trunks, stimuli, gates)),
+        row[recurrent:input_bias].reshape((trunks, units, gates)),
+        row[input_bias:recurrent_bias].reshape((trunks, gates)),
+        row[recurrent_bias:head].reshape((trunks, gates)),
+        row[head:head_bias].reshape((trunks, units, NUM_OUTPUTS)),
+        row[head_bias : head_bias + trunks * NUM_OUTPUTS].reshape((trunks, NUM_OUTPUTS)),
+    )
 
 
 @compiled
