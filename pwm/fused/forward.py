@@ -39,6 +39,7 @@ def play(
 
     States that are reset at each trial do not depend on the actions: all are computed first.
     """
+    prepare(parameters, work)
     blank, num_trials, length = len(task.node) - 1, len(trials), len(task.level_end)
     if task.carry_state:
         levels = num_trials * length

@@ -34,32 +34,27 @@ from pwm.fused.vectors import (
 COLUMNS = 4  # columns of a product with a transposed matrix that are computed together
 
 
-@compiled
-def copy(out: Floats, values: Floats) -> None:
-    """Copies `values` to `out`, a row of the same length."""
-    for column in range(0, len(out), LANES):
-        store(out, column, load(values, column))
+def _row_operations(load: Any, width: int) -> Any:
+    """Makes compiled functions that copy one row to another, and that add it.
+
+    The function `load` loads `width` numbers, which divides the rows' length.
+    """
+
+    @compiled
+    def copy(out: Floats, values: Floats) -> None:
+        for column in range(0, len(out), width):
+            store(out, column, load(values, column))
+
+    @compiled
+    def add(out: Floats, values: Floats) -> None:
+        for column in range(0, len(out), width):
+            store(out, column, load(out, column) + load(values, column))
+
+    return copy, add
 
 
-@compiled
-def copy_wide(out: Floats, values: Floats) -> None:
-    """Copies `values` to `out`, a row of the same length."""
-    for column in range(0, len(out), WIDE):
-        store(out, column, load_wide(values, column))
-
-
-@compiled
-def add(out: Floats, values: Floats) -> None:
-    """Adds `values` to `out`, a row of the same length."""
-    for column in range(0, len(out), LANES):
-        store(out, column, load(out, column) + load(values, column))
-
-
-@compiled
-def add_wide(out: Floats, values: Floats) -> None:
-    """Adds `values` to `out`, a row of the same length."""
-    for column in range(0, len(out), WIDE):
-        store(out, column, load_wide(out, column) + load_wide(values, column))
+copy, add = _row_operations(load, LANES)
+copy_wide, add_wide = _row_operations(load_wide, WIDE)
 
 
 @compiled
