@@ -22,7 +22,7 @@ def measure_errors(
 
     An error is return minus value, in the units of the value head. The leak is the policy loss's
     gradient with respect to a value. `work` has the episode, of trials with `length` steps, and
-    receives the quantities of each step; the metrics go into `metrics`, (metrics,).
+    receives the quantities of each step.
     """
     steps = len(work.row)
     values = work.heads[-1, :, VALUE]  # of the last trunk: the critic's, if trunks are separate

@@ -156,18 +156,15 @@ def backpropagate(parameters: Parameters, work: Work, gradient: Parameters, leve
 @compiled_apart
 def _backpropagate_states(
     parents: Places,  # (m,)
-    cells: Floats,  # (M, H)
+    cells: Floats,  # (M, H): of all rows
     gates: Floats,  # (m, G): after the nonlinearity
     cell_tanh: Floats,  # (m, H)
     by_hidden: Floats,  # (m, H)
     by_cell: Floats,  # (m, H): except through the hidden states
-    by_cells: Floats,  # (M, H): the gradient of the parents' cell states is added
+    by_cells: Floats,  # (M, H): of all rows; those of the parents are added to
     by_gates: Floats,  # (m, G): before the nonlinearity, output
 ) -> None:
-    """Backpropagates from the states of a level's m rows to their gates and their parents' cells.
-
-    `cells` and `by_cells` have all rows.
-    """
+    """Backpropagates from the states of a level's m rows to their gates and parents' cells."""
     one, units = spread(ONE), cells.shape[1]
     for row in range(len(parents)):
         parent = parents[row]

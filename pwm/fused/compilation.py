@@ -49,7 +49,7 @@ def compiled_apart(function: Function) -> Function:
     For inner loops over few arrays: inlined into a large caller, they would run out of registers
     for addresses.
     """
-    return cast(Function, numba.njit(**OPTIONS, **WITHOUT_ENTRY, forceinline=False)(function))
+    return cast(Function, numba.njit(**OPTIONS, **WITHOUT_ENTRY)(function))
 
 
 def cached(function: Function) -> Function:
@@ -132,8 +132,8 @@ class _CodeFiles:
             content = self._path(key).read_bytes()
         except FileNotFoundError:
             return None
-        digest, code = content[:32], content[32:]
-        if hashlib.sha256(code).digest() != digest:
+        checksum, code = content[:32], content[32:]
+        if hashlib.sha256(code).digest() != checksum:
             raise ValueError("wrong checksum")
         return pickle.loads(code)
 

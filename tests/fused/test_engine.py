@@ -126,17 +126,12 @@ def reference(
     )
 
 
-def first_draws(run: TrainConfig) -> Draws:
-    """Random draws for a run's first episode, trials [1, 1, N] and noise [1, 1, N, L]."""
-    return DrawSource(run.task, (run.seed,)).next(1)
-
-
 @settings(max_examples=300)
 @given(run=runs_of_one_episode(), scale=st.sampled_from([1.0, 4.0]), tracked=TRACKED)
 def test_an_episode_and_its_gradient_agree_with_pytorch(
     run: TrainConfig, scale: float, tracked: list[float]
 ) -> None:
-    engine, draws = FusedEngine((run,)), first_draws(run)
+    engine, draws = FusedEngine((run,)), DrawSource(run.task, (run.seed,)).next(1)
     engine.parameters *= scale  # further from uniform policies
     engine.population.tracked[:] = tracked
     first = Draws(draws.trials[0], draws.noise[0])
@@ -166,10 +161,8 @@ def test_an_episode_and_its_gradient_agree_with_pytorch(
 
 @given(run=runs_of_one_episode())
 def test_a_probed_episode_agrees_with_pytorch(run: TrainConfig) -> None:
-    runs, draws = (
-        (run, replace(run, seed=run.seed + 1)),
-        DrawSource(run.task, (run.seed, 9)).next(1),
-    )
+    runs = (run, replace(run, seed=run.seed + 1))
+    draws = DrawSource(run.task, (run.seed, 9)).next(1)
     found = [
         engine(runs).differentiate(
             Draws(draws.trials[0], draws.noise[0]), run.loss, np.ones(2, np.float32)
