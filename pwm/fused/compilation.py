@@ -49,7 +49,8 @@ def compiled_apart(function: Function) -> Function:
     For inner loops over few arrays: inlined into a large caller, they would run out of registers
     for addresses.
     """
-    return cast(Function, numba.njit(**OPTIONS, **WITHOUT_ENTRY)(function))
+    # Said explicitly: by default, Numba takes the caller's option.
+    return cast(Function, numba.njit(**OPTIONS, **WITHOUT_ENTRY, forceinline=False)(function))
 
 
 def cached(function: Function) -> Function:

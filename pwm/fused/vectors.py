@@ -170,7 +170,7 @@ def pair(_context: Any, one: Any, other: Any) -> Any:
     """Joins two vectors to one with the lanes of both."""
     joined = LanesType(2 * one.count)
     return joined(one, other), _code(
-        lambda builder, vectors: _take(builder, *vectors, range(joined.count))
+        lambda builder, vectors: _take(builder, vectors[0], vectors[1], range(joined.count))
     )
 
 
