@@ -112,12 +112,19 @@ def _compilation_announced() -> Iterator[None]:
     """Prints one line to standard error if Numba compiles anything in the block."""
     from numba.core import event  # noqa: PLC0415, Numba is slow to import
 
-    class Announcer(event.RecordingListener):
-        def on_start(self, started: object) -> None:
-            """Announces the first compilation; later ones are silent."""
-            if not self.buffer:
+    class Announcer(event.Listener):
+        """Announces the first compilation; later ones are silent."""
+
+        announced = False
+
+        def on_start(self, _event: object) -> None:
+            """Announces the compilation that begins, unless an earlier one was announced."""
+            if not self.announced:
                 print("Compiling the fused engine, once: about 30 s.", file=sys.stderr)
-            super().on_start(started)  # type: ignore[no-untyped-call]
+            self.announced = True
+
+        def on_end(self, _event: object) -> None:
+            """Does nothing; Numba requires the method."""
 
     with event.install_listener("numba:compile", Announcer()):
         yield
