@@ -60,31 +60,9 @@ def require_numba() -> None:
     """Checks that Numba can compile, and restricts it to the instructions that this processor has.
 
     Raises:
-        InputError: Numba cannot be imported, its compiler is disabled, or its list of processor
-            features is malformed, which would make LLVM abort.
-    """
-    settings, processor = _imported_numba()
-    disabled = settings["DISABLE_JIT"]
-    accepted = "0, as the fused engine is compiled; or --engine torch"
-    require(not disabled, "NUMBA_DISABLE_JIT", disabled, accepted)
-    features: str | None = settings["CPU_FEATURES"]  # such as "+avx2,-fma"
-    if features is None:  # the usual case: Numba asks LLVM for this processor's features
-        return
-    listed = [feature for feature in features.split(",") if feature]
-    well_formed = all(feature.startswith(("+", "-")) for feature in listed)
-    require(well_formed, "NUMBA_CPU_FEATURES", features, "flags such as +avx2,-fma")
-    # The user's list may hold features that this processor lacks, which would kill the process.
-    lacking = [f"-{name}" for name, is_present in processor.items() if not is_present]
-    if not set(lacking) <= set(listed):
-        settings["CPU_FEATURES"] = ",".join(listed + lacking)
-
-
-def _imported_numba() -> tuple[dict[str, Any], Mapping[str, bool]]:
-    """Imports Numba; returns its settings, and for each feature whether this processor has it.
-
-    Raises:
-        InputError: Numba cannot be imported. It is a `FileError` if Numba's file of settings may be
-            the cause.
+        InputError: Numba cannot be imported (a `FileError` if its file of settings may be the
+            cause), its compiler is disabled, or its list of processor features is malformed, which
+            would make LLVM abort.
     """
     try:
         with warnings.catch_warnings(action="ignore"):  # Numba warns of settings that it ignores
@@ -96,7 +74,21 @@ def _imported_numba() -> tuple[dict[str, Any], Mapping[str, bool]]:
             accepted = f"settings that Numba can read ({reason})"
             raise FileError(NUMBA_SETTINGS, accepted) from error
         raise InputError("engine", "fused", f"a Numba that can be imported ({reason})") from error
-    return vars(config), get_host_cpu_features()
+    settings: dict[str, Any] = vars(config)
+    disabled = settings["DISABLE_JIT"]
+    accepted = "0, as the fused engine is compiled; or --engine torch"
+    require(not disabled, "NUMBA_DISABLE_JIT", disabled, accepted)
+    features: str | None = settings["CPU_FEATURES"]  # such as "+avx2,-fma"
+    if features is None:  # the usual case: Numba asks LLVM for this processor's features
+        return
+    listed = [feature for feature in features.split(",") if feature]
+    well_formed = all(feature.startswith(("+", "-")) for feature in listed)
+    require(well_formed, "NUMBA_CPU_FEATURES", features, "flags such as +avx2,-fma")
+    # The user's list may hold features that this processor lacks, which would kill the process.
+    processor: Mapping[str, bool] = get_host_cpu_features()
+    lacking = [f"-{name}" for name, is_present in processor.items() if not is_present]
+    if not set(lacking) <= set(listed):
+        settings["CPU_FEATURES"] = ",".join(listed + lacking)
 
 
 def _checked_device(name: str) -> torch.device:

@@ -151,7 +151,6 @@ COMPILERS = {
     "fused/compilation": {
         *("hashlib", "llvmlite", "logging", "numba", "pathlib", "pickle", "warnings"),
     },
-    "fused/shuffles": {"llvmlite", "numba"},
     "fused/vectors": {"llvmlite", "numba", "operator"},
 }
 

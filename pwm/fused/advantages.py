@@ -21,14 +21,8 @@ def measure_errors(
     """Computes each step's return, error, advantage and leak, and the episode's metrics.
 
     An error is return minus value, in the units of the value head. The leak is the policy loss's
-    gradient with respect to a value.
-
-    Args:
-        rule: settings of the losses.
-        scales: scales of the episode.
-        length: steps per trial.
-        work: working memory with the episode, which receives the quantities of each step.
-        metrics: metrics of the episode, output.
+    gradient with respect to a value. `work` has the episode, of trials with `length` steps, and
+    receives the quantities of each step.
     """
     steps = len(work.row)
     values = work.heads[-1, :, VALUE]  # of the last trunk: the critic's, if trunks are separate
@@ -81,25 +75,14 @@ def measure_errors(
 def _bootstrap(
     rule: UpdateRule,
     scales: Scales,
-    rows: Places,
-    rewards: Floats,
-    outputs: Floats,
-    entropy: Floats,
-    errors: Floats,
-    advantages: Floats,
+    rows: Places,  # (T,)
+    rewards: Floats,  # (T,)
+    outputs: Floats,  # (M,): of the value head
+    entropy: Floats,  # (M,)
+    errors: Floats,  # (T,), output
+    advantages: Floats,  # (T,), output
 ) -> float:
-    """Computes errors and advantages with λ-returns, and returns the sum of the squared errors.
-
-    Args:
-        rule: settings of the losses.
-        scales: scales of the episode.
-        rows: row of each step, (T,).
-        rewards: rewards, (T,).
-        outputs: outputs of the value head, (M,).
-        entropy: entropies of the policy, (M,).
-        errors: errors, (T,), output.
-        advantages: advantages, (T,), output.
-    """
+    """Computes errors and advantages with λ-returns; returns the sum of the squared errors."""
     squares = 0.0
     ahead = 0  # later steps whose rewards are in the return, up to the horizon
     target = value = ZERO  # λ-return and value of the next step

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from pwm.fused.buffers import Scales, UpdateRule, Work
+from pwm.fused.buffers import Parameters, Scales, UpdateRule, Work
 from pwm.fused.compilation import compiled, compiled_apart
 from pwm.fused.elementary import ONE, TWO, ZERO
-from pwm.fused.layout import NUM_ACTIONS, NUM_OUTPUTS, VALUE, Floats, Gate, Parameters, Places
+from pwm.fused.layout import NUM_ACTIONS, NUM_OUTPUTS, VALUE, Floats, Gate, Places
 from pwm.fused.products import (
     add,
     add_product_transposed,
@@ -38,8 +38,12 @@ def differentiate_losses(
     The policy's weight is 1, or 0 for the value loss alone.
     """
     steps = len(work.row)
-    if rule.huber:
-        _clip_errors(work.error)
+    if rule.huber:  # an error clipped to [-1, 1] is half the derivative of the Huber loss
+        for time in range(steps):
+            if work.error[time] > ONE:
+                work.error[time] = ONE
+            elif work.error[time] < -ONE:
+                work.error[time] = -ONE
     work.by_log_policy[:] = ZERO
     work.by_value[:] = ZERO
     work.by_head_value[:] = ZERO
@@ -58,16 +62,6 @@ def differentiate_losses(
             if rule.leak_into_head:
                 work.by_head_value[row] += policy_weight * work.leak[time]
         work.visits[row] += ONE
-
-
-@compiled
-def _clip_errors(errors: Floats) -> None:
-    """Clips errors to [-1, 1]; the result is half the derivative of the Huber loss."""
-    for time in range(len(errors)):
-        if errors[time] > ONE:
-            errors[time] = ONE
-        elif errors[time] < -ONE:
-            errors[time] = -ONE
 
 
 @compiled
@@ -90,21 +84,16 @@ def differentiate_heads(rule: UpdateRule, policy_weight: np.float32, rows: int, 
                 above_mean = work.log_policy[action, row] + work.entropy[row]
                 # `by_log_policy` is a sum over the steps at this row; the bonus is of one step.
                 by_logit += bonus * work.visits[row] * probability * above_mean
-            work.by_heads[0, row, action] = by_logit  # the first trunk has the policy
-        work.by_heads[-1, row, VALUE] = work.by_value[
-            row
-        ]  # the last has the value; may be the first
+            # The first trunk has the policy, the last the value; there may be only one.
+            work.by_heads[0, row, action] = by_logit
+        work.by_heads[-1, row, VALUE] = work.by_value[row]
 
 
 @compiled
 def backpropagate(parameters: Parameters, work: Work, gradient: Parameters, levels: int) -> None:
-    """Computes the gradient with respect to all parameters from that of the heads' outputs.
+    """Computes from the gradient of the heads' outputs, in `work`, that of all parameters.
 
-    Args:
-        parameters: parameters of the replica.
-        work: working memory with the episode and the gradient of each row's outputs.
-        gradient: gradient with respect to the parameters, output.
-        levels: number of levels of rows.
+    The result goes into `gradient`. The episode's rows have `levels` levels.
     """
     trunks, stimuli, _ = gradient.input.shape
     first, rows = work.level_start[1], work.level_start[levels]
@@ -166,27 +155,16 @@ def backpropagate(parameters: Parameters, work: Work, gradient: Parameters, leve
 
 @compiled_apart
 def _backpropagate_states(
-    parents: Places,
-    cells: Floats,
-    gates: Floats,
-    cell_tanh: Floats,
-    by_hidden: Floats,
-    by_cell: Floats,
-    by_cells: Floats,
-    by_gates: Floats,
+    parents: Places,  # (m,)
+    cells: Floats,  # (M, H): of all rows
+    gates: Floats,  # (m, G): after the nonlinearity
+    cell_tanh: Floats,  # (m, H)
+    by_hidden: Floats,  # (m, H)
+    by_cell: Floats,  # (m, H): except through the hidden states
+    by_cells: Floats,  # (M, H): of all rows; those of the parents are added to
+    by_gates: Floats,  # (m, G): before the nonlinearity, output
 ) -> None:
-    """Backpropagates from the states of a level's rows to their gates and their parents' cells.
-
-    Args:
-        parents: parent of each row of the level.
-        cells: cell states of all rows.
-        gates: activations of the gates of the level's rows.
-        cell_tanh: tanh of the cell states of the level's rows.
-        by_hidden: gradient with respect to the hidden states of the level's rows.
-        by_cell: gradient with respect to their cell states, except through their hidden states.
-        by_cells: gradient with respect to the cell states of all rows; that of parents is added.
-        by_gates: gradient with respect to the inputs to the gates of the level's rows, output.
-    """
+    """Backpropagates from the states of a level's m rows to their gates and parents' cells."""
     one, units = spread(ONE), cells.shape[1]
     for row in range(len(parents)):
         parent = parents[row]

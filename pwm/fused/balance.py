@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from pwm.fused.buffers import Scales, UpdateRule, Work
+from pwm.fused.buffers import Parameters, Scales, UpdateRule, Work
 from pwm.fused.compilation import compiled
 from pwm.fused.elementary import HALF, ONE, ZERO, exp_of_number
-from pwm.fused.layout import VALUE, Balance, Floats, Parameters, Tracked
+from pwm.fused.layout import VALUE, Balance, Floats, Tracked
 from pwm.fused.products import dot
 
 
@@ -83,19 +83,16 @@ def track(rule: UpdateRule, tracked: Floats, work: Work) -> None:
         return
     tracked[Tracked.EPISODES] += ONE
     rate = max(ONE / tracked[Tracked.EPISODES], rule.rate)
-    # A mean and its variance are adjacent columns; both are updated in place.
+    # A mean and its variance are adjacent columns.
     _track_moments(tracked[Tracked.RETURN_MEAN :], rate, work.return_)
     _track_moments(tracked[Tracked.REWARD_MEAN :], rate, work.reward)
 
 
 @compiled
 def _track_moments(moments: Floats, rate: np.float32, terms: Floats) -> None:
-    """Moves a running mean and variance, the first two `moments`, towards those of some terms.
+    """Moves a running mean and variance, the first two `moments`, towards those of the terms (T,).
 
-    Args:
-        moments: array that starts with the mean and the variance, updated in place.
-        rate: weight of the terms, from 0 to 1.
-        terms: returns or rewards of an episode, (T,).
+    The terms, an episode's returns or rewards, have the weight `rate`.
     """
     count = np.float32(len(terms))
     total = squares = ZERO

@@ -21,6 +21,17 @@ import numpy as np
 from pwm.fused.layout import Doubles, Floats, Integers, Places
 
 
+class Parameters(NamedTuple):
+    """Parameters of one replica, or their gradient."""
+
+    input: Floats  # (K, S, G)
+    recurrent: Floats  # (K, H, G)
+    input_bias: Floats  # (K, G)
+    recurrent_bias: Floats  # (K, G)
+    head: Floats  # (K, H, outputs)
+    head_bias: Floats  # (K, outputs)
+
+
 class TaskTables(NamedTuple):
     """The task as tables; the last row of `shown`, `node` and `rewards` is the blank trial."""
 

@@ -20,17 +20,15 @@ from numba.core.serialize import dumps
 Function = TypeVar("Function", bound=Callable[..., object])
 # Modules that are compiled together.
 SOURCES = (
-    "compilation", "vectors", "shuffles", "elementary", "layout", "buffers", "products", "forward",
+    "compilation", "vectors", "elementary", "layout", "buffers", "products", "forward",
     "advantages", "backward", "balance", "optimiser", "kernel",
 )  # fmt: skip
 OPTIONS: dict[str, Any] = {
     "error_model": "numpy",  # a division by zero is infinite
     "_nrt": False,  # without Numba's runtime: no allocation, no reference counting
 }
-WITHOUT_ENTRY: dict[str, Any] = {
-    "no_cpython_wrapper": True,
-    "no_cfunc_wrapper": True,
-}
+# Only other compiled code calls the function.
+WITHOUT_ENTRY: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 CONFIG: Any = numba.config
 VERSIONS = (numba.__version__, llvmlite.__version__, np.__version__)
 # Numba's settings that change the code's speed, though not its results.
@@ -51,6 +49,7 @@ def compiled_apart(function: Function) -> Function:
     For inner loops over few arrays: inlined into a large caller, they would run out of registers
     for addresses.
     """
+    # Said explicitly: by default, Numba takes the caller's option.
     return cast(Function, numba.njit(**OPTIONS, **WITHOUT_ENTRY, forceinline=False)(function))
 
 
@@ -84,7 +83,7 @@ def _warn(line: str) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """The first line of an exception's message, or the name of its type if it has no message."""
+    """The first line of an exception's message, or its type if it has none."""
     message = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return str(message).splitlines()[0]
 
@@ -129,17 +128,13 @@ class _CodeFiles:
         self.files = files
 
     def load(self, key: object) -> Any:
-        """Loads the code for a signature and a processor, the key; None if there is none.
-
-        Raises:
-            ValueError: the file is damaged.
-        """
+        """Loads the code for a signature and a processor, the key; None if there is none."""
         try:
             content = self._path(key).read_bytes()
         except FileNotFoundError:
             return None
-        digest, code = content[:32], content[32:]
-        if hashlib.sha256(code).digest() != digest:
+        checksum, code = content[:32], content[32:]
+        if hashlib.sha256(code).digest() != checksum:
             raise ValueError("wrong checksum")
         return pickle.loads(code)
 

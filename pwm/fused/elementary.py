@@ -10,8 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from pwm.fused.compilation import compiled
-from pwm.fused.shuffles import first
-from pwm.fused.vectors import Bits, Lanes, bits_of, choose, number_of, spread
+from pwm.fused.vectors import Bits, Lanes, bits_of, choose, first, number_of, spread
 
 ZERO, HALF, ONE, TWO = (np.float32(number) for number in (0, 0.5, 1, 2))
 LOG2_E = np.float32(1.4426950408889634)

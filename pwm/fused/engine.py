@@ -120,7 +120,6 @@ def check_constants() -> None:
     """
 
     def names(members: type[IntEnum]) -> tuple[str, ...]:
-        """Names of an enumeration's members, as the core writes them."""
         return tuple(member.name.lower() for member in members)
 
     constants: list[tuple[object, object]] = [  # as compiled code has them, and the core
@@ -161,12 +160,10 @@ def task_tables(config: TrainConfig) -> TaskTables:
 
 
 def update_rule(config: TrainConfig, loss: LossConfig, trunk_size: int) -> UpdateRule:
-    """Settings of the losses and of the optimiser, as scalars for compiled code.
+    """Settings of the optimiser and of `loss`, as scalars for compiled code.
 
-    Args:
-        config: configuration of the runs.
-        loss: losses, which may differ from those of the configuration.
-        trunk_size: number of parameters of a replica before those of its heads.
+    A probe's `loss` differs from the configuration's. `trunk_size` is the number of parameters of a
+    replica before those of its heads.
     """
     popart = loss.balance == "popart"
     steps = config.task.num_trials * config.task.trial_length
@@ -211,10 +208,9 @@ def _episodes(draws: Draws) -> Episodes:
 
 
 def _floats(*shape: int) -> Floats:
-    """Zeros at an aligned address.
+    """Zeros at an address that PyTorch aligns to a cache line.
 
-    PyTorch aligns memory to cache lines. NumPy aligns it to fewer bytes, so that every load or
-    store of one of the widest vectors would touch two lines.
+    NumPy aligns to fewer bytes, so that each load of one of the widest vectors would touch two.
     """
     zeros: Floats = torch.zeros(shape).numpy()
     return zeros

@@ -7,22 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from pwm.fused.buffers import TaskTables, Work
+from pwm.fused.buffers import Parameters, TaskTables, Work
 from pwm.fused.compilation import compiled, compiled_apart
 from pwm.fused.elementary import ONE, TWO, ZERO, exp, larger, log, sigmoid, tanh
-from pwm.fused.layout import (
-    NUM_ACTIONS,
-    NUM_OUTPUTS,
-    Action,
-    Floats,
-    Gate,
-    Integers,
-    Parameters,
-    Places,
-)
+from pwm.fused.layout import NUM_ACTIONS, NUM_OUTPUTS, Action, Floats, Gate, Integers, Places
 from pwm.fused.products import add_product_transposed, add_product_wide, copy, copy_wide, transpose
-from pwm.fused.shuffles import columns
-from pwm.fused.vectors import LANES, WIDE, load, load_wide, spread, store
+from pwm.fused.vectors import LANES, WIDE, columns, load, load_wide, spread, store
 
 
 @compiled
@@ -49,6 +39,7 @@ def play(
 
     States that are reset at each trial do not depend on the actions: all are computed first.
     """
+    prepare(parameters, work)
     blank, num_trials, length = len(task.node) - 1, len(trials), len(task.level_end)
     if task.carry_state:
         levels = num_trials * length
@@ -149,23 +140,14 @@ def _play_level(parameters: Parameters, work: Work, start: int, end: int) -> Non
 
 @compiled_apart
 def _compute_states(
-    parents: Places,
-    gates: Floats,
-    cells: Floats,
-    cell: Floats,
-    cell_tanh: Floats,
-    hidden: Floats,
+    parents: Places,  # (m,)
+    gates: Floats,  # (m, G): before the nonlinearity; overwritten with those after it
+    cells: Floats,  # (M, H): of all rows
+    cell: Floats,  # (m, H), output
+    cell_tanh: Floats,  # (m, H), output
+    hidden: Floats,  # (m, H), output
 ) -> None:
-    """Computes the LSTM's states in a level's rows from the inputs to their gates.
-
-    Args:
-        parents: parent of each row of the level.
-        gates: inputs to the gates of the level's rows; replaced by the gates' activations.
-        cells: cell states of all rows.
-        cell: cell states of the level's rows, output.
-        cell_tanh: tanh of these cell states, output.
-        hidden: hidden states of the level's rows, output.
-    """
+    """Computes the LSTM's states in a level's m rows from the inputs to their gates."""
     # Each loop runs over all rows: they are independent, and a wide load of numbers that narrow
     # stores have just written would have to wait.
     units = cell.shape[1]

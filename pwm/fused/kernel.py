@@ -4,10 +4,6 @@ Its bits are the same on every machine. It uses only IEEE additions, multiplicat
 square roots and bit operations, in a fixed order: no libm, no BLAS, no fused multiply-add, no
 reassociation. It is fast nevertheless, because the innermost loops run over independent lanes,
 which the compiler can vectorise at any width.
-
-Compiled code is cached on disk, and compiled again only if this package's sources change. What it
-needs from other packages it gets as arguments, or from constants that `pwm.fused.engine` compares
-with theirs.
 """
 
 from __future__ import annotations
@@ -19,6 +15,7 @@ from pwm.fused.backward import backpropagate, differentiate_heads, differentiate
 from pwm.fused.balance import clip, combine, episode_scales, keep_outputs, learn_log_variance, track
 from pwm.fused.buffers import (
     Episodes,
+    Parameters,
     Population,
     ProbedEpisode,
     Scales,
@@ -28,8 +25,8 @@ from pwm.fused.buffers import (
 )
 from pwm.fused.compilation import cached, compiled
 from pwm.fused.elementary import ONE, ZERO
-from pwm.fused.forward import play, prepare
-from pwm.fused.layout import VALUE, Balance, Floats, Metric, Parameters, parameters_of
+from pwm.fused.forward import play
+from pwm.fused.layout import NUM_GATES, NUM_OUTPUTS, VALUE, Balance, Floats, Metric
 from pwm.fused.optimiser import advance_powers, step
 
 
@@ -52,7 +49,9 @@ def differentiate(
         tracked, weight = population.tracked[replica], population.critic_weights[replica]
         scales = episode_scales(rule, tracked)
         parameters = _parameters(population.parameters[replica], work)
-        levels = _play(task, rule, scales, parameters, probed.episodes, 0, replica, work)
+        trials, noise = probed.episodes.trials[0, replica], probed.episodes.noise[0, replica]
+        levels = play(task, parameters, trials, noise, work)
+        measure_errors(rule, scales, noise.shape[1], work, probed.episodes.metrics[0, replica])
         gradient = probed.gradients[replica]
         _differentiate(rule, scales, parameters, ONE, weight, levels, work, gradient)
         for time in range(len(work.row)):
@@ -81,7 +80,10 @@ def _update(
     parameters = _parameters(population.parameters[replica], work)
     parts, count = 2 if rule.takes_apart else 1, np.float32(rule.episodes_per_update)
     for episode in range(first, first + rule.episodes_per_update):
-        levels = _play(task, rule, scales, parameters, episodes, episode, replica, work)
+        trials, noise = episodes.trials[episode, replica], episodes.noise[episode, replica]
+        metrics = episodes.metrics[episode, replica]
+        levels = play(task, parameters, trials, noise, work)
+        measure_errors(rule, scales, noise.shape[1], work, metrics)
         # A single part is the total loss; two are the policy loss and the value loss. One call of
         # `_differentiate`, in a loop, serves both: each call in the source is compiled inline.
         for part in range(parts):
@@ -94,7 +96,7 @@ def _update(
             )
             if episode > first:
                 total += own
-        value_loss += episodes.metrics[episode, replica, Metric.VALUE_LOSS] / count
+        value_loss += metrics[Metric.VALUE_LOSS] / count
         track(rule, tracked, work)
     if rule.episodes_per_update > 1:
         for part in range(parts):
@@ -123,28 +125,22 @@ def _step(rule: UpdateRule, population: Population, replica: int, work: Work) ->
 
 @compiled
 def _parameters(row: Floats, work: Work) -> Parameters:
-    """Splits a row of parameters, or of their gradient, into named views."""
-    trunks, stimuli, gates = work.projected.shape
-    return parameters_of(row, trunks, stimuli - 1, gates)
-
-
-@compiled
-def _play(
-    task: TaskTables,
-    rule: UpdateRule,
-    scales: Scales,
-    parameters: Parameters,
-    episodes: Episodes,
-    episode: int,
-    replica: int,
-    work: Work,
-) -> int:
-    """Plays an episode of one replica and writes its metrics; returns the number of levels."""
-    trials, noise = episodes.trials[episode, replica], episodes.noise[episode, replica]
-    prepare(parameters, work)
-    levels = play(task, parameters, trials, noise, work)
-    measure_errors(rule, scales, noise.shape[1], work, episodes.metrics[episode, replica])
-    return levels
+    """Splits a replica's parameters, or their gradient, (P,), into named views; ignores padding."""
+    trunks, inputs, gates = work.projected.shape
+    stimuli, units = inputs - 1, gates // NUM_GATES
+    recurrent = trunks * stimuli * gates
+    input_bias = recurrent + trunks * units * gates
+    recurrent_bias = input_bias + trunks * gates
+    head = recurrent_bias + trunks * gates
+    head_bias = head + trunks * units * NUM_OUTPUTS
+    return Parameters(
+        row[:recurrent].reshape((trunks, stimuli, gates)),
+        row[recurrent:input_bias].reshape((trunks, units, gates)),
+        row[input_bias:recurrent_bias].reshape((trunks, gates)),
+        row[recurrent_bias:head].reshape((trunks, gates)),
+        row[head:head_bias].reshape((trunks, units, NUM_OUTPUTS)),
+        row[head_bias : head_bias + trunks * NUM_OUTPUTS].reshape((trunks, NUM_OUTPUTS)),
+    )
 
 
 @compiled

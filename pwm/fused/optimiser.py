@@ -61,7 +61,7 @@ def _rmsprop(
     square_average: Floats,
     gradient: Floats,
 ) -> None:
-    """A step of RMSprop; the arrays, of equal length, belong to the same parameters."""
+    """A step of RMSprop."""
     fresh = ONE - rule.square_decay
     for index in range(len(parameters)):
         slope = gradient[index]
@@ -80,16 +80,10 @@ def _adam(
     square_average: Floats,
     gradient: Floats,
 ) -> None:
-    """A step of Adam; the arrays, of equal length, belong to the same parameters.
+    """A step of Adam.
 
-    Args:
-        rule: settings of the optimiser.
-        learning_rate: learning rate divided by 1 - β₁ᵗ, which corrects the bias of `average`.
-        correction: √(1 - β₂ᵗ), which corrects that of the root of `square_average`.
-        parameters: parameters, updated in place.
-        average: running mean of the gradient, updated in place.
-        square_average: running mean of its square, updated in place.
-        gradient: gradient.
+    The learning rate is divided by 1 - β₁ᵗ already, which corrects the bias of `average`; the
+    `correction` √(1 - β₂ᵗ) is for the root of `square_average`.
     """
     fresh, fresh_square = ONE - rule.momentum_decay, ONE - rule.square_decay
     for index in range(len(parameters)):

@@ -14,14 +14,18 @@ import numpy as np
 from pwm.fused.compilation import compiled, compiled_apart
 from pwm.fused.elementary import ZERO
 from pwm.fused.layout import Floats
-from pwm.fused.shuffles import first, first_half, fold, pair, second_half
 from pwm.fused.vectors import (
     LANES,
     WIDE,
     Lanes,
+    first,
+    first_half,
+    fold,
     load,
     load_like,
     load_wide,
+    pair,
+    second_half,
     spread,
     spread_wide,
     store,
@@ -30,32 +34,27 @@ from pwm.fused.vectors import (
 COLUMNS = 4  # columns of a product with a transposed matrix that are computed together
 
 
-@compiled
-def copy(out: Floats, values: Floats) -> None:
-    """Copies `values` to `out`, a row of the same length."""
-    for column in range(0, len(out), LANES):
-        store(out, column, load(values, column))
+def _row_operations(load: Any, width: int) -> Any:
+    """Makes compiled functions that copy one row to another, and that add it.
+
+    The function `load` loads `width` numbers, which divides the rows' length.
+    """
+
+    @compiled
+    def copy(out: Floats, values: Floats) -> None:
+        for column in range(0, len(out), width):
+            store(out, column, load(values, column))
+
+    @compiled
+    def add(out: Floats, values: Floats) -> None:
+        for column in range(0, len(out), width):
+            store(out, column, load(out, column) + load(values, column))
+
+    return copy, add
 
 
-@compiled
-def copy_wide(out: Floats, values: Floats) -> None:
-    """Copies `values` to `out`, a row of the same length."""
-    for column in range(0, len(out), WIDE):
-        store(out, column, load_wide(values, column))
-
-
-@compiled
-def add(out: Floats, values: Floats) -> None:
-    """Adds `values` to `out`, a row of the same length."""
-    for column in range(0, len(out), LANES):
-        store(out, column, load(out, column) + load(values, column))
-
-
-@compiled
-def add_wide(out: Floats, values: Floats) -> None:
-    """Adds `values` to `out`, a row of the same length."""
-    for column in range(0, len(out), WIDE):
-        store(out, column, load_wide(out, column) + load_wide(values, column))
+copy, add = _row_operations(load, LANES)
+copy_wide, add_wide = _row_operations(load_wide, WIDE)
 
 
 @compiled
@@ -76,31 +75,25 @@ def transpose(out: Floats, matrix: Floats) -> None:
 
 @compiled
 def _zero(_row: Floats, _column: int) -> Lanes:
-    """A vector of zeros; the arguments, those of `load`, are ignored."""
+    """Zeros instead of what `load` would return."""
     return spread(ZERO)
 
 
 @compiled
 def _zero_wide(_row: Floats, _column: int) -> Lanes:
-    """A wide vector of zeros; the arguments, those of `load_wide`, are ignored."""
+    """Zeros instead of what `load_wide` would return."""
     return spread_wide(ZERO)
 
 
 def _product(load: Any, initial_sums: Any, width: int) -> Any:
-    """Makes a compiled function (out, left, right): a matrix product, written to `out` or added.
+    """Makes a compiled matrix product, (M, N) from (M, K) and (K, N).
 
-    Each element is one sum, in the order of the inner index.
-
-    Args:
-        load: function that loads a vector, `load` or `load_wide`.
-        initial_sums: function with the arguments of `load` that returns what sums start from:
-            zeros, so that out = left @ right; or numbers of `out`, so that out += left @ right.
-        width: lanes of a vector, which must divide the number of columns.
+    It computes out = left @ right if `initial_sums` returns zeros, out += left @ right if it loads
+    numbers of `out`. Each element is one sum, in the order of k. `load` loads `width` numbers.
     """
 
     @compiled_apart
     def product(out: Floats, left: Floats, right: Floats) -> None:
-        """Computes left @ right, written to `out` or added to it: (M, N) from (M, K) and (K, N)."""
         rows, inner = left.shape
         # Four rows at a time: each vector of `right` is loaded once for all four.
         for row in range(0, rows - 3, 4):
@@ -139,8 +132,7 @@ def add_product_transposed(out: Floats, left: Floats, right: Floats) -> None:
 
     N must be a multiple of `COLUMNS`, K of `LANES`. Each element is the sum of `LANES` partial
     sums, added in the order of `fold`. Four rows of `left` share a vector, because the partial sums
-    of one do not fill the widest registers. If two or three rows remain, the last of them is
-    computed more than once.
+    of one do not fill the widest registers.
     """
     rows = len(left)
     for row in range(0, rows, 4):
@@ -168,7 +160,10 @@ def _add_row_transposed(out: Floats, left: Floats, right: Floats) -> None:
 
 @compiled
 def _add_rows_transposed(out: Floats, left: Floats, right: Floats) -> None:
-    """Adds left @ right.T to out for the first four rows of `left`, or for all of 2 or 3 rows."""
+    """Adds left @ right.T to out for the first four rows of `left`, or for all of 2 or 3 rows.
+
+    If there are fewer than four, the last is computed more than once.
+    """
     last = len(left) - 1
     left0, left1, left2, left3 = left[0], left[1], left[min(2, last)], left[min(3, last)]
     for column in range(0, len(right), COLUMNS):

@@ -1,4 +1,4 @@
-"""Explicit vectors for compiled code: in memory, and under operators.
+"""Explicit vectors for compiled code: in memory, under operators, and their lanes rearranged.
 
 These are LLVM's vectors, which the compiler maps to one register or to several, as the machine
 has them; each lane computes the same on all machines. In long loops over one array the compiler
@@ -16,6 +16,7 @@ import operator
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
+import numpy as np
 from llvmlite import ir
 from numba import extending
 from numba.core import types
@@ -27,25 +28,22 @@ LANES = 8  # lanes of a vector; they set the order of sums, and so are part of t
 # Lanes of a wide vector: two or more registers, whose operations overlap in time. Results do not
 # depend on it. Where Numba compiles for every processor of a kind, registers are small and few.
 WIDE = LANES if CONFIG.CPU_NAME == "generic" else 32
-NUMBER, BITS, TRUTH = ir.FloatType(), ir.IntType(32), ir.IntType(1)
+MATRIX_COLUMNS = 4  # number of columns of the matrix that `columns` reads
+FLOAT, INTEGER, BOOLEAN = ir.FloatType(), ir.IntType(32), ir.IntType(1)
 ALIGNMENT = 4  # bytes; a row may start at any number, not only at whole vectors
 Lanes: TypeAlias = Any  # a vector of numbers, as Python's type checker sees it
-Bits: TypeAlias = Any
+Bits: TypeAlias = Any  # a vector of integers
 intrinsic: Callable[..., Callable[..., Any]] = extending.intrinsic  # with a type
 
 
 class LanesType(types.Type):
     """Numba's type of a vector with `count` lanes, of single-precision numbers by default."""
 
-    def __init__(self, count: int, element: ir.Type = NUMBER) -> None:
+    def __init__(self, count: int, element: ir.Type = FLOAT) -> None:
         self.count = count
         self.element = element
         self.vector = ir.VectorType(element, count)  # in LLVM
         super().__init__(f"Lanes({self.vector})")
-
-    def with_element(self, element: ir.Type) -> LanesType:
-        """The type of a vector with as many lanes, of another element."""
-        return LanesType(self.count, element)
 
 
 @register_model(LanesType)
@@ -59,102 +57,200 @@ class _LanesModel(models.PrimitiveModel):
 lanes_type, wide_type = LanesType(LANES), LanesType(WIDE)
 
 
-def code(build: Callable[[Any, Any], Any]) -> Any:
-    """Makes an intrinsic's code builder from a function of LLVM's builder and arguments alone."""
-    return lambda _context, builder, _signature, arguments: build(builder, arguments)
-
-
-def loading(lanes: LanesType) -> Any:
-    """Makes the code builder of an intrinsic that loads a vector from a row, at a column."""
-
-    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        """Loads the vector; the arguments are the row and the column."""
-        address = _address(context, builder, signature, arguments, lanes)
-        return builder.load(address, align=ALIGNMENT)
-
-    return build
-
-
 def _address(context: Any, builder: Any, signature: Any, arguments: Any, lanes: LanesType) -> Any:
     """The address of a vector in memory; the arguments are a row and a column."""
     row = context.make_array(signature.args[0])(context, builder, arguments[0])
     return builder.bitcast(builder.gep(row.data, [arguments[1]]), lanes.vector.as_pointer())
 
 
+def _loading(lanes: LanesType) -> Any:
+    """Makes the code builder of an intrinsic that loads a vector from a row, at a column."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        address = _address(context, builder, signature, arguments, lanes)
+        return builder.load(address, align=ALIGNMENT)
+
+    return build
+
+
 @intrinsic
 def load(_context: Any, row: Any, column: Any) -> Any:
     """Loads `LANES` numbers of a row (an array with one axis), starting at a column."""
-    return lanes_type(row, column), loading(lanes_type)
+    return lanes_type(row, column), _loading(lanes_type)
 
 
 @intrinsic
 def load_wide(_context: Any, row: Any, column: Any) -> Any:
     """Loads `WIDE` numbers of a row, starting at a column."""
-    return wide_type(row, column), loading(wide_type)
+    return wide_type(row, column), _loading(wide_type)
 
 
 @intrinsic
 def load_like(_context: Any, row: Any, column: Any, lanes: Any) -> Any:
     """Loads as many numbers of a row as another vector has, starting at a column."""
-    return lanes(row, column, lanes), loading(lanes)
+    return lanes(row, column, lanes), _loading(lanes)
 
 
 @intrinsic
-def store(_context: Any, row_type: Any, column_type: Any, vector_type: Any) -> Any:
+def store(_context: Any, row: Any, column: Any, lanes: Any) -> Any:
     """Writes the numbers of a vector into a row, starting at a column."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        """Builds the code of the store."""
-        row, column, vector = arguments
-        address = _address(context, builder, signature, (row, column), vector_type)
-        builder.store(vector, address, align=ALIGNMENT)
+        address = _address(context, builder, signature, arguments, lanes)
+        builder.store(arguments[2], address, align=ALIGNMENT)
         return context.get_dummy_value()
 
-    return types.void(row_type, column_type, vector_type), build
+    return types.void(row, column, lanes), build
+
+
+@intrinsic
+def columns(_context: Any, numbers: Any, start: Any) -> Any:
+    """Loads the columns of a matrix (`LANES`, `MATRIX_COLUMNS`), each as a vector.
+
+    The matrix is stored row after row in `numbers`, an array with one axis, from index `start` on.
+    """
+    matrix_type = LanesType(LANES * MATRIX_COLUMNS)  # the whole matrix as one vector
+    result_type = types.UniTuple(lanes_type, MATRIX_COLUMNS)
+    build_load = _loading(matrix_type)
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        whole = build_load(context, builder, signature, arguments)
+        vectors = [
+            _take(builder, whole, whole, range(column, matrix_type.count, MATRIX_COLUMNS))
+            for column in range(MATRIX_COLUMNS)
+        ]
+        return context.make_tuple(builder, result_type, vectors)
+
+    return result_type(numbers, start), build
+
+
+def _code(build: Callable[[Any, Any], Any]) -> Any:
+    """Makes an intrinsic's code builder from a function of LLVM's builder and arguments alone."""
+    return lambda _context, builder, _signature, arguments: build(builder, arguments)
+
+
+def _take(builder: Any, one: Any, other: Any, lanes: Iterable[int]) -> Any:
+    """Builds a vector from lanes of two vectors, numbered through the first, then the second."""
+    numbers = list(lanes)
+    selected = ir.Constant(ir.VectorType(INTEGER, len(numbers)), numbers)
+    return builder.shuffle_vector(one, other, selected)
+
+
+def _spread(builder: Any, number: Any, lanes: LanesType) -> Any:
+    """Builds a vector with the number in each lane."""
+    undefined, lane = ir.Constant(lanes.vector, ir.Undefined), ir.Constant(INTEGER, 0)
+    first = builder.insert_element(undefined, number, lane)
+    return _take(builder, first, first, [0] * lanes.count)
 
 
 @intrinsic
 def spread(_context: Any, number: Any) -> Any:
     """A vector with a number in each of its `LANES` lanes."""
-    return lanes_type(number), code(lambda builder, values: _spread(builder, values[0], lanes_type))
+    return lanes_type(number), _code(
+        lambda builder, values: _spread(builder, values[0], lanes_type)
+    )
 
 
 @intrinsic
 def spread_wide(_context: Any, number: Any) -> Any:
     """A vector with a number in each of its `WIDE` lanes."""
-    return wide_type(number), code(lambda builder, values: _spread(builder, values[0], wide_type))
+    return wide_type(number), _code(lambda builder, values: _spread(builder, values[0], wide_type))
 
 
-def _spread(builder: Any, number: Any, lanes: LanesType) -> Any:
-    """Builds a vector with the number in each lane."""
-    undefined, lane = ir.Constant(lanes.vector, ir.Undefined), ir.Constant(BITS, 0)
-    first = builder.insert_element(undefined, number, lane)
-    return take(builder, first, first, [0] * lanes.count)
+@intrinsic
+def first(_context: Any, lanes: Any) -> Any:
+    """The number in the first lane of a vector."""
+    return types.float32(lanes), _code(
+        lambda builder, vectors: builder.extract_element(vectors[0], ir.Constant(INTEGER, 0))
+    )
 
 
-def take(builder: Any, one: Any, other: Any, lanes: Iterable[int]) -> Any:
-    """Builds a vector from lanes of two vectors, numbered through the first, then the second."""
-    numbers = list(lanes)
-    selected = ir.Constant(ir.VectorType(BITS, len(numbers)), numbers)
-    return builder.shuffle_vector(one, other, selected)
+@intrinsic
+def pair(_context: Any, one: Any, other: Any) -> Any:
+    """Joins two vectors to one with the lanes of both."""
+    joined = LanesType(2 * one.count)
+    return joined(one, other), _code(
+        lambda builder, vectors: _take(builder, vectors[0], vectors[1], range(joined.count))
+    )
+
+
+@intrinsic
+def first_half(_context: Any, lanes: Any) -> Any:
+    """The first half of a vector."""
+    return _half(lanes, 0)
+
+
+@intrinsic
+def second_half(_context: Any, lanes: Any) -> Any:
+    """The second half of a vector."""
+    return _half(lanes, lanes.count // 2)
+
+
+def _half(lanes: Any, start: int) -> Any:
+    """Signature and code of an intrinsic that returns the half of a vector from `start` on."""
+    half = LanesType(lanes.count // 2)
+    taken = range(start, start + half.count)
+    return half(lanes), _code(
+        lambda builder, vectors: _take(builder, vectors[0], vectors[0], taken)
+    )
+
+
+@intrinsic
+def fold(_context: Any, vectors: Any) -> Any:
+    """Sums each group of `LANES` lanes, in several vectors at once.
+
+    A sum is a tree: the two halves of a group are added, then the halves of the result, down to one
+    number. `vectors` is a tuple whose length is a power of two, at most `LANES`. A vector may hold
+    several groups; the result has the first sum of every vector, then the second of every vector,
+    and so on.
+    """
+    lanes, count = vectors.dtype, len(vectors)
+    groups = lanes.count // LANES
+
+    def build(builder: Any, arguments: Any) -> Any:
+        parts = [builder.extract_value(arguments[0], number) for number in range(count)]
+        width = LANES  # lanes that are still to be added to one number
+        while width > 1:
+            width //= 2
+            parts = _add_halves(builder, parts, width, groups)
+        return parts[0]
+
+    return LanesType(groups * count)(vectors), _code(build)
+
+
+def _add_halves(builder: Any, vectors: list[Any], half: int, groups: int) -> list[Any]:
+    """Adds the two halves of each partial sum, and joins neighbouring vectors in pairs.
+
+    The vectors are equally long; each has `groups` groups of partial sums of 2 `half` lanes.
+    """
+    joined = min(len(vectors), 2)  # 1 if a single vector remains
+    # The lanes by number, with axes for vector, group, partial sum, half of the sum, and lane.
+    lanes = np.arange(joined * vectors[0].type.count).reshape(joined, groups, -1, 2, half)
+    # In the result, a group of the second vector follows the same group of the first.
+    low, high = lanes.transpose(3, 1, 0, 2, 4).reshape(2, -1).tolist()
+    added = []
+    for number in range(0, len(vectors), joined):
+        both = vectors[number], vectors[number + joined - 1]
+        added.append(builder.fadd(_take(builder, *both, low), _take(builder, *both, high)))
+    return added
 
 
 @intrinsic
 def bits_of(_context: Any, numbers: Any) -> Any:
     """The bits of numbers in single precision, as integers of 32 bits."""
-    return _reinterpreted(numbers, BITS)
+    return _reinterpreted(numbers, INTEGER)
 
 
 @intrinsic
 def number_of(_context: Any, bits: Any) -> Any:
     """The numbers in single precision that have these bits."""
-    return _reinterpreted(bits, NUMBER)
+    return _reinterpreted(bits, FLOAT)
 
 
 def _reinterpreted(lanes: Any, element: Any) -> Any:
     """Signature and code of an intrinsic that reads a vector's bits as elements of another type."""
-    result = lanes.with_element(element)
-    return result(lanes), code(lambda builder, vectors: builder.bitcast(vectors[0], result.vector))
+    result = LanesType(lanes.count, element)
+    return result(lanes), _code(lambda builder, vectors: builder.bitcast(vectors[0], result.vector))
 
 
 @intrinsic
@@ -163,14 +259,13 @@ def choose(_context: Any, condition: Any, if_true: Any, if_false: Any) -> Any:
 
     Each of the numbers is a vector, or a scalar for all lanes.
     """
-    result = condition.with_element(NUMBER)
+    result = LanesType(condition.count)
 
-    def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        """Builds the selection; the first argument is the condition."""
+    def build(builder: Any, arguments: Any) -> Any:
         chosen = _as_vectors(builder, result, (if_true, if_false), arguments[1:])
         return builder.select(arguments[0], *chosen)
 
-    return result(condition, if_true, if_false), build
+    return result(condition, if_true, if_false), _code(build)
 
 
 def _as_vectors(builder: Any, lanes: LanesType, kinds: Any, values: Any) -> list[Any]:
@@ -183,25 +278,21 @@ def _as_vectors(builder: Any, lanes: LanesType, kinds: Any, values: Any) -> list
 
 def _make_operator(
     operation: Callable[..., Any],
-    on_numbers: Callable[..., Any] | None = None,
+    on_floats: Callable[..., Any] | None = None,
     on_integers: Callable[..., Any] | None = None,
 ) -> None:
     """Lets compiled code apply an operator to two vectors, or to a vector and a scalar.
 
-    Args:
-        operation: operator, from Python's module `operator`.
-        on_numbers: method of LLVM's builder that applies it to two vectors of floating-point
-            numbers; None if it has no such operands.
-        on_integers: likewise for two vectors of integers.
+    `on_floats` and `on_integers` are the methods of LLVM's builder that apply it to two vectors of
+    such elements; None if it has no such operands.
     """
 
     @intrinsic
     def apply(_context: Any, one: Any, other: Any) -> Any:
-        """The operator as an intrinsic."""
         lanes = one if isinstance(one, LanesType) else other
-        instruction: Any = on_integers if lanes.element == BITS else on_numbers
-        result = lanes.with_element(TRUTH) if operation in COMPARISONS else lanes
-        return result(one, other), code(
+        instruction: Any = on_integers if lanes.element == INTEGER else on_floats
+        result = LanesType(lanes.count, BOOLEAN) if operation in COMPARISONS else lanes
+        return result(one, other), _code(
             lambda builder, values: instruction(
                 builder, *_as_vectors(builder, lanes, (one, other), values)
             )
@@ -212,7 +303,6 @@ def _make_operator(
         """The implementation for operands of these types; None if there is none."""
 
         def operate(one: Any, other: Any) -> Any:
-            """Applies the operator; Numba compiles this where the operator stands."""
             return apply(one, other)
 
         lanes = one if isinstance(one, LanesType) else other
