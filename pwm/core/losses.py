@@ -46,13 +46,14 @@ from torch import Tensor
 
 from pwm.core.errors import require, require_between, require_choice, require_non_negative
 from pwm.core.fields import added_later
-from pwm.core.returns import Horizon, Returns
 
 Balance = Literal[
     "fixed", "stop-trunk", "per-loss", "equal", "pcgrad", "uncertainty", "popart", "return-scale"
 ]
 Baseline = Literal["attached", "detached", "attached_head", "attached_trunk"]
 LostGradients = Literal["none", "values", "log_probs"]
+Returns = Literal["raw", "centred", "standardised"]
+Horizon = Literal["episode", "trial"]
 ValueLoss = Literal["squared", "huber"]
 Reduction = Literal["sum", "mean"]
 NORMALISER = 1e-8  # added to the standard deviation of advantages, against division by 0
@@ -195,8 +196,10 @@ def episode_losses(
     elif config.lost_gradients == "values":
         advantages, head_advantages = advantages.detach(), head_advantages.detach()
         errors = errors.detach()
-    squared_error = errors.square().mean(dim=-1)
-    value = squared_error if config.value_loss == "squared" else _huber(errors).mean(dim=-1)
+    value = squared_error = errors.square().mean(dim=-1)
+    if config.value_loss == "huber":  # twice Huber's function, to equal the square near 0
+        huber = torch.where(errors.abs() <= 1, errors.square(), 2 * errors.abs() - 1)
+        value = huber.mean(dim=-1)
     if config.optimism:
         raised = config.optimism * entropies.detach()
         advantages, head_advantages = advantages - raised, head_advantages - raised
@@ -205,11 +208,6 @@ def episode_losses(
     if config.entropy_weight:
         total = total - config.entropy_weight * _reduce(entropies, config.policy_reduction)
     return Losses(policy, value, total, squared_error)
-
-
-def _huber(errors: Tensor) -> Tensor:
-    """A² where |A| ≤ 1, else 2 |A| - 1: twice Huber's function, so that both agree near 0."""
-    return torch.where(errors.abs() <= 1, errors.square(), 2 * errors.abs() - 1)
 
 
 def _reduce(steps: Tensor, reduction: Reduction) -> Tensor:
