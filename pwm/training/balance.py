@@ -27,6 +27,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from pwm.core.config import TrainConfig
 from pwm.core.losses import Balance, Returns
 from pwm.training.tracking import Tracked, standard_deviation
 
@@ -149,7 +150,7 @@ def num_states(balance: Balance) -> int:
 
 
 def learn_log_variance(
-    tracked: Tensor, value_loss: Tensor, learning_rates: Tensor, smoothing: float, epsilon: float
+    tracked: Tensor, value_loss: Tensor, learning_rates: Tensor, config: TrainConfig
 ) -> None:
     """Takes one step of RMSprop, in place, for s = log σ² of the rule `uncertainty`.
 
@@ -160,14 +161,14 @@ def learn_log_variance(
         tracked: running statistics, [R, columns of `Tracked`], two of which are changed.
         value_loss: L, [R].
         learning_rates: learning rates, [R].
-        smoothing: decay of the gradient's mean square.
-        epsilon: number added to the root of the mean square.
+        config: configuration of the runs, with RMSprop's settings.
     """
     log_variance = tracked[:, Tracked.LOG_VARIANCE]  # views, so that `tracked` is updated
     mean_square = tracked[:, Tracked.LOG_VARIANCE_MEAN_SQUARE]
     gradient = (1 - torch.exp(-log_variance) * value_loss) / 2
-    mean_square.copy_(smoothing * mean_square + (1 - smoothing) * gradient.square())
-    log_variance -= learning_rates * gradient / (mean_square.sqrt() + epsilon)
+    decay = config.square_decay
+    mean_square.copy_(decay * mean_square + (1 - decay) * gradient.square())
+    log_variance -= learning_rates * gradient / (mean_square.sqrt() + config.epsilon)
 
 
 def keep_outputs(weight: Tensor, bias: Tensor, old: Scales, new: Scales) -> None:

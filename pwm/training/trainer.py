@@ -158,17 +158,15 @@ class Trainer:
         """
         gradient_probe = GradientProbe()
         agent_probe = AgentProbe(self._config, self._critic_weights)
-        for trials, noise in zip(draws.trials, draws.noise, strict=True):
+        for episode in map(Draws, draws.trials, draws.noise):
             gradients = []
             for loss, weights in self.parts():
                 # The trajectory is the same for all parts.
-                gradient, trajectory = self.engine.differentiate(
-                    Draws(trials, noise), loss, weights
-                )
+                gradient, trajectory = self.engine.differentiate(episode, loss, weights)
                 gradients.append(gradient[:, : self._agent.trunk_size])
             gradient_probe.add(gradients, trajectory)
             if not self._probes_at_window_ends:
-                agent_probe.add(trajectory, trials.numpy())
+                agent_probe.add(trajectory, episode.trials.numpy())
         gradient_diagnostics = gradient_probe.diagnostics(self._states(draws.trials.numpy()))
         if self._probes_at_window_ends:
             return gradient_diagnostics
@@ -191,7 +189,7 @@ class Trainer:
         yield through_values, np.zeros_like(weights)
 
     def _states(self, trials: NDArray[np.int64]) -> NDArray[np.int64] | None:
-        """State of the trial at each step, [R, E T], for trials with the given pairs, [E, R, N].
+        """State of the trial at each step, [R, E T], from each trial's pair, [E, R, N].
 
         None if the LSTM's state is carried over trials or trials may be blanked.
         """

@@ -58,10 +58,11 @@ class TorchEngine:
 
     def train(self, draws: Draws) -> NDArray[np.float64]:
         """Trains on the draws of E episodes, in whole updates; returns metrics [E, metrics, R]."""
-        batches = [part.to(self._device).split(self._config.episodes_per_update) for part in draws]
+        count = self._config.episodes_per_update
+        trials, noise = (part.to(self._device).split(count) for part in draws)
         metrics = []
-        for trials, noise in zip(*batches, strict=True):
-            metrics += self._update(Draws(trials, noise))
+        for episodes in map(Draws, trials, noise):
+            metrics += self._update(episodes)
         return _array(torch.stack(metrics)).astype(np.float64)
 
     def differentiate(
@@ -107,10 +108,9 @@ class TorchEngine:
         """Takes one update on E episodes; returns the metrics of each episode, [metrics, R]."""
         config, loss, scales = self._config, self._config.loss, self._scales()
         metrics, value_losses, gradients = [], [], []
-        for trials, noise in zip(draws.trials, draws.noise, strict=True):
-            draws_of_one = Draws(trials, noise)
+        for episode in map(Draws, draws.trials, draws.noise):
             played = play_episode(
-                self._rollout, self.parameters, draws_of_one, loss, self._critic_weights, scales
+                self._rollout, self.parameters, episode, loss, self._critic_weights, scales
             )
             metrics.append(episode_metrics(played, loss))
             value_losses.append(played.losses.value.detach())
@@ -120,13 +120,7 @@ class TorchEngine:
                 track(self._tracked, rewards, played.returns, loss.tracking_rate)
         self._step(_mean(gradients))
         if loss.balance == "uncertainty":
-            learn_log_variance(
-                self._tracked,
-                _mean(value_losses),
-                self._learning_rates,
-                config.square_decay,
-                config.epsilon,
-            )
+            learn_log_variance(self._tracked, _mean(value_losses), self._learning_rates, config)
         elif loss.balance == "popart":
             weight, bias = self._agent.value_head(self.parameters.detach())
             keep_outputs(weight, bias, scales, self._scales())

@@ -35,7 +35,6 @@ from pwm.training.tracking import LEAST_SCALE, Tracked
 from pwm.training.trainer import Trainer
 from tests.oracles.plain_training import PlainTraining
 
-DECAY, EPSILON = TrainConfig.square_decay, TrainConfig.epsilon
 RULES: tuple[Balance, ...] = get_args(Balance)
 QUICK = TrainConfig(
     task=TaskConfig(episode_length=15),
@@ -107,11 +106,11 @@ def test_uncertainty_by_hand() -> None:
     tracked = tracking(episodes=7)
     rates, loss = torch.tensor([0.03], dtype=torch.float64), torch.tensor([5.0]).double()
     assert episode_scales(tracked, "uncertainty", "raw", 1.0, 6).critic_factor.tolist() == [0.5]
-    learn_log_variance(tracked, loss, rates, DECAY, EPSILON)
+    learn_log_variance(tracked, loss, rates, TrainConfig())
     assert tracked[0, Tracked.LOG_VARIANCE].item() == pytest.approx(0.3, abs=1e-7)
     scales = episode_scales(tracked, "uncertainty", "raw", 1.0, 6)
     assert scales.critic_factor.item() == pytest.approx(np.exp(-0.3) / 2)
-    learn_log_variance(tracked, torch.zeros(1).double(), rates, DECAY, EPSILON)
+    learn_log_variance(tracked, torch.zeros(1).double(), rates, TrainConfig())
     assert tracked[0, Tracked.LOG_VARIANCE] < 0.3
 
 
@@ -231,7 +230,7 @@ def test_the_log_variance_follows_rmsprop_on_the_loss_of_kendall(seed: int, rate
     optimiser = torch.optim.RMSprop([leaf], lr=rate)
     tracked, rates = tracking(), torch.tensor([rate], dtype=torch.float64)
     for loss in losses:
-        learn_log_variance(tracked, torch.tensor([loss]), rates, DECAY, EPSILON)
+        learn_log_variance(tracked, torch.tensor([loss]), rates, TrainConfig())
         variance = leaf.exp()
         (leaf.grad,) = torch.autograd.grad(loss / (2 * variance) + variance.sqrt().log(), leaf)
         optimiser.step()
