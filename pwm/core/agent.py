@@ -142,6 +142,7 @@ class Agent:
     def weights(self, parameters: Tensor) -> Weights:
         """Rearranges the parameters [R, P] into the weights that `unroll` reads."""
         views = self._padded(parameters.clone())  # the clone is at an aligned address
+        # (R', rows, columns) each
         weights = {name: view.flatten(3).flatten(0, 1) for name, view in views.items()}
         bias = weights.pop("input_bias") + weights.pop("recurrent_bias")
         return Weights(bias=bias, **weights)

@@ -66,37 +66,27 @@ def episode_scales(
         discount: discount of the return.
         horizon: number of steps after which returns end.
     """
-    one = torch.ones_like(tracked[:, 0])
-    zero = torch.zeros_like(one)
-    scales = Scales(centre=zero, spread=one, error_scale=one, critic_factor=one)
+    num_episodes = tracked[:, Tracked.EPISODES]
+    mean, variance = tracked[:, Tracked.RETURN_MEAN], tracked[:, Tracked.RETURN_VARIANCE]
+    one = torch.ones_like(mean)
+    centre, spread, error_scale, critic_factor = torch.zeros_like(mean), one, one, one
     if returns != "raw" or balance == "popart":
-        centre = tracked[:, Tracked.RETURN_MEAN].clone()  # not a view: `tracked` changes in place
-        scales = scales._replace(centre=centre)
+        centre = mean.clone()  # not a view: `tracked` changes in place
     if returns == "standardised" or balance == "popart":
-        variance = tracked[:, Tracked.RETURN_VARIANCE]
-        num_episodes = tracked[:, Tracked.EPISODES]  # if 0, the deviation is 1
-        scales = scales._replace(spread=standard_deviation(variance, num_episodes))
+        spread = standard_deviation(variance, num_episodes)
     if balance == "return-scale":
-        scales = scales._replace(error_scale=_return_scale(tracked, discount, horizon))
+        # sqrt(Var(r) + Var(γ) E(G²)), eq. 3 of Schaul et al. (2021), where γ is the discount of one
+        # step: 0 at the last of the `horizon` steps of a return, `discount` at all others.
+        discount_variance = discount**2 * (1 - 1 / horizon) / horizon
+        mean_square = variance + mean.square()  # E(G²)
+        square = tracked[:, Tracked.REWARD_VARIANCE] + discount_variance * mean_square
+        error_scale = standard_deviation(square, num_episodes)
     elif balance == "uncertainty":
         # Kendall et al. (2018, eq. 7), for the critic alone: the value loss L becomes
         # L / 2σ² + log σ. Here is the factor of L; `learn_log_variance` learns log σ² by the whole
         # sum. The rule is meant for a critic weight of 1.
-        scales = scales._replace(critic_factor=torch.exp(-tracked[:, Tracked.LOG_VARIANCE]) / 2)
-    return scales
-
-
-def _return_scale(tracked: Tensor, discount: float, horizon: int) -> Tensor:
-    """Error scale of the rule return-scale, [R]: sqrt(Var(r) + Var(γ) E(G²)).
-
-    This is eq. 3 of Schaul et al. (2021), where γ is the discount of one step: 0 at the last of the
-    `horizon` steps of a return, `discount` at all others.
-    """
-    variance, mean = tracked[:, Tracked.RETURN_VARIANCE], tracked[:, Tracked.RETURN_MEAN]
-    mean_square = variance + mean.square()
-    discount_variance = discount**2 * (1 - 1 / horizon) / horizon  # Var(γ) over these steps
-    square = tracked[:, Tracked.REWARD_VARIANCE] + discount_variance * mean_square
-    return standard_deviation(square, tracked[:, Tracked.EPISODES])
+        critic_factor = torch.exp(-tracked[:, Tracked.LOG_VARIANCE]) / 2
+    return Scales(centre, spread, error_scale, critic_factor)
 
 
 COMBINATIONS: tuple[Balance, ...] = ("stop-trunk", "per-loss", "equal", "pcgrad")

@@ -136,8 +136,7 @@ class AgentProbe:
     def diagnostics(self, value_weights: NDArray[np.float32]) -> Doubles:
         """The diagnostics that `AGENT_DIAGNOSTICS` names, from E >= 1 episodes: [diagnostics, R].
 
-        Args:
-            value_weights: weights of the value head, [R, H].
+        `value_weights` are the weights of the value head, [R, H].
         """
         activity, saturated, distance = _mean(np.stack(self._means, axis=-1))
         norm = np.sqrt(_total(value_weights.astype(np.float64) ** 2))
@@ -167,7 +166,8 @@ def net_weights(steps: int, discount: float, trace_decay: float) -> list[float]:
     """Net weight of each value v_t in the sum of errors, Σ_s (v_s - G_s), with λ-returns G_s.
 
     v_t has the coefficient 1 in its own error v_t - G_t, and -γ (1 - λ) (γ λ)^(t-s-1) in the error
-    of each earlier step s, whose return contains it. The net weight is the sum of these.
+    of each earlier step s, whose return contains it. For γ λ < 1, these add up to
+    1 - γ (1 - λ) (1 - (γ λ)^t) / (1 - γ λ).
 
     If targets leak, log π(a_s) has the same coefficients in the derivatives of the policy loss with
     respect to v_s and to later values. Step s has steps - 1 - s later ones, so the sum of its
@@ -177,8 +177,6 @@ def net_weights(steps: int, discount: float, trace_decay: float) -> list[float]:
         steps: steps until returns end: of an episode, or of a trial.
         discount: γ.
         trace_decay: λ; if it is 1, the weights are 1.
-    Returns:
-        The weights of the steps t = 0, 1, ...: 1 - γ (1 - λ) (1 - (γ λ)^t) / (1 - γ λ), if γ λ < 1.
     """
     weights = []
     earlier_decays = 0.0  # Σ_s<t (γ λ)^(t-s-1)

@@ -73,7 +73,7 @@ class TorchEngine:
         Args:
             draws: draws for one episode: trials [R, N] and noise [R, N, L].
             config: configuration of the losses.
-            critic_weights: critic weight of each replica, [R].
+            critic_weights: critic weights, [R].
         Returns:
             The gradient with respect to the parameters, [R, P], and the episode's trajectory.
         """
@@ -127,10 +127,9 @@ class TorchEngine:
         return metrics
 
     def _gradients(self, losses: Losses) -> Tensor:
-        """Gradients of an episode that the update needs, [gradients, R, P].
+        """Gradients of an episode, [gradients, R, P]: of the total loss, or of its two parts.
 
-        Rules in `COMBINATIONS` need two: of the total loss without the value loss, and of w times
-        the value loss. All other rules need one: of the total loss.
+        Rules in `COMBINATIONS` need those of w times the value loss and of the rest apart.
         """
         if self._config.loss.balance not in COMBINATIONS:
             return self._gradient(losses.total).unsqueeze(0)
