@@ -88,7 +88,7 @@ class Trainer:
         # Number of episodes of training at each probe: `probe_at`, or the ends of windows.
         self._probes_windows = config.probe_episodes > 0 and not config.probe_at
         self._probe_times: Sequence[int] = config.probe_at
-        self._probe_names = DIAGNOSTICS + AGENT_DIAGNOSTICS
+        self._probe_names: tuple[str, ...] = DIAGNOSTICS + AGENT_DIAGNOSTICS
         if self._probes_windows:
             self._probe_times = range(config.log_every, self.num_episodes + 1, config.log_every)
             self._probe_names = DIAGNOSTICS
