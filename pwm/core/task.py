@@ -149,7 +149,8 @@ def trial_states(config: TaskConfig) -> NDArray[np.int64]:
     """
     observations = observation_table(config)
     states = np.zeros(observations.shape[:2], np.int64)
-    numbers: dict[bytes, int] = {}  # number of each state, by the observations up to it
+    # Number by the observations so far, which are longer at later steps: no two steps share one.
+    numbers: dict[bytes, int] = {}
     for step in range(config.trial_length):
         for trial, shown in enumerate(observations[:, : step + 1]):
             states[trial, step] = numbers.setdefault(shown.tobytes(), len(numbers))
