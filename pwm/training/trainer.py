@@ -86,10 +86,10 @@ class Trainer:
         self._agent = Agent(config.agent, config.task.num_stimuli)
         self._critic_weights = np.array([run.critic_weight for run in self.runs], np.float32)
         # Number of episodes of training at each probe: `probe_at`, or the ends of windows.
-        self._probes_windows = config.probe_episodes > 0 and not config.probe_at
+        self._probes_at_window_ends = config.probe_episodes > 0 and not config.probe_at
         self._probe_times: Sequence[int] = config.probe_at
         self._probe_names: tuple[str, ...] = DIAGNOSTICS + AGENT_DIAGNOSTICS
-        if self._probes_windows:
+        if self._probes_at_window_ends:
             self._probe_times = range(config.log_every, self.num_episodes + 1, config.log_every)
             self._probe_names = DIAGNOSTICS
         self._windows: list[NDArray[np.float64]] = []  # finished windows, (metrics, R) each
@@ -121,7 +121,7 @@ class Trainer:
         if unfinished:
             episode.append(self.episodes_done)
             windows.append(self._window_sum / unfinished)
-            if self._probes_windows:
+            if self._probes_at_window_ends:
                 probes.append(np.full((len(DIAGNOSTICS), len(self.runs)), np.nan))
         curves = self._curves(windows, METRICS)
         if self._config.probe_episodes:
@@ -133,7 +133,7 @@ class Trainer:
         """All arrays needed to continue from here, by name (`STATE` and `OPTIONAL`)."""
         windows = self._stacked(self._windows, METRICS)
         probes = self._stacked(self._probes, self._probe_names)
-        if self._probes_windows:
+        if self._probes_at_window_ends:
             windows = np.concatenate([windows, probes], axis=1)
         state = {
             "episodes_done": np.array(self.episodes_done),
@@ -150,7 +150,7 @@ class Trainer:
         self.engine.restore(state)
         metrics, diagnostics = np.split(state["windows"], [len(METRICS)], axis=1)
         self._windows = list(metrics)
-        self._probes = list(diagnostics if self._probes_windows else state.get(PROBES, ()))
+        self._probes = list(diagnostics if self._probes_at_window_ends else state.get(PROBES, ()))
         self._window_sum = state["window_sum"].copy()
         self.episodes_done = int(state["episodes_done"])
         self._draws.skip(self.episodes_done)
@@ -174,10 +174,10 @@ class Trainer:
                 gradient, trajectory = self.engine.differentiate(episode, loss, weights)
                 gradients.append(gradient[:, : self._agent.trunk_size])
             gradient_probe.add(gradients, trajectory)
-            if not self._probes_windows:
+            if not self._probes_at_window_ends:
                 agent_probe.add(trajectory, episode.trials.numpy())
         gradient_diagnostics = gradient_probe.diagnostics(self._states(draws.trials.numpy()))
-        if self._probes_windows:
+        if self._probes_at_window_ends:
             return gradient_diagnostics
         value_weights, _ = self._agent.value_head(self.parameters.detach().cpu())
         agent_diagnostics = agent_probe.diagnostics(value_weights.numpy())
