@@ -23,7 +23,7 @@ The last term is the leak. Fields of `LossConfig` vary these formulas:
 - discount, return_horizon, trace_decay: G is the return to the end of the episode or trial, or a
   λ-return, which contains later values (`pwm.core.returns`). Its gradient is cut.
 - leaking_targets: it is not cut in the policy loss; ∂total/∂v_t then has a third term,
-  - c γ (1 - λ) Σ_s<t (γ λ)^(t-s-1) log π(a_s), over the earlier steps whose returns contain v_t.
+  -c γ (1 - λ) Σ_s<t (γ λ)^(t-s-1) log π(a_s), over the earlier steps whose returns contain v_t.
 - returns, balance: if they scale the errors, A_t = ((G_t - centre) / spread - v_t) / error_scale,
   all terms of ∂total/∂v_t are divided by error_scale, and w is multiplied by critic_factor
   (`pwm.training.balance.Scales`).
