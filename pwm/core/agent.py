@@ -1,8 +1,7 @@
 """The LSTM actor-critic, as a population of R independent replicas.
 
-A replica's parameters are one row of a tensor [R, P], and every function carries the leading axis
-R. All parameters start uniform on ±1/sqrt(hidden size), as PyTorch initialises `nn.LSTM` and an
-`nn.Linear` on top of it.
+A replica's parameters are one row of a tensor [R, P]. They start uniform on ±1/sqrt(hidden size),
+as PyTorch initialises `nn.LSTM` and an `nn.Linear` on top of it.
 
 A replica computes the same bits alone as in a population, so that a run can be reproduced alone.
 Two choices ensure this:
@@ -102,7 +101,7 @@ class Agent:
         self, config: AgentConfig, num_stimuli: int, device: torch.device | str = "cpu"
     ) -> None:
         self.config = config
-        self.padded_size = _round_up(config.hidden_size, UNIT_MULTIPLE)
+        self.padded_size = ceil(config.hidden_size / UNIT_MULTIPLE) * UNIT_MULTIPLE
         """U, the units of an LSTM with padding."""
         self._shapes = _shapes(num_stimuli, config.hidden_size)
         self._padded_shapes = _shapes(num_stimuli, self.padded_size)
@@ -115,7 +114,8 @@ class Agent:
 
     def initial_parameters(self, seeds: Sequence[int]) -> Tensor:
         """Initial parameters of one replica per seed, on the CPU: [R, P]."""
-        parameters = torch.zeros(len(seeds), _round_up(sum(self._sizes), ROW_MULTIPLE))
+        padded = ceil(sum(self._sizes) / ROW_MULTIPLE) * ROW_MULTIPLE  # P
+        parameters = torch.zeros(len(seeds), padded)
         views = self._unpadded(parameters).values()
         sizes = [view[0].numel() for view in views]
         uniform = to_uniform(Streams(seeds, "initialisation").draw(sum(sizes)))
@@ -142,6 +142,7 @@ class Agent:
     def weights(self, parameters: Tensor) -> Weights:
         """Rearranges the parameters [R, P] into the weights that `unroll` reads."""
         views = self._padded(parameters.clone())  # the clone is at an aligned address
+        # (R', rows, columns) each
         weights = {name: view.flatten(3).flatten(0, 1) for name, view in views.items()}
         bias = weights.pop("input_bias") + weights.pop("recurrent_bias")
         return Weights(bias=bias, **weights)
@@ -211,11 +212,6 @@ class Agent:
             name: padded[name][:, :, :rows, :, :columns]
             for name, (rows, _, columns) in self._shapes.items()
         }
-
-
-def _round_up(number: int, multiple: int) -> int:
-    """The least multiple of `multiple` that is not below `number`."""
-    return ceil(number / multiple) * multiple
 
 
 def _shapes(num_stimuli: int, units: int) -> dict[str, tuple[int, int, int]]:

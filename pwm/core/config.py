@@ -69,12 +69,22 @@ class TrainConfig:
         require_non_negative("critic_weight", self.critic_weight)
         require_positive("learning_rate", self.learning_rate)
         require_positive("trunk_rate", self.trunk_rate)
-        self._require_optimiser()
+        require_choice("optimizer", self.optimizer, get_args(OptimizerName))
+        require_between("square_decay", self.square_decay, 0, MOST_DECAY)
+        require_between("momentum_decay", self.momentum_decay, 0, MOST_DECAY)
+        require_between("epsilon", self.epsilon, 1 / LARGEST, LARGEST)  # steps divide by it
+        if self.loss.balance == "uncertainty":
+            accepted = "rmsprop with uncertainty, which learns its weight by it"
+            require(self.optimizer == "rmsprop", "optimizer", self.optimizer, accepted)
         require_integer("num_episodes", self.num_episodes, 1)
         require_integer("log_every", self.log_every, 1)
         self._require_batches()
         self._require_probes()
-        self._require_start()
+        start = self.critic_start
+        is_number = isinstance(start, int | float) and not isinstance(start, bool)
+        is_finite = is_number and abs(float(start)) <= LARGEST
+        accepted = f"a number from {-LARGEST:g} to {LARGEST:g}, mean or fixed-point"
+        require(start in ("mean", "fixed-point") or is_finite, "critic_start", start, accepted)
         require_integer("seed", self.seed, 0)
 
     @property
@@ -88,16 +98,6 @@ class TrainConfig:
         of_trial = self.loss.return_horizon == "trial"
         return self.task.trial_length if of_trial else self.task.num_steps
 
-    def _require_optimiser(self) -> None:
-        """Requires a known optimiser, with settings for which no step divides by 0."""
-        require_choice("optimizer", self.optimizer, get_args(OptimizerName))
-        require_between("square_decay", self.square_decay, 0, MOST_DECAY)
-        require_between("momentum_decay", self.momentum_decay, 0, MOST_DECAY)
-        require_between("epsilon", self.epsilon, 1 / LARGEST, LARGEST)
-        if self.loss.balance == "uncertainty":
-            accepted = "rmsprop with uncertainty, which learns its weight by it"
-            require(self.optimizer == "rmsprop", "optimizer", self.optimizer, accepted)
-
     def _require_batches(self) -> None:
         """Requires that training and probed windows end after whole updates."""
         count = self.episodes_per_update
@@ -109,23 +109,14 @@ class TrainConfig:
             require(self.log_every % count == 0, "log_every", self.log_every, accepted)
 
     def _require_probes(self) -> None:
-        """Requires 0 episodes per probe, or at least 2 (for variances) and `lost_gradients` none.
-
-        `probe_at` requires a probe.
-        """
-        count = self.probe_episodes
+        """Requires episodes of which variances exist, and times that are ends of updates."""
+        count, times = self.probe_episodes, self.probe_at
         require_integer("probe_episodes", count, 0)
         if count > 0:
             possible = count >= 2 and self.loss.lost_gradients == "none"
             accepted = "0, or at least 2 with lost_gradients none"
             require(possible, "probe_episodes", count, accepted)
-        self._require_probe_times()
-        if self.probe_at:
-            require(count > 0, "probe_episodes", count, "at least 2 with --probe-at")
-
-    def _require_probe_times(self) -> None:
-        """Requires that `probe_at` increases from 0 or more, in multiples of the update."""
-        times, most, batch = self.probe_at, self.num_episodes, self.episodes_per_update
+        most, batch = self.num_episodes, self.episodes_per_update
         accepted = f"increasing numbers of episodes from 0 to {most}"
         require(isinstance(times, tuple), "probe_at", times, accepted)
         typed = " ".join(map(str, times))
@@ -133,11 +124,5 @@ class TrainConfig:
         require(in_range and list(times) == sorted(set(times)), "probe_at", typed, accepted)
         accepted = f"multiples of the {batch} episodes per update"
         require(all(time % batch == 0 for time in times), "probe_at", typed, accepted)
-
-    def _require_start(self) -> None:
-        """Requires a start that is "mean", "fixed-point", or a number finite as a float32."""
-        start = self.critic_start
-        is_number = isinstance(start, int | float) and not isinstance(start, bool)
-        is_finite = is_number and abs(float(start)) <= LARGEST
-        accepted = f"a number from {-LARGEST:g} to {LARGEST:g}, mean or fixed-point"
-        require(start in ("mean", "fixed-point") or is_finite, "critic_start", start, accepted)
+        if times:
+            require(count > 0, "probe_episodes", count, "at least 2 with --probe-at")

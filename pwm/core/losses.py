@@ -11,24 +11,25 @@ where c is 1 if the policy loss is a sum over steps and 1/T if it is a mean. Hen
 
     ∂total/∂v_t = -(2 w / T) A_t + (c log π(a_t) if attached, else 0).
 
-The last term is the leak. The other baselines restrict it to the value head or to the trunk. With
-any baseline, `optimism` raises it in the policy loss: Ã - optimism * stop-gradient(H) replaces Ã.
-Gradients of values or log-probabilities may be cut, as a bug did in the notes (the report that is
-reproduced here). Normalised advantages replace Ã by (Ã - mean) / standard deviation; if Ã is
-attached, so are these two, and the leak has further terms.
+The last term is the leak. Fields of `LossConfig` vary these formulas:
 
-With Huber's value loss, A_t² is 2 |A_t| - 1 where |A_t| > 1; in the first term, A_t is then ±1.
+- baseline: attached_head and attached_trunk restrict the leak to the value head or to the trunk.
+- optimism: Ã - optimism * stop-gradient(H) replaces Ã, which raises the policy loss's baseline.
+- lost_gradients: gradients of values or log-probabilities are cut, as by a bug in the notes (the
+  report that is reproduced here).
+- normalise_advantages: (Ã - mean) / standard deviation replaces Ã. If Ã is attached, so are these
+  two, and the leak has further terms.
+- value_loss: with Huber's, A_t² is 2 |A_t| - 1 where |A_t| > 1; in ∂total/∂v_t, A_t is then ±1.
+- discount, return_horizon, trace_decay: G is the return to the end of the episode or trial, or a
+  λ-return, which contains later values (`pwm.core.returns`). Its gradient is cut.
+- leaking_targets: it is not cut in the policy loss; ∂total/∂v_t then has a third term,
+  -c γ (1 - λ) Σ_s<t (γ λ)^(t-s-1) log π(a_s), over the earlier steps whose returns contain v_t.
+- returns, balance: if they scale the errors, A_t = ((G_t - centre) / spread - v_t) / error_scale,
+  all terms of ∂total/∂v_t are divided by error_scale, and w is multiplied by critic_factor
+  (`pwm.training.balance.Scales`).
 
-G is the return to the end of the episode or trial, or a λ-return, which contains later values
-(`pwm.core.returns.bootstrapped_returns`). The value loss's targets G are always detached. The
-policy loss's are, too, unless `leaking_targets`; ∂total/∂v_t then has a third term,
-- c γ (1 - λ) Σ_s<t (γ λ)^(t-s-1) log π(a_s), over the earlier steps whose returns contain v_t.
-
-If `returns` or `balance` scales the errors, A_t = ((G_t - centre) / spread - v_t) / error_scale,
-all terms of ∂total/∂v_t are divided by error_scale, and w is multiplied by critic_factor
-(`pwm.training.balance.Scales`). Of `LossConfig`, the functions below read baseline,
-policy_reduction, entropy_weight, optimism, lost_gradients, normalise_advantages and value_loss. The
-other fields act before them (`pwm.training.episode`) or after them (`pwm.training.update`).
+The last three act before the functions below (`pwm.training.episode`); clip_gradient and other
+rules of balance act after them (`pwm.training.update`).
 
 A weight w here, with a summed policy loss, equals w / T in a library that averages both losses, and
 2 w / T if it also halves the squared error.
@@ -46,13 +47,14 @@ from torch import Tensor
 
 from pwm.core.errors import require, require_between, require_choice, require_non_negative
 from pwm.core.fields import added_later
-from pwm.core.returns import Horizon, Returns
 
 Balance = Literal[
     "fixed", "stop-trunk", "per-loss", "equal", "pcgrad", "uncertainty", "popart", "return-scale"
 ]
 Baseline = Literal["attached", "detached", "attached_head", "attached_trunk"]
 LostGradients = Literal["none", "values", "log_probs"]
+Returns = Literal["raw", "centred", "standardised"]
+Horizon = Literal["episode", "trial"]
 ValueLoss = Literal["squared", "huber"]
 Reduction = Literal["sum", "mean"]
 NORMALISER = 1e-8  # added to the standard deviation of advantages, against division by 0
@@ -195,8 +197,10 @@ def episode_losses(
     elif config.lost_gradients == "values":
         advantages, head_advantages = advantages.detach(), head_advantages.detach()
         errors = errors.detach()
-    squared_error = errors.square().mean(dim=-1)
-    value = squared_error if config.value_loss == "squared" else _huber(errors).mean(dim=-1)
+    value = squared_error = errors.square().mean(dim=-1)
+    if config.value_loss == "huber":  # twice Huber's function, to equal the square near 0
+        huber = torch.where(errors.abs() <= 1, errors.square(), 2 * errors.abs() - 1)
+        value = huber.mean(dim=-1)
     if config.optimism:
         raised = config.optimism * entropies.detach()
         advantages, head_advantages = advantages - raised, head_advantages - raised
@@ -205,11 +209,6 @@ def episode_losses(
     if config.entropy_weight:
         total = total - config.entropy_weight * _reduce(entropies, config.policy_reduction)
     return Losses(policy, value, total, squared_error)
-
-
-def _huber(errors: Tensor) -> Tensor:
-    """A² where |A| ≤ 1, else 2 |A| - 1: twice Huber's function, so that both agree near 0."""
-    return torch.where(errors.abs() <= 1, errors.square(), 2 * errors.abs() - 1)
 
 
 def _reduce(steps: Tensor, reduction: Reduction) -> Tensor:

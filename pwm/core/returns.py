@@ -7,14 +7,11 @@ trial as a row: N trials of L steps are [R N, L] instead of [R, T].
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-Returns = Literal["raw", "centred", "standardised"]  # names for `LossConfig.returns`
-Horizon = Literal["episode", "trial"]
 BLOCK = 16  # steps; matrix products of whole blocks round alike, batched or not
 
 

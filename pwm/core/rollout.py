@@ -6,11 +6,9 @@ Shapes: R replicas, P parameters, N trials, L steps per trial, S stimuli.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from pwm.core.agent import Agent, Outputs, State
@@ -67,12 +65,11 @@ class DrawSource:
         """Draws for the next E episodes: trials [E, R, N] and noise [E, R, N, L]."""
         task = self._task
         num_trials = num_episodes * task.num_trials
-        trials = to_index(self._trials.draw(num_trials), task.num_pairs)
-        noise = to_uniform(self._actions.draw(num_trials * task.trial_length))
-        shape = (len(trials), num_episodes, task.num_trials)  # (R, E, N)
-        trials = trials.reshape(shape)
-        noise = noise.reshape(*shape, task.trial_length)
-        return Draws(_episodes_first(trials), _episodes_first(noise))
+        trials = torch.from_numpy(to_index(self._trials.draw(num_trials), task.num_pairs))
+        noise = torch.from_numpy(to_uniform(self._actions.draw(num_trials * task.trial_length)))
+        trials = trials.view(len(trials), num_episodes, task.num_trials)  # (R, E, N)
+        noise = noise.view(*trials.shape, task.trial_length)  # (R, E, N, L)
+        return Draws(trials.transpose(0, 1).contiguous(), noise.transpose(0, 1).contiguous())
 
     def skip(self, num_episodes: int) -> None:
         """Skips the draws for the first episodes; call it before `next` (see `Streams.skip`)."""
@@ -141,15 +138,7 @@ class Rollout:
             observations=observations,
             actions=chosen.squeeze(-1),
             rewards=self._rewards[trials].gather(-1, chosen).squeeze(-1),
-            logits=outputs.logits,
             log_probs=log_policy.gather(-1, chosen).squeeze(-1),
             entropies=-(policy * log_policy).sum(dim=-1),
-            values=outputs.values,
-            head_values=outputs.head_values,
-            hidden=outputs.hidden,
+            **outputs._asdict(),
         )
-
-
-def _episodes_first(array: NDArray[Any]) -> Tensor:
-    """Converts an array [R, E, ...] to a tensor [E, R, ...]."""
-    return torch.from_numpy(np.ascontiguousarray(array.swapaxes(0, 1)))

@@ -144,16 +144,14 @@ def reward_table(config: TaskConfig) -> NDArray[np.float32]:
 def trial_states(config: TaskConfig) -> NDArray[np.int64]:
     """State of each pair's trial, then of the blank trial, at each step: [pairs + 1, L].
 
-    A state is all that a trial has shown so far: two trials are in the same state at a step if
-    their observations up to it are equal. States are numbered from 0, those of the first step
-    before those of the second, and so on.
+    Two trials are in the same state at a step if they have shown the same observations up to it.
+    States are numbered from 0, those of the first step before those of the second, and so on.
     """
     observations = observation_table(config)
     states = np.zeros(observations.shape[:2], np.int64)
-    # State by the observations so far. These are longer at a later step, so no two steps share one.
+    # Number by the observations so far, which are longer at later steps: no two steps share one.
     numbers: dict[bytes, int] = {}
     for step in range(config.trial_length):
-        for trial, seen in enumerate(observations[:, : step + 1]):
-            number = numbers.setdefault(seen.tobytes(), len(numbers))
-            states[trial, step] = number
+        for trial, shown in enumerate(observations[:, : step + 1]):
+            states[trial, step] = numbers.setdefault(shown.tobytes(), len(numbers))
     return states

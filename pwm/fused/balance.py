@@ -40,7 +40,7 @@ def _standard_deviation(rule: UpdateRule, tracked: Floats, variance: np.float32)
 
 @compiled
 def combine(rule: UpdateRule, policy: Floats, critic: Floats) -> None:
-    """Combines the two losses' gradients, (P,) each, as `pwm.training.balance.COMBINATIONS` do.
+    """Combines the two losses' gradients, (P,) each, as `pwm.training.balance.combine` does.
 
     The result replaces the policy's gradient; the critic's is overwritten. The rules change the
     gradients in the trunk only.

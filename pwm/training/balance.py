@@ -2,7 +2,7 @@
 
 A rule acts at one of two places. Some rules scale the errors or the critic weight by running
 statistics (`episode_scales`). Others compute the two losses' gradients separately and combine them
-(`COMBINATIONS`). The policy's gradient then includes the entropy bonus and, if the baseline is
+(`combine`). The policy's gradient then includes the entropy bonus and, if the baseline is
 attached, the leak (`pwm.core.losses`); the critic's is multiplied by the critic weight w.
 CONTRIBUTING.md says how to add a rule.
 
@@ -22,14 +22,13 @@ of an LSTM, T steps per episode.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from pwm.core.losses import Balance
-from pwm.core.returns import Returns
+from pwm.core.config import TrainConfig
+from pwm.core.losses import Balance, Returns
 from pwm.training.tracking import Tracked, standard_deviation
 
 
@@ -67,95 +66,72 @@ def episode_scales(
         discount: discount of the return.
         horizon: number of steps after which returns end.
     """
-    one = torch.ones_like(tracked[:, 0])
-    zero = torch.zeros_like(one)
-    scales = Scales(centre=zero, spread=one, error_scale=one, critic_factor=one)
+    num_episodes = tracked[:, Tracked.EPISODES]
+    mean, variance = tracked[:, Tracked.RETURN_MEAN], tracked[:, Tracked.RETURN_VARIANCE]
+    one = torch.ones_like(mean)
+    centre, spread, error_scale, critic_factor = torch.zeros_like(mean), one, one, one
     if returns != "raw" or balance == "popart":
-        centre = tracked[:, Tracked.RETURN_MEAN].clone()  # not a view: `tracked` changes in place
-        scales = scales._replace(centre=centre)
+        centre = mean.clone()  # not a view: `tracked` changes in place
     if returns == "standardised" or balance == "popart":
-        variance = tracked[:, Tracked.RETURN_VARIANCE]
-        num_episodes = tracked[:, Tracked.EPISODES]  # if 0, the deviation is 1
-        scales = scales._replace(spread=standard_deviation(variance, num_episodes))
+        spread = standard_deviation(variance, num_episodes)
     if balance == "return-scale":
-        scales = scales._replace(error_scale=_return_scale(tracked, discount, horizon))
+        # sqrt(Var(r) + Var(γ) E(G²)), eq. 3 of Schaul et al. (2021), where γ is the discount of one
+        # step: 0 at the last of the `horizon` steps of a return, `discount` at all others.
+        discount_variance = discount**2 * (1 - 1 / horizon) / horizon
+        mean_square = variance + mean.square()  # E(G²)
+        square = tracked[:, Tracked.REWARD_VARIANCE] + discount_variance * mean_square
+        error_scale = standard_deviation(square, num_episodes)
     elif balance == "uncertainty":
         # Kendall et al. (2018, eq. 7), for the critic alone: the value loss L becomes
         # L / 2σ² + log σ. Here is the factor of L; `learn_log_variance` learns log σ² by the whole
         # sum. The rule is meant for a critic weight of 1.
-        scales = scales._replace(critic_factor=torch.exp(-tracked[:, Tracked.LOG_VARIANCE]) / 2)
-    return scales
+        critic_factor = torch.exp(-tracked[:, Tracked.LOG_VARIANCE]) / 2
+    return Scales(centre, spread, error_scale, critic_factor)
 
 
-def _return_scale(tracked: Tensor, discount: float, horizon: int) -> Tensor:
-    """Error scale of the rule return-scale, [R]: sqrt(Var(r) + Var(γ) E(G²)).
+COMBINATIONS: tuple[Balance, ...] = ("stop-trunk", "per-loss", "equal", "pcgrad")
+"""Rules that combine the gradients of the two losses."""
 
-    This is eq. 3 of Schaul et al. (2021), where γ is the discount of one step: 0 at the last of the
-    `horizon` steps of a return, `discount` at all others.
+
+def combine(rule: Balance, policy: Tensor, critic: Tensor, trunk_size: int) -> tuple[Tensor, ...]:
+    """Combines the gradients of the two losses by one of `COMBINATIONS`.
+
+    Let p and c be the policy's and the critic's gradient in the trunk. There the result is
+
+    - for stop-trunk, p;
+    - for equal, p + (|p| / |c|) c, which does not depend on the critic weight. For two losses,
+      GradNorm with α = 0 (Chen et al., 2018) and IMTL-G (Liu et al., 2021) also aim at equal norms;
+    - for pcgrad (Yu et al., 2020), p + c if p · c ≥ 0. Otherwise it is the sum of
+      p - (p · c / |c|²) c and c - (p · c / |p|²) p.
+
+    In the heads, it is the sum of the two gradients. Under per-loss (AdaTask; Yang et al., 2023),
+    both gradients are unchanged. RMSprop divides each by its own root mean square. Apart from
+    epsilon, its step then does not depend on the scale of a loss, and so not on the critic weight.
+
+    Args:
+        rule: rule of `COMBINATIONS`.
+        policy: gradient of the policy loss and the entropy bonus, [R, P].
+        critic: gradient of w times the value loss, [R, P].
+        trunk_size: number of a replica's parameters in the trunk, which are the first ones.
+    Returns:
+        The gradients that the optimiser steps against, [R, P] each, with a state for each: two
+        under per-loss, otherwise one.
     """
-    variance, mean = tracked[:, Tracked.RETURN_VARIANCE], tracked[:, Tracked.RETURN_MEAN]
-    mean_square = variance + mean.square()
-    discount_variance = discount**2 * (1 - 1 / horizon) / horizon  # Var(γ) over these steps
-    square = tracked[:, Tracked.REWARD_VARIANCE] + discount_variance * mean_square
-    return standard_deviation(square, tracked[:, Tracked.EPISODES])
-
-
-# `COMBINATIONS` describes the arguments and results of these four functions.
-def stop_trunk(policy: Tensor, critic: Tensor, trunk_size: int) -> tuple[Tensor, ...]:
-    """One gradient: the policy's in the trunk, and the sum of both losses' in the heads."""
-    return _with_trunk(policy[:, :trunk_size], policy, critic)
-
-
-def per_loss(policy: Tensor, critic: Tensor, _trunk_size: int) -> tuple[Tensor, ...]:
-    """Both gradients unchanged, for separate optimiser states (AdaTask; Yang et al., 2023).
-
-    RMSprop divides each by its own root mean square. Apart from epsilon, its step then does not
-    depend on the scale of a loss, and so not on the critic weight.
-    """
-    return policy, critic
-
-
-def equal(policy: Tensor, critic: Tensor, trunk_size: int) -> tuple[Tensor, ...]:
-    """One gradient: the sum of both, after the critic's is rescaled in the trunk.
-
-    Let p and c be the policy's and the critic's gradient in the trunk. There the sum is
-    p + (|p| / |c|) c, which does not depend on the critic weight. For two losses, GradNorm with
-    α = 0 (Chen et al., 2018) and IMTL-G (Liu et al., 2021) also aim at equal norms.
-    """
+    if rule == "per-loss":
+        return policy, critic
     p, c = policy[:, :trunk_size], critic[:, :trunk_size]
-    ratio = _quotient(_dot(p, p), _dot(c, c)).sqrt()  # |p| / |c|
-    return _with_trunk(p + ratio * c, policy, critic)
-
-
-def pcgrad(policy: Tensor, critic: Tensor, trunk_size: int) -> tuple[Tensor, ...]:
-    """One gradient: the sum of both, after projections in the trunk if they conflict there.
-
-    Let p and c be the policy's and the critic's gradient in the trunk. If p · c < 0, then p becomes
-    p - (p · c / |c|²) c, and c becomes c - (p · c / |p|²) p (PCGrad; Yu et al., 2020).
-    """
-    p, c = policy[:, :trunk_size], critic[:, :trunk_size]
-    conflict = _dot(p, c).clamp(max=0)  # 0 if the gradients do not conflict
-    projected_p = p - _quotient(conflict, _dot(c, c)) * c
-    projected_c = c - _quotient(conflict, _dot(p, p)) * p
-    return _with_trunk(projected_p + projected_c, policy, critic)
-
-
-COMBINATIONS: Mapping[str, Callable[[Tensor, Tensor, int], tuple[Tensor, ...]]] = {
-    "stop-trunk": stop_trunk,
-    "per-loss": per_loss,
-    "equal": equal,
-    "pcgrad": pcgrad,
-}
-"""Functions that combine two gradients, by the names of their rules.
-
-Args:
-    policy: gradient of the policy loss and the entropy bonus, [R, P].
-    critic: gradient of w times the value loss, [R, P].
-    trunk_size: number of a replica's parameters in the trunk, which are the first ones.
-Returns:
-    Tuple of the gradients that the optimiser steps against, [R, P] each. It has one element, except
-    for per-loss, which has two; the optimiser keeps a state for each.
-"""
+    if rule == "stop-trunk":
+        trunk = p
+    elif rule == "equal":
+        ratio = _quotient(_dot(p, p), _dot(c, c)).sqrt()  # |p| / |c|
+        trunk = p + ratio * c
+    else:  # pcgrad
+        conflict = _dot(p, c).clamp(max=0)  # 0 if the gradients do not conflict
+        projected_p = p - _quotient(conflict, _dot(c, c)) * c
+        projected_c = c - _quotient(conflict, _dot(p, p)) * p
+        trunk = projected_p + projected_c
+    heads = policy[:, trunk_size:] + critic[:, trunk_size:]
+    return (torch.cat([trunk, heads], dim=1),)
 
 
 def num_states(balance: Balance) -> int:
@@ -164,7 +140,7 @@ def num_states(balance: Balance) -> int:
 
 
 def learn_log_variance(
-    tracked: Tensor, value_loss: Tensor, learning_rates: Tensor, smoothing: float, epsilon: float
+    tracked: Tensor, value_loss: Tensor, learning_rates: Tensor, config: TrainConfig
 ) -> None:
     """Takes one step of RMSprop, in place, for s = log σ² of the rule `uncertainty`.
 
@@ -175,14 +151,14 @@ def learn_log_variance(
         tracked: running statistics, [R, columns of `Tracked`], two of which are changed.
         value_loss: L, [R].
         learning_rates: learning rates, [R].
-        smoothing: decay of the gradient's mean square.
-        epsilon: number added to the root of the mean square.
+        config: configuration of the runs, with RMSprop's settings.
     """
     log_variance = tracked[:, Tracked.LOG_VARIANCE]  # views, so that `tracked` is updated
     mean_square = tracked[:, Tracked.LOG_VARIANCE_MEAN_SQUARE]
     gradient = (1 - torch.exp(-log_variance) * value_loss) / 2
-    mean_square.copy_(smoothing * mean_square + (1 - smoothing) * gradient.square())
-    log_variance -= learning_rates * gradient / (mean_square.sqrt() + epsilon)
+    decay = config.square_decay
+    mean_square.copy_(decay * mean_square + (1 - decay) * gradient.square())
+    log_variance -= learning_rates * gradient / (mean_square.sqrt() + config.epsilon)
 
 
 def keep_outputs(weight: Tensor, bias: Tensor, old: Scales, new: Scales) -> None:
@@ -195,16 +171,6 @@ def keep_outputs(weight: Tensor, bias: Tensor, old: Scales, new: Scales) -> None
     bias *= old.spread
     bias += old.centre - new.centre
     bias /= new.spread
-
-
-def _with_trunk(trunk: Tensor, policy: Tensor, critic: Tensor) -> tuple[Tensor]:
-    """Joins `trunk`, the gradient in the trunk, with the sum of both gradients in the heads.
-
-    Returns one gradient, [R, P], in a tuple, as `COMBINATIONS` says.
-    """
-    trunk_size = trunk.shape[1]
-    heads = policy[:, trunk_size:] + critic[:, trunk_size:]
-    return (torch.cat([trunk, heads], dim=1),)
 
 
 def _dot(one: Tensor, other: Tensor) -> Tensor:

@@ -44,18 +44,10 @@ class GradientProbe:
 
     def __init__(self) -> None:
         self._sums: dict[str, Doubles] = {}  # over episodes, of the terms in `add`, (R, P') each
-        self._log_probs: list[NDArray[np.float32]] = []  # (R, T) per episode
-        self._values: list[NDArray[np.float32]] = []  # (R, T) per episode
-        self._returns: list[NDArray[np.float32]] = []  # (R, T) per episode
+        self._steps: list[NDArray[np.float32]] = []  # (3, R, T) per episode, see `add`
 
     def add(self, gradients: Sequence[NDArray[np.float32]], trajectory: Trajectory) -> None:
-        """Adds an episode to the running sums.
-
-        Args:
-            gradients: parts of the gradient, [R, P'] each, in this order: the policy's, the
-                critic's, the leak.
-            trajectory: trajectory of the episode.
-        """
+        """Adds an episode, given the policy's, critic's and leak's gradients, [R, P'] each."""
         policy, critic, leak = (part.astype(np.float64) for part in gradients)
         total = policy + critic + leak
         terms = {
@@ -68,9 +60,7 @@ class GradientProbe:
         }
         for name, term in terms.items():
             self._sums[name] = self._sums.get(name, 0.0) + term
-        self._log_probs.append(trajectory.log_probs)
-        self._values.append(trajectory.values)
-        self._returns.append(trajectory.returns)
+        self._steps.append(np.stack([trajectory.log_probs, trajectory.values, trajectory.returns]))
 
     def diagnostics(self, states: NDArray[np.int64] | None) -> Doubles:
         """The diagnostics that `DIAGNOSTICS` names, from the E >= 2 episodes: [diagnostics, R].
@@ -79,13 +69,13 @@ class GradientProbe:
             states: state of the trial at each step, [R, E T]; see `pwm.core.task.trial_states`.
                 None if the LSTM's state is carried over trials or trials may be blanked.
         """
-        count = len(self._returns)  # E
+        count = len(self._steps)  # E
         # Means over episodes of each term, summed over parameters: (R,) each.
         mean = {name: _total(terms) / count for name, terms in self._sums.items()}
         squared_mean = _total((self._sums["policy"] / count) ** 2)  # |mean of the policy's part|²
         covariance_trace = (mean["policy²"] - squared_mean) * count / (count - 1)  # unbiased
-        log_probs = _concatenated(self._log_probs)  # (R, E T)
-        values, returns = _concatenated(self._values), _concatenated(self._returns)
+        steps = np.concatenate(self._steps, axis=-1).astype(np.float64)  # (3, R, E T)
+        log_probs, values, returns = steps
         with np.errstate(divide="ignore", invalid="ignore"):
             diagnostics = {
                 "policy_norm": np.sqrt(mean["policy²"]),
@@ -146,8 +136,7 @@ class AgentProbe:
     def diagnostics(self, value_weights: NDArray[np.float32]) -> Doubles:
         """The diagnostics that `AGENT_DIAGNOSTICS` names, from E >= 1 episodes: [diagnostics, R].
 
-        Args:
-            value_weights: weights of the value head, [R, H].
+        `value_weights` are the weights of the value head, [R, H].
         """
         activity, saturated, distance = _mean(np.stack(self._means, axis=-1))
         norm = np.sqrt(_total(value_weights.astype(np.float64) ** 2))
@@ -177,7 +166,8 @@ def net_weights(steps: int, discount: float, trace_decay: float) -> list[float]:
     """Net weight of each value v_t in the sum of errors, Σ_s (v_s - G_s), with λ-returns G_s.
 
     v_t has the coefficient 1 in its own error v_t - G_t, and -γ (1 - λ) (γ λ)^(t-s-1) in the error
-    of each earlier step s, whose return contains it. The net weight is the sum of these.
+    of each earlier step s, whose return contains it. For γ λ < 1, these add up to
+    1 - γ (1 - λ) (1 - (γ λ)^t) / (1 - γ λ).
 
     If targets leak, log π(a_s) has the same coefficients in the derivatives of the policy loss with
     respect to v_s and to later values. Step s has steps - 1 - s later ones, so the sum of its
@@ -187,8 +177,6 @@ def net_weights(steps: int, discount: float, trace_decay: float) -> list[float]:
         steps: steps until returns end: of an episode, or of a trial.
         discount: γ.
         trace_decay: λ; if it is 1, the weights are 1.
-    Returns:
-        The weights of the steps t = 0, 1, ...: 1 - γ (1 - λ) (1 - (γ λ)^t) / (1 - γ λ), if γ λ < 1.
     """
     weights = []
     earlier_decays = 0.0  # Σ_s<t (γ λ)^(t-s-1)
@@ -199,10 +187,9 @@ def net_weights(steps: int, discount: float, trace_decay: float) -> list[float]:
 
 
 def _temperature(config: TrainConfig, critic_weight: float) -> float:
-    """Temperature α of the entropy bonus that the leak adds to the value head's targets.
+    """Temperature α of the leak's entropy bonus (`pwm.core.leak`) in the value head's targets.
 
-    It is 0 if the policy loss's gradient does not reach the head, and nan if no fixed point of the
-    critic is known. See `pwm.core.leak`.
+    It is 0 if the head gets no leak, and nan if no fixed point of the critic is known.
     """
     loss = config.loss
     head_leaks = loss.baseline in ("attached", "attached_head")
@@ -217,12 +204,8 @@ def _temperature(config: TrainConfig, critic_weight: float) -> float:
 def _covariance(one: Doubles, other: Doubles, states: NDArray[np.int64] | None) -> Doubles:
     """Unbiased covariance within each state, averaged over states weighted by their visits: [R].
 
-    States visited once are left out. The result is nan if none remain, or if `states` is None.
-
-    Args:
-        one: first quantity at each step, [R, E T].
-        other: second quantity at each step, [R, E T].
-        states: state at each step, [R, E T].
+    The two quantities, and the states, are given at each step, [R, E T]. States visited once are
+    left out. The result is nan if none remain, or if `states` is None.
     """
     if states is None:
         return np.full(len(one), np.nan)
@@ -239,16 +222,8 @@ def _covariance(one: Doubles, other: Doubles, states: NDArray[np.int64] | None) 
 def _sum_by_state(terms: Doubles, states: NDArray[np.int64]) -> Doubles:
     """Sum of each replica's terms, [R, E T], over the steps in each of M states: [R, M]."""
     num_states = states.max() + 1  # M
-    sums = [
-        np.bincount(states_of_replica, weights=terms_of_replica, minlength=num_states)
-        for states_of_replica, terms_of_replica in zip(states, terms, strict=True)
-    ]
-    return np.array(sums)
-
-
-def _concatenated(episodes: Sequence[NDArray[np.float32]]) -> Doubles:
-    """Joins E episodes, [R, T] each, along the steps: [R, E T]."""
-    return np.concatenate(episodes, axis=1).astype(np.float64)
+    replicas = zip(states, terms, strict=True)  # one replica's states and terms, (E T,) each
+    return np.array([np.bincount(*replica, minlength=num_states) for replica in replicas])
 
 
 def _variance(values: Doubles) -> Doubles:

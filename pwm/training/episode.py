@@ -10,8 +10,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pwm.core.agent import Agent
-from pwm.core.config import TrainConfig
 from pwm.core.history import METRICS
 from pwm.core.losses import LossConfig, Losses, episode_losses
 from pwm.core.returns import bootstrapped_returns, discounted_returns
@@ -29,71 +27,60 @@ class Played(NamedTuple):
     losses: Losses
 
 
-class Player:
-    """Plays episodes of a configuration's task with an agent, and computes their losses."""
+def play_episode(
+    rollout: Rollout,
+    parameters: Tensor,
+    draws: Draws,
+    config: LossConfig,
+    critic_weights: Tensor,
+    scales: Scales,
+) -> Played:
+    """Plays one episode and computes its losses.
 
-    def __init__(self, config: TrainConfig, agent: Agent, device: torch.device | str) -> None:
-        self._rollout = Rollout(config.task, agent, device)
-        # Shape in which each row ends where returns end: with the episode, or with a trial.
-        self._by_horizon = (-1, config.horizon)
+    Args:
+        rollout: rollout of the task with the agent.
+        parameters: parameters, [R, P], in which the losses are differentiable.
+        draws: draws for the episode: trials [R, N] and noise [R, N, L].
+        config: configuration of the losses.
+        critic_weights: critic weights, [R].
+        scales: scales of the errors and of the critic weights.
+    """
+    episode = rollout.play(parameters, draws)
+    rewards = episode.rewards.flatten(1)  # (R, T)
+    # The same numbers twice, but gradients of the second reach only the value head.
+    outputs, head_outputs = episode.values.flatten(1), episode.head_values.flatten(1)
+    error_scale = scales.error_scale.unsqueeze(1)  # (R, 1)
+    horizon = episode.rewards.shape[-1] if config.return_horizon == "trial" else rewards.shape[1]
+    by_horizon = (-1, horizon)  # shape in which each row ends where returns end
 
-    def play(
-        self,
-        parameters: Tensor,
-        draws: Draws,
-        config: LossConfig,
-        critic_weights: Tensor,
-        scales: Scales,
-    ) -> Played:
-        """Plays one episode and computes its losses.
-
-        Args:
-            parameters: parameters, [R, P], in which the losses are differentiable.
-            draws: draws for the episode: trials [R, N] and noise [R, N, L].
-            config: configuration of the losses.
-            critic_weights: critic weights, [R].
-            scales: scales of the errors and of the critic weights.
-        """
-        episode = self._rollout.play(parameters, draws)
-        rewards = episode.rewards.flatten(1)  # (R, T)
-        # The same numbers twice, but gradients of the second reach only the value head.
-        outputs, head_outputs = episode.values.flatten(1), episode.head_values.flatten(1)
-        targets = self._targets(rewards, outputs.detach(), scales, config)
-        error_scale = scales.error_scale.unsqueeze(1)  # (R, 1)
-        errors = (targets - outputs) / error_scale  # (R, T)
-        advantages, head_advantages = errors, (targets - head_outputs) / error_scale
-        if config.leaking_targets:  # the policy loss's gradient reaches the values in its targets
-            targets = self._targets(rewards, outputs, scales, config)
-            advantages = (targets - outputs) / error_scale
-            head_targets = self._targets(rewards, head_outputs, scales, config)
-            head_advantages = (head_targets - head_outputs) / error_scale
-        losses = episode_losses(
-            log_probs=episode.log_probs.flatten(1),
-            entropies=episode.entropies.flatten(1),
-            advantages=advantages,
-            head_advantages=head_advantages,
-            critic_weight=critic_weights * scales.critic_factor,
-            config=config,
-            errors=errors,
-        )
-        returns = discounted_returns(rewards.reshape(self._by_horizon), config.discount)
-        values = scales.to_reward(outputs)
-        return Played(episode, returns.reshape_as(rewards), values, scales, losses)
-
-    def _targets(
-        self, rewards: Tensor, outputs: Tensor, scales: Scales, config: LossConfig
-    ) -> Tensor:
-        """Targets of the value head, [R, T], in the units that it learns in.
-
-        They are the λ-returns of the rewards, [R, T], and of the head's outputs, [R, T].
-        """
+    def targets(outputs: Tensor) -> Tensor:
+        """Targets of the value head, [R, T], in its units: λ-returns that contain its outputs."""
         returns = bootstrapped_returns(
-            rewards.reshape(self._by_horizon),
-            scales.to_reward(outputs).reshape(self._by_horizon),
+            rewards.reshape(by_horizon),
+            scales.to_reward(outputs).reshape(by_horizon),
             config.discount,
             config.trace_decay,
         )
         return scales.from_reward(returns.reshape_as(rewards))
+
+    detached = targets(outputs.detach())
+    errors = (detached - outputs) / error_scale  # (R, T)
+    advantages, head_advantages = errors, (detached - head_outputs) / error_scale
+    if config.leaking_targets:  # the policy loss's gradient reaches the values in its targets
+        advantages = (targets(outputs) - outputs) / error_scale
+        head_advantages = (targets(head_outputs) - head_outputs) / error_scale
+    losses = episode_losses(
+        log_probs=episode.log_probs.flatten(1),
+        entropies=episode.entropies.flatten(1),
+        advantages=advantages,
+        head_advantages=head_advantages,
+        critic_weight=critic_weights * scales.critic_factor,
+        config=config,
+        errors=errors,
+    )
+    returns = discounted_returns(rewards.reshape(by_horizon), config.discount)
+    values = scales.to_reward(outputs)
+    return Played(episode, returns.reshape_as(rewards), values, scales, losses)
 
 
 def episode_metrics(played: Played, config: LossConfig) -> Tensor:

@@ -13,8 +13,6 @@ parameters of a replica, M gradients per update, each with averages s and m of i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 
@@ -34,15 +32,15 @@ class Optimiser:
     def __init__(
         self, parameters: Tensor, rates: Tensor, config: TrainConfig, num_gradients: int = 1
     ) -> None:
-        self.parameters = parameters.detach()  # shares storage
+        self._parameters = parameters.detach()  # shares storage
         self._rates, self._config = rates, config
         replicas, size = parameters.shape
-        zeros = self.parameters.new_zeros(replicas, num_gradients, size)
-        self._state = {"square_average": zeros}  # s; SGD leaves it at 0
+        zeros = self._parameters.new_zeros(replicas, num_gradients, size)
+        self.state = {"square_average": zeros}  # s, (R, M, P); SGD leaves it at 0
         if config.optimizer == "adam":
-            self._state["average"] = zeros.clone()  # m
-            # β₁ᵗ and β₂ᵗ; the rows of all replicas are alike.
-            self._state["decay_powers"] = torch.ones(replicas, 2, dtype=torch.float64)
+            self.state["average"] = zeros.clone()  # m, (R, M, P)
+            # β₁ᵗ and β₂ᵗ, (R, 2); the rows of all replicas are alike.
+            self.state["decay_powers"] = torch.ones(replicas, 2, dtype=torch.float64)
 
     def step(self, *gradients: Tensor) -> None:
         """Takes one step against each of the M gradients, [R, P] each."""
@@ -50,30 +48,18 @@ class Optimiser:
         of_mean, of_square = config.momentum_decay, config.square_decay  # Adam's β₁ and β₂
         if config.optimizer == "adam":
             decays = torch.tensor([of_mean, of_square], dtype=torch.float64)
-            self._state["decay_powers"] *= decays
-        squares = self._state["square_average"].unbind(1)  # views, [R, P] each
+            self.state["decay_powers"] *= decays
+        squares = self.state["square_average"].unbind(1)  # views, [R, P] each
         for index, (square, gradient) in enumerate(zip(squares, gradients, strict=True)):
             if config.optimizer == "sgd":
-                self.parameters -= self._rates * gradient
+                self._parameters -= self._rates * gradient
                 continue
             square.mul_(of_square).addcmul_(gradient, gradient, value=1 - of_square)
             direction, root = gradient, square.sqrt()
             if config.optimizer == "adam":
-                average = self._state["average"][:, index]
+                average = self.state["average"][:, index]
                 average.mul_(of_mean).add_(gradient * (1 - of_mean))
-                corrections = 1 - self._state["decay_powers"]  # 1 - β₁ᵗ and 1 - β₂ᵗ
+                corrections = 1 - self.state["decay_powers"]  # 1 - β₁ᵗ and 1 - β₂ᵗ
                 direction = average / corrections[:, :1].to(average)
                 root = root / corrections[:, 1:].sqrt().to(root)
-            self.parameters.addcdiv_(self._rates * direction, root + config.epsilon, value=-1)
-
-    def state(self) -> dict[str, Tensor]:
-        """The averages s and m, [R, M, P] each, and Adam's powers β₁ᵗ and β₂ᵗ, [R, 2], by name.
-
-        These are the tensors themselves, not copies.
-        """
-        return dict(self._state)
-
-    def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Restores an earlier `state`."""
-        for name, part in self._state.items():
-            part.copy_(state[name])
+            self._parameters.addcdiv_(self._rates * direction, root + config.epsilon, value=-1)

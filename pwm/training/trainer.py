@@ -85,11 +85,15 @@ class Trainer:
         self._probe_draws = DrawSource(config.task, seeds, of_probes=True)
         self._agent = Agent(config.agent, config.task.num_stimuli)
         self._critic_weights = np.array([run.critic_weight for run in self.runs], np.float32)
-        # With `probe_at`, probes are at these episodes instead.
+        # Number of episodes of training at each probe: `probe_at`, or the ends of windows.
         self._probes_at_window_ends = config.probe_episodes > 0 and not config.probe_at
-        self._window_names = METRICS + (DIAGNOSTICS if self._probes_at_window_ends else ())
-        self._windows: list[NDArray[np.float64]] = []  # finished windows, (window names, R) each
-        self._probes: list[NDArray[np.float64]] = []  # with `probe_at`, (diagnostics, R) each
+        self._probe_times: Sequence[int] = config.probe_at
+        self._probe_names: tuple[str, ...] = DIAGNOSTICS + AGENT_DIAGNOSTICS
+        if self._probes_at_window_ends:
+            self._probe_times = range(config.log_every, self.num_episodes + 1, config.log_every)
+            self._probe_names = DIAGNOSTICS
+        self._windows: list[NDArray[np.float64]] = []  # finished windows, (metrics, R) each
+        self._probes: list[NDArray[np.float64]] = []  # (diagnostics, R) each
         # Sum of the metrics over the episodes of the unfinished window.
         self._window_sum = np.zeros((len(METRICS), len(self.runs)))
 
@@ -102,50 +106,55 @@ class Trainer:
         with one_thread():
             self._probe_if_due()
             while self.episodes_done < last:
-                until_stop = min(last - self.episodes_done, self._until_probe())
+                stops = [last, *self._remaining_probes()[:1]]
+                until_stop = min(stops) - self.episodes_done
                 count = min(updates_per_draw * batch, until_stop)
                 self._log(self.engine.train(self._draws.next(count)))
                 self._probe_if_due()
 
     def history(self) -> History:
         """The history so far; an unfinished window is averaged over its episodes so far."""
-        log_every = self._config.log_every
-        episode = [log_every * (window + 1) for window in range(len(self._windows))]  # last of each
-        windows = list(self._windows)
+        log_every, probe_at = self._config.log_every, self._config.probe_at
+        windows, probes = list(self._windows), list(self._probes)
+        episode = [log_every * (window + 1) for window in range(len(windows))]  # last of each
         unfinished = self.episodes_done % log_every  # episodes since the last whole window
         if unfinished:
             episode.append(self.episodes_done)
-            num_diagnostics = len(self._window_names) - len(METRICS)
-            not_probed = np.full((num_diagnostics, len(self.runs)), np.nan)
-            windows.append(np.concatenate([self._window_sum / unfinished, not_probed]))
-        curves = self._curves(windows, self._window_names)
-        probe_episode = None
-        if self._config.probe_at:
-            probe_episode = np.array(self._config.probe_at[: len(self._probes)], np.int64)
-            curves |= self._curves(self._probes, DIAGNOSTICS + AGENT_DIAGNOSTICS)
+            windows.append(self._window_sum / unfinished)
+            if self._probes_at_window_ends:
+                probes.append(np.full((len(DIAGNOSTICS), len(self.runs)), np.nan))
+        curves = self._curves(windows, METRICS)
+        if self._config.probe_episodes:
+            curves |= self._curves(probes, self._probe_names)
+        probe_episode = np.array(probe_at[: len(probes)], np.int64) if probe_at else None
         return History.of_curves(np.array(episode, np.int64), curves, probe_episode)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """All arrays needed to continue from here, by name (`STATE` and `OPTIONAL`)."""
+        windows = self._stacked(self._windows, METRICS)
+        probes = self._stacked(self._probes, self._probe_names)
+        if self._probes_at_window_ends:
+            windows = np.concatenate([windows, probes], axis=1)
         state = {
             "episodes_done": np.array(self.episodes_done),
             **self.engine.state(),
-            "windows": self._stacked(self._windows, self._window_names),
+            "windows": windows,
             "window_sum": self._window_sum.copy(),
         }
         if self._config.probe_at:
-            state[PROBES] = self._stacked(self._probes, DIAGNOSTICS + AGENT_DIAGNOSTICS)
+            state[PROBES] = probes
         return state
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Restores the `state` of a trainer of the same runs; call it before `advance`."""
         self.engine.restore(state)
-        self._windows, self._probes = list(state["windows"]), list(state.get(PROBES, ()))
+        metrics, diagnostics = np.split(state["windows"], [len(METRICS)], axis=1)
+        self._windows = list(metrics)
+        self._probes = list(diagnostics if self._probes_at_window_ends else state.get(PROBES, ()))
         self._window_sum = state["window_sum"].copy()
         self.episodes_done = int(state["episodes_done"])
         self._draws.skip(self.episodes_done)
-        num_probes = len(self._windows if self._probes_at_window_ends else self._probes)
-        self._probe_draws.skip(num_probes * self._config.probe_episodes)
+        self._probe_draws.skip(len(self._probes) * self._config.probe_episodes)
 
     def probe(self, draws: Draws) -> NDArray[np.float64]:
         """Measures gradients and hidden states on episodes, without training on them.
@@ -158,17 +167,15 @@ class Trainer:
         """
         gradient_probe = GradientProbe()
         agent_probe = AgentProbe(self._config, self._critic_weights)
-        for trials, noise in zip(draws.trials, draws.noise, strict=True):
+        for episode in map(Draws, draws.trials, draws.noise):
             gradients = []
             for loss, weights in self.parts():
                 # The trajectory is the same for all parts.
-                gradient, trajectory = self.engine.differentiate(
-                    Draws(trials, noise), loss, weights
-                )
+                gradient, trajectory = self.engine.differentiate(episode, loss, weights)
                 gradients.append(gradient[:, : self._agent.trunk_size])
             gradient_probe.add(gradients, trajectory)
             if not self._probes_at_window_ends:
-                agent_probe.add(trajectory, trials.numpy())
+                agent_probe.add(trajectory, episode.trials.numpy())
         gradient_diagnostics = gradient_probe.diagnostics(self._states(draws.trials.numpy()))
         if self._probes_at_window_ends:
             return gradient_diagnostics
@@ -191,7 +198,7 @@ class Trainer:
         yield through_values, np.zeros_like(weights)
 
     def _states(self, trials: NDArray[np.int64]) -> NDArray[np.int64] | None:
-        """State of the trial at each step, [R, E T], for trials with the given pairs, [E, R, N].
+        """State of the trial at each step, [R, E T], from each trial's pair, [E, R, N].
 
         None if the LSTM's state is carried over trials or trials may be blanked.
         """
@@ -213,32 +220,21 @@ class Trainer:
         curves = np.moveaxis(self._stacked(rows, names), 0, -1)  # (names, R, rows)
         return dict(zip(names, np.ascontiguousarray(curves, np.float32), strict=True))
 
-    def _until_probe(self) -> int:
-        """Number of episodes until the next probe, or until the end of training if none follows."""
-        if self._probes_at_window_ends:
-            return self._config.log_every - self.episodes_done % self._config.log_every
-        remaining = self._config.probe_at[len(self._probes) :]
-        next_stop = remaining[0] if remaining else self.num_episodes
-        return next_stop - self.episodes_done
+    def _remaining_probes(self) -> Sequence[int]:
+        """Numbers of episodes after which the probes that are not done yet are due."""
+        return self._probe_times[len(self._probes) :]
 
     def _probe_if_due(self) -> None:
-        """Probes if `probe_at` lists this number of episodes, and this probe is not done yet."""
-        if self.episodes_done in self._config.probe_at[len(self._probes) :]:
-            self._probes.append(self._next_probe())
-
-    def _next_probe(self) -> NDArray[np.float64]:
-        """Probes on the next `probe_episodes` episodes: [diagnostics, R]."""
-        return self.probe(self._probe_draws.next(self._config.probe_episodes))
+        """Probes if it is time for the next probe."""
+        if self.episodes_done in self._remaining_probes():
+            draws = self._probe_draws.next(self._config.probe_episodes)
+            self._probes.append(self.probe(draws))
 
     def _log(self, metrics: NDArray[np.float64]) -> None:
-        """Averages metrics, [E, metrics, R], over windows; probes at window ends if configured."""
-        log_every = self._config.log_every
+        """Averages metrics, [E, metrics, R], over windows."""
         for of_episode in metrics:
             self._window_sum += of_episode
             self.episodes_done += 1
-            if self.episodes_done % log_every == 0:
-                window = self._window_sum / log_every
-                if self._probes_at_window_ends:
-                    window = np.concatenate([window, self._next_probe()])
-                self._windows.append(window)
+            if self.episodes_done % self._config.log_every == 0:
+                self._windows.append(self._window_sum / self._config.log_every)
                 self._window_sum = np.zeros_like(self._window_sum)

@@ -18,17 +18,18 @@ from torch import Tensor
 from pwm.core.agent import Agent
 from pwm.core.config import TrainConfig
 from pwm.core.losses import LossConfig, Losses
-from pwm.core.rollout import Draws
+from pwm.core.rollout import Draws, Rollout
 from pwm.training.balance import (
     COMBINATIONS,
     Scales,
+    combine,
     episode_scales,
     keep_outputs,
     learn_log_variance,
     num_states,
 )
 from pwm.training.diagnostics import Trajectory
-from pwm.training.episode import Player, episode_metrics
+from pwm.training.episode import episode_metrics, play_episode
 from pwm.training.optimiser import Optimiser
 from pwm.training.start import initial_parameters
 from pwm.training.tracking import Tracked, track
@@ -44,7 +45,7 @@ class TorchEngine:
         self._device = device
         self._config = config = runs[0]
         self._agent = Agent(config.agent, config.task.num_stimuli, device)
-        self._player = Player(config, self._agent, device)
+        self._rollout = Rollout(config.task, self._agent, device)
         self.parameters = initial_parameters(runs).to(device).requires_grad_()
         self._critic_weights = torch.tensor([run.critic_weight for run in runs]).to(device)
         self._learning_rates = torch.tensor([run.learning_rate for run in runs]).to(device)
@@ -57,12 +58,11 @@ class TorchEngine:
 
     def train(self, draws: Draws) -> NDArray[np.float64]:
         """Trains on the draws of E episodes, in whole updates; returns metrics [E, metrics, R]."""
-        trials, noise = draws.trials.to(self._device), draws.noise.to(self._device)
-        batch = self._config.episodes_per_update
+        count = self._config.episodes_per_update
+        trials, noise = (part.to(self._device).split(count) for part in draws)
         metrics = []
-        for first in range(0, len(trials), batch):
-            episodes = slice(first, first + batch)
-            metrics += self._update(Draws(trials[episodes], noise[episodes]))
+        for episodes in map(Draws, trials, noise):
+            metrics += self._update(episodes)
         return _array(torch.stack(metrics)).astype(np.float64)
 
     def differentiate(
@@ -73,13 +73,15 @@ class TorchEngine:
         Args:
             draws: draws for one episode: trials [R, N] and noise [R, N, L].
             config: configuration of the losses.
-            critic_weights: critic weight of each replica, [R].
+            critic_weights: critic weights, [R].
         Returns:
             The gradient with respect to the parameters, [R, P], and the episode's trajectory.
         """
-        draws = Draws(draws.trials.to(self._device), draws.noise.to(self._device))
+        draws = Draws(*(part.to(self._device) for part in draws))
         weights = torch.from_numpy(critic_weights).to(self._device)
-        played = self._player.play(self.parameters, draws, config, weights, self._scales())
+        played = play_episode(
+            self._rollout, self.parameters, draws, config, weights, self._scales()
+        )
         trajectory = Trajectory(
             log_probs=_array(played.episode.log_probs.flatten(1)),
             values=_array(played.values),
@@ -90,28 +92,25 @@ class TorchEngine:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Copies of parameters, optimiser state and running statistics, by name: [R, ...] each."""
-        tensors = {
-            "parameters": self.parameters.detach(),
-            **self._optimiser.state(),
-            "tracked": self._tracked,
-        }
-        return {name: tensor.cpu().numpy().copy() for name, tensor in tensors.items()}
+        return {name: tensor.cpu().numpy().copy() for name, tensor in self._tensors().items()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Restores an earlier `state`."""
-        with torch.no_grad():
-            self.parameters.copy_(torch.from_numpy(state["parameters"]))
-        names = self._optimiser.state()
-        self._optimiser.restore({name: torch.from_numpy(state[name]) for name in names})
-        self._tracked.copy_(torch.from_numpy(state["tracked"]))
+        for name, tensor in self._tensors().items():
+            tensor.copy_(torch.from_numpy(state[name]))
+
+    def _tensors(self) -> dict[str, Tensor]:
+        """The tensors that training changes in place, by name: [R, ...] each."""
+        parameters = self.parameters.detach()  # shares storage
+        return {"parameters": parameters, **self._optimiser.state, "tracked": self._tracked}
 
     def _update(self, draws: Draws) -> list[Tensor]:
         """Takes one update on E episodes; returns the metrics of each episode, [metrics, R]."""
-        loss, scales = self._config.loss, self._scales()
+        config, loss, scales = self._config, self._config.loss, self._scales()
         metrics, value_losses, gradients = [], [], []
-        for trials, noise in zip(draws.trials, draws.noise, strict=True):
-            played = self._player.play(
-                self.parameters, Draws(trials, noise), loss, self._critic_weights, scales
+        for episode in map(Draws, draws.trials, draws.noise):
+            played = play_episode(
+                self._rollout, self.parameters, episode, loss, self._critic_weights, scales
             )
             metrics.append(episode_metrics(played, loss))
             value_losses.append(played.losses.value.detach())
@@ -120,14 +119,17 @@ class TorchEngine:
                 rewards = played.episode.rewards.flatten(1)
                 track(self._tracked, rewards, played.returns, loss.tracking_rate)
         self._step(_mean(gradients))
-        self._rebalance(scales, _mean(value_losses))
+        if loss.balance == "uncertainty":
+            learn_log_variance(self._tracked, _mean(value_losses), self._learning_rates, config)
+        elif loss.balance == "popart":
+            weight, bias = self._agent.value_head(self.parameters.detach())
+            keep_outputs(weight, bias, scales, self._scales())
         return metrics
 
     def _gradients(self, losses: Losses) -> Tensor:
-        """Gradients of an episode that the update needs, [gradients, R, P].
+        """Gradients of an episode, [gradients, R, P]: of the total loss, or of its two parts.
 
-        Rules in `COMBINATIONS` need two: of the total loss without the value loss, and of w times
-        the value loss. All other rules need one: of the total loss.
+        Rules in `COMBINATIONS` need those of w times the value loss and of the rest apart.
         """
         if self._config.loss.balance not in COMBINATIONS:
             return self._gradient(losses.total).unsqueeze(0)
@@ -149,7 +151,7 @@ class TorchEngine:
         combined = gradients.unbind(0)
         if loss.balance in COMBINATIONS:
             policy, critic = gradients
-            combined = COMBINATIONS[loss.balance](policy, critic, self._agent.trunk_size)
+            combined = combine(loss.balance, policy, critic, self._agent.trunk_size)
         if loss.clip_gradient:
             combined = tuple(clipped(gradient, loss.clip_gradient) for gradient in combined)
         self._optimiser.step(*combined)
@@ -158,22 +160,6 @@ class TorchEngine:
         """Scales of the episodes up to the next update."""
         loss, horizon = self._config.loss, self._config.horizon
         return episode_scales(self._tracked, loss.balance, loss.returns, loss.discount, horizon)
-
-    @torch.no_grad()
-    def _rebalance(self, old: Scales, value_loss: Tensor) -> None:
-        """Does what the rules `uncertainty` and `popart` add after an update.
-
-        Args:
-            old: scales of the update's episodes.
-            value_loss: mean of the value losses of these episodes, [R].
-        """
-        config = self._config
-        if config.loss.balance == "uncertainty":
-            smoothing, epsilon = config.square_decay, config.epsilon
-            learn_log_variance(self._tracked, value_loss, self._learning_rates, smoothing, epsilon)
-        elif config.loss.balance == "popart":
-            weight, bias = self._agent.value_head(self.parameters)
-            keep_outputs(weight, bias, old, self._scales())
 
 
 def _array(tensor: Tensor) -> NDArray[np.float32]:

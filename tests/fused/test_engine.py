@@ -17,15 +17,14 @@ from torch import Tensor
 from pwm.core.agent import VALUE, Agent, AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.history import METRICS, History
-from pwm.core.losses import Balance, LossConfig, episode_losses
-from pwm.core.returns import Returns
+from pwm.core.losses import Balance, LossConfig, Returns, episode_losses
 from pwm.core.rollout import Draws, DrawSource, Episode, Rollout
 from pwm.core.task import TaskConfig
 from pwm.engines import EngineName, make_trainer
 from pwm.fused import engine as fused_engine
 from pwm.fused.engine import FusedEngine
 from pwm.runs.fields import replaced
-from pwm.training.balance import COMBINATIONS, episode_scales
+from pwm.training.balance import COMBINATIONS, combine, episode_scales
 from pwm.training.update import TorchEngine, clipped
 from tests.oracles.plain_returns import returns_of
 from tests.support.training import history_of, settings_of_runs
@@ -104,8 +103,9 @@ def reference(
     if loss.balance in ("equal", "pcgrad"):  # which cannot tell a direction from rounding
         least = min(float(part[:, : agent.trunk_size].norm()) for part in parts)
         assume(least > 1e-3 or (least == 0 and not loss.normalise_advantages))
-    combine = COMBINATIONS.get(loss.balance)
-    combined = combine(parts[0], parts[1], agent.trunk_size) if combine else (parts[0] + parts[1],)
+    combined: tuple[torch.Tensor, ...] = (parts[0] + parts[1],)
+    if loss.balance in COMBINATIONS:
+        combined = combine(loss.balance, parts[0], parts[1], agent.trunk_size)
     if loss.clip_gradient:
         combined = tuple(clipped(gradient, loss.clip_gradient) for gradient in combined)
     raises = loss.optimism * entropies.detach()

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from pwm.core.agent import AgentConfig
 from pwm.core.config import OptimizerName, TrainConfig
 from pwm.core.history import History
-from pwm.core.losses import Balance, Baseline, LossConfig, ValueLoss
-from pwm.core.returns import Returns
+from pwm.core.losses import Balance, Baseline, LossConfig, Returns, ValueLoss
 from pwm.core.task import TaskConfig
 from pwm.engines import EngineName, make_trainer
 from pwm.training.trainer import Trainer

@@ -17,29 +17,24 @@ from pwm.core.agent import Agent, AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
 from pwm.core.history import METRICS
-from pwm.core.losses import Balance, LossConfig
-from pwm.core.returns import Returns
+from pwm.core.losses import Balance, LossConfig, Returns
 from pwm.core.rollout import Draws, DrawSource
 from pwm.core.task import TaskConfig
 from pwm.engines import EngineName, make_trainer
 from pwm.training.balance import (
     COMBINATIONS,
     Scales,
+    combine,
     episode_scales,
-    equal,
     keep_outputs,
     learn_log_variance,
     num_states,
-    pcgrad,
-    per_loss,
-    stop_trunk,
 )
 from pwm.training.optimiser import Optimiser
 from pwm.training.tracking import LEAST_SCALE, Tracked
 from pwm.training.trainer import Trainer
 from tests.oracles.plain_training import PlainTraining
 
-DECAY, EPSILON = TrainConfig.square_decay, TrainConfig.epsilon
 RULES: tuple[Balance, ...] = get_args(Balance)
 QUICK = TrainConfig(
     task=TaskConfig(episode_length=15),
@@ -74,7 +69,7 @@ POLICY, CRITIC = doubles(3, 4, 1), doubles(1, -2, 10)
 
 
 def test_stop_trunk_by_hand() -> None:
-    [combined] = stop_trunk(POLICY, CRITIC, 2)
+    [combined] = combine("stop-trunk", POLICY, CRITIC, 2)
     assert combined.tolist() == [[3, 4, 11]]
 
 
@@ -84,7 +79,7 @@ def test_per_loss_by_hand() -> None:
     # second down and up.
     parameters = torch.zeros(1, 3, dtype=torch.float64)
     optimiser = Optimiser(parameters, doubles(0.5, 0.5, 0.5), QUICK, num_gradients=2)
-    gradients = per_loss(POLICY.clone(), CRITIC.clone(), 2)
+    gradients = combine("per-loss", POLICY.clone(), CRITIC.clone(), 2)
     assert len(gradients) == num_states("per-loss")
     optimiser.step(*gradients)
     torch.testing.assert_close(parameters, doubles(-10, 0, -10), rtol=0, atol=1e-6)
@@ -92,16 +87,16 @@ def test_per_loss_by_hand() -> None:
 
 def test_equal_by_hand() -> None:
     # The critic's gradient in the trunk is scaled from norm sqrt(5) to 5.
-    [combined] = equal(POLICY, CRITIC, 2)
+    [combined] = combine("equal", POLICY, CRITIC, 2)
     root = 5**0.5
     torch.testing.assert_close(combined, doubles(3 + root, 4 - 2 * root, 11))
 
 
 def test_pcgrad_by_hand() -> None:
     # policy + 5/5 critic = (4, 2) and critic + 5/25 policy = (1.6, -1.2).
-    [combined] = pcgrad(POLICY, CRITIC, 2)
+    [combined] = combine("pcgrad", POLICY, CRITIC, 2)
     torch.testing.assert_close(combined, doubles(5.6, 0.8, 11))
-    [agreeing] = pcgrad(POLICY, -CRITIC, 2)
+    [agreeing] = combine("pcgrad", POLICY, -CRITIC, 2)
     torch.testing.assert_close(agreeing, POLICY - CRITIC, rtol=0, atol=0)
 
 
@@ -111,11 +106,11 @@ def test_uncertainty_by_hand() -> None:
     tracked = tracking(episodes=7)
     rates, loss = torch.tensor([0.03], dtype=torch.float64), torch.tensor([5.0]).double()
     assert episode_scales(tracked, "uncertainty", "raw", 1.0, 6).critic_factor.tolist() == [0.5]
-    learn_log_variance(tracked, loss, rates, DECAY, EPSILON)
+    learn_log_variance(tracked, loss, rates, TrainConfig())
     assert tracked[0, Tracked.LOG_VARIANCE].item() == pytest.approx(0.3, abs=1e-7)
     scales = episode_scales(tracked, "uncertainty", "raw", 1.0, 6)
     assert scales.critic_factor.item() == pytest.approx(np.exp(-0.3) / 2)
-    learn_log_variance(tracked, torch.zeros(1).double(), rates, DECAY, EPSILON)
+    learn_log_variance(tracked, torch.zeros(1).double(), rates, TrainConfig())
     assert tracked[0, Tracked.LOG_VARIANCE] < 0.3
 
 
@@ -186,7 +181,7 @@ def gradients(draw: st.DrawFn) -> tuple[Tensor, Tensor, int]:
 @given(gradients())
 def test_pcgrad_agrees_with_torchjd(case: tuple[Tensor, Tensor, int]) -> None:
     policy, critic, trunk = case
-    [combined] = pcgrad(policy, critic, trunk)
+    [combined] = combine("pcgrad", policy, critic, trunk)
     for replica, row in enumerate(combined):
         both = torch.stack([policy[replica], critic[replica]])
         torch.testing.assert_close(row[:trunk], PCGrad()(both[:, :trunk]))
@@ -196,7 +191,7 @@ def test_pcgrad_agrees_with_torchjd(case: tuple[Tensor, Tensor, int]) -> None:
 @given(gradients())
 def test_equal_has_the_direction_of_imtl_g_of_torchjd(case: tuple[Tensor, Tensor, int]) -> None:
     policy, critic, trunk = case
-    [combined] = equal(policy, critic, trunk)
+    [combined] = combine("equal", policy, critic, trunk)
     for replica, row in enumerate(combined):
         both = torch.stack([policy[replica], critic[replica]])
         # IMTL-G's weights sum to 1; ours weigh the policy 1.
@@ -211,15 +206,18 @@ def test_in_the_trunk_equal_does_not_depend_on_the_critic_weight(
     case: tuple[Tensor, Tensor, int], exponent: int
 ) -> None:
     policy, critic, trunk = case
-    [one], [other] = equal(policy, critic, trunk), equal(policy, 2.0**exponent * critic, trunk)
+    [one], [other] = (
+        combine("equal", policy, critic, trunk),
+        combine("equal", policy, 2.0**exponent * critic, trunk),
+    )
     torch.testing.assert_close(one[:, :trunk], other[:, :trunk], rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("rule", COMBINATIONS)
-def test_combinations_of_gradients_that_are_zero_are_finite(rule: str) -> None:
+def test_combinations_of_gradients_that_are_zero_are_finite(rule: Balance) -> None:
     zero = torch.zeros_like(POLICY)
     for policy, critic in ((POLICY, zero), (zero, CRITIC), (zero, zero)):
-        for combined in COMBINATIONS[rule](policy.clone(), critic.clone(), 2):
+        for combined in combine(rule, policy.clone(), critic.clone(), 2):
             assert combined.isfinite().all()
         if rule != "per-loss" and critic is zero:
             assert combined.tolist() == policy.tolist()
@@ -232,7 +230,7 @@ def test_the_log_variance_follows_rmsprop_on_the_loss_of_kendall(seed: int, rate
     optimiser = torch.optim.RMSprop([leaf], lr=rate)
     tracked, rates = tracking(), torch.tensor([rate], dtype=torch.float64)
     for loss in losses:
-        learn_log_variance(tracked, torch.tensor([loss]), rates, DECAY, EPSILON)
+        learn_log_variance(tracked, torch.tensor([loss]), rates, TrainConfig())
         variance = leaf.exp()
         (leaf.grad,) = torch.autograd.grad(loss / (2 * variance) + variance.sqrt().log(), leaf)
         optimiser.step()

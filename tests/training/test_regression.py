@@ -5,7 +5,7 @@ initial parameters by one part in 1e12, ten thousand times more than rounding do
 by more than 2e-6 within these episodes. The tolerance is 1e-5; a change of the computation moves
 metrics by more than a thousand times that, as the last tests show.
 
-To pin again: `pytest tests/core/test_regression.py --regen-all`, with the reason in the commit.
+To pin again: `pytest tests/training/test_regression.py --force-regen`; say why in the commit.
 """
 
 from __future__ import annotations

@@ -14,8 +14,7 @@ from pwm.core.agent import VALUE, Agent, AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
 from pwm.core.leak import critic_bias
-from pwm.core.losses import Balance, LossConfig
-from pwm.core.returns import Returns
+from pwm.core.losses import Balance, LossConfig, Returns
 from pwm.core.task import TaskConfig
 from pwm.engines import EngineName, make_trainer
 from pwm.training.start import critic_start, initial_parameters, mean_return
