@@ -12,13 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from pwm.analysis.estimates import Estimate, interval
 from pwm.analysis.evidence import Evidence
-from pwm.analysis.fourth_predictions import (
-    NEAR,
-    fourth_cells,
-    of_variants,
-    refuted_if,
-    right_if,
-)
+from pwm.analysis.fourth_predictions import NEAR, fourth_cells, of_variants, refuted_if, right_if
 from pwm.analysis.rivals import RIVALS
 from pwm.analysis.slowdowns import LAW, experiments_of, leaving_one_out, root_mean_square
 from pwm.analysis.statements import Statement
@@ -31,10 +25,7 @@ ERRORS: Mapping[str, Band] = {LAW: (0.0, 0.5)} | dict.fromkeys(RIVALS, (0.2, 3.0
 MARGIN = (0.0, 3.0)
 """Band of a rival's error minus the law's."""
 VARIANTS: Mapping[str, tuple[str, ...]] = {
-    "raw": ("raw",),
-    "mean": ("mean",),
-    "centred": ("centred",),
-    "attached": ("attached",),
+    **{variant: (variant,) for variant in ("raw", "mean", "centred", "attached")},
     "above": ("start 7.5", "start 9"),
 }
 """Variants whose cells are counted together, by their name in the claim."""
@@ -58,13 +49,10 @@ def statement_claim(prefix: str, statement: Statement, wrong: Band | None) -> Cl
         wrong: band of the measured number of a wrong statement; None for a right one, whose band is
             the statement's region.
     """
-    return Claim(
-        name=f"{prefix}-{statement.name}",
-        says=statement.says + (", predicted wrongly" if wrong else ", as predicted"),
-        estimate=statement.estimate,
-        band=wrong or statement.region,
-        experiments=statement.experiments,
-    )
+    name = f"{prefix}-{statement.name}"
+    says = statement.says + (", predicted wrongly" if wrong else ", as predicted")
+    band = wrong or statement.region
+    return Claim(name, says, statement.estimate, band, statement.experiments)
 
 
 def error_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -73,53 +61,34 @@ def error_claims(evidence: Evidence) -> Iterator[Claim]:
     experiments = experiments_of(cells)
     errors = {account: root_mean_square(cells, account) for account in (LAW, *RIVALS)}
     for account, error in errors.items():
-        yield Claim(
-            name=f"fourth-error-{slug(account)}",
-            says=f'fourth set: root mean square error of log S by "{account}"',
-            estimate=interval(error),
-            band=ERRORS[account],
-            experiments=experiments,
-        )
+        name = f"fourth-error-{slug(account)}"
+        says = f'fourth set: root mean square error of log S by "{account}"'
+        yield Claim(name, says, interval(error), ERRORS[account], experiments)
     for rival in RIVALS:
-        yield Claim(
-            name=f"fourth-margin-{slug(rival)}",
-            says=f'fourth set: error of "{rival}" less that of the law',
-            estimate=interval(errors[rival] - errors[LAW]),
-            band=MARGIN,
-            experiments=experiments,
-        )
-        yield Claim(
-            name=f"fourth-margin-{slug(rival)}-left-out",
-            says=f'fourth set: error of "{rival}" less that of the law, and the range if any '
-            "one condition is left out",
-            estimate=leaving_one_out(cells, rival, LAW),
-            band=MARGIN,
-            experiments=experiments,
-        )
+        name = f"fourth-margin-{slug(rival)}"
+        says = f'fourth set: error of "{rival}" less that of the law'
+        margin = interval(errors[rival] - errors[LAW])
+        yield Claim(name, says, margin, MARGIN, experiments)
+        says += ", and the range if any one condition is left out"
+        margin = leaving_one_out(cells, rival, LAW)
+        yield Claim(f"{name}-left-out", says, margin, MARGIN, experiments)
     centred = of_variants(fourth_cells(evidence), "centred")
     for account in (LAW, "saturation"):  # "saturation" predicts no slowdown of centred critics
-        yield Claim(
-            name=f"fourth-centred-error-{slug(account)}",
-            says=f'fourth set, centred: root mean square error of log S by "{account}"',
-            estimate=interval(root_mean_square(centred, account)),
-            band=(0.0, 0.7),
-            experiments=experiments_of(centred),
-        )
+        name = f"fourth-centred-error-{slug(account)}"
+        says = f'fourth set, centred: root mean square error of log S by "{account}"'
+        error = interval(root_mean_square(centred, account))
+        yield Claim(name, says, error, (0.0, 0.7), experiments_of(centred))
 
 
 def cell_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the number of cells that the law predicted correctly, by variant."""
     for name, variants in VARIANTS.items():
         cells = of_variants(fourth_cells(evidence), *variants)
-        right = sum(cell.right(NEAR) for cell in cells)
-        yield Claim(
-            name=f"fourth-cells-{name}",
-            says=f"fourth set, {name}: cells of {len(cells)} within a factor of {NEAR} of the law",
-            estimate=Estimate(right),
-            band=(LEAST_RIGHT * len(cells), float(len(cells))),
-            experiments=experiments_of(cells),
-            digits=0,
-        )
+        total = len(cells)
+        says = f"fourth set, {name}: cells of {total} within a factor of {NEAR} of the law"
+        right = Estimate(sum(cell.right(NEAR) for cell in cells))
+        band = (LEAST_RIGHT * total, float(total))
+        yield Claim(f"fourth-cells-{name}", says, right, band, experiments_of(cells), digits=0)
 
 
 GROUPS = (statement_claims, error_claims, cell_claims)

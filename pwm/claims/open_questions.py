@@ -13,7 +13,6 @@ import numpy as np
 
 from pwm.analysis.estimates import interval, rate, rate_difference
 from pwm.analysis.evidence import Evidence
-from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.slowdowns import Cell
 from pwm.analysis.starts import light_critic
 from pwm.claims.claim import Band, Claim
@@ -24,6 +23,14 @@ WEIGHT_1: Mapping[str, tuple[str, Mapping[int, Band]]] = {
     "centred": ("centred-0.001", {15: (0.8, 1.3), 60: (0.8, 1.3), 120: (0.7, 1.4)}),
 }
 """Experiment and, by steps, bands of the slowdown at weight 1, by the critic's start or returns."""
+FORGETTING: Mapping[tuple[str, float | str], tuple[Band, Band]] = {
+    ("raw", 0.0): ((0.8, 1.0), (0.8, 1.0)),
+    ("raw", "fixed-point"): ((0.0, 0.2), (0.0, 0.4)),
+    ("centred", 0.0): ((0.8, 1.0), (0.6, 1.0)),
+    ("centred", "fixed-point"): ((0.0, 0.2), (0.0, 0.4)),
+}
+"""Bands of the fraction that learns at any time at weights up to 1, and of the fraction that has
+learned at the end at weight 5, by returns and by the value that the critic starts at."""
 RATES = (0.003, 0.01, 0.03, 0.1, 1.0)
 HALF, MORE, ALL = (0.25, 0.85), (0.5, 0.97), (0.75, 1.0)
 """Bands of success."""
@@ -44,6 +51,7 @@ def climb_claims(evidence: Evidence) -> Iterator[Claim]:
     """
     for start, (experiment, bands) in WEIGHT_1.items():
         runs = evidence.of(experiment).at(baseline="detached", critic_weight=1.0)
+        says = f"detached, {start}, weight 1: slowdown relative to a light critic"
         for steps, band in bands.items():
             part = runs.at(episode_length=steps)
             cell = Cell(
@@ -54,13 +62,8 @@ def climb_claims(evidence: Evidence) -> Iterator[Claim]:
                 light=light_critic(evidence, part.base.task),
                 experiments=(experiment, "start-mean"),
             )
-            yield Claim(
-                name=f"middling-{start}-{steps}",
-                says=f"detached, {start}, weight 1: slowdown relative to a light critic",
-                estimate=interval(cell.least_slowdowns),
-                band=band,
-                experiments=cell.experiments,
-            )
+            slowdown = interval(cell.least_slowdowns)
+            yield Claim(f"middling-{start}-{steps}", says, slowdown, band, cell.experiments)
 
 
 def edge_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -69,16 +72,12 @@ def edge_claims(evidence: Evidence) -> Iterator[Claim]:
     The lower edge is the critic weight below which runs no longer learn.
     """
     bands = {6: (-0.1, 0.5), 15: (0.0, 0.7), 30: (0.0, 0.7), 60: (0.1, 0.8), 120: (-0.2, 0.8)}
+    says = "centred, detached, learning rate 0.005: success at weight 100 less that at 0.1"
     for steps, band in bands.items():
         runs = evidence.of("centred-0.005").at(episode_length=steps, baseline="detached")
         heavy, light = runs.at(critic_weight=100.0), runs.at(critic_weight=0.1)
-        yield Claim(
-            name=f"edge-left-{steps}",
-            says="centred, detached, learning rate 0.005: success at weight 100 less that at 0.1",
-            estimate=rate_difference(heavy.learned, light.learned),
-            band=band,
-            experiments=("centred-0.005",),
-        )
+        difference = rate_difference(heavy.learned, light.learned)
+        yield Claim(f"edge-left-{steps}", says, difference, band, ("centred-0.005",))
 
 
 def forgetting_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -87,50 +86,17 @@ def forgetting_claims(evidence: Evidence) -> Iterator[Claim]:
     Centring does not prevent forgetting, and from the leak's fixed point nothing is learned.
     """
     runs = evidence.of("head-leak")
-    yield from _forgetting(runs, "raw", 0.0, ever=(0.8, 1.0), heavier=(0.8, 1.0))
-    yield from _forgetting(runs, "raw", "fixed-point", ever=(0.0, 0.2), heavier=(0.0, 0.4))
-    yield from _forgetting(runs, "centred", 0.0, ever=(0.8, 1.0), heavier=(0.6, 1.0))
-    yield from _forgetting(runs, "centred", "fixed-point", ever=(0.0, 0.2), heavier=(0.0, 0.4))
-
-
-def _forgetting(
-    runs: Outcomes, returns: str, start: float | str, ever: Band, heavier: Band
-) -> Iterator[Claim]:
-    """Yields claims about learning and forgetting with one kind of returns and one start.
-
-    Args:
-        runs: runs with the leak in the head alone.
-        returns: "raw" or "centred".
-        start: the value that the critic starts at, or "fixed-point": the leak's fixed point.
-        ever: band of the fraction that learns at any time, at weights up to 1.
-        heavier: band of the fraction that has learned at the end, at weight 5.
-    """
-    part = runs.at(returns=returns, critic_start=start)
-    forgetting = part.at(critic_weight=(0.2, 0.5, 1.0))
-    start_name = "zero" if start == 0 else start
-    name = f"{returns}-{start_name}"
-    says = f"leak in the head, {returns}, start {start}: fraction that"
-    yield Claim(
-        name=f"head-ever-{name}",
-        says=f"{says} learns at any time",
-        estimate=rate(np.isfinite(forgetting.time)),
-        band=ever,
-        experiments=("head-leak",),
-    )
-    yield Claim(
-        name=f"head-kept-{name}",
-        says=f"{says} has learned at the end",
-        estimate=rate(forgetting.learned),
-        band=(0.0, 0.2),
-        experiments=("head-leak",),
-    )
-    yield Claim(
-        name=f"head-kept-{name}-5",
-        says=f"{says} has learned at the end, weight 5",
-        estimate=rate(part.at(critic_weight=5.0).learned),
-        band=heavier,
-        experiments=("head-leak",),
-    )
+    for (returns, start), (ever_band, heavy_band) in FORGETTING.items():
+        part = runs.at(returns=returns, critic_start=start)
+        forgetting = part.at(critic_weight=(0.2, 0.5, 1.0))
+        name = f"{returns}-{'zero' if start == 0 else start}"
+        setting = f"leak in the head, {returns}, start {start}"
+        says, ever = f"{setting}: fraction that learns at any time", np.isfinite(forgetting.time)
+        yield Claim(f"head-ever-{name}", says, rate(ever), ever_band, ("head-leak",))
+        says, kept = f"{setting}: fraction that has learned at the end", rate(forgetting.learned)
+        yield Claim(f"head-kept-{name}", says, kept, (0.0, 0.2), ("head-leak",))
+        kept = rate(part.at(critic_weight=5.0).learned)
+        yield Claim(f"head-kept-{name}-5", f"{says}, weight 5", kept, heavy_band, ("head-leak",))
 
 
 def tracking_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -138,13 +104,10 @@ def tracking_claims(evidence: Evidence) -> Iterator[Claim]:
     for (steps, weight), bands in TRACKING.items():
         runs = evidence.of("tracking").at(episode_length=steps, critic_weight=weight)
         for tracking_rate, band in zip(RATES, bands, strict=True):
-            yield Claim(
-                name=f"tracking-{steps}-{weight:g}-{tracking_rate:g}",
-                says=f"running mean of rate {tracking_rate:g}: fraction that learns",
-                estimate=rate(runs.at(tracking_rate=tracking_rate).learned),
-                band=band,
-                experiments=("tracking",),
-            )
+            name = f"tracking-{steps}-{weight:g}-{tracking_rate:g}"
+            says = f"running mean of rate {tracking_rate:g}: fraction that learns"
+            success = rate(runs.at(tracking_rate=tracking_rate).learned)
+            yield Claim(name, says, success, band, ("tracking",))
 
 
 GROUPS = (climb_claims, edge_claims, forgetting_claims, tracking_claims)

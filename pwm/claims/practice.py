@@ -25,91 +25,51 @@ def collapse_claims(evidence: Evidence) -> Iterator[Claim]:
     for steps in (15, 60):
         for learning_rate in (0.001, 0.01):
             runs = grid.at(episode_length=steps, learning_rate=learning_rate)
-            often = steps == 60 and learning_rate == 0.01
-            yield Claim(
-                name=f"collapsed-{steps}-{learning_rate:g}",
-                says=f"detached, {steps} steps, learning rate {learning_rate:g}: fraction that "
-                "collapses",
-                estimate=rate(runs.collapsed),
-                band=(0.4, 1) if often else (0, 0.15),
-                experiments=("learning-rate",),
-            )
+            setting = f"detached, {steps} steps, learning rate {learning_rate:g}"
+            says = f"{setting}: fraction that collapses"
+            name, collapsed = f"collapsed-{steps}-{learning_rate:g}", rate(runs.collapsed)
+            band = (0.4, 1) if (steps, learning_rate) == (60, 0.01) else (0, 0.15)
+            yield Claim(name, says, collapsed, band, ("learning-rate",))
     runs = grid.at(episode_length=60, learning_rate=0.01)
-    yield Claim(
-        name="collapse-time",
-        says="detached, 60 steps, learning rate 0.01: episode at which runs that collapse are "
-        "first deterministic (median, quartiles)",
-        estimate=quantiles(runs.collapse[runs.collapsed], tail=0.25),
-        band=(100, 5000),
-        experiments=("learning-rate",),
-        digits=0,
+    says = (
+        "detached, 60 steps, learning rate 0.01: episode at which runs that collapse are "
+        "first deterministic (median, quartiles)"
     )
-    yield from _bonus_claims(
-        evidence.of("entropy").at(episode_length=60, baseline="detached", critic_weight=5.0)
-    )
+    times = quantiles(runs.collapse[runs.collapsed], tail=0.25)
+    yield Claim("collapse-time", says, times, (100, 5000), ("learning-rate",), digits=0)
 
 
-def _bonus_claims(runs: Outcomes) -> Iterator[Claim]:
-    """Yields claims about the weight of the entropy bonus, from detached runs: [bonuses, S]."""
+def bonus_claims(evidence: Evidence) -> Iterator[Claim]:
+    """Yields claims about the weight of the entropy bonus, at critic weight 5."""
+    runs = evidence.of("entropy").at(episode_length=60, baseline="detached", critic_weight=5.0)
     bonuses, rates = runs.axes["entropy_weight"], runs.rate()
     best = np.flatnonzero(rates == rates.max())  # places of the bonuses with the highest success
-    yield Claim(
-        name="bonus-least",
-        says="detached, 60 steps: smallest of the entropy weights with the highest success",
-        estimate=Estimate(bonuses[best[0]]),
-        band=(0.02, 0.1),
-        experiments=("entropy",),
-    )
-    yield Claim(
-        name="bonus-most",
-        says="detached, 60 steps: largest of the entropy weights with the highest success",
-        estimate=Estimate(bonuses[best[-1]]),
-        band=(0.2, 0.5),
-        experiments=("entropy",),
-    )
-    yield Claim(
-        name="bonus-gain",
-        says="detached, 60 steps: gain in success from the best of six entropy weights",
-        estimate=rate_difference(runs.learned[best[0]], runs.at(entropy_weight=0.0).learned),
-        band=(0.2, 1),
-        experiments=("entropy",),
-    )
+    says = "detached, 60 steps: smallest of the entropy weights with the highest success"
+    yield Claim("bonus-least", says, Estimate(bonuses[best[0]]), (0.02, 0.1), ("entropy",))
+    says = "detached, 60 steps: largest of the entropy weights with the highest success"
+    yield Claim("bonus-most", says, Estimate(bonuses[best[-1]]), (0.2, 0.5), ("entropy",))
+    says = "detached, 60 steps: gain in success from the best of six entropy weights"
+    gain = rate_difference(runs.learned[best[0]], runs.at(entropy_weight=0.0).learned)
+    yield Claim("bonus-gain", says, gain, (0.2, 1), ("entropy",))
 
 
 def notes_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the notes' bugs, and about how lucky their seeds were."""
     lost = evidence.of("lost")
-    yield Claim(
-        name="lost-values",
-        says="gradients of the values lost: fraction that learns, over all weights",
-        estimate=rate(lost.at(lost_gradients="values").learned),
-        band=(0.8, 1.0),
-        experiments=("lost",),
-    )
-    yield Claim(
-        name="lost-log-probs",
-        says="gradients of the log-probabilities lost: fraction that learns, over all weights",
-        estimate=rate(lost.at(lost_gradients="log_probs").learned),
-        band=(0.0, 0.1),
-        experiments=("lost",),
-    )
+    says = "gradients of the values lost: fraction that learns, over all weights"
+    success = rate(lost.at(lost_gradients="values").learned)
+    yield Claim("lost-values", says, success, (0.8, 1.0), ("lost",))
+    says = "gradients of the log-probabilities lost: fraction that learns, over all weights"
+    success = rate(lost.at(lost_gradients="log_probs").learned)
+    yield Claim("lost-log-probs", says, success, (0.0, 0.1), ("lost",))
     *lighter, weight_5 = evidence.of("eplen60").rate()  # of weights 2, 3, 4 and 5
-    only_weight_5 = weight_5 * math.prod(1 - success for success in lighter)
-    yield Claim(
-        name="luck",
-        says="probability that, with one seed per weight, only weight 5 learns, as in the notes",
-        estimate=Estimate(float(only_weight_5)),
-        band=(0.02, 0.5),
-        experiments=("eplen60",),
-    )
-    success = float(evidence.of("eplen15").at(critic_weight=2.0).rate())
-    yield Claim(
-        name="three-seeds",
-        says="probability that three independent seeds all learn or all fail at weight 2",
-        estimate=Estimate(success**3 + (1 - success) ** 3),
-        band=(0, 0.8),
-        experiments=("eplen15",),
-    )
+    only_weight_5 = float(weight_5 * math.prod(1 - success for success in lighter))
+    says = "probability that, with one seed per weight, only weight 5 learns, as in the notes"
+    yield Claim("luck", says, Estimate(only_weight_5), (0.02, 0.5), ("eplen60",))
+    weight_2 = float(evidence.of("eplen15").at(critic_weight=2.0).rate())
+    all_alike = Estimate(weight_2**3 + (1 - weight_2) ** 3)
+    says = "probability that three independent seeds all learn or all fail at weight 2"
+    yield Claim("three-seeds", says, all_alike, (0, 0.8), ("eplen15",))
 
 
 def practice_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -120,31 +80,18 @@ def practice_claims(evidence: Evidence) -> Iterator[Claim]:
         detached = grid.at(baseline="detached")
         conditions += [detached.at(episode_length=steps) for steps in grid.axes["episode_length"]]
     for weight, band in {0.1: (0.3, 0.7), 1.0: (0.0, 0.35), 20.0: (0.7, 1.0)}.items():
-        yield Claim(
-            name=f"regret-{weight:g}",
-            says=f"detached: most success lost in a condition by choosing weight {weight:g}",
-            estimate=_most_lost(conditions, weight),
-            band=band,
-            experiments=("weight-0.001", "weight-0.005"),
-        )
+        says = f"detached: most success lost in a condition by choosing weight {weight:g}"
+        lost, experiments = _most_lost(conditions, weight), ("weight-0.001", "weight-0.005")
+        yield Claim(f"regret-{weight:g}", says, lost, band, experiments)
     for weight, band in {1.0: (0.8, 1.0), 20.0: (0.0, 0.5), 50.0: (0.0, 0.2)}.items():
         cell = slow.at(episode_length=60, baseline="detached", critic_weight=weight)
-        yield Claim(
-            name=f"around-default-{weight:g}",
-            says=f"detached, 60 steps: fraction that learns at weight {weight:g} (30 is a default)",
-            estimate=rate(cell.learned),
-            band=band,
-            experiments=("weight-0.001",),
-        )
+        says = f"detached, 60 steps: fraction that learns at weight {weight:g} (30 is a default)"
+        success = rate(cell.learned)
+        yield Claim(f"around-default-{weight:g}", says, success, band, ("weight-0.001",))
+    says = "time to learn attached, relative to detached, each at its best weight"
     for steps in (6, 15, 30):
-        yield Claim(
-            name=f"cost-{steps}",
-            says="time to learn attached, relative to detached, each at its best weight",
-            estimate=_cost_of_attaching(slow.at(episode_length=steps)),
-            band=(2.0, 10.0),
-            experiments=("weight-0.001",),
-            digits=1,
-        )
+        cost = _cost_of_attaching(slow.at(episode_length=steps))
+        yield Claim(f"cost-{steps}", says, cost, (2.0, 10.0), ("weight-0.001",), digits=1)
 
 
 def _most_lost(conditions: Sequence[Outcomes], weight: float) -> Estimate:
@@ -152,8 +99,7 @@ def _most_lost(conditions: Sequence[Outcomes], weight: float) -> Estimate:
     learned = np.stack([runs.learned for runs in conditions])  # (conditions, W, S)
     place = conditions[0].weights.index(weight)
 
-    def most_lost(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Returns that difference for B selections of seeds, [B], from their indices, [B, S]."""
+    def most_lost(seeds: NDArray[np.intp]) -> NDArray[np.float64]:  # (B,) for B selections, (B, S)
         rates = learned[..., seeds].mean(axis=-1)  # (conditions, W, B)
         lost = rates.max(axis=1) - rates[:, place]  # (conditions, B)
         return np.asarray(lost.max(axis=0))
@@ -166,8 +112,7 @@ def _cost_of_attaching(runs: Outcomes) -> Estimate:
     attached = runs.at(baseline="attached").time  # (W, S)
     detached = runs.at(baseline="detached").time  # (W, S)
 
-    def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Returns the ratio for B selections of seeds, [B], from their indices, [B, S]."""
+    def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:  # (B,) for B selections, (B, S)
         least_attached = median_time(attached[:, seeds]).min(axis=0)  # (B,) from (W, B)
         least_detached = median_time(detached[:, seeds]).min(axis=0)
         return np.asarray(least_attached / least_detached)
@@ -175,4 +120,4 @@ def _cost_of_attaching(runs: Outcomes) -> Estimate:
     return over_seeds(ratio, attached.shape[-1])
 
 
-GROUPS = (collapse_claims, notes_claims, practice_claims)
+GROUPS = (collapse_claims, bonus_claims, notes_claims, practice_claims)
