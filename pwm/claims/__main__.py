@@ -120,6 +120,7 @@ def _compute(arguments: Arguments, source: Source, incomplete: Sequence[str]) ->
     Returns whether every other claim is in its band and, with `--check`, every number as in the
     file.
     """
+    path = arguments.out or published(NUMBERS)
     named = incomplete if len(incomplete) < len(EXPERIMENTS) else ()  # by default, all are trained
     command = " ".join(["python -m pwm.sweep", *named])
     accepted = f"a folder that holds all runs; `{command}` trains those that are missing"
@@ -128,7 +129,7 @@ def _compute(arguments: Arguments, source: Source, incomplete: Sequence[str]) ->
     stream = Forgiving(sys.stderr)  # does not fail if standard error cannot be written
     bar = tqdm(claims(Evidence(source)), unit=" claims", file=stream, leave=False, disable=None)
     all_claims = list(bar)
-    computed = [claim for claim in all_claims if not set(incomplete) & set(claim.experiments)]
+    computed = [claim for claim in all_claims if set(incomplete).isdisjoint(claim.experiments)]
     for claim in computed:
         say(_line(claim))
     num_holding = sum(claim.holds for claim in computed)
@@ -137,13 +138,12 @@ def _compute(arguments: Arguments, source: Source, incomplete: Sequence[str]) ->
     if incomplete:
         num_left_out = len(all_claims) - len(computed)
         say(f"{num_left_out} claims need runs that are missing; `{command}` trains them.")
-    ours, path = numbers(computed), arguments.out or published(NUMBERS)
     same = True
     if arguments.check:
-        same = _compare(ours, path, partial=bool(incomplete))
+        same = _compare(numbers(computed), path, partial=bool(incomplete))
     else:
         with folder_errors("out", path):
-            write_json(path, ours)
+            write_json(path, numbers(computed))
     return same and num_holding == len(computed)
 
 

@@ -68,8 +68,9 @@ def limit_claims(evidence: Evidence) -> Iterator[Claim]:
         name = f"limits-{slug(change)}"
         setting = f"centred 100, 240 steps, learning rate 0.005, {change}"
         yield from _learning_claims(name, setting, changed, bands, experiments)
-        says, ever = f"{setting}: fraction that learns at any time", np.isfinite(changed.time)
-        yield Claim(f"{name}-ever", says, rate(ever), (0.9, 1), experiments)
+        says = f"{setting}: fraction that learns at any time"
+        ever = rate(np.isfinite(changed.time))
+        yield Claim(f"{name}-ever", says, ever, (0.9, 1), experiments)
         if gain_band is not None:
             says = f"{setting}: success gained"
             gain = rate_difference(changed.learned, unchanged.learned)

@@ -96,7 +96,8 @@ def longer_claims(evidence: Evidence) -> Iterator[Claim]:
         words = f"five times the budget, weight {weight:g}, above the upper edge"
         says = f"{words}: success"
         yield Claim(f"upper-budget-{weight:g}", says, rate(after), (0.8, 1), ("budget-upper",))
-        says, gain = f"{words}: gain in success", rate_difference(after, before)
+        says = f"{words}: gain in success"
+        gain = rate_difference(after, before)
         experiments = ("budget-upper", "weight-0.001")
         yield Claim(f"upper-gain-{weight:g}", says, gain, (0.2, 1), experiments)
     usual = evidence.of("weight-0.001").at(episode_length=15, baseline="attached")

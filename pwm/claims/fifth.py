@@ -93,7 +93,8 @@ def cell_claims(evidence: Evidence) -> Iterator[Claim]:
             predicted = cell.predicted[LAW]
             words = f"slowdown at weight {weight:g}, predicted {predicted:g}"
             says = f"{condition}, {variant}: {words}"
-            slowdown, band = interval(cell.least_slowdowns), _band(name, predicted)
+            slowdown = interval(cell.least_slowdowns)
+            band = _band(name, predicted)
             yield Claim(name, says, slowdown, band, cell.experiments, digits=1)
 
 
@@ -102,7 +103,8 @@ def light_claims(evidence: Evidence) -> Iterator[Claim]:
     times = predictions()["fifth"]["light"]
     for condition in SHOWN:
         if condition in times:
-            name, predicted = f"fifth-{condition}-light", times[condition][LAW]
+            name = f"fifth-{condition}-light"
+            predicted = times[condition][LAW]
             words = "median episodes to learn with a light critic"
             says = f"{condition}: {words}, predicted {predicted:,.0f}"
             time = interval(median_times(evidence.of(name)))

@@ -69,8 +69,7 @@ def identity_claims(evidence: Evidence) -> Iterator[Claim]:
     for steps in lengths:
         for weight in (1.0, 5.0):
             ratio = _ratio_of_sides(attached.at(episode_length=steps, critic_weight=weight))
-            name, band = f"identity-{steps}-{weight:g}", (0.8, 1.25)
-            yield Claim(name, says, ratio, band, PROBED, digits=3)
+            yield Claim(f"identity-{steps}-{weight:g}", says, ratio, (0.8, 1.25), PROBED, digits=3)
     says = "left side of the identity over its right side, far from the critic's fixed point"
     ratio = _ratio_of_sides(attached.at(episode_length=120, critic_weight=0.1))
     yield Claim("identity-120-0.1", says, ratio, (1.25, 3.0), PROBED)
@@ -86,7 +85,7 @@ def _ratio_of_sides(runs: Outcomes) -> Estimate:
     """Left side of the identity over its right side, each a mean over seeds and windows."""
     left, right = (side.mean(axis=1) for side in identity_sides(runs))  # (S,) each
 
-    def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:  # (B,) for B selections, (B, S)
+    def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:  # indices (B, S) -> (B,)
         return np.asarray(left[seeds].mean(axis=-1) / right[seeds].mean(axis=-1))
 
     return over_seeds(ratio, len(left))

@@ -87,8 +87,8 @@ def detaching_claims(evidence: Evidence) -> Iterator[Claim]:
             success = rate(attached.at(critic_weight=LIGHT).learned)
             yield Claim(f"low-attached-{setting}", says, success, (0, 0), (name,))
             says = "detached, fraction that learns at weights up to 0.1"
-            success, band = rate(light.learned), LIGHT_LEARN[rate_name]
-            yield Claim(f"low-detached-{setting}", says, success, band, (name,))
+            band = LIGHT_LEARN[rate_name]
+            yield Claim(f"low-detached-{setting}", says, rate(light.learned), band, (name,))
 
 
 def part_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -127,7 +127,7 @@ def _relative_time(runs: Outcomes, reference: Outcomes, weights: Sequence[float]
     slow = runs.at(critic_weight=weights).time  # (W, S)
     fast = reference.at(critic_weight=weights).time  # (W, S)
 
-    def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:  # (B,) for B selections, (B, S)
+    def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:  # indices (B, S) -> (B,)
         ratios = median_time(slow[:, seeds]) / median_time(fast[:, seeds])  # (W, B)
         return np.asarray(ratios.mean(axis=0))
 
@@ -174,7 +174,7 @@ def _by_hand_over_law(by_hand: Outcomes, detached: Outcomes) -> Estimate:
     slow = by_hand.time[kept]  # (biases, S)
     fast = detached.at(critic_weight=5.0).time  # (S,)
 
-    def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:  # (B,) for B selections, (B, S)
+    def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:  # indices (B, S) -> (B,)
         slowdowns = median_time(slow[:, seeds]) / median_time(fast[seeds])  # (biases, B)
         log_ratios = np.log(slowdowns.T / predicted)  # (B, biases)
         return np.asarray(np.exp(log_ratios.mean(axis=-1)))

@@ -55,7 +55,7 @@ def _noise_constant(condition: Condition) -> Estimate:
     weights, noise = condition.runs.weights, condition.noise_weight
     attached, detached = condition.attached.time, condition.detached.time  # (W, S) each
 
-    def constant(seeds: NDArray[np.intp]) -> NDArray[np.float64]:  # (B,) for B selections, (B, S)
+    def constant(seeds: NDArray[np.intp]) -> NDArray[np.float64]:  # indices (B, S) -> (B,)
         return noise_constant(weights, attached[:, seeds], detached[:, seeds], noise)
 
     return over_seeds(constant, attached.shape[-1])
@@ -91,15 +91,15 @@ def _noise_law_claims(suffix: str, cells: Sequence[Cell], error_band: Band) -> I
     error = interval(root_mean_square(informative))
     yield Claim(f"fixed-point-error{suffix}", says, error, error_band, experiments)
     says = "from the leak's fixed point: cells of which half learned, or should have"
-    name, band = f"fixed-point-cells{suffix}", (len(cells) / 2, len(cells))
-    yield Claim(name, says, Estimate(total), band, experiments, digits=0)
+    band = (len(cells) / 2, len(cells))
+    yield Claim(f"fixed-point-cells{suffix}", says, Estimate(total), band, experiments, digits=0)
     says = "from the leak's fixed point: slowdown over predicted, geometric mean over cells"
     ratio = interval(measured_over_predicted(informative))
     yield Claim(f"fixed-point-mean{suffix}", says, ratio, (0.85, 1.25), experiments)
     says = f"cells within a factor of {NEAR_NOISE} of the noise law, of {total}"
     right = Estimate(sum(cell.right(NEAR_NOISE) for cell in informative))
-    name, band = f"fixed-point-within{suffix}", (total / 3, total)
-    yield Claim(name, says, right, band, experiments, digits=0)
+    band = (total / 3, total)
+    yield Claim(f"fixed-point-within{suffix}", says, right, band, experiments, digits=0)
 
 
 GROUPS = (noise_claims, fixed_point_claims)

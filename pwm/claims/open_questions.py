@@ -91,9 +91,11 @@ def forgetting_claims(evidence: Evidence) -> Iterator[Claim]:
         forgetting = part.at(critic_weight=(0.2, 0.5, 1.0))
         name = f"{returns}-{'zero' if start == 0 else start}"
         setting = f"leak in the head, {returns}, start {start}"
-        says, ever = f"{setting}: fraction that learns at any time", np.isfinite(forgetting.time)
-        yield Claim(f"head-ever-{name}", says, rate(ever), ever_band, ("head-leak",))
-        says, kept = f"{setting}: fraction that has learned at the end", rate(forgetting.learned)
+        says = f"{setting}: fraction that learns at any time"
+        ever = rate(np.isfinite(forgetting.time))
+        yield Claim(f"head-ever-{name}", says, ever, ever_band, ("head-leak",))
+        says = f"{setting}: fraction that has learned at the end"
+        kept = rate(forgetting.learned)
         yield Claim(f"head-kept-{name}", says, kept, (0.0, 0.2), ("head-leak",))
         kept = rate(part.at(critic_weight=5.0).learned)
         yield Claim(f"head-kept-{name}-5", f"{says}, weight 5", kept, heavy_band, ("head-leak",))

@@ -25,11 +25,11 @@ def collapse_claims(evidence: Evidence) -> Iterator[Claim]:
     for steps in (15, 60):
         for learning_rate in (0.001, 0.01):
             runs = grid.at(episode_length=steps, learning_rate=learning_rate)
-            setting = f"detached, {steps} steps, learning rate {learning_rate:g}"
-            says = f"{setting}: fraction that collapses"
-            name, collapsed = f"collapsed-{steps}-{learning_rate:g}", rate(runs.collapsed)
+            setting = f"{steps} steps, learning rate {learning_rate:g}"
+            says = f"detached, {setting}: fraction that collapses"
+            name = f"collapsed-{steps}-{learning_rate:g}"
             band = (0.4, 1) if (steps, learning_rate) == (60, 0.01) else (0, 0.15)
-            yield Claim(name, says, collapsed, band, ("learning-rate",))
+            yield Claim(name, says, rate(runs.collapsed), band, ("learning-rate",))
     runs = grid.at(episode_length=60, learning_rate=0.01)
     says = (
         "detached, 60 steps, learning rate 0.01: episode at which runs that collapse are "
@@ -81,8 +81,8 @@ def practice_claims(evidence: Evidence) -> Iterator[Claim]:
         conditions += [detached.at(episode_length=steps) for steps in grid.axes["episode_length"]]
     for weight, band in {0.1: (0.3, 0.7), 1.0: (0.0, 0.35), 20.0: (0.7, 1.0)}.items():
         says = f"detached: most success lost in a condition by choosing weight {weight:g}"
-        lost, experiments = _most_lost(conditions, weight), ("weight-0.001", "weight-0.005")
-        yield Claim(f"regret-{weight:g}", says, lost, band, experiments)
+        lost = _most_lost(conditions, weight)
+        yield Claim(f"regret-{weight:g}", says, lost, band, ("weight-0.001", "weight-0.005"))
     for weight, band in {1.0: (0.8, 1.0), 20.0: (0.0, 0.5), 50.0: (0.0, 0.2)}.items():
         cell = slow.at(episode_length=60, baseline="detached", critic_weight=weight)
         says = f"detached, 60 steps: fraction that learns at weight {weight:g} (30 is a default)"
@@ -99,7 +99,7 @@ def _most_lost(conditions: Sequence[Outcomes], weight: float) -> Estimate:
     learned = np.stack([runs.learned for runs in conditions])  # (conditions, W, S)
     place = conditions[0].weights.index(weight)
 
-    def most_lost(seeds: NDArray[np.intp]) -> NDArray[np.float64]:  # (B,) for B selections, (B, S)
+    def most_lost(seeds: NDArray[np.intp]) -> NDArray[np.float64]:  # indices (B, S) -> (B,)
         rates = learned[..., seeds].mean(axis=-1)  # (conditions, W, B)
         lost = rates.max(axis=1) - rates[:, place]  # (conditions, B)
         return np.asarray(lost.max(axis=0))
@@ -112,7 +112,7 @@ def _cost_of_attaching(runs: Outcomes) -> Estimate:
     attached = runs.at(baseline="attached").time  # (W, S)
     detached = runs.at(baseline="detached").time  # (W, S)
 
-    def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:  # (B,) for B selections, (B, S)
+    def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:  # indices (B, S) -> (B,)
         least_attached = median_time(attached[:, seeds]).min(axis=0)  # (B,) from (W, B)
         least_detached = median_time(detached[:, seeds]).min(axis=0)
         return np.asarray(least_attached / least_detached)

@@ -122,8 +122,8 @@ def rule_claims(evidence: Evidence) -> Iterator[Claim]:
     verdicts = [prediction.verdict for prediction in predictions]
     for verdict, band in VERDICTS.items():
         says = f"predictions about rules, of {len(predictions)}, that are {verdict}"
-        count, experiments = Estimate(verdicts.count(verdict)), (*COMPARED, "brake")
-        yield Claim(f"rules-{verdict}", says, count, band, experiments, digits=0)
+        count = Estimate(verdicts.count(verdict))
+        yield Claim(f"rules-{verdict}", says, count, band, (*COMPARED, "brake"), digits=0)
 
 
 def _score_claims(comparison: Comparison) -> Iterator[Claim]:
