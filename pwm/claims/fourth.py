@@ -76,8 +76,8 @@ def error_claims(evidence: Evidence) -> Iterator[Claim]:
     for account in (LAW, "saturation"):  # "saturation" predicts no slowdown of centred critics
         name = f"fourth-centred-error-{slug(account)}"
         says = f'fourth set, centred: root mean square error of log S by "{account}"'
-        error = interval(root_mean_square(centred, account))
-        yield Claim(name, says, error, (0.0, 0.7), experiments_of(centred))
+        centred_error = interval(root_mean_square(centred, account))
+        yield Claim(name, says, centred_error, (0.0, 0.7), experiments_of(centred))
 
 
 def cell_claims(evidence: Evidence) -> Iterator[Claim]:
