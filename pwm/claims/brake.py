@@ -33,13 +33,13 @@ BRAKES: Mapping[tuple[str, float], tuple[Band, Band]] = {
 factor on the trunk's learning rate."""
 UNCHANGED: Mapping[str, float] = {"critic_weight": 100.0, "entropy_weight": 0.0, "discount": 1.0}
 """Fields of the runs without a change: critic weight 100, no entropy bonus and no discount."""
-CHANGES: Sequence[tuple[str, Mapping[str, float], tuple[Band, Band], Band | None]] = (
-    # change, its fields, bands of success and of the median time to learn, band of gain in success
-    ("no change", {}, ((0.5, 0.85), (1500, 3000)), None),
-    ("weight 1000", {"critic_weight": 1000.0}, ((0.5, 0.85), (1500, 3000)), (-0.15, 0.15)),
-    ("entropy", {"entropy_weight": 0.1}, ((0.9, 1), (1500, 3000)), (0.15, 0.5)),
-    ("discount", {"discount": 0.9}, ((0.9, 1), (500, 600)), (0.15, 0.5)),
-    ("light discount", {"critic_weight": 10.0, "discount": 0.9}, ((0.9, 1), (500, 600)), None),
+CHANGES: Sequence[tuple[str, Mapping[str, float], Band, Band, Band | None]] = (
+    # change, its fields, bands of success, of the median time to learn, and of the gain in success
+    ("no change", {}, (0.5, 0.85), (1500, 3000), None),
+    ("weight 1000", {"critic_weight": 1000.0}, (0.5, 0.85), (1500, 3000), (-0.15, 0.15)),
+    ("entropy", {"entropy_weight": 0.1}, (0.9, 1), (1500, 3000), (0.15, 0.5)),
+    ("discount", {"discount": 0.9}, (0.9, 1), (500, 600), (0.15, 0.5)),
+    ("light discount", {"critic_weight": 10.0, "discount": 0.9}, (0.9, 1), (500, 600), None),
 )
 """Changes to the fields in `UNCHANGED`, with bands at 240 steps."""
 
@@ -48,48 +48,77 @@ def brake_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about short steps of the trunk as a substitute for a heavy critic."""
     runs = evidence.of("brake")
     heavy = runs.at(episode_length=60, critic_weight=100.0)
-    for (rule, factor), bands in BRAKES.items():
-        name = f"brake-{rule}-{factor:g}"
-        says = f"{rule}, 60 steps, trunk's steps times {factor:g}"
-        of_setting = heavy.at(balance=rule, trunk_rate=factor)
-        yield from _learning_claims(name, says, of_setting, bands, ("brake",))
+    for (rule, factor), (success, time) in BRAKES.items():
+        yield from _learning_claims(
+            name=f"brake-{rule}-{factor:g}",
+            says=f"{rule}, 60 steps, trunk's steps times {factor:g}",
+            runs=heavy.at(balance=rule, trunk_rate=factor),
+            success=success,
+            time=time,
+            experiment="brake",
+        )
     (difference,) = judged_brake(runs).parts  # success of "stop-trunk" minus that of "fixed"
-    band = (-0.25, -0.1)
-    yield Claim("brake-difference", difference.says, difference.estimate, band, ("brake",))
+    yield Claim(
+        name="brake-difference",
+        says=difference.says,
+        estimate=difference.estimate,
+        band=(-0.25, -0.1),
+        experiments=("brake",),
+    )
 
 
 def limit_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about changes that may help a centred critic of weight 100 at 240 steps."""
     runs = evidence.of("limits").at(episode_length=240)
-    experiments = ("limits",)
     unchanged = runs.at(**UNCHANGED)
-    for change, fields, bands, gain_band in CHANGES:
+    for change, fields, success, time, gain in CHANGES:
         changed = runs.at(**{**UNCHANGED, **fields})
         name = f"limits-{slug(change)}"
-        setting = f"centred 100, 240 steps, learning rate 0.005, {change}"
-        yield from _learning_claims(name, setting, changed, bands, experiments)
-        says = f"{setting}: fraction that learns at any time"
-        ever = rate(np.isfinite(changed.time))
-        yield Claim(f"{name}-ever", says, ever, (0.9, 1), experiments)
-        if gain_band is not None:
-            says = f"{setting}: success gained"
-            gain = rate_difference(changed.learned, unchanged.learned)
-            yield Claim(f"{name}-gain", says, gain, gain_band, experiments)
-    says = "centred 10 to 1000, 240 steps, learning rate 0.005: fraction that collapses"
-    collapsed = rate(runs.at(entropy_weight=0.0, discount=1.0).collapsed)
-    yield Claim("limits-collapsed", says, collapsed, (0, 0.05), experiments)
+        says = f"centred 100, 240 steps, learning rate 0.005, {change}"
+        yield from _learning_claims(name, says, changed, success, time, "limits")
+        yield Claim(
+            name=f"{name}-ever",
+            says=f"{says}: fraction that learns at any time",
+            estimate=rate(np.isfinite(changed.time)),
+            band=(0.9, 1),
+            experiments=("limits",),
+        )
+        if gain is not None:
+            yield Claim(
+                name=f"{name}-gain",
+                says=f"{says}: success gained",
+                estimate=rate_difference(changed.learned, unchanged.learned),
+                band=gain,
+                experiments=("limits",),
+            )
+    yield Claim(
+        name="limits-collapsed",
+        says="centred 10 to 1000, 240 steps, learning rate 0.005: fraction that collapses",
+        estimate=rate(runs.at(entropy_weight=0.0, discount=1.0).collapsed),
+        band=(0, 0.05),
+        experiments=("limits",),
+    )
 
 
 def _learning_claims(
-    name: str, setting: str, runs: Outcomes, bands: tuple[Band, Band], experiments: tuple[str, ...]
+    name: str, says: str, runs: Outcomes, success: Band, time: Band, experiment: str
 ) -> Iterator[Claim]:
     """Yields claims about the success and the median time to learn of the seeds of one setting."""
-    success_band, time_band = bands
-    says = f"{setting}: fraction that learns"
-    yield Claim(name, says, rate(runs.learned), success_band, experiments)
-    says = f"{setting}: median episodes to learn"
-    time = over_seeds(lambda seeds: median_time(runs.time[seeds]), len(runs.time))
-    yield Claim(f"{name}-time", says, time, time_band, experiments, digits=0)
+    yield Claim(
+        name=name,
+        says=f"{says}: fraction that learns",
+        estimate=rate(runs.learned),
+        band=success,
+        experiments=(experiment,),
+    )
+    yield Claim(
+        name=f"{name}-time",
+        says=f"{says}: median episodes to learn",
+        estimate=over_seeds(lambda seeds: median_time(runs.time[seeds]), len(runs.time)),
+        band=time,
+        experiments=(experiment,),
+        digits=0,
+    )
 
 
 GROUPS = (brake_claims, limit_claims)

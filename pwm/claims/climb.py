@@ -75,19 +75,25 @@ DISTANCES: Mapping[tuple[float, float], Band] = {
 def probe_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the hidden states and the value head of detached runs in training."""
     for (steps, start), bands in SATURATED.items():
-        says = f"detached, {start}: fraction of units saturated after {ARRIVED} episodes"
         for weight, band in zip(WEIGHTS, bands, strict=True):
-            name = f"climb-saturated-{start}-{steps}-{weight:g}"
-            fraction = _median(probed(evidence, start, steps, weight), "saturated", ARRIVED)
-            yield Claim(name, says, fraction, band, (STARTS[start][0],))
+            yield Claim(
+                name=f"climb-saturated-{start}-{steps}-{weight:g}",
+                says=f"detached, {start}: fraction of units saturated after {ARRIVED} episodes",
+                estimate=_median(probed(evidence, start, steps, weight), "saturated", ARRIVED),
+                band=band,
+                experiments=(STARTS[start][0],),
+            )
     for diagnostic, words, episode, of_starts in PROBES:
         for steps in (15, 60):
             for start, band in of_starts.items():
-                name = f"climb-{diagnostic.replace('_', '-')}-{start}-{steps}"
-                says = f"detached, {start}, weight 10: {words} after {episode} episodes"
-                median = _median(probed(evidence, start, steps, 10.0), diagnostic, episode)
-                digits = 3 if diagnostic == "trace" else 2
-                yield Claim(name, says, median, band, (STARTS[start][0],), digits)
+                yield Claim(
+                    name=f"climb-{diagnostic.replace('_', '-')}-{start}-{steps}",
+                    says=f"detached, {start}, weight 10: {words} after {episode} episodes",
+                    estimate=_median(probed(evidence, start, steps, 10.0), diagnostic, episode),
+                    band=band,
+                    experiments=(STARTS[start][0],),
+                    digits=3 if diagnostic == "trace" else 2,
+                )
 
 
 def _median(runs: Outcomes, diagnostic: str, episode: int) -> Estimate:
@@ -103,13 +109,15 @@ def distance_claims(evidence: Evidence) -> Iterator[Claim]:
         cell = cells[start, weight]
         side = "below" if start < MEAN_RETURN else "above"
         distance = f"{abs(start - MEAN_RETURN):g}"
-        name = f"distance-{side}-{distance}-{weight:g}"
-        says = (
-            f"60 steps, weight {weight:g}: slowdown if the critic starts {distance} "
-            f"{side} the mean return (at least this, if fewer than half learn)"
+        yield Claim(
+            name=f"distance-{side}-{distance}-{weight:g}",
+            says=f"60 steps, weight {weight:g}: slowdown if the critic starts {distance} "
+            f"{side} the mean return (at least this, if fewer than half learn)",
+            estimate=interval(cell.least_slowdowns),
+            band=band,
+            experiments=cell.experiments,
+            digits=1,
         )
-        slowdown = interval(cell.least_slowdowns)
-        yield Claim(name, says, slowdown, band, cell.experiments, digits=1)
 
 
 def climb_law_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -124,17 +132,31 @@ def climb_law_claims(evidence: Evidence) -> Iterator[Claim]:
     for baseline, band in {"attached": (0.0, 0.4), "detached": (0.0, 0.35)}.items():
         cells = [cell for cell in grid_cells(evidence, baseline) if cell.informative]
         law_error = root_mean_square(cells, LAW)
-        name = f"climb-law-{baseline}"
-        says = f"{baseline}, raw: root mean square error of log S by the law of the climb"
-        yield Claim(name, says, interval(law_error), band, experiments)
-        says = f"{baseline}, raw: cells that this rests on"
-        yield Claim(f"{name}-cells", says, Estimate(len(cells)), (5, 65), experiments, digits=0)
+        yield Claim(
+            name=f"climb-law-{baseline}",
+            says=f"{baseline}, raw: root mean square error of log S by the law of the climb",
+            estimate=interval(law_error),
+            band=band,
+            experiments=experiments,
+        )
+        yield Claim(
+            name=f"climb-law-{baseline}-cells",
+            says=f"{baseline}, raw: cells that this rests on",
+            estimate=Estimate(len(cells)),
+            band=(5, 65),
+            experiments=experiments,
+            digits=0,
+        )
         if baseline == "attached":
             continue  # the rivals do not predict the slowdown by a leak
         for rival in RIVALS:
-            says = f'detached, raw: error of "{rival}" less that of the law of the climb'
-            margin = interval(root_mean_square(cells, rival) - law_error)
-            yield Claim(f"climb-law-margin-{slug(rival)}", says, margin, (0.0, 3.0), experiments)
+            yield Claim(
+                name=f"climb-law-margin-{slug(rival)}",
+                says=f'detached, raw: error of "{rival}" less that of the law of the climb',
+                estimate=interval(root_mean_square(cells, rival) - law_error),
+                band=(0.0, 3.0),
+                experiments=experiments,
+            )
 
 
 GROUPS = (probe_claims, distance_claims, climb_law_claims)

@@ -76,12 +76,15 @@ def statement_claims(evidence: Evidence) -> Iterator[Claim]:
 def number_right(evidence: Evidence) -> Iterator[Claim]:
     """Yields one claim: about the number of statements that are right."""
     found = list(statements(evidence))
-    says = f"fifth set: statements, of {len(found)}, that are right"
-    right = Estimate(sum(statement.right for statement in found))
-    band = (MOSTLY * len(found), len(found) - len(FAILS))
-    names = itertools.chain.from_iterable(statement.experiments for statement in found)
-    experiments = tuple(dict.fromkeys(names))  # each once
-    yield Claim("fifth-right", says, right, band, experiments, digits=0)
+    experiments = itertools.chain.from_iterable(each.experiments for each in found)
+    yield Claim(
+        name="fifth-right",
+        says=f"fifth set: statements, of {len(found)}, that are right",
+        estimate=Estimate(sum(statement.right for statement in found)),
+        band=(MOSTLY * len(found), len(found) - len(FAILS)),
+        experiments=tuple(dict.fromkeys(experiments)),  # each once
+        digits=0,
+    )
 
 
 def cell_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -91,11 +94,15 @@ def cell_claims(evidence: Evidence) -> Iterator[Claim]:
             name = f"fifth-{condition}-{variant}"
             cell = the_cell(evidence, condition, variant, weight)
             predicted = cell.predicted[LAW]
-            words = f"slowdown at weight {weight:g}, predicted {predicted:g}"
-            says = f"{condition}, {variant}: {words}"
-            slowdown = interval(cell.least_slowdowns)
-            band = _band(name, predicted)
-            yield Claim(name, says, slowdown, band, cell.experiments, digits=1)
+            yield Claim(
+                name=name,
+                says=f"{condition}, {variant}: slowdown at weight {weight:g}, predicted "
+                f"{predicted:g}",
+                estimate=interval(cell.least_slowdowns),
+                band=_band(name, predicted),
+                experiments=cell.experiments,
+                digits=1,
+            )
 
 
 def light_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -103,12 +110,16 @@ def light_claims(evidence: Evidence) -> Iterator[Claim]:
     times = predictions()["fifth"]["light"]
     for condition in SHOWN:
         if condition in times:
-            name = f"fifth-{condition}-light"
-            predicted = times[condition][LAW]
-            words = "median episodes to learn with a light critic"
-            says = f"{condition}: {words}, predicted {predicted:,.0f}"
-            time = interval(median_times(evidence.of(name)))
-            yield Claim(name, says, time, _band(name, predicted), (name,), digits=0)
+            name, predicted = f"fifth-{condition}-light", times[condition][LAW]
+            yield Claim(
+                name=name,
+                says=f"{condition}: median episodes to learn with a light critic, predicted "
+                f"{predicted:,.0f}",
+                estimate=interval(median_times(evidence.of(name))),
+                band=_band(name, predicted),
+                experiments=(name,),
+                digits=0,
+            )
 
 
 def _band(name: str, predicted: float) -> Band:
@@ -122,19 +133,26 @@ def reward_claims(evidence: Evidence) -> Iterator[Claim]:
     names = ("later-detached", "later-attached")
     for weight, band in LATER_GAINS.items():
         detached, attached = (evidence.of(name).at(critic_weight=weight).reward for name in names)
-        says = f"notes' later setting, weight {weight:g}: reward detached less that attached"
-        gain = mean(detached - attached)
-        yield Claim(f"fifth-later-reward-{weight:g}", says, gain, band, names)
+        yield Claim(
+            name=f"fifth-later-reward-{weight:g}",
+            says=f"notes' later setting, weight {weight:g}: reward detached less that attached",
+            estimate=mean(detached - attached),
+            band=band,
+            experiments=names,
+        )
 
 
 def error_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the errors of the law and of its rivals."""
     for account, band in ERRORS.items():
         kept = [cell for cell in fifth_cells(evidence) if account in cell.predicted]
-        name = f"fifth-error-{slug(account)}"
-        says = f'fifth set, {len(kept)} cells: root mean square error of log S by "{account}"'
-        error = interval(root_mean_square(kept, account))
-        yield Claim(name, says, error, band, experiments_of(kept))
+        yield Claim(
+            name=f"fifth-error-{slug(account)}",
+            says=f'fifth set, {len(kept)} cells: root mean square error of log S by "{account}"',
+            estimate=interval(root_mean_square(kept, account)),
+            band=band,
+            experiments=experiments_of(kept),
+        )
 
 
 GROUPS = (statement_claims, number_right, cell_claims, light_claims, reward_claims, error_claims)

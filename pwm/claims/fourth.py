@@ -49,10 +49,13 @@ def statement_claim(prefix: str, statement: Statement, wrong: Band | None) -> Cl
         wrong: band of the measured number of a wrong statement; None for a right one, whose band is
             the statement's region.
     """
-    name = f"{prefix}-{statement.name}"
-    says = statement.says + (", predicted wrongly" if wrong else ", as predicted")
-    band = wrong or statement.region
-    return Claim(name, says, statement.estimate, band, statement.experiments)
+    return Claim(
+        name=f"{prefix}-{statement.name}",
+        says=statement.says + (", predicted wrongly" if wrong else ", as predicted"),
+        estimate=statement.estimate,
+        band=wrong or statement.region,
+        experiments=statement.experiments,
+    )
 
 
 def error_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -61,34 +64,53 @@ def error_claims(evidence: Evidence) -> Iterator[Claim]:
     experiments = experiments_of(cells)
     errors = {account: root_mean_square(cells, account) for account in (LAW, *RIVALS)}
     for account, error in errors.items():
-        name = f"fourth-error-{slug(account)}"
-        says = f'fourth set: root mean square error of log S by "{account}"'
-        yield Claim(name, says, interval(error), ERRORS[account], experiments)
+        yield Claim(
+            name=f"fourth-error-{slug(account)}",
+            says=f'fourth set: root mean square error of log S by "{account}"',
+            estimate=interval(error),
+            band=ERRORS[account],
+            experiments=experiments,
+        )
     for rival in RIVALS:
-        name = f"fourth-margin-{slug(rival)}"
-        says = f'fourth set: error of "{rival}" less that of the law'
-        margin = interval(errors[rival] - errors[LAW])
-        yield Claim(name, says, margin, MARGIN, experiments)
-        says += ", and the range if any one condition is left out"
-        margin = leaving_one_out(cells, rival, LAW)
-        yield Claim(f"{name}-left-out", says, margin, MARGIN, experiments)
+        yield Claim(
+            name=f"fourth-margin-{slug(rival)}",
+            says=f'fourth set: error of "{rival}" less that of the law',
+            estimate=interval(errors[rival] - errors[LAW]),
+            band=MARGIN,
+            experiments=experiments,
+        )
+        yield Claim(
+            name=f"fourth-margin-{slug(rival)}-left-out",
+            says=f'fourth set: error of "{rival}" less that of the law, and the range if any '
+            "one condition is left out",
+            estimate=leaving_one_out(cells, rival, LAW),
+            band=MARGIN,
+            experiments=experiments,
+        )
     centred = of_variants(fourth_cells(evidence), "centred")
     for account in (LAW, "saturation"):  # "saturation" predicts no slowdown of centred critics
-        name = f"fourth-centred-error-{slug(account)}"
-        says = f'fourth set, centred: root mean square error of log S by "{account}"'
-        centred_error = interval(root_mean_square(centred, account))
-        yield Claim(name, says, centred_error, (0.0, 0.7), experiments_of(centred))
+        yield Claim(
+            name=f"fourth-centred-error-{slug(account)}",
+            says=f'fourth set, centred: root mean square error of log S by "{account}"',
+            estimate=interval(root_mean_square(centred, account)),
+            band=(0.0, 0.7),
+            experiments=experiments_of(centred),
+        )
 
 
 def cell_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the number of cells that the law predicted correctly, by variant."""
     for name, variants in VARIANTS.items():
         cells = of_variants(fourth_cells(evidence), *variants)
-        total = len(cells)
-        says = f"fourth set, {name}: cells of {total} within a factor of {NEAR} of the law"
-        right = Estimate(sum(cell.right(NEAR) for cell in cells))
-        band = (LEAST_RIGHT * total, float(total))
-        yield Claim(f"fourth-cells-{name}", says, right, band, experiments_of(cells), digits=0)
+        right = sum(cell.right(NEAR) for cell in cells)
+        yield Claim(
+            name=f"fourth-cells-{name}",
+            says=f"fourth set, {name}: cells of {len(cells)} within a factor of {NEAR} of the law",
+            estimate=Estimate(right),
+            band=(LEAST_RIGHT * len(cells), float(len(cells))),
+            experiments=experiments_of(cells),
+            digits=0,
+        )
 
 
 GROUPS = (statement_claims, error_claims, cell_claims)

@@ -29,25 +29,36 @@ LENGTHS = {"lengths": (6, 15, 30), "trial": (2, 4, 6), "held-out": (9, 24, 45)}
 
 def noise_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims that the leak acts as noise: attached runs learn, but more slowly."""
-    says = "shared network: factor on the leak's noise that explains its slowdown"
     for kind, lengths in LENGTHS.items():
         for length in lengths:
-            name = f"noise-constant-{kind}-{length}"
             condition = conditions(evidence)[f"{kind}-{length}"]
-            factor = _noise_constant(condition)
-            yield Claim(name, says, factor, (1.25, 2.25), (condition.experiment,))
+            yield Claim(
+                name=f"noise-constant-{kind}-{length}",
+                says="shared network: factor on the leak's noise that explains its slowdown",
+                estimate=_noise_constant(condition),
+                band=(1.25, 2.25),
+                experiments=(condition.experiment,),
+            )
     errors = []
     for steps in (15, 60):
         runs = evidence.of("separate").at(episode_length=steps)
         condition = Condition(group="separate", experiment="separate", runs=runs)
-        name = f"noise-constant-separate-{steps}"
-        says = "separate networks: factor on the leak's noise that explains its slowdown"
-        yield Claim(name, says, _noise_constant(condition), (0.75, 1.25), ("separate",))
+        yield Claim(
+            name=f"noise-constant-separate-{steps}",
+            says="separate networks: factor on the leak's noise that explains its slowdown",
+            estimate=_noise_constant(condition),
+            band=(0.75, 1.25),
+            experiments=("separate",),
+        )
         predicted = condition.learned_if_slowed(condition.noise_weight)
         errors.append(condition.errors(predicted))
-    says = "separate networks: mean error of predicted success, with nothing fitted"
-    error = Estimate(float(np.mean(errors)))
-    yield Claim("error-separate", says, error, (0, 0.1), ("separate",))
+    yield Claim(
+        name="error-separate",
+        says="separate networks: mean error of predicted success, with nothing fitted",
+        estimate=Estimate(float(np.mean(errors))),
+        band=(0, 0.1),
+        experiments=("separate",),
+    )
 
 
 def _noise_constant(condition: Condition) -> Estimate:
@@ -64,42 +75,60 @@ def _noise_constant(condition: Condition) -> Estimate:
 def fixed_point_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about attached critics that start at the leak's fixed point."""
     cells = list(fixed_point_cells(evidence))
-    yield from _noise_law_claims("", cells, error_band=(0.0, 0.25))
+    yield from _noise_law_claims("", cells, error=(0.0, 0.25))
     fourth = of_variants(fourth_cells(evidence), "fixed-point")
-    yield from _noise_law_claims("-fourth", fourth, error_band=(0.0, 0.45))
-    says = "factor on the leak's noise that explains its slowdown from the fixed point"
+    yield from _noise_law_claims("-fourth", fourth, error=(0.0, 0.45))
     for condition in dict.fromkeys(cell.condition for cell in cells):
         members = [cell for cell in cells if cell.condition == condition]
-        factor = interval(leak_constant(members))
-        # At 120 steps, the factor is computed from two weights only.
-        band = (0.75, 2.5 if condition == "120" else 1.4)
-        name = f"fixed-point-constant-{condition}"
-        yield Claim(name, says, factor, band, experiments_of(members))
+        yield Claim(
+            name=f"fixed-point-constant-{condition}",
+            says="factor on the leak's noise that explains its slowdown from the fixed point",
+            estimate=interval(leak_constant(members)),
+            # At 120 steps, the factor is computed from two weights only.
+            band=(0.75, 2.5 if condition == "120" else 1.4),
+            experiments=experiments_of(members),
+        )
 
 
-def _noise_law_claims(suffix: str, cells: Sequence[Cell], error_band: Band) -> Iterator[Claim]:
+def _noise_law_claims(suffix: str, cells: Sequence[Cell], error: Band) -> Iterator[Claim]:
     """Yields claims, whose names end with `suffix`, about cells that start at the fixed point.
 
     They test the noise law: the leak's bias slows learning as much as random noise of its size.
     Only informative cells are used: those in which half of the seeds learned, or in which the law's
-    predicted time to learn is within the budget.
+    predicted time to learn is within the budget. `error` is the band of the law's error.
     """
     informative = [cell for cell in cells if cell.informative]
-    total = len(informative)
     experiments = experiments_of(cells)
-    says = "from the leak's fixed point: root mean square error of log S, nothing fitted"
-    error = interval(root_mean_square(informative))
-    yield Claim(f"fixed-point-error{suffix}", says, error, error_band, experiments)
-    says = "from the leak's fixed point: cells of which half learned, or should have"
-    band = (len(cells) / 2, len(cells))
-    yield Claim(f"fixed-point-cells{suffix}", says, Estimate(total), band, experiments, digits=0)
-    says = "from the leak's fixed point: slowdown over predicted, geometric mean over cells"
-    ratio = interval(measured_over_predicted(informative))
-    yield Claim(f"fixed-point-mean{suffix}", says, ratio, (0.85, 1.25), experiments)
-    says = f"cells within a factor of {NEAR_NOISE} of the noise law, of {total}"
-    right = Estimate(sum(cell.right(NEAR_NOISE) for cell in informative))
-    band = (total / 3, total)
-    yield Claim(f"fixed-point-within{suffix}", says, right, band, experiments, digits=0)
+    yield Claim(
+        name=f"fixed-point-error{suffix}",
+        says="from the leak's fixed point: root mean square error of log S, nothing fitted",
+        estimate=interval(root_mean_square(informative)),
+        band=error,
+        experiments=experiments,
+    )
+    yield Claim(
+        name=f"fixed-point-cells{suffix}",
+        says="from the leak's fixed point: cells of which half learned, or should have",
+        estimate=Estimate(len(informative)),
+        band=(len(cells) / 2, len(cells)),
+        experiments=experiments,
+        digits=0,
+    )
+    yield Claim(
+        name=f"fixed-point-mean{suffix}",
+        says="from the leak's fixed point: slowdown over predicted, geometric mean over cells",
+        estimate=interval(measured_over_predicted(informative)),
+        band=(0.85, 1.25),
+        experiments=experiments,
+    )
+    yield Claim(
+        name=f"fixed-point-within{suffix}",
+        says=f"cells within a factor of {NEAR_NOISE} of the noise law, of {len(informative)}",
+        estimate=Estimate(sum(cell.right(NEAR_NOISE) for cell in informative)),
+        band=(len(informative) / 3, len(informative)),
+        experiments=experiments,
+        digits=0,
+    )
 
 
 GROUPS = (noise_claims, fixed_point_claims)

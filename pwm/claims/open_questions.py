@@ -51,7 +51,6 @@ def climb_claims(evidence: Evidence) -> Iterator[Claim]:
     """
     for start, (experiment, bands) in WEIGHT_1.items():
         runs = evidence.of(experiment).at(baseline="detached", critic_weight=1.0)
-        says = f"detached, {start}, weight 1: slowdown relative to a light critic"
         for steps, band in bands.items():
             part = runs.at(episode_length=steps)
             cell = Cell(
@@ -62,8 +61,13 @@ def climb_claims(evidence: Evidence) -> Iterator[Claim]:
                 light=light_critic(evidence, part.base.task),
                 experiments=(experiment, "start-mean"),
             )
-            slowdown = interval(cell.least_slowdowns)
-            yield Claim(f"middling-{start}-{steps}", says, slowdown, band, cell.experiments)
+            yield Claim(
+                name=f"middling-{start}-{steps}",
+                says=f"detached, {start}, weight 1: slowdown relative to a light critic",
+                estimate=interval(cell.least_slowdowns),
+                band=band,
+                experiments=cell.experiments,
+            )
 
 
 def edge_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -72,12 +76,16 @@ def edge_claims(evidence: Evidence) -> Iterator[Claim]:
     The lower edge is the critic weight below which runs no longer learn.
     """
     bands = {6: (-0.1, 0.5), 15: (0.0, 0.7), 30: (0.0, 0.7), 60: (0.1, 0.8), 120: (-0.2, 0.8)}
-    says = "centred, detached, learning rate 0.005: success at weight 100 less that at 0.1"
     for steps, band in bands.items():
         runs = evidence.of("centred-0.005").at(episode_length=steps, baseline="detached")
         heavy, light = runs.at(critic_weight=100.0), runs.at(critic_weight=0.1)
-        difference = rate_difference(heavy.learned, light.learned)
-        yield Claim(f"edge-left-{steps}", says, difference, band, ("centred-0.005",))
+        yield Claim(
+            name=f"edge-left-{steps}",
+            says="centred, detached, learning rate 0.005: success at weight 100 less that at 0.1",
+            estimate=rate_difference(heavy.learned, light.learned),
+            band=band,
+            experiments=("centred-0.005",),
+        )
 
 
 def forgetting_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -86,19 +94,32 @@ def forgetting_claims(evidence: Evidence) -> Iterator[Claim]:
     Centring does not prevent forgetting, and from the leak's fixed point nothing is learned.
     """
     runs = evidence.of("head-leak")
-    for (returns, start), (ever_band, heavy_band) in FORGETTING.items():
+    for (returns, start), (ever, heavier) in FORGETTING.items():
         part = runs.at(returns=returns, critic_start=start)
         forgetting = part.at(critic_weight=(0.2, 0.5, 1.0))
         name = f"{returns}-{'zero' if start == 0 else start}"
-        setting = f"leak in the head, {returns}, start {start}"
-        says = f"{setting}: fraction that learns at any time"
-        ever = rate(np.isfinite(forgetting.time))
-        yield Claim(f"head-ever-{name}", says, ever, ever_band, ("head-leak",))
-        says = f"{setting}: fraction that has learned at the end"
-        kept = rate(forgetting.learned)
-        yield Claim(f"head-kept-{name}", says, kept, (0.0, 0.2), ("head-leak",))
-        kept = rate(part.at(critic_weight=5.0).learned)
-        yield Claim(f"head-kept-{name}-5", f"{says}, weight 5", kept, heavy_band, ("head-leak",))
+        says = f"leak in the head, {returns}, start {start}: fraction that"
+        yield Claim(
+            name=f"head-ever-{name}",
+            says=f"{says} learns at any time",
+            estimate=rate(np.isfinite(forgetting.time)),
+            band=ever,
+            experiments=("head-leak",),
+        )
+        yield Claim(
+            name=f"head-kept-{name}",
+            says=f"{says} has learned at the end",
+            estimate=rate(forgetting.learned),
+            band=(0.0, 0.2),
+            experiments=("head-leak",),
+        )
+        yield Claim(
+            name=f"head-kept-{name}-5",
+            says=f"{says} has learned at the end, weight 5",
+            estimate=rate(part.at(critic_weight=5.0).learned),
+            band=heavier,
+            experiments=("head-leak",),
+        )
 
 
 def tracking_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -106,10 +127,13 @@ def tracking_claims(evidence: Evidence) -> Iterator[Claim]:
     for (steps, weight), bands in TRACKING.items():
         runs = evidence.of("tracking").at(episode_length=steps, critic_weight=weight)
         for tracking_rate, band in zip(RATES, bands, strict=True):
-            name = f"tracking-{steps}-{weight:g}-{tracking_rate:g}"
-            says = f"running mean of rate {tracking_rate:g}: fraction that learns"
-            success = rate(runs.at(tracking_rate=tracking_rate).learned)
-            yield Claim(name, says, success, band, ("tracking",))
+            yield Claim(
+                name=f"tracking-{steps}-{weight:g}-{tracking_rate:g}",
+                says=f"running mean of rate {tracking_rate:g}: fraction that learns",
+                estimate=rate(runs.at(tracking_rate=tracking_rate).learned),
+                band=band,
+                experiments=("tracking",),
+            )
 
 
 GROUPS = (climb_claims, edge_claims, forgetting_claims, tracking_claims)

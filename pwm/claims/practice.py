@@ -20,56 +20,94 @@ from pwm.claims.claim import Claim
 
 
 def collapse_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about collapse to one action, and the entropy bonus that prevents it."""
+    """Yields claims about collapse to one action."""
     grid = evidence.of("learning-rate").at(baseline="detached")
     for steps in (15, 60):
         for learning_rate in (0.001, 0.01):
             runs = grid.at(episode_length=steps, learning_rate=learning_rate)
-            setting = f"{steps} steps, learning rate {learning_rate:g}"
-            says = f"detached, {setting}: fraction that collapses"
-            name = f"collapsed-{steps}-{learning_rate:g}"
-            band = (0.4, 1) if (steps, learning_rate) == (60, 0.01) else (0, 0.15)
-            yield Claim(name, says, rate(runs.collapsed), band, ("learning-rate",))
+            often = steps == 60 and learning_rate == 0.01
+            yield Claim(
+                name=f"collapsed-{steps}-{learning_rate:g}",
+                says=f"detached, {steps} steps, learning rate {learning_rate:g}: fraction that "
+                "collapses",
+                estimate=rate(runs.collapsed),
+                band=(0.4, 1) if often else (0, 0.15),
+                experiments=("learning-rate",),
+            )
     runs = grid.at(episode_length=60, learning_rate=0.01)
-    says = (
-        "detached, 60 steps, learning rate 0.01: episode at which runs that collapse are "
-        "first deterministic (median, quartiles)"
+    yield Claim(
+        name="collapse-time",
+        says="detached, 60 steps, learning rate 0.01: episode at which runs that collapse are "
+        "first deterministic (median, quartiles)",
+        estimate=quantiles(runs.collapse[runs.collapsed], tail=0.25),
+        band=(100, 5000),
+        experiments=("learning-rate",),
+        digits=0,
     )
-    times = quantiles(runs.collapse[runs.collapsed], tail=0.25)
-    yield Claim("collapse-time", says, times, (100, 5000), ("learning-rate",), digits=0)
 
 
 def bonus_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the weight of the entropy bonus, at critic weight 5."""
+    """Yields claims about the weight of the entropy bonus, which prevents collapse."""
     runs = evidence.of("entropy").at(episode_length=60, baseline="detached", critic_weight=5.0)
     bonuses, rates = runs.axes["entropy_weight"], runs.rate()
     best = np.flatnonzero(rates == rates.max())  # places of the bonuses with the highest success
-    says = "detached, 60 steps: smallest of the entropy weights with the highest success"
-    yield Claim("bonus-least", says, Estimate(bonuses[best[0]]), (0.02, 0.1), ("entropy",))
-    says = "detached, 60 steps: largest of the entropy weights with the highest success"
-    yield Claim("bonus-most", says, Estimate(bonuses[best[-1]]), (0.2, 0.5), ("entropy",))
-    says = "detached, 60 steps: gain in success from the best of six entropy weights"
-    gain = rate_difference(runs.learned[best[0]], runs.at(entropy_weight=0.0).learned)
-    yield Claim("bonus-gain", says, gain, (0.2, 1), ("entropy",))
+    yield Claim(
+        name="bonus-least",
+        says="detached, 60 steps: smallest of the entropy weights with the highest success",
+        estimate=Estimate(bonuses[best[0]]),
+        band=(0.02, 0.1),
+        experiments=("entropy",),
+    )
+    yield Claim(
+        name="bonus-most",
+        says="detached, 60 steps: largest of the entropy weights with the highest success",
+        estimate=Estimate(bonuses[best[-1]]),
+        band=(0.2, 0.5),
+        experiments=("entropy",),
+    )
+    yield Claim(
+        name="bonus-gain",
+        says="detached, 60 steps: gain in success from the best of six entropy weights",
+        estimate=rate_difference(runs.learned[best[0]], runs.at(entropy_weight=0.0).learned),
+        band=(0.2, 1),
+        experiments=("entropy",),
+    )
 
 
 def notes_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the notes' bugs, and about how lucky their seeds were."""
     lost = evidence.of("lost")
-    says = "gradients of the values lost: fraction that learns, over all weights"
-    success = rate(lost.at(lost_gradients="values").learned)
-    yield Claim("lost-values", says, success, (0.8, 1.0), ("lost",))
-    says = "gradients of the log-probabilities lost: fraction that learns, over all weights"
-    success = rate(lost.at(lost_gradients="log_probs").learned)
-    yield Claim("lost-log-probs", says, success, (0.0, 0.1), ("lost",))
+    yield Claim(
+        name="lost-values",
+        says="gradients of the values lost: fraction that learns, over all weights",
+        estimate=rate(lost.at(lost_gradients="values").learned),
+        band=(0.8, 1.0),
+        experiments=("lost",),
+    )
+    yield Claim(
+        name="lost-log-probs",
+        says="gradients of the log-probabilities lost: fraction that learns, over all weights",
+        estimate=rate(lost.at(lost_gradients="log_probs").learned),
+        band=(0.0, 0.1),
+        experiments=("lost",),
+    )
     *lighter, weight_5 = evidence.of("eplen60").rate()  # of weights 2, 3, 4 and 5
-    only_weight_5 = float(weight_5 * math.prod(1 - success for success in lighter))
-    says = "probability that, with one seed per weight, only weight 5 learns, as in the notes"
-    yield Claim("luck", says, Estimate(only_weight_5), (0.02, 0.5), ("eplen60",))
+    only_weight_5 = weight_5 * math.prod(1 - success for success in lighter)
+    yield Claim(
+        name="luck",
+        says="probability that, with one seed per weight, only weight 5 learns, as in the notes",
+        estimate=Estimate(float(only_weight_5)),
+        band=(0.02, 0.5),
+        experiments=("eplen60",),
+    )
     weight_2 = float(evidence.of("eplen15").at(critic_weight=2.0).rate())
-    all_alike = Estimate(weight_2**3 + (1 - weight_2) ** 3)
-    says = "probability that three independent seeds all learn or all fail at weight 2"
-    yield Claim("three-seeds", says, all_alike, (0, 0.8), ("eplen15",))
+    yield Claim(
+        name="three-seeds",
+        says="probability that three independent seeds all learn or all fail at weight 2",
+        estimate=Estimate(weight_2**3 + (1 - weight_2) ** 3),
+        band=(0, 0.8),
+        experiments=("eplen15",),
+    )
 
 
 def practice_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -80,18 +118,31 @@ def practice_claims(evidence: Evidence) -> Iterator[Claim]:
         detached = grid.at(baseline="detached")
         conditions += [detached.at(episode_length=steps) for steps in grid.axes["episode_length"]]
     for weight, band in {0.1: (0.3, 0.7), 1.0: (0.0, 0.35), 20.0: (0.7, 1.0)}.items():
-        says = f"detached: most success lost in a condition by choosing weight {weight:g}"
-        lost = _most_lost(conditions, weight)
-        yield Claim(f"regret-{weight:g}", says, lost, band, ("weight-0.001", "weight-0.005"))
+        yield Claim(
+            name=f"regret-{weight:g}",
+            says=f"detached: most success lost in a condition by choosing weight {weight:g}",
+            estimate=_most_lost(conditions, weight),
+            band=band,
+            experiments=("weight-0.001", "weight-0.005"),
+        )
     for weight, band in {1.0: (0.8, 1.0), 20.0: (0.0, 0.5), 50.0: (0.0, 0.2)}.items():
         cell = slow.at(episode_length=60, baseline="detached", critic_weight=weight)
-        says = f"detached, 60 steps: fraction that learns at weight {weight:g} (30 is a default)"
-        success = rate(cell.learned)
-        yield Claim(f"around-default-{weight:g}", says, success, band, ("weight-0.001",))
-    says = "time to learn attached, relative to detached, each at its best weight"
+        yield Claim(
+            name=f"around-default-{weight:g}",
+            says=f"detached, 60 steps: fraction that learns at weight {weight:g} (30 is a default)",
+            estimate=rate(cell.learned),
+            band=band,
+            experiments=("weight-0.001",),
+        )
     for steps in (6, 15, 30):
-        cost = _cost_of_attaching(slow.at(episode_length=steps))
-        yield Claim(f"cost-{steps}", says, cost, (2.0, 10.0), ("weight-0.001",), digits=1)
+        yield Claim(
+            name=f"cost-{steps}",
+            says="time to learn attached, relative to detached, each at its best weight",
+            estimate=_cost_of_attaching(slow.at(episode_length=steps)),
+            band=(2.0, 10.0),
+            experiments=("weight-0.001",),
+            digits=1,
+        )
 
 
 def _most_lost(conditions: Sequence[Outcomes], weight: float) -> Estimate:
