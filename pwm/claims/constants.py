@@ -119,7 +119,7 @@ def _protocol() -> dict[str, Number]:
     held_out = predictions()["fourth"]["slowdown"].values()
     return {
         "compute.cores": number(2),
-        "compute.time": {"text": "50 to 60 minutes"},
+        "compute.time": {"text": "45 to 80 minutes"},
         "setting.confidence": number(0.95, text="95%"),
         "setting.seeds": number(len(EXPERIMENTS["eplen15"].axes["seed"])),
         "setting.seeds-answer": number(len(EXPERIMENTS["mean"].axes["seed"])),
