@@ -11,7 +11,7 @@ accepted: the claims that need the missing runs are left out.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -40,20 +40,16 @@ WRONG = 1  # exit status: a claim is outside its band, or a number differs from 
 
 
 class StoreOrPublished:
-    """Source of outcomes: a store or, for an experiment that the store lacks runs of, `Published`.
-
-    Args:
-        store: the store.
-    """
+    """Source of outcomes: a store or, for experiments that the store lacks runs of, `Published`."""
 
     def __init__(self, store: Store) -> None:
         self._store, self._published = store, Published.read()
         stored = set(store.all_keys())
-        self.incomplete = {
+        self.incomplete = [
             name
             for name, experiment in EXPERIMENTS.items()
             if any(shard.key not in stored for shard in plan(experiment))
-        }
+        ]
         """Names of the experiments that the store lacks runs of."""
 
     def runs(self, experiment: Experiment) -> Runs:
@@ -91,17 +87,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         argv,
     )
     with errors_in_one_line():
-        path = arguments.out or published(NUMBERS)
         if arguments.names:
             require(arguments.results is None, "results", arguments.results, "none with CLAIM")
             shown = [_show(name) for name in known_claims(arguments.names)]
             passed = all(claim.holds for claim in shown)
         elif arguments.results is None:
-            passed = _compute(arguments, path, Published.read())
+            passed = _compute(arguments, Published.read(), incomplete=[])
         else:
             with folder_errors("results", arguments.results, "read"):
                 source = StoreOrPublished(Store(arguments.results))
-            passed = _compute(arguments, path, source, source.incomplete)
+            passed = _compute(arguments, source, source.incomplete)
     sys.exit(0 if passed else WRONG)
 
 
@@ -118,28 +113,23 @@ def _show(name: str) -> Claim:
     return claim
 
 
-def _compute(
-    arguments: Arguments, path: Path, source: Source, incomplete: Set[str] = frozenset()
-) -> bool:
+def _compute(arguments: Arguments, source: Source, incomplete: Sequence[str]) -> bool:
     """Computes all claims, prints them, and writes the numbers or compares them with the file.
 
-    Args:
-        arguments: the flags.
-        path: file of the numbers.
-        source: the outcomes.
-        incomplete: names of the experiments that lack runs; claims that need them are left out.
-    Returns:
-        Whether every claim that is not left out is in its band and, with `--check`, whether every
-        number is as in the file.
+    Claims that need any of the `incomplete` experiments, of which runs are missing, are left out.
+    Returns whether every other claim is in its band and, with `--check`, every number as in the
+    file.
     """
-    command = _training_command(incomplete)
+    path = arguments.out or published(NUMBERS)
+    named = incomplete if len(incomplete) < len(EXPERIMENTS) else ()  # by default, all are trained
+    command = " ".join(["python -m pwm.sweep", *named])
     accepted = f"a folder that holds all runs; `{command}` trains those that are missing"
     can_go_on = arguments.check or not incomplete  # only --check accepts a store that lacks runs
     require(can_go_on, "results", arguments.results, accepted)
     stream = Forgiving(sys.stderr)  # does not fail if standard error cannot be written
     bar = tqdm(claims(Evidence(source)), unit=" claims", file=stream, leave=False, disable=None)
     all_claims = list(bar)
-    computed = [claim for claim in all_claims if incomplete.isdisjoint(claim.experiments)]
+    computed = [claim for claim in all_claims if set(incomplete).isdisjoint(claim.experiments)]
     for claim in computed:
         say(_line(claim))
     num_holding = sum(claim.holds for claim in computed)
@@ -157,14 +147,6 @@ def _compute(
     return same and num_holding == len(computed)
 
 
-def _training_command(incomplete: Set[str]) -> str:
-    """The command that trains the missing runs of these experiments."""
-    names = [name for name in EXPERIMENTS if name in incomplete]
-    if len(names) == len(EXPERIMENTS):
-        names = []  # without names, the command trains all experiments
-    return " ".join(["python -m pwm.sweep", *names])
-
-
 def _line(claim: Claim) -> str:
     """A line to print: the claim's name, number, verdict with band, sentence and experiments."""
     low, high = claim.band
@@ -176,10 +158,7 @@ def _line(claim: Claim) -> str:
 def _compare(ours: Mapping[str, Number], path: Path, *, partial: bool) -> bool:
     """Prints which numbers differ from those in a file; returns whether none does.
 
-    Args:
-        ours: the computed numbers.
-        path: the file.
-        partial: whether only some numbers were computed; all others in the file are then ignored.
+    If `partial`, only some numbers were computed, and all others in the file are ignored.
     """
     theirs = read_numbers(path)
     if partial:

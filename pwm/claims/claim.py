@@ -15,20 +15,16 @@ Number = Mapping[str, Any]
 """An entry of `paper/numbers.json`: the text that the paper prints and, in most, more fields."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Claim:
-    """A number that the paper quotes, with the band in which the sentence about it is true.
-
-    The number and its interval are rounded by `rounded`, so that they are the same on every
-    processor.
-    """
+    """A number that the paper quotes, with the band in which the sentence about it is true."""
 
     name: str
     """Name of the claim in `paper/numbers.json`, without the prefix "claim."."""
     says: str
     """Sentence about the number, or description of it."""
     estimate: Estimate
-    """The number with its interval."""
+    """The number with its interval, rounded so that they are the same on every processor."""
     band: Band
     """Range in which the sentence is true; it follows from the sentence, not from the number."""
     experiments: tuple[str, ...]

@@ -13,16 +13,15 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from pwm.analysis.early_probes import probe_after, probed
+from pwm.analysis.early_probes import STARTS, probe_after, probed
 from pwm.analysis.estimates import Estimate, interval, over_seeds
 from pwm.analysis.evidence import Evidence
+from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.rivals import RIVALS
 from pwm.analysis.slowdowns import LAW, root_mean_square
 from pwm.analysis.starts import distance_cells, grid_cells
 from pwm.claims.claim import Band, Claim, slug
 
-EXPERIMENTS = {"raw": "climb-raw", "mean": "climb-start", "centred": "climb-raw"}
-"""Experiment by the critic's start."""
 ARRIVED, LATE = 200, 5000
 """Episodes after which runs are probed: once a heavy critic has climbed, and at the last probe."""
 WEIGHTS = (0.1, 1.0, 10.0, 100.0)
@@ -80,9 +79,9 @@ def probe_claims(evidence: Evidence) -> Iterator[Claim]:
             yield Claim(
                 name=f"climb-saturated-{start}-{steps}-{weight:g}",
                 says=f"detached, {start}: fraction of units saturated after {ARRIVED} episodes",
-                estimate=_median(evidence, start, steps, weight, "saturated", ARRIVED),
+                estimate=_median(probed(evidence, start, steps, weight), "saturated", ARRIVED),
                 band=band,
-                experiments=(EXPERIMENTS[start],),
+                experiments=(STARTS[start][0],),
             )
     for diagnostic, words, episode, of_starts in PROBES:
         for steps in (15, 60):
@@ -90,18 +89,16 @@ def probe_claims(evidence: Evidence) -> Iterator[Claim]:
                 yield Claim(
                     name=f"climb-{diagnostic.replace('_', '-')}-{start}-{steps}",
                     says=f"detached, {start}, weight 10: {words} after {episode} episodes",
-                    estimate=_median(evidence, start, steps, 10.0, diagnostic, episode),
+                    estimate=_median(probed(evidence, start, steps, 10.0), diagnostic, episode),
                     band=band,
-                    experiments=(EXPERIMENTS[start],),
+                    experiments=(STARTS[start][0],),
                     digits=3 if diagnostic == "trace" else 2,
                 )
 
 
-def _median(
-    evidence: Evidence, start: str, steps: int, weight: float, diagnostic: str, episode: int
-) -> Estimate:
-    """Median over seeds of a diagnostic of detached runs, measured after `episode` episodes."""
-    values = probe_after(probed(evidence, start, steps, weight), diagnostic, episode)
+def _median(runs: Outcomes, diagnostic: str, episode: int) -> Estimate:
+    """Median over seeds of a diagnostic, measured after `episode` episodes."""
+    values = probe_after(runs, diagnostic, episode)  # (S,)
     return over_seeds(lambda seeds: np.median(values[seeds], axis=-1), len(values))
 
 
@@ -150,16 +147,16 @@ def climb_law_claims(evidence: Evidence) -> Iterator[Claim]:
             experiments=experiments,
             digits=0,
         )
-        if baseline == "detached":  # the rivals do not predict the slowdown by a leak
-            for rival in RIVALS:
-                margin = root_mean_square(cells, rival) - law_error
-                yield Claim(
-                    name=f"climb-law-margin-{slug(rival)}",
-                    says=f'detached, raw: error of "{rival}" less that of the law of the climb',
-                    estimate=interval(margin),
-                    band=(0.0, 3.0),
-                    experiments=experiments,
-                )
+        if baseline == "attached":
+            continue  # the rivals do not predict the slowdown by a leak
+        for rival in RIVALS:
+            yield Claim(
+                name=f"climb-law-margin-{slug(rival)}",
+                says=f'detached, raw: error of "{rival}" less that of the law of the climb',
+                estimate=interval(root_mean_square(cells, rival) - law_error),
+                band=(0.0, 3.0),
+                experiments=experiments,
+            )
 
 
 GROUPS = (probe_claims, distance_claims, climb_law_claims)

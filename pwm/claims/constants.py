@@ -13,6 +13,7 @@ from pwm.analysis.conventions import CONVENTIONS, convert_weight
 from pwm.analysis.learning import FINAL_EPISODES, STANDARD_ERRORS, reward_to_learn
 from pwm.analysis.levels import reward_levels
 from pwm.analysis.predictions import Law, fitted_law, predictions
+from pwm.analysis.rules import CONDITIONS, HELD_OUT, METHODS
 from pwm.analysis.theory import mean_return, noise_weight, value_floor
 from pwm.claims.claim import Number, number, unrounded
 from pwm.claims.fifth_numbers import fifth_numbers
@@ -115,12 +116,10 @@ def _training() -> dict[str, Number]:
 def _protocol() -> dict[str, Number]:
     """Numbers of seeds, probes, methods and conditions, and the time that all runs take."""
     probed = EXPERIMENTS["gradients"].base
-    # The method "popart" has one setting in each condition.
-    ranked = _num_settings("rules-", "-popart") - _num_settings("rules-held-out-", "-popart")
     held_out = predictions()["fourth"]["slowdown"].values()
     return {
         "compute.cores": number(2),
-        "compute.time": {"text": "50 to 60 minutes"},
+        "compute.time": {"text": "45 to 80 minutes"},
         "setting.confidence": number(0.95, text="95%"),
         "setting.seeds": number(len(EXPERIMENTS["eplen15"].axes["seed"])),
         "setting.seeds-answer": number(len(EXPERIMENTS["mean"].axes["seed"])),
@@ -130,18 +129,9 @@ def _protocol() -> dict[str, Number]:
         "setting.probe-late": number(5000),
         "setting.probe-episodes": number(probed.probe_episodes),
         "setting.probe-every": number(probed.log_every),
-        "setting.methods": number(_num_settings("rules-trial-")),
-        "setting.rule-conditions": number(ranked),
+        "setting.methods": number(len(METHODS)),
+        "setting.rule-conditions": number(len(CONDITIONS) - len(HELD_OUT)),
     }
-
-
-def _num_settings(prefix: str, suffix: str = "") -> int:
-    """Number of settings, seeds not counted, of experiments by how their names begin and end."""
-    return sum(
-        each.num_runs // len(each.axes["seed"])
-        for name, each in EXPERIMENTS.items()
-        if name.startswith(prefix) and name.endswith(suffix)
-    )
 
 
 def _theory() -> dict[str, Number]:

@@ -68,7 +68,7 @@ def numbers(found: Sequence[Claim]) -> dict[str, Number]:
     claimed = {
         f"{PREFIX}{claim.name}": {
             "text": claim.text,
-            "value": f"{claim.estimate.value:,.{claim.digits}f}",
+            "value": f"{claim.estimate.value:z,.{claim.digits}f}",  # z prints 0.0 for -0.0
             "interval": _for_json(claim.estimate.low, claim.estimate.high),
             "says": claim.says,
             "band": _for_json(*claim.band),

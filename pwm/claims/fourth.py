@@ -12,13 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from pwm.analysis.estimates import Estimate, interval
 from pwm.analysis.evidence import Evidence
-from pwm.analysis.fourth_predictions import (
-    NEAR,
-    fourth_cells,
-    of_variants,
-    refuted_if,
-    right_if,
-)
+from pwm.analysis.fourth_predictions import NEAR, fourth_cells, of_variants, refuted_if, right_if
 from pwm.analysis.rivals import RIVALS
 from pwm.analysis.slowdowns import LAW, experiments_of, leaving_one_out, root_mean_square
 from pwm.analysis.statements import Statement
@@ -31,10 +25,7 @@ ERRORS: Mapping[str, Band] = {LAW: (0.0, 0.5)} | dict.fromkeys(RIVALS, (0.2, 3.0
 MARGIN = (0.0, 3.0)
 """Band of a rival's error minus the law's."""
 VARIANTS: Mapping[str, tuple[str, ...]] = {
-    "raw": ("raw",),
-    "mean": ("mean",),
-    "centred": ("centred",),
-    "attached": ("attached",),
+    **{variant: (variant,) for variant in ("raw", "mean", "centred", "attached")},
     "above": ("start 7.5", "start 9"),
 }
 """Variants whose cells are counted together, by their name in the claim."""

@@ -14,7 +14,8 @@ from pwm.runs.experiment import Experiment
 from pwm.runs.fields import flat
 from pwm.runs.shards import Member, planned
 
-AXES: Mapping[str, str] = {
+WORDS: Mapping[str, str] = {
+    "num_episodes": "episodes",
     "episode_length": "steps",
     "stimulus_set": "tasks",
     "timeout": "timeouts",
@@ -31,13 +32,9 @@ AXES: Mapping[str, str] = {
     "learning_rate": "learning rates",
     "seed": "seeds",
 }
-"""Printed names of the axes; an axis that is not listed is printed by its field's name."""
-COUNTED: Mapping[str, str] = {
-    "num_episodes": "episodes",
-    "episode_length": "steps",
-    "hidden_size": "units",
-}
-"""Printed names of fixed fields that follow their value, as in "60 steps"."""
+"""Printed names of axes; an axis that is not listed is printed by its field's name."""
+COUNTED = ("num_episodes", "episode_length", "hidden_size")
+"""Fixed fields whose printed name follows the value, as in "60 steps"."""
 ALWAYS = ("num_episodes", "episode_length", "learning_rate")
 """Fixed fields that are printed even with their default value."""
 NEVER = ("log_every", "probe_episodes", "probe_at", "seed", "critic_weight", "stimulus_set")
@@ -104,21 +101,19 @@ def _described(experiment: Experiment, hidden: Sequence[str] = ()) -> str:
     Of the fixed fields, those in `ALWAYS` and those that differ from the defaults are printed, and
     none in `NEVER`.
     """
-    axes = {name: values for name, values in experiment.axes.items() if name != "probe_at"}
+    axes = [name for name in experiment.axes if name not in ("probe_at", *hidden)]
     base, default = flat(experiment.base), flat(TrainConfig())
     changed = [name for name in base if base[name] != default[name] and name not in ALWAYS]
-    fixed = [
-        name for name in (*ALWAYS, *changed) if name not in NEVER and name not in experiment.axes
-    ]
-    parts = [_axis(name, values) for name, values in axes.items() if name not in hidden]
-    parts += [_fixed(name, base[name]) for name in fixed if name not in hidden]
-    return "; ".join(parts)
+    left_out = {*NEVER, *experiment.axes, *hidden}
+    fixed = [name for name in (*ALWAYS, *changed) if name not in left_out]
+    parts = [_axis(name, experiment.axes[name]) for name in axes]
+    return "; ".join(parts + [_fixed(name, base[name]) for name in fixed])
 
 
 def _fixed(field: str, value: Any) -> str:
     """A field that does not vary, with its value, in words."""
     if field in COUNTED:
-        return f"{value:,} {COUNTED[field]}"
+        return f"{value:,} {WORDS[field]}"
     name = field.replace("_", " ")
     if value is True:
         return name
@@ -127,7 +122,7 @@ def _fixed(field: str, value: Any) -> str:
 
 def _axis(field: str, values: Sequence[Any]) -> str:
     """An axis in words: its name, and its values or, if they are many, their number and ends."""
-    name = AXES.get(field, field.replace("_", " "))
+    name = WORDS.get(field, field.replace("_", " "))
     if field == "seed":
         return f"{len(values)} {name}"
     shown = [

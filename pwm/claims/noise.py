@@ -66,8 +66,7 @@ def _noise_constant(condition: Condition) -> Estimate:
     weights, noise = condition.runs.weights, condition.noise_weight
     attached, detached = condition.attached.time, condition.detached.time  # (W, S) each
 
-    def constant(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Returns the factor for B selections of seeds, [B], from their indices, [B, S]."""
+    def constant(seeds: NDArray[np.intp]) -> NDArray[np.float64]:  # indices (B, S) -> (B,)
         return noise_constant(weights, attached[:, seeds], detached[:, seeds], noise)
 
     return over_seeds(constant, attached.shape[-1])
@@ -92,15 +91,11 @@ def fixed_point_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _noise_law_claims(suffix: str, cells: Sequence[Cell], error: Band) -> Iterator[Claim]:
-    """Yields claims about the noise law, tested on cells that start at the leak's fixed point.
+    """Yields claims, whose names end with `suffix`, about cells that start at the fixed point.
 
-    The law says that the leak's bias slows learning as much as random noise of its size.
-
-    Args:
-        suffix: end of the claims' names.
-        cells: the cells. Only informative ones are used: half of their seeds learned, or the law's
-            predicted time to learn is within the budget.
-        error: band of the law's error.
+    They test the noise law: the leak's bias slows learning as much as random noise of its size.
+    Only informative cells are used: those in which half of the seeds learned, or in which the law's
+    predicted time to learn is within the budget. `error` is the band of the law's error.
     """
     informative = [cell for cell in cells if cell.informative]
     experiments = experiments_of(cells)

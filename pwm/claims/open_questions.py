@@ -13,7 +13,6 @@ import numpy as np
 
 from pwm.analysis.estimates import interval, rate, rate_difference
 from pwm.analysis.evidence import Evidence
-from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.slowdowns import Cell
 from pwm.analysis.starts import light_critic
 from pwm.claims.claim import Band, Claim
@@ -24,6 +23,14 @@ WEIGHT_1: Mapping[str, tuple[str, Mapping[int, Band]]] = {
     "centred": ("centred-0.001", {15: (0.8, 1.3), 60: (0.8, 1.3), 120: (0.7, 1.4)}),
 }
 """Experiment and, by steps, bands of the slowdown at weight 1, by the critic's start or returns."""
+FORGETTING: Mapping[tuple[str, float | str], tuple[Band, Band]] = {
+    ("raw", 0.0): ((0.8, 1.0), (0.8, 1.0)),
+    ("raw", "fixed-point"): ((0.0, 0.2), (0.0, 0.4)),
+    ("centred", 0.0): ((0.8, 1.0), (0.6, 1.0)),
+    ("centred", "fixed-point"): ((0.0, 0.2), (0.0, 0.4)),
+}
+"""Bands of the fraction that learns at any time at weights up to 1, and of the fraction that has
+learned at the end at weight 5, by returns and by the value that the critic starts at."""
 RATES = (0.003, 0.01, 0.03, 0.1, 1.0)
 HALF, MORE, ALL = (0.25, 0.85), (0.5, 0.97), (0.75, 1.0)
 """Bands of success."""
@@ -87,50 +94,32 @@ def forgetting_claims(evidence: Evidence) -> Iterator[Claim]:
     Centring does not prevent forgetting, and from the leak's fixed point nothing is learned.
     """
     runs = evidence.of("head-leak")
-    yield from _forgetting(runs, "raw", 0.0, ever=(0.8, 1.0), heavier=(0.8, 1.0))
-    yield from _forgetting(runs, "raw", "fixed-point", ever=(0.0, 0.2), heavier=(0.0, 0.4))
-    yield from _forgetting(runs, "centred", 0.0, ever=(0.8, 1.0), heavier=(0.6, 1.0))
-    yield from _forgetting(runs, "centred", "fixed-point", ever=(0.0, 0.2), heavier=(0.0, 0.4))
-
-
-def _forgetting(
-    runs: Outcomes, returns: str, start: float | str, ever: Band, heavier: Band
-) -> Iterator[Claim]:
-    """Yields claims about learning and forgetting with one kind of returns and one start.
-
-    Args:
-        runs: runs with the leak in the head alone.
-        returns: "raw" or "centred".
-        start: the value that the critic starts at, or "fixed-point": the leak's fixed point.
-        ever: band of the fraction that learns at any time, at weights up to 1.
-        heavier: band of the fraction that has learned at the end, at weight 5.
-    """
-    part = runs.at(returns=returns, critic_start=start)
-    forgetting = part.at(critic_weight=(0.2, 0.5, 1.0))
-    start_name = "zero" if start == 0 else start
-    name = f"{returns}-{start_name}"
-    says = f"leak in the head, {returns}, start {start}: fraction that"
-    yield Claim(
-        name=f"head-ever-{name}",
-        says=f"{says} learns at any time",
-        estimate=rate(np.isfinite(forgetting.time)),
-        band=ever,
-        experiments=("head-leak",),
-    )
-    yield Claim(
-        name=f"head-kept-{name}",
-        says=f"{says} has learned at the end",
-        estimate=rate(forgetting.learned),
-        band=(0.0, 0.2),
-        experiments=("head-leak",),
-    )
-    yield Claim(
-        name=f"head-kept-{name}-5",
-        says=f"{says} has learned at the end, weight 5",
-        estimate=rate(part.at(critic_weight=5.0).learned),
-        band=heavier,
-        experiments=("head-leak",),
-    )
+    for (returns, start), (ever, heavier) in FORGETTING.items():
+        part = runs.at(returns=returns, critic_start=start)
+        forgetting = part.at(critic_weight=(0.2, 0.5, 1.0))
+        name = f"{returns}-{'zero' if start == 0 else start}"
+        says = f"leak in the head, {returns}, start {start}: fraction that"
+        yield Claim(
+            name=f"head-ever-{name}",
+            says=f"{says} learns at any time",
+            estimate=rate(np.isfinite(forgetting.time)),
+            band=ever,
+            experiments=("head-leak",),
+        )
+        yield Claim(
+            name=f"head-kept-{name}",
+            says=f"{says} has learned at the end",
+            estimate=rate(forgetting.learned),
+            band=(0.0, 0.2),
+            experiments=("head-leak",),
+        )
+        yield Claim(
+            name=f"head-kept-{name}-5",
+            says=f"{says} has learned at the end, weight 5",
+            estimate=rate(part.at(critic_weight=5.0).learned),
+            band=heavier,
+            experiments=("head-leak",),
+        )
 
 
 def tracking_claims(evidence: Evidence) -> Iterator[Claim]:

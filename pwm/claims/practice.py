@@ -20,7 +20,7 @@ from pwm.claims.claim import Claim
 
 
 def collapse_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about collapse to one action, and the entropy bonus that prevents it."""
+    """Yields claims about collapse to one action."""
     grid = evidence.of("learning-rate").at(baseline="detached")
     for steps in (15, 60):
         for learning_rate in (0.001, 0.01):
@@ -44,13 +44,11 @@ def collapse_claims(evidence: Evidence) -> Iterator[Claim]:
         experiments=("learning-rate",),
         digits=0,
     )
-    yield from _bonus_claims(
-        evidence.of("entropy").at(episode_length=60, baseline="detached", critic_weight=5.0)
-    )
 
 
-def _bonus_claims(runs: Outcomes) -> Iterator[Claim]:
-    """Yields claims about the weight of the entropy bonus, from detached runs: [bonuses, S]."""
+def bonus_claims(evidence: Evidence) -> Iterator[Claim]:
+    """Yields claims about the weight of the entropy bonus, which prevents collapse."""
+    runs = evidence.of("entropy").at(episode_length=60, baseline="detached", critic_weight=5.0)
     bonuses, rates = runs.axes["entropy_weight"], runs.rate()
     best = np.flatnonzero(rates == rates.max())  # places of the bonuses with the highest success
     yield Claim(
@@ -102,11 +100,11 @@ def notes_claims(evidence: Evidence) -> Iterator[Claim]:
         band=(0.02, 0.5),
         experiments=("eplen60",),
     )
-    success = float(evidence.of("eplen15").at(critic_weight=2.0).rate())
+    weight_2 = float(evidence.of("eplen15").at(critic_weight=2.0).rate())
     yield Claim(
         name="three-seeds",
         says="probability that three independent seeds all learn or all fail at weight 2",
-        estimate=Estimate(success**3 + (1 - success) ** 3),
+        estimate=Estimate(weight_2**3 + (1 - weight_2) ** 3),
         band=(0, 0.8),
         experiments=("eplen15",),
     )
@@ -152,8 +150,7 @@ def _most_lost(conditions: Sequence[Outcomes], weight: float) -> Estimate:
     learned = np.stack([runs.learned for runs in conditions])  # (conditions, W, S)
     place = conditions[0].weights.index(weight)
 
-    def most_lost(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Returns that difference for B selections of seeds, [B], from their indices, [B, S]."""
+    def most_lost(seeds: NDArray[np.intp]) -> NDArray[np.float64]:  # indices (B, S) -> (B,)
         rates = learned[..., seeds].mean(axis=-1)  # (conditions, W, B)
         lost = rates.max(axis=1) - rates[:, place]  # (conditions, B)
         return np.asarray(lost.max(axis=0))
@@ -166,8 +163,7 @@ def _cost_of_attaching(runs: Outcomes) -> Estimate:
     attached = runs.at(baseline="attached").time  # (W, S)
     detached = runs.at(baseline="detached").time  # (W, S)
 
-    def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Returns the ratio for B selections of seeds, [B], from their indices, [B, S]."""
+    def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:  # indices (B, S) -> (B,)
         least_attached = median_time(attached[:, seeds]).min(axis=0)  # (B,) from (W, B)
         least_detached = median_time(detached[:, seeds]).min(axis=0)
         return np.asarray(least_attached / least_detached)
@@ -175,4 +171,4 @@ def _cost_of_attaching(runs: Outcomes) -> Estimate:
     return over_seeds(ratio, attached.shape[-1])
 
 
-GROUPS = (collapse_claims, notes_claims, practice_claims)
+GROUPS = (collapse_claims, bonus_claims, notes_claims, practice_claims)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 
 import numpy as np
@@ -44,21 +45,19 @@ def known_claims(names: Sequence[str]) -> list[str]:
 
 
 def described(experiment: Experiment, selected: NDArray[np.bool_]) -> str:
-    """Describes the selected runs, [runs], of an experiment: their number, their values by axis."""
+    """Describes the selected runs, [runs], of an experiment: their number, their values by axis.
+
+    Of more than four values, the first, the last and their number are shown.
+    """
     shape = [len(values) for values in experiment.axes.values()]
     places = np.nonzero(selected.reshape(shape))  # place of each selected run, for each axis
     parts = []
     for (name, values), places_on_axis in zip(experiment.axes.items(), places, strict=True):
-        selected_values = [values[place] for place in np.unique(places_on_axis)]
-        parts.append(f"{name} {_listed(selected_values)}")
+        shown = [str(values[place]) for place in np.unique(places_on_axis)]
+        if len(shown) > 4:
+            shown = [f"{shown[0]} to {shown[-1]} ({len(shown)} values)"]
+        parts.append(f"{name} {', '.join(shown)}")
     return f"{counted(int(selected.sum()), 'run')}, {'; '.join(parts)}"
-
-
-def _listed(values: Sequence[object]) -> str:
-    """Values separated by commas; of more than four, the first, the last and how many there are."""
-    if len(values) <= 4:
-        return ", ".join(map(str, values))
-    return f"{values[0]} to {values[-1]} ({len(values)} values)"
 
 
 def runs_behind(name: str, source: Source) -> tuple[Claim, Selection]:
@@ -79,26 +78,20 @@ def runs_behind(name: str, source: Source) -> tuple[Claim, Selection]:
         runs = {each: read[each] for each in claim.experiments if each in read}
         if not _depends_on_others(claim, group, source, runs):
             return claim, runs
-    experiments = [EXPERIMENTS[each] for each in claim.experiments]
-    return claim, {each.name: np.ones(each.num_runs, bool) for each in experiments}
+    return claim, {each: np.ones(EXPERIMENTS[each].num_runs, bool) for each in claim.experiments}
 
 
 def _computed(name: str, source: Source) -> tuple[Claim, Group, Selection, Selection]:
     """Computes the claims of a group up to a name, and records which runs are read.
 
-    A group may read runs once for several claims, so that a claim can rest on runs read before it.
-
     Returns:
-        The claim; the group, a function that yields claims one by one; the runs read since the
-        previous claim; and all runs read so far.
+        The claim; its group; the runs read since the previous claim; and all runs read so far.
     """
     for group in GROUPS:
         evidence = Evidence(source)
         so_far: dict[str, NDArray[np.bool_]] = {}
         for claim in group(evidence):
-            own = {
-                each: read for each, read in evidence.read.items() if read.any()
-            }  # for this claim
+            own = {each: read for each, read in evidence.read.items() if read.any()}
             for each, read in own.items():
                 so_far[each] = read | so_far.get(each, np.zeros_like(read))
             if claim.name == name:
@@ -114,7 +107,7 @@ def _depends_on_others(claim: Claim, group: Group, source: Source, runs: Selecti
     of these replacements may happen to give the same value.
     """
     for success in (False, True):
-        evidence = Evidence(Altered(source, runs, success=success))
+        evidence = Evidence(Altered(source, runs, success))
         try:
             with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
                 again = next(one for one in group(evidence) if one.name == claim.name)
@@ -125,63 +118,58 @@ def _depends_on_others(claim: Claim, group: Group, source: Source, runs: Selecti
     return False
 
 
+@dataclass(frozen=True)
 class Altered:
-    """Source of outcomes in which all runs that are not in `kept` learn at once, or never.
+    """Source of outcomes in which all runs that are not in `kept` learn at once, or never."""
 
-    Args:
-        source: the outcomes as they are.
-        kept: runs whose outcomes are kept.
-        success: whether the runs that are not kept learn.
-    """
-
-    def __init__(self, source: Source, kept: Selection, *, success: bool) -> None:
-        self._source, self._kept, self._success = source, kept, success
+    source: Source
+    kept: Selection
+    success: bool
+    """Whether the runs that are not kept learn."""
 
     def runs(self, experiment: Experiment) -> Runs:
         """The runs of an experiment."""
-        kept = self._kept.get(experiment.name, np.zeros(experiment.num_runs, bool))
-        return AlteredRuns(self._source.runs(experiment), kept, success=self._success)
+        kept = self.kept.get(experiment.name, np.zeros(experiment.num_runs, bool))
+        return AlteredRuns(self.source.runs(experiment), kept, self.success)
 
 
+@dataclass(frozen=True)
 class AlteredRuns:
-    """Runs of an experiment; those that are not in `kept` have random outcomes and curves.
+    """Runs of an experiment; those that are not in `kept` have random outcomes and curves."""
 
-    Args:
-        runs: the runs as they are.
-        kept: whether each run keeps its outcomes, [runs].
-        success: whether the runs that are not kept learn.
-    """
-
-    def __init__(self, runs: Runs, kept: NDArray[np.bool_], *, success: bool) -> None:
-        self._runs, self._kept, self._success = runs, kept, success
+    runs: Runs
+    kept: NDArray[np.bool_]
+    """Whether each run keeps its outcomes, [runs]."""
+    success: bool
+    """Whether the runs that are not kept learn."""
 
     @property
     def configs(self) -> Sequence[TrainConfig]:
         """The configuration of each run."""
-        return self._runs.configs
+        return self.runs.configs
 
     def outcomes(self, numbers: NDArray[np.intp]) -> NDArray[np.void]:
         """Outcomes of some runs, as `Runs.outcomes`."""
-        found = self._runs.outcomes(numbers).copy()
-        changed = ~self._kept[numbers]
+        found = self.runs.outcomes(numbers).copy()
+        changed = ~self.kept[numbers]
         for name in FIELDS:
-            found[name][changed] = self._random(int(changed.sum()))
-        found["time"][changed] = 1.0 if self._success else np.inf
-        found["learned"][changed] = self._success
-        found["collapsed"][changed] = not self._success
+            found[name][changed] = self._random(found[changed].shape)
+        found["time"][changed] = 1.0 if self.success else np.inf
+        found["learned"][changed] = self.success
+        found["collapsed"][changed] = not self.success
         return found
 
     def curve(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
         """One curve of some runs, as `Runs.curve`."""
-        found = self._runs.curve(name, numbers).copy()
-        changed = ~self._kept[numbers]
-        found[changed] = self._random(found[changed].size).reshape(found[changed].shape)
+        found = self.runs.curve(name, numbers).copy()
+        changed = ~self.kept[numbers]
+        found[changed] = self._random(found[changed].shape)
         return found
 
     def history(self, numbers: NDArray[np.intp]) -> History:
         """Curves of some runs; none are replaced."""
-        return self._runs.history(numbers)
+        return self.runs.history(numbers)
 
-    def _random(self, count: int) -> NDArray[np.float64]:
-        """`count` random numbers in [0, 1), which differ between the two values of `success`."""
-        return np.random.default_rng(int(self._success)).random(count)
+    def _random(self, shape: tuple[int, ...]) -> NDArray[np.float64]:
+        """Random numbers in [0, 1), which differ between the two values of `success`."""
+        return np.random.default_rng(int(self.success)).random(shape)

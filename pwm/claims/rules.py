@@ -10,12 +10,12 @@ conditions; two held-out conditions test the ranking.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from math import inf
 
 from pwm.analysis.estimates import Estimate
 from pwm.analysis.evidence import Evidence
-from pwm.analysis.rule_predictions import Prediction, Verdict, judged_brake, judged_rules
+from pwm.analysis.rule_predictions import Verdict, judged_brake, judged_rules
 from pwm.analysis.rules import CONDITIONS, Comparison, candidates, compared
 from pwm.claims.claim import Band, Claim, slug
 from pwm.experiments import EXPERIMENTS
@@ -43,18 +43,10 @@ SCORES: Mapping[str, Band] = {
     "usual": (0.1, 0.25),
 }
 """Bands of mean success over the twelve conditions, by method."""
+GAINING = ("0", "1", "10", "100", "per-loss", "equal", "pcgrad", "uncertainty", "return-scale")
 GAINS: Mapping[str, Band] = {
-    "0": (0.2, 0.7),
-    "1": (0.2, 0.7),
-    "10": (0.2, 0.7),
-    "100": (0.2, 0.7),
-    "per-loss": (0.2, 0.7),
-    "equal": (0.2, 0.7),
-    "pcgrad": (0.2, 0.7),
-    "uncertainty": (0.2, 0.7),
-    "return-scale": (0.2, 0.7),
-    "stop-trunk": (-0.1, 0.1),
-    "separate": (-0.1, 0.1),
+    **dict.fromkeys(GAINING, (0.2, 0.7)),
+    **dict.fromkeys(("stop-trunk", "separate"), (-0.1, 0.1)),
 }
 """Bands of the mean success that centring adds, by rule."""
 BEHIND: Mapping[str, Band] = {"centred equal": (0, 0.05), "centred 100": (0.005, 0.1)}
@@ -112,105 +104,83 @@ SLOWER: Mapping[tuple[str, int], Band] = {
 def rule_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the comparison of all methods, and the verdicts on predictions."""
     comparison = compared(evidence)
-    yield from _scores(comparison)
-    yield from _failures(comparison)
-    yield from _carried(comparison)
+    yield from _score_claims(comparison)
+    for name, band in FAILURES.items():
+        says = f"{name}: conditions of {len(CONDITIONS)} in which fewer than half learn"
+        failures = Estimate(len(comparison.failed_conditions(name)))
+        yield Claim(f"rules-failures-{slug(name)}", says, failures, band, COMPARED, digits=0)
+    yield from _carried_claims(comparison)
     for name, band in LONGEST.items():
         says = f"{name}, 240 steps, learning rate 0.005: success after 8,000 episodes"
         success = comparison.success(name, "240 steps, 0.005")
-        yield _claim(f"rules-longest-{slug(name)}", says, success, band)
+        yield Claim(f"rules-longest-{slug(name)}", says, success, band, COMPARED)
     says = "rank correlation of the methods with the held-out conditions"
     correlation = comparison.rank_correlation()  # of rankings by ranked and by held-out conditions
-    yield _claim("rules-correlation", says, correlation, (0.7, 1))
+    yield Claim("rules-correlation", says, correlation, (0.7, 1), COMPARED)
     # The experiment `brake` tests whether a heavy critic only shortens the shared network's steps.
-    yield from _verdicts([*judged_rules(comparison), judged_brake(evidence.of("brake"))])
+    predictions = [*judged_rules(comparison), judged_brake(evidence.of("brake"))]
+    verdicts = [prediction.verdict for prediction in predictions]
+    for verdict, band in VERDICTS.items():
+        says = f"predictions about rules, of {len(predictions)}, that are {verdict}"
+        count = Estimate(verdicts.count(verdict))
+        yield Claim(f"rules-{verdict}", says, count, band, (*COMPARED, "brake"), digits=0)
 
 
-def _scores(comparison: Comparison) -> Iterator[Claim]:
+def _score_claims(comparison: Comparison) -> Iterator[Claim]:
     """Yields claims about mean success, gains by centring, differences from the best, and ties."""
     for name, band in SCORES.items():
         says = f"{name}: mean success over the twelve conditions"
-        yield _claim(f"rules-score-{slug(name)}", says, comparison.success(name), band)
+        yield Claim(f"rules-score-{slug(name)}", says, comparison.success(name), band, COMPARED)
     for rule, band in GAINS.items():
         label = f"weight {rule}" if rule.isdigit() else rule
         says = f"{label}: mean success centred less raw"
         gain = comparison.difference(f"centred {rule}", f"raw {rule}")
-        yield _claim(f"rules-gain-{rule}", says, gain, band)
+        yield Claim(f"rules-gain-{rule}", says, gain, band, COMPARED)
     best = comparison.ranking()[0]
     for name, band in BEHIND.items():
         says = f"{name}: mean success lost to the best method"
-        yield _claim(f"rules-behind-{slug(name)}", says, comparison.difference(best, name), band)
+        lost = comparison.difference(best, name)
+        yield Claim(f"rules-behind-{slug(name)}", says, lost, band, COMPARED)
     says = f"methods tied with the best, {best}"
     tied = [name for name in comparison.methods if name != best and comparison.tied(best, name)]
-    yield _claim("rules-tied", says, Estimate(len(tied)), (1, 1), digits=0)
+    yield Claim("rules-tied", says, Estimate(len(tied)), (1, 1), COMPARED, digits=0)
 
 
-def _failures(comparison: Comparison) -> Iterator[Claim]:
-    """Yields claims about the number of conditions in which fewer than half of the seeds learn."""
-    for name, band in FAILURES.items():
-        says = f"{name}: conditions of {len(CONDITIONS)} in which fewer than half learn"
-        failures = Estimate(len(comparison.failed_conditions(name)))
-        yield _claim(f"rules-failures-{slug(name)}", says, failures, band, digits=0)
-
-
-def _carried(comparison: Comparison) -> Iterator[Claim]:
+def _carried_claims(comparison: Comparison) -> Iterator[Claim]:
     """Yields claims about success with a carried state, and in the ranked conditions without it."""
     for name, band in CARRIED.items():
         says = f"{name}, state carried: success"
         success = comparison.success(name, "carried")
-        yield _claim(f"rules-carried-{slug(name)}", says, success, band)
+        yield Claim(f"rules-carried-{slug(name)}", says, success, band, COMPARED)
     others = [name for name in comparison.ranked if name != "carried"]
     for name, band in UNCARRIED.items():
         says = f"{name}: mean success over the other eleven conditions"
         success = comparison.success(name, *others)
-        yield _claim(f"rules-uncarried-{slug(name)}", says, success, band)
+        yield Claim(f"rules-uncarried-{slug(name)}", says, success, band, COMPARED)
     says = "centred 100 less centred per-loss, over the other eleven conditions"
     lead = comparison.difference("centred 100", "centred per-loss", *others)
-    yield _claim("rules-uncarried-lead", says, lead, (-0.01, 0.1))
-
-
-def _verdicts(predictions: Sequence[Prediction]) -> Iterator[Claim]:
-    """Yields claims about the number of predictions with each verdict."""
-    verdicts = [prediction.verdict for prediction in predictions]
-    for verdict, band in VERDICTS.items():
-        yield Claim(
-            name=f"rules-{verdict}",
-            says=f"predictions about rules, of {len(predictions)}, that are {verdict}",
-            estimate=Estimate(verdicts.count(verdict)),
-            band=band,
-            experiments=(*COMPARED, "brake"),
-            digits=0,
-        )
+    yield Claim("rules-uncarried-lead", says, lead, (-0.01, 0.1), COMPARED)
 
 
 def candidate_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the candidates for the recommendation, with 96 seeds."""
     comparison = candidates(evidence)
-    for name, bands in TRIED.items():
+    for candidate, bands in TRIED.items():
         for steps, band in bands.items():
-            says = f"{name}, {steps} steps, learning rate 0.005: fraction that learns"
-            success = comparison.success(name, f"{steps} steps")
-            yield _claim(f"candidates-{slug(name)}-{steps}", says, success, band)
-    for (name, steps), band in LEADS.items():
-        says = f"{LEADER}, {steps} steps, learning rate 0.005: success less that of {name}"
-        lead = comparison.difference(LEADER, name, f"{steps} steps")
-        yield _claim(f"candidates-lead-{slug(name)}-{steps}", says, lead, band)
-    for (name, steps), band in SLOWER.items():
-        says = f"{name}, {steps} steps: median time to learn relative to {LEADER}"
-        ratio = comparison.time_ratio(name, LEADER, f"{steps} steps")
-        yield _claim(f"candidates-time-{slug(name)}-{steps}", says, ratio, band)
-
-
-def _claim(name: str, says: str, estimate: Estimate, band: Band, digits: int = 2) -> Claim:
-    """A claim about all methods or, if its name begins with "candidates-", about the candidates."""
-    return Claim(
-        name=name,
-        says=says,
-        estimate=estimate,
-        band=band,
-        experiments=CANDIDATES if name.startswith("candidates-") else COMPARED,
-        digits=digits,
-    )
+            name = f"candidates-{slug(candidate)}-{steps}"
+            says = f"{candidate}, {steps} steps, learning rate 0.005: fraction that learns"
+            success = comparison.success(candidate, f"{steps} steps")
+            yield Claim(name, says, success, band, CANDIDATES)
+    for (candidate, steps), band in LEADS.items():
+        name = f"candidates-lead-{slug(candidate)}-{steps}"
+        says = f"{LEADER}, {steps} steps, learning rate 0.005: success less that of {candidate}"
+        lead = comparison.difference(LEADER, candidate, f"{steps} steps")
+        yield Claim(name, says, lead, band, CANDIDATES)
+    for (candidate, steps), band in SLOWER.items():
+        name = f"candidates-time-{slug(candidate)}-{steps}"
+        says = f"{candidate}, {steps} steps: median time to learn relative to {LEADER}"
+        ratio = comparison.time_ratio(candidate, LEADER, f"{steps} steps")
+        yield Claim(name, says, ratio, band, CANDIDATES)
 
 
 GROUPS = (rule_claims, candidate_claims)

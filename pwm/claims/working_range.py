@@ -7,20 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from pwm.analysis.estimates import rate
+from pwm.analysis.estimates import Estimate, rate
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.outcomes import Outcomes
 from pwm.claims.claim import Band, Claim
 
 RANGE = (1.0, 10.0, 100.0)
 """Weights, a factor of ten apart, that were run with both raw and centred returns."""
-EXPERIMENTS: Mapping[tuple[str, str], str] = {
-    ("raw", "0.001"): "weight-0.001",
-    ("raw", "0.005"): "weight-0.005",
-    ("centred", "0.001"): "centred-0.001",
-    ("centred", "0.005"): "centred-0.005",
-}
-"""Experiments with those weights, by returns and learning rate."""
 NONE, SOME, MOST = (0.0, 0.35), (0.15, 0.95), (0.65, 1.0)
 """Bands of success."""
 STEPS = (6, 15, 30, 60, 120)
@@ -51,12 +44,13 @@ LEAST_RATES: Mapping[tuple[str, int], Sequence[Band]] = {
 def grid_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the least success at weights 1, 10 and 100, at 6 to 120 steps."""
     for (rate_name, baseline, returns), bands in LEAST.items():
-        experiment = EXPERIMENTS[returns, rate_name]
+        experiment = f"{'weight' if returns == 'raw' else 'centred'}-{rate_name}"
         runs = evidence.of(experiment).at(baseline=baseline, critic_weight=RANGE)
         says = f"{baseline}, {returns} returns: least success at weights 1, 10 and 100"
         for steps, band in zip(STEPS, bands, strict=True):
             name = f"least-{returns}-{baseline}-{steps}-{rate_name}"
-            yield _least_success(name, says, runs.at(episode_length=steps), band, experiment)
+            success = _least_success(runs.at(episode_length=steps))
+            yield Claim(name, says, success, band, (experiment,))
 
 
 def long_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -64,10 +58,10 @@ def long_claims(evidence: Evidence) -> Iterator[Claim]:
     for baseline in ("attached", "detached"):
         for returns in ("raw", "centred"):
             runs = evidence.of("long").at(baseline=baseline, returns=returns, critic_weight=RANGE)
-            says = f"{baseline}, {returns} returns: least success at weights 1, 10 and 100"
             name = f"least-{returns}-{baseline}-240-0.001"
+            says = f"{baseline}, {returns} returns: least success at weights 1, 10 and 100"
             band = MOST if (baseline, returns) == ("detached", "centred") else NONE
-            yield _least_success(name, says, runs, band, "long")
+            yield Claim(name, says, _least_success(runs), band, ("long",))
 
 
 def learning_rate_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -78,20 +72,13 @@ def learning_rate_claims(evidence: Evidence) -> Iterator[Claim]:
         says = f"detached, {returns} returns: least success at weights 1 and 100"
         for learning_rate, band in zip(RATES, bands, strict=True):
             name = f"least-{returns}-{steps}-rate-{learning_rate:g}"
-            runs = grid.at(episode_length=steps, learning_rate=learning_rate)
-            yield _least_success(name, says, runs, band, experiment)
+            success = _least_success(grid.at(episode_length=steps, learning_rate=learning_rate))
+            yield Claim(name, says, success, band, (experiment,))
 
 
-def _least_success(name: str, says: str, runs: Outcomes, band: Band, experiment: str) -> Claim:
-    """A claim about the success of runs, [W, S], at the weight where it is least."""
-    worst = runs.rate().argmin()  # place of that weight
-    return Claim(
-        name=name,
-        says=says,
-        estimate=rate(runs.learned[worst]),
-        band=band,
-        experiments=(experiment,),
-    )
+def _least_success(runs: Outcomes) -> Estimate:
+    """Fraction of runs, [W, S], that learned at the weight where it is least."""
+    return rate(runs.learned[runs.rate().argmin()])
 
 
 GROUPS = (grid_claims, long_claims, learning_rate_claims)

@@ -15,7 +15,7 @@ from pwm.analysis.evidence import Evidence
 from pwm.claims.claim import Claim, number
 from pwm.claims.constants import quoted
 from pwm.claims.every import MODULES, claims, numbers
-from pwm.claims.predictions import if_right, if_too_low
+from pwm.claims.predictions import if_right
 from pwm.experiments import EXPERIMENTS
 from tests.claims.worlds import BROKEN, MadeUp
 
@@ -173,4 +173,3 @@ def test_numbers_are_valid_json_where_a_band_or_an_interval_has_no_end() -> None
 
 def test_a_prediction_is_right_within_a_factor_of_two() -> None:
     assert if_right(3.0) == (1.5, 6.0)
-    assert if_too_low(3.0) == (6.0, math.inf)
