@@ -15,7 +15,7 @@ Number = Mapping[str, Any]
 """An entry of `paper/numbers.json`: the text that the paper prints and, in most, more fields."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Claim:
     """A number that the paper quotes, with the band in which the sentence about it is true."""
 

@@ -37,26 +37,43 @@ def lower_claims(evidence: Evidence) -> Iterator[Claim]:
     every = conditions(evidence)
     measured = {name: each.edges for name, each in every.items() if each.edges is not None}
     experiments = experiments_of(every.values())
-    says = f"conditions, of {len(every)}, that have a lower edge to measure"
-    number = Estimate(len(measured))
-    yield Claim("edges-measured", says, number, (10, len(every) - 1), experiments, digits=0)
+    yield Claim(
+        name="edges-measured",
+        says=f"conditions, of {len(every)}, that have a lower edge to measure",
+        estimate=Estimate(len(measured)),
+        band=(10, len(every) - 1),
+        experiments=experiments,
+        digits=0,
+    )
     errors = {rival: _error(rival, every, measured) for rival in RIVALS}
     for rival, error in errors.items():
-        says = f'factor by which the rival "{rival}" misses the lower edges (root mean square)'
-        band = (1.0, 1.5 if rival == RATIO else 10.0)
-        yield Claim(f"edges-{rival}", says, interval(error), band, experiments)
+        yield Claim(
+            name=f"edges-{rival}",
+            says=f'factor by which the rival "{rival}" misses the lower edges (root mean square)',
+            estimate=interval(error),
+            band=(1.0, 1.5 if rival == RATIO else 10.0),
+            experiments=experiments,
+        )
         if rival != RATIO:
-            says = f'factor by which "{rival}" misses the lower edges over that of "{RATIO}"'
-            factor = interval(error / errors[RATIO])
-            yield Claim(f"edges-{rival}-worse", says, factor, (1.05, 10.0), experiments)
+            yield Claim(
+                name=f"edges-{rival}-worse",
+                says=f'factor by which "{rival}" misses the lower edges over that of "{RATIO}"',
+                estimate=interval(error / errors[RATIO]),
+                band=(1.05, 10.0),
+                experiments=experiments,
+            )
     for name, length, by_length, band in POWERS:
         exponent = Estimate(nan)  # if not all of the edges could be measured
         if all(each in measured for each in by_length.values()):
             log_edges = np.log([measured[each] for each in by_length.values()])
             exponent = interval(slope(np.log(list(by_length)), log_edges))
-        says = f"the lower edge grows as this power of the length of the {length}"
-        experiments = experiments_of(every[each] for each in by_length.values())
-        yield Claim(f"exponent-{name}", says, exponent, band, experiments)
+        yield Claim(
+            name=f"exponent-{name}",
+            says=f"the lower edge grows as this power of the length of the {length}",
+            estimate=exponent,
+            band=band,
+            experiments=experiments_of(every[each] for each in by_length.values()),
+        )
 
 
 def _error(
@@ -81,34 +98,57 @@ def upper_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the upper edge at learning rate 0.001, detached."""
     for steps, band in {60: (10.0, 35.0), 120: (1.5, 10.0)}.items():
         runs = evidence.of("weight-0.001").at(episode_length=steps, baseline="detached")
-        says = f"upper edge at {steps} steps and learning rate 0.001, detached"
-        edge = interval(upper_edges(runs.weights, runs.learned))
-        yield Claim(f"upper-{steps}", says, edge, band, ("weight-0.001",), digits=1)
+        yield Claim(
+            name=f"upper-{steps}",
+            says=f"upper edge at {steps} steps and learning rate 0.001, detached",
+            estimate=interval(upper_edges(runs.weights, runs.learned)),
+            band=band,
+            experiments=("weight-0.001",),
+            digits=1,
+        )
 
 
 def longer_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about success beyond the edges with five times the usual budget of episodes."""
+    """Yields claims about success beyond the edges with five times the usual budget of episodes.
+
+    Above the upper edge, episodes have 60 steps; below the lower edge, they have 15.
+    """
     usual = evidence.of("weight-0.001").at(episode_length=60, baseline="detached")
     longer = evidence.of("budget-upper")
     for weight in longer.weights:
         before = usual.at(critic_weight=weight).learned
         after = longer.at(critic_weight=weight).learned
-        words = f"five times the budget, weight {weight:g}, above the upper edge"
-        says = f"{words}: success"
-        yield Claim(f"upper-budget-{weight:g}", says, rate(after), (0.8, 1), ("budget-upper",))
-        says = f"{words}: gain in success"
-        gain = rate_difference(after, before)
-        experiments = ("budget-upper", "weight-0.001")
-        yield Claim(f"upper-gain-{weight:g}", says, gain, (0.2, 1), experiments)
+        yield Claim(
+            name=f"upper-budget-{weight:g}",
+            says=f"five times the budget, weight {weight:g}, above the upper edge: success",
+            estimate=rate(after),
+            band=(0.8, 1),
+            experiments=("budget-upper",),
+        )
+        yield Claim(
+            name=f"upper-gain-{weight:g}",
+            says=f"five times the budget, weight {weight:g}, above the upper edge: gain in success",
+            estimate=rate_difference(after, before),
+            band=(0.2, 1),
+            experiments=("budget-upper", "weight-0.001"),
+        )
     usual = evidence.of("weight-0.001").at(episode_length=15, baseline="attached")
     longer = evidence.of("budget-lower")
     for weight, band in {1.0: (0.8, 1.0), 0.5: (0.5, 1.0)}.items():
-        says = f"five times the budget, weight {weight:g}, below the lower edge: success"
-        success = rate(longer.at(critic_weight=weight).learned)
-        yield Claim(f"lower-budget-{weight:g}", says, success, band, ("budget-lower",))
-        says = f"usual budget, weight {weight:g}, below the lower edge: success"
-        success = rate(usual.at(critic_weight=weight).learned)
-        yield Claim(f"lower-before-{weight:g}", says, success, (0, 0.2), ("weight-0.001",))
+        yield Claim(
+            name=f"lower-budget-{weight:g}",
+            says=f"five times the budget, weight {weight:g}, below the lower edge: success",
+            estimate=rate(longer.at(critic_weight=weight).learned),
+            band=band,
+            experiments=("budget-lower",),
+        )
+        yield Claim(
+            name=f"lower-before-{weight:g}",
+            says=f"usual budget, weight {weight:g}, below the lower edge: success",
+            estimate=rate(usual.at(critic_weight=weight).learned),
+            band=(0, 0.2),
+            experiments=("weight-0.001",),
+        )
 
 
 def budget_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -121,9 +161,14 @@ def budget_claims(evidence: Evidence) -> Iterator[Claim]:
         ("upper", detached, upper_edges, (1.5, 3.0)),
     ):
         edges = [find_edges(part.weights, part.time <= budget) for budget in BUDGETS]
-        says = f"the {edge} edge moves as this power of the budget"
-        power = interval(slope(np.log(BUDGETS), np.log(edges)))
-        yield Claim(f"budget-{edge}", says, power, band, ("weight-0.001",), digits=1)
+        yield Claim(
+            name=f"budget-{edge}",
+            says=f"the {edge} edge moves as this power of the budget",
+            estimate=interval(slope(np.log(BUDGETS), np.log(edges))),
+            band=band,
+            experiments=("weight-0.001",),
+            digits=1,
+        )
 
 
 GROUPS = (lower_claims, upper_claims, longer_claims, budget_claims)

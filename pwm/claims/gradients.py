@@ -27,33 +27,47 @@ PROBED = ("gradients",)
 def share_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the policy's share of the trunk's gradient, detached, before learning."""
     detached = evidence.of("gradients").at(baseline="detached")
-    says = "detached, the policy's share of the trunk's squared gradient before learning"
     for steps in (15, 60):
         for weight, band in {0.1: (0.9, 1.0), 5.0: (0.0, 0.5), 100.0: (0.0, 0.1)}.items():
             runs = detached.at(episode_length=steps, critic_weight=weight)
-            share = mean(before_learning(runs, policy_share(runs)))
-            yield Claim(f"share-{steps}-{weight:g}", says, share, band, PROBED, digits=3)
+            yield Claim(
+                name=f"share-{steps}-{weight:g}",
+                says="detached, the policy's share of the trunk's squared gradient before learning",
+                estimate=mean(before_learning(runs, policy_share(runs))),
+                band=band,
+                experiments=PROBED,
+                digits=3,
+            )
 
 
 def signal_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the noise and the norm of the policy's gradient."""
     runs = evidence.of("gradients")
-    says = "policy's signal-to-noise ratio in ‰, 15 steps, before learning"
     for baseline in ("attached", "detached"):
         for weight in (0.1, 5.0):
             part = runs.at(baseline=baseline, episode_length=15, critic_weight=weight)
-            ratio = mean(1000 * before_learning(part, part.curve("signal_to_noise")))
             drowned = baseline == "attached" and weight == 0.1  # the leak's noise hides the signal
-            band = (-1, 1) if drowned else (0, 15)
-            yield Claim(f"snr-{baseline}-{weight:g}", says, ratio, band, PROBED, digits=1)
-    says = "weight 1: norm of the policy's gradient, attached over detached, over predicted"
+            yield Claim(
+                name=f"snr-{baseline}-{weight:g}",
+                says="policy's signal-to-noise ratio in ‰, 15 steps, before learning",
+                estimate=mean(1000 * before_learning(part, part.curve("signal_to_noise"))),
+                band=(-1, 1) if drowned else (0, 15),
+                experiments=PROBED,
+                digits=1,
+            )
     for steps in (15, 60):
         part = runs.at(episode_length=steps, critic_weight=1.0)
         attached, detached = part.at(baseline="attached"), part.at(baseline="detached")
         bias = _at_start(attached, "critic_bias") / sqrt(_at_start(attached, "return_variance"))
         measured = _at_start(attached, "policy_norm") / _at_start(detached, "policy_norm")
         predicted = slowdown(bias)  # the leak slows learning as much as it enlarges the gradient
-        yield Claim(f"norm-{steps}", says, Estimate(measured / predicted), (0, 0.7), PROBED)
+        yield Claim(
+            name=f"norm-{steps}",
+            says="weight 1: norm of the policy's gradient, attached over detached, over predicted",
+            estimate=Estimate(measured / predicted),
+            band=(0, 0.7),
+            experiments=PROBED,
+        )
 
 
 def _at_start(runs: Outcomes, curve: str) -> float:
@@ -65,27 +79,42 @@ def identity_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the two sides of the identity, with an attached baseline."""
     attached = evidence.of("gradients").at(baseline="attached")
     lengths = attached.axes["episode_length"]
-    says = "left side of the identity over its right side, mean over seeds and windows"
     for steps in lengths:
         for weight in (1.0, 5.0):
-            ratio = _ratio_of_sides(attached.at(episode_length=steps, critic_weight=weight))
-            yield Claim(f"identity-{steps}-{weight:g}", says, ratio, (0.8, 1.25), PROBED, digits=3)
-    says = "left side of the identity over its right side, far from the critic's fixed point"
-    ratio = _ratio_of_sides(attached.at(episode_length=120, critic_weight=0.1))
-    yield Claim("identity-120-0.1", says, ratio, (1.25, 3.0), PROBED)
-    says = f"lengths, of {len(lengths)}, with the sides within a fifth in the median window"
+            yield Claim(
+                name=f"identity-{steps}-{weight:g}",
+                says="left side of the identity over its right side, mean over seeds and windows",
+                estimate=_ratio_of_sides(attached.at(episode_length=steps, critic_weight=weight)),
+                band=(0.8, 1.25),
+                experiments=PROBED,
+                digits=3,
+            )
+    yield Claim(
+        name="identity-120-0.1",
+        says="left side of the identity over its right side, far from the critic's fixed point",
+        estimate=_ratio_of_sides(attached.at(episode_length=120, critic_weight=0.1)),
+        band=(1.25, 3.0),
+        experiments=PROBED,
+    )
     for weight, band in {5.0: (3, 5), 20.0: (0, 2)}.items():  # predicted: at all five lengths
         runs = attached.at(critic_weight=weight)
         differences = [_median_difference(runs.at(episode_length=steps)) for steps in lengths]
-        close = Estimate(sum(difference < 0.2 for difference in differences))
-        yield Claim(f"window-{weight:g}", says, close, band, PROBED, digits=0)
+        yield Claim(
+            name=f"window-{weight:g}",
+            says=f"lengths, of {len(lengths)}, with the sides within a fifth in the median window",
+            estimate=Estimate(sum(difference < 0.2 for difference in differences)),
+            band=band,
+            experiments=PROBED,
+            digits=0,
+        )
 
 
 def _ratio_of_sides(runs: Outcomes) -> Estimate:
     """Left side of the identity over its right side, each a mean over seeds and windows."""
     left, right = (side.mean(axis=1) for side in identity_sides(runs))  # (S,) each
 
-    def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:  # indices (B, S) -> (B,)
+    def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Returns the ratio for B selections of seeds, [B], from their indices, [B, S]."""
         return np.asarray(left[seeds].mean(axis=-1) / right[seeds].mean(axis=-1))
 
     return over_seeds(ratio, len(left))

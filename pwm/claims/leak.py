@@ -35,25 +35,39 @@ LIGHT_LEARN: Mapping[str, Band] = {"0.005": (0.2, 1.0), "0.001": (0.85, 1.0)}
 
 def floor_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the value loss of successful runs, relative to its theoretical floor."""
-    says = "value loss of runs that solve the task over its floor (median, quartiles)"
     for name in ("eplen15", "eplen60"):
         runs = evidence.of(name)
         task = runs.base.task
-        losses = runs.value_loss[runs.reward > 0.99]
-        over_floor = quantiles(losses / value_floor(1.0, task.num_trials), tail=0.25)
-        yield Claim(f"floor-{task.episode_length}", says, over_floor, (0.9, 1.2), (name,))
+        solved = runs.value_loss[runs.reward > 0.99]
+        yield Claim(
+            name=f"floor-{task.episode_length}",
+            says="value loss of runs that solve the task over its floor (median, quartiles)",
+            estimate=quantiles(
+                solved / value_floor(success=1.0, num_trials=task.num_trials), tail=0.25
+            ),
+            band=(0.9, 1.2),
+            experiments=(name,),
+        )
 
 
 def bias_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the critic's bias: as predicted if attached, and none if detached."""
     for rate_name, name in GRIDS.items():
-        says = "measured bias over cTH/2w, median over cells of weight 1 or more (5% to 95%)"
-        ratios = _bias_ratios(evidence.of(name).at(baseline="attached"))
-        yield Claim(f"bias-{rate_name}", says, quantiles(ratios, tail=0.05), (0.9, 1.1), (name,))
-        says = "largest absolute mean bias of a detached cell, in reward"
+        yield Claim(
+            name=f"bias-{rate_name}",
+            says="measured bias over cTH/2w, median over cells of weight 1 or more (5% to 95%)",
+            estimate=quantiles(_bias_ratios(evidence.of(name).at(baseline="attached")), tail=0.05),
+            band=(0.9, 1.1),
+            experiments=(name,),
+        )
         bias = evidence.of(name).at(baseline="detached").critic_bias  # (lengths, W, S)
-        largest = Estimate(float(np.abs(bias.mean(axis=-1)).max()))
-        yield Claim(f"no-bias-{rate_name}", says, largest, (0, 1), (name,))
+        yield Claim(
+            name=f"no-bias-{rate_name}",
+            says="largest absolute mean bias of a detached cell, in reward",
+            estimate=Estimate(float(np.abs(bias.mean(axis=-1)).max())),
+            band=(0, 1),
+            experiments=(name,),
+        )
 
 
 def _bias_ratios(attached: Outcomes) -> NDArray[np.float64]:
@@ -79,47 +93,96 @@ def detaching_claims(evidence: Evidence) -> Iterator[Claim]:
             runs = evidence.of(name).at(episode_length=steps)
             attached, detached = runs.at(baseline="attached"), runs.at(baseline="detached")
             light, middle = detached.at(critic_weight=LIGHT), detached.at(critic_weight=MIDDLE)
-            says = "detached, success at weights 2 to 5 minus success at weights up to 0.1"
-            trend = rate_difference(middle.learned, light.learned)
-            band = TREND_FAILS.get(setting, (-TREND, TREND))
-            yield Claim(f"trend-{setting}", says, trend, band, (name,))
-            says = "attached, fraction that learns at weights up to 0.1"
-            success = rate(attached.at(critic_weight=LIGHT).learned)
-            yield Claim(f"low-attached-{setting}", says, success, (0, 0), (name,))
-            says = "detached, fraction that learns at weights up to 0.1"
-            band = LIGHT_LEARN[rate_name]
-            yield Claim(f"low-detached-{setting}", says, rate(light.learned), band, (name,))
+            yield Claim(
+                name=f"trend-{setting}",
+                says="detached, success at weights 2 to 5 minus success at weights up to 0.1",
+                estimate=rate_difference(middle.learned, light.learned),
+                band=TREND_FAILS.get(setting, (-TREND, TREND)),
+                experiments=(name,),
+            )
+            yield Claim(
+                name=f"low-attached-{setting}",
+                says="attached, fraction that learns at weights up to 0.1",
+                estimate=rate(attached.at(critic_weight=LIGHT).learned),
+                band=(0, 0),
+                experiments=(name,),
+            )
+            yield Claim(
+                name=f"low-detached-{setting}",
+                says="detached, fraction that learns at weights up to 0.1",
+                estimate=rate(light.learned),
+                band=LIGHT_LEARN[rate_name],
+                experiments=(name,),
+            )
 
 
 def part_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about a leak in the trunk or the head alone, 15 steps, learning rate 0.001.
-
-    In the trunk, it slows learning with light critics. In the head, at some weights, runs learn and
-    forget.
-    """
+    """Yields claims about a leak in the trunk or the head alone, 15 steps, learning rate 0.001."""
     detached = evidence.of("weight-0.001").at(episode_length=15, baseline="detached")
-    trunk = evidence.of("leak-parts").at(baseline="attached_trunk")
-    head = evidence.of("leak-parts").at(baseline="attached_head")
-    parts, both = ("leak-parts",), ("leak-parts", "weight-0.001")
-    says = "leak in the trunk alone: fraction that learns at weights up to 0.1"
-    yield Claim("low-trunk", says, rate(trunk.at(critic_weight=LIGHT).learned), (0.5, 1), parts)
-    says = "leak in the trunk alone, weights up to 0.1: time to learn, relative to detached"
-    times = _relative_time(trunk, detached, LIGHT)
-    yield Claim("slow-trunk", says, times, (1.5, 4), both, digits=1)
-    says = "leak in the head alone, weight 0.5, 1, 2, 3: time to learn, relative to detached"
-    times = _relative_time(head, detached, (0.5, 1.0, 2.0, 3.0))
-    yield Claim("slow-head-heavy", says, times, (0.8, 1.25), both, digits=1)
-    says = "leak in the head alone, weight 0.02: time to learn, relative to detached"
-    times = _relative_time(head, detached, (0.02,))
-    yield Claim("slow-head-light", says, times, (2.0, 10.0), both, digits=1)
-    says = "leak in the head alone, weights up to 0.05: fraction that has learned at the end"
-    learned = head.at(critic_weight=(0.02, 0.05)).learned
-    yield Claim("kept-head-light", says, rate(learned), (0.5, 1), parts)
+    parts = evidence.of("leak-parts")
+    yield from _trunk_claims(parts.at(baseline="attached_trunk"), detached)
+    yield from _head_claims(parts.at(baseline="attached_head"), detached)
+
+
+def _trunk_claims(trunk: Outcomes, detached: Outcomes) -> Iterator[Claim]:
+    """Yields claims about the leak in the trunk alone: with light critics, learning is slower."""
+    yield Claim(
+        name="low-trunk",
+        says="leak in the trunk alone: fraction that learns at weights up to 0.1",
+        estimate=rate(trunk.at(critic_weight=LIGHT).learned),
+        band=(0.5, 1),
+        experiments=("leak-parts",),
+    )
+    yield Claim(
+        name="slow-trunk",
+        says="leak in the trunk alone, weights up to 0.1: time to learn, relative to detached",
+        estimate=_relative_time(trunk, detached, LIGHT),
+        band=(1.5, 4),
+        experiments=("leak-parts", "weight-0.001"),
+        digits=1,
+    )
+
+
+def _head_claims(head: Outcomes, detached: Outcomes) -> Iterator[Claim]:
+    """Yields claims about the leak in the head alone: at some weights, runs learn and forget."""
+    yield Claim(
+        name="slow-head-heavy",
+        says="leak in the head alone, weight 0.5, 1, 2, 3: time to learn, relative to detached",
+        estimate=_relative_time(head, detached, (0.5, 1.0, 2.0, 3.0)),
+        band=(0.8, 1.25),
+        experiments=("leak-parts", "weight-0.001"),
+        digits=1,
+    )
+    yield Claim(
+        name="slow-head-light",
+        says="leak in the head alone, weight 0.02: time to learn, relative to detached",
+        estimate=_relative_time(head, detached, (0.02,)),
+        band=(2.0, 10.0),
+        experiments=("leak-parts", "weight-0.001"),
+        digits=1,
+    )
+    yield Claim(
+        name="kept-head-light",
+        says="leak in the head alone, weights up to 0.05: fraction that has learned at the end",
+        estimate=rate(head.at(critic_weight=(0.02, 0.05)).learned),
+        band=(0.5, 1),
+        experiments=("leak-parts",),
+    )
     forgetting = head.at(critic_weight=(0.2, 0.5, 1.0))
-    says = "leak in the head alone, weights 0.2 to 1: fraction that learns at any time"
-    yield Claim("ever-head", says, rate(np.isfinite(forgetting.time)), (0.9, 1), parts)
-    says = "leak in the head alone, weights 0.2 to 1: fraction that has learned at the end"
-    yield Claim("kept-head", says, rate(forgetting.learned), (0, 0.1), parts)
+    yield Claim(
+        name="ever-head",
+        says="leak in the head alone, weights 0.2 to 1: fraction that learns at any time",
+        estimate=rate(np.isfinite(forgetting.time)),
+        band=(0.9, 1),
+        experiments=("leak-parts",),
+    )
+    yield Claim(
+        name="kept-head",
+        says="leak in the head alone, weights 0.2 to 1: fraction that has learned at the end",
+        estimate=rate(forgetting.learned),
+        band=(0, 0.1),
+        experiments=("leak-parts",),
+    )
 
 
 def _relative_time(runs: Outcomes, reference: Outcomes, weights: Sequence[float]) -> Estimate:
@@ -127,7 +190,8 @@ def _relative_time(runs: Outcomes, reference: Outcomes, weights: Sequence[float]
     slow = runs.at(critic_weight=weights).time  # (W, S)
     fast = reference.at(critic_weight=weights).time  # (W, S)
 
-    def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:  # indices (B, S) -> (B,)
+    def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Returns the mean ratio for B selections of seeds, [B], from their indices, [B, S]."""
         ratios = median_time(slow[:, seeds]) / median_time(fast[:, seeds])  # (W, B)
         return np.asarray(ratios.mean(axis=0))
 
@@ -145,16 +209,34 @@ def hand_claims(evidence: Evidence) -> Iterator[Claim]:
     by_hand = evidence.of("by-hand").at(critic_weight=5.0)  # (biases, S)
     attached_edge = light_edges(runs.weights, runs.at(baseline="attached").learned)
     edge_by_hand = light_edges(runs.weights, by_hand.learned)  # a bias counts as its weight
-    says = "lower edge at 15 steps, attached"
-    yield Claim("edge-attached", says, interval(attached_edge), (0.5, 5.0), ("weight-0.001",))
-    says = "lower edge at 15 steps, bias added by hand"
-    yield Claim("edge-by-hand", says, interval(edge_by_hand), (0.2, 1.6), ("by-hand",))
-    says = "lower edge attached over lower edge by hand, wrongly predicted to be below 2"
-    ratio = interval(attached_edge / edge_by_hand)
-    yield Claim("edge-ratio", says, ratio, (2.0, 5.0), ("weight-0.001", "by-hand"))
-    says = "slowdown by a bias added by hand, measured over predicted, weights 1 to 10"
-    ratio = _by_hand_over_law(by_hand, runs.at(baseline="detached"))
-    yield Claim("law-by-hand", says, ratio, (0.8, 1.25), ("by-hand", "weight-0.001"))
+    yield Claim(
+        name="edge-attached",
+        says="lower edge at 15 steps, attached",
+        estimate=interval(attached_edge),
+        band=(0.5, 5.0),
+        experiments=("weight-0.001",),
+    )
+    yield Claim(
+        name="edge-by-hand",
+        says="lower edge at 15 steps, bias added by hand",
+        estimate=interval(edge_by_hand),
+        band=(0.2, 1.6),
+        experiments=("by-hand",),
+    )
+    yield Claim(
+        name="edge-ratio",
+        says="lower edge attached over lower edge by hand, wrongly predicted to be below 2",
+        estimate=interval(attached_edge / edge_by_hand),
+        band=(2.0, 5.0),
+        experiments=("weight-0.001", "by-hand"),
+    )
+    yield Claim(
+        name="law-by-hand",
+        says="slowdown by a bias added by hand, measured over predicted, weights 1 to 10",
+        estimate=_by_hand_over_law(by_hand, runs.at(baseline="detached")),
+        band=(0.8, 1.25),
+        experiments=("by-hand", "weight-0.001"),
+    )
 
 
 def _by_hand_over_law(by_hand: Outcomes, detached: Outcomes) -> Estimate:
@@ -174,7 +256,8 @@ def _by_hand_over_law(by_hand: Outcomes, detached: Outcomes) -> Estimate:
     slow = by_hand.time[kept]  # (biases, S)
     fast = detached.at(critic_weight=5.0).time  # (S,)
 
-    def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:  # indices (B, S) -> (B,)
+    def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Returns the mean ratio for B selections of seeds, [B], from their indices, [B, S]."""
         slowdowns = median_time(slow[:, seeds]) / median_time(fast[seeds])  # (biases, B)
         log_ratios = np.log(slowdowns.T / predicted)  # (B, biases)
         return np.asarray(np.exp(log_ratios.mean(axis=-1)))
@@ -189,11 +272,14 @@ def separate_claims(evidence: Evidence) -> Iterator[Claim]:
         for baseline in ("attached", "detached"):
             for weight in (0.2, 100.0):
                 cell = runs.at(episode_length=steps, baseline=baseline, critic_weight=weight)
-                name = f"separate-{baseline}-{steps}-{weight:g}"
-                says = f"separate LSTMs, {baseline}, weight {weight:g}: fraction that learns"
                 fails = baseline == "attached" and weight == 0.2
-                band = (0.0, 0.2) if fails else (0.8, 1.0)
-                yield Claim(name, says, rate(cell.learned), band, ("separate",))
+                yield Claim(
+                    name=f"separate-{baseline}-{steps}-{weight:g}",
+                    says=f"separate LSTMs, {baseline}, weight {weight:g}: fraction that learns",
+                    estimate=rate(cell.learned),
+                    band=(0.0, 0.2) if fails else (0.8, 1.0),
+                    experiments=("separate",),
+                )
 
 
 GROUPS = (floor_claims, bias_claims, detaching_claims, part_claims, hand_claims, separate_claims)

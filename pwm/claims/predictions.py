@@ -66,19 +66,27 @@ def first_claims(evidence: Evidence) -> Iterator[Claim]:
     """
     every = conditions(evidence)
     num_right = 0
-    for setting, condition in FIRST.items():
-        measured, predicted = every[condition].edge, predictions()["lower_edge"][setting]
+    for setting, name in FIRST.items():
+        measured, predicted = every[name].edge, predictions()["lower_edge"][setting]
+        fails = setting in FIRST_FAILS
         low, high = if_right(predicted)
         if low <= measured.value <= high:
             num_right += 1
-        name = f"first-{slug(setting.replace(',', ''))}"
-        says, band = f"lower edge, first predicted at {predicted}", (low, high)
-        if setting in FIRST_FAILS:
-            says, band = f"{says}, wrongly", (high, inf)
-        yield Claim(name, says, measured, band, (every[condition].experiment,))
-    says = "of the first seven predicted lower edges, this many were right"
-    experiments = experiments_of(every[condition] for condition in FIRST.values())
-    yield Claim("first-right", says, Estimate(num_right), (5, 5), experiments, digits=0)
+        yield Claim(
+            name=f"first-{slug(setting.replace(',', ''))}",
+            says=f"lower edge, first predicted at {predicted}" + (", wrongly" if fails else ""),
+            estimate=measured,
+            band=(high, inf) if fails else (low, high),
+            experiments=(every[name].experiment,),
+        )
+    yield Claim(
+        name="first-right",
+        says="of the first seven predicted lower edges, this many were right",
+        estimate=Estimate(num_right),
+        band=(5, 5),
+        experiments=experiments_of(every[name] for name in FIRST.values()),
+        digits=0,
+    )
 
 
 def second_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -94,13 +102,20 @@ def second_claims(evidence: Evidence) -> Iterator[Claim]:
             if (baseline, steps) in SECOND_EDGES:
                 find_edges = light_edges if baseline == "attached" else upper_edges
                 predicted_edge, *_ = find_edges(part.weights, predicted)  # without its resamples
-                says = f"{baseline}, {steps} steps: edge over the law's as first written"
-                ratio = interval(find_edges(part.weights, measured) / predicted_edge)
-                band = SECOND_EDGES[baseline, steps]
-                yield Claim(f"second-{baseline}-{steps}", says, ratio, band, SECOND)
-    says = "mean error of success by the law as first written, predicted to be at most 0.15"
-    error = Estimate(float(np.mean(errors)))
-    yield Claim("second-law-error", says, error, (0.15, 0.3), SECOND)
+                yield Claim(
+                    name=f"second-{baseline}-{steps}",
+                    says=f"{baseline}, {steps} steps: edge over the law's as first written",
+                    estimate=interval(find_edges(part.weights, measured) / predicted_edge),
+                    band=SECOND_EDGES[baseline, steps],
+                    experiments=SECOND,
+                )
+    yield Claim(
+        name="second-law-error",
+        says="mean error of success by the law as first written, predicted to be at most 0.15",
+        estimate=Estimate(float(np.mean(errors))),
+        band=(0.15, 0.3),
+        experiments=SECOND,
+    )
 
 
 def _law_as_first_written(runs: Outcomes, probed: Outcomes) -> dict[str, NDArray[np.bool_]]:
@@ -132,32 +147,65 @@ def _law_as_first_written(runs: Outcomes, probed: Outcomes) -> dict[str, NDArray
 
 def third_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the third set: lengths and a learning rate that no fit had used."""
-    held_out = ("held-out",)  # the experiment of all these claims
+    yield from _third_edges(evidence)
+    yield from _third_success(evidence)
+
+
+def _third_edges(evidence: Evidence) -> Iterator[Claim]:
+    """Yields claims about the edges that the third set predicts."""
     predicted = predictions()["third"]
-    for setting, edge in predicted["lower_edge"].items():
+    for setting, lower_edge in predicted["lower_edge"].items():
         steps = setting.removeprefix("steps ")
-        says = f"lower edge at {steps} steps, predicted at {edge} before the runs"
-        measured = conditions(evidence)[f"held-out-{steps}"].edge
-        yield Claim(f"third-lower-{steps}", says, measured, if_right(edge), held_out)
+        condition = conditions(evidence)[f"held-out-{steps}"]
+        yield Claim(
+            name=f"third-lower-{steps}",
+            says=f"lower edge at {steps} steps, predicted at {lower_edge} before the runs",
+            estimate=condition.edge,
+            band=if_right(lower_edge),
+            experiments=("held-out",),
+        )
+    upper_edge = predicted["upper_edge"]["steps 90"]
+    detached = evidence.of("held-out").at(baseline="detached", episode_length=90)
+    yield Claim(
+        name="third-upper-90",
+        says=f"upper edge at 90 steps, detached, predicted at {upper_edge} before the runs",
+        estimate=interval(upper_edges(detached.weights, detached.learned)),
+        band=if_right(upper_edge),
+        experiments=("held-out",),
+        digits=0,
+    )
+
+
+def _third_success(evidence: Evidence) -> Iterator[Claim]:
+    """Yields claims about the success that the third set predicts."""
     runs = evidence.of("held-out")
     attached, detached = runs.at(baseline="attached"), runs.at(baseline="detached")
-    edge = predicted["upper_edge"]["steps 90"]
-    says = f"upper edge at 90 steps, detached, predicted at {edge} before the runs"
-    longest = detached.at(episode_length=90)
-    measured = interval(upper_edges(longest.weights, longest.learned))
-    yield Claim("third-upper-90", says, measured, if_right(edge), held_out, digits=0)
     for steps, prediction in THIRD_HEAVY.items():
-        says = f"detached, {steps} steps: success at weight 100, {prediction}"
-        success = rate(detached.at(episode_length=steps, critic_weight=100.0).learned)
-        yield Claim(f"third-heavy-{steps}", says, success, (0.5, 1), held_out)
+        yield Claim(
+            name=f"third-heavy-{steps}",
+            says=f"detached, {steps} steps: success at weight 100, {prediction}",
+            estimate=rate(detached.at(episode_length=steps, critic_weight=100.0).learned),
+            band=(0.5, 1),
+            experiments=("held-out",),
+        )
     longest = attached.at(episode_length=90)
     best = longest.rate().argmax()  # place of the weight with the highest success
-    says = "attached, 90 steps: success at the best weight, predicted to be below one half"
-    yield Claim("third-most-90", says, rate(longest.learned[best]), (0, 0.5), held_out)
-    cells = [each for each in conditions(evidence).values() if each.group == "held-out"]
-    error = Estimate(float(np.mean([each.errors(each.predicted("ratio")) for each in cells])))
-    says = "mean error of success over the held-out attached cells, predicted to be at most 0.1"
-    yield Claim("third-error", says, error, (0, 0.1), held_out)
+    yield Claim(
+        name="third-most-90",
+        says="attached, 90 steps: success at the best weight, predicted to be below one half",
+        estimate=rate(longest.learned[best]),
+        band=(0, 0.5),
+        experiments=("held-out",),
+    )
+    held_out = [each for each in conditions(evidence).values() if each.group == "held-out"]
+    errors = [each.errors(each.predicted("ratio")) for each in held_out]
+    yield Claim(
+        name="third-error",
+        says="mean error of success over the held-out attached cells, predicted to be at most 0.1",
+        estimate=Estimate(float(np.mean(errors))),
+        band=(0, 0.1),
+        experiments=("held-out",),
+    )
 
 
 GROUPS = (first_claims, second_claims, third_claims)

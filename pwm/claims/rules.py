@@ -106,81 +106,139 @@ def rule_claims(evidence: Evidence) -> Iterator[Claim]:
     comparison = compared(evidence)
     yield from _score_claims(comparison)
     for name, band in FAILURES.items():
-        says = f"{name}: conditions of {len(CONDITIONS)} in which fewer than half learn"
-        failures = Estimate(len(comparison.failed_conditions(name)))
-        yield Claim(f"rules-failures-{slug(name)}", says, failures, band, COMPARED, digits=0)
+        yield Claim(
+            name=f"rules-failures-{slug(name)}",
+            says=f"{name}: conditions of {len(CONDITIONS)} in which fewer than half learn",
+            estimate=Estimate(len(comparison.failed_conditions(name))),
+            band=band,
+            experiments=COMPARED,
+            digits=0,
+        )
     yield from _carried_claims(comparison)
     for name, band in LONGEST.items():
-        says = f"{name}, 240 steps, learning rate 0.005: success after 8,000 episodes"
-        success = comparison.success(name, "240 steps, 0.005")
-        yield Claim(f"rules-longest-{slug(name)}", says, success, band, COMPARED)
-    says = "rank correlation of the methods with the held-out conditions"
-    correlation = comparison.rank_correlation()  # of rankings by ranked and by held-out conditions
-    yield Claim("rules-correlation", says, correlation, (0.7, 1), COMPARED)
+        yield Claim(
+            name=f"rules-longest-{slug(name)}",
+            says=f"{name}, 240 steps, learning rate 0.005: success after 8,000 episodes",
+            estimate=comparison.success(name, "240 steps, 0.005"),
+            band=band,
+            experiments=COMPARED,
+        )
+    yield Claim(
+        name="rules-correlation",
+        says="rank correlation of the methods with the held-out conditions",
+        estimate=comparison.rank_correlation(),  # of rankings by ranked and by held-out conditions
+        band=(0.7, 1),
+        experiments=COMPARED,
+    )
     # The experiment `brake` tests whether a heavy critic only shortens the shared network's steps.
     predictions = [*judged_rules(comparison), judged_brake(evidence.of("brake"))]
     verdicts = [prediction.verdict for prediction in predictions]
     for verdict, band in VERDICTS.items():
-        says = f"predictions about rules, of {len(predictions)}, that are {verdict}"
-        count = Estimate(verdicts.count(verdict))
-        yield Claim(f"rules-{verdict}", says, count, band, (*COMPARED, "brake"), digits=0)
+        yield Claim(
+            name=f"rules-{verdict}",
+            says=f"predictions about rules, of {len(predictions)}, that are {verdict}",
+            estimate=Estimate(verdicts.count(verdict)),
+            band=band,
+            experiments=(*COMPARED, "brake"),
+            digits=0,
+        )
 
 
 def _score_claims(comparison: Comparison) -> Iterator[Claim]:
     """Yields claims about mean success, gains by centring, differences from the best, and ties."""
     for name, band in SCORES.items():
-        says = f"{name}: mean success over the twelve conditions"
-        yield Claim(f"rules-score-{slug(name)}", says, comparison.success(name), band, COMPARED)
+        yield Claim(
+            name=f"rules-score-{slug(name)}",
+            says=f"{name}: mean success over the twelve conditions",
+            estimate=comparison.success(name),
+            band=band,
+            experiments=COMPARED,
+        )
     for rule, band in GAINS.items():
         label = f"weight {rule}" if rule.isdigit() else rule
-        says = f"{label}: mean success centred less raw"
-        gain = comparison.difference(f"centred {rule}", f"raw {rule}")
-        yield Claim(f"rules-gain-{rule}", says, gain, band, COMPARED)
+        yield Claim(
+            name=f"rules-gain-{rule}",
+            says=f"{label}: mean success centred less raw",
+            estimate=comparison.difference(f"centred {rule}", f"raw {rule}"),
+            band=band,
+            experiments=COMPARED,
+        )
     best = comparison.ranking()[0]
     for name, band in BEHIND.items():
-        says = f"{name}: mean success lost to the best method"
-        lost = comparison.difference(best, name)
-        yield Claim(f"rules-behind-{slug(name)}", says, lost, band, COMPARED)
-    says = f"methods tied with the best, {best}"
+        yield Claim(
+            name=f"rules-behind-{slug(name)}",
+            says=f"{name}: mean success lost to the best method",
+            estimate=comparison.difference(best, name),
+            band=band,
+            experiments=COMPARED,
+        )
     tied = [name for name in comparison.methods if name != best and comparison.tied(best, name)]
-    yield Claim("rules-tied", says, Estimate(len(tied)), (1, 1), COMPARED, digits=0)
+    yield Claim(
+        name="rules-tied",
+        says=f"methods tied with the best, {best}",
+        estimate=Estimate(len(tied)),
+        band=(1, 1),
+        experiments=COMPARED,
+        digits=0,
+    )
 
 
 def _carried_claims(comparison: Comparison) -> Iterator[Claim]:
     """Yields claims about success with a carried state, and in the ranked conditions without it."""
     for name, band in CARRIED.items():
-        says = f"{name}, state carried: success"
-        success = comparison.success(name, "carried")
-        yield Claim(f"rules-carried-{slug(name)}", says, success, band, COMPARED)
+        yield Claim(
+            name=f"rules-carried-{slug(name)}",
+            says=f"{name}, state carried: success",
+            estimate=comparison.success(name, "carried"),
+            band=band,
+            experiments=COMPARED,
+        )
     others = [name for name in comparison.ranked if name != "carried"]
     for name, band in UNCARRIED.items():
-        says = f"{name}: mean success over the other eleven conditions"
-        success = comparison.success(name, *others)
-        yield Claim(f"rules-uncarried-{slug(name)}", says, success, band, COMPARED)
-    says = "centred 100 less centred per-loss, over the other eleven conditions"
-    lead = comparison.difference("centred 100", "centred per-loss", *others)
-    yield Claim("rules-uncarried-lead", says, lead, (-0.01, 0.1), COMPARED)
+        yield Claim(
+            name=f"rules-uncarried-{slug(name)}",
+            says=f"{name}: mean success over the other eleven conditions",
+            estimate=comparison.success(name, *others),
+            band=band,
+            experiments=COMPARED,
+        )
+    yield Claim(
+        name="rules-uncarried-lead",
+        says="centred 100 less centred per-loss, over the other eleven conditions",
+        estimate=comparison.difference("centred 100", "centred per-loss", *others),
+        band=(-0.01, 0.1),
+        experiments=COMPARED,
+    )
 
 
 def candidate_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the candidates for the recommendation, with 96 seeds."""
     comparison = candidates(evidence)
-    for candidate, bands in TRIED.items():
+    for name, bands in TRIED.items():
         for steps, band in bands.items():
-            name = f"candidates-{slug(candidate)}-{steps}"
-            says = f"{candidate}, {steps} steps, learning rate 0.005: fraction that learns"
-            success = comparison.success(candidate, f"{steps} steps")
-            yield Claim(name, says, success, band, CANDIDATES)
-    for (candidate, steps), band in LEADS.items():
-        name = f"candidates-lead-{slug(candidate)}-{steps}"
-        says = f"{LEADER}, {steps} steps, learning rate 0.005: success less that of {candidate}"
-        lead = comparison.difference(LEADER, candidate, f"{steps} steps")
-        yield Claim(name, says, lead, band, CANDIDATES)
-    for (candidate, steps), band in SLOWER.items():
-        name = f"candidates-time-{slug(candidate)}-{steps}"
-        says = f"{candidate}, {steps} steps: median time to learn relative to {LEADER}"
-        ratio = comparison.time_ratio(candidate, LEADER, f"{steps} steps")
-        yield Claim(name, says, ratio, band, CANDIDATES)
+            yield Claim(
+                name=f"candidates-{slug(name)}-{steps}",
+                says=f"{name}, {steps} steps, learning rate 0.005: fraction that learns",
+                estimate=comparison.success(name, f"{steps} steps"),
+                band=band,
+                experiments=CANDIDATES,
+            )
+    for (name, steps), band in LEADS.items():
+        yield Claim(
+            name=f"candidates-lead-{slug(name)}-{steps}",
+            says=f"{LEADER}, {steps} steps, learning rate 0.005: success less that of {name}",
+            estimate=comparison.difference(LEADER, name, f"{steps} steps"),
+            band=band,
+            experiments=CANDIDATES,
+        )
+    for (name, steps), band in SLOWER.items():
+        yield Claim(
+            name=f"candidates-time-{slug(name)}-{steps}",
+            says=f"{name}, {steps} steps: median time to learn relative to {LEADER}",
+            estimate=comparison.time_ratio(name, LEADER, f"{steps} steps"),
+            band=band,
+            experiments=CANDIDATES,
+        )
 
 
 GROUPS = (rule_claims, candidate_claims)

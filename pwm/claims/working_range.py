@@ -46,11 +46,14 @@ def grid_claims(evidence: Evidence) -> Iterator[Claim]:
     for (rate_name, baseline, returns), bands in LEAST.items():
         experiment = f"{'weight' if returns == 'raw' else 'centred'}-{rate_name}"
         runs = evidence.of(experiment).at(baseline=baseline, critic_weight=RANGE)
-        says = f"{baseline}, {returns} returns: least success at weights 1, 10 and 100"
         for steps, band in zip(STEPS, bands, strict=True):
-            name = f"least-{returns}-{baseline}-{steps}-{rate_name}"
-            success = _least_success(runs.at(episode_length=steps))
-            yield Claim(name, says, success, band, (experiment,))
+            yield Claim(
+                name=f"least-{returns}-{baseline}-{steps}-{rate_name}",
+                says=f"{baseline}, {returns} returns: least success at weights 1, 10 and 100",
+                estimate=_least_success(runs.at(episode_length=steps)),
+                band=band,
+                experiments=(experiment,),
+            )
 
 
 def long_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -58,10 +61,13 @@ def long_claims(evidence: Evidence) -> Iterator[Claim]:
     for baseline in ("attached", "detached"):
         for returns in ("raw", "centred"):
             runs = evidence.of("long").at(baseline=baseline, returns=returns, critic_weight=RANGE)
-            name = f"least-{returns}-{baseline}-240-0.001"
-            says = f"{baseline}, {returns} returns: least success at weights 1, 10 and 100"
-            band = MOST if (baseline, returns) == ("detached", "centred") else NONE
-            yield Claim(name, says, _least_success(runs), band, ("long",))
+            yield Claim(
+                name=f"least-{returns}-{baseline}-240-0.001",
+                says=f"{baseline}, {returns} returns: least success at weights 1, 10 and 100",
+                estimate=_least_success(runs),
+                band=MOST if (baseline, returns) == ("detached", "centred") else NONE,
+                experiments=("long",),
+            )
 
 
 def learning_rate_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -69,11 +75,15 @@ def learning_rate_claims(evidence: Evidence) -> Iterator[Claim]:
     for (returns, steps), bands in LEAST_RATES.items():
         experiment = "learning-rate" if returns == "raw" else "centred-learning-rate"
         grid = evidence.of(experiment).at(baseline="detached", critic_weight=ENDS)
-        says = f"detached, {returns} returns: least success at weights 1 and 100"
         for learning_rate, band in zip(RATES, bands, strict=True):
-            name = f"least-{returns}-{steps}-rate-{learning_rate:g}"
-            success = _least_success(grid.at(episode_length=steps, learning_rate=learning_rate))
-            yield Claim(name, says, success, band, (experiment,))
+            runs = grid.at(episode_length=steps, learning_rate=learning_rate)
+            yield Claim(
+                name=f"least-{returns}-{steps}-rate-{learning_rate:g}",
+                says=f"detached, {returns} returns: least success at weights 1 and 100",
+                estimate=_least_success(runs),
+                band=band,
+                experiments=(experiment,),
+            )
 
 
 def _least_success(runs: Outcomes) -> Estimate:
