@@ -58,7 +58,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _verify(store: Store) -> int:
-    """Prints the damaged files of a store and a summary; returns the exit status."""
+    """Prints the damaged files of a store and a summary; returns the exit status.
+
+    A file is also damaged if it is one half of a stored shard, and the other half is missing.
+    """
     damaged = list(damaged_files(store))
     for path in damaged:
         say(f"damaged: {path}")

@@ -59,7 +59,10 @@ def _notes() -> dict[str, Number]:
 
 
 def _task() -> dict[str, Number]:
-    """The task, lengths of episodes, and the criterion by which a run has learned the task."""
+    """The task, lengths of episodes, reward levels, and the criterion for having learned.
+
+    A reward level is the fraction of trials that a simple policy gets rewarded.
+    """
     lengths = EXPERIMENTS["weight-0.001"].axes["episode_length"]
     held_out_lengths = EXPERIMENTS["held-out"].axes["episode_length"]
     levels = reward_levels(LONG.stimulus_set)

@@ -242,16 +242,19 @@ def hand_claims(evidence: Evidence) -> Iterator[Claim]:
 def _by_hand_over_law(by_hand: Outcomes, detached: Outcomes) -> Estimate:
     """Slowdown by a bias added by hand, measured over predicted, geometric mean over biases.
 
+    Each bias is that which the leak gives at 15 steps at one of the weights of `detached`.
+
     Args:
         by_hand: runs of critic weight 5 with one bias for each weight of `detached`, [W, S]; only
             the biases of weights 1 to 10 are used.
         detached: runs without a bias, [W, S].
     """
-    law = Law(noise_constant=1.0, share_weight=fitted_law().share_weight)  # the noise is not fitted
+    law = Law(noise_constant=1.0, share_weight=fitted_law().share_weight)  # a bias's effect is not fitted
     kept = [place for place, weight in enumerate(detached.weights) if 1 <= weight <= 10]
     predicted = []
     for place in kept:
-        bias = law.noise_weight(15) / detached.weights[place]  # over the return's deviation
+        # The leak's bias at this weight, divided by the return's standard deviation.
+        bias = law.noise_weight(15) / detached.weights[place]
         predicted.append(law.trunk_slowdown(5.0, bias) / law.trunk_slowdown(5.0))
     slow = by_hand.time[kept]  # (biases, S)
     fast = detached.at(critic_weight=5.0).time  # (S,)

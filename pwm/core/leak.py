@@ -45,7 +45,7 @@ def critic_bias(
         steps: T, steps per episode, at least 1.
         entropy: H, entropy of the policy in that state, in nats.
         critic_weight: w, above 0.
-        reduction: reduction of the policy loss, "sum" or "mean".
+        reduction: reduction of the policy loss, "sum" (c = 1) or "mean" (c = 1/T).
     """
     return leak_temperature(steps, critic_weight, reduction) * entropy
 

@@ -1,7 +1,7 @@
 """Theory against measurement: the leak's bias, the floor of the value loss, and an identity.
 
 The identity (`pwm.analysis.theory.advantage_log_prob`) gives the policy loss of an attached critic
-at its fixed point from its value loss.
+at its fixed point from its value loss and from moments of the return.
 """
 
 from __future__ import annotations
@@ -77,6 +77,7 @@ def _draw_identity(axes: Axes, evidence: Evidence) -> Table:
     for steps, colour in LENGTHS.items():
         for weight, marker in ((1.0, "o"), (5.0, "s")):
             sides = identity_sides(runs.at(episode_length=steps, critic_weight=weight))
+            # (S, windows) each: means over seeds and the second half of training
             measured, predicted = (float(side.mean()) for side in sides)
             table.append(("identity", "gradients", "attached", steps, weight, predicted, measured))
             _draw_ratios(axes, "identity", [(steps, predicted, measured)], colour, marker)

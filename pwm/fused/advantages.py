@@ -105,6 +105,7 @@ def _bootstrap(
 def _normalise_advantages(rule: UpdateRule, work: Work) -> None:
     """Normalises the advantages, and backpropagates the leak through the normalisation.
 
+    `work.leak` comes in as the leak of advantages that are not normalised.
     A normalised advantage is (A - mean) / divisor, divisor = standard deviation + `normaliser`.
     A value changes its own advantage, the mean and the standard deviation: three terms of its leak.
     """

@@ -66,13 +66,15 @@ def differentiate_losses(
 
 @compiled
 def differentiate_heads(rule: UpdateRule, policy_weight: np.float32, rows: int, work: Work) -> None:
-    """Computes the gradients with respect to each row's logits and value, with the entropy bonus.
+    """Computes the gradients with respect to each row's outputs, with the entropy bonus.
 
-    The policy is the softmax of the logits: ∂ log π(b) / ∂ logit(a) = [a = b] - π(a), and
+    The outputs are the logits, and the value as far as its gradient reaches the trunk. As in
+    `differentiate_losses`, `policy_weight` is 1, or 0 without the policy loss. The policy is the
+    softmax of the logits: ∂ log π(b) / ∂ logit(a) = [a = b] - π(a), and
     ∂ entropy / ∂ logit(a) = -π(a) (log π(a) + entropy).
     """
     work.by_heads[:] = ZERO
-    bonus = policy_weight * rule.entropy_weight * rule.policy_factor
+    bonus = policy_weight * rule.entropy_weight * rule.policy_factor  # of one step
     for row in range(1, rows):  # row 0 is the zero state
         total = ZERO
         for action in range(NUM_ACTIONS):
@@ -82,7 +84,7 @@ def differentiate_heads(rule: UpdateRule, policy_weight: np.float32, rows: int, 
             by_logit = work.by_log_policy[action, row] - probability * total
             if bonus > ZERO:
                 above_mean = work.log_policy[action, row] + work.entropy[row]
-                # `by_log_policy` is a sum over the steps at this row; the bonus is of one step.
+                # `by_log_policy` is a sum over the steps at this row.
                 by_logit += bonus * work.visits[row] * probability * above_mean
             # The first trunk has the policy, the last the value; there may be only one.
             work.by_heads[0, row, action] = by_logit

@@ -24,7 +24,7 @@ PACKAGE = str(Path(__file__).parents[1])
 
 
 def start_command() -> None:
-    """Prepares a command for its slow imports, so that a failure prints one line, not a traceback.
+    """Prepares a command for its slow imports: if one fails or is interrupted, prints one line.
 
     Ends the command at once, also with one line, if the imports cannot succeed: with too little
     memory, in a working folder that was removed, or with invalid settings of tqdm.

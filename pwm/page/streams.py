@@ -10,10 +10,12 @@ from __future__ import annotations
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pwm.fused.compilation import compiled, compiled_apart
-from pwm.fused.layout import Floats, Integers, Places
+from pwm.fused.layout import Floats, Integers
 
+Words: TypeAlias = NDArray[np.uint64]  # of 32 or 64 bits
 Block: TypeAlias = tuple[np.uint64, np.uint64, np.uint64, np.uint64]
 POOL = 4  # words of 32 bits that all entropy is mixed into
 ROUNDS = 10
@@ -31,7 +33,7 @@ MIX_LEFT, MIX_RIGHT = np.uint64(0xCA01F9DD), np.uint64(0x4973F715)
 
 
 @compiled_apart
-def make_key(entropy: Places, pool: Places, key: Places) -> None:
+def make_key(entropy: Words, pool: Words, key: Words) -> None:
     """Computes the key of a stream from its seed and name.
 
     Args:
@@ -73,7 +75,7 @@ def _folded(word: np.uint64) -> np.uint64:
 
 
 @compiled_apart
-def draw_uniform(key: Places, first: int, out: Floats) -> None:
+def draw_uniform(key: Words, first: int, out: Floats) -> None:
     """Fills an array with uniform numbers from [0, 1), as `pwm.core.streams.to_uniform` makes them.
 
     Args:
@@ -90,7 +92,7 @@ def draw_uniform(key: Places, first: int, out: Floats) -> None:
 
 
 @compiled_apart
-def draw_index(key: Places, first: int, size: int, out: Integers) -> None:
+def draw_index(key: Words, first: int, size: int, out: Integers) -> None:
     """Fills an array with integers from 0 to `size` - 1, as `pwm.core.streams.to_index` makes them.
 
     The arguments `key`, `first` and `out` are those of `draw_uniform`.
@@ -104,7 +106,7 @@ def draw_index(key: Places, first: int, size: int, out: Integers) -> None:
 
 
 @compiled_apart
-def _block(key: Places, number: int) -> Block:
+def _block(key: Words, number: int) -> Block:
     """A block of four integers of a stream; `number` counts from 0, Philox's counter from 1."""
     a, b, c, d = np.uint64(number) + ONE, np.uint64(0), np.uint64(0), np.uint64(0)
     key_0, key_1 = key[0], key[1]

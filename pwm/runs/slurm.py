@@ -194,7 +194,10 @@ def max_tasks() -> int:
 
 @contextmanager
 def slurm_jobs(folder: Path, workers: int, options: Mapping[str, str]) -> Iterator[SlurmExecutor]:
-    """Makes an executor; its jobs continue after Ctrl-C, and any other exception cancels them."""
+    """Yields an executor; its jobs continue after Ctrl-C, and any other exception cancels them.
+
+    The arguments are those of `SlurmExecutor`.
+    """
     executor = SlurmExecutor(folder, workers, options)
     try:
         yield executor
