@@ -179,8 +179,8 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
         Options are ignored. Returns the first observations, [R, S], and their `info`.
 
         Raises:
-            InputError: a list does not have one seed per replica, or a seed is not an integer of at
-                least 0.
+            InputError: a list does not have one seed per replica, or one of its seeds is not an
+                integer of at least 0. Gymnasium refuses a single seed that is not.
         """
         if isinstance(seed, Sequence):
             accepted = f"one seed, or {self.num_envs}, one for each replica"

@@ -102,7 +102,7 @@ class Arguments:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command and ends the program."""
+    """Runs the command; bad input ends the program with one line."""
     arguments = parse(Arguments, "python -m pwm.paper", "Compiles the paper to PDF.", argv)
     with errors_in_one_line():
         pdf = compile_paper(arguments.folder)

@@ -40,7 +40,7 @@ class Arguments:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command and ends the program."""
+    """Runs the command; if `verify` finds damage, ends the program with status 1."""
     about = "Lists and verifies the stored runs, and explains why a shard is missing."
     arguments = parse(Arguments, "python -m pwm.store", about, argv)
     action, key, folder = arguments.action, arguments.key, arguments.results

@@ -111,7 +111,7 @@ class Arguments:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command and ends the program."""
+    """Runs the command; bad input ends the program with one line."""
     arguments = parse(Arguments, "python -m pwm.sweep", _description(), argv)
     with errors_in_one_line():
         if arguments.workers is not None:

@@ -86,7 +86,7 @@ class Setting:
         require_integer("hidden_size", self.hidden_size, 1)
         in_trials = self.steps >= self.trial_length and self.steps % self.trial_length == 0
         require(in_trials, "steps", self.steps, f"a multiple of the {self.trial_length} of a trial")
-        if self.attached:  # the leak's bias, c T H / (2 w), is infinite at 0
+        if self.attached:  # the leak's bias is proportional to 1 / w
             require_positive("critic_weight", self.critic_weight)
         require_non_negative("critic_weight", self.critic_weight)
         require_positive("learning_rate", self.learning_rate)

@@ -52,12 +52,12 @@ def fifth_cells(evidence: Evidence) -> tuple[Cell, ...]:
 
 
 def of_groups(cells: Sequence[Cell], groups: Sequence[str], *variants: str) -> list[Cell]:
-    """Cells of the groups that have a prediction; only those of `variants` if any are given."""
+    """Cells of the given groups, and of the given variants if any, whose slowdown was predicted."""
     return [
         cell
         for cell in cells
         if cell.predicted
-        and cell.condition.rpartition("-")[0] in groups
+        and cell.condition.rpartition("-")[0] in groups  # a condition is "GROUP-STEPS"
         and (not variants or cell.variant in variants)
     ]
 

@@ -166,6 +166,7 @@ def refuted_if(evidence: Evidence) -> Iterator[Statement]:
     yield _above_statement(distance_cells(evidence))
     slow = [cell for cell in cells.values() if cell.condition == "slow"]
     pairs = [(cell, cells["fast", cell.variant, cell.weight]) for cell in slow]
+    # [1 + resamples] each; a lower bound where one of the two slowdowns is unknown
     factors = [_least_factor(slow_cell, fast_cell) for slow_cell, fast_cell in pairs]
     yield _statement("rates", interval(np.max(factors, axis=0)), chain.from_iterable(pairs))
 

@@ -69,7 +69,7 @@ class Arguments:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command and ends the program."""
+    """Runs the command; ends the program with status 0 if all is as published."""
     arguments = parse(
         Arguments,
         "python -m pwm.audit",

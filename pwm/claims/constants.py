@@ -40,22 +40,9 @@ LONG, SHORT = TaskConfig(episode_length=60), TaskConfig(episode_length=15)
 
 def quoted() -> dict[str, Number]:
     """Constants of this module and of `fifth_numbers`, `foreign` and `grids`, by name."""
-    settings = _notes() | _task() | _training() | _protocol()
+    settings = _task() | _training() | _protocol()
     computed = _theory() | _predictions() | _conversions()
     return settings | computed | fifth_numbers() | foreign_numbers() | grids()
-
-
-def _notes() -> dict[str, Number]:
-    """Numbers that the notes report: critic weights at which runs learn, seeds, a value loss."""
-    return {
-        "notes.exploded-value-loss": number(20_000),
-        "notes.seeds-short": number(EXPERIMENTS["eplen15"].notes_seeds, text="three"),
-        "notes.weights": {"text": "2, 3, 4 and 5"},
-        "notes.weight-long": number(5),
-        "notes.weight-lowest": number(0.05, 2),
-        "notes.weight-short-least": number(2),
-        "notes.weight-short-most": number(5),
-    }
 
 
 def _task() -> dict[str, Number]:
@@ -67,6 +54,7 @@ def _task() -> dict[str, Number]:
     held_out_lengths = EXPERIMENTS["held-out"].axes["episode_length"]
     levels = reward_levels(LONG.stimulus_set)
     return {
+        "notes.weight-long": number(5),  # at which the notes' long episodes were learned
         "setting.episode-long": number(LONG.episode_length),
         "setting.episode-short": number(SHORT.episode_length),
         "setting.episode-least": number(min(lengths)),

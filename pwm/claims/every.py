@@ -62,8 +62,8 @@ def claims(evidence: Evidence) -> Iterator[Claim]:
 def numbers(found: Sequence[Claim]) -> dict[str, Number]:
     """Returns the content of `paper/numbers.json`: constants and the given claims, by name.
 
-    The entry of a claim has its number, interval, sentence and band, the command that trains its
-    runs, and the minutes that one core takes for them.
+    The entry of a claim has its number, interval and sentence, the band in which the sentence is
+    true, the command that trains its runs, and the minutes that one core takes for them.
     """
     claimed = {
         f"{PREFIX}{claim.name}": {

@@ -88,7 +88,7 @@ def number_right(evidence: Evidence) -> Iterator[Claim]:
 
 
 def cell_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the slowdowns in the paper's table."""
+    """Yields claims about the slowdowns in the paper's table; lower bounds where few learned."""
     for condition, weights in SHOWN.items():
         for variant, weight in weights.items():
             name = f"fifth-{condition}-{variant}"

@@ -1,8 +1,9 @@
 """Numbers of the fifth set of predictions that rest on no run: settings, predictions and edges.
 
-The table of the paper has a cell for each entry of `SHOWN`. The law is that of
-`pwm.analysis.elsewhere`; its edge is the critic weight at which learning takes twice as long as
-with the light critic of the same condition.
+The table of the paper has a cell for each entry of `SHOWN`. The leak is the gradient of the policy
+loss in an attached critic, whose values it biases. The law is that of `pwm.analysis.elsewhere`; its
+edge is the critic weight at which learning takes twice as long as with the light critic of the same
+condition.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def _leak_of_a_batch(weight: float, steps: int, batch: int) -> float:
     where s is the noise of one episode and b the leak's bias over the standard deviation of the
     return. The slowdown is this root over the root at b = 0: sqrt(1 + b² / (1 + batch μ² / s²)).
     """
-    bias = noise_weight(steps, 3) / weight
+    bias = noise_weight(steps, trial_length=3) / weight
     return sqrt(1 + bias**2 / (1 + batch * SIGNAL_TO_NOISE))
 
 

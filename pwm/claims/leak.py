@@ -86,7 +86,7 @@ def _bias_ratios(attached: Outcomes) -> NDArray[np.float64]:
 
 
 def detaching_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about success with both baselines, at light and at middle weights."""
+    """Yields claims about success: both baselines at light weights, detached at middle ones."""
     for rate_name, name in GRIDS.items():
         for steps in evidence.of(name).axes["episode_length"]:
             setting = f"{steps}-{rate_name}"
@@ -249,7 +249,8 @@ def _by_hand_over_law(by_hand: Outcomes, detached: Outcomes) -> Estimate:
             the biases of weights 1 to 10 are used.
         detached: runs without a bias, [W, S].
     """
-    law = Law(noise_constant=1.0, share_weight=fitted_law().share_weight)  # a bias's effect is not fitted
+    # The effect of a bias is as in theory; only the share of the critic's gradient is fitted.
+    law = Law(noise_constant=1.0, share_weight=fitted_law().share_weight)
     kept = [place for place, weight in enumerate(detached.weights) if 1 <= weight <= 10]
     predicted = []
     for place in kept:

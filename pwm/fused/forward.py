@@ -1,6 +1,7 @@
 """Compiled forward pass: the network's steps, its policies and the sampled actions.
 
-`pwm.fused.buffers` explains rows, levels and shapes.
+A row is a state of the LSTM, shared by all steps that reach it; `pwm.fused.buffers` explains rows,
+levels and shapes.
 """
 
 from __future__ import annotations
@@ -189,7 +190,7 @@ def _compute_policies(parameters: Parameters, work: Work, start: int, end: int) 
         )
     # The four outputs of `LANES` rows are loaded and transposed: a vector is one output of these
     # rows. Rows after the last one are computed and never read.
-    logits = work.heads[0].reshape(-1)
+    logits = work.heads[0].reshape(-1)  # of the first trunk, which has the policy
     for row in range(start, end, LANES):
         hold, left, right, _value = columns(logits, NUM_OUTPUTS * row)
         largest = larger(larger(hold, left), right)

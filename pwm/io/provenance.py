@@ -1,4 +1,4 @@
-"""Provenance of a result: code, versions, machine, command and time."""
+"""Provenance of a result: code, versions, machine, command and wall time."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class Arguments:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command and ends the program."""
+    """Runs the command; bad input ends the program with one line."""
     about = "Makes the page on which every published run can be seen and trained again."
     arguments = parse(Arguments, "python -m pwm.page", about, argv)
     with errors_in_one_line():

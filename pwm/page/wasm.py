@@ -224,7 +224,7 @@ class Arguments:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command and ends the program."""
+    """Runs the command; bad input ends the program with one line."""
     arguments = parse(Arguments, "python -m pwm.page.wasm", (__doc__ or "").splitlines()[0], argv)
     with errors_in_one_line():
         require(which(LINKER) is not None, LINKER, "(not found)", "Debian's package lld, or LLVM's")

@@ -21,7 +21,7 @@ LOCK = ".lock"
 
 
 def lock_file(path: Path) -> FileLock:
-    """Makes a lock on the file `path`, not acquired yet; acquiring it creates the file.
+    """Makes a lock on the file `path`, for a shard or a folder; acquiring it creates the file.
 
     Group and others may read or write the file if they may read or write its folder. Another user
     can then lock the file that a killed process left.

@@ -60,7 +60,8 @@ def check_leak(
         values: the critic's outputs that the losses were computed from, one tensor or a list.
         log_probs: log-probabilities of the actions taken, one tensor or a list.
         weight: factor outside `value_loss` in the sum that `backward` is called on.
-        steps: T, steps per episode, for the reported weight; by default all steps of the losses.
+        steps: T, steps per episode, to report the weight in units of a loss summed over them; by
+            default all steps of the losses.
     Raises:
         ArgumentError: a loss is not a scalar with a gradient, or `backward` has been called.
     """
@@ -93,7 +94,7 @@ def check_leak(
     of_critic = leaves(ancestors(value_list))
     head, trunk, other = _by_network(reached, of_critic, gradient, log_prob_list)
     cost = None
-    if len(head) + len(trunk) == len(of_critic):  # the leak reaches every parameter of the critic
+    if len(head) + len(trunk) == len(of_critic):  # the whole critic, as `_cost` assumes
         cost = _cost(policy_loss, value_list, value, losses.normalised)
     names = {id(tensor): name for name, tensor in _named(parameters)}
     return LeakReport(
@@ -172,10 +173,13 @@ def _cost(
 ) -> Cost | None:
     """Bias and slowdown caused by a leak into the whole critic; None if they cannot be estimated.
 
-    They cannot where the value loss is linear in the error of some step, as Huber's may be. At the
-    fixed point, the gradients of policy loss and value loss with respect to each value cancel. The
-    gradient of the value loss is its curvature times the bias. So the bias is minus the gradient of
-    the policy loss, divided by this curvature.
+    They cannot where the value loss is linear in the error of some step, as Huber's may be: then
+    this step is used, but its error is unknown. `normalised` says whether the advantages are; it is
+    None if that is unknown.
+
+    At the fixed point, the gradients of policy loss and value loss with respect to each value
+    cancel. The gradient of the value loss is its curvature times the bias. So the bias is minus the
+    gradient of the policy loss, divided by this curvature.
     """
     if value is None or normalised is None or not torch.equal(value.known, value.used):
         return None

@@ -124,7 +124,7 @@ class AgentProbe:
         sizes = np.abs(hidden).reshape(len(hidden), -1)  # |h|, (R, T H)
         errors = self._error_weights * (values - returns)  # v - G, (R, T)
         biases = -self._temperatures[:, None] * log_probs * self._leak_weights  # b, (R, T)
-        distance = _mean(errors - biases)
+        distance = _mean(errors - biases)  # mean of v - G - b
         self._means.append(np.stack([_mean(sizes), _mean(sizes > SATURATED), distance]))
         length = self._task.trial_length
         at_ends = hidden[:, length - 1 :: length]  # at the last step of each trial, (R, N, H)
