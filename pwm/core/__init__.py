@@ -1,5 +1,14 @@
 """Task, agent and losses, in PyTorch.
 
+The project reproduces a report on this task, "the notes". Its agent is trained by REINFORCE with a
+learned baseline that is not detached: the policy loss also trains the critic, and biases it. This
+*leak* may be a mistake, but it is the notes' setting, and one of the things studied here.
+
+A *run* trains one replica of the agent, as its configuration says. Runs that differ only in critic
+weight, learning rate and seed can be trained together, as the R replicas of a population.
+
 Read task, streams, agent, rollout, returns, losses, leak, config, history. The helpers errors and
-fields serve the configurations. The update is in `pwm.training`: episode, optimiser, update.
+fields serve the configurations. `pwm.training.episode` joins the parts: random draws (`DrawSource`)
+give an episode (`Rollout.play`), its rewards give returns, returns and values give advantages, and
+these give the losses (`episode_losses`). `pwm.training.update` steps against their gradient.
 """

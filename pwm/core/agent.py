@@ -9,9 +9,9 @@ Two choices ensure this:
 - Products are `inputs @ weights`, with weights stored [inputs, outputs]. In this orientation a
   batched product rounds as the single one does, at all shapes that
   `tests/training/test_trainer.py` tries.
-- Hidden units and rows of parameters are padded with zeros, which training leaves at zero. Every
-  replica's weights then start at an aligned address, and PyTorch's vectorised loops leave no
-  remainder, which they would round differently.
+- Hidden units and a replica's parameters are padded with zeros, which training leaves at zero.
+  Every replica's weights then start at an aligned address, and PyTorch's vectorised sigmoid leaves
+  no remainder, which it would round differently.
 
 As in `nn.LSTM`, each gate unit has two biases, which are added. Both have the same gradient, so
 their sum takes twice the step that a single bias would take.
@@ -108,7 +108,8 @@ class Agent:
         self._sizes = [config.num_trunks * prod(shape) for shape in self._padded_shapes.values()]
         self.trunk_size = sum(self._sizes[:-2])  # the heads' weights and biases come last
         """Number of a replica's parameters before those of its heads, with padding."""
-        # The cell's gate has a tanh, which `_step` computes as tanh(x) = 2 sigmoid(2 x) - 1.
+        # The cell's gate has a tanh, which `_step` computes as 2 sigmoid(2 x) - 1, so that one
+        # sigmoid serves all gates.
         gate_scale = torch.tensor([2.0 if gate == "cell" else 1.0 for gate in GATES])
         self._gate_scale = gate_scale.repeat_interleave(self.padded_size).to(device)  # (4 U,)
 

@@ -60,8 +60,8 @@ class TrainConfig:
     """Numbers of episodes of training after which to probe, instead of at the ends of windows; 0 is
     before training. Such probes also measure the hidden states and the critic."""
     critic_start: float | Literal["mean", "fixed-point"] = added_later(0.0)
-    """Number added to the value head's initial bias; or mean, the mean return of a policy that
-    guesses left or right; or fixed-point, the mean return plus the leak's bias."""
+    """What is added to the value head's initial bias: a number; mean, the mean return of a policy
+    that guesses left or right; or fixed-point, that mean plus the leak's bias."""
     seed: int = 0
     """Determines the initial parameters, the trials and the action noise."""
 

@@ -1,4 +1,4 @@
-"""Exceptions for invalid input, worded for the command line."""
+"""Exceptions for invalid input, which commands print on one line."""
 
 from __future__ import annotations
 
@@ -78,12 +78,12 @@ def require_between(name: str, value: float, least: float, most: float) -> None:
 
 
 def require_non_negative(name: str, value: float) -> None:
-    """Raises `InputError` unless the value is at least 0, and finite as a float32."""
+    """Raises `InputError` unless the value is from 0 to `LARGEST`."""
     require(0 <= value <= LARGEST, name, value, f"a finite number from 0 to {LARGEST:g}")
 
 
 def require_positive(name: str, value: float) -> None:
-    """Raises `InputError` unless the value is above 0, and finite as a float32."""
+    """Raises `InputError` unless the value is above 0, and at most `LARGEST`."""
     require(0 < value <= LARGEST, name, value, f"a finite number above 0 and at most {LARGEST:g}")
 
 

@@ -10,10 +10,11 @@ OMIT_IF_EQUAL = "omit if equal"  # key of a field's metadata
 
 
 def added_later(default: Value) -> Value:
-    """Declares a field of a configuration of which runs were published before it had this field.
+    """Declares a field that a configuration did not have when runs of it were published.
 
-    For instance `noise: float = added_later(0.0)`. Where such a field has its default, it is left
-    out of what identifies a run (`pwm.runs.fields.identity`). Published runs therefore keep their
-    names, and the default must never change.
+    For instance `noise: float = added_later(0.0)`. The name of a stored run is a hash of its
+    configuration. A field added later is left out of it while at its default
+    (`pwm.runs.fields.identity`), so that published runs keep their names; the default must never
+    change.
     """
     return field(default=default, metadata={OMIT_IF_EQUAL: default})

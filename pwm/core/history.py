@@ -14,7 +14,8 @@ DIAGNOSTICS = (
     "policy_norm", "critic_norm", "leak_norm", "total_norm", "cosine", "signal_to_noise",
     "explained_variance", "return_variance", "covariance",
 )  # fmt: skip
-"""Diagnostics of each replica's gradients with respect to the trunk's parameters.
+"""Diagnostics of each replica: of its gradients with respect to the trunk's parameters, and of its
+returns and values. `pwm.training.diagnostics` computes them.
 
 policy_norm, critic_norm, leak_norm, total_norm: root mean square, over episodes, of the Euclidean
     norm of each part of the gradient (`pwm.training.diagnostics`), and of the sum of the three. The
@@ -36,7 +37,7 @@ AGENT_DIAGNOSTICS = ("activity", "saturated", "value_weight_norm", "trace", "dis
 """Diagnostics of each replica's critic, and of hidden states h of the LSTM that the policy reads.
 
 activity: mean of |h| over steps and units.
-saturated: fraction of steps and units with |h| > 0.6.
+saturated: fraction of steps and units with |h| > 0.6, where h passes on little gradient.
 value_weight_norm: Euclidean norm of the weights of the value head, without its bias.
 trace: how much h remembers of the first stimulus at a trial's last step. It is the variance of h's
     means by pair, among pairs with the same second stimulus, weighted by visits; mean over units.
@@ -61,10 +62,11 @@ class History:
     episode: NDArray[np.int64]
     """Last episode of each window, counted from 1: [K]."""
     reward: NDArray[np.float32]
-    """Fraction of trials rewarded at their last step; a blank trial counts as not rewarded. [R, K],
-    as for all metrics."""
+    """Fraction of trials rewarded at their last step, whatever the reward's size; a blank trial
+    counts as not rewarded. [R, K], as for all metrics."""
     value_loss: NDArray[np.float32]
-    """Squared error of the critic, mean over steps, in reward², with Huber's value loss too."""
+    """Squared error of the critic, mean over steps, in reward², with Huber's value loss too
+    (`Losses.squared_error`)."""
     policy_loss: NDArray[np.float32]
     """Policy loss with the run's reduction, in reward times nats, which is the loss as optimised
     unless errors are scaled; with normalised advantages, as optimised, without a unit."""
@@ -72,7 +74,8 @@ class History:
     """Entropy of the policy, mean over steps, in nats."""
     critic_bias: NDArray[np.float32]
     """Measured bias of the critic: value minus Monte Carlo return (also if the critic learns
-    λ-returns), mean over steps, in reward. `pwm.core.leak.critic_bias` predicts it."""
+    λ-returns), mean over steps, in reward. `pwm.core.leak.critic_bias` predicts it for an attached
+    critic, where its conditions hold."""
     diagnostics: Mapping[str, NDArray[np.float32]] = field(default_factory=dict, kw_only=True)
     """With `probe_episodes`, the diagnostics at the end of each window, by the names of
     `DIAGNOSTICS`; nan in an unfinished window. With `probe_at`, these and `AGENT_DIAGNOSTICS` at

@@ -1,10 +1,12 @@
 """The leak in closed form: the bias of the critic under an attached baseline.
 
-With a squared value loss, the total loss of an episode (`pwm.core.losses`) has
-∂total/∂v_t = -(2 w / T) (G_t - v_t) + c log π(a_t). This is also the gradient of w times the value
-loss with targets G_t - α log π(a_t), where α = c T / (2 w). The two agree at every update, for any
-network that computes the values. Since E[-log π] is the policy's entropy H, the leak adds an
-entropy bonus α H to the critic's target. The bonus is that of step t alone, not of later steps.
+With a squared value loss and Monte Carlo returns G, the total loss of an episode
+(`pwm.core.losses`) has ∂total/∂v_t = -(2 w / T) (G_t - v_t) + c log π(a_t). This is also the
+gradient of w times the value loss with targets G_t - α log π(a_t), where α = c T / (2 w). The two
+agree at every update, for any network that computes the values. Since E[-log π] is the policy's
+entropy H, the leak adds an entropy bonus α H to the critic's target. The bonus is that of step t
+alone, not of later steps; for λ-returns, which contain later values and so their bonus, see
+`pwm.analysis.fixed_points`.
 
 This module does not import PyTorch, so that commands which only compute with formulas start fast.
 """
@@ -38,8 +40,9 @@ def critic_bias(
     """Predicted bias b = α H = c T H / (2 w) of the critic at its fixed point, in reward.
 
     The critic regresses on the return plus the entropy bonus. Its fixed point in a state s is the
-    mean of this target, v = E[G|s] + α H. With a detached baseline there is no bonus and no bias.
-    `History.critic_bias` is the measured bias.
+    mean of this target, v = E[G|s] + α H, with Monte Carlo returns, a squared value loss, and
+    nothing scaled. With a detached baseline there is no bonus and no bias. `History.critic_bias` is
+    the measured bias.
 
     Args:
         steps: T, steps per episode, at least 1.
@@ -51,10 +54,10 @@ def critic_bias(
 
 
 def start_entropy(trial_length: int) -> float:
-    """Entropy H, in nats, of a policy that has only learned to act at a trial's last step.
+    """Entropy H, in nats, of a policy that is uniform, but no longer holds at a trial's last step.
 
-    Before the last step, the policy picks each of the three actions with probability 1/3. At the
-    last step it picks left or right, each with probability 1/2. H is the mean over the trial's
-    steps, of which there is at least one.
+    A policy learns this first. Before the last step, it picks each of the three actions with
+    probability 1/3. At the last step it picks left or right, each with probability 1/2. H is the
+    mean over the trial's steps, of which there is at least one.
     """
     return ((trial_length - 1) * log(3) + log(2)) / trial_length

@@ -25,7 +25,8 @@ The last term is the leak. Fields of `LossConfig` vary these formulas:
 - leaking_targets: it is not cut in the policy loss; ∂total/∂v_t then has a third term,
   -c γ (1 - λ) Σ_s<t (γ λ)^(t-s-1) log π(a_s), over the earlier steps whose returns contain v_t.
 - returns, balance: if they scale the errors, A_t = ((G_t - centre) / spread - v_t) / error_scale,
-  all terms of ∂total/∂v_t are divided by error_scale, and w is multiplied by critic_factor
+  all terms of ∂total/∂v_t are divided by error_scale, and w is multiplied by critic_factor. Centre
+  and spread are running statistics of the return; the other two are set by the rule of balance
   (`pwm.training.balance.Scales`).
 
 The last three act before the functions below (`pwm.training.episode`); clip_gradient and other
@@ -82,8 +83,8 @@ class LossConfig:
     """Form of the return that the critic learns: as it is (raw), minus its running mean (centred),
     or also divided by its running standard deviation (standardised)."""
     tracking_rate: float = added_later(0.1)
-    """Rate of the exponential averages of returns and rewards, and of their variances; 1 for the
-    last episode alone."""
+    """Rate of the exponential averages of returns and of rewards (for return-scale), and of their
+    variances; 1 for the last episode alone."""
     trace_decay: float = added_later(1.0)
     """λ of the λ-return, which advantages and value loss use: 1 for future rewards alone (Monte
     Carlo), 0 for one reward and the discounted next value."""
@@ -98,8 +99,8 @@ class LossConfig:
     """In the policy loss, subtract the mean of an episode's advantages, then divide by their
     standard deviation."""
     clip_gradient: float = added_later(0.0)
-    """Norm to which a longer gradient of all parameters is scaled down, under per-loss for each
-    loss alone; 0 for no limit."""
+    """Largest norm of the gradient of all parameters; a longer one is scaled down to it, under
+    per-loss each loss's own. 0 for no limit."""
     value_loss: ValueLoss = added_later("squared")
     """Value loss: the mean of A² (squared), or of A² where |A| ≤ 1 and 2 |A| - 1 elsewhere (huber),
     with the errors A in the units that the value head learns in."""
@@ -136,7 +137,7 @@ class LossConfig:
 
     @property
     def scales_errors(self) -> bool:
-        """Whether training scales errors, losses or steps, which changes the leak's bias."""
+        """Whether errors, losses or steps are scaled, which changes the leak's bias."""
         rule_scales = self.balance in ("per-loss", "uncertainty", "popart", "return-scale")
         return rule_scales or self.returns == "standardised" or self.normalise_advantages
 
@@ -182,14 +183,14 @@ def episode_losses(
     Args:
         log_probs: log-probabilities of the actions taken, [R, T].
         entropies: entropies of the policy at each step, in nats, [R, T].
-        advantages: returns minus values, attached to the values, [R, T].
+        advantages: A, returns minus values, or scaled; attached to the values, [R, T].
         head_advantages: equal to `advantages`, but attached only to the value head, [R, T].
         critic_weight: w, one for all replicas or [R].
         config: configuration of the losses.
         errors: equal to `advantages`, but with detached returns, for the value loss, [R, T]; None
             if the returns in `advantages` are detached already.
     Returns:
-        The losses; gradients reach the other arguments as `config` says.
+        The losses; through which of the tensors they have gradients, `config` says.
     """
     errors = advantages if errors is None else errors
     if config.lost_gradients == "log_probs":

@@ -18,7 +18,7 @@ BLOCK = 16  # steps; matrix products of whole blocks round alike, batched or not
 def discounted_returns(rewards: Tensor, discount: float) -> Tensor:
     """Returns G_t = Σ_k≥t discount^(k-t) r_k to the last of T steps, [R, T], from rewards, [R, T].
 
-    One product with a matrix is ten times as fast as a recursion over the steps.
+    One product with a matrix is ten times as fast as a recursion over 60 steps.
     """
     replicas, steps = rewards.shape
     padding = -steps % BLOCK  # up to the next multiple
@@ -31,7 +31,7 @@ def discounted_returns(rewards: Tensor, discount: float) -> Tensor:
 def bootstrapped_returns(
     rewards: Tensor, values: Tensor, discount: float, trace_decay: float
 ) -> Tensor:
-    """λ-returns G_t = r_t + γ ((1 - λ) v_t+1 + λ G_t+1), [R, T], where v and G end in 0.
+    """λ-returns G_t = r_t + γ ((1 - λ) v_t+1 + λ G_t+1), [R, T]; v and G are 0 after the end.
 
     Since G_t = (r_t + γ (1 - λ) v_t+1) + γ λ G_t+1, they are the discounted returns of the numbers
     in brackets, with discount γ λ. G_t - v_t is the advantage of GAE(λ) (Schulman et al., 2016).

@@ -30,7 +30,7 @@ class Episode(NamedTuple):
     logits: Tensor  # (R, N, L, actions)
     log_probs: Tensor  # (R, N, L): of the actions taken
     entropies: Tensor  # (R, N, L): of the policy, in nats
-    values: Tensor  # (R, N, L): outputs of the value head, in the units that it learns in
+    values: Tensor  # (R, N, L): of the value head, in reward or as `LossConfig` scales them
     head_values: Tensor  # (R, N, L): equal to `values`, but gradients reach only the value head
     hidden: Tensor  # (R, N, L, hidden size): of the LSTM that the policy reads
 
@@ -72,7 +72,7 @@ class DrawSource:
         return Draws(trials.transpose(0, 1).contiguous(), noise.transpose(0, 1).contiguous())
 
     def skip(self, num_episodes: int) -> None:
-        """Skips the draws for the first episodes; call it before `next` (see `Streams.skip`)."""
+        """Skips the draws of episodes that are played already; call it before `next`."""
         num_trials = num_episodes * self._task.num_trials
         self._trials.skip(num_trials)
         self._actions.skip(num_trials * self._task.trial_length)
@@ -97,7 +97,7 @@ class Rollout:
 
         Args:
             parameters: parameters, [R, P], in which the episode stays differentiable; it has their
-                data type, except for rewards, which are float32.
+                data type, except for rewards (float32), trials and actions (int64).
             draws: trials [R, N] and noise [R, N, L].
         """
         weights = self._agent.weights(parameters)

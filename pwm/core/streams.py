@@ -2,8 +2,8 @@
 
 A stream is NumPy's counter-based Philox generator, whose integers are fixed by its specification.
 They are converted by exact arithmetic. A stream depends only on the replica's seed and on the
-stream's name. Two replicas with the same seed therefore see the same trials and action noise,
-whatever their critic weights, the other replicas and the order of training.
+stream's name. Two replicas with the same seed therefore get the same draws of trials and action
+noise, whatever their critic weights, the other replicas and the order of training.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ class Streams:
         return np.stack([generator.random_raw(count) for generator in self._generators])
 
     def skip(self, count: int) -> None:
-        """Skips the first `count` integers of each stream; call it before the first draw."""
+        """Skips the first `count` integers of each stream, drawn in an earlier session.
+
+        Call it before the first draw.
+        """
         for generator in self._generators:
             generator.advance(count // 4)  # blocks of four; drops the rest of a begun block
             generator.random_raw(count % 4)

@@ -40,6 +40,7 @@ class Action(IntEnum):
     RIGHT = 2
 
 
+# A set is named after its number of stimuli, but "pwm0" is a test that needs no memory.
 STIMULUS_SETS: Mapping[str, tuple[str, ...]] = {
     "pwm0": ("AB", "BA"),
     "pwm5": ("AB", "BA", "BC", "CB", "CD", "DC", "DE", "ED"),
