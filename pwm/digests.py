@@ -36,7 +36,7 @@ class Arguments:
     """Flags of `python -m pwm.digests`."""
 
     names: ExperimentNames = ()
-    """Experiments to compare; all if none is named."""
+    """Experiments to compare, which must have stored runs; if none is named, all that have."""
     results: Path = Path("results")
     """Folder of stored runs."""
     published: Annotated[

@@ -158,8 +158,9 @@ def _normalised_causes(run: TrainConfig) -> Causes:
 def normalised_bias(run: TrainConfig) -> float:
     """Standard deviation b over steps of the leak's bias with normalised advantages, in reward.
 
-    Let W be the variance of an episode's advantages without the bias, and D² the variance of α H
-    over the steps of a trial, where H is log 2 at the last step and log 3 at all others. As α H is
+    All quantities are those of the policy that is learned first (`start_entropy`): H is log 2 at
+    the last step of a trial and log 3 at all others. Let W be the variance of an episode's
+    advantages without the bias, and D² the variance of α H over the steps of a trial. As α H is
     divided by the standard deviation of the advantages with the bias, b² (W + b²) = D².
     """
     steps, length = run.task.num_steps, run.task.trial_length

@@ -195,11 +195,14 @@ class Outcomes:
 
     @cached_property
     def history(self) -> History:
-        """The history of the runs, in the order of `configs`: curves are [runs, windows].
+        """The history of the runs, in the order of `configs`: metrics are [runs, windows].
+
+        Diagnostics are kept if all runs have the same ones.
 
         Raises:
             ValueError: the runs differ in their budget or in the length of their windows.
-            InputError: a run is not in the store.
+            InputError: a run is not in the store, or the runs are published ones, of which only
+                some curves are published.
         """
         return self._runs.history(self._numbers_of_equal_windows())
 

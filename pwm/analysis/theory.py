@@ -2,7 +2,8 @@
 
 An episode has T steps. Its loss (`pwm.core.losses`) is the policy loss, a sum or a mean over the
 steps, plus the critic weight w times the mean squared error of the values. Each step's term of
-the policy loss has the factor c: c = 1 for the sum, 1/T for the mean.
+the policy loss has the factor c: c = 1 for the sum, 1/T for the mean. With an attached baseline,
+the policy loss's gradient also reaches the values: this leak biases them (`pwm.core.leak`).
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def advantage_log_prob(
     Args:
         value_loss: mean squared error of the values, in reward².
         variance: variance of the return given the critic's state, mean over steps, in reward²;
-            for a critic that does not know its position, `value_floor`.
+            for a critic that does not know which trial it is in, `value_floor`.
         covariance: Σ_t Cov(G_t, log π(a_t)) given the critic's state, in reward times nats.
         critic_weight: w, weight of the value loss.
     Returns:
@@ -75,9 +76,11 @@ def noise_weight(
 ) -> float:
     """Critic weight at which the leak's bias equals the return's standard deviation.
 
-    Assumes the policy before the task is learned, that of `start_entropy`, for which half of the
-    trials are rewarded. No number is fitted. The bias does not depend on the size of the reward,
-    while the standard deviation is proportional to it.
+    At a weight w, the bias is `noise_weight` / w standard deviations; it adds that much noise to the
+    policy's gradient (`slowdown`). Assumes a policy that is uniform, but no longer holds at a
+    trial's last step (`start_entropy`), so that half of the trials are rewarded. No number is
+    fitted. The bias does not depend on the size of the reward, while the standard deviation is
+    proportional to it.
 
     Args:
         steps: T, steps per episode, in whole trials; more than one trial.

@@ -72,15 +72,15 @@ def _counts() -> Mapping[str, Number]:
 
 
 def _descriptions() -> dict[str, Number]:
-    """One-line descriptions, by name, of single experiments and of families of experiments.
+    """One-line descriptions of experiments and of families of experiments, for the paper.
 
-    The experiments of a family have the same conditions and differ in their methods or variants.
-    One of them is described, without the fields in which they differ.
+    A family is all experiments of one condition, such as `rules-length-*`, which differ in their
+    methods or variants. One of them is described, without the fields in which they differ.
     """
-    families = ("rules-", "fourth-", "fifth-")
+    prefixes = ("rules-", "fourth-", "fifth-")  # of experiments that are in families
     shown = {"fourth-above": _described(EXPERIMENTS["fourth-above"])}  # of no family
     for name, experiment in EXPERIMENTS.items():
-        if not name.startswith(families):
+        if not name.startswith(prefixes):
             shown[name] = _described(experiment)
     for name in rules.CONDITIONS:
         one = EXPERIMENTS[f"rules-{name}-popart"]

@@ -50,6 +50,7 @@ def noise_claims(evidence: Evidence) -> Iterator[Claim]:
             band=(0.75, 1.25),
             experiments=("separate",),
         )
+        # Whether detached runs would learn in the budget if slowed by the law: (W, S)
         predicted = condition.learned_if_slowed(condition.noise_weight)
         errors.append(condition.errors(predicted))
     yield Claim(

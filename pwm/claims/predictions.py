@@ -1,7 +1,8 @@
 """Claims about the first three sets of predictions in `paper/predictions.json`.
 
 They predict edges, the ends of the range of critic weights with which runs learn (at the lower or
-upper edge, success is half of what it is inside), and the success of runs at single weights.
+upper edge, success is half of what it is inside), and the success of runs at single weights. An
+attached baseline leaks: the policy loss also trains the critic.
 """
 
 from __future__ import annotations
@@ -198,6 +199,7 @@ def _third_success(evidence: Evidence) -> Iterator[Claim]:
         experiments=("held-out",),
     )
     held_out = [each for each in conditions(evidence).values() if each.group == "held-out"]
+    # Absolute errors of success by the law "ratio" (`pwm.analysis.conditions`), [W] each
     errors = [each.errors(each.predicted("ratio")) for each in held_out]
     yield Claim(
         name="third-error",

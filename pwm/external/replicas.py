@@ -192,7 +192,7 @@ class Replicas:
     def _gradients(self, replicas: Tensor, steps: Steps) -> list[tuple[Tensor, ...]]:
         """Gradients with respect to the parameters of r replicas, one tuple per optimiser.
 
-        It also adds the replicas' steps to `_step_sums`.
+        It also adds sums over their steps to `_step_sums`, on which `Record` bases the outcome.
         """
         setting, networks = self._setting, self._networks.copies(replicas)
         targets = steps.targets
@@ -207,6 +207,7 @@ class Replicas:
         if setting.num_optimisers == 1:
             totals = [totals[0] + totals[1]]
         with torch.no_grad():
+            # Beyond the largest error, Huber's value loss is linear.
             error = (values - targets).clamp(-setting.largest_error, setting.largest_error)
             entropy = -(log_policy.exp() * log_policy).sum(-1)
             summands = [torch.ones_like(values), error, entropy, steps.bootstraps, values]  # (r, N)
@@ -219,7 +220,7 @@ class Replicas:
         ]
 
     def _keep(self, kept: NDArray[np.bool_]) -> None:
-        """Removes all replicas for which `kept`, [R], is false."""
+        """Removes all replicas for which `kept`, [R], is false, as they have learned."""
         mask = torch.tensor(kept)
         for optimiser in self._optimisers:
             for state in optimiser.state.values():
@@ -263,6 +264,7 @@ def bootstrapped(
 def summed_returns(lengths: Sequence[int], discount: float) -> float:
     """Sum of the discounted returns from all steps of whole episodes, for a reward of 1 per step.
 
+    It is compared with the sum of the critic's values, whose own targets contain values.
     When n steps remain, the return is 1 + γ + ... + γⁿ⁻¹ = (1 - γⁿ) / (1 - γ), for a discount γ
     below 1. An episode of L steps gives the sum of this over n = 1 to L: (L - Σ γⁿ) / (1 - γ).
     """

@@ -117,7 +117,7 @@ def _draw_biases(axes: Axes, evidence: Evidence) -> Table:
 def _draw_batches(axes: Axes, evidence: Evidence) -> Table:
     """Draws median episodes to learn against episodes per update, at 15 steps; returns the rows.
 
-    Lines join the times that the law predicts for the light critic and for each variant.
+    Lines join the times that the law predicts for the light critic, and for raw and own.
     """
     table: Table = []
     for group in BATCHES:
@@ -125,7 +125,7 @@ def _draw_batches(axes: Axes, evidence: Evidence) -> Table:
         light_time = predictions()["fifth"]["light"][condition][LAW]
         curves = [("light", evidence.of(f"fifth-{condition}-light"), light_time)]
         curves += [
-            (cell.variant, cell.runs, cell.predicted[LAW] * light_time)
+            (cell.variant, cell.runs, cell.predicted[LAW] * light_time)  # slowdown times time
             for cell in of_groups(fifth_cells(evidence), (group,))
             if cell.condition == condition
         ]

@@ -1,7 +1,8 @@
 """The law of the climb next to the runs that it predicted, and slowdowns by the leak's noise alone.
 
 A cell is the runs of one condition, variant and critic weight; its slowdown S is their median time
-to learn over that of the condition's light detached critic.
+to learn over that of the condition's light detached critic. An attached critic leaks: the policy
+loss also trains it.
 """
 
 from __future__ import annotations
@@ -98,7 +99,8 @@ def _draw_errors(axes: Axes, evidence: Evidence) -> Table:
 def _draw_noise(axes: Axes, evidence: Evidence) -> Table:
     """Draws measured over predicted slowdown of attached critics that start at their fixed point.
 
-    These critics do not climb, so only the leak's noise slows learning. Returns the rows.
+    These critics do not climb, so only the leak's noise slows learning. Where too few runs learned,
+    the ratio is a lower bound; cells that cannot test the law are left out. Returns the rows.
     """
     early = list(fixed_point_cells(evidence))
     lengths = [cell for cell in early if not cell.condition.startswith("trial")]

@@ -23,8 +23,10 @@ SUMMARIES = ("mean", "worst")
 def rules_figure(evidence: Evidence) -> tuple[Figure, Table]:
     """Figure and table of the success of every method in every condition, in percent of seeds.
 
-    A row shows a method with raw returns in the left panel and with centred returns in the right
-    one. Rows are sorted by the better of these two scores. The table's methods are sorted by score.
+    A method's score is its mean success over the ranked conditions. A row shows a method with raw
+    returns in the left panel and with centred returns in the right one; rows are sorted by the
+    better of the two scores. The columns are the score, the worst condition, all ranked conditions
+    and the held-out ones. The table's methods are sorted by score.
     """
     methods = compared(evidence)
     by_place = {_place(method): method for method in methods.ranking()}

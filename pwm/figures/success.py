@@ -209,7 +209,10 @@ def _draw_curve(
 def _draw_line(
     axes: Axes, label: str, weights: Sequence[float], learned: NDArray[np.bool_], **look: Any
 ) -> Table:
-    """Draws success by weight, the mean of `learned`, [W, S], over seeds; returns labelled rows."""
+    """Draws success by weight, the mean of `learned`, [W, S], over seeds.
+
+    Returns rows of the label and the columns `SUCCESS`, without intervals.
+    """
     axes.plot(weights, learned.mean(axis=-1), label=label, **look)
     return [
         (label, weight, int(seeds.sum()), len(seeds), seeds.mean(), np.nan, np.nan)

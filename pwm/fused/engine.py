@@ -142,6 +142,8 @@ def task_tables(config: TrainConfig) -> TaskTables:
     observations = observation_table(config.task)  # (pairs + 1, L, S), one-hot or zero
     has_stimulus = observations.any(axis=-1)
     shown = np.where(has_stimulus, observations.argmax(axis=-1), config.task.num_stimuli)
+    # A node is a distinct beginning of a trial. The LSTM's state after it is computed once, if the
+    # state is reset at every trial.
     node = trial_states(config.task)  # (pairs + 1, L)
     node_parent, node_shown = np.full(node.max() + 1, -1), np.full(node.max() + 1, -1)
     # Trials that share a node write the same numbers to it.

@@ -58,7 +58,7 @@ def parse(
     width = contextlib.nullcontext() if wants_help else _wide_terminal()
     errors = io.StringIO()
     with errors_in_one_line():
-        end_imports()
+        end_imports()  # from here on, Ctrl-C raises KeyboardInterrupt
         try:
             with contextlib.redirect_stderr(errors), width:
                 parsed = tyro.cli(

@@ -65,10 +65,10 @@ def _train_in_rounds(
     failures = waits = 0  # numbers of rounds and of waits in a row without any progress
     while missing:
         free = [shard for shard in missing if not is_locked(job.store, shard)]
-        before = progress.update()
+        done_before = progress.update()  # training done so far, by all processes
         if free:
             died = _round(split_into_tasks(free, max_tasks), job, pool, progress)
-            failures = 0 if progress.update() > before else failures + 1
+            failures = 0 if progress.update() > done_before else failures + 1
             if failures == MAX_FAILURES:
                 cause = "workers die" if died else "stored shards are lost or damaged"
                 raise BrokenExecutor(f"{cause} again and again without progress")
@@ -76,7 +76,7 @@ def _train_in_rounds(
                 progress.say("A worker died; its shard continues from the last checkpoint.")
         else:
             time.sleep(WAIT_FOR_OTHERS)
-            waits = 0 if progress.update() > before else waits + 1
+            waits = 0 if progress.update() > done_before else waits + 1
             if waits == MAX_WAITS:
                 lock = job.store.path(missing[0], LOCK)
                 accepted = "progress by the process that holds it; there was none for ten minutes"

@@ -42,6 +42,7 @@ def between(start: Tensor, ends: Iterable[Tensor]) -> set[Node]:
     """The operations on the paths from `start` back to `ends`, tensors that it was computed from.
 
     The operation that computed `start` is included; those that computed `ends` are not.
+    `check_leak` looks among them for custom functions, which may hide a dependence.
     """
     ends = list(ends)
     end_outputs = {output(tensor) for tensor in ends}

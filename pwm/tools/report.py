@@ -72,7 +72,9 @@ class LeakReport:
         parts = {"head": self.head, "trunk": self.trunk, "other": self.other}
         rows = {part: ", ".join(names) for part, names in parts.items() if names}
         if not self.values_used:
-            rows["values"] = "the rows below need the very tensor of values that the losses used"
+            rows["values"] = (
+                "some rows below cannot tell: pass the very tensor of values that the losses used"
+            )
         rows |= self.losses.rows()
         if self.cost is not None:
             rows |= self.cost.rows()

@@ -7,7 +7,7 @@ attached, the leak (`pwm.core.losses`); the critic's is multiplied by the critic
 CONTRIBUTING.md says how to add a rule.
 
     fixed         policy loss + w value loss, w as given: the reference
-    stop-trunk    the critic reads the trunk through a stop-gradient
+    stop-trunk    the value loss does not train the trunk, though a leak still does
     per-loss      the optimiser divides each loss's gradient by its own running root mean square
     equal         in the trunk, the critic's gradient is rescaled to the norm of the policy's
     pcgrad        conflicting gradients in the trunk are projected off each other

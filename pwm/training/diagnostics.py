@@ -169,6 +169,8 @@ def net_weights(steps: int, discount: float, trace_decay: float) -> list[float]:
     of each earlier step s, whose return contains it. For γ λ < 1, these add up to
     1 - γ (1 - λ) (1 - (γ λ)^t) / (1 - γ λ).
 
+    `AgentProbe` weights the errors by these, to measure the critic's distance from its fixed point.
+
     If targets leak, log π(a_s) has the same coefficients in the derivatives of the policy loss with
     respect to v_s and to later values. Step s has steps - 1 - s later ones, so the sum of its
     coefficients is the net weight at the same distance from the other end.

@@ -105,7 +105,10 @@ class TorchEngine:
         return {"parameters": parameters, **self._optimiser.state, "tracked": self._tracked}
 
     def _update(self, draws: Draws) -> list[Tensor]:
-        """Takes one update on E episodes; returns the metrics of each episode, [metrics, R]."""
+        """Takes one update on E episodes; returns the metrics of each episode, [metrics, R].
+
+        The draws are trials, [E, R, N], and noise, [E, R, N, L].
+        """
         config, loss, scales = self._config, self._config.loss, self._scales()
         metrics, value_losses, gradients = [], [], []
         for episode in map(Draws, draws.trials, draws.noise):
