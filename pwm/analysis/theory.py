@@ -76,10 +76,10 @@ def noise_weight(
 ) -> float:
     """Critic weight at which the leak's bias equals the return's standard deviation.
 
-    At a weight w, the bias is `noise_weight` / w standard deviations; it adds that much noise to the
-    policy's gradient (`slowdown`). Assumes a policy that is uniform, but no longer holds at a
+    At a weight w, the bias is `noise_weight` / w standard deviations, and adds that much noise to
+    the policy's gradient (`slowdown`). Assumes a policy that is uniform, but no longer holds at a
     trial's last step (`start_entropy`), so that half of the trials are rewarded. No number is
-    fitted. The bias does not depend on the size of the reward, while the standard deviation is
+    fitted. The bias does not depend on the size of the reward; the standard deviation is
     proportional to it.
 
     Args:
