@@ -1,7 +1,7 @@
 """`python -m pwm.digests`: compares the stored runs with the published ones, bit for bit.
 
 The fused engine gives the same bits on every machine. `paper/outcomes.npz` holds a digest and the
-outcomes of every run of every experiment, so that any machine can check its own runs against the
+outcomes of every run of every experiment, so any machine can check its own runs against the
 published ones.
 """
 
@@ -36,7 +36,7 @@ class Arguments:
     """Flags of `python -m pwm.digests`."""
 
     names: ExperimentNames = ()
-    """Experiments to compare, which must have stored runs; if none is named, all that have."""
+    """Experiments to compare, which must have stored runs; if none is named, all that have any."""
     results: Path = Path("results")
     """Folder of stored runs."""
     published: Annotated[
@@ -50,7 +50,7 @@ class Arguments:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command; without `--write` it ends the program, with status 1 if any run differs."""
+    """Runs the command; without `--write`, exits with status 1 if any run differs, else with 0."""
     about = "Compares the stored runs with the published ones, bit for bit."
     arguments = parse(Arguments, "python -m pwm.digests", about, argv)
     with errors_in_one_line():
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def stored_records(experiment: Experiment, store: Store) -> tuple[list[int], list[Record]]:
-    """The numbers of an experiment's stored runs, and their records, one per shard.
+    """Indices of an experiment's stored runs, and the runs' records, one per shard.
 
     Raises:
         FileError: a stored file is damaged.
@@ -84,7 +84,7 @@ def stored_records(experiment: Experiment, store: Store) -> tuple[list[int], lis
 
 
 def _write(experiments: Sequence[Experiment], store: Store, known: Published) -> None:
-    """Publishes the records of `experiments`; keeps those published of other experiments."""
+    """Publishes the records of `experiments`; keeps the published records of others."""
     records, plans = dict(known.records), dict(known.plans)
     for experiment in _with_progress_bar(experiments):
         numbers, parts = stored_records(experiment, store)
@@ -104,9 +104,9 @@ def _write(experiments: Sequence[Experiment], store: Store, known: Published) ->
 def _compare(
     experiments: Sequence[Experiment], store: Store, known: Published, *, named: bool
 ) -> int:
-    """Prints how many stored runs are as published in `known`; returns the exit status.
+    """Prints how many stored runs match the published ones; returns the exit status.
 
-    Experiments that the user has named must have stored runs.
+    Experiments named by the user must have stored runs.
     """
     stored = different = 0  # numbers of runs
     missing = []  # names of experiments
@@ -132,7 +132,7 @@ def _compare(
 
 
 def _report(name: str, stored: Record, published: Record) -> int:
-    """Prints how many stored runs of an experiment differ from the published; returns how many."""
+    """Returns how many stored runs differ from the published ones; prints the number unless 0."""
     differences = stored.differences(published)  # (runs,), by array
     differs = np.any(list(differences.values()), axis=0)  # (runs,)
     num_different = int(differs.sum())
@@ -144,7 +144,7 @@ def _report(name: str, stored: Record, published: Record) -> int:
 
 
 def _with_progress_bar(experiments: Sequence[Experiment]) -> Iterable[Experiment]:
-    """The experiments, with a progress bar as they are passed through."""
+    """The experiments; iterating over them shows a progress bar."""
     bar = Forgiving(sys.stderr)
     return tqdm(experiments, unit=" experiments", leave=False, disable=None, file=bar)
 

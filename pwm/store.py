@@ -32,7 +32,7 @@ class Arguments:
         Annotated[str, tyro.conf.arg(metavar="[KEY]", help_behavior_hint="")]
     ] = ""
     """For why: a shard's key, as `python -m pwm.sweep --dry-run --keys` prints it, or a unique
-    beginning of one."""
+    prefix of it."""
     grid: OptionalPath = None
     """Python file that defines experiments of your own, for why."""
     results: Path = Path("results")
@@ -40,7 +40,7 @@ class Arguments:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command; if `verify` finds damage, ends the program with status 1."""
+    """Runs the command; `verify` exits with status 1 if any file is damaged, else with 0."""
     about = "Lists and verifies the stored runs, and explains why a shard is missing."
     arguments = parse(Arguments, "python -m pwm.store", about, argv)
     action, key, folder = arguments.action, arguments.key, arguments.results
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _verify(store: Store) -> int:
     """Prints the damaged files of a store and a summary; returns the exit status.
 
-    A file is also damaged if it is one half of a stored shard, and the other half is missing.
+    A missing history or provenance counts as damaged if the other of the two exists.
     """
     damaged = list(damaged_files(store))
     for path in damaged:

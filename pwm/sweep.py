@@ -77,7 +77,7 @@ class Arguments:
         return chosen(self.names, self.size, self.engine, known)
 
     def part(self, shards: list[Shard]) -> list[Shard]:
-        """Every n-th of the shards, from the i-th on, for `--shard i/n`."""
+        """Every n-th shard, starting with the i-th, for `--shard i/n`."""
         found = re.fullmatch(r"(\d+)/(\d+)", self.shard)
         i, n = (int(found[1]), int(found[2])) if found else (0, 0)  # n = 0 is refused
         require(n > 0 and i <= n, "shard", self.shard, "i/n with i from 1 to n, such as 2/3")
@@ -89,7 +89,7 @@ class Arguments:
         return self.workers or (CORES if self.executor == "process" else JOBS)
 
     def sbatch_options(self) -> dict[str, str]:
-        """Options of sbatch by name, for `--slurm NAME=VALUE ...`; `time` is in minutes."""
+        """Options of sbatch by name, from `--slurm KEY=VALUE ...`; `time` is in minutes."""
         typed = " ".join(self.slurm)
         is_used = self.executor == "slurm" or not self.slurm
         require(is_used, "slurm", typed, "--executor slurm with it")
@@ -102,7 +102,7 @@ class Arguments:
         return options
 
     def pool(self) -> tuple[Pool, int | None]:
-        """Returns a function that makes an executor, and the limit on its tasks (None for none)."""
+        """Returns a function that makes an executor, and the limit on tasks (None: no limit)."""
         if self.executor == "process":
             return lambda tasks: processes(min(self.at_a_time, tasks)), None
         require_slurm()
@@ -111,13 +111,13 @@ class Arguments:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command; bad input ends the program with one line."""
+    """Runs the command; on bad input, prints one line and exits."""
     arguments = parse(Arguments, "python -m pwm.sweep", _description(), argv)
     with errors_in_one_line():
         if arguments.workers is not None:
             require_integer("workers", arguments.workers, 1)
         require(arguments.dry_run or not arguments.keys, "keys", "alone", "--dry-run with it")
-        arguments.sbatch_options()  # refuses bad options, also in a dry run
+        arguments.sbatch_options()  # refuses bad options, even in a dry run
         experiments = arguments.experiments()
         shards = arguments.part(planned(experiments))
         store = Store(arguments.results.absolute())
@@ -132,7 +132,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _train(arguments: Arguments, shards: Sequence[Shard], store: Store) -> None:
-    """Trains shards; ends the program if training is interrupted, or if workers or jobs fail."""
+    """Trains shards; exits with an error if interrupted, or if workers or jobs fail."""
     pool, most_tasks = arguments.pool()
     try:
         with folder_errors("results", arguments.results), stop_signals(interrupt=True):
@@ -166,7 +166,7 @@ def _print_keys(shards: Sequence[Shard], stored: Set[str]) -> None:
 def _print_summary(
     experiments: Sequence[Experiment], shards: Sequence[Shard], stored: Set[str], workers: int
 ) -> None:
-    """Prints a line per experiment, and a total that counts a shard of several of them once."""
+    """Prints a line per experiment, and a total that counts a shared shard once."""
     keys = {shard.key for shard in shards}
     width = max(len("experiment"), *(len(item.name) for item in experiments))
     say(f"{'experiment':{width}}  shards    runs  to train  minutes       MB")

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from pwm.core.history import History
 
 PARTS = 64, 32, 16, 8, 4, 2
-"""A trail hashes the first window of a history, the first 1/64 of its windows, 1/32, ..., 1/2."""
+"""A trail hashes the first window of a history, then its first 1/64, 1/32, ..., 1/2."""
 
 
 def digests_of(history: History) -> NDArray[np.uint64]:
     """Digest of each run: the first 64 bits of the SHA-256 hash of its history, [R]."""
-    axes = [axis.astype("<i8").tobytes() for axis in history.axes.values()]  # of all runs
-    # The bits of a NaN depend on the machine; every NaN is replaced by one with fixed bits.
+    axes = [axis.astype("<i8").tobytes() for axis in history.axes.values()]  # shared by all runs
+    # The bits of a NaN depend on the machine, so every NaN is replaced by one with fixed bits.
     curves = [
         np.where(np.isnan(curve), np.float32(np.nan), curve).astype("<f4")
         for curve in history.curves.values()
@@ -30,10 +30,10 @@ def digests_of(history: History) -> NDArray[np.uint64]:
 
 
 def trails_of(history: History) -> NDArray[np.uint8]:
-    """Trail of each run, [R, 7]: the first byte of the digest of each beginning of its history.
+    """Trail of each run, [R, 7]: the first byte of the digest of each prefix of its history.
 
-    `trail_ends` gives the lengths of the beginnings. Where the trails of two runs first differ
-    shows roughly when their histories do.
+    `trail_ends` gives the lengths of the prefixes. The first byte at which two trails differ shows
+    roughly when the histories of the two runs diverge.
     """
     ends = trail_ends(len(history.episode))
     digests = [digests_of(_beginning(history, end)) for end in ends]
@@ -42,7 +42,7 @@ def trails_of(history: History) -> NDArray[np.uint8]:
 
 
 def trail_ends(num_windows: int) -> list[int]:
-    """Lengths, in windows, of the beginnings of a history that its trail hashes."""
+    """Lengths, in windows, of the prefixes of a history that its trail hashes."""
     return [1, *(ceil(num_windows / part) for part in PARTS)]
 
 

@@ -26,8 +26,8 @@ class Experiment:
     """A grid of runs: every combination of the values on its axes.
 
     Raises:
-        InputError: an axis is no field of `TrainConfig` or of its parts, has an invalid value, or
-            is out of order.
+        InputError: an axis is not a field of `TrainConfig` or its parts, is out of order, or has
+            no values, repeated values or an invalid value.
     """
 
     name: str
@@ -35,13 +35,13 @@ class Experiment:
     about: str = ""
     """The question that it answers, or the notes' figure that it reproduces; one line."""
     base: TrainConfig = field(default_factory=TrainConfig)
-    """Configuration of every run, except for the axes."""
+    """Configuration of every run, except for the fields on the axes."""
     axes: Mapping[str, Sequence[Any]]
     """Values by field, for instance `{"baseline": ("attached", "detached"), "seed": range(24)}`.
     The last axis varies fastest. The `INNER_AXES` come last."""
     notes_seeds: int = 0
-    """For a figure of the notes, the number of seeds that it averages: the first ones on the
-    axis. 0 if the notes have no such figure."""
+    """Number of seeds that the notes' figure averages, the first ones on the axis; 0 if the notes
+    have no such figure."""
     engine: EngineName = "fused"
     """Engine that trains the runs."""
 
@@ -74,9 +74,9 @@ class Experiment:
         return prod(len(values) for name, values in self.axes.items() if name in INNER_AXES)
 
     def combinations(self, *, inner: bool) -> Iterator[dict[str, Any]]:
-        """Yields each combination of values on the inner or the other axes, as values by field.
+        """Yields each combination of values on the inner axes, or on the others, by field.
 
-        If there are no such axes, the only combination is empty.
+        Without such axes, yields one empty dictionary.
         """
         names = [name for name in self.axes if (name in INNER_AXES) == inner]
         for values in itertools.product(*(self.axes[name] for name in names)):

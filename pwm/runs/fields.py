@@ -1,7 +1,7 @@
 """Reads and changes the fields of configurations by name, and converts them to and from JSON.
 
 A configuration is a frozen dataclass, whose fields may be configurations themselves. No two fields
-share a name, so that "episode_length" identifies one of them.
+share a name, so a name such as "episode_length" identifies one field.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from pwm.core.fields import OMIT_IF_EQUAL
 def identity(config: Any) -> dict[str, Any]:
     """The fields that identify a configuration, as nested dictionaries for JSON.
 
-    A field declared with `added_later` is left out while it has its default, so that runs published
-    before the field existed keep their names. In a field annotated `float`, or `float | ...`, 2 and
-    2.0 are the same.
+    A field declared with `added_later` is left out while it has its default, so runs published
+    before the field existed keep their names. In a field annotated `float` or `float | ...`, an
+    integer becomes a float, so 2 and 2.0 give the same identity.
     """
     content: dict[str, Any] = {}
     for item in fields(config):
@@ -42,7 +42,7 @@ def restored(default: Any, data: Mapping[str, Any]) -> Any:
             A missing field that was declared with `added_later` gets its published default instead.
         data: the result of `identity` or `dataclasses.asdict`, which may have been saved as JSON.
     Raises:
-        ValueError: the class lacks a field of the data.
+        ValueError: the data have a field that the class lacks, or an invalid value.
     """
     values: dict[str, Any] = {
         item.name: item.metadata.get(OMIT_IF_EQUAL, getattr(default, item.name))
@@ -70,10 +70,10 @@ def flat(config: Any) -> dict[str, Any]:
 
 
 def replaced(config: Any, values: Mapping[str, Any]) -> Any:
-    """A copy of the configuration with new values of some of its fields, at any depth.
+    """Copies the configuration with new values for some of its fields, at any depth.
 
     Raises:
-        InputError: there is no such field, or the value is invalid.
+        InputError: there is no such field, or a value is invalid.
     """
     known = flat(config)
     for name, value in values.items():

@@ -1,8 +1,8 @@
-"""The folder that `python -m pwm.train` saves a run in.
+"""The folder in which `python -m pwm.train` saves a run.
 
-The folder holds the configurations, the trainer's full state, the history, the provenance and the
-figure of the curves. Each file is replaced atomically, and the state before the history, so that a
-run killed at any moment continues from its last save.
+The folder holds the configurations, the trainer's full state, the history, the provenance and a
+plot of the curves. Each file is replaced atomically, and the state before the history, so a run
+killed at any moment continues from its last save.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def folder_name(runs: Sequence[TrainConfig], engine: EngineName) -> str:
     first = runs[0]  # the others differ in critic weight and seed only
     task, loss = first.task, first.loss
     weights = list(dict.fromkeys(f"{run.critic_weight:g}" for run in runs))
-    num_seeds = len(runs) // len(weights)  # each weight is trained on all seeds
+    num_seeds = len(runs) // len(weights)  # each weight is trained with all seeds
     if len(weights) > MOST_WEIGHTS:
         weights = [weights[0], "to", weights[-1]]
     content = json.dumps([engine, *map(identity, runs)], sort_keys=True)
@@ -58,7 +58,7 @@ def folder_name(runs: Sequence[TrainConfig], engine: EngineName) -> str:
 
 
 def files_in(folder: Path) -> set[str]:
-    """Names of a run's `FILES` that exist in a folder; empty if the folder cannot be read."""
+    """Names of those `FILES` that exist in a folder; empty if the folder cannot be read."""
     try:
         return {path.name for path in folder.iterdir()} & set(FILES)
     except OSError:  # no such folder, or it cannot be read
@@ -71,7 +71,7 @@ def save_configs(folder: Path, configs: Sequence[TrainConfig]) -> None:
 
 
 def save(folder: Path, trainer: Trainer, provenance: Mapping[str, object]) -> None:
-    """Replaces the files of the provenance, the state and the history, in this order.
+    """Replaces the provenance, state and history files, in this order.
 
     If the process is killed in between, the state is at least as recent as the history.
     """
@@ -105,7 +105,7 @@ def reserved(name: str, folder: Path) -> Iterator[Callable[[], None]]:
     """Reserves a folder for one process while the block lasts; creates the folder if needed.
 
     Yields a function that raises `InputError` if the folder has been moved or removed since.
-    Messages name the flag `name`, which gave the folder.
+    `name` is the flag that gave the folder, for error messages.
 
     Raises:
         InputError: the folder cannot be written, or another process is training in it.
@@ -122,7 +122,7 @@ def reserved(name: str, folder: Path) -> Iterator[Callable[[], None]]:
         inode = path.stat().st_ino  # differs if another file takes the path
 
     def is_held() -> bool:
-        """Whether the lock's path still leads to the file that was locked."""
+        """Whether the lock's path still points to the file that was locked."""
         with suppress(OSError):
             return path.stat().st_ino == inode
         return False
@@ -132,7 +132,7 @@ def reserved(name: str, folder: Path) -> Iterator[Callable[[], None]]:
 
     try:
         for file in FILES:
-            for temporary in folder.glob(f".{file}.*"):  # a process was killed while it wrote
+            for temporary in folder.glob(f".{file}.*"):  # left by a killed process
                 temporary.unlink(missing_ok=True)
         yield require_held
     finally:

@@ -11,7 +11,7 @@ from pwm.runs.experiment import Experiment
 
 
 def experiments_in(path: Path) -> dict[str, Experiment]:
-    """Runs a Python file, and returns the experiments that it defines at top level, by name.
+    """Runs a Python file and returns the experiments that it defines at top level, by name.
 
     Raises:
         InputError: the file does not exist, raises an exception, defines no experiment, or
@@ -29,13 +29,13 @@ def experiments_in(path: Path) -> dict[str, Experiment]:
     by_name = {item.name: item for item in found}
     for item in found:
         accepted = f"experiments with names of their own; two are called {item.name}"
-        # Two variables may hold one experiment, but two experiments may not share a name.
+        # Two variables may hold the same experiment, but two experiments may not share a name.
         require(by_name[item.name] is item, "grid", path, accepted)
     return by_name
 
 
 def _place(path: Path, error: BaseException) -> str:
-    """Number of the line that raised an error, as "line 3: "; empty if it is not known."""
+    """Line of the file that raised an error, such as "line 3: "; empty if unknown."""
     if isinstance(error, SyntaxError) and error.filename == str(path):
         return f"line {error.lineno}: "
     frames = traceback.extract_tb(error.__traceback__)
@@ -44,7 +44,7 @@ def _place(path: Path, error: BaseException) -> str:
 
 
 def _message(error: BaseException) -> str:
-    """The message of an error, on one line."""
+    """An error's message, on one line."""
     if isinstance(error, InputError):
         return f"{error.name} {error.value}: expected {error.accepted}"
     text = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())

@@ -35,7 +35,7 @@ def known_shards(experiments: Iterable[Experiment]) -> Known:
 
 
 def listed(store: Store, known: Known) -> Iterator[str]:
-    """Yields a header, then a line for every stored shard and every unfinished one, verified.
+    """Yields a header, then a line per stored or unfinished shard, whose files it verifies.
 
     Shards that are not in `known` are described by their provenance.
     """
@@ -47,7 +47,7 @@ def listed(store: Store, known: Known) -> Iterator[str]:
 
 
 def _line(store: Store, key: str, ending: str, known: Known) -> str:
-    """The line about a shard whose file has the ending `STORED` or `UNFINISHED`."""
+    """Line about a stored or unfinished shard: `ending` is `STORED` or `UNFINISHED`."""
     short = key[:SHOWN]
     description = known[key][1] if key in known else "unknown experiment"
     try:
@@ -86,10 +86,10 @@ def damaged_files(store: Store) -> Iterator[object]:
 def explain(prefix: str, store: Store, known: Known) -> Iterator[str]:
     """Yields lines that explain why a shard is missing, by comparison with the most similar one.
 
-    The shard is one of those in `known`, and its key is the only one that begins with `prefix`.
+    Of the keys in `known` and in the store, exactly one must begin with `prefix`.
 
     Raises:
-        InputError: no shard's key begins like this, or several do.
+        InputError: no key begins with `prefix`, or several do.
         FileError: the shard is stored, but damaged.
     """
     stored = store.all_keys()
@@ -123,7 +123,7 @@ def explain(prefix: str, store: Store, known: Known) -> Iterator[str]:
 
 
 def _differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Values in one and in another shard's content, for each field in which they differ."""
+    """Values of each field in which the contents of two shards differ, in both."""
     return {
         name: (one.get(name), other.get(name))
         for name in sorted(one.keys() | other.keys())

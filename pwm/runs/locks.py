@@ -1,7 +1,7 @@
 """Locks: at most one process at a time trains a shard.
 
-The process that trains a shard holds `KEY.lock` locked, and writes its progress to it. The
-operating system releases the lock when the process ends, even if it is killed.
+The process that trains a shard keeps `KEY.lock` locked and writes its progress to it. The operating
+system releases the lock when the process ends, even if it is killed.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ LOCK = ".lock"
 def lock_file(path: Path) -> FileLock:
     """Makes a lock on the file `path`, for a shard or a folder; acquiring it creates the file.
 
-    Group and others may read or write the file if they may read or write its folder. Another user
-    can then lock the file that a killed process left.
+    Group and others may read or write the file if they may read or write its folder, so another
+    user can lock the file that a killed process left.
     """
     shared_mode = path.parent.stat().st_mode & 0o066  # read and write, by group and others
     # A soft lock, for file systems without locks, would outlive a killed process.
@@ -50,8 +50,8 @@ def lock(store: Store, shard: Shard) -> Iterator[bool]:
         store.clean(shard)
         yield True
     finally:
-        # The file of an unfinished shard stays: if one process removed the file while a second one
-        # opens it, a third could make and lock a new file at the same path.
+        # An unfinished shard keeps its lock file: if one process removed it while a second opened
+        # it, a third could create and lock a new file at the same path.
         if store.path(shard).exists():
             path.unlink(missing_ok=True)
         file_lock.release()
@@ -80,7 +80,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _remove_unheld(path: Path) -> None:
-    """Removes the lock file of another user, if no process holds it locked.
+    """Removes another user's lock file if no process holds the lock.
 
     Raises:
         BlockingIOError: a running process holds the lock.
@@ -97,12 +97,12 @@ def _remove_unheld(path: Path) -> None:
 
 
 def report(store: Store, shard: Shard, episodes_done: int) -> None:
-    """Writes the number of episodes done into the lock file, which this process holds locked."""
+    """Writes the number of episodes done to the lock file, which this process has locked."""
     store.path(shard, LOCK).write_text(f"{episodes_done}\n")
 
 
 def reported(store: Store, shard: Shard) -> int:
-    """Number of episodes that the process training the shard last reported; 0 without a report."""
+    """Number of episodes last reported by the process that trains the shard; 0 without a report."""
     with suppress(OSError, ValueError):
         return int(store.path(shard, LOCK).read_text())
     return 0

@@ -27,7 +27,7 @@ def require_memory(runs: Sequence[TrainConfig], episodes_per_draw: int) -> None:
     parameters = run.agent.num_trunks * NUM_GATES * run.agent.hidden_size**2
     per_draw = BYTES_PER_DRAW * len(runs)
     episodes = min(episodes_per_draw, run.num_episodes)
-    needed = {  # bytes, by the field that determines how many
+    needed = {  # bytes, by the field that determines them
         "hidden_size": per_draw * parameters,
         "episode_length": (per_draw * episodes + BYTES_PER_STEP) * steps,
         "probe_episodes": (per_draw * run.probe_episodes + BYTES_PER_STEP) * steps,
@@ -58,7 +58,7 @@ def memory_errors() -> Iterator[None]:
 
 
 def _is_about_memory(error: BaseException) -> bool:
-    """Whether an error says that memory is exhausted; PyTorch then raises `RuntimeError`."""
+    """Whether an error says that memory is exhausted; PyTorch raises `RuntimeError` for this."""
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and "memory" in str(error)
     )

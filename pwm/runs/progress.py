@@ -1,4 +1,4 @@
-"""Progress bar of a sweep, whose shards any number of processes train."""
+"""Progress bar of a sweep, for any number of processes that train its shards."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Done(NamedTuple):
     """Training done so far, summed over shards."""
 
     cost: int = 0
-    """Estimated time of this training, in microseconds of one core."""
+    """Estimated time of this training on one core, in microseconds."""
     runs: int = 0
     """Number of runs in stored shards."""
     episodes: int = 0
@@ -29,7 +29,7 @@ class Done(NamedTuple):
 class Progress:
     """Progress bar of `shards`, which any number of processes train into `store`.
 
-    The bar advances in proportion to estimated cost, so that it can estimate the time left.
+    The bar advances in proportion to estimated cost, so it can estimate the time left.
     """
 
     def __init__(self, shards: Sequence[Shard], store: Store) -> None:
@@ -37,8 +37,8 @@ class Progress:
         self._finished = Done()  # of the stored shards
         self._store = store
         self._runs = sum(len(shard.members) for shard in shards)
-        # A shard is to be trained although its file exists: the file is damaged. The shard counts
-        # as stored once the file has been removed and written again.
+        # If a shard that is to be trained has a file, the file is damaged. The shard counts as
+        # stored once the file has been removed and written again.
         self._damaged = store.names() & {shard.key + STORED for shard in shards}
         self._started = time.monotonic()
         before = self._count()
@@ -73,9 +73,9 @@ class Progress:
         self._bar.write(text, self._bar.fp)
 
     def _count(self) -> Done:
-        """Sums over stored shards, and over the reported progress of shards in training."""
+        """Training done: stored shards, plus the reported progress of shards in training."""
         names = self._store.names()
-        self._damaged &= names  # after a removal, the next file is undamaged
+        self._damaged &= names  # once removed, the next file is undamaged
         undamaged = names - self._damaged
         stored = [shard for shard in self._left if shard.key + STORED in undamaged]
         self._left = [shard for shard in self._left if shard.key + STORED not in undamaged]
@@ -94,5 +94,5 @@ class Progress:
 
 
 def cost_of(shard: Shard) -> int:
-    """Estimated training time of a shard, in microseconds of one core, plus 1 so as not to be 0."""
+    """Estimated training time of a shard on one core in microseconds, plus 1 so it is never 0."""
     return round(1e6 * shard.seconds) + 1

@@ -42,9 +42,9 @@ class SavedRun:
     configs: tuple[TrainConfig, ...]
     """One configuration per replica, ordered by critic weight, then seed."""
     history: History
-    """Curves [R, K]: averages over each of K windows of episodes."""
+    """Metrics averaged over K windows of episodes, [R, K], and any diagnostics."""
     provenance: Mapping[str, Any]
-    """Code, versions, machine and command of the training."""
+    """Engine, commit, library versions, machine and command of the training."""
     state: Mapping[str, NDArray[Any]]
     """The trainer's state at the last save; see `Trainer.state`."""
 
@@ -59,7 +59,7 @@ class SavedRun:
         return int(self.state["episodes_done"])
 
     def continues_to(self, num_episodes: int) -> bool:
-        """Whether training to `num_episodes` in all adds episodes, or draws missing curves."""
+        """Whether training to `num_episodes` in all would add episodes or draw missing curves."""
         if self.episodes_done == num_episodes:
             return CURVES not in files_in(self.folder)  # training was killed before it drew them
         return self.episodes_done < num_episodes
@@ -76,13 +76,12 @@ class SavedRun:
             seed: seed of the trials and the action noise, which are the same for every replica
                 and are never those of training.
         Returns:
-            The episode, tensors [R, N, L] without gradients: R replicas, N trials, L steps per
-            trial.
+            The episode, tensors [R, N, ...] without gradients: R replicas, N trials; see `Episode`.
         Raises:
-            InputError: the seed is not an integer from 0.
+            InputError: the seed is not a non-negative integer.
         """
         draws = self._draws(seed, 1)
-        only_episode = Draws(*(array[0] for array in draws))  # removes the axis of episodes
+        only_episode = Draws(*(array[0] for array in draws))  # removes the episode axis
         rollout = Rollout(self.configs[0].task, self._agent)
         with one_thread():
             return rollout.play(self._parameters, only_episode)
@@ -96,8 +95,8 @@ class SavedRun:
         Returns:
             The `DIAGNOSTICS` and `AGENT_DIAGNOSTICS` of `pwm.core.history` by name, [R] each.
         Raises:
-            InputError: there are fewer than 2 episodes, the seed is negative or no integer, or
-                the run was trained with `lost_gradients`.
+            InputError: `num_episodes` is not an integer of at least 2, the seed is not a
+                non-negative integer, or the run was trained with `lost_gradients`.
         """
         require_integer("num_episodes", num_episodes, 2)
         keeps_all = self.configs[0].loss.lost_gradients == "none"
@@ -116,8 +115,8 @@ class SavedRun:
             num_episodes: episodes to train for in all, including those already trained.
             device: device to train on, as for `make_trainer`.
         Raises:
-            InputError: `num_episodes` are trained already, or the run's engine cannot use the
-                device.
+            InputError: `num_episodes` does not exceed the episodes trained so far or is not a
+                whole number of updates, or the run's engine cannot use the device.
         """
         accepted = f"more than the {self.episodes_done} episodes trained so far"
         require(num_episodes > self.episodes_done, "num_episodes", num_episodes, accepted)
@@ -128,16 +127,16 @@ class SavedRun:
 
     @property
     def _agent(self) -> Agent:
-        """Agent of the run's architecture, which holds no parameters itself."""
+        """Agent with the run's architecture; it holds no parameters."""
         return Agent(self.configs[0].agent, self.configs[0].task.num_stimuli)
 
     @property
     def _parameters(self) -> Tensor:
-        """The trained parameters as one tensor: [R, P]."""
+        """The trained parameters as one tensor, [R, P]."""
         return torch.from_numpy(self.state["parameters"])
 
     def _draws(self, seed: int, num_episodes: int) -> Draws:
-        """Random numbers of episodes that training never sees, the same for all replicas."""
+        """Random numbers for episodes that training never sees, the same for all replicas."""
         require_integer("seed", seed, 0)
         seeds = (seed,) * len(self.configs)
         return DrawSource(self.configs[0].task, seeds, of_probes=True).next(num_episodes)
@@ -147,7 +146,7 @@ def load_run(folder: Path | str) -> SavedRun:
     """Loads the run that `python -m pwm.train` saved in a folder (`--out`).
 
     Raises:
-        FileError: the folder holds no run, or a file of it is damaged.
+        FileError: the folder holds no run, or one of its files is missing or damaged.
     """
     folder = Path(folder)
     with suppress(RuntimeError):  # no user has the name in "~name": the path is used as given
@@ -156,7 +155,7 @@ def load_run(folder: Path | str) -> SavedRun:
     require_file(files_in(folder) >= {CONFIG, STATE_FILE}, folder, accepted)
     configs = read_configs(folder / CONFIG)
     state = read_arrays(folder / STATE_FILE, STATE, *OPTIONAL)
-    trainer = make_trainer(configs, "torch")  # either engine's state fits; this compiles nothing
+    trainer = make_trainer(configs, "torch")  # either engine's state fits; torch compiles nothing
     belongs = _layout(state) == _layout(trainer.state()) and _is_consistent(state, configs[0])
     require_file(belongs, folder / STATE_FILE, f"the state of the runs in {CONFIG}")
     trainer.restore(state)
@@ -172,7 +171,7 @@ def load_run(folder: Path | str) -> SavedRun:
 def unfinished_run(
     name: str, folder: Path, configs: Sequence[TrainConfig], engine: EngineName
 ) -> SavedRun | None:
-    """Loads the stopped run of these configurations in a folder; None if it holds no run at all.
+    """Loads the unfinished run of `configs` from a folder; None if no run has been saved there.
 
     Raises:
         InputError: the folder, which the flag `name` gave, holds another run or a finished one.
@@ -186,7 +185,7 @@ def unfinished_run(
         run = load_run(folder)
         if run.engine == engine and run.continues_to(configs[0].num_episodes):
             return run
-    # A folder with configurations but no state: its run was killed before the first save.
+    # The folder holds configurations but no state: its run was killed before the first save.
     never_saved = held is not None and found <= {CONFIG, PROVENANCE}
     if found and not never_saved:
         first = min(found, key=FILES.index)

@@ -1,4 +1,4 @@
-"""Trains the shards that a store lacks, in processes of this machine or in jobs of a cluster."""
+"""Trains the shards that a store lacks, in processes on this machine or jobs on a cluster."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from pwm.runs.worker import Job, serve, train_shards
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 UPDATE_EVERY = 0.5  # seconds between updates of the progress bar
-WAIT_FOR_OTHERS = 5.0  # seconds between checks, when other processes train all that is left
-MAX_WAITS = 120  # such waits in a row without any progress by the others: ten minutes
+WAIT_FOR_OTHERS = 5.0  # seconds between checks, while other processes train all that is left
+MAX_WAITS = 120  # waits in a row without any progress by the others: ten minutes
 MAX_FAILURES = 3  # rounds in a row without any progress
 Pool = Callable[[int], AbstractContextManager[Executor]]
 """Function that makes an executor, given the number of tasks that will be submitted."""
@@ -35,11 +35,13 @@ def run(shards: Sequence[Shard], job: Job, pool: Pool, max_tasks: int | None = N
     """Trains the shards that are not stored yet, with a progress bar.
 
     Shards that another process is training are left to it, and taken over if it dies. Workers that
-    die are replaced. A task of the executors that `pool` makes trains one or more shards; there are
-    at most `max_tasks`, or one per shard.
+    die are replaced. Each task that an executor of `pool` runs trains one or more shards; there are
+    at most `max_tasks` tasks, or one per shard if it is None.
 
     Raises:
-        InputError: the store cannot be written.
+        InputError: the store cannot be written, Numba cannot compile here, memory is exhausted, or
+            another process makes no progress with its shards for ten minutes.
+        JobError: a SLURM job or the cluster failed.
         BrokenExecutor: workers die, or stored shards get lost, again and again without progress.
         KeyboardInterrupt: after Ctrl-C, once training has stopped at checkpoints.
     """
@@ -57,7 +59,7 @@ def run(shards: Sequence[Shard], job: Job, pool: Pool, max_tasks: int | None = N
 def _train_in_rounds(
     missing: list[Shard], job: Job, pool: Pool, max_tasks: int | None, progress: Progress
 ) -> None:
-    """Trains shards in rounds until all are stored; waits while other processes train all the rest.
+    """Trains shards in rounds until all are stored; waits while others train all that are left.
 
     A further round is needed if workers died, or other processes stopped before their shards were
     stored.
@@ -116,10 +118,10 @@ def _round(tasks: Sequence[Sequence[Shard]], job: Job, pool: Pool, progress: Pro
 
 
 class Processes(ProcessPoolExecutor):
-    """A pool of processes that the signals of the terminal, such as Ctrl-C, do not reach."""
+    """A pool of processes that the terminal's signals, such as Ctrl-C, do not reach."""
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Submits a call, which may start a process."""
+        """Submits a call as `Executor.submit` does; this may start a process."""
         with _interrupts_blocked():
             return super().submit(function, *args, **kwargs)
 

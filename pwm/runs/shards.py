@@ -1,7 +1,7 @@
 """Shards: runs of an experiment that are trained together and stored together.
 
-The division into shards depends on the experiment alone. A change of the division renames shards,
-so that all runs would be trained again.
+The division into shards depends on the experiment alone. Changing it renames shards, so all runs
+would be trained again.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Shard:
     def content(self) -> str:
         """Everything that determines the shard's history, as JSON.
 
-        Any change of this text changes the key, and with it the names of all stored files.
+        Any change to this text changes the key, and with it the names of all stored files.
         """
         setting = identity(self.setting)
         members = {}
@@ -110,12 +110,12 @@ def key_of(content: str) -> str:
 
 
 def trained_by(engine: EngineName) -> str:
-    """Returns the engine and the version of the training code, as text for a provenance file."""
+    """Describes the engine and the version of the training code, for a provenance file."""
     return f"engine {engine}, semantics {SEMANTICS}"
 
 
 def shard_of(content: Mapping[str, Any]) -> Shard:
-    """Rebuilds a shard from its `content`, parsed; raises `ValueError` if of other `SEMANTICS`."""
+    """Rebuilds a shard from its parsed `content`; raises `ValueError` if its `SEMANTICS` differ."""
     if content["semantics"] != SEMANTICS:
         raise ValueError("of other semantics")
     # `shared` sets the fields in which members differ to fixed values, as `plan` does.
@@ -128,25 +128,25 @@ def shard_of(content: Mapping[str, Any]) -> Shard:
 def plan(experiment: Experiment) -> Iterator[Shard]:
     """Yields shards of similar cost that together hold an experiment's runs, in order.
 
-    Shards are made one by one, so that a million runs take no more memory than one shard.
+    Shards are made one by one, so a million runs take no more memory than one shard.
     """
     for setting in experiment.settings():
         defaults = {name: getattr(setting, name) for name in INNER_AXES}
         combinations = experiment.combinations(inner=True)
         members = (_member(defaults | combination) for combination in combinations)
         for size in _sizes(setting, experiment.engine, experiment.population_size):
-            next_members = tuple(itertools.islice(members, size))  # each is taken only once
+            next_members = tuple(itertools.islice(members, size))  # continues where it stopped
             yield Shard(setting.shared, next_members, experiment.engine, experiment.name)
 
 
 def _member(values: Mapping[str, Any]) -> Member:
-    """Makes a member from values by field; as floats, weights 2 and 2.0 give the same key."""
+    """Makes a member from values by field; weight and rate become floats, so 2 and 2.0 are the same."""
     weight, rate = float(values["critic_weight"]), float(values["learning_rate"])
     return Member(weight, rate, values["seed"])
 
 
 def planned(experiments: Iterable[Experiment]) -> list[Shard]:
-    """The shards of some experiments, in order; a shard of several experiments appears once."""
+    """The shards of some experiments, in order; a shard that several share appears once."""
     every = itertools.chain.from_iterable(map(plan, experiments))
     return list({shard.key: shard for shard in every}.values())
 
@@ -163,13 +163,13 @@ def _sizes(setting: TrainConfig, engine: EngineName, num_runs: int) -> list[int]
 def _seconds_per_episode(setting: TrainConfig, engine: EngineName) -> tuple[float, float]:
     """Estimated seconds per episode on one core: a fixed term, and a term per replica.
 
-    The formulas were fitted to a few settings on a server of 2024 and are right within a factor of
-    two. The sizes of shards depend on them, so that any change renames stored files.
+    The formulas were fitted to a few settings on a 2024 server and are accurate to within a factor
+    of two. Shard sizes depend on them, so any change renames stored files.
     """
     task, agent = setting.task, setting.agent
-    steps, size = task.num_steps, agent.hidden_size / 24  # size relative to that of the notes
+    steps, size = task.num_steps, agent.hidden_size / 24  # relative to the notes' size
     if engine == "fused":
-        # The engine computes equal beginnings of trials once, unless states are carried.
+        # Trials with the same stimuli so far share their steps, unless states are carried.
         distinct = task.num_stimuli * (task.trial_length - 1) + task.num_pairs
         computed = 0.8 * steps if agent.carry_state else 0.33 * min(distinct, steps)
         # size**1.75, by roots: a power may round differently on another machine.

@@ -20,14 +20,14 @@ from pwm.core.errors import require
 from pwm.io.inherited import note
 
 POLL_EVERY = 2.0  # seconds
-SILENT_AFTER = 900  # failed polls in a row until the cluster counts as lost: half an hour
-GONE_AFTER = 3  # polls that find a job neither queued nor finished, until it counts as dead
+SILENT_AFTER = 900  # failed polls in a row before the cluster counts as lost: half an hour
+GONE_AFTER = 3  # polls that find a job neither queued nor finished before it counts as dead
 MINUTES = 240  # default time limit of a job; another job then continues its shard
 MAX_TASKS = 1000  # most tasks in an array, even if the cluster allows more
 
 
 class JobError(RuntimeError):
-    """Failure of a job or of the cluster; the message is one line."""
+    """Failure of a job or the cluster, with a message of one line."""
 
 
 def require_slurm() -> None:
@@ -82,7 +82,7 @@ class SlurmExecutor(Executor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Shuts down; unlike `Executor.shutdown`, `cancel_futures` also cancels running jobs."""
+        """Shuts down; `cancel_futures` also cancels running jobs, unlike in `Executor.shutdown`."""
         self._closing = True
         if cancel_futures and (jobs := self.job_numbers()):
             _output("scancel", *jobs)
@@ -90,7 +90,7 @@ class SlurmExecutor(Executor):
             self._thread.join()
 
     def job_numbers(self) -> list[str]:
-        """SLURM's numbers of the jobs and job arrays that have not ended, sorted."""
+        """SLURM's IDs of the jobs and job arrays that have not ended, sorted."""
         with self._lock:
             # "12_3" is the third job of array 12.
             return sorted({job.job_id.partition("_")[0] for job in self._jobs.values()})
@@ -143,7 +143,7 @@ class SlurmExecutor(Executor):
             self._jobs |= dict(zip(calls, jobs, strict=True))
 
     def _end(self, future: Future[Any], error: BaseException | None) -> None:
-        """Ends a job's future: with the error, or with the result None if there is no error."""
+        """Ends a job's future with the error, or with the result None if there is no error."""
         with self._lock:
             del self._jobs[future]
         if error is None:
@@ -158,7 +158,7 @@ def _last_line(error: Exception) -> str:
 
 
 def _queued() -> set[str] | None:
-    """Numbers of this user's pending and running jobs; None if the cluster does not answer."""
+    """IDs of this user's pending and running jobs; None if the cluster does not answer."""
     answer = _output("squeue", "--me", "--noheader", "--array", "--format=%i")
     return None if answer is None else set(answer.split())
 
@@ -170,7 +170,7 @@ def _output(*command: str) -> str | None:
 
 
 def _error_of(job: Any) -> BaseException | None:
-    """The error of a finished job; None if the job succeeded, whose files are then removed."""
+    """Returns a finished job's error; if it succeeded, removes its files and returns None."""
     error, paths = job.exception(), job.paths
     if error is None:
         for path in (paths.submitted_pickle, paths.result_pickle, paths.stdout, paths.stderr):

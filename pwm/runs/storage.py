@@ -1,7 +1,7 @@
-"""Stores the histories of shards, in files named by a hash of all that determines the history.
+"""Stores shards' histories in files named by a hash of everything that determines the history.
 
 A stored shard has two files: `KEY.npz`, its history and content, and `KEY.json`, its provenance.
-A shard in training has `KEY.unfinished.npz`, a checkpoint a few seconds old, and `KEY.lock` (see
+A shard in training has `KEY.unfinished.npz`, a recent checkpoint, and `KEY.lock` (see
 `pwm.runs.locks`).
 
 `python -m pwm.store` lists and verifies the store, and explains why a shard is missing.
@@ -37,13 +37,13 @@ from pwm.runs.shards import Shard, key_of, shard_of, trained_by
 from pwm.training.trainer import OPTIONAL, STATE
 
 CONTENT, SESSIONS = "content", "sessions"  # names of arrays and fields in the files
-STORED, UNFINISHED, PROVENANCE = ".npz", ".unfinished.npz", ".json"  # endings of the files' names
+STORED, UNFINISHED, PROVENANCE = ".npz", ".unfinished.npz", ".json"  # endings of file names
 Session = Mapping[str, Any]
-"""Provenance of the episodes of a shard that one process trained."""
+"""Provenance of those episodes of a shard that one process trained."""
 
 
 class Stored(NamedTuple):
-    """Content of a stored shard's files, verified."""
+    """Verified content of a stored shard's files."""
 
     history: History
     content: dict[str, Any]  # `Shard.content`, parsed
@@ -51,7 +51,7 @@ class Stored(NamedTuple):
 
 
 class Checkpoint(NamedTuple):
-    """Checkpoint of a shard in training, verified."""
+    """Verified checkpoint of a shard in training."""
 
     state: dict[str, NDArray[Any]]  # `Trainer.state`
     content: dict[str, Any]  # `Shard.content`, parsed
@@ -114,7 +114,7 @@ class Store:
                 yield shard_of(json.loads(stored[CONTENT].item()))
 
     def provenance(self, key: str) -> list[Session]:
-        """Reads a stored shard's provenance, per session; raises `FileError` as `read` does."""
+        """Reads a stored shard's provenance, by session; raises `FileError` as `read` does."""
         path = self.folder / (key + PROVENANCE)
         content = read_signed(path)
         require_file(content.get("key") == key, path, f"the provenance of {key}")
@@ -122,7 +122,7 @@ class Store:
         return sessions
 
     def put(self, shard: Shard, history: History, sessions: Sequence[Session]) -> None:
-        """Stores the shard's history and removes its checkpoint."""
+        """Stores the shard's provenance and history, then removes its checkpoint."""
         # The history comes last: once it exists, the shard is complete.
         write_signed(self.path(shard, PROVENANCE), {"key": shard.key, SESSIONS: list(sessions)})
         write_arrays(self.path(shard), {**history.arrays(), CONTENT: np.array(shard.content)})
@@ -143,20 +143,20 @@ class Store:
         return None
 
     def clean(self, shard: Shard) -> None:
-        """Removes what killed processes left of a shard, before the shard is trained.
+        """Removes a shard's useless files, such as those of killed processes, before training.
 
-        That is temporary files, a history that is damaged or whose provenance is, and the
-        checkpoint of a shard that is stored.
+        These are temporary files, a history if it or its provenance is damaged, and the checkpoint
+        of a stored shard.
         """
         for temporary in self.folder.glob(f".{shard.key}.*"):
             temporary.unlink()
         try:
             self.read(shard.key)
         except FileError as error:
-            # A file that cannot be read may be whole. A missing one also ends here.
+            # A file that cannot be read may be undamaged. A missing one also ends up here.
             if not isinstance(error.__cause__, OSError):
                 self.path(shard).unlink(missing_ok=True)
-        else:  # stored and whole: the checkpoint is no longer needed
+        else:  # stored and undamaged: the checkpoint is no longer needed
             self.path(shard, UNFINISHED).unlink(missing_ok=True)
 
     def names(self) -> set[str]:
@@ -167,7 +167,7 @@ class Store:
             return set()
 
     def gather(self, shards: Iterable[Shard]) -> History:
-        """Reads the histories of some shards, and joins them into one of all runs, in order.
+        """Reads the histories of some shards and joins them into one history of all runs, in order.
 
         Raises:
             InputError: a shard is missing or damaged.
@@ -185,9 +185,9 @@ class Store:
         return History.joined(histories)
 
     def trained_with(self, shards: Iterable[Shard]) -> str:
-        """Returns, as text, all that determines some shards' histories besides configurations.
+        """Describes what determines some shards' histories apart from their configurations.
 
-        The fused engine's histories are the same on every machine; histories of the torch engine
+        The fused engine's histories are the same on every machine; those of the torch engine
         depend on PyTorch's version and on the processor.
         """
         found = set()
@@ -211,7 +211,7 @@ def _content(arrays: Mapping[str, NDArray[Any]], key: str, path: Path) -> dict[s
 
 @contextmanager
 def _damage_printed() -> Iterator[None]:
-    """Ends the block at a damaged file, and prints its path to standard error."""
+    """Suppresses the block's `FileError`, and prints the damaged file's path to standard error."""
     try:
         yield
     except FileError as error:

@@ -57,12 +57,12 @@ class Plan:
 
 
 def extension(earlier: Path, num_episodes: int, engine: EngineName, out: Path | None) -> Plan:
-    """Makes the plan to train the run in the folder `earlier` to `num_episodes` episodes in all.
+    """Plan for extending the run in the folder `earlier` to `num_episodes` episodes in all.
 
-    The results go into the folder `out`, or into that of the earlier run if `out` is None.
+    The results go into the folder `out`, or into the earlier run's folder if `out` is None.
 
     Raises:
-        InputError: the folder holds no run, or the run has `num_episodes` already or was trained
+        InputError: the folder holds no run, or its run has `num_episodes` already or was trained
             by another engine.
     """
     accepted = f"a folder that holds a run, with {CONFIG} and {STATE_FILE}"
@@ -95,14 +95,14 @@ def train_run(
     Args:
         plan: the runs, and the folder to save them in.
         trainer: new trainer of the plan's runs.
-        caught: signals caught so far, a list that grows; training stops once it has an item.
-        draw: function that draws a trainer's curves into a file.
+        caught: signals caught so far; training stops once this list is no longer empty.
+        draw: function that plots a trainer's curves and saves them to a file.
     Returns:
         Whether training reached the last episode.
     """
     folder, started = plan.folder, time.monotonic()
     with reserved(plan.folder_flag, folder) as require_reserved:
-        earlier = plan.earlier()  # again: until now, another process could train in the folder
+        earlier = plan.earlier()  # read again: another process may have trained in it
         if earlier is not None:
             trainer.restore(earlier.state)
         origin = _origin(plan.engine, earlier)
@@ -132,7 +132,7 @@ def train_run(
 
 
 def _origin(engine: EngineName, earlier: SavedRun | None) -> dict[str, Any]:
-    """Provenance known before training: the engine and, of a continued run, earlier sessions."""
+    """Provenance known before training: the engine and, for a continued run, earlier sessions."""
     if earlier is None:
         return {"engine": engine}
     last = dict(earlier.provenance)
@@ -153,7 +153,7 @@ def episodes_per_step(runs: Sequence[TrainConfig]) -> int:
 def train_until(trainer: Trainer, save_now: Callable[[], None], caught: Sequence[int]) -> None:
     """Trains to the end or until `caught` holds a signal, with a progress bar.
 
-    Every `SAVE_EVERY` seconds, `save_now` is called.
+    Calls `save_now` every `SAVE_EVERY` seconds.
     """
     saved = shown = time.monotonic()
     step = episodes_per_step(trainer.runs)

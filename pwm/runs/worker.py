@@ -1,4 +1,4 @@
-"""Trains shards in this process, a worker process or a SLURM job."""
+"""Trains shards in the current process, such as a worker process or a SLURM job."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _busy = threading.Lock()  # held while a shard is trained
 
 @dataclass(frozen=True)
 class Job:
-    """Store for trained shards, and what is recorded about their training."""
+    """Settings of training: the store, the command to record, and the time between checkpoints."""
 
     store: Store
     command: str
-    """Command line that the user typed, for the provenance."""
+    """Command line as the user typed it, for the provenance."""
     checkpoint_every: float = 15.0
     """Seconds between checkpoints."""
 
@@ -57,7 +57,7 @@ def train_shards(shards: Sequence[Shard], job: Job) -> None:
 
 
 def _train(shard: Shard, job: Job) -> None:
-    """Trains a shard from its last checkpoint and stores it, or saves a checkpoint at a stop."""
+    """Trains a shard from its last checkpoint and stores it; if stopped, saves a checkpoint."""
     started = saved = time.monotonic()
     trainer = make_trainer(shard.runs, shard.engine)
     sessions: list[Session] = []
@@ -109,7 +109,7 @@ def train_alone(shard: Shard) -> History | None:
 
 
 def _train_in_chunks(trainer: Trainer) -> Iterator[float]:
-    """Trains to the end, or until this process must stop; yields the seconds of each chunk."""
+    """Trains to the end, or until this process must stop; yields the time per chunk in seconds."""
     chunk = 1  # episodes
     while trainer.episodes_done < trainer.num_episodes and not _stop.is_set():
         before = time.monotonic()
@@ -123,8 +123,8 @@ def _train_in_chunks(trainer: Trainer) -> Iterator[float]:
 def serve(lifeline: Connection) -> None:
     """Prepares a worker process to stop when its parent stops, or on SIGTERM.
 
-    When the parent's end of the pipe `lifeline` closes, training stops at a checkpoint; when the
-    parent has ended, this process ends too.
+    When the parent closes its end of the pipe `lifeline`, training stops at a checkpoint; when the
+    parent exits, this process exits too.
     """
     threading.Thread(target=_watch, args=(lifeline,), daemon=True).start()
     # The handler runs in the main thread, which may hold `_busy`; so another thread waits for it.
@@ -132,7 +132,7 @@ def serve(lifeline: Connection) -> None:
 
 
 def _watch(lifeline: Connection) -> None:
-    """Stops training when the parent closes its end, and ends this process when the parent ends."""
+    """Stops training when the parent closes its end of the pipe; exits when the parent exits."""
     with suppress(EOFError, OSError):
         lifeline.recv_bytes()
     _stop.set()
@@ -143,7 +143,7 @@ def _watch(lifeline: Connection) -> None:
 
 
 def _leave() -> None:
-    """Stops training at a checkpoint, then ends this process."""
+    """Stops training at a checkpoint, then exits."""
     _stop.set()
     with _busy:
         os._exit(0)

@@ -1,4 +1,4 @@
-"""Digests of runs: the same for equal bits, and only for equal bits."""
+"""Digests of runs: equal if and only if the histories are equal, bit for bit."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_a_digest_depends_on_its_replica_alone() -> None:
 
 
 def test_a_digest_is_pinned() -> None:
-    # published ones would all change with it
+    # If it changed, every published digest would change.
     history = History.of_curves(
         np.array([10, 20]), {name: np.array([[1, np.nan]], np.float32) for name in METRICS}
     )
@@ -79,7 +79,7 @@ def test_a_trail_differs_from_the_window_on_in_which_the_histories_part() -> Non
             reached = [end > window for end in trail_ends(200)]
             assert not differs[0, np.logical_not(reached)].any()
             after += differs[0, reached].tolist()
-    assert sum(after) / len(after) > 0.98  # a byte is the same by accident once in 256 times
+    assert sum(after) / len(after) > 0.98  # bytes agree by accident once in 256 times
 
 
 def test_a_trail_holds_the_probes_up_to_each_window() -> None:

@@ -1,4 +1,4 @@
-"""Experiments: grids of runs, refused where they make no sense."""
+"""Experiments: grids of runs; invalid axes and values are refused."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_axes_can_be_tuples_lists_or_ranges_of_any_mapping() -> None:
     assert mine.axes == {"episode_length": (6, 9), "seed": tuple(range(24))}
     assert mine == experiment(MappingProxyType({"episode_length": (6, 9), "seed": range(24)}))
     axes["seed"] = range(2)
-    assert mine.num_runs == 48  # it has a copy
+    assert mine.num_runs == 48  # the experiment holds a copy
     with pytest.raises(TypeError):
         mine.axes["seed"] = (0,)  # type: ignore[index]
 
@@ -132,6 +132,6 @@ def test_the_smoke_size_probes_within_its_budget() -> None:
 
 def test_axes_are_validated_together() -> None:
     lengths = {"trial_length": (3, 20), "episode_length": (60, 20)}
-    assert experiment(lengths).num_runs == 4  # the base has episodes of 15 steps
+    assert experiment(lengths).num_runs == 4  # alone, 20 would exceed the base's 6 steps
     with pytest.raises(InputError):
         experiment({**lengths, "episode_length": (60, 19)})

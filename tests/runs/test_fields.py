@@ -130,7 +130,7 @@ def test_integers_and_floats_are_the_same_in_an_identity() -> None:
 
 
 def names(config: Any) -> list[str]:
-    """Names of all fields, of configurations too."""
+    """Names of all fields at any depth, also of those that hold configurations."""
     found = []
     for part in fields(config):
         value = getattr(config, part.name)
@@ -155,7 +155,7 @@ def test_fields_are_replaced_by_name_wherever_they_are() -> None:
         task=TaskConfig(episode_length=15), loss=LossConfig(baseline="detached"), seed=3
     )
     assert flat(run)["episode_length"] == 15
-    # Together, where one alone would not be valid.
+    # Valid together, although a trial length of 20 alone is not.
     assert replaced(run, {"trial_length": 20, "episode_length": 40}).task.num_trials == 2
 
 

@@ -1,4 +1,4 @@
-"""Folders of training runs: reserved for one process, never overwritten, named after settings."""
+"""Folders of saved runs: reserved for one process, and named after the settings."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_lock_left_behind_stops_nobody(tmp_path: Path) -> None:
                 others = stat.S_IMODE((tmp_path / LOCK).stat().st_mode) & 0o066
                 assert others == mode & 0o066
     tmp_path.chmod(0o700)
-    (tmp_path / LOCK).touch()  # of a process that was killed
+    (tmp_path / LOCK).touch()  # left by a killed process
     with reserved("out", tmp_path):
         pass
     assert not any(tmp_path.iterdir())
@@ -77,7 +77,7 @@ def test_a_folder_that_is_removed_or_moved_is_noticed(what: str, tmp_path: Path)
         with pytest.raises(InputError, match=r"--out .*: expected a folder that is not removed or"):
             require_reserved()
     assert folder.exists() == (what == "replaced")
-    assert what != "replaced" or (folder / LOCK).exists()  # another's
+    assert what != "replaced" or (folder / LOCK).exists()  # the lock of another process
 
 
 # Names

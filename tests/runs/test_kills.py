@@ -1,4 +1,4 @@
-"""A sweep that is killed again and again: a short `python -m tests.tools.kills`."""
+"""A sweep that is killed repeatedly: a short run of `python -m tests.tools.kills`."""
 
 from __future__ import annotations
 

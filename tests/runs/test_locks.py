@@ -77,7 +77,7 @@ def test_a_lock_is_released_when_its_process_is_killed(tmp_path: Path) -> None:
         assert is_locked(store, TWO)
         with lock(store, TWO) as held:
             assert not held
-        assert reported(store, TWO) == 3  # asking has not disturbed it
+        assert reported(store, TWO) == 3  # not changed by the attempt to lock
     finally:
         process.kill()
         process.join()
@@ -185,7 +185,7 @@ def acquired(store: Store) -> bool:
 
 
 def as_nobody(function: Callable[[Store], object], store: Store) -> str:
-    """The result of a function that another user calls, or its error."""
+    """Calls a function as the user nobody; returns its result or error as text."""
     reader, writer = os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about threads in the child
@@ -208,7 +208,7 @@ def as_nobody(function: Callable[[Store], object], store: Store) -> str:
 
 @pytest.fixture
 def shared() -> Iterator[Store]:
-    """A store in a folder that everybody may write."""
+    """A store in a folder that every user may write."""
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o777)
         yield Store(Path(folder))

@@ -1,4 +1,4 @@
-"""Sweeps on a real SLURM cluster, on a full disk and on a read-only one.
+"""Sweeps on a real SLURM cluster, a full disk and a read-only disk.
 
 Run as root: `tests/with_slurm.sh .venv/bin/python -m pytest -m machine`.
 """
@@ -43,7 +43,7 @@ SWEEP = "from pwm.runs import slurm; from pwm.sweep import main; slurm.POLL_EVER
 
 
 def sweep(folder: Path, *flags: str) -> subprocess.CompletedProcess[str]:
-    """Runs the command on the smallest experiments, and lets it poll jobs often."""
+    """Runs `pwm.sweep` on the smallest experiments; it polls jobs often."""
     command = [sys.executable, "-c", SWEEP, *NAMES, "--size", "smoke"]
     command += ["--results", str(folder), *flags]
     return subprocess.run(
@@ -57,7 +57,7 @@ def histories(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def by_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The command's results with one process."""
+    """Results of the command with one process."""
     folder = tmp_path_factory.mktemp("processes")
     done = sweep(folder, "--workers", "1")
     assert done.returncode == 0, done.stderr
@@ -81,7 +81,7 @@ def undisturbed(shards: list[Shard], tmp_path_factory: pytest.TempPathFactory) -
 
 
 def queue() -> list[list[str]]:
-    """Number and state of every task of every job."""
+    """ID and state of every task of every job."""
     asked = ["squeue", "--noheader", "--array", "--format=%i %t"]
     done = subprocess.run(asked, capture_output=True, text=True, check=True)
     return [line.split() for line in done.stdout.splitlines()]
@@ -118,7 +118,7 @@ def test_slurm_gives_the_bytes_of_one_process_with_fewer_tasks_than_shards(
 
 @pytest.fixture
 def array_of_one() -> Iterator[None]:
-    """Lets the cluster take arrays of one task only."""
+    """Limits the cluster to arrays of one task."""
     path = Path(os.environ["SLURM_CONF"])
     before = path.read_text()
     try:
@@ -155,14 +155,14 @@ SWEEP_LONG = (
 
 
 def sweep_by_slurm(folder: Path) -> None:
-    """Runs the longer sweep, one job at a time, polled often."""
+    """Sweeps `LONG` on the cluster, one job at a time; polls jobs often."""
     slurm.POLL_EVERY = 0.3
     job = Job(Store(folder), "test", CHECKPOINT_EVERY)
     run(planned([LONG]), job, lambda _: slurm_jobs(folder / "slurm", 1, {"time": "5"}), max_tasks())
 
 
 def start_long(folder: Path) -> subprocess.Popen[str]:
-    """Starts the longer sweep; returns when a shard has a checkpoint."""
+    """Starts `sweep_by_slurm` in a process; returns once a shard has a checkpoint."""
     process = subprocess.Popen(
         [sys.executable, "-c", SWEEP_LONG, str(folder)],
         cwd=REPOSITORY, stderr=subprocess.PIPE, text=True,
@@ -172,7 +172,7 @@ def start_long(folder: Path) -> subprocess.Popen[str]:
 
 
 def job_processes(folder: Path) -> list[int]:
-    """Processes of the jobs whose scripts are in a folder."""
+    """Process IDs of the jobs whose scripts are in a folder."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -184,7 +184,7 @@ def job_processes(folder: Path) -> list[int]:
 
 
 def running() -> list[str]:
-    """Numbers of the running tasks."""
+    """IDs of the running tasks."""
     return [number for number, state in queue() if state == "R"]
 
 
@@ -195,23 +195,23 @@ def kill(folder: Path) -> None:
 
 
 def cancel(_folder: Path) -> None:
-    """Lets SLURM kill all of the running jobs."""
+    """Makes SLURM kill all running jobs."""
     subprocess.run(["scancel", "--signal=KILL", "--full", *running()], check=True)
 
 
 def preempt(number: str) -> None:
-    """Takes the node from a job for one that is more urgent."""
+    """Preempts a job by submitting one of higher priority."""
     urgent = ["sbatch", "--partition=urgent", "--exclusive", "--output=/dev/null", "--wrap=true"]
     subprocess.run(urgent, check=True, stdout=subprocess.DEVNULL)
     wait_for(lambda: [number, "PD"] in queue())
 
 
 def lose_the_node(number: str) -> None:
-    """Takes the node out of the cluster, with a job on it, and puts it back."""
+    """Takes the node out of the cluster while a job runs on it, then puts it back."""
     node = ["scontrol", "update", "NodeName=ALL"]
     subprocess.run([*node, "State=DOWN", "Reason=test"], check=True)
     wait_for(lambda: [number, "PD"] in queue())
-    # refused while the job's end is still being handled
+    # SLURM refuses this until it has handled the job's end.
     wait_for(lambda: subprocess.run([*node, "State=RESUME"], check=False).returncode == 0)
 
 
@@ -222,7 +222,7 @@ def test_a_requeued_job_continues_without_the_sweep_noticing(
     with start_long(tmp_path) as process:
         (number,) = running()
         lose(number)
-        # SLURM would wait for two minutes
+        # Otherwise, SLURM would wait two minutes.
         subprocess.run(["scontrol", "update", f"JobId={number}", "StartTime=now"], check=True)
         _, said = process.communicate(timeout=200)
     assert process.returncode == 0, said
@@ -296,7 +296,7 @@ tiny = Experiment(
 
 
 def as_user(user: int) -> list[str]:
-    """A command that runs another as an ordinary user."""
+    """Command prefix that runs a command as an ordinary user."""
     return ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
 
 
@@ -332,7 +332,7 @@ def test_two_users_share_a_store_and_a_cluster() -> None:
 
 @contextmanager
 def mounted(folder: Path, size: str) -> Iterator[Path]:
-    """Mounts a disk in memory for the block."""
+    """Mounts a RAM disk while the block lasts."""
     folder.mkdir(exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True)
     try:
@@ -349,7 +349,7 @@ def fill(disk: Path) -> Path:
 
 
 def one_line(done: subprocess.CompletedProcess[str]) -> str:
-    """The error line that a command ended with."""
+    """The only error line of a command that failed."""
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
     lines = [line for line in re.split(r"[\r\n]+", done.stderr) if line.startswith("error")]

@@ -1,4 +1,4 @@
-"""Sizes that no memory holds are refused before anything is allocated."""
+"""Runs that do not fit into memory are refused before anything is allocated."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ RUNS = (RUN, replace(RUN, seed=4), replace(RUN, critic_weight=1.0))
 
 
 def saved(folder: Path, runs: tuple[TrainConfig, ...] = RUNS, engine: EngineName = "fused") -> Path:
-    """The folder of a run that is trained to its end."""
+    """Trains runs to the end and saves them in a folder, which it returns."""
     save_configs(folder, runs)
     save(folder, trained(runs, engine), {"engine": engine})
     return folder
@@ -198,7 +198,7 @@ def test_a_folder_with_configurations_alone_holds_no_run(tmp_path: Path) -> None
     assert unfinished_run("out", tmp_path / "none", RUNS, "fused") is None
     save_configs(tmp_path, RUNS)
     assert unfinished_run("out", tmp_path, RUNS[:1], "fused") is None
-    (tmp_path / PROVENANCE).write_text("{}")  # killed within its first save
+    (tmp_path / PROVENANCE).write_text("{}")  # killed during its first save
     assert unfinished_run("out", tmp_path, RUNS[:1], "fused") is None
     (tmp_path / HISTORY).write_text("history")
     with pytest.raises(InputError, match="there is config"):
@@ -231,7 +231,7 @@ def of_fewer_runs(path: Path) -> None:
 
 
 def of_others(**values: object) -> Callable[[Path], None]:
-    """Writes other values of some fields into all configurations."""
+    """Returns a function that changes some fields of all configurations in a file."""
 
     def damage(path: Path) -> None:
         entries = json.loads(path.read_text())

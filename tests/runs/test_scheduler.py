@@ -1,4 +1,4 @@
-"""Sweeps: every run once, the same files whoever trains them, and no work twice."""
+"""Sweeps: every run is trained once, to the same files whichever workers train it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from tests.support.histories import made_up, same, session, shard_of
 from tests.support.sweeps import TINY, Pools, Watched, no_pool, threads
 from tests.support.training import history_of
 
-SMALL = 2  # replicas per shard, so that the six runs are three shards
+SMALL = 2  # replicas per shard, so that the six runs form three shards
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +62,7 @@ def job(store: Store) -> Job:
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The results of one worker; read-only."""
+    """Results of a sweep with one worker; read-only."""
     folder = tmp_path_factory.mktemp("swept")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(planning, "SMALLEST", SMALL)
@@ -78,7 +78,7 @@ def copied(swept: Path, tmp_path: Path) -> Store:
 
 
 def assert_complete(store: Store, swept: Path) -> None:
-    """Expects the histories of one worker, bit for bit, and no other files but provenance."""
+    """Asserts that a store has one worker's histories, bit for bit, and no leftover files."""
     assert histories(store.folder) == histories(swept)
     assert store.names() == Store(swept).names()
 
@@ -219,7 +219,7 @@ def test_a_sweep_goes_on_while_dying_workers_make_progress(
 
 
 class Losing(Watched):
-    """Returns at once from what is submitted, as if its results were lost."""
+    """Executor that finishes each call at once without running it, as if its results were lost."""
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         del function, kwargs
@@ -315,7 +315,7 @@ def test_a_shard_that_another_sweep_finishes_is_not_trained_again(
 def test_two_sweeps_at_once_share_the_work(
     swept: Path, store: Store, shards: list[Shard], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The other one trains a shard after this one found it free.
+    # The other sweep trains a shard after this one has found it free.
     class Late(Watched):
         def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
             if not self.tasks:
@@ -352,7 +352,7 @@ def test_ctrl_c_keeps_stored_shards_and_the_next_sweep_continues(
 
 ENDLESS = replace(TINY, base=replace(TINY.base, num_episodes=10**8))
 SWEEP_ENDLESSLY = (
-    # A background process inherits that Ctrl-C is ignored.
+    # A process started in the background may inherit an ignored SIGINT.
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
     "from pwm import sweep; from tests.runs.test_scheduler import ENDLESS;"
     "sweep.Arguments.experiments = lambda _: (ENDLESS,);"
@@ -397,7 +397,7 @@ def test_a_signal_to_stop_saves_a_checkpoint(
     assert process.returncode == 128 + number
     assert "Interrupted. Run the same command again to continue.\n" in rest
     assert "Traceback" not in shown + rest
-    monkeypatch.undo()  # that process had shards of the usual size
+    monkeypatch.undo()  # that process used the usual shard sizes
     (shard,) = plan(ENDLESS)
     store = Store(tmp_path / "results")
     kept = store.resume(shard)

@@ -1,4 +1,4 @@
-"""Shards: every run once, in order, in parts of similar cost, under a key of their content."""
+"""Shards: every run once, in order; similar costs; keys that depend on the content alone."""
 
 from __future__ import annotations
 
@@ -238,7 +238,7 @@ def test_a_change_of_semantics_changes_every_key(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_shard_of_another_engine_has_another_key() -> None:
-    # Their histories agree up to rounding, not in every bit.
+    # The engines' histories agree up to rounding, not bit for bit.
     by_torch = replace(TWO, engine="torch")
     assert by_torch.key != TWO.key
     mine = replace(experiment({"seed": (0, 1)}), engine="torch")

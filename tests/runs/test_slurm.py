@@ -51,7 +51,7 @@ COMMANDS = {
 
 
 class Fake:
-    """The scripts, and the files that tell them what to do."""
+    """The scripts in place of SLURM's commands, and the files that control them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -87,13 +87,13 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Folder for scripts and logs."""
+    """Folder for the jobs' scripts and logs."""
     return tmp_path / "results" / "slurm"
 
 
 @contextmanager
 def executor(folder: Path, **options: str) -> Iterator[SlurmExecutor]:
-    """Makes an executor, and abandons its jobs at the end."""
+    """Makes an executor; abandons its jobs at the end."""
     made = SlurmExecutor(folder, 2, options)
     try:
         yield made
@@ -103,7 +103,7 @@ def executor(folder: Path, **options: str) -> Iterator[SlurmExecutor]:
 
 
 def submitted(to: SlurmExecutor, count: int) -> list[Future[Any]]:
-    with to._lock:  # so that all go out at once
+    with to._lock:  # so that all are sent at once
         to._unsent |= {Future(): partial(print, number) for number in range(count)}
         return list(to._unsent)
 
@@ -248,7 +248,7 @@ def test_jobs_are_cancelled_when_polling_fails(
     assert fake.read("scancel") == "7\n"
 
 
-# The block
+# `slurm_jobs`
 
 
 def test_the_block_ends_when_its_jobs_do(fake: Fake, folder: Path) -> None:

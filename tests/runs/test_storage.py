@@ -124,7 +124,7 @@ class Victim:
     capsys: pytest.CaptureFixture[str]
 
     def assert_refused(self, content: bytes) -> None:
-        """Expects the file with that content to be reported as damaged, and not read."""
+        """Asserts that the file, with this content, is reported as damaged and not read."""
         self.path.write_bytes(content)
         assert self.read() is None
         captured = self.capsys.readouterr()
@@ -213,7 +213,7 @@ STEPS = [(os, "fsync"), (Path, "replace"), (Path, "unlink")]
 
 @contextmanager
 def crashing(place: object, name: str, at_call: int, error: BaseException) -> Iterator[None]:
-    """Makes one call of a function raise."""
+    """Makes one call of the function `name` of `place` raise `error`."""
     works, calls = getattr(place, name), itertools.count(1)
 
     def crash(*arguments: object, **named: object) -> object:
@@ -273,7 +273,7 @@ def test_a_crash_while_saving_a_checkpoint_leaves_the_previous_one(
 
 
 def test_a_full_disk_leaves_stored_files(tmp_path: Path) -> None:
-    # A limit on file sizes stands in for it: both fail in the middle of a write.
+    # A limit on file sizes stands in for a full disk: both fail in the middle of a write.
     store = Store(tmp_path)
     put(store)
     store.checkpoint(OTHER, state(), SESSIONS)
@@ -307,7 +307,7 @@ def test_probes_at_chosen_episodes_are_stored_and_resumed(tmp_path: Path) -> Non
     assert history is not None
     assert same(history, history_of(shard.runs))
     assert history.probed.tolist() == [0, 1, 4]
-    other = history_of([replace(RUN, probe_episodes=2, seed=5)])  # at the ends of windows
+    other = history_of([replace(RUN, probe_episodes=2, seed=5)])  # probed at the ends of windows
     assert same(store.gather([shard]), history)
     assert History.joined([history, other]).diagnostics == {}
     assert History.joined([history, history]).select([1, 2]).diagnostics.keys() == {

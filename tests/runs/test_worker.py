@@ -44,7 +44,7 @@ COMMAND = "python -m pwm.sweep tiny --workers 2"
 
 @pytest.fixture(autouse=True)
 def stop(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Stops the worker when set; of this test alone."""
+    """Event that stops the worker when set; new for each test."""
     event = threading.Event()
     monkeypatch.setattr(worker, "_stop", event)
     return event
@@ -65,7 +65,7 @@ def at_once(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 
 def watched(monkeypatch: pytest.MonkeyPatch, before: Callable[[Trainer], None]) -> None:
-    """Calls a function before every ten episodes of training."""
+    """Makes trainers advance ten episodes at a time, after a call of `before` each time."""
     advance = Trainer.advance
 
     def watched_advance(trainer: Trainer, _num_episodes: int) -> None:
@@ -139,7 +139,7 @@ def test_a_stopped_worker_resumes_where_it_was(
     assert store.names() == {
         checkpoint(store).name,
         f"{SHARD.key}.lock",
-    }  # the next has not started
+    }  # the next shard has not started
     train_shards([SHARD, NEXT], job(store))
     assert histories(store.folder) == at_once
     assert spans(store.provenance(SHARD.key)) == [(0, episodes), (episodes, 170)]
@@ -203,7 +203,7 @@ def test_checkpoints_are_as_frequent_as_asked_for(
     monkeypatch.setattr(Store, "checkpoint", watched_keep)
     monkeypatch.setattr(worker, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     train_shards([SHARD], job(store, checkpoint_every=25))
-    # Ten seconds per update: as soon as more than 25 seconds have passed.
+    # A chunk takes ten seconds; a checkpoint follows once more than 25 seconds have passed.
     assert kept == [(30, 30), (60, 60), (90, 90), (120, 120), (150, 150)]
     (only,) = store.provenance(SHARD.key)
     assert only["training_seconds"] == 170
@@ -232,7 +232,7 @@ def test_progress_is_reported_twice_a_second(store: Store, monkeypatch: pytest.M
     times_of = [seconds for seconds, _ in reports]
     gaps = [later - sooner for sooner, later in itertools.pairwise(times_of)]
     assert max(gaps) <= 0.5 + 1e-9
-    assert gaps[-3:-1] == pytest.approx([0.5, 0.5], abs=0.021)  # the last step is a short one
+    assert gaps[-3:-1] == pytest.approx([0.5, 0.5], abs=0.021)  # the last chunk is short
     assert [round(seconds / 0.02) for seconds in times_of] == [done for _, done in reports]
 
 
