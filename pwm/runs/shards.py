@@ -140,7 +140,7 @@ def plan(experiment: Experiment) -> Iterator[Shard]:
 
 
 def _member(values: Mapping[str, Any]) -> Member:
-    """Makes a member from values by field; weight and rate become floats, so 2 and 2.0 are the same."""
+    """Makes a member from values by field; weight and rate become floats, so 2 and 2.0 agree."""
     weight, rate = float(values["critic_weight"]), float(values["learning_rate"])
     return Member(weight, rate, values["seed"])
 

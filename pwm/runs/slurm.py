@@ -92,7 +92,7 @@ class SlurmExecutor(Executor):
     def job_numbers(self) -> list[str]:
         """SLURM's IDs of the jobs and job arrays that have not ended, sorted."""
         with self._lock:
-            # "12_3" is the third job of array 12.
+            # "12_3" is job 3 of array 12.
             return sorted({job.job_id.partition("_")[0] for job in self._jobs.values()})
 
     def _poll_or_fail(self) -> None:
