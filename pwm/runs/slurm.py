@@ -84,8 +84,13 @@ class SlurmExecutor(Executor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Shuts down; `cancel_futures` also cancels running jobs, unlike in `Executor.shutdown`."""
         self._closing = True
-        if cancel_futures and (jobs := self.job_numbers()):
-            _output("scancel", *jobs)
+        if cancel_futures:
+            with self._lock:
+                unsent, self._unsent = self._unsent, {}
+            for future in unsent:
+                future.cancel()
+            if jobs := self.job_numbers():
+                _output("scancel", *jobs)
         if wait:
             self._thread.join()
 

@@ -272,6 +272,18 @@ def test_an_error_in_the_block_cancels_the_jobs(fake: Fake, folder: Path) -> Non
     assert fake.read("scancel") == "7\n"
 
 
+def test_an_error_in_the_block_cancels_calls_that_are_not_sent_yet(
+    fake: Fake, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(SlurmExecutor, "_send", lambda _executor: None)
+        with pytest.raises(InputError), slurm_jobs(folder, 2, {}) as to:
+            future = to.submit(print)
+            raise InputError("results", folder, "another")
+    assert future.cancelled()
+    assert not fake.read("sbatch")
+
+
 def test_ctrl_c_leaves_the_jobs_and_says_how_to_cancel_them(
     fake: Fake, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
