@@ -275,12 +275,17 @@ def test_an_error_in_the_block_cancels_the_jobs(fake: Fake, folder: Path) -> Non
 def test_an_error_in_the_block_cancels_calls_that_are_not_sent_yet(
     fake: Fake, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    futures = []
+
+    def fail_once_submitted(to: SlurmExecutor) -> None:
+        futures.append(to.submit(print))
+        raise InputError("results", folder, "another")
+
     with monkeypatch.context() as patch:
         patch.setattr(SlurmExecutor, "_send", lambda _executor: None)
         with pytest.raises(InputError), slurm_jobs(folder, 2, {}) as to:
-            future = to.submit(print)
-            raise InputError("results", folder, "another")
-    assert future.cancelled()
+            fail_once_submitted(to)
+    assert futures[0].cancelled()
     assert not fake.read("sbatch")
 
 
