@@ -1,10 +1,10 @@
-"""A model of the critic's climb, from its start to its fixed point, and of its cost to learning.
+"""Model of the critic's climb from its start to its fixed point, and of how it slows learning.
 
-The value head starts near zero, and the mean return is above. RMSprop moves every parameter by
-about the learning rate as long as its gradient keeps its sign, whatever the gradient's size. So
-while the critic is far from the mean return, each weight of the value head and its bias move by the
-same distance D. Each parameter of a unit in the trunk moves by the same distance E, in the
-direction of the sign of that unit's head weight. The value is then
+The value head starts near zero, below the mean return. RMSprop moves every parameter by about the
+learning rate as long as its gradient keeps its sign, whatever the gradient's size. So while the
+critic is far from the mean return, each weight of the value head and its bias move by the same
+distance D. Each parameter of a unit in the trunk moves by the same distance E, in the direction of
+the sign of that unit's head weight. The value is then
 
     v = start ± (D + H W h(E)),    W = 1 / sqrt(3 H) + D,
 
@@ -27,11 +27,11 @@ from pwm.core.leak import critic_bias, start_entropy
 SMOOTHING = 0.99  # decay of RMSprop's mean square
 SUCCESS = 0.5  # probability that a trial is rewarded, before the task is learned
 ARRIVED = 1500  # episodes, more than any climb takes
-SHARE = 0.265  # factor of `final_share`, fitted to runs of 15 steps at learning rate 0.001
+SHARE = 0.265  # factor in `final_share`, fitted at 15 steps per episode, learning rate 0.001
 
 
 class Optimiser(NamedTuple):
-    """Constants of RMSprop (the defaults) or of Adam."""
+    """Constants of RMSprop (the defaults) or Adam."""
 
     square_decay: float = SMOOTHING  # of the mean square; Adam's β₂
     momentum_decay: float = 0.0  # of the mean gradient; Adam's β₁
@@ -50,9 +50,9 @@ class Stepper:
         self._num_steps = 0
 
     def step(self, gradient: float, square: float) -> float:
-        """Next change of the parameter, in the direction of the gradient.
+        """Returns the parameter's next change, in the direction of the gradient.
 
-        It is given this update's expected gradient, and the expectation of the gradient's square.
+        `gradient` is this update's expected gradient, and `square` its expected square.
         """
         optimiser = self._optimiser
         self._num_steps += 1
@@ -69,16 +69,16 @@ class Setting:
     """Setting of a climb; the trunk is shared, and the LSTM's state is reset at every trial."""
 
     steps: int  # T, steps per episode, a multiple of `trial_length`
-    critic_weight: float  # w, of the value loss next to a policy loss that is a sum over steps
-    start: float = 0.0  # value that the critic starts at, in reward
+    critic_weight: float  # w, weight of the value loss; the policy loss is a sum over steps
+    start: float = 0.0  # the critic's initial value, in reward
     trial_length: int = 3
     learning_rate: float = 0.001
     hidden_size: int = 24
     reward: float = 1.0  # of a successful trial
     attached: bool = False  # whether the policy loss's gradient reaches the critic (the leak)
     targets: Targets | None = None
-    """Targets of the critic, with their leak if any, for a reward of 1; None for undiscounted
-    returns of whole episodes."""
+    """The critic's targets, including any leak, for a reward of 1; None for undiscounted returns of
+    whole episodes."""
     optimiser: Optimiser = RMSPROP
 
     def __post_init__(self) -> None:
@@ -108,7 +108,7 @@ class Setting:
 
     @property
     def fixed_point(self) -> float:
-        """Mean over the steps of the critic's value at its fixed point, in reward."""
+        """The critic's value at its fixed point, averaged over the steps, in reward."""
         if self.targets:
             return self.targets.mean_value
         return mean_return(SUCCESS, self.num_trials, self.reward) + self.bias
@@ -127,7 +127,7 @@ class Setting:
 
     @property
     def mean_variance(self) -> float:
-        """Variance, over episodes, of the mean target of an episode's steps, in reward²."""
+        """Variance over episodes of the target averaged over an episode's steps, in reward²."""
         if self.targets:
             return self.targets.mean_variance
         return self.reward**2 * mean_return_variance(SUCCESS, self.num_trials)
@@ -147,12 +147,12 @@ class Position(NamedTuple):
 
 
 def hidden_states(displacement: float, hidden_size: int, trial_length: int) -> list[float]:
-    """|h| of an LSTM's unit at each step of a trial, after all its parameters have moved: [L].
+    """|h| of an LSTM unit at each of L steps of a trial, after its parameters have moved: [L].
 
     The input of each gate, and of the cell's candidate, is the sum of two biases, one input weight
-    where a stimulus is shown, and a recurrent weight times h for each of the H units, which have
-    the same state. In the model all these parameters start at 0, the mean of their initial draw,
-    and so all equal E, the `displacement`.
+    where a stimulus is shown, and a recurrent weight times h for each of the H units, which all
+    have the same state. In the model, all these parameters start at 0, the mean of their initial
+    draw, and so all equal E, the `displacement`.
     """
     states = []
     hidden = cell = 0.0
@@ -167,13 +167,13 @@ def hidden_states(displacement: float, hidden_size: int, trial_length: int) -> l
 
 
 def mean_gain(end: Position, setting: Setting) -> float:
-    """Mean of 1 - h², the derivative of a tanh unit of output h, over a trial after the climb."""
+    """Mean over a trial, after the climb, of 1 - h², the derivative of a tanh unit at output h."""
     states = hidden_states(end.trunk, setting.hidden_size, setting.trial_length)
     return sum(1 - state**2 for state in states) / len(states)
 
 
 def mean_return_variance(success: float, num_trials: int) -> float:
-    """Variance, over episodes of N trials, of the mean return of an episode's steps, in reward².
+    """Variance over episodes of the return averaged over an episode's N trials, in reward².
 
     The reward r_k of the k-th trial is included in the returns of the first k trials. So the mean
     return is Σ_k r_k k / N. Its variance is p (1 - p) Σ_k k² / N², where p is the `success`, the
@@ -190,19 +190,19 @@ def score_variance(steps: int, trial_length: int) -> float:
     weights are independent with variance 1, the variance of this is 1 - Σ_b π(b)²: 2/3 for a policy
     uniform over three actions, 1/2 for one uniform over two. The policy is that of
     `pwm.core.leak.start_entropy`: two actions at the last step of a trial, three at all others.
-    The steps' actions are independent, so that their variances add up.
+    The steps' actions are independent, so the variances of their scores add up.
     """
     last_steps = steps // trial_length
     return (steps - last_steps) * 2 / 3 + last_steps / 2
 
 
 def critic_share(setting: Setting) -> float:
-    """Root mean square gradient of the critic in a trunk parameter, over that of the policy.
+    """Root mean square of the critic's gradient of a trunk parameter, over the policy's.
 
     Assumes that the critic is at the mean return and that the weights of both heads are equally
-    large. Both gradients reach the parameter through the same unit, so that the other factors of
-    the chain rule cancel. There remain, for the critic, 2 w times the episode's mean error and, for
-    the policy, a sum over steps of the advantage times the score (`score_variance`). The scale of
+    large. Both gradients reach the parameter through the same unit, so the other factors of the
+    chain rule cancel. What remains is 2 w times the episode's mean error for the critic, and the
+    sum over steps of the advantage times the score (`score_variance`) for the policy. The scale of
     the reward cancels.
     """
     mean_error = sqrt(setting.mean_variance)
@@ -211,7 +211,7 @@ def critic_share(setting: Setting) -> float:
 
 
 def climb(setting: Setting, num_episodes: int) -> list[Position]:
-    """Positions of the critic before the first update and after each: [num_episodes + 1].
+    """Positions of the critic before the first update and after each one: [num_episodes + 1].
 
     There is one update per episode. A parameter's expected gradient is proportional to the
     remaining distance. The expected square is the square of this plus a variance over episodes. In
@@ -220,7 +220,7 @@ def climb(setting: Setting, num_episodes: int) -> list[Position]:
     """
     units, distance, rate = setting.hidden_size, setting.distance, setting.learning_rate
     variance, spread = setting.mean_variance, setting.spread
-    # Mean growth of the error G - v if all values v fall by 1; below 1 if targets G use v
+    # Mean growth of the error G - v if all values v fall by 1; below 1 if the targets G contain v
     pull = setting.targets.pull if setting.targets else 1.0
     score = score_variance(setting.steps, setting.trial_length) * setting.initial_weight**2
     head = trunk = 0.0
@@ -243,9 +243,9 @@ def climb(setting: Setting, num_episodes: int) -> list[Position]:
 def final_share(end: Position, setting: Setting) -> float:
     """Ratio of root mean square gradients after a climb: `SHARE` R² times `critic_share`.
 
-    R is the growth of the head's weights. The form was chosen after seeing measured slowdowns. One
-    factor R is in the critic's gradient, which passes through the head. The other stands for the
-    policy's gradient, which does not grow as it does in a trunk that has not climbed.
+    R is the factor by which the head's weights have grown. One R is in the critic's gradient, which
+    passes through the head. The other stands for the policy's gradient, which does not grow as it
+    would in a fresh trunk. This form was chosen after seeing measured slowdowns.
     """
     growth = 1 + end.head / setting.initial_weight
     return SHARE * growth**2 * critic_share(setting)
@@ -254,9 +254,9 @@ def final_share(end: Position, setting: Setting) -> float:
 def climb_slowdown(setting: Setting, num_episodes: int = ARRIVED) -> float:
     """Predicted slowdown relative to a light detached critic that starts at the mean return.
 
-    It is the product of two factors, for the critic's position after `num_episodes` of climbing.
-    The first is `pwm.analysis.theory.slowdown`: a bias of the baseline, and the critic's gradient
-    in the trunk, add noise to the policy's gradient. The second is 1 / `mean_gain`: units that the
+    It is the product of two factors at the critic's position after `num_episodes` of climbing. The
+    first is `pwm.analysis.theory.slowdown`: a bias of the baseline, and the critic's gradient in
+    the trunk, add noise to the policy's gradient. The second is 1 / `mean_gain`: units that the
     climb has driven towards saturation pass on less gradient.
     """
     end = climb(setting, num_episodes)[-1]

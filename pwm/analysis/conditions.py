@@ -1,9 +1,9 @@
-"""Conditions (settings run with both baselines), and rival laws of their lower edge.
+"""Conditions (settings run with both baselines), and rival laws for their lower edge.
 
 The lower edge (`pwm.analysis.edges`) is the critic weight above which attached runs learn. Each
-rival law says that the leak slows learning by sqrt(1 + (k / w)²) at critic weight w. The rivals
-differ in the noise weight k. They are fitted to the same condition, 15 steps at learning rate
-0.001. To predict the attached runs of a condition, they slow its detached runs.
+rival law says that the leak slows learning by a factor of sqrt(1 + (k / w)²) at critic weight w.
+The rivals differ in the noise weight k. All are fitted to the same condition, 15 steps per episode
+at learning rate 0.001. A rival predicts a condition's attached runs by slowing its detached runs.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from pwm.analysis.predictions import fitted_law, learned_when_slowed
 from pwm.analysis.theory import noise_weight
 from pwm.core.leak import policy_factor
 
-LARGEST_LIGHT = 20.0  # greatest weight at which a lower edge is sought, for a summed policy loss
-LEAST_PLATEAU = 0.25  # success rate that some weight must reach for there to be an edge
+LARGEST_LIGHT = 20.0  # largest weight used to fit a lower edge, for a summed policy loss
+LEAST_PLATEAU = 0.25  # success rate that some light weight must reach for there to be an edge
 RIVALS = ("ratio", "steps", "fixed")
 FITTED_STEPS = 15  # steps per episode of the runs that the rivals are fitted to
 EXPERIMENTS: Mapping[str, str] = {
     "lengths": "weight-0.001", "fast": "weight-0.005", "mean": "mean", "held-out": "held-out",
 }  # fmt: skip
-"""Experiments by group of conditions; each episode length of an experiment is a condition."""
+"""Experiment of each group of conditions; each of its episode lengths is a condition."""
 TRIAL_LENGTHS = (2, 4, 6)  # steps per trial, in the group "trial"
 
 
@@ -71,10 +71,10 @@ class Condition:
 
     @property
     def rival_noise_weights(self) -> dict[str, float]:
-        """Noise weight k by each of the rival laws; proportional to the leak, and so to c, in all.
+        """Noise weight k according to each rival law, always proportional to the policy factor c.
 
-        By "ratio", k is proportional to `noise_weight`; by "steps", to the number of steps T; by
-        "fixed", to neither.
+        For "ratio", k is proportional to `noise_weight`, which includes c; for "steps", to c and
+        the number of steps T; for "fixed", to c alone.
         """
         law = fitted_law()
         fixed = law.noise_weight(FITTED_STEPS) * self.policy_factor
@@ -85,7 +85,7 @@ class Condition:
         }
 
     def learned_if_slowed(self, noise_weight: float) -> NDArray[np.bool_]:
-        """Whether detached runs would learn if slowed by sqrt(1 + (noise_weight / w)²): [W, S]."""
+        """Whether detached runs learn if sqrt(1 + (noise_weight / w)²) times as slow: [W, S]."""
         budget = self.runs.base.num_episodes
         return learned_when_slowed(self.runs.weights, self.detached.time, budget, noise_weight)
 
@@ -107,7 +107,7 @@ class Condition:
         return Estimate(np.nan) if self.edges is None else interval(self.edges)
 
     def edges_by(self, rival: str) -> NDArray[np.float64]:
-        """Lower edge of the runs that a rival law predicts, as `light_edges`: [1 + resamples]."""
+        """Lower edge predicted by a rival law, fitted as in `light_edges`: [1 + resamples]."""
         return self._edges(self.predicted(rival))
 
     def _edges(self, learned: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -115,9 +115,9 @@ class Condition:
         return light_edges(self.runs.weights, learned, self.policy_factor)
 
     def errors(self, predicted: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Absolute error of predicted success rates, [W], given whether runs learn, [W, S].
+        """Absolute errors of success rates, [W]; `predicted` says whether runs learn, [W, S].
 
-        Attached seeds count as successes if they met the criterion at any time.
+        An attached run counts as a success if it met the criterion at any time.
         """
         ever_learned = np.isfinite(self.attached.time)  # (W, S)
         return np.asarray(np.abs(predicted.mean(axis=-1) - ever_learned.mean(axis=-1)))
@@ -126,10 +126,10 @@ class Condition:
 def light_edges(
     weights: Sequence[float], learned: NDArray[np.bool_], policy_factor: float = 1.0
 ) -> NDArray[np.float64]:
-    """Lower edge, as `lower_edges`, but fitted to light weights only: [1 + resamples].
+    """Lower edge, as in `lower_edges`, but fitted to light weights only: [1 + resamples].
 
-    So failures above an upper edge do not count. Weights up to `LARGEST_LIGHT` times the factor c
-    of the policy loss are light.
+    Thus failures above an upper edge do not count. Weights up to `LARGEST_LIGHT` times the policy
+    loss's factor c are light.
     """
     num_light = sum(weight <= LARGEST_LIGHT * policy_factor for weight in weights)
     return lower_edges(weights[:num_light], learned[:num_light])

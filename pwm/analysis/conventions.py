@@ -1,6 +1,6 @@
-"""Weighting of the two losses in public libraries, and conversion of a critic weight.
+"""Weights of policy and value losses in public libraries, and conversion of critic weights.
 
-Over the steps t of an update, with the advantage A_t and the error δ_t = G_t - v_t of the value,
+Over the steps t of an update, with the advantage A_t and the value's error δ_t = G_t - v_t,
 
     loss = reduce_t (-A_t log π(a_t)) + weight · factor · reduce_t δ_t²,
 
@@ -11,8 +11,8 @@ the gradients of the two terms. Relative to a step's policy term, its squared er
 
 where c is 1 for a sum and 1/n for a mean over n steps. The number of steps matters only if one
 loss is summed and the other averaged, as in the notes: ρ = w / T for an episode of T steps. The
-formula also gives the gradients of PPO in the first gradient step of an update, where the ratio of
-probabilities is 1 and nothing is clipped.
+formula also gives PPO's gradients in the first gradient step of an update, where the probability
+ratio is 1 and nothing is clipped.
 
 Where the baseline is attached, α = 1 / (2 ρ) is the temperature of the leak (`pwm.core.leak`).
 """
@@ -91,7 +91,7 @@ def read_conventions(path: Path = FILE) -> dict[str, Convention]:
 
 
 def _convention(library: str, values: dict[str, Any]) -> Convention:
-    """Makes a convention from the values of its fields; an `InputError` names the library."""
+    """Makes a convention from its fields; errors for unknown or missing ones name `library`."""
     for name in values:
         require_choice(library, name, sorted(field.name for field in fields(Convention)))
     needed = {field.name for field in fields(Convention) if field.default is MISSING}
@@ -107,7 +107,7 @@ CONVENTIONS = read_conventions()
 def ratio(weight: float, convention: str, steps: int) -> float:
     """Weight ρ of a step's squared error relative to its policy term, with `steps` per update.
 
-    The weight of the value loss is in the units of the convention, a key of `CONVENTIONS`.
+    The value loss's `weight` is in the units of `convention`, a key of `CONVENTIONS`.
 
     Raises:
         InputError: the convention is unknown, or `steps` is below 1.
@@ -143,8 +143,8 @@ def convert_weight(
 def formula(convention: Convention, weight: float) -> str:
     """Formula of a loss as text, for instance "-mean A log π + 0.5 · mean δ²".
 
-    A is the advantage, π the probability of the action, and δ the error of the value. The weight is
-    in the units of the convention.
+    A is the advantage, π the probability of the action, and δ the value's error. The weight is in
+    the units of the convention.
     """
     symbols = {"sum": "Σ", "mean": "mean"}
     policy, value = symbols[convention.policy], symbols[convention.value]

@@ -1,4 +1,4 @@
-"""Early probes: diagnostics of hidden states and critic in the first episodes, by critic start."""
+"""Diagnostics of hidden states and critic in the first episodes, by the critic's start."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ STARTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "mean": ("climb-start", {}),
     "centred": ("climb-raw", {"returns": "centred"}),
 }
-"""Experiment and fields that select its runs, by the critic's start: at 0 ("raw"), at the mean
-return ("mean"), or at 0 with centred returns ("centred")."""
+"""Experiment, and fields that select its runs, for each start of the critic: at 0 ("raw"), at the
+mean return ("mean"), or at 0 with centred returns ("centred")."""
 
 
 def probed(evidence: Evidence, start: str, steps: int, weight: float) -> Outcomes:
@@ -27,11 +27,11 @@ def probed(evidence: Evidence, start: str, steps: int, weight: float) -> Outcome
 
 
 def probes(runs: Outcomes, name: str) -> NDArray[np.float32]:
-    """Diagnostic `name` at all J probes of the runs that `probed()` returns: [S, J]."""
+    """Diagnostic `name` of runs returned by `probed`, at each of J probes: [S, J]."""
     return np.asarray(runs.curve(name)[0])
 
 
 def probe_after(runs: Outcomes, name: str, episode: int) -> NDArray[np.float64]:
-    """Diagnostic `name` of the runs from `probed`, at the last probe until `episode`: [S]."""
+    """Diagnostic `name` of runs returned by `probed`, at the last probe up to `episode`: [S]."""
     last = int(np.searchsorted(runs.probed, episode, side="right")) - 1
     return probes(runs, name)[:, last].astype(np.float64)

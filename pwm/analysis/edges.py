@@ -1,12 +1,12 @@
-"""Edges of the working range: the critic weights at which success sets in and at which it ends.
+"""Edges of the working range: the critic weights where success sets in and where it ends.
 
 The probability that a run of critic weight w learns is modelled as
-plateau / (1 + (edge / w)^slope). The edge is the weight at which this is half of the plateau. All
+plateau / (1 + (edge / w)^slope). The edge is the weight at which this is half the plateau. All
 three parameters are found by maximum likelihood on a grid.
 
-If several models of the grid are equally likely, the first is taken. So that rounding errors do not
-decide which are, logarithms are rounded to multiples of `UNIT`. The products of logarithms with
-numbers of seeds, and the sums of the products, are then exact in any order of summation.
+Of equally likely models in the grid, the first is taken. Logarithms are rounded to multiples of
+`UNIT`, so that rounding errors do not break such ties: the products of logarithms with numbers of
+seeds, and the sums of these products, are then exact in any order of summation.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ PLATEAUS = np.arange(1, 21) / 20
 SLOPES = np.array([1.0, 2.0, 3.0, 5.0, 8.0])
 LEAST_RATE = 1e-3  # least probability of either outcome, so that no single seed decides
 UNIT = 2.0**-32  # a double has 20 more bits, enough for sums over ten thousand runs
-BLOCK = 32  # about this many resamples per matrix product, too few for it to start threads
+BLOCK = 32  # about this many resamples per matrix product, too few to make it start threads
 
 
 def lower_edges(weights: Sequence[float], learned: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Weight above which runs learn: for the seeds as they are and each resample, [1 + resamples].
+    """Critic weight above which runs learn: for all seeds, then each resample, [1 + resamples].
 
-    The critic weights are ascending, [W]; `learned` says whether each seed learned at each, [W, S].
-    `pwm.analysis.estimates.interval` makes an estimate of the result.
+    `weights`, [W], are ascending critic weights; `learned` says whether each seed learned, [W, S].
+    `pwm.analysis.estimates.interval` turns the result into an estimate with an interval.
     """
     num_seeds = learned.shape[1]
     model_edges, log_odds, log_failure = _models(tuple(weights))
@@ -47,7 +47,7 @@ def lower_edges(weights: Sequence[float], learned: NDArray[np.bool_]) -> NDArray
 
 
 def upper_edges(weights: Sequence[float], learned: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Weight above which runs no longer learn, with the arguments and shape of `lower_edges`."""
+    """Critic weight above which runs no longer learn; arguments and shape as in `lower_edges`."""
     # The inverse of the lower edge of the inverse weights, whose order is reversed
     return 1 / lower_edges([1 / weight for weight in reversed(weights)], learned[::-1])
 
@@ -58,8 +58,8 @@ def _models(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Models on the grid: P plateaus by M pairs of a slope and an edge.
 
-    Returns the edge of each model, [P · M], its log odds of success at each weight, [P, W, M], and
-    its log probability that one seed fails at every weight, [P, 1, M].
+    Returns each model's edge, [P · M], log odds of success at each weight, [P, W, M], and log
+    probability that one seed fails at every weight, [P, 1, M].
     """
     log_weights = np.log(weights)
     span = log_weights[-1] - log_weights[0]

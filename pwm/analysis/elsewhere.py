@@ -5,14 +5,14 @@ the predictions of the fifth set (`paper/predictions.json`). The law is the acco
 `pwm.analysis.climb`, extended here without a new fit:
 
 - *Optimiser.* The critic climbs by the steps of its optimiser. SGD's steps are not divided by the
-  gradient's size, so that neither a bias nor the critic's gradient in the trunk slows learning.
-- *Targets.* Fixed point and noise are those of `pwm.analysis.targets`.
+  gradient's size, so neither a bias nor the critic's gradient in the trunk slows learning.
+- *Targets.* The fixed point and the noise are those of `pwm.analysis.targets`.
 - *K episodes per update.* The mean gradient μ does not depend on K; the variance s² of an episode's
-  gradient is divided by K. With the slowdown S for one episode per update, the progress of an
+  gradient is divided by K. If S is the slowdown with one episode per update, the progress per
   update is μ / sqrt(μ² + S² s² / K).
 - *Normalised advantages.* A constant bias cancels. The bias that remains is α (H - mean H) / s,
-  where s is the standard deviation of an episode's advantages, this bias included. The critic
-  climbs as with a weight of s w and no normalisation.
+  where s is the standard deviation of an episode's advantages, including this bias. The critic
+  climbs as it would with weight s w and no normalisation.
 
 RMSprop's first steps are longer than its later ones, as its mean square starts at zero. A measured
 time to learn is the end of a window of 500 episodes that meets the criterion; the law predicts the
@@ -45,9 +45,10 @@ from pwm.core.config import TrainConfig
 from pwm.core.leak import leak_temperature
 from pwm.runs.fields import replaced
 
-SIGNAL_TO_NOISE = 1 / 170  # μ² / s², light critic before learning, as measured at 15 steps
+SIGNAL_TO_NOISE = 1 / 170  # μ² / s² with a light critic before learning, measured at 15 steps
 TIMES: Mapping[int, float] = {15: 2000.0, 60: 3100.0}
-"""Measured median episodes to learn with a light critic started at the mean return, by steps."""
+"""Measured median episodes to learn with a light critic that starts at the mean return, by steps
+per episode."""
 LAG = FINAL_EPISODES / 2  # episodes from the middle of a window to its end
 FIRST_SETTING: Mapping[str, Any] = {
     "discount": 1.0,
@@ -61,28 +62,29 @@ FIRST_SETTING: Mapping[str, Any] = {
     "learning_rate": 0.001,
     "episodes_per_update": 1,
 }
-"""Values in the first studies' setting of the fields that other settings change."""
-NOTHING = "nothing changes"  # account: all settings have the times of the first studies' setting
+"""The first studies' values of the fields that other settings change."""
+NOTHING = "nothing changes"  # account: runs take as long as in the first studies' setting
 BIAS = "bias"  # account: the whole bias of a bootstrapped critic acts as noise
 
 
 class Causes(NamedTuple):
     """Causes of slow learning in a run, relative to a reference.
 
-    The reference is a run of the first studies' setting, of as many steps per episode, whose light
-    detached critic starts at the mean return.
+    The reference is a run in the first studies' setting, with as many steps per episode and a light
+    detached critic that starts at the mean return.
     """
 
     noise: float  # of the policy's gradient without leak or critic, over the reference's
     bias: float  # due to the leak, over the standard deviation of the run's unbiased advantages
     share: float  # root mean square of the critic's gradient in the trunk, over the policy's
-    gain: float  # mean derivative of the trunk's units after the climb, as `mean_gain`
+    gain: float  # mean derivative of the trunk's units after the climb (`mean_gain`)
 
     def slowdown(self, batch: int) -> float:
-        """Ratio of the updates needed late in learning, of `batch` episodes, to the reference's.
+        """Ratio of the updates needed, of `batch` episodes each, to the reference's.
 
-        In the head and in the trunk, the ratio is that of the root mean square gradients; returned
-        is the geometric mean of the two, as in `pwm.analysis.theory.slowdown`.
+        It is the geometric mean of the ratios of root mean square gradients in the head and in the
+        trunk, as in `pwm.analysis.theory.slowdown`, divided by the gain. It ignores that RMSprop's
+        first steps are longer.
         """
         variance = self.noise**2 / batch  # in units of the reference's s², as all below
         head = SIGNAL_TO_NOISE + variance * (1 + self.bias**2)  # mean square gradient
@@ -97,7 +99,7 @@ def predicted_time(run: TrainConfig) -> float:
 
 
 def time_if_nothing_changes(run: TrainConfig) -> float:
-    """Episodes that a run would take to learn in the first studies' setting, by the law."""
+    """Episodes that `run` would need to learn in the first studies' setting, by the law."""
     start = 0.0 if run.critic_start == 0 else "fixed-point"  # all other starts are fixed points
     return predicted_time(replaced(run, {**FIRST_SETTING, "critic_start": start}))
 
@@ -144,7 +146,7 @@ def _causes(run: TrainConfig) -> Causes:
 
 
 def _normalised_causes(run: TrainConfig) -> Causes:
-    """Causes of slow learning in a run whose advantages are normalised (see the module)."""
+    """Causes of slow learning in a run with normalised advantages (see the module's docstring)."""
     setting = Setting(steps=run.task.num_steps, critic_weight=run.critic_weight)
     variance = _episode_variance(setting)
     bias = normalised_bias(run) if run.loss.baseline == "attached" else 0.0
@@ -158,8 +160,8 @@ def _normalised_causes(run: TrainConfig) -> Causes:
 def normalised_bias(run: TrainConfig) -> float:
     """Standard deviation b over steps of the leak's bias with normalised advantages, in reward.
 
-    All quantities are those of the policy that is learned first (`start_entropy`): H is log 2 at
-    the last step of a trial and log 3 at all others. Let W be the variance of an episode's
+    All quantities are for the policy that is learned first (`start_entropy`): H is log 2 at the
+    last step of a trial and log 3 at all others. Let W be the variance of an episode's
     advantages without the bias, and D² the variance of α H over the steps of a trial. As α H is
     divided by the standard deviation of the advantages with the bias, b² (W + b²) = D².
     """
@@ -176,7 +178,7 @@ def _episode_variance(setting: Setting) -> float:
 
 
 def _climb_setting(run: TrainConfig) -> Setting:
-    """Setting of the climb of a run's critic, which starts at 0 or at its fixed point."""
+    """Climb setting of a run, whose critic starts at 0 or at its fixed point."""
     targets = _targets(run)
     whole_returns = targets.discount == targets.trace_decay == 1 and targets.horizon == "episode"
     adam = Optimiser(run.square_decay, run.momentum_decay, corrected=True)
@@ -185,7 +187,7 @@ def _climb_setting(run: TrainConfig) -> Setting:
         targets=None if whole_returns else targets,
         optimiser=adam if run.optimizer == "adam" else RMSPROP,
     )
-    # With centred returns the fixed point is about 0, so that the critic starts there.
+    # With centred returns the fixed point is about 0, so the critic starts there.
     from_zero = run.critic_start == 0 and run.loss.returns == "raw"
     return setting if from_zero else replace(setting, start=setting.fixed_point)
 
@@ -206,7 +208,7 @@ def _targets(run: TrainConfig) -> Targets:
 
 
 def accounts(run: TrainConfig, light: TrainConfig) -> dict[str, float]:
-    """Slowdown of a run relative to `light`, the light critic of its setting, by account."""
+    """Slowdown of `run` relative to `light`, its setting with a light critic, by account."""
     light_time = time_if_nothing_changes(light)
     slowdowns = {
         LAW: predicted_time(run) / predicted_time(light),
@@ -226,20 +228,20 @@ def bias_terms(run: TrainConfig) -> tuple[float, float]:
 
 
 def law_edge(run: TrainConfig, light: TrainConfig) -> float:
-    """Weight at which a run takes twice as long as the light critic, according to the law.
+    """Critic weight at which `run` takes twice as long to learn as `light`, according to the law.
 
     It is the lower edge, due to the leak, if the run is attached, and the upper edge, due to the
-    climb, if the run is detached and starts at 0. The critic weight of `run` does not matter.
+    climb, if the run is detached and starts at 0. The critic weight of `run` is ignored.
     """
     limit, attached = 2 * predicted_time(light), run.loss.baseline == "attached"
     low, high = 0.01, 10_000.0
-    for _ in range(12):  # bisections of a factor of a million: to half a percent
+    for _ in range(12):  # bisections narrow a factor of a million to 0.3%
         middle = sqrt(low * high)
         causes = _causes(replace(run, critic_weight=middle))
         if attached:  # the lower edge is due to the leak alone
             causes = causes._replace(share=0.0)
         too_slow = _time(causes, run) > limit
-        if too_slow == attached:  # the edge is above
+        if too_slow == attached:  # the edge is above the middle
             low = middle
         else:
             high = middle

@@ -1,18 +1,18 @@
 """Estimates with 95% intervals, each computed in one of two ways.
 
-The fraction of seeds that learned in one cell (the runs of one setting, over seeds) has a Wilson
-interval. Everything else has a bootstrap interval over seeds: a statistic is computed on the seeds
-as they are and on each resample of them, [1 + resamples], and the interval lies between two
-quantiles of the resamples. All statistics see the same resamples, so that conditions can be
+The fraction of seeds that learned in one cell (runs that differ only in the seed) has a Wilson
+interval. Everything else has a bootstrap interval over seeds: a statistic is computed for the
+original seeds and for each resample of them, [1 + resamples], and the interval lies between two
+quantiles of the resamples. All statistics use the same resamples, so that conditions can be
 compared seed by seed.
 
-Runs have the same bits on every machine, and files written from them must have, too. But the last
+Runs are bit-identical on every machine, and files written from them must be, too. But the last
 digits of logarithms, powers and matrix products differ between processors. Three rules keep these
 differences out of files:
 
 - A number is rounded before it is written: to six digits in a table, to nine in a claim
   (`rounded`).
-- A discontinuous result, such as the best model of a grid or a pixel's colour, is computed by sums,
+- A discontinuous result, such as the best model in a grid or a pixel's colour, is computed by sums,
   products, quotients and roots in a fixed order, which are the same everywhere, or by exact sums
   (`pwm.analysis.edges`).
 - A fit is a closed form (`slope`), as LAPACK's solvers have no fixed order of summation.
@@ -68,13 +68,13 @@ def success_rate(learned: NDArray[np.bool_]) -> SuccessRate:
 
 
 def rate(learned: NDArray[np.bool_]) -> Estimate:
-    """Fraction of runs that learned, with its interval: Wilson's for one cell, else by bootstrap.
+    """Fraction of runs that learned, with a Wilson interval for one cell, else a bootstrap one.
 
     Args:
         learned: whether each seed learned, in one or several cells of the same seeds, [..., S].
     """
     cells = learned.reshape(-1, learned.shape[-1])
-    # If all runs agree, a bootstrap interval would have no width; that of one cell is used.
+    # If all runs agree, a bootstrap interval would have no width, so one cell's is used.
     if len(cells) == 1 or cells.all() or not cells.any():
         one = success_rate(cells[0])
         return Estimate(one.rate, one.low, one.high)
@@ -88,7 +88,7 @@ def rate_difference(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> Estimat
 
 
 def mean(values: NDArray[np.float64]) -> Estimate:
-    """Mean of values by seed, [S], with its interval; values that are not finite are left out."""
+    """Mean over seeds of `values`, [S], with its interval; non-finite values are left out."""
     known = np.isfinite(values)
     finite = np.where(known, values, 0.0)
     seeds = resampled(len(values))
@@ -97,7 +97,7 @@ def mean(values: NDArray[np.float64]) -> Estimate:
 
 
 def quantiles(values: NDArray[np.float64], tail: float) -> Estimate:
-    """Median of the values, with the quantiles at `tail` and 1 - `tail`; nan without values."""
+    """Median of the values, with the quantiles at `tail` and 1 - `tail`; nan if there are none."""
     if not len(values):
         return Estimate(nan)
     low, middle, high = np.quantile(values, [tail, 0.5, 1 - tail])
@@ -106,18 +106,18 @@ def quantiles(values: NDArray[np.float64], tail: float) -> Estimate:
 
 @lru_cache(maxsize=8)
 def resampled(num_seeds: int) -> NDArray[np.intp]:
-    """Indices of S seeds, [1 + resamples, S]: in order in row 0, else drawn with replacement."""
+    """Indices of S seeds, [1 + resamples, S]: row 0 in order, the others drawn with replacement."""
     drawn = np.random.default_rng(0).integers(num_seeds, size=(RESAMPLES, num_seeds))
     return np.concatenate([np.arange(num_seeds)[None], drawn])
 
 
 def resampled_means(values: NDArray[np.float64] | NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Mean of values by seed, [S], for the seeds as they are and each resample: [1 + resamples]."""
+    """Mean over seeds of `values`, [S]: original seeds, then each resample, [1 + resamples]."""
     return np.asarray(values[resampled(len(values))].mean(axis=-1))
 
 
 def resampled_medians(times: NDArray[np.float64]) -> NDArray[np.float64]:
-    """`median_time` of times by seed, [S], as they are and in each resample: [1 + resamples]."""
+    """`median_time` of `times`, [S]: original seeds, then each resample, [1 + resamples]."""
     return median_time(times[resampled(len(times))])
 
 
@@ -126,23 +126,23 @@ def over_seeds(
 ) -> Estimate:
     """Value of a statistic of S seeds, with its bootstrap interval.
 
-    The statistic maps rows of S indices of seeds, [B, S], to one value per row, [B].
+    The statistic maps rows of S seed indices, [B, S], to one value per row, [B].
     """
     with np.errstate(divide="ignore", invalid="ignore"):  # times may be infinite
         return interval(np.asarray(statistic(resampled(num_seeds))))
 
 
 def interval(values: NDArray[np.float64]) -> Estimate:
-    """Value of a statistic, with its percentile interval by the bootstrap.
+    """Value of a statistic, with its bootstrap percentile interval.
 
-    `values` are those of the original seeds, then of each resample, [1 + resamples]. Resamples
-    where the statistic is nan are left out.
+    `values`, [1 + resamples], are for the original seeds, then for each resample. Resamples where
+    the statistic is nan are left out.
     """
     value, resamples = float(values[0]), values[1:]
     known = resamples[~np.isnan(resamples)]
     if not len(known):
         return Estimate(value)
-    # This method returns values of resamples; interpolation between infinite ones would be nan.
+    # This method picks values of resamples; interpolating between infinite ones would give nan.
     low, high = np.quantile(known, [TAIL, 1 - TAIL], method="inverted_cdf")
     return Estimate(value, float(low), float(high))
 
@@ -150,7 +150,7 @@ def interval(values: NDArray[np.float64]) -> Estimate:
 def slope(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
     """Slopes of least-squares lines through N points each: Σ (x - mean x) y / Σ (x - mean x)².
 
-    The abscissas x are the same for all lines, [N]; ordinates y are [N, ...], and slopes [...].
+    The lines share their abscissas x, [N]; ordinates y are [N, ...], and slopes [...].
     """
     deviations = x - x.mean()
     products = y.T * deviations  # the axes of y reversed, so that N is last: (..., N)

@@ -20,8 +20,8 @@ from pwm.runs.storage import Store
 class Evidence:
     """Outcomes of the paper's experiments, of one size and trained by one engine.
 
-    Claims and figures get their runs from here. A record of the runs that are read shows on which
-    runs each of them rests. The source is a store that holds the runs, or for instance the
+    Claims and figures get their runs from here. The record of the runs that are read shows which
+    runs each of them rests on. `source` is a store of runs, or another `Source`, such as the
     published outcomes.
     """
 
@@ -30,13 +30,13 @@ class Evidence:
     ) -> None:
         self.source = source
         self._size, self._engine = size, engine
-        self._outcomes: dict[str, Outcomes] = {}  # by experiment, as far as asked for
+        self._outcomes: dict[str, Outcomes] = {}  # by experiment, for those passed to `of`
         self.read: dict[str, NDArray[np.bool_]] = {}
         """Whether each run has been read, [runs], for each experiment passed to `of`. A caller may
         set this to {} to begin a new record."""
 
     def of(self, name: str) -> Outcomes:
-        """The outcomes of the experiment `name`; runs that are read there are recorded."""
+        """Outcomes of the experiment `name`; `read` records which of its runs are read."""
         if name not in self._outcomes:
             note = partial(self._record, name)
             self._outcomes[name] = Outcomes.of(self.experiment(name), self.source, note)
@@ -44,13 +44,13 @@ class Evidence:
         return self._outcomes[name]
 
     def _record(self, name: str, numbers: NDArray[np.intp]) -> None:
-        """Records that the runs with these numbers of the experiment `name` are read."""
+        """Records that the runs with these numbers in the experiment `name` are read."""
         if name not in self.read:
             self.read[name] = np.zeros(self.experiment(name).num_runs, bool)
         self.read[name][numbers] = True
 
     def experiment(self, name: str) -> Experiment:
-        """The experiment `name`, in the size and for the engine of this evidence."""
+        """The experiment `name`, in this evidence's size and for its engine."""
         (experiment,) = chosen((name,), self._size, self._engine)
         return experiment
 

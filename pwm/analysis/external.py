@@ -1,7 +1,7 @@
-"""Outcomes of other people's code, read from two files in `paper/`, and the runs by setting.
+"""Outcomes of other people's code, read from two files in `paper/` and grouped by setting.
 
 The code is of two kinds: agents of public libraries, trained on this project's task (pwm5), and
-public training loops, written anew and run on CartPole.
+public training loops, reimplemented and run on CartPole.
 """
 
 from __future__ import annotations
@@ -31,34 +31,34 @@ Baseline = Literal["attached", "detached"]
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class ExternalRun:
-    """A training run of a library's agent on pwm5; the weight has the library's unit."""
+    """A training run of a library's agent on pwm5."""
 
     agent: Agent
     network: Network
-    """Whether the critic's gradient reaches the policy's network."""
+    """Whether actor and critic have separate networks or share a trunk, which both then train."""
     max_grad_norm: float
-    """Largest norm of the gradient of all parameters; inf for no clipping."""
+    """Norm to which the gradient of all parameters is clipped; inf for no clipping."""
     episode_length: int
     returns: Returns
     """Raw, divided by their standard deviation, or with a running mean subtracted."""
     vf_coef: float
-    """Weight of the value loss, a mean over steps, as is the policy loss."""
+    """Weight of the value loss; policy and value loss are means over steps."""
     seed: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExternalOutcome:
-    """Outcome of a training run of an agent."""
+    """Outcome of training a library's agent on pwm5."""
 
     run: ExternalRun
     num_episodes: int
-    """Episodes trained: a run ends when it has learned."""
+    """Episodes trained; a run ends once it has learned."""
     reward: float
     """Fraction of trials rewarded in the last 500 episodes."""
     time: float
-    """Episodes until 500 in a row met the criterion for *learned*; inf if they never did."""
+    """Episodes until 500 in a row met the criterion for *learned*; inf if none did."""
     torch: str
-    """Version of PyTorch; other versions give other bits, but the same distribution of results."""
+    """Version of PyTorch; other versions give other bits, but results of the same distribution."""
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -74,7 +74,7 @@ class LoopRun:
 
 @dataclass(frozen=True, kw_only=True)
 class LoopOutcome:
-    """Outcome of a training run of a loop.
+    """Outcome of running a public training loop on CartPole.
 
     `error`, `entropy`, `bias` and `bootstrap` are means over the steps of the second half of the
     episodes.
@@ -82,10 +82,10 @@ class LoopOutcome:
 
     run: LoopRun
     num_updates: int
-    """Updates trained: a run ends when it has learned."""
+    """Updates trained; a run ends once it has learned."""
     num_episodes: int
     length: float
-    """Mean number of steps of the last 100 episodes."""
+    """Mean steps per episode over the last 100 episodes."""
     time: float
     """Updates until the middle of the first 100 episodes in a row with more than 195 steps on
     average; inf if no 100 episodes were that long."""
@@ -106,7 +106,7 @@ Outcome = TypeVar("Outcome", bound=ExternalOutcome | LoopOutcome)
 
 
 def read_outcomes(path: Path, kind: type[Outcome], versions: str | None = None) -> list[Outcome]:
-    """Reads the outcomes in a file that `as_text` made; an empty list if there is no file.
+    """Reads the outcomes in a file written by `as_text`; an empty list if there is no file.
 
     Args:
         path: the file.
@@ -133,13 +133,13 @@ def read_outcomes(path: Path, kind: type[Outcome], versions: str | None = None) 
 
 
 def _typed(row: dict[str, str], types: dict[str, Any]) -> dict[str, Any]:
-    """Values of the columns in `types` of a row of CSV, converted to int, float or else str."""
+    """Values of a CSV row in the columns of `types`, converted to int, float or else str."""
     converters = {name: kind if kind in (int, float) else str for name, kind in types.items()}
     return {name: convert(row[name]) for name, convert in converters.items()}
 
 
 def as_text(outcomes: Sequence[ExternalOutcome | LoopOutcome], versions: str) -> str:
-    """Content of a file for `read_outcomes`: the line `versions`, then CSV, sorted by run."""
+    """Text of a file for `read_outcomes`: the line `versions`, then CSV, sorted by run."""
     rows = []
     for outcome in sorted(outcomes, key=lambda each: astuple(each.run)):
         results = asdict(outcome)
@@ -184,7 +184,7 @@ def times_by_setting(
 
 
 class Loops:
-    """Outcomes of the runs of public training loops, by setting and seed."""
+    """Outcomes of public training loops, by setting and seed."""
 
     def __init__(self, outcomes: Sequence[LoopOutcome]) -> None:
         self._outcomes: dict[LoopSetting, list[LoopOutcome]] = {}
@@ -199,13 +199,13 @@ class Loops:
         return list(self._outcomes)
 
     def values(self, setting: LoopSetting, field: str) -> NDArray[np.float64]:
-        """Values of the field `field` of `LoopOutcome` for each seed of a setting: [S]."""
+        """Field `field` of `LoopOutcome` for each seed of a setting: [S]."""
         return np.array([getattr(outcome, field) for outcome in self._outcomes[setting]], float)
 
 
 @lru_cache(maxsize=1)
 def agent_times() -> dict[AgentSetting, NDArray[np.float64]]:
-    """Published times to learn of the libraries' agents, as returned by `times_by_setting`."""
+    """Published times to learn of the libraries' agents, by setting, in episodes: [S] each."""
     return times_by_setting(read_outcomes(published(AGENT_FILE), ExternalOutcome))
 
 

@@ -1,7 +1,7 @@
 """Predictions about other people's code: the measured numbers, and the verdicts.
 
-The statements are those of `external` in `paper/predictions.json`, in order. Measured numbers are
-arrays [1 + resamples]: for the seeds as they are, then for each resample of them.
+The statements are those under `external` in `paper/predictions.json`, in order. Measured numbers
+are arrays [1 + resamples]: for the original seeds, then for each resample of them.
 
 H is the policy's entropy and w the weight of the value loss. Both losses are sums over steps. So
 the leak raises a value above its target by H / w if the value loss is ½ δ² (TensorFlow's tutorial
@@ -26,14 +26,14 @@ Array = NDArray[np.float64]
 
 
 def agent_statements(times: Mapping[AgentSetting, Array]) -> Iterator[Statement]:
-    """Yields the statements about the agents, given the times to learn, [S], of each setting."""
+    """Yields the statements about the agents, given each setting's times to learn, [S]."""
     a2c = AgentSetting("A2C", "separate", "raw", vf_coef=0.5)
     ppo = AgentSetting("RecurrentPPO", "separate", "raw", vf_coef=0.5)
     shared = AgentSetting("A2C", "shared", "raw", vf_coef=0.5)
     centred = shared._replace(returns="centred")
 
     def slowdown(setting: AgentSetting, weight: float) -> Array:
-        """Median time with another weight over the median time of the setting itself."""
+        """Median time with another weight, over the median time of `setting` itself."""
         return _time_ratio(times[setting._replace(vf_coef=weight)], times[setting])
 
     def success(setting: AgentSetting, weight: float) -> Array:
@@ -62,7 +62,7 @@ def loop_statements(loops: Loops) -> Iterator[Statement]:
 
 
 def _statements(kind: str, measured: Mapping[str, Array]) -> Iterator[Statement]:
-    """Yields the statements about "agents" or "loops", given the measured number of each."""
+    """Yields the statements about "agents" or "loops", given each statement's measured number."""
     for name, entry in predictions()["external"][kind].items():
         yield predicted_statement(name, entry, interval(measured[name]))
 
@@ -76,15 +76,15 @@ class Pair:
     weight: float
 
     def values(self, baseline: Baseline, field: str) -> Array:
-        """Values of the field `field` of `LoopOutcome` for each seed: [S]."""
+        """Field `field` of `LoopOutcome` for each seed: [S]."""
         return self.loops.values(LoopSetting(self.loop, baseline, self.weight), field)
 
     def mean(self, baseline: Baseline, field: str) -> Array:
-        """Mean over the seeds of the field `field` of `LoopOutcome`."""
+        """Mean over seeds of the field `field` of `LoopOutcome`."""
         return resampled_means(self.values(baseline, field))
 
     def difference(self, field: str) -> Array:
-        """Mean over the seeds of the field `field`, attached minus detached."""
+        """Mean over seeds of the field `field`, attached minus detached."""
         return self.mean("attached", field) - self.mean("detached", field)
 
     @property
@@ -106,7 +106,7 @@ class Pair:
 
     @property
     def error_ratio(self) -> Array:
-        """Mean error of the attached critics over the predicted H / w."""
+        """Mean error of the attached critics, over the predicted H / w."""
         predicted = resampled_means(self.values("attached", "entropy") / self.weight)
         return self.mean("attached", "error") / predicted
 
@@ -114,21 +114,21 @@ class Pair:
     def bias_ratio(self) -> Array:
         """Bias of the values, attached minus detached, over the predicted bias b.
 
-        The bootstrap value in a target has the bias too, and the factor c. So b = H / w + c b, and
-        b = (H / w) / (1 - c).
+        A target contains the bootstrap value, and so its bias, times a factor c. So
+        b = H / w + c b, and b = (H / w) / (1 - c).
         """
         entropy, bootstrap = self.mean("attached", "entropy"), self.mean("attached", "bootstrap")
         return self.difference("bias") / (entropy / self.weight / (1 - bootstrap))
 
 
 def _pairs(loops: Loops, loop: Loop) -> dict[float, Pair]:
-    """Runs of one loop, attached and detached, by weight."""
+    """Attached and detached runs of one loop, by weight."""
     weights = [setting.weight for setting in loops.settings if setting.loop == loop]
     return {weight: Pair(loops, loop, weight) for weight in weights}
 
 
 def _tutorial(loops: Loops) -> dict[str, Array]:
-    """Measured numbers of the statements about TensorFlow's tutorial, by the statement's name."""
+    """Measured numbers for the statements about TensorFlow's tutorial, by statement name."""
     at = _pairs(loops, "tutorial")
     light = (at[0.1], at[0.3])
     return {
@@ -142,7 +142,7 @@ def _tutorial(loops: Loops) -> dict[str, Array]:
 
 
 def _reinforce(loops: Loops) -> dict[str, Array]:
-    """Measured numbers of the statements about TF-Agents' REINFORCE, by the statement's name."""
+    """Measured numbers for the statements about TF-Agents' REINFORCE, by statement name."""
     at = _pairs(loops, "reinforce")
     bias_ratios = []
     for weight in (0.02, 0.2):
@@ -158,7 +158,7 @@ def _reinforce(loops: Loops) -> dict[str, Array]:
 
 
 def _a3c(loops: Loops) -> dict[str, Array]:
-    """Measured numbers of the statements about both variants of A3C, by the statement's name."""
+    """Measured numbers for the statements about both variants of A3C, by statement name."""
     at = _pairs(loops, "a3c")
     textbook = _pairs(loops, "a3c-textbook")
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -50,7 +50,7 @@ def test_the_variance_of_the_mean_return_in_simulation(success: float, num_trial
 
 def test_the_variance_of_the_score_by_enumeration() -> None:
     def variance(policy: list[float]) -> float:
-        # Of the policy weight of the action, averaged over independent weights of variance one.
+        # Of u_a - Σ_b π(b) u_b, over actions a and independent weights u of variance 1
         return float(1 - np.sum(np.square(policy)))
 
     by_step = [variance([1 / 3, 1 / 3, 1 / 3])] * 2 + [variance([0.0, 0.5, 0.5])]
@@ -72,7 +72,7 @@ def test_hidden_states_are_those_of_the_agent() -> None:
 
 
 def test_the_share_is_measured_before_training() -> None:
-    # The critic starts at the mean return of a policy that is uniform at all steps.
+    # The critic starts at 1, the mean return of a policy that is uniform at all steps.
     task, seeds, weight = TaskConfig(episode_length=15), range(16), 10.0
     loss = LossConfig(baseline="detached")
     runs = [TrainConfig(task=task, loss=loss, critic_weight=weight, seed=seed) for seed in seeds]
@@ -111,8 +111,8 @@ def test_a_critic_at_the_mean_does_not_move() -> None:
 
 
 def test_the_first_step_by_hand() -> None:
-    # Alone in its episode, one reward: left 0.5, variance 0.25, mean square 0.5, of which RMSprop
-    # has seen a hundredth.
+    # One trial per episode: the expected gradient is 0.5 and its variance 0.25, so its mean square
+    # is 0.5. RMSprop's running mean square, which starts at zero, reaches a hundredth of this.
     step = 0.001 * 0.5 / (0.01 * 0.5) ** 0.5
     setting = Setting(steps=1, trial_length=1, critic_weight=1e9)
     _, first = climb(setting, 1)
@@ -182,7 +182,7 @@ def test_only_the_distance_makes_the_scale_of_the_reward_matter() -> None:
 
 @pytest.mark.parametrize(
     ("steps", "weight", "start", "wrong"),
-    # The law aims at success 1/2; an untrained policy has 1/3, so that a short climb stops early.
+    # The law assumes success 1/2; an untrained policy has 1/3, so a short climb ends early.
     [(60, 10, 0, 0.12), (60, 10, 10.5, 0.12), (120, 100, 0, 0.12), (120, 0.1, 0, 0.12),
      (15, 10, 0, 0.4)],
 )  # fmt: skip

@@ -35,7 +35,7 @@ FAST = np.geomspace(1000.0, 4000.0, 24)
 
 
 def condition(noise: float, **fields: Any) -> Condition:
-    """Condition whose attached runs are the detached ones, slowed by a leak of that strength."""
+    """Condition whose attached runs are detached ones slowed by a leak of noise weight `noise`."""
 
     def outcome(run: TrainConfig) -> Mapping[str, ArrayLike]:
         slow = slowdown(noise / run.critic_weight) if run.loss.baseline == "attached" else 1.0
@@ -57,7 +57,7 @@ FITTED = fitted_law().noise_weight(15)
 @pytest.mark.parametrize(
     ("fields", "ratio", "steps", "fixed"),
     [
-        # At 15 steps and trials of three, where all are fitted, they agree.
+        # All are fitted at 15 steps and trials of 3 steps, so they agree there.
         ({}, FITTED, FITTED, FITTED),
         ({"episode_length": 60}, fitted_law().noise_weight(60), 4 * FITTED, FITTED),
         (
@@ -66,7 +66,7 @@ FITTED = fitted_law().noise_weight(15)
             FITTED * 10 / 15,
             FITTED,
         ),
-        # With a mean policy loss the leak is smaller by the number of steps.
+        # A mean policy loss divides the leak by the number of steps.
         (
             {"episode_length": 60, "policy_reduction": "mean"},
             fitted_law().noise_weight(60) / 60,
@@ -96,7 +96,7 @@ def test_a_rival_predicts_attached_runs_from_detached_ones() -> None:
 
 
 def test_rivals_part_where_only_one_is_right() -> None:
-    # At 60 steps the leak is made to slow learning as the ratio says.
+    # At 60 steps, the leak is made to slow learning as "ratio" predicts.
     found = condition(fitted_law().noise_weight(60), episode_length=60)
     errors = {rival: found.errors(found.predicted(rival)).max() for rival in RIVALS}
     assert errors["ratio"] == 0

@@ -76,7 +76,7 @@ def loss_of(
     row: Convention, weight: float, log_probs: torch.Tensor, returns: torch.Tensor,
     values: torch.Tensor,
 ) -> torch.Tensor:  # fmt: skip
-    """Loss that a convention describes, without scaling of the advantages."""
+    """Loss that a convention describes, without normalisation or clipping."""
     errors = returns - values
     advantages = errors if row.attached else errors.detach()
     policy = REDUCE[row.policy](-advantages * log_probs)

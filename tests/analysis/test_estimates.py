@@ -90,7 +90,7 @@ def test_rate_difference_is_paired_by_seed() -> None:
     found = rate_difference(one, other)
     assert found.value == 0.25
     assert 0 < found.low < 0.25 < found.high < 0.5
-    # Six seeds make the whole difference; taken in other places it varies more.
+    # Six seeds make the whole difference; if seeds are paired differently, it varies more.
     apart = rate_difference(one, other[::-1])
     assert apart.value == 0.25
     assert apart.high - apart.low > 1.5 * (found.high - found.low)
@@ -183,7 +183,7 @@ def test_infinite_ends_stay_infinite() -> None:
     assert interval(np.array([3.0, 1.0, np.inf])) == Estimate(3, 1, np.inf)
     times = np.array([1.0, np.inf])
     found = over_seeds(lambda seeds: times[seeds].max(axis=-1) / times[seeds].min(axis=-1), 2)
-    assert found.value == np.inf  # and the resamples of inf over inf are left out
+    assert found.value == np.inf  # resamples of inf over inf are left out
     assert found.low == 1
 
 

@@ -1,4 +1,4 @@
-"""The paper's experiments: each is loaded once, and what is read is recorded."""
+"""The paper's experiments: each is loaded once, and the runs that are read are recorded."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def test_light_critics_are_timed_against_the_law() -> None:
     found = {one.name: one for one in statements(MadeUp())}
     names = ("batch-4-15", "batch-16-15", "batch-64-15", "batch-256-15", "batch-16-60")
     assert found["batch-light"].experiments == tuple(f"fifth-{name}-light" for name in names)
-    assert found["batch-light"].estimate.value == 0.8  # with 256 episodes, 1.6 times as slow
+    assert found["batch-light"].estimate.value == 0.8  # 256 episodes take 1.6 times as long
     assert found["targets-light"].estimate.value == 1
     assert found["normalised-light"].estimate.value == 0
 

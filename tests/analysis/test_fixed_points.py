@@ -1,4 +1,4 @@
-"""Fixed points of a critic, compared with zeros of the losses' gradient and with simulation."""
+"""Fixed points of a critic, compared with zeros of the loss gradient and with simulation."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Episodes(NamedTuple):
     horizon: int
 
     def returns(self, values: Tensor) -> Tensor:
-        """Returns the λ-returns, [E, T], that bootstrap from the values of each step, [T]."""
+        """Computes the λ-returns, [E, T], that bootstrap from `values`, one per step, [T]."""
         rows = (-1, self.horizon)
         later = values.expand_as(self.rewards).reshape(rows)
         discount, decay = self.config.discount, self.config.trace_decay
@@ -60,7 +60,7 @@ class Episodes(NamedTuple):
         return self.features @ head
 
     def theory(self) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Values by `fixed_point_values` for the episodes' mean rewards and mean -log π: [T]."""
+        """Returns `fixed_point_values` for the episodes' mean rewards and mean -log π: [T]."""
         config, steps = self.config, self.rewards.shape[1]
         attached = config.baseline == "attached"
         return fixed_point_values(
@@ -133,17 +133,17 @@ def test_the_limits_of_long_episodes(discount: float, trace_decay: float) -> Non
 
 
 def test_undiscounted_biases_by_hand() -> None:
-    # Six steps, α H = 2. TD(0) adds the leaks of all steps to come to each value: 12, 10 ... 2.
+    # Six steps, α H = 2. With TD(0), each value adds up the leaks of all steps to come: 12 ... 2.
     # If later values leak too, all but the first step's cancel.
     zero, one = [0.0] * 6, [1.0] * 6
     td: dict[str, Any] = {"discount": 1.0, "trace_decay": 0.0}
     assert fixed_point_values(zero, one, 2.0, **td).tolist() == pytest.approx([12, 10, 8, 6, 4, 2])
     every = fixed_point_values(zero, one, 2.0, leaking_targets=True, **td)
     assert every.tolist() == pytest.approx([2, 0, 0, 0, 0, 0])
-    # A critic that knows only the step of a trial of 3 overestimates all of them by all leaks.
+    # A critic that knows only the step within a trial of 3 has the first trial's biases in both.
     blind = fixed_point_values(zero, one, 2.0, period=3, **td)
     assert blind.tolist() == pytest.approx([12, 10, 8] * 2)
-    # The episode ends in one of the 2 trials: it takes a reward of 1/2 for 2 times 1/2.
+    # To it, every trial is the last with probability 1/2, so it expects 2 trials of reward 1/2.
     reward = [0, 0, 0.5] * 2
     assert fixed_point_values(reward, one, 0.0, period=3, **td).tolist() == pytest.approx([1] * 6)
     monte_carlo = fixed_point_values(reward, one, 0.0, period=3, discount=1.0, trace_decay=1.0)

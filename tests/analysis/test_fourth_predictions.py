@@ -1,4 +1,4 @@
-"""Fourth set of predictions: today's law still gives the published numbers; the verdicts."""
+"""Fourth set of predictions: the law still gives the published numbers, and the verdicts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CELLS = [(condition, name) for condition, cells in PREDICTED.items() for name in
 
 
 def setting(condition: str, variant: str, weight: float) -> Setting:
-    """Setting of the climb of a cell, by the names in `paper/predictions.json`."""
+    """Climb setting of a cell, named as in `paper/predictions.json`."""
     fields: dict[str, Any] = dict(CONDITIONS.get(condition, {"episode_length": 60}))
     fields["steps"] = fields.pop("episode_length")
     attached = variant in ("attached", "fixed-point")
@@ -74,7 +74,7 @@ def verdicts(world: World) -> dict[str, bool]:
 
 def test_in_a_world_of_the_law_it_is_right_and_not_refuted() -> None:
     found = verdicts(World())
-    assert not found.pop("noise")  # which the world has as it was found
+    assert not found.pop("noise")  # wrong in this world, as in the measured runs
     assert all(found.values()), found
 
 

@@ -80,7 +80,7 @@ def test_middle_ignores_nan() -> None:
 def test_shares_are_ratios_of_squared_norms(runs: Outcomes) -> None:
     part = runs.at(baseline="detached", critic_weight=5.0)
     np.testing.assert_allclose(policy_share(part), np.full((3, 8), 1 / 16))
-    # The critic's norm is twice the policy's times the weight: they are equal at one half.
+    # The critic's norm is the policy's times twice the weight, so they are equal at weight 1/2.
     np.testing.assert_allclose(share_weight(part), np.full((3, 8), 0.5))
 
 

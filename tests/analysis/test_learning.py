@@ -25,7 +25,7 @@ from tests.support.histories import made_up, of_rewards
         # 2,500 trials: standard errors twice as large
         (TaskConfig(stimulus_set="pwm5", episode_length=15), 500, 0.66373),
         (TaskConfig(stimulus_set="pwm0", episode_length=15), 500, 0.54),
-        # 20 trials of 3 steps are as many as 20 of 2
+        # 10,000 trials, as above, now of 2 steps
         (TaskConfig(stimulus_set="pwm0", trial_length=2, episode_length=40), 500, 0.52),
     ],
 )
@@ -113,7 +113,7 @@ def test_final_mean_is_the_mean_over_episodes(episodes: int, log_every: int) -> 
         episode.append(episodes)
     windows = np.split(each, episode[:-1], axis=1)
     history = of_rewards(episode, np.stack([part.mean(axis=1) for part in windows], 1).tolist())
-    # The window in which the last 500 begin counts as a whole.
+    # The window in which the last 500 episodes begin counts in full.
     first = max(episodes - 500, 0) // log_every * log_every
     expected = each[:, first:].mean(axis=1)
     np.testing.assert_allclose(final_mean(history, history.reward), expected, rtol=1e-6)

@@ -1,4 +1,4 @@
-"""Reward levels agree with the enumeration of all policies."""
+"""Reward levels, compared with the enumeration of all policies."""
 
 from __future__ import annotations
 

@@ -192,7 +192,7 @@ def test_collapse_is_a_deterministic_policy_that_has_not_learned() -> None:
     ones = np.ones((4, 12), np.float32)
     entropy = ones.copy()
     entropy[1:3, 4:] = COLLAPSED / 2  # deterministic from the fifth window on
-    entropy[3, 4:6] = COLLAPSED / 2  # and only for a while
+    entropy[3, 4:6] = COLLAPSED / 2  # deterministic only for a while
     reward = ones * np.float32(0.5)
     reward[2] = 1  # this one learned
     history = History(100 * np.arange(1, 13), reward, ones, ones, entropy, ones)

@@ -1,4 +1,4 @@
-"""Published outcomes: the same as those of the store that they come from."""
+"""Published outcomes, compared with those of the store that they come from."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_a_damaged_file_or_another_version_is_refused(path: Path, tmp_path: Path
 
 
 def changed(record: Record, name: str) -> Record:
-    """A copy of the record in which the second run has another value in the column `name`."""
+    """Copy of a record in which the second run has another value in the column `name`."""
     copy = deepcopy(record)
     values = copy.columns[name]  # a view
     values[1] = ~values[1] if values.dtype == bool else values[1] + 1
@@ -125,7 +125,7 @@ def changed(record: Record, name: str) -> Record:
 @pytest.mark.parametrize("name", ["digest", "trail", *FIELDS, "curve.reward", "curve.policy_norm"])
 def test_a_difference_is_found_in_its_run_and_column(name: str, path: Path) -> None:
     record = Published.read(path).records["diagnosed"]
-    record.outcome["time"] = 100.0  # finite, so that one more is another
+    record.outcome["time"] = 100.0  # finite, so that adding 1 changes it
     record.outcome["collapse"] = 100.0
     assert not any(found.any() for found in record.differences(record).values())
     for found, differs in record.differences(changed(record, name)).items():
@@ -143,9 +143,6 @@ def test_evidence_notes_which_runs_are_read(path: Path) -> None:
     assert not noted
     _ = outcomes.at(baseline="detached", critic_weight=0.1).learned
     assert [numbers.tolist() for numbers in noted] == [[6, 7, 8]]
-
-
-# The paper's own file
 
 
 def test_the_paper_publishes_every_experiment_as_it_is_now() -> None:

@@ -1,4 +1,4 @@
-"""Each prediction about rules is right or wrong by its own words."""
+"""Predictions about balancing rules are judged as they are worded."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_a_rule_that_is_tied_with_itself_centred_is_no_better() -> None:
         return as_predicted(method.replace("raw equal", "centred equal"), condition)
 
     wrong = {name for name, each in judged(tied).items() if each.verdict == "wrong"}
-    assert wrong == {"centring", "raw-sharing"}  # the latter as raw succeeds, too
+    assert wrong == {"centring", "raw-sharing"}  # the latter because a raw rule succeeds
 
 
 def test_the_ranking_must_hold_in_the_held_out_conditions() -> None:

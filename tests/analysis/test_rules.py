@@ -1,4 +1,4 @@
-"""The comparison of methods: scores, ties, pairing by seed, and which runs belong to whom."""
+"""The comparison of methods: scores, ties, pairing by seed, and each method's runs."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_rank_correlation_is_spearmans() -> None:
     found = comparison(held_out="DE", **learned)
 
     def keys(part: NDArray[np.bool_]) -> list[float]:
-        rates = part.mean(axis=-1)  # the worst only decides between equal means
+        rates = part.mean(axis=-1)  # the worst rate only breaks ties
         return list(rates.mean(axis=1) + 0.001 * rates.min(axis=1))
 
     expected = spearmanr(keys(cells[:, :3]), keys(cells[:, 3:])).statistic

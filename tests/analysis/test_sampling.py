@@ -1,4 +1,4 @@
-"""The bound and the power of a sample, against their definitions and against simulated audits."""
+"""Bound and power of a sample, compared with their definitions and with simulated audits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pwm.analysis.sampling import drawn, most_wrong, power
 
 
 def probability(total: int, count: int, wrong: int, at_most: int) -> float:
-    """Probability that a sample has `at_most` wrong runs or fewer, by counting samples."""
+    """Probability that a sample has no more than `at_most` wrong runs, by counting samples."""
     samples = (
         comb(wrong, shown) * comb(total - wrong, count - shown) for shown in range(at_most + 1)
     )
@@ -72,6 +72,6 @@ def test_the_power_is_that_of_simulated_draws(count: int, fraction: float, expec
     wrong = int(fraction * len(RUNS))
     stated = power(len(RUNS), count, wrong)
     assert stated == pytest.approx(expected, abs=0.002)
-    # which runs are wrong does not matter: the first ones, here
+    # Which runs are wrong does not matter: here, the first ones.
     caught = [any(run < wrong for run in drawn(RUNS, count, seed)) for seed in range(400)]
     assert np.mean(caught) == pytest.approx(stated, abs=0.033)  # three standard errors

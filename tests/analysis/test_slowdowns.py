@@ -72,7 +72,7 @@ def test_where_fewer_than_half_learn_the_slowdown_is_beyond_the_budget() -> None
     [
         ((3000, 3000, 3000), 2.0, 1.5),
         ((3000, 3000, 3000), 20.0, 0.15),  # predicted not to finish, and did
-        ((NEVER, NEVER, NEVER), 4.0, 2.5),  # by at least that
+        ((NEVER, NEVER, NEVER), 4.0, 2.5),  # too low by at least this factor
         ((NEVER, NEVER, NEVER), 25.0, 1.0),  # as predicted
     ],
 )

@@ -1,4 +1,4 @@
-"""Cells by the critic's start: which runs they compare, and what is predicted for them."""
+"""Cells by the critic's start: the runs that they compare, and the predictions for them."""
 
 from __future__ import annotations
 

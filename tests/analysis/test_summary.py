@@ -23,9 +23,9 @@ EPISODE = np.arange(100, 1001, 100)
 def history(
     reward: list[float], episode: np.ndarray = EPISODE, **curves: float | list[float]
 ) -> History:
-    """History of constant curves, each given by one number per replica or one for all.
+    """History of constant curves, each given as one number per replica or one for all.
 
-    It has diagnostics if one of them is given.
+    It has diagnostics if any of them is given.
     """
     names = METRICS + (DIAGNOSTICS if set(curves) & set(DIAGNOSTICS) else ())
     values: Mapping[str, float | list[float]] = {"reward": reward, **curves}
@@ -109,7 +109,7 @@ def test_the_predicted_bias_is_cth_over_2w(run: TrainConfig, predicted: float | 
 
 
 def gradients(logged: History) -> list[str]:
-    """The lines of a summary that describe the gradients."""
+    """Lines of a run's summary that describe the gradients."""
     return summary([RUN], logged).splitlines()[3:-1]
 
 

@@ -1,4 +1,4 @@
-"""Fixed points and noise of other targets, against recursions and enumerations."""
+"""Fixed points and noise of other targets, compared with recursions and enumerations."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def targets(draw: st.DrawFn) -> Targets:
 
 
 def returns(one: Targets, rewards: list[float], values: list[float]) -> list[float]:
-    """λ-returns, [T], by the recursion from the end of the episode or trial backwards."""
+    """λ-returns, [T], by recursion backwards from the end of the episode or trial."""
     found = [0.0] * one.steps
     for step in reversed(range(one.steps)):
         ends = step + 1 == one.steps or (
@@ -60,7 +60,7 @@ def entropies(one: Targets) -> list[float]:
 
 
 def pulled(one: Targets, values: list[float], step: int) -> float:
-    """Derivative of Σ (G - v) (-H) with respect to the value of a step, through attached values."""
+    """Derivative of -Σ (G - v) H with respect to a step's value, through attached values only."""
 
     def loss(change: float) -> float:
         moved = [value + change * (place == step) for place, value in enumerate(values)]

@@ -1,4 +1,4 @@
-"""Closed forms against enumeration, simulation and constants worked out by hand."""
+"""Closed forms, compared with enumeration, simulation and constants worked out by hand."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_the_value_floor_is_the_variance_of_the_return(success: float, num_trial
         (1.0, 20, 33.25),
         (0.5, 5, 1.25),
         (1.0, 5, 2.0),
-        # No reward; one coin; returns of 2 and 1, half of the time each.
+        # No reward; one coin; one certain reward; returns of 2 and 1, equally often.
         (0.0, 20, 0.0),
         (0.5, 1, 0.25),
         (1.0, 1, 0.0),
@@ -127,7 +127,7 @@ def test_a_tabular_critic_trained_by_gradient_settles_at_the_bias(
     policy = np.array([[0.2, 0.3, 0.5], [0.05, 0.05, 0.9]])
     reward = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 1.0]])
     state = random.integers(2, size=(episodes, steps))
-    # The action is the number of cumulative probabilities that a uniform number is above.
+    # The action is the number of cumulative probabilities that a uniform number exceeds.
     uniform = random.random((episodes, steps, 1))
     action = (uniform > policy.cumsum(axis=1)[state][..., :2]).sum(axis=2)
     returns = discounted_returns(torch.tensor(reward[state, action]), discount=1.0)
@@ -150,7 +150,7 @@ def test_a_tabular_critic_trained_by_gradient_settles_at_the_bias(
     bias = [critic_bias(steps, h, weight, reduction) for h in entropy]
     expected = mean_return + (np.array(bias) if baseline == "attached" else 0)
     assert values.detach().numpy() == pytest.approx(expected, abs=0.05)
-    assert min(bias) > 0.1  # which the tolerance can tell from zero
+    assert min(bias) > 0.1  # clearly above the tolerance
 
 
 def covariance_of(policy: list[float], rewards: list[float]) -> float:
@@ -225,7 +225,7 @@ def test_the_policy_factor_makes_a_sum_of_a_mean() -> None:
 @pytest.mark.parametrize(
     ("steps", "trial_length", "by_hand"),
     [
-        # T H / 2σ, with H = (2 ln 3 + ln 2) / 3 = 0.96345, σ² = (N² - 1) / 48 + (N + 1) / 8
+        # T H / 2σ, with H = (2 ln 3 + ln 2) / 3 = 0.96346, σ² = (N² - 1) / 48 + (N + 1) / 8
         (15, 3, 15 * 0.963453 / (2 * 1.118034)),
         (60, 3, 60 * 0.963453 / (2 * 3.307189)),
         # H = (ln 3 + ln 2) / 2 = 0.89588
@@ -299,7 +299,7 @@ def test_the_leak_is_an_entropy_bonus_in_the_target_at_every_update(
     weight = 0.7
 
     def losses(baseline: Baseline, targets: torch.Tensor) -> torch.Tensor:
-        """Policy loss of the returns, and value loss of the targets."""
+        """Sum of the policy loss with the returns and the weighted value loss with the targets."""
         config = LossConfig(baseline=baseline, policy_reduction=reduction)
         terms = episode_losses(
             log_probs, torch.zeros(()), returns - values, returns - values, 0.0, config
@@ -381,7 +381,7 @@ def test_the_noise_weight_falls_with_the_reward() -> None:
 
 @pytest.mark.parametrize(("steps", "weight"), [(15, 1.0), (15, 3.0), (60, 5.0)])
 def test_the_slowdown_of_a_leak_in_simulation(steps: int, weight: float) -> None:
-    # The log-probability's gradient of a two-sided choice, with returns of whole episodes.
+    # Policy gradient of a choice between two sides, with returns of whole episodes
     random = np.random.default_rng(5)
     episodes, num_trials = 200_000, steps // 3
     returns = (random.random((episodes, num_trials)) < 0.5)[:, ::-1].cumsum(axis=1)[:, ::-1]

@@ -1,4 +1,4 @@
-"""Median times, and the constant of the noise recovered from slowed runs."""
+"""Median times, and the noise constant recovered from slowed runs."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def test_a_known_constant_is_recovered(constant: float, noise: float) -> None:
 
 def test_weights_without_a_visible_slowdown_are_left_out() -> None:
     slow = FAST.copy()
-    slow[0] = np.inf  # too slow to see
-    slow[1] = 1.15 * FAST[1]  # too close
+    slow[0] = np.inf  # never learn
+    slow[1] = 1.15 * FAST[1]  # not slow enough
     slow[3] = 2 * FAST[3]  # the only one
     assert noise_constant(WEIGHTS, slow, FAST, 4.0) == pytest.approx(3**0.5 * 2 / 4)
     assert np.isnan(noise_constant(WEIGHTS, FAST, FAST, 4.0))
