@@ -146,7 +146,7 @@ def _carried(cells: Sequence[Cell]) -> Statement:
     carried = {(cell.variant, cell.weight): cell for cell in cells if cell.condition == "carried"}
     centred = carried["centred", 100.0]
     heavy = [carried["raw", 30.0], carried["mean", 30.0], centred]
-    slowdowns = [cell.slowdowns[0] for cell in heavy]  # of all seeds
+    slowdowns = [cell.slowdowns[0] for cell in heavy]  # for the original seeds
     all_alike = all(cell.finished for cell in heavy) and max(slowdowns) < 2 * min(slowdowns)
     statement = _statement("carried", interval(centred.least_slowdowns), heavy)
     return replace(statement, otherwise=bool(all_alike))

@@ -15,7 +15,7 @@ from pwm.core.leak import critic_bias
 
 
 def summary(runs: Sequence[TrainConfig], history: History) -> str:
-    """Describes success, bias and diagnostics at each critic weight; lists reference rewards.
+    """Describes success, bias and diagnostics at each critic weight, then reference reward levels.
 
     Most numbers are means over the last 500 episodes, then medians over seeds. `history` has the
     replicas in the order of `runs`.
