@@ -2,7 +2,7 @@
 
 A cell is the runs of one weight, group, episode length and variant; `pwm.experiments.fifth` lists
 the groups and variants. Its slowdown is relative to the light critic of the same group and length.
-Predictions are those of `fifth` in `paper/predictions.json`.
+The predictions are in `paper/predictions.json` (`fifth`).
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from pwm.analysis.slowdowns import Cell
 from pwm.experiments import EXPERIMENTS
 from pwm.experiments.fifth import WEIGHTS
 
-LEAST_BIAS = 1e-9  # replaces a mean bias that is not positive, and so has no logarithm
+LEAST_BIAS = 1e-9  # smallest mean bias whose logarithm is taken; smaller means are raised to it
 
 
 @lru_cache(maxsize=1)
 def fifth_cells(evidence: Evidence) -> tuple[Cell, ...]:
-    """All cells of the fifth set but the light critics, by group, steps, variant and weight."""
+    """All cells but the light critics, ordered by group, steps, variant and weight."""
     predicted = predictions()["fifth"]["slowdown"]
     cells = []
     for group, steps in WEIGHTS:
@@ -52,7 +52,7 @@ def fifth_cells(evidence: Evidence) -> tuple[Cell, ...]:
 
 
 def of_groups(cells: Sequence[Cell], groups: Sequence[str], *variants: str) -> list[Cell]:
-    """Cells of the given groups, and of the given variants if any, whose slowdown was predicted."""
+    """Cells of the given groups, in some or all variants, with a predicted slowdown."""
     return [
         cell
         for cell in cells
@@ -63,18 +63,18 @@ def of_groups(cells: Sequence[Cell], groups: Sequence[str], *variants: str) -> l
 
 
 def the_cell(evidence: Evidence, condition: str, variant: str, weight: float) -> Cell:
-    """Cell of a condition (group and steps, such as "td-60"), a variant and a weight."""
+    """The cell of a condition (group and steps, such as "td-60"), variant and weight."""
     cells = {(cell.condition, cell.variant, cell.weight): cell for cell in fifth_cells(evidence)}
     return cells[condition, variant, weight]
 
 
 def median_times(runs: Outcomes) -> NDArray[np.float64]:
-    """Median time to learn of runs that differ in their seeds only: [1 + resamples]."""
+    """Median time to learn of runs that differ only in their seeds: [1 + resamples]."""
     return resampled_medians(runs.time.ravel())
 
 
 def predicted_bias(cell: Cell) -> NDArray[np.float64]:
-    """Predicted bias of each seed's critic, given the seed's final entropy and success: [S]."""
+    """Critic bias predicted from each seed's final entropy and success: [S]."""
     experiment = cell.experiments[0]
     per_success, per_nat = predictions()["fifth"]["bias"][experiment][f"{cell.weight:g}"]
     return np.asarray(per_success * cell.runs.reward + per_nat * cell.runs.entropy)
@@ -83,6 +83,6 @@ def predicted_bias(cell: Cell) -> NDArray[np.float64]:
 def log_bias_ratio(
     measured: NDArray[np.float64], predicted: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Logarithm of mean measured over mean predicted bias, [1 + resamples], of biases by seed."""
+    """Log ratio of mean measured to mean predicted bias, [1 + resamples], given biases by seed."""
     positive = np.maximum(resampled_means(measured), LEAST_BIAS)
     return np.asarray(np.log(positive / resampled_means(predicted)))

@@ -1,8 +1,8 @@
 """Statements of the fifth set of predictions: the measured number and the verdict of each.
 
-The statements are those of `fifth` in `paper/predictions.json`, in order. Groups and variants, such
-as "gae" and "own", are explained in `pwm.experiments.fifth`. Measured numbers are arrays
-[1 + resamples]: for the seeds as they are, then for each resample.
+The statements are listed in `paper/predictions.json` (`fifth`). `pwm.experiments.fifth` explains
+groups and variants, such as "gae" and "own". Measured numbers are arrays [1 + resamples]: for the
+original seeds, then for each resample.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from pwm.analysis.theory import value_floor
 from pwm.core.leak import critic_bias, leak_temperature, start_entropy
 from pwm.experiments.fifth import WEIGHTS
 
-# Groups of the fifth set, by the change that they have in common.
+# Groups of the fifth set, by the kind of change.
 TARGETS = ("discount", "trial", "gae", "td")
 BOOTSTRAPPED = ("gae", "td")
 OPTIMISERS = ("adam-0.99", "adam-0.999")
@@ -61,25 +61,25 @@ def statements(evidence: Evidence) -> Iterator[Statement]:
 
 
 def _statement(name: str, estimate: Estimate, experiments: Iterable[str]) -> Statement:
-    """Statement `name`, with its measured number and the experiments that it rests on."""
+    """Statement `name`, with its measured number and the experiments it is measured on."""
     entry = predictions()["fifth"]["statements"][name]
     return predicted_statement(name, entry, estimate, tuple(dict.fromkeys(experiments)))
 
 
 def _error_difference(name: str, cells: Sequence[Cell], rival: str) -> Statement:
-    """Statement on the law's error minus that of a rival account, over cells that both predict."""
+    """Statement on the law's error minus a rival account's, over the cells that both predict."""
     both = [cell for cell in cells if rival in cell.predicted]
     difference = root_mean_square(both, LAW) - root_mean_square(both, rival)
     return _statement(name, interval(difference), experiments_of(both))
 
 
 def _cells_right(name: str, cells: Sequence[Cell]) -> Statement:
-    """Statement on the fraction of cells for which the law is right within a factor of `NEAR`."""
+    """Statement on the fraction of cells that the law predicts within a factor of `NEAR`."""
     return _statement(name, fraction_right(cells, NEAR), experiments_of(cells))
 
 
 def _light_times_right(name: str, evidence: Evidence, groups: Sequence[str]) -> Statement:
-    """Statement on the fraction of light critics whose times the law predicts within `NEAR`."""
+    """Statement on the fraction of light critics' times within a factor of `NEAR` of the law's."""
     conditions = [f"{group}-{steps}" for group, steps in WEIGHTS if group in groups]
     experiments = [f"fifth-{condition}-light" for condition in conditions]
     right = []
@@ -91,24 +91,24 @@ def _light_times_right(name: str, evidence: Evidence, groups: Sequence[str]) -> 
 
 
 def _slowdown(name: str, cell: Cell) -> Statement:
-    """Statement on the slowdown of a cell, or on its lower bound if the slowdown is unknown."""
+    """Statement on a cell's slowdown, or on its lower bound if the slowdown is unknown."""
     return _statement(name, interval(cell.least_slowdowns), cell.experiments)
 
 
 def _mean_ratio(
     name: str, log_ratios: Sequence[NDArray[np.float64]], experiments: Iterable[str]
 ) -> Statement:
-    """Statement on the geometric mean of ratios, given the logarithm of each, [1 + resamples]."""
+    """Statement on the geometric mean of ratios, given their logarithms, [1 + resamples] each."""
     return _statement(name, interval(np.exp(np.mean(log_ratios, axis=0))), experiments)
 
 
 def _without_light(cells: Iterable[Cell]) -> list[str]:
-    """Experiments of the cells, without those of the light critics."""
+    """Experiment of each cell's own runs, without its light critic's."""
     return [cell.experiments[0] for cell in cells]
 
 
 def _capped_time(runs: Outcomes) -> NDArray[np.float64]:
-    """Median time to learn, or the budget if fewer than half learned: [1 + resamples]."""
+    """Median time to learn, or the budget if fewer than half ever learned: [1 + resamples]."""
     return np.minimum(median_times(runs), runs.base.num_episodes)
 
 
@@ -132,7 +132,7 @@ def _on_optimisers(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[Statem
 
 
 def _on_targets(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[Statement]:
-    """Yields the statements on discounted and bootstrapped returns, and on returns of trials."""
+    """Yields the statements on discounted, bootstrapped and single-trial returns."""
     for name, groups, variant in (
         ("bias-own", BOOTSTRAPPED, "own"),
         ("bias-all", BOOTSTRAPPED, "all"),
@@ -157,30 +157,30 @@ def _on_targets(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[Statement
 
 
 def _on_batches(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[Statement]:
-    """Yields the statements on several episodes per update."""
+    """Yields the statements on batches of several episodes per update."""
     yield _light_times_right("batch-light", evidence, BATCHES)
     yield _cells_right("batch", of_groups(cells, BATCHES))
     yield _slowdown("batch-leak", the_cell(evidence, "batch-256-15", "own", 2.0))
 
 
 def _on_normalised_advantages(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[Statement]:
-    """Yields the statements on normalised advantages."""
+    """Yields the statements on normalised advantages: leak, climb and the light critic's time."""
     yield _cells_right("normalised-leak", of_groups(cells, ("normalised",), "own"))
     yield _cells_right("normalised-climb", of_groups(cells, ("normalised",), "raw"))
     yield _light_times_right("normalised-light", evidence, ("normalised",))
 
 
 def _on_huber(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[Statement]:
-    """Yields the statements on Huber's loss."""
+    """Yields the statements on the Huber loss."""
     light = [the_cell(evidence, "huber-15", "own", weight) for weight in (2.0, 5.0)]
-    ratios = []  # of the bias to that of a squared loss, c T H / (2 w), with H before learning
+    ratios = []  # of the bias to a squared loss's, c T H / (2 w), with H before learning
     for cell in light:
         task = cell.runs.base.task
         squared = critic_bias(task.num_steps, start_entropy(task.trial_length), cell.weight)
         ratios.append(resampled_means(cell.runs.critic_bias) / squared)
     yield _statement("huber-runaway", interval(np.min(ratios, axis=0)), _without_light(light))
     heavy = [the_cell(evidence, "huber-15", "own", weight) for weight in (10.0, 20.0)]
-    log_ratios = []  # of the bias to that predicted from each seed's final entropy and reward
+    log_ratios = []  # of the bias to `huber_bias` at each seed's final entropy and reward
     for cell in heavy:
         seeds = zip(cell.runs.entropy, cell.runs.reward, strict=True)
         predicted = [huber_bias(cell.runs.base, entropy, success) for entropy, success in seeds]
@@ -190,7 +190,7 @@ def _on_huber(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[Statement]:
 
 
 def _on_carried_states(evidence: Evidence) -> Iterator[Statement]:
-    """Yields the statements on a state carried across trials, which makes the trial knowable."""
+    """Yields the statements on an LSTM state carried across trials, which can encode the trial."""
     name = "fifth-carried-60-light"
     light = evidence.of(name).at(critic_weight=0.1)
     floor = value_floor(1.0, light.base.task.num_trials)  # of a critic that does not know its trial
@@ -205,11 +205,11 @@ def _on_carried_states(evidence: Evidence) -> Iterator[Statement]:
 
 
 def _on_the_later_notes(evidence: Evidence) -> Iterator[Statement]:
-    """Yields the statements on the setting of the notes' later experiments."""
+    """Yields the statements on the notes' later setting (`pwm.experiments.fifth.LATER_SETTING`)."""
     attached, detached, per_loss = "later-attached", "later-detached", "later-per-loss"
 
     def learned(name: str, weight: float) -> NDArray[np.bool_]:
-        """Whether each seed of an experiment learned at a weight: [S]."""
+        """Whether each seed of an experiment learned at a critic weight: [S]."""
         return evidence.of(name).at(critic_weight=weight).learned
 
     attached_light, attached_two = learned(attached, 0.05), learned(attached, 2.0)

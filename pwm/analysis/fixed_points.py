@@ -1,6 +1,6 @@
-"""Fixed points of a critic on λ-returns, and of a critic with Huber's loss.
+"""Fixed points of a critic trained on λ-returns, and of a critic trained with a Huber loss.
 
-Both are with or without a leak: a gradient of the policy loss that reaches the critic.
+The policy loss's gradient may also reach the critic: the leak.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ Array = NDArray[np.float64]
 def target_weights(
     steps: int, discount: float, trace_decay: float, horizon: int | None = None
 ) -> tuple[Array, Array]:
-    """Weights M of rewards r and N of later values v in the λ-returns G = M r + N v: [T, T] each.
+    """Weights M of the rewards r and N of the later values v in λ-returns G = M r + N v: [T, T].
 
-    With the discount γ and the decay λ of traces, M[t, s] is (γ λ)^(s-t) from s = t on, and N[t, s]
-    is γ (1 - λ) (γ λ)^(s-t-1) from s = t + 1 on. Returns end with the episode of T `steps`, or with
-    each of the segments of `horizon` steps, a divisor of T, into which it is cut.
+    With the discount γ and the trace decay λ, M[t, s] = (γ λ)^(s-t) for s ≥ t, and
+    N[t, s] = γ (1 - λ) (γ λ)^(s-t-1) for s > t; both are 0 elsewhere. Returns end with the episode
+    of T `steps`, or with the segment of `horizon` steps, a divisor of T, that contains the step.
     """
     step = np.arange(steps)
     lag = step - step[:, None]  # s - t: (T, T)
@@ -49,10 +49,10 @@ def fixed_point_values(
     horizon: int | None = None,
     period: int | None = None,
 ) -> Array:
-    """Mean value of each step of an episode, for a critic at its fixed point on λ-returns.
+    """Mean value at each step of an episode, with a critic at its fixed point on λ-returns.
 
     The leak adds q_t to the target G_t: q_t = α H_t or, if the policy loss's gradient also reaches
-    the values in G (whose weights N are those of `target_weights`), q_t = α (H_t - Σ_s<t N_st H_s).
+    the values in G (with the weights N of `target_weights`), q_t = α (H_t - Σ_s<t N_st H_s).
     At the fixed point, v = G + q on average.
 
     If the critic knows the step of the episode, then v exceeds the discounted return by
@@ -60,18 +60,18 @@ def fixed_point_values(
     α H (1 - γ λ) / (1 - γ), or α H with leaking targets. At discount 1, b is α H (1 + (1 - λ) n)
     with n steps to come, or about 0 after the first steps with leaking targets.
 
-    Valid where the value head is stationary, and its features distinguish the steps of a period. A
+    Valid if the value head is stationary and its features distinguish the steps of a period. A
     period shorter than the episode also requires that no state is carried and no trial is blanked,
     so that values are alike in all trials. Entropies may be means over the states met at a step.
 
     Args:
-        rewards: mean reward at each of T steps.
-        entropies: H_t, of the policy, in nats, [T].
-        temperature: α, by `leak_temperature`; 0 if detached.
+        rewards: mean reward at each step, [T].
+        entropies: H_t, entropy of the policy at each step, in nats, [T].
+        temperature: α, as computed by `leak_temperature`; 0 if detached.
         discount: γ, the discount.
-        trace_decay: λ, the decay of traces.
+        trace_decay: λ, the trace decay.
         leaking_targets: whether the policy loss's gradient also reaches the values in G.
-        horizon: number of steps into which returns are cut, a divisor of T; T if None.
+        horizon: steps per segment at whose end returns are cut, a divisor of T; T if None.
         period: number of steps that the critic distinguishes, a divisor of T; T if None.
     Returns:
         The values, in reward, [T]. The bias is values minus returns; the mean advantage is -q.
@@ -92,14 +92,15 @@ def fixed_point_values(
 
 
 def huber_bias(run: TrainConfig, entropy: float, success: float) -> float:
-    """Value minus mean return of an attached critic that learns by Huber's loss, in reward.
+    """Value minus mean return of an attached critic trained with a Huber loss, in reward.
 
-    The gradient of Huber's loss grows with the error up to an error of 1, then stays constant. At
+    The gradient of the Huber loss grows with the error up to an error of 1, then stays constant. At
     the fixed point it balances the leak: E[clip(G - v, -1, 1)] = -α H. If α H ≥ 1, no error is
-    large enough, and the bias is inf. Returns G are undiscounted, of whole episodes.
+    large enough, and the bias is inf. Returns G are undiscounted, over whole episodes with rewards
+    of 1, and the policy loss is a sum over steps.
 
     Args:
-        run: configuration that gives the task and the critic weight.
+        run: configuration, from which the task and the critic weight are read.
         entropy: H, entropy of the policy, in nats.
         success: probability that a trial is rewarded.
     """
@@ -107,7 +108,7 @@ def huber_bias(run: TrainConfig, entropy: float, success: float) -> float:
     leak = leak_temperature(run.task.num_steps, run.critic_weight) * entropy
     if leak >= 1:
         return inf
-    # With n trials left the return is binomial, and all n from 1 to N are equally frequent.
+    # With n trials left, the return is binomial; each n from 1 to N is equally frequent.
     returns = np.arange(trials + 1)
     given_left = [binom.pmf(returns, left, success) for left in range(1, trials + 1)]
     probabilities = np.mean(given_left, axis=0)
@@ -116,6 +117,6 @@ def huber_bias(run: TrainConfig, entropy: float, success: float) -> float:
         """Mean clipped error plus the leak, zero at the fixed point."""
         return float(probabilities @ np.clip(returns - value, -1, 1)) + leak
 
-    # Returns are in [0, trials], so that the fixed point is at most 1 outside.
+    # Returns are in [0, trials], so the fixed point is at most 1 outside.
     fixed_point = float(brentq(imbalance, -1.0, trials + 1.0, xtol=1e-14))
     return fixed_point - float(probabilities @ returns)

@@ -6,8 +6,7 @@ from the mean return ("mean"), from zero with centred returns ("centred"), or wi
 ("attached") or from the leak's fixed point ("fixed-point"). Slowdowns are relative to a light
 critic that starts at the mean return.
 
-Statements are those of `right_if` and `refuted_if` of `fourth` in `paper/predictions.json`, in
-order.
+Statements are in the order of `right_if` and `refuted_if` in `paper/predictions.json` (`fourth`).
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ MOST = 0.75  # fraction of cells for which the law must be right
 CENTRED_LEARN = 22 / 24  # fraction of seeds that must learn with centred returns
 MIRRORED = ((-5.25, 15.75), (0.0, 10.5), (2.25, 8.25))
 """Pairs of starts at 60 steps, equally far below and above the mean return of 5.25."""
-MIRRORED_WEIGHTS = (1.0, 10.0)  # those that were run from all of these starts
+MIRRORED_WEIGHTS = (1.0, 10.0)  # critic weights that were run from all of these starts
 STATEMENTS: Mapping[str, tuple[str, tuple[float, float]]] = {
     "law-cells": (
         f"fraction of the raw and mean cells within a factor of {NEAR} of the law",
@@ -62,12 +61,12 @@ STATEMENTS: Mapping[str, tuple[str, tuple[float, float]]] = {
     "above": ("log S of starts above the mean over that of starts as far below", (0.5, inf)),
     "rates": ("largest ratio of slowdowns at learning rates 0.0005 and 0.0015", (1.0, NEAR)),
 }
-"""Number that each statement is about, and the region in which it makes the statement right."""
+"""For each statement, the number that it is about and the range in which the statement is right."""
 
 
 @lru_cache(maxsize=1)
 def fourth_cells(evidence: Evidence) -> tuple[Cell, ...]:
-    """All cells but the light critics, by condition; last, those that start above the mean."""
+    """All cells but the light critics, by condition; those that start above the mean are last."""
     cells: list[Cell] = []
     for condition in CONDITIONS:
         attached = ("attached", "fixed-point") if condition in ATTACHED else ()
@@ -105,12 +104,12 @@ def _cells_by_weight(
 
 
 def of_variants(cells: Sequence[Cell], *variants: str) -> list[Cell]:
-    """Cells of the given variants for which a slowdown was predicted."""
+    """Cells of the given variants with a predicted slowdown."""
     return [cell for cell in cells if cell.variant in variants and cell.predicted]
 
 
 def _statement(name: str, estimate: Estimate, cells: Iterable[Cell]) -> Statement:
-    """Statement `name`, with its measured number and the cells that it rests on."""
+    """Statement `name`, with its measured number and the cells it is measured on."""
     says, region = STATEMENTS[name]
     return Statement(
         name=name,
@@ -127,7 +126,7 @@ def right_if(evidence: Evidence) -> Iterator[Statement]:
     raw_and_mean = of_variants(cells, "raw", "mean")
     yield _statement("law-cells", fraction_right(raw_and_mean, NEAR), raw_and_mean)
     rival_errors = [root_mean_square(raw_and_mean, rival) for rival in RIVALS]
-    least_rival_error = np.min(rival_errors, axis=0)  # in each resample: [1 + resamples]
+    least_rival_error = np.min(rival_errors, axis=0)  # of each resample: [1 + resamples]
     margin = root_mean_square(raw_and_mean, LAW) - least_rival_error
     yield _statement("law-error", interval(margin), raw_and_mean)
     noisy = of_variants(cells, "fixed-point")
@@ -139,15 +138,15 @@ def right_if(evidence: Evidence) -> Iterator[Statement]:
 
 
 def _carried(cells: Sequence[Cell]) -> Statement:
-    """Statement about a state carried across trials, where centring helps less than elsewhere.
+    """Statement that centring helps less than elsewhere if the state is carried across trials.
 
-    It is right if a heavy centred critic is slow, or if three heavy critics are about equally slow
-    whether they start at zero, start at the mean return, or have centred returns.
+    It is right if a heavy centred critic is slow, or if heavy critics that start at zero, start at
+    the mean return or have centred returns are all about equally slow.
     """
     carried = {(cell.variant, cell.weight): cell for cell in cells if cell.condition == "carried"}
     centred = carried["centred", 100.0]
     heavy = [carried["raw", 30.0], carried["mean", 30.0], centred]
-    slowdowns = [cell.slowdowns[0] for cell in heavy]  # of all seeds
+    slowdowns = [cell.slowdowns[0] for cell in heavy]  # for the original seeds
     all_alike = all(cell.finished for cell in heavy) and max(slowdowns) < 2 * min(slowdowns)
     statement = _statement("carried", interval(centred.least_slowdowns), heavy)
     return replace(statement, otherwise=bool(all_alike))
@@ -156,9 +155,9 @@ def _carried(cells: Sequence[Cell]) -> Statement:
 def refuted_if(evidence: Evidence) -> Iterator[Statement]:
     """Yields statements each of which, if wrong, refutes the fourth set of predictions.
 
-    The first compares rewards of 0.1 and 1 with critics of weight 30. Weight 30 was not run with
-    reward 1 and a critic that starts at 0, so weight 20 stands in. A lighter critic learns faster,
-    which makes the statement harder to pass.
+    The first compares rewards of 0.1 and 1 at critic weight 30. With reward 1 and a start at 0,
+    weight 30 was not run, so weight 20 stands in. With a lighter critic, runs learn faster, which
+    makes the statement harder to pass.
     """
     cells = {(cell.condition, cell.variant, cell.weight): cell for cell in fourth_cells(evidence)}
     yield _reward_statement(evidence, cells["reward-0.1", "raw", 30.0], weight_at_1=20.0)
@@ -172,7 +171,7 @@ def refuted_if(evidence: Evidence) -> Iterator[Statement]:
 
 
 def _reward_statement(evidence: Evidence, cell: Cell, weight_at_1: float) -> Statement:
-    """Statement about the slowdown of `cell` over that with a reward of 1 and another weight."""
+    """Statement about the slowdown of `cell` over that at reward 1 and weight `weight_at_1`."""
     runs = evidence.of("weight-0.001").at(
         episode_length=cell.runs.base.task.episode_length,
         baseline="detached",
@@ -186,8 +185,8 @@ def _reward_statement(evidence: Evidence, cell: Cell, weight_at_1: float) -> Sta
 def _above_statement(cells: Mapping[tuple[float, float], Cell]) -> Statement:
     """Statement about starts above the mean return, compared with starts equally far below.
 
-    The number is a ratio of two sums of log S over pairs of cells. Pairs of which neither slowdown
-    is known are left out. `cells` are by start and weight.
+    The number is log S summed over the starts above, divided by its sum over the starts below.
+    Pairs in which neither slowdown S is known are left out. Keys of `cells` are start and weight.
     """
     pairs = [
         (cells[low, weight], cells[high, weight])
@@ -202,10 +201,10 @@ def _above_statement(cells: Mapping[tuple[float, float], Cell]) -> Statement:
 
 
 def _least_factor(one: Cell, other: Cell) -> NDArray[np.float64]:
-    """Least possible ratio of the larger slowdown to the smaller: [1 + resamples].
+    """Lower bound on the ratio of the larger slowdown to the smaller: [1 + resamples].
 
-    An unknown slowdown may have any value from `Cell.least_slowdowns` on. If it is the only unknown
-    one, the ratio is at least this bound over the known slowdown. The ratio is never below 1.
+    An unknown slowdown is only known to be at least `Cell.least_slowdowns`. If one of the two is
+    unknown, the ratio is at least its bound over the known slowdown. The ratio is never below 1.
     """
     ratio = one.least_slowdowns / other.least_slowdowns
     if_other_known = np.where(np.isfinite(other.slowdowns), ratio, 1.0)

@@ -1,6 +1,6 @@
 """Gradients of the two losses during training, and a check of the losses against theory.
 
-Shapes: S seeds of one setting and weight, K windows of episodes over which curves are averaged.
+Shapes: S seeds at one setting and weight, K windows of episodes over which curves are averaged.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ SMALL_WEIGHT = 0.2  # up to this critic weight, a detached critic hardly moves t
 
 
 def undisturbed_times(runs: Outcomes) -> NDArray[np.float64]:
-    """Times to learn of detached runs of the weights up to `SMALL_WEIGHT`: [small weights, S]."""
+    """Times to learn of detached runs with weights up to `SMALL_WEIGHT`: [small weights, S]."""
     small = [weight for weight in runs.weights if weight <= SMALL_WEIGHT]
     return runs.at(baseline="detached", critic_weight=small).time
 
 
 def before_learning(runs: Outcomes, curve: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Mean of a curve [S, K] over the windows before a run's reward first reaches `UNLEARNED`: [S].
+    """Mean of a curve, [S, K], over the windows before the reward first reaches `UNLEARNED`: [S].
 
-    It is nan for a run whose reward reaches `UNLEARNED` in the first window.
+    It is nan if the reward reaches `UNLEARNED` in the first window.
     """
     before = np.logical_and.accumulate(runs.curve("reward") < UNLEARNED, axis=1)
-    with np.errstate(invalid="ignore"):  # 0 / 0 where no window is before
+    with np.errstate(invalid="ignore"):  # 0 / 0 if there is no such window
         return np.asarray(np.where(before, curve, 0.0).sum(axis=1) / before.sum(axis=1))
 
 
@@ -40,24 +40,24 @@ def known_median(values: NDArray[np.float64]) -> float:
 
 
 def policy_share(runs: Outcomes) -> NDArray[np.float64]:
-    """Squared norm of the policy's gradient over that of the trunk's whole gradient: [S, K]."""
+    """Squared norm of the policy's gradient in the trunk over the total gradient's: [S, K]."""
     with np.errstate(invalid="ignore"):  # nan: a deterministic policy has no gradient left
         return np.asarray(runs.curve("policy_norm") ** 2 / runs.curve("total_norm") ** 2)
 
 
 def share_weight(runs: Outcomes) -> NDArray[np.float64]:
-    """Critic weight at which both losses' gradients of the trunk would have equal norms: [S, K]."""
+    """Critic weight at which both losses' gradients in the trunk would have equal norms: [S, K]."""
     weight = runs.base.critic_weight
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(weight * runs.curve("policy_norm") / runs.curve("critic_norm"))
 
 
 def identity_sides(runs: Outcomes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Both sides of the identity of `advantage_log_prob` in the second half of training.
+    """Both sides of the identity in `advantage_log_prob`, in the second half of training.
 
-    The left side is minus the policy loss. The right side is computed from the value loss, and from
-    the return's variance and covariance. Losses are means over a window. Variance and covariance
-    were measured at its end. Both sides are [S, K / 2].
+    The left side is minus the policy loss. The right side is computed from the value loss, the
+    variance of the return, and its covariance with log π. Losses are means over a window; variance
+    and covariance were measured at its end. Both sides are [S, K / 2].
     """
     names = ("policy_loss", "value_loss", "return_variance", "covariance")
     curves = np.array([runs.curve(name) for name in names], np.float64)  # (4, S, K)

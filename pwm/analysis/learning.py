@@ -2,8 +2,8 @@
 
 A run has learned if the fraction of trials rewarded in its last 500 episodes exceeds, by four
 standard errors, the best that is possible without solving the task. For pwm5, this is the reward of
-the best memoryless policy, 0.625. A memoryless policy solves pwm0, so that there it is the reward
-of a policy that always answers the same, 0.5. The criterion was fixed before any run was made.
+the best memoryless policy, 0.625. For pwm0, which a memoryless policy solves, it is the reward of a
+policy that always gives the same answer, 0.5. The criterion was fixed before any run was made.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ STANDARD_ERRORS = 4.0
 
 
 def reward_to_learn(task: TaskConfig, num_episodes: int) -> float:
-    """Fraction of trials rewarded in `num_episodes` episodes above which a run has learned."""
+    """Fraction of trials rewarded, over `num_episodes` episodes, above which a run has learned."""
     levels = reward_levels(task.stimulus_set)
     # The best level without solving the task. A memoryless policy solves pwm0.
     unsolved = levels.memoryless if levels.memoryless < levels.solved else levels.one_sided
@@ -32,7 +32,7 @@ def reward_to_learn(task: TaskConfig, num_episodes: int) -> float:
 
 
 def learned(history: History, task: TaskConfig) -> NDArray[np.bool_]:
-    """Whether each of R replicas learned the task, judged by its last 500 episodes: [R]."""
+    """Whether each replica learned the task, judged by its last 500 episodes: [R]."""
     _, lengths = _final_windows(history)
     return final_mean(history, history.reward) > reward_to_learn(task, int(lengths.sum()))
 
@@ -40,12 +40,12 @@ def learned(history: History, task: TaskConfig) -> NDArray[np.bool_]:
 def times_to_learn(history: History, task: TaskConfig) -> NDArray[np.float64]:
     """Episodes until the mean reward of 500 consecutive episodes first met the criterion: [R].
 
-    It is inf for a replica that never met it. All windows but the last must have the same length.
+    It is inf if a replica never met it. All windows but the last must have the same length.
     """
     window_length = int(history.episode[0])  # in episodes
     group_size = min(ceil(FINAL_EPISODES / window_length), len(history.episode))
     groups = sliding_window_view(history.reward.astype(np.float64), group_size, axis=1)
-    means = groups.mean(axis=-1)  # over each group of windows in a row: (R, groups)
+    means = groups.mean(axis=-1)  # over each group of consecutive windows: (R, groups)
     met = means > reward_to_learn(task, group_size * window_length)
     last_episodes = history.episode[group_size - 1 :]  # of each group
     first_met = met.argmax(axis=1)  # index of the first group that met the criterion; 0 if none

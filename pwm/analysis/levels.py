@@ -19,10 +19,10 @@ class RewardLevels(NamedTuple):
 
 
 def reward_levels(stimulus_set: str) -> RewardLevels:
-    """Exact reward levels of a stimulus set, computed from all of its pairs.
+    """Exact reward levels for a stimulus set, computed from all of its pairs.
 
-    The policies choose among the three actions at the last step, and hold before. `hold_reward`
-    and blank trials do not count.
+    The policies choose among the three actions at the last step of a trial, and hold before. Blank
+    trials and `hold_reward` are ignored.
 
     Args:
         stimulus_set: a key of `pwm.core.task.STIMULUS_SETS`.
@@ -32,7 +32,7 @@ def reward_levels(stimulus_set: str) -> RewardLevels:
     config = TaskConfig(stimulus_set=stimulus_set)
     rewards = reward_table(config)[:-1, -1].astype(np.float64)  # of the last step: (pairs, actions)
     second = config.pairs[:, 1]  # second stimulus of each pair
-    # For each second stimulus, the rewarded pairs with the action that is rewarded most often
+    # For each second stimulus, the number of pairs in which its best action is rewarded
     most_rewarded = [rewards[second == each].sum(axis=0).max() for each in np.unique(second)]
     return RewardLevels(
         uniform=float(rewards.mean()),

@@ -6,7 +6,7 @@ All analysis reads runs through `Outcomes`. For instance, from every run in a fo
     runs.configs, runs.time, runs.learned
     runs.at(num_episodes=20_000, log_every=100).history.reward  # curves of equal length
 
-or, from one of the paper's experiments, as published, without a store:
+or, without a store, from the published outcomes of one of the paper's experiments:
 
     Outcomes.published("weight-0.001").at(critic_weight=5).learned
 """
@@ -45,38 +45,38 @@ class Runs(Protocol):
         """The configuration of each run."""
 
     def outcomes(self, numbers: NDArray[np.intp]) -> NDArray[Any]:
-        """Outcomes of the runs with these numbers: an array of `OUTCOME`, shaped as `numbers`."""
+        """Outcomes of the runs with these indices: an array of `OUTCOME`, shaped like `numbers`."""
 
     def history(self, numbers: NDArray[np.intp]) -> History:
-        """The history of the runs with these numbers, [R], in this order."""
+        """The history of the runs with these indices, [R], in this order."""
 
     def curve(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
-        """The curve `name` of the runs with these numbers: [R, windows], or [R, probes]."""
+        """The curve `name` of the runs with these indices: [R, windows], or [R, probes]."""
 
 
 class Source(Protocol):
-    """A source of the runs of experiments, for instance the published outcomes."""
+    """A source of experiments' runs, for instance the published outcomes."""
 
     def runs(self, experiment: Experiment) -> Runs:
         """The runs of an experiment."""
 
 
 Note = Callable[[NDArray[np.intp]], None]
-"""Function that is called with the numbers of runs when their outcomes or curves are read."""
+"""Function that is called with the indices of the runs whose outcomes or curves are read."""
 
 
 class Outcomes:
-    """Some runs and their outcomes.
+    """Selected runs and their outcomes.
 
     The outcomes are arrays with one axis for each field that varies, such as the critic weight and
     the seed. Their shape is written [...].
 
     Args:
-        runs: all runs, from which some are chosen.
+        runs: all runs, of which some are selected.
         axes: values of each field that varies, in the order of the axes of `numbers`; for a list
             of runs, the single axis "run".
-        numbers: numbers of the chosen runs, [...].
-        note: called with the numbers of the runs that are read.
+        numbers: indices of the selected runs in `runs`, [...].
+        note: called with the indices of the runs that are read.
     """
 
     def __init__(
@@ -93,9 +93,9 @@ class Outcomes:
     def of(
         cls, experiment: Experiment, source: Store | Source, note: Note | None = None
     ) -> Outcomes:
-        """The runs of an experiment, in a store or the published ones, with the axes of its grid.
+        """The stored or published runs of an experiment, with the axes of its grid.
 
-        `note` is called with the numbers of the runs that are read.
+        `note` is called with the indices of the runs that are read.
         """
         if isinstance(source, Store):
             runs: Runs = StoredRuns(source, plan(experiment))
@@ -110,21 +110,22 @@ class Outcomes:
 
         Raises:
             InputError: there is no experiment of that name.
-            FileError: the published outcomes are missing, damaged or of another version.
+            FileError: the published outcomes are missing, damaged or of another version, or do not
+                belong to the experiment as it is now.
         """
         (experiment,) = chosen((name,))
         return cls.of(experiment, Published.read())
 
     @classmethod
     def stored(cls, folder: Path | str = "results", engine: EngineName = "fused") -> Outcomes:
-        """A list of the runs in a folder that one engine trained, without duplicates.
+        """The runs in a folder that one engine trained, as a list without duplicates.
 
         Raises:
             InputError: there is no such folder.
         """
         store = Store(Path(folder))
         runs = StoredRuns(store, (shard for shard in store.shards() if shard.engine == engine))
-        # Runs of equal configurations are identical: one number is kept for each.
+        # Runs with equal configurations are identical: one of them is kept.
         number_of = {config: number for number, config in enumerate(runs.configs)}
         numbers = np.array(list(number_of.values()), np.intp)
         return cls(runs, {"run": range(len(numbers))}, numbers)
@@ -149,7 +150,7 @@ class Outcomes:
         return selected
 
     def _along_axis(self, name: str, wanted: Sequence[Any], *, keep_axis: bool) -> Outcomes:
-        """The runs with the wanted values of a field that has an axis, which may be removed."""
+        """The runs with the wanted values of a field that has an axis; removes it unless kept."""
         values, axis = self.axes[name], list(self.axes).index(name)
         _require_all(name, wanted, values)
         axes = {**self.axes, name: wanted}
@@ -173,24 +174,24 @@ class Outcomes:
         return Outcomes(self._runs, {"run": range(len(numbers))}, numbers, self._note)
 
     def _numbers_to_read(self) -> NDArray[np.intp]:
-        """Numbers of the runs, [...]; calls `note`, as outcomes or curves are about to be read."""
+        """Indices of the runs, [...]; calls `note`, as outcomes or curves are about to be read."""
         if self._note is not None:
             self._note(self._numbers)
         return self._numbers
 
     @property
     def configs(self) -> tuple[TrainConfig, ...]:
-        """The configuration of each run, in the order of the flattened axes."""
+        """The configuration of each run, in the order of the flattened outcomes."""
         return tuple(self._runs.configs[number] for number in self._numbers.ravel().tolist())
 
     @property
     def base(self) -> TrainConfig:
-        """The configuration of the first run, for the fields that do not vary."""
+        """The configuration of the first run, from which to read the fields that do not vary."""
         return self._runs.configs[int(self._numbers.flat[0])]
 
     @property
     def weights(self) -> tuple[float, ...]:
-        """The values on the axis `critic_weight`."""
+        """Values on the axis `critic_weight`."""
         return self.axes["critic_weight"]
 
     @cached_property
@@ -201,8 +202,8 @@ class Outcomes:
 
         Raises:
             ValueError: the runs differ in their budget or in the length of their windows.
-            InputError: a run is not in the store, or the runs are published ones, of which only
-                some curves are published.
+            InputError: a run is not in the store, or the runs come from the published outcomes,
+                which contain no histories.
         """
         return self._runs.history(self._numbers_of_equal_windows())
 
@@ -217,7 +218,7 @@ class Outcomes:
         return curve.reshape(*self._numbers.shape, curve.shape[1])
 
     def _numbers_of_equal_windows(self) -> NDArray[np.intp]:
-        """Numbers of the runs, [R]; raises `ValueError` if their windows differ."""
+        """Indices of the runs, [R]; raises `ValueError` if their budgets or windows differ."""
         lengths = {(run.num_episodes, run.log_every) for run in self.configs}
         if len(lengths) > 1:
             listed = ", ".join(f"{budget} and {window}" for budget, window in sorted(lengths))
@@ -243,7 +244,7 @@ class Outcomes:
 
     @property
     def time(self) -> NDArray[np.float64]:
-        """Episodes until 500 in a row first met the criterion; inf if none did: [...]."""
+        """Episodes until 500 consecutive ones first met the criterion; inf if none did: [...]."""
         return self._outcomes["time"]
 
     @property
@@ -268,12 +269,12 @@ class Outcomes:
 
     @property
     def collapsed(self) -> NDArray[np.bool_]:
-        """Whether the policy ended deterministic (below 0.001 nats) without learning: [...]."""
+        """Whether a run ended deterministic (entropy below 0.001 nats) without learning: [...]."""
         return self._outcomes["collapsed"]
 
     @property
     def collapse(self) -> NDArray[np.float64]:
-        """Last episode of the first window with a deterministic policy; inf if none: [...]."""
+        """Last episode of the first deterministic window (see `collapsed`); inf if none: [...]."""
         return self._outcomes["collapse"]
 
     @property
@@ -282,12 +283,12 @@ class Outcomes:
         return self._outcomes["peak_value_loss"]
 
     def rate(self) -> NDArray[np.float64]:
-        """Fraction of seeds that learned: [...] without the last axis, which is the seeds'."""
+        """Fraction of seeds that learned: [...] without the last axis, that of the seeds."""
         return np.asarray(self.learned.mean(axis=-1))
 
 
 def _require_all(name: str, wanted: Iterable[Any], found: Sequence[Any]) -> None:
-    """Raises `ValueError` if any wanted value was not run."""
+    """Raises `ValueError` if any wanted value is not among those found in the runs."""
     for value in wanted:
         if value not in found:
             listed = ", ".join(str(each) for each in dict.fromkeys(found)) or "none"

@@ -20,7 +20,7 @@ def predictions() -> dict[str, Any]:
     """The contents of `paper/predictions.json`.
 
     Raises:
-        InputError: the package is installed without its repository.
+        FileError: the package is installed without its repository.
     """
     content: dict[str, Any] = json.loads(published("predictions.json").read_text("utf-8"))
     return content
@@ -30,34 +30,34 @@ def predictions() -> dict[str, Any]:
 class Law:
     """Law of the slowdown: the closed form `pwm.analysis.theory.slowdown` with two constants.
 
-    Two things slow learning: the leak (the policy loss's gradient that reaches the critic), and the
-    gradient of a heavy critic in the shared trunk.
+    Two things slow learning: the leak (the policy loss's gradient with respect to the values), and
+    a heavy critic's gradient in the shared trunk.
     """
 
     noise_constant: float
-    """Factor on `pwm.analysis.theory.noise_weight`; 1 if it is not fitted."""
+    """Factor on `pwm.analysis.theory.noise_weight`; 1 if not fitted."""
     share_weight: float
     """Critic weight at which the critic's gradient in the shared trunk is as large as the policy's;
     inf if the networks are separate."""
 
     def noise_weight(self, steps: int, trial_length: int = 3) -> float:
-        """Critic weight at which a leak lengthens learning by sqrt(2); summed policy loss."""
+        """Weight at which a leak slows learning by a factor of sqrt(2); summed policy loss."""
         return self.noise_constant * noise_weight(steps, trial_length)
 
     def leak_slowdown(self, weight: float, steps: int, trial_length: int = 3) -> float:
-        """Predicted time to learn with a leak divided by that without one; summed policy loss."""
+        """Predicted slowdown by a leak, as a ratio of times to learn; summed policy loss."""
         return slowdown(self.noise_weight(steps, trial_length) / weight)
 
     def trunk_slowdown(self, weight: float, bias: float = 0.0) -> float:
-        """Predicted time to learn divided by that with a light critic without bias.
+        """Predicted time to learn over that with a light, unbiased critic.
 
-        `bias` is that of the baseline, over the standard deviation of the return.
+        `bias` is the baseline's, divided by the standard deviation of the return.
         """
         return slowdown(bias, weight / self.share_weight)
 
 
 def fitted_law() -> Law:
-    """The law of the third set of predictions, with the constants that were fitted before it."""
+    """The law of the third set of predictions, with constants fitted before that set's runs."""
     third = predictions()["third"]
     return Law(noise_constant=third["noise_constant"], share_weight=third["share_weight"])
 
@@ -67,12 +67,12 @@ def learned_when_slowed(
 ) -> NDArray[np.bool_]:
     """Predicts from detached runs which seeds learn with an attached baseline.
 
-    A seed learns if its time in the detached run, times the leak's slowdown, is within the budget.
+    A seed learns if its detached run's time, multiplied by the leak's slowdown, is within budget.
 
     Args:
         weights: critic weights, [W].
         times: episodes until each detached run learned, inf if never, [W, S].
-        budget: number of episodes of a run.
+        budget: episodes per run.
         noise: critic weight at which the leak multiplies the time to learn by sqrt(2).
     Returns:
         Whether each seed learns, [W, S].

@@ -1,4 +1,4 @@
-"""The published outcomes of every run: all that claims, tables and figures are computed from.
+"""The published outcomes of every run, from which claims, tables and figures are computed.
 
 `paper/outcomes.npz` holds the experiments' runs one after another, N in all. `numpy.load` reads it:
 
@@ -6,8 +6,8 @@
 - arrays with one entry per experiment: `experiment`, its name; `runs`, the number of its runs;
   `plan`, a hash that identifies these runs; `windows` and `probes`, the lengths of its published
   curves, 0 if it has none;
-- `digest` [N], a hash of each run's history, and `trail` [N, 7], a byte of the hash of each of
-  seven beginnings of this history (see `pwm.runs.digests`);
+- `digest` [N], a hash of each run's history, and `trail` [N, 7], the first bytes of the hashes of
+  seven prefixes of this history (see `pwm.runs.digests`);
 - an array [N] for each of `pwm.analysis.stored.FIELDS`;
 - `curve.NAME` for each curve in `CURVES`: the curves of all diagnosed runs, one after another.
 """
@@ -56,7 +56,7 @@ class Record:
     """Published data of R runs: arrays [R, ...]."""
 
     digest: NDArray[np.uint64]  # hash of each run's history, [R]
-    trail: NDArray[np.uint8]  # a byte of the hash of each of seven beginnings of it, [R, 7]
+    trail: NDArray[np.uint8]  # first bytes of the hashes of seven prefixes of it, [R, 7]
     outcome: NDArray[Any]  # outcomes of each run, an array of `OUTCOME`, [R]
     curves: Mapping[str, NDArray[np.float32]]  # by name, [R, windows] or [R, probes]
 
@@ -71,10 +71,10 @@ class Record:
 
     @classmethod
     def joined(cls, parts: Sequence[Record]) -> Record:
-        """Joins records that have curves of the same names into one record of all their runs.
+        """Joins records that have the same curves into one record of all their runs.
 
         Raises:
-            ValueError: the curves of a name differ in length.
+            ValueError: curves of the same name differ in length.
         """
         digest = np.concatenate([part.digest for part in parts])
         trail = np.concatenate([part.trail for part in parts])
@@ -90,7 +90,7 @@ class Record:
         return Record(self.digest[runs], self.trail[runs], self.outcome[runs], curves)
 
     def differences(self, other: Record) -> dict[str, NDArray[np.bool_]]:
-        """Whether each run differs from the same run of `other`: [R], for each array by name."""
+        """Whether each run differs from the same run of `other`, [R], by name (see `columns`)."""
         differs = {}
         theirs = other.columns
         for name, one in self.columns.items():
@@ -100,14 +100,14 @@ class Record:
 
     @property
     def columns(self) -> dict[str, NDArray[Any]]:
-        """Digests, trails, outcomes and curves: an array [R, ...] by its name in the file."""
+        """Digests, trails, outcomes and curves: arrays [R, ...] by their names in the file."""
         outcomes = {name: self.outcome[name] for name in FIELDS}
         curves = {CURVE + name: curve for name, curve in self.curves.items()}
         return {"digest": self.digest, "trail": self.trail, **outcomes, **curves}
 
 
 class PublishedRuns:
-    """The published runs of an experiment, numbered as in it: a `pwm.analysis.outcomes.Runs`."""
+    """The published runs of an experiment, in order; implements `pwm.analysis.outcomes.Runs`."""
 
     def __init__(self, experiment: Experiment, record: Record) -> None:
         self._experiment, self._record = experiment, record
@@ -118,11 +118,11 @@ class PublishedRuns:
         return [run for shard in plan(self._experiment) for run in shard.runs]
 
     def outcomes(self, numbers: NDArray[np.intp]) -> NDArray[Any]:
-        """Outcomes of the runs with these numbers, as `Runs.outcomes`."""
+        """Outcomes of the runs with these indices; implements `Runs.outcomes`."""
         return np.asarray(self._record.outcome[numbers])
 
     def curve(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
-        """The curve `name` of the runs with these numbers, as `Runs.curve`."""
+        """The curve `name` of the runs with these indices; implements `Runs.curve`."""
         if name not in self._record.curves:
             raise self._not_published()
         return self._record.curves[name][numbers]
@@ -132,7 +132,7 @@ class PublishedRuns:
         raise self._not_published()
 
     def _not_published(self) -> InputError:
-        """The error for a curve that only a store can hold."""
+        """Error for unpublished curves and histories, which says how to train the runs."""
         name = self._experiment.name
         accepted = (
             f"a folder that holds the runs of {name}, whose curves are not published; "
@@ -145,13 +145,13 @@ class PublishedRuns:
 class Published:
     """The published outcomes of some experiments."""
 
-    path: Path  # file that they were read from, for messages
-    records: Mapping[str, Record]  # published data of the runs, by the name of the experiment
-    plans: Mapping[str, str]  # hash that identifies the runs (`plan_of`), by experiment
+    path: Path  # file that was read, for error messages
+    records: Mapping[str, Record]  # published data of the runs, by experiment name
+    plans: Mapping[str, str]  # hash that identifies the runs (`plan_of`), by experiment name
 
     @classmethod
     def read(cls, path: Path | None = None) -> Published:
-        """Reads and verifies a file of outcomes, by default `paper/outcomes.npz`.
+        """Reads and verifies published outcomes, by default `paper/outcomes.npz`.
 
         Raises:
             FileError: the file is missing, damaged or of another version.
@@ -192,7 +192,7 @@ class Published:
         """The published data of an experiment's runs.
 
         Raises:
-            FileError: the runs are not published, or are not those of the experiment as it is now.
+            FileError: the runs are not published, or belong to another version of the experiment.
         """
         name = experiment.name
         accepted = f"the outcomes of {name} as it is now; `python -m pwm.digests --write {name}`"
@@ -205,7 +205,7 @@ class Published:
 
 
 def _records(arrays: Mapping[str, NDArray[Any]]) -> Iterator[Record]:
-    """Yields the record of each experiment from the arrays of the file."""
+    """Yields each experiment's record, given the arrays of the file."""
     num_runs = arrays["runs"]  # of each experiment
     ends = np.cumsum(num_runs)
     columns = {name: np.split(arrays[name], ends[:-1]) for name in OF_RUNS}
@@ -220,12 +220,12 @@ def _records(arrays: Mapping[str, NDArray[Any]]) -> Iterator[Record]:
         own_curves = {
             name: parts[index].reshape(size, -1)
             for name, parts in curves.items()
-            if parts[index].size  # else the experiment does not publish this curve
+            if parts[index].size  # otherwise the experiment does not publish this curve
         }
         yield Record(columns["digest"][index], columns["trail"][index], outcome, own_curves)
 
 
 def plan_of(experiment: Experiment) -> str:
-    """Hash that identifies the runs of an experiment, computed from the keys of its shards."""
+    """Hash that identifies an experiment's runs, computed from the keys of its shards."""
     keys = "".join(shard.key for shard in plan(experiment))
     return hashlib.sha256(keys.encode()).hexdigest()[:16]

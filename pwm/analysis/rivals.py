@@ -1,8 +1,8 @@
 """Rival laws of the slowdown by a heavy critic that starts away from the mean return.
 
-Each rival has one constant, which was fitted before the fourth set of predictions to the same runs
-as the constant of the law, `pwm.analysis.climb.SHARE`: 42 settings with episodes of 15 steps, at
-learning rate 0.001.
+Each rival has one constant. It was fitted before the fourth set of predictions, to the same runs as
+the law's constant, `pwm.analysis.climb.SHARE`: 42 settings with episodes of 15 steps, at learning
+rate 0.001.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ RIVALS = ("weight", "weight per step", "share", "saturation")
 def rival_slowdowns(setting: Setting) -> dict[str, float]:
     """Slowdown predicted by each rival, relative to a light critic that starts at the mean return.
 
-    By the first three, the critic's gradient in the trunk slows learning. Relative to the policy's,
-    it is proportional to the weight, to the weight per step, or to `critic_share`. By "saturation",
-    learning is slowed because units that the critic's climb has saturated pass on less gradient.
+    In the first three, the critic's gradient in the trunk slows learning. Relative to the policy's,
+    it is proportional to the weight, to the weight per step, or to `critic_share`. In "saturation",
+    learning is slow because units that the critic's climb has saturated pass on less gradient.
     """
     weight, share = setting.critic_weight, critic_share(setting)
     end = climb(setting, ARRIVED)[-1]

@@ -3,7 +3,7 @@
 The predictions are in `paper/predictions.json` (`fourth`, `rules`: `predictions` and `brake`). They
 name methods and conditions as `pwm.analysis.rules` does: "raw 10" is a critic of weight 10 that
 learns raw returns, "centred equal" the rule `equal` with centred returns. A prediction compares
-measured numbers with bounds; only "better" and "tied" depend on the numbers' intervals.
+measured numbers with bounds; only "better" and "tied" also depend on their intervals.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ APART = ("stop-trunk", "separate")
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """A prediction, and whether the runs agree with all that it says."""
+    """A prediction, and whether the runs confirm all of it."""
 
     name: str
     says: str
@@ -33,12 +33,12 @@ class Prediction:
 
     @property
     def verdict(self) -> Verdict:
-        """The verdict in a word."""
+        """Verdict in one word."""
         return "right" if self.right else "wrong"
 
 
 def judged_rules(methods: Comparison) -> Iterator[Prediction]:
-    """Yields the predictions about the comparison of all methods, in their published order."""
+    """Yields the judged predictions about the comparison of all methods, in published order."""
 
     def success(method: str, condition: str) -> float:
         """Fraction of seeds that learned with a method in a condition."""
@@ -102,7 +102,7 @@ def judged_rules(methods: Comparison) -> Iterator[Prediction]:
 
 
 def judged_brake(runs: Outcomes) -> Prediction:
-    """The prediction that a heavy critic only acts as a brake: it slows the shared trunk down.
+    """The judged prediction that a heavy critic only acts as a brake: it slows the trunk down.
 
     Args:
         runs: the runs of the experiment `brake`.
@@ -116,10 +116,10 @@ def judged_brake(runs: Outcomes) -> Prediction:
 
 
 def brake_difference(runs: Outcomes) -> Estimate:
-    """Success with a slow trunk without the critic's gradient, minus that with a heavy critic.
+    """Success with a slow trunk that the critic does not train, minus that with a heavy critic.
 
-    The slow trunk has a tenth of the learning rate. If a heavy critic is only a brake, about as
-    many seeds learn with it.
+    The slow trunk has a tenth of the learning rate. If a heavy critic only slows the trunk down,
+    about as many seeds learn either way.
 
     Args:
         runs: the runs of the experiment `brake`.

@@ -1,8 +1,8 @@
-"""Methods that balance the two losses, compared by the protocol fixed before their runs.
+"""Methods that balance the two losses, compared by a protocol fixed before their runs.
 
 The protocol is in `paper/predictions.json` (`fourth`, `rules`). Every method has one setting for
-all conditions, and all methods share their seeds. Methods are ranked by their mean success over all
-but the held-out conditions, and if these means are equal, by their success in the worst condition.
+all conditions, and all methods use the same seeds. Methods are ranked by their mean success over
+all but the held-out conditions; equal means are ranked by success in the worst of these conditions.
 The held-out conditions only test the ranking.
 
 Shapes: M methods, C conditions, S seeds.
@@ -33,7 +33,7 @@ from pwm.experiments import rules
 from pwm.experiments.rules import BOTH, CANDIDATE_STEPS, RATES
 
 Selection = tuple[str, Mapping[str, Any]]
-"""Runs of one method or condition: part of their experiments' names, and values of fields."""
+"""Selects the runs of a method or condition: part of an experiment's name, values of fields."""
 METHODS: Mapping[str, Selection] = MappingProxyType(
     {
         **{
@@ -52,7 +52,7 @@ METHODS: Mapping[str, Selection] = MappingProxyType(
         "usual": ("usual", {}),
     }
 )
-"""Methods by name: most names are the critic's returns, then its weight or the rule."""
+"""Methods by name: in most names, the critic's returns, then its weight or the rule."""
 CONDITIONS: Mapping[str, Selection] = MappingProxyType(
     {
         **{
@@ -84,12 +84,12 @@ CANDIDATES: Mapping[str, Selection] = MappingProxyType(
         "usual": ("usual", {}),
     }
 )
-"""Candidates for the recommended method, by name: methods with more seeds and episodes."""
+"""Candidates for the recommended method, by name; they have more seeds and episodes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Outcomes of methods in conditions, with the same seeds."""
+    """Outcomes of methods in conditions, all with the same seeds."""
 
     methods: tuple[str, ...]
     conditions: tuple[str, ...]
@@ -102,11 +102,11 @@ class Comparison:
 
     @property
     def ranked(self) -> tuple[str, ...]:
-        """Conditions that methods are ranked by: all but the held-out ones."""
+        """Conditions by which methods are ranked: all but the held-out ones."""
         return tuple(name for name in self.conditions if name not in self.held_out)
 
     def learned_by(self, method: str, conditions: Sequence[str] = ()) -> NDArray[np.bool_]:
-        """Whether each seed of a method learned, [C, S], by default in all C ranked conditions."""
+        """Whether each seed of a method learned, [C, S], by default in the ranked conditions."""
         indices = [self.conditions.index(name) for name in conditions or self.ranked]
         return np.asarray(self.learned[self.methods.index(method), indices])
 
@@ -125,7 +125,7 @@ class Comparison:
         )
 
     def difference(self, one: str, other: str, *conditions: str) -> Estimate:
-        """Mean success, as `success`, of `one` minus that of `other`, paired by seed."""
+        """Mean success of `one` minus that of `other` (see `success`), paired by seed."""
         return rate_difference(self.learned_by(one, conditions), self.learned_by(other, conditions))
 
     def tied(self, one: str, other: str) -> bool:
@@ -138,7 +138,7 @@ class Comparison:
         return float(median_time(self._times(method, condition)))
 
     def time_ratio(self, one: str, other: str, condition: str) -> Estimate:
-        """Median time to learn of `one` divided by that of `other`, paired by seed."""
+        """Median time to learn with `one` divided by that with `other`, paired by seed."""
         times, reference = self._times(one, condition), self._times(other, condition)
         with np.errstate(invalid="ignore"):  # both medians may be infinite
             return interval(resampled_medians(times) / resampled_medians(reference))
@@ -148,8 +148,8 @@ class Comparison:
         return np.asarray(self.time[self.methods.index(method), self.conditions.index(condition)])
 
     def ranking(self) -> tuple[str, ...]:
-        """The methods, the best first; methods with equal scores in the order of `methods`."""
-        scores = self._scores(self.ranked)[:, 0]  # of the seeds as they are: (M,)
+        """The methods, best first; those with equal scores stay in the order of `methods`."""
+        scores = self._scores(self.ranked)[:, 0]  # for the original seeds: (M,)
         return tuple(self.methods[index] for index in np.argsort(-scores, kind="stable"))
 
     def rank(self, method: str) -> float:
@@ -158,10 +158,10 @@ class Comparison:
         return float(rankdata(-scores)[self.methods.index(method)])
 
     def rank_correlation(self) -> Estimate:
-        """Spearman's correlation between the ranks in the ranked and in the held-out conditions."""
+        """Spearman correlation between the ranks in the ranked and in the held-out conditions."""
         ranks = rankdata(self._scores(self.ranked), axis=0)  # (M, 1 + resamples)
         held_out_ranks = rankdata(self._scores(self.held_out), axis=0)
-        # Pearson's correlation of the ranks
+        # Pearson correlation of the ranks
         one = ranks - ranks.mean(axis=0)
         other = held_out_ranks - held_out_ranks.mean(axis=0)
         squares = (one**2).sum(axis=0) * (other**2).sum(axis=0)
@@ -169,14 +169,14 @@ class Comparison:
             return interval((one * other).sum(axis=0) / np.sqrt(squares))
 
     def _scores(self, conditions: Sequence[str]) -> NDArray[np.int64]:
-        """Score of each method, for the seeds as they are and each resample: [M, 1 + resamples].
+        """Score of each method, for the original seeds, then each resample: [M, 1 + resamples].
 
-        The best method has the largest score. It is an integer, so that ties are exact.
+        The best method has the largest score. Scores are integers, so ties are exact.
         """
         indices = [self.conditions.index(name) for name in conditions]
         seeds = resampled(self.learned.shape[-1])  # (1 + resamples, S)
         num_learned = self.learned[:, indices][..., seeds].sum(axis=-1)  # (M, C, 1 + resamples)
-        # The worst condition has at most S successes, so that it only decides between equal sums.
+        # The worst condition has at most S successes, so it only breaks ties between equal sums.
         num_seeds = seeds.shape[-1]
         return np.asarray(num_learned.sum(axis=1) * (num_seeds + 1) + num_learned.min(axis=1))
 
@@ -200,7 +200,7 @@ def _comparison(
     conditions: Mapping[str, Selection],
     held_out: tuple[str, ...] = (),
 ) -> Comparison:
-    """Comparison of methods in conditions; each cell has an experiment named after both."""
+    """Compares methods in conditions; each experiment is named CONDITION-METHOD."""
     runs = []
     for method, method_fields in methods.values():
         for condition, fields in conditions.values():

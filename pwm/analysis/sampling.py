@@ -1,4 +1,4 @@
-"""Samples drawn without replacement, and exact bounds on the population that they are from."""
+"""Sampling without replacement, and exact bounds on the sampled population."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def drawn(items: Sequence[Item], count: int, seed: int) -> list[Item]:
 
 
 def most_wrong(total: int, drawn: int, wrong: int) -> int:
-    """Upper bound, at `CONFIDENCE`, on the number of wrong runs in a population of `total` runs.
+    """Upper confidence bound on the number of wrong runs in a population of `total` runs.
 
-    Of a sample of `drawn` runs, `wrong` are wrong. The bound is the largest number of wrong runs in
-    the population for which a sample has `wrong` or fewer of them with a probability above
+    In a sample of `drawn` runs, `wrong` are wrong. The bound is the largest number of wrong runs in
+    the population for which a sample has at most `wrong` of them with a probability above
     1 - `CONFIDENCE` (hypergeometric distribution; the one-sided bound of Clopper and Pearson, 1934,
     for a finite population).
     """
@@ -37,7 +37,7 @@ def most_wrong(total: int, drawn: int, wrong: int) -> int:
 
 
 def power(total: int, drawn: int, wrong: int) -> float:
-    """Probability that a sample of `drawn` runs has at least one of the population's wrong runs.
+    """Probability that a sample of `drawn` runs contains at least one wrong run.
 
     The population has `total` runs, of which `wrong` are wrong.
     """

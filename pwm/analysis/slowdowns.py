@@ -1,9 +1,9 @@
 """Measured slowdowns, and the errors of the accounts that predict them: the law and its rivals.
 
 The slowdown S of a cell is its median time to learn divided by that of a light detached critic that
-starts at the mean return, in the same condition. Every number is computed for the seeds as they are
+starts at the mean return, in the same condition. Every number is computed for the original seeds
 and for each bootstrap resample of them, so that accounts are compared on the same seeds. The result
-is an array [1 + resamples], from which `pwm.analysis.estimates.interval` makes an estimate.
+is an array [1 + resamples], which `pwm.analysis.estimates.interval` turns into an estimate.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pwm.analysis.estimates import RESAMPLES, Estimate, resampled_medians
 from pwm.analysis.outcomes import Outcomes
 
 LAW = "law"
-"""Name of the account that is tested, the law of `pwm.analysis.climb`; others are its rivals."""
+"""Name of the account under test, the law of `pwm.analysis.climb`; the others are its rivals."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Cell:
     """Runs of one setting, [S], and the light critic's runs that they are compared with, [S]."""
 
     condition: str
-    """Name of the condition, for instance its steps per episode."""
+    """Name of the condition, for instance the number of steps per episode."""
     variant: str
     """Name of the critic's start, or of its returns."""
     weight: float
@@ -35,7 +35,7 @@ class Cell:
     light: Outcomes
     experiments: tuple[str, ...]
     predicted: Mapping[str, float] = field(default_factory=dict)
-    """Predicted slowdown, by the name of the account."""
+    """Predicted slowdown by account."""
 
     @cached_property
     def slowdowns(self) -> NDArray[np.float64]:
@@ -50,12 +50,12 @@ class Cell:
 
     @property
     def least_slowdowns(self) -> NDArray[np.float64]:
-        """Slowdown, or a lower bound on it where it is unknown: [1 + resamples]."""
+        """Slowdown, or a lower bound where it is unknown: [1 + resamples]."""
         return np.where(np.isfinite(self.slowdowns), self.slowdowns, self.bounds)
 
     @property
     def finished(self) -> bool:
-        """Whether the slowdown is known: at least half of the seeds learned."""
+        """Whether the slowdown is known: at least half of the seeds learned at some time."""
         return bool(np.isfinite(self.slowdowns[0]))
 
     @property
@@ -66,8 +66,8 @@ class Cell:
     def errors(self, account: str = LAW) -> NDArray[np.float64]:
         """Logarithm of the slowdown divided by an account's prediction: [1 + resamples].
 
-        An unknown slowdown exceeds the bound. Its error is the smallest that is possible: that of
-        the bound, or 0 if the prediction exceeds the bound too, as was stated in advance.
+        An unknown slowdown exceeds its bound (`bounds`). It gets the smallest possible error: that
+        of the bound, or 0 if the prediction exceeds the bound too, as stated in advance.
         """
         predicted = self.predicted[account]
         smallest = np.maximum(np.log(self.bounds / predicted), 0.0)
@@ -76,7 +76,7 @@ class Cell:
         return np.where(np.isfinite(self.slowdowns), known, smallest)
 
     def right(self, factor: float) -> bool:
-        """Whether slowdown and law differ by at most this factor, as far as known: see `errors`."""
+        """Whether the law predicts the slowdown within this factor; if unknown, see `errors`."""
         return bool(abs(self.errors(LAW)[0]) <= np.log(factor))
 
     @property
@@ -87,9 +87,9 @@ class Cell:
 
 
 def root_mean_square(cells: Sequence[Cell], account: str = LAW) -> NDArray[np.float64]:
-    """Root mean square over cells of an account's errors: [1 + resamples]; nan without cells.
+    """Root mean square of an account's errors over cells: [1 + resamples]; nan without cells.
 
-    Cells whose light critic failed to learn have no error and are left out.
+    Cells in which fewer than half of the light critic's seeds ever learned are left out.
     """
     if not cells:
         return np.full(1 + RESAMPLES, np.nan)
@@ -101,9 +101,9 @@ def root_mean_square(cells: Sequence[Cell], account: str = LAW) -> NDArray[np.fl
 
 
 def measured_over_predicted(cells: Sequence[Cell]) -> NDArray[np.float64]:
-    """Geometric mean over cells of the slowdown divided by the law's: [1 + resamples].
+    """Geometric mean over cells of measured over predicted slowdown: [1 + resamples].
 
-    Unknown slowdowns count as in `Cell.errors`. Without cells, the result is nan.
+    Predictions are the law's. Unknown slowdowns count as in `Cell.errors`. Nan without cells.
     """
     if not cells:
         return np.full(1 + RESAMPLES, np.nan)
@@ -111,14 +111,14 @@ def measured_over_predicted(cells: Sequence[Cell]) -> NDArray[np.float64]:
 
 
 def leaving_one_out(cells: Sequence[Cell], one: str, other: str) -> Estimate:
-    """Error of account `one` minus that of `other`, by `root_mean_square` over all cells.
+    """Error (`root_mean_square`) of account `one` minus that of `other`, over all cells.
 
-    The ends of its interval are the smallest and the largest difference when each condition is left
-    out in turn.
+    The interval ranges from the smallest to the largest difference when each condition is left out
+    in turn.
     """
 
     def difference(kept: Sequence[Cell]) -> float:
-        """Error of account `one` minus that of `other`, over some cells."""
+        """Error of account `one` minus that of `other`, over the cells kept."""
         return float(root_mean_square(kept, one)[0] - root_mean_square(kept, other)[0])
 
     without = []
@@ -129,10 +129,10 @@ def leaving_one_out(cells: Sequence[Cell], one: str, other: str) -> Estimate:
 
 
 def fraction_right(cells: Sequence[Cell], factor: float) -> Estimate:
-    """Fraction of cells whose slowdown the law predicts to within a factor (see `Cell.right`)."""
+    """Fraction of cells whose slowdown the law predicts within a factor (see `Cell.right`)."""
     return Estimate(float(np.mean([cell.right(factor) for cell in cells])))
 
 
 def experiments_of(cells: Iterable[Cell]) -> tuple[str, ...]:
-    """Names of the experiments that some cells belong to, each once."""
+    """Names of the cells' experiments, each once."""
     return tuple(dict.fromkeys(name for cell in cells for name in cell.experiments))

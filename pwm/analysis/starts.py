@@ -19,21 +19,21 @@ from pwm.core.config import TrainConfig
 from pwm.core.task import TaskConfig
 
 LIGHT = 0.1
-"""Weight of the light critic that slowdowns are relative to."""
+"""Critic weight of the light critic, to which slowdowns are relative."""
 TRIAL_LENGTHS = (2, 4, 6)  # other than the default, 3
 DISTANCE_STEPS = 60  # steps per episode of `distance_cells`
-CLEAR = 1.2  # smallest predicted slowdown from which the noise can be estimated
+CLEAR = 1.2  # predicted slowdown above which the noise can be estimated
 
 
 def light_critic(evidence: Evidence, task: TaskConfig) -> Outcomes:
-    """Runs of a light detached critic, started at the mean return, at learning rate 0.001: [S]."""
+    """Runs of a light detached critic that starts at the mean return; learning rate 0.001: [S]."""
     suffix = "" if task.trial_length == 3 else f"-trial-{task.trial_length}"
     runs = evidence.of(f"start-mean{suffix}")
     return runs.at(episode_length=task.episode_length, critic_weight=LIGHT)
 
 
 def fixed_point_cells(evidence: Evidence) -> Iterator[Cell]:
-    """Yields the cells with an attached baseline and a critic that starts at its fixed point."""
+    """Yields the cells with an attached baseline whose critics start at the fixed point."""
     runs = evidence.of("start-fixed-point")
     for steps in runs.axes["episode_length"]:
         experiments = ("start-fixed-point", "start-mean")
@@ -47,7 +47,7 @@ def fixed_point_cells(evidence: Evidence) -> Iterator[Cell]:
 def _noise_cells(
     evidence: Evidence, condition: str, experiments: tuple[str, ...], runs: Outcomes
 ) -> Iterator[Cell]:
-    """Yields a cell for each weight; the predicted slowdown is that of the leak's noise alone."""
+    """Yields a cell for each weight, with the slowdown predicted from the leak's noise alone."""
     task = runs.base.task
     noise = noise_weight(task.episode_length, task.trial_length)
     for weight in runs.weights:
@@ -65,10 +65,10 @@ def _noise_cells(
 def leak_constant(cells: list[Cell]) -> NDArray[np.float64]:
     """Factor on the noise weight that fits the slowdowns of one condition: [1 + resamples].
 
-    A critic that starts at its fixed point has nothing to climb, so that only noise slows learning:
-    S = sqrt(1 + (noise weight / w)²). The noise weight is proportional to sqrt(S² - 1). The factor
-    of a cell is this root of the measured S divided by that of the predicted S. The result is the
-    median over the cells with a predicted S above `CLEAR`; nan if no slowdown is known.
+    A critic that starts at its fixed point has nothing to climb, so only noise slows learning:
+    S = sqrt(1 + (noise weight / w)²). So the noise weight is proportional to sqrt(S² - 1), and a
+    cell's factor is this root for the measured S divided by that for the predicted S. The result is
+    the median over the cells with a predicted S above `CLEAR`; nan if none of them has a known S.
     """
     factors = []
     for cell in cells:
@@ -77,12 +77,12 @@ def leak_constant(cells: list[Cell]) -> NDArray[np.float64]:
             measured = np.where(np.isfinite(cell.slowdowns), cell.slowdowns, np.nan)
             excess = np.maximum(measured**2 - 1, 0)  # 0 if learning is not slowed at all
             factors.append(np.sqrt(excess / (predicted**2 - 1)))
-    with catch_warnings(action="ignore", category=RuntimeWarning):  # no cell finished
+    with catch_warnings(action="ignore", category=RuntimeWarning):  # no slowdown is known
         return np.asarray(np.nanmedian(factors, axis=0))
 
 
 def setting_of(run: TrainConfig, start: float) -> Setting:
-    """Setting of the law of the climb for a run whose critic starts at the value `start`."""
+    """Setting of the climb model for a run whose critic starts at the value `start`."""
     return Setting(
         steps=run.task.episode_length,
         critic_weight=run.critic_weight,
@@ -96,7 +96,7 @@ def setting_of(run: TrainConfig, start: float) -> Setting:
 
 
 def distance_cells(evidence: Evidence) -> dict[tuple[float, float], Cell]:
-    """Cells with a detached baseline, at 60 steps, by the pair of the critic's start and weight."""
+    """Cells with a detached baseline at 60 steps, by the critic's start and weight."""
     grid = evidence.of("weight-0.001").at(baseline="detached", episode_length=DISTANCE_STEPS)
     from_mean = evidence.of("start-mean").at(episode_length=DISTANCE_STEPS)
     elsewhere = evidence.of("distance")
@@ -122,7 +122,7 @@ def grid_cells(evidence: Evidence, baseline: str) -> Iterator[Cell]:
 
 
 def climb_cell(evidence: Evidence, experiment: str, runs: Outcomes, start: float) -> Cell:
-    """Cell of some runs, with the predictions of the law of the climb and of its rivals."""
+    """Cell of the given runs, with the predictions of the law of the climb and of its rivals."""
     run = runs.base
     return Cell(
         condition=f"{run.task.episode_length}",
@@ -137,6 +137,6 @@ def climb_cell(evidence: Evidence, experiment: str, runs: Outcomes, start: float
 
 @cache
 def _predicted(setting: Setting) -> dict[str, float]:
-    """Slowdown predicted by the law of the climb and, for a detached baseline, by its rivals."""
+    """Slowdowns predicted by the law of the climb and, for a detached baseline, by its rivals."""
     rivals = {} if setting.attached else rival_slowdowns(setting)
     return {LAW: climb_slowdown(setting), **rivals}

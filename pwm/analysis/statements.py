@@ -12,17 +12,17 @@ from pwm.analysis.estimates import Estimate
 
 @dataclass(frozen=True, kw_only=True)
 class Statement:
-    """A statement about a number: the measured number, and the region in which it is right."""
+    """A statement about a number, right if the measured number lies in a given region."""
 
     name: str
     says: str
     """Description of the number."""
     estimate: Estimate
     region: tuple[float, float]
-    """Least and greatest value of the number for which the statement is right."""
+    """Smallest and largest number for which the statement is right."""
     experiments: tuple[str, ...]
     otherwise: bool = False
-    """Whether an alternative holds that makes the statement right whatever the number."""
+    """Whether an alternative holds that makes the statement right whatever the number is."""
 
     @property
     def right(self) -> bool:
@@ -41,7 +41,7 @@ def predicted_statement(
 ) -> Statement:
     """Makes a statement from its entry in `paper/predictions.json` and the measured number.
 
-    The entry has a description of the number (`measured`), and the least and greatest value for
+    The entry describes the number (`measured`), and gives the smallest and the largest value for
     which the statement is right (`right`; null for no limit).
     """
     low, high = entry["right"]

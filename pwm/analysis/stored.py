@@ -16,7 +16,7 @@ from pwm.core.task import TaskConfig
 from pwm.runs.shards import Shard
 from pwm.runs.storage import Store
 
-COLLAPSED = 1e-3  # entropy in nats, below which a policy no longer explores
+COLLAPSED = 1e-3  # entropy, in nats, below which a policy no longer explores
 CACHED_HISTORIES = 64  # number of shards whose histories are kept in memory
 FIELDS: Mapping[str, type] = {
     "learned": bool,
@@ -29,12 +29,12 @@ FIELDS: Mapping[str, type] = {
     "collapse": float,
     "peak_value_loss": np.float32,
 }
-"""Types of the outcomes of a run by name; `pwm.analysis.outcomes.Outcomes` describes each."""
+"""Types of a run's outcomes, by name; `pwm.analysis.outcomes.Outcomes` describes each."""
 OUTCOME = np.dtype(list(FIELDS.items()))
 
 
 class StoredRuns:
-    """The runs of some shards of a store, numbered from 0: a `pwm.analysis.outcomes.Runs`.
+    """The runs of some shards of a store, in order; implements `pwm.analysis.outcomes.Runs`.
 
     A shard is a group of runs that were trained and stored together. It is read when one of its
     runs is needed.
@@ -51,7 +51,7 @@ class StoredRuns:
         self._cached_history = lru_cache(CACHED_HISTORIES)(self._read)
 
     def outcomes(self, numbers: NDArray[np.intp]) -> NDArray[Any]:
-        """Outcomes of the runs with these numbers, as `Runs.outcomes`."""
+        """Outcomes of the runs with these indices; implements `Runs.outcomes`."""
         for shard in np.unique(self._shard_of_run[numbers]):
             if not self._is_computed[shard]:
                 runs = slice(self._first_run[shard], self._first_run[shard + 1])
@@ -61,15 +61,15 @@ class StoredRuns:
         return np.asarray(self._outcomes[numbers])
 
     def curve(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
-        """The curve `name` of the runs with these numbers, as `Runs.curve`."""
+        """The curve `name` of the runs with these indices; implements `Runs.curve`."""
         return self.history(numbers).curves[name]
 
     def history(self, numbers: NDArray[np.intp]) -> History:
-        """The history of the runs with these numbers, as `Runs.history`.
+        """The history of the runs with these indices; implements `Runs.history`.
 
         Diagnostics are included only if all runs measured the same ones at the same episodes.
         """
-        shards = self._shard_of_run[numbers]  # number of each run's shard
+        shards = self._shard_of_run[numbers]  # index of each run's shard
         replicas = numbers - self._first_run[shards]  # index of each run in its shard
         histories = [
             self._cached_history(shard).select([replica])
@@ -78,12 +78,12 @@ class StoredRuns:
         return History.joined(histories)
 
     def _read(self, shard: int) -> History:
-        """Reads the history of the shard with this number."""
+        """Reads the history of the shard with this index."""
         return self._store.gather([self._shards[shard]])
 
 
 def outcomes_of(history: History, task: TaskConfig) -> NDArray[Any]:
-    """Outcomes of the replicas of a history: an array of `OUTCOME`, [R]."""
+    """Outcomes of a history's replicas: an array of `OUTCOME`, [R]."""
     found = np.zeros(len(history.reward), OUTCOME)
     found["learned"] = learned(history, task)
     found["time"] = times_to_learn(history, task)
@@ -91,7 +91,7 @@ def outcomes_of(history: History, task: TaskConfig) -> NDArray[Any]:
         found[name] = final_mean(history, history.curves[name])
     found["collapsed"] = (found["entropy"] < COLLAPSED) & ~found["learned"]
     is_deterministic = history.entropy < COLLAPSED  # (R, K)
-    first = history.episode[is_deterministic.argmax(axis=1)]  # the first window also if none is
+    first = history.episode[is_deterministic.argmax(axis=1)]  # the first window if none is
     found["collapse"] = np.where(is_deterministic.any(axis=1), first, np.inf)
     found["peak_value_loss"] = history.value_loss.max(axis=1)
     return found

@@ -1,4 +1,4 @@
-"""A summary in words of replicas that were trained together."""
+"""Summary, in words, of replicas that were trained together."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from pwm.core.leak import critic_bias
 
 
 def summary(runs: Sequence[TrainConfig], history: History) -> str:
-    """Lines of text for each critic weight: replicas that learned, the critic's bias, diagnostics.
+    """Describes success, bias and diagnostics at each critic weight, then reference reward levels.
 
-    A number is a mean over the last 500 episodes, then a median over seeds. The history is of the
-    replicas with these configurations, in the same order.
+    Most numbers are means over the last 500 episodes, then medians over seeds. `history` has the
+    replicas in the order of `runs`.
     """
     episodes = min(FINAL_EPISODES, int(history.episode[-1]))
     of_seeds = ", medians over seeds" if len({run.seed for run in runs}) > 1 else ""
@@ -35,7 +35,7 @@ def summary(runs: Sequence[TrainConfig], history: History) -> str:
 
 
 def predicted_bias(run: TrainConfig, entropy: float) -> float | None:
-    """Bias of the critic at its fixed point, in reward; None in settings without a formula.
+    """Predicted critic bias at the fixed point, in reward; None in settings without a formula.
 
     It is c T H / (2 w), where H is the policy's entropy in nats, or 0 with a detached baseline.
     """
@@ -47,19 +47,19 @@ def predicted_bias(run: TrainConfig, entropy: float) -> float | None:
     if loss.baseline == "detached":
         return 0.0
     if loss.baseline != "attached" or loss.scales_errors:
-        return None  # the leak reaches only a part of the critic, or the errors are scaled
+        return None  # the leak reaches only part of the critic, or scaling changes its bias
     return critic_bias(run.task.num_steps, entropy, run.critic_weight, loss.policy_reduction)
 
 
 def _success(run: TrainConfig, history: History) -> str:
-    """Number of replicas that learned, and their final reward, in words."""
+    """Describes how many replicas learned, and the final reward."""
     successes, reward = learned(history, run.task), final_mean(history, history.reward)
     span = f" ({reward.min():.3f} to {reward.max():.3f})" if len(reward) > 1 else ""
     return f"learned {successes.sum()} of {len(successes)}; reward {np.median(reward):.3f}{span}"
 
 
 def _bias(run: TrainConfig, history: History) -> str:
-    """The critic's final bias and its prediction, in words."""
+    """Describes the critic's final bias, measured and predicted."""
     bias = float(np.median(final_mean(history, history.critic_bias)))
     entropy = float(np.median(final_mean(history, history.entropy)))
     predicted = predicted_bias(run, entropy)
@@ -73,7 +73,7 @@ def _bias(run: TrainConfig, history: History) -> str:
 
 
 def _gradients(history: History) -> Iterator[str]:
-    """Yields the diagnostics of gradients in words, if there are any."""
+    """Yields lines that describe the diagnostics of gradients and values, if there are any."""
     if not history.diagnostics:
         return
     # Diagnostics are nan in an unfinished window.
@@ -86,7 +86,7 @@ def _gradients(history: History) -> Iterator[str]:
     final = {name: curve[:, is_final].astype(float) for name, curve in history.diagnostics.items()}
 
     def mean_square(part: str) -> NDArray[np.float64]:
-        """Mean over the final probes of the squared norm of a part of the gradient: [R]."""
+        """Mean squared norm of a part of the gradient, over the final probes: [R]."""
         return np.asarray((final[f"{part}_norm"] ** 2).mean(axis=1))
 
     policy = mean_square("policy")
@@ -107,7 +107,7 @@ def _gradients(history: History) -> Iterator[str]:
 
 
 def _hidden_states(history: History) -> Iterator[str]:
-    """Yields a description of the agent at the first, the most saturated and the last probe."""
+    """Yields lines that describe the agent at the first, the most saturated and the last probe."""
     if history.probe_episode is None or not len(history.probe_episode):
         return
     saturated = np.median(history.diagnostics["saturated"], axis=0)  # (probes,)

@@ -1,11 +1,11 @@
-"""Bias and noise of a critic of discounted or bootstrapped returns, or of returns of one trial.
+"""Bias and noise of a critic trained on discounted, bootstrapped or single-trial returns.
 
-The targets are λ-returns G = M r + N v, whose weights M of the rewards and N of the later values
-`target_weights` computes. They end with the episode or with the trial. The state is reset at every
-trial, so that a critic knows the step within the trial, but not the trial.
+The targets are λ-returns G = M r + N v of rewards r and later values v, with the weights M and N of
+`target_weights`. They end with the episode or with the trial. The LSTM's state is reset at every
+trial, so the critic knows the step within the trial, but not which trial it is.
 
-The leak is the gradient of the policy loss that reaches the critic. It raises the values and, with
-bootstrapping, the targets too, so that the mean of the advantage G - v does not grow with the bias.
+The leak is the policy loss's gradient with respect to the values. It raises the values and, with
+bootstrapping, the targets too, so the advantages G - v are biased less than the values.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from pwm.analysis.fixed_points import Array, fixed_point_values, target_weights
 
 Leak = Literal["none", "own", "all"]
-"""Values that the policy loss's gradient reaches: none, only v_t, or those in the targets too."""
+"""Values that the policy loss's gradient reaches: none, only v_t, or also those in the targets."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,20 +33,20 @@ class Targets:
     discount: float = 1.0
     """γ, the discount."""
     trace_decay: float = 1.0
-    """λ, the decay of traces."""
+    """λ, the trace decay."""
     horizon: Literal["episode", "trial"] = "episode"
     """Whether returns end with the episode or with the trial."""
     leak: Leak = "none"
     temperature: float = 0.0
-    """Strength α of the leak, `pwm.core.leak.leak_temperature`, in reward per nat."""
+    """α, the leak's strength, in reward per nat (`pwm.core.leak.leak_temperature`)."""
     success: float = 0.5
     """Probability that a trial is rewarded."""
     entropy: float | None = None
-    """Entropy of the policy at every step, in nats; None for the policy of `start_entropy`."""
+    """Policy's entropy at every step, in nats; None for that of `pwm.core.leak.start_entropy`."""
 
     @cached_property
     def fixed_point(self) -> Array:
-        """Value at each step of an episode, with the critic at its fixed point: [T]."""
+        """Value at each step of an episode when the critic is at its fixed point: [T]."""
         return fixed_point_values(
             self._mean_rewards,
             self._entropies,
@@ -76,7 +76,7 @@ class Targets:
 
     @property
     def noise(self) -> float:
-        """Root mean square over steps and episodes of the advantage at the fixed point."""
+        """Root mean square of the advantage at the fixed point, over steps and episodes."""
         reward_weights, value_weights = self._weights
         mean_targets = reward_weights @ self._mean_rewards + value_weights @ self.fixed_point
         reward_variances = self._mean_rewards * (1 - self.success)  # p (1 - p) at last steps
@@ -95,7 +95,7 @@ class Targets:
 
     @property
     def mean_variance(self) -> float:
-        """Variance over episodes of the target averaged over an episode's steps, in reward²."""
+        """Variance, over episodes, of the mean target of an episode's steps, in reward²."""
         mean_weights = self._weights[0].mean(axis=0)
         return float(mean_weights**2 @ self._mean_rewards) * (1 - self.success)
 
@@ -106,17 +106,17 @@ class Targets:
 
     @property
     def _horizon_steps(self) -> int | None:
-        """Number of steps after which returns are cut; None if they end with the episode."""
+        """Steps per segment at whose end returns are cut; None if they end with the episode."""
         return self.trial_length if self.horizon == "trial" else None
 
     @cached_property
     def _weights(self) -> tuple[Array, Array]:
-        """Weights M of the rewards and N of the later values in the targets: [T, T] each."""
+        """Weights M of the rewards and N of the later values in the targets, [T, T] each."""
         return target_weights(self.steps, self.discount, self.trace_decay, self._horizon_steps)
 
     @property
     def _mean_rewards(self) -> Array:
-        """Mean reward of each step: [T]. Only the last step of a trial can be rewarded."""
+        """Mean reward at each step: [T]. Only the last step of a trial can be rewarded."""
         is_last = np.arange(1, self.steps + 1) % self.trial_length == 0
         return np.asarray(self.success * is_last)
 
@@ -125,6 +125,6 @@ class Targets:
         """Entropy of the policy at each step, in nats: [T]."""
         if self.entropy is not None:
             return np.full(self.steps, self.entropy)
-        # Three equally likely actions; at a trial's last step, only the two that may be rewarded
+        # Three equally likely actions; at a trial's last step, only the two that can be rewarded
         of_trial = [*[log(3)] * (self.trial_length - 1), log(2)]
         return np.tile(of_trial, self.steps // self.trial_length)

@@ -1,9 +1,9 @@
 """Closed forms, without PyTorch: the return, the critic's loss, the leak's noise, the slowdown.
 
 An episode has T steps. Its loss (`pwm.core.losses`) is the policy loss, a sum or a mean over the
-steps, plus the critic weight w times the mean squared error of the values. Each step's term of
-the policy loss has the factor c: c = 1 for the sum, 1/T for the mean. With an attached baseline,
-the policy loss's gradient also reaches the values: this leak biases them (`pwm.core.leak`).
+steps, plus the critic weight w times the mean squared error of the values. Each step's term in
+the policy loss has the factor c: 1 for a sum, 1/T for a mean. With an attached baseline, the policy
+loss's gradient also reaches the values: this leak biases them (`pwm.core.leak`).
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def mean_return(success: float, num_trials: int, reward: float = 1.0) -> float:
-    """Mean return over the steps of an episode of N trials, in the unit of `reward`.
+    """Mean expected return over the steps of an episode of N trials, in reward.
 
-    Each trial is rewarded with probability p, the `success`. From a step of trial n on, the trials
-    n to N can be rewarded: the expected return is reward p (N - n + 1). Its mean over n is
+    Each trial is rewarded with probability p, the `success`. At a step of trial n, trials n to N
+    can still be rewarded, so the expected return is reward p (N - n + 1). Its mean over n is
     reward p (N + 1) / 2.
     """
     return reward * success * (num_trials + 1) / 2
@@ -33,11 +33,11 @@ def value_floor(success: float, num_trials: int, position_known: bool = False) -
     It is the variance of the return given what the critic knows, in reward². Each of the N trials
     of an episode is rewarded with probability p, the `success`. From trial n on, n' = N - n + 1
     trials can be rewarded, so the return has mean p n' and variance p (1 - p) n'. A critic that
-    does not know n, as its LSTM's state is reset at every trial, can at best predict the overall
-    mean. Its loss is then the variance of p n' over n, plus the mean of p (1 - p) n':
+    does not know n, because its LSTM's state is reset at every trial, can at best predict the
+    overall mean. Its loss is then the variance of p n' over n, plus the mean of p (1 - p) n':
     p² (N² - 1) / 12 + p (1 - p) (N + 1) / 2. A critic that knows n, its position, predicts p n', so
-    that only the second term remains. Valid for undiscounted returns of whole episodes whose trials
-    are all alike.
+    only the second term remains. Valid for undiscounted returns of whole episodes whose trials are
+    all alike.
     """
     between = success**2 * (num_trials**2 - 1) / 12
     within = success * (1 - success) * (num_trials + 1) / 2
@@ -47,22 +47,22 @@ def value_floor(success: float, num_trials: int, position_known: bool = False) -
 def advantage_log_prob(
     value_loss: float, variance: float, covariance: float, *, critic_weight: float
 ) -> float:
-    """Σ_t E[(G_t - v_t) log π(a_t)] of an episode with the critic at its fixed point.
+    """Σ_t E[(G_t - v_t) log π(a_t)] over an episode, with the critic at its fixed point.
 
-    The policy loss is a sum over steps, and so minus this. With an attached baseline,
+    It is minus the policy loss, which is a sum over steps. With an attached baseline,
     v = E[G|s] + b(s), where b = T H / (2 w) as in `critic_bias`. Then
 
         T · value loss         = T · variance + Σ b²
         Σ E[(G - v) log π(a)]  = Σ Cov(G, log π(a)) + Σ b H
         Σ b H                  = (2 w / T) Σ b² = 2 w (value loss - variance),
 
-    so that neither the entropy nor the bias remains in the result. With a detached baseline the
-    value loss is the variance, and only the covariance remains.
+    so neither the entropy nor the bias remains in the result. With a detached baseline, the value
+    loss equals the variance, and only the covariance remains.
 
     Args:
         value_loss: mean squared error of the values, in reward².
         variance: variance of the return given the critic's state, mean over steps, in reward²;
-            for a critic that does not know which trial it is in, `value_floor`.
+            `value_floor` for a critic that does not know which trial it is in.
         covariance: Σ_t Cov(G_t, log π(a_t)) given the critic's state, in reward times nats.
         critic_weight: w, weight of the value loss.
     Returns:
@@ -78,9 +78,8 @@ def noise_weight(
 
     At a weight w, the bias is `noise_weight` / w standard deviations, and adds that much noise to
     the policy's gradient (`slowdown`). Assumes a policy that is uniform, but no longer holds at a
-    trial's last step (`start_entropy`), so that half of the trials are rewarded. No number is
-    fitted. The bias does not depend on the size of the reward; the standard deviation is
-    proportional to it.
+    trial's last step (`start_entropy`), so half of the trials are rewarded. Nothing is fitted. The
+    bias does not depend on the size of the reward; the standard deviation is proportional to it.
 
     Args:
         steps: T, steps per episode, in whole trials; more than one trial.
@@ -88,27 +87,27 @@ def noise_weight(
         reduction: reduction of the policy loss.
         reward: reward of a trial.
     Returns:
-        w = c T H / (2 σ), where σ is the reward times the root of `value_floor`.
+        w = c T H / (2 σ), where σ is the reward times the square root of `value_floor`.
     """
     bias_at_weight_1 = critic_bias(steps, start_entropy(trial_length), 1.0, reduction)
     return bias_at_weight_1 / (reward * sqrt(value_floor(0.5, steps // trial_length)))
 
 
 def slowdown(bias: float = 0.0, critic: float = 0.0) -> float:
-    """Factor by which a biased baseline and a critic in the shared trunk lengthen learning.
+    """Factor by which a biased baseline and a critic's gradient in the shared trunk slow learning.
 
-    RMSprop's steps all have one size, so progress is the mean of the gradient divided by its root
-    mean square. A bias multiplies this root mean square by S₁ = sqrt(1 + bias²) in the policy's
-    head. In the trunk, where the critic's gradient is added, the factor is
+    RMSprop divides a gradient by its root mean square, so progress is the mean gradient divided by
+    this root mean square. A bias multiplies the root mean square by S₁ = sqrt(1 + bias²) in the
+    policy head. In the trunk, where the critic's gradient is added, the factor is
     S₂ = sqrt(1 + bias² + critic²). The policy's logits are a product of the head's weights, of size
     x, and the trunk's features, of size y. The gradient of each is proportional to the other,
-    so that x' = y / S₁ and y' = x / S₂. Both then grow at the rate 1 / sqrt(S₁ S₂): learning takes
+    so x' = y / S₁ and y' = x / S₂. Both then grow at the rate 1 / sqrt(S₁ S₂): learning takes
     sqrt(S₁ S₂) times as long.
 
     Args:
-        bias: bias of the baseline over the standard deviation σ of the return.
-        critic: root mean square of the critic's gradient of the trunk over that of the policy's
-            with an unbiased baseline; 0 if they do not share a trunk.
+        bias: bias of the baseline divided by the standard deviation σ of the return.
+        critic: root mean square of the critic's gradient in the trunk, divided by that of the
+            policy's with an unbiased baseline; 0 if they do not share a trunk.
     Returns:
         ((1 + bias²) (1 + bias² + critic²))^¼.
     """

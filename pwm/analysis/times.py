@@ -1,4 +1,4 @@
-"""Median times to learn, and the strength of a leak that is fitted to them."""
+"""Median times to learn, and the leak's noise fitted to them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ SLOWED = 1.2  # a smaller ratio of two median times counts as scatter, not as a 
 
 
 def median_time(times: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Episodes until half of the seeds had learned, [...]; inf if fewer ever did.
+    """Episodes until at least half of the seeds had learned, [...]; inf if fewer ever did.
 
-    `times` are the episodes until each seed learned, inf if never: [..., S].
+    `times` are the episodes until each seed learned, inf if it never did: [..., S].
     """
     half = (times.shape[-1] - 1) // 2
     return np.asarray(np.partition(times, half, axis=-1)[..., half])
@@ -29,9 +29,9 @@ def noise_constant(
     """Factor on `noise`, the `noise_weight` of a setting, that fits the slowdown of attached runs.
 
     By `pwm.analysis.theory.slowdown`, attached runs take r = sqrt(1 + (factor noise / w)²) times as
-    long as detached ones of the same critic weight w. Each weight whose ratio r of median times
-    exceeds `SLOWED` thus gives a factor sqrt(r² - 1) w / noise. The median over these weights is
-    returned, [...]; nan without any. The times to learn are in episodes, [W, ..., S].
+    long as detached ones with the same critic weight w. So each weight whose ratio r of median
+    times is finite and exceeds `SLOWED` gives a factor sqrt(r² - 1) w / noise. Returns the median
+    over these weights, [...], or nan if there are none. Times are in episodes, [W, ..., S].
     """
     slow, fast = median_time(attached), median_time(detached)  # (W, ...)
     is_slowed = (SLOWED * fast < slow) & (slow < np.inf)
