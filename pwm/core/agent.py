@@ -1,14 +1,14 @@
 """The LSTM actor-critic, as a population of R independent replicas.
 
-A replica's parameters are one row of a tensor [R, P]. They start uniform on ±1/sqrt(hidden size),
-as PyTorch initialises `nn.LSTM` and an `nn.Linear` on top of it.
+A replica's parameters are one row of a tensor [R, P]. They are initialised uniformly on
+±1/sqrt(hidden size), as PyTorch does for `nn.LSTM` and an `nn.Linear` on top of it.
 
-A replica computes the same bits alone as in a population, so that a run can be reproduced alone.
+A replica's results are bit-identical alone and in a population, so a run can be reproduced alone.
 Two choices ensure this:
 
-- Products are `inputs @ weights`, with weights stored [inputs, outputs]. In this orientation a
-  batched product rounds as the single one does, at all shapes that
-  `tests/training/test_trainer.py` tries.
+- Products are `inputs @ weights`, with weights stored [inputs, outputs]. In this orientation,
+  batched and single products round alike, at all shapes that `tests/training/test_trainer.py`
+  tries.
 - Hidden units and a replica's parameters are padded with zeros, which training leaves at zero.
   Every replica's weights then start at an aligned address, and PyTorch's vectorised sigmoid leaves
   no remainder, which it would round differently.
@@ -17,7 +17,7 @@ As in `nn.LSTM`, each gate unit has two biases, which are added. Both have the s
 their sum takes twice the step that a single bias would take.
 
 Shapes: R replicas; R' LSTMs, which is R, or 2 R if policy and critic have separate ones; P
-parameters of a replica, with padding; N trials, L steps per trial, S stimuli; U units of an LSTM,
+parameters per replica, with padding; N trials, L steps per trial, S stimuli; U units of an LSTM,
 with padding; 4 U gate units.
 """
 
@@ -82,7 +82,7 @@ class State(NamedTuple):
 
 
 class Outputs(NamedTuple):
-    """Outputs of the heads at each step; some baselines (`pwm.core.losses`) need `head_values`."""
+    """Outputs at each step; the baselines attached_head and attached_trunk need `head_values`."""
 
     logits: Tensor  # (R, N, L, actions)
     values: Tensor  # (R, N, L)
@@ -91,7 +91,7 @@ class Outputs(NamedTuple):
 
 
 class Agent:
-    """An architecture for observations of S stimuli; its methods take the parameters as arguments.
+    """An actor-critic for observations of S stimuli; its methods take the parameters as arguments.
 
     A trunk is an LSTM. Each trunk has a linear head, which outputs the policy's logits and the
     value. With separate trunks, the value of the first and the logits of the last are not used.
@@ -102,13 +102,13 @@ class Agent:
     ) -> None:
         self.config = config
         self.padded_size = ceil(config.hidden_size / UNIT_MULTIPLE) * UNIT_MULTIPLE
-        """U, the units of an LSTM with padding."""
+        """U, the number of units per LSTM, with padding."""
         self._shapes = _shapes(num_stimuli, config.hidden_size)
         self._padded_shapes = _shapes(num_stimuli, self.padded_size)
         self._sizes = [config.num_trunks * prod(shape) for shape in self._padded_shapes.values()]
         self.trunk_size = sum(self._sizes[:-2])  # the heads' weights and biases come last
-        """Number of a replica's parameters before those of its heads, with padding."""
-        # The cell's gate has a tanh, which `_step` computes as 2 sigmoid(2 x) - 1, so that one
+        """Number of trunk parameters per replica, with padding; they come first in P."""
+        # The cell gate has a tanh. `_step` computes it as 2 sigmoid(2 x) - 1, so one call of
         # sigmoid serves all gates.
         gate_scale = torch.tensor([2.0 if gate == "cell" else 1.0 for gate in GATES])
         self._gate_scale = gate_scale.repeat_interleave(self.padded_size).to(device)  # (4 U,)
@@ -127,10 +127,10 @@ class Agent:
         return parameters
 
     def named(self, parameters: Tensor) -> dict[str, Tensor]:
-        """The parameters [R, P] by name without padding, each [R, trunks, rows, columns].
+        """The parameters [R, P] by name, without padding: [R, trunks, rows, columns] each.
 
-        LSTM tensors have a column per unit of each gate in turn; head tensors have a column per
-        logit, then one for the value. Head tensors are views: writing to them changes `parameters`.
+        LSTM tensors have one column per unit, gate by gate; head tensors have a column per logit,
+        then one for the value. Head tensors are views: writing to them changes `parameters`.
         LSTM tensors may be copies.
         """
         return {name: view.flatten(3) for name, view in self._unpadded(parameters).items()}
@@ -156,7 +156,7 @@ class Agent:
         Args:
             weights: weights of R replicas.
             observations: observations of the trials, [R, N, L, S].
-            state: state of every trial before its first step; None is the zero state.
+            state: state of every trial before its first step; None for zeros.
         Returns:
             The outputs at every step, and the state after the last.
         """
@@ -207,7 +207,7 @@ class Agent:
         }
 
     def _unpadded(self, parameters: Tensor) -> dict[str, Tensor]:
-        """The views of `_padded` without the rows and columns of padding."""
+        """The views of `_padded` without the padding's rows and columns."""
         padded = self._padded(parameters)
         return {
             name: padded[name][:, :, :rows, :, :columns]
@@ -216,10 +216,10 @@ class Agent:
 
 
 def _shapes(num_stimuli: int, units: int) -> dict[str, tuple[int, int, int]]:
-    """Shape of each of a trunk's parameters, by name: rows, blocks and columns.
+    """Shapes of a trunk's parameters by name: rows, blocks and columns.
 
-    An LSTM tensor has a block per gate, a head tensor has one. The order is that in which the
-    initial parameters are drawn and stored.
+    An LSTM tensor has one block per gate, a head tensor a single one. Initial parameters are drawn
+    and stored in this order.
     """
     return {
         "input_weight": (num_stimuli, NUM_GATES, units),

@@ -23,12 +23,12 @@ OptimizerName = Literal["rmsprop", "adam", "sgd"]
 MOST_DECAY = 0.999999  # it must not round to 1 as a float32
 SEMANTICS = 1
 """Version of the training code, to be raised when a change alters histories. `pwm.runs.shards`
-refuses results of another version."""
+refuses results from other versions."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """One run: everything that determines its history. The defaults are the notes' setting."""
+    """Everything that determines a run's history. The defaults are the notes' setting."""
 
     task: TaskConfig = field(default_factory=TaskConfig)
     agent: AgentConfig = field(default_factory=AgentConfig)
@@ -57,11 +57,11 @@ class TrainConfig:
     """Episodes played at the end of each window to measure gradients, without training on them: 0
     for no diagnostics, or at least 2."""
     probe_at: tuple[int, ...] = added_later(())
-    """Numbers of episodes of training after which to probe, instead of at the ends of windows; 0 is
+    """Numbers of training episodes after which to probe, instead of at the ends of windows; 0 is
     before training. Such probes also measure the hidden states and the critic."""
     critic_start: float | Literal["mean", "fixed-point"] = added_later(0.0)
-    """What is added to the value head's initial bias: a number; mean, the mean return of a policy
-    that guesses left or right; or fixed-point, that mean plus the leak's bias."""
+    """Number added to the value head's initial bias; or mean, the mean return of a policy that
+    guesses left or right; or fixed-point, that mean plus the leak's bias."""
     seed: int = 0
     """Determines the initial parameters, the trials and the action noise."""
 
@@ -89,12 +89,12 @@ class TrainConfig:
 
     @property
     def shared(self) -> TrainConfig:
-        """Copy with fixed critic weight, learning rate and seed: equal for runs of a population."""
+        """Copy with constant critic weight, learning rate and seed: equal within a population."""
         return replace(self, critic_weight=0.0, learning_rate=1.0, seed=0)
 
     @property
     def horizon(self) -> int:
-        """Number of steps after which returns end: of an episode, or of a trial."""
+        """Number of steps after which returns end: the length of an episode or of a trial."""
         of_trial = self.loss.return_horizon == "trial"
         return self.task.trial_length if of_trial else self.task.num_steps
 
@@ -109,7 +109,7 @@ class TrainConfig:
             require(self.log_every % count == 0, "log_every", self.log_every, accepted)
 
     def _require_probes(self) -> None:
-        """Requires episodes of which variances exist, and times that are ends of updates."""
+        """Requires enough probe episodes for a variance, and increasing times between updates."""
         count, times = self.probe_episodes, self.probe_at
         require_integer("probe_episodes", count, 0)
         if count > 0:

@@ -11,7 +11,7 @@ class InputError(ValueError):
     """An invalid value of a field.
 
     Args:
-        name: name of the field, printed as a flag; of a positional argument, in upper case.
+        name: name of the field, printed as a flag; or, in upper case, of a positional argument.
         value: the invalid value.
         accepted: description of valid values.
     """
@@ -33,7 +33,7 @@ class ArgumentError(InputError):
 
 
 class FileError(InputError):
-    """An unusable file, folder, library or limit of the system.
+    """An unusable file, folder, library or system limit.
 
     Args:
         path: path of the file or folder; or name of the library or limit, with its current state.

@@ -10,11 +10,11 @@ OMIT_IF_EQUAL = "omit if equal"  # key of a field's metadata
 
 
 def added_later(default: Value) -> Value:
-    """Declares a field that a configuration did not have when runs of it were published.
+    """Declares a field added to a configuration after runs of it were published.
 
     For instance `noise: float = added_later(0.0)`. The name of a stored run is a hash of its
-    configuration. A field added later is left out of it while at its default
-    (`pwm.runs.fields.identity`), so that published runs keep their names; the default must never
+    configuration. A field added later is left out of the hash while it has its
+    default (`pwm.runs.fields.identity`), so published runs keep their names; the default must never
     change.
     """
     return field(default=default, metadata={OMIT_IF_EQUAL: default})

@@ -40,7 +40,7 @@ activity: mean of |h| over steps and units.
 saturated: fraction of steps and units with |h| > 0.6, where h passes on little gradient.
 value_weight_norm: Euclidean norm of the weights of the value head, without its bias.
 trace: how much h remembers of the first stimulus at a trial's last step. It is the variance of h's
-    means by pair, among pairs with the same second stimulus, weighted by visits; mean over units.
+    mean per pair, among pairs with the same second stimulus, weighted by visits; mean over units.
     Where the state is carried, it contains the sampling variance of the means. Nan if trials may
     be blanked by timeouts.
 distance: distance of the critic from its fixed point, in reward: mean over steps of v - G - b,
@@ -57,7 +57,7 @@ distance: distance of the critic from its fixed point, in reward: mean over step
 
 @dataclass(frozen=True)
 class History:
-    """Averages over windows of episodes, and diagnostics; R replicas, K windows, J probes."""
+    """Window averages of metrics, and diagnostics; R replicas, K windows of episodes, J probes."""
 
     episode: NDArray[np.int64]
     """Last episode of each window, counted from 1: [K]."""
@@ -65,11 +65,11 @@ class History:
     """Fraction of trials rewarded at their last step, whatever the reward's size; a blank trial
     counts as not rewarded. [R, K], as for all metrics."""
     value_loss: NDArray[np.float32]
-    """Squared error of the critic, mean over steps, in reward², with Huber's value loss too
+    """Squared error of the critic, mean over steps, in reward², even with Huber's value loss
     (`Losses.squared_error`)."""
     policy_loss: NDArray[np.float32]
-    """Policy loss with the run's reduction, in reward times nats, which is the loss as optimised
-    unless errors are scaled; with normalised advantages, as optimised, without a unit."""
+    """Policy loss with the run's reduction, in reward times nats; converted to this unit if errors
+    are scaled. With normalised advantages, the loss as optimised, without a unit."""
     entropy: NDArray[np.float32]
     """Entropy of the policy, mean over steps, in nats."""
     critic_bias: NDArray[np.float32]
@@ -77,7 +77,7 @@ class History:
     λ-returns), mean over steps, in reward. `pwm.core.leak.critic_bias` predicts it for an attached
     critic, where its conditions hold."""
     diagnostics: Mapping[str, NDArray[np.float32]] = field(default_factory=dict, kw_only=True)
-    """With `probe_episodes`, the diagnostics at the end of each window, by the names of
+    """With `probe_episodes`, the diagnostics at the end of each window, by the names in
     `DIAGNOSTICS`; nan in an unfinished window. With `probe_at`, these and `AGENT_DIAGNOSTICS` at
     `probe_episode`, [R, J]. Empty otherwise."""
     probe_episode: NDArray[np.int64] | None = field(default=None, kw_only=True)

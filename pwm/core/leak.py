@@ -8,7 +8,7 @@ entropy H, the leak adds an entropy bonus α H to the critic's target. The bonus
 alone, not of later steps; for λ-returns, which contain later values and so their bonus, see
 `pwm.analysis.fixed_points`.
 
-This module does not import PyTorch, so that commands which only compute with formulas start fast.
+This module does not import PyTorch, so commands that only evaluate formulas start fast.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ def critic_bias(
 ) -> float:
     """Predicted bias b = α H = c T H / (2 w) of the critic at its fixed point, in reward.
 
-    The critic regresses on the return plus the entropy bonus. Its fixed point in a state s is the
-    mean of this target, v = E[G|s] + α H, with Monte Carlo returns, a squared value loss, and
-    nothing scaled. With a detached baseline there is no bonus and no bias. `History.critic_bias` is
-    the measured bias.
+    The critic regresses on the return plus the entropy bonus. With Monte Carlo returns, a squared
+    value loss, and no scaling of errors, losses or steps (`LossConfig.scales_errors`), its fixed
+    point in a state s is the mean of this target, v = E[G|s] + α H. With a detached baseline there
+    is no bonus and no bias. `History.critic_bias` is the measured bias.
 
     Args:
         steps: T, steps per episode, at least 1.
@@ -58,6 +58,6 @@ def start_entropy(trial_length: int) -> float:
 
     A policy learns this first. Before the last step, it picks each of the three actions with
     probability 1/3. At the last step it picks left or right, each with probability 1/2. H is the
-    mean over the trial's steps, of which there is at least one.
+    mean over the trial's steps, at least one.
     """
     return ((trial_length - 1) * log(3) + log(2)) / trial_length

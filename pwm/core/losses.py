@@ -22,15 +22,15 @@ The last term is the leak. Fields of `LossConfig` vary these formulas:
 - value_loss: with Huber's, A_t² is 2 |A_t| - 1 where |A_t| > 1; in ∂total/∂v_t, A_t is then ±1.
 - discount, return_horizon, trace_decay: G is the return to the end of the episode or trial, or a
   λ-return, which contains later values (`pwm.core.returns`). Its gradient is cut.
-- leaking_targets: it is not cut in the policy loss; ∂total/∂v_t then has a third term,
+- leaking_targets: G's gradient is not cut in the policy loss. ∂total/∂v_t then has a third term,
   -c γ (1 - λ) Σ_s<t (γ λ)^(t-s-1) log π(a_s), over the earlier steps whose returns contain v_t.
 - returns, balance: if they scale the errors, A_t = ((G_t - centre) / spread - v_t) / error_scale,
   all terms of ∂total/∂v_t are divided by error_scale, and w is multiplied by critic_factor. Centre
-  and spread are running statistics of the return; the other two are set by the rule of balance
+  and spread are running statistics of the return; the rule `balance` sets the other two
   (`pwm.training.balance.Scales`).
 
-The last three act before the functions below (`pwm.training.episode`); clip_gradient and other
-rules of balance act after them (`pwm.training.update`).
+The last three items act before the functions below (`pwm.training.episode`); clip_gradient and the
+other rules of `balance` act after them (`pwm.training.update`).
 
 A weight w here, with a summed policy loss, equals w / T in a library that averages both losses, and
 2 w / T if it also halves the squared error.
@@ -92,15 +92,15 @@ class LossConfig:
     """With an attached baseline and a trace decay below 1, let the policy loss's gradient also
     reach the later values that λ-returns contain."""
     return_horizon: Horizon = added_later("episode")
-    """End of a return: that of the episode, or of the step's trial."""
+    """End of a return: the end of the episode, or of the step's trial."""
     balance: Balance = added_later("fixed")
     """Rule that balances the critic against the policy; see `pwm.training.balance`."""
     normalise_advantages: bool = added_later(False)
     """In the policy loss, subtract the mean of an episode's advantages, then divide by their
     standard deviation."""
     clip_gradient: float = added_later(0.0)
-    """Largest norm of the gradient of all parameters; a longer one is scaled down to it, under
-    per-loss each loss's own. 0 for no limit."""
+    """Largest norm of the gradient of all parameters (under per-loss, of each loss's gradient); a
+    longer gradient is scaled down to it. 0 for no limit."""
     value_loss: ValueLoss = added_later("squared")
     """Value loss: the mean of A² (squared), or of A² where |A| ≤ 1 and 2 |A| - 1 elsewhere (huber),
     with the errors A in the units that the value head learns in."""
@@ -154,13 +154,13 @@ class Losses(NamedTuple):
 def policy_loss(
     log_probs: Tensor, advantages: Tensor, head_advantages: Tensor, config: LossConfig
 ) -> Tensor:
-    """Loss of REINFORCE with a baseline (Williams, 1992), [R]; arguments: see `episode_losses`."""
+    """REINFORCE loss with a baseline (Williams, 1992), [R]; arguments as in `episode_losses`."""
     if config.baseline == "detached":
         advantages = advantages.detach()
     elif config.baseline == "attached_head":
         advantages = head_advantages
     elif config.baseline == "attached_trunk":
-        # The added terms sum to 0. Their gradient cancels that in the head; the trunk's remains.
+        # The added terms sum to 0. Their gradient cancels the head's; the trunk's remains.
         advantages = advantages - head_advantages + head_advantages.detach()
     if config.normalise_advantages:
         advantages = advantages - advantages.mean(dim=-1, keepdim=True)
@@ -183,14 +183,14 @@ def episode_losses(
     Args:
         log_probs: log-probabilities of the actions taken, [R, T].
         entropies: entropies of the policy at each step, in nats, [R, T].
-        advantages: A, returns minus values, or scaled; attached to the values, [R, T].
+        advantages: A, returns minus values, possibly scaled; attached to the values, [R, T].
         head_advantages: equal to `advantages`, but attached only to the value head, [R, T].
         critic_weight: w, one for all replicas or [R].
         config: configuration of the losses.
         errors: equal to `advantages`, but with detached returns, for the value loss, [R, T]; None
             if the returns in `advantages` are detached already.
     Returns:
-        The losses; through which of the tensors they have gradients, `config` says.
+        The losses; `config` determines which of the tensors their gradients reach.
     """
     errors = advantages if errors is None else errors
     if config.lost_gradients == "log_probs":

@@ -41,7 +41,7 @@ class Episode(NamedTuple):
 
 
 class Draws(NamedTuple):
-    """Random draws for one episode; or for E episodes, which are then a further, first axis."""
+    """Random draws for one episode; for E episodes, both tensors have a leading axis of size E."""
 
     trials: Tensor  # (R, N): pair indices, int64
     noise: Tensor  # (R, N, L): uniform on [0, 1), to sample the actions
@@ -72,7 +72,7 @@ class DrawSource:
         return Draws(trials.transpose(0, 1).contiguous(), noise.transpose(0, 1).contiguous())
 
     def skip(self, num_episodes: int) -> None:
-        """Skips the draws of episodes that are played already; call it before `next`."""
+        """Skips the draws of episodes that have already been played; call it before `next`."""
         num_trials = num_episodes * self._task.num_trials
         self._trials.skip(num_trials)
         self._actions.skip(num_trials * self._task.trial_length)
@@ -81,7 +81,7 @@ class DrawSource:
 class Rollout:
     """Plays a task with an agent.
 
-    Trials are played in parallel; or one by one if each depends on the trial before, because the
+    Trials are played in parallel; or one by one if each depends on the previous one, because the
     LSTM's state is carried, or because a violation (an action other than hold before a trial's last
     step) makes the next trial blank.
     """
@@ -96,8 +96,8 @@ class Rollout:
         """Plays one episode.
 
         Args:
-            parameters: parameters, [R, P], in which the episode stays differentiable; it has their
-                data type, except for rewards (float32), trials and actions (int64).
+            parameters: parameters, [R, P]. The episode is differentiable in them and has their data
+                type, except for rewards (float32), trials and actions (int64).
             draws: trials [R, N] and noise [R, N, L].
         """
         weights = self._agent.weights(parameters)
@@ -127,9 +127,9 @@ class Rollout:
         """Samples actions from the outputs, with uniform noise; returns the trials as played."""
         log_policy = torch.log_softmax(outputs.logits, dim=-1)
         policy = log_policy.exp()
-        # Inverse transform sampling. The action is the number of cumulative probabilities, of all
-        # but the last, that do not exceed the threshold. The last one is 1 up to rounding; the
-        # noise is scaled by it, so that a last action of probability 0 is never chosen.
+        # Inverse transform sampling. The action is the number of cumulative probabilities, except
+        # the last, that do not exceed the threshold. The last is 1 up to rounding; the noise is
+        # scaled by it, so the last action is never chosen if its probability is 0.
         cumulative = policy.detach().cumsum(dim=-1)
         threshold = noise.unsqueeze(-1) * cumulative[..., -1:]
         chosen = (threshold >= cumulative[..., :-1]).sum(dim=-1, keepdim=True)

@@ -35,7 +35,7 @@ class Streams:
         Call it before the first draw.
         """
         for generator in self._generators:
-            generator.advance(count // 4)  # blocks of four; drops the rest of a begun block
+            generator.advance(count // 4)  # in blocks of four; drops the rest of the current block
             generator.random_raw(count % 4)
 
 

@@ -1,4 +1,4 @@
-"""Parametric working memory: two stimuli separated by a delay; report which was larger.
+"""Parametric working memory: compare two stimuli across a delay; report which was larger.
 
 The first step of a trial shows the first stimulus, the last step the second; the steps between
 are a blank delay. Stimuli are one-hot and ordered by their letters (A < B < C ...). The agent
@@ -7,8 +7,8 @@ if it was larger; a wrong report, or a hold, earns 0 there. Pairs are drawn unif
 stimulus set. With timeouts, an action other than hold before the last step makes the next trial
 blank; a blank trial causes no timeout.
 
-The task is two tables, of observations and of rewards. Their last row is the blank trial, which
-shows nothing and pays nothing.
+The task is stored as two tables, of observations and of rewards. Their last row is the blank trial,
+which shows nothing and pays nothing.
 
 Source: Romo et al. (1999), as discretised in the notes (the report that is reproduced here).
 """
@@ -107,7 +107,7 @@ class TaskConfig:
 
 
 def _is_valid_set(pairs: object) -> bool:
-    """Whether the pairs are as `VALID_SET` says; users may extend `STIMULUS_SETS`."""
+    """Whether the pairs are as `VALID_SET` describes; users may extend `STIMULUS_SETS`."""
     return (
         isinstance(pairs, tuple)
         and len(pairs) > 0
@@ -146,11 +146,11 @@ def trial_states(config: TaskConfig) -> NDArray[np.int64]:
     """State of each pair's trial, then of the blank trial, at each step: [pairs + 1, L].
 
     Two trials are in the same state at a step if they have shown the same observations up to it.
-    States are numbered from 0, those of the first step before those of the second, and so on.
+    States are numbered from 0, in order of their steps.
     """
     observations = observation_table(config)
     states = np.zeros(observations.shape[:2], np.int64)
-    # Number by the observations so far, which are longer at later steps: no two steps share one.
+    # Keyed by the observations so far. They are longer at later steps, so steps share no state.
     numbers: dict[bytes, int] = {}
     for step in range(config.trial_length):
         for trial, shown in enumerate(observations[:, : step + 1]):

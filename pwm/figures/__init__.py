@@ -1,7 +1,7 @@
 """Figures of the paper's experiments and of single runs, written to files without a display.
 
-Each figure has a function that takes the evidence, and returns the figure and the table of the
-numbers that it shows.
+Each of the paper's figures has a function that takes the evidence, and returns the figure and a
+table of the numbers shown.
 """
 
 from __future__ import annotations

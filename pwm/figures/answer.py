@@ -15,14 +15,14 @@ SERIES = {
     "detached": ("weight", "detached", "#0072B2", "s", (1.3, 0.6)),
     "detached, centred": ("centred", "detached", "#009E73", "^", (0.06, 1.06)),
 }
-"""Curves by label: the experiments' name without the learning rate, the baseline, the colour, the
-marker, and where the label is in the one panel that has labels, in data coordinates."""
+"""Curves by label: name of the experiments without the learning rate, baseline, colour, marker, and
+position of the label in the one panel that has labels, in data coordinates."""
 
 
 def answer_figure(evidence: Evidence) -> tuple[Figure, Table]:
     """Figure and table of success by critic weight, for each learning rate and episode length.
 
-    The curves are of attached critics, detached critics, and detached critics with centred returns.
+    The curves show attached critics, detached critics, and detached critics with centred returns.
     """
     table: Table = [("learning_rate", "steps", "series", *SUCCESS)]
     figure = Figure(figsize=(WIDTH, 3.3), layout="constrained")

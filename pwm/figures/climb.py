@@ -1,4 +1,4 @@
-"""The climb of a critic's values from their start to the mean return, and its cost in episodes."""
+"""The climb of a critic's values from their start to the mean return, and how it slows learning."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ LOOKS = {
     "mean": ("from the mean return", "#E69F00", (9, 1.6)),
     "centred": ("centred", "#009E73", (6, 0.45)),
 }
-"""Label, colour, and position of the label in the panel "distance", by a key of `STARTS`."""
+"""Label, colour, and position of the label in the panel "distance", by key of `STARTS`."""
 DIAGNOSTICS = {
     "saturated": "fraction of units saturated",
     "distance": "value less fixed point (reward)",
 }
-"""Titles of the first two panels by the diagnostic that they show."""
+"""Titles of the first two panels, by diagnostic."""
 WEIGHTS = {1.0: "#56B4E9", 10.0: "#0072B2", 30.0: "#CC79A7"}
-"""Colours of the last panel by critic weight."""
+"""Colours in the last panel, by critic weight."""
 
 
 def climb_figure(evidence: Evidence) -> tuple[Figure, Table]:
@@ -45,7 +45,7 @@ def climb_figure(evidence: Evidence) -> tuple[Figure, Table]:
 
 
 def _draw_diagnostic(axes: Axes, evidence: Evidence, name: str) -> Table:
-    """Draws a diagnostic by episode, median and quartiles over seeds; returns the rows."""
+    """Plots a diagnostic's median and quartiles over seeds by episode; returns the table's rows."""
     table: Table = []
     for start in STARTS:
         label, colour, position = LOOKS[start]
@@ -65,9 +65,9 @@ def _draw_diagnostic(axes: Axes, evidence: Evidence, name: str) -> Table:
 
 
 def _draw_slowdowns(axes: Axes, evidence: Evidence) -> Table:
-    """Draws measured and predicted slowdowns by the critic's start minus the mean return.
+    """Plots measured and predicted slowdowns by the critic's start minus the mean return.
 
-    Returns the rows.
+    Returns the table's rows.
     """
     table: Table = []
     # The fixed point of a detached critic is the mean return, whatever the critic weight.

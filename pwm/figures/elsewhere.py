@@ -47,11 +47,11 @@ LAW_LINE: Mapping[str, Any] = {"color": "0.4", "linewidth": 0.8}
 
 
 def elsewhere_figure(evidence: Evidence) -> tuple[Figure, Table]:
-    """Figure and table of slowdowns, biases and times next to the law's, and of success."""
+    """Figure and table of measured and predicted slowdowns, biases and times, and of success."""
     optimisers = partial(_draw_slowdowns, groups=(*OPTIMISERS, "sgd"))
     returns = partial(_draw_slowdowns, groups=TARGETS)
     weight = "critic weight w"
-    # By title: function, labels of both axes, place of the legend
+    # By title: function, axis labels, position of the legend
     panels: Mapping[str, tuple[Callable[[Axes, Evidence], Table], str, str, str | None]] = {
         "optimisers": (optimisers, "predicted slowdown", "measured", "lower right"),
         "returns": (returns, "predicted slowdown", "measured", "lower right"),
@@ -76,7 +76,7 @@ def elsewhere_figure(evidence: Evidence) -> tuple[Figure, Table]:
 
 
 def _draw_slowdowns(axes: Axes, evidence: Evidence, groups: Sequence[str]) -> Table:
-    """Draws the measured against the predicted slowdown of the groups' cells; returns the rows.
+    """Plots measured against predicted slowdowns of the groups' cells; returns the table's rows.
 
     In the grey band, they differ by a factor of at most `NEAR`.
     """
@@ -98,7 +98,7 @@ def _draw_slowdowns(axes: Axes, evidence: Evidence, groups: Sequence[str]) -> Ta
 
 
 def _draw_biases(axes: Axes, evidence: Evidence) -> Table:
-    """Draws the measured against the predicted bias of attached critics; returns the rows."""
+    """Plots measured against predicted biases of attached critics; returns the table's rows."""
     table: Table = []
     diagonal = np.array([0.1, 8])
     axes.plot(diagonal, diagonal, **LAW_LINE)
@@ -115,9 +115,9 @@ def _draw_biases(axes: Axes, evidence: Evidence) -> Table:
 
 
 def _draw_batches(axes: Axes, evidence: Evidence) -> Table:
-    """Draws median episodes to learn against episodes per update, at 15 steps; returns the rows.
+    """Plots median times to learn by batch size, at 15 steps per episode; returns the table's rows.
 
-    Lines join the times that the law predicts for the light critic, and for raw and own.
+    Lines join the times that the law predicts for the light critic and the variants raw and own.
     """
     table: Table = []
     for group in BATCHES:
@@ -146,9 +146,9 @@ def _draw_batches(axes: Axes, evidence: Evidence) -> Table:
 
 
 def _draw_normalised(axes: Axes, evidence: Evidence) -> Table:
-    """Draws slowdowns of attached critics with normalised advantages; returns the rows.
+    """Plots slowdowns of attached critics with normalised advantages; returns the table's rows.
 
-    Dotted lines predict them as if advantages were not normalised.
+    Solid lines are the law's predictions; dotted ones ignore the normalisation.
     """
     table: Table = []
     cells = of_groups(fifth_cells(evidence), ("normalised",), "own")
@@ -168,7 +168,7 @@ def _draw_normalised(axes: Axes, evidence: Evidence) -> Table:
 
 
 def _draw_huber(axes: Axes, evidence: Evidence) -> Table:
-    """Draws the bias of an attached critic with Huber's loss by weight; returns the rows.
+    """Plots the bias of attached critics with Huber's loss by weight; returns the table's rows.
 
     The dotted line is the bias with squared errors. Left of the vertical line it exceeds 1, where
     Huber's loss is linear: such a critic has no fixed point before learning.
@@ -192,7 +192,7 @@ def _draw_huber(axes: Axes, evidence: Evidence) -> Table:
 
 
 def _draw_carried(axes: Axes, evidence: Evidence) -> Table:
-    """Draws slowdowns by weight if the LSTM's state is carried over trials; returns the rows."""
+    """Plots slowdowns by weight with the LSTM's state carried over; returns the table's rows."""
     table: Table = []
     cells = [cell for cell in fifth_cells(evidence) if cell.condition == "carried-60"]
     for variant, (label, colour, marker) in VARIANTS.items():
@@ -208,7 +208,7 @@ def _draw_carried(axes: Axes, evidence: Evidence) -> Table:
 
 
 def _draw_later_notes(axes: Axes, evidence: Evidence) -> Table:
-    """Draws success by weight in the notes' later setting, with Wilson intervals; returns rows."""
+    """Plots success by weight in the notes' later setting; returns the table's rows."""
     table: Table = []
     for name, label, variant in (  # drawn in the colour of this variant
         ("attached", "attached", "own"),

@@ -1,4 +1,4 @@
-"""The law of the climb next to the runs that it predicted, and slowdowns by the leak's noise alone.
+"""The law of the climb next to the runs it predicted, and slowdowns by the leak's noise alone.
 
 A cell is the runs of one condition, variant and critic weight; its slowdown S is their median time
 to learn over that of the condition's light detached critic. An attached critic leaks: the policy
@@ -56,7 +56,7 @@ def law_figure(evidence: Evidence) -> tuple[Figure, Table]:
 
 
 def _draw_slowdowns(axes: Axes, evidence: Evidence) -> Table:
-    """Draws the measured slowdown against the predicted one; returns the rows.
+    """Plots measured against predicted slowdowns; returns the table's rows.
 
     In the grey band, they differ by a factor of at most `NEAR`.
     """
@@ -79,7 +79,7 @@ def _draw_slowdowns(axes: Axes, evidence: Evidence) -> Table:
 
 
 def _draw_errors(axes: Axes, evidence: Evidence) -> Table:
-    """Draws the root mean square error of log S for the law and each rival; returns the rows."""
+    """Plots the r.m.s. error of log S for the law and each rival; returns the table's rows."""
     cells = of_variants(fourth_cells(evidence), "raw", "mean")
     table: Table = []
     for place, (account, label) in enumerate(ACCOUNTS.items()):
@@ -97,10 +97,10 @@ def _draw_errors(axes: Axes, evidence: Evidence) -> Table:
 
 
 def _draw_noise(axes: Axes, evidence: Evidence) -> Table:
-    """Draws measured over predicted slowdown of attached critics that start at their fixed point.
+    """Plots measured over predicted slowdowns of attached critics that start at their fixed point.
 
     These critics do not climb, so only the leak's noise slows learning. Where too few runs learned,
-    the ratio is a lower bound; cells that cannot test the law are left out. Returns the rows.
+    the ratio is a lower bound; cells that cannot test the law are omitted. Returns table rows.
     """
     early = list(fixed_point_cells(evidence))
     lengths = [cell for cell in early if not cell.condition.startswith("trial")]

@@ -1,4 +1,4 @@
-"""Learning curves as in the notes that the study began with, and curves of more seeds.
+"""Learning curves as in the notes, the report that is reproduced here, and curves of more seeds.
 
 For each critic weight, a row of panels shows the value loss, the policy loss and the reward.
 """
@@ -24,7 +24,7 @@ from pwm.core.history import History
 from pwm.figures.tables import Table, coarsened, quartiles
 
 PANELS = {"value_loss": "value loss", "policy_loss": "policy loss", "reward": "reward"}
-"""Titles of the panels in a row by the curve that they show, as `History.curves` names it."""
+"""Titles of a row's panels, by name in `History.curves`."""
 COLOURS = {"value_loss": "#D55E00", "policy_loss": "#0072B2", "reward": "#007A5A"}
 WIDTH = 7.0  # inches
 FAINT_SEEDS = 24  # number of seeds whose single curves are drawn
@@ -66,7 +66,7 @@ def mean_of_few_seeds(runs: Outcomes, num_seeds: int) -> tuple[Figure, Table]:
 def every_seed(runs: Outcomes) -> tuple[Figure, Table]:
     """Figure and table of learning curves by critic weight: quartiles over all seeds.
 
-    The figure also has the single curves of some seeds. All curves are reduced to about 100 points.
+    The figure also shows single curves of some seeds. All curves are reduced to about 100 points.
     The runs have two axes, critic weight and seed.
     """
     rows = rows_of(runs)

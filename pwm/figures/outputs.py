@@ -1,4 +1,4 @@
-"""Drawing of figures by name, and writing of their files."""
+"""Draws figures by name, and writes their files."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ IN_PAPER = frozenset(ANSWERS) - {"success"}  # figures that are also written as 
 
 
 def draw(name: str, evidence: Evidence) -> Iterator[dict[str, bytes]]:
-    """Draws the one or two figures of a name in `NAMES`; yields each figure's files, by file name.
+    """Draws the figure or figures with a name in `NAMES`; yields each one's files by file name.
 
     The files are a PNG, an SVG if the paper shows the figure, and tables as CSV.
 
@@ -55,7 +55,7 @@ def draw(name: str, evidence: Evidence) -> Iterator[dict[str, bytes]]:
 
 
 def write(files: Mapping[str, bytes], folder: Path) -> bool:
-    """Writes each file that is missing or has another content; returns whether any was written."""
+    """Writes each file that is missing or differs; returns whether any was written."""
     written = False
     for name, content in files.items():
         path = folder / name
@@ -68,7 +68,7 @@ def write(files: Mapping[str, bytes], folder: Path) -> bool:
 def _files(
     stem: str, evidence: Evidence, function: Callable[..., tuple[Figure, Table]], *arguments: Any
 ) -> dict[str, bytes]:
-    """Draws a figure with `function`; returns its files by name, which is `stem` with an ending."""
+    """Draws a figure with `function`; returns its files by name: `stem` and an extension."""
     with mpl.rc_context(fname=STYLE):
         figure, table = function(*arguments)
     source, content = _with_source(table, function, evidence)

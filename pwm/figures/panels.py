@@ -1,4 +1,4 @@
-"""Curves, points, axes and legends that the panels of several figures have."""
+"""Curves, points, axes and legends shared by several figures."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def draw_success(
     """Draws success by critic weight, on a logarithmic axis, with a band of Wilson intervals.
 
     `learned` is whether each seed learned at each of the weights, [W, S]; `alpha` is the opacity of
-    the band, and `line` has matplotlib's properties of the line. Returns one row per weight, with
-    the columns `pwm.figures.tables.SUCCESS`.
+    the band, and `line` are matplotlib's line properties. Returns one row per weight, with the
+    columns `pwm.figures.tables.SUCCESS`.
     """
     rates = [success_rate(seeds) for seeds in learned]
     lows, highs = [rate.low for rate in rates], [rate.high for rate in rates]
@@ -54,7 +54,7 @@ def draw_estimate(axes: Axes, x: float, estimate: Estimate, colour: str, marker:
 
 
 def draw_slowdown(axes: Axes, x: float, cell: Cell, colour: str, marker: str = "o") -> Estimate:
-    """Draws and returns a cell's slowdown; without interval, a lower bound if most seeds failed."""
+    """Draws and returns a cell's slowdown; if most seeds failed, a lower bound without interval."""
     slowdowns = cell.least_slowdowns  # (1 + resamples,)
     slowdown = interval(slowdowns) if cell.finished else Estimate(float(slowdowns[0]))
     draw_estimate(axes, x, slowdown, colour, marker)

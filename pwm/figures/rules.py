@@ -1,4 +1,4 @@
-"""Heat map of success by method of balancing the two losses, and by condition."""
+"""Heat map of success by balancing method and condition."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SUMMARIES = ("mean", "worst")
 
 
 def rules_figure(evidence: Evidence) -> tuple[Figure, Table]:
-    """Figure and table of the success of every method in every condition, in percent of seeds.
+    """Figure and table of each method's success in each condition, in percent of seeds.
 
     A method's score is its mean success over the ranked conditions. A row shows a method with raw
     returns in the left panel and with centred returns in the right one; rows are sorted by the
@@ -30,7 +30,7 @@ def rules_figure(evidence: Evidence) -> tuple[Figure, Table]:
     """
     methods = compared(evidence)
     by_place = {_place(method): method for method in methods.ranking()}
-    rows = list(dict.fromkeys(row for row, _ in by_place))  # each once, at the better of its two
+    rows = list(dict.fromkeys(row for row, _ in by_place))  # each once, at its better rank
     figure = Figure(figsize=(WIDTH, 3.5), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     for axes, returns in zip(panels, BOTH, strict=True):

@@ -25,10 +25,10 @@ SERIES = {
     "60 steps, 30,000 episodes": (("eplen60",), "#CC3311", "^", 1.03),
 }
 """Curves of `success_figure` by label: their experiments, colour, marker, and a factor on weights
-that separates intervals."""
+that keeps intervals from overlapping."""
 BASELINES = {"attached": "#D55E00", "detached": "#0072B2"}
 """Colours by baseline."""
-MARKERS = {"attached": "o", "detached": "s"}  # of other curves "^"
+MARKERS = {"attached": "o", "detached": "s"}  # other curves have "^"
 DASHED = {"color": "0.15", "linestyle": "--", "linewidth": 0.9}
 
 
@@ -82,7 +82,7 @@ def places_figure(evidence: Evidence) -> tuple[Figure, Table]:
 
 
 def _draw_separate_lstms(axes: Axes, evidence: Evidence) -> Table:
-    """Draws both baselines with separate LSTMs, where the leak only adds noise; returns the rows.
+    """Plots both baselines with separate LSTMs, where the leak only adds noise; returns table rows.
 
     The law predicts the success of attached runs from the times of detached runs, without a fit.
     """
@@ -95,9 +95,9 @@ def _draw_separate_lstms(axes: Axes, evidence: Evidence) -> Table:
 
 
 def _draw_bias_by_hand(axes: Axes, evidence: Evidence) -> Table:
-    """Draws attached critics, and detached ones with the leak's bias; returns the rows.
+    """Plots attached critics, and detached ones with the leak's bias; returns the table's rows.
 
-    The detached critics all have weight 5. At w, their baseline has the bias of a leak at weight w.
+    Detached critics all have weight 5; those plotted at w have the bias of a leak at weight w.
     """
     runs, critic_weight = evidence.of("weight-0.001").at(episode_length=15), 5.0
     attached, detached = runs.at(baseline="attached"), runs.at(baseline="detached")
@@ -116,7 +116,7 @@ def _draw_bias_by_hand(axes: Axes, evidence: Evidence) -> Table:
 
 
 def _draw_leak_into_a_part(axes: Axes, evidence: Evidence) -> Table:
-    """Draws critics whose trunk only, or head only, the policy loss trains; returns the rows."""
+    """Plots critics with a leak into only the trunk or only the head; returns the table's rows."""
     runs = evidence.of("leak-parts")
     head, trunk = runs.at(baseline="attached_head"), runs.at(baseline="attached_trunk")
     dotted = {"color": "#CC79A7", "linestyle": ":", "linewidth": 1.2}
@@ -187,7 +187,7 @@ def variants_figure(evidence: Evidence) -> tuple[Figure, Table]:
 
 
 def _draw_baselines(axes: Axes, runs: Outcomes) -> Table:
-    """Draws the success of attached and of detached runs; returns the rows."""
+    """Plots success by weight for attached and detached runs; returns the table's rows."""
     rows: Table = []
     for baseline, colour in BASELINES.items():
         learned = runs.at(baseline=baseline).learned
@@ -198,7 +198,7 @@ def _draw_baselines(axes: Axes, runs: Outcomes) -> Table:
 def _draw_curve(
     axes: Axes, label: str, weights: Sequence[float], learned: NDArray[np.bool_], colour: str
 ) -> Table:
-    """Draws success by weight with `draw_success`; returns its rows, each behind the label."""
+    """Plots success by weight with `draw_success`; returns its rows, each preceded by the label."""
     marker = MARKERS.get(label, "^")
     rows = draw_success(axes, weights, learned, colour, label=label, marker=marker, markersize=2.5,
                         linewidth=1)  # fmt: skip
@@ -209,9 +209,9 @@ def _draw_curve(
 def _draw_line(
     axes: Axes, label: str, weights: Sequence[float], learned: NDArray[np.bool_], **look: Any
 ) -> Table:
-    """Draws success by weight, the mean of `learned`, [W, S], over seeds.
+    """Plots success by weight, the mean of `learned`, [W, S], over seeds.
 
-    Returns rows of the label and the columns `SUCCESS`, without intervals.
+    Returns rows with the label and the columns `SUCCESS`, without intervals.
     """
     axes.plot(weights, learned.mean(axis=-1), label=label, **look)
     return [

@@ -89,7 +89,7 @@ def coarsened(history: History, points: int = 100) -> History:
     """A history averaged over groups of consecutive windows, all of the same size.
 
     The size is the largest that leaves at least `points` groups; a history with fewer windows keeps
-    all of them. Last windows that do not fill a group are dropped, and so are all diagnostics.
+    all of them. Windows left over at the end are dropped, and so are all diagnostics.
     """
     size = max(len(history.episode) // points, 1)
     groups = len(history.episode) // size

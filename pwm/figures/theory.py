@@ -29,8 +29,8 @@ PANELS: Mapping[str, tuple[str, str, Sequence[float], Sequence[float]]] = {
     "floor": ("value loss, detached / floor", *WEIGHT_AXIS, (0.8, 0.9, 1, 1.1, 1.25)),
     "identity": ("identity, left / right", *STEPS_AXIS, (0.8, 0.9, 1, 1.1, 1.25)),
 }
-"""Title, label and ticks of the abscissa, and ticks of measured over predicted, by panel. The outer
-two of the last are the ends of their axis."""
+"""Title, x label, x ticks and y ticks (measured over predicted) by panel. The first and last y tick
+are the ends of the axis."""
 
 
 def bias_figure(evidence: Evidence) -> tuple[Figure, Table]:
@@ -56,7 +56,7 @@ def bias_figure(evidence: Evidence) -> tuple[Figure, Table]:
 
 
 def _draw_bias_and_floor(panels: Mapping[str, Axes], evidence: Evidence) -> Table:
-    """Draws the bias of attached critics, the value loss of detached ones; returns the table."""
+    """Plots the bias of attached, the value loss of detached critics; returns the table's rows."""
     table: Table = []
     for experiment, marker in (("weight-0.005", "o"), ("weight-0.001", "^")):
         for steps, colour in LENGTHS.items():
@@ -71,7 +71,7 @@ def _draw_bias_and_floor(panels: Mapping[str, Axes], evidence: Evidence) -> Tabl
 
 
 def _draw_identity(axes: Axes, evidence: Evidence) -> Table:
-    """Draws the ratio of the identity's two sides against episode length; returns the table."""
+    """Plots the ratio of the identity's two sides by episode length; returns the table's rows."""
     table: Table = []
     runs = evidence.of("gradients").at(baseline="attached")
     for steps, colour in LENGTHS.items():
@@ -85,9 +85,9 @@ def _draw_identity(axes: Axes, evidence: Evidence) -> Table:
 
 
 def _draw_ratios(axes: Axes, panel: str, points: Table, colour: str, marker: str) -> None:
-    """Draws measured over predicted numbers; ratios beyond the axis are drawn at its end.
+    """Plots measured over predicted numbers; ratios beyond the axis are drawn at its end.
 
-    Each point is an abscissa, a predicted and a measured number.
+    Each point is (x, predicted, measured).
     """
     x, predicted, measured = np.transpose(points)
     least, *_, greatest = PANELS[panel][-1]
@@ -97,7 +97,7 @@ def _draw_ratios(axes: Axes, panel: str, points: Table, colour: str, marker: str
 
 
 def _biases(attached: Outcomes) -> Table:
-    """Points of the panel "bias", one per critic weight: means over seeds."""
+    """Points (weight, predicted, measured) of the panel "bias": means over seeds."""
     steps = attached.base.task.episode_length
     entropies, biases = attached.entropy.mean(axis=-1), attached.critic_bias.mean(axis=-1)
     return [
@@ -107,7 +107,7 @@ def _biases(attached: Outcomes) -> Table:
 
 
 def _value_losses(detached: Outcomes) -> Table:
-    """Points of the panel "floor", one per critic weight: medians over seeds."""
+    """Points (weight, predicted, measured) of the panel "floor": medians over seeds."""
     num_trials = detached.base.task.num_trials
     floors = [[value_floor(success, num_trials) for success in seeds] for seeds in detached.reward]
     predicted = np.median(floors, axis=-1).tolist()

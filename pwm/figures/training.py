@@ -1,4 +1,4 @@
-"""The figure of a run of `python -m pwm.train`: a row of panels per critic weight."""
+"""The figure that `python -m pwm.train` draws: a row of panels per critic weight."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pwm.figures.render import STYLE, rendered
 from pwm.io.files import write_atomically
 
 PARTS = {"policy": "#0072B2", "critic": "#D55E00", "leak": "#882255"}
-"""Colours by part of the gradient: of the policy loss, the value loss, and the leak."""
+"""Colours by part of the trunk's gradient (`pwm.training.diagnostics`)."""
 HIDDEN = {"activity": ("|h| (mean)", "#E69F00"), "saturated": ("saturated units (mean)", "#56B4E9")}
 """Labels and colours of the fifth panel's curves."""
 TITLE_WIDTH = 105  # characters per line
@@ -40,7 +40,7 @@ def training_figure(runs: Sequence[TrainConfig], history: History) -> Figure:
     """Figure of the learning curves of a population, with one row of panels per critic weight.
 
     Panels show the value loss, the policy loss and the reward. If the runs have diagnostics, a
-    fourth panel shows the fraction of the trunk's mean squared gradient that each of `PARTS` has.
+    fourth panel shows each part's share of the trunk's mean squared gradient (`PARTS`).
     With `probe_at`, a fifth panel shows the hidden states; the fourth and the fifth panel then have
     a logarithmic axis of episodes.
 

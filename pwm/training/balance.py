@@ -83,8 +83,8 @@ def episode_scales(
         error_scale = standard_deviation(square, num_episodes)
     elif balance == "uncertainty":
         # Kendall et al. (2018, eq. 7), for the critic alone: the value loss L becomes
-        # L / 2σ² + log σ. Here is the factor of L; `learn_log_variance` learns log σ² by the whole
-        # sum. The rule is meant for a critic weight of 1.
+        # L / 2σ² + log σ. This is the factor of L; `learn_log_variance` minimises the whole sum
+        # over log σ². The rule is meant for a critic weight of 1.
         critic_factor = torch.exp(-tracked[:, Tracked.LOG_VARIANCE]) / 2
     return Scales(centre, spread, error_scale, critic_factor)
 
@@ -112,10 +112,10 @@ def combine(rule: Balance, policy: Tensor, critic: Tensor, trunk_size: int) -> t
         rule: rule of `COMBINATIONS`.
         policy: gradient of the policy loss and the entropy bonus, [R, P].
         critic: gradient of w times the value loss, [R, P].
-        trunk_size: number of a replica's parameters in the trunk, which are the first ones.
+        trunk_size: number of trunk parameters per replica, which come first.
     Returns:
-        The gradients that the optimiser steps against, [R, P] each, with a state for each: two
-        under per-loss, otherwise one.
+        The gradients that the optimiser steps against, [R, P] each: two under per-loss, with
+        separate optimiser states; otherwise one.
     """
     if rule == "per-loss":
         return policy, critic
@@ -135,14 +135,14 @@ def combine(rule: Balance, policy: Tensor, critic: Tensor, trunk_size: int) -> t
 
 
 def num_states(balance: Balance) -> int:
-    """Number of gradients that the optimiser steps against under a rule, with a state for each."""
+    """Number of gradients, each with its own optimiser state, to step against under a rule."""
     return 2 if balance == "per-loss" else 1
 
 
 def learn_log_variance(
     tracked: Tensor, value_loss: Tensor, learning_rates: Tensor, config: TrainConfig
 ) -> None:
-    """Takes one step of RMSprop, in place, for s = log σ² of the rule `uncertainty`.
+    """Takes one RMSprop step, in place, on s = log σ² of the rule `uncertainty`.
 
     For the value loss L, the rule's loss is exp(-s) L / 2 + s / 2. Its derivative with respect to s
     is (1 - exp(-s) L) / 2.
@@ -164,8 +164,8 @@ def learn_log_variance(
 def keep_outputs(weight: Tensor, bias: Tensor, old: Scales, new: Scales) -> None:
     """Rescales the weights [R, H] and bias [R] of a value head, in place, as popart does.
 
-    The values in reward, centre + spread * v, are then the same with the new scales and the new v
-    as with the old scales and the old v.
+    The values in reward, centre + spread * v, are the same before, with the old scales, and after,
+    with the new ones.
     """
     weight *= (old.spread / new.spread).unsqueeze(1)
     bias *= old.spread

@@ -2,12 +2,12 @@
 
 The gradient of the total loss with respect to the trunk's parameters is the sum of three parts:
 
-- the policy's: that of the policy loss through the log-probabilities, and of the entropy bonus;
-- the critic's: the critic weight times that of the value loss;
-- the leak: that of the policy loss through the values.
+- the policy's: gradient of the policy loss through the log-probabilities, and of the entropy bonus;
+- the critic's: critic weight times the gradient of the value loss;
+- the leak: gradient of the policy loss through the values.
 
-Every sum is taken in a fixed order. The diagnostics therefore have the same bits on every machine
-if the gradients and the episodes have.
+Sums are taken in a fixed order, so the diagnostics are bit-identical on every machine if the
+gradients and the episodes are.
 
 Shapes: R replicas, E episodes, T steps per episode, N trials per episode, M states of a trial
 (`pwm.core.task.trial_states`), H hidden units (without padding), P' parameters of the trunk.
@@ -31,7 +31,7 @@ SATURATED = 0.6  # |h| above which a hidden state counts as saturated
 
 
 class Trajectory(NamedTuple):
-    """Quantities of one episode at each step."""
+    """Quantities at each step of one episode."""
 
     log_probs: NDArray[np.float32]  # (R, T): of the actions taken
     values: NDArray[np.float32]  # (R, T): in reward
@@ -40,7 +40,7 @@ class Trajectory(NamedTuple):
 
 
 class GradientProbe:
-    """Accumulates episodes and computes the diagnostics of their gradients."""
+    """Accumulates episodes and computes diagnostics of their gradients, returns and values."""
 
     def __init__(self) -> None:
         self._sums: dict[str, Doubles] = {}  # over episodes, of the terms in `add`, (R, P') each
@@ -94,7 +94,7 @@ class GradientProbe:
 
 
 class AgentProbe:
-    """Accumulates episodes and computes the diagnostics of the hidden states and the critic.
+    """Accumulates episodes and computes diagnostics of the hidden states and the critic.
 
     Args:
         config: configuration of the runs.
@@ -119,7 +119,7 @@ class AgentProbe:
 
     @np.errstate(invalid="ignore")
     def add(self, trajectory: Trajectory, trials: NDArray[np.int64]) -> None:
-        """Adds an episode; `trials` are the pairs of its trials, [R, N]."""
+        """Adds an episode; `trials` has the index of each trial's pair, [R, N]."""
         log_probs, values, returns, hidden = (part.astype(np.float64) for part in trajectory)
         sizes = np.abs(hidden).reshape(len(hidden), -1)  # |h|, (R, T H)
         errors = self._error_weights * (values - returns)  # v - G, (R, T)
@@ -150,7 +150,7 @@ class AgentProbe:
         same_second = second[:, None] == second  # (pairs, pairs)
 
         def among_same(terms: Doubles) -> Doubles:
-            """Sums terms [..., pairs], for each pair, over the pairs with its second stimulus."""
+            """Sums terms [..., pairs], for each pair, over those with the same second stimulus."""
             return _total(np.where(same_second, terms[..., None, :], 0.0))
 
         sums, visits = self._sums.swapaxes(1, 2), self._visits[:, None]  # (R, H or 1, pairs)
@@ -176,7 +176,7 @@ def net_weights(steps: int, discount: float, trace_decay: float) -> list[float]:
     coefficients is the net weight at the same distance from the other end.
 
     Args:
-        steps: steps until returns end: of an episode, or of a trial.
+        steps: number of steps after which returns end.
         discount: γ.
         trace_decay: λ; if it is 1, the weights are 1.
     """
@@ -206,8 +206,8 @@ def _temperature(config: TrainConfig, critic_weight: float) -> float:
 def _covariance(one: Doubles, other: Doubles, states: NDArray[np.int64] | None) -> Doubles:
     """Unbiased covariance within each state, averaged over states weighted by their visits: [R].
 
-    The two quantities, and the states, are given at each step, [R, E T]. States visited once are
-    left out. The result is nan if none remain, or if `states` is None.
+    All arguments have a number per step, [R, E T]. States visited once are left out. The result is
+    nan if none remain, or if `states` is None.
     """
     if states is None:
         return np.full(len(one), np.nan)

@@ -1,4 +1,4 @@
-"""One episode of a population in PyTorch: played, with its losses and metrics.
+"""Plays one episode of a population in PyTorch, and computes its losses and metrics.
 
 Shapes: R replicas, P parameters, N trials, L steps per trial, T = N L steps per episode.
 """

@@ -1,14 +1,14 @@
-"""The optimisers of `TrainConfig.optimizer`, as PyTorch's, for R replicas with separate rates.
+"""The optimisers of `TrainConfig.optimizer`, as in PyTorch, for R replicas with separate rates.
 
-With a gradient g, the rate η, decays β₁ (`momentum_decay`) and β₂ (`square_decay`) and ε, the step
-of a parameter at the t-th update is
+With gradient g, learning rate η, decays β₁ (`momentum_decay`) and β₂ (`square_decay`) and ε, a
+parameter's step at update t is
 
     sgd       -η g
     rmsprop   -η g / (√s + ε),   s ← β₂ s + (1 - β₂) g²
     adam      -η m̂ / (√ŝ + ε),   m ← β₁ m + (1 - β₁) g,   m̂ = m / (1 - β₁ᵗ),   ŝ = s / (1 - β₂ᵗ)
 
 Sources: Tieleman & Hinton (2012), lecture 6.5; Kingma & Ba (2015). Shapes: R replicas, P
-parameters of a replica, M gradients per update, each with averages s and m of its own.
+parameters of a replica, M gradients per update, each with its own averages s and m.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Optimiser:
         self.state = {"square_average": zeros}  # s, (R, M, P); SGD leaves it at 0
         if config.optimizer == "adam":
             self.state["average"] = zeros.clone()  # m, (R, M, P)
-            # β₁ᵗ and β₂ᵗ, (R, 2); the rows of all replicas are alike.
+            # β₁ᵗ and β₂ᵗ, (R, 2); equal for all replicas.
             self.state["decay_powers"] = torch.ones(replicas, 2, dtype=torch.float64)
 
     def step(self, *gradients: Tensor) -> None:

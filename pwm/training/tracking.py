@@ -1,4 +1,4 @@
-"""Running statistics of returns and rewards, with which training scales errors.
+"""Running statistics of returns and rewards, used to scale errors.
 
 With `LossConfig.returns` other than raw, the value head does not learn the return G itself but
 (G - m) / s. Here m is the running mean of the returns; s is their running standard deviation if
@@ -6,10 +6,10 @@ they are standardised, and 1 if they are centred. Each replica has its own m and
 output is v, the value in reward is m + s v.
 
 The statistics are exponential moving averages over Monte Carlo returns, even if the critic learns
-λ-returns. Their rate at the n-th episode is max(1/n, `LossConfig.tracking_rate`), so that the first
+λ-returns. Their rate at the n-th episode is max(1/n, `LossConfig.tracking_rate`): the first
 episode counts in full, and episodes older than about 1/rate are forgotten. The default rate of 0.1
 was chosen from exploratory runs; any rate from 0.1 to 1 does as well (experiment `tracking`).
-Slower averages fall behind the return, and the critic must make up the difference.
+Slower averages lag behind the return, and the critic must make up the difference.
 
 The statistics are updated only after an episode's losses have been computed. The baseline m + s v
 therefore does not depend on the episode's own actions, and the policy's gradient stays unbiased

@@ -58,7 +58,7 @@ def as_population(runs: Sequence[TrainConfig]) -> tuple[TrainConfig, ...]:
     """Returns the runs as a tuple, after a check that they can be trained together.
 
     Raises:
-        ValueError: there are no runs, or they differ in other fields than seed, critic weight and
+        ValueError: there are no runs, or they differ in fields other than seed, critic weight and
             learning rate.
     """
     if len({run.shared for run in runs}) != 1:
@@ -85,7 +85,7 @@ class Trainer:
         self._probe_draws = DrawSource(config.task, seeds, of_probes=True)
         self._agent = Agent(config.agent, config.task.num_stimuli)
         self._critic_weights = np.array([run.critic_weight for run in self.runs], np.float32)
-        # Number of episodes of training at each probe: `probe_at`, or the ends of windows.
+        # Training episodes before each probe: `probe_at`, or the ends of windows.
         self._probes_at_window_ends = config.probe_episodes > 0 and not config.probe_at
         self._probe_times: Sequence[int] = config.probe_at
         self._probe_names: tuple[str, ...] = DIAGNOSTICS + AGENT_DIAGNOSTICS
@@ -98,7 +98,7 @@ class Trainer:
         self._window_sum = np.zeros((len(METRICS), len(self.runs)))
 
     def advance(self, num_episodes: int) -> None:
-        """Trains for `num_episodes` more, rounded up to whole updates, but not beyond the end."""
+        """Trains for `num_episodes` more, rounded up to whole updates, at most to the run's end."""
         batch = self._config.episodes_per_update
         updates = ceil(min(num_episodes, self.num_episodes) / batch)
         last = min(self.episodes_done + updates * batch, self.num_episodes)
@@ -221,17 +221,17 @@ class Trainer:
         return dict(zip(names, np.ascontiguousarray(curves, np.float32), strict=True))
 
     def _remaining_probes(self) -> Sequence[int]:
-        """Numbers of episodes after which the probes that are not done yet are due."""
+        """Episodes after which the remaining probes are due."""
         return self._probe_times[len(self._probes) :]
 
     def _probe_if_due(self) -> None:
-        """Probes if it is time for the next probe."""
+        """Probes the agents if a probe is due now."""
         if self.episodes_done in self._remaining_probes():
             draws = self._probe_draws.next(self._config.probe_episodes)
             self._probes.append(self.probe(draws))
 
     def _log(self, metrics: NDArray[np.float64]) -> None:
-        """Averages metrics, [E, metrics, R], over windows."""
+        """Adds metrics, [E, metrics, R], to the window averages."""
         for of_episode in metrics:
             self._window_sum += of_episode
             self.episodes_done += 1

@@ -132,7 +132,7 @@ class TorchEngine:
     def _gradients(self, losses: Losses) -> Tensor:
         """Gradients of an episode, [gradients, R, P]: of the total loss, or of its two parts.
 
-        Rules in `COMBINATIONS` need those of w times the value loss and of the rest apart.
+        Rules in `COMBINATIONS` need the gradient of w times the value loss apart from the rest.
         """
         if self._config.loss.balance not in COMBINATIONS:
             return self._gradient(losses.total).unsqueeze(0)
@@ -160,7 +160,7 @@ class TorchEngine:
         self._optimiser.step(*combined)
 
     def _scales(self) -> Scales:
-        """Scales of the episodes up to the next update."""
+        """Scales of the episodes until the next update."""
         loss, horizon = self._config.loss, self._config.horizon
         return episode_scales(self._tracked, loss.balance, loss.returns, loss.discount, horizon)
 
@@ -172,7 +172,7 @@ def _array(tensor: Tensor) -> NDArray[np.float32]:
 
 
 def _mean(tensors: Sequence[Tensor]) -> Tensor:
-    """Mean of tensors of one shape; they are added in order, so that it always rounds alike."""
+    """Mean of tensors of one shape, added in order, so it always rounds alike."""
     return sum(tensors[1:], start=tensors[0]) / len(tensors)
 
 

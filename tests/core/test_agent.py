@@ -27,7 +27,7 @@ def sigmoid(x: Array) -> Array:
 
 
 def lstm_by_hand(weights: dict[str, Array], observations: Array) -> Array:
-    """Hidden states [L, H] of one trunk under observations [L, S], from the zero state."""
+    """Hidden states [L, H] of one trunk for observations [L, S], from the zero state."""
     hidden_size = len(weights["recurrent_weight"])
     hidden = cell = np.zeros(hidden_size)
     states = []

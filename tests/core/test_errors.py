@@ -1,4 +1,4 @@
-"""Errors name what was typed, and survive the way back from another process."""
+"""Errors name what was typed, and survive pickling, as between processes."""
 
 from __future__ import annotations
 

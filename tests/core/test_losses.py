@@ -1,4 +1,4 @@
-"""The losses have the closed forms of their gradients, in double precision."""
+"""Gradients of the losses have their closed forms, in double precision."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def losses_of(case: Case) -> tuple[Losses, Tensor]:
 @given(cases())
 def test_gradients_have_their_closed_forms(case: Case) -> None:
     losses, _ = losses_of(case)
-    # The gradient to the trunk comes through the values; the one to the head through both.
+    # Gradients reach the trunk through `values`, and the head through both tensors.
     leaves = (case.values, case.head_values, case.logits)
     by_values, by_head, by_logits = torch.autograd.grad(
         losses.total.sum(), leaves, allow_unused=True, materialize_grads=True

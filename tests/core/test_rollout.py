@@ -80,7 +80,7 @@ def assert_gradients_reach(agent: Agent, parameters: Tensor, episode: Episode) -
     """Asserts that each step's outputs have gradients to exactly the parameters behind them.
 
     Raises:
-        AssertionError: naming the output and the parameters.
+        AssertionError: one has not; the message names the output and the parameters.
     """
     replicas, trials, steps = episode.actions.shape
     for field in FIELDS:
@@ -88,7 +88,7 @@ def assert_gradients_reach(agent: Agent, parameters: Tensor, episode: Episode) -
         assert output.requires_grad, f"{field} is detached"
         for trial in range(trials):
             for step in range(steps):
-                # Replicas are rows of the parameters, so the sum's gradient has each one's.
+                # Replicas are independent, so row r is the gradient of replica r's output.
                 (gradient,) = torch.autograd.grad(
                     output[:, trial, step].sum(),
                     parameters,
@@ -109,14 +109,14 @@ def assert_gradients_reach(agent: Agent, parameters: Tensor, episode: Episode) -
 
 
 def parameters_behind(agent: Agent, field: str, seen: Tensor) -> dict[str, Tensor]:
-    """Masks of the parameters that an output can depend on, shaped as a replica in `Agent.named`.
+    """Masks of the parameters that an output can depend on, shaped as in `Agent.named`.
 
     Args:
         agent: the architecture.
-        field: of the episode.
+        field: name of the output in `Episode`.
         seen: the observations since the state was zero, up to this step.
     """
-    # At its first step an LSTM has nothing to remember or to forget.
+    # At its first step, an LSTM has no state to read or forget.
     remembers = len(seen) > 1
     by_gate = torch.stack([seen.any(dim=0)] * 4, dim=1)  # (S, gates)
     by_gate[:, FORGET_GATE] = seen[1:].any(dim=0)
@@ -154,7 +154,7 @@ def test_samples_and_observations_have_no_gradient(setting: Setting) -> None:
 
 
 def from_python_floats(output: Tensor) -> Tensor:
-    """The notes' bug: collects numbers in a list, and makes a tensor of them again."""
+    """The notes' bug: collects Python floats in a list, then makes a new tensor of them."""
     collected: list[float] = []
     for trial in output.unbind(dim=1):
         collected.extend(trial.flatten().tolist())

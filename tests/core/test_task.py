@@ -33,8 +33,7 @@ def play_actions(
 ) -> Episode:
     """Plays given pairs [R, N] and actions [R, N, L].
 
-    Parameters of zero make the policy uniform, and the noise is in the middle of the action's
-    third.
+    Zero parameters make the policy uniform; the noise is in the middle of each action's third.
     """
     config = AgentConfig(hidden_size=1)
     parameters = Agent(config, task.num_stimuli).initial_parameters(range(len(trials)))

@@ -25,7 +25,7 @@ def evidence(smoke: Store) -> Evidence:
 
 @pytest.fixture(scope="session")
 def smoke_outcomes(smoke: Store, tmp_path_factory: pytest.TempPathFactory) -> Published:
-    """The outcomes of the store `smoke`, published."""
+    """Published outcomes of the store `smoke`."""
     path = tmp_path_factory.mktemp("published") / "outcomes.npz"
     return published_from(chosen((), "smoke"), smoke, path)
 

@@ -36,7 +36,7 @@ SOLVED = {2.0: 0, 10.0: 2}  # number of these seeds that solved the task
 
 
 def histories() -> dict[float, History]:
-    """History of four seeds by critic weight; the last seeds are those that learned or solved."""
+    """History of four seeds by critic weight; the last seeds learned or solved the task."""
     made = {}
     for number, weight in enumerate(LEARNED):
         history = made_up(4, WINDOWS, seed=number)
@@ -73,7 +73,7 @@ def stored_runs(folder: Path) -> Outcomes:
 
 
 def quantile(values: Sequence[float], part: float) -> float:
-    """Quantile by its definition: linear between the ranked values, without those that are nan."""
+    """Quantile by its definition: linear between ranked values, ignoring nan."""
     ranked = sorted(value for value in values if not np.isnan(value))
     rank = part * (len(ranked) - 1)
     below = int(rank)

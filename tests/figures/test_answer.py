@@ -1,4 +1,4 @@
-"""The figures of the answer, the climb and the law: they plot the stored numbers."""
+"""The figures `answer`, `climb` and `law` plot the stored numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The figure of the fifth set: its points agree with the analysis, and its lines with the law."""
+"""The figure `elsewhere`: its points agree with the analysis, its lines with the law."""
 
 from __future__ import annotations
 

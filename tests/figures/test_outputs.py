@@ -304,7 +304,7 @@ def test_a_figure_fits_its_frame_and_its_table_is_regular(
 
 
 def words(figure: Figure) -> Iterator[Text]:
-    """Yields titles, labels of axes, and entries of legends."""
+    """Yields a figure's titles, axis labels and legend entries."""
     for axes in figure.axes:
         yield from (axes.title, axes.xaxis.label, axes.yaxis.label)
         if legend := axes.get_legend():

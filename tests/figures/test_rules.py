@@ -1,4 +1,4 @@
-"""The heat map of methods: each number is in the row of its method, the column of its condition."""
+"""The heat map of methods: each number is in its method's row and its condition's column."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The figures of success against the weight: they plot the stored numbers."""
+"""The figures of success by critic weight plot the stored numbers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_the_notes_setting_has_a_curve_per_series_with_wilson_intervals(evidence
         weights = [weight for part in parts for weight in part.weights]
         rates = [success_rate(seeds) for part in parts for seeds in part.learned]
         line, _, (bars,) = container.lines
-        assert_close(line.get_xdata(), weights, rtol=0.05)  # next to each other
+        assert_close(line.get_xdata(), weights, rtol=0.05)  # curves are shifted apart
         assert_close(line.get_ydata(), [rate.rate for rate in rates], rtol=1e-9)
         spans = [segment[:, 1] for segment in bars.get_segments()]
         assert_close(spans, [[rate.low, rate.high] for rate in rates], rtol=1e-9, atol=1e-9)

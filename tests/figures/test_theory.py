@@ -1,4 +1,4 @@
-"""The figure of theory and measurement: its table has both numbers, from the right runs."""
+"""The figure `bias`: its table has predicted and measured numbers, from the right runs."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def test_each_row_shows_the_replicas_of_its_weight() -> None:
         lines = [np.asarray(line.get_ydata()) for line in figure.axes[3 * row + 2].lines]
         for replica in replicas:
             assert any(np.array_equal(line, history.reward[replica]) for line in lines)
-        median = history.reward[replicas].mean(axis=0)  # of two
+        median = history.reward[replicas].mean(axis=0)  # the median of two seeds
         assert any(line.shape == median.shape and np.allclose(line, median) for line in lines)
 
 

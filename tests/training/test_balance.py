@@ -1,4 +1,4 @@
-"""Each rule does what it says: by hand, next to PyTorch's and TorchJD's own, and in training."""
+"""Balancing rules agree with results by hand, PyTorch, TorchJD and a plain training loop."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def doubles(*numbers: float) -> Tensor:
 
 
 def tracking(**columns: float) -> Tensor:
-    """One replica's row of what is tracked, by the lower-case names of `Tracked`: [1, columns]."""
+    """Running statistics of one replica, [1, columns], with columns given by name in lower case."""
     tracked = torch.zeros(1, len(Tracked), dtype=torch.float64)
     for name, value in columns.items():
         tracked[0, Tracked[name.upper()]] = value
@@ -74,9 +74,9 @@ def test_stop_trunk_by_hand() -> None:
 
 
 def test_per_loss_by_hand() -> None:
-    # First steps: smoothed squares are 0.01 g², so each loss moves a parameter by
-    # rate * g / 0.1 |g| = 10 rate, up or down: in the first and third place twice down, in the
-    # second down and up.
+    # At the first step, mean squares are 0.01 g², so each loss moves a parameter by
+    # rate * g / (0.1 |g|) = 10 rate, up or down: the first and third twice down, the second down
+    # and up.
     parameters = torch.zeros(1, 3, dtype=torch.float64)
     optimiser = Optimiser(parameters, doubles(0.5, 0.5, 0.5), QUICK, num_gradients=2)
     gradients = combine("per-loss", POLICY.clone(), CRITIC.clone(), 2)
@@ -115,8 +115,8 @@ def test_uncertainty_by_hand() -> None:
 
 
 def test_popart_by_hand() -> None:
-    # Returns of mean 4 and variance 9 after 2 and 1: an output of 0.5 stands for 2 + 0.5 and must
-    # become (2.5 - 4) / 3 = -0.5.
+    # The returns' mean and variance change from 2 and 1 to 4 and 9. An output of 0.5 stands for
+    # 2 + 0.5 and must become (2.5 - 4) / 3 = -0.5.
     new = episode_scales(
         tracking(episodes=1, return_mean=4, return_variance=9), "popart", "raw", 1.0, 6
     )
@@ -194,7 +194,7 @@ def test_equal_has_the_direction_of_imtl_g_of_torchjd(case: tuple[Tensor, Tensor
     [combined] = combine("equal", policy, critic, trunk)
     for replica, row in enumerate(combined):
         both = torch.stack([policy[replica], critic[replica]])
-        # IMTL-G's weights sum to 1; ours weigh the policy 1.
+        # IMTL-G's weights sum to 1; ours give the policy weight 1.
         theirs = IMTLG()(both[:, :trunk])
         norms = torch.linalg.vector_norm(both[:, :trunk], dim=1)
         torch.testing.assert_close(row[:trunk], theirs * norms.sum() / norms[1], rtol=1e-6, atol=0)
@@ -319,7 +319,7 @@ def test_with_per_loss_the_critic_weight_hardly_matters(baseline: str, engine: E
 def test_with_per_loss_powers_of_two_as_critic_weights_give_the_same_bits_without_epsilon(
     engine_name: EngineName,
 ) -> None:
-    tiny = 1e-30  # padded parameters, whose gradients are 0, need it
+    tiny = 1e-30  # not 0, for the padding, whose gradients are 0
     run = replace(with_loss(QUICK, balance="per-loss"), epsilon=tiny)
     runs = [replace(run, critic_weight=weight) for weight in (1 / 16, 1, 1024)]
     trainer = make_trainer(runs, engine_name)

@@ -34,9 +34,9 @@ QUICK = TrainConfig(
 
 
 def gradients_by_part(trainer: Trainer) -> list[list[NDArray[np.float64]]]:
-    """Parts of the policy, the critic and the leak, of each episode of the first probe.
+    """The policy's, critic's and leak's gradients in each episode of the first probe.
 
-    They are computed in PyTorch; what is to have no gradient is detached by hand.
+    They are computed in PyTorch, with tensors detached by hand.
     """
     run = trainer.runs[0]
     agent = Agent(run.agent, run.task.num_stimuli)
@@ -290,7 +290,7 @@ def test_a_history_has_all_diagnostics_or_none() -> None:
     assert isinstance(few, History)
     assert tuple(few.diagnostics) == DIAGNOSTICS
     with pytest.raises(ValueError, match="history"):
-        replace(history, probe_episode=history.episode)  # needs those of the agent too
+        replace(history, probe_episode=history.episode)  # needs `AGENT_DIAGNOSTICS` too
     scheduled = history_of([replace(QUICK, probe_at=(0, 3))])
     with pytest.raises(ValueError, match="history"):
         replace(scheduled, probe_episode=scheduled.episode)
@@ -308,7 +308,7 @@ AB, BA, CB = 0, 1, 3  # pairs of pwm5
 
 
 def worked(run: TrainConfig, episodes: int = 2) -> dict[str, float]:
-    """Diagnostics of a made-up agent in two equal episodes of the trials AB, CB, CB and BA."""
+    """Diagnostics of a made-up agent in equal episodes of the trials AB, CB, CB and BA."""
     hidden = np.zeros((1, 8, 2), np.float32)
     hidden[0, 1] = 0.875, 0  # AB
     hidden[0, 3] = hidden[0, 5] = 0.125, 0  # CB
@@ -386,7 +386,7 @@ def test_the_distance_is_the_gradient_of_the_heads_bias(
         named = agent.named(torch.from_numpy(gradient))
         of_bias.append(float(named["head_bias"][0, -1, 0, VALUE]))
     found = dict(zip(DIAGNOSTICS + AGENT_DIAGNOSTICS, trainer.probe(draws)[:, 0], strict=True))
-    critic = 0.5 if run.loss.balance == "uncertainty" else 1.0  # its scale at first
+    critic = 0.5 if run.loss.balance == "uncertainty" else 1.0  # the value loss's initial factor
     expected = np.mean(of_bias) / (2 * run.critic_weight * critic)
     known = not np.isnan(found["distance"])
     assert not known or found["distance"] == pytest.approx(expected, rel=1e-4, abs=1e-5)

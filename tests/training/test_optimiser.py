@@ -1,4 +1,4 @@
-"""Each optimiser is PyTorch's, step by step, for every replica at its own rate."""
+"""Optimisers agree with PyTorch's at every step, with a learning rate per replica."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CONFIGS = {
 
 
 def in_pytorch(config: TrainConfig, parameter: Tensor, rate: float) -> torch.optim.Optimizer:
-    """PyTorch's own optimiser of a parameter."""
+    """PyTorch's optimiser for a parameter."""
     made: dict[OptimizerName, Any] = {
         "rmsprop": lambda: torch.optim.RMSprop(
             [parameter], rate, alpha=config.square_decay, eps=config.epsilon
@@ -47,7 +47,7 @@ def some_gradients() -> Tensor:
 
 
 def stepping(config: TrainConfig, parameters: Tensor, num_gradients: int = 1) -> Optimiser:
-    """An optimiser of parameters [R, P]."""
+    """An optimiser for parameters [R, P], with one of `RATES` per replica."""
     rates = torch.tensor(RATES, dtype=torch.float64).unsqueeze(1).expand_as(parameters)
     return Optimiser(parameters, rates, config, num_gradients)
 

@@ -73,7 +73,7 @@ SETTINGS = {
 
 
 def history(config: TrainConfig) -> dict[str, NDArray[Any]]:
-    """The arrays of a history of three seeds."""
+    """Arrays of the history of three seeds."""
     return history_of([replace(config, seed=seed) for seed in SEEDS], "torch").arrays()
 
 

@@ -1,4 +1,4 @@
-"""The critic starts where it is told to; everything else starts as drawn."""
+"""`critic_start` shifts the value head's bias; all other parameters start as drawn."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_the_mean_return_at_discount_one_is_a_quarter_of_the_trials_and_one(
 
 def test_the_mean_return_with_a_discount_worked_out_by_hand() -> None:
     # Two trials of 2 steps, expected rewards 0, 1/2, 0, 1/2, discount 1/2: the returns are
-    # 1/4 + 1/16, 1/2 + 1/8, 1/4 and 1/2, in mean 27/64.
+    # 1/4 + 1/16, 1/2 + 1/8, 1/4 and 1/2, on average 27/64.
     task = TaskConfig(stimulus_set="pwm0", trial_length=2, episode_length=4)
     for discount, mean in ((0.5, 27 / 64), (0.0, 1 / 4)):  # half of the steps earn 1/2
         assert mean_return(TrainConfig(task=task, loss=LossConfig(discount=discount))) == mean

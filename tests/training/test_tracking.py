@@ -68,13 +68,13 @@ def test_what_is_tracked_is_a_weighted_average_of_the_history(
         expected = [moment for each in terms for moment in moments(list(each), rate)]
         assert tracked[replica, Tracked.EPISODES].item() == episodes
         assert tracked[replica, MOMENTS].tolist() == pytest.approx(expected, rel=1e-9)
-        if episodes * rate <= 1:  # which all weigh the same
+        if episodes * rate <= 1:  # then all episodes weigh the same
             assert expected[0] == pytest.approx(returns[:, replica].mean())
             assert expected[3] == pytest.approx(rewards[:, replica].var())
 
 
 class Watched:
-    """A run trained episode by episode, and what each episode was like before its update."""
+    """A run trained episode by episode, with each episode as played before its update."""
 
     def __init__(self, run: TrainConfig, engine: EngineName) -> None:
         self.trainer = make_trainer([run], engine)
@@ -137,7 +137,7 @@ def with_reward(run: TrainConfig, reward: float) -> TrainConfig:
 
 
 def at_the_same_state(run: TrainConfig, reward: float, engine: EngineName) -> Trainer:
-    """A trainer with another reward, from the state of the run after ten episodes."""
+    """A trainer with another reward, in the run's state after ten episodes."""
     start = make_trainer([run], engine)
     start.advance(10)
     other = make_trainer([with_reward(run, reward)], engine)
@@ -175,8 +175,8 @@ def test_the_rewards_of_an_episode_do_not_change_its_baseline(
 def test_standardised_training_does_not_depend_on_the_unit_of_reward(
     exponent: int, baseline: Baseline, engine: EngineName
 ) -> None:
-    # Bit for bit with powers of 2, once what is tracked is in the new unit. The first episode of a
-    # run is not standardised, and does depend on it.
+    # Bit for bit with powers of 2, once the statistics are in the new unit. The first episode of a
+    # run is not standardised, and does depend on the unit.
     loss = replace(QUICK.loss, baseline=baseline, returns="standardised", discount=0.9)
     run = replace(QUICK, loss=loss)
     one = at_the_same_state(run, 1.0, engine)
@@ -215,7 +215,7 @@ def test_what_is_tracked_is_saved_and_restored(returns: Returns, engine: EngineN
     resumed.restore(state)
     resumed.advance(10)
     assert torch.equal(resumed.parameters, whole.parameters)
-    # It matters: without it the run continues otherwise.
+    # Without the statistics, the run continues differently.
     forgetful = make_trainer([run], engine)
     forgetful.restore(state | {"tracked": np.zeros_like(state["tracked"])})
     forgetful.advance(10)

@@ -1,4 +1,4 @@
-"""A replica's history depends on its run alone, logs what it claims to, and shows learning."""
+"""Histories depend on their run alone, log the metrics as defined, and show learning."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def populations(draw: st.DrawFn) -> list[TrainConfig]:
     setting = draw(settings_of_runs(most_trials=6, most_units=25))
     can_be_probed = setting.loss.lost_gradients == "none"
     probe_episodes = draw(st.sampled_from([0, 2] if can_be_probed else [0]))
-    light = 0.01 if setting.critic_start == "fixed-point" else 0.0  # which has none at 0
+    light = 0.01 if setting.critic_start == "fixed-point" else 0.0  # weight 0 has no fixed point
     batch = setting.episodes_per_update
     probe_at = draw(st.sampled_from([(), (0, batch, 4), (6,)] if probe_episodes else [()]))
     windows = batch if probe_episodes and not probe_at else 1
@@ -298,7 +298,7 @@ def test_episodes_of_an_update_are_played_with_the_same_parameters(engine: Engin
                 one = Draws(draws.trials[episode], draws.noise[episode])
                 expected.append(rollout.play(trainer.parameters, one).entropies.mean().item())
         before = trainer.parameters.detach().clone()
-        trainer.advance(1)  # which stops where an update does
+        trainer.advance(1)  # rounded up to a whole update
         assert trainer.episodes_done == first + 3
         assert not torch.equal(trainer.parameters, before)
     np.testing.assert_allclose(trainer.history().entropy[0], expected, rtol=1e-5)
