@@ -70,11 +70,13 @@ def success_rate(learned: NDArray[np.bool_]) -> SuccessRate:
 def rate(learned: NDArray[np.bool_]) -> Estimate:
     """Fraction of runs that learned, with a Wilson interval for one cell, else a bootstrap one.
 
+    Several cells get one cell's interval if all of their runs agree.
+
     Args:
         learned: whether each seed learned, in one or several cells of the same seeds, [..., S].
     """
     cells = learned.reshape(-1, learned.shape[-1])
-    # If all runs agree, a bootstrap interval would have no width, so one cell's is used.
+    # If all runs agree, a bootstrap interval would have no width.
     if len(cells) == 1 or cells.all() or not cells.any():
         one = success_rate(cells[0])
         return Estimate(one.rate, one.low, one.high)

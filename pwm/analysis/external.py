@@ -117,7 +117,10 @@ def read_outcomes(path: Path, kind: type[Outcome], versions: str | None = None) 
     """
     if not path.exists():
         return []
-    first, *lines = path.read_text("utf-8").splitlines()
+    try:
+        first, *lines = path.read_text("utf-8").splitlines()
+    except ValueError:  # no line, or not text
+        raise FileError(path, "a first line with versions, then CSV") from None
     require_file(versions in (None, first), path, f"a file that begins: {versions}")
     result_types: dict[str, Any] = get_type_hints(kind)
     run_class: Any = result_types.pop("run")

@@ -226,15 +226,15 @@ def test_the_policy_factor_makes_a_sum_of_a_mean() -> None:
     ("steps", "trial_length", "by_hand"),
     [
         # T H / 2σ, with H = (2 ln 3 + ln 2) / 3 = 0.96346, σ² = (N² - 1) / 48 + (N + 1) / 8
-        (15, 3, 15 * 0.963453 / (2 * 1.118034)),
-        (60, 3, 60 * 0.963453 / (2 * 3.307189)),
+        (15, 3, 15 * 0.963457 / (2 * 1.118034)),
+        (60, 3, 60 * 0.963457 / (2 * 3.307189)),
         # H = (ln 3 + ln 2) / 2 = 0.89588
         (10, 2, 10 * 0.895880 / (2 * 1.118034)),
     ],
 )
 def test_the_noise_weight_by_hand(steps: int, trial_length: int, by_hand: float) -> None:
-    assert noise_weight(steps, trial_length) == pytest.approx(by_hand, rel=1e-5)
-    assert noise_weight(steps, trial_length, "mean") == pytest.approx(by_hand / steps, rel=1e-5)
+    assert noise_weight(steps, trial_length) == pytest.approx(by_hand, rel=1e-6)
+    assert noise_weight(steps, trial_length, "mean") == pytest.approx(by_hand / steps, rel=1e-6)
 
 
 @pytest.mark.parametrize("bias", [0.0, 0.5, 2.0, 8.0])

@@ -160,6 +160,10 @@ def test_outcomes_are_read_as_they_were_written(tmp_path: Path) -> None:
     path.write_text(f"{FIRST_LINE}\nagent,seed\nA2C,0\n")
     with pytest.raises(FileError, match="expected columns agent, network"):
         read_outcomes(path, ExternalOutcome)
+    for damaged in (b"", b"\xff\n"):
+        path.write_bytes(damaged)
+        with pytest.raises(FileError, match="expected a first line"):
+            read_outcomes(path, ExternalOutcome)
     path.write_text(as_text([LOOP], FIRST_LINE))
     assert read_outcomes(path, LoopOutcome) == [LOOP]
 
