@@ -3,9 +3,9 @@
 A band is the range in which the sentence about the number is true; it follows from the sentence,
 not from the number. The command fails if a number is outside its band. It computes all numbers
 from the published outcomes or, with `--results`, from stored runs, and writes them to
-`paper/numbers.json`, the only numbers that the paper's text can quote. With `--check`, it writes
-nothing, and also fails if a number differs from that in the file. A store that lacks runs is then
-accepted: the claims that need the missing runs are left out.
+`paper/numbers.json`, the only source of numbers in the paper's text. With `--check`, it writes
+nothing, and also fails if a number differs from the one in the file. A store that lacks runs is
+then accepted: the claims that need the missing runs are left out.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ WRONG = 1  # exit status: a claim is outside its band, or a number differs from 
 
 
 class StoreOrPublished:
-    """Source of outcomes: a store or, for experiments that the store lacks runs of, `Published`."""
+    """Source of outcomes: a store or, for experiments that are incomplete in it, `Published`."""
 
     def __init__(self, store: Store) -> None:
         self._store, self._published = store, Published.read()
@@ -50,10 +50,10 @@ class StoreOrPublished:
             for name, experiment in EXPERIMENTS.items()
             if any(shard.key not in stored for shard in plan(experiment))
         ]
-        """Names of the experiments that the store lacks runs of."""
+        """Names of the experiments of which the store lacks runs."""
 
     def runs(self, experiment: Experiment) -> Runs:
-        """The runs of an experiment."""
+        """An experiment's runs, from the store if it has them all."""
         if experiment.name in self.incomplete:
             return self._published.runs(experiment)
         return StoredRuns(self._store, plan(experiment))
@@ -116,12 +116,11 @@ def _show(name: str) -> Claim:
 def _compute(arguments: Arguments, source: Source, incomplete: Sequence[str]) -> bool:
     """Computes all claims, prints them, and writes the numbers or compares them with the file.
 
-    Claims that need any of the `incomplete` experiments, of which runs are missing, are left out.
-    Returns whether every other claim is in its band and, with `--check`, every number as in the
-    file.
+    Leaves out claims that need an experiment in `incomplete`, of which runs are missing. Returns
+    whether all other claims are in their bands and, with `--check`, all numbers equal the file's.
     """
     path = arguments.out or published(NUMBERS)
-    named = incomplete if len(incomplete) < len(EXPERIMENTS) else ()  # by default, all are trained
+    named = incomplete if len(incomplete) < len(EXPERIMENTS) else ()  # without names, it trains all
     command = " ".join(["python -m pwm.sweep", *named])
     accepted = f"a folder that holds all runs; `{command}` trains those that are missing"
     can_go_on = arguments.check or not incomplete  # only --check accepts a store that lacks runs
@@ -148,7 +147,7 @@ def _compute(arguments: Arguments, source: Source, incomplete: Sequence[str]) ->
 
 
 def _line(claim: Claim) -> str:
-    """A line to print: the claim's name, number, verdict with band, sentence and experiments."""
+    """Formats a claim as a line: name, number, verdict with band, sentence and experiments."""
     low, high = claim.band
     verdict = f"{'in' if claim.holds else 'NOT in'} [{low:g}, {high:g}]"
     experiments = ", ".join(claim.experiments)

@@ -1,10 +1,10 @@
 """Claims about why a heavy critic helps, and what helps more in episodes of 240 steps.
 
 The trunk is the part of the network that policy and critic share. The gradients of a heavy critic
-make the policy's steps of the trunk small. The experiment `brake` tests whether this is all that a
-heavy critic does: it multiplies the trunk's learning rate by a factor, with the critic's gradients
-in the trunk (the rule "fixed") and without them ("stop-trunk"). "centred" critics learn centred
-returns: returns less their running mean.
+make the policy's steps in the trunk small. The experiment `brake` tests whether this is all that a
+heavy critic does: it scales the trunk's learning rate, with the critic's gradients in the trunk
+(the rule "fixed") and without them ("stop-trunk"). "centred" critics learn centred returns: returns
+less their running mean.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ BRAKES: Mapping[tuple[str, float], tuple[Band, Band]] = {
     ("stop-trunk", 0.1): ((0.75, 1), (2500, 6000)),
     ("stop-trunk", 0.03): ((0.75, 1), (6000, 10_000)),
 }
-"""Bands of success and of the median time to learn, at 60 steps and weight 100, by rule and by the
-factor on the trunk's learning rate."""
+"""Bands of success and of the median time to learn, at 60 steps and weight 100, by rule and factor
+on the trunk's learning rate."""
 UNCHANGED: Mapping[str, float] = {"critic_weight": 100.0, "entropy_weight": 0.0, "discount": 1.0}
-"""Fields of the runs without a change: critic weight 100, no entropy bonus and no discount."""
+"""Fields of the unchanged runs: critic weight 100, no entropy bonus and no discount."""
 CHANGES: Sequence[tuple[str, Mapping[str, float], Band, Band, Band | None]] = (
     # change, its fields, bands of success, of the median time to learn, and of the gain in success
     ("no change", {}, (0.5, 0.85), (1500, 3000), None),
@@ -45,7 +45,7 @@ CHANGES: Sequence[tuple[str, Mapping[str, float], Band, Band, Band | None]] = (
 
 
 def brake_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about short steps of the trunk as a substitute for a heavy critic."""
+    """Yields claims about a slowly trained trunk as a substitute for a heavy critic."""
     runs = evidence.of("brake")
     heavy = runs.at(episode_length=60, critic_weight=100.0)
     for (rule, factor), (success, time) in BRAKES.items():
@@ -102,7 +102,7 @@ def limit_claims(evidence: Evidence) -> Iterator[Claim]:
 def _learning_claims(
     name: str, says: str, runs: Outcomes, success: Band, time: Band, experiment: str
 ) -> Iterator[Claim]:
-    """Yields claims about the success and the median time to learn of the seeds of one setting."""
+    """Yields claims about one setting: the success of its seeds and their median time to learn."""
     yield Claim(
         name=name,
         says=f"{says}: fraction that learns",

@@ -1,4 +1,4 @@
-"""Numbers of the paper: claims, each with the band in which its sentence is true, and constants."""
+"""The paper's numbers: constants, and claims with the bands in which their sentences are true."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 from pwm.analysis.estimates import Estimate, rounded
 
 Band = tuple[float, float]
-"""Least and greatest value of a number with which the sentence about it is true."""
+"""Smallest and largest value of a number for which the sentence about it is true."""
 Number = Mapping[str, Any]
-"""An entry of `paper/numbers.json`: the text that the paper prints and, in most, more fields."""
+"""An entry of `paper/numbers.json`: the text that the paper prints and usually more fields."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class Claim:
     says: str
     """Sentence about the number, or description of it."""
     estimate: Estimate
-    """The number with its interval, rounded so that they are the same on every processor."""
+    """The number and its interval, rounded so as to be the same on every processor."""
     band: Band
     """Range in which the sentence is true; it follows from the sentence, not from the number."""
     experiments: tuple[str, ...]
@@ -51,16 +51,16 @@ class Claim:
 
 
 def slug(phrase: str) -> str:
-    """The phrase with hyphens in place of spaces, for a claim's name."""
+    """Replaces spaces with hyphens, for a claim's name."""
     return phrase.replace(" ", "-")
 
 
 def number(value: float, digits: int = 0, text: str = "") -> Number:
-    """Entry of a constant, printed as `text` or, if that is empty, with `digits` decimal places."""
+    """Entry for a constant, printed as `text` or, if this is empty, to `digits` decimal places."""
     value = rounded(value) if isinstance(value, float) else value
     return {"text": text or f"{value:,.{digits}f}", "value": value}
 
 
 def unrounded(value: float) -> Number:
-    """Entry of a constant of at most six digits, all of which are printed."""
+    """Entry for a constant of at most six significant digits, which are all printed."""
     return number(value, text=f"{value:g}")

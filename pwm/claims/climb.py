@@ -2,8 +2,8 @@
 
 A critic that starts at 0 must climb to the mean return. On the way the weights of its head grow,
 and units of the hidden state that it shares with the policy saturate (|h| > 0.6), which slows
-learning. In the experiments, a critic of start "raw" starts at 0, one of "mean" at the mean return;
-with "centred" returns, less their running mean, a critic that starts at 0 has nothing to climb. The
+learning. In the experiments, a "raw" critic starts at 0 and a "mean" critic at the mean return; a
+"centred" critic, which learns returns less their running mean, has nothing to climb from 0. The
 slowdown S is the median time to learn over that of a light critic that starts at the mean return.
 """
 
@@ -69,11 +69,11 @@ DISTANCES: Mapping[tuple[float, float], Band] = {
     (15.75, 1.0): (2.0, 10.0),
     (15.75, 10.0): (4.0, 10.0),
 }
-"""Bands of the slowdown at 60 steps, by the value that the critic starts at and its weight."""
+"""Bands of the slowdown at 60 steps, by the critic's initial value and weight."""
 
 
 def probe_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the hidden states and the value head of detached runs in training."""
+    """Yields claims about the hidden states and the value head of detached runs during training."""
     for (steps, start), bands in SATURATED.items():
         for weight, band in zip(WEIGHTS, bands, strict=True):
             yield Claim(
@@ -123,10 +123,10 @@ def distance_claims(evidence: Evidence) -> Iterator[Claim]:
 def climb_law_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about how well the law of the climb fits the first study's grid.
 
-    The runs of this grid, whose critics start at 0, were made before the law was written. The law
+    The law was written after the runs of this grid, whose critics start at 0. It
     (`pwm.analysis.climb`) and its rivals predict the slowdown S of each cell, the runs of one
-    setting and weight. Only informative cells count: those in which half of the seeds learned, or
-    in which the law's predicted time to learn is within the budget.
+    setting and weight. Only informative cells count: those in which at least half of the seeds
+    learned, or in which the law's predicted time to learn is within the budget.
     """
     experiments = ("weight-0.001", "start-mean")
     for baseline, band in {"attached": (0.0, 0.4), "detached": (0.0, 0.35)}.items():

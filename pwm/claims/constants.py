@@ -1,6 +1,6 @@
-"""Numbers that the paper quotes and that rest on no run: settings, closed forms, predictions.
+"""Numbers in the paper that need no runs of this study: settings, closed forms, predictions.
 
-The notes are the public notes that this study began with. Lengths of episodes are in steps.
+The notes are the public notes that this study began with. Episode lengths are in steps.
 """
 
 from __future__ import annotations
@@ -46,15 +46,15 @@ def quoted() -> dict[str, Number]:
 
 
 def _task() -> dict[str, Number]:
-    """The task, lengths of episodes, reward levels, and the criterion for having learned.
+    """Numbers of the task: episode lengths, reward levels, and the criterion for having learned.
 
-    A reward level is the fraction of trials that a simple policy gets rewarded.
+    A reward level is the fraction of trials in which a reference policy is rewarded.
     """
     lengths = EXPERIMENTS["weight-0.001"].axes["episode_length"]
     held_out_lengths = EXPERIMENTS["held-out"].axes["episode_length"]
     levels = reward_levels(LONG.stimulus_set)
     return {
-        "notes.weight-long": number(5),  # at which the notes' long episodes were learned
+        "notes.weight-long": number(5),  # with which long episodes were learned in the notes
         "setting.episode-long": number(LONG.episode_length),
         "setting.episode-short": number(SHORT.episode_length),
         "setting.episode-least": number(min(lengths)),
@@ -79,7 +79,7 @@ def _task() -> dict[str, Number]:
 
 
 def _training() -> dict[str, Number]:
-    """The agent, its optimiser, numbers of training episodes, and rates."""
+    """Hidden size, optimiser constants, the heavy weight, rates, and numbers of episodes."""
     notes = EXPERIMENTS["eplen60"].base
     slow = EXPERIMENTS["weight-0.001"].base
     held_out = EXPERIMENTS["held-out"].base
@@ -126,11 +126,11 @@ def _protocol() -> dict[str, Number]:
 
 
 def _theory() -> dict[str, Number]:
-    """Values of closed forms, and of the two laws that have a fitted number.
+    """Values of closed forms, and of the two laws that have fitted constants.
 
     In the keys, "noise" is the critic weight at which the leak's bias equals the return's standard
-    deviation, and "best" the weight at which the leak slows learning by sqrt(2) according to `Law`;
-    "share" is the number fitted in the law of the climb (`pwm.analysis.climb`).
+    deviation, "best" the weight at which the leak slows learning by a factor of sqrt(2) according
+    to `Law`, and "share" the constant fitted in the law of the climb (`pwm.analysis.climb`).
     """
     law = fitted_law()
     largest_bias = critic_bias(steps=60, entropy=math.log(3), critic_weight=0.05)
@@ -153,9 +153,9 @@ def _theory() -> dict[str, Number]:
 
 
 def _sharing_exponent(law: Law) -> float:
-    """Exponent a if the law's slowdown by a heavy critic of weight w is approximated by w^a.
+    """Exponent a of the power w^a that approximates the law's slowdown by a critic of weight w.
 
-    It is the slope of the log slowdown against the log weight, from weight 5 on.
+    It is the slope of log slowdown against log weight, at weights of 5 and more.
     """
     weights = [weight for weight in WEIGHTS if weight >= 5]
     slowdowns = [math.log(law.trunk_slowdown(weight)) for weight in weights]
@@ -163,7 +163,7 @@ def _sharing_exponent(law: Law) -> float:
 
 
 def _predictions() -> dict[str, Number]:
-    """Predictions made before the runs, in `paper/predictions.json`, and their tolerances."""
+    """Predictions made before the runs (`paper/predictions.json`), and their tolerances."""
     first, third, law = predictions()["lower_edge"], predictions()["third"], fitted_law()
     found = {
         "prediction.per-step": number(predictions()["lower_edge_per_step"], 3),
@@ -188,11 +188,11 @@ def _predictions() -> dict[str, Number]:
 def _conversions() -> dict[str, Number]:
     """The paper's weights in the units of libraries, and libraries' default weights in the paper's.
 
-    The paper's units are those of the notes: a policy loss summed over steps, and the mean squared
-    error.
+    In the paper's units, which are the notes', the policy loss is a sum over steps and the value
+    loss the mean squared error.
     """
     squared = "stable-baselines3-a2c"  # its value loss is the mean squared error
-    half = "cleanrl-ppo"  # its value loss is half of that error
+    half = "cleanrl-ppo"  # its value loss is half the mean squared error
     default = CONVENTIONS[squared].weight
     found = {
         "library.default-weight": number(default, 1),

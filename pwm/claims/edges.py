@@ -1,9 +1,9 @@
 """Claims about the edges of the working range: their positions, and what these depend on.
 
 The working range is the range of critic weights with which runs learn within their budget of
-episodes. At its lower edge and at its upper edge, success is half of what it is inside. A condition
-is a setting that was run with both baselines and all weights. Rival laws differ in what the lower
-edge depends on (`pwm.analysis.conditions`).
+episodes. At its two edges, success is half of that inside. A condition is a setting that was run
+with both baselines and all weights. Rival laws differ in what the lower edge depends on
+(`pwm.analysis.conditions`).
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ POWERS: Sequence[tuple[str, str, Mapping[int, str], Band]] = (
     ("steps", "episode", {6: "lengths-6", 15: "lengths-15", 30: "lengths-30"}, (0.4, 1.1)),
     ("trial", "trial", {2: "trial-2", 4: "trial-4", 6: "trial-6"}, (1.5, 3.0)),
 )
-"""Lengths of which the lower edge is a power."""
+"""Lengths with which the lower edge grows as a power."""
 RATIO = "ratio"
-"""The rival law whose error should be the least."""
+"""The rival law that should have the smallest error."""
 BUDGETS = (10_000, 12_000, 14_000, 17_000, 20_000)
-"""Numbers of episodes after which the edges are measured."""
+"""Training budgets, in episodes, at which the edges are measured."""
 
 
 def lower_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -63,7 +63,7 @@ def lower_claims(evidence: Evidence) -> Iterator[Claim]:
                 experiments=experiments,
             )
     for name, length, by_length, band in POWERS:
-        exponent = Estimate(nan)  # if not all of the edges could be measured
+        exponent = Estimate(nan)  # if an edge could not be measured
         if all(each in measured for each in by_length.values()):
             log_edges = np.log([measured[each] for each in by_length.values()])
             exponent = interval(slope(np.log(list(by_length)), log_edges))
@@ -79,14 +79,14 @@ def lower_claims(evidence: Evidence) -> Iterator[Claim]:
 def _error(
     rival: str, every: Mapping[str, Condition], measured: Mapping[str, NDArray[np.float64]]
 ) -> NDArray[np.float64]:
-    """Factor by which a rival misses the lower edges: [1 + resamples]; nan if none was measured.
+    """Factor by which a rival misses the lower edges: [1 + resamples]; nan, [2], if there are none.
 
-    It is the exponential of the root mean square of the log of measured over predicted edges.
+    It is the exponential of the root mean square of log(measured edge / predicted edge).
 
     Args:
         rival: name of the rival law.
         every: conditions by name.
-        measured: lower edges, [1 + resamples] each, by name of the conditions that have one.
+        measured: lower edges, [1 + resamples], of the conditions that have one, by name.
     """
     if not measured:
         return np.full(2, nan)  # a value and one resample: `interval` needs no more
@@ -109,7 +109,7 @@ def upper_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def longer_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about success beyond the edges with five times the usual budget of episodes.
+    """Yields claims about success beyond the edges with five times the usual training budget.
 
     Above the upper edge, episodes have 60 steps; below the lower edge, they have 15.
     """
@@ -152,7 +152,7 @@ def longer_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def budget_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the edges at smaller budgets, from the same runs' times to learn."""
+    """Yields claims about how edges move with the budget, from the same runs' times to learn."""
     runs = evidence.of("weight-0.001")
     attached = runs.at(episode_length=15, baseline="attached")
     detached = runs.at(episode_length=60, baseline="detached")

@@ -32,7 +32,7 @@ from pwm.experiments import EXPERIMENTS
 from pwm.runs.shards import plan
 
 Group = Callable[[Evidence], Iterator[Claim]]
-"""A function that yields the claims about one question."""
+"""Function that yields the claims about one question."""
 MODULES = (
     leak,
     noise,
@@ -50,7 +50,7 @@ MODULES = (
 )
 GROUPS: tuple[Group, ...] = tuple(group for module in MODULES for group in module.GROUPS)
 NUMBERS = "numbers.json"  # in `paper/`
-PREFIX = "claim."  # of claims' names in that file
+PREFIX = "claim."  # of the names of claims in that file
 
 
 def claims(evidence: Evidence) -> Iterator[Claim]:
@@ -62,8 +62,8 @@ def claims(evidence: Evidence) -> Iterator[Claim]:
 def numbers(found: Sequence[Claim]) -> dict[str, Number]:
     """Returns the content of `paper/numbers.json`: constants and the given claims, by name.
 
-    The entry of a claim has its number, interval and sentence, the band in which the sentence is
-    true, the command that trains its runs, and the minutes that one core takes for them.
+    A claim's entry holds its number, interval and sentence, the band in which the sentence is
+    true, the command that trains its runs, and the minutes that this takes on one core.
     """
     claimed = {
         f"{PREFIX}{claim.name}": {

@@ -1,9 +1,10 @@
 """Claims about the fifth set of predictions in `paper/predictions.json`: other settings.
 
-A condition is a setting, such as another optimiser, and a number of steps; a variant is a start of
-the critic and a kind of leak (`pwm.experiments.fifth`); a cell has the runs of one condition,
-variant and weight. The slowdown S of a cell is its median time to learn over that of a light
-detached critic. Two kinds of accounts predict S: the law of `pwm.analysis.elsewhere`, and rivals.
+A condition is a setting, such as another optimiser, and a number of steps; a variant is the
+critic's start, its returns and the kind of leak (`pwm.experiments.fifth`); a cell is the runs of
+one condition, variant and weight. The slowdown S of a cell is its median time to learn over that of
+the condition's light detached critic. The accounts that predict S are the law of
+`pwm.analysis.elsewhere` and its rivals.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ FAILS: Mapping[str, Band] = {
 }
 """Bands of the measured numbers of the statements that turned out wrong, by statement."""
 MOSTLY = 0.6
-"""Least fraction of right statements with which the paper can say that the law mostly holds."""
+"""Smallest fraction of right statements for which the paper can say that the law mostly holds."""
 SHOWN: Mapping[str, Mapping[str, float]] = {
     "adam-0.99-60": {"own": 5.0, "raw": 10.0},
     "adam-0.999-60": {"own": 5.0, "raw": 10.0, "centred": 100.0},
@@ -74,7 +75,7 @@ def statement_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def number_right(evidence: Evidence) -> Iterator[Claim]:
-    """Yields one claim: about the number of statements that are right."""
+    """Yields one claim, about the number of right statements."""
     found = list(statements(evidence))
     experiments = itertools.chain.from_iterable(each.experiments for each in found)
     yield Claim(
@@ -88,7 +89,7 @@ def number_right(evidence: Evidence) -> Iterator[Claim]:
 
 
 def cell_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the slowdowns in the paper's table; lower bounds where few learned."""
+    """Yields claims about the slowdowns in the paper's table, or lower bounds where few learned."""
     for condition, weights in SHOWN.items():
         for variant, weight in weights.items():
             name = f"fifth-{condition}-{variant}"
@@ -106,7 +107,7 @@ def cell_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def light_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the times of the light critics in the paper's table."""
+    """Yields claims about the light critics' times to learn in the paper's table."""
     times = predictions()["fifth"]["light"]
     for condition in SHOWN:
         if condition in times:
@@ -129,7 +130,7 @@ def _band(name: str, predicted: float) -> Band:
 
 
 def reward_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the reward gained by a detached baseline in the notes' later setting."""
+    """Yields claims about the reward gained by detaching in the notes' later setting."""
     names = ("later-detached", "later-attached")
     for weight, band in LATER_GAINS.items():
         detached, attached = (evidence.of(name).at(critic_weight=weight).reward for name in names)

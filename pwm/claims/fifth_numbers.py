@@ -1,6 +1,6 @@
-"""Numbers of the fifth set of predictions that rest on no run: settings, predictions and edges.
+"""Numbers about the fifth set of predictions that need no runs: settings, predictions and edges.
 
-The table of the paper has a cell for each entry of `SHOWN`. The leak is the gradient of the policy
+The paper's table has a cell for each entry of `SHOWN`. The leak is the gradient of the policy
 loss in an attached critic, whose values it biases. The law is that of `pwm.analysis.elsewhere`; its
 edge is the critic weight at which learning takes twice as long as with the light critic of the same
 condition.
@@ -38,7 +38,7 @@ def fifth_numbers() -> dict[str, Number]:
 
 
 def _settings() -> dict[str, Number]:
-    """Sizes of the set, and values of the fields that it varies."""
+    """The set's size, and values of the fields that it varies."""
     fifth = predictions()["fifth"]
     found = {
         "setting.fifth-statements": number(len(fifth["statements"])),
@@ -63,18 +63,18 @@ def _settings() -> dict[str, Number]:
 
 
 def _leak_of_a_batch(weight: float, steps: int, batch: int) -> float:
-    """Slowdown by the leak at a critic weight, with `steps` per episode and `batch` per update.
+    """Slowdown by the leak, with `steps` per episode and `batch` episodes per update.
 
     RMSprop divides the mean gradient μ by its root mean square, sqrt(μ² + (1 + b²) s² / batch),
-    where s is the noise of one episode and b the leak's bias over the standard deviation of the
-    return. The slowdown is this root over the root at b = 0: sqrt(1 + b² / (1 + batch μ² / s²)).
+    where s is the noise of one episode's gradient and b the leak's bias over the return's standard
+    deviation. The slowdown is this root over the root at b = 0: sqrt(1 + b² / (1 + batch μ² / s²)).
     """
     bias = noise_weight(steps, trial_length=3) / weight
     return sqrt(1 + bias**2 / (1 + batch * SIGNAL_TO_NOISE))
 
 
 def _right_ranges() -> dict[str, Number]:
-    """The range of the measured number with which each statement is right, in words."""
+    """For each statement, the range of its measured number in which it is right, in words."""
     found: dict[str, Number] = {}
     for name, statement in predictions()["fifth"]["statements"].items():
         low, high = statement["right"]
@@ -89,7 +89,7 @@ def _right_ranges() -> dict[str, Number]:
 
 
 def _cell(condition: str, variant: str, weight: float) -> dict[str, Number]:
-    """The weight of a cell in the paper's table, its predicted slowdown, and the law's edge."""
+    """Weight, predicted slowdown and, except for SGD, edge of a cell in the paper's table."""
     cell, slowdowns = f"fifth-{condition}-{variant}", predictions()["fifth"]["slowdown"]
     # An experiment has all weights of a variant or, if the critic's start depends on them, one.
     experiment = cell if cell in slowdowns else f"{cell}-{weight:g}"
@@ -105,7 +105,7 @@ def _cell(condition: str, variant: str, weight: float) -> dict[str, Number]:
 
 
 def _first_studies() -> dict[str, Number]:
-    """The law's edges and the light critic's times in the first studies, for comparison."""
+    """The law's edges and light critics' times to learn in the first studies, for comparison."""
     found: dict[str, Number] = {}
     for steps, time in TIMES.items():
         fields = {"episode_length": steps, "critic_weight": 0.1}
@@ -120,6 +120,6 @@ def _first_studies() -> dict[str, Number]:
 
 @cache
 def _edge(run: TrainConfig, light: TrainConfig) -> Number:
-    """The law's edge by `law_edge`, printed with one decimal place if it is below 10."""
+    """The law's edge (`law_edge`), printed with one decimal place if it is below 10."""
     weight = law_edge(run, light)
     return number(weight, digits=1 if weight < 10 else 0)

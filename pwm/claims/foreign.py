@@ -1,7 +1,7 @@
-"""Numbers about other people's code that the paper quotes, from its two csv files.
+"""Numbers that the paper quotes about other people's code, read from two CSV files.
 
-The agents are those of Stable-Baselines3 (`paper/external.csv`); the loops are public training
-loops of an actor-critic (`paper/loops.csv`).
+The agents are those of Stable-Baselines3 (`paper/external.csv`); the loops are public actor-critic
+training loops (`paper/loops.csv`).
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from pwm.analysis.statements import Statement
 from pwm.claims.claim import Number, number
 
 WEIGHTS = ("light", "default", "heavy")
-"""Names of the three critic weights of each agent and of each loop."""
+"""Names of the three critic weights of each agent and loop."""
 VF_COEFS = (0.005, 0.5, 50.0)
-"""The three weights of every agent."""
+"""The three weights of every agent, in the order of `WEIGHTS`."""
 AGENTS: Mapping[str, AgentSetting] = {
     "a2c-shared": AgentSetting("A2C", "shared", "raw", 0.5),
     "a2c-centred": AgentSetting("A2C", "shared", "centred", 0.5),
@@ -28,18 +28,18 @@ AGENTS: Mapping[str, AgentSetting] = {
     "ppo-clipped": AgentSetting("RecurrentPPO", "separate", "raw", 0.5),
     "ppo-free": AgentSetting("RecurrentPPO", "separate", "raw", 0.5, inf),
 }
-"""Settings of agents, at the default weight; "ppo-free" does not clip gradients."""
+"""Agents' settings, at the default weight; "ppo-free" does not clip gradients."""
 LOOPS: Mapping[Loop, tuple[float, float, float]] = {
     "tutorial": (0.1, 1.0, 10.0),
     "reinforce": (0.02, 0.2, 2.0),
     "a3c": (0.1, 1.0, 10.0),
 }
-"""The three weights of each loop, in the loop's own units."""
+"""The three weights of each loop, in its own units and in the order of `WEIGHTS`."""
 BASELINES: tuple[Baseline, ...] = ("attached", "detached")
 
 
 def foreign_numbers() -> dict[str, Number]:
-    """Returns `foreign.*` by name: weights, how many seeds learned, verdicts on statements."""
+    """Returns `foreign.*` by name: weights, seeds that learned, and counts of verdicts."""
     found: dict[str, Number] = {}
     for name, weight in zip(WEIGHTS, VF_COEFS, strict=True):
         found[f"foreign.vf-coef-{name}"] = {"text": f"{weight:g}"}
@@ -57,13 +57,13 @@ def foreign_numbers() -> dict[str, Number]:
 
 
 def _learned(times: NDArray[np.float64]) -> Number:
-    """Number, such as "12/24", and fraction of the seeds whose time to learn, [S], is finite."""
+    """Entry for how many seeds learned, such as "12/24", given their times to learn, [S]."""
     learned = np.isfinite(times)
     return {"text": f"{int(learned.sum())}/{len(learned)}", "value": float(learned.mean())}
 
 
 def _verdicts(part: str, statements: Iterable[Statement]) -> dict[str, Number]:
-    """Counts of all, right and wrong statements; one whose measured number is nan is neither."""
+    """Counts of all, right and wrong statements; those whose measured number is nan are neither."""
     every = list(statements)
     verdicts = [each.right for each in every if not isnan(each.estimate.value)]
     return {

@@ -1,8 +1,8 @@
 """Claims about the fourth set of predictions in `paper/predictions.json`.
 
-A cell has the runs of one condition, variant (the critic's start or returns) and weight. Its
+A cell is the runs of one condition, variant (the critic's start or returns) and weight. Its
 slowdown S is its median time to learn over that of a light critic that starts at the mean return.
-Accounts that predict S are the law of the climb (`pwm.analysis.climb`) and its rivals.
+The accounts that predict S are the law of the climb (`pwm.analysis.climb`) and its rivals.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ VARIANTS: Mapping[str, tuple[str, ...]] = {
     **{variant: (variant,) for variant in ("raw", "mean", "centred", "attached")},
     "above": ("start 7.5", "start 9"),
 }
-"""Variants whose cells are counted together, by their name in the claim."""
+"""Variants whose cells a claim counts together, by their name in the claim."""
 LEAST_RIGHT = 0.6
-"""Least fraction of cells within a factor of `NEAR` of the law."""
+"""Smallest fraction of cells that must be within a factor of `NEAR` of the law."""
 
 
 def statement_claims(evidence: Evidence) -> Iterator[Claim]:

@@ -1,8 +1,8 @@
 """Claims about the policy's share of the trunk's gradient, about its noise, and about an identity.
 
-The trunk is the part of the network that policy and critic share. The runs measured their gradients
-in windows of training; a curve has one number per window. The identity relates the policy loss to
-the value loss (`pwm.analysis.theory.advantage_log_prob`).
+The trunk is the part of the network that policy and critic share. Gradients were measured in
+windows of training; a curve has one number per window. The identity relates the policy loss to the
+value loss (`pwm.analysis.theory.advantage_log_prob`).
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from pwm.analysis.theory import slowdown
 from pwm.claims.claim import Claim
 
 PROBED = ("gradients",)
-"""The experiment whose runs measured their gradients."""
+"""The experiment in whose runs gradients were measured."""
 
 
 def share_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the policy's share of the trunk's gradient, detached, before learning."""
+    """Yields claims about the policy's share of the trunk's gradient before detached runs learn."""
     detached = evidence.of("gradients").at(baseline="detached")
     for steps in (15, 60):
         for weight, band in {0.1: (0.9, 1.0), 5.0: (0.0, 0.5), 100.0: (0.0, 0.1)}.items():
@@ -96,7 +96,7 @@ def identity_claims(evidence: Evidence) -> Iterator[Claim]:
         band=(1.25, 3.0),
         experiments=PROBED,
     )
-    for weight, band in {5.0: (3, 5), 20.0: (0, 2)}.items():  # predicted: at all five lengths
+    for weight, band in {5.0: (3, 5), 20.0: (0, 2)}.items():  # predicted: all five lengths
         runs = attached.at(critic_weight=weight)
         differences = [_median_difference(runs.at(episode_length=steps)) for steps in lengths]
         yield Claim(
@@ -110,18 +110,18 @@ def identity_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _ratio_of_sides(runs: Outcomes) -> Estimate:
-    """Left side of the identity over its right side, each a mean over seeds and windows."""
+    """Left side of the identity over its right side, each averaged over seeds and late windows."""
     left, right = (side.mean(axis=1) for side in identity_sides(runs))  # (S,) each
 
     def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Returns the ratio for B selections of seeds, [B], from their indices, [B, S]."""
+        """Ratio for B selections of seeds, [B], given the indices of the seeds, [B, S]."""
         return np.asarray(left[seeds].mean(axis=-1) / right[seeds].mean(axis=-1))
 
     return over_seeds(ratio, len(left))
 
 
 def _median_difference(runs: Outcomes) -> float:
-    """Relative difference of the identity's two sides, median over seeds and windows."""
+    """Relative difference between the identity's sides, median over seeds and late windows."""
     left, right = identity_sides(runs)  # (S, windows) each
     larger = np.maximum(np.abs(left), np.abs(right))
     return float(np.nanmedian(np.abs(left - right) / larger))

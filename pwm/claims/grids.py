@@ -32,11 +32,11 @@ WORDS: Mapping[str, str] = {
     "learning_rate": "learning rates",
     "seed": "seeds",
 }
-"""Printed names of axes; an axis that is not listed is printed by its field's name."""
+"""Printed names of axes; an axis that is not listed is printed under its field's name."""
 COUNTED = ("num_episodes", "episode_length", "hidden_size")
 """Fixed fields whose printed name follows the value, as in "60 steps"."""
 ALWAYS = ("num_episodes", "episode_length", "learning_rate")
-"""Fixed fields that are printed even with their default value."""
+"""Fixed fields that are printed even if they have their default value."""
 NEVER = ("log_every", "probe_episodes", "probe_at", "seed", "critic_weight", "stimulus_set")
 """Fixed fields that are not printed."""
 MOST_VALUES = 5  # of an axis with more values, only the first and the last are printed
@@ -51,9 +51,9 @@ def grids() -> dict[str, Number]:
 def _counts() -> Mapping[str, Number]:
     """Numbers of experiments, runs and settings.
 
-    A shard is a set of runs that are trained together. Experiments that share a shard train it
-    once; runs that they share in different shards are trained again. Two settings differ if their
-    runs differ in a field other than the seed and those that only decide what is logged.
+    A shard is a set of runs that are trained together. A shard that experiments share is trained
+    once; a run that is in several shards is trained in each. Two settings differ if their runs
+    differ in a field other than the seed and those that only decide what is logged.
     """
     trained = list[tuple[TrainConfig, Member]]()
     settings = set[tuple[TrainConfig, float, float]]()
@@ -77,8 +77,8 @@ def _descriptions() -> dict[str, Number]:
     A family is all experiments of one condition, such as `rules-length-*`, which differ in their
     methods or variants. One of them is described, without the fields in which they differ.
     """
-    prefixes = ("rules-", "fourth-", "fifth-")  # of experiments that are in families
-    shown = {"fourth-above": _described(EXPERIMENTS["fourth-above"])}  # of no family
+    prefixes = ("rules-", "fourth-", "fifth-")  # of experiments in families
+    shown = {"fourth-above": _described(EXPERIMENTS["fourth-above"])}  # in no family
     for name, experiment in EXPERIMENTS.items():
         if not name.startswith(prefixes):
             shown[name] = _described(experiment)
@@ -111,7 +111,7 @@ def _described(experiment: Experiment, hidden: Sequence[str] = ()) -> str:
 
 
 def _fixed(field: str, value: Any) -> str:
-    """A field that does not vary, with its value, in words."""
+    """Describes a fixed field: its name and value."""
     if field in COUNTED:
         return f"{value:,} {WORDS[field]}"
     name = field.replace("_", " ")
@@ -121,7 +121,7 @@ def _fixed(field: str, value: Any) -> str:
 
 
 def _axis(field: str, values: Sequence[Any]) -> str:
-    """An axis in words: its name, and its values or, if they are many, their number and ends."""
+    """Describes an axis: its name, and its values or, if they are many, their count and ends."""
     name = WORDS.get(field, field.replace("_", " "))
     if field == "seed":
         return f"{len(values)} {name}"

@@ -1,8 +1,9 @@
 """Claims about the leak: its effect on the critic, the effect of detaching, and where it acts.
 
-With an attached baseline, the policy loss also trains the critic: this gradient is the leak. It
-biases the critic by c T H / (2 w) (`pwm.core.leak`). It acts through the value head and through the
-trunk, the part of the network that critic and policy share.
+With an attached baseline, the policy loss also trains the critic: this gradient is the leak. With
+T steps, entropy H and critic weight w, it biases the critic by c T H / (2 w), where c is 1 for a
+summed policy loss (`pwm.core.leak`). It acts through the value head and through the trunk, the part
+of the network that critic and policy share.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from pwm.claims.claim import Band, Claim
 from pwm.core.leak import critic_bias
 
 GRIDS: Mapping[str, str] = {"0.005": "weight-0.005", "0.001": "weight-0.001"}
-"""Experiments with all critic weights at five lengths of episodes, by learning rate."""
+"""Experiments with all critic weights at five episode lengths, by learning rate."""
 LIGHT = (0.02, 0.05, 0.1)
 MIDDLE = (2.0, 3.0, 5.0)
-TREND = 0.3  # largest predicted difference in success of middle and light weights, detached
+TREND = 0.3  # largest predicted difference in success between middle and light weights, detached
 TREND_FAILS: Mapping[str, Band] = {"30-0.005": (TREND, 1.0), "120-0.001": (-1.0, -TREND)}
 """Bands of that difference in the two exceptions, by steps and learning rate."""
 LIGHT_LEARN: Mapping[str, Band] = {"0.005": (0.2, 1.0), "0.001": (0.85, 1.0)}
@@ -86,7 +87,7 @@ def _bias_ratios(attached: Outcomes) -> NDArray[np.float64]:
 
 
 def detaching_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about success: both baselines at light weights, detached at middle ones."""
+    """Yields claims about success at light weights and, detached, about the gain at middle ones."""
     for rate_name, name in GRIDS.items():
         for steps in evidence.of(name).axes["episode_length"]:
             setting = f"{steps}-{rate_name}"
@@ -117,7 +118,7 @@ def detaching_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def part_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about a leak in the trunk or the head alone, 15 steps, learning rate 0.001."""
+    """Yields claims about a leak in trunk or head alone, at 15 steps and learning rate 0.001."""
     detached = evidence.of("weight-0.001").at(episode_length=15, baseline="detached")
     parts = evidence.of("leak-parts")
     yield from _trunk_claims(parts.at(baseline="attached_trunk"), detached)
@@ -191,7 +192,7 @@ def _relative_time(runs: Outcomes, reference: Outcomes, weights: Sequence[float]
     fast = reference.at(critic_weight=weights).time  # (W, S)
 
     def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Returns the mean ratio for B selections of seeds, [B], from their indices, [B, S]."""
+        """Mean ratio for B selections of seeds, [B], given the indices of the seeds, [B, S]."""
         ratios = median_time(slow[:, seeds]) / median_time(fast[:, seeds])  # (W, B)
         return np.asarray(ratios.mean(axis=0))
 
@@ -199,11 +200,11 @@ def _relative_time(runs: Outcomes, reference: Outcomes, weights: Sequence[float]
 
 
 def hand_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about a bias that is added by hand to a detached baseline, at 15 steps.
+    """Yields claims about a bias added by hand to a detached baseline, at 15 steps.
 
-    The lower edge is the weight below which runs no longer learn. All runs with a bias by hand have
-    critic weight 5. There is one bias for each critic weight of the other runs: the bias that the
-    leak would cause at this weight.
+    The lower edge is the weight below which runs no longer learn. All runs with a bias added by
+    hand have critic weight 5. There is one bias for each critic weight of the other runs: the bias
+    that the leak would cause at this weight.
     """
     runs = evidence.of("weight-0.001").at(episode_length=15)
     by_hand = evidence.of("by-hand").at(critic_weight=5.0)  # (biases, S)
@@ -240,13 +241,13 @@ def hand_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _by_hand_over_law(by_hand: Outcomes, detached: Outcomes) -> Estimate:
-    """Slowdown by a bias added by hand, measured over predicted, geometric mean over biases.
+    """Slowdown by a bias added by hand: measured over predicted, geometric mean over biases.
 
-    Each bias is that which the leak gives at 15 steps at one of the weights of `detached`.
+    Each bias equals the leak's bias at 15 steps and one of the weights of `detached`.
 
     Args:
         by_hand: runs of critic weight 5 with one bias for each weight of `detached`, [W, S]; only
-            the biases of weights 1 to 10 are used.
+            the biases for weights 1 to 10 are used.
         detached: runs without a bias, [W, S].
     """
     # The effect of a bias is as in theory; only the share of the critic's gradient is fitted.
@@ -261,7 +262,7 @@ def _by_hand_over_law(by_hand: Outcomes, detached: Outcomes) -> Estimate:
     fast = detached.at(critic_weight=5.0).time  # (S,)
 
     def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Returns the mean ratio for B selections of seeds, [B], from their indices, [B, S]."""
+        """Mean ratio for B selections of seeds, [B], given the indices of the seeds, [B, S]."""
         slowdowns = median_time(slow[:, seeds]) / median_time(fast[seeds])  # (biases, B)
         log_ratios = np.log(slowdowns.T / predicted)  # (B, biases)
         return np.asarray(np.exp(log_ratios.mean(axis=-1)))

@@ -1,7 +1,7 @@
-"""Claims that the leak slows learning as random noise of the size of its bias would.
+"""Claims that the leak slows learning as much as random noise of the size of its bias.
 
 An attached baseline leaks: the policy loss also trains the critic, which biases it. Some claims
-give the factor on this bias that explains the measured slowdown: 1 according to theory. The leak's
+give the factor on this bias that explains the measured slowdown; in theory, it is 1. The leak's
 fixed point is the mean return plus the bias: a critic that starts there does not climb. S is the
 slowdown of a cell, the runs of one setting and weight: their median time to learn over that of a
 light detached critic that starts at the mean return.
@@ -50,7 +50,7 @@ def noise_claims(evidence: Evidence) -> Iterator[Claim]:
             band=(0.75, 1.25),
             experiments=("separate",),
         )
-        # Whether detached runs would learn in the budget if slowed by the law: (W, S)
+        # Whether detached runs would learn within the budget if slowed by the law: (W, S)
         predicted = condition.learned_if_slowed(condition.noise_weight)
         errors.append(condition.errors(predicted))
     yield Claim(
@@ -95,8 +95,8 @@ def _noise_law_claims(suffix: str, cells: Sequence[Cell], error: Band) -> Iterat
     """Yields claims, whose names end with `suffix`, about cells that start at the fixed point.
 
     They test the noise law: the leak's bias slows learning as much as random noise of its size.
-    Only informative cells are used: those in which half of the seeds learned, or in which the law's
-    predicted time to learn is within the budget. `error` is the band of the law's error.
+    Only informative cells are used: those in which at least half of the seeds learned, or in which
+    the law's predicted time to learn is within the budget. `error` is the band of the law's error.
     """
     informative = [cell for cell in cells if cell.informative]
     experiments = experiments_of(cells)

@@ -1,8 +1,8 @@
 """Claims about questions that the first study left open, and about the running mean's rate.
 
 One open question, the factor on the leak's noise, is in `pwm.claims.noise`. Returns are "raw", or
-"centred": less their running mean. A critic of start "mean" starts at the mean return, all others
-at 0 unless stated. The change of the critic's value from its start to the mean return is its climb.
+"centred": less their running mean. A "mean" critic starts at the mean return, all others at 0
+unless stated. The critic's climb is the change of its value from its start to the mean return.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FORGETTING: Mapping[tuple[str, float | str], tuple[Band, Band]] = {
     ("centred", "fixed-point"): ((0.0, 0.2), (0.0, 0.4)),
 }
 """Bands of the fraction that learns at any time at weights up to 1, and of the fraction that has
-learned at the end at weight 5, by returns and by the value that the critic starts at."""
+learned at the end at weight 5, by returns and the critic's initial value."""
 RATES = (0.003, 0.01, 0.03, 0.1, 1.0)
 HALF, MORE, ALL = (0.25, 0.85), (0.5, 0.97), (0.75, 1.0)
 """Bands of success."""
@@ -44,7 +44,7 @@ TRACKING: Mapping[tuple[int, float], Sequence[Band]] = {
 
 
 def climb_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims that it is the climb that slows intermediate weights in long episodes.
+    """Yields claims that the climb is what slows learning at weight 1 in long episodes.
 
     The slowdown is the median time to learn, relative to a light critic that starts at the mean
     return.
@@ -91,7 +91,8 @@ def edge_claims(evidence: Evidence) -> Iterator[Claim]:
 def forgetting_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about runs with the leak in the value head alone, which learn and then forget.
 
-    Centring does not prevent forgetting, and from the leak's fixed point nothing is learned.
+    Centring does not prevent forgetting. From the leak's fixed point, few runs of weights up to 1
+    ever learn.
     """
     runs = evidence.of("head-leak")
     for (returns, start), (ever, heavier) in FORGETTING.items():
@@ -123,7 +124,7 @@ def forgetting_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def tracking_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about success as a function of the running mean's rate, learning rate 0.005."""
+    """Yields claims about success by the running mean's rate, at learning rate 0.005."""
     for (steps, weight), bands in TRACKING.items():
         runs = evidence.of("tracking").at(episode_length=steps, critic_weight=weight)
         for tracking_rate, band in zip(RATES, bands, strict=True):

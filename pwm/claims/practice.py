@@ -1,7 +1,7 @@
 """Claims about collapse, the entropy bonus, the notes' bugs and luck, and choosing the weight.
 
-A run collapses if its policy ends deterministic without having learned. The notes are the public
-notes that this study began with.
+A run collapses if its policy is deterministic at the end and has not learned. The notes are the
+public notes that this study began with.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def bonus_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the weight of the entropy bonus, which prevents collapse."""
     runs = evidence.of("entropy").at(episode_length=60, baseline="detached", critic_weight=5.0)
     bonuses, rates = runs.axes["entropy_weight"], runs.rate()
-    best = np.flatnonzero(rates == rates.max())  # places of the bonuses with the highest success
+    best = np.flatnonzero(rates == rates.max())  # indices of the bonuses with the highest success
     yield Claim(
         name="bonus-least",
         says="detached, 60 steps: smallest of the entropy weights with the highest success",
@@ -75,7 +75,7 @@ def bonus_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def notes_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the notes' bugs, and about how lucky their seeds were."""
+    """Yields claims about the notes' bugs, and about the luck of their seeds."""
     lost = evidence.of("lost")
     yield Claim(
         name="lost-values",
@@ -91,7 +91,7 @@ def notes_claims(evidence: Evidence) -> Iterator[Claim]:
         band=(0.0, 0.1),
         experiments=("lost",),
     )
-    *lighter, weight_5 = evidence.of("eplen60").rate()  # of weights 2, 3, 4 and 5
+    *lighter, weight_5 = evidence.of("eplen60").rate()  # at weights 2, 3, 4 and 5
     only_weight_5 = weight_5 * math.prod(1 - success for success in lighter)
     yield Claim(
         name="luck",
@@ -111,7 +111,7 @@ def notes_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def practice_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the choice of a weight, and about the cost of an attached baseline."""
+    """Yields claims about the choice of a weight, and the cost of an attached baseline."""
     slow, fast = evidence.of("weight-0.001"), evidence.of("weight-0.005")
     conditions = []
     for grid in (slow, fast):
@@ -146,7 +146,7 @@ def practice_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _most_lost(conditions: Sequence[Outcomes], weight: float) -> Estimate:
-    """Largest difference over conditions of success at the best weight and success at `weight`."""
+    """Success at the best weight minus that at `weight`, in the condition where this is largest."""
     learned = np.stack([runs.learned for runs in conditions])  # (conditions, W, S)
     place = conditions[0].weights.index(weight)
 
@@ -159,7 +159,7 @@ def _most_lost(conditions: Sequence[Outcomes], weight: float) -> Estimate:
 
 
 def _cost_of_attaching(runs: Outcomes) -> Estimate:
-    """Median time to learn attached over that detached, each at the weight where it is least."""
+    """Median time to learn, attached over detached, each at the weight where it is shortest."""
     attached = runs.at(baseline="attached").time  # (W, S)
     detached = runs.at(baseline="detached").time  # (W, S)
 

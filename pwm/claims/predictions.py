@@ -1,8 +1,8 @@
 """Claims about the first three sets of predictions in `paper/predictions.json`.
 
-They predict edges, the ends of the range of critic weights with which runs learn (at the lower or
-upper edge, success is half of what it is inside), and the success of runs at single weights. An
-attached baseline leaks: the policy loss also trains the critic.
+They predict success at single critic weights, and the edges of the range of weights with which
+runs learn: the lower and the upper weight at which success is half of that inside. An attached
+baseline leaks: the policy loss also trains the critic.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pwm.analysis.predictions import Law, predictions
 from pwm.claims.claim import Band, Claim, slug
 
 FACTOR = 2.0
-"""Largest factor between a measured edge and its prediction with which the prediction is right."""
+"""Largest factor between a measured edge and a prediction that counts as right."""
 FIRST: Mapping[str, str] = {
     "steps 6": "fast-6",
     "steps 30": "fast-30",
@@ -37,7 +37,7 @@ seventh, of 120 steps, in which too few runs learn for an edge to be measured.""
 FIRST_FAILS = ("trial length 6",)
 """Conditions for which the first set's predicted edge is too low."""
 SECOND = ("weight-0.001", "gradients")
-"""Experiments of the second set."""
+"""Experiments that the second set is tested on."""
 SECOND_EDGES: Mapping[tuple[str, int], Band] = {
     ("attached", 15): (2.0, 10.0),
     ("attached", 30): (2.0, 10.0),
@@ -51,7 +51,7 @@ THIRD_HEAVY: Mapping[int, str] = {
     9: "predicted to be one half or more",
     24: "predicted to be one half or more",
 }
-"""End of the claim's sentence, by steps at which detached runs of weight 100 were to learn."""
+"""Ends of claims' sentences, by steps at which detached runs of weight 100 should learn."""
 
 
 def if_right(predicted: float) -> Band:
@@ -102,7 +102,7 @@ def second_claims(evidence: Evidence) -> Iterator[Claim]:
             errors.append(np.abs(predicted.mean(axis=-1) - measured.mean(axis=-1)))
             if (baseline, steps) in SECOND_EDGES:
                 find_edges = light_edges if baseline == "attached" else upper_edges
-                predicted_edge, *_ = find_edges(part.weights, predicted)  # without its resamples
+                predicted_edge, *_ = find_edges(part.weights, predicted)  # of the original seeds
                 yield Claim(
                     name=f"second-{baseline}-{steps}",
                     says=f"{baseline}, {steps} steps: edge over the law's as first written",
@@ -122,20 +122,20 @@ def second_claims(evidence: Evidence) -> Iterator[Claim]:
 def _law_as_first_written(runs: Outcomes, probed: Outcomes) -> dict[str, NDArray[np.bool_]]:
     """Predicts which runs learn at each weight, by the first version of the law.
 
-    The time to learn of an undisturbed run, detached and of small weight, is multiplied by the
+    The time to learn of each undisturbed run, detached and of small weight, is multiplied by the
     law's slowdown at each weight. A run learns if this product is within its budget.
 
     Args:
         runs: runs of one episode length, by baseline, weight and seed; R of them are undisturbed.
-        probed: light detached runs of the same length with diagnosed gradients, which give the
-            law's share weight.
+        probed: light detached runs of the same length, whose measured gradients give the law's
+            share weight.
     Returns:
         Whether each undisturbed run would learn at each weight, [W, R], by baseline.
     """
     share = known_median(before_learning(probed, share_weight(probed)))
     law = Law(noise_constant=1.0, share_weight=share)
     steps = runs.base.task.episode_length
-    # In its first version, the law had the square of the slowdown by the trunk.
+    # The law's first version squared the slowdown by the trunk.
     detached = np.array([law.trunk_slowdown(weight) ** 2 for weight in runs.weights])
     attached = detached * [law.leak_slowdown(weight, steps) for weight in runs.weights]
     times = undisturbed_times(runs).ravel()  # (R,)
@@ -190,7 +190,7 @@ def _third_success(evidence: Evidence) -> Iterator[Claim]:
             experiments=("held-out",),
         )
     longest = attached.at(episode_length=90)
-    best = longest.rate().argmax()  # place of the weight with the highest success
+    best = longest.rate().argmax()  # index of the weight with the highest success
     yield Claim(
         name="third-most-90",
         says="attached, 90 steps: success at the best weight, predicted to be below one half",
@@ -199,7 +199,7 @@ def _third_success(evidence: Evidence) -> Iterator[Claim]:
         experiments=("held-out",),
     )
     held_out = [each for each in conditions(evidence).values() if each.group == "held-out"]
-    # Absolute errors of success by the law "ratio" (`pwm.analysis.conditions`), [W] each
+    # Absolute errors of the success predicted by the law "ratio" (`pwm.analysis.conditions`): [W]
     errors = [each.errors(each.predicted("ratio")) for each in held_out]
     yield Claim(
         name="third-error",

@@ -28,10 +28,10 @@ Selection = Mapping[str, NDArray[np.bool_]]
 
 
 def known_claims(names: Sequence[str]) -> list[str]:
-    """Returns names of claims without the prefix "claim.", which they may have.
+    """Checks names of claims, and strips the optional prefix "claim." from them.
 
     Raises:
-        InputError: there is no claim of one of the names.
+        InputError: one of the names is not that of a claim.
     """
     numbers = read_numbers(published(NUMBERS))
     known = [name.removeprefix(PREFIX) for name in numbers if name.startswith(PREFIX)]
@@ -45,12 +45,13 @@ def known_claims(names: Sequence[str]) -> list[str]:
 
 
 def described(experiment: Experiment, selected: NDArray[np.bool_]) -> str:
-    """Describes the selected runs, [runs], of an experiment: their number, their values by axis.
+    """Describes the selected runs of an experiment: how many, and their values on each axis.
 
-    Of more than four values, the first, the last and their number are shown.
+    `selected` says whether each run is selected, [runs]. Of more than four values on an axis, only
+    the first, the last and the count are shown.
     """
     shape = [len(values) for values in experiment.axes.values()]
-    places = np.nonzero(selected.reshape(shape))  # place of each selected run, for each axis
+    places = np.nonzero(selected.reshape(shape))  # indices of the selected runs on each axis
     parts = []
     for (name, values), places_on_axis in zip(experiment.axes.items(), places, strict=True):
         shown = [str(values[place]) for place in np.unique(places_on_axis)]
@@ -65,7 +66,7 @@ def runs_behind(name: str, source: Source) -> tuple[Claim, Selection]:
 
     These are the smallest of three sets that determines the claim's value: the runs that are read
     while it is computed; the runs that its group has read up to then, since a value may depend on
-    runs read for an earlier claim; and all runs. Each has only runs of the claim's experiments.
+    runs read for an earlier claim; and all runs. Each set has only runs of the claim's experiments.
 
     Args:
         name: name of the claim.
@@ -82,7 +83,7 @@ def runs_behind(name: str, source: Source) -> tuple[Claim, Selection]:
 
 
 def _computed(name: str, source: Source) -> tuple[Claim, Group, Selection, Selection]:
-    """Computes the claims of a group up to a name, and records which runs are read.
+    """Computes the claims of a group up to the named one, and records which runs are read.
 
     Returns:
         The claim; its group; the runs read since the previous claim; and all runs read so far.
@@ -101,10 +102,10 @@ def _computed(name: str, source: Source) -> tuple[Claim, Group, Selection, Selec
 
 
 def _depends_on_others(claim: Claim, group: Group, source: Source, runs: Selection) -> bool:
-    """Whether a claim's value changes when all runs that are not in `runs` have other outcomes.
+    """Whether a claim's value changes if all runs that are not in `runs` have other outcomes.
 
-    These are replaced twice, by runs that never learn and by runs that learn at once, because one
-    of these replacements may happen to give the same value.
+    Their outcomes are replaced twice, as if the runs never learned and as if they learned at once,
+    because one replacement alone may happen to give the same value.
     """
     for success in (False, True):
         evidence = Evidence(Altered(source, runs, success))
@@ -120,7 +121,7 @@ def _depends_on_others(claim: Claim, group: Group, source: Source, runs: Selecti
 
 @dataclass(frozen=True)
 class Altered:
-    """Source of outcomes in which all runs that are not in `kept` learn at once, or never."""
+    """Source of outcomes in which all runs that are not in `kept` learn at once or never."""
 
     source: Source
     kept: Selection
@@ -128,14 +129,14 @@ class Altered:
     """Whether the runs that are not kept learn."""
 
     def runs(self, experiment: Experiment) -> Runs:
-        """The runs of an experiment."""
+        """An experiment's runs, altered if not in `kept`."""
         kept = self.kept.get(experiment.name, np.zeros(experiment.num_runs, bool))
         return AlteredRuns(self.source.runs(experiment), kept, self.success)
 
 
 @dataclass(frozen=True)
 class AlteredRuns:
-    """Runs of an experiment; those that are not in `kept` have random outcomes and curves."""
+    """Runs of which those not in `kept` learn at once or never, and are otherwise random."""
 
     runs: Runs
     kept: NDArray[np.bool_]
@@ -149,7 +150,7 @@ class AlteredRuns:
         return self.runs.configs
 
     def outcomes(self, numbers: NDArray[np.intp]) -> NDArray[np.void]:
-        """Outcomes of some runs, as `Runs.outcomes`."""
+        """Outcomes of the runs with these numbers, altered if not kept."""
         found = self.runs.outcomes(numbers).copy()
         changed = ~self.kept[numbers]
         for name in FIELDS:
@@ -160,14 +161,14 @@ class AlteredRuns:
         return found
 
     def curve(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
-        """One curve of some runs, as `Runs.curve`."""
+        """The curve `name` of the runs with these numbers, random if not kept."""
         found = self.runs.curve(name, numbers).copy()
         changed = ~self.kept[numbers]
         found[changed] = self._random(found[changed].shape)
         return found
 
     def history(self, numbers: NDArray[np.intp]) -> History:
-        """Curves of some runs; none are replaced."""
+        """The history of the runs with these numbers; none is altered."""
         return self.runs.history(numbers)
 
     def _random(self, shape: tuple[int, ...]) -> NDArray[np.float64]:

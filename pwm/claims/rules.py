@@ -21,9 +21,9 @@ from pwm.claims.claim import Band, Claim, slug
 from pwm.experiments import EXPERIMENTS
 
 COMPARED = tuple(name for name in EXPERIMENTS if name.startswith("rules-"))
-"""Experiments of the comparison of all methods."""
+"""Experiments that compare all methods."""
 CANDIDATES = tuple(name for name in EXPERIMENTS if name.startswith("candidates-"))
-"""Experiments of the candidates for the recommendation, a few methods run with more seeds."""
+"""Experiments that compare candidates for the recommended method, with more seeds."""
 SCORES: Mapping[str, Band] = {
     "centred per-loss": (0.9, 1),
     "centred equal": (0.9, 1),
@@ -48,7 +48,7 @@ GAINS: Mapping[str, Band] = {
     **dict.fromkeys(GAINING, (0.2, 0.7)),
     **dict.fromkeys(("stop-trunk", "separate"), (-0.1, 0.1)),
 }
-"""Bands of the mean success that centring adds, by rule."""
+"""Bands of the gain in mean success by centring, by rule."""
 BEHIND: Mapping[str, Band] = {"centred equal": (0, 0.05), "centred 100": (0.005, 0.1)}
 """Bands of the mean success of the best method, "centred per-loss", minus that of another."""
 FAILURES: Mapping[str, Band] = {
@@ -73,7 +73,7 @@ UNCARRIED: Mapping[str, Band] = {"centred 100": (0.9, 1), "centred per-loss": (0
 LONGEST: Mapping[str, Band] = {"centred 100": (0.85, 1), "centred per-loss": (0.5, 0.95)}
 """Bands of success at 240 steps and learning rate 0.005, by method."""
 VERDICTS: Mapping[Verdict, Band] = {"right": (6, 6), "wrong": (3, 3)}
-"""Bands of the number of predictions, of nine, with each verdict."""
+"""Bands of the number of predictions, out of nine, by verdict."""
 TRIED: Mapping[str, Mapping[int, Band]] = {
     "centred 100": {15: (0.9, 1), 60: (0.9, 1), 120: (0.9, 1)},
     "centred per-loss": {15: (0.9, 1), 60: (0.9, 1), 120: (0.8, 0.95)},
@@ -126,7 +126,7 @@ def rule_claims(evidence: Evidence) -> Iterator[Claim]:
     yield Claim(
         name="rules-correlation",
         says="rank correlation of the methods with the held-out conditions",
-        estimate=comparison.rank_correlation(),  # of rankings by ranked and by held-out conditions
+        estimate=comparison.rank_correlation(),  # between ranked and held-out conditions
         band=(0.7, 1),
         experiments=COMPARED,
     )
@@ -212,7 +212,7 @@ def _carried_claims(comparison: Comparison) -> Iterator[Claim]:
 
 
 def candidate_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the candidates for the recommendation, with 96 seeds."""
+    """Yields claims about the candidates for the recommended method, with 96 seeds."""
     comparison = candidates(evidence)
     for name, bands in TRIED.items():
         for steps, band in bands.items():

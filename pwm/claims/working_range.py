@@ -1,6 +1,6 @@
-"""Claims about the working range: the critic weights with which runs learn, raw and centred.
+"""Claims about the working range, the critic weights with which runs learn.
 
-Centred returns are returns less their running mean.
+Returns are "raw", or "centred": less their running mean.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def learning_rate_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _least_success(runs: Outcomes) -> Estimate:
-    """Fraction of runs, [W, S], that learned at the weight where it is least."""
+    """Success of some runs, [W, S], at the weight where it is lowest."""
     return rate(runs.learned[runs.rate().argmin()])
 
 

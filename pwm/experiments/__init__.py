@@ -38,10 +38,10 @@ def chosen(
 ) -> tuple[Experiment, ...]:
     """The experiments of `known` with the given names, or all if no name is given.
 
-    Each has the given size and, if one is given, the engine.
+    Each gets the given size and, unless it is None, the engine.
 
     Raises:
-        InputError: no experiment has one of the names.
+        InputError: one of the names is not in `known`.
     """
     for name in names:
         require(name in known, "EXPERIMENT", name, "some of " + ", ".join(known))

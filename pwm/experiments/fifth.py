@@ -1,9 +1,9 @@
-"""Settings of the fifth set of predictions: other optimisers, returns, batches and losses.
+"""Experiments of the fifth set of predictions: other optimisers, returns, batches and losses.
 
 A group changes the first studies' setting in one respect. Its experiments are named by group,
-number of steps per episode and variant. The variant determines where the critic starts, and through
-which values the policy loss's gradient reaches the critic (the leak). Slowdowns are relative to the
-group's `light` critic.
+steps per episode and variant. The variant determines where the critic starts, whether returns are
+centred, and through which values the policy loss's gradient reaches the critic (the leak).
+Slowdowns are relative to the `light` critic of the same group and steps.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ GROUPS: Mapping[str, Mapping[str, Any]] = {
 }
 """Fields that differ from those of the first studies, by group."""
 LIGHT: Mapping[str, float] = {"sgd": 1.0}
-"""Critic weight of the variant `light`, by group; 0.1 where none is given."""
+"""Critic weight of the variant `light`, by group; 0.1 for all others."""
 WEIGHTS: Mapping[tuple[str, int], Mapping[str, Sequence[float]]] = {
     ("adam-0.99", 15): {"raw": (10.0, 30.0), "centred": (10.0, 100.0), "own": (2.0, 5.0)},
     ("adam-0.99", 60): {"raw": (1.0, 10.0, 30.0), "centred": (10.0, 100.0), "own": (5.0,)},
@@ -55,7 +55,7 @@ WEIGHTS: Mapping[tuple[str, int], Mapping[str, Sequence[float]]] = {
     ("huber", 15): {"raw": (10.0,), "own": (2.0, 5.0, 10.0, 20.0)},
     ("carried", 60): {"raw": (1.0, 10.0), "centred": (10.0, 100.0), "own": (10.0, 20.0)},
 }
-"""Critic weights of all variants but `light`, by group and number of steps per episode."""
+"""Critic weights of each variant except `light`, by group and steps per episode."""
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "light": {"baseline": "detached", "critic_start": "mean"},
     "raw": {"baseline": "detached"},
@@ -63,10 +63,10 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "own": {"baseline": "attached", "critic_start": "fixed-point"},
     "all": {"baseline": "attached", "leaking_targets": True},
 }
-"""Fields that a variant adds to those of the group, by variant.
+"""Fields that each variant adds to those of the group.
 
-light, raw, centred: no leak. `light` has a small weight and starts at its fixed point, `raw` at 0.
-own: a leak through the value of each step itself; the critic starts at this leak's fixed point.
+light, raw, centred: no leak. `light` has a small weight and starts at its fixed point, others at 0.
+own: a leak through each step's own value; the critic starts at this leak's fixed point.
 all: as `own`, with a leak also through the values in each step's bootstrapped target.
 """
 FROM_MEAN = ("normalised", "huber")
@@ -93,8 +93,8 @@ STARTS: Mapping[tuple[str, int], Mapping[str, Mapping[float, float]]] = {
         "all": {10.0: 4.137, 20.0: 2.803},
     },
 }
-"""Fixed points of bootstrapped critics, at which they start: by group and steps, then variant, then
-critic weight. `pwm.analysis.targets` computes them."""
+"""Fixed points at which bootstrapped critics start, by group and steps, then variant, then critic
+weight. `pwm.analysis.targets` computes them."""
 LATER_SETTING: Mapping[str, Any] = {
     "episode_length": 9,
     "timeout": True,
@@ -108,9 +108,9 @@ LATER_SETTING: Mapping[str, Any] = {
 
 
 def fifth_experiments() -> Iterator[Experiment]:
-    """Yields the experiments of the fifth set, ordered by group, steps and variant.
+    """Yields the experiments by group, steps and variant, then those of the notes' later setting.
 
-    If the critic's start depends on its weight, each weight has an experiment of its own.
+    Where `STARTS` gives the critic's start, each weight has its own experiment.
     """
     about = "a setting of the fifth set of predictions"
     for (group, steps), variants in WEIGHTS.items():

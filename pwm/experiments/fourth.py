@@ -1,4 +1,4 @@
-"""Conditions of the fourth set of predictions, which no run had seen when they were predicted."""
+"""Experiments of the fourth set of predictions, in conditions that had not been run before."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CONDITIONS: Mapping[str, Mapping[str, Any]] = {
     "carried": {"episode_length": 36, "carry_state": True},
 }
 """Fields that differ from those of the first studies, by condition."""
-ATTACHED = ("21-steps", "75-steps", "trial-8")  # conditions with attached critics too
+ATTACHED = ("21-steps", "75-steps", "trial-8")  # conditions that are also run with attached critics
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "raw": {"weights": (1.0, 10.0, 30.0), "baseline": "detached"},
     "mean": {"weights": (0.1, 30.0), "baseline": "detached", "critic_start": "mean"},
@@ -34,11 +34,11 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
         "critic_start": "fixed-point",
     },
 }
-"""Fields of the critics tried in a condition, by variant."""
+"""Critic weights, and fields, that each variant adds to a condition."""
 
 
 def fourth_experiments() -> Iterator[Experiment]:
-    """Yields the experiments of the fourth set of predictions, ordered by condition and variant."""
+    """Yields the experiments by condition and variant, then one of starts above the mean return."""
     about = "a condition of the fourth set of predictions"
     for name, setting in CONDITIONS.items():
         for variant, fields in VARIANTS.items():

@@ -1,4 +1,4 @@
-"""Grids with 24 seeds per setting, enough to tell a success rate of 0.3 from one of 0.7."""
+"""Grids, by default with 24 seeds: enough to tell a success rate of 0.3 from one of 0.7."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def grid(
     """Makes an experiment: a grid of critic weights and seeds around `BASE`.
 
     `fields` are other fields of `TrainConfig` and its parts; a tuple of values is an axis of the
-    grid. Without `baseline`, the grid has both, attached and detached.
+    grid. Without a `baseline`, the grid has both attached and detached runs.
     """
     fields.setdefault("baseline", ("attached", "detached"))
     axes = {field: value for field, value in fields.items() if isinstance(value, tuple)}

@@ -1,4 +1,4 @@
-"""Experiments of the first study: which weights work, with and without the leak."""
+"""Experiments of the first study: which critic weights work, with and without the leak."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def leak_experiments() -> Iterator[Experiment]:
         episode_length=(15, 60),
         learning_rate=(0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03),
     )
-    # The leak into a part of the network, or imitated
+    # The leak into part of the network, or imitated by hand
     yield grid(
         "separate",
         "separate LSTMs for actor and critic, which then share no trunk",
@@ -114,7 +114,7 @@ def leak_experiments() -> Iterator[Experiment]:
         weights=FEW_WEIGHTS,
         hidden_size=(12, 24, 48, 96),
     )
-    # The trunk's gradients, measured or in part lost
+    # Gradients measured, and gradients lost
     yield grid(
         "gradients",
         "the gradients in the trunk, below, within and above the working range",

@@ -1,4 +1,4 @@
-"""The notes' grids, with 96 seeds instead of one or three."""
+"""Grids of the public notes that this study began with, and similar ones, with 96 seeds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def _grid(
 ) -> Experiment:
     """Makes a grid with 96 seeds per weight, enough to tell a success rate of 0.1 from one of 0.3.
 
-    The notes' setting is the default of `TrainConfig`; their figure averages `notes_seeds` seeds.
+    The defaults of `TrainConfig` are the notes' setting; their figure averages `notes_seeds` seeds.
     """
     return Experiment(
         name=name,

@@ -20,7 +20,7 @@ CONDITIONS: Mapping[str, Mapping[str, Any]] = {
     "carried": {"episode_length": 60, "carry_state": True, "learning_rate": 0.002},
     "held-out": {"episode_length": (36, 90), "learning_rate": 0.002},
 }
-"""Fields of the conditions, by group. The ranking on all other groups is tested on `held-out`."""
+"""Fields of the conditions, by group. `held-out` tests the ranking by all others."""
 BOTH = ("raw", "centred")
 METHODS: Mapping[str, Mapping[str, Any]] = {
     "fixed": {"weights": (0.0, 1.0, 10.0, 100.0), "returns": BOTH},
@@ -41,7 +41,7 @@ METHODS: Mapping[str, Mapping[str, Any]] = {
 """Fields of the methods, by group; the critic weight is 1 where no weights are given.
 
 At weight 0 the critic learns nothing: with centred returns, the baseline is the running mean alone.
-`usual` is the usual setting of libraries.
+`usual` is what libraries usually do.
 """
 CANDIDATES: Mapping[str, Mapping[str, Any]] = {
     "fixed": {"weights": (0.0, 10.0, 100.0), "returns": "centred"},
@@ -49,12 +49,12 @@ CANDIDATES: Mapping[str, Mapping[str, Any]] = {
     "separate": {"separate_trunks": True, "returns": "centred"},
     "usual": METHODS["usual"],
 }
-"""Fields of the candidates for the recommendation, which are compared with 96 seeds."""
+"""Fields of the candidates for the recommended method, by group; they have 96 seeds."""
 CANDIDATE_STEPS = (15, 60, 120)
 
 
 def rule_experiments() -> Iterator[Experiment]:
-    """Yields the experiments that compare rules."""
+    """Yields the experiments that compare rules, then `brake` and `limits`, on heavy critics."""
     about = "rules that balance the two losses"
     default: dict[str, Any] = {"weights": (1.0,), "baseline": "detached", "num_episodes": 8000}
     for condition, setting in CONDITIONS.items():

@@ -1,4 +1,4 @@
-"""Experiments on the critic's start, and on weights with centred returns."""
+"""Experiments on the critic's initial value, and on critic weights with centred returns."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EARLY = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)  # episodes af
 
 
 def start_experiments() -> Iterator[Experiment]:
-    """Yields the experiments on the critic's initial bias and on centred returns."""
+    """Yields the experiments on the critic's initial value and on centred returns."""
     # Centred returns
     for rate, episodes in ((0.005, 10_000), (0.001, 20_000)):
         yield grid(

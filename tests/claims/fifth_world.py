@@ -1,4 +1,4 @@
-"""Made-up outcomes of the experiments of the fifth set of predictions, in several worlds."""
+"""Made-up outcomes of the fifth set's experiments, in several worlds."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from pwm.core.config import TrainConfig
 from pwm.core.leak import critic_bias, start_entropy
 
 Elsewhere = Literal["found", "as predicted", "nothing changes", "slower", "none", "all"]
-"""Worlds: as found by the real runs; as every prediction says; as if no setting changed anything;
-with all slowdowns cubed; where no run learns; and where all runs learn at once."""
+"""Worlds: as the real runs found; as every prediction says; as if no setting changed anything; with
+longer times and larger slowdowns; where no run learns; and where all runs learn at once."""
 FIFTH = predictions()["fifth"]
 FACTORS: Mapping[str, float] = {
     "adam-0.999-60-raw 10": 1.8,
@@ -34,17 +34,18 @@ FACTORS: Mapping[str, float] = {
     "normalised-60-own 0.3": 1.7,
     "normalised-60-own 1": 2.5,
 }
-"""Measured over predicted time of light critics, or slowdown of other cells, as was found."""
+"""Measured over predicted times of light critics, or slowdowns of others, in the world "found"."""
 LATER: Mapping[str, tuple[float, float]] = {"attached 2": (0.35, 0.6), "detached 2": (0.02, 0.9)}
-"""Success in the notes' later setting as found and as predicted; otherwise 0, detached 0.9."""
+"""Success found and predicted in the notes' later setting. Where none is given, 0 was found, and 0
+predicted if attached, else 0.9."""
 BEGINS = ("fifth-", "later-")
-"""Beginnings of the names of these experiments."""
+"""Prefixes of these experiments' names."""
 
 
 def elsewhere_outcome(
     name: str, run: TrainConfig, seeds: int, world: Elsewhere
 ) -> dict[str, NDArray[Any]]:
-    """Outcomes of the seeds of one setting of the experiment `name`, by field: [S] each."""
+    """Outcomes of the seeds of one setting in the experiment `name`, by field: [S] each."""
     times = _times(name, run, seeds, world)
     learned = np.isfinite(times)
     off = world in ("nothing changes", "none")
@@ -113,7 +114,7 @@ def _typical(name: str, run: TrainConfig, world: Elsewhere) -> float:
 
 
 def _bias(name: str, run: TrainConfig, success: float, off: bool) -> float:
-    """Bias of the critic, in reward; `off` if it is to be off from every prediction."""
+    """Bias of the critic, in reward; if `off`, one that no prediction gives."""
     if run.loss.baseline == "detached":
         return 0.0
     weight, reward = run.critic_weight, 0.5 + 0.5 * success

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from pwm.core.config import TrainConfig
 
 COMPARED = ("rules-", "candidates-", "brake", "limits")
-"""Beginnings of the names of these experiments."""
+"""Prefixes of the names of experiments on these methods."""
 FIXED: Mapping[float, float] = {0.0: 0.4, 1.0: 0.5, 10.0: 0.87, 100.0: 0.99, 1000.0: 0.99}
-"""Success by weight in a condition of difficulty 1, centred."""
+"""Success by weight in a condition of difficulty 1, with centred returns."""
 RULES: Mapping[str, float] = {
     "stop-trunk": 0.4,
     "per-loss": 0.95,
@@ -24,7 +24,7 @@ RULES: Mapping[str, float] = {
     "popart": 0.45,
     "return-scale": 0.6,
 }
-"""Success by rule in a condition of difficulty 1, centred."""
+"""Success by rule in a condition of difficulty 1, with centred returns."""
 
 
 def skill(run: TrainConfig) -> float:
@@ -36,7 +36,7 @@ def skill(run: TrainConfig) -> float:
 
 
 def difficulty(run: TrainConfig) -> float:
-    """Power of the skill that gives the success in a condition."""
+    """Power to which the skill is raised to give the success in a condition."""
     steps = run.task.episode_length
     if run.loss.entropy_weight or run.loss.discount < 1:
         return 0.1
@@ -63,7 +63,7 @@ def success(run: TrainConfig) -> float:
 
 
 def time_to_learn(run: TrainConfig) -> float:
-    """Episodes to learn."""
+    """Episodes until a seed learns, if it does."""
     if run.loss.discount < 1:
         return 500.0
     steps = run.task.episode_length
@@ -72,10 +72,10 @@ def time_to_learn(run: TrainConfig) -> float:
 
 
 def method_outcome(run: TrainConfig, seeds: int, fraction: float) -> dict[str, NDArray[Any]]:
-    """Outcomes of a cell in which a fraction of the seeds have learned at the end: [S] each.
+    """Outcomes of a cell in which a fraction of the seeds have learned at the end, by field: [S].
 
     If more than half have, all other seeds learn and forget; if none has, all collapse. Which seeds
-    learn differs between conditions, and not between methods.
+    learn first depends on the condition, but not on the method.
     """
     order = (np.arange(seeds) + run.task.episode_length + round(1000 * run.learning_rate)) % seeds
     learned = order < round(fraction * seeds)

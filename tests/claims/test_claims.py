@@ -28,7 +28,7 @@ def found() -> list[Claim]:
 
 
 def claims_of(modules: Iterable[ModuleType], evidence: Evidence) -> list[Claim]:
-    """All claims of some modules."""
+    """All claims that the modules make."""
     return [claim for module in modules for group in module.GROUPS for claim in group(evidence)]
 
 
@@ -103,8 +103,8 @@ def test_claims_name_every_experiment_that_they_rest_on() -> None:
             and not np.array_equal(claim.estimate, before[claim.name], equal_nan=True)
         }
 
-    # Experiments that the same claims name are spoiled at once. If one module names them, only its
-    # claims are computed each time, and those of the others once for all of its experiments.
+    # Experiments named by the same claims are spoiled together. If a single module names them, only
+    # its claims are recomputed; other modules' claims are, once, with all its experiments spoiled.
     owned: dict[ModuleType, set[str]] = {module: set() for module in MODULES}
     alike: dict[frozenset[str], set[str]] = {}
     owners: dict[frozenset[str], list[ModuleType]] = {}

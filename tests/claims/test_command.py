@@ -42,7 +42,7 @@ def few_claims(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def path(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
-    """The numbers of these claims, from the published outcomes."""
+    """File with the numbers of these claims, computed from the published outcomes."""
     path = tmp_path / "numbers.json"
     assert output(capsys, path) == [
         "claim.one", "claim.other", "claim.both",
@@ -53,7 +53,7 @@ def path(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
 
 @pytest.fixture
 def partial(tmp_path: Path) -> Path:
-    """A store that holds one of the two experiments, in which nothing was learned."""
+    """A store that holds one of the two experiments, in which no run learned."""
     store = Store(tmp_path / "results")
     for shard in plan(EXPERIMENTS[SMALL]):
         store.put(shard, made_up(len(shard.members), 200, log_every=100), [session(0, 20_000)])

@@ -1,4 +1,4 @@
-"""Numbers that the paper quotes and no run decides, and the published file of all numbers."""
+"""Numbers in the paper that need no runs, and the published file of all numbers."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_experiments_are_described_in_a_line() -> None:
         "steps 9, 24, 45, 90; baselines attached, detached; 13 weights from 0.02 to 100; "
         "24 seeds; 20,000 episodes; learning rate 0.002"
     )
-    assert quoted()["experiment.fourth-trial-8"]["text"] == (  # what is not the default is named
+    assert quoted()["experiment.fourth-trial-8"]["text"] == (  # what is not the default is printed
         "24 seeds; 20,000 episodes; 40 steps; learning rate 0.001; trial length 8; "
         "baseline detached"
     )

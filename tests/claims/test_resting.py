@@ -26,7 +26,7 @@ def claim(name: str, value: float, *experiments: str) -> Claim:
 
 
 def group(evidence: Evidence) -> Iterator[Claim]:
-    """Claims that read in different ways."""
+    """Yields claims that read runs in different ways."""
     every = evidence.of(TWO)
     light = every.at(critic_weight=every.weights[0])
     yield claim("first", light.time.mean(), TWO)
@@ -43,7 +43,7 @@ def one_group(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def chosen(**values: object) -> list[bool]:
-    """The runs of the second experiment that have some values."""
+    """Whether each run of the experiment `TWO` has the given values."""
     runs = EXPERIMENTS[TWO].runs()
     return [all(vars(run)[name] == value for name, value in values.items()) for run in runs]
 

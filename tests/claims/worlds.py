@@ -44,7 +44,7 @@ _course = cache(partial(climb, num_episodes=600))
 
 
 class End(NamedTuple):
-    """State of the trunk's gradient at the end of a climb, which decides the time to learn."""
+    """State of the trunk at the end of a climb, which decides the time to learn."""
 
     share: float  # norm of the critic's gradient over that of the policy's
     gain: float  # mean derivative of the units' outputs, at most 1
@@ -52,7 +52,7 @@ class End(NamedTuple):
 
 @cache
 def climbed(setting: Setting) -> End:
-    """The end of the climb by the law of `pwm.analysis.climb`, without a leak's noise."""
+    """The end of the climb according to `pwm.analysis.climb`, without a leak's noise."""
     *_, end = _course(setting)
     states = hidden_states(end.trunk, setting.hidden_size, setting.trial_length)
     grown = 1 + end.head / setting.initial_weight
@@ -71,17 +71,17 @@ class World:
     """The laws that runs follow. Factors are 1 where the paper's claims hold."""
 
     leaks: Callable[[TrainConfig], bool] = lambda run: run.loss.baseline == "attached"
-    """Whether the critic is biased."""
+    """Whether a leak biases the critic."""
     noise: Callable[[TrainConfig], float] = ratio_noise
-    """Weight at which the bias is as large as the noise of the return."""
+    """Weight at which the bias counts as much as the return's noise."""
     sharing: float = 1.0
-    """Factor on the critic's gradient of a shared trunk."""
+    """Factor on the critic's gradient in a shared trunk."""
     sharing_apart: float = 0.0
-    """Factor on the critic's gradient of separate networks, where there should be no effect."""
+    """Factor on the critic's gradient with separate networks, where it should have no effect."""
     bias: float = 1.0
     """Factor on the measured bias of the critic."""
     identity: float = 1.0
-    """Factor on the measured side of the identity."""
+    """Factor on the policy loss, one side of the identity of `pwm.claims.gradients`."""
     by_hand: float = 1.0
     """Factor on the noise of a bias added by hand."""
     signal: float = 1.0
@@ -96,39 +96,39 @@ class World:
         and not run.loss.entropy_weight
         and not (run.loss.returns == "centred" and run.critic_weight >= 10)
     )
-    """Whether half of the runs collapse to one action."""
+    """Whether half of a run's seeds collapse to one action."""
     fragile: bool = True
-    """Whether a high learning rate, light critics and slow running means lose seeds."""
+    """Whether high learning rates lose seeds, for instance with light critics (`lost_seeds`)."""
     lost: str = "log_probs"
-    """Gradients without which nothing is learned."""
+    """Gradients without which no run learns."""
     far: float = 1.0
     """Factor on the critic's distance from its fixed point."""
     above: float = 1.0
-    """Factor on the critic's distance if it starts above its fixed point."""
+    """Further factor on this distance if the critic starts above its fixed point."""
     rates: float = 0.0
-    """Power of the learning rate, relative to 0.001, with which the share grows further."""
+    """Half the power of (learning rate / 0.001) by which the share grows further."""
     recentred: bool = True
-    """Whether a start at the mean, or centred returns, shorten the distance."""
+    """Whether named starts, and returns that are not raw, put the critic at its fixed point."""
     arrived: bool = False
     """Whether the lightest critic reaches its fixed point even in the longest episodes."""
     carried: float = 4.0
-    """Slowdown of heavy critics where the state is carried."""
+    """Slowdown by heavy critics if the state is carried across trials."""
     fixed_point: float = 1.3
-    """Further slowdown in conditions where the noise from the fixed point was predicted wrongly."""
+    """Further slowdown from the fixed point in the two conditions that were predicted wrongly."""
     saturated: float = 0.0
     """Fraction of units that are saturated without a climb."""
     speed: float = 1.0
     """Factor on all times."""
     quirks: bool = True
-    """Whether the climb costs more or less than by the law at some lengths."""
+    """Whether the climb costs more or less than the law says at some lengths."""
 
     elsewhere: Elsewhere = "found"
-    """Outcome of the fifth set of predictions."""
+    """World of the fifth set of predictions (`tests.claims.fifth_world`)."""
     methods: Callable[[TrainConfig], float] = success
     """Fraction of seeds that learn in the comparison of methods."""
 
     def bias_to_noise(self, run: TrainConfig) -> float:
-        """Bias of the baseline over the return's standard deviation, as it slows learning."""
+        """Bias of the baseline over the return's standard deviation, in its effect on learning."""
         if run.loss.lost_gradients == "values":
             return 0.0
         if run.loss.optimism:
@@ -140,7 +140,7 @@ class World:
         return factor * self.noise(run) / run.critic_weight
 
     def climb(self, run: TrainConfig) -> Setting:
-        """The climb of the run's critic."""
+        """Setting of the climb of the run's critic."""
         steps = run.task.num_trials * run.task.trial_length
         setting = Setting(
             steps=steps,
@@ -158,7 +158,7 @@ class World:
         return replace(setting, start=setting.fixed_point + far * (start - setting.fixed_point))
 
     def times(self, run: TrainConfig) -> NDArray[np.float64]:
-        """Episodes until each of the seeds learns; inf for those that never do."""
+        """Episodes until each seed learns, inf if it never does: [SEEDS]."""
         steps = run.task.episode_length
         weight = run.critic_weight * (steps if run.loss.policy_reduction == "mean" else 1)
         if run.loss.lost_gradients == self.lost or run.loss.entropy_weight == 1:
@@ -251,7 +251,7 @@ class World:
         }
 
     def curves(self, run: TrainConfig) -> dict[str, ArrayLike]:
-        """Diagnostics over eight windows, the same for all seeds: a number, or [K]."""
+        """Diagnostics in K = 8 windows, the same for all seeds: a number, or [K]."""
         if run.probe_at:
             return self.probes(run)
         steps, weight, leaks = run.task.episode_length, run.critic_weight, self.leaks(run)
@@ -295,7 +295,7 @@ class World:
 
 
 def bias_noise(run: TrainConfig) -> float:
-    """Noise weight where the bias slows learning, not its ratio to the return's deviation."""
+    """Noise weight if the bias itself slows learning, not its ratio to the return's deviation."""
     steps = 1 if run.loss.policy_reduction == "mean" else run.task.episode_length
     return noise_weight(15, 3) * steps / 15
 
@@ -334,15 +334,15 @@ BROKEN: Mapping[str, World] = MappingProxyType(
         "collapse nowhere": World(collapse=lambda _run: False),
     }
 )
-"""Worlds in which some claims are false, by what is wrong with them."""
+"""Worlds in which some claims are false, by what is wrong in them."""
 
 
 class MadeUp(Evidence):
-    """The paper's experiments as they turn out in a world.
+    """Outcomes of the paper's experiments in a made-up world.
 
     Args:
         world: the laws that the runs follow.
-        spoiled: experiments whose runs are changed.
+        spoiled: names of experiments whose runs are changed.
     """
 
     def __init__(self, world: World = World(), spoiled: Collection[str] = ()) -> None:
@@ -351,7 +351,7 @@ class MadeUp(Evidence):
         self._made: dict[str, Outcomes] = {}
 
     def of(self, name: str) -> Outcomes:
-        """The outcomes of the experiment of that name."""
+        """The outcomes of an experiment."""
         if name not in self._made:
             axes, seeds = EXPERIMENTS[name].axes, len(EXPERIMENTS[name].axes["seed"])
 
