@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent
 
 
 def commands() -> dict[str, str]:
-    """Name of each command, and the first line of its docstring, read without importing it."""
+    """First line of each command's docstring, by command name, read without importing it."""
     summaries = {}
     for path in sorted([*PACKAGE.glob("*.py"), *PACKAGE.glob("*/*.py")]):
         text = path.read_text("utf-8")
@@ -28,7 +28,7 @@ def commands() -> dict[str, str]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Lists the commands; ends with status 2 if given arguments other than -h or --help."""
+    """Lists the commands; exits with status 2 on any argument other than -h or --help."""
     given = " ".join(sys.argv[1:] if argv is None else argv)
     known = commands()
     if given not in ("", "-h", "--help"):

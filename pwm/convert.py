@@ -36,7 +36,7 @@ class Arguments:
     weight: Annotated[
         float | None, tyro.conf.arg(metavar="FLOAT", help_behavior_hint="(default: the library's)")
     ] = None
-    """Weight of the value loss, in the units of the first."""
+    """Weight of the value loss, in the units of --from."""
     episode_length: Annotated[
         int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="(default: none)")
     ] = None
@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         steps_known = arguments.episode_length is not None or not needing
         accepted = f"a number of steps: {', '.join(needing)} sums one loss and averages the other"
         require(steps_known, "episode_length", "(none)", accepted)
-        steps = arguments.episode_length or 1  # if nothing depends on it
+        steps = arguments.episode_length or 1  # 1 if nothing depends on it
         lines = _to_all(source, weight, steps) if to is None else _to_one(source, to, weight, steps)
         for line in lines:
             say(line)
@@ -83,7 +83,7 @@ def _to_all(source: str, weight: float, steps: int) -> Iterator[str]:
 
 
 def _to_one(source: str, to: str, weight: float, steps: int) -> Iterator[str]:
-    """Yields lines: the converted weight, both losses, and what no weight can compensate for."""
+    """Yields lines: the converted weight, both losses, and what the weight does not cover."""
     converted = convert_weight(weight, steps, source=source, to=to)
     yield f"{weight:.3g} in {source} is {converted:.3g} in {to} ({_default(CONVENTIONS[to])})"
     width = max(len(source), len(to))
@@ -105,14 +105,14 @@ def _to_one(source: str, to: str, weight: float, steps: int) -> Iterator[str]:
 
 
 def _default(convention: Convention) -> str:
-    """Describes a library's weight by its name and usual value, as text."""
+    """Describes a library's parameter for the weight and its usual value, or says it has none."""
     if not convention.parameter:
         return "no such weight: multiply its value loss"
     return f"{convention.parameter}, {convention.weight:g} {convention.usual}"
 
 
 def _caveats_of_pair(source: str, to: str, steps: int) -> Iterator[str]:
-    """Yields differences between two libraries that no weight compensates."""
+    """Yields differences between two libraries that the converted weight does not cover."""
     first, second = CONVENTIONS[source], CONVENTIONS[to]
     if first.policy != second.policy and steps > 1:
         change = f"1/{steps} of" if first.policy == "sum" else f"{steps} times"
@@ -131,7 +131,7 @@ def _caveats_of_pair(source: str, to: str, steps: int) -> Iterator[str]:
 
 
 def _caveats(convention: Convention, error_weight: float) -> Iterator[str]:
-    """Yields properties of a library that no weight compensates.
+    """Yields properties of a library that no weight compensates for.
 
     `error_weight` is the weight of a step's squared error relative to its policy term.
     """

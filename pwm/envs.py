@@ -1,7 +1,7 @@
 """The task of `pwm.core.task` as Gymnasium environments, with the same trials and rewards.
 
 Importing this module registers `pwm/PWM0-v0`, `pwm/PWM5-v0` and `pwm/PWM7-v0`, each also with a
-vector version for `gymnasium.make_vec`. Every field of `TaskConfig` is a keyword of `make`. An
+vector version for `gymnasium.make_vec`. `make` accepts every field of `TaskConfig` as a keyword. An
 environment with the seed of a run shows the trials of that run's episodes, in the same order. An
 episode terminates at its end and is never truncated.
 
@@ -59,7 +59,7 @@ class PWMEnv(gymnasium.Env[NDArray[np.float32], int]):
     """Gymnasium environment of the parametric working memory task.
 
     In each trial the agent sees two of S stimuli, with a delay between them. It should hold until
-    the second stimulus, and then report which was larger (`Action`). A right report is rewarded.
+    the second stimulus, and then report which was larger (`Action`). A correct report is rewarded.
 
     Observations have shape [S]: one-hot while a stimulus is shown, zeros in delays and blank
     trials. `reset(seed=...)` starts the first episode of that seed; each later `reset()` starts the
@@ -78,7 +78,7 @@ class PWMEnv(gymnasium.Env[NDArray[np.float32], int]):
         self.task = TaskConfig(**fields)
         self.observation_space = Box(0, 1, (self.task.num_stimuli,), np.float32)
         self.action_space: Space[Any] = Discrete(len(Action))
-        # An element of a list is read much faster than an element of an array.
+        # List elements are read much faster than array elements.
         self._observations = [list(trial) for trial in observation_table(self.task)]
         self._rewards = reward_table(self.task).tolist()
         self._correct = _correct_table(self.task).tolist()
@@ -136,17 +136,17 @@ class PWMEnv(gymnasium.Env[NDArray[np.float32], int]):
 
 
 class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any]]):
-    """Vector environment of R replicas of the task, which steps them with array operations.
+    """Vector environment of R replicas of the task, stepped together by array operations.
 
     It returns what Gymnasium's `SyncVectorEnv` of R environments would return. `reset(seed=s)`
-    gives the replicas the seeds s to s + R - 1, `reset(seed=[...])` the seeds of the list. Episodes
+    gives the replicas the seeds s to s + R - 1, and `reset(seed=[...])` those listed. Episodes
     end together; the next `step` then ignores its actions and begins the next episodes.
 
     Args:
         num_envs: R, the number of replicas.
         fields: fields of `TaskConfig`.
     Raises:
-        InputError: a field has an invalid value.
+        InputError: `num_envs` or a field has an invalid value.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012, as Gymnasium declares it
@@ -179,8 +179,8 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
         Options are ignored. Returns the first observations, [R, S], and their `info`.
 
         Raises:
-            InputError: a list does not have one seed per replica, or one of its seeds is not an
-                integer of at least 0. Gymnasium refuses a single seed that is not.
+            InputError: a list does not have one seed per replica, or one of its seeds is not a
+                non-negative integer. Gymnasium checks a single seed itself.
         """
         if isinstance(seed, Sequence):
             accepted = f"one seed, or {self.num_envs}, one for each replica"
@@ -250,7 +250,7 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
 
 
 def _draw_trials(streams: Streams, task: TaskConfig) -> NDArray[np.int64]:
-    """Draws the pairs of the next episode's trials, and adds a blank trial after it: [R, N + 1]."""
+    """Draws the pairs of the next episode's trials, followed by a blank trial: [R, N + 1]."""
     integers = streams.draw(task.num_trials)  # (R, N)
     trials = np.full((len(integers), task.num_trials + 1), task.num_pairs)
     trials[:, :-1] = to_index(integers, task.num_pairs)

@@ -23,7 +23,7 @@ from pwm.io.inherited import say
 from pwm.io.repository import PAPER, published
 
 SOURCE = "paper.typ"
-MADE = datetime(2026, 11, 22, tzinfo=UTC)  # date of creation in the PDF
+MADE = datetime(2026, 11, 22, tzinfo=UTC)  # creation date in the PDF
 LOCATION = re.compile(r"┌─ (\S+)")  # file, line and column in the compiler's diagnostics
 
 
@@ -31,7 +31,7 @@ def compile_paper(folder: Path = PAPER) -> bytes:
     """Compiles the paper and returns the PDF.
 
     Args:
-        folder: folder of the source, which may read files below the folder's parent.
+        folder: folder of the source; the source may read files below the folder's parent.
     Raises:
         InputError: there is no source, or compiling it gives an error or a warning.
     """
@@ -76,7 +76,7 @@ def _source(folder: Path) -> Path:
 
 @contextmanager
 def _compiler_errors(source: Path) -> Iterator[None]:
-    """Turns an error of the compiler in the block into an `InputError`."""
+    """Turns a compiler error raised in the block into an `InputError`."""
     try:
         yield
     except typst.TypstError as error:
@@ -84,7 +84,7 @@ def _compiler_errors(source: Path) -> Iterator[None]:
 
 
 def _error_of(source: Path, problem: typst.TypstError | typst.TypstWarning) -> InputError:
-    """Makes an `InputError` from a problem that the compiler found, with its location if known."""
+    """Makes an `InputError` from a compiler error or warning, with its location if known."""
     place = LOCATION.search(problem.diagnostic)
     where = f" at {place[1]}" if place else ""
     message = " ".join(problem.message.split())
@@ -102,7 +102,7 @@ class Arguments:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command; bad input ends the program with one line."""
+    """Runs the command; on bad input, exits with one line and status 2."""
     arguments = parse(Arguments, "python -m pwm.paper", "Compiles the paper to PDF.", argv)
     with errors_in_one_line():
         pdf = compile_paper(arguments.folder)

@@ -84,7 +84,7 @@ class Arguments:
     """Folder for the results; it must not hold another run yet."""
 
     def runs(self) -> tuple[TrainConfig, ...]:
-        """One configuration per weight and seed, ordered by weight, then seed.
+        """One configuration per weight and seed, in the order given; the seed varies fastest.
 
         Raises:
             InputError: a value is not accepted.
@@ -103,7 +103,7 @@ class Arguments:
 
 
 def train_command(argv: Sequence[str] | None = None) -> None:
-    """Runs the command and ends the program."""
+    """Runs the command; exits with 0 if training finished, 128 + signal number if stopped."""
     arguments = parse(
         Arguments,
         "python -m pwm.train",
@@ -141,14 +141,14 @@ def _plan(arguments: Arguments) -> Plan:
 
 
 def _typed(value: object) -> str:
-    """Converts the value of a flag to text, as typed on a command line."""
+    """A flag's value as text, as typed on a command line."""
     if isinstance(value, tuple):
         return " ".join(f"{number:g}" for number in value)
     return str(value)
 
 
 def _draw(trainer: Trainer, path: Path) -> None:
-    """Draws the curves of a trainer's runs into a file."""
+    """Saves a plot of the training curves of a trainer's runs."""
     from pwm.figures.training import training_curves  # noqa: PLC0415, matplotlib is slow to import
 
     training_curves(trainer.runs, trainer.history(), path)

@@ -1,1 +1,1 @@
-"""The audit of the published runs: a random sample of them is trained again."""
+"""Audits the published runs: trains a random sample of them again."""

@@ -1,9 +1,9 @@
 """`python -m pwm.audit`: trains a random sample of the published runs again, and compares the bits.
 
-Every run can be reproduced bit for bit, so that a random sample bounds how many of all published
-runs could be wrong. A run of the sample must have the published digest and outcomes; then every
-claim is computed again from the published outcomes. The sample is drawn without replacement, every
-run with the same probability, from all runs or from the runs of one experiment, claim or figure.
+Every run can be reproduced bit for bit, so a random sample bounds how many published runs could be
+wrong. A sampled run must have the published digest and outcomes; then every claim is recomputed
+from the published outcomes. The sample is drawn without replacement, every run with the same
+probability, from all runs or from the runs of one experiment, claim or figure.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Arguments:
     """Flags of `python -m pwm.audit`."""
 
     runs: int = 300
-    """Runs to draw; all there are, if there are fewer."""
+    """Runs to draw; if there are fewer, all are drawn."""
     seed: Annotated[
         int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="(default: a fresh one)")
     ] = None
@@ -69,7 +69,7 @@ class Arguments:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command; ends the program with status 0 if all is as published."""
+    """Runs the command; exits with 0 if all is as published, 1 if not, 130 if interrupted."""
     arguments = parse(
         Arguments,
         "python -m pwm.audit",
@@ -100,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _selected(arguments: Arguments, source: Published) -> Mapping[str, NDArray[np.bool_]]:
-    """Selects the runs to draw from: by experiment, whether each of its runs is selected, [runs].
+    """Whether each run of an experiment can be drawn, [runs], by experiment name.
 
     Raises:
         InputError: a name is unknown, or several of experiment, claim and figure are given.
@@ -121,13 +121,13 @@ def _selected(arguments: Arguments, source: Published) -> Mapping[str, NDArray[n
             evidence = Evidence(source)
             ANSWERS[figure](evidence)  # `evidence.read` records the runs it reads
             return evidence.read
-    # Any other figure shows all runs of the experiment of the same name.
+    # Any other figure shows all runs of the experiment with the same name.
     names = [name for name in (arguments.experiment, figure) if name]
     return {each.name: np.ones(each.num_runs, bool) for each in chosen(names, known=EXPERIMENTS)}
 
 
 def _report(records: Mapping[TrainConfig, Record], places: Places, source: Published) -> bool:
-    """Prints the runs that differ from the published ones, and a bound on how many of all differ.
+    """Prints the retrained runs that differ from the published ones, and a bound for all runs.
 
     Args:
         records: records of the runs trained again.
@@ -154,7 +154,7 @@ def _report(records: Mapping[TrainConfig, Record], places: Places, source: Publi
 
 
 def claims_hold(source: Published) -> bool:
-    """Computes every claim again; prints claims outside their band, and numbers unlike the paper's.
+    """Recomputes every claim; prints those outside their band, and numbers unlike the paper's.
 
     Returns:
         Whether all claims hold and all numbers are as in the paper.

@@ -18,23 +18,23 @@ from pwm.runs.shards import plan
 
 
 class Place(NamedTuple):
-    """An experiment in which a run is published, and the number of the run in the experiment."""
+    """An experiment in which a run is published, and the run's number in it."""
 
     experiment: Experiment
     number: int
 
 
 Places = Mapping[TrainConfig, Sequence[Place]]
-"""Distinct runs, each with all places at which it is published."""
+"""Distinct runs, each with all places where it is published."""
 
 
 def published_runs(
     selected: Mapping[str, NDArray[np.bool_]], known: Mapping[str, Experiment]
 ) -> Places:
-    """The distinct runs that are selected, each with its places.
+    """The distinct selected runs, each with the experiments that have it and its number in them.
 
     Args:
-        selected: by name of experiment, whether each of its runs is selected, [runs].
+        selected: whether each run of an experiment is selected, [runs], by experiment name.
         known: experiments by name.
     """
     places = dict[TrainConfig, list[Place]]()
@@ -51,7 +51,7 @@ def differences(
 ) -> list[str]:
     """Describes how a run, trained again with this record, differs from the published run.
 
-    Returns one line for each of the `places` where the run is published and differs.
+    Returns one line for each of `places` whose published record differs.
     """
     found = []
     for experiment, number in places:
@@ -66,13 +66,13 @@ def differences(
 
 
 def _parting(run: TrainConfig, ours: Record, theirs: Record) -> str:
-    """Describes when two histories of a run begin to differ, as closely as their trails show."""
+    """Describes where two histories of a run diverge, as closely as their trails show."""
     num_windows = ceil(run.num_episodes / run.log_every)
-    # A trail has a byte per beginning of the history; these are the last episodes of each.
+    # A trail has a byte per prefix of the history; these are the prefixes' last episodes.
     ends = [run.log_every * end for end in trail_ends(num_windows)]
     differs = ours.trail[0] != theirs.trail[0]  # [ends]
     if differs.any():
-        last = ends[np.argmax(differs)]  # of the first beginning that differs
+        last = ends[np.argmax(differs)]  # of the first prefix that differs
         equal_until = max((end for end in ends if end < last), default=0)
         return f"the histories part in episodes {equal_until + 1} to {last}"
     if ours.digest[0] != theirs.digest[0]:
@@ -81,7 +81,7 @@ def _parting(run: TrainConfig, ours: Record, theirs: Record) -> str:
 
 
 def command_of(run: TrainConfig) -> str:
-    """Command that trains a run: its flags give all fields that do not have their default."""
+    """Command that trains a run, with a flag for each field that is not at its default."""
     words = ["python -m pwm.train"]
     default = flat(TrainConfig())
     for name, value in flat(run).items():

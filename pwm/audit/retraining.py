@@ -1,4 +1,4 @@
-"""Trains published runs again, in several processes."""
+"""Trains published runs again, in parallel processes."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from pwm.runs.scheduler import processes
 from pwm.runs.shards import Member, Shard
 from pwm.runs.worker import train_alone
 
-TOGETHER = 16  # most runs that are trained as one population
+TOGETHER = 16  # maximum number of runs trained as one population
 
 
 def retrain(sample: Sequence[TrainConfig], workers: int) -> tuple[dict[TrainConfig, Record], bool]:
-    """Trains runs, with a progress bar, until all are trained or Ctrl-C is pressed.
+    """Trains runs, with a progress bar, until all are trained or a signal interrupts it.
 
     Args:
         sample: the runs, in random order.
@@ -31,7 +31,7 @@ def retrain(sample: Sequence[TrainConfig], workers: int) -> tuple[dict[TrainConf
     Returns:
         The record of each run, and whether training was interrupted. After an interruption, only
         the runs before the first untrained one are returned. These runs are a random sample too;
-        among all trained runs, short runs would be too frequent.
+        among all trained runs, short runs would be overrepresented.
     """
     require_numba()
     records = dict[TrainConfig, Record]()

@@ -1,1 +1,1 @@
-"""The speed of training: the engines, a plain loop in PyTorch, and the same training in JAX."""
+"""Benchmarks of training speed: the engines, a plain PyTorch loop, and the same training in JAX."""

@@ -1,8 +1,8 @@
-"""`python -m pwm.bench`: the speed of training, compared with a plain PyTorch loop.
+"""`python -m pwm.bench`: measures training speed, compared with a plain PyTorch loop.
 
 Contestants take turns, round after round, and ratios are taken within a round: the speed of a
-shared machine drifts, ratios much less. All run on one core, except the last: the fused engine in
-one process per core.
+shared machine drifts, ratios much less. All run on one core, except those named "N cores", which
+train in N processes.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Arguments:
     rounds: int = 5
     """Rounds for each episode length and hidden size; a round takes 6 to 15 seconds."""
     cores: int = multiprocessing.cpu_count()
-    """Processes of the last contestant."""
+    """Processes of the contestants that use all cores."""
     peers: bool = False
     """Also time a population in JAX, which `pip install 'pwm[peers]'` installs."""
 

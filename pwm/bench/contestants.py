@@ -1,4 +1,4 @@
-"""The contestants of the benchmark: ways of training, each timed on the same setting."""
+"""The benchmark's contestants: ways of training, all timed on the same setting."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pwm.core.config import TrainConfig
 from pwm.engines import make_trainer
 from pwm.runs.shards import Member, Shard
 
-FUSED_SECONDS = 2.5  # approximate length of a round of the fused engine
+FUSED_SECONDS = 2.5  # approximate duration of a round of the fused engine
 PLAIN_STEPS = 900  # steps per round of the plain loop and of PyTorch
 JAX_STEPS = 6000  # steps per round of JAX
 
@@ -46,7 +46,7 @@ def contestants(run: TrainConfig, replicas: int, pool: Executor, cores: int) -> 
     shard = Shard(run.shared, members)
     population = shard.runs
     slow_episodes = max(PLAIN_STEPS // run.task.episode_length, 1)
-    # A round is so long that the time to start and end it on several cores does not matter.
+    # A round is long enough that the time to start and end it on several cores is negligible.
     fused_episodes = int(FUSED_SECONDS * shard.setting.num_episodes / shard.seconds) + 1
     on_all_cores = partial(_on_cores, pool, cores, make_trainer, (population,))
     return [

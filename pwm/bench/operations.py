@@ -1,6 +1,6 @@
 """Floating-point operations: how many training needs, and how many a core does per second.
 
-A product of matrices needs a multiplication and an addition for each weight and each row. The
+A matrix product needs a multiplication and an addition for each weight and each row. The
 backward pass needs as many again for the gradient with respect to each of the two factors.
 """
 
@@ -21,18 +21,17 @@ PRODUCTS = 300  # products per measurement
 
 
 def product_rate() -> float:
-    """Measures operations per second of matrix products in single precision."""
+    """Measures floating-point operations per second in single-precision matrix products."""
     matrix = torch.rand(PRODUCT_SIZE, PRODUCT_SIZE)
     seconds = timeit(lambda: torch.mm(matrix, matrix), number=PRODUCTS)
     return PRODUCTS * 2 * PRODUCT_SIZE**3 / seconds
 
 
 def operations(run: TrainConfig, episodes: int = 200) -> float:
-    """Mean number of floating-point operations per episode in the fused engine's products.
+    """Mean floating-point operations per episode in the fused engine's matrix products.
 
-    An episode's trials share the steps at which they have shown the same stimuli so far: the engine
-    computes such a step once, if the LSTM's state is reset at each trial. The mean is over
-    `episodes`.
+    Trials that have shown the same stimuli so far share a step: the engine computes it once, if the
+    LSTM's state is reset at each trial. The mean is over `episodes` episodes.
     """
     task, hidden = run.task, run.agent.hidden_size
     trials = DrawSource(task, (run.seed,)).next(episodes).trials[:, 0].numpy()  # pairs, [E, N]
@@ -46,7 +45,7 @@ def operations(run: TrainConfig, episodes: int = 200) -> float:
 
 
 def plain_operations(run: TrainConfig) -> float:
-    """Number of floating-point operations per episode in the plain loop's products.
+    """Floating-point operations per episode in the plain loop's matrix products.
 
     The loop computes every step of every trial, but no gradient with respect to the observations.
     """

@@ -1,11 +1,11 @@
 """The notes' setting in JAX, written for speed: a yardstick for the fused engine.
 
-Replicas are a `vmap`, episodes a `scan`, and everything is one compiled call. Nothing is logged,
-and results depend on the machine. The LSTM's state is reset at each trial, so its outputs depend
-only on the stimuli seen in the trial so far. As in the fused engine, they are computed once per
-episode for each such state, as the rows of a table, and looked up for each step.
+`vmap` runs over replicas, `scan` over episodes, all in one compiled call. Nothing is logged, and
+results depend on the machine. The LSTM's state is reset at each trial, so its outputs depend only
+on the stimuli seen in the trial so far. As in the fused engine, they are computed once per episode
+for each such state, as the rows of a table, and looked up for each step.
 
-JAX is not among the requirements: `pip install pwm[peers]`.
+JAX is an optional dependency: `pip install pwm[peers]`.
 
 Shapes: N trials, L steps per trial, S stimuli, H units, G = 4 H gate units, M rows of the table.
 """
@@ -82,8 +82,8 @@ def _initial(run: TrainConfig, key: Array) -> Weights:
 def _train(run: TrainConfig, state: Any) -> Any:
     """Trains one replica for `EPISODES_PER_CALL` episodes, whose random numbers are drawn first.
 
-    A state is the weights, the running means of their squared gradients, and the key of the random
-    numbers. Returns the new state, and the fraction of trials rewarded in each episode.
+    The state holds the weights, the running means of their squared gradients, and the key of the
+    random numbers. Returns the new state, and the fraction of trials rewarded in each episode.
     """
     weights, squares, key = state
     key, trial_key, noise_key = jax.random.split(key, 3)
@@ -152,7 +152,7 @@ def _play_states(run: TrainConfig, weights: Weights) -> Array:
 
 
 def _lstm_step(gate_inputs: Array, cell: Array) -> tuple[Array, Array]:
-    """Returns the LSTM's next hidden state and cell state, from its gates' inputs and last cell."""
+    """Returns the LSTM's next hidden and cell states, from its gate inputs and last cell state."""
     input_gate, forget_gate, candidate, output_gate = jnp.split(gate_inputs, NUM_GATES, axis=-1)
     kept = jax.nn.sigmoid(forget_gate) * cell
     cell = kept + jax.nn.sigmoid(input_gate) * jnp.tanh(candidate)

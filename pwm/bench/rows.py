@@ -1,4 +1,4 @@
-"""The rows of `pwm.bench.peer`'s table of states; a module of its own, as it needs no JAX."""
+"""Rows of `pwm.bench.peer`'s table of states; a separate module, as it does not need JAX."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Training of other people's agents and loops at many critic weights: `python -m pwm.external`."""
+"""Trains other people's agents and loops at many critic weights: `python -m pwm.external`."""

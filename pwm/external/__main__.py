@@ -1,7 +1,7 @@
 """`python -m pwm.external`: trains other people's code at many critic weights.
 
-It trains agents of Stable-Baselines3, unmodified, on the task, and public loops with a leak on
-CartPole. Each finished run is a row of one of two files, and is not trained again.
+It trains unmodified agents of Stable-Baselines3 on the task, and public loops with a leak on
+CartPole. Each finished run is a row in one of two files, and is not trained again.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Arguments:
     """Flags of the command."""
 
     size: Literal["paper", "smoke"] = "paper"
-    """All runs, or one short run of each part of them."""
+    """All runs, or a few short ones."""
     workers: int = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
     """Number of processes."""
     out: Path | None = None
@@ -63,17 +63,17 @@ class Arguments:
         return self.out or (smoke if self.size == "smoke" else published(AGENT_FILE).parent)
 
     def agent_runs(self) -> dict[ExternalRun, int]:
-        """Runs of the agents, each with the largest number of episodes to train it for."""
+        """Runs of the agents, each with the maximum number of episodes to train for."""
         if self.size == "paper":
             return {run: NUM_EPISODES[run.agent] for run in GRID}
-        # With one weight and one seed, many runs become equal, and so one key.
+        # With one weight and one seed, many runs become equal and share a key.
         return {replace(run, vf_coef=0.5, seed=0): 32 for run in GRID}
 
     def loop_runs(self) -> list[tuple[list[LoopRun], int]]:
-        """Runs of each loop, with the largest number of updates to train them for."""
+        """Runs of each loop, with the maximum number of updates to train for."""
         if self.size == "paper":
             return [(runs_of(loop), LOOPS[loop].num_updates) for loop in LOOPS]
-        # Enough updates for two episodes of the greatest length
+        # Enough updates for two episodes of the maximum length
         return [(runs_of(loop, [0]), 2 * LONGEST // LOOPS[loop].segment) for loop in LOOPS]
 
 
@@ -90,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         of_loops = {outcome.run: outcome for outcome in read_loops}
         all_agents, all_loops = arguments.agent_runs(), arguments.loop_runs()
         agents = [(run, episodes) for run, episodes in all_agents.items() if run not in of_agents]
-        # The runs of a loop train together: all of them again if one is missing.
+        # The runs of a loop train together; if one is missing, all train again.
         loops = [(runs, updates) for runs, updates in all_loops if not of_loops.keys() >= set(runs)]
         total = len(all_agents) + sum(len(runs) for runs, _ in all_loops)
         missing = len(agents) + sum(len(runs) for runs, _ in loops)

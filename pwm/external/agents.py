@@ -1,10 +1,10 @@
-"""Training of Stable-Baselines3's A2C and sb3-contrib's RecurrentPPO on the task, unmodified.
+"""Trains Stable-Baselines3's A2C and sb3-contrib's RecurrentPPO, unmodified, on the task.
 
-`GRID` lists the runs, and `build` their arguments that differ from the libraries' defaults.
+`GRID` lists the runs; `build` sets the arguments that differ from the libraries' defaults.
 Returns are undiscounted, over whole episodes.
 
 A2C has no recurrent network, and sees the last three observations instead. By default, its policy
-and its critic have separate networks; the shared one is a trunk of the same size below both heads.
+and its critic have separate networks; the shared network is a trunk of the same size.
 RecurrentPPO has separate LSTMs: it could share one, but would then detach the critic from it.
 """
 
@@ -30,7 +30,7 @@ from pwm.core.task import TaskConfig
 from pwm.external.vector import VecCentre, VecPWM
 from pwm.training.update import one_thread
 
-UNITS = 64  # of each of the two layers of A2C's default network, and of RecurrentPPO's LSTMs here
+UNITS = 64  # in each of the two layers of A2C's default network, and in RecurrentPPO's LSTMs here
 ENVIRONMENTS = 32  # each of which plays one episode per update
 VF_COEFS = (0.005, 0.05, 0.5, 5.0, 50.0)
 SEEDS = 27
@@ -43,7 +43,7 @@ PARTS: tuple[tuple[Agent, Network, int, tuple[Returns, ...], float], ...] = (
     ("RecurrentPPO", "separate", 15, ("raw", "centred"), 0.5),
     ("RecurrentPPO", "separate", 15, ("raw",), inf),
 )
-"""Parts of the grid: agent, network, episode length, kinds of returns, largest gradient norm."""
+"""Parts of the grid: agent, network, episode length, kinds of returns, maximum gradient norm."""
 # The seed varies slowest: if training is cut short, every setting has the same number of seeds.
 GRID = [
     ExternalRun(
@@ -91,7 +91,7 @@ class UntilLearned(BaseCallback):
         """Episodes until the criterion was met; inf before that."""
 
     def _on_step(self) -> bool:
-        """Whether training goes on; Stable-Baselines3 asks after every step."""
+        """Whether to continue training; Stable-Baselines3 asks after every step."""
         return self.time == inf
 
     def _on_rollout_end(self) -> None:
@@ -102,7 +102,7 @@ class UntilLearned(BaseCallback):
 
 
 def build(run: ExternalRun) -> tuple[OnPolicyAlgorithm, VecPWM]:
-    """Builds the agent of a run; returns the agent, and its environments without wrappers."""
+    """Builds a run's agent; returns it and its environments without wrappers."""
     envs = VecPWM(ENVIRONMENTS, stimulus_set="pwm5", episode_length=run.episode_length)
     wrapped: VecEnv = envs
     if run.returns == "normalised":
@@ -133,7 +133,7 @@ def build(run: ExternalRun) -> tuple[OnPolicyAlgorithm, VecPWM]:
 
 
 def train(run: ExternalRun, num_episodes: int) -> ExternalOutcome:
-    """Trains the agent of a run on one thread, until it has learned or for `num_episodes`."""
+    """Trains a run's agent on one thread, until it has learned or for `num_episodes`."""
     with one_thread():
         model, envs = build(run)
         stop = UntilLearned(TaskConfig(episode_length=run.episode_length), envs.rewarded)

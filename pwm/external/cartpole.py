@@ -1,4 +1,4 @@
-"""Gymnasium's CartPole for many replicas at once, each with random numbers of its own."""
+"""Gymnasium's CartPole for many replicas at once, each with its own random numbers."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ TOTAL_MASS, POLE_MASS, HALF_LENGTH = 1.1, 0.1, 0.5
 POLE_MOMENT = POLE_MASS * HALF_LENGTH
 GRAVITY, FORCE, SECONDS = 9.8, 10.0, 0.02
 LARGEST_POSITION, LARGEST_ANGLE = 2.4, 12 * 2 * pi / 360
-START = 0.05  # the numbers of an initial state are uniform between -START and START
+START = 0.05  # each component of an initial state is uniform in [-START, START]
 
 
 class CartPoles:
-    """The carts and poles of R replicas; those of one seed have the same initial states."""
+    """Carts and poles of R replicas; replicas with the same seed have the same initial states."""
 
     def __init__(self, seeds: Sequence[int]) -> None:
         self._random = [np.random.default_rng(seed) for seed in seeds]

@@ -14,12 +14,12 @@ from pwm.analysis.external import Baseline, Loop, LoopRun
 from pwm.external.losses import Losses, a3c_losses, reinforce_losses, tutorial_losses
 
 SEEDS = 48
-LONGEST = 200  # most steps of an episode, as in CartPole-v0
+LONGEST = 200  # maximum steps per episode, as in CartPole-v0
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoopSetting:
-    """Setting of a training loop, as in its source except where a comment names a difference."""
+    """Settings of a training loop, as in its source unless a comment notes a difference."""
 
     weights: tuple[float, ...]
     """Critic weights to train at."""
@@ -28,7 +28,7 @@ class LoopSetting:
     largest_error: float = inf
     """Error beyond which the value loss is linear (Huber's loss); inf for the squared error."""
     units: int
-    """Units of each network's hidden layer, with ReLU."""
+    """ReLU units in each network's hidden layer."""
     discount: float
     learning_rate: float
     num_updates: int
@@ -40,14 +40,14 @@ class LoopSetting:
     episodes: int = 1
     """Episodes per update."""
     segment: int = LONGEST
-    """Most steps per update; returns are bootstrapped if the episode goes on after these steps."""
+    """Maximum steps per update; returns are bootstrapped if the episode continues after them."""
     num_optimisers: int = 1
     """1: it minimises the sum of both losses. 2: the first minimises the policy loss, and does not
     train the value head; the second minimises the value loss."""
     optimiser: type[Adam] | type[RMSprop] = Adam
 
 
-# The source trains on Atari: a convolutional network, a learning rate of 0.0001, one thread.
+# The source trains a convolutional network on Atari, with a learning rate of 0.0001.
 A3C = LoopSetting(
     weights=(0.1, 1.0, 10.0),
     losses=a3c_losses,

@@ -1,7 +1,7 @@
 """Losses of public loops that leak: their policy loss also trains the critic.
 
-Each function computes the losses that one loop's source computes, written anew: the policy loss and
-the value loss of an update, without the critic weight. All functions have the same arguments:
+Each function reimplements the losses of one loop: the policy loss and the value loss of an update,
+without the critic weight. All functions have the same arguments:
 
 - `log_probs`: log-probabilities of the actions taken;
 - `values`: values that the critic predicts;
@@ -32,7 +32,7 @@ class Losses(NamedTuple):
 def tutorial_losses(
     log_probs: Tensor, values: Tensor, targets: Tensor, baseline: Tensor, played: Tensor
 ) -> Losses:
-    """Losses of TensorFlow's actor-critic tutorial, summed over steps; the value loss is Huber's.
+    """Losses of TensorFlow's actor-critic tutorial, summed over steps, with a Huber value loss.
 
     The caller passes standardised targets.
     """

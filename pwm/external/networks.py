@@ -13,13 +13,13 @@ from pwm.external.loops import LoopSetting
 
 
 class Networks:
-    """A policy and a critic for each of R replicas, each with one hidden layer, perhaps shared.
+    """A policy and a critic for each of R replicas, with one hidden layer each or one for both.
 
     Args:
-        parameters: weights [R, inputs, outputs] and biases [R, 1, outputs] of each layer: hidden
-            layer, policy's head, critic's head; or, if the hidden layer is not shared, policy's
-            hidden layer, critic's hidden layer, policy's head, critic's head.
-        num_optimisers: 1, which trains all parameters, or 2.
+        parameters: weights [R, inputs, outputs] and biases [R, 1, outputs] of each layer, in order:
+            hidden layer, policy head, critic head; or, if the hidden layer is not shared, policy's
+            hidden layer, critic's hidden layer, policy head, critic head.
+        num_optimisers: 1, which trains all parameters, or 2, for the policy and the critic.
     """
 
     def __init__(self, parameters: Sequence[Tensor], num_optimisers: int) -> None:
@@ -37,7 +37,7 @@ class Networks:
 
         Weights are uniform with Glorot's limit, sqrt(6 / (inputs + outputs)); biases are 0.
         """
-        # Inputs and outputs of each layer; CartPole has 4 numbers in a state, and 2 actions.
+        # Inputs and outputs of each layer; CartPole has 4 numbers per state and 2 actions.
         sizes = [(4, setting.units)] * (1 if setting.shared else 2)
         sizes += [(setting.units, 2), (setting.units, 1)]
         # `CartPoles` uses `default_rng(seed)`.
@@ -55,7 +55,7 @@ class Networks:
         return Networks(parameters, len(self.by_optimiser))
 
     def logits(self, states: Tensor) -> Tensor:
-        """Logits of the actions, [R, N, 2], in states [R, N, 4]."""
+        """Action logits, [R, N, 2], in states [R, N, 4]."""
         return _outputs(self._policy, states)
 
     def values(self, states: Tensor) -> Tensor:
@@ -64,7 +64,7 @@ class Networks:
 
 
 def _outputs(network: Sequence[Tensor], states: Tensor) -> Tensor:
-    """Outputs, [R, N, outputs], of a hidden layer with ReLU and a head: their four parameters."""
+    """Outputs, [R, N, outputs], of a ReLU hidden layer and a head, given their four parameters."""
     hidden_weights, hidden_biases, head_weights, head_biases = network
     hidden = torch.baddbmm(hidden_biases, states, hidden_weights).relu()  # (R, N, units)
     return torch.baddbmm(head_biases, hidden, head_weights)

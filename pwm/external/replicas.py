@@ -1,4 +1,4 @@
-"""Training of all runs of a public loop on CartPole at once, and their outcomes.
+"""Trains all runs of a public loop on CartPole at once, and measures their outcomes.
 
 Shapes: R replicas (runs), E episodes per update, L steps, N = E L.
 """
@@ -21,13 +21,13 @@ from pwm.external.losses import standardised
 from pwm.external.networks import Networks
 from pwm.training.update import one_thread
 
-CACHED = 2**18  # most activations of a layer computed at once, which fit the processor's cache
-WINDOW = 100  # episodes in a row that decide whether a run has learned
-SOLVED = 195.0  # a run has learned if these episodes have more steps on average
+CACHED = 2**18  # most activations of a layer computed at once; this many fit the processor's cache
+WINDOW = 100  # consecutive episodes that decide whether a run has learned
+SOLVED = 195.0  # a run has learned once the mean length of these episodes exceeds this
 
 
 class Steps(NamedTuple):
-    """Steps of an update: [R, E, L]; in a batch of r replicas, [r, N], their episodes in a row."""
+    """Steps of an update: [R, E, L]; for a batch of r replicas, [r, N], episodes concatenated."""
 
     states: Tensor  # with a last axis of 4
     actions: Tensor
@@ -37,23 +37,23 @@ class Steps(NamedTuple):
 
 
 class Record:
-    """Lengths of the episodes that one run has finished, and sums over their steps."""
+    """Lengths of the episodes that a run has finished, and sums over their steps."""
 
     def __init__(self, run: LoopRun) -> None:
         self.run = run
         self.time = inf
-        """Updates by the middle of the first `WINDOW` episodes in a row with a mean length above
-        `SOLVED`; inf before these episodes have ended."""
+        """Updates made by the middle of the first `WINDOW` consecutive episodes with a mean length
+        above `SOLVED`; inf until these episodes have ended."""
         self._lengths: list[int] = []  # steps of each episode
         self._updates: list[int] = []  # updates made by the end of each episode
         self._sums: list[NDArray[np.float64]] = []  # argument `sums` of each call of `add`
 
     def add(self, lengths: Sequence[int], num_updates: int, sums: NDArray[np.float64]) -> None:
-        """Adds the episodes that ended in the last of `num_updates`, given their lengths in steps.
+        """Adds the episodes that ended at update `num_updates`, given their lengths in steps.
 
-        `sums` has the number of steps since the previous call, and sums over these steps of value
-        minus target, clipped to plus or minus `LoopSetting.largest_error`; of the policy's entropy;
-        of the bootstrap value's weight in the target; and of the value: [5].
+        `sums`, [5], holds the number of steps since the previous call, and four sums over these
+        steps: value minus target, clipped to ±`LoopSetting.largest_error`; the policy's entropy;
+        the bootstrap value's weight in the target; and the value.
         """
         self._lengths += lengths
         self._updates += [num_updates] * len(lengths)
@@ -64,7 +64,7 @@ class Record:
     def outcome(self, num_updates: int) -> LoopOutcome:
         """The run's outcome after `num_updates`; at least one episode must have ended."""
         setting = LOOPS[self.run.loop]
-        half = len(self._sums) // 2  # each element is of `setting.episodes` episodes
+        half = len(self._sums) // 2  # each element covers `setting.episodes` episodes
         steps, error, entropy, bootstrap, value = np.sum(self._sums[half:], axis=0)
         returns = summed_returns(self._lengths[half * setting.episodes :], setting.discount)
         bias = nan if setting.standardises else (value - returns) / steps
@@ -92,7 +92,7 @@ def train_loop(runs: Sequence[LoopRun], num_updates: int) -> list[LoopOutcome]:
 
 
 class Replicas:
-    """Runs of one loop, each with a network, poles and an optimiser state of its own."""
+    """Runs of one loop, each with its own network, CartPole environments and optimiser state."""
 
     def __init__(self, runs: Sequence[LoopRun]) -> None:
         self._setting = setting = LOOPS[runs[0].loop]
@@ -105,7 +105,7 @@ class Replicas:
         ]
         self._critic_weights = torch.tensor([run.weight for run in runs])  # [R]
         self._attached = torch.tensor([run.baseline == "attached" for run in runs])  # [R]
-        # All episodes of a replica have its seed: those of one update begin in the same state.
+        # A replica's environments share its seed, so an update's episodes begin in the same state.
         self._poles = CartPoles(np.repeat(seeds, setting.episodes).tolist())
         shape = (len(runs), setting.episodes)
         # Whether each episode has ended; true at first, so that `_play` begins the first episodes.
@@ -113,7 +113,7 @@ class Replicas:
         self._lengths = np.zeros(shape, np.int64)  # steps of each episode so far
         # Argument `sums` of `Record.add`: sums since each replica last finished an episode, [R, 5].
         self._step_sums = np.zeros((len(runs), 5))
-        # One generator draws the actions of all replicas; its seed is that of the first run.
+        # One generator, seeded with the first run's seed, draws the actions of all replicas.
         self._action_generator = torch.Generator().manual_seed(seeds[0])
 
     def train(self, num_updates: int) -> Iterator[LoopOutcome]:
@@ -134,7 +134,7 @@ class Replicas:
                 self._keep(~ended)
 
     def _play(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Plays the next steps of all episodes; first begins a new one wherever one has ended.
+        """Plays the next steps of all episodes, after starting a new one wherever one has ended.
 
         Returns the states, the last one included, [R, E, L + 1, 4]; the actions, [R, E, L]; and 1
         for each step played, 0 for one after the end of its episode, [R, E, L].
@@ -148,7 +148,7 @@ class Replicas:
             for _ in range(self._setting.segment):
                 left, right = self._networks.logits(states[-1]).unbind(-1)
                 uniform = torch.rand(shape, generator=self._action_generator)
-                action = uniform < (right - left).sigmoid()  # the probability of right
+                action = uniform < (right - left).sigmoid()  # the probability of pushing right
                 fallen = self._poles.step(action.numpy().reshape(-1)).reshape(shape)
                 played.append(torch.tensor(~self._over))
                 actions.append(action.long())
@@ -173,7 +173,7 @@ class Replicas:
         # Parameters and gradients: a list per optimiser, of tensors [R, ...].
         trained = self._networks.by_optimiser
         gradients = [[torch.empty_like(each) for each in parameters] for parameters in trained]
-        # Replicas are sorted by the length of their longest episode, so that little is padded.
+        # Batches hold replicas whose longest episodes are of similar length, to limit padding.
         lengths = played.sum(-1).amax(1)  # steps of the longest episode, (R,)
         size = max(1, CACHED // (self._setting.units * played[0].numel()))  # replicas per batch
         for replicas in lengths.argsort().split(size):
@@ -192,7 +192,7 @@ class Replicas:
     def _gradients(self, replicas: Tensor, steps: Steps) -> list[tuple[Tensor, ...]]:
         """Gradients with respect to the parameters of r replicas, one tuple per optimiser.
 
-        It also adds sums over their steps to `_step_sums`, on which `Record` bases the outcome.
+        Also adds sums over their steps to `_step_sums`, from which `Record` computes the outcome.
         """
         setting, networks = self._setting, self._networks.copies(replicas)
         targets = steps.targets
@@ -213,7 +213,7 @@ class Replicas:
             summands = [torch.ones_like(values), error, entropy, steps.bootstraps, values]  # (r, N)
             sums = (torch.stack(summands) * steps.played).sum(-1)  # (5, r)
             self._step_sums[replicas.numpy()] += sums.T.double().numpy()
-        # A replica's parameters affect its own loss alone, so the sum has each replica's gradient.
+        # A replica's parameters affect only its own loss, so the sum's gradient has each replica's.
         return [
             torch.autograd.grad(total.sum(), parameters, retain_graph=True)
             for total, parameters in zip(totals, networks.by_optimiser, strict=True)
@@ -242,8 +242,9 @@ def bootstrapped(
 ) -> tuple[Tensor, Tensor]:
     """Return from each step of a segment, and the bootstrap value's weight in it: [..., L] each.
 
-    With n steps left in the segment, the return is 1 + γ + ... + γⁿ⁻¹ + γⁿ v. If the episode ends
-    within the segment, n counts the steps left in the episode, and v and its weight γⁿ are 0.
+    With n steps left in the segment, each rewarded by 1, the return is 1 + γ + ... + γⁿ⁻¹ + γⁿ v.
+    If the episode ends within the segment, n counts the steps left in the episode, and v and its
+    weight γⁿ are 0.
 
     Args:
         played: 1 for each step played, 0 after the episode's end, [..., L].
@@ -264,7 +265,7 @@ def bootstrapped(
 def summed_returns(lengths: Sequence[int], discount: float) -> float:
     """Sum of the discounted returns from all steps of whole episodes, for a reward of 1 per step.
 
-    It is compared with the sum of the critic's values, whose own targets contain values.
+    It is compared with the sum of the critic's values, since their own targets contain values.
     When n steps remain, the return is 1 + γ + ... + γⁿ⁻¹ = (1 - γⁿ) / (1 - γ), for a discount γ
     below 1. An episode of L steps gives the sum of this over n = 1 to L: (L - Σ γⁿ) / (1 - γ).
     """

@@ -15,7 +15,7 @@ from pwm.envs import PWMVectorEnv
 class VecPWM(VecEnv):
     """`PWMVectorEnv` for Stable-Baselines3: the next episodes begin as soon as all have ended.
 
-    With the seed s, environment i is seeded by s + i. The arguments are those of `PWMVectorEnv`.
+    With seed s, environment i has seed s + i. The arguments are those of `PWMVectorEnv`.
     """
 
     def __init__(self, num_envs: int, **fields: Any) -> None:
@@ -23,18 +23,18 @@ class VecPWM(VecEnv):
         spaces = self._envs.single_observation_space, self._envs.single_action_space
         super().__init__(num_envs, *spaces)
         self.rewarded: list[float] = []
-        """Fraction of trials rewarded in each finished episode, in order of time."""
-        self._rewards = np.zeros(num_envs)  # sum over each unfinished episode
+        """Fraction of trials rewarded in each finished episode, in chronological order."""
+        self._rewards = np.zeros(num_envs)  # sum over each unfinished episode so far
         self._actions = np.zeros(num_envs, np.int64)
 
     def reset(self) -> NDArray[np.float32]:
-        """Starts new episodes, of a new seed if `seed` was called; returns the observations."""
+        """Starts new episodes, with a new seed if `seed` was called; returns the observations."""
         seed = self._seeds[0]
         self._reset_seeds()
         return self._envs.reset(seed=seed)[0]
 
     def step_async(self, actions: NDArray[np.int64]) -> None:
-        """Keeps the actions for `step_wait`."""
+        """Stores the actions for `step_wait`."""
         self._actions = actions
 
     def step_wait(self) -> VecEnvStepReturn:
@@ -58,7 +58,7 @@ class VecPWM(VecEnv):
         """Does nothing: there is nothing to release."""
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
-        """Value of an attribute for each environment; it is the same, or None, for all."""
+        """An attribute's value, once per environment; None if there is no such attribute."""
         return [getattr(self._envs, attr_name, None) for _ in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
@@ -83,15 +83,15 @@ class VecPWM(VecEnv):
 class VecCentre(VecEnvWrapper):
     """Subtracts a running mean from the rewards, so that returns are about zero on average.
 
-    The mean is over steps and environments. After the n-th episodes, it moves by the fraction
-    max(1/n, 0.1) towards their mean reward.
+    The mean is over steps and environments. After the n-th batch of episodes, it moves a fraction
+    max(1/n, 0.1) of the way to their mean reward per step.
     """
 
     def __init__(self, venv: VecEnv) -> None:
         super().__init__(venv)
         self._mean = 0.0  # reward per step
         self._updates = 0  # of the mean
-        self._episode: list[float] = []  # mean over environments of each step's reward so far
+        self._episode: list[float] = []  # each step's mean reward over environments
 
     def reset(self) -> Any:
         """Starts new episodes."""

@@ -21,7 +21,7 @@ from pwm.io.inherited import expand_paths, mute, note, open_streams, say
 from pwm.io.start import BAD_INPUT, end_imports, require_versions
 
 CLOSED_PIPE = 141  # exit status after a broken pipe, as shells report it: 128 + SIGPIPE
-WIDE = "1000"  # columns, so that tyro breaks no line of an error
+WIDE = "1000"  # columns, so that tyro does not wrap its errors
 # Patterns in tyro's messages about bad input
 CHOICE = re.compile(
     r"invalid choice '(?P<value>.*)' for argument '(?P<flag>.*)'\. .* \((?P<all>.*)\)"
@@ -29,7 +29,7 @@ CHOICE = re.compile(
 MISSING_VALUE = re.compile(r"Missing value for argument '(?P<flag>.*)'\. Expected 1 values")
 SIMILAR = re.compile(r"Perhaps you meant:|Arguments similar to ")
 FLAG = re.compile(r"(?:^|, )(--[\w-]+)", re.MULTILINE)
-TYPES = {"INT": "an integer", "FLOAT": "a number"}  # words for tyro's names of types
+TYPES = {"INT": "an integer", "FLOAT": "a number"}  # words for the type names in tyro's errors
 Arguments = TypeVar("Arguments")
 ExperimentNames = tyro.conf.Positional[
     Annotated[tuple[str, ...], tyro.conf.arg(metavar="[EXPERIMENT ...]", help_behavior_hint="")]
@@ -42,19 +42,19 @@ def parse(
 ) -> Arguments:
     """Parses flags into an instance of a dataclass.
 
-    The fields of nested dataclasses are flags without a prefix. Bad input ends the program with one
-    line on standard error and status 2.
+    The fields of nested dataclasses are flags without a prefix. Bad input makes the program exit
+    with one line on standard error and status 2.
 
     Args:
         arguments: the dataclass; the docstrings of its fields are the help texts.
         prog: the command, as the help shows it.
         description: first lines of the help.
-        argv: words after the command; by default, the words that this process was given.
+        argv: the command-line arguments; by default, those of this process.
     """
     open_streams()
     typed = sys.argv[1:] if argv is None else argv
     wants_help = "-h" in typed or "--help" in typed
-    # tyro breaks lines at the terminal's width; an error must stay on one line, help need not.
+    # tyro wraps lines at the terminal's width; an error must stay on one line, help need not.
     width = contextlib.nullcontext() if wants_help else _wide_terminal()
     errors = io.StringIO()
     with errors_in_one_line():
@@ -70,7 +70,7 @@ def parse(
                 )
         except SystemExit as stop:
             if stop.code == BAD_INPUT:
-                # Either a configuration refused a value, or tyro could not parse the words.
+                # Either a dataclass refused a value, or tyro could not parse the arguments.
                 fail(_input_error(stop) or _message(errors.getvalue(), typed))
             raise
         require_versions()
@@ -78,7 +78,7 @@ def parse(
 
 
 def fail(message: str) -> NoReturn:
-    """Ends the program with an error message and status 2; removes unfinished progress bars."""
+    """Exits with an error message and status 2; removes unfinished progress bars."""
     for bar in list(getattr(tqdm, "_instances", ())):  # bars that are not closed
         bar.leave = False  # `close` then erases it
         bar.close()
@@ -88,7 +88,7 @@ def fail(message: str) -> NoReturn:
 
 @contextlib.contextmanager
 def errors_in_one_line() -> Iterator[None]:
-    """Ends the program with one line and status 2 if the block raises `InputError`.
+    """Exits with one line and status 2 if the block raises `InputError`.
 
     If the reader of standard output, such as `head`, has stopped reading, the status is 141; after
     Ctrl-C, it is 130.
@@ -110,7 +110,7 @@ def errors_in_one_line() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _wide_terminal() -> Iterator[None]:
-    """Sets the terminal's width so high that tyro does not break the lines of its errors."""
+    """Sets a terminal width so large that tyro does not wrap its errors."""
     before = os.environ.get("COLUMNS")
     os.environ["COLUMNS"] = WIDE
     try:
@@ -130,11 +130,11 @@ def _input_error(stop: BaseException) -> str:
 
 
 def _message(box: str, typed: Sequence[str]) -> str:
-    """Rewrites an error of tyro on one line, such as "--seeds 1 x: expected an integer each".
+    """Rewrites a tyro error as one line, such as "--seeds 1 x: expected an integer each".
 
     Args:
         box: the error as tyro prints it, in a box with a title.
-        typed: the words of the command line.
+        typed: the command-line arguments, as typed.
     """
     first, *others = _parts(box)
     message = " ".join(first[:2])  # tyro's message has one line or two
@@ -155,7 +155,7 @@ def _message(box: str, typed: Sequence[str]) -> str:
 
 
 def _parts(box: str) -> list[list[str]]:
-    """Lines of each part of a box that has any; horizontal rules and empty lines separate parts."""
+    """Lines of each non-empty part of a box; horizontal rules and empty lines separate parts."""
     parts: list[list[str]] = [[]]
     for line in box.splitlines()[1:]:  # below the title
         text = line.strip("│ ")
@@ -168,7 +168,7 @@ def _parts(box: str) -> list[list[str]]:
 
 
 def _value(flag: str, typed: Sequence[str]) -> str:
-    """Words typed after a flag, quoted for a shell; if the flag was repeated, after the last."""
+    """Values typed after a flag's last occurrence, quoted for a shell."""
     words: list[str] = []
     after_flag = False
     for word in typed:

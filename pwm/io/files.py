@@ -28,7 +28,7 @@ DAMAGE = (ValueError, KeyError, EOFError, TypeError, AttributeError, RuntimeErro
 HISTORY = ("episode", *METRICS)
 """Names of the arrays of every history."""
 PROBED = (DIAGNOSTICS, ("probe_episode", *DIAGNOSTICS, *AGENT_DIAGNOSTICS))
-"""Names of the further arrays of a history probed at the ends of windows, or with `probe_at`."""
+"""Names of the additional arrays of a history probed at the ends of windows, or at `probe_at`."""
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """Error numbers of file systems that cannot lock files, such as some on clusters."""
 CHECKSUM = b"sha256:"
@@ -73,7 +73,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}")
     try:
-        with temporary.open("xb") as file:  # unlike `tempfile`, with the permissions of the umask
+        with temporary.open("xb") as file:  # unlike `tempfile`, obeys the umask
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -99,7 +99,7 @@ def write_signed(path: Path, content: Mapping[str, object]) -> None:
 
 
 def read_signed(path: Path) -> dict[str, Any]:
-    """Reads and verifies a file of `write_signed`; returns its content without the checksum.
+    """Reads and verifies a file written by `write_signed`; returns the content without checksum.
 
     Raises:
         FileError: the file is missing or damaged.
@@ -116,7 +116,7 @@ def read_signed(path: Path) -> dict[str, Any]:
 
 
 def _signed(content: Mapping[str, object]) -> bytes:
-    """Converts content to JSON with its checksum as a further field."""
+    """Converts content to JSON with its checksum as an additional field."""
     checksum = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     return _json({**content, "sha256": checksum})
 
@@ -139,7 +139,7 @@ def write_arrays(
 def read_arrays(
     path: Path, names: Collection[str], *optional: Collection[str]
 ) -> dict[str, NDArray[Any]]:
-    """Reads and verifies a file of `write_arrays`; returns its arrays by name.
+    """Reads and verifies a file written by `write_arrays`; returns its arrays by name.
 
     Args:
         path: path of the file.
@@ -168,7 +168,7 @@ def write_history(path: Path, history: History) -> None:
 
 
 def read_history(path: Path) -> History:
-    """Reads and verifies a file of `write_history`.
+    """Reads and verifies a file written by `write_history`.
 
     Raises:
         FileError: the file is missing, damaged, or not a history.
@@ -177,7 +177,7 @@ def read_history(path: Path) -> History:
 
 
 def as_history(path: Path, arrays: dict[str, Any]) -> History:
-    """Makes a history from the arrays, by name, that were read from a file.
+    """Makes a history from arrays, by name, that were read from the file `path`.
 
     Raises:
         FileError: the shapes or types of the arrays are not those of a history.

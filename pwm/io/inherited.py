@@ -1,4 +1,4 @@
-"""Standard streams, paths and signals, which a process gets from its caller and may find unusable.
+"""Standard streams, paths and signals, which a process inherits and may find unusable.
 
 For instance, a stream may be closed, a path may begin with `~`, and a signal may be ignored.
 """
@@ -22,7 +22,7 @@ Arguments = TypeVar("Arguments")
 STOPPING = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
-"""Signals that ask a process to stop: Ctrl-C; SLURM, Docker, systemd; a terminal that closes."""
+"""Signals to stop: from Ctrl-C; from SLURM, Docker or systemd; from a terminal that closes."""
 
 
 def open_streams() -> None:
@@ -58,7 +58,7 @@ def say(text: str, end: str = "\n") -> None:
 
     Raises:
         BrokenPipeError: the process that reads the output, such as `head`, has ended.
-        FileError: standard output cannot be written, for instance because a disk is full.
+        FileError: standard output cannot be written to, for instance because a disk is full.
     """
     try:
         if text or end:
@@ -86,7 +86,7 @@ class Forgiving:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> None:
-        """Writes and flushes a text, or discards it if the stream cannot be written."""
+        """Writes and flushes text, or discards it if the stream cannot be written to."""
         try:
             self._stream.write(text)
             self._stream.flush()
@@ -98,12 +98,12 @@ class Forgiving:
 
 
 def note(text: str) -> None:
-    """Prints a line to standard error, or discards it if standard error cannot be written."""
+    """Prints a line to standard error, or discards it if standard error cannot be written to."""
     print(text, file=Forgiving(sys.stderr))
 
 
 def mute(stream: TextIO) -> None:
-    """Redirects a stream that cannot be written to the null device, so that exit can flush it."""
+    """Redirects an unwritable stream to the null device, so that Python can flush it at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
@@ -111,7 +111,7 @@ def mute(stream: TextIO) -> None:
 def stop_signals(*, interrupt: bool = False) -> Iterator[list[int]]:
     """Catches the first of the `STOPPING` signals; a second one ends the process at once.
 
-    Signals that the caller has set to be ignored, as `nohup` does with SIGHUP, stay ignored.
+    Signals that are already ignored, such as SIGHUP under `nohup`, stay ignored.
 
     Args:
         interrupt: whether the caught signal also raises `KeyboardInterrupt(number)`.
@@ -123,7 +123,7 @@ def stop_signals(*, interrupt: bool = False) -> Iterator[list[int]]:
     caught: list[int] = []
 
     def catch(number: int, _frame: FrameType | None) -> None:
-        """Records the signal, and restores the default for the next one: it ends the process."""
+        """Records the signal, and restores the defaults, so that the next one ends the process."""
         caught.append(number)
         for each in handlers:
             signal.signal(each, signal.SIG_DFL)

@@ -17,7 +17,7 @@ from pwm.io.repository import REPOSITORY
 
 
 def current_provenance(wall_seconds: float, command: str | None = None) -> dict[str, object]:
-    """The provenance of a result of this process, as a dictionary for JSON.
+    """Provenance of a result of this process, as a dictionary for JSON.
 
     Args:
         wall_seconds: wall time that the result took.
@@ -31,13 +31,13 @@ def current_provenance(wall_seconds: float, command: str | None = None) -> dict[
 
 
 def typed_command() -> str:
-    """The command that started this process, quoted for a shell, without the folder of Python."""
+    """The command that started this process, quoted for a shell, without Python's folder."""
     return shlex.join([Path(sys.orig_argv[0]).name, *sys.orig_argv[1:]])
 
 
 @lru_cache(maxsize=1)
 def _environment() -> dict[str, object]:
-    """The part of the provenance that is constant in a process; unknown values are None."""
+    """The part of the provenance that is the same throughout a process; unknown values are None."""
     changes = _git("status", "--porcelain", "--untracked-files=no")
     return {
         "commit": _git("rev-parse", "HEAD"),
@@ -71,7 +71,7 @@ def _git(*arguments: str) -> str | None:
     """
     if not (REPOSITORY / ".git").exists():  # git would look for a repository in the parent folders
         return None
-    # A caller, such as a git hook, may have set it for another repository.
+    # A caller, such as a git hook, may have set GIT_DIR for another repository.
     environment = {name: value for name, value in os.environ.items() if name != "GIT_DIR"}
     try:
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Paths of the repository and of its published results."""
+"""Paths of the repository and its published results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Preparations of a command, before its slow imports; `pwm/__init__.py` calls them.
+"""Prepares a command before its slow imports; called by `pwm/__init__.py`.
 
 If an import is interrupted or fails, the command then ends with one line instead of a traceback.
 """
@@ -27,7 +27,7 @@ def start_command() -> None:
     """Prepares a command for its slow imports: if one fails or is interrupted, prints one line.
 
     Ends the command at once, also with one line, if the imports cannot succeed: with too little
-    memory, in a working folder that was removed, or with invalid settings of tqdm.
+    memory, in a working folder that was removed, or with invalid tqdm settings.
     """
     sys.excepthook = _in_one_line
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
@@ -76,7 +76,7 @@ def require_versions() -> None:
 
 
 def _numbers(version: str) -> list[int]:
-    """The numbers in a version, such as [2, 6, 0] of "2.6.0", to compare versions."""
+    """The numbers in a version, such as [2, 6, 0] for "2.6.0", to compare versions."""
     return [int(number) for number in re.findall(r"\d+", version)]
 
 
@@ -104,7 +104,7 @@ def _require_settings_of_tqdm() -> None:
 
 
 def _interrupted(number: int, _frame: object) -> None:
-    """Ends the process at once, since libraries may catch a `KeyboardInterrupt` in an import."""
+    """Ends the process at once, since libraries may catch a `KeyboardInterrupt` during import."""
     os.write(2, b"Interrupted.\n")
     os._exit(128 + number)
 
@@ -127,7 +127,7 @@ def _in_one_line(
 def _failed_import(error: BaseException, trace: TracebackType | None) -> str | None:
     """File or name of the library that failed to import; None if the error has another cause."""
     frames = traceback.extract_tb(trace)
-    # Frames outside this package and Python's import system.
+    # Frames outside this package and Python's import system
     foreign = [frame for frame in frames if not frame.filename.startswith((PACKAGE, "<frozen"))]
     if foreign and foreign[0].name == "<module>":  # raised while a library was imported
         return foreign[-1].filename

@@ -1,4 +1,4 @@
-"""Checks of an actor-critic of your own: its losses, its curves, and the start of its critic."""
+"""Checks of your own actor-critic: its losses, its training curves, and its critic's start."""
 
 from pwm.tools.leak import assert_no_leak, check_leak
 from pwm.tools.logs import check_logs

@@ -13,7 +13,7 @@ Output = tuple[Node, int]
 
 
 def output(tensor: Tensor) -> Output:
-    """The node that computed `tensor`, which requires a gradient, and its index in the outputs."""
+    """Node that computed `tensor`, which requires a gradient, and the tensor's output index."""
     edge = get_gradient_edge(tensor)
     return edge.node, edge.output_nr
 
@@ -21,7 +21,7 @@ def output(tensor: Tensor) -> Output:
 def ancestors(tensors: Iterable[Tensor], stop: Iterable[Tensor] = ()) -> set[Output]:
     """All tensors in the graph that `tensors` were computed from, `tensors` included.
 
-    Tensors that require no gradient are skipped. No path passes through the tensors in `stop`.
+    Tensors that require no gradient are skipped. Paths stop before the tensors in `stop`.
     """
     blocked = {output(tensor) for tensor in stop}
     found = {output(tensor) for tensor in tensors if tensor.requires_grad} - blocked
@@ -39,7 +39,7 @@ def ancestors(tensors: Iterable[Tensor], stop: Iterable[Tensor] = ()) -> set[Out
 
 
 def between(start: Tensor, ends: Iterable[Tensor]) -> set[Node]:
-    """The operations on the paths from `start` back to `ends`, tensors that it was computed from.
+    """Operations on the paths from `start` back to `ends`, tensors that it was computed from.
 
     The operation that computed `start` is included; those that computed `ends` are not.
     `check_leak` looks among them for custom functions, which may hide a dependence.

@@ -2,8 +2,8 @@
 
 In REINFORCE and similar methods, the gradient of the loss with respect to an action's
 log-probability is minus that action's advantage, a constant. The check computes this gradient with
-its graph. If it depends on parameters, the baseline was not detached. The check does not need to
-know which tensor is the baseline, works with any reduction, and with the sum of both losses. PPO's
+its graph. If it depends on parameters, the baseline was not detached. The check need not know which
+tensor is the baseline, and works with any reduction and with the sum of both losses. PPO's
 ratio makes the gradient depend on the log-probabilities themselves, so paths through them do not
 count.
 """
@@ -50,7 +50,7 @@ def check_leak(
 ) -> LeakReport:
     """Checks whether the policy loss trains the critic, and estimates what that costs.
 
-    Call it when the losses are made and before `backward`. It changes no gradient, parameter or
+    Call it after computing the losses, before `backward`. It changes no gradient, parameter or
     random state.
 
     Args:
@@ -59,11 +59,12 @@ def check_leak(
         parameters: the agent's parameters, with or without names, or its module or modules by name.
         values: the critic's outputs that the losses were computed from, one tensor or a list.
         log_probs: log-probabilities of the actions taken, one tensor or a list.
-        weight: factor outside `value_loss` in the sum that `backward` is called on.
-        steps: T, steps per episode, to report the weight in units of a loss summed over them; by
-            default all steps of the losses.
+        weight: factor by which `value_loss` is multiplied in the loss that is minimised.
+        steps: T, steps per episode, to report the weight next to a policy loss summed over an
+            episode; by default, all steps of the losses.
     Raises:
-        ArgumentError: a loss is not a scalar with a gradient, or `backward` has been called.
+        ArgumentError: a loss is not a scalar with a gradient, `backward` has been called, or
+            `weight` or `steps` is out of range.
     """
     _check_arguments(policy_loss, value_loss, weight, steps)
     value_list = [values] if isinstance(values, Tensor) else list(values)
@@ -87,7 +88,7 @@ def check_leak(
     sources = ancestors([gradient], stop=tracked)
     reached = leaves(sources)
     if reached and value_loss is None:
-        value = None  # the gradient of the sum is not that of the value loss alone
+        value = None  # the sum's gradient is not that of the value loss alone
     losses = describe_losses(gradient.detach(), value, steps=steps, shape=_shape(values))
     if not reached:
         return LeakReport(verdict="no leak", values_used=values_used, losses=losses)
@@ -142,10 +143,10 @@ def _check_arguments(
 def _by_network(
     reached: list[Tensor], of_critic: list[Tensor], gradient: Tensor, log_probs: list[Tensor]
 ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-    """Sorts the parameters that a leak reaches: of the critic alone, of critic and policy, others.
+    """Sorts the parameters that a leak reaches: the critic's own, shared with the policy, others.
 
     If the leak's gradient cancels in the critic's own (the head) or in the shared ones (the trunk),
-    for instance because the loss subtracts what the head contributes, their list is empty.
+    for instance because the loss subtracts what the head contributes, that list is empty.
     `gradient` is that of the policy loss with respect to the log-probabilities, with its graph.
     """
     critic = {id(leaf) for leaf in of_critic}  # by id, as == compares the elements of tensors
@@ -173,9 +174,8 @@ def _cost(
 ) -> Cost | None:
     """Bias and slowdown caused by a leak into the whole critic; None if they cannot be estimated.
 
-    They cannot where the value loss is linear in the error of some step, as Huber's may be: then
-    this step is used, but its error is unknown. `normalised` says whether the advantages are; it is
-    None if that is unknown.
+    They cannot if the value loss is linear in some step's error, as Huber's is in large errors:
+    that error is unknown. `normalised`: whether the advantages are normalised; None if unknown.
 
     At the fixed point, the gradients of policy loss and value loss with respect to each value
     cancel. The gradient of the value loss is its curvature times the bias. So the bias is minus the
@@ -211,7 +211,7 @@ def _shape(tensors: Tensors) -> Sequence[int]:
 
 
 def _named(parameters: Parameters) -> Iterator[tuple[str, Tensor]]:
-    """Yields parameters with their names; one that was passed without a name has its number."""
+    """Yields parameters with their names; those passed without names are numbered."""
     if isinstance(parameters, nn.Module):
         yield from parameters.named_parameters()
     elif isinstance(parameters, Mapping):

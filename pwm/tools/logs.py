@@ -1,8 +1,10 @@
 """Check of training curves: is the critic as biased as a leak would make it?
 
-A leak raises the values by c T H / (2 w) above the returns (`pwm.core.leak.critic_bias`). This
-number has no free parameter. It is compared with the mean of values minus returns, the bias b. If b
-is not logged, it is computed from the policy loss: -c Σ (G - v) log π(a) is about -c T b H.
+A leak raises the values by c T H / (2 w) above the returns (`pwm.core.leak.critic_bias`), where c
+is 1 for a summed policy loss and 1/T for a mean, T the number of steps, H the entropy and w the
+weight of the mean squared error. This prediction has no free parameter. It is compared with the
+bias b, the mean of values minus returns. If b is not logged, it is computed from the policy loss:
+-c Σ (G - v) log π(a) is about -c T b H.
 """
 
 from __future__ import annotations
@@ -18,11 +20,11 @@ from pwm.core.losses import Reduction
 from pwm.tools.report import Verdict
 from pwm.tools.series import Series, floats
 
-BLOCKS = 8  # that the second half of the curves is cut into; their means count as independent
+BLOCKS = 8  # of the second half of the curves; their means are treated as independent
 QUANTILE = 2.365  # of Student's t with BLOCKS - 1 degrees of freedom, for 95%
-FEWEST = 4 * BLOCKS  # points of a curve, so that a block of its second half averages two
+FEWEST = 4 * BLOCKS  # points per curve, so that each block of its second half averages two
 LEAST_ENTROPY = 0.01  # nats; with less, a leak causes no visible bias
-LOW, HIGH = 0.5, 1.5  # a measured bias divided by the predicted one in this range means a leak
+LOW, HIGH = 0.5, 1.5  # measured bias over predicted bias: in this range, a leak
 NONE = 0.3  # and from -LOW to this, no leak
 UNKNOWN: Verdict = "cannot tell"
 
@@ -38,7 +40,7 @@ class LogReport:
     measured: float
     """Bias in the logs, mean over the second half of the curves, in reward."""
     error: float
-    """Half-width of the 95% interval of `measured`, for a bias proportional to the entropy."""
+    """Half-width of the 95% interval of `measured`, assuming a bias proportional to the entropy."""
 
     def __str__(self) -> str:
         return (
@@ -68,7 +70,7 @@ def check_logs(
     Args:
         policy_loss: policy loss without the entropy bonus.
         value_loss: value loss without its weight.
-        entropy: entropy of the policy, mean over steps, in nats.
+        entropy: the policy's mean entropy over steps, in nats.
         weight: weight of the value loss.
         steps: T, steps per update.
         bias: mean over steps of values minus returns, if it was logged.
@@ -87,7 +89,7 @@ def check_logs(
     # Factors of each step's term in the policy loss and of its squared error in the value loss
     c = policy_factor(steps, policy_reduction)
     square_factor = (0.5 if halved else 1.0) * (1.0 if value_reduction == "sum" else 1 / steps)
-    half = len(entropy) // 2  # only the second half is used: the critic may climb in the first
+    half = len(entropy) // 2  # skips the first half, in which the critic may still climb
     entropies = floats(entropy)[half:]
     if bias is None:
         biases = [
@@ -125,7 +127,7 @@ def _verdict(
     low, high = (measured - error) / predicted, (measured + error) / predicted
     if low > LOW and high < HIGH:
         return "leak", "the values exceed the returns by about as much as a leak predicts"
-    # A bias that is large next to the spread may be that of a critic on its way to a leak's.
+    # A bias that is large relative to the spread may still be growing towards a leak's.
     if low > -LOW and high < NONE and abs(measured) < spread / 2:
         return "no leak", "the values do not exceed the returns as a leak would make them"
     if error > predicted / 2:

@@ -17,7 +17,7 @@ UNKNOWN = "cannot tell"
 
 @dataclass(frozen=True, kw_only=True)
 class ValueTerm:
-    """The value loss near the present values, as a quadratic function of each step's value."""
+    """The value loss near the current values, as a quadratic function of each step's value."""
 
     curvature: float
     """Second derivative with respect to a step's value: 2 / T for a mean squared error."""
@@ -34,18 +34,18 @@ class Losses:
     """Properties of the two losses, found from their gradients; None if they are unknown."""
 
     policy_loss: str | None = None
-    """Coefficient and reduction, as by `describe_reduction`."""
+    """Coefficient and reduction, as described by `describe_reduction`."""
     value_loss: str | None = None
-    """Coefficient, with the weight, and reduction of the squared errors."""
+    """Coefficient, weight included, and reduction of the squared errors."""
     normalised: bool | None = None
     """Whether advantages are normalised, so that a constant bias cancels in the policy loss."""
     weight: float | None = None
-    """w of a mean squared error next to a summed policy loss: the units of this project."""
+    """Weight w of a mean squared error next to a summed policy loss, as in this project."""
     weight_of_means: float | None = None
-    """w of a mean squared error next to a mean policy loss."""
+    """Weight w of a mean squared error next to a mean policy loss."""
     weight_as_written: float | None = None
-    """w of a mean squared error next to a mean policy loss of the advantages that enter it, which
-    may be normalised."""
+    """As `weight_of_means`, which is for unnormalised advantages, but for the advantages as they
+    enter the policy loss, perhaps normalised."""
 
     def rows(self) -> dict[str, str]:
         """Findings in words, by name."""
@@ -98,7 +98,7 @@ def flat_gradient(loss: Tensor, inputs: Sequence[Tensor], *, keep: bool = False)
 def value_term(loss: Tensor, values: Sequence[Tensor]) -> ValueTerm | None:
     """Curvature and errors of a loss that is quadratic in some values; None for any other loss.
 
-    If the second derivative with respect to a value is k, the first is k times the error, so that
+    If the second derivative with respect to a value is k, the first is k times the error, so
     the targets need not be known. k must be the same for all these steps, and the term of a step
     must not depend on the values of other steps.
     """
@@ -190,7 +190,7 @@ def describe_losses(
 def describe_reduction(factor: float, shape: Sequence[int]) -> str:
     """Describes a factor per step as a coefficient and a reduction: "0.5 × mean over 60 steps".
 
-    Of all descriptions, it takes the one with a coefficient of 1 or 0.5, or else closest to 1.
+    Chooses the description whose coefficient is 1 or 0.5, or else closest to 1.
     `shape` has the number of steps along each of one or two axes.
     """
     steps = prod(shape)

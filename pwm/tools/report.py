@@ -29,7 +29,7 @@ class Cost:
     scatter: float
     """Standard deviation of the returns around the values, in reward."""
     slowdown: float | None
-    """Factor on the time to learn; None if it is unknown."""
+    """Factor by which learning takes longer; None if unknown."""
 
     def rows(self) -> dict[str, str]:
         """Findings in words, by name."""
@@ -55,16 +55,16 @@ class LeakReport:
     head: tuple[str, ...] = ()
     """Parameters of the critic alone that the policy loss trains."""
     trunk: tuple[str, ...] = ()
-    """Parameters of critic and policy that the policy loss trains through the critic."""
+    """Parameters shared by critic and policy that the policy loss trains through the critic."""
     other: tuple[str, ...] = ()
-    """Parameters that the advantages depend on, while the values that were passed do not."""
+    """Parameters that the advantages depend on, but not the values that were passed."""
     values_used: bool = True
     """Whether the losses were computed from the values that were passed."""
     through_values: bool = True
     """Whether the leak is through the values that were passed, not another output of the critic."""
     losses: Losses = field(default_factory=Losses)
     cost: Cost | None = None
-    """Expected cost of the leak; None without a leak, or if it is unknown."""
+    """Expected cost of the leak; None without a leak, or if unknown."""
 
     def __str__(self) -> str:
         if self.verdict == "cannot tell":

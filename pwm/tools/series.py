@@ -1,4 +1,4 @@
-"""One-dimensional numbers from any library: curves, and the values or returns of a batch."""
+"""One-dimensional series from any library: curves, and the values or returns of a batch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 Series = Collection[Any]
-"""One-dimensional numbers: a list, a NumPy array, or a tensor without gradient."""
+"""A one-dimensional series: a list, a NumPy array, or a tensor without gradient."""
 
 
 def floats(series: Series) -> list[float]:

@@ -1,6 +1,6 @@
 """Check of the critic's start: its distance from the returns, and whether that matters.
 
-A critic's head starts near zero, so that its values must first climb to the mean return. During the
+A critic's head starts near zero, so its values must first climb to the mean return. During the
 climb, a heavy critic that shares its trunk with the policy harms the trunk. Subtracting a running
 mean of the return leaves nothing to climb. The unit of distance is the spread of the returns.
 """
@@ -15,7 +15,7 @@ from statistics import fmean, pstdev, stdev
 from pwm.core.errors import require
 from pwm.tools.series import Series, floats
 
-NEAR = 0.5  # times the returns' spread; at nearly twice that, weight 1 takes 1.2 times as long
+NEAR = 0.5  # of the returns' spread; at nearly twice that, critic weight 1 takes 1.2 times as long
 ADVICE = """\
 If critic and policy share layers, let the critic learn the return minus a running mean m of it:
     advantages = returns - m - values.detach()
@@ -37,7 +37,7 @@ class StartReport:
     spread: float
     """Spread of the returns, their standard deviation, in reward."""
     updates: float
-    """Updates until the values reach the returns at the present speed; inf if they move away."""
+    """Updates until the values reach the returns at the current speed; inf if they never do."""
 
     @property
     def far(self) -> bool:
@@ -64,12 +64,12 @@ class StartReport:
 def check_start(values: Sequence[Series], returns: Sequence[Series]) -> StartReport:
     """Measures the distance from critic to returns in the first updates, and the time to cover it.
 
-    The speed is measured in the second half of these updates, so that optimiser and learning rate
+    The speed is measured in the second half of these updates, so optimiser and learning rate
     need not be known. It is not constant: the first steps of RMSprop are larger than later ones,
     SGD slows down as the values approach the returns, and the layers below the head speed up both.
 
     Args:
-        values: the critic's values in the first updates, for each update a series over steps.
+        values: the critic's values in the first updates, one series over steps per update.
             Twenty updates are enough.
         returns: the critic's targets, in the same form.
     Raises:

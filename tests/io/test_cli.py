@@ -206,7 +206,7 @@ PIPE = '"$@" | true; exit ${PIPESTATUS[0]}'
 
 
 def in_bash(script: str, *argv: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Calls a command that prints from a script, as `"$@"`."""
+    """Runs a bash script in which `"$@"` is the command `PRINT` with arguments."""
     usual = {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": ""}
     return subprocess.run(
         ["bash", "-c", script, "bash", sys.executable, "-c", PRINT, *argv],

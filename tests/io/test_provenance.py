@@ -20,7 +20,7 @@ from pwm.io.repository import REPOSITORY, published
 
 @pytest.fixture
 def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A package that is installed without its repository."""
+    """Makes the package seem to be installed without its repository."""
     monkeypatch.setattr(module, "REPOSITORY", tmp_path)
     monkeypatch.setattr(repository, "PAPER", tmp_path / "paper")
     module._environment.cache_clear()

@@ -1,4 +1,4 @@
-"""The first steps of a command: what ends it before it begins is one line."""
+"""The start of a command: anything that stops it during its imports is reported in one line."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def started(
     command: Sequence[str] = COMMAND,
     **environment: str,
 ) -> tuple[int, str]:
-    """Exit status and errors of a command that finds a library of that code before others."""
+    """Exit status and errors of a command for which the code of `library`, if given, is `code`."""
     if library:
         (folder / library).mkdir()
         (folder / library / "__init__.py").write_text(code)

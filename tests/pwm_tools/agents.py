@@ -1,4 +1,4 @@
-"""Small actor-critics of every kind, with and without a leak, and the losses of libraries."""
+"""Small actor-critics of many kinds, some with a library's losses, with and without a leak."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Case:
 
     @property
     def verdict(self) -> str:
-        """The right verdict."""
+        """The correct verdict."""
         return "leak" if self.head or self.trunk else "no leak"
 
 
@@ -64,7 +64,7 @@ class Network(nn.Module):
         return features if isinstance(features, Tensor) else features[0]
 
     def features(self, observations: Tensor) -> tuple[Tensor, Tensor]:
-        """Inputs of the policy's and of the critic's head."""
+        """Inputs of the policy head and of the critic head."""
         features = self._features(self.trunk, observations)
         if self.critic_trunk is None:
             return features, features
@@ -81,7 +81,7 @@ class Network(nn.Module):
         return values
 
     def reached(self, leak: Leak) -> dict[str, Any]:
-        """Names of the parameters that a leak reaches, in the "head" and in the "trunk"."""
+        """Names of the parameters that a leak reaches, for "head" and "trunk"."""
         of_critic = {name for name, _ in self.named_parameters() if name.startswith("critic")}
         of_trunk = {name for name, _ in self.named_parameters() if name.startswith("trunk")}
         return {
@@ -93,7 +93,7 @@ class Network(nn.Module):
 
 
 def baseline(network: Network, features: Tensor, values: Tensor, leak: Leak) -> Tensor:
-    """The baseline in the policy loss: the values, attached only to the parameters of the leak."""
+    """The policy loss's baseline: the values, attached only to the parameters that `leak` names."""
     if leak == "all":
         return values
     if leak == "head":
@@ -105,13 +105,13 @@ def baseline(network: Network, features: Tensor, values: Tensor, leak: Leak) -> 
 
 
 def returns_of(shape: Sequence[int]) -> Tensor:
-    """Returns of whole episodes: fewer rewards are left towards the end."""
+    """Returns, undiscounted, of random rewards over whole episodes; the first axis is time."""
     rewards = (torch.rand(tuple(shape)) < 0.3).float()
     return rewards.flip(0).cumsum(0).flip(0)
 
 
 def generalised_advantages(values: Tensor, rewards: Tensor) -> Tensor:
-    """Advantages with discount 0.9 and λ = 0.8, attached to the values; the end has value 0."""
+    """Generalised advantages, attached to the values: γ = 0.9, λ = 0.8, and value 0 at the end."""
     following = torch.cat([values[1:], torch.zeros_like(values[:1])])
     errors = rewards + 0.9 * following - values
     advantage, advantages = torch.zeros_like(values[0]), []
@@ -122,7 +122,7 @@ def generalised_advantages(values: Tensor, rewards: Tensor) -> Tensor:
 
 
 def reinforce(leak: Leak = "none", trunk: Trunk = "mlp", *, shared: bool = True) -> Case:
-    """REINFORCE with a baseline, as in this project: a summed and a mean loss."""
+    """REINFORCE with a baseline, as in this project: summed policy loss, mean value loss."""
     network = Network(trunk, shared=shared)
     of_policy, of_critic = network.features(torch.randn(30, OBSERVATION))
     policy, values = network.distribution(of_policy), network.value(of_critic)
@@ -140,7 +140,7 @@ def reinforce(leak: Leak = "none", trunk: Trunk = "mlp", *, shared: bool = True)
 
 
 def tutorial(leak: Leak = "none") -> Case:
-    """TensorFlow's tutorial: one step at a time, into lists, and returns that are standardised."""
+    """TensorFlow's actor-critic tutorial: a list element per step, and standardised returns."""
     network = Network()
     values, log_probs = [], []
     for observation in torch.randn(12, OBSERVATION):
@@ -166,7 +166,7 @@ def tutorial(leak: Leak = "none") -> Case:
 
 
 def reinforce_of_tf_agents(leak: Leak = "none") -> Case:
-    """REINFORCE of TF-Agents: summed losses, and advantages standardised with their gradient."""
+    """TF-Agents' REINFORCE: summed losses, advantages standardised without detaching."""
     network = Network(shared=False)
     of_policy, of_critic = network.features(torch.randn(40, OBSERVATION))
     policy, values = network.distribution(of_policy), network.value(of_critic)
@@ -186,7 +186,7 @@ def reinforce_of_tf_agents(leak: Leak = "none") -> Case:
 
 
 def a3c(leak: Leak = "none") -> Case:
-    """An LSTM trained as in A3C: losses added up from the end, returns over n steps."""
+    """An LSTM trained as in A3C: n-step returns, and losses summed from the last step back."""
     network = Network("lstm")
     features, _ = network.features(torch.randn(20, OBSERVATION))
     policy, values = network.distribution(features), network.value(features)
@@ -212,7 +212,7 @@ def a3c(leak: Leak = "none") -> Case:
 
 
 def generalised(leak: Leak = "none") -> Case:
-    """An actor-critic with generalised advantages and a batch of environments."""
+    """An actor-critic with generalised advantage estimation, on a batch of environments."""
     network = Network()
     features, _ = network.features(torch.randn(16, 5, OBSERVATION))
     policy, values = network.distribution(features), network.value(features)
@@ -232,7 +232,7 @@ def generalised(leak: Leak = "none") -> Case:
 
 
 def ppo(leak: Leak = "none", trunk: Trunk = "mlp", *, shared: bool = True) -> Case:
-    """PPO as CleanRL writes it: clipped losses, normalised advantages, half squared errors."""
+    """PPO as in CleanRL: clipped losses, normalised advantages, half the squared errors."""
     network = Network(trunk, shared=shared)
     of_policy, of_critic = network.features(torch.randn(32, OBSERVATION))
     policy, values = network.distribution(of_policy), network.value(of_critic)
@@ -275,4 +275,4 @@ AGENTS: dict[str, Callable[[], Case]] = {
     "PPO as in CleanRL, separate MLPs": lambda: ppo("none", shared=False),
     "PPO as in CleanRL, shared LSTM": lambda: ppo("none", "lstm"),
 }
-"""Agents of the table in `docs/check.md`."""
+"""Agents in the table of `docs/check.md`."""

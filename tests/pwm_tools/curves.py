@@ -1,7 +1,7 @@
 """`python -m tests.pwm_tools.curves`: verdicts of `check_logs` on stored runs, for `docs/check.md`.
 
-The table is of one run of each of 300 settings, with raw returns and a baseline that is attached or
-detached. The thresholds of `pwm/tools/logs.py` were chosen on another random sample of this kind.
+The table covers one run of each of 300 settings, with raw returns and an attached or a detached
+baseline. The thresholds in `pwm/tools/logs.py` were chosen on another random sample of this kind.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ VERDICTS = ("leak", "no leak", "cannot tell")
 
 
 def usual(config: TrainConfig) -> bool:
-    """Whether a run has a critic, enough points, and the default loss but for two fields."""
+    """Whether a run has a critic, enough points, and a default loss (any baseline or reduction)."""
     loss = config.loss
     plain = LossConfig(baseline=loss.baseline, policy_reduction=loss.policy_reduction)
     enough = config.num_episodes // config.log_every >= FEWEST

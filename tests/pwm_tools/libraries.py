@@ -1,6 +1,6 @@
-"""The losses of public libraries, caught while they train.
+"""The losses of public libraries, captured while they train.
 
-The libraries are no dependencies of this project, and are imported where they are needed.
+The libraries are not dependencies of this project, and are imported where they are needed.
 """
 
 # ruff: noqa: PLC0415
@@ -30,7 +30,7 @@ def replaced(owner: Any, name: str, wrap: Callable[[Any], Any]) -> Iterator[None
 
 
 def stable_baselines(algorithm: Any, policy: str, **settings: Any) -> Case:
-    """The sum of the losses of an algorithm of Stable-Baselines3, in its first update on CartPole.
+    """Summed losses of a Stable-Baselines3 algorithm in its first update on CartPole.
 
     Args:
         algorithm: the class.
@@ -108,7 +108,7 @@ def recurrent_ppo() -> Case:
 
 
 def recurrent_ppo_shared() -> Case:
-    """Recurrent PPO with one LSTM, which both the policy and the critic train."""
+    """Recurrent PPO with one LSTM, whose output the library detaches for the critic."""
     from sb3_contrib import RecurrentPPO
 
     network = {"shared_lstm": True, "enable_critic_lstm": False}
@@ -196,15 +196,15 @@ LIBRARIES: dict[str, tuple[str, Callable[[], Case]]] = {
     "ClipPPOLoss, shared": ("torchrl", lambda: torchrl("ClipPPOLoss", shared=True)),
     "ClipPPOLoss, separate": ("torchrl", lambda: torchrl("ClipPPOLoss", shared=False)),
 }
-"""Package and a function that makes the losses, by name."""
+"""Package, and function that makes the case, by name."""
 
 
 def is_installed(package: str) -> bool:
-    """Whether a package, by its name in the registry, is installed."""
+    """Whether a package, given by its PyPI name, is installed."""
     return find_spec(package.replace("-", "_")) is not None
 
 
 def named(name: str) -> str:
-    """The name with its package and the version that is installed."""
+    """The name with its package and the installed version."""
     package, _ = LIBRARIES[name]
     return f"{package} {version(package)}: {name}"

@@ -1,6 +1,6 @@
-"""`python -m tests.pwm_tools.table`: the table of verdicts in `docs/check.md`.
+"""`python -m tests.pwm_tools.table`: prints the table of verdicts in `docs/check.md`.
 
-It needs the packages of `tests.pwm_tools.libraries`, and names those that are missing.
+It uses the packages in `tests.pwm_tools.libraries`, and names those that are missing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tests.pwm_tools.libraries import LIBRARIES, is_installed, named
 
 
 def row(name: str, make: Callable[[], Case]) -> str:
-    """A row of the table, from the check of an agent; marked where the verdict is wrong."""
+    """A row of the table, from checking an agent; a wrong verdict or part is marked."""
     torch.manual_seed(0)
     case = make()
     report = check_leak(**case.named)

@@ -65,7 +65,7 @@ REDUCTIONS = ("sum", "mean")
 
 @st.composite
 def twins(draw: st.DrawFn) -> tuple[Case, Case]:
-    """An actor-critic without a leak, and the same actor-critic with a leak."""
+    """The same random actor-critic, without and with a leak."""
     trunk: Trunk = draw(st.sampled_from(["mlp", "gru", "lstm"]))
     shared, continuous = draw(st.booleans()), draw(st.booleans())
     shape = draw(st.sampled_from([(5,), (24,), (6, 3)]))
@@ -314,7 +314,7 @@ def test_a_bootstrap_value_that_was_not_detached_is_named() -> None:
 
 
 def bootstrapped() -> Case:
-    """An agent whose values are detached, and whose returns are not."""
+    """An agent whose baseline is detached, but whose bootstrapped returns are not."""
     network = Network()
     features, _ = network.features(torch.randn(9, OBSERVATION))
     policy, values = network.distribution(features[:-1]), network.value(features[:-1])
@@ -366,7 +366,7 @@ def test_a_detached_mean_of_the_advantages_does_not_cancel_the_bias() -> None:
 
 
 def test_no_cost_is_given_where_the_advantages_cannot_be_told() -> None:
-    """Advantages that are not linear in the value loss's errors, as they have other targets."""
+    """The advantages are not linear in the value loss's errors, as they use other returns."""
     torch.manual_seed(0)
     case = reinforce("all")
     assert isinstance(case.values, Tensor)
@@ -379,7 +379,7 @@ def test_no_cost_is_given_where_the_advantages_cannot_be_told() -> None:
 
 
 def test_an_error_too_small_to_print_is_left_out() -> None:
-    """Next to PPO's ratio of 1, the bias of each step is the same."""
+    """With PPO's ratio at 1, the bias is the same at every step."""
     torch.manual_seed(0)
     case = reinforce("all")
     assert isinstance(case.values, Tensor)

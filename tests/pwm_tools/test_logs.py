@@ -1,4 +1,4 @@
-"""The check of logs, on made-up curves of known bias."""
+"""The check of training curves, on made-up curves of known bias."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STEPS, WEIGHT, SPREAD = 60, 2.0, 3.0
 
 
 def curves(share: float, *, points: int = 200, noise: float = 0.3) -> dict[str, Any]:
-    """Arguments for an agent whose bias is `share` times a leak's; summed and mean losses."""
+    """Arguments for `share` times a leak's bias, with a summed policy loss and mean value loss."""
     random = np.random.default_rng(0)
     entropy = np.linspace(1.0, 0.4, points)
     bias = share * critic_bias(STEPS, 1.0, WEIGHT) * entropy
@@ -61,7 +61,7 @@ def test_noise_and_a_deterministic_policy_cannot_tell() -> None:
     noisy = check_logs(**curves(1.0, noise=100))
     assert noisy.verdict == "cannot tell"
     assert "noisy" in str(noisy)
-    assert 10 < noisy.error < 60  # 2.4 standard errors of 100 points of deviation 100
+    assert 10 < noisy.error < 60  # 2.4 standard errors of the mean of 100 points with deviation 100
     for entropy in (1e-6, 0.0):
         certain = check_logs(**{**curves(1.0), "entropy": np.full(200, entropy)})
         assert certain.verdict == "cannot tell"
@@ -69,7 +69,7 @@ def test_noise_and_a_deterministic_policy_cannot_tell() -> None:
 
 
 def test_a_critic_on_its_way_to_a_leak_is_not_cleared() -> None:
-    """The critic's bias is small next to a leak's, but not next to the spread of the returns."""
+    """The critic's bias is small relative to a leak's, but not to the spread of the returns."""
     logged = curves(0.15)
     assert check_logs(**logged).verdict == "no leak"
     logged["value_loss"] -= SPREAD**2 - 1

@@ -30,7 +30,7 @@ VALUE_LOSS = "        value_loss = (returns - values).square().mean()\n"
 
 
 def assert_same(printed: str, page: str) -> None:
-    """Equal texts, whose numbers are equal within a tenth: processors round differently."""
+    """Asserts equal texts, with numbers equal within a tenth, as processors round differently."""
     number = r"(?<![\w.])[-+]?\d+(?:\.\d+)?"
     assert re.sub(number, "#", printed.strip()) == re.sub(number, "#", page.strip())
     pairs = zip(re.findall(number, printed), re.findall(number, page), strict=True)
