@@ -14,7 +14,7 @@ settings.load_profile("pwm")
 
 torch.set_num_threads(1)
 
-# In the background of a shell, or under nohup, some are ignored, and child processes inherit this.
+# In the background of a shell or under nohup, some are ignored, and children would inherit that.
 for number, handler in (
     (signal.SIGINT, signal.default_int_handler),
     (signal.SIGHUP, signal.SIG_DFL),

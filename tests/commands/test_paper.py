@@ -20,7 +20,7 @@ SOURCES = [PAPER / "paper.typ", *sorted((PAPER / "sections").glob("*.typ"))]
 TEXT = "\n".join(path.read_text() for path in SOURCES)
 NUMBERS = json.loads((PAPER / "numbers.json").read_text())
 
-# Patterns of text whose digits are no results, in the order in which it is removed.
+# Patterns of text whose digits are not results, in the order of removal.
 NOT_PROSE = (
     r"```.*?```",
     r"`[^`]*`",

@@ -1,4 +1,4 @@
-"""A made-up batch, and the gradients on it of the loss that a row of the table describes."""
+"""A made-up batch, and its gradients according to a row of `conventions.toml`; NumPy alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Libraries of the table whose losses can be run, and those that are installed."""
+"""Libraries of `conventions.toml` whose losses can be run, and those that are installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs rows of the table, and compares their files with those of undisturbed runs."""
+"""Runs rows of `FAULTS`, and compares their files with those of undisturbed runs."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Laboratory:
         return replace(outcome, wrong=wrong)
 
     def _place(self, fault: Fault) -> Place:
-        """Makes a row's folder, and an undisturbed run to compare with if its command must finish."""
+        """Makes a row's folder; a command that must finish is first run undisturbed, to compare."""
         undisturbed = self._folder / "none"
         if fault.finishes:
             undisturbed = self._reference(fault.command, fault.episodes)
