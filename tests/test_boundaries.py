@@ -14,7 +14,7 @@ import pwm
 
 FOLDER = Path(pwm.__file__).parent
 COMMANDS = ("train", "store", "sweep", "digests", "audit", "bench", "paper", "convert", "external")
-# Rooms are top-level packages and modules. A room imports only from rooms in earlier groups.
+# Rooms are top-level packages and modules; a room imports only from rooms in earlier groups.
 ORDER = (
     ("core",),
     ("io", "training", "envs"),

@@ -28,7 +28,7 @@ ALLOWED = {Path(__file__)}
 
 
 def docstrings(path: Path) -> Iterator[tuple[int, str]]:
-    """Yields the docstrings of a module, its classes, functions and fields, by line number."""
+    """Yields the docstrings of a module, its classes, functions and fields, with line numbers."""
     for node in ast.walk(ast.parse(path.read_text())):
         match node:
             case ast.Expr(value=ast.Constant(value=str() as text)):

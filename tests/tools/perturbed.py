@@ -62,7 +62,7 @@ class Perturbed(Evidence):
 
 
 def train(perturbation: Callable[[TrainConfig], dict[str, Any]], store: Store) -> Outcomes:
-    """Trains `TRAINED` with perturbed fields; stores it as if they were the planned ones."""
+    """Trains `TRAINED` with perturbed fields; stores its runs as if the fields were unchanged."""
     for shard in tqdm(list(plan(EXPERIMENTS[TRAINED])), file=sys.stderr, unit=" shards"):
         trainer = make_trainer([replaced(run, perturbation(run)) for run in shard.runs])
         trainer.advance(trainer.num_episodes)

@@ -26,7 +26,7 @@ from tqdm import tqdm
 from pwm.io.repository import REPOSITORY
 
 CORES = ("Prescott", "Nehalem", "SandyBridge", "Haswell", "SkylakeX", "Zen")
-"""OpenBLAS's sets of kernels for x86; it substitutes any that the processor cannot run."""
+"""OpenBLAS's sets of kernels for x86; it replaces any that the processor cannot run."""
 INSTRUCTIONS = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
 NUMPY = {"NPY_DISABLE_CPU_FEATURES": " ".join(INSTRUCTIONS)}
 C_LIBRARY = {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX512F,-AVX2,-FMA,-FMA4"}

@@ -1,4 +1,4 @@
-"""Ways to prepare the folder of a condition, and to disturb a command while it runs."""
+"""Ways to prepare a condition's folder, and to disturb its command while it runs."""
 
 from __future__ import annotations
 

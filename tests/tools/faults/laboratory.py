@@ -56,7 +56,7 @@ class Laboratory:
         self._undisturbed: dict[tuple[str, int], Path] = {}
 
     def run(self, fault: Fault) -> Outcome:
-        """Runs a row's command under the fault, and again without if it must finish and did not."""
+        """Runs a row's command with the fault; if it must finish and did not, again without."""
         place = self._place(fault)
         fault.arrange(place)
         stored = snapshot(place.stored)
