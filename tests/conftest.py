@@ -8,13 +8,13 @@ from hypothesis import settings
 from pwm.core.agent import Agent
 from pwm.engines import ENGINES, EngineName
 
-# The same examples every time, so that a failure here is a failure everywhere.
+# The same examples every time: a failure here is a failure everywhere.
 settings.register_profile("pwm", derandomize=True, deadline=None, max_examples=25)
 settings.load_profile("pwm")
 
 torch.set_num_threads(1)
 
-# A command in the background of a shell, or under nohup, ignores these, and so would its children.
+# In the background of a shell or under nohup, some are ignored, and children would inherit that.
 for number, handler in (
     (signal.SIGINT, signal.default_int_handler),
     (signal.SIGHUP, signal.SIG_DFL),
@@ -33,7 +33,7 @@ def engine(request: pytest.FixtureRequest) -> EngineName:
 
 @pytest.fixture
 def double_precision(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trains in double precision, by starting from parameters in double precision."""
+    """Trains in double precision, by starting from double-precision parameters."""
     initial_parameters = Agent.initial_parameters
 
     def in_double(agent: Agent, seeds: Sequence[int]) -> torch.Tensor:

@@ -14,7 +14,7 @@ import pwm
 
 FOLDER = Path(pwm.__file__).parent
 COMMANDS = ("train", "store", "sweep", "digests", "audit", "bench", "paper", "convert", "external")
-# A room imports only from rooms on its left. Rooms in one group do not import each other.
+# Rooms are top-level packages and modules; a room imports only from rooms in earlier groups.
 ORDER = (
     ("core",),
     ("io", "training", "envs"),
@@ -28,7 +28,7 @@ ORDER = (
     ("__main__", "__init__"),
 )
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
-# Imports inside functions, all of them: these libraries are slow to import, or optional.
+# Every import inside a function, with its reason; most are of slow or optional libraries.
 LATE = {
     ("engines", "llvmlite.binding"): "Numba",
     ("engines", "numba.core"): "Numba",
@@ -59,7 +59,7 @@ def room(module: str) -> str:
 
 
 def targets(node: ast.AST) -> list[str]:
-    """Dotted names of what a statement imports; nothing if it is no import."""
+    """Dotted names that a statement imports; none if it is not an import."""
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     if isinstance(node, ast.ImportFrom):
@@ -69,7 +69,7 @@ def targets(node: ast.AST) -> list[str]:
 
 
 def imports(module: str) -> set[str]:
-    """Dotted names of everything a module imports, also inside functions."""
+    """Dotted names of everything a module imports, including inside functions."""
     return {name for node in ast.walk(MODULES[module]) for name in targets(node)}
 
 
@@ -118,7 +118,7 @@ def test_the_rooms_and_their_imports_can_be_drawn() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_no_command_is_imported(command: str) -> None:
-    """But by `pwm.train`'s tests and the like: what two commands share stands below them."""
+    """Code that two commands share belongs in a lower room; tests may import commands."""
     users = [m for m in MODULES if f"pwm.{command}" in {n.rpartition(".")[0] for n in imports(m)}]
     assert users == []
 
@@ -146,7 +146,7 @@ def test_imports_inside_functions_are_the_listed_ones() -> None:
     assert {(module, name) for module in MODULES for name in late_imports(module)} == set(LATE)
 
 
-# The compiler needs its libraries, and reads its own source.
+# Further libraries of the modules that compile; one hashes its own sources and caches code.
 COMPILERS = {
     "fused/compilation": {
         *("hashlib", "llvmlite", "logging", "numba", "pathlib", "pickle", "warnings"),
@@ -190,7 +190,7 @@ RANDOM = {
 
 
 def drawn_by(module: str) -> set[str]:
-    """Names that a module calls or imports and that draw random numbers."""
+    """Names of `RANDOM` that a module calls or imports."""
     used = {part for name in imports(module) for part in name.split(".")}
     for node in ast.walk(MODULES[module]):
         if isinstance(node, ast.Call):
@@ -206,5 +206,5 @@ def test_core_and_fused_draw_random_numbers_only_through_streams(module: str) ->
 
 
 def test_the_search_for_random_numbers_finds_them() -> None:
-    # The plain loop of the benchmark draws in every way.
+    # The benchmark's plain loop draws random numbers in many ways.
     assert {"randint", "sample", "LSTM", "Linear", "distributions"} <= drawn_by("bench/plain")

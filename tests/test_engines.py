@@ -1,4 +1,4 @@
-"""The choice of an engine, its errors, and the compiled code that it caches on disk."""
+"""The choice of an engine, its errors, and the compiled code cached on disk."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ LOADED = (
 def in_python(
     *lines: str, flags: Sequence[str] = (), cwd: Path = ROOT
 ) -> subprocess.CompletedProcess[str]:
-    """The output of a new process."""
+    """Runs lines of Python in a new process; returns its output."""
     command = [sys.executable, *flags, "-c", "\n".join(lines)]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=True)
 
@@ -93,7 +93,7 @@ def test_another_process_finds_the_compiled_code() -> None:
 def trained_by_command(
     out: Path, cwd: Path = ROOT, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """A short training by the command line, with other environment variables."""
+    """Runs a short training on the command line, with further environment variables."""
     return subprocess.run(
         [sys.executable, "-m", "pwm.train", "--num-episodes", "10", "--out", str(out)],
         cwd=cwd,
@@ -175,7 +175,7 @@ def test_invalid_settings_of_numba_are_ignored(
 
 
 def loaded_kernel() -> Any:
-    """A kernel that does nothing, as a new process has it; it takes a second to compile."""
+    """An empty kernel that is not compiled yet, as in a new process; compiling takes a second."""
 
     def train(_task: Any, _rule: Any, _population: Any, _episodes: Any, _work: Any) -> None:
         """Trains nothing."""

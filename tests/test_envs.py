@@ -1,4 +1,4 @@
-"""The Gymnasium environments return what the core plays, and obey Gymnasium's rules."""
+"""The Gymnasium environments replay the core's episodes, and follow Gymnasium's API."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HOLD, LEFT, RIGHT = Action
 
 @st.composite
 def tasks(draw: st.DrawFn) -> dict[str, Any]:
-    """Fields of a task, all of them."""
+    """Draws a value for every field of a task."""
     trial_length = draw(st.integers(2, 5))
     return {
         "stimulus_set": draw(st.sampled_from(list(STIMULUS_SETS))),
@@ -44,7 +44,7 @@ def tasks(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def games(draw: st.DrawFn) -> tuple[dict[str, Any], NDArray[np.int64]]:
-    """A task, and the actions of two replicas in three episodes, most of them holds: [E, R, T]."""
+    """Draws a task, and actions in 3 episodes of 2 replicas, most of them holds: [E, R, T]."""
     fields = draw(tasks())
     task, random = TaskConfig(**fields), np.random.default_rng(draw(st.integers(0, 99)))
     shape = (3, 2, task.num_trials * task.trial_length)
@@ -64,10 +64,10 @@ def make_vector(fields: dict[str, Any], num_envs: int) -> PWMVectorEnv:
 
 
 def play_core(task: TaskConfig, seeds: Sequence[int], actions: NDArray[np.int64]) -> list[Episode]:
-    """Successive episodes of the core, with the trials of the seeds and the actions [E, R, T].
+    """Plays successive episodes with the core: the seeds' trials, and the given actions, [E, R, T].
 
-    Parameters of zero make the policy uniform, and the noise is in the middle of the action's
-    third.
+    With all parameters zero the policy is uniform, so noise in the middle of an action's third of
+    [0, 1) selects this action.
     """
     agent = Agent(AgentConfig(hidden_size=1), task.num_stimuli)
     parameters = torch.zeros_like(agent.initial_parameters(seeds))
@@ -82,7 +82,7 @@ def test_an_environment_replays_the_core(
 ) -> None:
     fields, actions = game
     env, task = make(fields), TaskConfig(**fields)
-    first_seed: int | None = seed  # of the first episode; others follow it
+    first_seed: int | None = seed  # then None: each reset goes on to the seed's next episode
     for episode, taken in zip(play_core(task, [seed], actions[:, :1]), actions[:, 0], strict=True):
         assert np.array_equal(episode.actions.flatten(), taken)
         pairs = episode.trials[0].tolist()
@@ -102,7 +102,7 @@ def test_an_environment_replays_the_core(
 
 
 def same(one: Any, other: Any) -> None:
-    """Asserts that two arrays, or dictionaries of arrays, are equal to the bit."""
+    """Asserts that two arrays, or dictionaries of arrays, are bit-identical."""
     if isinstance(one, dict):
         assert one.keys() == other.keys()
         for name, value in one.items():
@@ -123,13 +123,13 @@ def test_the_vector_version_is_many_environments(
     assert native.metadata["autoreset_mode"] == AutoresetMode.NEXT_STEP
     assert native.action_space == separate.action_space
     assert native.observation_space == separate.observation_space
-    resetting = np.full((3, 2, 1), RIGHT)  # actions of the steps that begin an episode
+    resetting = np.full((3, 2, 1), RIGHT)  # actions of the steps that reset; they are ignored
     steps = np.concatenate([actions, resetting], axis=2).swapaxes(1, 2).reshape(-1, 2)
     returned = [
         [env.reset(seed=seeds), *(env.step(taken) for taken in steps), env.reset()]
         for env in (native, separate)
     ]
-    # They are compared after the last step, so that no step may alter what an earlier one returned.
+    # Compared after the last step: no step may alter what an earlier one returned.
     for one, other in zip(*returned, strict=True):
         for each, its_like in zip(one, other, strict=True):
             same(each, its_like)
@@ -138,7 +138,7 @@ def test_the_vector_version_is_many_environments(
 @given(fields=tasks())
 def test_the_checkers_pass(fields: dict[str, Any]) -> None:
     env = make(fields)
-    check_env(env)  # its warnings are errors here, and so are those of the other
+    check_env(env)  # both checkers' warnings are errors here
     check_for_baselines(env)
 
 
@@ -168,7 +168,7 @@ def test_the_delay_lies_between_the_stimuli(length: int) -> None:
 
 
 def trials_of(env: PWMEnv, seed: int | None = None) -> list[int]:
-    """Resets, plays an episode of holds and returns its pairs."""
+    """Resets the environment, holds through an episode, and returns the pairs of its trials."""
     _, info = env.reset(seed=seed)
     pairs, terminated = [], False
     while not terminated:

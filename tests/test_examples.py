@@ -1,4 +1,4 @@
-"""The examples and the page about the environments run as they stand."""
+"""The examples, and the code on the page about the environments, run as they stand."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PAGE = ROOT / "docs" / "environments.md"
 
 
 def final_reward(example: Path, printed: pytest.CaptureFixture[str]) -> float:
-    """The fraction of trials rewarded that an example prints at its end."""
+    """Runs an example; returns the fraction of rewarded trials that it prints at its end."""
     runpy.run_path(str(example))
     return float(printed.readouterr().out.split()[0])
 

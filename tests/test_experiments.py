@@ -14,7 +14,7 @@ from pwm.experiments import EXPERIMENTS, NOTES, chosen
 from pwm.runs.experiment import Size
 from pwm.runs.shards import plan
 
-# Stimulus set, episode length, learning rate, episodes, weights, seeds that the notes averaged
+# Stimulus set, episode length, learning rate, episodes, weights, seeds averaged in the notes
 AUXILIARY = (0.05, 3, 10, 20)
 GRIDS = {
     "eplen60": ("pwm5", 60, 0.005, 30_000, (2, 3, 4, 5), 1),
@@ -76,12 +76,12 @@ def test_the_smoke_size_differs_in_budget_alone(name: str) -> None:
     same_budget = replace(smoke.base, **budget)
     assert replace(smoke, base=same_budget, axes=paper.axes) == paper
     axes = {**paper.axes, "seed": (0, 1, 2)}
-    if "probe_at" in axes:  # only what lies within the budget
+    if "probe_at" in axes:  # only probes within the budget
         (early,) = axes["probe_at"]
         axes["probe_at"] = (tuple(at for at in early if at <= smoke.base.num_episodes),)
     assert smoke.axes == axes
     assert len(smoke.axes["seed"]) >= smoke.notes_seeds
-    # a few seconds on one core
+    # A few seconds on one core.
     assert sum(run.num_episodes for run in smoke.runs()) <= (5000 if name in NOTES else 80_000)
 
 

@@ -1,4 +1,4 @@
-"""The fault tool: a quick part of its table, and proof that it reports what is wrong."""
+"""`tests.tools.faults`: two quick conditions, and a check that each kind of problem is reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plain English: no phrase of our own making, and docstrings that open in the field's terms."""
+"""Plain English: no phrases that we made up, and docstrings that open in the field's terms."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ALLOWED = {Path(__file__)}
 
 
 def docstrings(path: Path) -> Iterator[tuple[int, str]]:
-    """The docstrings of a module, its classes, functions and fields, with their lines."""
+    """Yields the docstrings of a module, its classes, functions and fields, with line numbers."""
     for node in ast.walk(ast.parse(path.read_text())):
         match node:
             case ast.Expr(value=ast.Constant(value=str() as text)):

@@ -51,7 +51,7 @@ LOCKED = {name: list(entries(name)) for name in NAMES}
 
 
 def locked(environment: tuple[int, tuple[str, str]], *names: str) -> dict[str, Version]:
-    """Versions by package that locks hold for a Python and a platform."""
+    """Locked versions by package, for one Python version and platform, from the named locks."""
     values = marker_values(*environment)
     return {
         entry.name: entry.version

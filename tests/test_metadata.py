@@ -1,4 +1,4 @@
-"""Descriptions of the software for machines: they agree with each other and with what is here."""
+"""Machine-readable metadata: the files agree with each other and with the repository."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def types(entity: dict[str, Any]) -> set[str]:
 
 
 def referred(value: Any) -> set[str]:
-    """The entities that a value refers to."""
+    """Identifiers of the entities that a value refers to."""
     if isinstance(value, list):
         return set().union(*map(referred, value))
     return {value["@id"]} if isinstance(value, dict) else set()

@@ -1,4 +1,4 @@
-"""The pages of examples, and the commands of the smoke run, in a Jupyter kernel."""
+"""The documentation's examples and the smoke run's commands work in a Jupyter kernel."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Cell = Callable[[str], list[dict[str, Any]]]
 
 @pytest.fixture
 def cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cell]:
-    """Executes code in a kernel, and returns the outputs."""
+    """A function that executes code in a new Jupyter kernel and returns the outputs."""
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "jupyter"))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))

@@ -1,4 +1,4 @@
-"""Statistics and claims have the same bytes whatever the arithmetic of the processor."""
+"""Statistics and claims are bit-identical whichever instructions the processor supports."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ print(json.dumps(numbers(list(claims(MadeUp())))))
 
 
 def learned(edge: float) -> NDArray[np.bool_]:
-    """Runs with a known edge, [W, S]."""
+    """Whether each of some made-up runs with a known edge learned, [W, S]."""
     drawn = np.random.default_rng(0).random((len(WEIGHTS), 24))
     return np.asarray(drawn < 0.8 / (1 + edge / WEIGHTS[:, None]))
 
 
 def statistics() -> list[tuple[float, ...]]:
-    """Estimates that go through a grid search, a fit, logarithms, powers and long sums."""
+    """Rounded estimates, computed by a grid search, a fit, logarithms, powers and long sums."""
     found = [edges.lower_edges(WEIGHTS.tolist(), learned(edge)) for edge in (0.3, 2.0, 8.0)]
     power = slope(np.log([0.3, 2.0, 8.0]), np.log(found))
     means = np.exp(np.log(WEIGHTS[resampled(len(WEIGHTS))]).mean(axis=1)) ** 0.3
@@ -50,5 +50,5 @@ def test_claims_are_the_same_with_each_set_of_instructions(variant: str, expecte
 
 @pytest.fixture(scope="module")
 def expected() -> str:
-    """Every claim, of made-up runs, as this processor computes it."""
+    """All claims about made-up runs, in JSON, computed with all instructions available here."""
     return computed(["-c", CLAIMS], {})

@@ -1,4 +1,4 @@
-"""The public surface, the list of commands, and the page that shows how to use them."""
+"""The public API, the list of commands, and the pages that show how to use them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_every_public_name_is_importable_and_documented() -> None:
 
 
 def test_the_public_surface_is_stated_once_more_for_type_checkers() -> None:
-    """Names, sorted, and imported for mypy under `if TYPE_CHECKING`."""
+    """`pwm/__init__.py` imports each public name for mypy under `if TYPE_CHECKING`."""
     text = (ROOT / "pwm" / "__init__.py").read_text()
     imported = re.findall(r"^    from ([\w.]+) import (\w+) as (\w+)$", text, re.MULTILINE)
     assert {name for _, name, _ in imported} == set(pwm.__all__)
@@ -149,7 +149,7 @@ def test_the_page_on_audits_shows_what_its_commands_print(
         print_claims(claim.split()[3:])
     assert capsys.readouterr().out == shown
     monkeypatch.setattr(retraining, "processes", ThreadPoolExecutor)
-    monkeypatch.setattr(audit, "claims_hold", lambda _: True)  # elsewhere, as it takes seconds
+    monkeypatch.setattr(audit, "claims_hold", lambda _: True)  # tested elsewhere; it takes seconds
     assert call(sample.replace("--runs 59", "--runs 2")) == 0
     numbers = r"[\d,.]+"
     first, second, _ = re.sub(numbers, "#", drawn).splitlines()

@@ -1,4 +1,4 @@
-"""The pages say what is so: their numbers, names, times and commands."""
+"""The numbers, names, times and commands in the README and the documentation are right."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RAW = (ROOT / "README.md").read_text()
 GUIDE = (ROOT / "CONTRIBUTING.md").read_text()
 DOCS = {path.stem: path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))}
 PAGES = {ROOT: RAW + GUIDE, ROOT / "docs": "".join(DOCS.values())}
-"""Text by the folder that its links start from."""
+"""Text of the pages, by the folder that their links are relative to."""
 NOTES = " ".join(DOCS["notes"].split())
 NUMBERS = json.loads((ROOT / "paper" / "numbers.json").read_text())
 SCRIPT = (ROOT / "reproduce.sh").read_text()
@@ -181,7 +181,7 @@ def test_the_key_in_the_example_exists() -> None:
     assert example_key().startswith(beginning)
 
 
-# What is added to a command to keep the test short; nothing to those not named.
+# Flags added to some of the commands, to keep the test short.
 SHORTER = {
     "python -m pwm.sweep eplen15 lrate0.005": "--dry-run",
     "python -m pwm.sweep --shard 2/3": "--dry-run",

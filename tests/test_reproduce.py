@@ -1,4 +1,4 @@
-"""`reproduce.sh` sets itself up where it should, and touches nothing that is not its own."""
+"""`reproduce.sh` sets up its own environment, and touches nobody else's files."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ LOCKS = ("requirements.lock", "torch-cpu.lock", "torch-cuda.lock")
 TOOLS = (
     "basename bash cat cmp comm cp dirname env find git grep ldd mkdir readlink rm rmdir sort uname"
 )
-"""All that the script needs; with no more, its tests do not see a uv of this machine."""
+"""All programs that the script needs, but no others, so that no installed uv is found."""
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    """A folder with a space in its name that holds the script and a lock."""
+    """A folder with a space in its name: the script, locks, `TOOLS` and a stand-in for Python."""
     folder = tmp_path / "a checkout"
     folder.mkdir()
     shutil.copy(ROOT / "reproduce.sh", folder)
@@ -235,7 +235,7 @@ FILES = ("figures/answer.csv", "figures/two words.png", "paper/numbers.json", "p
 
 
 def committed(place: Path) -> None:
-    """Puts the folder under git, with files as they are published."""
+    """Commits the published files, made up, to a new git repository in the folder."""
     for name in (*FILES, "paper/paper.typ"):
         path = place / name
         path.parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""`python -m pwm.audit`: what it draws, that it finds what is wrong, and what it says."""
+"""`python -m pwm.audit`: the draw, the differences that it finds, and its output."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ SMALL = replace(
 )
 OVERLAPPING = replace(SMALL, name="overlapping", axes={**SMALL.axes, "seed": (2, 3)})
 GRIDS = {grid.name: grid for grid in (SMALL, OVERLAPPING)}
-DIFFERENT = 16  # of 12 and 8 runs
+DIFFERENT = 16  # distinct runs among the 12 and 8 of the two experiments
 
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The published outcomes of some runs, as the engine trains them."""
+    """File of the published outcomes of all runs, which the engine reproduces."""
     folder = tmp_path_factory.mktemp("audit")
     store = Store(folder / "results")
     for shard in (shard for grid in GRIDS.values() for shard in plan(grid)):
@@ -60,7 +60,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def small_study(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Audits these runs, in threads, and computes no claims."""
+    """Audits the runs of `GRIDS`, in threads, without any claims."""
     monkeypatch.setattr(audit, "EXPERIMENTS", GRIDS)
     monkeypatch.setattr(retraining, "processes", ThreadPoolExecutor)
     monkeypatch.setattr(audit, "claims", lambda _evidence: [])
@@ -70,7 +70,7 @@ def small_study(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def lines(capsys: pytest.CaptureFixture[str]) -> Callable[..., list[str]]:
-    """Runs the command, expects its status, and returns the lines of its output."""
+    """A function that runs the command, checks its exit status and returns its output's lines."""
 
     def run(path: Path, *flags: str, status: int = 0) -> list[str]:
         with pytest.raises(SystemExit) as stop:
@@ -85,7 +85,7 @@ Lines = Callable[..., list[str]]
 
 
 def altered(path: Path, folder: Path, name: str, change: Callable[[Record], Record]) -> Path:
-    """A file in which what is published of an experiment is changed."""
+    """Writes a published file in which one experiment's record is changed; returns its path."""
     read = Published.read(path)
     records = {**read.records, name: change(read.records[name])}
     Published(path, records, read.plans).write(folder / "altered.npz")
@@ -193,7 +193,7 @@ def test_an_altered_engine_is_found_with_the_place_where_the_histories_part(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Altered(Trainer):
-        """Nudges a parameter once."""
+        """Shifts all parameters a little, once, after `from_episode` episodes."""
 
         nudged = False
 
@@ -211,7 +211,7 @@ def test_an_altered_engine_is_found_with_the_place_where_the_histories_part(
     _, *named, bound, _ = lines(published, status=1)
     assert len(named) == 20
     assert all(" differs in digest, " in text for text in named)
-    # a byte of a trail is the same by accident once in 256 times
+    # A byte of a trail is the same by accident once in 256 times.
     assert sum(f"the histories part {parting}" in text for text in named) >= 19
     assert bound.startswith("0 of 16 runs are identical ")
 

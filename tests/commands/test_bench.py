@@ -49,7 +49,7 @@ def loop_with_parameters_of(trainer: Trainer) -> PlainLoop:
 
 
 def layers_of(loop: PlainLoop) -> Trunk:
-    """The loop's own layers, under the names of the tests' oracle."""
+    """The loop's own layers, as the `Trunk` of the tests' oracle."""
     trunk = Trunk(RUN.task.num_stimuli, RUN.agent.hidden_size, torch.float32)
     trunk.lstm = loop._lstm
     trunk.policy_head, trunk.value_head = loop._policy_head, loop._value_head
@@ -89,7 +89,7 @@ def test_the_plain_loop_learns_the_same_from_the_same_trials_and_actions(
         assert policy_loss == pytest.approx(history.policy_loss[0, number], rel=1e-4)
         assert entropy == pytest.approx(history.entropy[0, number], rel=1e-4)
 
-        # The same update, so that the next episode starts from the same parameters.
+        # The same update: the next episode starts from the same parameters.
         names = agent.named(trainer.parameters.detach())
         for name, tensors in layers_of(loop).by_name().items():
             flat = torch.cat([tensor.detach().view(len(tensor), -1) for tensor in tensors]).T
@@ -112,7 +112,7 @@ def test_the_plain_loop_makes_one_update_per_episode() -> None:
     assert len(states) == 8  # every parameter: four of the LSTM, two of each head
 
 
-# The rows of the peer in JAX
+# Rows of the JAX peer
 
 
 @pytest.mark.parametrize("trial_length", [2, 3, 5])
@@ -121,7 +121,7 @@ def test_each_step_of_a_trial_has_the_row_of_the_stimuli_seen_so_far(
     stimulus_set: str, trial_length: int
 ) -> None:
     task = TaskConfig(stimulus_set=stimulus_set, trial_length=trial_length)
-    # What each row of `_play_states` computes: the step, and the stimuli seen until it.
+    # For each row of `_play_states`: the step, and the stimuli seen so far.
     played: list[tuple[int, ...]] = [
         (step, stimulus) for step in range(trial_length - 1) for stimulus in range(task.num_stimuli)
     ]

@@ -1,4 +1,4 @@
-"""The cartpoles of the public loops, step for step Gymnasium's."""
+"""The public loops' CartPole environments match Gymnasium's, step for step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m pwm.convert`: conversions, what they do not cover, and bad input; its page."""
+"""`python -m pwm.convert`: conversions, what they do not cover, bad input, and its page."""
 
 from __future__ import annotations
 

@@ -44,12 +44,12 @@ def results(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def path(results: Path, tmp_path: Path) -> Path:
-    """The published outcomes of every run."""
+    """File of the published outcomes of every run."""
     return published_from(GRIDS.values(), Store(results), tmp_path / "published.npz").path
 
 
 def republish(path: Path, **records: Record | None) -> None:
-    """Replaces what is published of some experiments, or removes them."""
+    """Replaces the published records of some experiments; None removes an experiment."""
     read = Published.read(path)
     every = {**read.records, **records}
     kept = {name: one for name, one in every.items() if one is not None}
@@ -57,7 +57,7 @@ def republish(path: Path, **records: Record | None) -> None:
 
 
 def record(path: Path, name: str, **columns: Sequence[int]) -> Record:
-    """Published outcomes of an experiment, with other values in some of the outcomes or digests."""
+    """An experiment's published record, with some fields of the outcome or the digests replaced."""
     found = Published.read(path).records[name]
     outcome = found.outcome.copy()
     for column in outcome.dtype.names or ():
@@ -74,7 +74,7 @@ def remove(results: Path, name: str) -> None:
 def output(
     capsys: pytest.CaptureFixture[str], path: Path, results: Path, *flags: str, status: int = 0
 ) -> list[str]:
-    """Runs the command, expects its status, and returns the lines of its output."""
+    """Runs the command, checks its exit status, and returns the lines of its output."""
     with pytest.raises(SystemExit) as stop:
         command.main([*flags, "--published", str(path), "--results", str(results)])
     assert stop.value.code == status

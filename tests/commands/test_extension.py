@@ -42,7 +42,7 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Writes the number of windows in place of the curves."""
+    """Writes the number of windows instead of a picture of the curves."""
 
     def blank(_runs: Sequence[TrainConfig], history: History, path: Path) -> None:
         path.write_text(f"{len(history.episode)} windows")
@@ -61,7 +61,7 @@ def trained(num_episodes: int, folder: str, *flags: str) -> None:
 
 
 def assert_same_run(one: str, other: str) -> None:
-    """Configurations, histories and states are the same bit for bit."""
+    """Asserts that configurations, histories, states and curves of two runs are bit-identical."""
     assert Path(one, "config.json").read_bytes() == Path(other, "config.json").read_bytes()
     assert same(*(read_history(Path(folder, "history.npz")) for folder in (one, other)))
     ours, theirs = (

@@ -1,4 +1,4 @@
-"""Training of other people's agents: each run as the grid says, once, and none lost."""
+"""Training of other people's agents: each run as in the grid, once, and none lost."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_an_agent_is_built_as_the_grid_says(run: ExternalRun) -> None:
     assert (VecNormalize in kinds) == (run.returns == "normalised")
     assert (VecCentre in kinds) == (run.returns == "centred")
     assert isinstance(model.policy.features_extractor, SharedTrunk) == (run.network == "shared")
-    # The values have gradients to the policy's network if it is shared, and only then.
+    # Gradients of values reach the shared trunk, if there is one, but not the policy's own layers.
     policy = model.policy
     observations, _ = policy.obs_to_tensor(model.get_env().reset())
     if run.agent == "A2C":
@@ -88,7 +88,7 @@ def test_an_agent_is_built_as_the_grid_says(run: ExternalRun) -> None:
 
 
 def test_runs_have_environments_of_their_own() -> None:
-    """They play step for step as many `PWMEnv`, each with a seed that no other run has."""
+    """They match separate `PWMEnv`s step for step, with seeds that no other run has."""
     for seed in (0, 1):
         model, _ = build(replace(RUN, seed=seed))
         envs = model.get_env()
@@ -98,7 +98,7 @@ def test_runs_have_environments_of_their_own() -> None:
         expected = [env.reset(seed=32 * seed + i)[0] for i, env in enumerate(single)]
         random = np.random.default_rng(0)
         for _ in range(RUN.episode_length + 4):
-            assert np.array_equal(seen[:, -5:], expected)  # the last of three
+            assert np.array_equal(seen[:, -5:], expected)  # the latest of three
             actions = random.integers(3, size=32)
             steps = [env.step(action) for env, action in zip(single, actions, strict=True)]
             seen, rewards, dones, infos = envs.step(actions)
@@ -242,7 +242,7 @@ def test_verdicts_on_agents_follow_the_outcomes() -> None:
 
 
 def loop_outcome(run: LoopRun) -> LoopOutcome:
-    """As predicted."""
+    """Outcome of a run, made up as predicted."""
     attached, light = run.baseline == "attached", run.weight < 0.5
     slow = {"tutorial": inf if light else 1.5 if run.weight == 1 else 1, "a3c": 1.5}
     slow["a3c-textbook"] = 3.0 if light else 1.0

@@ -1,4 +1,4 @@
-"""Public loops that leak: their losses by hand, each update as one replica alone would make it."""
+"""Public loops that leak: losses by hand, and each replica's update as if it trained alone."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PLAYED = torch.tensor([1.0, 1.0, 1.0, 0.0])
 
 
 def value_gradients(losses: Losses, values: Tensor) -> tuple[Tensor, Tensor]:
-    """Gradients of the policy loss and of the value loss by the values."""
+    """Gradients of the policy loss and of the value loss with respect to the values."""
     policy = torch.autograd.grad(losses.policy, values, retain_graph=True)[0]
     return policy, torch.autograd.grad(losses.value, values)[0]
 
@@ -83,7 +83,7 @@ def test_returns_are_bootstrapped_where_the_episode_goes_on() -> None:
 def test_an_update_is_that_of_each_replica_alone(
     loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Layer by layer, without padding: only the steps that were played."""
+    """The expected update is computed layer by layer, from the steps that were played alone."""
     monkeypatch.setattr(replicas, "CACHED", 40_000)  # so that gradients are computed in parts
     runs = [run for run in runs_of(loop, [5, 6]) if run.weight in LOOPS[loop].weights[:2]]
     setting, many = LOOPS[loop], Replicas(runs)
@@ -97,7 +97,7 @@ def test_an_update_is_that_of_each_replica_alone(
             for each, part in zip(many._optimisers, many._networks.by_optimiser, strict=True)
         ]
         for fresh, old in zip(optimisers, many._optimisers, strict=True):
-            old.load_state_dict(fresh.state_dict())  # a first step
+            old.load_state_dict(fresh.state_dict())  # the next step is a first one
         many._update(states, actions, played)
         ends = many._networks.parameters
         for replica, run in enumerate(runs):
@@ -135,13 +135,13 @@ def test_an_update_is_that_of_each_replica_alone(
 
 
 def output(layers: Sequence[Tensor], inputs: Tensor, trunk: int, head: int) -> Tensor:
-    """Of two layers, each a matrix and a vector."""
+    """Output of two layers, a trunk and a head; each is a matrix and a vector."""
     pairs = list(zip(layers[::2], layers[1::2], strict=True))
     return relu(inputs @ pairs[trunk][0] + pairs[trunk][1]) @ pairs[head][0] + pairs[head][1]
 
 
 def step(setting: LoopSetting, totals: Sequence[Tensor], parts: Sequence[Sequence[Tensor]]) -> None:
-    """One first step of each total's optimiser on its part."""
+    """Takes the first step of a new optimiser for each loss, on its part of the parameters."""
     gradients = [
         torch.autograd.grad(total, part, retain_graph=True)
         for total, part in zip(totals, parts, strict=True)
@@ -176,7 +176,7 @@ def test_errors_and_biases_are_means_over_the_second_half(
         monkeypatch.setitem(LOOPS, name, replace(setting, learning_rate=0.0))
     for loop in ("reinforce", "a3c"):
         (outcome, *_) = train_loop(runs_of(loop, [3])[:1], 300 if loop == "a3c" else 20)
-        # Values near 0 lie below returns of n steps to go, or below those of at most 5 steps.
+        # Values near 0 lie below the returns of all remaining steps, or of at most 5 of them.
         assert -25 < outcome.bias < outcome.error + 1e-9 < 0.5
         assert (outcome.bias == outcome.error) == (loop == "reinforce")
         assert outcome.bootstrap == 0 if loop == "reinforce" else 0.7 < outcome.bootstrap < 0.99

@@ -20,7 +20,7 @@ SOURCES = [PAPER / "paper.typ", *sorted((PAPER / "sections").glob("*.typ"))]
 TEXT = "\n".join(path.read_text() for path in SOURCES)
 NUMBERS = json.loads((PAPER / "numbers.json").read_text())
 
-# Text with digits that no reader takes for a result, in the order in which it is removed.
+# Patterns of text whose digits are not results, in the order of removal.
 NOT_PROSE = (
     r"```.*?```",
     r"`[^`]*`",
@@ -36,7 +36,7 @@ NOT_PROSE = (
 
 
 def stray_numerals(source: str) -> list[str]:
-    """Words of a Typst source's prose that hold a digit."""
+    """Words with a digit in the prose of a Typst source."""
     for pattern in NOT_PROSE:
         source = re.sub(pattern, " ", source, flags=re.DOTALL)
     return re.findall(r"\S*\d\S*", source)
@@ -67,7 +67,7 @@ def test_every_number_in_the_source_is_printed() -> None:
 
 
 def test_no_semicolon_is_lost_after_a_number() -> None:
-    # Typst reads it as the end of the code.
+    # Typst takes such a semicolon as the end of the code.
     assert re.findall(r"#\w+\([^()\n]*\);", TEXT) == []
 
 
@@ -108,7 +108,7 @@ def test_no_figure_is_missing() -> None:
 
 @pytest.fixture
 def small(tmp_path: Path) -> Path:
-    """A folder of a paper of one number."""
+    """Folder of a paper that prints a single number."""
     folder = tmp_path / "paper"
     folder.mkdir()
     shutil.copy(PAPER / "style.typ", folder)

@@ -1,4 +1,4 @@
-"""The peer in JAX has the core's losses, and learns; skipped where JAX is not installed."""
+"""The JAX peer has the core's losses, and learns; skipped if JAX is not installed."""
 
 from __future__ import annotations
 

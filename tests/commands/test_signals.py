@@ -1,4 +1,4 @@
-"""A training that is stopped again and again: a short `python -m tests.tools.signals`."""
+"""A training that is stopped repeatedly: a short run of `python -m tests.tools.signals`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_training_survives_signals(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_wrong_status_and_a_traceback_are_noticed(
     program: str, complaint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(signals, "IN_TRAINING", 1.0)  # waits for less time
+    monkeypatch.setattr(signals, "IN_TRAINING", 1.0)  # a shorter wait
     process = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True)
     process.wait()
     with pytest.raises(AssertionError, match=complaint):

@@ -51,7 +51,7 @@ def checkpoint(store: Store, shard: Shard) -> None:
 
 
 def said(store: Store, capsys: pytest.CaptureFixture[str], *argv: str, status: int = 0) -> str:
-    """Runs the command, expects its status and an unchanged store, and returns its output."""
+    """Runs the command, checks its status and that the store is unchanged; returns its output."""
     before = contents(store.folder)
     ends = pytest.raises(SystemExit) if argv[0] == "verify" else nullcontext()
     with ends as stop:

@@ -1,4 +1,4 @@
-"""Commands in strange surroundings: environment, settings files, closed streams."""
+"""Commands in unusual surroundings: environment variables, settings files, closed streams."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pwm.runs.folders import PROVENANCE
 from pwm.runs.storage import Store
 from tests.figures.made_up import smoke_store
 
-# Three commands in one process, as importing takes longer than all that they do.
+# Three commands in one process, as importing takes longer than running them.
 PROGRAM = """
 import sys
 from pwm.figures.__main__ import main as figures
@@ -75,7 +75,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 @pytest.fixture(scope="module")
 def undisturbed(store: Store, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """The same files, written in this process."""
+    """Contents of the files that `PROGRAM` writes, run in this process."""
     folder = tmp_path_factory.mktemp("undisturbed")
     small_paper(folder / "paper")
     with pytest.MonkeyPatch.context() as patch:
@@ -93,7 +93,7 @@ def small_paper(folder: Path) -> None:
 
 
 def written(place: Path) -> dict[str, bytes]:
-    """Contents of all files in a folder, but for the provenance."""
+    """Contents of all files below a folder except provenance, by path."""
     return {
         str(path.relative_to(place)): path.read_bytes()
         for path in place.rglob("*")
@@ -102,7 +102,7 @@ def written(place: Path) -> dict[str, bytes]:
 
 
 def written_in(folder: Path, store: Store, environment: dict[str, str]) -> dict[str, bytes]:
-    """Contents of the files that the commands write in a new process."""
+    """Contents of the files that `PROGRAM` writes, run in a new process."""
     place = folder / "Läufe of 1"
     small_paper(folder / "paper")
     path = os.pathsep.join(filter(None, [environment.get("PYTHONPATH"), str(REPOSITORY)]))

@@ -51,7 +51,7 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def sweeping(small_shards: None, monkeypatch: pytest.MonkeyPatch) -> Sweeping:  # noqa: ARG001
-    """Makes the tiny experiment the only one, and sets the pool that trains it."""
+    """Makes the tiny experiment the only one; returns a function that sets the pool to train it."""
     monkeypatch.setattr(sweep, "EXPERIMENTS", {"tiny": TINY})
     return lambda pool: monkeypatch.setattr(sweep, "processes", pool)
 
@@ -66,7 +66,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The results of one worker; read-only."""
+    """Folder of the tiny experiment's results, which tests must not change."""
     folder = tmp_path_factory.mktemp("swept")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(planning, "SMALLEST", 2)
@@ -77,7 +77,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def copied(swept: Path, tmp_path: Path) -> Store:
-    """A copy of the same results, for the test to change."""
+    """A copy of these results, which the test may change."""
     return Store(Path(shutil.copytree(swept, tmp_path / "copied")))
 
 
@@ -160,7 +160,7 @@ HOSTILE = {
     "NO_COLOR": "1",
     "OMP_NUM_THREADS": "3",
 }
-# Two commands in one process, as importing takes longer than all that they do.
+# Two commands in one process, as importing takes longer than running them.
 SWEEP_AND_LIST = """
 import sys
 from pwm.store import main as store
@@ -380,7 +380,7 @@ def test_a_grid_of_ones_own_is_swept_into_the_same_store_and_named_by_ls(
 def test_workers_of_a_grid_of_ones_own_are_processes_and_need_no_reader(
     mine: Path, store: Store
 ) -> None:
-    # They cannot import the file.
+    # They cannot import the grid's file.
     command = f"{sys.executable} -m pwm.sweep --grid {mine} --workers 1 --results {store.folder}"
     script = f"{command} 2>&1 | true; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", script], check=False, capture_output=True, text=True)

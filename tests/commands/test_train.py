@@ -97,7 +97,7 @@ NOTES = {
 
 
 def as_json(run: TrainConfig) -> Any:
-    """A run as config.json has it."""
+    """A configuration as it is read from config.json."""
     return json.loads(json.dumps(asdict(run)))
 
 
@@ -130,7 +130,7 @@ def no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[History]:
-    """The histories of the pictures that are skipped."""
+    """Skips drawing; records the histories that would be drawn."""
     histories: list[History] = []
 
     def blank(_runs: Sequence[TrainConfig], history: History, path: Path) -> None:
@@ -156,7 +156,7 @@ def tiny(*flags: str, **changes: str) -> list[str]:
 
 
 def in_subprocess(*argv: str, **environment: str) -> subprocess.Popen[str]:
-    """The command as typed, in the working folder."""
+    """Starts the command in a new process, in the working folder."""
     return subprocess.Popen(
         [sys.executable, "-W", "error", "-m", "pwm.train", *argv],
         stdout=subprocess.PIPE,
@@ -179,7 +179,7 @@ def written(folder: str) -> set[str]:
 
 
 def assert_refused(outcome: Outcome, *mentioned: str) -> None:
-    """Status 2, nothing on standard output, and one line that names what was wrong."""
+    """Asserts exit status 2, an empty standard output, and one line with the `mentioned` texts."""
     assert outcome.status == 2
     assert outcome.out == ""
     assert outcome.err.count("\n") == 1
@@ -414,7 +414,7 @@ def test_the_summary_counts_who_learned_and_names_the_folder(
     outcome = ran(flags.split(), capsys)
     history = read_history(Path("mine/history.npz"))
     successes = learned(history, TaskConfig(stimulus_set="pwm0", episode_length=15))
-    assert successes.sum() > 0  # or the count below would say nothing
+    assert successes.sum() > 0  # so that the count below is a test
     assert outcome.out == summary(configs_in("mine"), history) + "\nResults in mine.\n"
     assert f"learned {successes.sum()} of 3;" in outcome.out
     assert "critic bias " in outcome.out
@@ -785,7 +785,7 @@ def test_of_two_processes_that_choose_one_folder_at_once_one_trains() -> None:
 def interrupt_after(
     advances: int, monkeypatch: pytest.MonkeyPatch, number: int = signal.SIGINT
 ) -> None:
-    """Sends this process a signal during training; by default what Ctrl-C sends."""
+    """Sends this process a signal, by default Ctrl-C's, after some calls of `Trainer.advance`."""
     advance, calls = Trainer.advance, []
 
     def interrupted(trainer: Trainer, num_episodes: int) -> None:
@@ -867,7 +867,7 @@ def test_a_run_killed_while_its_curves_are_drawn_is_finished_by_the_same_command
 ) -> None:
     command = tiny("--out", "mine", num_episodes="9")
     if extend:
-        assert ran(tiny("--out", "mine"), capsys).status == 0  # whose curves must not stay
+        assert ran(tiny("--out", "mine"), capsys).status == 0  # its curves must not stay
         command = ["--extend", "mine", "--num-episodes", "9"]
 
     def killed(*_arguments: object) -> None:

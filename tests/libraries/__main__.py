@@ -1,8 +1,8 @@
 """`python -m tests.libraries`: runs the installed libraries' losses, and writes the page on them.
 
-Run it once in each of three environments, with the packages at the versions of
-`pwm/analysis/conventions.toml`: the libraries on PyTorch, on JAX, on TensorFlow. Results of other
-environments are kept.
+Run it once in each of three environments, for the libraries on PyTorch, on JAX and on TensorFlow,
+with the package versions in `pwm/analysis/conventions.toml`. Results of other environments are
+kept.
 """
 
 from __future__ import annotations
@@ -18,7 +18,11 @@ from tests.libraries.page import MEASURED, PAGE, Result, page, results
 
 
 def measure(name: str) -> Result | None:
-    """Compares the gradients of a library's loss with the table's; None without the library."""
+    """Compares the gradients of a library's loss with the table's; None if it cannot be run here.
+
+    Raises:
+        SystemExit: the default weight or the baseline is not the table's, or no weight was found.
+    """
     found = loss_of(name)
     if isinstance(found, str):
         print(f"{name}: {found}")
@@ -45,7 +49,7 @@ def measure(name: str) -> Result | None:
 
 
 def main() -> None:
-    """Runs what is installed, and writes its results."""
+    """Measures the installed libraries, and writes their results and the page."""
     for name in chain(*FRAMEWORKS.values()):
         measured = measure(name)
         if measured is not None:

@@ -1,4 +1,4 @@
-"""One made-up batch, and the gradients that a row of the table says it has; NumPy alone."""
+"""A made-up batch, and its gradients according to a row of `conventions.toml`; NumPy alone."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 STEPS, ACTIONS = 8, 3
 SPREADS = (0.25, 0.5)
-"""Standard deviations of the errors; all errors stay below 1, where Huber's loss is quadratic."""
+"""Standard deviations of the errors; all errors stay below 1, where the Huber loss is quadratic."""
 
 
 class Gradients(NamedTuple):
     """Derivatives of a library's whole loss, at its default weight and without an entropy bonus."""
 
     weight: float
-    """Default weight, as the library itself has it."""
+    """Default weight, read from the library."""
     logits: Array
     """[n, actions]"""
     values: Array
@@ -56,7 +56,7 @@ class Batch:
 
     @property
     def returns(self) -> Array:
-        """Returns of which the values are in error by the advantages."""
+        """Returns, which exceed the values by the advantages."""
         return self.values + self.advantages
 
     @property
@@ -80,11 +80,11 @@ class Batch:
 Loss = Callable[[Batch], Gradients]
 """Runs a library's own loss on a batch."""
 Check = Callable[[Batch], "LeakReport"]
-"""Runs `check_leak` on it; for PyTorch only."""
+"""Runs `check_leak` on a library's loss of a batch; for PyTorch only."""
 
 
 def make_batch(spread: float, ddof: int = 1) -> Batch:
-    """A batch whose errors have this standard deviation, computed with n - ddof."""
+    """A batch whose errors have the standard deviation `spread`, computed with n - ddof."""
     rng = np.random.default_rng(0)
     draws = rng.normal(size=STEPS)
     return Batch(
@@ -107,7 +107,7 @@ def expected(row: Convention, batch: Batch, ddof: int = 1) -> Gradients:
     values = -2 * row.weight * row.factor * value * batch.advantages
     if row.attached:
         leak = batch.log_probs
-        if normalised:  # neither a constant nor a multiple of the scores changes the scores
+        if normalised:  # shifting or scaling the errors does not change the scores
             share = (batch.scores * leak).sum() / (n - ddof)
             leak = (leak - leak.mean() - batch.scores * share) / batch.spread
         values = values + policy * leak
@@ -122,11 +122,11 @@ class Factors(NamedTuple):
     value: float
     """Of δ²."""
     leak: float
-    """Of log π in the gradient by the value."""
+    """Of log π in the gradient with respect to the value."""
 
 
 def measured_factors(batch: Batch, gradients: Gradients) -> Factors:
-    """Least-squares fit of the gradients, without the table."""
+    """Fits the factors to the gradients by least squares, without the table."""
     taken = np.eye(ACTIONS)[batch.actions]
     direction = -batch.advantages[:, None] * (taken - np.exp(batch.log_policy))
     policy = (direction * gradients.logits).sum() / (direction**2).sum()
@@ -136,6 +136,6 @@ def measured_factors(batch: Batch, gradients: Gradients) -> Factors:
 
 
 def largest_difference(found: Gradients, wanted: Gradients) -> float:
-    """Largest difference of two gradients over the largest entry of the wanted one."""
+    """Largest difference of two gradients, relative to the largest entry of the wanted one."""
     pairs = ((found.logits, wanted.logits), (found.values, wanted.values))
     return max(float(np.abs(a - b).max() / np.abs(b).max()) for a, b in pairs)

@@ -1,4 +1,4 @@
-"""Libraries of the table that can be installed, and those that are."""
+"""Libraries of `conventions.toml` whose losses can be run, and those that are installed."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ FRAMEWORKS = {
     "jax": ("brax-ppo", "bsuite-jax", "bsuite-jax-rnn", "acme-ppo", "acme-impala"),
     "tensorflow": ("bsuite-tf", "bsuite-tf-rnn", "tf-agents-reinforce", "tf-agents-ppo"),
 }
-"""Rows whose losses the adapters run, by what they run on."""
-# A difference of parameters after a step of SGD has fewer digits than a gradient.
+"""Rows of the table whose losses can be run, by framework."""
+# Gradients found from an SGD step's change of the parameters have fewer digits.
 STEPPED = {"bsuite-jax", "bsuite-jax-rnn", "acme-ppo"}
 
 
@@ -31,7 +31,7 @@ class Found(NamedTuple):
 
     loss: Loss
     ddof: int
-    """Taken from n where the library computes a standard deviation."""
+    """Subtracted from n where the library computes a standard deviation."""
     check: Check | None
     """None if the library is not on PyTorch."""
 
@@ -52,7 +52,7 @@ def loss_of(name: str) -> Found | str:
 
 
 def installed_version(package: str) -> str | None:
-    """Version of a package, if it is installed."""
+    """Version of a package; None if it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -62,12 +62,12 @@ def installed_version(package: str) -> str | None:
 def weight_error(name: str, found: Found) -> float | None:
     """Relative difference of the weight found from a loss alone and the table's.
 
-    `check_leak` finds it in PyTorch, and a fit of the gradients elsewhere. Either is for advantages
-    that are not normalised. None where a leak passes through their normalisation, as a fit cannot
-    tell the two apart.
+    `check_leak` finds it in PyTorch, and a fit of the gradients elsewhere, both in units of
+    unnormalised advantages. None, outside PyTorch, if a leak passes through their normalisation:
+    a fit cannot tell the two apart.
 
     Raises:
-        SystemExit: the baseline is attached, and not so in the table, or the other way round.
+        SystemExit: the baseline is attached in only one of loss and table, or no weight was found.
     """
     row, batch = CONVENTIONS[name], make_batch(SPREADS[0], found.ddof)
     normalised = "advantages" in row.normalises
@@ -86,5 +86,5 @@ def weight_error(name: str, found: Found) -> float | None:
 
 
 def tolerance(name: str) -> float:
-    """Accepted difference of gradients, over the largest."""
+    """Accepted relative difference of gradients."""
     return 1e-5 if name in STEPPED else 1e-6

@@ -27,7 +27,7 @@ def tables(batch: Batch) -> tuple[Any, Any]:
 
 
 def without_last(weight: float, logits: Any, values: Any) -> Gradients:
-    """Gradients by tables with a row for the state after the last step, which has none."""
+    """Gradients without those of the row for the state after the last step, which are zero."""
     assert not np.any(np.asarray(logits)[-1])
     assert not np.any(np.asarray(values)[-1])
     return Gradients(weight, np.asarray(logits, float)[:-1], np.asarray(values, float)[:-1])
@@ -39,7 +39,7 @@ def taken(logits: Any, actions: Any) -> Any:
 
 
 def brax_ppo(batch: Batch) -> Gradients:
-    """PPO of Brax."""
+    """Brax's PPO."""
     losses = import_module("brax.training.agents.ppo.losses")
     train = import_module("brax.training.agents.ppo.train").train
     weight = inspect.signature(train).parameters["vf_loss_coefficient"].default
@@ -85,7 +85,7 @@ def brax_ppo(batch: Batch) -> Gradients:
 
 
 def bsuite(batch: Batch, recurrent: bool) -> Gradients:
-    """The actor-critics of bsuite on JAX; a step of SGD at a rate of 1 shows the gradient."""
+    """bsuite's actor-critics on JAX; a step of SGD with learning rate 1 shows the gradient."""
     name = "actor_critic_rnn" if recurrent else "actor_critic"
     module = import_module(f"bsuite.baselines.jax.{name}.agent")
     hk, optax = import_module("haiku"), import_module("optax")
@@ -132,7 +132,7 @@ def bsuite(batch: Batch, recurrent: bool) -> Gradients:
 
 
 def acme_module(path: str) -> Any:
-    """A module of Acme, with stand-ins for what it imports and its losses do not use."""
+    """Loads a module of Acme, with stand-ins for imports that its losses do not use."""
     for module, name, value in (  # which JAX no longer has
         (jnp, "DeviceArray", jax.Array),
         (jax, "tree_map", jax.tree_util.tree_map),
@@ -163,7 +163,7 @@ def acme_module(path: str) -> Any:
 @partial(jax.tree_util.register_dataclass, data_fields=["data"], meta_fields=[])
 @dataclass
 class Sample:
-    """Data as a replay buffer hands it out."""
+    """Data as a replay buffer returns it."""
 
     data: Any
 
@@ -175,7 +175,7 @@ class Sample:
 )
 @dataclass
 class Steps:
-    """One sequence of n + 1 steps, the last of which only follows the episode's end."""
+    """One sequence of n + 1 steps; the last one follows the episode's end."""
 
     observation: Any
     action: Any
@@ -185,7 +185,7 @@ class Steps:
 
 
 def acme_sample(batch: Batch, **extras: Any) -> Sample:
-    """A batch of one sequence."""
+    """The batch as one sequence."""
     n = len(batch.actions)
     running = np.ones((1, n + 1), np.float32)
     running[0, n - 1] = 0
@@ -201,7 +201,7 @@ def acme_sample(batch: Batch, **extras: Any) -> Sample:
 
 
 def acme_impala(batch: Batch) -> Gradients:
-    """IMPALA of Acme, from one sequence."""
+    """Acme's IMPALA, on one sequence."""
     weight = acme_module("agents/jax/impala/config.py").IMPALAConfig.baseline_cost
     loss = acme_module("jax/losses/impala.py").impala_loss(
         lambda params, *_: (params, None), discount=1.0, baseline_cost=weight, entropy_cost=0.0
@@ -212,7 +212,7 @@ def acme_impala(batch: Batch) -> Gradients:
 
 
 def acme_ppo(batch: Batch) -> Gradients:
-    """PPO of Acme; a step of SGD at a rate of 1 shows the gradient."""
+    """Acme's PPO; a step of SGD with learning rate 1 shows the gradient."""
     weight = acme_module("agents/jax/ppo/config.py").PPOConfig.value_cost
     params = tables(batch)
     networks = SimpleNamespace(

@@ -44,14 +44,14 @@ linear. Entropy bonuses are left out.
 
 
 class Result(NamedTuple):
-    """A comparison of a library with its row."""
+    """Comparison of a library with its row of the table."""
 
     version: str
     date: str
     difference: float
     """Largest difference of the gradients, over the largest gradient."""
     weight: float | None
-    """Relative difference of the weights; None where it was not found."""
+    """Relative difference of the weights; None if none was found from the loss."""
 
 
 def results() -> dict[str, Result]:
@@ -88,7 +88,7 @@ def losses_row(name: str, row: Convention, result: Result | None) -> tuple[str, 
 
 
 def found_by(name: str, result: Result | None) -> str:
-    """The way in which the weight was found from the loss alone."""
+    """The method by which the weight was found from the loss alone."""
     if result is None or result.weight is None:
         return "-"
     return "`check_leak`" if name in FRAMEWORKS["torch"] else "fit"
@@ -103,7 +103,7 @@ def sources() -> Iterator[tuple[str, ...]]:
 
 
 def table(heading: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A table in Markdown."""
+    """A Markdown table."""
     titles = tuple(heading)
     lines = (titles, ("---",) * len(titles), *rows)
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)

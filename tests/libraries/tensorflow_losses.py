@@ -35,7 +35,7 @@ class Tables:
 
 
 def bsuite(batch: Batch, recurrent: bool) -> Gradients:
-    """The actor-critics of bsuite on TensorFlow, run eagerly."""
+    """bsuite's actor-critics on TensorFlow, run eagerly."""
     name = "actor_critic_rnn" if recurrent else "actor_critic"
     module = import_module(f"bsuite.baselines.tf.{name}.agent")
     probability = import_module("tensorflow_probability").distributions
@@ -67,7 +67,7 @@ def bsuite(batch: Batch, recurrent: bool) -> Gradients:
     )
 
     def unroll(core: Any, inputs: Any, state: Any) -> Any:
-        """A core without a state, on all steps at once."""
+        """Applies a stateless core to all steps at once."""
         (logits, values), _ = core(inputs, state)
         return (logits[:, None], values[:, None]), state
 
@@ -78,7 +78,7 @@ def bsuite(batch: Batch, recurrent: bool) -> Gradients:
 
 
 def tf_agents_reinforce(batch: Batch) -> Gradients:
-    """REINFORCE of TF-Agents, on one episode."""
+    """TF-Agents' REINFORCE, on one episode."""
     module = import_module("tf_agents.agents.reinforce.reinforce_agent")
     probability = import_module("tensorflow_probability").distributions
     owner, tables = module.ReinforceAgent, Tables(batch)
@@ -125,7 +125,7 @@ def tf_agents_reinforce(batch: Batch) -> Gradients:
 
 
 def tf_agents_ppo(batch: Batch) -> Gradients:
-    """PPO of TF-Agents, with the advantages that its own function normalises."""
+    """TF-Agents' PPO, with advantages normalised by its own function."""
     module = import_module("tf_agents.agents.ppo.ppo_agent")
     owner = import_module("tf_agents.agents.ppo.ppo_clip_agent").PPOClipAgent
     probability = import_module("tensorflow_probability").distributions

@@ -1,7 +1,7 @@
-"""Rows of the table against the libraries themselves, where they are installed.
+"""Rows of `conventions.toml` agree with the libraries themselves, where they are installed.
 
-They need environments of their own. `python -m tests.libraries` runs all that is there, and writes
-the results into the documentation.
+They need separate environments. `python -m tests.libraries` runs those that are installed, and
+writes the results into the documentation.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pwm.analysis.conventions import CONVENTIONS
 from tests.libraries.batch import SPREADS, expected, largest_difference, make_batch
 from tests.libraries.installed import FRAMEWORKS, Found, loss_of, tolerance, weight_error
 
-pytestmark = [pytest.mark.machine, pytest.mark.filterwarnings("default")]  # theirs, on import
+pytestmark = [pytest.mark.machine, pytest.mark.filterwarnings("default")]  # importing them warns
 NAMES = [name for names in FRAMEWORKS.values() for name in names]
 
 

@@ -56,7 +56,7 @@ class Table:
         self.n = len(self.actions)
 
     def stopped(self, weight: float, update: Callable[[], object]) -> Run:
-        """The loss on which an update calls `backward`."""
+        """Runs an update until it calls `backward` on its loss; returns the loss."""
 
         def stop(loss: Tensor, *_: object, **__: object) -> None:
             raise Stop(loss)
@@ -77,14 +77,14 @@ class Run(NamedTuple):
     loss: Tensor
 
     def gradients(self) -> Gradients:
-        """Its gradients by the logits and the values."""
+        """Gradients of the loss with respect to the logits and the values."""
         inputs = self.table.parameters.values()
         logits, values = torch.autograd.grad(self.loss, list(inputs), retain_graph=True)
         return Gradients(self.weight, logits.double().numpy(), values.double().numpy())
 
 
 def bare(owner: type, **attributes: Any) -> Any:
-    """An object with a class's methods, made without its constructor; what it lacks is a mock."""
+    """An instance made without its class's constructor; missing attributes are mocks."""
     fallback = type(owner.__name__, (owner,), {"__getattr__": lambda *_: MagicMock()})
     made: Any = object.__new__(fallback)
     made.__dict__.update(attributes)
@@ -92,12 +92,12 @@ def bare(owner: type, **attributes: Any) -> Any:
 
 
 def default(owner: Callable[..., object], name: str) -> Any:
-    """Default of an argument of a function or a constructor."""
+    """Default value of a function's or a constructor's argument."""
     return inspect.signature(owner).parameters[name].default
 
 
 def stable_baselines3(batch: Batch, module: str, name: str) -> Run:
-    """A2C and PPO of Stable-Baselines3, and what is built on them."""
+    """Stable-Baselines3's A2C and PPO, and algorithms built on them."""
     owner = getattr(import_module(module), name)
     table, weight = Table(batch), default(owner, "vf_coef")
     data = SimpleNamespace(
@@ -173,7 +173,7 @@ def cleanrl_ppo(batch: Batch) -> Run:
 
 
 def torchrl(batch: Batch, name: str) -> Run:
-    """The loss modules of TorchRL, on modules that look the tables up."""
+    """TorchRL's loss modules, with an actor and a critic that look up logits and values."""
     objectives, nn = import_module("torchrl.objectives"), import_module("tensordict.nn")
     table, owner = Table(batch), getattr(import_module("torchrl.objectives"), name)
     actor = nn.ProbabilisticTensorDictSequential(
@@ -207,7 +207,7 @@ def torchrl(batch: Batch, name: str) -> Run:
 
 
 def tianshou(batch: Batch, module: str, name: str) -> Run:
-    """A2C and PPO of Tianshou."""
+    """Tianshou's A2C and PPO."""
     owner = getattr(import_module(f"tianshou.algorithm.modelfree.{module}"), name)
     table, weight = Table(batch), default(owner, "vf_coef")
     minibatch = SimpleNamespace(
@@ -243,7 +243,7 @@ def tianshou(batch: Batch, module: str, name: str) -> Run:
 
 
 def rllib(batch: Batch, algorithm: str, name: str) -> Run:
-    """The learners of RLlib, with the advantages that its connector hands to PPO's."""
+    """RLlib's learners; advantages are normalised, as its connector passes them to PPO."""
     path = f"ray.rllib.algorithms.{algorithm}"
     learner = getattr(
         import_module(f"{path}.torch.{algorithm}_torch_learner"), f"{name}TorchLearner"
@@ -288,7 +288,7 @@ def rllib(batch: Batch, algorithm: str, name: str) -> Run:
 
 
 def skrl(batch: Batch, algorithm: str) -> Run:
-    """A2C and PPO of skrl, including its estimate of the advantages."""
+    """skrl's A2C and PPO, including their estimation of the advantages."""
     module = import_module(f"skrl.agents.torch.{algorithm}.{algorithm}")
     cfg = getattr(module, f"{algorithm.upper()}_CFG")()
     cfg.discount_factor = cfg.gae_lambda = 1.0
@@ -348,7 +348,7 @@ def skrl(batch: Batch, algorithm: str) -> Run:
 
 
 def pfrl_a2c(batch: Batch) -> Run:
-    """A2C of PFRL."""
+    """PFRL's A2C."""
     owner = import_module("pfrl.agents.a2c").A2C
     table, weight = Table(batch), default(owner, "v_loss_coef")
     agent = bare(
@@ -371,7 +371,7 @@ def pfrl_a2c(batch: Batch) -> Run:
 
 
 def pfrl_a3c(batch: Batch) -> Run:
-    """A3C of PFRL, on a whole episode."""
+    """PFRL's A3C, on a whole episode."""
     owner = import_module("pfrl.agents.a3c").A3C
     table, weight = Table(batch), default(owner, "v_loss_coef")
     agent = bare(
@@ -401,7 +401,7 @@ def pfrl_a3c(batch: Batch) -> Run:
 
 
 def pfrl_ppo(batch: Batch) -> Run:
-    """PPO of PFRL, including the normalisation of the advantages."""
+    """PFRL's PPO, including the normalisation of the advantages."""
     owner = import_module("pfrl.agents.ppo").PPO
     table, weight = Table(batch), default(owner, "value_func_coef")
     dataset = [
@@ -440,7 +440,7 @@ def pfrl_ppo(batch: Batch) -> Run:
 
 
 def rl_games_ppo(batch: Batch) -> Run:
-    """PPO of rl_games, with the advantages that it normalises before; its weight has no default."""
+    """rl_games' PPO, with advantages that it normalises beforehand; its weight has no default."""
     module = import_module("rl_games.algos_torch.a2c_discrete")
     losses = import_module("rl_games.common.common_losses")
     table, weight = Table(batch), 1.0
@@ -478,7 +478,7 @@ def rl_games_ppo(batch: Batch) -> Run:
 
 
 def rsl_rl_ppo(batch: Batch) -> Run:
-    """PPO of RSL-RL, including the normalisation of the advantages."""
+    """RSL-RL's PPO, including the normalisation of the advantages."""
     owner = import_module("rsl_rl.algorithms.ppo").PPO
     table, weight = Table(batch), default(owner, "value_loss_coef")
     data = SimpleNamespace(
@@ -538,7 +538,7 @@ def rsl_rl_ppo(batch: Batch) -> Run:
 
 
 def sample_factory_appo(batch: Batch) -> Run:
-    """APPO of Sample Factory."""
+    """Sample Factory's APPO."""
     learner = import_module("sample_factory.algo.learning.learner").Learner
     parser = argparse.ArgumentParser()
     import_module("sample_factory.cfg.cfg").add_rl_args(parser)
@@ -611,7 +611,7 @@ def gradients_of(run: Callable[[Batch], Run]) -> Loss:
 
 
 def check_of(run: Callable[[Batch], Run]) -> Check:
-    """`check_leak` on the whole loss of a library, with the log-probabilities that it computes."""
+    """Returns a function that runs `check_leak` on a library's loss and its log-probabilities."""
 
     def check(batch: Batch) -> LeakReport:
         seen: list[Tensor] = []

@@ -27,7 +27,7 @@ class Trunk(nn.Module):
         self.value_head = nn.Linear(hidden_size, 1, dtype=dtype)
 
     def by_name(self) -> dict[str, list[nn.Parameter]]:
-        """Parameters, listed by the name of the tensor in `Agent.named` that joins them."""
+        """Parameters by the name of the tensor in `Agent.named` that joins them."""
         names = {
             "input_weight": ["lstm.weight_ih_l0"],
             "recurrent_weight": ["lstm.weight_hh_l0"],
@@ -109,7 +109,7 @@ class PlainEpisode(NamedTuple):
 
 
 def act(policy: Sequence[float], noise: float) -> int:
-    """Draws an action: splits [0, 1) by the probabilities, and returns the part with the noise."""
+    """Draws an action: the part of [0, 1), split by the probabilities, in which `noise` lies."""
     if noise < policy[0]:
         return 0
     return 1 if noise < policy[0] + policy[1] else 2

@@ -24,12 +24,12 @@ def returns_by_double_loop(rewards: Sequence[float], discount: float) -> list[fl
 
 
 def returns_of(run: TrainConfig, rewards: Tensor, values: Tensor | None = None) -> Tensor:
-    """The returns of a run's episode, [T], with its discount and horizon.
+    """Returns of an episode, [T], with the run's discount and horizon.
 
     Args:
         run: the configuration.
         rewards: rewards of the steps, [T].
-        values: values in reward, [T], for λ-returns; without them, Monte Carlo returns.
+        values: values in units of reward, [T], for λ-returns; if None, Monte Carlo returns.
     """
     loss, returns = run.loss, []
     length = run.task.trial_length if run.loss.return_horizon == "trial" else len(rewards)
@@ -55,7 +55,7 @@ def lambda_returns(
 
     Args:
         rewards: rewards of T steps.
-        values: values of the same steps; the result is differentiable in them.
+        values: values of the same steps; the result is differentiable with respect to them.
         discount: γ, the discount.
         trace_decay: λ, the decay of traces.
     """

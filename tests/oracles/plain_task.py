@@ -1,4 +1,4 @@
-"""The task from its definition, one trial and one step at a time, in pure Python.
+"""The task by its definition, one trial and one step at a time, in pure Python.
 
 The oracle for `pwm.core.task` and `pwm.core.rollout`; it shares no code with them.
 """
@@ -11,7 +11,7 @@ HOLD, LEFT, RIGHT = 0, 1, 2
 
 
 class PlainTask:
-    """One episode.
+    """The task during one episode.
 
     Args:
         num_stimuli: width of an observation; the first stimulus is A.
@@ -63,7 +63,7 @@ class PlainTask:
 
 
 def correct_action(pair: str) -> int:
-    """The correct action at the last step: right if the first stimulus is the smaller."""
+    """The correct action at the last step: right if the second stimulus is the larger."""
     return RIGHT if pair[0] < pair[1] else LEFT
 
 
@@ -75,5 +75,5 @@ def decision_reward(pair: str, action: int) -> float:
 
 
 def num_stimuli(pairs: Sequence[str]) -> int:
-    """Number of stimuli from A to the largest in the pairs."""
+    """Number of stimuli from A to the largest one in the pairs."""
     return "ABCDEFGH".index(max("".join(pairs))) + 1

@@ -36,7 +36,7 @@ class Played(NamedTuple):
 
 
 def _optimiser(run: TrainConfig, leaf: Tensor) -> torch.optim.Optimizer:
-    """Makes PyTorch's optimiser of one tensor, with the run's settings."""
+    """Makes a PyTorch optimiser for one tensor, with the run's settings."""
     rate, decay, epsilon = run.learning_rate, run.square_decay, run.epsilon
     if run.optimizer == "adam":
         return torch.optim.Adam([leaf], rate, (run.momentum_decay, decay), eps=epsilon)
@@ -145,7 +145,7 @@ class PlainTraining:
         return 2 * huber_loss(errors, torch.zeros_like(errors), delta=1.0)
 
     def _step(self, policy: Tensor, critic: Tensor) -> None:
-        """Takes a step, given the policy loss and w times the value loss."""
+        """Takes an optimiser step on the policy loss and the weighted value loss."""
         rule, trunk = self.run.loss.balance, slice(self._agent.trunk_size)
         (by_policy,) = torch.autograd.grad(policy, self.parameters, retain_graph=True)
         (by_critic,) = torch.autograd.grad(critic, self.parameters, retain_graph=True)
@@ -171,7 +171,7 @@ class PlainTraining:
         return moments(episodes, self.run.loss.tracking_rate)
 
     def _standard(self) -> tuple[float, float]:
-        """Centre and divisor of the returns of the next episode."""
+        """Centre and divisor that standardise the next episode's returns."""
         loss = self.run.loss
         if not self._returns:
             return 0.0, 1.0
@@ -195,7 +195,7 @@ class PlainTraining:
         return max(sqrt(square), LEAST_SCALE)
 
     def _keep_outputs(self, centre: float, spread: float) -> None:
-        """Changes the value head so that new centre + new spread * v' = centre + spread * v."""
+        """Rescales the value head so that new centre + new spread * v' = centre + spread * v."""
         new_centre, new_spread = self._standard()
         named = self._agent.named(self.parameters.detach())  # views
         named["head_weight"][0, -1, :, VALUE] *= spread / new_spread

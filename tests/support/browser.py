@@ -1,7 +1,7 @@
-"""A real browser, driven by the protocol WebDriver BiDi.
+"""A real browser, driven through the WebDriver BiDi protocol.
 
-Firefox implements the protocol itself, Chromium through its driver. Needed are only the Debian
-packages firefox-esr, chromium and chromium-driver.
+Firefox implements the protocol itself, Chromium through its driver. Needs only the Debian packages
+firefox-esr, chromium and chromium-driver.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ FIREFOX: Mapping[str, object] = {
     "remote.active-protocols": 1,
 }
 
-# Functions of JavaScript
+# JavaScript functions
 SCROLL_TO = """
     async (selector) => {
       const found = document.querySelector(selector);
@@ -70,7 +70,7 @@ FILL = """
 
 
 def missing(name: str) -> str:
-    """Name of the first of a browser's programs that is not installed; "" if all are."""
+    """Name of a browser's first program that is not installed; "" if all are installed."""
     return next((each for each in PROGRAMS[name] if not shutil.which(each)), "")
 
 
@@ -85,7 +85,7 @@ class Browser:
         self.requests: list[str] = []
         """Addresses that the browser requested."""
         self.tab = ""
-        """The tab, as the browser names it."""
+        """The browser's identifier of the tab."""
 
     def begin(self, *, is_new: bool) -> None:
         """Begins a session if `is_new`, subscribes to events, and takes the first tab."""
@@ -128,7 +128,7 @@ class Browser:
         self.send("browsingContext.navigate", context=self.tab, url=address, wait="complete")
 
     def resize(self, width: int, height: int) -> None:
-        """Gives the page a size, in CSS pixels."""
+        """Sets the page's size, in CSS pixels."""
         size = {"width": width, "height": height}
         self.send("browsingContext.setViewport", context=self.tab, viewport=size)
 
@@ -145,7 +145,7 @@ class Browser:
         """Waits until an expression is true; returns its value.
 
         Raises:
-            TimeoutError: the expression is still false after so many seconds.
+            TimeoutError: the expression is still false after `seconds` seconds.
         """
         end = time.monotonic() + seconds
         while not (value := self.ask(expression)):
@@ -159,10 +159,10 @@ class Browser:
         return str(self.ask(f"document.querySelector({json.dumps(selector)}).textContent"))
 
     def click(self, selector: str) -> None:
-        """Scrolls to an element, and clicks on its middle.
+        """Scrolls to an element and clicks on its centre.
 
-        The mouse moves there twice: elements that it passes over the first time may change size,
-        and so move the target.
+        The mouse moves there twice: elements that it passes over the first time may change size
+        and move the target.
         """
         for is_there in (False, True):
             found = self._evaluate(f"({SCROLL_TO})({json.dumps(selector)})")
@@ -181,7 +181,7 @@ class Browser:
         self._act({"type": "key", "id": "keyboard", "actions": actions})
 
     def choose(self, selector: str, text: str) -> None:
-        """Chooses the option with that text in a list."""
+        """Selects the option with the given text in a list."""
         options = self.ask(f"({CHOOSE})({json.dumps(selector)}, {json.dumps(text)})")
         assert text in options, f"{selector}: {text} is not among {options}"
 
@@ -222,7 +222,7 @@ class Browser:
 
 @contextlib.contextmanager
 def browser(name: str, folder: Path) -> Iterator[Browser]:
-    """Starts a browser without a window, yields its tab, and ends the browser.
+    """Starts a headless browser, yields its tab, and stops the browser.
 
     Args:
         name: one of `PROGRAMS`.
@@ -264,7 +264,7 @@ async def _connected(address: str) -> WebSocketClientConnection:
 
 
 def _port(log: Path, process: subprocess.Popen[bytes]) -> int:
-    """The port that a program says it listens on."""
+    """Port that a program listens on, read from its log."""
     said = re.compile(r"(?:successfully on port |ws://127\.0\.0\.1:)(\d+)")
     end = time.monotonic() + START
     while time.monotonic() < end and process.poll() is None:
@@ -275,7 +275,7 @@ def _port(log: Path, process: subprocess.Popen[bytes]) -> int:
 
 
 def _chromium(port: int, folder: Path) -> tuple[str, Request]:
-    """Begins a session of Chromium; returns its address and the request that ends it."""
+    """Starts a Chromium session; returns its address and the request that ends it."""
     options = {"args": [*CHROMIUM, f"--user-data-dir={folder / 'profile'}"]}
     wanted = {"webSocketUrl": True, "goog:chromeOptions": options}
     body = json.dumps({"capabilities": {"alwaysMatch": wanted}}).encode()

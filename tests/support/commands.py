@@ -1,4 +1,4 @@
-"""Calls of commands in this process: starting Python would take longer than most commands."""
+"""Runs commands in this process: starting Python would take longer than most of them."""
 
 from __future__ import annotations
 

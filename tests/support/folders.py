@@ -14,7 +14,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def histories(folder: Path) -> dict[str, bytes]:
-    """The bytes of every stored history by name."""
+    """The bytes of every stored history in a folder, by name."""
     return {name: content for name, content in contents(folder).items() if is_history(name)}
 
 
@@ -24,7 +24,7 @@ def is_history(name: str) -> bool:
 
 
 def times(folder: Path) -> dict[str, int]:
-    """The time of the last write of every file, by name."""
+    """Modification time of every file in a folder, in nanoseconds, by name."""
     return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
 
 
@@ -37,9 +37,9 @@ def flipped(content: bytes, bit: int) -> bytes:
 
 @contextmanager
 def largest_file(num_bytes: int) -> Iterator[None]:
-    """Limits the files that this process writes to `num_bytes`; a longer write fails.
+    """Limits the files that this process writes to `num_bytes`; longer writes fail.
 
-    It fails as a write to a full disk would.
+    They fail partway through the file, as on a full disk.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))

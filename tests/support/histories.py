@@ -13,7 +13,7 @@ from pwm.runs.storage import Session
 
 
 def shard_of(runs: Sequence[TrainConfig]) -> Shard:
-    """A shard of some runs, which may differ only in weight, learning rate and seed."""
+    """A shard of the given runs, which may differ only in weight, learning rate and seed."""
     (setting,) = {run.shared for run in runs}
     members = (Member(run.critic_weight, run.learning_rate, run.seed) for run in runs)
     return Shard(setting, tuple(members))
@@ -48,8 +48,8 @@ def made_up(
         windows: number of windows.
         log_every: episodes per window.
         seed: seed of the random numbers.
-        diagnosed: whether there are diagnostics of every window.
-        probe_at: episodes with diagnostics, in place of those of every window.
+        diagnosed: whether there are diagnostics in every window.
+        probe_at: episodes with diagnostics, instead of diagnostics in every window.
     """
     random = np.random.default_rng(seed)
     lengths = dict.fromkeys(METRICS + (DIAGNOSTICS if diagnosed else ()), windows)  # by curve

@@ -24,17 +24,17 @@ from pwm.runs.storage import Store
 from tests.support.histories import made_up, session
 
 Cell = Callable[[TrainConfig], Mapping[str, ArrayLike]]
-"""Values by name for the seeds of a cell, given the configuration of its first seed.
+"""Maps the configuration of a cell's first run to values by name, for each seed of the cell.
 
-A cell is the runs that differ only in their seed.
+A cell is a set of runs that differ only in their seed.
 """
 
 
 class MadeUpRuns:
-    """Runs with given outcomes and curves, a `pwm.analysis.outcomes.Runs`; seeds vary fastest.
+    """A `pwm.analysis.outcomes.Runs` with given outcomes and curves.
 
     Args:
-        configs: the configuration of each run.
+        configs: the configuration of each run; seeds vary fastest.
         seeds: S, seeds per cell.
         outcome: fields of the outcomes of a cell, [S] each; those not given are 0.
         curves: curves of a cell, [S, K] each, or [S, J] for diagnostics of J scheduled probes;
@@ -58,15 +58,15 @@ class MadeUpRuns:
                 self._outcomes[name][first : first + seeds] = values
 
     def outcomes(self, numbers: NDArray[np.intp]) -> NDArray[Any]:
-        """Outcomes of some runs, as `Runs.outcomes`."""
+        """Outcomes of the runs with these indices."""
         return np.asarray(self._outcomes[numbers])
 
     def curve(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
-        """One curve of some runs, as `Runs.curve`."""
+        """One curve of the runs with these indices."""
         return self.history(numbers).curves[name]
 
     def history(self, numbers: NDArray[np.intp]) -> History:
-        """Curves of some runs, as `Runs.history`."""
+        """History of the runs with these indices."""
         assert self._curves is not None
         probes = np.array(self.configs[0].probe_at, np.int64)
         lengths = dict.fromkeys(METRICS + DIAGNOSTICS, self._windows)
@@ -84,14 +84,14 @@ class MadeUpRuns:
 
 
 def made_up_outcomes(experiment: Experiment, outcome: Cell, curves: Cell | None = None) -> Outcomes:
-    """Made-up outcomes of an experiment whose last axis is the seed, by functions of its cells."""
+    """Outcomes of an experiment whose last axis is the seed, made up by functions of its cells."""
     shape = tuple(len(values) for values in experiment.axes.values())
     runs = MadeUpRuns(experiment.runs(), shape[-1], outcome, curves)
     return Outcomes(runs, experiment.axes, np.arange(len(runs.configs)).reshape(shape))
 
 
 def published_from(experiments: Iterable[Experiment], store: Store, path: Path) -> Published:
-    """The outcomes of stored experiments, published in a file and read again."""
+    """Publishes the outcomes of stored experiments in a file; returns them as read from it."""
     records, plans = dict[str, Record](), dict[str, str]()
     for experiment in experiments:
         _, parts = stored_records(experiment, store)
@@ -102,7 +102,7 @@ def published_from(experiments: Iterable[Experiment], store: Store, path: Path) 
 
 
 def fill(folder: Path, experiments: Iterable[Experiment]) -> Store:
-    """A store in which every run of some experiments has a history of random numbers."""
+    """Makes a store with a history of random numbers for every run of some experiments."""
     store = Store(folder)
     for number, shard in enumerate(planned(experiments)):
         run = shard.setting
@@ -123,10 +123,10 @@ class MadeUpEvidence(Evidence):
     def __init__(self, outcome: Cell) -> None:
         super().__init__(Store(Path("nowhere")))
         self._outcome = outcome
-        self._made_up: dict[str, Outcomes] = {}  # by experiment, as far as asked for
+        self._made_up: dict[str, Outcomes] = {}  # by experiment; filled on request
 
     def of(self, name: str) -> Outcomes:
-        """The outcomes of the experiment of that name."""
+        """Outcomes of the experiment with this name."""
         if name not in self._made_up:
             self._made_up[name] = made_up_outcomes(EXPERIMENTS[name], self._outcome)
         return self._made_up[name]

@@ -1,4 +1,4 @@
-"""Episodes that either engine plays, in the same form."""
+"""Episodes played by either engine, in the same form."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def _play_fused(task: TaskConfig, agent: AgentConfig, parameters: Tensor, draws:
     fused.train(Draws(draws.trials[None, None], draws.noise[None, None].float()))
     work = fused.work
     shape = (task.num_trials, task.trial_length)
-    # One-hot stimuli; the number after the last stimulus stands for none.
+    # One-hot stimuli; the index after the last stimulus stands for none.
     one_hot = np.eye(task.num_stimuli + 1, task.num_stimuli, dtype=np.float32)
     observations = one_hot[work.shown[work.row]].reshape(*shape, -1)  # [N, L, stimuli]
-    # Each trial is told by its observations: [N, pairs + 1].
+    # Identifies each trial by its observations: [N, pairs + 1].
     alike = (observations[:, None] == observation_table(task)).all(axis=(2, 3))
     assert (alike.sum(axis=1) == 1).all()
 

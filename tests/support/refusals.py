@@ -1,4 +1,4 @@
-"""Checks that a command refuses bad input on one line."""
+"""Checks that a command refuses bad input with a one-line error."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 def assert_refused(
     main: Any, flags: list[str], capsys: pytest.CaptureFixture[str], *mentioned: str
 ) -> None:
-    """Expects status 2, nothing on standard output, and one line that names what was wrong."""
+    """Asserts exit status 2, an empty standard output, and one line with the `mentioned` texts."""
     with pytest.raises(SystemExit) as stop:
         main(flags)
     captured = capsys.readouterr()

@@ -12,7 +12,7 @@ from pwm.analysis import estimates
 
 @contextmanager
 def few_resamples(number: int = 20) -> Iterator[None]:
-    """Computes intervals from a few resamples in the block, to save time; values do not change."""
+    """Computes intervals in the block from few resamples, to save time; estimates stay the same."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(estimates, "RESAMPLES", number)
         estimates.resampled.cache_clear()

@@ -16,7 +16,7 @@ ALL_PAIRS = [first + second for first in "ABCDE" for second in "ABCDE" if first 
 
 @contextmanager
 def stimulus_set(pairs: Any) -> Iterator[str]:
-    """Adds a stimulus set while the block lasts; yields its name."""
+    """Adds a stimulus set within the block; yields its name."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pwm.core.task, "STIMULUS_SETS", {**STIMULUS_SETS, "another": pairs})
         yield "another"

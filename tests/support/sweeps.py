@@ -43,11 +43,11 @@ def no_pool(_tasks: int) -> NoReturn:
 
 
 class Watched(Executor):
-    """An executor that calls `train_shards` as soon as it is submitted, and records its shards.
+    """Executor that calls `train_shards` on submission, and records the shards of each call.
 
     Args:
         submits: number of calls that it accepts before it breaks.
-        trains: number of calls that it makes before it breaks.
+        trains: number of calls that it runs before it breaks.
     """
 
     def __init__(self, *, submits: int = 10**9, trains: int = 10**9) -> None:
@@ -70,7 +70,7 @@ class Watched(Executor):
 
 
 class Pools:
-    """Returns the given executors in turn when called, and from then on the last executor."""
+    """Stand-in for a function that makes pools: returns each executor once, then the last."""
 
     def __init__(self, *executors: Watched) -> None:
         self.asked: list[int] = []  # number of tasks in each call

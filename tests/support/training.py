@@ -1,4 +1,4 @@
-"""Arbitrary runs, and populations trained to their end by either engine."""
+"""Arbitrary configurations, and populations trained to the end by either engine."""
 
 from __future__ import annotations
 
@@ -72,12 +72,12 @@ def settings_of_runs(draw: st.DrawFn, most_trials: int, most_units: int) -> Trai
 
 
 def trained(runs: Sequence[TrainConfig], engine: EngineName = "fused") -> Trainer:
-    """Trains the runs to their end; returns the trainer."""
+    """Trains the runs to the end; returns the trainer."""
     trainer = make_trainer(runs, engine)
     trainer.advance(trainer.num_episodes)
     return trainer
 
 
 def history_of(runs: Sequence[TrainConfig], engine: EngineName = "fused") -> History:
-    """Trains the runs to their end; returns their history."""
+    """Trains the runs to the end; returns their history."""
     return trained(runs, engine).history()

@@ -1,6 +1,6 @@
-"""Readings for compiled code: the processor's clock, and the number of instructions executed.
+"""A clock and an instruction counter that compiled code can read.
 
-Instructions are counted by a trap after each of them. Linux on x86 only.
+A trap after each instruction counts it. Linux on x86 only.
 """
 
 from __future__ import annotations
@@ -80,11 +80,11 @@ def _count(builder: Any) -> None:
 def _assembly(code: str) -> Callable[[Any], None]:
     """Returns a function that builds inline assembly."""
     kind = ir.FunctionType(ir.VoidType(), [])
-    # A function may keep numbers in the 128 bytes below the stack pointer.
+    # A function may use the 128 bytes below the stack pointer (the red zone).
     around = f"leaq -128(%rsp), %rsp; {code}; leaq 128(%rsp), %rsp"
 
     def build(builder: Any) -> None:
-        """Builds the code, with the stack pointer below these bytes."""
+        """Builds the code, with the stack pointer moved below these bytes."""
         builder.asm(kind, around, "~{memory},~{flags}", [], side_effect=True)
 
     return build
@@ -110,7 +110,7 @@ def catch_traps() -> None:
 
 @entry
 def read_clock() -> int:
-    """Ticks of the processor's clock."""
+    """Reads the processor's clock, in ticks."""
     ticks: int = clock()
     return ticks
 

@@ -2,8 +2,8 @@
 
 `python -m tests.tools.elsewhere write FILE` trains them here, and writes the inputs and outputs of
 the compiled code. `python -m tests.tools.elsewhere check FILE` needs only NumPy and Numba, and
-prints for how many settings the outputs are the same, bit for bit. CONTRIBUTING.md has the
-commands for qemu.
+prints the number of settings whose outputs are bit-identical. CONTRIBUTING.md has the commands for
+qemu.
 """
 
 from __future__ import annotations

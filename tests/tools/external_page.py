@@ -1,4 +1,4 @@
-"""Tables of docs/external.md from the outcomes: `python -m tests.tools.external_page`."""
+"""`python -m tests.tools.external_page`: prints the tables of docs/external.md."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def loop_table() -> Iterator[str]:
     found = loops()
     for loop, weight in sorted({(setting.loop, setting.weight) for setting in found.settings}):
         attached, detached = (LoopSetting(loop, baseline, weight) for baseline in BASELINES)
-        # Of each field, the values [S] of the attached and of the detached runs.
+        # For each field, the values of the attached and of the detached runs, [S] each.
         times, lengths, errors = (
             (found.values(attached, field), found.values(detached, field))
             for field in ("time", "length", "error")
@@ -72,9 +72,9 @@ def loop_table() -> Iterator[str]:
 def _predicted_error(setting: LoopSetting, entropies: NDArray[np.float64]) -> float:
     """Median over seeds of the bias predicted for an attached critic; nan if there is no formula.
 
-    The bias is H / w where policy loss and half the squared error are summed over the same steps.
-    With Huber's loss, an error counts up to 1. Normalised advantages leak nothing on average. For
-    an optimiser per loss (a3c), there is no formula.
+    The bias is H / w if the policy loss and half the squared error are summed over the same steps.
+    With the Huber loss (tutorial), it is capped at 1. Normalised advantages (reinforce) leak
+    nothing on average. For separate optimisers (a3c), there is no formula.
     """
     bias = entropies / setting.weight
     by_loop = {"tutorial": np.minimum(bias, 1.0), "reinforce": 0 * bias, "a3c": nan * bias}
@@ -92,7 +92,7 @@ def verdict_table(part: str, statements: Iterable[Statement]) -> Iterator[str]:
 
 
 def page_tables() -> list[str]:
-    """Rows of all tables of the page."""
+    """Rows of all the page's tables."""
     return [
         *agent_table(),
         *verdict_table("agents", agent_statements(agent_times())),
@@ -102,7 +102,7 @@ def page_tables() -> list[str]:
 
 
 def _learned(times: NDArray[np.float64]) -> str:
-    """Number of seeds that learned, over the number of all seeds."""
+    """Number of seeds that learned, over the number of seeds."""
     return f"{np.isfinite(times).sum()}/{len(times)}"
 
 
@@ -113,7 +113,7 @@ def _median(times: NDArray[np.float64]) -> str:
 
 
 def _region(low: float, high: float) -> str:
-    """Words for the interval of values with which a statement is right."""
+    """Describes the interval of values for which a statement is right."""
     if high == inf:
         return f"at least {low:g}"
     return f"at most {high:g}" if low in (-inf, -1) else f"{low:g} to {high:g}"

@@ -62,7 +62,7 @@ class Arguments:
 
 @dataclass
 class Toll:
-    """Numbers of kills of a sweep, and of the sessions that it took."""
+    """Numbers of kills that a sweep survived, and of its sessions."""
 
     parents: int = 0
     """Kills of the parent."""
@@ -85,7 +85,7 @@ def train_into(folder: Path, num_episodes: int) -> None:
 
 
 def children(pid: int) -> list[int]:
-    """Process numbers of the workers that a process has started."""
+    """Process IDs of the workers that a process has started."""
     found = []
     for entry in Path("/proc").iterdir():
         try:
@@ -99,14 +99,14 @@ def children(pid: int) -> list[int]:
 
 
 def written(folder: Path) -> dict[str, int]:
-    """Time of the last write of each stored history, in nanoseconds, by name."""
+    """Modification time of each stored history, in nanoseconds, by name."""
     return {
         path.name: path.stat().st_mtime_ns for path in folder.glob("*.npz") if is_history(path.name)
     }
 
 
 def start(folder: Path, num_episodes: int) -> subprocess.Popen[bytes]:
-    """Starts a sweep into a folder in a process of its own."""
+    """Starts a sweep into a folder, in a new process."""
     command = [sys.executable, "-m", "tests.tools.kills", "--sweep", str(folder)]
     command += ["--episodes", str(num_episodes)]
     return subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.DEVNULL)
@@ -163,7 +163,7 @@ def check(folder: Path, undisturbed: Path, num_episodes: int) -> int:
 
 
 def survive(place: Path, kills: int, num_episodes: int, seed: int) -> Toll:
-    """Runs a sweep without and one with kills; raises `AssertionError` unless results agree."""
+    """Sweeps without and with kills; raises `AssertionError` unless the results agree."""
     undisturbed, tortured = place / "undisturbed", place / "tortured"
     train_into(undisturbed, num_episodes)
     toll = torture(tortured, kills, num_episodes, seed)

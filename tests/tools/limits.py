@@ -1,7 +1,7 @@
-"""Least times of parts of an episode: those of their arithmetic at this processor's full speed.
+"""Lower limits on the times of an episode's parts: their arithmetic at the processor's full speed.
 
-The arithmetic of the products is multiplications and additions of numbers in registers; that of
-RMSprop is roots and quotients; that of the gates is sigmoid and tanh of numbers in the nearest
+For matrix products, it is multiplications and additions of numbers in registers; for RMSprop,
+roots and quotients; for the LSTM's gates and cells, sigmoid and tanh of numbers in the nearest
 cache.
 """
 
@@ -23,10 +23,10 @@ from tests.tools.counters import entry
 
 
 class Limits(NamedTuple):
-    """Least times in microseconds per episode."""
+    """Lower limits on times, in microseconds per episode."""
 
     product: float
-    """Each of the three matrix products with the recurrent weights."""
+    """Each of the three matrix products: forward, backward, and the recurrent weights' gradient."""
     cells: float
     """Gates and cells of the LSTM, forward."""
     rmsprop: float
@@ -46,7 +46,7 @@ def products_and_sums(numbers: Floats, count: int) -> None:
 
 @entry
 def roots_and_quotients(numbers: Floats, count: int) -> None:
-    """Divides each number by a root, in place, `count` times."""
+    """Replaces each number by the reciprocal of its root, in place, `count` times."""
     for _ in range(count):
         for place in range(len(numbers)):
             numbers[place] = ONE / np.sqrt(numbers[place])
@@ -54,7 +54,7 @@ def roots_and_quotients(numbers: Floats, count: int) -> None:
 
 @entry
 def squashed(numbers: Floats, count: int) -> None:
-    """Sigmoids of four fifths of the numbers and tanh of the rest, in place, `count` times."""
+    """Applies sigmoid to four fifths of the numbers and tanh to the rest, `count` times."""
     for _ in range(count):
         for place in range(0, len(numbers), 5 * WIDE):
             for k in range(4):
@@ -63,19 +63,19 @@ def squashed(numbers: Floats, count: int) -> None:
 
 
 def nanoseconds(work: Callable[[Floats, int], None], size: int, count: int) -> float:
-    """Least processor time of `work` per number in nine tries, in nanoseconds."""
+    """Processor time of `work` per number and repetition, in nanoseconds; the least of nine."""
     numbers = np.full(size, 0.5, np.float32)
     work(numbers, 1)
     return min(1e9 * seconds(lambda: work(numbers, count)) for _ in range(9)) / (size * count)
 
 
 def limits(run: TrainConfig, num_parameters: int, episodes: Episodes) -> Limits:
-    """Least times of an episode's parts.
+    """Lower limits on the times of an episode's parts.
 
     Args:
         run: the configuration; the state is reset at every trial.
         num_parameters: number of parameters of a replica.
-        episodes: episodes that rows (distinct LSTM states) are counted in.
+        episodes: episodes in which rows (distinct LSTM states) are counted.
     """
     units, trials = run.agent.hidden_size, episodes.trials[:, 0]
     # Trials of the same stimuli share their states: one row per first stimulus, then per pair.

@@ -30,17 +30,17 @@ from pwm.io.files import write_atomically
 from pwm.io.repository import REPOSITORY
 
 MINORS = (11, 12, 13, 14)
-"""Versions 3.x of Python."""
+"""Supported Python versions, the x of 3.x."""
 PLATFORMS = (("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64"))
 ENVIRONMENTS = tuple(product(MINORS, PLATFORMS))
 NEWEST_GLIBC, NEWEST_MACOS = 34, (15, 0)
 CUDA = re.compile("torch|triton|nvidia-.*|cuda-.*")
-"""Names of the packages in `torch-cuda.lock`."""
+"""Pattern of the names of packages in `torch-cuda.lock`."""
 HEADING = "# Written by `python -m tests.tools.locks`. {}\n"
 
 
 def marker_values(minor: int, platform: tuple[str, str]) -> dict[str, str]:
-    """Values of the markers that requirements may test, in an environment."""
+    """Values of the environment markers, for one Python version and platform."""
     system, machine = platform
     return {
         "python_version": f"3.{minor}",
@@ -76,7 +76,7 @@ def resolved(known: Path) -> list[dict[str, Any]]:
     """Packages that pyproject.toml needs, with their wheels: the tables of a `pylock.toml`.
 
     Args:
-        known: file of versions to keep, a NAME==VERSION on each line.
+        known: file of versions to keep, one NAME==VERSION per line.
     """
     with TemporaryDirectory() as place:
         out = Path(place) / "pylock.toml"
@@ -89,7 +89,7 @@ def resolved(known: Path) -> list[dict[str, Any]]:
 
 
 def entry(package: Mapping[str, Any]) -> str:
-    """Lines of a package in a lock; "" if no environment needs the package.
+    """A package's lines in a lock; "" if no environment needs the package.
 
     Raises:
         SystemExit: an environment needs the package, which has no wheel for it.

@@ -1,9 +1,9 @@
-"""Times of the page on a slow device: Chromium with a phone's screen and a slowed processor.
+"""Times of the page on a slow device: Chromium with a phone's screen and a throttled processor.
 
     python -m tests.tools.page_phone
 
-Prints the milliseconds until the page first shows content, until it can be used, and between a
-choice in the section Look and the drawn charts, the median over its lists.
+Prints the milliseconds until the page first shows content, until it can be used, and from a choice
+in the section Look until the charts are drawn (the median over its lists).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ CHOICES = """
 
 
 def become_a_phone(tab: Browser, slowdown: float) -> None:
-    """Slows a tab of Chromium down, and gives it a phone's screen."""
+    """Slows down a Chromium tab, and gives it a phone's screen."""
     session = tab.send("goog:cdp.getSession", context=tab.tab)["session"]
 
     def command(method: str, **parameters: Any) -> None:

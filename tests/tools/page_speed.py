@@ -3,7 +3,7 @@
     python -m tests.tools.page_speed
 
 In each round, all of them train in turn, and ratios are taken within a round. The browsers run the
-page's own worker. Times are read from a clock and exclude compilation: run nothing else meanwhile.
+page's own worker. Times are wall-clock times without compilation: run nothing else meanwhile.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ Contestant = Callable[[Sequence[TrainConfig]], list[float]]
 
 
 def in_native_code(runs: Sequence[TrainConfig]) -> list[float]:
-    """Trains each run with the compiled engine; returns the seconds."""
+    """Trains each run with the fused engine; returns the seconds that each takes."""
     times = []
     for run in runs:
         trainer = make_trainer([run])
@@ -77,7 +77,7 @@ def in_native_code(runs: Sequence[TrainConfig]) -> list[float]:
 
 
 def in_node(runs: Sequence[TrainConfig]) -> list[float]:
-    """Trains each run in node; returns the seconds."""
+    """Trains each run in node; returns the seconds that each takes."""
     times: list[float] = node(IN_NODE, [identity(run) for run in runs])
     return times
 
@@ -91,7 +91,7 @@ def in_browser(tab: Browser) -> Contestant:
     tab.ask(f"{WORKER}, true")
 
     def seconds(runs: Sequence[TrainConfig]) -> list[float]:
-        """Trains each run in the browser; returns the seconds."""
+        """Trains each run in the browser; returns the seconds that each takes."""
         data = json.dumps([identity(run) for run in runs])
         times: list[float] = tab.ask(f"(async (data) => {{ {TIMED} }})({data})")
         return times

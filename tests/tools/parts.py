@@ -5,9 +5,9 @@
 
 Compiles a copy of the engine's functions with a reading of the processor's clock after each part,
 and checks that the copy computes the same bits. A processor works on neighbouring parts at once,
-so that the border between two is not sharp, and a reading (9 ns) is mostly hidden behind the work;
-the sum of the parts is compared with the untouched kernel. The readings are among the instructions
-counted. Linux on x86 only (`tests.tools.counters`).
+so the border between two is not sharp, and a reading (9 ns) is mostly hidden behind the work; the
+sum of the parts is printed next to the time of the untouched kernel. The instructions counted
+include the readings. Linux on x86 only (`tests.tools.counters`).
 
 A limit is the time that a part's arithmetic alone would take (`tests.tools.limits`).
 """
@@ -111,7 +111,7 @@ def train(
 
     Args:
         task: as in `kernel.train`; so are `rule`, `population`, `episodes` and `work`.
-        spent: ticks and instructions of each part, [2, parts]; output.
+        spent: output, ticks and instructions of each part, [2, parts].
         trap: whether to count instructions.
     """
     if trap:
@@ -253,7 +253,7 @@ class Arguments:
     replicas: int = 48
     """Replicas in a population."""
     rounds: int = 300
-    """Rounds of 5 to 20 milliseconds, of which medians are taken."""
+    """Rounds of 5 to 20 milliseconds each; times are medians over them."""
 
 
 def cut(episodes: Episodes, *places: slice) -> Episodes:

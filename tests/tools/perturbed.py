@@ -41,7 +41,7 @@ PERTURBATIONS: Mapping[str, Callable[[TrainConfig], dict[str, Any]]] = MappingPr
         "third-of-the-weight": lambda run: {"critic_weight": run.critic_weight / 3},
     }
 )
-"""Changes of a run's fields that are made in training but not recorded, by name."""
+"""Changes to a run's fields that are made in training but not recorded, by name."""
 
 
 class Perturbed(Evidence):
@@ -57,12 +57,12 @@ class Perturbed(Evidence):
         self._wrong = wrong
 
     def of(self, name: str) -> Outcomes:
-        """The outcomes of the experiment of that name."""
+        """Outcomes of the experiment with this name."""
         return self._wrong if name == TRAINED else super().of(name)
 
 
 def train(perturbation: Callable[[TrainConfig], dict[str, Any]], store: Store) -> Outcomes:
-    """Trains the experiment with perturbed fields, and stores it under the fields as planned."""
+    """Trains `TRAINED` with perturbed fields; stores its runs as if the fields were unchanged."""
     for shard in tqdm(list(plan(EXPERIMENTS[TRAINED])), file=sys.stderr, unit=" shards"):
         trainer = make_trainer([replaced(run, perturbation(run)) for run in shard.runs])
         trainer.advance(trainer.num_episodes)

@@ -1,10 +1,10 @@
-"""Claims and figures under the arithmetic of other processors.
+"""Recomputes claims and figures with the arithmetic of other processors.
 
     python -m tests.tools.processors
 
-Computes every claim and figure from the stored runs under each of `VARIANTS`: with each set of
-kernels of OpenBLAS, without the vector instructions that NumPy and the C library choose when they
-run, and with the oldest instructions of all three libraries. Each file is compared with the
+Computes every claim and figure from the stored runs under each of `VARIANTS`: with each of
+OpenBLAS's sets of kernels, without the vector instructions that NumPy and the C library choose at
+run time, and with the oldest instructions of all three libraries. Each file is compared with the
 published one, byte for byte. `--emulator` puts a command before Python, such as qemu-user's for a
 processor without AVX.
 """
@@ -26,12 +26,12 @@ from tqdm import tqdm
 from pwm.io.repository import REPOSITORY
 
 CORES = ("Prescott", "Nehalem", "SandyBridge", "Haswell", "SkylakeX", "Zen")
-"""OpenBLAS's sets of kernels for x86; it replaces one that the processor cannot run."""
+"""OpenBLAS's sets of kernels for x86; it replaces any that the processor cannot run."""
 INSTRUCTIONS = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
 NUMPY = {"NPY_DISABLE_CPU_FEATURES": " ".join(INSTRUCTIONS)}
 C_LIBRARY = {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX512F,-AVX2,-FMA,-FMA4"}
 OLDEST = {"OPENBLAS_CORETYPE": CORES[0], **NUMPY, **C_LIBRARY}
-"""Variables with which all three libraries use the oldest instructions that they can."""
+"""Variables that make OpenBLAS, NumPy and the C library use their oldest instructions."""
 VARIANTS: Mapping[str, Mapping[str, str]] = {
     **{core: {"OPENBLAS_CORETYPE": core} for core in CORES},
     "NumPy without its vector instructions": NUMPY,
@@ -47,7 +47,7 @@ def computed(
     """Runs Python with some environment variables; returns its standard output.
 
     Args:
-        arguments: arguments of Python.
+        arguments: command-line arguments of Python.
         variables: environment variables, added to those of this process.
         before: an emulator and its arguments.
     Raises:
@@ -74,7 +74,7 @@ class Arguments:
 
 
 def different(arguments: Arguments, variables: Mapping[str, str]) -> Iterator[str]:
-    """Yields names of published files that are not computed, or differ, with some variables."""
+    """Yields names of published files that differ or are missing when computed with `variables`."""
     with TemporaryDirectory() as place:
         folder, results = Path(place), ("--results", str(arguments.results.resolve()))
         for module, out in (("claims", "paper/numbers.json"), ("figures", "figures")):
@@ -88,7 +88,7 @@ def different(arguments: Arguments, variables: Mapping[str, str]) -> Iterator[st
 
 
 def main() -> None:
-    """Prints one line per variant; exits with 1 if any file differs."""
+    """Prints one line per variant; exits with status 1 if any file differs."""
     arguments = tyro.cli(Arguments, description=__doc__)
     any_differs = False
     for name, variables in tqdm(VARIANTS.items(), unit=" variants", leave=False):

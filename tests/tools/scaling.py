@@ -2,7 +2,7 @@
 
     python -m tests.tools.scaling
 
-Sweeps the same shards with one worker and with two, in turns, each time into an empty store. The
+Sweeps the same shards with one worker and with two, in turn, each time into an empty store. The
 overhead is the time not spent on training: claiming, building the population, checkpoints,
 storing.
 """

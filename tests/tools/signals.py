@@ -58,13 +58,13 @@ class Toll:
     """Exit statuses and sessions of a training that was stopped."""
 
     statuses: tuple[int, ...]
-    """Exit statuses of the processes that a signal was sent to."""
+    """Exit status of each process that was sent a signal."""
     sessions: int
     """Number of sessions in which the run was saved."""
 
 
 def start(folder: Path, num_episodes: int) -> subprocess.Popen[str]:
-    """Starts the training command, which is the same each time for a folder."""
+    """Starts the training command, which is always the same for a folder."""
     flags = [*SETTING, "--num-episodes", str(num_episodes), "--out", str(folder)]
     return subprocess.Popen(
         [sys.executable, "-c", TRAIN, *flags],
@@ -106,7 +106,7 @@ def survive(
     """Trains once without signals and once with `kills` signals, in two folders of `place`.
 
     Raises:
-        AssertionError: the results differ, or episodes were lost that had been saved.
+        AssertionError: the results differ, or saved episodes were lost.
     """
     rng, statuses, saved = random.Random(seed), [], 0
     folder, undisturbed = place / "stopped", place / "undisturbed"

@@ -32,7 +32,7 @@ class Arguments:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command and ends the program."""
+    """Runs the command; exits with status 1 if any condition shows a fault, else with 0."""
     about = "Runs commands under adverse conditions."
     chosen = parse(Arguments, "python -m tests.tools.faults", about, argv).names
     with errors_in_one_line():
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def table(faults: Sequence[Fault], folder: str) -> int:
-    """Runs each condition and prints a line; returns the number of conditions with problems."""
+    """Runs each condition that is possible here, and prints its line; returns how many fail."""
     laboratory, faulty = Laboratory(Path(folder)), 0
     possible = [
         fault
@@ -64,7 +64,7 @@ def table(faults: Sequence[Fault], folder: str) -> int:
 
 
 def _row(fault: Fault, outcome: Outcome, found: Sequence[str]) -> str:
-    """Line of the table for a fault; with problems, the end of standard error stands below it."""
+    """A fault's line in the table; if there are problems, the end of standard error follows it."""
     status = "-" if outcome.status is None else outcome.status
     said = outcome.said[0][:SHOWN] if outcome.said else ""
     verdict = "FAULT: " + "; ".join(found) if found else "ok"

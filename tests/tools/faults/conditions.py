@@ -20,7 +20,7 @@ from tests.tools.faults.rows import LONG, SWEEP, TRAIN, VERIFY, Fault
 CONFINED = 'exec setpriv --bounding-set=-dac_override,-dac_read_search,-fowner "$@"'
 UNPRIVILEGED = CONFINED if os.geteuid() == 0 else 'exec "$@"'
 LITTLE_MEMORY = 'ulimit -v 2000000; exec "$@"'
-# Standard error goes to a file too, and must not be cut off.
+# Standard error goes to a file too, which must not be cut off.
 SMALL_FILES = 'ulimit -S -f 1; exec "$@" 2> >(ulimit -S -f unlimited; cat >&2)'
 IN_REMOVED_FOLDER = (
     'export PYTHONPATH=$PWD; mkdir "$HOME/gone"; cd "$HOME/gone"; rmdir "$HOME/gone"; exec "$@"'
@@ -28,7 +28,7 @@ IN_REMOVED_FOLDER = (
 INJECTING = "exec strace --seccomp-bpf -f -qq -o /dev/null"
 NOWHERE = "/proc/none"  # which not even root can create
 STOPPED = r"^$|^Interrupted"
-KILLED = r"^$|resource_tracker"  # Python's process that outlives its parent, and complains
+KILLED = r"^$|resource_tracker"  # Python's resource tracker outlives a killed parent, and complains
 REFUSED = r"^error: --results .*Permission denied"
 BOTH = ((SWEEP, "--results"), (TRAIN, "--out"))
 STATUS = {"INT": 130, "HUP": 129, "TERM": 143, "KILL": 137}

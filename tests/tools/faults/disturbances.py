@@ -1,4 +1,4 @@
-"""Ways to prepare a folder for a row, and to disturb a command while it runs."""
+"""Ways to prepare a condition's folder, and to disturb its command while it runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.tools.kills import children
 
 Disturbance = Callable[[Place, Process], str]
 """Acts while the command runs; returns what went wrong, "" if nothing."""
-NOBODY = 65534  # a user without rights
+NOBODY = 65534  # an unprivileged user
 
 # While the command runs
 
@@ -75,7 +75,7 @@ def removed(place: Place, process: Process) -> str:
 
 
 def _in_imports(process: Process) -> bool:
-    """Whether the command has begun its imports; a signal before gives Python's own traceback."""
+    """Whether the command has begun its imports; until then, a signal gives Python's traceback."""
     with suppress(OSError):
         return b"numpy" in Path(f"/proc/{process.pid}/maps").read_bytes()
     return False
@@ -102,7 +102,7 @@ def _until(reached: Callable[[], bool], process: Process) -> bool:
 
 
 def stored_already(place: Place) -> None:
-    """Fills the folder with the results of the undisturbed command, and a note of the user's."""
+    """Fills the folder with the results of the undisturbed command, and a file of the user's."""
     shutil.copytree(place.undisturbed, place.out)
     (place.out / "notes.txt").write_text("irreplaceable")
 

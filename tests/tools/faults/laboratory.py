@@ -1,4 +1,4 @@
-"""Runs rows, each next to an undisturbed run of its command, and checks the files."""
+"""Runs rows of `FAULTS`, and compares their files with those of undisturbed runs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.tools.faults.rows import (
 )
 
 TIMEOUT = 300.0  # seconds per run of a command; a busy machine needs them
-GRACE = 20.0  # seconds for the processes of an ended command to end too
+GRACE = 20.0  # seconds until all processes of an ended command must have ended
 BAR = re.compile(r"^.*\[\d\d:\d\d[^\]]*\]|^.*\d%\|.*$")
 """A progress bar."""
 ORDINARY = re.compile(
@@ -56,7 +56,7 @@ class Laboratory:
         self._undisturbed: dict[tuple[str, int], Path] = {}
 
     def run(self, fault: Fault) -> Outcome:
-        """Runs a row's command under the fault; then without it, if the command must finish."""
+        """Runs a row's command with the fault; if it must finish and did not, again without."""
         place = self._place(fault)
         fault.arrange(place)
         stored = snapshot(place.stored)
@@ -83,14 +83,14 @@ class Laboratory:
         return replace(outcome, wrong=wrong)
 
     def _place(self, fault: Fault) -> Place:
-        """A new folder for a row, with the results of its undisturbed command if it must finish."""
+        """Makes a row's folder; a command that must finish is first run undisturbed, to compare."""
         undisturbed = self._folder / "none"
         if fault.finishes:
             undisturbed = self._reference(fault.command, fault.episodes)
         return self._new_place(self._folder / fault.name, fault, undisturbed)
 
     def _reference(self, command: Command, episodes: int) -> Path:
-        """Folder that the command writes without a fault; the command runs at the first call."""
+        """Folder that the command writes without a fault; the first call runs the command."""
         key = (command.name, episodes)
         if key not in self._undisturbed:
             fault = Fault(name=f"{command.name}-{episodes}", command=command, episodes=episodes)
@@ -134,14 +134,14 @@ def _start(fault: Fault, place: Place) -> Process:
 
 
 def _said(place: Place) -> list[str]:
-    """Distinct lines on standard error, without progress."""
+    """Distinct lines on standard error, without progress bars and ordinary messages."""
     text = (place.folder / "errors").read_text(errors="replace")
     lines = (BAR.sub("", line).strip() for line in re.split(r"[\r\n]+|\x1b\[A", text))
     return list(dict.fromkeys(line for line in lines if line and not ORDINARY.search(line)))
 
 
 def _run(fault: Fault, place: Place) -> Outcome:
-    """Runs a row's command once, until it ends or `TIMEOUT`."""
+    """Runs a row's command once; kills it after `TIMEOUT`."""
     process = _start(fault, place)
     wrong = []
     try:

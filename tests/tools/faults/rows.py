@@ -52,15 +52,15 @@ class Place:
     out: Path
     """Folder that the command writes to."""
     stored: Path
-    """Results of `Command.reads`."""
+    """Folder of the results of `Command.reads`."""
     grid: Path
-    """The experiment that is swept."""
+    """Python file that defines the experiment to sweep."""
     episodes: int
     undisturbed: Path
     """`out` of the same command without a fault."""
 
     def filled(self, text: str) -> str:
-        """Returns the text with names of fields in braces replaced by the fields."""
+        """Replaces field names in braces by the values of the fields."""
         return text.format(**vars(self))
 
 
@@ -73,7 +73,7 @@ class Fault:
     arrange: Callable[[Place], None] = lambda _place: None
     """Prepares the folder."""
     environment: Mapping[str, str] = field(default_factory=dict)
-    """Variables to set."""
+    """Environment variables to set."""
     flags: str = ""
     """Further flags."""
     shell: str = 'exec "$@"'
@@ -89,11 +89,11 @@ class Fault:
     """Whether the same command must finish once the fault has ended."""
     needs_root: bool = False
     tool: str = "bash"
-    """Program that it needs."""
+    """Program that must be installed."""
     expect_status: tuple[int, ...] = (0,)
     """Accepted exit statuses; 128 + n for an end by signal n."""
     expect_line: str = r"^$"
-    """Pattern of the one line said on standard error, empty if none is."""
+    """Pattern of the only line on standard error, which is empty if there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +103,7 @@ class Outcome:
     status: int | None
     """Exit status; None if the command ran out of time."""
     said: Sequence[str]
-    """Lines on standard error, without progress."""
+    """Distinct lines on standard error, without progress bars and ordinary messages."""
     wrong: Sequence[str] = ()
     """Failed checks of files and processes."""
 
@@ -122,7 +122,7 @@ def problems(fault: Fault, outcome: Outcome) -> list[str]:
 
 
 def products(command: Command, folder: Path) -> dict[str, bytes]:
-    """Contents by name of the files that match `Command.product`; none without the folder."""
+    """Contents of the files that match `Command.product`, by name; empty if there is no folder."""
     with suppress(OSError):
         return {path.name: path.read_bytes() for path in folder.iterdir()
                 if re.fullmatch(command.product, path.name)}  # fmt: skip
