@@ -68,7 +68,7 @@ def clear(matrix: Floats) -> None:
 
 @compiled
 def transpose(out: Floats, matrix: Floats) -> None:
-    """Writes the transpose of a matrix: (N, M) from (M, N), of any shape."""
+    """Writes the transpose of a matrix: (N, M) from (M, N)."""
     for row in range(len(out)):
         for column in range(len(matrix)):
             out[row, column] = matrix[column, row]
