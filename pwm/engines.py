@@ -1,8 +1,8 @@
 """The choice between the two engines.
 
-`pwm.training.update` is the reference, in PyTorch. It also runs on a GPU. Its rounding depends on
+`pwm.training.update` is the reference, in PyTorch. It also runs on GPUs. Its rounding depends on
 the machine, and training amplifies such differences. `pwm.fused` is the default: the same update
-compiled with Numba, which is many times faster on the CPU and gives the same bits on every machine.
+compiled with Numba, many times faster on the CPU, with the same bits on every machine.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from pwm.training.update import TorchEngine
 EngineName = Literal["fused", "torch"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 DEVICES = ("cpu", "cuda", "mps")
-NUMBA_SETTINGS = Path(".numba_config.yaml")  # Numba reads it in the working folder
+NUMBA_SETTINGS = Path(".numba_config.yaml")  # Numba reads it from the working folder
 
 
 def make_trainer(
     runs: Sequence[TrainConfig], engine: EngineName = "fused", device: str = "cpu"
 ) -> Trainer:
-    """Makes a trainer of a population.
+    """Makes a trainer for a population of runs.
 
     The first call with the fused engine on a machine compiles it, says so on standard error, and
-    caches the result on disk; later processes load it in about a second.
+    caches the code on disk; later processes load it in about a second.
 
     Args:
         runs: runs that differ at most in seed, critic weight and learning rate.
@@ -60,15 +60,15 @@ def require_numba() -> None:
     """Checks that Numba can compile, and restricts it to the instructions that this processor has.
 
     Raises:
-        InputError: Numba cannot be imported (a `FileError` if its file of settings may be the
-            cause), its compiler is disabled, or its list of processor features is malformed, which
-            would make LLVM abort.
+        InputError: Numba cannot be imported (a `FileError` if its settings file may be the cause),
+            its compiler is disabled, or its list of processor features is malformed, which would
+            make LLVM abort.
     """
     try:
         with warnings.catch_warnings(action="ignore"):  # Numba warns of settings that it ignores
             from llvmlite.binding import get_host_cpu_features  # noqa: PLC0415, with Numba
             from numba.core import config  # noqa: PLC0415, Numba is slow to import
-    except Exception as error:  # a bad file of settings can raise any exception
+    except Exception as error:  # a bad settings file can raise any exception
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         if NUMBA_SETTINGS.exists() and not isinstance(error, ImportError):
             accepted = f"settings that Numba can read ({reason})"
@@ -92,7 +92,7 @@ def require_numba() -> None:
 
 
 def _checked_device(name: str) -> torch.device:
-    """The PyTorch device `name`, after a test that it can hold a tensor.
+    """Returns the PyTorch device `name`, after a test that it can hold a tensor.
 
     Raises:
         InputError: PyTorch does not know the device, or this machine does not have it.
@@ -113,12 +113,12 @@ def _compilation_announced() -> Iterator[None]:
     from numba.core import event  # noqa: PLC0415, Numba is slow to import
 
     class Announcer(event.Listener):
-        """Announces the first compilation; later ones are silent."""
+        """Announces the first compilation only."""
 
         announced = False
 
         def on_start(self, _event: object) -> None:
-            """Announces the compilation that begins, unless an earlier one was announced."""
+            """Announces a compilation that starts, unless an earlier one was announced."""
             if not self.announced:
                 print("Compiling the fused engine, once: about 30 s.", file=sys.stderr)
             self.announced = True

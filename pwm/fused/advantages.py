@@ -1,7 +1,6 @@
-"""Compiled errors and advantages of an episode's steps, and the episode's metrics.
+"""Errors, advantages and leaks of an episode's steps, and its metrics, in compiled code.
 
-`pwm.core.losses` defines the losses that contain them; `pwm.fused.buffers` explains rows and
-shapes.
+`pwm.core.losses` defines the losses that use them; `pwm.fused.buffers` explains rows and shapes.
 """
 
 from __future__ import annotations
@@ -20,15 +19,15 @@ def measure_errors(
 ) -> None:
     """Computes each step's return, error, advantage and leak, and the episode's metrics.
 
-    An error is return minus value, in the units of the value head. The leak is the policy loss's
-    gradient with respect to a value. `work` has the episode, of trials with `length` steps, and
-    receives the quantities of each step.
+    An error is ((return - centre) / spread - value) / error_scale, as in the value loss. The leak
+    is the policy loss's gradient with respect to a value. `work` holds the episode, whose trials
+    have `length` steps, and receives each step's results.
     """
     steps = len(work.row)
     values = work.heads[-1, :, VALUE]  # of the last trunk: the critic's, if trunks are separate
-    unit = scales.spread * scales.error_scale  # of an error, in reward
-    # Sums over steps, in double precision: `squares` of squared errors, `gain` of advantages times
-    # log-probabilities, `bias` of values minus returns.
+    unit = scales.spread * scales.error_scale  # reward per unit of error
+    # Sums in double precision. `squares`: squared errors; `gain`: advantages times
+    # log-probabilities; `bias`: values minus returns, in units of errors.
     rewarded = squares = gain = entropy = bias = 0.0
     ahead = 0  # later steps whose rewards are in the return, up to the horizon
     return_ = ZERO
@@ -40,7 +39,7 @@ def measure_errors(
         return_ = work.reward[time] + rule.discount * return_
         error = ((return_ - scales.centre) / scales.spread - values[row]) / scales.error_scale
         work.return_[time], work.error[time] = return_, error
-        # Optimism raises the baseline by a multiple of the entropy, as a leak does to the values.
+        # Optimism raises the baseline by a multiple of the entropy, as the leak raises the values.
         work.advantage[time] = error - rule.optimism * work.entropy[row]
         log_prob = work.log_policy[work.action[time], row]
         work.leak[time] = rule.policy_factor * log_prob / scales.error_scale
@@ -82,7 +81,7 @@ def _bootstrap(
     errors: Floats,  # (T,), output
     advantages: Floats,  # (T,), output
 ) -> float:
-    """Computes errors and advantages with λ-returns; returns the sum of the squared errors."""
+    """Computes errors and advantages from λ-returns; returns the sum of the squared errors."""
     squares = 0.0
     ahead = 0  # later steps whose rewards are in the return, up to the horizon
     target = value = ZERO  # λ-return and value of the next step
@@ -105,9 +104,9 @@ def _bootstrap(
 def _normalise_advantages(rule: UpdateRule, work: Work) -> None:
     """Normalises the advantages, and backpropagates the leak through the normalisation.
 
-    `work.leak` comes in as the leak of advantages that are not normalised.
-    A normalised advantage is (A - mean) / divisor, divisor = standard deviation + `normaliser`.
-    A value changes its own advantage, the mean and the standard deviation: three terms of its leak.
+    On entry, `work.leak` is the leak of the unnormalised advantages. A normalised advantage is
+    (A - mean) / divisor, divisor = standard deviation + `normaliser`. Each value affects its own
+    advantage, the mean and the standard deviation, so its leak has three terms.
     """
     steps = len(work.advantage)
     mean = mean_leak = squares = product = ZERO
@@ -134,7 +133,7 @@ def _leak_through_targets(
 ) -> None:
     """Adds to the leak of each value, (T,), its gradient through the λ-returns that contain it.
 
-    They are the returns of earlier steps; `pwm.core.losses` has the formula.
+    These are the returns of earlier steps; `pwm.core.losses` has the formula.
     """
     earlier = ZERO  # Σ (γ λ)^(t-s-1) leak_s over the earlier steps s of the horizon
     for time in range(len(leak)):

@@ -1,6 +1,6 @@
 """Compiled backward pass: the gradient of an episode's total loss.
 
-`pwm.core.losses` has the loss's derivatives, `pwm.fused.buffers` explains rows, levels and shapes.
+`pwm.core.losses` has the loss's derivatives; `pwm.fused.buffers` explains rows, levels and shapes.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def differentiate_losses(
 ) -> None:
     """Computes the gradients with respect to each row's log-policy and value.
 
-    The loss is policy_weight * policy loss + critic_weight * value loss, without the entropy bonus.
-    The policy's weight is 1, or 0 for the value loss alone.
+    The loss is policy_weight * policy loss + critic_weight * value loss, without the entropy bonus;
+    `policy_weight` is 1, or 0 for the value loss alone.
     """
     steps = len(work.row)
     if rule.huber:  # an error clipped to [-1, 1] is half the derivative of the Huber loss
@@ -66,15 +66,14 @@ def differentiate_losses(
 
 @compiled
 def differentiate_heads(rule: UpdateRule, policy_weight: np.float32, rows: int, work: Work) -> None:
-    """Computes the gradients with respect to each row's outputs, with the entropy bonus.
+    """Computes the gradients with respect to each row's logits and value, with the entropy bonus.
 
-    The outputs are the logits, and the value as far as its gradient reaches the trunk. As in
-    `differentiate_losses`, `policy_weight` is 1, or 0 without the policy loss. The policy is the
-    softmax of the logits: ∂ log π(b) / ∂ logit(a) = [a = b] - π(a), and
-    ∂ entropy / ∂ logit(a) = -π(a) (log π(a) + entropy).
+    The value's gradient is the one that reaches the trunk. As in `differentiate_losses`,
+    `policy_weight` is 1, or 0 without the policy loss. The policy is the softmax of the logits:
+    ∂ log π(b) / ∂ logit(a) = [a = b] - π(a), ∂ entropy / ∂ logit(a) = -π(a) (log π(a) + entropy).
     """
     work.by_heads[:] = ZERO
-    bonus = policy_weight * rule.entropy_weight * rule.policy_factor  # of one step
+    bonus = policy_weight * rule.entropy_weight * rule.policy_factor  # per step
     for row in range(1, rows):  # row 0 is the zero state
         total = ZERO
         for action in range(NUM_ACTIONS):
@@ -84,18 +83,18 @@ def differentiate_heads(rule: UpdateRule, policy_weight: np.float32, rows: int, 
             by_logit = work.by_log_policy[action, row] - probability * total
             if bonus > ZERO:
                 above_mean = work.log_policy[action, row] + work.entropy[row]
-                # `by_log_policy` is a sum over the steps at this row.
+                # Times `visits`, as `by_log_policy` is a sum over the steps that share this row.
                 by_logit += bonus * work.visits[row] * probability * above_mean
-            # The first trunk has the policy, the last the value; there may be only one.
+            # The first trunk has the policy, the last the value; they may be the same.
             work.by_heads[0, row, action] = by_logit
         work.by_heads[-1, row, VALUE] = work.by_value[row]
 
 
 @compiled
 def backpropagate(parameters: Parameters, work: Work, gradient: Parameters, levels: int) -> None:
-    """Computes from the gradient of the heads' outputs, in `work`, that of all parameters.
+    """Backpropagates the gradient of the heads' outputs, in `work`, to all parameters.
 
-    The result goes into `gradient`. The episode's rows have `levels` levels.
+    Writes the result into `gradient`. The episode's rows have `levels` levels.
     """
     trunks, stimuli, _ = gradient.input.shape
     first, rows = work.level_start[1], work.level_start[levels]
@@ -103,7 +102,7 @@ def backpropagate(parameters: Parameters, work: Work, gradient: Parameters, leve
         by_gates, by_hidden, by_heads = work.by_gates, work.by_hidden[trunk], work.by_heads[trunk]
         clear(work.by_cell[trunk, :rows])
         multiply(by_hidden[1:rows], by_heads[1:rows], work.head_transposed[trunk])
-        # States, from the last level to the first.
+        # Gradients of the states, from the last level to the first.
         for level in range(levels - 1, -1, -1):
             start, end = work.level_start[level], work.level_start[level + 1]
             _backpropagate_states(
@@ -142,7 +141,7 @@ def backpropagate(parameters: Parameters, work: Work, gradient: Parameters, leve
         # Parameters of the heads.
         if trunk == trunks - 1:
             # The leak may reach only the trunk, or only the value head. The trunk's gradient is
-            # done, so the head's own gradient of the value can replace the trunk's.
+            # done, so the value's gradient for the head can now replace that for the trunk.
             for row in range(1, rows):
                 by_heads[row, VALUE] = work.by_head_value[row]
         by_head = work.by_head_transposed
@@ -163,7 +162,7 @@ def _backpropagate_states(
     cell_tanh: Floats,  # (m, H)
     by_hidden: Floats,  # (m, H)
     by_cell: Floats,  # (m, H): except through the hidden states
-    by_cells: Floats,  # (M, H): of all rows; those of the parents are added to
+    by_cells: Floats,  # (M, H): of all rows; the parents' are added to
     by_gates: Floats,  # (m, G): before the nonlinearity, output
 ) -> None:
     """Backpropagates from the states of a level's m rows to their gates and parents' cells."""

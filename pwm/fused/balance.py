@@ -1,4 +1,4 @@
-"""Rules of `pwm.training.balance`, running statistics and clipping, compiled, for one replica."""
+"""Balancing rules, running statistics and gradient clipping for one replica, in compiled code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pwm.fused.products import dot
 
 @compiled
 def episode_scales(rule: UpdateRule, tracked: Floats) -> Scales:
-    """Scales of the next episode, as `pwm.training.balance.episode_scales`."""
+    """Scales of the next episode, computed as in `pwm.training.balance.episode_scales`."""
     centre, spread, error_scale, critic_factor = ZERO, ONE, ONE, ONE
     mean, variance = tracked[Tracked.RETURN_MEAN], tracked[Tracked.RETURN_VARIANCE]
     if rule.centred:
@@ -33,7 +33,7 @@ def episode_scales(rule: UpdateRule, tracked: Floats) -> Scales:
 
 @compiled
 def _standard_deviation(rule: UpdateRule, tracked: Floats, variance: np.float32) -> np.float32:
-    """The square root of a variance, or `least_scale` if larger; 1 before the first episode."""
+    """Square root of a variance, but at least `least_scale`; 1 before the first episode."""
     root = max(np.sqrt(variance), rule.least_scale)
     return root if tracked[Tracked.EPISODES] > ZERO else ONE
 
@@ -42,8 +42,8 @@ def _standard_deviation(rule: UpdateRule, tracked: Floats, variance: np.float32)
 def combine(rule: UpdateRule, policy: Floats, critic: Floats) -> None:
     """Combines the two losses' gradients, (P,) each, as `pwm.training.balance.combine` does.
 
-    The result replaces the policy's gradient; the critic's is overwritten. The rules change the
-    gradients in the trunk only.
+    The result replaces the policy's gradient; the critic's is overwritten. Outside the trunk, the
+    result is the sum of the two.
     """
     shared = rule.trunk_size
     p, c = policy[:shared], critic[:shared]
@@ -70,7 +70,7 @@ def _quotient(numerator: np.float32, denominator: np.float32) -> np.float32:
 
 @compiled
 def clip(rule: UpdateRule, gradient: Floats) -> None:
-    """Clips the norm of a gradient, (P,), in place, as `pwm.training.update.clipped`."""
+    """Clips the norm of a gradient, (P,), in place, as `pwm.training.update.clipped` does."""
     factor = rule.clip_gradient / (np.sqrt(dot(gradient, gradient)) + rule.clip_epsilon)
     if factor < ONE:
         gradient *= factor
@@ -92,7 +92,7 @@ def track(rule: UpdateRule, tracked: Floats, work: Work) -> None:
 def _track_moments(moments: Floats, rate: np.float32, terms: Floats) -> None:
     """Moves a running mean and variance, the first two `moments`, towards those of the terms (T,).
 
-    The terms, an episode's returns or rewards, have the weight `rate`.
+    The terms are an episode's returns or rewards; they get the weight `rate`.
     """
     count = np.float32(len(terms))
     total = squares = ZERO
@@ -111,7 +111,7 @@ def _track_moments(moments: Floats, rate: np.float32, terms: Floats) -> None:
 def learn_log_variance(
     rule: UpdateRule, tracked: Floats, learning_rate: np.float32, value_loss: np.float32
 ) -> None:
-    """Learns the log σ² of `uncertainty`, as `pwm.training.balance.learn_log_variance`."""
+    """Takes an RMSprop step on log σ² of `uncertainty`, as `pwm.training.balance` does."""
     slope = (ONE - exp_of_number(-tracked[Tracked.LOG_VARIANCE]) * value_loss) * HALF
     square = tracked[Tracked.LOG_VARIANCE_MEAN_SQUARE] * rule.square_decay
     square += (ONE - rule.square_decay) * slope * slope
@@ -121,7 +121,7 @@ def learn_log_variance(
 
 @compiled
 def keep_outputs(parameters: Parameters, old: Scales, new: Scales) -> None:
-    """Rescales the value head to new scales, as `pwm.training.balance.keep_outputs`."""
+    """Rescales the value head when scales change, as `pwm.training.balance.keep_outputs` does."""
     weight, bias = parameters.head[-1], parameters.head_bias[-1]
     for unit in range(len(weight)):
         weight[unit, VALUE] *= old.spread / new.spread

@@ -1,14 +1,14 @@
-"""Data of the compiled code: the task, the replicas, their episodes and working memory.
+"""Data structures of the compiled code: the task, replicas, episodes and working memory.
 
-The network's states in an episode are the rows of arrays. Row 0 is the zero state. Each other row
+The LSTM's states in an episode are the rows of arrays. Row 0 is the zero state. Each other row
 is computed from the state of an earlier row, its `parent`, and a stimulus, `shown`. If the state is
-carried across trials, the rows form a chain, one row per step. If it is reset, a state depends only
-on the trial's stimuli so far, so that trials share rows: the rows are the nodes of a forest, the
-distinct beginnings of trials (`pwm.core.task.trial_states`). Each row is computed once per episode,
-however many trials visit it, and its gradient is the sum over the steps that share it. Rows of the
-same depth form a level and are computed together.
+carried across trials, the rows form a chain, one row per step. If it is reset at each trial, it
+depends only on the trial's stimuli so far, so trials share rows: the rows are the nodes of a forest
+of trial prefixes (`pwm.core.task.trial_states`). Each row is computed once per episode, however
+many trials visit it, and its gradient is the sum over the steps that share it. Rows of the same
+depth form a level and are computed together.
 
-Shapes: K trunks (networks: 2 if policy and critic have one each, else 1), M rows, H units (padded),
+Shapes: K trunks (2 if policy and critic have separate ones, else 1), M rows, H units (padded),
 G = 4H gates, S stimuli, N trials, L steps per trial, T = N L steps per episode.
 """
 
@@ -33,10 +33,10 @@ class Parameters(NamedTuple):
 
 
 class TaskTables(NamedTuple):
-    """The task as tables; the last row of `shown`, `node` and `rewards` is the blank trial."""
+    """The task as tables; the last row of `shown`, `node` and `rewards` is for the blank trial."""
 
     shown: Integers  # (pairs + 1, L): the stimulus; S for none
-    node: Integers  # (pairs + 1, L): the node of the forest; nodes are numbered in order of step
+    node: Integers  # (pairs + 1, L): the node of the forest; numbers increase with the step
     level_end: Integers  # (L,): number of nodes up to and including each step
     node_parent: Integers  # (nodes,): the node one step earlier; -1 at the first step
     node_shown: Integers  # (nodes,): the stimulus
@@ -64,21 +64,21 @@ class UpdateRule(NamedTuple):
     optimism: np.float32
     policy_factor: np.float32  # c, the weight of a step in the policy loss: 1 or 1 / T
     discount: np.float32
-    horizon: int  # number of steps of an episode, or of a trial where returns end with it
+    horizon: int  # steps per episode, or per trial if returns end with the trial
     trace_decay: np.float32
     leaking_targets: bool
     entropy_weight: np.float32
-    optimizer: int  # of `pwm.fused.layout.Optimizer`
+    optimizer: int  # member of `pwm.fused.layout.Optimizer`
     square_decay: np.float32
     momentum_decay: np.float32
     epsilon: np.float32
     episodes_per_update: int
     huber: bool  # whether the value loss is Huber's
-    balance: int  # of `pwm.fused.layout.Balance`
-    takes_apart: bool  # whether the balance needs the gradient of each loss separately
+    balance: int  # member of `pwm.fused.layout.Balance`
+    takes_apart: bool  # whether the balance needs each loss's gradient separately
     tracks: bool  # whether running moments of returns and rewards are needed
     centred: bool  # whether the critic learns the return minus its running mean
-    standardised: bool  # whether it learns this difference divided by a running deviation
+    standardised: bool  # whether this difference is divided by its running standard deviation
     normalise_advantages: bool
     normaliser: np.float32  # added to the standard deviation of the advantages
     clip_gradient: np.float32  # largest norm of a gradient; 0 for no limit
@@ -86,7 +86,7 @@ class UpdateRule(NamedTuple):
     rate: np.float32  # least rate of the running statistics
     least_scale: np.float32  # least running standard deviation that errors are divided by
     trunk_rate: np.float32  # learning rate of the trunk, relative to that of the heads
-    trunk_size: int  # parameters before those of the heads
+    trunk_size: int  # number of parameters in the trunk, which precede the heads'
 
 
 class Population(NamedTuple):
@@ -123,7 +123,7 @@ class ProbedEpisode(NamedTuple):
 class Work(NamedTuple):
     """Working memory, overwritten by every episode."""
 
-    projected: Floats  # (K, S + 1, G): input to the gates from each stimulus; last, from none
+    projected: Floats  # (K, S + 1, G): input to the gates for each stimulus, then for none
     head_transposed: Floats  # (K, outputs, H)
     parent: Places  # (M,)
     shown: Places  # (M,)
@@ -150,8 +150,8 @@ class Work(NamedTuple):
     by_head_value: Floats  # (M,): as backpropagated to the value head
     by_projected: Floats  # (S + 1, G)
     by_head_transposed: Floats  # (outputs, H)
-    # The gradient of the total loss; or, if `takes_apart`, the gradient of the policy loss and that
-    # of w times the value loss.
+    # The gradient of the total loss; or, if `UpdateRule.takes_apart`, the gradients of the policy
+    # loss with its entropy bonus, and of w times the value loss.
     gradients: Floats  # (2, P)
     gradient: Floats  # (P,): of one episode, before it is added to one of `gradients`
     return_: Floats  # (T,): in reward

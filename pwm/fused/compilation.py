@@ -18,20 +18,20 @@ from numba.core.caching import FunctionCache
 from numba.core.serialize import dumps
 
 Function = TypeVar("Function", bound=Callable[..., object])
-# Modules that are compiled together.
+# The modules of the compiled code.
 SOURCES = (
     "compilation", "vectors", "elementary", "layout", "buffers", "products", "forward",
     "advantages", "backward", "balance", "optimiser", "kernel",
 )  # fmt: skip
 OPTIONS: dict[str, Any] = {
-    "error_model": "numpy",  # a division by zero is infinite
+    "error_model": "numpy",  # division by zero follows IEEE 754 and raises nothing
     "_nrt": False,  # without Numba's runtime: no allocation, no reference counting
 }
-# Only other compiled code calls the function.
+# For functions that only compiled code calls.
 WITHOUT_ENTRY: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 CONFIG: Any = numba.config
 VERSIONS = (numba.__version__, llvmlite.__version__, np.__version__)
-# Numba's settings that change the code's speed, though not its results.
+# Numba settings that change the code's speed but not its results.
 SETTINGS = ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "BOUNDSCHECK", "DEBUGINFO_DEFAULT")
 
 
@@ -49,16 +49,16 @@ def compiled_apart(function: Function) -> Function:
     For inner loops over few arrays: inlined into a large caller, they would run out of registers
     for addresses.
     """
-    # Said explicitly: by default, Numba takes the caller's option.
+    # Explicit, because Numba otherwise takes the caller's option.
     return cast(Function, numba.njit(**OPTIONS, **WITHOUT_ENTRY, forceinline=False)(function))
 
 
 def cached(function: Function) -> Function:
     """Compiles a function that Python calls, and caches its code on disk.
 
-    By itself, Numba compiles again only if the function's own file has changed. A hash of all
-    `SOURCES` becomes part of the function's name, so that it compiles again if any of them has.
-    Where nothing can be cached, each process compiles.
+    By default, Numba recompiles only if the function's own file has changed. Here a hash of all
+    `SOURCES` becomes part of the function's name, so it is recompiled if any of them has changed.
+    If the code cannot be cached, each process compiles it.
     """
     package = Path(__file__).parent
     sources = b"".join((package / f"{module}.py").read_bytes() for module in SOURCES)
@@ -83,7 +83,7 @@ def _warn(line: str) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """The first line of an exception's message, or its type if it has none."""
+    """First line of an exception's message, or its type's name if it has none."""
     message = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return str(message).splitlines()[0]
 
@@ -100,14 +100,14 @@ class _Cache:
         """Loads the code for a signature; None if it must be compiled."""
         try:
             return self.numba.load_overload(*arguments)
-        except Exception as error:  # unpickling may raise any
+        except Exception as error:  # unpickling may raise anything
             _warn(f"{self.cache_path}: ignoring damaged compiled code ({_reason(error)}).")
             return None
 
     def save_overload(self, *arguments: object) -> None:
         """Saves the code for a signature, if possible."""
         try:
-            # Numba itself only warns that some kinds of code cannot be saved.
+            # For some kinds of code that it cannot save, Numba only warns.
             with warnings.catch_warnings(action="error"):
                 self.numba.save_overload(*arguments)
         except Exception as error:
@@ -120,7 +120,7 @@ class _Cache:
 class _CodeFiles:
     """Stores the code for each signature and processor in a file that begins with its SHA-256.
 
-    Numba's own files have no checksum. They share an index, which two processes may write at once;
+    Numba's own files have no checksums. They share an index, which two processes may write at once;
     one of them may then load code that was compiled for the other's processor.
     """
 
@@ -128,7 +128,7 @@ class _CodeFiles:
         self.files = files
 
     def load(self, key: object) -> Any:
-        """Loads the code for a signature and a processor, the key; None if there is none."""
+        """Loads the code for a key, a signature and a processor; None if there is none."""
         try:
             content = self._path(key).read_bytes()
         except FileNotFoundError:
@@ -139,13 +139,13 @@ class _CodeFiles:
         return pickle.loads(code)
 
     def save(self, key: object, data: object) -> None:
-        """Saves code under a key, atomically."""
+        """Saves the code for a key, atomically."""
         code = dumps(data)
         with self.files._open_for_write(str(self._path(key))) as file:
             file.write(hashlib.sha256(code).digest() + code)
 
     def _path(self, key: object) -> Path:
-        """The file for a key; `VERSIONS` and Numba's current `SETTINGS` are part of its name."""
+        """File for a key; its name also depends on `VERSIONS` and Numba's current `SETTINGS`."""
         identity = repr((key, VERSIONS, [getattr(CONFIG, name) for name in SETTINGS]))
         digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
         return Path(self.files._index_path).with_suffix(f".{digest}.nbc")

@@ -1,8 +1,8 @@
 """exp, tanh, sigmoid and log in single precision, with the same bits on every machine.
 
-Each function takes and returns a vector. It multiplies or adds an exact power of two and a
-polynomial, by IEEE operations and bit operations in a fixed order, and is accurate to 4 units in
-the last place.
+Each of the four takes and returns a vector. It reduces its argument's range by a power of two and
+evaluates a polynomial, with IEEE and bit operations in a fixed order. The largest error is below 4
+units in the last place.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from pwm.fused.vectors import Bits, Lanes, bits_of, choose, first, number_of, sp
 
 ZERO, HALF, ONE, TWO = (np.float32(number) for number in (0, 0.5, 1, 2))
 LOG2_E = np.float32(1.4426950408889634)
-# log 2 in two parts. The first has few bits, so that its product with an integer is exact.
+# log 2 in two parts. The first has few bits, so its product with a small integer is exact.
 LN2_HIGH, LN2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)
-ROUNDER = np.float32(1.5 * 2**23)  # adding it leaves the nearest integer in the low bits
+ROUNDER = np.float32(1.5 * 2**23)  # adding it to x leaves the integer nearest x in the low bits
 ROUNDER_BITS = np.int32(0x4B400000)
 EXPONENT_BIAS = np.int32(127)
 MANTISSA_BITS = np.int32(23)
 ONE_BIT = np.int32(1)
 SIGN_BIT = np.int32(-(2**31))
 INFINITY, NOT_A_NUMBER = np.float32(np.inf), np.float32(np.nan)
-# Outside these, exp is 0 or infinite in single precision.
+# Outside these limits, exp is 0 or infinite in single precision.
 EXP_LEAST, EXP_MOST = np.float32(-105), np.float32(90)
-TANH_MOST = np.float32(20)  # twice an argument for which tanh rounds to 1
+TANH_MOST = np.float32(20)  # tanh rounds to 1 at half of it
 # Coefficients of the powers of x in exp(x) (E) and log(1 + x) (L), from Cephes (Moshier, 1989).
 E2, E3, E4, E5, E6, E7 = map(np.float32, (
     5.0000001201e-1, 1.6666665459e-1, 4.1665795894e-2,
@@ -37,7 +37,7 @@ L3, L4, L5, L6, L7, L8, L9, L10, L11 = map(np.float32, (
 ))  # fmt: skip
 SQRT_HALF_BITS = np.int32(0x3F3504F3)
 LEAST_NORMAL = np.float32(2**-126)
-# A subnormal number times 2^25 is normal; log then subtracts 25 from the exponent.
+# Multiplying a subnormal number by 2^25 makes it normal; log then subtracts 25 from the exponent.
 INTO_NORMAL, INTO_NORMAL_EXPONENT = np.float32(2**25), np.float32(25)
 
 
@@ -62,13 +62,13 @@ def exp_of_number(x: np.float32) -> np.float32:
 
 @compiled
 def _power_of_two(exponent: Bits) -> Lanes:
-    """2 to the power of an integer from -126 to 127, exactly."""
+    """Exact power of two, for integer exponents from -126 to 127."""
     return number_of((exponent + EXPONENT_BIAS) << MANTISSA_BITS)
 
 
 @compiled
 def _exp_parts(x: Lanes) -> tuple[Bits, Lanes]:
-    """An integer n and a number p with exp(x) = 2^n (1 + p), |p| < 0.42."""
+    """Integer n and number p such that exp(x) = 2^n (1 + p), |p| < 0.42."""
     rounded = x * LOG2_E + ROUNDER
     n = rounded - ROUNDER  # the nearest integer to x / log 2
     rest = (x - n * LN2_HIGH) - n * LN2_LOW  # x - n log 2
@@ -80,7 +80,7 @@ def _exp_parts(x: Lanes) -> tuple[Bits, Lanes]:
 def exp(x: Lanes) -> Lanes:
     """The exponential function."""
     exponent, part = _exp_parts(smaller(larger(x, EXP_LEAST), EXP_MOST))
-    # 2^n is applied as two factors, because it alone may be too large or too small for a float.
+    # Two factors make up 2^n, which may itself be too large or too small for a float.
     half = exponent >> ONE_BIT
     return (ONE + part) * _power_of_two(half) * _power_of_two(exponent - half)
 
@@ -106,7 +106,7 @@ def tanh(x: Lanes) -> Lanes:
 def log(x: Lanes) -> Lanes:
     """Natural logarithm of x = 2^n (1 + rest): n log 2 plus a polynomial in the rest.
 
-    The integer n is such that 1 + rest is between √½ and √2.
+    The integer n is chosen so that 1 + rest is between √½ and √2.
     """
     subnormal = x < LEAST_NORMAL
     bits = bits_of(choose(subnormal, x * INTO_NORMAL, x))

@@ -1,7 +1,7 @@
 """The fused engine: the update of `pwm.training.update`, compiled, with the same bits everywhere.
 
-It agrees with the torch engine up to rounding, on the CPU and in single precision. Parameters and
-random draws come from the core; `pwm.fused.kernel` is the compiled code.
+It runs on the CPU in single precision, and agrees with the torch engine up to rounding. Initial
+parameters and random draws come from the core; `pwm.fused.kernel` is the compiled code.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from pwm.training.update import CLIP_EPSILON
 
 
 class FusedEngine:
-    """Trains a population in compiled code, one replica after the other.
+    """Trains a population in compiled code, one replica after another.
 
-    Creating one compiles the code, or loads what an earlier process compiled.
+    The constructor compiles the code, or loads it from the cache.
 
     Args:
         runs: R runs that differ only in seed, critic weight and learning rate.
@@ -56,7 +56,7 @@ class FusedEngine:
         self.population = Population(
             critic_weights=np.array([run.critic_weight for run in runs], np.float32),
             learning_rates=np.array([run.learning_rate for run in runs], np.float32),
-            parameters=self.parameters.numpy(),  # the same memory
+            parameters=self.parameters.numpy(),  # shares memory
             square_average=_floats(*memories),
             average=_floats(*memories) if adam else _floats(0, 0, 0),
             decay_powers=np.ones((len(runs) if adam else 0, 2)),
@@ -96,7 +96,7 @@ class FusedEngine:
         return gradients, trajectory
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Copies of parameters, optimiser memories and statistics; see `TorchEngine.state`."""
+        """Copies of parameters, optimiser state and running statistics; see `TorchEngine.state`."""
         return {name: part.copy() for name, part in self._state().items()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -113,7 +113,7 @@ class FusedEngine:
 
 
 def check_constants() -> None:
-    """Compares the constants that compiled code repeats with those of the core.
+    """Checks that the constants of compiled code equal the core's, which they repeat.
 
     Raises:
         ValueError: some differ; the compiled code must be changed with the core.
@@ -122,7 +122,7 @@ def check_constants() -> None:
     def names(members: type[IntEnum]) -> tuple[str, ...]:
         return tuple(member.name.lower() for member in members)
 
-    constants: list[tuple[object, object]] = [  # as compiled code has them, and the core
+    constants: list[tuple[object, object]] = [  # in compiled code, in the core
         (names(layout.Action), names(Action)),
         (layout.VALUE, VALUE),
         (layout.NUM_OUTPUTS, NUM_OUTPUTS),
@@ -138,15 +138,15 @@ def check_constants() -> None:
 
 
 def task_tables(config: TrainConfig) -> TaskTables:
-    """The task as the tables that compiled code reads."""
+    """Tables of the task for compiled code."""
     observations = observation_table(config.task)  # (pairs + 1, L, S), one-hot or zero
     has_stimulus = observations.any(axis=-1)
     shown = np.where(has_stimulus, observations.argmax(axis=-1), config.task.num_stimuli)
-    # A node is a distinct beginning of a trial. The LSTM's state after it is computed once, if the
-    # state is reset at every trial.
+    # A node is a distinct prefix of a trial. If the LSTM's state is reset at each trial, it is
+    # computed once per node.
     node = trial_states(config.task)  # (pairs + 1, L)
     node_parent, node_shown = np.full(node.max() + 1, -1), np.full(node.max() + 1, -1)
-    # Trials that share a node write the same numbers to it.
+    # Trials that share a node write the same numbers for it.
     node_parent[node[:, 1:]] = node[:, :-1]
     node_shown[node] = shown
     return TaskTables(
@@ -164,8 +164,8 @@ def task_tables(config: TrainConfig) -> TaskTables:
 def update_rule(config: TrainConfig, loss: LossConfig, trunk_size: int) -> UpdateRule:
     """Settings of the optimiser and of `loss`, as scalars for compiled code.
 
-    A probe's `loss` differs from the configuration's. `trunk_size` is the number of parameters of a
-    replica before those of its heads.
+    `loss` may differ from `config.loss`, as for a probe. `trunk_size` is the number of a replica's
+    parameters in the trunk, which precede the heads'.
     """
     popart = loss.balance == "popart"
     steps = config.task.num_trials * config.task.trial_length
@@ -204,15 +204,15 @@ def update_rule(config: TrainConfig, loss: LossConfig, trunk_size: int) -> Updat
 
 
 def _episodes(draws: Draws) -> Episodes:
-    """Episodes that hold drawn trials, [E, R, N], and noise, [E, R, N, L]; metrics are zero."""
+    """Episodes with drawn trials, [E, R, N], and noise, [E, R, N, L]; their metrics are zero."""
     metrics = np.zeros((*draws.trials.shape[:2], len(METRICS)), np.float32)
     return Episodes(draws.trials.numpy(), draws.noise.numpy(), metrics)
 
 
 def _floats(*shape: int) -> Floats:
-    """Zeros at an address that PyTorch aligns to a cache line.
+    """Zeros, which PyTorch aligns to a cache line.
 
-    NumPy aligns to fewer bytes, so that each load of one of the widest vectors would touch two.
+    NumPy aligns to fewer bytes, so each load of the widest vectors would touch two lines.
     """
     zeros: Floats = torch.zeros(shape).numpy()
     return zeros
@@ -226,7 +226,7 @@ def _work(task: TaskTables, agent: Agent, config: TaskConfig, num_parameters: in
     padded_rows = rows + LANES  # policies are computed for `LANES` rows at once
     trunks, units, stimuli = agent.config.num_trunks, agent.padded_size, config.num_stimuli
     gates = NUM_GATES * units
-    # The products of `pwm.fused.products` need these multiples.
+    # The products in `pwm.fused.products` need these multiples.
     assert units % LANES == gates % WIDE == NUM_OUTPUTS % COLUMNS == 0
 
     return Work(

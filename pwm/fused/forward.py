@@ -1,4 +1,4 @@
-"""Compiled forward pass: the network's steps, its policies and the sampled actions.
+"""Compiled forward pass: the LSTM's states, the policies and the sampled actions.
 
 A row is a state of the LSTM, shared by all steps that reach it; `pwm.fused.buffers` explains rows,
 levels and shapes.
@@ -18,7 +18,7 @@ from pwm.fused.vectors import LANES, WIDE, columns, load, load_wide, spread, sto
 
 @compiled
 def prepare(parameters: Parameters, work: Work) -> None:
-    """Computes from the parameters each stimulus's input to the gates, and the transposed heads."""
+    """Computes each stimulus's input to the gates, and transposes the heads' weights."""
     trunks, stimuli, gates = parameters.input.shape
     for trunk in range(trunks):
         projected = work.projected[trunk]
@@ -36,9 +36,9 @@ def prepare(parameters: Parameters, work: Work) -> None:
 def play(
     task: TaskTables, parameters: Parameters, trials: Integers, noise: Floats, work: Work
 ) -> int:
-    """Plays an episode with trials (N,) and noise (N, L); returns its number of levels of rows.
+    """Plays an episode with trials (N,) and noise (N, L); returns the number of levels of its rows.
 
-    States that are reset at each trial do not depend on the actions: all are computed first.
+    If the state is reset at each trial, it does not depend on the actions: all are computed first.
     """
     prepare(parameters, work)
     blank, num_trials, length = len(task.node) - 1, len(trials), len(task.level_end)
@@ -78,7 +78,7 @@ def play(
 
 @compiled
 def _sample(work: Work, row: int, noise: np.float32) -> int:
-    """Samples an action as `pwm.core.rollout.Rollout` does: by inverting the distribution."""
+    """Samples an action by inverting the distribution function, as `pwm.core.rollout` does."""
     threshold = noise * work.cumulative[NUM_ACTIONS - 1, row]
     chosen = 0
     for action in range(NUM_ACTIONS - 1):
@@ -90,8 +90,8 @@ def _sample(work: Work, row: int, noise: np.float32) -> int:
 def _assign_rows(task: TaskTables, trials: Integers, work: Work) -> int:
     """Assigns a row to each node that the trials visit; returns the number of levels.
 
-    A node is a distinct beginning of a trial. Nodes with the same number of steps form a level.
-    Fills `row_of_node`, `level_start`, `parent` and `shown` of `work`.
+    A node is a distinct prefix of a trial; prefixes of the same length form a level. Fills
+    `row_of_node`, `level_start`, `parent` and `shown` of `work`.
     """
     row_of_node = work.row_of_node
     row_of_node[:] = 0
@@ -119,7 +119,7 @@ def _assign_rows(task: TaskTables, trials: Integers, work: Work) -> int:
 
 @compiled
 def _play_level(parameters: Parameters, work: Work, start: int, end: int) -> None:
-    """Computes the states of a level's rows from those of their parents."""
+    """Computes the LSTM's states in a level's rows from the states of their parents."""
     trunks = len(parameters.recurrent)
     for trunk in range(trunks):
         gates, hidden = work.gates[trunk, start:end], work.hidden[trunk]
@@ -149,10 +149,10 @@ def _compute_states(
     hidden: Floats,  # (m, H), output
 ) -> None:
     """Computes the LSTM's states in a level's m rows from the inputs to their gates."""
-    # Each loop runs over all rows: they are independent, and a wide load of numbers that narrow
-    # stores have just written would have to wait.
+    # Each loop runs over all rows, because a wide load of numbers that narrow stores have just
+    # written would have to wait.
     units = cell.shape[1]
-    # The candidate is tanh(x) = 2 sigmoid(2 x) - 1, so that one function serves all gates.
+    # The candidate is tanh(x) = 2 sigmoid(2 x) - 1, so one function serves all gates.
     for row in range(len(parents)):
         for unit in range(Gate.CELL * units, (Gate.CELL + 1) * units, LANES):
             store(gates[row], unit, TWO * load(gates[row], unit))
@@ -176,7 +176,7 @@ def _compute_states(
 
 @compiled
 def _compute_policies(parameters: Parameters, work: Work, start: int, end: int) -> None:
-    """Computes the heads' outputs and the policies in the rows from `start` to `end` - 1.
+    """Computes the heads' outputs and the policies in rows `start` to `end` - 1.
 
     As in PyTorch, a policy is the exponential of a log-softmax. Values stay in `Work.heads`.
     """
@@ -188,8 +188,8 @@ def _compute_policies(parameters: Parameters, work: Work, start: int, end: int) 
         add_product_transposed(
             heads[start:end], work.hidden[trunk, start:end], work.head_transposed[trunk]
         )
-    # The four outputs of `LANES` rows are loaded and transposed: a vector is one output of these
-    # rows. Rows after the last one are computed and never read.
+    # The four outputs of `LANES` rows are loaded and transposed, so each vector holds one output of
+    # all these rows. The results of rows from `end` on are never read.
     logits = work.heads[0].reshape(-1)  # of the first trunk, which has the policy
     for row in range(start, end, LANES):
         hold, left, right, _value = columns(logits, NUM_OUTPUTS * row)

@@ -1,9 +1,9 @@
 """The compiled code of the fused engine: plays, differentiates and updates replicas.
 
-Its bits are the same on every machine. It uses only IEEE additions, multiplications, divisions,
-square roots and bit operations, in a fixed order: no libm, no BLAS, no fused multiply-add, no
-reassociation. It is fast nevertheless, because the innermost loops run over independent lanes,
-which the compiler can vectorise at any width.
+Its results have the same bits on every machine. It uses only IEEE additions, multiplications,
+divisions, square roots and bit operations, in a fixed order: no libm, no BLAS, no fused
+multiply-add, no reassociation. It is fast nevertheless, because the innermost loops run over
+independent lanes, which the compiler can vectorise at any width.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from pwm.fused.optimiser import advance_powers, step
 def train(
     task: TaskTables, rule: UpdateRule, population: Population, episodes: Episodes, work: Work
 ) -> None:
-    """Trains each replica on its episodes, one replica after the other."""
+    """Trains each replica on its episodes, one replica after another."""
     for replica in range(len(population.parameters)):
         for first in range(0, len(episodes.trials), rule.episodes_per_update):
             _update(task, rule, population, episodes, first, replica, work)
@@ -74,7 +74,7 @@ def _update(
     replica: int,
     work: Work,
 ) -> None:
-    """Makes one update of a replica, from its episodes from number `first` on; writes metrics."""
+    """Takes one update of a replica on its episodes, starting at `first`; writes their metrics."""
     tracked, weight = population.tracked[replica], population.critic_weights[replica]
     scales, value_loss = episode_scales(rule, tracked), ZERO
     parameters = _parameters(population.parameters[replica], work)
@@ -84,12 +84,12 @@ def _update(
         metrics = episodes.metrics[episode, replica]
         levels = play(task, parameters, trials, noise, work)
         measure_errors(rule, scales, noise.shape[1], work, metrics)
-        # A single part is the total loss; two are the policy loss and the value loss. One call of
-        # `_differentiate`, in a loop, serves both: each call in the source is compiled inline.
+        # A single part is the total loss; two are the policy loss and the value loss. The loop has
+        # one call of `_differentiate` for both, because every call in the source is inlined.
         for part in range(parts):
             policy_weight = ONE if part == 0 else ZERO
             critic_weight = ZERO if rule.takes_apart and part == 0 else weight
-            total = work.gradients[part]  # sum over the episodes; the first is written into it
+            total = work.gradients[part]  # sum over episodes; the first writes into it
             own = total if episode == first else work.gradient
             _differentiate(
                 rule, scales, parameters, policy_weight, critic_weight, levels, work, own
@@ -104,7 +104,7 @@ def _update(
             total /= count
     _step(rule, population, replica, work)
     if rule.balance == Balance.UNCERTAINTY:
-        value_loss /= scales.spread * scales.spread  # as the critic sees it, not in reward
+        value_loss /= scales.spread * scales.spread  # in the value head's units, not in reward
         learn_log_variance(rule, tracked, population.learning_rates[replica], value_loss)
     elif rule.balance == Balance.POPART:
         keep_outputs(parameters, scales, episode_scales(rule, tracked))
@@ -116,7 +116,7 @@ def _step(rule: UpdateRule, population: Population, replica: int, work: Work) ->
     if rule.takes_apart and rule.balance != Balance.PER_LOSS:
         combine(rule, work.gradients[0], work.gradients[1])
     advance_powers(rule, population, replica)
-    # One memory for the first gradient, or two if each loss has an optimiser state of its own.
+    # One memory, or two if each loss's gradient has its own optimiser state.
     for memory in range(population.square_average.shape[1]):
         if rule.clip_gradient > ZERO:
             clip(rule, work.gradients[memory])
@@ -125,7 +125,7 @@ def _step(rule: UpdateRule, population: Population, replica: int, work: Work) ->
 
 @compiled
 def _parameters(row: Floats, work: Work) -> Parameters:
-    """Splits a replica's parameters, or their gradient, (P,), into named views; ignores padding."""
+    """Splits a replica's parameters or gradient, (P,), into named views; ignores final padding."""
     trunks, inputs, gates = work.projected.shape
     stimuli, units = inputs - 1, gates // NUM_GATES
     recurrent = trunks * stimuli * gates
@@ -154,7 +154,7 @@ def _differentiate(
     work: Work,
     gradient: Floats,
 ) -> None:
-    """Writes the gradient (P,) of the weighted sum of policy loss and value loss."""
+    """Writes the gradient, (P,), of the weighted losses, with the policy's entropy bonus."""
     differentiate_losses(rule, scales, policy_weight, critic_weight * scales.critic_factor, work)
     differentiate_heads(rule, policy_weight, work.level_start[levels], work)
     backpropagate(parameters, work, _parameters(gradient, work), levels)

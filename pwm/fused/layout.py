@@ -1,7 +1,7 @@
-"""Constants of the core, repeated for compiled code, and types of arrays.
+"""The core's constants, repeated for compiled code, and array types.
 
-Compiled code is cached by the sources of this package alone, so it cannot import them from the
-core; `pwm.fused.engine.check_constants` compares the two.
+The cache of compiled code checks only this package's sources, so compiled code cannot import them
+from the core; `pwm.fused.engine.check_constants` compares the two.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Integers = NDArray[np.int64]
-Places = NDArray[np.uint64]  # indices; unsigned, so that compiled code tests for no negative ones
+Places = NDArray[np.uint64]  # indices; unsigned, so compiled code need not handle negative ones
 
 
 class Action(IntEnum):
@@ -45,7 +45,7 @@ class Tracked(IntEnum):
 
 
 class Balance(IntEnum):
-    """The rules that balance the critic against the policy."""
+    """The rules that balance the critic against the policy (`pwm.training.balance`)."""
 
     FIXED, STOP_TRUNK, PER_LOSS, EQUAL, PCGRAD, UNCERTAINTY, POPART, RETURN_SCALE = range(8)
 
@@ -57,5 +57,5 @@ class Optimizer(IntEnum):
 
 
 NUM_ACTIONS, NUM_GATES = len(Action), len(Gate)
-VALUE = NUM_ACTIONS  # column of the value in a head, after the policy's logits
+VALUE = NUM_ACTIONS  # column of the value in the heads' outputs, after the policy's logits
 NUM_OUTPUTS = VALUE + 1

@@ -1,4 +1,4 @@
-"""The optimisers of `pwm.training.optimiser`, compiled, for one replica."""
+"""Optimiser steps for one replica, compiled, as in `pwm.training.optimiser`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ UNIT = np.float64(1)
 
 @compiled
 def advance_powers(rule: UpdateRule, population: Population, replica: int) -> None:
-    """Updates β₁ᵗ and β₂ᵗ, the powers of Adam's decays, before update t.
+    """Updates the powers of Adam's decays, β₁ᵗ and β₂ᵗ, before update t.
 
-    Running products need no power function from libm. They are in double precision; their factors
-    are the decays in single precision, as in Adam's averages.
+    Running products avoid libm's power function. They are in double precision; their factors are
+    the decays in single precision, as in Adam's averages.
     """
     if rule.optimizer == Optimizer.ADAM:
         powers = population.decay_powers[replica]
@@ -31,7 +31,7 @@ def step(
 ) -> None:
     """Takes one step against a gradient (P,), with one of the replica's optimiser memories."""
     rate = population.learning_rates[replica]
-    trunk_size = rule.trunk_size if rule.trunk_rate != ONE else 0  # 0: all have one rate
+    trunk_size = rule.trunk_size if rule.trunk_rate != ONE else 0  # 0: one rate for all
     parameters = population.parameters[replica]
     square_average = population.square_average[replica, memory]
     trunk, rest = slice(0, trunk_size), slice(trunk_size, len(parameters))
@@ -61,7 +61,7 @@ def _rmsprop(
     square_average: Floats,
     gradient: Floats,
 ) -> None:
-    """A step of RMSprop."""
+    """Takes an RMSprop step."""
     fresh = ONE - rule.square_decay
     for index in range(len(parameters)):
         slope = gradient[index]
@@ -80,10 +80,10 @@ def _adam(
     square_average: Floats,
     gradient: Floats,
 ) -> None:
-    """A step of Adam.
+    """Takes an Adam step.
 
-    The learning rate is divided by 1 - β₁ᵗ already, which corrects the bias of `average`; the
-    `correction` √(1 - β₂ᵗ) is for the root of `square_average`.
+    `learning_rate` is already divided by 1 - β₁ᵗ, which corrects the bias of `average`;
+    `correction`, √(1 - β₂ᵗ), corrects that of the root of `square_average`.
     """
     fresh, fresh_square = ONE - rule.momentum_decay, ONE - rule.square_decay
     for index in range(len(parameters)):
@@ -97,6 +97,6 @@ def _adam(
 
 @compiled_apart
 def _sgd(learning_rate: np.float32, parameters: Floats, gradient: Floats) -> None:
-    """A step of gradient descent."""
+    """Takes a gradient descent step."""
     for index in range(len(parameters)):
         parameters[index] -= gradient[index] * learning_rate

@@ -1,8 +1,9 @@
-"""Operations on rows, and matrix products, of the fused engine.
+"""Row operations and matrix products of the fused engine.
 
-Every matrix is contiguous along its rows. The number of columns is a multiple of `LANES`, or of
-`WIDE` in functions whose names end in `_wide`. Sums stay in registers until they are complete:
-reading and writing them for each term would take longer than the arithmetic.
+Rows that are loaded or stored as vectors are contiguous; unless said otherwise, their length is a
+multiple of `LANES`, or of `WIDE` in functions whose names end in `_wide`. Sums stay in registers
+until they are complete: reading and writing them for each term would take longer than the
+arithmetic.
 """
 
 from __future__ import annotations
@@ -31,13 +32,13 @@ from pwm.fused.vectors import (
     store,
 )
 
-COLUMNS = 4  # columns of a product with a transposed matrix that are computed together
+COLUMNS = 4  # columns that are computed together in a product with a transposed matrix
 
 
 def _row_operations(load: Any, width: int) -> Any:
-    """Makes compiled functions that copy one row to another, and that add it.
+    """Makes two compiled functions: one copies a row to another, one adds a row to another.
 
-    The function `load` loads `width` numbers, which divides the rows' length.
+    `load` loads `width` numbers; the rows' length is a multiple of `width`.
     """
 
     @compiled
@@ -75,13 +76,13 @@ def transpose(out: Floats, matrix: Floats) -> None:
 
 @compiled
 def _zero(_row: Floats, _column: int) -> Lanes:
-    """Zeros instead of what `load` would return."""
+    """Returns zeros where `load` would return numbers."""
     return spread(ZERO)
 
 
 @compiled
 def _zero_wide(_row: Floats, _column: int) -> Lanes:
-    """Zeros instead of what `load_wide` would return."""
+    """Returns zeros where `load_wide` would return numbers."""
     return spread_wide(ZERO)
 
 
@@ -89,7 +90,7 @@ def _product(load: Any, initial_sums: Any, width: int) -> Any:
     """Makes a compiled matrix product, (M, N) from (M, K) and (K, N).
 
     It computes out = left @ right if `initial_sums` returns zeros, out += left @ right if it loads
-    numbers of `out`. Each element is one sum, in the order of k. `load` loads `width` numbers.
+    from `out`. Each element is summed in the order of k. `load` loads `width` numbers.
     """
 
     @compiled_apart
@@ -132,7 +133,7 @@ def add_product_transposed(out: Floats, left: Floats, right: Floats) -> None:
 
     N must be a multiple of `COLUMNS`, K of `LANES`. Each element is the sum of `LANES` partial
     sums, added in the order of `fold`. Four rows of `left` share a vector, because the partial sums
-    of one do not fill the widest registers.
+    of one row do not fill the widest registers.
     """
     rows = len(left)
     for row in range(0, rows, 4):
@@ -160,9 +161,9 @@ def _add_row_transposed(out: Floats, left: Floats, right: Floats) -> None:
 
 @compiled
 def _add_rows_transposed(out: Floats, left: Floats, right: Floats) -> None:
-    """Adds left @ right.T to out for the first four rows of `left`, or for all of 2 or 3 rows.
+    """Adds left @ right.T to out for the first four rows of `left`, or for all if it has 2 or 3.
 
-    If there are fewer than four, the last is computed more than once.
+    If there are fewer than four rows, the last is computed more than once.
     """
     last = len(left) - 1
     left0, left1, left2, left3 = left[0], left[1], left[min(2, last)], left[min(3, last)]
@@ -176,7 +177,7 @@ def _add_rows_transposed(out: Floats, left: Floats, right: Floats) -> None:
             b += lanes * _four_times(load(right1, k))
             c += lanes * _four_times(load(right2, k))
             d += lanes * _four_times(load(right3, k))
-        sums = fold((a, b, c, d))  # `COLUMNS` sums of the first row, then those of the next
+        sums = fold((a, b, c, d))  # `COLUMNS` sums of the first row, then of the second, ...
         _add_lanes(out[0], column, first_half(first_half(sums)))
         _add_lanes(out[1], column, second_half(first_half(sums)))
         if last > 1:
@@ -193,7 +194,7 @@ def _add_lanes(out: Floats, column: int, lanes: Lanes) -> None:
 
 @compiled
 def _four_times(lanes: Lanes) -> Lanes:
-    """A vector that holds the lanes of another four times."""
+    """Vector that repeats another's lanes four times."""
     return pair(pair(lanes, lanes), pair(lanes, lanes))
 
 

@@ -1,13 +1,13 @@
-"""Explicit vectors for compiled code: in memory, under operators, and their lanes rearranged.
+"""Explicit SIMD vectors for compiled code: loads, stores, operators and shuffles of lanes.
 
-These are LLVM's vectors, which the compiler maps to one register or to several, as the machine
-has them; each lane computes the same on all machines. In long loops over one array the compiler
-finds vectors by itself. Short loops need explicit ones, because checking that arrays do not overlap
+These are LLVM's vectors, which the compiler maps to one or more registers, depending on the
+machine; each lane's result is the same on all machines. The compiler vectorises long loops over
+one array by itself. Short loops need explicit vectors, because checking that arrays do not overlap
 would take longer than the loop; so do products, whose sums should stay in registers, and sums over
 lanes, which the compiler must not reorder.
 
-A Numba intrinsic gets the types of its arguments, and returns its signature and a function that
-builds its LLVM code. It is inlined where compiled code calls it, and never runs as Python.
+A Numba intrinsic receives the types of its arguments, and returns its signature and a function that
+builds its LLVM code. This code is inlined at each call; the intrinsic itself computes nothing.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ from numba.extending import models, overload, register_model
 
 from pwm.fused.compilation import CONFIG
 
-LANES = 8  # lanes of a vector; they set the order of sums, and so are part of the results
+LANES = 8  # lanes of a vector; results depend on their number, which sets the order of sums
 # Lanes of a wide vector: two or more registers, whose operations overlap in time. Results do not
-# depend on it. Where Numba compiles for every processor of a kind, registers are small and few.
+# depend on their number. If Numba compiles for a generic processor, registers are small and few.
 WIDE = LANES if CONFIG.CPU_NAME == "generic" else 32
-MATRIX_COLUMNS = 4  # number of columns of the matrix that `columns` reads
+MATRIX_COLUMNS = 4  # number of columns in the matrix that `columns` reads
 FLOAT, INTEGER, BOOLEAN = ir.FloatType(), ir.IntType(32), ir.IntType(1)
-ALIGNMENT = 4  # bytes; a row may start at any number, not only at whole vectors
+ALIGNMENT = 4  # bytes; a vector may start at any number of a row
 Lanes: TypeAlias = Any  # a vector of numbers, as Python's type checker sees it
 Bits: TypeAlias = Any  # a vector of integers
 intrinsic: Callable[..., Callable[..., Any]] = extending.intrinsic  # with a type
 
 
 class LanesType(types.Type):
-    """Numba's type of a vector with `count` lanes, of single-precision numbers by default."""
+    """Numba type for a vector of `count` lanes, single-precision numbers by default."""
 
     def __init__(self, count: int, element: ir.Type = FLOAT) -> None:
         self.count = count
         self.element = element
-        self.vector = ir.VectorType(element, count)  # in LLVM
+        self.vector = ir.VectorType(element, count)  # its LLVM type
         super().__init__(f"Lanes({self.vector})")
 
 
 @register_model(LanesType)
 class _LanesModel(models.PrimitiveModel):
-    """Numba's model of the type: a vector of LLVM."""
+    """Numba's data model of the type: an LLVM vector."""
 
     def __init__(self, manager: Any, lanes: LanesType) -> None:
         super().__init__(manager, lanes, lanes.vector)  # type: ignore[no-untyped-call]
@@ -58,13 +58,13 @@ lanes_type, wide_type = LanesType(LANES), LanesType(WIDE)
 
 
 def _address(context: Any, builder: Any, signature: Any, arguments: Any, lanes: LanesType) -> Any:
-    """The address of a vector in memory; the arguments are a row and a column."""
+    """Builds the address of a vector in memory; the first two arguments are a row and a column."""
     row = context.make_array(signature.args[0])(context, builder, arguments[0])
     return builder.bitcast(builder.gep(row.data, [arguments[1]]), lanes.vector.as_pointer())
 
 
 def _loading(lanes: LanesType) -> Any:
-    """Makes the code builder of an intrinsic that loads a vector from a row, at a column."""
+    """Makes the code builder of an intrinsic that loads a vector of a row, starting at a column."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         address = _address(context, builder, signature, arguments, lanes)
@@ -87,7 +87,7 @@ def load_wide(_context: Any, row: Any, column: Any) -> Any:
 
 @intrinsic
 def load_like(_context: Any, row: Any, column: Any, lanes: Any) -> Any:
-    """Loads as many numbers of a row as another vector has, starting at a column."""
+    """Loads as many numbers of a row as the vector `lanes` has, starting at a column."""
     return lanes(row, column, lanes), _loading(lanes)
 
 
@@ -107,7 +107,7 @@ def store(_context: Any, row: Any, column: Any, lanes: Any) -> Any:
 def columns(_context: Any, numbers: Any, start: Any) -> Any:
     """Loads the columns of a matrix (`LANES`, `MATRIX_COLUMNS`), each as a vector.
 
-    The matrix is stored row after row in `numbers`, an array with one axis, from index `start` on.
+    The matrix is stored row by row in `numbers`, an array with one axis, starting at `start`.
     """
     matrix_type = LanesType(LANES * MATRIX_COLUMNS)  # the whole matrix as one vector
     result_type = types.UniTuple(lanes_type, MATRIX_COLUMNS)
@@ -125,19 +125,19 @@ def columns(_context: Any, numbers: Any, start: Any) -> Any:
 
 
 def _code(build: Callable[[Any, Any], Any]) -> Any:
-    """Makes an intrinsic's code builder from a function of LLVM's builder and arguments alone."""
+    """Makes an intrinsic's code builder from a function of LLVM's builder and the arguments."""
     return lambda _context, builder, _signature, arguments: build(builder, arguments)
 
 
 def _take(builder: Any, one: Any, other: Any, lanes: Iterable[int]) -> Any:
-    """Builds a vector from lanes of two vectors, numbered through the first, then the second."""
+    """Builds a vector from lanes of two others, numbered through the first, then the second."""
     numbers = list(lanes)
     selected = ir.Constant(ir.VectorType(INTEGER, len(numbers)), numbers)
     return builder.shuffle_vector(one, other, selected)
 
 
 def _spread(builder: Any, number: Any, lanes: LanesType) -> Any:
-    """Builds a vector with the number in each lane."""
+    """Builds a vector with a number in each lane."""
     undefined, lane = ir.Constant(lanes.vector, ir.Undefined), ir.Constant(INTEGER, 0)
     first = builder.insert_element(undefined, number, lane)
     return _take(builder, first, first, [0] * lanes.count)
@@ -167,7 +167,7 @@ def first(_context: Any, lanes: Any) -> Any:
 
 @intrinsic
 def pair(_context: Any, one: Any, other: Any) -> Any:
-    """Joins two vectors to one with the lanes of both."""
+    """Joins two vectors of equal length into one."""
     joined = LanesType(2 * one.count)
     return joined(one, other), _code(
         lambda builder, vectors: _take(builder, vectors[0], vectors[1], range(joined.count))
@@ -187,7 +187,7 @@ def second_half(_context: Any, lanes: Any) -> Any:
 
 
 def _half(lanes: Any, start: int) -> Any:
-    """Signature and code of an intrinsic that returns the half of a vector from `start` on."""
+    """Signature and code of an intrinsic that returns half of a vector, from lane `start` on."""
     half = LanesType(lanes.count // 2)
     taken = range(start, start + half.count)
     return half(lanes), _code(
@@ -201,15 +201,14 @@ def fold(_context: Any, vectors: Any) -> Any:
 
     A sum is a tree: the two halves of a group are added, then the halves of the result, down to one
     number. `vectors` is a tuple whose length is a power of two, at most `LANES`. A vector may hold
-    several groups; the result has the first sum of every vector, then the second of every vector,
-    and so on.
+    several groups; the result has each vector's first sum, then each vector's second, and so on.
     """
     lanes, count = vectors.dtype, len(vectors)
     groups = lanes.count // LANES
 
     def build(builder: Any, arguments: Any) -> Any:
         parts = [builder.extract_value(arguments[0], number) for number in range(count)]
-        width = LANES  # lanes that are still to be added to one number
+        width = LANES  # lanes that are still to be added up to one number
         while width > 1:
             width //= 2
             parts = _add_halves(builder, parts, width, groups)
@@ -221,7 +220,7 @@ def fold(_context: Any, vectors: Any) -> Any:
 def _add_halves(builder: Any, vectors: list[Any], half: int, groups: int) -> list[Any]:
     """Adds the two halves of each partial sum, and joins neighbouring vectors in pairs.
 
-    The vectors are equally long; each has `groups` groups of partial sums of 2 `half` lanes.
+    The vectors have equal length; each has `groups` groups of partial sums of 2 `half` lanes.
     """
     joined = min(len(vectors), 2)  # 1 if a single vector remains
     # The lanes by number, with axes for vector, group, partial sum, half of the sum, and lane.
@@ -237,13 +236,13 @@ def _add_halves(builder: Any, vectors: list[Any], half: int, groups: int) -> lis
 
 @intrinsic
 def bits_of(_context: Any, numbers: Any) -> Any:
-    """The bits of numbers in single precision, as integers of 32 bits."""
+    """The bits of single-precision numbers, as 32-bit integers."""
     return _reinterpreted(numbers, INTEGER)
 
 
 @intrinsic
 def number_of(_context: Any, bits: Any) -> Any:
-    """The numbers in single precision that have these bits."""
+    """The single-precision numbers that have these bits."""
     return _reinterpreted(bits, FLOAT)
 
 
@@ -255,9 +254,9 @@ def _reinterpreted(lanes: Any, element: Any) -> Any:
 
 @intrinsic
 def choose(_context: Any, condition: Any, if_true: Any, if_false: Any) -> Any:
-    """Chooses in each lane one of two numbers by a condition, like NumPy's `where`.
+    """Chooses one of two numbers in each lane, by a condition, like NumPy's `where`.
 
-    Each of the numbers is a vector, or a scalar for all lanes.
+    `if_true` and `if_false` are vectors, or scalars for all lanes.
     """
     result = LanesType(condition.count)
 
@@ -269,7 +268,7 @@ def choose(_context: Any, condition: Any, if_true: Any, if_false: Any) -> Any:
 
 
 def _as_vectors(builder: Any, lanes: LanesType, kinds: Any, values: Any) -> list[Any]:
-    """Returns operands of these Numba types as vectors; a scalar is copied to all lanes."""
+    """Returns operands of Numba types `kinds` as vectors; a scalar is copied to all lanes."""
     return [
         value if isinstance(kind, LanesType) else _spread(builder, value, lanes)
         for kind, value in zip(kinds, values, strict=True)
@@ -284,7 +283,7 @@ def _make_operator(
     """Lets compiled code apply an operator to two vectors, or to a vector and a scalar.
 
     `on_floats` and `on_integers` are the methods of LLVM's builder that apply it to two vectors of
-    such elements; None if it has no such operands.
+    floats or of integers; None if it accepts none.
     """
 
     @intrinsic
@@ -300,7 +299,7 @@ def _make_operator(
 
     @overload(operation)
     def select(one: Any, other: Any) -> Any:
-        """The implementation for operands of these types; None if there is none."""
+        """Implementation for operands of these types; None if they are not supported."""
 
         def operate(one: Any, other: Any) -> Any:
             return apply(one, other)

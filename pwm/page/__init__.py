@@ -1,1 +1,1 @@
-"""The page: every published run, and the engine that trains them again in a browser."""
+"""The page: every published run, and an engine that trains it again in the browser."""

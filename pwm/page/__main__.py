@@ -1,6 +1,6 @@
 """`python -m pwm.page`: makes the page on which every published run can be seen and trained again.
 
-It is one file, `paper/page/index.html`, made of the published outcomes, the compiled engine that
+It is one file, `paper/page/index.html`, made from the published outcomes, the compiled engine that
 `python -m pwm.page.wasm` makes, and the sources in `pwm/page/web/`. The same input gives the same
 bytes.
 """
@@ -26,7 +26,7 @@ ENGINE = ("engine.js", "engine.wasm")
 
 
 def page(runs: Runs) -> bytes:
-    """The page of these runs, as HTML in UTF-8.
+    """The page of these runs, as UTF-8 HTML.
 
     Raises:
         FileError: there is no compiled engine.

@@ -1,4 +1,4 @@
-"""Options and constants of the engine that JavaScript needs besides the compiled code."""
+"""Options and constants that the page's JavaScript needs besides the compiled engine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pwm.training import tracking, update
 
 
 def about() -> dict[str, Any]:
-    """Defaults and accepted words of a run's options, and constants of the engine, for JSON."""
+    """Defaults and accepted words of a run's options, and the engine's constants, for JSON."""
     return {
         "sources": sources(),
         "defaults": asdict(TrainConfig()),
@@ -45,7 +45,7 @@ def about() -> dict[str, Any]:
 
 
 def sources() -> str:
-    """SHA-256 of the source of all compiled code: the engine's and that of the streams."""
+    """SHA-256 of the source of all compiled code: the engine and the random streams."""
     folder = Path(compilation.__file__).parent
     paths = [folder / f"{module}.py" for module in compilation.SOURCES]
     content = b"".join(path.read_bytes() for path in [*paths, Path(streams.__file__)])
@@ -53,9 +53,9 @@ def sources() -> str:
 
 
 def words(config: Any) -> dict[str, list[str]]:
-    """Accepted words by field, of a configuration and of the configurations that it contains.
+    """Accepted words of each field of type `Literal`, by field name.
 
-    These are the fields whose type is a `Literal`.
+    Includes the fields of the configurations that the configuration contains.
     """
     found: dict[str, list[str]] = {}
     hints = get_type_hints(type(config))

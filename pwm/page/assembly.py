@@ -1,7 +1,7 @@
-"""Assembles the page from its parts in `web/`: one file, which opens from disk and from any host.
+"""Assembles the parts in `web/` into the page, one file that opens from disk or any web server.
 
 Its scripts are modules. A browser refuses to load modules from disk, so they are joined into one
-script, in the order of their imports. Two modules must therefore not define the same name.
+script, each after those it imports. Two modules must therefore not define the same name.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ SLOT = re.compile(r"/\* (?P<name>[a-z]+) \*/")
 
 
 def joined(entry: str, folder: Path = WEB) -> str:
-    """Returns one script: a module after all the modules that it imports, directly or not.
+    """Joins a module and all that it imports, directly or not, into one script.
 
     Args:
-        entry: file name of the module.
+        entry: file name of the module, which comes last.
         folder: folder of the modules.
     Raises:
         ValueError: two modules define the same name at their top level.
     """
     modules: dict[str, str] = {}
     _add_module(modules, entry, folder)
-    owner: dict[str, str] = {}  # by name, the module that defines it
+    owner: dict[str, str] = {}  # module that defines each name
     for file, text in modules.items():
         for match in TOP_LEVEL.finditer(text):
             name = match["name"]
@@ -50,10 +50,10 @@ def _add_module(modules: dict[str, str], file: str, folder: Path) -> None:
 
 
 def filled(template: str, slots: Mapping[str, str]) -> str:
-    """A template with the text of each slot in place of `/* name */`.
+    """Replaces each `/* name */` in a template by the text of that slot.
 
     Raises:
-        ValueError: a slot's text would end the element that it is in.
+        ValueError: a slot's text would end the HTML element that it is in.
     """
     for name, text in slots.items():
         if "</script" in text or "</style" in text:

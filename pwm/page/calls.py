@@ -1,8 +1,8 @@
 """Lets JavaScript call functions that Numba has compiled.
 
 Numba passes an array or a named tuple as many scalars. Instead, an entry function takes the address
-of one struct that holds all arguments. Numba's data models say what the struct contains, LLVM at
-which offsets; JavaScript reads these offsets from a table, and writes the arguments there.
+of one struct that holds all arguments. Numba's data models give the struct's members, LLVM their
+offsets; JavaScript reads the offsets from a table, and writes the arguments there.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from llvmlite import ir
 from numba.core import types
 from numba.core.registry import cpu_target
 
-ARRAY = ("nitems", "itemsize", "data", "shape", "strides")  # of Numba's array; a caller sets these
+ARRAY = ("nitems", "itemsize", "data", "shape", "strides")  # of Numba's array; callers set these
 NAMED_TUPLE: Any = types.BaseNamedTuple
 STATUS, ADDRESS = ir.IntType(32), ir.IntType(8).as_pointer()
 
 
 def entry_function(name: str, overload: Any) -> str:
-    """Returns LLVM code of an entry function, which returns 0 on success, else another status.
+    """Returns the LLVM code of an entry function, whose status is 0 on success.
 
     Args:
         name: name of the entry function.
-        overload: Numba's result of compiling the function that the entry function calls.
+        overload: Numba's compilation result for the function that it calls.
     """
     context, kinds = overload.target_context, overload.signature.args
     module = ir.Module(name)
@@ -42,14 +42,14 @@ def entry_function(name: str, overload: Any) -> str:
 
 
 def argument_table(function: Any, kinds: Sequence[Any], layout: Any) -> dict[str, Any]:
-    """Returns the size, in bytes, of the struct of a function's arguments, and their offsets.
+    """Returns the size of the struct of a function's arguments, and their offsets, in bytes.
 
-    A number has a type and an offset `at`; an array has the type of its elements, the number of its
+    A number has a type and an offset `at`; an array has the type of its elements, its number of
     axes and an offset for each member of `ARRAY`; a named tuple has a table of its members.
 
     Args:
-        function: function in Python, which has the arguments' names.
-        kinds: Numba's types of its arguments.
+        function: the Python function, which has the arguments' names.
+        kinds: Numba types of its arguments.
         layout: LLVM's data layout of the target.
     """
     context: Any = cpu_target.target_context
@@ -61,22 +61,22 @@ def argument_table(function: Any, kinds: Sequence[Any], layout: Any) -> dict[str
 
 
 def _struct(context: Any, kinds: Sequence[Any]) -> Any:
-    """LLVM's type of a struct with members of these Numba types."""
+    """LLVM type of a struct with members of these Numba types."""
     return ir.LiteralStructType([context.get_data_type(kind) for kind in kinds])
 
 
 def _members(
     context: Any, struct: Any, names: Sequence[str], kinds: Sequence[Any], start: int, layout: Any
 ) -> dict[str, Any]:
-    """Table of a struct's members by name: the type and the offsets of each, as from `_place`.
+    """Types and offsets of a struct's members, as from `_place`, by member name.
 
     Args:
-        context: Numba's context of the compiled code.
-        struct: the struct's type in LLVM.
+        context: Numba's target context.
+        struct: the struct's LLVM type.
         names: names of the members.
         kinds: their Numba types.
         start: offset at which the struct begins.
-        layout: LLVM's layout of data on the target machine.
+        layout: LLVM's data layout of the target.
     """
     return {
         name: _place(context, kind, start + struct.get_element_offset(layout, number), layout)
@@ -85,7 +85,7 @@ def _members(
 
 
 def _place(context: Any, kind: Any, start: int, layout: Any) -> dict[str, Any]:
-    """Type and offsets of a value of a Numba type that begins at `start`."""
+    """Type and offsets of a value of Numba type `kind` that begins at offset `start`."""
     struct = context.get_data_type(kind)
     if isinstance(kind, NAMED_TUPLE):
         return _members(context, struct, kind.fields, kind.types, start, layout)

@@ -1,9 +1,9 @@
 """The published runs as the page reads them: fields and conditions as JSON, outcomes as columns.
 
-The page has each different run once. A condition is the runs that differ only in critic weight and
-seed. Its runs are ordered by weight, then seed, and the seeds of a weight are 0, 1, 2, and so on. A
-column is one number of every run, in that order. Nothing is compressed: the bytes would depend on
-the compressor's version, and web servers compress anyway.
+The page has each distinct run once. A condition is a set of runs that differ only in critic weight
+and seed. They are ordered by weight, then seed, and each weight has seeds 0, 1, 2, and so on. A
+column holds one number per run, in this order. Nothing is compressed: the bytes would depend on the
+compressor's version, and web servers compress anyway.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ COLUMNS = {
 digest                   first 64 bits of the SHA-256 of the run's history
 time, collapse           number of windows of `log_every` episodes; 0 for never
 flags                    1 if the run learned, plus 2 if it collapsed
-reward, entropy          as a fraction of 1 and of log(actions), in units of 1/65534; 65535 for nan
+reward, entropy          as a fraction of 1 or of log(actions), in units of 1/65534; 65535 for nan
 value_loss, critic_bias  the upper three bytes of a float32
 """
 FULL, MISSING = 65534, 65535
@@ -52,20 +52,20 @@ FULL, MISSING = 65534, 65535
 
 @dataclass(frozen=True)
 class Runs:
-    """The different published runs, in the order of the page; one element of each part per run."""
+    """The distinct published runs, in the page's order; each field has one element per run."""
 
     configs: Sequence[TrainConfig]
     digests: NDArray[np.uint64]
     outcomes: NDArray[Any]
-    """Of the type `OUTCOME`."""
+    """Structured array with the dtype `OUTCOME`."""
     experiments: Sequence[Sequence[str]]
     """Names of the experiments that contain the run."""
     conditions: Sequence[TrainConfig]
-    """The run's configuration with fixed values of the critic weight and the seed."""
+    """The run's configuration, with the same critic weight and seed for all runs."""
 
 
 def different_runs(source: Published) -> Runs:
-    """Returns the published runs, each once, in the order of the page."""
+    """Returns the published runs, each once, in the page's order."""
     experiments = dict[TrainConfig, list[str]]()
     published = dict[TrainConfig, tuple[np.uint64, Any]]()  # digest and outcome
     for name in source.records:
@@ -92,8 +92,8 @@ def different_runs(source: Published) -> Runs:
 def index(runs: Runs) -> dict[str, Any]:
     """Returns all that the page reads besides the columns, for JSON.
 
-    A condition is a list: for each field the index of its value among the field's values; the
-    weights; the number of seeds of each weight; the indices of the condition's experiments.
+    A condition is a list: the index of each field's value in that field's `values`; the weights;
+    the number of seeds per weight; the indices of the condition's experiments.
 
     Raises:
         ValueError: the seeds of a weight are not 0, 1, 2, and so on.
@@ -139,7 +139,7 @@ def columns(runs: Runs) -> bytes:
     """Returns the bytes of all columns, one after another, in the order of `COLUMNS`.
 
     Raises:
-        ValueError: a time is not at the end of a window.
+        ValueError: a time is not at the end of a window, or too large for its column.
     """
     outcomes = runs.outcomes
     log_every = np.array([run.log_every for run in runs.configs])
@@ -161,16 +161,16 @@ def columns(runs: Runs) -> bytes:
 
 
 def _fields(conditions: Sequence[TrainConfig]) -> list[dict[str, Any]]:
-    """Describes the fields in which conditions may differ: name, section, default, values found.
+    """Describes each field in which conditions may differ: name, section, default, values found.
 
-    If a run's identity omits a field at one value, this value is its `omitted`.
+    If the field is left out of a run's identity at some value, `omitted` is that value.
     """
     described = []
     known = [flat(condition) for condition in conditions]
     for section, field, default in _leaves(TrainConfig()):
         if field.name in OWN:
             continue
-        # Values of several types, numbers and words, have no order of their own.
+        # Numbers and words cannot be compared, so values are sorted by type first.
         values = sorted(
             {each[field.name] for each in known}, key=lambda value: (str(type(value)), value)
         )
@@ -182,7 +182,7 @@ def _fields(conditions: Sequence[TrainConfig]) -> list[dict[str, Any]]:
 
 
 def _leaves(config: Any, section: str = "") -> Iterator[tuple[str, Field[Any], Any]]:
-    """Yields section, field and value, for each field whose value is not a configuration."""
+    """Yields the section, field and value of each field that is not itself a configuration."""
     for field in fields(config):
         value = getattr(config, field.name)
         if is_dataclass(value):
@@ -192,7 +192,7 @@ def _leaves(config: Any, section: str = "") -> Iterator[tuple[str, Field[Any], A
 
 
 def _windows(episodes: NDArray[np.float64], log_every: NDArray[np.int64]) -> bytes:
-    """Packs times, in episodes, as numbers of windows of `log_every` episodes; 0 for inf.
+    """Packs times, in episodes, as 16-bit numbers of windows of `log_every` episodes; 0 for inf.
 
     Raises:
         ValueError: a time is not at the end of a window, or too large for 16 bits.

@@ -1,8 +1,8 @@
-"""The random streams of `pwm.core.streams`, compiled for where there is no NumPy.
+"""The random streams of `pwm.core.streams`, compiled for use without NumPy.
 
 A stream is NumPy's Philox generator, Philox 4x64 with ten rounds (Salmon et al., 2011). Its key
-comes from NumPy's `SeedSequence`, which mixes seeds like O'Neill's `seed_seq_fe`. Both consist of
-integer arithmetic alone.
+comes from NumPy's `SeedSequence`, which mixes seeds like O'Neill's `seed_seq_fe`. Both use only
+integer arithmetic.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 from pwm.fused.compilation import compiled, compiled_apart
 from pwm.fused.layout import Floats, Integers
 
-Words: TypeAlias = NDArray[np.uint64]  # of 32 or 64 bits
+Words: TypeAlias = NDArray[np.uint64]  # 32-bit or 64-bit words
 Block: TypeAlias = tuple[np.uint64, np.uint64, np.uint64, np.uint64]
-POOL = 4  # words of 32 bits that all entropy is mixed into
+POOL = 4  # 32-bit words into which all entropy is mixed
 ROUNDS = 10
-BLOCK = 4  # integers of 64 bits that Philox makes at once
+BLOCK = 4  # 64-bit integers that Philox makes at once
 ONE, HALF_WORD_BITS, WORD_BITS = np.uint64(1), np.uint64(16), np.uint64(32)
 LOW_WORD = np.uint64(0xFFFFFFFF)  # mask of the low word
 UPPER_24, UNIT = np.uint64(40), np.float32(2**-24)  # shift to the upper 24 bits, and their unit
-# Philox multiplies by the factors, and adds the steps to its key after each round.
+# In each round, Philox multiplies by the factors; then it adds the steps to its key.
 FACTOR_0, FACTOR_1 = np.uint64(0xD2E7470EE14C6C93), np.uint64(0xCA5A826395121157)
 STEP_0, STEP_1 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBB67AE8584CAA73B)
 # SeedSequence hashes words with a constant, which it multiplies by a factor after each word.
@@ -37,7 +37,7 @@ def make_key(entropy: Words, pool: Words, key: Words) -> None:
     """Computes the key of a stream from its seed and name.
 
     Args:
-        entropy: words of 32 bits: those of the seed, the lowest first, with zeros up to at least
+        entropy: 32-bit words: those of the seed, the lowest first, padded with zeros to at least
             `POOL` words; then one for each byte of the stream's name.
         pool: working memory, (POOL,).
         key: output, (2,).
@@ -64,23 +64,23 @@ def make_key(entropy: Words, pool: Words, key: Words) -> None:
 
 @compiled
 def _hashed(word: np.uint64, constant: np.uint64, factor: np.uint64) -> np.uint64:
-    """Hashes a word with the current constant, as `hashmix` in NumPy's SeedSequence."""
+    """Hashes a word with the current constant, like `hashmix` in NumPy's SeedSequence."""
     return _folded((word ^ constant) * (constant * factor & LOW_WORD) & LOW_WORD)
 
 
 @compiled
 def _folded(word: np.uint64) -> np.uint64:
-    """Combines the lower half of a word with its upper half, by exclusive or."""
+    """Combines the lower half of a 32-bit word with its upper half, by exclusive or."""
     return word ^ (word >> HALF_WORD_BITS)
 
 
 @compiled_apart
 def draw_uniform(key: Words, first: int, out: Floats) -> None:
-    """Fills an array with uniform numbers from [0, 1), as `pwm.core.streams.to_uniform` makes them.
+    """Fills an array with uniform numbers in [0, 1), as `pwm.core.streams.to_uniform` makes them.
 
     Args:
-        key: key of the stream.
-        first: number of the stream's integer that the first element is made from.
+        key: key of the stream, (2,).
+        first: index in the stream of the integer for the first element.
         out: output, (count,).
     """
     for number in range(first // BLOCK, (first + len(out) - 1) // BLOCK + 1):
@@ -107,7 +107,7 @@ def draw_index(key: Words, first: int, size: int, out: Integers) -> None:
 
 @compiled_apart
 def _block(key: Words, number: int) -> Block:
-    """A block of four integers of a stream; `number` counts from 0, Philox's counter from 1."""
+    """Block of four integers of a stream; `number` counts from 0, Philox's counter from 1."""
     a, b, c, d = np.uint64(number) + ONE, np.uint64(0), np.uint64(0), np.uint64(0)
     key_0, key_1 = key[0], key[1]
     for _ in range(ROUNDS):
@@ -119,7 +119,7 @@ def _block(key: Words, number: int) -> Block:
 
 @compiled
 def _high(one: np.uint64, other: np.uint64) -> np.uint64:
-    """The upper 64 bits of the product, of 128 bits, of two integers."""
+    """The upper 64 bits of the 128-bit product of two integers."""
     low_0, high_0 = one & LOW_WORD, one >> WORD_BITS
     low_1, high_1 = other & LOW_WORD, other >> WORD_BITS
     middle = high_0 * low_1 + (low_0 * low_1 >> WORD_BITS)

@@ -1,9 +1,9 @@
 """`python -m pwm.page.wasm`: compiles the fused engine to WebAssembly, into paper/page/engine.wasm.
 
 Numba compiles the same Python source as for this machine, but leaves its LLVM code unoptimised, and
-so independent of the machine. LLVM then optimises it for WebAssembly, with vectors of 128 bits, and
-`wasm-ld` links it. Its operations are IEEE's in a fixed order, so that its bits are those of native
-code. The module describes itself in a section `pwm` of JSON (`pwm.page.about`).
+so independent of the machine. LLVM then optimises it for WebAssembly, with 128-bit vectors, and
+`wasm-ld` links it. Its operations are IEEE's in a fixed order, so its results have the bits of
+native code. The module describes itself in a JSON section named `pwm` (`pwm.page.about`).
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ TRIPLE, FEATURES = "wasm32-unknown-unknown", "+simd128,+bulk-memory"
 LINKER = "wasm-ld"
 STACK = 2**18  # bytes
 SECTION = "pwm"
-OPERATOR_BLOCKS = 2  # most basic blocks in LLVM's code of a vector's operator
-# Numba's settings, for code that depends on no machine; and an order of sets, for the same bytes.
+OPERATOR_BLOCKS = 2  # most basic blocks in the LLVM code of a vector operator
+# Numba settings for machine-independent code, and a fixed order of sets for the same bytes.
 SETTINGS = {
     "NUMBA_OPT": "0",
     "NUMBA_CPU_NAME": "generic",
@@ -54,8 +54,8 @@ SETTINGS = {
 FLOATS, INTEGERS, PLACES = (
     types.Array(kind, 1, "C") for kind in (types.float32, types.int64, types.uint64)
 )
-# What compiled code calls of libm and of Numba's own library. All arrays that it reshapes are
-# contiguous.
+# The functions of libm and of Numba's own library that compiled code calls. All arrays that it
+# reshapes are contiguous.
 LIBRARY = """
 define float @sqrtf(float %x) alwaysinline {
   %root = call float @llvm.sqrt.f32(float %x)
@@ -87,7 +87,7 @@ end:
 
 
 class _UncompiledEngine(FusedEngine):
-    """A fused engine that compiles nothing, but keeps the arguments of the compiled `train`."""
+    """Fused engine that compiles nothing, but keeps the arguments of the compiled `train`."""
 
     arguments: tuple[Any, ...]
 
@@ -98,7 +98,7 @@ class _UncompiledEngine(FusedEngine):
 
 
 def functions() -> dict[str, tuple[Any, tuple[Any, ...]]]:
-    """The module's functions by name: each in Python, and the Numba types of its arguments."""
+    """The module's functions by name: the Python function and the Numba types of its arguments."""
     arguments = _UncompiledEngine((TrainConfig(),)).arguments
     compiled: dict[Any, tuple[Any, ...]] = {
         kernel.train: tuple(numba.typeof(each) for each in arguments),
@@ -110,7 +110,7 @@ def functions() -> dict[str, tuple[Any, tuple[Any, ...]]]:
 
 
 def target() -> Any:
-    """LLVM's description of the target: WebAssembly with vectors."""
+    """LLVM's target machine: WebAssembly with vectors."""
     binding.initialize_all_targets()
     binding.initialize_all_asmprinters()
     return binding.Target.from_triple(TRIPLE).create_target_machine(
@@ -119,7 +119,7 @@ def target() -> Any:
 
 
 def described() -> dict[str, Any]:
-    """The module's description of itself: `about`, and the offsets of arguments."""
+    """The module's description of itself: `about`, and each function's table of arguments."""
     layout = target().target_data
     tables = {name: calls.argument_table(*each, layout) for name, each in functions().items()}
     return about() | {"functions": tables}
@@ -138,7 +138,7 @@ def tools() -> dict[str, str]:
 
 
 def build(out: Path) -> None:
-    """Compiles the module into a file; Numba must have `SETTINGS`, so that it does not optimise."""
+    """Compiles the module into a file; Numba must run under `SETTINGS`, so it does not optimise."""
     machine = target()
     module = _for_target(LIBRARY, machine)
     for name, (function, kinds) in functions().items():
@@ -154,17 +154,17 @@ def build(out: Path) -> None:
 
 
 def _for_target(code: str, machine: Any) -> Any:
-    """Parses LLVM code that Numba compiled for this machine, and targets it at another."""
+    """Parses LLVM code, and retargets it from this machine to another."""
     module = binding.parse_assembly(_without_exceptions(re.sub("(?m)^target .*$", "", code)))
     module.triple, module.data_layout = machine.triple, str(machine.target_data)
     return module
 
 
 def _without_exceptions(code: str) -> str:
-    """LLVM code without the contents of exceptions, which are for Python.
+    """Removes from LLVM code the contents of exceptions, which only Python needs.
 
-    They are pickled, with the path of the library that would raise them, so that the module would
-    depend on where this is installed.
+    They are pickled with the path of the library that would raise them, so the module would depend
+    on where it is installed.
     """
     data = r"(?m)^(@\.const\.pickledata\.\S+ = internal constant )\[\d+ x i8\] c\"[^\"]*\""
     size = r"(?m)^(@\.const\.picklebuf\.[^\n]*?, i32 )\d+"
@@ -174,8 +174,8 @@ def _without_exceptions(code: str) -> str:
 def _optimise(module: Any, machine: Any, exported: set[str]) -> None:
     """Optimises a module in which only the exported functions are called from outside.
 
-    Functions marked `alwaysinline` are inlined. Of the others, only small ones may be: the vectors'
-    operators. Browsers' engines make slower code if LLVM inlines larger ones.
+    Functions marked `alwaysinline` are inlined. Of the others, only small ones may be, the vector
+    operators: browsers' compilers make slower code if LLVM inlines larger ones.
     """
     for value in [*module.functions, *module.global_variables]:
         if not value.is_declaration and value.name not in exported:
@@ -191,7 +191,7 @@ def _optimise(module: Any, machine: Any, exported: set[str]) -> None:
 
 
 def _link(code: bytes, exported: list[str]) -> bytes:
-    """Links an object file to a WebAssembly module that exports the named functions."""
+    """Links an object file into a WebAssembly module that exports the named functions."""
     with TemporaryDirectory() as folder:
         source, linked = Path(folder) / "engine.o", Path(folder) / "engine.wasm"
         source.write_bytes(code)
@@ -203,14 +203,14 @@ def _link(code: bytes, exported: list[str]) -> bytes:
 
 
 def _section(content: bytes) -> bytes:
-    """Encodes a custom section of WebAssembly's binary format, with the name `SECTION`."""
+    """Encodes a custom section of WebAssembly's binary format, named `SECTION`."""
     name = SECTION.encode()
     body = _length(len(name)) + name + content
     return b"\0" + _length(len(body)) + body
 
 
 def _length(number: int) -> bytes:
-    """Encodes a number in LEB128: seven bits per byte, the lowest first; bit 8 if more follow."""
+    """Encodes a number in LEB128: seven bits per byte, lowest first; the eighth if more follow."""
     low, rest = number & 0x7F, number >> 7
     return bytes([low | 0x80]) + _length(rest) if rest else bytes([low])
 

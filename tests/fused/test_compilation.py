@@ -1,4 +1,4 @@
-"""The cache of compiled code: lost without harm, and never trusted."""
+"""Losing the cache of compiled code costs only time, and damaged code is never run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PER_USER = "numba.core.caching.UserWideCacheLocator"
 
 
 def doubling() -> Any:
-    """A function as a new process has it: not compiled, its cached code not loaded."""
+    """A doubling function as in a new process: not compiled, and no cached code loaded."""
 
     def double(number: float) -> float:
         return 2 * number
@@ -30,13 +30,13 @@ def doubling() -> Any:
 
 
 def hits(function: Any) -> int:
-    """Number of times that compiled code was found in the cache."""
+    """Number of times that a function's compiled code was found in the cache."""
     return sum(function.stats.cache_hits.values())
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder for caches, at first empty."""
+    """The only folder where Numba may cache code; it does not exist yet."""
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(numba.config, "CACHE_LOCATOR_CLASSES", HERE)
     return tmp_path / "cache"
@@ -128,7 +128,7 @@ def test_a_full_disk_costs_the_cache_alone(
     [line] = caplog.messages
     assert line.startswith(str(folder))
     assert "compiled code cannot be cached here (File too large); each process" in line
-    assert files(folder) == []  # nothing half written
+    assert files(folder) == []  # no partial file
     assert doubling()(1.5) == 3
     assert len(files(folder)) == 1
 
@@ -139,7 +139,7 @@ def test_a_file_in_the_place_of_the_cache_folder_costs_the_cache_alone(
     folder.write_text("mine")
     assert doubling()(1.5) == 3
     assert doubling()(2.5) == 5
-    [line] = caplog.messages  # said once
+    [line] = caplog.messages  # only one warning
     assert line == f"{folder}: compiled code cannot be cached here; each process compiles it again."
     assert folder.read_text() == "mine"
 
@@ -187,7 +187,7 @@ def test_code_of_a_process_that_compiles_at_the_same_time_is_kept(
 
     def interrupted(source: str, destination: str) -> None:
         monkeypatch.setattr(os, "replace", replace)
-        assert doubling()(3) == 6  # another process, for other arguments
+        assert doubling()(3) == 6  # as another process would, for other arguments
         replace(source, destination)
 
     monkeypatch.setattr(os, "replace", interrupted)
@@ -214,7 +214,7 @@ def test_slow_code_for_other_settings_is_not_reused(
 
 @pytest.mark.parametrize("module", compilation.SOURCES)
 def test_compiled_code_depends_on_no_other_module(module: str) -> None:
-    # So that the name of the cached code changes with all of its sources.
+    # The name of the cached code changes only with the modules in `SOURCES`.
     source = (FUSED / f"{module}.py").read_text()
     imported = re.findall(r"^\s*(?:from|import) (pwm\S*)", source, re.MULTILINE)
     assert set(imported) <= {f"pwm.fused.{name}" for name in compilation.SOURCES}

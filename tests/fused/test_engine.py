@@ -53,7 +53,7 @@ def runs_of_one_episode(draw: st.DrawFn) -> TrainConfig:
     )
 
 
-# What was tracked before an episode: nothing, or the moments of some returns and rewards.
+# Running statistics before an episode: none yet, or some values of each column.
 TRACKED = st.sampled_from([[0.0] * 7, [3.0, 2.5, 1.75, 0.25, 0.2, -0.5, 0.3]])
 
 
@@ -61,16 +61,16 @@ class Reference(NamedTuple):
     """One episode in PyTorch, in double precision."""
 
     episode: Episode
-    gradients: list[Tensor]  # (P,) each, one for each memory of the optimiser
-    deviation: float  # by which advantages are divided; infinite if they are not
-    largest: float  # advantage, or by how much the baseline is raised
+    gradients: list[Tensor]  # (P,) each, one for each optimiser memory
+    deviation: float  # divides the advantages; infinite if they are not normalised
+    largest: float  # advantage, or increase of the baseline by optimism
     metrics: list[float]
 
 
 def reference(
     run: TrainConfig, parameters: Tensor, draws: Draws, tracked: list[float]
 ) -> Reference:
-    """Plays and differentiates an episode of one replica with parameters [1, P]."""
+    """Plays and differentiates one replica's episode; its parameters are [1, P]."""
     loss = run.loss
     doubles = parameters.detach().double().requires_grad_()
     agent = Agent(run.agent, run.task.num_stimuli)
@@ -81,7 +81,7 @@ def reference(
     centre, spread, error, critic = (scale.item() for scale in scales)
 
     def advantages_of(values: Tensor, later: Tensor) -> Tensor:
-        """Targets with these later values, minus the values: [1, T]."""
+        """Targets with these later values, minus the values, over the error scale: [1, T]."""
         targets = (returns_of(run, rewards, centre + spread * later) - centre) / spread
         return ((targets - values) / error).unsqueeze(0)
 
@@ -100,7 +100,7 @@ def reference(
         torch.autograd.grad(part + 0 * doubles.sum(), doubles, retain_graph=True)[0]
         for part in (alone, weight * losses.value)
     ]
-    if loss.balance in ("equal", "pcgrad"):  # which cannot tell a direction from rounding
+    if loss.balance in ("equal", "pcgrad"):  # a tiny gradient's direction is mere rounding
         least = min(float(part[:, : agent.trunk_size].norm()) for part in parts)
         assume(least > 1e-3 or (least == 0 and not loss.normalise_advantages))
     combined: tuple[torch.Tensor, ...] = (parts[0] + parts[1],)
@@ -132,7 +132,7 @@ def test_an_episode_and_its_gradient_agree_with_pytorch(
     run: TrainConfig, scale: float, tracked: list[float]
 ) -> None:
     engine, draws = FusedEngine((run,)), DrawSource(run.task, (run.seed,)).next(1)
-    engine.parameters *= scale  # further from uniform policies
+    engine.parameters *= scale  # makes the policies less uniform
     engine.population.tracked[:] = tracked
     first = Draws(draws.trials[0], draws.noise[0])
     expected = reference(run, engine.parameters, first, tracked)
@@ -148,11 +148,11 @@ def test_an_episode_and_its_gradient_agree_with_pytorch(
         (work.entropy[rows], episode.entropies),
     ):
         np.testing.assert_allclose(ours, theirs.detach().flatten(), rtol=1e-5, atol=2e-6)
-    # Terms of a mean over steps may cancel, so the error is relative to the terms. Advantages that
-    # are normalised are rounded relative to the largest, and then divided.
+    # The terms of a mean over steps may cancel, so the error is relative to the terms. Normalised
+    # advantages are rounded relative to the largest, and then divided.
     tolerance = 1e-5 * max(3 * expected.largest / expected.deviation, 1)
     np.testing.assert_allclose(metrics, expected.metrics, rtol=1e-5, atol=tolerance)
-    # An element of the gradient is a sum over steps of products, each rounded a few times.
+    # Each element of the gradient is a sum of products over steps, each rounded a few times.
     for ours, gradient in zip(work.gradients, expected.gradients, strict=False):
         error = np.abs(ours - gradient.numpy())
         terms = max(float(gradient.abs().max()), expected.largest / 30, 1 / expected.deviation)
@@ -175,7 +175,7 @@ def test_a_probed_episode_agrees_with_pytorch(run: TrainConfig) -> None:
     assert found[0][1].hidden.shape == (2, steps, run.agent.hidden_size)
 
 
-# Changed fields of `DETACHED`, by name.
+# Changes to the fields of `DETACHED`, by test name.
 UPDATES: dict[str, dict[str, Any]] = {
     "detached": {},
     "mean_discounted_entropy": {"policy_reduction": "mean", "discount": 0.9, "entropy_weight": 0.1},

@@ -1,4 +1,4 @@
-"""The account of an episode's time computes what the engine does, and leaves little out."""
+"""The timed parts of an episode compute what the engine does, and leave little out."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The fused engine's bits are the pinned ones, on any processor that this machine can imitate.
+"""The fused engine computes the pinned bits, for whichever processor it is compiled.
 
-Code is compiled here for other processors, with vectors of 4, 8 and 16 numbers, with and without
+It is compiled here for other processors, with vectors of 4, 8 and 16 numbers, with and without
 fused multiply-add. Processors whose instructions this machine lacks are skipped by name.
 """
 
@@ -22,7 +22,7 @@ PINNED = json.loads(PINS.read_text())
 ROOT = Path(__file__).parents[2]
 FEATURES = binding.get_host_cpu_features()
 ON_X86 = platform.machine() in {"x86_64", "AMD64"}
-# Processors by Numba's names, and the features that this machine must have to run their code.
+# Numba's names of processors, and the features that this machine needs to run code for them.
 PROCESSORS = {
     "x86-64": (),  # SSE2 alone
     "haswell": ("avx2", "fma"),
@@ -42,7 +42,7 @@ def test_this_machine_computes_the_pinned_bits() -> None:
     [
         "x86-64",
         "haswell",
-        # Of the same instructions as the second, or as those of a machine that has them.
+        # znver3 has haswell's instructions; a machine with AVX-512 uses it in the test above.
         pytest.param("znver3", marks=pytest.mark.machine),
         pytest.param("skylake-avx512", marks=pytest.mark.machine),
     ],
@@ -56,7 +56,7 @@ def test_code_for_another_processor_computes_the_pinned_bits(
     environment = {
         "NUMBA_CPU_NAME": processor,
         "NUMBA_CPU_FEATURES": "" if processor == "x86-64" else None,
-        "NUMBA_CACHE_DIR": str(tmp_path),  # compiles anew
+        "NUMBA_CACHE_DIR": str(tmp_path),  # empty, so the engine is recompiled
         "NUMBA_NUM_THREADS": str(1 + len(processor) % 2),
     }
     done = subprocess.run(

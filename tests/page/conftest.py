@@ -1,4 +1,4 @@
-"""The published runs as the page numbers them."""
+"""The published runs, numbered as on the page."""
 
 from __future__ import annotations
 

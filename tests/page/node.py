@@ -1,4 +1,4 @@
-"""Runs of `paper/page/engine.js` in node."""
+"""Runs `paper/page/engine.js` in node."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ needs_node = pytest.mark.skipif(NODE is None, reason="NOT SHOWN: there is no nod
 
 @dataclass(frozen=True)
 class Trained:
-    """A run that node has trained."""
+    """A run trained in node."""
 
     history: History
     parameters: NDArray[np.float32]
@@ -36,7 +36,7 @@ def node(script: str, data: object = None) -> Any:
     """Runs the body of an asynchronous function in node; returns its result, parsed from JSON.
 
     Args:
-        script: the body; it has an `engine`, and the `data`.
+        script: the body, which can use `engine` and `data`.
         data: data for the body, passed as JSON.
     """
     assert NODE is not None

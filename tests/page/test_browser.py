@@ -1,4 +1,4 @@
-"""The page in real browsers: looked at, trained in, and checked, as a person does it."""
+"""The page in real browsers: its views, training and checks, used as a person would."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ CENTRED = TrainConfig(
 
 @dataclass
 class Pages:
-    """A browser, and the page in two forms."""
+    """A browser, and the addresses of the page as published and altered."""
 
     tab: Browser
     published: str
     altered: str
-    """With another digest for the run `wrong`."""
+    """With a wrong digest for the run `wrong`."""
     wrong: int
 
     def open(self, address: str) -> Browser:
@@ -54,7 +54,7 @@ class Pages:
 
 
 def altered(run: int) -> str:
-    """The page with one bit of one published digest changed."""
+    """The page with one bit of a run's published digest changed."""
     text = (PAGE / "index.html").read_text()
     content = text.split('id="columns">')[1].split("</script>")[0]
     columns = bytearray(b64decode(content))
@@ -63,7 +63,7 @@ def altered(run: int) -> str:
 
 
 def shortest(runs: Runs, **fields: Any) -> int:
-    """Number of the run with those fields that takes the least time, at no special setting."""
+    """Number of the quickest run with those fields, among runs without probes."""
     numbers = [
         number
         for number, run in enumerate(runs.configs)
@@ -158,7 +158,7 @@ def test_every_figure_of_the_paper_is_a_link_that_shows_runs(pages: Pages) -> No
     for number in range(tab.ask("document.querySelectorAll('#figures a').length")):
         before = tab.text("#shown"), tab.ask("location.hash")
         tab.ask(f"document.querySelectorAll('#figures a')[{number}].click()")
-        if number:  # the first is what the page opens with
+        if number:  # the page opens with the first
             tab.wait(f"location.hash !== {json.dumps(before[1])}")
         shown.append((tab.ask("location.hash"), len(table(tab))))
     assert min(rows for _, rows in shown) >= 4

@@ -1,4 +1,4 @@
-"""The page's content: every run once, whole, and read by the page as Python published it."""
+"""The page holds each distinct run once, and reads it as Python published it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from tests.page.node import PAGE, needs_node
 from tests.page.test_page_law import run
 
 NAMES = [name for name in FIELDS if name != "peak_value_loss"]
-EVERY = 97  # runs between those that are looked at
-SMALLEST = 3_000_000  # bytes
+EVERY = 97  # step between the runs that are checked in full
+SMALLEST = 3_000_000  # bytes, for all files of the page
 
 
 @needs_node
@@ -67,7 +67,7 @@ def test_the_page_reads_each_run_as_it_is_published(published_runs: Runs) -> Non
 
 
 def _finite(values: ArrayLike) -> NDArray[np.float64]:
-    """Values with nan for those that JSON has no number for."""
+    """The values, with nan for those that JSON cannot represent."""
     found = np.array(values, np.float64)
     return np.where(np.isfinite(found), found, np.nan)
 

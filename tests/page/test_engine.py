@@ -1,4 +1,4 @@
-"""Runs that `paper/page/engine.js` trains in node have the bits of native code."""
+"""Runs that `paper/page/engine.js` trains in node are bit-identical to native ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.tools.pins import PINS, SETTINGS, digest, population
 pytestmark = needs_node
 PINNED = json.loads(PINS.read_text())
 OFFERED = [name for name, run in SETTINGS.items() if not run.probe_episodes]
-# Published runs by experiment: attached, detached, centred, carried, with a start of its own.
+# Number of a published run by experiment: attached, detached, centred, carried, own critic start.
 PUBLISHED = {
     "eplen15": 7,
     "candidates-usual": 100,

@@ -1,4 +1,4 @@
-"""The laws and statistics in `law.js` and `statistics.js` of the page are those of Python."""
+"""The page's `law.js` and `statistics.js` compute the laws and statistics of Python."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_a_sample_has_no_run_twice_depends_on_its_seed_and_is_even() -> None:
     samples = statistics("return randomSample(40, 10, each);", list(range(2000)))
     assert all(len(set(sample)) == 10 and max(sample) < 40 for sample in samples)
     assert len({tuple(sample) for sample in samples}) == len(samples)
-    counts = np.bincount(np.ravel(samples), minlength=40)  # each is drawn 500 times on average
+    counts = np.bincount(np.ravel(samples), minlength=40)  # 500 is expected
     assert counts.min() > 400
     assert counts.max() < 600
     assert sorted(statistics("return randomSample(7, 9, each);", [4])[0]) == list(range(7))

@@ -1,4 +1,4 @@
-"""The compiled random streams, run natively, are those of NumPy."""
+"""The page's compiled random streams, run natively, are those of NumPy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pwm.fused.layout import Places
 from pwm.page import streams
 
 WORD = 2**32
-# Such code has no entry from Python.
+# Compiled anew, because Python cannot call functions compiled without a wrapper.
 make_key, draw_uniform, draw_index = (
     numba.njit(error_model="numpy")(getattr(streams, name).py_func)
     for name in ("make_key", "draw_uniform", "draw_index")

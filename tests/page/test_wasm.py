@@ -1,4 +1,4 @@
-"""The compiled module belongs to the current source, and is made again byte for byte."""
+"""The committed module matches the current source, and rebuilds byte for byte."""
 
 from __future__ import annotations
 
