@@ -9,7 +9,6 @@ probability, from all runs or from the runs of one experiment, claim or figure.
 from __future__ import annotations
 
 import secrets
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,7 +37,6 @@ from pwm.io.repository import published
 from pwm.runs.scheduler import CORES
 
 DIFFERENT = 1  # exit status
-INTERRUPTED = 128 + signal.SIGINT  # exit status
 ONE_IN = 100  # the sample's power is stated for one wrong run in 100
 OptionalName = Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")]
 
@@ -69,7 +67,7 @@ class Arguments:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command; exits with 0 if all is as published, 1 if not, 130 if interrupted."""
+    """Runs the command; exits with 0 if all is as published, else 1, or 128 + a signal."""
     arguments = parse(
         Arguments,
         "python -m pwm.audit",
@@ -89,14 +87,14 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"Drew {len(sample)} of {len(places):,} runs with --seed {seed}. If "
             f"{1 / ONE_IN:.0%} of them were wrong, {shown:.0%} of such samples would show it."
         )
-        records, interrupted = retrain(sample, arguments.workers)
+        records, stopped_by = retrain(sample, arguments.workers)
         if not records:
-            sys.exit(INTERRUPTED)
+            sys.exit(128 + stopped_by)
         identical = _report(records, places, source)
-        confirmed = interrupted or claims_hold(source)  # skipped after an interruption
+        confirmed = stopped_by or claims_hold(source)  # skipped after an interruption
     if not (identical and confirmed):
         sys.exit(DIFFERENT)
-    sys.exit(INTERRUPTED if interrupted else 0)
+    sys.exit(128 + stopped_by if stopped_by else 0)
 
 
 def _selected(arguments: Arguments, source: Published) -> Mapping[str, NDArray[np.bool_]]:

@@ -22,31 +22,31 @@ from pwm.runs.worker import train_alone
 TOGETHER = 16  # maximum number of runs trained as one population
 
 
-def retrain(sample: Sequence[TrainConfig], workers: int) -> tuple[dict[TrainConfig, Record], bool]:
+def retrain(sample: Sequence[TrainConfig], workers: int) -> tuple[dict[TrainConfig, Record], int]:
     """Trains runs, with a progress bar, until all are trained or a signal interrupts it.
 
     Args:
         sample: the runs, in random order.
         workers: number of processes.
     Returns:
-        The record of each run, and whether training was interrupted. After an interruption, only
-        the runs before the first untrained one are returned. These runs are a random sample too;
-        among all trained runs, short runs would be overrepresented.
+        The record of each run, and the number of the signal that interrupted training, 0 if none
+        did. After an interruption, only the runs before the first untrained one are returned. These
+        runs are a random sample too; among all trained runs, short runs would be overrepresented.
     """
     require_numba()
     records = dict[TrainConfig, Record]()
-    interrupted = False
+    stopped_by = 0
     try:
         with stop_signals(interrupt=True):
             for run, record in _records(populations(sample), workers):
                 records[run] = record
-    except KeyboardInterrupt:
-        interrupted = True
+    except KeyboardInterrupt as interrupt:
+        (stopped_by,) = interrupt.args
         note("Interrupted.")
     except BrokenExecutor as error:
         fail(str(error))
     beginning = takewhile(lambda run: run in records, sample)
-    return {run: records[run] for run in beginning}, interrupted
+    return {run: records[run] for run in beginning}, stopped_by
 
 
 def populations(runs: Iterable[TrainConfig]) -> list[Shard]:

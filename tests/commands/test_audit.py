@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import shlex
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -237,11 +238,12 @@ def test_claims_that_fail_or_changed_fail_the_audit(
     )
 
 
-# Ctrl-C
+# Signals
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_gives_the_bound_for_the_first_runs_of_the_draw(
-    published: Path, lines: Lines, monkeypatch: pytest.MonkeyPatch
+    number: int, published: Path, lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     every_run = {name: np.ones(grid.num_runs, bool) for name, grid in GRIDS.items()}
     sample = drawn(list(published_runs(every_run, GRIDS)), 8, 5)
@@ -251,10 +253,10 @@ def test_an_interrupt_gives_the_bound_for_the_first_runs_of_the_draw(
         every = dict(complete(shards, workers))
         for place in (3, 0, 1, 6):
             yield sample[place], every[sample[place]]
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(number)
 
     monkeypatch.setattr(retraining, "_records", interrupted)
-    drew, bound = lines(published, "--runs", "8", "--seed", "5", status=130)
+    drew, bound = lines(published, "--runs", "8", "--seed", "5", status=128 + number)
     assert drew.startswith("Drew 8 ")
     assert bound.startswith("2 of 2 runs are identical ")  # the third was not trained
     assert f"{most_wrong(DIFFERENT, 2, 0) / DIFFERENT:.2%}" in bound
