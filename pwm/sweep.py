@@ -111,7 +111,10 @@ class Arguments:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command; on bad input, prints one line and exits."""
+    """Runs the command: trains what is not stored, or for a dry run only prints what there is to do.
+
+    On bad input, it prints one line and exits.
+    """
     arguments = parse(Arguments, "python -m pwm.sweep", _description(), argv)
     with errors_in_one_line():
         if arguments.workers is not None:

@@ -1,7 +1,8 @@
 """Statements of the fifth set of predictions: the measured number and the verdict of each.
 
 The statements are listed in `paper/predictions.json` (`fifth`). `pwm.experiments.fifth` explains
-groups and variants, such as "gae" and "own". Measured numbers are arrays [1 + resamples]: for the
+groups, such as "gae", and variants: "raw" has no leak, "own" a leak through the value of each step
+itself, and "all" also through the values in its target. Measured numbers are arrays [1 + resamples]: for the
 original seeds, then for each resample.
 """
 

@@ -158,7 +158,10 @@ class Comparison:
         return float(rankdata(-scores)[self.methods.index(method)])
 
     def rank_correlation(self) -> Estimate:
-        """Spearman correlation between the ranks in the ranked and in the held-out conditions."""
+        """Spearman correlation between the ranks in the ranked and in the held-out conditions.
+
+        Methods are ranked by mean success; ties are broken by the worst condition.
+        """
         ranks = rankdata(self._scores(self.ranked), axis=0)  # (M, 1 + resamples)
         held_out_ranks = rankdata(self._scores(self.held_out), axis=0)
         # Pearson correlation of the ranks

@@ -61,7 +61,7 @@ class JaxPopulation:
 def _initial(run: TrainConfig, key: Array) -> Weights:
     """Draws the initial weights of one replica, uniform in [-k, k] with k = 1 / sqrt(H).
 
-    Each gate unit has one bias, instead of the two that `nn.LSTM` adds.
+    Each gate unit has one bias, instead of the two that `nn.LSTM` adds, whose sum varies more.
     """
     stimuli, hidden = run.task.num_stimuli, run.agent.hidden_size
     shapes = {

@@ -46,7 +46,7 @@ class Record:
         above `SOLVED`; inf until these episodes have ended."""
         self._lengths: list[int] = []  # steps of each episode
         self._updates: list[int] = []  # updates made by the end of each episode
-        self._sums: list[NDArray[np.float64]] = []  # argument `sums` of each call of `add`
+        self._sums: list[NDArray[np.float64]] = []  # (5,) each: see `add`
 
     def add(self, lengths: Sequence[int], num_updates: int, sums: NDArray[np.float64]) -> None:
         """Adds the episodes that ended at update `num_updates`, given their lengths in steps.

@@ -22,7 +22,8 @@ position of the label in the one panel that has labels, in data coordinates."""
 def answer_figure(evidence: Evidence) -> tuple[Figure, Table]:
     """Figure and table of success by critic weight, for each learning rate and episode length.
 
-    The curves show attached critics, detached critics, and detached critics with centred returns.
+    The curves show attached critics (which the policy loss trains too), detached critics, and
+    detached critics with centred returns.
     """
     table: Table = [("learning_rate", "steps", "series", *SUCCESS)]
     figure = Figure(figsize=(WIDTH, 3.3), layout="constrained")

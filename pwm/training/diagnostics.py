@@ -134,7 +134,7 @@ class AgentProbe:
             self._sums[replicas, pairs] += at_ends[:, trial]
 
     def diagnostics(self, value_weights: NDArray[np.float32]) -> Doubles:
-        """The diagnostics that `AGENT_DIAGNOSTICS` names, from E >= 1 episodes: [diagnostics, R].
+        """The diagnostics `pwm.core.history.AGENT_DIAGNOSTICS`, from E >= 1 episodes: [diagnostics, R].
 
         `value_weights` are the weights of the value head, [R, H].
         """
