@@ -83,7 +83,7 @@ def _to_all(source: str, weight: float, steps: int) -> Iterator[str]:
 
 
 def _to_one(source: str, to: str, weight: float, steps: int) -> Iterator[str]:
-    """Yields lines: the converted weight, both losses, and what the weight does not cover."""
+    """Yields the output lines: the converted weight, both libraries' losses, and caveats."""
     converted = convert_weight(weight, steps, source=source, to=to)
     yield f"{weight:.3g} in {source} is {converted:.3g} in {to} ({_default(CONVENTIONS[to])})"
     width = max(len(source), len(to))

@@ -144,7 +144,7 @@ def _report(name: str, stored: Record, published: Record) -> int:
 
 
 def _with_progress_bar(experiments: Sequence[Experiment]) -> Iterable[Experiment]:
-    """The experiments; iterating over them shows a progress bar."""
+    """Wraps the experiments in a progress bar on standard error."""
     bar = Forgiving(sys.stderr)
     return tqdm(experiments, unit=" experiments", leave=False, disable=None, file=bar)
 

@@ -111,7 +111,7 @@ class Arguments:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command: trains what is not stored, or for a dry run only prints what there is to do.
+    """Runs the command: trains what is not stored, or in a dry run only prints what would be done.
 
     On bad input, it prints one line and exits.
     """

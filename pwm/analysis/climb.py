@@ -31,7 +31,7 @@ SHARE = 0.265  # factor in `final_share`, fitted at 15 steps per episode, learni
 
 
 class Optimiser(NamedTuple):
-    """Constants of RMSprop (the defaults) or Adam."""
+    """Hyperparameters of RMSprop (the defaults) or Adam."""
 
     square_decay: float = SMOOTHING  # of the mean square; Adam's β₂
     momentum_decay: float = 0.0  # of the mean gradient; Adam's β₁
@@ -66,7 +66,7 @@ class Stepper:
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """Setting of a climb; the trunk is shared, and the LSTM's state is reset at every trial."""
+    """Setting of a critic's climb; the trunk is shared, and the LSTM is reset at every trial."""
 
     steps: int  # T, steps per episode, a multiple of `trial_length`
     critic_weight: float  # w, weight of the value loss; the policy loss is a sum over steps

@@ -2,8 +2,8 @@
 
 The statements are listed in `paper/predictions.json` (`fifth`). `pwm.experiments.fifth` explains
 groups, such as "gae", and variants: "raw" has no leak, "own" a leak through the value of each step
-itself, and "all" also through the values in its target. Measured numbers are arrays [1 + resamples]: for the
-original seeds, then for each resample.
+itself, and "all" also through the values in its target. Measured numbers are arrays
+[1 + resamples]: for the original seeds, then for each resample.
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ def _on_huber(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[Statement]:
 
 
 def _on_carried_states(evidence: Evidence) -> Iterator[Statement]:
-    """Yields the statements on an LSTM state carried across trials, which can encode the trial."""
+    """Yields the statements on a carried LSTM state, which can encode the trial's position."""
     name = "fifth-carried-60-light"
     light = evidence.of(name).at(critic_weight=0.1)
     floor = value_floor(1.0, light.base.task.num_trials)  # of a critic that does not know its trial

@@ -40,7 +40,7 @@ def known_median(values: NDArray[np.float64]) -> float:
 
 
 def policy_share(runs: Outcomes) -> NDArray[np.float64]:
-    """Squared norm of the policy's gradient in the trunk over the total gradient's: [S, K]."""
+    """Ratio of squared gradient norms in the trunk, policy loss to total loss: [S, K]."""
     with np.errstate(invalid="ignore"):  # nan: a deterministic policy has no gradient left
         return np.asarray(runs.curve("policy_norm") ** 2 / runs.curve("total_norm") ** 2)
 

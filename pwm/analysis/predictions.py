@@ -45,7 +45,7 @@ class Law:
         return self.noise_constant * noise_weight(steps, trial_length)
 
     def leak_slowdown(self, weight: float, steps: int, trial_length: int = 3) -> float:
-        """Predicted slowdown by a leak, as a ratio of times to learn; summed policy loss."""
+        """Predicted slowdown (ratio of times to learn) due to a leak, for a summed policy loss."""
         return slowdown(self.noise_weight(steps, trial_length) / weight)
 
     def trunk_slowdown(self, weight: float, bias: float = 0.0) -> float:

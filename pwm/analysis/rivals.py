@@ -1,4 +1,4 @@
-"""Rival laws of the slowdown by a heavy critic that starts away from the mean return.
+"""Rival laws for the slowdown caused by a heavy critic that starts away from the mean return.
 
 Each rival has one constant. It was fitted before the fourth set of predictions, to the same runs as
 the law's constant, `pwm.analysis.climb.SHARE`: 42 settings with episodes of 15 steps, at learning

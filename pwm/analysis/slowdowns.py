@@ -81,7 +81,7 @@ class Cell:
 
     @property
     def _light_median(self) -> NDArray[np.float64]:
-        """Median time to learn of the light critic: [1 + resamples]; nan where it is infinite."""
+        """Median time to learn with the light critic: [1 + resamples]; nan where it is infinite."""
         times = resampled_medians(self.light.time)
         return np.where(np.isfinite(times), times, np.nan)
 

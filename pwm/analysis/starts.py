@@ -1,4 +1,4 @@
-"""Cells by the critic's start: at the leak's fixed point, at the mean return, or elsewhere."""
+"""Cells by the critic's initial value: the leak's fixed point, the mean return, or another."""
 
 from __future__ import annotations
 

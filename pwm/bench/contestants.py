@@ -58,7 +58,7 @@ def contestants(run: TrainConfig, replicas: int, pool: Executor, cores: int) -> 
 
 
 def peers(run: TrainConfig, replicas: int, pool: Executor, cores: int) -> list[Contestant]:
-    """A population in JAX, and one per core; the arguments are those of `contestants`."""
+    """JAX populations, one on a single core and one per core; arguments as for `contestants`."""
     episodes = max(JAX_STEPS // run.task.episode_length, 1)
     on_one_core = partial(_on_cores, pool, 1, _jax_population, (run, replicas))
     on_all_cores = partial(_on_cores, pool, cores, _jax_population, (run, replicas))
@@ -88,7 +88,7 @@ def _population(make: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
 
 
 def _jax_population(run: TrainConfig, replicas: int) -> Any:
-    """Makes a population in JAX."""
+    """Makes a population of `replicas` runs in JAX, an optional dependency."""
     from pwm.bench.peer import JaxPopulation  # noqa: PLC0415, an optional extra
 
     return JaxPopulation(run, replicas)

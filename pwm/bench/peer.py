@@ -137,7 +137,7 @@ def _loss(run: TrainConfig, weights: Weights, trials: Array, noise: Array) -> An
 
 
 def _play_states(run: TrainConfig, weights: Weights) -> Array:
-    """Computes the heads' outputs in each state: [M, outputs], with rows as in `state_rows`."""
+    """Outputs of the heads in each task state: [states, outputs], rows as in `state_rows`."""
     first, second = run.task.pairs.T
     by_stimulus = weights["input"] + weights["bias"]  # (S, G)
     hidden, cell = _lstm_step(by_stimulus, 0.0)  # (S, H) each, by first stimulus

@@ -35,9 +35,9 @@ class PlainLoop:
             self._episode()
 
     def _episode(self) -> tuple[float, ...]:
-        """Plays an episode and makes an update; returns what a training loop would log.
+        """Plays an episode and updates the parameters; returns the metrics of a training log.
 
-        This is the total reward, value loss, policy loss and mean entropy.
+        These are the total reward, value loss, policy loss and mean entropy.
         """
         log_probs, values, entropies, rewards = [], [], [], []
         for _ in range(self._run.task.num_trials):

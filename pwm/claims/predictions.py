@@ -60,7 +60,7 @@ def if_right(predicted: float) -> Band:
 
 
 def first_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the first set, which predicts the lower edge at w = 0.107 c T.
+    """Yields claims about the first predictions, which put the lower edge at w = 0.107 c T.
 
     T is the number of steps per episode, and c is 1 for a summed policy loss, 1 / T for a mean.
     The set has a seventh edge, which could not be measured and counts as not right.

@@ -28,7 +28,7 @@ Selection = Mapping[str, NDArray[np.bool_]]
 
 
 def known_claims(names: Sequence[str]) -> list[str]:
-    """Checks names of claims, and strips the optional prefix "claim." from them.
+    """Checks claim names and strips their optional prefix "claim.".
 
     Raises:
         InputError: one of the names is not that of a claim.

@@ -9,7 +9,7 @@ from pwm.runs.experiment import Experiment
 
 
 def leak_experiments() -> Iterator[Experiment]:
-    """Yields the experiments on the leak and on the working range."""
+    """Yields the experiments on the leak and on the working range of critic weights."""
     # Episode and trial lengths, and a mean policy loss
     for rate, episodes in ((0.005, 10_000), (0.001, 20_000)):
         yield grid(

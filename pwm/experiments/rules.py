@@ -54,7 +54,7 @@ CANDIDATE_STEPS = (15, 60, 120)
 
 
 def rule_experiments() -> Iterator[Experiment]:
-    """Yields the experiments that compare rules, then `brake` and `limits`, on heavy critics."""
+    """Yields the experiments on balancing rules, then those on heavy critics: `brake`, `limits`."""
     about = "rules that balance the two losses"
     default: dict[str, Any] = {"weights": (1.0,), "baseline": "detached", "num_episodes": 8000}
     for condition, setting in CONDITIONS.items():

@@ -160,7 +160,7 @@ class Replicas:
         return torch.stack(states, 2), torch.stack(actions, 2), torch.stack(played, 2).float()
 
     def _states(self) -> Tensor:
-        """Current states of the poles, [R, E, 4]."""
+        """Current CartPole states, [R, E, 4]."""
         return torch.tensor(self._poles.states.reshape(*self._over.shape, 4), dtype=torch.float32)
 
     def _update(self, states: Tensor, actions: Tensor, played: Tensor) -> None:

@@ -209,7 +209,7 @@ def _draw_curve(
 def _draw_line(
     axes: Axes, label: str, weights: Sequence[float], learned: NDArray[np.bool_], **look: Any
 ) -> Table:
-    """Plots success by weight, the mean of `learned`, [W, S], over seeds.
+    """Plots the success rate, the mean of `learned`, [W, S], over seeds, against critic weight.
 
     Returns rows with the label and the columns `SUCCESS`, without intervals.
     """

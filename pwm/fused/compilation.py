@@ -128,7 +128,11 @@ class _CodeFiles:
         self.files = files
 
     def load(self, key: object) -> Any:
-        """Loads the code for a key, a signature and a processor; None if there is none."""
+        """Loads the code for `key` (signature and processor); None if there is none.
+
+        Raises:
+            ValueError: the checksum is wrong.
+        """
         try:
             content = self._path(key).read_bytes()
         except FileNotFoundError:

@@ -64,7 +64,7 @@ def _address(context: Any, builder: Any, signature: Any, arguments: Any, lanes: 
 
 
 def _loading(lanes: LanesType) -> Any:
-    """Makes the code builder of an intrinsic that loads a vector of a row, starting at a column."""
+    """Returns the code generator of an intrinsic that loads a vector from a row at a column."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         address = _address(context, builder, signature, arguments, lanes)

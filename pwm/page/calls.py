@@ -21,7 +21,7 @@ STATUS, ADDRESS = ir.IntType(32), ir.IntType(8).as_pointer()
 
 
 def entry_function(name: str, overload: Any) -> str:
-    """Returns the LLVM code of an entry function, whose status is 0 on success.
+    """Returns the LLVM IR of an entry function, which returns 0 on success.
 
     Args:
         name: name of the entry function.

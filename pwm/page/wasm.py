@@ -161,10 +161,10 @@ def _for_target(code: str, machine: Any) -> Any:
 
 
 def _without_exceptions(code: str) -> str:
-    """Removes from LLVM code the contents of exceptions, which only Python needs.
+    """Removes pickled exceptions, which only Python needs, from LLVM IR.
 
-    They are pickled with the path of the library that would raise them, so the module would depend
-    on where it is installed.
+    They contain the path of the library that would raise them, so the module would depend on where
+    that library is installed.
     """
     data = r"(?m)^(@\.const\.pickledata\.\S+ = internal constant )\[\d+ x i8\] c\"[^\"]*\""
     size = r"(?m)^(@\.const\.picklebuf\.[^\n]*?, i32 )\d+"

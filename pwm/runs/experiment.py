@@ -74,7 +74,7 @@ class Experiment:
         return prod(len(values) for name, values in self.axes.items() if name in INNER_AXES)
 
     def combinations(self, *, inner: bool) -> Iterator[dict[str, Any]]:
-        """Yields each combination of values on the inner axes, or on the others, by field.
+        """Yields each combination of values on the inner (else the outer) axes, by field name.
 
         Without such axes, yields one empty dictionary.
         """

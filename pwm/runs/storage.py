@@ -143,7 +143,7 @@ class Store:
         return None
 
     def clean(self, shard: Shard) -> None:
-        """Removes a shard's useless files, such as those of killed processes, before training.
+        """Removes a shard's stale files, such as those left by killed processes, before training.
 
         These are temporary files, a history if it or its provenance is damaged, and the checkpoint
         of a stored shard.

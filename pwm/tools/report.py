@@ -1,4 +1,4 @@
-"""Report of the leak check."""
+"""Result of the leak check: its verdict, the evidence, and the expected cost of a leak."""
 
 from __future__ import annotations
 

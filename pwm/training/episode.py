@@ -84,7 +84,7 @@ def play_episode(
 
 
 def episode_metrics(played: Played, config: LossConfig) -> Tensor:
-    """The `METRICS` of an episode, without gradients, [metrics, R]."""
+    """Metrics of an episode in the order of `METRICS`, detached: [metrics, R]."""
     episode, losses = played.episode, played.losses
     reward_per_error = played.scales.spread * played.scales.error_scale
     policy_loss = losses.policy

@@ -31,8 +31,8 @@ def critic_start(config: TrainConfig) -> float:
     The start `mean` is the `mean_return`, or 0 if returns are centred or standardised. The start
     `fixed-point` is `mean` plus the leak's bias at the entropy `start_entropy`: with an attached
     baseline, the policy loss trains the critic too, and adds a multiple of the entropy to its
-    target (`pwm.core.leak`). With a detached baseline, it is `mean`. The bias is exact for an attached baseline, the rule `fixed`,
-    squared errors, and advantages that are not normalised.
+    target (`pwm.core.leak`). With a detached baseline, it is `mean`. The bias is exact for an
+    attached baseline, the rule `fixed`, squared errors, and advantages that are not normalised.
 
     Both numbers assume a policy that picks left or right at random at a trial's last step. Without
     timeouts and rewards for holding, its earlier actions do not affect the return; the entropy

@@ -24,7 +24,7 @@ WEIGHT = 1.5
 
 
 class Episodes(NamedTuple):
-    """Episodes of a policy that differs from step to step, and what their critic sees."""
+    """Episodes of a policy that differs from step to step, and the critic's features."""
 
     config: LossConfig
     rewards: Tensor  # (E, T), like log-probabilities

@@ -1,4 +1,4 @@
-"""`python -m pwm.convert`: conversions, what they do not cover, bad input, and its page."""
+"""`python -m pwm.convert`: conversions, caveats, bad input, and the examples in docs/convert.md."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ CHOICES = """
 
 
 def become_a_phone(tab: Browser, slowdown: float) -> None:
-    """Slows down a Chromium tab, and gives it a phone's screen."""
+    """Emulates a phone in a Chromium tab: its screen, and a CPU `slowdown` times slower."""
     session = tab.send("goog:cdp.getSession", context=tab.tab)["session"]
 
     def command(method: str, **parameters: Any) -> None:

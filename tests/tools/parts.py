@@ -289,7 +289,7 @@ class Parts:
         return Population(*few)
 
     def kernel(self, episodes: Episodes) -> None:
-        """Trains with the kernel itself."""
+        """Trains with the fused kernel itself, rather than with the copy that `play` times."""
         engine = self.engine
         kernel.train(engine.task, engine.rule, engine.population, episodes, engine.work)
 
