@@ -211,8 +211,17 @@ def lose_the_node(number: str) -> None:
     node = ["scontrol", "update", "NodeName=ALL"]
     subprocess.run([*node, "State=DOWN", "Reason=test"], check=True)
     wait_for(lambda: [number, "PD"] in queue())
-    # SLURM refuses this until it has handled the job's end.
-    wait_for(lambda: subprocess.run([*node, "State=RESUME"], check=False).returncode == 0)
+
+    def is_back() -> bool:
+        """Puts the node back, unless the cluster has done so by itself; returns whether it is."""
+        # SLURM refuses this until it has handled the job's end, and also if the node is back.
+        if subprocess.run([*node, "State=RESUME"], check=False).returncode == 0:
+            return True
+        asked = ["sinfo", "--noheader", "--format=%T"]
+        state = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+        return state in ("idle", "mixed", "allocated")
+
+    wait_for(is_back)
 
 
 @pytest.mark.parametrize("lose", [preempt, lose_the_node])
