@@ -67,7 +67,8 @@ def _noise_constant(condition: Condition) -> Estimate:
     weights, noise = condition.runs.weights, condition.noise_weight
     attached, detached = condition.attached.time, condition.detached.time  # (W, S) each
 
-    def constant(seeds: NDArray[np.intp]) -> NDArray[np.float64]:  # indices (B, S) -> (B,)
+    def constant(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
+        """The factor for B selections of seeds, [B], from their indices, [B, S]."""
         return noise_constant(weights, attached[:, seeds], detached[:, seeds], noise)
 
     return over_seeds(constant, attached.shape[-1])

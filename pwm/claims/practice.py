@@ -150,7 +150,8 @@ def _most_lost(conditions: Sequence[Outcomes], weight: float) -> Estimate:
     learned = np.stack([runs.learned for runs in conditions])  # (conditions, W, S)
     place = conditions[0].weights.index(weight)
 
-    def most_lost(seeds: NDArray[np.intp]) -> NDArray[np.float64]:  # indices (B, S) -> (B,)
+    def most_lost(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
+        """The largest loss for B selections of seeds, [B], from their indices, [B, S]."""
         rates = learned[..., seeds].mean(axis=-1)  # (conditions, W, B)
         lost = rates.max(axis=1) - rates[:, place]  # (conditions, B)
         return np.asarray(lost.max(axis=0))
@@ -163,7 +164,8 @@ def _cost_of_attaching(runs: Outcomes) -> Estimate:
     attached = runs.at(baseline="attached").time  # (W, S)
     detached = runs.at(baseline="detached").time  # (W, S)
 
-    def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:  # indices (B, S) -> (B,)
+    def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
+        """The ratio for B selections of seeds, [B], from their indices, [B, S]."""
         least_attached = median_time(attached[:, seeds]).min(axis=0)  # (B,) from (W, B)
         least_detached = median_time(detached[:, seeds]).min(axis=0)
         return np.asarray(least_attached / least_detached)

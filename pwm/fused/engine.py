@@ -120,6 +120,7 @@ def check_constants() -> None:
     """
 
     def names(members: type[IntEnum]) -> tuple[str, ...]:
+        """Names of an enumeration's members, in the core's spelling."""
         return tuple(member.name.lower() for member in members)
 
     constants: list[tuple[object, object]] = [  # in compiled code, in the core

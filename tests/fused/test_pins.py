@@ -29,6 +29,9 @@ PROCESSORS = {
     "znver3": ("avx2", "fma"),
     "skylake-avx512": ("avx512f", "avx512vl", "avx512bw", "avx512dq"),
 }
+MACHINE = pytest.mark.machine
+REPEATING = ("znver3", "skylake-avx512")
+"""Processors with the instructions of haswell, or of this machine if it has AVX-512."""
 
 
 def test_this_machine_computes_the_pinned_bits() -> None:
@@ -39,13 +42,7 @@ def test_this_machine_computes_the_pinned_bits() -> None:
 
 @pytest.mark.parametrize(
     "processor",
-    [
-        "x86-64",
-        "haswell",
-        # znver3 has haswell's instructions; a machine with AVX-512 uses it in the test above.
-        pytest.param("znver3", marks=pytest.mark.machine),
-        pytest.param("skylake-avx512", marks=pytest.mark.machine),
-    ],
+    [pytest.param(name, marks=MACHINE if name in REPEATING else ()) for name in PROCESSORS],
 )
 def test_code_for_another_processor_computes_the_pinned_bits(
     processor: str, tmp_path: Path
