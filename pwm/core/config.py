@@ -15,7 +15,6 @@ from pwm.core.errors import (
     require_non_negative,
     require_positive,
 )
-from pwm.core.fields import added_later
 from pwm.core.losses import LossConfig
 from pwm.core.task import TaskConfig
 
@@ -37,29 +36,29 @@ class TrainConfig:
     """Weight of the value loss (a mean over steps) relative to the policy loss."""
     learning_rate: float = 0.005
     """Learning rate of the optimiser."""
-    trunk_rate: float = added_later(1.0)
+    trunk_rate: float = 1.0
     """Learning rate of the trunk (the LSTMs), as a multiple of `learning_rate`."""
-    optimizer: OptimizerName = added_later("rmsprop")
+    optimizer: OptimizerName = "rmsprop"
     """Optimiser: RMSprop, Adam, or SGD without momentum; equal to PyTorch's."""
-    square_decay: float = added_later(0.99)
+    square_decay: float = 0.99
     """Decay per update of the gradient's mean square: RMSprop's smoothing, Adam's β₂."""
-    momentum_decay: float = added_later(0.9)
+    momentum_decay: float = 0.9
     """Decay per update of Adam's mean gradient: β₁."""
-    epsilon: float = added_later(1e-8)
+    epsilon: float = 1e-8
     """Number added to the root of the mean square in the denominator of RMSprop and Adam."""
     num_episodes: int = 10_000
     """Episodes to train for; a multiple of `episodes_per_update`."""
-    episodes_per_update: int = added_later(1)
+    episodes_per_update: int = 1
     """Episodes played before each update, which averages their losses."""
     log_every: int = 10
     """Episodes per window of the history, which holds averages over windows."""
     probe_episodes: int = 0
     """Episodes played at the end of each window to measure gradients, without training on them: 0
     for no diagnostics, or at least 2."""
-    probe_at: tuple[int, ...] = added_later(())
+    probe_at: tuple[int, ...] = ()
     """Numbers of training episodes after which to probe, instead of at the ends of windows; 0 is
     before training. Such probes also measure the hidden states and the critic."""
-    critic_start: float | Literal["mean", "fixed-point"] = added_later(0.0)
+    critic_start: float | Literal["mean", "fixed-point"] = 0.0
     """Number added to the value head's initial bias; or mean, the mean return of a policy that
     guesses left or right; or fixed-point, that mean plus the leak's bias."""
     seed: int = 0

@@ -47,7 +47,6 @@ import torch
 from torch import Tensor
 
 from pwm.core.errors import require, require_between, require_choice, require_non_negative
-from pwm.core.fields import added_later
 
 Balance = Literal[
     "fixed", "stop-trunk", "per-loss", "equal", "pcgrad", "uncertainty", "popart", "return-scale"
@@ -79,29 +78,29 @@ class LossConfig:
     lost_gradients: LostGradients = "none"
     """Outputs whose gradients are cut, as in a bug of the notes: the values, or the
     log-probabilities; an entropy bonus keeps its gradient."""
-    returns: Returns = added_later("raw")
+    returns: Returns = "raw"
     """Form of the return that the critic learns: as it is (raw), minus its running mean (centred),
     or also divided by its running standard deviation (standardised)."""
-    tracking_rate: float = added_later(0.1)
+    tracking_rate: float = 0.1
     """Rate of the exponential averages of returns and of rewards (for return-scale), and of their
     variances; 1 for the last episode alone."""
-    trace_decay: float = added_later(1.0)
+    trace_decay: float = 1.0
     """λ of the λ-return, which advantages and value loss use: 1 for future rewards alone (Monte
     Carlo), 0 for one reward and the discounted next value."""
-    leaking_targets: bool = added_later(False)
+    leaking_targets: bool = False
     """With an attached baseline and a trace decay below 1, let the policy loss's gradient also
     reach the later values that λ-returns contain."""
-    return_horizon: Horizon = added_later("episode")
+    return_horizon: Horizon = "episode"
     """End of a return: the end of the episode, or of the step's trial."""
-    balance: Balance = added_later("fixed")
+    balance: Balance = "fixed"
     """Rule that balances the critic against the policy; see `pwm.training.balance`."""
-    normalise_advantages: bool = added_later(False)
+    normalise_advantages: bool = False
     """In the policy loss, subtract the mean of an episode's advantages, then divide by their
     standard deviation."""
-    clip_gradient: float = added_later(0.0)
+    clip_gradient: float = 0.0
     """Largest norm of the gradient of all parameters (under per-loss, of each loss's gradient); a
     longer gradient is scaled down to it. 0 for no limit."""
-    value_loss: ValueLoss = added_later("squared")
+    value_loss: ValueLoss = "squared"
     """Value loss: the mean of A² (squared), or of A² where |A| ≤ 1 and 2 |A| - 1 elsewhere (huber),
     with the errors A in the units that the value head learns in."""
 

@@ -29,7 +29,6 @@ from pwm.core.errors import (
     require_non_negative,
     require_positive,
 )
-from pwm.core.fields import added_later
 
 
 class Action(IntEnum):
@@ -64,7 +63,7 @@ class TaskConfig:
     """Make the next trial blank after any action but hold before the last step of a trial."""
     hold_reward: float = 0.0
     """Reward for each hold before the last step of a trial."""
-    reward: float = added_later(1.0)
+    reward: float = 1.0
     """Reward of the correct action at the last step of a trial."""
 
     def __post_init__(self) -> None:

@@ -22,10 +22,9 @@ from pwm.analysis.predictions import fitted_law
 from pwm.analysis.published import Published
 from pwm.analysis.stored import OUTCOME
 from pwm.core.config import TrainConfig
-from pwm.core.fields import OMIT_IF_EQUAL
 from pwm.core.task import STIMULUS_SETS, Action
 from pwm.experiments import EXPERIMENTS
-from pwm.runs.fields import flat
+from pwm.runs.fields import ORIGINAL, flat
 from pwm.runs.shards import plan
 
 OWN = ("critic_weight", "seed")  # fields in which the runs of a condition differ
@@ -175,8 +174,8 @@ def _fields(conditions: Sequence[TrainConfig]) -> list[dict[str, Any]]:
             {each[field.name] for each in known}, key=lambda value: (str(type(value)), value)
         )
         entry = {"name": field.name, "section": section, "default": default, "values": values}
-        if OMIT_IF_EQUAL in field.metadata:
-            entry["omitted"] = field.metadata[OMIT_IF_EQUAL]
+        if field.name not in ORIGINAL:
+            entry["omitted"] = field.default
         described.append(entry)
     return described
 

@@ -7,27 +7,35 @@ share a name, so a name such as "episode_length" identifies one field.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import MISSING, fields, is_dataclass, replace
 from typing import Any
 
 from pwm.core.errors import InputError
-from pwm.core.fields import OMIT_IF_EQUAL
+
+ORIGINAL = {
+    "stimulus_set", "trial_length", "episode_length", "timeout", "hold_reward",
+    "hidden_size", "carry_state", "separate_trunks",
+    "baseline", "policy_reduction", "discount", "entropy_weight", "optimism", "lost_gradients",
+    "critic_weight", "learning_rate", "num_episodes", "log_every", "probe_episodes", "seed",
+}  # fmt: skip
+"""Fields that existed when the first runs were published, except those that hold configurations.
+All others were added later; the default of such a field must never change."""
 
 
 def identity(config: Any) -> dict[str, Any]:
     """The fields that identify a configuration, as nested dictionaries for JSON.
 
-    A field declared with `added_later` is left out while it has its default, so runs published
-    before the field existed keep their names. In a field annotated `float` or `float | ...`, an
-    integer becomes a float, so 2 and 2.0 give the same identity.
+    A field that is not `ORIGINAL` is left out while it has its default, so runs published before
+    the field existed keep their names. In a field annotated `float` or `float | ...`, an integer
+    becomes a float, so 2 and 2.0 give the same identity.
     """
     content: dict[str, Any] = {}
     for item in fields(config):
         value = getattr(config, item.name)
-        if OMIT_IF_EQUAL in item.metadata and value == item.metadata[OMIT_IF_EQUAL]:
-            continue
         if is_dataclass(value):
             value = identity(value)
+        elif item.name not in ORIGINAL and value == item.default:
+            continue
         elif isinstance(value, int) and str(item.type).startswith("float"):
             value = float(value)
         content[item.name] = value
@@ -39,15 +47,15 @@ def restored(default: Any, data: Mapping[str, Any]) -> Any:
 
     Args:
         default: a configuration of the same class, which supplies the fields missing from the data.
-            A missing field that was declared with `added_later` gets its published default instead.
+            A missing field that is not `ORIGINAL` gets the default of the class instead.
         data: the result of `identity` or `dataclasses.asdict`, which may have been saved as JSON.
     Raises:
         ValueError: the data have a field that the class lacks, or an invalid value.
     """
-    values: dict[str, Any] = {
-        item.name: item.metadata.get(OMIT_IF_EQUAL, getattr(default, item.name))
-        for item in fields(default)
-    }
+    values: dict[str, Any] = {}
+    for item in fields(default):
+        added_later = item.name not in ORIGINAL and item.default is not MISSING
+        values[item.name] = item.default if added_later else getattr(default, item.name)
     if unknown := data.keys() - values.keys():
         raise ValueError("unknown fields: " + ", ".join(sorted(unknown)))
     for name, value in data.items():

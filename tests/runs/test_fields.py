@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from pwm.core.agent import AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
-from pwm.core.fields import added_later
 from pwm.core.losses import LossConfig
 from pwm.core.task import TaskConfig
 from pwm.experiments import EXPERIMENTS
@@ -24,22 +23,22 @@ from tests.support.training import settings_of_runs
 
 @dataclass(frozen=True, kw_only=True)
 class ExtendedTask(TaskConfig):
-    distractors: int = added_later(0)
+    distractors: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExtendedAgent(AgentConfig):
-    leaky: bool = added_later(False)
+    leaky: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExtendedLoss(LossConfig):
-    clip: float = added_later(0.5)
+    clip: float = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExtendedTrain(TrainConfig):
-    schedule: str = added_later("constant")
+    schedule: str = "constant"
 
 
 def extended(run: TrainConfig, **values: Any) -> TrainConfig:
