@@ -243,11 +243,11 @@ def climb(setting: Setting, num_episodes: int) -> list[Position]:
 
 
 def final_share(end: Position, setting: Setting) -> float:
-    """Ratio of root mean square gradients after a climb: `SHARE` R² times `critic_share`.
+    """Root mean square of the critic's gradient in the trunk over the policy's, after a climb.
 
-    R is the factor by which the head's weights have grown. The critic's gradient passes through the
-    head and so contains one R. The other allows for the policy's gradient, which grows less than in
-    a trunk that has not climbed. This form was chosen after seeing measured slowdowns.
+    It is `SHARE` R² times `critic_share`, where R is the factor by which the head's weights have
+    grown. One R is in the critic's gradient, which passes through the head; the other allows for a
+    policy's gradient smaller than in a fresh trunk. The form was chosen after seeing slowdowns.
     """
     growth = 1 + end.head / setting.initial_weight
     return SHARE * growth**2 * critic_share(setting)

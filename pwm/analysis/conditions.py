@@ -96,7 +96,7 @@ class Condition:
 
     @cached_property
     def edges(self) -> NDArray[np.float64] | None:
-        """`light_edges` of the attached runs, [1 + resamples]; None below `LEAST_PLATEAU`."""
+        """`light_edges` of attached runs, [1 + resamples]; None if few learn (`LEAST_PLATEAU`)."""
         runs = self.attached
         is_light = np.array(runs.weights) <= LARGEST_LIGHT * self.policy_factor  # (W,)
         best_rate = runs.rate()[is_light].max()

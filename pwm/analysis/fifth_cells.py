@@ -74,7 +74,7 @@ def median_times(runs: Outcomes) -> NDArray[np.float64]:
 
 
 def predicted_bias(cell: Cell) -> NDArray[np.float64]:
-    """Critic bias predicted from each seed's final entropy and success: [S]."""
+    """Critic bias predicted from each seed's final entropy and success, in reward: [S]."""
     experiment = cell.experiments[0]
     per_success, per_nat = predictions()["fifth"]["bias"][experiment][f"{cell.weight:g}"]
     return np.asarray(per_success * cell.runs.reward + per_nat * cell.runs.entropy)

@@ -87,7 +87,7 @@ def fourth_cells(evidence: Evidence) -> tuple[Cell, ...]:
 def _cells_by_weight(
     condition: str, variant: str, experiments: tuple[str, ...], runs: Outcomes, light: Outcomes
 ) -> Iterator[Cell]:
-    """Yields a cell for each weight of the runs."""
+    """Yields a cell for each weight of the runs, except for the light critic."""
     predicted = predictions()["fourth"]["slowdown"].get(condition, {})
     separator = ", " if condition == "above" else " "  # in the names of the predictions
     for weight in runs.weights:
