@@ -44,7 +44,7 @@ class Evidence:
         return self._outcomes[name]
 
     def _record(self, name: str, numbers: NDArray[np.intp]) -> None:
-        """Records that the runs with these numbers in the experiment `name` are read."""
+        """Records that the runs with these indices in the experiment `name` are read."""
         if name not in self.read:
             self.read[name] = np.zeros(self.experiment(name).num_runs, bool)
         self.read[name][numbers] = True
