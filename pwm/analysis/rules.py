@@ -97,8 +97,6 @@ class Comparison:
     """Whether each run learned, [M, C, S]."""
     time: NDArray[np.float64]
     """Episodes until each run learned, inf if it never did, [M, C, S]."""
-    reward: NDArray[np.float64]
-    """Fraction of trials rewarded in the last 500 episodes of each run, [M, C, S]."""
     held_out: tuple[str, ...] = ()
     """Conditions that do not count in the ranking."""
 
@@ -129,11 +127,6 @@ class Comparison:
     def difference(self, one: str, other: str, *conditions: str) -> Estimate:
         """Mean success of `one` minus that of `other` (see `success`), paired by seed."""
         return rate_difference(self.learned_by(one, conditions), self.learned_by(other, conditions))
-
-    def above(self, level: float, method: str) -> NDArray[np.bool_]:
-        """Whether each seed ends above a level of reward in the ranked conditions, [C, S]."""
-        indices = [self.conditions.index(name) for name in self.ranked]
-        return np.asarray(self.reward[self.methods.index(method), indices] > level)
 
     def tied(self, one: str, other: str) -> bool:
         """Whether two methods are tied: the interval of their `difference` includes zero."""
@@ -221,6 +214,5 @@ def _comparison(
         conditions=tuple(conditions),
         learned=np.reshape([each.learned.ravel() for each in runs], shape),
         time=np.reshape([each.time.ravel() for each in runs], shape),
-        reward=np.reshape([each.reward.ravel() for each in runs], shape),
         held_out=held_out,
     )

@@ -8,19 +8,13 @@ The accounts that predict S are the law of the climb (`pwm.analysis.climb`) and 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from pwm.analysis.estimates import Estimate, interval
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.fourth_predictions import NEAR, fourth_cells, of_variants, refuted_if, right_if
 from pwm.analysis.rivals import RIVALS
-from pwm.analysis.slowdowns import (
-    LAW,
-    by_middle,
-    experiments_of,
-    leaving_one_out,
-    root_mean_square,
-)
+from pwm.analysis.slowdowns import LAW, experiments_of, leaving_one_out, root_mean_square
 from pwm.analysis.statements import Statement
 from pwm.claims.claim import Band, Claim, slug
 
@@ -41,11 +35,9 @@ LEAST_RIGHT = 0.6
 
 def statement_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields a claim for each statement of the set."""
-    found = [*right_if(evidence), *refuted_if(evidence)]
-    for statement in found:
+    for statement in itertools.chain(right_if(evidence), refuted_if(evidence)):
         wrong = statement.wrong_region if statement.name in FAILS else None
         yield statement_claim("fourth", statement, wrong)
-    yield unsure_claim("fourth", found)
 
 
 def statement_claim(prefix: str, statement: Statement, wrong: Band | None) -> Claim:
@@ -63,18 +55,6 @@ def statement_claim(prefix: str, statement: Statement, wrong: Band | None) -> Cl
         estimate=statement.estimate,
         band=wrong or statement.region,
         experiments=statement.experiments,
-    )
-
-
-def unsure_claim(prefix: str, found: Sequence[Statement]) -> Claim:
-    """The claim that of the right statements of a set a few are not sure (`Statement.unsure`)."""
-    return Claim(
-        name=f"{prefix}-unsure",
-        says=f"right statements, of {len(found)} in all, whose interval leaves the right region",
-        estimate=Estimate(sum(statement.unsure for statement in found)),
-        band=(1, len(found) / 4),  # some are not sure, but most are
-        experiments=tuple(dict.fromkeys(itertools.chain(*(each.experiments for each in found)))),
-        digits=0,
     )
 
 
@@ -107,18 +87,6 @@ def error_claims(evidence: Evidence) -> Iterator[Claim]:
             band=MARGIN,
             experiments=experiments,
         )
-    others = {
-        "middle": ("law, by the window's middle", by_middle(cells)),
-        "finished": ("law, only cells in which half learned", [c for c in cells if c.finished]),
-    }
-    for name, (says, kept) in others.items():
-        yield Claim(
-            name=f"fourth-error-law-{name}",
-            says=f"fourth set: root mean square error of log S by the {says}",
-            estimate=interval(root_mean_square(kept)),
-            band=ERRORS[LAW],
-            experiments=experiments,
-        )
     centred = of_variants(fourth_cells(evidence), "centred")
     for account in (LAW, "saturation"):  # "saturation" predicts no slowdown of centred critics
         yield Claim(
@@ -140,21 +108,6 @@ def cell_claims(evidence: Evidence) -> Iterator[Claim]:
             says=f"fourth set, {name}: cells of {len(cells)} within a factor of {NEAR} of the law",
             estimate=Estimate(right),
             band=(LEAST_RIGHT * len(cells), float(len(cells))),
-            experiments=experiments_of(cells),
-            digits=0,
-        )
-    cells = of_variants(fourth_cells(evidence), "raw", "mean")
-    counts = {account: sum(cell.right(NEAR, account) for cell in cells) for account in (LAW, *RIVALS)}
-    bands = {LAW: (0.75 * len(cells), float(len(cells)))}  # as predicted
-    words = {account: f'within a factor of {NEAR} of "{account}"' for account in counts}
-    counts["unfinished"] = sum(cell.right(NEAR) and not cell.finished for cell in cells)
-    words["unfinished"] = "right because fewer than half of the seeds learned"
-    for account, count in counts.items():
-        yield Claim(
-            name=f"fourth-right-{slug(account)}",
-            says=f"fourth set, raw and mean: cells of {len(cells)} {words[account]}",
-            estimate=Estimate(count),
-            band=bands.get(account, (1.0, 0.75 * len(cells))),  # some, but fewer than the law's
             experiments=experiments_of(cells),
             digits=0,
         )

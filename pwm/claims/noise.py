@@ -18,13 +18,7 @@ from pwm.analysis.conditions import Condition, conditions
 from pwm.analysis.estimates import Estimate, interval, over_seeds
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.fourth_predictions import NEAR_NOISE, fourth_cells, of_variants
-from pwm.analysis.slowdowns import (
-    Cell,
-    by_middle,
-    experiments_of,
-    measured_over_predicted,
-    root_mean_square,
-)
+from pwm.analysis.slowdowns import Cell, experiments_of, measured_over_predicted, root_mean_square
 from pwm.analysis.starts import fixed_point_cells, leak_constant
 from pwm.analysis.times import noise_constant
 from pwm.claims.claim import Band, Claim
@@ -96,21 +90,6 @@ def fixed_point_claims(evidence: Evidence) -> Iterator[Claim]:
             band=(0.75, 2.5 if condition == "120" else 1.4),
             experiments=experiments_of(members),
         )
-        yield Claim(
-            name=f"fixed-point-constant-{condition}-least",
-            says="the same, with cells that should have finished and did not at their lower bound",
-            estimate=interval(leak_constant(members, at_least=True)),
-            band=(0.75, 2.5 if condition == "120" else 1.5),
-            experiments=experiments_of(members),
-        )
-    middle = [cell for cell in by_middle(cells) if cell.informative]
-    yield Claim(
-        name="fixed-point-mean-middle",
-        says="from the fixed point: slowdown over predicted, by the window's middle",
-        estimate=interval(measured_over_predicted(middle)),
-        band=(0.85, 1.35),  # still about the law's factor
-        experiments=experiments_of(cells),
-    )
 
 
 def _noise_law_claims(suffix: str, cells: Sequence[Cell], error: Band) -> Iterator[Claim]:
