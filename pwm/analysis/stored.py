@@ -36,8 +36,7 @@ OUTCOME = np.dtype(list(FIELDS.items()))
 class StoredRuns:
     """The runs of some shards of a store, in order; implements `pwm.analysis.outcomes.Runs`.
 
-    A shard is a group of runs that were trained and stored together. It is read when one of its
-    runs is needed.
+    A shard, a group of runs trained and stored together, is read when one of its runs is needed.
     """
 
     def __init__(self, store: Store, shards: Iterable[Shard]) -> None:
@@ -91,7 +90,7 @@ def outcomes_of(history: History, task: TaskConfig) -> NDArray[Any]:
         found[name] = final_mean(history, history.curves[name])
     found["collapsed"] = (found["entropy"] < COLLAPSED) & ~found["learned"]
     is_deterministic = history.entropy < COLLAPSED  # (R, K)
-    first = history.episode[is_deterministic.argmax(axis=1)]  # the first window if none is
+    first = history.episode[is_deterministic.argmax(axis=1)]  # end of the first such window, if any
     found["collapse"] = np.where(is_deterministic.any(axis=1), first, np.inf)
     found["peak_value_loss"] = history.value_loss.max(axis=1)
     return found
