@@ -13,7 +13,7 @@ from torch.optim import Adam, RMSprop
 from pwm.analysis.external import Baseline, Loop, LoopRun
 from pwm.external.losses import Losses, a3c_losses, reinforce_losses, tutorial_losses
 
-SEEDS = 48
+SEEDS = 48  # seeds per baseline and critic weight
 LONGEST = 200  # maximum steps per episode, as in CartPole-v0
 
 
@@ -40,10 +40,10 @@ class LoopSetting:
     episodes: int = 1
     """Episodes per update."""
     segment: int = LONGEST
-    """Maximum steps per update; returns are bootstrapped if the episode continues after them."""
+    """Maximum steps per episode and update; returns are bootstrapped if the episode continues."""
     num_optimisers: int = 1
-    """1: it minimises the sum of both losses. 2: the first minimises the policy loss, and does not
-    train the value head; the second minimises the value loss."""
+    """1: for the sum of both losses. 2: the first trains the policy's network with the policy loss,
+    the second the critic's with the value loss; a shared layer belongs to both networks."""
     optimiser: type[Adam] | type[RMSprop] = Adam
 
 
