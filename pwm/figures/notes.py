@@ -41,11 +41,12 @@ class Row:
 
     @property
     def floor(self) -> float | None:
-        """`value_floor` if solved; None with carried state, discount, timeouts or hold rewards."""
-        run, task = self.run, self.run.task
-        if run.agent.carry_state or run.loss.discount != 1 or task.timeout or task.hold_reward:
+        """Smallest value loss once the task is solved, in reward²; None where it is not known."""
+        run, task, loss = self.run, self.run.task, self.run.loss
+        whole_returns = loss.discount == loss.trace_decay == 1 and loss.return_horizon == "episode"
+        if run.agent.carry_state or task.timeout or task.hold_reward or not whole_returns:
             return None
-        return value_floor(1.0, task.num_trials)
+        return value_floor(1.0, task.num_trials) * task.reward**2
 
 
 def mean_of_few_seeds(runs: Outcomes, num_seeds: int) -> tuple[Figure, Table]:
