@@ -18,7 +18,7 @@ LONGEST = 200  # maximum steps per episode, as in CartPole-v0
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoopSetting:
+class LoopConfig:
     """Settings of a training loop, as in its source unless a comment notes a difference."""
 
     weights: tuple[float, ...]
@@ -48,7 +48,7 @@ class LoopSetting:
 
 
 # The source trains a convolutional network on Atari, with a learning rate of 0.0001.
-A3C = LoopSetting(
+A3C = LoopConfig(
     weights=(0.1, 1.0, 10.0),
     losses=a3c_losses,
     units=32,
@@ -58,8 +58,8 @@ A3C = LoopSetting(
     segment=5,
     num_optimisers=2,
 )
-LOOPS: dict[Loop, LoopSetting] = {
-    "tutorial": LoopSetting(
+LOOPS: dict[Loop, LoopConfig] = {
+    "tutorial": LoopConfig(
         weights=(0.1, 0.3, 1.0, 3.0, 10.0),
         losses=tutorial_losses,
         largest_error=1.0,
@@ -69,7 +69,7 @@ LOOPS: dict[Loop, LoopSetting] = {
         num_updates=600,
         standardises=True,
     ),
-    "reinforce": LoopSetting(
+    "reinforce": LoopConfig(
         weights=(0.02, 0.2, 2.0),
         losses=reinforce_losses,
         units=100,

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pwm.external.loops import LoopSetting
+from pwm.external.loops import LoopConfig
 
 
 class Networks:
@@ -32,7 +32,7 @@ class Networks:
         """Parameters that each optimiser trains; two optimisers both train a shared layer."""
 
     @classmethod
-    def draw(cls, seeds: Sequence[int], setting: LoopSetting) -> Networks:
+    def draw(cls, seeds: Sequence[int], setting: LoopConfig) -> Networks:
         """Draws the initial networks of a loop, one per seed, as Keras does by default.
 
         Weights are uniform with Glorot's limit, sqrt(6 / (inputs + outputs)); biases are 0.

@@ -52,7 +52,7 @@ class Record:
         """Adds the episodes that ended at update `num_updates`, given their lengths in steps.
 
         `sums`, [5], holds the number of steps since the previous call, and four sums over these
-        steps: value minus target, clipped to ±`LoopSetting.largest_error`; the policy's entropy;
+        steps: value minus target, clipped to ±`LoopConfig.largest_error`; the policy's entropy;
         the bootstrap value's weight in the target; and the value.
         """
         self._lengths += lengths
