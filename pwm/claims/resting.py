@@ -83,10 +83,11 @@ def runs_behind(name: str, source: Source) -> tuple[Claim, Selection]:
 
 
 def _computed(name: str, source: Source) -> tuple[Claim, Group, Selection, Selection]:
-    """Computes the claims of a group up to the named one, and records which runs are read.
+    """Computes claims up to the named one, and records which runs are read.
 
     Returns:
-        The claim; its group; the runs read since the previous claim; and all runs read so far.
+        The claim; its group; the runs read since the group's start or previous claim; and all runs
+        that the group has read so far.
     """
     for group in GROUPS:
         evidence = Evidence(source)
@@ -125,8 +126,7 @@ class Altered:
 
     source: Source
     kept: Selection
-    success: bool
-    """Whether the runs that are not kept learn."""
+    success: bool  # whether the runs that are not kept learn
 
     def runs(self, experiment: Experiment) -> Runs:
         """An experiment's runs, altered if not in `kept`."""
@@ -141,8 +141,7 @@ class AlteredRuns:
     runs: Runs
     kept: NDArray[np.bool_]
     """Whether each run keeps its outcomes, [runs]."""
-    success: bool
-    """Whether the runs that are not kept learn."""
+    success: bool  # whether the runs that are not kept learn
 
     @property
     def configs(self) -> Sequence[TrainConfig]:
@@ -168,7 +167,7 @@ class AlteredRuns:
         return found
 
     def history(self, numbers: NDArray[np.intp]) -> History:
-        """The history of the runs with these numbers; none is altered."""
+        """The history of the runs with these numbers, unaltered: no claim reads it."""
         return self.runs.history(numbers)
 
     def _random(self, shape: tuple[int, ...]) -> NDArray[np.float64]:
