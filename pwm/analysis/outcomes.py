@@ -44,13 +44,13 @@ class Runs(Protocol):
     def configs(self) -> Sequence[TrainConfig]:
         """The configuration of each run."""
 
-    def outcomes(self, numbers: NDArray[np.intp]) -> NDArray[Any]:
-        """Outcomes of the runs with these indices: an array of `OUTCOME`, shaped like `numbers`."""
+    def outcomes(self, indices: NDArray[np.intp]) -> NDArray[Any]:
+        """Outcomes of the runs with these indices: an array of `OUTCOME`, shaped like `indices`."""
 
-    def history(self, numbers: NDArray[np.intp]) -> History:
+    def history(self, indices: NDArray[np.intp]) -> History:
         """The history of the runs with these indices, [R], in this order."""
 
-    def curve(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
+    def curve(self, name: str, indices: NDArray[np.intp]) -> NDArray[np.float32]:
         """The curve `name` of the runs with these indices: [R, windows], or [R, probes]."""
 
 
@@ -73,8 +73,8 @@ class Outcomes:
 
     Args:
         runs: all runs, of which some are selected.
-        axes: values on each axis, by name, in the order of the axes of `numbers`.
-        numbers: indices of the selected runs in `runs`, [...].
+        axes: values on each axis, by name, in the order of the axes of `indices`.
+        indices: indices of the selected runs in `runs`, [...].
         note: called with the indices of the runs that are read.
     """
 
@@ -82,12 +82,12 @@ class Outcomes:
         self,
         runs: Runs,
         axes: Mapping[str, Sequence[Any]],
-        numbers: NDArray[np.intp],
+        indices: NDArray[np.intp],
         note: Note | None = None,
     ) -> None:
         self.axes = MappingProxyType({name: tuple(values) for name, values in axes.items()})
         """Values on each axis of the outcomes, by name, in the order of the axes."""
-        self._runs, self._numbers, self._note = runs, numbers, note
+        self._runs, self._indices, self._note = runs, indices, note
 
     @classmethod
     def of(
@@ -125,9 +125,9 @@ class Outcomes:
         store = Store(Path(folder))
         runs = StoredRuns(store, (shard for shard in store.shards() if shard.engine == engine))
         # Runs with equal configurations are identical: one of them is kept.
-        number_of = {config: number for number, config in enumerate(runs.configs)}
-        numbers = np.array(list(number_of.values()), np.intp)
-        return cls(runs, {"run": range(len(numbers))}, numbers)
+        index_of = {config: index for index, config in enumerate(runs.configs)}
+        indices = np.array(list(index_of.values()), np.intp)
+        return cls(runs, {"run": range(len(indices))}, indices)
 
     def at(self, **values: Any) -> Outcomes:
         """Selects runs by the values of fields.
@@ -154,11 +154,11 @@ class Outcomes:
         values, axis = self.axes[name], list(self.axes).index(name)
         _require_all(name, wanted, values)
         axes = {**self.axes, name: wanted}
-        numbers = self._numbers.take([values.index(value) for value in wanted], axis=axis)
+        indices = self._indices.take([values.index(value) for value in wanted], axis=axis)
         if not keep_axis:
             del axes[name]
-            numbers = numbers.squeeze(axis)
-        return Outcomes(self._runs, axes, numbers, self._note)
+            indices = indices.squeeze(axis)
+        return Outcomes(self._runs, axes, indices, self._note)
 
     def _as_list(self, name: str, wanted: Sequence[Any]) -> Outcomes:
         """The runs with a wanted value of a field without an axis: a list, unless all have one."""
@@ -170,24 +170,24 @@ class Outcomes:
         selected = [value in wanted for value in values]
         if all(selected):
             return self  # with its axes
-        numbers = self._numbers.ravel()[selected]
-        return Outcomes(self._runs, {"run": range(len(numbers))}, numbers, self._note)
+        indices = self._indices.ravel()[selected]
+        return Outcomes(self._runs, {"run": range(len(indices))}, indices, self._note)
 
     def _numbers_to_read(self) -> NDArray[np.intp]:
         """Indices of the runs, [...]; calls `note`, as their data are about to be read."""
         if self._note is not None:
-            self._note(self._numbers)
-        return self._numbers
+            self._note(self._indices)
+        return self._indices
 
     @property
     def configs(self) -> tuple[TrainConfig, ...]:
         """The configuration of each run, in the order of the flattened outcomes."""
-        return tuple(self._runs.configs[number] for number in self._numbers.ravel().tolist())
+        return tuple(self._runs.configs[index] for index in self._indices.ravel().tolist())
 
     @property
     def base(self) -> TrainConfig:
         """The configuration of the first run, from which to read the fields that do not vary."""
-        return self._runs.configs[int(self._numbers.flat[0])]
+        return self._runs.configs[int(self._indices.flat[0])]
 
     @property
     def weights(self) -> tuple[float, ...]:
@@ -215,7 +215,7 @@ class Outcomes:
             InputError: a run is not in the store, or the curve is not published.
         """
         curve = self._runs.curve(name, self._numbers_of_equal_windows())
-        return curve.reshape(*self._numbers.shape, curve.shape[1])
+        return curve.reshape(*self._indices.shape, curve.shape[1])
 
     def _numbers_of_equal_windows(self) -> NDArray[np.intp]:
         """Indices of the runs, [R]; calls `note`, as curves are about to be read.

@@ -117,17 +117,17 @@ class PublishedRuns:
         """The configuration of each run."""
         return [run for shard in plan(self._experiment) for run in shard.runs]
 
-    def outcomes(self, numbers: NDArray[np.intp]) -> NDArray[Any]:
+    def outcomes(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """Outcomes of the runs with these indices; implements `Runs.outcomes`."""
-        return np.asarray(self._record.outcome[numbers])
+        return np.asarray(self._record.outcome[indices])
 
-    def curve(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
+    def curve(self, name: str, indices: NDArray[np.intp]) -> NDArray[np.float32]:
         """The curve `name` of the runs with these indices; implements `Runs.curve`."""
         if name not in self._record.curves:
             raise self._not_published()
-        return self._record.curves[name][numbers]
+        return self._record.curves[name][indices]
 
-    def history(self, _numbers: NDArray[np.intp]) -> History:
+    def history(self, _indices: NDArray[np.intp]) -> History:
         """Raises `InputError`, as whole histories are not published."""
         raise self._not_published()
 

@@ -49,27 +49,27 @@ class StoredRuns:
         self._is_computed = np.zeros(len(sizes), bool)  # by shard: whether `_outcomes` has its runs
         self._cached_history = lru_cache(CACHED_HISTORIES)(self._read)
 
-    def outcomes(self, numbers: NDArray[np.intp]) -> NDArray[Any]:
+    def outcomes(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """Outcomes of the runs with these indices; implements `Runs.outcomes`."""
-        for shard in np.unique(self._shard_of_run[numbers]):
+        for shard in np.unique(self._shard_of_run[indices]):
             if not self._is_computed[shard]:
                 runs = slice(self._first_run[shard], self._first_run[shard + 1])
                 task = self._shards[shard].setting.task
                 self._outcomes[runs] = outcomes_of(self._read(shard), task)
                 self._is_computed[shard] = True
-        return np.asarray(self._outcomes[numbers])
+        return np.asarray(self._outcomes[indices])
 
-    def curve(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
+    def curve(self, name: str, indices: NDArray[np.intp]) -> NDArray[np.float32]:
         """The curve `name` of the runs with these indices; implements `Runs.curve`."""
-        return self.history(numbers).curves[name]
+        return self.history(indices).curves[name]
 
-    def history(self, numbers: NDArray[np.intp]) -> History:
+    def history(self, indices: NDArray[np.intp]) -> History:
         """The history of the runs with these indices; implements `Runs.history`.
 
         Diagnostics are included only if all runs measured the same ones at the same episodes.
         """
-        shards = self._shard_of_run[numbers]  # index of each run's shard
-        replicas = numbers - self._first_run[shards]  # index of each run in its shard
+        shards = self._shard_of_run[indices]  # index of each run's shard
+        replicas = indices - self._first_run[shards]  # index of each run in its shard
         histories = [
             self._cached_history(shard).select([replica])
             for shard, replica in zip(shards, replicas, strict=True)
