@@ -105,7 +105,7 @@ class Arguments:
         return options
 
     def pool(self) -> tuple[Pool, int | None]:
-        """Returns a function that makes an executor, and the most tasks it takes, None if any."""
+        """Returns a function that makes an executor, and the limit on its tasks, or None."""
         if self.executor == "process":
             return lambda tasks: processes(min(self.at_a_time, tasks)), None
         require_slurm()

@@ -149,7 +149,7 @@ def _message(box: str, typed: Sequence[str]) -> str:
     similar: list[str] = []
     for title, *lines in others:
         if title == "Argument helptext:":
-            flag, _, metavar = lines[0].partition(" ")
+            flag, _, metavar = lines[0].partition(" ")  # of a line like "--seeds [INT [INT ...]]"
             return f"{flag} {_value(flag, typed)}: expected {_described(metavar)}"
         if SIMILAR.match(title):
             similar += FLAG.findall("\n".join(lines))

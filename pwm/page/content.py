@@ -172,7 +172,7 @@ def _fields(conditions: Sequence[TrainConfig]) -> list[dict[str, Any]]:
     for section, field, default in _leaves(TrainConfig()):
         if field.name in OWN:
             continue
-        # Numbers and words cannot be compared, so values are sorted by type first.
+        # Python cannot compare numbers with words, so values are sorted by type first.
         values = sorted(
             {each[field.name] for each in known}, key=lambda value: (str(type(value)), value)
         )

@@ -27,7 +27,7 @@ from pwm.tools.report import Cost, LeakReport
 Parameters = nn.Module | Mapping[str, nn.Module] | Iterable[Tensor] | Iterable[tuple[str, Tensor]]
 Tensors = Tensor | Sequence[Tensor]
 
-CANCELS = 1e-6  # relative norm below which the gradient in head or trunk counts as zero
+CANCELS = 1e-6  # norm of the gradient in head or trunk, relative to the other, that counts as zero
 NOT_USED = (
     "the policy loss was not computed from these log-probabilities. Pass the tensor, or the list "
     "of tensors, that it was computed from: no copy, stack or slice of it"
@@ -179,8 +179,8 @@ def _cost(
     gradient of the policy loss, divided by this curvature.
 
     `normalised` says whether the advantages are normalised; it is None if that is unknown. There is
-    no estimate if it or `value` is None, nor if the value loss is linear in some step's error, as
-    Huber's is in large errors: that error is unknown.
+    no estimate if it or `value` is None, if the leak is not through `values`, or if the value loss
+    is linear in some step's error, as Huber's is in large errors: that error is unknown.
     """
     if value is None or normalised is None or not torch.equal(value.known, value.used):
         return None
