@@ -97,7 +97,9 @@ def _checked_device(name: str) -> torch.device:
     Raises:
         InputError: PyTorch does not know the device, or this machine does not have it.
     """
-    accepted = "cpu, cuda" if torch.cuda.is_available() else "cpu; this machine has no other"
+    found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    others = [device for device in found if found[device]]
+    accepted = ", ".join(["cpu", *others]) if others else "cpu; this machine has no other"
     try:
         device = torch.device(name)
         require(device.type in DEVICES, "device", name, accepted)

@@ -18,7 +18,7 @@ import typst
 
 from pwm.core.errors import InputError
 from pwm.io.cli import errors_in_one_line, parse
-from pwm.io.files import folder_errors, write_atomically
+from pwm.io.files import folder_errors, write_if_changed
 from pwm.io.inherited import say
 from pwm.io.repository import PAPER, published
 
@@ -108,10 +108,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     with errors_in_one_line():
         pdf = compile_paper(arguments.folder)
         with folder_errors("out", arguments.out):
-            changed = not arguments.out.is_file() or arguments.out.read_bytes() != pdf
-            if changed:
-                write_atomically(arguments.out, pdf)
-        say(f"{arguments.out}: {'written' if changed else 'unchanged'}.")
+            written = write_if_changed(arguments.out, pdf)
+        say(f"{arguments.out}: {'written' if written else 'unchanged'}.")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from pwm.experiments import EXPERIMENTS, NOTES
 from pwm.figures import answer, climb, elsewhere, law, notes, rules, success, theory
 from pwm.figures.render import STYLE, rendered
 from pwm.figures.tables import Table, as_csv, learned_table
-from pwm.io.files import write_atomically
+from pwm.io.files import write_if_changed
 
 ANSWERS: Mapping[str, Callable[[Evidence], tuple[Figure, Table]]] = {
     "success": success.success_figure,
@@ -56,13 +56,8 @@ def draw(name: str, evidence: Evidence) -> Iterator[dict[str, bytes]]:
 
 def write(files: Mapping[str, bytes], folder: Path) -> bool:
     """Writes each file that is missing or differs; returns whether any was written."""
-    written = False
-    for name, content in files.items():
-        path = folder / name
-        if not path.is_file() or path.read_bytes() != content:
-            write_atomically(path, content)
-            written = True
-    return written
+    written = [write_if_changed(folder / name, content) for name, content in files.items()]
+    return any(written)
 
 
 def _files(

@@ -83,6 +83,14 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise
 
 
+def write_if_changed(path: Path, content: bytes) -> bool:
+    """Writes a file, atomically, unless it has this content; returns whether it was written."""
+    if path.is_file() and path.read_bytes() == content:
+        return False
+    write_atomically(path, content)
+    return True
+
+
 def write_json(path: Path, content: object) -> None:
     """Writes indented JSON, atomically."""
     write_atomically(path, _json(content))
@@ -154,6 +162,8 @@ def read_arrays(
             raise ValueError("the checksum differs")
         with np.load(io.BytesIO(content), allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
+    except FileNotFoundError as error:
+        raise FileError(path, "a file that exists") from error
     except DAMAGE as error:
         raise FileError(path, "an undamaged file; delete it to compute it again") from error
     allowed = [set(names), *({*names, *group} for group in optional)]

@@ -16,7 +16,7 @@ from pathlib import Path
 from pwm.analysis.published import Published
 from pwm.core.errors import require_file
 from pwm.io.cli import PublishedPath, errors_in_one_line, parse
-from pwm.io.files import folder_errors, write_atomically
+from pwm.io.files import folder_errors, write_if_changed
 from pwm.io.inherited import say
 from pwm.io.repository import PAPER, published
 from pwm.page.assembly import WEB, filled, joined
@@ -63,11 +63,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     with errors_in_one_line():
         content = page(different_runs(Published.read(arguments.published)))
         with folder_errors("out", arguments.out):
-            changed = not arguments.out.is_file() or arguments.out.read_bytes() != content
-            if changed:
-                write_atomically(arguments.out, content)
+            written = write_if_changed(arguments.out, content)
         size = len(content) / 1e6
-        say(f"{arguments.out}: {'written' if changed else 'unchanged'}, {size:.1f} MB.")
+        say(f"{arguments.out}: {'written' if written else 'unchanged'}, {size:.1f} MB.")
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from pwm.io.files import (
     write_arrays,
     write_atomically,
     write_history,
+    write_if_changed,
     write_json,
     write_signed,
 )
@@ -85,6 +86,22 @@ def test_a_write_replaces_a_file_creates_folders_and_lets_others_read(tmp_path: 
     write_atomically(path, b"other")
     assert path.read_bytes() == b"other"
     assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_file_is_written_only_if_its_content_changes(tmp_path: Path) -> None:
+    path = tmp_path / "folder/file"
+    for content, written in ((b"one", True), (b"one", False), (b"two", True), (b"", True)):
+        before = path.stat().st_ino if path.exists() else None
+        assert write_if_changed(path, content) == written
+        assert path.read_bytes() == content
+        assert (path.stat().st_ino != before) == written
+
+
+def test_a_missing_file_is_not_called_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "history.npz"
+    with pytest.raises(FileError) as caught:
+        read_history(path)
+    assert str(caught.value) == f"{path}: expected a file that exists"
 
 
 def test_json_can_be_read_back(tmp_path: Path) -> None:
