@@ -74,7 +74,7 @@ def _update(
     replica: int,
     work: Work,
 ) -> None:
-    """Updates one replica on `episodes_per_update` episodes from `first` on; writes their metrics."""
+    """Takes one update of a replica, on its episodes from `first` on; writes their metrics."""
     tracked, weight = population.tracked[replica], population.critic_weights[replica]
     scales, mean_value_loss = episode_scales(rule, tracked), ZERO
     parameters = _parameters(population.parameters[replica], work)
