@@ -119,7 +119,7 @@ def _assign_rows(task: TaskTables, trials: Integers, work: Work) -> int:
 
 @compiled
 def _play_level(parameters: Parameters, work: Work, start: int, end: int) -> None:
-    """Computes a level's LSTM states, rows `start` to `end` - 1, from the states of their parents."""
+    """Computes a level's LSTM states, rows `start` to `end` - 1, from the states of the parents."""
     trunks = len(parameters.recurrent)
     for trunk in range(trunks):
         gates, hidden = work.gates[trunk, start:end], work.hidden[trunk]
