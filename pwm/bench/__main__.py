@@ -1,8 +1,8 @@
 """`python -m pwm.bench`: measures training speed, compared with a plain PyTorch loop.
 
-Contestants take turns, round after round, and ratios are taken within a round: the speed of a
-shared machine drifts, ratios much less. All run on one core, except those named "N cores", which
-train in N processes.
+Contestants (ways of training) take turns, round after round. Ratios are taken within a round: the
+speed of a shared machine drifts, but ratios drift much less. All run on one core, except those
+named "N cores", which train in N processes.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 racing = contestants(run, replicas, pool, cores)
                 if arguments.peers:
                     racing[2:2] = peers(run, replicas, pool, cores)  # before the fused engine
-                rates, product_rates = [], []  # of each round
+                rates, product_rates = [], []  # per second, of each round; see `_report`
                 for _ in range(arguments.rounds + 1):
                     rates.append([contestant.rate() for contestant in racing])
                     product_rates.append(product_rate())
@@ -116,14 +116,14 @@ def _report(
         )
         if name == "fused":
             relative_rate = np.median(own_rates / product_rates)  # episodes per operation
-            in_plain_loop = relative_rate * plain_operations(run)
-            line += f" {in_plain_loop:>8.0%}, {relative_rate * operations(run):.0%} of "
+            as_plain_loop = relative_rate * plain_operations(run)  # if it did the loop's operations
+            line += f" {as_plain_loop:>8.0%}, {relative_rate * operations(run):.0%} of "
             line += f"{np.median(product_rates) / 1e9:.0f} Gflop/s"
         elif contestant is racing[-1]:
             line += f"     {np.median(own_rates / by_name['fused']):.2f} times one core"
-        in_jax = by_name.get(name.replace("fused", "jax"))
-        if in_jax is not None and name.startswith("fused"):
-            line += f"; {np.median(own_rates / in_jax):.1f} times JAX"
+        jax_rates = by_name.get(name.replace("fused", "jax"))
+        if jax_rates is not None and name.startswith("fused"):
+            line += f"; {np.median(own_rates / jax_rates):.1f} times JAX"
         tqdm.write(line.rstrip())
 
 

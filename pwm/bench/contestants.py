@@ -15,8 +15,8 @@ from pwm.engines import make_trainer
 from pwm.runs.shards import Member, Shard
 
 FUSED_SECONDS = 2.5  # approximate duration of a round of the fused engine
-PLAIN_STEPS = 900  # steps per round of the plain loop and of PyTorch
-JAX_STEPS = 6000  # steps per round of JAX
+PLAIN_STEPS = 900  # steps of the task per round of the plain loop and of the torch engine
+JAX_STEPS = 6000  # the same for JAX
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def contestants(run: TrainConfig, replicas: int, pool: Executor, cores: int) -> 
     A population has `replicas` runs; the last contestant trains in the `cores` processes of `pool`.
     """
     members = tuple(Member(run.critic_weight, run.learning_rate, seed) for seed in range(replicas))
-    shard = Shard(run.shared, members)
+    shard = Shard(run.shared, members)  # the population, with an estimate of its training time
     population = shard.runs
     slow_episodes = max(PLAIN_STEPS // run.task.episode_length, 1)
     # A round is long enough that the time to start and end it on several cores is negligible.

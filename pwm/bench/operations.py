@@ -30,8 +30,8 @@ def product_rate() -> float:
 def operations(run: TrainConfig, episodes: int = 200) -> float:
     """Mean floating-point operations per episode in the fused engine's matrix products.
 
-    Trials that have shown the same stimuli so far share a step: the engine computes it once, if the
-    LSTM's state is reset at each trial. The mean is over `episodes` episodes.
+    The LSTM's state must be reset at each trial. The engine then computes a step once for all
+    trials that have shown the same stimuli so far. The mean is over `episodes` episodes.
     """
     task, hidden = run.task, run.agent.hidden_size
     trials = DrawSource(task, (run.seed,)).next(episodes).trials[:, 0].numpy()  # pairs, [E, N]
@@ -52,5 +52,5 @@ def plain_operations(run: TrainConfig) -> float:
     task, hidden = run.task, run.agent.hidden_size
     gates = NUM_GATES * hidden
     recurrent_and_heads = 3 * hidden * (gates + NUM_OUTPUTS)
-    inputs = 2 * task.num_stimuli * gates
+    inputs = 2 * task.num_stimuli * gates  # forward, and backward to the weights
     return 2 * task.num_trials * task.trial_length * (recurrent_and_heads + inputs)

@@ -1,11 +1,11 @@
-"""The notes' setting in JAX, written for speed: a yardstick for the fused engine.
+"""The setting of the notes (the reproduced report) in JAX, to compare the fused engine with.
 
 `vmap` runs over replicas, `scan` over episodes, all in one compiled call. Nothing is logged, and
 results depend on the machine. The LSTM's state is reset at each trial, so its outputs depend only
-on the stimuli seen in the trial so far. As in the fused engine, they are computed once per episode
-for each such state, as the rows of a table, and looked up for each step.
+on the trial's state, the stimuli seen in it so far. As in the fused engine, they are computed once
+per episode for each state, as the rows of a table, and looked up for each step.
 
-JAX is an optional dependency: `pip install pwm[peers]`.
+JAX is an optional dependency: `pip install 'pwm[peers]'`.
 
 Shapes: N trials, L steps per trial, S stimuli, H units, G = 4 H gate units, M rows of the table.
 """
@@ -49,17 +49,17 @@ class JaxPopulation:
         self._state = weights, jax.tree.map(jnp.zeros_like, weights), keys
         self._train = jax.jit(jax.vmap(partial(_train, run)), donate_argnums=0)
         self.rewards = np.zeros((replicas, 0), np.float32)
-        """Fraction of trials rewarded in each episode of the last call: [replicas, episodes]."""
+        """Fraction of trials rewarded per episode of the last jitted call: [replicas, episodes]."""
 
     def advance(self, num_episodes: int) -> None:
         """Trains for `num_episodes`, rounded up to a multiple of `EPISODES_PER_CALL`."""
         for _ in range(ceil(num_episodes / EPISODES_PER_CALL)):
-            self._state, rewards = self._train(self._state)
-        self.rewards = np.asarray(rewards)
+            self._state, self.rewards = self._train(self._state)
+        self.rewards = np.asarray(self.rewards)  # waits for the last call
 
 
 def _initial(run: TrainConfig, key: Array) -> Weights:
-    """Draws the initial weights of one replica, uniform in [-k, k] with k = 1 / sqrt(H).
+    """Draws the initial weights of one replica, uniform on ±1 / sqrt(H).
 
     Each gate unit has one bias, instead of the two that `nn.LSTM` adds, whose sum varies more.
     """
@@ -80,10 +80,11 @@ def _initial(run: TrainConfig, key: Array) -> Weights:
 
 
 def _train(run: TrainConfig, state: Any) -> Any:
-    """Trains one replica for `EPISODES_PER_CALL` episodes, whose random numbers are drawn first.
+    """Trains one replica for `EPISODES_PER_CALL` episodes.
 
-    The state holds the weights, the running means of their squared gradients, and the key of the
-    random numbers. Returns the new state, and the fraction of trials rewarded in each episode.
+    All trials, and the noise that chooses the actions, are drawn first. The state holds the
+    weights, the running means of their squared gradients, and the key of the random numbers.
+    Returns the new state, and the fraction of trials rewarded in each episode.
     """
     weights, squares, key = state
     key, trial_key, noise_key = jax.random.split(key, 3)
@@ -99,8 +100,8 @@ def _train(run: TrainConfig, state: Any) -> Any:
 def _update(run: TrainConfig, state: Any, draws: Any) -> Any:
     """Plays one episode and takes one step of RMSprop.
 
-    The state is that of `_train` without the key. Returns the new state, and the fraction of trials
-    rewarded.
+    The state is that of `_train` without the key; the draws are the trials and noise of `_loss`.
+    Returns the new state, and the fraction of trials rewarded.
     """
     weights, squares = state
     trials, noise = draws
@@ -137,7 +138,7 @@ def _loss(run: TrainConfig, weights: Weights, trials: Array, noise: Array) -> An
 
 
 def _play_states(run: TrainConfig, weights: Weights) -> Array:
-    """Outputs of the heads in each task state: [states, outputs], rows as in `state_rows`."""
+    """Outputs of the heads in each state of a trial: [M, outputs], rows as in `state_rows`."""
     first, second = run.task.pairs.T
     by_stimulus = weights["input"] + weights["bias"]  # (S, G)
     hidden, cell = _lstm_step(by_stimulus, 0.0)  # (S, H) each, by first stimulus

@@ -1,4 +1,4 @@
-"""The notes' setting as a plain PyTorch loop, to which the benchmark compares everything else."""
+"""The setting of the notes (the reproduced report) in a plain PyTorch loop, for comparison."""
 
 from __future__ import annotations
 
@@ -35,10 +35,7 @@ class PlainLoop:
             self._episode()
 
     def _episode(self) -> tuple[float, ...]:
-        """Plays an episode and updates the parameters; returns the metrics of a training log.
-
-        These are the total reward, value loss, policy loss and mean entropy.
-        """
+        """Updates on one episode; returns its total reward, value loss, policy loss and entropy."""
         log_probs, values, entropies, rewards = [], [], [], []
         for _ in range(self._run.task.num_trials):
             pair = int(torch.randint(len(self._pairs), ()))
@@ -62,4 +59,4 @@ class PlainLoop:
         (policy_loss + self._run.critic_weight * value_loss).backward()
         self._optimiser.step()
         metrics = (returns[0], value_loss, policy_loss, torch.cat(entropies).mean())
-        return tuple(metric.item() for metric in metrics)
+        return tuple(metric.item() for metric in metrics)  # as for a training log

@@ -1,4 +1,4 @@
-"""Rows of `pwm.bench.peer`'s table of states; a separate module, as it does not need JAX."""
+"""Rows of the table of states in `pwm.bench.peer`; a separate module that does not need JAX."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors, advantages and leaks of an episode's steps, and its metrics, in compiled code.
+"""Errors, advantages, leaks and metrics of an episode, in compiled code.
 
 `pwm.core.losses` defines the losses that use them; `pwm.fused.buffers` explains rows and shapes.
 """
@@ -15,19 +15,19 @@ from pwm.fused.layout import VALUE, Floats, Metric, Places
 
 @compiled
 def measure_errors(
-    rule: UpdateRule, scales: Scales, length: int, work: Work, metrics: Floats
+    rule: UpdateRule, scales: Scales, trial_length: int, work: Work, metrics: Floats
 ) -> None:
     """Computes each step's return, error, advantage and leak, and the episode's metrics.
 
     An error is ((return - centre) / spread - value) / error_scale, as in the value loss. The leak
-    is the policy loss's gradient with respect to a value. `work` holds the episode, whose trials
-    have `length` steps, and receives each step's results.
+    is the policy loss's gradient with respect to a value, as if attached. `work` holds the episode
+    and receives each step's results.
     """
     steps = len(work.row)
     values = work.heads[-1, :, VALUE]  # of the last trunk: the critic's, if trunks are separate
-    unit = scales.spread * scales.error_scale  # reward per unit of error
-    # Sums in double precision. `squares`: squared errors; `gain`: advantages times
-    # log-probabilities; `bias`: values minus returns, in units of errors.
+    reward_per_error = scales.spread * scales.error_scale
+    # Sums in double precision. `rewarded`: trials; `squares`: squared errors; `gain`: advantages
+    # times log-probabilities; `bias`: values minus returns, in units of errors.
     rewarded = squares = gain = entropy = bias = 0.0
     ahead = 0  # later steps whose rewards are in the return, up to the horizon
     return_ = ZERO
@@ -44,7 +44,7 @@ def measure_errors(
         log_prob = work.log_policy[work.action[time], row]
         work.leak[time] = rule.policy_factor * log_prob / scales.error_scale
         gain += np.float64(work.advantage[time]) * log_prob
-        if time % length == length - 1 and work.reward[time] > ZERO:
+        if time % trial_length == trial_length - 1 and work.reward[time] > ZERO:
             rewarded += 1.0
         squares += np.float64(error) * error
         entropy += work.entropy[row]
@@ -62,12 +62,12 @@ def measure_errors(
             gain += np.float64(work.advantage[time]) * log_prob
     if rule.leaking_targets:
         _leak_through_targets(rule.horizon, rule.discount, rule.trace_decay, work.leak)
-    metrics[Metric.REWARD] = rewarded / (steps // length)
-    metrics[Metric.VALUE_LOSS] = squares / steps * unit * unit
-    policy_unit = ONE if rule.normalise_advantages else unit
-    metrics[Metric.POLICY_LOSS] = -gain * rule.policy_factor * policy_unit
+    metrics[Metric.REWARD] = rewarded / (steps // trial_length)
+    metrics[Metric.VALUE_LOSS] = squares / steps * reward_per_error * reward_per_error
+    reward_per_advantage = ONE if rule.normalise_advantages else reward_per_error
+    metrics[Metric.POLICY_LOSS] = -gain * rule.policy_factor * reward_per_advantage
     metrics[Metric.ENTROPY] = entropy / steps
-    metrics[Metric.CRITIC_BIAS] = bias / steps * unit
+    metrics[Metric.CRITIC_BIAS] = bias / steps * reward_per_error
 
 
 @compiled_apart
@@ -131,9 +131,9 @@ def _normalise_advantages(rule: UpdateRule, work: Work) -> None:
 def _leak_through_targets(
     horizon: int, discount: np.float32, trace_decay: np.float32, leak: Floats
 ) -> None:
-    """Adds to the leak of each value, (T,), its gradient through the λ-returns that contain it.
+    """Adds to each value's leak, (T,), the gradient through the λ-returns that contain the value.
 
-    These are the returns of earlier steps; `pwm.core.losses` has the formula.
+    They are the returns of earlier steps; `pwm.core.losses` has the formula.
     """
     earlier = ZERO  # Σ (γ λ)^(t-s-1) leak_s over the earlier steps s of the horizon
     for time in range(len(leak)):

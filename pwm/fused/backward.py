@@ -68,7 +68,8 @@ def differentiate_losses(
 def differentiate_heads(rule: UpdateRule, policy_weight: np.float32, rows: int, work: Work) -> None:
     """Computes the gradients with respect to each row's logits and value, with the entropy bonus.
 
-    The value's gradient is the one that reaches the trunk. As in `differentiate_losses`,
+    Writes `work.by_heads`. It has the value's gradient for the trunk, `work.by_value`; that for the
+    value head differs if the leak reaches only one of the two, and `backpropagate` swaps it in.
     `policy_weight` is 1, or 0 without the policy loss. The policy is the softmax of the logits:
     ∂ log π(b) / ∂ logit(a) = [a = b] - π(a), ∂ entropy / ∂ logit(a) = -π(a) (log π(a) + entropy).
     """
@@ -97,7 +98,7 @@ def backpropagate(parameters: Parameters, work: Work, gradient: Parameters, leve
     Writes the result into `gradient`. The episode's rows have `levels` levels.
     """
     trunks, stimuli, _ = gradient.input.shape
-    first, rows = work.level_start[1], work.level_start[levels]
+    second_level, rows = work.level_start[1], work.level_start[levels]
     for trunk in range(trunks):
         by_gates, by_hidden, by_heads = work.by_gates, work.by_hidden[trunk], work.by_heads[trunk]
         clear(work.by_cell[trunk, :rows])
@@ -124,10 +125,9 @@ def backpropagate(parameters: Parameters, work: Work, gradient: Parameters, leve
                 for row in range(start, end):
                     add(by_hidden[work.parent[row]], by_previous[row - start])
 
-        # Parameters of the trunk.
-        multiply_wide(
-            gradient.recurrent[trunk], work.previous[trunk, first:rows].T, by_gates[first:rows]
-        )
+        # Parameters of the trunk. The first level's previous states are zero.
+        previous = work.previous[trunk, second_level:rows]
+        multiply_wide(gradient.recurrent[trunk], previous.T, by_gates[second_level:rows])
         clear(work.by_projected)
         for row in range(1, rows):
             add_wide(work.by_projected[work.shown[row]], by_gates[row])
@@ -140,8 +140,8 @@ def backpropagate(parameters: Parameters, work: Work, gradient: Parameters, leve
 
         # Parameters of the heads.
         if trunk == trunks - 1:
-            # The leak may reach only the trunk, or only the value head. The trunk's gradient is
-            # done, so the value's gradient for the head can now replace that for the trunk.
+            # The trunk is done. The value's gradient for the head may differ: the leak may reach
+            # only the trunk, or only the head.
             for row in range(1, rows):
                 by_heads[row, VALUE] = work.by_head_value[row]
         by_head = work.by_head_transposed

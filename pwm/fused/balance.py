@@ -13,7 +13,7 @@ from pwm.fused.products import dot
 
 @compiled
 def episode_scales(rule: UpdateRule, tracked: Floats) -> Scales:
-    """Scales of the next episode, computed as in `pwm.training.balance.episode_scales`."""
+    """Scales until the next update, computed as in `pwm.training.balance.episode_scales`."""
     centre, spread, error_scale, critic_factor = ZERO, ONE, ONE, ONE
     mean, variance = tracked[Tracked.RETURN_MEAN], tracked[Tracked.RETURN_VARIANCE]
     if rule.centred:
@@ -21,8 +21,8 @@ def episode_scales(rule: UpdateRule, tracked: Floats) -> Scales:
     if rule.standardised:
         spread = _standard_deviation(rule, tracked, variance)
     if rule.balance == Balance.RETURN_SCALE:
-        length = np.float32(rule.horizon)
-        discount_variance = rule.discount * rule.discount * (ONE - ONE / length) / length
+        horizon = np.float32(rule.horizon)
+        discount_variance = rule.discount * rule.discount * (ONE - ONE / horizon) / horizon
         reward_variance = tracked[Tracked.REWARD_VARIANCE]
         total_variance = reward_variance + discount_variance * (variance + mean * mean)
         error_scale = _standard_deviation(rule, tracked, total_variance)
@@ -33,7 +33,7 @@ def episode_scales(rule: UpdateRule, tracked: Floats) -> Scales:
 
 @compiled
 def _standard_deviation(rule: UpdateRule, tracked: Floats, variance: np.float32) -> np.float32:
-    """Square root of a variance, but at least `least_scale`; 1 before the first episode."""
+    """Square root of a running variance, at least `least_scale`; 1 before the first episode."""
     root = max(np.sqrt(variance), rule.least_scale)
     return root if tracked[Tracked.EPISODES] > ZERO else ONE
 
@@ -42,11 +42,11 @@ def _standard_deviation(rule: UpdateRule, tracked: Floats, variance: np.float32)
 def combine(rule: UpdateRule, policy: Floats, critic: Floats) -> None:
     """Combines the two losses' gradients, (P,) each, as `pwm.training.balance.combine` does.
 
-    The result replaces the policy's gradient; the critic's is overwritten. Outside the trunk, the
-    result is the sum of the two.
+    The result replaces the policy's gradient; the critic's is overwritten. In the heads, the result
+    is the sum of the gradients. Must not be called under the rule per-loss.
     """
-    shared = rule.trunk_size
-    p, c = policy[:shared], critic[:shared]
+    trunk_size = rule.trunk_size
+    p, c = policy[:trunk_size], critic[:trunk_size]  # views of the trunk's gradients
     if rule.balance == Balance.STOP_TRUNK:
         c[:] = ZERO
     elif rule.balance == Balance.EQUAL:
@@ -55,7 +55,7 @@ def combine(rule: UpdateRule, policy: Floats, critic: Floats) -> None:
         # If the gradients conflict, each loses its component along the other.
         conflict = min(dot(p, c), ZERO)
         along_policy, along_critic = _quotient(conflict, dot(p, p)), _quotient(conflict, dot(c, c))
-        for index in range(shared):
+        for index in range(trunk_size):
             projected = p[index] - along_critic * c[index]
             c[index] -= along_policy * p[index]
             p[index] = projected
@@ -70,7 +70,7 @@ def _quotient(numerator: np.float32, denominator: np.float32) -> np.float32:
 
 @compiled
 def clip(rule: UpdateRule, gradient: Floats) -> None:
-    """Clips the norm of a gradient, (P,), in place, as `pwm.training.update.clipped` does."""
+    """Clips the norm of a gradient, (P,), in place, as in `pwm.training.update.clipped`."""
     factor = rule.clip_gradient / (np.sqrt(dot(gradient, gradient)) + rule.clip_epsilon)
     if factor < ONE:
         gradient *= factor
@@ -90,9 +90,9 @@ def track(rule: UpdateRule, tracked: Floats, work: Work) -> None:
 
 @compiled
 def _track_moments(moments: Floats, rate: np.float32, terms: Floats) -> None:
-    """Moves a running mean and variance, the first two `moments`, towards those of the terms (T,).
+    """Moves a running mean and variance, `moments[:2]`, towards those of an episode's terms, (T,).
 
-    The terms are an episode's returns or rewards; they get the weight `rate`.
+    The terms are returns or rewards, and have the weight `rate`; see `pwm.training.tracking.track`.
     """
     count = np.float32(len(terms))
     total = squares = ZERO
@@ -102,16 +102,16 @@ def _track_moments(moments: Floats, rate: np.float32, terms: Floats) -> None:
     for term in terms:
         squares += (term - mean) * (term - mean)
     change = mean - moments[0]
-    old_variance = moments[1] + rate * change * change
+    widened = moments[1] + rate * change * change  # V + ρ δ²
     moments[0] += rate * change
-    moments[1] = (ONE - rate) * old_variance + rate * (squares / count)
+    moments[1] = (ONE - rate) * widened + rate * (squares / count)
 
 
 @compiled
 def learn_log_variance(
     rule: UpdateRule, tracked: Floats, learning_rate: np.float32, value_loss: np.float32
 ) -> None:
-    """Takes an RMSprop step on log σ² of `uncertainty`, as `pwm.training.balance` does."""
+    """Takes an RMSprop step on log σ² of the rule `uncertainty`, as in `pwm.training.balance`."""
     slope = (ONE - exp_of_number(-tracked[Tracked.LOG_VARIANCE]) * value_loss) * HALF
     square = tracked[Tracked.LOG_VARIANCE_MEAN_SQUARE] * rule.square_decay
     square += (ONE - rule.square_decay) * slope * slope
@@ -121,8 +121,8 @@ def learn_log_variance(
 
 @compiled
 def keep_outputs(parameters: Parameters, old: Scales, new: Scales) -> None:
-    """Rescales the value head when scales change, as `pwm.training.balance.keep_outputs` does."""
-    weight, bias = parameters.head[-1], parameters.head_bias[-1]
+    """Rescales the value head so that values in reward stay the same when the scales change."""
+    weight, bias = parameters.head[-1], parameters.head_bias[-1]  # of the critic's trunk
     for unit in range(len(weight)):
         weight[unit, VALUE] *= old.spread / new.spread
     bias[VALUE] = (bias[VALUE] * old.spread + (old.centre - new.centre)) / new.spread

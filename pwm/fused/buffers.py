@@ -46,7 +46,7 @@ class TaskTables(NamedTuple):
 
 
 class Scales(NamedTuple):
-    """Scales of one replica's next episode; see `pwm.training.balance.Scales`."""
+    """Scales of one replica until its next update; see `pwm.training.balance.Scales`."""
 
     centre: np.float32
     spread: np.float32
@@ -55,10 +55,10 @@ class Scales(NamedTuple):
 
 
 class UpdateRule(NamedTuple):
-    """Loss and optimiser settings, as scalars."""
+    """Loss and optimiser settings, as scalars; see `LossConfig` and `TrainConfig`."""
 
-    leak_into_trunk: bool
-    leak_into_head: bool
+    leak_into_trunk: bool  # whether the policy loss's gradient reaches the trunk through the values
+    leak_into_head: bool  # whether it reaches the value head
     values_kept: bool  # whether values keep their gradients
     log_probs_kept: bool  # whether log-probabilities keep their gradients
     optimism: np.float32
@@ -95,9 +95,9 @@ class Population(NamedTuple):
     critic_weights: Floats  # (R,)
     learning_rates: Floats  # (R,)
     parameters: Floats  # (R, P), updated in place
-    square_average: Floats  # (R, memories, P), updated in place
+    square_average: Floats  # (R, memories, P), updated in place; a memory is an optimiser state
     average: Floats  # (R, memories, P), updated in place; empty unless Adam is used
-    decay_powers: Doubles  # (R, 2), updated in place; see `pwm.fused.optimiser`
+    decay_powers: Doubles  # (R, 2), updated in place: β₁ᵗ and β₂ᵗ; empty unless Adam is used
     tracked: Floats  # (R, columns of `Tracked`), updated in place
 
 
@@ -121,12 +121,12 @@ class ProbedEpisode(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Working memory, overwritten by every episode."""
+    """Working memory, overwritten by every episode; `heads` to `entropy` have `LANES` more rows."""
 
     projected: Floats  # (K, S + 1, G): input to the gates for each stimulus, then for none
     head_transposed: Floats  # (K, outputs, H)
-    parent: Places  # (M,)
-    shown: Places  # (M,)
+    parent: Places  # (M,): a row
+    shown: Places  # (M,): a stimulus; S for none
     row_of_node: Integers  # (nodes,): 0 for nodes that no trial visits
     level_start: Integers  # (levels + 1,): first row of each level, then the number of rows
     previous: Floats  # (K, M, H): hidden state of the parent

@@ -125,7 +125,7 @@ class _CodeFiles:
     """
 
     def __init__(self, files: Any) -> None:
-        self.files = files
+        self.files = files  # Numba's own, which know where and how to write
 
     def load(self, key: object) -> Any:
         """Loads the code for `key` (signature and processor); None if there is none.

@@ -25,7 +25,7 @@ SIGN_BIT = np.int32(-(2**31))
 INFINITY, NOT_A_NUMBER = np.float32(np.inf), np.float32(np.nan)
 # Outside these limits, exp is 0 or infinite in single precision.
 EXP_LEAST, EXP_MOST = np.float32(-105), np.float32(90)
-TANH_MOST = np.float32(20)  # tanh rounds to 1 at half of it
+TANH_MOST = np.float32(20)  # largest 2 |x| in tanh(x), which rounds to 1 there
 # Coefficients of the powers of x in exp(x) (E) and log(1 + x) (L), from Cephes (Moshier, 1989).
 E2, E3, E4, E5, E6, E7 = map(np.float32, (
     5.0000001201e-1, 1.6666665459e-1, 4.1665795894e-2,

@@ -1,7 +1,9 @@
 """The fused engine: the update of `pwm.training.update`, compiled, with the same bits everywhere.
 
 It runs on the CPU in single precision, and agrees with the torch engine up to rounding. Initial
-parameters and random draws come from the core; `pwm.fused.kernel` is the compiled code.
+parameters come from `pwm.training.start`; `pwm.fused.kernel` is the compiled code.
+
+Shapes: R replicas, P parameters, E episodes, N trials, L steps per trial, T = N L steps.
 """
 
 from __future__ import annotations
@@ -51,14 +53,14 @@ class FusedEngine:
         self.task = task_tables(config)
         self.rule = update_rule(config, config.loss, agent.trunk_size)
         self.work = _work(self.task, agent, config.task, self.parameters.shape[1])
-        memories = (len(runs), num_states(config.loss.balance), self.parameters.shape[1])
+        memory_shape = (len(runs), num_states(config.loss.balance), self.parameters.shape[1])
         adam = config.optimizer == "adam"
         self.population = Population(
             critic_weights=np.array([run.critic_weight for run in runs], np.float32),
             learning_rates=np.array([run.learning_rate for run in runs], np.float32),
             parameters=self.parameters.numpy(),  # shares memory
-            square_average=_floats(*memories),
-            average=_floats(*memories) if adam else _floats(0, 0, 0),
+            square_average=_floats(*memory_shape),
+            average=_floats(*memory_shape) if adam else _floats(0, 0, 0),
             decay_powers=np.ones((len(runs) if adam else 0, 2)),
             tracked=_floats(len(runs), len(Tracked)),
         )
@@ -71,7 +73,7 @@ class FusedEngine:
             self.differentiate(draws, config.loss, self.population.critic_weights)
 
     def train(self, draws: Draws) -> NDArray[np.float64]:
-        """Trains on the draws of E episodes; see `TorchEngine.train`."""
+        """Trains on the draws of E episodes, in whole updates; returns metrics [E, metrics, R]."""
         episodes = _episodes(draws)
         kernel.train(self.task, self.rule, self.population, episodes, self.work)
         return episodes.metrics.swapaxes(1, 2).astype(np.float64)
@@ -79,8 +81,8 @@ class FusedEngine:
     def differentiate(
         self, draws: Draws, config: LossConfig, critic_weights: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], Trajectory]:
-        """Plays and differentiates one episode; see `TorchEngine.differentiate`."""
-        shape = (len(self.runs), len(self.work.row))
+        """Plays one episode; returns its total loss's gradient, [R, P], and its trajectory."""
+        shape = (len(self.runs), len(self.work.row))  # (R, T)
         trajectory = Trajectory(
             log_probs=np.zeros(shape, np.float32),
             values=np.zeros(shape, np.float32),
@@ -96,16 +98,16 @@ class FusedEngine:
         return gradients, trajectory
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Copies of parameters, optimiser state and running statistics; see `TorchEngine.state`."""
-        return {name: part.copy() for name, part in self._state().items()}
+        """Copies of parameters, optimiser state and running statistics, by name: [R, ...] each."""
+        return {name: array.copy() for name, array in self._arrays().items()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Restores an earlier `state`."""
-        for name, part in self._state().items():
-            part[:] = state[name]
+        for name, array in self._arrays().items():
+            array[:] = state[name]
 
-    def _state(self) -> dict[str, NDArray[Any]]:
-        """The arrays that training updates, by name."""
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        """The arrays that training changes in place, by name: [R, ...] each."""
         names = ["parameters", "square_average", "tracked"]
         if self.runs[0].optimizer == "adam":
             names += OF_ADAM
@@ -113,17 +115,17 @@ class FusedEngine:
 
 
 def check_constants() -> None:
-    """Checks that the constants of compiled code equal the core's, which they repeat.
+    """Checks the constants that compiled code repeats from `pwm.core` and `pwm.training`.
 
     Raises:
-        ValueError: some differ; the compiled code must be changed with the core.
+        ValueError: some differ; the compiled code must be changed with them.
     """
 
     def names(members: type[IntEnum]) -> tuple[str, ...]:
-        """Names of an enumeration's members, in the core's spelling."""
-        return tuple(member.name.lower() for member in members)
+        """Names, in lower case, of an enumeration's members, which must be numbered from 0."""
+        return tuple(members(number).name.lower() for number in range(len(members)))
 
-    constants: list[tuple[object, object]] = [  # in compiled code, in the core
+    constants: list[tuple[object, object]] = [  # in compiled code, in the torch engine
         (names(layout.Action), names(Action)),
         (layout.VALUE, VALUE),
         (layout.NUM_OUTPUTS, NUM_OUTPUTS),
@@ -133,9 +135,9 @@ def check_constants() -> None:
         (names(layout.Balance), tuple(name.replace("-", "_") for name in get_args(Balance))),
         (names(layout.Optimizer), get_args(OptimizerName)),
     ]
-    for compiled, core in constants:
-        if compiled != core:
-            raise ValueError(f"the fused engine computes {compiled}; the core has {core}")
+    for repeated, original in constants:
+        if repeated != original:
+            raise ValueError(f"the fused engine has {repeated}; the torch engine has {original}")
 
 
 def task_tables(config: TrainConfig) -> TaskTables:
@@ -143,7 +145,7 @@ def task_tables(config: TrainConfig) -> TaskTables:
     observations = observation_table(config.task)  # (pairs + 1, L, S), one-hot or zero
     has_stimulus = observations.any(axis=-1)
     shown = np.where(has_stimulus, observations.argmax(axis=-1), config.task.num_stimuli)
-    # A node is a distinct prefix of a trial. If the LSTM's state is reset at each trial, it is
+    # A node is a distinct prefix of a trial. An LSTM's state that is reset at each trial is
     # computed once per node.
     node = trial_states(config.task)  # (pairs + 1, L)
     node_parent, node_shown = np.full(node.max() + 1, -1), np.full(node.max() + 1, -1)
@@ -168,8 +170,8 @@ def update_rule(config: TrainConfig, loss: LossConfig, trunk_size: int) -> Updat
     `loss` may differ from `config.loss`, as for a probe. `trunk_size` is the number of a replica's
     parameters in the trunk, which precede the heads'.
     """
-    popart = loss.balance == "popart"
-    steps = config.task.num_trials * config.task.trial_length
+    popart = loss.balance == "popart"  # it standardises the returns itself
+    steps = config.task.num_steps
     return UpdateRule(
         leak_into_trunk=loss.baseline in ("attached", "attached_trunk"),
         leak_into_head=loss.baseline in ("attached", "attached_head"),
@@ -205,13 +207,13 @@ def update_rule(config: TrainConfig, loss: LossConfig, trunk_size: int) -> Updat
 
 
 def _episodes(draws: Draws) -> Episodes:
-    """Episodes with drawn trials, [E, R, N], and noise, [E, R, N, L]; their metrics are zero."""
+    """Episodes of `draws`: trials, [E, R, N], and noise, [E, R, N, L]; metrics are zero."""
     metrics = np.zeros((*draws.trials.shape[:2], len(METRICS)), np.float32)
     return Episodes(draws.trials.numpy(), draws.noise.numpy(), metrics)
 
 
 def _floats(*shape: int) -> Floats:
-    """Zeros, which PyTorch aligns to a cache line.
+    """Zeros from PyTorch, which aligns arrays to a cache line.
 
     NumPy aligns to fewer bytes, so each load of the widest vectors would touch two lines.
     """
@@ -221,15 +223,13 @@ def _floats(*shape: int) -> Floats:
 
 def _work(task: TaskTables, agent: Agent, config: TaskConfig, num_parameters: int) -> Work:
     """Working memory for one episode, all zero."""
-    steps = config.num_trials * config.trial_length
-    nodes = len(task.node_parent)
-    rows = 1 + (steps if task.carry_state else nodes)
+    steps, nodes = config.num_steps, len(task.node_parent)
+    rows = 1 + (steps if task.carry_state else nodes)  # row 0 is the zero state
     padded_rows = rows + LANES  # policies are computed for `LANES` rows at once
     trunks, units, stimuli = agent.config.num_trunks, agent.padded_size, config.num_stimuli
     gates = NUM_GATES * units
     # The products in `pwm.fused.products` need these multiples.
     assert units % LANES == gates % WIDE == NUM_OUTPUTS % COLUMNS == 0
-
     return Work(
         projected=_floats(trunks, stimuli + 1, gates),
         head_transposed=_floats(trunks, NUM_OUTPUTS, units),

@@ -28,7 +28,7 @@ def prepare(parameters: Parameters, work: Work) -> None:
             for stimulus in range(stimuli):
                 weights = load_wide(parameters.input[trunk, stimulus], gate)
                 store(projected[stimulus], gate, bias + weights)
-            store(projected[stimuli], gate, bias)
+            store(projected[stimuli], gate, bias)  # no stimulus
         transpose(work.head_transposed[trunk], parameters.head[trunk])
 
 
@@ -38,7 +38,7 @@ def play(
 ) -> int:
     """Plays an episode with trials (N,) and noise (N, L); returns the number of levels of its rows.
 
-    If the state is reset at each trial, it does not depend on the actions: all are computed first.
+    States that are reset at each trial do not depend on the actions, and are all computed first.
     """
     prepare(parameters, work)
     blank, num_trials, length = len(task.node) - 1, len(trials), len(task.level_end)
@@ -54,10 +54,10 @@ def play(
             start, end = work.level_start[level], work.level_start[level + 1]
             _play_level(parameters, work, start, end)
         _compute_policies(parameters, work, 1, work.level_start[levels])
-    violated = False
+    blank_next = False  # whether the next trial is blank
     for trial in range(num_trials):
-        pair = blank if violated else trials[trial]
-        violated = False
+        pair = blank if blank_next else trials[trial]
+        blank_next = False
         for step in range(length):
             time = trial * length + step
             if task.carry_state:
@@ -69,7 +69,7 @@ def play(
                 row = work.row_of_node[task.node[pair, step]]
             action = _sample(work, row, noise[trial, step])
             if task.timeout and pair != blank and step < length - 1 and action != Action.HOLD:
-                violated = True
+                blank_next = True
             work.row[time] = row
             work.action[time] = action
             work.reward[time] = task.rewards[pair, step, action]
@@ -119,7 +119,7 @@ def _assign_rows(task: TaskTables, trials: Integers, work: Work) -> int:
 
 @compiled
 def _play_level(parameters: Parameters, work: Work, start: int, end: int) -> None:
-    """Computes the LSTM's states in a level's rows from the states of their parents."""
+    """Computes a level's LSTM states, rows `start` to `end` - 1, from the states of the parents."""
     trunks = len(parameters.recurrent)
     for trunk in range(trunks):
         gates, hidden = work.gates[trunk, start:end], work.hidden[trunk]

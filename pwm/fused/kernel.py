@@ -44,7 +44,7 @@ def train(
 def differentiate(
     task: TaskTables, rule: UpdateRule, population: Population, probed: ProbedEpisode, work: Work
 ) -> None:
-    """Plays and differentiates one episode of each replica, without updating it."""
+    """Plays and differentiates one episode of each replica, without training; fills `probed`."""
     for replica in range(len(population.parameters)):
         tracked, weight = population.tracked[replica], population.critic_weights[replica]
         scales = episode_scales(rule, tracked)
@@ -74,29 +74,30 @@ def _update(
     replica: int,
     work: Work,
 ) -> None:
-    """Takes one update of a replica on its episodes, starting at `first`; writes their metrics."""
+    """Takes one update of a replica, on its episodes from `first` on; writes their metrics."""
     tracked, weight = population.tracked[replica], population.critic_weights[replica]
-    scales, value_loss = episode_scales(rule, tracked), ZERO
+    scales, mean_value_loss = episode_scales(rule, tracked), ZERO
     parameters = _parameters(population.parameters[replica], work)
-    parts, count = 2 if rule.takes_apart else 1, np.float32(rule.episodes_per_update)
+    parts = 2 if rule.takes_apart else 1
+    count = np.float32(rule.episodes_per_update)
     for episode in range(first, first + rule.episodes_per_update):
         trials, noise = episodes.trials[episode, replica], episodes.noise[episode, replica]
         metrics = episodes.metrics[episode, replica]
         levels = play(task, parameters, trials, noise, work)
         measure_errors(rule, scales, noise.shape[1], work, metrics)
-        # A single part is the total loss; two are the policy loss and the value loss. The loop has
-        # one call of `_differentiate` for both, because every call in the source is inlined.
+        # A single part is the total loss; two are the policy loss and the value loss. One call of
+        # `_differentiate`, in a loop, serves all, because every call in the source is inlined.
         for part in range(parts):
             policy_weight = ONE if part == 0 else ZERO
             critic_weight = ZERO if rule.takes_apart and part == 0 else weight
             total = work.gradients[part]  # sum over episodes; the first writes into it
-            own = total if episode == first else work.gradient
+            gradient = total if episode == first else work.gradient
             _differentiate(
-                rule, scales, parameters, policy_weight, critic_weight, levels, work, own
+                rule, scales, parameters, policy_weight, critic_weight, levels, work, gradient
             )
             if episode > first:
-                total += own
-        value_loss += metrics[Metric.VALUE_LOSS] / count
+                total += gradient
+        mean_value_loss += metrics[Metric.VALUE_LOSS] / count
         track(rule, tracked, work)
     if rule.episodes_per_update > 1:
         for part in range(parts):
@@ -104,8 +105,8 @@ def _update(
             total /= count
     _step(rule, population, replica, work)
     if rule.balance == Balance.UNCERTAINTY:
-        value_loss /= scales.spread * scales.spread  # in the value head's units, not in reward
-        learn_log_variance(rule, tracked, population.learning_rates[replica], value_loss)
+        mean_value_loss /= scales.spread * scales.spread  # in the value head's units, squared
+        learn_log_variance(rule, tracked, population.learning_rates[replica], mean_value_loss)
     elif rule.balance == Balance.POPART:
         keep_outputs(parameters, scales, episode_scales(rule, tracked))
 
@@ -124,22 +125,22 @@ def _step(rule: UpdateRule, population: Population, replica: int, work: Work) ->
 
 
 @compiled
-def _parameters(row: Floats, work: Work) -> Parameters:
+def _parameters(flat: Floats, work: Work) -> Parameters:
     """Splits a replica's parameters or gradient, (P,), into named views; ignores final padding."""
     trunks, inputs, gates = work.projected.shape
     stimuli, units = inputs - 1, gates // NUM_GATES
-    recurrent = trunks * stimuli * gates
+    recurrent = trunks * stimuli * gates  # each name is the offset of its part
     input_bias = recurrent + trunks * units * gates
     recurrent_bias = input_bias + trunks * gates
     head = recurrent_bias + trunks * gates
     head_bias = head + trunks * units * NUM_OUTPUTS
     return Parameters(
-        row[:recurrent].reshape((trunks, stimuli, gates)),
-        row[recurrent:input_bias].reshape((trunks, units, gates)),
-        row[input_bias:recurrent_bias].reshape((trunks, gates)),
-        row[recurrent_bias:head].reshape((trunks, gates)),
-        row[head:head_bias].reshape((trunks, units, NUM_OUTPUTS)),
-        row[head_bias : head_bias + trunks * NUM_OUTPUTS].reshape((trunks, NUM_OUTPUTS)),
+        flat[:recurrent].reshape((trunks, stimuli, gates)),
+        flat[recurrent:input_bias].reshape((trunks, units, gates)),
+        flat[input_bias:recurrent_bias].reshape((trunks, gates)),
+        flat[recurrent_bias:head].reshape((trunks, gates)),
+        flat[head:head_bias].reshape((trunks, units, NUM_OUTPUTS)),
+        flat[head_bias : head_bias + trunks * NUM_OUTPUTS].reshape((trunks, NUM_OUTPUTS)),
     )
 
 
@@ -154,7 +155,7 @@ def _differentiate(
     work: Work,
     gradient: Floats,
 ) -> None:
-    """Writes the gradient, (P,), of the weighted losses, with the policy's entropy bonus."""
+    """Computes `gradient`, (P,), of the weighted losses; the policy loss has the entropy bonus."""
     differentiate_losses(rule, scales, policy_weight, critic_weight * scales.critic_factor, work)
     differentiate_heads(rule, policy_weight, work.level_start[levels], work)
     backpropagate(parameters, work, _parameters(gradient, work), levels)

@@ -1,7 +1,7 @@
-"""The core's constants, repeated for compiled code, and array types.
+"""Constants of `pwm.core` and `pwm.training`, repeated for compiled code, and array types.
 
-The cache of compiled code checks only this package's sources, so compiled code cannot import them
-from the core; `pwm.fused.engine.check_constants` compares the two.
+The cache of compiled code checks only this package's sources, so compiled code must not import
+constants from elsewhere; `pwm.fused.engine.check_constants` compares the repeated ones.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Balance(IntEnum):
 
 
 class Optimizer(IntEnum):
-    """The optimisers."""
+    """The optimisers (`pwm.training.optimiser`)."""
 
     RMSPROP, ADAM, SGD = range(3)
 

@@ -9,12 +9,12 @@ from pwm.fused.compilation import compiled, compiled_apart
 from pwm.fused.elementary import ONE
 from pwm.fused.layout import Floats, Optimizer
 
-UNIT = np.float64(1)
+DOUBLE_ONE = np.float64(1)
 
 
 @compiled
 def advance_powers(rule: UpdateRule, population: Population, replica: int) -> None:
-    """Updates the powers of Adam's decays, β₁ᵗ and β₂ᵗ, before update t.
+    """Updates the powers of Adam's decays to β₁ᵗ and β₂ᵗ, before update t, if Adam is used.
 
     Running products avoid libm's power function. They are in double precision; their factors are
     the decays in single precision, as in Adam's averages.
@@ -29,7 +29,7 @@ def advance_powers(rule: UpdateRule, population: Population, replica: int) -> No
 def step(
     rule: UpdateRule, population: Population, replica: int, memory: int, gradient: Floats
 ) -> None:
-    """Takes one step against a gradient (P,), with one of the replica's optimiser memories."""
+    """Takes one step against a gradient, (P,), with the replica's optimiser state `memory`."""
     rate = population.learning_rates[replica]
     trunk_size = rule.trunk_size if rule.trunk_rate != ONE else 0  # 0: one rate for all
     parameters = population.parameters[replica]
@@ -42,8 +42,8 @@ def step(
             powers, average = population.decay_powers[replica], population.average[replica, memory]
             _adam(
                 rule,
-                np.float32(np.float64(part_rate) / (UNIT - powers[0])),
-                np.float32(np.sqrt(UNIT - powers[1])),
+                np.float32(np.float64(part_rate) / (DOUBLE_ONE - powers[0])),
+                np.float32(np.sqrt(DOUBLE_ONE - powers[1])),
                 parameters[part],
                 average[part],
                 square_average[part],

@@ -2,9 +2,9 @@
 
 These are LLVM's vectors, which the compiler maps to one or more registers, depending on the
 machine; each lane's result is the same on all machines. The compiler vectorises long loops over
-one array by itself. Short loops need explicit vectors, because checking that arrays do not overlap
-would take longer than the loop; so do products, whose sums should stay in registers, and sums over
-lanes, which the compiler must not reorder.
+one array by itself. Explicit vectors are needed in short loops, where checking that arrays do not
+overlap would take longer than the loop; in products, whose sums should stay in registers; and in
+sums over lanes, which the compiler must not reorder.
 
 A Numba intrinsic receives the types of its arguments, and returns its signature and a function that
 builds its LLVM code. This code is inlined at each call; the intrinsic itself computes nothing.
@@ -48,7 +48,7 @@ class LanesType(types.Type):
 
 @register_model(LanesType)
 class _LanesModel(models.PrimitiveModel):
-    """Numba's data model of the type: an LLVM vector."""
+    """Numba's data model of `LanesType`: an LLVM vector."""
 
     def __init__(self, manager: Any, lanes: LanesType) -> None:
         super().__init__(manager, lanes, lanes.vector)  # type: ignore[no-untyped-call]
@@ -218,12 +218,12 @@ def fold(_context: Any, vectors: Any) -> Any:
 
 
 def _add_halves(builder: Any, vectors: list[Any], half: int, groups: int) -> list[Any]:
-    """Adds the two halves of each partial sum, and joins neighbouring vectors in pairs.
+    """Adds the second half of each run of lanes to its first, and joins the vectors in pairs.
 
-    The vectors have equal length; each has `groups` groups of partial sums of 2 `half` lanes.
+    Each vector has `groups` groups of runs; a run is 2 `half` lanes that add up to one number.
     """
     joined = min(len(vectors), 2)  # 1 if a single vector remains
-    # The lanes by number, with axes for vector, group, partial sum, half of the sum, and lane.
+    # The lanes by number, with axes for vector, group, run, half of the run, and lane.
     lanes = np.arange(joined * vectors[0].type.count).reshape(joined, groups, -1, 2, half)
     # In the result, a group of the second vector follows the same group of the first.
     low, high = lanes.transpose(3, 1, 0, 2, 4).reshape(2, -1).tolist()
@@ -283,7 +283,7 @@ def _make_operator(
     """Lets compiled code apply an operator to two vectors, or to a vector and a scalar.
 
     `on_floats` and `on_integers` are the methods of LLVM's builder that apply it to two vectors of
-    floats or of integers; None if it accepts none.
+    floats or of integers; None if it is not defined for them.
     """
 
     @intrinsic
