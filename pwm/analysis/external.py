@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple, TypeVar, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.core.errors import FileError, require_file
+from pwm.io.errors import FileError, require_file
 from pwm.io.repository import published
 
 AGENT_FILE, LOOP_FILE = "external.csv", "loops.csv"

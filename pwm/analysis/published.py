@@ -26,9 +26,10 @@ from numpy.typing import NDArray
 
 from pwm.analysis.stored import FIELDS, OUTCOME, outcomes_of
 from pwm.core.config import TrainConfig
-from pwm.core.errors import FileError, InputError, require_file
+from pwm.core.errors import InputError
 from pwm.core.history import AGENT_DIAGNOSTICS, History
 from pwm.core.task import TaskConfig
+from pwm.io.errors import FileError, require_file
 from pwm.io.files import read_arrays, write_arrays
 from pwm.io.repository import published
 from pwm.runs.digests import digests_of, trails_of

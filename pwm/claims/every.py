@@ -27,8 +27,8 @@ from pwm.claims import (
 )
 from pwm.claims.claim import Claim, Number
 from pwm.claims.constants import quoted
-from pwm.core.errors import FileError
 from pwm.experiments import EXPERIMENTS
+from pwm.io.errors import FileError
 from pwm.runs.shards import plan
 
 Group = Callable[[Evidence], Iterator[Claim]]

@@ -32,22 +32,6 @@ class ArgumentError(InputError):
         return f"{self.name} {self.value}: expected {self.accepted}"
 
 
-class FileError(InputError):
-    """An unusable file, folder, library or system limit.
-
-    Args:
-        path: path of the file or folder; or name of the library or limit, with its current state.
-        accepted: description of usable files, folders, libraries or limits.
-    """
-
-    def __init__(self, path: object, accepted: str) -> None:
-        super().__init__("FILE", path, accepted)
-        self.args = (path, accepted)  # pickle rebuilds the exception from `args`
-
-    def __str__(self) -> str:
-        return f"{self.value}: expected {self.accepted}"
-
-
 def require(condition: bool, name: str, value: object, accepted: str) -> None:
     """Raises `InputError` unless the condition holds."""
     if not condition:
@@ -58,12 +42,6 @@ def require_argument(condition: bool, name: str, value: object, accepted: str) -
     """Raises `ArgumentError` unless the condition holds."""
     if not condition:
         raise ArgumentError(name, value, accepted)
-
-
-def require_file(condition: bool, path: object, accepted: str) -> None:
-    """Raises `FileError` unless the condition holds."""
-    if not condition:
-        raise FileError(path, accepted)
 
 
 def require_choice(name: str, value: str, choices: Iterable[str]) -> None:

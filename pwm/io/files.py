@@ -19,8 +19,9 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.core.errors import FileError, InputError
+from pwm.core.errors import InputError
 from pwm.core.history import AGENT_DIAGNOSTICS, DIAGNOSTICS, METRICS, History
+from pwm.io.errors import FileError
 
 DAMAGE = (ValueError, KeyError, EOFError, TypeError, AttributeError, RuntimeError, OSError,
           zipfile.BadZipFile, zlib.error)  # fmt: skip

@@ -16,7 +16,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO, TypeVar, cast
 
-from pwm.core.errors import FileError, InputError
+from pwm.core.errors import InputError
+from pwm.io.errors import FileError
 
 Arguments = TypeVar("Arguments")
 STOPPING = tuple(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pwm.core.errors import require_file
+from pwm.io.errors import require_file
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 PAPER = REPOSITORY / "paper"

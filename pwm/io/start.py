@@ -16,7 +16,8 @@ from functools import cache
 from pathlib import Path
 from types import TracebackType
 
-from pwm.core.errors import FileError, InputError, require_file
+from pwm.core.errors import InputError
+from pwm.io.errors import FileError, require_file
 
 BAD_INPUT = 2
 LEAST_MEMORY = 1_500_000  # KiB of address space to import everything and to compile

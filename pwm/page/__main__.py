@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pwm.analysis.published import Published
-from pwm.core.errors import require_file
 from pwm.io.cli import PublishedPath, errors_in_one_line, parse
+from pwm.io.errors import require_file
 from pwm.io.files import folder_errors, write_if_changed
 from pwm.io.inherited import say
 from pwm.io.repository import PAPER, published

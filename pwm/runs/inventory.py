@@ -9,8 +9,9 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, get_args
 
-from pwm.core.errors import FileError, require
+from pwm.core.errors import require
 from pwm.engines import ENGINES
+from pwm.io.errors import FileError
 from pwm.io.inherited import counted
 from pwm.runs.experiment import Experiment, Size
 from pwm.runs.locks import is_locked

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from pwm.core.errors import FileError
+from pwm.io.errors import FileError
 from pwm.runs.shards import Shard
 from pwm.runs.storage import UNFINISHED, Store
 

@@ -15,10 +15,11 @@ from torch import Tensor
 
 from pwm.core.agent import Agent
 from pwm.core.config import TrainConfig
-from pwm.core.errors import FileError, InputError, require, require_file, require_integer
+from pwm.core.errors import InputError, require, require_integer
 from pwm.core.history import AGENT_DIAGNOSTICS, DIAGNOSTICS, History
 from pwm.core.rollout import Draws, DrawSource, Episode, Rollout
 from pwm.engines import EngineName, make_trainer
+from pwm.io.errors import FileError, require_file
 from pwm.io.files import read_arrays
 from pwm.runs.folders import (
     CONFIG,

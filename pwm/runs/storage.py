@@ -18,8 +18,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.core.errors import FileError, InputError, require_file
+from pwm.core.errors import InputError
 from pwm.core.history import History
+from pwm.io.errors import FileError, require_file
 from pwm.io.files import (
     DAMAGE,
     HISTORY,

@@ -12,9 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
-from pwm.core.errors import FileError
 from pwm.core.history import History
 from pwm.engines import make_trainer
+from pwm.io.errors import FileError
 from pwm.io.files import folder_errors
 from pwm.io.provenance import current_provenance
 from pwm.runs.locks import lock, report

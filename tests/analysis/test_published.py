@@ -15,9 +15,10 @@ from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.published import CURVES, Published, Record, plan_of
 from pwm.analysis.stored import FIELDS
 from pwm.core.config import TrainConfig
-from pwm.core.errors import FileError, InputError
+from pwm.core.errors import InputError
 from pwm.core.task import TaskConfig
 from pwm.experiments import EXPERIMENTS
+from pwm.io.errors import FileError
 from pwm.io.files import write_arrays
 from pwm.io.repository import published
 from pwm.runs.experiment import Experiment

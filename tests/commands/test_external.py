@@ -25,7 +25,6 @@ from pwm.analysis.external import (
     times_by_setting,
 )
 from pwm.analysis.external_predictions import agent_statements, loop_statements
-from pwm.core.errors import FileError
 from pwm.core.task import TaskConfig
 from pwm.envs import PWMEnv
 from pwm.external import __main__ as command
@@ -33,6 +32,7 @@ from pwm.external.__main__ import main
 from pwm.external.agents import GRID, NUM_EPISODES, SharedTrunk, UntilLearned, build, train
 from pwm.external.loops import LOOPS, runs_of
 from pwm.external.vector import VecCentre
+from pwm.io.errors import FileError
 from pwm.io.files import write_atomically
 from pwm.io.repository import REPOSITORY, published
 from tests.tools.external_page import page_tables

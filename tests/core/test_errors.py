@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import pickle
-from pathlib import Path
 
 import pytest
 
 from pwm.core.errors import (
-    FileError,
+    ArgumentError,
     InputError,
     require,
-    require_file,
+    require_argument,
     require_integer,
     require_non_negative,
     require_positive,
@@ -23,7 +22,7 @@ from pwm.core.errors import (
     [
         (InputError("critic_weight", -1, "more"), "--critic-weight -1: expected more"),
         (InputError("NAMES", "x", "a name"), "NAMES x: expected a name"),
-        (FileError(Path("a/b.npz"), "a history"), "a/b.npz: expected a history"),
+        (ArgumentError("weight", -1, "more"), "weight -1: expected more"),
     ],
 )
 def test_messages_name_the_value_and_survive_pickling(error: InputError, message: str) -> None:
@@ -36,11 +35,10 @@ def test_messages_name_the_value_and_survive_pickling(error: InputError, message
 
 def test_requirements_raise_only_if_violated() -> None:
     require(True, "name", 1, "anything")
-    require_file(True, "path", "anything")
     with pytest.raises(InputError, match="--name 1: expected 2"):
         require(False, "name", 1, "2")
-    with pytest.raises(FileError, match="path: expected a file"):
-        require_file(False, "path", "a file")
+    with pytest.raises(ArgumentError, match="^name 1: expected 2"):
+        require_argument(False, "name", 1, "2")
 
 
 def test_bounds_of_numbers_are_exact() -> None:

@@ -15,9 +15,10 @@ import tyro
 from tqdm import tqdm
 
 from pwm.core.config import TrainConfig
-from pwm.core.errors import FileError, InputError, require
+from pwm.core.errors import InputError, require
 from pwm.io import cli, start
 from pwm.io.cli import errors_in_one_line, parse
+from pwm.io.errors import FileError
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from pwm.core.errors import FileError, InputError
+from pwm.core.errors import InputError
 from pwm.core.history import METRICS, History
+from pwm.io.errors import FileError
 from pwm.io.files import (
     COMMENT_SIZE,
     folder_errors,

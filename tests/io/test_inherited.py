@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from pwm.core.errors import FileError, InputError
+from pwm.core.errors import InputError
+from pwm.io.errors import FileError
 from pwm.io.inherited import (
     STOPPING,
     Forgiving,

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 import pwm
-from pwm.core.errors import FileError
 from pwm.io import provenance as module
 from pwm.io import repository
+from pwm.io.errors import FileError
 from pwm.io.provenance import current_provenance
 from pwm.io.repository import REPOSITORY, published
 

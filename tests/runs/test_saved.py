@@ -14,12 +14,13 @@ import torch
 
 from pwm.core.agent import Agent, AgentConfig
 from pwm.core.config import OptimizerName, TrainConfig
-from pwm.core.errors import FileError, InputError
+from pwm.core.errors import InputError
 from pwm.core.history import AGENT_DIAGNOSTICS, DIAGNOSTICS
 from pwm.core.losses import LossConfig
 from pwm.core.rollout import DrawSource
 from pwm.core.task import TaskConfig
 from pwm.engines import EngineName, make_trainer
+from pwm.io.errors import FileError
 from pwm.runs.folders import (
     CONFIG,
     CURVES,

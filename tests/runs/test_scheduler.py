@@ -20,7 +20,8 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 
-from pwm.core.errors import FileError, InputError
+from pwm.core.errors import InputError
+from pwm.io.errors import FileError
 from pwm.io.repository import REPOSITORY
 from pwm.runs import progress as progressing
 from pwm.runs import scheduler

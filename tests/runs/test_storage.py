@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from pwm.core.agent import AgentConfig
 from pwm.core.config import TrainConfig
-from pwm.core.errors import FileError, InputError
+from pwm.core.errors import InputError
 from pwm.core.history import History
 from pwm.core.task import TaskConfig
 from pwm.engines import make_trainer
+from pwm.io.errors import FileError
 from pwm.runs.shards import Shard
 from pwm.runs.storage import Store
 from tests.support.folders import contents, flipped, largest_file
