@@ -37,7 +37,7 @@ def test_requirements_raise_only_if_violated() -> None:
     require(True, "name", 1, "anything")
     with pytest.raises(InputError, match="--name 1: expected 2"):
         require(False, "name", 1, "2")
-    with pytest.raises(ArgumentError, match="^name 1: expected 2"):
+    with pytest.raises(ArgumentError, match=r"^name 1: expected 2"):
         require_argument(False, "name", 1, "2")
 
 
