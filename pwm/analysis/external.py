@@ -141,7 +141,7 @@ def _typed(row: dict[str, str], types: dict[str, Any]) -> dict[str, Any]:
 
 
 def as_text(outcomes: Sequence[ExternalOutcome | LoopOutcome], versions: str) -> str:
-    """Text of a file for `read_outcomes`: the line `versions`, then CSV, sorted by run."""
+    """Text of a file for `read_outcomes`, of one or more outcomes: `versions`, then CSV by run."""
     rows = []
     for outcome in sorted(outcomes, key=lambda each: astuple(each.run)):
         results = asdict(outcome)

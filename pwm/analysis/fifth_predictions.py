@@ -171,7 +171,7 @@ def _on_normalised_advantages(evidence: Evidence, cells: Sequence[Cell]) -> Iter
 def _on_huber(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[Statement]:
     """Yields the statements on the Huber loss: leaks without and with a fixed point; the climb."""
     runaway = [the_cell(evidence, "huber-15", "own", weight) for weight in (2.0, 5.0)]
-    ratios = []  # of the bias to a squared loss's, c T H / (2 w), with H before learning
+    ratios = []  # of the bias to a squared loss's, c T H / (2 w), before the task is learned
     for cell in runaway:
         task = cell.runs.base.task
         squared = critic_bias(task.num_steps, start_entropy(task.trial_length), cell.weight)

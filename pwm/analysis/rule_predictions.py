@@ -60,7 +60,7 @@ def judged_rules(comparison: Comparison) -> Iterator[Prediction]:
     yield Prediction(
         name="centring",
         says="every rule is better centred than raw, but for stop-trunk and separate: tied",
-        right=all(gain(rule).low > 0 for rule in ("0", *SHARING))
+        right=all(gain(rule).low > 0 for rule in ("0", *SHARING))  # 0: an untrained critic
         and all(comparison.tied(f"centred {rule}", f"raw {rule}") for rule in APART),
     )
     condition = "120 steps, 0.001"

@@ -52,7 +52,8 @@ METHODS: Mapping[str, Selection] = MappingProxyType(
         "usual": ("usual", {}),
     }
 )
-"""Methods by name: in most names, the critic's returns, then its weight or the rule."""
+"""Methods by name: in most names, the critic's returns, then its weight or the rule; `usual` is a
+mean over steps, as in many libraries (`pwm.experiments.rules`)."""
 CONDITIONS: Mapping[str, Selection] = MappingProxyType(
     {
         **{

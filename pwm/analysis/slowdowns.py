@@ -39,7 +39,10 @@ class Cell:
 
     @cached_property
     def slowdowns(self) -> NDArray[np.float64]:
-        """Slowdown: [1 + resamples]; inf where fewer than half of the cell's seeds ever learned."""
+        """Slowdown: [1 + resamples]; inf where fewer than half of the cell's seeds ever learned.
+
+        It is nan where fewer than half of the light critic's seeds did.
+        """
         with np.errstate(invalid="ignore"):
             return resampled_medians(self.runs.time) / self._light_median
 
@@ -67,7 +70,8 @@ class Cell:
         """Logarithm of the slowdown divided by an account's prediction: [1 + resamples].
 
         An unknown slowdown exceeds its bound (`bounds`). It gets the smallest possible error: that
-        of the bound, or 0 if the prediction exceeds the bound too, as stated in advance.
+        of the bound, or 0 if the prediction exceeds the bound too, as stated in advance. It is nan
+        where fewer than half of the light critic's seeds ever learned.
         """
         predicted = self.predicted[account]
         smallest = np.maximum(np.log(self.bounds / predicted), 0.0)
@@ -89,15 +93,15 @@ class Cell:
 def root_mean_square(cells: Sequence[Cell], account: str = LAW) -> NDArray[np.float64]:
     """Root mean square of an account's errors over cells: [1 + resamples]; nan without cells.
 
-    Cells in which fewer than half of the light critic's seeds ever learned are left out.
+    In each resample, cells whose error is nan are left out.
     """
     if not cells:
         return np.full(1 + RESAMPLES, np.nan)
     squares = np.square([cell.errors(account) for cell in cells])  # (cells, 1 + resamples)
-    known = np.isfinite(squares)
-    total = np.where(known, squares, 0.0).sum(axis=0)
+    has_error = np.isfinite(squares)
+    total = np.where(has_error, squares, 0.0).sum(axis=0)
     with np.errstate(invalid="ignore"):
-        return np.asarray(np.sqrt(total / known.sum(axis=0)))
+        return np.asarray(np.sqrt(total / has_error.sum(axis=0)))
 
 
 def measured_over_predicted(cells: Sequence[Cell]) -> NDArray[np.float64]:

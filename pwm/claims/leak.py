@@ -131,7 +131,7 @@ def part_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _trunk_claims(trunk: Outcomes, detached: Outcomes) -> Iterator[Claim]:
-    """Yields claims about the leak in the trunk alone: with light critics, learning is slower."""
+    """Yields claims about the leak in the trunk alone: with light critics, runs learn later."""
     yield Claim(
         name="low-trunk",
         says="leak in the trunk alone: fraction that learns at weights up to 0.1",

@@ -105,8 +105,8 @@ def _computed(name: str, source: Source) -> tuple[Claim, Group, Selection, Selec
 def _depends_on_others(claim: Claim, group: Group, source: Source, runs: Selection) -> bool:
     """Whether a claim's value changes if all runs that are not in `runs` have other outcomes.
 
-    Their outcomes are replaced twice, as if the runs never learned and as if they learned at once,
-    because one replacement alone may happen to give the same value.
+    They are replaced twice, by random numbers; once as if the runs never learned, once as if they
+    learned at once, because one replacement alone may happen to give the same value.
     """
     for success in (False, True):
         evidence = Evidence(Altered(source, runs, success))
@@ -171,5 +171,5 @@ class AlteredRuns:
         return self.runs.history(indices)
 
     def _random(self, shape: tuple[int, ...]) -> NDArray[np.float64]:
-        """Random indices in [0, 1), which differ between the two values of `success`."""
+        """Random numbers in [0, 1), which differ between the two values of `success`."""
         return np.random.default_rng(int(self.success)).random(shape)

@@ -65,7 +65,8 @@ class History:
             for name, curve in self.curves.items()
         )
         if not (names_fit and axes_fit and curves_fit):
-            raise ValueError("a history has episode [K], int64, and metrics [R, K], float32")
+            accepted = "episode [K], int64, metrics [R, K], float32, and all diagnostics or none"
+            raise ValueError(f"a history has {accepted}")
 
     @classmethod
     def of_curves(

@@ -115,7 +115,7 @@ def _draw_noise(axes: Axes, evidence: Evidence) -> Table:
     ):
         for cell in cells:
             if cell.informative:
-                predicted = cell.predicted[LAW]
+                predicted = cell.predicted[LAW]  # without a climb, the law has noise alone
                 ratios = cell.least_slowdowns / predicted  # (1 + resamples,)
                 ratio = interval(ratios) if cell.finished else Estimate(float(ratios[0]))
                 draw_estimate(axes, predicted, ratio, colour, marker)

@@ -29,11 +29,11 @@ def measure_errors(
     # Sums in double precision. `rewarded`: trials; `squares`: squared errors; `gain`: advantages
     # times log-probabilities; `bias`: values minus returns, in units of errors.
     rewarded = squares = gain = entropy = bias = 0.0
-    ahead = 0  # later steps whose rewards are in the return, up to the horizon
+    ahead = 0  # later steps of the same episode or trial, whose rewards are in the return
     return_ = ZERO
     for time in range(steps - 1, -1, -1):
         row = work.row[time]
-        if ahead == rule.horizon:
+        if ahead == rule.horizon:  # a trial's last step, if returns end with the trial
             ahead, return_ = 0, ZERO
         ahead += 1
         return_ = work.reward[time] + rule.discount * return_
@@ -83,10 +83,10 @@ def _bootstrap(
 ) -> float:
     """Computes errors and advantages from λ-returns; returns the sum of the squared errors."""
     squares = 0.0
-    ahead = 0  # later steps whose rewards are in the return, up to the horizon
+    ahead = 0  # later steps of the same episode or trial, whose rewards are in the return
     target = value = ZERO  # λ-return and value of the next step
     for time in range(len(rows) - 1, -1, -1):
-        if ahead == rule.horizon:
+        if ahead == rule.horizon:  # a trial's last step, if returns end with the trial
             ahead, target, value = 0, ZERO, ZERO
         ahead += 1
         row = rows[time]

@@ -46,7 +46,7 @@ class TaskTables(NamedTuple):
 
 
 class Scales(NamedTuple):
-    """Scales of one replica until its next update; see `pwm.training.balance.Scales`."""
+    """Scales of one replica's errors until its next update; see `pwm.core.episode.Scales`."""
 
     centre: np.float32
     spread: np.float32

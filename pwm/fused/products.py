@@ -140,7 +140,7 @@ def add_product_transposed(out: Floats, left: Floats, right: Floats) -> None:
         if row + 1 == rows:
             _add_row_transposed(out[row], left[row], right)
         else:
-            _add_rows_transposed(out[row:], left[row:], right)
+            _add_rows_transposed(out[row:], left[row:], right)  # the first four of these rows
 
 
 @compiled

@@ -305,9 +305,12 @@ def _make_operator(
             return apply(one, other)
 
         lanes = one if isinstance(one, LanesType) else other
-        accepted = (lanes, types.float32, types.int32)
-        is_accepted = isinstance(lanes, LanesType) and one in accepted and other in accepted
-        return operate if is_accepted else None
+        if not isinstance(lanes, LanesType):
+            return None
+        of_integers = lanes.element == INTEGER
+        accepted = (lanes, types.int32 if of_integers else types.float32)
+        is_defined = (on_integers if of_integers else on_floats) is not None
+        return operate if is_defined and one in accepted and other in accepted else None
 
 
 def _compare(symbol: str) -> Callable[..., Any]:

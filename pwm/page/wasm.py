@@ -187,7 +187,7 @@ def _optimise(module: Any, machine: Any, exported: set[str]) -> None:
 
 
 def _link(code: bytes, exported: list[str]) -> bytes:
-    """Links an object file into a WebAssembly module that exports the named functions."""
+    """Links an object file into a WebAssembly module; exports the named functions and its heap."""
     with TemporaryDirectory() as folder:
         source, linked = Path(folder) / "engine.o", Path(folder) / "engine.wasm"
         source.write_bytes(code)

@@ -204,7 +204,7 @@ def _layout(state: Mapping[str, NDArray[Any]]) -> dict[str, tuple[Any, ...]]:
 
 
 def _is_consistent(state: Mapping[str, NDArray[Any]], run: TrainConfig) -> bool:
-    """Whether the numbers of windows and probes in a state fit its number of trained episodes."""
+    """Whether a state's episodes are whole updates, and its windows and probes as many as fit."""
     done = int(state["episodes_done"])
     num_probes = sum(episode <= done for episode in run.probe_at)
     return (

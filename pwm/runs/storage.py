@@ -109,6 +109,7 @@ class Store:
         require_file(self.folder.is_dir(), self.folder, "a folder of stored runs")
         for key in self.all_keys():
             path = self.folder / (key + STORED)
+            # `DAMAGE` includes the `ValueError` of `shard_of` for other `SEMANTICS`.
             with suppress(*DAMAGE), np.load(path, allow_pickle=False) as stored:
                 yield shard_of(json.loads(stored[CONTENT].item()))
 

@@ -57,7 +57,7 @@ class StartReport:
         if not self.far:
             return "\n".join(lines)
         time = f"about {self.updates:.2g} updates at the present speed"
-        lines.append(f"  time      {time if self.updates < inf else 'the values move away'}")
+        lines.append(f"  time      {time if self.updates < inf else 'never, at this speed'}")
         return "\n".join([*lines, ADVICE])
 
 

@@ -130,7 +130,10 @@ class Trainer:
         return History.of_curves(np.array(episode, np.int64), curves, probe_episode)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """All arrays needed to continue from here, by name (`STATE` and `OPTIONAL`)."""
+        """All arrays needed to continue from here, by name (`STATE` and `OPTIONAL`).
+
+        If windows end with a probe, the rows of `windows` hold its diagnostics after the metrics.
+        """
         windows = self._stacked(self._windows, METRICS)
         probes = self._stacked(self._probes, self._probe_names)
         if self._probes_at_window_ends:
