@@ -113,7 +113,7 @@ def distance_claims(evidence: Evidence) -> Iterator[Claim]:
             name=f"distance-{side}-{distance}-{weight:g}",
             says=f"60 steps, weight {weight:g}: slowdown if the critic starts {distance} "
             f"{side} the mean return (at least this, if fewer than half learn)",
-            estimate=interval(cell.least_slowdowns),
+            estimate=cell.estimate,
             band=band,
             experiments=cell.experiments,
             digits=1,

@@ -120,6 +120,7 @@ def _protocol() -> dict[str, Number]:
         "setting.probe-late": number(5000),
         "setting.probe-episodes": number(probed.probe_episodes),
         "setting.probe-every": number(probed.log_every),
+        "setting.prediction-sets": number(6),  # the first has no name in predictions.json
         "setting.methods": number(len(METHODS)),
         "setting.rule-conditions": number(len(CONDITIONS) - len(HELD_OUT)),
     }
@@ -145,6 +146,7 @@ def _theory() -> dict[str, Number]:
     for steps in (6, 15, 60, 120):
         found[f"theory.noise-{steps}"] = number(noise_weight(steps, 3), 1)
         found[f"theory.mean-{steps}"] = number(mean_return(0.5, steps // 3), 2)
+    found["theory.mean-60-uniform"] = number(mean_return(1 / 3, 60 // 3), 1)  # a uniform policy's
     for steps in (6, 15, 30):
         found[f"theory.best-{steps}"] = number(law.noise_weight(steps), 1)
     for length in (2, 4, 6):

@@ -16,13 +16,19 @@ from math import inf
 from pwm.analysis.elsewhere import BIAS, NOTHING
 from pwm.analysis.estimates import Estimate, interval, mean
 from pwm.analysis.evidence import Evidence
-from pwm.analysis.fifth_cells import fifth_cells, median_times, the_cell
-from pwm.analysis.fifth_predictions import statements
+from pwm.analysis.fifth_cells import fifth_cells, median_times, of_groups, the_cell
+from pwm.analysis.fifth_predictions import TARGETS, statements
 from pwm.analysis.fourth_predictions import NEAR
 from pwm.analysis.predictions import predictions
-from pwm.analysis.slowdowns import LAW, experiments_of, root_mean_square
+from pwm.analysis.slowdowns import (
+    LAW,
+    by_middle,
+    experiments_of,
+    fraction_right,
+    root_mean_square,
+)
 from pwm.claims.claim import Band, Claim, slug
-from pwm.claims.fourth import statement_claim
+from pwm.claims.fourth import statement_claim, unsure_claim
 
 FAILS: Mapping[str, Band] = {
     "sgd-leak": (1.5, inf),
@@ -75,7 +81,7 @@ def statement_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def number_right(evidence: Evidence) -> Iterator[Claim]:
-    """Yields one claim, about the number of right statements."""
+    """Yields the claims about the number of right statements, and how sure they are."""
     found = list(statements(evidence))
     experiments = itertools.chain.from_iterable(each.experiments for each in found)
     yield Claim(
@@ -86,6 +92,7 @@ def number_right(evidence: Evidence) -> Iterator[Claim]:
         experiments=tuple(dict.fromkeys(experiments)),  # each once
         digits=0,
     )
+    yield unsure_claim("fifth", found)
 
 
 def cell_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -99,7 +106,7 @@ def cell_claims(evidence: Evidence) -> Iterator[Claim]:
                 name=name,
                 says=f"{condition}, {variant}: slowdown at weight {weight:g}, predicted "
                 f"{predicted:g}",
-                estimate=interval(cell.least_slowdowns),
+                estimate=cell.estimate,
                 band=_band(name, predicted),
                 experiments=cell.experiments,
                 digits=1,
@@ -154,6 +161,24 @@ def error_claims(evidence: Evidence) -> Iterator[Claim]:
             band=band,
             experiments=experiments_of(kept),
         )
+    # What the law scores if times count to the middle of the window:
+    cells = [cell for cell in by_middle(fifth_cells(evidence)) if cell.predicted]
+    targets = of_groups(cells, TARGETS)
+    yield Claim(
+        name="fifth-targets-middle",
+        says=f"other returns: fraction of {len(targets)} cells within a factor of {NEAR} of the "
+        "law, by the window's middle",
+        estimate=fraction_right(targets, NEAR),
+        band=(0.75, 1 - 1 / len(targets)),  # most, as predicted, but not all
+        experiments=experiments_of(targets),
+    )
+    yield Claim(
+        name="fifth-error-law-middle",
+        says=f"fifth set, {len(cells)} cells: error of log S by the law, by the window's middle",
+        estimate=interval(root_mean_square(cells)),
+        band=ERRORS[LAW],
+        experiments=experiments_of(cells),
+    )
 
 
 GROUPS = (statement_claims, number_right, cell_claims, light_claims, reward_claims, error_claims)

@@ -41,7 +41,7 @@ METHODS: Mapping[str, Mapping[str, Any]] = {
 """Fields of the methods, by group; the critic weight is 1 where no weights are given.
 
 At weight 0 the critic learns nothing: with centred returns, the baseline is the running mean alone.
-`usual` is what libraries usually do.
+`usual` has options of libraries, and normalises advantages within the episode.
 """
 CANDIDATES: Mapping[str, Mapping[str, Any]] = {
     "fixed": {"weights": (0.0, 10.0, 100.0), "returns": "centred"},

@@ -40,6 +40,7 @@ def comparison(held_out: Sequence[str] = (), **learned: Sequence[NDArray[np.bool
         conditions=tuple("ABCDE"[: cells.shape[1]]),
         learned=cells,
         time=np.where(cells, 100.0, inf),
+        reward=np.where(cells, 0.92, 0.5),
         held_out=tuple(held_out),
     )
 
