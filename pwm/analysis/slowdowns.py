@@ -96,11 +96,7 @@ class Cell:
 
 
 def by_middle(cells: Iterable[Cell]) -> list[Cell]:
-    """The same cells, with times until the middle of the 500 episodes that meet the criterion.
-
-    `Outcomes.time` is the end of these episodes, so no time is below 500, and slowdowns relative to
-    light critics that learn at once are too close to 1.
-    """
+    """The same cells, with times to the middle, not the end, of the episodes of `Outcomes.time`."""
     return [replace(cell, earlier=FINAL_EPISODES / 2) for cell in cells]
 
 

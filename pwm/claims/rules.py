@@ -45,8 +45,7 @@ SCORES: Mapping[str, Band] = {
 }
 """Bands of mean success over the twelve conditions, by method."""
 SOLVING: Mapping[float, Band] = {0.9: (0.0, 0.75), 0.95: (0.0, 0.6)}
-"""Bands of the fraction of runs, of any method, that end above a level of reward: fewer learn to
-this level than learn by the criterion, of which the best methods have 0.9."""
+"""Bands of the fraction of runs that end above a level of reward: fewer than learn at best."""
 LEADING: Mapping[tuple[str, str], Band] = {
     ("standardised 100", "centred per-loss"): (0.02, 0.2),
     ("centred per-loss", "centred 100"): (-0.05, 0.05),
@@ -175,10 +174,9 @@ def _score_claims(comparison: Comparison) -> Iterator[Claim]:
             band=band,
             experiments=COMPARED,
         )
-    shown = [name for name in SCORES if not name.startswith("raw")]
     for level, band in SOLVING.items():
         solving = comparison.ending_above(level)
-        for name in shown:
+        for name in (name for name in SCORES if not name.startswith("raw")):
             yield Claim(
                 name=f"rules-above-{level:g}-{slug(name)}",
                 says=f"{name}: fraction that ends above a reward of {level:g}, twelve conditions",
