@@ -61,6 +61,12 @@ def test_the_score_is_the_mean_over_ranked_conditions_then_the_worst() -> None:
     assert [found.rank(name) for name in found.methods] == [2, 3, 1, 4]
 
 
+def test_runs_that_end_above_a_level_are_counted_in_place_of_those_that_learned() -> None:
+    found = comparison(one=seeds(4, 6))
+    assert found.ending_above(0.9).success("one") == found.success("one")
+    assert found.ending_above(0.95).success("one").value == 0
+
+
 def test_equal_scores_share_their_rank_and_keep_their_order() -> None:
     found = comparison(one=seeds(4, 6), other=seeds(6, 4), last=seeds(0, 0))
     assert found.ranking() == ("one", "other", "last")
