@@ -9,20 +9,20 @@ from pathlib import Path
 
 from pwm.core.errors import InputError
 
-BAD_INPUT = 2
+BAD_INPUT = 2  # exit status
 PACKAGE = Path(__file__).parent
 
 
 def commands() -> dict[str, str]:
-    """First line of each command's docstring, by command name, read without importing it."""
+    """Summary of each command, by name: its docstring's first line, read without importing it."""
     summaries = {}
-    for path in sorted([*PACKAGE.glob("*.py"), *PACKAGE.glob("*/*.py")]):
+    for path in (*PACKAGE.glob("*.py"), *PACKAGE.glob("*/*.py")):
         text = path.read_text("utf-8")
         if path != Path(__file__) and '\nif __name__ == "__main__":' in text:
             parts = path.relative_to(PACKAGE).with_suffix("").parts
             name = ".".join(part for part in parts if part != "__main__")
-            summary, *_ = (ast.get_docstring(ast.parse(text)) or "").splitlines()
-            summary = summary.removeprefix(f"`python -m pwm.{name}`: ")
+            first_line = (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
+            summary = first_line.removeprefix(f"`python -m pwm.{name}`: ")
             summaries[name] = summary[:1].upper() + summary[1:]
     return dict(sorted(summaries.items()))
 

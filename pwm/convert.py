@@ -13,12 +13,12 @@ from pwm.core.errors import require, require_choice, require_integer, require_po
 from pwm.io.cli import errors_in_one_line, parse
 from pwm.io.inherited import say
 
-ERRORS = {
+ERRORS = {  # caveats by `Convention.error`
     "clipped": "values far from those before the update have no gradient.",
     "capped": "errors above the library's cap have no gradient.",
     "huber": "the loss of errors above 1 is linear (Huber), and lighter.",
 }
-SEPARATE = (
+SEPARATE = (  # the caveat if actor and critic share no parameters
     "the weight only scales the critic's learning rate, and under RMSprop or Adam not even that."
 )
 
@@ -105,7 +105,7 @@ def _to_one(source: str, to: str, weight: float, steps: int) -> Iterator[str]:
 
 
 def _default(convention: Convention) -> str:
-    """Describes a library's parameter for the weight and its usual value, or says it has none."""
+    """Names a library's parameter for the weight and its usual value, or says that it has none."""
     if not convention.parameter:
         return "no such weight: multiply its value loss"
     return f"{convention.parameter}, {convention.weight:g} {convention.usual}"
@@ -121,17 +121,16 @@ def _caveats_of_pair(source: str, to: str, steps: int) -> Iterator[str]:
             "and a limit on the gradient's norm do."
         )
     first_scales = "advantages" in first.normalises
-    second_scales = "advantages" in second.normalises
-    if first_scales != second_scales:
-        scaling, act = (source, "multiply") if first_scales else (to, "divide")
+    if first_scales != ("advantages" in second.normalises):
+        library, action = (source, "multiply") if first_scales else (to, "divide")
         yield (
-            f"{scaling}: advantages are divided by their standard deviation: {act} the converted "
-            "weight by it."
+            f"{library}: advantages are divided by their standard deviation: {action} the "
+            "converted weight by it."
         )
 
 
 def _caveats(convention: Convention, error_weight: float) -> Iterator[str]:
-    """Yields properties of a library that no weight compensates for.
+    """Yields properties of a library that no choice of weight makes up for.
 
     `error_weight` is the weight of a step's squared error relative to its policy term.
     """

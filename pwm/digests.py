@@ -1,8 +1,8 @@
 """`python -m pwm.digests`: compares the stored runs with the published ones, bit for bit.
 
-The fused engine gives the same bits on every machine. `paper/outcomes.npz` holds a digest and the
-outcomes of every run of every experiment, so any machine can check its own runs against the
-published ones.
+The fused engine gives the same bits on every machine, so runs of any machine can be compared with
+the published ones. `paper/outcomes.npz` holds a `Record` of each experiment: digests (hashes of the
+runs' histories), outcomes, some curves. Runs are stored in shards (`pwm.runs.shards`).
 """
 
 from __future__ import annotations
@@ -11,16 +11,14 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-import tyro
 from tqdm import tqdm
 
 from pwm.analysis.published import FILE, Published, Record, plan_of
 from pwm.core.errors import require
 from pwm.experiments import EXPERIMENTS, chosen
-from pwm.io.cli import ExperimentNames, errors_in_one_line, parse
+from pwm.io.cli import ExperimentNames, PublishedPath, errors_in_one_line, parse
 from pwm.io.files import folder_errors
 from pwm.io.inherited import Forgiving, say
 from pwm.io.repository import published
@@ -39,10 +37,7 @@ class Arguments:
     """Experiments to compare, which must have stored runs; if none is named, all that have any."""
     results: Path = Path("results")
     """Folder of stored runs."""
-    published: Annotated[
-        Path | None,
-        tyro.conf.arg(metavar="PATH", help_behavior_hint="(default: paper/outcomes.npz)"),
-    ] = None
+    published: PublishedPath = None
     """File of the published digests and outcomes."""
     write: bool = False
     """Publish the digests and outcomes of these experiments, all of whose runs must be stored, and
@@ -66,30 +61,30 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def stored_records(experiment: Experiment, store: Store) -> tuple[list[int], list[Record]]:
-    """Indices of an experiment's stored runs, and the runs' records, one per shard.
+    """Indices of an experiment's stored runs, and their records, one per stored shard.
 
     Raises:
         FileError: a stored file is damaged.
     """
-    numbers: list[int] = []
+    indices: list[int] = []
     records: list[Record] = []
     first = 0
     for shard in plan(experiment):
         last = first + len(shard.members)
         if store.path(shard).exists():
-            numbers += range(first, last)
+            indices += range(first, last)
             records.append(Record.of(store.read(shard.key).history, shard.setting.task))
         first = last
-    return numbers, records
+    return indices, records
 
 
 def _write(experiments: Sequence[Experiment], store: Store, known: Published) -> None:
     """Publishes the records of `experiments`; keeps the published records of others."""
     records, plans = dict(known.records), dict(known.plans)
     for experiment in _with_progress_bar(experiments):
-        numbers, parts = stored_records(experiment, store)
+        indices, parts = stored_records(experiment, store)
         accepted = f"a folder that holds every run of {experiment.name}"
-        require(len(numbers) == experiment.num_runs, "results", store.folder, accepted)
+        require(len(indices) == experiment.num_runs, "results", store.folder, accepted)
         records[experiment.name] = Record.joined(parts)
         plans[experiment.name] = plan_of(experiment)
     names = [name for name in EXPERIMENTS if name in records]  # in the order of the experiments
@@ -106,23 +101,22 @@ def _compare(
 ) -> int:
     """Prints how many stored runs match the published ones; returns the exit status.
 
-    Experiments named by the user must have stored runs.
+    If the user named experiments (`named`), each must have stored runs; otherwise, at least one.
     """
     stored = different = 0  # numbers of runs
     missing = []  # names of experiments
     for experiment in _with_progress_bar(experiments):
         name = experiment.name
-        numbers, parts = stored_records(experiment, store)
-        stored += len(numbers)
-        if not numbers:
+        indices, parts = stored_records(experiment, store)
+        stored += len(indices)
+        if not indices:
             missing.append(name)
         elif name not in known.plans:
-            different += len(numbers)
+            different += len(indices)
             say(f"{name}: not published yet; `python -m pwm.digests --write {name}` does that")
         else:
-            same_runs = known.record(experiment).select(numbers)
+            same_runs = known.record(experiment).select(indices)
             different += _report(name, Record.joined(parts), same_runs)
-    # If no experiment was named, some of them may lack stored runs, but not all.
     accepted = f"a folder that holds runs of {', '.join(missing)}; there is nothing to compare"
     require(not missing or (stored > 0 and not named), "results", store.folder, accepted)
     left = sum(experiment.num_runs for experiment in experiments) - stored
@@ -133,7 +127,7 @@ def _compare(
 
 def _report(name: str, stored: Record, published: Record) -> int:
     """Returns how many stored runs differ from the published ones; prints the number unless 0."""
-    differences = stored.differences(published)  # (runs,), by array
+    differences = stored.differences(published)  # whether each run differs, by array: (runs,)
     differs = np.any(list(differences.values()), axis=0)  # (runs,)
     num_different = int(differs.sum())
     if num_different:
@@ -145,8 +139,8 @@ def _report(name: str, stored: Record, published: Record) -> int:
 
 def _with_progress_bar(experiments: Sequence[Experiment]) -> Iterable[Experiment]:
     """Wraps the experiments in a progress bar on standard error."""
-    bar = Forgiving(sys.stderr)
-    return tqdm(experiments, unit=" experiments", leave=False, disable=None, file=bar)
+    stream = Forgiving(sys.stderr)
+    return tqdm(experiments, unit=" experiments", leave=False, disable=None, file=stream)
 
 
 if __name__ == "__main__":

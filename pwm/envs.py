@@ -3,7 +3,8 @@
 Importing this module registers `pwm/PWM0-v0`, `pwm/PWM5-v0` and `pwm/PWM7-v0`, each also with a
 vector version for `gymnasium.make_vec`. `make` accepts every field of `TaskConfig` as a keyword. An
 environment with the seed of a run shows the trials of that run's episodes, in the same order. An
-episode terminates at its end and is never truncated.
+episode terminates at its end and is never truncated. In blank trials, which a task with timeouts
+has after a trial in which the agent acted too early, no stimulus is shown and nothing is rewarded.
 
 The `info` that is returned with an observation describes it:
 
@@ -12,9 +13,9 @@ The `info` that is returned with an observation describes it:
 - `phase`: a `Phase`, as an integer;
 - `correct_action`: the correct action at this step, or `NO_ACTION` in a blank trial.
 
-After an episode's last step, the observation is the first of a blank trial.
+After an episode's last step, the observation is the first of a blank trial. PyTorch is not needed.
 
-PyTorch is not needed. Shapes: R replicas, N trials, L steps per trial, S stimuli.
+Shapes: R replicas, N trials, L steps per trial, S stimuli.
 """
 
 from __future__ import annotations
@@ -264,7 +265,7 @@ def _phases(task: TaskConfig) -> list[int]:
 
 
 def _correct_table(task: TaskConfig) -> NDArray[np.int64]:
-    """Correct action at each step of each pair's trial and of the blank trial: [pairs + 1, L]."""
+    """Correct action at each step of each pair's trial, then of the blank trial: [pairs + 1, L]."""
     table = np.full((task.num_pairs + 1, task.trial_length), Action.HOLD, np.int64)
     table[:-1, -1] = correct_actions(task)
     table[-1] = NO_ACTION

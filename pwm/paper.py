@@ -48,8 +48,8 @@ def compile_paper(folder: Path = PAPER) -> bytes:
 def numbers_used(folder: Path = PAPER) -> list[str]:
     """Names of the numbers that the paper prints, in order of appearance, with repetitions.
 
-    Args:
-        folder: folder of the source.
+    The paper labels each name `<number>` (`num` in `paper/style.typ`).
+
     Raises:
         InputError: there is no source, or compiling it gives an error.
     """
@@ -67,7 +67,8 @@ def numbers_used(folder: Path = PAPER) -> list[str]:
 
 
 def _source(folder: Path) -> Path:
-    """Path of the source in a folder; raises `InputError` if there is no source."""
+    """Path of the source in a folder; raises `InputError` if there is none."""
+    # For the paper's own folder, `published` says if there is no checkout.
     source = published(SOURCE) if folder == PAPER else folder.resolve() / SOURCE
     if not source.is_file():
         raise InputError("folder", folder, f"a folder that holds {SOURCE}")

@@ -1,4 +1,7 @@
-"""`python -m pwm.store`: lists and verifies stored runs, and explains why a shard is missing."""
+"""`python -m pwm.store`: lists and verifies stored runs, and explains why a shard is missing.
+
+A shard is a group of runs that are stored together, as two files: their history and its provenance.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ class Arguments:
     """Flags of `python -m pwm.store`."""
 
     action: tyro.conf.Positional[Literal["ls", "verify", "why"]]
-    """List the stored shards, verify every file's checksum, or explain why a shard is missing."""
+    """List the stored shards, verify every file, or explain why a shard is missing."""
     key: tyro.conf.Positional[
         Annotated[str, tyro.conf.arg(metavar="[KEY]", help_behavior_hint="")]
     ] = ""
@@ -60,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _verify(store: Store) -> int:
     """Prints the damaged files of a store and a summary; returns the exit status.
 
-    A missing history or provenance counts as damaged if the other of the two exists.
+    If a shard has only one of its two files, the missing one counts as damaged.
     """
     damaged = list(damaged_files(store))
     for path in damaged:

@@ -1,4 +1,7 @@
-"""`python -m pwm.sweep`: trains every run of some experiments that is not stored yet."""
+"""`python -m pwm.sweep`: trains every run of some experiments that is not stored yet.
+
+A shard is a group of runs that are trained and stored together (`pwm.runs.shards`).
+"""
 
 from __future__ import annotations
 
@@ -91,8 +94,8 @@ class Arguments:
     def sbatch_options(self) -> dict[str, str]:
         """Options of sbatch by name, from `--slurm KEY=VALUE ...`; `time` is in minutes."""
         typed = " ".join(self.slurm)
-        is_used = self.executor == "slurm" or not self.slurm
-        require(is_used, "slurm", typed, "--executor slurm with it")
+        allowed = self.executor == "slurm" or not self.slurm
+        require(allowed, "slurm", typed, "--executor slurm with it")
         options = {}
         for item in self.slurm:
             name, _, value = item.partition("=")
@@ -102,7 +105,7 @@ class Arguments:
         return options
 
     def pool(self) -> tuple[Pool, int | None]:
-        """Returns a function that makes an executor, and the limit on tasks (None: no limit)."""
+        """Returns a function that makes an executor, and the limit on its tasks, or None."""
         if self.executor == "process":
             return lambda tasks: processes(min(self.at_a_time, tasks)), None
         require_slurm()
@@ -169,7 +172,7 @@ def _print_keys(shards: Sequence[Shard], stored: Set[str]) -> None:
 def _print_summary(
     experiments: Sequence[Experiment], shards: Sequence[Shard], stored: Set[str], workers: int
 ) -> None:
-    """Prints a line per experiment, and a total that counts a shared shard once."""
+    """Prints a line per experiment, and a total that counts a shard of several experiments once."""
     keys = {shard.key for shard in shards}
     width = max(len("experiment"), *(len(item.name) for item in experiments))
     say(f"{'experiment':{width}}  shards    runs  to train  minutes       MB")
@@ -197,7 +200,7 @@ def _num_runs(shards: Sequence[Shard]) -> int:
 
 
 def _costs(shards: Sequence[Shard]) -> tuple[float, float]:
-    """Estimated seconds to train some shards on one core, and megabytes to store their runs."""
+    """Seconds to train some shards on one core, and megabytes to store them, both estimated."""
     seconds = sum(shard.seconds for shard in shards)
     return seconds, sum(shard.bytes for shard in shards) / 1e6
 

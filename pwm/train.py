@@ -94,9 +94,9 @@ class Arguments:
             accepted = "one or more different numbers, 0 or above"
             require(are_different and min(values) >= 0, name, _typed(values), accepted)
         names = {item.name for item in fields(TrainConfig)} - {"critic_weight", "seed"}
-        first = TrainConfig(**{name: getattr(self, name) for name in names})
+        common = TrainConfig(**{name: getattr(self, name) for name in names})
         return tuple(
-            replace(first, critic_weight=weight, seed=seed)
+            replace(common, critic_weight=weight, seed=seed)
             for weight in self.critic_weight
             for seed in self.seeds
         )
@@ -123,7 +123,7 @@ def train_command(argv: Sequence[str] | None = None) -> None:
 
 
 def _plan(arguments: Arguments) -> Plan:
-    """Makes the training plan that the flags define.
+    """Makes the training plan from the flags.
 
     Raises:
         InputError: a value is not accepted, or a setting is given together with `--extend`.
@@ -141,14 +141,14 @@ def _plan(arguments: Arguments) -> Plan:
 
 
 def _typed(value: object) -> str:
-    """A flag's value as text, as typed on a command line."""
+    """A flag's value as one types it on a command line."""
     if isinstance(value, tuple):
         return " ".join(f"{number:g}" for number in value)
     return str(value)
 
 
 def _draw(trainer: Trainer, path: Path) -> None:
-    """Saves a plot of the training curves of a trainer's runs."""
+    """Plots the training curves of a trainer's runs into a file."""
     from pwm.figures.training import training_curves  # noqa: PLC0415, matplotlib is slow to import
 
     training_curves(trainer.runs, trainer.history(), path)

@@ -1,10 +1,11 @@
-"""Model of the critic's climb from its start to its fixed point, and of how it slows learning.
+"""Model of the critic's climb from its start to its fixed point, and of the slowdown it causes.
 
-The value head starts near zero, below the mean return. RMSprop moves every parameter by about the
-learning rate as long as its gradient keeps its sign, whatever the gradient's size. So while the
-critic is far from the mean return, each weight of the value head and its bias move by the same
-distance D. Each parameter of a unit in the trunk moves by the same distance E, in the direction of
-the sign of that unit's head weight. The value is then
+The critic is a linear value head on the units of an LSTM (the trunk), which the policy shares. The
+critic starts near zero, below its fixed point: the mean return or, with a leak, more. RMSprop
+moves every parameter by about the learning rate as long as its gradient keeps its sign, whatever
+the gradient's size. So while the critic is far from its fixed point, each weight of the value head
+and its bias move by the same distance D. Each parameter of a unit in the trunk moves by the same
+distance E, in the direction of the sign of that unit's head weight. The value is then
 
     v = start ± (D + H W h(E)),    W = 1 / sqrt(3 H) + D,
 
@@ -52,7 +53,7 @@ class Stepper:
     def step(self, gradient: float, square: float) -> float:
         """Returns the parameter's next change, in the direction of the gradient.
 
-        `gradient` is this update's expected gradient, and `square` its expected square.
+        `gradient` is the expected gradient of this update, and `square` the expected squared one.
         """
         optimiser = self._optimiser
         self._num_steps += 1
@@ -77,8 +78,8 @@ class Setting:
     reward: float = 1.0  # of a successful trial
     attached: bool = False  # whether the policy loss's gradient reaches the critic (the leak)
     targets: Targets | None = None
-    """The critic's targets, including any leak, for a reward of 1; None for undiscounted returns of
-    whole episodes."""
+    """The critic's targets, including any leak, for a `reward` of 1; None for undiscounted returns
+    of whole episodes."""
     optimiser: Optimiser = RMSPROP
 
     def __post_init__(self) -> None:
@@ -91,6 +92,7 @@ class Setting:
         require_non_negative("critic_weight", self.critic_weight)
         require_positive("learning_rate", self.learning_rate)
         require_positive("reward", self.reward)
+        require(not self.targets or self.reward == 1, "reward", self.reward, "1 with `targets`")
 
     @property
     def num_trials(self) -> int:
@@ -99,7 +101,7 @@ class Setting:
 
     @property
     def bias(self) -> float:
-        """Bias of the values at the fixed point, in reward; with `targets`, their `excess`."""
+        """Bias of the values at the fixed point, in reward; with `targets`, `Targets.excess`."""
         if self.targets:
             return self.targets.excess
         if not self.attached:
@@ -120,7 +122,7 @@ class Setting:
 
     @property
     def spread(self) -> float:
-        """Root mean square error G - v of an unbiased critic at its fixed point, in reward."""
+        """Root mean square of target minus value at the fixed point without a leak, in reward."""
         if self.targets:
             return self.targets.unbiased.noise
         return self.reward * sqrt(value_floor(SUCCESS, self.num_trials))
@@ -173,7 +175,7 @@ def mean_gain(end: Position, setting: Setting) -> float:
 
 
 def mean_return_variance(success: float, num_trials: int) -> float:
-    """Variance over episodes of the return averaged over an episode's N trials, in reward².
+    """Variance over episodes of the return averaged over an episode's N trials, for rewards of 1.
 
     The reward r_k of the k-th trial is included in the returns of the first k trials. So the mean
     return is Σ_k r_k k / N. Its variance is p (1 - p) Σ_k k² / N², where p is the `success`, the
@@ -197,13 +199,13 @@ def score_variance(steps: int, trial_length: int) -> float:
 
 
 def critic_share(setting: Setting) -> float:
-    """Root mean square of the critic's gradient of a trunk parameter, over the policy's.
+    """Root mean square of the critic's gradient in the trunk, divided by the policy's.
 
     Assumes that the critic is at the mean return and that the weights of both heads are equally
-    large. Both gradients reach the parameter through the same unit, so the other factors of the
-    chain rule cancel. What remains is 2 w times the episode's mean error for the critic, and the
-    sum over steps of the advantage times the score (`score_variance`) for the policy. The scale of
-    the reward cancels.
+    large. Both gradients reach a parameter of the trunk through the same unit, so the other factors
+    of the chain rule cancel. What remains is 2 w times the episode's mean error for the critic, and
+    the sum over steps of the advantage times the score (`score_variance`) for the policy. The scale
+    of the reward cancels.
     """
     mean_error = sqrt(setting.mean_variance)
     score = sqrt(score_variance(setting.steps, setting.trial_length))
@@ -222,7 +224,7 @@ def climb(setting: Setting, num_episodes: int) -> list[Position]:
     variance, spread = setting.mean_variance, setting.spread
     # Mean growth of the error G - v if all values v fall by 1; below 1 if the targets G contain v
     pull = setting.targets.pull if setting.targets else 1.0
-    score = score_variance(setting.steps, setting.trial_length) * setting.initial_weight**2
+    squared_score = score_variance(setting.steps, setting.trial_length) * setting.initial_weight**2
     head = trunk = 0.0
     head_stepper, trunk_stepper = Stepper(setting.optimiser), Stepper(setting.optimiser)
     positions = []
@@ -235,24 +237,24 @@ def climb(setting: Setting, num_episodes: int) -> list[Position]:
         square = error**2 + variance
         head += rate * head_stepper.step(error, square)  # its gradient's factor 2 w cancels
         factor = 2 * setting.critic_weight * weight  # from an error to the trunk's gradient
-        policy_square = score * (error**2 + spread**2)  # expected square of its gradient
+        policy_square = squared_score * (error**2 + spread**2)  # of the policy's gradient
         trunk += rate * trunk_stepper.step(factor * error, factor**2 * square + policy_square)
     return positions
 
 
 def final_share(end: Position, setting: Setting) -> float:
-    """Ratio of root mean square gradients after a climb: `SHARE` R² times `critic_share`.
+    """Root mean square of the critic's gradient in the trunk over the policy's, after a climb.
 
-    R is the factor by which the head's weights have grown. One R is in the critic's gradient, which
-    passes through the head. The other stands for the policy's gradient, which does not grow as it
-    would in a fresh trunk. This form was chosen after seeing measured slowdowns.
+    It is `SHARE` R² times `critic_share`, where R is the factor by which the head's weights have
+    grown. One R is in the critic's gradient, which passes through the head; the other allows for a
+    policy's gradient smaller than in a fresh trunk. The form was chosen after seeing slowdowns.
     """
     growth = 1 + end.head / setting.initial_weight
     return SHARE * growth**2 * critic_share(setting)
 
 
 def climb_slowdown(setting: Setting, num_episodes: int = ARRIVED) -> float:
-    """Predicted slowdown relative to a light detached critic that starts at the mean return.
+    """Predicted time to learn over that with a light detached critic starting at the mean return.
 
     It is the product of two factors at the critic's position after `num_episodes` of climbing. The
     first is `pwm.analysis.theory.slowdown`: a bias of the baseline, and the critic's gradient in

@@ -1,9 +1,10 @@
 """Conditions (settings run with both baselines), and rival laws for their lower edge.
 
-The lower edge (`pwm.analysis.edges`) is the critic weight above which attached runs learn. Each
-rival law says that the leak slows learning by a factor of sqrt(1 + (k / w)²) at critic weight w.
-The rivals differ in the noise weight k. All are fitted to the same condition, 15 steps per episode
-at learning rate 0.001. A rival predicts a condition's attached runs by slowing its detached runs.
+The lower edge (`pwm.analysis.edges`) is the critic weight above which attached runs learn. In these
+runs, the policy loss's gradient also reaches the values: the leak. Each rival law says that the
+leak slows learning by a factor of sqrt(1 + (k / w)²) at critic weight w. The rivals differ in the
+noise weight k. All are fitted to the same condition, 15 steps per episode at learning rate 0.001.
+A rival predicts a condition's attached runs by slowing its detached runs.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ FITTED_STEPS = 15  # steps per episode of the runs that the rivals are fitted to
 EXPERIMENTS: Mapping[str, str] = {
     "lengths": "weight-0.001", "fast": "weight-0.005", "mean": "mean", "held-out": "held-out",
 }  # fmt: skip
-"""Experiment of each group of conditions; each of its episode lengths is a condition."""
+"""Experiment of each group except "trial"; each of its episode lengths is a condition."""
 TRIAL_LENGTHS = (2, 4, 6)  # steps per trial, in the group "trial"
 
 
@@ -85,7 +86,7 @@ class Condition:
         }
 
     def learned_if_slowed(self, noise_weight: float) -> NDArray[np.bool_]:
-        """Whether detached runs learn if sqrt(1 + (noise_weight / w)²) times as slow: [W, S]."""
+        """Whether detached runs learn if slowed by sqrt(1 + (noise_weight / w)²): [W, S]."""
         budget = self.runs.base.num_episodes
         return learned_when_slowed(self.runs.weights, self.detached.time, budget, noise_weight)
 
@@ -95,7 +96,7 @@ class Condition:
 
     @cached_property
     def edges(self) -> NDArray[np.float64] | None:
-        """`light_edges` of the attached runs; None if too few learn (`LEAST_PLATEAU`)."""
+        """`light_edges` of attached runs, [1 + resamples]; None if few learn (`LEAST_PLATEAU`)."""
         runs = self.attached
         is_light = np.array(runs.weights) <= LARGEST_LIGHT * self.policy_factor  # (W,)
         best_rate = runs.rate()[is_light].max()
@@ -107,7 +108,7 @@ class Condition:
         return Estimate(np.nan) if self.edges is None else interval(self.edges)
 
     def edges_by(self, rival: str) -> NDArray[np.float64]:
-        """Lower edge predicted by a rival law, fitted as in `light_edges`: [1 + resamples]."""
+        """Lower edge (`light_edges`) of the attached runs as a rival predicts: [1 + resamples]."""
         return self._edges(self.predicted(rival))
 
     def _edges(self, learned: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Diagnostics of hidden states and critic in the first episodes, by the critic's start."""
+"""Diagnostics of the hidden states and the critic, measured early in training (probes)."""
 
 from __future__ import annotations
 

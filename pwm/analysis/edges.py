@@ -28,7 +28,7 @@ BLOCK = 32  # about this many resamples per matrix product, too few to make it s
 
 
 def lower_edges(weights: Sequence[float], learned: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Critic weight above which runs learn: for all seeds, then each resample, [1 + resamples].
+    """Critic weight above which runs learn, for all seeds and for each resample: [1 + resamples].
 
     `weights`, [W], are ascending critic weights; `learned` says whether each seed learned, [W, S].
     `pwm.analysis.estimates.interval` turns the result into an estimate with an interval.
@@ -40,7 +40,7 @@ def lower_edges(weights: Sequence[float], learned: NDArray[np.bool_]) -> NDArray
     best = []  # index of the most likely model for each resample
     for block in np.array_split(successes, 1 + len(successes) // BLOCK):  # (B, W)
         # With s successes of S seeds: s log p + (S - s) log(1 - p) = s log odds + S log(1 - p)
-        log_likelihood = block @ log_odds + num_seeds * log_failure  # (P, B, M)
+        log_likelihood = block @ log_odds + num_seeds * log_failure  # (P, B, M), see `_models`
         by_resample = log_likelihood.swapaxes(0, 1).reshape(len(block), -1)  # (B, P · M)
         best.append(by_resample.argmax(axis=1))
     return np.asarray(model_edges[np.concatenate(best)])
@@ -59,7 +59,7 @@ def _models(
     """Models on the grid: P plateaus by M pairs of a slope and an edge.
 
     Returns each model's edge, [P · M], log odds of success at each weight, [P, W, M], and log
-    probability that one seed fails at every weight, [P, 1, M].
+    probability that one seed fails at all of the weights, [P, 1, M].
     """
     log_weights = np.log(weights)
     span = log_weights[-1] - log_weights[0]

@@ -8,15 +8,17 @@ the predictions of the fifth set (`paper/predictions.json`). The law is the acco
   gradient's size, so neither a bias nor the critic's gradient in the trunk slows learning.
 - *Targets.* The fixed point and the noise are those of `pwm.analysis.targets`.
 - *K episodes per update.* The mean gradient μ does not depend on K; the variance s² of an episode's
-  gradient is divided by K. If S is the slowdown with one episode per update, the progress per
-  update is μ / sqrt(μ² + S² s² / K).
-- *Normalised advantages.* A constant bias cancels. The bias that remains is α (H - mean H) / s,
-  where s is the standard deviation of an episode's advantages, including this bias. The critic
-  climbs as it would with weight s w and no normalisation.
+  gradient is divided by K. Where leak and critic multiply s by F, the root mean square gradient is
+  sqrt(μ² + F² s² / K). The progress per update is g μ over the geometric mean of this root in the
+  policy head and in the trunk; g is the gain after the climb (`mean_gain`).
+- *Normalised advantages.* A constant bias cancels. The bias that remains is α (H - mean H) / d,
+  where α is the leak's temperature (`pwm.core.leak`), H the policy's entropy at a step, and d the
+  standard deviation of an episode's advantages, including this bias. The critic climbs as it would
+  with weight d w and no normalisation.
 
 RMSprop's first steps are longer than its later ones, as its mean square starts at zero. A measured
-time to learn is the end of a window of 500 episodes that meets the criterion; the law predicts the
-window's middle.
+time to learn is the end of a window of 500 episodes that meets the criterion. The law predicts the
+window's middle, to which half a window is added.
 """
 
 from __future__ import annotations
@@ -80,11 +82,11 @@ class Causes(NamedTuple):
     gain: float  # mean derivative of the trunk's units after the climb (`mean_gain`)
 
     def slowdown(self, batch: int) -> float:
-        """Ratio of the updates needed, of `batch` episodes each, to the reference's.
+        """Updates needed to learn, of `batch` episodes each, over those of the reference.
 
-        It is the geometric mean of the ratios of root mean square gradients in the head and in the
-        trunk, as in `pwm.analysis.theory.slowdown`, divided by the gain. It ignores that RMSprop's
-        first steps are longer.
+        It is the geometric mean of the ratios of root mean square gradients in the policy head and
+        the trunk, as in `pwm.analysis.theory.slowdown`, divided by the gain. It ignores that
+        RMSprop's first steps are longer.
         """
         variance = self.noise**2 / batch  # in units of the reference's s², as all below
         head = SIGNAL_TO_NOISE + variance * (1 + self.bias**2)  # mean square gradient
@@ -94,18 +96,18 @@ class Causes(NamedTuple):
 
 
 def predicted_time(run: TrainConfig) -> float:
-    """Episodes to learn according to the law; 1 for SGD, where the law predicts ratios only."""
+    """Episodes to learn by the law (15 or 60 steps); 1 for SGD, as the law predicts no slowdown."""
     return 1.0 if run.optimizer == "sgd" else _time(_causes(run), run)
 
 
 def time_if_nothing_changes(run: TrainConfig) -> float:
-    """Episodes that `run` would need to learn in the first studies' setting, by the law."""
-    start = 0.0 if run.critic_start == 0 else "fixed-point"  # all other starts are fixed points
+    """Episodes to learn, by the law, if `run` had the first studies' setting (`FIRST_SETTING`)."""
+    start = 0.0 if run.critic_start == 0 else "fixed-point"  # the fixed point of that setting
     return predicted_time(replaced(run, {**FIRST_SETTING, "critic_start": start}))
 
 
 def time_if_bias_is_noise(run: TrainConfig) -> float:
-    """Episodes to learn if the whole bias of a bootstrapped critic acted as noise."""
+    """Episodes to learn if the whole bias of a bootstrapped critic's values acted as noise."""
     targets = _targets(run)
     whole_returns = _targets(replaced(run, {"discount": 1.0, "trace_decay": 1.0}))
     noise = whole_returns.unbiased.noise
@@ -114,16 +116,16 @@ def time_if_bias_is_noise(run: TrainConfig) -> float:
 
 
 def _time(causes: Causes, run: TrainConfig) -> float:
-    """Episodes that a run takes to learn, given the causes that slow it."""
+    """Episodes that a run takes to learn, given the causes that slow it; RMSprop or Adam only."""
     batch = run.episodes_per_update
-    reference = TIMES[run.task.num_steps] - LAG  # updates of the reference
+    reference = TIMES[run.task.num_steps] - LAG  # updates of the reference run (see `Causes`)
     # RMSprop's n-th step is 1 / sqrt(1 - SMOOTHING^n) times as long as a late one.
     excess = sum(1 / sqrt(1 - SMOOTHING**n) - 1 for n in range(1, int(reference) + 1))
-    length = causes.slowdown(batch) * (reference + excess)  # of all updates, in late steps
-    if run.optimizer != "rmsprop":  # all of Adam's steps are as long as a late one
-        return LAG + batch * length
+    distance = causes.slowdown(batch) * (reference + excess)  # to cover, in late steps
+    if run.optimizer != "rmsprop":  # Adam, whose steps are all as long as a late one of RMSprop's
+        return LAG + batch * distance
     updates, covered = 0, 0.0
-    while covered < length:
+    while covered < distance:
         updates += 1
         covered += 1 / sqrt(1 - SMOOTHING**updates)
     return LAG + batch * updates
@@ -158,10 +160,10 @@ def _normalised_causes(run: TrainConfig) -> Causes:
 
 
 def normalised_bias(run: TrainConfig) -> float:
-    """Standard deviation b over steps of the leak's bias with normalised advantages, in reward.
+    """Standard deviation b over steps of the leak's bias with normalised advantages.
 
-    All quantities are for the policy that is learned first (`start_entropy`): H is log 2 at the
-    last step of a trial and log 3 at all others. Let W be the variance of an episode's
+    All quantities are for rewards of 1 and the policy that is learned first (`start_entropy`): H is
+    log 2 at the last step of a trial and log 3 at all others. Let W be the variance of an episode's
     advantages without the bias, and D² the variance of α H over the steps of a trial. As α H is
     divided by the standard deviation of the advantages with the bias, b² (W + b²) = D².
     """
@@ -178,7 +180,7 @@ def _episode_variance(setting: Setting) -> float:
 
 
 def _climb_setting(run: TrainConfig) -> Setting:
-    """Climb setting of a run, whose critic starts at 0 or at its fixed point."""
+    """Setting of the climb model for a run; a start other than 0 is taken as the fixed point."""
     targets = _targets(run)
     whole_returns = targets.discount == targets.trace_decay == 1 and targets.horizon == "episode"
     adam = Optimiser(run.square_decay, run.momentum_decay, corrected=True)
@@ -208,7 +210,7 @@ def _targets(run: TrainConfig) -> Targets:
 
 
 def accounts(run: TrainConfig, light: TrainConfig) -> dict[str, float]:
-    """Slowdown of `run` relative to `light`, its setting with a light critic, by account."""
+    """Slowdown of `run` relative to `light`, the same setting with a light critic, by account."""
     light_time = time_if_nothing_changes(light)
     slowdowns = {
         LAW: predicted_time(run) / predicted_time(light),
@@ -220,7 +222,7 @@ def accounts(run: TrainConfig, light: TrainConfig) -> dict[str, float]:
 
 
 def bias_terms(run: TrainConfig) -> tuple[float, float]:
-    """Coefficients of success and of entropy in the bias of the values, which is linear in both."""
+    """Coefficients (a, b) of the values' bias at the fixed point: a · success + b · entropy."""
     targets = _targets(run)
     of_success = replace(targets, success=1.0, entropy=0.0).bias
     of_entropy = replace(targets, success=0.0, entropy=1.0).bias
@@ -230,8 +232,8 @@ def bias_terms(run: TrainConfig) -> tuple[float, float]:
 def law_edge(run: TrainConfig, light: TrainConfig) -> float:
     """Critic weight at which `run` takes twice as long to learn as `light`, according to the law.
 
-    It is the lower edge, due to the leak, if the run is attached, and the upper edge, due to the
-    climb, if the run is detached and starts at 0. The critic weight of `run` is ignored.
+    For an attached run, it is the lower edge, due to the leak. For a detached run that starts at 0,
+    it is the upper edge, due to the climb. `run.critic_weight` is ignored. RMSprop or Adam only.
     """
     limit, attached = 2 * predicted_time(light), run.loss.baseline == "attached"
     low, high = 0.01, 10_000.0

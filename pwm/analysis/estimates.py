@@ -1,10 +1,10 @@
 """Estimates with 95% intervals, each computed in one of two ways.
 
 The fraction of seeds that learned in one cell (runs that differ only in the seed) has a Wilson
-interval. Everything else has a bootstrap interval over seeds: a statistic is computed for the
-original seeds and for each resample of them, [1 + resamples], and the interval lies between two
-quantiles of the resamples. All statistics use the same resamples, so that conditions can be
-compared seed by seed.
+interval, also used for several cells if all of their runs agree (`rate`). Everything else has a
+bootstrap interval over seeds: a statistic is computed for the original seeds and for each resample
+of them, [1 + resamples], and the interval lies between two quantiles of the resamples. All
+statistics use the same resamples, so that conditions can be compared seed by seed.
 
 Runs are bit-identical on every machine, and files written from them must be, too. But the last
 digits of logarithms, powers and matrix products differ between processors. Three rules keep these
@@ -70,7 +70,7 @@ def success_rate(learned: NDArray[np.bool_]) -> SuccessRate:
 def rate(learned: NDArray[np.bool_]) -> Estimate:
     """Fraction of runs that learned, with a Wilson interval for one cell, else a bootstrap one.
 
-    Several cells get one cell's interval if all of their runs agree.
+    If all runs of several cells learned, or none did, the interval is Wilson's for a single cell.
 
     Args:
         learned: whether each seed learned, in one or several cells of the same seeds, [..., S].
@@ -99,7 +99,7 @@ def mean(values: NDArray[np.float64]) -> Estimate:
 
 
 def quantiles(values: NDArray[np.float64], tail: float) -> Estimate:
-    """Median of the values, with the quantiles at `tail` and 1 - `tail`; nan if there are none."""
+    """Median of the values, with the quantiles at `tail` and 1 - `tail`; nan without values."""
     if not len(values):
         return Estimate(nan)
     low, middle, high = np.quantile(values, [tail, 0.5, 1 - tail])

@@ -43,11 +43,11 @@ class Evidence:
         self._record(name, np.arange(0))  # no run yet, only the name
         return self._outcomes[name]
 
-    def _record(self, name: str, numbers: NDArray[np.intp]) -> None:
-        """Records that the runs with these numbers in the experiment `name` are read."""
+    def _record(self, name: str, indices: NDArray[np.intp]) -> None:
+        """Records that the runs with these indices in the experiment `name` are read."""
         if name not in self.read:
             self.read[name] = np.zeros(self.experiment(name).num_runs, bool)
-        self.read[name][numbers] = True
+        self.read[name][indices] = True
 
     def experiment(self, name: str) -> Experiment:
         """The experiment `name`, in this evidence's size and for its engine."""

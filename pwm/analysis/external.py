@@ -98,8 +98,7 @@ class LoopOutcome:
     standardised."""
     bootstrap: float
     """Factor of the bootstrap value in an n-step target, γ^n; 0 for targets without it."""
-    torch: str
-    """Version of PyTorch."""
+    torch: str  # version of PyTorch
 
 
 Outcome = TypeVar("Outcome", bound=ExternalOutcome | LoopOutcome)

@@ -3,9 +3,11 @@
 The statements are those under `external` in `paper/predictions.json`, in order. Measured numbers
 are arrays [1 + resamples]: for the original seeds, then for each resample of them.
 
-H is the policy's entropy and w the weight of the value loss. Both losses are sums over steps. So
-the leak raises a value above its target by H / w if the value loss is ½ δ² (TensorFlow's tutorial
-and A3C), and by H / (2 w) if it is δ² (REINFORCE, were its advantages not normalised).
+In the loops, both losses are sums over steps. H is the policy's entropy, w the weight of the value
+loss, and δ the value minus the target. If one optimiser minimises both losses, the leak (the policy
+loss's gradient with respect to the values) raises a value above its target by H / w where the value
+loss is ½ δ² (TensorFlow's tutorial, whose Huber loss is ½ δ² up to |δ| = 1, and "a3c-textbook"),
+and by H / (2 w) where it is δ² (REINFORCE, were its advantages not normalised).
 """
 
 from __future__ import annotations
@@ -146,8 +148,8 @@ def _reinforce(loops: Loops) -> dict[str, Array]:
     at = _pairs(loops, "reinforce")
     bias_ratios = []
     for weight in (0.02, 0.2):
-        unnormalised = at[weight].mean("attached", "entropy") / (2 * weight)
-        bias_ratios.append(np.abs(at[weight].difference("error")) / unnormalised)
+        bias_if_unnormalised = at[weight].mean("attached", "entropy") / (2 * weight)
+        bias_ratios.append(np.abs(at[weight].difference("error")) / bias_if_unnormalised)
     slowdowns = np.array([pair.slowdown for pair in at.values()])  # (weights, 1 + resamples)
     with np.errstate(divide="ignore"):
         farthest_from_1 = np.abs(np.log(slowdowns)).argmax(axis=0)  # index of a weight
@@ -158,7 +160,7 @@ def _reinforce(loops: Loops) -> dict[str, Array]:
 
 
 def _a3c(loops: Loops) -> dict[str, Array]:
-    """Measured numbers for the statements about both variants of A3C, by statement name."""
+    """Measured numbers for A3C, with two optimisers and ("a3c-textbook") with one, by statement."""
     at = _pairs(loops, "a3c")
     textbook = _pairs(loops, "a3c-textbook")
     with np.errstate(divide="ignore", invalid="ignore"):

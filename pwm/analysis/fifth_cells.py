@@ -1,8 +1,8 @@
 """Cells of the fifth set of predictions: runs in other settings, and their light critics.
 
 A cell is the runs of one weight, group, episode length and variant; `pwm.experiments.fifth` lists
-the groups and variants. Its slowdown is relative to the light critic of the same group and length.
-The predictions are in `paper/predictions.json` (`fifth`).
+the groups and variants. Its slowdown is its median time to learn over that of the light critic of
+the same group and length. The predictions are in `paper/predictions.json` (`fifth`).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def fifth_cells(evidence: Evidence) -> tuple[Cell, ...]:
 
 
 def of_groups(cells: Sequence[Cell], groups: Sequence[str], *variants: str) -> list[Cell]:
-    """Cells of the given groups, in some or all variants, with a predicted slowdown."""
+    """Cells of the given groups and variants (all if none is given) with a predicted slowdown."""
     return [
         cell
         for cell in cells
@@ -74,7 +74,7 @@ def median_times(runs: Outcomes) -> NDArray[np.float64]:
 
 
 def predicted_bias(cell: Cell) -> NDArray[np.float64]:
-    """Critic bias predicted from each seed's final entropy and success: [S]."""
+    """Critic bias predicted from each seed's final entropy and success, in reward: [S]."""
     experiment = cell.experiments[0]
     per_success, per_nat = predictions()["fifth"]["bias"][experiment][f"{cell.weight:g}"]
     return np.asarray(per_success * cell.runs.reward + per_nat * cell.runs.entropy)

@@ -149,12 +149,9 @@ def _on_targets(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[Statement
     yield _light_times_right("targets-light", evidence, TARGETS)
     yield _slowdown("trial-climb", the_cell(evidence, "trial-60", "raw", 30.0))
     bootstrapped = the_cell(evidence, "gae-60", "raw", 10.0)
-    whole_returns = evidence.of("weight-0.001").at(
-        episode_length=60, baseline="detached", critic_weight=10.0
-    )
-    ratio = _capped_time(bootstrapped.runs) / _capped_time(whole_returns)
-    experiments = (bootstrapped.experiments[0], "weight-0.001")
-    yield _statement("gae-climb", interval(ratio), experiments)
+    whole_returns = evidence.of("weight-0.001").at(baseline="detached", critic_weight=10.0)
+    ratio = _capped_time(bootstrapped.runs) / _capped_time(whole_returns.at(episode_length=60))
+    yield _statement("gae-climb", interval(ratio), (bootstrapped.experiments[0], "weight-0.001"))
 
 
 def _on_batches(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[Statement]:
@@ -172,21 +169,21 @@ def _on_normalised_advantages(evidence: Evidence, cells: Sequence[Cell]) -> Iter
 
 
 def _on_huber(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[Statement]:
-    """Yields the statements on the Huber loss."""
-    light = [the_cell(evidence, "huber-15", "own", weight) for weight in (2.0, 5.0)]
+    """Yields the statements on the Huber loss: leaks without and with a fixed point; the climb."""
+    runaway = [the_cell(evidence, "huber-15", "own", weight) for weight in (2.0, 5.0)]
     ratios = []  # of the bias to a squared loss's, c T H / (2 w), with H before learning
-    for cell in light:
+    for cell in runaway:
         task = cell.runs.base.task
         squared = critic_bias(task.num_steps, start_entropy(task.trial_length), cell.weight)
         ratios.append(resampled_means(cell.runs.critic_bias) / squared)
-    yield _statement("huber-runaway", interval(np.min(ratios, axis=0)), _without_light(light))
-    heavy = [the_cell(evidence, "huber-15", "own", weight) for weight in (10.0, 20.0)]
+    yield _statement("huber-runaway", interval(np.min(ratios, axis=0)), _without_light(runaway))
+    at_rest = [the_cell(evidence, "huber-15", "own", weight) for weight in (10.0, 20.0)]
     log_ratios = []  # of the bias to `huber_bias` at each seed's final entropy and reward
-    for cell in heavy:
+    for cell in at_rest:
         seeds = zip(cell.runs.entropy, cell.runs.reward, strict=True)
         predicted = [huber_bias(cell.runs.base, entropy, success) for entropy, success in seeds]
         log_ratios.append(log_bias_ratio(cell.runs.critic_bias, np.array(predicted)))
-    yield _mean_ratio("huber-rest", log_ratios, _without_light(heavy))
+    yield _mean_ratio("huber-rest", log_ratios, _without_light(at_rest))
     yield _cells_right("huber-climb", of_groups(cells, ("huber",), "raw"))
 
 

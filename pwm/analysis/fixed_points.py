@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 def target_weights(
     steps: int, discount: float, trace_decay: float, horizon: int | None = None
 ) -> tuple[Array, Array]:
-    """Weights M of the rewards r and N of the later values v in λ-returns G = M r + N v: [T, T].
+    """Weights M of the rewards r and N of later values v in λ-returns G = M r + N v, [T, T] each.
 
     With the discount γ and the trace decay λ, M[t, s] = (γ λ)^(s-t) for s ≥ t, and
     N[t, s] = γ (1 - λ) (γ λ)^(s-t-1) for s > t; both are 0 elsewhere. Returns end with the episode
@@ -49,16 +49,16 @@ def fixed_point_values(
     horizon: int | None = None,
     period: int | None = None,
 ) -> Array:
-    """Mean value at each step of an episode, with a critic at its fixed point on λ-returns.
+    """Mean value at each step of an episode, for a critic at its fixed point with λ-returns.
 
     The leak adds q_t to the target G_t: q_t = α H_t or, if the policy loss's gradient also reaches
     the values in G (with the weights N of `target_weights`), q_t = α (H_t - Σ_s<t N_st H_s).
-    At the fixed point, v = G + q on average.
+    At the fixed point, v = G + q on average over steps that the critic does not distinguish.
 
-    If the critic knows the step of the episode, then v exceeds the discounted return by
-    b_t = q_t + (1 - λ) Σ_j≥1 γ^j q_t+j. Far from both ends of an episode, b is
-    α H (1 - γ λ) / (1 - γ), or α H with leaking targets. At discount 1, b is α H (1 + (1 - λ) n)
-    with n steps to come, or about 0 after the first steps with leaking targets.
+    If the critic knows the step t of the episode, then v exceeds the discounted return by
+    b_t = q_t + (1 - λ) Σ_j≥1 γ^j q_t+j. For constant H and γ < 1, far from both ends of an
+    episode, b is α H (1 - γ λ) / (1 - γ), or α H with leaking targets. At γ = 1, with n steps to
+    come, b is α H (1 + (1 - λ) n), or α H λ^t (1 + λ - λ^(n+1)) with leaking targets (t from 0).
 
     Valid if the value head is stationary and its features distinguish the steps of a period. A
     period shorter than the episode also requires that no state is carried and no trial is blanked,
@@ -74,7 +74,7 @@ def fixed_point_values(
         horizon: steps per segment at whose end returns are cut, a divisor of T; T if None.
         period: number of steps that the critic distinguishes, a divisor of T; T if None.
     Returns:
-        The values, in reward, [T]. The bias is values minus returns; the mean advantage is -q.
+        The values, in reward, [T]. The bias is values minus discounted returns.
     """
     steps = len(rewards)
     reward_weights, value_weights = target_weights(steps, discount, trace_decay, horizon)
@@ -95,9 +95,9 @@ def huber_bias(run: TrainConfig, entropy: float, success: float) -> float:
     """Value minus mean return of an attached critic trained with a Huber loss, in reward.
 
     The gradient of the Huber loss grows with the error up to an error of 1, then stays constant. At
-    the fixed point it balances the leak: E[clip(G - v, -1, 1)] = -α H. If α H ≥ 1, no error is
-    large enough, and the bias is inf. Returns G are undiscounted, over whole episodes with rewards
-    of 1, and the policy loss is a sum over steps.
+    the fixed point it balances the leak: E[clip(G - v, -1, 1)] = -α H, with α = `leak_temperature`.
+    If α H ≥ 1, no error is large enough, and the bias is inf. Returns G are undiscounted, over
+    whole episodes with rewards of 1, and the policy loss is a sum over steps.
 
     Args:
         run: configuration, from which the task and the critic weight are read.

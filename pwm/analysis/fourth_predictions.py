@@ -2,9 +2,9 @@
 
 A cell is the runs of one critic weight in one condition and variant. The condition is a setting of
 task, network and learning rate. The variant is the critic's start and returns: from zero ("raw"),
-from the mean return ("mean"), from zero with centred returns ("centred"), or with a leak from zero
-("attached") or from the leak's fixed point ("fixed-point"). Slowdowns are relative to a light
-critic that starts at the mean return.
+from the mean return ("mean"), from zero with centred returns ("centred") or, with a leak, from zero
+("attached") or from the leak's fixed point ("fixed-point"). A slowdown S is a ratio of median times
+to learn, relative to a light critic that starts at the mean return.
 
 Statements are in the order of `right_if` and `refuted_if` in `paper/predictions.json` (`fourth`).
 """
@@ -61,7 +61,7 @@ STATEMENTS: Mapping[str, tuple[str, tuple[float, float]]] = {
     "above": ("log S of starts above the mean over that of starts as far below", (0.5, inf)),
     "rates": ("largest ratio of slowdowns at learning rates 0.0005 and 0.0015", (1.0, NEAR)),
 }
-"""For each statement, the number that it is about and the range in which the statement is right."""
+"""The number that each statement is about (S: slowdown), and the range in which it is right."""
 
 
 @lru_cache(maxsize=1)
@@ -87,7 +87,7 @@ def fourth_cells(evidence: Evidence) -> tuple[Cell, ...]:
 def _cells_by_weight(
     condition: str, variant: str, experiments: tuple[str, ...], runs: Outcomes, light: Outcomes
 ) -> Iterator[Cell]:
-    """Yields a cell for each weight of the runs."""
+    """Yields a cell for each weight of the runs, except for the light critic."""
     predicted = predictions()["fourth"]["slowdown"].get(condition, {})
     separator = ", " if condition == "above" else " "  # in the names of the predictions
     for weight in runs.weights:
@@ -172,11 +172,8 @@ def refuted_if(evidence: Evidence) -> Iterator[Statement]:
 
 def _reward_statement(evidence: Evidence, cell: Cell, weight_at_1: float) -> Statement:
     """Statement about the slowdown of `cell` over that at reward 1 and weight `weight_at_1`."""
-    runs = evidence.of("weight-0.001").at(
-        episode_length=cell.runs.base.task.episode_length,
-        baseline="detached",
-        critic_weight=weight_at_1,
-    )
+    detached = evidence.of("weight-0.001").at(baseline="detached", critic_weight=weight_at_1)
+    runs = detached.at(episode_length=cell.runs.base.task.episode_length)
     at_1 = climb_cell(evidence, "weight-0.001", runs, start=0.0)
     ratio = cell.least_slowdowns / at_1.least_slowdowns
     return _statement(cell.condition, interval(ratio), [cell, at_1])

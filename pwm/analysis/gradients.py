@@ -1,5 +1,6 @@
 """Gradients of the two losses during training, and a check of the losses against theory.
 
+The trunk's gradient is the sum of three parts, which `pwm.training.diagnostics` names.
 Shapes: S seeds at one setting and weight, K windows of episodes over which curves are averaged.
 """
 
@@ -13,12 +14,12 @@ from numpy.typing import NDArray
 from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.theory import advantage_log_prob
 
-UNLEARNED = 0.6  # reward (fraction of trials); in pwm5 a policy without memory reaches 0.625
+UNLEARNED = 0.6  # fraction of trials rewarded; with pwm5, a policy without memory can reach 0.625
 SMALL_WEIGHT = 0.2  # up to this critic weight, a detached critic hardly moves the trunk
 
 
 def undisturbed_times(runs: Outcomes) -> NDArray[np.float64]:
-    """Times to learn of detached runs with weights up to `SMALL_WEIGHT`: [small weights, S]."""
+    """Episodes until detached runs of weights up to `SMALL_WEIGHT` learned: [small weights, S]."""
     small = [weight for weight in runs.weights if weight <= SMALL_WEIGHT]
     return runs.at(baseline="detached", critic_weight=small).time
 
@@ -40,13 +41,13 @@ def known_median(values: NDArray[np.float64]) -> float:
 
 
 def policy_share(runs: Outcomes) -> NDArray[np.float64]:
-    """Ratio of squared gradient norms in the trunk, policy loss to total loss: [S, K]."""
+    """Squared norm of the policy's part of the trunk's gradient over that of the sum: [S, K]."""
     with np.errstate(invalid="ignore"):  # nan: a deterministic policy has no gradient left
         return np.asarray(runs.curve("policy_norm") ** 2 / runs.curve("total_norm") ** 2)
 
 
 def share_weight(runs: Outcomes) -> NDArray[np.float64]:
-    """Critic weight at which both losses' gradients in the trunk would have equal norms: [S, K]."""
+    """Critic weight at which the policy's and critic's parts would have equal norms: [S, K]."""
     weight = runs.base.critic_weight
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(weight * runs.curve("policy_norm") / runs.curve("critic_norm"))
@@ -56,8 +57,8 @@ def identity_sides(runs: Outcomes) -> tuple[NDArray[np.float64], NDArray[np.floa
     """Both sides of the identity in `advantage_log_prob`, in the second half of training.
 
     The left side is minus the policy loss. The right side is computed from the value loss, the
-    variance of the return, and its covariance with log π. Losses are means over a window; variance
-    and covariance were measured at its end. Both sides are [S, K / 2].
+    variance of the return, and the return's covariance with log π. Losses are means over a window;
+    variance and covariance were measured at its end. Each side is [S, windows].
     """
     names = ("policy_loss", "value_loss", "return_variance", "covariance")
     curves = np.array([runs.curve(name) for name in names], np.float64)  # (4, S, K)

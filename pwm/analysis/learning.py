@@ -1,9 +1,12 @@
 """The criterion for having learned the task.
 
 A run has learned if the fraction of trials rewarded in its last 500 episodes exceeds, by four
-standard errors, the best that is possible without solving the task. For pwm5, this is the reward of
-the best memoryless policy, 0.625. For pwm0, which a memoryless policy solves, it is the reward of a
-policy that always gives the same answer, 0.5. The criterion was fixed before any run was made.
+standard errors, the best that is possible without solving the task. With the stimulus set pwm5,
+this is the best memoryless policy's 0.625. With pwm0, which a memoryless policy solves, it is the
+0.5 of a policy that always gives the same answer. The criterion was fixed before any run was made.
+
+Histories hold averages over windows of episodes. The last 500 episodes stand for all windows that
+end in them. Shapes: R replicas, K windows.
 """
 
 from __future__ import annotations
@@ -40,7 +43,7 @@ def learned(history: History, task: TaskConfig) -> NDArray[np.bool_]:
 def times_to_learn(history: History, task: TaskConfig) -> NDArray[np.float64]:
     """Episodes until the mean reward of 500 consecutive episodes first met the criterion: [R].
 
-    It is inf if a replica never met it. All windows but the last must have the same length.
+    It is inf if the criterion was never met. All windows but the last must have the same length.
     """
     window_length = int(history.episode[0])  # in episodes
     group_size = min(ceil(FINAL_EPISODES / window_length), len(history.episode))

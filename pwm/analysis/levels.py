@@ -13,7 +13,7 @@ class RewardLevels(NamedTuple):
     """Fractions of trials rewarded under reference policies, in increasing order."""
 
     uniform: float  # left, right and hold with equal probability
-    one_sided: float  # always left or always right, whichever is better
+    one_sided: float  # always left or always right, whichever is rewarded more often
     memoryless: float  # the best policy that sees only the second stimulus
     solved: float  # the best policy
 
@@ -21,8 +21,8 @@ class RewardLevels(NamedTuple):
 def reward_levels(stimulus_set: str) -> RewardLevels:
     """Exact reward levels for a stimulus set, computed from all of its pairs.
 
-    The policies choose among the three actions at the last step of a trial, and hold before. Blank
-    trials and `hold_reward` are ignored.
+    The policies choose one of the three actions at the last step of a trial, and hold before it.
+    Blank trials and `hold_reward` are ignored.
 
     Args:
         stimulus_set: a key of `pwm.core.task.STIMULUS_SETS`.
@@ -32,7 +32,7 @@ def reward_levels(stimulus_set: str) -> RewardLevels:
     config = TaskConfig(stimulus_set=stimulus_set)
     rewards = reward_table(config)[:-1, -1].astype(np.float64)  # of the last step: (pairs, actions)
     second = config.pairs[:, 1]  # second stimulus of each pair
-    # For each second stimulus, the number of pairs in which its best action is rewarded
+    # For each second stimulus, the number of its pairs in which its best action is rewarded
     most_rewarded = [rewards[second == each].sum(axis=0).max() for each in np.unique(second)]
     return RewardLevels(
         uniform=float(rewards.mean()),

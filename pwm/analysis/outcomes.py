@@ -1,12 +1,12 @@
 """Runs selected by the fields of their configurations, and the outcomes of these runs.
 
-All analysis reads runs through `Outcomes`. For instance, from every run in a folder:
+All analysis reads runs through `Outcomes`, for instance all runs in a folder:
 
     runs = Outcomes.stored("results").at(critic_weight=5, baseline="detached")
     runs.configs, runs.time, runs.learned
     runs.at(num_episodes=20_000, log_every=100).history.reward  # curves of equal length
 
-or, without a store, from the published outcomes of one of the paper's experiments:
+or, without a store, the published runs of one of the paper's experiments:
 
     Outcomes.published("weight-0.001").at(critic_weight=5).learned
 """
@@ -44,13 +44,13 @@ class Runs(Protocol):
     def configs(self) -> Sequence[TrainConfig]:
         """The configuration of each run."""
 
-    def outcomes(self, numbers: NDArray[np.intp]) -> NDArray[Any]:
-        """Outcomes of the runs with these indices: an array of `OUTCOME`, shaped like `numbers`."""
+    def outcomes(self, indices: NDArray[np.intp]) -> NDArray[Any]:
+        """Outcomes of the runs with these indices: an array of `OUTCOME`, shaped like `indices`."""
 
-    def history(self, numbers: NDArray[np.intp]) -> History:
+    def history(self, indices: NDArray[np.intp]) -> History:
         """The history of the runs with these indices, [R], in this order."""
 
-    def curve(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
+    def curve(self, name: str, indices: NDArray[np.intp]) -> NDArray[np.float32]:
         """The curve `name` of the runs with these indices: [R, windows], or [R, probes]."""
 
 
@@ -66,16 +66,15 @@ Note = Callable[[NDArray[np.intp]], None]
 
 
 class Outcomes:
-    """Selected runs and their outcomes.
+    """Selected runs and their outcomes: arrays whose shape is written [...].
 
-    The outcomes are arrays with one axis for each field that varies, such as the critic weight and
-    the seed. Their shape is written [...].
+    The runs of a grid have one axis for each field that varies, such as the critic weight and the
+    seed. A list of runs, such as those in a folder, has the single axis "run".
 
     Args:
         runs: all runs, of which some are selected.
-        axes: values of each field that varies, in the order of the axes of `numbers`; for a list
-            of runs, the single axis "run".
-        numbers: indices of the selected runs in `runs`, [...].
+        axes: values on each axis, by name, in the order of the axes of `indices`.
+        indices: indices of the selected runs in `runs`, [...].
         note: called with the indices of the runs that are read.
     """
 
@@ -83,20 +82,18 @@ class Outcomes:
         self,
         runs: Runs,
         axes: Mapping[str, Sequence[Any]],
-        numbers: NDArray[np.intp],
+        indices: NDArray[np.intp],
         note: Note | None = None,
     ) -> None:
         self.axes = MappingProxyType({name: tuple(values) for name, values in axes.items()})
-        self._runs, self._numbers, self._note = runs, numbers, note
+        """Values on each axis of the outcomes, by name, in the order of the axes."""
+        self._runs, self._indices, self._note = runs, indices, note
 
     @classmethod
     def of(
         cls, experiment: Experiment, source: Store | Source, note: Note | None = None
     ) -> Outcomes:
-        """The stored or published runs of an experiment, with the axes of its grid.
-
-        `note` is called with the indices of the runs that are read.
-        """
+        """The stored or published runs of an experiment, with the axes of its grid."""
         if isinstance(source, Store):
             runs: Runs = StoredRuns(source, plan(experiment))
         else:
@@ -120,24 +117,27 @@ class Outcomes:
     def stored(cls, folder: Path | str = "results", engine: EngineName = "fused") -> Outcomes:
         """The runs in a folder that one engine trained, as a list without duplicates.
 
+        Files that cannot be read, or are of another version, are left out without a message.
+
         Raises:
             InputError: there is no such folder.
         """
         store = Store(Path(folder))
         runs = StoredRuns(store, (shard for shard in store.shards() if shard.engine == engine))
         # Runs with equal configurations are identical: one of them is kept.
-        number_of = {config: number for number, config in enumerate(runs.configs)}
-        numbers = np.array(list(number_of.values()), np.intp)
-        return cls(runs, {"run": range(len(numbers))}, numbers)
+        index_of = {config: index for index, config in enumerate(runs.configs)}
+        indices = np.array(list(index_of.values()), np.intp)
+        return cls(runs, {"run": range(len(indices))}, indices)
 
     def at(self, **values: Any) -> Outcomes:
         """Selects runs by the values of fields.
 
         Args:
             values: for each field, a value, which removes the field's axis, or a list of values,
-                for instance `critic_weight=[2, 3, 5], baseline="detached"`.
+                for instance `critic_weight=[2, 3, 5], baseline="detached"`. A field without an
+                axis, unless all runs have the wanted values, turns a grid into a list of runs.
         Raises:
-            ValueError: a field does not exist, or no run has one of the values.
+            ValueError: a field does not exist, or there is a value that no run has.
         """
         selected = self
         for name, value in values.items():
@@ -154,14 +154,14 @@ class Outcomes:
         values, axis = self.axes[name], list(self.axes).index(name)
         _require_all(name, wanted, values)
         axes = {**self.axes, name: wanted}
-        numbers = self._numbers.take([values.index(value) for value in wanted], axis=axis)
+        indices = self._indices.take([values.index(value) for value in wanted], axis=axis)
         if not keep_axis:
             del axes[name]
-            numbers = numbers.squeeze(axis)
-        return Outcomes(self._runs, axes, numbers, self._note)
+            indices = indices.squeeze(axis)
+        return Outcomes(self._runs, axes, indices, self._note)
 
     def _as_list(self, name: str, wanted: Sequence[Any]) -> Outcomes:
-        """A list of the runs with any of the wanted values of a field that has no axis."""
+        """The runs with a wanted value of a field without an axis: a list, unless all have one."""
         fields = flat(TrainConfig())
         if name not in fields:
             raise ValueError(f"{name}: expected a field of a run, one of {', '.join(fields)}")
@@ -170,24 +170,24 @@ class Outcomes:
         selected = [value in wanted for value in values]
         if all(selected):
             return self  # with its axes
-        numbers = self._numbers.ravel()[selected]
-        return Outcomes(self._runs, {"run": range(len(numbers))}, numbers, self._note)
+        indices = self._indices.ravel()[selected]
+        return Outcomes(self._runs, {"run": range(len(indices))}, indices, self._note)
 
     def _numbers_to_read(self) -> NDArray[np.intp]:
-        """Indices of the runs, [...]; calls `note`, as outcomes or curves are about to be read."""
+        """Indices of the runs, [...]; calls `note`, as their data are about to be read."""
         if self._note is not None:
-            self._note(self._numbers)
-        return self._numbers
+            self._note(self._indices)
+        return self._indices
 
     @property
     def configs(self) -> tuple[TrainConfig, ...]:
         """The configuration of each run, in the order of the flattened outcomes."""
-        return tuple(self._runs.configs[number] for number in self._numbers.ravel().tolist())
+        return tuple(self._runs.configs[index] for index in self._indices.ravel().tolist())
 
     @property
     def base(self) -> TrainConfig:
         """The configuration of the first run, from which to read the fields that do not vary."""
-        return self._runs.configs[int(self._numbers.flat[0])]
+        return self._runs.configs[int(self._indices.flat[0])]
 
     @property
     def weights(self) -> tuple[float, ...]:
@@ -201,7 +201,7 @@ class Outcomes:
         Diagnostics are kept if all runs have the same ones.
 
         Raises:
-            ValueError: the runs differ in their budget or in the length of their windows.
+            ValueError: the runs differ in `num_episodes` or in `log_every`.
             InputError: a run is not in the store, or the runs come from the published outcomes,
                 which contain no histories.
         """
@@ -211,23 +211,27 @@ class Outcomes:
         """The curve `name`: [..., windows], or [..., probes] for diagnostics at chosen episodes.
 
         Raises:
-            ValueError: the runs differ in their budget or in the length of their windows.
+            ValueError: the runs differ in `num_episodes` or in `log_every`.
             InputError: a run is not in the store, or the curve is not published.
         """
         curve = self._runs.curve(name, self._numbers_of_equal_windows())
-        return curve.reshape(*self._numbers.shape, curve.shape[1])
+        return curve.reshape(*self._indices.shape, curve.shape[1])
 
     def _numbers_of_equal_windows(self) -> NDArray[np.intp]:
-        """Indices of the runs, [R]; raises `ValueError` if their budgets or windows differ."""
+        """Indices of the runs, [R]; calls `note`, as curves are about to be read.
+
+        Raises:
+            ValueError: the runs differ in `num_episodes` or in `log_every`.
+        """
         lengths = {(run.num_episodes, run.log_every) for run in self.configs}
         if len(lengths) > 1:
-            listed = ", ".join(f"{budget} and {window}" for budget, window in sorted(lengths))
+            listed = ", ".join(f"{total} and {window}" for total, window in sorted(lengths))
             raise ValueError(f"num_episodes, log_every: expected one pair, not {listed}")
         return self._numbers_to_read().ravel()
 
     @property
     def probed(self) -> NDArray[np.int64]:
-        """Episodes after which diagnostics were measured: [windows], or [probes] of `probe_at`."""
+        """Episodes of the first run's probes: [probes] of `probe_at`, or ends of [windows]."""
         run = self.base
         ends_of_windows = range(run.log_every, run.num_episodes + 1, run.log_every)
         return np.array(run.probe_at or ends_of_windows, np.int64)
@@ -269,12 +273,12 @@ class Outcomes:
 
     @property
     def collapsed(self) -> NDArray[np.bool_]:
-        """Whether a run ended deterministic (entropy below 0.001 nats) without learning: [...]."""
+        """Whether `entropy` is below 0.001 nats and the run has not learned: [...]."""
         return self._outcomes["collapsed"]
 
     @property
     def collapse(self) -> NDArray[np.float64]:
-        """Last episode of the first deterministic window (see `collapsed`); inf if none: [...]."""
+        """Last episode of the first window with an entropy below 0.001 nats; inf if none: [...]."""
         return self._outcomes["collapse"]
 
     @property

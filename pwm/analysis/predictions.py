@@ -30,8 +30,8 @@ def predictions() -> dict[str, Any]:
 class Law:
     """Law of the slowdown: the closed form `pwm.analysis.theory.slowdown` with two constants.
 
-    Two things slow learning: the leak (the policy loss's gradient with respect to the values), and
-    a heavy critic's gradient in the shared trunk.
+    A slowdown is a ratio of times to learn. Two things slow learning: the leak (the policy loss's
+    gradient with respect to the values), and a heavy critic's gradient in the shared trunk.
     """
 
     noise_constant: float
@@ -45,19 +45,19 @@ class Law:
         return self.noise_constant * noise_weight(steps, trial_length)
 
     def leak_slowdown(self, weight: float, steps: int, trial_length: int = 3) -> float:
-        """Predicted slowdown (ratio of times to learn) due to a leak, for a summed policy loss."""
-        return slowdown(self.noise_weight(steps, trial_length) / weight)
+        """Predicted slowdown due to the leak alone, for a summed policy loss."""
+        return slowdown(bias=self.noise_weight(steps, trial_length) / weight)
 
     def trunk_slowdown(self, weight: float, bias: float = 0.0) -> float:
-        """Predicted time to learn over that with a light, unbiased critic.
+        """Predicted slowdown relative to a light, unbiased critic; the trunk is shared.
 
-        `bias` is the baseline's, divided by the standard deviation of the return.
+        `bias` is that of the baseline, divided by the standard deviation of the return.
         """
         return slowdown(bias, weight / self.share_weight)
 
 
 def fitted_law() -> Law:
-    """The law of the third set of predictions, with constants fitted before that set's runs."""
+    """The law of the third set of predictions, with the constants stated before its runs."""
     third = predictions()["third"]
     return Law(noise_constant=third["noise_constant"], share_weight=third["share_weight"])
 
@@ -67,15 +67,15 @@ def learned_when_slowed(
 ) -> NDArray[np.bool_]:
     """Predicts from detached runs which seeds learn with an attached baseline.
 
-    A seed learns if its detached run's time, multiplied by the leak's slowdown, is within budget.
+    A seed learns if its detached run's time, multiplied by the leak's slowdown, is within `budget`.
 
     Args:
         weights: critic weights, [W].
         times: episodes until each detached run learned, inf if never, [W, S].
         budget: episodes per run.
-        noise: critic weight at which the leak multiplies the time to learn by sqrt(2).
+        noise: critic weight at which the leak slows learning by a factor of sqrt(2).
     Returns:
         Whether each seed learns, [W, S].
     """
-    slowdowns = np.array([slowdown(noise / weight) for weight in weights])  # (W,)
+    slowdowns = np.array([slowdown(bias=noise / weight) for weight in weights])  # (W,)
     return np.asarray(times * slowdowns[:, None] <= budget)

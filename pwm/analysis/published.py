@@ -9,7 +9,7 @@
 - `digest` [N], a hash of each run's history, and `trail` [N, 7], the first bytes of the hashes of
   seven prefixes of this history (see `pwm.runs.digests`);
 - an array [N] for each of `pwm.analysis.stored.FIELDS`;
-- `curve.NAME` for each curve in `CURVES`: the curves of all diagnosed runs, one after another.
+- `curve.NAME` for each curve in `CURVES`: those of all runs that have it, one after another.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ CURVES: Mapping[str, Sequence[str]] = {
     ),
     "probes": AGENT_DIAGNOSTICS,
 }  # fmt: skip
-"""Published curves by kind: "windows" if diagnostics were measured at the end of each window,
-"probes" if they were measured at chosen episodes. Claims and figures read no other curves."""
+"""Names of published curves: "windows" for runs with diagnostics at the end of each window,
+"probes" for runs with diagnostics at chosen episodes. Other runs have none."""
 CURVE = "curve."  # prefix of the names of curves in the file
 ALL_CURVES = tuple(CURVE + name for names in CURVES.values() for name in names)
 OF_RUNS = ("digest", "trail", *FIELDS)  # arrays with an entry per run
@@ -58,7 +58,7 @@ class Record:
     digest: NDArray[np.uint64]  # hash of each run's history, [R]
     trail: NDArray[np.uint8]  # first bytes of the hashes of seven prefixes of it, [R, 7]
     outcome: NDArray[Any]  # outcomes of each run, an array of `OUTCOME`, [R]
-    curves: Mapping[str, NDArray[np.float32]]  # by name, [R, windows] or [R, probes]
+    curves: Mapping[str, NDArray[np.float32]]  # by name in `CURVES`: [R, windows] or [R, probes]
 
     @classmethod
     def of(cls, history: History, task: TaskConfig) -> Record:
@@ -90,12 +90,12 @@ class Record:
         return Record(self.digest[runs], self.trail[runs], self.outcome[runs], curves)
 
     def differences(self, other: Record) -> dict[str, NDArray[np.bool_]]:
-        """Whether each run differs from the same run of `other`, [R], by name (see `columns`)."""
+        """Whether each run differs from that of `other` in each of the `columns`: [R], by name."""
         differs = {}
-        theirs = other.columns
-        for name, one in self.columns.items():
-            same = (one == theirs[name]) | (np.isnan(one) & np.isnan(theirs[name]))
-            differs[name] = ~same.reshape(len(one), -1).all(axis=1)
+        for name, ours in self.columns.items():
+            theirs = other.columns[name]
+            same = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
+            differs[name] = ~same.reshape(len(ours), -1).all(axis=1)
         return differs
 
     @property
@@ -117,22 +117,22 @@ class PublishedRuns:
         """The configuration of each run."""
         return [run for shard in plan(self._experiment) for run in shard.runs]
 
-    def outcomes(self, numbers: NDArray[np.intp]) -> NDArray[Any]:
+    def outcomes(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """Outcomes of the runs with these indices; implements `Runs.outcomes`."""
-        return np.asarray(self._record.outcome[numbers])
+        return np.asarray(self._record.outcome[indices])
 
-    def curve(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
+    def curve(self, name: str, indices: NDArray[np.intp]) -> NDArray[np.float32]:
         """The curve `name` of the runs with these indices; implements `Runs.curve`."""
         if name not in self._record.curves:
             raise self._not_published()
-        return self._record.curves[name][numbers]
+        return self._record.curves[name][indices]
 
-    def history(self, _numbers: NDArray[np.intp]) -> History:
+    def history(self, _indices: NDArray[np.intp]) -> History:
         """Raises `InputError`, as whole histories are not published."""
         raise self._not_published()
 
     def _not_published(self) -> InputError:
-        """Error for unpublished curves and histories, which says how to train the runs."""
+        """Error for curves and histories that are not published; it says how to train the runs."""
         name = self._experiment.name
         accepted = (
             f"a folder that holds the runs of {name}, whose curves are not published; "
@@ -205,7 +205,7 @@ class Published:
 
 
 def _records(arrays: Mapping[str, NDArray[Any]]) -> Iterator[Record]:
-    """Yields each experiment's record, given the arrays of the file."""
+    """Yields the record of each experiment in a file, in order, from the file's arrays by name."""
     num_runs = arrays["runs"]  # of each experiment
     ends = np.cumsum(num_runs)
     columns = {name: np.split(arrays[name], ends[:-1]) for name in OF_RUNS}
@@ -226,6 +226,6 @@ def _records(arrays: Mapping[str, NDArray[Any]]) -> Iterator[Record]:
 
 
 def plan_of(experiment: Experiment) -> str:
-    """Hash that identifies an experiment's runs, computed from the keys of its shards."""
+    """Hash that identifies an experiment's runs, made from the keys of their shards (`plan`)."""
     keys = "".join(shard.key for shard in plan(experiment))
     return hashlib.sha256(keys.encode()).hexdigest()[:16]

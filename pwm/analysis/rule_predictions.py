@@ -3,7 +3,7 @@
 The predictions are in `paper/predictions.json` (`fourth`, `rules`: `predictions` and `brake`). They
 name methods and conditions as `pwm.analysis.rules` does: "raw 10" is a critic of weight 10 that
 learns raw returns, "centred equal" the rule `equal` with centred returns. A prediction compares
-measured numbers with bounds; only "better" and "tied" also depend on their intervals.
+measured numbers with bounds; "better" and "tied" compare a difference's interval with zero.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ APART = ("stop-trunk", "separate")
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """A prediction, and whether the runs confirm all of it."""
+    """A prediction, and whether it is right: the runs confirm all parts of it."""
 
     name: str
     says: str
@@ -33,35 +33,35 @@ class Prediction:
 
     @property
     def verdict(self) -> Verdict:
-        """Verdict in one word."""
+        """Whether the prediction is right, in one word."""
         return "right" if self.right else "wrong"
 
 
-def judged_rules(methods: Comparison) -> Iterator[Prediction]:
+def judged_rules(comparison: Comparison) -> Iterator[Prediction]:
     """Yields the judged predictions about the comparison of all methods, in published order."""
 
     def success(method: str, condition: str) -> float:
         """Fraction of seeds that learned with a method in a condition."""
-        return methods.success(method, condition).value
+        return comparison.success(method, condition).value
 
     def gain(rule: str) -> Estimate:
         """Mean success of a rule with centred returns minus that with raw returns."""
-        return methods.difference(f"centred {rule}", f"raw {rule}")
+        return comparison.difference(f"centred {rule}", f"raw {rule}")
 
     def close(one: str, other: str) -> bool:
         """Whether the mean success of two methods differs by at most 0.1."""
-        return abs(methods.difference(one, other).value) <= 0.1
+        return abs(comparison.difference(one, other).value) <= 0.1
 
     yield Prediction(
         name="winner",
         says="centred at weight 100 is the best or tied with it",
-        right=methods.tied("centred 100", methods.ranking()[0]),
+        right=comparison.tied("centred 100", comparison.ranking()[0]),
     )
     yield Prediction(
         name="centring",
         says="every rule is better centred than raw, but for stop-trunk and separate: tied",
         right=all(gain(rule).low > 0 for rule in ("0", *SHARING))
-        and all(methods.tied(f"centred {rule}", f"raw {rule}") for rule in APART),
+        and all(comparison.tied(f"centred {rule}", f"raw {rule}") for rule in APART),
     )
     condition = "120 steps, 0.001"
     yield Prediction(
@@ -75,14 +75,14 @@ def judged_rules(methods: Comparison) -> Iterator[Prediction]:
         says="popart is within 0.1 of centred 1, standardised 100 within 0.1 of centred 100",
         right=close("popart", "centred 1") and close("standardised 100", "centred 100"),
     )
-    middle = (len(methods.methods) + 1) / 2  # mean of all ranks; the best rank is 1
+    middle = (len(comparison.methods) + 1) / 2  # mean of all ranks; the best rank is 1
     yield Prediction(
         name="usual",
         says="usual is among the worse half",
-        right=methods.rank("usual") > middle,
+        right=comparison.rank("usual") > middle,
     )
     condition, heavy = "240 steps, 0.005", ("centred 100", "standardised 100")
-    others = [name for name in methods.methods if name not in heavy]
+    others = [name for name in comparison.methods if name not in heavy]
     yield Prediction(
         name="longest",
         says=f"{condition}: no method but {heavy[0]} and {heavy[1]} learns in more than half",
@@ -97,16 +97,12 @@ def judged_rules(methods: Comparison) -> Iterator[Prediction]:
     yield Prediction(
         name="held-out",
         says="rank correlation with the held-out conditions of at least 0.7",
-        right=methods.rank_correlation().value >= 0.7,
+        right=comparison.rank_correlation().value >= 0.7,
     )
 
 
 def judged_brake(runs: Outcomes) -> Prediction:
-    """The judged prediction that a heavy critic only acts as a brake: it slows the trunk down.
-
-    Args:
-        runs: the runs of the experiment `brake`.
-    """
+    """Judges, by the experiment `brake`, whether a heavy critic helps only by slowing the trunk."""
     return Prediction(
         name="brake",
         says="60 steps, 0.005: stop-trunk with steps a tenth as long, less weight 100: at least "
@@ -118,11 +114,8 @@ def judged_brake(runs: Outcomes) -> Prediction:
 def brake_difference(runs: Outcomes) -> Estimate:
     """Success with a slow trunk that the critic does not train, minus that with a heavy critic.
 
-    The slow trunk has a tenth of the learning rate. If a heavy critic only slows the trunk down,
-    about as many seeds learn either way.
-
-    Args:
-        runs: the runs of the experiment `brake`.
+    The slow trunk has a tenth of the learning rate. If a heavy critic helps only by slowing the
+    trunk, about as many seeds learn either way. `runs` are those of the experiment `brake`.
     """
     at_60 = runs.at(episode_length=60, critic_weight=100.0)
     slow_trunk = at_60.at(balance="stop-trunk", trunk_rate=0.1)

@@ -1,9 +1,9 @@
 """Methods that balance the two losses, compared by a protocol fixed before their runs.
 
 The protocol is in `paper/predictions.json` (`fourth`, `rules`). Every method has one setting for
-all conditions, and all methods use the same seeds. Methods are ranked by their mean success over
-all but the held-out conditions; equal means are ranked by success in the worst of these conditions.
-The held-out conditions only test the ranking.
+all conditions, and all methods use the same seeds. Success is the fraction of seeds that learn.
+Methods are ranked by their mean success over all but the held-out conditions; equal means are
+ranked by success in the worst of these conditions. The held-out conditions only test the ranking.
 
 Shapes: M methods, C conditions, S seeds.
 """
@@ -33,7 +33,7 @@ from pwm.experiments import rules
 from pwm.experiments.rules import BOTH, CANDIDATE_STEPS, RATES
 
 Selection = tuple[str, Mapping[str, Any]]
-"""Selects the runs of a method or condition: part of an experiment's name, values of fields."""
+"""Selects a method's or a condition's runs: part of an experiment's name, and values of fields."""
 METHODS: Mapping[str, Selection] = MappingProxyType(
     {
         **{
@@ -71,7 +71,7 @@ CONDITIONS: Mapping[str, Selection] = MappingProxyType(
         "90 steps": ("rules-held-out", {"episode_length": 90}),
     }
 )
-"""Conditions by name: lengths at two learning rates, other tasks, and held-out lengths."""
+"""Conditions by name: episode lengths at two learning rates, other tasks, held-out lengths."""
 HELD_OUT = ("36 steps", "90 steps")
 CANDIDATES: Mapping[str, Selection] = MappingProxyType(
     {
@@ -117,11 +117,11 @@ class Comparison:
         return np.asarray(self.learned[self.methods.index(method), indices])
 
     def success(self, method: str, *conditions: str) -> Estimate:
-        """Mean success of a method over `conditions`, by default the ranked ones."""
+        """Fraction of seeds that learned, mean over `conditions`, by default the ranked ones."""
         return rate(self.learned_by(method, conditions))
 
     def worst_success(self, method: str) -> float:
-        """Success of a method in the ranked condition where it is lowest."""
+        """Lowest success of a method in any ranked condition."""
         return float(self.learned_by(method).mean(axis=-1).min())
 
     def failed_conditions(self, method: str) -> tuple[str, ...]:
@@ -144,9 +144,9 @@ class Comparison:
         return float(median_time(self._times(method, condition)))
 
     def time_ratio(self, one: str, other: str, condition: str) -> Estimate:
-        """Median time to learn with `one` divided by that with `other`, paired by seed."""
+        """Median time to learn of `one` divided by that of `other`, paired by seed."""
         times, reference = self._times(one, condition), self._times(other, condition)
-        with np.errstate(invalid="ignore"):  # both medians may be infinite
+        with np.errstate(invalid="ignore"):  # nan: both medians may be infinite
             return interval(resampled_medians(times) / resampled_medians(reference))
 
     def _times(self, method: str, condition: str) -> NDArray[np.float64]:
@@ -164,23 +164,21 @@ class Comparison:
         return float(rankdata(-scores)[self.methods.index(method)])
 
     def rank_correlation(self) -> Estimate:
-        """Spearman correlation between the ranks in the ranked and in the held-out conditions.
-
-        Methods are ranked by mean success; ties are broken by the worst condition.
-        """
+        """Spearman correlation between the ranks in the ranked and in the held-out conditions."""
         ranks = rankdata(self._scores(self.ranked), axis=0)  # (M, 1 + resamples)
         held_out_ranks = rankdata(self._scores(self.held_out), axis=0)
-        # Pearson correlation of the ranks
+        # Spearman's is Pearson's correlation of the ranks
         one = ranks - ranks.mean(axis=0)
         other = held_out_ranks - held_out_ranks.mean(axis=0)
         squares = (one**2).sum(axis=0) * (other**2).sum(axis=0)
-        with np.errstate(divide="ignore", invalid="ignore"):  # all methods may have one rank
+        with np.errstate(divide="ignore", invalid="ignore"):  # nan: all ranks may be equal
             return interval((one * other).sum(axis=0) / np.sqrt(squares))
 
     def _scores(self, conditions: Sequence[str]) -> NDArray[np.int64]:
         """Score of each method, for the original seeds, then each resample: [M, 1 + resamples].
 
-        The best method has the largest score. Scores are integers, so ties are exact.
+        It orders methods by mean success, then by the worst condition; the best has the largest.
+        Scores are integers, so ties are exact.
         """
         indices = [self.conditions.index(name) for name in conditions]
         seeds = resampled(self.learned.shape[-1])  # (1 + resamples, S)
@@ -191,12 +189,12 @@ class Comparison:
 
 
 def compared(evidence: Evidence) -> Comparison:
-    """The comparison of all methods in all conditions."""
+    """Compares all methods in all conditions."""
     return _comparison(evidence, METHODS, CONDITIONS, HELD_OUT)
 
 
 def candidates(evidence: Evidence) -> Comparison:
-    """The comparison of the candidates for the recommendation, at several episode lengths."""
+    """Compares the candidates for the recommended method, at several episode lengths."""
     conditions = {
         f"{steps} steps": ("candidates", {"episode_length": steps}) for steps in CANDIDATE_STEPS
     }
@@ -209,7 +207,7 @@ def _comparison(
     conditions: Mapping[str, Selection],
     held_out: tuple[str, ...] = (),
 ) -> Comparison:
-    """Compares methods in conditions; each experiment is named CONDITION-METHOD."""
+    """Compares methods in conditions; the experiments' names are CONDITION-METHOD."""
     runs = []
     for method, method_fields in methods.values():
         for condition, fields in conditions.values():

@@ -1,4 +1,4 @@
-"""Sampling without replacement, and exact bounds on the sampled population."""
+"""Sampling of runs without replacement, and exact bounds on the number of wrong ones."""
 
 from __future__ import annotations
 
@@ -18,27 +18,24 @@ def drawn(items: Sequence[Item], count: int, seed: int) -> list[Item]:
     return [items[index] for index in order[:count].tolist()]
 
 
-def most_wrong(total: int, drawn: int, wrong: int) -> int:
+def most_wrong(total: int, sampled: int, wrong: int) -> int:
     """Upper confidence bound on the number of wrong runs in a population of `total` runs.
 
-    In a sample of `drawn` runs, `wrong` are wrong. The bound is the largest number of wrong runs in
-    the population for which a sample has at most `wrong` of them with a probability above
-    1 - `CONFIDENCE` (hypergeometric distribution; the one-sided bound of Clopper and Pearson, 1934,
-    for a finite population).
+    Of the `sampled` runs, drawn at random, `wrong` are wrong. The bound is the largest number of
+    wrong runs in the population for which a sample has at most `wrong` of them with a probability
+    above 1 - `CONFIDENCE` (hypergeometric distribution; the one-sided bound of Clopper and Pearson,
+    1934, for a finite population).
     """
-    lowest, highest = wrong, total - drawn + wrong  # at most, all runs not drawn are wrong too
+    lowest, highest = wrong, total - sampled + wrong  # at most, all others are wrong too
     while lowest < highest:  # bisection: the probability falls as `middle` grows
         middle = (lowest + highest + 1) // 2
-        if hypergeom.cdf(wrong, total, middle, drawn) > 1 - CONFIDENCE:
+        if hypergeom.cdf(wrong, total, middle, sampled) > 1 - CONFIDENCE:
             lowest = middle
         else:
             highest = middle - 1
     return lowest
 
 
-def power(total: int, drawn: int, wrong: int) -> float:
-    """Probability that a sample of `drawn` runs contains at least one wrong run.
-
-    The population has `total` runs, of which `wrong` are wrong.
-    """
-    return float(hypergeom.sf(0, total, wrong, drawn))
+def power(total: int, sampled: int, wrong: int) -> float:
+    """Probability that `sampled` of `total` runs include at least one of the `wrong` wrong ones."""
+    return float(hypergeom.sf(0, total, wrong, sampled))

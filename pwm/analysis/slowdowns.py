@@ -1,9 +1,9 @@
 """Measured slowdowns, and the errors of the accounts that predict them: the law and its rivals.
 
-The slowdown S of a cell is its median time to learn divided by that of a light detached critic that
-starts at the mean return, in the same condition. Every number is computed for the original seeds
-and for each bootstrap resample of them, so that accounts are compared on the same seeds. The result
-is an array [1 + resamples], which `pwm.analysis.estimates.interval` turns into an estimate.
+A cell is the runs of one setting and critic weight. Its slowdown is their median time to learn
+divided by that of a light detached critic that starts at its fixed point, usually the mean return.
+Numbers are arrays [1 + resamples], for the original seeds and for bootstrap resamples of them, so
+accounts are compared on the same seeds; `pwm.analysis.estimates.interval` makes estimates of them.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ LAW = "law"
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """Runs of one setting, [S], and the light critic's runs that they are compared with, [S]."""
+    """Runs of one setting and weight, [S], and the light critic's, [S], to compare them with."""
 
     condition: str
-    """Name of the condition, for instance the number of steps per episode."""
+    """Name of the setting apart from the critic, for instance its number of steps per episode."""
     variant: str
     """Name of the critic's start, or of its returns."""
     weight: float
@@ -42,7 +42,7 @@ class Cell:
 
     @cached_property
     def slowdowns(self) -> NDArray[np.float64]:
-        """Slowdown S: [1 + resamples]; inf where fewer than half of the seeds ever learned."""
+        """Slowdown: [1 + resamples]; inf where fewer than half of the cell's seeds ever learned."""
         with np.errstate(invalid="ignore"):
             return (resampled_medians(self.runs.time) - self.earlier) / self._light_median
 
@@ -53,7 +53,7 @@ class Cell:
 
     @property
     def least_slowdowns(self) -> NDArray[np.float64]:
-        """Slowdown, or a lower bound where it is unknown: [1 + resamples]."""
+        """Slowdown, or where it is unknown its lower bound (`bounds`): [1 + resamples]."""
         return np.where(np.isfinite(self.slowdowns), self.slowdowns, self.bounds)
 
     @property
@@ -64,7 +64,7 @@ class Cell:
 
     @property
     def finished(self) -> bool:
-        """Whether the slowdown is known: at least half of the seeds learned at some time."""
+        """Whether the slowdown is known: at least half of the seeds ever learned."""
         return bool(np.isfinite(self.slowdowns[0]))
 
     @property
@@ -85,7 +85,7 @@ class Cell:
         return np.where(np.isfinite(self.slowdowns), known, smallest)
 
     def right(self, factor: float, account: str = LAW) -> bool:
-        """Whether an account predicts the slowdown within this factor; if unknown, see `errors`."""
+        """Whether an account predicts the slowdown within this factor (`errors` if unknown)."""
         return bool(abs(self.errors(account)[0]) <= np.log(factor))
 
     @property
@@ -117,7 +117,8 @@ def root_mean_square(cells: Sequence[Cell], account: str = LAW) -> NDArray[np.fl
 def measured_over_predicted(cells: Sequence[Cell]) -> NDArray[np.float64]:
     """Geometric mean over cells of measured over predicted slowdown: [1 + resamples].
 
-    Predictions are the law's. Unknown slowdowns count as in `Cell.errors`. Nan without cells.
+    Predictions are the law's. Unknown slowdowns count as in `Cell.errors`. It is nan without cells,
+    and where fewer than half of a light critic's seeds ever learned.
     """
     if not cells:
         return np.full(1 + RESAMPLES, np.nan)

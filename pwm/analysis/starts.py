@@ -1,4 +1,8 @@
-"""Cells by the critic's initial value: the leak's fixed point, the mean return, or another."""
+"""Cells by the critic's initial value: the leak's fixed point, the mean return, or another.
+
+A cell is the runs of one setting and critic weight (`pwm.analysis.slowdowns.Cell`). The leak is the
+policy loss's gradient with respect to the values.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +26,11 @@ LIGHT = 0.1
 """Critic weight of the light critic, to which slowdowns are relative."""
 TRIAL_LENGTHS = (2, 4, 6)  # other than the default, 3
 DISTANCE_STEPS = 60  # steps per episode of `distance_cells`
-CLEAR = 1.2  # predicted slowdown above which the noise can be estimated
+CLEAR = 1.2  # predicted slowdown above which the leak's noise can be estimated
 
 
 def light_critic(evidence: Evidence, task: TaskConfig) -> Outcomes:
-    """Runs of a light detached critic that starts at the mean return; learning rate 0.001: [S]."""
+    """Runs of a light detached critic started at the mean return; learning rate 0.001: [seeds]."""
     suffix = "" if task.trial_length == 3 else f"-trial-{task.trial_length}"
     runs = evidence.of(f"start-mean{suffix}")
     return runs.at(episode_length=task.episode_length, critic_weight=LIGHT)
@@ -47,7 +51,7 @@ def fixed_point_cells(evidence: Evidence) -> Iterator[Cell]:
 def _noise_cells(
     evidence: Evidence, condition: str, experiments: tuple[str, ...], runs: Outcomes
 ) -> Iterator[Cell]:
-    """Yields a cell for each weight, with the slowdown predicted from the leak's noise alone."""
+    """Yields a cell for each weight of `runs`, with the slowdown that the leak's noise predicts."""
     task = runs.base.task
     noise = noise_weight(task.episode_length, task.trial_length)
     for weight in runs.weights:
@@ -65,10 +69,10 @@ def _noise_cells(
 def leak_constant(cells: list[Cell], *, at_least: bool = False) -> NDArray[np.float64]:
     """Factor on the noise weight that fits the slowdowns of one condition: [1 + resamples].
 
-    A critic that starts at its fixed point has nothing to climb, so only noise slows learning:
-    S = sqrt(1 + (noise weight / w)²). So the noise weight is proportional to sqrt(S² - 1), and a
-    cell's factor is this root for the measured S divided by that for the predicted S. The result is
-    the median over the cells with a predicted S above `CLEAR`; nan if none of them has a known S.
+    A critic that starts at its fixed point has nothing to climb, so only noise slows learning, by a
+    factor S = sqrt(1 + (noise weight / w)²). The noise weight is thus proportional to sqrt(S² - 1),
+    and a cell gives the ratio of this root for the measured and the predicted S. The result is the
+    median over the cells with a predicted S above `CLEAR`; nan if none of them has a known S.
     If `at_least`, cells that should have finished and did not count with their lower bound on S.
     """
     factors = []
@@ -84,7 +88,7 @@ def leak_constant(cells: list[Cell], *, at_least: bool = False) -> NDArray[np.fl
 
 
 def setting_of(run: TrainConfig, start: float) -> Setting:
-    """Setting of the climb model for a run whose critic starts at the value `start`."""
+    """Setting of the climb (`pwm.analysis.climb`) for a run whose critic starts at `start`."""
     return Setting(
         steps=run.task.episode_length,
         critic_weight=run.critic_weight,
@@ -98,14 +102,14 @@ def setting_of(run: TrainConfig, start: float) -> Setting:
 
 
 def distance_cells(evidence: Evidence) -> dict[tuple[float, float], Cell]:
-    """Cells with a detached baseline at 60 steps, by the critic's start and weight."""
+    """Cells with a detached baseline at 60 steps, by the critic's initial value and weight."""
     grid = evidence.of("weight-0.001").at(baseline="detached", episode_length=DISTANCE_STEPS)
     from_mean = evidence.of("start-mean").at(episode_length=DISTANCE_STEPS)
-    elsewhere = evidence.of("distance")
+    other_starts = evidence.of("distance")
     mean_return = Setting(steps=DISTANCE_STEPS, critic_weight=0.0).fixed_point  # detached: no bias
     by_start = {0.0: ("weight-0.001", grid), mean_return: ("start-mean", from_mean)}
-    for start in elsewhere.axes["critic_start"]:
-        by_start[start] = ("distance", elsewhere.at(critic_start=start))
+    for start in other_starts.axes["critic_start"]:
+        by_start[start] = ("distance", other_starts.at(critic_start=start))
     cells = {}
     for start, (experiment, runs) in sorted(by_start.items()):
         for weight in runs.weights:
@@ -124,7 +128,7 @@ def grid_cells(evidence: Evidence, baseline: str) -> Iterator[Cell]:
 
 
 def climb_cell(evidence: Evidence, experiment: str, runs: Outcomes, start: float) -> Cell:
-    """Cell of the given runs, with the predictions of the law of the climb and of its rivals."""
+    """Cell of the given runs, with slowdowns predicted by the law of the climb and its rivals."""
     run = runs.base
     return Cell(
         condition=f"{run.task.episode_length}",

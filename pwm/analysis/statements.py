@@ -22,11 +22,11 @@ class Statement:
     """Smallest and largest number for which the statement is right."""
     experiments: tuple[str, ...]
     otherwise: bool = False
-    """Whether an alternative holds that makes the statement right whatever the number is."""
+    """Whether another condition is met that makes the statement right whatever the number is."""
 
     @property
     def right(self) -> bool:
-        """Whether the number lies in the region, or the alternative holds."""
+        """Whether the number lies in the region, or the other condition is met."""
         return self.otherwise or self.region[0] <= self.estimate.value <= self.region[1]
 
     @property
@@ -38,7 +38,7 @@ class Statement:
 
     @property
     def wrong_region(self) -> tuple[float, float]:
-        """Region above the right one or, if the right one has no upper end, below it."""
+        """Region where the statement is wrong: above `region` or, if that has no end, below it."""
         low, high = self.region
         return (high, inf) if high < inf else (-inf, low)
 

@@ -36,8 +36,7 @@ OUTCOME = np.dtype(list(FIELDS.items()))
 class StoredRuns:
     """The runs of some shards of a store, in order; implements `pwm.analysis.outcomes.Runs`.
 
-    A shard is a group of runs that were trained and stored together. It is read when one of its
-    runs is needed.
+    A shard, a group of runs trained and stored together, is read when one of its runs is needed.
     """
 
     def __init__(self, store: Store, shards: Iterable[Shard]) -> None:
@@ -50,27 +49,27 @@ class StoredRuns:
         self._is_computed = np.zeros(len(sizes), bool)  # by shard: whether `_outcomes` has its runs
         self._cached_history = lru_cache(CACHED_HISTORIES)(self._read)
 
-    def outcomes(self, numbers: NDArray[np.intp]) -> NDArray[Any]:
+    def outcomes(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """Outcomes of the runs with these indices; implements `Runs.outcomes`."""
-        for shard in np.unique(self._shard_of_run[numbers]):
+        for shard in np.unique(self._shard_of_run[indices]):
             if not self._is_computed[shard]:
                 runs = slice(self._first_run[shard], self._first_run[shard + 1])
                 task = self._shards[shard].setting.task
                 self._outcomes[runs] = outcomes_of(self._read(shard), task)
                 self._is_computed[shard] = True
-        return np.asarray(self._outcomes[numbers])
+        return np.asarray(self._outcomes[indices])
 
-    def curve(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
+    def curve(self, name: str, indices: NDArray[np.intp]) -> NDArray[np.float32]:
         """The curve `name` of the runs with these indices; implements `Runs.curve`."""
-        return self.history(numbers).curves[name]
+        return self.history(indices).curves[name]
 
-    def history(self, numbers: NDArray[np.intp]) -> History:
+    def history(self, indices: NDArray[np.intp]) -> History:
         """The history of the runs with these indices; implements `Runs.history`.
 
         Diagnostics are included only if all runs measured the same ones at the same episodes.
         """
-        shards = self._shard_of_run[numbers]  # index of each run's shard
-        replicas = numbers - self._first_run[shards]  # index of each run in its shard
+        shards = self._shard_of_run[indices]  # index of each run's shard
+        replicas = indices - self._first_run[shards]  # index of each run in its shard
         histories = [
             self._cached_history(shard).select([replica])
             for shard, replica in zip(shards, replicas, strict=True)
@@ -91,7 +90,7 @@ def outcomes_of(history: History, task: TaskConfig) -> NDArray[Any]:
         found[name] = final_mean(history, history.curves[name])
     found["collapsed"] = (found["entropy"] < COLLAPSED) & ~found["learned"]
     is_deterministic = history.entropy < COLLAPSED  # (R, K)
-    first = history.episode[is_deterministic.argmax(axis=1)]  # the first window if none is
+    first = history.episode[is_deterministic.argmax(axis=1)]  # end of the first such window, if any
     found["collapse"] = np.where(is_deterministic.any(axis=1), first, np.inf)
     found["peak_value_loss"] = history.value_loss.max(axis=1)
     return found

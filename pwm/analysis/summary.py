@@ -73,7 +73,7 @@ def _bias(run: TrainConfig, history: History) -> str:
 
 
 def _gradients(history: History) -> Iterator[str]:
-    """Yields lines that describe the diagnostics of gradients and values, if there are any."""
+    """Yields lines about gradients and values at the probes, if any, in the last 500 episodes."""
     if not history.diagnostics:
         return
     # Diagnostics are nan in an unfinished window.
@@ -107,7 +107,7 @@ def _gradients(history: History) -> Iterator[str]:
 
 
 def _hidden_states(history: History) -> Iterator[str]:
-    """Yields lines that describe the agent at the first, the most saturated and the last probe."""
+    """Yields lines about the agent at the first, the most saturated and the last of `probe_at`."""
     if history.probe_episode is None or not len(history.probe_episode):
         return
     saturated = np.median(history.diagnostics["saturated"], axis=0)  # (probes,)

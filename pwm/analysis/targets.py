@@ -1,8 +1,8 @@
 """Bias and noise of a critic trained on discounted, bootstrapped or single-trial returns.
 
 The targets are λ-returns G = M r + N v of rewards r and later values v, with the weights M and N of
-`target_weights`. They end with the episode or with the trial. The LSTM's state is reset at every
-trial, so the critic knows the step within the trial, but not which trial it is.
+`target_weights`. A return ends with the episode or with the trial. The LSTM's state is reset at
+every trial, so the critic knows the step within the trial, but not which trial it is.
 
 The leak is the policy loss's gradient with respect to the values. It raises the values and, with
 bootstrapping, the targets too, so the advantages G - v are biased less than the values.
@@ -25,7 +25,7 @@ Leak = Literal["none", "own", "all"]
 
 @dataclass(frozen=True, kw_only=True)
 class Targets:
-    """Targets of a critic that sees the step within a trial, but not which trial of the episode."""
+    """Targets of a critic that knows the step within a trial, but not the trial; rewards are 1."""
 
     steps: int
     """T, steps per episode, in whole trials."""
@@ -60,12 +60,12 @@ class Targets:
 
     @property
     def mean_value(self) -> float:
-        """Mean over the steps of the value at the fixed point."""
+        """Mean over the steps of the value at the fixed point, in reward."""
         return float(self.fixed_point.mean())
 
     @property
     def bias(self) -> float:
-        """Mean over the steps of the value at the fixed point minus `mean_return`."""
+        """`mean_value` minus `mean_return`, in reward."""
         return self.mean_value - self.mean_return
 
     @property
@@ -76,7 +76,7 @@ class Targets:
 
     @property
     def noise(self) -> float:
-        """Root mean square of the advantage at the fixed point, over steps and episodes."""
+        """Root mean square of G - v at the fixed point, over steps and episodes, in reward."""
         reward_weights, value_weights = self._weights
         mean_targets = reward_weights @ self._mean_rewards + value_weights @ self.fixed_point
         reward_variances = self._mean_rewards * (1 - self.success)  # p (1 - p) at last steps
@@ -90,23 +90,23 @@ class Targets:
 
     @property
     def excess(self) -> float:
-        """Constant bias of the advantages that would raise the noise as much as the leak does."""
+        """Constant bias of the advantages, in reward, that would add as much noise as the leak."""
         return sqrt(max(self.noise**2 - self.unbiased.noise**2, 0.0))
 
     @property
     def mean_variance(self) -> float:
-        """Variance, over episodes, of the mean target of an episode's steps, in reward²."""
+        """Variance over episodes of the target averaged over an episode's steps, in reward²."""
         mean_weights = self._weights[0].mean(axis=0)
         return float(mean_weights**2 @ self._mean_rewards) * (1 - self.success)
 
     @property
     def pull(self) -> float:
-        """Mean increase of v - G if all values increase by 1; below 1 with bootstrapping."""
+        """Mean increase of v - G if all values v increase by 1; below 1 with bootstrapping."""
         return float(1 - self._weights[1].sum(axis=1).mean())
 
     @property
     def _horizon_steps(self) -> int | None:
-        """Steps per segment at whose end returns are cut; None if they end with the episode."""
+        """Steps per segment, at whose end returns are cut; None if they end with the episode."""
         return self.trial_length if self.horizon == "trial" else None
 
     @cached_property

@@ -36,8 +36,8 @@ def value_floor(success: float, num_trials: int, position_known: bool = False) -
     does not know n, because its LSTM's state is reset at every trial, can at best predict the
     overall mean. Its loss is then the variance of p n' over n, plus the mean of p (1 - p) n':
     p² (N² - 1) / 12 + p (1 - p) (N + 1) / 2. A critic that knows n, its position, predicts p n', so
-    only the second term remains. Valid for undiscounted returns of whole episodes whose trials are
-    all alike.
+    only the second term remains. Valid for rewards of 1 and undiscounted returns of whole episodes
+    whose trials are all alike.
     """
     between = success**2 * (num_trials**2 - 1) / 12
     within = success * (1 - success) * (num_trials + 1) / 2
@@ -47,10 +47,10 @@ def value_floor(success: float, num_trials: int, position_known: bool = False) -
 def advantage_log_prob(
     value_loss: float, variance: float, covariance: float, *, critic_weight: float
 ) -> float:
-    """Σ_t E[(G_t - v_t) log π(a_t)] over an episode, with the critic at its fixed point.
+    """Sum over an episode of E[(G_t - v_t) log π(a_t)], with the critic at its fixed point.
 
-    It is minus the policy loss, which is a sum over steps. With an attached baseline,
-    v = E[G|s] + b(s), where b = T H / (2 w) as in `critic_bias`. Then
+    It is minus the policy loss (a sum over steps), in reward times nats. With an attached baseline,
+    v = E[G|s] + b(s) in a state s, where b = T H / (2 w) as in `critic_bias`. Then
 
         T · value loss         = T · variance + Σ b²
         Σ E[(G - v) log π(a)]  = Σ Cov(G, log π(a)) + Σ b H
@@ -65,8 +65,6 @@ def advantage_log_prob(
             `value_floor` for a critic that does not know which trial it is in.
         covariance: Σ_t Cov(G_t, log π(a_t)) given the critic's state, in reward times nats.
         critic_weight: w, weight of the value loss.
-    Returns:
-        The sum, in reward times nats.
     """
     return 2 * critic_weight * (value_loss - variance) + covariance
 
@@ -77,12 +75,13 @@ def noise_weight(
     """Critic weight at which the leak's bias equals the return's standard deviation.
 
     At a weight w, the bias is `noise_weight` / w standard deviations, and adds that much noise to
-    the policy's gradient (`slowdown`). Assumes a policy that is uniform, but no longer holds at a
-    trial's last step (`start_entropy`), so half of the trials are rewarded. Nothing is fitted. The
-    bias does not depend on the size of the reward; the standard deviation is proportional to it.
+    the policy's gradient (`slowdown`). Assumes a policy that is uniform, except that it never picks
+    hold at a trial's last step (`start_entropy`), so half of the trials are rewarded, and a critic
+    that does not know which trial it is in. Nothing is fitted. The bias does not depend on the size
+    of the reward; the standard deviation is proportional to it.
 
     Args:
-        steps: T, steps per episode, in whole trials; more than one trial.
+        steps: T, steps per episode, in whole trials, at least one.
         trial_length: steps per trial, at least 1.
         reduction: reduction of the policy loss.
         reward: reward of a trial.
@@ -111,5 +110,5 @@ def slowdown(bias: float = 0.0, critic: float = 0.0) -> float:
     Returns:
         ((1 + bias²) (1 + bias² + critic²))^¼.
     """
-    head, trunk = 1 + bias**2, 1 + bias**2 + critic**2
+    head, trunk = 1 + bias**2, 1 + bias**2 + critic**2  # S₁² and S₂²
     return sqrt(sqrt(head) * sqrt(trunk))

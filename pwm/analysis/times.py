@@ -1,4 +1,4 @@
-"""Median times to learn, and the leak's noise fitted to them."""
+"""Median times to learn, and a factor on the leak's noise that is fitted to them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def median_time(times: NDArray[np.float64]) -> NDArray[np.float64]:
 
     `times` are the episodes until each seed learned, inf if it never did: [..., S].
     """
-    half = (times.shape[-1] - 1) // 2
-    return np.asarray(np.partition(times, half, axis=-1)[..., half])
+    middle = (times.shape[-1] - 1) // 2  # index of the lower of two medians
+    return np.asarray(np.partition(times, middle, axis=-1)[..., middle])
 
 
 def noise_constant(
@@ -31,11 +31,12 @@ def noise_constant(
     By `pwm.analysis.theory.slowdown`, attached runs take r = sqrt(1 + (factor noise / w)²) times as
     long as detached ones with the same critic weight w. So each weight whose ratio r of median
     times is finite and exceeds `SLOWED` gives a factor sqrt(r² - 1) w / noise. Returns the median
-    over these weights, [...], or nan if there are none. Times are in episodes, [W, ..., S].
+    over these weights, [...], or nan if there are none. `weights` are [W]; `attached` and
+    `detached` are the episodes until each seed learned, [W, ..., S].
     """
     slow, fast = median_time(attached), median_time(detached)  # (W, ...)
     is_slowed = (SLOWED * fast < slow) & (slow < np.inf)
-    weight = np.reshape(weights, (-1, *[1] * (slow.ndim - 1)))  # (W, 1, ...), next to (W, ...)
+    weight = np.reshape(weights, (-1, *[1] * (slow.ndim - 1)))  # (W, 1, ...), to fit (W, ...)
     with catch_warnings(action="ignore", category=RuntimeWarning):  # where no slowdown is shown
         factors = np.sqrt((slow / fast) ** 2 - 1) * weight / noise
         return np.asarray(np.nanmedian(np.where(is_slowed, factors, np.nan), axis=0))

@@ -13,7 +13,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -31,7 +30,7 @@ from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError, require, require_integer
 from pwm.experiments import EXPERIMENTS, chosen
 from pwm.figures.outputs import ANSWERS, NAMES
-from pwm.io.cli import errors_in_one_line, parse
+from pwm.io.cli import PublishedPath, errors_in_one_line, parse
 from pwm.io.inherited import counted, say
 from pwm.io.repository import published
 from pwm.runs.scheduler import CORES
@@ -59,15 +58,12 @@ class Arguments:
     """Draw from the runs that this figure is made of."""
     workers: int = CORES
     """Processes that train at a time."""
-    published: Annotated[
-        Path | None,
-        tyro.conf.arg(metavar="PATH", help_behavior_hint="(default: paper/outcomes.npz)"),
-    ] = None
+    published: PublishedPath = None
     """File of the published outcomes."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command; exits with 0 if all is as published, else 1, or 128 + a signal."""
+    """Runs the command; exits with 0 if all is as published, else 1, or 128 + a signal's number."""
     arguments = parse(
         Arguments,
         "python -m pwm.audit",
@@ -82,16 +78,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         source = Published.read(arguments.published)
         places = published_runs(_selected(arguments, source), EXPERIMENTS)
         sample = drawn(list(places), arguments.runs, seed)
-        shown = power(len(places), len(sample), wrong=ceil(len(places) / ONE_IN))  # probability
+        probability = power(len(places), len(sample), wrong=ceil(len(places) / ONE_IN))
         say(
-            f"Drew {len(sample)} of {len(places):,} runs with --seed {seed}. If "
-            f"{1 / ONE_IN:.0%} of them were wrong, {shown:.0%} of such samples would show it."
+            f"Drew {len(sample)} of {len(places):,} runs with --seed {seed}. If {1 / ONE_IN:.0%} "
+            f"of them were wrong, {probability:.0%} of such samples would show it."
         )
         records, stopped_by = retrain(sample, arguments.workers)
         if not records:
             sys.exit(128 + stopped_by)
         identical = _report(records, places, source)
-        confirmed = stopped_by or claims_hold(source)  # skipped after an interruption
+        confirmed = stopped_by > 0 or claims_hold(source)  # skipped after an interruption
     if not (identical and confirmed):
         sys.exit(DIFFERENT)
     sys.exit(128 + stopped_by if stopped_by else 0)
@@ -128,8 +124,8 @@ def _report(records: Mapping[TrainConfig, Record], places: Places, source: Publi
     """Prints the retrained runs that differ from the published ones, and a bound for all runs.
 
     Args:
-        records: records of the runs trained again.
-        places: all runs from which the sample was drawn, with their places.
+        records: the record of each run that was trained again.
+        places: the population of the sample, with the places where each run is published.
         source: the published records.
     Returns:
         Whether all runs trained again are identical to the published ones.
@@ -137,8 +133,7 @@ def _report(records: Mapping[TrainConfig, Record], places: Places, source: Publi
     wrong = 0  # number of runs
     for run, record in records.items():
         found = differences(run, record, places[run], source)
-        if found:
-            wrong += 1
+        wrong += bool(found)
         for text in found:
             say(text)
     total = len(places)
@@ -152,7 +147,7 @@ def _report(records: Mapping[TrainConfig, Record], places: Places, source: Publi
 
 
 def claims_hold(source: Published) -> bool:
-    """Recomputes every claim; prints those outside their band, and numbers unlike the paper's.
+    """Recomputes every claim; prints those outside their band, and numbers not as in the paper.
 
     Returns:
         Whether all claims hold and all numbers are as in the paper.
@@ -160,18 +155,18 @@ def claims_hold(source: Published) -> bool:
     found = list(claims(Evidence(source)))
     recomputed = numbers(found)
     failing = [claim.name for claim in found if not claim.holds]
-    wrong = disagreements(recomputed, read_numbers(published(NUMBERS)))  # names of numbers
+    changed = disagreements(recomputed, read_numbers(published(NUMBERS)))  # names of numbers
     for name in failing:
         say(f"claim.{name} is outside its band.")
-    for name in wrong:
+    for name in changed:
         say(f"{name} is not as in paper/{NUMBERS}.")
-    num_equal = len(recomputed) - len(wrong)
+    num_equal = len(recomputed) - len(changed)
     say(
         f"{len(found) - len(failing)} of {counted(len(found), 'claim')}, computed again from the "
         f"published outcomes, hold; {num_equal} of {len(recomputed)} numbers are as in "
         f"paper/{NUMBERS}."
     )
-    return not failing and not wrong
+    return not failing and not changed
 
 
 if __name__ == "__main__":

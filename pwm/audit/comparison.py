@@ -1,4 +1,8 @@
-"""Compares runs with the published ones, bit for bit."""
+"""Compares runs with the published ones, bit for bit.
+
+A `Record` has each run's outcomes, its digest (a hash of its history) and its trail (a byte of a
+hash of each of seven prefixes of its history).
+"""
 
 from __future__ import annotations
 
@@ -18,20 +22,20 @@ from pwm.runs.shards import plan
 
 
 class Place(NamedTuple):
-    """An experiment in which a run is published, and the run's number in it."""
+    """An experiment in which a run is published, and the run's number in it, from 0."""
 
     experiment: Experiment
     number: int
 
 
 Places = Mapping[TrainConfig, Sequence[Place]]
-"""Distinct runs, each with all places where it is published."""
+"""Distinct runs, each with the places where it is published."""
 
 
 def published_runs(
     selected: Mapping[str, NDArray[np.bool_]], known: Mapping[str, Experiment]
 ) -> Places:
-    """The distinct selected runs, each with the experiments that have it and its number in them.
+    """The distinct selected runs, each with the places where it is selected.
 
     Args:
         selected: whether each run of an experiment is selected, [runs], by experiment name.
@@ -49,9 +53,9 @@ def published_runs(
 def differences(
     run: TrainConfig, record: Record, places: Sequence[Place], published: Published
 ) -> list[str]:
-    """Describes how a run, trained again with this record, differs from the published run.
+    """Describes how a run, trained again, differs from the published one: a line per place.
 
-    Returns one line for each of `places` whose published record differs.
+    `record` is that of the new training. No line describes a place whose record is the same.
     """
     found = []
     for experiment, number in places:
@@ -66,11 +70,10 @@ def differences(
 
 
 def _parting(run: TrainConfig, ours: Record, theirs: Record) -> str:
-    """Describes where two histories of a run diverge, as closely as their trails show."""
+    """Describes where two histories of a run diverge; their trails show it roughly."""
     num_windows = ceil(run.num_episodes / run.log_every)
-    # A trail has a byte per prefix of the history; these are the prefixes' last episodes.
-    ends = [run.log_every * end for end in trail_ends(num_windows)]
-    differs = ours.trail[0] != theirs.trail[0]  # [ends]
+    ends = [run.log_every * end for end in trail_ends(num_windows)]  # last episodes of the prefixes
+    differs = ours.trail[0] != theirs.trail[0]  # [prefixes]
     if differs.any():
         last = ends[np.argmax(differs)]  # of the first prefix that differs
         equal_until = max((end for end in ends if end < last), default=0)
@@ -81,7 +84,7 @@ def _parting(run: TrainConfig, ours: Record, theirs: Record) -> str:
 
 
 def command_of(run: TrainConfig) -> str:
-    """Command that trains a run, with a flag for each field that is not at its default."""
+    """Command that trains a run, with a flag for each field whose value is not the default."""
     words = ["python -m pwm.train"]
     default = flat(TrainConfig())
     for name, value in flat(run).items():

@@ -30,8 +30,8 @@ def retrain(sample: Sequence[TrainConfig], workers: int) -> tuple[dict[TrainConf
         workers: number of processes.
     Returns:
         The record of each run, and the number of the signal that interrupted training, 0 if none
-        did. After an interruption, only the runs before the first untrained one are returned. These
-        runs are a random sample too; among all trained runs, short runs would be overrepresented.
+        did. After an interruption, only the runs before the first untrained one are returned. They
+        are a random sample too; among all trained runs, short runs would be overrepresented.
     """
     require_numba()
     records = dict[TrainConfig, Record]()

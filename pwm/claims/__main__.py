@@ -44,11 +44,11 @@ class StoreOrPublished:
 
     def __init__(self, store: Store) -> None:
         self._store, self._published = store, Published.read()
-        stored = set(store.all_keys())
+        stored_shards = set(store.all_keys())  # shard: runs that are trained and stored together
         self.incomplete = [
             name
             for name, experiment in EXPERIMENTS.items()
-            if any(shard.key not in stored for shard in plan(experiment))
+            if any(shard.key not in stored_shards for shard in plan(experiment))
         ]
         """Names of the experiments of which the store lacks runs."""
 
@@ -116,11 +116,11 @@ def _show(name: str) -> Claim:
 def _compute(arguments: Arguments, source: Source, incomplete: Sequence[str]) -> bool:
     """Computes all claims, prints them, and writes the numbers or compares them with the file.
 
-    Leaves out claims that need an experiment in `incomplete`, of which runs are missing. Returns
+    Leaves out claims that need an experiment in `incomplete`, as runs of these are missing. Returns
     whether all other claims are in their bands and, with `--check`, all numbers equal the file's.
     """
     path = arguments.out or published(NUMBERS)
-    named = incomplete if len(incomplete) < len(EXPERIMENTS) else ()  # without names, it trains all
+    named = incomplete if len(incomplete) < len(EXPERIMENTS) else ()  # without names, trains all
     command = " ".join(["python -m pwm.sweep", *named])
     accepted = f"a folder that holds all runs; `{command}` trains those that are missing"
     can_go_on = arguments.check or not incomplete  # only --check accepts a store that lacks runs

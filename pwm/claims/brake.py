@@ -2,9 +2,9 @@
 
 The trunk is the part of the network that policy and critic share. The gradients of a heavy critic
 make the policy's steps in the trunk small. The experiment `brake` tests whether this is all that a
-heavy critic does: it scales the trunk's learning rate, with the critic's gradients in the trunk
+heavy critic does: the trunk's learning rate is scaled, with the critic's gradients in the trunk
 (the rule "fixed") and without them ("stop-trunk"). "centred" critics learn centred returns: returns
-less their running mean.
+less their running mean. A run collapses if its last policy is deterministic and has not learned.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ on the trunk's learning rate."""
 UNCHANGED: Mapping[str, float] = {"critic_weight": 100.0, "entropy_weight": 0.0, "discount": 1.0}
 """Fields of the unchanged runs: critic weight 100, no entropy bonus and no discount."""
 CHANGES: Sequence[tuple[str, Mapping[str, float], Band, Band, Band | None]] = (
-    # change, its fields, bands of success, of the median time to learn, and of the gain in success
+    # change, its fields, bands: success, median time to learn, gain in success (None: not claimed)
     ("no change", {}, (0.5, 0.85), (1500, 3000), None),
     ("weight 1000", {"critic_weight": 1000.0}, (0.5, 0.85), (1500, 3000), (-0.15, 0.15)),
     ("entropy", {"entropy_weight": 0.1}, (0.9, 1), (1500, 3000), (0.15, 0.5)),
@@ -51,7 +51,7 @@ def brake_claims(evidence: Evidence) -> Iterator[Claim]:
     for (rule, factor), (success, time) in BRAKES.items():
         yield from _learning_claims(
             name=f"brake-{rule}-{factor:g}",
-            says=f"{rule}, 60 steps, trunk's steps times {factor:g}",
+            says=f"centred 100, {rule}, 60 steps, learning rate 0.005 (trunk: times {factor:g})",
             runs=heavy.at(balance=rule, trunk_rate=factor),
             success=success,
             time=time,
@@ -59,7 +59,8 @@ def brake_claims(evidence: Evidence) -> Iterator[Claim]:
         )
     yield Claim(
         name="brake-difference",
-        says="60 steps, 0.005: stop-trunk with steps a tenth as long, less weight 100",
+        says="centred 100, 60 steps, learning rate 0.005: success with stop-trunk (trunk: times "
+        "0.1) less that with fixed",
         estimate=brake_difference(runs),
         band=(-0.25, -0.1),
         experiments=("brake",),
@@ -71,9 +72,11 @@ def limit_claims(evidence: Evidence) -> Iterator[Claim]:
     runs = evidence.of("limits").at(episode_length=240)
     unchanged = runs.at(**UNCHANGED)
     for change, fields, success, time, gain in CHANGES:
-        changed = runs.at(**{**UNCHANGED, **fields})
+        values = {**UNCHANGED, **fields}
+        changed = runs.at(**values)
         name = f"limits-{slug(change)}"
-        says = f"centred 100, 240 steps, learning rate 0.005, {change}"
+        shown = ", ".join(f"{field.replace('_', ' ')} {value:g}" for field, value in values.items())
+        says = f"centred, 240 steps, learning rate 0.005, {shown}"
         yield from _learning_claims(name, says, changed, success, time, "limits")
         yield Claim(
             name=f"{name}-ever",
@@ -85,14 +88,14 @@ def limit_claims(evidence: Evidence) -> Iterator[Claim]:
         if gain is not None:
             yield Claim(
                 name=f"{name}-gain",
-                says=f"{says}: success gained",
+                says=f"{says}: gain in success over critic weight 100 alone",
                 estimate=rate_difference(changed.learned, unchanged.learned),
                 band=gain,
                 experiments=("limits",),
             )
     yield Claim(
         name="limits-collapsed",
-        says="centred 10 to 1000, 240 steps, learning rate 0.005: fraction that collapses",
+        says="centred 10, 100 and 1000, 240 steps, learning rate 0.005: fraction that collapses",
         estimate=rate(runs.at(entropy_weight=0.0, discount=1.0).collapsed),
         band=(0, 0.05),
         experiments=("limits",),

@@ -10,6 +10,7 @@ slowdown S is the median time to learn over that of a light critic that starts a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from pwm.analysis.starts import distance_cells, grid_cells
 from pwm.claims.claim import Band, Claim, slug
 
 ARRIVED, LATE = 200, 5000
-"""Episodes after which runs are probed: once a heavy critic has climbed, and at the last probe."""
+"""Episodes after which runs are probed (measured): after a heavy critic's climb, and at the end."""
 WEIGHTS = (0.1, 1.0, 10.0, 100.0)
 NONE, SOME, HALF = (0.0, 0.02), (0.02, 0.35), (0.35, 0.7)
 """Bands of a fraction of units."""
@@ -37,7 +38,7 @@ SATURATED: Mapping[tuple[int, str], Sequence[Band]] = {
 }
 """Bands of the fraction of units that are saturated at each of `WEIGHTS`, by steps and start."""
 PROBES: Sequence[tuple[str, str, int, Mapping[str, Band]]] = (
-    # diagnostic, in words, episodes after which it is measured, bands by start
+    # diagnostic (`pwm.core.history`), in words, episodes after which it is measured, bands by start
     ("activity", "mean |h|", ARRIVED, {"raw": (0.15, 0.7), "mean": (0, 0.25), "centred": (0, 0.2)}),
     (
         "value_weight_norm",
@@ -47,7 +48,7 @@ PROBES: Sequence[tuple[str, str, int, Mapping[str, Band]]] = (
     ),
     (
         "trace",
-        "the first stimulus' trace in the last hidden state",
+        "trace of the first stimulus in a trial's last hidden state",
         LATE,
         {"raw": (0.0, 0.01), "mean": (0.01, 0.06), "centred": (0.01, 0.06)},
     ),
@@ -78,22 +79,22 @@ def probe_claims(evidence: Evidence) -> Iterator[Claim]:
         for weight, band in zip(WEIGHTS, bands, strict=True):
             yield Claim(
                 name=f"climb-saturated-{start}-{steps}-{weight:g}",
-                says=f"detached, {start}: fraction of units saturated after {ARRIVED} episodes",
+                says=f"detached, {start}, {steps} steps, weight {weight:g}, {ARRIVED} episodes: "
+                "fraction of units that are saturated",
                 estimate=_median(probed(evidence, start, steps, weight), "saturated", ARRIVED),
                 band=band,
                 experiments=(STARTS[start][0],),
             )
-    for diagnostic, words, episode, of_starts in PROBES:
-        for steps in (15, 60):
-            for start, band in of_starts.items():
-                yield Claim(
-                    name=f"climb-{diagnostic.replace('_', '-')}-{start}-{steps}",
-                    says=f"detached, {start}, weight 10: {words} after {episode} episodes",
-                    estimate=_median(probed(evidence, start, steps, 10.0), diagnostic, episode),
-                    band=band,
-                    experiments=(STARTS[start][0],),
-                    digits=3 if diagnostic == "trace" else 2,
-                )
+    for (diagnostic, words, episode, by_start), steps in product(PROBES, (15, 60)):
+        for start, band in by_start.items():
+            yield Claim(
+                name=f"climb-{diagnostic.replace('_', '-')}-{start}-{steps}",
+                says=f"detached, {start}, {steps} steps, weight 10, {episode} episodes: {words}",
+                estimate=_median(probed(evidence, start, steps, 10.0), diagnostic, episode),
+                band=band,
+                experiments=(STARTS[start][0],),
+                digits=3 if diagnostic == "trace" else 2,
+            )
 
 
 def _median(runs: Outcomes, diagnostic: str, episode: int) -> Estimate:
@@ -111,8 +112,8 @@ def distance_claims(evidence: Evidence) -> Iterator[Claim]:
         distance = f"{abs(start - MEAN_RETURN):g}"
         yield Claim(
             name=f"distance-{side}-{distance}-{weight:g}",
-            says=f"60 steps, weight {weight:g}: slowdown if the critic starts {distance} "
-            f"{side} the mean return (at least this, if fewer than half learn)",
+            says=f"detached, 60 steps, weight {weight:g}: slowdown from a start at {start:g} (mean "
+            "return: 5.25), or a lower bound if fewer than half learn",
             estimate=cell.estimate,
             band=band,
             experiments=cell.experiments,
@@ -121,11 +122,11 @@ def distance_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def climb_law_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about how well the law of the climb fits the first study's grid.
+    """Yields claims about how well the law of the climb fits the runs of the grid `weight-0.001`.
 
-    The law was written after the runs of this grid, whose critics start at 0. It
-    (`pwm.analysis.climb`) and its rivals predict the slowdown S of each cell, the runs of one
-    setting and weight. Only informative cells count: those in which at least half of the seeds
+    Critics start at 0. The law (`pwm.analysis.climb`), written after these runs, predicts the
+    slowdown S of each cell, the runs of one setting and weight. Its rivals are compared with it
+    on detached cells only. Only informative cells count: those in which at least half of the seeds
     learned, or in which the law's predicted time to learn is within the budget.
     """
     experiments = ("weight-0.001", "start-mean")
@@ -141,7 +142,7 @@ def climb_law_claims(evidence: Evidence) -> Iterator[Claim]:
         )
         yield Claim(
             name=f"climb-law-{baseline}-cells",
-            says=f"{baseline}, raw: cells that this rests on",
+            says=f"{baseline}, raw: cells on which the error of the law is computed",
             estimate=Estimate(len(cells)),
             band=(5, 65),
             experiments=experiments,

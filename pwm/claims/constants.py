@@ -55,7 +55,7 @@ def _task() -> dict[str, Number]:
     held_out_lengths = EXPERIMENTS["held-out"].axes["episode_length"]
     levels = reward_levels(LONG.stimulus_set)
     return {
-        "notes.weight-long": number(5),  # with which long episodes were learned in the notes
+        "notes.weight-long": number(5),  # the notes' weight at which long episodes are learned
         "setting.episode-long": number(LONG.episode_length),
         "setting.episode-short": number(SHORT.episode_length),
         "setting.episode-least": number(min(lengths)),
@@ -84,8 +84,8 @@ def _training() -> dict[str, Number]:
     notes = EXPERIMENTS["eplen60"].base
     slow = EXPERIMENTS["weight-0.001"].base
     held_out = EXPERIMENTS["held-out"].base
-    rates = EXPERIMENTS["centred-learning-rate"].axes["learning_rate"]
-    tracking = EXPERIMENTS["tracking"].axes["tracking_rate"]
+    learning_rates = EXPERIMENTS["centred-learning-rate"].axes["learning_rate"]
+    tracking_rates = EXPERIMENTS["tracking"].axes["tracking_rate"]
     return {
         "setting.hidden-size": number(AgentConfig().hidden_size),
         "setting.epsilon": number(TrainConfig.epsilon, text="10⁻⁸"),
@@ -94,9 +94,9 @@ def _training() -> dict[str, Number]:
         "setting.learning-rate": number(notes.learning_rate, 3),
         "setting.learning-rate-between": number(held_out.learning_rate, 3),
         "setting.learning-rate-slow": number(slow.learning_rate, 3),
-        **{f"setting.rate-{rate:g}": unrounded(rate) for rate in rates},
+        **{f"setting.rate-{rate:g}": unrounded(rate) for rate in learning_rates},
         "setting.tracking-rate": number(LossConfig().tracking_rate, 1),
-        **{f"setting.tracking-{rate:g}": unrounded(rate) for rate in tracking},
+        **{f"setting.tracking-{rate:g}": unrounded(rate) for rate in tracking_rates},
         "setting.episodes-long": number(notes.num_episodes),
         "setting.episodes-short": number(EXPERIMENTS["eplen15"].base.num_episodes),
         "setting.episodes-slow": number(slow.num_episodes),
@@ -108,14 +108,14 @@ def _training() -> dict[str, Number]:
 def _protocol() -> dict[str, Number]:
     """Numbers of seeds, probes, methods and conditions, and the time that all runs take."""
     probed = EXPERIMENTS["gradients"].base
-    held_out = predictions()["fourth"]["slowdown"].values()
+    fourth_set = predictions()["fourth"]["slowdown"].values()  # cells by condition
     return {
         "compute.cores": number(2),
         "compute.time": {"text": "45 to 80 minutes"},
         "setting.confidence": number(0.95, text="95%"),
         "setting.seeds": number(len(EXPERIMENTS["eplen15"].axes["seed"])),
         "setting.seeds-answer": number(len(EXPERIMENTS["mean"].axes["seed"])),
-        "setting.held-out-cells": number(sum(len(cells) for cells in held_out)),
+        "setting.held-out-cells": number(sum(len(cells) for cells in fourth_set)),
         **{f"setting.distance-{distance:g}": unrounded(distance) for distance in (3, 5.25, 10.5)},
         "setting.probe-arrived": number(200),
         "setting.probe-late": number(5000),
@@ -146,18 +146,18 @@ def _theory() -> dict[str, Number]:
         found[f"theory.floor-{name}-half"] = number(value_floor(0.5, task.num_trials), 2)
         found[f"theory.floor-{name}-solved"] = number(value_floor(1.0, task.num_trials), 2)
     for steps in (6, 15, 60, 120):
-        found[f"theory.noise-{steps}"] = number(noise_weight(steps, 3), 1)
+        found[f"theory.noise-{steps}"] = number(noise_weight(steps, trial_length=3), 1)
         found[f"theory.mean-{steps}"] = number(mean_return(0.5, steps // 3), 2)
     found["theory.mean-60-uniform"] = number(mean_return(1 / 3, 60 // 3), 1)  # a uniform policy's
     for steps in (6, 15, 30):
         found[f"theory.best-{steps}"] = number(law.noise_weight(steps), 1)
-    for length in (2, 4, 6):
+    for length in (2, 4, 6):  # steps per trial; five trials per episode
         found[f"theory.best-trial-{length}"] = number(law.noise_weight(5 * length, length), 1)
     return found
 
 
 def _sharing_exponent(law: Law) -> float:
-    """Exponent a of the power w^a that approximates the law's slowdown by a critic of weight w.
+    """Exponent a of the power w^a that approximates `law.trunk_slowdown` at critic weight w.
 
     It is the slope of log slowdown against log weight, at weights of 5 and more.
     """
@@ -198,22 +198,19 @@ def _conversions() -> dict[str, Number]:
     squared = "stable-baselines3-a2c"  # its value loss is the mean squared error
     half = "cleanrl-ppo"  # its value loss is half the mean squared error
     default = CONVENTIONS[squared].weight
-    found = {
-        "library.default-weight": number(default, 1),
-        "convert.library-long-sum": number(convert_weight(default, 60, source=squared, to="notes")),
-        "convert.library-short-sum": number(
-            convert_weight(default, 15, source=squared, to="notes"), 1
-        ),
-    }
+    found = {"library.default-weight": number(default, 1)}
+    for name, steps, digits in (("long", 60, 0), ("short", 15, 1)):
+        converted = convert_weight(default, steps, source=squared, to="notes")
+        found[f"convert.library-{name}-sum"] = number(converted, digits)
     for name, weight, steps in (("long", 5, 60), ("short", 2, 15), ("short-most", 5, 15)):
         found[f"convert.notes-{name}-mse"] = number(convert_weight(weight, steps, to=squared), 2)
         found[f"convert.notes-{name}-half"] = number(convert_weight(weight, steps, to=half), 2)
     for library in QUOTED_LIBRARIES:
         default = CONVENTIONS[library].weight
-        here = convert_weight(default, 60, source=library, to="notes")
+        converted = convert_weight(default, 60, source=library, to="notes")
         found |= {
             f"library.{library}-default": number(default, 1),
-            f"library.{library}-here": number(here),
+            f"library.{library}-here": number(converted),
             f"library.{library}-long": number(convert_weight(HEAVY, 60, to=library), 1),
             f"library.{library}-short": number(convert_weight(HEAVY, 15, to=library), 1),
         }

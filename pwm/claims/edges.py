@@ -26,26 +26,24 @@ POWERS: Sequence[tuple[str, str, Mapping[int, str], Band]] = (
     ("trial", "trial", {2: "trial-2", 4: "trial-4", 6: "trial-6"}, (1.5, 3.0)),
 )
 """Lengths with which the lower edge grows as a power."""
-RATIO = "ratio"
-"""The rival law that should have the smallest error."""
-BUDGETS = (10_000, 12_000, 14_000, 17_000, 20_000)
-"""Training budgets, in episodes, at which the edges are measured."""
+RATIO = "ratio"  # the rival law that should have the smallest error
+BUDGETS = (10_000, 12_000, 14_000, 17_000, 20_000)  # episodes, for which the edges are measured
 
 
 def lower_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the lower edge: its position and what determines it."""
-    every = conditions(evidence)
-    measured = {name: each.edges for name, each in every.items() if each.edges is not None}
-    experiments = experiments_of(every.values())
+    by_name = conditions(evidence)
+    measured = {name: each.edges for name, each in by_name.items() if each.edges is not None}
+    experiments = experiments_of(by_name.values())
     yield Claim(
         name="edges-measured",
-        says=f"conditions, of {len(every)}, that have a lower edge to measure",
+        says=f"conditions, of {len(by_name)}, that have a lower edge to measure",
         estimate=Estimate(len(measured)),
-        band=(10, len(every) - 1),
+        band=(10, len(by_name) - 1),
         experiments=experiments,
         digits=0,
     )
-    errors = {rival: _error(rival, every, measured) for rival in RIVALS}
+    errors = {rival: _error(rival, by_name, measured) for rival in RIVALS}
     for rival, error in errors.items():
         yield Claim(
             name=f"edges-{rival}",
@@ -69,28 +67,28 @@ def lower_claims(evidence: Evidence) -> Iterator[Claim]:
             exponent = interval(slope(np.log(list(by_length)), log_edges))
         yield Claim(
             name=f"exponent-{name}",
-            says=f"the lower edge grows as this power of the length of the {length}",
+            says=f"attached: the lower edge grows as this power of the length of the {length}",
             estimate=exponent,
             band=band,
-            experiments=experiments_of(every[each] for each in by_length.values()),
+            experiments=experiments_of(by_name[each] for each in by_length.values()),
         )
 
 
 def _error(
-    rival: str, every: Mapping[str, Condition], measured: Mapping[str, NDArray[np.float64]]
+    rival: str, by_name: Mapping[str, Condition], measured: Mapping[str, NDArray[np.float64]]
 ) -> NDArray[np.float64]:
-    """Factor by which a rival misses the lower edges: [1 + resamples]; nan, [2], if there are none.
+    """Factor by which a rival misses the lower edges: [1 + resamples]; nan, [2], without edges.
 
     It is the exponential of the root mean square of log(measured edge / predicted edge).
 
     Args:
         rival: name of the rival law.
-        every: conditions by name.
+        by_name: conditions by name.
         measured: lower edges, [1 + resamples], of the conditions that have one, by name.
     """
     if not measured:
         return np.full(2, nan)  # a value and one resample: `interval` needs no more
-    logs = [np.log(edges / every[name].edges_by(rival)) for name, edges in measured.items()]
+    logs = [np.log(edges / by_name[name].edges_by(rival)) for name, edges in measured.items()]
     return np.asarray(np.exp(np.sqrt(np.square(logs).mean(axis=0))))
 
 
@@ -109,25 +107,23 @@ def upper_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def longer_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about success beyond the edges with five times the usual training budget.
-
-    Above the upper edge, episodes have 60 steps; below the lower edge, they have 15.
-    """
+    """Yields claims about success beyond the edges with five times the usual training budget."""
     usual = evidence.of("weight-0.001").at(episode_length=60, baseline="detached")
     longer = evidence.of("budget-upper")
     for weight in longer.weights:
         before = usual.at(critic_weight=weight).learned
         after = longer.at(critic_weight=weight).learned
+        says = f"detached, 60 steps, weight {weight:g}, above the upper edge"
         yield Claim(
             name=f"upper-budget-{weight:g}",
-            says=f"five times the budget, weight {weight:g}, above the upper edge: success",
+            says=f"{says}: success with five times the budget",
             estimate=rate(after),
             band=(0.8, 1),
             experiments=("budget-upper",),
         )
         yield Claim(
             name=f"upper-gain-{weight:g}",
-            says=f"five times the budget, weight {weight:g}, above the upper edge: gain in success",
+            says=f"{says}: gain in success from five times the budget",
             estimate=rate_difference(after, before),
             band=(0.2, 1),
             experiments=("budget-upper", "weight-0.001"),
@@ -135,16 +131,17 @@ def longer_claims(evidence: Evidence) -> Iterator[Claim]:
     usual = evidence.of("weight-0.001").at(episode_length=15, baseline="attached")
     longer = evidence.of("budget-lower")
     for weight, band in {1.0: (0.8, 1.0), 0.5: (0.5, 1.0)}.items():
+        says = f"attached, 15 steps, weight {weight:g}, below the lower edge"
         yield Claim(
             name=f"lower-budget-{weight:g}",
-            says=f"five times the budget, weight {weight:g}, below the lower edge: success",
+            says=f"{says}: success with five times the budget",
             estimate=rate(longer.at(critic_weight=weight).learned),
             band=band,
             experiments=("budget-lower",),
         )
         yield Claim(
             name=f"lower-before-{weight:g}",
-            says=f"usual budget, weight {weight:g}, below the lower edge: success",
+            says=f"{says}: success with the usual budget",
             estimate=rate(usual.at(critic_weight=weight).learned),
             band=(0, 0.2),
             experiments=("weight-0.001",),
@@ -152,18 +149,16 @@ def longer_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def budget_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about how edges move with the budget, from the same runs' times to learn."""
-    runs = evidence.of("weight-0.001")
-    attached = runs.at(episode_length=15, baseline="attached")
-    detached = runs.at(episode_length=60, baseline="detached")
-    for edge, part, find_edges, band in (
-        ("lower", attached, light_edges, (-2.0, -0.5)),
-        ("upper", detached, upper_edges, (1.5, 3.0)),
+    """Yields claims about how the edges move with the budget, from the runs' times to learn."""
+    for edge, baseline, steps, find_edges, band in (
+        ("lower", "attached", 15, light_edges, (-2.0, -0.5)),
+        ("upper", "detached", 60, upper_edges, (1.5, 3.0)),
     ):
-        edges = [find_edges(part.weights, part.time <= budget) for budget in BUDGETS]
+        runs = evidence.of("weight-0.001").at(episode_length=steps, baseline=baseline)
+        edges = [find_edges(runs.weights, runs.time <= budget) for budget in BUDGETS]
         yield Claim(
             name=f"budget-{edge}",
-            says=f"the {edge} edge moves as this power of the budget",
+            says=f"{baseline}, {steps} steps: the {edge} edge moves as this power of the budget",
             estimate=interval(slope(np.log(BUDGETS), np.log(edges))),
             band=band,
             experiments=("weight-0.001",),

@@ -39,7 +39,7 @@ FAILS: Mapping[str, Band] = {
     "later-detached": (-0.3, 0.3),
     "later-gain": (-1.0, 0.0),
 }
-"""Bands of the measured numbers of the statements that turned out wrong, by statement."""
+"""Band of the measured number, by name of a statement that turned out wrong."""
 MOSTLY = 0.6
 """Smallest fraction of right statements for which the paper can say that the law mostly holds."""
 SHOWN: Mapping[str, Mapping[str, float]] = {
@@ -80,7 +80,7 @@ def statement_claims(evidence: Evidence) -> Iterator[Claim]:
         yield statement_claim("fifth", statement, FAILS.get(statement.name))
 
 
-def number_right(evidence: Evidence) -> Iterator[Claim]:
+def right_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields the claims about the number of right statements, and how sure they are."""
     found = list(statements(evidence))
     experiments = itertools.chain.from_iterable(each.experiments for each in found)
@@ -96,18 +96,17 @@ def number_right(evidence: Evidence) -> Iterator[Claim]:
 
 
 def cell_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the slowdowns in the paper's table, or lower bounds where few learned."""
+    """Yields claims about the slowdowns, or lower bounds of them, in the paper's table."""
     for condition, weights in SHOWN.items():
         for variant, weight in weights.items():
             name = f"fifth-{condition}-{variant}"
             cell = the_cell(evidence, condition, variant, weight)
-            predicted = cell.predicted[LAW]
+            law = cell.predicted[LAW]
             yield Claim(
                 name=name,
-                says=f"{condition}, {variant}: slowdown at weight {weight:g}, predicted "
-                f"{predicted:g}",
+                says=f"{condition}, {variant}, weight {weight:g}: slowdown, predicted {law:g}",
                 estimate=cell.estimate,
-                band=_band(name, predicted),
+                band=_band(name, law),
                 experiments=cell.experiments,
                 digits=1,
             )
@@ -117,14 +116,13 @@ def light_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the light critics' times to learn in the paper's table."""
     times = predictions()["fifth"]["light"]
     for condition in SHOWN:
-        if condition in times:
-            name, predicted = f"fifth-{condition}-light", times[condition][LAW]
+        if condition in times:  # the law predicts no times for SGD
+            name, law = f"fifth-{condition}-light", times[condition][LAW]
             yield Claim(
                 name=name,
-                says=f"{condition}: median episodes to learn with a light critic, predicted "
-                f"{predicted:,.0f}",
+                says=f"{condition}, light: median episodes to learn, predicted {law:,.0f}",
                 estimate=interval(median_times(evidence.of(name))),
-                band=_band(name, predicted),
+                band=_band(name, law),
                 experiments=(name,),
                 digits=0,
             )
@@ -186,4 +184,4 @@ def error_claims(evidence: Evidence) -> Iterator[Claim]:
     )
 
 
-GROUPS = (statement_claims, number_right, cell_claims, light_claims, reward_claims, error_claims)
+GROUPS = (statement_claims, right_claims, cell_claims, light_claims, reward_claims, error_claims)

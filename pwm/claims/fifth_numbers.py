@@ -1,9 +1,9 @@
 """Numbers about the fifth set of predictions that need no runs: settings, predictions and edges.
 
-The paper's table has a cell for each entry of `SHOWN`. The leak is the gradient of the policy
-loss in an attached critic, whose values it biases. The law is that of `pwm.analysis.elsewhere`; its
-edge is the critic weight at which learning takes twice as long as with the light critic of the same
-condition.
+A cell is the runs of one condition, variant and weight (`pwm.claims.fifth`); the paper's table has
+those in `SHOWN`. The leak is the policy loss's gradient with respect to the values of an attached
+critic, which it biases. The law is that of `pwm.analysis.elsewhere`; its edge is the critic weight
+at which learning takes twice as long as with the light critic of the same condition.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def fifth_numbers() -> dict[str, Number]:
 
 
 def _settings() -> dict[str, Number]:
-    """The set's size, and values of the fields that it varies."""
+    """The set's size, values of the fields that it varies, and the leak's slowdown in a batch."""
     fifth = predictions()["fifth"]
     found = {
         "setting.fifth-statements": number(len(fifth["statements"])),
@@ -50,7 +50,7 @@ def _settings() -> dict[str, Number]:
         "setting.fifth-carried": number(10),
         "setting.later-lightest": number(0.05, 2),
         "setting.seeds-later": number(len(EXPERIMENTS["later-attached"].axes["seed"])),
-        "theory.batch-leak": number(_leak_of_a_batch(2.0, 15, max(BATCHES)), 1),
+        "theory.batch-leak": number(_batch_slowdown(2.0, 15, max(BATCHES)), 1),
     }
     for group in ("adam-0.99", "adam-0.999"):
         light = EXPERIMENTS[f"fifth-{group}-15-light"].base
@@ -62,7 +62,7 @@ def _settings() -> dict[str, Number]:
     return found
 
 
-def _leak_of_a_batch(weight: float, steps: int, batch: int) -> float:
+def _batch_slowdown(weight: float, steps: int, batch: int) -> float:
     """Slowdown by the leak, with `steps` per episode and `batch` episodes per update.
 
     RMSprop divides the mean gradient μ by its root mean square, sqrt(μ² + (1 + b²) s² / batch),
@@ -99,8 +99,8 @@ def _cell(condition: str, variant: str, weight: float) -> dict[str, Number]:
     }
     if not condition.startswith("sgd"):  # the law has no edge for SGD
         light = EXPERIMENTS[f"fifth-{condition}-light"]
-        lightest = replace(light.base, critic_weight=light.axes["critic_weight"][0])
-        found[f"prediction.{cell}-edge"] = _edge(EXPERIMENTS[experiment].base, lightest)
+        light_run = replace(light.base, critic_weight=light.axes["critic_weight"][0])
+        found[f"prediction.{cell}-edge"] = _edge(EXPERIMENTS[experiment].base, light_run)
     return found
 
 

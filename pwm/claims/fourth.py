@@ -31,23 +31,20 @@ from pwm.analysis.slowdowns import (
 from pwm.analysis.statements import Statement
 from pwm.claims.claim import Band, Claim, slug
 
-FAILS = ("noise",)
-"""Statements of the set that turned out wrong."""
+FAILS = ("noise",)  # statements of the set that turned out wrong
 ERRORS: Mapping[str, Band] = {
     **dict.fromkeys((LAW, "law finished", "law middle"), (0.0, 0.5)),
     **dict.fromkeys(RIVALS, (0.2, 3.0)),
 }
 """Bands of the root mean square error of log S, by account; the law's also over cells in which half
 of the seeds learned ("finished"), and by the window's middle."""
-MARGIN = (0.0, 3.0)
-"""Band of a rival's error minus the law's."""
+MARGIN = (0.0, 3.0)  # band of a rival's error minus the law's
 VARIANTS: Mapping[str, tuple[str, ...]] = {
     **{variant: (variant,) for variant in ("raw", "mean", "centred", "attached")},
     "above": ("start 7.5", "start 9"),
 }
 """Variants whose cells a claim counts together, by their name in the claim."""
-LEAST_RIGHT = 0.6
-"""Smallest fraction of cells that must be within a factor of `NEAR` of the law."""
+LEAST_RIGHT = 0.6  # smallest fraction of cells that must be within a factor of `NEAR` of the law
 
 
 def statement_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -99,7 +96,7 @@ def error_claims(evidence: Evidence) -> Iterator[Claim]:
     for account, error in errors.items():
         yield Claim(
             name=f"fourth-error-{slug(account)}",
-            says=f'fourth set: root mean square error of log S by "{account}"',
+            says=f'fourth set, raw and mean: root mean square error of log S by "{account}"',
             estimate=interval(error),
             band=ERRORS[account],
             experiments=experiments,
@@ -107,15 +104,15 @@ def error_claims(evidence: Evidence) -> Iterator[Claim]:
     for rival in RIVALS:
         yield Claim(
             name=f"fourth-margin-{slug(rival)}",
-            says=f'fourth set: error of "{rival}" less that of the law',
+            says=f'fourth set, raw and mean: error of "{rival}" less that of the law',
             estimate=interval(errors[rival] - errors[LAW]),
             band=MARGIN,
             experiments=experiments,
         )
         yield Claim(
             name=f"fourth-margin-{slug(rival)}-left-out",
-            says=f'fourth set: error of "{rival}" less that of the law, and the range if any '
-            "one condition is left out",
+            says=f'fourth set, raw and mean: error of "{rival}" less that of the law, and the '
+            "range if any one condition is left out",
             estimate=leaving_one_out(cells, rival, LAW),
             band=MARGIN,
             experiments=experiments,
@@ -138,7 +135,7 @@ def cell_claims(evidence: Evidence) -> Iterator[Claim]:
         right = sum(cell.right(NEAR) for cell in cells)
         yield Claim(
             name=f"fourth-cells-{name}",
-            says=f"fourth set, {name}: cells of {len(cells)} within a factor of {NEAR} of the law",
+            says=f"fourth set, {name}: cells, of {len(cells)}, right within a factor of {NEAR}",
             estimate=Estimate(right),
             band=(LEAST_RIGHT * len(cells), float(len(cells))),
             experiments=experiments_of(cells),

@@ -1,4 +1,4 @@
-"""Claims about the policy's share of the trunk's gradient, about its noise, and about an identity.
+"""Claims about the policy's gradient, its share in the trunk and its noise, and about an identity.
 
 The trunk is the part of the network that policy and critic share. Gradients were measured in
 windows of training; a curve has one number per window. The identity relates the policy loss to the
@@ -8,6 +8,7 @@ value loss (`pwm.analysis.theory.advantage_log_prob`).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from math import sqrt
 
 import numpy as np
@@ -20,8 +21,7 @@ from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.theory import slowdown
 from pwm.claims.claim import Claim
 
-PROBED = ("gradients",)
-"""The experiment in whose runs gradients were measured."""
+PROBED = ("gradients",)  # the experiment in whose runs gradients were measured
 
 
 def share_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -32,7 +32,8 @@ def share_claims(evidence: Evidence) -> Iterator[Claim]:
             runs = detached.at(episode_length=steps, critic_weight=weight)
             yield Claim(
                 name=f"share-{steps}-{weight:g}",
-                says="detached, the policy's share of the trunk's squared gradient before learning",
+                says=f"detached, {steps} steps, weight {weight:g}, before learning: the policy's "
+                "share of the trunk's squared gradient",
                 estimate=mean(before_learning(runs, policy_share(runs))),
                 band=band,
                 experiments=PROBED,
@@ -41,31 +42,33 @@ def share_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def signal_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the noise and the norm of the policy's gradient."""
+    """Yields claims about the noise of the policy's gradient, and about its norm at the start."""
     runs = evidence.of("gradients")
-    for baseline in ("attached", "detached"):
-        for weight in (0.1, 5.0):
-            part = runs.at(baseline=baseline, episode_length=15, critic_weight=weight)
-            drowned = baseline == "attached" and weight == 0.1  # the leak's noise hides the signal
-            yield Claim(
-                name=f"snr-{baseline}-{weight:g}",
-                says="policy's signal-to-noise ratio in ‰, 15 steps, before learning",
-                estimate=mean(1000 * before_learning(part, part.curve("signal_to_noise"))),
-                band=(-1, 1) if drowned else (0, 15),
-                experiments=PROBED,
-                digits=1,
-            )
+    for baseline, weight in product(("attached", "detached"), (0.1, 5.0)):
+        part = runs.at(baseline=baseline, episode_length=15, critic_weight=weight)
+        drowned = baseline == "attached" and weight == 0.1  # the leak's noise hides the signal
+        yield Claim(
+            name=f"snr-{baseline}-{weight:g}",
+            says=f"{baseline}, 15 steps, weight {weight:g}, before learning: signal-to-noise ratio "
+            "of the policy's gradient, in ‰",
+            estimate=mean(1000 * before_learning(part, part.curve("signal_to_noise"))),
+            band=(-1, 1) if drowned else (0, 15),
+            experiments=PROBED,
+            digits=1,
+        )
     for steps in (15, 60):
         part = runs.at(episode_length=steps, critic_weight=1.0)
         attached, detached = part.at(baseline="attached"), part.at(baseline="detached")
         bias = _at_start(attached, "critic_bias") / sqrt(_at_start(attached, "return_variance"))
         measured = _at_start(attached, "policy_norm") / _at_start(detached, "policy_norm")
-        predicted = slowdown(bias)  # the leak slows learning as much as it enlarges the gradient
+        # In theory, the bias enlarges the gradient by the factor by which it slows learning.
+        predicted = slowdown(bias)
         yield Claim(
             name=f"norm-{steps}",
-            says="weight 1: norm of the policy's gradient, attached over detached, over predicted",
+            says=f"{steps} steps, weight 1, at the start: norm of the policy's gradient, attached "
+            "over detached, over the predicted ratio",
             estimate=Estimate(measured / predicted),
-            band=(0, 0.7),
+            band=(0, 0.7),  # the prediction, 1, failed: the norm does not show the noise
             experiments=PROBED,
         )
 
@@ -79,29 +82,31 @@ def identity_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the two sides of the identity, with an attached baseline."""
     attached = evidence.of("gradients").at(baseline="attached")
     lengths = attached.axes["episode_length"]
-    for steps in lengths:
-        for weight in (1.0, 5.0):
-            yield Claim(
-                name=f"identity-{steps}-{weight:g}",
-                says="left side of the identity over its right side, mean over seeds and windows",
-                estimate=_ratio_of_sides(attached.at(episode_length=steps, critic_weight=weight)),
-                band=(0.8, 1.25),
-                experiments=PROBED,
-                digits=3,
-            )
+    for steps, weight in product(lengths, (1.0, 5.0)):
+        yield Claim(
+            name=f"identity-{steps}-{weight:g}",
+            says=f"attached, {steps} steps, weight {weight:g}: left side of the identity over its "
+            "right side, means over seeds and windows",
+            estimate=_ratio_of_sides(attached.at(episode_length=steps, critic_weight=weight)),
+            band=(0.8, 1.25),
+            experiments=PROBED,
+            digits=3,
+        )
     yield Claim(
         name="identity-120-0.1",
-        says="left side of the identity over its right side, far from the critic's fixed point",
+        says="attached, 120 steps, weight 0.1, far from the critic's fixed point: left side of the "
+        "identity over its right side",
         estimate=_ratio_of_sides(attached.at(episode_length=120, critic_weight=0.1)),
         band=(1.25, 3.0),
         experiments=PROBED,
     )
-    for weight, band in {5.0: (3, 5), 20.0: (0, 2)}.items():  # predicted: all five lengths
+    for weight, band in {5.0: (3, 5), 20.0: (0, 2)}.items():  # predicted, wrongly: all lengths
         runs = attached.at(critic_weight=weight)
         differences = [_median_difference(runs.at(episode_length=steps)) for steps in lengths]
         yield Claim(
             name=f"window-{weight:g}",
-            says=f"lengths, of {len(lengths)}, with the sides within a fifth in the median window",
+            says=f"attached, weight {weight:g}: episode lengths, of {len(lengths)}, at which the "
+            "identity's sides differ by less than a fifth in the median window",
             estimate=Estimate(sum(difference < 0.2 for difference in differences)),
             band=band,
             experiments=PROBED,
@@ -121,7 +126,7 @@ def _ratio_of_sides(runs: Outcomes) -> Estimate:
 
 
 def _median_difference(runs: Outcomes) -> float:
-    """Relative difference between the identity's sides, median over seeds and late windows."""
+    """Difference of the identity's sides over the larger, median over seeds and late windows."""
     left, right = identity_sides(runs)  # (S, windows) each
     larger = np.maximum(np.abs(left), np.abs(right))
     return float(np.nanmedian(np.abs(left - right) / larger))

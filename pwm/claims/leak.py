@@ -3,12 +3,13 @@
 With an attached baseline, the policy loss also trains the critic: this gradient is the leak. With
 T steps, entropy H and critic weight w, it biases the critic by c T H / (2 w), where c is 1 for a
 summed policy loss (`pwm.core.leak`). It acts through the value head and through the trunk, the part
-of the network that critic and policy share.
+of the network that critic and policy share. A cell is the runs of one setting and critic weight.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +26,7 @@ from pwm.core.leak import critic_bias
 
 GRIDS: Mapping[str, str] = {"0.005": "weight-0.005", "0.001": "weight-0.001"}
 """Experiments with all critic weights at five episode lengths, by learning rate."""
-LIGHT = (0.02, 0.05, 0.1)
-MIDDLE = (2.0, 3.0, 5.0)
+LIGHT, MIDDLE = (0.02, 0.05, 0.1), (2.0, 3.0, 5.0)  # critic weights
 TREND = 0.3  # largest predicted difference in success between middle and light weights, detached
 TREND_FAILS: Mapping[str, Band] = {"30-0.005": (TREND, 1.0), "120-0.001": (-1.0, -TREND)}
 """Bands of that difference in the two exceptions, by steps and learning rate."""
@@ -40,23 +40,24 @@ def floor_claims(evidence: Evidence) -> Iterator[Claim]:
         runs = evidence.of(name)
         task = runs.base.task
         solved = runs.value_loss[runs.reward > 0.99]
+        floor = value_floor(success=1.0, num_trials=task.num_trials)
         yield Claim(
             name=f"floor-{task.episode_length}",
-            says="value loss of runs that solve the task over its floor (median, quartiles)",
-            estimate=quantiles(
-                solved / value_floor(success=1.0, num_trials=task.num_trials), tail=0.25
-            ),
+            says=f"runs that solve the task at {task.episode_length} steps: value loss over its "
+            "floor (median, quartiles)",
+            estimate=quantiles(solved / floor, tail=0.25),
             band=(0.9, 1.2),
             experiments=(name,),
         )
 
 
 def bias_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the critic's bias: as predicted if attached, and none if detached."""
+    """Yields claims about the critic's bias: as predicted if attached, small if detached."""
     for rate_name, name in GRIDS.items():
         yield Claim(
             name=f"bias-{rate_name}",
-            says="measured bias over cTH/2w, median over cells of weight 1 or more (5% to 95%)",
+            says=f"attached, learning rate {rate_name}: measured bias over cTH/2w, median over "
+            "cells of weight 1 or more (5% to 95%)",
             estimate=quantiles(_bias_ratios(evidence.of(name).at(baseline="attached")), tail=0.05),
             band=(0.9, 1.1),
             experiments=(name,),
@@ -64,7 +65,7 @@ def bias_claims(evidence: Evidence) -> Iterator[Claim]:
         bias = evidence.of(name).at(baseline="detached").critic_bias  # (lengths, W, S)
         yield Claim(
             name=f"no-bias-{rate_name}",
-            says="largest absolute mean bias of a detached cell, in reward",
+            says=f"detached, learning rate {rate_name}: largest |mean bias| of a cell, in reward",
             estimate=Estimate(float(np.abs(bias.mean(axis=-1)).max())),
             band=(0, 1),
             experiments=(name,),
@@ -87,30 +88,34 @@ def _bias_ratios(attached: Outcomes) -> NDArray[np.float64]:
 
 
 def detaching_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about success at light weights and, detached, about the gain at middle ones."""
+    """Yields claims about success at light weights, and its change from light to middle weights.
+
+    The change is claimed for detached runs only.
+    """
     for rate_name, name in GRIDS.items():
         for steps in evidence.of(name).axes["episode_length"]:
             setting = f"{steps}-{rate_name}"
+            words = f"{steps} steps, learning rate {rate_name}"
             runs = evidence.of(name).at(episode_length=steps)
             attached, detached = runs.at(baseline="attached"), runs.at(baseline="detached")
             light, middle = detached.at(critic_weight=LIGHT), detached.at(critic_weight=MIDDLE)
             yield Claim(
                 name=f"trend-{setting}",
-                says="detached, success at weights 2 to 5 minus success at weights up to 0.1",
+                says=f"detached, {words}: success at weights 2 to 5 less that at weights up to 0.1",
                 estimate=rate_difference(middle.learned, light.learned),
                 band=TREND_FAILS.get(setting, (-TREND, TREND)),
                 experiments=(name,),
             )
             yield Claim(
                 name=f"low-attached-{setting}",
-                says="attached, fraction that learns at weights up to 0.1",
+                says=f"attached, {words}: fraction that learns at weights up to 0.1",
                 estimate=rate(attached.at(critic_weight=LIGHT).learned),
                 band=(0, 0),
                 experiments=(name,),
             )
             yield Claim(
                 name=f"low-detached-{setting}",
-                says="detached, fraction that learns at weights up to 0.1",
+                says=f"detached, {words}: fraction that learns at weights up to 0.1",
                 estimate=rate(light.learned),
                 band=LIGHT_LEARN[rate_name],
                 experiments=(name,),
@@ -209,7 +214,7 @@ def hand_claims(evidence: Evidence) -> Iterator[Claim]:
     runs = evidence.of("weight-0.001").at(episode_length=15)
     by_hand = evidence.of("by-hand").at(critic_weight=5.0)  # (biases, S)
     attached_edge = light_edges(runs.weights, runs.at(baseline="attached").learned)
-    edge_by_hand = light_edges(runs.weights, by_hand.learned)  # a bias counts as its weight
+    edge_by_hand = light_edges(runs.weights, by_hand.learned)  # a weight stands for its bias
     yield Claim(
         name="edge-attached",
         says="lower edge at 15 steps, attached",
@@ -233,7 +238,7 @@ def hand_claims(evidence: Evidence) -> Iterator[Claim]:
     )
     yield Claim(
         name="law-by-hand",
-        says="slowdown by a bias added by hand, measured over predicted, weights 1 to 10",
+        says="slowdown by the biases of weights 1 to 10, added by hand: measured over predicted",
         estimate=_by_hand_over_law(by_hand, runs.at(baseline="detached")),
         band=(0.8, 1.25),
         experiments=("by-hand", "weight-0.001"),
@@ -243,26 +248,24 @@ def hand_claims(evidence: Evidence) -> Iterator[Claim]:
 def _by_hand_over_law(by_hand: Outcomes, detached: Outcomes) -> Estimate:
     """Slowdown by a bias added by hand: measured over predicted, geometric mean over biases.
 
-    Each bias equals the leak's bias at 15 steps and one of the weights of `detached`.
-
     Args:
-        by_hand: runs of critic weight 5 with one bias for each weight of `detached`, [W, S]; only
-            the biases for weights 1 to 10 are used.
+        by_hand: runs of critic weight 5, [W, S], each row with the leak's bias at 15 steps and one
+            of the weights of `detached`; only the rows for weights 1 to 10 are used.
         detached: runs without a bias, [W, S].
     """
     # The effect of a bias is as in theory; only the share of the critic's gradient is fitted.
     law = Law(noise_constant=1.0, share_weight=fitted_law().share_weight)
-    kept = [place for place, weight in enumerate(detached.weights) if 1 <= weight <= 10]
+    places = [place for place, weight in enumerate(detached.weights) if 1 <= weight <= 10]
     predicted = []
-    for place in kept:
+    for place in places:
         # The leak's bias at this weight, divided by the return's standard deviation.
         bias = law.noise_weight(15) / detached.weights[place]
         predicted.append(law.trunk_slowdown(5.0, bias) / law.trunk_slowdown(5.0))
-    slow = by_hand.time[kept]  # (biases, S)
+    slow = by_hand.time[places]  # (biases, S)
     fast = detached.at(critic_weight=5.0).time  # (S,)
 
     def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Mean ratio for B selections of seeds, [B], given the indices of the seeds, [B, S]."""
+        """Geometric mean ratio for B selections of seeds, [B], given their indices, [B, S]."""
         slowdowns = median_time(slow[:, seeds]) / median_time(fast[seeds])  # (biases, B)
         log_ratios = np.log(slowdowns.T / predicted)  # (B, biases)
         return np.asarray(np.exp(log_ratios.mean(axis=-1)))
@@ -273,18 +276,16 @@ def _by_hand_over_law(by_hand: Outcomes, detached: Outcomes) -> Estimate:
 def separate_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about separate LSTMs for policy and critic: only light attached ones fail."""
     runs = evidence.of("separate")
-    for steps in (15, 60):
-        for baseline in ("attached", "detached"):
-            for weight in (0.2, 100.0):
-                cell = runs.at(episode_length=steps, baseline=baseline, critic_weight=weight)
-                fails = baseline == "attached" and weight == 0.2
-                yield Claim(
-                    name=f"separate-{baseline}-{steps}-{weight:g}",
-                    says=f"separate LSTMs, {baseline}, weight {weight:g}: fraction that learns",
-                    estimate=rate(cell.learned),
-                    band=(0.0, 0.2) if fails else (0.8, 1.0),
-                    experiments=("separate",),
-                )
+    for steps, baseline, weight in product((15, 60), ("attached", "detached"), (0.2, 100.0)):
+        cell = runs.at(episode_length=steps, baseline=baseline, critic_weight=weight)
+        fails = baseline == "attached" and weight == 0.2
+        yield Claim(
+            name=f"separate-{baseline}-{steps}-{weight:g}",
+            says=f"separate LSTMs, {baseline}, {steps} steps, weight {weight:g}: success",
+            estimate=rate(cell.learned),
+            band=(0.0, 0.2) if fails else (0.8, 1.0),
+            experiments=("separate",),
+        )
 
 
 GROUPS = (floor_claims, bias_claims, detaching_claims, part_claims, hand_claims, separate_claims)

@@ -1,4 +1,4 @@
-"""Claims that the leak slows learning as much as random noise of the size of its bias.
+"""Claims that the leak slows learning as much as random noise of the size of the critic's bias.
 
 An attached baseline leaks: the policy loss also trains the critic, which biases it. Some claims
 give the factor on this bias that explains the measured slowdown; in theory, it is 1. The leak's
@@ -30,17 +30,19 @@ from pwm.analysis.times import noise_constant
 from pwm.claims.claim import Band, Claim
 
 LENGTHS = {"lengths": (6, 15, 30), "trial": (2, 4, 6), "held-out": (9, 24, 45)}
-"""Lengths at which the factor is measured, at learning rates up to 0.002, by kind."""
+"""Lengths at which the factor is measured, in steps per episode or ("trial") per trial, by kind."""
+FACTOR = "factor on the leak's noise that explains the slowdown"
 
 
 def noise_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims that the leak acts as noise: attached runs learn, but more slowly."""
     for kind, lengths in LENGTHS.items():
+        units = "trials" if kind == "trial" else "episodes"
         for length in lengths:
             condition = conditions(evidence)[f"{kind}-{length}"]
             yield Claim(
                 name=f"noise-constant-{kind}-{length}",
-                says="shared network: factor on the leak's noise that explains its slowdown",
+                says=f"shared network, {units} of {length} steps: {FACTOR}",
                 estimate=_noise_constant(condition),
                 band=(1.25, 2.25),
                 experiments=(condition.experiment,),
@@ -51,7 +53,7 @@ def noise_claims(evidence: Evidence) -> Iterator[Claim]:
         condition = Condition(group="separate", experiment="separate", runs=runs)
         yield Claim(
             name=f"noise-constant-separate-{steps}",
-            says="separate networks: factor on the leak's noise that explains its slowdown",
+            says=f"separate networks, {steps} steps: {FACTOR}",
             estimate=_noise_constant(condition),
             band=(0.75, 1.25),
             experiments=("separate",),
@@ -69,7 +71,10 @@ def noise_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _noise_constant(condition: Condition) -> Estimate:
-    """Factor on the leak's noise that explains the slowdown of a condition's attached runs."""
+    """Factor on the leak's noise that explains why attached runs learn later than detached ones.
+
+    It compares median times at the same critic weight (`pwm.analysis.times.noise_constant`).
+    """
     weights, noise = condition.runs.weights, condition.noise_weight
     attached, detached = condition.attached.time, condition.detached.time  # (W, S) each
 
@@ -83,16 +88,16 @@ def _noise_constant(condition: Condition) -> Estimate:
 def fixed_point_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about attached critics that start at the leak's fixed point."""
     cells = list(fixed_point_cells(evidence))
-    yield from _noise_law_claims("", cells, error=(0.0, 0.25))
+    yield from _law_claims("first studies", "", cells, error=(0.0, 0.25))
     fourth = of_variants(fourth_cells(evidence), "fixed-point")
-    yield from _noise_law_claims("-fourth", fourth, error=(0.0, 0.45))
+    yield from _law_claims("fourth set", "-fourth", fourth, error=(0.0, 0.45))
     for condition in dict.fromkeys(cell.condition for cell in cells):
         members = [cell for cell in cells if cell.condition == condition]
+        says = f"from the leak's fixed point, {condition.replace('-', ' of ')} steps: {FACTOR}"
         for name, at_least in ((condition, False), (f"{condition}-least", True)):
             yield Claim(
                 name=f"fixed-point-constant-{name}",
-                says="factor on the leak's noise that explains its slowdown from the fixed point"
-                + (", cells that should have finished at their lower bound" if at_least else ""),
+                says=says + (", unfinished cells at their lower bound" if at_least else ""),
                 estimate=interval(leak_constant(members, at_least=at_least)),
                 # At 120 steps, the factor is computed from two weights only.
                 band=(0.75, 2.5 if condition == "120" else 1.4),
@@ -107,25 +112,26 @@ def fixed_point_claims(evidence: Evidence) -> Iterator[Claim]:
     )
 
 
-def _noise_law_claims(suffix: str, cells: Sequence[Cell], error: Band) -> Iterator[Claim]:
-    """Yields claims, whose names end with `suffix`, about cells that start at the fixed point.
+def _law_claims(study: str, suffix: str, cells: Sequence[Cell], error: Band) -> Iterator[Claim]:
+    """Yields claims, whose names end with `suffix`, about a study's critics from the fixed point.
 
     They test the noise law: the leak's bias slows learning as much as random noise of its size.
     Only informative cells are used: those in which at least half of the seeds learned, or in which
     the law's predicted time to learn is within the budget. `error` is the band of the law's error.
     """
+    says = f"{study}, from the leak's fixed point"
     informative = [cell for cell in cells if cell.informative]
     experiments = experiments_of(cells)
     yield Claim(
         name=f"fixed-point-error{suffix}",
-        says="from the leak's fixed point: root mean square error of log S, nothing fitted",
+        says=f"{says}: root mean square error of log S, nothing fitted",
         estimate=interval(root_mean_square(informative)),
         band=error,
         experiments=experiments,
     )
     yield Claim(
         name=f"fixed-point-cells{suffix}",
-        says="from the leak's fixed point: cells of which half learned, or should have",
+        says=f"{says}: cells, of {len(cells)}, in which half of the seeds learned, or should have",
         estimate=Estimate(len(informative)),
         band=(len(cells) / 2, len(cells)),
         experiments=experiments,
@@ -133,14 +139,14 @@ def _noise_law_claims(suffix: str, cells: Sequence[Cell], error: Band) -> Iterat
     )
     yield Claim(
         name=f"fixed-point-mean{suffix}",
-        says="from the leak's fixed point: slowdown over predicted, geometric mean over cells",
+        says=f"{says}: slowdown over predicted, geometric mean over cells",
         estimate=interval(measured_over_predicted(informative)),
         band=(0.85, 1.25),
         experiments=experiments,
     )
     yield Claim(
         name=f"fixed-point-within{suffix}",
-        says=f"cells within a factor of {NEAR_NOISE} of the noise law, of {len(informative)}",
+        says=f"{says}: cells, of {len(informative)}, within a factor of {NEAR_NOISE} of the law",
         estimate=Estimate(sum(cell.right(NEAR_NOISE) for cell in informative)),
         band=(len(informative) / 3, len(informative)),
         experiments=experiments,

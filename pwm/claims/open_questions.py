@@ -2,7 +2,8 @@
 
 One open question, the factor on the leak's noise, is in `pwm.claims.noise`. Returns are "raw", or
 "centred": less their running mean. A "mean" critic starts at the mean return, all others at 0
-unless stated. The critic's climb is the change of its value from its start to the mean return.
+unless stated. The critic's climb is the change of its value from its start to the mean return. A
+slowdown is a median time to learn over that of a light critic that starts at the mean return.
 """
 
 from __future__ import annotations
@@ -44,11 +45,7 @@ TRACKING: Mapping[tuple[int, float], Sequence[Band]] = {
 
 
 def climb_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims that the climb is what slows learning at weight 1 in long episodes.
-
-    The slowdown is the median time to learn, relative to a light critic that starts at the mean
-    return.
-    """
+    """Yields claims that the climb is what slows learning at weight 1 in long episodes."""
     for start, (experiment, bands) in WEIGHT_1.items():
         runs = evidence.of(experiment).at(baseline="detached", critic_weight=1.0)
         for steps, band in bands.items():
@@ -63,7 +60,7 @@ def climb_claims(evidence: Evidence) -> Iterator[Claim]:
             )
             yield Claim(
                 name=f"middling-{start}-{steps}",
-                says=f"detached, {start}, weight 1: slowdown relative to a light critic",
+                says=f"detached, {start}, {steps} steps, weight 1: slowdown",
                 estimate=interval(cell.least_slowdowns),
                 band=band,
                 experiments=cell.experiments,
@@ -71,17 +68,15 @@ def climb_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def edge_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the lower edge that remains without a leak and without a climb.
-
-    The lower edge is the critic weight below which runs no longer learn.
-    """
+    """Yields claims that light critics fail more than heavy ones even without leak and climb."""
     bands = {6: (-0.1, 0.5), 15: (0.0, 0.7), 30: (0.0, 0.7), 60: (0.1, 0.8), 120: (-0.2, 0.8)}
     for steps, band in bands.items():
         runs = evidence.of("centred-0.005").at(episode_length=steps, baseline="detached")
         heavy, light = runs.at(critic_weight=100.0), runs.at(critic_weight=0.1)
         yield Claim(
             name=f"edge-left-{steps}",
-            says="centred, detached, learning rate 0.005: success at weight 100 less that at 0.1",
+            says=f"detached, centred, {steps} steps, learning rate 0.005: success at weight 100 "
+            "less that at 0.1",
             estimate=rate_difference(heavy.learned, light.learned),
             band=band,
             experiments=("centred-0.005",),
@@ -95,30 +90,30 @@ def forgetting_claims(evidence: Evidence) -> Iterator[Claim]:
     ever learn.
     """
     runs = evidence.of("head-leak")
-    for (returns, start), (ever, heavier) in FORGETTING.items():
+    for (returns, start), (ever, kept_heavier) in FORGETTING.items():
         part = runs.at(returns=returns, critic_start=start)
-        forgetting = part.at(critic_weight=(0.2, 0.5, 1.0))
+        lighter = part.at(critic_weight=(0.2, 0.5, 1.0))
         name = f"{returns}-{'zero' if start == 0 else start}"
-        says = f"leak in the head, {returns}, start {start}: fraction that"
+        says = f"leak in the head, {returns}, start {start}"
         yield Claim(
             name=f"head-ever-{name}",
-            says=f"{says} learns at any time",
-            estimate=rate(np.isfinite(forgetting.time)),
+            says=f"{says}, weights 0.2 to 1: fraction that learns at any time",
+            estimate=rate(np.isfinite(lighter.time)),
             band=ever,
             experiments=("head-leak",),
         )
         yield Claim(
             name=f"head-kept-{name}",
-            says=f"{says} has learned at the end",
-            estimate=rate(forgetting.learned),
+            says=f"{says}, weights 0.2 to 1: fraction that has learned at the end",
+            estimate=rate(lighter.learned),
             band=(0.0, 0.2),
             experiments=("head-leak",),
         )
         yield Claim(
             name=f"head-kept-{name}-5",
-            says=f"{says} has learned at the end, weight 5",
+            says=f"{says}, weight 5: fraction that has learned at the end",
             estimate=rate(part.at(critic_weight=5.0).learned),
-            band=heavier,
+            band=kept_heavier,
             experiments=("head-leak",),
         )
 
@@ -130,7 +125,8 @@ def tracking_claims(evidence: Evidence) -> Iterator[Claim]:
         for tracking_rate, band in zip(RATES, bands, strict=True):
             yield Claim(
                 name=f"tracking-{steps}-{weight:g}-{tracking_rate:g}",
-                says=f"running mean of rate {tracking_rate:g}: fraction that learns",
+                says=f"centred, {steps} steps, weight {weight:g}, running mean of rate "
+                f"{tracking_rate:g}: fraction that learns",
                 estimate=rate(runs.at(tracking_rate=tracking_rate).learned),
                 band=band,
                 experiments=("tracking",),

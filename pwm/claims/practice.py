@@ -1,13 +1,14 @@
 """Claims about collapse, the entropy bonus, the notes' bugs and luck, and choosing the weight.
 
-A run collapses if its policy is deterministic at the end and has not learned. The notes are the
-public notes that this study began with.
+A run collapses if, at its end, the policy is deterministic and has not learned the task. The notes
+are the public notes that this study began with.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,18 +23,16 @@ from pwm.claims.claim import Claim
 def collapse_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about collapse to one action."""
     grid = evidence.of("learning-rate").at(baseline="detached")
-    for steps in (15, 60):
-        for learning_rate in (0.001, 0.01):
-            runs = grid.at(episode_length=steps, learning_rate=learning_rate)
-            often = steps == 60 and learning_rate == 0.01
-            yield Claim(
-                name=f"collapsed-{steps}-{learning_rate:g}",
-                says=f"detached, {steps} steps, learning rate {learning_rate:g}: fraction that "
-                "collapses",
-                estimate=rate(runs.collapsed),
-                band=(0.4, 1) if often else (0, 0.15),
-                experiments=("learning-rate",),
-            )
+    for steps, learning_rate in product((15, 60), (0.001, 0.01)):
+        runs = grid.at(episode_length=steps, learning_rate=learning_rate)
+        often = steps == 60 and learning_rate == 0.01
+        yield Claim(
+            name=f"collapsed-{steps}-{learning_rate:g}",
+            says=f"detached, {steps} steps, learning rate {learning_rate:g}: collapsed fraction",
+            estimate=rate(runs.collapsed),
+            band=(0.4, 1) if often else (0, 0.15),
+            experiments=("learning-rate",),
+        )
     runs = grid.at(episode_length=60, learning_rate=0.01)
     yield Claim(
         name="collapse-time",
@@ -47,27 +46,27 @@ def collapse_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def bonus_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the weight of the entropy bonus, which prevents collapse."""
+    """Yields claims about the weight of the entropy bonus, at critic weight 5 and 60 steps."""
     runs = evidence.of("entropy").at(episode_length=60, baseline="detached", critic_weight=5.0)
     bonuses, rates = runs.axes["entropy_weight"], runs.rate()
     best = np.flatnonzero(rates == rates.max())  # indices of the bonuses with the highest success
     yield Claim(
         name="bonus-least",
-        says="detached, 60 steps: smallest of the entropy weights with the highest success",
+        says="detached, 60 steps, weight 5: smallest entropy weight with the highest success",
         estimate=Estimate(bonuses[best[0]]),
         band=(0.02, 0.1),
         experiments=("entropy",),
     )
     yield Claim(
         name="bonus-most",
-        says="detached, 60 steps: largest of the entropy weights with the highest success",
+        says="detached, 60 steps, weight 5: largest entropy weight with the highest success",
         estimate=Estimate(bonuses[best[-1]]),
         band=(0.2, 0.5),
         experiments=("entropy",),
     )
     yield Claim(
         name="bonus-gain",
-        says="detached, 60 steps: gain in success from the best of six entropy weights",
+        says="detached, 60 steps, weight 5: gain in success from the best of six entropy weights",
         estimate=rate_difference(runs.learned[best[0]], runs.at(entropy_weight=0.0).learned),
         band=(0.2, 1),
         experiments=("entropy",),
@@ -75,18 +74,18 @@ def bonus_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def notes_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the notes' bugs, and about the luck of their seeds."""
+    """Yields claims about the notes' bugs, and about the luck of one seed per weight."""
     lost = evidence.of("lost")
     yield Claim(
         name="lost-values",
-        says="gradients of the values lost: fraction that learns, over all weights",
+        says="15 steps, gradients of the values lost: fraction that learns, over all weights",
         estimate=rate(lost.at(lost_gradients="values").learned),
         band=(0.8, 1.0),
         experiments=("lost",),
     )
     yield Claim(
         name="lost-log-probs",
-        says="gradients of the log-probabilities lost: fraction that learns, over all weights",
+        says="15 steps, gradients of the log-probabilities lost: fraction that learns, all weights",
         estimate=rate(lost.at(lost_gradients="log_probs").learned),
         band=(0.0, 0.1),
         experiments=("lost",),
@@ -95,15 +94,16 @@ def notes_claims(evidence: Evidence) -> Iterator[Claim]:
     only_weight_5 = weight_5 * math.prod(1 - success for success in lighter)
     yield Claim(
         name="luck",
-        says="probability that, with one seed per weight, only weight 5 learns, as in the notes",
+        says="60 steps, a seed per weight: probability that only weight 5 learns, as in the notes",
         estimate=Estimate(float(only_weight_5)),
         band=(0.02, 0.5),
         experiments=("eplen60",),
     )
+    # The notes' three seeds drew the same random numbers (a bug). Would independent ones agree?
     weight_2 = float(evidence.of("eplen15").at(critic_weight=2.0).rate())
     yield Claim(
         name="three-seeds",
-        says="probability that three independent seeds all learn or all fail at weight 2",
+        says="15 steps, weight 2: probability that three independent seeds all learn or all fail",
         estimate=Estimate(weight_2**3 + (1 - weight_2) ** 3),
         band=(0, 0.8),
         experiments=("eplen15",),
@@ -120,7 +120,7 @@ def practice_claims(evidence: Evidence) -> Iterator[Claim]:
     for weight, band in {0.1: (0.3, 0.7), 1.0: (0.0, 0.35), 20.0: (0.7, 1.0)}.items():
         yield Claim(
             name=f"regret-{weight:g}",
-            says=f"detached: most success lost in a condition by choosing weight {weight:g}",
+            says=f"detached: largest loss of success in a condition by choosing weight {weight:g}",
             estimate=_most_lost(conditions, weight),
             band=band,
             experiments=("weight-0.001", "weight-0.005"),
@@ -129,7 +129,7 @@ def practice_claims(evidence: Evidence) -> Iterator[Claim]:
         cell = slow.at(episode_length=60, baseline="detached", critic_weight=weight)
         yield Claim(
             name=f"around-default-{weight:g}",
-            says=f"detached, 60 steps: fraction that learns at weight {weight:g} (30 is a default)",
+            says=f"detached, 60 steps, weight {weight:g} (libraries' default: 30): success",
             estimate=rate(cell.learned),
             band=band,
             experiments=("weight-0.001",),
@@ -137,7 +137,7 @@ def practice_claims(evidence: Evidence) -> Iterator[Claim]:
     for steps in (6, 15, 30):
         yield Claim(
             name=f"cost-{steps}",
-            says="time to learn attached, relative to detached, each at its best weight",
+            says=f"{steps} steps: time to learn attached over detached, each at its best weight",
             estimate=_cost_of_attaching(slow.at(episode_length=steps)),
             band=(2.0, 10.0),
             experiments=("weight-0.001",),
@@ -146,7 +146,7 @@ def practice_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _most_lost(conditions: Sequence[Outcomes], weight: float) -> Estimate:
-    """Success at the best weight minus that at `weight`, in the condition where this is largest."""
+    """Success at the best weight less that at `weight`, in the condition where they differ most."""
     learned = np.stack([runs.learned for runs in conditions])  # (conditions, W, S)
     place = conditions[0].weights.index(weight)
 

@@ -2,7 +2,7 @@
 
 They predict success at single critic weights, and the edges of the range of weights with which
 runs learn: the lower and the upper weight at which success is half of that inside. An attached
-baseline leaks: the policy loss also trains the critic.
+baseline leaks: the policy loss also trains the critic. A cell: the runs of one setting and weight.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.predictions import Law, predictions
 from pwm.claims.claim import Band, Claim, slug
 
-FACTOR = 2.0
-"""Largest factor between a measured edge and a prediction that counts as right."""
+FACTOR = 2.0  # largest factor between a measured edge and a prediction that counts as right
 FIRST: Mapping[str, str] = {
     "steps 6": "fast-6",
     "steps 30": "fast-30",
@@ -32,12 +31,10 @@ FIRST: Mapping[str, str] = {
     "trial length 6": "trial-6",
     "mean, 15 steps": "mean-15",
 }
-"""Names of conditions in `pwm.analysis.conditions`, by their name in the first set. The set has a
-seventh, of 120 steps, in which too few runs learn for an edge to be measured."""
+"""Names of conditions in `pwm.analysis.conditions`, by their name in the first set."""
 FIRST_FAILS = ("trial length 6",)
 """Conditions for which the first set's predicted edge is too low."""
-SECOND = ("weight-0.001", "gradients")
-"""Experiments that the second set is tested on."""
+SECOND = ("weight-0.001", "gradients")  # experiments that the second set is tested on
 SECOND_EDGES: Mapping[tuple[str, int], Band] = {
     ("attached", 15): (2.0, 10.0),
     ("attached", 30): (2.0, 10.0),
@@ -51,7 +48,7 @@ THIRD_HEAVY: Mapping[int, str] = {
     9: "predicted to be one half or more",
     24: "predicted to be one half or more",
 }
-"""Ends of claims' sentences, by steps at which detached runs of weight 100 should learn."""
+"""Predictions, in words, that the success of detached runs of weight 100 tests, by steps."""
 
 
 def if_right(predicted: float) -> Band:
@@ -63,7 +60,7 @@ def first_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the first predictions, which put the lower edge at w = 0.107 c T.
 
     T is the number of steps per episode, and c is 1 for a summed policy loss, 1 / T for a mean.
-    The set has a seventh edge, which could not be measured and counts as not right.
+    The seventh, at 120 steps, could not be measured, as too few runs learn; it counts as wrong.
     """
     every = conditions(evidence)
     num_right = 0
@@ -75,14 +72,14 @@ def first_claims(evidence: Evidence) -> Iterator[Claim]:
             num_right += 1
         yield Claim(
             name=f"first-{slug(setting.replace(',', ''))}",
-            says=f"lower edge, first predicted at {predicted}" + (", wrongly" if fails else ""),
+            says=f"{setting}: lower edge, predicted at {predicted}{', wrongly' if fails else ''}",
             estimate=measured,
             band=(high, inf) if fails else (low, high),
             experiments=(every[name].experiment,),
         )
     yield Claim(
         name="first-right",
-        says="of the first seven predicted lower edges, this many were right",
+        says="lower edges, of the first seven predicted, that were right",
         estimate=Estimate(num_right),
         band=(5, 5),
         experiments=experiments_of(every[name] for name in FIRST.values()),
@@ -105,7 +102,7 @@ def second_claims(evidence: Evidence) -> Iterator[Claim]:
                 predicted_edge, *_ = find_edges(part.weights, predicted)  # of the original seeds
                 yield Claim(
                     name=f"second-{baseline}-{steps}",
-                    says=f"{baseline}, {steps} steps: edge over the law's as first written",
+                    says=f"{baseline}, {steps} steps: edge over that by the law as first written",
                     estimate=interval(find_edges(part.weights, measured) / predicted_edge),
                     band=SECOND_EDGES[baseline, steps],
                     experiments=SECOND,

@@ -83,10 +83,11 @@ def runs_behind(name: str, source: Source) -> tuple[Claim, Selection]:
 
 
 def _computed(name: str, source: Source) -> tuple[Claim, Group, Selection, Selection]:
-    """Computes the claims of a group up to the named one, and records which runs are read.
+    """Computes claims up to the named one, and records which runs are read.
 
     Returns:
-        The claim; its group; the runs read since the previous claim; and all runs read so far.
+        The claim; its group; the runs read since the group's start or previous claim; and all runs
+        that the group has read so far.
     """
     for group in GROUPS:
         evidence = Evidence(source)
@@ -125,8 +126,7 @@ class Altered:
 
     source: Source
     kept: Selection
-    success: bool
-    """Whether the runs that are not kept learn."""
+    success: bool  # whether the runs that are not kept learn
 
     def runs(self, experiment: Experiment) -> Runs:
         """An experiment's runs, altered if not in `kept`."""
@@ -141,18 +141,17 @@ class AlteredRuns:
     runs: Runs
     kept: NDArray[np.bool_]
     """Whether each run keeps its outcomes, [runs]."""
-    success: bool
-    """Whether the runs that are not kept learn."""
+    success: bool  # whether the runs that are not kept learn
 
     @property
     def configs(self) -> Sequence[TrainConfig]:
         """The configuration of each run."""
         return self.runs.configs
 
-    def outcomes(self, numbers: NDArray[np.intp]) -> NDArray[np.void]:
-        """Outcomes of the runs with these numbers, altered if not kept."""
-        found = self.runs.outcomes(numbers).copy()
-        changed = ~self.kept[numbers]
+    def outcomes(self, indices: NDArray[np.intp]) -> NDArray[np.void]:
+        """Outcomes of the runs with these indices, altered if not kept."""
+        found = self.runs.outcomes(indices).copy()
+        changed = ~self.kept[indices]
         for name in FIELDS:
             found[name][changed] = self._random(found[changed].shape)
         found["time"][changed] = 1.0 if self.success else np.inf
@@ -160,17 +159,17 @@ class AlteredRuns:
         found["collapsed"][changed] = not self.success
         return found
 
-    def curve(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
-        """The curve `name` of the runs with these numbers, random if not kept."""
-        found = self.runs.curve(name, numbers).copy()
-        changed = ~self.kept[numbers]
+    def curve(self, name: str, indices: NDArray[np.intp]) -> NDArray[np.float32]:
+        """The curve `name` of the runs with these indices, random if not kept."""
+        found = self.runs.curve(name, indices).copy()
+        changed = ~self.kept[indices]
         found[changed] = self._random(found[changed].shape)
         return found
 
-    def history(self, numbers: NDArray[np.intp]) -> History:
-        """The history of the runs with these numbers; none is altered."""
-        return self.runs.history(numbers)
+    def history(self, indices: NDArray[np.intp]) -> History:
+        """The history of the runs with these indices, unaltered: no claim reads it."""
+        return self.runs.history(indices)
 
     def _random(self, shape: tuple[int, ...]) -> NDArray[np.float64]:
-        """Random numbers in [0, 1), which differ between the two values of `success`."""
+        """Random indices in [0, 1), which differ between the two values of `success`."""
         return np.random.default_rng(int(self.success)).random(shape)

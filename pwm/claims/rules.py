@@ -1,12 +1,12 @@
 """Claims about rules that balance the two losses: scores, failures, candidates, and predictions.
 
-A method (`pwm.analysis.rules`) is named by its returns, raw or centred (less their running mean),
-and its rule: a fixed critic weight, such as "centred 100"; an optimiser state for each loss
-("per-loss"); gradients scaled to equal norms ("equal"); no gradient of the critic in the shared
-network ("stop-trunk"); separate networks ("separate"); and so on. "usual" takes means of both
-losses, normalises advantages within the episode, clips gradients, and has weight 0.5. A condition
-is a task and a learning rate. Methods are ranked by their mean success over twelve conditions; two
-held-out conditions test the ranking.
+Most methods (`pwm.analysis.rules`) are named by their returns, raw or centred (less their running
+mean), and their rule: a fixed critic weight, such as "centred 100"; an optimiser state for each
+loss ("per-loss"); gradients scaled to equal norms ("equal"); no gradient of the critic in the
+shared network ("stop-trunk"); separate networks ("separate"); and so on. "usual" takes means of
+both losses, normalises advantages within the episode, clips gradients, and has weight 0.5. A
+condition is a task and a learning rate. Methods are ranked by their mean success over twelve
+conditions; two held-out conditions test the ranking.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ LEADS: Mapping[tuple[str, int], Band] = {
     ("centred separate", 120): (0.4, 0.9),
 }
 """Bands of the success of `LEADER` minus that of a candidate, by candidate and steps."""
-SLOWER: Mapping[tuple[str, int], Band] = {
+TIME_RATIOS: Mapping[tuple[str, int], Band] = {
     ("centred per-loss", 15): (0.5, 0.95),
     ("centred per-loss", 120): (1.01, 1.5),
     ("centred 0", 60): (1.5, inf),
@@ -136,8 +136,8 @@ def rule_claims(evidence: Evidence) -> Iterator[Claim]:
         )
     yield Claim(
         name="rules-correlation",
-        says="rank correlation of the methods with the held-out conditions",
-        estimate=comparison.rank_correlation(),  # between ranked and held-out conditions
+        says="correlation of the methods' ranks in the twelve and in the held-out conditions",
+        estimate=comparison.rank_correlation(),
         band=(0.7, 1),
         experiments=COMPARED,
     )
@@ -169,7 +169,7 @@ def _score_claims(comparison: Comparison) -> Iterator[Claim]:
         label = f"weight {rule}" if rule.isdigit() else rule
         yield Claim(
             name=f"rules-gain-{rule}",
-            says=f"{label}: mean success centred less raw",
+            says=f"{label}: mean success over the twelve conditions, centred less raw",
             estimate=comparison.difference(f"centred {rule}", f"raw {rule}"),
             band=band,
             experiments=COMPARED,
@@ -196,7 +196,7 @@ def _score_claims(comparison: Comparison) -> Iterator[Claim]:
     for name, band in BEHIND.items():
         yield Claim(
             name=f"rules-behind-{slug(name)}",
-            says=f"{name}: mean success lost to the best method",
+            says=f"{name}: mean success over the twelve conditions, lost to the best method",
             estimate=comparison.difference(best, name),
             band=band,
             experiments=COMPARED,
@@ -226,14 +226,14 @@ def _carried_claims(comparison: Comparison) -> Iterator[Claim]:
     for name, band in UNCARRIED.items():
         yield Claim(
             name=f"rules-uncarried-{slug(name)}",
-            says=f"{name}: mean success over the other eleven conditions",
+            says=f"{name}: mean success over the eleven conditions without a carried state",
             estimate=comparison.success(name, *others),
             band=band,
             experiments=COMPARED,
         )
     yield Claim(
         name="rules-uncarried-lead",
-        says="centred 100 less centred per-loss, over the other eleven conditions",
+        says="eleven conditions without a carried state: centred 100 less centred per-loss",
         estimate=comparison.difference("centred 100", "centred per-loss", *others),
         band=(-0.01, 0.1),
         experiments=COMPARED,
@@ -260,10 +260,11 @@ def candidate_claims(evidence: Evidence) -> Iterator[Claim]:
             band=band,
             experiments=CANDIDATES,
         )
-    for (name, steps), band in SLOWER.items():
+    for (name, steps), band in TIME_RATIOS.items():
         yield Claim(
             name=f"candidates-time-{slug(name)}-{steps}",
-            says=f"{name}, {steps} steps: median time to learn relative to {LEADER}",
+            says=f"{name}, {steps} steps, learning rate 0.005: median time to learn relative to "
+            f"{LEADER}",
             estimate=comparison.time_ratio(name, LEADER, f"{steps} steps"),
             band=band,
             experiments=CANDIDATES,

@@ -6,6 +6,7 @@ Returns are "raw", or "centred": less their running mean.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 
 from pwm.analysis.estimates import Estimate, rate
 from pwm.analysis.evidence import Evidence
@@ -14,9 +15,8 @@ from pwm.claims.claim import Band, Claim
 
 RANGE = (1.0, 10.0, 100.0)
 """Weights, a factor of ten apart, that were run with both raw and centred returns."""
-NONE, SOME, MOST = (0.0, 0.35), (0.15, 0.95), (0.65, 1.0)
-"""Bands of success."""
-STEPS = (6, 15, 30, 60, 120)
+NONE, SOME, MOST = (0.0, 0.35), (0.15, 0.95), (0.65, 1.0)  # bands of success
+STEPS = (6, 15, 30, 60, 120)  # per episode
 LEAST: Mapping[tuple[str, str, str], Sequence[Band]] = {
     ("0.001", "attached", "raw"): (MOST, NONE, NONE, NONE, NONE),
     ("0.001", "attached", "centred"): (MOST, NONE, NONE, NONE, NONE),
@@ -31,7 +31,7 @@ LEAST: Mapping[tuple[str, str, str], Sequence[Band]] = {
 returns."""
 ENDS = (1.0, 100.0)
 """Weights at which learning rates were varied with raw and with centred returns."""
-RATES = (0.0003, 0.001, 0.003, 0.01)
+RATES = (0.0003, 0.001, 0.003, 0.01)  # learning rates
 LEAST_RATES: Mapping[tuple[str, int], Sequence[Band]] = {
     ("raw", 15): (NONE, NONE, MOST, SOME),
     ("raw", 60): (NONE, NONE, NONE, NONE),
@@ -49,7 +49,8 @@ def grid_claims(evidence: Evidence) -> Iterator[Claim]:
         for steps, band in zip(STEPS, bands, strict=True):
             yield Claim(
                 name=f"least-{returns}-{baseline}-{steps}-{rate_name}",
-                says=f"{baseline}, {returns} returns: least success at weights 1, 10 and 100",
+                says=f"{baseline}, {returns}, {steps} steps, learning rate {rate_name}: least "
+                "success at weights 1, 10 and 100",
                 estimate=_least_success(runs.at(episode_length=steps)),
                 band=band,
                 experiments=(experiment,),
@@ -58,16 +59,16 @@ def grid_claims(evidence: Evidence) -> Iterator[Claim]:
 
 def long_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the least success at weights 1, 10 and 100, at 240 steps."""
-    for baseline in ("attached", "detached"):
-        for returns in ("raw", "centred"):
-            runs = evidence.of("long").at(baseline=baseline, returns=returns, critic_weight=RANGE)
-            yield Claim(
-                name=f"least-{returns}-{baseline}-240-0.001",
-                says=f"{baseline}, {returns} returns: least success at weights 1, 10 and 100",
-                estimate=_least_success(runs),
-                band=MOST if (baseline, returns) == ("detached", "centred") else NONE,
-                experiments=("long",),
-            )
+    for baseline, returns in product(("attached", "detached"), ("raw", "centred")):
+        runs = evidence.of("long").at(baseline=baseline, returns=returns, critic_weight=RANGE)
+        yield Claim(
+            name=f"least-{returns}-{baseline}-240-0.001",
+            says=f"{baseline}, {returns}, 240 steps, learning rate 0.001: least success at weights "
+            "1, 10 and 100",
+            estimate=_least_success(runs),
+            band=MOST if (baseline, returns) == ("detached", "centred") else NONE,
+            experiments=("long",),
+        )
 
 
 def learning_rate_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -79,7 +80,8 @@ def learning_rate_claims(evidence: Evidence) -> Iterator[Claim]:
             runs = grid.at(episode_length=steps, learning_rate=learning_rate)
             yield Claim(
                 name=f"least-{returns}-{steps}-rate-{learning_rate:g}",
-                says=f"detached, {returns} returns: least success at weights 1 and 100",
+                says=f"detached, {returns}, {steps} steps, learning rate {learning_rate:g}: least "
+                "success at weights 1 and 100",
                 estimate=_least_success(runs),
                 band=band,
                 experiments=(experiment,),

@@ -1,4 +1,4 @@
-"""Task, agent and losses, in PyTorch.
+"""Task, agent and losses: what is trained.
 
 The project reproduces a report on this task, "the notes". Its agent is trained by REINFORCE with a
 learned baseline that is not detached: the policy loss also trains the critic, and biases it. This
@@ -7,8 +7,10 @@ learned baseline that is not detached: the policy loss also trains the critic, a
 A *run* trains one replica of the agent, as its configuration says. Runs that differ only in critic
 weight, learning rate and seed can be trained together, as the R replicas of a population.
 
-Read task, streams, agent, rollout, returns, losses, leak, config, history. The helpers errors and
-fields serve the configurations. `pwm.training.episode` joins the parts: random draws (`DrawSource`)
-give an episode (`Rollout.play`), its rewards give returns, returns and values give advantages, and
-these give the losses (`episode_losses`). `pwm.training.update` steps against their gradient.
+Read task, agent, rollout, returns, losses, episode, leak: random draws (`DrawSource`) give an
+episode (`Rollout.play`), its rewards give returns, returns and values give advantages, and these
+give the losses (`episode_losses`). Then config and history; streams and errors are helpers.
+
+`pwm.training` steps against the gradient of the losses. This code is the definition, in PyTorch.
+The default engine, `pwm.fused`, computes the same many times faster; it trained the published runs.
 """

@@ -1,7 +1,7 @@
 """The LSTM actor-critic, as a population of R independent replicas.
 
-A replica's parameters are one row of a tensor [R, P]. They are initialised uniformly on
-±1/sqrt(hidden size), as PyTorch does for `nn.LSTM` and an `nn.Linear` on top of it.
+`Agent.unroll` is the network, the same as `nn.LSTM` and an `nn.Linear` on top of it. The rest lays
+out its parameters, a replica's in one row of a tensor [R, P]; skip it at a first reading.
 
 A replica's results are bit-identical alone and in a population, so a run can be reproduced alone.
 Two choices ensure this:
@@ -13,12 +13,9 @@ Two choices ensure this:
   Every replica's weights then start at an aligned address, and PyTorch's vectorised sigmoid leaves
   no remainder, which it would round differently.
 
-As in `nn.LSTM`, each gate unit has two biases, which are added. Both have the same gradient, so
-their sum takes twice the step that a single bias would take.
-
 Shapes: R replicas; R' LSTMs, which is R, or 2 R if policy and critic have separate ones; P
 parameters per replica, with padding; N trials, L steps per trial, S stimuli; U units of an LSTM,
-with padding; 4 U gate units.
+with padding; 4 U gate units; 4 outputs of a head, three logits and one value.
 """
 
 from __future__ import annotations
@@ -69,7 +66,7 @@ class Weights(NamedTuple):
 
     input_weight: Tensor  # (R', S, 4 U)
     recurrent_weight: Tensor  # (R', U, 4 U)
-    bias: Tensor  # (R', 1, 4 U): sum of the two biases
+    bias: Tensor  # (R', 1, 4 U): sum of the two biases of `nn.LSTM`, each of which learns
     head_weight: Tensor  # (R', U, outputs)
     head_bias: Tensor  # (R', 1, outputs)
 
@@ -82,7 +79,7 @@ class State(NamedTuple):
 
 
 class Outputs(NamedTuple):
-    """Outputs at each step; the baselines attached_head and attached_trunk need `head_values`."""
+    """Outputs at each step; `head_values` serve the baselines attached_head and attached_trunk."""
 
     logits: Tensor  # (R, N, L, actions)
     values: Tensor  # (R, N, L)
@@ -108,50 +105,13 @@ class Agent:
         self._sizes = [config.num_trunks * prod(shape) for shape in self._padded_shapes.values()]
         self.trunk_size = sum(self._sizes[:-2])  # the heads' weights and biases come last
         """Number of trunk parameters per replica, with padding; they come first in P."""
-        # The cell gate has a tanh. `_step` computes it as 2 sigmoid(2 x) - 1, so one call of
-        # sigmoid serves all gates.
         gate_scale = torch.tensor([2.0 if gate == "cell" else 1.0 for gate in GATES])
         self._gate_scale = gate_scale.repeat_interleave(self.padded_size).to(device)  # (4 U,)
-
-    def initial_parameters(self, seeds: Sequence[int]) -> Tensor:
-        """Initial parameters of one replica per seed, on the CPU: [R, P]."""
-        padded = ceil(sum(self._sizes) / ROW_MULTIPLE) * ROW_MULTIPLE  # P
-        parameters = torch.zeros(len(seeds), padded)
-        views = self._unpadded(parameters).values()
-        sizes = [view[0].numel() for view in views]
-        uniform = to_uniform(Streams(seeds, "initialisation").draw(sum(sizes)))
-        bound = np.float32(self.config.hidden_size**-0.5)
-        drawn = torch.from_numpy((2 * uniform - 1) * bound).split_with_sizes(sizes, dim=1)
-        for view, values in zip(views, drawn, strict=True):
-            view.copy_(values.view(view.shape))  # writes into `parameters`
-        return parameters
-
-    def named(self, parameters: Tensor) -> dict[str, Tensor]:
-        """The parameters [R, P] by name, without padding: [R, trunks, rows, columns] each.
-
-        LSTM tensors have one column per unit, gate by gate; head tensors have a column per logit,
-        then one for the value. Head tensors are views: writing to them changes `parameters`.
-        LSTM tensors may be copies.
-        """
-        return {name: view.flatten(3) for name, view in self._unpadded(parameters).items()}
-
-    def value_head(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        """Weights, [R, hidden size], and bias, [R], of the value head: views of the parameters."""
-        named = self.named(parameters)
-        return named["head_weight"][:, -1, :, VALUE], named["head_bias"][:, -1, 0, VALUE]
-
-    def weights(self, parameters: Tensor) -> Weights:
-        """Rearranges the parameters [R, P] into the weights that `unroll` reads."""
-        views = self._padded(parameters.clone())  # the clone is at an aligned address
-        # (R', rows, columns) each
-        weights = {name: view.flatten(3).flatten(0, 1) for name, view in views.items()}
-        bias = weights.pop("input_bias") + weights.pop("recurrent_bias")
-        return Weights(bias=bias, **weights)
 
     def unroll(
         self, weights: Weights, observations: Tensor, state: State | None
     ) -> tuple[Outputs, State]:
-        """Runs the LSTM and its heads over the L steps of N trials in parallel.
+        """Runs the LSTM and its heads over L steps; all N trials run in parallel.
 
         Args:
             weights: weights of R replicas.
@@ -191,12 +151,51 @@ class Agent:
         if state is not None:
             step_input = torch.baddbmm(step_input, state.hidden, recurrent_weight)
         assert step_input.numel() % ROW_MULTIPLE == 0  # so that sigmoid has no remainder
+        # One call of sigmoid serves all gates: the cell gate's tanh(x) is 2 sigmoid(2 x) - 1.
         gates = torch.sigmoid(step_input * self._gate_scale)  # (R', N, 4 U)
         input_gate, forget_gate, candidate, output_gate = gates.chunk(NUM_GATES, dim=-1)
-        cell = input_gate * (2 * candidate - 1)  # tanh of the candidate's input
+        cell = input_gate * (2 * candidate - 1)
         if state is not None:
             cell = cell + forget_gate * state.cell
         return State(output_gate * torch.tanh(cell), cell)
+
+    def initial_parameters(self, seeds: Sequence[int]) -> Tensor:
+        """Initial parameters of one replica per seed, on the CPU: [R, P].
+
+        They are uniform on ±1/sqrt(hidden size), as in `nn.LSTM`; those of the heads too.
+        """
+        padded = ceil(sum(self._sizes) / ROW_MULTIPLE) * ROW_MULTIPLE  # P
+        parameters = torch.zeros(len(seeds), padded)
+        views = self._unpadded(parameters).values()
+        sizes = [view[0].numel() for view in views]
+        uniform = to_uniform(Streams(seeds, "initialisation").draw(sum(sizes)))
+        bound = np.float32(self.config.hidden_size**-0.5)
+        drawn = torch.from_numpy((2 * uniform - 1) * bound).split_with_sizes(sizes, dim=1)
+        for view, values in zip(views, drawn, strict=True):
+            view.copy_(values.view(view.shape))  # writes into `parameters`
+        return parameters
+
+    def named(self, parameters: Tensor) -> dict[str, Tensor]:
+        """The parameters [R, P] by name, without padding: [R, trunks, rows, columns] each.
+
+        LSTM tensors have one column per unit, gate by gate; head tensors have a column per logit,
+        then one for the value. Head tensors are views: writing to them changes `parameters`.
+        LSTM tensors may be copies.
+        """
+        return {name: view.flatten(3) for name, view in self._unpadded(parameters).items()}
+
+    def value_head(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """Weights, [R, hidden size], and bias, [R], of the value head: views of the parameters."""
+        named = self.named(parameters)
+        return named["head_weight"][:, -1, :, VALUE], named["head_bias"][:, -1, 0, VALUE]
+
+    def weights(self, parameters: Tensor) -> Weights:
+        """Rearranges the parameters [R, P] into the weights that `unroll` reads."""
+        views = self._padded(parameters.clone())  # the clone is at an aligned address
+        # (R', rows, columns) each
+        weights = {name: view.flatten(3).flatten(0, 1) for name, view in views.items()}
+        bias = weights.pop("input_bias") + weights.pop("recurrent_bias")
+        return Weights(bias=bias, **weights)
 
     def _padded(self, parameters: Tensor) -> dict[str, Tensor]:
         """Views of the parameters by name, [R, trunks, rows, blocks, columns], with padding."""

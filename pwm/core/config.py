@@ -27,7 +27,7 @@ refuses results from other versions."""
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """Everything that determines a run's history. The defaults are the notes' setting."""
+    """The settings of one run. The defaults are the notes' setting."""
 
     task: TaskConfig = field(default_factory=TaskConfig)
     agent: AgentConfig = field(default_factory=AgentConfig)
@@ -54,13 +54,13 @@ class TrainConfig:
     """Episodes per window of the history, which holds averages over windows."""
     probe_episodes: int = 0
     """Episodes played at the end of each window to measure gradients, without training on them: 0
-    for no diagnostics, or at least 2."""
+    for no diagnostics, or at least 2 (not with lost gradients)."""
     probe_at: tuple[int, ...] = ()
     """Numbers of training episodes after which to probe, instead of at the ends of windows; 0 is
     before training. Such probes also measure the hidden states and the critic."""
     critic_start: float | Literal["mean", "fixed-point"] = 0.0
     """Number added to the value head's initial bias; or mean, the mean return of a policy that
-    guesses left or right; or fixed-point, that mean plus the leak's bias."""
+    guesses left or right (0 unless returns are raw); or fixed-point, mean plus the leak's bias."""
     seed: int = 0
     """Determines the initial parameters, the trials and the action noise."""
 

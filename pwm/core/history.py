@@ -1,4 +1,8 @@
-"""The history of training: metrics averaged over windows of episodes, and diagnostics."""
+"""The history of training: metrics averaged over windows of episodes, and diagnostics.
+
+Diagnostics are measured by probes: episodes that are played after some episodes of training, but
+not trained on.
+"""
 
 from __future__ import annotations
 
@@ -14,45 +18,8 @@ DIAGNOSTICS = (
     "policy_norm", "critic_norm", "leak_norm", "total_norm", "cosine", "signal_to_noise",
     "explained_variance", "return_variance", "covariance",
 )  # fmt: skip
-"""Diagnostics of each replica: of its gradients with respect to the trunk's parameters, and of its
-returns and values. `pwm.training.diagnostics` computes them.
-
-policy_norm, critic_norm, leak_norm, total_norm: root mean square, over episodes, of the Euclidean
-    norm of each part of the gradient (`pwm.training.diagnostics`), and of the sum of the three. The
-    critic's part includes the critic weight.
-cosine: E(p · q) / (policy_norm critic_norm), for the policy's part p and the critic's part q.
-signal_to_noise: |E(p)|² / tr Cov(p) over episodes, for the policy's part p. Numerator and
-    denominator are unbiased estimates, so the ratio can be negative.
-explained_variance: 1 - Var(G - v) / Var(G) over all steps. If the return does not vary: minus
-    infinity, or nan if the values do not vary either.
-return_variance: variance of the return among steps in the same state of a trial
-    (`pwm.core.task.trial_states`); mean over steps, in reward². A critic that does not see past
-    trials cannot explain it.
-covariance: Σ_t Cov(G_t, log π(a_t)), each among steps in the same state, in reward times nats.
-
-The last two are nan if the LSTM's state is carried over trials, if trials may be blanked by
-timeouts, or if no state was visited twice.
-"""
 AGENT_DIAGNOSTICS = ("activity", "saturated", "value_weight_norm", "trace", "distance")
-"""Diagnostics of each replica's critic, and of hidden states h of the LSTM that the policy reads.
-
-activity: mean of |h| over steps and units.
-saturated: fraction of steps and units with |h| > 0.6, where h passes on little gradient.
-value_weight_norm: Euclidean norm of the weights of the value head, without its bias.
-trace: how much h remembers of the first stimulus at a trial's last step. It is the variance of h's
-    mean per pair, among pairs with the same second stimulus, weighted by visits; mean over units.
-    Where the state is carried, it contains the sampling variance of the means. Nan if trials may
-    be blanked by timeouts.
-distance: distance of the critic from its fixed point, in reward: mean over steps of v - G - b,
-    where G is the Monte Carlo return. If the policy loss's gradient reaches the value head,
-    b = -(c T / (2 w)) log π(a), whose mean is the leak's bias c T H / (2 w) (`pwm.core.leak`);
-    otherwise b = 0. Unless errors are scaled, the distance is the total loss's gradient with
-    respect to the value head's bias, divided by 2 w.
-    With λ-returns, the terms v - G are weighted by the `net_weights` of `pwm.training.diagnostics`,
-    and if the targets leak, the terms b by the same weights in reverse order.
-    Nan where no fixed point is known: if w = 0; with Huber's value loss; or if the policy loss's
-    gradient reaches the value head and `LossConfig.scales_errors`.
-"""
+"""Names of the diagnostics, which `pwm.training.diagnostics` defines and computes."""
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,11 @@
 
 With a squared value loss and Monte Carlo returns G, the total loss of an episode
 (`pwm.core.losses`) has ∂total/∂v_t = -(2 w / T) (G_t - v_t) + c log π(a_t). This is also the
-gradient of w times the value loss with targets G_t - α log π(a_t), where α = c T / (2 w). The two
-agree at every update, for any network that computes the values. Since E[-log π] is the policy's
-entropy H, the leak adds an entropy bonus α H to the critic's target. The bonus is that of step t
-alone, not of later steps; for λ-returns, which contain later values and so their bonus, see
-`pwm.analysis.fixed_points`.
-
-This module does not import PyTorch, so commands that only evaluate formulas start fast.
+gradient of w times the value loss with targets G_t - α log π(a_t), where α = c T / (2 w), if the
+targets are held constant. The two agree at every update, for any network that computes the values.
+Since E[-log π] is the policy's entropy H, the leak adds an entropy bonus α H to the critic's
+target. The bonus is that of step t alone, not of later steps; for λ-returns, which contain later
+values and so their bonus, see `pwm.analysis.fixed_points`.
 """
 
 from __future__ import annotations
@@ -30,7 +28,7 @@ def leak_temperature(steps: int, critic_weight: float, reduction: Reduction = "s
 
     There are T steps per episode, at least 1, and the critic weight w is above 0.
     """
-    c_times_steps = steps if reduction == "sum" else 1
+    c_times_steps = steps if reduction == "sum" else 1  # exact, unlike the product
     return c_times_steps / (2 * critic_weight)
 
 
@@ -41,8 +39,9 @@ def critic_bias(
 
     The critic regresses on the return plus the entropy bonus. With Monte Carlo returns, a squared
     value loss, and no scaling of errors, losses or steps (`LossConfig.scales_errors`), its fixed
-    point in a state s is the mean of this target, v = E[G|s] + α H. With a detached baseline there
-    is no bonus and no bias. `History.critic_bias` is the measured bias.
+    point in a state s, which is what the critic has seen, is the mean of this target,
+    v = E[G|s] + α H. With a detached baseline there is no bonus and no bias. `History.critic_bias`
+    is the measured bias.
 
     Args:
         steps: T, steps per episode, at least 1.
@@ -54,10 +53,10 @@ def critic_bias(
 
 
 def start_entropy(trial_length: int) -> float:
-    """Entropy H, in nats, of a policy that is uniform, but no longer holds at a trial's last step.
+    """Entropy H, in nats, of a uniform policy that never picks hold at a trial's last step.
 
-    A policy learns this first. Before the last step, it picks each of the three actions with
-    probability 1/3. At the last step it picks left or right, each with probability 1/2. H is the
-    mean over the trial's steps, at least one.
+    Without timeouts and rewards for holding, a policy learns this first. Before the last step, it
+    picks each of the three actions with probability 1/3. At the last step it picks left or right,
+    each with probability 1/2. H is the mean over the trial's steps, at least one.
     """
     return ((trial_length - 1) * log(3) + log(2)) / trial_length

@@ -7,30 +7,12 @@ critic weight w, over the T steps of the episode,
     policy loss = -c Σ_t Ã_t log π(a_t),   Ã = A if attached, stop-gradient(A) if detached
     total       = policy loss + w * value loss - entropy weight * c Σ_t H_t
 
-where c is 1 if the policy loss is a sum over steps and 1/T if it is a mean. Hence
+where c is 1 if the policy loss is a sum over steps and 1/T if it is a mean. Hence, with G constant,
 
     ∂total/∂v_t = -(2 w / T) A_t + (c log π(a_t) if attached, else 0).
 
-The last term is the leak. Fields of `LossConfig` vary these formulas:
-
-- baseline: attached_head and attached_trunk restrict the leak to the value head or to the trunk.
-- optimism: Ã - optimism * stop-gradient(H) replaces Ã, which raises the policy loss's baseline.
-- lost_gradients: gradients of values or log-probabilities are cut, as by a bug in the notes (the
-  report that is reproduced here).
-- normalise_advantages: (Ã - mean) / standard deviation replaces Ã. If Ã is attached, so are these
-  two, and the leak has further terms.
-- value_loss: with Huber's, A_t² is 2 |A_t| - 1 where |A_t| > 1; in ∂total/∂v_t, A_t is then ±1.
-- discount, return_horizon, trace_decay: G is the return to the end of the episode or trial, or a
-  λ-return, which contains later values (`pwm.core.returns`). Its gradient is cut.
-- leaking_targets: G's gradient is not cut in the policy loss. ∂total/∂v_t then has a third term,
-  -c γ (1 - λ) Σ_s<t (γ λ)^(t-s-1) log π(a_s), over the earlier steps whose returns contain v_t.
-- returns, balance: if they scale the errors, A_t = ((G_t - centre) / spread - v_t) / error_scale,
-  all terms of ∂total/∂v_t are divided by error_scale, and w is multiplied by critic_factor. Centre
-  and spread are running statistics of the return; the rule `balance` sets the other two
-  (`pwm.training.balance.Scales`).
-
-The last three items act before the functions below (`pwm.training.episode`); clip_gradient and the
-other rules of `balance` act after them (`pwm.training.update`).
+The last term is the *leak*. `pwm.core.episode` computes the advantages. The fields of `LossConfig`
+change these formulas as their descriptions say; the defaults leave them as they are.
 
 A weight w here, with a summed policy loss, equals w / T in a library that averages both losses, and
 2 w / T if it also halves the squared error.
@@ -65,8 +47,8 @@ class LossConfig:
     """Settings of the losses, except for the critic weight, which may differ between replicas."""
 
     baseline: Baseline = "attached"
-    """Layers that receive the policy loss's gradient through the values: the critic's head and the
-    trunk (attached, as in the notes), neither (detached), only the head, or only the trunk."""
+    """Layers that the policy loss's gradient reaches through the values (the leak): the value head
+    and the trunk (attached, as in the notes), neither (detached), or one of them."""
     policy_reduction: Reduction = "sum"
     """Reduction of the policy loss and entropy bonus over the steps of an episode."""
     discount: float = 1.0
@@ -74,35 +56,38 @@ class LossConfig:
     entropy_weight: float = 0.0
     """Weight of the entropy bonus."""
     optimism: float = 0.0
-    """Multiple of the policy's entropy by which the baseline of the policy loss is raised."""
+    """Multiple of the policy's entropy by which the baseline of the policy loss is raised: there,
+    A is A - optimism * stop-gradient(H)."""
     lost_gradients: LostGradients = "none"
-    """Outputs whose gradients are cut, as in a bug of the notes: the values, or the
-    log-probabilities; an entropy bonus keeps its gradient."""
+    """Outputs whose gradients are cut, as in an early version of the notes' code: the values, or
+    the log-probabilities; an entropy bonus keeps its gradient."""
     returns: Returns = "raw"
     """Form of the return that the critic learns: as it is (raw), minus its running mean (centred),
     or also divided by its running standard deviation (standardised)."""
     tracking_rate: float = 0.1
-    """Rate of the exponential averages of returns and of rewards (for return-scale), and of their
-    variances; 1 for the last episode alone."""
+    """Least rate of the running averages of returns, of rewards (for return-scale) and of their
+    variances: the n-th episode counts max(1/n, rate). With 1, only the last episode counts."""
     trace_decay: float = 1.0
     """λ of the λ-return, which advantages and value loss use: 1 for future rewards alone (Monte
     Carlo), 0 for one reward and the discounted next value."""
     leaking_targets: bool = False
-    """With an attached baseline and a trace decay below 1, let the policy loss's gradient also
-    reach the later values that λ-returns contain."""
+    """With an attached baseline, let the policy loss's gradient also reach the later values that
+    λ-returns contain. ∂total/∂v_t then has a third term, with discount γ:
+    -c γ (1 - λ) Σ_s<t (γ λ)^(t-s-1) log π(a_s)."""
     return_horizon: Horizon = "episode"
     """End of a return: the end of the episode, or of the step's trial."""
     balance: Balance = "fixed"
-    """Rule that balances the critic against the policy; see `pwm.training.balance`."""
+    """Rule that balances the critic against the policy: the critic weight as it is (fixed), or one
+    of `pwm.training.balance`."""
     normalise_advantages: bool = False
     """In the policy loss, subtract the mean of an episode's advantages, then divide by their
-    standard deviation."""
+    standard deviation. If the advantages are attached, so are these two."""
     clip_gradient: float = 0.0
     """Largest norm of the gradient of all parameters (under per-loss, of each loss's gradient); a
     longer gradient is scaled down to it. 0 for no limit."""
     value_loss: ValueLoss = "squared"
     """Value loss: the mean of A² (squared), or of A² where |A| ≤ 1 and 2 |A| - 1 elsewhere (huber),
-    with the errors A in the units that the value head learns in."""
+    with the errors A as `returns` and `balance` scale them."""
 
     def __post_init__(self) -> None:
         require_choice("baseline", self.baseline, get_args(Baseline))
@@ -135,6 +120,11 @@ class LossConfig:
         return self.returns != "raw" or self.balance in ("popart", "return-scale")
 
     @property
+    def leaks_into_head(self) -> bool:
+        """Whether the policy loss's gradient reaches the value head."""
+        return self.baseline in ("attached", "attached_head") and self.lost_gradients != "values"
+
+    @property
     def scales_errors(self) -> bool:
         """Whether errors, losses or steps are scaled, which changes the leak's bias."""
         rule_scales = self.balance in ("per-loss", "uncertainty", "popart", "return-scale")
@@ -154,12 +144,12 @@ def policy_loss(
     log_probs: Tensor, advantages: Tensor, head_advantages: Tensor, config: LossConfig
 ) -> Tensor:
     """REINFORCE loss with a baseline (Williams, 1992), [R]; arguments as in `episode_losses`."""
-    if config.baseline == "detached":
+    if config.baseline == "detached":  # if attached, gradients reach the values: the leak
         advantages = advantages.detach()
     elif config.baseline == "attached_head":
         advantages = head_advantages
     elif config.baseline == "attached_trunk":
-        # The added terms sum to 0. Their gradient cancels the head's; the trunk's remains.
+        # Takes away the head's gradient, and leaves the numbers as they are.
         advantages = advantages - head_advantages + head_advantages.detach()
     if config.normalise_advantages:
         advantages = advantages - advantages.mean(dim=-1, keepdim=True)
@@ -173,25 +163,25 @@ def episode_losses(
     entropies: Tensor,
     advantages: Tensor,
     head_advantages: Tensor,
+    errors: Tensor,
     critic_weight: Tensor | float,
     config: LossConfig,
-    errors: Tensor | None = None,
 ) -> Losses:
     """Computes all losses of one episode.
+
+    `advantages`, `head_advantages` and `errors` are the same numbers; only their gradients differ.
 
     Args:
         log_probs: log-probabilities of the actions taken, [R, T].
         entropies: entropies of the policy at each step, in nats, [R, T].
-        advantages: A, returns minus values, possibly scaled; attached to the values, [R, T].
-        head_advantages: equal to `advantages`, but attached only to the value head, [R, T].
+        advantages: A, returns minus values, possibly scaled, [R, T]; attached to the values.
+        head_advantages: for the policy loss, attached only to the value head, [R, T].
+        errors: for the value loss, attached to the values, but not to the returns, [R, T].
         critic_weight: w, one for all replicas or [R].
         config: configuration of the losses.
-        errors: equal to `advantages`, but with detached returns, for the value loss, [R, T]; None
-            if the returns in `advantages` are detached already.
     Returns:
         The losses; `config` determines which of the tensors their gradients reach.
     """
-    errors = advantages if errors is None else errors
     if config.lost_gradients == "log_probs":
         log_probs = log_probs.detach()
     elif config.lost_gradients == "values":

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-BLOCK = 16  # steps; matrix products of whole blocks round alike, batched or not
+BLOCK = 16  # steps; products of whole blocks round alike, for one replica and for many
 
 
 def discounted_returns(rewards: Tensor, discount: float) -> Tensor:
     """Returns G_t = Σ_k≥t discount^(k-t) r_k to the last of T steps, [R, T], from rewards, [R, T].
 
-    At 60 steps, one matrix product is ten times as fast as a recursion.
+    One matrix product is many times as fast as a recursion.
     """
     replicas, steps = rewards.shape
     padding = -steps % BLOCK  # up to the next multiple

@@ -30,7 +30,7 @@ class Episode(NamedTuple):
     logits: Tensor  # (R, N, L, actions)
     log_probs: Tensor  # (R, N, L): of the actions taken
     entropies: Tensor  # (R, N, L): of the policy, in nats
-    values: Tensor  # (R, N, L): of the value head, in reward or as `LossConfig` scales them
+    values: Tensor  # (R, N, L): of the value head, in the units that it learns in
     head_values: Tensor  # (R, N, L): equal to `values`, but gradients reach only the value head
     hidden: Tensor  # (R, N, L, hidden size): of the LSTM that the policy reads
 
@@ -41,7 +41,7 @@ class Episode(NamedTuple):
 
 
 class Draws(NamedTuple):
-    """Random draws for one episode; for E episodes, both tensors have a leading axis of size E."""
+    """Random draws for one episode; `DrawSource.next` puts an axis of E episodes in front."""
 
     trials: Tensor  # (R, N): pair indices, int64
     noise: Tensor  # (R, N, L): uniform on [0, 1), to sample the actions
@@ -72,7 +72,7 @@ class DrawSource:
         return Draws(trials.transpose(0, 1).contiguous(), noise.transpose(0, 1).contiguous())
 
     def skip(self, num_episodes: int) -> None:
-        """Skips the draws of episodes that have already been played; call it before `next`."""
+        """Skips the draws for the next episodes, which an earlier session has played."""
         num_trials = num_episodes * self._task.num_trials
         self._trials.skip(num_trials)
         self._actions.skip(num_trials * self._task.trial_length)
@@ -81,9 +81,9 @@ class DrawSource:
 class Rollout:
     """Plays a task with an agent.
 
-    Trials are played in parallel; or one by one if each depends on the previous one, because the
-    LSTM's state is carried, or because a violation (an action other than hold before a trial's last
-    step) makes the next trial blank.
+    Trials are played in parallel; or one by one if each depends on the previous one: with the
+    LSTM's state carried; or with timeouts, where a violation (an action other than hold before a
+    trial's last step) makes the next trial blank.
     """
 
     def __init__(self, task: TaskConfig, agent: Agent, device: torch.device | str = "cpu") -> None:
@@ -127,9 +127,8 @@ class Rollout:
         """Samples actions from the outputs, with uniform noise; returns the trials as played."""
         log_policy = torch.log_softmax(outputs.logits, dim=-1)
         policy = log_policy.exp()
-        # Inverse transform sampling. The action is the number of cumulative probabilities, except
-        # the last, that do not exceed the threshold. The last is 1 up to rounding; the noise is
-        # scaled by it, so the last action is never chosen if its probability is 0.
+        # Inverse transform sampling. The noise is scaled by the last cumulative probability, which
+        # is 1 up to rounding; otherwise the last action could be chosen at probability 0.
         cumulative = policy.detach().cumsum(dim=-1)
         threshold = noise.unsqueeze(-1) * cumulative[..., -1:]
         chosen = (threshold >= cumulative[..., :-1]).sum(dim=-1, keepdim=True)

@@ -30,13 +30,9 @@ class Streams:
         return np.stack([generator.random_raw(count) for generator in self._generators])
 
     def skip(self, count: int) -> None:
-        """Skips the first `count` integers of each stream, drawn in an earlier session.
-
-        Call it before the first draw.
-        """
+        """Skips the next `count` integers of each stream."""
         for generator in self._generators:
-            generator.advance(count // 4)  # in blocks of four; drops the rest of the current block
-            generator.random_raw(count % 4)
+            generator.random_raw(count, output=False)
 
 
 def to_uniform(integers: NDArray[np.uint64]) -> NDArray[np.float32]:

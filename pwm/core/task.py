@@ -1,11 +1,11 @@
 """Parametric working memory: compare two stimuli across a delay; report which was larger.
 
 The first step of a trial shows the first stimulus, the last step the second; the steps between
-are a blank delay. Stimuli are one-hot and ordered by their letters (A < B < C ...). The agent
-should hold until the last step, and there report *right* if the first stimulus was smaller, *left*
-if it was larger; a wrong report, or a hold, earns 0 there. Pairs are drawn uniformly from the
-stimulus set. With timeouts, an action other than hold before the last step makes the next trial
-blank; a blank trial causes no timeout.
+are a blank delay. Stimuli are one-hot and ordered by their letters (A < B < C ...). At the last
+step, the agent should report *right* if the first stimulus was smaller, *left* if it was larger; a
+wrong report, or a hold, earns 0 there. Before it, actions matter only if holds are rewarded, or
+with timeouts: an action other than hold then makes the next trial blank. A blank trial causes no
+timeout. Pairs are drawn uniformly from the stimulus set.
 
 The task is stored as two tables, of observations and of rewards. Their last row is the blank trial,
 which shows nothing and pays nothing.
@@ -39,7 +39,6 @@ class Action(IntEnum):
     RIGHT = 2
 
 
-# A set is named after its number of stimuli, but "pwm0" is a test that needs no memory.
 STIMULUS_SETS: Mapping[str, tuple[str, ...]] = {
     "pwm0": ("AB", "BA"),
     "pwm5": ("AB", "BA", "BC", "CB", "CD", "DC", "DE", "ED"),

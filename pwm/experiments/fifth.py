@@ -1,9 +1,10 @@
 """Experiments of the fifth set of predictions: other optimisers, returns, batches and losses.
 
-A group changes the first studies' setting in one respect. Its experiments are named by group,
-steps per episode and variant. The variant determines where the critic starts, whether returns are
-centred, and through which values the policy loss's gradient reaches the critic (the leak).
-Slowdowns are relative to the `light` critic of the same group and steps.
+A group changes the first studies' setting (`pwm.experiments.grids.BASE`) in one respect, and the
+learning rate or the number of episodes if needed. Its experiments are named by group, steps per
+episode and variant. The variant determines where the critic starts, whether returns are centred,
+and through which values the policy loss's gradient reaches the critic (the leak). Times to learn
+are compared with those of the `light` critic of the same group and steps.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ GROUPS: Mapping[str, Mapping[str, Any]] = {
     "huber": {"value_loss": "huber"},
     "carried": {"carry_state": True, "num_episodes": 40_000},
 }
-"""Fields that differ from those of the first studies, by group."""
+"""Fields that differ from `BASE`, by group."""
 LIGHT: Mapping[str, float] = {"sgd": 1.0}
 """Critic weight of the variant `light`, by group; 0.1 for all others."""
 WEIGHTS: Mapping[tuple[str, int], Mapping[str, Sequence[float]]] = {
@@ -66,11 +67,11 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
 """Fields that each variant adds to those of the group.
 
 light, raw, centred: no leak. `light` has a small weight and starts at its fixed point, others at 0.
-own: a leak through each step's own value; the critic starts at this leak's fixed point.
+own: a leak through each step's own value; starts at this leak's fixed point, or see `FROM_MEAN`.
 all: as `own`, with a leak also through the values in each step's bootstrapped target.
 """
 FROM_MEAN = ("normalised", "huber")
-"""Groups whose `own` starts at the mean return, as the leak has no other fixed point."""
+"""Groups whose `own` starts at the mean return: the formula for "fixed-point" does not hold."""
 STARTS: Mapping[tuple[str, int], Mapping[str, Mapping[float, float]]] = {
     ("gae", 15): {
         "light": {0.1: 1.555},
@@ -125,7 +126,7 @@ def fifth_experiments() -> Iterator[Experiment]:
                 yield grid(name, about, weights=weights, **fields)
                 continue
             for weight in weights:
-                ending = "" if variant == "light" else f"-{weight:g}"
+                ending = "" if variant == "light" else f"-{weight:g}"  # `light` has one weight
                 fields["critic_start"] = starts[weight]
                 yield grid(name + ending, about, weights=(weight,), **fields)
     about = "three trials, timeouts, state carried: the notes' later setting"

@@ -15,6 +15,7 @@ FEW_WEIGHTS = (0.2, 1.0, 2.0, 5.0, 20.0, 100.0)
 BASE = TrainConfig(
     task=TaskConfig(episode_length=15), learning_rate=0.001, num_episodes=20_000, log_every=100
 )
+"""Setting of the first studies. The public notes' setting is the default of `TrainConfig`."""
 
 
 def grid(

@@ -1,4 +1,4 @@
-"""Experiments of the first study: which critic weights work, with and without the leak."""
+"""Experiments of the first study: critic weights, with and without the leak (`pwm.core.leak`)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pwm.runs.experiment import Experiment
 
 
 def leak_experiments() -> Iterator[Experiment]:
-    """Yields the experiments on the leak and on the working range of critic weights."""
+    """Yields experiments with the leak (the policy loss also trains the critic) and without it."""
     # Episode and trial lengths, and a mean policy loss
     for rate, episodes in ((0.005, 10_000), (0.001, 20_000)):
         yield grid(

@@ -1,4 +1,4 @@
-"""Grids of the public notes that this study began with, and similar ones, with 96 seeds."""
+"""Grids of the public notes that this study began with (docs/notes.md), and similar ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def _grid(
 ) -> Experiment:
     """Makes a grid with 96 seeds per weight, enough to tell a success rate of 0.1 from one of 0.3.
 
-    The defaults of `TrainConfig` are the notes' setting; their figure averages `notes_seeds` seeds.
+    The defaults of `TrainConfig` are the notes' setting.
     """
     return Experiment(
         name=name,
@@ -26,7 +26,7 @@ def _grid(
 
 
 _FIGURE = "the notes' figure "
-_AUXILIARY = (0.05, 3.0, 10.0, 20.0)
+_AUXILIARY = (0.05, 3.0, 10.0, 20.0)  # critic weights of the notes' auxiliary figures
 NOTES_GRIDS = (
     _grid(
         "eplen60",

@@ -1,7 +1,8 @@
-"""Rules that balance the two losses, compared under one protocol.
+"""Methods that balance the policy and the value loss, compared under one protocol.
 
 Every method is tried in every condition, with the same seeds, and none is tuned to a condition.
-The score was fixed before the runs (`fourth` in `paper/predictions.json`).
+The score was fixed before the runs (`fourth` in `paper/predictions.json`). Further experiments
+give some methods more seeds (`candidates-...`) and examine heavy critics (`brake`, `limits`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ CONDITIONS: Mapping[str, Mapping[str, Any]] = {
     "carried": {"episode_length": 60, "carry_state": True, "learning_rate": 0.002},
     "held-out": {"episode_length": (36, 90), "learning_rate": 0.002},
 }
-"""Fields of the conditions, by group. `held-out` tests the ranking by all others."""
+"""Fields of the conditions, by group. `held-out` tests the ranking found in all others."""
 BOTH = ("raw", "centred")
 METHODS: Mapping[str, Mapping[str, Any]] = {
     "fixed": {"weights": (0.0, 1.0, 10.0, 100.0), "returns": BOTH},
@@ -40,8 +41,9 @@ METHODS: Mapping[str, Mapping[str, Any]] = {
 }
 """Fields of the methods, by group; the critic weight is 1 where no weights are given.
 
-At weight 0 the critic learns nothing: with centred returns, the baseline is the running mean alone.
-`usual` has options of libraries, and normalises advantages within the episode.
+At weight 0 the critic is not trained: with centred returns, the baseline is the running mean plus
+the values of the untrained critic. `usual` has options of libraries, and normalises advantages
+within the episode.
 """
 CANDIDATES: Mapping[str, Mapping[str, Any]] = {
     "fixed": {"weights": (0.0, 10.0, 100.0), "returns": "centred"},
@@ -54,7 +56,7 @@ CANDIDATE_STEPS = (15, 60, 120)
 
 
 def rule_experiments() -> Iterator[Experiment]:
-    """Yields the experiments on balancing rules, then those on heavy critics: `brake`, `limits`."""
+    """Yields the experiments of all methods, then of the candidates, then `brake` and `limits`."""
     about = "rules that balance the two losses"
     default: dict[str, Any] = {"weights": (1.0,), "baseline": "detached", "num_episodes": 8000}
     for condition, setting in CONDITIONS.items():
@@ -65,7 +67,7 @@ def rule_experiments() -> Iterator[Experiment]:
         yield grid(f"candidates-{method}", about, seeds=96, **{**default, **fields})
     yield grid(
         "brake",
-        "smaller steps of the trunk: whether a heavy critic is a brake or a teacher",
+        "smaller steps of the trunk: whether that is all that a heavy critic does",
         weights=(1.0, 100.0),
         baseline="detached",
         returns="centred",
@@ -77,7 +79,7 @@ def rule_experiments() -> Iterator[Experiment]:
     )
     yield grid(
         "limits",
-        "what helps where long episodes collapse: an entropy bonus, a heavier critic",
+        "an entropy bonus, a discount or other weights where policies collapse",
         weights=(10.0, 100.0, 1000.0),
         baseline="detached",
         returns="centred",

@@ -1,4 +1,4 @@
-"""Experiments on the critic's initial value, and on critic weights with centred returns."""
+"""Experiments on the critic's initial value, and on returns minus their running mean (centred)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from pwm.experiments.grids import grid
 from pwm.runs.experiment import Experiment
 
-LENGTHS = (6, 15, 30, 60, 120)
+LENGTHS = (6, 15, 30, 60, 120)  # steps per episode
 DECADES = (0.1, 1.0, 10.0, 100.0)  # critic weights
 EARLY = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)  # episodes after which to probe
 
@@ -54,12 +54,12 @@ def start_experiments() -> Iterator[Experiment]:
     yield grid("start-mean", about, DECADES, episode_length=LENGTHS, **mean)
     about = "an attached critic that starts at the leak's fixed point"
     yield grid("start-fixed-point", about, episode_length=LENGTHS, **fixed_point)
-    for length in (2, 4, 6):
-        task: dict[str, Any] = {"episode_length": 5 * length, "trial_length": length}
+    for trial_length in (2, 4, 6):
+        task: dict[str, Any] = {"episode_length": 5 * trial_length, "trial_length": trial_length}
         about = "the grid of start-mean, with shorter or longer trials, five per episode"
-        yield grid(f"start-mean-trial-{length}", about, (0.1,), **task, **mean)
+        yield grid(f"start-mean-trial-{trial_length}", about, (0.1,), **task, **mean)
         about = "the grid of start-fixed-point, with shorter or longer trials, five per episode"
-        yield grid(f"start-fixed-point-trial-{length}", about, **task, **fixed_point)
+        yield grid(f"start-fixed-point-trial-{trial_length}", about, **task, **fixed_point)
     yield grid(
         "distance",
         "a detached critic that starts below, at and above the mean return of 5.25",

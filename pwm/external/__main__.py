@@ -1,7 +1,7 @@
 """`python -m pwm.external`: trains other people's code at many critic weights.
 
-It trains unmodified agents of Stable-Baselines3 on the task, and public loops with a leak on
-CartPole. Each finished run is a row in one of two files, and is not trained again.
+It trains unmodified agents of Stable-Baselines3 on the task and, on CartPole, public loops whose
+policy loss also trains the critic. Finished runs are kept, as rows of two files.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from pwm.io.cli import errors_in_one_line, parse
 from pwm.io.files import write_atomically
 from pwm.io.repository import published
 
-# First lines of the two files; a file made with other versions is refused.
+# First lines of the two files; a file with another first line is refused.
 AGENT_VERSIONS = "# " + ", ".join(
     f"{name} {version(name)}" for name in ("stable_baselines3", "sb3_contrib", "gymnasium")
 )
@@ -63,14 +63,14 @@ class Arguments:
         return self.out or (smoke if self.size == "smoke" else published(AGENT_FILE).parent)
 
     def agent_runs(self) -> dict[ExternalRun, int]:
-        """Runs of the agents, each with the maximum number of episodes to train for."""
+        """Runs of the agents, with the maximum number of episodes to train each for."""
         if self.size == "paper":
             return {run: NUM_EPISODES[run.agent] for run in GRID}
         # With one weight and one seed, many runs become equal and share a key.
         return {replace(run, vf_coef=0.5, seed=0): 32 for run in GRID}
 
     def loop_runs(self) -> list[tuple[list[LoopRun], int]]:
-        """Runs of each loop, with the maximum number of updates to train for."""
+        """Runs of each loop, with the maximum number of updates to train them for."""
         if self.size == "paper":
             return [(runs_of(loop), LOOPS[loop].num_updates) for loop in LOOPS]
         # Enough updates for two episodes of the maximum length
@@ -79,13 +79,13 @@ class Arguments:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command."""
-    about = "Trains other people's agents and loops over their weight; goes on where it was."
+    about = "Trains other people's agents and loops at many critic weights; continues if stopped."
     arguments = parse(Arguments, "python -m pwm.external", about, argv)
     with errors_in_one_line():
         agent_file, loop_file = arguments.folder / AGENT_FILE, arguments.folder / LOOP_FILE
         read_agents = read_outcomes(agent_file, ExternalOutcome, AGENT_VERSIONS)
         read_loops = read_outcomes(loop_file, LoopOutcome, LOOP_VERSIONS)
-        # Outcomes of the finished runs; those of a run that is trained again are replaced.
+        # Outcomes by run; those of a run that is trained again are replaced.
         of_agents = {outcome.run: outcome for outcome in read_agents}
         of_loops = {outcome.run: outcome for outcome in read_loops}
         all_agents, all_loops = arguments.agent_runs(), arguments.loop_runs()

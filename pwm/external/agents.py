@@ -32,8 +32,8 @@ from pwm.training.update import one_thread
 
 UNITS = 64  # in each of the two layers of A2C's default network, and in RecurrentPPO's LSTMs here
 ENVIRONMENTS = 32  # each of which plays one episode per update
-VF_COEFS = (0.005, 0.05, 0.5, 5.0, 50.0)
-SEEDS = 27
+VF_COEFS = (0.005, 0.05, 0.5, 5.0, 50.0)  # the agents' weights of the value loss
+SEEDS = 27  # seeds per setting
 NUM_EPISODES: dict[Agent, int] = {"A2C": 24_000, "RecurrentPPO": 9_600}
 """Episodes after which a run that has not learned ends."""
 PARTS: tuple[tuple[Agent, Network, int, tuple[Returns, ...], float], ...] = (
@@ -44,7 +44,7 @@ PARTS: tuple[tuple[Agent, Network, int, tuple[Returns, ...], float], ...] = (
     ("RecurrentPPO", "separate", 15, ("raw",), inf),
 )
 """Parts of the grid: agent, network, episode length, kinds of returns, maximum gradient norm."""
-# The seed varies slowest: if training is cut short, every setting has the same number of seeds.
+# The seed varies slowest: if training is cut short, all settings have about as many seeds.
 GRID = [
     ExternalRun(
         agent=agent,
@@ -102,7 +102,7 @@ class UntilLearned(BaseCallback):
 
 
 def build(run: ExternalRun) -> tuple[OnPolicyAlgorithm, VecPWM]:
-    """Builds a run's agent; returns it and its environments without wrappers."""
+    """Builds a run's agent; returns the agent, and its environments without their wrappers."""
     envs = VecPWM(ENVIRONMENTS, stimulus_set="pwm5", episode_length=run.episode_length)
     wrapped: VecEnv = envs
     if run.returns == "normalised":

@@ -1,4 +1,4 @@
-"""Gymnasium's CartPole for many replicas at once, each with its own random numbers."""
+"""Gymnasium's CartPole in many environments at once, each with its own random numbers."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ START = 0.05  # each component of an initial state is uniform in [-START, START]
 
 
 class CartPoles:
-    """Carts and poles of R replicas; replicas with the same seed have the same initial states."""
+    """Carts and poles of B environments; those with the same seed have the same initial states."""
 
     def __init__(self, seeds: Sequence[int]) -> None:
         self._random = [np.random.default_rng(seed) for seed in seeds]
         self.states = np.zeros((len(seeds), 4))
-        """Position, velocity, angle, angular velocity: [R, 4]."""
+        """Position, velocity, angle, angular velocity: [B, 4]."""
 
     def keep(self, kept: NDArray[np.bool_]) -> None:
-        """Removes all replicas for which `kept`, [R], is false."""
-        self._random = [self._random[replica] for replica in np.flatnonzero(kept)]
+        """Removes all environments for which `kept`, [B], is false."""
+        self._random = [self._random[environment] for environment in np.flatnonzero(kept)]
         self.states = self.states[kept]
 
     def reset(self, over: NDArray[np.bool_]) -> None:
-        """Draws new initial states for the replicas whose episode is `over`, [R]."""
-        for replica in np.flatnonzero(over):
-            self.states[replica] = self._random[replica].uniform(-START, START, 4)
+        """Draws new initial states for the environments whose episode is `over`, [B]."""
+        for environment in np.flatnonzero(over):
+            self.states[environment] = self._random[environment].uniform(-START, START, 4)
 
     def step(self, actions: NDArray[np.integer | np.bool_]) -> NDArray[np.bool_]:
-        """Pushes each cart to the left (0) or to the right (1) for one time step; actions are [R].
+        """Pushes each cart to the left (0) or to the right (1) for one time step; actions are [B].
 
-        States are updated by Euler's method, with the equations of motion of Barto, Sutton &
-        Anderson (1983) without friction. Returns whether each pole has fallen or its cart has left
-        the track, [R].
+        Uses Euler's method, and the equations of motion of Barto, Sutton & Anderson (1983) without
+        friction. Returns whether each pole has fallen or its cart has left the track, [B].
         """
         _, velocity, angle, angular_velocity = self.states.T
         cosine, sine = np.cos(angle), np.sin(angle)
         push = np.where(actions == 1, FORCE, -FORCE)
-        force = (push + POLE_MOMENT * np.square(angular_velocity) * sine) / TOTAL_MASS
-        inertia = HALF_LENGTH * (4 / 3 - POLE_MASS * np.square(cosine) / TOTAL_MASS)
-        angular_acceleration = (GRAVITY * sine - cosine * force) / inertia
-        acceleration = force - POLE_MOMENT * angular_acceleration * cosine / TOTAL_MASS
-        changes = [velocity, acceleration, angular_velocity, angular_acceleration]
-        self.states = self.states + SECONDS * np.stack(changes, axis=1)
+        # Acceleration of the cart if the pole's angular velocity were constant
+        steady = (push + POLE_MOMENT * np.square(angular_velocity) * sine) / TOTAL_MASS
+        effective_length = HALF_LENGTH * (4 / 3 - POLE_MASS * np.square(cosine) / TOTAL_MASS)
+        angular_acceleration = (GRAVITY * sine - cosine * steady) / effective_length
+        acceleration = steady - POLE_MOMENT * angular_acceleration * cosine / TOTAL_MASS
+        derivatives = [velocity, acceleration, angular_velocity, angular_acceleration]
+        self.states = self.states + SECONDS * np.stack(derivatives, axis=1)
         position, _, angle, _ = self.states.T
         fallen: NDArray[np.bool_] = np.abs(angle) > LARGEST_ANGLE
         return fallen | (np.abs(position) > LARGEST_POSITION)

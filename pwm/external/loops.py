@@ -13,12 +13,12 @@ from torch.optim import Adam, RMSprop
 from pwm.analysis.external import Baseline, Loop, LoopRun
 from pwm.external.losses import Losses, a3c_losses, reinforce_losses, tutorial_losses
 
-SEEDS = 48
+SEEDS = 48  # seeds per baseline and critic weight
 LONGEST = 200  # maximum steps per episode, as in CartPole-v0
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoopSetting:
+class LoopConfig:
     """Settings of a training loop, as in its source unless a comment notes a difference."""
 
     weights: tuple[float, ...]
@@ -40,15 +40,15 @@ class LoopSetting:
     episodes: int = 1
     """Episodes per update."""
     segment: int = LONGEST
-    """Maximum steps per update; returns are bootstrapped if the episode continues after them."""
+    """Maximum steps per episode and update; returns are bootstrapped if the episode continues."""
     num_optimisers: int = 1
-    """1: it minimises the sum of both losses. 2: the first minimises the policy loss, and does not
-    train the value head; the second minimises the value loss."""
+    """1: for the sum of both losses. 2: the first trains the policy's network with the policy loss,
+    the second the critic's with the value loss; a shared layer belongs to both networks."""
     optimiser: type[Adam] | type[RMSprop] = Adam
 
 
 # The source trains a convolutional network on Atari, with a learning rate of 0.0001.
-A3C = LoopSetting(
+A3C = LoopConfig(
     weights=(0.1, 1.0, 10.0),
     losses=a3c_losses,
     units=32,
@@ -58,8 +58,8 @@ A3C = LoopSetting(
     segment=5,
     num_optimisers=2,
 )
-LOOPS: dict[Loop, LoopSetting] = {
-    "tutorial": LoopSetting(
+LOOPS: dict[Loop, LoopConfig] = {
+    "tutorial": LoopConfig(
         weights=(0.1, 0.3, 1.0, 3.0, 10.0),
         losses=tutorial_losses,
         largest_error=1.0,
@@ -69,7 +69,7 @@ LOOPS: dict[Loop, LoopSetting] = {
         num_updates=600,
         standardises=True,
     ),
-    "reinforce": LoopSetting(
+    "reinforce": LoopConfig(
         weights=(0.02, 0.2, 2.0),
         losses=reinforce_losses,
         units=100,

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pwm.external.loops import LoopSetting
+from pwm.external.loops import LoopConfig
 
 
 class Networks:
@@ -32,7 +32,7 @@ class Networks:
         """Parameters that each optimiser trains; two optimisers both train a shared layer."""
 
     @classmethod
-    def draw(cls, seeds: Sequence[int], setting: LoopSetting) -> Networks:
+    def draw(cls, seeds: Sequence[int], setting: LoopConfig) -> Networks:
         """Draws the initial networks of a loop, one per seed, as Keras does by default.
 
         Weights are uniform with Glorot's limit, sqrt(6 / (inputs + outputs)); biases are 0.
@@ -40,7 +40,7 @@ class Networks:
         # Inputs and outputs of each layer; CartPole has 4 numbers per state and 2 actions.
         sizes = [(4, setting.units)] * (1 if setting.shared else 2)
         sizes += [(setting.units, 2), (setting.units, 1)]
-        # `CartPoles` uses `default_rng(seed)`.
+        # Other random numbers than those of `CartPoles`, which uses `default_rng(seed)`
         generators = [np.random.default_rng([seed, 1]) for seed in seeds]
         parameters = []
         for size in sizes:
@@ -64,7 +64,7 @@ class Networks:
 
 
 def _outputs(network: Sequence[Tensor], states: Tensor) -> Tensor:
-    """Outputs, [R, N, outputs], of a ReLU hidden layer and a head, given their four parameters."""
+    """Outputs, [R, N, outputs], of a ReLU hidden layer and a head, given the four parameters."""
     hidden_weights, hidden_biases, head_weights, head_biases = network
     hidden = torch.baddbmm(hidden_biases, states, hidden_weights).relu()  # (R, N, units)
     return torch.baddbmm(head_biases, hidden, head_weights)

@@ -52,7 +52,7 @@ class Record:
         """Adds the episodes that ended at update `num_updates`, given their lengths in steps.
 
         `sums`, [5], holds the number of steps since the previous call, and four sums over these
-        steps: value minus target, clipped to ±`LoopSetting.largest_error`; the policy's entropy;
+        steps: value minus target, clipped to ±`LoopConfig.largest_error`; the policy's entropy;
         the bootstrap value's weight in the target; and the value.
         """
         self._lengths += lengths
@@ -67,7 +67,7 @@ class Record:
         half = len(self._sums) // 2  # each element covers `setting.episodes` episodes
         steps, error, entropy, bootstrap, value = np.sum(self._sums[half:], axis=0)
         returns = summed_returns(self._lengths[half * setting.episodes :], setting.discount)
-        bias = nan if setting.standardises else (value - returns) / steps
+        bias = nan if setting.standardises else (value - returns) / steps  # nan: in other units
         return LoopOutcome(
             run=self.run,
             num_updates=num_updates,
@@ -120,7 +120,7 @@ class Replicas:
         """Yields each run's outcome as soon as it has learned, or after `num_updates`."""
         for update in range(1, num_updates + 1):
             self._update(*self._play())
-            for replica in np.flatnonzero(self._over.any(axis=1)):  # has finished an episode
+            for replica in np.flatnonzero(self._over.any(axis=1)):  # those that finished an episode
                 lengths = self._lengths[replica, self._over[replica]].tolist()
                 self._records[replica].add(lengths, update, self._step_sums[replica].copy())
                 self._step_sums[replica] = 0
@@ -177,22 +177,23 @@ class Replicas:
         lengths = played.sum(-1).amax(1)  # steps of the longest episode, (R,)
         size = max(1, CACHED // (self._setting.units * played[0].numel()))  # replicas per batch
         for replicas in lengths.argsort().split(size):
-            num_steps = int(lengths[replicas[-1]])
+            num_steps = int(lengths[replicas[-1]])  # the last one's is the longest
             batch = Steps(*(each[replicas, :, :num_steps].flatten(1, 2) for each in steps))
             batch_gradients = self._gradients(replicas, batch)
             for of_all, of_batch in zip(gradients, batch_gradients, strict=True):
                 for whole, part in zip(of_all, of_batch, strict=True):
                     whole[replicas] = part
-        # Two optimisers step in turn, as both may train a shared layer, each with its own gradient.
+        # Two optimisers step in turn: both may train a shared layer, each with its own gradient.
         for optimiser, parameters, of_all in zip(self._optimisers, trained, gradients, strict=True):
             for parameter, gradient in zip(parameters, of_all, strict=True):
                 parameter.grad = gradient
             optimiser.step()
 
     def _gradients(self, replicas: Tensor, steps: Steps) -> list[tuple[Tensor, ...]]:
-        """Gradients with respect to the parameters of r replicas, one tuple per optimiser.
+        """Gradients of the losses of the replicas with these indices, [r]: a tuple per optimiser.
 
-        Also adds sums over their steps to `_step_sums`, from which `Record` computes the outcome.
+        A tuple holds the gradients, [r, ...], for the parameters that the optimiser trains. Also
+        adds sums over the steps played to `_step_sums`; `Record.add` lists them.
         """
         setting, networks = self._setting, self._networks.copies(replicas)
         targets = steps.targets
@@ -213,7 +214,7 @@ class Replicas:
             summands = [torch.ones_like(values), error, entropy, steps.bootstraps, values]  # (r, N)
             sums = (torch.stack(summands) * steps.played).sum(-1)  # (5, r)
             self._step_sums[replicas.numpy()] += sums.T.double().numpy()
-        # A replica's parameters affect only its own loss, so the sum's gradient has each replica's.
+        # A replica's parameters affect its own loss only, so the loss can be summed over replicas.
         return [
             torch.autograd.grad(total.sum(), parameters, retain_graph=True)
             for total, parameters in zip(totals, networks.by_optimiser, strict=True)
@@ -265,7 +266,7 @@ def bootstrapped(
 def summed_returns(lengths: Sequence[int], discount: float) -> float:
     """Sum of the discounted returns from all steps of whole episodes, for a reward of 1 per step.
 
-    It is compared with the sum of the critic's values, since their own targets contain values.
+    The sum of the critic's values is compared with it, as the critic's targets contain values.
     When n steps remain, the return is 1 + γ + ... + γⁿ⁻¹ = (1 - γⁿ) / (1 - γ), for a discount γ
     below 1. An episode of L steps gives the sum of this over n = 1 to L: (L - Σ γⁿ) / (1 - γ).
     """

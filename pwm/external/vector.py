@@ -58,7 +58,7 @@ class VecPWM(VecEnv):
         """Does nothing: there is nothing to release."""
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
-        """An attribute's value, once per environment; None if there is no such attribute."""
+        """An attribute of `PWMVectorEnv`, once per selected environment; None if it has none."""
         return [getattr(self._envs, attr_name, None) for _ in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
@@ -84,7 +84,7 @@ class VecCentre(VecEnvWrapper):
     """Subtracts a running mean from the rewards, so that returns are about zero on average.
 
     The mean is over steps and environments. After the n-th batch of episodes, it moves a fraction
-    max(1/n, 0.1) of the way to their mean reward per step.
+    max(1/n, 0.1) of the way to the mean reward per step of this batch.
     """
 
     def __init__(self, venv: VecEnv) -> None:

@@ -1,7 +1,7 @@
-"""Figures of the paper's experiments and of single runs, written to files without a display.
+"""Figures of the paper's experiments and of runs of `pwm.train`, drawn without a display.
 
-Each of the paper's figures has a function that takes the evidence, and returns the figure and a
-table of the numbers shown.
+Each of the paper's figures has a function that takes the experiments' outcomes (`Evidence`), and
+returns the figure and a table of the numbers shown.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from pathlib import Path
 logging.getLogger("matplotlib").setLevel(logging.ERROR)
 # A user's backend or matplotlibrc may make matplotlib's import fail. Figures get their whole style
 # from `style.mplstyle`, on top of matplotlib's defaults.
-_NAMES = ("MPLBACKEND", "MATPLOTLIBRC")
-_hidden = {name: os.environ.pop(name) for name in _NAMES if name in os.environ}
+_VARIABLES = ("MPLBACKEND", "MATPLOTLIBRC")
+_users_values = {name: os.environ.pop(name) for name in _VARIABLES if name in os.environ}
 os.environ["MATPLOTLIBRC"] = os.devnull
 try:
     with chdir(Path(__file__).parent):  # a matplotlibrc in the working folder comes first
         import matplotlib as mpl  # noqa: F401, so that all later imports find it
 finally:
     del os.environ["MATPLOTLIBRC"]
-    os.environ.update(_hidden)
+    os.environ.update(_users_values)

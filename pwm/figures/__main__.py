@@ -32,7 +32,7 @@ class Arguments:
     """Flags of `python -m pwm.figures`."""
 
     names: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Figures to draw, by name; all of them by default."""
+    """Figures to draw, by name; all by default (without --results, not the learning curves)."""
     size: Size = "paper"
     """Size of the experiments."""
     results: OptionalPath = None
@@ -50,19 +50,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     with errors_in_one_line():
         for name in arguments.names:
             require(name in NAMES, "NAMES", name, "some of " + ", ".join(NAMES))
-        evidence = _evidence(arguments)
+        evidence, out = _evidence(arguments), arguments.out
         names = arguments.names or (NAMES if arguments.results else tuple(ANSWERS))
         written = []  # whether each figure had to be written
         shown = Forgiving(sys.stderr)
         with tqdm(names, unit=" names", file=shown, leave=False, disable=None) as bar:
             for name in bar:
                 for files in draw(name, evidence):
-                    with folder_errors("out", arguments.out):
-                        written.append(write(files, arguments.out))
-        say(
-            f"{len(written)} figures: {sum(written)} written to {arguments.out}/, the rest "
-            "unchanged."
-        )
+                    with folder_errors("out", out):
+                        written.append(write(files, out))
+        say(f"{len(written)} figures: {sum(written)} written to {out}/, the rest unchanged.")
         if not arguments.names and arguments.results is None:
             say(
                 f"The learning curves need stored runs: `python -m pwm.sweep {' '.join(NOTES)}` "

@@ -1,4 +1,9 @@
-"""The climb of a critic's values from their start to the mean return, and how it slows learning."""
+"""The climb of a critic's values from their start to the mean return, and how it slows learning.
+
+A cell is the runs of one start and critic weight; its slowdown is their median time to learn over
+that of a light critic that starts at the mean return. All critics are detached. The law of the
+climb (`pwm.analysis.climb`) predicts the slowdown.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +26,7 @@ LOOKS = {
     "mean": ("from the mean return", "#E69F00", (9, 1.6)),
     "centred": ("centred", "#009E73", (6, 0.45)),
 }
-"""Label, colour, and position of the label in the panel "distance", by key of `STARTS`."""
+"""Label, colour, and position of the label in the panel "distance", by start (`STARTS`)."""
 DIAGNOSTICS = {
     "saturated": "fraction of units saturated",
     "distance": "value less fixed point (reward)",
@@ -29,11 +34,13 @@ DIAGNOSTICS = {
 """Titles of the first two panels, by diagnostic."""
 WEIGHTS = {1.0: "#56B4E9", 10.0: "#0072B2", 30.0: "#CC79A7"}
 """Colours in the last panel, by critic weight."""
+HEADING = ("panel", "series", "critic_weight", "x", "value", "low", "high")
+"""Columns of the table. `x` is the episode or, for slowdowns, the start minus the mean return."""
 
 
 def climb_figure(evidence: Evidence) -> tuple[Figure, Table]:
     """Figure and table of saturation, value and slowdown, for critics with different starts."""
-    table: Table = [("panel", "series", "critic_weight", "x", "value", "low", "high")]
+    table: Table = [HEADING]
     figure = Figure(figsize=(WIDTH, 2.2), layout="constrained")
     *diagnostic_axes, slowdown_axes = figure.subplots(1, 3)
     for axes, (name, title) in zip(diagnostic_axes, DIAGNOSTICS.items(), strict=True):
@@ -45,7 +52,7 @@ def climb_figure(evidence: Evidence) -> tuple[Figure, Table]:
 
 
 def _draw_diagnostic(axes: Axes, evidence: Evidence, name: str) -> Table:
-    """Plots a diagnostic's median and quartiles over seeds by episode; returns the table's rows."""
+    """Plots a diagnostic's median and quartiles over seeds by episode; returns table rows."""
     table: Table = []
     for start in STARTS:
         label, colour, position = LOOKS[start]
@@ -65,31 +72,27 @@ def _draw_diagnostic(axes: Axes, evidence: Evidence, name: str) -> Table:
 
 
 def _draw_slowdowns(axes: Axes, evidence: Evidence) -> Table:
-    """Plots measured and predicted slowdowns by the critic's start minus the mean return.
-
-    Returns the table's rows.
-    """
+    """Plots measured and predicted slowdowns by start minus mean return; returns table rows."""
     table: Table = []
-    # The fixed point of a detached critic is the mean return, whatever the critic weight.
-    mean_return = Setting(steps=DISTANCE_STEPS, critic_weight=0.0).fixed_point
+    mean_return = Setting(steps=DISTANCE_STEPS, critic_weight=0.0).fixed_point  # detached: no bias
     cells = distance_cells(evidence)  # by start and weight
-    starts = np.linspace(min(cells)[0], max(cells)[0], 81)
+    starts = np.linspace(min(cells)[0], max(cells)[0], 81)  # from the lowest to the highest start
     for weight, colour in WEIGHTS.items():
         for (start, cell_weight), cell in cells.items():
             if cell_weight == weight:
-                distance = start - mean_return
-                slowdown = draw_slowdown(axes, distance, cell, colour)
+                offset = start - mean_return
+                slowdown = draw_slowdown(axes, offset, cell, colour)
                 series = "measured" if cell.finished else "at least"
-                table.append(("slowdown", series, weight, distance, *slowdown))
+                table.append(("slowdown", series, weight, offset, *slowdown))
         setting = Setting(steps=DISTANCE_STEPS, critic_weight=weight)
         predicted = [climb_slowdown(replace(setting, start=float(start))) for start in starts]
-        distances = starts - mean_return
-        axes.plot(distances, predicted, color=colour, linewidth=0.9, zorder=0)
-        axes.annotate(f"w = {weight:g}", (distances[-1], predicted[-1]), xytext=(2, 0),
+        offsets = starts - mean_return
+        axes.plot(offsets, predicted, color=colour, linewidth=0.9, zorder=0)
+        axes.annotate(f"w = {weight:g}", (offsets[-1], predicted[-1]), xytext=(2, 0),
                       textcoords="offset points", fontsize=6.5, color=colour, va="center",
                       annotation_clip=False)  # fmt: skip
-        for distance, value in zip(distances.tolist(), predicted, strict=True):
-            table.append(("slowdown", "law", weight, distance, value, np.nan, np.nan))
+        for offset, value in zip(offsets.tolist(), predicted, strict=True):
+            table.append(("slowdown", "law", weight, offset, value, np.nan, np.nan))  # no interval
     axes.set(yscale="log", ylim=(0.7, 20), xlabel="critic's start less the mean return")
     without_powers(axes.yaxis)
     axes.set_yticks([1, 2, 5, 10, 20])

@@ -1,8 +1,8 @@
-"""The law in other settings: other optimisers, returns, batches and losses, in eight panels.
+"""The law of the climb in other settings: other optimisers, returns, batches and losses.
 
-All panels but the last show cells of the fifth set of predictions (`pwm.analysis.fifth_cells`). A
-cell is the runs of one setting, variant and critic weight; its slowdown is their median time to
-learn over that of the setting's light detached critic.
+All panels but the last show cells of the fifth set of predictions. A cell is the runs of one
+condition (a group of `pwm.experiments.fifth` and the steps per episode), variant and critic weight;
+its slowdown is their median time to learn over that of the condition's light detached critic.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ VARIANTS: Mapping[str, tuple[str, str, str]] = {
 }
 """Label, colour and marker by `Cell.variant`, and of two more kinds of runs."""
 HEADING = ("panel", "series", "x", "predicted", "value", "low", "high", "finished")
+"""Columns of the table; the rows of a panel's function lack the first. `x` is the critic weight or,
+for batches, the episodes per update. If `finished` is False, `value` is only a lower bound."""
 LAW_LINE: Mapping[str, Any] = {"color": "0.4", "linewidth": 0.8}
 
 
@@ -80,10 +82,7 @@ def elsewhere_figure(evidence: Evidence) -> tuple[Figure, Table]:
 
 
 def _draw_slowdowns(axes: Axes, evidence: Evidence, groups: Sequence[str]) -> Table:
-    """Plots measured against predicted slowdowns of the groups' cells; returns the table's rows.
-
-    In the grey band, they differ by a factor of at most `NEAR`.
-    """
+    """Plots measured against predicted slowdowns of the groups' cells; returns the table's rows."""
     table: Table = []
     diagonal = np.array([0.5, 14])
     axes.fill_between(diagonal, diagonal / NEAR, diagonal * NEAR, color="0.9", linewidth=0)
@@ -118,19 +117,19 @@ def _draw_biases(axes: Axes, evidence: Evidence) -> Table:
 def _draw_batches(axes: Axes, evidence: Evidence) -> Table:
     """Plots median times to learn by batch size, at 15 steps per episode; returns the table's rows.
 
-    Lines join the times that the law predicts for the light critic and the variants raw and own.
+    Each line joins the law's predictions for the light critic or for a variant, "raw" or "own".
     """
     table: Table = []
     for group in BATCHES:
         size, condition = int(group.removeprefix("batch-")), f"{group}-15"
-        light_time = predictions()["fifth"]["light"][condition][LAW]
-        curves = [("light", evidence.of(f"fifth-{condition}-light"), light_time)]
-        curves += [
-            (cell.variant, cell.runs, cell.predicted[LAW] * light_time)  # slowdown times time
+        predicted_light = predictions()["fifth"]["light"][condition][LAW]  # episodes to learn
+        points = [("light", evidence.of(f"fifth-{condition}-light"), predicted_light)]
+        points += [
+            (cell.variant, cell.runs, cell.predicted[LAW] * predicted_light)
             for cell in of_groups(fifth_cells(evidence), (group,))
             if cell.condition == condition
         ]
-        for variant, runs, predicted in curves:
+        for variant, runs, predicted in points:
             budget = float(runs.base.num_episodes)
             times = median_times(runs)  # [1 + resamples]; inf if most seeds failed
             finished = bool(np.isfinite(times[0]))
@@ -139,8 +138,8 @@ def _draw_batches(axes: Axes, evidence: Evidence) -> Table:
             draw_estimate(axes, size, time, colour, marker)
             table.append((variant, size, predicted, *time, finished))
     for variant in ("light", "raw", "own"):
-        points = [row[1:3] for row in table if row[0] == variant]  # size and predicted time
-        axes.plot(*np.transpose(points), color=VARIANTS[variant][1], linewidth=0.8)
+        sizes_and_predictions = [row[1:3] for row in table if row[0] == variant]
+        axes.plot(*np.transpose(sizes_and_predictions), color=VARIANTS[variant][1], linewidth=0.8)
     make_logarithmic(axes)
     return table
 
@@ -148,7 +147,7 @@ def _draw_batches(axes: Axes, evidence: Evidence) -> Table:
 def _draw_normalised(axes: Axes, evidence: Evidence) -> Table:
     """Plots slowdowns of attached critics with normalised advantages; returns the table's rows.
 
-    Solid lines are the law's predictions; dotted ones ignore the normalisation.
+    Solid lines are the law's predictions; dotted ones are those without normalisation.
     """
     table: Table = []
     cells = of_groups(fifth_cells(evidence), ("normalised",), "own")
@@ -171,8 +170,8 @@ def _draw_normalised(axes: Axes, evidence: Evidence) -> Table:
 def _draw_huber(axes: Axes, evidence: Evidence) -> Table:
     """Plots the bias of attached critics with Huber's loss by weight; returns the table's rows.
 
-    The dotted line is the bias with squared errors. Left of the vertical line it exceeds 1, where
-    Huber's loss is linear: such a critic has no fixed point before learning.
+    The dotted line is the bias predicted for squared errors before learning. Left of the vertical
+    line, it exceeds 1, and a critic with Huber's loss has no fixed point (`huber_bias`).
     """
     table: Table = []
     _, colour, marker = VARIANTS["own"]
@@ -187,21 +186,22 @@ def _draw_huber(axes: Axes, evidence: Evidence) -> Table:
     weights = np.geomspace(2, 20, 40)
     biases = [critic_bias(steps, entropy, weight) for weight in weights]
     axes.plot(weights, biases, linestyle=":", **LAW_LINE)
-    axes.axvline(critic_bias(steps, entropy, 1), **LAW_LINE)  # w b(w) is constant: b is 1 there
+    axes.axvline(critic_bias(steps, entropy, 1), **LAW_LINE)  # the bias b(1) / w is 1 there
     make_logarithmic(axes)
     axes.set_xticks([2, 5, 10, 20])
     return table
 
 
 def _draw_carried(axes: Axes, evidence: Evidence) -> Table:
-    """Plots slowdowns by weight with the LSTM's state carried over; returns the table's rows."""
+    """Plots slowdowns by weight with the LSTM's state carried across trials; returns table rows."""
     table: Table = []
     cells = [cell for cell in fifth_cells(evidence) if cell.condition == "carried-60"]
     for variant, (_, colour, marker) in VARIANTS.items():
         for cell in cells:
             if cell.variant == variant:
                 slowdown = draw_slowdown(axes, cell.weight, cell, colour, marker)
-                table.append((variant, cell.weight, np.nan, *slowdown, cell.finished))
+                row = (variant, cell.weight, np.nan, *slowdown, cell.finished)  # not predicted
+                table.append(row)
     make_logarithmic(axes)
     axes.set(xlim=(0.7, 140), ylim=(0.8, 12))
     return table
@@ -216,7 +216,7 @@ def _draw_later_notes(axes: Axes, evidence: Evidence) -> Table:
         for weight, learned in zip(runs.weights, runs.learned, strict=True):
             success = rate(learned)
             draw_estimate(axes, weight, success, colour, marker)
-            table.append((name, weight, np.nan, *success, True))
+            table.append((name, weight, np.nan, *success, True))  # nan: no prediction is shown
     axes.set_xscale("log")
     without_powers(axes.xaxis)
     axes.set_ylim(-0.04, 1.04)

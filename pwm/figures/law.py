@@ -33,6 +33,9 @@ VARIANTS = {
     "attached, from 0": (("attached",), "#D55E00", "v"),
 }
 """Values of `Cell.variant`, colour and marker by label."""
+HEADING = ("panel", "series", "condition", "critic_weight", "predicted", "value", "low", "high",
+           "finished")  # fmt: skip
+"""Columns of the table. If `finished` is False, `value` is only a lower bound."""
 ACCOUNTS = {
     LAW: "law of the climb",
     "weight": "weight",
@@ -40,13 +43,12 @@ ACCOUNTS = {
     "share": "share, no climb",
     "saturation": "saturation",
 }
-"""Labels of the law and its rivals."""
+"""Labels of the accounts that predict slowdowns: the law and its rivals."""
 
 
 def law_figure(evidence: Evidence) -> tuple[Figure, Table]:
     """Figure and table of slowdowns, errors of the law and its rivals, and slowdowns by noise."""
-    table: Table = [("panel", "series", "condition", "critic_weight", "predicted", "value", "low",
-                     "high", "finished")]  # fmt: skip
+    table: Table = [HEADING]
     figure = Figure(figsize=(WIDTH, 2.4), layout="constrained")
     slowdown_axes, error_axes, noise_axes = figure.subplots(1, 3, width_ratios=(1.25, 0.8, 1.25))
     table += _draw_slowdowns(slowdown_axes, evidence)
@@ -56,10 +58,7 @@ def law_figure(evidence: Evidence) -> tuple[Figure, Table]:
 
 
 def _draw_slowdowns(axes: Axes, evidence: Evidence) -> Table:
-    """Plots measured against predicted slowdowns; returns the table's rows.
-
-    In the grey band, they differ by a factor of at most `NEAR`.
-    """
+    """Plots measured against predicted slowdowns; returns the table's rows."""
     table: Table = []
     diagonal = np.array([0.6, 60])
     axes.fill_between(diagonal, diagonal / NEAR, diagonal * NEAR, color="0.9", linewidth=0)
@@ -80,16 +79,16 @@ def _draw_slowdowns(axes: Axes, evidence: Evidence) -> Table:
 
 def _draw_errors(axes: Axes, evidence: Evidence) -> Table:
     """Plots the r.m.s. error of log S for the law and each rival; returns the table's rows."""
-    cells = of_variants(fourth_cells(evidence), "raw", "mean")
+    cells = of_variants(fourth_cells(evidence), "raw", "mean")  # detached, from 0 or the mean
     table: Table = []
-    for place, (account, label) in enumerate(ACCOUNTS.items()):
+    for row, (account, label) in enumerate(ACCOUNTS.items()):
         error = interval(root_mean_square(cells, account))
         colour = "black" if account == LAW else "0.5"
-        axes.errorbar(error.value, -place, xerr=error_lengths(error), color=colour, marker="o",
+        axes.errorbar(error.value, -row, xerr=error_lengths(error), color=colour, marker="o",
                       markersize=3.5, capsize=2, linewidth=1)  # fmt: skip
-        axes.text(0.02, -place + 0.2, label, fontsize=6.5, color=colour,
+        axes.text(0.02, -row + 0.2, label, fontsize=6.5, color=colour,
                   transform=axes.get_yaxis_transform())  # fmt: skip
-        table.append(("error", account, "all", np.nan, np.nan, *error, True))
+        table.append(("error", account, "all", np.nan, np.nan, *error, True))  # over all cells
     axes.set_xlim(left=0)
     axes.set(xlabel="error of log slowdown (r.m.s.)", ylim=(-len(ACCOUNTS) + 0.5, 0.6), yticks=[])
     axes.spines["left"].set_visible(False)
@@ -100,16 +99,16 @@ def _draw_noise(axes: Axes, evidence: Evidence) -> Table:
     """Plots measured over predicted slowdowns of attached critics that start at their fixed point.
 
     These critics do not climb, so only the leak's noise slows learning. Where too few runs learned,
-    the ratio is a lower bound; cells that cannot test the law are omitted. Returns table rows.
+    the ratio is a lower bound. Only `Cell.informative` cells are shown. Returns the table's rows.
     """
-    early = list(fixed_point_cells(evidence))
-    lengths = [cell for cell in early if not cell.condition.startswith("trial")]
-    trials = [cell for cell in early if cell.condition.startswith("trial")]
+    others = list(fixed_point_cells(evidence))  # not in the fourth set of predictions
+    lengths = [cell for cell in others if not cell.condition.startswith("trial")]
+    trials = [cell for cell in others if cell.condition.startswith("trial")]
     fourth = of_variants(fourth_cells(evidence), "fixed-point")
     table: Table = []
     axes.axhspan(1 / NEAR_NOISE, NEAR_NOISE, color="0.9", linewidth=0)
     axes.axhline(1, color="0.4", linewidth=0.8)
-    for group, cells, label, colour, marker in (
+    for series, cells, label, colour, marker in (
         ("lengths", lengths, "episodes of 6 to 120 steps", "#0072B2", "o"),
         ("trials", trials, "trials of 2 to 6 steps", "#E69F00", "^"),
         ("fourth", fourth, "predicted in advance", "#CC79A7", "D"),
@@ -120,7 +119,7 @@ def _draw_noise(axes: Axes, evidence: Evidence) -> Table:
                 ratios = cell.least_slowdowns / predicted  # (1 + resamples,)
                 ratio = interval(ratios) if cell.finished else Estimate(float(ratios[0]))
                 draw_estimate(axes, predicted, ratio, colour, marker)
-                table.append(("noise", group, cell.condition, cell.weight, predicted, *ratio,
+                table.append(("noise", series, cell.condition, cell.weight, predicted, *ratio,
                               cell.finished))  # fmt: skip
         add_to_legend(axes, label, colour, marker)
     make_logarithmic(axes)

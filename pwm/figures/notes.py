@@ -41,15 +41,16 @@ class Row:
 
     @property
     def floor(self) -> float | None:
-        """Smallest value loss once the task is solved; None where `value_floor` is not valid."""
-        run, task = self.run, self.run.task
-        if run.agent.carry_state or run.loss.discount != 1 or task.timeout or task.hold_reward:
+        """Smallest value loss once the task is solved, in reward²; None where it is not known."""
+        run, task, loss = self.run, self.run.task, self.run.loss
+        whole_returns = loss.discount == loss.trace_decay == 1 and loss.return_horizon == "episode"
+        if run.agent.carry_state or task.timeout or task.hold_reward or not whole_returns:
             return None
-        return value_floor(1.0, task.num_trials)
+        return value_floor(1.0, task.num_trials) * task.reward**2
 
 
 def mean_of_few_seeds(runs: Outcomes, num_seeds: int) -> tuple[Figure, Table]:
-    """Figure and table of learning curves by critic weight, averaged over the first seeds.
+    """Figure and table of learning curves by critic weight, averaged over the first `num_seeds`.
 
     The notes show such means. The runs have two axes, critic weight and seed.
     """
@@ -66,8 +67,8 @@ def mean_of_few_seeds(runs: Outcomes, num_seeds: int) -> tuple[Figure, Table]:
 def every_seed(runs: Outcomes) -> tuple[Figure, Table]:
     """Figure and table of learning curves by critic weight: quartiles over all seeds.
 
-    The figure also shows single curves of some seeds. All curves are reduced to about 100 points.
-    The runs have two axes, critic weight and seed.
+    The figure also shows the curves of the first `FAINT_SEEDS`. All curves are `coarsened`. The
+    runs have two axes, critic weight and seed.
     """
     rows = rows_of(runs)
     names = [f"{name}_{part}" for name in PANELS for part in ("q25", "median", "q75")]
@@ -86,8 +87,8 @@ def every_seed(runs: Outcomes) -> tuple[Figure, Table]:
 
 def rows_of(runs: Outcomes) -> list[Row]:
     """Returns one row per critic weight, with the runs of all seeds."""
-    of_weights = [runs.at(critic_weight=weight) for weight in runs.weights]
-    return [Row(run=each.base, history=each.history) for each in of_weights]
+    by_weight = [runs.at(critic_weight=weight) for weight in runs.weights]
+    return [Row(run=each.base, history=each.history) for each in by_weight]
 
 
 def notes_figure(rows: Sequence[Row], title: str) -> Figure:
@@ -102,7 +103,7 @@ def notes_figure(rows: Sequence[Row], title: str) -> Figure:
 
 
 def seeds_figure(rows: Sequence[Row], title: str) -> Figure:
-    """Figure with a row of panels per `Row`: median, quartiles and single curves of the runs.
+    """Figure with a row of panels per `Row`: median, quartiles and the first `FAINT_SEEDS` curves.
 
     The third panel also says how many seeds learned, with the Wilson interval.
     """
@@ -129,11 +130,9 @@ def seeds_figure(rows: Sequence[Row], title: str) -> Figure:
 
 def _setting(runs: Outcomes) -> str:
     """Text for a title: task and learning rate of the runs."""
-    task = runs.base.task
-    return (
-        f"{task.stimulus_set}, {task.episode_length} steps per episode, "
-        f"learning rate {runs.base.learning_rate:g}"
-    )
+    task, learning_rate = runs.base.task, runs.base.learning_rate
+    task_text = f"{task.stimulus_set}, {task.episode_length} steps per episode"
+    return f"{task_text}, learning rate {learning_rate:g}"
 
 
 def _panels(rows: Sequence[Row], title: str) -> tuple[Figure, NDArray[np.object_]]:
@@ -159,7 +158,7 @@ def _panels(rows: Sequence[Row], title: str) -> tuple[Figure, NDArray[np.object_
 
 
 def _draw_level(axes: Axes, level: float, label: str) -> None:
-    """Draws a labelled horizontal line at a level."""
+    """Draws a horizontal line at the height `level`, with a label on its right."""
     axes.axhline(level, color="0.45", linewidth=0.5, linestyle=(0, (4, 3)), zorder=0)
     axes.annotate(
         label, (1, level), xycoords=("axes fraction", "data"), xytext=(2, 0),

@@ -32,11 +32,11 @@ ANSWERS: Mapping[str, Callable[[Evidence], tuple[Figure, Table]]] = {
 """Functions that draw the figures of this study's own results, by name."""
 NAMES = (*NOTES, *ANSWERS)
 """Names of figures: the notes' experiments, with two figures each, and those of `ANSWERS`."""
-IN_PAPER = frozenset(ANSWERS) - {"success"}  # figures that are also written as SVG
+IN_PAPER = frozenset(ANSWERS) - {"success"}  # these are also written as SVG
 
 
 def draw(name: str, evidence: Evidence) -> Iterator[dict[str, bytes]]:
-    """Draws the figure or figures with a name in `NAMES`; yields each one's files by file name.
+    """Draws the figures of a name in `NAMES`; yields the files of each, contents by file name.
 
     The files are a PNG, an SVG if the paper shows the figure, and tables as CSV.
 
@@ -68,7 +68,7 @@ def write(files: Mapping[str, bytes], folder: Path) -> bool:
 def _files(
     stem: str, evidence: Evidence, function: Callable[..., tuple[Figure, Table]], *arguments: Any
 ) -> dict[str, bytes]:
-    """Draws a figure with `function`; returns its files by name: `stem` and an extension."""
+    """Draws a figure and its table with `function`; returns their files, `stem` and extension."""
     with mpl.rc_context(fname=STYLE):
         figure, table = function(*arguments)
     source, content = _with_source(table, function, evidence)
@@ -81,9 +81,9 @@ def _files(
 def _with_source(
     table: Table, function: Callable[..., Any], evidence: Evidence
 ) -> tuple[str, bytes]:
-    """One line on a table's origin, and the table as CSV below this line.
+    """One line on the origin of a table, and a CSV file of this line and the table.
 
-    The origin is the function, the experiments read, the engine, and a hash of the table as CSV.
+    The line names the function, the experiments that it read, their engine, and the table's hash.
     """
     content = as_csv(table)
     source = (

@@ -43,7 +43,7 @@ def draw_success(
 
 
 def draw_estimate(axes: Axes, x: float, estimate: Estimate, colour: str, marker: str) -> None:
-    """Draws an estimate with its interval, or an arrow up from a lower bound, which has none."""
+    """Draws an estimate with its interval or, if it has none, an arrow up: it is a lower bound."""
     value, low, _ = estimate
     if isnan(low):
         arrow = {"arrowstyle": "->", "color": colour, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0}
@@ -54,7 +54,7 @@ def draw_estimate(axes: Axes, x: float, estimate: Estimate, colour: str, marker:
 
 
 def draw_slowdown(axes: Axes, x: float, cell: Cell, colour: str, marker: str = "o") -> Estimate:
-    """Draws and returns a cell's slowdown; if most seeds failed, a lower bound without interval."""
+    """Draws and returns a cell's slowdown or, if it is unknown, a lower bound without interval."""
     draw_estimate(axes, x, cell.estimate, colour, marker)
     return cell.estimate
 
@@ -78,7 +78,7 @@ def make_logarithmic(axes: Axes) -> None:
 
 
 def without_powers(axis: Axis) -> None:
-    """Labels a logarithmic axis 0.1, 1, 10 rather than in powers of ten, with ticks at 2 and 5."""
+    """Labels a logarithmic axis 0.1, 1, 10, not in powers of ten; minor ticks are at 2 and 5."""
     axis.set_minor_locator(LogLocator(subs=(2, 5)))
     axis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axis.set_minor_formatter(NullFormatter())

@@ -19,7 +19,7 @@ Format = Literal["png", "svg"]
 def rendered(figure: Figure, kind: Format, source: str) -> bytes:
     """Renders a figure; returns the content of its file, the same each time.
 
-    The file's metadata contain `source`, which names the function and the data behind the figure.
+    The file's metadata contain `source`, text that says where the figure comes from.
     """
     content = io.BytesIO()
     with mpl.rc_context(fname=STYLE):

@@ -1,4 +1,8 @@
-"""Figures of success against the critic weight, in the notes' setting and in others."""
+"""Figures of success, the fraction of seeds that learned, by critic weight.
+
+The leak is the policy loss's gradient with respect to the values, which biases them. Attached
+critics have it; detached ones do not. The law (`pwm.analysis.predictions.Law`) predicts its cost.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +33,7 @@ that keeps intervals from overlapping."""
 BASELINES = {"attached": "#D55E00", "detached": "#0072B2"}
 """Colours by baseline."""
 MARKERS = {"attached": "o", "detached": "s"}  # other curves have "^"
-DASHED = {"color": "0.15", "linestyle": "--", "linewidth": 0.9}
+DASHED = {"color": "0.15", "linestyle": "--", "linewidth": 0.9}  # for predictions
 
 
 def success_figure(evidence: Evidence) -> tuple[Figure, Table]:
@@ -43,10 +47,9 @@ def success_figure(evidence: Evidence) -> tuple[Figure, Table]:
         rates = [success_rate(seeds) for part in parts for seeds in part.learned]
         table += [(label, weight, *rate) for weight, rate in zip(weights, rates, strict=True)]
         middle, low, high = np.transpose([(rate.rate, rate.low, rate.high) for rate in rates])
-        # Lengths of the error bars below and above; rounding may make one negative.
-        lengths = np.clip([middle - low, high - middle], 0, 1)
+        bars = np.clip([middle - low, high - middle], 0, 1)  # rounding may make one negative
         axes.errorbar(
-            weights * factor, middle, lengths, label=label,
+            weights * factor, middle, bars, label=label,
             color=colour, marker=marker, markersize=4, linewidth=1, elinewidth=0.8, capsize=2,
         )  # fmt: skip
     axes.set_xscale("log")
@@ -61,7 +64,7 @@ def places_figure(evidence: Evidence) -> tuple[Figure, Table]:
 
     The panels show separate LSTMs for policy and critic; no leak, but its bias added to the
     baseline by hand; and a leak into the trunk or the value head alone. Dashed lines are predicted
-    by the law. The dotted line counts seeds that learned at any time.
+    by the law. The dotted line counts seeds that learned at any time, even if not at the end.
     """
     table: Table = [("panel", "series", *SUCCESS)]
     figure = Figure(figsize=(WIDTH, 2.1), layout="constrained")
@@ -82,7 +85,7 @@ def places_figure(evidence: Evidence) -> tuple[Figure, Table]:
 
 
 def _draw_separate_lstms(axes: Axes, evidence: Evidence) -> Table:
-    """Plots both baselines with separate LSTMs, where the leak only adds noise; returns table rows.
+    """Plots success with separate LSTMs, where the leak only adds noise; returns table rows.
 
     The law predicts the success of attached runs from the times of detached runs, without a fit.
     """
@@ -90,8 +93,8 @@ def _draw_separate_lstms(axes: Axes, evidence: Evidence) -> Table:
     rows = _draw_baselines(axes, runs)
     times = runs.at(baseline="detached").time
     noise = noise_weight(steps=15, trial_length=3)
-    learned = learned_when_slowed(runs.weights, times, runs.base.num_episodes, noise)
-    return rows + _draw_line(axes, "by the law", runs.weights, learned, **DASHED)
+    predicted = learned_when_slowed(runs.weights, times, runs.base.num_episodes, noise)
+    return rows + _draw_line(axes, "by the law", runs.weights, predicted, **DASHED)
 
 
 def _draw_bias_by_hand(axes: Axes, evidence: Evidence) -> Table:
@@ -101,17 +104,17 @@ def _draw_bias_by_hand(axes: Axes, evidence: Evidence) -> Table:
     """
     runs, critic_weight = evidence.of("weight-0.001").at(episode_length=15), 5.0
     attached, detached = runs.at(baseline="attached"), runs.at(baseline="detached")
-    by_hand = evidence.of("by-hand").at(critic_weight=critic_weight)
+    by_hand = evidence.of("by-hand").at(critic_weight=critic_weight)  # a bias per weight of WEIGHTS
     law, noise = fitted_law(), noise_weight(steps=15, trial_length=3)
     # The law multiplies the times of runs without a bias by a factor for each bias.
     unbiased_slowdown = law.trunk_slowdown(critic_weight)
     factors = [law.trunk_slowdown(critic_weight, noise / w) / unbiased_slowdown for w in WEIGHTS]
-    times = np.outer(factors, detached.at(critic_weight=critic_weight).time)  # [W, S]
-    learned = times <= runs.base.num_episodes
+    times = np.outer(factors, detached.at(critic_weight=critic_weight).time)  # (W, S)
+    predicted = times <= runs.base.num_episodes
     return [
         *_draw_curve(axes, "attached", attached.weights, attached.learned, BASELINES["attached"]),
         *_draw_curve(axes, "by hand", WEIGHTS, by_hand.learned, "#CC79A7"),
-        *_draw_line(axes, "by the law", WEIGHTS, learned, **DASHED),
+        *_draw_line(axes, "by the law", WEIGHTS, predicted, **DASHED),
     ]
 
 
@@ -128,10 +131,9 @@ def _draw_leak_into_a_part(axes: Axes, evidence: Evidence) -> Table:
 
 
 def rates_figure(evidence: Evidence) -> tuple[Figure, Table]:
-    """Figure and table of the fractions of seeds that learned and that collapsed.
+    """Figure and table of the seeds that learned or collapsed, by learning rate and critic weight.
 
-    The axes are learning rate and critic weight. A collapsed seed ends with a deterministic policy
-    without having learned.
+    A collapsed seed ends with a deterministic policy without having learned.
     """
     table: Table = [("steps", "baseline", "learning_rate", "critic_weight", "learned", "collapsed")]
     grid = evidence.of("learning-rate")
@@ -149,7 +151,7 @@ def rates_figure(evidence: Evidence) -> tuple[Figure, Table]:
                 image = axes.imshow(fractions, vmin=0, vmax=1, origin="lower", aspect="auto")
                 if steps == 15:
                     axes.set_title(f"{name},\n{baseline}", fontsize=8)
-            for i, j in np.ndindex(learned.shape):
+            for i, j in np.ndindex(learned.shape):  # weight and learning rate
                 setting = (steps, baseline, learning_rates[j], weights[i])
                 table.append((*setting, learned[i, j], collapsed[i, j]))
         row[0].set_ylabel(f"{steps} steps\ncritic weight w", fontsize=7)
@@ -163,7 +165,7 @@ def rates_figure(evidence: Evidence) -> tuple[Figure, Table]:
 
 
 def variants_figure(evidence: Evidence) -> tuple[Figure, Table]:
-    """Figure and table of success by weight: carried state, timeouts, other stimuli and sizes."""
+    """Figure and table of success by weight: carried state, timeouts, other stimuli, LSTM sizes."""
     table: Table = [("panel", "series", *SUCCESS)]
     variants, sizes = evidence.of("variants"), evidence.of("hidden-size")
     contents = {
@@ -211,7 +213,7 @@ def _draw_line(
 ) -> Table:
     """Plots the success rate, the mean of `learned`, [W, S], over seeds, against critic weight.
 
-    Returns rows with the label and the columns `SUCCESS`, without intervals.
+    Returns rows with the label and the columns `SUCCESS`, with nan for the missing intervals.
     """
     axes.plot(weights, learned.mean(axis=-1), label=label, **look)
     return [

@@ -25,10 +25,11 @@ from pwm.core.history import METRICS, History
 Table = list[Sequence[Any]]
 """Rows of a table; in a whole table, the first row is the heading."""
 SUCCESS = ("critic_weight", "learned", "seeds", "rate", "wilson_low", "wilson_high")
+"""Columns of a row of success rates: the critic weight, then the fields of a `SuccessRate`."""
 
 
 def as_csv(table: Sequence[Sequence[Any]]) -> bytes:
-    """A table as CSV; floating-point numbers have six significant digits."""
+    """A table as CSV, with six significant digits in each floating-point number."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     for row in table:

@@ -1,7 +1,8 @@
 """Theory against measurement: the leak's bias, the floor of the value loss, and an identity.
 
-The identity (`pwm.analysis.theory.advantage_log_prob`) gives the policy loss of an attached critic
-at its fixed point from its value loss and from moments of the return.
+An attached critic has a leak: the policy loss trains it too, which biases its values. The floor is
+a detached critic's smallest value loss. The identity (`pwm.analysis.theory.advantage_log_prob`)
+gives the policy loss from an attached critic's value loss and from moments of the return.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ are the ends of the axis."""
 
 
 def bias_figure(evidence: Evidence) -> tuple[Figure, Table]:
-    """Figure and table of the critic's bias, value loss and the identity: measured, predicted."""
+    """Figure and table of the critic's bias, its value loss and the identity's two sides."""
     table: Table = [("panel", "experiment", "baseline", "steps", "weight", "predicted", "measured")]
     figure = Figure(figsize=(WIDTH, 2.2), layout="constrained")
     panels = dict(zip(PANELS, figure.subplots(1, 3), strict=True))
@@ -56,7 +57,7 @@ def bias_figure(evidence: Evidence) -> tuple[Figure, Table]:
 
 
 def _draw_bias_and_floor(panels: Mapping[str, Axes], evidence: Evidence) -> Table:
-    """Plots the bias of attached, the value loss of detached critics; returns the table's rows."""
+    """Plots attached critics' bias and detached critics' value loss; returns the table's rows."""
     table: Table = []
     for experiment, marker in (("weight-0.005", "o"), ("weight-0.001", "^")):
         for steps, colour in LENGTHS.items():
@@ -85,10 +86,7 @@ def _draw_identity(axes: Axes, evidence: Evidence) -> Table:
 
 
 def _draw_ratios(axes: Axes, panel: str, points: Table, colour: str, marker: str) -> None:
-    """Plots measured over predicted numbers; ratios beyond the axis are drawn at its end.
-
-    Each point is (x, predicted, measured).
-    """
+    """Plots points (x, predicted, measured) as measured over predicted, clipped to the y axis."""
     x, predicted, measured = np.transpose(points)
     least, *_, greatest = PANELS[panel][-1]
     with np.errstate(divide="ignore", invalid="ignore"):

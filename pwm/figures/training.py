@@ -30,14 +30,14 @@ TITLE_WIDTH = 105  # characters per line
 
 
 def training_curves(runs: Sequence[TrainConfig], history: History, path: Path) -> None:
-    """Draws the learning curves of a population with `training_figure`; writes a PNG to `path`."""
+    """Draws the learning curves of runs with `training_figure`; writes them to `path`, as a PNG."""
     with mpl.rc_context(fname=STYLE):
         figure = training_figure(runs, history)
         write_atomically(path, rendered(figure, "png", "pwm.figures.training.training_curves"))
 
 
 def training_figure(runs: Sequence[TrainConfig], history: History) -> Figure:
-    """Figure of the learning curves of a population, with one row of panels per critic weight.
+    """Figure of the learning curves of runs, with one row of panels per critic weight.
 
     Panels show the value loss, the policy loss and the reward. If the runs have diagnostics, a
     fourth panel shows each part's share of the trunk's mean squared gradient (`PARTS`).
@@ -45,13 +45,13 @@ def training_figure(runs: Sequence[TrainConfig], history: History) -> Figure:
     a logarithmic axis of episodes.
 
     Args:
-        runs: the configuration of each replica; they differ in critic weight and seed.
-        history: history of the replicas, in the same order.
+        runs: configurations, which differ in critic weight and seed; weights have the same seeds.
+        history: history of the runs, in the same order.
     """
-    replicas: dict[float, list[int]] = {}  # by critic weight
-    for replica, run in enumerate(runs):
-        replicas.setdefault(run.critic_weight, []).append(replica)
-    rows = [Row(run=runs[each[0]], history=history.select(each)) for each in replicas.values()]
+    indices: dict[float, list[int]] = {}  # of the runs, by critic weight
+    for index, run in enumerate(runs):
+        indices.setdefault(run.critic_weight, []).append(index)
+    rows = [Row(run=runs[each[0]], history=history.select(each)) for each in indices.values()]
     several_seeds = len(runs) // len(rows) > 1
     title = "\n".join(textwrap.fill(line, TITLE_WIDTH) for line in describe(runs))
     figure = seeds_figure(rows, title) if several_seeds else notes_figure(rows, title)
@@ -76,11 +76,11 @@ def training_figure(runs: Sequence[TrainConfig], history: History) -> Figure:
 
 
 def describe(runs: Sequence[TrainConfig]) -> list[str]:
-    """The main settings of a population's runs, in two lines: task and losses, then training."""
+    """Two lines for the title of `training_figure`: task and losses of the runs, then training."""
     run, loss = runs[0], runs[0].loss
     weights = list(dict.fromkeys(f"{each.critic_weight:g}" for each in runs))
     num_seeds = len(runs) // len(weights)
-    unusual = {  # by text: whether it holds
+    settings = {  # by text: whether the setting is unusual
         f"{loss.policy_reduction} policy loss": loss.policy_reduction != "sum",
         f"discount {loss.discount:g}": loss.discount != 1,
         f"trace decay {loss.trace_decay:g}": loss.trace_decay != 1,
@@ -93,7 +93,7 @@ def describe(runs: Sequence[TrainConfig]) -> list[str]:
         run.task.stimulus_set,
         f"{run.task.trial_length} steps per trial, {run.task.episode_length} per episode",
         f"{loss.baseline} baseline",
-        *(text for text, holds in unusual.items() if holds),
+        *(text for text, unusual in settings.items() if unusual),
     ]
     second = [
         f"critic weight{'s' if len(weights) > 1 else ''} {', '.join(weights)}",
@@ -128,7 +128,7 @@ def _add_panels(figure: Figure, rows: Sequence[Row], count: int) -> NDArray[np.o
 
 
 def _draw_shares(panels: NDArray[np.object_], rows: Sequence[Row]) -> None:
-    """Draws each of `PARTS` as a fraction of the trunk's squared gradient, mean over seeds."""
+    """Draws `PARTS` as fractions of the trunk's squared gradient, mean over each row's runs."""
     for axes, row in zip(panels, rows, strict=True):
         diagnostics = row.history.diagnostics
         for part, colour in PARTS.items():
@@ -143,7 +143,7 @@ def _draw_shares(panels: NDArray[np.object_], rows: Sequence[Row]) -> None:
 
 
 def _draw_hidden_states(panels: NDArray[np.object_], rows: Sequence[Row]) -> None:
-    """Draws the activity and saturation of the hidden units, mean over seeds, in each row."""
+    """Draws the activity and saturation of the hidden units, mean over each row's runs."""
     for axes, row in zip(panels, rows, strict=True):
         for name, (_, colour) in HIDDEN.items():
             mean = row.history.diagnostics[name].mean(axis=0)

@@ -21,7 +21,7 @@ from pwm.io.inherited import expand_paths, mute, note, open_streams, say
 from pwm.io.start import BAD_INPUT, end_imports, require_versions
 
 CLOSED_PIPE = 141  # exit status after a broken pipe, as shells report it: 128 + SIGPIPE
-WIDE = "1000"  # columns, so that tyro does not wrap its errors
+WIDE = "1000"  # columns of a terminal, so that tyro does not wrap its errors
 # Patterns in tyro's messages about bad input
 CHOICE = re.compile(
     r"invalid choice '(?P<value>.*)' for argument '(?P<flag>.*)'\. .* \((?P<all>.*)\)"
@@ -35,6 +35,9 @@ ExperimentNames = tyro.conf.Positional[
     Annotated[tuple[str, ...], tyro.conf.arg(metavar="[EXPERIMENT ...]", help_behavior_hint="")]
 ]
 OptionalPath = Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint="")]
+PublishedPath = Annotated[
+    Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint="(default: paper/outcomes.npz)")
+]
 
 
 def parse(
@@ -48,7 +51,7 @@ def parse(
     Args:
         arguments: the dataclass; the docstrings of its fields are the help texts.
         prog: the command, as the help shows it.
-        description: first lines of the help.
+        description: summary of the command, for the help.
         argv: the command-line arguments; by default, those of this process.
     """
     open_streams()
@@ -88,7 +91,7 @@ def fail(message: str) -> NoReturn:
 
 @contextlib.contextmanager
 def errors_in_one_line() -> Iterator[None]:
-    """Exits with one line and status 2 if the block raises `InputError`.
+    """Exits with a one-line error message and status 2 if the block raises `InputError`.
 
     If the reader of standard output, such as `head`, has stopped reading, the status is 141; after
     Ctrl-C, it is 130.
@@ -110,7 +113,7 @@ def errors_in_one_line() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _wide_terminal() -> Iterator[None]:
-    """Sets a terminal width so large that tyro does not wrap its errors."""
+    """Makes tyro see a terminal so wide that it does not wrap its errors."""
     before = os.environ.get("COLUMNS")
     os.environ["COLUMNS"] = WIDE
     try:
@@ -146,7 +149,7 @@ def _message(box: str, typed: Sequence[str]) -> str:
     similar: list[str] = []
     for title, *lines in others:
         if title == "Argument helptext:":
-            flag, _, metavar = lines[0].partition(" ")
+            flag, _, metavar = lines[0].partition(" ")  # of a line like "--seeds [INT [INT ...]]"
             return f"{flag} {_value(flag, typed)}: expected {_described(metavar)}"
         if SIMILAR.match(title):
             similar += FLAG.findall("\n".join(lines))
@@ -168,7 +171,7 @@ def _parts(box: str) -> list[list[str]]:
 
 
 def _value(flag: str, typed: Sequence[str]) -> str:
-    """Values typed after a flag's last occurrence, quoted for a shell."""
+    """The values typed after a flag's last occurrence, as one text, quoted for a shell."""
     words: list[str] = []
     after_flag = False
     for word in typed:

@@ -28,7 +28,7 @@ DAMAGE = (ValueError, KeyError, EOFError, TypeError, AttributeError, RuntimeErro
 HISTORY = ("episode", *METRICS)
 """Names of the arrays of every history."""
 PROBED = (DIAGNOSTICS, ("probe_episode", *DIAGNOSTICS, *AGENT_DIAGNOSTICS))
-"""Names of the additional arrays of a history probed at the ends of windows, or at `probe_at`."""
+"""Further arrays of a history with diagnostics: at the ends of windows, or at `probe_at`."""
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """Error numbers of file systems that cannot lock files, such as some on clusters."""
 CHECKSUM = b"sha256:"
@@ -40,9 +40,9 @@ def folder_errors(name: str, folder: Path, use: str = "written") -> Iterator[Non
     """Turns an `OSError` that the block raises into an `InputError` about a folder.
 
     Args:
-        name: configuration field that holds the folder, for the message.
+        name: field or flag that holds the folder, for the message.
         folder: folder that the block uses.
-        use: what cannot be done with the folder, for the message: "read" or "written".
+        use: "read" or "written", for the message: what the block does with the folder.
     Raises:
         InputError: the block raised an `OSError`.
     """
@@ -69,7 +69,7 @@ def make_folder(name: str, folder: Path) -> None:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file; if the process is killed, the file has either its old content or the new."""
+    """Writes a file; if the process is killed, the file has its old content or all of the new."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}")
     try:
@@ -144,7 +144,7 @@ def read_arrays(
     Args:
         path: path of the file.
         names: names of the arrays that the file must hold.
-        optional: groups of names; the file may also hold the arrays of one group, all of them.
+        optional: groups of names; the file may hold all arrays of one group in addition.
     Raises:
         FileError: the file is missing or damaged, or holds other arrays.
     """

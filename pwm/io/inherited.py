@@ -22,7 +22,7 @@ Arguments = TypeVar("Arguments")
 STOPPING = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
-"""Signals to stop: from Ctrl-C; from SLURM, Docker or systemd; from a terminal that closes."""
+"""Signals that ask a process to stop: from Ctrl-C, SLURM, Docker, systemd or a closing terminal."""
 
 
 def open_streams() -> None:
@@ -72,7 +72,7 @@ def say(text: str, end: str = "\n") -> None:
 
 
 def counted(number: int, noun: str) -> str:
-    """A number with its noun, such as "1 run" or "2 runs"."""
+    """A number with a noun in the singular or plural, such as "1 run" or "2 runs"."""
     return f"{number} {noun}{'s' * (number != 1)}"
 
 
@@ -109,7 +109,7 @@ def mute(stream: TextIO) -> None:
 
 @contextmanager
 def stop_signals(*, interrupt: bool = False) -> Iterator[list[int]]:
-    """Catches the first of the `STOPPING` signals; a second one ends the process at once.
+    """Catches the first of the `STOPPING` signals that comes; a second ends the process at once.
 
     Signals that are already ignored, such as SIGHUP under `nohup`, stay ignored.
 

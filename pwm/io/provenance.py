@@ -49,7 +49,7 @@ def _environment() -> dict[str, object]:
         "host": platform.node(),
         "cpu": cpu_model(),
         "instruction_set": torch.backends.cpu.get_cpu_capability(),
-        "threads": 1,
+        "threads": 1,  # that train, in each process
     }
 
 

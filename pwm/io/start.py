@@ -26,10 +26,11 @@ PACKAGE = str(Path(__file__).parents[1])
 def start_command() -> None:
     """Prepares a command for its slow imports: if one fails or is interrupted, prints one line.
 
-    Ends the command at once, also with one line, if the imports cannot succeed: with too little
-    memory, in a working folder that was removed, or with invalid tqdm settings.
+    Ends the command at once, also with one line, if the imports cannot succeed: with too small a
+    limit on memory (`ulimit -v`), in a removed working folder, or with invalid tqdm settings.
     """
     sys.excepthook = _in_one_line
+    # An ignored Ctrl-C, as in a background process, stays ignored.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupted)
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)  # bytes
@@ -76,7 +77,7 @@ def require_versions() -> None:
 
 
 def _numbers(version: str) -> list[int]:
-    """The numbers in a version, such as [2, 6, 0] for "2.6.0", to compare versions."""
+    """The numbers in a version, to compare versions: [2, 6, 0] for "2.6.0"."""
     return [int(number) for number in re.findall(r"\d+", version)]
 
 
@@ -127,10 +128,11 @@ def _in_one_line(
 def _failed_import(error: BaseException, trace: TracebackType | None) -> str | None:
     """File or name of the library that failed to import; None if the error has another cause."""
     frames = traceback.extract_tb(trace)
-    # Frames outside this package and Python's import system
+    # Frames outside this package and the frozen part of Python's import system
     foreign = [frame for frame in frames if not frame.filename.startswith((PACKAGE, "<frozen"))]
     if foreign and foreign[0].name == "<module>":  # raised while a library was imported
-        return foreign[-1].filename
+        # Perhaps a dependency failed; functions that it called are not at fault.
+        return [frame.filename for frame in foreign if frame.name == "<module>"][-1]
     if isinstance(error, ImportError) and error.name and not error.name.startswith("pwm"):
         return error.name
     return None

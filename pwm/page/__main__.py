@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pwm.analysis.published import Published
 from pwm.core.errors import require_file
-from pwm.io.cli import OptionalPath, errors_in_one_line, parse
+from pwm.io.cli import PublishedPath, errors_in_one_line, parse
 from pwm.io.files import folder_errors, write_atomically
 from pwm.io.inherited import say
 from pwm.io.repository import PAPER, published
@@ -50,8 +50,8 @@ def page(runs: Runs) -> bytes:
 class Arguments:
     """Flags of `python -m pwm.page`."""
 
-    published: OptionalPath = None
-    """File of the published outcomes (default: paper/outcomes.npz)."""
+    published: PublishedPath = None
+    """File of the published outcomes."""
     out: Path = PAPER / "page" / "index.html"
     """File to write."""
 

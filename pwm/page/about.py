@@ -53,10 +53,7 @@ def sources() -> str:
 
 
 def words(config: Any) -> dict[str, list[str]]:
-    """Accepted words of each field of type `Literal`, by field name.
-
-    Includes the fields of the configurations that the configuration contains.
-    """
+    """Accepted words of each field of type `Literal`, nested ones included, by field name."""
     found: dict[str, list[str]] = {}
     hints = get_type_hints(type(config))
     for field in fields(config):

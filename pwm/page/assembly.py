@@ -19,7 +19,7 @@ SLOT = re.compile(r"/\* (?P<name>[a-z]+) \*/")
 
 
 def joined(entry: str, folder: Path = WEB) -> str:
-    """Joins a module and all that it imports, directly or not, into one script.
+    """Joins a module and all modules that it imports, directly or not, into one script.
 
     Args:
         entry: file name of the module, which comes last.

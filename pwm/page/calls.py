@@ -15,7 +15,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.core.registry import cpu_target
 
-ARRAY = ("nitems", "itemsize", "data", "shape", "strides")  # of Numba's array; callers set these
+ARRAY = ("nitems", "itemsize", "data", "shape", "strides")  # members of Numba's array, to be set
 NAMED_TUPLE: Any = types.BaseNamedTuple
 STATUS, ADDRESS = ir.IntType(32), ir.IntType(8).as_pointer()
 
@@ -42,7 +42,7 @@ def entry_function(name: str, overload: Any) -> str:
 
 
 def argument_table(function: Any, kinds: Sequence[Any], layout: Any) -> dict[str, Any]:
-    """Returns the size of the struct of a function's arguments, and their offsets, in bytes.
+    """Returns the `size` of the struct of a function's arguments, and their offsets, in bytes.
 
     A number has a type and an offset `at`; an array has the type of its elements, its number of
     axes and an offset for each member of `ARRAY`; a named tuple has a table of its members.
@@ -70,13 +70,9 @@ def _members(
 ) -> dict[str, Any]:
     """Types and offsets of a struct's members, as from `_place`, by member name.
 
-    Args:
-        context: Numba's target context.
-        struct: the struct's LLVM type.
-        names: names of the members.
-        kinds: their Numba types.
-        start: offset at which the struct begins.
-        layout: LLVM's data layout of the target.
+    The struct has the LLVM type `struct`, begins at offset `start`, and has members with these
+    names and Numba types (`kinds`). `context` is Numba's target context, `layout` LLVM's data
+    layout of the target.
     """
     return {
         name: _place(context, kind, start + struct.get_element_offset(layout, number), layout)

@@ -1,9 +1,9 @@
 """The published runs as the page reads them: fields and conditions as JSON, outcomes as columns.
 
 The page has each distinct run once. A condition is a set of runs that differ only in critic weight
-and seed. They are ordered by weight, then seed, and each weight has seeds 0, 1, 2, and so on. A
-column holds one number per run, in this order. Nothing is compressed: the bytes would depend on the
-compressor's version, and web servers compress anyway.
+and seed. Its runs are ordered by weight, then seed, and each weight has seeds 0, 1, 2, and so on. A
+column holds one number per run, in this order, condition by condition. Nothing is compressed: the
+bytes would depend on the compressor's version, and web servers compress anyway.
 """
 
 from __future__ import annotations
@@ -41,12 +41,13 @@ COLUMNS = {
 """Bytes per run of each column; all but the digest are little-endian.
 
 digest                   first 64 bits of the SHA-256 of the run's history
-time, collapse           number of windows of `log_every` episodes; 0 for never
-flags                    1 if the run learned, plus 2 if it collapsed
+time                     windows of `log_every` episodes until the run learned; 0 for never
+collapse                 windows until its policy was first deterministic; 0 for never
+flags                    1 if it learned, plus 2 if it ended deterministic without having learned
 reward, entropy          as a fraction of 1 or of log(actions), in units of 1/65534; 65535 for nan
 value_loss, critic_bias  the upper three bytes of a float32
 """
-FULL, MISSING = 65534, 65535
+FULL, MISSING = 65534, 65535  # for a fraction of 1, and for nan
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,11 @@ class Runs:
     experiments: Sequence[Sequence[str]]
     """Names of the experiments that contain the run."""
     conditions: Sequence[TrainConfig]
-    """The run's configuration, with the same critic weight and seed for all runs."""
+    """Stands for the run's condition: its configuration, with critic weight 1 and seed 0."""
 
 
 def different_runs(source: Published) -> Runs:
-    """Returns the published runs, each once, in the page's order."""
+    """Published runs, each once: conditions by first appearance, then by weight and seed."""
     experiments = dict[TrainConfig, list[str]]()
     published = dict[TrainConfig, tuple[np.uint64, Any]]()  # digest and outcome
     for name in source.records:
@@ -74,8 +75,8 @@ def different_runs(source: Published) -> Runs:
             experiments.setdefault(run, []).append(name)
             published.setdefault(run, (digest, outcome))
     conditions = {run: replace(run, critic_weight=1.0, seed=0) for run in experiments}
-    different = dict.fromkeys(conditions.values())
-    rank = {condition: number for number, condition in enumerate(different)}
+    distinct = dict.fromkeys(conditions.values())  # conditions, in order of their first run
+    rank = {condition: number for number, condition in enumerate(distinct)}
     ordered = sorted(
         experiments, key=lambda run: (rank[conditions[run]], run.critic_weight, run.seed)
     )
@@ -89,10 +90,10 @@ def different_runs(source: Published) -> Runs:
 
 
 def index(runs: Runs) -> dict[str, Any]:
-    """Returns all that the page reads besides the columns, for JSON.
+    """Returns all that the page reads apart from the columns; it becomes JSON.
 
     A condition is a list: the index of each field's value in that field's `values`; the weights;
-    the number of seeds per weight; the indices of the condition's experiments.
+    the number of seeds of each weight; the indices of the experiments that have its runs.
 
     Raises:
         ValueError: the seeds of a weight are not 0, 1, 2, and so on.
@@ -162,14 +163,15 @@ def columns(runs: Runs) -> bytes:
 def _fields(conditions: Sequence[TrainConfig]) -> list[dict[str, Any]]:
     """Describes each field in which conditions may differ: name, section, default, values found.
 
-    If the field is left out of a run's identity at some value, `omitted` is that value.
+    The section is the configuration's part that has the field. If the field is left out of a run's
+    identity at some value (`pwm.runs.fields`), `omitted` is that value.
     """
     described = []
     known = [flat(condition) for condition in conditions]
     for section, field, default in _leaves(TrainConfig()):
         if field.name in OWN:
             continue
-        # Numbers and words cannot be compared, so values are sorted by type first.
+        # Python cannot compare numbers with words, so values are sorted by type first.
         values = sorted(
             {each[field.name] for each in known}, key=lambda value: (str(type(value)), value)
         )
@@ -181,7 +183,7 @@ def _fields(conditions: Sequence[TrainConfig]) -> list[dict[str, Any]]:
 
 
 def _leaves(config: Any, section: str = "") -> Iterator[tuple[str, Field[Any], Any]]:
-    """Yields the section, field and value of each field that is not itself a configuration."""
+    """Yields each field that is not itself a configuration: its section, the field, its value."""
     for field in fields(config):
         value = getattr(config, field.name)
         if is_dataclass(value):
@@ -197,7 +199,7 @@ def _windows(episodes: NDArray[np.float64], log_every: NDArray[np.int64]) -> byt
         ValueError: a time is not at the end of a window, or too large for 16 bits.
     """
     windows = np.where(np.isfinite(episodes), episodes, 0) / log_every
-    if (windows != np.rint(windows)).any() or windows.max() > MISSING:
+    if (windows != np.rint(windows)).any() or windows.max() >= 2**16:
         raise ValueError("expected times at the ends of windows")
     return windows.astype("<u2").tobytes()
 

@@ -87,12 +87,12 @@ end:
 
 
 class _UncompiledEngine(FusedEngine):
-    """Fused engine that compiles nothing, but keeps the arguments of the compiled `train`."""
+    """Fused engine that, instead of training, keeps the arguments for the compiled `train`."""
 
     arguments: tuple[Any, ...]
 
     def train(self, draws: Draws) -> Any:
-        """Keeps the arguments; the constructor of `FusedEngine` calls this once."""
+        """Keeps the arguments, for their types; the constructor calls this once."""
         episodes = Episodes(draws.trials.numpy(), draws.noise.numpy(), np.zeros((0, 1, 5), "f4"))
         self.arguments = (self.task, self.rule, self.population, episodes, self.work)
 
@@ -128,13 +128,9 @@ def described() -> dict[str, Any]:
 def tools() -> dict[str, str]:
     """Versions of the tools that, with the source, determine the module's bytes."""
     version = subprocess.run([LINKER, "--version"], capture_output=True, text=True, check=True)
-    names = "numba", "llvmlite", "numpy"
     python = ".".join(platform.python_version_tuple()[:2])
-    return {
-        "python": python,
-        **dict(zip(names, VERSIONS, strict=True)),
-        LINKER: version.stdout.strip(),
-    }
+    libraries = dict(zip(("numba", "llvmlite", "numpy"), VERSIONS, strict=True))
+    return {"python": python, **libraries, LINKER: version.stdout.strip()}
 
 
 def build(out: Path) -> None:
@@ -142,7 +138,7 @@ def build(out: Path) -> None:
     machine = target()
     module = _for_target(LIBRARY, machine)
     for name, (function, kinds) in functions().items():
-        dispatcher: Any = compiled_apart(function)
+        dispatcher: Any = compiled_apart(function)  # without an entry for Python
         dispatcher.compile(kinds)
         overload = dispatcher.overloads[kinds]
         for code in (overload.library.get_llvm_str(), calls.entry_function(name, overload)):
@@ -154,7 +150,7 @@ def build(out: Path) -> None:
 
 
 def _for_target(code: str, machine: Any) -> Any:
-    """Parses LLVM code, and retargets it from this machine to another."""
+    """Parses LLVM code that was made for this machine, and sets another machine as its target."""
     module = binding.parse_assembly(_without_exceptions(re.sub("(?m)^target .*$", "", code)))
     module.triple, module.data_layout = machine.triple, str(machine.target_data)
     return module
@@ -174,8 +170,8 @@ def _without_exceptions(code: str) -> str:
 def _optimise(module: Any, machine: Any, exported: set[str]) -> None:
     """Optimises a module in which only the exported functions are called from outside.
 
-    Functions marked `alwaysinline` are inlined. Of the others, only small ones may be, the vector
-    operators: browsers' compilers make slower code if LLVM inlines larger ones.
+    Functions marked `alwaysinline` are inlined. Of the others, only the vector operators may be,
+    which are small: browsers' compilers make slower code if LLVM inlines larger functions.
     """
     for value in [*module.functions, *module.global_variables]:
         if not value.is_declaration and value.name not in exported:

@@ -1,4 +1,4 @@
-"""Digests: 64-bit hashes of histories, which show whether two runs are equal bit for bit."""
+"""Hashes of histories: digests tell if two are equal bit for bit, trails where they diverge."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def digests_of(history: History) -> NDArray[np.uint64]:
 
 
 def trails_of(history: History) -> NDArray[np.uint8]:
-    """Trail of each run, [R, 7]: the first byte of the digest of each prefix of its history.
+    """Trail of each run, [R, 7]: a one-byte hash of each of seven prefixes of its history.
 
     `trail_ends` gives the lengths of the prefixes. The first byte at which two trails differ shows
     roughly when the histories of the two runs diverge.
     """
     ends = trail_ends(len(history.episode))
     digests = [digests_of(_beginning(history, end)) for end in ends]
-    first_bytes = np.stack(digests, axis=1) >> np.uint64(56)  # the highest of 8 bytes: (R, ends)
+    first_bytes = np.stack(digests, axis=1) >> np.uint64(56)  # the highest of 8 bytes: (R, 7)
     return first_bytes.astype(np.uint8)
 
 
@@ -47,7 +47,7 @@ def trail_ends(num_windows: int) -> list[int]:
 
 
 def _beginning(history: History, num_windows: int) -> History:
-    """The first `num_windows` windows of a history, with the probes made by their end."""
+    """The first `num_windows` windows of a history, and the probes made up to their end."""
     last_episode = history.episode[num_windows - 1]
     num_probes = int(np.searchsorted(history.probed, last_episode, side="right"))
     curves = {}

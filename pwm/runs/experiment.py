@@ -1,4 +1,4 @@
-"""An experiment: a grid of runs that vary some fields of one configuration, in two sizes."""
+"""Experiments: grids of runs around one configuration, at full budget or as smoke tests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pwm.runs.fields import replaced
 Size = Literal["paper", "smoke"]
 INNER_AXES = ("critic_weight", "learning_rate", "seed")
 """Fields in which the runs of a population may differ; a population is trained as one batch."""
-SMOKE_EPISODES = 200
+SMOKE_EPISODES = 200  # rounded up to whole updates
 SMOKE_SEEDS = 3
 
 
@@ -40,10 +40,9 @@ class Experiment:
     """Values by field, for instance `{"baseline": ("attached", "detached"), "seed": range(24)}`.
     The last axis varies fastest. The `INNER_AXES` come last."""
     notes_seeds: int = 0
-    """Number of seeds that the notes' figure averages, the first ones on the axis; 0 if the notes
-    have no such figure."""
+    """Number of seeds, the first ones on the axis, that a figure averages as the public notes' do
+    (docs/notes.md); 0 for no such figure."""
     engine: EngineName = "fused"
-    """Engine that trains the runs."""
 
     def __post_init__(self) -> None:
         for name, values in self.axes.items():
@@ -74,7 +73,7 @@ class Experiment:
         return prod(len(values) for name, values in self.axes.items() if name in INNER_AXES)
 
     def combinations(self, *, inner: bool) -> Iterator[dict[str, Any]]:
-        """Yields each combination of values on the inner (else the outer) axes, by field name.
+        """Yields each combination of values on the inner axes or, if not `inner`, on all others.
 
         Without such axes, yields one empty dictionary.
         """

@@ -35,7 +35,7 @@ def experiments_in(path: Path) -> dict[str, Experiment]:
 
 
 def _place(path: Path, error: BaseException) -> str:
-    """Line of the file that raised an error, such as "line 3: "; empty if unknown."""
+    """Line at which the file raised an error, in the form "line 3: "; empty if unknown."""
     if isinstance(error, SyntaxError) and error.filename == str(path):
         return f"line {error.lineno}: "
     frames = traceback.extract_tb(error.__traceback__)

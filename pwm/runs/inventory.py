@@ -1,4 +1,4 @@
-"""Lists a store, finds its damaged files, and explains why a shard is missing."""
+"""Lists stored shards (groups of runs), finds damaged files, and explains why one is missing."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def damaged_files(store: Store) -> Iterator[object]:
 
 
 def explain(prefix: str, store: Store, known: Known) -> Iterator[str]:
-    """Yields lines that explain why a shard is missing, by comparison with the most similar one.
+    """Yields lines on why a shard is missing, and in what the most similar stored one differs.
 
     Of the keys in `known` and in the store, exactly one must begin with `prefix`.
 
@@ -123,7 +123,7 @@ def explain(prefix: str, store: Store, known: Known) -> Iterator[str]:
 
 
 def _differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Values of each field in which the contents of two shards differ, in both."""
+    """Both values of each field in which two flattened contents differ; None if one lacks it."""
     return {
         name: (one.get(name), other.get(name))
         for name in sorted(one.keys() | other.keys())

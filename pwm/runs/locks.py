@@ -1,4 +1,4 @@
-"""Locks: at most one process at a time trains a shard.
+"""Locks, so that at most one process at a time trains a shard (runs that are stored together).
 
 The process that trains a shard keeps `KEY.lock` locked and writes its progress to it. The operating
 system releases the lock when the process ends, even if it is killed.
@@ -33,7 +33,7 @@ def lock_file(path: Path) -> FileLock:
 
 @contextmanager
 def lock(store: Store, shard: Shard) -> Iterator[bool]:
-    """Locks a shard while the block lasts; yields False if another process holds the lock."""
+    """Locks a shard and removes its stale files; yields False if another process holds the lock."""
     path = store.path(shard, LOCK)
     path.parent.mkdir(parents=True, exist_ok=True)
     file_lock = lock_file(path)

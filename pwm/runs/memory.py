@@ -1,4 +1,4 @@
-"""Refuses runs that need more memory than there is, before anything is allocated."""
+"""Refuses runs that need more memory than there is, and reports memory exhausted in training."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def require_memory(runs: Sequence[TrainConfig], episodes_per_draw: int) -> None:
         InputError: an array does not fit; the message names the field that makes it large.
     """
     run, steps = runs[0], runs[0].task.episode_length
-    parameters = run.agent.num_trunks * NUM_GATES * run.agent.hidden_size**2
+    parameters = run.agent.num_trunks * NUM_GATES * run.agent.hidden_size**2  # recurrent weights
     per_draw = BYTES_PER_DRAW * len(runs)
     episodes = min(episodes_per_draw, run.num_episodes)
     needed = {  # bytes, by the field that determines them

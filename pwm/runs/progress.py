@@ -1,10 +1,11 @@
-"""Progress bar of a sweep, for any number of processes that train its shards."""
+"""Progress bar of a sweep, whose shards (groups of runs) any number of processes train."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from tqdm import tqdm
@@ -27,19 +28,16 @@ class Done(NamedTuple):
 
 
 class Progress:
-    """Progress bar of `shards`, which any number of processes train into `store`.
-
-    The bar advances in proportion to estimated cost, so it can estimate the time left.
-    """
+    """Progress bar that advances in proportion to estimated cost, to estimate the time left."""
 
     def __init__(self, shards: Sequence[Shard], store: Store) -> None:
         self._left = list(shards)  # not stored yet
         self._finished = Done()  # of the stored shards
         self._store = store
         self._runs = sum(len(shard.members) for shard in shards)
-        # If a shard that is to be trained has a file, the file is damaged. The shard counts as
-        # stored once the file has been removed and written again.
-        self._damaged = store.names() & {shard.key + STORED for shard in shards}
+        # A shard to be trained may have a damaged file, which counts once it is written again.
+        damaged = store.names() & {shard.key + STORED for shard in shards}
+        self._damaged = {name: self._modified(name) for name in damaged}
         self._started = time.monotonic()
         before = self._count()
         self._episodes_before = before.episodes
@@ -74,9 +72,9 @@ class Progress:
 
     def _count(self) -> Done:
         """Training done: stored shards, plus the reported progress of shards in training."""
-        names = self._store.names()
-        self._damaged &= names  # once removed, the next file is undamaged
-        undamaged = names - self._damaged
+        damaged = {name for name, at in self._damaged.items() if self._modified(name) == at}
+        names = self._store.names()  # after `damaged`, as a damaged file may be removed in between
+        undamaged = names - damaged
         stored = [shard for shard in self._left if shard.key + STORED in undamaged]
         self._left = [shard for shard in self._left if shard.key + STORED not in undamaged]
         cost, runs, episodes = self._finished
@@ -91,6 +89,12 @@ class Progress:
                 cost += int(fraction * cost_of(shard))
                 episodes += int(fraction * shard.num_episodes)
         return Done(cost, runs, episodes)
+
+    def _modified(self, name: str) -> int | None:
+        """Time at which a stored file was last written, in nanoseconds; None if it is gone."""
+        with suppress(OSError):
+            return (self._store.folder / name).stat().st_mtime_ns
+        return None
 
 
 def cost_of(shard: Shard) -> int:

@@ -1,4 +1,4 @@
-"""Trains the shards that a store lacks, in processes on this machine or jobs on a cluster."""
+"""Trains the shards (groups of runs) that a store lacks, in processes here or on a cluster."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from pwm.runs.worker import Job, serve, train_shards
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 UPDATE_EVERY = 0.5  # seconds between updates of the progress bar
 WAIT_FOR_OTHERS = 5.0  # seconds between checks, while other processes train all that is left
-MAX_WAITS = 120  # waits in a row without any progress by the others: ten minutes
-MAX_FAILURES = 3  # rounds in a row without any progress
+MAX_WAITS = 120  # waits in a row without their progress before a sweep gives up: ten minutes
+MAX_FAILURES = 3  # rounds in a row without any progress before a sweep gives up
 Pool = Callable[[int], AbstractContextManager[Executor]]
 """Function that makes an executor, given the number of tasks that will be submitted."""
 
@@ -92,7 +92,7 @@ def _missing(shards: Sequence[Shard], store: Store) -> list[Shard]:
 
 
 def split_into_tasks(shards: Sequence[Shard], max_tasks: int | None) -> list[list[Shard]]:
-    """Deals shards in turn to at most `max_tasks` tasks, the most expensive first."""
+    """Deals shards to at most `max_tasks` tasks (None: one per shard), the most expensive first."""
     ordered = sorted(shards, key=lambda shard: shard.seconds, reverse=True)
     num_tasks = min(len(shards), max_tasks or len(shards))
     return [ordered[task::num_tasks] for task in range(num_tasks)]

@@ -1,7 +1,8 @@
 """Shards: runs of an experiment that are trained together and stored together.
 
-The division into shards depends on the experiment alone. Changing it renames shards, so all runs
-would be trained again.
+The runs of a shard differ in the fields of `Member` only: they belong to one population. The
+division into shards depends on the experiment alone. Changing it renames shards, so all runs would
+be trained again.
 """
 
 from __future__ import annotations
@@ -39,11 +40,10 @@ class Shard:
     """Runs of one population that are trained and stored together."""
 
     setting: TrainConfig
-    """Configuration that the runs share."""
+    """Configuration that the runs share, with constants in the fields of `Member`."""
     members: tuple[Member, ...]
     """For each run, the values in which it may differ from the other runs."""
     engine: EngineName = "fused"
-    """Engine that trains the runs."""
     experiment: str = field(default="", compare=False)
     """Name of the experiment; not part of `content`, so that experiments can share a shard."""
 
@@ -115,7 +115,7 @@ def trained_by(engine: EngineName) -> str:
 
 
 def shard_of(content: Mapping[str, Any]) -> Shard:
-    """Rebuilds a shard from its parsed `content`; raises `ValueError` if its `SEMANTICS` differ."""
+    """Rebuilds a shard from its parsed `content`; raises `ValueError` for other `SEMANTICS`."""
     if content["semantics"] != SEMANTICS:
         raise ValueError("of other semantics")
     # `shared` sets the fields in which members differ to fixed values, as `plan` does.

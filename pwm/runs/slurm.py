@@ -40,7 +40,7 @@ def require_slurm() -> None:
 
 
 class SlurmExecutor(Executor):
-    """Runs calls as jobs of a SLURM cluster.
+    """Runs calls as jobs of a SLURM cluster; their results are dropped, and futures give None.
 
     A thread polls the cluster every few seconds, and sends the calls submitted since the last poll
     as one job array. If a job ends without a result (killed, out of time, its node lost), its
@@ -199,10 +199,7 @@ def max_tasks() -> int:
 
 @contextmanager
 def slurm_jobs(folder: Path, workers: int, options: Mapping[str, str]) -> Iterator[SlurmExecutor]:
-    """Yields an executor; its jobs continue after Ctrl-C, and any other exception cancels them.
-
-    The arguments are those of `SlurmExecutor`.
-    """
+    """Yields an executor; its jobs continue after Ctrl-C, and any other exception cancels them."""
     executor = SlurmExecutor(folder, workers, options)
     try:
         yield executor

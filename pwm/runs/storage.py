@@ -1,10 +1,8 @@
-"""Stores shards' histories in files named by a hash of everything that determines the history.
+"""Stores histories of shards in files named by a hash of everything that determines them.
 
-A stored shard has two files: `KEY.npz`, its history and content, and `KEY.json`, its provenance.
-A shard in training has `KEY.unfinished.npz`, a recent checkpoint, and `KEY.lock` (see
-`pwm.runs.locks`).
-
-`python -m pwm.store` lists and verifies the store, and explains why a shard is missing.
+A shard is a group of runs that are trained together (`pwm.runs.shards`). If stored, it has two
+files: `KEY.npz`, its history and content, and `KEY.json`, its provenance. If in training, it has
+`KEY.unfinished.npz`, a recent checkpoint, and `KEY.lock` (`pwm.runs.locks`).
 """
 
 from __future__ import annotations
@@ -69,7 +67,7 @@ class Store:
         return self.folder / (shard.key + ending)
 
     def get(self, shard: Shard) -> History | None:
-        """Reads a shard's history; None if it is missing or damaged. Prints any damage."""
+        """Reads a shard's history; None if a file is missing or damaged. Prints any damage."""
         if self.path(shard).exists():
             with _damage_printed():
                 return self.read(shard.key).history
@@ -102,7 +100,7 @@ class Store:
         return sorted(key for key in keys if "." not in key)
 
     def shards(self) -> Iterator[Shard]:
-        """Yields every stored shard whose file can be read; files are not verified.
+        """Yields stored shards with the current `SEMANTICS` that can be read, without verification.
 
         Raises:
             FileError: the folder does not exist.
@@ -153,7 +151,7 @@ class Store:
         try:
             self.read(shard.key)
         except FileError as error:
-            # A file that cannot be read may be undamaged. A missing one also ends up here.
+            # After an `OSError`, the file is missing, or cannot be read but may be undamaged.
             if not isinstance(error.__cause__, OSError):
                 self.path(shard).unlink(missing_ok=True)
         else:  # stored and undamaged: the checkpoint is no longer needed
@@ -211,7 +209,7 @@ def _content(arrays: Mapping[str, NDArray[Any]], key: str, path: Path) -> dict[s
 
 @contextmanager
 def _damage_printed() -> Iterator[None]:
-    """Suppresses the block's `FileError`, and prints the damaged file's path to standard error."""
+    """Suppresses a `FileError` of the block, and prints the file's path to standard error."""
     try:
         yield
     except FileError as error:

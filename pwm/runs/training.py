@@ -43,7 +43,7 @@ class Plan:
     """Folder of the run to extend; None to extend no run."""
 
     def earlier(self) -> SavedRun | None:
-        """Loads the saved run to continue: from `folder`, else from `extends`; None if neither.
+        """Loads the saved run to continue: from `folder`, else from `extends`; None for a new run.
 
         Raises:
             InputError: `folder` holds another run, or a finished run.
@@ -151,10 +151,7 @@ def episodes_per_step(runs: Sequence[TrainConfig]) -> int:
 
 
 def train_until(trainer: Trainer, save_now: Callable[[], None], caught: Sequence[int]) -> None:
-    """Trains to the end or until `caught` holds a signal, with a progress bar.
-
-    Calls `save_now` every `SAVE_EVERY` seconds.
-    """
+    """Trains with a progress bar until the end or a signal; saves every `SAVE_EVERY` seconds."""
     saved = shown = time.monotonic()
     step = episodes_per_step(trainer.runs)
     with tqdm(

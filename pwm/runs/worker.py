@@ -1,4 +1,4 @@
-"""Trains shards in the current process, such as a worker process or a SLURM job."""
+"""Trains shards (groups of runs) in the current process, such as a worker or a SLURM job."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _busy = threading.Lock()  # held while a shard is trained
 
 @dataclass(frozen=True)
 class Job:
-    """Settings of training: the store, the command to record, and the time between checkpoints."""
+    """Settings that all shards of a sweep share."""
 
     store: Store
     command: str
@@ -64,20 +64,21 @@ def _train(shard: Shard, job: Job) -> None:
     if (checkpoint := job.store.resume(shard)) is not None:
         trainer.restore(checkpoint.state)
         sessions = checkpoint.sessions
-    first_episode, training_seconds = trainer.episodes_done, 0.0
+    done_before = trainer.episodes_done  # in earlier sessions
+    training_seconds = 0.0  # in this session, without the time for checkpoints
 
     def sessions_now() -> list[Session]:
         """Provenance of all episodes trained so far: earlier sessions, then this session."""
         session = {
             "experiment": shard.experiment,
-            "first_episode": first_episode,
+            "first_episode": done_before,
             "last_episode": trainer.episodes_done,
             "training_seconds": round(training_seconds, 4),
             **current_provenance(time.monotonic() - started, job.command),
         }
         return [*sessions, session]
 
-    report(job.store, shard, first_episode)
+    report(job.store, shard, done_before)
     for seconds in _train_in_chunks(trainer):
         training_seconds += seconds
         report(job.store, shard, trainer.episodes_done)

@@ -13,7 +13,10 @@ Output = tuple[Node, int]
 
 
 def output(tensor: Tensor) -> Output:
-    """Node that computed `tensor`, which requires a gradient, and the tensor's output index."""
+    """Node that computed a tensor, and the tensor's index among the node's outputs.
+
+    The tensor must require a gradient.
+    """
     edge = get_gradient_edge(tensor)
     return edge.node, edge.output_nr
 

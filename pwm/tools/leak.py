@@ -27,7 +27,7 @@ from pwm.tools.report import Cost, LeakReport
 Parameters = nn.Module | Mapping[str, nn.Module] | Iterable[Tensor] | Iterable[tuple[str, Tensor]]
 Tensors = Tensor | Sequence[Tensor]
 
-CANCELS = 1e-6  # relative norm below which the gradient in head or trunk counts as zero
+CANCELS = 1e-6  # norm of the gradient in head or trunk, relative to the other, that counts as zero
 NOT_USED = (
     "the policy loss was not computed from these log-probabilities. Pass the tensor, or the list "
     "of tensors, that it was computed from: no copy, stack or slice of it"
@@ -71,7 +71,7 @@ def check_leak(
     log_prob_list = [log_probs] if isinstance(log_probs, Tensor) else list(log_probs)
     weighted = policy_loss if value_loss is None else weight * value_loss
     try:
-        gradient = flat_gradient(policy_loss, log_prob_list, keep=True)
+        gradient = flat_gradient(policy_loss, log_prob_list, graph=True)
         value = value_term(weighted, value_list)
         values_used = flat_gradient(weighted, value_list) is not None
     except RuntimeError as error:
@@ -174,12 +174,13 @@ def _cost(
 ) -> Cost | None:
     """Bias and slowdown caused by a leak into the whole critic; None if they cannot be estimated.
 
-    They cannot if the value loss is linear in some step's error, as Huber's is in large errors:
-    that error is unknown. `normalised`: whether the advantages are normalised; None if unknown.
-
     At the fixed point, the gradients of policy loss and value loss with respect to each value
     cancel. The gradient of the value loss is its curvature times the bias. So the bias is minus the
     gradient of the policy loss, divided by this curvature.
+
+    `normalised` says whether the advantages are normalised; it is None if that is unknown. There is
+    no estimate if it or `value` is None, if the leak is not through `values`, or if the value loss
+    is linear in some step's error, as Huber's is in large errors: that error is unknown.
     """
     if value is None or normalised is None or not torch.equal(value.known, value.used):
         return None

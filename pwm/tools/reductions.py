@@ -42,10 +42,10 @@ class Losses:
     weight: float | None = None
     """Weight w of a mean squared error next to a summed policy loss, as in this project."""
     weight_of_means: float | None = None
-    """Weight w of a mean squared error next to a mean policy loss."""
+    """Weight w of a mean squared error next to a mean policy loss of unnormalised advantages."""
     weight_as_written: float | None = None
-    """As `weight_of_means`, which is for unnormalised advantages, but for the advantages as they
-    enter the policy loss, perhaps normalised."""
+    """Weight w of a mean squared error next to a mean policy loss with its advantages as they are,
+    normalised or not."""
 
     def rows(self) -> dict[str, str]:
         """Findings in words, by name."""
@@ -75,16 +75,16 @@ class Losses:
         return f"{written}; {unnormalised}"
 
 
-def flat_gradient(loss: Tensor, inputs: Sequence[Tensor], *, keep: bool = False) -> Tensor | None:
+def flat_gradient(loss: Tensor, inputs: Sequence[Tensor], *, graph: bool = False) -> Tensor | None:
     """Gradient of a scalar with respect to all inputs, flattened and concatenated: [elements].
 
     It is zero for an input on which the loss does not depend, and None if there are only such
-    inputs. With `keep`, it can be differentiated again.
+    inputs. The loss keeps its graph; with `graph`, the gradient has one too.
     """
     tracked = [tensor for tensor in inputs if tensor.requires_grad]
     if not tracked or not loss.requires_grad:
         return None
-    gradients = grad(loss, tracked, retain_graph=True, create_graph=keep, allow_unused=True)
+    gradients = grad(loss, tracked, retain_graph=True, create_graph=graph, allow_unused=True)
     if all(gradient is None for gradient in gradients):
         return None
     gradient_of = {id(tensor): found for tensor, found in zip(tracked, gradients, strict=True)}
@@ -102,7 +102,7 @@ def value_term(loss: Tensor, values: Sequence[Tensor]) -> ValueTerm | None:
     the targets need not be known. k must be the same for all these steps, and the term of a step
     must not depend on the values of other steps.
     """
-    slope = flat_gradient(loss, values, keep=True)
+    slope = flat_gradient(loss, values, graph=True)
     curvature = None if slope is None else flat_gradient(slope.sum(), values)
     if slope is None or curvature is None or not (curvature > 0).any():
         return None
@@ -164,12 +164,12 @@ def describe_losses(
 
     `gradient` and `value` are as in `policy_factors`; `value` includes its weight. `steps` is T,
     steps per episode, or None for all steps that the losses depend on. `shape` has the number of
-    steps along each of one or two axes.
+    steps along each axis.
     """
     if value is not None and value.used.shape != gradient.shape:
         value = None
     factor, slope, normalised = policy_factors(gradient, value)
-    used = int((gradient != 0).sum()) if value is None else int(value.used.sum())
+    used = int((gradient != 0).sum() if value is None else value.used.sum())  # number of steps
     if used != prod(shape):  # some steps are masked
         shape = (used,)
     policy_loss = None if factor is None else describe_reduction(factor, shape)
@@ -190,8 +190,8 @@ def describe_losses(
 def describe_reduction(factor: float, shape: Sequence[int]) -> str:
     """Describes a factor per step as a coefficient and a reduction: "0.5 × mean over 60 steps".
 
-    Chooses the description whose coefficient is 1 or 0.5, or else closest to 1.
-    `shape` has the number of steps along each of one or two axes.
+    Chooses the reduction for which the coefficient is about 1 or 0.5, or else closest to 1. `shape`
+    has the number of steps along each axis; of two axes, one may be summed and the other averaged.
     """
     steps = prod(shape)
     # A reduction with coefficient 1 gives each step's term the factor 1 / divisor.

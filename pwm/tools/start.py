@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import inf, sqrt
 from statistics import fmean, pstdev, stdev
 
-from pwm.core.errors import require
+from pwm.core.errors import require_argument
 from pwm.tools.series import Series, floats
 
 NEAR = 0.5  # of the returns' spread; at nearly twice that, critic weight 1 takes 1.2 times as long
@@ -31,7 +31,7 @@ class StartReport:
     """Findings of `check_start`; `print` shows them."""
 
     distance: float
-    """Mean return minus the mean value at the last update, in reward."""
+    """Mean return of all updates minus the mean value at the last one, in reward."""
     error: float
     """Standard error of the distance."""
     spread: float
@@ -64,23 +64,24 @@ class StartReport:
 def check_start(values: Sequence[Series], returns: Sequence[Series]) -> StartReport:
     """Measures the distance from critic to returns in the first updates, and the time to cover it.
 
-    The speed is measured in the second half of these updates, so optimiser and learning rate
-    need not be known. It is not constant: the first steps of RMSprop are larger than later ones,
-    SGD slows down as the values approach the returns, and the layers below the head speed up both.
+    The speed is measured in the second half of these updates, so optimiser and learning rate need
+    not be known. It is not constant: the first steps of RMSprop are larger than later ones, and SGD
+    slows down as the values approach the returns. With either optimiser, the values move faster if
+    the layers below the head learn too.
 
     Args:
-        values: the critic's values in the first updates, one series over steps per update.
-            Twenty updates are enough.
+        values: for each of the first updates, the critic's values, a series over steps. Twenty
+            updates are enough.
         returns: the critic's targets, in the same form.
     Raises:
-        InputError: fewer than 4 updates, no steps, or values and returns of different shapes.
+        ArgumentError: fewer than 4 updates, no steps, or values and returns of different shapes.
     """
     lengths = [len(update) for update in values]
     same_lengths = lengths == [len(update) for update in returns]
     enough = len(lengths) >= 4 and all(lengths)
     found = f"{len(lengths)} updates of {sorted(set(lengths))} steps"
     accepted = "4 updates or more, each with as many values as returns"
-    require(same_lengths and enough, "VALUES", found, accepted)
+    require_argument(same_lengths and enough, "values", found, accepted)
     mean_values = [fmean(floats(update)) for update in values]
     mean_returns = [fmean(floats(update)) for update in returns]
     distance = fmean(mean_returns) - mean_values[-1]

@@ -22,40 +22,19 @@ of an LSTM, T steps per episode.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
 from pwm.core.config import TrainConfig
+from pwm.core.episode import Scales
 from pwm.core.losses import Balance, Returns
 from pwm.training.tracking import Tracked, standard_deviation
-
-
-class Scales(NamedTuple):
-    """Scales of one episode, [R] each: its errors are ((G - centre) / spread - v) / error_scale.
-
-    G are returns in reward, and v the outputs of the value head.
-    """
-
-    centre: Tensor  # in reward
-    spread: Tensor  # in reward per unit of v
-    error_scale: Tensor  # in units of v
-    critic_factor: Tensor  # multiplies the critic weight
-
-    def to_reward(self, outputs: Tensor) -> Tensor:
-        """Converts outputs of the value head, [R, T], to values in reward."""
-        return self.centre.unsqueeze(1) + self.spread.unsqueeze(1) * outputs
-
-    def from_reward(self, returns: Tensor) -> Tensor:
-        """Converts returns in reward, [R, T], to the units that the value head learns in."""
-        return (returns - self.centre.unsqueeze(1)) / self.spread.unsqueeze(1)
 
 
 def episode_scales(
     tracked: Tensor, balance: Balance, returns: Returns, discount: float, horizon: int
 ) -> Scales:
-    """Scales of the next episode, from the running statistics of the episodes so far.
+    """Scales of the episodes until the next update, from the statistics of all episodes so far.
 
     The rule popart standardises returns (van Hasselt et al., 2016; Hessel et al., 2019).
 

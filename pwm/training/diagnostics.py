@@ -1,4 +1,4 @@
-"""Diagnostics of a population, measured on episodes that are not trained on.
+"""Diagnostics of a population, measured on probes: episodes that are not trained on.
 
 The gradient of the total loss with respect to the trunk's parameters is the sum of three parts:
 
@@ -40,7 +40,23 @@ class Trajectory(NamedTuple):
 
 
 class GradientProbe:
-    """Accumulates episodes and computes diagnostics of their gradients, returns and values."""
+    """Accumulates episodes and computes diagnostics of their gradients, returns and values.
+
+    policy_norm, critic_norm, leak_norm, total_norm: root mean square, over episodes, of the
+        Euclidean norm of each part of the gradient, and of the sum of the three. The critic's part
+        includes the critic weight.
+    cosine: E(p · q) / (policy_norm critic_norm), for the policy's part p and the critic's part q.
+    signal_to_noise: |E(p)|² / tr Cov(p) over episodes, for the policy's part p. Numerator and
+        denominator are unbiased estimates, so the ratio can be negative.
+    explained_variance: 1 - Var(G - v) / Var(G) over all steps, for the return G and the value v. If
+        the return does not vary: minus infinity, or nan if the values do not vary either.
+    return_variance: variance of the return among steps in the same state; mean over steps, in
+        reward². A critic that does not see past trials cannot explain it.
+    covariance: Σ_t Cov(G_t, log π(a_t)), each among steps in the same state, in reward times nats.
+
+    The last two are nan if the LSTM's state is carried over trials, if trials may be blanked by
+    timeouts, or if no state was visited twice.
+    """
 
     def __init__(self) -> None:
         self._sums: dict[str, Doubles] = {}  # over episodes, of the terms in `add`, (R, P') each
@@ -94,7 +110,24 @@ class GradientProbe:
 
 
 class AgentProbe:
-    """Accumulates episodes and computes diagnostics of the hidden states and the critic.
+    """Accumulates episodes and computes diagnostics of the critic and the hidden states h.
+
+    activity: mean of |h| over steps and units.
+    saturated: fraction of steps and units with |h| > 0.6 (`SATURATED`).
+    value_weight_norm: Euclidean norm of the weights of the value head, without its bias.
+    trace: how much h remembers of the first stimulus at a trial's last step. It is the variance of
+        h's mean per pair, among pairs with the same second stimulus, weighted by visits; mean over
+        units. Where the state is carried, it contains the sampling variance of the means. Nan if
+        trials may be blanked by timeouts.
+    distance: distance of the critic from its fixed point, in reward: mean over steps of v - G - b,
+        where G is the Monte Carlo return. If the policy loss's gradient reaches the value head,
+        b = -(c T / (2 w)) log π(a), whose mean is the leak's bias c T H / (2 w) (`pwm.core.leak`);
+        otherwise b = 0. Unless errors are scaled, the distance is the total loss's gradient with
+        respect to the value head's bias, divided by 2 w.
+        With λ-returns, the terms v - G are weighted by `net_weights`, and if the targets leak, the
+        terms b by the same weights in reverse order.
+        Nan where no fixed point is known: if w = 0; with Huber's value loss; or if the policy
+        loss's gradient reaches the value head and `LossConfig.scales_errors`.
 
     Args:
         config: configuration of the runs.
@@ -195,11 +228,10 @@ def _temperature(config: TrainConfig, critic_weight: float) -> float:
     It is 0 if the head gets no leak, and nan if no fixed point of the critic is known.
     """
     loss = config.loss
-    head_leaks = loss.baseline in ("attached", "attached_head")
-    leak_is_scaled = head_leaks and loss.scales_errors
+    leak_is_scaled = loss.leaks_into_head and loss.scales_errors
     if critic_weight == 0 or leak_is_scaled or loss.value_loss == "huber":
         return nan
-    if not head_leaks:
+    if not loss.leaks_into_head:
         return 0.0
     return leak_temperature(config.task.num_steps, critic_weight, loss.policy_reduction)
 

@@ -31,23 +31,23 @@ def critic_start(config: TrainConfig) -> float:
     The start `mean` is the `mean_return`, or 0 if returns are centred or standardised. The start
     `fixed-point` is `mean` plus the leak's bias at the entropy `start_entropy`: with an attached
     baseline, the policy loss trains the critic too, and adds a multiple of the entropy to its
-    target (`pwm.core.leak`). With a detached baseline, it is `mean`. The bias is exact for an
-    attached baseline, the rule `fixed`, squared errors, and advantages that are not normalised.
+    target (`pwm.core.leak`). If the value head gets no leak, it is `mean`. The bias is exact for
+    an attached baseline, the rule `fixed`, squared errors, and advantages that are not normalised.
 
     Both numbers assume a policy that picks left or right at random at a trial's last step. Without
     timeouts and rewards for holding, its earlier actions do not affect the return; the entropy
     takes them as uniform over the three actions.
 
     Raises:
-        InputError: the start is `fixed-point` with an attached baseline, and the critic weight is 0
-            or returns contain values (a trace decay below 1).
+        InputError: the start is `fixed-point`, the value head gets a leak, and the critic weight is
+            0 or returns contain values (a trace decay below 1).
     """
     start = config.critic_start
     if not isinstance(start, str):
         return float(start)
     task, loss, weight = config.task, config.loss, config.critic_weight
     mean = mean_return(config) if loss.returns == "raw" else 0.0
-    if start == "mean" or loss.baseline == "detached":
+    if start == "mean" or not loss.leaks_into_head:
         return mean
     require(weight > 0, "critic_weight", weight, "a number above 0 with critic_start fixed-point")
     accepted = "1 with critic_start fixed-point; or a number as the start"

@@ -17,11 +17,11 @@ from torch import Tensor
 
 from pwm.core.agent import Agent
 from pwm.core.config import TrainConfig
+from pwm.core.episode import Scales, episode_metrics, play_episode
 from pwm.core.losses import LossConfig, Losses
 from pwm.core.rollout import Draws, Rollout
 from pwm.training.balance import (
     COMBINATIONS,
-    Scales,
     combine,
     episode_scales,
     keep_outputs,
@@ -29,7 +29,6 @@ from pwm.training.balance import (
     num_states,
 )
 from pwm.training.diagnostics import Trajectory
-from pwm.training.episode import episode_metrics, play_episode
 from pwm.training.optimiser import Optimiser
 from pwm.training.start import initial_parameters
 from pwm.training.tracking import Tracked, track
@@ -132,11 +131,12 @@ class TorchEngine:
     def _gradients(self, losses: Losses) -> Tensor:
         """Gradients of an episode, [gradients, R, P]: of the total loss, or of its two parts.
 
-        Rules in `COMBINATIONS` need the gradient of w times the value loss apart from the rest.
+        Rules in `COMBINATIONS` need two: first that of the policy loss and the entropy bonus, then
+        that of w times the value loss.
         """
         if self._config.loss.balance not in COMBINATIONS:
             return self._gradient(losses.total).unsqueeze(0)
-        critic = self._critic_weights * losses.value  # `critic_factor` is 1 under these rules
+        critic = self._critic_weights * losses.value  # `Scales.critic_factor` is 1 here
         return torch.stack([self._gradient(losses.total - critic), self._gradient(critic)])
 
     def _gradient(self, loss: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ from pwm.analysis.climb import (
     mean_return_variance,
     score_variance,
 )
+from pwm.analysis.targets import Targets
 from pwm.analysis.theory import noise_weight, slowdown
 from pwm.core.agent import VALUE, Agent, AgentConfig
 from pwm.core.config import TrainConfig
@@ -217,3 +218,8 @@ def test_training_climbs_as_the_law_says(
 def test_bad_settings_are_named(field: str, value: Any) -> None:
     with pytest.raises(InputError, match=field.replace("_", "-")):
         replace(LONG, **{field: value})
+
+
+def test_targets_are_refused_with_another_reward() -> None:
+    with pytest.raises(InputError, match="reward"):
+        replace(LONG, targets=Targets(steps=60), reward=10.0)

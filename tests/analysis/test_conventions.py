@@ -98,7 +98,7 @@ def test_a_converted_weight_keeps_the_direction_of_the_gradient(name: str) -> No
     config = LossConfig(baseline="attached" if row.attached else "detached")
     advantages = returns - values
     losses = episode_losses(
-        log_probs, torch.zeros(1, steps), advantages, advantages, weight, config
+        log_probs, torch.zeros(1, steps), advantages, advantages, advantages, weight, config
     )
     theirs = loss_of(row, convert_weight(weight, steps, to=name), log_probs, returns, values)
     gradients = [

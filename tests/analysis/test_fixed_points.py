@@ -47,7 +47,7 @@ class Episodes(NamedTuple):
         errors = self.returns(values.detach()) - values
         advantages = self.returns(values) - values if self.config.leaking_targets else errors
         outputs = self.log_probs, torch.zeros(()), advantages, advantages
-        losses = episode_losses(*outputs, WEIGHT, self.config, errors)
+        losses = episode_losses(*outputs, errors, WEIGHT, self.config)
         (gradient,) = torch.autograd.grad(losses.total.mean(), head)
         return gradient
 

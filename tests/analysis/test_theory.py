@@ -138,7 +138,13 @@ def test_a_tabular_critic_trained_by_gradient_settles_at_the_bias(
     for _ in range(60):
         advantages = returns - values[torch.tensor(state)]
         losses = episode_losses(
-            log_probs, torch.zeros(episodes, steps), advantages, advantages, weight, config
+            log_probs,
+            torch.zeros(episodes, steps),
+            advantages,
+            advantages,
+            advantages,
+            weight,
+            config,
         )
         (gradient,) = torch.autograd.grad(losses.total.mean(), [values])
         values = (values - 0.3 * gradient).detach().requires_grad_()
@@ -301,8 +307,9 @@ def test_the_leak_is_an_entropy_bonus_in_the_target_at_every_update(
     def losses(baseline: Baseline, targets: torch.Tensor) -> torch.Tensor:
         """Sum of the policy loss with the returns and the weighted value loss with the targets."""
         config = LossConfig(baseline=baseline, policy_reduction=reduction)
+        advantages = returns - values
         terms = episode_losses(
-            log_probs, torch.zeros(()), returns - values, returns - values, 0.0, config
+            log_probs, torch.zeros(()), advantages, advantages, advantages, 0.0, config
         )
         return (terms.policy + weight * (targets - values).square().mean(dim=-1)).sum()
 
@@ -360,7 +367,9 @@ def test_the_identity_of_a_linear_value_head(baseline: Baseline, reduction: Redu
     def loss(head: torch.Tensor) -> torch.Tensor:
         advantages = returns - features @ head
         none = torch.zeros(())
-        return episode_losses(log_probs, none, advantages, advantages, weight, config).total.mean()
+        return episode_losses(
+            log_probs, none, advantages, advantages, advantages, weight, config
+        ).total.mean()
 
     zero = torch.zeros(4, dtype=torch.float64)
     gradient = torch.autograd.functional.jacobian(loss, zero)

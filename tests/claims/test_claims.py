@@ -81,8 +81,9 @@ def test_claims_notice_what_is_broken(world: str, expected: set[str]) -> None:
     assert expected <= failing(world)
 
 
-def test_every_claim_has_its_own_name_a_band_and_experiments(found: list[Claim]) -> None:
-    assert len({claim.name for claim in found}) == len(found)
+def test_every_claim_has_its_own_name_and_text_a_band_and_experiments(found: list[Claim]) -> None:
+    for field in ("name", "says"):
+        assert len({getattr(claim, field) for claim in found}) == len(found)
     for claim in found:
         assert claim.band[0] <= claim.band[1]
         assert claim.experiments

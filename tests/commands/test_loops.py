@@ -15,7 +15,7 @@ from torch.nn.functional import relu
 from pwm.analysis.external import Loop
 from pwm.external import replicas
 from pwm.external.__main__ import Arguments
-from pwm.external.loops import LOOPS, LoopSetting, runs_of
+from pwm.external.loops import LOOPS, LoopConfig, runs_of
 from pwm.external.losses import Losses, a3c_losses, reinforce_losses, tutorial_losses
 from pwm.external.replicas import Replicas, bootstrapped, summed_returns, train_loop
 
@@ -140,7 +140,7 @@ def output(layers: Sequence[Tensor], inputs: Tensor, trunk: int, head: int) -> T
     return relu(inputs @ pairs[trunk][0] + pairs[trunk][1]) @ pairs[head][0] + pairs[head][1]
 
 
-def step(setting: LoopSetting, totals: Sequence[Tensor], parts: Sequence[Sequence[Tensor]]) -> None:
+def step(setting: LoopConfig, totals: Sequence[Tensor], parts: Sequence[Sequence[Tensor]]) -> None:
     """Takes the first step of a new optimiser for each loss, on its part of the parameters."""
     gradients = [
         torch.autograd.grad(total, part, retain_graph=True)

@@ -42,6 +42,7 @@ def test_losses_and_gradients_are_those_of_the_core(stimulus_set: str, trial_len
         episode.entropies.flatten(1),
         returns - episode.values.flatten(1),
         returns - episode.head_values.flatten(1),
+        returns - episode.values.flatten(1),
         run.critic_weight,
         run.loss,
     ).total

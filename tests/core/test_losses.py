@@ -76,7 +76,13 @@ def losses_of(case: Case) -> tuple[Losses, Tensor]:
     advantages = discounted_returns(case.rewards, case.config.discount) - case.values
     head_advantages = advantages.detach() + case.values.detach() - case.head_values
     losses = episode_losses(
-        log_probs, entropies, advantages, head_advantages, case.critic_weights, case.config
+        log_probs,
+        entropies,
+        advantages,
+        head_advantages,
+        errors=advantages,
+        critic_weight=case.critic_weights,
+        config=case.config,
     )
     return losses, advantages
 
@@ -152,7 +158,9 @@ def test_detached_values_get_their_gradient_from_the_value_loss_alone(reduction:
     config = LossConfig(baseline="detached", policy_reduction=reduction)
     for weight in (0.0, 4.0):
         advantages = 3 - values
-        losses = episode_losses(log_probs, -log_probs, advantages, advantages, weight, config)
+        losses = episode_losses(
+            log_probs, -log_probs, advantages, advantages, advantages, weight, config
+        )
         (gradient,) = torch.autograd.grad(losses.total.sum(), values)
         expected = -2 * weight / 3 * advantages.detach()
         torch.testing.assert_close(gradient, expected, rtol=1e-15, atol=0)
@@ -165,7 +173,9 @@ def test_each_replica_has_its_own_critic_weight() -> None:
     advantages = torch.tensor([[1.0, 2.0]]).repeat(3, 1)
     log_probs = torch.full((3, 2), -1.0)
     weights = torch.tensor([0.0, 1.0, 10.0])
-    losses = episode_losses(log_probs, -log_probs, advantages, advantages, weights, LossConfig())
+    losses = episode_losses(
+        log_probs, -log_probs, advantages, advantages, advantages, weights, LossConfig()
+    )
     assert losses.policy.tolist() == [3, 3, 3]
     assert losses.value.tolist() == [2.5, 2.5, 2.5]
     assert losses.total.tolist() == [3, 5.5, 28]
@@ -178,7 +188,9 @@ def test_losses_worked_out_by_hand() -> None:
         policy, entropy = factor * 1.0, factor * 1.5
         for baseline in BASELINES[:2]:
             config = LossConfig(baseline=baseline, policy_reduction=reduction, entropy_weight=0.5)
-            losses = episode_losses(log_probs, entropies, advantages, advantages, 0.5, config)
+            losses = episode_losses(
+                log_probs, entropies, advantages, advantages, advantages, 0.5, config
+            )
             assert losses.policy.tolist() == [policy]
             assert losses.value.tolist() == [5]
             assert losses.total.tolist() == [policy + 0.5 * 5 - 0.5 * entropy]
@@ -224,7 +236,7 @@ def test_hubers_loss_is_twice_that_of_pytorch() -> None:
     advantages = torch.tensor([[0.0, 0.5, -1.0, 1.5, -4.0]], dtype=torch.float64)
     zeros = torch.zeros_like(advantages)
     config = LossConfig(value_loss="huber")
-    losses = episode_losses(zeros, zeros, advantages, advantages, 1.0, config)
+    losses = episode_losses(zeros, zeros, advantages, advantages, advantages, 1.0, config)
     assert losses.value.item() == pytest.approx((0.25 + 1 + 2 + 7) / 5, rel=1e-12)
     assert losses.value.item() == 2 * huber_loss(advantages, zeros).item()
     assert losses.squared_error.item() == pytest.approx((0.25 + 1 + 2.25 + 16) / 5)
@@ -242,7 +254,7 @@ def test_normalised_advantages_by_hand() -> None:
     loss = policy_loss(log_probs, advantages, advantages, config)
     assert loss.item() == pytest.approx((-2 - 1 + 2 * 3) / 7**0.5)
     # The critic's errors are not normalised.
-    losses = episode_losses(log_probs, -log_probs, advantages, advantages, 1.0, config)
+    losses = episode_losses(log_probs, -log_probs, advantages, advantages, advantages, 1.0, config)
     assert losses.value.item() == pytest.approx((1 + 4 + 36) / 3)
 
 

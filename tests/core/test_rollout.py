@@ -289,14 +289,18 @@ def test_the_gradient_of_the_loss_agrees_with_finite_differences(
 
     def total(vector: Tensor) -> Tensor:
         log_probs, entropies, advantages = outputs(vector)
-        return episode_losses(log_probs, entropies, advantages, advantages, 2.0, loss).total
+        return episode_losses(
+            log_probs, entropies, advantages, advantages, advantages, 2.0, loss
+        ).total
 
     start = parameters.detach()[0, varied].requires_grad_()
     advantages_at_start = outputs(start)[2].detach()
 
     def total_with_constant_advantages(vector: Tensor) -> Tensor:
         log_probs, entropies, advantages = outputs(vector)
-        rest = episode_losses(0 * log_probs, entropies, advantages, advantages, 2.0, loss).total
+        rest = episode_losses(
+            0 * log_probs, entropies, advantages, advantages, advantages, 2.0, loss
+        ).total
         return rest + policy_loss(log_probs, advantages_at_start, advantages_at_start, loss)
 
     function = total if loss.baseline == "attached" else total_with_constant_advantages

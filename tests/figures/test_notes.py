@@ -129,22 +129,25 @@ def test_only_the_first_24_seeds_have_a_faint_curve() -> None:
 
 
 @pytest.mark.parametrize(
-    ("run", "holds"),
+    ("run", "floor"),
     [
-        (TrainConfig(), True),
-        (TrainConfig(loss=LossConfig(baseline="detached")), True),
-        (TrainConfig(agent=AgentConfig(carry_state=True)), False),
-        (TrainConfig(loss=LossConfig(discount=0.9)), False),
-        (TrainConfig(task=TaskConfig(timeout=True)), False),
-        (TrainConfig(task=TaskConfig(hold_reward=0.1)), False),
+        (TrainConfig(), 33.25),
+        (TrainConfig(loss=LossConfig(baseline="detached")), 33.25),
+        (TrainConfig(task=TaskConfig(reward=2)), 133),
+        (TrainConfig(agent=AgentConfig(carry_state=True)), None),
+        (TrainConfig(loss=LossConfig(discount=0.9)), None),
+        (TrainConfig(loss=LossConfig(trace_decay=0.9)), None),
+        (TrainConfig(loss=LossConfig(return_horizon="trial")), None),
+        (TrainConfig(task=TaskConfig(timeout=True)), None),
+        (TrainConfig(task=TaskConfig(hold_reward=0.1)), None),
     ],
 )
-def test_the_floor_is_drawn_only_where_it_holds(run: TrainConfig, holds: bool) -> None:
+def test_the_floor_is_drawn_only_where_it_is_known(run: TrainConfig, floor: float | None) -> None:
     row = Row(run=run, history=made_up(1, 30))
-    assert row.floor == (33.25 if holds else None)
+    assert row.floor == floor
     (panels,) = panels_of(notes_figure([row], ""))
     labels = [text.get_text() for text in panels[0].texts]
-    assert any(label.startswith("floor") for label in labels) == holds
+    assert any(label.startswith("floor") for label in labels) == (floor is not None)
 
 
 def test_a_few_seeds_are_averaged_as_in_the_notes(tmp_path: Path) -> None:

@@ -94,8 +94,8 @@ def reference(
     log_probs = episode.log_probs.flatten(1)
     weight = run.critic_weight * critic
     outputs = log_probs, entropies, advantages, head_advantages
-    losses = episode_losses(*outputs, weight, loss, errors)
-    alone = episode_losses(*outputs, 0.0, loss, errors).total
+    losses = episode_losses(*outputs, errors, weight, loss)
+    alone = episode_losses(*outputs, errors, 0.0, loss).total
     parts = [
         torch.autograd.grad(part + 0 * doubles.sum(), doubles, retain_graph=True)[0]
         for part in (alone, weight * losses.value)

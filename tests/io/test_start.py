@@ -62,6 +62,19 @@ def test_a_library_that_cannot_be_imported_is_named(library: str, tmp_path: Path
     )
 
 
+def test_a_library_is_named_even_if_pythons_own_code_raises_the_error(tmp_path: Path) -> None:
+    status, line = started(tmp_path, "tyro", "import ctypes\nctypes.CDLL('missing.so')\n")
+    assert status == 2
+    assert line.startswith(f"error: {tmp_path}/tyro/__init__.py: expected a library that can be")
+
+
+def test_a_dependency_that_cannot_be_imported_is_named(tmp_path: Path) -> None:
+    (tmp_path / "dependency.py").write_text(BROKEN)
+    status, line = started(tmp_path, "tyro", "import dependency\n")
+    assert status == 2
+    assert line.startswith(f"error: {tmp_path}/dependency.py: expected a library that can be")
+
+
 def test_ctrl_c_during_the_imports_is_one_line(tmp_path: Path) -> None:
     assert started(tmp_path, "tyro", INTERRUPTED) == (130, "Interrupted.\n")
 

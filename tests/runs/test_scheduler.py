@@ -422,6 +422,19 @@ def test_the_bar_shows_runs_rate_and_time_left(
     )
 
 
+@pytest.mark.parametrize("damage", ["history", "provenance", "no provenance"])
+def test_the_bar_counts_a_damaged_shard_once_it_is_trained_again(
+    damage: str, copied: Store, shards: list[Shard], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = copied.path(shards[0], ".npz" if damage == "history" else ".json")
+    path.write_bytes(b"damaged")
+    if damage == "no provenance":
+        path.unlink()
+    run(shards, job(copied), threads(1))
+    last = re.split(r"[\r\n]", capsys.readouterr().err.strip())[-1]
+    assert re.match(r"100%\|.*\| 2 of 2 runs, ", last)
+
+
 def test_progress_counts_stored_and_reported_episodes_of_any_process(
     store: Store,
     shards: list[Shard],

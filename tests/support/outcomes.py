@@ -57,23 +57,23 @@ class MadeUpRuns:
             for name, values in outcome(configs[first]).items():
                 self._outcomes[name][first : first + seeds] = values
 
-    def outcomes(self, numbers: NDArray[np.intp]) -> NDArray[Any]:
+    def outcomes(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """Outcomes of the runs with these indices."""
-        return np.asarray(self._outcomes[numbers])
+        return np.asarray(self._outcomes[indices])
 
-    def curve(self, name: str, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
+    def curve(self, name: str, indices: NDArray[np.intp]) -> NDArray[np.float32]:
         """One curve of the runs with these indices."""
-        return self.history(numbers).curves[name]
+        return self.history(indices).curves[name]
 
-    def history(self, numbers: NDArray[np.intp]) -> History:
+    def history(self, indices: NDArray[np.intp]) -> History:
         """History of the runs with these indices."""
         assert self._curves is not None
         probes = np.array(self.configs[0].probe_at, np.int64)
         lengths = dict.fromkeys(METRICS + DIAGNOSTICS, self._windows)
         if len(probes):
             lengths |= dict.fromkeys(DIAGNOSTICS + AGENT_DIAGNOSTICS, len(probes))
-        found = {name: np.zeros((len(numbers), size), np.float32) for name, size in lengths.items()}
-        cells, seeds = np.divmod(numbers, self._seeds)
+        found = {name: np.zeros((len(indices), size), np.float32) for name, size in lengths.items()}
+        cells, seeds = np.divmod(indices, self._seeds)
         for cell in np.unique(cells):
             rows = np.flatnonzero(cells == cell)
             for name, values in self._curves(self.configs[cell * self._seeds]).items():

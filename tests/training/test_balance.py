@@ -15,6 +15,7 @@ from torchjd.aggregation import IMTLG, PCGrad
 
 from pwm.core.agent import Agent, AgentConfig
 from pwm.core.config import TrainConfig
+from pwm.core.episode import Scales
 from pwm.core.errors import InputError
 from pwm.core.history import METRICS
 from pwm.core.losses import Balance, LossConfig, Returns
@@ -23,7 +24,6 @@ from pwm.core.task import TaskConfig
 from pwm.engines import EngineName, make_trainer
 from pwm.training.balance import (
     COMBINATIONS,
-    Scales,
     combine,
     episode_scales,
     keep_outputs,

@@ -103,10 +103,20 @@ def test_at_the_fixed_point_each_replica_has_its_own_start(engine: EngineName) -
     assert differences == pytest.approx(expected, rel=1e-5)
 
 
-def test_detached_the_fixed_point_is_the_mean() -> None:
+@pytest.mark.parametrize(
+    "loss",
+    [DETACHED, LossConfig(baseline="attached_trunk"), LossConfig(lost_gradients="values")],
+)
+def test_without_a_leak_into_the_head_the_fixed_point_is_the_mean(loss: LossConfig) -> None:
     for weight in (0.0, 3.0):
-        run = replace(RUN, loss=DETACHED, critic_weight=weight, critic_start="fixed-point")
+        run = replace(RUN, loss=loss, critic_weight=weight, critic_start="fixed-point")
         assert critic_start(run) == 1.5
+
+
+def test_with_a_leak_into_the_head_alone_the_fixed_point_is_as_attached() -> None:
+    run = replace(RUN, critic_weight=3.0, critic_start="fixed-point")
+    of_head = replace(run, loss=replace(run.loss, baseline="attached_head"))
+    assert critic_start(of_head) == critic_start(run) > 1.6
 
 
 @pytest.mark.parametrize("start", ["mean", "fixed-point"])

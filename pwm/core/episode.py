@@ -1,4 +1,4 @@
-"""Plays one episode of a population in PyTorch, and computes its losses and metrics.
+"""Plays one episode of a population, and computes its advantages, losses and metrics.
 
 Shapes: R replicas, P parameters, N trials, L steps per trial, T = N L steps per episode.
 """
@@ -14,7 +14,27 @@ from pwm.core.history import METRICS
 from pwm.core.losses import LossConfig, Losses, episode_losses
 from pwm.core.returns import bootstrapped_returns, discounted_returns
 from pwm.core.rollout import Draws, Episode, Rollout
-from pwm.training.balance import Scales
+
+
+class Scales(NamedTuple):
+    """Scales of an episode's errors, [R] each: A = ((G - centre) / spread - v) / error_scale.
+
+    G are returns in reward, and v the outputs of the value head. By default, A = G - v.
+    `pwm.training.balance.episode_scales` sets the scales; they are the same until the next update.
+    """
+
+    centre: Tensor  # in reward
+    spread: Tensor  # in reward per unit of v
+    error_scale: Tensor  # in units of v
+    critic_factor: Tensor  # multiplies the critic weight
+
+    def to_reward(self, outputs: Tensor) -> Tensor:
+        """Converts outputs of the value head, [R, T], to values in reward."""
+        return self.centre.unsqueeze(1) + self.spread.unsqueeze(1) * outputs
+
+    def from_reward(self, returns: Tensor) -> Tensor:
+        """Converts returns in reward, [R, T], to the units that the value head learns in."""
+        return (returns - self.centre.unsqueeze(1)) / self.spread.unsqueeze(1)
 
 
 class Played(NamedTuple):
@@ -74,9 +94,9 @@ def play_episode(
         entropies=episode.entropies.flatten(1),
         advantages=advantages,
         head_advantages=head_advantages,
+        errors=errors,
         critic_weight=critic_weights * scales.critic_factor,
         config=config,
-        errors=errors,
     )
     returns = discounted_returns(rewards.reshape(by_horizon), config.discount)
     values = scales.to_reward(outputs)
