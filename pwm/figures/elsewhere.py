@@ -200,8 +200,7 @@ def _draw_carried(axes: Axes, evidence: Evidence) -> Table:
         for cell in cells:
             if cell.variant == variant:
                 slowdown = draw_slowdown(axes, cell.weight, cell, colour, marker)
-                row = (variant, cell.weight, np.nan, *slowdown, cell.finished)  # not predicted
-                table.append(row)
+                table.append((variant, cell.weight, np.nan, *slowdown, cell.finished))
     make_logarithmic(axes)
     axes.set(xlim=(0.7, 140), ylim=(0.8, 12))
     return table
