@@ -110,6 +110,27 @@ def test_claims_quoted_by_other_settings_are_as_the_paper_has_them() -> None:
         assert f"{NUMBERS[name]['text']} (`{name}`)" in page, NUMBERS[name]["text"]
 
 
+@pytest.mark.parametrize(
+    ("sentence", "names"),
+    [
+        ("{} times that where the critic starts at its fixed point", ["fixed-point-mean"]),
+        (
+            "{} of the runs learn, against {} for weight 100 and {} for an uncentred weight of 1",
+            ["rules-score-centred-per-loss", "rules-score-centred-100", "rules-score-raw-1"],
+        ),
+        (
+            "{} of the runs with two optimisers, {} with weight 100, and {} with weight 100 and "
+            "standardised returns",
+            [f"rules-above-0.9-{name}" for name in
+             ("centred-per-loss", "centred-100", "standardised-100")],
+        ),
+    ],
+)  # fmt: skip
+def test_numbers_in_the_summary_are_as_the_paper_has_them(sentence: str, names: list[str]) -> None:
+    values = [NUMBERS[f"claim.{name}"]["value"] for name in names]
+    assert sentence.format(*values) in " ".join(RAW.split())
+
+
 def test_claims_and_runs_are_counted() -> None:
     claims = [name for name in NUMBERS if name.startswith("claim.")]
     assert f"holds all {len(claims)} claims" in " ".join(RAW.split())

@@ -11,7 +11,7 @@ Shapes: M methods, C conditions, S seeds.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -98,8 +98,14 @@ class Comparison:
     """Whether each run learned, [M, C, S]."""
     time: NDArray[np.float64]
     """Episodes until each run learned, inf if it never did, [M, C, S]."""
+    reward: NDArray[np.float64]
+    """Fraction of trials rewarded in the last 500 episodes of each run, [M, C, S]."""
     held_out: tuple[str, ...] = ()
     """Conditions that do not count in the ranking."""
+
+    def ending_above(self, level: float) -> Comparison:
+        """The same comparison, in which to learn is to end above a level of reward."""
+        return replace(self, learned=self.reward > level)
 
     @property
     def ranked(self) -> tuple[str, ...]:
@@ -213,5 +219,6 @@ def _comparison(
         conditions=tuple(conditions),
         learned=np.reshape([each.learned.ravel() for each in runs], shape),
         time=np.reshape([each.time.ravel() for each in runs], shape),
+        reward=np.reshape([each.reward.ravel() for each in runs], shape),
         held_out=held_out,
     )

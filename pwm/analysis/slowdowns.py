@@ -9,13 +9,14 @@ accounts are compared on the same seeds; `pwm.analysis.estimates.interval` makes
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.analysis.estimates import RESAMPLES, Estimate, resampled_medians
+from pwm.analysis.estimates import RESAMPLES, Estimate, interval, resampled_medians
+from pwm.analysis.learning import FINAL_EPISODES
 from pwm.analysis.outcomes import Outcomes
 
 LAW = "law"
@@ -36,6 +37,8 @@ class Cell:
     experiments: tuple[str, ...]
     predicted: Mapping[str, float] = field(default_factory=dict)
     """Predicted slowdown by account."""
+    earlier: float = 0.0
+    """Episodes subtracted from every time, and so from the budget: see `by_middle`."""
 
     @cached_property
     def slowdowns(self) -> NDArray[np.float64]:
@@ -44,17 +47,23 @@ class Cell:
         It is nan where fewer than half of the light critic's seeds did.
         """
         with np.errstate(invalid="ignore"):
-            return resampled_medians(self.runs.time) / self._light_median
+            return (resampled_medians(self.runs.time) - self.earlier) / self._light_median
 
     @cached_property
     def bounds(self) -> NDArray[np.float64]:
         """Largest slowdown that can be measured within the runs' budget: [1 + resamples]."""
-        return np.asarray(self.runs.base.num_episodes / self._light_median)
+        return np.asarray((self.runs.base.num_episodes - self.earlier) / self._light_median)
 
     @property
     def least_slowdowns(self) -> NDArray[np.float64]:
         """Slowdown, or where it is unknown its lower bound (`bounds`): [1 + resamples]."""
         return np.where(np.isfinite(self.slowdowns), self.slowdowns, self.bounds)
+
+    @property
+    def estimate(self) -> Estimate:
+        """Slowdown with its interval, or its lower bound without one where it is unknown."""
+        least = self.least_slowdowns
+        return interval(least) if self.finished else Estimate(float(least[0]))
 
     @property
     def finished(self) -> bool:
@@ -79,15 +88,20 @@ class Cell:
             known = np.log(self.slowdowns / predicted)
         return np.where(np.isfinite(self.slowdowns), known, smallest)
 
-    def right(self, factor: float) -> bool:
-        """Whether the law predicts the slowdown within this factor (see `errors` if unknown)."""
-        return bool(abs(self.errors(LAW)[0]) <= np.log(factor))
+    def right(self, factor: float, account: str = LAW) -> bool:
+        """Whether an account predicts the slowdown within this factor (`errors` if unknown)."""
+        return bool(abs(self.errors(account)[0]) <= np.log(factor))
 
     @property
     def _light_median(self) -> NDArray[np.float64]:
         """Median time to learn with the light critic: [1 + resamples]; nan where it is infinite."""
-        times = resampled_medians(self.light.time)
+        times = resampled_medians(self.light.time) - self.earlier
         return np.where(np.isfinite(times), times, np.nan)
+
+
+def by_middle(cells: Iterable[Cell]) -> list[Cell]:
+    """The same cells, with times to the middle, not the end, of the episodes of `Outcomes.time`."""
+    return [replace(cell, earlier=FINAL_EPISODES / 2) for cell in cells]
 
 
 def root_mean_square(cells: Sequence[Cell], account: str = LAW) -> NDArray[np.float64]:

@@ -66,19 +66,21 @@ def _noise_cells(
         )
 
 
-def leak_constant(cells: list[Cell]) -> NDArray[np.float64]:
+def leak_constant(cells: list[Cell], *, at_least: bool = False) -> NDArray[np.float64]:
     """Factor on the noise weight that fits the slowdowns of one condition: [1 + resamples].
 
     A critic that starts at its fixed point has nothing to climb, so only noise slows learning, by a
     factor S = sqrt(1 + (noise weight / w)²). The noise weight is thus proportional to sqrt(S² - 1),
     and a cell gives the ratio of this root for the measured and the predicted S. The result is the
     median over the cells with a predicted S above `CLEAR`; nan if none of them has a known S.
+    If `at_least`, cells that should have finished and did not count with their lower bound on S.
     """
     factors = []
     for cell in cells:
         predicted = cell.predicted[LAW]
         if predicted > CLEAR:
-            measured = np.where(np.isfinite(cell.slowdowns), cell.slowdowns, np.nan)
+            unknown = np.where(at_least & (cell.bounds > predicted), cell.bounds, np.nan)
+            measured = np.where(np.isfinite(cell.slowdowns), cell.slowdowns, unknown)
             excess = np.maximum(measured**2 - 1, 0)  # 0 if learning is not slowed at all
             factors.append(np.sqrt(excess / (predicted**2 - 1)))
     with catch_warnings(action="ignore", category=RuntimeWarning):  # no slowdown is known

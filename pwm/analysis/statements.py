@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import inf
+from math import inf, isnan
 from typing import Any
 
 from pwm.analysis.estimates import Estimate
@@ -28,6 +28,13 @@ class Statement:
     def right(self) -> bool:
         """Whether the number lies in the region, or the other condition is met."""
         return self.otherwise or self.region[0] <= self.estimate.value <= self.region[1]
+
+    @property
+    def unsure(self) -> bool:
+        """Whether the statement is right, but the number's interval leaves the region."""
+        _, low, high = self.estimate
+        inside = self.region[0] <= low and high <= self.region[1]
+        return self.right and not (isnan(low) or inside or self.otherwise)
 
     @property
     def wrong_region(self) -> tuple[float, float]:

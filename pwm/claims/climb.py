@@ -114,7 +114,7 @@ def distance_claims(evidence: Evidence) -> Iterator[Claim]:
             name=f"distance-{side}-{distance}-{weight:g}",
             says=f"detached, 60 steps, weight {weight:g}: slowdown from a start at {start:g} (mean "
             "return: 5.25), or a lower bound if fewer than half learn",
-            estimate=interval(cell.least_slowdowns),
+            estimate=cell.estimate,
             band=band,
             experiments=cell.experiments,
             digits=1,

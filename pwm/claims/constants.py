@@ -19,6 +19,7 @@ from pwm.claims.claim import Number, number, unrounded
 from pwm.claims.fifth_numbers import fifth_numbers
 from pwm.claims.foreign import foreign_numbers
 from pwm.claims.grids import grids
+from pwm.claims.rules import SOLVING
 from pwm.core.agent import AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.leak import critic_bias
@@ -120,6 +121,8 @@ def _protocol() -> dict[str, Number]:
         "setting.probe-late": number(5000),
         "setting.probe-episodes": number(probed.probe_episodes),
         "setting.probe-every": number(probed.log_every),
+        **{f"setting.level-{level:g}": unrounded(level) for level in SOLVING},
+        "setting.prediction-sets": number(6),  # the first has no name in predictions.json
         "setting.methods": number(len(METHODS)),
         "setting.rule-conditions": number(len(CONDITIONS) - len(HELD_OUT)),
     }
@@ -145,6 +148,7 @@ def _theory() -> dict[str, Number]:
     for steps in (6, 15, 60, 120):
         found[f"theory.noise-{steps}"] = number(noise_weight(steps, trial_length=3), 1)
         found[f"theory.mean-{steps}"] = number(mean_return(0.5, steps // 3), 2)
+    found["theory.mean-60-uniform"] = number(mean_return(1 / 3, 60 // 3), 1)  # a uniform policy's
     for steps in (6, 15, 30):
         found[f"theory.best-{steps}"] = number(law.noise_weight(steps), 1)
     for length in (2, 4, 6):  # steps per trial; five trials per episode

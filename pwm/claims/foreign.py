@@ -63,11 +63,12 @@ def _learned(times: NDArray[np.float64]) -> Number:
 
 
 def _verdicts(part: str, statements: Iterable[Statement]) -> dict[str, Number]:
-    """Counts of all, right and wrong statements; those whose measured number is nan are neither."""
+    """Counts of all, right, unsure and wrong statements; a number that is nan decides nothing."""
     every = list(statements)
     verdicts = [each.right for each in every if not isnan(each.estimate.value)]
     return {
         f"foreign.{part}-statements": number(len(every)),
         f"foreign.{part}-right": number(verdicts.count(True)),
+        f"foreign.{part}-unsure": number(sum(each.unsure for each in every)),
         f"foreign.{part}-wrong": number(verdicts.count(False)),
     }

@@ -8,19 +8,36 @@ The accounts that predict S are the law of the climb (`pwm.analysis.climb`) and 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from pwm.analysis.estimates import Estimate, interval
 from pwm.analysis.evidence import Evidence
-from pwm.analysis.fourth_predictions import NEAR, fourth_cells, of_variants, refuted_if, right_if
+from pwm.analysis.fourth_predictions import (
+    MOST,
+    NEAR,
+    fourth_cells,
+    of_variants,
+    refuted_if,
+    right_if,
+)
 from pwm.analysis.rivals import RIVALS
-from pwm.analysis.slowdowns import LAW, experiments_of, leaving_one_out, root_mean_square
+from pwm.analysis.slowdowns import (
+    LAW,
+    by_middle,
+    experiments_of,
+    leaving_one_out,
+    root_mean_square,
+)
 from pwm.analysis.statements import Statement
 from pwm.claims.claim import Band, Claim, slug
 
 FAILS = ("noise",)  # statements of the set that turned out wrong
-ERRORS: Mapping[str, Band] = {LAW: (0.0, 0.5)} | dict.fromkeys(RIVALS, (0.2, 3.0))
-"""Bands of the root mean square error of log S, by account."""
+ERRORS: Mapping[str, Band] = {
+    **dict.fromkeys((LAW, "law finished", "law middle"), (0.0, 0.5)),
+    **dict.fromkeys(RIVALS, (0.2, 3.0)),
+}
+"""Bands of the root mean square error of log S, by account; the law's also over cells in which half
+of the seeds learned ("finished"), and by the window's middle."""
 MARGIN = (0.0, 3.0)  # band of a rival's error minus the law's
 VARIANTS: Mapping[str, tuple[str, ...]] = {
     **{variant: (variant,) for variant in ("raw", "mean", "centred", "attached")},
@@ -32,9 +49,11 @@ LEAST_RIGHT = 0.6  # smallest fraction of cells that must be within a factor of 
 
 def statement_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields a claim for each statement of the set."""
-    for statement in itertools.chain(right_if(evidence), refuted_if(evidence)):
+    found = [*right_if(evidence), *refuted_if(evidence)]
+    for statement in found:
         wrong = statement.wrong_region if statement.name in FAILS else None
         yield statement_claim("fourth", statement, wrong)
+    yield unsure_claim("fourth", found)
 
 
 def statement_claim(prefix: str, statement: Statement, wrong: Band | None) -> Claim:
@@ -55,11 +74,25 @@ def statement_claim(prefix: str, statement: Statement, wrong: Band | None) -> Cl
     )
 
 
+def unsure_claim(prefix: str, found: Sequence[Statement]) -> Claim:
+    """The claim that of the right statements of a set a few are not sure (`Statement.unsure`)."""
+    return Claim(
+        name=f"{prefix}-unsure",
+        says=f"right statements, of {len(found)} in all, whose interval leaves the right region",
+        estimate=Estimate(sum(statement.unsure for statement in found)),
+        band=(1, len(found) / 4),  # some are not sure, but most are
+        experiments=tuple(dict.fromkeys(itertools.chain(*(each.experiments for each in found)))),
+        digits=0,
+    )
+
+
 def error_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the errors of the law and of its rivals."""
     cells = of_variants(fourth_cells(evidence), "raw", "mean")
     experiments = experiments_of(cells)
     errors = {account: root_mean_square(cells, account) for account in (LAW, *RIVALS)}
+    errors["law finished"] = root_mean_square([cell for cell in cells if cell.finished])
+    errors["law middle"] = root_mean_square(by_middle(cells))
     for account, error in errors.items():
         yield Claim(
             name=f"fourth-error-{slug(account)}",
@@ -105,6 +138,19 @@ def cell_claims(evidence: Evidence) -> Iterator[Claim]:
             says=f"fourth set, {name}: cells, of {len(cells)}, right within a factor of {NEAR}",
             estimate=Estimate(right),
             band=(LEAST_RIGHT * len(cells), float(len(cells))),
+            experiments=experiments_of(cells),
+            digits=0,
+        )
+    cells = of_variants(fourth_cells(evidence), "raw", "mean")
+    most = MOST * len(cells)
+    counts = {name: sum(cell.right(NEAR, name) for cell in cells) for name in (LAW, *RIVALS)}
+    counts["unfinished"] = sum(cell.right(NEAR) and not cell.finished for cell in cells)
+    for name, count in counts.items():
+        yield Claim(
+            name=f"fourth-right-{slug(name)}",
+            says=f'fourth set, raw and mean: cells of {len(cells)} that are right by "{name}"',
+            estimate=Estimate(count),
+            band=(most, len(cells)) if name == LAW else (1, most),
             experiments=experiments_of(cells),
             digits=0,
         )

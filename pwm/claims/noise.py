@@ -18,7 +18,13 @@ from pwm.analysis.conditions import Condition, conditions
 from pwm.analysis.estimates import Estimate, interval, over_seeds
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.fourth_predictions import NEAR_NOISE, fourth_cells, of_variants
-from pwm.analysis.slowdowns import Cell, experiments_of, measured_over_predicted, root_mean_square
+from pwm.analysis.slowdowns import (
+    Cell,
+    by_middle,
+    experiments_of,
+    measured_over_predicted,
+    root_mean_square,
+)
 from pwm.analysis.starts import fixed_point_cells, leak_constant
 from pwm.analysis.times import noise_constant
 from pwm.claims.claim import Band, Claim
@@ -87,14 +93,23 @@ def fixed_point_claims(evidence: Evidence) -> Iterator[Claim]:
     yield from _law_claims("fourth set", "-fourth", fourth, error=(0.0, 0.45))
     for condition in dict.fromkeys(cell.condition for cell in cells):
         members = [cell for cell in cells if cell.condition == condition]
-        yield Claim(
-            name=f"fixed-point-constant-{condition}",
-            says=f"from the leak's fixed point, {condition.replace('-', ' of ')} steps: {FACTOR}",
-            estimate=interval(leak_constant(members)),
-            # At 120 steps, the factor is computed from two weights only.
-            band=(0.75, 2.5 if condition == "120" else 1.4),
-            experiments=experiments_of(members),
-        )
+        says = f"from the leak's fixed point, {condition.replace('-', ' of ')} steps: {FACTOR}"
+        for name, at_least in ((condition, False), (f"{condition}-least", True)):
+            yield Claim(
+                name=f"fixed-point-constant-{name}",
+                says=says + (", unfinished cells at their lower bound" if at_least else ""),
+                estimate=interval(leak_constant(members, at_least=at_least)),
+                # At 120 steps, the factor is computed from two weights only.
+                band=(0.75, 2.5 if condition == "120" else 1.4),
+                experiments=experiments_of(members),
+            )
+    yield Claim(
+        name="fixed-point-mean-middle",
+        says="from the fixed point: slowdown over predicted, by the window's middle",
+        estimate=interval(measured_over_predicted([c for c in by_middle(cells) if c.informative])),
+        band=(0.85, 1.35),  # still about the law's factor
+        experiments=experiments_of(cells),
+    )
 
 
 def _law_claims(study: str, suffix: str, cells: Sequence[Cell], error: Band) -> Iterator[Claim]:

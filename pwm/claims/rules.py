@@ -3,8 +3,9 @@
 Most methods (`pwm.analysis.rules`) are named by their returns, raw or centred (less their running
 mean), and their rule: a fixed critic weight, such as "centred 100"; an optimiser state for each
 loss ("per-loss"); gradients scaled to equal norms ("equal"); no gradient of the critic in the
-shared network ("stop-trunk"); separate networks ("separate"); and so on. "usual" is what libraries
-do. A condition is a task and a learning rate. Methods are ranked by their mean success over twelve
+shared network ("stop-trunk"); separate networks ("separate"); and so on. "usual" takes means of
+both losses, normalises advantages within the episode, clips gradients, and has weight 0.5. A
+condition is a task and a learning rate. Methods are ranked by their mean success over twelve
 conditions; two held-out conditions test the ranking.
 """
 
@@ -43,6 +44,14 @@ SCORES: Mapping[str, Band] = {
     "usual": (0.1, 0.25),
 }
 """Bands of mean success over the twelve conditions, by method."""
+SOLVING: Mapping[float, Band] = {0.9: (0.0, 0.75), 0.95: (0.0, 0.6)}
+"""Bands of the fraction of runs that end above a level of reward: fewer than learn at best."""
+LEADING: Mapping[tuple[str, str], Band] = {
+    ("standardised 100", "centred per-loss"): (0.02, 0.2),
+    ("centred per-loss", "centred 100"): (-0.05, 0.05),
+}
+"""Bands of the fraction that ends above 0.9 with one method, minus that with another: the
+first pair differs, the second is tied."""
 GAINING = ("0", "1", "10", "100", "per-loss", "equal", "pcgrad", "uncertainty", "return-scale")
 GAINS: Mapping[str, Band] = {
     **dict.fromkeys(GAINING, (0.2, 0.7)),
@@ -66,6 +75,8 @@ CARRIED: Mapping[str, Band] = {
     "centred equal": (0.5, 0.95),
     "centred 100": (0, 0.1),
     "centred 0": (0.35, 0.75),
+    **dict.fromkeys(("centred 1", "centred separate"), (0.55, 0.95)),
+    "centred pcgrad": (0.75, 1),
 }
 """Bands of success where the LSTM's state is carried across trials, by method."""
 UNCARRIED: Mapping[str, Band] = {"centred 100": (0.9, 1), "centred per-loss": (0.9, 1)}
@@ -160,6 +171,24 @@ def _score_claims(comparison: Comparison) -> Iterator[Claim]:
             name=f"rules-gain-{rule}",
             says=f"{label}: mean success over the twelve conditions, centred less raw",
             estimate=comparison.difference(f"centred {rule}", f"raw {rule}"),
+            band=band,
+            experiments=COMPARED,
+        )
+    for level, band in SOLVING.items():
+        solving = comparison.ending_above(level)
+        for name in (name for name in SCORES if not name.startswith("raw")):
+            yield Claim(
+                name=f"rules-above-{level:g}-{slug(name)}",
+                says=f"{name}: fraction that ends above a reward of {level:g}, twelve conditions",
+                estimate=solving.success(name),
+                band=band,
+                experiments=COMPARED,
+            )
+    for (one, other), band in LEADING.items():
+        yield Claim(
+            name=f"rules-above-lead-{slug(one)}",
+            says=f"{one} less {other}: fraction that ends above a reward of 0.9",
+            estimate=comparison.ending_above(0.9).difference(one, other),
             band=band,
             experiments=COMPARED,
         )

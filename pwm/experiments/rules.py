@@ -42,7 +42,8 @@ METHODS: Mapping[str, Mapping[str, Any]] = {
 """Fields of the methods, by group; the critic weight is 1 where no weights are given.
 
 At weight 0 the critic is not trained: with centred returns, the baseline is the running mean plus
-the values of the untrained critic. `usual` is what libraries usually do.
+the values of the untrained critic. `usual` has options of libraries, and normalises advantages
+within the episode.
 """
 CANDIDATES: Mapping[str, Mapping[str, Any]] = {
     "fixed": {"weights": (0.0, 10.0, 100.0), "returns": "centred"},

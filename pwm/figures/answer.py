@@ -11,9 +11,9 @@ from pwm.figures.tables import SUCCESS, Table
 LENGTHS = (15, 60, 120)  # steps per episode
 RATES = (0.001, 0.005)  # learning rates
 SERIES = {
-    "attached": ("weight", "attached", "#D55E00", "o", (0.06, 0.07)),
-    "detached": ("weight", "detached", "#0072B2", "s", (1.3, 0.6)),
-    "detached, centred": ("centred", "detached", "#009E73", "^", (0.06, 1.06)),
+    "attached": ("weight", "attached", "#D55E00", "o", (0.025, 0.07)),
+    "detached": ("weight", "detached", "#0072B2", "s", (0.5, 0.6)),
+    "detached, centred": ("centred", "detached", "#009E73", "^", (0.025, 1.08)),
 }
 """Curves by label: name of the experiments without the learning rate, baseline, colour, marker, and
 position of the label in the one panel that has labels, in data coordinates."""
@@ -38,7 +38,7 @@ def answer_figure(evidence: Evidence) -> tuple[Figure, Table]:
                 table += [(learning_rate, steps, label, *row) for row in rows]
                 if (learning_rate, steps) == (0.001, 60):
                     axes.text(*position, label, color=colour, fontsize=7, va="center")
-            axes.set(xlim=(0.04, 130), ylim=(-0.04, 1.12), yticks=[0, 0.5, 1])
+            axes.set(xlim=(0.016, 130), ylim=(-0.04, 1.12), yticks=[0, 0.5, 1])
         panels_of_rate[0].set_ylabel(f"fraction that learned\nlearning rate {learning_rate:g}")
     for axes, steps in zip(panels[0], LENGTHS, strict=True):
         axes.set_title(f"{steps} steps per episode", fontsize=8, pad=8)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from pwm.analysis.elsewhere import NOTHING
 from pwm.analysis.estimates import Estimate, interval, rate, resampled_means
@@ -40,8 +41,10 @@ VARIANTS: Mapping[str, tuple[str, str, str]] = {
     "all": ("attached, targets too", "#E69F00", "^"),
     "raw": ("detached, from 0", "#0072B2", "o"),
     "centred": ("detached, centred", "#009E73", "s"),
+    "per-loss": ("an optimiser for each loss", "#CC79A7", "P"),
+    "light": ("light critic", "0.3", "D"),
 }
-"""Label, colour and marker by `Cell.variant`."""
+"""Label, colour and marker by `Cell.variant`, and of two more kinds of runs."""
 HEADING = ("panel", "series", "x", "predicted", "value", "low", "high", "finished")
 """Columns of the table; the rows of a panel's function lack the first. `x` is the critic weight or,
 for batches, the episodes per update. If `finished` is False, `value` is only a lower bound."""
@@ -53,27 +56,28 @@ def elsewhere_figure(evidence: Evidence) -> tuple[Figure, Table]:
     optimisers = partial(_draw_slowdowns, groups=(*OPTIMISERS, "sgd"))
     returns = partial(_draw_slowdowns, groups=TARGETS)
     weight = "critic weight w"
-    # By title: function, axis labels, position of the legend
-    panels: Mapping[str, tuple[Callable[[Axes, Evidence], Table], str, str, str | None]] = {
-        "optimisers": (optimisers, "predicted slowdown", "measured", "lower right"),
-        "returns": (returns, "predicted slowdown", "measured", "lower right"),
-        "bias": (_draw_biases, "predicted bias", "measured", None),
-        "batches": (_draw_batches, "episodes per update", "episodes to learn", "upper left"),
-        "normalised": (_draw_normalised, weight, "slowdown, attached", "upper right"),
-        "Huber's loss": (_draw_huber, weight, "bias", None),
-        "state carried": (_draw_carried, weight, "slowdown", "lower right"),
-        "notes, later": (_draw_later_notes, weight, "fraction that learned", "best"),
+    # By title: function, axis labels
+    panels: Mapping[str, tuple[Callable[[Axes, Evidence], Table], str, str]] = {
+        "optimisers": (optimisers, "predicted slowdown", "measured"),
+        "returns": (returns, "predicted slowdown", "measured"),
+        "bias": (_draw_biases, "predicted bias", "measured"),
+        "batches": (_draw_batches, "episodes per update", "episodes to learn"),
+        "normalised": (_draw_normalised, weight, "slowdown, attached"),
+        "Huber's loss": (_draw_huber, weight, "bias"),
+        "state carried": (_draw_carried, weight, "slowdown"),
+        "notes, later": (_draw_later_notes, weight, "fraction that learned"),
     }
-    figure = Figure(figsize=(WIDTH, 3.6), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 4.0), layout="constrained")
     table: Table = [HEADING]
     for axes, (title, panel) in zip(figure.subplots(2, 4).flat, panels.items(), strict=True):
-        draw, x_label, y_label, legend = panel
+        draw, x_label, y_label = panel
         table += [(title, *row) for row in draw(axes, evidence)]
         axes.set_title(title, fontsize=8)
         axes.set_xlabel(x_label, fontsize=7)
         axes.set_ylabel(y_label, fontsize=7)
-        if legend:
-            axes.legend(loc=legend, fontsize=5, handletextpad=0.2)
+    shown = [Line2D([], [], color=colour, marker=marker, linestyle="", markersize=3, label=label)
+             for label, colour, marker in VARIANTS.values()]  # fmt: skip
+    figure.legend(handles=shown, loc="outside lower center", ncols=3, fontsize=7)
     return figure, table
 
 
@@ -83,15 +87,12 @@ def _draw_slowdowns(axes: Axes, evidence: Evidence, groups: Sequence[str]) -> Ta
     diagonal = np.array([0.5, 14])
     axes.fill_between(diagonal, diagonal / NEAR, diagonal * NEAR, color="0.9", linewidth=0)
     axes.plot(diagonal, diagonal, **LAW_LINE)
-    for variant, (label, colour, marker) in VARIANTS.items():
-        cells = of_groups(fifth_cells(evidence), groups, variant)
-        for cell in cells:
+    for variant, (_, colour, marker) in VARIANTS.items():
+        for cell in of_groups(fifth_cells(evidence), groups, variant):
             predicted = cell.predicted[LAW]
             slowdown = draw_slowdown(axes, predicted, cell, colour, marker)
             series = f"{cell.condition} {variant} {cell.weight:g}"
             table.append((series, cell.weight, predicted, *slowdown, cell.finished))
-        if cells:
-            add_to_legend(axes, label, colour, marker)
     make_logarithmic(axes)
     return table
 
@@ -133,13 +134,12 @@ def _draw_batches(axes: Axes, evidence: Evidence) -> Table:
             times = median_times(runs)  # [1 + resamples]; inf if most seeds failed
             finished = bool(np.isfinite(times[0]))
             time = interval(np.minimum(times, budget)) if finished else Estimate(budget)
-            _, colour, marker = VARIANTS.get(variant, ("light", "0.3", "D"))
+            _, colour, marker = VARIANTS[variant]
             draw_estimate(axes, size, time, colour, marker)
             table.append((variant, size, predicted, *time, finished))
     for variant in ("light", "raw", "own"):
         sizes_and_predictions = [row[1:3] for row in table if row[0] == variant]
-        axes.plot(*np.transpose(sizes_and_predictions), **LAW_LINE)
-    add_to_legend(axes, "light", "0.3", "D")
+        axes.plot(*np.transpose(sizes_and_predictions), color=VARIANTS[variant][1], linewidth=0.8)
     make_logarithmic(axes)
     return table
 
@@ -151,7 +151,7 @@ def _draw_normalised(axes: Axes, evidence: Evidence) -> Table:
     """
     table: Table = []
     cells = of_groups(fifth_cells(evidence), ("normalised",), "own")
-    for steps, colour, marker in ((15, "#009E73", "o"), (60, "#D55E00", "s")):
+    for steps, colour, marker in ((15, "black", "o"), (60, "0.55", "s")):
         of_steps = [cell for cell in cells if cell.condition == f"normalised-{steps}"]
         for cell in of_steps:
             slowdown = draw_slowdown(axes, cell.weight, cell, colour, marker)
@@ -162,6 +162,7 @@ def _draw_normalised(axes: Axes, evidence: Evidence) -> Table:
             slowdowns = [cell.predicted[account] for cell in of_steps]
             axes.plot(weights, slowdowns, color=colour, linewidth=0.8, linestyle=style)
         add_to_legend(axes, f"{steps} steps", colour, marker)
+    axes.legend(loc="upper right", fontsize=7, handletextpad=0.2)
     make_logarithmic(axes)
     return table
 
@@ -187,6 +188,7 @@ def _draw_huber(axes: Axes, evidence: Evidence) -> Table:
     axes.plot(weights, biases, linestyle=":", **LAW_LINE)
     axes.axvline(critic_bias(steps, entropy, 1), **LAW_LINE)  # the bias b(1) / w is 1 there
     make_logarithmic(axes)
+    axes.set_xticks([2, 5, 10, 20])
     return table
 
 
@@ -194,13 +196,11 @@ def _draw_carried(axes: Axes, evidence: Evidence) -> Table:
     """Plots slowdowns by weight with the LSTM's state carried across trials; returns table rows."""
     table: Table = []
     cells = [cell for cell in fifth_cells(evidence) if cell.condition == "carried-60"]
-    for variant, (label, colour, marker) in VARIANTS.items():
-        of_variant = [cell for cell in cells if cell.variant == variant]
-        for cell in of_variant:
-            slowdown = draw_slowdown(axes, cell.weight, cell, colour, marker)
-            table.append((variant, cell.weight, np.nan, *slowdown, cell.finished))  # not predicted
-        if of_variant:
-            add_to_legend(axes, label, colour, marker)
+    for variant, (_, colour, marker) in VARIANTS.items():
+        for cell in cells:
+            if cell.variant == variant:
+                slowdown = draw_slowdown(axes, cell.weight, cell, colour, marker)
+                table.append((variant, cell.weight, np.nan, *slowdown, cell.finished))
     make_logarithmic(axes)
     axes.set(xlim=(0.7, 140), ylim=(0.8, 12))
     return table
@@ -209,18 +209,13 @@ def _draw_carried(axes: Axes, evidence: Evidence) -> Table:
 def _draw_later_notes(axes: Axes, evidence: Evidence) -> Table:
     """Plots success by weight in the notes' later setting; returns the table's rows."""
     table: Table = []
-    for name, label, variant in (  # in the colour and with the marker of this variant
-        ("attached", "attached", "own"),
-        ("detached", "detached", "raw"),
-        ("per-loss", "optimiser for each loss", "centred"),
-    ):
+    for name, variant in (("attached", "own"), ("detached", "raw"), ("per-loss", "per-loss")):
         _, colour, marker = VARIANTS[variant]
         runs = evidence.of(f"later-{name}")
         for weight, learned in zip(runs.weights, runs.learned, strict=True):
             success = rate(learned)
             draw_estimate(axes, weight, success, colour, marker)
             table.append((name, weight, np.nan, *success, True))  # nan: no prediction is shown
-        add_to_legend(axes, label, colour, marker)
     axes.set_xscale("log")
     without_powers(axes.xaxis)
     axes.set_ylim(-0.04, 1.04)

@@ -12,7 +12,7 @@ from matplotlib.axis import Axis
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 
-from pwm.analysis.estimates import Estimate, interval, success_rate
+from pwm.analysis.estimates import Estimate, success_rate
 from pwm.analysis.slowdowns import Cell
 from pwm.figures.tables import Table
 
@@ -55,10 +55,8 @@ def draw_estimate(axes: Axes, x: float, estimate: Estimate, colour: str, marker:
 
 def draw_slowdown(axes: Axes, x: float, cell: Cell, colour: str, marker: str = "o") -> Estimate:
     """Draws and returns a cell's slowdown or, if it is unknown, a lower bound without interval."""
-    slowdowns = cell.least_slowdowns  # (1 + resamples,)
-    slowdown = interval(slowdowns) if cell.finished else Estimate(float(slowdowns[0]))
-    draw_estimate(axes, x, slowdown, colour, marker)
-    return slowdown
+    draw_estimate(axes, x, cell.estimate, colour, marker)
+    return cell.estimate
 
 
 def error_lengths(estimate: Estimate) -> list[list[float]]:

@@ -36,7 +36,8 @@ def rules_figure(evidence: Evidence) -> tuple[Figure, Table]:
     for axes, returns in zip(panels, BOTH, strict=True):
         _draw(axes, comparison, [by_place.get((row, returns)) for row in rows])
         axes.set_title(f"{returns} returns", pad=12)
-    labels = [f"weight {row}" if row.isdigit() else row for row in rows]
+    names = {"usual": "normalised, clipped"}
+    labels = [f"weight {row}" if row.isdigit() else names.get(row, row) for row in rows]
     panels[0].set_yticks(range(len(rows)), labels, fontsize=6)
     return figure, _table(comparison)
 

@@ -50,6 +50,7 @@ def judged(success: Success) -> dict[str, Prediction]:
         conditions=tuple(CONDITIONS),
         learned=learned,
         time=np.where(learned, 100.0, inf),
+        reward=np.where(learned, 1.0, 0.5),
         held_out=HELD_OUT,
     )
     return {each.name: each for each in judged_rules(found)}

@@ -40,6 +40,7 @@ def comparison(held_out: Sequence[str] = (), **learned: Sequence[NDArray[np.bool
         conditions=tuple("ABCDE"[: cells.shape[1]]),
         learned=cells,
         time=np.where(cells, 100.0, inf),
+        reward=np.where(cells, 0.92, 0.5),
         held_out=tuple(held_out),
     )
 
@@ -58,6 +59,12 @@ def test_the_score_is_the_mean_over_ranked_conditions_then_the_worst() -> None:
     assert found.success("uneven", "C").value == 1.0
     assert (found.worst_success("uneven"), found.worst_success("even")) == (0.0, 0.5)
     assert [found.rank(name) for name in found.methods] == [2, 3, 1, 4]
+
+
+def test_runs_that_end_above_a_level_are_counted_in_place_of_those_that_learned() -> None:
+    found = comparison(one=seeds(4, 6))
+    assert found.ending_above(0.9).success("one") == found.success("one")
+    assert found.ending_above(0.95).success("one").value == 0
 
 
 def test_equal_scores_share_their_rank_and_keep_their_order() -> None:

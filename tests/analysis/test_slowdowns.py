@@ -12,6 +12,7 @@ from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.slowdowns import (
     LAW,
     Cell,
+    by_middle,
     experiments_of,
     fraction_right,
     leaving_one_out,
@@ -58,6 +59,13 @@ def test_a_slowdown_is_the_ratio_of_the_median_times() -> None:
     assert some.finished
     assert some.bounds[0] == 10
     assert (some.least_slowdowns == some.slowdowns).all()
+
+
+def test_by_the_windows_middle_every_time_is_250_episodes_earlier() -> None:
+    known, unknown = by_middle([cell(3000, 3000), cell(NEVER, NEVER)])
+    assert known.estimate == (2750 / 750,) * 3
+    assert unknown.estimate[0] == unknown.bounds[0] == 9750 / 750
+    assert np.isnan(unknown.estimate.low)  # the light critic's interval is not the cell's
 
 
 def test_where_fewer_than_half_learn_the_slowdown_is_beyond_the_budget() -> None:

@@ -44,6 +44,15 @@ def test_the_constant_of_the_noise_is_found(factor: float) -> None:
     np.testing.assert_allclose(leak_constant(cells)[0], factor, rtol=0.01)
 
 
+def test_cells_that_should_have_finished_raise_the_constant_to_their_bound_if_they_count() -> None:
+    world = World(noise=lambda run: 6 * noise_weight(run.task.episode_length, 3), sharing=0.0)
+    cells = [cell for cell in fixed_point_cells(MadeUp(world)) if cell.condition == "60"]
+    assert any(cell.informative and not cell.finished for cell in cells)
+    bounds = [cell for cell in cells if not cell.finished]
+    assert np.isnan(leak_constant(bounds)[0])
+    assert 1 < leak_constant(bounds, at_least=True)[0] < 6
+
+
 def test_the_light_critic_starts_at_the_mean_of_the_same_task() -> None:
     for task in (TaskConfig(episode_length=30), TaskConfig(episode_length=20, trial_length=4)):
         base = light_critic(MadeUp(), task).base

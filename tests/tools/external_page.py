@@ -82,13 +82,21 @@ def _predicted_error(setting: LoopSetting, entropies: NDArray[np.float64]) -> fl
 
 
 def verdict_table(part: str, statements: Iterable[Statement]) -> Iterator[str]:
-    """Yields a row per statement: its text, its region, the measurement, the verdict, the rival."""
+    """Yields a row per statement: text, region, measurement, verdict, whether sure, and rival."""
     for statement in statements:
         said = predictions()["external"][part][statement.name]
         judged = not isnan(statement.estimate.value)
         verdict = ("right" if statement.right else "**wrong**") if judged else "cannot tell"
-        found = (_region(*statement.region), _number(statement.estimate), verdict, said["rival"])
-        yield f"| {statement.says} | " + " | ".join(found) + " |"
+        inside = "yes" if statement.right and not statement.unsure else "no"
+        found = (
+            statement.says,
+            _region(*statement.region),
+            _number(statement.estimate),
+            verdict,
+            inside if judged else "",
+            said["rival"],
+        )
+        yield "| " + " | ".join(found) + " |"
 
 
 def page_tables() -> list[str]:
