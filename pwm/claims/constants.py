@@ -6,13 +6,12 @@ The notes are the public notes that this study began with. Episode lengths are i
 from __future__ import annotations
 
 import math
-from statistics import linear_regression
 
 from pwm.analysis.climb import SHARE
 from pwm.analysis.conventions import CONVENTIONS, convert_weight
 from pwm.analysis.learning import FINAL_EPISODES, STANDARD_ERRORS, reward_to_learn
 from pwm.analysis.levels import reward_levels
-from pwm.analysis.predictions import Law, fitted_law, predictions
+from pwm.analysis.predictions import fitted_law, predictions
 from pwm.analysis.rules import CONDITIONS, HELD_OUT, METHODS
 from pwm.analysis.theory import mean_return, noise_weight, value_floor
 from pwm.claims.claim import Number, number, unrounded
@@ -25,17 +24,10 @@ from pwm.core.config import TrainConfig
 from pwm.core.leak import critic_bias
 from pwm.core.losses import LossConfig
 from pwm.core.task import TaskConfig
-from pwm.experiments import EXPERIMENTS, WEIGHTS
+from pwm.experiments import EXPERIMENTS
 
 HEAVY = 100.0  # recommended critic weight, for a summed policy loss
-QUOTED_LIBRARIES = (
-    "stable-baselines3-a2c",
-    "stable-baselines3-ppo",
-    "cleanrl-ppo",
-    "rllib-ppo",
-    "rllib-a3c",
-    "acme-ppo",
-)
+QUOTED_LIBRARIES = ("stable-baselines3-a2c", "cleanrl-ppo", "rllib-ppo", "rllib-a3c")
 LONG, SHORT = TaskConfig(episode_length=60), TaskConfig(episode_length=15)
 
 
@@ -129,41 +121,23 @@ def _protocol() -> dict[str, Number]:
 
 
 def _theory() -> dict[str, Number]:
-    """Values of closed forms, and of the two laws that have fitted constants.
+    """Values of closed forms, and the constant fitted in the law of the climb.
 
     In the keys, "noise" is the critic weight at which the leak's bias equals the return's standard
-    deviation, "best" the weight at which the leak slows learning by a factor of sqrt(2) according
-    to `Law`, and "share" the constant fitted in the law of the climb (`pwm.analysis.climb`).
+    deviation, and "share" the fitted constant (`pwm.analysis.climb`).
     """
-    law = fitted_law()
     largest_bias = critic_bias(steps=60, entropy=math.log(3), critic_weight=0.05)
     found = {
         "theory.bias-long-lowest": number(largest_bias),
-        "theory.exponent-sharing": number(_sharing_exponent(law), 2),
+        "theory.floor-long-half": number(value_floor(0.5, LONG.num_trials), 2),
+        "theory.floor-long-solved": number(value_floor(1.0, LONG.num_trials), 2),
         "theory.share": number(SHARE, 3),
     }
-    for name, task in (("long", LONG), ("short", SHORT)):
-        found[f"theory.floor-{name}-half"] = number(value_floor(0.5, task.num_trials), 2)
-        found[f"theory.floor-{name}-solved"] = number(value_floor(1.0, task.num_trials), 2)
-    for steps in (6, 15, 60, 120):
+    for steps in (6, 15, 60):
         found[f"theory.noise-{steps}"] = number(noise_weight(steps, trial_length=3), 1)
         found[f"theory.mean-{steps}"] = number(mean_return(0.5, steps // 3), 2)
     found["theory.mean-60-uniform"] = number(mean_return(1 / 3, 60 // 3), 1)  # a uniform policy's
-    for steps in (6, 15, 30):
-        found[f"theory.best-{steps}"] = number(law.noise_weight(steps), 1)
-    for length in (2, 4, 6):  # steps per trial; five trials per episode
-        found[f"theory.best-trial-{length}"] = number(law.noise_weight(5 * length, length), 1)
     return found
-
-
-def _sharing_exponent(law: Law) -> float:
-    """Exponent a of the power w^a that approximates `law.trunk_slowdown` at critic weight w.
-
-    It is the slope of log slowdown against log weight, at weights of 5 and more.
-    """
-    weights = [weight for weight in WEIGHTS if weight >= 5]
-    slowdowns = [math.log(law.trunk_slowdown(weight)) for weight in weights]
-    return linear_regression([math.log(weight) for weight in weights], slowdowns).slope
 
 
 def _predictions() -> dict[str, Number]:
@@ -175,7 +149,6 @@ def _predictions() -> dict[str, Number]:
         "prediction.second-error": number(0.15, 2),
         "prediction.third-error": number(0.1, 1),
         "prediction.noise-constant": number(law.noise_constant, 1),
-        "prediction.share-weight": number(law.share_weight),
         "prediction.first-mean": number(first["mean, 15 steps"], 2),
         "prediction.third-upper-45": number(third["upper_edge"]["steps 45"]),
         "prediction.third-upper-90": number(third["upper_edge"]["steps 90"]),
@@ -198,13 +171,11 @@ def _conversions() -> dict[str, Number]:
     squared = "stable-baselines3-a2c"  # its value loss is the mean squared error
     half = "cleanrl-ppo"  # its value loss is half the mean squared error
     default = CONVENTIONS[squared].weight
-    found = {"library.default-weight": number(default, 1)}
-    for name, steps, digits in (("long", 60, 0), ("short", 15, 1)):
-        converted = convert_weight(default, steps, source=squared, to="notes")
-        found[f"convert.library-{name}-sum"] = number(converted, digits)
-    for name, weight, steps in (("long", 5, 60), ("short", 2, 15), ("short-most", 5, 15)):
-        found[f"convert.notes-{name}-mse"] = number(convert_weight(weight, steps, to=squared), 2)
-        found[f"convert.notes-{name}-half"] = number(convert_weight(weight, steps, to=half), 2)
+    found = {
+        "library.default-weight": number(default, 1),
+        "convert.notes-long-mse": number(convert_weight(5, 60, to=squared), 2),
+        "convert.notes-long-half": number(convert_weight(5, 60, to=half), 2),
+    }
     for library in QUOTED_LIBRARIES:
         default = CONVENTIONS[library].weight
         converted = convert_weight(default, 60, source=library, to="notes")
@@ -212,6 +183,5 @@ def _conversions() -> dict[str, Number]:
             f"library.{library}-default": number(default, 1),
             f"library.{library}-here": number(converted),
             f"library.{library}-long": number(convert_weight(HEAVY, 60, to=library), 1),
-            f"library.{library}-short": number(convert_weight(HEAVY, 15, to=library), 1),
         }
     return found

@@ -44,7 +44,6 @@ def _settings() -> dict[str, Number]:
         "setting.fifth-statements": number(len(fifth["statements"])),
         "setting.fifth-cells": number(sum(len(cells) for cells in fifth["slowdown"].values())),
         "setting.fifth-near": number(NEAR, 1),
-        "setting.batch-least": number(min(BATCHES)),
         "setting.batch-most": number(max(BATCHES)),
         "setting.batch-16": number(16),
         "setting.fifth-carried": number(10),
@@ -55,10 +54,11 @@ def _settings() -> dict[str, Number]:
     for group in ("adam-0.99", "adam-0.999"):
         light = EXPERIMENTS[f"fifth-{group}-15-light"].base
         found[f"setting.{group}"] = unrounded(light.square_decay)
-    for group in ("discount", "gae", "td"):
-        loss = EXPERIMENTS[f"fifth-{group}-15-light"].base.loss
-        found[f"setting.{group}-discount"] = unrounded(loss.discount)
-        found[f"setting.{group}-decay"] = unrounded(loss.trace_decay)
+    discounted, bootstrapped = (
+        EXPERIMENTS[f"fifth-{group}-15-light"].base.loss for group in ("discount", "gae")
+    )
+    found["setting.discount-discount"] = unrounded(discounted.discount)
+    found["setting.gae-decay"] = unrounded(bootstrapped.trace_decay)
     return found
 
 

@@ -37,14 +37,12 @@ def test_published_claims_are_still_made() -> None:
         ("theory.floor-long-solved", "33.25"),
         ("theory.noise-15", "6.5"),
         ("convert.notes-long-mse", "0.08"),  # 5 / 60
-        ("convert.library-long-sum", "30"),  # 60 / 2
-        ("convert.library-short-sum", "7.5"),
         ("criterion.short", "0.664"),
         ("setting.episode-middle", "30"),
         ("setting.methods", "25"),
         ("setting.rule-conditions", "12"),
         ("library.cleanrl-ppo-long", "3.3"),  # 2 100 / 60
-        ("library.acme-ppo-here", "60"),
+        ("library.cleanrl-ppo-here", "15"),  # 0.5 60 / 2
         ("theory.mean-60", "5.25"),
         ("setting.episodes-more", "100,000"),
         ("task.uniform", "1/3"),
