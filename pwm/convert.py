@@ -105,7 +105,7 @@ def _to_one(source: str, to: str, weight: float, steps: int) -> Iterator[str]:
 
 
 def _default(convention: Convention) -> str:
-    """Names a library's parameter for the weight and its usual value, or says that it has none."""
+    """Describes a library's weight, such as "vf_coef, 0.5 by default", or says that it has none."""
     if not convention.parameter:
         return "no such weight: multiply its value loss"
     return f"{convention.parameter}, {convention.weight:g} {convention.usual}"

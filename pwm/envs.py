@@ -251,7 +251,7 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
 
 
 def _draw_trials(streams: Streams, task: TaskConfig) -> NDArray[np.int64]:
-    """Draws the pairs of the next episode's trials, followed by a blank trial: [R, N + 1]."""
+    """Draws the next episode's trials as indices of pairs, and appends a blank one: [R, N + 1]."""
     integers = streams.draw(task.num_trials)  # (R, N)
     trials = np.full((len(integers), task.num_trials + 1), task.num_pairs)
     trials[:, :-1] = to_index(integers, task.num_pairs)

@@ -149,7 +149,7 @@ def _causes(run: TrainConfig) -> Causes:
 
 def _normalised_causes(run: TrainConfig) -> Causes:
     """Causes of slow learning in a run with normalised advantages (see the module's docstring)."""
-    setting = Setting(steps=run.task.num_steps, critic_weight=run.critic_weight)
+    setting = _unscaled(run)
     variance = _episode_variance(setting)
     bias = normalised_bias(run) if run.loss.baseline == "attached" else 0.0
     weight = run.critic_weight * sqrt(variance + bias**2)
@@ -162,16 +162,25 @@ def _normalised_causes(run: TrainConfig) -> Causes:
 def normalised_bias(run: TrainConfig) -> float:
     """Standard deviation b over steps of the leak's bias with normalised advantages.
 
-    All quantities are for rewards of 1 and the policy that is learned first (`start_entropy`): H is
-    log 2 at the last step of a trial and log 3 at all others. Let W be the variance of an episode's
-    advantages without the bias, and D² the variance of α H over the steps of a trial. As α H is
-    divided by the standard deviation of the advantages with the bias, b² (W + b²) = D².
+    All quantities are for rewards of 1, a summed policy loss and the policy that is learned first
+    (`start_entropy`): H is log 2 at the last step of a trial and log 3 at all others. Let W be the
+    variance of an episode's advantages without the bias, in reward², and D² the variance of α H
+    over the steps of a trial. As α H is divided by the standard deviation of the advantages with
+    the bias, b² (W + b²) = D².
     """
-    steps, length = run.task.num_steps, run.task.trial_length
-    variance = _episode_variance(Setting(steps=steps, critic_weight=run.critic_weight))  # W
+    length = run.task.trial_length
+    variance = _episode_variance(_unscaled(run))  # W
     entropy_deviation = sqrt((length - 1) / length**2) * (log(3) - log(2))
-    deviation = leak_temperature(steps, run.critic_weight) * entropy_deviation  # D
+    deviation = leak_temperature(run.task.num_steps, run.critic_weight) * entropy_deviation  # D
     return sqrt((sqrt(variance**2 + 4 * deviation**2) - variance) / 2)
+
+
+def _unscaled(run: TrainConfig) -> Setting:
+    """Setting of the climb model for the run's task, without normalised advantages."""
+    task = run.task
+    return Setting(
+        steps=task.num_steps, trial_length=task.trial_length, critic_weight=run.critic_weight
+    )
 
 
 def _episode_variance(setting: Setting) -> float:

@@ -203,7 +203,7 @@ def _on_carried_states(evidence: Evidence) -> Iterator[Statement]:
 
 
 def _on_the_later_notes(evidence: Evidence) -> Iterator[Statement]:
-    """Yields the statements on the notes' later setting (`pwm.experiments.fifth.LATER_SETTING`)."""
+    """Yields the statements on the public notes' later setting (`fifth.LATER_SETTING`)."""
     attached, detached, per_loss = "later-attached", "later-detached", "later-per-loss"
 
     def learned(name: str, weight: float) -> NDArray[np.bool_]:

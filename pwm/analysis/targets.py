@@ -70,7 +70,7 @@ class Targets:
 
     @property
     def mean_return(self) -> float:
-        """Mean over the steps of the discounted return within the horizon, not bootstrapped."""
+        """Expected return, averaged over the steps: discounted, not bootstrapped, in reward."""
         weights, _ = target_weights(self.steps, self.discount, 1.0, self._horizon_steps)
         return float((weights @ self._mean_rewards).mean())
 

@@ -99,10 +99,11 @@ def _report(
     rates: NDArray[np.float64],
     product_rates: NDArray[np.float64],
 ) -> None:
-    """Prints a row of the table for each contestant: the plain loop first, all cores last.
+    """Prints a row of the table for each contestant.
 
-    `rates` are replica-episodes per second, [rounds, contestants]; `product_rates` are operations
-    per second of a matrix product on one core, [rounds].
+    `racing` has the plain loop first, and the fused engine on all cores last. `rates` are
+    replica-episodes per second, [rounds, contestants]; `product_rates` are operations per second
+    of a matrix product on one core, [rounds].
     """
     by_name = {contestant.name: rates[:, column] for column, contestant in enumerate(racing)}
     for contestant in racing:

@@ -1,6 +1,7 @@
-"""Numbers in the paper that need no runs of this study: settings, closed forms, predictions.
+"""Numbers in the paper computed without runs: settings, closed forms, predictions, conversions.
 
-The notes are the public notes that this study began with. Episode lengths are in steps.
+The notes are the public notes that this study began with. Episode lengths are in steps. Constants
+that were once fitted to runs are taken as they are.
 """
 
 from __future__ import annotations

@@ -121,7 +121,7 @@ def _fixed(field: str, value: Any) -> str:
 
 
 def _axis(field: str, values: Sequence[Any]) -> str:
-    """Describes an axis: its name, and its values or, if they are many, their count and ends."""
+    """Describes an axis by its name and values, or their count and ends; seeds by their count."""
     name = WORDS.get(field, field.replace("_", " "))
     if field == "seed":
         return f"{len(values)} {name}"

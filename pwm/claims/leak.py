@@ -197,7 +197,7 @@ def _relative_time(runs: Outcomes, reference: Outcomes, weights: Sequence[float]
     fast = reference.at(critic_weight=weights).time  # (W, S)
 
     def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Mean ratio for B selections of seeds, [B], given the indices of the seeds, [B, S]."""
+        """Mean over weights of the ratio of times, [B], given B resamples of the seeds, [B, S]."""
         ratios = median_time(slow[:, seeds]) / median_time(fast[:, seeds])  # (W, B)
         return np.asarray(ratios.mean(axis=0))
 
@@ -265,7 +265,7 @@ def _by_hand_over_law(by_hand: Outcomes, detached: Outcomes) -> Estimate:
     fast = detached.at(critic_weight=5.0).time  # (S,)
 
     def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Geometric mean ratio for B selections of seeds, [B], given their indices, [B, S]."""
+        """Geometric mean over biases of measured over predicted, [B], for resamples [B, S]."""
         slowdowns = median_time(slow[:, seeds]) / median_time(fast[seeds])  # (biases, B)
         log_ratios = np.log(slowdowns.T / predicted)  # (B, biases)
         return np.asarray(np.exp(log_ratios.mean(axis=-1)))

@@ -117,15 +117,16 @@ def second_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _law_as_first_written(runs: Outcomes, probed: Outcomes) -> dict[str, NDArray[np.bool_]]:
-    """Predicts which runs learn at each weight, by the first version of the law.
+    """Predicts which runs learn at each weight, by the first version of `Law`.
 
-    The time to learn of each undisturbed run, detached and of small weight, is multiplied by the
-    law's slowdown at each weight. A run learns if this product is within its budget.
+    `Law` gives slowdowns: how many times as long runs take to learn due to the leak and to a heavy
+    critic. The time to learn of each undisturbed run, detached and of small weight, is multiplied
+    by the slowdown at each weight. A run learns if this product is within its budget.
 
     Args:
         runs: runs of one episode length, by baseline, weight and seed; R of them are undisturbed.
-        probed: light detached runs of the same length, whose measured gradients give the law's
-            share weight.
+        probed: light detached runs of the same length, whose measured gradients give
+            `Law.share_weight`.
     Returns:
         Whether each undisturbed run would learn at each weight, [W, R], by baseline.
     """

@@ -62,13 +62,13 @@ class VecPWM(VecEnv):
         return [getattr(self._envs, attr_name, None) for _ in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
-        """Not supported."""
+        """Not supported; raises `NotImplementedError`."""
         raise NotImplementedError
 
     def env_method(
         self, method_name: str, *args: Any, indices: VecEnvIndices = None, **kwargs: Any
     ) -> list[Any]:
-        """Not supported."""
+        """Not supported; raises `NotImplementedError`."""
         raise NotImplementedError
 
     def env_is_wrapped(

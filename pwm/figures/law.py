@@ -47,7 +47,11 @@ ACCOUNTS = {
 
 
 def law_figure(evidence: Evidence) -> tuple[Figure, Table]:
-    """Figure and table of slowdowns, errors of the law and its rivals, and slowdowns by noise."""
+    """Figure of the law of the climb, and the table of its points.
+
+    Panels: measured against predicted slowdowns; errors of the law and its rivals; measured over
+    predicted slowdowns of attached critics that start at their fixed point, slowed by noise alone.
+    """
     table: Table = [HEADING]
     figure = Figure(figsize=(WIDTH, 2.4), layout="constrained")
     slowdown_axes, error_axes, noise_axes = figure.subplots(1, 3, width_ratios=(1.25, 0.8, 1.25))

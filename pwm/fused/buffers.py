@@ -90,7 +90,10 @@ class UpdateRule(NamedTuple):
 
 
 class Population(NamedTuple):
-    """R replicas: runs of one setting that differ in seed, critic weight and learning rate."""
+    """R replicas: runs of one setting that differ in seed, critic weight and learning rate.
+
+    Each has P parameters, with padding.
+    """
 
     critic_weights: Floats  # (R,)
     learning_rates: Floats  # (R,)

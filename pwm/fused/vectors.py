@@ -105,9 +105,9 @@ def store(_context: Any, row: Any, column: Any, lanes: Any) -> Any:
 
 @intrinsic
 def columns(_context: Any, numbers: Any, start: Any) -> Any:
-    """Loads the columns of a matrix (`LANES`, `MATRIX_COLUMNS`), each as a vector.
+    """Loads a matrix (`LANES` rows, `MATRIX_COLUMNS` columns); returns each column as a vector.
 
-    The matrix is stored row by row in `numbers`, an array with one axis, starting at `start`.
+    `numbers` is a one-dimensional array that holds the matrix in row-major order, from `start` on.
     """
     matrix_type = LanesType(LANES * MATRIX_COLUMNS)  # the whole matrix as one vector
     result_type = types.UniTuple(lanes_type, MATRIX_COLUMNS)

@@ -25,9 +25,9 @@ All others were added later; the default of such a field must never change."""
 def identity(config: Any) -> dict[str, Any]:
     """The fields that identify a configuration, as nested dictionaries for JSON.
 
-    A field that is not `ORIGINAL` is left out while it has its default, so runs published before
-    the field existed keep their names. In a field annotated `float` or `float | ...`, an integer
-    becomes a float, so 2 and 2.0 give the same identity.
+    A field that was added after the `ORIGINAL` ones is left out while it has its default, so runs
+    published before it existed keep their names. In a field annotated `float` or `float | ...`, an
+    integer becomes a float, so 2 and 2.0 give the same identity.
     """
     content: dict[str, Any] = {}
     for item in fields(config):

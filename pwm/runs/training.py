@@ -62,8 +62,8 @@ def extension(earlier: Path, num_episodes: int, engine: EngineName, out: Path | 
     The results go into the folder `out`, or into the earlier run's folder if `out` is None.
 
     Raises:
-        InputError: the folder holds no run, or its run has `num_episodes` already or was trained
-            by another engine.
+        InputError: the folder holds no usable run, its run has finished `num_episodes` already or
+            was trained by another engine, or `num_episodes` is not a whole number of its updates.
     """
     accepted = f"a folder that holds a run, with {CONFIG} and {STATE_FILE}"
     require(files_in(earlier) >= {CONFIG, STATE_FILE}, "extend", earlier, accepted)
@@ -92,6 +92,9 @@ def train_run(
 ) -> bool:
     """Trains to the end or until a signal is caught, and saves the run.
 
+    It first restores the run that the plan continues (`Plan.earlier`), if there is one. If a signal
+    comes before the first episode, nothing is saved.
+
     Args:
         plan: the runs, and the folder to save them in.
         trainer: new trainer of the plan's runs.
@@ -99,6 +102,8 @@ def train_run(
         draw: function that plots a trainer's curves and saves them to a file.
     Returns:
         Whether training reached the last episode.
+    Raises:
+        InputError: the folder cannot be used, or holds a run that the plan does not continue.
     """
     folder, started = plan.folder, time.monotonic()
     with reserved(plan.folder_flag, folder) as require_reserved:

@@ -203,7 +203,7 @@ def describe_reduction(factor: float, shape: Sequence[int]) -> str:
     candidates = [(factor * divisor, name) for name, divisor in divisors.items()]
 
     def preference(candidate: tuple[float, str]) -> tuple[bool, float]:
-        """Sort key: coefficients of 1 or ½ come first, then those that are closer to 1."""
+        """Sort key: coefficients within 2% of 1 or ½ come first; of equals, those closer to 1."""
         coefficient, _ = candidate
         is_usual = any(abs(coefficient / value - 1) < 0.02 for value in (1, 0.5))
         return not is_usual, abs(log(abs(coefficient)))

@@ -89,10 +89,16 @@ def test_batches_cost_their_root_and_then_in_proportion() -> None:
 
 
 @pytest.mark.parametrize("weight", [0.01, 1.0, 100.0])
-def test_the_bias_of_normalised_advantages_balances(weight: float) -> None:
-    run = replaced(PLAIN, {"episode_length": 15, "critic_weight": weight})
-    within, bias = 1.25 - 0.55, normalised_bias(run)
-    entropies = np.array([log(3), log(3), log(2)])
+@pytest.mark.parametrize(("length", "within"), [(3, 1.25 - 0.55), (5, 2 / 3 - 7 / 18)])
+def test_the_bias_of_normalised_advantages_balances(
+    length: int, within: float, weight: float
+) -> None:
+    # N trials of rewards 0 or 1: the variance of the return, (N² - 1) / 48 + (N + 1) / 8, less that
+    # of its mean over an episode, (N + 1) (2 N + 1) / 24 N.
+    changes = {"trial_length": length, "episode_length": 15, "critic_weight": weight}
+    run = replaced(PLAIN, changes)
+    bias = normalised_bias(run)
+    entropies = np.array([log(3)] * (length - 1) + [log(2)])
     leaked = leak_temperature(15, weight) * entropies.std() / sqrt(within + bias**2)
     assert bias == pytest.approx(leaked)
 
