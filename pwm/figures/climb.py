@@ -66,7 +66,7 @@ def _draw_diagnostic(axes: Axes, evidence: Evidence, name: str) -> Table:
         if name == "distance":
             axes.text(*position, label, color=colour, fontsize=7, in_layout=False)
     axes.set_xscale("log")
-    axes.set_xticks([1, 10, 100, 1000], ["0", "10", "100", "1,000"])
+    axes.set_xticks([1, 11, 101, 1001], ["0", "10", "100", "1,000"])
     axes.minorticks_off()
     return table
 
