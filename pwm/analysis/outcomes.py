@@ -135,8 +135,8 @@ class Outcomes:
 
         Args:
             values: for each field, a value, which removes the field's axis, or a list of values,
-                for instance `critic_weight=[2, 3, 5], baseline="detached"`. If the field has no
-                axis, the result is a list of runs, unless all runs are selected.
+                for instance `critic_weight=[2, 3, 5], baseline="detached"`. If a field has no
+                axis, the result is a list of runs; if all are selected, nothing changes.
         Raises:
             ValueError: a field does not exist, or there is a value that no run has.
         """
@@ -203,7 +203,7 @@ class Outcomes:
 
         Raises:
             ValueError: the runs differ in `num_episodes` or in `log_every`.
-            InputError: a run is not in the store, or the source has outcomes only.
+            InputError: a run is not in the store, or is published without its history.
         """
         return self._runs.history(self._curve_indices())
 
