@@ -5,8 +5,8 @@ standard errors, the best that is possible without solving the task. With the st
 this is the best memoryless policy's 0.625. With pwm0, which a memoryless policy solves, it is the
 0.5 of a policy that always gives the same answer. The criterion was fixed before any run was made.
 
-Histories hold averages over windows of episodes. The last 500 episodes stand for all windows that
-end in them. Shapes: R replicas, K windows.
+Histories hold averages over windows of episodes, so a result over the last 500 episodes uses every
+window that ends in them. Shapes: R replicas, K windows.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from pwm.core.history import History
 from pwm.core.task import TaskConfig
 
 FINAL_EPISODES = 500
-STANDARD_ERRORS = 4.0
+STANDARD_ERRORS = 4.0  # of the fraction of trials rewarded
 
 
 def reward_to_learn(task: TaskConfig, num_episodes: int) -> float:
     """Fraction of trials rewarded, over `num_episodes` episodes, above which a run has learned."""
     levels = reward_levels(task.stimulus_set)
-    # The best level without solving the task. A memoryless policy solves pwm0.
+    # The best level without solving the task; in pwm0, a memoryless policy solves it.
     unsolved = levels.memoryless if levels.memoryless < levels.solved else levels.one_sided
     standard_error = sqrt(unsolved * (1 - unsolved) / (num_episodes * task.num_trials))
     return unsolved + STANDARD_ERRORS * standard_error
@@ -46,10 +46,10 @@ def times_to_learn(history: History, task: TaskConfig) -> NDArray[np.float64]:
     It is inf if the criterion was never met. All windows but the last must have the same length.
     """
     window_length = int(history.episode[0])  # in episodes
-    group_size = min(ceil(FINAL_EPISODES / window_length), len(history.episode))
+    # Groups of consecutive windows, each of at least 500 episodes, or of all if there are fewer
+    group_size = min(ceil(FINAL_EPISODES / window_length), len(history.episode))  # in windows
     groups = sliding_window_view(history.reward.astype(np.float64), group_size, axis=1)
-    means = groups.mean(axis=-1)  # over each group of consecutive windows: (R, groups)
-    met = means > reward_to_learn(task, group_size * window_length)
+    met = groups.mean(axis=-1) > reward_to_learn(task, group_size * window_length)  # (R, groups)
     last_episodes = history.episode[group_size - 1 :]  # of each group
     first_met = met.argmax(axis=1)  # index of the first group that met the criterion; 0 if none
     return np.where(met.any(axis=1), last_episodes[first_met], np.inf)

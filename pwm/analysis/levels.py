@@ -30,7 +30,8 @@ def reward_levels(stimulus_set: str) -> RewardLevels:
         InputError: the stimulus set is unknown.
     """
     config = TaskConfig(stimulus_set=stimulus_set)
-    rewards = reward_table(config)[:-1, -1].astype(np.float64)  # of the last step: (pairs, actions)
+    # At the last step of each pair's trial; the table's last row, the blank trial, is left out
+    rewards = reward_table(config)[:-1, -1].astype(np.float64)  # 0 or 1: (pairs, actions)
     second = config.pairs[:, 1]  # second stimulus of each pair
     # For each second stimulus, the number of its pairs in which its best action is rewarded
     most_rewarded = [rewards[second == each].sum(axis=0).max() for each in np.unique(second)]

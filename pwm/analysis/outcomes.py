@@ -66,7 +66,7 @@ Note = Callable[[NDArray[np.intp]], None]
 
 
 class Outcomes:
-    """Selected runs and their outcomes: arrays whose shape is written [...].
+    """Selected runs and their outcomes: arrays [...] with an entry for each run.
 
     The runs of a grid have one axis for each field that varies, such as the critic weight and the
     seed. A list of runs, such as those in a folder, has the single axis "run".
@@ -98,6 +98,7 @@ class Outcomes:
             runs: Runs = StoredRuns(source, plan(experiment))
         else:
             runs = source.runs(experiment)
+        # Runs are numbered in the order of the grid: the last axis varies fastest.
         shape = [len(values) for values in experiment.axes.values()]
         return cls(runs, experiment.axes, np.arange(experiment.num_runs).reshape(shape), note)
 
@@ -134,8 +135,8 @@ class Outcomes:
 
         Args:
             values: for each field, a value, which removes the field's axis, or a list of values,
-                for instance `critic_weight=[2, 3, 5], baseline="detached"`. A field without an
-                axis, unless all runs have the wanted values, turns a grid into a list of runs.
+                for instance `critic_weight=[2, 3, 5], baseline="detached"`. If a field has no
+                axis, the result is a list of runs; if all are selected, nothing changes.
         Raises:
             ValueError: a field does not exist, or there is a value that no run has.
         """
@@ -150,7 +151,7 @@ class Outcomes:
         return selected
 
     def _along_axis(self, name: str, wanted: Sequence[Any], *, keep_axis: bool) -> Outcomes:
-        """The runs with the wanted values of a field that has an axis; removes it unless kept."""
+        """Selects the wanted values on the axis `name`, which is removed unless `keep_axis`."""
         values, axis = self.axes[name], list(self.axes).index(name)
         _require_all(name, wanted, values)
         axes = {**self.axes, name: wanted}
@@ -161,7 +162,7 @@ class Outcomes:
         return Outcomes(self._runs, axes, indices, self._note)
 
     def _as_list(self, name: str, wanted: Sequence[Any]) -> Outcomes:
-        """The runs with a wanted value of a field without an axis: a list, unless all have one."""
+        """Selects runs by a field without an axis, as a list; `self` if all runs are selected."""
         fields = flat(TrainConfig())
         if name not in fields:
             raise ValueError(f"{name}: expected a field of a run, one of {', '.join(fields)}")
@@ -169,11 +170,11 @@ class Outcomes:
         _require_all(name, wanted, values)
         selected = [value in wanted for value in values]
         if all(selected):
-            return self  # with its axes
+            return self
         indices = self._indices.ravel()[selected]
         return Outcomes(self._runs, {"run": range(len(indices))}, indices, self._note)
 
-    def _numbers_to_read(self) -> NDArray[np.intp]:
+    def _indices_to_read(self) -> NDArray[np.intp]:
         """Indices of the runs, [...]; calls `note`, as their data are about to be read."""
         if self._note is not None:
             self._note(self._indices)
@@ -202,10 +203,9 @@ class Outcomes:
 
         Raises:
             ValueError: the runs differ in `num_episodes` or in `log_every`.
-            InputError: a run is not in the store, or the runs come from the published outcomes,
-                which contain no histories.
+            InputError: a run is not in the store, or is published without its history.
         """
-        return self._runs.history(self._numbers_of_equal_windows())
+        return self._runs.history(self._curve_indices())
 
     def curve(self, name: str) -> NDArray[np.float32]:
         """The curve `name`: [..., windows], or [..., probes] for diagnostics at chosen episodes.
@@ -214,24 +214,20 @@ class Outcomes:
             ValueError: the runs differ in `num_episodes` or in `log_every`.
             InputError: a run is not in the store, or the curve is not published.
         """
-        curve = self._runs.curve(name, self._numbers_of_equal_windows())
+        curve = self._runs.curve(name, self._curve_indices())
         return curve.reshape(*self._indices.shape, curve.shape[1])
 
-    def _numbers_of_equal_windows(self) -> NDArray[np.intp]:
-        """Indices of the runs, [R]; calls `note`, as curves are about to be read.
-
-        Raises:
-            ValueError: the runs differ in `num_episodes` or in `log_every`.
-        """
+    def _curve_indices(self) -> NDArray[np.intp]:
+        """`_indices_to_read`, flattened, [R]; raises `ValueError` if the runs' windows differ."""
         lengths = {(run.num_episodes, run.log_every) for run in self.configs}
         if len(lengths) > 1:
             listed = ", ".join(f"{total} and {window}" for total, window in sorted(lengths))
             raise ValueError(f"num_episodes, log_every: expected one pair, not {listed}")
-        return self._numbers_to_read().ravel()
+        return self._indices_to_read().ravel()
 
     @property
     def probed(self) -> NDArray[np.int64]:
-        """Episodes of the first run's probes: [probes] of `probe_at`, or ends of [windows]."""
+        """Episodes of the first run's probes: `probe_at` or else the ends of windows, [probes]."""
         run = self.base
         ends_of_windows = range(run.log_every, run.num_episodes + 1, run.log_every)
         return np.array(run.probe_at or ends_of_windows, np.int64)
@@ -239,7 +235,7 @@ class Outcomes:
     @property
     def _outcomes(self) -> NDArray[Any]:
         """All outcomes of the runs: an array of `OUTCOME`, [...]."""
-        return self._runs.outcomes(self._numbers_to_read())
+        return self._runs.outcomes(self._indices_to_read())
 
     @property
     def learned(self) -> NDArray[np.bool_]:
@@ -268,7 +264,7 @@ class Outcomes:
 
     @property
     def critic_bias(self) -> NDArray[np.float64]:
-        """Mean of value minus return over the last 500 episodes: [...]."""
+        """Mean of value minus return over the last 500 episodes, in reward: [...]."""
         return self._outcomes["critic_bias"]
 
     @property
@@ -287,13 +283,13 @@ class Outcomes:
         return self._outcomes["peak_value_loss"]
 
     def rate(self) -> NDArray[np.float64]:
-        """Fraction of seeds that learned: [...] without the last axis, that of the seeds."""
+        """Fraction of seeds that learned, a mean over the last axis: [...] without that axis."""
         return np.asarray(self.learned.mean(axis=-1))
 
 
-def _require_all(name: str, wanted: Iterable[Any], found: Sequence[Any]) -> None:
-    """Raises `ValueError` if any wanted value is not among those found in the runs."""
+def _require_all(name: str, wanted: Iterable[Any], available: Sequence[Any]) -> None:
+    """Raises `ValueError` if any wanted value is not among those of the runs."""
     for value in wanted:
-        if value not in found:
-            listed = ", ".join(str(each) for each in dict.fromkeys(found)) or "none"
+        if value not in available:
+            listed = ", ".join(str(each) for each in dict.fromkeys(available)) or "none"
             raise ValueError(f"{name}={value}: expected one of the values that were run: {listed}")

@@ -31,27 +31,28 @@ class Law:
     """Law of the slowdown: the closed form `pwm.analysis.theory.slowdown` with two constants.
 
     A slowdown is a ratio of times to learn. Two things slow learning: the leak (the policy loss's
-    gradient with respect to the values), and a heavy critic's gradient in the shared trunk.
+    gradient with respect to the values), and a heavy critic's gradient in the shared trunk. The
+    policy loss is a sum over steps.
     """
 
     noise_constant: float
-    """Factor on `pwm.analysis.theory.noise_weight`; 1 if not fitted."""
+    """Factor on the noise weight (`pwm.analysis.theory.noise_weight`); 1 if not fitted."""
     share_weight: float
     """Critic weight at which the critic's gradient in the shared trunk is as large as the policy's;
     inf if the networks are separate."""
 
     def noise_weight(self, steps: int, trial_length: int = 3) -> float:
-        """Weight at which a leak slows learning by a factor of sqrt(2); summed policy loss."""
+        """Critic weight at which the leak slows learning by a factor of sqrt(2)."""
         return self.noise_constant * noise_weight(steps, trial_length)
 
     def leak_slowdown(self, weight: float, steps: int, trial_length: int = 3) -> float:
-        """Predicted slowdown due to the leak alone, for a summed policy loss."""
+        """Predicted slowdown by the leak alone."""
         return slowdown(bias=self.noise_weight(steps, trial_length) / weight)
 
     def trunk_slowdown(self, weight: float, bias: float = 0.0) -> float:
-        """Predicted slowdown relative to a light, unbiased critic; the trunk is shared.
+        """Predicted slowdown by a critic in a shared trunk, relative to a light, unbiased one.
 
-        `bias` is that of the baseline, divided by the standard deviation of the return.
+        `bias` is the bias of the baseline divided by the standard deviation of the return.
         """
         return slowdown(bias, weight / self.share_weight)
 

@@ -91,7 +91,7 @@ class Record:
         return Record(self.digest[runs], self.trail[runs], self.outcome[runs], curves)
 
     def differences(self, other: Record) -> dict[str, NDArray[np.bool_]]:
-        """Whether each run differs from that of `other` in each of the `columns`: [R], by name."""
+        """Whether each run differs from the same run in `other`: [R], by the names in `columns`."""
         differs = {}
         for name, ours in self.columns.items():
             theirs = other.columns[name]
@@ -179,7 +179,7 @@ class Published:
             "plan": np.array(list(self.plans.values())),
             "runs": np.array([len(each["digest"]) for each in columns]),
         }
-        no_curve = np.zeros((0, 0), np.float32)  # of an experiment that does not publish the curve
+        no_curve = np.zeros((0, 0), np.float32)  # for an experiment that does not publish a curve
         for kind, names in CURVES.items():  # a record has all curves of a kind, or none
             lengths = [each.get(CURVE + names[0], no_curve).shape[1] for each in columns]
             arrays[kind] = np.array(lengths)
@@ -208,12 +208,12 @@ class Published:
 def _records(arrays: Mapping[str, NDArray[Any]]) -> Iterator[Record]:
     """Yields the record of each experiment in a file, in order, from the file's arrays by name."""
     num_runs = arrays["runs"]  # of each experiment
-    ends = np.cumsum(num_runs)
-    columns = {name: np.split(arrays[name], ends[:-1]) for name in OF_RUNS}
-    curves: dict[str, list[NDArray[Any]]] = {}
+    ends = np.cumsum(num_runs)[:-1]  # of each experiment but the last, as `np.split` expects
+    columns = {name: np.split(arrays[name], ends) for name in OF_RUNS}
+    curves: dict[str, list[NDArray[Any]]] = {}  # by name: each experiment's part, still flat
     for kind, names in CURVES.items():
-        ends = np.cumsum(num_runs * arrays[kind])
-        curves |= {name: np.split(arrays[CURVE + name], ends[:-1]) for name in names}
+        curve_ends = np.cumsum(num_runs * arrays[kind])[:-1]
+        curves |= {name: np.split(arrays[CURVE + name], curve_ends) for name in names}
     for index, size in enumerate(num_runs.tolist()):
         outcome = np.zeros(size, OUTCOME)
         for name in FIELDS:
@@ -227,6 +227,6 @@ def _records(arrays: Mapping[str, NDArray[Any]]) -> Iterator[Record]:
 
 
 def plan_of(experiment: Experiment) -> str:
-    """Hash that identifies an experiment's runs, made from the keys of their shards (`plan`)."""
+    """Hash that identifies an experiment's runs, made from the keys of their stored files."""
     keys = "".join(shard.key for shard in plan(experiment))
     return hashlib.sha256(keys.encode()).hexdigest()[:16]

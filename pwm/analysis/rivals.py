@@ -16,12 +16,12 @@ RIVALS = ("weight", "weight per step", "share", "saturation")
 def rival_slowdowns(setting: Setting) -> dict[str, float]:
     """Slowdown predicted by each rival, relative to a light critic that starts at the mean return.
 
-    In the first three, the critic's gradient in the trunk slows learning. Relative to the policy's,
-    it is proportional to the weight, to the weight per step, or to `critic_share`. In "saturation",
-    learning is slow because units that the critic's climb has saturated pass on less gradient.
+    In the first three, the critic's gradient in the trunk, which the policy shares, slows learning.
+    Relative to the policy's, this gradient is proportional to the weight, to the weight per step,
+    or to `critic_share`. In "saturation", units saturated by the climb pass on less gradient.
     """
     weight, share = setting.critic_weight, critic_share(setting)
-    end = climb(setting, ARRIVED)[-1]
+    end = climb(setting, ARRIVED)[-1]  # position of the critic after its climb
     return {
         "weight": slowdown(critic=0.436 * weight),
         "weight per step": slowdown(critic=6.54 * weight / setting.steps),

@@ -45,7 +45,7 @@ def judged_rules(comparison: Comparison) -> Iterator[Prediction]:
         return comparison.success(method, condition).value
 
     def gain(rule: str) -> Estimate:
-        """Mean success of a rule with centred returns minus that with raw returns."""
+        """Mean success of a rule or weight with centred returns minus that with raw returns."""
         return comparison.difference(f"centred {rule}", f"raw {rule}")
 
     def close(one: str, other: str) -> bool:
@@ -60,7 +60,7 @@ def judged_rules(comparison: Comparison) -> Iterator[Prediction]:
     yield Prediction(
         name="centring",
         says="every rule is better centred than raw, but for stop-trunk and separate: tied",
-        right=all(gain(rule).low > 0 for rule in ("0", *SHARING))  # 0: an untrained critic
+        right=all(gain(rule).low > 0 for rule in ("0", *SHARING))  # 0: untrained critic
         and all(comparison.tied(f"centred {rule}", f"raw {rule}") for rule in APART),
     )
     condition = "120 steps, 0.001"
@@ -102,11 +102,10 @@ def judged_rules(comparison: Comparison) -> Iterator[Prediction]:
 
 
 def judged_brake(runs: Outcomes) -> Prediction:
-    """Judges, by the experiment `brake`, whether a heavy critic helps only by slowing the trunk."""
+    """Judges the prediction that a heavy critic helps only by slowing the trunk."""
     return Prediction(
         name="brake",
-        says="60 steps, 0.005: stop-trunk with steps a tenth as long, less weight 100: at least "
-        "-0.1",
+        says="60 steps, 0.005: stop-trunk, steps a tenth as long, minus weight 100: at least -0.1",
         right=brake_difference(runs).value >= -0.1,
     )
 
@@ -115,7 +114,8 @@ def brake_difference(runs: Outcomes) -> Estimate:
     """Success with a slow trunk that the critic does not train, minus that with a heavy critic.
 
     The slow trunk has a tenth of the learning rate. If a heavy critic helps only by slowing the
-    trunk, about as many seeds learn either way. `runs` are those of the experiment `brake`.
+    trunk, about as many seeds learn either way. `runs` are those of the experiment `brake`; those
+    at 60 steps are compared.
     """
     at_60 = runs.at(episode_length=60, critic_weight=100.0)
     slow_trunk = at_60.at(balance="stop-trunk", trunk_rate=0.1)

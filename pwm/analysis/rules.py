@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -34,57 +33,51 @@ from pwm.experiments.rules import BOTH, CANDIDATE_STEPS, RATES
 
 Selection = tuple[str, Mapping[str, Any]]
 """Selects a method's or a condition's runs: part of an experiment's name, and values of fields."""
-METHODS: Mapping[str, Selection] = MappingProxyType(
-    {
-        **{
-            f"{returns} {weight:g}": ("fixed", {"returns": returns, "critic_weight": weight})
-            for returns in BOTH
-            for weight in rules.METHODS["fixed"]["weights"]
-        },
-        "standardised 100": ("standardised", {}),
-        **{
-            f"{returns} {rule}": ("rule", {"returns": returns, "balance": rule})
-            for returns in BOTH
-            for rule in rules.METHODS["rule"]["balance"]
-        },
-        "popart": ("popart", {}),
-        **{f"{returns} separate": ("separate", {"returns": returns}) for returns in BOTH},
-        "usual": ("usual", {}),
-    }
-)
-"""Methods by name: in most names, the critic's returns, then its weight or the rule; `usual` is a
-mean over steps, as in many libraries (`pwm.experiments.rules`)."""
-CONDITIONS: Mapping[str, Selection] = MappingProxyType(
-    {
-        **{
-            f"{steps} steps, {learning_rate:g}": (
-                "rules-length",
-                {"episode_length": steps, "learning_rate": learning_rate},
-            )
-            for learning_rate in RATES
-            for steps in rules.CONDITIONS["length"]["episode_length"]
-        },
-        "trials of 8": ("rules-trial", {}),
-        "reward 0.1": ("rules-reward", {"reward": 0.1}),
-        "reward 10": ("rules-reward", {"reward": 10.0}),
-        "carried": ("rules-carried", {}),
-        "36 steps": ("rules-held-out", {"episode_length": 36}),
-        "90 steps": ("rules-held-out", {"episode_length": 90}),
-    }
-)
+METHODS: Mapping[str, Selection] = {
+    **{
+        f"{returns} {weight:g}": ("fixed", {"returns": returns, "critic_weight": weight})
+        for returns in BOTH
+        for weight in rules.METHODS["fixed"]["weights"]
+    },
+    "standardised 100": ("standardised", {}),
+    **{
+        f"{returns} {rule}": ("rule", {"returns": returns, "balance": rule})
+        for returns in BOTH
+        for rule in rules.METHODS["rule"]["balance"]
+    },
+    "popart": ("popart", {}),
+    **{f"{returns} separate": ("separate", {"returns": returns}) for returns in BOTH},
+    "usual": ("usual", {}),
+}
+"""Methods by name: mostly the critic's returns, then its weight or the rule. "usual" has options of
+libraries (`pwm.experiments.rules.METHODS`)."""
+CONDITIONS: Mapping[str, Selection] = {
+    **{
+        f"{steps} steps, {learning_rate:g}": (
+            "rules-length",
+            {"episode_length": steps, "learning_rate": learning_rate},
+        )
+        for learning_rate in RATES
+        for steps in rules.CONDITIONS["length"]["episode_length"]
+    },
+    "trials of 8": ("rules-trial", {}),
+    "reward 0.1": ("rules-reward", {"reward": 0.1}),
+    "reward 10": ("rules-reward", {"reward": 10.0}),
+    "carried": ("rules-carried", {}),
+    "36 steps": ("rules-held-out", {"episode_length": 36}),
+    "90 steps": ("rules-held-out", {"episode_length": 90}),
+}
 """Conditions by name: episode lengths at two learning rates, other tasks, held-out lengths."""
 HELD_OUT = ("36 steps", "90 steps")
-CANDIDATES: Mapping[str, Selection] = MappingProxyType(
-    {
-        **{
-            f"centred {weight:g}": ("fixed", {"critic_weight": weight})
-            for weight in rules.CANDIDATES["fixed"]["weights"]
-        },
-        "centred per-loss": ("per-loss", {}),
-        "centred separate": ("separate", {}),
-        "usual": ("usual", {}),
-    }
-)
+CANDIDATES: Mapping[str, Selection] = {
+    **{
+        f"centred {weight:g}": ("fixed", {"critic_weight": weight})
+        for weight in rules.CANDIDATES["fixed"]["weights"]
+    },
+    "centred per-loss": ("per-loss", {}),
+    "centred separate": ("separate", {}),
+    "usual": ("usual", {}),
+}
 """Candidates for the recommended method, by name; they have more seeds and episodes."""
 
 
@@ -94,17 +87,13 @@ class Comparison:
 
     methods: tuple[str, ...]
     conditions: tuple[str, ...]
-    learned: NDArray[np.bool_]
-    """Whether each run learned, [M, C, S]."""
-    time: NDArray[np.float64]
-    """Episodes until each run learned, inf if it never did, [M, C, S]."""
-    reward: NDArray[np.float64]
-    """Fraction of trials rewarded in the last 500 episodes of each run, [M, C, S]."""
-    held_out: tuple[str, ...] = ()
-    """Conditions that do not count in the ranking."""
+    learned: NDArray[np.bool_]  # whether each run learned, [M, C, S]
+    time: NDArray[np.float64]  # episodes until each run learned, inf if it never did, [M, C, S]
+    reward: NDArray[np.float64]  # fraction of trials rewarded in the last 500 episodes, [M, C, S]
+    held_out: tuple[str, ...] = ()  # conditions that do not count in the ranking
 
     def ending_above(self, level: float) -> Comparison:
-        """The same comparison, in which to learn is to end above a level of reward."""
+        """The same comparison, where a run has learned if its final reward is above `level`."""
         return replace(self, learned=self.reward > level)
 
     @property
@@ -132,7 +121,7 @@ class Comparison:
         )
 
     def difference(self, one: str, other: str, *conditions: str) -> Estimate:
-        """Mean success of `one` minus that of `other` (see `success`), paired by seed."""
+        """`success` of the method `one` minus that of the method `other`, paired by seed."""
         return rate_difference(self.learned_by(one, conditions), self.learned_by(other, conditions))
 
     def tied(self, one: str, other: str) -> bool:
@@ -145,9 +134,9 @@ class Comparison:
         return float(median_time(self._times(method, condition)))
 
     def time_ratio(self, one: str, other: str, condition: str) -> Estimate:
-        """Median time to learn of `one` divided by that of `other`, paired by seed."""
+        """Median time to learn of the method `one` over that of `other`, paired by seed."""
         times, reference = self._times(one, condition), self._times(other, condition)
-        with np.errstate(invalid="ignore"):  # nan: both medians may be infinite
+        with np.errstate(invalid="ignore"):  # nan where both medians are infinite
             return interval(resampled_medians(times) / resampled_medians(reference))
 
     def _times(self, method: str, condition: str) -> NDArray[np.float64]:
@@ -155,12 +144,12 @@ class Comparison:
         return np.asarray(self.time[self.methods.index(method), self.conditions.index(condition)])
 
     def ranking(self) -> tuple[str, ...]:
-        """The methods, best first; those with equal scores stay in the order of `methods`."""
+        """The methods, best first; those with equal `_scores` stay in the order of `methods`."""
         scores = self._scores(self.ranked)[:, 0]  # for the original seeds: (M,)
         return tuple(self.methods[index] for index in np.argsort(-scores, kind="stable"))
 
     def rank(self, method: str) -> float:
-        """Rank of a method, 1 for the best; methods with equal scores share their mean rank."""
+        """Rank of a method, 1 for the best; methods with equal `_scores` share their mean rank."""
         scores = self._scores(self.ranked)[:, 0]
         return float(rankdata(-scores)[self.methods.index(method)])
 
@@ -168,24 +157,24 @@ class Comparison:
         """Spearman correlation between the ranks in the ranked and in the held-out conditions."""
         ranks = rankdata(self._scores(self.ranked), axis=0)  # (M, 1 + resamples)
         held_out_ranks = rankdata(self._scores(self.held_out), axis=0)
-        # Spearman's is Pearson's correlation of the ranks
+        # Spearman's is Pearson's correlation of the ranks.
         one = ranks - ranks.mean(axis=0)
         other = held_out_ranks - held_out_ranks.mean(axis=0)
         squares = (one**2).sum(axis=0) * (other**2).sum(axis=0)
-        with np.errstate(divide="ignore", invalid="ignore"):  # nan: all ranks may be equal
+        with np.errstate(invalid="ignore"):  # nan where all methods have the same rank
             return interval((one * other).sum(axis=0) / np.sqrt(squares))
 
     def _scores(self, conditions: Sequence[str]) -> NDArray[np.int64]:
         """Score of each method, for the original seeds, then each resample: [M, 1 + resamples].
 
-        It orders methods by mean success, then by the worst condition; the best has the largest.
-        Scores are integers, so ties are exact.
+        A higher score is a higher mean success or, if means are equal, a higher success in the
+        worst condition. Scores are integers, so ties are exact.
         """
         indices = [self.conditions.index(name) for name in conditions]
-        seeds = resampled(self.learned.shape[-1])  # (1 + resamples, S)
+        num_seeds = self.learned.shape[-1]
+        seeds = resampled(num_seeds)  # (1 + resamples, S)
         num_learned = self.learned[:, indices][..., seeds].sum(axis=-1)  # (M, C, 1 + resamples)
-        # The worst condition has at most S successes, so it only breaks ties between equal sums.
-        num_seeds = seeds.shape[-1]
+        # At most S seeds learn in the worst condition, so it only breaks ties between equal sums.
         return np.asarray(num_learned.sum(axis=1) * (num_seeds + 1) + num_learned.min(axis=1))
 
 
@@ -208,12 +197,13 @@ def _comparison(
     conditions: Mapping[str, Selection],
     held_out: tuple[str, ...] = (),
 ) -> Comparison:
-    """Compares methods in conditions; the experiments' names are CONDITION-METHOD."""
+    """Compares methods in conditions, by the runs of the experiments CONDITION-METHOD."""
     runs = []
     for method, method_fields in methods.values():
-        for condition, fields in conditions.values():
-            runs.append(evidence.of(f"{condition}-{method}").at(**fields, **method_fields))
-    shape = (len(methods), len(conditions), -1)
+        for condition, condition_fields in conditions.values():
+            experiment = evidence.of(f"{condition}-{method}")
+            runs.append(experiment.at(**condition_fields, **method_fields))
+    shape = (len(methods), len(conditions), -1)  # (M, C, S)
     return Comparison(
         methods=tuple(methods),
         conditions=tuple(conditions),

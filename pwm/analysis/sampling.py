@@ -1,4 +1,4 @@
-"""Sampling of runs without replacement, and exact bounds on the number of wrong ones."""
+"""Sampling of runs without replacement, and an exact bound on the number of wrong ones."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def most_wrong(total: int, sampled: int, wrong: int) -> int:
     above 1 - `CONFIDENCE` (hypergeometric distribution; the one-sided bound of Clopper and Pearson,
     1934, for a finite population).
     """
-    lowest, highest = wrong, total - sampled + wrong  # at most, all others are wrong too
+    lowest, highest = wrong, total - sampled + wrong  # at most, all runs not drawn are wrong
     while lowest < highest:  # bisection: the probability falls as `middle` grows
         middle = (lowest + highest + 1) // 2
         if hypergeom.cdf(wrong, total, middle, sampled) > 1 - CONFIDENCE:

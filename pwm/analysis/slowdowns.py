@@ -34,7 +34,7 @@ class Cell:
     weight: float
     runs: Outcomes
     light: Outcomes
-    experiments: tuple[str, ...]
+    experiments: tuple[str, ...]  # of both kinds of runs
     predicted: Mapping[str, float] = field(default_factory=dict)
     """Predicted slowdown by account."""
     earlier: float = 0.0
@@ -46,8 +46,7 @@ class Cell:
 
         It is nan where fewer than half of the light critic's seeds did.
         """
-        with np.errstate(invalid="ignore"):
-            return (resampled_medians(self.runs.time) - self.earlier) / self._light_median
+        return (resampled_medians(self.runs.time) - self.earlier) / self._light_median
 
     @cached_property
     def bounds(self) -> NDArray[np.float64]:
@@ -56,12 +55,12 @@ class Cell:
 
     @property
     def least_slowdowns(self) -> NDArray[np.float64]:
-        """Slowdown, or where it is unknown its lower bound (`bounds`): [1 + resamples]."""
+        """Slowdown or, where it is unknown, its lower bound (`bounds`): [1 + resamples]."""
         return np.where(np.isfinite(self.slowdowns), self.slowdowns, self.bounds)
 
     @property
     def estimate(self) -> Estimate:
-        """Slowdown with its interval, or its lower bound without one where it is unknown."""
+        """Slowdown with its interval or, if it is unknown, its lower bound without an interval."""
         least = self.least_slowdowns
         return interval(least) if self.finished else Estimate(float(least[0]))
 
@@ -78,18 +77,17 @@ class Cell:
     def errors(self, account: str = LAW) -> NDArray[np.float64]:
         """Logarithm of the slowdown divided by an account's prediction: [1 + resamples].
 
-        An unknown slowdown exceeds its bound (`bounds`). It gets the smallest possible error: that
-        of the bound, or 0 if the prediction exceeds the bound too, as stated in advance. It is nan
-        where fewer than half of the light critic's seeds ever learned.
+        An unknown slowdown exceeds its bound (`bounds`). Its error is the smallest possible: that
+        of the bound, or 0 if the prediction exceeds the bound too, as stated in advance. The error
+        is nan where fewer than half of the light critic's seeds ever learned.
         """
         predicted = self.predicted[account]
         smallest = np.maximum(np.log(self.bounds / predicted), 0.0)
-        with np.errstate(divide="ignore"):
-            known = np.log(self.slowdowns / predicted)
-        return np.where(np.isfinite(self.slowdowns), known, smallest)
+        errors = np.log(self.slowdowns / predicted)
+        return np.where(np.isfinite(self.slowdowns), errors, smallest)
 
     def right(self, factor: float, account: str = LAW) -> bool:
-        """Whether an account predicts the slowdown within this factor (`errors` if unknown)."""
+        """Whether an account predicts the slowdown within a factor, judged by its `errors`."""
         return bool(abs(self.errors(account)[0]) <= np.log(factor))
 
     @property
@@ -100,7 +98,7 @@ class Cell:
 
 
 def by_middle(cells: Iterable[Cell]) -> list[Cell]:
-    """The same cells, with times to the middle, not the end, of the episodes of `Outcomes.time`."""
+    """The same cells, with times to the middle of the 500 episodes that first met the criterion."""
     return [replace(cell, earlier=FINAL_EPISODES / 2) for cell in cells]
 
 
@@ -136,15 +134,15 @@ def leaving_one_out(cells: Sequence[Cell], one: str, other: str) -> Estimate:
     in turn.
     """
 
-    def difference(kept: Sequence[Cell]) -> float:
-        """Error of account `one` minus that of `other`, over the cells kept."""
-        return float(root_mean_square(kept, one)[0] - root_mean_square(kept, other)[0])
+    def difference(some: Sequence[Cell]) -> float:
+        """Error of account `one` minus that of `other`, over some cells."""
+        return float(root_mean_square(some, one)[0] - root_mean_square(some, other)[0])
 
-    without = []
+    differences = []
     for left_out in {cell.condition for cell in cells}:
         kept = [cell for cell in cells if cell.condition != left_out]
-        without.append(difference(kept))
-    return Estimate(difference(cells), min(without), max(without))
+        differences.append(difference(kept))
+    return Estimate(difference(cells), min(differences), max(differences))
 
 
 def fraction_right(cells: Sequence[Cell], factor: float) -> Estimate:

@@ -1,4 +1,4 @@
-"""Cells by the critic's initial value: the leak's fixed point, the mean return, or another.
+"""Cells by the critic's initial value: its fixed point under the leak, the mean return, or another.
 
 A cell is the runs of one setting and critic weight (`pwm.analysis.slowdowns.Cell`). The leak is the
 policy loss's gradient with respect to the values.
@@ -30,18 +30,18 @@ CLEAR = 1.2  # predicted slowdown above which the leak's noise can be estimated
 
 
 def light_critic(evidence: Evidence, task: TaskConfig) -> Outcomes:
-    """Runs of a light detached critic started at the mean return; learning rate 0.001: [seeds]."""
+    """Runs of a light detached critic that starts at the mean return, learning rate 0.001: [S]."""
     suffix = "" if task.trial_length == 3 else f"-trial-{task.trial_length}"
     runs = evidence.of(f"start-mean{suffix}")
     return runs.at(episode_length=task.episode_length, critic_weight=LIGHT)
 
 
 def fixed_point_cells(evidence: Evidence) -> Iterator[Cell]:
-    """Yields the cells with an attached baseline whose critics start at the fixed point."""
-    runs = evidence.of("start-fixed-point")
-    for steps in runs.axes["episode_length"]:
-        experiments = ("start-fixed-point", "start-mean")
-        yield from _noise_cells(evidence, f"{steps}", experiments, runs.at(episode_length=steps))
+    """Yields the cells with an attached baseline whose critics start at their fixed point."""
+    experiments = ("start-fixed-point", "start-mean")  # of the attached and of the light critics
+    grid = evidence.of(experiments[0])
+    for steps in grid.axes["episode_length"]:
+        yield from _noise_cells(evidence, f"{steps}", experiments, grid.at(episode_length=steps))
     for length in TRIAL_LENGTHS:
         experiments = (f"start-fixed-point-trial-{length}", f"start-mean-trial-{length}")
         runs = evidence.of(experiments[0])
@@ -69,18 +69,18 @@ def _noise_cells(
 def leak_constant(cells: list[Cell], *, at_least: bool = False) -> NDArray[np.float64]:
     """Factor on the noise weight that fits the slowdowns of one condition: [1 + resamples].
 
-    A critic that starts at its fixed point has nothing to climb, so only noise slows learning, by a
-    factor S = sqrt(1 + (noise weight / w)²). The noise weight is thus proportional to sqrt(S² - 1),
-    and a cell gives the ratio of this root for the measured and the predicted S. The result is the
-    median over the cells with a predicted S above `CLEAR`; nan if none of them has a known S.
-    If `at_least`, cells that should have finished and did not count with their lower bound on S.
+    By the theory, only the leak's noise slows a critic that starts at its fixed point, by a factor
+    S = sqrt(1 + (noise weight / w)²) at critic weight w. The noise weight is thus proportional to
+    sqrt(S² - 1), and a cell gives the ratio of this root for the measured and the predicted S. The
+    result is the median over the cells with a predicted S above `CLEAR`; nan if none has a known S.
+    If `at_least`, an unknown S that was predicted below its lower bound counts as this bound.
     """
     factors = []
     for cell in cells:
         predicted = cell.predicted[LAW]
         if predicted > CLEAR:
-            unknown = np.where(at_least & (cell.bounds > predicted), cell.bounds, np.nan)
-            measured = np.where(np.isfinite(cell.slowdowns), cell.slowdowns, unknown)
+            if_unknown = np.where(at_least & (cell.bounds > predicted), cell.bounds, np.nan)
+            measured = np.where(np.isfinite(cell.slowdowns), cell.slowdowns, if_unknown)
             excess = np.maximum(measured**2 - 1, 0)  # 0 if learning is not slowed at all
             factors.append(np.sqrt(excess / (predicted**2 - 1)))
     with catch_warnings(action="ignore", category=RuntimeWarning):  # no slowdown is known
@@ -103,11 +103,11 @@ def setting_of(run: TrainConfig, start: float) -> Setting:
 
 def distance_cells(evidence: Evidence) -> dict[tuple[float, float], Cell]:
     """Cells with a detached baseline at 60 steps, by the critic's initial value and weight."""
-    grid = evidence.of("weight-0.001").at(baseline="detached", episode_length=DISTANCE_STEPS)
+    from_zero = evidence.of("weight-0.001").at(baseline="detached", episode_length=DISTANCE_STEPS)
     from_mean = evidence.of("start-mean").at(episode_length=DISTANCE_STEPS)
     other_starts = evidence.of("distance")
     mean_return = Setting(steps=DISTANCE_STEPS, critic_weight=0.0).fixed_point  # detached: no bias
-    by_start = {0.0: ("weight-0.001", grid), mean_return: ("start-mean", from_mean)}
+    by_start = {0.0: ("weight-0.001", from_zero), mean_return: ("start-mean", from_mean)}
     for start in other_starts.axes["critic_start"]:
         by_start[start] = ("distance", other_starts.at(critic_start=start))
     cells = {}
@@ -119,7 +119,7 @@ def distance_cells(evidence: Evidence) -> dict[tuple[float, float], Cell]:
 
 
 def grid_cells(evidence: Evidence, baseline: str) -> Iterator[Cell]:
-    """Yields the cells of the grid `weight-0.001` with one baseline, whose critics start at 0."""
+    """Yields the cells of the experiment `weight-0.001` with one baseline; critics start at 0."""
     runs = evidence.of("weight-0.001").at(baseline=baseline)
     for steps in runs.axes["episode_length"]:
         for weight in runs.weights:

@@ -20,7 +20,7 @@ class Statement:
     estimate: Estimate
     region: tuple[float, float]
     """Smallest and largest number for which the statement is right."""
-    experiments: tuple[str, ...]
+    experiments: tuple[str, ...]  # whose runs give the number
     otherwise: bool = False
     """Whether another condition is met that makes the statement right whatever the number is."""
 
@@ -38,7 +38,7 @@ class Statement:
 
     @property
     def wrong_region(self) -> tuple[float, float]:
-        """Region where the statement is wrong: above `region` or, if that has no end, below it."""
+        """Region of wrong numbers above `region` or, if that has no upper limit, below it."""
         low, high = self.region
         return (high, inf) if high < inf else (-inf, low)
 

@@ -17,7 +17,7 @@ from pwm.runs.shards import Shard
 from pwm.runs.storage import Store
 
 COLLAPSED = 1e-3  # entropy, in nats, below which a policy no longer explores
-CACHED_HISTORIES = 64  # number of shards whose histories are kept in memory
+CACHED_HISTORIES = 64  # shards whose histories are kept in memory once their curves are read
 FIELDS: Mapping[str, type] = {
     "learned": bool,
     "time": float,
@@ -44,7 +44,7 @@ class StoredRuns:
         self.configs: Sequence[TrainConfig] = [run for shard in self._shards for run in shard.runs]
         sizes = [len(shard.members) for shard in self._shards]
         self._shard_of_run = np.repeat(np.arange(len(sizes)), sizes)
-        self._first_run = np.cumsum([0, *sizes])  # of each shard
+        self._first_run = np.cumsum([0, *sizes])  # index of each shard's first run, then the total
         self._outcomes = np.zeros(len(self.configs), OUTCOME)
         self._is_computed = np.zeros(len(sizes), bool)  # by shard: whether `_outcomes` has its runs
         self._cached_history = lru_cache(CACHED_HISTORIES)(self._read)
@@ -83,14 +83,14 @@ class StoredRuns:
 
 def outcomes_of(history: History, task: TaskConfig) -> NDArray[Any]:
     """Outcomes of a history's replicas: an array of `OUTCOME`, [R]."""
-    found = np.zeros(len(history.reward), OUTCOME)
-    found["learned"] = learned(history, task)
-    found["time"] = times_to_learn(history, task)
+    outcomes = np.zeros(len(history.reward), OUTCOME)
+    outcomes["learned"] = learned(history, task)
+    outcomes["time"] = times_to_learn(history, task)
     for name in ("reward", "value_loss", "entropy", "critic_bias"):
-        found[name] = final_mean(history, history.curves[name])
-    found["collapsed"] = (found["entropy"] < COLLAPSED) & ~found["learned"]
-    is_deterministic = history.entropy < COLLAPSED  # (R, K)
+        outcomes[name] = final_mean(history, history.curves[name])
+    outcomes["collapsed"] = (outcomes["entropy"] < COLLAPSED) & ~outcomes["learned"]
+    is_deterministic = history.entropy < COLLAPSED  # (R, windows)
     first = history.episode[is_deterministic.argmax(axis=1)]  # end of the first such window, if any
-    found["collapse"] = np.where(is_deterministic.any(axis=1), first, np.inf)
-    found["peak_value_loss"] = history.value_loss.max(axis=1)
-    return found
+    outcomes["collapse"] = np.where(is_deterministic.any(axis=1), first, np.inf)
+    outcomes["peak_value_loss"] = history.value_loss.max(axis=1)
+    return outcomes

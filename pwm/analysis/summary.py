@@ -73,7 +73,7 @@ def _bias(run: TrainConfig, history: History) -> str:
 
 
 def _gradients(history: History) -> Iterator[str]:
-    """Yields lines about gradients and values at the probes, if any, in the last 500 episodes."""
+    """Yields lines about gradients and values at the probes in the last 500 episodes, if any."""
     if not history.diagnostics:
         return
     # Diagnostics are nan in an unfinished window.
@@ -83,10 +83,11 @@ def _gradients(history: History) -> Iterator[str]:
         if history.probe_episode is None:
             yield "gradients not probed, as no window was finished"
         return
+    # Diagnostics at these probes, (R, probes) each
     final = {name: curve[:, is_final].astype(float) for name, curve in history.diagnostics.items()}
 
     def mean_square(part: str) -> NDArray[np.float64]:
-        """Mean squared norm of a part of the gradient, over the final probes: [R]."""
+        """Mean over these probes of the squared norm of a part of the gradient: [R]."""
         return np.asarray((final[f"{part}_norm"] ** 2).mean(axis=1))
 
     policy = mean_square("policy")
@@ -112,13 +113,13 @@ def _hidden_states(history: History) -> Iterator[str]:
         return
     saturated = np.median(history.diagnostics["saturated"], axis=0)  # (probes,)
     for probe in sorted({0, int(saturated.argmax()), len(saturated) - 1}):  # each probe once
-        found = {name: history.diagnostics[name][:, probe] for name in AGENT_DIAGNOSTICS}
+        agent = {name: history.diagnostics[name][:, probe] for name in AGENT_DIAGNOSTICS}  # (R,)
         yield (
             f"after {history.probe_episode[probe]} episodes: mean |h| "
-            f"{_median_text(found['activity'])}, {_median_text(found['saturated'], '.0%')} of "
-            f"units saturated; norm of the value weights {_median_text(found['value_weight_norm'])}"
-            f"; trace of the first stimulus {_median_text(found['trace'])}; critic "
-            f"{_median_text(found['distance'])} from its fixed point"
+            f"{_median_text(agent['activity'])}, {_median_text(agent['saturated'], '.0%')} of "
+            f"units saturated; norm of the value weights {_median_text(agent['value_weight_norm'])}"
+            f"; trace of the first stimulus {_median_text(agent['trace'])}; critic "
+            f"{_median_text(agent['distance'])} from its fixed point"
         )
 
 

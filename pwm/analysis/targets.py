@@ -27,20 +27,14 @@ Leak = Literal["none", "own", "all"]
 class Targets:
     """Targets of a critic that knows the step within a trial, but not the trial; rewards are 1."""
 
-    steps: int
-    """T, steps per episode, in whole trials."""
+    steps: int  # T, steps per episode, in whole trials
     trial_length: int = 3
-    discount: float = 1.0
-    """γ, the discount."""
-    trace_decay: float = 1.0
-    """λ, the trace decay."""
-    horizon: Literal["episode", "trial"] = "episode"
-    """Whether returns end with the episode or with the trial."""
+    discount: float = 1.0  # γ
+    trace_decay: float = 1.0  # λ
+    horizon: Literal["episode", "trial"] = "episode"  # at whose end returns are cut
     leak: Leak = "none"
-    temperature: float = 0.0
-    """α, the leak's strength, in reward per nat (`pwm.core.leak.leak_temperature`)."""
-    success: float = 0.5
-    """Probability that a trial is rewarded."""
+    temperature: float = 0.0  # α in reward per nat, the leak's strength (`leak_temperature`)
+    success: float = 0.5  # probability that a trial is rewarded
     entropy: float | None = None
     """Policy's entropy at every step, in nats; None for that of `pwm.core.leak.start_entropy`."""
 
@@ -71,7 +65,8 @@ class Targets:
     @property
     def mean_return(self) -> float:
         """Expected return, averaged over the steps: discounted, not bootstrapped, in reward."""
-        weights, _ = target_weights(self.steps, self.discount, 1.0, self._horizon_steps)
+        horizon = self._horizon_steps
+        weights, _ = target_weights(self.steps, self.discount, trace_decay=1.0, horizon=horizon)
         return float((weights @ self._mean_rewards).mean())
 
     @property
@@ -79,7 +74,7 @@ class Targets:
         """Root mean square of G - v at the fixed point, over steps and episodes, in reward."""
         reward_weights, value_weights = self._weights
         mean_targets = reward_weights @ self._mean_rewards + value_weights @ self.fixed_point
-        reward_variances = self._mean_rewards * (1 - self.success)  # p (1 - p) at last steps
+        reward_variances = self._mean_rewards * (1 - self.success)  # p (1 - p) where rewarded
         variances = reward_weights**2 @ reward_variances
         return sqrt(float(((mean_targets - self.fixed_point) ** 2 + variances).mean()))
 
@@ -96,7 +91,7 @@ class Targets:
     @property
     def mean_variance(self) -> float:
         """Variance over episodes of the target averaged over an episode's steps, in reward²."""
-        mean_weights = self._weights[0].mean(axis=0)
+        mean_weights = self._weights[0].mean(axis=0)  # of each reward in this average: (T,)
         return float(mean_weights**2 @ self._mean_rewards) * (1 - self.success)
 
     @property

@@ -16,7 +16,7 @@ def median_time(times: NDArray[np.float64]) -> NDArray[np.float64]:
 
     `times` are the episodes until each seed learned, inf if it never did: [..., S].
     """
-    middle = (times.shape[-1] - 1) // 2  # index of the lower of two medians
+    middle = (times.shape[-1] - 1) // 2  # index of the median; of the lower one, if S is even
     return np.asarray(np.partition(times, middle, axis=-1)[..., middle])
 
 
@@ -28,15 +28,15 @@ def noise_constant(
 ) -> NDArray[np.float64]:
     """Factor on `noise`, the `noise_weight` of a setting, that fits the slowdown of attached runs.
 
-    By `pwm.analysis.theory.slowdown`, attached runs take r = sqrt(1 + (factor noise / w)²) times as
-    long as detached ones with the same critic weight w. So each weight whose ratio r of median
-    times is finite and exceeds `SLOWED` gives a factor sqrt(r² - 1) w / noise. Returns the median
-    over these weights, [...], or nan if there are none. `weights` are [W]; `attached` and
+    By `pwm.analysis.theory.slowdown`, attached runs take r = sqrt(1 + (factor · noise / w)²) times
+    as long as detached ones with the same critic weight w. So each weight gives a factor
+    sqrt(r² - 1) w / noise, if the ratio r of median times is finite and exceeds `SLOWED`. Returns
+    the median over these weights, [...]; nan if there are none. `weights` are [W]; `attached` and
     `detached` are the episodes until each seed learned, [W, ..., S].
     """
     slow, fast = median_time(attached), median_time(detached)  # (W, ...)
     is_slowed = (SLOWED * fast < slow) & (slow < np.inf)
     weight = np.reshape(weights, (-1, *[1] * (slow.ndim - 1)))  # (W, 1, ...), to fit (W, ...)
-    with catch_warnings(action="ignore", category=RuntimeWarning):  # where no slowdown is shown
+    with catch_warnings(action="ignore", category=RuntimeWarning):  # no weight counts
         factors = np.sqrt((slow / fast) ** 2 - 1) * weight / noise
         return np.asarray(np.nanmedian(np.where(is_slowed, factors, np.nan), axis=0))
