@@ -134,7 +134,7 @@ class Outcomes:
         """Selects runs by the values of fields.
 
         Args:
-            values: for each field, a value, which removes the field's axis, or a list of values,
+            values: for each field, a value, which removes the field's axis, or several values,
                 for instance `critic_weight=[2, 3, 5], baseline="detached"`. If a field has no
                 axis, the result is a list of runs; if all are selected, nothing changes.
         Raises:
@@ -142,7 +142,7 @@ class Outcomes:
         """
         selected = self
         for name, value in values.items():
-            is_list = isinstance(value, list | tuple)
+            is_list = isinstance(value, list | tuple | range)
             wanted = value if is_list else [value]
             if name in selected.axes:
                 selected = selected._along_axis(name, wanted, keep_axis=is_list)

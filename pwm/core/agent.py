@@ -1,21 +1,13 @@
 """The LSTM actor-critic, as a population of R independent replicas.
 
 `Agent.unroll` is the network, the same as `nn.LSTM` and an `nn.Linear` on top of it. The rest lays
-out its parameters, a replica's in one row of a tensor [R, P]; skip it at a first reading.
-
-A replica's results are bit-identical alone and in a population, so a run can be reproduced alone.
-Two choices ensure this:
-
-- Products are `inputs @ weights`, with weights stored [inputs, outputs]. In this orientation,
-  batched and single products round alike, at all shapes that `tests/training/test_trainer.py`
-  tries.
-- Hidden units and a replica's parameters are padded with zeros, which training leaves at zero.
-  Every replica's weights then start at an aligned address, and PyTorch's vectorised sigmoid leaves
-  no remainder, which it would round differently.
+out its parameters, a replica's in one row of a tensor [R, P]; skip it at a first reading. Hidden
+units and rows are padded with zeros, which training leaves at zero, so that a replica's results are
+rounded alike alone and in a population (CONTRIBUTING.md).
 
 Shapes: R replicas; R' LSTMs, which is R, or 2 R if policy and critic have separate ones; P
 parameters per replica, with padding; N trials, L steps per trial, S stimuli; U units of an LSTM,
-with padding; 4 U gate units; 4 outputs of a head, three logits and one value.
+with padding; 4 U gate units. A head has 4 outputs: three logits and a value.
 """
 
 from __future__ import annotations
@@ -88,7 +80,7 @@ class Outputs(NamedTuple):
 
 
 class Agent:
-    """An actor-critic for observations of S stimuli; its methods take the parameters as arguments.
+    """An actor-critic for observations of S stimuli, without its parameters.
 
     A trunk is an LSTM. Each trunk has a linear head, which outputs the policy's logits and the
     value. With separate trunks, the value of the first and the logits of the last are not used.
@@ -132,7 +124,7 @@ class Agent:
         assert state is not None  # a trial has steps
         features = torch.stack(hidden, dim=2).flatten(1, 2)  # (R', N L, U)
         detached = features.detach()
-        shape = (replicas, trunks, trials, steps, -1)
+        shape = (replicas, trunks, trials, steps, -1)  # -1: outputs or units
 
         def heads(inputs: Tensor) -> Tensor:
             """Outputs of the heads, [R, trunks, N, L, outputs], from features [R', N L, U]."""

@@ -25,7 +25,7 @@ class Scales(NamedTuple):
 
     centre: Tensor  # in reward
     spread: Tensor  # in reward per unit of v
-    error_scale: Tensor  # in units of v
+    error_scale: Tensor
     critic_factor: Tensor  # multiplies the critic weight
 
     def to_reward(self, outputs: Tensor) -> Tensor:
@@ -67,28 +67,29 @@ def play_episode(
     """
     episode = rollout.play(parameters, draws)
     rewards = episode.rewards.flatten(1)  # (R, T)
-    # The same numbers twice, but gradients of the second reach only the value head.
-    outputs, head_outputs = episode.values.flatten(1), episode.head_values.flatten(1)
+    # v, the same numbers twice, but gradients of the second reach only the value head.
+    raw_values, head_values = episode.values.flatten(1), episode.head_values.flatten(1)
     error_scale = scales.error_scale.unsqueeze(1)  # (R, 1)
     horizon = episode.rewards.shape[-1] if config.return_horizon == "trial" else rewards.shape[1]
-    by_horizon = (-1, horizon)  # shape in which each row ends where returns end
+    by_horizon = (-1, horizon)  # a row per trial or episode, so that returns end with it
 
-    def targets(outputs: Tensor) -> Tensor:
-        """Targets of the value head, [R, T], in its units: λ-returns that contain its outputs."""
+    def error(values: Tensor, in_target: Tensor) -> Tensor:
+        """A = G - v, scaled, [R, T], where the λ-returns G contain the values `in_target`."""
         returns = bootstrapped_returns(
             rewards.reshape(by_horizon),
-            scales.to_reward(outputs).reshape(by_horizon),
+            scales.to_reward(in_target).reshape(by_horizon),
             config.discount,
             config.trace_decay,
         )
-        return scales.from_reward(returns.reshape_as(rewards))
+        return (scales.from_reward(returns.reshape_as(rewards)) - values) / error_scale
 
-    detached = targets(outputs.detach())
-    errors = (detached - outputs) / error_scale  # (R, T)
-    advantages, head_advantages = errors, (detached - head_outputs) / error_scale
-    if config.leaking_targets:  # the policy loss's gradient reaches the values in its targets
-        advantages = (targets(outputs) - outputs) / error_scale
-        head_advantages = (targets(head_outputs) - head_outputs) / error_scale
+    errors = error(raw_values, raw_values.detach())
+    advantages, head_advantages = errors, error(head_values, head_values.detach())
+    if config.leaking_targets:
+        # With discount γ, ∂total/∂v_t gets a third term: the policy loss's gradient through earlier
+        # targets, -c γ (1 - λ) Σ_s<t (γ λ)^(t-s-1) log π(a_s).
+        advantages = error(raw_values, raw_values)
+        head_advantages = error(head_values, head_values)
     losses = episode_losses(
         log_probs=episode.log_probs.flatten(1),
         entropies=episode.entropies.flatten(1),
@@ -98,8 +99,9 @@ def play_episode(
         critic_weight=critic_weights * scales.critic_factor,
         config=config,
     )
+    # For metrics and running statistics; the losses use the targets above.
     returns = discounted_returns(rewards.reshape(by_horizon), config.discount)
-    values = scales.to_reward(outputs)
+    values = scales.to_reward(raw_values)
     return Played(episode, returns.reshape_as(rewards), values, scales, losses)
 
 

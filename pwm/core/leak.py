@@ -14,7 +14,7 @@ from __future__ import annotations
 from math import log
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # this module is used without PyTorch, which starts slowly
     from pwm.core.losses import Reduction
 
 
@@ -39,7 +39,7 @@ def critic_bias(
 
     The critic regresses on the return plus the entropy bonus. With Monte Carlo returns, a squared
     value loss, and no scaling of errors, losses or steps (`LossConfig.scales_errors`), its fixed
-    point in a state s, which is what the critic has seen, is the mean of this target,
+    point is the mean of this target given the state s, all that the critic has seen:
     v = E[G|s] + α H. With a detached baseline there is no bonus and no bias. `History.critic_bias`
     is the measured bias.
 

@@ -1,7 +1,7 @@
 """The losses of one episode, as pure functions.
 
-With the advantage A_t = G_t - v_t of the return over the baseline, the policy's entropy H_t and the
-critic weight w, over the T steps of the episode,
+With the return G_t to the end of the episode, the value v_t, the advantage A_t = G_t - v_t, the
+policy's entropy H_t and the critic weight w, over the T steps of the episode,
 
     value loss  = mean_t A_t²
     policy loss = -c Σ_t Ã_t log π(a_t),   Ã = A if attached, stop-gradient(A) if detached
@@ -12,7 +12,8 @@ where c is 1 if the policy loss is a sum over steps and 1/T if it is a mean. Hen
     ∂total/∂v_t = -(2 w / T) A_t + (c log π(a_t) if attached, else 0).
 
 The last term is the *leak*. `pwm.core.episode` computes the advantages. The fields of `LossConfig`
-change these formulas as their descriptions say; the defaults leave them as they are.
+change these formulas or, as tracking_rate, clip_gradient and most rules of balance, what
+`pwm.training` does with them; the defaults leave everything as it is here.
 
 A weight w here, with a summed policy loss, equals w / T in a library that averages both losses, and
 2 w / T if it also halves the squared error.
@@ -56,11 +57,11 @@ class LossConfig:
     entropy_weight: float = 0.0
     """Weight of the entropy bonus."""
     optimism: float = 0.0
-    """Multiple of the policy's entropy by which the baseline of the policy loss is raised: there,
-    A is A - optimism * stop-gradient(H)."""
+    """Multiple of the policy's entropy by which the baseline of the policy loss is raised: from Ã,
+    optimism * stop-gradient(H) is subtracted."""
     lost_gradients: LostGradients = "none"
-    """Outputs whose gradients are cut, as in an early version of the notes' code: the values, or
-    the log-probabilities; an entropy bonus keeps its gradient."""
+    """Outputs whose gradients are cut, as in an early version of the notes' code: the values, so
+    that nothing trains their head; or the log-probabilities, but not in an entropy bonus."""
     returns: Returns = "raw"
     """Form of the return that the critic learns: as it is (raw), minus its running mean (centred),
     or also divided by its running standard deviation (standardised)."""
@@ -72,8 +73,7 @@ class LossConfig:
     Carlo), 0 for one reward and the discounted next value."""
     leaking_targets: bool = False
     """With an attached baseline, let the policy loss's gradient also reach the later values that
-    λ-returns contain. ∂total/∂v_t then has a third term, with discount γ:
-    -c γ (1 - λ) Σ_s<t (γ λ)^(t-s-1) log π(a_s)."""
+    λ-returns contain."""
     return_horizon: Horizon = "episode"
     """End of a return: the end of the episode, or of the step's trial."""
     balance: Balance = "fixed"
@@ -140,24 +140,6 @@ class Losses(NamedTuple):
     squared_error: Tensor  # mean of A² over steps, which is the value loss unless that is Huber's
 
 
-def policy_loss(
-    log_probs: Tensor, advantages: Tensor, head_advantages: Tensor, config: LossConfig
-) -> Tensor:
-    """REINFORCE loss with a baseline (Williams, 1992), [R]; arguments as in `episode_losses`."""
-    if config.baseline == "detached":  # if attached, gradients reach the values: the leak
-        advantages = advantages.detach()
-    elif config.baseline == "attached_head":
-        advantages = head_advantages
-    elif config.baseline == "attached_trunk":
-        # Takes away the head's gradient, and leaves the numbers as they are.
-        advantages = advantages - head_advantages + head_advantages.detach()
-    if config.normalise_advantages:
-        advantages = advantages - advantages.mean(dim=-1, keepdim=True)
-        variance = advantages.square().sum(dim=-1, keepdim=True) / (advantages.shape[-1] - 1)
-        advantages = advantages / (variance.sqrt() + NORMALISER)
-    return -_reduce(advantages * log_probs, config.policy_reduction)
-
-
 def episode_losses(
     log_probs: Tensor,
     entropies: Tensor,
@@ -199,6 +181,24 @@ def episode_losses(
     if config.entropy_weight:
         total = total - config.entropy_weight * _reduce(entropies, config.policy_reduction)
     return Losses(policy, value, total, squared_error)
+
+
+def policy_loss(
+    log_probs: Tensor, advantages: Tensor, head_advantages: Tensor, config: LossConfig
+) -> Tensor:
+    """REINFORCE loss with a baseline (Williams, 1992), [R]; arguments as in `episode_losses`."""
+    if config.baseline == "detached":  # if attached, gradients reach the values: the leak
+        advantages = advantages.detach()
+    elif config.baseline == "attached_head":
+        advantages = head_advantages
+    elif config.baseline == "attached_trunk":
+        # Takes away the head's gradient, and leaves the numbers as they are.
+        advantages = advantages - head_advantages + head_advantages.detach()
+    if config.normalise_advantages:
+        advantages = advantages - advantages.mean(dim=-1, keepdim=True)
+        variance = advantages.square().sum(dim=-1, keepdim=True) / (advantages.shape[-1] - 1)
+        advantages = advantages / (variance.sqrt() + NORMALISER)
+    return -_reduce(advantages * log_probs, config.policy_reduction)
 
 
 def _reduce(steps: Tensor, reduction: Reduction) -> Tensor:

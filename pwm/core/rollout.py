@@ -72,7 +72,7 @@ class DrawSource:
         return Draws(trials.transpose(0, 1).contiguous(), noise.transpose(0, 1).contiguous())
 
     def skip(self, num_episodes: int) -> None:
-        """Skips the draws for the next episodes, which an earlier session has played."""
+        """Skips the draws for the next episodes, as when a run is resumed."""
         num_trials = num_episodes * self._task.num_trials
         self._trials.skip(num_trials)
         self._actions.skip(num_trials * self._task.trial_length)
@@ -81,9 +81,8 @@ class DrawSource:
 class Rollout:
     """Plays a task with an agent.
 
-    Trials are played in parallel; or one by one if each depends on the previous one: with the
-    LSTM's state carried; or with timeouts, where a violation (an action other than hold before a
-    trial's last step) makes the next trial blank.
+    Trials are played in parallel; or one by one if each depends on the previous one, with the
+    LSTM's state carried or with timeouts.
     """
 
     def __init__(self, task: TaskConfig, agent: Agent, device: torch.device | str = "cpu") -> None:
@@ -103,7 +102,8 @@ class Rollout:
         weights = self._agent.weights(parameters)
         task, carry = self._task, self._agent.config.carry_state
         chunk_size = 1 if carry or task.timeout else task.num_trials  # trials played in parallel
-        blank_next = torch.zeros_like(draws.trials[:, :1], dtype=torch.bool)  # (R, 1)
+        # Whether the next trial is blank, (R, 1); stays False without timeouts.
+        blank_next = torch.zeros_like(draws.trials[:, :1], dtype=torch.bool)
         state: State | None = None
         chunks = []
         for start in range(0, task.num_trials, chunk_size):
@@ -128,7 +128,7 @@ class Rollout:
         log_policy = torch.log_softmax(outputs.logits, dim=-1)
         policy = log_policy.exp()
         # Inverse transform sampling. The noise is scaled by the last cumulative probability, which
-        # is 1 up to rounding; otherwise the last action could be chosen at probability 0.
+        # rounding can make less than 1, so that an action of probability 0 is never chosen.
         cumulative = policy.detach().cumsum(dim=-1)
         threshold = noise.unsqueeze(-1) * cumulative[..., -1:]
         chosen = (threshold >= cumulative[..., :-1]).sum(dim=-1, keepdim=True)

@@ -3,9 +3,9 @@
 The first step of a trial shows the first stimulus, the last step the second; the steps between
 are a blank delay. Stimuli are one-hot and ordered by their letters (A < B < C ...). At the last
 step, the agent should report *right* if the first stimulus was smaller, *left* if it was larger; a
-wrong report, or a hold, earns 0 there. Before it, actions matter only if holds are rewarded, or
-with timeouts: an action other than hold then makes the next trial blank. A blank trial causes no
-timeout. Pairs are drawn uniformly from the stimulus set.
+wrong report, or a hold, earns 0 there. Earlier actions earn nothing, unless holds are rewarded.
+With timeouts, an action other than hold before the last step makes the next trial blank, unless
+this trial is blank. Pairs are drawn uniformly from the stimulus set.
 
 The task is stored as two tables, of observations and of rewards. Their last row is the blank trial,
 which shows nothing and pays nothing.
@@ -15,7 +15,6 @@ Source: Romo et al. (1999), as discretised in the notes (the report that is repr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -39,7 +38,7 @@ class Action(IntEnum):
     RIGHT = 2
 
 
-STIMULUS_SETS: Mapping[str, tuple[str, ...]] = {
+STIMULUS_SETS: dict[str, tuple[str, ...]] = {
     "pwm0": ("AB", "BA"),
     "pwm5": ("AB", "BA", "BC", "CB", "CD", "DC", "DE", "ED"),
     "pwm7": ("AB", "BA", "BC", "CB", "CD", "DC", "DE", "ED", "EF", "FE", "FG", "GF"),

@@ -133,7 +133,7 @@ def _leak_through_targets(
 ) -> None:
     """Adds to each value's leak, (T,), the gradient through the λ-returns that contain the value.
 
-    They are the returns of earlier steps; `pwm.core.losses` has the formula.
+    They are the returns of earlier steps; `pwm.core.episode` has the formula.
     """
     earlier = ZERO  # Σ (γ λ)^(t-s-1) leak_s over the earlier steps s of the horizon
     for time in range(len(leak)):

@@ -87,6 +87,7 @@ def test_at_keeps_the_axis_of_several_values_in_the_order_given(found: Outcomes)
     assert part.weights == (5, 0.1)
     assert np.array_equal(part.time, found.time[1, ::-1])
     assert found.at(seed=(1,)).reward.shape == (2, 2, 1)
+    assert found.at(seed=range(2)).axes["seed"] == (0, 1)
 
 
 def test_at_accepts_fields_that_do_not_vary(found: Outcomes) -> None:
