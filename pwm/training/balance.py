@@ -145,9 +145,7 @@ def keep_outputs(weight: Tensor, bias: Tensor, old: Scales, new: Scales) -> None
     Values in reward, centre + spread * v for an output v, stay the same under the new scales.
     """
     weight *= (old.spread / new.spread).unsqueeze(1)
-    bias *= old.spread
-    bias += old.centre - new.centre
-    bias /= new.spread
+    bias.copy_((bias * old.spread + (old.centre - new.centre)) / new.spread)
 
 
 def _dot(one: Tensor, other: Tensor) -> Tensor:

@@ -200,9 +200,8 @@ def net_weights(steps: int, discount: float, trace_decay: float) -> list[float]:
     """Net weight of each value v_t in the sum of errors Σ_s (v_s - G_s), with λ-returns G_s: [T].
 
     v_t has the coefficient 1 in its own error v_t - G_t, and -γ (1 - λ) (γ λ)^(t-s-1) in the error
-    of each earlier step s, whose return contains it. For γ λ < 1 and t from 0, these add up to
-    1 - γ (1 - λ) (1 - (γ λ)^t) / (1 - γ λ). `AgentProbe` weights values minus Monte
-    Carlo returns by them.
+    of each earlier step s, whose return contains it. Weighted by these numbers, the values minus
+    the Monte Carlo returns add up to the same sum, which `AgentProbe` measures.
 
     If targets leak, log π(a_s) has the same coefficients in the derivatives of the policy loss with
     respect to v_s and to later values. They add up to the net weight of the step at the same

@@ -121,7 +121,7 @@ class Trainer:
             episode.append(self.episodes_done)
             windows.append(self._window_sum / num_unfinished)
             if self._probes_at_window_ends:
-                probes.append(np.full((len(DIAGNOSTICS), len(self.runs)), np.nan))
+                probes.append(np.full((len(DIAGNOSTICS), len(self.runs)), np.nan))  # not probed
         curves = self._curves(windows, METRICS)
         if self._config.probe_episodes:
             curves |= self._curves(probes, self._probe_names)

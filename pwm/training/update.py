@@ -164,8 +164,7 @@ class TorchEngine:
 
 def _array(tensor: Tensor) -> NDArray[np.float32]:
     """Converts a tensor, on any device, to an array without gradients."""
-    array: NDArray[np.float32] = tensor.detach().cpu().numpy()
-    return array
+    return np.asarray(tensor.detach().cpu().numpy())
 
 
 def _mean(tensors: Sequence[Tensor]) -> Tensor:
