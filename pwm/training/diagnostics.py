@@ -168,9 +168,9 @@ class AgentProbe:
             self._sums[replicas, pairs] += at_ends[:, trial]
 
     def diagnostics(self, value_weights: NDArray[np.float32]) -> Doubles:
-        """The diagnostics that `AGENT_DIAGNOSTICS` names, from E >= 1 episodes: [diagnostics, R].
+        """The diagnostics of E >= 1 episodes in the order of `pwm.core.history.AGENT_DIAGNOSTICS`.
 
-        `value_weights` are the weights of the value head, [R, H].
+        They are [diagnostics, R]. `value_weights`, [R, H], are the weights of the value head.
         """
         activity, saturated, distance = _mean(np.stack(self._means, axis=-1))
         norm = np.sqrt(_total(value_weights.astype(np.float64) ** 2))
