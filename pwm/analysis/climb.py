@@ -1,7 +1,7 @@
 """Model of the critic's climb from its start to its fixed point, and of the slowdown it causes.
 
 The critic is a linear value head on the units of an LSTM (the trunk), which the policy shares. The
-critic starts near zero, below its fixed point: the mean return or, with a leak, more. RMSprop
+critic usually starts at 0, below its fixed point: the mean return or, with a leak, more. RMSprop
 moves every parameter by about the learning rate as long as its gradient keeps its sign, whatever
 the gradient's size. So while the critic is far from its fixed point, each weight of the value head
 and its bias move by the same distance D. Each parameter of a unit in the trunk moves by the same
