@@ -1,7 +1,7 @@
 """Model of the critic's climb from its start to its fixed point, and of the slowdown it causes.
 
 The critic is a linear value head on the units of an LSTM (the trunk), which the policy shares. The
-critic starts near zero, below its fixed point: the mean return or, with a leak, more. RMSprop
+critic usually starts at 0, below its fixed point: the mean return or, with a leak, more. RMSprop
 moves every parameter by about the learning rate as long as its gradient keeps its sign, whatever
 the gradient's size. So while the critic is far from its fixed point, each weight of the value head
 and its bias move by the same distance D. Each parameter of a unit in the trunk moves by the same
@@ -27,7 +27,7 @@ from pwm.core.leak import critic_bias, start_entropy
 
 SMOOTHING = 0.99  # decay of RMSprop's mean square
 SUCCESS = 0.5  # probability that a trial is rewarded, before the task is learned
-ARRIVED = 1500  # episodes, more than any climb takes
+ARRIVED = 1500  # episodes, more than most climbs take
 SHARE = 0.265  # factor in `final_share`, fitted at 15 steps per episode, learning rate 0.001
 
 
@@ -51,7 +51,7 @@ class Stepper:
         self._num_steps = 0
 
     def step(self, gradient: float, square: float) -> float:
-        """Returns the parameter's next change, in the direction of the gradient.
+        """Returns the parameter's next change, by gradient ascent.
 
         `gradient` is the expected gradient of this update, and `square` the expected squared one.
         """
@@ -78,8 +78,8 @@ class Setting:
     reward: float = 1.0  # of a successful trial
     attached: bool = False  # whether the policy loss's gradient reaches the critic (the leak)
     targets: Targets | None = None
-    """The critic's targets, including any leak, for a `reward` of 1; None for undiscounted returns
-    of whole episodes."""
+    """The critic's targets, including any leak (`attached` is then ignored), for a `reward` of 1;
+    None for undiscounted returns of whole episodes."""
     optimiser: Optimiser = RMSPROP
 
     def __post_init__(self) -> None:
@@ -87,9 +87,8 @@ class Setting:
         require_integer("hidden_size", self.hidden_size, 1)
         in_trials = self.steps >= self.trial_length and self.steps % self.trial_length == 0
         require(in_trials, "steps", self.steps, f"a multiple of the {self.trial_length} of a trial")
-        if self.attached:  # the leak's bias is proportional to 1 / w
-            require_positive("critic_weight", self.critic_weight)
-        require_non_negative("critic_weight", self.critic_weight)
+        require_weight = require_positive if self.attached else require_non_negative
+        require_weight("critic_weight", self.critic_weight)  # the leak's bias is a multiple of 1/w
         require_positive("learning_rate", self.learning_rate)
         require_positive("reward", self.reward)
         require(not self.targets or self.reward == 1, "reward", self.reward, "1 with `targets`")
@@ -101,7 +100,7 @@ class Setting:
 
     @property
     def bias(self) -> float:
-        """Bias of the values at the fixed point, in reward; with `targets`, `Targets.excess`."""
+        """Bias of the baseline at the fixed point, in reward (`Targets.excess` with `targets`)."""
         if self.targets:
             return self.targets.excess
         if not self.attached:
@@ -149,7 +148,7 @@ class Position(NamedTuple):
 
 
 def hidden_states(displacement: float, hidden_size: int, trial_length: int) -> list[float]:
-    """|h| of an LSTM unit at each of L steps of a trial, after its parameters have moved: [L].
+    """|h| of an LSTM unit at each step of a trial, after its parameters have moved: [trial_length].
 
     The input of each gate, and of the cell's candidate, is the sum of two biases, one input weight
     where a stimulus is shown, and a recurrent weight times h for each of the H units, which all
@@ -217,8 +216,8 @@ def climb(setting: Setting, num_episodes: int) -> list[Position]:
 
     There is one update per episode. A parameter's expected gradient is proportional to the
     remaining distance. The expected square is the square of this plus a variance over episodes. In
-    the trunk the policy's gradient adds its own expected square, which grows with the distance
-    (compare `critic_share`).
+    the trunk, the policy's gradient adds its own expected square, which grows with the distance:
+    the expected squared score times the mean squared error.
     """
     units, distance, rate = setting.hidden_size, setting.distance, setting.learning_rate
     variance, spread = setting.mean_variance, setting.spread
@@ -230,13 +229,13 @@ def climb(setting: Setting, num_episodes: int) -> list[Position]:
     positions = []
     for _ in range(num_episodes + 1):
         states = hidden_states(trunk, units, setting.trial_length)
-        weight = setting.initial_weight + head  # W
-        moved = head + units * weight * sum(states) / len(states)
-        positions.append(Position(setting.start + copysign(moved, distance), head, trunk))
-        error = pull * (abs(distance) - moved)
+        head_weight = setting.initial_weight + head  # W
+        climbed = head + units * head_weight * sum(states) / len(states)
+        positions.append(Position(setting.start + copysign(climbed, distance), head, trunk))
+        error = pull * (abs(distance) - climbed)
         square = error**2 + variance
         head += rate * head_stepper.step(error, square)  # its gradient's factor 2 w cancels
-        factor = 2 * setting.critic_weight * weight  # from an error to the trunk's gradient
+        factor = 2 * setting.critic_weight * head_weight  # from an error to the trunk's gradient
         policy_square = squared_score * (error**2 + spread**2)  # of the policy's gradient
         trunk += rate * trunk_stepper.step(factor * error, factor**2 * square + policy_square)
     return positions

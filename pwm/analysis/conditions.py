@@ -26,7 +26,7 @@ from pwm.core.leak import policy_factor
 
 LARGEST_LIGHT = 20.0  # largest weight used to fit a lower edge, for a summed policy loss
 LEAST_PLATEAU = 0.25  # success rate that some light weight must reach for there to be an edge
-RIVALS = ("ratio", "steps", "fixed")
+RIVALS = ("ratio", "steps", "fixed")  # see `Condition.rival_noise_weights`
 FITTED_STEPS = 15  # steps per episode of the runs that the rivals are fitted to
 EXPERIMENTS: Mapping[str, str] = {
     "lengths": "weight-0.001", "fast": "weight-0.005", "mean": "mean", "held-out": "held-out",
@@ -40,7 +40,7 @@ class Condition:
     """Runs of one setting, attached and detached, with W critic weights and S seeds: [2, W, S]."""
 
     group: str
-    """Kind of condition, for instance "lengths", "trial" or "held-out"."""
+    """A key of `EXPERIMENTS`, or "trial"."""
     experiment: str
     runs: Outcomes
 
@@ -99,8 +99,9 @@ class Condition:
         """`light_edges` of attached runs, [1 + resamples]; None if few learn (`LEAST_PLATEAU`)."""
         runs = self.attached
         is_light = np.array(runs.weights) <= LARGEST_LIGHT * self.policy_factor  # (W,)
-        best_rate = runs.rate()[is_light].max()
-        return self._edges(runs.learned) if best_rate >= LEAST_PLATEAU else None
+        if runs.rate()[is_light].max() < LEAST_PLATEAU:
+            return None
+        return light_edges(runs.weights, runs.learned, self.policy_factor)
 
     @property
     def edge(self) -> Estimate:
@@ -109,16 +110,12 @@ class Condition:
 
     def edges_by(self, rival: str) -> NDArray[np.float64]:
         """Lower edge (`light_edges`) of the attached runs as a rival predicts: [1 + resamples]."""
-        return self._edges(self.predicted(rival))
-
-    def _edges(self, learned: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Lower edge, [1 + resamples], given whether each run learned, [W, S]."""
-        return light_edges(self.runs.weights, learned, self.policy_factor)
+        return light_edges(self.runs.weights, self.predicted(rival), self.policy_factor)
 
     def errors(self, predicted: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Absolute errors of success rates, [W]; `predicted` says whether runs learn, [W, S].
 
-        An attached run counts as a success if it met the criterion at any time.
+        A run, predicted or attached, is a success if it meets the criterion at any time.
         """
         ever_learned = np.isfinite(self.attached.time)  # (W, S)
         return np.asarray(np.abs(predicted.mean(axis=-1) - ever_learned.mean(axis=-1)))
@@ -129,27 +126,27 @@ def light_edges(
 ) -> NDArray[np.float64]:
     """Lower edge, as in `lower_edges`, but fitted to light weights only: [1 + resamples].
 
-    Thus failures above an upper edge do not count. Weights up to `LARGEST_LIGHT` times the policy
-    loss's factor c are light.
+    Weights up to `LARGEST_LIGHT` times the policy loss's factor c are light. Heavier ones, at which
+    runs may fail for other reasons, do not count. For `weights` and `learned`, see `lower_edges`.
     """
     num_light = sum(weight <= LARGEST_LIGHT * policy_factor for weight in weights)
-    return lower_edges(weights[:num_light], learned[:num_light])
+    return lower_edges(weights[:num_light], learned[:num_light])  # the weights are ascending
 
 
 @lru_cache(maxsize=1)
 def conditions(evidence: Evidence) -> dict[str, Condition]:
     """All conditions, by group and steps per episode ("lengths-15") or per trial ("trial-4")."""
-    found = {}
-    for group, name in EXPERIMENTS.items():
-        runs = evidence.of(name)
-        for steps in runs.axes["episode_length"]:
-            of_length = runs.at(episode_length=steps)
-            found[f"{group}-{steps}"] = Condition(group=group, experiment=name, runs=of_length)
+    by_name = {}
+    for group, experiment in EXPERIMENTS.items():
+        grid = evidence.of(experiment)
+        for steps in grid.axes["episode_length"]:
+            runs = grid.at(episode_length=steps)
+            by_name[f"{group}-{steps}"] = Condition(group=group, experiment=experiment, runs=runs)
     for length in TRIAL_LENGTHS:
-        name = f"trial-length-{length}"
-        runs = evidence.of(name)
-        found[f"trial-{length}"] = Condition(group="trial", experiment=name, runs=runs)
-    return found
+        experiment = f"trial-length-{length}"
+        runs = evidence.of(experiment)
+        by_name[f"trial-{length}"] = Condition(group="trial", experiment=experiment, runs=runs)
+    return by_name
 
 
 def experiments_of(selected: Iterable[Condition]) -> tuple[str, ...]:

@@ -78,16 +78,16 @@ def read_conventions(path: Path = FILE) -> dict[str, Convention]:
     Raises:
         InputError: a field is unknown, missing or out of range.
     """
-    found = {}
+    conventions = {}
     for library, table in tomllib.loads(path.read_text("utf-8")).items():
         # A library's table holds a table for each algorithm, and the fields that all of them share.
         algorithms = {key: value for key, value in table.items() if isinstance(value, dict)}
         shared = {key: value for key, value in table.items() if key not in algorithms}
         if not algorithms:
-            found[library] = _convention(library, shared)
+            conventions[library] = _convention(library, shared)
         for algorithm, own in algorithms.items():
-            found[f"{library}-{algorithm}"] = _convention(library, shared | own)
-    return found
+            conventions[f"{library}-{algorithm}"] = _convention(library, shared | own)
+    return conventions
 
 
 def _convention(library: str, values: dict[str, Any]) -> Convention:

@@ -17,7 +17,7 @@ from pwm.runs.experiment import Experiment
 
 BATCHES = (4, 16, 64, 256)
 GROUPS: Mapping[str, Mapping[str, Any]] = {
-    "adam-0.99": {"optimizer": "adam"},
+    "adam-0.99": {"optimizer": "adam"},  # 0.99 is the default of `square_decay`
     "adam-0.999": {"optimizer": "adam", "square_decay": 0.999},
     "sgd": {"optimizer": "sgd", "learning_rate": 0.01, "num_episodes": 40_000},
     "discount": {"discount": 0.95},
@@ -66,7 +66,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
 }
 """Fields that each variant adds to those of the group.
 
-light, raw, centred: no leak. `light` has a small weight and starts at its fixed point, others at 0.
+light, raw, centred: no leak; start at 0, except `light`: at its fixed point, with a small weight.
 own: a leak through each step's own value; starts at this leak's fixed point, or see `FROM_MEAN`.
 all: as `own`, with a leak also through the values in each step's bootstrapped target.
 """
@@ -115,8 +115,7 @@ def fifth_experiments() -> Iterator[Experiment]:
     """
     about = "a setting of the fifth set of predictions"
     for (group, steps), variants in WEIGHTS.items():
-        light: Mapping[str, Sequence[float]] = {"light": (LIGHT.get(group, 0.1),)}
-        for variant, weights in {**light, **variants}.items():
+        for variant, weights in {"light": (LIGHT.get(group, 0.1),), **variants}.items():
             name = f"fifth-{group}-{steps}-{variant}"
             fields: dict[str, Any] = {"episode_length": steps, **GROUPS[group], **VARIANTS[variant]}
             if variant == "own" and group in FROM_MEAN:

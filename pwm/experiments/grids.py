@@ -11,7 +11,7 @@ from pwm.runs.experiment import Experiment
 from pwm.runs.fields import replaced
 
 WEIGHTS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)
-FEW_WEIGHTS = (0.2, 1.0, 2.0, 5.0, 20.0, 100.0)
+FEW_WEIGHTS = (0.2, 1.0, 2.0, 5.0, 20.0, 100.0)  # critic weights, like `WEIGHTS`
 BASE = TrainConfig(
     task=TaskConfig(episode_length=15), learning_rate=0.001, num_episodes=20_000, log_every=100
 )
@@ -28,9 +28,7 @@ def grid(
     """
     fields.setdefault("baseline", ("attached", "detached"))
     axes = {field: value for field, value in fields.items() if isinstance(value, tuple)}
-    base = {field: value for field, value in fields.items() if field not in axes}
-    inner: dict[str, Any] = {"critic_weight": weights}  # axes that `Experiment` requires to be last
-    if "learning_rate" in axes:
-        inner["learning_rate"] = axes.pop("learning_rate")
-    inner["seed"] = range(seeds)
-    return Experiment(name=name, about=about, base=replaced(BASE, base), axes=axes | inner)
+    constants = {field: value for field, value in fields.items() if field not in axes}
+    rates = {"learning_rate": axes.pop("learning_rate")} if "learning_rate" in axes else {}
+    inner = {"critic_weight": weights, **rates, "seed": range(seeds)}  # axes that must be last
+    return Experiment(name=name, about=about, base=replaced(BASE, constants), axes=axes | inner)

@@ -1,4 +1,7 @@
-"""Experiments of the first study: critic weights, with and without the leak (`pwm.core.leak`)."""
+"""Experiments of the first study: critic weights, with and without the leak (`pwm.core.leak`).
+
+Runs learn in a working range of critic weights, from its lower to its upper edge.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from pwm.runs.experiment import Experiment
 
 
 def leak_experiments() -> Iterator[Experiment]:
-    """Yields experiments with the leak (the policy loss also trains the critic) and without it."""
+    """Yields experiments with the leak (the policy loss also trains the critic), or without it."""
     # Episode and trial lengths, and a mean policy loss
     for rate, episodes in ((0.005, 10_000), (0.001, 20_000)):
         yield grid(

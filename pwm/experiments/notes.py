@@ -14,7 +14,7 @@ def _grid(
 ) -> Experiment:
     """Makes a grid with 96 seeds per weight, enough to tell a success rate of 0.1 from one of 0.3.
 
-    The defaults of `TrainConfig` are the notes' setting.
+    Fields that are not given have the notes' setting, the default of `TrainConfig`.
     """
     return Experiment(
         name=name,

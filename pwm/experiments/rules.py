@@ -13,7 +13,7 @@ from typing import Any
 from pwm.experiments.grids import grid
 from pwm.runs.experiment import Experiment
 
-RATES = (0.001, 0.005)
+RATES = (0.001, 0.005)  # learning rates
 CONDITIONS: Mapping[str, Mapping[str, Any]] = {
     "length": {"episode_length": (15, 60, 120, 240), "learning_rate": RATES},
     "trial": {"episode_length": 64, "trial_length": 8, "learning_rate": 0.002},
@@ -21,8 +21,9 @@ CONDITIONS: Mapping[str, Mapping[str, Any]] = {
     "carried": {"episode_length": 60, "carry_state": True, "learning_rate": 0.002},
     "held-out": {"episode_length": (36, 90), "learning_rate": 0.002},
 }
-"""Fields of the conditions, by group. `held-out` tests the ranking found in all others."""
-BOTH = ("raw", "centred")
+"""Fields of the conditions, by group: one condition per combination of values. `held-out` tests
+the ranking of the methods in all others."""
+BOTH = ("raw", "centred")  # values of `LossConfig.returns`
 METHODS: Mapping[str, Mapping[str, Any]] = {
     "fixed": {"weights": (0.0, 1.0, 10.0, 100.0), "returns": BOTH},
     "standardised": {"weights": (100.0,), "returns": "standardised"},
@@ -39,7 +40,7 @@ METHODS: Mapping[str, Mapping[str, Any]] = {
         "clip_gradient": 0.5,
     },
 }
-"""Fields of the methods, by group; the critic weight is 1 where no weights are given.
+"""Fields of the methods, by group: one method per combination; the critic weight is 1 unless given.
 
 At weight 0 the critic is not trained: with centred returns, the baseline is the running mean plus
 the values of the untrained critic. `usual` has options of libraries, and normalises advantages

@@ -8,16 +8,15 @@ CONTRIBUTING.md says how to add a rule.
 
     fixed         policy loss + w value loss, w as given: the reference
     stop-trunk    the value loss does not train the trunk, though a leak still does
-    per-loss      the optimiser divides each loss's gradient by its own running root mean square
+    per-loss      a separate optimiser for each loss
     equal         in the trunk, the critic's gradient is rescaled to the norm of the policy's
     pcgrad        conflicting gradients in the trunk are projected off each other
     uncertainty   a learned weight of the value loss
     popart        standardised returns; the value head is rescaled so that its values stay the same
-    return-scale  errors divided by the scale of rewards and returns
+    return-scale  errors divided by a running scale of rewards and returns
 
-Cost of one update relative to `fixed`: the combinations run the backward pass twice; the scaling
-rules add a few operations per step. Shapes: R replicas, P parameters of a replica, H hidden units
-of an LSTM, T steps per episode.
+Combining takes a second backward pass; scaling takes a few operations per step. Shapes: R replicas,
+P parameters of a replica, H hidden units of an LSTM.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ from pwm.training.tracking import Tracked, standard_deviation
 def episode_scales(
     tracked: Tensor, balance: Balance, returns: Returns, discount: float, horizon: int
 ) -> Scales:
-    """Scales of the episodes until the next update, from the statistics of all episodes so far.
+    """Scales of errors until the next update, from the statistics of all episodes so far.
 
     The rule popart standardises returns (van Hasselt et al., 2016; Hessel et al., 2019).
 
@@ -58,12 +57,12 @@ def episode_scales(
         # step: 0 at the last of the `horizon` steps of a return, `discount` at all others.
         discount_variance = discount**2 * (1 - 1 / horizon) / horizon
         mean_square = variance + mean.square()  # E(G²)
-        square = tracked[:, Tracked.REWARD_VARIANCE] + discount_variance * mean_square
-        error_scale = standard_deviation(square, num_episodes)
+        total_variance = tracked[:, Tracked.REWARD_VARIANCE] + discount_variance * mean_square
+        error_scale = standard_deviation(total_variance, num_episodes)
     elif balance == "uncertainty":
         # Kendall et al. (2018, eq. 7), for the critic alone: the value loss L becomes
-        # L / 2σ² + log σ. This is the factor of L; `learn_log_variance` minimises the whole sum
-        # over log σ². The rule is meant for a critic weight of 1.
+        # L / 2σ² + log σ. The factor of L is 1 / 2σ²; `learn_log_variance` minimises the sum over
+        # log σ². The rule is meant for a critic weight of 1.
         critic_factor = torch.exp(-tracked[:, Tracked.LOG_VARIANCE]) / 2
     return Scales(centre, spread, error_scale, critic_factor)
 
@@ -84,8 +83,8 @@ def combine(rule: Balance, policy: Tensor, critic: Tensor, trunk_size: int) -> t
       p - (p · c / |c|²) c and c - (p · c / |p|²) p.
 
     In the heads, it is the sum of the two gradients. Under per-loss (AdaTask; Yang et al., 2023),
-    both gradients are unchanged. RMSprop divides each by its own root mean square. Apart from
-    epsilon, its step then does not depend on the scale of a loss, and so not on the critic weight.
+    both gradients are unchanged, in the heads too. RMSprop divides each by its own root mean
+    square, so the scale of a loss, and the critic weight, matter only because of epsilon.
 
     Args:
         rule: rule of `COMBINATIONS`.
@@ -114,7 +113,7 @@ def combine(rule: Balance, policy: Tensor, critic: Tensor, trunk_size: int) -> t
 
 
 def num_states(balance: Balance) -> int:
-    """Number of gradients, each with its own optimiser state, to step against under a rule."""
+    """Number of gradients per update under a rule, each with an optimiser state of its own."""
     return 2 if balance == "per-loss" else 1
 
 
@@ -127,7 +126,7 @@ def learn_log_variance(
     is (1 - exp(-s) L) / 2.
 
     Args:
-        tracked: running statistics, [R, columns of `Tracked`], two of which are changed.
+        tracked: running statistics, [R, columns of `Tracked`], of which two columns change.
         value_loss: L, [R].
         learning_rates: learning rates, [R].
         config: configuration of the runs, with RMSprop's settings.
@@ -143,13 +142,10 @@ def learn_log_variance(
 def keep_outputs(weight: Tensor, bias: Tensor, old: Scales, new: Scales) -> None:
     """Rescales the weights [R, H] and bias [R] of a value head, in place, as popart does.
 
-    The values in reward, centre + spread * v, are the same before, with the old scales, and after,
-    with the new ones.
+    Values in reward, centre + spread * v for an output v, stay the same under the new scales.
     """
     weight *= (old.spread / new.spread).unsqueeze(1)
-    bias *= old.spread
-    bias += old.centre - new.centre
-    bias /= new.spread
+    bias.copy_((bias * old.spread + (old.centre - new.centre)) / new.spread)
 
 
 def _dot(one: Tensor, other: Tensor) -> Tensor:
@@ -158,5 +154,5 @@ def _dot(one: Tensor, other: Tensor) -> Tensor:
 
 
 def _quotient(numerator: Tensor, denominator: Tensor) -> Tensor:
-    """The quotient; 0 where the denominator is 0."""
+    """The quotient; 0 where the denominator, which is never negative, is 0."""
     return torch.where(denominator > 0, numerator / denominator, 0.0)

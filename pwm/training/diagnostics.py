@@ -79,19 +79,19 @@ class GradientProbe:
         self._steps.append(np.stack([trajectory.log_probs, trajectory.values, trajectory.returns]))
 
     def diagnostics(self, states: NDArray[np.int64] | None) -> Doubles:
-        """The diagnostics that `DIAGNOSTICS` names, from the E >= 2 episodes: [diagnostics, R].
+        """The diagnostics that `DIAGNOSTICS` names, from E >= 2 episodes: [diagnostics, R].
 
         Args:
             states: state of the trial at each step, [R, E T]; see `pwm.core.task.trial_states`.
                 None if the LSTM's state is carried over trials or trials may be blanked.
         """
         count = len(self._steps)  # E
-        # Means over episodes of each term, summed over parameters: (R,) each.
+        # Mean over episodes of each term in `add`, summed over parameters: (R,) each.
         mean = {name: _total(terms) / count for name, terms in self._sums.items()}
         squared_mean = _total((self._sums["policy"] / count) ** 2)  # |mean of the policy's part|²
         covariance_trace = (mean["policy²"] - squared_mean) * count / (count - 1)  # unbiased
         steps = np.concatenate(self._steps, axis=-1).astype(np.float64)  # (3, R, E T)
-        log_probs, values, returns = steps
+        log_probs, values, returns = steps  # in the order of `add`
         with np.errstate(divide="ignore", invalid="ignore"):
             diagnostics = {
                 "policy_norm": np.sqrt(mean["policy²"]),
@@ -115,15 +115,15 @@ class AgentProbe:
     activity: mean of |h| over steps and units.
     saturated: fraction of steps and units with |h| > 0.6 (`SATURATED`).
     value_weight_norm: Euclidean norm of the weights of the value head, without its bias.
-    trace: how much h remembers of the first stimulus at a trial's last step. It is the variance of
-        h's mean per pair, among pairs with the same second stimulus, weighted by visits; mean over
+    trace: memory of the first stimulus in h at a trial's last step: variance of h's mean per pair,
+        among pairs with the same second stimulus, weighted by the number of trials; mean over
         units. Where the state is carried, it contains the sampling variance of the means. Nan if
         trials may be blanked by timeouts.
     distance: distance of the critic from its fixed point, in reward: mean over steps of v - G - b,
-        where G is the Monte Carlo return. If the policy loss's gradient reaches the value head,
-        b = -(c T / (2 w)) log π(a), whose mean is the leak's bias c T H / (2 w) (`pwm.core.leak`);
-        otherwise b = 0. Unless errors are scaled, the distance is the total loss's gradient with
-        respect to the value head's bias, divided by 2 w.
+        for the value v and the Monte Carlo return G. If the policy loss's gradient reaches the
+        value head, b = -(c T / (2 w)) log π(a), whose mean is the leak's bias c T H / (2 w)
+        (`pwm.core.leak`); otherwise b = 0. Unless errors are scaled, the distance is the total
+        loss's gradient with respect to the value head's bias, divided by 2 w.
         With λ-returns, the terms v - G are weighted by `net_weights`, and if the targets leak, the
         terms b by the same weights in reverse order.
         Nan where no fixed point is known: if w = 0; with Huber's value loss; or if the policy
@@ -145,8 +145,9 @@ class AgentProbe:
         # If targets leak, the leak of a step also reaches the later values in its return.
         leak_weights = np.tile(weights[::-1], horizons)
         self._leak_weights = leak_weights if loss.leaking_targets else np.ones(num_steps)  # (T,)
-        self._means: list[Doubles] = []  # activity, saturated, distance of each episode, (3, R)
-        self._visits = np.zeros((len(critic_weights), self._task.num_pairs))  # trials of each pair
+        self._means: list[Doubles] = []  # activity, saturated, distance: (3, R) per episode
+        # Trials of each pair so far, (R, pairs)
+        self._visits = np.zeros((len(critic_weights), self._task.num_pairs))
         # Sum of the hidden states h at the ends of these trials, (R, pairs, H)
         self._sums = np.zeros((*self._visits.shape, config.agent.hidden_size))
 
@@ -167,17 +168,16 @@ class AgentProbe:
             self._sums[replicas, pairs] += at_ends[:, trial]
 
     def diagnostics(self, value_weights: NDArray[np.float32]) -> Doubles:
-        """The diagnostics of E >= 1 episodes, [diagnostics, R].
+        """The diagnostics of E >= 1 episodes in the order of `pwm.core.history.AGENT_DIAGNOSTICS`.
 
-        Their names and order are `pwm.core.history.AGENT_DIAGNOSTICS`. `value_weights` are the
-        weights of the value head, [R, H].
+        They are [diagnostics, R]. `value_weights`, [R, H], are the weights of the value head.
         """
         activity, saturated, distance = _mean(np.stack(self._means, axis=-1))
         norm = np.sqrt(_total(value_weights.astype(np.float64) ** 2))
         return np.stack([activity, saturated, norm, self._trace(), distance])
 
     def _trace(self) -> Doubles:
-        """The diagnostic `trace` of `AGENT_DIAGNOSTICS`, [R]."""
+        """The diagnostic `trace` (see the class), [R]."""
         if self._task.timeout:
             return np.full(len(self._visits), np.nan)
         second = self._task.pairs[:, 1]
@@ -192,25 +192,23 @@ class AgentProbe:
             mean_of_pair = sums / visits
             mean_of_same = among_same(sums) / among_same(visits)
         squares = visits * (mean_of_pair - mean_of_same) ** 2  # (R, H, pairs)
-        variance = _total(np.where(visits > 0, squares, 0.0))  # times all visits, (R, H)
-        return _mean(variance) / _total(self._visits)
+        sum_of_squares = _total(np.where(visits > 0, squares, 0.0))  # over trials, (R, H)
+        return _mean(sum_of_squares) / _total(self._visits)
 
 
 def net_weights(steps: int, discount: float, trace_decay: float) -> list[float]:
-    """Net weight of each value v_t in the sum of errors, Σ_s (v_s - G_s), with λ-returns G_s.
+    """Net weight of each value v_t in the sum of errors Σ_s (v_s - G_s), with λ-returns G_s: [T].
 
     v_t has the coefficient 1 in its own error v_t - G_t, and -γ (1 - λ) (γ λ)^(t-s-1) in the error
-    of each earlier step s, whose return contains it. For γ λ < 1, these add up to
-    1 - γ (1 - λ) (1 - (γ λ)^t) / (1 - γ λ).
-
-    `AgentProbe` weights the errors by these, to measure the critic's distance from its fixed point.
+    of each earlier step s, whose return contains it. Weighted by these numbers, the values minus
+    the Monte Carlo returns add up to the same sum, which `AgentProbe` measures.
 
     If targets leak, log π(a_s) has the same coefficients in the derivatives of the policy loss with
-    respect to v_s and to later values. Step s has steps - 1 - s later ones, so the sum of its
-    coefficients is the net weight at the same distance from the other end.
+    respect to v_s and to later values. They add up to the net weight of the step at the same
+    distance from the other end, which has as many earlier steps as step s has later ones.
 
     Args:
-        steps: number of steps after which returns end.
+        steps: T, number of steps after which returns end.
         discount: γ.
         trace_decay: λ; if it is 1, the weights are 1.
     """
@@ -248,10 +246,10 @@ def _covariance(one: Doubles, other: Doubles, states: NDArray[np.int64] | None) 
     mean_one = np.take_along_axis(_sum_by_state(one, states) / visits, states, axis=1)  # (R, E T)
     mean_other = np.take_along_axis(_sum_by_state(other, states) / visits, states, axis=1)
     products = _sum_by_state((one - mean_one) * (other - mean_other), states)  # (R, M)
-    several = visits > 1
+    repeated = visits > 1
     # The covariance within a state, products / (visits - 1), times its weight, visits.
-    weighted = np.where(several, products * visits / (visits - 1), 0)
-    return np.asarray(_total(weighted) / (visits * several).sum(axis=-1))
+    weighted = np.where(repeated, products * visits / (visits - 1), 0)
+    return np.asarray(_total(weighted) / (visits * repeated).sum(axis=-1))
 
 
 def _sum_by_state(terms: Doubles, states: NDArray[np.int64]) -> Doubles:

@@ -1,7 +1,7 @@
-"""The optimisers of `TrainConfig.optimizer`, as in PyTorch, for R replicas with separate rates.
+"""The optimisers of `TrainConfig.optimizer`, as in PyTorch, for R replicas.
 
 With gradient g, learning rate η, decays β₁ (`momentum_decay`) and β₂ (`square_decay`) and ε, a
-parameter's step at update t is
+parameter's step at update t, from 1, is
 
     sgd       -η g
     rmsprop   -η g / (√s + ε),   s ← β₂ s + (1 - β₂) g²
@@ -24,7 +24,7 @@ class Optimiser:
 
     Args:
         parameters: parameters, updated in place, [R, P].
-        rates: learning rates, [R, P].
+        rates: learning rate of each parameter, [R, P].
         config: configuration of the runs, with the optimiser and its settings.
         num_gradients: M, the number of gradients to step against at each update.
     """
@@ -45,20 +45,20 @@ class Optimiser:
     def step(self, *gradients: Tensor) -> None:
         """Takes one step against each of the M gradients, [R, P] each."""
         config = self._config
-        of_mean, of_square = config.momentum_decay, config.square_decay  # Adam's β₁ and β₂
+        decays = config.momentum_decay, config.square_decay  # β₁ and β₂
+        mean_decay, square_decay = decays
         if config.optimizer == "adam":
-            decays = torch.tensor([of_mean, of_square], dtype=torch.float64)
-            self.state["decay_powers"] *= decays
+            self.state["decay_powers"] *= torch.tensor(decays, dtype=torch.float64)
         squares = self.state["square_average"].unbind(1)  # views, [R, P] each
         for index, (square, gradient) in enumerate(zip(squares, gradients, strict=True)):
             if config.optimizer == "sgd":
                 self._parameters -= self._rates * gradient
                 continue
-            square.mul_(of_square).addcmul_(gradient, gradient, value=1 - of_square)
+            square.mul_(square_decay).addcmul_(gradient, gradient, value=1 - square_decay)
             direction, root = gradient, square.sqrt()
             if config.optimizer == "adam":
                 average = self.state["average"][:, index]
-                average.mul_(of_mean).add_(gradient * (1 - of_mean))
+                average.mul_(mean_decay).add_(gradient * (1 - mean_decay))
                 corrections = 1 - self.state["decay_powers"]  # 1 - β₁ᵗ and 1 - β₂ᵗ
                 direction = average / corrections[:, :1].to(average)
                 root = root / corrections[:, 1:].sqrt().to(root)

@@ -19,9 +19,8 @@ def initial_parameters(runs: Sequence[TrainConfig]) -> Tensor:
     config = runs[0]
     agent = Agent(config.agent, config.task.num_stimuli)
     parameters = agent.initial_parameters([run.seed for run in runs])
-    starts = torch.tensor([critic_start(run) for run in runs])
     _, bias = agent.value_head(parameters)
-    bias += starts  # changes `parameters`, as `bias` is a view of it
+    bias += torch.tensor([critic_start(run) for run in runs])  # `bias` is a view of `parameters`
     return parameters
 
 
@@ -31,12 +30,13 @@ def critic_start(config: TrainConfig) -> float:
     The start `mean` is the `mean_return`, or 0 if returns are centred or standardised. The start
     `fixed-point` is `mean` plus the leak's bias at the entropy `start_entropy`: with an attached
     baseline, the policy loss trains the critic too, and adds a multiple of the entropy to its
-    target (`pwm.core.leak`). If the value head gets no leak, it is `mean`. The bias is exact for
-    an attached baseline, the rule `fixed`, squared errors, and advantages that are not normalised.
+    target (`pwm.core.leak`). If the value head gets no leak, `fixed-point` is `mean`. The formula
+    assumes squared errors, with nothing that scales errors, losses or steps
+    (`LossConfig.scales_errors`).
 
-    Both numbers assume a policy that picks left or right at random at a trial's last step. Without
-    timeouts and rewards for holding, its earlier actions do not affect the return; the entropy
-    takes them as uniform over the three actions.
+    Mean and entropy assume a policy that picks left or right at random at a trial's last step. For
+    the entropy, its earlier actions are uniform over all three. They affect the return only with
+    timeouts or rewards for holding, which are left out.
 
     Raises:
         InputError: the start is `fixed-point`, the value head gets a leak, and the critic weight is
@@ -57,10 +57,10 @@ def critic_start(config: TrainConfig) -> float:
 
 
 def mean_return(config: TrainConfig) -> float:
-    """Mean over steps of the expected return of a policy that holds, then guesses left or right.
+    """Mean over steps of the expected return of a policy that guesses left or right.
 
-    The policy earns half of the reward, on average, at the last step of each trial. Rewards for
-    holding are left out.
+    It earns half of the reward, on average, at the last step of each trial. Timeouts and rewards
+    for holding are left out.
     """
     task = config.task
     rewards = torch.zeros(task.num_trials, task.trial_length)

@@ -1,9 +1,9 @@
 """Running statistics of returns and rewards, used to scale errors.
 
-With `LossConfig.returns` other than raw, the value head does not learn the return G itself but
-(G - m) / s. Here m is the running mean of the returns; s is their running standard deviation if
-they are standardised, and 1 if they are centred. Each replica has its own m and s. If the head's
-output is v, the value in reward is m + s v.
+With `LossConfig.returns` other than raw, or the rule popart, the value head does not learn the
+return G itself but (G - m) / s. Here m is the running mean of the returns; s is 1 if they are
+centred, and otherwise their running standard deviation. Each replica has its own m and s. If the
+head's output is v, the value in reward is m + s v.
 
 The statistics are exponential moving averages over Monte Carlo returns, even if the critic learns
 λ-returns. Their rate at the n-th episode is max(1/n, `LossConfig.tracking_rate`): the first

@@ -30,7 +30,7 @@ PROBES = "probes"  # a further array, in runs with `probe_at`
 OF_ADAM = ("average", "decay_powers")  # further arrays, in runs with Adam
 OPTIONAL = ((PROBES,), OF_ADAM, (PROBES, *OF_ADAM))
 """Groups of further arrays; a state has all arrays of one group, or no further arrays."""
-EPISODES_PER_DRAW = 64  # episodes per call of the engine; affects speed only
+EPISODES_PER_DRAW = 64  # most episodes per call of the engine, or one update; affects speed only
 
 
 class Engine(Protocol):
@@ -40,7 +40,7 @@ class Engine(Protocol):
     parameters: Tensor  # (R, P), updated in place
 
     def train(self, draws: Draws) -> NDArray[np.float64]:
-        """Trains on the draws of E episodes, in whole updates; returns metrics [E, metrics, R]."""
+        """Trains on E episodes, a whole number of updates; returns metrics, [E, metrics, R]."""
 
     def differentiate(
         self, draws: Draws, config: LossConfig, critic_weights: NDArray[np.float32]
@@ -48,7 +48,7 @@ class Engine(Protocol):
         """Plays one episode; returns its total loss's gradient, [R, P], and its trajectory."""
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Parameters, the optimiser's state and running statistics, by name."""
+        """Copies of parameters, optimiser state and running statistics, by name: [R, ...] each."""
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Restores an earlier `state`."""
@@ -106,9 +106,8 @@ class Trainer:
         with one_thread():
             self._probe_if_due()
             while self.episodes_done < last:
-                stops = [last, *self._remaining_probes()[:1]]
-                until_stop = min(stops) - self.episodes_done
-                count = min(updates_per_draw * batch, until_stop)
+                stop = min([last, *self._remaining_probes()[:1]])  # the end, or the next probe
+                count = min(updates_per_draw * batch, stop - self.episodes_done)
                 self._log(self.engine.train(self._draws.next(count)))
                 self._probe_if_due()
 
@@ -117,12 +116,12 @@ class Trainer:
         log_every, probe_at = self._config.log_every, self._config.probe_at
         windows, probes = list(self._windows), list(self._probes)
         episode = [log_every * (window + 1) for window in range(len(windows))]  # last of each
-        unfinished = self.episodes_done % log_every  # episodes since the last whole window
-        if unfinished:
+        num_unfinished = self.episodes_done % log_every  # episodes in the unfinished window
+        if num_unfinished:
             episode.append(self.episodes_done)
-            windows.append(self._window_sum / unfinished)
+            windows.append(self._window_sum / num_unfinished)
             if self._probes_at_window_ends:
-                probes.append(np.full((len(DIAGNOSTICS), len(self.runs)), np.nan))
+                probes.append(np.full((len(DIAGNOSTICS), len(self.runs)), np.nan))  # not probed
         curves = self._curves(windows, METRICS)
         if self._config.probe_episodes:
             curves |= self._curves(probes, self._probe_names)
@@ -132,7 +131,8 @@ class Trainer:
     def state(self) -> dict[str, NDArray[Any]]:
         """All arrays needed to continue from here, by name (`STATE` and `OPTIONAL`).
 
-        If windows end with a probe, the rows of `windows` hold its diagnostics after the metrics.
+        `windows` is [windows, metrics, R]. If windows end with a probe, its diagnostics follow the
+        metrics, on the same axis. Probes of `probe_at` are [probes, diagnostics, R].
         """
         windows = self._stacked(self._windows, METRICS)
         probes = self._stacked(self._probes, self._probe_names)
@@ -149,7 +149,7 @@ class Trainer:
         return state
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Restores the `state` of a trainer of the same runs; call it before `advance`."""
+        """Restores the `state` of a trainer of the same runs in this one, which must be new."""
         self.engine.restore(state)
         metrics, diagnostics = np.split(state["windows"], [len(METRICS)], axis=1)
         self._windows = list(metrics)
@@ -160,13 +160,13 @@ class Trainer:
         self._probe_draws.skip(len(self._probes) * self._config.probe_episodes)
 
     def probe(self, draws: Draws) -> NDArray[np.float64]:
-        """Measures gradients and hidden states on episodes, without training on them.
+        """Measures gradients, hidden states and the critic on episodes that are not trained on.
 
         Args:
             draws: draws for at least two episodes: trials [E, R, N] and noise [E, R, N, L].
         Returns:
-            The diagnostics that `DIAGNOSTICS` names, then those that `AGENT_DIAGNOSTICS` names:
-            [diagnostics, R]. Runs that are probed at the ends of windows lack the latter.
+            The diagnostics that `DIAGNOSTICS` names and, unless the runs are probed at the ends of
+            windows, those that `AGENT_DIAGNOSTICS` names: [diagnostics, R].
         """
         gradient_probe = GradientProbe()
         agent_probe = AgentProbe(self._config, self._critic_weights)
@@ -187,9 +187,9 @@ class Trainer:
         return np.concatenate([gradient_diagnostics, agent_diagnostics])
 
     def parts(self) -> Iterator[tuple[LossConfig, NDArray[np.float32]]]:
-        """Yields losses and critic weights [R] that isolate each part of the gradient.
+        """Yields losses and critic weights, [R], that isolate each part of the total gradient.
 
-        The parts are the policy's, the critic's and the leak (`pwm.training.diagnostics`).
+        The parts are the policy's, the critic's and the leak, as in `pwm.training.diagnostics`.
         """
         loss, weights = self._config.loss, self._critic_weights
         # The policy's: no gradients pass through the values.
@@ -235,8 +235,8 @@ class Trainer:
 
     def _log(self, metrics: NDArray[np.float64]) -> None:
         """Adds metrics, [E, metrics, R], to the window averages."""
-        for of_episode in metrics:
-            self._window_sum += of_episode
+        for episode_metrics in metrics:
+            self._window_sum += episode_metrics
             self.episodes_done += 1
             if self.episodes_done % self._config.log_every == 0:
                 self._windows.append(self._window_sum / self._config.log_every)

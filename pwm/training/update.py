@@ -1,7 +1,7 @@
 """The update of a population in PyTorch: play episodes, differentiate their losses, step.
 
-This is the reference engine; the fused engine must match it. Shapes: R replicas, P parameters, N
-trials, L steps per trial, T = N L steps per episode, E episodes.
+This is the reference engine; the fused engine must match it. Shapes: R replicas (runs trained
+together), P parameters, N trials, L steps per trial, T = N L steps per episode, E episodes.
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ class TorchEngine:
         self._tracked = self.parameters.detach().new_zeros(len(runs), len(Tracked))
 
     def train(self, draws: Draws) -> NDArray[np.float64]:
-        """Trains on the draws of E episodes, in whole updates; returns metrics [E, metrics, R]."""
+        """Trains on E episodes, a whole number of updates; returns metrics, [E, metrics, R]."""
         count = self._config.episodes_per_update
-        trials, noise = (part.to(self._device).split(count) for part in draws)
+        trials, noise = (part.to(self._device).split(count) for part in draws)  # by update
         metrics = []
-        for episodes in map(Draws, trials, noise):
-            metrics += self._update(episodes)
+        for of_update in map(Draws, trials, noise):
+            metrics += self._update(of_update)
         return _array(torch.stack(metrics)).astype(np.float64)
 
     def differentiate(
@@ -104,10 +104,7 @@ class TorchEngine:
         return {"parameters": parameters, **self._optimiser.state, "tracked": self._tracked}
 
     def _update(self, draws: Draws) -> list[Tensor]:
-        """Takes one update on E episodes; returns the metrics of each episode, [metrics, R].
-
-        The draws are trials, [E, R, N], and noise, [E, R, N, L].
-        """
+        """Takes one update on its E episodes; returns the metrics of each, [metrics, R]."""
         config, loss, scales = self._config, self._config.loss, self._scales()
         metrics, value_losses, gradients = [], [], []
         for episode in map(Draws, draws.trials, draws.noise):
@@ -141,7 +138,7 @@ class TorchEngine:
 
     def _gradient(self, loss: Tensor) -> Tensor:
         """Gradient of a loss [R] with respect to the parameters: [R, P]."""
-        if not loss.requires_grad:  # `LossConfig.lost_gradients` has cut them all
+        if not loss.requires_grad:  # `LossConfig.lost_gradients` has cut all of its gradients
             return torch.zeros_like(self.parameters)
         # Replicas are independent, so row r of the sum's gradient is the gradient of replica r's
         # loss. The graph is kept because `_gradients` may differentiate a second loss.
@@ -151,13 +148,13 @@ class TorchEngine:
     def _step(self, gradients: Tensor) -> None:
         """Combines and clips `_gradients`, [gradients, R, P], and steps against the result."""
         loss = self._config.loss
-        combined = gradients.unbind(0)
+        result = gradients.unbind(0)
         if loss.balance in COMBINATIONS:
-            policy, critic = gradients
-            combined = combine(loss.balance, policy, critic, self._agent.trunk_size)
+            policy, critic = result
+            result = combine(loss.balance, policy, critic, self._agent.trunk_size)
         if loss.clip_gradient:
-            combined = tuple(clipped(gradient, loss.clip_gradient) for gradient in combined)
-        self._optimiser.step(*combined)
+            result = tuple(clipped(gradient, loss.clip_gradient) for gradient in result)
+        self._optimiser.step(*result)
 
     def _scales(self) -> Scales:
         """Scales of the episodes until the next update."""
@@ -167,12 +164,11 @@ class TorchEngine:
 
 def _array(tensor: Tensor) -> NDArray[np.float32]:
     """Converts a tensor, on any device, to an array without gradients."""
-    array: NDArray[np.float32] = tensor.detach().cpu().numpy()
-    return array
+    return np.asarray(tensor.detach().cpu().numpy())
 
 
 def _mean(tensors: Sequence[Tensor]) -> Tensor:
-    """Mean of tensors of one shape, added in order, so it always rounds alike."""
+    """Mean of tensors of one shape, added in their order, so that it always rounds alike."""
     return sum(tensors[1:], start=tensors[0]) / len(tensors)
 
 
@@ -186,8 +182,7 @@ def clipped(gradient: Tensor, limit: float) -> Tensor:
 def one_thread() -> Iterator[None]:
     """Runs PyTorch on one thread in the block.
 
-    For networks of this size, more threads are not faster; and splitting work over threads would
-    change rounding.
+    For networks of this size, more threads are not faster, and would change the rounding.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
