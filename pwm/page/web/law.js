@@ -4,7 +4,7 @@
 
 const SUCCESS = 0.5; // of trials, before the task is learned
 const SMOOTHING = 0.99; // RMSprop's decay
-const ARRIVED = 1500; // episodes, more than any climb takes
+const ARRIVED = 1500; // episodes, more than most climbs take
 const SHARE = 0.265; // factor on the critic's share, the law's one fitted number
 
 // The factor c on the sum over steps in the policy loss.
