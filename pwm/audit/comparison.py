@@ -53,9 +53,9 @@ def published_runs(
 def differences(
     run: TrainConfig, record: Record, places: Sequence[Place], published: Published
 ) -> list[str]:
-    """Describes how a run, trained again, differs from the published one, for each place it does.
+    """Compares the record of a run, trained again, with those published, one per place.
 
-    `record` is that of the new training.
+    Returns a line of text for each place whose record differs.
     """
     lines = []
     for experiment, number in places:

@@ -99,8 +99,8 @@ def value_term(loss: Tensor, values: Sequence[Tensor]) -> ValueTerm | None:
     """Curvature and errors of a loss that is quadratic in some values; None for any other loss.
 
     If the second derivative with respect to a value is k, the first is k times the error, so
-    the targets need not be known. k must be the same for all these steps, and the term of a step
-    must not depend on the values of other steps.
+    the targets need not be known. k must be the same for all these values. It is assumed that the
+    term of a step does not depend on the values of other steps.
     """
     slope = flat_gradient(loss, values, graph=True)
     curvature = None if slope is None else flat_gradient(slope.sum(), values)
