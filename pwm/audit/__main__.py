@@ -64,12 +64,8 @@ class Arguments:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command; exits with 0 if all is as published, else 1, or 128 + a signal's number."""
-    arguments = parse(
-        Arguments,
-        "python -m pwm.audit",
-        "Trains a random sample of the published runs again, and compares the bits.",
-        argv,
-    )
+    about = "Trains a random sample of the published runs again, and compares the bits."
+    arguments = parse(Arguments, "python -m pwm.audit", about, argv)
     with errors_in_one_line():
         require_integer("runs", arguments.runs, 1)
         require_integer("workers", arguments.workers, 1)
@@ -84,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"of them were wrong, {probability:.0%} of such samples would show it."
         )
         records, stopped_by = retrain(sample, arguments.workers)
-        if not records:
+        if not records:  # interrupted before a run was trained
             sys.exit(128 + stopped_by)
         identical = _report(records, places, source)
         confirmed = stopped_by > 0 or claims_hold(source)  # skipped after an interruption
@@ -116,26 +112,22 @@ def _selected(arguments: Arguments, source: Published) -> Mapping[str, NDArray[n
             ANSWERS[figure](evidence)  # `evidence.read` records the runs it reads
             return evidence.read
     # Any other figure shows all runs of the experiment with the same name.
-    names = [name for name in (arguments.experiment, figure) if name]
+    names = [name for name in (arguments.experiment, figure) if name]  # without a name, all
     return {each.name: np.ones(each.num_runs, bool) for each in chosen(names, known=EXPERIMENTS)}
 
 
 def _report(records: Mapping[TrainConfig, Record], places: Places, source: Published) -> bool:
-    """Prints the retrained runs that differ from the published ones, and a bound for all runs.
+    """Prints how the runs trained again differ from the published ones; returns whether none does.
 
-    Args:
-        records: the record of each run that was trained again.
-        places: the population of the sample, with the places where each run is published.
-        source: the published records.
-    Returns:
-        Whether all runs trained again are identical to the published ones.
+    Also prints an upper bound on the fraction of all runs that differ. `records` has the record of
+    each run trained again; `places` has all runs that could be drawn.
     """
     wrong = 0  # number of runs
     for run, record in records.items():
-        found = differences(run, record, places[run], source)
-        wrong += bool(found)
-        for text in found:
-            say(text)
+        descriptions = differences(run, record, places[run], source)
+        wrong += bool(descriptions)
+        for description in descriptions:
+            say(description)
     total = len(places)
     bound = most_wrong(total, len(records), wrong)
     say(
@@ -147,14 +139,13 @@ def _report(records: Mapping[TrainConfig, Record], places: Places, source: Publi
 
 
 def claims_hold(source: Published) -> bool:
-    """Recomputes every claim; prints those outside their band, and numbers not as in the paper.
+    """Recomputes every claim; returns whether all hold and all numbers are as in the paper.
 
-    Returns:
-        Whether all claims hold and all numbers are as in the paper.
+    Prints the claims outside their band and the numbers that differ from the paper's.
     """
-    found = list(claims(Evidence(source)))
-    recomputed = numbers(found)
-    failing = [claim.name for claim in found if not claim.holds]
+    all_claims = list(claims(Evidence(source)))
+    recomputed = numbers(all_claims)
+    failing = [claim.name for claim in all_claims if not claim.holds]
     changed = disagreements(recomputed, read_numbers(published(NUMBERS)))  # names of numbers
     for name in failing:
         say(f"claim.{name} is outside its band.")
@@ -162,8 +153,8 @@ def claims_hold(source: Published) -> bool:
         say(f"{name} is not as in paper/{NUMBERS}.")
     num_equal = len(recomputed) - len(changed)
     say(
-        f"{len(found) - len(failing)} of {counted(len(found), 'claim')}, computed again from the "
-        f"published outcomes, hold; {num_equal} of {len(recomputed)} numbers are as in "
+        f"{len(all_claims) - len(failing)} of {counted(len(all_claims), 'claim')}, computed again "
+        f"from the published outcomes, hold; {num_equal} of {len(recomputed)} numbers are as in "
         f"paper/{NUMBERS}."
     )
     return not failing and not changed

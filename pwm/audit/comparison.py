@@ -1,7 +1,7 @@
 """Compares runs with the published ones, bit for bit.
 
-A `Record` has each run's outcomes, its digest (a hash of its history) and its trail (a byte of a
-hash of each of seven prefixes of its history).
+A `Record` has each run's outcomes, some curves, its digest (a hash of its history) and its trail (a
+byte of a hash of each of seven prefixes of its history).
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ Places = Mapping[TrainConfig, Sequence[Place]]
 
 
 def published_runs(
-    selected: Mapping[str, NDArray[np.bool_]], known: Mapping[str, Experiment]
+    selected: Mapping[str, NDArray[np.bool_]], experiments: Mapping[str, Experiment]
 ) -> Places:
     """The distinct selected runs, each with the places where it is selected.
 
     Args:
         selected: whether each run of an experiment is selected, [runs], by experiment name.
-        known: experiments by name.
+        experiments: experiments by name.
     """
     places = dict[TrainConfig, list[Place]]()
     for name, chosen in selected.items():
-        experiment = known[name]
-        runs = [run for shard in plan(experiment) for run in shard.runs]
+        experiment = experiments[name]
+        runs = [run for shard in plan(experiment) for run in shard.runs]  # by number
         for number in np.flatnonzero(chosen).tolist():
             places.setdefault(runs[number], []).append(Place(experiment, number))
     return places
@@ -53,24 +53,24 @@ def published_runs(
 def differences(
     run: TrainConfig, record: Record, places: Sequence[Place], published: Published
 ) -> list[str]:
-    """Describes how a run, trained again, differs from the published one: a line per place.
+    """Compares the record of a run, trained again, with those published, one per place.
 
-    `record` is that of the new training. No line describes a place whose record is the same.
+    Returns a line of text for each place whose record differs.
     """
-    found = []
+    lines = []
     for experiment, number in places:
         theirs = published.record(experiment).select([number])
         columns = [name for name, differs in record.differences(theirs).items() if differs.any()]
         if columns:
-            found.append(
+            lines.append(
                 f"{experiment.name}, run {number} differs in {', '.join(columns)}; "
-                f"{_parting(run, record, theirs)}. To train it: {command_of(run)}"
+                f"{_divergence(run, record, theirs)}. To train it: {command_of(run)}"
             )
-    return found
+    return lines
 
 
-def _parting(run: TrainConfig, ours: Record, theirs: Record) -> str:
-    """Describes where two histories of a run diverge; their trails show it roughly."""
+def _divergence(run: TrainConfig, ours: Record, theirs: Record) -> str:
+    """Describes where two histories of a run diverge, as closely as their trails show it."""
     num_windows = ceil(run.num_episodes / run.log_every)
     ends = [run.log_every * end for end in trail_ends(num_windows)]  # last episodes of the prefixes
     differs = ours.trail[0] != theirs.trail[0]  # [prefixes]

@@ -1,4 +1,7 @@
-"""Trains published runs again, in parallel processes."""
+"""Trains published runs again, in parallel processes.
+
+Runs that differ only in critic weight, learning rate and seed are trained as one population.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,7 @@ def retrain(sample: Sequence[TrainConfig], workers: int) -> tuple[dict[TrainConf
 
 
 def populations(runs: Iterable[TrainConfig]) -> list[Shard]:
-    """Groups runs that can be trained as one population, in shards of at most `TOGETHER` runs."""
+    """Groups runs into populations of at most `TOGETHER` runs."""
     members_by_setting = dict[TrainConfig, list[Member]]()
     for run in runs:
         member = Member(run.critic_weight, run.learning_rate, run.seed)
@@ -63,7 +66,7 @@ def populations(runs: Iterable[TrainConfig]) -> list[Shard]:
 
 
 def _records(shards: Sequence[Shard], workers: int) -> Iterator[tuple[TrainConfig, Record]]:
-    """Trains shards in `workers` processes; yields each run with its record, once trained."""
+    """Trains populations in `workers` processes; yields each run with its record, once trained."""
     num_runs = sum(len(shard.members) for shard in shards)
     with (
         tqdm(

@@ -1,7 +1,7 @@
 """`python -m pwm.external`: trains other people's code at many critic weights.
 
-It trains unmodified agents of Stable-Baselines3 on the task and, on CartPole, public loops whose
-policy loss also trains the critic. Finished runs are kept, as rows of two files.
+It trains unmodified agents of Stable-Baselines3 on the task and, on CartPole, reimplemented public
+training loops whose policy loss also trains the critic. Two files keep the outcomes of all runs.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pwm.analysis.external import (
     read_outcomes,
 )
 from pwm.core.errors import require_integer
-from pwm.external.agents import GRID, NUM_EPISODES, train
+from pwm.external.agents import ENVIRONMENTS, GRID, NUM_EPISODES, train
 from pwm.external.loops import LONGEST, LOOPS, runs_of
 from pwm.external.replicas import train_loop
 from pwm.io.cli import errors_in_one_line, parse
@@ -66,8 +66,8 @@ class Arguments:
         """Runs of the agents, with the maximum number of episodes to train each for."""
         if self.size == "paper":
             return {run: NUM_EPISODES[run.agent] for run in GRID}
-        # With one weight and one seed, many runs become equal and share a key.
-        return {replace(run, vf_coef=0.5, seed=0): 32 for run in GRID}
+        # One update each. With one weight and one seed, many runs become equal and share a key.
+        return {replace(run, vf_coef=0.5, seed=0): ENVIRONMENTS for run in GRID}
 
     def loop_runs(self) -> list[tuple[list[LoopRun], int]]:
         """Runs of each loop, with the maximum number of updates to train them for."""
@@ -85,12 +85,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         agent_file, loop_file = arguments.folder / AGENT_FILE, arguments.folder / LOOP_FILE
         read_agents = read_outcomes(agent_file, ExternalOutcome, AGENT_VERSIONS)
         read_loops = read_outcomes(loop_file, LoopOutcome, LOOP_VERSIONS)
-        # Outcomes by run; those of a run that is trained again are replaced.
+        # Outcomes by run; the outcome of a run that is trained again is replaced.
         of_agents = {outcome.run: outcome for outcome in read_agents}
         of_loops = {outcome.run: outcome for outcome in read_loops}
         all_agents, all_loops = arguments.agent_runs(), arguments.loop_runs()
+        # Runs to train. The runs of a loop train together; if one is missing, all train again.
         agents = [(run, episodes) for run, episodes in all_agents.items() if run not in of_agents]
-        # The runs of a loop train together; if one is missing, all train again.
         loops = [(runs, updates) for runs, updates in all_loops if not of_loops.keys() >= set(runs)]
         total = len(all_agents) + sum(len(runs) for runs, _ in all_loops)
         missing = len(agents) + sum(len(runs) for runs, _ in loops)

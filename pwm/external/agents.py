@@ -5,7 +5,7 @@ Returns are undiscounted, over whole episodes.
 
 A2C has no recurrent network, and sees the last three observations instead. By default, its policy
 and its critic have separate networks; the shared network is a trunk of the same size.
-RecurrentPPO has separate LSTMs: it could share one, but would then detach the critic from it.
+RecurrentPPO has separate LSTMs: the library can share one, but then detaches the critic from it.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class SharedTrunk(BaseFeaturesExtractor):
 class UntilLearned(BaseCallback):
     """Ends training once the last 500 episodes meet the criterion for having learned the task.
 
-    The environments append to `rewarded`, the fraction of trials rewarded in each episode.
+    `rewarded` has the fraction of trials rewarded per episode; the environments append to it.
     """
 
     def __init__(self, task: TaskConfig, rewarded: list[float]) -> None:
@@ -122,7 +122,7 @@ def build(run: ExternalRun) -> tuple[OnPolicyAlgorithm, VecPWM]:
         arguments |= {
             "learning_rate": 0.003,
             "n_epochs": 4,
-            "batch_size": 480,
+            "batch_size": 480,  # all steps of an update, 32 episodes of 15 steps
             "gae_lambda": 1.0,
             "policy_kwargs": {"lstm_hidden_size": UNITS},
         }

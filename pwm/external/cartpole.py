@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 # Gymnasium's constants, in SI units
 TOTAL_MASS, POLE_MASS, HALF_LENGTH = 1.1, 0.1, 0.5
 POLE_MOMENT = POLE_MASS * HALF_LENGTH
-GRAVITY, FORCE, SECONDS = 9.8, 10.0, 0.02
+GRAVITY, FORCE, TIME_STEP = 9.8, 10.0, 0.02
 LARGEST_POSITION, LARGEST_ANGLE = 2.4, 12 * 2 * pi / 360
 START = 0.05  # each component of an initial state is uniform in [-START, START]
 
 
 class CartPoles:
-    """Carts and poles of B environments; those with the same seed have the same initial states."""
+    """CartPole in B environments; those with the same seed draw the same initial states."""
 
     def __init__(self, seeds: Sequence[int]) -> None:
         self._random = [np.random.default_rng(seed) for seed in seeds]
@@ -30,7 +30,7 @@ class CartPoles:
         self.states = self.states[kept]
 
     def reset(self, over: NDArray[np.bool_]) -> None:
-        """Draws new initial states for the environments whose episode is `over`, [B]."""
+        """Draws new initial states for all environments for which `over`, [B], is true."""
         for environment in np.flatnonzero(over):
             self.states[environment] = self._random[environment].uniform(-START, START, 4)
 
@@ -49,7 +49,7 @@ class CartPoles:
         angular_acceleration = (GRAVITY * sine - cosine * steady) / effective_length
         acceleration = steady - POLE_MOMENT * angular_acceleration * cosine / TOTAL_MASS
         derivatives = [velocity, acceleration, angular_velocity, angular_acceleration]
-        self.states = self.states + SECONDS * np.stack(derivatives, axis=1)
+        self.states = self.states + TIME_STEP * np.stack(derivatives, axis=1)
         position, _, angle, _ = self.states.T
         fallen: NDArray[np.bool_] = np.abs(angle) > LARGEST_ANGLE
         return fallen | (np.abs(position) > LARGEST_POSITION)

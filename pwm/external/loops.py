@@ -1,4 +1,4 @@
-"""Settings and runs of public actor-critic loops whose policy loss also trains the critic."""
+"""Settings and runs of public training loops whose policy loss also trains the critic."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class LoopConfig:
     losses: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Losses]
     """One of the functions of `pwm.external.losses`."""
     largest_error: float = inf
-    """Error beyond which the value loss is linear (Huber's loss); inf for the squared error."""
+    """Error beyond which the value loss of `losses` is linear (Huber); inf for a squared error."""
     units: int
     """ReLU units in each network's hidden layer."""
     discount: float
@@ -40,7 +40,7 @@ class LoopConfig:
     episodes: int = 1
     """Episodes per update."""
     segment: int = LONGEST
-    """Maximum steps per episode and update; returns are bootstrapped if the episode continues."""
+    """Maximum steps of an episode per update; if it continues, returns are bootstrapped."""
     num_optimisers: int = 1
     """1: for the sum of both losses. 2: the first trains the policy's network with the policy loss,
     the second the critic's with the value loss; a shared layer belongs to both networks."""

@@ -1,7 +1,7 @@
-"""Losses of public loops that leak: their policy loss also trains the critic.
+"""Losses of public training loops that leak: their policy loss also trains the critic.
 
 Each function reimplements the losses of one loop: the policy loss and the value loss of an update,
-without the critic weight. All functions have the same arguments:
+without the critic weight. These functions have the same arguments:
 
 - `log_probs`: log-probabilities of the actions taken;
 - `values`: values that the critic predicts;
@@ -23,7 +23,7 @@ from torch.nn.functional import huber_loss
 
 
 class Losses(NamedTuple):
-    """Losses of an update, [...] each; the value loss is not multiplied by the critic weight."""
+    """Losses of an update, [...] each."""
 
     policy: Tensor
     value: Tensor
@@ -63,12 +63,12 @@ def a3c_losses(
     return Losses(policy, 0.5 * ((targets - values).square() * played).sum(-1))
 
 
-def standardised(values: Tensor, played: Tensor) -> Tensor:
-    """Shifts and scales values, [..., steps], to mean 0 and standard deviation 1.
+def standardised(numbers: Tensor, played: Tensor) -> Tensor:
+    """Shifts and scales numbers, [..., steps], to mean 0 and standard deviation 1.
 
     Mean and deviation are over the steps played; the result is 0 at all other steps.
     """
     count = played.sum(-1, keepdim=True)
-    centred = (values - (values * played).sum(-1, keepdim=True) / count) * played
+    centred = (numbers - (numbers * played).sum(-1, keepdim=True) / count) * played
     deviation = (centred.square().sum(-1, keepdim=True) / count).sqrt()
     return centred / (deviation + torch.finfo(torch.float32).eps)

@@ -1,4 +1,4 @@
-"""Policy and value networks of many replicas, computed in one batch."""
+"""Policy and value networks of many replicas (runs), computed in one batch."""
 
 from __future__ import annotations
 

@@ -67,7 +67,8 @@ class Record:
         half = len(self._sums) // 2  # each element covers `setting.episodes` episodes
         steps, error, entropy, bootstrap, value = np.sum(self._sums[half:], axis=0)
         returns = summed_returns(self._lengths[half * setting.episodes :], setting.discount)
-        bias = nan if setting.standardises else (value - returns) / steps  # nan: in other units
+        # A critic of standardised returns has values in other units than the returns.
+        bias = nan if setting.standardises else (value - returns) / steps
         return LoopOutcome(
             run=self.run,
             num_updates=num_updates,
@@ -134,10 +135,11 @@ class Replicas:
                 self._keep(~ended)
 
     def _play(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Plays the next steps of all episodes, after starting a new one wherever one has ended.
+        """Plays the next L steps of all episodes, after starting a new one wherever one has ended.
 
-        Returns the states, the last one included, [R, E, L + 1, 4]; the actions, [R, E, L]; and 1
-        for each step played, 0 for one after the end of its episode, [R, E, L].
+        L is `LoopConfig.segment`, or less if all episodes end before. Returns the states, the last
+        one included, [R, E, L + 1, 4]; the actions, [R, E, L]; and 1 for each step played, 0 for
+        one after the end of its episode, [R, E, L].
         """
         shape = self._over.shape
         self._poles.reset(self._over.reshape(-1))
@@ -165,7 +167,7 @@ class Replicas:
 
     def _update(self, states: Tensor, actions: Tensor, played: Tensor) -> None:
         """Updates all parameters from the steps that `_play` returned."""
-        goes_on = torch.tensor(~self._over)
+        goes_on = torch.tensor(~self._over)  # whether each episode goes on, [R, E]
         with torch.no_grad():
             last_values = self._networks.values(states[:, :, -1]) * goes_on
         targets, bootstraps = bootstrapped(played, last_values, goes_on, self._setting.discount)
@@ -177,7 +179,7 @@ class Replicas:
         lengths = played.sum(-1).amax(1)  # steps of the longest episode, (R,)
         size = max(1, CACHED // (self._setting.units * played[0].numel()))  # replicas per batch
         for replicas in lengths.argsort().split(size):
-            num_steps = int(lengths[replicas[-1]])  # the last one's is the longest
+            num_steps = int(lengths[replicas[-1]])  # the maximum, as the lengths are sorted
             batch = Steps(*(each[replicas, :, :num_steps].flatten(1, 2) for each in steps))
             batch_gradients = self._gradients(replicas, batch)
             for of_all, of_batch in zip(gradients, batch_gradients, strict=True):
@@ -193,7 +195,7 @@ class Replicas:
         """Gradients of the losses of the replicas with these indices, [r]: a tuple per optimiser.
 
         A tuple holds the gradients, [r, ...], for the parameters that the optimiser trains. Also
-        adds sums over the steps played to `_step_sums`; `Record.add` lists them.
+        adds the sums that `Record.add` lists to `_step_sums`.
         """
         setting, networks = self._setting, self._networks.copies(replicas)
         targets = steps.targets
@@ -208,7 +210,7 @@ class Replicas:
         if setting.num_optimisers == 1:
             totals = [totals[0] + totals[1]]
         with torch.no_grad():
-            # Beyond the largest error, Huber's value loss is linear.
+            # Beyond the largest error, the gradient of Huber's loss no longer grows.
             error = (values - targets).clamp(-setting.largest_error, setting.largest_error)
             entropy = -(log_policy.exp() * log_policy).sum(-1)
             summands = [torch.ones_like(values), error, entropy, steps.bootstraps, values]  # (r, N)

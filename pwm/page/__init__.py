@@ -1,1 +1,1 @@
-"""The page: every published run, and an engine that trains it again in the browser."""
+"""The page: every published run, and an engine that trains most of them again in the browser."""

@@ -1,4 +1,4 @@
-"""`python -m pwm.page`: makes the page on which every published run can be seen and trained again.
+"""`python -m pwm.page`: makes the page that shows every published run, and can train most of them.
 
 It is one file, `paper/page/index.html`, made from the published outcomes, the compiled engine that
 `python -m pwm.page.wasm` makes, and the sources in `pwm/page/web/`. The same input gives the same
@@ -58,7 +58,7 @@ class Arguments:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command; bad input ends the program with one line."""
-    about = "Makes the page on which every published run can be seen and trained again."
+    about = "Makes the page that shows every published run, and can train most of them again."
     arguments = parse(Arguments, "python -m pwm.page", about, argv)
     with errors_in_one_line():
         content = page(different_runs(Published.read(arguments.published)))

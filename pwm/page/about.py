@@ -35,7 +35,7 @@ def about() -> dict[str, Any]:
             "pool": streams.POOL,
             "metrics": METRICS,
             "tracked": len(tracking.Tracked),
-            # The compiled engine knows each of these by its place in the list.
+            # The compiled engine gets a balance, and an optimiser, as its place in the list.
             "balances": get_args(Balance),
             "optimizers": get_args(OptimizerName),
             "clip_epsilon": update.CLIP_EPSILON,

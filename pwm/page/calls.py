@@ -15,8 +15,8 @@ from llvmlite import ir
 from numba.core import types
 from numba.core.registry import cpu_target
 
-ARRAY = ("nitems", "itemsize", "data", "shape", "strides")  # members of Numba's array, to be set
-NAMED_TUPLE: Any = types.BaseNamedTuple
+ARRAY = ("nitems", "itemsize", "data", "shape", "strides")  # of an array; JavaScript sets these
+NAMED_TUPLE: Any = types.BaseNamedTuple  # Any, as this base class does not declare its fields
 STATUS, ADDRESS = ir.IntType(32), ir.IntType(8).as_pointer()
 
 
@@ -25,7 +25,7 @@ def entry_function(name: str, overload: Any) -> str:
 
     Args:
         name: name of the entry function.
-        overload: Numba's compilation result for the function that it calls.
+        overload: compilation result, from Numba, of the function that it calls.
     """
     context, kinds = overload.target_context, overload.signature.args
     module = ir.Module(name)

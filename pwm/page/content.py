@@ -65,7 +65,7 @@ class Runs:
 
 
 def different_runs(source: Published) -> Runs:
-    """Published runs, each once: conditions by first appearance, then by weight and seed."""
+    """Published runs, each once: by condition, in order of first appearance, weight and seed."""
     experiments = dict[TrainConfig, list[str]]()
     published = dict[TrainConfig, tuple[np.uint64, Any]]()  # digest and outcome
     for name in source.records:
@@ -100,9 +100,8 @@ def index(runs: Runs) -> dict[str, Any]:
     """
     experiments = list(dict.fromkeys(name for names in runs.experiments for name in names))
     num_seeds = dict[TrainConfig, dict[float, int]]()  # by condition and weight
-    names_of = dict[TrainConfig, dict[str, None]]()  # experiments by condition, in order
-    rows = zip(runs.configs, runs.experiments, runs.conditions, strict=True)
-    for run, names, condition in rows:
+    names_of = dict[TrainConfig, dict[str, None]]()  # experiments by condition, as keys
+    for run, names, condition in zip(runs.configs, runs.experiments, runs.conditions, strict=True):
         by_weight = num_seeds.setdefault(condition, {})
         expected = by_weight.get(run.critic_weight, 0)
         if run.seed != expected:
@@ -154,9 +153,6 @@ def columns(runs: Runs) -> bytes:
         "value_loss": _upper_bytes(outcomes["value_loss"]),
         "critic_bias": _upper_bytes(outcomes["critic_bias"]),
     }
-    for name, width in COLUMNS.items():
-        if len(packed[name]) != width * len(runs.configs):
-            raise ValueError(f"{name}: expected {width} bytes per run")
     return b"".join(packed[name] for name in COLUMNS)
 
 
@@ -167,15 +163,14 @@ def _fields(conditions: Sequence[TrainConfig]) -> list[dict[str, Any]]:
     identity at some value (`pwm.runs.fields`), `omitted` is that value.
     """
     described = []
-    known = [flat(condition) for condition in conditions]
+    values_by_name = [flat(condition) for condition in conditions]
     for section, field, default in _leaves(TrainConfig()):
         if field.name in OWN:
             continue
         # Python cannot compare numbers with words, so values are sorted by type first.
-        values = sorted(
-            {each[field.name] for each in known}, key=lambda value: (str(type(value)), value)
-        )
-        entry = {"name": field.name, "section": section, "default": default, "values": values}
+        distinct = {values[field.name] for values in values_by_name}
+        ordered = sorted(distinct, key=lambda value: (str(type(value)), value))
+        entry = {"name": field.name, "section": section, "default": default, "values": ordered}
         if field.name not in ORIGINAL:
             entry["omitted"] = field.default
         described.append(entry)
@@ -186,7 +181,7 @@ def _leaves(config: Any, section: str = "") -> Iterator[tuple[str, Field[Any], A
     """Yields each field that is not itself a configuration: its section, the field, its value."""
     for field in fields(config):
         value = getattr(config, field.name)
-        if is_dataclass(value):
+        if is_dataclass(value):  # a part of the configuration
             yield from _leaves(value, field.name)
         else:
             yield section, field, value
@@ -206,8 +201,8 @@ def _windows(episodes: NDArray[np.float64], log_every: NDArray[np.int64]) -> byt
 
 def _fractions(values: NDArray[np.float64], whole: float) -> bytes:
     """Packs numbers from 0 to `whole` as 16-bit integers from 0 to `FULL`; `MISSING` for nan."""
-    known = np.where(np.isnan(values), 0, values)
-    scaled = np.rint(np.clip(known / whole, 0, 1) * FULL)
+    numbers = np.where(np.isnan(values), 0, values)
+    scaled = np.rint(np.clip(numbers / whole, 0, 1) * FULL)
     return np.where(np.isnan(values), MISSING, scaled).astype("<u2").tobytes()
 
 

@@ -1,8 +1,8 @@
 """The random streams of `pwm.core.streams`, compiled for use without NumPy.
 
 A stream is NumPy's Philox generator, Philox 4x64 with ten rounds (Salmon et al., 2011). Its key
-comes from NumPy's `SeedSequence`, which mixes seeds like O'Neill's `seed_seq_fe`. Both use only
-integer arithmetic.
+comes from NumPy's `SeedSequence`, which mixes seeds like O'Neill's `seed_seq_fe`. Only integer
+arithmetic is used.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def draw_uniform(key: Words, first: int, out: Floats) -> None:
         out: output, (count,).
     """
     for number in range(first // BLOCK, (first + len(out) - 1) // BLOCK + 1):
-        place = number * BLOCK - first
+        place = number * BLOCK - first  # in `out`, of the block's first integer
         for integer in _block(key, number):
             if 0 <= place < len(out):
                 out[place] = np.float32(integer >> UPPER_24) * UNIT
@@ -98,7 +98,7 @@ def draw_index(key: Words, first: int, size: int, out: Integers) -> None:
     The arguments `key`, `first` and `out` are those of `draw_uniform`.
     """
     for number in range(first // BLOCK, (first + len(out) - 1) // BLOCK + 1):
-        place = number * BLOCK - first
+        place = number * BLOCK - first  # in `out`, of the block's first integer
         for integer in _block(key, number):
             if 0 <= place < len(out):
                 out[place] = np.int64((integer >> WORD_BITS) * np.uint64(size) >> WORD_BITS)
@@ -118,10 +118,10 @@ def _block(key: Words, number: int) -> Block:
 
 
 @compiled
-def _high(one: np.uint64, other: np.uint64) -> np.uint64:
-    """The upper 64 bits of the 128-bit product of two integers."""
-    low_0, high_0 = one & LOW_WORD, one >> WORD_BITS
-    low_1, high_1 = other & LOW_WORD, other >> WORD_BITS
+def _high(factor_0: np.uint64, factor_1: np.uint64) -> np.uint64:
+    """Upper 64 bits of the product of two 64-bit integers, computed from their 32-bit words."""
+    low_0, high_0 = factor_0 & LOW_WORD, factor_0 >> WORD_BITS
+    low_1, high_1 = factor_1 & LOW_WORD, factor_1 >> WORD_BITS
     middle = high_0 * low_1 + (low_0 * low_1 >> WORD_BITS)
     other_middle = low_0 * high_1 + (middle & LOW_WORD)
     return high_0 * high_1 + (middle >> WORD_BITS) + (other_middle >> WORD_BITS)

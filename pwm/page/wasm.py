@@ -51,7 +51,7 @@ SETTINGS = {
     "NUMBA_CPU_FEATURES": "",
     "PYTHONHASHSEED": "0",
 }
-FLOATS, INTEGERS, PLACES = (
+FLOATS, INTEGERS, WORDS = (
     types.Array(kind, 1, "C") for kind in (types.float32, types.int64, types.uint64)
 )
 # The functions of libm and of Numba's own library that compiled code calls. All arrays that it
@@ -93,7 +93,8 @@ class _UncompiledEngine(FusedEngine):
 
     def train(self, draws: Draws) -> Any:
         """Keeps the arguments, for their types; the constructor calls this once."""
-        episodes = Episodes(draws.trials.numpy(), draws.noise.numpy(), np.zeros((0, 1, 5), "f4"))
+        metrics = np.zeros((0, 1, 5), "f4")  # (E, R, metrics)
+        episodes = Episodes(draws.trials.numpy(), draws.noise.numpy(), metrics)
         self.arguments = (self.task, self.rule, self.population, episodes, self.work)
 
 
@@ -102,9 +103,9 @@ def functions() -> dict[str, tuple[Any, tuple[Any, ...]]]:
     arguments = _UncompiledEngine((TrainConfig(),)).arguments
     compiled: dict[Any, tuple[Any, ...]] = {
         kernel.train: tuple(numba.typeof(each) for each in arguments),
-        streams.make_key: (PLACES,) * 3,
-        streams.draw_uniform: (PLACES, types.int64, FLOATS),
-        streams.draw_index: (PLACES, types.int64, types.int64, INTEGERS),
+        streams.make_key: (WORDS,) * 3,
+        streams.draw_uniform: (WORDS, types.int64, FLOATS),
+        streams.draw_index: (WORDS, types.int64, types.int64, INTEGERS),
     }
     return {each.py_func.__name__: (each.py_func, kinds) for each, kinds in compiled.items()}
 
@@ -134,7 +135,7 @@ def tools() -> dict[str, str]:
 
 
 def build(out: Path) -> None:
-    """Compiles the module into a file; Numba must run under `SETTINGS`, so it does not optimise."""
+    """Compiles the module into a file; Numba must run under `SETTINGS`, so as not to optimise."""
     machine = target()
     module = _for_target(LIBRARY, machine)
     for name, (function, kinds) in functions().items():
@@ -177,8 +178,8 @@ def _optimise(module: Any, machine: Any, exported: set[str]) -> None:
         if not value.is_declaration and value.name not in exported:
             value.linkage = "internal"
     for function in module.functions:
-        branches = len(list(function.blocks)) > OPERATOR_BLOCKS
-        if branches and b"alwaysinline" not in b"".join(function.attributes):
+        is_large = len(list(function.blocks)) > OPERATOR_BLOCKS
+        if is_large and b"alwaysinline" not in b"".join(function.attributes):
             function.add_function_attribute("noinline")
     options = binding.create_pipeline_tuning_options(speed_level=3)
     options.loop_vectorization, options.loop_unrolling = True, False

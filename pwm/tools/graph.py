@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from torch import Tensor
 from torch.autograd.graph import Node, get_gradient_edge
 
 Output = tuple[Node, int]
-"""A tensor in the graph: the node (operation) that computed it, and its index among the outputs."""
+"""A tensor in the graph: the node (operation) that computed it, and its index in the outputs."""
 
 
 def output(tensor: Tensor) -> Output:
-    """Node that computed a tensor, and the tensor's index among the node's outputs.
-
-    The tensor must require a gradient.
-    """
+    """The `Output` of a tensor, which must require a gradient."""
     edge = get_gradient_edge(tensor)
     return edge.node, edge.output_nr
 
 
 def ancestors(tensors: Iterable[Tensor], stop: Iterable[Tensor] = ()) -> set[Output]:
-    """All tensors in the graph that `tensors` were computed from, `tensors` included.
+    """All tensors that `tensors` were computed from, `tensors` included.
 
-    Tensors that require no gradient are skipped. Paths stop before the tensors in `stop`.
+    Tensors that require no gradient are left out. Paths end before the tensors in `stop`.
     """
     blocked = {output(tensor) for tensor in stop}
     found = {output(tensor) for tensor in tensors if tensor.requires_grad} - blocked
@@ -41,13 +38,12 @@ def ancestors(tensors: Iterable[Tensor], stop: Iterable[Tensor] = ()) -> set[Out
     return found
 
 
-def between(start: Tensor, ends: Iterable[Tensor]) -> set[Node]:
+def between(start: Tensor, ends: Collection[Tensor]) -> set[Node]:
     """Operations on the paths from `start` back to `ends`, tensors that it was computed from.
 
     The operation that computed `start` is included; those that computed `ends` are not.
     `check_leak` looks among them for custom functions, which may hide a dependence.
     """
-    ends = list(ends)
     end_outputs = {output(tensor) for tensor in ends}
     users: dict[Node, list[Node]] = defaultdict(list)  # operations on the results of each node
     unvisited: list[Node] = []  # at first, the operations on the ends

@@ -1,11 +1,11 @@
 """The leak check: does the policy loss train the critic?
 
-In REINFORCE and similar methods, the gradient of the loss with respect to an action's
-log-probability is minus that action's advantage, a constant. The check computes this gradient with
-its graph. If it depends on parameters, the baseline was not detached. The check need not know which
-tensor is the baseline, and works with any reduction and with the sum of both losses. PPO's
-ratio makes the gradient depend on the log-probabilities themselves, so paths through them do not
-count.
+In REINFORCE and similar methods, the gradient of the policy loss with respect to an action's
+log-probability is proportional to the advantage, which should be a constant. The check computes
+this gradient with its graph. If it depends on parameters, the baseline was not detached. The check
+need not know which tensor is the baseline, and works with any reduction and with the sum of both
+losses. PPO's ratio makes the gradient depend on the log-probabilities themselves, so paths through
+them do not count. The head is the critic's own parameters, the trunk those shared with the policy.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pwm.tools.report import Cost, LeakReport
 Parameters = nn.Module | Mapping[str, nn.Module] | Iterable[Tensor] | Iterable[tuple[str, Tensor]]
 Tensors = Tensor | Sequence[Tensor]
 
-CANCELS = 1e-6  # norm of the gradient in head or trunk, relative to the other, that counts as zero
+CANCELS = 1e-6  # gradient norm in the head over that in the trunk, or inverse, that counts as zero
 NOT_USED = (
     "the policy loss was not computed from these log-probabilities. Pass the tensor, or the list "
     "of tensors, that it was computed from: no copy, stack or slice of it"
@@ -56,15 +56,15 @@ def check_leak(
     Args:
         policy_loss: a scalar; it may include an entropy bonus.
         value_loss: a scalar, without its weight; None if `policy_loss` is the sum of both.
-        parameters: the agent's parameters, with or without names, or its module or modules by name.
+        parameters: the agent's parameters, with or without names; its module; or modules by name.
         values: the critic's outputs that the losses were computed from, one tensor or a list.
         log_probs: log-probabilities of the actions taken, one tensor or a list.
         weight: factor by which `value_loss` is multiplied in the loss that is minimised.
         steps: T, steps per episode, to report the weight next to a policy loss summed over an
             episode; by default, all steps of the losses.
     Raises:
-        ArgumentError: a loss is not a scalar with a gradient, `backward` has been called, or
-            `weight` or `steps` is out of range.
+        ArgumentError: a loss is not a scalar that requires a gradient, `backward` has been called,
+            or `weight` or `steps` is out of range.
     """
     _check_arguments(policy_loss, value_loss, weight, steps)
     value_list = [values] if isinstance(values, Tensor) else list(values)
@@ -72,7 +72,7 @@ def check_leak(
     weighted = policy_loss if value_loss is None else weight * value_loss
     try:
         gradient = flat_gradient(policy_loss, log_prob_list, graph=True)
-        value = value_term(weighted, value_list)
+        term = value_term(weighted, value_list)
         values_used = flat_gradient(weighted, value_list) is not None
     except RuntimeError as error:
         if "second time" not in str(error):
@@ -84,19 +84,19 @@ def check_leak(
     tracked = [tensor for tensor in log_prob_list if tensor.requires_grad]
     if any(isinstance(node, BackwardCFunction) for node in between(policy_loss, tracked)):
         return LeakReport(verdict="cannot tell", reason=HIDDEN)
-    # The gradient is proportional to the advantages, so both depend on the same tensors.
+    # The gradient is proportional to the advantages, and so depends on the same tensors.
     sources = ancestors([gradient], stop=tracked)
     reached = leaves(sources)
     if reached and value_loss is None:
-        value = None  # the sum's gradient is not that of the value loss alone
-    losses = describe_losses(gradient.detach(), value, steps=steps, shape=_shape(values))
+        term = None  # with a leak, the sum's gradient is not that of the value loss alone
+    losses = describe_losses(gradient.detach(), term, steps=steps, shape=_shape(values))
     if not reached:
         return LeakReport(verdict="no leak", values_used=values_used, losses=losses)
     of_critic = leaves(ancestors(value_list))
     head, trunk, other = _by_network(reached, of_critic, gradient, log_prob_list)
     cost = None
     if len(head) + len(trunk) == len(of_critic):  # the whole critic, as `_cost` assumes
-        cost = _cost(policy_loss, value_list, value, losses.normalised)
+        cost = _cost(policy_loss, value_list, term, losses.normalised)
     names = {id(tensor): name for name, tensor in _named(parameters)}
     return LeakReport(
         verdict="leak",
@@ -143,11 +143,11 @@ def _check_arguments(
 def _by_network(
     reached: list[Tensor], of_critic: list[Tensor], gradient: Tensor, log_probs: list[Tensor]
 ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-    """Sorts the parameters that a leak reaches: the critic's own, shared with the policy, others.
+    """Divides the parameters that a leak reaches into head, trunk and those not of the critic.
 
-    If the leak's gradient cancels in the critic's own (the head) or in the shared ones (the trunk),
-    for instance because the loss subtracts what the head contributes, that list is empty.
-    `gradient` is that of the policy loss with respect to the log-probabilities, with its graph.
+    If the leak's gradient cancels in head or trunk, for instance because the loss subtracts what
+    the head contributes, that list is empty. `of_critic` are the parameters that the values depend
+    on; `gradient` is that of the policy loss with respect to the log-probabilities, with its graph.
     """
     critic = {id(leaf) for leaf in of_critic}  # by id, as == compares the elements of tensors
     policy = {id(leaf) for leaf in leaves(ancestors(log_probs))}
@@ -170,7 +170,7 @@ def _by_network(
 
 
 def _cost(
-    policy_loss: Tensor, values: list[Tensor], value: ValueTerm | None, normalised: bool | None
+    policy_loss: Tensor, values: list[Tensor], term: ValueTerm | None, normalised: bool | None
 ) -> Cost | None:
     """Bias and slowdown caused by a leak into the whole critic; None if they cannot be estimated.
 
@@ -178,17 +178,17 @@ def _cost(
     cancel. The gradient of the value loss is its curvature times the bias. So the bias is minus the
     gradient of the policy loss, divided by this curvature.
 
-    `normalised` says whether the advantages are normalised; it is None if that is unknown. There is
-    no estimate if it or `value` is None, if the leak is not through `values`, or if the value loss
-    is linear in some step's error, as Huber's is in large errors: that error is unknown.
+    `normalised` says whether the advantages are normalised, or is None if unknown; `term` is the
+    value loss. There is no estimate if either is None, if the leak is not through `values`, or if
+    the value loss is linear in some step's error, as Huber's is in large ones: it is unknown then.
     """
-    if value is None or normalised is None or not torch.equal(value.known, value.used):
+    if term is None or normalised is None or not torch.equal(term.known, term.used):
         return None
     leaked = flat_gradient(policy_loss, values)
     if leaked is None:
         return None
-    biases = -leaked[value.used] / value.curvature
-    bias, scatter = float(biases.mean()), float(value.errors.std())
+    biases = -leaked[term.used] / term.curvature  # [steps used]
+    bias, scatter = float(biases.mean()), float(term.errors.std())
     return Cost(
         bias=0.0 if normalised and abs(bias) < EXACT * scatter else bias,
         bias_error=float(biases.std()) / sqrt(len(biases)),
@@ -225,7 +225,7 @@ def _named(parameters: Parameters) -> Iterator[tuple[str, Tensor]]:
 
 
 def _sorted_names(part: list[Tensor], names: Mapping[int, str]) -> tuple[str, ...]:
-    """Names of the parameters in `part`, in the order of `names`; unnamed ones by their shape."""
+    """Names of the parameters in `part`, given all names by `id`; the shape if there is no name."""
     wanted = {id(leaf) for leaf in part}
     unnamed = [leaf for leaf in part if id(leaf) not in names]
     return (

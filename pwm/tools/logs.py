@@ -20,12 +20,12 @@ from pwm.core.losses import Reduction
 from pwm.tools.report import Verdict
 from pwm.tools.series import Series, floats
 
-BLOCKS = 8  # of the second half of the curves; their means are treated as independent
+BLOCKS = 8  # parts of the second half of the curves; their means are treated as independent
 QUANTILE = 2.365  # of Student's t with BLOCKS - 1 degrees of freedom, for 95%
 FEWEST = 4 * BLOCKS  # points per curve, so that each block of its second half averages two
 LEAST_ENTROPY = 0.01  # nats; with less, a leak causes no visible bias
-LOW, HIGH = 0.5, 1.5  # measured bias over predicted bias: in this range, a leak
-NONE = 0.3  # and from -LOW to this, no leak
+LOW, HIGH = 0.5, 1.5  # measured bias over predicted bias: between these, a leak
+NONE = 0.3  # from -LOW to this, no leak
 UNKNOWN: Verdict = "cannot tell"
 
 
@@ -89,7 +89,7 @@ def check_logs(
     # Factors of each step's term in the policy loss and of its squared error in the value loss
     c = policy_factor(steps, policy_reduction)
     square_factor = (0.5 if halved else 1.0) * (1.0 if value_reduction == "sum" else 1 / steps)
-    half = len(entropy) // 2  # skips the first half, in which the critic may still climb
+    half = len(entropy) // 2  # the first half is skipped: the values may start far from the returns
     entropies = floats(entropy)[half:]
     if bias is None:
         biases = [
@@ -99,36 +99,36 @@ def check_logs(
     else:
         biases = floats(bias)[half:]
     mean_entropy, measured = fmean(entropies), fmean(biases)
-    predicted = c / (2 * weight * square_factor) * mean_entropy
+    predicted = c / (2 * weight * square_factor) * mean_entropy  # w = weight * square_factor * T
     per_nat = measured / mean_entropy if mean_entropy else 0.0  # bias per nat of entropy
     block_means = zip(_block_means(biases), _block_means(entropies), strict=True)
     residuals = [block_bias - per_nat * nats for block_bias, nats in block_means]
     error = QUANTILE * stdev(residuals) / sqrt(BLOCKS)
     mean_square = fmean(floats(value_loss)[half:]) / (square_factor * steps)
-    spread = sqrt(max(mean_square - measured**2, 0.0))
+    scatter = sqrt(max(mean_square - measured**2, 0.0))
     if mean_entropy < LEAST_ENTROPY:
         verdict, reason = UNKNOWN, "the policy is deterministic, and a leak leaves no trace"
     else:
-        verdict, reason = _verdict(predicted, measured, error, spread, logged=bias is not None)
+        verdict, reason = _verdict(predicted, measured, error, scatter, logged=bias is not None)
     return LogReport(
         verdict=verdict, reason=reason, predicted=predicted, measured=measured, error=error
     )
 
 
 def _verdict(
-    predicted: float, measured: float, error: float, spread: float, *, logged: bool
+    predicted: float, measured: float, error: float, scatter: float, *, logged: bool
 ) -> tuple[Verdict, str]:
     """Verdict and reason from the numbers of a `LogReport`, unless the policy is deterministic.
 
-    `spread` is the standard deviation of the returns around the values, in reward; `logged`,
+    `scatter` is the standard deviation of the returns around the values, in reward; `logged`,
     whether the bias was logged.
     """
     # Ends of the interval of the measured bias, as fractions of the predicted one
     low, high = (measured - error) / predicted, (measured + error) / predicted
     if low > LOW and high < HIGH:
         return "leak", "the values exceed the returns by about as much as a leak predicts"
-    # A bias that is large relative to the spread may still be growing towards a leak's.
-    if low > -LOW and high < NONE and abs(measured) < spread / 2:
+    # A bias that is large relative to the scatter may still be growing towards a leak's.
+    if low > -LOW and high < NONE and abs(measured) < scatter / 2:
         return "no leak", "the values do not exceed the returns as a leak would make them"
     if error > predicted / 2:
         return UNKNOWN, "the curves are too noisy, or too short"

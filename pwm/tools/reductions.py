@@ -1,4 +1,4 @@
-"""Reductions and relative weight of the two losses, found from their gradients."""
+"""Reductions (sum or mean over steps) and relative weight of two losses, from their gradients."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ValueTerm:
 
 @dataclass(frozen=True, kw_only=True)
 class Losses:
-    """Properties of the two losses, found from their gradients; None if they are unknown."""
+    """Properties of the two losses, found from their gradients; None if unknown."""
 
     policy_loss: str | None = None
     """Coefficient and reduction, as described by `describe_reduction`."""
@@ -87,10 +87,10 @@ def flat_gradient(loss: Tensor, inputs: Sequence[Tensor], *, graph: bool = False
     gradients = grad(loss, tracked, retain_graph=True, create_graph=graph, allow_unused=True)
     if all(gradient is None for gradient in gradients):
         return None
-    gradient_of = {id(tensor): found for tensor, found in zip(tracked, gradients, strict=True)}
+    by_id = {id(tensor): gradient for tensor, gradient in zip(tracked, gradients, strict=True)}
     parts = []
     for tensor in inputs:
-        gradient = gradient_of.get(id(tensor))
+        gradient = by_id.get(id(tensor))
         parts.append(torch.zeros_like(tensor) if gradient is None else gradient)
     return torch.cat([part.reshape(-1) for part in parts])
 
@@ -99,8 +99,8 @@ def value_term(loss: Tensor, values: Sequence[Tensor]) -> ValueTerm | None:
     """Curvature and errors of a loss that is quadratic in some values; None for any other loss.
 
     If the second derivative with respect to a value is k, the first is k times the error, so
-    the targets need not be known. k must be the same for all these steps, and the term of a step
-    must not depend on the values of other steps.
+    the targets need not be known. k must be the same for all these values. It is assumed that the
+    term of a step does not depend on the values of other steps.
     """
     slope = flat_gradient(loss, values, graph=True)
     curvature = None if slope is None else flat_gradient(slope.sum(), values)
@@ -116,7 +116,7 @@ def value_term(loss: Tensor, values: Sequence[Tensor]) -> ValueTerm | None:
 
 
 def policy_factors(
-    gradient: Tensor, value: ValueTerm | None
+    gradient: Tensor, term: ValueTerm | None
 ) -> tuple[float | None, float | None, bool | None]:
     """Factors in the policy loss, -c Σ advantage log π(a), and whether advantages are normalised.
 
@@ -126,23 +126,23 @@ def policy_factors(
 
     Args:
         gradient: the gradient, [steps].
-        value: the value loss at the same steps, or None if unknown.
+        term: the value loss at the same steps, or None if unknown.
     Returns:
         The factor c of an advantage, 1 for a sum and 1/T for a mean; the factor of target minus
         value, which is c or, if advantages are normalised, c over their standard deviation; and
         whether they are normalised. Each is None if unknown.
     """
-    used = gradient[gradient != 0] if value is None else gradient[value.used]
+    used = gradient[gradient != 0] if term is None else gradient[term.used]
     if len(used) < FEWEST:
         return None, None, None
-    size = float(used.square().mean().sqrt())
-    centred = abs(float(used.mean())) < EXACT * size
+    rms = float(used.square().mean().sqrt())
+    centred = abs(float(used.mean())) < EXACT * rms
     # Advantages that were normalised over these steps have mean 0 and standard deviation 1.
     factor = float(used.std()) if centred else None
-    if value is not None and len(value.errors) >= FEWEST:
-        slope, intercept, residual = _fitted_line(value.errors, gradient[value.known])
-        if residual < EXACT * size:  # the points lie on the line
-            if abs(intercept) < EXACT * size:
+    if term is not None and len(term.errors) >= FEWEST:
+        slope, intercept, residual = _fitted_line(term.errors, gradient[term.known])
+        if residual < EXACT * rms:  # the points lie on the line
+            if abs(intercept) < EXACT * rms:
                 return slope, slope, False
             return factor, slope, True
     return factor, None, True if centred else None
@@ -158,24 +158,24 @@ def _fitted_line(x: Tensor, y: Tensor) -> tuple[float, float, float]:
 
 
 def describe_losses(
-    gradient: Tensor, value: ValueTerm | None, *, steps: int | None, shape: Sequence[int]
+    gradient: Tensor, term: ValueTerm | None, *, steps: int | None, shape: Sequence[int]
 ) -> Losses:
     """Describes the reductions of the two losses and their relative weight.
 
-    `gradient` and `value` are as in `policy_factors`; `value` includes its weight. `steps` is T,
-    steps per episode, or None for all steps that the losses depend on. `shape` has the number of
+    `gradient` and `term` are as in `policy_factors`; `term` includes the critic weight. `steps` is
+    T, steps per episode, or None for all steps that the losses depend on. `shape` has the number of
     steps along each axis.
     """
-    if value is not None and value.used.shape != gradient.shape:
-        value = None
-    factor, slope, normalised = policy_factors(gradient, value)
-    used = int((gradient != 0).sum() if value is None else value.used.sum())  # number of steps
+    if term is not None and term.used.shape != gradient.shape:
+        term = None
+    factor, slope, normalised = policy_factors(gradient, term)
+    used = int((gradient != 0).sum() if term is None else term.used.sum())  # number of steps
     if used != prod(shape):  # some steps are masked
         shape = (used,)
     policy_loss = None if factor is None else describe_reduction(factor, shape)
-    if value is None:
+    if term is None:
         return Losses(policy_loss=policy_loss, normalised=normalised)
-    square_factor = value.curvature / 2  # of each step's squared error
+    square_factor = term.curvature / 2  # of each step's squared error
     weight_of_means = None if slope is None else square_factor / slope
     return Losses(
         policy_loss=policy_loss,
@@ -205,7 +205,7 @@ def describe_reduction(factor: float, shape: Sequence[int]) -> str:
     def preference(candidate: tuple[float, str]) -> tuple[bool, float]:
         """Sort key: coefficients within 2% of 1 or ½ come first; of equals, those closer to 1."""
         coefficient, _ = candidate
-        is_usual = any(abs(coefficient / value - 1) < 0.02 for value in (1, 0.5))
+        is_usual = any(abs(coefficient / usual - 1) < 0.02 for usual in (1, 0.5))
         return not is_usual, abs(log(abs(coefficient)))
 
     coefficient, best = min(candidates, key=preference)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-Series = Collection[Any]
-"""A one-dimensional series: a list, a NumPy array, or a tensor without gradient."""
+Series = Collection[Any]  # a list, a NumPy array, or a tensor without gradient
 
 
 def floats(series: Series) -> list[float]:

@@ -1,8 +1,8 @@
 """Check of the critic's start: its distance from the returns, and whether that matters.
 
-A critic's head starts near zero, so its values must first climb to the mean return. During the
-climb, a heavy critic that shares its trunk with the policy harms the trunk. Subtracting a running
-mean of the return leaves nothing to climb. The unit of distance is the spread of the returns.
+A critic's values start near zero, and must first climb to the mean return. During the climb, a
+heavily weighted critic harms the layers that it shares with the policy. Subtracting a running mean
+of the return leaves nothing to climb. The unit of distance is the spread of the returns.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ If critic and policy share layers, let the critic learn the return minus a runni
     m += max(1 / n, 0.1) * (returns.mean() - m)    # after the n-th update
 Then give each of the two losses an optimiser of its own, or weigh the critic heavily: 100 / T where
 both losses are means over the T steps of an episode. This is established for returns of whole
-episodes, RMSprop and one family of tasks. With separate networks the way costs nothing there."""
+episodes, RMSprop and one family of tasks. With separate networks the climb costs nothing there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +42,7 @@ class StartReport:
     @property
     def far(self) -> bool:
         """Whether the distance is long enough to matter, and more than twice its standard error."""
-        away = abs(self.distance)
-        return away > NEAR * self.spread and away > 2 * self.error
+        return abs(self.distance) > max(NEAR * self.spread, 2 * self.error)
 
     def __str__(self) -> str:
         side = "below" if self.distance > 0 else "above"
@@ -76,12 +75,11 @@ def check_start(values: Sequence[Series], returns: Sequence[Series]) -> StartRep
     Raises:
         ArgumentError: fewer than 4 updates, no steps, or values and returns of different shapes.
     """
-    lengths = [len(update) for update in values]
-    same_lengths = lengths == [len(update) for update in returns]
-    enough = len(lengths) >= 4 and all(lengths)
-    found = f"{len(lengths)} updates of {sorted(set(lengths))} steps"
+    lengths = [len(update) for update in values]  # steps of each update
+    fits = lengths == [len(update) for update in returns] and len(lengths) >= 4 and all(lengths)
+    given = f"{len(lengths)} updates of {sorted(set(lengths))} steps"
     accepted = "4 updates or more, each with as many values as returns"
-    require_argument(same_lengths and enough, "values", found, accepted)
+    require_argument(fits, "values", given, accepted)
     mean_values = [fmean(floats(update)) for update in values]
     mean_returns = [fmean(floats(update)) for update in returns]
     distance = fmean(mean_returns) - mean_values[-1]
