@@ -108,7 +108,7 @@ def time_if_bias_is_noise(run: TrainConfig) -> float:
 def _time(causes: Causes, run: TrainConfig) -> float:
     """Episodes that a run takes to learn, given the causes that slow it; RMSprop or Adam only."""
     batch = run.episodes_per_update
-    reference_updates = int(TIMES[run.task.num_steps] - LAG)  # of one episode (see `Causes`)
+    reference_updates = int(TIMES[run.task.num_steps] - LAG)  # of one episode each (see `Causes`)
     # RMSprop's n-th step is 1 / sqrt(1 - SMOOTHING^n) times as long as a late one.
     excess = sum(1 / sqrt(1 - SMOOTHING**n) - 1 for n in range(1, reference_updates + 1))
     distance = causes.slowdown(batch) * (reference_updates + excess)  # to cover, in late steps
