@@ -23,7 +23,7 @@ POINTS_PER_E = 12  # edges in the grid per factor of e
 PLATEAUS = np.arange(1, 21) / 20
 SLOPES = np.array([1.0, 2.0, 3.0, 5.0, 8.0])
 LEAST_RATE = 1e-3  # least probability of either outcome, so that no single seed decides
-UNIT = 2.0**-32  # a double has 20 more bits, enough for sums over ten thousand runs
+UNIT = 2.0**-32  # leaves a double 20 bits above 1, enough for sums over ten thousand runs
 BLOCK = 32  # about this many resamples per matrix product, too few to make it start threads
 
 
@@ -35,8 +35,8 @@ def lower_edges(weights: Sequence[float], learned: NDArray[np.bool_]) -> NDArray
     """
     num_seeds = learned.shape[1]
     model_edges, log_odds, log_failure = _models(tuple(weights))
-    of_resamples = learned.T[resampled(num_seeds)]  # (1 + resamples, S, W)
-    successes = of_resamples.sum(axis=1, dtype=np.float64)  # (1 + resamples, W)
+    learned_by_resample = learned.T[resampled(num_seeds)]  # (1 + resamples, S, W)
+    successes = learned_by_resample.sum(axis=1, dtype=np.float64)  # (1 + resamples, W)
     best = []  # index of the most likely model for each resample
     for block in np.array_split(successes, 1 + len(successes) // BLOCK):  # (B, W)
         # With s successes of S seeds: s log p + (S - s) log(1 - p) = s log odds + S log(1 - p)

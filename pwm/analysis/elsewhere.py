@@ -1,8 +1,8 @@
 """The law of the climb in other settings: other optimisers, returns, batches and advantages.
 
-An account is a hypothesis about how long a run takes to learn. `accounts` and `bias_terms` compute
-the predictions of the fifth set (`paper/predictions.json`). The law is the account of
-`pwm.analysis.climb`, extended here without a new fit:
+An account is a hypothesis about how long a run takes to learn. This module computes the fifth
+set of predictions (`paper/predictions.json`). The law is the account of `pwm.analysis.climb`,
+extended here without a new fit:
 
 - *Optimiser.* The critic climbs by the steps of its optimiser. SGD's steps are not divided by the
   gradient's size, so neither a bias nor the critic's gradient in the trunk slows learning.
@@ -29,16 +29,7 @@ from functools import cache
 from math import log, sqrt
 from typing import Any, NamedTuple
 
-from pwm.analysis.climb import (
-    ARRIVED,
-    RMSPROP,
-    SMOOTHING,
-    Optimiser,
-    Setting,
-    climb,
-    final_share,
-    mean_gain,
-)
+from pwm.analysis.climb import ARRIVED, SMOOTHING, Optimiser, Setting, climb, final_share, mean_gain
 from pwm.analysis.learning import FINAL_EPISODES
 from pwm.analysis.slowdowns import LAW
 from pwm.analysis.starts import setting_of
@@ -49,8 +40,7 @@ from pwm.runs.fields import replaced
 
 SIGNAL_TO_NOISE = 1 / 170  # μ² / s² with a light critic before learning, measured at 15 steps
 TIMES: Mapping[int, float] = {15: 2000.0, 60: 3100.0}
-"""Measured median episodes to learn with a light critic that starts at the mean return, by steps
-per episode."""
+"""Measured median episodes to learn with a light critic from the mean return, by episode length."""
 LAG = FINAL_EPISODES / 2  # episodes from the middle of a window to its end
 FIRST_SETTING: Mapping[str, Any] = {
     "discount": 1.0,
@@ -82,7 +72,7 @@ class Causes(NamedTuple):
     gain: float  # mean derivative of the trunk's units after the climb (`mean_gain`)
 
     def slowdown(self, batch: int) -> float:
-        """Updates needed to learn, of `batch` episodes each, over those of the reference.
+        """Updates needed to learn, with `batch` episodes each, over those of the reference.
 
         It is the geometric mean of the ratios of root mean square gradients in the policy head and
         the trunk, as in `pwm.analysis.theory.slowdown`, divided by the gain. It ignores that
@@ -91,12 +81,12 @@ class Causes(NamedTuple):
         variance = self.noise**2 / batch  # in units of the reference's s², as all below
         head = SIGNAL_TO_NOISE + variance * (1 + self.bias**2)  # mean square gradient
         trunk = SIGNAL_TO_NOISE + variance * (1 + self.bias**2 + self.share**2)
-        reference = SIGNAL_TO_NOISE + 1
-        return sqrt(sqrt(head / reference) * sqrt(trunk / reference)) / self.gain
+        of_reference = SIGNAL_TO_NOISE + 1
+        return sqrt(sqrt(head / of_reference) * sqrt(trunk / of_reference)) / self.gain
 
 
 def predicted_time(run: TrainConfig) -> float:
-    """Episodes to learn by the law (15 or 60 steps); 1 for SGD, as the law predicts no slowdown."""
+    """Episodes to learn by the law, at 15 or 60 steps; 1 for SGD: the law predicts no slowdown."""
     return 1.0 if run.optimizer == "sgd" else _time(_causes(run), run)
 
 
@@ -110,18 +100,18 @@ def time_if_bias_is_noise(run: TrainConfig) -> float:
     """Episodes to learn if the whole bias of a bootstrapped critic's values acted as noise."""
     targets = _targets(run)
     whole_returns = _targets(replaced(run, {"discount": 1.0, "trace_decay": 1.0}))
-    noise = whole_returns.unbiased.noise
-    bias = (targets.mean_value - targets.unbiased.mean_value) / noise
+    deviation = whole_returns.unbiased.noise  # of advantages, as in the first studies' setting
+    bias = (targets.mean_value - targets.unbiased.mean_value) / deviation
     return _time(Causes(noise=1.0, bias=bias, share=0.0, gain=1.0), run)
 
 
 def _time(causes: Causes, run: TrainConfig) -> float:
     """Episodes that a run takes to learn, given the causes that slow it; RMSprop or Adam only."""
     batch = run.episodes_per_update
-    reference = TIMES[run.task.num_steps] - LAG  # updates of the reference run (see `Causes`)
+    reference_updates = int(TIMES[run.task.num_steps] - LAG)  # of one episode each (see `Causes`)
     # RMSprop's n-th step is 1 / sqrt(1 - SMOOTHING^n) times as long as a late one.
-    excess = sum(1 / sqrt(1 - SMOOTHING**n) - 1 for n in range(1, int(reference) + 1))
-    distance = causes.slowdown(batch) * (reference + excess)  # to cover, in late steps
+    excess = sum(1 / sqrt(1 - SMOOTHING**n) - 1 for n in range(1, reference_updates + 1))
+    distance = causes.slowdown(batch) * (reference_updates + excess)  # to cover, in late steps
     if run.optimizer != "rmsprop":  # Adam, whose steps are all as long as a late one of RMSprop's
         return LAG + batch * distance
     updates, covered = 0, 0.0
@@ -149,38 +139,30 @@ def _causes(run: TrainConfig) -> Causes:
 
 def _normalised_causes(run: TrainConfig) -> Causes:
     """Causes of slow learning in a run with normalised advantages (see the module's docstring)."""
-    setting = _unscaled(run)
+    setting = setting_of(run, start=0.0)  # without normalised advantages
     variance = _episode_variance(setting)
     bias = normalised_bias(run) if run.loss.baseline == "attached" else 0.0
-    weight = run.critic_weight * sqrt(variance + bias**2)
-    changes = {"critic_weight": weight, "normalise_advantages": False, "baseline": "detached"}
-    causes = _causes(replaced(run, changes))
+    weight = run.critic_weight * sqrt(variance + bias**2)  # d w
+    unnormalised = {"critic_weight": weight, "normalise_advantages": False, "baseline": "detached"}
+    causes = _causes(replaced(run, unnormalised))
     noise = sqrt(variance)
     return causes._replace(noise=noise / setting.spread, bias=bias / noise)
 
 
 def normalised_bias(run: TrainConfig) -> float:
-    """Standard deviation b over steps of the leak's bias with normalised advantages.
+    """Standard deviation b over steps of the leak's bias with normalised advantages, in reward.
 
-    All quantities are for rewards of 1, a summed policy loss and the policy that is learned first
+    All quantities are for a summed policy loss and the policy that is learned first
     (`start_entropy`): H is log 2 at the last step of a trial and log 3 at all others. Let W be the
     variance of an episode's advantages without the bias, in reward², and D² the variance of α H
     over the steps of a trial. As α H is divided by the standard deviation of the advantages with
     the bias, b² (W + b²) = D².
     """
     length = run.task.trial_length
-    variance = _episode_variance(_unscaled(run))  # W
-    entropy_deviation = sqrt((length - 1) / length**2) * (log(3) - log(2))
+    variance = _episode_variance(setting_of(run, start=0.0))  # W
+    entropy_deviation = sqrt((length - 1) / length**2) * (log(3) - log(2))  # of H
     deviation = leak_temperature(run.task.num_steps, run.critic_weight) * entropy_deviation  # D
     return sqrt((sqrt(variance**2 + 4 * deviation**2) - variance) / 2)
-
-
-def _unscaled(run: TrainConfig) -> Setting:
-    """Setting of the climb model for the run's task, without normalised advantages."""
-    task = run.task
-    return Setting(
-        steps=task.num_steps, trial_length=task.trial_length, critic_weight=run.critic_weight
-    )
 
 
 def _episode_variance(setting: Setting) -> float:
@@ -192,12 +174,10 @@ def _climb_setting(run: TrainConfig) -> Setting:
     """Setting of the climb model for a run; a start other than 0 is taken as the fixed point."""
     targets = _targets(run)
     whole_returns = targets.discount == targets.trace_decay == 1 and targets.horizon == "episode"
-    adam = Optimiser(run.square_decay, run.momentum_decay, corrected=True)
-    setting = replace(
-        setting_of(run, start=0.0),
-        targets=None if whole_returns else targets,
-        optimiser=adam if run.optimizer == "adam" else RMSPROP,
-    )
+    setting = replace(setting_of(run, start=0.0), targets=None if whole_returns else targets)
+    if run.optimizer == "adam":
+        adam = Optimiser(run.square_decay, run.momentum_decay, corrected=True)
+        setting = replace(setting, optimiser=adam)
     # With centred returns the fixed point is about 0, so the critic starts there.
     from_zero = run.critic_start == 0 and run.loss.returns == "raw"
     return setting if from_zero else replace(setting, start=setting.fixed_point)

@@ -4,14 +4,15 @@ The fraction of seeds that learned in one cell (runs that differ only in the see
 interval, also used for several cells if all of their runs agree (`rate`). Everything else has a
 bootstrap interval over seeds: a statistic is computed for the original seeds and for each resample
 of them, [1 + resamples], and the interval lies between two quantiles of the resamples. All
-statistics use the same resamples, so that conditions can be compared seed by seed.
+statistics use the same resamples, so that conditions can be compared seed by seed. Only
+`quantiles` returns quantiles of the values instead of an interval.
 
 Runs are bit-identical on every machine, and files written from them must be, too. But the last
 digits of logarithms, powers and matrix products differ between processors. Three rules keep these
 differences out of files:
 
-- A number is rounded before it is written: to six digits in a table, to nine in a claim
-  (`rounded`).
+- A number is rounded before it is written: to six significant digits in a table, to nine in a
+  claim (`rounded`).
 - A discontinuous result, such as the best model in a grid or a pixel's colour, is computed by sums,
   products, quotients and roots in a fixed order, which are the same everywhere, or by exact sums
   (`pwm.analysis.edges`).
@@ -78,8 +79,7 @@ def rate(learned: NDArray[np.bool_]) -> Estimate:
     cells = learned.reshape(-1, learned.shape[-1])
     # If all runs agree, a bootstrap interval would have no width.
     if len(cells) == 1 or cells.all() or not cells.any():
-        one = success_rate(cells[0])
-        return Estimate(one.rate, one.low, one.high)
+        return Estimate(*success_rate(cells[0])[2:])  # rate, low, high
     return mean(cells.mean(axis=0))
 
 
@@ -91,11 +91,11 @@ def rate_difference(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> Estimat
 
 def mean(values: NDArray[np.float64]) -> Estimate:
     """Mean over seeds of `values`, [S], with its interval; non-finite values are left out."""
-    known = np.isfinite(values)
-    finite = np.where(known, values, 0.0)
+    is_finite = np.isfinite(values)
+    terms = np.where(is_finite, values, 0.0)
     seeds = resampled(len(values))
     with np.errstate(invalid="ignore"):  # a resample may have no finite value
-        return interval(finite[seeds].sum(axis=-1) / known[seeds].sum(axis=-1))
+        return interval(terms[seeds].sum(axis=-1) / is_finite[seeds].sum(axis=-1))
 
 
 def quantiles(values: NDArray[np.float64], tail: float) -> Estimate:
@@ -141,11 +141,11 @@ def interval(values: NDArray[np.float64]) -> Estimate:
     the statistic is nan are left out.
     """
     value, resamples = float(values[0]), values[1:]
-    known = resamples[~np.isnan(resamples)]
-    if not len(known):
+    defined = resamples[~np.isnan(resamples)]
+    if not len(defined):
         return Estimate(value)
     # This method picks values of resamples; interpolating between infinite ones would give nan.
-    low, high = np.quantile(known, [TAIL, 1 - TAIL], method="inverted_cdf")
+    low, high = np.quantile(defined, [TAIL, 1 - TAIL], method="inverted_cdf")
     return Estimate(value, float(low), float(high))
 
 

@@ -21,6 +21,7 @@ from pwm.io.errors import FileError, require_file
 from pwm.io.repository import published
 
 AGENT_FILE, LOOP_FILE = "external.csv", "loops.csv"
+Array = NDArray[np.float64]
 
 Agent = Literal["A2C", "RecurrentPPO"]
 Network = Literal["separate", "shared"]
@@ -141,7 +142,7 @@ def _typed(row: dict[str, str], types: dict[str, Any]) -> dict[str, Any]:
 
 
 def as_text(outcomes: Sequence[ExternalOutcome | LoopOutcome], versions: str) -> str:
-    """Text of a file for `read_outcomes`, of one or more outcomes: `versions`, then CSV by run."""
+    """Text of a file for `read_outcomes`: `versions`, then one or more outcomes as CSV, by run."""
     rows = []
     for outcome in sorted(outcomes, key=lambda each: astuple(each.run)):
         results = asdict(outcome)
@@ -156,7 +157,7 @@ def as_text(outcomes: Sequence[ExternalOutcome | LoopOutcome], versions: str) ->
 
 
 class AgentSetting(NamedTuple):
-    """Setting of an agent: the fields of `ExternalRun` without `seed` and `episode_length`."""
+    """Fields of `ExternalRun` that make a setting; each agent has only one `episode_length`."""
 
     agent: Agent
     network: Network
@@ -166,16 +167,14 @@ class AgentSetting(NamedTuple):
 
 
 class LoopSetting(NamedTuple):
-    """Setting of a loop: the fields of `LoopRun` without `seed`."""
+    """Fields of `LoopRun` that make a setting: all but `seed`."""
 
     loop: Loop
     baseline: Baseline
     weight: float
 
 
-def times_by_setting(
-    outcomes: Iterable[ExternalOutcome],
-) -> dict[AgentSetting, NDArray[np.float64]]:
+def times_by_setting(outcomes: Iterable[ExternalOutcome]) -> dict[AgentSetting, Array]:
     """Episodes until each seed learned, inf if it never did: an array [S] for each setting."""
     times: dict[AgentSetting, list[float]] = {}
     for outcome in sorted(outcomes, key=lambda each: each.run):
@@ -200,13 +199,13 @@ class Loops:
         """All settings that were run."""
         return list(self._outcomes)
 
-    def values(self, setting: LoopSetting, field: str) -> NDArray[np.float64]:
+    def values(self, setting: LoopSetting, field: str) -> Array:
         """Field `field` of `LoopOutcome` for each seed of a setting: [S]."""
         return np.array([getattr(outcome, field) for outcome in self._outcomes[setting]], float)
 
 
 @lru_cache(maxsize=1)
-def agent_times() -> dict[AgentSetting, NDArray[np.float64]]:
+def agent_times() -> dict[AgentSetting, Array]:
     """Published times to learn of the libraries' agents, by setting, in episodes: [S] each."""
     return times_by_setting(read_outcomes(published(AGENT_FILE), ExternalOutcome))
 

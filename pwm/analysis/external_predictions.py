@@ -17,14 +17,11 @@ from dataclasses import dataclass
 from math import inf
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pwm.analysis.estimates import interval, resampled_means, resampled_medians
-from pwm.analysis.external import AgentSetting, Baseline, Loop, Loops, LoopSetting
+from pwm.analysis.external import AgentSetting, Array, Baseline, Loop, Loops, LoopSetting
 from pwm.analysis.predictions import predictions
 from pwm.analysis.statements import Statement, predicted_statement
-
-Array = NDArray[np.float64]
 
 
 def agent_statements(times: Mapping[AgentSetting, Array]) -> Iterator[Statement]:

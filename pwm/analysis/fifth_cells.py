@@ -1,8 +1,8 @@
 """Cells of the fifth set of predictions: runs in other settings, and their light critics.
 
 A cell is the runs of one weight, group, episode length and variant; `pwm.experiments.fifth` lists
-the groups and variants. Its slowdown is its median time to learn over that of the light critic of
-the same group and length. The predictions are in `paper/predictions.json` (`fifth`).
+the groups and variants. Its slowdown is its median time to learn over that of the variant `light`
+(detached, with a small weight) of the same group and length.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def fifth_cells(evidence: Evidence) -> tuple[Cell, ...]:
 
 
 def of_groups(cells: Sequence[Cell], groups: Sequence[str], *variants: str) -> list[Cell]:
-    """Cells of the given groups and variants (all if none is given) with a predicted slowdown."""
+    """Cells of the groups with a predicted slowdown, of all variants unless some are given."""
     return [
         cell
         for cell in cells
@@ -70,7 +70,7 @@ def the_cell(evidence: Evidence, condition: str, variant: str, weight: float) ->
 
 def median_times(runs: Outcomes) -> NDArray[np.float64]:
     """Median time to learn of runs that differ only in their seeds: [1 + resamples]."""
-    return resampled_medians(runs.time.ravel())
+    return resampled_medians(runs.time.ravel())  # (S,)
 
 
 def predicted_bias(cell: Cell) -> NDArray[np.float64]:

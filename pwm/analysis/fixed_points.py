@@ -61,8 +61,8 @@ def fixed_point_values(
     come, b is α H (1 + (1 - λ) n), or α H λ^t (1 + λ - λ^(n+1)) with leaking targets (t from 0).
 
     Valid if the value head is stationary and its features distinguish the steps of a period. A
-    period shorter than the episode also requires that no state is carried and no trial is blanked,
-    so that values are alike in all trials. Entropies may be means over the states met at a step.
+    period shorter than the episode also requires that the LSTM's state is reset at every trial and
+    no timeout blanks a trial. Entropies may be means over the states met at a step.
 
     Args:
         rewards: mean reward at each step, [T].
@@ -111,8 +111,8 @@ def huber_bias(run: TrainConfig, entropy: float, success: float) -> float:
         return inf
     # With n trials left, the return is binomial; each n from 1 to N is equally frequent.
     returns = np.arange(trials + 1)
-    given_left = [binom.pmf(returns, left, success) for left in range(1, trials + 1)]
-    probabilities = np.mean(given_left, axis=0)
+    given_n = [binom.pmf(returns, n, success) for n in range(1, trials + 1)]
+    probabilities = np.mean(given_n, axis=0)
 
     def imbalance(value: float) -> float:
         """Mean clipped error plus the leak, zero at the fixed point."""

@@ -2,9 +2,10 @@
 
 A cell is the runs of one critic weight in one condition and variant. The condition is a setting of
 task, network and learning rate. The variant is the critic's start and returns: from zero ("raw"),
-from the mean return ("mean"), from zero with centred returns ("centred") or, with a leak, from zero
-("attached") or from the leak's fixed point ("fixed-point"). A slowdown S is a ratio of median times
-to learn, relative to a light critic that starts at the mean return.
+from the mean return ("mean"), from 9, above the mean ("start 9"), from zero with centred returns
+("centred") or, with a leak, from zero ("attached") or from the leak's fixed point ("fixed-point").
+A slowdown S is a cell's median time to learn over that with a light detached critic that starts at
+the mean return.
 
 Statements are in the order of `right_if` and `refuted_if` in `paper/predictions.json` (`fourth`).
 """
@@ -71,15 +72,15 @@ def fourth_cells(evidence: Evidence) -> tuple[Cell, ...]:
     for condition in CONDITIONS:
         attached = ("attached", "fixed-point") if condition in ATTACHED else ()
         for variant in ("raw", "mean", "centred", *attached):
-            experiments = f"fourth-{condition}-{variant}", f"fourth-{condition}-mean"
+            experiments = (f"fourth-{condition}-{variant}", f"fourth-{condition}-mean")
             runs, from_mean = (evidence.of(name) for name in experiments)
             light = from_mean.at(critic_weight=LIGHT)
             cells += _cells_by_weight(condition, variant, experiments, runs, light)
-    experiments = "fourth-above", "start-mean"
     runs = evidence.of("fourth-above")
     light = light_critic(evidence, runs.base.task)
     for start in runs.axes["critic_start"]:
         from_start = runs.at(critic_start=start)
+        experiments = ("fourth-above", "start-mean")
         cells += _cells_by_weight("above", f"start {start:g}", experiments, from_start, light)
     return tuple(cells)
 
@@ -190,10 +191,10 @@ def _above_statement(cells: Mapping[tuple[float, float], Cell]) -> Statement:
         for low, high in MIRRORED
         for weight in MIRRORED_WEIGHTS
     ]
-    known = [(low, high) for low, high in pairs if low.finished or high.finished]
-    below = np.log([low.least_slowdowns for low, _ in known]).sum(axis=0)
-    above = np.log([high.least_slowdowns for _, high in known]).sum(axis=0)
-    estimate = interval(above / below) if known else Estimate(nan)
+    known_pairs = [(low, high) for low, high in pairs if low.finished or high.finished]
+    below = np.log([low.least_slowdowns for low, _ in known_pairs]).sum(axis=0)
+    above = np.log([high.least_slowdowns for _, high in known_pairs]).sum(axis=0)
+    estimate = interval(above / below) if known_pairs else Estimate(nan)
     return _statement("above", estimate, chain.from_iterable(pairs))
 
 

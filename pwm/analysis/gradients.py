@@ -1,7 +1,8 @@
 """Gradients of the two losses during training, and a check of the losses against theory.
 
-The trunk's gradient is the sum of three parts, which `pwm.training.diagnostics` names.
-Shapes: S seeds at one setting and weight, K windows of episodes over which curves are averaged.
+The gradient of the trunk (the LSTM that policy and critic share) is the sum of the policy's, the
+critic's and the leak's part, which `pwm.training.diagnostics` defines. A curve is a history's
+metric or diagnostic. Shapes: S seeds at one setting and weight, K windows of episodes.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ def undisturbed_times(runs: Outcomes) -> NDArray[np.float64]:
 
 
 def before_learning(runs: Outcomes, curve: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Mean of a curve, [S, K], over the windows before the reward first reaches `UNLEARNED`: [S].
+    """Mean of a curve, [S, K], over the windows before the reward reaches `UNLEARNED`: [S].
 
     It is nan if the reward reaches `UNLEARNED` in the first window.
     """

@@ -1,4 +1,7 @@
-"""The paper's answer in one figure: the critic weights at which agents learn."""
+"""The paper's answer in one figure: the critic weights at which agents learn.
+
+The policy loss also trains an attached critic; it does not train a detached one.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +23,7 @@ position of the label in the one panel that has labels, in data coordinates."""
 
 
 def answer_figure(evidence: Evidence) -> tuple[Figure, Table]:
-    """Figure and table of success by critic weight, for each learning rate and episode length.
-
-    The curves show attached critics (which the policy loss trains too), detached critics, and
-    detached critics with centred returns.
-    """
+    """Figure and table of success by critic weight, for each learning rate and episode length."""
     table: Table = [("learning_rate", "steps", "series", *SUCCESS)]
     figure = Figure(figsize=(WIDTH, 3.3), layout="constrained")
     panels = figure.subplots(2, 3, sharex=True, sharey=True)

@@ -46,8 +46,9 @@ VARIANTS: Mapping[str, tuple[str, str, str]] = {
 }
 """Label, colour and marker by `Cell.variant`, and of two more kinds of runs."""
 HEADING = ("panel", "series", "x", "predicted", "value", "low", "high", "finished")
-"""Columns of the table; the rows of a panel's function lack the first. `x` is the critic weight or,
-for batches, the episodes per update. If `finished` is False, `value` is only a lower bound."""
+"""Columns of the table; the functions that draw a panel return rows without the first. `x` is the
+critic weight or, for batches, the episodes per update. If `finished` is False, `value` is only a
+lower bound."""
 LAW_LINE: Mapping[str, Any] = {"color": "0.4", "linewidth": 0.8}
 
 
@@ -200,6 +201,7 @@ def _draw_carried(axes: Axes, evidence: Evidence) -> Table:
         for cell in cells:
             if cell.variant == variant:
                 slowdown = draw_slowdown(axes, cell.weight, cell, colour, marker)
+                # nan: no prediction is shown
                 table.append((variant, cell.weight, np.nan, *slowdown, cell.finished))
     make_logarithmic(axes)
     axes.set(xlim=(0.7, 140), ylim=(0.8, 12))

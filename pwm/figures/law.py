@@ -92,7 +92,8 @@ def _draw_errors(axes: Axes, evidence: Evidence) -> Table:
                       markersize=3.5, capsize=2, linewidth=1)  # fmt: skip
         axes.text(0.02, -row + 0.2, label, fontsize=6.5, color=colour,
                   transform=axes.get_yaxis_transform())  # fmt: skip
-        table.append(("error", account, "all", np.nan, np.nan, *error, True))  # over all cells
+        # nan: no single weight, and nothing predicted
+        table.append(("error", account, "all", np.nan, np.nan, *error, True))
     axes.set_xlim(left=0)
     axes.set(xlabel="error of log slowdown (r.m.s.)", ylim=(-len(ACCOUNTS) + 0.5, 0.6), yticks=[])
     axes.spines["left"].set_visible(False)

@@ -43,7 +43,7 @@ def rules_figure(evidence: Evidence) -> tuple[Figure, Table]:
 
 
 def _place(method: str) -> tuple[str, str]:
-    """Row and panel (of `BOTH`) that show a method; "centred pcgrad" is in "pcgrad", "centred"."""
+    """Row and panel (of `BOTH`) that show a method: "pcgrad", "centred" for "centred pcgrad"."""
     returns, _, row = method.partition(" ")
     return (row, returns) if returns in BOTH else (method, ALONE[method])
 
@@ -66,9 +66,9 @@ def _draw(axes: Axes, comparison: Comparison, methods: Sequence[str | None]) -> 
     for title, block in blocks.items():
         left = centres[-1] + 1.4 if centres else 0.0  # with a gap between blocks
         right = left + (len(block) - 1)
-        first = len(centres)
+        first_column = len(centres)
         axes.imshow(
-            rates[:, first : first + len(block)],
+            rates[:, first_column : first_column + len(block)],
             cmap="Blues", vmin=0, vmax=1, aspect="auto",
             extent=(left - 0.5, right + 0.5, len(methods) - 0.5, -0.5),
         )  # fmt: skip

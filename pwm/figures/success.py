@@ -106,7 +106,7 @@ def _draw_bias_by_hand(axes: Axes, evidence: Evidence) -> Table:
     attached, detached = runs.at(baseline="attached"), runs.at(baseline="detached")
     by_hand = evidence.of("by-hand").at(critic_weight=critic_weight)  # a bias per weight of WEIGHTS
     law, noise = fitted_law(), noise_weight(steps=15, trial_length=3)
-    # The law multiplies the times of runs without a bias by a factor for each bias.
+    # The law multiplies the times of runs without a bias by a factor for each bias, noise / w.
     unbiased_slowdown = law.trunk_slowdown(critic_weight)
     factors = [law.trunk_slowdown(critic_weight, noise / w) / unbiased_slowdown for w in WEIGHTS]
     times = np.outer(factors, detached.at(critic_weight=critic_weight).time)  # (W, S)

@@ -62,13 +62,13 @@ def learned_table(runs: Outcomes) -> Table:
     for weight in runs.weights:
         part = runs.at(critic_weight=weight)
         reward = part.reward  # (S,)
-        means = np.asarray(trim_mean(reward[resampled(len(reward))], 0.25, axis=-1))
+        reward_means = np.asarray(trim_mean(reward[resampled(len(reward))], 0.25, axis=-1))
         solved = reward > 0.95
         row = (
             weight,
             *success_rate(part.learned),
             *rate_difference(heaviest, part.learned),
-            *interval(means),
+            *interval(reward_means),
             *interval(resampled_medians(part.time)),
             np.median(part.peak_value_loss),
             int(solved.sum()),
@@ -92,12 +92,12 @@ def coarsened(history: History, points: int = 100) -> History:
     The size is the largest that leaves at least `points` groups; a history with fewer windows keeps
     all of them. Windows left over at the end are dropped, and so are all diagnostics.
     """
-    size = max(len(history.episode) // points, 1)
+    size = max(len(history.episode) // points, 1)  # windows per group
     groups = len(history.episode) // size
-    kept = groups * size
+    num_kept = groups * size  # windows
     curves = {
-        name: history.curves[name][:, :kept].reshape(-1, groups, size).mean(axis=2)
+        name: history.curves[name][:, :num_kept].reshape(-1, groups, size).mean(axis=2)
         for name in METRICS
     }
-    last_episodes = history.episode[size - 1 : kept : size]  # of each group
+    last_episodes = history.episode[size - 1 : num_kept : size]  # of each group
     return History.of_curves(last_episodes, curves)
